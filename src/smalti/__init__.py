@@ -1,0 +1,48 @@
+"""smalti: generative models built of small pieces.
+
+The names below load on first use, so that `import smalti` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from smalti import convert, data, diffusion, recipes, training
+    from smalti.core.checkpoint import load
+    from smalti.core.sampling import sample, stream
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "__version__",
+    "convert",
+    "data",
+    "diffusion",
+    "load",
+    "recipes",
+    "sample",
+    "stream",
+    "training",
+]
+
+HOMES = {
+    "load": "smalti.core.checkpoint",
+    "sample": "smalti.core.sampling",
+    "stream": "smalti.core.sampling",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in HOMES:
+        value = getattr(import_module(HOMES[name]), name)
+        globals()[name] = value  # the next use does not come here
+        return value
+    if name in __all__:
+        return import_module(f"smalti.{name}")
+    raise AttributeError(f"module 'smalti' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,135 @@
+"""Checkpoints: a directory with config.json and model.safetensors; a run points at its latest."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from smalti.core.config import from_json, to_json
+from smalti.core.errors import UserError
+from smalti.core.protocols import Card
+
+FORMAT = 1
+SHIPPED = Path(__file__).parent.parent / "assets" / "models"
+
+
+def save(
+    model: Any, to: str | Path, card: Card = Card(), dtype: torch.dtype | None = None
+) -> Path:
+    """Write `model` (with its `config`) as a checkpoint directory, whole or not at all.
+
+    dtype: store floating weights as this type (float16 for shipped models).
+    Raises UserError when `to` exists and is no checkpoint.
+    """
+    to = Path(to)
+    if to.exists() and not (to / "config.json").is_file() and any(to.iterdir()):
+        raise UserError(f"{to} exists and is not a checkpoint; choose another directory")
+    temporary = to.with_name(to.name + ".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    write_into(temporary, model, card, dtype)
+    replace_directory(temporary, to)
+    return to
+
+
+def write_into(
+    directory: Path, model: Any, card: Card = Card(), dtype: torch.dtype | None = None
+) -> None:
+    """config.json and model.safetensors, flushed to the disk, into an existing directory."""
+    content = {"format": FORMAT, "model": to_json(model.config), "card": asdict(card)}
+    (directory / "config.json").write_text(json.dumps(content, indent=1) + "\n")
+    weights = {
+        name: (w.to(dtype) if dtype and w.is_floating_point() else w).detach().cpu().contiguous()
+        for name, w in model.state_dict().items()
+    }
+    save_file(weights, directory / "model.safetensors")
+    for name in ("config.json", "model.safetensors"):
+        with open(directory / name, "rb") as file:
+            os.fsync(file.fileno())
+
+
+def replace_directory(temporary: Path, to: Path) -> None:
+    """Put a finished directory in its place; what stood there goes only after."""
+    old = to.with_name(to.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if to.exists():
+        os.rename(to, old)
+    os.rename(temporary, to)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def load(name_or_dir: str | Path, device: str | torch.device = "cpu") -> Any:
+    """A model in eval mode: a shipped name, a checkpoint directory or a run directory.
+
+    Weights come as float32 whatever they are stored as. Raises UserError naming what is wrong.
+    """
+    directory = find(name_or_dir)
+    model = from_json(read_config(directory)["model"]).build()
+    try:
+        weights = load_file(directory / "model.safetensors")
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{directory / 'model.safetensors'} cannot be read: {error}") from error
+    check_weights(model, weights, directory)
+    model.load_state_dict({k: w.float() if w.is_floating_point() else w for k, w in weights.items()})
+    return model.to(device).eval()
+
+
+def check_weights(model: nn.Module, weights: dict, directory: Path) -> None:
+    wanted = model.state_dict()
+    for word, keys in (("lacks", wanted.keys() - weights), ("has unknown", weights.keys() - wanted)):
+        if keys:
+            raise UserError(f"{directory} {word} weights: {sorted(keys)[0]} and {len(keys) - 1} more")
+    for key, w in weights.items():
+        if w.shape != wanted[key].shape:
+            raise UserError(
+                f"{directory}: weight {key} has shape {tuple(w.shape)}; "
+                f"its config wants {tuple(wanted[key].shape)}"
+            )
+
+
+def find(name_or_dir: str | Path) -> Path:
+    """The checkpoint directory behind a shipped name, a checkpoint or a run directory."""
+    given = Path(name_or_dir)
+    if (given / "latest").is_file():
+        given = given / (given / "latest").read_text().strip()
+    for directory in (given, SHIPPED / str(name_or_dir)):
+        if (directory / "config.json").is_file():
+            return directory
+    if given.exists():
+        raise UserError(f"{given} is not a checkpoint: it has no config.json; name a run or a model")
+    raise UserError(
+        f"no model {str(name_or_dir)!r}: neither a directory nor shipped; "
+        f"shipped are {', '.join(shipped()) or 'none'}"
+    )
+
+
+def shipped() -> list[str]:
+    """Names of the models that come with smalti."""
+    return sorted(p.parent.name for p in SHIPPED.glob("*/config.json"))
+
+
+def read_config(directory: str | Path) -> dict[str, Any]:
+    """config.json as JSON values, its format checked."""
+    path = Path(directory) / "config.json"
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        found = content.get("format") if isinstance(content, dict) else None
+        raise UserError(f"{path} has format {found}; this smalti reads {FORMAT}")
+    return content
+
+
+def read_card(name_or_dir: str | Path) -> Card:
+    """What is known of a trained model."""
+    return Card(**read_config(find(name_or_dir)).get("card", {}))

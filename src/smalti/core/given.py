@@ -1,0 +1,27 @@
+"""What a sample may be conditioned on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Conditions of n samples; a model's spec names the fields it takes, the rest stay None."""
+
+    labels: Tensor | None = None
+    """(n,) integers: classes."""
+    text: list[str] | None = None
+    """n sentences."""
+    picture: Tensor | None = None
+    """(n, C, H, W) in [0, 1]: a condition picture."""
+    known: Tensor | None = None
+    """These values are kept ..."""
+    mask: Tensor | None = None
+    """... and what is true here is filled in."""
+    start: Tensor | None = None
+    """x_T, the noise that diffusion starts from."""
+    size: tuple[int, int] | None = None
+    """Height and width, for models of free size."""

@@ -1,0 +1,83 @@
+"""What the rooms of smalti know of each other: protocols and the small records they exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+
+from torch import Tensor
+
+from smalti.core.given import Given
+from smalti.core.rng import Rng
+
+State = TypeVar("State")
+Sampler = Any  # a frozen dataclass of the model's family; `Spec.samplers` lists the types
+
+
+@dataclass(frozen=True)
+class Spec:
+    """All that the CLI and the web page need to build their forms."""
+
+    output: Literal["picture", "text"]
+    channels: int = 0
+    """Channels of the pictures."""
+    size: tuple[int, int] | None = None
+    """Height and width; None when any size goes."""
+    free_size: bool = False
+    """Whether `Given.size` may ask for another height and width."""
+    classes: tuple[str, ...] = ()
+    """Class names, for class-conditional models."""
+    given: tuple[str, ...] = ()
+    """The fields of `Given` that the model takes."""
+    samplers: tuple[type, ...] = ()
+    """The sampler types it takes; the first is the default's type."""
+
+
+class Batch(NamedTuple):
+    """What a training step is given."""
+
+    pictures: Tensor
+    """(B, C, H, W) in [0, 1]."""
+    labels: Tensor | None = None
+    """(B,) integers."""
+
+
+class Loss(NamedTuple):
+    """What a training step gives back."""
+
+    total: Tensor
+    """Scalar, differentiable."""
+    terms: dict[str, Tensor]
+    """Detached scalars, for the log."""
+    carry: object = None
+    """Detached, handed to the next player of the same step."""
+
+
+class Player(Protocol):
+    """All that training knows; a player registers only what it trains."""
+
+    def loss(self, batch: Batch, step: int, carry: object = None) -> Loss: ...
+
+
+class Generative(Protocol[State]):
+    """All that sampling, CLI, web page and metrics know."""
+
+    spec: Spec
+
+    def stream(
+        self, rng: Rng, given: Given = Given(), sampler: Sampler | None = None
+    ) -> Iterator[State]: ...
+
+    def render(self, state: State) -> Tensor | list[str]: ...
+
+
+@dataclass(frozen=True)
+class Card:
+    """What is known of a trained model; written beside its weights."""
+
+    name: str = ""
+    summary: str = ""
+    data: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Minutes, seed, hardware, numbers: whatever the recipe reports."""
