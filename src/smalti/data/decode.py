@@ -1,0 +1,136 @@
+"""One picture file to bytes: decoded, turned, laid on a background, cropped and resized."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
+
+from smalti.core.errors import UserError
+from smalti.data.files import readable_formats
+
+SMALLEST_SIDE = 4
+Colour = Literal["keep", "grey", "rgb"]
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the pictures of a set are made alike."""
+
+    size: tuple[int, int] | None  # (H, W), or None: as they are
+    colour: Colour
+    background: tuple[int, int, int]  # seen through transparent pixels
+    crop: bool  # to the aspect ratio of `size`; otherwise squeezed
+
+
+def read_picture(path: Path, look: Look) -> np.ndarray:
+    """The picture as uint8 (1, H, W) when its channels are equal, else (3, H, W).
+
+    Raises UserError, naming the file, for what cannot be read, is too small or is a bomb.
+    """
+    try:
+        with Image.open(path, formats=readable_formats()) as image:
+            _check_size(path, image)
+            return _pixels(image, look)
+    except UserError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise _bomb(path) from error
+    except UnidentifiedImageError as error:
+        raise UserError(f"{path} is no picture that can be read; replace or remove it") from error
+    except Exception as error:  # on faulty files decoders raise nearly anything
+        text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        reason = " ".join(text.split())
+        raise UserError(f"{path} cannot be read ({reason}); replace or remove it") from error
+
+
+def parse_background(background: str | tuple[int, ...]) -> tuple[int, int, int]:
+    """A colour's name ("white", "#ff8800") or bytes (grey,) or (r, g, b) as (r, g, b)."""
+    wanted = "give a name such as 'white', '#ff8800', or three numbers from 0 to 255"
+    try:
+        levels = ImageColor.getrgb(background) if isinstance(background, str) else background
+        levels = tuple(int(level) for level in levels)
+    except (ValueError, TypeError) as error:
+        raise UserError(f"background {background!r} is no colour; {wanted}") from error
+    levels = levels * 3 if len(levels) == 1 else levels
+    if len(levels) != 3 or not all(0 <= level <= 255 for level in levels):
+        raise UserError(f"background {background!r} is no opaque colour; {wanted}")
+    return levels
+
+
+def _bomb(path: Path) -> UserError:
+    limit = (Image.MAX_IMAGE_PIXELS or 0) / 1e6
+    return UserError(f"{path} has more than {limit:.3g} million pixels; shrink or remove it")
+
+
+def _check_size(path: Path, image: Image.Image) -> None:
+    width, height = image.size
+    if min(width, height) < SMALLEST_SIDE:
+        raise UserError(
+            f"{path} is {width} x {height} pixels; "
+            f"remove it, or give one of at least {SMALLEST_SIDE} x {SMALLEST_SIDE}"
+        )
+    # Pillow itself only warns of a bomb up to twice its limit.
+    if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
+        raise _bomb(path)
+
+
+def _pixels(image: Image.Image, look: Look) -> np.ndarray:
+    if look.size is not None:
+        # JPEG decodes to an eighth, a quarter or half in a fraction of the time; twice the
+        # wanted side is left for the resize, on both sides because EXIF may yet turn it.
+        side = 2 * max(look.size)
+        image.draft(None, (side, side))
+    image = ImageOps.exif_transpose(image)
+    image = _opaque(_eight_bit(image), look.background)
+    if look.colour == "grey":
+        image = image.convert("L")
+    if look.size is not None:
+        image = _resized(image, look.size, look.crop)
+    pixels = np.array(image)
+    if pixels.ndim == 2:
+        return pixels[None]  # (1, H, W)
+    pixels = pixels.transpose(2, 0, 1)  # (3, H, W)
+    is_grey = (pixels == pixels[:1]).all()
+    return np.ascontiguousarray(pixels[:1] if is_grey else pixels)
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Deeper grey scaled to 8 bits, where Pillow's own conversion would clip it."""
+    if image.mode == "F":
+        levels, top = np.asarray(image), 1.0
+    elif image.mode == "I" or image.mode.startswith("I;"):
+        levels, top = np.asarray(image), 65535
+    else:
+        return image
+    if not (levels.min() >= 0 and levels.max() <= top):
+        raise ValueError(f"its grey levels lie outside 0 to {top:g}")
+    grey = Image.fromarray(np.rint(levels * (255 / top)).astype(np.uint8))
+    hidden = image.info.get("transparency")  # the one level that is transparent, in PNG
+    if hidden is not None:
+        grey.putalpha(Image.fromarray(np.where(levels == hidden, 0, 255).astype(np.uint8)))
+    return grey
+
+
+def _opaque(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+    """RGB or L, with the background where the picture is transparent."""
+    if image.has_transparency_data:
+        ground = Image.new("RGBA", image.size, (*background, 255))
+        return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def _resized(image: Image.Image, size: tuple[int, int], crop: bool) -> Image.Image:
+    (height, width), (w, h) = size, image.size
+    if image.size == (width, height):
+        return image
+    box = (0.0, 0.0, float(w), float(h))
+    if crop:  # the largest centred part of the wanted aspect ratio
+        scale = min(w / width, h / height)
+        left = max(0.0, (w - scale * width) / 2)  # rounding may fall below 0
+        top = max(0.0, (h - scale * height) / 2)
+        box = (left, top, w - left, h - top)
+    return image.resize((width, height), Image.Resampling.LANCZOS, box=box)
