@@ -1,0 +1,21 @@
+"""Diffusion: DDPM and DDIM."""
+
+from smalti.diffusion.model import Diffusion, DiffusionConfig
+from smalti.diffusion.process import slerp
+from smalti.diffusion.samplers import DDIM, DDPM, Noisy
+from smalti.diffusion.schedule import Cosine, Linear, Sigmoid
+from smalti.diffusion.unet import UNet, UNetConfig
+
+__all__ = [
+    "DDIM",
+    "DDPM",
+    "Cosine",
+    "Diffusion",
+    "DiffusionConfig",
+    "Linear",
+    "Noisy",
+    "Sigmoid",
+    "UNet",
+    "UNetConfig",
+    "slerp",
+]

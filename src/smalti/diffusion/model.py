@@ -1,0 +1,187 @@
+"""A diffusion model: a network, a schedule and the loss that ties them together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from smalti.core.errors import UserError
+from smalti.core.given import Given
+from smalti.core.protocols import Batch, Loss, Spec
+from smalti.core.rng import Rng
+from smalti.diffusion.process import Prediction, add_noise, picture_of, target
+from smalti.diffusion.samplers import DDIM, DDPM, Noisy
+from smalti.diffusion.schedule import Cosine, Linear, Sigmoid
+from smalti.diffusion.unet import UNetConfig
+
+
+@runtime_checkable
+class NetworkConfig(Protocol):
+    """The config of any network that is called as `network(x, t)`, or `network(x, t, y)`."""
+
+    def build(self) -> nn.Module: ...
+
+
+@dataclass(frozen=True)
+class DiffusionConfig:
+    """A DDPM."""
+
+    shape: tuple[int, int, int] = (1, 28, 28)
+    """Channels, height and width of the pictures."""
+    network: NetworkConfig = field(default_factory=UNetConfig)
+    """The network that predicts."""
+    schedule: Linear | Cosine | Sigmoid = field(default_factory=Cosine)
+    """How noise grows from level to level."""
+    prediction: Prediction = "v"
+    """What the network predicts: the noise eps, the picture x0, or the velocity v."""
+    classes: tuple[str, ...] = ()
+    """Class names; empty for an unconditional model."""
+    label_dropout: float = 0.1
+    """Share of training pictures whose class is hidden, for guidance."""
+    sampler: DDIM | DDPM = field(default_factory=DDIM)
+    """The sampler used when none is asked for."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.network, UNetConfig):
+            if self.network.channels != self.shape[0]:
+                raise UserError(
+                    f"network.channels is {self.network.channels} for pictures of "
+                    f"{self.shape[0]} channels; make them equal"
+                )
+            if self.network.classes != len(self.classes):
+                raise UserError(
+                    f"network.classes is {self.network.classes} for {len(self.classes)} class "
+                    "names; make them equal"
+                )
+        if not 0 <= self.label_dropout <= 1:
+            raise UserError(f"label_dropout is {self.label_dropout}; give a share from 0 to 1")
+
+    def build(self) -> Diffusion:
+        return Diffusion(self)
+
+
+class Diffusion(nn.Module):
+    """DDPM (arXiv:2006.11239) with any schedule, prediction and sampler.
+
+    `loss` trains it, `stream` samples it, `render` turns a state into pictures in [0, 1].
+    `network(x, t, y)` takes x in about [-1, 1], t (B,) in 0 .. T-1 and, when the model has classes,
+    y (B,) where `len(config.classes)` means "no class".
+    """
+
+    alpha_bars: Tensor
+
+    def __init__(self, config: DiffusionConfig):
+        super().__init__()
+        self.config = config
+        self.network = config.network.build()
+        self.register_buffer("alpha_bars", config.schedule.alpha_bars(), persistent=False)
+        free = isinstance(config.network, UNetConfig)
+        self.spec = Spec(
+            output="picture",
+            channels=config.shape[0],
+            size=config.shape[1:],
+            free_size=free,
+            classes=config.classes,
+            given=(*(("labels",) if config.classes else ()), "start", *(("size",) if free else ())),
+            samplers=(DDIM, DDPM),
+        )
+
+    def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
+        """The simple loss, eq. 14 of DDPM, of the config's prediction; noise from the global generator.
+
+        Levels are stratified over the batch: each is uniform, together they cover 0 .. T-1 evenly.
+        """
+        x0 = batch.pictures * 2 - 1
+        B, T = len(x0), self.config.schedule.T
+        u = (torch.arange(B, device=x0.device) + torch.rand(1, device=x0.device)) / B
+        t = (u * T).long().clamp(max=T - 1)  # (B,)
+        a_t = self.alpha_bars[t].to(x0.dtype)[:, None, None, None]  # (B, 1, 1, 1)
+        eps = torch.randn_like(x0)
+        output = self.predict(add_noise(x0, eps, a_t), t, self.hidden(batch.labels))
+        wanted = target(self.config.prediction, x0, eps, a_t)
+        total = F.mse_loss(output.to(wanted.dtype), wanted)
+        return Loss(total, {"loss": total.detach()})
+
+    def hidden(self, labels: Tensor | None) -> Tensor | None:
+        """Labels with some replaced by "no class", arXiv:2207.12598 algorithm 1."""
+        if not self.config.classes or labels is None or not self.training:
+            return labels
+        hide = torch.rand(len(labels), device=labels.device) < self.config.label_dropout
+        return labels.masked_fill(hide, len(self.config.classes))
+
+    def predict(self, x: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
+        return self.network(x, t, y) if self.config.classes else self.network(x, t)
+
+    def stream(
+        self, rng: Rng, given: Given = Given(), sampler: DDIM | DDPM | None = None
+    ) -> Iterator[Noisy]:
+        """States from noise to picture: one of pure noise, then one per step.
+
+        given.labels (n,) are classes, drawn per sample when None; given.start (n, C, H, W) is x_T;
+        given.size is another height and width.
+        """
+        sampler = sampler or self.config.sampler
+        sampler.levels(self.config.schedule.T)  # a wrong one is refused before any work
+        device = self.alpha_bars.device
+        shape = (self.config.shape[0], *(given.size or self.config.shape[1:]))
+        drawn = rng.normal(*shape)  # drawn even when x_T is given: what follows stays the same
+        x = (drawn if given.start is None else self.checked_start(given.start, drawn)).to(device)
+        y = self.labels(rng, given)
+
+        def denoise(x: Tensor, t: int) -> Tensor:
+            output = self.guided(x.float(), t, y, sampler.guidance).double()
+            x0 = picture_of(self.config.prediction, output, x, self.alpha_bars[t])
+            return x0.clamp(-1, 1) if sampler.clip else x0
+
+        def normal() -> Tensor:
+            return rng.normal(*shape).to(device)
+
+        return sampler.stream(denoise, x, self.alpha_bars, normal)
+
+    def labels(self, rng: Rng, given: Given) -> Tensor | None:
+        if not (K := len(self.config.classes)):
+            if given.labels is not None:
+                raise UserError("classes are given, but this model has none; leave them out")
+            return None
+        drawn = (rng.uniform() * K).long()
+        y = drawn if given.labels is None else given.labels.long().cpu()
+        if y.shape != drawn.shape:
+            raise UserError(f"{tuple(y.shape)} classes are given for {len(rng)} samples; give one each")
+        if len(y) and not 0 <= int(y.min()) <= int(y.max()) <= K:
+            raise UserError(f"class {int(y.max())} is given; this model has classes 0 to {K - 1}")
+        return y.to(self.alpha_bars.device)
+
+    def checked_start(self, start: Tensor, drawn: Tensor) -> Tensor:
+        if start.shape != drawn.shape:
+            raise UserError(
+                f"start has shape {tuple(start.shape)}; wanted {tuple(drawn.shape)} for these samples"
+            )
+        return start.double()
+
+    @torch.no_grad()
+    def guided(self, x: Tensor, t: int, y: Tensor | None, guidance: float) -> Tensor:
+        """The network's output at level t, with classifier-free guidance.
+
+        guidance w gives none + w (class - none), eq. 6 of arXiv:2207.12598 with its w + 1 = ours.
+        """
+        training = self.training
+        self.eval()
+        try:
+            ts = torch.full((len(x),), t, device=x.device)
+            if y is None or guidance == 1:
+                return self.predict(x, ts, y)
+            none = torch.full_like(y, len(self.config.classes))
+            both = self.predict(torch.cat([x, x]), torch.cat([ts, ts]), torch.cat([y, none]))
+            with_class, without = both.chunk(2)
+            return without + guidance * (with_class - without)
+        finally:
+            self.train(training)
+
+    def render(self, state: Noisy) -> Tensor:
+        """The state's picture, (n, C, H, W) float32 in [0, 1]."""
+        return ((state.x + 1) / 2).clamp(0, 1).float()

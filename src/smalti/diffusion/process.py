@@ -1,0 +1,82 @@
+"""The process that turns pictures into noise, and single steps back.
+
+Letters of DDPM (arXiv:2006.11239) and DDIM (arXiv:2010.02502): x0 the picture, eps the noise,
+v the velocity, t a noise level and s the less noisy one that a step goes to; a_t and a_s are their
+alpha-bars ("alpha" in DDIM's paper), scalars or (B, 1, 1, 1). Tensors x, x0, eps, v, noise are
+(B, C, H, W). Randomness comes in as an argument.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Prediction = Literal["eps", "x0", "v"]
+
+
+def add_noise(x0: Tensor, eps: Tensor, a_t: Tensor) -> Tensor:
+    """x_t ~ q(x_t | x_0), eq. 4 of DDPM."""
+    return a_t.sqrt() * x0 + (1 - a_t).sqrt() * eps
+
+
+def target(prediction: Prediction, x0: Tensor, eps: Tensor, a_t: Tensor) -> Tensor:
+    """What the network is to predict; v = sqrt(a) eps - sqrt(1-a) x0, arXiv:2202.00512 app. D."""
+    if prediction == "v":
+        return a_t.sqrt() * eps - (1 - a_t).sqrt() * x0
+    return eps if prediction == "eps" else x0
+
+
+def picture_of(prediction: Prediction, output: Tensor, x: Tensor, a_t: Tensor) -> Tensor:
+    """The x0 that a network's output means for x at level t."""
+    if prediction == "v":
+        return a_t.sqrt() * x - (1 - a_t).sqrt() * output
+    return (x - (1 - a_t).sqrt() * output) / a_t.sqrt() if prediction == "eps" else output
+
+
+def noise_of(x0: Tensor, x: Tensor, a_t: Tensor) -> Tensor:
+    """The eps that, with x0, makes x at level t."""
+    return (x - a_t.sqrt() * x0) / (1 - a_t).sqrt()
+
+
+def posterior_variance(a_t: Tensor, a_s: Tensor) -> Tensor:
+    """beta-tilde, the variance of q(x_s | x_t, x_0): eq. 7 of DDPM, sigma(1)^2 in eq. 16 of DDIM."""
+    return (1 - a_s) / (1 - a_t) * (1 - a_t / a_s)
+
+
+def ddpm_step(
+    x: Tensor, x0: Tensor, a_t: Tensor, a_s: Tensor, *, variance: Tensor, noise: Tensor
+) -> Tensor:
+    """One DDPM step t -> s: the mean of q(x_s | x_t, x_0), eq. 7, and noise of the given variance."""
+    beta = 1 - a_t / a_s
+    mean = (a_s.sqrt() * beta * x0 + (a_t / a_s).sqrt() * (1 - a_s) * x) / (1 - a_t)
+    return mean + variance.sqrt() * noise
+
+
+def ddim_step(
+    x0: Tensor, eps: Tensor, a_s: Tensor, *, sigma: Tensor, scale: Tensor, noise: Tensor
+) -> Tensor:
+    """One DDIM step to s, eq. 12: `sigma` stands under the root, the noise is scaled by `scale`.
+
+    They are the same number but for sigma-hat (appendix D.3), whose larger noise is not taken
+    out of the direction.
+    """
+    towards = (1 - a_s - sigma**2).clamp(min=0).sqrt() * eps  # direction pointing to x_t
+    return a_s.sqrt() * x0 + towards + scale * noise
+
+
+def slerp(a: Tensor, b: Tensor, fraction: float) -> Tensor:
+    """Spherical interpolation from a to b, both (..., C, H, W), appendix D.5 of DDIM.
+
+    The angle is taken per sample, over its C*H*W values.
+    """
+    dims = (-3, -2, -1)
+    cosine = (a * b).sum(dims, keepdim=True) / (
+        torch.linalg.vector_norm(a, dim=dims, keepdim=True)
+        * torch.linalg.vector_norm(b, dim=dims, keepdim=True)
+    )
+    theta = cosine.clamp(-1, 1).acos()  # (..., 1, 1, 1)
+    if theta.min() < 1e-6:  # the same direction: the sphere is flat there
+        return (1 - fraction) * a + fraction * b
+    return ((1 - fraction) * theta).sin() / theta.sin() * a + (fraction * theta).sin() / theta.sin() * b

@@ -1,0 +1,162 @@
+"""Samplers: ways to walk from noise to a picture. Each yields its states; the caller decides."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from smalti.core.errors import UserError
+from smalti.diffusion.process import ddim_step, ddpm_step, noise_of, posterior_variance
+
+Denoise = Callable[[Tensor, int], Tensor]  # (x (n, C, H, W) float64, level t) -> x0 of that shape
+Normal = Callable[[], Tensor]  # the next standard normal noise, of the shape of x
+
+
+@dataclass(frozen=True, eq=False)
+class Noisy:
+    """A state between noise and picture; x and x0 are (n, C, H, W), about [-1, 1] at the end."""
+
+    x: Tensor
+    """The picture as it is now."""
+    x0: Tensor
+    """The picture that the network sees in it (x itself before the first step)."""
+    t: int
+    """The noise level of x; -1 when it is done."""
+    step: int
+    """Steps done."""
+    steps: int
+    """Steps in all."""
+
+
+class Sampler(Protocol):
+    """What a diffusion model asks of its sampler."""
+
+    @property
+    def clip(self) -> bool: ...
+    @property
+    def guidance(self) -> float: ...
+    def levels(self, T: int) -> list[int]: ...
+    def stream(
+        self, denoise: Denoise, x: Tensor, alpha_bars: Tensor, normal: Normal
+    ) -> Iterator[Noisy]: ...
+
+
+@dataclass(frozen=True)
+class DDPM:
+    """Ancestral sampling over all T levels, algorithm 2 of arXiv:2006.11239."""
+
+    variance: Literal["beta-tilde", "beta"] = "beta-tilde"
+    """Variance of a step: the posterior's, or the forward process's (larger)."""
+    clip: bool = True
+    """Keep the predicted picture inside [-1, 1]."""
+    guidance: float = 1.0
+    """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
+
+    def levels(self, T: int) -> list[int]:
+        return list(range(T - 1, -1, -1))
+
+    def stream(
+        self, denoise: Denoise, x: Tensor, alpha_bars: Tensor, normal: Normal
+    ) -> Iterator[Noisy]:
+        T = len(alpha_bars)
+        yield Noisy(x, x, T - 1, 0, T)
+        for step, t in enumerate(self.levels(T), start=1):
+            a_t, a_s = alpha_bars[t], alpha_bar(alpha_bars, t - 1)
+            x0 = denoise(x, t)
+            wide = self.variance == "beta" and t > 0  # no noise on the last step
+            variance = 1 - a_t / a_s if wide else posterior_variance(a_t, a_s)
+            noise = normal() if t > 0 else torch.zeros_like(x)
+            x = ddpm_step(x, x0, a_t, a_s, variance=variance, noise=noise)
+            yield Noisy(x, x0, t - 1, step, T)
+
+
+@dataclass(frozen=True)
+class DDIM:
+    """Sampling over a sub-sequence of the levels, arXiv:2010.02502."""
+
+    steps: int = 20
+    """Number of steps, for the uniform and quadratic spacing."""
+    spacing: Literal["uniform", "quadratic"] | tuple[int, ...] = "uniform"
+    """Which levels are visited: evenly, denser near the picture, or these (falling)."""
+    eta: float = 0.0
+    """sigma is eta times the paper's eq. 16: 0 is deterministic, 1 is DDPM's posterior."""
+    sigma_hat: bool = False
+    """Larger noise of appendix D.3, sqrt(1 - a_t/a_s), with eta 1 under the root."""
+    last_noise: bool = False
+    """With sigma_hat: noise on the last step too, as the article's code has it (not the paper)."""
+    clip: bool = True
+    """Keep the predicted picture inside [-1, 1]."""
+    guidance: float = 1.0
+    """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
+
+    def __post_init__(self) -> None:
+        if self.steps < 1:
+            raise UserError(f"steps is {self.steps}; DDIM needs at least 1")
+        if not 0 <= self.eta <= 1:
+            raise UserError(f"eta is {self.eta}; DDIM takes 0 (deterministic) to 1 (DDPM's noise)")
+
+    def levels(self, T: int) -> list[int]:
+        """Visited levels, falling, each in 0 .. T-1."""
+        if isinstance(self.spacing, tuple):
+            return explicit(self.spacing, T)
+        if self.steps > T:
+            raise UserError(f"steps is {self.steps}, but the model has {T} noise levels; give fewer")
+        if self.spacing == "uniform":  # linspace cut to integers, as the article has it
+            edges = torch.linspace(T, 0, self.steps + 1, dtype=torch.float64)[:-1].long() - 1
+            return edges.tolist()
+        return quadratic(self.steps, T)
+
+    def stream(
+        self, denoise: Denoise, x: Tensor, alpha_bars: Tensor, normal: Normal
+    ) -> Iterator[Noisy]:
+        levels = self.levels(len(alpha_bars))
+        yield Noisy(x, x, levels[0], 0, len(levels))
+        for step, (t, s) in enumerate(zip(levels, [*levels[1:], -1], strict=True), start=1):
+            a_t, a_s = alpha_bars[t], alpha_bar(alpha_bars, s)
+            x0 = denoise(x, t)
+            eps = noise_of(x0, x, a_t)
+            sigma, scale = self.sigmas(a_t, a_s, last=s < 0)
+            noise = normal() if scale > 0 else torch.zeros_like(x)
+            x = ddim_step(x0, eps, a_s, sigma=sigma, scale=scale, noise=noise)
+            yield Noisy(x, x0, s, step, len(levels))
+
+    def sigmas(self, a_t: Tensor, a_s: Tensor, *, last: bool) -> tuple[Tensor, Tensor]:
+        """(sigma under the root, sigma of the noise)."""
+        eta = 1.0 if self.sigma_hat else self.eta
+        sigma = eta * posterior_variance(a_t, a_s).clamp(min=0).sqrt()
+        if self.sigma_hat and (self.last_noise or not last):
+            return sigma, (1 - a_t / a_s).sqrt()
+        return sigma, sigma
+
+
+def alpha_bar(alpha_bars: Tensor, t: int) -> Tensor:
+    """alpha-bar of level t, where level -1 is the clean picture."""
+    return alpha_bars[t] if t >= 0 else torch.ones_like(alpha_bars[0])
+
+
+def quadratic(steps: int, T: int) -> list[int]:
+    """Levels floor(c i^2), i = 1 .. steps, appendix D.2 of DDIM, with the last of them T-1.
+
+    Where two fall together the upper ones move up, so that `steps` different levels remain.
+    """
+    levels = (np.linspace(0, np.sqrt(T - 1), steps) ** 2).astype(int) if steps > 1 else [T - 1]
+    rising: list[int] = []
+    for level in levels:
+        rising.append(max(int(level), rising[-1] + 1) if rising else int(level))
+    rising[-1] = T - 1
+    return [min(level, T - steps + i) for i, level in enumerate(rising)][::-1]
+
+
+def explicit(levels: tuple[int, ...], T: int) -> list[int]:
+    if not levels:
+        raise UserError("the list of noise levels is empty; give at least one")
+    if any(a <= b for a, b in zip(levels, levels[1:], strict=False)):
+        raise UserError(f"noise levels {levels} do not fall; give them from noisy to clean")
+    if levels[0] >= T or levels[-1] < 0:
+        raise UserError(f"noise levels {levels} leave 0..{T - 1}; give levels the model has")
+    return list(levels)

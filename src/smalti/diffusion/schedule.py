@@ -1,0 +1,101 @@
+"""Noise schedules: how much of the picture is left at each noise level t = 0 .. T-1.
+
+Each schedule gives alpha-bar_t, the share of variance that is still picture (DDPM's letters,
+arXiv:2006.11239), as float64 (T,), falling.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from smalti.core.errors import UserError
+
+LARGEST_BETA = 0.999  # as Improved DDPM, so that no level is pure noise to the last bit
+
+
+@dataclass(frozen=True)
+class Linear:
+    """beta_t rises linearly, section 4 of arXiv:2006.11239.
+
+    With another T than 1000 the betas are scaled by 1000/T, so that the last level is as noisy.
+    """
+
+    T: int = 1000
+    """Number of noise levels."""
+    first: float = 1e-4
+    """beta of the first level, for T = 1000."""
+    last: float = 0.02
+    """beta of the last level, for T = 1000."""
+
+    def __post_init__(self) -> None:
+        check_levels(self.T)
+        if not 0 < self.first <= self.last < 1:
+            raise UserError(
+                f"betas go from {self.first} to {self.last}; give 0 < first <= last < 1"
+            )
+
+    def alpha_bars(self) -> Tensor:
+        betas = torch.linspace(self.first, self.last, self.T, dtype=torch.float64) * 1000 / self.T
+        return (1 - betas.clamp(max=LARGEST_BETA)).cumprod(0)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """alpha-bar falls as a squared cosine, eq. 17 of arXiv:2102.09672."""
+
+    T: int = 1000
+    """Number of noise levels."""
+    s: float = 0.008
+    """Offset that keeps the first betas from vanishing."""
+
+    def __post_init__(self) -> None:
+        check_levels(self.T)
+
+    def alpha_bars(self) -> Tensor:
+        u = torch.linspace(0, 1, self.T + 1, dtype=torch.float64)
+        return with_largest_beta(((u + self.s) / (1 + self.s) * math.pi / 2).cos() ** 2)
+
+
+@dataclass(frozen=True)
+class Sigmoid:
+    """alpha-bar falls as a sigmoid, algorithm 1 of arXiv:2212.11972."""
+
+    T: int = 1000
+    """Number of noise levels."""
+    start: float = -3.0
+    """Where on the sigmoid t = 0 lies."""
+    end: float = 3.0
+    """Where on the sigmoid t = T lies."""
+    tau: float = 1.0
+    """Temperature: larger is closer to a straight line."""
+
+    def __post_init__(self) -> None:
+        check_levels(self.T)
+        if not self.start < self.end or self.tau <= 0:
+            raise UserError(
+                f"a sigmoid from {self.start} to {self.end} with tau {self.tau} does not fall; "
+                "give start < end and tau > 0"
+            )
+
+    def alpha_bars(self) -> Tensor:
+        u = torch.linspace(0, 1, self.T + 1, dtype=torch.float64)
+        f = torch.sigmoid(-(u * (self.end - self.start) + self.start) / self.tau)
+        return with_largest_beta((f - f[-1]) / (f[0] - f[-1]))
+
+
+Schedule = Linear | Cosine | Sigmoid
+
+
+def with_largest_beta(f: Tensor) -> Tensor:
+    """alpha-bars (T,) of a curve f (T+1,) from level 0 to T, its betas cut at LARGEST_BETA."""
+    betas = (1 - f[1:] / f[:-1]).clamp(max=LARGEST_BETA)
+    return (1 - betas).cumprod(0)
+
+
+def check_levels(T: int) -> None:
+    if T < 2:
+        raise UserError(f"a schedule of T={T} levels has nothing to denoise; give 2 or more")

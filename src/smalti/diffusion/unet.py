@@ -1,0 +1,145 @@
+"""A U-Net that predicts noise, picture or velocity: small, and cheap on a CPU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from smalti.layers.attention import PixelAttention
+from smalti.layers.embedding import SinusoidalEmbedding
+from smalti.layers.residual import ResidualBlock
+
+
+@dataclass(frozen=True)
+class UNetConfig:
+    """Shape of the U-Net."""
+
+    channels: int = 1
+    """Channels of the pictures: 1 grey, 3 RGB."""
+    widths: tuple[int, ...] = (32, 64)
+    """Feature channels of each level, from fine to coarse; each level halves height and width."""
+    blocks: int = 2
+    """Residual blocks of each level, on the way down and again on the way up."""
+    attention: tuple[bool, ...] = (False, True)
+    """Whether each level has self-attention."""
+    stem: int = 2
+    """Space-to-depth factor in front: 2 turns (C, H, W) into (4C, H/2, W/2). 1 for none."""
+    heads: int = 4
+    """Attention heads."""
+    groups: int = 8
+    """Groups of each group norm."""
+    classes: int = 0
+    """Number of classes to condition on; 0 for none."""
+    dropout: float = 0.0
+    """Dropout rate inside the residual blocks."""
+
+    def __post_init__(self) -> None:
+        if len(self.attention) != len(self.widths):
+            raise ValueError(
+                f"attention has {len(self.attention)} entries for {len(self.widths)} widths; "
+                "give one true or false per level"
+            )
+        if bad := [w for w in self.widths if w % self.groups or w % self.heads]:
+            raise ValueError(
+                f"width {bad[0]} is not a multiple of groups={self.groups} and heads={self.heads}; "
+                "choose one that is"
+            )
+
+    def build(self) -> UNet:
+        return UNet(self)
+
+
+class UNet(nn.Module):
+    """U-Net after DDPM (arXiv:2006.11239, appendix B) on space-to-depth pictures.
+
+    `network(x, t, y)`: x (B, C, H, W), a noisy picture in about [-1, 1]; t (B,) noise level;
+    y (B,) class, where `config.classes` means "no class". Returns (B, C, H, W). Any H and W:
+    pictures are padded to a multiple of what the levels need, and cropped back.
+
+    Deviations from DDPM, for speed: one skip connection a level instead of one a block, and the
+    way between levels is space-to-depth with a 1x1 convolution.
+    """
+
+    def __init__(self, config: UNetConfig):
+        super().__init__()
+        self.config = c = config
+        pixels, width, E = c.channels * c.stem**2, c.widths[0], 4 * c.widths[0]
+        self.time = nn.Sequential(
+            SinusoidalEmbedding(width), nn.Linear(width, E), nn.SiLU(), nn.Linear(E, E)
+        )
+        self.label = nn.Embedding(c.classes + 1, E) if c.classes else None
+        self.first = nn.Conv2d(pixels, width, 3, padding=1)
+        self.levels = Level(c, 0, E)
+        self.norm = nn.GroupNorm(c.groups, width)
+        self.last = zero(nn.Conv2d(width, pixels, 3, padding=1))
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        H, W = x.shape[2:]
+        emb = self.embed(t, y)  # (B, E)
+        h = self.first(F.pixel_unshuffle(self.pad(x), self.config.stem))  # (B, D, H/s, W/s)
+        h = self.last(F.silu(self.norm(self.levels(h, emb))))
+        return F.pixel_shuffle(h, self.config.stem)[:, :, :H, :W]
+
+    def embed(self, t: Tensor, y: Tensor | None) -> Tensor:
+        emb = self.time(t)
+        if self.label is not None:
+            emb = emb + self.label(torch.full_like(t, self.config.classes) if y is None else y)
+        return F.silu(emb)
+
+    def pad(self, x: Tensor) -> Tensor:
+        multiple = self.config.stem * 2 ** (len(self.config.widths) - 1)
+        bottom, right = -x.shape[2] % multiple, -x.shape[3] % multiple
+        return F.pad(x, (0, right, 0, bottom), mode="replicate") if bottom or right else x
+
+
+class Level(nn.Module):
+    """One resolution: blocks, then everything coarser, then blocks on both."""
+
+    def __init__(self, c: UNetConfig, level: int, condition: int):
+        super().__init__()
+        width = c.widths[level]
+        self.down = Blocks(c, level, width, condition)
+        self.coarser = Level(c, level + 1, condition) if level + 1 < len(c.widths) else None
+        if self.coarser:
+            coarse = c.widths[level + 1]
+            self.shrink = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4 * width, coarse, 1))
+            self.grow = nn.Sequential(nn.Conv2d(coarse, 4 * width, 1), nn.PixelShuffle(2))
+        self.up = Blocks(c, level, 2 * width if self.coarser else width, condition)
+
+    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
+        x = self.down(x, emb)
+        if self.coarser:
+            h = self.grow(self.coarser(self.shrink(x), emb))
+            x = torch.cat([h, x], dim=1)
+        return self.up(x, emb)
+
+
+class Blocks(nn.Module):
+    """The residual blocks of one level in one direction, each with attention if wanted."""
+
+    def __init__(self, c: UNetConfig, level: int, width_in: int, condition: int):
+        super().__init__()
+        width = c.widths[level]
+        widths = [width_in] + [width] * (c.blocks - 1)
+        self.residual = nn.ModuleList(
+            ResidualBlock(w, width, condition, c.groups, c.dropout) for w in widths
+        )
+        self.attention = nn.ModuleList(
+            PixelAttention(width, c.heads, c.groups) if c.attention[level] else nn.Identity()
+            for _ in widths
+        )
+
+    def forward(self, x: Tensor, emb: Tensor) -> Tensor:
+        for residual, attend in zip(self.residual, self.attention, strict=True):
+            x = attend(residual(x, emb))
+        return x
+
+
+def zero(layer: nn.Conv2d) -> nn.Conv2d:
+    """A convolution that starts at 0, so that a new network predicts 0."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
