@@ -1,0 +1,20 @@
+"""Reference checkpoints into modules: read_weights, infer_config, from_reference."""
+
+from __future__ import annotations
+
+from smalti.convert.article_ddim import ArticleDDIM, ArticleDDIMUNet
+from smalti.convert.article_ddpm import ArticleDDPM, ArticleDDPMUNet
+from smalti.convert.read import read_weights
+from smalti.convert.reference import REFERENCES, from_reference, infer_config, read_config
+
+__all__ = [
+    "REFERENCES",
+    "ArticleDDIM",
+    "ArticleDDIMUNet",
+    "ArticleDDPM",
+    "ArticleDDPMUNet",
+    "from_reference",
+    "infer_config",
+    "read_config",
+    "read_weights",
+]

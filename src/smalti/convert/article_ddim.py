@@ -1,0 +1,240 @@
+"""The U-Net of the DDIM article (SingleZombie/DL-Demos, dldemos/ddim), under its weights' names.
+
+A faithful copy, kept for its golden numbers and published weights: smalti's own U-Net has
+another shape. The class condition is our addition and is absent at `classes=0`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from smalti.convert.article_parts import (
+    SinusoidTable,
+    add_class,
+    check_config,
+    class_table,
+    common_config,
+    join,
+    level_sizes,
+    settle_size,
+    shape_of,
+)
+from smalti.core.errors import UserError
+
+COARSEST = 8
+"""Height and width of the coarsest level in all of the article's group-norm configs:
+64 x 64 pictures with 4 levels, 128 x 128 with 5, 256 x 256 with 6."""
+GROUPS = 32
+
+
+@dataclass(frozen=True)
+class ArticleDDIM:
+    """Config of the DDIM article's U-Net; the defaults are the article's for MNIST.
+
+    Raises UserError for values that build no network.
+    """
+
+    n_steps: int = 1000
+    """Number of noise levels T; t runs over 0 .. T-1."""
+    img_shape: tuple[int, int, int] = (1, 28, 28)
+    """Channels, height and width of a picture; fixed by "ln", a default size by "gn"."""
+    channels: tuple[int, ...] = (10, 20, 40, 80)
+    """Width of every level, finest first."""
+    pe_dim: int = 128
+    """Width of the time encoding, even."""
+    with_attns: tuple[bool, ...] = (False, False, False, False)
+    """Whether each level has attention (the reference's single bool stands for all levels)."""
+    norm_type: Literal["gn", "ln"] = "ln"
+    """Group norm with 32 groups, or layer norm."""
+    classes: int = 0
+    """Number of classes to condition on; 0 is the article's network (our addition)."""
+
+    def __post_init__(self) -> None:
+        check_config(self.n_steps, self.img_shape, self.channels, self.pe_dim, self.classes)
+        if isinstance(self.with_attns, bool):
+            object.__setattr__(self, "with_attns", (self.with_attns,) * len(self.channels))
+        attns = self.with_attns
+        if not isinstance(attns, tuple) or [type(a) for a in attns] != [bool] * len(self.channels):
+            raise UserError(
+                f"with_attns is {attns!r}; give true or false, or one of them per level"
+            )
+        if self.norm_type not in ("gn", "ln"):
+            raise UserError(f"norm_type is {self.norm_type!r}; give 'gn' or 'ln'")
+        if self.norm_type == "gn" and any(c % GROUPS for c in self.channels):
+            raise UserError(f"channels is {self.channels}; group norm wants multiples of {GROUPS}")
+
+    def build(self) -> ArticleDDIMUNet:
+        """A new network with random weights."""
+        return ArticleDDIMUNet(self)
+
+
+def make_norm(kind: Literal["gn", "ln"], c: int, size: tuple[int, int]) -> nn.Module:
+    return nn.LayerNorm([c, *size]) if kind == "ln" else nn.GroupNorm(GROUPS, c)
+
+
+class ResBlock(nn.Module):
+    """Norm, SiLU, convolution, twice; the time is added between; a shortcut around all."""
+
+    def __init__(
+        self, c_in: int, c_out: int, c_time: int, size: tuple[int, int], norm: Literal["gn", "ln"]
+    ) -> None:
+        super().__init__()
+        self.norm1 = make_norm(norm, c_in, size)
+        self.conv1 = nn.Conv2d(c_in, c_out, 3, padding=1)
+        self.time_layer = nn.Linear(c_time, c_out)
+        self.norm2 = make_norm(norm, c_out, size)
+        self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1)
+        self.residual_conv = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        out = self.conv1(F.silu(self.norm1(x)))
+        out = out + self.time_layer(F.silu(time))[:, :, None, None]
+        return self.conv2(F.silu(self.norm2(out))) + self.residual_conv(x)
+
+
+class Attention(nn.Module):
+    """One head of self-attention over all pixels, with a shortcut."""
+
+    def __init__(self, c: int, size: tuple[int, int], norm: Literal["gn", "ln"]) -> None:
+        super().__init__()
+        self.norm = make_norm(norm, c, size)
+        self.q, self.k, self.v, self.out = (nn.Conv2d(c, c, 1) for _ in range(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(x)
+        q, k, v = (f(y).flatten(2).transpose(1, 2) for f in (self.q, self.k, self.v))  # (N, H W, C)
+        y = F.scaled_dot_product_attention(q, k, v)
+        return x + self.out(y.transpose(1, 2).reshape(x.shape))
+
+
+class Block(nn.Module):
+    """A residual block, then attention where the level has it."""
+
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        c_time: int,
+        size: tuple[int, int],
+        norm: Literal["gn", "ln"],
+        attends: bool,
+    ) -> None:
+        super().__init__()
+        self.res_block = ResBlock(c_in, c_out, c_time, size, norm)
+        self.attn_block = Attention(c_out, size, norm) if attends else nn.Identity()
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        return self.attn_block(self.res_block(x, time))
+
+
+class Middle(nn.Module):
+    """Residual block, attention where asked for, residual block."""
+
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        c_time: int,
+        size: tuple[int, int],
+        norm: Literal["gn", "ln"],
+        attends: bool,
+    ) -> None:
+        super().__init__()
+        self.res_block1 = ResBlock(c_in, c_out, c_time, size, norm)
+        self.attn_block = Attention(c_out, size, norm) if attends else nn.Identity()
+        self.res_block2 = ResBlock(c_out, c_out, c_time, size, norm)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        return self.res_block2(self.attn_block(self.res_block1(x, time)), time)
+
+
+class ArticleDDIMUNet(nn.Module):
+    """eps(x_t, t), as in the DDIM article: two blocks a level, each with its own skip.
+
+    With `classes > 0`, our addition, a learned vector per class (the last is "no class")
+    is added to the time embedding. With group norm any height and width will do that
+    the levels can halve; with layer norm only the config's.
+    """
+
+    def __init__(self, config: ArticleDDIM) -> None:
+        super().__init__()
+        self.config = config
+        c_picture, channels, norm = config.img_shape[0], config.channels, config.norm_type
+        c_time = 4 * channels[0]
+        sizes = level_sizes(config.img_shape, len(channels))
+        levels = list(zip(channels, sizes, config.with_attns, strict=True))
+        self.pe = SinusoidTable(config.n_steps, config.pe_dim)
+        first = nn.Linear(config.pe_dim, c_time)
+        self.pe_linears = nn.Sequential(first, nn.SiLU(), nn.Linear(c_time, c_time))
+        self.class_table = class_table(config.classes, c_time)
+        self.conv_in = nn.Conv2d(c_picture, channels[0], 3, padding=1)
+        self.encoders, self.downs, self.ups, self.decoders = (nn.ModuleList() for _ in range(4))
+        c_in = channels[0]
+        for c, size, attends in levels[:-1]:
+            pair = [Block(i, c, c_time, size, norm, attends) for i in (c_in, c)]
+            self.encoders.append(nn.ModuleList(pair))
+            self.downs.append(nn.Conv2d(c, c, 2, stride=2))
+            c_in = c
+        c, size, attends = levels[-1]
+        self.mid = Middle(c_in, c, c_time, size, norm, attends)
+        c_in = c
+        for c, size, attends in levels[-2::-1]:
+            self.ups.append(nn.ConvTranspose2d(c_in, c, 2, stride=2))
+            pair = [Block(2 * c, c, c_time, size, norm, attends) for _ in range(2)]
+            self.decoders.append(nn.ModuleList(pair))
+            c_in = c
+        self.conv_out = nn.Conv2d(c_in, c_picture, 3, padding=1)
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        """Predict the noise.
+
+        x: (N, C, H, W) in [-1, 1] plus noise. t: integers (N,) or (N, 1) in 0 .. n_steps-1.
+        y: integers (N,) in 0 .. classes, where `classes` itself, like None, is "no class".
+        Returns eps (N, C, H, W). Raises UserError when y is given and the config has no classes.
+        """
+        time = self.pe_linears(self.pe(t.reshape(len(x))))
+        time = add_class(time, self.class_table, y)  # (N, 4 channels[0])
+        x = self.conv_in(x)
+        skips = []
+        for encoder, down in zip(self.encoders, self.downs, strict=True):
+            for block in encoder.children():
+                x = block(x, time)
+                skips.append(x)
+            x = down(x)
+        x = self.mid(x, time)
+        for up, decoder in zip(self.ups, self.decoders, strict=True):
+            x = up(x)
+            for block in decoder.children():
+                x = block(join(skips.pop(), x), time)
+        return self.conv_out(F.silu(x))
+
+
+def infer_ddim(
+    weights: dict[str, Tensor], size: tuple[int, int] | None = None
+) -> dict[str, object]:
+    """The config that the weights' names and shapes tell.
+
+    Group norm leaves height and width open: size (H, W) gives them; when it is None, they are
+    the article's for that number of levels (4: 64, 5: 128, 6: 256, see COARSEST).
+    Layer norm fixes them, and size is checked against them.
+    """
+    c_picture = shape_of(weights, "conv_out.weight", 4)[0]
+    found = common_config(weights, mid="mid.res_block1.conv1.weight")
+    levels = sum(1 for key in weights if key.startswith("downs.") and key.endswith(".weight"))
+    first = "encoders.0.0.res_block" if levels else "mid.res_block1"
+    norm = f"{first}.norm1.weight"
+    has_layer_norm = norm in weights and weights[norm].ndim == 3
+    if has_layer_norm:
+        _, h, w = shape_of(weights, norm, 3)
+        size = settle_size((h, w), size)
+    elif size is None:
+        size = (COARSEST << levels, COARSEST << levels)
+    found["img_shape"] = [c_picture, *size]
+    found["norm_type"] = "ln" if has_layer_norm else "gn"
+    blocks = [f"encoders.{i}.0" for i in range(levels)] + ["mid"]
+    found["with_attns"] = [f"{block}.attn_block.q.weight" in weights for block in blocks]
+    return found

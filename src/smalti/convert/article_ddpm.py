@@ -1,0 +1,149 @@
+"""The U-Net of the DDPM article (SingleZombie/DL-Demos, dldemos/ddpm), under its weights' names.
+
+A faithful copy, kept for its golden numbers and published weights: smalti's own U-Net has
+another shape. The class condition is our addition and is absent at `classes=0`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from smalti.convert.article_parts import (
+    SinusoidTable,
+    add_class,
+    check_config,
+    class_table,
+    common_config,
+    join,
+    level_sizes,
+    settle_size,
+    shape_of,
+)
+from smalti.core.errors import UserError
+
+
+@dataclass(frozen=True)
+class ArticleDDPM:
+    """Config of the DDPM article's U-Net; the defaults are the article's for MNIST.
+
+    Raises UserError for values that build no network.
+    """
+
+    n_steps: int = 1000
+    """Number of noise levels T; t runs over 0 .. T-1."""
+    img_shape: tuple[int, int, int] = (1, 28, 28)
+    """Channels, height and width of a picture; layer norm fixes them."""
+    channels: tuple[int, ...] = (10, 20, 40, 80)
+    """Width of every level, finest first."""
+    pe_dim: int = 128
+    """Width of the time encoding, even."""
+    residual: bool = True
+    """Whether the blocks have a shortcut."""
+    classes: int = 0
+    """Number of classes to condition on; 0 is the article's network (our addition)."""
+
+    def __post_init__(self) -> None:
+        check_config(self.n_steps, self.img_shape, self.channels, self.pe_dim, self.classes)
+        if type(self.residual) is not bool:
+            raise UserError(f"residual is {self.residual!r}; give true or false")
+        if any(b != 2 * a for a, b in pairwise(self.channels)):
+            raise UserError(
+                f"channels is {self.channels}; the article's network wants each level "
+                "twice as wide as the one before"
+            )
+
+    def build(self) -> ArticleDDPMUNet:
+        """A new network with random weights."""
+        return ArticleDDPMUNet(self)
+
+
+class Block(nn.Module):
+    """Layer norm and two convolutions, with a shortcut when residual."""
+
+    def __init__(self, c_in: int, c_out: int, size: tuple[int, int], residual: bool) -> None:
+        super().__init__()
+        self.ln = nn.LayerNorm([c_in, *size])
+        self.conv1 = nn.Conv2d(c_in, c_out, 3, padding=1)
+        self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1)
+        shortcut = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
+        self.residual_conv = shortcut if residual else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.conv2(F.relu(self.conv1(self.ln(x))))
+        return F.relu(out if self.residual_conv is None else out + self.residual_conv(x))
+
+
+class ArticleDDPMUNet(nn.Module):
+    """eps(x_t, t), as in the DDPM article; a frozen sinusoid table gives the time.
+
+    With `classes > 0`, our addition, a learned vector per class (the last is "no class")
+    is added to the time encoding.
+    """
+
+    def __init__(self, config: ArticleDDPM) -> None:
+        super().__init__()
+        self.config = config
+        c_picture, width, channels = config.img_shape[0], config.pe_dim, config.channels
+        sizes = level_sizes(config.img_shape, len(channels))
+
+        def blocks(c_in: int, c_out: int, size: tuple[int, int]) -> nn.Sequential:
+            first = Block(c_in, c_out, size, config.residual)
+            return nn.Sequential(first, Block(c_out, c_out, size, config.residual))
+
+        self.pe = SinusoidTable(config.n_steps, width)
+        self.class_table = class_table(config.classes, width)
+        self.pe_linears_en, self.encoders, self.downs = (nn.ModuleList() for _ in range(3))
+        self.pe_linears_de, self.ups, self.decoders = (nn.ModuleList() for _ in range(3))
+        c_in = c_picture
+        for c, size in zip(channels[:-1], sizes[:-1], strict=True):
+            mlp = nn.Sequential(nn.Linear(width, c_in), nn.ReLU(), nn.Linear(c_in, c_in))
+            self.pe_linears_en.append(mlp)
+            self.encoders.append(blocks(c_in, c, size))
+            self.downs.append(nn.Conv2d(c, c, 2, stride=2))
+            c_in = c
+        self.pe_mid = nn.Linear(width, c_in)
+        self.mid = blocks(c_in, channels[-1], sizes[-1])
+        c_in = channels[-1]
+        for c, size in zip(channels[-2::-1], sizes[-2::-1], strict=True):
+            # c_in is 2 c, which the config checks: the time is added to the joined 2 c channels.
+            self.pe_linears_de.append(nn.Linear(width, c_in))
+            self.ups.append(nn.ConvTranspose2d(c_in, c, 2, stride=2))
+            self.decoders.append(blocks(2 * c, c, size))
+            c_in = c
+        self.conv_out = nn.Conv2d(c_in, c_picture, 3, padding=1)
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        """Predict the noise.
+
+        x: (N, C, H, W) in [-1, 1] plus noise. t: integers (N,) or (N, 1) in 0 .. n_steps-1.
+        y: integers (N,) in 0 .. classes, where `classes` itself, like None, is "no class".
+        Returns eps (N, C, H, W). Raises UserError when y is given and the config has no classes.
+        """
+        time = add_class(self.pe(t.reshape(len(x))), self.class_table, y)  # (N, D)
+        skips = []
+        for linear, encoder, down in zip(
+            self.pe_linears_en, self.encoders, self.downs, strict=True
+        ):
+            skips.append(encoder(x + linear(time)[:, :, None, None]))
+            x = down(skips[-1])
+        x = self.mid(x + self.pe_mid(time)[:, :, None, None])
+        for linear, up, decoder in zip(self.pe_linears_de, self.ups, self.decoders, strict=True):
+            x = decoder(join(skips.pop(), up(x)) + linear(time)[:, :, None, None])
+        return self.conv_out(x)
+
+
+def infer_ddpm(
+    weights: dict[str, Tensor], size: tuple[int, int] | None = None
+) -> dict[str, object]:
+    """The config that the weights' names and shapes tell; size (H, W) is checked against them."""
+    c_picture = shape_of(weights, "conv_out.weight", 4)[0]
+    first = "encoders.0.0" if "encoders.0.0.ln.weight" in weights else "mid.0"
+    _, h, w = shape_of(weights, f"{first}.ln.weight", 3)
+    found = common_config(weights, mid="mid.0.conv1.weight")
+    found["img_shape"] = [c_picture, *settle_size((h, w), size)]
+    found["residual"] = any(".residual_conv." in key for key in weights)
+    return found

@@ -1,0 +1,122 @@
+"""What the two article U-Nets share: time table, class condition, joining of scales.
+
+Source of the architecture: the DDPM and DDIM articles of SingleZombie/DL-Demos (GitHub).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from smalti.core.errors import UserError
+
+
+class SinusoidTable(nn.Module):
+    """Frozen table of sines and cosines, sec. 3.5 of arXiv:1706.03762: t (N,) -> (N, D)."""
+
+    def __init__(self, n_steps: int, width: int) -> None:
+        super().__init__()
+        t = torch.arange(n_steps, dtype=torch.float32)[:, None]
+        two_i = torch.arange(0, width, 2, dtype=torch.float32)
+        angle = t / 10000 ** (two_i / width)
+        table = torch.stack((angle.sin(), angle.cos()), dim=2)  # (n_steps, D / 2, 2)
+        self.embedding = nn.Embedding.from_pretrained(table.reshape(n_steps, width), freeze=True)
+
+    def forward(self, t: Tensor) -> Tensor:
+        return self.embedding(t)
+
+
+def class_table(classes: int, width: int) -> nn.Embedding | None:
+    """classes + 1 vectors, the last for "no class"; None for a network without classes."""
+    return nn.Embedding(classes + 1, width) if classes else None
+
+
+def add_class(time: Tensor, table: nn.Embedding | None, y: Tensor | None) -> Tensor:
+    """time (N, D) plus the vectors of the classes y (N,); y None means "no class" for all.
+
+    Raises UserError when y is given to a network without classes.
+    """
+    if table is None:
+        if y is None:
+            return time
+        raise UserError("y was given to a network without classes; leave it out or set classes > 0")
+    if y is None:
+        y = torch.full((len(time),), table.num_embeddings - 1, device=time.device)
+    return time + table(y)
+
+
+def join(skip: Tensor, x: Tensor) -> Tensor:
+    """Pad x (N, C, h, w) to the height and width of skip (N, C, H, W): (N, 2 C, H, W).
+
+    The reference pads the width by what the height lacks and the reverse. That is the same
+    wherever it does not fail, so here each side gets its own.
+    """
+    dh, dw = skip.shape[2] - x.shape[2], skip.shape[3] - x.shape[3]
+    x = F.pad(x, (dw // 2, dw - dw // 2, dh // 2, dh - dh // 2))
+    return torch.cat((skip, x), dim=1)
+
+
+def level_sizes(img_shape: tuple[int, int, int], levels: int) -> list[tuple[int, int]]:
+    """(H, W) at every level, halved and rounded down from one to the next."""
+    _, h, w = img_shape
+    return [(h >> i, w >> i) for i in range(levels)]
+
+
+def check_config(
+    n_steps: int, img_shape: tuple[int, ...], channels: tuple[int, ...], pe_dim: int, classes: int
+) -> None:
+    """Raise UserError unless the fields that both U-Nets have can build a network."""
+    if not _are_counts(n_steps):
+        raise UserError(f"n_steps is {n_steps!r}; give a positive integer")
+    if not isinstance(img_shape, tuple) or len(img_shape) != 3 or not _are_counts(*img_shape):
+        raise UserError(f"img_shape is {img_shape!r}; give channels, height and width")
+    if not isinstance(channels, tuple) or not channels or not _are_counts(*channels):
+        raise UserError(f"channels is {channels!r}; give one positive integer per level")
+    if not _are_counts(pe_dim) or pe_dim % 2:
+        raise UserError(f"pe_dim is {pe_dim!r}; give a positive even integer")
+    if classes != 0 and not _are_counts(classes):
+        raise UserError(f"classes is {classes!r}; give the number of classes, or 0 for none")
+    if min(level_sizes(img_shape, len(channels))[-1]) < 1:
+        raise UserError(
+            f"img_shape is {img_shape!r}: too small for {len(channels)} levels; "
+            f"height and width must be at least {2 ** (len(channels) - 1)}"
+        )
+
+
+def _are_counts(*values: object) -> bool:
+    return all(type(v) is int and v > 0 for v in values)
+
+
+def shape_of(weights: dict[str, Tensor], key: str, dims: int) -> tuple[int, ...]:
+    """Shape of one weight; UserError when it is not there or has other than `dims` dimensions."""
+    if key not in weights:
+        raise UserError(f"the weights have no '{key}', so they are of another network")
+    shape = tuple(weights[key].shape)
+    if len(shape) != dims:
+        raise UserError(f"weight '{key}' has shape {shape}, but {dims} dimensions were wanted")
+    return shape
+
+
+def channels_of(weights: dict[str, Tensor], mid: str) -> list[int]:
+    """Output channels of every level, read from the downward convolutions and the key `mid`."""
+    levels = sum(1 for key in weights if key.startswith("downs.") and key.endswith(".weight"))
+    keys = [f"downs.{i}.weight" for i in range(levels)] + [mid]
+    return [shape_of(weights, key, 4)[0] for key in keys]
+
+
+def common_config(weights: dict[str, Tensor], mid: str) -> dict[str, object]:
+    """The fields that both U-Nets have, img_shape excepted; classes only where there are any."""
+    n_steps, pe_dim = shape_of(weights, "pe.embedding.weight", 2)
+    found: dict[str, object] = {"n_steps": n_steps, "pe_dim": pe_dim}
+    found["channels"] = channels_of(weights, mid)
+    if "class_table.weight" in weights:
+        found["classes"] = shape_of(weights, "class_table.weight", 2)[0] - 1
+    return found
+
+
+def settle_size(found: tuple[int, int], given: tuple[int, int] | None) -> tuple[int, int]:
+    """The size (H, W) that the layer norms fix; UserError when another one was given."""
+    if given is not None and given != found:
+        raise UserError(f"size {given} was given, but the weights are for {found}; leave it out")
+    return found

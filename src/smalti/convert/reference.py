@@ -1,0 +1,117 @@
+"""From a reference's config and weights to a module: a closed table of kinds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from smalti.convert.article_ddim import ArticleDDIM, infer_ddim
+from smalti.convert.article_ddpm import ArticleDDPM, infer_ddpm
+from smalti.core.errors import UserError
+
+Size = tuple[int, int]
+Infer = Callable[[dict[str, Tensor], Size | None], dict[str, object]]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """How one kind of reference checkpoint becomes a module."""
+
+    config: type[ArticleDDPM] | type[ArticleDDIM]
+    """Its fields are the reference's config, save `classes`, which may be left out."""
+    infer: Infer
+    """(weights, size or None) -> config."""
+
+
+REFERENCES: dict[str, Reference] = {
+    "dldemos_ddpm_unet": Reference(ArticleDDPM, infer_ddpm),
+    "dldemos_ddim_unet": Reference(ArticleDDIM, infer_ddim),
+}
+"""Every kind that can be converted."""
+
+
+def from_reference(kind: str, config: dict[str, Any], weights: dict[str, Tensor]) -> nn.Module:
+    """The network of a reference checkpoint, in eval mode, float32, on the CPU.
+
+    kind: a key of REFERENCES, hyphens allowed for underscores. config: the reference's own,
+    as JSON gives it. weights: the reference's state dict; it is copied.
+    Raises UserError, in one line, for an unknown kind, a config with fields missing, unknown or
+    impossible, and weights that are missing, unknown or of another shape.
+    """
+    kind, _ = _find(kind)
+    settled = read_config(kind, config)
+    with torch.device("meta"):  # names and shapes only, before anything is allocated
+        wanted = settled.build().state_dict()
+    _check_names(kind, wanted, weights)
+    _check_shapes(kind, wanted, weights)
+    network = settled.build()
+    network.load_state_dict(weights)
+    return network.eval()
+
+
+def infer_config(
+    kind: str, weights: dict[str, Tensor], size: int | Size | None = None
+) -> dict[str, object]:
+    """The config that a published state dict tells by its names and shapes, for from_reference.
+
+    size: height and width of the pictures, or one number for both. It is wanted only where the
+    weights leave it open (dldemos_ddim_unet with group norm), and None stands there for the
+    article's: 64 with 4 levels, 128 with 5, 256 with 6.
+    Raises UserError, in one line, for an unknown kind, weights of another network, and a size
+    other than the one that the weights fix.
+    """
+    kind, reference = _find(kind)
+    try:
+        return reference.infer(weights, (size, size) if isinstance(size, int) else size)
+    except UserError as error:
+        raise UserError(f"{kind}: {error}") from error
+
+
+def read_config(kind: str, config: dict[str, Any]) -> ArticleDDPM | ArticleDDIM:
+    """The config dataclass of a reference's JSON config; UserError as in from_reference."""
+    kind, reference = _find(kind)
+    known = [field.name for field in fields(reference.config)]
+    if missing := [k for k in known if k != "classes" and k not in config]:
+        raise UserError(f"{kind}: the config has no {_some(missing)}; it wants {_some(known)}")
+    if unknown := [k for k in config if k not in known]:
+        raise UserError(f"{kind}: the config's {_some(unknown)} is unknown; it has {_some(known)}")
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+    try:
+        return reference.config(**values)
+    except UserError as error:
+        raise UserError(f"{kind}: the config's {error}") from error
+
+
+def _find(kind: str) -> tuple[str, Reference]:
+    name = kind.replace("-", "_")
+    if name not in REFERENCES:
+        raise UserError(f"unknown kind '{kind}'; known: {', '.join(REFERENCES)}")
+    return name, REFERENCES[name]
+
+
+def _check_names(kind: str, wanted: dict[str, Tensor], given: dict[str, Tensor]) -> None:
+    faults = []
+    if missing := [key for key in wanted if key not in given]:
+        faults.append(f"{len(missing)} missing ({_some(missing, 3)})")
+    if unknown := [key for key in given if key not in wanted]:
+        faults.append(f"{len(unknown)} unknown ({_some(unknown, 3)})")
+    if faults:
+        raise UserError(f"{kind}: weights {', '.join(faults)}; check the kind and the config")
+
+
+def _check_shapes(kind: str, wanted: dict[str, Tensor], given: dict[str, Tensor]) -> None:
+    wrong = [key for key in wanted if given[key].shape != wanted[key].shape]
+    if wrong:
+        key, more = wrong[0], f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        raise UserError(
+            f"{kind}: weight '{key}' has shape {tuple(given[key].shape)}, but the config wants "
+            f"{tuple(wanted[key].shape)}{more}; check the config"
+        )
+
+
+def _some(names: list[str], limit: int = 99) -> str:
+    return ", ".join(names[:limit]) + (", ..." if len(names) > limit else "")
