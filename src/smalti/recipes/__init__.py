@@ -1,0 +1,28 @@
+"""Recipes: complete runs, each with the numbers it reached."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from smalti.core.errors import UserError
+
+if TYPE_CHECKING:
+    from smalti.recipes.recipe import Recipe
+
+# name -> (module, one line for `smalti list`), so that listing imports nothing heavy
+RECIPES = {
+    "ddpm": ("smalti.recipes.ddpm", "DDPM on your pictures (without --data: on the digits)"),
+    "ddpm-digits": ("smalti.recipes.ddpm_digits", "the shipped class-conditional DDPM of digits"),
+    "digits-classifier": ("smalti.recipes.digits_classifier", "the judge of digit samples"),
+}
+
+
+def find(name: str) -> Recipe:
+    """The recipe of that name. UserError when there is none."""
+    if name not in RECIPES:
+        near = difflib.get_close_matches(name, RECIPES, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(RECIPES)}"
+        raise UserError(f"no recipe {name!r}; {hint}")
+    return import_module(RECIPES[name][0]).RECIPE

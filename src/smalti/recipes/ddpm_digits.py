@@ -1,0 +1,27 @@
+"""The shipped `ddpm-digits`: a class-conditional DDPM of handwritten digits."""
+
+from __future__ import annotations
+
+from smalti.data.pictures import Pictures
+from smalti.diffusion import DDIM, DiffusionConfig, UNetConfig
+from smalti.recipes.pictures import digits_only
+from smalti.recipes.recipe import Recipe
+from smalti.training.config import Training
+
+
+def model(pictures: Pictures) -> DiffusionConfig:
+    network = UNetConfig(widths=(40, 80), attention=(False, True), classes=10, dropout=0.1)
+    return DiffusionConfig(
+        shape=pictures.shape, network=network, classes=pictures.classes, sampler=DDIM()
+    )
+
+
+RECIPE = Recipe(
+    name="ddpm-digits",
+    summary="the shipped class-conditional DDPM of digits",
+    read=digits_only,
+    model=model,
+    training=Training(steps=14_000, batch=128, rate=2e-3, ema=0.9995, save=1000),
+    size=28,
+    minutes=60.0,
+)

@@ -1,0 +1,31 @@
+"""Where recipes get pictures from: the digits in the package, or a folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from smalti.core.errors import UserError
+from smalti.data import Pictures, digit_pictures, folder
+
+VALID = 0.05  # share of a folder that is held out
+
+
+def digits_or_folder(
+    path: str | None, *, size: int, progress: Callable[[int, int], None] | None = None
+) -> tuple[Pictures, Pictures]:
+    """Training and validation pictures: of a folder, or the digits when no path is given."""
+    if path is None:
+        return digit_pictures("train"), digit_pictures("valid")
+    pictures = folder(path, size=size, progress=progress)
+    if len(pictures) < 2:
+        raise UserError(f"{path} holds {len(pictures)} picture; training needs 2 or more")
+    return pictures.split(max(1, round(VALID * len(pictures))), seed=0)
+
+
+def digits_only(
+    path: str | None, *, size: int, progress: Callable[[int, int], None] | None = None
+) -> tuple[Pictures, Pictures]:
+    """The digits of the package; a recipe that is tied to them takes no other data."""
+    if path is not None:
+        raise UserError(f"--data {path} is given, but this recipe is tied to the digits; leave it out")
+    return digit_pictures("train"), digit_pictures("valid")

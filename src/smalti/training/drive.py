@@ -1,0 +1,178 @@
+"""run and resume: a loop with its logs, saves, sample grids and an orderly end."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from smalti.core.errors import UserError
+from smalti.core.pictures import grid, save_png
+from smalti.core.sampling import sample
+from smalti.data.pictures import Pictures
+from smalti.training.config import Training
+from smalti.training.device import fabric_for
+from smalti.training.events import Ended, Note, Saved, Started, Stepped, Validated, Watch
+from smalti.training.interrupt import Interrupt
+from smalti.training.job import Job, last_step, read_run, save_step
+from smalti.training.logs import Log
+from smalti.training.loop import Loop, begin, rng_state, seconds_per_step, set_rng_state
+from smalti.training.player import batch_of
+
+GRID = 64  # samples on a grid
+
+
+def ignore(event: object) -> None:
+    """A watch that looks away."""
+
+
+def run(
+    model: Any,
+    train: Pictures,
+    valid: Pictures,
+    training: Training,
+    out: str | Path,
+    *,
+    minutes: float | None = None,
+    watch: Watch = ignore,
+    about: dict[str, Any] | None = None,
+) -> Path:
+    """Train a model of config `model` into the new run directory `out`.
+
+    `training.steps` says how long; when it is None, `minutes` does, through a timed probe.
+    `about` is stored for a later `resume`. Returns the last checkpoint's directory. UserError when
+    `out` already holds a run, or the loss stops being a number.
+    """
+    out = Path(out)
+    if out.exists() and any(out.iterdir()):
+        raise UserError(f"{out} exists already; add --resume to go on with it, or choose another --out")
+    if training.steps is None and (minutes is None or minutes <= 0):
+        raise UserError(f"minutes is {minutes} and steps is not given; give a time above 0")
+    return launch(Job(model, training, out, about or {}, minutes), train, valid, watch)
+
+
+def resume(out: str | Path, train: Pictures, valid: Pictures, *, watch: Watch = ignore) -> Path:
+    """Go on with the run in `out` as if it had never stopped. Returns the last checkpoint."""
+    return launch(read_run(out), train, valid, watch)
+
+
+def launch(job: Job, train: Pictures, valid: Pictures, watch: Watch) -> Path:
+    fabric = fabric_for(job.training)
+    if job.training.devices == 1:
+        drive(fabric, job, train, valid, watch)
+    else:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the processes save, we wait
+        try:
+            fabric.launch(drive, job, train, valid, watch)
+        finally:
+            signal.signal(signal.SIGINT, before)
+    last = last_step(job.out)
+    assert last is not None
+    return last
+
+
+def drive(fabric: Fabric, job: Job, train: Pictures, valid: Pictures, watch: Watch) -> None:
+    """The run on one of its processes; the first one writes and is watched."""
+    chief = fabric.is_global_zero
+    watch = watch if chief else ignore
+    with Interrupt() as interrupt:
+        job = with_known_steps(fabric, job, train, watch)
+        if chief:
+            job.write()
+        loop = begin(fabric, job, train)
+        log = Log(job.out, loop.step) if chief else None
+        watch(started(fabric, loop, job))
+        ended = follow(loop, job, valid, log, watch, interrupt)
+        if log:
+            log.close()
+        watch(ended)
+
+
+def follow(
+    loop: Loop, job: Job, valid: Pictures, log: Log | None, watch: Watch, interrupt: Interrupt
+) -> Ended:
+    """Step, log and save until the last step or an interrupt."""
+    t, asked, first, before = job.training, False, loop.step, loop.seconds
+    assert t.steps is not None
+    for terms in loop.steps():
+        speed = t.batch * (loop.step - first) / (loop.seconds - before)
+        if log:
+            log.write(loop.step, **terms, minutes=round(loop.seconds / 60, 4))
+        watch(Stepped(loop.step, t.steps, terms, speed))
+        asked = agreed(loop.fabric, interrupt.asked)
+        if loop.step % t.save == 0 or loop.step == t.steps or asked:
+            keep(loop, job, valid, log, watch)
+        if asked:
+            break
+    directory = last_step(job.out)
+    assert directory is not None
+    return Ended(loop.step, directory, loop.seconds / 60, interrupted=asked)
+
+
+def keep(loop: Loop, job: Job, valid: Pictures, log: Log | None, watch: Watch) -> None:
+    """Save the step, draw its grid, try it on held-out pictures."""
+    state = loop.state()  # every process takes part
+    if log is None:
+        return
+    model = loop.average.module
+    directory = save_step(job, loop.step, model, state)
+    picture = None
+    if hasattr(model, "stream") and model.spec.output == "picture":
+        samples = sample(model, GRID)
+        picture = save_png(grid(samples), job.out / "grids" / f"step-{loop.step}.png")
+    watch(Saved(loop.step, directory, picture))
+    if len(valid):
+        loss = validated(loop, valid)
+        log.write(loop.step, valid=loss)
+        watch(Validated(loop.step, loss))
+    log.flush()
+
+
+@torch.no_grad()
+def validated(loop: Loop, valid: Pictures) -> float:
+    """Mean loss of the averaged weights on held-out pictures, always with the same noise."""
+    before = rng_state()
+    torch.manual_seed(0)
+    total = 0.0
+    for indices in torch.arange(len(valid)).split(loop.training.batch):
+        batch = batch_of(valid, indices, loop.fabric.device, flip=False)
+        total += float(loop.average.module.loss(batch, loop.step).total) * len(indices)
+    set_rng_state(before)
+    return total / len(valid)
+
+
+def with_known_steps(fabric: Fabric, job: Job, train: Pictures, watch: Watch) -> Job:
+    """The job with `steps`; minutes become steps once, by a timed probe, and are saved so."""
+    if job.training.steps is not None:
+        return job
+    assert job.minutes is not None
+    budget = 60 * job.minutes
+    taken = seconds_per_step(fabric, job, train, budget=min(10.0, 0.05 * budget))
+    slowest = float(fabric.all_reduce(torch.tensor(taken), reduce_op="max"))
+    steps = max(1, round(0.95 * budget / slowest))  # the rest is for grids and saves
+    watch(Note(f"{slowest:.3f} s a step, so {job.minutes:g} minutes are {steps} steps"))
+    return job.with_steps(steps)
+
+
+def started(fabric: Fabric, loop: Loop, job: Job) -> Started:
+    trained = sum(p.numel() for p in loop.model.module.parameters() if p.requires_grad)
+    assert job.training.steps is not None
+    return Started(
+        step=loop.step,
+        steps=job.training.steps,
+        parameters=trained,
+        pictures=len(loop.pictures),
+        precision=str(fabric._precision.precision),
+        devices=fabric.world_size,
+        out=job.out,
+    )
+
+
+def agreed(fabric: Fabric, asked: bool) -> bool:
+    """Whether any process was asked to stop."""
+    if fabric.world_size == 1:
+        return asked
+    return bool(fabric.all_reduce(torch.tensor(float(asked)), reduce_op="sum") > 0)

@@ -1,0 +1,70 @@
+"""What a run tells whoever watches it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Started:
+    """The plan, once the number of steps is known."""
+
+    step: int
+    """Steps done already: 0, or where a resumed run goes on."""
+    steps: int
+    parameters: int
+    pictures: int
+    precision: str
+    devices: int
+    out: Path
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """One optimiser step is done."""
+
+    step: int
+    steps: int
+    terms: dict[str, float]
+    """`loss` and the model's own terms, of this step."""
+    pictures_per_second: float
+
+
+@dataclass(frozen=True)
+class Validated:
+    """The averaged weights were tried on held-out pictures."""
+
+    step: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class Saved:
+    """A step was saved, from which the run can be resumed; `grid` shows samples of it."""
+
+    step: int
+    checkpoint: Path
+    grid: Path | None
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that the user should know."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The run is over, or was interrupted; `checkpoint` is the last saved step."""
+
+    step: int
+    checkpoint: Path
+    minutes: float
+    interrupted: bool
+
+
+Event = Started | Stepped | Validated | Saved | Note | Ended
+Watch = Callable[[Event], None]

@@ -1,0 +1,104 @@
+"""What a run is, on disk: run.json beside its steps, and the trainer's state inside the last one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from smalti.core.checkpoint import replace_directory, write_into
+from smalti.core.config import from_json, to_json
+from smalti.core.errors import UserError
+from smalti.core.protocols import Card
+from smalti.training.config import Training
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run: its plan and its place."""
+
+    model: Any
+    """The model's config."""
+    training: Training
+    out: Path
+    about: dict[str, Any]
+    """Whatever the caller needs to resume: the recipe's name, where the data lie."""
+    minutes: float | None = None
+    """Time budget, while `training.steps` is not yet known."""
+
+    def with_steps(self, steps: int) -> Job:
+        return replace(self, training=replace(self.training, steps=steps))
+
+    def write(self) -> None:
+        """run.json, whole or not at all."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        content = {
+            "format": FORMAT,
+            "model": to_json(self.model),
+            "training": to_json(self.training),
+            "minutes": self.minutes,
+            "about": self.about,
+        }
+        temporary = self.out / "run.json.tmp"
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+        os.replace(temporary, self.out / "run.json")
+
+
+def read_run(out: str | Path) -> Job:
+    """The run in `out`. UserError when there is nothing to resume."""
+    path = Path(out) / "run.json"
+    if not path.is_file():
+        raise UserError(f"nothing to resume in {out}: it has no run.json; train without --resume")
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON: {error}") from error
+    if content.get("format") != FORMAT:
+        raise UserError(f"{path} has format {content.get('format')}; this smalti reads {FORMAT}")
+    return Job(
+        model=from_json(content["model"]),
+        training=from_json(content["training"]),
+        out=Path(out),
+        about=content["about"],
+        minutes=content["minutes"],
+    )
+
+
+def last_step(out: Path) -> Path | None:
+    """The directory of the last saved step."""
+    latest = out / "latest"
+    return out / latest.read_text().strip() if latest.is_file() else None
+
+
+def save_step(job: Job, step: int, model: Any, state: dict[str, Any]) -> Path:
+    """step-N/ with the averaged weights and trainer.pt, then `latest`; older states are dropped."""
+    directory = job.out / f"step-{step}"
+    temporary = directory.with_name(directory.name + ".tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir()
+    write_into(temporary, model, Card(name=job.out.name, facts={"step": step, **job.about}))
+    with open(temporary / "trainer.pt", "wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    replace_directory(temporary, directory)
+    (job.out / "latest.tmp").write_text(directory.name + "\n")
+    os.replace(job.out / "latest.tmp", job.out / "latest")
+    for other in job.out.glob("step-*/trainer.pt"):
+        if other.parent != directory:
+            other.unlink()
+    return directory
+
+
+def read_state(directory: Path) -> dict[str, Any]:
+    path = directory / "trainer.pt"
+    if not path.is_file():
+        raise UserError(f"{path} is missing, so the run cannot go on; train anew with another --out")
+    return torch.load(path, weights_only=True, map_location="cpu")
