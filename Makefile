@@ -1,0 +1,55 @@
+# `make demo` and `make test` are all that a newcomer needs.  Each makes .venv first when it is
+# missing or stale; that step alone uses the network.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+# What the environment was made from, and where: a change of either makes it stale.
+STAMP := $(VENV)/.ready-$(shell (pwd; cat pyproject.toml constraints.txt) | cksum | cut -d ' ' -f 1)
+
+OUT ?= gallery
+SMOKE ?=
+ARGS ?=
+NAME ?=
+QUIET := $(if $(CI),-qq) # pip shows its downloads to a person, not to a log
+
+.PHONY: demo test lint types format bench setup
+
+demo: $(STAMP)  ## samples, a denoising GIF and an interpolation on one page; SMOKE=1 is quick
+	$(BIN)/smalti demo --out $(OUT) $(if $(SMOKE),--quick)
+
+test: $(STAMP)  ## the whole suite; ARGS="-k name" narrows it
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+
+lint: $(STAMP)  ## style, formatting and the import contract
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-cache
+
+types: $(STAMP)
+	$(BIN)/basedpyright
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(STAMP)  ## NAME=one of those listed without it
+ifdef NAME
+	$(BIN)/python -m benchmarks.$(NAME) $(ARGS)
+else
+	@echo "make bench NAME=... where NAME is one of:"
+	@cd benchmarks && ls [a-z]*.py | sed 's/\.py$$//; s/^/  /'
+endif
+
+setup: $(STAMP)
+
+$(STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "smalti needs Python 3.11 or newer, and \`$(PYTHON)\` is not: try \`make PYTHON=python3.12\`" >&2; exit 2; }
+	@echo "Setting up $(VENV), once; this downloads PyTorch and takes a few minutes ..."
+	@# An environment that was made elsewhere, or whose Python has gone, is made anew.
+	@grep -qs "$(CURDIR)/$(BIN)/" $(BIN)/pip && $(BIN)/python -c '' || $(PYTHON) -m venv --clear $(VENV)
+	@rm -f $(VENV)/.ready-*
+	$(BIN)/python -m pip install $(QUIET) --constraint constraints.txt --upgrade pip setuptools
+	$(BIN)/python -m pip install $(QUIET) --constraint constraints.txt --build-constraint constraints.txt --editable . --group dev
+	@touch $@

@@ -1,0 +1,55 @@
+"""What every test stands on: reproducible draws, no network, GPU tests only where there is one."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+# A busy machine must not fail a property test; a failure must print how to see it again.
+settings.register_profile("smalti", deadline=None, print_blob=True)
+settings.register_profile("smalti-ci", deadline=None, print_blob=True, derandomize=True)
+settings.load_profile("smalti-ci" if os.environ.get("CI") else "smalti")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs a CUDA device")
+
+
+@pytest.fixture(autouse=True)
+def same_draws() -> None:
+    """Every test starts from the same global generator, alone or in the suite."""
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_network() -> Iterator[None]:
+    """A test that reaches beyond this machine fails, whether or not there is a network."""
+    connect = socket.socket.connect
+
+    def connect_here(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not is_local(address[0]):
+            raise RuntimeError(f"a test tried to reach {address[0]}; tests need no network")
+        connect(self, address)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", connect_here)
+        yield
+
+
+def is_local(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host in ("localhost", socket.gethostname())

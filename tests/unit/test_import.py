@@ -1,0 +1,63 @@
+"""`import smalti` and `smalti --help` cost next to nothing: names load on first use."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import smalti
+
+HEAVY = ("torch", "numpy", "PIL", "lightning_fabric")
+
+
+def loaded_after(code: str) -> set[str]:
+    """The heavy modules that a fresh Python has loaded after `code`."""
+    ask = f"import sys; print('LOADED', *(m for m in {HEAVY} if m in sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", f"{code}\n{ask}"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.rsplit("LOADED", 1)[1].split())
+
+
+def test_import_loads_nothing_heavy():
+    assert loaded_after("import smalti; smalti.__version__; dir(smalti)") == set()
+
+
+def test_the_check_sees_what_is_loaded():
+    assert "torch" in loaded_after("import smalti; smalti.load")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"]])
+def test_help_does_not_load_torch(words: list[str]):
+    code = f"""
+import sys
+from smalti.cli import main
+sys.argv = ["smalti", *{words}]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+"""
+    assert "torch" not in loaded_after(code)
+
+
+@pytest.mark.parametrize("name", smalti.__all__)
+def test_public_name_loads(name: str):
+    assert getattr(smalti, name) is getattr(smalti, name)
+
+
+def test_import_star_brings_the_public_names():
+    names: dict[str, object] = {}
+    exec("from smalti import *", names)
+    assert set(smalti.__all__) <= set(names)
+
+
+def test_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="'smalti' has no attribute 'smaple'"):
+        smalti.smaple  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
