@@ -59,7 +59,7 @@ def from_json(value: Any) -> Any:
 
 
 def class_of(tag: str) -> type:
-    if tag not in TAGS:
+    if not isinstance(tag, str) or tag not in TAGS:
         raise UserError(f"config names an unknown type {tag!r}; known are {', '.join(TAGS)}")
     module, name = TAGS[tag].split(":")
     return getattr(import_module(module), name)

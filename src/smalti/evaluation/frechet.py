@@ -1,0 +1,67 @@
+"""The Frechet distance between two sets of feature vectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from smalti.core.errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Mean and covariance of feature vectors, in float64 on the CPU."""
+
+    mean: Tensor
+    """(D,)."""
+    covariance: Tensor
+    """(D, D), unbiased: divided by n - 1."""
+    n: int
+    """How many vectors they are of."""
+
+
+def moments(features: Tensor) -> Moments:
+    """Mean and covariance of features (N, D).  UserError if N < 2 or a number is not finite."""
+    if features.ndim != 2 or features.shape[1] == 0:
+        raise UserError(f"features are {tuple(features.shape)}; give (N, D), one row per sample")
+    n = len(features)
+    if n < 2:
+        raise UserError(f"features of {n} samples have no covariance; give at least 2 samples")
+    x = features.detach().cpu().double()
+    if not x.isfinite().all():
+        bad = int((~x.isfinite().all(dim=1)).nonzero()[0])
+        raise UserError(f"features of sample {bad} are not finite; look at how it was made")
+    mean = x.mean(dim=0)
+    centred = x - mean
+    return Moments(mean, centred.T @ centred / (n - 1), n)
+
+
+def frechet_distance(a: Tensor | Moments, b: Tensor | Moments) -> float:
+    """||mu_a - mu_b||^2 + tr(S_a + S_b - 2 (S_a S_b)^(1/2)), eq. 6 of arXiv:1706.08500.
+
+    a, b: features (N, D), or their `moments`.  The distance of two finite sets of one distribution
+    is above 0, and the more so the smaller they are: compare at equal numbers of samples only.
+    Raises UserError for too few samples, numbers that are not finite, or a different D.
+    """
+    a, b = (x if isinstance(x, Moments) else moments(x) for x in (a, b))
+    if len(a.mean) != len(b.mean):
+        raise UserError(
+            f"features have {len(a.mean)} and {len(b.mean)} dimensions; take both from one network"
+        )
+    between = (a.mean - b.mean).square().sum()
+    within = a.covariance.trace() + b.covariance.trace()
+    distance = between + within - 2 * trace_of_root(a.covariance, b.covariance)
+    return max(0.0, float(distance))  # rounding can leave a hair below 0
+
+
+def trace_of_root(s: Tensor, t: Tensor) -> Tensor:
+    """tr((S T)^(1/2)) of symmetric S, T >= 0, (D, D) float64.
+
+    S T has the eigenvalues of the symmetric R T R, R = S^(1/2), so no root of S T is needed.
+    """
+    values, vectors = torch.linalg.eigh(s)
+    root = vectors * values.clamp(min=0).sqrt() @ vectors.T  # R
+    middle = root @ t @ root
+    return torch.linalg.eigvalsh((middle + middle.T) / 2).clamp(min=0).sqrt().sum()

@@ -1,0 +1,85 @@
+"""A small classifier: it judges samples by their class and by their features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from smalti.core.errors import UserError
+from smalti.core.protocols import Batch, Loss
+from smalti.features.deform import Warp, warp
+from smalti.features.trunk import Trunk
+
+
+@dataclass(frozen=True)
+class ClassifierConfig:
+    """Shape of the classifier, and how its training pictures are varied."""
+
+    channels: int = 1
+    """Channels of the pictures: 1 grey, 3 RGB."""
+    classes: int = 10
+    """Number of classes."""
+    widths: tuple[int, ...] = (16, 32, 64)
+    """Feature channels of each level, each at half the size of the one before; the last is D."""
+    dropout: float = 0.2
+    """Part of the features left out in each training step."""
+    degrees: float = 12.0
+    """Largest random turn and shear in training."""
+    shift: float = 0.08
+    """Largest random shift in training, as a part of the side."""
+    zoom: float = 0.15
+    """Largest random change of height and width in training, as a natural logarithm."""
+    bend: float = 0.03
+    """Standard deviation of the random elastic bend in training, as a part of the side."""
+
+    def __post_init__(self) -> None:
+        if self.classes < 2:
+            raise UserError(f"classifier.classes is {self.classes}; give at least 2")
+        if not self.widths or min(self.widths) < 1:
+            raise UserError(f"classifier.widths is {self.widths}; give a number above 0 per level")
+
+    def build(self) -> Classifier:
+        return Classifier(self)
+
+
+class Classifier(nn.Module):
+    """Classes and features of pictures x, (N, C, H, W) in [0, 1], of any height and width.
+
+    `forward(x)` gives logits (N, K); `features(x)` gives the vectors (N, D) that the last, linear
+    layer reads, in which the Frechet distance is measured.
+    """
+
+    def __init__(self, config: ClassifierConfig):
+        super().__init__()
+        self.config = config
+        self.trunk = Trunk(config.channels, config.widths)
+        self.dropout = nn.Dropout(config.dropout)
+        self.head = nn.Linear(config.widths[-1], config.classes)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) in [0, 1] -> (N, D), each 0 or more.  UserError on another shape."""
+        if x.ndim != 4 or x.shape[1] != self.config.channels:
+            raise UserError(
+                f"pictures are {tuple(x.shape)}; this classifier wants "
+                f"(N, {self.config.channels}, H, W) in [0, 1]"
+            )
+        return self.trunk(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) in [0, 1] -> logits (N, K).  UserError on another shape."""
+        return self.head(self.dropout(self.features(x)))
+
+    def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
+        """Cross entropy in nats and the part recognised; training pictures are warped first."""
+        if batch.labels is None:
+            raise UserError("pictures have no classes; a classifier learns from a folder per class")
+        c = self.config
+        x = batch.pictures
+        if self.training:
+            x = warp(x, Warp(c.degrees, c.shift, c.zoom, c.bend))
+        logits = self(x).float()  # (B, K)
+        nats = F.cross_entropy(logits, batch.labels)
+        accuracy = (logits.argmax(1) == batch.labels).float().mean()
+        return Loss(nats, {"nats": nats.detach(), "accuracy": accuracy})

@@ -1,0 +1,23 @@
+"""The shipped `digits-classifier`, by which samples of digits are judged."""
+
+from __future__ import annotations
+
+from smalti.data.pictures import Pictures
+from smalti.features.classifier import ClassifierConfig
+from smalti.recipes.pictures import digits_only
+from smalti.recipes.recipe import Recipe
+from smalti.training.config import Training
+
+
+def model(pictures: Pictures) -> ClassifierConfig:
+    return ClassifierConfig(channels=pictures.shape[0], classes=len(pictures.classes))
+
+
+RECIPE = Recipe(
+    name="digits-classifier",
+    summary="the judge of digit samples",
+    read=digits_only,
+    model=model,
+    training=Training(steps=6000, batch=64, rate=2e-3, ema=0.999, save=1000),
+    size=28,
+)
