@@ -31,13 +31,17 @@ def save(
     Raises UserError when `to` exists and is no checkpoint.
     """
     to = Path(to)
-    if to.exists() and not (to / "config.json").is_file() and any(to.iterdir()):
+    taken = to.exists() and not (to / "config.json").is_file()
+    if taken and (to.is_file() or any(to.iterdir())):
         raise UserError(f"{to} exists and is not a checkpoint; choose another directory")
     temporary = to.with_name(to.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    write_into(temporary, model, card, dtype)
-    replace_directory(temporary, to)
+    try:
+        write_into(temporary, model, card, dtype)
+        replace_directory(temporary, to)
+    finally:  # what failed leaves nothing behind
+        shutil.rmtree(temporary, ignore_errors=True)
     return to
 
 
@@ -73,7 +77,7 @@ def load(name_or_dir: str | Path, device: str | torch.device = "cpu") -> Any:
     Weights come as float32 whatever they are stored as. Raises UserError naming what is wrong.
     """
     directory = find(name_or_dir)
-    model = from_json(read_config(directory)["model"]).build()
+    model = model_config(directory).build()
     try:
         weights = load_file(directory / "model.safetensors")
     except (OSError, SafetensorError) as error:
@@ -104,7 +108,7 @@ def find(name_or_dir: str | Path) -> Path:
     for directory in (given, SHIPPED / str(name_or_dir)):
         if (directory / "config.json").is_file():
             return directory
-    if given.exists():
+    if given.exists() or Path(name_or_dir).exists():
         raise UserError(f"{given} is not a checkpoint: it has no config.json; name a run or a model")
     raise UserError(
         f"no model {str(name_or_dir)!r}: neither a directory nor shipped; "
@@ -130,6 +134,22 @@ def read_config(directory: str | Path) -> dict[str, Any]:
     return content
 
 
+def model_config(directory: Path) -> Any:
+    """The config of the model in a checkpoint directory."""
+    path, value = directory / "config.json", read_config(directory).get("model")
+    try:
+        config = from_json(value)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    if not hasattr(config, "build"):
+        raise UserError(f"{path} holds no model, but {value!r}; was it written by smalti?")
+    return config
+
+
 def read_card(name_or_dir: str | Path) -> Card:
     """What is known of a trained model."""
-    return Card(**read_config(find(name_or_dir)).get("card", {}))
+    directory = find(name_or_dir)
+    try:
+        return Card(**read_config(directory).get("card", {}))
+    except TypeError as error:
+        raise UserError(f"{directory / 'config.json'} has a card that is none: {error}") from error

@@ -127,6 +127,8 @@ class Diffusion(nn.Module):
         """
         sampler = sampler or self.config.sampler
         sampler.levels(self.config.schedule.T)  # a wrong one is refused before any work
+        if given.size and min(given.size) < 1:
+            raise UserError(f"size is {given.size}; give a height and a width of 1 or more")
         device = self.alpha_bars.device
         shape = (self.config.shape[0], *(given.size or self.config.shape[1:]))
         drawn = rng.normal(*shape)  # drawn even when x_T is given: what follows stays the same
@@ -149,19 +151,21 @@ class Diffusion(nn.Module):
                 raise UserError("classes are given, but this model has none; leave them out")
             return None
         drawn = (rng.uniform() * K).long()
-        y = drawn if given.labels is None else given.labels.long().cpu()
+        y = drawn if given.labels is None else given.labels.cpu()
+        if y.is_floating_point():
+            raise UserError(f"classes are given as {y.dtype}; give integers from 0 to {K - 1}")
         if y.shape != drawn.shape:
             raise UserError(f"{tuple(y.shape)} classes are given for {len(rng)} samples; give one each")
-        if len(y) and not 0 <= int(y.min()) <= int(y.max()) <= K:
-            raise UserError(f"class {int(y.max())} is given; this model has classes 0 to {K - 1}")
-        return y.to(self.alpha_bars.device)
+        if len(bad := y[(y < 0) | (y > K)]):  # K itself is "no class"
+            raise UserError(f"class {int(bad[0])} is given; this model has classes 0 to {K - 1}")
+        return y.long().to(self.alpha_bars.device)
 
     def checked_start(self, start: Tensor, drawn: Tensor) -> Tensor:
         if start.shape != drawn.shape:
             raise UserError(
                 f"start has shape {tuple(start.shape)}; wanted {tuple(drawn.shape)} for these samples"
             )
-        return start.double()
+        return start.detach().double()
 
     @torch.no_grad()
     def guided(self, x: Tensor, t: int, y: Tensor | None, guidance: float) -> Tensor:

@@ -69,14 +69,17 @@ def ddim_step(
 def slerp(a: Tensor, b: Tensor, fraction: float) -> Tensor:
     """Spherical interpolation from a to b, both (..., C, H, W), appendix D.5 of DDIM.
 
-    The angle is taken per sample, over its C*H*W values.
+    The angle is taken per sample, over its C*H*W values. Where it is 0 or pi, or a sample is all
+    zeros, there is no one arc, and the interpolation is along the straight line.
     """
     dims = (-3, -2, -1)
-    cosine = (a * b).sum(dims, keepdim=True) / (
-        torch.linalg.vector_norm(a, dim=dims, keepdim=True)
-        * torch.linalg.vector_norm(b, dim=dims, keepdim=True)
+    p, q = a.double(), b.double()  # float32 cannot tell opposite vectors from nearly opposite ones
+    cosine = (p * q).sum(dims, keepdim=True) / (
+        torch.linalg.vector_norm(p, dim=dims, keepdim=True)
+        * torch.linalg.vector_norm(q, dim=dims, keepdim=True)
     )
     theta = cosine.clamp(-1, 1).acos()  # (..., 1, 1, 1)
-    if theta.min() < 1e-6:  # the same direction: the sphere is flat there
-        return (1 - fraction) * a + fraction * b
-    return ((1 - fraction) * theta).sin() / theta.sin() * a + (fraction * theta).sin() / theta.sin() * b
+    of_a, of_b = (((f * theta).sin() / theta.sin()) for f in (1 - fraction, fraction))
+    on_sphere = theta.sin() > 1e-6  # false for NaN too
+    straight = (1 - fraction) * p + fraction * q
+    return torch.where(on_sphere, of_a * p + of_b * q, straight).to(a.dtype)

@@ -106,9 +106,8 @@ class DDIM:
             return explicit(self.spacing, T)
         if self.steps > T:
             raise UserError(f"steps is {self.steps}, but the model has {T} noise levels; give fewer")
-        if self.spacing == "uniform":  # linspace cut to integers, as the article has it
-            edges = torch.linspace(T, 0, self.steps + 1, dtype=torch.float64)[:-1].long() - 1
-            return edges.tolist()
+        if self.spacing == "uniform":  # linspace(T, 0) cut to integers, as the article has it
+            return [T * i // self.steps - 1 for i in range(self.steps, 0, -1)]
         return quadratic(self.steps, T)
 
     def stream(
@@ -140,7 +139,7 @@ def alpha_bar(alpha_bars: Tensor, t: int) -> Tensor:
 
 
 def quadratic(steps: int, T: int) -> list[int]:
-    """Levels floor(c i^2), i = 1 .. steps, appendix D.2 of DDIM, with the last of them T-1.
+    """Levels floor(c i^2), i = 0 .. steps-1, appendix D.2 of DDIM, with the last of them T-1.
 
     Where two fall together the upper ones move up, so that `steps` different levels remain.
     """

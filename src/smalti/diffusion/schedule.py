@@ -37,6 +37,7 @@ class Linear:
             raise UserError(
                 f"betas go from {self.first} to {self.last}; give 0 < first <= last < 1"
             )
+        check_fall(self)
 
     def alpha_bars(self) -> Tensor:
         betas = torch.linspace(self.first, self.last, self.T, dtype=torch.float64) * 1000 / self.T
@@ -54,6 +55,9 @@ class Cosine:
 
     def __post_init__(self) -> None:
         check_levels(self.T)
+        if self.s < 0:
+            raise UserError(f"s is {self.s}; give 0 or more")
+        check_fall(self)
 
     def alpha_bars(self) -> Tensor:
         u = torch.linspace(0, 1, self.T + 1, dtype=torch.float64)
@@ -80,6 +84,7 @@ class Sigmoid:
                 f"a sigmoid from {self.start} to {self.end} with tau {self.tau} does not fall; "
                 "give start < end and tau > 0"
             )
+        check_fall(self)
 
     def alpha_bars(self) -> Tensor:
         u = torch.linspace(0, 1, self.T + 1, dtype=torch.float64)
@@ -99,3 +104,10 @@ def with_largest_beta(f: Tensor) -> Tensor:
 def check_levels(T: int) -> None:
     if T < 2:
         raise UserError(f"a schedule of T={T} levels has nothing to denoise; give 2 or more")
+
+
+def check_fall(schedule: Schedule) -> None:
+    """Refuse numbers so extreme that two levels are the same, or one is pure noise, in float64."""
+    a = schedule.alpha_bars()
+    if not (a[0] < 1 and a[-1] > 0 and (a.diff() < 0).all()):
+        raise UserError(f"{schedule} does not fall at every level; give less extreme numbers")

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from smalti.core.errors import UserError
 from smalti.layers.attention import PixelAttention
 from smalti.layers.embedding import SinusoidalEmbedding
 from smalti.layers.residual import ResidualBlock
@@ -37,13 +38,22 @@ class UNetConfig:
     """Dropout rate inside the residual blocks."""
 
     def __post_init__(self) -> None:
+        for name in ("channels", "blocks", "stem", "heads", "groups"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}; give 1 or more")
+        if self.classes < 0:
+            raise UserError(f"classes is {self.classes}; give 0 for none, or their number")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"dropout is {self.dropout}; give a rate from 0 to below 1")
+        if not self.widths or min(self.widths) < 1 or self.widths[0] % 2:
+            raise UserError(f"widths is {self.widths}; give positive numbers, the first one even")
         if len(self.attention) != len(self.widths):
-            raise ValueError(
+            raise UserError(
                 f"attention has {len(self.attention)} entries for {len(self.widths)} widths; "
                 "give one true or false per level"
             )
         if bad := [w for w in self.widths if w % self.groups or w % self.heads]:
-            raise ValueError(
+            raise UserError(
                 f"width {bad[0]} is not a multiple of groups={self.groups} and heads={self.heads}; "
                 "choose one that is"
             )

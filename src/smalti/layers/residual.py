@@ -23,8 +23,8 @@ class ResidualBlock(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
         self.skip = nn.Identity() if width_in == width else nn.Conv2d(width_in, width, 1)
-        nn.init.zeros_(self.conv2.weight)
-        nn.init.zeros_(self.conv2.bias)
+        for parameter in self.conv2.parameters():
+            nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
         """x: (B, width_in, H, W), emb: (B, condition) -> (B, width, H, W)."""

@@ -1,0 +1,55 @@
+"""The models that the contract suite runs over. A new model gets its line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from smalti.convert import ArticleDDIM, ArticleDDPM
+from smalti.diffusion import DDIM, DDPM, Linear, Sigmoid
+from tests.tiny import diffusion
+
+AB = ("a", "b")
+# RGB: with one channel, the article's time layers have a single rectified unit, often a dead one.
+ARTICLE = {"n_steps": 20, "img_shape": (3, 8, 8), "channels": (6, 12), "pe_dim": 8}
+
+
+@dataclass(frozen=True)
+class Case:
+    """A small model, and the pictures it learns from."""
+
+    config: Callable[[], Any]
+    shape: tuple[int, int, int] = (1, 8, 8)
+    """Channels, height and width."""
+
+
+MODELS = {
+    "diffusion": Case(lambda: diffusion(sampler=DDIM(steps=4))),
+    "diffusion-classes-odd-rgb": Case(
+        lambda: diffusion((3, 7, 5), AB, sampler=DDIM(steps=4, eta=0.5, guidance=1.5)),
+        shape=(3, 7, 5),
+    ),
+    "diffusion-eps-linear": Case(
+        lambda: diffusion(prediction="eps", schedule=Linear(20), sampler=DDPM("beta"))
+    ),
+    "diffusion-x0-sigmoid": Case(
+        lambda: diffusion(prediction="x0", schedule=Sigmoid(20), sampler=DDPM())
+    ),
+    "diffusion-article-ddpm": Case(
+        lambda: diffusion(
+            (3, 8, 8), AB, network=ArticleDDPM(**ARTICLE, classes=2), schedule=Linear(20)
+        ),
+        shape=(3, 8, 8),
+    ),
+    "diffusion-article-ddim": Case(
+        lambda: diffusion(
+            (3, 8, 8),
+            network=ArticleDDIM(**ARTICLE, with_attns=(False, False)),
+            prediction="eps",
+            schedule=Linear(20),
+            sampler=DDIM(steps=4, spacing="quadratic", sigma_hat=True),
+        ),
+        shape=(3, 8, 8),
+    ),
+}

@@ -1,0 +1,16 @@
+"""What a user's error must look like."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from smalti.core.errors import UserError
+
+
+def refusal(*words: str) -> Any:
+    """Expect a UserError of one line that has all these words, in this order."""
+    pattern = r"[^\n]*".join(map(re.escape, words))
+    return pytest.raises(UserError, match=rf"\A[^\n]*{pattern}[^\n]*\Z")

@@ -1,0 +1,77 @@
+"""Networks and models so small that a test of them takes milliseconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+import smalti
+from smalti.diffusion import DiffusionConfig, UNetConfig
+
+M = TypeVar("M", bound=nn.Module)
+
+UNET = {"widths": (8, 16), "blocks": 1, "heads": 2, "groups": 4}
+
+
+def unet(**changes: Any) -> UNetConfig:
+    return UNetConfig(**{**UNET, **changes})
+
+
+def diffusion(
+    shape: tuple[int, int, int] = (1, 8, 8), classes: tuple[str, ...] = (), **changes: Any
+) -> DiffusionConfig:
+    network = changes.pop("network", None) or unet(channels=shape[0], classes=len(classes))
+    return DiffusionConfig(shape=shape, network=network, classes=classes, **changes)
+
+
+def awake(module: M) -> M:
+    """Move what starts at 0, so that every layer has a say in the output."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if parameter.requires_grad and not parameter.any():
+                parameter.normal_(std=0.1)
+    return module
+
+
+def drawn(model: Any, n: int | None = None, **arguments: Any) -> Tensor:
+    """`smalti.sample` of a model whose samples are pictures."""
+    pictures = smalti.sample(model, n, **arguments)
+    assert isinstance(pictures, Tensor)
+    return pictures
+
+
+@dataclass
+class Call:
+    """What a network was called with."""
+
+    x: Tensor
+    t: Tensor
+    y: Tensor | None
+    training: bool
+
+
+class Formula(nn.Module):
+    """A network that is a formula f(x, t, y), and remembers how it was called."""
+
+    def __init__(self, formula: Callable[[Tensor, Tensor, Tensor | None], Tensor]):
+        super().__init__()
+        self.formula = formula
+        self.calls: list[Call] = []
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        self.calls.append(Call(x, t, y, self.training))
+        return self.formula(x, t, y)
+
+
+@dataclass(frozen=True)
+class FormulaConfig:
+    """Builds that network; it goes into a DiffusionConfig as any network's config does."""
+
+    formula: Callable[[Tensor, Tensor, Tensor | None], Tensor]
+
+    def build(self) -> Formula:
+        return Formula(self.formula)

@@ -1,0 +1,218 @@
+"""Checkpoints: equal bits, whole or not at all, and one clear line for whatever is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import smalti
+from smalti.core import checkpoint
+from smalti.core.checkpoint import read_card, save, shipped
+from smalti.core.protocols import Card
+from smalti.diffusion import Diffusion
+from tests.expect import refusal
+from tests.tiny import awake, diffusion
+
+
+def new(seed: int = 0, **changes: Any) -> Diffusion:
+    torch.manual_seed(seed)
+    return awake(diffusion(**changes).build())
+
+
+def assert_equal_bits(a: Diffusion, b: Diffusion) -> None:
+    assert a.config == b.config
+    weights, others = a.state_dict(), b.state_dict()
+    assert weights.keys() == others.keys()
+    assert all(torch.equal(weights[key], others[key]) for key in weights)
+
+
+def edit(directory: Path, **changes: Any) -> None:
+    path = directory / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    return save(new(), tmp_path / "model")
+
+
+# ---- what was saved comes back
+
+
+def test_equal_bits_in_eval_mode(tmp_path: Path) -> None:
+    model = new(classes=("a", "b"))
+    assert save(model, tmp_path / "deep" / "model") == tmp_path / "deep" / "model"
+    again = smalti.load(tmp_path / "deep" / "model")
+    assert_equal_bits(again, model)
+    assert not again.training
+    assert model.training  # the saved one is left as it was
+    assert torch.equal(again.alpha_bars, model.alpha_bars)
+    assert sorted(p.name for p in (tmp_path / "deep").iterdir()) == ["model"]
+
+
+def test_weights_stored_as_float16_come_back_as_float32(tmp_path: Path) -> None:
+    model = new()
+    whole = save(model, tmp_path / "whole") / "model.safetensors"
+    half = save(model, tmp_path / "half", dtype=torch.float16) / "model.safetensors"
+    assert {w.dtype for w in load_file(half).values()} == {torch.float16}
+    assert half.stat().st_size < 0.7 * whole.stat().st_size
+    again = smalti.load(tmp_path / "half").state_dict()
+    assert all(torch.equal(again[k], w.half().float()) for k, w in model.state_dict().items())
+
+
+def test_what_counts_stays_whole_numbers(tmp_path: Path) -> None:
+    model = new()
+    model.register_buffer("seen", torch.tensor(70_001))  # beyond float16
+    save(model, tmp_path / "model", dtype=torch.float16)
+    stored = load_file(tmp_path / "model" / "model.safetensors")["seen"]
+    assert stored.dtype == torch.int64
+    assert stored == 70_001
+
+
+def test_a_card_is_kept(tmp_path: Path) -> None:
+    card = Card("name", "summary", "data", {"minutes": 3.5, "seed": 0})
+    assert read_card(save(new(), tmp_path / "model", card)) == card
+
+
+def test_saving_again_replaces(saved: Path) -> None:
+    other = new(seed=1)
+    save(other, saved)
+    assert_equal_bits(smalti.load(str(saved)), other)
+    assert [p.name for p in saved.parent.iterdir()] == [saved.name]
+
+
+def test_a_run_directory_is_its_latest_step(tmp_path: Path) -> None:
+    models = {name: new(seed) for seed, name in enumerate(("step-5", "step-10"))}
+    for name, model in models.items():
+        save(model, tmp_path / name)
+    for name, model in models.items():
+        (tmp_path / "latest").write_text(f"{name}\n")
+        assert_equal_bits(smalti.load(tmp_path), model)
+
+
+def test_shipped_models_go_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path / "models")
+    assert shipped() == []
+    model = new()
+    for name in ("second", "first"):
+        save(model, tmp_path / "models" / name)
+    monkeypatch.chdir(tmp_path)
+    assert shipped() == ["first", "second"]
+    assert_equal_bits(smalti.load("first"), model)
+    with refusal("no model 'frist'", "first, second"):
+        smalti.load("frist")
+
+
+# ---- whole or not at all
+
+
+@pytest.mark.parametrize("part", ["save_file", "json"])
+def test_a_failing_write_leaves_the_old_one(
+    part: str, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = smalti.load(saved)
+    if part == "save_file":
+        monkeypatch.setattr(checkpoint, "save_file", full)
+    else:
+        monkeypatch.setattr(checkpoint.json, "dumps", full)
+    with pytest.raises(OSError, match="No space left"):
+        save(new(seed=1), saved)
+    monkeypatch.undo()
+    assert_equal_bits(smalti.load(saved), before)
+    assert [p.name for p in saved.parent.iterdir()] == [saved.name]
+
+
+def test_what_an_earlier_crash_left_is_no_hindrance(saved: Path) -> None:
+    for end in (".tmp", ".old"):
+        (saved.parent / (saved.name + end)).mkdir()
+        (saved.parent / (saved.name + end) / "rest").write_text("half")
+    other = new(seed=1)
+    save(other, saved)
+    assert_equal_bits(smalti.load(saved), other)
+    assert [p.name for p in saved.parent.iterdir()] == [saved.name]
+
+
+def test_what_is_no_checkpoint_is_not_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "letters").mkdir()
+    for taken in (tmp_path / "letters" / "dear.txt", tmp_path / "letters"):
+        if not taken.exists():
+            taken.write_text("Dear")
+        with refusal(str(taken), "not a checkpoint"):
+            save(new(), taken)
+    assert (tmp_path / "letters" / "dear.txt").read_text() == "Dear"
+
+
+# ---- what cannot be read
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"format": 99}, ["config.json has format 99", "reads 1"]),
+        ({"format": None}, ["has format None"]),
+        ({"model": {"tag": "no-such"}}, ["config.json", "no-such"]),
+        ({"model": {"tag": "diffusion", "shape": "big"}}, ["config.json", "shape", "big"]),
+        ({"model": {"tag": "linear"}}, ["config.json", "no model", "linear"]),
+        ({"model": None}, ["config.json", "no model", "None"]),
+        ({"model": 3}, ["config.json", "no model", "3"]),
+    ],
+)
+def test_configs_that_are_none(saved: Path, changes: Any, words: list[str]) -> None:
+    edit(saved, **changes)
+    with refusal(str(saved), *words):
+        smalti.load(saved)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "\udcff"])
+def test_a_config_that_is_no_json_object(saved: Path, text: str) -> None:
+    (saved / "config.json").write_bytes(text.encode(errors="surrogateescape"))
+    with refusal(str(saved / "config.json")):
+        smalti.load(saved)
+
+
+@pytest.mark.parametrize("card", [{"colour": "red"}, [1], 3])
+def test_a_card_that_is_none(saved: Path, card: Any) -> None:
+    edit(saved, card=card)
+    with refusal(str(saved / "config.json"), "card"):
+        read_card(saved)
+
+
+def test_weights_that_do_not_fit(saved: Path) -> None:
+    path = saved / "model.safetensors"
+    weights = load_file(path)
+    name = "network.first.bias"
+    save_file({k: w for k, w in weights.items() if k != name}, path)
+    with refusal(str(saved), "lacks", name):
+        smalti.load(saved)
+    save_file({**weights, "network.more": torch.zeros(1)}, path)
+    with refusal(str(saved), "unknown", "network.more"):
+        smalti.load(saved)
+    save_file({**weights, name: torch.zeros(3)}, path)
+    with refusal(str(saved), name, "(3,)", "(8,)"):
+        smalti.load(saved)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"not safetensors at all", b"\xff" * 64])
+def test_weights_that_cannot_be_read(saved: Path, content: bytes | None) -> None:
+    path = saved / "model.safetensors"
+    path.unlink() if content is None else path.write_bytes(content)
+    with refusal(str(path), "cannot be read"):
+        smalti.load(saved)
+
+
+def test_what_is_no_checkpoint(tmp_path: Path) -> None:
+    with refusal(str(tmp_path), "not a checkpoint", "config.json"):
+        smalti.load(tmp_path)
+    with refusal("no model", str(tmp_path / "nothing")):
+        smalti.load(tmp_path / "nothing")
+    (tmp_path / "latest").write_text("step-7")
+    with refusal(str(tmp_path / "step-7"), "not a checkpoint"):
+        smalti.load(tmp_path)

@@ -1,0 +1,99 @@
+"""smalti.sample and smalti.stream: what they draw, and what they refuse."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+import smalti
+from smalti.core.given import Given
+from smalti.core.protocols import Spec
+from smalti.core.sampling import with_cond
+from smalti.diffusion import DDIM, Diffusion
+from tests.expect import refusal
+from tests.tiny import awake, diffusion, drawn
+
+QUICK = DDIM(steps=2)
+
+
+def model(**changes: Any) -> Diffusion:
+    return awake(diffusion((1, 4, 4), sampler=QUICK, **changes).build()).eval()
+
+
+def test_n_samples_are_the_seeds_from_0() -> None:
+    m = model()
+    assert torch.equal(drawn(m, 3), drawn(m, seeds=[0, 1, 2]))
+    assert torch.equal(drawn(m, 2), drawn(m, 2, seeds=range(2)))
+
+
+def test_a_sample_is_its_seeds() -> None:
+    m = model()
+    a, b = drawn(m, seeds=[5, 9])
+    assert not torch.equal(a, b)
+    torch.testing.assert_close(drawn(m, seeds=[9])[0], b, atol=1e-5, rtol=0)
+
+
+def test_the_models_own_sampler_unless_another_is_given() -> None:
+    m = model()
+    assert len(list(smalti.stream(m, 1))) == 1 + QUICK.steps
+    assert len(list(smalti.stream(m, 1, sampler=DDIM(steps=5)))) == 1 + 5
+
+
+def test_progress_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    m = model()
+    assert torch.equal(drawn(m, 2, progress=True), drawn(m, 2))
+
+
+@pytest.mark.parametrize("cond", [1, [1, 1], torch.tensor([1, 1])])
+def test_whole_numbers_are_classes(cond: Any) -> None:
+    m = model(classes=("a", "b"))
+    wanted = drawn(m, 2, given=Given(labels=torch.tensor([1, 1])))
+    assert torch.equal(drawn(m, 2, cond=cond), wanted)
+    assert not torch.equal(drawn(m, 2, cond=0), wanted)
+
+
+def test_cond_is_shorthand() -> None:
+    given = Given(size=(2, 3))
+    assert with_cond(given, None, 2) is given
+    assert with_cond(given, ["a b", "c"], 2).text == ["a b", "c"]
+    picture = torch.rand(2, 1, 4, 4)
+    assert with_cond(given, picture, 2).picture is picture
+    labels = with_cond(given, [3, 4], 2)
+    assert labels.labels is not None
+    assert labels.labels.tolist() == [3, 4]
+    assert labels.size == (2, 3)  # what else is given stays
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({}, ["n is None"]),
+        ({"n": 0}, ["n is 0"]),
+        ({"n": -1}, ["n is -1"]),
+        ({"seeds": []}, ["0 seeds"]),
+        ({"n": 3, "seeds": [1, 2]}, ["2 seeds", "n=3"]),
+        ({"seeds": [1, -2]}, ["seed -2"]),
+        ({"n": 1, "cond": ["hello"]}, ["text", "takes labels, start, size"]),
+        ({"n": 1, "cond": torch.rand(1, 1, 4, 4)}, ["picture", "takes labels"]),
+        ({"n": 1, "given": Given(mask=torch.ones(1))}, ["mask", "takes labels"]),
+        ({"n": 1, "sampler": "ddim"}, ["sampler str", "DDIM, DDPM"]),
+        ({"n": 1, "sampler": DDIM(steps=2000)}, ["steps is 2000", "1000 noise levels"]),
+        ({"n": 2, "cond": [1]}, ["(1,) classes", "2 samples"]),
+        ({"n": 2, "cond": [0, 7]}, ["class 7", "0 to 1"]),
+    ],
+)
+@pytest.mark.parametrize("verb", [smalti.sample, smalti.stream])
+def test_refusals_come_before_any_work(verb: Any, arguments: Any, words: list[str]) -> None:
+    with refusal(*words):
+        verb(model(classes=("a", "b")), **arguments)
+
+
+def test_a_model_that_takes_nothing_says_so() -> None:
+    m = model()
+    with refusal("labels is given", "takes start, size"):
+        smalti.sample(m, 1, cond=3)
+    m.spec = Spec("picture")
+    with refusal("labels is given", "takes nothing"):
+        smalti.sample(m, 1, cond=3)
