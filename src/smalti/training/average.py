@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,7 +16,7 @@ class Average:
     """
 
     def __init__(self, module: nn.Module, decay: float):
-        self.module = copy.deepcopy(module).eval().requires_grad_(False)
+        self.module: Any = copy.deepcopy(module).eval().requires_grad_(False)
         self.decay = decay
 
     @torch.no_grad()
@@ -23,6 +24,6 @@ class Average:
         """Move towards `module`; k updates were done before."""
         decay = min(self.decay, (1 + k) / (10 + k))
         ours, theirs = list(self.module.parameters()), list(module.parameters())
-        torch._foreach_lerp_(ours, theirs, 1 - decay)
+        torch._foreach_lerp_(ours, theirs, 1 - decay)  # pyright: ignore
         for mine, other in zip(self.module.buffers(), module.buffers(), strict=True):
             mine.copy_(other)

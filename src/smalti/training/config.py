@@ -50,6 +50,11 @@ class Training:
                 f"a batch of {self.batch} does not divide into {self.devices} devices x "
                 f"{self.accumulate} accumulations; choose a multiple of {parts}"
             )
+        for name in ("warmup", "weight_decay", "seed"):
+            if getattr(self, name) < 0:
+                raise UserError(f"training.{name} is {getattr(self, name)}; give 0 or more")
+        if not self.clip > 0:
+            raise UserError(f"training.clip is {self.clip}; give a number above 0")
         if not 0 < self.rate < 1:
             raise UserError(f"training.rate is {self.rate}; give a number between 0 and 1")
         if not 0 <= self.ema < 1:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import signal
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from smalti.core.pictures import grid, save_png
 from smalti.core.sampling import sample
 from smalti.data.pictures import Pictures
 from smalti.training.config import Training
-from smalti.training.device import fabric_for
+from smalti.training.device import fabric_for, reduced
 from smalti.training.events import Ended, Note, Saved, Started, Stepped, Validated, Watch
-from smalti.training.interrupt import Interrupt
+from smalti.training.interrupt import Interrupt, left_to_children
 from smalti.training.job import Job, last_step, read_run, save_step
 from smalti.training.logs import Log
 from smalti.training.loop import Loop, begin, rng_state, seconds_per_step, set_rng_state
@@ -47,10 +48,14 @@ def run(
     `out` already holds a run, or the loss stops being a number.
     """
     out = Path(out)
-    if out.exists() and any(out.iterdir()):
-        raise UserError(f"{out} exists already; add --resume to go on with it, or choose another --out")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(
+            f"{out} exists already; add --resume to go on with it, or give another --out"
+        )
     if training.steps is None and (minutes is None or minutes <= 0):
         raise UserError(f"minutes is {minutes} and steps is not given; give a time above 0")
+    if not len(train):
+        raise UserError(f"{train.name} holds no pictures to train on; give at least one")
     return launch(Job(model, training, out, about or {}, minutes), train, valid, watch)
 
 
@@ -64,14 +69,28 @@ def launch(job: Job, train: Pictures, valid: Pictures, watch: Watch) -> Path:
     if job.training.devices == 1:
         drive(fabric, job, train, valid, watch)
     else:
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the processes save, we wait
-        try:
-            fabric.launch(drive, job, train, valid, watch)
-        finally:
-            signal.signal(signal.SIGINT, before)
-    last = last_step(job.out)
-    assert last is not None
-    return last
+        # one callable: Fabric takes apart what it is given beside, and stumbles over frozen records
+        work = partial(drive_told, job=job, train=train, valid=valid, watch=watch)
+        with left_to_children():
+            error = fabric.launch(work)
+        if error:
+            raise error
+    return found(last_step(job.out))
+
+
+def found(directory: Path | None) -> Path:
+    assert directory is not None  # a run that ends in order has saved its last step
+    return directory
+
+
+def drive_told(
+    fabric: Fabric, job: Job, train: Pictures, valid: Pictures, watch: Watch
+) -> UserError | KeyboardInterrupt | None:
+    """`drive` in a process of its own: what the user should see comes back, not a trace."""
+    try:
+        drive(fabric, job, train, valid, watch)
+    except (UserError, KeyboardInterrupt) as error:
+        return error
 
 
 def drive(fabric: Fabric, job: Job, train: Pictures, valid: Pictures, watch: Watch) -> None:
@@ -83,18 +102,17 @@ def drive(fabric: Fabric, job: Job, train: Pictures, valid: Pictures, watch: Wat
         if chief:
             job.write()
         loop = begin(fabric, job, train)
-        log = Log(job.out, loop.step) if chief else None
-        watch(started(fabric, loop, job))
-        ended = follow(loop, job, valid, log, watch, interrupt)
-        if log:
-            log.close()
-        watch(ended)
+        with Log(job.out, loop.step) if chief else nullcontext() as log:
+            watch(started(fabric, loop, job))
+            interrupted = follow(loop, job, valid, log, watch, interrupt)
+        if chief:
+            watch(Ended(loop.step, found(last_step(job.out)), loop.seconds / 60, interrupted))
 
 
 def follow(
     loop: Loop, job: Job, valid: Pictures, log: Log | None, watch: Watch, interrupt: Interrupt
-) -> Ended:
-    """Step, log and save until the last step or an interrupt."""
+) -> bool:
+    """Step, log and save until the last step or an interrupt; returns whether it was one."""
     t, asked, first, before = job.training, False, loop.step, loop.seconds
     assert t.steps is not None
     for terms in loop.steps():
@@ -103,13 +121,13 @@ def follow(
             log.write(loop.step, **terms, minutes=round(loop.seconds / 60, 4))
         watch(Stepped(loop.step, t.steps, terms, speed))
         asked = agreed(loop.fabric, interrupt.asked)
+        if asked:
+            watch(Note(f"stopping: step {loop.step} is being saved; Ctrl-C again leaves at once"))
         if loop.step % t.save == 0 or loop.step == t.steps or asked:
             keep(loop, job, valid, log, watch)
         if asked:
             break
-    directory = last_step(job.out)
-    assert directory is not None
-    return Ended(loop.step, directory, loop.seconds / 60, interrupted=asked)
+    return asked
 
 
 def keep(loop: Loop, job: Job, valid: Pictures, log: Log | None, watch: Watch) -> None:
@@ -122,6 +140,7 @@ def keep(loop: Loop, job: Job, valid: Pictures, log: Log | None, watch: Watch) -
     picture = None
     if hasattr(model, "stream") and model.spec.output == "picture":
         samples = sample(model, GRID)
+        assert isinstance(samples, torch.Tensor)
         picture = save_png(grid(samples), job.out / "grids" / f"step-{loop.step}.png")
     watch(Saved(loop.step, directory, picture))
     if len(valid):
@@ -151,9 +170,8 @@ def with_known_steps(fabric: Fabric, job: Job, train: Pictures, watch: Watch) ->
     assert job.minutes is not None
     budget = 60 * job.minutes
     taken = seconds_per_step(fabric, job, train, budget=min(10.0, 0.05 * budget))
-    slowest = float(fabric.all_reduce(torch.tensor(taken), reduce_op="max"))
-    steps = max(1, round(0.95 * budget / slowest))  # the rest is for grids and saves
-    watch(Note(f"{slowest:.3f} s a step, so {job.minutes:g} minutes are {steps} steps"))
+    steps = max(1, round(0.95 * budget / taken))  # the rest is for grids and saves
+    watch(Note(f"{taken:.3f} s a step, so {job.minutes:g} minutes are {steps} steps"))
     return job.with_steps(steps)
 
 
@@ -175,4 +193,4 @@ def agreed(fabric: Fabric, asked: bool) -> bool:
     """Whether any process was asked to stop."""
     if fabric.world_size == 1:
         return asked
-    return bool(fabric.all_reduce(torch.tensor(float(asked)), reduce_op="sum") > 0)
+    return bool(reduced(fabric, torch.tensor(float(asked)), "sum") > 0)

@@ -28,7 +28,7 @@ class Stepped:
     step: int
     steps: int
     terms: dict[str, float]
-    """`loss` and the model's own terms, of this step."""
+    """Of this step: `loss`, the model's own terms, and `norm`, the gradient's before clipping."""
     pictures_per_second: float
 
 

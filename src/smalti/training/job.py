@@ -1,4 +1,4 @@
-"""What a run is, on disk: run.json beside its steps, and the trainer's state inside the last one."""
+"""What a run is, on disk: run.json beside its steps, the trainer's state inside the last one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -60,8 +61,11 @@ def read_run(out: str | Path) -> Job:
         content = json.loads(path.read_text())
     except ValueError as error:
         raise UserError(f"{path} is not JSON: {error}") from error
-    if content.get("format") != FORMAT:
-        raise UserError(f"{path} has format {content.get('format')}; this smalti reads {FORMAT}")
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise UserError(f"{path} has format {found}; this smalti reads {FORMAT}")
+    if lost := {"model", "training", "about", "minutes"} - content.keys():
+        raise UserError(f"{path} lacks {min(lost)!r}; it is not as smalti wrote it")
     return Job(
         model=from_json(content["model"]),
         training=from_json(content["training"]),
@@ -89,7 +93,10 @@ def save_step(job: Job, step: int, model: Any, state: dict[str, Any]) -> Path:
         file.flush()
         os.fsync(file.fileno())
     replace_directory(temporary, directory)
-    (job.out / "latest.tmp").write_text(directory.name + "\n")
+    with open(job.out / "latest.tmp", "w") as file:
+        file.write(directory.name + "\n")
+        file.flush()
+        os.fsync(file.fileno())
     os.replace(job.out / "latest.tmp", job.out / "latest")
     for other in job.out.glob("step-*/trainer.pt"):
         if other.parent != directory:
@@ -100,5 +107,8 @@ def save_step(job: Job, step: int, model: Any, state: dict[str, Any]) -> Path:
 def read_state(directory: Path) -> dict[str, Any]:
     path = directory / "trainer.pt"
     if not path.is_file():
-        raise UserError(f"{path} is missing, so the run cannot go on; train anew with another --out")
-    return torch.load(path, weights_only=True, map_location="cpu")
+        raise UserError(f"{path} is missing, so the run cannot go on; train anew")
+    try:
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except (RuntimeError, EOFError, UnpicklingError) as error:
+        raise UserError(f"{path} is damaged, so the run cannot go on; train anew") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,11 @@ class Log:
         """Lines after `step`, left by a run that was stopped between two saves, are dropped."""
         self.path = out / "log.jsonl"
         if self.path.is_file():
-            kept = [ln for ln in self.path.read_text().splitlines() if json.loads(ln)["step"] <= step]
+            kept = list(lines_until(step, self.path))
             temporary = self.path.with_suffix(".tmp")
             temporary.write_text("".join(ln + "\n" for ln in kept))
             os.replace(temporary, self.path)
-        self.file = self.path.open("a")
+        self.file = self.path.open("a", buffering=1)  # whole lines: it can be read meanwhile
         self.board = None
         if find_spec("tensorboard"):
             from torch.utils.tensorboard.writer import SummaryWriter
@@ -29,7 +30,7 @@ class Log:
 
     def write(self, step: int, **numbers: Any) -> None:
         self.file.write(json.dumps({"step": step, **numbers}) + "\n")
-        if self.board and step % 10 == 0:
+        if self.board and (step % 10 == 0 or "valid" in numbers):
             for name, number in numbers.items():
                 self.board.add_scalar(name, number, step)
 
@@ -38,7 +39,20 @@ class Log:
         if self.board:
             self.board.flush()
 
-    def close(self) -> None:
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self.file.close()
         if self.board:
             self.board.close()
+
+
+def lines_until(step: int, path: Path) -> Iterator[str]:
+    """The log's lines up to `step`; a kill may have cut the last one short."""
+    for line in path.read_text().splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                yield line
+        except ValueError:
+            continue

@@ -13,16 +13,18 @@ import torch
 from lightning_fabric import Fabric
 
 from smalti.core.errors import UserError
+from smalti.core.protocols import Batch
 from smalti.data.pictures import Pictures
 from smalti.training.average import Average
 from smalti.training.config import Training
+from smalti.training.device import reduced
 from smalti.training.job import Job, last_step, read_state
 from smalti.training.order import Order
 from smalti.training.player import batch_of, optimise, optimiser
 
 
 class Diverged(UserError):
-    """The loss is not a number any more."""
+    """The loss, or its gradient, is not a number any more."""
 
 
 @dataclass
@@ -56,18 +58,30 @@ class Loop:
             self.fabric, self.model, self.optimizer, self.batches(), self.step, self.training
         )
         names = list(sums)
-        values = self.fabric.all_reduce(torch.stack([sums[n] for n in names]), reduce_op="mean")
-        terms = dict(zip(names, values.tolist(), strict=True))
-        if not math.isfinite(terms["loss"]):
-            raise Diverged(
-                f"the loss is {terms['loss']} at step {self.step + 1}; the last good state is kept: "
-                f"train again with a rate below {self.training.rate:g} or precision 32"
-            )
+        values = reduced(self.fabric, torch.stack([sums[n] for n in names]), "mean")
+        terms = self.checked(dict(zip(names, values.tolist(), strict=True)))
         self.average.update(self.model.module, self.step)
         self.step += 1
         return terms
 
-    def batches(self) -> list:
+    def checked(self, terms: dict[str, float]) -> dict[str, float]:
+        """The terms, when all is well. Diverged when loss or gradient is not a number."""
+        if self.scale() and not math.isfinite(terms["norm"]):
+            terms = {name: value for name, value in terms.items() if name != "norm"}
+            # fp16 tries scales: where one is too large, the step is left out
+        for name, what in (("loss", "loss"), ("norm", "gradient's norm")):
+            if not math.isfinite(terms.get(name, 0)):
+                raise Diverged(
+                    f"the {what} is {terms[name]} at step {self.step + 1}; the last saved step is "
+                    f"kept: train again with a rate below {self.training.rate:g} or precision 32"
+                )
+        return terms
+
+    def scale(self) -> dict[str, Any]:
+        """State of the scale by which fp16 keeps small gradients above 0; else empty."""
+        return self.fabric._precision.state_dict()
+
+    def batches(self) -> list[Batch]:
         """This process's parts of the next batch."""
         indices = torch.from_numpy(self.order.indices(self.step))
         mine = indices.chunk(self.fabric.world_size)[self.fabric.global_rank]
@@ -82,6 +96,7 @@ class Loop:
             "seconds": self.seconds,
             "model": self.model.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "scale": self.scale(),
             "rng": gathered(self.fabric, rng_state()),
         }
 
@@ -89,6 +104,7 @@ class Loop:
         self.step, self.seconds = state["step"], state["seconds"]
         self.model.module.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        set_scale(self.fabric, state.get("scale"))
         set_rng_state(state["rng"][self.fabric.global_rank])
 
 
@@ -103,14 +119,13 @@ def begin(fabric: Fabric, job: Job, pictures: Pictures) -> Loop:
     if directory := last_step(job.out):
         from safetensors.torch import load_file
 
+        state = read_state(directory)
         average.module.load_state_dict(load_file(directory / "model.safetensors"))
-        loop.restore(read_state(directory))
+        loop.restore(state)
     return loop
 
 
-def assemble(
-    fabric: Fabric, model: Any, average: Average, pictures: Pictures, t: Training
-) -> Loop:
+def assemble(fabric: Fabric, model: Any, average: Average, pictures: Pictures, t: Training) -> Loop:
     wrapped, optimizer = fabric.setup(model, optimiser(model, t))
     wrapped.mark_forward_method("loss")
     order = Order(len(pictures), t.batch, t.seed)
@@ -120,26 +135,34 @@ def assemble(
 def seconds_per_step(fabric: Fabric, job: Job, pictures: Pictures, budget: float) -> float:
     """Median seconds of a step, from a probe of about `budget` seconds that leaves no trace."""
     before = rng_state()
-    model = job.with_steps(10**6).model.build().to(fabric.device)
+    model = job.model.build().to(fabric.device)
     loop = assemble(fabric, model, Average(model, 0.9), pictures, job.with_steps(10**6).training)
-    taken: list[float] = []
+    scale = loop.scale()
+    taken: list[float] = []  # of the slowest process, so that all probe equally long
     while len(taken) < 4 or (sum(taken) < budget and len(taken) < 200):
         begun = time.perf_counter()
         loop.advance()
-        taken.append(time.perf_counter() - begun)
+        passed = torch.tensor(time.perf_counter() - begun, dtype=torch.float64)
+        taken.append(float(reduced(fabric, passed, "max")))
+    set_scale(fabric, scale)
     set_rng_state(before)
     return sorted(taken[2:])[len(taken[2:]) // 2]
 
 
 def rng_state() -> list[torch.Tensor]:
     states = [torch.get_rng_state()]
-    return states + [torch.cuda.get_rng_state()] if torch.cuda.is_available() else states
+    return [*states, torch.cuda.get_rng_state()] if torch.cuda.is_available() else states
 
 
 def set_rng_state(states: list[torch.Tensor]) -> None:
     torch.set_rng_state(states[0])
     if len(states) > 1 and torch.cuda.is_available():
         torch.cuda.set_rng_state(states[1])
+
+
+def set_scale(fabric: Fabric, scale: dict[str, Any] | None) -> None:
+    if scale:
+        fabric._precision.load_state_dict(scale)
 
 
 def gathered(fabric: Fabric, value: Any) -> list:

@@ -12,6 +12,7 @@ from torch import Tensor
 from smalti.core.protocols import Batch
 from smalti.data.pictures import Pictures
 from smalti.training.config import Training
+from smalti.training.device import precision_of
 
 
 def rate_at(step: int, training: Training) -> float:
@@ -31,7 +32,9 @@ def optimiser(model: torch.nn.Module, training: Training) -> torch.optim.Optimiz
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": training.weight_decay},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=training.rate, betas=(0.9, 0.99), fused=True)
+    # with fp16 gradients are clipped between unscaling and step, which the fused one does at once
+    fused = precision_of(training) != "16-mixed"
+    return torch.optim.AdamW(groups, lr=training.rate, betas=(0.9, 0.99), fused=fused)
 
 
 def batch_of(pictures: Pictures, indices: Tensor, device: torch.device, flip: bool) -> Batch:
@@ -46,17 +49,22 @@ def batch_of(pictures: Pictures, indices: Tensor, device: torch.device, flip: bo
 def optimise(
     fabric: Fabric, model: Any, optimizer: Any, batches: list[Batch], step: int, training: Training
 ) -> dict[str, Tensor]:
-    """One optimiser step over the parts of a batch; returns the mean of the loss's terms."""
+    """One optimiser step over the parts of a batch.
+
+    Returns the means of the loss's terms, and `norm`, the gradient's norm before it is clipped.
+    """
     for group in optimizer.param_groups:
         group["lr"] = rate_at(step, training)
     sums: dict[str, Tensor] = {}
     for i, batch in enumerate(batches):
         with fabric.no_backward_sync(model, enabled=i < len(batches) - 1):
-            loss = model.loss(batch, step)
+            with fabric.autocast():  # on one device Fabric's marked methods run without it
+                loss = model.loss(batch, step)
             fabric.backward(loss.total / len(batches))
         for name, value in {"loss": loss.total.detach(), **loss.terms}.items():
-            sums[name] = sums.get(name, 0) + value / len(batches)
-    fabric.clip_gradients(model, optimizer, max_norm=training.clip, error_if_nonfinite=False)
+            sums[name] = sums.get(name, 0) + value.float() / len(batches)
+    norm = fabric.clip_gradients(model, optimizer, max_norm=training.clip, error_if_nonfinite=False)
+    assert norm is not None
     optimizer.step()
     optimizer.zero_grad()
-    return sums
+    return {**sums, "norm": norm}

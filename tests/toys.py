@@ -1,0 +1,138 @@
+"""A small deterministic player, and watches that can go into other processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from smalti.core.config import TAGS
+from smalti.core.protocols import Batch, Loss
+from smalti.data.pictures import Pictures
+from smalti.diffusion import DDIM, DiffusionConfig, UNetConfig
+from smalti.training.events import Event, Stepped
+
+TAGS["toy"] = "tests.toys:ToyConfig"
+
+
+@dataclass(frozen=True)
+class ToyConfig:
+    """How the toy misbehaves; steps count from 0, and -1 is never."""
+
+    nan_loss: int = -1
+    nan_gradient: int = -1
+    trace: str = ""
+    """A folder where every process leaves its weights before each step."""
+
+    def build(self) -> Toy:
+        return Toy(self)
+
+
+class Toy(nn.Module):
+    """Learns the brightness of 8x8 pictures: its loss knows no chance."""
+
+    def __init__(self, config: ToyConfig):
+        super().__init__()
+        self.config = config
+        self.layer = nn.Linear(64, 1)
+
+    def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
+        if self.config.trace:
+            rank = os.environ.get("LOCAL_RANK", "0")
+            weights = self.layer.weight.detach().numpy()
+            np.save(Path(self.config.trace) / f"{rank}-{step}.npy", weights)
+        x = batch.pictures.flatten(1)  # (B, 64)
+        total = (self.layer(x).squeeze(1) - x.mean(1)).square().mean()
+        if step == self.config.nan_gradient:
+            total = total + (0 * self.layer.weight).sqrt().sum()  # 0, with a slope of 0 times inf
+        if step == self.config.nan_loss:
+            total = total * float("nan")
+        return Loss(total, {"half": total.detach() / 2})
+
+
+TINY = DiffusionConfig(
+    shape=(1, 8, 8),
+    network=UNetConfig(widths=(8,), blocks=1, attention=(True,), heads=2, groups=4, dropout=0.1),
+    sampler=DDIM(steps=2),
+)
+"""A diffusion model whose loss draws noise, levels and dropout."""
+
+
+def pictures(n: int = 24, seed: int = 0) -> Pictures:
+    """n grey 8x8 pictures of noise."""
+    g = torch.Generator().manual_seed(seed)
+    pixels = torch.randint(0, 256, (n, 1, 8, 8), dtype=torch.uint8, generator=g)
+    return Pictures(pixels, None, (), f"noise-{seed}")
+
+
+NONE = Pictures(torch.zeros(0, 1, 8, 8, dtype=torch.uint8), None, (), "none")
+
+
+class Notebook:
+    """Keeps a run's events."""
+
+    def __init__(self) -> None:
+        self.events: list[Any] = []
+
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
+
+    def of(self, kind: type) -> list[Any]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+class Stop(Notebook):
+    """Sends a signal to its process once `step` is done."""
+
+    def __init__(self, step: int, number: int = signal.SIGINT):
+        super().__init__()
+        self.step, self.number = step, number
+
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
+        if isinstance(event, Stepped) and event.step == self.step:
+            os.kill(os.getpid(), self.number)
+
+
+class Kill(Notebook):
+    """Dies once `step` is done, as a run does whose machine loses its power."""
+
+    def __init__(self, step: int):
+        super().__init__()
+        self.step = step
+
+    def __call__(self, event: Event) -> None:
+        super().__call__(event)
+        if isinstance(event, Stepped) and event.step == self.step:
+            raise PowerCut
+
+
+class PowerCut(Exception):
+    pass
+
+
+def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+    """Whether two sets of weights are the same bit for bit."""
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+class Journal:
+    """Writes down events in a file, for a run in another process; may stop it once."""
+
+    def __init__(self, path: Path, stop: int = 0):
+        self.path, self.stop = path, stop
+
+    def __call__(self, event: Event) -> None:
+        with self.path.open("a") as file:
+            file.write(f"{type(event).__name__} {getattr(event, 'step', '')}\n")
+        if isinstance(event, Stepped) and event.step == self.stop:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def lines(self) -> list[str]:
+        return [line.strip() for line in self.path.read_text().splitlines()]

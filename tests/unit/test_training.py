@@ -1,0 +1,255 @@
+"""One step and what steers it: rate, decay, clipping, accumulation, averages, order, arithmetic."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from safetensors.torch import load_file
+from torch import nn
+
+import smalti
+from smalti.core.pictures import grid
+from smalti.data.pictures import Pictures
+from smalti.training import Training, run
+from smalti.training.average import Average
+from smalti.training.device import fabric_for
+from smalti.training.drive import validated
+from smalti.training.events import Event, Saved
+from smalti.training.job import Job, last_step, read_state
+from smalti.training.loop import Diverged, Loop, begin, rng_state
+from smalti.training.order import Order
+from smalti.training.player import batch_of, optimiser, rate_at
+from tests.toys import NONE, TINY, Notebook, ToyConfig, equal, pictures
+
+TRAIN, VALID = pictures(24), pictures(6, seed=1)
+PLAN = Training(steps=6, batch=8, warmup=2, precision="32", save=2)
+CPU = torch.device("cpu")
+
+
+def curve(out: Path, name: str = "loss") -> list[float]:
+    lines = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [line[name] for line in lines if name in line]
+
+
+def raw_weights(out: Path) -> dict[str, torch.Tensor]:
+    directory = last_step(out)
+    assert directory
+    return read_state(directory)["model"]
+
+
+def loop_of(plan: Training, model: Any = TINY) -> Loop:
+    return begin(fabric_for(plan), Job(model, plan, Path("nowhere"), {}), TRAIN)
+
+
+# ---------------------------------------------------------------------------- the averaged weights
+
+
+def test_an_average_by_hand():
+    module = nn.Linear(1, 1, bias=False)
+    nn.init.constant_(module.weight, 1.0)
+    average, expected = Average(module, decay=0.15), 1.0
+    for k, weight in enumerate((2.0, -3.0, 5.0)):
+        nn.init.constant_(module.weight, weight)
+        average.update(module, k)
+        decay = (0.1, 0.15, 0.15)[k]  # (1 + k) / (10 + k), at most 0.15
+        expected = decay * expected + (1 - decay) * weight
+        assert float(average.module.weight) == pytest.approx(expected, rel=1e-6)
+    assert not average.module.weight.requires_grad
+
+
+def test_an_average_copies_buffers():
+    module = nn.BatchNorm1d(3)
+    average = Average(module, decay=0.9)
+    module(torch.randn(5, 3) + 7)
+    average.update(module, 0)
+    torch.testing.assert_close(average.module.running_mean, module.running_mean, rtol=0, atol=0)
+    assert float(average.module.running_mean.min()) > 0.5
+    assert not average.module.training
+
+
+class Weights(Notebook):
+    """Keeps the raw weights of every saved step."""
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Saved):
+            self.events.append(read_state(event.checkpoint)["model"])
+
+
+def test_the_average_is_saved_as_the_model(tmp_path: Path):
+    plan = Training(steps=3, batch=8, warmup=0, rate=0.1, precision="32", save=1)
+    torch.manual_seed(plan.seed)
+    expected, raw = ToyConfig().build().state_dict(), Weights()
+    last = run(ToyConfig(), TRAIN, NONE, plan, tmp_path / "run", watch=raw)
+    for k, weights in enumerate(raw.events):
+        decay = (1 + k) / (10 + k)
+        expected = {n: decay * w + (1 - decay) * weights[n] for n, w in expected.items()}
+    saved = load_file(last / "model.safetensors")
+    torch.testing.assert_close(saved, expected)
+    assert not equal(saved, raw.events[-1])
+    loaded = smalti.load(tmp_path / "run")
+    assert equal(loaded.state_dict(), saved) and not loaded.training
+
+
+def test_the_average_is_what_is_sampled(tmp_path: Path):
+    notebook = Notebook()
+    run(TINY, TRAIN, NONE, dataclasses.replace(PLAN, rate=0.05), tmp_path, watch=notebook)
+    model = smalti.load(tmp_path)
+
+    def shown() -> np.ndarray:
+        samples = smalti.sample(model, 64)
+        assert isinstance(samples, torch.Tensor)
+        return np.asarray(grid(samples))
+
+    shown_by_run = np.asarray(Image.open(notebook.of(Saved)[-1].grid))
+    assert np.array_equal(shown_by_run, shown())
+    model.load_state_dict(raw_weights(tmp_path))
+    assert not np.array_equal(shown_by_run, shown())
+
+
+# ---------------------------------------------------------------------------------------- one step
+
+
+def test_accumulating_parts_is_the_same_step(tmp_path: Path):
+    for accumulate in (1, 2, 4):
+        plan = dataclasses.replace(PLAN, accumulate=accumulate)
+        run(ToyConfig(), TRAIN, NONE, plan, tmp_path / str(accumulate))
+    for name in ("loss", "half", "norm"):
+        assert curve(tmp_path / "2", name) == pytest.approx(curve(tmp_path / "1", name), rel=1e-4)
+        assert curve(tmp_path / "4", name) == pytest.approx(curve(tmp_path / "1", name), rel=1e-4)
+    for parts in ("2", "4"):
+        torch.testing.assert_close(raw_weights(tmp_path / parts), raw_weights(tmp_path / "1"))
+
+
+def test_gradients_are_clipped_and_their_norm_is_told():
+    plan = dataclasses.replace(PLAN, clip=1e-3, rate=0.5, weight_decay=0.0)
+    loop = loop_of(plan, ToyConfig())
+    terms = loop.advance()
+    assert terms["norm"] > 0.1  # before clipping
+    moments = loop.optimizer.state_dict()["state"]  # after one step 1 - beta_1 times the gradient
+    norm = torch.cat([m["exp_avg"].flatten() for m in moments.values()]).norm() / 0.1
+    assert float(norm) == pytest.approx(1e-3, rel=1e-3)
+
+
+def test_the_rate_warms_up_and_falls_to_nothing():
+    plan = Training(steps=100, warmup=10, rate=0.5)
+    rates = [rate_at(step, plan) for step in range(100)]
+    assert rates[:10] == pytest.approx([0.05 * k for k in range(1, 11)])
+    assert max(rates) == rates[9] == rates[10] == 0.5
+    assert rates[55] == pytest.approx(0.25)  # half way between warm-up and end
+    assert all(a > b for a, b in pairwise(rates[10:]))
+    assert 0 < rates[99] < 0.001
+    short = Training(steps=10, warmup=200, rate=0.5)
+    assert [rate_at(s, short) for s in range(3)] == [0.25, 0.5, 0.5]  # a fifth at most is warm-up
+    assert rate_at(0, Training(steps=1, warmup=200, rate=0.5)) == 0.5
+
+
+def test_the_optimiser_takes_that_rate():
+    loop = loop_of(PLAN)
+    for k in range(3):
+        loop.advance()
+        rates = {group["lr"] for group in loop.optimizer.param_groups}
+        assert rates == {rate_at(k, PLAN)}
+
+
+def test_norms_and_biases_do_not_decay():
+    model = TINY.build()
+    decayed, kept = optimiser(model, Training(weight_decay=0.3)).param_groups
+    assert (decayed["weight_decay"], kept["weight_decay"]) == (0.3, 0.0)
+    names = {id(p): name for name, p in model.named_parameters()}
+    norms = {f"{n}.weight" for n, m in model.named_modules() if isinstance(m, nn.GroupNorm)}
+    biases = {name for name in names.values() if name.endswith("bias")}
+    assert norms and biases
+    assert {names[id(p)] for p in kept["params"]} == norms | biases
+    assert {names[id(p)] for p in decayed["params"]} == set(names.values()) - norms - biases
+
+
+def test_frozen_weights_are_left_out():
+    model = nn.Linear(3, 2)
+    model.bias.requires_grad_(False)
+    assert [len(g["params"]) for g in optimiser(model, Training()).param_groups] == [1, 0]
+
+
+@pytest.mark.parametrize(("flip", "low", "high"), [(False, 0, 0), (True, 0.4, 0.6)])
+def test_flip_mirrors_half_of_the_pictures(flip: bool, low: float, high: float):
+    pixels = torch.tensor([[0, 51], [102, 255]], dtype=torch.uint8).expand(1000, 1, 2, 2)
+    x = batch_of(Pictures(pixels, None, (), "slopes"), torch.arange(1000), CPU, flip).pictures
+    upright = torch.tensor([[0.0, 0.2], [0.4, 1.0]])
+    mirrored = (x == upright.flip(1)).all(dim=(1, 2, 3))
+    assert torch.equal(x[~mirrored], upright.expand_as(x[~mirrored]))
+    assert low <= float(mirrored.float().mean()) <= high
+
+
+def test_a_batch_has_its_labels():
+    pixels = torch.arange(12, dtype=torch.uint8).reshape(3, 1, 2, 2)
+    labelled = Pictures(pixels, torch.tensor([1, 0, 1]), ("a", "b"), "labelled")
+    batch = batch_of(labelled, torch.tensor([2, 1]), CPU, flip=False)
+    assert batch.labels is not None and batch.labels.tolist() == [1, 0]
+    torch.testing.assert_close(batch.pictures[0, 0], torch.tensor([[8, 9], [10, 11]]) / 255)
+
+
+# --------------------------------------------------------------------------- order of the pictures
+
+
+@given(n=st.integers(1, 20), batch=st.integers(1, 30), seed=st.integers(0, 2**60))
+def test_every_epoch_shows_every_picture_once(n: int, batch: int, seed: int):
+    order = Order(n, batch, seed)
+    steps = math.ceil(3 * n / batch)
+    seen = np.concatenate([order.indices(step) for step in range(steps)])
+    for epoch in range(3):
+        assert sorted(seen[epoch * n : (epoch + 1) * n]) == list(range(n))
+    assert np.array_equal(Order(n, batch, seed).indices(steps - 1), seen[-batch:])
+
+
+def test_seeds_and_epochs_have_orders_of_their_own():
+    orders = [Order(50, 50, seed).indices(step).tolist() for seed in (0, 1) for step in (0, 1)]
+    assert len({tuple(order) for order in orders}) == 4
+
+
+# --------------------------------------------------------------------------- not a number any more
+
+
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path: Path):
+    message = r"\Athe loss is nan at step 6; the last saved step is kept: .* below 0.002 .*\Z"
+    with pytest.raises(Diverged, match=message):
+        run(ToyConfig(nan_loss=5), TRAIN, NONE, PLAN, tmp_path / "run")
+    assert last_step(tmp_path / "run") == tmp_path / "run" / "step-4"
+    assert all(w.isfinite().all() for w in smalti.load(tmp_path / "run").state_dict().values())
+    assert len(curve(tmp_path / "run")) == 5
+
+
+def test_weights_that_a_bad_gradient_spoilt_are_not_saved(tmp_path: Path):
+    with pytest.raises(Diverged, match="the gradient's norm is nan at step 4;"):
+        run(ToyConfig(nan_gradient=3), TRAIN, NONE, PLAN, tmp_path / "run")
+    assert last_step(tmp_path / "run") == tmp_path / "run" / "step-2"
+    assert all(w.isfinite().all() for w in raw_weights(tmp_path / "run").values())
+
+
+# ------------------------------------------------------------------------------- held-out pictures
+
+
+def test_validation_always_draws_the_same_noise():
+    loop = loop_of(PLAN)
+    before = rng_state()
+    losses = {validated(loop, VALID) for _ in range(3)}
+    assert len(losses) == 1
+    assert all(torch.equal(a, b) for a, b in zip(before, rng_state(), strict=True))
+    torch.manual_seed(17)
+    assert losses == {validated(loop, VALID)}
+
+
+def test_validation_is_a_mean_over_pictures():
+    loop = loop_of(dataclasses.replace(PLAN, batch=4), ToyConfig())
+    everything = batch_of(VALID, torch.arange(6), CPU, flip=False)  # 6 are batches of 4 and 2
+    expected = float(loop.average.module.loss(everything, 0).total)
+    assert validated(loop, VALID) == pytest.approx(expected, rel=1e-5)
