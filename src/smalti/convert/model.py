@@ -25,7 +25,9 @@ def model_from_reference(
     settled = DiffusionConfig(
         shape=network.img_shape,
         network=network,
-        schedule=Linear(T=T, first=1e-4 * T / 1000, last=0.02 * T / 1000),  # Linear scales them back
+        schedule=Linear(
+            T=T, first=1e-4 * T / 1000, last=0.02 * T / 1000
+        ),  # Linear scales them back
         prediction="eps",
         classes=tuple(str(k) for k in range(network.classes)),
         sampler=DDPM(variance="beta") if isinstance(network, ArticleDDPM) else DDIM(),

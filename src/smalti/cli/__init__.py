@@ -1,0 +1,101 @@
+"""The command line, `smalti VERB ...`. Verbs load on use, so that help imports no torch."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cyclopts import App
+
+# verb -> (where its app is, what it does)
+VERBS = {
+    "list": ("smalti.cli.listing:app", "List the shipped models and the recipes."),
+    "train": ("smalti.cli.train:app", "Train a model by a recipe, or go on with a run."),
+    "sample": ("smalti.cli.sample:app", "Draw pictures from a model."),
+    "interpolate": ("smalti.cli.interpolate:app", "Walk from one sample to another."),
+    "convert": ("smalti.cli.convert:app", "Make a published checkpoint into a smalti model."),
+    "demo": ("smalti.cli.demo:app", "Make a page that shows everything once."),
+}
+
+# Threads of PyTorch that wait for each other spin, by default for so long that on a machine that is
+# busy with something else they mostly hinder each other: 64 digits then took 70 s instead of 6.
+SPINS = "1000"
+
+HELP = """Generative models built of small pieces: train on your own data, sample fast.
+
+Every verb explains itself: smalti VERB --help"""
+
+EXAMPLES = """[bold]Examples[/bold]
+
+  smalti demo                                   a page of pictures made here
+  smalti sample ddpm-digits -n 64 --gif         64 digits, out of noise
+  smalti train ddpm --data photos --minutes 30  a model of your own pictures
+  smalti sample runs/ddpm -n 16                 draw from it"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code: 0, 2 for a user's error, 130 for Ctrl-C."""
+    tokens = list(sys.argv[1:] if argv is None else argv)
+    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+    try:
+        if tokens:
+            check_verb(tokens[0])
+        call(verbs(), tokens)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return complain("interrupted", code=130)
+    except BrokenPipeError:  # `smalti list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        from smalti.cli.complaint import line_of
+
+        if (line := line_of(error)) is None:
+            raise
+        return complain(line)
+    return 0
+
+
+def verbs() -> App:
+    from cyclopts import App
+
+    import smalti
+
+    app = App(
+        name="smalti",
+        help=HELP,
+        help_epilogue=EXAMPLES,
+        help_format="rich",
+        version=smalti.__version__,
+    )
+    app["--help"].group = app["--version"].group = "Options"
+    for order, (verb, (place, summary)) in enumerate(VERBS.items()):
+        app.command(place, name=verb, help=summary, sort_key=order)
+    return app
+
+
+def call(app: App, tokens: list[str]) -> None:
+    """Run a command and let its errors through to `main`."""
+    app.suppress_keyboard_interrupt = False
+    app(tokens, print_error=False, exit_on_error=False, result_action="return_value")
+
+
+def check_verb(verb: str) -> None:
+    """Cyclopts would import every verb, torch and all, to suggest one."""
+    from smalti.core.errors import UserError
+
+    known = [*VERBS, "--help", "-h", "--version"]
+    if verb in known:
+        return
+    near = difflib.get_close_matches(verb, known, 1, cutoff=0.5)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(VERBS)}"
+    raise UserError(f"no {'option' if verb.startswith('-') else 'verb'} {verb!r}; {hint}")
+
+
+def complain(line: str, code: int = 2) -> int:
+    print(f"smalti: {line}", file=sys.stderr)
+    return code

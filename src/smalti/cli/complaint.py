@@ -1,0 +1,51 @@
+"""What went wrong, in one line."""
+
+from __future__ import annotations
+
+from cyclopts import CycloptsError
+from cyclopts.exceptions import MissingArgumentError, UnknownOptionError, UnusedCliTokensError
+
+from smalti.core.errors import UserError
+
+
+def line_of(error: Exception) -> str | None:
+    """The line for the user; None when the error is ours, and its traceback should be seen."""
+    if isinstance(error, UserError):
+        return one_line(str(error))
+    if isinstance(error, CycloptsError):
+        return one_line(parse_line(error))
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return one_line(f"{where}{error.strerror or error}")
+    if type(error).__name__ == "SafetensorError":  # a full disk, met by its own writer
+        return one_line(f"weights cannot be written or read: {error}")
+    return None
+
+
+def parse_line(error: CycloptsError) -> str:
+    error.verbose = False
+    chain = error.command_chain or ()
+    verb = " ".join(["smalti", *chain]) if chain or not error.app else error.app.name[0]
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        return missing(error, verb)
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        return (
+            f"{error.unused_tokens[0]!r} is one word too many; `{verb} --help` tells what it takes"
+        )
+    text = str(error)
+    text = text[:1].lower() + text[1:].rstrip(".")
+    if isinstance(error, UnknownOptionError) and "Did you mean" not in text:
+        text += f"; `{verb} --help` lists the options"
+    return text
+
+
+def missing(error: MissingArgumentError, verb: str) -> str:
+    assert error.argument is not None
+    info = error.argument.field_info
+    if info.is_positional:
+        return f"{error.argument.name.lstrip('-').upper()} is missing; `{verb} --help` explains it"
+    return f"{error.keyword or error.argument.name} wants a value; `{verb} --help` explains it"
+
+
+def one_line(text: str) -> str:
+    return " ".join(text.split())

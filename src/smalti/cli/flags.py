@@ -1,0 +1,212 @@
+"""Config fields as command-line options, and options back into a config."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import inspect
+import json
+import textwrap
+import types
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from cyclopts import Group, Parameter
+
+from smalti.core.config import class_of, fitted, tag_of
+from smalti.core.errors import UserError
+
+Path = tuple[str, ...]
+Name = Callable[[Path], str]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One option: a field of a config, or of a config inside it."""
+
+    path: Path
+    """Field names from the outermost config inwards."""
+    hint: Any
+    """The field's type; for a config of several types, a Literal of their tags."""
+    help: str
+    default: Any
+    home: str | None = None
+    """The tag of the type that has the field, where that type is not the one chosen now."""
+
+
+def flags_of(config: Any, path: Path = (), home: str | None = None) -> Iterator[Flag]:
+    """Every field of a config as a flag, those of configs inside it too.
+
+    Where a field takes several types of config, the type is a flag, by its tag, and the fields of
+    the types that are not chosen follow, with their `home`.
+    """
+    hints = typing.get_type_hints(type(config))
+    docs = field_docs(type(config))
+    for field in dataclasses.fields(config):
+        value, place = getattr(config, field.name), (*path, field.name)
+        if not dataclasses.is_dataclass(value):
+            yield Flag(place, hints[field.name], docs[field.name], value, home)
+            continue
+        others = alternatives(hints[field.name], type(value))
+        if others:
+            tags = Literal[tuple(tag_of(c) for c in (type(value), *others))]  # type: ignore[valid-type]
+            yield Flag(place, tags, docs[field.name], tag_of(type(value)), home)
+        seen = [*flags_of(value, place, home)]
+        yield from seen
+        for other in others:
+            known = {flag.path for flag in seen}
+            new = [f for f in flags_of(other(), place, tag_of(other)) if f.path not in known]
+            yield from new
+            seen += new
+
+
+def alternatives(hint: Any, chosen: type) -> list[type]:
+    """The other config types that a field may have."""
+    if get_origin(hint) not in (Union, types.UnionType):
+        return []
+    types_ = [c for c in get_args(hint) if isinstance(c, type) and dataclasses.is_dataclass(c)]
+    return [c for c in types_ if c is not chosen]
+
+
+@cache
+def field_docs(cls: type) -> dict[str, str]:
+    """The line below each field of a dataclass, by the field's name."""
+    (body,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    assert isinstance(body, ast.ClassDef)
+    docs = dict.fromkeys((f.name for f in dataclasses.fields(cls)), "")
+    for field, below in zip(body.body, body.body[1:], strict=False):
+        match field, below:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
+                value=ast.Constant(value=str(doc))
+            ):
+                docs[name] = " ".join(doc.split())
+    return docs
+
+
+def parameter(flag: Flag, name: str, group: Group, show_default: bool = True) -> Any:
+    """The annotation of a command's parameter for this flag; unset, it is None."""
+    several = holds_tuple(flag.hint)
+    hint = tuple[str, ...] if several else flag.hint
+    home = f" ({flag.home})" if flag.home else ""
+    shown = shown_value(flag.default)
+    return Annotated[
+        hint | None,
+        Parameter(
+            name=name,
+            help=flag.help + home,
+            group=group,
+            consume_multiple=several or None,
+            show_default=(lambda _: shown) if show_default and shown else False,
+            negative_iterable=(),
+            metavar=metavar(flag.hint),
+        ),
+    ]
+
+
+def metavar(hint: Any) -> str | None:
+    if not holds_tuple(hint):
+        return None
+    words = [str(w) for h in get_args(hint) if get_origin(h) is Literal for w in get_args(h)]
+    return "|".join([*words, "LIST"])
+
+
+def holds_tuple(hint: Any) -> bool:
+    return get_origin(hint) is tuple or any(get_origin(h) is tuple for h in get_args(hint))
+
+
+def shown_value(value: Any) -> str:
+    if value is None:
+        return ""
+    return " ".join(map(shown_value, value)) if isinstance(value, tuple) else str(value)
+
+
+def with_flags(
+    command: Callable[..., Any], **sets: dict[str, tuple[Flag, Any]]
+) -> Callable[..., Any]:
+    """`command`, whose parameter `k` for each of `sets` is a dict, as a function of single options.
+
+    sets: {k: {option: (flag, annotation)}}; `command` gets k={path: value} of the options given.
+    """
+    signature = inspect.signature(command, eval_str=True)
+    own = [p for p in signature.parameters.values() if p.name not in sets]
+    flat = {
+        f"{k}{i}": (k, option, flag, annotation)
+        for k, flags in sets.items()
+        for i, (option, (flag, annotation)) in enumerate(flags.items())
+    }
+
+    def flattened(*args: Any, **given: Any) -> Any:
+        values: dict[str, dict[Path, Any]] = {k: {} for k in sets}
+        for name, (k, option, flag, _) in flat.items():
+            if (value := given.pop(name, None)) is not None:
+                values[k][flag.path] = read(value, flag, option)
+        return command(*args, **given, **values)
+
+    kind = inspect.Parameter.KEYWORD_ONLY
+    extra = [inspect.Parameter(n, kind, default=None, annotation=a) for n, (*_, a) in flat.items()]
+    parameters = [*own, *extra]
+    flattened.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    flattened.__annotations__ = {p.name: p.annotation for p in parameters}
+    flattened.__doc__, flattened.__name__ = command.__doc__, command.__name__
+    return flattened
+
+
+def read(value: Any, flag: Flag, option: str) -> Any:
+    """An option's value as the field's type wants it: words become a tuple, or one word itself."""
+    if not holds_tuple(flag.hint):
+        return value
+    words = [word for words in value for word in words.replace(",", " ").split()]
+    attempts: list[Any] = [[json_or_word(word) for word in words]]
+    for attempt in [*attempts, *(words if len(words) == 1 else [])]:
+        try:
+            return fitted(attempt, flag.hint, option)
+        except UserError:
+            continue
+    raise UserError(f"{option} is {' '.join(words) or 'empty'!r}; {flag.help}")
+
+
+def json_or_word(word: str) -> Any:
+    try:
+        return json.loads(word.lower())
+    except ValueError:
+        return word
+
+
+def apply(config: Any, values: dict[Path, Any], option: Name, path: Path = ()) -> Any:
+    """`config` with the fields in `values` replaced, those of configs inside it too.
+
+    A config changed to another type keeps the fields that both types have. option: the option's
+    name of a path, for the UserError about a field that the chosen type does not have.
+    """
+    changed: dict[str, Any] = {}
+    names = [f.name for f in dataclasses.fields(config)]
+    for place in values:
+        if place[: len(path)] == path and len(place) > len(path) and place[len(path)] not in names:
+            kind = f"{option(path)} is {tag_of(type(config))}"
+            raise UserError(f"{option(place)} is given, but {kind}, which has {', '.join(names)}")
+    for name in names:
+        place, value = (*path, name), getattr(config, name)
+        if dataclasses.is_dataclass(value):
+            if place in values:
+                value = retyped(value, class_of(values[place]))
+            changed[name] = apply(value, values, option, place)
+        elif place in values:
+            changed[name] = values[place]
+    try:
+        return dataclasses.replace(config, **changed)
+    except UserError:
+        raise
+    except ValueError as error:  # a config's own complaint
+        raise UserError(str(error)) from error
+
+
+def retyped(config: Any, cls: type) -> Any:
+    if isinstance(config, cls):
+        return config
+    shared = {f.name for f in dataclasses.fields(cls)} & {
+        f.name for f in dataclasses.fields(config)
+    }
+    return cls(**{name: getattr(config, name) for name in shared})

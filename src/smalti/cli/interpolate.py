@@ -1,0 +1,138 @@
+"""`smalti interpolate`: a walk between two samples through the noise that they start from."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from cyclopts import App, Parameter
+from torch import Tensor
+
+import smalti
+from smalti.cli.draw import chosen_classes, draw, name_of, picture_model
+from smalti.cli.options import Classes, Switch
+from smalti.cli.output import check_free, folder_for, write_record
+from smalti.cli.sample import chosen_sampler
+from smalti.core.config import to_json
+from smalti.core.errors import UserError
+from smalti.core.given import Given
+from smalti.core.pictures import grid, save_gif, save_png
+from smalti.core.rng import Rng
+from smalti.diffusion import slerp
+
+EXAMPLES = """[bold]Examples[/bold]
+
+  smalti interpolate ddpm-digits --from 3 --to 8
+  smalti interpolate ddpm-digits --class 2,3,5 --frames 16 --gif"""
+
+FILES = r"strip\.png|interpolation\.gif|interpolation\.json"
+"""What a folder of an interpolation holds."""
+
+app = App(name="interpolate", help_epilogue=EXAMPLES)
+
+
+@app.default
+def walk_between(
+    model: str,
+    /,
+    *,
+    first: Annotated[int, Parameter(name="--from")] = 0,
+    last: Annotated[int, Parameter(name="--to")] = 1,
+    frames: int = 10,
+    classes: Classes = (),
+    steps: int | None = None,
+    guidance: float | None = None,
+    batch: int = 64,
+    out: Path | None = None,
+    gif: Switch = False,
+    device: str = "auto",
+) -> None:
+    """Walk from one sample to another, through the noise that they start from.
+
+    Parameters
+    ----------
+    model
+        A shipped model's name, a run or a checkpoint.
+    first
+        The seed to start from.
+    last
+        The seed to arrive at.
+    frames
+        Pictures on the way, both ends included.
+    classes
+        A class by name or number, or several with commas, or "all": a row for each.
+    steps
+        DDIM steps; the model's own number unless told otherwise.
+    guidance
+        Classifier-free guidance; the model's own unless told otherwise.
+    batch
+        Pictures drawn at a time.
+    out
+        Folder for the results; interpolations/MODEL unless told otherwise.
+    gif
+        Write interpolation.gif, too.
+    device
+        cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
+    """
+    begun = time.perf_counter()
+    if frames < 2:
+        raise UserError(f"--frames {frames} has no way between; give 2 or more")
+    out = out or Path("interpolations") / name_of(model)
+    check_free(out, FILES)
+    loaded = picture_model(model, device)
+    if "start" not in loaded.spec.given:
+        raise UserError(f"{model} does not start from noise, so it has nothing to walk between")
+    values = {("sampler", "steps"): steps, ("sampler", "guidance"): guidance}
+    sampler = deterministic(loaded, {k: v for k, v in values.items() if v is not None})
+    rows = chosen_classes(classes, loaded.spec, model)
+    with folder_for(out, FILES) as folder:
+        pictures = walked(loaded, first, last, frames, rows, sampler, batch)
+        write_walk(folder, pictures, frames, gif)
+        record = {
+            "model": model,
+            "from": first,
+            "to": last,
+            "frames": frames,
+            "classes": [loaded.spec.classes[k] for k in rows] or None,
+            "sampler": to_json(sampler),
+            "smalti": smalti.__version__,
+        }
+        write_record(folder / "interpolation.json", record)
+    seconds = time.perf_counter() - begun
+    print(f"{len(pictures)} pictures in {seconds:.1f} s: {out / 'strip.png'}")
+
+
+def write_walk(folder: Path, pictures: Tensor, frames: int, gif: bool) -> None:
+    """strip.png, a row for each walk, and interpolation.gif."""
+    save_png(grid(pictures, columns=frames), folder / "strip.png")
+    if gif:
+        save_gif(there_and_back(pictures, frames), folder / "interpolation.gif", hold=0.08)
+
+
+def deterministic(model: Any, values: dict[tuple[str, ...], Any]) -> Any:
+    """The model's sampler as DDIM without noise, so that near starts end near each other."""
+    still = {("sampler",): "ddim", ("sampler", "eta"): 0.0, ("sampler", "sigma_hat"): False}
+    return chosen_sampler(model, {**still, **values})
+
+
+def walked(
+    model: Any, first: int, last: int, frames: int, rows: list[int], sampler: Any, batch: int
+) -> Tensor:
+    """(rows x frames, C, H, W): the walk once for each class, or once when there are none."""
+    shape = (model.spec.channels, *model.spec.size)
+    a, b = Rng([first, last]).normal(*shape)
+    starts = torch.stack([slerp(a, b, i / (frames - 1)) for i in range(frames)])  # (F, C, H, W)
+    count = max(1, len(rows))
+    labels = torch.tensor(rows).repeat_interleave(frames) if rows else None
+    # without labels, every frame draws the class that the seed `first` draws: one for the walk
+    given = Given(labels=labels, start=starts.repeat(count, 1, 1, 1))
+    return draw(model, [first] * (count * frames), given, sampler, batch=batch, film=False).pictures
+
+
+def there_and_back(pictures: Tensor, frames: int) -> list:
+    """GIF frames: a column of the strip each, forth and back again."""
+    moments = pictures.unflatten(0, (-1, frames)).transpose(0, 1)  # (frames, rows, C, H, W)
+    forth = [grid(moment, columns=1) for moment in moments]
+    return [*forth, *forth[-2:0:-1]]

@@ -1,0 +1,91 @@
+"""`smalti list`: what there is to draw from and to train."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from cyclopts import App
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+import smalti
+from smalti.recipes import RECIPES
+
+EXAMPLES = """[bold]Example[/bold]
+
+  smalti list"""
+
+SHIPPED = Path(smalti.__file__).parent / "assets" / "models"  # torch is not needed to look there
+
+HOW = ("recipe", "parameters", "seed", "steps", "step", "batch", "hardware")
+"""Facts of a card that the table leaves out."""
+
+app = App(name="list", help_epilogue=EXAMPLES)
+
+
+@app.default
+def list_all() -> None:
+    """List the shipped models and the recipes."""
+    console = Console()
+    models = sorted(path.parent for path in SHIPPED.glob("*/config.json"))
+    console.print(model_table(models) if models else "No models are shipped.")
+    console.print(recipe_table())
+    if drawing := [folder.name for folder in models if "sampler" in read(folder)["model"]]:
+        console.print(f"  draw   [bold]smalti sample {drawing[0]} -n 64[/bold]")
+    console.print("  train  [bold]smalti train ddpm --data FOLDER[/bold]")
+
+
+def model_table(folders: list[Path]) -> Table:
+    table = empty_table("model", "family", "size", "weights", "what is known of it")
+    for folder in folders:
+        content = read(folder)
+        card = content.get("card", {})
+        size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+        table.add_row(
+            f"[bold]{folder.name}[/bold]",
+            content["model"]["tag"],
+            f"{size / 1e6:.1f} MB",
+            f"{parameters(folder / 'model.safetensors') / 1e6:.2f} M",
+            "\n".join(filter(None, (card.get("data"), shown_facts(card.get("facts", {}))))),
+        )
+    return table
+
+
+def recipe_table() -> Table:
+    table = empty_table("recipe", "what it trains")
+    for name, (_, summary) in RECIPES.items():
+        table.add_row(f"[bold]{name}[/bold]", summary)
+    return table
+
+
+def empty_table(*columns: str) -> Table:
+    """Everything on one line but the last column."""
+    table = Table(box=SIMPLE_HEAD)
+    for name in columns:
+        table.add_column(name, no_wrap=name != columns[-1])
+    return table
+
+
+def parameters(weights: Path) -> int:
+    """Numbers in a safetensors file, by its header alone."""
+    with weights.open("rb") as file:
+        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+    return sum(math.prod(v["shape"]) for k, v in header.items() if k != "__metadata__")
+
+
+def shown_facts(facts: dict[str, Any]) -> str:
+    """The card's numbers and words, but not what says how it was trained."""
+    shown = {k.replace("_", " "): v for k, v in facts.items() if k not in HOW and plain(v)}
+    return ", ".join(f"{name} {value}" for name, value in shown.items())
+
+
+def plain(value: Any) -> bool:
+    return isinstance(value, (int, float, str))
+
+
+def read(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "config.json").read_text())

@@ -1,0 +1,65 @@
+"""Progress of long work: a bar on a terminal, a plain line now and then elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+EVERY = 20.0
+"""Seconds between plain lines."""
+
+
+class Meter:
+    """Work of known length, shown on stderr while it goes on."""
+
+    def __init__(self, what: str, total: int, done: int = 0):
+        self.what, self.total, self.done = what, total, done
+        self.shown = time.monotonic()
+        self.console = Console(stderr=True)
+        self.bar = bar(self.console) if self.console.is_terminal else None
+        self.task = (
+            self.bar.add_task(what, total=total, completed=done, notes="") if self.bar else None
+        )
+
+    def __enter__(self) -> Meter:
+        if self.bar:
+            self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.bar:
+            self.bar.stop()
+
+    def advance(self, count: int = 1, notes: str = "") -> None:
+        """`count` more are done; `notes` stand beside them."""
+        self.done += count
+        if self.bar and self.task is not None:
+            self.bar.update(self.task, completed=self.done, notes=notes)
+        elif time.monotonic() - self.shown >= EVERY:
+            self.shown = time.monotonic()
+            self.say(f"{self.what} {self.done}/{self.total}  {notes}".rstrip())
+
+    def say(self, text: str) -> None:
+        """A line above the bar."""
+        if self.bar:
+            self.bar.console.print(text, highlight=False, markup=False)
+        else:
+            print(text, file=sys.stderr, flush=True)
+
+
+def bar(console: Console) -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[notes]}", style="cyan"),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )

@@ -1,0 +1,142 @@
+"""`smalti sample`: pictures from a model."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from cyclopts import App, Group, Parameter
+from torch import Tensor
+
+import smalti
+from smalti.cli.draw import (
+    Drawn,
+    chosen_classes,
+    chosen_size,
+    draw,
+    film_of,
+    name_of,
+    picture_model,
+)
+from smalti.cli.flags import Flag, apply, flags_of, parameter, with_flags
+from smalti.cli.options import Classes, Switch
+from smalti.cli.output import check_free, folder_for, write_record
+from smalti.core.config import to_json
+from smalti.core.errors import UserError
+from smalti.core.given import Given
+from smalti.core.pictures import grid, image, save_gif, save_png
+from smalti.diffusion import DiffusionConfig
+
+EXAMPLES = """[bold]Examples[/bold]
+
+  smalti sample ddpm-digits -n 64
+  smalti sample ddpm-digits -n 10 --class all --guidance 1.5 --gif
+  smalti sample runs/ddpm --steps 50 --eta 1 --size 48x32 --out wide"""
+
+FILES = r"grid\.png|denoising\.gif|samples\.json|\d+\.png"
+"""What a folder of samples holds."""
+
+app = App(name="sample", help_epilogue=EXAMPLES)
+
+
+def sampler_option(path: tuple[str, ...]) -> str:
+    """("sampler", "sigma_hat") is --sigma-hat, ("sampler",) is --sampler."""
+    return "--" + path[-1].replace("_", "-")
+
+
+def sampler_flags() -> dict[str, tuple[Flag, Any]]:
+    group = Group("Sampler", help="What is left out is the model's own.", sort_key=2)
+    kind, *flags = [f for f in flags_of(DiffusionConfig()) if f.path[0] == "sampler"]
+    kind = replace(kind, help="The way from noise to picture.")
+    options = {sampler_option(f.path): f for f in (kind, *flags)}
+    return {o: (f, parameter(f, o, group, show_default=False)) for o, f in options.items()}
+
+
+def draw_samples(
+    model: str,
+    /,
+    *,
+    number: Annotated[int, Parameter(name=("--number", "-n"))] = 16,
+    seed: int = 0,
+    classes: Classes = (),
+    size: str | None = None,
+    batch: int = 64,
+    out: Path | None = None,
+    gif: Switch = False,
+    device: str = "auto",
+    sampler: dict[tuple[str, ...], Any],
+) -> None:
+    """Draw from a model: a grid, every picture by itself, and a record of how they were made.
+
+    Parameters
+    ----------
+    model
+        A shipped model's name, a run or a checkpoint.
+    number
+        How many pictures.
+    seed
+        The first picture's seed; the others count up from it. A seed always gives the same picture.
+    classes
+        A class by name or number, or several with commas, or "all"; the pictures take turns.
+    size
+        HEIGHTxWIDTH, for models that can draw other sizes than they were trained on.
+    batch
+        Pictures drawn at a time.
+    out
+        Folder for the results; samples/MODEL unless told otherwise.
+    gif
+        Write denoising.gif, too: the way from noise to picture.
+    device
+        cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
+    """
+    begun = time.perf_counter()
+    if number < 1:
+        raise UserError(f"-n {number} asks for no pictures; give 1 or more")
+    out = out or Path("samples") / name_of(model)
+    check_free(out, FILES)
+    loaded = picture_model(model, device)
+    chosen = chosen_sampler(loaded, sampler)
+    turns = chosen_classes(classes, loaded.spec, model)
+    labels = torch.tensor([turns[i % len(turns)] for i in range(number)]) if turns else None
+    given = Given(labels=labels, size=chosen_size(size, loaded.spec, model))
+    with folder_for(out, FILES) as folder:
+        drawn = draw(loaded, range(seed, seed + number), given, chosen, batch=batch, film=gif)
+        write_samples(folder, drawn, seed, labels)
+        record = {"model": model, **made_by(loaded, seed, number, given, chosen)}
+        write_record(folder / "samples.json", record)
+    seconds = time.perf_counter() - begun
+    print(f"{number} pictures in {seconds:.1f} s: {out / 'grid.png'}")
+
+
+def chosen_sampler(model: Any, values: dict[tuple[str, ...], Any]) -> Any:
+    """The model's own sampler with what the options change."""
+    return apply(model.config, values, sampler_option).sampler
+
+
+def write_samples(folder: Path, drawn: Drawn, seed: int, labels: Tensor | None) -> None:
+    """grid.png in the order of classes, a PNG named by each seed, denoising.gif of a film."""
+    N = len(drawn.pictures)
+    order = torch.arange(N) if labels is None else labels.argsort(stable=True)
+    save_png(grid(drawn.pictures[order]), folder / "grid.png")
+    for i, picture in enumerate(drawn.pictures):
+        save_png(image(picture), folder / f"{seed + i:05d}.png")
+    if drawn.frames:
+        save_gif(film_of(drawn, order), folder / "denoising.gif")
+
+
+def made_by(model: Any, seed: int, number: int, given: Given, sampler: Any) -> dict[str, Any]:
+    """All that is needed to draw the same again."""
+    labels = given.labels
+    return {
+        "seeds": list(range(seed, seed + number)),
+        "classes": None if labels is None else [model.spec.classes[k] for k in labels.tolist()],
+        "size": given.size,
+        "sampler": to_json(sampler),
+        "smalti": smalti.__version__,
+    }
+
+
+app.default(with_flags(draw_samples, sampler=sampler_flags()))

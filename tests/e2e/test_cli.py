@@ -1,0 +1,508 @@
+"""The command line as its user meets it: what it writes, says and refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import smalti
+from smalti.cli import VERBS, main
+from smalti.cli.watch import Watcher
+from smalti.convert import ArticleDDIM, ArticleDDPM
+from smalti.core.checkpoint import save
+from smalti.core.protocols import Card
+from smalti.training import read_run
+from smalti.training.events import Stepped
+from tests.tiny import awake, diffusion
+
+RUN = ["--steps", "3", "--batch", "4", "--size", "8", "--precision", "32", "--save", "2",
+       "--model.network.widths", "8", "--model.network.attention", "true"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a model of three classes, a model without, and a folder of pictures."""
+    home = tmp_path_factory.mktemp("home")
+    torch.manual_seed(0)
+    classes = ("cat", "dog", "3")
+    save(awake(diffusion(classes=classes).build()), home / "named", Card(name="named"))
+    save(awake(diffusion(shape=(3, 8, 8)).build()), home / "plain", Card(name="plain"))
+    rng = np.random.default_rng(0)
+    for i in range(12):
+        folder = home / "photos" / ("day", "night")[i % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        noise = rng.integers(0, 256, (9 + i % 3, 11, 3), dtype=np.uint8)
+        Image.fromarray(noise).save(folder / f"{i}.png")
+    return home
+
+
+@pytest.fixture(scope="module")
+def trained(home: Path) -> Path:
+    """A finished run of three steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(home)
+        assert main(["train", "ddpm", "--data", "photos", *RUN]) == 0
+    return home / "runs" / "ddpm"
+
+
+@pytest.fixture
+def at_home(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh working folder in which the models and pictures can be named."""
+    for name in ("named", "plain", "photos"):
+        (tmp_path / name).symlink_to(home / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def typed(words: str) -> int:
+    """The exit code of `smalti WORDS`."""
+    return main(words.split())
+
+
+def contents(folder: Path) -> list[str]:
+    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*"))
+
+
+def pixels(path: str | Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image, dtype=int)
+
+
+def apart(a: np.ndarray, b: np.ndarray) -> int:
+    """The largest difference of two pictures, in levels of 256."""
+    assert a.shape == b.shape
+    return int(abs(a - b).max())
+
+
+# ---- help
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]):
+    assert main([verb, "--help"]) == 0
+    out = capsys.readouterr().out
+    assert VERBS[verb][1] in out
+    assert f"smalti {verb}" in out.split("Example", 1)[1]
+
+
+def test_help_of_a_recipe_shows_its_own_defaults(capsys: pytest.CaptureFixture[str]):
+    assert main(["train", "ddpm", "--help"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "--batch INT" in out and "[default: 64]" in out
+    assert "--model.schedule CHOICE" in out
+
+
+def test_help_lists_the_verbs(capsys: pytest.CaptureFixture[str]):
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    assert all(verb in out and summary in out for verb, (_, summary) in VERBS.items())
+
+
+# ---- list
+
+
+def test_list_names_models_and_recipes(capsys: pytest.CaptureFixture[str]):
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    assert all(recipe in out for recipe in smalti.recipes.RECIPES)
+
+
+def test_list_needs_no_torch():
+    code = "import sys; from smalti.cli import main; main(['list']); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+def test_list_shows_what_the_card_says(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr("smalti.cli.listing.SHIPPED", home)
+    monkeypatch.setenv("COLUMNS", "160")
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    count = sum(p.numel() for p in smalti.load(home / "named").parameters())
+    (row,) = [line for line in out.splitlines() if line.split()[:1] == ["named"]]
+    assert "diffusion" in row and f"{count / 1e6:.2f} M" in row
+
+
+# ---- train
+
+
+def test_train_ends_with_a_checkpoint_a_grid_and_what_to_type(
+    at_home: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["train", "ddpm", "--data", "photos", *RUN, "--out", "my run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("done at step 3 after")
+    told = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines[1:]}
+    assert told["checkpoint"] == "my run/step-3"
+    assert pixels(told["grid"]).shape == (466, 466, 3)  # 8 x 8 tiles of 56, and lines between
+    assert told["next"] == "smalti sample 'my run' -n 64"
+    assert smalti.load("my run").spec.classes == ("day", "night")
+
+
+def test_training_options_change_what_they_name_and_nothing_else(trained: Path):
+    job = read_run(trained)
+    assert job.model.network.widths == (8,)
+    assert job.model.network.attention == (True,)
+    assert job.model.network.blocks == 2  # the recipe's
+    assert (job.training.steps, job.training.batch, job.training.rate) == (3, 4, 1e-3)
+    assert job.about == {
+        "recipe": "ddpm", "data": str((trained.parents[1] / "photos").resolve()), "size": 8,
+    }  # fmt: skip
+
+
+def test_a_config_of_another_type_can_be_chosen(at_home: Path):
+    words = "--model.schedule sigmoid --model.schedule.tau 0.7 --model.prediction eps"
+    words += " --model.sampler.spacing 900,500,10"
+    assert main(["train", "ddpm", "--data", "photos", *RUN, *words.split(), "--out", "r"]) == 0
+    config = read_run("r").model
+    assert config.schedule == smalti.diffusion.Sigmoid(tau=0.7)
+    assert config.prediction == "eps"
+    assert config.sampler.spacing == (900, 500, 10)
+
+
+def test_ctrl_c_saves_and_resume_goes_on_as_if_it_had_not_been(
+    at_home: Path,
+    trained: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+):
+    shown = Watcher.step
+
+    def step(self: Watcher, event: Stepped) -> None:
+        shown(self, event)
+        if event.step == 1:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Watcher, "step", step)
+        assert main(["train", "ddpm", "--data", "photos", *RUN]) == 0
+    out = capsys.readouterr().out
+    assert "stopped at step 1" in out
+    assert out.splitlines()[-1].split(maxsplit=1)[1] == "smalti train --resume --out runs/ddpm"
+    assert main(["train", "ddpm", "--resume"]) == 0
+    streams = capsys.readouterr()
+    assert "going on from step 1" in streams.err and "done at step 3" in streams.out
+    weights = smalti.load(trained).state_dict()
+    resumed = smalti.load("runs/ddpm").state_dict()
+    assert all(torch.equal(value, resumed[key]) for key, value in weights.items())
+
+
+# ---- sample
+
+
+def sampled(out: str) -> dict:
+    return json.loads(Path(out, "samples.json").read_text())
+
+
+def test_sample_writes_pictures_by_seed_and_a_record(
+    at_home: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["sample", "named", "-n", "3", "--seed", "7", "--gif"]) == 0
+    assert re.fullmatch(
+        r"3 pictures in \d+\.\d s: samples/named/grid\.png\n", capsys.readouterr().out
+    )
+    assert contents(Path("samples/named")) == [
+        "00007.png", "00008.png", "00009.png", "denoising.gif", "grid.png", "samples.json",
+    ]  # fmt: skip
+    record = sampled("samples/named")
+    assert record["model"] == "named" and record["seeds"] == [7, 8, 9]
+    assert record["classes"] is None and record["smalti"] == smalti.__version__
+    assert record["sampler"]["tag"] == "ddim" and record["sampler"]["steps"] == 20
+    with Image.open("samples/named/denoising.gif") as film:
+        assert getattr(film, "n_frames", 1) == 21
+
+
+def test_a_seed_is_a_picture_whatever_is_drawn_beside_it(at_home: Path):
+    assert typed("sample plain -n 5 --steps 3 --batch 2 --out a") == 0
+    assert typed("sample plain -n 1 --seed 4 --steps 3 --out b") == 0
+    assert apart(pixels("a/00004.png"), pixels("b/00004.png")) <= 1  # float error, rounded
+
+
+@pytest.mark.parametrize(
+    ("words", "classes"),
+    [
+        ("--class dog", ["dog"] * 4),
+        ("--class 0,1", ["cat", "dog", "cat", "dog"]),
+        ("--class 3 --class 1", ["3", "dog", "3", "dog"]),  # a name goes before a number
+        ("--class all", ["cat", "dog", "3", "cat"]),
+    ],
+)
+def test_classes_by_name_and_number(at_home: Path, words: str, classes: list[str]):
+    assert typed(f"sample named -n 4 --steps 2 {words} --out s") == 0
+    assert sampled("s")["classes"] == classes
+
+
+def test_the_grid_is_in_the_order_of_the_classes(at_home: Path):
+    assert typed("sample named -n 4 --steps 2 --class 1,0 --out s") == 0
+    sheet = pixels("s/grid.png")
+    scale, pad = 7, 2
+    for place, seed in enumerate([1, 3, 0, 2]):
+        y, x = (pad + k * (8 * scale + pad) for k in divmod(place, 2))
+        tile = sheet[y : y + 8 * scale : scale, x : x + 8 * scale : scale]
+        assert np.array_equal(tile, pixels(f"s/{seed:05d}.png"))
+
+
+@pytest.mark.parametrize(
+    ("words", "changed"),
+    [
+        ("--steps 4 --eta 0.5 --spacing quadratic", {"steps": 4, "eta": 0.5}),
+        ("--steps 3 --sigma-hat --guidance 2", {"sigma_hat": True, "guidance": 2.0}),
+        ("--spacing 90 40 3", {"spacing": [90, 40, 3]}),
+        ("--sampler ddpm --variance beta --no-clip", {"tag": "ddpm", "clip": False}),
+    ],
+)
+def test_sampler_options_reach_the_sampler(at_home: Path, words: str, changed: dict):
+    torch.manual_seed(0)
+    cosine = smalti.diffusion.Cosine(T=100)
+    save(awake(diffusion(schedule=cosine).build()), "short")
+    assert typed(f"sample short -n 2 --out s {words}") == 0
+    assert changed.items() <= sampled("s")["sampler"].items()
+
+
+def test_another_size(at_home: Path):
+    assert typed("sample plain -n 1 --steps 2 --size 5x12 --out s") == 0
+    assert pixels("s/00000.png").shape == (5, 12, 3)
+
+
+def test_our_own_output_is_replaced_and_nothing_of_it_stays(at_home: Path):
+    assert typed("sample plain -n 3 --steps 1 --out s --gif") == 0
+    assert typed("sample plain -n 1 --steps 1 --out s") == 0
+    assert contents(Path("s")) == ["00000.png", "grid.png", "samples.json"]
+
+
+# ---- interpolate
+
+
+def test_interpolation_begins_with_the_seed_it_starts_from(at_home: Path):
+    words = "interpolate named --from 3 --to 8 --frames 4 --class cat --steps 3 --gif --out walk"
+    assert typed(words) == 0
+    assert contents(Path("walk")) == ["interpolation.gif", "interpolation.json", "strip.png"]
+    assert typed("sample named --seed 3 -n 1 --class cat --steps 3 --out s") == 0
+    strip = pixels("walk/strip.png")
+    assert apart(strip[2:58:7, 2:58:7], pixels("s/00003.png")) <= 1
+    assert strip.shape == (56 + 4, 4 * 58 + 2)
+    assert json.loads(Path("walk/interpolation.json").read_text())["classes"] == ["cat"]
+
+
+def test_without_a_class_the_walk_stays_in_the_class_of_its_first_seed(at_home: Path):
+    assert typed("interpolate named --from 3 --frames 2 --steps 3 --out walk") == 0
+    assert typed("sample named --seed 3 -n 1 --steps 3 --out s") == 0
+    strip = pixels("walk/strip.png")
+    assert apart(strip[2:58:7, 2:58:7], pixels("s/00003.png")) <= 1
+
+
+# ---- convert
+
+
+@pytest.mark.parametrize(
+    ("kind", "config"),
+    [
+        ("dldemos-ddpm-unet", ArticleDDPM(20, (1, 9, 8), (4, 8), pe_dim=6)),
+        (
+            "dldemos-ddim-unet",
+            ArticleDDIM(20, (3, 8, 8), (4, 6), pe_dim=6, with_attns=(False, True)),
+        ),
+    ],
+)
+def test_a_converted_model_samples(at_home: Path, kind: str, config: ArticleDDPM | ArticleDDIM):
+    torch.manual_seed(0)
+    torch.save(config.build().state_dict(), "net.pth")
+    assert main(["convert", kind, "net.pth", "--out", "models/net"]) == 0
+    assert contents(Path("models/net")) == ["config.json", "model.safetensors"]
+    model = smalti.load("models/net")
+    assert model.config.network == config
+    words = "" if kind == "dldemos-ddpm-unet" else "--steps 5"
+    assert typed(f"sample models/net -n 2 --out s {words}") == 0
+    assert pixels("s/00000.png").shape[:2] == config.img_shape[1:]
+
+
+def test_a_config_file_goes_before_what_the_weights_tell(at_home: Path):
+    config = ArticleDDIM(20, (3, 8, 8), (4, 6), pe_dim=6, with_attns=(False, False))
+    torch.save(config.build().state_dict(), "net.pth")
+    Path("net.json").write_text(json.dumps(asdict(config)))
+    words = "convert dldemos-ddim-unet net.pth --config net.json --out m"
+    assert typed(words) == 0
+    assert smalti.load("m").config.network == config
+
+
+# ---- demo
+
+
+def test_demo_makes_a_page_that_stands_alone(at_home: Path, monkeypatch: pytest.MonkeyPatch):
+    from smalti.recipes import ddpm_digits
+
+    monkeypatch.setattr("smalti.cli.demo.find", lambda name: ddpm_digits_tiny(ddpm_digits))
+    assert main(["demo", "--quick", "--model", "named", "--out", "g"]) == 0
+    text = Path("g/index.html").read_text()
+    assert "smalti sample named -n 64 --class all" in text
+    assert text.count('src="data:image/') == 6 and 'src="' not in text.replace('src="data:', "")
+    assert contents(Path("g"))[:2] == ["before.png", "index.html"]
+    assert smalti.load("g/run").spec.classes == tuple("0123456789")
+
+
+def ddpm_digits_tiny(module):
+    from dataclasses import replace
+
+    from tests.tiny import unet
+
+    def model(pictures):
+        return replace(module.model(pictures), network=unet(classes=10))
+
+    training = replace(module.RECIPE.training, batch=4, precision="32")
+    return replace(module.RECIPE, model=model, training=training)
+
+
+# ---- what is refused: one line, exit code 2, nothing left behind
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("trian ddpm", "no verb 'trian'; did you mean 'train'?"),
+        ("--halp", "no option '--halp'; did you mean '--help'?"),
+        ("sample", "MODEL is missing"),
+        ("sample plain extra", "'extra' is one word too many"),
+        ("sample nothing", "no model 'nothing'"),
+        ("sample photos", "photos is not a checkpoint"),
+        ("sample plain --stepz 3", "--stepz. Did you mean --steps?"),
+        ("sample plain --steps", "--steps wants a value"),
+        ("sample plain --steps x", 'unable to convert "x" into int'),
+        ("sample plain --steps 0", "steps is 0"),
+        ("sample plain --steps 2000", "steps is 2000"),
+        ("sample plain --eta 2", "eta is 2"),
+        ("sample plain --sampler ddmp", 'Did you mean "ddpm"?'),
+        ("sample plain --sampler ddpm --eta 1", "--eta is given, but --sampler is ddpm"),
+        ("sample plain --spacing often", "--spacing is 'often'"),
+        ("sample plain --spacing 3,90", "do not fall"),
+        ("sample plain -n 0", "-n 0 asks for no pictures"),
+        ("sample plain --batch 0", "--batch 0"),
+        ("sample plain --seed -1", "seed -1 is negative"),
+        ("sample plain --class 1", "--class 1 is given, but plain has no classes"),
+        ("sample named --class cow", "--class cow is none of named's classes: cat, dog, 3"),
+        ("sample named --class 4", "--class 4 is none of"),
+        ("sample plain --size 8by8", "--size 8by8"),
+        ("sample plain --size 0x8", "--size 0x8"),
+        ("sample plain --device warp", "--device warp"),
+        ("sample plain --out photos", "photos holds 'day', which is not ours"),
+        ("sample plain --out photos/day/0.png", "is a file"),
+        ("sample plain --out photos/day/0.png/x", "Not a directory"),
+        ("interpolate plain --frames 1", "--frames 1"),
+        ("interpolate named --class cow", "--class cow"),
+        ("interpolate plain --to", "--to wants a value"),
+        ("train", "RECIPE is missing; there are ddpm"),
+        ("train dppm", "did you mean 'ddpm'?"),
+        ("train ddpm --data nowhere", "nowhere does not exist"),
+        ("train ddpm --data photos --size 0", "--size 0"),
+        ("train ddpm --steps 0 --data photos", "steps is 0"),
+        ("train ddpm --steps 3 --minutes 1", "--minutes and --steps are both given"),
+        ("train ddpm --minutes 0", "--minutes 0"),
+        ("train ddpm --rate 3", "rate is 3"),
+        ("train ddpm --batch 5 --devices 2", "does not divide"),
+        ("train ddpm --precision 16", 'Choose from: "auto"'),
+        ("train ddpm --model.schedul linear", "Did you mean --model.schedule?"),
+        ("train ddpm --model.schedule linaer", 'Did you mean "linear"?'),
+        ("train ddpm --model.schedule.tau 1", "--model.schedule.tau is given, but"),
+        ("train ddpm --model.network.widths wide", "--model.network.widths is 'wide'"),
+        ("train ddpm --model.network.widths 8", "attention has 2 entries for 1 widths"),
+        ("train ddpm-digits --data photos", "tied to the digits"),
+        ("train ddpm --out photos", "photos exists already"),
+        ("train --resume", "--resume needs a recipe or --out"),
+        ("train ddpm --resume", "nothing to resume in runs/ddpm"),
+        ("train ddpm --resume --steps 9", "--steps cannot change"),
+        ("convert dldemos-ddmi-unet x.pth --out m", "unknown kind 'dldemos-ddmi-unet'"),
+        ("convert dldemos-ddim-unet x.pth", "--out wants a value"),
+        ("convert dldemos-ddim-unet x.pth --out m", "x.pth: no such file"),
+        ("convert dldemos-ddim-unet plain/model.safetensors --out m", "of another network"),
+        ("demo --minutes 0", "--minutes 0"),
+        ("demo --model nothing", "no model 'nothing'"),
+    ],
+)
+def test_refusal(at_home: Path, capsys: pytest.CaptureFixture[str], words: str, said: str):
+    before = contents(at_home)
+    assert typed(words) == 2
+    out = capsys.readouterr()
+    assert said in out.err
+    assert re.fullmatch(r"smalti: [^\n]+\n", out.err)
+    assert out.out == ""
+    assert contents(at_home) == before
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device")
+def test_a_device_that_is_not_there(at_home: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["sample", "plain", "--device", "cuda"]) == 2
+    assert capsys.readouterr().err.startswith("smalti: --device cuda: PyTorch finds no such device")
+
+
+def test_a_run_is_not_begun_twice(at_home: Path, trained: Path, capsys: pytest.CaptureFixture[str]):
+    before = contents(trained)
+    assert main(["train", "ddpm", "--out", str(trained)]) == 2
+    assert f"`smalti train --resume --out {trained}`" in capsys.readouterr().err
+    assert contents(trained) == before
+
+
+def test_a_run_of_another_recipe_is_not_resumed(trained: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["train", "ddpm-digits", "--resume", "--out", str(trained)]) == 2
+    assert "is a run of ddpm, not of ddpm-digits" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_one_line(
+    at_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def full(*args: object, **kwargs: object) -> None:
+        raise OSError(28, "No space left on device", "denoising.gif")
+
+    monkeypatch.setattr("smalti.cli.sample.save_gif", full)
+    before = contents(at_home)
+    assert typed("sample plain -n 2 --steps 1 --gif --out deep/er/s") == 2
+    assert capsys.readouterr().err == "smalti: denoising.gif: No space left on device\n"
+    assert contents(at_home) == before
+
+
+def test_ctrl_c_leaves_nothing_behind(
+    at_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def stop(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("smalti.cli.sample.draw", stop)
+    before = contents(at_home)
+    assert typed("sample plain --out s") == 130
+    assert capsys.readouterr().err == "smalti: interrupted\n"
+    assert contents(at_home) == before
+
+
+def test_a_failed_redraw_keeps_the_old_pictures(at_home: Path, monkeypatch: pytest.MonkeyPatch):
+    assert typed("sample plain -n 2 --steps 1 --out s") == 0
+    before = contents(at_home)
+    assert typed("sample plain -n 1 --steps 1 --out s --batch 0") == 2
+    assert contents(at_home) == before
+
+
+def test_our_own_faults_show_where_they_are(at_home: Path, monkeypatch: pytest.MonkeyPatch):
+    def broken(*args: object, **kwargs: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("smalti.cli.sample.draw", broken)
+    with pytest.raises(ZeroDivisionError):
+        main(["sample", "plain"])
+
+
+def test_the_installed_command_exits_with_the_code():
+    code = "import sys; from smalti.cli import main; sys.exit(main())"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "sampel"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert done.stderr == "smalti: no verb 'sampel'; did you mean 'sample'?\n"
