@@ -1,0 +1,52 @@
+"""Put a trained run among the shipped models, float16, with its card.
+
+    python scripts/ship.py runs/ddpm-digits ddpm-digits --summary "..." --data "..." --fact minutes=60
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+from typing import Any
+
+import torch
+
+import smalti
+from smalti.core.checkpoint import SHIPPED, read_card, save
+from smalti.core.protocols import Card
+from smalti.diffusion import Diffusion
+
+
+def value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run")
+    parser.add_argument("name")
+    parser.add_argument("--summary", default="")
+    parser.add_argument("--data", default="")
+    parser.add_argument("--guidance", type=float, help="of the default sampler; for diffusion")
+    parser.add_argument("--fact", action="append", default=[], metavar="NAME=VALUE")
+    args = parser.parse_args()
+    model = smalti.load(args.run)
+    if args.guidance is not None and isinstance(model, Diffusion):
+        sampler = dataclasses.replace(model.config.sampler, guidance=args.guidance)
+        model.config = dataclasses.replace(model.config, sampler=sampler)
+    given = {k: value(v) for k, v in (fact.split("=", 1) for fact in args.fact)}
+    facts = {**read_card(args.run).facts, "parameters": count(model), **given}
+    card = Card(name=args.name, summary=args.summary, data=args.data, facts=facts)
+    print(save(model, SHIPPED / args.name, card, torch.float16))
+
+
+def count(model: torch.nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+if __name__ == "__main__":
+    main()
