@@ -1,4 +1,4 @@
-"""Render the pictures of README and docs/ from the shipped model: `python scripts/render_docs.py`."""
+"""Render the pictures of README and docs/ from the shipped model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ LEVELS = (0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 999)
 
 def digits(model) -> torch.Tensor:
     """Ten classes, eight each: (80, 1, 28, 28), classes from left to right."""
-    return smalti.sample(model, 80, cond=[i % 10 for i in range(80)])
+    pictures = smalti.sample(model, 80, cond=[i % 10 for i in range(80)])
+    assert isinstance(pictures, torch.Tensor)
+    return pictures
 
 
 def denoising(model) -> torch.Tensor:

@@ -1,6 +1,6 @@
 """Put a trained run among the shipped models, float16, with its card.
 
-    python scripts/ship.py runs/ddpm-digits ddpm-digits --summary "..." --data "..." --fact minutes=60
+python scripts/ship.py runs/ddpm-digits ddpm-digits --summary "..." --data "..." --fact minutes=60
 """
 
 from __future__ import annotations

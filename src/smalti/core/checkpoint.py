@@ -22,9 +22,7 @@ FORMAT = 1
 SHIPPED = Path(__file__).parent.parent / "assets" / "models"
 
 
-def save(
-    model: Any, to: str | Path, card: Card = Card(), dtype: torch.dtype | None = None
-) -> Path:
+def save(model: Any, to: str | Path, card: Card = Card(), dtype: torch.dtype | None = None) -> Path:
     """Write `model` (with its `config`) as a checkpoint directory, whole or not at all.
 
     dtype: store floating weights as this type (float16 for shipped models).
@@ -83,15 +81,22 @@ def load(name_or_dir: str | Path, device: str | torch.device = "cpu") -> Any:
     except (OSError, SafetensorError) as error:
         raise UserError(f"{directory / 'model.safetensors'} cannot be read: {error}") from error
     check_weights(model, weights, directory)
-    model.load_state_dict({k: w.float() if w.is_floating_point() else w for k, w in weights.items()})
+    model.load_state_dict(
+        {k: w.float() if w.is_floating_point() else w for k, w in weights.items()}
+    )
     return model.to(device).eval()
 
 
 def check_weights(model: nn.Module, weights: dict, directory: Path) -> None:
     wanted = model.state_dict()
-    for word, keys in (("lacks", wanted.keys() - weights), ("has unknown", weights.keys() - wanted)):
+    for word, keys in (
+        ("lacks", wanted.keys() - weights),
+        ("has unknown", weights.keys() - wanted),
+    ):
         if keys:
-            raise UserError(f"{directory} {word} weights: {sorted(keys)[0]} and {len(keys) - 1} more")
+            raise UserError(
+                f"{directory} {word} weights: {sorted(keys)[0]} and {len(keys) - 1} more"
+            )
     for key, w in weights.items():
         if w.shape != wanted[key].shape:
             raise UserError(
@@ -109,7 +114,9 @@ def find(name_or_dir: str | Path) -> Path:
         if (directory / "config.json").is_file():
             return directory
     if given.exists() or Path(name_or_dir).exists():
-        raise UserError(f"{given} is not a checkpoint: it has no config.json; name a run or a model")
+        raise UserError(
+            f"{given} is not a checkpoint: it has no config.json; name a run or a model"
+        )
     raise UserError(
         f"no model {str(name_or_dir)!r}: neither a directory nor shipped; "
         f"shipped are {', '.join(shipped()) or 'none'}"

@@ -43,7 +43,9 @@ def from_json(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if "tag" not in value:
-        raise UserError(f"config has no tag among its keys {sorted(value)}; every config names its type")
+        raise UserError(
+            f"config has no tag among its keys {sorted(value)}; every config names its type"
+        )
     cls = class_of(value["tag"])
     hints = typing.get_type_hints(cls)
     given = {key: v for key, v in value.items() if key != "tag"}
@@ -95,7 +97,8 @@ def fitted(value: Any, hint: Any, place: str) -> Any:
         return float(value)
     elif hint in (None, type(None)) and value is None:
         return None
+    elif isinstance(value, bool) and hint is not bool:  # to Python, True is an int
+        pass
     elif isinstance(hint, type) and isinstance(value, hint):
-        if hint is bool or not isinstance(value, bool):
-            return value
+        return value
     raise UserError(f"config {place} is {value!r}; wanted {hint}")

@@ -38,8 +38,11 @@ def grid(
     rows = math.ceil(N / columns)
     scale = scale or max(1, 56 // max(H, W))
     h, w = H * scale + pad, W * scale + pad
-    sheet = Image.new("L" if C == 1 else "RGB", (columns * w + pad, rows * h + pad), 
-                      128 if C == 1 else (128, 128, 128))
+    sheet = Image.new(
+        "L" if C == 1 else "RGB",
+        (columns * w + pad, rows * h + pad),
+        128 if C == 1 else (128, 128, 128),
+    )
     for i, picture in enumerate(pictures):
         tile = image(picture).resize((W * scale, H * scale), Image.Resampling.NEAREST)
         sheet.paste(tile, (pad + i % columns * w, pad + i // columns * h))
@@ -63,8 +66,13 @@ def save_gif(
     def write(temporary: Path) -> None:
         first, *rest = frames
         first.save(
-            temporary, format="GIF", save_all=True, append_images=rest, loop=0,
-            duration=durations.tolist(), optimize=True,
+            temporary,
+            format="GIF",
+            save_all=True,
+            append_images=rest,
+            loop=0,
+            duration=durations.tolist(),
+            optimize=True,
         )
 
     return replace(path, write)

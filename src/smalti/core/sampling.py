@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -62,10 +63,8 @@ def sample(
         from rich.progress import track
 
         states = track(states, "sampling", total=None, transient=True)
-    state = None
-    for state in states:
-        pass
-    return model.render(state)
+    (last,) = deque(states, maxlen=1)
+    return model.render(last)
 
 
 def chosen_seeds(n: int | None, seeds: Sequence[int] | None) -> list[int]:

@@ -92,7 +92,7 @@ class Diffusion(nn.Module):
         )
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
-        """The simple loss, eq. 14 of DDPM, of the config's prediction; noise from the global generator.
+        """The simple loss, eq. 14 of DDPM, of the config's prediction; noise is torch's own.
 
         Levels are stratified over the batch: each is uniform, together they cover 0 .. T-1 evenly.
         """
@@ -155,7 +155,9 @@ class Diffusion(nn.Module):
         if y.is_floating_point():
             raise UserError(f"classes are given as {y.dtype}; give integers from 0 to {K - 1}")
         if y.shape != drawn.shape:
-            raise UserError(f"{tuple(y.shape)} classes are given for {len(rng)} samples; give one each")
+            raise UserError(
+                f"{tuple(y.shape)} classes are given for {len(rng)} samples; give one each"
+            )
         if len(bad := y[(y < 0) | (y > K)]):  # K itself is "no class"
             raise UserError(f"class {int(bad[0])} is given; this model has classes 0 to {K - 1}")
         return y.long().to(self.alpha_bars.device)
@@ -163,7 +165,7 @@ class Diffusion(nn.Module):
     def checked_start(self, start: Tensor, drawn: Tensor) -> Tensor:
         if start.shape != drawn.shape:
             raise UserError(
-                f"start has shape {tuple(start.shape)}; wanted {tuple(drawn.shape)} for these samples"
+                f"start has shape {tuple(start.shape)}; these samples want {tuple(drawn.shape)}"
             )
         return start.detach().double()
 

@@ -41,14 +41,14 @@ def noise_of(x0: Tensor, x: Tensor, a_t: Tensor) -> Tensor:
 
 
 def posterior_variance(a_t: Tensor, a_s: Tensor) -> Tensor:
-    """beta-tilde, the variance of q(x_s | x_t, x_0): eq. 7 of DDPM, sigma(1)^2 in eq. 16 of DDIM."""
+    """beta-tilde, variance of q(x_s | x_t, x_0): eq. 7 of DDPM, sigma(1)^2 in eq. 16 of DDIM."""
     return (1 - a_s) / (1 - a_t) * (1 - a_t / a_s)
 
 
 def ddpm_step(
     x: Tensor, x0: Tensor, a_t: Tensor, a_s: Tensor, *, variance: Tensor, noise: Tensor
 ) -> Tensor:
-    """One DDPM step t -> s: the mean of q(x_s | x_t, x_0), eq. 7, and noise of the given variance."""
+    """One DDPM step t -> s: the mean of q(x_s | x_t, x_0), eq. 7, with noise of this variance."""
     beta = 1 - a_t / a_s
     mean = (a_s.sqrt() * beta * x0 + (a_t / a_s).sqrt() * (1 - a_s) * x) / (1 - a_t)
     return mean + variance.sqrt() * noise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, Protocol
 
 import numpy as np
@@ -105,7 +106,9 @@ class DDIM:
         if isinstance(self.spacing, tuple):
             return explicit(self.spacing, T)
         if self.steps > T:
-            raise UserError(f"steps is {self.steps}, but the model has {T} noise levels; give fewer")
+            raise UserError(
+                f"steps is {self.steps}, but the model has {T} noise levels; give fewer"
+            )
         if self.spacing == "uniform":  # linspace(T, 0) cut to integers, as the article has it
             return [T * i // self.steps - 1 for i in range(self.steps, 0, -1)]
         return quadratic(self.steps, T)
@@ -154,7 +157,7 @@ def quadratic(steps: int, T: int) -> list[int]:
 def explicit(levels: tuple[int, ...], T: int) -> list[int]:
     if not levels:
         raise UserError("the list of noise levels is empty; give at least one")
-    if any(a <= b for a, b in zip(levels, levels[1:], strict=False)):
+    if any(a <= b for a, b in pairwise(levels)):
         raise UserError(f"noise levels {levels} do not fall; give them from noisy to clean")
     if levels[0] >= T or levels[-1] < 0:
         raise UserError(f"noise levels {levels} leave 0..{T - 1}; give levels the model has")

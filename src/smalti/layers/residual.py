@@ -14,7 +14,9 @@ class ResidualBlock(nn.Module):
     so that a new network starts as the identity.
     """
 
-    def __init__(self, width_in: int, width: int, condition: int, groups: int, dropout: float = 0.0):
+    def __init__(
+        self, width_in: int, width: int, condition: int, groups: int, dropout: float = 0.0
+    ):
         super().__init__()
         self.norm1 = nn.GroupNorm(groups, width_in)
         self.conv1 = nn.Conv2d(width_in, width, 3, padding=1)

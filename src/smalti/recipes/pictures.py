@@ -27,5 +27,7 @@ def digits_only(
 ) -> tuple[Pictures, Pictures]:
     """The digits of the package; a recipe that is tied to them takes no other data."""
     if path is not None:
-        raise UserError(f"--data {path} is given, but this recipe is tied to the digits; leave it out")
+        raise UserError(
+            f"--data {path} is given, but this recipe is tied to the digits; leave it out"
+        )
     return digit_pictures("train"), digit_pictures("valid")

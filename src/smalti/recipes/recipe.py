@@ -12,6 +12,8 @@ from smalti.training.config import Training
 
 
 class Reader(Protocol):
+    """Gives training and validation pictures of (data path or None, size)."""
+
     def __call__(
         self, path: str | None, *, size: int, progress: Callable[[int, int], None] | None = None
     ) -> tuple[Pictures, Pictures]: ...

@@ -1,0 +1,114 @@
+"""The networks that are compared, and the one loop that trains them all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+from diffusers.models.unets.unet_2d import UNet2DModel
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from smalti.convert import ArticleDDPM
+from smalti.core.errors import UserError
+from smalti.data import Pictures
+from smalti.diffusion import DDIM, DiffusionConfig, UNetConfig
+from smalti.diffusion.model import NetworkConfig
+from smalti.recipes import find
+from smalti.training.device import precision_of
+from smalti.training.job import Job
+from smalti.training.loop import Loop, begin
+
+RECIPE = find("ddpm-digits")
+ENDLESS = 10**9  # steps: the cosine decay of the rate stays at its top, so it is constant
+
+
+@dataclass(frozen=True)
+class DiffusersUNet:
+    """diffusers' UNet2DModel for 28x28 grey pictures, with attention on the coarsest level."""
+
+    widths: tuple[int, ...] = (32, 64, 64)
+    layers: int = 2
+    classes: int = 0
+
+    def build(self) -> Called:
+        fine = len(self.widths) - 1
+        return Called(
+            UNet2DModel(
+                sample_size=28,
+                in_channels=1,
+                out_channels=1,
+                block_out_channels=self.widths,
+                layers_per_block=self.layers,
+                down_block_types=("DownBlock2D",) * fine + ("AttnDownBlock2D",),
+                up_block_types=("AttnUpBlock2D",) + ("UpBlock2D",) * fine,
+                norm_num_groups=8,
+                attention_head_dim=16,
+                num_class_embeds=self.classes + 1 if self.classes else None,
+            )
+        )
+
+
+class Called(nn.Module):
+    """A diffusers network, called as smalti calls its own: `network(x, t, y)`."""
+
+    def __init__(self, unet: UNet2DModel):
+        super().__init__()
+        self.unet = unet
+
+    def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        return self.unet(x, t, y, return_dict=False)[0]
+
+
+def classed(name: str, pictures: Pictures) -> NetworkConfig:
+    """The class-conditional network of that name for the digits. UserError for another name."""
+    K = len(pictures.classes)
+    networks = {
+        "ours": RECIPE.model(pictures).network,
+        "small": UNetConfig(channels=pictures.shape[0], classes=K),
+        "diffusers": DiffusersUNet(classes=K),
+        "article": ArticleDDPM(img_shape=pictures.shape, classes=K),
+    }
+    if name not in networks:
+        raise UserError(f"no network {name!r}; there are {', '.join(networks)}")
+    return networks[name]
+
+
+def loop_of(
+    network: NetworkConfig,
+    pictures: Pictures,
+    *,
+    precision: Literal["32", "bf16"],
+    batch: int = 128,
+    conditional: bool = True,
+) -> Loop:
+    """smalti's own training loop around any network, as the recipe has it but for the decay.
+
+    Cosine schedule, v-prediction, AdamW at the recipe's rate after its warm-up, clipping, and an
+    average of the weights that is short at first (see `Average`).
+    """
+    model = DiffusionConfig(
+        shape=pictures.shape,
+        network=network,
+        classes=pictures.classes if conditional else (),
+        sampler=DDIM(steps=20, eta=0),
+    )
+    training = replace(
+        RECIPE.training, steps=ENDLESS, batch=batch, accumulate=1, ema=0.999, precision=precision
+    )
+    fabric = Fabric(accelerator="cpu", devices=1, precision=precision_of(training))
+    return begin(fabric, Job(model, training, Path("nowhere"), {}), pictures)
+
+
+def size_of(network: NetworkConfig, classes: int = 0) -> tuple[int, int]:
+    """Parameters, and multiply-adds of one forward of one 28x28 picture."""
+    built = network.build().eval()
+    t = torch.zeros(1, dtype=torch.long)
+    # attention as plain matrix products, for the counter does not see the fused kernel of a CPU
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        built(torch.zeros(1, 1, 28, 28), t, *((t,) if classes else ()))
+    return sum(p.numel() for p in built.parameters()), counter.get_total_flops() // 2

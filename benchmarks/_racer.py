@@ -1,0 +1,154 @@
+"""One network in the race: it trains in slices, and is tried every so often."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import smalti
+from smalti.core.errors import UserError
+from smalti.diffusion import DDIM
+from smalti.evaluation import judge
+from smalti.training.loop import Loop, rng_state, set_rng_state
+
+MARKS = (0.95, 0.97)
+FIRST, GROWTH = 10.0, 1.1  # a trial when training time has grown by a tenth, and by 10 s at least
+BATCH = 50  # samples drawn between two looks at the number of errors
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the judge made of the averaged weights after some time of training."""
+
+    minutes: float
+    step: int
+    wrong: int
+    """Samples not recognised as their class."""
+    judged: int
+    """Samples judged: fewer than asked for when the errors had already lost every open mark."""
+    frechet: float | None
+    """Frechet distance to the training digits; None when not all were judged."""
+
+    def passes(self, mark: float, samples: int) -> bool:
+        return self.judged == samples and self.wrong <= allowed(mark, samples)
+
+
+@dataclass
+class Racer:
+    """A network with its training loop and its trials so far."""
+
+    name: str
+    loop: Loop
+    settings: dict[str, Any]
+    """What must not change between two sittings; `samples` is the size of a trial."""
+    out: Path
+    trials: list[Trial] = field(default_factory=list)
+    rng: list[torch.Tensor] = field(default_factory=rng_state)
+
+    @property
+    def minutes(self) -> float:
+        return self.loop.seconds / 60
+
+    def reached(self, mark: float) -> tuple[float, bool | None] | None:
+        """Minutes until the mark, and whether the next trial passes it too (None: not yet made)."""
+        passed = [trial.passes(mark, self.settings["samples"]) for trial in self.trials]
+        if True not in passed:
+            return None
+        first = passed.index(True)
+        held = passed[first + 1] if first + 1 < len(passed) else None
+        return self.trials[first].minutes, held
+
+    def open_marks(self) -> list[float]:
+        """Marks not reached, or not tried again since."""
+        return [m for m in MARKS if (found := self.reached(m)) is None or found[1] is None]
+
+    def train(self, seconds: float, tell: Callable[[Racer], None]) -> None:
+        """Train for about `seconds`; trials fall due by training time and do not count in it."""
+        set_rng_state(self.rng)
+        end = self.loop.seconds + seconds
+        for _ in self.loop.steps():
+            if self.loop.seconds >= self.due():
+                self.trials.append(self.try_out())
+                tell(self)
+            if self.loop.seconds >= end or not self.open_marks():
+                break
+        self.rng = rng_state()
+        self.save()
+
+    def due(self) -> float:
+        """Seconds of training at which the next trial is made: one rule for all."""
+        last = self.trials[-1].minutes * 60 if self.trials else 0.0
+        return max(last + FIRST, last * GROWTH)
+
+    def try_out(self) -> Trial:
+        """Samples of every class in equal numbers, until all are judged or too many are wrong."""
+        samples, model = self.settings["samples"], self.loop.average.module
+        most = allowed(min(self.open_marks()), samples)
+        pictures, wrong, frechet = torch.empty(0, 1, 28, 28), 0, None
+        while len(pictures) < samples and wrong <= most:
+            seeds = range(len(pictures), min(len(pictures) + BATCH, samples))
+            labels = torch.arange(seeds.stop) % 10
+            sampler = DDIM(steps=20, eta=0, guidance=1.5)
+            with torch.autocast(
+                "cpu", torch.bfloat16, enabled=self.settings["precision"] == "bf16"
+            ):
+                drawn = smalti.sample(
+                    model, seeds=seeds, cond=labels[seeds.start :], sampler=sampler
+                )
+            assert isinstance(drawn, torch.Tensor)
+            pictures = torch.cat([pictures, drawn])
+            verdict = judge(pictures, labels)
+            wrong = round((1 - verdict.accuracy) * verdict.n)
+            frechet = round(verdict.frechet, 2) if verdict.n == samples else None
+        return Trial(self.minutes, self.loop.step, wrong, len(pictures), frechet)
+
+    def save(self) -> None:
+        """NAME.pt to go on from, and NAME.jsonl to read: a line per trial."""
+        state = {
+            "settings": self.settings,
+            "trials": [asdict(trial) for trial in self.trials],
+            "loop": self.loop.state() | {"rng": [self.rng]},
+            "average": self.loop.average.module.state_dict(),
+        }
+        self.out.mkdir(parents=True, exist_ok=True)
+        path = self.out / self.name
+        torch.save(state, path.with_suffix(".pt.tmp"))
+        os.replace(path.with_suffix(".pt.tmp"), path.with_suffix(".pt"))
+        lines = [json.dumps({"network": self.name, **trial}) + "\n" for trial in state["trials"]]
+        write_text(path.with_suffix(".jsonl"), "".join(lines))
+
+    def restore(self) -> None:
+        """Go on from NAME.pt, if there is one. UserError when it was made under other settings."""
+        path = self.out / f"{self.name}.pt"
+        if not path.is_file():
+            return
+        state = torch.load(path, weights_only=True)
+        if changed := [k for k, v in self.settings.items() if state["settings"].get(k) != v]:
+            was, now = state["settings"].get(changed[0]), self.settings[changed[0]]
+            raise UserError(
+                f"{path} was made with {changed[0]} {was}, this race has {now}; "
+                "give the same, or another --out"
+            )
+        self.trials = [Trial(**trial) for trial in state["trials"]]
+        self.loop.restore(state["loop"])
+        self.loop.average.module.load_state_dict(state["average"])
+        self.rng = state["loop"]["rng"][0]
+
+
+def allowed(mark: float, samples: int) -> int:
+    """Most errors among the samples with which the mark is reached."""
+    return math.floor((1 - mark) * samples + 1e-9)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text)
+    os.replace(temporary, path)

@@ -1,0 +1,167 @@
+"""The U-Net beside diffusers' UNet2DModel with its DDIMPipeline, in one run.
+
+(a) equal: ours without its space-to-depth stem against theirs, of equal parameter count,
+    multiply-adds and resolution (28, 14 and 7), without classes.
+(b) shipped: the network of the recipe ddpm-digits against diffusers' (32, 64, 64).
+(c) forwards: what a step of training costs in forwards of the same network and batch.
+
+A step is forward, backward, clipping, fused AdamW and the average of the weights, of smalti's
+training loop for both. 20 steps of DDIM, eta 0: ours through smalti's stream, theirs through
+DDIMPipeline with its bar off. What is compared takes turns; the median counts.
+
+    python -m benchmarks.diffusers_unet --repeats 15
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.pipelines.ddim.pipeline_ddim import DDIMPipeline
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
+
+import smalti
+from benchmarks._machine import described, facts, interleaved
+from benchmarks._networks import DiffusersUNet, classed, loop_of, size_of
+from smalti.data import Pictures, digit_pictures
+from smalti.diffusion import UNetConfig
+from smalti.training.loop import Loop
+
+THEIRS = DiffusersUNet(widths=(32, 64, 64), layers=2)
+EQUAL = UNetConfig(stem=1, widths=(48, 72, 80), blocks=2, attention=(False, False, True))
+
+
+def main() -> None:
+    options = parsed()
+    torch.set_num_threads(options.threads)
+    pictures, machine = digit_pictures("train"), facts()
+    print(described(machine), flush=True)
+    result = {"machine": machine, "batch": options.batch, "repeats": options.repeats}
+    result["equal"] = equal(pictures, options)
+    result["shipped"] = shipped(pictures, options)
+    result["forwards"] = [
+        forwards(name, pictures, precision, options)
+        for name in ("ours", "diffusers", "article")
+        for precision in ("32", "bf16")
+    ]
+    print(json.dumps(result))
+    if options.out:
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.diffusers_unet")
+    parser.formatter_class, parser.description = argparse.RawDescriptionHelpFormatter, __doc__
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--out", type=Path, help="a JSON file for the result")
+    return parser.parse_args()
+
+
+def equal(pictures: Pictures, options: argparse.Namespace) -> dict[str, Any]:
+    """(a): both unconditional, float32."""
+    ours, theirs = EQUAL, THEIRS
+    sizes = {"ours": size_of(ours), "diffusers": size_of(theirs)}
+    for i, what in enumerate(("parameters", "multiply-adds")):
+        ratio = sizes["ours"][i] / sizes["diffusers"][i]
+        if not 0.95 <= ratio <= 1.05:
+            raise SystemExit(f"the networks are not equal: ours has {ratio:.2f} times the {what}")
+    loops = {
+        name: loop_of(net, pictures, precision="32", batch=options.batch, conditional=False)
+        for name, net in (("ours", ours), ("diffusers", theirs))
+    }
+    print(f"\n(a) equal, batch {options.batch}, float32, seconds")
+    return compared(loops, sizes, options)
+
+
+def shipped(pictures: Pictures, options: argparse.Namespace) -> dict[str, Any]:
+    """(b): ours draws and learns with classes; the pipeline knows none, so theirs has none."""
+    ours = classed("ours", pictures)
+    sizes = {"ours": size_of(ours, len(pictures.classes)), "diffusers": size_of(THEIRS)}
+    given: dict[str, Any] = {"precision": "32", "batch": options.batch}
+    loops = {
+        "ours": loop_of(ours, pictures, **given),
+        "diffusers": loop_of(THEIRS, pictures, conditional=False, **given),
+    }
+    print(f"\n(b) as shipped, batch {options.batch}, float32, seconds")
+    found = compared(loops, sizes, options)
+    for name in loops:
+        rates = {k: options.batch / found[name][k] for k in ("training_step", "sampling")}
+        found[name]["pictures_per_second"] = rates
+        print(f"{name:10} pictures/s: training {rates['training_step']:.0f}, ", end="")
+        print(f"sampling {rates['sampling']:.1f}", flush=True)
+    return found
+
+
+def compared(
+    loops: dict[str, Loop], sizes: dict[str, tuple[int, int]], options: argparse.Namespace
+) -> dict[str, Any]:
+    """Seconds of a training step and of a 20-step batch, with the sizes; prints them."""
+    ours, theirs = loops["ours"], loops["diffusers"]
+    draws = {
+        "ours": partial(smalti.sample, ours.average.module, options.batch),
+        "diffusers": pipeline(theirs, options.batch),
+    }
+    step = interleaved({name: loop.advance for name, loop in loops.items()}, options.repeats)
+    batch = interleaved(draws, max(3, options.repeats // 3))
+    print(f"{'':10} {'parameters':>10} {'multiply-adds':>13} {'training step':>13} {'20 steps':>9}")
+    found: dict[str, Any] = {}
+    for name, (parameters, multiply_adds) in sizes.items():
+        found[name] = {"parameters": parameters, "multiply_adds": multiply_adds}
+        found[name] |= {"training_step": step[name], "sampling": batch[name]}
+        print(
+            f"{name:10} {parameters:10,} {multiply_adds:13,} {step[name]:13.3f} {batch[name]:9.2f}"
+        )
+    ratios = {"training_step": step["ours"] / step["diffusers"]}
+    ratios["sampling"] = batch["ours"] / batch["diffusers"]
+    print(
+        f"{'ratio':10} {'':24} {ratios['training_step']:13.2f} {ratios['sampling']:9.2f}",
+        flush=True,
+    )
+    return found | {"ratio": ratios}
+
+
+def pipeline(loop: Loop, batch: int) -> Callable[[], object]:
+    """diffusers' own way to draw a batch with the network of `loop`."""
+    scheduler = DDIMScheduler(beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction")
+    pipe = DDIMPipeline(loop.average.module.network.unet, scheduler)
+    pipe.set_progress_bar_config(disable=True)
+    return partial(pipe, batch_size=batch, eta=0.0, num_inference_steps=20, output_type="pt")
+
+
+def forwards(
+    name: str, pictures: Pictures, precision: Any, options: argparse.Namespace
+) -> dict[str, Any]:
+    """(c): a step of training over a forward without gradients, in evaluation mode."""
+    loop = loop_of(classed(name, pictures), pictures, precision=precision, batch=options.batch)
+    network = loop.average.module.network
+    x = torch.randn(options.batch, *pictures.shape)
+    t = torch.randint(1000, (options.batch,))
+    y = torch.arange(options.batch) % len(pictures.classes)
+
+    @torch.no_grad()
+    def forward() -> None:
+        with loop.fabric.autocast():
+            network(x, t, y)
+
+    seconds = interleaved({"step": loop.advance, "forward": forward}, options.repeats)
+    cost = seconds["step"] / seconds["forward"]
+    _, multiply_adds = size_of(classed(name, pictures), len(pictures.classes))
+    gflops = 2 * multiply_adds * options.batch / seconds["forward"] / 1e9
+    print(
+        f"(c) {name}, {precision}: a step costs {cost:.2f} forwards ({seconds['step']:.3f} s, "
+        f"{seconds['forward']:.3f} s at {gflops:.0f} GFLOP/s), batch {options.batch}",
+        flush=True,
+    )
+    found = {"network": name, "precision": precision, "forwards": cost, "gflops": gflops}
+    return found | {"seconds_step": seconds["step"], "seconds_forward": seconds["forward"]}
+
+
+if __name__ == "__main__":
+    main()

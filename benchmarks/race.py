@@ -1,0 +1,143 @@
+"""The race: minutes of training until samples of digits are recognised.
+
+Ours ("small": `UNetConfig` with its defaults, narrower than ddpm-digits), diffusers' UNet2DModel
+and the U-Net of the DDPM article, all given the class, trained by the same loop (smalti's) with the
+same schedule, prediction, optimiser, batch, precision and threads. They train in turns, a slice
+each; only time inside training steps counts. From time to time the averaged weights draw 500
+digits, 50 of each class (20 DDIM steps, eta 0, guidance 1.5), and smalti's digits-classifier says how many are
+recognised as their class. A mark is reached at the first trial that passes it; the table says
+whether the next trial passed it too.
+
+    python -m benchmarks.race --minutes 60      # and again, until all are done
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+
+from benchmarks._machine import described, facts
+from benchmarks._networks import RECIPE, classed, loop_of, size_of
+from benchmarks._racer import MARKS, Racer, write_text
+from smalti.core.errors import UserError
+from smalti.data import Pictures, digit_pictures
+
+OURS, RIVALS = "small", ("diffusers", "article")
+
+
+def main(argv: list[str] | None = None) -> None:
+    options = parsed(argv)
+    torch.set_num_threads(options.threads)
+    begun, pictures = time.perf_counter(), digit_pictures("train")
+    racers = [entered(name, pictures, options) for name in (OURS, *RIVALS)]
+    machine = facts()
+    print(described(machine), flush=True)
+    while running := [r for r in racers if not done(r, racers[0], options.limit)]:
+        for racer in running:
+            racer.train(options.slice, tell)
+        if time.perf_counter() - begun > 60 * options.minutes:
+            break
+    write(options.out / "result.json", machine, racers)
+    print(table(racers))
+    print("Everybody is done." if not running else "Run the same command again to go on.")
+
+
+def parsed(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.race", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--precision", choices=("32", "bf16"), default="32", help="of training")
+    parser.add_argument("--batch", type=int, default=RECIPE.training.batch)
+    parser.add_argument("--slice", type=float, default=20.0, help="seconds of training in turn")
+    parser.add_argument("--samples", type=int, default=500, help="digits drawn in a trial")
+    parser.add_argument(
+        "--limit", type=float, default=12.0, help="a rival stops after so many times our minutes"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, help="of this sitting, trials included"
+    )
+    parser.add_argument("--out", type=Path, default=Path("runs/race"))
+    return parser.parse_args(argv)
+
+
+def entered(name: str, pictures: Pictures, options: argparse.Namespace) -> Racer:
+    """A racer at its start, or where it was when the last sitting ended."""
+    network = classed(name, pictures)
+    loop = loop_of(network, pictures, precision=options.precision, batch=options.batch)
+    names = ("threads", "precision", "batch", "samples")
+    settings = {key: getattr(options, key) for key in names} | {"network": repr(network)}
+    racer = Racer(name, loop, settings, options.out)
+    racer.restore()
+    return racer
+
+
+def done(racer: Racer, ours: Racer, limit: float) -> bool:
+    """Whether it has reached every mark, or had its time. Ours has no limit."""
+    if not racer.open_marks():
+        return True
+    last = ours.reached(MARKS[-1])
+    return racer is not ours and last is not None and racer.minutes >= limit * last[0]
+
+
+def tell(racer: Racer) -> None:
+    trial = racer.trials[-1]
+    frechet = "" if trial.frechet is None else f", Frechet distance {trial.frechet:.1f}"
+    print(
+        f"{racer.name:10} {trial.minutes:7.2f} min, step {trial.step:6}: "
+        f"{1 - trial.wrong / trial.judged:6.1%} right of {trial.judged}{frechet}",
+        flush=True,
+    )
+
+
+def table(racers: list[Racer]) -> str:
+    heads = [f"{f'minutes to {mark:.0%}':>17} {'x ours':>7} {'held':>5}" for mark in MARKS]
+    lines = [
+        f"{'network':10} {'parameters':>10} {'pictures/s':>10} {'minutes':>8} {''.join(heads)}"
+    ]
+    for racer in racers:
+        row = row_of(racer, racers[0])
+        line = f"{racer.name:10} {row['parameters']:10,} {row['pictures_per_second']:10.0f} "
+        line += f"{racer.minutes:8.2f} "
+        for mark in MARKS:
+            found = row[f"{mark:.0%}"]
+            more = "" if found["reached"] else "> "
+            ratio = f"{more}{found['times_ours']:.1f}" if found["times_ours"] else "-"
+            held = {True: "yes", False: "no", None: "-"}[found["held"]]
+            line += f"{more + format(found['minutes'], '.2f'):>17} {ratio:>7} {held:>5}"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+def row_of(racer: Racer, ours: Racer) -> dict:
+    """Its figures; a mark that was not reached gives the minutes so far, `reached` false."""
+    classes = racer.loop.model.module.spec.classes
+    parameters, multiply_adds = size_of(racer.loop.model.module.config.network, len(classes))
+    speed = racer.settings["batch"] * racer.loop.step / max(racer.loop.seconds, 1e-9)
+    row: dict = {"parameters": parameters, "multiply_adds": multiply_adds}
+    row |= {"minutes": racer.minutes, "pictures_per_second": speed}
+    for mark in MARKS:
+        found, best = racer.reached(mark), ours.reached(mark)
+        minutes, held = found or (racer.minutes, None)
+        times = minutes / best[0] if best else None
+        row[f"{mark:.0%}"] = {
+            "minutes": minutes, "reached": found is not None, "held": held, "times_ours": times,
+        }  # fmt: skip
+    return row
+
+
+def write(path: Path, machine: dict, racers: list[Racer]) -> None:
+    settings = {k: v for k, v in racers[0].settings.items() if k != "network"}
+    rows = {racer.name: row_of(racer, racers[0]) for racer in racers}
+    content = {"machine": machine, "settings": settings, "networks": rows}
+    write_text(path, json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        raise SystemExit(f"race: {error}") from None

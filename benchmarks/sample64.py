@@ -1,0 +1,90 @@
+"""Seconds of `smalti sample MODEL -n 64` in a fresh process, and what they are made of.
+
+The parent notes the time, starts Python and waits; the child runs the very command, with a clock
+around its parts. What is left over after the parts is Python's own start and end.
+
+    python -m benchmarks.sample64
+    python -m benchmarks.sample64 --model runs/ddpm-digits --repeats 3
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+PARTS = ("start", "imports", "load", "sampling", "writing", "end")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.sample64", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--model", default="ddpm-digits", help="a shipped model, run or checkpoint")
+    parser.add_argument("-n", type=int, default=64, help="pictures")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    runs = [cold_start(options) for _ in range(options.repeats)]
+    middle = {part: median(run[part] for run in runs) for part in (*PARTS, "total")}
+    print(f"{options.n} pictures of {options.model}, {options.threads} threads, seconds:")
+    print(" ".join(f"{part:>9}" for part in ("", *PARTS, "total")))
+    for name, run in (("first", runs[0]), ("median", middle)):
+        print(" ".join([f"{name:>9}", *(f"{run[part]:9.2f}" for part in (*PARTS, "total"))]))
+    print(json.dumps({"model": options.model, "n": options.n, "first": runs[0], "median": middle}))
+
+
+def cold_start(options: argparse.Namespace) -> dict[str, float]:
+    """Seconds of each part of one fresh process."""
+    environment = os.environ | {"OMP_NUM_THREADS": str(options.threads)}
+    with tempfile.TemporaryDirectory() as folder:
+        clock = Path(folder, "clock.json")
+        command = [sys.executable, "-c", "from benchmarks.sample64 import child; child()"]
+        arguments = ["sample", options.model, "-n", str(options.n), "--out", f"{folder}/samples"]
+        begun = time.time()
+        command += [str(clock), *arguments]
+        done = subprocess.run(command, env=environment, stdout=subprocess.DEVNULL, check=False)
+        ended = time.time()
+        if done.returncode:
+            raise SystemExit(done.returncode)
+        marks = json.loads(clock.read_text())
+    times = [begun, marks["start"], marks["imports"], marks["load"], marks["sampling"]]
+    times += [marks["writing"], ended]
+    parts = {part: b - a for part, a, b in zip(PARTS, times, times[1:], strict=False)}
+    return parts | {"total": ended - begun}
+
+
+def child() -> None:
+    """The command itself; the times at which its parts end go into a file."""
+    marks = {"start": time.time()}
+    import smalti.cli
+    import smalti.cli.sample as verb
+
+    marks["imports"] = time.time()
+    clock, *arguments = sys.argv[1:]
+    verb.picture_model = stamped(verb.picture_model, marks, "load")
+    verb.draw = stamped(verb.draw, marks, "sampling")
+    code = smalti.cli.main(arguments)
+    marks["writing"] = time.time()
+    Path(clock).write_text(json.dumps(marks))
+    raise SystemExit(code)
+
+
+def stamped(work: Callable[..., Any], marks: dict[str, float], name: str) -> Callable[..., Any]:
+    def timed(*args: Any, **kwargs: Any) -> Any:
+        result = work(*args, **kwargs)
+        marks[name] = time.time()
+        return result
+
+    return timed
+
+
+if __name__ == "__main__":
+    main()
