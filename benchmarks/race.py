@@ -4,9 +4,9 @@ Ours ("small": `UNetConfig` with its defaults, narrower than ddpm-digits), diffu
 and the U-Net of the DDPM article, all given the class, trained by the same loop (smalti's) with the
 same schedule, prediction, optimiser, batch, precision and threads. They train in turns, a slice
 each; only time inside training steps counts. From time to time the averaged weights draw 500
-digits, 50 of each class (20 DDIM steps, eta 0, guidance 1.5), and smalti's digits-classifier says how many are
-recognised as their class. A mark is reached at the first trial that passes it; the table says
-whether the next trial passed it too.
+digits, 50 of each class (20 DDIM steps, eta 0, guidance 1.5), and the digits-classifier says how
+many are recognised as their class. A mark is reached at the first trial that passes it; the table
+says whether the next trial passed it too.
 
     python -m benchmarks.race --minutes 60      # and again, until all are done
 """
