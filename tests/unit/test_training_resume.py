@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from smalti.training.events import Ended, Note, Saved, Started
 from smalti.training.interrupt import Interrupt, left_to_children
 from smalti.training.job import last_step, read_state
 from smalti.training.logs import Log
+from tests.expect import refusal
 from tests.toys import NONE, TINY, Kill, Notebook, PowerCut, Stop, ToyConfig, equal, pictures
 
 TRAIN, VALID = pictures(24), pictures(6, seed=1)
@@ -254,3 +256,29 @@ def test_a_damaged_state_is_named(tmp_path: Path):
     (out / "latest").write_text("step-9\n")
     with refused("step-9", "missing"):
         resume(out, TRAIN, NONE)
+
+
+def test_a_run_can_begin_with_the_weights_of_another(whole: Path, tmp_path: Path):
+    out = run(
+        TINY, TRAIN, NONE, replace(PLAN, steps=1, rate=1e-9), tmp_path / "on", start=str(whole)
+    )
+    last = last_step(whole)
+    assert last is not None
+    begun, ended = load_file(last / "model.safetensors"), load_file(out / "model.safetensors")
+    for name, w in begun.items():
+        torch.testing.assert_close(ended[name], w, atol=1e-6, rtol=0)
+    assert read_run(tmp_path / "on").start == str(whole)
+
+
+def test_weights_of_another_shape_are_refused_before_anything_is_written(
+    whole: Path, tmp_path: Path
+):
+    wider = replace(TINY, network=replace(TINY.network, widths=(16,)))
+    with refusal("--start", "does not fit"):
+        run(wider, TRAIN, NONE, PLAN, tmp_path / "on", start=str(whole))
+    assert not (tmp_path / "on").exists()
+
+
+def test_a_saved_step_does_not_tell_where_the_data_lie(tmp_path: Path):
+    out = run(TINY, TRAIN, NONE, replace(PLAN, steps=1), tmp_path / "on", about={"data": "/secret"})
+    assert "/secret" not in (out / "config.json").read_text()

@@ -104,6 +104,7 @@ def train_recipe(
     data: str | None = None,
     minutes: float | None = None,
     size: int | None = None,
+    start: str | None = None,
     out: Path | None = None,
     resume: Switch = False,
     training: dict[tuple[str, ...], Any],
@@ -121,6 +122,8 @@ def train_recipe(
         How long to train, instead of --steps; the recipe's own time when neither is given.
     size
         Height and width that the pictures are brought to; the recipe's own when not given.
+    start
+        A model whose weights the run begins with: a shipped name, a run or a checkpoint.
     out
         Folder of the run; runs/RECIPE unless told otherwise.
     resume
@@ -133,12 +136,12 @@ def train_recipe(
             raise UserError("--resume needs a recipe or --out, to know which run to go on with")
         out = RUNS / recipe
     if resume:
-        given = {"--data": data, "--minutes": minutes, "--size": size}
+        given = {"--data": data, "--minutes": minutes, "--size": size, "--start": start}
         fixed = [o for o, v in given.items() if v is not None]
         fixed += [training_option(p) for p in training] + [model_option(p) for p in model]
         return go_on(recipe, out, fixed)
     assert recipe is not None
-    return begin(find(recipe), out, data, size, minutes, training, model)
+    return begin(find(recipe), out, data, size, minutes, start, training, model)
 
 
 def begin(
@@ -147,6 +150,7 @@ def begin(
     data: str | None,
     size: int | None,
     minutes: float | None,
+    start: str | None,
     training: dict[tuple[str, ...], Any],
     model: dict[tuple[str, ...], Any],
 ) -> None:
@@ -168,7 +172,17 @@ def begin(
     about = {"recipe": recipe.name, "data": data and str(Path(data).resolve()), "size": size}
     watcher = Watcher()
     try:
-        run(config, pictures, valid, plan, out, minutes=minutes, watch=watcher, about=about)
+        run(
+            config,
+            pictures,
+            valid,
+            plan,
+            out,
+            minutes=minutes,
+            start=start,
+            watch=watcher,
+            about=about,
+        )
     finally:
         watcher.close()
 

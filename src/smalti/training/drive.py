@@ -20,7 +20,14 @@ from smalti.training.events import Ended, Note, Saved, Started, Stepped, Validat
 from smalti.training.interrupt import Interrupt, left_to_children
 from smalti.training.job import Job, last_step, read_run, save_step
 from smalti.training.logs import Log
-from smalti.training.loop import Loop, begin, rng_state, seconds_per_step, set_rng_state
+from smalti.training.loop import (
+    Loop,
+    begin,
+    rng_state,
+    seconds_per_step,
+    set_rng_state,
+    take_weights,
+)
 from smalti.training.player import batch_of
 
 GRID = 64  # samples on a grid
@@ -38,12 +45,14 @@ def run(
     out: str | Path,
     *,
     minutes: float | None = None,
+    start: str | None = None,
     watch: Watch = ignore,
     about: dict[str, Any] | None = None,
 ) -> Path:
     """Train a model of config `model` into the new run directory `out`.
 
     `training.steps` says how long; when it is None, `minutes` does, through a timed probe.
+    `start` names a model whose weights the run begins with, to train it further or on other data.
     `about` is stored for a later `resume`. Returns the last checkpoint's directory. UserError when
     `out` already holds a run, or the loss stops being a number.
     """
@@ -56,7 +65,10 @@ def run(
         raise UserError(f"minutes is {minutes} and steps is not given; give a time above 0")
     if not len(train):
         raise UserError(f"{train.name} holds no pictures to train on; give at least one")
-    return launch(Job(model, training, out, about or {}, minutes), train, valid, watch)
+    if start is not None:
+        take_weights(model.build(), start)  # refused, if need be, before anything is written
+    job = Job(model, training, out, about or {}, start, minutes)
+    return launch(job, train, valid, watch)
 
 
 def resume(out: str | Path, train: Pictures, valid: Pictures, *, watch: Watch = ignore) -> Path:

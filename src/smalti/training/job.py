@@ -31,6 +31,8 @@ class Job:
     out: Path
     about: dict[str, Any]
     """Whatever the caller needs to resume: the recipe's name, where the data lie."""
+    start: str | None = None
+    """A model (name or directory) whose weights the run begins with, instead of random ones."""
     minutes: float | None = None
     """Time budget, while `training.steps` is not yet known."""
 
@@ -45,6 +47,7 @@ class Job:
             "model": to_json(self.model),
             "training": to_json(self.training),
             "minutes": self.minutes,
+            "start": self.start,
             "about": self.about,
         }
         temporary = self.out / "run.json.tmp"
@@ -72,6 +75,7 @@ def read_run(out: str | Path) -> Job:
         out=Path(out),
         about=content["about"],
         minutes=content["minutes"],
+        start=content.get("start"),
     )
 
 
@@ -81,13 +85,19 @@ def last_step(out: Path) -> Path | None:
     return out / latest.read_text().strip() if latest.is_file() else None
 
 
+def card_of(job: Job, step: int) -> Card:
+    """The card of a saved step; where the data lie is not told, for a checkpoint may travel."""
+    known = {"recipe": job.about["recipe"]} if "recipe" in job.about else {}
+    return Card(name=job.out.name, facts={**known, "seed": job.training.seed, "step": step})
+
+
 def save_step(job: Job, step: int, model: Any, state: dict[str, Any]) -> Path:
     """step-N/ with the averaged weights and trainer.pt, then `latest`; older states are dropped."""
     directory = job.out / f"step-{step}"
     temporary = directory.with_name(directory.name + ".tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir()
-    write_into(temporary, model, Card(name=job.out.name, facts={"step": step, **job.about}))
+    write_into(temporary, model, card_of(job, step))
     with open(temporary / "trainer.pt", "wb") as file:
         torch.save(state, file)
         file.flush()

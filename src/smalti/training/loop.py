@@ -12,6 +12,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
+from smalti.core.checkpoint import load
 from smalti.core.errors import UserError
 from smalti.core.protocols import Batch
 from smalti.data.pictures import Pictures
@@ -113,6 +114,8 @@ def begin(fabric: Fabric, job: Job, pictures: Pictures) -> Loop:
     t = job.training
     torch.manual_seed(t.seed)  # the same first weights on every process
     model = job.model.build().to(fabric.device)
+    if job.start is not None:
+        take_weights(model, job.start)
     average = Average(model, t.ema)
     loop = assemble(fabric, model, average, pictures, t)
     torch.manual_seed(t.seed + 1_000_003 * (1 + fabric.global_rank))
@@ -123,6 +126,20 @@ def begin(fabric: Fabric, job: Job, pictures: Pictures) -> Loop:
         average.module.load_state_dict(load_file(directory / "model.safetensors"))
         loop.restore(state)
     return loop
+
+
+def take_weights(model: torch.nn.Module, start: str) -> None:
+    """Begin with the weights of another model of the same shape. UserError when it has another."""
+    weights, wanted = load(start).state_dict(), model.state_dict()
+    for key in sorted(weights.keys() | wanted.keys()):
+        shapes = [tuple(w[key].shape) if key in w else None for w in (weights, wanted)]
+        if shapes[0] != shapes[1]:
+            its, ours = (shape or "missing" for shape in shapes)
+            raise UserError(
+                f"--start {start} does not fit: its {key} is {its}, this run's is {ours}; "
+                "train with the same data, size and model options"
+            )
+    model.load_state_dict(weights)
 
 
 def assemble(fabric: Fabric, model: Any, average: Average, pictures: Pictures, t: Training) -> Loop:
