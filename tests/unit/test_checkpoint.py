@@ -111,7 +111,7 @@ def test_shipped_models_go_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 # ---- whole or not at all
 
 
-@pytest.mark.parametrize("part", ["save_file", "json"])
+@pytest.mark.parametrize("part", ["weights", "json"])
 def test_a_failing_write_leaves_the_old_one(
     part: str, saved: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -119,8 +119,8 @@ def test_a_failing_write_leaves_the_old_one(
         raise OSError(28, "No space left on device")
 
     before = smalti.load(saved)
-    if part == "save_file":
-        monkeypatch.setattr(checkpoint, "save_file", full)
+    if part == "weights":
+        monkeypatch.setattr(checkpoint, "serialised", full)
     else:
         monkeypatch.setattr(checkpoint.json, "dumps", full)
     with pytest.raises(OSError, match="No space left"):

@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smalti.core.checkpoint import shipped
-
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -39,8 +37,6 @@ def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.mark.parametrize("page", [p for p in PAGES if p.name not in LISTS], ids=lambda p: p.name)
 def test_the_python_of_a_page_runs(page: Path, working_folder: Path):
     code = blocks(page)
-    if "ddpm-digits" in "".join(code) and "ddpm-digits" not in shipped():
-        pytest.skip("ddpm-digits is not shipped yet")
     names = {"__name__": page.stem}
     for block in code:
         exec(compile(block, str(page), "exec"), names)

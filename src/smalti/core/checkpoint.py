@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as serialised
 from torch import nn
 
 from smalti.core.config import from_json, to_json
@@ -53,7 +54,7 @@ def write_into(
         name: (w.to(dtype) if dtype and w.is_floating_point() else w).detach().cpu().contiguous()
         for name, w in model.state_dict().items()
     }
-    save_file(weights, directory / "model.safetensors")
+    (directory / "model.safetensors").write_bytes(serialised(weights))  # readable, as umask has it
     for name in ("config.json", "model.safetensors"):
         with open(directory / name, "rb") as file:
             os.fsync(file.fileno())
