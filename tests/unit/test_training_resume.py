@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 import smalti
 from smalti.core.errors import UserError
+from smalti.diffusion import UNetConfig
 from smalti.training import Training, drive, read_run, resume, run
 from smalti.training.events import Ended, Note, Saved, Started
 from smalti.training.interrupt import Interrupt, left_to_children
@@ -273,6 +274,7 @@ def test_a_run_can_begin_with_the_weights_of_another(whole: Path, tmp_path: Path
 def test_weights_of_another_shape_are_refused_before_anything_is_written(
     whole: Path, tmp_path: Path
 ):
+    assert isinstance(TINY.network, UNetConfig)
     wider = replace(TINY, network=replace(TINY.network, widths=(16,)))
     with refusal("--start", "does not fit"):
         run(wider, TRAIN, NONE, PLAN, tmp_path / "on", start=str(whole))
