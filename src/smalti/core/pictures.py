@@ -36,7 +36,7 @@ def grid(
         raise UserError("no pictures to show; give at least one")
     columns = min(columns or math.ceil(math.sqrt(N)), N)
     rows = math.ceil(N / columns)
-    scale = scale or max(1, 56 // max(H, W))
+    scale = scale or math.ceil(56 / max(H, W))
     h, w = H * scale + pad, W * scale + pad
     sheet = Image.new(
         "L" if C == 1 else "RGB",
