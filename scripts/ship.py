@@ -39,7 +39,8 @@ def main() -> None:
         sampler = dataclasses.replace(model.config.sampler, guidance=args.guidance)
         model.config = dataclasses.replace(model.config, sampler=sampler)
     given = {k: value(v) for k, v in (fact.split("=", 1) for fact in args.fact)}
-    facts = {**read_card(args.run).facts, "parameters": count(model), **given}
+    known = {k: v for k, v in read_card(args.run).facts.items() if v is not None and k != "step"}
+    facts = {**known, "parameters": count(model), **given}
     card = Card(name=args.name, summary=args.summary, data=args.data, facts=facts)
     print(save(model, SHIPPED / args.name, card, torch.float16))
 

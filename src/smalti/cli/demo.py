@@ -122,7 +122,7 @@ def interpolation(model: Any, name: str, folder: Path) -> Exhibit:
     """A walk between two noises, once for each of a few classes."""
     folder.mkdir()
     rows = [k for k in (2, 3, 5, 8) if k < len(model.spec.classes)]
-    first, last = 1, 2
+    first, last = 3, 8
     with timed("walking between two noises") as seconds:
         sampler = deterministic(model, {})
         pictures = walked(model, first, last, FRAMES, rows, sampler, batch=NUMBER)
