@@ -30,7 +30,7 @@ class PixelAttention(nn.Module):
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """softmax(q k^T / sqrt(d)) v; on a CPU at least in float32: bf16 backward is over 10x slower."""
+    """softmax(q k^T / sqrt(d)) v; on a CPU in float32 or more: the bf16 backward is 10x slower."""
     if q.device.type != "cpu":
         return F.scaled_dot_product_attention(q, k, v)
     wide = torch.promote_types(q.dtype, torch.float32)
