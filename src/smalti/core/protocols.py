@@ -72,6 +72,27 @@ class Generative(Protocol[State]):
     def render(self, state: State) -> Tensor | list[str]: ...
 
 
+class Score(NamedTuple):
+    """How likely pictures are under a model."""
+
+    nats: Tensor
+    """(B,) float64: -log p(x) of each picture of 8-bit levels, or an upper bound of it."""
+    dims: int
+    """Numbers in a picture, C*H*W: bits/dim is nats / (dims log 2)."""
+    kind: Literal["exact", "bound", "codes"]
+    """Exact, an upper bound (diffusion), or of the codes of a picture alone."""
+    error: Tensor | None = None
+    """(B,) standard error of each of `nats`, where it is estimated by drawing; None where not."""
+    terms: dict[str, Tensor] = {}  # noqa: RUF012
+    """(B,) each: parts that add up to `nats`, by name."""
+
+
+class Likelihood(Protocol):
+    """A model that can tell how likely pictures are."""
+
+    def score(self, batch: Batch, rng: Rng) -> Score: ...  # rng: one stream per picture
+
+
 @dataclass(frozen=True)
 class Card:
     """What is known of a trained model; written beside its weights."""

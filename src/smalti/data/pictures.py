@@ -80,3 +80,13 @@ class Pictures:
     def _part(self, rows: Tensor, name: str) -> Pictures:
         labels = None if self.labels is None else self.labels[rows]
         return replace(self, pixels=self.pixels[rows], labels=labels, name=f"{self.name}/{name}")
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Pictures to train on, to choose by, and to measure with once."""
+
+    train: Pictures
+    valid: Pictures
+    test: Pictures | None = None
+    """None where the data come without a test split: then `valid` is what is held out."""
