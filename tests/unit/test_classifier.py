@@ -122,7 +122,8 @@ def test_shift_is_a_part_of_the_side(row: float, column: float, monkeypatch) -> 
 
 def test_the_recipe_makes_the_shipped_network() -> None:
     recipe = find("digits-classifier")
-    train, valid = recipe.read(None, size=28)
+    splits = recipe.read(None, size=28)
+    train, valid = splits.train, splits.valid
     assert (len(train), len(valid)) == (8500, 500)
     assert recipe.model(train) == classifier().config
     with pytest.raises(UserError, match="--data"):

@@ -144,7 +144,8 @@ def interpolation(model: Any, name: str, folder: Path) -> Exhibit:
 def trained(folder: Path, minutes: float, quick: bool) -> Exhibit:
     """A model that knows nothing, and what it draws after training."""
     recipe = find(RECIPE)
-    pictures, valid = recipe.read(None, size=recipe.size)
+    splits = recipe.read(None, size=recipe.size)
+    pictures, valid = splits.train, splits.valid
     config = recipe.model(pictures)
     steps = QUICK_STEPS if quick else None
     training = replace(recipe.training, steps=steps, warmup=50, save=10**9)

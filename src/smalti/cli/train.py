@@ -14,7 +14,7 @@ from smalti.cli.meter import Meter
 from smalti.cli.options import Switch
 from smalti.cli.watch import Watcher
 from smalti.core.errors import UserError
-from smalti.data.pictures import Pictures
+from smalti.data.pictures import Pictures, Splits
 from smalti.recipes import RECIPES, find
 from smalti.recipes.recipe import Recipe
 from smalti.training import Training, read_run, resume, run
@@ -167,15 +167,15 @@ def begin(
         raise UserError(f"--size {size} is no size; give pixels, 1 or more")
     plan, minutes = planned(recipe, training, minutes)
     size = size or recipe.size
-    pictures, valid = read(recipe, data, size)
-    config = apply(recipe.model(pictures), model, model_option)
+    splits = read(recipe, data, size)
+    config = apply(recipe.model(splits.train), model, model_option)
     about = {"recipe": recipe.name, "data": data and str(Path(data).resolve()), "size": size}
     watcher = Watcher()
     try:
         run(
             config,
-            pictures,
-            valid,
+            splits.train,
+            splits.valid,
             plan,
             out,
             minutes=minutes,
@@ -210,15 +210,15 @@ def go_on(recipe: str | None, out: Path, fixed: list[str]) -> None:
     about = read_run(out).about
     if recipe not in (None, about["recipe"]):
         raise UserError(f"{out} is a run of {about['recipe']}, not of {recipe}; give its --out")
-    pictures, valid = read(find(about["recipe"]), about["data"], about["size"])
+    splits = read(find(about["recipe"]), about["data"], about["size"])
     watcher = Watcher()
     try:
-        resume(out, pictures, valid, watch=watcher)
+        resume(out, splits.train, splits.valid, watch=watcher)
     finally:
         watcher.close()
 
 
-def read(recipe: Recipe, data: str | None, size: int) -> tuple[Pictures, Pictures]:
+def read(recipe: Recipe, data: str | None, size: int) -> Splits:
     """The recipe's pictures, with progress."""
     meter: Meter | None = None
 

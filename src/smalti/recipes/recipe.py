@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from smalti.core.protocols import Card
-from smalti.data.pictures import Pictures
+from smalti.data.pictures import Pictures, Splits
 from smalti.training.config import Training
 
 
 class Reader(Protocol):
-    """Gives training and validation pictures of (data path or None, size)."""
+    """Gives the pictures at (data path or None) in the given size, split."""
 
     def __call__(
         self, path: str | None, *, size: int, progress: Callable[[int, int], None] | None = None
-    ) -> tuple[Pictures, Pictures]: ...
+    ) -> Splits: ...
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Recipe:
     name: str
     summary: str
     read: Reader
-    """(data path or None, size) -> training and validation pictures."""
+    """(data path or None, size) -> pictures to train on, to choose by, to measure with."""
     model: Callable[[Pictures], Any]
     """The model's config for these pictures: channels, classes and size are theirs."""
     training: Training
