@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
@@ -85,6 +86,15 @@ class Score(NamedTuple):
     """(B,) standard error of each of `nats`, where it is estimated by drawing; None where not."""
     terms: dict[str, Tensor] = {}  # noqa: RUF012
     """(B,) each: parts that add up to `nats`, by name."""
+
+    @property
+    def bits_per_dim(self) -> Tensor:
+        """(B,) float64: bits per number of the picture; 8 is what storing the levels takes."""
+        return self.in_bits(self.nats)
+
+    def in_bits(self, nats: Tensor) -> Tensor:
+        """Nats of these pictures, such as `error` or one of `terms`, as bits/dim."""
+        return nats / (self.dims * math.log(2))
 
 
 class Likelihood(Protocol):
