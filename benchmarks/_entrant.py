@@ -1,0 +1,106 @@
+"""One network on the front: it trains in slices until its minutes are over, then it is measured."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import smalti
+from smalti.core.errors import UserError
+from smalti.diffusion import DDIM
+from smalti.evaluation import judge
+from smalti.training.loop import Loop, rng_state, set_rng_state
+
+BATCH = 100  # samples drawn at a time
+
+
+@dataclass
+class Entrant:
+    """A network with its training loop, and what was measured of it at which minute."""
+
+    name: str
+    loop: Loop
+    settings: dict[str, Any]
+    """What must not change between two sittings."""
+    out: Path
+    results: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Minutes, as text -> its figures."""
+    rng: list[torch.Tensor] = field(default_factory=rng_state)
+    loss: float = float("nan")
+    """Its running mean."""
+
+    @property
+    def minutes(self) -> float:
+        return self.loop.seconds / 60
+
+    def train(self, seconds: float, minutes: float, stop: Callable[[], bool]) -> None:
+        """For about `seconds`, until it has trained for `minutes`, or until told to stop."""
+        set_rng_state(self.rng)
+        end = min(self.loop.seconds + seconds, 60 * minutes)
+        for terms in self.loop.steps():
+            first = self.loss != self.loss
+            self.loss = terms["loss"] if first else 0.98 * self.loss + 0.02 * terms["loss"]
+            if self.loop.seconds >= end or stop():
+                break
+        self.rng = rng_state()
+        self.save()
+
+    def measure(self, minutes: float, samples: int, guidances: list[float]) -> None:
+        """The averaged weights' samples, every class equally often, at each guidance."""
+        found = {f"{w:g}": self.judged(samples, w) for w in guidances}
+        done = {"minutes": self.minutes, "steps": self.loop.step, "loss": self.loss}
+        self.results[f"{minutes:g}"] = {**done, "guidance": found}
+        self.save()
+
+    def judged(self, samples: int, guidance: float) -> dict[str, float]:
+        parts, labels = [], torch.arange(samples) % 10
+        for seeds in torch.arange(samples).split(BATCH):
+            with torch.autocast(
+                "cpu", torch.bfloat16, enabled=self.settings["precision"] == "bf16"
+            ):
+                drawn = smalti.sample(
+                    self.loop.average.module,
+                    seeds=seeds.tolist(),
+                    cond=labels[seeds],
+                    sampler=DDIM(steps=20, eta=0, guidance=guidance),
+                )
+            assert isinstance(drawn, torch.Tensor)
+            parts.append(drawn)
+        verdict = judge(torch.cat(parts), labels)
+        return {"accuracy": verdict.accuracy, "frechet": verdict.frechet}
+
+    def save(self) -> None:
+        """NAME.pt, to go on from."""
+        state = {
+            "settings": self.settings,
+            "results": self.results,
+            "loss": self.loss,
+            "loop": self.loop.state() | {"rng": [self.rng]},
+            "average": self.loop.average.module.state_dict(),
+        }
+        self.out.mkdir(parents=True, exist_ok=True)
+        temporary = self.out / f"{self.name}.pt.tmp"
+        torch.save(state, temporary)
+        os.replace(temporary, self.out / f"{self.name}.pt")
+
+    def restore(self) -> None:
+        """Go on from NAME.pt, if there is one. UserError when it was made under other settings."""
+        path = self.out / f"{self.name}.pt"
+        if not path.is_file():
+            return
+        state = torch.load(path, weights_only=True)
+        if changed := [k for k, v in self.settings.items() if state["settings"].get(k) != v]:
+            was, now = state["settings"].get(changed[0]), self.settings[changed[0]]
+            raise UserError(
+                f"{path} was made with {changed[0]} {was}, now it is {now}; "
+                "give the same, or another --out"
+            )
+        self.results, self.loss = state["results"], state["loss"]
+        self.loop.restore(state["loop"])
+        self.loop.average.module.load_state_dict(state["average"])
+        self.rng = state["loop"]["rng"][0]

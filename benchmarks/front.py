@@ -1,0 +1,199 @@
+"""A front of size against quality: networks from plain to ours, after equal minutes of training.
+
+All are given the class and trained by the same loop (smalti's) with the same schedule, prediction,
+optimiser, batch, precision and threads; the rate is constant after its warm-up, so that a longer
+training goes on from a shorter one. They take turns, a slice each, so that whatever else the
+machine does hits all alike; only time inside training steps counts. After `--minutes` of training
+the averaged weights draw `--samples` digits, every class equally often (20 DDIM steps, eta 0), and
+the digits-classifier judges them. A network is on the front when none that is as cheap or cheaper
+is nearer to the real digits.
+
+    python -m benchmarks.front --minutes 20                  # each; Ctrl-C saves, the same goes on
+    python -m benchmarks.front --minutes 20 --sitting 60     # at most an hour now
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks._entrant import Entrant
+from benchmarks._machine import described, facts
+from benchmarks._networks import loop_of, size_of
+from benchmarks._plain import PlainConvNet
+from benchmarks._racer import write_text
+from smalti.convert import ArticleDDPM
+from smalti.core.errors import UserError
+from smalti.data import Pictures, digit_pictures
+from smalti.diffusion import UNetConfig
+from smalti.evaluation import real_baseline
+from smalti.training.device import fast_precision
+from smalti.training.interrupt import Interrupt
+
+NETWORKS = {
+    "convnet-bare": PlainConvNet(residual=False, classes=10),
+    "convnet": PlainConvNet(classes=10),
+    "unet-bare": ArticleDDPM(residual=False, classes=10),
+    "unet-article": ArticleDDPM(classes=10),
+    "ours-16-32": UNetConfig(widths=(16, 32), classes=10),
+    "ours-32-64": UNetConfig(widths=(32, 64), classes=10),
+    "ours-40-80": UNetConfig(widths=(40, 80), classes=10),
+}
+"""From the article's plain stack of convolutions, without and with shortcuts, to ours."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    options = parsed(argv)
+    torch.set_num_threads(options.threads)
+    begun, pictures, machine = time.perf_counter(), digit_pictures("train"), facts()
+    entrants = [entered(name, pictures, options) for name in options.networks]
+    print(described(machine), flush=True)
+    with Interrupt() as interrupt:
+        while running := [e for e in entrants if f"{options.minutes:g}" not in e.results]:
+            for entrant in running:
+                turn(entrant, options, interrupt)
+                if interrupt.asked:
+                    break
+            if interrupt.asked or time.perf_counter() - begun > 60 * options.sitting:
+                break
+    waiting = [e.name for e in entrants if f"{options.minutes:g}" not in e.results]
+    rows = [row_of(e, f"{options.minutes:g}") for e in entrants if e.name not in waiting]
+    if rows:
+        report(options, machine, rows)
+    if waiting:
+        print(f"Not done: {', '.join(waiting)}. The same command goes on.")
+
+
+def parsed(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.front", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--minutes", type=float, default=20.0, help="of training, for each network")
+    parser.add_argument("--sitting", type=float, default=1e9, help="minutes until this one ends")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--threads", type=int, default=1)
+    fast = "bf16" if fast_precision() == "bf16-mixed" else "32"
+    parser.add_argument("--precision", choices=("32", "bf16"), default=fast, help="of training")
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--slice", type=float, default=20.0, help="seconds of training in turn")
+    parser.add_argument("--samples", type=int, default=500, help="digits drawn, a multiple of 10")
+    parser.add_argument("--guidance", type=float, nargs="+", default=[1.0, 1.5])
+    parser.add_argument("--out", type=Path, default=Path("runs/front"))
+    return parser.parse_args(argv)
+
+
+def entered(name: str, pictures: Pictures, options: argparse.Namespace) -> Entrant:
+    """A network at its start, or where it was when the last sitting ended."""
+    network = NETWORKS[name]
+    loop = loop_of(network, pictures, precision=options.precision, batch=options.batch)
+    names = ("threads", "precision", "batch", "samples", "guidance")
+    settings = {key: getattr(options, key) for key in names} | {"network": repr(network)}
+    entrant = Entrant(name, loop, settings, options.out)
+    entrant.restore()
+    return entrant
+
+
+def turn(entrant: Entrant, options: argparse.Namespace, interrupt: Interrupt) -> None:
+    """A slice of training, and the measurement when it was the last one."""
+    if entrant.minutes < options.minutes:
+        entrant.train(options.slice, options.minutes, lambda: interrupt.asked)
+    print(
+        f"{entrant.name:13} {entrant.minutes:7.2f} of {options.minutes:g} min, "
+        f"step {entrant.loop.step:6}, loss {entrant.loss:.4f}",
+        flush=True,
+    )
+    if not interrupt.asked and entrant.minutes >= options.minutes:
+        entrant.measure(options.minutes, options.samples, options.guidance)
+        print(line(row_of(entrant, f"{options.minutes:g}")), flush=True)
+
+
+def row_of(entrant: Entrant, minutes: str) -> dict[str, Any]:
+    """Its figures; accuracy and Frechet distance at the first guidance and at its best one."""
+    found = entrant.results[minutes]
+    parameters, multiply_adds = size_of(NETWORKS[entrant.name], classes=10)
+    best = min(found["guidance"], key=lambda w: found["guidance"][w]["frechet"])
+    first = next(iter(found["guidance"].values()))
+    return {
+        "network": entrant.name,
+        "parameters": parameters,
+        "multiply_adds": multiply_adds,
+        "minutes": found["minutes"],
+        "steps": found["steps"],
+        "seconds_per_step": 60 * found["minutes"] / found["steps"],
+        "loss": found["loss"],
+        **first,
+        "best_guidance": float(best),
+        "best_accuracy": found["guidance"][best]["accuracy"],
+        "best_frechet": found["guidance"][best]["frechet"],
+    }
+
+
+def on_front(rows: list[dict[str, Any]], cost: str) -> list[str]:
+    """The networks that no other of at most their cost beats."""
+    return [
+        row["network"]
+        for row in rows
+        if all(r["best_frechet"] >= row["best_frechet"] for r in rows if r[cost] <= row[cost])
+    ]
+
+
+HEAD = (
+    f"{'network':13} {'parameters':>10} {'MACs':>7} {'steps':>6} {'s/step':>7} {'class right':>11} "
+    f"{'Frechet':>8} {'guided':>7} {'right':>7} {'Frechet':>8}"
+)
+
+
+def line(row: dict[str, Any]) -> str:
+    return (
+        f"{row['network']:13} {row['parameters']:10,} {row['multiply_adds'] / 1e6:6.1f}M "
+        f"{row['steps']:6} {row['seconds_per_step']:7.3f} {row['accuracy']:11.1%} "
+        f"{row['frechet']:8.3f} {row['best_guidance']:7g} {row['best_accuracy']:7.1%} "
+        f"{row['best_frechet']:8.3f}"
+    )
+
+
+def report(options: argparse.Namespace, machine: dict, rows: list[dict[str, Any]]) -> None:
+    """The table, and the same in result.json and front.png."""
+    real = real_baseline(options.samples, "valid")
+    fronts = {cost: on_front(rows, cost) for cost in ("parameters", "multiply_adds")}
+    print(HEAD, *map(line, rows), sep="\n")
+    print(f"{options.samples} real digits (valid): Frechet {real:.3f}")
+    for cost, names in fronts.items():
+        print(f"front by {cost.replace('_', '-')}: {', '.join(names)}")
+    names = ("minutes", "threads", "precision", "batch", "samples")
+    settings = {key: getattr(options, key) for key in names}
+    content = {"machine": machine, "settings": settings, "real": real, "front": fronts}
+    text = json.dumps({**content, "networks": rows}, indent=1) + "\n"
+    write_text(options.out / f"result-{options.minutes:g}.json", text)
+    print(f"plot: {plot(options.out / f'front-{options.minutes:g}.png', rows, real)}")
+
+
+def plot(path: Path, rows: list[dict[str, Any]], real: float) -> Path:
+    """Parameters, and multiply-adds, against the Frechet distance."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    costs = {"parameters": "parameters", "multiply_adds": "multiply-adds of a forward"}
+    both = figure.subplots(1, 2, sharey=True)
+    for axes, (cost, label) in zip(both, costs.items(), strict=True):
+        for row in rows:
+            mark = "o" if row["network"].startswith("ours") else "s"
+            axes.loglog(row[cost], row["best_frechet"], mark, label=row["network"])
+        axes.axhline(real, linestyle="--", color="grey", label="real digits")
+        axes.set(xlabel=label, ylabel="Frechet distance")
+    figure.legend(*both[0].get_legend_handles_labels(), loc="outside right upper")
+    figure.savefig(path, format="png", dpi=110)
+    return path
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        raise SystemExit(f"front: {error}") from None
+    except KeyboardInterrupt:  # the second Ctrl-C
+        raise SystemExit(130) from None
