@@ -14,8 +14,8 @@ from safetensors import safe_open
 from torch import Tensor
 
 from smalti.diffusion import DDIM, Linear
+from smalti.diffusion.levels import alpha_bar
 from smalti.diffusion.process import add_noise, ddpm_step, picture_of, posterior_variance
-from smalti.diffusion.samplers import alpha_bar
 
 FILE = Path(__file__).parent / "dldemos_diffusion.safetensors"
 STEPS = range(4)

@@ -19,6 +19,8 @@ TAGS = {
     "sigmoid": "smalti.diffusion.schedule:Sigmoid",
     "ddpm": "smalti.diffusion.samplers:DDPM",
     "ddim": "smalti.diffusion.samplers:DDIM",
+    "dpm-solver": "smalti.diffusion.solvers:DPMSolver",
+    "unipc": "smalti.diffusion.solvers:UniPC",
     "article-ddpm-unet": "smalti.convert.article_ddpm:ArticleDDPM",
     "article-ddim-unet": "smalti.convert.article_ddim:ArticleDDIM",
     "training": "smalti.training.config:Training",

@@ -15,8 +15,9 @@ from smalti.core.given import Given
 from smalti.core.protocols import Batch, Loss, Spec
 from smalti.core.rng import Rng
 from smalti.diffusion.process import Prediction, add_noise, picture_of, target
-from smalti.diffusion.samplers import DDIM, DDPM, Noisy
+from smalti.diffusion.samplers import DDIM, DDPM, Noisy, Sampler
 from smalti.diffusion.schedule import Cosine, Linear, Sigmoid
+from smalti.diffusion.solvers import DPMSolver, UniPC
 from smalti.diffusion.unet import UNetConfig
 
 
@@ -43,7 +44,7 @@ class DiffusionConfig:
     """Class names; empty for an unconditional model."""
     label_dropout: float = 0.1
     """Share of training pictures whose class is hidden, for guidance."""
-    sampler: DDIM | DDPM = field(default_factory=DDIM)
+    sampler: DDIM | DDPM | DPMSolver | UniPC = field(default_factory=DDIM)
     """The sampler used when none is asked for."""
 
     def __post_init__(self) -> None:
@@ -88,7 +89,7 @@ class Diffusion(nn.Module):
             free_size=free,
             classes=config.classes,
             given=(*(("labels",) if config.classes else ()), "start", *(("size",) if free else ())),
-            samplers=(DDIM, DDPM),
+            samplers=(DDIM, DDPM, DPMSolver, UniPC),
         )
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
@@ -118,7 +119,7 @@ class Diffusion(nn.Module):
         return self.network(x, t, y) if self.config.classes else self.network(x, t)
 
     def stream(
-        self, rng: Rng, given: Given = Given(), sampler: DDIM | DDPM | None = None
+        self, rng: Rng, given: Given = Given(), sampler: Sampler | None = None
     ) -> Iterator[Noisy]:
         """States from noise to picture: one of pure noise, then one per step.
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from smalti.core.errors import UserError
+from smalti.diffusion.levels import Spacing, alpha_bar, spaced
 from smalti.diffusion.process import ddim_step, ddpm_step, noise_of, posterior_variance
 
 Denoise = Callable[[Tensor, int], Tensor]  # (x (n, C, H, W) float64, level t) -> x0 of that shape
@@ -43,7 +42,12 @@ class Sampler(Protocol):
     def guidance(self) -> float: ...
     def levels(self, T: int) -> list[int]: ...
     def stream(
-        self, denoise: Denoise, x: Tensor, alpha_bars: Tensor, normal: Normal
+        self,
+        denoise: Denoise,
+        x: Tensor,
+        alpha_bars: Tensor,
+        normal: Normal,
+        levels: list[int] | None = None,  # its own unless told otherwise
     ) -> Iterator[Noisy]: ...
 
 
@@ -62,18 +66,23 @@ class DDPM:
         return list(range(T - 1, -1, -1))
 
     def stream(
-        self, denoise: Denoise, x: Tensor, alpha_bars: Tensor, normal: Normal
+        self,
+        denoise: Denoise,
+        x: Tensor,
+        alpha_bars: Tensor,
+        normal: Normal,
+        levels: list[int] | None = None,
     ) -> Iterator[Noisy]:
-        T = len(alpha_bars)
-        yield Noisy(x, x, T - 1, 0, T)
-        for step, t in enumerate(self.levels(T), start=1):
+        levels = levels or self.levels(len(alpha_bars))
+        yield Noisy(x, x, levels[0], 0, len(levels))
+        for step, t in enumerate(levels, start=1):
             a_t, a_s = alpha_bars[t], alpha_bar(alpha_bars, t - 1)
             x0 = denoise(x, t)
             wide = self.variance == "beta" and t > 0  # no noise on the last step
             variance = 1 - a_t / a_s if wide else posterior_variance(a_t, a_s)
             noise = normal() if t > 0 else torch.zeros_like(x)
             x = ddpm_step(x, x0, a_t, a_s, variance=variance, noise=noise)
-            yield Noisy(x, x0, t - 1, step, T)
+            yield Noisy(x, x0, t - 1, step, len(levels))
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,7 @@ class DDIM:
 
     steps: int = 20
     """Number of steps, for the uniform and quadratic spacing."""
-    spacing: Literal["uniform", "quadratic"] | tuple[int, ...] = "uniform"
+    spacing: Spacing = "uniform"
     """Which levels are visited: evenly, denser near the picture, or these (falling)."""
     eta: float = 0.0
     """sigma is eta times the paper's eq. 16: 0 is deterministic, 1 is DDPM's posterior."""
@@ -103,20 +112,17 @@ class DDIM:
 
     def levels(self, T: int) -> list[int]:
         """Visited levels, falling, each in 0 .. T-1."""
-        if isinstance(self.spacing, tuple):
-            return explicit(self.spacing, T)
-        if self.steps > T:
-            raise UserError(
-                f"steps is {self.steps}, but the model has {T} noise levels; give fewer"
-            )
-        if self.spacing == "uniform":  # linspace(T, 0) cut to integers, as the article has it
-            return [T * i // self.steps - 1 for i in range(self.steps, 0, -1)]
-        return quadratic(self.steps, T)
+        return spaced(self.spacing, self.steps, T)
 
     def stream(
-        self, denoise: Denoise, x: Tensor, alpha_bars: Tensor, normal: Normal
+        self,
+        denoise: Denoise,
+        x: Tensor,
+        alpha_bars: Tensor,
+        normal: Normal,
+        levels: list[int] | None = None,
     ) -> Iterator[Noisy]:
-        levels = self.levels(len(alpha_bars))
+        levels = levels or self.levels(len(alpha_bars))
         yield Noisy(x, x, levels[0], 0, len(levels))
         for step, (t, s) in enumerate(zip(levels, [*levels[1:], -1], strict=True), start=1):
             a_t, a_s = alpha_bars[t], alpha_bar(alpha_bars, s)
@@ -134,31 +140,3 @@ class DDIM:
         if self.sigma_hat and (self.last_noise or not last):
             return sigma, (1 - a_t / a_s).sqrt()
         return sigma, sigma
-
-
-def alpha_bar(alpha_bars: Tensor, t: int) -> Tensor:
-    """alpha-bar of level t, where level -1 is the clean picture."""
-    return alpha_bars[t] if t >= 0 else torch.ones_like(alpha_bars[0])
-
-
-def quadratic(steps: int, T: int) -> list[int]:
-    """Levels floor(c i^2), i = 0 .. steps-1, appendix D.2 of DDIM, with the last of them T-1.
-
-    Where two fall together the upper ones move up, so that `steps` different levels remain.
-    """
-    levels = (np.linspace(0, np.sqrt(T - 1), steps) ** 2).astype(int) if steps > 1 else [T - 1]
-    rising: list[int] = []
-    for level in levels:
-        rising.append(max(int(level), rising[-1] + 1) if rising else int(level))
-    rising[-1] = T - 1
-    return [min(level, T - steps + i) for i, level in enumerate(rising)][::-1]
-
-
-def explicit(levels: tuple[int, ...], T: int) -> list[int]:
-    if not levels:
-        raise UserError("the list of noise levels is empty; give at least one")
-    if any(a <= b for a, b in pairwise(levels)):
-        raise UserError(f"noise levels {levels} do not fall; give them from noisy to clean")
-    if levels[0] >= T or levels[-1] < 0:
-        raise UserError(f"noise levels {levels} leave 0..{T - 1}; give levels the model has")
-    return list(levels)

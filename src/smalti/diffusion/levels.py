@@ -1,0 +1,57 @@
+"""Which of the T noise levels a sampler visits."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from smalti.core.errors import UserError
+
+Spacing = Literal["uniform", "quadratic"] | tuple[int, ...]
+
+
+def spaced(spacing: Spacing, steps: int, T: int) -> list[int]:
+    """Visited levels, falling, each in 0 .. T-1.
+
+    "uniform" is linspace(T, 0) cut to integers, as the article has it, less 1; "quadratic" is
+    denser near the picture; a tuple is taken as it is. UserError for what T levels cannot give.
+    """
+    if isinstance(spacing, tuple):
+        return explicit(spacing, T)
+    if steps > T:
+        raise UserError(f"steps is {steps}, but the model has {T} noise levels; give fewer")
+    if spacing == "uniform":
+        return [T * i // steps - 1 for i in range(steps, 0, -1)]
+    return quadratic(steps, T)
+
+
+def alpha_bar(alpha_bars: Tensor, t: int) -> Tensor:
+    """alpha-bar of level t, where level -1 is the clean picture."""
+    return alpha_bars[t] if t >= 0 else torch.ones_like(alpha_bars[0])
+
+
+def quadratic(steps: int, T: int) -> list[int]:
+    """Levels floor(c i^2), i = 0 .. steps-1, appendix D.2 of DDIM, with the last of them T-1.
+
+    Where two fall together the upper ones move up, so that `steps` different levels remain.
+    """
+    levels = (np.linspace(0, np.sqrt(T - 1), steps) ** 2).astype(int) if steps > 1 else [T - 1]
+    rising: list[int] = []
+    for level in levels:
+        rising.append(max(int(level), rising[-1] + 1) if rising else int(level))
+    rising[-1] = T - 1
+    return [min(level, T - steps + i) for i, level in enumerate(rising)][::-1]
+
+
+def explicit(levels: tuple[int, ...], T: int) -> list[int]:
+    if not levels:
+        raise UserError("the list of noise levels is empty; give at least one")
+    if any(a <= b for a, b in pairwise(levels)):
+        raise UserError(f"noise levels {levels} do not fall; give them from noisy to clean")
+    if levels[0] >= T or levels[-1] < 0:
+        raise UserError(f"noise levels {levels} leave 0..{T - 1}; give levels the model has")
+    return list(levels)
