@@ -13,6 +13,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from smalti.core.errors import UserError
+
 Prediction = Literal["eps", "x0", "v"]
 
 
@@ -45,13 +47,32 @@ def posterior_variance(a_t: Tensor, a_s: Tensor) -> Tensor:
     return (1 - a_s) / (1 - a_t) * (1 - a_t / a_s)
 
 
+def posterior_mean(x: Tensor, x0: Tensor, a_t: Tensor, a_s: Tensor) -> Tensor:
+    """mu-tilde, mean of q(x_s | x_t, x_0): eq. 7 of DDPM."""
+    beta = 1 - a_t / a_s
+    return (a_s.sqrt() * beta * x0 + (a_t / a_s).sqrt() * (1 - a_s) * x) / (1 - a_t)
+
+
+def between(v: Tensor | None, low: Tensor, beta: Tensor) -> Tensor:
+    """log of the learned variance, eq. 15 of Improved DDPM (arXiv:2102.09672).
+
+    v is what the network puts out: -1 for `low`, the posterior's variance beta-tilde, and 1 for
+    beta, the forward process's; the paper's v is (v + 1) / 2 of this one. Nothing keeps v between.
+    UserError when there is no v.
+    """
+    if v is None:
+        raise UserError(
+            "variance is learned, but this model has learned none; give beta or beta-tilde"
+        )
+    share = (v + 1) / 2
+    return share * beta.log() + (1 - share) * low.log()
+
+
 def ddpm_step(
     x: Tensor, x0: Tensor, a_t: Tensor, a_s: Tensor, *, variance: Tensor, noise: Tensor
 ) -> Tensor:
     """One DDPM step t -> s: the mean of q(x_s | x_t, x_0), eq. 7, with noise of this variance."""
-    beta = 1 - a_t / a_s
-    mean = (a_s.sqrt() * beta * x0 + (a_t / a_s).sqrt() * (1 - a_s) * x) / (1 - a_t)
-    return mean + variance.sqrt() * noise
+    return posterior_mean(x, x0, a_t, a_s) + variance.sqrt() * noise
 
 
 def ddim_step(

@@ -58,22 +58,23 @@ class UNetConfig:
                 "choose one that is"
             )
 
-    def build(self) -> UNet:
-        return UNet(self)
+    def build(self, outputs: int = 1) -> UNet:
+        return UNet(self, outputs)
 
 
 class UNet(nn.Module):
     """U-Net after DDPM (arXiv:2006.11239, appendix B) on space-to-depth pictures.
 
     `network(x, t, y)`: x (B, C, H, W), a noisy picture in about [-1, 1]; t (B,) noise level;
-    y (B,) class, where `config.classes` means "no class". Returns (B, C, H, W). Any H and W:
+    y (B,) class, where `config.classes` means "no class". Returns (B, outputs * C, H, W): with two
+    outputs first the prediction's channels, then those of v, which gives the variance. Any H and W:
     pictures are padded to a multiple of what the levels need, and cropped back.
 
     Deviations from DDPM, for speed: one skip connection a level instead of one a block, and the
     way between levels is space-to-depth with a 1x1 convolution.
     """
 
-    def __init__(self, config: UNetConfig):
+    def __init__(self, config: UNetConfig, outputs: int = 1):
         super().__init__()
         self.config = c = config
         pixels, width, E = c.channels * c.stem**2, c.widths[0], 4 * c.widths[0]
@@ -84,7 +85,7 @@ class UNet(nn.Module):
         self.first = nn.Conv2d(pixels, width, 3, padding=1)
         self.levels = Level(c, 0, E)
         self.norm = nn.GroupNorm(c.groups, width)
-        self.last = zero(nn.Conv2d(width, pixels, 3, padding=1))
+        self.last = zero(nn.Conv2d(width, outputs * pixels, 3, padding=1))
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
         H, W = x.shape[2:]

@@ -1,0 +1,180 @@
+"""The variational bound on -log p(x): what a diffusion model says of pictures it did not draw.
+
+Letters of DDPM (arXiv:2006.11239), whose eq. 5 splits the bound into L_T + sum of L_t + L_0; its
+levels 1 .. T are 0 .. T-1 here, so that L_0 is the term of level 0. All in nats and float64; x0, x
+and means are (B, C, H, W) in about [-1, 1], t (B,) levels, alpha_bars (T,).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from smalti.core.errors import UserError
+from smalti.core.protocols import Score
+from smalti.core.rng import Rng
+from smalti.diffusion.process import add_noise, between, posterior_mean, posterior_variance
+
+Variance = Literal["beta", "beta-tilde", "learned"]
+See = Callable[[Tensor, Tensor], tuple[Tensor, Tensor | None]]  # (x, t) -> predicted x0, and v
+
+BIN = 1 / 255  # half the distance of two levels of an 8-bit picture in [-1, 1]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """How the bound's sum over the levels is worked out."""
+
+    strata: int | None = 16
+    """Groups of levels, one or more levels drawn from each; None: every level, the full sum."""
+    draws: int = 2
+    """Draws from each for every picture, each a network call; 1 gives no standard error."""
+    variance: Variance | None = None
+    """Variance of a step; None: learned where the model has it, else beta-tilde."""
+    clip: bool = True
+    """Keep the predicted picture inside [-1, 1], which only tightens the bound."""
+
+    def __post_init__(self) -> None:
+        if self.strata is not None and self.strata < 2:
+            raise UserError(f"strata is {self.strata}; give 2 or more, or None for the full sum")
+        if self.draws < 1:
+            raise UserError(f"draws is {self.draws}; give 1, or 2 or more for a standard error")
+
+
+def estimated(x0: Tensor, see: See, alpha_bars: Tensor, rng: Rng, how: Estimate) -> Score:
+    """The bound for x0 of 8-bit levels; row i depends on stream i of `rng` alone.
+
+    `draws` times in each stratum a level is drawn and the picture noised anew. A stratum of n
+    levels counts n times the mean of its draws; their spread gives its part of the standard error.
+    """
+    if len(rng) != len(x0):
+        raise UserError(
+            f"{len(rng)} random streams are given for {len(x0)} pictures; give one each"
+        )
+    low, high = (0 * prior_nats(x0, alpha_bars) for _ in range(2))  # L_0 and the sum of L_t
+    squared = torch.zeros_like(low)
+    variance = how.variance or "beta-tilde"
+    for levels in strata(len(alpha_bars), how.strata):
+        nats = torch.stack(
+            [one_draw(x0, levels, see, alpha_bars, rng, variance) for _ in range(how.draws)]
+        )  # (draws, B)
+        part = len(levels) * nats.mean(0)
+        low, high = (low + part, high) if levels[0] == 0 else (low, high + part)
+        if how.draws > 1:
+            squared = squared + len(levels) ** 2 * nats.var(0) / how.draws
+    terms = {"L_T": prior_nats(x0, alpha_bars), "L_t": high, "L_0": low}
+    error = squared.sqrt() if how.draws > 1 else None
+    return Score(sum(terms.values(), 0 * low), x0[0].numel(), "bound", error, terms)
+
+
+def one_draw(
+    x0: Tensor, levels: range, see: See, alpha_bars: Tensor, rng: Rng, variance: Variance
+) -> Tensor:
+    """(B,) nats of one level for each picture, drawn from `levels`, with fresh noise."""
+    u, eps = (drawn.to(x0.device) for drawn in (rng.uniform(), rng.normal(*x0.shape[1:])))
+    t = levels[0] + (u * len(levels)).long().clamp(max=len(levels) - 1)  # (B,)
+    x = add_noise(x0, eps, at(alpha_bars, t))
+    seen, v = see(x, t)
+    return level_nats(x0, x, t, seen, log_variance(variance, v, t, alpha_bars), alpha_bars)
+
+
+def strata(T: int, count: int | None) -> Iterator[range]:
+    """Level 0 by itself, then 1 .. T-1 in count - 1 ranges, finer where L_t is steep.
+
+    L_t falls about as 1/t, so each range goes up to a like multiple of where it begins; none is
+    empty. count None: each level.
+    """
+    if count is not None and count > T:
+        raise UserError(f"strata is {count}, but the model has {T} noise levels; give fewer")
+    n = (count or T) - 1
+    yield range(1)
+    begin = 1
+    for i in range(1, n + 1):
+        end = min(max(begin + 1, round(T ** (i / n))), T - n + i)
+        yield range(begin, end)
+        begin = end
+
+
+def level_nats(
+    x0: Tensor, x: Tensor, t: Tensor, seen: Tensor, log_variance: Tensor, alpha_bars: Tensor
+) -> Tensor:
+    """(B,) L_t of each picture at its level t, L_0 where t is 0; `seen` is the predicted x0.
+
+    L_t is the divergence of the step p(x_s | x_t) from the posterior q(x_s | x_t, x_0), eq. 5.
+    """
+    a_t, a_s = at(alpha_bars, t), at(one_less_noisy(alpha_bars), t)
+    tilde = at(floored(alpha_bars), t).log()
+    mean = posterior_mean(x, seen, a_t, a_s)
+    kl = normal_kl(posterior_mean(x, x0, a_t, a_s), tilde, mean, log_variance)
+    nats = torch.where(
+        t[:, None, None, None] == 0, discretised_gaussian_nats(x0, mean, log_variance), kl
+    )
+    return nats.flatten(1).sum(1)
+
+
+def prior_nats(x0: Tensor, alpha_bars: Tensor) -> Tensor:
+    """(B,) L_T: the divergence of N(0, 1) from q(x_T | x_0). No network has a part in it."""
+    a_T, zero = alpha_bars[-1], torch.zeros((), dtype=x0.dtype, device=x0.device)
+    return normal_kl(a_T.sqrt() * x0, (1 - a_T).log(), zero, zero).flatten(1).sum(1)
+
+
+def normal_kl(mean: Tensor, log_variance: Tensor, mean_p: Tensor, log_variance_p: Tensor) -> Tensor:
+    """KL(N(mean, variance) || N(mean_p, variance_p)) of each number, in nats."""
+    ratio = log_variance - log_variance_p
+    return 0.5 * (ratio.exp() - 1 - ratio + (mean - mean_p) ** 2 * (-log_variance_p).exp())
+
+
+def discretised_gaussian_nats(x0: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+    """-log of the Gaussian's mass on each number's level, eq. 13; the outer levels take the tails.
+
+    Exact far from the mean too, where the reference code stops at a probability of 1e-12.
+    """
+    log_cdf, scale, centre = torch.special.log_ndtr, (-0.5 * log_variance).exp(), x0 - mean
+    black, white = log_cdf(scale * (BIN + centre)), log_cdf(scale * (BIN - centre))
+    # the Gaussian is even: in its lower half small masses are not rounded off
+    near, far = (log_cdf(scale * (edge - centre.abs())) for edge in (BIN, -BIN))
+    inner = near + (-torch.expm1(far - near)).log()
+    return -torch.where(x0 < BIN - 1, black, torch.where(x0 > 1 - BIN, white, inner))
+
+
+def log_variance(kind: Variance, v: Tensor | None, t: Tensor, alpha_bars: Tensor) -> Tensor:
+    """log of a step's variance at levels t, (B, 1, 1, 1), or (B, C, H, W) where it is learned.
+
+    At level 0 beta-tilde is 0, and both fixed choices take level 1's, as DDPM's code does.
+    """
+    low, beta = floored(alpha_bars), 1 - alpha_bars / one_less_noisy(alpha_bars)
+    if kind == "learned":
+        return between(v, at(low, t), at(beta, t))
+    fixed = low if kind == "beta-tilde" else torch.cat([low[:1], beta[1:]])
+    return at(fixed, t).log()
+
+
+def one_less_noisy(alpha_bars: Tensor) -> Tensor:
+    """(T,) alpha-bar of the level below each one; 1, the picture, below level 0."""
+    return torch.cat([torch.ones_like(alpha_bars[:1]), alpha_bars[:-1]])
+
+
+def floored(alpha_bars: Tensor) -> Tensor:
+    """(T,) beta-tilde of each level, level 1's at level 0, where it would be 0."""
+    tilde = posterior_variance(alpha_bars, one_less_noisy(alpha_bars))
+    return torch.cat([tilde[1:2], tilde[1:]])
+
+
+def at(values: Tensor, t: Tensor) -> Tensor:
+    """values (T,) at the levels t (B,), to go with pictures: (B, 1, 1, 1)."""
+    return values[t][:, None, None, None]
+
+
+def levels_of(pictures: Tensor) -> Tensor:
+    """Pictures in [0, 1] as float64 in [-1, 1]. UserError unless they are of 8-bit levels."""
+    level = pictures.double() * 255
+    nearest = level.round().clamp(0, 255)
+    if not ((level - nearest).abs() < 1e-3).all():
+        raise UserError(
+            "these pictures are not of 8-bit levels, whose bits are counted; give levels / 255"
+        )
+    return nearest / 127.5 - 1

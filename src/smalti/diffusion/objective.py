@@ -1,0 +1,154 @@
+"""Objectives: what training makes small. Each takes noised pictures and the network's output."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from smalti.core.errors import UserError
+from smalti.core.protocols import Loss
+from smalti.diffusion.likelihood import Variance, at, level_nats, log_variance, prior_nats
+from smalti.diffusion.process import Prediction, add_noise, picture_of, target
+
+
+@dataclass(frozen=True, eq=False)
+class Noised:
+    """Pictures, each at its own noise level."""
+
+    x0: Tensor
+    """(B, C, H, W) in [-1, 1]."""
+    eps: Tensor
+    """The noise, (B, C, H, W)."""
+    t: Tensor
+    """Levels, (B,) in 0 .. T-1."""
+    x: Tensor
+    """x_t, (B, C, H, W)."""
+
+
+def noised(x0: Tensor, alpha_bars: Tensor) -> Noised:
+    """x0 at random levels, by torch's own generator.
+
+    Levels are stratified over the batch: each is uniform, together they cover 0 .. T-1 evenly.
+    """
+    B, T = len(x0), len(alpha_bars)
+    u = (torch.arange(B, device=x0.device) + torch.rand(1, device=x0.device)) / B
+    t = (u * T).long().clamp(max=T - 1)  # (B,)
+    eps = torch.randn_like(x0)
+    return Noised(x0, eps, t, add_noise(x0, eps, at(alpha_bars, t).to(x0.dtype)))
+
+
+@dataclass(frozen=True)
+class Simple:
+    """The simple loss, eq. 14 of DDPM (arXiv:2006.11239), of whatever is predicted."""
+
+    gamma: float | None = None
+    """Weight levels by min-SNR with this gamma (arXiv:2303.09556 takes 5); all alike without."""
+
+    learns_variance = False
+
+    def __post_init__(self) -> None:
+        if self.gamma is not None and not self.gamma > 0:
+            raise UserError(f"gamma is {self.gamma}; give more than 0, or leave it out")
+
+    def loss(
+        self, given: Noised, output: Tensor, prediction: Prediction, alpha_bars: Tensor
+    ) -> Loss:
+        a_t = at(alpha_bars, given.t).to(given.x0.dtype)  # (B, 1, 1, 1)
+        wanted = target(prediction, given.x0, given.eps, a_t)
+        output = output.to(wanted.dtype)
+        if self.gamma is None:
+            total = F.mse_loss(output, wanted)
+        else:
+            weight = min_snr(self.gamma, prediction, at(alpha_bars, given.t))
+            total = (weight.to(wanted.dtype) * (output - wanted) ** 2).mean()
+        return Loss(total, {"loss": total.detach()})
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The variational bound on bits/dim, eq. 5 of DDPM: uniform levels, times their number."""
+
+    variance: Variance = "learned"
+    """Variance of a step: learned between the two that can be fixed, beta and beta-tilde."""
+
+    @property
+    def learns_variance(self) -> bool:
+        return self.variance == "learned"
+
+    def loss(
+        self, given: Noised, output: Tensor, prediction: Prediction, alpha_bars: Tensor
+    ) -> Loss:
+        output, v = parted(output, given.x0.shape[1], self.learns_variance)
+        total = bits_per_dim(given, output, v, prediction, alpha_bars, self.variance)
+        return Loss(total, {"loss": total.detach()})
+
+
+@dataclass(frozen=True)
+class Hybrid:
+    """The simple loss, and the bound for a learned variance: eq. 16 of arXiv:2102.09672."""
+
+    weight: float = 0.001
+    """lambda, the weight of the bound in bits/dim."""
+
+    learns_variance = True
+
+    def __post_init__(self) -> None:
+        if not self.weight > 0:
+            raise UserError(f"weight is {self.weight}; give more than 0, or objective simple")
+
+    def loss(
+        self, given: Noised, output: Tensor, prediction: Prediction, alpha_bars: Tensor
+    ) -> Loss:
+        output, v = parted(output, given.x0.shape[1], learned=True)
+        simple = Simple().loss(given, output, prediction, alpha_bars).total
+        # the bound is to move the variance only, not the mean
+        bits = bits_per_dim(given, output.detach(), v, prediction, alpha_bars, "learned")
+        total = simple + self.weight * bits
+        terms = {"loss": total, "simple": simple, "bits_per_dim": bits}
+        return Loss(total, {name: term.detach() for name, term in terms.items()})
+
+
+Objective = Simple | Bound | Hybrid
+
+
+def bits_per_dim(
+    given: Noised,
+    output: Tensor,
+    v: Tensor | None,
+    prediction: Prediction,
+    alpha_bars: Tensor,
+    variance: Variance,
+) -> Tensor:
+    """The bound's estimate from one level for each picture, bits/dim; scalar float64."""
+    x0, x = given.x0.double(), given.x.double()
+    seen = picture_of(prediction, output.double(), x, at(alpha_bars, given.t))
+    log_var = log_variance(variance, None if v is None else v.double(), given.t, alpha_bars)
+    nats = level_nats(x0, x, given.t, seen, log_var, alpha_bars)  # (B,)
+    bound = len(alpha_bars) * nats + prior_nats(x0, alpha_bars)
+    return bound.mean() / (x0[0].numel() * math.log(2))
+
+
+def parted(output: Tensor, channels: int, learned: bool) -> tuple[Tensor, Tensor | None]:
+    """The network's output as prediction (B, C, H, W) and, where learned, v of that shape."""
+    wanted = 2 * channels if learned else channels
+    if output.shape[1] != wanted:
+        raise UserError(
+            f"the network puts out {output.shape[1]} channels for pictures of {channels}, and this "
+            f"objective wants {wanted}; give another network or another objective"
+        )
+    return (output[:, :channels], output[:, channels:]) if learned else (output, None)
+
+
+def min_snr(gamma: float, prediction: Literal["eps", "x0", "v"], a_t: Tensor) -> Tensor:
+    """Weight of a level, section 3.4 of arXiv:2303.09556: min(SNR, gamma) on the error of x0.
+
+    An error of eps is SNR times one of x0, of v SNR + 1 times (in squares), so they share it out.
+    """
+    snr = a_t / (1 - a_t)
+    scale = {"x0": torch.ones_like(snr), "eps": snr, "v": snr + 1}[prediction]
+    return snr.clamp(max=gamma) / scale
