@@ -14,6 +14,9 @@ from smalti.core.errors import UserError
 TAGS = {
     "diffusion": "smalti.diffusion.model:DiffusionConfig",
     "unet": "smalti.diffusion.unet:UNetConfig",
+    "simple": "smalti.diffusion.objective:Simple",
+    "hybrid": "smalti.diffusion.objective:Hybrid",
+    "bound": "smalti.diffusion.objective:Bound",
     "linear": "smalti.diffusion.schedule:Linear",
     "cosine": "smalti.diffusion.schedule:Cosine",
     "sigmoid": "smalti.diffusion.schedule:Sigmoid",

@@ -1,6 +1,8 @@
 """Diffusion: DDPM, DDIM and faster solvers."""
 
+from smalti.diffusion.likelihood import Estimate
 from smalti.diffusion.model import Diffusion, DiffusionConfig
+from smalti.diffusion.objective import Bound, Hybrid, Simple
 from smalti.diffusion.process import slerp
 from smalti.diffusion.samplers import DDIM, DDPM, Noisy
 from smalti.diffusion.schedule import Cosine, Linear, Sigmoid
@@ -10,13 +12,17 @@ from smalti.diffusion.unet import UNet, UNetConfig
 __all__ = [
     "DDIM",
     "DDPM",
+    "Bound",
     "Cosine",
     "DPMSolver",
     "Diffusion",
     "DiffusionConfig",
+    "Estimate",
+    "Hybrid",
     "Linear",
     "Noisy",
     "Sigmoid",
+    "Simple",
     "UNet",
     "UNetConfig",
     "UniPC",

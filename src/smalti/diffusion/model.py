@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from smalti.core.errors import UserError
 from smalti.core.given import Given
-from smalti.core.protocols import Batch, Loss, Spec
+from smalti.core.protocols import Batch, Loss, Score, Spec
 from smalti.core.rng import Rng
-from smalti.diffusion.process import Prediction, add_noise, picture_of, target
-from smalti.diffusion.samplers import DDIM, DDPM, Noisy, Sampler
+from smalti.diffusion.likelihood import Estimate, at, estimated, levels_of
+from smalti.diffusion.objective import Bound, Hybrid, Simple, noised, parted
+from smalti.diffusion.process import Prediction, picture_of
+from smalti.diffusion.samplers import DDIM, DDPM, Denoiser, Noisy, Sampler
 from smalti.diffusion.schedule import Cosine, Linear, Sigmoid
 from smalti.diffusion.solvers import DPMSolver, UniPC
 from smalti.diffusion.unet import UNetConfig
+
+ESTIMATE = Estimate()
 
 
 @runtime_checkable
@@ -40,6 +44,8 @@ class DiffusionConfig:
     """How noise grows from level to level."""
     prediction: Prediction = "v"
     """What the network predicts: the noise eps, the picture x0, or the velocity v."""
+    objective: Simple | Hybrid | Bound = field(default_factory=Simple)
+    """What training makes small; hybrid and bound learn the variance of a step, too."""
     classes: tuple[str, ...] = ()
     """Class names; empty for an unconditional model."""
     label_dropout: float = 0.1
@@ -79,7 +85,7 @@ class Diffusion(nn.Module):
     def __init__(self, config: DiffusionConfig):
         super().__init__()
         self.config = config
-        self.network = config.network.build()
+        self.network = self.build_network()
         self.register_buffer("alpha_bars", config.schedule.alpha_bars(), persistent=False)
         free = isinstance(config.network, UNetConfig)
         self.spec = Spec(
@@ -93,20 +99,15 @@ class Diffusion(nn.Module):
         )
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
-        """The simple loss, eq. 14 of DDPM, of the config's prediction; noise is torch's own.
+        """The config's objective at random levels; noise is torch's own."""
+        given = noised(batch.pictures * 2 - 1, self.alpha_bars)
+        output = self.predict(given.x, given.t, self.hidden(batch.labels))
+        c = self.config
+        return c.objective.loss(given, output, c.prediction, self.alpha_bars)
 
-        Levels are stratified over the batch: each is uniform, together they cover 0 .. T-1 evenly.
-        """
-        x0 = batch.pictures * 2 - 1
-        B, T = len(x0), self.config.schedule.T
-        u = (torch.arange(B, device=x0.device) + torch.rand(1, device=x0.device)) / B
-        t = (u * T).long().clamp(max=T - 1)  # (B,)
-        a_t = self.alpha_bars[t].to(x0.dtype)[:, None, None, None]  # (B, 1, 1, 1)
-        eps = torch.randn_like(x0)
-        output = self.predict(add_noise(x0, eps, a_t), t, self.hidden(batch.labels))
-        wanted = target(self.config.prediction, x0, eps, a_t)
-        total = F.mse_loss(output.to(wanted.dtype), wanted)
-        return Loss(total, {"loss": total.detach()})
+    def build_network(self) -> nn.Module:
+        network, learns = self.config.network, self.config.objective.learns_variance
+        return network.build(2) if learns and isinstance(network, UNetConfig) else network.build()
 
     def hidden(self, labels: Tensor | None) -> Tensor | None:
         """Labels with some replaced by "no class", arXiv:2207.12598 algorithm 1."""
@@ -136,15 +137,14 @@ class Diffusion(nn.Module):
         x = (drawn if given.start is None else self.checked_start(given.start, drawn)).to(device)
         y = self.labels(rng, given)
 
-        def denoise(x: Tensor, t: int) -> Tensor:
+        def see(x: Tensor, t: int) -> tuple[Tensor, Tensor | None]:
             output = self.guided(x.float(), t, y, sampler.guidance).double()
-            x0 = picture_of(self.config.prediction, output, x, self.alpha_bars[t])
-            return x0.clamp(-1, 1) if sampler.clip else x0
+            return self.seen(output, x, self.alpha_bars[t], sampler.clip)
 
         def normal() -> Tensor:
             return rng.normal(*shape).to(device)
 
-        return sampler.stream(denoise, x, self.alpha_bars, normal)
+        return sampler.stream(Denoiser(see), x, self.alpha_bars, normal)
 
     def labels(self, rng: Rng, given: Given) -> Tensor | None:
         if not (K := len(self.config.classes)):
@@ -152,13 +152,14 @@ class Diffusion(nn.Module):
                 raise UserError("classes are given, but this model has none; leave them out")
             return None
         drawn = (rng.uniform() * K).long()
-        y = drawn if given.labels is None else given.labels.cpu()
+        return self.checked_labels(drawn if given.labels is None else given.labels, len(rng))
+
+    def checked_labels(self, labels: Tensor, n: int) -> Tensor:
+        y, K = labels.cpu(), len(self.config.classes)
         if y.is_floating_point():
             raise UserError(f"classes are given as {y.dtype}; give integers from 0 to {K - 1}")
-        if y.shape != drawn.shape:
-            raise UserError(
-                f"{tuple(y.shape)} classes are given for {len(rng)} samples; give one each"
-            )
+        if y.shape != (n,):
+            raise UserError(f"{tuple(y.shape)} classes are given for {n} samples; give one each")
         if len(bad := y[(y < 0) | (y > K)]):  # K itself is "no class"
             raise UserError(f"class {int(bad[0])} is given; this model has classes 0 to {K - 1}")
         return y.long().to(self.alpha_bars.device)
@@ -176,19 +177,62 @@ class Diffusion(nn.Module):
 
         guidance w gives none + w (class - none), eq. 6 of arXiv:2207.12598 with its w + 1 = ours.
         """
-        training = self.training
-        self.eval()
-        try:
-            ts = torch.full((len(x),), t, device=x.device)
+        ts = torch.full((len(x),), t, device=x.device)
+        with evaluating(self):
             if y is None or guidance == 1:
                 return self.predict(x, ts, y)
             none = torch.full_like(y, len(self.config.classes))
             both = self.predict(torch.cat([x, x]), torch.cat([ts, ts]), torch.cat([y, none]))
-            with_class, without = both.chunk(2)
-            return without + guidance * (with_class - without)
-        finally:
-            self.train(training)
+        with_class, without = both.chunk(2)
+        guided = without + guidance * (with_class - without)
+        C = x.shape[1]  # what gives the variance is not guided
+        return torch.cat([guided[:, :C], with_class[:, C:]], dim=1)
+
+    def seen(
+        self, output: Tensor, x: Tensor, a_t: Tensor, clip: bool
+    ) -> tuple[Tensor, Tensor | None]:
+        """The x0 that the network's output means for x, and its v where the variance is learned."""
+        output, v = parted(output, x.shape[1], self.config.objective.learns_variance)
+        x0 = picture_of(self.config.prediction, output, x, a_t)
+        return (x0.clamp(-1, 1) if clip else x0), v
+
+    @torch.no_grad()
+    def score(self, batch: Batch, rng: Rng, how: Estimate = ESTIMATE) -> Score:
+        """The variational bound on -log p(x), or p(x | class) where the batch has labels.
+
+        batch.pictures are of 8-bit levels, over 255; UserError when they lie between. Row i
+        depends on stream i alone. The terms are DDPM's, eq. 5: L_T, the sum of L_t, and L_0.
+        """
+        if how.variance is None and self.config.objective.learns_variance:
+            how = replace(how, variance="learned")
+        C = self.config.shape[0]
+        if batch.pictures.shape[1] != C:
+            raise UserError(
+                f"pictures have {batch.pictures.shape[1]} channels, and this model's have {C}; "
+                "give such pictures"
+            )
+        x0 = levels_of(batch.pictures).to(self.alpha_bars.device)
+        y = batch.labels if self.config.classes else None
+        y = None if y is None else self.checked_labels(y, len(x0))
+
+        def see(x: Tensor, t: Tensor) -> tuple[Tensor, Tensor | None]:
+            output = self.predict(x.float(), t, y).double()
+            return self.seen(output, x, at(self.alpha_bars, t), how.clip)
+
+        with evaluating(self):
+            return estimated(x0, see, self.alpha_bars, rng, how)
 
     def render(self, state: Noisy) -> Tensor:
         """The state's picture, (n, C, H, W) float32 in [0, 1]."""
         return ((state.x + 1) / 2).clamp(0, 1).float()
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Eval mode within, and the mode it had afterwards."""
+    training = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(training)

@@ -11,7 +11,13 @@ from torch import Tensor
 
 from smalti.core.errors import UserError
 from smalti.diffusion.levels import Spacing, alpha_bar, spaced
-from smalti.diffusion.process import ddim_step, ddpm_step, noise_of, posterior_variance
+from smalti.diffusion.process import (
+    between,
+    ddim_step,
+    ddpm_step,
+    noise_of,
+    posterior_variance,
+)
 
 Denoise = Callable[[Tensor, int], Tensor]  # (x (n, C, H, W) float64, level t) -> x0 of that shape
 Normal = Callable[[], Tensor]  # the next standard normal noise, of the shape of x
@@ -31,6 +37,17 @@ class Noisy:
     """Steps done."""
     steps: int
     """Steps in all."""
+
+
+@dataclass(frozen=True)
+class Denoiser:
+    """A `Denoise` that knows the variance, too, where it is learned."""
+
+    see: Callable[[Tensor, int], tuple[Tensor, Tensor | None]]
+    """(x, t) -> x0 and v, of the shape of x each; v is None where none is learned."""
+
+    def __call__(self, x: Tensor, t: int) -> Tensor:
+        return self.see(x, t)[0]
 
 
 class Sampler(Protocol):
@@ -53,17 +70,24 @@ class Sampler(Protocol):
 
 @dataclass(frozen=True)
 class DDPM:
-    """Ancestral sampling over all T levels, algorithm 2 of arXiv:2006.11239."""
+    """Ancestral sampling over all T levels, algorithm 2 of arXiv:2006.11239, or some of them."""
 
-    variance: Literal["beta-tilde", "beta"] = "beta-tilde"
-    """Variance of a step: the posterior's, or the forward process's (larger)."""
+    variance: Literal["beta-tilde", "beta", "learned"] = "beta-tilde"
+    """Variance of a step: the posterior's, the forward process's (larger), or learned between."""
     clip: bool = True
     """Keep the predicted picture inside [-1, 1]."""
     guidance: float = 1.0
     """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
 
+    stride: int = 1
+    """Visit only every so many levels, with the betas that go with it; 1 visits all."""
+
+    def __post_init__(self) -> None:
+        if self.stride < 1:
+            raise UserError(f"stride is {self.stride}; give 1 for every level, or more")
+
     def levels(self, T: int) -> list[int]:
-        return list(range(T - 1, -1, -1))
+        return list(range(T - 1, -1, -self.stride))
 
     def stream(
         self,
@@ -75,14 +99,22 @@ class DDPM:
     ) -> Iterator[Noisy]:
         levels = levels or self.levels(len(alpha_bars))
         yield Noisy(x, x, levels[0], 0, len(levels))
-        for step, t in enumerate(levels, start=1):
-            a_t, a_s = alpha_bars[t], alpha_bar(alpha_bars, t - 1)
-            x0 = denoise(x, t)
-            wide = self.variance == "beta" and t > 0  # no noise on the last step
-            variance = 1 - a_t / a_s if wide else posterior_variance(a_t, a_s)
-            noise = normal() if t > 0 else torch.zeros_like(x)
+        for step, (t, s) in enumerate(zip(levels, [*levels[1:], -1], strict=True), start=1):
+            a_t, a_s = alpha_bars[t], alpha_bar(alpha_bars, s)
+            x0, v = denoise.see(x, t) if isinstance(denoise, Denoiser) else (denoise(x, t), None)
+            variance = self.variance_of(v, a_t, a_s, last=s < 0)
+            noise = torch.zeros_like(x) if s < 0 else normal()
             x = ddpm_step(x, x0, a_t, a_s, variance=variance, noise=noise)
-            yield Noisy(x, x0, t - 1, step, len(levels))
+            yield Noisy(x, x0, s, step, len(levels))
+
+    def variance_of(self, v: Tensor | None, a_t: Tensor, a_s: Tensor, *, last: bool) -> Tensor:
+        """Of the step from a_t to a_s; 0 on the last one."""
+        tilde, beta = posterior_variance(a_t, a_s), 1 - a_t / a_s
+        if self.variance == "beta-tilde" or last:
+            return tilde
+        if self.variance == "beta":
+            return beta
+        return between(v, tilde, beta).exp()
 
 
 @dataclass(frozen=True)
