@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from smalti import convert, data, diffusion, recipes, training
     from smalti.core.checkpoint import load
     from smalti.core.sampling import sample, stream
+    from smalti.evaluation.assess import evaluate
 
 __version__ = "0.1.0"
 
@@ -20,6 +21,7 @@ __all__ = [
     "convert",
     "data",
     "diffusion",
+    "evaluate",
     "load",
     "recipes",
     "sample",
@@ -28,6 +30,7 @@ __all__ = [
 ]
 
 HOMES = {
+    "evaluate": "smalti.evaluation.assess",
     "load": "smalti.core.checkpoint",
     "sample": "smalti.core.sampling",
     "stream": "smalti.core.sampling",

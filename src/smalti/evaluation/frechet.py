@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -56,12 +57,38 @@ def frechet_distance(a: Tensor | Moments, b: Tensor | Moments) -> float:
     return max(0.0, float(distance))  # rounding can leave a hair below 0
 
 
+def frechet_replicates(features: Tensor, real: Moments, draws: Iterable[Tensor]) -> list[float]:
+    """The distance with the rows of features (N, D) drawn again; `real` stays.  draws: (N,) each.
+
+    A set drawn again holds fewer different pictures, so replicates lie above the plain distance:
+    take their spread alone.  The root of `real` is computed once, and no (D, D) one for N < D.
+    """
+    x = features.detach().cpu().double()
+    root = symmetric_root(real.covariance)
+    found = []
+    for rows in draws:
+        mean = x[rows].mean(dim=0)
+        centred = x[rows] - mean
+        y = centred @ root / (len(x) - 1) ** 0.5  # (N, D), y^T y = R T R
+        small = y.T @ y if len(y) >= y.shape[1] else y @ y.T  # they share what is not 0
+        trace = torch.linalg.eigvalsh(small).clamp(min=0).sqrt().sum()
+        between = (mean - real.mean).square().sum()
+        within = centred.square().sum() / (len(x) - 1) + real.covariance.trace()
+        found.append(max(0.0, float(between + within - 2 * trace)))
+    return found
+
+
 def trace_of_root(s: Tensor, t: Tensor) -> Tensor:
     """tr((S T)^(1/2)) of symmetric S, T >= 0, (D, D) float64.
 
     S T has the eigenvalues of the symmetric R T R, R = S^(1/2), so no root of S T is needed.
     """
-    values, vectors = torch.linalg.eigh(s)
-    root = vectors * values.clamp(min=0).sqrt() @ vectors.T  # R
+    root = symmetric_root(s)  # R
     middle = root @ t @ root
     return torch.linalg.eigvalsh((middle + middle.T) / 2).clamp(min=0).sqrt().sum()
+
+
+def symmetric_root(s: Tensor) -> Tensor:
+    """The root R of a symmetric S >= 0, R R = S, (D, D) float64."""
+    values, vectors = torch.linalg.eigh(s)
+    return vectors * values.clamp(min=0).sqrt() @ vectors.T

@@ -1,0 +1,38 @@
+"""Hashes that tell whether two results came from the same model or the same data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from smalti.core.config import to_json
+
+
+def model_hash(model: nn.Module, config: Any = None) -> str:
+    """SHA-256 of a model's config and weights, in hexadecimal.
+
+    config: plain JSON values; by default those of `model.config`.
+    """
+    digest = hashlib.sha256()
+    content = to_json(model.config) if config is None else config
+    digest.update(json.dumps(content, sort_keys=True).encode())
+    for name, weight in sorted(model.state_dict().items()):
+        add(digest, name, weight)
+    return digest.hexdigest()
+
+
+def tensor_hash(*tensors: Tensor) -> str:
+    """SHA-256 of tensors: their types, shapes and bytes."""
+    digest = hashlib.sha256()
+    for tensor in tensors:
+        add(digest, "", tensor)
+    return digest.hexdigest()
+
+
+def add(digest: Any, name: str, tensor: Tensor) -> None:
+    digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+    digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()))

@@ -1,0 +1,241 @@
+"""evaluate: one set of samples, all measures, one report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+import smalti
+from smalti.core.checkpoint import load
+from smalti.core.config import to_json
+from smalti.core.errors import UserError
+from smalti.core.fingerprint import model_hash
+from smalti.data import Splits, digit_pictures
+from smalti.data.pictures import Pictures
+from smalti.evaluation.bootstrap import DRAWS
+from smalti.evaluation.case import Case, pictures_hash
+from smalti.evaluation.draws import Progress, Turns, asked_classes, draw_set, in_turn
+from smalti.evaluation.measures import MEASURES, Measure, chosen_measures, rows_of
+from smalti.evaluation.report import Protocol, Report
+from smalti.features import Features, features_name_for, find_features
+from smalti.features.registry import DIGITS
+
+Split = Literal["valid", "test"]
+CLASSES = {
+    "turns": "in turn: sample i is asked to be class i mod {K}",
+    "data": "as often as the training pictures have them",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """A report, and the pictures behind it."""
+
+    report: Report
+    case: Case
+
+
+def evaluate(
+    model: Any,
+    data: Splits | None = None,
+    metrics: Sequence[str] | None = None,
+    *,
+    n: int = 1000,
+    seed: int = 0,
+    features: str | Path | Features = "auto",
+    split: Split | None = None,
+    sampler: Any = None,
+    classes: Turns = "turns",
+    mirrored: bool = False,
+    batch: int = 100,
+    bootstraps: int = DRAWS,
+    name: str | None = None,
+    progress: Progress | None = None,
+) -> Report:
+    """How good a model's samples are, beside held-out pictures in the same place.
+
+    model: a model that draws pictures, or its name or folder.  data: what it was trained on and
+    what was held out; the shipped digits for a model of digits.  metrics: names of `MEASURES`, all
+    of them by default.  n samples of the seeds seed .. seed + n - 1, by `sampler` (the model's own
+    when None); classes "turns" asks for every class equally often, "data" as often as the training
+    pictures have them.  features: "auto", a name that `find_features` knows, a folder, a network.
+    split: the yardstick, "test" where the data have one, else "valid".  mirrored: look for nearest
+    pictures left for right, too.  bootstraps: how often samples are drawn again for an error.
+    Raises UserError for what does not fit together; a measure that cannot be taken says so in its
+    rows instead.
+    """
+    return examine(
+        model,
+        data,
+        metrics,
+        n=n,
+        seed=seed,
+        features=features,
+        split=split,
+        sampler=sampler,
+        classes=classes,
+        mirrored=mirrored,
+        batch=batch,
+        bootstraps=bootstraps,
+        name=name,
+        progress=progress,
+    ).report
+
+
+def examine(
+    model: Any,
+    data: Splits | None = None,
+    metrics: Sequence[str] | None = None,
+    *,
+    n: int = 1000,
+    seed: int = 0,
+    features: str | Path | Features = "auto",
+    split: Split | None = None,
+    sampler: Any = None,
+    classes: Turns = "turns",
+    mirrored: bool = False,
+    batch: int = 100,
+    bootstraps: int = DRAWS,
+    name: str | None = None,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """`evaluate`, with the pictures, for who wants to show them."""
+    measures = chosen_measures(metrics)
+    if n < 1 or bootstraps < 2:
+        raise UserError(f"n is {n} and bootstraps {bootstraps}; give 1, and 2, or more")
+    if isinstance(model, (str, Path)):
+        name, model = name or Path(model).name, load(model)
+    if getattr(getattr(model, "spec", None), "output", None) != "picture":
+        raise UserError(f"a {type(model).__name__} does not draw pictures; give a model that does")
+    splits = data or own_data(model)
+    check_shape(model, splits.train)
+    used, held = held_out(splits, split)
+    device = str(next(iter(model.parameters())).device)
+    network, reason = chosen_network(features, splits.train, device)
+    K = len(model.spec.classes)
+    labels = asked_classes(n, K, classes, splits.train.labels)
+    yardstick = held.part(in_turn(held, min(n, len(held)), classes), "yardstick")
+    drawn = draw_set(model, n, seed, labels, sampler, batch, progress)
+    case = Case(
+        model,
+        drawn,
+        splits.train,
+        yardstick,
+        network,
+        reason,
+        seed=0,
+        bootstraps=bootstraps,
+        mirrored=mirrored,
+        progress=progress,
+    )
+    rows = tuple(row for measure in measures.values() for row in rows_of(measure, case))
+    protocol = protocol_of(case, used, n, seed, CLASSES[classes].format(K=K) if K else "", measures)
+    report = Report(
+        model=name or type(model).__name__.lower(),
+        model_hash=model_hash(model),
+        protocol=protocol,
+        rows=rows,
+        sampler=to_json(sampler or getattr(model.config, "sampler", None)),
+        made_with=surroundings(device, batch),
+        notes=notes_of(case),
+    )
+    return Evaluation(report, case)
+
+
+def own_data(model: Any) -> Splits:
+    """The shipped digits, for a model of digits.  UserError for another."""
+    spec = model.spec
+    if (spec.channels, spec.size, spec.classes or DIGITS) != (1, (28, 28), DIGITS):
+        raise UserError("data are missing; give the pictures that the model was trained on")
+    return Splits(digit_pictures("train"), digit_pictures("valid"), digit_pictures("test"))
+
+
+def check_shape(model: Any, pictures: Pictures) -> None:
+    spec = model.spec
+    if pictures.shape != (spec.channels, *(spec.size or pictures.shape[1:])):
+        raise UserError(
+            f"{pictures.name} holds pictures of {pictures.shape}, but the model draws "
+            f"{(spec.channels, *(spec.size or ()))}; give data of its size and channels"
+        )
+
+
+def held_out(splits: Splits, split: Split | None) -> tuple[Split, Pictures]:
+    """The pictures of the yardstick, and which split they are."""
+    if split == "test" and splits.test is None:
+        raise UserError(f"{splits.train.name} has no test split; take split valid")
+    if split not in (None, "valid", "test"):
+        raise UserError(f"no split {split!r}; give valid or test")
+    if splits.test is not None and split != "valid":
+        return "test", splits.test
+    return "valid", splits.valid
+
+
+def chosen_network(
+    features: str | Path | Features, pictures: Pictures, device: str
+) -> tuple[Features | None, str]:
+    """The feature network; with "auto" it may be missing, and then the reason stands beside it."""
+    if isinstance(features, Features):
+        return features, ""
+    if features != "auto":
+        return find_features(features, device), ""
+    try:
+        return find_features(features_name_for(pictures.shape, pictures.classes), device), ""
+    except UserError as error:
+        return None, str(error)
+
+
+def protocol_of(
+    case: Case, split: str, n: int, seed: int, classes: str, measures: dict[str, Measure]
+) -> Protocol:
+    train, held, network = case.train, case.held, case.network
+    return Protocol(
+        data=train.name,
+        data_hash=pictures_hash(train),
+        reference=len(train),
+        split=split,
+        split_hash=pictures_hash(held),
+        held=len(held),
+        shape=train.shape,
+        features=network.name if network else "",
+        features_hash=network.hash if network else "",
+        resize=network.way(train.shape) if network else "",
+        n=n,
+        seed=seed,
+        classes=classes or "none",
+        mirrored=case.mirrored,
+        bootstraps=case.bootstraps,
+        bootstrap_seed=case.seed,
+        metrics={name: MEASURES[name].version for name in measures},
+    )
+
+
+def surroundings(device: str, batch: int) -> dict[str, Any]:
+    return {
+        "smalti": smalti.__version__,
+        "torch": str(torch.__version__),
+        "device": device,
+        "threads": torch.get_num_threads(),
+        "batch": batch,
+    }
+
+
+def notes_of(case: Case) -> tuple[str, ...]:
+    """What a reader of the numbers should know."""
+    notes = []
+    if case.network is None:
+        notes.append(f"nothing looked at the pictures: {case.no_network}")
+    else:
+        notes.append(
+            f"distances are seen through {case.network.about} ({case.network.name}); they compare "
+            "with others seen through it, and with none else"
+        )
+    if case.few:
+        notes.append(
+            f"only {len(case.held)} pictures are held out, fewer than the samples: compare the "
+            "yardstick with the number in brackets, of as many samples"
+        )
+    return tuple(notes)

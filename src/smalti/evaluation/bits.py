@@ -1,0 +1,58 @@
+"""Bits per dimension of pictures that a model has not seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from smalti.core.protocols import Batch, Score
+from smalti.core.rng import Rng
+from smalti.data.pictures import Pictures
+from smalti.evaluation.draws import Progress
+
+
+@dataclass(frozen=True)
+class Bits:
+    """Mean over pictures of -log2 p(x) / dims."""
+
+    mean: float
+    error: float
+    """Standard error of the mean over the pictures, what was estimated by drawing included."""
+    kind: str
+    """exact, an upper bound, or of codes alone."""
+    terms: dict[str, float]
+    """Parts of the mean, by name."""
+    n: int
+
+
+def bits_per_dim(
+    model: Any, pictures: Pictures, seed: int = 0, batch: int = 20, progress: Progress | None = None
+) -> Bits:
+    """Scores every picture once, by `model.score`, with one stream of random numbers each.
+
+    model: has `score(batch, rng) -> Score`.  pictures: N of the model's shape.
+    """
+    classes = getattr(model.spec, "classes", ())
+    device = next(iter(model.parameters())).device
+    scores: list[Score] = []
+    for rows in torch.arange(len(pictures)).split(batch):
+        labels = pictures.labels[rows].to(device) if pictures.labels is not None else None
+        given = Batch(pictures.floats(rows).to(device), labels if classes else None)
+        scores.append(model.score(given, Rng((seed + rows).tolist())))
+        if progress:
+            progress("scoring", int(rows[-1]) + 1, len(pictures))
+    bits = together([s.bits_per_dim for s in scores])  # (N,)
+    N = len(bits)
+    error = float(bits.std() / N**0.5) if N > 1 else float("nan")
+    terms = {
+        name: float(together([s.in_bits(s.terms[name]) for s in scores]).mean())
+        for name in scores[0].terms
+    }
+    return Bits(float(bits.mean()), error, scores[0].kind, terms, N)
+
+
+def together(parts: list[Tensor]) -> Tensor:
+    return torch.cat([part.detach().cpu().double() for part in parts])

@@ -1,0 +1,43 @@
+"""What a sample costs: seconds, and forwards of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import Tensor, nn
+
+
+class Forwards:
+    """Pictures that went through a network."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
+@contextmanager
+def forwards_of(model: Any) -> Iterator[Forwards | None]:
+    """Counts pictures through `model.network` meanwhile; None where a model has no network.
+
+    A batch that guidance doubles counts twice, as it costs.
+    """
+    network = getattr(model, "network", None)
+    if not isinstance(network, nn.Module):
+        yield None
+        return
+    forwards = Forwards()
+
+    def seen(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+        if inputs and isinstance(inputs[0], Tensor):
+            forwards.count += len(inputs[0])
+
+    hook = network.register_forward_pre_hook(seen)
+    try:
+        yield forwards
+    finally:
+        hook.remove()
+
+
+def parameters_of(model: nn.Module) -> int:
+    return sum(p.numel() for p in model.parameters())

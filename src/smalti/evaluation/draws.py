@@ -1,0 +1,96 @@
+"""The fixed set of samples that every measure looks at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from smalti.core.errors import UserError
+from smalti.core.sampling import sample
+from smalti.data.pictures import Pictures
+from smalti.evaluation.cost import forwards_of
+
+Progress = Callable[[str, int, int], None]
+"""(what goes on, how many are done, of how many)."""
+Turns = Literal["turns", "data"]
+"""Classes in turn, all equally often, or as often as the training pictures have them."""
+GOLDEN = 0.6180339887498949
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Samples, and what they cost."""
+
+    pictures: Tensor
+    """(N, C, H, W) in [0, 1], on the CPU."""
+    labels: Tensor | None
+    """(N,) the class each was asked to be."""
+    seconds: float
+    """For all of them."""
+    forwards: int | None
+    """Pictures that went through the network, for all of them; None where that is not known."""
+
+
+def draw_set(
+    model: Any,
+    n: int,
+    seed: int = 0,
+    labels: Tensor | None = None,
+    sampler: Any = None,
+    batch: int = 100,
+    progress: Progress | None = None,
+) -> Drawn:
+    """n samples of the seeds seed .. seed + n - 1, `batch` at a time.  labels: (n,) or None."""
+    if n < 1 or batch < 1:
+        raise UserError(f"n is {n} and batch {batch}; give 1 or more of each")
+    parts: list[Tensor] = []
+    begun = time.perf_counter()
+    with forwards_of(model) as forwards:
+        for rows in torch.arange(n).split(batch):
+            seeds = (seed + rows).tolist()
+            cond = None if labels is None else labels[rows]
+            pictures = sample(model, seeds=seeds, cond=cond, sampler=sampler)
+            assert isinstance(pictures, Tensor)
+            parts.append(pictures.cpu())
+            if progress:
+                progress("drawing", int(rows[-1]) + 1, n)
+    seconds = time.perf_counter() - begun
+    return Drawn(torch.cat(parts), labels, seconds, forwards.count if forwards else None)
+
+
+def asked_classes(n: int, K: int, kind: Turns, labels: Tensor | None) -> Tensor | None:
+    """The class that each of n samples is asked to be, (n,); None for a model without classes.
+
+    "turns": i mod K.  "data": as often as in `labels` (M,), in any first part of the n, too:
+    sample i takes the class at the share i * (golden ratio) mod 1 of the sorted labels.
+    """
+    if not K:
+        return None
+    i = torch.arange(n)
+    if kind == "turns":
+        return i % K
+    if labels is None or not len(labels):
+        raise UserError("classes as in the data are asked for, but the data have none; take turns")
+    places = ((i + 0.5) * GOLDEN % 1 * len(labels)).long()
+    return labels.sort().values[places]
+
+
+def in_turn(pictures: Pictures, n: int, kind: Turns = "turns") -> Tensor:
+    """Which n of the pictures stand beside n samples, (n,), or all where there are fewer.
+
+    "turns": the first of each class, then the second, ..., so that every first part is balanced as
+    the samples are.  "data", or without classes: the first ones.
+    """
+    labels, K = pictures.labels, len(pictures.classes)
+    if labels is None or not K or kind == "data":
+        return torch.arange(min(n, len(pictures)))
+    ranks = torch.empty_like(labels)
+    for k in range(K):
+        of_class = labels == k
+        ranks[of_class] = torch.arange(int(of_class.sum()))  # its place among its own
+    return (ranks * K + labels).argsort()[:n]

@@ -1,0 +1,90 @@
+"""The kernel distance between two sets of feature vectors."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from smalti.core.errors import UserError
+
+BLOCK = 1024  # rows of a kernel matrix at a time
+
+
+def kernel_distance(a: Tensor, b: Tensor) -> float:
+    """The squared maximum mean discrepancy of features (N, D) and (M, D), arXiv:1801.01401.
+
+    The kernel is (x.y / D + 1)^3, the estimate the unbiased one (Gretton et al., JMLR 13, 2012,
+    lemma 6): of two sets of one distribution it is 0 on average, and may fall below. All pairs are
+    used, so it is the mean of what subsets give.  Raises UserError for fewer than 2 rows, or
+    different D.
+    """
+    check(a, b)
+    x, y = a.double(), b.double()
+    return mean_of_pairs(x) + mean_of_pairs(y) - 2 * float(mean_to(x, y).mean())
+
+
+def kernel_by_subsets(
+    a: Tensor, b: Tensor, subsets: int = 100, size: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """Mean and standard deviation over random subsets of `size`, as KID is often published.
+
+    The deviation is that of one subset, not the error of the mean.
+    """
+    check(a, b)
+    size = min(size, len(a), len(b))
+    generator = np.random.Generator(np.random.Philox(seed))
+
+    def part(x: Tensor) -> Tensor:
+        return x[torch.from_numpy(generator.choice(len(x), size, replace=False))]
+
+    found = [kernel_distance(part(a), part(b)) for _ in range(subsets)]
+    return statistics.mean(found), statistics.stdev(found) if subsets > 1 else float("nan")
+
+
+def kernel_replicates(a: Tensor, b: Tensor, draws: Iterable[Tensor]) -> list[float]:
+    """The distance with the rows of `a` drawn again; `b` stays.  a: (N, D), draws: (N,) each.
+
+    A pair of one picture with itself is never counted, so the replicates stay unbiased.
+    """
+    x, y = a.double(), b.double()
+    within = kernel(x, x)  # (N, N)
+    diagonal, across, others = within.diagonal().clone(), mean_to(x, y), mean_of_pairs(y)
+    found = []
+    for rows in draws:
+        w = torch.bincount(rows, minlength=len(x)).double()  # how often each was drawn
+        pairs = w.sum() ** 2 - w.square().sum()
+        same = (w @ within @ w - w.square() @ diagonal) / pairs
+        found.append(float(same + others - 2 * (w @ across) / w.sum()))
+    return found
+
+
+def kernel(x: Tensor, y: Tensor) -> Tensor:
+    """(x.y / D + 1)^3, (N, D) and (M, D) -> (N, M)."""
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def mean_of_pairs(x: Tensor) -> float:
+    """The mean of k(x_i, x_j) over i != j."""
+    N = len(x)
+    total = sum(float(kernel(part, x).sum()) for part in x.split(BLOCK))
+    own = (x.square().sum(dim=1) / x.shape[1] + 1) ** 3
+    return (total - float(own.sum())) / (N * (N - 1))
+
+
+def mean_to(x: Tensor, y: Tensor) -> Tensor:
+    """The mean of k(x_i, y_j) over j, (N,)."""
+    return torch.cat([kernel(part, y).mean(dim=1) for part in x.split(BLOCK)])
+
+
+def check(a: Tensor, b: Tensor) -> None:
+    for x in (a, b):
+        if x.ndim != 2 or len(x) < 2:
+            raise UserError(f"features are {tuple(x.shape)}; give (N, D) with 2 rows or more")
+    if a.shape[1] != b.shape[1]:
+        raise UserError(
+            f"features have {a.shape[1]} and {b.shape[1]} dimensions; take both from one network"
+        )

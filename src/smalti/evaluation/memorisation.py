@@ -1,0 +1,58 @@
+"""Does a model copy?  Samples' distances to the training set beside held-out pictures'."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from smalti.core.errors import UserError
+
+NEAR = 0.01
+"""Held-out pictures nearer than this share of them set the mark for `share_near`."""
+
+
+def median_ratio(samples: Tensor, held: Tensor) -> float:
+    """The samples' median distance to their nearest training picture over the held-out ones'.
+
+    samples (N,), held (M,).  About 1 for a model that draws new pictures; 0 for one that copies.
+    """
+    check(samples, held)
+    return float(samples.double().median() / held.double().median().clamp(min=1e-12))
+
+
+def share_near(samples: Tensor, held: Tensor, near: float = NEAR) -> float:
+    """The share of samples nearer to the training set than all but `near` of the held-out ones.
+
+    samples (N,), held (M,) distances.  Of new pictures it is about `near`.
+    """
+    check(samples, held)
+    return float((samples.double() < held.double().quantile(near)).double().mean())
+
+
+def copying_z(samples: Tensor, held: Tensor) -> float:
+    """The z-score of the Mann-Whitney U of distances samples (N,) and held (M,).
+
+    The data-copying test of arXiv:2004.05675, section 3, over the whole space as one cell: far
+    below 0 (-3, say) samples are nearer to the training set than held-out pictures by more than
+    chance; about 0 is as it should be; far above 0 they are farther from it, that is, underfitted.
+    """
+    check(samples, held)
+    N, M = len(samples), len(held)
+    expected, deviation = N * M / 2, math.sqrt(N * M * (N + M + 1) / 12)
+    return (mann_whitney(samples, held) - expected) / deviation
+
+
+def mann_whitney(a: Tensor, b: Tensor) -> float:
+    """U: how many pairs have a_i > b_j, ties counting half."""
+    a, b = a.double().contiguous(), b.double().sort().values
+    below, upto = torch.searchsorted(b, a), torch.searchsorted(b, a, right=True)
+    return float((below + upto).double().sum() / 2)
+
+
+def check(samples: Tensor, held: Tensor) -> None:
+    if not len(samples) or not len(held):
+        raise UserError(
+            f"{len(samples)} samples and {len(held)} held-out pictures do not compare; give both"
+        )

@@ -1,0 +1,166 @@
+"""What an evaluation found, and under which protocol: plain JSON, to be compared later."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from smalti.core.errors import UserError
+
+FORMAT = 1
+Better = Literal["lower", "higher", ""]
+HASHED = {"data": "data_hash", "features": "features_hash"}
+"""Names in a protocol, and the fields that say what they stand for."""
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """All that two evaluations must share for their numbers to compare."""
+
+    data: str
+    """Name of the training pictures, which samples are measured against."""
+    data_hash: str
+    """SHA-256 of their pixels and classes."""
+    reference: int
+    """How many they are."""
+    split: str
+    """The held-out pictures of the yardstick: valid or test."""
+    split_hash: str
+    held: int
+    """How many held-out pictures the yardstick has: n, or all there are."""
+    shape: tuple[int, int, int]
+    """Channels, height and width of the pictures."""
+    features: str
+    """Name of the network that they are looked at through; "" where none is."""
+    features_hash: str
+    """SHA-256 of that network's config and weights."""
+    resize: str
+    """What happens to pictures before that network sees them."""
+    n: int
+    """Samples."""
+    seed: int
+    """The first sample's; the others count up from it."""
+    classes: str
+    """How classes are given to samples."""
+    mirrored: bool
+    """Whether nearest pictures are looked for left for right, too."""
+    bootstraps: int
+    """How often samples were drawn again for an error."""
+    bootstrap_seed: int
+    metrics: dict[str, int]
+    """Each measure taken, with the version of its code."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number, and what it stands beside."""
+
+    name: str
+    value: float | None
+    """None where it could not be measured: `note` says why."""
+    error: float | None = None
+    """Its standard error."""
+    real: float | None = None
+    """What held-out pictures get in the samples' place: the yardstick."""
+    real_error: float | None = None
+    matched: float | None = None
+    """What as many samples as there are held-out pictures get, where those are fewer than n."""
+    better: Better = ""
+    unit: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found of one model."""
+
+    model: str
+    model_hash: str
+    protocol: Protocol
+    rows: tuple[Row, ...]
+    sampler: Any = None
+    """How the samples were drawn, as JSON values."""
+    made_with: dict[str, Any] = field(default_factory=dict)
+    """Versions, device and threads: what seconds and the last digits may depend on."""
+    notes: tuple[str, ...] = ()
+    """What a reader should know of these numbers."""
+
+    def __getitem__(self, name: str) -> Row:
+        """The row of that name.  UserError when there is none."""
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise UserError(f"no row {name!r}; there are {', '.join(r.name for r in self.rows)}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {"format": FORMAT, **dataclasses.asdict(self)}
+
+    @staticmethod
+    def from_json(content: Any) -> Report:
+        """The report that `to_json` wrote.  UserError when it is none."""
+        found = content.get("format") if isinstance(content, dict) else None
+        if found != FORMAT:
+            raise UserError(f"a report has format {found}; this smalti reads {FORMAT}")
+        values = {k: v for k, v in content.items() if k != "format"}
+        try:
+            protocol = dict(values.pop("protocol"))
+            protocol["shape"] = tuple(protocol["shape"])
+            rows = tuple(Row(**row) for row in values.pop("rows"))
+            notes = tuple(values.pop("notes", ()))
+            return Report(protocol=Protocol(**protocol), rows=rows, notes=notes, **values)
+        except (KeyError, TypeError) as error:
+            raise UserError(f"a report is not as smalti wrote it: {error}") from error
+
+
+def write_report(report: Report, path: Path) -> None:
+    path.write_text(json.dumps(report.to_json(), indent=1, allow_nan=False) + "\n")
+
+
+def read_report(path: str | Path) -> Report:
+    """A saved report, or that in a folder.  UserError names the file and what is wrong with it."""
+    path = Path(path)
+    path = path / "report.json" if path.is_dir() else path
+    try:
+        return Report.from_json(json.loads(path.read_text()))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON: {error}") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def check_comparable(reports: list[Report]) -> None:
+    """UserError that names the first field in which two protocols differ, and both values.
+
+    The models, their samplers and their seconds may differ; so may which measures were taken, but
+    not the version of one that both have.
+    """
+    first, *others = reports
+    for other in others:
+        for f in dataclasses.fields(Protocol):
+            a, b = (getattr(r.protocol, f.name) for r in (first, other))
+            if (hashed := HASHED.get(f.name)) and same(first, other, hashed):
+                continue  # one thing under two names
+            if f.name == "metrics":
+                shared = a.keys() & b.keys()
+                a, b = ({k: m[k] for k in sorted(shared)} for m in (a, b))
+            if a != b:
+                raise UserError(
+                    f"{first.model} and {other.model} do not compare: {f.name} is "
+                    f"{shown(a)} of one and {shown(b)} of the other; evaluate both alike"
+                )
+
+
+def same(first: Report, other: Report, field: str) -> bool:
+    return getattr(first.protocol, field) == getattr(other.protocol, field)
+
+
+def shown(value: Any) -> str:
+    """A value for one line; hashes are cut short."""
+    text = "none" if value in ("", None) else str(value)
+    return text[:12] if len(text) == 64 else text

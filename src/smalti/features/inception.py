@@ -1,0 +1,67 @@
+"""The Inception network of published Frechet distances, through torch-fidelity."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from smalti.core.errors import UserError
+from smalti.features.registry import Features, file_hash
+
+PLACE = "SMALTI_INCEPTION"
+FILE = "weights-inception-2015-12-05-6726825d.pth"
+DIMS = 2048
+
+
+def inception(device: str = "cpu") -> Features:
+    """The 2,048 features of the network that arXiv:1706.08500 measured in, scaled to 299x299 as
+    TensorFlow 1 did.  The file of its weights is named by $SMALTI_INCEPTION; nothing is downloaded.
+    """
+    if find_spec("torch_fidelity") is None:
+        raise UserError(
+            "features inception need torch-fidelity, which is not installed; "
+            "`pip install 'smalti[inception]'`, or choose other --features"
+        )
+    path = weights_path()
+    module = import_module("torch_fidelity.feature_extractor_inceptionv3")
+    extractor = module.FeatureExtractorInceptionV3(
+        "inception-v3-compat", [str(DIMS)], feature_extractor_weights_path=str(path)
+    )
+    network = seen_by(extractor.to(device).eval())
+    about = "Inception v3, a classifier of ImageNet photographs"
+    return Features("inception", file_hash(path), DIMS, about, network, channels=3, device=device)
+
+
+def weights_path() -> Path:
+    """The file that $SMALTI_INCEPTION names. UserError unless it holds weights alone."""
+    named = os.environ.get(PLACE)
+    if not named:
+        raise UserError(
+            f"features inception need the weights {FILE} of torch-fidelity's releases; "
+            f"download the file and name it by ${PLACE}"
+        )
+    path = Path(named)
+    if not path.is_file():
+        raise UserError(f"${PLACE} is {named}, and there is no such file; name the weights {FILE}")
+    try:
+        torch.load(path, weights_only=True, map_location="cpu")
+    except (RuntimeError, EOFError, UnpicklingError) as error:
+        raise UserError(f"{path} holds no weights that can be read; download {FILE}") from error
+    return path
+
+
+def seen_by(extractor: Any) -> Any:
+    """Floats in [0, 1] to the bytes that torch-fidelity looks at."""
+
+    def network(x: Tensor) -> Tensor:
+        (features,) = extractor((x * 255).round().clamp(0, 255).byte())
+        return features
+
+    return network
