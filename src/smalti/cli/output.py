@@ -1,56 +1,14 @@
-"""Folders of results: made whole or not at all, and never over somebody else's files."""
+"""Folders of results, and the record of how they were made."""
 
 from __future__ import annotations
 
 import json
-import os
-import re
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from smalti.core.checkpoint import replace_directory
-from smalti.core.errors import UserError
+from smalti.core.folders import check_free, folder_for
 
-
-def check_free(out: Path, names: str) -> None:
-    """UserError unless `out` is new, empty, or holds only files that match `names`, as ours do."""
-    if out.is_dir():
-        foreign = sorted(p.name for p in out.iterdir() if not re.fullmatch(names, p.name))
-        if foreign:
-            raise UserError(f"{out} holds {foreign[0]!r}, which is not ours; choose another --out")
-    elif out.exists():
-        raise UserError(f"{out} is a file; choose a folder with --out")
-
-
-@contextmanager
-def folder_for(out: Path, names: str) -> Iterator[Path]:
-    """A temporary folder that takes `out`'s place when all went well, and goes when not.
-
-    names: a regular expression of the files that we write; an `out` of such files is replaced.
-    """
-    out = Path(os.path.abspath(out))
-    check_free(out, names)
-    temporary = out.with_name(out.name + ".tmp")
-    missing = [p for p in out.parents if not p.exists()]  # nearest first
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        yield temporary
-        check_free(out, names)  # again: what came meanwhile is not ours to remove
-        replace_directory(temporary, out)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        for parent in missing:
-            remove_empty(parent)
-        raise
-
-
-def remove_empty(folder: Path) -> None:
-    with suppress(OSError):  # somebody put something there meanwhile: it stays
-        folder.rmdir()
+__all__ = ["check_free", "folder_for", "write_record"]
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:

@@ -15,6 +15,7 @@ from smalti.cli.options import Switch
 from smalti.cli.watch import Watcher
 from smalti.core.errors import UserError
 from smalti.data.pictures import Pictures, Splits
+from smalti.data.reading import lasting, side_of
 from smalti.recipes import RECIPES, find
 from smalti.recipes.recipe import Recipe
 from smalti.training import Training, read_run, resume, run
@@ -117,11 +118,13 @@ def train_recipe(
     recipe
         A recipe's name; `smalti list` shows them.
     data
-        A folder of pictures; subfolders become classes. Some recipes bring their own data.
+        A folder, archive or pack of pictures; subfolders become classes. Some recipes bring their
+        own data.
     minutes
         How long to train, instead of --steps; the recipe's own time when neither is given.
     size
-        Height and width that the pictures are brought to; the recipe's own when not given.
+        Height and width that the pictures are brought to; the pack's or the recipe's own when not
+        given.
     start
         A model whose weights the run begins with: a shipped name, a run or a checkpoint.
     out
@@ -166,10 +169,10 @@ def begin(
     if size is not None and size < 1:
         raise UserError(f"--size {size} is no size; give pixels, 1 or more")
     plan, minutes = planned(recipe, training, minutes)
-    size = size or recipe.size
+    size = size or (side_of(data) if data else None) or recipe.size
     splits = read(recipe, data, size)
     config = apply(recipe.model(splits.train), model, model_option)
-    about = {"recipe": recipe.name, "data": data and str(Path(data).resolve()), "size": size}
+    about = {"recipe": recipe.name, "data": data and lasting(data), "size": size}
     watcher = Watcher()
     try:
         run(

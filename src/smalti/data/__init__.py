@@ -1,9 +1,25 @@
-"""Picture sources: the digits that are shipped, and folders of your own."""
+"""Picture sources: what is shipped, what is fetched, and whatever lies on your disk."""
 
 from __future__ import annotations
 
 from smalti.data.directory import folder
 from smalti.data.mnist import digit_pictures, digits
+from smalti.data.packing import Packed, pack
+from smalti.data.packs import home
 from smalti.data.pictures import Pictures, Splits
+from smalti.data.reading import emoji_pictures, read, read_splits, size_of
 
-__all__ = ["Pictures", "Splits", "digit_pictures", "digits", "folder"]
+__all__ = [
+    "Packed",
+    "Pictures",
+    "Splits",
+    "digit_pictures",
+    "digits",
+    "emoji_pictures",
+    "folder",
+    "home",
+    "pack",
+    "read",
+    "read_splits",
+    "size_of",
+]

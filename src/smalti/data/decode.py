@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
 
 from smalti.core.errors import UserError
-from smalti.data.files import readable_formats
 
 SMALLEST_SIDE = 4
 Colour = Literal["keep", "grey", "rgb"]
@@ -26,25 +26,58 @@ class Look:
     crop: bool  # to the aspect ratio of `size`; otherwise squeezed
 
 
-def read_picture(path: Path, look: Look) -> np.ndarray:
-    """The picture as uint8 (1, H, W) when its channels are equal, else (3, H, W).
+class BadPicture(UserError):
+    """One picture, named, that cannot be used; the others may well be."""
 
-    Raises UserError, naming the file, for what cannot be read, is too small or is a bomb.
+
+def look_of(
+    size: int | tuple[int, int] | None,
+    colour: Colour,
+    background: str | tuple[int, ...],
+    crop: bool,
+) -> Look:
+    """The same, checked. UserError for what makes no sense."""
+    if colour not in get_args(Colour):
+        raise UserError(f"colour is {colour!r}; give 'keep', 'grey' or 'rgb'")
+    return Look(parse_size(size), colour, parse_background(background), crop)
+
+
+def read_picture(title: str, opened: Callable[[], Image.Image], look: Look) -> np.ndarray:
+    """The picture that `opened` gives, as uint8 (1, H, W) when its channels are equal.
+
+    Otherwise (3, H, W).  Raises BadPicture, naming its title, for what cannot be read, is too
+    small or is a bomb.
     """
+    with faults(title), opened() as image:
+        check_size(title, image)
+        return to_pixels(image, look)
+
+
+@contextmanager
+def faults(title: str) -> Iterator[None]:
+    """Whatever goes wrong inside is a BadPicture of this title."""
     try:
-        with Image.open(path, formats=readable_formats()) as image:
-            _check_size(path, image)
-            return _pixels(image, look)
-    except UserError:
+        yield
+    except BadPicture:
         raise
     except Image.DecompressionBombError as error:
-        raise _bomb(path) from error
+        raise _bomb(title) from error
     except UnidentifiedImageError as error:
-        raise UserError(f"{path} is no picture that can be read; replace or remove it") from error
+        raise BadPicture(f"{title} is no picture that can be read; replace or remove it") from error
     except Exception as error:  # on faulty files decoders raise nearly anything
         text = getattr(error, "strerror", None) or str(error) or type(error).__name__
         reason = " ".join(text.split())
-        raise UserError(f"{path} cannot be read ({reason}); replace or remove it") from error
+        raise BadPicture(f"{title} cannot be read ({reason}); replace or remove it") from error
+
+
+def parse_size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
+    """(H, W) of one number for a square, or of two."""
+    if size is None:
+        return None
+    sides = size if isinstance(size, tuple) else (size, size)
+    if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
+        raise UserError(f"size is {size!r}; give pixels as one positive integer or as (H, W)")
+    return sides
 
 
 def parse_background(background: str | tuple[int, ...]) -> tuple[int, int, int]:
@@ -61,24 +94,26 @@ def parse_background(background: str | tuple[int, ...]) -> tuple[int, int, int]:
     return levels
 
 
-def _bomb(path: Path) -> UserError:
+def _bomb(title: str) -> BadPicture:
     limit = (Image.MAX_IMAGE_PIXELS or 0) / 1e6
-    return UserError(f"{path} has more than {limit:.3g} million pixels; shrink or remove it")
+    return BadPicture(f"{title} has more than {limit:.3g} million pixels; shrink or remove it")
 
 
-def _check_size(path: Path, image: Image.Image) -> None:
+def check_size(title: str, image: Image.Image) -> None:
+    """BadPicture for a dot or a bomb, before anything is decoded."""
     width, height = image.size
     if min(width, height) < SMALLEST_SIDE:
-        raise UserError(
-            f"{path} is {width} x {height} pixels; "
+        raise BadPicture(
+            f"{title} is {width} x {height} pixels; "
             f"remove it, or give one of at least {SMALLEST_SIDE} x {SMALLEST_SIDE}"
         )
     # Pillow itself only warns of a bomb up to twice its limit.
     if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
-        raise _bomb(path)
+        raise _bomb(title)
 
 
-def _pixels(image: Image.Image, look: Look) -> np.ndarray:
+def to_pixels(image: Image.Image, look: Look) -> np.ndarray:
+    """Decoded and made alike, uint8 (C, H, W)."""
     if look.size is not None:
         # JPEG decodes to an eighth, a quarter or half in a fraction of the time; twice the
         # wanted side is left for the resize, on both sides because EXIF may yet turn it.

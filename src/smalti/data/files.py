@@ -1,11 +1,12 @@
-"""Which files of a folder are pictures, and which class each belongs to."""
+"""Which files are pictures, and which class each belongs to."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
@@ -30,6 +31,11 @@ def picture_suffixes() -> frozenset[str]:
     return frozenset(s for s, name in Image.registered_extensions().items() if name in formats)
 
 
+def open_image(file: Path | BinaryIO) -> Image.Image:
+    """A picture file, not yet decoded."""
+    return Image.open(file, formats=readable_formats())
+
+
 def find_pictures(root: Path) -> list[Path]:
     """The pictures in and below `root`, sorted by their path from there.
 
@@ -49,13 +55,15 @@ def find_pictures(root: Path) -> list[Path]:
     return pictures
 
 
-def find_classes(root: Path, pictures: list[Path]) -> tuple[list[int] | None, tuple[str, ...]]:
-    """A class for every picture, and the classes' names: the folders right below `root`.
+def find_classes(
+    paths: Sequence[tuple[str, ...]],
+) -> tuple[list[int] | None, tuple[str, ...]]:
+    """A class for every picture, and the classes' names: the first folder on the way to each.
 
-    There are none when a picture lies in root itself or all lie in one folder.  Names that are
-    all numbers are sorted as numbers, so that the folders 0 to 10 are the classes 0 to 10.
+    paths: the parts of every picture's path.  There are no classes when a picture lies in no
+    folder or all lie in one.  Names that are all numbers are sorted as numbers, so that the folders
+    0 to 10 are the classes 0 to 10.
     """
-    paths = [path.relative_to(root).parts for path in pictures]
     names = {parts[0] for parts in paths}
     if len(names) < 2 or any(len(parts) == 1 for parts in paths):
         return None, ()
@@ -77,10 +85,15 @@ def _visible_files(root: Path) -> Iterator[Path]:
 def _is_picture(path: Path) -> bool:
     if not (path.is_file() or path.is_symlink()):  # a pipe would block; a broken link is an error
         return False
-    if path.suffix:
-        return path.suffix.lower() in picture_suffixes()
+    return promises_picture(path.name, lambda: path)
+
+
+def promises_picture(name: str, file: Callable[[], Path | BinaryIO]) -> bool:
+    """Whether its ending says that it is a picture or, without any, its beginning does."""
+    if suffix := Path(name).suffix:
+        return suffix.lower() in picture_suffixes()
     try:
-        with Image.open(path, formats=readable_formats()):
+        with open_image(file()):
             return True
     except UnidentifiedImageError:
         return False

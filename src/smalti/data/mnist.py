@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import resources
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -11,8 +11,7 @@ from torch import Tensor
 
 from smalti.core.errors import UserError
 from smalti.data.pictures import Pictures
-
-Split = Literal["train", "valid", "test"]
+from smalti.data.source import Split
 
 
 def digit_pictures(split: Split) -> Pictures:

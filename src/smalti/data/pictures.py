@@ -1,4 +1,4 @@
-"""Pictures in memory: bytes, so that training indexes them and no input pipeline is needed."""
+"""Pictures as bytes, in memory or mapped from a file: training indexes them, and needs no more."""
 
 from __future__ import annotations
 
@@ -14,25 +14,34 @@ from smalti.core.errors import UserError
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """N pictures of one size, with a class each or none at all.
+    """N pictures of one size, with a class and a caption each or none at all.
 
-    pixels: uint8 (N, C, H, W), C is 1 (grey) or 3 (RGB).
+    stored: uint8 (M, C, H, W), C is 1 (grey) or 3 (RGB); may be mapped from a file.
     labels: int64 (N,), each a place in `classes`; None where there are no classes.
     name: where the pictures come from, for logs and model cards.
+    captions: what each shows, in words; () where that is not known.
+    rows: int64 (N,), which of the stored ones these are, so that a part costs no copy; None: all.
     Raises UserError when these do not fit together.
     """
 
-    pixels: Tensor
+    stored: Tensor
     labels: Tensor | None
     classes: tuple[str, ...]
     name: str
+    captions: tuple[str, ...] = ()
+    rows: Tensor | None = None
 
     def __post_init__(self) -> None:
-        if self.pixels.dtype != torch.uint8 or self.pixels.ndim != 4:
-            given = f"{self.pixels.dtype} {tuple(self.pixels.shape)}"
+        if self.stored.dtype != torch.uint8 or self.stored.ndim != 4:
+            given = f"{self.stored.dtype} {tuple(self.stored.shape)}"
             raise UserError(f"{self.name}: pixels are {given}; give uint8 (N, C, H, W)")
         if self.labels is not None:
             self._check_labels(self.labels)
+        if self.captions and len(self.captions) != len(self):
+            raise UserError(
+                f"{self.name}: {len(self.captions)} captions for {len(self)} pictures; "
+                "give one to each or none"
+            )
 
     def _check_labels(self, labels: Tensor) -> None:
         if labels.dtype != torch.int64 or labels.shape != (len(self),):
@@ -45,20 +54,29 @@ class Pictures:
             )
 
     def __len__(self) -> int:
-        return len(self.pixels)
+        return len(self.stored if self.rows is None else self.rows)
 
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of every picture."""
-        channels, height, width = self.pixels.shape[1:]
+        channels, height, width = self.stored.shape[1:]
         return channels, height, width
+
+    @property
+    def pixels(self) -> Tensor:
+        """All of them as uint8 (N, C, H, W); for a part with `rows` a copy, made at every use."""
+        return self.stored if self.rows is None else self.stored[self.rows]
+
+    def take(self, indices: Tensor | Sequence[int] | slice) -> Tensor:
+        """The chosen pictures as uint8 (B, C, H, W); no others are touched."""
+        return self.stored[indices if self.rows is None else self.rows[indices]]
 
     def floats(self, indices: Tensor | Sequence[int] | slice) -> Tensor:
         """The chosen pictures as float32 (B, C, H, W) in [0, 1]."""
-        return self.pixels[indices].float() / 255
+        return self.take(indices).float() / 255
 
     def split(self, valid: float | int, seed: int = 0) -> tuple[Pictures, Pictures]:
-        """Two parts, for training and for validation, that share no picture.
+        """Two parts, for training and for validation, that share no picture and copy none.
 
         valid: how many pictures to set aside (an int), or what part of them (a float in (0, 1)).
         The same seed and number of pictures split the same way on every machine: the raw output
@@ -73,13 +91,29 @@ class Pictures:
                 f"valid is {valid}, but {self.name} holds {len(self)} pictures; "
                 "leave at least one to each part"
             )
-        order = np.argsort(np.random.Philox(seed).random_raw(len(self)), kind="stable")
-        rows = torch.from_numpy(order)
-        return self._part(rows[count:], "train"), self._part(rows[:count], "valid")
+        order = torch.from_numpy(shuffled(len(self), seed))
+        return self.part(order[count:], "train"), self.part(order[:count], "valid")
 
-    def _part(self, rows: Tensor, name: str) -> Pictures:
-        labels = None if self.labels is None else self.labels[rows]
-        return replace(self, pixels=self.pixels[rows], labels=labels, name=f"{self.name}/{name}")
+    def part(self, chosen: Tensor | slice, name: str) -> Pictures:
+        """Some of the pictures, in the order chosen, without a copy of their pixels."""
+        places = torch.arange(len(self))[chosen]
+        if isinstance(chosen, slice) and self.rows is None:
+            stored, rows = self.stored[chosen], None
+        else:
+            stored, rows = self.stored, places if self.rows is None else self.rows[places]
+        return replace(
+            self,
+            stored=stored,
+            rows=rows,
+            labels=None if self.labels is None else self.labels[places],
+            captions=tuple(self.captions[k] for k in places.tolist()) if self.captions else (),
+            name=f"{self.name}/{name}",
+        )
+
+
+def shuffled(n: int, seed: int) -> np.ndarray:
+    """0 .. n-1 in an order that the seed decides, the same on every machine."""
+    return np.argsort(np.random.Philox(seed).random_raw(n), kind="stable")
 
 
 @dataclass(frozen=True, eq=False)

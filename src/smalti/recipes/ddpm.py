@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smalti.data.pictures import Pictures
 from smalti.diffusion import DDIM, DiffusionConfig, UNetConfig
-from smalti.recipes.pictures import digits_or_folder
+from smalti.recipes.pictures import digits_or_own
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
 
@@ -34,7 +34,7 @@ def model(pictures: Pictures) -> DiffusionConfig:
 RECIPE = Recipe(
     name="ddpm",
     summary="DDPM on your pictures (without --data: on the digits)",
-    read=digits_or_folder,
+    read=digits_or_own,
     model=model,
     training=Training(batch=64, rate=1e-3, save=1000),
     size=32,

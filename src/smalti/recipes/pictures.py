@@ -1,25 +1,20 @@
-"""Where recipes get pictures from: the digits in the package, or a folder."""
+"""Where recipes get pictures from: the digits in the package, or your own."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from smalti.core.errors import UserError
-from smalti.data import Splits, digit_pictures, folder
-
-VALID = 0.05  # share of a folder that is held out
+from smalti.data import Splits, digit_pictures, read_splits
 
 
-def digits_or_folder(
+def digits_or_own(
     path: str | None, *, size: int, progress: Callable[[int, int], None] | None = None
 ) -> Splits:
-    """The pictures of a folder with a part held out, or the digits when no path is given."""
+    """The pictures that lie at a path, or the digits when none is given."""
     if path is None:
         return digit_splits()
-    pictures = folder(path, size=size, progress=progress)
-    if len(pictures) < 2:
-        raise UserError(f"{path} holds {len(pictures)} picture; training needs 2 or more")
-    return Splits(*pictures.split(max(1, round(VALID * len(pictures))), seed=0))
+    return read_splits(path, size=size, progress=progress)
 
 
 def digits_only(

@@ -38,7 +38,7 @@ def optimiser(model: torch.nn.Module, training: Training) -> torch.optim.Optimiz
 
 
 def batch_of(pictures: Pictures, indices: Tensor, device: torch.device, flip: bool) -> Batch:
-    x = pictures.pixels[indices].to(device).float() / 255  # (B, C, H, W)
+    x = pictures.take(indices).to(device).float() / 255  # (B, C, H, W)
     if flip:
         mirrored = torch.rand(len(x), 1, 1, 1, device=device) < 0.5
         x = torch.where(mirrored, x.flip(3), x)

@@ -1,0 +1,104 @@
+"""Pictures that are pixels already: arrays in any of the usual layouts, with their labels."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from smalti.core.errors import UserError
+from smalti.data.source import SPLITS, Source
+
+CHANNELS = (1, 3, 4)  # grey, RGB, RGB with transparency
+BLOCK = 1024  # pictures converted at a time
+
+
+def array_source(
+    name: str,
+    parts: dict[str, np.ndarray],
+    labels: dict[str, np.ndarray],
+    classes: tuple[str, ...] = (),
+) -> Source:
+    """Pictures uint8 (N, C, H, W) of each split, one behind the other.
+
+    parts: by split; a single "train" is taken for data without splits.
+    labels: (N,) for each part, numbers or names, or empty.
+    classes: names for the labels 0, 1, ...
+    """
+    order = [split for split in SPLITS if split in parts]
+    pixels = [parts[split] for split in order]
+    for split, part in zip(order, pixels, strict=True):
+        if part.shape[1:] != pixels[0].shape[1:]:
+            raise UserError(
+                f"{name}: {split} holds pictures of {part.shape[1:]}, {order[0]} of "
+                f"{pixels[0].shape[1:]} (channels, height, width); make them alike"
+            )
+    array = np.concatenate(pixels) if len(pixels) > 1 else pixels[0]
+    if not len(array):
+        raise UserError(f"{name} holds no pictures")
+    ends = np.cumsum([0, *map(len, pixels)]).tolist()
+    rows = {s: range(a, b) for s, a, b in zip(order, ends[:-1], ends[1:], strict=True)}
+    numbers, classes = numbered(name, [labels[s] for s in order], classes) if labels else (None, ())
+    return Source(
+        name=name,
+        titles=[f"{name}[{k}]" for k in range(len(array))],
+        opened=lambda k: as_image(array[k]),
+        labels=numbers,
+        classes=classes,
+        splits=rows if order != ["train"] else {},
+        array=array,
+    )
+
+
+def as_image(pixels: np.ndarray) -> Image.Image:
+    """uint8 (C, H, W) as a Pillow image: grey, RGB or RGBA."""
+    return Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
+
+
+def as_bytes(title: str, array: np.ndarray) -> np.ndarray:
+    """Pictures (N, H, W), (N, H, W, C) or (N, C, H, W) as uint8 (N, C, H, W).
+
+    Bytes stay, booleans are black and white, floats lie in [0, 1].  Where both layouts fit, the
+    last axis holds the channels.  UserError names what is otherwise.
+    """
+    if array.ndim == 3:
+        array = array[:, None]
+    elif array.ndim == 4 and array.shape[3] in CHANNELS:
+        array = array.transpose(0, 3, 1, 2)
+    elif array.ndim != 4 or array.shape[1] not in CHANNELS:
+        raise UserError(
+            f"{title} has the shape {array.shape}; give (N, H, W), (N, H, W, C) or (N, C, H, W), "
+            "C being 1, 3 or 4"
+        )
+    if array.dtype == np.uint8:
+        return np.ascontiguousarray(array)
+    if array.dtype == bool:
+        return array.astype(np.uint8) * np.uint8(255)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise UserError(f"{title} holds {array.dtype}; give uint8, or floats from 0 to 1")
+    levels = np.empty(array.shape, np.uint8)
+    for k in range(0, len(array), BLOCK):
+        block = array[k : k + BLOCK]
+        if not (block.min() >= 0 and block.max() <= 1):  # also when one is not a number
+            raise UserError(
+                f"{title} reaches from {block.min():g} to {block.max():g}; "
+                "give floats from 0 to 1, or uint8"
+            )
+        levels[k : k + BLOCK] = np.rint(block * 255)
+    return levels
+
+
+def numbered(
+    name: str, labels: list[np.ndarray], classes: tuple[str, ...]
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Labels of any kind as places int64 (N,) in the classes, which are named by them.
+
+    `classes` names the labels 0, 1, ... instead, where there are enough of them.
+    """
+    values = np.concatenate(labels)
+    if not np.issubdtype(values.dtype, np.integer) and values.dtype.kind not in "US":
+        raise UserError(f"{name}: labels are {values.dtype}; give integers or names")
+    found, places = np.unique(values, return_inverse=True)
+    if classes and values.dtype.kind in "iu" and found[0] >= 0 and found[-1] < len(classes):
+        return values.astype(np.int64), classes
+    names = (x.decode(errors="replace") if isinstance(x, bytes) else str(x) for x in found.tolist())
+    return places.astype(np.int64), tuple(names)

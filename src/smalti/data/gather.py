@@ -1,0 +1,196 @@
+"""A source's pictures, decoded a little ahead of their use and laid on one pile."""
+
+from __future__ import annotations
+
+import warnings
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Protocol, TypeVar
+
+import numpy as np
+import torch
+
+from smalti.core.errors import UserError
+from smalti.data.decode import BadPicture, Look, read_picture
+from smalti.data.pictures import Pictures
+from smalti.data.source import Source
+
+THREADS = 2  # decoders let go of the interpreter lock
+AHEAD = 64  # pictures decoded before they are asked for
+Progress = Callable[[int, int], None]
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+class Pile(Protocol):
+    """Pictures one upon the other; grey until the first coloured one comes."""
+
+    def append(self, picture: np.ndarray) -> None:
+        """picture: uint8 (C, H, W)."""
+        ...
+
+
+class Memory:
+    """A pile in memory, of n pictures at most."""
+
+    def __init__(self, n: int):
+        self.n, self.count = n, 0
+        self.array: np.ndarray = np.empty((0, 1, 0, 0), np.uint8)
+
+    def append(self, picture: np.ndarray) -> None:
+        if not self.count:
+            self.array = np.empty((self.n, *picture.shape), np.uint8)
+        if len(picture) > self.array.shape[1]:
+            self.array = np.repeat(self.array, len(picture), axis=1)
+        self.array[self.count] = picture
+        self.count += 1
+
+    def pixels(self) -> np.ndarray:
+        """uint8 (count, C, H, W)."""
+        return self.array[: self.count]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a pile was made of."""
+
+    rows: np.ndarray
+    """int64, the source's rows in the order of the pile."""
+    bad: tuple[BadPicture, ...]
+    """What was left out."""
+
+
+def gather(
+    source: Source,
+    rows: np.ndarray,
+    look: Look,
+    pile: Pile,
+    *,
+    skip_bad: bool = False,
+    progress: Progress | None = None,
+) -> Kept:
+    """Lay the source's pictures of these rows on the pile.
+
+    UserError names the first one that cannot be used and says how many there are, unless skip_bad;
+    the pictures must share a size when the look leaves it open.
+    """
+    kept: list[int] = []
+    bad: list[BadPicture] = []
+    shape: tuple[int, ...] = ()
+    with closing(decoded(source, rows, look)) as pictures:
+        for done, (row, picture) in enumerate(zip(rows.tolist(), pictures, strict=True), 1):
+            if isinstance(picture, BadPicture):
+                bad.append(picture)
+            elif skip_bad or not bad:  # otherwise the rest is read only to be counted
+                shape = shape or picture.shape[1:]
+                if picture.shape[1:] != shape:
+                    raise _odd(source, row, picture, kept[0], shape)
+                pile.append(picture)
+                kept.append(row)
+            if progress is not None:
+                progress(done, len(rows))
+    if bad and not (skip_bad and kept):
+        raise UserError(told(bad, len(rows))) from bad[0]
+    return Kept(np.array(kept, np.int64), tuple(bad))
+
+
+def decoded(
+    source: Source, rows: np.ndarray, look: Look
+) -> Generator[np.ndarray | BadPicture, None, None]:
+    """uint8 (C, H, W) of every row, or what is wrong with it."""
+    array = source.array
+    if look.colour == "keep" and array is not None and array.shape[1] == 3:
+        look = replace(look, colour="rgb")  # it says itself how many channels it has
+    yield from ahead(partial(_decode, source, look), rows.tolist())
+
+
+def _decode(source: Source, look: Look, row: int) -> np.ndarray | BadPicture:
+    try:
+        picture = read_picture(source.titles[row], partial(source.opened, row), look)
+    except BadPicture as error:
+        return error
+    if look.colour == "rgb" and len(picture) == 1:
+        return np.repeat(picture, 3, axis=0)
+    return picture
+
+
+def ahead(work: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
+    """work(item) of every item in order, a few of them computed ahead in other threads."""
+    with ThreadPoolExecutor(THREADS) as pool:
+        waiting: deque[Future[U]] = deque()
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) >= AHEAD:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Pillow's warnings name no file, and `read_picture` refuses what matters.
+
+    Filters belong to the process, not to a thread, so this is set around all threads.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        yield
+
+
+def gathered(
+    source: Source, look: Look, *, skip_bad: bool = False, progress: Progress | None = None
+) -> tuple[Pictures, Kept]:
+    """All pictures of a source, in memory; pixels that lie there in the wanted look are not copied.
+
+    A warning names what skip_bad leaves out.
+    """
+    rows = np.arange(len(source))
+    array, kept = source.array, Kept(rows, ())
+    if array is None or not is_alike(array, look):
+        pile = Memory(len(source))
+        kept = gather(source, rows, look, pile, skip_bad=skip_bad, progress=progress)
+        array = pile.pixels()
+    if kept.bad:
+        warnings.warn(f"left out: {told(kept.bad, len(rows))}", stacklevel=3)
+    return pictures_of(source, kept.rows, array), kept
+
+
+def is_alike(array: np.ndarray, look: Look) -> bool:
+    """Whether pixels (N, C, H, W) look so already."""
+    C, H, W = array.shape[1:]
+    channels = {"keep": (1, 3), "grey": (1,), "rgb": (3,)}[look.colour]
+    return C in channels and look.size in (None, (H, W))
+
+
+def pictures_of(source: Source, rows: np.ndarray, pixels: np.ndarray) -> Pictures:
+    """Pixels (N, C, H, W) with what the source knows of these rows."""
+    labels = None if source.labels is None else torch.from_numpy(source.labels[rows])
+    captions = tuple(source.captions[k] for k in rows.tolist()) if source.captions else ()
+    return Pictures(torch.from_numpy(pixels), labels, source.classes, source.name, captions)
+
+
+def told(bad: Iterable[BadPicture], total: int) -> str:
+    """How many pictures cannot be used, and the first one."""
+    first, *others = map(str, bad)
+    count = 1 + len(others)
+    if count == 1:
+        return f"1 of {total} pictures cannot be used: {first}"
+    return f"{count} of {total} pictures cannot be used, the first: {first}"
+
+
+def _odd(
+    source: Source, row: int, picture: np.ndarray, first: int, shape: tuple[int, ...]
+) -> UserError:
+    (h, w), (H, W) = picture.shape[1:], shape
+    whose = source.titles[first].rsplit("/", 1)[-1]
+    return UserError(
+        f"{source.titles[row]} is {w} x {h} pixels where {whose} is {W} x {H}; "
+        "give a size, such as 32, to bring all to"
+    )

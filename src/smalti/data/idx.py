@@ -1,0 +1,96 @@
+"""MNIST's own format, IDX, packed by gzip or not."""
+
+from __future__ import annotations
+
+import gzip
+import math
+import re
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from smalti.core.errors import UserError
+from smalti.data.arrays import array_source
+from smalti.data.source import Source, Split
+
+IMAGES = re.compile(r"(.*images[-._]idx3.*?)(\.gz)?", re.IGNORECASE)
+SIDES: tuple[tuple[str, Split], ...] = (("train", "train"), ("t10k", "test"), ("test", "test"))
+BYTES = 8  # the code of uint8
+
+
+def is_idx(path: Path) -> bool:
+    """Whether a file's name or first bytes say IDX of pictures."""
+    if IMAGES.fullmatch(path.name):
+        return True
+    with path.open("rb") as file:
+        return file.read(4) == bytes([0, 0, BYTES, 3])
+
+
+def image_files(folder: Path) -> dict[str, Path]:
+    """The picture files of a folder as MNIST comes, by split; empty in any other folder."""
+    found: dict[str, Path] = {}
+    try:
+        paths = sorted(folder.iterdir())  # a file before its .gz
+    except OSError:
+        return {}  # another reader will say so
+    for path in paths:
+        if not (path.is_file() and IMAGES.fullmatch(path.name)):
+            continue
+        for word, split in SIDES:
+            if word in path.name.lower():
+                other = found.setdefault(split, path)
+                if path not in (other, other.with_name(other.name + ".gz")):
+                    raise UserError(f"{folder} holds {other.name} and {path.name}; name the file")
+                break
+    return found
+
+
+def idx_source(path: Path, *, labels: bool = True) -> Source:
+    """One file of pictures with the labels beside it, or the training and test files of a folder.
+
+    UserError when one is damaged, or pictures and labels are not equally many.
+    """
+    files = image_files(path) if path.is_dir() else {SIDES[0][1]: path}
+    parts = {split: read_idx(file, 3)[:, None] for split, file in files.items()}
+    beside = {split: labels_beside(file) for split, file in files.items()} if labels else {}
+    numbers: dict[str, np.ndarray] = {}
+    for split, file in beside.items():
+        if file is not None:
+            numbers[split] = read_idx(file, 1)
+            if len(numbers[split]) != len(parts[split]):
+                n = len(parts[split])
+                raise UserError(f"{file} holds {len(numbers[split])} labels for {n} pictures")
+    if numbers and len(numbers) < len(parts):
+        (lost, *_) = parts.keys() - numbers.keys()
+        raise UserError(f"{files[lost]} has no file of labels beside it, the other one has")
+    return array_source(path.name.split(".")[0] or path.name, parts, numbers)
+
+
+def labels_beside(images: Path) -> Path | None:
+    """train-labels-idx1-ubyte for train-images-idx3-ubyte, with or without .gz."""
+    name = re.sub("images", "labels", images.name, flags=re.IGNORECASE)
+    name = re.sub("idx3", "idx1", name, flags=re.IGNORECASE).removesuffix(".gz")
+    if name == images.name.removesuffix(".gz"):
+        return None
+    return next((p for n in (name, name + ".gz") if (p := images.with_name(n)).is_file()), None)
+
+
+def read_idx(path: Path, ndim: int) -> np.ndarray:
+    """uint8 of `ndim` axes. UserError when the file is something else, or cut short."""
+    try:
+        with path.open("rb") as raw:
+            packed = raw.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if packed else path.open("rb") as file:
+            head = file.read(4 + 4 * ndim)
+            if len(head) < 4 + 4 * ndim or head[:4] != bytes([0, 0, BYTES, ndim]):
+                what = "pictures" if ndim == 3 else "labels"
+                raise UserError(f"{path} is no IDX file of {what} in bytes; download it again")
+            shape = np.frombuffer(head, ">u4", offset=4).tolist()
+            content = file.read(math.prod(shape))
+    except (OSError, EOFError, zlib.error, MemoryError) as error:
+        raise UserError(f"{path} cannot be read ({error}); download it again") from error
+    if len(content) < math.prod(shape):
+        promised = " x ".join(map(str, shape))
+        raise UserError(f"{path} is cut short: it promises {promised}; download it again")
+    return np.frombuffer(content, np.uint8).reshape(shape).copy()

@@ -1,0 +1,83 @@
+"""Pictures in NumPy's .npz: arrays by the names that people give them."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from smalti.core.errors import UserError
+from smalti.data.arrays import array_source, as_bytes
+from smalti.data.source import Source, Split
+
+PIXELS = ("images", "image", "pixels", "pictures", "x", "data", "arr_0")
+LABELS = ("labels", "label", "y", "targets", "arr_1")
+CLASSES = ("classes", "class_names", "label_names")
+WORDS: dict[str, Split] = {
+    "train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test",
+}  # fmt: skip
+
+
+def npz_source(path: Path, *, labels: bool = True) -> Source:
+    """The pictures and labels of a .npz file, by split when their names say so.
+
+    `images`, or `train_images` and `test_images`, or `x_train` and `x_test`; the labels likewise.
+    Nothing is unpickled.  UserError names the array at fault.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return _source(path, arrays, labels)
+    except UserError:
+        raise
+    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise UserError(f"{path} cannot be read ({reason}); save it anew") from error
+
+
+def _source(path: Path, arrays: np.lib.npyio.NpzFile, with_labels: bool) -> Source:
+    named = {name: where for name in arrays.files if (where := place_of(name, PIXELS))}
+    if not named:
+        inside = ", ".join(arrays.files) or "nothing"
+        raise UserError(f"{path} holds {inside}; name the pictures images, or x_train and x_test")
+    split_names = {split: name for name, split in named.items() if split != "all"}
+    names = split_names or {"train": next(iter(named))}
+    if "train" not in names:
+        raise UserError(f"{path} has {', '.join(names.values())}, but no pictures to train on")
+    parts = {split: as_bytes(f"{path}: {name}", arrays[name]) for split, name in names.items()}
+    labels = {
+        split: labels_of(path, arrays, "all" if not split_names else split, len(part))
+        for split, part in parts.items()
+    }
+    known = {split: numbers for split, numbers in labels.items() if numbers is not None}
+    if known and len(known) < len(parts):
+        (lost, *_) = parts.keys() - known.keys()
+        raise UserError(f"{path} has no labels for {lost}; give them to every split or to none")
+    classes = next((arrays[n] for n in arrays.files if n.lower() in CLASSES), np.array([]))
+    words = tuple(map(str, classes.tolist()))
+    return array_source(path.stem, parts, known if with_labels else {}, words)
+
+
+def place_of(name: str, words: tuple[str, ...]) -> str | None:
+    """The split that an array of such a name belongs to, "all" without one; None: another name."""
+    lower = name.lower()
+    if lower in words:
+        return "all"
+    for word, split in WORDS.items():
+        if lower in {w for known in words for w in (f"{word}_{known}", f"{known}_{word}")}:
+            return split
+    return None
+
+
+def labels_of(path: Path, arrays: np.lib.npyio.NpzFile, split: str, n: int) -> np.ndarray | None:
+    """(n,) labels of a split, also where they are kept as (n, 1)."""
+    for name in arrays.files:
+        if place_of(name, LABELS) == split:
+            labels = arrays[name]
+            labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+            if labels.shape != (n,):
+                raise UserError(
+                    f"{path}: {name} has the shape {labels.shape} for {n} pictures; give ({n},)"
+                )
+            return labels
+    return None

@@ -1,0 +1,195 @@
+"""Writing a pack: every picture is decoded once, and only a few are in memory at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from smalti.core.errors import UserError
+from smalti.core.folders import folder_for
+from smalti.data.decode import BadPicture, Colour, Look, look_of
+from smalti.data.gather import Kept, Progress, gather
+from smalti.data.packs import FILES, FORMAT
+from smalti.data.pictures import shuffled
+from smalti.data.source import SPLITS, Source
+
+BLOCK = 1 << 24  # bytes copied at a time
+
+
+@dataclass(frozen=True)
+class Packed:
+    """What was written."""
+
+    shape: tuple[int, int, int, int]
+    """(N, C, H, W)."""
+    classes: tuple[str, ...]
+    splits: dict[str, range]
+    bad: tuple[BadPicture, ...]
+    """Pictures that were left out."""
+
+
+class NpyPile:
+    """A pile in a .npy file that grows as pictures come; grey until the first coloured one."""
+
+    def __init__(self, path: Path):
+        self.path, self.count = path, 0
+        self.shape: tuple[int, int, int] = (1, 0, 0)
+        self.file: BinaryIO = path.open("wb")
+
+    def append(self, picture: np.ndarray) -> None:
+        if not self.count:
+            C, H, W = picture.shape
+            self.shape = (C, H, W)
+            self._head()
+        if len(picture) > self.shape[0]:
+            self._repeat(len(picture))
+        if len(picture) < self.shape[0]:
+            picture = np.repeat(picture, self.shape[0], axis=0)
+        self.file.write(np.ascontiguousarray(picture).tobytes())
+        self.count += 1
+
+    def close(self) -> None:
+        """Write down how many there are, and see them safely on the disk."""
+        if self.count:
+            self.file.seek(0)
+            self._head()
+        self.file.flush()
+        os.fsync(self.file.fileno())
+        self.file.close()
+
+    def _head(self) -> None:
+        # NumPy leaves room for the first axis to grow: the head of any N is equally long
+        shape = (self.count, *self.shape)
+        fields = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self.file, fields)
+
+    def _repeat(self, C: int) -> None:
+        """Write all that is there again in C channels."""
+        self.close()
+        grey = np.load(self.path, mmap_mode="r")
+        coloured = NpyPile(self.path.with_suffix(".coloured"))
+        coloured.shape = (C, self.shape[1], self.shape[2])
+        coloured._head()
+        step = max(1, BLOCK // grey[0].nbytes)
+        for k in range(0, len(grey), step):
+            coloured.file.write(np.repeat(grey[k : k + step], C, axis=1).tobytes())
+        del grey
+        os.replace(coloured.path, self.path)
+        self.file, self.shape = coloured.file, coloured.shape
+
+
+def pack(
+    path: str | Path,
+    out: str | Path,
+    *,
+    size: int | tuple[int, int] | None = 32,
+    colour: Colour = "keep",
+    background: str | tuple[int, ...] = "white",
+    crop: bool = True,
+    labels: bool = True,
+    skip_bad: bool = False,
+    valid: float = 0.05,
+    test: float = 0.0,
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Packed:
+    """Decode all that `smalti.data.read` can read once, into the pack `out`.
+
+    size ... skip_bad, progress: as for `smalti.data.folder`; a pack can be packed again in another
+    size.  valid, test: the parts to hold out where the data come without splits, as
+    `Pictures.split` chooses them.  `out` appears when it is complete; an older pack is replaced.
+    """
+    from smalti.data.reading import opened_source  # which reads packs
+
+    look = look_of(size, colour, background, crop)
+    with opened_source(path, labels=labels) as source, folder_for(Path(out), FILES) as folder:
+        rows = split_rows(source, valid, test, seed)
+        how = {"valid": valid, "test": test, "seed": seed}
+        return write_pack(folder, source, look, rows, how, skip_bad=skip_bad, progress=progress)
+
+
+def write_pack(
+    folder: Path,
+    source: Source,
+    look: Look,
+    splits: dict[str, np.ndarray],
+    how: dict[str, Any],
+    *,
+    skip_bad: bool = False,
+    progress: Progress | None = None,
+) -> Packed:
+    """The pack of a source into an empty folder. `how` is noted beside its look."""
+    rows = np.concatenate([splits[s] for s in SPLITS if s in splits])
+    pile = NpyPile(folder / "pixels.npy")
+    try:
+        kept = gather(source, rows, look, pile, skip_bad=skip_bad, progress=progress)
+    finally:
+        pile.close()
+    ranges = ranges_of(kept, splits)
+    if source.labels is not None:
+        np.save(folder / "labels.npy", source.labels[kept.rows])
+    made = {
+        "from": source.name,
+        "size": look.size or pile.shape[1:],
+        "colour": look.colour,
+        "background": look.background,
+        "crop": look.crop,
+        **how,
+        "left_out": len(kept.bad),
+    }
+    content = {
+        "format": FORMAT,
+        "name": source.name,
+        "classes": source.classes,
+        "splits": {split: [part.start, part.stop] for split, part in ranges.items()},
+        "made": made,
+    }
+    if source.captions:
+        content["captions"] = [source.captions[k] for k in kept.rows.tolist()]
+    lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
+    (folder / "pack.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    return Packed((pile.count, *pile.shape), source.classes, ranges, kept.bad)
+
+
+def split_rows(source: Source, valid: float, test: float, seed: int) -> dict[str, np.ndarray]:
+    """The rows of each split: the data's own where there are any, else chosen by the seed.
+
+    Where the data bring a test but nothing to validate by, that is taken from what they train on.
+    """
+    for name, part in (("valid", valid), ("test", test)):
+        if not 0 <= part < 1:
+            raise UserError(f"{name} is {part:g}; give a part from 0 up to, not with, 1")
+    own = {split: np.arange(part.start, part.stop) for split, part in source.splits.items()}
+    if "valid" in own:
+        return own
+    train = own.get("train", np.arange(len(source)))
+    order = train[shuffled(len(train), seed)]
+    a = max(1, round(valid * len(train))) if valid else 0
+    b = a + (max(1, round(test * len(train))) if test and "test" not in own else 0)
+    if b >= len(order):
+        raise UserError(
+            f"{source.name} holds {len(order)} pictures to train on, of which {b} would be held "
+            "out; hold out less, or bring more"
+        )
+    chosen: dict[str, np.ndarray] = {"train": order[b:], "valid": order[:a], "test": order[a:b]}
+    return {
+        s: np.sort(part) for s, part in {**chosen, **own, "train": order[b:]}.items() if len(part)
+    }
+
+
+def ranges_of(kept: Kept, splits: dict[str, np.ndarray]) -> dict[str, range]:
+    """Where the splits stand in a pile from which some of their pictures are left out."""
+    ranges: dict[str, range] = {}
+    start = 0
+    for split in SPLITS:
+        if split in splits:
+            count = int(np.isin(splits[split], kept.rows).sum())
+            ranges[split] = range(start, start + count)
+            start += count
+    whole = {split: part for split, part in ranges.items() if len(part)}
+    return whole if len(whole) > 1 and "train" in whole else {}

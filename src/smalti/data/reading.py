@@ -1,0 +1,182 @@
+"""One way in: whatever the pictures lie in, read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from smalti.core.errors import UserError
+from smalti.data.archive import is_zip, zip_source
+from smalti.data.decode import Colour, Look, look_of
+from smalti.data.directory import folder_source
+from smalti.data.gather import Progress, gathered, quiet_pillow
+from smalti.data.hub import PREFIX, hub_source
+from smalti.data.idx import idx_source, image_files, is_idx
+from smalti.data.keyed import is_lmdb, lmdb_source
+from smalti.data.npz import npz_source
+from smalti.data.packs import home, is_pack, pack_source
+from smalti.data.pictures import Pictures, Splits
+from smalti.data.source import SPLITS, Source, Split
+
+VALID = 0.05  # share that is held out where the data come without splits
+FETCHED = {"emoji-32": "emoji", "emoji-64": "emoji"}  # packs by name -> what fetches them
+
+
+def read(
+    path: str | Path,
+    *,
+    size: int | tuple[int, int] | None = 32,
+    colour: Colour = "keep",
+    background: str | tuple[int, ...] = "white",
+    crop: bool = True,
+    labels: bool = True,
+    skip_bad: bool = False,
+    progress: Progress | None = None,
+) -> Pictures:
+    """All pictures at `path`, its splits one behind the other.
+
+    path: a folder, a zip archive, a .npz, an IDX file or a folder of MNIST's four, an LMDB,
+    hf:NAME for a data set of the Hugging Face hub, a pack, or the name of a fetched one.
+    The options are those of `smalti.data.folder`.  A pack is mapped, not read, and has one size.
+    Raises UserError, naming the file, for whatever cannot be used.
+    """
+    look = look_of(size, colour, background, crop)
+    with opened_source(path, labels=labels) as source:
+        check_size_of(source, look, path)
+        return gathered(source, look, skip_bad=skip_bad, progress=progress)[0]
+
+
+def read_splits(
+    path: str | Path,
+    *,
+    size: int | tuple[int, int] | None = 32,
+    colour: Colour = "keep",
+    background: str | tuple[int, ...] = "white",
+    crop: bool = True,
+    labels: bool = True,
+    skip_bad: bool = False,
+    progress: Progress | None = None,
+) -> Splits:
+    """The pictures at `path` in the data's own splits, or with a twentieth held out by a seed.
+
+    What is held out then is `valid`, always the same; `test` is None.  Otherwise as `read`.
+    """
+    look = look_of(size, colour, background, crop)
+    with opened_source(path, labels=labels) as source:
+        check_size_of(source, look, path)
+        pictures, kept = gathered(source, look, skip_bad=skip_bad, progress=progress)
+        parts = {s: part_of(pictures, kept.rows, r, s) for s, r in source.splits.items()}
+    parts = {split: part for split, part in parts.items() if len(part)} if parts else {}
+    train = parts.get("train", pictures)
+    if "valid" in parts:
+        return Splits(train, parts["valid"], parts.get("test"))
+    if len(train) < 2:
+        raise UserError(f"{path} holds {len(train)} picture; training needs 2 or more")
+    rest, valid = train.split(max(1, round(VALID * len(train))), seed=0)
+    return Splits(rest, valid, parts.get("test"))
+
+
+def part_of(pictures: Pictures, rows: np.ndarray, wanted: range, name: str) -> Pictures:
+    """The pictures whose rows lie in a range; `rows` ascends."""
+    start, stop = np.searchsorted(rows, [wanted.start, wanted.stop]).tolist()
+    return pictures.part(slice(start, stop), name)
+
+
+@contextmanager
+def opened_source(path: str | Path, *, labels: bool = True) -> Iterator[Source]:
+    """What lies at `path`, open until the block ends."""
+    with quiet_pillow(), closing(source_at(path, labels=labels)) as source:
+        yield source
+
+
+def source_at(path: str | Path, *, labels: bool = True) -> Source:
+    """The reader that suits what lies there. UserError when none does."""
+    if str(path).startswith(PREFIX):
+        return hub_source(str(path), labels=labels)
+    place = located(path)
+    if place.is_dir():
+        if is_pack(place):
+            return pack_source(place, labels=labels)
+        if is_lmdb(place):
+            return lmdb_source(place, labels=labels)
+        if "train" in image_files(place):
+            return idx_source(place, labels=labels)
+        return folder_source(place, labels=labels)
+    if place.suffix.lower() == ".npz":
+        return npz_source(place, labels=labels)
+    if is_zip(place):
+        return zip_source(place, labels=labels)
+    if is_idx(place):
+        return idx_source(place, labels=labels)
+    if is_lmdb(place):
+        return lmdb_source(place, labels=labels)
+    raise UserError(
+        f"{place} is a file that holds no set of pictures; give a folder, a .zip, a .npz, an IDX "
+        "file, an LMDB or a pack"
+    )
+
+
+def located(path: str | Path) -> Path:
+    """The path as it stands, or where the data of that name were fetched to."""
+    place = Path(path).expanduser()
+    if place.exists():
+        return place
+    if str(path) in FETCHED:
+        fetched = home() / str(path)
+        if fetched.exists():
+            return fetched
+        raise UserError(f"{path} is not here yet; run `smalti fetch {FETCHED[str(path)]}`")
+    raise UserError(f"{place} does not exist; give a folder, an archive or a pack of pictures")
+
+
+def check_size_of(source: Source, look: Look, path: str | Path) -> None:
+    """UserError when a pack is wanted in another size than it was made in: pack it again."""
+    if source.size is not None and look.size not in (None, source.size):
+        (h, w), (H, W) = source.size, look.size or source.size
+        side = f"--size {h}" if h == w else f"size ({h}, {w})"
+        raise UserError(
+            f"{path} is packed at {h} x {w} pixels and wanted at {H} x {W}; give {side}, or pack "
+            "the pictures in that size"
+        )
+
+
+def size_of(path: str | Path) -> tuple[int, int] | None:
+    """(H, W) of a pack, which has one; None for pictures that are brought to any size."""
+    if str(path).startswith(PREFIX):
+        return None
+    place = located(path)
+    if not (place.is_dir() and is_pack(place)):
+        return None
+    return pack_source(place).size
+
+
+def side_of(path: str | Path) -> int | None:
+    """The side of a pack of squares; None for everything else."""
+    size = size_of(path)
+    return size[0] if size and size[0] == size[1] else None
+
+
+def lasting(path: str) -> str:
+    """The path, or the name of a set, so that it can be read from any working folder."""
+    place = Path(path).expanduser()
+    return str(place.resolve()) if place.exists() else path
+
+
+def emoji_pictures(split: Split, size: int = 64) -> Pictures:
+    """Google's emoji on white, RGB, with their category as class and their name as caption.
+
+    size: 32 or 64.  All variants of one emoji (skin tone, gender, hair) stand in one split.
+    UserError until `smalti fetch emoji` has run.
+    """
+    if split not in SPLITS:
+        raise UserError(f"the emoji have no split {split!r}; give 'train', 'valid' or 'test'")
+    if f"emoji-{size}" not in FETCHED:
+        raise UserError(f"the emoji are not packed at size {size!r}; give 32 or 64")
+    with opened_source(f"emoji-{size}") as source:
+        array = source.array
+        assert array is not None
+        pictures, kept = gathered(source, look_of(None, "keep", "white", True))
+        return part_of(pictures, kept.rows, source.splits[split], split)

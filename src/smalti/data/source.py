@@ -1,0 +1,47 @@
+"""Pictures that are not decoded yet, whatever they lie in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+Split = Literal["train", "valid", "test"]
+SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+
+
+def nothing_to_close() -> None:
+    """What a source does at its end that holds no file open."""
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """N pictures in a row: each can be opened by itself, in any order and from any thread.
+
+    Every reader makes one; reading, packing and the audit see nothing else.
+    """
+
+    name: str
+    """Where the pictures come from, for logs and model cards."""
+    titles: Sequence[str]
+    """What a line about a picture calls it."""
+    opened: Callable[[int], Image.Image]
+    """Picture k, not yet decoded. Raises whatever it likes when the picture is faulty."""
+    labels: np.ndarray | None = None
+    """int64 (N,), each a place in `classes`."""
+    classes: tuple[str, ...] = ()
+    captions: tuple[str, ...] = ()
+    """One for each picture, or none at all."""
+    splits: dict[str, range] = field(default_factory=dict)
+    """The rows of the data's own splits; empty where they come without."""
+    array: np.ndarray | None = None
+    """uint8 (N, C, H, W), where the pictures are pixels already."""
+    size: tuple[int, int] | None = None
+    """(H, W) that they are kept in and cannot be read without; None leaves it open."""
+    close: Callable[[], None] = nothing_to_close
+
+    def __len__(self) -> int:
+        return len(self.titles)
