@@ -194,7 +194,7 @@ def protocol_of(
     train, held, network = case.train, case.held, case.network
     return Protocol(
         data=train.name,
-        data_hash=pictures_hash(train),
+        data_hash=case.train_hash,
         reference=len(train),
         split=split,
         split_hash=pictures_hash(held),

@@ -1,0 +1,138 @@
+"""Does a model of digits reach its goals?  `python -m benchmarks.goals --model ddpm-digits`.
+
+Fixed sets of class-balanced samples (seeds 0 .. n-1, n .. 2n-1, ...), all numbers of a row from the
+same set: class accuracy, Frechet distance and its ratio to that of as many real held-out digits,
+kernel distance, precision and recall, the median distance to the nearest training digit as a ratio
+to the held-out digits', seconds and forwards a sample. Mean and spread over the sets come last.
+Choices are made with `--split valid` (500 digits); `--split test` is for the record. A line of JSON
+for each set goes to standard error, or to the file `--json`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import smalti
+from smalti.core.config import to_json
+from smalti.diffusion import DDIM, DDPM, DPMSolver, UniPC
+from smalti.evaluation import Report
+
+KINDS = {"ddim": DDIM, "ddpm": DDPM, "dpm-solver": DPMSolver, "unipc": UniPC}
+METRICS = ("frechet", "kernel", "precision-recall", "accuracy", "memorisation", "cost")
+COLUMNS = {
+    "accuracy": "{:.4f}",
+    "frechet": "{:.4f}",
+    "ratio": "{:.3f}",
+    "kernel": "{:+.5f}",
+    "precision": "{:.3f}",
+    "recall": "{:.3f}",
+    "nearest": "{:.3f}",
+    "copies": "{:.3f}",
+    "copying z": "{:+.2f}",
+    "forwards": "{:.0f}",
+    "seconds": "{:.4f}",
+}
+SHARED = ("kernel", "precision", "recall", "accuracy", "frechet", "copies")
+"""Columns that real digits have, too."""
+GOALS = {"accuracy": (">=", 0.98), "ratio": ("<=", 1.5), "nearest": (">=", 0.9)}
+
+
+def chosen_sampler(model: Any, args: argparse.Namespace) -> Any:
+    """The sampler of the options; what is left out is the model's own guidance, or the kind's."""
+    own = model.config.sampler
+    cls = KINDS[args.sampler] if args.sampler else type(own)
+    base = own if cls is type(own) else cls(guidance=own.guidance)
+    given = {"steps": args.steps, "guidance": args.guidance, "eta": args.eta, "clip": args.clip}
+    values = {k: v for k, v in given.items() if v is not None}
+    return type(base)(**{**base.__dict__, **values})
+
+
+def numbers(report: Report) -> dict[str, float]:
+    """The columns of one set."""
+    found = {row.name: row.value for row in report.rows if row.value is not None}
+    frechet = report["frechet"]
+    if frechet.value is not None and frechet.real:
+        samples = frechet.value if frechet.matched is None else frechet.matched
+        found["ratio"] = samples / frechet.real
+    return {name: found.get(name, float("nan")) for name in COLUMNS}
+
+
+def real_numbers(report: Report) -> dict[str, float]:
+    """What the held-out digits get in the samples' place."""
+    real = {name: report[name].real for name in SHARED}
+    found = {name: value for name, value in real.items() if value is not None}
+    return {**found, "ratio": 1.0, "nearest": 1.0}
+
+
+def line(label: str, row: dict[str, float]) -> str:
+    cells = [COLUMNS[n].format(row[n]) if n in row else "-" for n in COLUMNS]
+    return f"{label:10}" + "".join(f"{cell:>11}" for cell in cells)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--model", default="ddpm-digits", help="a shipped name or a directory")
+    parser.add_argument("--split", choices=("valid", "test"), default="valid")
+    parser.add_argument("--sampler", choices=tuple(KINDS), help="default: the model's own")
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--guidance", type=float)
+    parser.add_argument("--eta", type=float)
+    parser.add_argument("--no-clip", dest="clip", action="store_false", default=None)
+    parser.add_argument("--n", "-n", type=int, help="samples in a set; 1,000, of valid 500")
+    parser.add_argument("--sets", type=int, default=5)
+    parser.add_argument("--batch", type=int, default=100)
+    parser.add_argument("--json", type=Path, help="add the lines of JSON to this file")
+    args = parser.parse_args()
+    n = args.n or (1000 if args.split == "test" else 500)
+    model = smalti.load(args.model)
+    sampler = chosen_sampler(model, args)
+    print(f"{args.model}, {args.sets} sets of {n}, beside the {args.split} digits: {sampler}")
+    print(f"{'set':10}" + "".join(f"{name:>11}" for name in COLUMNS))
+    rows: list[dict[str, float]] = []
+    for k in range(args.sets):
+        report = smalti.evaluate(
+            model,
+            metrics=METRICS,
+            n=n,
+            seed=k * n,
+            split=args.split,
+            features="digits",
+            sampler=sampler,
+            batch=args.batch,
+            bootstraps=2,  # the sets tell the spread
+            name=args.model,
+        )
+        if k == 0:
+            print(line("real", real_numbers(report)))
+        rows.append(numbers(report))
+        print(line(f"set {k}", rows[-1]), flush=True)
+        record = {"model": args.model, "split": args.split, "n": n, "seed": k * n, **rows[-1]}
+        record |= {"sampler": to_json(sampler), "threads": torch.get_num_threads()}
+        text = json.dumps(record)
+        if args.json:
+            with args.json.open("a") as file:
+                file.write(text + "\n")
+        else:
+            print(text, file=sys.stderr, flush=True)
+    summary(rows)
+
+
+def summary(rows: list[dict[str, float]]) -> None:
+    mean = {name: statistics.mean(row[name] for row in rows) for name in COLUMNS}
+    print(line("mean", mean))
+    if len(rows) > 1:
+        print(line("spread", {n: statistics.stdev(row[n] for row in rows) for n in COLUMNS}))
+    for name, (sign, goal) in GOALS.items():
+        reached = mean[name] >= goal if sign == ">=" else mean[name] <= goal
+        print(f"{'reached ' if reached else 'missed  '} {name} {mean[name]:.4f} {sign} {goal:g}")
+
+
+if __name__ == "__main__":
+    main()
