@@ -29,6 +29,16 @@ class ToyConfig:
     nan_gradient: int = -1
     trace: str = ""
     """A folder where every process leaves its weights before each step."""
+    fits: int = 0
+    """Most pictures that memory holds at once; 0 for any number, -1 for none."""
+    rank: str = ""
+    """The one process that has no more memory than that; empty for all."""
+    says: str = "CUDA out of memory"
+    """How running out is told."""
+    exploding: int = -1
+    """The step whose loss is a thousand times too large."""
+    once: str = ""
+    """A file that is made when the toy first misbehaves; while it is there the toy behaves."""
 
     def build(self) -> Toy:
         return Toy(self)
@@ -47,13 +57,28 @@ class Toy(nn.Module):
             rank = os.environ.get("LOCAL_RANK", "0")
             weights = self.layer.weight.detach().numpy()
             np.save(Path(self.config.trace) / f"{rank}-{step}.npy", weights)
+        if self.config.fits and self.config.fits < len(batch.pictures) and self.concerned():
+            torch.rand(3)  # what was drawn before is drawn again
+            raise RuntimeError(self.config.says)
         x = batch.pictures.flatten(1)  # (B, 64)
         total = (self.layer(x).squeeze(1) - x.mean(1)).square().mean()
-        if step == self.config.nan_gradient:
+        if self.naughty(step == self.config.nan_gradient):
             total = total + (0 * self.layer.weight).sqrt().sum()  # 0, with a slope of 0 times inf
-        if step == self.config.nan_loss:
+        if self.naughty(step == self.config.nan_loss):
             total = total * float("nan")
+        if self.naughty(step == self.config.exploding):
+            total = total * 1000
         return Loss(total, {"half": total.detach() / 2})
+
+    def concerned(self) -> bool:
+        return self.config.rank in ("", os.environ.get("LOCAL_RANK", "0"))
+
+    def naughty(self, now: bool) -> bool:
+        if not now or not self.config.once:
+            return now
+        first = not Path(self.config.once).exists()
+        Path(self.config.once).touch()
+        return first
 
 
 TINY = DiffusionConfig(

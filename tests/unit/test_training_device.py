@@ -21,7 +21,7 @@ from smalti.training.device import Mixed, fabric_for, precision_of
 from smalti.training.events import Saved, Started, Stepped, Validated
 from smalti.training.job import Job, last_step, read_state
 from smalti.training.logs import Log
-from smalti.training.loop import Loop, begin, seconds_per_step, set_scale
+from smalti.training.loop import Loop, begin, probe, set_scale
 from tests.toys import NONE, TINY, Notebook, ToyConfig, pictures
 
 TRAIN, VALID = pictures(24), pictures(6, seed=1)
@@ -121,7 +121,7 @@ def test_fp16_keeps_its_scale_over_probe_and_resume():
     assert all(math.isfinite(term["loss"]) and "norm" not in term for term in terms)
     state = copy.deepcopy(loop.state())
     assert state["scale"]["scale"] == 2.0**117  # ... and it is halved each time
-    seconds_per_step(loop.fabric, job, TRAIN, budget=0)
+    probe(loop.fabric, job, TRAIN, budget=0)
     assert loop.scale() == state["scale"]
     other.restore(state)
     assert other.scale() == state["scale"]

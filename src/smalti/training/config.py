@@ -34,6 +34,10 @@ class Training:
     """Processes (CPU) or GPUs."""
     flip: bool = False
     """Mirror half of the pictures, at random."""
+    recover: int = 0
+    """How often a run whose loss explodes may step back to its last save, with half the rate."""
+    explode: float = 10.0
+    """With --recover: a loss so many times the median of the last 100 has exploded."""
     save: int = 500
     """Steps between saved checkpoints with their sample grids."""
     seed: int = 0
@@ -50,9 +54,11 @@ class Training:
                 f"a batch of {self.batch} does not divide into {self.devices} devices x "
                 f"{self.accumulate} accumulations; choose a multiple of {parts}"
             )
-        for name in ("warmup", "weight_decay", "seed"):
+        for name in ("warmup", "weight_decay", "seed", "recover"):
             if getattr(self, name) < 0:
                 raise UserError(f"training.{name} is {getattr(self, name)}; give 0 or more")
+        if not self.explode > 1:
+            raise UserError(f"training.explode is {self.explode}; give a factor above 1")
         if not self.clip > 0:
             raise UserError(f"training.clip is {self.clip}; give a number above 0")
         if not 0 < self.rate < 1:

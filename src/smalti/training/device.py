@@ -59,6 +59,13 @@ class Mixed(MixedPrecision):
         return data  # Fabric's own would round the pictures, with several processes
 
 
+def agreed(fabric: Fabric, asked: bool) -> bool:
+    """Whether any process says so."""
+    if fabric.world_size == 1:
+        return asked
+    return bool(reduced(fabric, torch.tensor(float(asked)), "sum") > 0)
+
+
 def reduced(fabric: Fabric, value: Tensor, by: Literal["mean", "sum", "max"]) -> Tensor:
     """`value` over all processes."""
     result = fabric.all_reduce(value, reduce_op=by)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from smalti.core.pictures import grid, save_png
 from smalti.core.sampling import sample
 from smalti.data.pictures import Pictures
 from smalti.training.config import Training
-from smalti.training.device import fabric_for, reduced
+from smalti.training.device import agreed, fabric_for
 from smalti.training.events import Ended, Note, Saved, Started, Stepped, Validated, Watch
 from smalti.training.interrupt import Interrupt, left_to_children
 from smalti.training.job import Job, last_step, read_run, save_step
@@ -23,12 +24,14 @@ from smalti.training.logs import Log
 from smalti.training.loop import (
     Loop,
     begin,
+    probe,
     rng_state,
-    seconds_per_step,
     set_rng_state,
     take_weights,
 )
 from smalti.training.player import batch_of
+from smalti.training.provenance import check_same, facts_of, machine
+from smalti.training.recovery import BACK, Diverged
 
 GRID = 64  # samples on a grid
 
@@ -67,13 +70,19 @@ def run(
         raise UserError(f"{train.name} holds no pictures to train on; give at least one")
     if start is not None:
         take_weights(model.build(), start)  # refused, if need be, before anything is written
-    job = Job(model, training, out, about or {}, start, minutes)
+    data = {"train": facts_of(train), "valid": facts_of(valid)}
+    job = Job(model, training, out, about or {}, start, minutes, data)
     return launch(job, train, valid, watch)
 
 
 def resume(out: str | Path, train: Pictures, valid: Pictures, *, watch: Watch = ignore) -> Path:
-    """Go on with the run in `out` as if it had never stopped. Returns the last checkpoint."""
-    return launch(read_run(out), train, valid, watch)
+    """Go on with the run in `out` as if it had never stopped. Returns the last checkpoint.
+
+    UserError when there is no run, or the pictures are not those that it began with.
+    """
+    job = read_run(out)
+    check_same(job.data, train=train, valid=valid)
+    return launch(job, train, valid, watch)
 
 
 def launch(job: Job, train: Pictures, valid: Pictures, watch: Watch) -> Path:
@@ -111,9 +120,11 @@ def drive(fabric: Fabric, job: Job, train: Pictures, valid: Pictures, watch: Wat
     watch = watch if chief else ignore
     with Interrupt() as interrupt:
         job = with_known_steps(fabric, job, train, watch)
+        job = replace(job, facts={**job.facts, **machine()})
         if chief:
             job.write()
         loop = begin(fabric, job, train)
+        loop.tell = lambda text: watch(Note(text))
         with Log(job.out, loop.step) if chief else nullcontext() as log:
             watch(started(fabric, loop, job))
             interrupted = follow(loop, job, valid, log, watch, interrupt)
@@ -124,35 +135,81 @@ def drive(fabric: Fabric, job: Job, train: Pictures, valid: Pictures, watch: Wat
 def follow(
     loop: Loop, job: Job, valid: Pictures, log: Log | None, watch: Watch, interrupt: Interrupt
 ) -> bool:
-    """Step, log and save until the last step or an interrupt; returns whether it was one."""
+    """Train until the last step or an interrupt; returns whether it was one."""
+    while True:
+        try:
+            return go(loop, job, valid, log, watch, interrupt)
+        except Diverged as error:
+            job = stepped_back(loop, job, log, watch, error)
+
+
+def go(
+    loop: Loop, job: Job, valid: Pictures, log: Log | None, watch: Watch, interrupt: Interrupt
+) -> bool:
+    """Step, log and save; whether an interrupt ended it. Diverged when the loss ran away."""
     t, asked, first, before = job.training, False, loop.step, loop.seconds
     assert t.steps is not None
+    rate = loop.rate()
     for terms in loop.steps():
+        if loop.training != job.training:  # memory ran out
+            job = so_far(job, loop, write=log is not None)
         speed = t.batch * (loop.step - first) / (loop.seconds - before)
         if log:
-            log.write(loop.step, **terms, minutes=round(loop.seconds / 60, 4))
+            log.write(loop.step, **terms, rate=rate, minutes=round(loop.seconds / 60, 4))
+        rate = loop.rate()
         watch(Stepped(loop.step, t.steps, terms, speed))
         asked = agreed(loop.fabric, interrupt.asked)
         if asked:
             watch(Note(f"stopping: step {loop.step} is being saved; Ctrl-C again leaves at once"))
         if loop.step % t.save == 0 or loop.step == t.steps or asked:
+            job = so_far(job, loop, write=log is not None)
             keep(loop, job, valid, log, watch)
         if asked:
             break
     return asked
 
 
+def so_far(job: Job, loop: Loop, write: bool) -> Job:
+    """The job with what the loop has come to, as run.json keeps it."""
+    minutes = round(loop.seconds / 60, 2)
+    job = replace(job, training=loop.training, facts={**job.facts, "minutes": minutes})
+    if write:
+        job.write()
+    return job
+
+
+def stepped_back(loop: Loop, job: Job, log: Log | None, watch: Watch, error: Diverged) -> Job:
+    """The job, going on from the last good state. Diverged when it must not step back again."""
+    done, allowed = job.recovered, job.training.recover
+    if done >= allowed:
+        tried = f"; {done} times back, down to {BACK**done:g} of the rate, did not help"
+        raise Diverged(f"{error}{tried if done else ''}") from None
+    loop.step_back(done + 1)
+    job = so_far(replace(job, recovered=done + 1), loop, write=log is not None)
+    scale = BACK**job.recovered
+    if log:
+        why = {"diverged_at": error.step, "why": error.what.rstrip(",")}
+        log.step_back(loop.step, recovered_to=loop.step, rate_scale=scale, **why)
+    watch(
+        Note(
+            f"{error.what} at step {error.step}: going on from step {loop.step} with {scale:g} "
+            f"of the rate ({job.recovered} of {allowed} times)"
+        )
+    )
+    return job
+
+
 def keep(loop: Loop, job: Job, valid: Pictures, log: Log | None, watch: Watch) -> None:
     """Save the step, draw its grid, try it on held-out pictures."""
     state = loop.state()  # every process takes part
+    loop.keep(state)
     if log is None:
         return
     model = loop.average.module
     directory = save_step(job, loop.step, model, state)
     picture = None
     if hasattr(model, "stream") and model.spec.output == "picture":
-        samples = sample(model, GRID)
-        assert isinstance(samples, torch.Tensor)
+        samples = drawn(model, GRID // loop.training.accumulate or 1)
         picture = save_png(grid(samples), job.out / "grids" / f"step-{loop.step}.png")
     watch(Saved(loop.step, directory, picture))
     if len(valid):
@@ -162,13 +219,24 @@ def keep(loop: Loop, job: Job, valid: Pictures, log: Log | None, watch: Watch) -
     log.flush()
 
 
+def drawn(model: Any, at_once: int) -> torch.Tensor:
+    """Samples for a grid; not more at once than fit where the batch had to be split."""
+    parts = [sample(model, seeds=part) for part in batched(range(GRID), at_once)]
+    return torch.cat([part for part in parts if isinstance(part, torch.Tensor)])
+
+
+def batched(seeds: range, size: int) -> list[list[int]]:
+    return [list(seeds[i : i + size]) for i in range(0, len(seeds), size)]
+
+
 @torch.no_grad()
 def validated(loop: Loop, valid: Pictures) -> float:
     """Mean loss of the averaged weights on held-out pictures, always with the same noise."""
     before = rng_state()
     torch.manual_seed(0)
     total = 0.0
-    for indices in torch.arange(len(valid)).split(loop.training.batch):
+    at_once = loop.training.batch // loop.training.accumulate
+    for indices in torch.arange(len(valid)).split(at_once):
         batch = batch_of(valid, indices, loop.fabric.device, flip=False)
         total += float(loop.average.module.loss(batch, loop.step).total) * len(indices)
     set_rng_state(before)
@@ -181,10 +249,11 @@ def with_known_steps(fabric: Fabric, job: Job, train: Pictures, watch: Watch) ->
         return job
     assert job.minutes is not None
     budget = 60 * job.minutes
-    taken = seconds_per_step(fabric, job, train, budget=min(10.0, 0.05 * budget))
+    spent = min(10.0, 0.05 * budget)
+    taken, accumulate = probe(fabric, job, train, spent, lambda text: watch(Note(text)))
     steps = max(1, round(0.95 * budget / taken))  # the rest is for grids and saves
     watch(Note(f"{taken:.3f} s a step, so {job.minutes:g} minutes are {steps} steps"))
-    return job.with_steps(steps)
+    return job.with_steps(steps, accumulate)
 
 
 def started(fabric: Fabric, loop: Loop, job: Job) -> Started:
@@ -199,10 +268,3 @@ def started(fabric: Fabric, loop: Loop, job: Job) -> Started:
         devices=fabric.world_size,
         out=job.out,
     )
-
-
-def agreed(fabric: Fabric, asked: bool) -> bool:
-    """Whether any process was asked to stop."""
-    if fabric.world_size == 1:
-        return asked
-    return bool(reduced(fabric, torch.tensor(float(asked)), "sum") > 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -35,9 +35,16 @@ class Job:
     """A model (name or directory) whose weights the run begins with, instead of random ones."""
     minutes: float | None = None
     """Time budget, while `training.steps` is not yet known."""
+    data: dict[str, Any] = field(default_factory=dict)
+    """`facts_of` the pictures of each part, by which a resume knows them again."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What trains it, and the minutes that it has trained."""
+    recovered: int = 0
+    """How often it has stepped back."""
 
-    def with_steps(self, steps: int) -> Job:
-        return replace(self, training=replace(self.training, steps=steps))
+    def with_steps(self, steps: int, accumulate: int | None = None) -> Job:
+        accumulate = accumulate or self.training.accumulate
+        return replace(self, training=replace(self.training, steps=steps, accumulate=accumulate))
 
     def write(self) -> None:
         """run.json, whole or not at all."""
@@ -49,6 +56,9 @@ class Job:
             "minutes": self.minutes,
             "start": self.start,
             "about": self.about,
+            "data": self.data,
+            "facts": self.facts,
+            "recovered": self.recovered,
         }
         temporary = self.out / "run.json.tmp"
         temporary.write_text(json.dumps(content, indent=1) + "\n")
@@ -76,6 +86,9 @@ def read_run(out: str | Path) -> Job:
         about=content["about"],
         minutes=content["minutes"],
         start=content.get("start"),
+        data=content.get("data", {}),
+        facts=content.get("facts", {}),
+        recovered=content.get("recovered", 0),
     )
 
 
@@ -88,7 +101,17 @@ def last_step(out: Path) -> Path | None:
 def card_of(job: Job, step: int) -> Card:
     """The card of a saved step; where the data lie is not told, for a checkpoint may travel."""
     known = {"recipe": job.about["recipe"]} if "recipe" in job.about else {}
-    return Card(name=job.out.name, facts={**known, "seed": job.training.seed, "step": step})
+    done = {"seed": job.training.seed, "step": step}
+    return Card(name=job.out.name, facts={**known, **done, **trained_by(job.facts)})
+
+
+def trained_by(facts: dict[str, Any]) -> dict[str, Any]:
+    """`minutes` and `hardware`, as a card tells them."""
+    if not facts:
+        return {}
+    threads = f"{facts['threads']} thread" + ("s" if facts["threads"] != 1 else "")
+    hardware = f"{facts['processor']}, {threads}, torch {facts['torch']}"
+    return {"minutes": facts.get("minutes", 0.0), "hardware": hardware}
 
 
 def save_step(job: Job, step: int, model: Any, state: dict[str, Any]) -> Path:

@@ -15,24 +15,33 @@ class Log:
 
     def __init__(self, out: Path, step: int):
         """Lines after `step`, left by a run that was stopped between two saves, are dropped."""
-        self.path = out / "log.jsonl"
+        self.path, self.board = out / "log.jsonl", None
+        self.open(step)
+
+    def open(self, step: int) -> None:
         if self.path.is_file():
             kept = list(lines_until(step, self.path))
             temporary = self.path.with_suffix(".tmp")
             temporary.write_text("".join(ln + "\n" for ln in kept))
             os.replace(temporary, self.path)
         self.file = self.path.open("a", buffering=1)  # whole lines: it can be read meanwhile
-        self.board = None
         if find_spec("tensorboard"):
             from torch.utils.tensorboard.writer import SummaryWriter
 
-            self.board = SummaryWriter(str(out / "tensorboard"), purge_step=step + 1)
+            folder = self.path.parent / "tensorboard"
+            self.board = SummaryWriter(str(folder), purge_step=step + 1)
 
     def write(self, step: int, **numbers: Any) -> None:
         self.file.write(json.dumps({"step": step, **numbers}) + "\n")
         if self.board and (step % 10 == 0 or "valid" in numbers):
             for name, number in numbers.items():
                 self.board.add_scalar(name, number, step)
+
+    def step_back(self, step: int, **facts: Any) -> None:
+        """Lines after `step` are dropped, and a line says why."""
+        self.close()
+        self.open(step)
+        self.file.write(json.dumps({"step": step, **facts}) + "\n")
 
     def flush(self) -> None:
         self.file.flush()
@@ -43,6 +52,9 @@ class Log:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self.file.close()
         if self.board:
             self.board.close()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any, NamedTuple
 
 import torch
 from lightning_fabric import Fabric
@@ -18,14 +18,16 @@ from smalti.core.protocols import Batch
 from smalti.data.pictures import Pictures
 from smalti.training.average import Average
 from smalti.training.config import Training
-from smalti.training.device import reduced
+from smalti.training.device import agreed, reduced
 from smalti.training.job import Job, last_step, read_state
+from smalti.training.memory import finer, give_back, ran_out
 from smalti.training.order import Order
-from smalti.training.player import batch_of, optimise, optimiser
+from smalti.training.player import batch_of, differentiate, optimiser, rate_at, update
+from smalti.training.recovery import BACK, HISTORY, Diverged, Snapshot, complaint
 
 
-class Diverged(UserError):
-    """The loss, or its gradient, is not a number any more."""
+def silent(text: str) -> None:
+    """Tells nobody."""
 
 
 @dataclass
@@ -44,6 +46,14 @@ class Loop:
     """Optimiser steps done."""
     seconds: float = 0.0
     """Time spent training, over all sittings."""
+    recovered: int = 0
+    """How often the run has stepped back."""
+    recent: list[float] = field(default_factory=list)
+    """The last losses, which say what is usual."""
+    good: Snapshot | None = None
+    """The state to step back to; None unless the training may."""
+    tell: Callable[[str], None] = silent
+    """Told what the user should know."""
 
     def steps(self) -> Iterator[dict[str, float]]:
         """Train to the end; yields the loss's terms after each step."""
@@ -55,27 +65,78 @@ class Loop:
             yield terms
 
     def advance(self) -> dict[str, float]:
-        sums = optimise(
-            self.fabric, self.model, self.optimizer, self.batches(), self.step, self.training
-        )
+        """One optimiser step, in finer parts where memory runs out."""
+        while (sums := self.gradients()) is None:
+            self.split_finer()
+        sums["norm"] = self.update()
         names = list(sums)
         values = reduced(self.fabric, torch.stack([sums[n] for n in names]), "mean")
         terms = self.checked(dict(zip(names, values.tolist(), strict=True)))
         self.average.update(self.model.module, self.step)
         self.step += 1
+        self.recent = [*self.recent[1 - HISTORY :], terms["loss"]]
         return terms
 
+    def gradients(self) -> dict[str, torch.Tensor] | None:
+        """Of the next batch; None when any process ran out of memory, as if it was not tried."""
+        before = rng_state()
+        try:
+            sums = differentiate(self.fabric, self.model, self.batches(), self.step)
+        except Exception as error:
+            if not ran_out(error):
+                raise
+            sums = None  # the error holds on to the tensors of its frames: it has to be gone
+        if not agreed(self.fabric, sums is None):
+            return sums
+        self.optimizer.zero_grad()
+        set_rng_state(before)
+        give_back()
+        return None
+
+    def update(self) -> torch.Tensor:
+        """Take the step; returns the gradient's norm."""
+        try:
+            return update(self.fabric, self.model, self.optimizer, self.rate(), self.training.clip)
+        except Exception as error:
+            if not ran_out(error):
+                raise
+            raise UserError(
+                f"out of memory at step {self.step + 1}, for the optimiser's own numbers: "
+                "take a smaller model"
+            ) from error
+
+    def split_finer(self) -> None:
+        """More parts for every batch from now on. UserError when they cannot be smaller."""
+        t = self.training
+        share = t.batch // t.devices
+        if (parts := finer(t.accumulate, share)) is None:
+            raise UserError(
+                f"step {self.step + 1} does not fit into memory, one picture at a time; "
+                "take a smaller --size, or a smaller model"
+            )
+        self.training = replace(t, accumulate=parts)
+        self.tell(
+            f"out of memory at step {self.step + 1}: "
+            f"working in {parts} parts of {share // parts} now"
+        )
+
+    def rate(self) -> float:
+        """Learning rate of the next step."""
+        return rate_at(self.step, self.training) * BACK**self.recovered
+
     def checked(self, terms: dict[str, float]) -> dict[str, float]:
-        """The terms, when all is well. Diverged when loss or gradient is not a number."""
+        """The terms, when all is well. Diverged when the loss ran away."""
         if self.scale() and not math.isfinite(terms["norm"]):
             terms = {name: value for name, value in terms.items() if name != "norm"}
             # fp16 tries scales: where one is too large, the step is left out
-        for name, what in (("loss", "loss"), ("norm", "gradient's norm")):
-            if not math.isfinite(terms.get(name, 0)):
-                raise Diverged(
-                    f"the {what} is {terms[name]} at step {self.step + 1}; the last saved step is "
-                    f"kept: train again with a rate below {self.training.rate:g} or precision 32"
-                )
+        t = self.training
+        if what := complaint(terms, self.recent, t.explode if t.recover else None):
+            error = Diverged(
+                f"{what} at step {self.step + 1}; the last saved step is kept: "
+                f"train again with a rate below {t.rate:g} or precision 32"
+            )
+            error.what, error.step = what, self.step + 1
+            raise error
         return terms
 
     def scale(self) -> dict[str, Any]:
@@ -99,6 +160,8 @@ class Loop:
             "optimizer": self.optimizer.state_dict(),
             "scale": self.scale(),
             "rng": gathered(self.fabric, rng_state()),
+            "recovered": self.recovered,
+            "recent": self.recent,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -107,6 +170,24 @@ class Loop:
         self.optimizer.load_state_dict(state["optimizer"])
         set_scale(self.fabric, state.get("scale"))
         set_rng_state(state["rng"][self.fabric.global_rank])
+        self.recovered, self.recent = state.get("recovered", 0), state.get("recent", [])
+
+    def keep(self, state: dict[str, Any]) -> None:
+        """Remember `state()`, which is that of now, to step back to."""
+        if self.training.recover:
+            self.good = Snapshot({**state, "average": self.average.module.state_dict()})
+
+    def step_back(self, recovered: int) -> None:
+        """From the good state, for the `recovered`-th time: at a lower rate, with other noise.
+
+        The order of the pictures stays. Time that was spent is not got back.
+        """
+        assert self.good is not None
+        state = {**self.good.state(), "seconds": self.seconds}
+        self.restore(state)
+        self.average.module.load_state_dict(state["average"])
+        self.recovered = recovered
+        seed_noise(self.fabric, self.training.seed, recovered)
 
 
 def begin(fabric: Fabric, job: Job, pictures: Pictures) -> Loop:
@@ -118,14 +199,23 @@ def begin(fabric: Fabric, job: Job, pictures: Pictures) -> Loop:
         take_weights(model, job.start)
     average = Average(model, t.ema)
     loop = assemble(fabric, model, average, pictures, t)
-    torch.manual_seed(t.seed + 1_000_003 * (1 + fabric.global_rank))
+    seed_noise(fabric, t.seed)
     if directory := last_step(job.out):
         from safetensors.torch import load_file
 
         state = read_state(directory)
         average.module.load_state_dict(load_file(directory / "model.safetensors"))
         loop.restore(state)
+    if t.recover:
+        loop.keep(loop.state())
+    if job.recovered > loop.recovered:  # the run stepped back after that save
+        loop.step_back(job.recovered)
     return loop
+
+
+def seed_noise(fabric: Fabric, seed: int, recovered: int = 0) -> None:
+    """Each process draws its own; other noise after every step back."""
+    torch.manual_seed(seed + 1_000_003 * (1 + fabric.global_rank) + 15_485_863 * recovered)
 
 
 def take_weights(model: torch.nn.Module, start: str) -> None:
@@ -149,11 +239,28 @@ def assemble(fabric: Fabric, model: Any, average: Average, pictures: Pictures, t
     return Loop(fabric, wrapped, optimizer, average, order, pictures, t)
 
 
-def seconds_per_step(fabric: Fabric, job: Job, pictures: Pictures, budget: float) -> float:
-    """Median seconds of a step, from a probe of about `budget` seconds that leaves no trace."""
+class Probe(NamedTuple):
+    """What a few steps have shown."""
+
+    seconds: float
+    """Of a step, their median."""
+    accumulate: int
+    """Parts in which a batch fits into memory."""
+
+
+def probe(
+    fabric: Fabric,
+    job: Job,
+    pictures: Pictures,
+    budget: float,
+    tell: Callable[[str], None] = silent,
+) -> Probe:
+    """Steps for about `budget` seconds, which leave no trace."""
     before = rng_state()
     model = job.model.build().to(fabric.device)
-    loop = assemble(fabric, model, Average(model, 0.9), pictures, job.with_steps(10**6).training)
+    training = replace(job.training, steps=10**6, recover=0)
+    loop = assemble(fabric, model, Average(model, 0.9), pictures, training)
+    loop.tell = tell
     scale = loop.scale()
     taken: list[float] = []  # of the slowest process, so that all probe equally long
     while len(taken) < 4 or (sum(taken) < budget and len(taken) < 200):
@@ -163,7 +270,7 @@ def seconds_per_step(fabric: Fabric, job: Job, pictures: Pictures, budget: float
         taken.append(float(reduced(fabric, passed, "max")))
     set_scale(fabric, scale)
     set_rng_state(before)
-    return sorted(taken[2:])[len(taken[2:]) // 2]
+    return Probe(sorted(taken[2:])[len(taken[2:]) // 2], loop.training.accumulate)
 
 
 def rng_state() -> list[torch.Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor
 from smalti.core.protocols import Batch
 from smalti.data.pictures import Pictures
 from smalti.training.config import Training
-from smalti.training.device import precision_of
+from smalti.training.device import precision_of, reduced
 
 
 def rate_at(step: int, training: Training) -> float:
@@ -46,25 +46,39 @@ def batch_of(pictures: Pictures, indices: Tensor, device: torch.device, flip: bo
     return Batch(x, labels)
 
 
-def optimise(
-    fabric: Fabric, model: Any, optimizer: Any, batches: list[Batch], step: int, training: Training
-) -> dict[str, Tensor]:
-    """One optimiser step over the parts of a batch.
+def differentiate(fabric: Fabric, model: Any, batches: list[Batch], step: int) -> dict[str, Tensor]:
+    """Gradients over the parts of a batch, of this process alone; the means of the loss's terms.
 
-    Returns the means of the loss's terms, and `norm`, the gradient's norm before it is clipped.
+    Processes do not wait for each other in here, so that one may run out of memory.
     """
-    for group in optimizer.param_groups:
-        group["lr"] = rate_at(step, training)
     sums: dict[str, Tensor] = {}
-    for i, batch in enumerate(batches):
-        with fabric.no_backward_sync(model, enabled=i < len(batches) - 1):
+    for batch in batches:
+        with fabric.no_backward_sync(model):
             with fabric.autocast():  # on one device Fabric's marked methods run without it
                 loss = model.loss(batch, step)
             fabric.backward(loss.total / len(batches))
         for name, value in {"loss": loss.total.detach(), **loss.terms}.items():
             sums[name] = sums.get(name, 0) + value.float() / len(batches)
-    norm = fabric.clip_gradients(model, optimizer, max_norm=training.clip, error_if_nonfinite=False)
+    return sums
+
+
+def update(fabric: Fabric, model: Any, optimizer: Any, rate: float, clip: float) -> Tensor:
+    """One optimiser step; returns the gradient's norm before it is clipped."""
+    share_gradients(fabric, model)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    norm = fabric.clip_gradients(model, optimizer, max_norm=clip, error_if_nonfinite=False)
     assert norm is not None
     optimizer.step()
     optimizer.zero_grad()
-    return {**sums, "norm": norm}
+    return norm
+
+
+def share_gradients(fabric: Fabric, model: Any) -> None:
+    """Every process gets the mean of all."""
+    if fabric.world_size == 1:
+        return
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    mean = reduced(fabric, torch.cat([g.flatten() for g in gradients]), "mean")
+    for gradient, part in zip(gradients, mean.split([g.numel() for g in gradients]), strict=True):
+        gradient.copy_(part.view_as(gradient))
