@@ -25,11 +25,12 @@ def model_hash(model: nn.Module, config: Any = None) -> str:
     return digest.hexdigest()
 
 
-def tensor_hash(*tensors: Tensor) -> str:
-    """SHA-256 of tensors: their types, shapes and bytes."""
+def tensor_hash(*tensors: Tensor, **named: Tensor | None) -> str:
+    """SHA-256 of tensors in their order, then of named ones: their types, shapes and bytes."""
     digest = hashlib.sha256()
-    for tensor in tensors:
-        add(digest, "", tensor)
+    for name, tensor in [*(("", t) for t in tensors), *sorted(named.items())]:
+        if tensor is not None:
+            add(digest, name, tensor)
     return digest.hexdigest()
 
 

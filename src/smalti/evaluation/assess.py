@@ -14,12 +14,12 @@ from smalti.core.checkpoint import load
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import model_hash
-from smalti.data import Splits, digit_pictures
+from smalti.data import Splits, digit_pictures, read_splits
 from smalti.data.pictures import Pictures
 from smalti.evaluation.bootstrap import DRAWS
 from smalti.evaluation.case import Case, pictures_hash
 from smalti.evaluation.draws import Progress, Turns, asked_classes, draw_set, in_turn
-from smalti.evaluation.measures import MEASURES, Measure, chosen_measures, rows_of
+from smalti.evaluation.measures import Measure, chosen_measures, rows_of
 from smalti.evaluation.report import Protocol, Report
 from smalti.features import Features, features_name_for, find_features
 from smalti.features.registry import DIGITS
@@ -29,6 +29,40 @@ CLASSES = {
     "turns": "in turn: sample i is asked to be class i mod {K}",
     "data": "as often as the training pictures have them",
 }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to evaluate: most of what becomes the protocol."""
+
+    n: int = 1000
+    """Samples."""
+    seed: int = 0
+    """The first sample's; the others count up from it."""
+    features: str | Path | Features = "auto"
+    """What pictures are looked at through: "auto", a name that `find_features` knows, a folder."""
+    split: Split | None = None
+    """The held-out pictures of the yardstick; None is "test" where the data have one."""
+    sampler: Any = None
+    """How samples are drawn; None is the model's own way."""
+    classes: Turns = "turns"
+    """Every class equally often, or as often as the training pictures have it ("data")."""
+    mirrored: bool = False
+    """Look for nearest pictures left for right, too."""
+    batch: int = 100
+    """Samples drawn at a time."""
+    bootstraps: int = DRAWS
+    """How often samples are drawn again for an error."""
+
+    def __post_init__(self) -> None:
+        if self.n < 1 or self.bootstraps < 2:
+            raise UserError(
+                f"n is {self.n} and bootstraps {self.bootstraps}; give 1, and 2, or more"
+            )
+        if self.split not in (None, "valid", "test"):
+            raise UserError(f"no split {self.split!r}; give 'valid' or 'test'")
+        if self.classes not in CLASSES:
+            raise UserError(f"classes are {self.classes!r}; give 'turns' or 'data'")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +75,7 @@ class Evaluation:
 
 def evaluate(
     model: Any,
-    data: Splits | None = None,
+    data: Splits | str | Path | None = None,
     metrics: Sequence[str] | None = None,
     *,
     n: int = 1000,
@@ -58,68 +92,41 @@ def evaluate(
 ) -> Report:
     """How good a model's samples are, beside held-out pictures in the same place.
 
-    model: a model that draws pictures, or its name or folder.  data: what it was trained on and
-    what was held out; the shipped digits for a model of digits.  metrics: names of `MEASURES`, all
-    of them by default.  n samples of the seeds seed .. seed + n - 1, by `sampler` (the model's own
-    when None); classes "turns" asks for every class equally often, "data" as often as the training
-    pictures have them.  features: "auto", a name that `find_features` knows, a folder, a network.
-    split: the yardstick, "test" where the data have one, else "valid".  mirrored: look for nearest
-    pictures left for right, too.  bootstraps: how often samples are drawn again for an error.
-    Raises UserError for what does not fit together; a measure that cannot be taken says so in its
+    model: a model that draws pictures, or its name or folder.
+    data: what it was trained on and what was held out, or a path where they lie; None is the
+    shipped digits, for a model of digits.
+    metrics: names of `smalti.evaluation.MEASURES`, all of them by default.
+    name: what the report calls the model.  The others are the fields of `Plan`, which tells them.
+    Raises UserError for what does not fit together; a measure that cannot be taken says why in its
     rows instead.
     """
-    return examine(
-        model,
-        data,
-        metrics,
-        n=n,
-        seed=seed,
-        features=features,
-        split=split,
-        sampler=sampler,
-        classes=classes,
-        mirrored=mirrored,
-        batch=batch,
-        bootstraps=bootstraps,
-        name=name,
-        progress=progress,
-    ).report
+    plan = Plan(n, seed, features, split, sampler, classes, mirrored, batch, bootstraps)
+    return examine(model, data, metrics, plan, name, progress).report
 
 
 def examine(
     model: Any,
-    data: Splits | None = None,
+    data: Splits | str | Path | None = None,
     metrics: Sequence[str] | None = None,
-    *,
-    n: int = 1000,
-    seed: int = 0,
-    features: str | Path | Features = "auto",
-    split: Split | None = None,
-    sampler: Any = None,
-    classes: Turns = "turns",
-    mirrored: bool = False,
-    batch: int = 100,
-    bootstraps: int = DRAWS,
+    plan: Plan = Plan(),
     name: str | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """`evaluate`, with the pictures, for who wants to show them."""
     measures = chosen_measures(metrics)
-    if n < 1 or bootstraps < 2:
-        raise UserError(f"n is {n} and bootstraps {bootstraps}; give 1, and 2, or more")
     if isinstance(model, (str, Path)):
         name, model = name or Path(model).name, load(model)
     if getattr(getattr(model, "spec", None), "output", None) != "picture":
         raise UserError(f"a {type(model).__name__} does not draw pictures; give a model that does")
-    splits = data or own_data(model)
+    splits = splits_of(data, model)
     check_shape(model, splits.train)
-    used, held = held_out(splits, split)
+    split, held = held_out(splits, plan.split)
     device = str(next(iter(model.parameters())).device)
-    network, reason = chosen_network(features, splits.train, device)
-    K = len(model.spec.classes)
-    labels = asked_classes(n, K, classes, splits.train.labels)
-    yardstick = held.part(in_turn(held, min(n, len(held)), classes), "yardstick")
-    drawn = draw_set(model, n, seed, labels, sampler, batch, progress)
+    network, reason = chosen_network(plan.features, splits.train, device)
+    n, K = plan.n, len(model.spec.classes)
+    labels = asked_classes(n, K, plan.classes, splits.train.labels)
+    yardstick = held.part(in_turn(held, n, plan.classes if K else "data"), "yardstick")
+    drawn = draw_set(model, n, plan.seed, labels, plan.sampler, plan.batch, progress)
     case = Case(
         model,
         drawn,
@@ -127,28 +134,30 @@ def examine(
         yardstick,
         network,
         reason,
-        seed=0,
-        bootstraps=bootstraps,
-        mirrored=mirrored,
+        bootstraps=plan.bootstraps,
+        mirrored=plan.mirrored,
         progress=progress,
     )
     rows = tuple(row for measure in measures.values() for row in rows_of(measure, case))
-    protocol = protocol_of(case, used, n, seed, CLASSES[classes].format(K=K) if K else "", measures)
     report = Report(
         model=name or type(model).__name__.lower(),
         model_hash=model_hash(model),
-        protocol=protocol,
+        protocol=protocol_of(case, plan, split, measures),
         rows=rows,
-        sampler=to_json(sampler or getattr(model.config, "sampler", None)),
-        made_with=surroundings(device, batch),
+        sampler=to_json(plan.sampler or getattr(model.config, "sampler", None)),
+        made_with=surroundings(device, plan.batch),
         notes=notes_of(case),
     )
     return Evaluation(report, case)
 
 
-def own_data(model: Any) -> Splits:
-    """The shipped digits, for a model of digits.  UserError for another."""
+def splits_of(data: Splits | str | Path | None, model: Any) -> Splits:
+    """The pictures themselves, or those at a path in the model's size, or the shipped digits."""
+    if isinstance(data, Splits):
+        return data
     spec = model.spec
+    if data is not None:
+        return read_splits(data, size=spec.size)
     if (spec.channels, spec.size, spec.classes or DIGITS) != (1, (28, 28), DIGITS):
         raise UserError("data are missing; give the pictures that the model was trained on")
     return Splits(digit_pictures("train"), digit_pictures("valid"), digit_pictures("test"))
@@ -167,8 +176,6 @@ def held_out(splits: Splits, split: Split | None) -> tuple[Split, Pictures]:
     """The pictures of the yardstick, and which split they are."""
     if split == "test" and splits.test is None:
         raise UserError(f"{splits.train.name} has no test split; take split valid")
-    if split not in (None, "valid", "test"):
-        raise UserError(f"no split {split!r}; give valid or test")
     if splits.test is not None and split != "valid":
         return "test", splits.test
     return "valid", splits.valid
@@ -188,10 +195,9 @@ def chosen_network(
         return None, str(error)
 
 
-def protocol_of(
-    case: Case, split: str, n: int, seed: int, classes: str, measures: dict[str, Measure]
-) -> Protocol:
+def protocol_of(case: Case, plan: Plan, split: str, measures: dict[str, Measure]) -> Protocol:
     train, held, network = case.train, case.held, case.network
+    K = len(case.model.spec.classes)
     return Protocol(
         data=train.name,
         data_hash=case.train_hash,
@@ -203,13 +209,13 @@ def protocol_of(
         features=network.name if network else "",
         features_hash=network.hash if network else "",
         resize=network.way(train.shape) if network else "",
-        n=n,
-        seed=seed,
-        classes=classes or "none",
+        n=plan.n,
+        seed=plan.seed,
+        classes=CLASSES[plan.classes].format(K=K) if K else "none",
         mirrored=case.mirrored,
         bootstraps=case.bootstraps,
         bootstrap_seed=case.seed,
-        metrics={name: MEASURES[name].version for name in measures},
+        metrics={name: measure.version for name, measure in measures.items()},
     )
 
 

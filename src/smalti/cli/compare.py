@@ -1,0 +1,143 @@
+"""`smalti compare`: models side by side, under one protocol."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from smalti.cli.evaluate import Metrics, examined
+from smalti.cli.flags import with_flags
+from smalti.cli.options import Switch
+from smalti.cli.output import check_free, folder_for
+from smalti.cli.sample import sampler_flags
+from smalti.core.errors import UserError
+from smalti.evaluation.assess import Plan, Split
+from smalti.evaluation.draws import Turns
+from smalti.evaluation.reading import shown_real, shown_value
+from smalti.evaluation.report import Report, Row, check_comparable, read_report, write_report
+
+EXAMPLES = """[bold]Examples[/bold]
+
+  smalti compare ddpm-digits runs/ddpm-digits
+  smalti compare reports/a reports/b/report.json    saved reports, nothing is drawn again"""
+
+FILES = r".+\.json"
+"""What a folder of reports holds."""
+SIGNS = {"lower": "less is better", "higher": "more is better", "": ""}
+
+app = App(name="compare", help_epilogue=EXAMPLES)
+
+
+def compare_models(
+    *models: str,
+    data: str | None = None,
+    number: Annotated[int, Parameter(name=("--number", "-n"))] = 1000,
+    seed: int = 0,
+    features: str = "auto",
+    split: Split | None = None,
+    metrics: Metrics = (),
+    classes: Turns = "turns",
+    mirrored: Switch = False,
+    batch: int = 100,
+    bootstraps: int = 100,
+    out: Path | None = None,
+    device: str = "auto",
+    sampler: dict[tuple[str, ...], Any],
+) -> None:
+    """Put models side by side; numbers of different protocols are refused.
+
+    Parameters
+    ----------
+    models
+        Shipped models' names, runs, checkpoints, or reports that `smalti evaluate` saved.
+    data
+        The pictures that they were trained on; runs and shipped models know theirs.
+    number
+        How many samples of each.
+    seed
+        The first sample's seed; the others count up from it.
+    features
+        What pictures are looked at through; `smalti evaluate --help` tells.
+    split
+        The real pictures of the yardstick: test where the data have them, else valid.
+    classes
+        turns asks for every class equally often, data as often as the training pictures have it.
+    mirrored
+        Look for copies left for right, too.
+    batch
+        Samples drawn at a time.
+    bootstraps
+        How often samples are drawn again for an error bar.
+    out
+        Folder for the reports, one file for each model; none are kept unless it is given.
+    device
+        cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
+    """
+    if len(models) < 2:
+        raise UserError(f"{len(models)} model is given; compare takes two or more")
+    if out:
+        check_free(out, FILES)
+    plan = Plan(number, seed, features, split, None, classes, mirrored, batch, bootstraps)
+    reports = [read_report(m) if is_report(m) else None for m in models]
+    check_comparable([r for r in reports if r])  # before anything is drawn
+    found = [
+        saved or examined(model, data, metrics, plan, sampler, device).report
+        for model, saved in zip(models, reports, strict=True)
+    ]
+    check_comparable(found)
+    if out:
+        with folder_for(out, FILES) as folder:
+            for heading, report in zip(headings(found), found, strict=True):
+                write_report(report, folder / f"{heading}.json")
+    show_side_by_side(found)
+
+
+def is_report(model: str) -> bool:
+    """Whether that is a saved report, or a folder with one."""
+    path = Path(model)
+    return path.suffix == ".json" or (path / "report.json").is_file()
+
+
+def headings(reports: list[Report]) -> list[str]:
+    """The models' names; one that stands before counts up."""
+    names = [r.model for r in reports]
+    return [
+        name if name not in names[:i] else f"{name} ({names[:i].count(name) + 1})"
+        for i, name in enumerate(names)
+    ]
+
+
+def show_side_by_side(reports: list[Report]) -> None:
+    """A row for each measure, a column for each model, and the real pictures last."""
+    p = reports[0].protocol
+    console = Console(highlight=False)
+    console.print(
+        f"\n{p.n:,} samples of each (seeds {p.seed} to {p.seed + p.n - 1}) and {p.held:,} real "
+        f"{p.split} pictures beside the {p.reference:,} of {p.data}",
+        soft_wrap=True,
+    )
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("measure", *headings(reports), "real", ""):
+        table.add_column(name, no_wrap=True)
+    for name in dict.fromkeys(row.name for r in reports for row in r.rows):
+        rows = [one(r, name) for r in reports]
+        known = [row for row in rows if row is not None and row.value is not None]
+        if not known:
+            continue
+        cells = [shown_value(row) if row else "-" for row in rows]
+        table.add_row(f"[bold]{name}[/bold]", *cells, shown_real(known[0]), SIGNS[known[0].better])
+    console.print(table)
+    for note in dict.fromkeys(note for r in reports for note in r.notes):
+        console.print(f"[dim]{note}[/dim]", soft_wrap=True)
+
+
+def one(report: Report, name: str) -> Row | None:
+    return next((row for row in report.rows if row.name == name), None)
+
+
+app.default(with_flags(compare_models, sampler=sampler_flags()))

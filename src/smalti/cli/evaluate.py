@@ -1,0 +1,153 @@
+"""`smalti evaluate`: how good a model is, in numbers that say how they were made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from smalti.cli.draw import name_of, picture_model
+from smalti.cli.flags import with_flags
+from smalti.cli.options import Switch
+from smalti.cli.output import check_free, folder_for
+from smalti.cli.reference import Progress, flips, reference_of
+from smalti.cli.sample import chosen_sampler, sampler_flags
+from smalti.core.errors import UserError
+from smalti.evaluation.assess import Evaluation, Plan, Split, examine
+from smalti.evaluation.draws import Turns
+from smalti.evaluation.measures import MEASURES, chosen_measures
+from smalti.evaluation.reading import reading, shown_real, shown_value
+from smalti.evaluation.report import Report, write_report
+from smalti.evaluation.sheets import NAMES, write_sheets
+
+EXAMPLES = """[bold]Examples[/bold]
+
+  smalti evaluate ddpm-digits
+  smalti evaluate runs/ddpm -n 500 --metrics memorisation,cost
+  smalti evaluate runs/ddpm --data photos.zip --features models/eyes --split valid
+  smalti evaluate ddpm-digits --sampler dpm-solver --steps 10 --out reports/quick"""
+
+FILES = r"report\.json|samples\.png|neighbours\.png|distances\.png"
+"""What a folder of a report holds."""
+
+Metrics = Annotated[
+    tuple[str, ...],
+    Parameter(
+        help=f"Which, with commas: {', '.join(MEASURES)}; all of them unless told otherwise.",
+        consume_multiple=True,
+        negative_iterable=(),
+        show_default=False,
+        metavar="NAMES",
+    ),
+]
+
+app = App(name="evaluate", help_epilogue=EXAMPLES)
+
+
+def evaluate_model(
+    model: str,
+    /,
+    *,
+    data: str | None = None,
+    number: Annotated[int, Parameter(name=("--number", "-n"))] = 1000,
+    seed: int = 0,
+    features: str = "auto",
+    split: Split | None = None,
+    metrics: Metrics = (),
+    classes: Turns = "turns",
+    mirrored: Switch = False,
+    batch: int = 100,
+    bootstraps: int = 100,
+    out: Path | None = None,
+    device: str = "auto",
+    sampler: dict[tuple[str, ...], Any],
+) -> None:
+    """Measure a model: its samples beside real pictures, copying, likelihood, cost.
+
+    Parameters
+    ----------
+    model
+        A shipped model's name, a run or a checkpoint.
+    data
+        The pictures that it was trained on; a run and a shipped model know theirs.
+    number
+        How many samples.
+    seed
+        The first sample's seed; the others count up from it.
+    features
+        What pictures are looked at through: digits, emoji, inception, or the folder of a checkpoint
+        that has features; auto takes digits for digits, and emoji for all else.
+    split
+        The real pictures of the yardstick: test where the data have them, else valid.
+    classes
+        turns asks for every class equally often, data as often as the training pictures have it.
+    mirrored
+        Look for copies left for right, too; a run that was trained with --flip always does.
+    batch
+        Samples drawn at a time.
+    bootstraps
+        How often samples are drawn again for an error bar.
+    out
+        Folder for the report and its pictures; reports/MODEL unless told otherwise.
+    device
+        cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
+    """
+    out = out or Path("reports") / name_of(model)
+    check_free(out, FILES)
+    plan = Plan(number, seed, features, split, None, classes, mirrored, batch, bootstraps)
+    found = examined(model, data, metrics, plan, sampler, device)
+    with folder_for(out, FILES) as folder:
+        write_report(found.report, folder / "report.json")
+        write_sheets(found.case, folder)
+    show(found.report)
+    print(f"{', '.join(['report.json', *NAMES])} in {out}")
+
+
+def examined(
+    model: str,
+    data: str | None,
+    metrics: tuple[str, ...],
+    plan: Plan,
+    sampler: dict[tuple[str, ...], Any],
+    device: str,
+) -> Evaluation:
+    """A model evaluated on the pictures that it was trained on, with progress."""
+    names = [name for word in metrics for name in word.split(",") if name] or None
+    chosen_measures(names)  # a wrong one is refused before any work
+    loaded = picture_model(model, device)
+    progress = Progress()
+    try:
+        reference = reference_of(model, loaded, data, progress)
+        values = {**plan.__dict__, "sampler": chosen_sampler(loaded, sampler)}
+        values["mirrored"] = plan.mirrored or flips(model)
+        return examine(loaded, reference, names, Plan(**values), name_of(model), progress)
+    except UserError as error:
+        raise UserError(f"{model}: {error}") from error
+    finally:
+        progress.close()
+
+
+def show(report: Report) -> None:
+    """The table, and what to know of it."""
+    p = report.protocol
+    console = Console(highlight=False)
+    console.print(
+        f"\n[bold]{report.model}[/bold]: {p.n:,} samples (seeds {p.seed} to {p.seed + p.n - 1}) "
+        f"and {p.held:,} real {p.split} pictures beside the {p.reference:,} of {p.data}"
+    )
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for name in ("measure", "samples", "real", "how to read it"):
+        table.add_column(name, no_wrap=name != "how to read it")
+    for row in report.rows:
+        says = reading(row, report)
+        table.add_row(f"[bold]{row.name}[/bold]", shown_value(row), shown_real(row), says)
+    console.print(table)
+    for note in report.notes:
+        console.print(f"[dim]{note}[/dim]", soft_wrap=True)
+
+
+app.default(with_flags(evaluate_model, sampler=sampler_flags()))

@@ -1,0 +1,144 @@
+"""How to read the rows of a report: one plain line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from smalti.evaluation.report import Report, Row
+
+FAR = 3.0
+"""Standard scores beyond which chance is no explanation."""
+COPIED = 0.9
+"""Samples nearer to the training pictures than this share of what held-out ones are look copied."""
+
+
+def shown_value(row: Row) -> str:
+    """The number with its error, and in brackets that of fewer samples."""
+    if row.value is None:
+        return "-"
+    error = "" if row.error is None else f" ± {number(row.name, row.error, row.value)}"
+    fewer = "" if row.matched is None else f" ({number(row.name, row.matched)})"
+    return number(row.name, row.value) + error + fewer
+
+
+def shown_real(row: Row) -> str:
+    """What held-out pictures get."""
+    if row.real is None:
+        return ""
+    error = "" if row.real_error is None else f" ± {number(row.name, row.real_error, row.real)}"
+    return number(row.name, row.real) + error
+
+
+def number(name: str, value: float, beside: float | None = None) -> str:
+    """A value of a row; an error has the digits of the value that it stands `beside`."""
+    if name in ("precision", "recall", "accuracy", "copies"):
+        return f"{100 * value:.1f}%"
+    if name in ("nearest", "copying z"):
+        return f"{value:.2f}"
+    if name == "parameters":
+        return f"{value / 1e6:.2f} M"
+    if name == "forwards":
+        return f"{value:g}"
+    size = abs(value if beside is None else beside)
+    return f"{value:.{4 if size < 1 else 3 if size < 10 else 2 if size < 100 else 1}f}"
+
+
+def reading(row: Row, report: Report) -> str:
+    """What the row says, in plain words."""
+    if row.value is None:
+        return row.note
+    says = READINGS[row.name](row, report) if row.name in READINGS else ""
+    return f"{says} ({row.note})" if says and row.note else says or row.note
+
+
+def distance(row: Row, report: Report) -> str:
+    value = row.value if row.matched is None else row.matched
+    assert value is not None
+    real = "" if row.real is None else number(row.name, row.real)
+    count = f"{report.protocol.held:,} real {report.protocol.split} pictures"
+    return f"{number(row.name, value)}, where {count} get {real}: smaller is better"
+
+
+def kernel(row: Row, report: Report) -> str:
+    return distance(row, report) + "; without bias, so that chance may carry it below 0"
+
+
+def precision(row: Row, report: Report) -> str:
+    return share(row, "of the samples look like training pictures", "of the real ones do")
+
+
+def recall(row: Row, report: Report) -> str:
+    return share(row, "of the variety of the training pictures is drawn", "with real ones")
+
+
+def accuracy(row: Row, report: Report) -> str:
+    return share(row, "are recognised as the class asked for", "of the real ones are")
+
+
+def share(row: Row, says: str, of_real: str) -> str:
+    assert row.value is not None
+    value = row.value if row.matched is None else row.matched
+    real = "" if row.real is None else f", {number(row.name, row.real)} {of_real}"
+    return f"{number(row.name, value)} {says}{real}: more is better"
+
+
+def nearest(row: Row, report: Report) -> str:
+    assert row.value is not None
+    verdict = "a sign of copying" if row.value < COPIED else "as new as real pictures"
+    return (
+        f"the median sample is {row.value:.2f} times as far from its nearest training picture as "
+        f"a held-out one is: {verdict} (below {COPIED} is suspect)"
+    )
+
+
+def copies(row: Row, report: Report) -> str:
+    assert row.value is not None
+    return (
+        f"{number(row.name, row.value)} of the samples are nearer to a training picture than all "
+        "but 1% of held-out ones are; look at neighbours.png"
+    )
+
+
+def copying(row: Row, report: Report) -> str:
+    assert row.value is not None
+    if row.value < -FAR:
+        verdict = "nearer to the training pictures than chance allows"
+    elif row.value > FAR:
+        verdict = "farther from the training pictures than real ones are: unlike them, not copied"
+    else:
+        verdict = "as near to the training pictures as real ones are"
+    return f"samples are {verdict}; below -{FAR:g} speaks of copying"
+
+
+def bits(row: Row, report: Report) -> str:
+    return "bits for each number of a held-out picture, where a plain byte takes 8: less is better"
+
+
+def seconds(row: Row, report: Report) -> str:
+    made = report.made_with
+    threads = f"{made.get('threads')} thread{'' if made.get('threads') == 1 else 's'}"
+    return f"a sample, drawn {made.get('batch')} at a time on {made.get('device')}, {threads}"
+
+
+def forwards(row: Row, report: Report) -> str:
+    return "times that the network runs for a sample; guidance runs it twice a step"
+
+
+def parameters(row: Row, report: Report) -> str:
+    return "numbers that training found"
+
+
+READINGS: dict[str, Callable[[Row, Report], str]] = {
+    "frechet": distance,
+    "kernel": kernel,
+    "precision": precision,
+    "recall": recall,
+    "accuracy": accuracy,
+    "nearest": nearest,
+    "copies": copies,
+    "copying z": copying,
+    "bits/dim": bits,
+    "seconds": seconds,
+    "forwards": forwards,
+    "parameters": parameters,
+}
