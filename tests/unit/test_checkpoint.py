@@ -216,3 +216,38 @@ def test_what_is_no_checkpoint(tmp_path: Path) -> None:
     (tmp_path / "latest").write_text("step-7")
     with refusal(str(tmp_path / "step-7"), "not a checkpoint"):
         smalti.load(tmp_path)
+
+
+# ---- a crash between the two renames
+
+
+def test_a_checkpoint_that_was_set_aside_is_found_and_replaced(saved: Path) -> None:
+    before, aside = smalti.load(saved), saved.with_name(saved.name + ".old")
+    saved.rename(aside)  # as a crash leaves it
+    assert_equal_bits(smalti.load(saved), before)
+    other = new(seed=1)
+    save(other, saved)
+    assert_equal_bits(smalti.load(saved), other)
+    assert not aside.exists()
+
+
+def test_what_was_set_aside_stays_until_the_new_one_is_in_place(
+    saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = smalti.load(saved)
+    saved.rename(saved.with_name(saved.name + ".old"))
+
+    def crash(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(checkpoint.os, "rename", crash)
+    with pytest.raises(OSError, match="Input"):
+        save(new(seed=1), saved)
+    assert_equal_bits(smalti.load(saved), before)
+
+
+def test_a_run_finds_its_latest_step_set_aside(tmp_path: Path) -> None:
+    model = new()
+    save(model, tmp_path / "step-5.old")
+    (tmp_path / "latest").write_text("step-5\n")
+    assert_equal_bits(smalti.load(tmp_path), model)

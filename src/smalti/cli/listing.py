@@ -56,9 +56,9 @@ def model_table(folders: list[Path]) -> Table:
 
 
 def recipe_table() -> Table:
-    table = empty_table("recipe", "what it trains")
-    for name, (_, summary) in RECIPES.items():
-        table.add_row(f"[bold]{name}[/bold]", summary)
+    table = empty_table("recipe", "trains for", "what it trains")
+    for name, (_, summary, length) in RECIPES.items():
+        table.add_row(f"[bold]{name}[/bold]", length, summary)
     return table
 
 

@@ -61,13 +61,21 @@ def write_into(
 
 
 def replace_directory(temporary: Path, to: Path) -> None:
-    """Put a finished directory in its place; what stood there goes only after."""
-    old = to.with_name(to.name + ".old")
-    shutil.rmtree(old, ignore_errors=True)
+    """Put a finished directory in its place; what stood there goes only after.
+
+    A crash between the two renames leaves it as NAME.old, where `find` looks too.
+    """
+    old = set_aside(to)
     if to.exists():
+        shutil.rmtree(old, ignore_errors=True)
         os.rename(to, old)
     os.rename(temporary, to)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def set_aside(to: Path) -> Path:
+    """Where a directory stands while another takes its place."""
+    return to.with_name(to.name + ".old")
 
 
 def load(name_or_dir: str | Path, device: str | torch.device = "cpu") -> Any:
@@ -111,7 +119,8 @@ def find(name_or_dir: str | Path) -> Path:
     given = Path(name_or_dir)
     if (given / "latest").is_file():
         given = given / (given / "latest").read_text().strip()
-    for directory in (given, SHIPPED / str(name_or_dir)):
+    aside = () if given.exists() or not given.name else (set_aside(given),)
+    for directory in (given, SHIPPED / str(name_or_dir), *aside):
         if (directory / "config.json").is_file():
             return directory
     if given.exists() or Path(name_or_dir).exists():

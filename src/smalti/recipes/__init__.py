@@ -11,11 +11,24 @@ from smalti.core.errors import UserError
 if TYPE_CHECKING:
     from smalti.recipes.recipe import Recipe
 
-# name -> (module, one line for `smalti list`), so that listing imports nothing heavy
+# name -> (module, one line for `smalti list`, how long it trains unless told otherwise), so that
+# listing imports nothing heavy
 RECIPES = {
-    "ddpm": ("smalti.recipes.ddpm", "DDPM on your pictures (without --data: on the digits)"),
-    "ddpm-digits": ("smalti.recipes.ddpm_digits", "the shipped class-conditional DDPM of digits"),
-    "digits-classifier": ("smalti.recipes.digits_classifier", "the judge of digit samples"),
+    "ddpm": (
+        "smalti.recipes.ddpm",
+        "DDPM on your pictures (without --data: on the digits)",
+        "10 minutes",
+    ),
+    "ddpm-digits": (
+        "smalti.recipes.ddpm_digits",
+        "the shipped class-conditional DDPM of digits",
+        "11,000 steps",
+    ),
+    "digits-classifier": (
+        "smalti.recipes.digits_classifier",
+        "the judge of digit samples",
+        "6,000 steps",
+    ),
 }
 
 

@@ -35,3 +35,9 @@ class Recipe:
     minutes: float = 10.0
     """Training time when neither steps nor minutes are given."""
     card: Card = Card()
+
+    @property
+    def length(self) -> str:
+        """How long it trains unless told otherwise, for people."""
+        steps = self.training.steps
+        return f"{self.minutes:g} minutes" if steps is None else f"{steps:,} steps"
