@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 # verb -> (where its app is, what it does)
 VERBS = {
     "list": ("smalti.cli.listing:app", "List the shipped models and the recipes."),
+    "data": ("smalti.cli.data:app", "Look at pictures before training on them."),
+    "pack": ("smalti.cli.pack:app", "Decode pictures once, into a pack to train on."),
+    "fetch": ("smalti.cli.fetch:app", "Fetch pictures that others publish, and pack them."),
     "train": ("smalti.cli.train:app", "Train a model by a recipe, or go on with a run."),
     "sample": ("smalti.cli.sample:app", "Draw pictures from a model."),
     "interpolate": ("smalti.cli.interpolate:app", "Walk from one sample to another."),

@@ -53,6 +53,33 @@ class Meter:
             print(text, file=sys.stderr, flush=True)
 
 
+class Metered:
+    """A meter for work that tells its length only on the way: called as progress(done, all)."""
+
+    def __init__(self, what: str):
+        self.what = what
+        self.meter: Meter | None = None
+
+    def __enter__(self) -> Metered:
+        return self
+
+    def __call__(self, done: int, total: int) -> None:
+        if self.meter and done < self.meter.done:  # the next piece of work
+            self.close()
+        self.meter = self.meter or Meter(self.what, total).__enter__()
+        self.meter.advance(done - self.meter.done)
+
+    def __exit__(
+        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if self.meter:
+            self.meter.__exit__(None, None, None)
+            self.meter = None
+
+
 def bar(console: Console) -> Progress:
     return Progress(
         TextColumn("{task.description}"),

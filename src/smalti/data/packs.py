@@ -43,7 +43,7 @@ def pack_source(path: Path, *, labels: bool = True) -> Source:
     name = str(content.get("name", path.name))
     return Source(
         name=name,
-        titles=[f"{path}[{k}]" for k in range(N)],
+        titles=[f"{path.name}[{k}]{f' ({captions[k]})' if captions else ''}" for k in range(N)],
         opened=lambda k: as_image(pixels[k]),
         labels=numbers,
         classes=classes if labels else (),

@@ -1,0 +1,141 @@
+"""`smalti data`: a look at pictures before training on them."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+from PIL import Image
+
+from smalti.cli.findings import as_record, show
+from smalti.cli.forecast import Forecast, forecast
+from smalti.cli.meter import Metered
+from smalti.cli.options import Switch
+from smalti.cli.output import check_free, folder_for, write_record
+from smalti.core.errors import UserError
+from smalti.core.pictures import save_png
+from smalti.data.audit import Audit, audit
+from smalti.data.contact import contact_sheet, duplicate_sheet
+from smalti.data.decode import Colour, look_of
+from smalti.data.reading import opened_source, size_of
+
+EXAMPLES = """[bold]Examples[/bold]
+
+  smalti data photos
+  smalti data photos.zip --size 64 --epochs 200
+  smalti data hf:ylecun/mnist --out reports/mnist"""
+
+FILES = r"report\.json|contact\.png|duplicates\.png"
+"""What a report on pictures holds."""
+
+app = App(name="data", help_epilogue=EXAMPLES)
+
+
+@app.default
+def look_at(
+    path: Annotated[str, Parameter(help="A folder, archive, .npz, IDX, LMDB, pack or hf:NAME.")],
+    /,
+    *,
+    size: int | None = None,
+    colour: Colour = "keep",
+    background: str = "white",
+    squeeze: Switch = False,
+    epochs: float = 100,
+    out: Path | None = None,
+) -> None:
+    """Look at pictures before training on them.
+
+    Counts, sizes, colours, what cannot be read, what stands there twice, classes, splits, and how
+    long training will take. Nothing is changed.
+
+    Parameters
+    ----------
+    size
+        Height and width to train at; 32, or a pack's own.
+    colour
+        keep gives one channel when every picture is grey, and three otherwise.
+    background
+        What shows through transparent pixels: a colour's name or #rrggbb.
+    squeeze
+        Squeeze the whole picture into a square instead of cutting out the centre.
+    epochs
+        How often training would see every picture, for the estimate of its time.
+    out
+        Folder for report.json, contact.png and duplicates.png; reports/NAME unless told otherwise.
+    """
+    if size is not None and size < 1:
+        raise UserError(f"--size {size} is no size; give pixels, 1 or more")
+    if not epochs > 0:
+        raise UserError(f"--epochs {epochs:g} is no time to train; give more than 0")
+    side = size or size_of(path) or 32
+    look = look_of(side, colour, background, not squeeze)
+    with opened_source(path) as source, Metered("looking") as progress:
+        place = out or Path("reports") / source.name
+        check_free(place, FILES)
+        found = audit(source, look, progress)
+        sheets = {
+            "contact.png": contact_sheet(source, found, look),
+            "duplicates.png": duplicate_sheet(source, found, look),
+        }
+        titles = source.titles
+    time = forecast(shape_of(found, colour), tuple(found.classes))
+    record = as_record(found, titles) | {"training": record_of(time, found, epochs)}
+    write(place, record, sheets)
+    show(found, titles)
+    tell(time, found, epochs)
+    print(f"report    {place / 'report.json'}")
+    for name, sheet in sheets.items():
+        if sheet is not None:
+            print(f"          {place / name}")
+    print(f"next      {next_command(path, found, size)}")
+
+
+def shape_of(found: Audit, colour: Colour) -> tuple[int, int, int]:
+    C = {"keep": found.channels(), "grey": 1, "rgb": 3}[colour]
+    return (C, *found.size)
+
+
+def write(place: Path, record: dict[str, Any], sheets: dict[str, Image.Image | None]) -> None:
+    with folder_for(place, FILES) as folder:
+        write_record(folder / "report.json", record)
+        for name, sheet in sheets.items():
+            if sheet is not None:
+                save_png(sheet, folder / name)
+
+
+def record_of(time: Forecast, found: Audit, epochs: float) -> dict[str, Any]:
+    n = found.splits["train"]
+    return {
+        "recipe": "ddpm",
+        "parameters": time.parameters,
+        "batch": time.batch,
+        "seconds_per_step": time.seconds_per_step,
+        "measured_on": {"pictures": time.measured, "device": time.device},
+        "epochs": epochs,
+        "steps": time.steps(n, epochs),
+        "minutes": time.minutes(n, epochs),
+    }
+
+
+def tell(time: Forecast, found: Audit, epochs: float) -> None:
+    """What training takes, and what was measured to know it."""
+    n = found.splits["train"]
+    print(
+        f"training  {epochs:g} epochs of {n} pictures by `ddpm` are {time.steps(n, epochs)} steps, "
+        f"about {time.minutes(n, epochs):.3g} minutes; 10 minutes are "
+        f"{time.epochs(n, 10):.3g} epochs"
+    )
+    H, W = found.size
+    print(
+        f"          ({time.parameters / 1e6:.2f} M parameters, {time.seconds_per_step:.3g} s for a "
+        f"step of {time.batch}, by steps of {time.measured} pictures of {H} x {W} on {time.device})"
+    )
+
+
+def next_command(path: str, found: Audit, size: int | None) -> str:
+    sized = f" --size {size}" if size else ""
+    if found.bad:
+        return f"smalti pack {shlex.quote(path)} packs/{shlex.quote(found.name)}{sized} --skip-bad"
+    return f"smalti train ddpm --data {shlex.quote(path)}{sized}"

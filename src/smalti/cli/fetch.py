@@ -1,0 +1,67 @@
+"""`smalti fetch`: pictures that others publish, packed where smalti finds them by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from smalti.cli.meter import Metered
+from smalti.core.errors import UserError
+from smalti.data import home
+from smalti.data.fetching import LICENCE, Fetched, fetch_emoji
+from smalti.data.packing import Packed
+
+EXAMPLES = """[bold]Examples[/bold]
+
+  smalti fetch emoji
+  smalti train ddpm --data emoji-32"""
+
+SETS = ("emoji",)
+
+app = App(name="fetch", help_epilogue=EXAMPLES)
+
+
+@app.default
+def fetch(
+    name: Annotated[str, Parameter(help="What to fetch: emoji.")],
+    /,
+    *,
+    out: Path | None = None,
+) -> None:
+    """Fetch pictures that others publish, and pack them.
+
+    Parameters
+    ----------
+    out
+        Folder for the packs; $SMALTI_DATA or ~/.cache/smalti, where they are found by name.
+    """
+    if name not in SETS:
+        raise UserError(f"nothing named {name!r} can be fetched; there is {', '.join(SETS)}")
+    with Metered("packing") as progress:
+        found = fetch_emoji(out or home(), progress)
+    for pack in found:
+        print(f"{shown(pack)}: {pack.path}")
+        print(f"  {counted(pack)}")
+    print(f"licence  {LICENCE}")
+    place = found[0].path if out else found[0].path.name
+    print(f"  next  smalti train ddpm --data {place}")
+
+
+def shown(fetched: Fetched) -> str:
+    N, _, H, W = fetched.packed.shape
+    return f"{N} pictures of {H} x {W}, {split_sizes(fetched.packed)}"
+
+
+def split_sizes(packed: Packed) -> str:
+    """The splits as in: train 3331, valid 184, test 271."""
+    return ", ".join(f"{split} {len(rows)}" for split, rows in packed.splits.items())
+
+
+def counted(fetched: Fetched) -> str:
+    near = len(fetched.duplicates.near_rows())
+    return (
+        f"{fetched.bases} emoji with their variants; {fetched.distinct} distinct pictures, "
+        f"{near} with one that is nearly the same; {fetched.leaking} pairs alike across splits"
+    )

@@ -1,0 +1,163 @@
+"""What an audit found: for people, and as a record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+
+from smalti.data.audit import Audit
+from smalti.data.duplicates import Pair
+
+FEW = 5
+"""Pictures, pairs or classes that are named; a report names them all."""
+UNEVEN = 10.0
+"""Largest class by smallest, above which it is said."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One finding: under which heading, and whether somebody should look into it."""
+
+    head: str
+    text: str
+    asks: bool = False
+
+
+def show(found: Audit, titles: Sequence[str]) -> None:
+    """Print all findings, those to look into in another colour."""
+    console = Console(soft_wrap=True, highlight=False)
+    for line in lines(found, titles):
+        text = escape(line.text)
+        console.print(f"{line.head:9} {f'[yellow]{text}[/yellow]' if line.asks else text}")
+
+
+def lines(found: Audit, titles: Sequence[str]) -> list[Line]:
+    return [
+        *counts(found),
+        *broken(found),
+        *sizes(found),
+        *repeated(found, titles),
+        *classes(found),
+        *splits(found, titles),
+    ]
+
+
+def counts(found: Audit) -> list[Line]:
+    coloured = found.coloured()
+    colour = "all grey" if not coloured else f"{coloured} coloured"
+    kinds = f"{listed(found.counted('format'))}; modes {listed(found.counted('mode'))}; {colour}"
+    return [Line("pictures", f"{len(found)} that can be used"), Line("formats", kinds)]
+
+
+def broken(found: Audit) -> list[Line]:
+    if not found.bad:
+        return [Line("broken", "none")]
+    first = Line("broken", f"{len(found.bad)} that cannot be used", asks=True)
+    named = [Line("", str(error), asks=True) for error in found.bad[:FEW]]
+    return [first, *named, *more(len(found.bad))]
+
+
+def sizes(found: Audit) -> list[Line]:
+    sides = ", ".join(f"{what} {w} x {h}" for what, (w, h) in found.measures().items())
+    histogram = found.histogram()
+    top = max(histogram.values())
+    bars = [
+        Line("", f"{low:6} to {2 * low - 1:<6} {'█' * -(-24 * n // top):24} {n}")
+        for low, n in histogram.items()
+    ]
+    H, W = found.size
+    smaller = len(found.smaller())
+    text = f"{smaller} pictures are smaller than {W} x {H} and are enlarged"
+    enlarged = [Line("smaller", text, asks=True)] if smaller else []
+    return [
+        Line("sizes", f"{sides} (width x height); by the shorter side:"),
+        *bars,
+        *enlarged,
+    ]
+
+
+def repeated(found: Audit, titles: Sequence[str]) -> list[Line]:
+    twice = found.duplicates
+    near = len(twice.near_rows())
+    mixed = f", {found.mixed} of them across classes" if found.mixed else ""
+    result = [
+        Line(
+            "twice",
+            f"exact copies: {twice.copies} in {len(twice.exact)} groups{mixed}; pictures with one "
+            f"that is nearly the same: {near}" + ("" if twice.is_complete else " (and more)"),
+            asks=bool(twice.copies),
+        )
+    ]
+    for group in twice.exact[:FEW]:
+        result.append(Line("", " = ".join(titles[row] for row in group[:3])))
+    result += more(len(twice.exact))
+    if twice.plain:
+        result.append(Line("plain", f"{twice.plain} pictures are all of one colour", asks=True))
+    return result
+
+
+def classes(found: Audit) -> list[Line]:
+    if not found.classes:
+        return [Line("classes", "none")]
+    few, many = min(found.classes.values()), max(found.classes.values())
+    order = sorted(found.classes.items(), key=lambda item: -item[1])
+    shown = listed(dict(order if len(order) <= 2 * FEW else [*order[:FEW], *order[-FEW:]]))
+    text = f"{len(found.classes)}, from {few} to {many} pictures: {shown}"
+    uneven = few == 0 or many / few > UNEVEN
+    return [Line("classes", text + ("; uneven" if uneven else ""), asks=uneven)]
+
+
+def splits(found: Audit, titles: Sequence[str]) -> list[Line]:
+    whose = "the data's own" if found.has_own_splits else "chosen by chance, as training would"
+    result = [Line("splits", f"{listed(found.splits)} ({whose})")]
+    if found.leaks:
+        equal = sum(pair.levels == 0 for pair in found.leaks)
+        text = f"{len(found.leaks)} pairs stand in two splits, {equal} of them equal"
+        result.append(Line("leakage", text, asks=True))
+        result += [Line("", f"{titles[p.a]} and {titles[p.b]}") for p in found.leaks[:FEW]]
+        return result + more(len(found.leaks))
+    return [*result, Line("leakage", "none: no picture or near copy stands in two splits")]
+
+
+def more(count: int) -> list[Line]:
+    return [Line("", f"... and {count - FEW} more")] if count > FEW else []
+
+
+def listed(counts: Mapping[str, int]) -> str:
+    """The counts as in: PNG 12, JPEG 3."""
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
+
+
+def as_record(found: Audit, titles: Sequence[str]) -> dict[str, Any]:
+    """Everything, as JSON values."""
+
+    def named(pair: Pair) -> dict[str, Any]:
+        return {
+            "a": titles[pair.a], "b": titles[pair.b], "bits": pair.bits,
+            "levels": round(pair.levels, 2),
+        }  # fmt: skip
+
+    return {
+        "name": found.name,
+        "pictures": len(found),
+        "size": found.size,
+        "formats": found.counted("format"),
+        "modes": found.counted("mode"),
+        "coloured": found.coloured(),
+        "measures": found.measures(),
+        "shorter_side": {str(low): n for low, n in found.histogram().items()},
+        "smaller": [titles[row] for row in found.smaller()],
+        "broken": [str(error) for error in found.bad],
+        "exact": [[titles[row] for row in group] for group in found.duplicates.exact],
+        "near": [named(pair) for pair in found.duplicates.near],
+        "plain": found.duplicates.plain,
+        "mixed": found.mixed,
+        "classes": dict(found.classes),
+        "splits": dict(found.splits),
+        "own_splits": found.has_own_splits,
+        "leaks": [named(pair) for pair in found.leaks],
+    }

@@ -1,0 +1,113 @@
+"""`smalti pack`: pictures decoded once."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from smalti.cli.fetch import split_sizes
+from smalti.cli.meter import Metered
+from smalti.cli.options import Switch
+from smalti.core.errors import UserError
+from smalti.data import Packed, pack, size_of
+from smalti.data.decode import BadPicture, Colour
+
+EXAMPLES = """[bold]Examples[/bold]
+
+  smalti pack photos packs/photos
+  smalti pack photos.zip packs/photos --size 64 --skip-bad --test 0.1
+  smalti train ddpm --data packs/photos"""
+
+SHOWN = 5
+"""Pictures left out that are named."""
+
+app = App(name="pack", help_epilogue=EXAMPLES)
+
+
+@app.default
+def pack_pictures(
+    folder: Annotated[str, Parameter(help="A folder, archive, .npz, IDX, LMDB, pack or hf:NAME.")],
+    out: Path,
+    *,
+    size: int | None = None,
+    colour: Colour = "keep",
+    background: str = "white",
+    squeeze: Switch = False,
+    skip_bad: Switch = False,
+    valid: float = 0.05,
+    test: float = 0.0,
+    seed: int = 0,
+) -> None:
+    """Decode pictures once, into a pack to train on.
+
+    Parameters
+    ----------
+    out
+        Folder for the pack.
+    size
+        Height and width that the pictures are brought to; 32, or an older pack's own.
+    colour
+        keep gives one channel when every picture is grey, and three otherwise.
+    background
+        What shows through transparent pixels: a colour's name or #rrggbb.
+    squeeze
+        Squeeze the whole picture into a square instead of cutting out the centre.
+    skip_bad
+        Leave out pictures that cannot be read, and name them.
+    valid
+        Part held out to choose by, where the data come without splits.
+    test
+        Part held out to measure with, where the data come without splits.
+    seed
+        Decides which pictures are held out.
+    """
+    begun = time.perf_counter()
+    if seed < 0:
+        raise UserError(f"--seed {seed} is negative; give 0 or more")
+    with Metered("packing") as progress:
+        packed = pack(
+            folder,
+            out,
+            size=(size_of(folder) or 32) if size is None else checked(size),
+            colour=colour,
+            background=background,
+            crop=not squeeze,
+            skip_bad=skip_bad,
+            valid=valid,
+            test=test,
+            seed=seed,
+            progress=progress,
+        )
+    tell(packed, out, time.perf_counter() - begun)
+
+
+def checked(size: int) -> int:
+    if size < 1:
+        raise UserError(f"--size {size} is no size; give pixels, 1 or more")
+    return size
+
+
+def tell(packed: Packed, out: Path, seconds: float) -> None:
+    N, C, H, W = packed.shape
+    for line in named(packed.bad):
+        print(line)
+    mega = N * C * H * W / 1e6
+    print(f"{N} pictures of {H} x {W}, {'grey' if C == 1 else 'RGB'}, {mega:.1f} MB: {out}")
+    if packed.classes:
+        print(f"  classes  {len(packed.classes)}: {', '.join(packed.classes[:8])}")
+    if packed.splits:
+        print(f"  splits   {split_sizes(packed)}")
+    print(f"  took     {seconds:.1f} s, {N / seconds:.0f} pictures/s")
+    print(f"  next     smalti train ddpm --data {shlex.quote(str(out))}")
+
+
+def named(bad: tuple[BadPicture, ...]) -> list[str]:
+    """A few of the pictures that were left out, and how many there are."""
+    lines = [f"  {error}" for error in bad[:SHOWN]]
+    if len(bad) > SHOWN:
+        lines.append(f"  ... and {len(bad) - SHOWN} more")
+    return [f"left out: {len(bad)} pictures that cannot be used", *lines] if bad else []
