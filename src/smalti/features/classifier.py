@@ -33,12 +33,16 @@ class ClassifierConfig:
     """Largest random change of height and width in training, as a natural logarithm."""
     bend: float = 0.03
     """Standard deviation of the random elastic bend in training, as a part of the side."""
+    ground: float = 0.0
+    """Brightness of the pictures' background, 0 black to 1 white: what goes on beyond the edge."""
 
     def __post_init__(self) -> None:
         if self.classes < 2:
             raise UserError(f"classifier.classes is {self.classes}; give at least 2")
         if not self.widths or min(self.widths) < 1:
             raise UserError(f"classifier.widths is {self.widths}; give a number above 0 per level")
+        if not 0 <= self.ground <= 1:
+            raise UserError(f"classifier.ground is {self.ground}; give 0 (black) to 1 (white)")
 
     def build(self) -> Classifier:
         return Classifier(self)
@@ -65,7 +69,7 @@ class Classifier(nn.Module):
                 f"pictures are {tuple(x.shape)}; this classifier wants "
                 f"(N, {self.config.channels}, H, W) in [0, 1]"
             )
-        return self.trunk(x)
+        return self.trunk(x - self.config.ground)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) in [0, 1] -> logits (N, K).  UserError on another shape."""
@@ -78,7 +82,7 @@ class Classifier(nn.Module):
         c = self.config
         x = batch.pictures
         if self.training:
-            x = warp(x, Warp(c.degrees, c.shift, c.zoom, c.bend))
+            x = c.ground + warp(x - c.ground, Warp(c.degrees, c.shift, c.zoom, c.bend))
         logits = self(x).float()  # (B, K)
         nats = F.cross_entropy(logits, batch.labels)
         accuracy = (logits.argmax(1) == batch.labels).float().mean()

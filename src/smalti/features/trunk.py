@@ -12,7 +12,7 @@ class Trunk(nn.Module):
     """Two 3x3 convolutions a level, then the mean over all places.
 
     x: (N, C, H, W) in [0, 1] -> (N, D), D the last of `widths`; any height and width. Zero padding
-    continues a black background, so pictures are not brought to [-1, 1] first.
+    continues a background of 0, so pictures are not brought to [-1, 1] first.
     """
 
     def __init__(self, channels: int, widths: tuple[int, ...]):
