@@ -71,7 +71,7 @@ def frechet_replicates(features: Tensor, real: Moments, draws: Iterable[Tensor])
         centred = x[rows] - mean
         y = centred @ root / (len(x) - 1) ** 0.5  # (N, D), y^T y = R T R
         small = y.T @ y if len(y) >= y.shape[1] else y @ y.T  # they share what is not 0
-        trace = torch.linalg.eigvalsh(small).clamp(min=0).sqrt().sum()
+        trace = roots(torch.linalg.eigvalsh(small)).sum()
         between = (mean - real.mean).square().sum()
         within = centred.square().sum() / (len(x) - 1) + real.covariance.trace()
         found.append(max(0.0, float(between + within - 2 * trace)))
@@ -85,10 +85,19 @@ def trace_of_root(s: Tensor, t: Tensor) -> Tensor:
     """
     root = symmetric_root(s)  # R
     middle = root @ t @ root
-    return torch.linalg.eigvalsh((middle + middle.T) / 2).clamp(min=0).sqrt().sum()
+    return roots(torch.linalg.eigvalsh((middle + middle.T) / 2)).sum()
 
 
 def symmetric_root(s: Tensor) -> Tensor:
     """The root R of a symmetric S >= 0, R R = S, (D, D) float64."""
     values, vectors = torch.linalg.eigh(s)
-    return vectors * values.clamp(min=0).sqrt() @ vectors.T
+    return vectors * roots(values) @ vectors.T
+
+
+def roots(values: Tensor) -> Tensor:
+    """Square roots of eigenvalues (D,).
+
+    What is 0 but for rounding counts as 0: its root would be as large as 1e-8, D times over.
+    """
+    rounding = len(values) * torch.finfo(values.dtype).eps * values.max()
+    return values.where(values > rounding, 0).clamp(min=0).sqrt()

@@ -1,0 +1,82 @@
+"""The kernel distance against a loop over pairs, and against what is known of it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smalti.evaluation.bootstrap import resamples, spread
+from smalti.evaluation.kernel import kernel_by_subsets, kernel_distance, kernel_replicates
+from tests.expect import refusal
+from tests.naive import sets
+
+
+def features(n: int, d: int, seed: int, shift: float = 0.0) -> torch.Tensor:
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed)).double() + shift
+
+
+@settings(max_examples=15)
+@given(n=st.integers(2, 9), m=st.integers(2, 9), d=st.integers(1, 5), seed=st.integers(0, 999))
+def test_is_the_sum_over_pairs(n: int, m: int, d: int, seed: int):
+    a, b = features(n, d, seed), features(m, d, seed + 1)
+    assert kernel_distance(a, b) == pytest.approx(sets.kernel_distance(a.numpy(), b.numpy()))
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch):
+    a, b = features(50, 4, 0), features(30, 4, 1)
+    whole = kernel_distance(a, b)
+    monkeypatch.setattr("smalti.evaluation.kernel.BLOCK", 7)
+    assert kernel_distance(a, b) == pytest.approx(whole, rel=1e-12)
+
+
+def test_is_without_bias_between_sets_of_one_distribution():
+    found = [
+        kernel_distance(features(20, 3, 2 * k), features(20, 3, 2 * k + 1)) for k in range(200)
+    ]
+    error = torch.tensor(found).std() / len(found) ** 0.5
+    assert abs(torch.tensor(found).mean()) < 4 * error
+    assert min(found) < 0 < max(found)
+
+
+def test_sees_a_shift():
+    a = features(200, 3, 0)
+    assert kernel_distance(a, features(200, 3, 1, shift=1.0)) > 5 * abs(
+        kernel_distance(a, features(200, 3, 1))
+    )
+
+
+def test_subsets_give_the_same_on_average():
+    a, b = features(60, 3, 0), features(50, 3, 1, shift=0.5)
+    mean, deviation = kernel_by_subsets(a, b, subsets=400, size=20)
+    assert mean == pytest.approx(kernel_distance(a, b), abs=4 * deviation / 400**0.5)
+
+
+def test_a_subset_as_large_as_the_set_is_the_set():
+    a, b = features(12, 3, 0), features(12, 3, 1)
+    mean, deviation = kernel_by_subsets(a, b, subsets=3)
+    assert mean == pytest.approx(kernel_distance(a, b))
+    assert deviation == pytest.approx(0, abs=1e-12)
+
+
+def test_replicates_are_the_distance_of_rows_drawn_once_each():
+    a, b = features(10, 3, 0), features(8, 3, 1)
+    (same,) = kernel_replicates(a, b, [torch.randperm(10)])
+    assert same == pytest.approx(kernel_distance(a, b))
+
+
+def test_their_spread_is_that_of_fresh_samples():
+    b = features(400, 3, 10**6)
+    fresh = [kernel_distance(features(100, 3, k, shift=0.3), b) for k in range(100)]
+    again = kernel_replicates(features(100, 3, 0, shift=0.3), b, resamples(100, 100))
+    assert spread(again) == pytest.approx(spread(fresh), rel=0.5)
+
+
+@pytest.mark.parametrize(
+    ("a", "words"),
+    [(torch.zeros(1, 3), "2 rows or more"), (torch.zeros(4, 2), "2 and 3 dimensions")],
+)
+def test_what_cannot_be_measured_is_refused(a: torch.Tensor, words: str):
+    with refusal(words):
+        kernel_distance(a, torch.zeros(4, 3))

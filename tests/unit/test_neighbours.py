@@ -1,0 +1,120 @@
+"""Nearest training pictures, and whether samples are copies of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from smalti.data.pictures import Pictures
+from smalti.evaluation.memorisation import copying_z, mann_whitney, median_ratio, share_near
+from smalti.evaluation.neighbours import nearest
+from tests.expect import refusal
+from tests.naive import sets
+from tests.toys import pictures
+
+
+def drawn(n: int, seed: int) -> torch.Tensor:
+    return torch.rand(n, 1, 4, 4, generator=torch.Generator().manual_seed(seed))
+
+
+@settings(max_examples=15)
+@given(n=st.integers(1, 5), m=st.integers(1, 30), k=st.integers(1, 4), seed=st.integers(0, 999))
+def test_is_what_a_loop_finds(n: int, m: int, k: int, seed: int):
+    queries, among = drawn(n, seed), drawn(m, seed + 1)
+    found = nearest(queries, among, k)
+    for i in range(n):
+        wanted = sets.nearest(queries[i].flatten().numpy(), among.flatten(1).numpy(), k)
+        assert found.rows[i].tolist() == [row for _, row in wanted]
+        assert found.distances[i].tolist() == pytest.approx([d for d, _ in wanted], rel=1e-5)
+
+
+def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch):
+    queries, among = drawn(6, 0), drawn(50, 1)
+    whole = nearest(queries, among, 3)
+    monkeypatch.setattr("smalti.evaluation.neighbours.BLOCK", 4)
+    part = nearest(queries, among, 3)
+    assert torch.equal(whole.rows, part.rows)
+    assert torch.equal(whole.distances, part.distances)
+
+
+def test_a_copy_is_at_no_distance_at_all():
+    train = pictures(40)
+    found = nearest(train.floats(slice(5, 9)), train)
+    assert found.rows[:, 0].tolist() == [5, 6, 7, 8]
+    assert found.distances.max() == 0
+
+
+def test_rows_are_those_of_the_part():
+    train = pictures(40).part(torch.tensor([7, 3, 30]), "few")
+    found = nearest(pictures(40).floats([3]), train)
+    assert found.rows.tolist() == [[1]]
+
+
+def test_a_mirrored_copy_is_found_when_it_is_looked_for():
+    train = pictures(40)
+    queries = train.floats([4]).flip(-1)
+    assert nearest(queries, train).distances.item() > 0.5
+    found = nearest(queries, train, 2, mirrored=True)
+    assert found.rows[0, 0] == 4 and found.distances[0, 0] == 0
+    assert found.mirrored[0, 0]
+    assert found.distances[0, 1] > 0.5
+
+
+def test_pictures_of_another_shape_are_refused():
+    with refusal("(2, 1, 4, 4)", "(24, 1, 8, 8)", "one shape"):
+        nearest(drawn(2, 0), pictures())
+
+
+numbers = st.lists(st.integers(0, 6), min_size=1, max_size=12)
+
+
+@given(a=numbers, b=numbers)
+def test_u_counts_pairs(a: list[int], b: list[int]):
+    x, y = torch.tensor(a).float(), torch.tensor(b).float()
+    assert mann_whitney(x, y) == sets.mann_whitney(x.numpy(), y.numpy())
+
+
+def test_z_gives_scipy_s_p_value():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(-0.3, 1, 50), rng.normal(0, 1, 60)
+    z = copying_z(torch.tensor(a), torch.tensor(b))
+    wanted = stats.mannwhitneyu(a, b, alternative="less", method="asymptotic", use_continuity=False)
+    assert stats.norm.cdf(z) == pytest.approx(wanted.pvalue, rel=1e-6)
+
+
+def test_new_pictures_look_like_held_out_ones():
+    train, held, samples = drawn(300, 0), drawn(200, 1), drawn(200, 2)
+    near, real = (nearest(x, train).distances[:, 0] for x in (samples, held))
+    assert median_ratio(near, real) == pytest.approx(1, abs=0.05)
+    assert abs(copying_z(near, real)) < 3
+    assert share_near(near, real) < 0.05
+
+
+def test_copies_are_told():
+    train, held = drawn(300, 0), drawn(200, 1)
+    near, real = (nearest(x, train).distances[:, 0] for x in (train[:200] + 0.01, held))
+    assert median_ratio(near, real) < 0.1
+    assert copying_z(near, real) < -10
+    assert share_near(near, real) == 1
+
+
+def test_a_few_copies_among_new_ones_show_in_the_share():
+    train, held = drawn(300, 0), drawn(200, 1)
+    samples = torch.cat([drawn(180, 2), train[:20]])
+    near, real = (nearest(x, train).distances[:, 0] for x in (samples, held))
+    assert median_ratio(near, real) > 0.9
+    assert share_near(near, real) >= 0.1
+
+
+def test_nothing_to_compare_is_refused():
+    with refusal("0 samples", "3 held-out"):
+        median_ratio(torch.zeros(0), torch.ones(3))
+
+
+def test_bytes_count_from_0_to_1():
+    black, white = (Pictures(torch.full((1, 1, 2, 2), v).byte(), None, (), "x") for v in (0, 255))
+    assert nearest(black.pixels, white).distances.item() == pytest.approx(2)
