@@ -20,6 +20,8 @@ VERBS = {
     "train": ("smalti.cli.train:app", "Train a model by a recipe, or go on with a run."),
     "sample": ("smalti.cli.sample:app", "Draw pictures from a model."),
     "interpolate": ("smalti.cli.interpolate:app", "Walk from one sample to another."),
+    "evaluate": ("smalti.cli.evaluate:app", "Measure a model: samples beside real pictures."),
+    "compare": ("smalti.cli.compare:app", "Put models side by side, under one protocol."),
     "convert": ("smalti.cli.convert:app", "Make a published checkpoint into a smalti model."),
     "demo": ("smalti.cli.demo:app", "Make a page that shows everything once."),
 }
