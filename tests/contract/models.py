@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from smalti.convert import ArticleDDIM, ArticleDDPM
-from smalti.diffusion import DDIM, DDPM, Linear, Sigmoid
+from smalti.diffusion import DDIM, DDPM, Bound, Hybrid, Linear, Sigmoid
 from tests.tiny import diffusion
 
 AB = ("a", "b")
@@ -35,6 +35,15 @@ MODELS = {
     ),
     "diffusion-x0-sigmoid": Case(
         lambda: diffusion(prediction="x0", schedule=Sigmoid(20), sampler=DDPM())
+    ),
+    "diffusion-hybrid": Case(
+        lambda: diffusion(
+            (3, 8, 8), AB, objective=Hybrid(), schedule=Linear(20), sampler=DDPM("learned")
+        ),
+        shape=(3, 8, 8),
+    ),
+    "diffusion-bound": Case(
+        lambda: diffusion(objective=Bound(), prediction="eps", sampler=DDPM("learned", stride=50))
     ),
     "diffusion-article-ddpm": Case(
         lambda: diffusion(

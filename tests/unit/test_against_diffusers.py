@@ -13,7 +13,8 @@ from diffusers.schedulers.scheduling_ddpm import DDPMScheduler
 from torch import Tensor
 
 from smalti.core.rng import Rng
-from smalti.diffusion import DDIM, DDPM, Cosine, Diffusion, Linear
+from smalti.diffusion import DDIM, DDPM, Cosine, Diffusion, Hybrid, Linear
+from smalti.diffusion.likelihood import log_variance
 from tests.tiny import awake, diffusion
 
 T, STEPS, SHAPE, SEEDS = 30, 6, (1, 6, 6), (0, 7)
@@ -87,6 +88,40 @@ def test_ddpm(
 
     ours = [state.x for state in model.stream(Rng(SEEDS), sampler=DDPM(variance, clip))]
     assert_same_states(ours, list(walk()))
+
+
+@each("clip", [True, False])
+def test_ddpm_with_learned_variance(
+    prediction: Any, schedule: str, clip: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = diffusion(
+        SHAPE, prediction=prediction, schedule=SCHEDULES[schedule], objective=Hybrid()
+    )
+    model, rng = awake(config.build()).eval(), Rng(SEEDS)
+    monkeypatch.setattr(scheduling_ddpm, "randn_tensor", lambda *_, **__: rng.normal(*SHAPE))
+    scheduler = DDPMScheduler(
+        **settings(schedule, prediction), variance_type="learned_range", clip_sample=clip
+    )
+    scheduler = widened(scheduler, schedule)
+    scheduler.set_timesteps(T)
+    spread: list[float] = []
+
+    def walk() -> Iterator[Tensor]:
+        yield (x := rng.normal(*SHAPE))
+        for t in scheduler.timesteps.tolist():
+            output = outputs(model, x, t)
+            v = output[:, SHAPE[0] :]
+            if t > 0:  # where theirs is the log of almost 0, and goes unused
+                theirs = scheduler._get_variance(t, predicted_variance=v)
+                at_t = torch.full((len(v),), t)
+                ours = log_variance("learned", v, at_t, model.alpha_bars)
+                torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
+                spread.append(float(v.std()))
+            yield (x := scheduler.step(output, t, x).prev_sample)
+
+    ours = [state.x for state in model.stream(Rng(SEEDS), sampler=DDPM("learned", clip))]
+    assert_same_states(ours, list(walk()))
+    assert min(spread) > 0.01
 
 
 @each("clip", [True, False])
