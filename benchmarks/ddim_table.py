@@ -1,0 +1,225 @@
+"""The table of the DDIM paper (arXiv:2010.02502, table 1), on digits.
+
+`python -m benchmarks.ddim_table` draws class-balanced digits from one model by every sampler: 256
+in each cell, whose kernel distance to the training digits stands there with its standard error, and
+1,000 at 20 steps, whose Frechet distance stands beside it. No guidance, for the paper has none.
+Finished cells are kept in `--cells` and not drawn again, so the command can be stopped and gone on
+with. At the end it prints the tables, says which of the paper's and the article's orders hold, and
+draws the plot. Seconds are those of the processor for 256 samples, on one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections import deque
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import smalti
+from benchmarks._machine import described, facts
+from benchmarks._racer import write_text
+from smalti.core.fingerprint import model_hash
+from smalti.data import digits
+from smalti.diffusion import DDIM, Diffusion, DPMSolver, UniPC
+from smalti.evaluation import frechet_distance
+from smalti.evaluation.bootstrap import resamples, spread
+from smalti.evaluation.kernel import kernel_distance, kernel_replicates
+from smalti.features.registry import Features, find_features
+
+FEW, MANY, BATCH = 256, 1000, 128
+STEPS, LONG = (5, 10, 20, 50, 100), 1000
+NOISY = " + noise on the last step"
+
+ROWS: dict[str, tuple[Any, tuple[int, ...]]] = {
+    "eta 0": (DDIM(eta=0.0), (*STEPS, LONG)),
+    "eta 0.2": (DDIM(eta=0.2), STEPS),
+    "eta 0.5": (DDIM(eta=0.5), STEPS),
+    "eta 1": (DDIM(eta=1.0), STEPS),
+    "sigma-hat": (DDIM(sigma_hat=True, last_noise=True), (*STEPS, LONG)),
+    "eta 0, quadratic": (DDIM(eta=0.0, spacing="quadratic"), STEPS),
+    "sigma-hat, quadratic": (DDIM(sigma_hat=True, last_noise=True, spacing="quadratic"), STEPS),
+    "DPM-Solver++ 2M": (DPMSolver(), (5, 10, 20)),
+    "UniPC": (UniPC(), (5, 10, 20)),
+}
+"""Samplers and their numbers of steps. One walk serves sigma-hat with and without noise on its last
+step: without, its end is the picture that the network saw last."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """Rows that were published from best to worst at a number of steps."""
+
+    steps: int
+    rows: tuple[str, ...]
+    source: str
+
+
+PAPER, ARTICLE = "the paper, CIFAR-10", "the article, CelebA-HQ"
+ETAS = ("eta 0", "eta 0.2", "eta 0.5", "eta 1", "sigma-hat")
+ORDERS = (
+    *(Order(steps, ETAS, PAPER) for steps in (10, 20, 50, 100)),
+    Order(LONG, ("sigma-hat", "eta 0"), PAPER),
+    Order(20, ("eta 0", "eta 1", "sigma-hat"), ARTICLE),
+    Order(LONG, ("eta 0", "sigma-hat" + NOISY), ARTICLE),
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What one sampler's digits get."""
+
+    row: str
+    steps: int
+    kernel: float
+    error: float
+    seconds: float
+    frechet: float | None = None
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--model", default="ddpm-digits", help="a shipped name or a directory")
+    parser.add_argument("--cells", type=Path, default=Path("runs/ddim_table.json"))
+    parser.add_argument("--plot", type=Path, help="write the plot to this PNG")
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    model = smalti.load(args.model)
+    judge = Judge(find_features("digits"), digits("train")[0])
+    key = model_hash(model)
+    kept = json.loads(args.cells.read_text()) if args.cells.is_file() else {}
+    if kept.get("model", key) != key:
+        parser.error(f"{args.cells} holds cells of another model; give other --cells")
+    cells = [Cell(**cell) for cell in kept.get("cells", [])]
+    print(f"{args.model}, {key[:12]}; {described(facts())}", flush=True)
+    for row, (sampler, counts) in ROWS.items():
+        for steps in counts:
+            if any((c.row, c.steps) == (row, steps) for c in cells):
+                continue
+            new = measured(model, row, with_steps(sampler, steps), judge)
+            cells += new
+            content = {"model": key, "cells": [c.__dict__ for c in cells]}
+            args.cells.parent.mkdir(parents=True, exist_ok=True)
+            write_text(args.cells, json.dumps(content, indent=1) + "\n")
+            print("  ".join(line(c) for c in new), flush=True)
+    print("\n".join([*table(cells), "", *frechet_table(cells), "", *verdicts(cells)]))
+    if args.plot:
+        plot(cells, args.plot)
+
+
+class Judge:
+    """Distances to the training digits in the digits-classifier's features."""
+
+    def __init__(self, features: Features, real: Tensor):
+        self.features, self.real = features, features(real)
+
+    def __call__(self, row: str, steps: int, pictures: Tensor, seconds: float) -> Cell:
+        found = self.features(pictures)
+        few = found[:FEW]
+        draws = resamples(FEW, labels=torch.arange(FEW) % 10)
+        return Cell(
+            row,
+            steps,
+            kernel_distance(few, self.real),
+            spread(kernel_replicates(few, self.real, draws)),
+            seconds * FEW / len(pictures),
+            frechet_distance(found, self.real) if len(pictures) == MANY else None,
+        )
+
+
+def with_steps(sampler: Any, steps: int) -> Any:
+    return type(sampler)(**{**sampler.__dict__, "steps": steps})
+
+
+def measured(model: Diffusion, row: str, sampler: Any, judge: Judge) -> list[Cell]:
+    """The sampler's cell; of sigma-hat, without and with noise on the last step."""
+    n = MANY if sampler.steps == 20 else FEW
+    begun = time.process_time()
+    ends = []
+    for rows in torch.arange(n).split(BATCH):
+        states = smalti.stream(model, seeds=rows.tolist(), cond=rows % 10, sampler=sampler)
+        (state,) = deque(states, maxlen=1)
+        ends.append((model.render(state), ((state.x0 + 1) / 2).clamp(0, 1).float()))
+    seconds = time.process_time() - begun
+    last, seen = (torch.cat(pictures) for pictures in zip(*ends, strict=True))
+    if not getattr(sampler, "last_noise", False):
+        return [judge(row, sampler.steps, last, seconds)]
+    return [
+        judge(row, sampler.steps, seen, seconds),
+        judge(row + NOISY, sampler.steps, last, seconds),
+    ]
+
+
+def line(cell: Cell) -> str:
+    frechet = "" if cell.frechet is None else f", Frechet {cell.frechet:.3f}"
+    numbers = f"kernel {1e3 * cell.kernel:.2f} +- {1e3 * cell.error:.2f}{frechet}"
+    return f"{cell.row}, {cell.steps} steps: {numbers}, {cell.seconds:.0f} s"
+
+
+def table(cells: list[Cell]) -> list[str]:
+    """Kernel distances in thousandths; the last column is seconds for 256 samples a step."""
+    columns = (*STEPS, LONG)
+    head = " | ".join(f"{steps} steps" for steps in columns)
+    lines = [f"| sampler | {head} | seconds a step |", "|---" * (len(columns) + 2) + "|"]
+    for row in dict.fromkeys(cell.row for cell in cells):
+        own = {cell.steps: cell for cell in cells if cell.row == row}
+        entries = [
+            f"{1e3 * own[s].kernel:.2f} +- {1e3 * own[s].error:.2f}" if s in own else ""
+            for s in columns
+        ]
+        rate = sum(c.seconds for c in own.values()) / sum(own)
+        lines.append(f"| {row} | {' | '.join(entries)} | {rate:.2f} |")
+    return lines
+
+
+def frechet_table(cells: list[Cell]) -> list[str]:
+    lines = ["| 20 steps, 1,000 samples | Frechet distance |", "|---|---|"]
+    return lines + [f"| {c.row} | {c.frechet:.3f} |" for c in cells if c.frechet is not None]
+
+
+def verdicts(cells: list[Cell]) -> list[str]:
+    """For every published order: does each pair of neighbours stand the same way here?"""
+    at = {(cell.row, cell.steps): cell for cell in cells}
+    lines = ["| steps | better, then worse | here | source |", "|---|---|---|---|"]
+    for order in ORDERS:
+        for better, worse in pairwise(order.rows):
+            a, b = at[better, order.steps], at[worse, order.steps]
+            gap, error = b.kernel - a.kernel, (a.error**2 + b.error**2) ** 0.5
+            here = (
+                "the same" if gap > 2 * error else "reversed" if gap < -2 * error else "no telling"
+            )
+            numbers = f"{1e3 * gap:+.2f} +- {1e3 * error:.2f}"
+            lines.append(
+                f"| {order.steps} | {better}, {worse} | {here} ({numbers}) | {order.source} |"
+            )
+    return lines
+
+
+def plot(cells: list[Cell], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
+    for row in dict.fromkeys(cell.row for cell in cells):
+        own = sorted((c for c in cells if c.row == row), key=lambda c: c.steps)
+        style = "--" if "quadratic" in row else ":" if NOISY in row else "-"
+        values, errors = [1e3 * c.kernel for c in own], [1e3 * c.error for c in own]
+        axes.errorbar([c.steps for c in own], values, errors, fmt=style + "o", ms=3, label=row)
+    axes.set(xscale="log", yscale="log", xlabel="steps", ylabel="kernel distance, thousandths")
+    axes.set_xticks((*STEPS, LONG), [f"{steps}" for steps in (*STEPS, LONG)])
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=7, ncols=2)
+    figure.savefig(path, dpi=110)
+
+
+if __name__ == "__main__":
+    main()
