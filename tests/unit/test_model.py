@@ -19,6 +19,7 @@ from tests.tiny import Formula, FormulaConfig, awake, diffusion, drawn, unet
 
 SHAPE = (1, 4, 4)
 CLASSES = ("a", "b", "c")
+PICTURES = ("picture", "strength", "known", "mask")
 STEPS = DDIM(steps=3)
 
 
@@ -320,7 +321,7 @@ def test_configs_that_do_not_fit_are_refused(fields: Any, words: list[str]) -> N
 def test_the_spec_tells_what_the_forms_need() -> None:
     plain, classy = model().spec, model(shape=(3, 4, 6), classes=CLASSES).spec
     assert (plain.output, plain.channels, plain.size) == ("picture", 1, (4, 4))
-    assert plain.given == ("start", "size")
+    assert plain.given == ("start", *PICTURES, "size")
     assert (classy.channels, classy.size, classy.classes) == (3, (4, 6), CLASSES)
-    assert classy.given == ("labels", "start", "size")
+    assert classy.given == ("labels", "start", *PICTURES, "size")
     assert isinstance(STEPS, classy.samplers)

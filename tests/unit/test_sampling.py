@@ -75,9 +75,9 @@ def test_cond_is_shorthand() -> None:
         ({"seeds": []}, ["0 seeds"]),
         ({"n": 3, "seeds": [1, 2]}, ["2 seeds", "n=3"]),
         ({"seeds": [1, -2]}, ["seed -2"]),
-        ({"n": 1, "cond": ["hello"]}, ["text", "takes labels, start, size"]),
-        ({"n": 1, "cond": torch.rand(1, 1, 4, 4)}, ["picture", "takes labels"]),
-        ({"n": 1, "given": Given(mask=torch.ones(1))}, ["mask", "takes labels"]),
+        ({"n": 1, "cond": ["hello"]}, ["text", "takes labels, start, picture"]),
+        ({"n": 1, "cond": torch.rand(1, 1, 5, 4)}, ["picture has shape (1, 1, 5, 4)"]),
+        ({"n": 1, "given": Given(mask=torch.ones(1))}, ["known pictures and a mask"]),
         ({"n": 1, "sampler": "ddim"}, ["sampler str", "DDIM, DDPM"]),
         ({"n": 1, "sampler": DDIM(steps=2000)}, ["steps is 2000", "1000 noise levels"]),
         ({"n": 2, "cond": [1]}, ["(1,) classes", "2 samples"]),
@@ -92,7 +92,7 @@ def test_refusals_come_before_any_work(verb: Any, arguments: Any, words: list[st
 
 def test_a_model_that_takes_nothing_says_so() -> None:
     m = model()
-    with refusal("labels is given", "takes start, size"):
+    with refusal("labels is given", "takes start, picture"):
         smalti.sample(m, 1, cond=3)
     m.spec = Spec("picture")
     with refusal("labels is given", "takes nothing"):

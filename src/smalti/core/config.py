@@ -23,6 +23,7 @@ TAGS = {
     "ddpm": "smalti.diffusion.samplers:DDPM",
     "ddim": "smalti.diffusion.samplers:DDIM",
     "dpm-solver": "smalti.diffusion.solvers:DPMSolver",
+    "repaint": "smalti.diffusion.repaint:RePaint",
     "unipc": "smalti.diffusion.solvers:UniPC",
     "article-ddpm-unet": "smalti.convert.article_ddpm:ArticleDDPM",
     "article-ddim-unet": "smalti.convert.article_ddim:ArticleDDIM",

@@ -17,10 +17,12 @@ class Given:
     """n sentences."""
     picture: Tensor | None = None
     """(n, C, H, W) in [0, 1]: a condition picture."""
+    strength: float | None = None
+    """How far from that picture, up to 1: the share of the sampler's steps that are walked."""
     known: Tensor | None = None
-    """These values are kept ..."""
+    """(n, C, H, W) in [0, 1]: these values are kept ..."""
     mask: Tensor | None = None
-    """... and what is true here is filled in."""
+    """... and what is true here is filled in: (H, W), (n, 1, H, W) or (n, C, H, W)."""
     start: Tensor | None = None
     """x_T, the noise that diffusion starts from."""
     size: tuple[int, int] | None = None

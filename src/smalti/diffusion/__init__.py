@@ -1,9 +1,11 @@
 """Diffusion: DDPM, DDIM and faster solvers."""
 
+from smalti.diffusion.inversion import RoundTrip, invert, round_trip
 from smalti.diffusion.likelihood import Estimate
 from smalti.diffusion.model import Diffusion, DiffusionConfig
 from smalti.diffusion.objective import Bound, Hybrid, Simple
 from smalti.diffusion.process import slerp
+from smalti.diffusion.repaint import RePaint
 from smalti.diffusion.samplers import DDIM, DDPM, Noisy
 from smalti.diffusion.schedule import Cosine, Linear, Sigmoid
 from smalti.diffusion.solvers import DPMSolver, UniPC
@@ -21,10 +23,14 @@ __all__ = [
     "Hybrid",
     "Linear",
     "Noisy",
+    "RePaint",
+    "RoundTrip",
     "Sigmoid",
     "Simple",
     "UNet",
     "UNetConfig",
     "UniPC",
+    "invert",
+    "round_trip",
     "slerp",
 ]

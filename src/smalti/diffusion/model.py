@@ -14,9 +14,11 @@ from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.protocols import Batch, Loss, Score, Spec
 from smalti.core.rng import Rng
+from smalti.diffusion.condition import beginning, hole_in, sampler_for, visited
 from smalti.diffusion.likelihood import Estimate, at, estimated, levels_of
 from smalti.diffusion.objective import Bound, Hybrid, Simple, noised, parted
 from smalti.diffusion.process import Prediction, picture_of
+from smalti.diffusion.repaint import RePaint
 from smalti.diffusion.samplers import DDIM, DDPM, Denoiser, Noisy, Sampler
 from smalti.diffusion.schedule import Cosine, Linear, Sigmoid
 from smalti.diffusion.solvers import DPMSolver, UniPC
@@ -94,8 +96,12 @@ class Diffusion(nn.Module):
             size=config.shape[1:],
             free_size=free,
             classes=config.classes,
-            given=(*(("labels",) if config.classes else ()), "start", *(("size",) if free else ())),
-            samplers=(DDIM, DDPM, DPMSolver, UniPC),
+            given=(
+                *(("labels",) if config.classes else ()),
+                *("start", "picture", "strength", "known", "mask"),
+                *(("size",) if free else ()),
+            ),
+            samplers=(DDIM, DDPM, DPMSolver, UniPC, RePaint),
         )
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
@@ -125,26 +131,36 @@ class Diffusion(nn.Module):
         """States from noise to picture: one of pure noise, then one per step.
 
         given.labels (n,) are classes, drawn per sample when None; given.start (n, C, H, W) is x_T;
-        given.size is another height and width.
+        given.size is another height and width. With given.picture the walk begins on the way, at
+        that picture with noise (SDEdit); given.known and given.mask are a hole to fill (RePaint).
         """
-        sampler = sampler or self.config.sampler
-        sampler.levels(self.config.schedule.T)  # a wrong one is refused before any work
+        T = self.config.schedule.T
+        sampler = sampler_for(given, self.config.sampler, sampler, T)
+        levels = visited(given, sampler, T)
         if given.size and min(given.size) < 1:
             raise UserError(f"size is {given.size}; give a height and a width of 1 or more")
         device = self.alpha_bars.device
         shape = (self.config.shape[0], *(given.size or self.config.shape[1:]))
-        drawn = rng.normal(*shape)  # drawn even when x_T is given: what follows stays the same
-        x = (drawn if given.start is None else self.checked_start(given.start, drawn)).to(device)
-        y = self.labels(rng, given)
-
-        def see(x: Tensor, t: int) -> tuple[Tensor, Tensor | None]:
-            output = self.guided(x.float(), t, y, sampler.guidance).double()
-            return self.seen(output, x, self.alpha_bars[t], sampler.clip)
+        drawn = rng.normal(*shape).to(device)  # also when x_T is given: what follows is the same
+        x = beginning(given, drawn, self.alpha_bars[levels[0]])
+        denoise = self.denoiser(self.labels(rng, given), sampler.clip, sampler.guidance)
 
         def normal() -> Tensor:
             return rng.normal(*shape).to(device)
 
-        return sampler.stream(Denoiser(see), x, self.alpha_bars, normal)
+        if isinstance(sampler, RePaint):
+            hole = hole_in(given, drawn)
+            return sampler.stream(denoise, x, self.alpha_bars, normal, levels, hole=hole)
+        return sampler.stream(denoise, x, self.alpha_bars, normal, levels)
+
+    def denoiser(self, y: Tensor | None, clip: bool, guidance: float) -> Denoiser:
+        """What a sampler asks for the picture; y: (n,) checked classes."""
+
+        def see(x: Tensor, t: int) -> tuple[Tensor, Tensor | None]:
+            output = self.guided(x.float(), t, y, guidance).double()
+            return self.seen(output, x, self.alpha_bars[t], clip)
+
+        return Denoiser(see)
 
     def labels(self, rng: Rng, given: Given) -> Tensor | None:
         if not (K := len(self.config.classes)):
@@ -163,13 +179,6 @@ class Diffusion(nn.Module):
         if len(bad := y[(y < 0) | (y > K)]):  # K itself is "no class"
             raise UserError(f"class {int(bad[0])} is given; this model has classes 0 to {K - 1}")
         return y.long().to(self.alpha_bars.device)
-
-    def checked_start(self, start: Tensor, drawn: Tensor) -> Tensor:
-        if start.shape != drawn.shape:
-            raise UserError(
-                f"start has shape {tuple(start.shape)}; these samples want {tuple(drawn.shape)}"
-            )
-        return start.detach().double()
 
     @torch.no_grad()
     def guided(self, x: Tensor, t: int, y: Tensor | None, guidance: float) -> Tensor:

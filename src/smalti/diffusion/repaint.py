@@ -1,0 +1,103 @@
+"""RePaint (arXiv:2201.09865): filling holes by a model that was never trained for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from smalti.core.errors import UserError
+from smalti.diffusion.levels import Spacing, alpha_bar, spaced
+from smalti.diffusion.process import add_noise, ddpm_step, posterior_variance
+from smalti.diffusion.samplers import Denoise, Noisy, Normal
+
+
+@dataclass(frozen=True, eq=False)
+class Hole:
+    """What is known of pictures, and where it is not; both (n, C, H, W)."""
+
+    known: Tensor
+    """float64 in [-1, 1]; what it says inside the hole does not matter."""
+    mask: Tensor
+    """Boolean, true where to fill in. (The paper's m is true where the picture is known.)"""
+
+
+@dataclass(frozen=True)
+class RePaint:
+    """Fills a hole by algorithm 1 of arXiv:2201.09865, with jumps.
+
+    What is known is put in at every level, and the walk goes back up again and again, so that the
+    two parts come to agree.
+    """
+
+    steps: int = 50
+    """Number of noise levels, for the uniform and quadratic spacing."""
+    jump: int = 5
+    """How many levels a walk goes back up."""
+    resample: int = 5
+    """How often each part of the way is walked; 1 never goes back up."""
+    spacing: Spacing = "uniform"
+    """Which levels are visited: evenly, denser near the picture, or these (falling)."""
+    clip: bool = True
+    """Keep the predicted picture inside [-1, 1]."""
+    guidance: float = 1.0
+    """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "jump", "resample"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}; RePaint needs at least 1")
+
+    def levels(self, T: int) -> list[int]:
+        return spaced(self.spacing, self.steps, T)
+
+    def stream(
+        self,
+        denoise: Denoise,
+        x: Tensor,
+        alpha_bars: Tensor,
+        normal: Normal,
+        levels: list[int] | None = None,
+        *,
+        hole: Hole | None = None,
+    ) -> Iterator[Noisy]:
+        """As the other samplers' walks, with one state for each move down or up."""
+        if hole is None:
+            raise UserError("RePaint fills holes; give it one")
+        levels = levels or self.levels(len(alpha_bars))
+        walk = [levels[place] if place < len(levels) else -1 for place in self.places(len(levels))]
+        yield Noisy(x, x, walk[0], 0, len(walk) - 1)
+        x0 = x
+        for step, (t, s) in enumerate(pairwise(walk), start=1):
+            a_t, a_s = alpha_bar(alpha_bars, t), alpha_bar(alpha_bars, s)
+            if s < t:
+                x0 = denoise(x, t)
+                known = add_noise(hole.known, normal(), a_s)  # line 4
+                noise = normal() if s >= 0 else torch.zeros_like(x)
+                variance = posterior_variance(a_t, a_s)
+                unknown = ddpm_step(x, x0, a_t, a_s, variance=variance, noise=noise)  # line 7
+                x = torch.where(hole.mask, unknown, known)  # line 8
+            else:
+                x = add_noise(x, normal(), a_s / a_t)  # line 10
+            yield Noisy(x, x0, s, step, len(walk) - 1)
+
+    def places(self, n: int) -> list[int]:
+        """Where the walk stands after each move, from 0, the first of n levels, to n, clean.
+
+        At every `jump`-th level, counted from the last, it goes `jump` levels back up, `resample`
+        - 1 times (the paper's appendix B).
+        """
+        again = dict.fromkeys(range(n - 1, self.jump - 1, -self.jump), self.resample - 1)
+        place, walk = 0, [0]
+        while place < n:
+            place += 1
+            walk.append(place)
+            if again.get(place):
+                again[place] -= 1
+                for _ in range(self.jump):
+                    place -= 1
+                    walk.append(place)
+        return walk
