@@ -1,0 +1,87 @@
+"""The picture of a run: its curves over the steps, and its samples in a strip over time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PIL import Image
+
+from smalti.training.summary import Curve, Summary, smooth
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+STRIP = 6  # grids shown
+
+
+def page(s: Summary) -> Figure:
+    """Losses; gradient's norm and rate; pictures per second; grids."""
+    from matplotlib.figure import Figure
+
+    grids = chosen(s.grids)
+    figure = Figure(figsize=(11, 12 if grids else 9), layout="constrained")
+    rows = figure.subplots(3 + bool(grids), 1, height_ratios=[3, 2, 1.3, *([2.4] if grids else [])])
+    draw_losses(rows[0], s)
+    draw_gradient(rows[1], s)
+    draw(rows[2], s.speed(), "pictures a second", color="tab:green")
+    rows[2].set(ylabel="pictures a second", xlabel="step", ylim=(0, None))
+    for axes in rows[:3]:
+        axes.set_xlim(0, max(s.step, 1))
+        for line in s.recoveries:
+            axes.axvline(line["recovered_to"], color="tab:red", linestyle=":")
+    if grids:
+        draw_strip(rows[3], grids)
+    figure.suptitle(f"{s.run.name}: {s.verdict().text}")
+    return figure
+
+
+def chosen(grids: dict[int, Path], most: int = STRIP) -> dict[int, Path]:
+    """The first, the last, and some evenly between."""
+    steps = sorted(grids)
+    if len(steps) > most:
+        steps = [steps[round(k * (len(steps) - 1) / (most - 1))] for k in range(most)]
+    return {step: grids[step] for step in steps}
+
+
+def draw(axes: Any, curve: Curve, label: str, **style: Any) -> None:
+    if curve:
+        axes.plot(*zip(*curve, strict=True), label=label, **style)
+
+
+def draw_losses(axes: Any, s: Summary) -> None:
+    draw(axes, s.loss, "of a step", color="tab:blue", alpha=0.2, linewidth=0.6)
+    draw(axes, smooth(s.loss), "smoothed", color="tab:blue")
+    draw(axes, s.valid, "held out", color="tab:orange", marker="o", markersize=3)
+    if s.loss and min(value for _, value in s.loss) > 0:
+        axes.set_yscale("log")
+    if (step := s.verdict().step) is not None:
+        axes.axvline(step, color="tab:orange", linestyle="--", label=f"take step-{step}")
+    axes.set_ylabel("loss")
+    axes.legend(loc="upper right")
+
+
+def draw_gradient(axes: Any, s: Summary) -> None:
+    draw(axes, s.norm, "gradient's norm", color="tab:purple", linewidth=0.6)
+    axes.axhline(s.clip, color="grey", linestyle="--", label="clipped above")
+    if s.norm and min(value for _, value in s.norm) > 0:
+        axes.set_yscale("log")
+    axes.set_ylabel("gradient's norm")
+    axes.legend(loc="upper left")
+    if s.rate:
+        other = axes.twinx()
+        draw(other, s.rate, "rate", color="tab:brown")
+        other.set_ylabel("rate")
+        other.legend(loc="upper right")
+
+
+def draw_strip(axes: Any, grids: dict[int, Path]) -> None:
+    """The grids beside each other, in order."""
+    axes.axis("off")
+    for k, (step, path) in enumerate(grids.items()):
+        inset = axes.inset_axes((k / len(grids), 0, 0.97 / len(grids), 0.92))
+        with Image.open(path) as picture:
+            picture.thumbnail((360, 360))
+            inset.imshow(picture.convert("RGB"))
+        inset.set_title(f"step {step}", fontsize=9)
+        inset.axis("off")

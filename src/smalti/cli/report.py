@@ -1,0 +1,148 @@
+"""`smalti report`: how a run went, on a page."""
+
+from __future__ import annotations
+
+import io
+import json
+import shlex
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from cyclopts import App
+
+from smalti.cli.curves import page
+from smalti.core.pictures import replace
+from smalti.training.job import trained_by
+from smalti.training.summary import Summary, smooth, summarise
+
+EXAMPLES = """[bold]Examples[/bold]
+
+  smalti report runs/ddpm
+  smalti report runs/ddpm --out notes"""
+
+app = App(name="report", help_epilogue=EXAMPLES)
+
+
+@app.default
+def report(run: str, /, *, out: Path | None = None) -> None:
+    """Tell how a run went, or goes, on a page.
+
+    Its losses, rate and speed, its samples over time, and a verdict in plain words.
+
+    Parameters
+    ----------
+    run
+        A run's folder; it may still be training.
+    out
+        Folder for report.png and report.json; the run's own unless told otherwise.
+    """
+    summary = summarise(run)
+    folder, drawing = out or Path(run), find_spec("matplotlib") is not None
+    picture = png_of(summary) if drawing and summary.loss else None
+    written = [write(folder / "report.json", json.dumps(record(summary), indent=1).encode())]
+    if picture:
+        written.insert(0, write(folder / "report.png", picture))
+    print("\n".join(told(summary)))
+    print(f"  report        {', '.join(map(str, written))}")
+    if command := next_command(summary):
+        print(f"  next          {command}")
+    if not drawing:
+        print("  no curves: `pip install matplotlib` draws them")
+
+
+def png_of(summary: Summary) -> bytes:
+    buffer = io.BytesIO()
+    page(summary).savefig(buffer, format="png", dpi=100)
+    return buffer.getvalue()
+
+
+def write(path: Path, content: bytes) -> Path:
+    return replace(path, lambda temporary: temporary.write_bytes(content))
+
+
+def told(s: Summary) -> list[str]:
+    """The text, line by line."""
+    of = "" if s.steps is None else f" of {s.steps}"
+    minutes = f", {s.minutes[-1][1]:.1f} minutes" if s.minutes else ""
+    rows = {
+        "trained by": trained_by(s.facts).get("hardware"),
+        "pictures": f"{median(v for _, v in s.speed()):.0f} a second" if s.speed() else None,
+        "loss": between(s),
+        "held out": held_out(s),
+        "gradient": gradient(s),
+        "rate": f"{max(v for _, v in s.rate):.2g} at most, {s.rate[-1][1]:.2g} at last"
+        if s.rate
+        else None,
+        "stepped back": "; ".join(map(step_back, s.recoveries)) or None,
+        "grids": f"{len(s.grids)} in {s.run / 'grids'}" if s.grids else None,
+        "log": f"{s.skipped} lines cannot be read" if s.skipped else None,
+    }
+    head = f"{s.run}: {s.recipe or 'a run'}, step {s.step}{of}{minutes}"
+    lines = [f"  {name:13} {text}" for name, text in rows.items() if text]
+    return [head, *lines, s.verdict().text]
+
+
+def next_command(s: Summary) -> str | None:
+    """What the verdict suggests to type."""
+    run, verdict = shlex.quote(str(s.run)), s.verdict()
+    if verdict.step is not None:
+        return f"smalti sample {shlex.quote(str(s.run / f'step-{verdict.step}'))} -n 64"
+    if s.steps is not None and s.step < s.steps:
+        return f"smalti train --resume --out {run}    (unless it is still training)"
+    if verdict.kind == "falling" and s.recipe:
+        return f"smalti train {s.recipe} --start {run} --seed 1 --out {run}-2"
+    return None
+
+
+def between(s: Summary) -> str | None:
+    if not s.loss:
+        return None
+    usual = smooth(s.loss)
+    return f"{s.loss[0][1]:.4f} at first, about {usual[-1][1]:.4f} at last"
+
+
+def held_out(s: Summary) -> str | None:
+    if not s.valid:
+        return None
+    step, lowest = min(s.valid, key=lambda point: point[1])
+    last = s.valid[-1]
+    return f"{last[1]:.4f} at step {last[0]}" + (
+        ", the lowest" if step == last[0] else f"; the lowest was {lowest:.4f} at step {step}"
+    )
+
+
+def gradient(s: Summary) -> str | None:
+    if not s.norm:
+        return None
+    step, highest = max(s.norm, key=lambda point: point[1])
+    clipped = sum(value > s.clip for _, value in s.norm) / len(s.norm)
+    usual = median(value for _, value in s.norm)
+    return f"norm {usual:.3g} as a rule, {highest:.3g} at step {step}; {clipped:.0%} clipped"
+
+
+def step_back(line: dict[str, Any]) -> str:
+    return f"from step {line.get('diverged_at')} to {line['recovered_to']} ({line.get('why')})"
+
+
+def record(s: Summary) -> dict[str, Any]:
+    """What report.json holds; curves are in log.jsonl."""
+    speed, verdict = s.speed(), s.verdict()
+    lowest = min(s.valid, key=lambda point: point[1]) if s.valid else None
+    return {
+        "run": s.run.name,
+        "recipe": s.recipe,
+        "step": s.step,
+        "steps": s.steps,
+        "minutes": s.minutes[-1][1] if s.minutes else None,
+        **{name: s.facts[name] for name in ("processor", "threads", "torch") if name in s.facts},
+        "pictures_per_second": median(v for _, v in speed) if speed else None,
+        "loss": {"first": s.loss[0][1], "last": smooth(s.loss)[-1][1]} if s.loss else None,
+        "valid": s.valid,
+        "valid_lowest": lowest,
+        "norm_median": median(v for _, v in s.norm) if s.norm else None,
+        "recoveries": s.recoveries,
+        "unread_lines": s.skipped,
+        "verdict": {"kind": verdict.kind, "text": verdict.text, "take_step": verdict.step},
+    }

@@ -1,0 +1,190 @@
+"""What a run's files tell of it: its log in numbers, and in plain words."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from statistics import fmean, median, pvariance
+from typing import Any, Literal
+
+from smalti.core.errors import UserError
+
+Curve = list[tuple[int, float]]
+"""(step, number), in the order of the steps."""
+
+FEW = 20  # steps before anything is said
+CLEAR = 0.005  # a change below this part of the loss counts as none
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a run stands."""
+
+    kind: Literal["short", "falling", "flat", "rising", "by heart"]
+    text: str
+    step: int | None = None
+    """The step to take, where that is not the last one."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A run, finished or not."""
+
+    run: Path
+    recipe: str | None
+    steps: int | None
+    """Planned."""
+    batch: int
+    clip: float
+    facts: dict[str, Any]
+    """Of run.json: what trains it."""
+    loss: Curve
+    valid: Curve
+    norm: Curve
+    rate: Curve
+    minutes: Curve
+    recoveries: list[dict[str, Any]]
+    """The log's lines of steps back."""
+    skipped: int
+    """Lines of the log that cannot be read."""
+    grids: dict[int, Path]
+    saved: list[int]
+    """Steps whose checkpoint is there."""
+
+    @property
+    def step(self) -> int:
+        """Steps done, as far as the log tells."""
+        return self.loss[-1][0] if self.loss else 0
+
+    def speed(self) -> Curve:
+        """Pictures per second, over stretches of at most a hundredth of the run."""
+        marks = self.minutes[:: max(1, len(self.minutes) // 100)]
+        return [
+            (step, self.batch * (step - before) / (60 * (minute - was)))
+            for (before, was), (step, minute) in pairwise(marks)
+            if minute > was and step > before
+        ]
+
+    def verdict(self) -> Verdict:
+        return verdict(self.loss, self.valid, self.saved)
+
+
+def summarise(run: str | Path) -> Summary:
+    """The run in a folder. UserError when there is none; lines that cannot be read are counted."""
+    run = Path(run)
+    plan = read_plan(run / "run.json")
+    lines, skipped = read_log(run / "log.jsonl")
+    curves = {name: curve(lines, name) for name in ("loss", "valid", "norm", "rate", "minutes")}
+    training = plan["training"]
+    return Summary(
+        run=run,
+        recipe=plan.get("about", {}).get("recipe"),
+        steps=training.get("steps"),
+        batch=training["batch"],
+        clip=training["clip"],
+        facts=plan.get("facts", {}),
+        recoveries=[line for line in lines if "recovered_to" in line],
+        skipped=skipped,
+        grids=numbers(run / "grids", "step-*.png"),
+        saved=[n for n, path in numbers(run, "step-*").items() if (path / "config.json").is_file()],
+        **curves,
+    )
+
+
+def read_plan(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise UserError(f"{path.parent} is no run: it has no run.json; name what a training wrote")
+    try:
+        plan = json.loads(path.read_text())
+    except ValueError as error:
+        raise UserError(f"{path} is not JSON: {error}") from error
+    training = plan.get("training") if isinstance(plan, dict) else None
+    if not isinstance(training, dict) or not {"batch", "clip"} <= training.keys():
+        raise UserError(f"{path} does not say how it is trained; it is not as smalti wrote it")
+    return plan
+
+
+def read_log(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """Lines with a step, and how many others there are: a run that goes on may be writing one."""
+    lines, skipped = [], 0
+    for text in path.read_text(errors="replace").splitlines() if path.is_file() else ():
+        try:
+            line = json.loads(text)
+            line["step"] += 0
+            lines.append(line)
+        except (ValueError, TypeError, KeyError):
+            skipped += 1
+    return lines, skipped
+
+
+def curve(lines: list[dict[str, Any]], name: str) -> Curve:
+    """A number over the steps; of two lines of one step the later one counts."""
+    found = {line["step"]: line[name] for line in lines if name in line}
+    numbers = {s: float(v) for s, v in found.items() if isinstance(v, (int, float))}
+    return sorted((step, value) for step, value in numbers.items() if math.isfinite(value))
+
+
+def numbers(folder: Path, pattern: str) -> dict[int, Path]:
+    """N -> its file or folder, of all step-N...; what a crash left under another name is none."""
+    paths = folder.glob(pattern)
+    found = {path.name.removeprefix("step-").removesuffix(".png"): path for path in paths}
+    return {int(n): found[n] for n in sorted(filter(str.isdigit, found), key=int)}
+
+
+def verdict(loss: Curve, valid: Curve, saved: list[int]) -> Verdict:
+    """How a run stands by its losses: on what it learns from, and on held-out pictures."""
+    if len(loss) < FEW:
+        return Verdict("short", f"{len(loss)} steps are too few to say how it goes.")
+    if (best := turning_point(valid)) is not None:
+        kept = [step for step in saved if step <= best]
+        take = f"take step-{kept[-1]}" if kept else "train for fewer steps"
+        text = f"The loss on held-out pictures rises since step {best}: it learns by heart; {take}."
+        return Verdict("by heart", text, kept[-1] if kept else None)
+    change = change_of(loss)
+    if change < 0 or improves(valid):
+        how = f"by {-change:.1%} over its last half" if change < 0 else "on held-out pictures"
+        return Verdict("falling", f"The loss still falls, {how}: more training would help.")
+    if change > 0:
+        text = f"The loss rises, by {change:.1%} over its last half: the rate may be too high."
+        return Verdict("rising", text)
+    return Verdict("flat", "The loss is flat: more training of this kind would gain little.")
+
+
+def turning_point(valid: Curve) -> int | None:
+    """The step with the lowest loss, when it has clearly risen twice or more since."""
+    if len(valid) < 3:
+        return None
+    lowest = min(range(len(valid)), key=lambda k: valid[k][1])
+    best, after = valid[lowest][1], [value for _, value in valid[lowest + 1 :]]
+    risen = len(after) >= 2 and min(after[-2:]) > best + 2 * CLEAR * abs(best)
+    return valid[lowest][0] if risen else None
+
+
+def improves(valid: Curve) -> bool:
+    """Whether its second half is clearly below its first."""
+    half = len(valid) // 2
+    if half < 2:
+        return False
+    before = min(value for _, value in valid[:half])
+    return valid[-1][1] < before - 2 * CLEAR * abs(before)
+
+
+def change_of(loss: Curve) -> float:
+    """Relative change from the third to the last quarter; 0 when noise could be all of it."""
+    late = [value for _, value in loss[len(loss) // 2 :]]
+    before, after = late[: len(late) // 2], late[len(late) // 2 :]
+    error = math.sqrt(pvariance(before) / len(before) + pvariance(after) / len(after))
+    change = fmean(after) - fmean(before)
+    scale = abs(fmean(before)) or 1.0
+    clear = abs(change) > max(2 * error, CLEAR * scale)
+    return change / scale if clear else 0.0
+
+
+def smooth(values: Curve, part: float = 0.02) -> Curve:
+    """The median of stretches of a part of the curve, each at its last step."""
+    width = max(1, round(part * len(values)))
+    pieces = [values[i : i + width] for i in range(0, len(values), width)]
+    return [(piece[-1][0], median(value for _, value in piece)) for piece in pieces]
