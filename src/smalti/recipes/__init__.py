@@ -24,10 +24,20 @@ RECIPES = {
         "the shipped class-conditional DDPM of digits",
         "11,000 steps",
     ),
+    "ddpm-emoji": (
+        "smalti.recipes.ddpm_emoji",
+        "the shipped DDPM of emoji, 64x64 in colour; first `smalti fetch emoji`",
+        "12,000 steps",
+    ),
     "digits-classifier": (
         "smalti.recipes.digits_classifier",
         "the judge of digit samples",
         "6,000 steps",
+    ),
+    "emoji-classifier": (
+        "smalti.recipes.emoji_classifier",
+        "the judge of emoji and other coloured pictures; first `smalti fetch emoji`",
+        "3,000 steps",
     ),
 }
 

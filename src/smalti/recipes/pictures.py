@@ -28,5 +28,12 @@ def digits_only(
     return digit_splits()
 
 
+def emoji_or_own(
+    path: str | None, *, size: int, progress: Callable[[int, int], None] | None = None
+) -> Splits:
+    """The emoji as they were fetched, or the pictures that lie at a path."""
+    return read_splits(path or f"emoji-{size}", size=size, progress=progress)
+
+
 def digit_splits() -> Splits:
     return Splits(digit_pictures("train"), digit_pictures("valid"), digit_pictures("test"))
