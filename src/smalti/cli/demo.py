@@ -125,7 +125,7 @@ def interpolation(model: Any, name: str, folder: Path) -> Exhibit:
     first, last = 3, 8
     with timed("walking between two noises") as seconds:
         sampler = deterministic(model, {})
-        pictures = walked(model, first, last, FRAMES, rows, sampler, batch=NUMBER)
+        pictures = walked(model, [first, last], FRAMES, rows, sampler, batch=NUMBER)
         write_walk(folder, pictures, FRAMES, gif=True)
     chosen = " --class " + ",".join(model.spec.classes[k] for k in rows) if rows else ""
     return Exhibit(

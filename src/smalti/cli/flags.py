@@ -10,7 +10,7 @@ import textwrap
 import types
 import typing
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -34,7 +34,7 @@ class Flag:
     help: str
     default: Any
     home: str | None = None
-    """The tag of the type that has the field, where that type is not the one chosen now."""
+    """The tags of the types that have the field, where the one chosen now has it not."""
 
 
 def flags_of(config: Any, path: Path = (), home: str | None = None) -> Iterator[Flag]:
@@ -58,9 +58,15 @@ def flags_of(config: Any, path: Path = (), home: str | None = None) -> Iterator[
         yield from seen
         for other in others:
             known = {flag.path for flag in seen}
-            new = [f for f in flags_of(other(), place, tag_of(other)) if f.path not in known]
+            new = [f for f in flags_of(other(), place) if f.path not in known]
+            new = [replace(f, home=tags_with(f.path[len(place)], others)) for f in new]
             yield from new
             seen += new
+
+
+def tags_with(name: str, types_: list[type]) -> str:
+    """The tags of the types that have a field of this name."""
+    return ", ".join(tag_of(c) for c in types_ if name in {f.name for f in dataclasses.fields(c)})
 
 
 def alternatives(hint: Any, chosen: type) -> list[type]:

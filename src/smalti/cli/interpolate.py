@@ -1,4 +1,4 @@
-"""`smalti interpolate`: a walk between two samples through the noise that they start from."""
+"""`smalti interpolate`: a walk between samples or pictures through the noise they start from."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 import smalti
 from smalti.cli.draw import chosen_classes, draw, name_of, picture_model
+from smalti.cli.given import read_pictures
 from smalti.cli.options import Classes, Switch
 from smalti.cli.output import check_free, folder_for, write_record
 from smalti.cli.sample import chosen_sampler
@@ -20,15 +21,18 @@ from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.pictures import grid, save_gif, save_png
 from smalti.core.rng import Rng
-from smalti.diffusion import slerp
+from smalti.diffusion import DDIM, invert, slerp
 
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti interpolate ddpm-digits --from 3 --to 8
-  smalti interpolate ddpm-digits --class 2,3,5 --frames 16 --gif"""
+  smalti interpolate ddpm-digits --class 2,3,5 --frames 16 --gif
+  smalti interpolate ddpm-digits --from mine.png --to yours.png"""
 
 FILES = r"strip\.png|interpolation\.gif|interpolation\.json"
 """What a folder of an interpolation holds."""
+
+REFINE = 1
 
 app = App(name="interpolate", help_epilogue=EXAMPLES)
 
@@ -38,8 +42,8 @@ def walk_between(
     model: str,
     /,
     *,
-    first: Annotated[int, Parameter(name="--from")] = 0,
-    last: Annotated[int, Parameter(name="--to")] = 1,
+    first: Annotated[str, Parameter(name="--from")] = "0",
+    last: Annotated[str, Parameter(name="--to")] = "1",
     frames: int = 10,
     classes: Classes = (),
     steps: int | None = None,
@@ -49,24 +53,25 @@ def walk_between(
     gif: Switch = False,
     device: str = "auto",
 ) -> None:
-    """Walk from one sample to another, through the noise that they start from.
+    """Walk from one sample or picture to another, through the noise that they start from.
 
     Parameters
     ----------
     model
         A shipped model's name, a run or a checkpoint.
     first
-        The seed to start from.
+        The seed, or the picture file, to start from.
     last
-        The seed to arrive at.
+        The seed, or the picture file, to arrive at.
     frames
         Pictures on the way, both ends included.
     classes
         A class by name or number, or several with commas, or "all": a row for each.
     steps
-        DDIM steps; the model's own number unless told otherwise.
+        DDIM steps; the model's own number unless told otherwise, or 50 with a picture.
     guidance
-        Classifier-free guidance; the model's own unless told otherwise.
+        Classifier-free guidance; the model's own unless told otherwise, or none with a picture,
+        which then comes back as it is.
     batch
         Pictures drawn at a time.
     out
@@ -84,16 +89,21 @@ def walk_between(
     loaded = picture_model(model, device)
     if "start" not in loaded.spec.given:
         raise UserError(f"{model} does not start from noise, so it has nothing to walk between")
+    ends = [chosen_end(word) for word in (first, last)]
     values = {("sampler", "steps"): steps, ("sampler", "guidance"): guidance}
+    if any(isinstance(end, Path) for end in ends):
+        own = {("sampler", "steps"): min(50, loaded.config.schedule.T), ("sampler", "guidance"): 1}
+        values = {k: own[k] if v is None else v for k, v in values.items()}
+        values[("sampler", "clip")] = False
     sampler = deterministic(loaded, {k: v for k, v in values.items() if v is not None})
     rows = chosen_classes(classes, loaded.spec, model)
     with folder_for(out, FILES) as folder:
-        pictures = walked(loaded, first, last, frames, rows, sampler, batch)
+        pictures = walked(loaded, ends, frames, rows, sampler, batch)
         write_walk(folder, pictures, frames, gif)
         record = {
             "model": model,
-            "from": first,
-            "to": last,
+            "from": ends[0] if isinstance(ends[0], int) else str(ends[0]),
+            "to": ends[1] if isinstance(ends[1], int) else str(ends[1]),
             "frames": frames,
             "classes": [loaded.spec.classes[k] for k in rows] or None,
             "sampler": to_json(sampler),
@@ -117,18 +127,36 @@ def deterministic(model: Any, values: dict[tuple[str, ...], Any]) -> Any:
     return chosen_sampler(model, {**still, **values})
 
 
+def chosen_end(word: str) -> int | Path:
+    """A seed, or a picture file."""
+    return int(word) if word.isascii() and word.lstrip("-").isdigit() else Path(word)
+
+
 def walked(
-    model: Any, first: int, last: int, frames: int, rows: list[int], sampler: Any, batch: int
+    model: Any, ends: list[int | Path], frames: int, rows: list[int], sampler: DDIM, batch: int
 ) -> Tensor:
     """(rows x frames, C, H, W): the walk once for each class, or once when there are none."""
-    shape = (model.spec.channels, *model.spec.size)
-    a, b = Rng([first, last]).normal(*shape)
-    starts = torch.stack([slerp(a, b, i / (frames - 1)) for i in range(frames)])  # (F, C, H, W)
-    count = max(1, len(rows))
+    pictures = any(isinstance(end, Path) for end in ends)
+    if pictures and not rows and model.spec.classes:
+        rows = [len(model.spec.classes)]  # "no class"
+    starts: list[Tensor] = []
+    for k in rows or [None]:
+        a, b = (noise_at(end, model, k, sampler) for end in ends)
+        starts += [slerp(a, b, i / (frames - 1)) for i in range(frames)]
     labels = torch.tensor(rows).repeat_interleave(frames) if rows else None
     # without labels, every frame draws the class that the seed `first` draws: one for the walk
-    given = Given(labels=labels, start=starts.repeat(count, 1, 1, 1))
-    return draw(model, [first] * (count * frames), given, sampler, batch=batch, film=False).pictures
+    seed = ends[0] if isinstance(ends[0], int) else 0
+    given = Given(labels=labels, start=torch.stack(starts))
+    return draw(model, [seed] * len(starts), given, sampler, batch=batch, film=False).pictures
+
+
+def noise_at(end: int | Path, model: Any, k: int | None, sampler: DDIM) -> Tensor:
+    """The noise (C, H, W) of a seed, or the one that a picture comes from, as one of class k."""
+    if isinstance(end, int):
+        return Rng([end]).normal(model.spec.channels, *model.spec.size)[0]
+    picture = read_pictures([end], model.spec, None)
+    labels = None if k is None else torch.tensor([k])
+    return invert(model, picture, labels=labels, sampler=sampler, refine=REFINE)[0].cpu()
 
 
 def there_and_back(pictures: Tensor, frames: int) -> list:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -13,3 +14,8 @@ Classes = Annotated[
     Parameter(name="--class", negative_iterable=(), show_default=False, metavar="CLASS"),
 ]
 """Classes by name or number, the option repeated or its value a list with commas."""
+PicturesGiven = Annotated[
+    tuple[Path, ...],
+    Parameter(name="--picture", negative_iterable=(), show_default=False, metavar="FILE"),
+]
+"""Picture files, the option repeated."""

@@ -45,7 +45,7 @@ class DPMSolver:
     steps: int = 10
     """Number of steps, for the uniform and quadratic spacing."""
     order: int = 2
-    """2 looks back at the step before; 1 is DDIM without noise."""
+    """How many network calls a step goes by: 1 (as DDIM without noise), 2, or with UniPC 3."""
     spacing: Spacing = "uniform"
     """Which levels are visited: evenly, denser near the picture, or these (falling)."""
     clip: bool = True
@@ -92,7 +92,7 @@ class UniPC:
     steps: int = 10
     """Number of steps, for the uniform and quadratic spacing."""
     order: int = 2
-    """How many predictions a step uses, 1 to 3."""
+    """How many network calls a step goes by, 1 to 3."""
     variant: Literal["bh2", "bh1"] = "bh2"
     """B(h) of the paper: bh2 is exp(h) - 1, bh1 is h."""
     corrector: bool = True

@@ -1,0 +1,151 @@
+"""`smalti inpaint`: holes in a picture filled by a model."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from cyclopts import App, Group, Parameter
+from torch import Tensor
+
+import smalti
+from smalti.cli.draw import chosen_classes, chosen_size, draw, picture_model
+from smalti.cli.flags import Flag, apply, flags_of, parameter, with_flags
+from smalti.cli.given import read_mask, read_pictures
+from smalti.cli.options import Classes
+from smalti.cli.output import check_free, folder_for, write_record
+from smalti.core.config import to_json
+from smalti.core.errors import UserError
+from smalti.core.given import Given
+from smalti.core.pictures import grid, image, save_png
+from smalti.diffusion import RePaint
+
+EXAMPLES = """[bold]Examples[/bold]
+
+  smalti inpaint seven.png hole.png --model ddpm-digits --class 7
+  smalti inpaint photo.jpg hole.png --model runs/ddpm -n 8 --steps 100 --resample 10"""
+
+FILES = r"grid\.png|inpainting\.json|\d+\.png"
+"""What a folder of filled pictures holds."""
+GREY = 0.5
+
+app = App(name="inpaint", help_epilogue=EXAMPLES)
+
+
+def option(path: tuple[str, ...]) -> str:
+    return "--" + path[-1].replace("_", "-")
+
+
+def walk_flags() -> dict[str, tuple[Flag, Any]]:
+    group = Group(
+        "RePaint", help="Guidance and clipping are the model's own unless told otherwise."
+    )
+    flags = [*flags_of(RePaint())]
+    own = ("clip", "guidance")
+    return {
+        option(f.path): (f, parameter(f, option(f.path), group, show_default=f.path[0] not in own))
+        for f in flags
+    }
+
+
+def fill(
+    picture: Path,
+    mask: Path,
+    /,
+    *,
+    model: str | None = None,
+    number: Annotated[int, Parameter(name=("--number", "-n"))] = 4,
+    seed: int = 0,
+    classes: Classes = (),
+    size: str | None = None,
+    batch: int = 64,
+    out: Path | None = None,
+    device: str = "auto",
+    walk: dict[tuple[str, ...], Any],
+) -> None:
+    """Fill a hole in a picture, in several ways. What is outside the hole stays as it is.
+
+    Parameters
+    ----------
+    picture
+        The picture; cropped and resized to the model's size.
+    mask
+        A picture of the same size: white is filled in, black is kept.
+    model
+        A shipped model's name, a run or a checkpoint.
+    number
+        How many ways.
+    seed
+        The first way's seed; the others count up from it.
+    classes
+        A class by name or number, or several with commas, or "all"; the ways take turns.
+    size
+        HEIGHTxWIDTH, for models that can draw other sizes than they were trained on.
+    batch
+        Pictures drawn at a time.
+    out
+        Folder for the results; inpaintings/PICTURE unless told otherwise.
+    device
+        cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
+    """
+    begun = time.perf_counter()
+    if model is None:
+        raise UserError("--model is needed: name a diffusion model, such as ddpm-digits")
+    if number < 1:
+        raise UserError(f"-n {number} asks for no pictures; give 1 or more")
+    out = out or Path("inpaintings") / picture.stem
+    check_free(out, FILES)
+    loaded = picture_model(model, device)
+    if RePaint not in loaded.spec.samplers:
+        raise UserError(
+            f"{model} fills no holes; `smalti list` shows the diffusion models, which do"
+        )
+    turns = chosen_classes(classes, loaded.spec, model)
+    labels = torch.tensor([turns[i % len(turns)] for i in range(number)]) if turns else None
+    extent = chosen_size(size, loaded.spec, model)
+    known = read_pictures([picture], loaded.spec, extent)  # (1, C, H, W)
+    hole = read_mask(mask, picture, (known.shape[2], known.shape[3]))  # (H, W)
+    sampler = chosen_walk(loaded.config, walk)
+    given = Given(
+        labels=labels,
+        known=known.expand(number, -1, -1, -1),
+        mask=hole.expand(number, 1, -1, -1),
+        size=extent,
+    )
+    with folder_for(out, FILES) as folder:
+        seeds = range(seed, seed + number)
+        filled = draw(loaded, seeds, given, sampler, batch=batch, film=False).pictures
+        write_filled(folder, known, hole, filled, seed)
+        record = {
+            "model": model,
+            "picture": str(picture),
+            "mask": str(mask),
+            "seeds": [*seeds],
+            "classes": None if labels is None else [loaded.spec.classes[k] for k in labels],
+            "size": extent,
+            "sampler": to_json(sampler),
+            "smalti": smalti.__version__,
+        }
+        write_record(folder / "inpainting.json", record)
+    share, seconds = hole.float().mean(), time.perf_counter() - begun
+    print(f"{share:.0%} filled in {number} ways in {seconds:.1f} s: {out / 'grid.png'}")
+
+
+def chosen_walk(config: Any, values: dict[tuple[str, ...], Any]) -> RePaint:
+    """RePaint with what the options change; no more steps than the model has, unless asked for."""
+    own = config.sampler
+    steps = min(RePaint.steps, config.schedule.T)
+    return apply(RePaint(steps=steps, clip=own.clip, guidance=own.guidance), values, option)
+
+
+def write_filled(folder: Path, known: Tensor, hole: Tensor, filled: Tensor, seed: int) -> None:
+    """grid.png of the picture, the hole and what fills it; the last by seed, one by one, too."""
+    holed = known.masked_fill(hole, GREY)
+    save_png(grid(torch.cat([known, holed, filled])), folder / "grid.png")
+    for i, picture in enumerate(filled):
+        save_png(image(picture), folder / f"{seed + i:05d}.png")
+
+
+app.default(with_flags(fill, walk=walk_flags()))

@@ -1,0 +1,159 @@
+"""`smalti reconstruct`: pictures into a model's own terms and back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from cyclopts import App
+from safetensors.torch import save_file
+from torch import Tensor
+
+import smalti
+from smalti.cli.draw import chosen_classes, chosen_size, name_of, picture_model
+from smalti.cli.given import read_pictures
+from smalti.cli.meter import Meter
+from smalti.cli.options import Classes
+from smalti.cli.output import check_free, folder_for, write_record
+from smalti.core.config import to_json
+from smalti.core.errors import UserError
+from smalti.core.pictures import grid, image, save_png
+from smalti.diffusion import DDIM, Diffusion
+from smalti.diffusion.inversion import RoundTrip, round_trip
+
+EXAMPLES = """[bold]Examples[/bold]
+
+  smalti reconstruct ddpm-digits seven.png three.png
+  smalti reconstruct runs/ddpm photos/*.jpg --steps 100 --refine 3"""
+
+FILES = r"grid\.png|latents\.safetensors|reconstruction\.json|\d+\.png"
+"""What a folder of reconstructions holds."""
+
+app = App(name="reconstruct", help_epilogue=EXAMPLES)
+
+
+@app.default
+def reconstruct(
+    model: str,
+    pictures: Sequence[Path],
+    /,
+    *,
+    steps: int = 50,
+    refine: int = 1,
+    classes: Classes = (),
+    size: str | None = None,
+    batch: int = 64,
+    out: Path | None = None,
+    device: str = "auto",
+) -> None:
+    """Turn pictures into the noise that a model would draw them from, and draw them again.
+
+    How near the second picture comes to the first is given as a PSNR in dB.
+
+    Parameters
+    ----------
+    model
+        A shipped model's name, a run or a checkpoint.
+    pictures
+        Picture files; cropped and resized to the model's size.
+    steps
+        DDIM steps, each way.
+    refine
+        Iterations that bring a step up nearer to the reverse of the step down; 0 is the plain way.
+    classes
+        A class by name or number, or several with commas; the pictures take turns. "No class"
+        unless told otherwise.
+    size
+        HEIGHTxWIDTH, for models that can draw other sizes than they were trained on.
+    batch
+        Pictures taken at a time.
+    out
+        Folder for the results; reconstructions/MODEL unless told otherwise.
+    device
+        cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
+    """
+    begun = time.perf_counter()
+    if not pictures:
+        raise UserError("no PICTURES to reconstruct; name one file or more")
+    if batch < 1:
+        raise UserError(f"--batch {batch} takes nothing; give 1 or more")
+    out = out or Path("reconstructions") / name_of(model)
+    check_free(out, FILES)
+    loaded = invertible_model(model, device)
+    turns = chosen_classes(classes, loaded.spec, model)
+    originals = read_pictures(pictures, loaded.spec, chosen_size(size, loaded.spec, model))
+    way = Way(loaded, DDIM(steps=steps), refine, turns, batch)
+    with folder_for(out, FILES) as folder:
+        trip = way.there_and_back(originals)
+        write_trip(folder, originals, trip)
+        psnr = dict(zip(map(str, pictures), rounded(trip.psnr), strict=True))
+        record = {
+            "model": model,
+            "psnr": psnr,
+            "mean_psnr": rounded(trip.psnr.mean()[None])[0],
+            "classes": [loaded.spec.classes[k] for k in turns] or None,
+            "sampler": to_json(DDIM(steps=steps, clip=False)),
+            "refine": refine,
+            "smalti": smalti.__version__,
+        }
+        write_record(folder / "reconstruction.json", record)
+    for name, value in zip(pictures, trip.psnr.tolist(), strict=True):
+        print(f"{value:6.1f} dB  {name}")
+    seconds = time.perf_counter() - begun
+    print(f"{trip.psnr.mean():6.1f} dB  in the mean, {seconds:.1f} s: {out / 'grid.png'}")
+
+
+@dataclass(frozen=True)
+class Way:
+    """How pictures go to noise and back, `batch` at a time."""
+
+    model: Diffusion
+    sampler: DDIM
+    refine: int
+    classes: list[int]
+    """Taken in turn; none at all is "no class"."""
+    batch: int = 64
+
+    def there_and_back(self, originals: Tensor) -> RoundTrip:
+        """originals: (n, C, H, W) in [0, 1]."""
+        n, turns = len(originals), self.classes
+        labels = torch.tensor([turns[i % len(turns)] for i in range(n)]) if turns else None
+        trips: list[RoundTrip] = []
+        with Meter("inverting", n) as meter:
+            for first in range(0, n, self.batch):
+                rows = slice(first, first + self.batch)
+                y = None if labels is None else labels[rows]
+                how = {"labels": y, "sampler": self.sampler, "refine": self.refine}
+                trips.append(round_trip(self.model, originals[rows], **how))
+                meter.advance(len(originals[rows]))
+        fields = ("latents", "pictures", "psnr")
+        return RoundTrip(*(torch.cat([getattr(trip, f) for trip in trips]) for f in fields))
+
+
+def invertible_model(name: str, device: str) -> Any:
+    model = picture_model(name, device)
+    if not isinstance(model, Diffusion):
+        raise UserError(
+            f"{name} does not draw pictures out of noise, so there is no way back to it"
+        )
+    return model
+
+
+def rounded(psnr: Tensor) -> list[float | None]:
+    """In dB to two places; None where the two pictures are the same."""
+    return [round(v, 2) if v < float("inf") else None for v in psnr.tolist()]
+
+
+def write_trip(folder: Path, originals: Tensor, trip: RoundTrip) -> None:
+    """grid.png, originals, latents and reconstructions; the last one by one, too; the latents."""
+    N = len(originals)
+    latents = (0.5 + trip.latents.float() / 6).clamp(0, 1)  # three standard deviations to each side
+    rows = torch.stack([originals, latents, trip.pictures], dim=1).flatten(0, 1)
+    save_png(grid(rows, columns=3 * max(1, round((N / 3) ** 0.5))), folder / "grid.png")
+    for i, picture in enumerate(trip.pictures):
+        save_png(image(picture), folder / f"{i:05d}.png")
+    save_file({"latents": trip.latents.float().contiguous()}, folder / "latents.safetensors")
