@@ -26,8 +26,12 @@ def npz_source(path: Path, *, labels: bool = True) -> Source:
     Nothing is unpickled.  UserError names the array at fault.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return _source(path, arrays, labels)
+        with path.open("rb") as file:
+            if not zipfile.is_zipfile(file):
+                raise ValueError("it is no archive of arrays")
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                return _source(path, arrays, labels)
     except UserError:
         raise
     except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
