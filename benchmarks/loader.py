@@ -1,0 +1,94 @@
+"""Whether pictures come faster than training can use them.
+
+A pack of noise is mapped from the disk, and shuffled batches are made of it as training makes them,
+without a model; beside it stand training steps of the recipe `ddpm` on the same pictures. The first
+pass over the pack is timed by itself: the system is asked to forget the file before it.
+
+    python -m benchmarks.loader
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks._machine import described, facts
+from smalti.data import Pictures, pack, read_splits
+from smalti.recipes import find
+from smalti.training.device import fabric_for
+from smalti.training.job import Job
+from smalti.training.loop import probe
+from smalti.training.order import Order
+from smalti.training.player import batch_of
+
+RECIPE = find("ddpm")
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.loader", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--pictures", type=int, default=20_000)
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=20.0, help="of training steps")
+    options = parser.parse_args(argv)
+    torch.set_num_threads(options.threads)
+    print(described(facts()), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        place = noise_pack(Path(folder), options.pictures, options.size)
+        forget(place / "pixels.npy")
+        train = read_splits(place, size=options.size).train
+        first, again = (loaded(train, epoch) for epoch in (0, 1))
+        trained = stepped(train, options.seconds)
+    print(f"{options.pictures} pictures of {options.size} x {options.size} RGB in a pack")
+    print(f"{'what':28} {'pictures/s':>10} {'x training':>10}")
+    for name, rate in (("training step, ddpm", trained), ("loader, first pass", first),
+                       ("loader, second pass", again)):  # fmt: skip
+        print(f"{name:28} {rate:10.0f} {rate / trained:10.0f}")
+
+
+def noise_pack(folder: Path, n: int, size: int) -> Path:
+    """A pack of n pictures of noise."""
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (n, 3, size, size), dtype=np.uint8)
+    np.savez(folder / "noise.npz", images=pixels, labels=np.arange(n) % 10)
+    del pixels
+    pack(folder / "noise.npz", folder / "pack", size=size)
+    return folder / "pack"
+
+
+def forget(path: Path) -> None:
+    """Ask the system to drop the file from memory, where it can be asked."""
+    if hasattr(os, "posix_fadvise"):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
+def loaded(pictures: Pictures, epoch: int) -> float:
+    """Pictures a second of a pass in shuffled batches, as a loop makes them."""
+    batch, device = RECIPE.training.batch, torch.device("cpu")
+    order = Order(len(pictures), batch, seed=0)
+    steps = len(pictures) // batch
+    begun = time.perf_counter()
+    for step in range(epoch * steps, (epoch + 1) * steps):
+        batch_of(pictures, torch.from_numpy(order.indices(step)), device, flip=False)
+    return steps * batch / (time.perf_counter() - begun)
+
+
+def stepped(pictures: Pictures, seconds: float) -> float:
+    """Pictures a second of whole training steps."""
+    training = replace(RECIPE.training, steps=1)
+    job = Job(RECIPE.model(pictures), training, Path(), {})
+    return training.batch / probe(fabric_for(training), job, pictures, seconds).seconds
+
+
+if __name__ == "__main__":
+    main()

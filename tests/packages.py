@@ -1,0 +1,82 @@
+"""A tiny package of emoji, and an npm that brings it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from smalti.data.emoji import CATALOGUE, PICTURES
+from tests import albums
+
+CATEGORIES = ("Objects", "Animals & Nature")
+
+
+def entries(n: int = 12) -> list[dict]:
+    """n emoji of each of two categories; one with skin tones, one without a picture of Google's."""
+    found: list[dict] = []
+    for c, category in enumerate(CATEGORIES):
+        for k in range(n):
+            code = f"{0x1F400 + 64 * c + k:X}"
+            found.append({
+                "name": f"{category} {k}".upper(), "short_name": f"s-{k}", "unified": code,
+                "image": f"{code.lower()}.png", "category": category, "has_img_google": True,
+            })  # fmt: skip
+    found[0]["skin_variations"] = {
+        "1F3FB": {"unified": "1F400-1F3FB", "image": "1f400-1f3fb.png"},
+        "1F3FF": {"unified": "1F400-1F3FF", "image": "1f400-1f3ff.png"},
+    }
+    found.append({"name": None, "short_name": "no-picture", "unified": "1F9FF", "image": "no.png",
+                  "category": "Objects", "has_img_google": False})  # fmt: skip
+    return found
+
+
+def picture(seed: int) -> bytes:
+    """A soft scene of 64 x 64 with a transparent edge."""
+    pixels = albums.noise(1, 6, 6, 4, seed=seed)[0]
+    pixels[..., 3] = 255
+    image = Image.fromarray(pixels).resize((64, 64), Image.Resampling.BICUBIC)
+    levels = np.array(image)
+    levels[:4, :, 3] = 0
+    return albums.encoded(levels)
+
+
+def package(extra: dict[str, bytes] | None = None) -> dict[str, bytes]:
+    """The files of the package, by their names in its archive."""
+    catalogue = entries()
+    images = [e["image"] for e in catalogue if e["has_img_google"]]
+    images += [v["image"] for e in catalogue for v in e.get("skin_variations", {}).values()]
+    files = {f"package/{PICTURES}/{name}": picture(k) for k, name in enumerate(images)}
+    files[f"package/{CATALOGUE}"] = json.dumps(catalogue).encode()
+    return {**files, "package/package.json": b"{}", **(extra or {})}
+
+
+def packed(path: Path, files: dict[str, bytes]) -> Path:
+    with tarfile.open(path, "w:gz") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return path
+
+
+def npm(folder: Path, patch: pytest.MonkeyPatch, archive: Path | None, fails: str = "") -> None:
+    """Put an npm on the path that leaves a copy of the archive where it is called."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [
+        f"#!{sys.executable}",
+        "import shutil, sys",
+        f"if {fails!r}: print({fails!r}, file=sys.stderr); sys.exit(1)",
+        "assert sys.argv[1:3] == ['pack', 'emoji-datasource-google@16.0.0'], sys.argv",
+        f"if {archive is not None}: shutil.copy({str(archive)!r}, 'emoji-16.0.0.tgz')",
+    ]
+    (folder / "npm").write_text("\n".join(lines) + "\n")
+    (folder / "npm").chmod(0o755)
+    patch.setenv("PATH", str(folder) + os.pathsep + os.environ["PATH"])

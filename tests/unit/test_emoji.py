@@ -1,0 +1,173 @@
+"""Emoji: what makes two of them variants of one, how they are split, fetched and packed."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+import torch
+
+from smalti.data import emoji_pictures, home, read, read_splits
+from smalti.data.emoji import Emoji, base_of, caption_of, read_catalogue, split_of, variants
+from smalti.data.fetching import fetch_emoji, is_needed
+from tests import packages
+from tests.expect import refusal
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the tiny package's packs lie."""
+    archive = packages.packed(tmp_path / "emoji.tgz", packages.package())
+    packages.npm(tmp_path / "bin", monkeypatch, archive)
+    monkeypatch.setenv("SMALTI_DATA", str(tmp_path / "home"))
+    return tmp_path / "home"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("1F44B", "1F44B-1F3FD"),  # waving hand, and its skin tone
+        ("1F468-200D-1F680", "1F469-1F3FF-200D-1F680"),  # astronauts
+        ("1F3C3", "1F3C3-200D-2642-FE0F"),  # runners
+        ("1F468-200D-1F469-200D-1F466", "1F469-200D-1F467"),  # families
+        ("1F385", "1F9D1-200D-1F384"),  # who brings presents
+    ],
+)
+def test_variants_share_a_base(one: str, other: str):
+    assert base_of(one) == base_of(other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("1F44B", "1F44D"),
+        ("1F468-200D-1F680", "1F468-200D-1F692"),
+        ("1F468-200D-1F4BB", "1F4BB"),
+        ("1F3FB", "1F3FC"),
+    ],
+)
+def test_other_emoji_have_other_bases(one: str, other: str):
+    assert base_of(one) != base_of(other)
+
+
+def test_captions_tell_the_skin_tone():
+    entry = {
+        "name": "HANDSHAKE", "short_name": "handshake", "unified": "1F91D", "image": "a.png",
+        "category": "People & Body",
+        "skin_variations": {"1F3FB-1F3FF": {"unified": "1FAF1-1F3FB-200D-1FAF2-1F3FF",
+                                            "image": "b.png"}},
+    }  # fmt: skip
+    plain, toned = variants(entry)
+    assert (plain.caption, toned.caption) == (
+        "handshake",
+        "handshake, light skin tone and dark skin tone",
+    )
+    assert plain.base == toned.base
+    assert caption_of({"name": None, "short_name": "flag-eu"}) == "flag eu"
+
+
+def test_no_base_stands_on_two_sides_and_every_category_is_split():
+    emoji = [
+        Emoji(f"{k}-{v}.png", "x", f"c{k % 3}", f"b{k}")
+        for k in range(90)
+        for v in range(1 + k % 4)
+    ]
+    sides = split_of(emoji)
+    of_base, of_category = defaultdict(set), defaultdict(list)
+    for one, side in zip(emoji, sides, strict=True):
+        of_base[one.base].add(side)
+        of_category[one.category].append((one.base, side))
+    assert all(len(side) == 1 for side in of_base.values())
+    for pairs in of_category.values():  # of 30 bases: a twentieth, and twice as many
+        count = {s: len({b for b, t in pairs if t == s}) for s in ("train", "valid", "test")}
+        assert count == {"train": 24, "valid": 2, "test": 4}
+    assert split_of(emoji) == sides != split_of(emoji, seed=1)
+    few = [Emoji("x.png", "x", "c", f"b{k}") for k in range(9)]
+    assert set(split_of(few)) == {"train"}
+
+
+def test_fetched_emoji_are_packed_by_split_in_the_order_of_the_catalogue(place: Path):
+    small, large = fetch_emoji(place)
+    assert (small.packed.shape, large.packed.shape) == ((26, 3, 32, 32), (26, 3, 64, 64))
+    assert (small.bases, small.distinct) == (24, 26)
+    catalogue = [one for e in packages.entries() if e["has_img_google"] for one in variants(e)]
+    sides = split_of(catalogue)
+    for split in ("train", "valid", "test"):
+        pictures = emoji_pictures(split)
+        wanted = [e for e, side in zip(catalogue, sides, strict=True) if side == split]
+        assert pictures.captions == tuple(e.caption for e in wanted)
+        assert pictures.classes == ("Animals & Nature", "Objects")
+        assert pictures.labels is not None
+        names = [pictures.classes[k] for k in pictures.labels.tolist()]
+        assert names == [e.category for e in wanted]
+        assert (pictures.pixels[:, :, :2] == 255).all()  # white shows through
+        assert pictures.name == f"emoji-64/{split}"
+    splits = read_splits("emoji-32", size=32)
+    assert splits.test is not None
+    assert torch.equal(splits.test.pixels, emoji_pictures("test", size=32).pixels)
+    assert len(read("emoji-64", size=64)) == 26
+
+
+def test_what_is_not_fetched_says_how_to(place: Path):
+    for ask in (lambda: read("emoji-64", size=64), lambda: emoji_pictures("train")):
+        with refusal("emoji-64 is not here yet; run `smalti fetch emoji`"):
+            ask()
+    with refusal("the emoji have no split 'valdi'; give 'train', 'valid' or 'test'"):
+        emoji_pictures("valdi")  # pyright: ignore
+    with refusal("the emoji are not packed at size 48; give 32 or 64"):
+        emoji_pictures("train", size=48)
+
+
+def test_nothing_else_of_the_package_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    bad = {"../escaped.png": b"x", "package/img/google/64/../../x.png": b"x", "/abs.png": b"x"}
+    archive = packages.packed(tmp_path / "a.tgz", packages.package(bad))
+    packages.npm(tmp_path / "bin", monkeypatch, archive)
+    fetch_emoji(tmp_path / "home")
+    assert not list(tmp_path.rglob("escaped.png")) and not Path("/abs.png").exists()
+    assert not any(map(is_needed, [*bad, "package/img/apple/64/a.png", "package/package.json"]))
+
+
+def test_faults_of_the_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    out = tmp_path / "home"
+    packages.npm(tmp_path / "bin", monkeypatch, None, fails="npm error network unreachable")
+    with refusal("`npm pack emoji-datasource-google@16.0.0` failed", "network unreachable"):
+        fetch_emoji(out)
+    packages.npm(tmp_path / "bin", monkeypatch, None)
+    with refusal("left no archive"):
+        fetch_emoji(out)
+    (tmp_path / "cut.tgz").write_bytes(
+        packages.packed(tmp_path / "a.tgz", packages.package()).read_bytes()[:5000]
+    )
+    packages.npm(tmp_path / "bin", monkeypatch, tmp_path / "cut.tgz")
+    with refusal("cannot be unpacked", "fetch it again"):
+        fetch_emoji(out)
+    files = packages.package()
+    lost = next(name for name in files if name.endswith(".png"))
+    del files[lost]
+    packages.npm(tmp_path / "bin", monkeypatch, packages.packed(tmp_path / "b.tgz", files))
+    with refusal("1 of 26 pictures cannot be used", lost.rsplit("/", 1)[1]):
+        fetch_emoji(out)
+    monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
+    with refusal("npm is not installed"):
+        fetch_emoji(out)
+    assert not out.exists()
+
+
+def test_a_catalogue_of_something_else(tmp_path: Path):
+    for content in ("[{}]", "{", json.dumps([{"has_img_google": True}])):
+        (tmp_path / "emoji.json").write_text(content)
+        with refusal("emoji.json is not the catalogue of emoji-datasource-google 16.0.0"):
+            read_catalogue(tmp_path)
+
+
+def test_where_fetched_data_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("SMALTI_DATA", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    assert home() == tmp_path / ".cache/smalti"
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+    assert home() == Path("/cache/smalti")
+    monkeypatch.setenv("SMALTI_DATA", "~/data")
+    assert home() == tmp_path / "data"
