@@ -85,11 +85,10 @@ def compare_models(
     plan = Plan(number, seed, features, split, None, classes, mirrored, batch, bootstraps)
     reports = [read_report(m) if is_report(m) else None for m in models]
     check_comparable([r for r in reports if r])  # before anything is drawn
-    found = [
-        saved or examined(model, data, metrics, plan, sampler, device).report
-        for model, saved in zip(models, reports, strict=True)
-    ]
-    check_comparable(found)
+    found: list[Report] = []
+    for model, saved in zip(models, reports, strict=True):
+        found.append(saved or examined(model, data, metrics, plan, sampler, device).report)
+        check_comparable(found)  # before the next one is drawn
     if out:
         with folder_for(out, FILES) as folder:
             for heading, report in zip(headings(found), found, strict=True):

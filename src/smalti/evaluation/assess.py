@@ -18,7 +18,7 @@ from smalti.data import Splits, digit_pictures, read_splits
 from smalti.data.pictures import Pictures
 from smalti.evaluation.bootstrap import DRAWS
 from smalti.evaluation.case import Case, pictures_hash
-from smalti.evaluation.draws import Progress, Turns, asked_classes, draw_set, in_turn
+from smalti.evaluation.draws import Progress, Turns, asked_classes, device_of, draw_set, in_turn
 from smalti.evaluation.measures import Measure, chosen_measures, rows_of
 from smalti.evaluation.report import Protocol, Report
 from smalti.features import Features, features_name_for, find_features
@@ -121,7 +121,7 @@ def examine(
     splits = splits_of(data, model)
     check_shape(model, splits.train)
     split, held = held_out(splits, plan.split)
-    device = str(next(iter(model.parameters())).device)
+    device = device_of(model)
     network, reason = chosen_network(plan.features, splits.train, device)
     n, K = plan.n, len(model.spec.classes)
     labels = asked_classes(n, K, plan.classes, splits.train.labels)

@@ -11,7 +11,7 @@ from torch import Tensor
 from smalti.core.protocols import Batch, Score
 from smalti.core.rng import Rng
 from smalti.data.pictures import Pictures
-from smalti.evaluation.draws import Progress
+from smalti.evaluation.draws import Progress, device_of
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ def bits_per_dim(
     model: has `score(batch, rng) -> Score`.  pictures: N of the model's shape.
     """
     classes = getattr(model.spec, "classes", ())
-    device = next(iter(model.parameters())).device
+    device = device_of(model)
     scores: list[Score] = []
     for rows in torch.arange(len(pictures)).split(batch):
         labels = pictures.labels[rows].to(device) if pictures.labels is not None else None

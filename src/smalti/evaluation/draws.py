@@ -63,6 +63,12 @@ def draw_set(
     return Drawn(torch.cat(parts), labels, seconds, forwards.count if forwards else None)
 
 
+def device_of(model: Any) -> str:
+    """Where a model's weights are."""
+    weight = next(iter(model.parameters()), None)
+    return "cpu" if weight is None else str(weight.device)
+
+
 def asked_classes(n: int, K: int, kind: Turns, labels: Tensor | None) -> Tensor | None:
     """The class that each of n samples is asked to be, (n,); None for a model without classes.
 

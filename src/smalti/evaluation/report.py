@@ -140,8 +140,7 @@ def check_comparable(reports: list[Report]) -> None:
     The models, their samplers and their seconds may differ; so may which measures were taken, but
     not the version of one that both have.
     """
-    first, *others = reports
-    for other in others:
+    for first, other in ((reports[0], r) for r in reports[1:]):
         for f in dataclasses.fields(Protocol):
             a, b = (getattr(r.protocol, f.name) for r in (first, other))
             if (hashed := HASHED.get(f.name)) and same(first, other, hashed):

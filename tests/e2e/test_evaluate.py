@@ -1,0 +1,127 @@
+"""`smalti evaluate` and `smalti compare` as they are typed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from smalti.core.checkpoint import save
+from smalti.core.protocols import Card
+from smalti.evaluation import read_report
+from smalti.features.classifier import ClassifierConfig
+from tests.command import contents, pixels, typed
+
+QUICK = "-n 6 --steps 2 --bootstraps 3 --features eyes"
+
+
+@pytest.fixture
+def ready(at_home: Path, trained: Path) -> Path:
+    """The working folder with a run and a network to look through."""
+    (at_home / "run").symlink_to(trained)
+    torch.manual_seed(0)
+    network = ClassifierConfig(channels=3, classes=2, widths=(4, 6)).build()
+    save(network, at_home / "eyes", Card(facts={"classes": ["day", "night"]}))
+    return at_home
+
+
+def test_a_run_is_measured_on_its_own_pictures(ready: Path, capsys: pytest.CaptureFixture):
+    assert typed(f"evaluate run {QUICK}") == 0
+    out = capsys.readouterr().out
+    assert "run: 6 samples (seeds 0 to 5) and 1 real valid pictures beside the 11 of" in out
+    for word in ("frechet", "copying z", "bits/dim", "forwards", "how to read it"):
+        assert word in out
+    assert "only 1 pictures are held out" in out
+    folder = ready / "reports" / "run"
+    assert contents(folder) == ["distances.png", "neighbours.png", "report.json", "samples.png"]
+    report = read_report(folder)
+    assert report["forwards"].value == 4  # two steps, and the recipe's guidance doubles them
+    assert report.sampler["steps"] == 2
+    assert pixels(folder / "samples.png").ndim == 3
+
+
+def test_other_data_are_named(ready: Path, capsys: pytest.CaptureFixture):
+    words = "evaluate plain --data photos -n 4 --steps 1 --metrics memorisation,cost --out r"
+    assert typed(words) == 0
+    report = read_report(ready / "r")
+    assert set(report.protocol.metrics) == {"memorisation", "cost"}
+    assert report.protocol.reference == 11
+    assert typed(f"{words} --seed 9") == 0  # an earlier report makes way
+    assert read_report(ready / "r").protocol.seed == 9
+
+
+def test_models_stand_side_by_side(ready: Path, capsys: pytest.CaptureFixture):
+    assert typed(f"evaluate run {QUICK}") == 0
+    capsys.readouterr()
+    assert typed(f"compare reports/run run run/step-2 {QUICK} --out both") == 0
+    out = capsys.readouterr().out
+    header = next(line for line in out.splitlines() if "measure" in line)
+    assert header.split() == ["measure", "run", "run", "(2)", "step-2", "real"]
+    (row,) = (line for line in out.splitlines() if line.strip().startswith("nearest"))
+    first, second = row.split("±")[0].split()[-1], row.split("±")[1].split()[-1]
+    assert first == second  # the saved report and the same model measured anew
+    assert contents(ready / "both") == ["run (2).json", "run.json", "step-2.json"]
+
+
+def test_saved_reports_need_no_drawing(ready: Path, monkeypatch: pytest.MonkeyPatch):
+    assert typed(f"evaluate run {QUICK} --out a") == 0
+    monkeypatch.setattr("smalti.cli.compare.examined", None)
+    assert typed("compare a a/report.json") == 0
+
+
+def test_a_model_with_classes_does_not_compare_with_one_without(
+    ready: Path, capsys: pytest.CaptureFixture
+):
+    assert typed("compare run plain --data photos -n 4 --steps 1 --metrics cost") == 2
+    assert "classes is in turn: sample i is asked to be" in capsys.readouterr().err
+
+
+def test_other_protocols_are_refused_before_anything_is_drawn(
+    ready: Path, capsys: pytest.CaptureFixture
+):
+    assert typed(f"evaluate run {QUICK} --out a") == 0
+    content = json.loads((ready / "a" / "report.json").read_text())
+    content["protocol"]["n"] = 5000
+    (ready / "b.json").write_text(json.dumps(content))
+    capsys.readouterr()
+    assert typed("compare a b.json run") == 2
+    assert capsys.readouterr().err == (
+        "smalti: run and run do not compare: n is 6 of one and 5000 of the other; "
+        "evaluate both alike\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("evaluate", "MODEL is missing"),
+        ("evaluate nothing", "no model 'nothing'"),
+        ("evaluate plain", "--data is missing: nothing tells what plain was trained on"),
+        ("evaluate digits-classifier", "does not draw pictures"),
+        ("evaluate plain --data nowhere", "nowhere does not exist"),
+        ("evaluate plain --data photos --metrics fid", "no metric 'fid'"),
+        ("evaluate plain --data photos -n 0", "n is 0"),
+        ("evaluate plain --data photos --split test", "no test split"),
+        ("evaluate plain --data photos --features nothing", "no features 'nothing'"),
+        ("evaluate plain --data photos --features plain", "has no features(x)"),
+        ("evaluate plain --data photos --steps 0", "steps is 0"),
+        (
+            "evaluate named --data photos",
+            "pictures of (3, 8, 8), but the model draws (1, 8, 8)",
+        ),
+        ("evaluate plain --data photos --out photos", "photos holds 'day', which is not ours"),
+        ("compare plain", "1 model is given; compare takes two or more"),
+        ("compare plain gone.json", "gone.json cannot be read"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    ready: Path, words: str, said: str, capsys: pytest.CaptureFixture
+):
+    before = contents(ready)
+    assert typed(words) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("smalti: ") and error.count("\n") == 1
+    assert said in error
+    assert contents(ready) == before
