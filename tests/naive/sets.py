@@ -20,6 +20,25 @@ def kernel_distance(a: Rows, b: Rows) -> float:
     return same_a + same_b - 2 * sum(k(x, y) for x, y in product(a, b)) / (n * m)
 
 
+def kernel_distance_of_classes(a: Rows, b: Rows, labels: list[int]) -> float:
+    def k(x: Rows, y: Rows) -> float:
+        return (float(x @ y) / len(x) + 1) ** 3
+
+    def mean(pairs: list[float]) -> float:
+        return sum(pairs) / len(pairs)
+
+    rows = {c: [i for i, label in enumerate(labels) if label == c] for c in set(labels)}
+    same_a = sum(
+        mean([k(a[i], a[j]) for i in rows[c] for j in rows[d] if i != j])
+        * (len(rows[c]) / len(a))
+        * (len(rows[d]) / len(a))
+        for c in rows
+        for d in rows
+    )
+    same_b = mean([k(b[i], b[j]) for i, j in product(range(len(b)), repeat=2) if i != j])
+    return same_a + same_b - 2 * mean([k(x, y) for x, y in product(a, b)])
+
+
 def apart(x: Rows, y: Rows) -> float:
     return math.sqrt(sum((p - q) ** 2 for p, q in zip(x, y, strict=True)))
 

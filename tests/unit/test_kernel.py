@@ -40,6 +40,43 @@ def test_is_without_bias_between_sets_of_one_distribution():
     assert min(found) < 0 < max(found)
 
 
+def test_is_without_bias_where_classes_are_set():
+    """Two classes far apart: with one of each, plain pairs are always of two classes."""
+
+    def drawn(n: int, seed: int, labels: torch.Tensor) -> torch.Tensor:
+        return features(n, 3, seed) + 3.0 * labels[:, None]
+
+    generator, turns = torch.Generator().manual_seed(0), torch.arange(20) % 2
+    plain, stratified = [], []
+    for k in range(200):
+        other = torch.randint(0, 2, (20,), generator=generator)
+        a, b = drawn(20, 2 * k, turns), drawn(20, 2 * k + 1, other)
+        plain.append(kernel_distance(a, b))
+        stratified.append(kernel_distance(a, b, turns))
+    error = torch.tensor(stratified).std() / len(stratified) ** 0.5
+    assert abs(torch.tensor(stratified).mean()) < 4 * error
+    assert torch.tensor(plain).mean() < -5 * error
+
+
+@settings(max_examples=15)
+@given(d=st.integers(1, 4), seed=st.integers(0, 999))
+def test_with_classes_is_the_sum_over_pairs_of_classes(d: int, seed: int):
+    a, b = features(9, d, seed), features(6, d, seed + 1)
+    labels = torch.tensor([0, 1, 1, 0, 2, 2, 2, 1, 1])
+    found = kernel_distance(a, b, labels)
+    assert found == pytest.approx(
+        sets.kernel_distance_of_classes(a.numpy(), b.numpy(), labels.tolist())
+    )
+    (same,) = kernel_replicates(a, b, [torch.randperm(9)], labels)
+    assert same == pytest.approx(found)
+
+
+def test_a_class_of_one_is_no_class():
+    a, b = features(6, 3, 0), features(8, 3, 1)
+    labels = torch.tensor([0, 0, 0, 1, 1, 2])
+    assert kernel_distance(a, b, labels) == pytest.approx(kernel_distance(a, b))
+
+
 def test_sees_a_shift():
     a = features(200, 3, 0)
     assert kernel_distance(a, features(200, 3, 1, shift=1.0)) > 5 * abs(

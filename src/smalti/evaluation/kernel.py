@@ -14,17 +14,21 @@ from smalti.core.errors import UserError
 BLOCK = 1024  # rows of a kernel matrix at a time
 
 
-def kernel_distance(a: Tensor, b: Tensor) -> float:
+def kernel_distance(a: Tensor, b: Tensor, labels: Tensor | None = None) -> float:
     """The squared maximum mean discrepancy of features (N, D) and (M, D), arXiv:1801.01401.
 
     The kernel is (x.y / D + 1)^3, the estimate the unbiased one (Gretton et al., JMLR 13, 2012,
     lemma 6): of two sets of one distribution it is 0 on average, and may fall below. All pairs are
-    used, so it is the mean of what subsets give.  Raises UserError for fewer than 2 rows, or
-    different D.
+    used, so it is the mean of what subsets give.
+    labels (N,): the class of each row of `a`, where the number of each class is set and not drawn.
+    Pairs of one class then count a little more, N_c / (N_c - 1), without which the distance would
+    fall below 0 by as much as the classes differ; a class of one row leaves all pairs equal.
+    Raises UserError for fewer than 2 rows, or different D.
     """
     check(a, b)
     x, y = a.double(), b.double()
-    return mean_of_pairs(x) + mean_of_pairs(y) - 2 * float(mean_to(x, y).mean())
+    same = mean_of_pairs(x) if labels is None else mean_by_class(x, torch.ones(len(x)), labels)
+    return same + mean_of_pairs(y) - 2 * float(mean_to(x, y).mean())
 
 
 def kernel_by_subsets(
@@ -45,21 +49,39 @@ def kernel_by_subsets(
     return statistics.mean(found), statistics.stdev(found) if subsets > 1 else float("nan")
 
 
-def kernel_replicates(a: Tensor, b: Tensor, draws: Iterable[Tensor]) -> list[float]:
+def kernel_replicates(
+    a: Tensor, b: Tensor, draws: Iterable[Tensor], labels: Tensor | None = None
+) -> list[float]:
     """The distance with the rows of `a` drawn again; `b` stays.  a: (N, D), draws: (N,) each.
 
     A pair of one picture with itself is never counted, so the replicates stay unbiased.
     """
     x, y = a.double(), b.double()
-    within = kernel(x, x)  # (N, N)
-    diagonal, across, others = within.diagonal().clone(), mean_to(x, y), mean_of_pairs(y)
+    labels = torch.zeros(len(x), dtype=torch.int64) if labels is None else labels
+    across, others = mean_to(x, y), mean_of_pairs(y)
     found = []
     for rows in draws:
         w = torch.bincount(rows, minlength=len(x)).double()  # how often each was drawn
-        pairs = w.sum() ** 2 - w.square().sum()
-        same = (w @ within @ w - w.square() @ diagonal) / pairs
-        found.append(float(same + others - 2 * (w @ across) / w.sum()))
+        same = mean_by_class(x, w, labels)
+        found.append(same + others - 2 * float(w @ across / w.sum()))
     return found
+
+
+def mean_by_class(x: Tensor, w: Tensor, labels: Tensor) -> float:
+    """The mean of k over pairs of rows that count w (N,), as if classes had been drawn, too."""
+    groups = [labels == k for k in labels.unique()]
+    w = w.double()
+    if min(int((w[g] > 0).sum()) for g in groups) < 2:  # no pair of one class to go by
+        groups = [torch.ones_like(labels, dtype=torch.bool)]
+    matrix = kernel(x, x)  # (N, N)
+    total = w @ matrix @ w
+    for g in groups:
+        v, part = w[g], matrix[g][:, g]
+        own = v.square() @ part.diagonal()
+        pairs = v.sum() ** 2 - v.square().sum()
+        within = v @ part @ v
+        total = total - within + (within - own) * v.sum() ** 2 / pairs
+    return float(total / w.sum() ** 2)
 
 
 def kernel(x: Tensor, y: Tensor) -> Tensor:

@@ -46,11 +46,16 @@ def frechet(case: Case) -> list[Row]:
 
 
 def kernel(case: Case) -> list[Row]:
+    def classes(x: Tensor) -> Tensor | None:
+        drawn, held = case.drawn.labels, case.held.labels
+        labels = drawn if drawn is None or x is not case.aside else held
+        return None if labels is None else labels[: len(x)]
+
     def distance(x: Tensor) -> float:
-        return kernel_distance(x, case.real)
+        return kernel_distance(x, case.real, classes(x))
 
     def error(x: Tensor, again: Iterator[Tensor]) -> float:
-        return spread(kernel_replicates(x, case.real, again))
+        return spread(kernel_replicates(x, case.real, again, classes(x)))
 
     return [compared(case, "kernel", distance, error)]
 
