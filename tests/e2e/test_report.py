@@ -36,7 +36,7 @@ def test_a_report_tells_and_draws(run: str, capsys: pytest.CaptureFixture[str]):
     assert record["verdict"]["kind"] == "short" and record["pictures_per_second"] > 0
     assert record["processor"] in told["trained by"]
     with Image.open("notes/report.png") as picture:
-        assert picture.size == (1100, 1200)
+        assert picture.size == (1100, 1100)
 
 
 def test_without_matplotlib_there_is_the_text(

@@ -20,12 +20,15 @@ def page(s: Summary) -> Figure:
     from matplotlib.figure import Figure
 
     grids = chosen(s.grids)
-    figure = Figure(figsize=(11, 12 if grids else 9), layout="constrained")
-    rows = figure.subplots(3 + bool(grids), 1, height_ratios=[3, 2, 1.3, *([2.4] if grids else [])])
+    figure = Figure(figsize=(11, 11 if grids else 9), layout="constrained")
+    heights = [3, 2, 1.3, 1.7][: 3 + bool(grids)]
+    rows = figure.subplots(len(heights), 1, height_ratios=heights)
     draw_losses(rows[0], s)
     draw_gradient(rows[1], s)
-    draw(rows[2], s.speed(), "pictures a second", color="tab:green")
-    rows[2].set(ylabel="pictures a second", xlabel="step", ylim=(0, None))
+    speed = s.speed()
+    draw(rows[2], speed, "pictures a second", color="tab:green")
+    top = 1.1 * max((value for _, value in speed), default=1.0)
+    rows[2].set(ylabel="pictures a second", xlabel="step", ylim=(0, top))
     for axes in rows[:3]:
         axes.set_xlim(0, max(s.step, 1))
         for line in s.recoveries:
@@ -67,7 +70,7 @@ def draw_gradient(axes: Any, s: Summary) -> None:
     if s.norm and min(value for _, value in s.norm) > 0:
         axes.set_yscale("log")
     axes.set_ylabel("gradient's norm")
-    axes.legend(loc="upper left")
+    axes.legend(loc="lower left")
     if s.rate:
         other = axes.twinx()
         draw(other, s.rate, "rate", color="tab:brown")
