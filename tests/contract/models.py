@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from smalti.convert import ArticleDDIM, ArticleDDPM
-from smalti.diffusion import DDIM, DDPM, Bound, Hybrid, Linear, Sigmoid
+from smalti.diffusion import DDIM, DDPM, Bound, DPMSolver, Hybrid, Linear, Sigmoid, UniPC
 from tests.tiny import diffusion
 
 AB = ("a", "b")
@@ -35,6 +35,12 @@ MODELS = {
     ),
     "diffusion-x0-sigmoid": Case(
         lambda: diffusion(prediction="x0", schedule=Sigmoid(20), sampler=DDPM())
+    ),
+    "diffusion-dpm-solver": Case(
+        lambda: diffusion(classes=AB, sampler=DPMSolver(steps=4, guidance=1.5))
+    ),
+    "diffusion-unipc": Case(
+        lambda: diffusion(prediction="eps", schedule=Linear(20), sampler=UniPC(steps=5, order=3))
     ),
     "diffusion-hybrid": Case(
         lambda: diffusion(

@@ -11,7 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smalti.core.config import TAGS, class_of, from_json, to_json
-from smalti.diffusion import DDIM, DDPM, Cosine, DiffusionConfig, Linear, Sigmoid, UNetConfig
+from smalti.diffusion import (
+    DDIM,
+    DDPM,
+    Cosine,
+    DiffusionConfig,
+    DPMSolver,
+    Linear,
+    Sigmoid,
+    UNetConfig,
+    UniPC,
+)
 from smalti.training import Training
 from tests.expect import refusal
 
@@ -31,6 +41,14 @@ SAMPLERS = st.one_of(
         ),
         eta=SHARES,
         clip=st.booleans(),
+    ),
+    st.builds(DPMSolver, steps=st.integers(1, 9), order=st.integers(1, 2), clip=st.booleans()),
+    st.builds(
+        UniPC,
+        order=st.integers(1, 3),
+        variant=st.sampled_from(["bh1", "bh2"]),
+        spacing=st.lists(st.integers()).map(tuple),
+        corrector=st.booleans(),
     ),
 )
 
