@@ -240,8 +240,9 @@ def notes_of(case: Case) -> tuple[str, ...]:
             "with others seen through it, and with none else"
         )
     if case.few:
+        count = "1 picture is" if len(case.held) == 1 else f"{len(case.held)} pictures are"
         notes.append(
-            f"only {len(case.held)} pictures are held out, fewer than the samples: compare the "
+            f"only {count} held out, fewer than the samples: compare the "
             "yardstick with the number in brackets, of as many samples"
         )
     return tuple(notes)

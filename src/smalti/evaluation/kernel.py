@@ -27,7 +27,8 @@ def kernel_distance(a: Tensor, b: Tensor, labels: Tensor | None = None) -> float
     """
     check(a, b)
     x, y = a.double(), b.double()
-    same = mean_of_pairs(x) if labels is None else mean_by_class(x, torch.ones(len(x)), labels)
+    once = torch.ones(len(x)).double()
+    same = mean_of_pairs(x) if labels is None else mean_by_class(kernel(x, x), once, labels)
     return same + mean_of_pairs(y) - 2 * float(mean_to(x, y).mean())
 
 
@@ -58,22 +59,20 @@ def kernel_replicates(
     """
     x, y = a.double(), b.double()
     labels = torch.zeros(len(x), dtype=torch.int64) if labels is None else labels
-    across, others = mean_to(x, y), mean_of_pairs(y)
+    within, across, others = kernel(x, x), mean_to(x, y), mean_of_pairs(y)
     found = []
     for rows in draws:
         w = torch.bincount(rows, minlength=len(x)).double()  # how often each was drawn
-        same = mean_by_class(x, w, labels)
+        same = mean_by_class(within, w, labels)
         found.append(same + others - 2 * float(w @ across / w.sum()))
     return found
 
 
-def mean_by_class(x: Tensor, w: Tensor, labels: Tensor) -> float:
-    """The mean of k over pairs of rows that count w (N,), as if classes had been drawn, too."""
+def mean_by_class(matrix: Tensor, w: Tensor, labels: Tensor) -> float:
+    """The mean of k (N, N) over pairs of rows that count w (N,), as if classes were drawn, too."""
     groups = [labels == k for k in labels.unique()]
-    w = w.double()
     if min(int((w[g] > 0).sum()) for g in groups) < 2:  # no pair of one class to go by
         groups = [torch.ones_like(labels, dtype=torch.bool)]
-    matrix = kernel(x, x)  # (N, N)
     total = w @ matrix @ w
     for g in groups:
         v, part = w[g], matrix[g][:, g]

@@ -60,7 +60,7 @@ def distance(row: Row, report: Report) -> str:
 
 
 def kernel(row: Row, report: Report) -> str:
-    return distance(row, report) + "; without bias, so that chance may carry it below 0"
+    return distance(row, report) + "; about 0 is as good as real, and chance may carry it below"
 
 
 def precision(row: Row, report: Report) -> str:
