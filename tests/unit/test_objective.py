@@ -27,8 +27,8 @@ from smalti.diffusion import (
     Simple,
 )
 from smalti.diffusion.likelihood import at, floored, log_variance, one_less_noisy
-from smalti.diffusion.objective import noised, parted
-from smalti.diffusion.process import Prediction, target
+from smalti.diffusion.objective import HEAVIEST, noised, parted
+from smalti.diffusion.process import Prediction, noise_of, picture_of, target
 from tests.expect import refusal
 from tests.tiny import FormulaConfig, awake, diffusion, drawn
 
@@ -69,6 +69,35 @@ def test_an_objective_is_saved_with_the_config(objective: Any) -> None:
 def test_an_objective_is_chosen_by_its_tag() -> None:
     given = {("objective",): "hybrid", ("objective", "weight"): 0.1}
     assert apply(diffusion(), given, "--model.".__add__).objective == Hybrid(0.1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+@pytest.mark.parametrize("error", PREDICTIONS)
+def test_the_error_of_another_quantity_is_that_of_the_same_picture(
+    prediction: Prediction, error: Prediction
+) -> None:
+    """Whatever is predicted means a picture, whose eps or v can be compared as well."""
+    a = Linear(20).alpha_bars()[4:10]  # at the ends errors weigh as much as they may
+    given = noised(pictures().double() * 2 - 1, a)
+    a_t = at(a, given.t)
+    output = torch.randn_like(given.x0)
+    seen = picture_of(prediction, output, given.x, a_t)
+    meant = target(error, seen, noise_of(seen, given.x, a_t), a_t)
+    wanted = target(error, given.x0, given.eps, a_t)
+    found = Simple(error=error).loss(given, output, prediction, a).total
+    assert found.item() == pytest.approx(F.mse_loss(meant, wanted).item(), rel=1e-9)
+
+
+def test_near_the_picture_an_error_does_not_weigh_without_bound() -> None:
+    a = Cosine(1000).alpha_bars()
+    weights = Simple(error="v").weight("x0", a)
+    assert weights.max() == weights[0] == HEAVIEST
+    assert weights[-1] == pytest.approx(1 / (1 - a[-1].item()))
+
+
+def test_min_snr_and_another_error_exclude_each_other() -> None:
+    with refusal("gamma is 5.0 and error 'v'", "give one of the two"):
+        Simple(gamma=5.0, error="v")
 
 
 @pytest.mark.parametrize("objective", [Hybrid(), Bound()])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +13,8 @@ from smalti.core.errors import UserError
 from smalti.core.protocols import Loss
 from smalti.diffusion.likelihood import Variance, at, level_nats, log_variance, prior_nats
 from smalti.diffusion.process import Prediction, add_noise, picture_of, target
+
+HEAVIEST = 400.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +49,16 @@ class Simple:
 
     gamma: float | None = None
     """Weight levels by min-SNR with this gamma (arXiv:2303.09556 takes 5); all alike without."""
+    error: Prediction | None = None
+    """Measure the error of eps, x0 or v, whatever is predicted; without, of what is predicted."""
 
     learns_variance = False
 
     def __post_init__(self) -> None:
         if self.gamma is not None and not self.gamma > 0:
             raise UserError(f"gamma is {self.gamma}; give more than 0, or leave it out")
+        if self.gamma is not None and self.error is not None:
+            raise UserError(f"gamma is {self.gamma} and error {self.error!r}; give one of the two")
 
     def loss(
         self, given: Noised, output: Tensor, prediction: Prediction, alpha_bars: Tensor
@@ -61,12 +66,23 @@ class Simple:
         a_t = at(alpha_bars, given.t).to(given.x0.dtype)  # (B, 1, 1, 1)
         wanted = target(prediction, given.x0, given.eps, a_t)
         output = output.to(wanted.dtype)
-        if self.gamma is None:
+        if self.gamma is None and self.error in (None, prediction):
             total = F.mse_loss(output, wanted)
         else:
-            weight = min_snr(self.gamma, prediction, at(alpha_bars, given.t))
+            weight = self.weight(prediction, at(alpha_bars, given.t))
             total = (weight.to(wanted.dtype) * (output - wanted) ** 2).mean()
         return Loss(total, {"loss": total.detach()})
+
+    def weight(self, prediction: Prediction, a_t: Tensor) -> Tensor:
+        """What a squared error of the prediction counts at a level.
+
+        It is at most HEAVIEST, as in arXiv:2511.13720, where x0 is predicted and the
+        error is that of v: near the picture the one is blown up without bound into the other.
+        """
+        if self.gamma is not None:
+            return min_snr(self.gamma, prediction, a_t)
+        worth = worth_of(self.error or prediction, a_t) / worth_of(prediction, a_t)
+        return worth.clamp(max=HEAVIEST)
 
 
 @dataclass(frozen=True)
@@ -144,11 +160,15 @@ def parted(output: Tensor, channels: int, learned: bool) -> tuple[Tensor, Tensor
     return (output[:, :channels], output[:, channels:]) if learned else (output, None)
 
 
-def min_snr(gamma: float, prediction: Literal["eps", "x0", "v"], a_t: Tensor) -> Tensor:
+def min_snr(gamma: float, prediction: Prediction, a_t: Tensor) -> Tensor:
     """Weight of a level, section 3.4 of arXiv:2303.09556: min(SNR, gamma) on the error of x0.
 
-    An error of eps is SNR times one of x0, of v SNR + 1 times (in squares), so they share it out.
+    It is shared out by what an error of the prediction is worth in errors of x0.
     """
+    return (a_t / (1 - a_t)).clamp(max=gamma) / worth_of(prediction, a_t)
+
+
+def worth_of(prediction: Prediction, a_t: Tensor) -> Tensor:
+    """The squared error of eps, x0 or v that goes with a squared error 1 of x0."""
     snr = a_t / (1 - a_t)
-    scale = {"x0": torch.ones_like(snr), "eps": snr, "v": snr + 1}[prediction]
-    return snr.clamp(max=gamma) / scale
+    return {"x0": torch.ones_like(snr), "eps": snr, "v": snr + 1}[prediction]
