@@ -3,9 +3,11 @@
 `python -m benchmarks.ddim_table` draws class-balanced digits from one model by every sampler: 256
 in each cell, whose kernel distance to the training digits stands there with its standard error, and
 1,000 at 20 steps, whose Frechet distance stands beside it. No guidance, for the paper has none.
-Finished cells are kept in `--cells` and not drawn again, so the command can be stopped and gone on
-with. At the end it prints the tables, says which of the paper's and the article's orders hold, and
-draws the plot. Seconds are those of the processor for 256 samples, on one thread.
+Finished cells are kept in the folder `--cells` and not drawn again, so the command can be stopped
+and gone on with. At the end it prints the tables, says which of the paper's and the article's
+orders hold, and draws the plot. Two cells are compared with the same samples drawn again in both,
+for sample i of every cell begins at the same noise. Seconds are those of the processor for 256
+samples, on one thread.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,6 +37,7 @@ from smalti.evaluation.kernel import kernel_distance, kernel_replicates
 from smalti.features.registry import Features, find_features
 
 FEW, MANY, BATCH = 256, 1000, 128
+CLASSES = torch.arange(FEW) % 10
 STEPS, LONG = (5, 10, 20, 50, 100), 1000
 NOISY = " + noise on the last step"
 
@@ -86,14 +90,16 @@ class Cell:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--model", default="ddpm-digits", help="a shipped name or a directory")
-    parser.add_argument("--cells", type=Path, default=Path("runs/ddim_table.json"))
+    parser.add_argument("--cells", type=Path, default=Path("runs/ddim_table"))
     parser.add_argument("--plot", type=Path, help="write the plot to this PNG")
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = smalti.load(args.model)
     judge = Judge(find_features("digits"), digits("train")[0])
     key = model_hash(model)
-    kept = json.loads(args.cells.read_text()) if args.cells.is_file() else {}
+    args.cells.mkdir(parents=True, exist_ok=True)
+    index = args.cells / "cells.json"
+    kept = json.loads(index.read_text()) if index.is_file() else {}
     if kept.get("model", key) != key:
         parser.error(f"{args.cells} holds cells of another model; give other --cells")
     cells = [Cell(**cell) for cell in kept.get("cells", [])]
@@ -103,12 +109,14 @@ def main() -> None:
             if any((c.row, c.steps) == (row, steps) for c in cells):
                 continue
             new = measured(model, row, with_steps(sampler, steps), judge)
+            for cell, features in new.items():
+                np.save(place(args.cells, cell), features.numpy())
             cells += new
             content = {"model": key, "cells": [c.__dict__ for c in cells]}
-            args.cells.parent.mkdir(parents=True, exist_ok=True)
-            write_text(args.cells, json.dumps(content, indent=1) + "\n")
+            write_text(index, json.dumps(content, indent=1) + "\n")
             print("  ".join(line(c) for c in new), flush=True)
-    print("\n".join([*table(cells), "", *frechet_table(cells), "", *verdicts(cells)]))
+    orders = verdicts(cells, args.cells, judge.real)
+    print("\n".join([*table(cells), "", *frechet_table(cells), "", *orders]))
     if args.plot:
         plot(cells, args.plot)
 
@@ -119,26 +127,38 @@ class Judge:
     def __init__(self, features: Features, real: Tensor):
         self.features, self.real = features, features(real)
 
-    def __call__(self, row: str, steps: int, pictures: Tensor, seconds: float) -> Cell:
+    def __call__(
+        self, row: str, steps: int, pictures: Tensor, seconds: float
+    ) -> tuple[Cell, Tensor]:
+        """The cell, and the features of its first 256 pictures."""
         found = self.features(pictures)
         few = found[:FEW]
-        draws = resamples(FEW, labels=torch.arange(FEW) % 10)
-        return Cell(
+        cell = Cell(
             row,
             steps,
-            kernel_distance(few, self.real),
-            spread(kernel_replicates(few, self.real, draws)),
+            kernel_distance(few, self.real, CLASSES),
+            spread(replicates(few, self.real)),
             seconds * FEW / len(pictures),
             frechet_distance(found, self.real) if len(pictures) == MANY else None,
         )
+        return cell, few
+
+
+def replicates(few: Tensor, real: Tensor) -> list[float]:
+    """Kernel distances with the samples drawn again, the same ones for every cell."""
+    return kernel_replicates(few, real, resamples(FEW, labels=CLASSES), CLASSES)
+
+
+def place(folder: Path, cell: Cell) -> Path:
+    return folder / f"{cell.row} {cell.steps}.npy"
 
 
 def with_steps(sampler: Any, steps: int) -> Any:
     return type(sampler)(**{**sampler.__dict__, "steps": steps})
 
 
-def measured(model: Diffusion, row: str, sampler: Any, judge: Judge) -> list[Cell]:
-    """The sampler's cell; of sigma-hat, without and with noise on the last step."""
+def measured(model: Diffusion, row: str, sampler: Any, judge: Judge) -> dict[Cell, Tensor]:
+    """The sampler's cell and features; of sigma-hat, without and with noise on the last step."""
     n = MANY if sampler.steps == 20 else FEW
     begun = time.process_time()
     ends = []
@@ -149,11 +169,13 @@ def measured(model: Diffusion, row: str, sampler: Any, judge: Judge) -> list[Cel
     seconds = time.process_time() - begun
     last, seen = (torch.cat(pictures) for pictures in zip(*ends, strict=True))
     if not getattr(sampler, "last_noise", False):
-        return [judge(row, sampler.steps, last, seconds)]
-    return [
-        judge(row, sampler.steps, seen, seconds),
-        judge(row + NOISY, sampler.steps, last, seconds),
-    ]
+        return dict([judge(row, sampler.steps, last, seconds)])
+    return dict(
+        [
+            judge(row, sampler.steps, seen, seconds),
+            judge(row + NOISY, sampler.steps, last, seconds),
+        ]
+    )
 
 
 def line(cell: Cell) -> str:
@@ -183,14 +205,19 @@ def frechet_table(cells: list[Cell]) -> list[str]:
     return lines + [f"| {c.row} | {c.frechet:.3f} |" for c in cells if c.frechet is not None]
 
 
-def verdicts(cells: list[Cell]) -> list[str]:
+def verdicts(cells: list[Cell], folder: Path, real: Tensor) -> list[str]:
     """For every published order: does each pair of neighbours stand the same way here?"""
     at = {(cell.row, cell.steps): cell for cell in cells}
+
+    def again(cell: Cell) -> Tensor:
+        features = torch.from_numpy(np.load(place(folder, cell), allow_pickle=False))
+        return torch.tensor(replicates(features, real))
+
     lines = ["| steps | better, then worse | here | source |", "|---|---|---|---|"]
     for order in ORDERS:
         for better, worse in pairwise(order.rows):
             a, b = at[better, order.steps], at[worse, order.steps]
-            gap, error = b.kernel - a.kernel, (a.error**2 + b.error**2) ** 0.5
+            gap, error = b.kernel - a.kernel, float((again(b) - again(a)).std())
             here = (
                 "the same" if gap > 2 * error else "reversed" if gap < -2 * error else "no telling"
             )
