@@ -59,6 +59,8 @@ def test_models_stand_side_by_side(ready: Path, capsys: pytest.CaptureFixture):
     out = capsys.readouterr().out
     header = next(line for line in out.splitlines() if "measure" in line)
     assert header.split() == ["measure", "run", "run", "(2)", "step-2", "real"]
+    (row,) = (line for line in out.splitlines() if line.strip().startswith("sampler"))
+    assert row.split() == ["sampler", *(3 * ["ddim", "2"])]
     (row,) = (line for line in out.splitlines() if line.strip().startswith("nearest"))
     first, second = row.split("±")[0].split()[-1], row.split("±")[1].split()[-1]
     assert first == second  # the saved report and the same model measured anew

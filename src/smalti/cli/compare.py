@@ -123,6 +123,7 @@ def show_side_by_side(reports: list[Report]) -> None:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("measure", *headings(reports), "real", ""):
         table.add_column(name, no_wrap=True)
+    table.add_row("[bold]sampler[/bold]", *(shown_sampler(r) for r in reports))
     for name in dict.fromkeys(row.name for r in reports for row in r.rows):
         rows = [one(r, name) for r in reports]
         known = [row for row in rows if row is not None and row.value is not None]
@@ -133,6 +134,12 @@ def show_side_by_side(reports: list[Report]) -> None:
     console.print(table)
     for note in dict.fromkeys(note for r in reports for note in r.notes):
         console.print(f"[dim]{note}[/dim]", soft_wrap=True)
+
+
+def shown_sampler(report: Report) -> str:
+    """Its kind and its steps, which a model in two columns may differ in."""
+    made = report.sampler if isinstance(report.sampler, dict) else {}
+    return " ".join(str(made[key]) for key in ("tag", "steps") if key in made) or "-"
 
 
 def one(report: Report, name: str) -> Row | None:
