@@ -67,9 +67,9 @@ def test_weights_stored_as_float16_come_back_as_float32(tmp_path: Path) -> None:
 
 def test_what_counts_stays_whole_numbers(tmp_path: Path) -> None:
     model = new()
-    model.register_buffer("seen", torch.tensor(70_001))  # beyond float16
+    model.register_buffer("counted", torch.tensor(70_001))  # beyond float16
     save(model, tmp_path / "model", dtype=torch.float16)
-    stored = load_file(tmp_path / "model" / "model.safetensors")["seen"]
+    stored = load_file(tmp_path / "model" / "model.safetensors")["counted"]
     assert stored.dtype == torch.int64
     assert stored == 70_001
 
