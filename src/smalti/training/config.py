@@ -34,6 +34,8 @@ class Training:
     """Processes (CPU) or GPUs."""
     flip: bool = False
     """Mirror half of the pictures, at random."""
+    compile: bool = False
+    """Compile the network first, by a C++ compiler: steps begin a minute later and are shorter."""
     recover: int = 0
     """How often a run whose loss explodes may step back to its last save, with half the rate."""
     explode: float = 10.0

@@ -17,6 +17,7 @@ from smalti.core.errors import UserError
 from smalti.core.protocols import Batch
 from smalti.data.pictures import Pictures
 from smalti.training.average import Average
+from smalti.training.compiling import compiled
 from smalti.training.config import Training
 from smalti.training.device import agreed, reduced
 from smalti.training.job import Job, last_step, read_state
@@ -233,6 +234,8 @@ def take_weights(model: torch.nn.Module, start: str) -> None:
 
 
 def assemble(fabric: Fabric, model: Any, average: Average, pictures: Pictures, t: Training) -> Loop:
+    if t.compile:
+        compiled(model)
     wrapped, optimizer = fabric.setup(model, optimiser(model, t))
     wrapped.mark_forward_method("loss")
     order = Order(len(pictures), t.batch, t.seed)
