@@ -130,6 +130,7 @@ def test_what_was_left_out_says_why():
     [
         ("nearest", 0.4, "a sign of copying"),
         ("nearest", 1.02, "as new as real pictures"),
+        ("nearest", 2.5, "unlike them rather than copied"),
         ("copying z", -8.0, "nearer to the training pictures than chance allows"),
         ("copying z", 0.5, "as near to the training pictures as real ones"),
         ("copying z", 9.0, "farther from the training pictures"),

@@ -11,6 +11,9 @@ FAR = 3.0
 COPIED = 0.9
 """Samples nearer to the training pictures than this share of what held-out ones are look copied."""
 
+UNLIKE = 1.2
+"""Samples farther from the training pictures than this look unlike them."""
+
 
 def shown_value(row: Row) -> str:
     """The number with its error, and in brackets that of fewer samples."""
@@ -85,6 +88,8 @@ def share(row: Row, says: str, of_real: str) -> str:
 def nearest(row: Row, report: Report) -> str:
     assert row.value is not None
     verdict = "a sign of copying" if row.value < COPIED else "as new as real pictures"
+    if row.value > UNLIKE:
+        verdict = "unlike them rather than copied"
     return (
         f"the median sample is {row.value:.2f} times as far from its nearest training picture as "
         f"a held-out one is: {verdict} (below {COPIED} is suspect)"

@@ -28,9 +28,6 @@ class Protocol:
     """How many they are."""
     split: str
     """The held-out pictures of the yardstick: valid or test."""
-    split_hash: str
-    held: int
-    """How many held-out pictures the yardstick has: n, or all there are."""
     shape: tuple[int, int, int]
     """Channels, height and width of the pictures."""
     features: str
@@ -45,6 +42,10 @@ class Protocol:
     """The first sample's; the others count up from it."""
     classes: str
     """How classes are given to samples."""
+    held: int
+    """How many held-out pictures the yardstick has: n, or all there are."""
+    split_hash: str
+    """SHA-256 of them."""
     mirrored: bool
     """Whether nearest pictures are looked for left for right, too."""
     bootstraps: int
