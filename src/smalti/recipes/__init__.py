@@ -27,7 +27,7 @@ RECIPES = {
     "ddpm-emoji": (
         "smalti.recipes.ddpm_emoji",
         "the shipped DDPM of emoji, 64x64 in colour; first `smalti fetch emoji`",
-        "12,000 steps",
+        "9,500 steps",
     ),
     "digits-classifier": (
         "smalti.recipes.digits_classifier",

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from smalti.data.pictures import Pictures
-from smalti.diffusion import DDIM, DiffusionConfig, UNetConfig
+from smalti.diffusion import DDIM, DiffusionConfig, Simple, UNetConfig
 from smalti.recipes.pictures import emoji_or_own
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
 
 
 def model(pictures: Pictures) -> DiffusionConfig:
-    """Maps of 16x16 and 8x8 behind a stem of 4: what makes 64x64 affordable on a CPU."""
+    """Maps of 16x16 and 8x8 behind a stem of 4: what makes 64x64 affordable on a CPU.
+
+    64 channels cannot carry the noise of 4x4 pixels in three colours, 48 numbers, beside all else,
+    so the network predicts the picture; predicting v left speckles on white.
+    """
     network = UNetConfig(
         channels=pictures.shape[0],
         widths=(64, 128),
@@ -21,6 +25,8 @@ def model(pictures: Pictures) -> DiffusionConfig:
     return DiffusionConfig(
         shape=pictures.shape,
         network=network,
+        prediction="x0",
+        objective=Simple(error="v"),
         classes=pictures.classes,
         sampler=DDIM(guidance=2.0),
     )
@@ -31,7 +37,7 @@ RECIPE = Recipe(
     summary="the shipped DDPM of emoji, 64x64 in colour; first `smalti fetch emoji`",
     read=emoji_or_own,
     model=model,
-    training=Training(steps=12_000, batch=32, rate=1e-3, ema=0.9995, save=1000),
+    training=Training(steps=9500, batch=32, rate=1e-3, ema=0.9995, save=1000),
     size=64,
-    minutes=110.0,
+    minutes=80.0,
 )
