@@ -1,0 +1,93 @@
+"""How many bits do test digits take under a model's bound?  `python -m benchmarks.bits`.
+
+Bits/dim of the test digits given their class, by the variational bound of the averaged weights:
+estimated over strata of the levels for all of them, and as the full sum over all levels for some,
+beside the estimate on these same ones. The terms are DDPM's, eq. 5.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from typing import get_args
+
+import torch
+from torch import Tensor
+
+import smalti
+from smalti.cli.meter import Meter
+from smalti.core.protocols import Batch, Score
+from smalti.core.rng import Rng
+from smalti.data import Pictures, digit_pictures
+from smalti.diffusion import Diffusion, Estimate
+from smalti.diffusion.likelihood import Variance
+
+TERMS = ("L_T", "L_t", "L_0")
+
+
+def scores(
+    model: Diffusion, pictures: Pictures, how: Estimate, batch: int, name: str
+) -> Iterator[Score]:
+    """Picture i is scored with seed i, whatever the batch."""
+    with Meter(name, len(pictures)) as meter:
+        for rows in torch.arange(len(pictures)).split(batch):
+            labels = None if pictures.labels is None else pictures.labels[rows]
+            given = Batch(pictures.floats(rows), labels)
+            yield model.score(given, Rng(rows.tolist()), how)
+            meter.advance(len(rows))
+
+
+def row(model: Diffusion, pictures: Pictures, how: Estimate, batch: int, name: str) -> str:
+    begun = time.perf_counter()
+    found = list(scores(model, pictures, how, batch, name))
+    bits, n = torch.cat([s.bits_per_dim for s in found]), len(pictures)
+    errors = [s.in_bits(s.error) for s in found if s.error is not None]
+    drawing = f"{float(torch.cat(errors).norm()) / n:9.4f}" if errors else "        -"
+    terms = {t: torch.cat([s.in_bits(s.terms[t]) for s in found]).mean() for t in TERMS}
+    return (
+        f"{name:24} {n:5} {float(bits.mean()):9.4f} {float(standard_error(bits)):9.4f} {drawing} "
+        + " ".join(
+            f"{float(value):9.2g}" if t == "L_T" else f"{float(value):9.4f}"
+            for t, value in terms.items()
+        )
+        + f" {time.perf_counter() - begun:8.1f}"
+    )
+
+
+def standard_error(values: Tensor) -> Tensor:
+    """Of their mean: pictures differ, and what is drawn for each differs."""
+    return values.std() / len(values) ** 0.5
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--model", default="ddpm-digits", help="a shipped name or a directory")
+    parser.add_argument("--split", choices=("valid", "test"), default="test")
+    parser.add_argument("-n", "--n", type=int, default=1000, help="digits for the estimate")
+    parser.add_argument("--levels", type=int, default=16, help="strata of levels")
+    parser.add_argument("--draws", type=int, default=2, help="levels drawn from each stratum")
+    parser.add_argument("--full", type=int, default=100, help="digits for the full sum; 0 for none")
+    parser.add_argument("--batch", type=int, default=50)
+    parser.add_argument("--variance", nargs="+", choices=get_args(Variance))
+    args = parser.parse_args()
+    model, digits = smalti.load(args.model), digit_pictures(args.split)
+    learned = ("learned",) if model.config.objective.learns_variance else ()
+    kinds: tuple[Variance, ...] = args.variance or ("beta-tilde", "beta", *learned)
+    titles = ("variance", "n", "bits/dim", "error", "drawing", *TERMS, "seconds")
+    print("{:24} {:>5} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8}".format(*titles))
+    for kind in kinds:
+        how = Estimate(strata=args.levels, draws=args.draws, variance=kind)
+        print(row(model, first(digits, args.n), how, args.batch, f"{kind}, estimate"))
+        if args.full:
+            few, full = first(digits, args.full), Estimate(strata=None, draws=1, variance=kind)
+            print(row(model, few, how, args.batch, f"{kind}, estimate"))
+            print(row(model, few, full, min(args.batch, 10), f"{kind}, full sum"))
+
+
+def first(pictures: Pictures, n: int) -> Pictures:
+    return pictures.part(slice(n), f"first {n}")
+
+
+if __name__ == "__main__":
+    main()
