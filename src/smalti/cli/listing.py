@@ -21,7 +21,7 @@ EXAMPLES = """[bold]Example[/bold]
 
 SHIPPED = Path(smalti.__file__).parent / "assets" / "models"  # torch is not needed to look there
 
-HOW = ("recipe", "parameters", "seed", "steps", "step", "batch", "hardware")
+HOW = ("recipe", "parameters", "seed", "steps", "step", "batch", "hardware", "size")
 """Facts of a card that the table leaves out."""
 
 app = App(name="list", help_epilogue=EXAMPLES)
