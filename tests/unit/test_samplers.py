@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -69,7 +70,7 @@ def test_quadratic_levels_grow_by_squares(data: st.DataObject, T: int) -> None:
     steps = data.draw(st.integers(2, 20))
     assume(steps**2 < T)  # else squares fall together, and move up
     levels = DDIM(steps=steps, spacing="quadratic").levels(T)[::-1]
-    assert all(abs(level - (T - 1) * (i / (steps - 1)) ** 2) <= 1 for i, level in enumerate(levels))
+    assert levels == [math.floor(Fraction((T - 1) * i**2, (steps - 1) ** 2)) for i in range(steps)]
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)

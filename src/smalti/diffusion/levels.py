@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -39,10 +38,12 @@ def quadratic(steps: int, T: int) -> list[int]:
 
     Where two fall together the upper ones move up, so that `steps` different levels remain.
     """
-    levels = (np.linspace(0, np.sqrt(T - 1), steps) ** 2).astype(int) if steps > 1 else [T - 1]
+    if steps == 1:
+        return [T - 1]
     rising: list[int] = []
-    for level in levels:
-        rising.append(max(int(level), rising[-1] + 1) if rising else int(level))
+    for i in range(steps):
+        level = (T - 1) * i**2 // (steps - 1) ** 2  # in whole numbers, where c i^2 may be one
+        rising.append(max(level, rising[-1] + 1) if rising else level)
     rising[-1] = T - 1
     return [min(level, T - steps + i) for i, level in enumerate(rising)][::-1]
 
