@@ -56,6 +56,9 @@ ROWS: dict[str, tuple[Any, tuple[int, ...]]] = {
 step: without, its end is the picture that the network saw last."""
 
 
+ROW_NAMES = [name for row in ROWS for name in (row, row + NOISY)]
+
+
 @dataclass(frozen=True)
 class Order:
     """Rows that were published from best to worst at a number of steps."""
@@ -104,17 +107,18 @@ def main() -> None:
         parser.error(f"{args.cells} holds cells of another model; give other --cells")
     cells = [Cell(**cell) for cell in kept.get("cells", [])]
     print(f"{args.model}, {key[:12]}; {described(facts())}", flush=True)
-    for row, (sampler, counts) in ROWS.items():
-        for steps in counts:
-            if any((c.row, c.steps) == (row, steps) for c in cells):
-                continue
-            new = measured(model, row, with_steps(sampler, steps), judge)
-            for cell, features in new.items():
-                np.save(place(args.cells, cell), features.numpy())
-            cells += new
-            content = {"model": key, "cells": [c.__dict__ for c in cells]}
-            write_text(index, json.dumps(content, indent=1) + "\n")
-            print("  ".join(line(c) for c in new), flush=True)
+    wanted = [(steps, row) for row, (_, counts) in ROWS.items() for steps in counts]
+    for steps, row in sorted(wanted, key=lambda cell: cell[0]):  # the long ones last
+        if any((c.row, c.steps) == (row, steps) for c in cells):
+            continue
+        new = measured(model, row, with_steps(ROWS[row][0], steps), judge)
+        for cell, features in new.items():
+            np.save(place(args.cells, cell), features.numpy())
+        cells += new
+        content = {"model": key, "cells": [c.__dict__ for c in cells]}
+        write_text(index, json.dumps(content, indent=1) + "\n")
+        print("  ".join(line(c) for c in new), flush=True)
+    cells.sort(key=lambda c: (ROW_NAMES.index(c.row), c.steps))
     orders = verdicts(cells, args.cells, judge.real)
     print("\n".join([*table(cells), "", *frechet_table(cells), "", *orders]))
     if args.plot:
