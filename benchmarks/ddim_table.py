@@ -29,15 +29,15 @@ import smalti
 from benchmarks._machine import described, facts
 from benchmarks._racer import write_text
 from smalti.core.fingerprint import model_hash
-from smalti.data import digits
+from smalti.data import Pictures, digit_pictures, emoji_pictures
 from smalti.diffusion import DDIM, Diffusion, DPMSolver, UniPC
 from smalti.evaluation import frechet_distance
 from smalti.evaluation.bootstrap import resamples, spread
+from smalti.evaluation.draws import asked_classes
 from smalti.evaluation.kernel import kernel_distance, kernel_replicates
 from smalti.features.registry import Features, find_features
 
 FEW, MANY, BATCH = 256, 1000, 128
-CLASSES = torch.arange(FEW) % 10
 STEPS, LONG = (5, 10, 20, 50, 100), 1000
 NOISY = " + noise on the last step"
 
@@ -95,10 +95,16 @@ def main() -> None:
     parser.add_argument("--model", default="ddpm-digits", help="a shipped name or a directory")
     parser.add_argument("--cells", type=Path, default=Path("runs/ddim_table"))
     parser.add_argument("--plot", type=Path, help="write the plot to this PNG")
+    parser.add_argument("--emoji", action="store_true", help="a model of emoji, not of digits")
+    parser.add_argument("--only", type=int, help="one number of steps alone, such as 20")
+    parser.add_argument("--compile", action="store_true", help="faster, with a C++ compiler")
+    parser.add_argument("--many", type=int, default=MANY, help="samples at 20 steps")
     args = parser.parse_args()
     torch.set_num_threads(1)
     model = smalti.load(args.model)
-    judge = Judge(find_features("digits"), digits("train")[0])
+    if args.compile:
+        model.network.compile()
+    judge = judge_of_emoji(args.many) if args.emoji else judge_of_digits(args.many)
     key = model_hash(model)
     args.cells.mkdir(parents=True, exist_ok=True)
     index = args.cells / "cells.json"
@@ -109,6 +115,8 @@ def main() -> None:
     print(f"{args.model}, {key[:12]}; {described(facts())}", flush=True)
     wanted = [(steps, row) for row, (_, counts) in ROWS.items() for steps in counts]
     for steps, row in sorted(wanted, key=lambda cell: cell[0]):  # the long ones last
+        if args.only not in (None, steps):
+            continue
         if any((c.row, c.steps) == (row, steps) for c in cells):
             continue
         new = measured(model, row, with_steps(ROWS[row][0], steps), judge)
@@ -119,17 +127,36 @@ def main() -> None:
         write_text(index, json.dumps(content, indent=1) + "\n")
         print("  ".join(line(c) for c in new), flush=True)
     cells.sort(key=lambda c: (ROW_NAMES.index(c.row), c.steps))
-    orders = verdicts(cells, args.cells, judge.real)
+    orders = verdicts(cells, args.cells, judge)
     print("\n".join([*table(cells), "", *frechet_table(cells), "", *orders]))
     if args.plot:
         plot(cells, args.plot)
 
 
-class Judge:
-    """Distances to the training digits in the digits-classifier's features."""
+def judge_of_digits(many: int) -> Judge:
+    train = digit_pictures("train")
+    return Judge(find_features("digits"), train, torch.arange(many) % 10)
 
-    def __init__(self, features: Features, real: Tensor):
-        self.features, self.real = features, features(real)
+
+def judge_of_emoji(many: int) -> Judge:
+    """Categories as often as they are among the emoji: two thirds are people."""
+    train = emoji_pictures("train", size=64)
+    labels = asked_classes(many, len(train.classes), "data", train.labels)
+    assert labels is not None
+    return Judge(find_features("emoji"), train, labels)
+
+
+class Judge:
+    """Distances to training pictures in a classifier's features."""
+
+    def __init__(self, features: Features, train: Pictures, labels: Tensor):
+        self.features, self.real = features, features(train.pixels)
+        self.labels = labels
+        """The class that each sample is asked to be, (many,)."""
+
+    @property
+    def many(self) -> int:
+        return len(self.labels)
 
     def __call__(
         self, row: str, steps: int, pictures: Tensor, seconds: float
@@ -140,17 +167,17 @@ class Judge:
         cell = Cell(
             row,
             steps,
-            kernel_distance(few, self.real, CLASSES),
-            spread(replicates(few, self.real)),
+            kernel_distance(few, self.real, self.labels[:FEW]),
+            spread(self.replicates(few)),
             seconds * FEW / len(pictures),
-            frechet_distance(found, self.real) if len(pictures) == MANY else None,
+            frechet_distance(found, self.real) if steps == 20 else None,
         )
         return cell, few
 
-
-def replicates(few: Tensor, real: Tensor) -> list[float]:
-    """Kernel distances with the samples drawn again, the same ones for every cell."""
-    return kernel_replicates(few, real, resamples(FEW, labels=CLASSES), CLASSES)
+    def replicates(self, few: Tensor) -> list[float]:
+        """Kernel distances with the samples drawn again, the same ones for every cell."""
+        classes = self.labels[:FEW]
+        return kernel_replicates(few, self.real, resamples(FEW, labels=classes), classes)
 
 
 def place(folder: Path, cell: Cell) -> Path:
@@ -163,11 +190,12 @@ def with_steps(sampler: Any, steps: int) -> Any:
 
 def measured(model: Diffusion, row: str, sampler: Any, judge: Judge) -> dict[Cell, Tensor]:
     """The sampler's cell and features; of sigma-hat, without and with noise on the last step."""
-    n = MANY if sampler.steps == 20 else FEW
+    n = judge.many if sampler.steps == 20 else FEW
     begun = time.process_time()
     ends = []
     for rows in torch.arange(n).split(BATCH):
-        states = smalti.stream(model, seeds=rows.tolist(), cond=rows % 10, sampler=sampler)
+        cond = judge.labels[rows]
+        states = smalti.stream(model, seeds=rows.tolist(), cond=cond, sampler=sampler)
         (state,) = deque(states, maxlen=1)
         ends.append((model.render(state), ((state.x0 + 1) / 2).clamp(0, 1).float()))
     seconds = time.process_time() - begun
@@ -205,21 +233,23 @@ def table(cells: list[Cell]) -> list[str]:
 
 
 def frechet_table(cells: list[Cell]) -> list[str]:
-    lines = ["| 20 steps, 1,000 samples | Frechet distance |", "|---|---|"]
+    lines = ["| 20 steps | Frechet distance |", "|---|---|"]
     return lines + [f"| {c.row} | {c.frechet:.3f} |" for c in cells if c.frechet is not None]
 
 
-def verdicts(cells: list[Cell], folder: Path, real: Tensor) -> list[str]:
+def verdicts(cells: list[Cell], folder: Path, judge: Judge) -> list[str]:
     """For every published order: does each pair of neighbours stand the same way here?"""
     at = {(cell.row, cell.steps): cell for cell in cells}
 
     def again(cell: Cell) -> Tensor:
         features = torch.from_numpy(np.load(place(folder, cell), allow_pickle=False))
-        return torch.tensor(replicates(features, real))
+        return torch.tensor(judge.replicates(features))
 
     lines = ["| steps | better, then worse | here | source |", "|---|---|---|---|"]
     for order in ORDERS:
         for better, worse in pairwise(order.rows):
+            if (better, order.steps) not in at or (worse, order.steps) not in at:
+                continue
             a, b = at[better, order.steps], at[worse, order.steps]
             gap, error = b.kernel - a.kernel, float((again(b) - again(a)).std())
             here = (

@@ -88,10 +88,13 @@ def main() -> None:
     parser.add_argument("--n", "-n", type=int, help="samples in a set; 1,000, of valid 500")
     parser.add_argument("--sets", type=int, default=5)
     parser.add_argument("--batch", type=int, default=100)
+    parser.add_argument("--compile", action="store_true", help="faster, with a C++ compiler")
     parser.add_argument("--json", type=Path, help="add the lines of JSON to this file")
     args = parser.parse_args()
     n = args.n or (1000 if args.split == "test" else 500)
     model = smalti.load(args.model)
+    if args.compile:
+        model.network.compile()
     sampler = chosen_sampler(model, args)
     print(f"{args.model}, {args.sets} sets of {n}, beside the {args.split} digits: {sampler}")
     print(f"{'set':10}" + "".join(f"{name:>11}" for name in COLUMNS))
