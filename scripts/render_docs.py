@@ -1,4 +1,4 @@
-"""Render the pictures of README and docs/ from the shipped model."""
+"""Render the pictures of README and docs/ from the shipped models."""
 
 from __future__ import annotations
 
@@ -19,6 +19,15 @@ LEVELS = (0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 999)
 def digits(model) -> torch.Tensor:
     """Ten classes, eight each: (80, 1, 28, 28), classes from left to right."""
     pictures = smalti.sample(model, 80, cond=[i % 10 for i in range(80)])
+    assert isinstance(pictures, torch.Tensor)
+    return pictures
+
+
+def emoji(model) -> torch.Tensor:
+    """Eight of every category but "Component", which has five pictures: (72, 3, 64, 64)."""
+    classes = [k for k, name in enumerate(model.spec.classes) if name != "Component"]
+    labels = torch.tensor(classes).repeat_interleave(8)
+    pictures = smalti.sample(model, len(labels), cond=labels)
     assert isinstance(pictures, torch.Tensor)
     return pictures
 
@@ -46,6 +55,8 @@ def schedules() -> torch.Tensor:
 def main() -> None:
     model = smalti.load("ddpm-digits")
     save_png(grid(digits(model), columns=10), PICTURES / "digits.png")
+    emojis = emoji(smalti.load("ddpm-emoji"))
+    save_png(grid(emojis, columns=8), PICTURES / "emoji.png")
     save_png(grid(denoising(model), columns=11), PICTURES / "denoising.png")
     save_png(grid(schedules(), columns=len(LEVELS)), PICTURES / "schedules.png")
 
