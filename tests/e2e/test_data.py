@@ -42,23 +42,23 @@ def test_an_audit_names_what_is_wrong_and_what_to_type(quick: None, holiday: Pat
     assert re.search(r"^pictures +13 that can be used$", out, re.M)
     assert re.search(r"^broken +2 that cannot be used$", out, re.M)
     assert "holiday.zip/cats/x.png is no picture that can be read" in out
-    assert "exact copies: 1 in 1 groups, 1 of them across classes" in out
+    assert "1 exact copy in 1 group (1 across classes), 0 pairs nearly the same" in out
     assert "holiday.zip/cats/1.png = holiday.zip/dogs/copy.png" in out
     assert re.search(r"^classes +2, from 6 to 7 pictures: dogs 7, cats 6$", out, re.M)
     assert "7 epochs of 12 pictures by `ddpm` are 2 steps" in out
-    assert "by steps of 4 pictures of 8 x 8 on" in out
+    assert "timed on 4 pictures of 8 x 8 on" in out
     assert out.splitlines()[-1].split(maxsplit=1)[1] == (
         "smalti pack holiday.zip packs/holiday --size 8 --skip-bad"
     )
-    assert contents(Path("reports")) == [
+    assert contents(Path("looks")) == [
         "holiday", "holiday/contact.png", "holiday/duplicates.png", "holiday/report.json",
     ]  # fmt: skip
-    report = json.loads(Path("reports/holiday/report.json").read_text())
+    report = json.loads(Path("looks/holiday/report.json").read_text())
     assert report["pictures"] == 13
     assert len(report["broken"]) == 2
     assert report["exact"] == [["holiday.zip/cats/1.png", "holiday.zip/dogs/copy.png"]]
     assert report["training"]["steps"] == 2
-    assert pixels("reports/holiday/contact.png").shape == (234, 234, 3)  # 13 in rows of 4
+    assert pixels("looks/holiday/contact.png").shape == (234, 234, 3)  # 13 in rows of 4
 
 
 def test_an_audit_of_good_pictures_says_how_to_train(quick: None, at_home: Path, capsys: Said):
@@ -68,7 +68,10 @@ def test_an_audit_of_good_pictures_says_how_to_train(quick: None, at_home: Path,
     assert re.search(r"^leakage +none", out, re.M)
     assert out.splitlines()[-1].split(maxsplit=1)[1] == "smalti train ddpm --data photos --size 8"
     assert contents(at_home / "r") == ["contact.png", "report.json"]
-    assert typed("data photos --size 8 --out r --squeeze") == 0  # over its own report
+    assert typed("data photos --size 8 --out r --squeeze --background #fff") == 0  # over its own
+    assert capsys.readouterr().out.splitlines()[-1].split(maxsplit=1)[1] == (
+        "smalti pack photos packs/photos --size 8 --background '#fff' --squeeze"  # as it was seen
+    )
 
 
 def test_an_audit_of_a_pack_is_in_its_size(quick: None, at_home: Path, capsys: Said):
@@ -157,9 +160,10 @@ def test_fetch_says_what_it_brought(shop: Path, at_home: Path, capsys: Said):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("data", "PATH is missing"),
+        ("data", "PICTURES is missing"),
         ("data nowhere", "nowhere does not exist"),
         ("data photos --size 0", "--size 0 is no size"),
+        ("data photos --size 5000", "--size 5000 is no size; give 1 to 4096 pixels"),
         ("data photos --epochs 0", "--epochs 0 is no time to train"),
         ("data photos --out plain/config.json", "is a file"),
         ("data photos --out photos", "photos holds 'day', which is not ours"),

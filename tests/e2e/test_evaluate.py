@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,7 @@ def test_models_stand_side_by_side(ready: Path, capsys: pytest.CaptureFixture):
     assert row.split() == ["sampler", *(3 * ["ddim", "2"])]
     (row,) = (line for line in out.splitlines() if line.strip().startswith("nearest"))
     first, second = row.split("±")[0].split()[-1], row.split("±")[1].split()[-1]
+    assert row.rstrip().endswith("about 1 is good")  # nothing is cut off
     assert first == second  # the saved report and the same model measured anew
     assert contents(ready / "both") == ["run (2).json", "run.json", "step-2.json"]
 
@@ -78,6 +80,18 @@ def test_a_model_with_classes_does_not_compare_with_one_without(
 ):
     assert typed("compare run plain --data photos -n 4 --steps 1 --metrics cost") == 2
     assert "classes is in turn: sample i is asked to be" in capsys.readouterr().err
+
+
+def test_a_run_with_a_page_about_its_training_is_still_a_model(
+    ready: Path, trained: Path, capsys: pytest.CaptureFixture
+):
+    shutil.copytree(trained, ready / "mine")
+    (ready / "mine" / "report.json").write_text("{}")  # as `smalti report mine` leaves it
+    assert typed("compare mine plain --data photos -n 4 --steps 1 --metrics cost") == 2
+    assert "mine and plain do not compare: classes is" in capsys.readouterr().err
+    shutil.copytree(ready / "mine", ready / "page", ignore=lambda *_: ["run.json"])
+    assert typed("compare page plain") == 2
+    assert "page/report.json: it is no report of `smalti evaluate`" in capsys.readouterr().err
 
 
 def test_other_protocols_are_refused_before_anything_is_drawn(
@@ -116,6 +130,7 @@ def test_other_protocols_are_refused_before_anything_is_drawn(
         ("evaluate plain --data photos --out photos", "photos holds 'day', which is not ours"),
         ("compare plain", "1 model is given; compare takes two or more"),
         ("compare plain gone.json", "gone.json cannot be read"),
+        ("compare plain named", "(3, 8, 8) and named of (1, 8, 8), which do not compare"),
     ],
 )
 def test_what_cannot_be_is_refused(

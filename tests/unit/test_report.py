@@ -49,7 +49,7 @@ def test_a_row_by_its_name():
     ("text", "words"),
     [
         ("not json", "is not JSON"),
-        ("[]", "format None"),
+        ("[]", "it is no report of `smalti evaluate`"),
         ('{"format": 9}', "format 9"),
         ('{"format": 1}', "not as smalti wrote it"),
         ('{"format": 1, "protocol": {"shape": [1]}, "rows": []}', "not as smalti wrote it"),

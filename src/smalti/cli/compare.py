@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from smalti.cli.draw import picture_model
 from smalti.cli.evaluate import Metrics, examined
 from smalti.cli.flags import with_flags
 from smalti.cli.options import Switch
@@ -24,13 +26,19 @@ from smalti.evaluation.report import Report, Row, check_comparable, read_report,
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti compare ddpm-digits runs/ddpm-digits
-  smalti compare reports/a reports/b/report.json    saved reports, nothing is drawn again"""
+  smalti compare reports/a reports/b    saved reports: nothing is drawn again"""
 
 FILES = r".+\.json"
 """What a folder of reports holds."""
 SIGNS = {"lower": "less is better", "higher": "more is better", "": ""}
+AIMS = {"nearest": "about 1 is good", "copies": "about 1% is good", "copying z": "-3 to 3 is good"}
+"""Of rows that are good in the middle."""
 
-app = App(name="compare", help_epilogue=EXAMPLES)
+app = App(
+    name="compare",
+    usage="Usage: smalti compare MODEL MODEL ... [OPTIONS]",
+    help_epilogue=EXAMPLES,
+)
 
 
 def compare_models(
@@ -79,12 +87,14 @@ def compare_models(
         cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
     """
     if len(models) < 2:
-        raise UserError(f"{len(models)} model is given; compare takes two or more")
+        given = f"{len(models) or 'no'} model is given"
+        raise UserError(f"{given}; compare takes two or more")
     if out:
         check_free(out, FILES)
     plan = Plan(number, seed, features, split, None, classes, mirrored, batch, bootstraps)
     reports = [read_report(m) if is_report(m) else None for m in models]
     check_comparable([r for r in reports if r])  # before anything is drawn
+    check_shapes(models, reports, device)
     found: list[Report] = []
     for model, saved in zip(models, reports, strict=True):
         found.append(saved or examined(model, data, metrics, plan, sampler, device).report)
@@ -96,10 +106,33 @@ def compare_models(
     show_side_by_side(found)
 
 
+def check_shapes(models: Sequence[str], reports: Sequence[Report | None], device: str) -> None:
+    """UserError where two models draw pictures of different shapes, which needs no drawing."""
+    shapes = [
+        report.protocol.shape if report else drawn_shape(model, device)
+        for model, report in zip(models, reports, strict=True)
+    ]
+    for model, shape in zip(models[1:], shapes[1:], strict=True):
+        if shape != shapes[0]:
+            raise UserError(
+                f"{models[0]} draws pictures of {shapes[0]} and {model} of {shape}, which do not "
+                "compare; name models of the same pictures"
+            )
+
+
+def drawn_shape(model: str, device: str) -> tuple[int, ...]:
+    spec = picture_model(model, device).spec
+    return (spec.channels, *(spec.size or ()))
+
+
 def is_report(model: str) -> bool:
-    """Whether that is a saved report, or a folder with one."""
+    """Whether that is a saved report, or a folder with one that `smalti evaluate` made.
+
+    A run may hold a report.json, too: what `smalti report` tells about its training.
+    """
     path = Path(model)
-    return path.suffix == ".json" or (path / "report.json").is_file()
+    is_run = (path / "run.json").is_file()
+    return path.suffix == ".json" or ((path / "report.json").is_file() and not is_run)
 
 
 def headings(reports: list[Report]) -> list[str]:
@@ -130,8 +163,8 @@ def show_side_by_side(reports: list[Report]) -> None:
         if not known:
             continue
         cells = [shown_value(row) if row else "-" for row in rows]
-        table.add_row(f"[bold]{name}[/bold]", *cells, shown_real(known[0]), SIGNS[known[0].better])
-    console.print(table)
+        table.add_row(f"[bold]{name}[/bold]", *cells, shown_real(known[0]), sign_of(known[0]))
+    print_whole(table)
     for note in dict.fromkeys(note for r in reports for note in r.notes):
         console.print(f"[dim]{note}[/dim]", soft_wrap=True)
 
@@ -140,6 +173,18 @@ def shown_sampler(report: Report) -> str:
     """Its kind and its steps, which a model in two columns may differ in."""
     made = report.sampler if isinstance(report.sampler, dict) else {}
     return " ".join(str(made[key]) for key in ("tag", "steps") if key in made) or "-"
+
+
+def sign_of(row: Row) -> str:
+    """Which numbers of a row are good."""
+    return AIMS.get(row.name, SIGNS[row.better])
+
+
+def print_whole(table: Table) -> None:
+    """As wide as it is: no number is cut off in a narrow window or a file."""
+    console = Console(highlight=False)
+    needed = Console(width=10_000).measure(table).maximum
+    Console(highlight=False, width=max(console.width, needed)).print(table)
 
 
 def one(report: Report, name: str) -> Row | None:

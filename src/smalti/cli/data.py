@@ -14,6 +14,7 @@ from smalti.cli.forecast import Forecast, forecast
 from smalti.cli.meter import Metered
 from smalti.cli.options import Switch
 from smalti.cli.output import check_free, folder_for, write_record
+from smalti.cli.pack import checked
 from smalti.core.errors import UserError
 from smalti.core.pictures import save_png
 from smalti.data.audit import Audit, audit
@@ -25,7 +26,7 @@ EXAMPLES = """[bold]Examples[/bold]
 
   smalti data photos
   smalti data photos.zip --size 64 --epochs 200
-  smalti data hf:ylecun/mnist --out reports/mnist"""
+  smalti data hf:ylecun/mnist --out looks/mnist"""
 
 FILES = r"report\.json|contact\.png|duplicates\.png"
 """What a report on pictures holds."""
@@ -35,7 +36,9 @@ app = App(name="data", help_epilogue=EXAMPLES)
 
 @app.default
 def look_at(
-    path: Annotated[str, Parameter(help="A folder, archive, .npz, IDX, LMDB, pack or hf:NAME.")],
+    pictures: Annotated[
+        str, Parameter(help="A folder, archive, .npz, IDX, LMDB, pack or hf:NAME.")
+    ],
     /,
     *,
     size: int | None = None,
@@ -63,16 +66,14 @@ def look_at(
     epochs
         How often training would see every picture, for the estimate of its time.
     out
-        Folder for report.json, contact.png and duplicates.png; reports/NAME unless told otherwise.
+        Folder for report.json, contact.png and duplicates.png; looks/NAME unless told otherwise.
     """
-    if size is not None and size < 1:
-        raise UserError(f"--size {size} is no size; give pixels, 1 or more")
     if not epochs > 0:
         raise UserError(f"--epochs {epochs:g} is no time to train; give more than 0")
-    side = size or size_of(path) or 32
+    side = (size_of(pictures) or 32) if size is None else checked(size)
     look = look_of(side, colour, background, not squeeze)
-    with opened_source(path) as source, Metered("looking") as progress:
-        place = out or Path("reports") / source.name
+    with opened_source(pictures) as source, Metered("looking") as progress:
+        place = out or Path("looks") / source.name
         check_free(place, FILES)
         found = audit(source, look, progress)
         sheets = {
@@ -80,6 +81,7 @@ def look_at(
             "duplicates.png": duplicate_sheet(source, found, look),
         }
         titles = source.titles
+    options = given(size, colour, background, squeeze)
     time = forecast(shape_of(found, colour), tuple(found.classes))
     record = as_record(found, titles) | {"training": record_of(time, found, epochs)}
     write(place, record, sheets)
@@ -89,7 +91,7 @@ def look_at(
     for name, sheet in sheets.items():
         if sheet is not None:
             print(f"          {place / name}")
-    print(f"next      {next_command(path, found, size)}")
+    print(f"next      {next_command(pictures, found, options)}")
 
 
 def shape_of(found: Audit, colour: Colour) -> tuple[int, int, int]:
@@ -130,12 +132,25 @@ def tell(time: Forecast, found: Audit, epochs: float) -> None:
     H, W = found.size
     print(
         f"          ({time.parameters / 1e6:.2f} M parameters, {time.seconds_per_step:.3g} s for a "
-        f"step of {time.batch}, by steps of {time.measured} pictures of {H} x {W} on {time.device})"
+        f"step of {time.batch}, timed on {time.measured} pictures of {H} x {W} on {time.device})"
     )
 
 
-def next_command(path: str, found: Audit, size: int | None) -> str:
-    sized = f" --size {size}" if size else ""
-    if found.bad:
-        return f"smalti pack {shlex.quote(path)} packs/{shlex.quote(found.name)}{sized} --skip-bad"
-    return f"smalti train ddpm --data {shlex.quote(path)}{sized}"
+def given(size: int | None, colour: Colour, background: str, squeeze: bool) -> dict[str, str]:
+    """The options that say how pictures are read, as typed; those left out are not here."""
+    every = {
+        "--size": str(size) if size else None,
+        "--colour": colour if colour != "keep" else None,
+        "--background": shlex.quote(background) if background != "white" else None,
+        "--squeeze": "" if squeeze else None,
+    }
+    return {name: value for name, value in every.items() if value is not None}
+
+
+def next_command(pictures: str, found: Audit, options: dict[str, str]) -> str:
+    """Training, or a pack first where training could not read the pictures this way."""
+    words = "".join(f" {name} {value}".rstrip() for name, value in options.items())
+    if found.bad or options.keys() - {"--size"}:
+        skip = " --skip-bad" if found.bad else ""
+        return f"smalti pack {shlex.quote(pictures)} packs/{shlex.quote(found.name)}{words}{skip}"
+    return f"smalti train ddpm --data {shlex.quote(pictures)}{words}"

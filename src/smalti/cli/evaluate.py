@@ -28,8 +28,8 @@ EXAMPLES = """[bold]Examples[/bold]
 
   smalti evaluate ddpm-digits
   smalti evaluate runs/ddpm -n 500 --metrics memorisation,cost
-  smalti evaluate runs/ddpm --data photos.zip --features models/eyes --split valid
-  smalti evaluate ddpm-digits --sampler dpm-solver --steps 10 --out reports/quick"""
+  smalti evaluate models/mine --data photos.zip --split valid
+  smalti evaluate ddpm-digits --sampler dpm-solver --steps 10 --out reports/fast"""
 
 FILES = r"report\.json|samples\.png|neighbours\.png|distances\.png"
 """What a folder of a report holds."""
@@ -79,8 +79,7 @@ def evaluate_model(
     seed
         The first sample's seed; the others count up from it.
     features
-        What pictures are looked at through: digits, emoji, inception, or the folder of a checkpoint
-        that has features; auto takes digits for digits, and emoji for all else.
+        What pictures are looked at through: auto, digits, emoji, inception, or a checkpoint.
     split
         The real pictures of the yardstick: test where the data have them, else valid.
     classes
@@ -137,7 +136,8 @@ def show(report: Report) -> None:
     console = Console(highlight=False)
     console.print(
         f"\n[bold]{report.model}[/bold]: {p.n:,} samples (seeds {p.seed} to {p.seed + p.n - 1}) "
-        f"and {p.held:,} real {p.split} pictures beside the {p.reference:,} of {p.data}"
+        f"and {p.held:,} real {p.split} pictures beside the {p.reference:,} of {p.data}",
+        soft_wrap=True,
     )
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("measure", "samples", "real", "how to read it"):

@@ -82,19 +82,22 @@ def sizes(found: Audit) -> list[Line]:
 
 def repeated(found: Audit, titles: Sequence[str]) -> list[Line]:
     twice = found.duplicates
-    near = len(twice.near_rows())
-    mixed = f", {found.mixed} of them across classes" if found.mixed else ""
+    mixed = f" ({found.mixed} across classes)" if found.mixed else ""
+    at_least = "" if twice.is_complete else "at least "
     result = [
         Line(
             "twice",
-            f"exact copies: {twice.copies} in {len(twice.exact)} groups{mixed}; pictures with one "
-            f"that is nearly the same: {near}" + ("" if twice.is_complete else " (and more)"),
+            f"{counted(twice.copies, 'exact copy', 'exact copies')} in "
+            f"{counted(len(twice.exact), 'group', 'groups')}{mixed}, "
+            f"{at_least}{counted(len(twice.near), 'pair', 'pairs')} nearly the same",
             asks=bool(twice.copies),
         )
     ]
     for group in twice.exact[:FEW]:
         result.append(Line("", " = ".join(titles[row] for row in group[:3])))
     result += more(len(twice.exact))
+    result += [Line("", f"{titles[pair.a]} ~ {titles[pair.b]}") for pair in twice.near[:FEW]]
+    result += more(len(twice.near))
     if twice.plain:
         result.append(Line("plain", f"{twice.plain} pictures are all of one colour", asks=True))
     return result
@@ -125,6 +128,10 @@ def splits(found: Audit, titles: Sequence[str]) -> list[Line]:
 
 def more(count: int) -> list[Line]:
     return [Line("", f"... and {count - FEW} more")] if count > FEW else []
+
+
+def counted(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 def listed(counts: Mapping[str, int]) -> str:

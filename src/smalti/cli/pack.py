@@ -25,12 +25,18 @@ EXAMPLES = """[bold]Examples[/bold]
 SHOWN = 5
 """Pictures left out that are named."""
 
+LARGEST = 4096
+"""Side of pictures; one of them takes 50 MB then."""
+
 app = App(name="pack", help_epilogue=EXAMPLES)
 
 
 @app.default
 def pack_pictures(
-    folder: Annotated[str, Parameter(help="A folder, archive, .npz, IDX, LMDB, pack or hf:NAME.")],
+    pictures: Annotated[
+        str, Parameter(help="A folder, archive, .npz, IDX, LMDB, pack or hf:NAME.")
+    ],
+    /,
     out: Path,
     *,
     size: int | None = None,
@@ -47,7 +53,7 @@ def pack_pictures(
     Parameters
     ----------
     out
-        Folder for the pack.
+        Folder for the pack; a pack that lies there is replaced.
     size
         Height and width that the pictures are brought to; 32, or an older pack's own.
     colour
@@ -70,9 +76,9 @@ def pack_pictures(
         raise UserError(f"--seed {seed} is negative; give 0 or more")
     with Metered("packing") as progress:
         packed = pack(
-            folder,
+            pictures,
             out,
-            size=(size_of(folder) or 32) if size is None else checked(size),
+            size=(size_of(pictures) or 32) if size is None else checked(size),
             colour=colour,
             background=background,
             crop=not squeeze,
@@ -86,8 +92,8 @@ def pack_pictures(
 
 
 def checked(size: int) -> int:
-    if size < 1:
-        raise UserError(f"--size {size} is no size; give pixels, 1 or more")
+    if not 1 <= size <= LARGEST:
+        raise UserError(f"--size {size} is no size; give 1 to {LARGEST} pixels")
     return size
 
 
@@ -110,4 +116,5 @@ def named(bad: tuple[BadPicture, ...]) -> list[str]:
     lines = [f"  {error}" for error in bad[:SHOWN]]
     if len(bad) > SHOWN:
         lines.append(f"  ... and {len(bad) - SHOWN} more")
-    return [f"left out: {len(bad)} pictures that cannot be used", *lines] if bad else []
+    count = "1 picture" if len(bad) == 1 else f"{len(bad)} pictures"
+    return [f"left out: {count} that cannot be used", *lines] if bad else []

@@ -55,10 +55,10 @@ class Plan:
     """How often samples are drawn again for an error."""
 
     def __post_init__(self) -> None:
-        if self.n < 1 or self.bootstraps < 2:
-            raise UserError(
-                f"n is {self.n} and bootstraps {self.bootstraps}; give 1, and 2, or more"
-            )
+        if self.n < 1:
+            raise UserError(f"n is {self.n}; give 1 sample or more")
+        if self.bootstraps < 2:
+            raise UserError(f"bootstraps is {self.bootstraps}; give 2 or more")
         if self.split not in (None, "valid", "test"):
             raise UserError(f"no split {self.split!r}; give 'valid' or 'test'")
         if self.classes not in CLASSES:
@@ -242,7 +242,7 @@ def notes_of(case: Case) -> tuple[str, ...]:
     if case.few:
         count = "1 picture is" if len(case.held) == 1 else f"{len(case.held)} pictures are"
         notes.append(
-            f"only {count} held out, fewer than the samples: compare the "
-            "yardstick with the number in brackets, of as many samples"
+            f"only {count} held out, fewer than the samples: where a number stands in brackets, "
+            "of as many samples, compare that with the yardstick"
         )
     return tuple(notes)

@@ -122,7 +122,8 @@ def bits(row: Row, report: Report) -> str:
 def seconds(row: Row, report: Report) -> str:
     made = report.made_with
     threads = f"{made.get('threads')} thread{'' if made.get('threads') == 1 else 's'}"
-    return f"a sample, drawn {made.get('batch')} at a time on {made.get('device')}, {threads}"
+    together = min(report.protocol.n, made.get("batch", report.protocol.n))
+    return f"a sample, drawn {together} at a time on {made.get('device')}, {threads}"
 
 
 def forwards(row: Row, report: Report) -> str:

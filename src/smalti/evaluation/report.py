@@ -105,6 +105,8 @@ class Report:
         """The report that `to_json` wrote.  UserError when it is none."""
         found = content.get("format") if isinstance(content, dict) else None
         if found != FORMAT:
+            if found is None:
+                raise UserError("it is no report of `smalti evaluate`")
             raise UserError(f"a report has format {found}; this smalti reads {FORMAT}")
         values = {k: v for k, v in content.items() if k != "format"}
         try:
