@@ -66,6 +66,7 @@ from tests.command import contents, typed
         ("reconstruct plain photos/day/0.png --class 1", "--class 1 is given, but plain has no"),
         ("reconstruct plain photos/day/0.png --out photos", "photos holds 'day'"),
         ("inpaint photos/day/0.png", "MASK is missing"),
+        ("inpaint photos photos/day/0.png --model plain", "photos is a folder; give a picture"),
         ("inpaint photos/day/0.png photos/day/0.png", "--model is needed"),
         (
             "inpaint photos/day/0.png photos/night/1.png --model plain",

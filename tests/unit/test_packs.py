@@ -144,6 +144,9 @@ def test_an_old_pack_is_replaced_and_other_folders_are_not(album: Path, tmp_path
     assert read(tmp_path / "p", size=4).shape == (3, 4, 4)
     with refusal("album holds 'cats', which is not ours"):
         pack(tmp_path / "p", album)
+    with refusal("p is the pack that is read; choose another folder"):
+        pack(tmp_path / "p", tmp_path / "q" / ".." / "p", size=2)
+    assert read(tmp_path / "p", size=4).shape == (3, 4, 4)
 
 
 @pytest.mark.parametrize("options", [{"valid": 1.0}, {"test": -0.1}, {"valid": 0.5, "test": 0.5}])

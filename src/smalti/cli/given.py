@@ -54,4 +54,6 @@ def read_mask(path: Path, picture: Path, size: tuple[int, int]) -> Tensor:
 def pixels(path: Path, look: Look) -> np.ndarray:
     if not path.exists():
         raise UserError(f"{path} does not exist; give a picture file")
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; give a picture file")
     return read_picture(str(path), partial(open_image, path), look)

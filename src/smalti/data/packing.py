@@ -14,7 +14,7 @@ from smalti.core.errors import UserError
 from smalti.core.folders import folder_for
 from smalti.data.decode import BadPicture, Colour, Look, look_of
 from smalti.data.gather import Kept, Progress, gather
-from smalti.data.packs import FILES, FORMAT
+from smalti.data.packs import FILES, FORMAT, is_pack
 from smalti.data.pictures import shuffled
 from smalti.data.source import SPLITS, Source
 
@@ -102,11 +102,15 @@ def pack(
 
     size ... skip_bad, progress: as for `smalti.data.folder`; a pack can be packed again in another
     size.  valid, test: the parts to hold out where the data come without splits, as
-    `Pictures.split` chooses them.  `out` appears when it is complete; an older pack is replaced.
+    `Pictures.split` chooses them.  `out` appears when it is complete; an older pack is replaced,
+    but not by pictures of its own.
     """
     from smalti.data.reading import opened_source  # which reads packs
 
     look = look_of(size, colour, background, crop)
+    place = Path(out).resolve()
+    if Path(path).resolve() == place and is_pack(place):
+        raise UserError(f"{out} is the pack that is read; choose another folder for the new one")
     with opened_source(path, labels=labels) as source, folder_for(Path(out), FILES) as folder:
         rows = split_rows(source, valid, test, seed)
         how = {"valid": valid, "test": test, "seed": seed}
