@@ -52,12 +52,28 @@ def draw(axes: Any, curve: Curve, label: str, **style: Any) -> None:
         axes.plot(*zip(*curve, strict=True), label=label, **style)
 
 
+def use_logarithms(axes: Any, curve: Curve) -> None:
+    """A logarithmic axis with plain numbers, where the curve is above 0."""
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+    values = [value for _, value in curve]
+    if not values or min(values) <= 0:
+        return
+    axes.set_yscale("log")
+    if max(values) < 10 * min(values):  # hardly a power of ten in sight
+        axes.yaxis.set_major_locator(MaxNLocator(6))
+        axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        axes.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
+    axes.yaxis.set_major_formatter("{x:.4g}")
+    axes.yaxis.set_minor_formatter("{x:.4g}")
+
+
 def draw_losses(axes: Any, s: Summary) -> None:
     draw(axes, s.loss, "of a step", color="tab:blue", alpha=0.2, linewidth=0.6)
     draw(axes, smooth(s.loss), "smoothed", color="tab:blue")
     draw(axes, s.valid, "held out", color="tab:orange", marker="o", markersize=3)
-    if s.loss and min(value for _, value in s.loss) > 0:
-        axes.set_yscale("log")
+    use_logarithms(axes, s.loss)
     if (step := s.verdict().step) is not None:
         axes.axvline(step, color="tab:orange", linestyle="--", label=f"take step-{step}")
     axes.set_ylabel("loss")
@@ -67,8 +83,7 @@ def draw_losses(axes: Any, s: Summary) -> None:
 def draw_gradient(axes: Any, s: Summary) -> None:
     draw(axes, s.norm, "gradient's norm", color="tab:purple", linewidth=0.6)
     axes.axhline(s.clip, color="grey", linestyle="--", label="clipped above")
-    if s.norm and min(value for _, value in s.norm) > 0:
-        axes.set_yscale("log")
+    use_logarithms(axes, s.norm)
     axes.set_ylabel("gradient's norm")
     axes.legend(loc="lower left")
     if s.rate:

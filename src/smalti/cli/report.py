@@ -93,7 +93,7 @@ def next_command(s: Summary) -> str | None:
         return f"smalti train --resume --out {run}    (unless it is still training)"
     if verdict.kind == "falling" and s.recipe:
         return f"smalti train {s.recipe} --start {run} --seed 1 --out {run}-2"
-    return None
+    return f"smalti sample {run} -n 64" if s.step and s.steps else None
 
 
 def between(s: Summary) -> str | None:
