@@ -25,7 +25,7 @@ from smalti.diffusion import RePaint
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti inpaint seven.png hole.png --model ddpm-digits --class 7
-  smalti inpaint photo.jpg hole.png --model runs/ddpm -n 8 --steps 100 --resample 10"""
+  smalti inpaint photo.jpg hole.png --model runs/ddpm -n 8 --resample 10"""
 
 FILES = r"grid\.png|inpainting\.json|\d+\.png"
 """What a folder of filled pictures holds."""

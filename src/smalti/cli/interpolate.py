@@ -70,8 +70,7 @@ def walk_between(
     steps
         DDIM steps; the model's own number unless told otherwise, or 50 with a picture.
     guidance
-        Classifier-free guidance; the model's own unless told otherwise, or none with a picture,
-        which then comes back as it is.
+        Classifier-free guidance; the model's own unless told otherwise, or none with a picture.
     batch
         Pictures drawn at a time.
     out

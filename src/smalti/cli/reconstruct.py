@@ -65,8 +65,7 @@ def reconstruct(
     refine
         Iterations that bring a step up nearer to the reverse of the step down; 0 is the plain way.
     classes
-        A class by name or number, or several with commas; the pictures take turns. "No class"
-        unless told otherwise.
+        Class names or numbers, with commas, that the pictures take turns at; else "no class".
     size
         HEIGHTxWIDTH, for models that can draw other sizes than they were trained on.
     batch

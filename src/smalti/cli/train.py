@@ -118,13 +118,11 @@ def train_recipe(
     recipe
         A recipe's name; `smalti list` shows them.
     data
-        A folder, archive or pack of pictures; subfolders become classes. Some recipes bring their
-        own data.
+        A folder, archive or pack of pictures, if not the recipe's own; subfolders become classes.
     minutes
         How long to train, instead of --steps; the recipe's own time when neither is given.
     size
-        Height and width that the pictures are brought to; the pack's or the recipe's own when not
-        given.
+        Height and width of the pictures; the pack's or the recipe's own when not given.
     start
         A model whose weights the run begins with: a shipped name, a run or a checkpoint.
     out
