@@ -87,6 +87,7 @@ def main() -> None:
     parser.add_argument("--no-clip", dest="clip", action="store_false", default=None)
     parser.add_argument("--n", "-n", type=int, help="samples in a set; 1,000, of valid 500")
     parser.add_argument("--sets", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--compile", action="store_true", help="faster, with a C++ compiler")
     parser.add_argument("--json", type=Path, help="add the lines of JSON to this file")
@@ -100,11 +101,12 @@ def main() -> None:
     print(f"{'set':10}" + "".join(f"{name:>11}" for name in COLUMNS))
     rows: list[dict[str, float]] = []
     for k in range(args.sets):
+        seed = args.first + k * n
         report = smalti.evaluate(
             model,
             metrics=METRICS,
             n=n,
-            seed=k * n,
+            seed=seed,
             split=args.split,
             features="digits",
             sampler=sampler,
@@ -116,7 +118,7 @@ def main() -> None:
             print(line("real", real_numbers(report)))
         rows.append(numbers(report))
         print(line(f"set {k}", rows[-1]), flush=True)
-        record = {"model": args.model, "split": args.split, "n": n, "seed": k * n, **rows[-1]}
+        record = {"model": args.model, "split": args.split, "n": n, "seed": seed, **rows[-1]}
         record |= {"sampler": to_json(sampler), "threads": torch.get_num_threads()}
         text = json.dumps(record)
         if args.json:
