@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 import smalti
-from smalti.core.errors import UserError
+from benchmarks._racer import read_state
 from smalti.diffusion import DDIM
 from smalti.evaluation import judge
 from smalti.training.loop import Loop, rng_state, set_rng_state
@@ -93,13 +93,7 @@ class Entrant:
         path = self.out / f"{self.name}.pt"
         if not path.is_file():
             return
-        state = torch.load(path, weights_only=True)
-        if changed := [k for k, v in self.settings.items() if state["settings"].get(k) != v]:
-            was, now = state["settings"].get(changed[0]), self.settings[changed[0]]
-            raise UserError(
-                f"{path} was made with {changed[0]} {was}, now it is {now}; "
-                "give the same, or another --out"
-            )
+        state = read_state(path, self.settings)
         self.results, self.loss = state["results"], state["loss"]
         self.loop.restore(state["loop"])
         self.loop.average.module.load_state_dict(state["average"])

@@ -129,13 +129,7 @@ class Racer:
         path = self.out / f"{self.name}.pt"
         if not path.is_file():
             return
-        state = torch.load(path, weights_only=True)
-        if changed := [k for k, v in self.settings.items() if state["settings"].get(k) != v]:
-            was, now = state["settings"].get(changed[0]), self.settings[changed[0]]
-            raise UserError(
-                f"{path} was made with {changed[0]} {was}, this race has {now}; "
-                "give the same, or another --out"
-            )
+        state = read_state(path, self.settings)
         self.trials = [Trial(**trial) for trial in state["trials"]]
         self.loop.restore(state["loop"])
         self.loop.average.module.load_state_dict(state["average"])
@@ -145,6 +139,18 @@ class Racer:
 def allowed(mark: float, samples: int) -> int:
     """Most errors among the samples with which the mark is reached."""
     return math.floor((1 - mark) * samples + 1e-9)
+
+
+def read_state(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    """What `path` holds. UserError when it was made under other settings."""
+    state = torch.load(path, weights_only=True)
+    if changed := [k for k, v in settings.items() if state["settings"].get(k) != v]:
+        was, now = state["settings"].get(changed[0]), settings[changed[0]]
+        raise UserError(
+            f"{path} was made with {changed[0]} {was}, now it is {now}; "
+            "give the same, or another --out"
+        )
+    return state
 
 
 def write_text(path: Path, text: str) -> None:
