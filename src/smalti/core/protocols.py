@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
@@ -71,6 +71,29 @@ class Generative(Protocol[State]):
     ) -> Iterator[State]: ...
 
     def render(self, state: State) -> Tensor | list[str]: ...
+
+
+class Symbols(Protocol):
+    """What a model says of the next symbol of n pictures: a distribution over whole numbers."""
+
+    logits: Tensor
+    """(n, L) float64 log-probabilities of every level; each row's probabilities sum to one."""
+
+    def draw(
+        self, u: Tensor, temperature: float = 1.0
+    ) -> Tensor: ...  # u: (n, 2) in [0, 1) -> (n,)
+
+
+Position = tuple[int, int, int]
+"""Channel, row and column of a symbol."""
+Choose = Callable[[Position, Symbols], Tensor]
+"""Which symbols, (n,) int64, stand at a position: drawn, given, or read from a file."""
+
+
+class Autoregressive(Protocol):
+    """A model that goes through a picture symbol by symbol."""
+
+    def walk(self, choose: Choose, n: int, given: Given = Given()) -> Iterator[Tensor]: ...
 
 
 class Score(NamedTuple):

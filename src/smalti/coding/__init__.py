@@ -1,0 +1,1 @@
+"""Lossless files from any model whose likelihood is exact."""

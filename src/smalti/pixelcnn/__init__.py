@@ -1,0 +1,1 @@
+"""PixelCNN, Gated PixelCNN and PixelCNN++: pictures drawn and scored pixel by pixel."""
