@@ -85,7 +85,7 @@ class Symbols(Protocol):
 
 
 Position = tuple[int, int, int]
-"""Channel, row and column of a symbol."""
+"""Row, column and channel of a symbol: (i, j, c)."""
 Choose = Callable[[Position, Symbols], Tensor]
 """Which symbols, (n,) int64, stand at a position: drawn, given, or read from a file."""
 
