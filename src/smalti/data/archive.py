@@ -7,11 +7,10 @@ import zipfile
 import zlib
 from pathlib import Path
 
-import numpy as np
-
 from smalti.core.errors import UserError
+from smalti.data.arrangement import arranged
 from smalti.data.decode import BadPicture
-from smalti.data.files import find_classes, open_image, promises_picture
+from smalti.data.files import open_image, promises_picture
 from smalti.data.source import Source
 
 LARGEST = 400_000_000  # bytes of one unpacked file: 4 for each pixel that Pillow lets pass
@@ -38,13 +37,15 @@ def zip_source(path: Path, *, labels: bool = True) -> Source:
     parts = [parts_of(info.filename) for info in pictures]
     if len({p[0] for p in parts}) == 1 and all(len(p) > 1 for p in parts):
         parts = [p[1:] for p in parts]
-    numbers, classes = find_classes(parts) if labels else (None, ())
+    folders = arranged(parts, labels=labels)
+    pictures = [pictures[k] for k in folders.order]
     return Source(
         name=path.stem,
         titles=[f"{path}/{info.filename}" for info in pictures],
         opened=lambda k: open_image(content(archive, path, pictures[k])),
-        labels=None if numbers is None else np.array(numbers, np.int64),
-        classes=classes,
+        labels=folders.labels,
+        classes=folders.classes,
+        splits=folders.splits,
         close=archive.close,
     )
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
+from smalti.data.arrangement import arranged
 from smalti.data.decode import Colour, look_of
-from smalti.data.files import find_classes, find_pictures, open_image
+from smalti.data.files import find_pictures, open_image
 from smalti.data.gather import Progress, gathered, quiet_pillow
 from smalti.data.pictures import Pictures
 from smalti.data.source import Source
@@ -30,7 +29,8 @@ def folder(
     colour: "keep" gives one channel when every picture is grey and three otherwise.
     background: what shows through transparent pixels: a colour's name or bytes (r, g, b).
     crop: cut the centre to the aspect ratio of `size`; False squeezes the whole picture.
-    labels: when the pictures lie in two or more subfolders and nowhere else, those are the classes.
+    labels: when the pictures lie in two or more subfolders and nowhere else, those are the classes,
+    unless they are called train, valid and test: then they are splits, and classes lie below.
     skip_bad: leave out pictures that cannot be used, with a warning, instead of refusing all.
     progress: called as progress(done, all) after each picture.
     EXIF orientation is applied, animations give their first frame, 16-bit grey is scaled.
@@ -44,13 +44,14 @@ def folder(
 
 def folder_source(root: Path, *, labels: bool = True) -> Source:
     """The pictures below `root`, found and not yet opened. UserError when there are none."""
-    paths = find_pictures(root)
-    parts = [path.relative_to(root).parts for path in paths]
-    numbers, classes = find_classes(parts) if labels else (None, ())
+    found = find_pictures(root)
+    folders = arranged([path.relative_to(root).parts for path in found], labels=labels)
+    paths = [found[k] for k in folders.order]
     return Source(
         name=root.resolve().name,
         titles=[str(path) for path in paths],
         opened=lambda k: open_image(paths[k]),
-        labels=None if numbers is None else np.array(numbers, np.int64),
-        classes=classes,
+        labels=folders.labels,
+        classes=folders.classes,
+        splits=folders.splits,
     )

@@ -1,0 +1,53 @@
+"""What the folders on the way to a picture say: its split, its class."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from smalti.data.files import find_classes
+from smalti.data.source import SPLITS, Split
+
+FOLDERS: dict[str, Split] = {
+    "train": "train", "training": "train", "test": "test", "testing": "test",
+    "valid": "valid", "val": "valid", "validation": "valid", "dev": "valid",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Arrangement:
+    """N pictures in order: those to train on, then the validation's, then the test's."""
+
+    order: list[int]
+    """Places in the paths that were arranged."""
+    labels: np.ndarray | None = None
+    """int64 (N,), in the new order."""
+    classes: tuple[str, ...] = ()
+    splits: dict[str, range] = field(default_factory=dict)
+    """The rows of each split; empty where the folders are none."""
+
+
+def arranged(paths: Sequence[tuple[str, ...]], *, labels: bool = True) -> Arrangement:
+    """Splits and classes from the parts of every picture's path.
+
+    When all pictures lie in folders called as splits are (train and at least one of valid, val,
+    test ...), those are the splits, and the folders below them may be classes.
+    """
+    folders = {parts[0] for parts in paths if len(parts) > 1}
+    named = {name: FOLDERS.get(name.lower()) for name in folders}
+    found = set(named.values())
+    splits: dict[str, range] = {}
+    order = list(range(len(paths)))
+    if all(len(p) > 1 for p in paths) and None not in found and {"train"} < found:
+        split_of = [named[parts[0]] for parts in paths]
+        order = [k for split in SPLITS for k in order if split_of[k] == split]
+        ends = np.cumsum([split_of.count(split) for split in SPLITS]).tolist()
+        starts = [0, *ends]
+        splits = {s: range(a, b) for s, a, b in zip(SPLITS, starts, ends, strict=False) if b > a}
+        paths = [parts[1:] for parts in paths]
+    numbers, classes = find_classes([paths[k] for k in order]) if labels else (None, ())
+    return Arrangement(
+        order, None if numbers is None else np.array(numbers, np.int64), classes, splits
+    )
