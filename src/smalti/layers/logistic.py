@@ -1,0 +1,109 @@
+"""Discretised logistic mixtures: a distribution over the levels of a pixel (arXiv:1701.05517).
+
+Levels 0 .. L-1 stand at L even places of [-1, 1]. A logistic density is integrated over the cell
+of each level; the first and the last cell reach to infinity, so that the levels' probabilities sum
+to one. In colour, the mean of G moves with R, and that of B with R and G (section 2.2).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+NARROWEST, WIDEST = -7.0, 50.0
+"""Log-scales are clamped: below, as the original does; above, where float32 would end."""
+
+
+class Mixture(NamedTuple):
+    """K logistics for each of the C channels of a pixel; `...` is (H, W), or nothing."""
+
+    log_weights: Tensor
+    """(N, K, ...), normalised."""
+    means: Tensor
+    """(N, C, K, ...), in colour before they move with the earlier channels."""
+    log_scales: Tensor
+    """(N, C, K, ...), clamped."""
+    coefficients: Tensor | None
+    """(N, 3, K, ...) in (-1, 1): of R in G, of R in B, of G in B; None in grey."""
+
+
+def width(channels: int, components: int) -> int:
+    """Parameters of a pixel: 3 for each component in grey, 10 in colour."""
+    if channels not in (1, 3):
+        raise ValueError(f"pictures of {channels} channels are given; a mixture wants 1 or 3")
+    return components * (3 if channels == 1 else 10)
+
+
+def mixture(params: Tensor, channels: int) -> Mixture:
+    """The parameters (N, P, ...) read in the original's order.
+
+    All the weights first; then for each channel its means, log-scales and, in colour, coefficients.
+    Raises ValueError where P is not a multiple of 3 (grey) or 10 (colour).
+    """
+    per = width(channels, 1)
+    K, rest = divmod(params.shape[1], per)
+    if rest or not K:
+        raise ValueError(f"{params.shape[1]} parameters are given; a multiple of {per} is wanted")
+    each = params[:, K:].unflatten(1, (channels, -1, K))  # (N, C, 2 or 3, K, ...)
+    return Mixture(
+        torch.log_softmax(params[:, :K], dim=1),
+        each[:, :, 0],
+        each[:, :, 1].clamp(NARROWEST, WIDEST),
+        torch.tanh(each[:, :, 2]) if channels == 3 else None,
+    )
+
+
+def moved_means(mix: Mixture, x: Tensor) -> Tensor:
+    """The means given the earlier channels of x (N, C', ...), C' <= C: (N, C, K, ...)."""
+    if (c := mix.coefficients) is None:
+        return mix.means
+    x = x[:, :, None]  # (N, C', 1, ...)
+    R, G, B = mix.means.unbind(1)
+    if x.shape[1] > 0:
+        G, B = G + c[:, 0] * x[:, 0], B + c[:, 1] * x[:, 0]
+    if x.shape[1] > 1:
+        B = B + c[:, 2] * x[:, 1]
+    return torch.stack([R, G, B], dim=1)
+
+
+def log_cells(x: Tensor, means: Tensor, log_scales: Tensor, levels: int = 256) -> Tensor:
+    """Log-probability of the level at x under each logistic; arguments broadcast.
+
+    sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a)), which holds its precision
+    however narrow the cell: the original's two approximations are not needed.
+    """
+    half = 1 / (levels - 1)
+    first, last = x < half - 1, x > 1 - half
+    inverse = torch.exp(-log_scales)
+    centred = x - means
+    below_upper = F.logsigmoid(inverse * (centred + half)).masked_fill(last, 0)
+    above_lower = F.logsigmoid(inverse * (half - centred)).masked_fill(first, 0)
+    between = torch.log(-torch.expm1(-2 * half * inverse)).masked_fill(first | last, 0)
+    return below_upper + above_lower + between
+
+
+def log_joint(mix: Mixture, x: Tensor, levels: int = 256) -> Tensor:
+    """log p(component k, x_0 .. x_c) for every c of x (N, C, ...) in [-1, 1]: (N, C, K, ...)."""
+    cells = log_cells(x[:, :, None], moved_means(mix, x), mix.log_scales, levels)
+    return mix.log_weights[:, None] + cells.cumsum(1)
+
+
+def subpixel_nats(params: Tensor, x: Tensor, levels: int = 256) -> Tensor:
+    """-log p(x_c | x_0 .. x_c-1) of every sub-pixel.
+
+    params: (N, P, ...), x: (N, C, ...) in [-1, 1], each at one of the levels -> (N, C, ...).
+    """
+    joint = torch.logsumexp(log_joint(mixture(params, x.shape[1]), x, levels), dim=2)
+    return torch.cat([-joint[:, :1], joint[:, :-1] - joint[:, 1:]], dim=1)
+
+
+def nll(x: Tensor, params: Tensor, levels: int = 256) -> Tensor:
+    """Nats of each picture, -log p(x): (N,).
+
+    x: (N, C, H, W) in [-1, 1], C of 1 or 3, at `levels` even places. params: (N, P, H, W) with P of
+    3K in grey and 10K in colour, in the original's order. Raises ValueError for other numbers.
+    """
+    return subpixel_nats(params, x, levels).flatten(1).sum(1)

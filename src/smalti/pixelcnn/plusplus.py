@@ -1,0 +1,165 @@
+"""The network of PixelCNN++ (arXiv:1701.05517): two shifted streams through a U-Net."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from smalti.core.errors import UserError
+from smalti.pixelcnn.head import condition_of
+from smalti.pixelcnn.shifted import GatedBlock, Normed, ShiftedConv, ShiftedDeconv
+
+
+@dataclass(frozen=True)
+class PlusPlusConfig:
+    """The network of PixelCNN++."""
+
+    channels: int = 1
+    """Channels of the pictures: 1 or 3."""
+    outputs: int = 15
+    """Parameters of a pixel: 3 for each logistic in grey, 10 in colour; or the levels."""
+    filters: int = 64
+    """Width of all blocks."""
+    blocks: int = 5
+    """Gated blocks of a level on the way down; one more on the way up, save in the coarsest."""
+    scales: int = 3
+    """Levels of the U-Net, each half the size of the one before."""
+    condition: int = 0
+    """Length of the condition: the number of classes, or of a vector's numbers; 0 for none."""
+    dropout: float = 0.5
+    """Share of activations dropped inside every block."""
+
+    def __post_init__(self) -> None:
+        for name in ("channels", "outputs", "filters", "blocks", "scales"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}; give 1 or more")
+        if self.condition < 0:
+            raise UserError(f"condition is {self.condition}; give 0 or more")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"dropout is {self.dropout}; give a share from 0 to below 1")
+
+    def build(self) -> PlusPlus:
+        return PlusPlus(self)
+
+
+class Level(nn.Module):
+    """The blocks of one level, one way: a stream u that sees the rows above, and a stream ul that
+    sees them and what is left in its own row. Each ul block sees the u block beside it.
+    """
+
+    def __init__(self, blocks: int, up: bool, config: PlusPlusConfig):
+        super().__init__()
+        c = config
+
+        def stream(skips: int, to_right: bool) -> nn.ModuleList:
+            return nn.ModuleList(
+                GatedBlock(c.filters, skips, to_right, c.condition, c.dropout)
+                for _ in range(blocks)
+            )
+
+        self.u = stream(1 if up else 0, to_right=False)
+        self.ul = stream(2 if up else 1, to_right=True)
+
+    def descend(self, streams: list[tuple[Tensor, Tensor]], h: Tensor | None) -> None:
+        """Append what every block puts out to the list of (u, ul)."""
+        u, ul = streams[-1]
+        for u_block, ul_block in zip(self.u, self.ul, strict=True):
+            u = u_block(u, (), h)
+            ul = ul_block(ul, (u,), h)
+            streams.append((u, ul))
+
+    def ascend(
+        self, u: Tensor, ul: Tensor, streams: list[tuple[Tensor, Tensor]], h: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Take from the list's end a pair for every block."""
+        for u_block, ul_block in zip(self.u, self.ul, strict=True):
+            u_skip, ul_skip = streams.pop()
+            u = u_block(u, (u_skip,), h)
+            ul = ul_block(ul, (u, ul_skip), h)
+        return u, ul
+
+
+class PlusPlus(nn.Module):
+    """PixelCNN++: `network(x, y)` gives the parameters of every pixel's distribution.
+
+    x: (N, C, H, W) in [-1, 1] -> (N, outputs, H, W), where a pixel sees those before it in raster
+    order. y: (N,) integers below `condition`, or (N, condition) numbers. Sides that the levels do
+    not divide are filled up, right and below, where nothing is seen.
+    """
+
+    initialised: Tensor
+    range = (-1.0, 1.0)
+
+    def __init__(self, config: PlusPlusConfig):
+        super().__init__()
+        self.config = c = config
+        width, scales = c.filters, range(c.scales)
+        steps = scales[1:]
+        c_in = c.channels + 1  # the last is 1 within the picture, and 0 outside
+        self.u_start = ShiftedConv(c_in, width, (2, 3), to_right=False)
+        self.ul_above = ShiftedConv(c_in, width, (1, 3), to_right=False)
+        self.ul_left = ShiftedConv(c_in, width, (2, 1), to_right=True)
+        self.down = nn.ModuleList(Level(c.blocks, False, c) for _ in scales)
+        self.up = nn.ModuleList(Level(c.blocks + (k > 0), True, c) for k in scales)
+        sizes = {"u": (2, 3), "ul": (2, 2)}
+        self.halvings = nn.ModuleDict(
+            {
+                name: nn.ModuleList(
+                    ShiftedConv(width, width, size, name == "ul", stride=2) for _ in steps
+                )
+                for name, size in sizes.items()
+            }
+        )
+        self.doublings = nn.ModuleDict(
+            {
+                name: nn.ModuleList(ShiftedDeconv(width, width, size) for _ in steps)
+                for name, size in sizes.items()
+            }
+        )
+        self.end = ShiftedConv(width, c.outputs, (1, 1), to_right=True, scale=0.1)
+        self.register_buffer("initialised", torch.tensor(False))
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        H, W = x.shape[2:]
+        step = 2 ** (self.config.scales - 1)
+        x = F.pad(x, (0, -W % step, 0, -H % step))
+        h = condition_of(y, self.config.condition, x)
+        streams = [self.start(x)]  # of (u, ul)
+        for k, level in enumerate(self.down):
+            if k > 0:
+                u, ul = streams[-1]
+                streams.append((self.halvings["u"][k - 1](u), self.halvings["ul"][k - 1](ul)))
+            level.descend(streams, h)
+        u, ul = streams.pop()
+        for k, level in enumerate(self.up):
+            if k > 0:
+                u, ul = self.doublings["u"][k - 1](u), self.doublings["ul"][k - 1](ul)
+            u, ul = level.ascend(u, ul, streams, h)
+        return self.end(F.elu(ul))[..., :H, :W]
+
+    def start(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The streams' first maps, shifted so that no pixel sees itself."""
+        x = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
+        u = F.pad(self.u_start(x), (0, 0, 1, -1))
+        ul = F.pad(self.ul_above(x), (0, 0, 1, -1)) + F.pad(self.ul_left(x), (1, -1, 0, 0))
+        return u, ul
+
+    @torch.no_grad()
+    def initialise(self, x: Tensor, y: Tensor | None = None) -> None:
+        """Set every scale and bias by what a first batch shows (arXiv:1602.07868, section 3).
+
+        Processes that train together choose the same, from the batches of all.
+        """
+        normed = [m for m in self.modules() if isinstance(m, Normed)]
+        training = self.training
+        self.eval()
+        for weight in normed:
+            weight.settling = True
+        self(x, y)
+        for weight in normed:
+            weight.settling = False
+        self.train(training)
+        self.initialised.fill_(True)
