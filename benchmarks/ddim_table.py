@@ -268,17 +268,22 @@ def plot(cells: list[Cell], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
-    for row in dict.fromkeys(cell.row for cell in cells):
+    figure, axes = plt.subplots(figsize=(9, 4.6), layout="constrained")
+    for at, row in enumerate(row for row in ROW_NAMES if any(cell.row == row for cell in cells)):
         own = sorted((c for c in cells if c.row == row), key=lambda c: c.steps)
         style = "--" if "quadratic" in row else ":" if NOISY in row else "-"
+        aside = [c.steps * 1.015 ** (at - 5) for c in own]  # so that error bars do not hide others
         values, errors = [1e3 * c.kernel for c in own], [1e3 * c.error for c in own]
-        axes.errorbar([c.steps for c in own], values, errors, fmt=style + "o", ms=3, label=row)
-    axes.set(xscale="log", yscale="log", xlabel="steps", ylabel="kernel distance, thousandths")
+        look = {"fmt": style + "o", "ms": 3, "lw": 1.2, "color": plt.get_cmap("tab20")(at)}
+        axes.errorbar(aside, values, errors, label=row, **look)
+    axes.set_yscale("symlog", linthresh=50, linscale=1.5)  # an unbiased distance can be negative
+    axes.set(xscale="log", xlabel="steps", ylabel="kernel distance, thousandths")
     axes.set_xticks((*STEPS, LONG), [f"{steps}" for steps in (*STEPS, LONG)])
+    axes.set_yticks([-50, -25, 0, 25, 50, 100, 1000, 10000])
+    axes.yaxis.set_major_formatter("{x:,.0f}")
     axes.minorticks_off()
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7, ncols=2)
+    figure.legend(fontsize=8, loc="outside right upper", frameon=False)
     figure.savefig(path, dpi=110)
 
 
