@@ -29,6 +29,16 @@ RECIPES = {
         "the shipped DDPM of emoji, 64x64 in colour; first `smalti fetch emoji`",
         "9,500 steps",
     ),
+    "gated-pixelcnn-digits": (
+        "smalti.recipes.gated_pixelcnn_digits",
+        "the shipped class-conditional Gated PixelCNN of digits",
+        "60 minutes",
+    ),
+    "pixelcnnpp-digits": (
+        "smalti.recipes.pixelcnnpp_digits",
+        "the shipped class-conditional PixelCNN++ of digits",
+        "60 minutes",
+    ),
     "digits-classifier": (
         "smalti.recipes.digits_classifier",
         "the judge of digit samples",

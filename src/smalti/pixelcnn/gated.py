@@ -1,0 +1,112 @@
+"""Gated PixelCNN: a vertical and a horizontal stack of gated convolutions, with no blind spot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from smalti.core.errors import UserError
+from smalti.pixelcnn.head import Head, condition_of
+from smalti.pixelcnn.masks import Above, Point, Row
+
+
+@dataclass(frozen=True)
+class GatedConfig:
+    """A Gated PixelCNN."""
+
+    channels: int = 1
+    """Channels of the pictures."""
+    outputs: int = 256
+    """Numbers put out for each of a picture's numbers: the levels, of a categorical output."""
+    width: int = 32
+    """Features of each stack; a multiple of the channels."""
+    blocks: int = 8
+    """Gated blocks after the first one."""
+    first: int = 7
+    """Width of the first block's window; odd. The others' is 3."""
+    head: int = 64
+    """Features of the layer before the output; a multiple of the channels."""
+    condition: int = 0
+    """Length of the condition, or number of classes; 0 for none."""
+    norm: bool = False
+    """Batch norm after each convolution, as in the article."""
+    dropout: float = 0.0
+    """Share of the horizontal stack's features that is left out in training."""
+
+    def __post_init__(self) -> None:
+        for name in ("width", "head"):
+            if (value := getattr(self, name)) < 1 or value % self.channels:
+                raise UserError(
+                    f"network.{name} is {value}; give a multiple of the {self.channels} channels"
+                )
+        if self.first < 3 or self.first % 2 == 0:
+            raise UserError(f"network.first is {self.first}; give an odd width of 3 or more")
+        if not 0 <= self.dropout < 1:
+            raise UserError(f"network.dropout is {self.dropout}; give a share from 0 to below 1")
+
+    def build(self) -> Gated:
+        return Gated(self)
+
+
+def gated(x: Tensor) -> Tensor:
+    """tanh of the first half of the features, times sigmoid of the other: eq. 2."""
+    a, b = x.chunk(2, dim=1)
+    return a.tanh() * b.sigmoid()
+
+
+class GatedBlock(nn.Module):
+    """Figure 2 of arXiv:1606.05328. The vertical stack v is kept moved down by one row: its row i
+    has seen what lies above row i, and its row 0, that sees nothing, is 0 before the gate.
+    """
+
+    def __init__(self, c: GatedConfig, first: bool):
+        super().__init__()
+        p, C, k = c.width, c.channels, c.first if first else 3
+        i = C if first else p
+        self.first = first
+        self.v_conv = Above(i, 2 * p, k // 2 + 1, k, own=not first)
+        self.v_to_h = nn.Conv2d(2 * p, 2 * p, 1)
+        self.h_conv = Row(i, 2 * p, k, "A" if first else "B", groups=C, parts=2)
+        self.h_out = Point(p, p, groups=C)
+        self.condition = nn.Linear(c.condition, 4 * p, bias=False) if c.condition else None
+        self.norms = nn.ModuleList(
+            nn.BatchNorm2d(n) if c.norm else nn.Identity() for n in (2 * p, 2 * p, 2 * p, p)
+        )
+        self.dropout = nn.Dropout(c.dropout)
+
+    def forward(self, v: Tensor, h: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+        """v and h (N, p, H, W), in the first block the picture both; y (N, D)."""
+        norm1, norm2, norm3, norm4 = self.norms
+        a = norm1(self.v_conv(v))  # (N, 2p, H, W)
+        a = F.pad(a[:, :, 1:], (0, 0, 1, 0))
+        b = norm3(self.h_conv(h)) + norm2(self.v_to_h(a))
+        if y is not None and self.condition is not None:
+            for_v, for_h = self.condition(y)[:, :, None, None].chunk(2, dim=1)
+            a, b = a + for_v, b + for_h
+        new = norm4(self.h_out(self.dropout(gated(b))))
+        return gated(a), new if self.first else h + new
+
+
+class Gated(nn.Module):
+    """The network of arXiv:1606.05328, conditioned on a vector in every gate (eq. 4)."""
+
+    range = (0.0, 1.0)
+
+    def __init__(self, config: GatedConfig):
+        super().__init__()
+        self.config = config
+        self.blocks = nn.ModuleList(GatedBlock(config, n == 0) for n in range(config.blocks + 1))
+        self.head = Head(config.width, config.head, config.outputs, config.channels)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Logits of every level: (N, levels, H, W) of one channel, (N, levels, C, H, W) of more.
+
+        x: (N, C, H, W) in [0, 1].  y: (N,) integers, or (N, D) floats; None is the zero vector.
+        """
+        y = condition_of(y, self.config.condition, x)
+        v = h = x
+        for block in self.blocks:
+            v, h = block(v, h, y)
+        return self.head(h)

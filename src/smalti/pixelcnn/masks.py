@@ -1,0 +1,113 @@
+"""What a pixel may see: convolutions cropped to the taps that a mask leaves.
+
+The masks of arXiv:1601.06759, sec. 3.4. Mask A hides the pixel itself, mask B shows it. With RGB the
+features come in three groups, and at the pixel itself a group sees those of the colours before it
+(A), and its own (B), as well. Kernels hold no tap that a mask hides: what lies above a pixel is one
+convolution, what lies left of it another.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Mask = Literal["A", "B"]
+
+
+def drawn(*shape: int, fan_in: int) -> nn.Parameter:
+    """Weights as PyTorch's convolutions start: uniform within 1 / sqrt(fan_in)."""
+    bound = max(fan_in, 1) ** -0.5
+    return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
+
+
+class Triangle(nn.Module):
+    """The weight (o, i) of one tap, the pixel's own: the blocks that groups of colours may see.
+
+    parts: 2 where the outputs are the two halves of a gated unit, each with its own groups.
+    """
+
+    def __init__(self, i: int, o: int, groups: int, mask: Mask, fan_in: int, parts: int = 1):
+        super().__init__()
+        self.i, self.o = i, o
+        self.unseen = (parts, o // parts // groups, i)  # shape of rows that see nothing
+        seen = [(g + (mask == "B")) * i // groups for g in range(groups)]
+        self.blocks = nn.ParameterList(drawn(*self.unseen[:2], n, fan_in=fan_in) for n in seen if n)
+        self.blind = len([n for n in seen if not n])
+
+    def forward(self) -> Tensor:
+        """The whole weight (o, i), zeros where a group sees nothing."""
+        like = self.blocks[0]
+        rows = [like.new_zeros(self.unseen)] * self.blind
+        rows += [F.pad(block, (0, self.i - block.shape[2])) for block in self.blocks]
+        return torch.cat(rows, dim=1).reshape(self.o, self.i)
+
+
+class Point(nn.Module):
+    """A 1x1 convolution, each group of colours seeing those before it and itself (mask B)."""
+
+    def __init__(self, i: int, o: int, groups: int = 1):
+        super().__init__()
+        self.centre = drawn(o, i, fan_in=i) if groups == 1 else Triangle(i, o, groups, "B", i)
+        self.bias = drawn(o, fan_in=i)
+
+    def kernel(self) -> Tensor:
+        """(o, i, 1, 1)"""
+        centre = self.centre
+        return (centre() if isinstance(centre, Triangle) else centre)[:, :, None, None]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.kernel(), self.bias)
+
+
+class Row(nn.Module):
+    """A convolution over the k // 2 pixels left of each one, and over itself as the mask has it.
+
+    parts: as in Triangle.
+    """
+
+    def __init__(self, i: int, o: int, k: int, mask: Mask, groups: int = 1, parts: int = 1):
+        super().__init__()
+        own = mask == "B" and groups == 1  # with colours, the pixel's own tap is a Triangle
+        taps, fan_in = k // 2 + own, i * (k // 2 + 1)
+        self.left = drawn(o, i, 1, taps, fan_in=fan_in)
+        self.centre = Triangle(i, o, groups, mask, fan_in, parts) if groups > 1 else None
+        self.bias = drawn(o, fan_in=fan_in)
+        self.taps = taps + (groups > 1)
+        self.sees_itself = mask == "B" or groups > 1
+
+    def kernel(self) -> Tensor:
+        """(o, i, 1, taps), from left to right."""
+        if self.centre is None:
+            return self.left
+        return torch.cat([self.left, self.centre()[:, :, None, None]], dim=3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (N, i, H, W) to (N, o, H, W)."""
+        if self.sees_itself:
+            pad = self.taps - 1
+            return F.conv2d(x, self.kernel(), self.bias, padding=(0, pad))[..., : x.shape[3]]
+        return F.conv2d(F.pad(x, (self.taps, -1)), self.kernel(), self.bias)
+
+
+class Above(nn.Module):
+    """A convolution k wide over some rows.
+
+    `own`: the last of these rows is the pixel's own, where x is already moved down by a row.
+    """
+
+    def __init__(self, i: int, o: int, rows: int, k: int, own: bool, bias: bool = True):
+        super().__init__()
+        self.weight = drawn(o, i, rows, k, fan_in=i * rows * k)
+        self.bias = drawn(o, fan_in=i * rows * k) if bias else None
+        self.rows, self.k, self.own = rows, k, own
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x (N, i, H, W) to (N, o, H, W)."""
+        side = self.k // 2
+        if self.own:
+            wide = F.conv2d(x, self.weight, self.bias, padding=(self.rows - 1, side))
+            return wide[:, :, : x.shape[2]]
+        return F.conv2d(F.pad(x, (0, 0, self.rows, -1)), self.weight, self.bias, padding=(0, side))

@@ -1,0 +1,63 @@
+"""What a network's numbers mean: a distribution over the levels of every pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from smalti.core.protocols import Symbols
+
+
+@runtime_checkable
+class Output(Protocol):
+    """The config of an output: from a network's parameters to distributions over levels."""
+
+    def nats(self, parameters: Tensor, x: Tensor, levels: int) -> Tensor:
+        """-log p of every number of x (N, C, H, W), int64: (N, C, H, W)."""
+        ...
+
+    def at(self, parameters: Tensor, earlier: Tensor, c: int, levels: int) -> Symbols:
+        """The distribution of one pixel's channel c: parameters (n, P), earlier (n, c) levels."""
+        ...
+
+    def numbers(self, channels: int, levels: int) -> int:
+        """P: how many parameters the network shall put out (a place, or a channel of it)."""
+        ...
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A distribution over all levels."""
+
+    logits: Tensor
+    """(n, L) float64 log-probabilities."""
+
+    def draw(self, u: Tensor, temperature: float = 1.0) -> Tensor:
+        """The level where the sum of probabilities passes u[:, 0]; temperature 0: the likeliest."""
+        if temperature == 0:
+            return self.logits.argmax(1)
+        sums = (self.logits / temperature).softmax(1).cumsum(1)  # (n, L)
+        at = u[:, :1].to(sums) * sums[:, -1:]  # the last sum is 1 but for rounding
+        return torch.searchsorted(sums, at, right=True)[:, 0].clamp(max=sums.shape[1] - 1)
+
+
+@dataclass(frozen=True)
+class Categorical:
+    """A softmax over the levels of every number."""
+
+    def numbers(self, channels: int, levels: int) -> int:
+        return levels
+
+    def nats(self, parameters: Tensor, x: Tensor, levels: int) -> Tensor:
+        """parameters: (N, L, H, W), or (N, L, C, H, W).  x: (N, C, H, W) levels."""
+        x = x if parameters.ndim == 5 else x[:, 0]
+        nats = F.cross_entropy(parameters, x, reduction="none")
+        return nats if nats.ndim == 4 else nats[:, None]
+
+    def at(self, parameters: Tensor, earlier: Tensor, c: int, levels: int) -> Drawn:
+        """The network has seen the earlier channels itself."""
+        return Drawn(parameters.double().log_softmax(1))
