@@ -76,8 +76,10 @@ class Generative(Protocol[State]):
 class Symbols(Protocol):
     """What a model says of the next symbol of n pictures: a distribution over whole numbers."""
 
-    logits: Tensor
-    """(n, L) float64 log-probabilities of every level; each row's probabilities sum to one."""
+    @property
+    def logits(self) -> Tensor:
+        """(n, L) float64 log-probabilities of every level; each row's probabilities sum to one."""
+        ...
 
     def draw(
         self, u: Tensor, temperature: float = 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -91,6 +92,10 @@ class PlusPlus(nn.Module):
     """
 
     initialised: Tensor
+    down: Any  # lists of modules, which know no type of what they hold
+    up: Any
+    halvings: Any
+    doublings: Any
     range = (-1.0, 1.0)
 
     def __init__(self, config: PlusPlusConfig):

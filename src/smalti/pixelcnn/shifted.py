@@ -109,9 +109,10 @@ class ShiftedDeconv(nn.Module):
 
 
 class GatedBlock(nn.Module):
-    """Concat-ELU, conv, skips; concat-ELU, dropout, conv, condition; gate; residual (fig. 2).
+    """Concat-ELU, conv, skips and condition; concat-ELU, dropout, conv; gate; residual (fig. 2).
 
-    Filters are F. `skips` inputs of F channels come from other streams and levels.
+    Filters are F. `skips` inputs of F channels come from other streams and levels. The original
+    adds its condition after the second conv, which takes twice the weights.
     """
 
     def __init__(
@@ -123,7 +124,7 @@ class GatedBlock(nn.Module):
         self.skip = ShiftedConv(2 * skips * filters, filters, (1, 1), to_right) if skips else None
         self.dropout = nn.Dropout(dropout)
         self.leave = ShiftedConv(2 * filters, 2 * filters, size, to_right, scale=0.1)
-        self.condition = nn.Linear(condition, 2 * filters, bias=False) if condition else None
+        self.condition = nn.Linear(condition, filters, bias=False) if condition else None
         if self.condition is not None:
             nn.init.normal_(self.condition.weight, std=0.05)
 
@@ -132,8 +133,7 @@ class GatedBlock(nn.Module):
         t = self.enter(concat_elu(x))
         if self.skip is not None:
             t = t + self.skip(concat_elu(torch.cat(skips, dim=1)))
-        t = self.leave(self.dropout(concat_elu(t)))
         if self.condition is not None and h is not None:
             t = t + self.condition(h)[:, :, None, None]
-        value, gate = t.chunk(2, dim=1)
+        value, gate = self.leave(self.dropout(concat_elu(t))).chunk(2, dim=1)
         return x + value * torch.sigmoid(gate)
