@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -37,7 +36,7 @@ class Cells:
     levels: int
     """Number of levels."""
 
-    @cached_property
+    @property
     def logits(self) -> Tensor:
         """(n, L) float64 log-probabilities of every level."""
         x = places(torch.arange(self.levels, device=self.means.device).double(), self.levels)

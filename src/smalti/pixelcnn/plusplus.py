@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,9 @@ from torch import Tensor, nn
 from smalti.core.errors import UserError
 from smalti.pixelcnn.head import condition_of
 from smalti.pixelcnn.shifted import GatedBlock, Normed, ShiftedConv, ShiftedDeconv
+
+if TYPE_CHECKING:
+    from smalti.pixelcnn.walker import Walker
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,12 @@ class PlusPlus(nn.Module):
         u = F.pad(self.u_start(x), (0, 0, 1, -1))
         ul = F.pad(self.ul_above(x), (0, 0, 1, -1)) + F.pad(self.ul_left(x), (1, -1, 0, 0))
         return u, ul
+
+    def walker(self, n: int, size: tuple[int, int], y: Tensor | None = None) -> Walker:
+        """An engine that goes through n pictures pixel by pixel, each layer once a place."""
+        from smalti.pixelcnn.plusplus_walker import PlusPlusWalker  # compiles on first use
+
+        return PlusPlusWalker(self, n, size, y)
 
     @torch.no_grad()
     def initialise(self, x: Tensor, y: Tensor | None = None) -> None:
