@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from smalti.core.errors import UserError
+from smalti.pixelcnn.gate import gated
 from smalti.pixelcnn.head import Head, condition_of
 from smalti.pixelcnn.masks import Above, Point, Row
 
@@ -50,26 +52,21 @@ class GatedConfig:
         return Gated(self)
 
 
-def gated(x: Tensor) -> Tensor:
-    """tanh of the first half of the features, times sigmoid of the other: eq. 2."""
-    a, b = x.chunk(2, dim=1)
-    return a.tanh() * b.sigmoid()
-
-
 class GatedBlock(nn.Module):
     """Figure 2 of arXiv:1606.05328. The vertical stack v is kept moved down by one row: its row i
-    has seen what lies above row i, and its row 0, that sees nothing, is 0 before the gate.
+    has seen what lies above row i, and row 0, that sees nothing, is 0.
     """
 
     def __init__(self, c: GatedConfig, first: bool):
         super().__init__()
         p, C, k = c.width, c.channels, c.first if first else 3
         i = C if first else p
-        self.first = first
-        self.v_conv = Above(i, 2 * p, k // 2 + 1, k, own=not first)
-        self.v_to_h = nn.Conv2d(2 * p, 2 * p, 1)
-        self.h_conv = Row(i, 2 * p, k, "A" if first else "B", groups=C, parts=2)
-        self.h_out = Point(p, p, groups=C)
+        self.first, self.rows = first, k // 2 + 1
+        bias = not c.norm  # a norm has its own
+        self.v_conv = Above(i, 2 * p, k // 2 + 1, k, bias)
+        self.v_to_h = Point(2 * p, 2 * p, bias=False)  # h_conv's is added to it
+        self.h_conv = Row(i, 2 * p, k, "A" if first else "B", bias, groups=C, parts=2)
+        self.h_out = Point(p, p, bias, groups=C)
         self.condition = nn.Linear(c.condition, 4 * p, bias=False) if c.condition else None
         self.norms = nn.ModuleList(
             nn.BatchNorm2d(n) if c.norm else nn.Identity() for n in (2 * p, 2 * p, 2 * p, p)
@@ -77,16 +74,20 @@ class GatedBlock(nn.Module):
         self.dropout = nn.Dropout(c.dropout)
 
     def forward(self, v: Tensor, h: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
-        """v and h (N, p, H, W), in the first block the picture both; y (N, D)."""
+        """v and h (N, p, H, W), in the first block both the picture; y (N, D)."""
         norm1, norm2, norm3, norm4 = self.norms
-        a = norm1(self.v_conv(v))  # (N, 2p, H, W)
-        a = F.pad(a[:, :, 1:], (0, 0, 1, 0))
-        b = norm3(self.h_conv(h)) + norm2(self.v_to_h(a))
+        for_v = for_h = None
         if y is not None and self.condition is not None:
-            for_v, for_h = self.condition(y)[:, :, None, None].chunk(2, dim=1)
-            a, b = a + for_v, b + for_h
-        new = norm4(self.h_out(self.dropout(gated(b))))
-        return gated(a), new if self.first else h + new
+            for_v, for_h = self.condition(y).chunk(2, dim=1)  # (N, 2p) each
+        if self.first:
+            v = F.pad(v, (0, 0, self.rows - 1, -1))
+        a = norm1(self.v_conv(v))  # (N, 2p, H - 1, W): for row 0, nothing
+        b = norm3(self.h_conv(h))
+        side = self.v_to_h(a)
+        if isinstance(norm2, nn.BatchNorm2d):  # it moves row 0, too
+            b, side = b + norm2(F.pad(side, (0, 0, 1, 0))), None
+        new = norm4(self.h_out(self.dropout(gated(b, side, for_h))))
+        return gated(a, None, for_v, down=True), new if self.first else h + new
 
 
 class Gated(nn.Module):
@@ -105,8 +106,10 @@ class Gated(nn.Module):
 
         x: (N, C, H, W) in [0, 1].  y: (N,) integers, or (N, D) floats; None is the zero vector.
         """
+        if x.shape[2] == 1:  # the vertical stack wants two rows
+            return self(F.pad(x, (0, 0, 0, 1)), y)[..., :1, :]
         y = condition_of(y, self.config.condition, x)
-        v = h = x
+        v = h = x.contiguous(memory_format=torch.channels_last)
         for block in self.blocks:
             v, h = block(v, h, y)
         return self.head(h)

@@ -1,9 +1,9 @@
 """What a pixel may see: convolutions cropped to the taps that a mask leaves.
 
-The masks of arXiv:1601.06759, sec. 3.4. Mask A hides the pixel itself, mask B shows it. With RGB the
-features come in three groups, and at the pixel itself a group sees those of the colours before it
-(A), and its own (B), as well. Kernels hold no tap that a mask hides: what lies above a pixel is one
-convolution, what lies left of it another.
+The masks of arXiv:1601.06759, sec. 3.4. Mask A hides the pixel itself, mask B shows it. With RGB
+the features come in three groups; at the pixel itself a group sees those of the colours before it
+(A), and with mask B its own as well. Kernels hold no tap that a mask hides: what lies above a pixel is
+one convolution, what lies left of it another.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ Mask = Literal["A", "B"]
 
 def drawn(*shape: int, fan_in: int) -> nn.Parameter:
     """Weights as PyTorch's convolutions start: uniform within 1 / sqrt(fan_in)."""
-    bound = max(fan_in, 1) ** -0.5
-    return nn.Parameter(torch.empty(shape).uniform_(-bound, bound))
+    weight = torch.empty(shape).uniform_(-(fan_in**-0.5), fan_in**-0.5)
+    if weight.ndim == 4:  # as the features are, which spares every convolution a copy
+        weight = weight.contiguous(memory_format=torch.channels_last)
+    return nn.Parameter(weight)
 
 
 class Triangle(nn.Module):
@@ -48,10 +50,10 @@ class Triangle(nn.Module):
 class Point(nn.Module):
     """A 1x1 convolution, each group of colours seeing those before it and itself (mask B)."""
 
-    def __init__(self, i: int, o: int, groups: int = 1):
+    def __init__(self, i: int, o: int, bias: bool = True, groups: int = 1):
         super().__init__()
         self.centre = drawn(o, i, fan_in=i) if groups == 1 else Triangle(i, o, groups, "B", i)
-        self.bias = drawn(o, fan_in=i)
+        self.bias = drawn(o, fan_in=i) if bias else None
 
     def kernel(self) -> Tensor:
         """(o, i, 1, 1)"""
@@ -59,7 +61,8 @@ class Point(nn.Module):
         return (centre() if isinstance(centre, Triangle) else centre)[:, :, None, None]
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.kernel(), self.bias)
+        """x (N, i, H, W) to (N, o, H, W): in channels-last memory one plain product."""
+        return F.linear(x.movedim(1, -1), self.kernel()[:, :, 0, 0], self.bias).movedim(-1, 1)
 
 
 class Row(nn.Module):
@@ -68,15 +71,16 @@ class Row(nn.Module):
     parts: as in Triangle.
     """
 
-    def __init__(self, i: int, o: int, k: int, mask: Mask, groups: int = 1, parts: int = 1):
+    def __init__(
+        self, i: int, o: int, k: int, mask: Mask, bias: bool = True, groups: int = 1, parts: int = 1
+    ):
         super().__init__()
         own = mask == "B" and groups == 1  # with colours, the pixel's own tap is a Triangle
-        taps, fan_in = k // 2 + own, i * (k // 2 + 1)
-        self.left = drawn(o, i, 1, taps, fan_in=fan_in)
+        fan_in = i * (k // 2 + 1)
+        self.left = drawn(o, i, 1, k // 2 + own, fan_in=fan_in)
         self.centre = Triangle(i, o, groups, mask, fan_in, parts) if groups > 1 else None
-        self.bias = drawn(o, fan_in=fan_in)
-        self.taps = taps + (groups > 1)
-        self.sees_itself = mask == "B" or groups > 1
+        self.bias = drawn(o, fan_in=fan_in) if bias else None
+        self.pad = (k // 2, 0) if own or groups > 1 else (k // 2, -1)
 
     def kernel(self) -> Tensor:
         """(o, i, 1, taps), from left to right."""
@@ -86,28 +90,17 @@ class Row(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (N, i, H, W) to (N, o, H, W)."""
-        if self.sees_itself:
-            pad = self.taps - 1
-            return F.conv2d(x, self.kernel(), self.bias, padding=(0, pad))[..., : x.shape[3]]
-        return F.conv2d(F.pad(x, (self.taps, -1)), self.kernel(), self.bias)
+        return F.conv2d(F.pad(x, self.pad), self.kernel(), self.bias)
 
 
 class Above(nn.Module):
-    """A convolution k wide over some rows.
+    """A convolution over some rows, k wide; what stands above x comes with it."""
 
-    `own`: the last of these rows is the pixel's own, where x is already moved down by a row.
-    """
-
-    def __init__(self, i: int, o: int, rows: int, k: int, own: bool, bias: bool = True):
+    def __init__(self, i: int, o: int, rows: int, k: int, bias: bool = True):
         super().__init__()
         self.weight = drawn(o, i, rows, k, fan_in=i * rows * k)
         self.bias = drawn(o, fan_in=i * rows * k) if bias else None
-        self.rows, self.k, self.own = rows, k, own
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (N, i, H, W) to (N, o, H, W)."""
-        side = self.k // 2
-        if self.own:
-            wide = F.conv2d(x, self.weight, self.bias, padding=(self.rows - 1, side))
-            return wide[:, :, : x.shape[2]]
-        return F.conv2d(F.pad(x, (0, 0, self.rows, -1)), self.weight, self.bias, padding=(0, side))
+        """x (N, i, H + rows - 1, W) to (N, o, H, W)."""
+        return F.conv2d(x, self.weight, self.bias, padding=(0, self.weight.shape[3] // 2))

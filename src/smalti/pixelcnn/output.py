@@ -54,9 +54,11 @@ class Categorical:
 
     def nats(self, parameters: Tensor, x: Tensor, levels: int) -> Tensor:
         """parameters: (N, L, H, W), or (N, L, C, H, W).  x: (N, C, H, W) levels."""
-        x = x if parameters.ndim == 5 else x[:, 0]
-        nats = F.cross_entropy(parameters, x, reduction="none")
-        return nats if nats.ndim == 4 else nats[:, None]
+        N, C, H, W = x.shape
+        each = parameters.reshape(N, levels, C, H, W).permute(0, 3, 4, 2, 1)  # (N, H, W, C, L)
+        there = x.permute(0, 2, 3, 1).flatten()
+        nats = F.cross_entropy(each.flatten(0, 3), there, reduction="none")
+        return nats.unflatten(0, (N, H, W, C)).permute(0, 3, 1, 2)
 
     def at(self, parameters: Tensor, earlier: Tensor, c: int, levels: int) -> Drawn:
         """The network has seen the earlier channels itself."""
