@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from smalti import convert, data, diffusion, recipes, training
+    from smalti import coding, convert, data, diffusion, recipes, training
     from smalti.core.checkpoint import load
     from smalti.core.sampling import sample, stream
     from smalti.evaluation.assess import evaluate
@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "__version__",
+    "coding",
     "convert",
     "data",
     "diffusion",

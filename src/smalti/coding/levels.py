@@ -1,0 +1,46 @@
+"""Between 8-bit pixels and a model's levels, without a loss or not at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from smalti.core.errors import UserError
+
+
+def pixels_of(pictures: Tensor) -> Tensor:
+    """uint8 (N, C, H, W) of pixels, or of floats in [0, 1] that are 8-bit values over 255."""
+    if pictures.ndim != 4:
+        raise UserError(f"pictures have shape {tuple(pictures.shape)}; give (N, C, H, W)")
+    if pictures.dtype == torch.uint8:
+        return pictures.cpu()
+    if not pictures.is_floating_point():
+        raise UserError(f"pictures are of {pictures.dtype}; give uint8, or floats in 0 to 1")
+    scaled = pictures.cpu().double() * 255
+    pixels = scaled.round()
+    if not ((pixels >= 0) & (pixels <= 255) & ((scaled - pixels).abs() < 1e-3)).all():
+        raise UserError("pictures hold values between 8-bit levels; give uint8, or levels over 255")
+    return pixels.to(torch.uint8)
+
+
+def levels_of(pixels: Tensor, codec: Any) -> Tensor:
+    """int64 levels of uint8 pixels, by the model's `Levels`.
+
+    UserError for a pixel that would not come back, as 8 levels have it with most.
+    """
+    levels = codec.encode(pixels.double() / 255)
+    back = as_pixels(levels, codec)
+    if not torch.equal(back, pixels):
+        bad = int(pixels[back != pixels][0])
+        raise UserError(
+            f"a pixel is {bad}, which is none of this model's {codec.count} levels; compress by a "
+            "model of 256 levels, or pictures of these levels only"
+        )
+    return levels
+
+
+def as_pixels(levels: Tensor, codec: Any) -> Tensor:
+    """uint8 pixels of int64 levels."""
+    return (codec.decode(levels, torch.float64) * 255).round().to(torch.uint8)

@@ -1,0 +1,237 @@
+"""compress and decompress: pictures to one file's bytes and back, without a loss."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from smalti.coding.classes import likeliest, mapped
+from smalti.coding.file import Header, from_bytes, to_bytes
+from smalti.coding.levels import as_pixels, levels_of, pixels_of
+from smalti.coding.names import check_names
+from smalti.coding.stream import Astray, Decoder, Encoder
+from smalti.coding.surroundings import difference, surroundings, threads, vector_units
+from smalti.core.errors import UserError
+from smalti.core.fingerprint import model_hash
+from smalti.core.given import Given
+from smalti.data.pictures import Pictures
+
+BATCH = 64
+ANYWAY = "decompress with what is recorded, or try anyway: the checksum tells whether it went well"
+Progress = Callable[[int, str], None]
+"""Told after each row how many more pictures are done, and where the walk is."""
+
+
+def silent(done: int, note: str) -> None:
+    """No progress."""
+
+
+def compress(
+    model: Any,
+    pictures: Tensor | Pictures,
+    labels: Tensor | Sequence[int] | None = None,
+    *,
+    text: Sequence[str] | None = None,
+    names: Sequence[str] | None = None,
+    name: str = "",
+    batch: int = BATCH,
+    progress: Progress = silent,
+) -> bytes:
+    """A file's bytes that `decompress` turns into the same pictures, by the same model.
+
+    model: with a likelihood that is exact and a `walk`, such as a PixelCNN.
+    pictures: (N, C, H, W) of the model's shape, uint8 or floats in [0, 1] of 8-bit values; or
+    `Pictures`, with their classes and captions where these are the model's.
+    labels: (N,) classes; where there are none, each picture's likeliest, by `model.score`.
+    names: of the pictures' files, ending in .png; name: what to call the model in the file.
+    Raises UserError for what the model cannot hold exactly.
+    """
+    check_model(model)
+    if batch < 1:
+        raise UserError(f"batch is {batch}; give 1 or more")
+    data = as_pictures(pictures)
+    check_shape(data, model)
+    check_names(names or ())
+    if names and len(names) != len(data):
+        raise UserError(f"{len(names)} names are given for {len(data)} pictures; give one each")
+    labels = chosen_labels(model, data, labels)
+    text = chosen_text(model, data, text)
+    payload, digest, y = encoded(model, data, labels, text, batch, progress)
+    header = Header(
+        model=model_hash(model),
+        name=name,
+        count=len(data),
+        shape=data.shape,
+        batch=batch,
+        threads=torch.get_num_threads(),
+        units=vector_units(),
+        surroundings=tuple(surroundings(model).items()),
+        pictures=digest,
+        payload=len(payload),
+        checksum=zlib.crc32(payload),
+        labels=tuple(y) or None,
+        text=tuple(text) if text else None,
+        names=tuple(names) if names else None,
+    )
+    return to_bytes(header, payload)
+
+
+def encoded(
+    model: Any,
+    data: Pictures,
+    labels: Tensor | None,
+    text: list[str] | None,
+    batch: int,
+    progress: Progress,
+) -> tuple[bytes, str, list[int]]:
+    """The payload, the pixels' SHA-256, and the class of each picture, where there are classes."""
+    digest: Any = hashlib.sha256()
+    encoder, found = Encoder(), []
+    for rows in parts(len(data), batch):
+        pixels = data.take(rows).contiguous()
+        levels = levels_of(pixels, model.levels)
+        digest.update(pixels.numpy())
+        y = None if labels is None else labels[rows]
+        if y is None and model.spec.classes:
+            progress(0, "choosing classes")
+            y = likeliest(model, pixels)
+        found += [] if y is None else y.tolist()
+        walk = encoder.walk(model, levels, Given(labels=y, text=text and text[rows]))
+        follow(walk, len(pixels), progress)
+    return encoder.payload(), digest.hexdigest(), found
+
+
+def decompress(
+    model: Any, data: bytes, *, anyway: bool = False, progress: Progress = silent
+) -> Tensor:
+    """The pictures of `compress`, uint8 (N, C, H, W), their checksum compared.
+
+    Walks in the recorded batches, with the recorded number of threads.
+    anyway: try although versions or the device are others than recorded.
+    Raises UserError when the bytes are cut or damaged, the model is another one, versions, type or
+    device differ, or the outcome is not what was compressed.
+    """
+    check_model(model)
+    header, payload = from_bytes(data)
+    check_same(header, model, anyway)
+    with threads(header.threads):
+        try:
+            pixels = decoded(model, header, payload, progress)
+        except Astray as error:
+            raise UserError(lost(header)) from error
+    digest: Any = hashlib.sha256()
+    digest.update(pixels.numpy())
+    if digest.hexdigest() != header.pictures:
+        raise UserError(lost(header))
+    return pixels
+
+
+def decoded(model: Any, header: Header, payload: bytes, progress: Progress) -> Tensor:
+    """uint8 (N, C, H, W), right or wrong."""
+    decoder, pictures = Decoder(payload), []
+    labels = None if header.labels is None else torch.tensor(header.labels)
+    text = None if header.text is None else list(header.text)
+    for rows in parts(header.count, header.batch):
+        y, n = None if labels is None else labels[rows], rows.stop - rows.start
+        walk = decoder.walk(model, n, Given(labels=y, text=text and text[rows]))
+        pictures.append(as_pixels(follow(walk, n, progress), model.levels))
+    return torch.cat(pictures)
+
+
+def follow(walk: Iterator[Tensor], n: int, progress: Progress) -> Tensor:
+    """The canvas at the end of n pictures' walk, (n, C, H, W) on the CPU."""
+    canvas = torch.empty(0)
+    for row, canvas in enumerate(walk, 1):
+        progress(0, f"row {row}/{canvas.shape[2]}")
+    progress(n, "")
+    return canvas.cpu()
+
+
+def parts(n: int, batch: int) -> Iterator[slice]:
+    for first in range(0, n, batch):
+        yield slice(first, min(first + batch, n))
+
+
+def check_model(model: Any) -> None:
+    if not (hasattr(model, "walk") and hasattr(model, "levels")):
+        raise UserError(
+            f"{type(model).__name__} goes through no pictures number by number, so it cannot code "
+            "them; take a PixelCNN"
+        )
+
+
+def as_pictures(pictures: Tensor | Pictures) -> Pictures:
+    data = pictures
+    if isinstance(data, Tensor):
+        data = Pictures(pixels_of(data), None, (), "pictures")
+    if not len(data):
+        raise UserError("no pictures are given; give at least one")
+    return data
+
+
+def check_shape(data: Pictures, model: Any) -> None:
+    if data.shape != (wanted := (model.spec.channels, *model.spec.size)):
+        raise UserError(
+            f"pictures have shape {data.shape}, and this model's have {wanted}; nothing is resized "
+            "here, for that would lose something"
+        )
+
+
+def chosen_labels(
+    model: Any, data: Pictures, labels: Tensor | Sequence[int] | None
+) -> Tensor | None:
+    """(N,) classes that are given or the data's own; None where there are none."""
+    if labels is not None and not model.spec.classes:
+        raise UserError("classes are given, but this model has none; leave them out")
+    if labels is None:
+        if data.labels is None or not model.spec.classes:
+            return None
+        return mapped(data.labels, data.classes, model.spec.classes)
+    labels = torch.as_tensor(labels).cpu()
+    if labels.shape != (len(data),):
+        raise UserError(f"{tuple(labels.shape)} classes are given for {len(data)} pictures")
+    return labels
+
+
+def chosen_text(model: Any, data: Pictures, text: Sequence[str] | None) -> list[str] | None:
+    if "text" not in model.spec.given:
+        if text is not None:
+            raise UserError("text is given, but this model takes none; leave it out")
+        return None
+    chosen = list(data.captions if text is None else text)
+    if chosen and len(chosen) != len(data):
+        raise UserError(f"{len(chosen)} captions are given for {len(data)} pictures")
+    return chosen or None
+
+
+def check_same(header: Header, model: Any, anyway: bool) -> None:
+    """UserError naming the first thing that is not as it was when the file was written."""
+    if header.shape != (shape := (model.spec.channels, *model.spec.size)):
+        raise UserError(f"pictures of {header.shape} are recorded, and this model's are {shape}")
+    other = difference(dict(header.surroundings), surroundings(model))
+    if other and not anyway:
+        raise UserError(f"{other}, and rounding may differ; {ANYWAY}")
+    if header.model != (here := model_hash(model)):
+        raise UserError(
+            f"model {header.model[:12]} ({header.name or 'without a name'}) is recorded, and this "
+            f"one is {here[:12]}; give the one it was compressed by"
+        )
+
+
+def lost(header: Header) -> str:
+    """Why the outcome may be wrong, though neither bits nor model are."""
+    units = vector_units()
+    if header.units != units:
+        return (
+            f"other pictures come out than went in: {header.units} is recorded, and this "
+            f"processor has {units}, which rounds otherwise; decompress on such a machine"
+        )
+    return (
+        "other pictures come out than went in, for this machine rounds otherwise than that which "
+        "compressed them; decompress there"
+    )

@@ -1,0 +1,81 @@
+"""A tiny model that goes through pictures symbol by symbol: each depends on the one before."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from smalti.core.given import Given
+from smalti.core.protocols import Batch, Choose, Score, Spec
+from smalti.core.rng import Rng
+from smalti.pixelcnn.levels import Levels
+
+
+@dataclass
+class Table:
+    logits: Tensor
+
+    def draw(self, u: Tensor, temperature: float = 1.0) -> Tensor:
+        raise NotImplementedError("coding draws nothing")
+
+
+class Chain(nn.Module):
+    """p(next | previous, class) is a table; `noise` moves the walk's numbers, as other machines."""
+
+    def __init__(
+        self, shape=(1, 5, 4), levels: int = 256, classes: tuple[str, ...] = (), sharp: float = 2.0
+    ):
+        super().__init__()
+        self.config = [list(shape), levels, list(classes)]
+        self.shape, self.levels = shape, Levels(levels)
+        table = torch.randn(
+            max(1, len(classes)), levels, levels, generator=torch.Generator().manual_seed(levels)
+        )
+        self.table = nn.Parameter(sharp * table)
+        self.noise = 0.0
+        given = ("labels",) if classes else ()
+        self.spec = Spec("picture", shape[0], shape[1:], classes=classes, given=given)
+        self.batches: list[int] = []
+        self.threads: list[int] = []
+
+    def logits(self, y: Tensor, before: Tensor) -> Tensor:
+        return self.table.detach()[y, before].double().log_softmax(-1)
+
+    def walk(self, choose: Choose, n: int, given: Given = Given()) -> Iterator[Tensor]:
+        self.batches.append(n)
+        self.threads.append(torch.get_num_threads())
+        C, H, W = self.shape
+        y = torch.zeros(n, dtype=torch.int64) if given.labels is None else given.labels
+        canvas, before = torch.zeros(n, C, H, W, dtype=torch.int64), torch.zeros(n).long()
+        for i in range(H):
+            for j in range(W):
+                for c in range(C):
+                    logits = self.logits(y, before)
+                    logits[:, 0] += self.noise
+                    before = choose((i, j, c), Table(logits))
+                    canvas[:, c, i, j] = before
+            yield canvas.clone()
+
+    def score(self, batch: Batch, rng: Rng) -> Score:
+        x = self.levels.encode(batch.pictures).permute(0, 2, 3, 1).flatten(1)  # (n, H*W*C)
+        y = torch.zeros(len(x)).long() if batch.labels is None else batch.labels
+        before = torch.cat([torch.zeros(len(x), 1).long(), x[:, :-1]], dim=1)
+        log_p = self.logits(y[:, None], before).gather(2, x[..., None])
+        return Score(-log_p.sum((1, 2)), math.prod(self.shape), "exact")
+
+
+def drawn_by(model: Chain, n: int, labels: Tensor | None = None) -> Tensor:
+    """Pixels, uint8 (n, C, H, W), as likely as the model says."""
+    draws = torch.Generator().manual_seed(n)
+
+    def choose(at, symbols) -> Tensor:
+        return torch.multinomial(symbols.logits.exp(), 1, generator=draws)[:, 0]
+
+    (*_, canvas) = model.walk(choose, n, Given(labels=labels))
+    model.batches.clear()
+    model.threads.clear()
+    return (model.levels.decode(canvas) * 255).round().byte()

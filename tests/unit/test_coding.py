@@ -1,0 +1,312 @@
+"""Compression: what comes out is what went in, in as many bits as the model says, or a refusal."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smalti.coding import compress, decompress, read_header, surroundings
+from smalti.coding.file import Header, from_bytes, to_bytes
+from smalti.coding.stream import Decoder, Encoder
+from smalti.core.given import Given
+from smalti.core.protocols import Batch
+from smalti.core.rng import Rng
+from smalti.data.pictures import Pictures
+from tests.chain import Chain, drawn_by
+from tests.expect import refusal
+
+AB = ("a", "b")
+
+
+def noise(n: int, shape=(1, 5, 4)) -> torch.Tensor:
+    return torch.randint(0, 256, (n, *shape), dtype=torch.uint8)
+
+
+def bits(model: Chain, pixels: torch.Tensor, labels: torch.Tensor | None = None) -> float:
+    score = model.score(Batch(pixels.float() / 255, labels), Rng([0] * len(pixels)))
+    return float(score.nats.sum()) / math.log(2)
+
+
+def rewritten(data: bytes, **changes: object) -> bytes:
+    """The same file with another header, its checksums right."""
+    header, payload = from_bytes(data)
+    return to_bytes(replace(header, **changes), payload)
+
+
+# ---- exactness
+
+
+@pytest.mark.parametrize("shape", [(1, 5, 4), (3, 4, 5)])
+def test_what_comes_out_is_what_went_in(shape: tuple[int, int, int]):
+    model, pixels = Chain(shape), noise(7, shape)
+    data = compress(model, pixels, batch=3)
+    out = decompress(model, data)
+    assert out.dtype == torch.uint8
+    assert torch.equal(out, pixels)
+    assert model.batches == [3, 3, 1] * 2  # the same walks on both sides
+
+
+@settings(max_examples=15)
+@given(st.integers(0, 2**32), st.integers(1, 9), st.integers(2, 256), st.integers(1, 10))
+def test_any_pictures_come_back(seed: int, n: int, levels: int, batch: int):
+    rng = np.random.default_rng(seed)
+    model = Chain((1, 3, 2), levels, sharp=float(rng.choice([0, 1, 30])))
+    x = torch.from_numpy(rng.integers(0, levels, (n, 1, 3, 2)))
+    pixels = (model.levels.decode(x) * 255).round().byte()
+    assert torch.equal(decompress(model, compress(model, pixels, batch=batch)), pixels)
+
+
+def test_floats_in_0_to_1_are_the_same_pictures():
+    model, pixels = Chain(), noise(3)
+    assert compress(model, pixels.float() / 255) == compress(model, pixels)
+
+
+def test_the_payload_takes_the_models_bits():
+    model = Chain((1, 8, 8))
+    pixels = drawn_by(model, 60)
+    payload, said = read_header(compress(model, pixels)).payload * 8, bits(model, pixels)
+    assert said <= payload <= 1.01 * said
+
+
+def test_levels_that_the_model_holds_for_impossible_can_be_written():
+    logits = torch.full((1, 256), -math.inf).double()
+    logits[0, 7] = 0
+
+    class Sure(Chain):
+        def logits(self, y: torch.Tensor, before: torch.Tensor) -> torch.Tensor:
+            return logits.repeat(len(y), 1)
+
+    model, pixels = Sure((1, 1, 8)), torch.full((1, 1, 1, 8), 7, dtype=torch.uint8)
+    assert read_header(compress(model, pixels)).payload <= 4
+    pixels[0, 0, 0, ::2] = 200
+    data = compress(model, pixels)
+    assert read_header(data).payload <= 4 * 24 / 8 + 4
+    assert torch.equal(decompress(model, data), pixels)
+
+
+def test_probabilities_that_are_no_numbers_are_refused():
+    model = Chain()
+    with torch.no_grad():
+        model.table[0, 0, 0] = math.nan
+    with refusal("probabilities that are no numbers"):
+        compress(model, noise(1))
+
+
+def test_progress_counts_the_pictures():
+    seen: list[tuple[int, str]] = []
+    model = Chain()
+    data = compress(model, noise(5), batch=2, progress=lambda *told: seen.append(told))
+    assert sum(done for done, _ in seen) == 5
+    assert (0, "row 5/5") in seen
+    seen.clear()
+    decompress(model, data, progress=lambda *told: seen.append(told))
+    assert [done for done, _ in seen if done] == [2, 2, 1]
+
+
+# ---- classes
+
+
+def test_classes_that_are_given_are_kept():
+    model, labels = Chain(classes=AB), torch.tensor([1, 0, 1, 1])
+    pixels = drawn_by(model, 4, labels)
+    data = compress(model, pixels, labels)
+    assert read_header(data).labels == (1, 0, 1, 1)
+    assert torch.equal(decompress(model, data), pixels)
+
+
+def test_without_classes_each_picture_takes_the_likeliest():
+    model, labels = Chain(classes=AB), torch.tensor([1, 0, 0, 1, 0])
+    pixels = drawn_by(model, 5, labels)
+    assert bits(model, pixels, labels) < 0.8 * bits(model, pixels, 1 - labels)
+    data = compress(model, pixels, batch=2)
+    assert read_header(data).labels == tuple(labels.tolist())
+    assert torch.equal(decompress(model, data), pixels)
+
+
+def test_the_datas_classes_are_the_models_by_name():
+    model, labels = Chain(classes=AB), torch.tensor([0, 0, 1])
+    pixels = drawn_by(model, 3, torch.tensor([0, 1, 0]))
+    data = compress(model, Pictures(pixels, labels, ("b", "a"), "mine"))
+    assert read_header(data).labels == (1, 1, 0)
+    data = compress(model, Pictures(pixels, labels, ("b", "c"), "mine"))
+    assert read_header(data).labels == (0, 1, 0)  # the likeliest
+
+
+# ---- refusals while compressing
+
+
+@pytest.mark.parametrize(
+    ("pictures", "options", "words"),
+    [
+        (noise(2, (1, 5, 5)), {}, ["shape (1, 5, 5)", "(1, 5, 4)", "resized"]),
+        (noise(2).int(), {}, ["torch.int32", "give uint8"]),
+        (noise(2).float() / 255 + 0.001, {}, ["between 8-bit levels"]),
+        (noise(2).float(), {}, ["between 8-bit levels"]),
+        (noise(0), {}, ["no pictures"]),
+        (noise(2)[0], {}, ["(1, 5, 4)", "give (N, C, H, W)"]),
+        (noise(2), {"batch": 0}, ["batch is 0"]),
+        (noise(2), {"labels": [0, 1]}, ["this model has none"]),
+        (noise(2), {"text": ["a", "b"]}, ["text is given"]),
+        (noise(2), {"names": ["a.png", "../b.png"]}, ["'../b.png'", "no safe name"]),
+        (noise(2), {"names": ["a.png", "A.png"]}, ["one name"]),
+        (noise(2), {"names": ["a.png"]}, ["1 names", "2 pictures"]),
+    ],
+)
+def test_what_cannot_be_kept_is_refused(pictures: torch.Tensor, options: dict, words: list[str]):
+    with refusal(*words):
+        compress(Chain(), pictures, **options)
+
+
+def test_labels_must_be_as_many_as_pictures():
+    with refusal("(1,) classes", "2 pictures"):
+        compress(Chain(classes=AB), noise(2), [0])
+
+
+def test_pixels_between_a_models_levels_are_refused():
+    model = Chain(levels=8)
+    pixels = drawn_by(model, 3)
+    assert torch.equal(decompress(model, compress(model, pixels)), pixels)
+    pixels[1, 0, 2, 2] = 35
+    with refusal("a pixel is 35", "8 levels"):
+        compress(model, pixels)
+
+
+def test_a_model_without_a_walk_is_refused():
+    with refusal("Linear goes through no pictures", "PixelCNN"):
+        compress(torch.nn.Linear(1, 1), noise(1))
+
+
+# ---- damage
+
+
+DATA = compress(Chain(), drawn_by(Chain(), 3))
+
+
+@settings(max_examples=60)
+@given(st.integers(0, len(DATA) - 1), st.integers(1, 255))
+def test_any_changed_byte_is_refused(place: int, change: int):
+    damaged = bytearray(DATA)
+    damaged[place] ^= change
+    with refusal(""):
+        decompress(Chain(), bytes(damaged))
+
+
+@pytest.mark.parametrize("length", [0, 3, 10, 40, len(DATA) - 20, len(DATA) - 1])
+def test_a_cut_file_is_refused(length: int):
+    with refusal("truncated" if length else "not written by"):
+        decompress(Chain(), DATA[:length])
+
+
+@pytest.mark.parametrize(
+    ("data", "word"),
+    [
+        (DATA + b"x", "damaged"),
+        (b"PK\x03\x04" + DATA, "not written by"),
+        (DATA[:7] + b"\x09" + DATA[8:], "format 9"),
+        (DATA[:-1] + bytes([DATA[-1] ^ 1]), "damaged"),
+    ],
+)
+def test_what_is_wrong_is_said(data: bytes, word: str):
+    with refusal(word):
+        decompress(Chain(), data)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"count": 0},
+        {"batch": -1},
+        {"count": "3"},
+        {"shape": (1, 5)},
+        {"labels": (0,)},
+        {"names": ("a.png", "b.png", "/c.png")},
+        {"names": ("a.png", "b.png", "c/../../d.png")},
+        {"names": ("a.png", "b.png", "c\\d.png")},
+        {"names": ("a.png", "b.png", "c.exe")},
+        {"names": ("a.png", "b.png", "a.png/c.png")},
+    ],
+)
+def test_a_header_that_smalti_does_not_write_is_refused(changes: dict):
+    with refusal("header is none that smalti writes"):
+        decompress(Chain(), rewritten(DATA, **changes))
+
+
+# ---- mismatch
+
+
+def test_another_model_is_refused():
+    other = Chain()
+    with torch.no_grad():
+        other.table[0, 3, 5] += 1e-6
+    data = compress(Chain(), noise(2), name="mine")
+    with refusal("model", "(mine) is recorded, and this one is", "give the one"):
+        decompress(other, data)
+    with refusal("pictures of (1, 5, 4) are recorded"):
+        decompress(Chain((1, 4, 4)), DATA)
+
+
+@pytest.mark.parametrize("name", ["smalti", "torch", "numba", "constriction", "device"])
+def test_other_versions_are_refused_unless_told(name: str):
+    recorded = dict(read_header(DATA).surroundings) | {name: "0.0.1"}
+    data = rewritten(DATA, surroundings=tuple(recorded.items()))
+    here = surroundings.surroundings(Chain())[name]
+    with refusal(f"{name} 0.0.1 is recorded, and here is {name} {here}"):
+        decompress(Chain(), data)
+    assert torch.equal(decompress(Chain(), data, anyway=True), drawn_by(Chain(), 3))
+
+
+def test_another_type_of_weights_is_refused():
+    with refusal("dtype float32 is recorded, and here is dtype float64"):
+        decompress(Chain().double(), DATA)
+
+
+def test_the_recorded_threads_walk_and_those_before_come_back(monkeypatch: pytest.MonkeyPatch):
+    before, model = torch.get_num_threads(), Chain()
+    data = rewritten(DATA, threads=before + 1)
+    decompress(model, data)
+    assert model.threads == [before + 1]
+    assert torch.get_num_threads() == before
+    with refusal("0 threads are recorded"):
+        decompress(model, rewritten(DATA, threads=0))
+
+
+@pytest.mark.parametrize(
+    ("units", "words"), [(None, ["rounds otherwise"]), ("VFX9", ["VFX9 is recorded"])]
+)
+def test_numbers_that_come_out_otherwise_are_noticed(units: str | None, words: list[str]):
+    model = Chain()
+    model.noise = 1e-2
+    data = rewritten(DATA, units=units) if units else DATA
+    with refusal("other pictures come out than went in", *words):
+        decompress(model, data)
+
+
+def test_a_wrong_checksum_of_the_pictures_is_noticed():
+    with refusal("other pictures come out"):
+        decompress(Chain(), rewritten(DATA, pictures="0" * 64))
+
+
+# ---- the stream by itself
+
+
+def test_a_stream_goes_on_over_walks():
+    model, x = Chain((1, 2, 2)), torch.randint(0, 256, (5, 1, 2, 2))
+    encoder = Encoder()
+    for part in (x[:3], x[3:]):
+        list(encoder.walk(model, part, Given()))
+    decoder = Decoder(encoder.payload())
+    (*_, first), (*_, second) = (decoder.walk(model, n, Given()) for n in (3, 2))
+    assert torch.equal(torch.cat([first, second]), x)
+
+
+def test_the_header_tells_what_a_file_holds():
+    header = read_header(compress(Chain(), noise(2), names=["a.png", "b/c.png"], name="chain"))
+    assert isinstance(header, Header)
+    assert (header.count, header.shape, header.names) == (2, (1, 5, 4), ("a.png", "b/c.png"))
+    assert {"smalti", "torch", "dtype"} <= {key for key, _ in header.surroundings}
