@@ -60,7 +60,12 @@ def convert_file(
     check_free(out, FILES)
     weights, found = read_weights(file)
     told = read_json(config) if config else found
-    model = model_from_reference(kind, told or infer_config(kind, weights, size), weights)
+    model = model_from_reference(
+        kind,
+        told or infer_config(kind, weights, size),
+        weights,
+        (size, size) if size else None,
+    )
     card = Card(name=out.name, summary=f"converted from {kind}", facts={"file": file.name})
     with folder_for(out, FILES) as folder:
         write_into(folder, model, card)

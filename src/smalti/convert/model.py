@@ -6,23 +6,40 @@ from typing import Any
 
 from torch import Tensor
 
+from smalti.convert.article_ddim import ArticleDDIM
 from smalti.convert.article_ddpm import ArticleDDPM
 from smalti.convert.reference import from_reference, read_config
 from smalti.diffusion import DDIM, DDPM, Diffusion, DiffusionConfig, Linear
+from smalti.pixelcnn import PixelCNN
 
 
 def model_from_reference(
-    kind: str, config: dict[str, Any], weights: dict[str, Tensor]
-) -> Diffusion:
-    """The diffusion model around a reference's network, in eval mode.
+    kind: str,
+    config: dict[str, Any],
+    weights: dict[str, Tensor],
+    size: tuple[int, int] | None = None,
+) -> Diffusion | PixelCNN:
+    """The model around a reference's network, in eval mode.
 
-    The articles train on linear betas from 1e-4 to 0.02 whatever T is, and predict eps. The DDPM
-    article samples with the variance beta; the DDIM article's model takes 20 steps here.
+    size: height and width of what it draws, where the network leaves them open.
     Raises UserError as `from_reference` does.
     """
     network = read_config(kind, config)
+    article = isinstance(network, ArticleDDPM | ArticleDDIM)
+    settled = article_diffusion(network) if article else network.model(size)
+    model = settled.build().eval()
+    model.network.load_state_dict(from_reference(kind, config, weights).state_dict())
+    return model
+
+
+def article_diffusion(network: ArticleDDPM | ArticleDDIM) -> DiffusionConfig:
+    """The model of an article's U-Net.
+
+    The articles train on linear betas from 1e-4 to 0.02 whatever T is, and predict eps. The DDPM
+    article samples with the variance beta; the DDIM article's model takes 20 steps here.
+    """
     T = network.n_steps
-    settled = DiffusionConfig(
+    return DiffusionConfig(
         shape=network.img_shape,
         network=network,
         schedule=Linear(
@@ -32,6 +49,3 @@ def model_from_reference(
         classes=tuple(str(k) for k in range(network.classes)),
         sampler=DDPM(variance="beta") if isinstance(network, ArticleDDPM) else DDIM(),
     )
-    model = settled.build().eval()
-    model.network.load_state_dict(from_reference(kind, config, weights).state_dict())
-    return model

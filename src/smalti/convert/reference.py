@@ -11,25 +11,48 @@ from torch import Tensor, nn
 
 from smalti.convert.article_ddim import ArticleDDIM, infer_ddim
 from smalti.convert.article_ddpm import ArticleDDPM, infer_ddpm
+from smalti.convert.article_pixelcnn import (
+    ArticleGated,
+    ArticlePixelCNN,
+    ArticlePrior,
+    infer_gated,
+    infer_plain,
+    translate_gated,
+    translate_plain,
+)
+from smalti.convert.pixelcnnpp import PixelCNNPP, infer_pixelcnnpp, translate_pixelcnnpp
 from smalti.core.errors import UserError
 
 Size = tuple[int, int]
 Infer = Callable[[dict[str, Tensor], Size | None], dict[str, object]]
+Settled = ArticleDDPM | ArticleDDIM | ArticlePixelCNN | ArticleGated | PixelCNNPP
+"""The configs of references."""
+
+
+def as_they_are(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return weights
 
 
 @dataclass(frozen=True)
 class Reference:
     """How one kind of reference checkpoint becomes a module."""
 
-    config: type[ArticleDDPM] | type[ArticleDDIM]
+    config: type[Settled]
     """Its fields are the reference's config, save `classes`, which may be left out."""
     infer: Infer
     """(weights, size or None) -> config."""
+    translate: Callable[[dict[str, Tensor]], dict[str, Tensor]] = as_they_are
+    """Weights under the names and in the shapes of smalti's own network."""
 
 
 REFERENCES: dict[str, Reference] = {
     "dldemos_ddpm_unet": Reference(ArticleDDPM, infer_ddpm),
     "dldemos_ddim_unet": Reference(ArticleDDIM, infer_ddim),
+    "dldemos_pixelcnn": Reference(ArticlePixelCNN, infer_plain, translate_plain),
+    "dldemos_gated_pixelcnn": Reference(ArticleGated, infer_gated, translate_gated),
+    "dldemos_pixelcnn_prior": Reference(ArticlePrior, infer_gated, translate_gated),
+    "pclucas_pixelcnnpp_rgb": Reference(PixelCNNPP, infer_pixelcnnpp, translate_pixelcnnpp),
+    "pclucas_pixelcnnpp_gray": Reference(PixelCNNPP, infer_pixelcnnpp, translate_pixelcnnpp),
 }
 """Every kind that can be converted."""
 
@@ -42,8 +65,9 @@ def from_reference(kind: str, config: dict[str, Any], weights: dict[str, Tensor]
     Raises UserError, in one line, for an unknown kind, a config with fields missing, unknown or
     impossible, and weights that are missing, unknown or of another shape.
     """
-    kind, _ = _find(kind)
+    kind, reference = _find(kind)
     settled = read_config(kind, config)
+    weights = reference.translate(weights)
     with torch.device("meta"):  # names and shapes only, before anything is allocated
         wanted = settled.build().state_dict()
     _check_names(kind, wanted, weights)
@@ -71,7 +95,7 @@ def infer_config(
         raise UserError(f"{kind}: {error}") from error
 
 
-def read_config(kind: str, config: dict[str, Any]) -> ArticleDDPM | ArticleDDIM:
+def read_config(kind: str, config: dict[str, Any]) -> Settled:
     """The config dataclass of a reference's JSON config; UserError as in from_reference."""
     kind, reference = _find(kind)
     known = [field.name for field in fields(reference.config)]

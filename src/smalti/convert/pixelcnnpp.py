@@ -1,0 +1,117 @@
+"""The public PyTorch PixelCNN++ (pclucas14/pixel-cnn-pp), whose weights our own network takes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from smalti.convert.article_parts import shape_of
+from smalti.core.errors import UserError
+from smalti.pixelcnn import LogisticMixture, PixelCNNConfig, PlusPlus, PlusPlusConfig
+
+SCALES = 3
+NAMES = (  # theirs, ours; in this order
+    (r"^up_layers\.", "down."),  # theirs are named by where they stand in the paper's figure
+    (r"^down_layers\.", "up."),
+    (r"(ul?)_stream\.", r"\1."),
+    (r"^downsize_(ul?)\.", r"halvings.\1."),
+    (r"^upsize_(ul?)\.", r"doublings.\1."),
+    (r"^u_init\b", "u_start"),
+    (r"^ul_init\.0\b", "ul_above"),
+    (r"^ul_init\.1\b", "ul_left"),
+    (r"^nin_out\b", "end"),
+    (r"\bconv_input\b", "enter"),
+    (r"\bconv_out\b", "leave"),
+    (r"\bnin_skip\b", "skip"),
+    (r"\.(conv|deconv|lin_a)\.", ".weight."),
+    (r"\bweight_", ""),
+)
+
+
+@dataclass(frozen=True)
+class PixelCNNPP:
+    """Config of the public PixelCNN++; the defaults are its own for CIFAR-10."""
+
+    nr_resnet: int = 5
+    """Gated blocks of a level on the way down."""
+    nr_filters: int = 80
+    """Width of all blocks."""
+    nr_logistic_mix: int = 10
+    """Logistics of a pixel."""
+    input_channels: int = 3
+    """Channels of the pictures: 1 or 3."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if type(value) is not int or value < 1:
+                raise UserError(f"{name} is {value!r}; give a whole number of 1 or more")
+        if self.input_channels not in (1, 3):
+            raise UserError(f"input_channels is {self.input_channels}; give 1 or 3")
+
+    @property
+    def output(self) -> LogisticMixture:
+        return LogisticMixture(self.nr_logistic_mix)
+
+    @property
+    def network(self) -> PlusPlusConfig:
+        return PlusPlusConfig(
+            channels=self.input_channels,
+            outputs=self.output.numbers(self.input_channels, 256),
+            filters=self.nr_filters,
+            blocks=self.nr_resnet,
+            scales=SCALES,
+        )
+
+    def build(self) -> PlusPlus:
+        """A new network with random weights."""
+        return self.network.build()
+
+    def model(self, size: tuple[int, int] | None) -> PixelCNNConfig:
+        """A model around the network, for pictures of 32x32 unless a size is given."""
+        H, W = size or (32, 32)
+        shape = (self.input_channels, H, W)
+        return PixelCNNConfig(shape=shape, network=self.network, output=self.output)
+
+
+def translate_pixelcnnpp(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Their weights under our names, and as ours are shaped.
+
+    Their deconvolutions have a norm for each input, ours for each output, as the paper has it: the
+    weight itself is the same.
+    """
+    found = {"initialised": torch.tensor(True)}
+    for name, value in weights.items():
+        stem, _, part = name.rpartition(".")
+        if stem.endswith(".deconv") and part == "weight_g":
+            continue
+        ours = name
+        for pattern, replacement in NAMES:
+            ours = re.sub(pattern, replacement, ours)
+        if part == "weight_g":
+            value = value.flatten()
+        elif part == "weight_v" and value.ndim == 2:
+            value = value[:, :, None, None]
+        elif part == "weight_v" and stem.endswith(".deconv") and f"{stem}.weight_g" in weights:
+            norm = value.flatten(1).norm(dim=1)[:, None, None, None]
+            value = (value * weights[f"{stem}.weight_g"] / norm).transpose(0, 1)
+            found[ours.removesuffix("v") + "g"] = value.flatten(1).norm(dim=1)
+        found[ours] = value.contiguous()
+    return found
+
+
+def infer_pixelcnnpp(
+    weights: dict[str, Tensor], size: tuple[int, int] | None = None
+) -> dict[str, object]:
+    """The config that the weights' names and shapes tell; any size goes."""
+    filters, channels = shape_of(weights, "u_init.conv.weight_v", 4)[:2]
+    outputs = shape_of(weights, "nin_out.lin_a.bias", 1)[0]
+    blocks = {key.split(".")[3] for key in weights if key.startswith("up_layers.0.u_stream.")}
+    return {
+        "nr_resnet": len(blocks),
+        "nr_filters": filters,
+        "nr_logistic_mix": outputs // (3 if channels == 2 else 10),
+        "input_channels": channels - 1,
+    }
