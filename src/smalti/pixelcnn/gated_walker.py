@@ -1,0 +1,139 @@
+"""The Gated PixelCNN's walker: the vertical stack once a row, the horizontal one once a pixel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from smalti.pixelcnn.gated_kernels import State, Weights, pixel, start_row
+from smalti.pixelcnn.head import condition_of
+from smalti.pixelcnn.kernels import pack
+from smalti.pixelcnn.walker import at_once, dtype_of, folded, full, parts_of
+
+if TYPE_CHECKING:
+    from smalti.pixelcnn.gated import Gated
+
+
+class GatedWalker:
+    """A Walker of a Gated network in eval mode, with the weights it has now."""
+
+    @torch.no_grad()
+    def __init__(self, network: Gated, n: int, size: tuple[int, int], y: Tensor | None = None):
+        weight = next(network.parameters())
+        self.device, self.outputs = weight.device, network.config.outputs
+        self.weights = w = weights_of(network)
+        y = condition_of(y, network.config.condition, weight.new_zeros(n))
+        self.slices = parts_of(n, torch.get_num_threads())
+        self.states = [state_of(network, w, part, size, y) for part in self.slices]
+        self.row_cost = n * size[1] * (w.above1.size + w.above.size + w.across.size)
+        self.pixel_cost = n * (w.left1.size + w.left.size + w.out.size + w.hidden.size)
+        self.logits = np.empty((n, w.bias_logits.shape[1]), w.bias_logits.dtype)
+
+    def parameters(self, i: int, j: int, c: int) -> Tensor:
+        """(n, outputs) at channel c of pixel (i, j)."""
+        parts = range(len(self.states))
+        if j == c == 0:
+            at_once(
+                lambda part: start_row(self.weights, self.states[part], i), parts, self.row_cost
+            )
+        at_once(lambda part: self.go(part, i, j, c), parts, self.pixel_cost)
+        return torch.from_numpy(self.logits[:, : self.outputs].copy()).to(self.device)
+
+    def go(self, part: int, i: int, j: int, c: int) -> None:
+        pixel(self.weights, self.states[part], i, j, c, self.logits[self.slices[part]])
+
+    def put(self, i: int, j: int, c: int, x: Tensor) -> None:
+        """x (n,) in [0, 1]."""
+        values = x.cpu().numpy()
+        for state, part in zip(self.states, self.slices, strict=True):
+            edge = (state.x.shape[1] - state.wide.shape[0]) // 2
+            state.x[edge + 1 + i, edge + j, :, c] = values[part]
+
+
+def weights_of(network: Gated) -> Weights:
+    """All convolutions with their norms folded in, packed for the kernels."""
+    dtype, C = dtype_of(network), network.config.channels
+
+    def packed(taps: Tensor, halves_in: int = 1, halves: int = 1) -> np.ndarray:
+        return pack(full(full(taps, dtype, -2, halves_in), dtype, -1, halves))
+
+    def matrix(taps: Tensor) -> np.ndarray:
+        """(h, w, C, 2p), all taps of the picture as one product."""
+        return pack(full(taps.flatten(0, 2), dtype, -1, 2))
+
+    blocks = [folded_block(block) for block in network.blocks]
+    first, rest = blocks[0], blocks[1:]
+    hidden, bias_hidden = folded(network.head.hidden)
+    logits, bias_logits = folded(network.head.out)
+    logits = logits[0, 0].unflatten(1, (C, -1)).movedim(1, 0)  # (C, D, L)
+    return Weights(
+        above1=matrix(first["above"]),
+        above=packed(stacked(rest, "above", (2, 3)), halves=2),
+        bias_above=full(stacked(blocks, "bias_above"), dtype, -1, 2),
+        across=packed(stacked(blocks, "across")[:, 0, 0], 2, 2),
+        left1=matrix(first["left"]),
+        left=packed(stacked(rest, "left", (1, 2))[:, 0], halves=2),
+        out=packed(stacked(blocks, "out")[:, 0, 0]),
+        bias_out=full(stacked(blocks, "bias_out"), dtype, -1),
+        hidden=packed(hidden[0, 0]),
+        bias_hidden=full(bias_hidden, dtype, -1),
+        logits=packed(logits),
+        bias_logits=full(bias_logits.unflatten(0, (C, -1)), dtype, -1),
+    )
+
+
+def folded_block(block: Any) -> dict[str, Tensor]:
+    """Taps (h, w, i, o) and biases (o,), in float64."""
+    norm1, norm2, norm3, norm4 = block.norms
+    found: dict[str, Tensor] = {}
+    found["above"], found["bias_above"] = folded(block.v_conv, norm1)
+    found["across"], bias_across = folded(block.v_to_h, norm2)
+    found["left"], bias_left = folded(block.h_conv, norm3)
+    found["bias_side"] = bias_across + bias_left
+    found["out"], found["bias_out"] = folded(block.h_out, norm4)
+    return found
+
+
+def stacked(blocks: list[dict[str, Tensor]], name: str, taps: tuple[int, ...] = ()) -> Tensor:
+    """One of the tensors of all blocks; of none, with so many taps."""
+    if not blocks:
+        return torch.zeros(0, *taps, 1, 2, dtype=torch.float64)
+    return torch.stack([block[name] for block in blocks])
+
+
+def state_of(
+    network: Gated, w: Weights, part: slice, size: tuple[int, int], y: Tensor | None
+) -> State:
+    """Of the pictures of a part, before the first pixel; y (N, D) are the conditions of all."""
+    dtype, (H, W), n = w.bias_out.dtype, size, part.stop - part.start
+    blocks, p = w.bias_out.shape
+    C, side = network.config.channels, network.config.first // 2
+    bias_side = torch.stack([folded_block(block)["bias_side"] for block in network.blocks])
+    for_h = bias_side[:, None].expand(-1, n, -1)  # (B + 1, n, 2p)
+    for_v = torch.zeros_like(for_h)
+    if y is not None:
+        conditions: list[Any] = [block.condition for block in network.blocks]
+        each = [condition(y[part]).cpu().double() for condition in conditions]
+        for_v, more = torch.stack(each).chunk(2, dim=2)
+        for_h = for_h + more
+
+    def empty(*shape: int) -> np.ndarray:
+        return np.zeros(shape, dtype)
+
+    return State(
+        x=empty(side + 1 + H, side + W + side, n, C),
+        v=empty(blocks, 2, 1 + W + 1, n, p),
+        side=empty(blocks, W, n, 2 * p),
+        h=empty(blocks, 2, n, p),
+        for_v=full(for_v, dtype, -1, 2),
+        for_h=full(for_h, dtype, -1, 2),
+        window=empty(W, n, w.above1.shape[1]),
+        near=empty(n, w.left1.shape[1]),
+        wide=empty(W, n, 2 * p),
+        pair=empty(n, 2 * p),
+        single=empty(n, p),
+        middle=empty(n, len(w.bias_hidden)),
+    )

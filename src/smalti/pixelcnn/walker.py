@@ -1,0 +1,96 @@
+"""Walkers: a network gone through number by number, each layer computed once a place.
+
+A walker keeps what the layers have put out, so that a picture costs about as much as one forward.
+Its state is NumPy arrays, its work the compiled kernels beside it; a batch is cut into one part a
+thread, and pictures do not depend on the cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from smalti.pixelcnn.kernels import padded
+
+WORTH_A_THREAD = 2_000_000
+"""Multiply-adds of a part below which handing it to a thread takes longer than doing it."""
+
+
+class Walker(Protocol):
+    """n pictures gone through in raster order, at each pixel channel by channel.
+
+    At every place first `parameters`, then `put`, once each.
+    """
+
+    def parameters(self, i: int, j: int, c: int) -> Tensor:
+        """(n, P): what the network puts out at row i, column j, channel c."""
+        ...
+
+    def put(self, i: int, j: int, c: int, x: Tensor) -> None:
+        """x (n,): the values at that place, in the network's range."""
+        ...
+
+
+@cache
+def threads(n: int) -> ThreadPoolExecutor:
+    """Threads besides the caller's; they are started once and sleep when idle."""
+    return ThreadPoolExecutor(n, thread_name_prefix="walker")
+
+
+def parts_of(n: int, parts: int) -> list[slice]:
+    """n pictures in at most so many parts, of whole eights where that is even enough."""
+    step = -(-n // parts)
+    step = step if n < 8 * parts else -(-step // 8) * 8
+    return [slice(start, min(start + step, n)) for start in range(0, n, step)]
+
+
+def at_once(work: Callable[[Any], None], parts: Sequence[Any], cost: int) -> None:
+    """work(part) for each part, in threads when each costs enough multiply-adds."""
+    if len(parts) == 1 or cost < WORTH_A_THREAD * len(parts):
+        for part in parts:
+            work(part)
+        return
+    others = [threads(len(parts) - 1).submit(work, part) for part in parts[1:]]
+    work(parts[0])
+    for other in others:
+        other.result()
+
+
+def full(x: Any, dtype: np.dtype, axis: int, halves: int = 1) -> np.ndarray:
+    """x with zeros after its axis, or after each half of it, to whole panels."""
+    x = x if isinstance(x, np.ndarray) else x.detach().cpu().double().numpy()
+    parts = np.split(x, halves, axis)
+    pads = [(0, 0)] * x.ndim
+    pads[axis] = (0, padded(parts[0].shape[axis], dtype) - parts[0].shape[axis])
+    return np.concatenate([np.pad(part, pads) for part in parts], axis).astype(dtype)
+
+
+def dtype_of(network: nn.Module) -> np.dtype:
+    """Of a walker's numbers: float64 where the weights have it, float32 for all others."""
+    double = next(network.parameters()).dtype == torch.float64
+    return np.dtype("float64" if double else "float32")
+
+
+def folded(conv: Any, norm: nn.Module | None = None) -> tuple[Tensor, Tensor]:
+    """A convolution and the batch norm after it in eval mode, as taps (h, w, i, o) and bias (o,).
+
+    In float64 on the CPU; a norm that is none counts as none.
+    """
+    kernel = conv.kernel() if hasattr(conv, "kernel") else conv.weight
+    taps = kernel.detach().cpu().double().permute(2, 3, 1, 0)
+    bias = taps.new_zeros(len(kernel)) if conv.bias is None else conv.bias.detach().cpu().double()
+    if not isinstance(norm, nn.BatchNorm2d):
+        return taps, bias
+    assert norm.running_mean is not None and norm.running_var is not None
+    mean, variance, scale, shift = (
+        v.detach().cpu().double()
+        for v in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+    )
+    scale = scale * (variance + norm.eps).rsqrt()
+    return taps * scale, (bias - mean) * scale + shift
