@@ -5,6 +5,7 @@ from smalti.pixelcnn.levels import Levels
 from smalti.pixelcnn.mixture import LogisticMixture
 from smalti.pixelcnn.model import Ancestral, PixelCNN, PixelCNNConfig
 from smalti.pixelcnn.output import Categorical
+from smalti.pixelcnn.plain import Plain, PlainConfig
 from smalti.pixelcnn.plusplus import PlusPlus, PlusPlusConfig
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "LogisticMixture",
     "PixelCNN",
     "PixelCNNConfig",
+    "Plain",
+    "PlainConfig",
     "PlusPlus",
     "PlusPlusConfig",
 ]

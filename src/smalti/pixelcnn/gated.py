@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from smalti.core.errors import UserError
+from smalti.pixelcnn import reach
 from smalti.pixelcnn.gate import gated
 from smalti.pixelcnn.head import Head, condition_of
 from smalti.pixelcnn.masks import Above, Point, Row
@@ -37,6 +38,9 @@ class GatedConfig:
     dropout: float = 0.0
     """Share of the horizontal stack's features that is left out in training."""
 
+    codes: bool = False
+    """Take codes of a codebook, embedded, in place of pictures; channels is 1."""
+
     def __post_init__(self) -> None:
         for name in ("width", "head"):
             if (value := getattr(self, name)) < 1 or value % self.channels:
@@ -60,7 +64,7 @@ class GatedBlock(nn.Module):
     def __init__(self, c: GatedConfig, first: bool):
         super().__init__()
         p, C, k = c.width, c.channels, c.first if first else 3
-        i = C if first else p
+        i = C if first and not c.codes else p
         self.first, self.rows = first, k // 2 + 1
         bias = not c.norm  # a norm has its own
         self.v_conv = Above(i, 2 * p, k // 2 + 1, k, bias)
@@ -99,17 +103,25 @@ class Gated(nn.Module):
         super().__init__()
         self.config = config
         self.blocks = nn.ModuleList(GatedBlock(config, n == 0) for n in range(config.blocks + 1))
+        self.embedding = nn.Embedding(config.outputs, config.width) if config.codes else None
         self.head = Head(config.width, config.head, config.outputs, config.channels)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Logits of every level: (N, levels, H, W) of one channel, (N, levels, C, H, W) of more.
 
-        x: (N, C, H, W) in [0, 1].  y: (N,) integers, or (N, D) floats; None is the zero vector.
+        x: (N, C, H, W) in [0, 1], or with `codes` (N, H, W) integers.
+        y: (N,) integers, or (N, D) floats; None is the zero vector.
         """
-        if x.shape[2] == 1:  # the vertical stack wants two rows
-            return self(F.pad(x, (0, 0, 0, 1)), y)[..., :1, :]
-        y = condition_of(y, self.config.condition, x)
+        if self.embedding is not None:
+            x = self.embedding(x).movedim(-1, 1)
+        H, y = x.shape[2], condition_of(y, self.config.condition, x)
+        x = F.pad(x, (0, 0, 0, 1)) if H == 1 else x  # the vertical stack wants two rows
         v = h = x.contiguous(memory_format=torch.channels_last)
         for block in self.blocks:
             v, h = block(v, h, y)
-        return self.head(h)
+        return self.head(h[:, :, :H])
+
+    def reach(self, place: tuple[int, int, int], size: tuple[int, int]) -> Tensor:
+        """What the logits at row, column, channel are told from, (C, H, W) booleans."""
+        c = self.config
+        return reach.gated(reach.at(size, c.channels, place), c.first, c.blocks)

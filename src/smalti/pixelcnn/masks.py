@@ -2,8 +2,8 @@
 
 The masks of arXiv:1601.06759, sec. 3.4. Mask A hides the pixel itself, mask B shows it. With RGB
 the features come in three groups; at the pixel itself a group sees those of the colours before it
-(A), and with mask B its own as well. Kernels hold no tap that a mask hides: what lies above a pixel is
-one convolution, what lies left of it another.
+(A), and with mask B its own as well. Kernels hold no tap that a mask hides: what lies above a
+pixel is one convolution, what lies left of it another.
 """
 
 from __future__ import annotations

@@ -1,0 +1,233 @@
+"""The PixelCNNs of the article (SingleZombie/DL-Demos, dldemos/pixelcnn and its prior on codes).
+
+Their kernels are whole, with taps that a mask turns to 0; ours hold the other taps alone. A bias
+before a batch norm goes into the norm's mean, and their last two layers, with nothing between,
+are one of ours.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from torch import Tensor
+
+from smalti.convert.article_parts import shape_of
+from smalti.core.errors import UserError
+from smalti.pixelcnn import GatedConfig, PixelCNNConfig, PlainConfig
+
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class ArticlePixelCNN:
+    """Config of the article's PixelCNN."""
+
+    n_blocks: int = 15
+    """Residual blocks."""
+    h: int = 128
+    """Features inside a block; 2h between them."""
+    linear_dim: int = 32
+    """Features of the last layers."""
+    bn: bool = True
+    """Whether batch norm follows the convolutions."""
+    color_level: int = 8
+    """Levels of a pixel."""
+
+    def __post_init__(self) -> None:
+        check(vars(self))
+
+    @property
+    def network(self) -> PlainConfig:
+        return PlainConfig(
+            outputs=self.color_level,
+            width=self.h,
+            blocks=self.n_blocks,
+            head=self.linear_dim,
+            norm=self.bn,
+        )
+
+    def build(self) -> Any:
+        """A new network with random weights."""
+        return self.network.build()
+
+    def model(self, size: tuple[int, int] | None) -> PixelCNNConfig:
+        """A model around the network, for pictures of 28x28 unless a size is given."""
+        shape = (1, *(size or (28, 28)))
+        return PixelCNNConfig(shape=shape, network=self.network, levels=self.color_level)
+
+
+@dataclass(frozen=True)
+class ArticleGated:
+    """Config of the article's Gated PixelCNN."""
+
+    n_blocks: int = 15
+    """Blocks after the first one."""
+    p: int = 128
+    """Features of each stack."""
+    linear_dim: int = 32
+    """Features of the last layers."""
+    bn: bool = True
+    """Whether batch norm follows the convolutions."""
+    color_level: int = 8
+    """Levels of a pixel."""
+
+    def __post_init__(self) -> None:
+        check(vars(self))
+
+    @property
+    def network(self) -> GatedConfig:
+        return GatedConfig(
+            outputs=self.color_level,
+            width=self.p,
+            blocks=self.n_blocks,
+            first=3,
+            head=self.linear_dim,
+            norm=self.bn,
+        )
+
+    def build(self) -> Any:
+        """A new network with random weights."""
+        return self.network.build()
+
+    def model(self, size: tuple[int, int] | None) -> PixelCNNConfig:
+        """A model around the network, for pictures of 28x28 unless a size is given."""
+        shape = (1, *(size or (28, 28)))
+        return PixelCNNConfig(shape=shape, network=self.network, levels=self.color_level)
+
+
+@dataclass(frozen=True)
+class ArticlePrior(ArticleGated):
+    """Config of the article's Gated PixelCNN of a codebook's codes."""
+
+    @property
+    def network(self) -> GatedConfig:
+        return replace(super().network, codes=True)
+
+
+def check(values: dict[str, object]) -> None:
+    for name, value in values.items():
+        if name == "bn":
+            if type(value) is not bool:
+                raise UserError(f"bn is {value!r}; give true or false")
+        elif type(value) is not int or value < 1:
+            raise UserError(f"{name} is {value!r}; give a whole number of 1 or more")
+
+
+def infer_plain(weights: Weights, size: tuple[int, int] | None = None) -> dict[str, object]:
+    """The config that the weights' names and shapes tell; any size goes."""
+    return {"h": shape_of(weights, "conv1.conv.weight", 4)[0] // 2, **shared(weights)}
+
+
+def infer_gated(weights: Weights, size: tuple[int, int] | None = None) -> dict[str, object]:
+    """The config that the weights' names and shapes tell; any size goes."""
+    return {"p": shape_of(weights, "block1.h_output_conv.weight", 4)[0], **shared(weights)}
+
+
+def shared(weights: Weights) -> dict[str, object]:
+    blocks = {m[1] for key in weights if (m := re.match(r"(?:residual_)?blocks\.(\d+)\.", key))}
+    return {
+        "n_blocks": len(blocks),
+        "linear_dim": shape_of(weights, "linear1.weight", 4)[0],
+        "bn": any(key.endswith("running_mean") for key in weights),
+        "color_level": shape_of(weights, "out.weight", 4)[0],
+    }
+
+
+def translate_plain(weights: Weights) -> Weights:
+    """Their weights under our names, and as ours are cropped."""
+    found = Parts(weights)
+    found.masked("conv1", "conv1", mask_b=False)
+    found.normed("conv1.conv.bias", "conv1.row.bias", "bn1", "norm1")
+    for n in found.numbers("residual_blocks"):
+        theirs, ours = f"residual_blocks.{n}", f"blocks.{n}"
+        for k in (1, 3):
+            found.point(f"{theirs}.conv{k}", f"{ours}.conv{k}")
+        found.masked(f"{theirs}.conv2", f"{ours}.conv2", mask_b=True)
+        names = (("conv1.bias",) * 2, ("conv2.conv.bias", "conv2.row.bias"), ("conv3.bias",) * 2)
+        for k, (a, b) in enumerate(names):
+            norms = f"{theirs}.bn{k + 1}", f"{ours}.norms.{k}"
+            found.normed(f"{theirs}.{a}", f"{ours}.{b}", *norms)
+    return found.ended()
+
+
+def translate_gated(weights: Weights) -> Weights:
+    """Their weights under our names, and as ours are cropped."""
+    found = Parts(weights)
+    pairs = [("block1", "blocks.0")]
+    pairs += [(f"blocks.{n}", f"blocks.{n + 1}") for n in found.numbers("blocks")]
+    for theirs, ours in pairs:
+        taps = 1 if theirs == "block1" else 2
+        above, left = (found.take(f"{theirs}.{c}.conv.weight", 4) for c in ("v_conv", "h_conv"))
+        found.put(f"{ours}.v_conv.weight", above[:, :, :2])
+        found.put(f"{ours}.h_conv.left", left[:, :, 1:2, :taps])
+        found.point(f"{theirs}.v_to_h_conv", f"{ours}.v_to_h")
+        found.point(f"{theirs}.h_output_conv", f"{ours}.h_out")
+        biases = {
+            "v_conv.conv": "v_conv",
+            "v_to_h_conv": "h_conv",  # where there is no norm both are added at the same place
+            "h_conv.conv": "h_conv",
+            "h_output_conv": "h_out",
+        }
+        for k, (a, b) in enumerate(biases.items()):
+            norms = f"{theirs}.bn{k + 1}", f"{ours}.norms.{k}"
+            found.normed(f"{theirs}.{a}.bias", f"{ours}.{b}.bias", *norms)
+    return found.ended()
+
+
+class Parts:
+    """Their weights, taken one after the other, and ours, put together from them."""
+
+    def __init__(self, weights: Weights):
+        self.theirs = dict(weights)
+        self.ours: Weights = {}
+
+    def take(self, key: str, dims: int) -> Tensor:
+        """UserError when there is none of so many dimensions."""
+        shape_of(self.theirs, key, dims)
+        return self.theirs.pop(key)
+
+    def put(self, key: str, value: Tensor) -> None:
+        self.ours[key] = self.ours[key] + value if key in self.ours else value.contiguous()
+
+    def numbers(self, name: str) -> list[int]:
+        """Of all blocks of that name, rising."""
+        found = (re.match(rf"{name}\.(\d+)\.", key) for key in self.theirs)
+        return sorted({int(m[1]) for m in found if m})
+
+    def point(self, theirs: str, ours: str) -> None:
+        self.put(f"{ours}.centre", self.take(f"{theirs}.weight", 4)[:, :, 0, 0])
+
+    def masked(self, theirs: str, ours: str, mask_b: bool) -> None:
+        """A k x k kernel, as the rows above and what is left of the pixel, itself with mask B."""
+        weight = self.take(f"{theirs}.conv.weight", 4)
+        half = weight.shape[2] // 2
+        self.put(f"{ours}.above.weight", weight[:, :, :half])
+        self.put(f"{ours}.row.left", weight[:, :, half : half + 1, : half + mask_b])
+
+    def normed(self, bias: str, our_bias: str, norm: str, our_norm: str) -> None:
+        """A bias, as it is or taken off the mean of the norm behind it."""
+        value = self.take(bias, 1)
+        if f"{norm}.running_mean" not in self.theirs:
+            return self.put(our_bias, value)
+        for part, dims in {"weight": 1, "bias": 1, "running_var": 1, "running_mean": 1}.items():
+            given = self.take(f"{norm}.{part}", dims)
+            self.put(f"{our_norm}.{part}", given - value if part == "running_mean" else given)
+        count = f"{norm}.num_batches_tracked"
+        self.put(f"{our_norm}.num_batches_tracked", self.take(count, 0))
+        return None
+
+    def ended(self) -> Weights:
+        """Ours, with the head, and what was not taken under its own name."""
+        self.point("linear1", "head.hidden")
+        self.put("head.hidden.bias", self.take("linear1.bias", 1))
+        w2, w3 = (self.take(f"{name}.weight", 4)[:, :, 0, 0] for name in ("linear2", "out"))
+        b2, b3 = (self.take(f"{name}.bias", 1) for name in ("linear2", "out"))
+        if w3.shape[1] != w2.shape[0]:
+            raise UserError(f"weights 'linear2' and 'out' do not fit: {w2.shape[0]}, {w3.shape[1]}")
+        self.put("head.out.centre", w3 @ w2)
+        self.put("head.out.bias", w3 @ b2 + b3)
+        if "embedding.weight" in self.theirs:
+            self.put("embedding.weight", self.take("embedding.weight", 2))
+        return {**self.theirs, **self.ours}

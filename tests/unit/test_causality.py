@@ -1,0 +1,73 @@
+"""Which numbers of a picture have a say in which distributions: by changing them one at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from smalti.pixelcnn import GatedConfig, PlainConfig
+from tests.tiny import awake
+
+SIZE = (7, 6)
+SMALL = {"outputs": 3, "width": 24, "head": 24, "condition": 2}
+RGB = {**SMALL, "channels": 3}
+NETWORKS = {
+    "plain": PlainConfig(**SMALL, blocks=2, first=3),
+    "plain-7": PlainConfig(**SMALL, blocks=1, first=7, norm=True),
+    "plain-rgb": PlainConfig(**RGB, blocks=1, first=3),
+    "plain-no-block": PlainConfig(**RGB, blocks=0, first=5),
+    "gated": GatedConfig(**SMALL, blocks=2, first=3),
+    "gated-7": GatedConfig(**SMALL, blocks=1, first=7, norm=True),
+    "gated-rgb": GatedConfig(**RGB, blocks=1, first=3),
+    "gated-no-block": GatedConfig(**RGB, blocks=0, first=5),
+}
+
+
+@torch.no_grad()
+def said(config: Any) -> Tensor:
+    """Whether a number has a say: (C, H, W) of those changed x (C, H, W) of those predicted."""
+    torch.manual_seed(0)
+    network = awake(config.build()).double().eval()
+    C, (H, W) = config.channels, SIZE
+    says = torch.zeros(C * H * W, C, H, W, dtype=torch.bool)
+    for _ in range(6):  # a rectified unit may sleep at one picture
+        x = torch.randint(0, 255, (C, H, W))
+        changed = x.flatten() + torch.eye(C * H * W, dtype=torch.int64)  # one level, one number
+        both = torch.cat([x.flatten()[None], changed]).unflatten(1, (C, H, W)).double() / 255
+        logits = network(both, torch.zeros(len(both), dtype=torch.int64))
+        logits = logits.reshape(len(both), -1, C, H, W)
+        says |= (logits[1:] != logits[:1]).any(1)
+    return says.unflatten(0, (C, H, W))
+
+
+def orders(C: int) -> Tensor:
+    """Where each number stands in the order: rows, columns, then R, G, B. (C, H, W)."""
+    H, W = SIZE
+    return torch.arange(H * W * C).reshape(H, W, C).permute(2, 0, 1)
+
+
+@pytest.mark.parametrize("config", NETWORKS.values(), ids=NETWORKS.keys())
+def test_nothing_later_leaks_and_what_is_declared_arrives(config: Any) -> None:
+    says, order = said(config), orders(config.channels)
+    network = config.build()
+    for i in range(SIZE[0]):
+        for j in range(SIZE[1]):
+            for c in range(config.channels):
+                seen = says[..., c, i, j]
+                assert not seen[order >= order[c, i, j]].any()
+                assert torch.equal(seen, network.reach((i, j, c), SIZE))
+
+
+def test_gated_has_no_blind_spot_and_plain_has_one() -> None:
+    """With enough blocks, gated sees all that comes before; above right, plain never does."""
+    i, j = 6, 1
+    before = orders(1) < orders(1)[0, i, j]
+    assert torch.equal(GatedConfig(blocks=6, first=3).build().reach((i, j, 0), SIZE), before)
+    plain = PlainConfig(blocks=40, first=3).build().reach((i, j, 0), SIZE)
+    assert (before & ~plain).any()
+    rows, columns = (before & ~plain)[0].nonzero(as_tuple=True)
+    assert (columns - j > i - rows).all()  # right of the diagonal, and nothing else
+    assert plain.sum() + len(rows) == before.sum()
