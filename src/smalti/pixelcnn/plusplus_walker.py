@@ -17,8 +17,10 @@ from smalti.pixelcnn.plusplus_kernels import (
     START,
     TURN,
     Edge,
-    State,
-    Weights,
+    PixelState,
+    PixelWeights,
+    RowState,
+    RowWeights,
     end_pixel,
     stage_pixel,
     stage_row,
@@ -42,25 +44,23 @@ class PlusPlusWalker:
     def __init__(self, network: PlusPlus, n: int, size: tuple[int, int], y: Tensor | None = None):
         weight = network.end.weight.v
         self.device, self.outputs = weight.device, network.config.outputs
-        self.scales = network.config.scales
+        self.scales = S = network.config.scales
         y = condition_of(y, network.config.condition, weight.new_zeros(n))
-        step = 2 ** (network.config.scales - 1)
-        sides = (-(-size[0] // step) * step, -(-size[1] // step) * step)
-        stages = [*network.down, *reversed(network.up)]
-        self.weights = tuple(weights_of(network, at) for at in range(len(stages)))
+        step = 2 ** (S - 1)
+        H, W = (-(-side // step) * step for side in size)
+        self.rows, self.pixels = zip(*(weights_of(network, at) for at in range(2 * S)), strict=True)
         self.slices = parts_of(n, torch.get_num_threads())
+        self.edges = [edge_of(network, part, (H, W)) for part in self.slices]
         self.states = [
-            tuple(
-                state_of(stage, self.weights[k], part, sides[1] >> k % network.config.scales, y)
-                for k, stage in enumerate(stages)
-            )
+            [
+                state_of(level_of(network, at), self.rows[at], part, W >> at % S, y)
+                for at in range(2 * S)
+            ]
             for part in self.slices
         ]
-        self.edges = [edge_of(network, part, sides) for part in self.slices]
         self.out = np.empty((n, self.edges[0].bias_end.size), self.edges[0].bias_end.dtype)
-        first = (self.weights[0], self.weights[network.config.scales])
-        self.row_cost = n * size[1] * sum(w.u_enter.size + w.u_leave.size for w in first)
-        self.pixel_cost = n * sum(w.l_enter.size + w.l_leave.size for w in first) // 2
+        self.row_cost = n * W * sum(self.rows[at].enter.size * 3 for at in (0, S))
+        self.pixel_cost = n * sum(self.pixels[at].enter.size * 3 for at in (0, S))
 
     def parameters(self, i: int, j: int, c: int) -> Tensor:
         """(n, outputs) at pixel (i, j)."""
@@ -74,41 +74,47 @@ class PlusPlusWalker:
     def start(self, part: int, i: int) -> None:
         """The u streams of row i, at all scales due."""
         states = self.states[part]
-        start_row(self.edges[part], states[0], i)
-        for stage, k in self.due(i):
-            w, s, other, down, how = self.role(states, stage)
-            stage_row(w, s, other, down, how, i >> k)
+        start_row(self.edges[part], states[0][0].now, i)
+        for at, how, before, down in self.due(i):
+            s, p = states[at]
+            source, skips = states[before][0].last, states[down][0].x
+            stage_row(self.rows[at], s, p, source, skips, how, i >> at % self.scales)
 
     def go(self, part: int, i: int, j: int) -> None:
         """The ul streams at pixel (i, j), at all scales due, and its parameters."""
         states, edge = self.states[part], self.edges[part]
-        start_pixel(edge, states[0], i, j)
-        for stage, k in self.due(i, j):
-            w, s, other, down, how = self.role(states, stage)
-            stage_pixel(w, s, other, down, how, i >> k, j >> k)
-        end_pixel(edge, states[self.scales], self.out[self.slices[part]])
+        start_pixel(edge, states[0][1].now, i, j)
+        for at, how, before, down in self.due(i | j):
+            k, p = at % self.scales, states[at][1]
+            source, skips = states[before][1].last, states[down][1].x
+            stage_pixel(self.pixels[at], p, source, skips, how, i >> k, j >> k)
+        end_pixel(edge, states[self.scales][1].now, self.out[self.slices[part]])
 
-    def due(self, i: int, j: int = 0) -> Iterator[tuple[int, int]]:
-        """The stages, each with its scale, that a row or pixel goes through."""
-        k = (i | j | 1 << self.scales - 1) & -(i | j | 1 << self.scales - 1)
-        scales = range(k.bit_length())  # those that divide i and j
-        yield from ((k, k) for k in scales)
-        yield from ((self.scales + k, k) for k in reversed(scales))
+    def due(self, place: int) -> Iterator[tuple[int, int, int, int]]:
+        """The stages that a row, or row | column, goes through.
 
-    def role(self, states: Any, stage: int) -> tuple[Weights, State, State, State, int]:
-        """What the kernels want of a stage."""
-        s, w, k = states[stage], self.weights[stage], stage % self.scales
-        if stage < self.scales:
-            return w, s, states[max(k - 1, 0)], s, HALVE if k else START
-        if k == self.scales - 1:
-            return w, s, s, states[k], TURN
-        return w, s, states[stage + 1], states[k], DOUBLE
+        Each with how it begins, the stage before it, and that on the way down at its scale.
+        """
+        S = self.scales
+        place |= 1 << S - 1
+        count = (place & -place).bit_length()  # scales whose step divides the place
+        for k in range(count):
+            yield k, HALVE if k else START, max(k - 1, 0), k
+        for k in reversed(range(count)):
+            turn = k == S - 1
+            yield S + k, TURN if turn else DOUBLE, k if turn else S + k + 1, k
 
     def put(self, i: int, j: int, c: int, x: Tensor) -> None:
         """x (n,) in [-1, 1]."""
         values = x.cpu().numpy()
         for edge, part in zip(self.edges, self.slices, strict=True):
             edge.x[2 + i, 1 + j, :, c] = values[part]
+
+
+def level_of(network: PlusPlus, stage: int) -> Level:
+    """Stages 0 .. S-1 go down; S + k is the way up at scale k."""
+    scales = network.config.scales
+    return network.down[stage] if stage < scales else network.up[2 * scales - 1 - stage]
 
 
 def taps(conv: Any) -> Tensor:
@@ -122,42 +128,46 @@ def bias(conv: Any) -> Tensor:
     return conv.weight.bias.detach().cpu().double()
 
 
-def weights_of(network: PlusPlus, stage: int) -> Weights:
+def weights_of(network: PlusPlus, stage: int) -> tuple[RowWeights, PixelWeights]:
     """A stage's weights, packed for the kernels."""
     c, dtype = network.config, dtype_of(network)
-    k, up = stage % c.scales, stage >= c.scales
-    level: Any = network.up[c.scales - 1 - k] if up else network.down[k]
+    level: Any = level_of(network, stage)
+    up = stage >= c.scales
 
-    def stacked(blocks: Any, part: str, halves: int = 1) -> np.ndarray:
-        each = torch.stack([taps(getattr(block, part)) for block in blocks])
-        return pack(full(full(each, dtype, -2, 2), dtype, -1, halves))
+    def packed(x: Tensor, halves_in: int = 2, halves: int = 1) -> np.ndarray:
+        return pack(full(full(x, dtype, -2, halves_in), dtype, -1, halves))
 
-    def skips(which: int) -> np.ndarray:
-        """Of ul's 1x1 over E of u and the skip, side by side: one of the two."""
-        each = torch.stack([taps(block.skip)[0, 0] for block in level.ul])  # (B, 2 or 4 F, F)
-        parts = each.unflatten(1, (2, -1, c.filters))  # (B, plus and minus, u or skip, F, F)
-        return pack(full(full(parts[:, :, which].flatten(1, 2), dtype, -2, 2), dtype, -1))
+    def stacked(blocks: Any, part: str) -> Tensor:
+        return torch.stack([taps(getattr(block, part)) for block in blocks])
 
     def biases(blocks: Any) -> np.ndarray:
         return full(torch.stack([bias(block.leave) for block in blocks]), dtype, -1, 2)
 
-    resize = resizing(network, k, up)
-    u_resize, l_resize = (pack(full(full(taps(r), dtype, -2), dtype, -1)) for r in resize)
+    enter, leave = stacked(level.ul, "enter"), stacked(level.ul, "leave")  # (B, 2, 2, 2F, ..)
+    skips = stacked(level.ul, "skip")[:, 0, 0].unflatten(1, (2, -1, c.filters))
+    beside, *skip = (part.flatten(1, 2) for part in skips.unbind(2))  # from u, and from before
+    u_resize, l_resize = resizing(network, stage % c.scales, up)
     none = np.zeros((0, 1, 1, 1), dtype)
-    return Weights(
-        u_enter=stacked(level.u, "enter"),
-        u_leave=stacked(level.u, "leave", 2),
-        u_skip=stacked(level.u, "skip")[:, 0, 0] if up else none,
-        l_enter=stacked(level.ul, "enter"),
-        l_leave=stacked(level.ul, "leave", 2),
-        l_beside=skips(0),
-        l_skip=skips(1) if up else none,
-        u_bias=biases(level.u),
+    rows = RowWeights(
+        enter=packed(stacked(level.u, "enter")),
+        leave=packed(stacked(level.u, "leave"), halves=2),
+        bias=biases(level.u),
+        skip=packed(stacked(level.u, "skip")[:, 0, 0]) if up else none,
+        beside=packed(beside),
+        l_enter=packed(enter[:, 0]),
+        l_leave=packed(leave[:, 0], halves=2),
         l_bias=biases(level.ul),
-        u_resize=u_resize,
-        l_resize=l_resize,
-        resize_bias=full(torch.stack([bias(r) for r in resize]), dtype, -1),
+        resize=packed(taps(u_resize), 1),
+        resize_bias=full(bias(u_resize), dtype, -1),
     )
+    pixels = PixelWeights(
+        enter=packed(enter[:, 1]),
+        leave=packed(leave[:, 1], halves=2),
+        skip=packed(skip[0]) if up else none,
+        resize=packed(taps(l_resize), 1),
+        resize_bias=full(bias(l_resize), dtype, -1),
+    )
+    return rows, pixels
 
 
 def resizing(network: PlusPlus, k: int, up: bool) -> tuple[Any, Any]:
@@ -173,10 +183,12 @@ def resizing(network: PlusPlus, k: int, up: bool) -> tuple[Any, Any]:
     return sizes["u"][at], sizes["ul"][at]
 
 
-def state_of(level: Level, w: Weights, part: slice, W: int, y: Tensor | None) -> State:
+def state_of(
+    level: Level, w: RowWeights, part: slice, W: int, y: Tensor | None
+) -> tuple[RowState, PixelState]:
     """Of a stage and the pictures of a part, before the first row; y (N, D) of all pictures."""
-    dtype, n = w.u_bias.dtype, part.stop - part.start
-    B, F = w.u_bias.shape[0], w.u_bias.shape[1] // 2
+    dtype, n = w.bias.dtype, part.stop - part.start
+    B, F = w.bias.shape[0], w.bias.shape[1] // 2
 
     def given(blocks: Any) -> np.ndarray:
         """(B, n, F)"""
@@ -186,22 +198,25 @@ def state_of(level: Level, w: Weights, part: slice, W: int, y: Tensor | None) ->
     def empty(*shape: int) -> np.ndarray:
         return np.zeros(shape, dtype)
 
-    return State(
+    u = RowState(
         for_u=given(level.u),
         for_l=given(level.ul),
-        ux=empty(B + 1, 2, 1 + W + 1, n, 2 * F),
-        ut=empty(B, 2, 1 + W + 1, n, 2 * F),
-        lx=empty(B + 1, 1 + W, n, 2 * F),
-        lt=empty(B, 1 + W, n, 2 * F),
-        enter=empty(B, W, n, F),
-        leave=empty(B, W, n, 2 * F),
-        u=empty(W, n, F),
-        now=empty(n, F),
-        u_last=empty(2, 1 + W + 1, n, F),
-        l_last=empty(2, 1 + W, n, F),
+        x=empty(B + 1, 2, 1 + W + 1, n, 2 * F),
+        t=empty(B, 2, 1 + W + 1, n, 2 * F),
+        now=empty(W, n, F),
+        last=empty(2, 1 + W + 1, n, F),
         wide=empty(W, n, F),
         pair=empty(W, n, 2 * F),
     )
+    ul = PixelState(
+        x=empty(B + 1, 1 + W, n, 2 * F),
+        t=empty(B, 1 + W, n, 2 * F),
+        enter=empty(B, W, n, F),
+        leave=empty(B, W, n, 2 * F),
+        now=empty(n, F),
+        last=empty(2, 1 + W, n, F),
+    )
+    return u, ul
 
 
 def entering(block: Any, n: int, y: Tensor | None) -> Tensor:
