@@ -122,13 +122,23 @@ def walk(
 ) -> Iterator[Tensor]:
     """Pictures (n, C, H, W) of the states, thinned to about FRAMES; the last one always."""
     state = None
-    for state in smalti.stream(model, seeds=seeds, given=given, sampler=sampler):
-        step, steps = getattr(state, "step", 0), getattr(state, "steps", 1)
-        meter.advance(0, f"step {step}/{steps}")
+    states = smalti.stream(model, seeds=seeds, given=given, sampler=sampler)
+    for count, state in enumerate(states, 1):
+        word, step, steps = progress_of(state, count)
+        meter.advance(0, f"{word} {step}/{steps}")
         if step % max(1, steps // FRAMES) == 0 and step != steps:
             yield shown(model, state)
     assert state is not None
     yield shown(model, state)
+
+
+def progress_of(state: Any, count: int) -> tuple[str, int, int]:
+    """What a state comes after, how many of these, and of how many: a canvas, (n, C, H, W), comes
+    after each row.
+    """
+    if isinstance(state, Tensor):
+        return "row", count, state.shape[2]
+    return "step", getattr(state, "step", 0), getattr(state, "steps", 1)
 
 
 def shown(model: Generative, state: Any) -> Tensor:

@@ -100,7 +100,8 @@ def fill(
     loaded = picture_model(model, device)
     if RePaint not in loaded.spec.samplers:
         raise UserError(
-            f"{model} fills no holes; `smalti list` shows the diffusion models, which do"
+            f"{model} fills no holes; `smalti list` shows the diffusion models, which do, and "
+            "`smalti complete` draws the lower part of a picture"
         )
     turns = chosen_classes(classes, loaded.spec, model)
     labels = torch.tensor([turns[i % len(turns)] for i in range(number)]) if turns else None

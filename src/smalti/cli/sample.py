@@ -32,16 +32,18 @@ from smalti.core.given import Given
 from smalti.core.pictures import grid, image, save_gif, save_png
 from smalti.diffusion import DiffusionConfig
 from smalti.diffusion.condition import STRENGTH
+from smalti.pixelcnn import Ancestral
 
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti sample ddpm-digits -n 64
   smalti sample ddpm-digits -n 10 --class all --guidance 1.5 --gif
   smalti sample ddpm-digits --sampler dpm-solver --steps 8
+  smalti sample gated-pixelcnn-digits -n 16 --temperature 0.9 --gif
   smalti sample ddpm-digits -n 4 --picture sketch.png --strength 0.7 --class 5
   smalti sample runs/ddpm --steps 50 --eta 1 --size 48x32 --out wide"""
 
-FILES = r"grid\.png|denoising\.gif|samples\.json|\d+\.png"
+FILES = r"grid\.png|(denoising|rows)\.gif|samples\.json|\d+\.png"
 """What a folder of samples holds."""
 
 app = App(name="sample", help_epilogue=EXAMPLES)
@@ -56,7 +58,8 @@ def sampler_flags() -> dict[str, tuple[Flag, Any]]:
     group = Group("Sampler", help="What is left out is the model's own.", sort_key=2)
     kind, *flags = [f for f in flags_of(DiffusionConfig()) if f.path[0] == "sampler"]
     kind = replace(kind, help="The way from noise to picture.")
-    options = {sampler_option(f.path): f for f in (kind, *flags)}
+    walk = [replace(f, home="ancestral") for f in flags_of(Ancestral(), ("sampler",))]
+    options = {sampler_option(f.path): f for f in (kind, *flags, *walk)}
     return {o: (f, parameter(f, o, group, show_default=False)) for o, f in options.items()}
 
 
@@ -99,7 +102,7 @@ def draw_samples(
     out
         Folder for the results; samples/MODEL unless told otherwise.
     gif
-        Write denoising.gif, too: the way from noise to picture.
+        Write denoising.gif, too: the way from noise to picture; or rows.gif, the rows appearing.
     device
         cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
     """
@@ -117,7 +120,7 @@ def draw_samples(
     given = Given(labels=labels, picture=begun_with, strength=strength, size=extent)
     with folder_for(out, FILES) as folder:
         drawn = draw(loaded, range(seed, seed + number), given, chosen, batch=batch, film=gif)
-        write_samples(folder, drawn, seed, labels)
+        write_samples(folder, drawn, seed, labels, film_name(loaded))
         record = {"model": model, **made_by(loaded, seed, number, given, chosen)}
         if picture:
             record |= {"pictures": [*map(str, picture)], "strength": strength or STRENGTH}
@@ -141,15 +144,22 @@ def chosen_sampler(model: Any, values: dict[tuple[str, ...], Any]) -> Any:
     return apply(model.config, values, sampler_option).sampler
 
 
-def write_samples(folder: Path, drawn: Drawn, seed: int, labels: Tensor | None) -> None:
-    """grid.png in the order of classes, a PNG named by each seed, denoising.gif of a film."""
+def film_name(model: Any) -> str:
+    """What a GIF of the model's states shows."""
+    return "rows.gif" if hasattr(model, "walk") else "denoising.gif"
+
+
+def write_samples(
+    folder: Path, drawn: Drawn, seed: int, labels: Tensor | None, film: str = "denoising.gif"
+) -> None:
+    """grid.png in the order of classes, a PNG named by each seed, and the film."""
     N = len(drawn.pictures)
     order = torch.arange(N) if labels is None else labels.argsort(stable=True)
     save_png(grid(drawn.pictures[order]), folder / "grid.png")
     for i, picture in enumerate(drawn.pictures):
         save_png(image(picture), folder / f"{seed + i:05d}.png")
     if drawn.frames:
-        save_gif(film_of(drawn, order), folder / "denoising.gif")
+        save_gif(film_of(drawn, order), folder / film)
 
 
 def made_by(model: Any, seed: int, number: int, given: Given, sampler: Any) -> dict[str, Any]:

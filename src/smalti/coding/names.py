@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 import numpy as np
 
@@ -41,10 +41,10 @@ def names_of(source: Source, rows: np.ndarray, root: Path) -> tuple[str, ...]:
 
 def own_name(title: str, root: Path) -> str | None:
     """The path of a picture below `root`, made safe; None for what lies in no file of its own."""
-    start = f"{root}/"
-    if not title.startswith(start):
+    path = PurePath(title)
+    if not path.is_relative_to(root):
         return None
-    parts = [safe(part) for part in PurePosixPath(title[len(start) :]).parts]
+    parts = [safe(part) for part in path.relative_to(root).parts]
     return "/".join(part for part in parts if part) or None
 
 

@@ -65,14 +65,23 @@ def alone(place: Path) -> bool:
 
 def opened_exactly(source: Source, k: int, size: tuple[int, int]) -> Image.Image:
     """Picture k; BadPicture when reading it would change it."""
-    image, title = source.opened(k), source.titles[k]
-    (W, H), (h, w) = image.size, size
-    if source.array is None and {W, H} != {w, h}:
-        raise BadPicture(f"{title} is {W} x {H} pixels, and this model's pictures are {w} x {h}")
-    if image.mode not in KEPT:
-        raise BadPicture(f"{title} is of mode {image.mode}; 8-bit grey or RGB can be kept exactly")
-    if image.has_transparency_data:
-        alpha = np.asarray(image.convert("RGBA"))[..., 3]
-        if alpha.min() < 255:
-            raise BadPicture(f"{title} has transparent parts, which would be lost; flatten it")
+    image = source.opened(k)
+    try:
+        if fault := fault_of(image, None if source.array is not None else size):
+            raise BadPicture(f"{source.titles[k]} {fault}")
+    except BaseException:
+        image.close()
+        raise
     return image
+
+
+def fault_of(image: Image.Image, size: tuple[int, int] | None) -> str | None:
+    """What would be lost of a picture."""
+    W, H = image.size
+    if size and {H, W} != {*size}:  # EXIF may yet turn it
+        return f"is {W} x {H} pixels, and this model's pictures are {size[1]} x {size[0]}"
+    if image.mode not in KEPT:
+        return f"is of mode {image.mode}; 8-bit grey or RGB can be kept exactly"
+    if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
+        return "has transparent parts, which would be lost; flatten it"
+    return None

@@ -1,0 +1,130 @@
+"""Names of compressed pictures' files, exact reading, and classes for completions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from smalti.coding.classes import likeliest, told_by
+from smalti.coding.names import check_names, names_of
+from smalti.coding.reading import read_exact
+from smalti.core.given import Given
+from smalti.core.protocols import Batch
+from smalti.core.rng import Rng
+from smalti.data.source import Source
+from tests.chain import Chain, drawn_by
+from tests.expect import refusal
+
+
+def names(*titles: str, root: str = "x", classes: tuple[str, ...] = ()) -> tuple[str, ...]:
+    labels = np.arange(len(titles)) % len(classes) if classes else None
+    source = Source("x", titles, lambda k: Image.new("L", (4, 4)), labels, classes)
+    return names_of(source, np.arange(len(titles)), Path(root))
+
+
+def test_names_are_those_below_the_root():
+    assert names("x/a.jpg", "x/b/c.png", "x/d.v2") == ("a.png", "b/c.png", "d.v2.png")
+    assert names("x/a.jpg", "x/a.png", "x/b.png") == ("a.jpg.png", "a.png.png", "b.png")
+    assert names("a.jpg", root=".") == ("a.png",)
+
+
+def test_pictures_without_files_are_numbered_in_their_classes():
+    assert names("p[0]", "p[1]") == ("00000.png", "00001.png")
+    assert names("p[0]", "p[1]", classes=("a/b", "..")) == ("a_b/00000.png", "_/00001.png")
+
+
+def test_names_that_clash_all_the_way_become_numbers():
+    assert names("x/a:.png", "x/a?.png") == ("00000.png", "00001.png")
+
+
+@settings(max_examples=200)
+@given(st.lists(st.text(st.characters(codec="utf-8"), min_size=1), min_size=1, max_size=4))
+def test_any_names_become_safe(parts: list[str]):
+    made = names(*(f"x/{part}" for part in parts))
+    assert len(made) == len(parts)
+    check_names(made)
+    home = Path("/somewhere")
+    assert all((home / name).resolve().is_relative_to(home / "") for name in made)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".png", "../a.png", "/a.png", "a//b.png", "./a.png", "a/..png", "a\\b.png", "c:a.png",
+     "a\n.png", "a", "a.PNG.exe", "a /b.png", "x" * 300 + ".png"],
+)  # fmt: skip
+def test_unsafe_names_are_refused(name: str):
+    with refusal("no safe name"):
+        check_names([name])
+
+
+# ---- reading
+
+
+def test_what_is_opaque_is_read_as_it_is(tmp_path: Path):
+    levels = np.random.default_rng(0).integers(0, 256, (5, 4), dtype=np.uint8)
+    grey = Image.fromarray(levels)
+    grey.save(tmp_path / "a.png")
+    grey.convert("LA").save(tmp_path / "b.png")
+    grey.convert("RGBA").save(tmp_path / "c.png")
+    Image.merge("RGB", [grey] * 3).quantize(256).save(tmp_path / "d.png")
+    read, found = read_exact(tmp_path, (1, 5, 4))
+    assert found == ("a.png", "b.png", "c.png", "d.png")
+    for picture in read.pixels[:3]:
+        assert np.array_equal(picture[0], levels)
+    seen = np.asarray(Image.open(tmp_path / "d.png").convert("L"))
+    assert np.array_equal(read.pixels[3, 0], seen)
+
+
+def test_a_palette_with_a_hole_is_refused(tmp_path: Path):
+    image = Image.new("P", (4, 5))
+    image.putpalette([0, 0, 0, 9, 9, 9])
+    image.save(tmp_path / "a.png", transparency=0)
+    with refusal("a.png has transparent parts"):
+        read_exact(tmp_path, (1, 5, 4))
+
+
+# ---- classes
+
+
+def test_the_likeliest_class_takes_the_fewest_bits():
+    model, labels = Chain(classes=("a", "b", "c")), torch.tensor([2, 0, 1, 2])
+    pixels = drawn_by(model, 4, labels)
+    assert likeliest(model, pixels).tolist() == labels.tolist()
+
+
+@pytest.mark.parametrize("end", [0, 1, 4, 6, 19])
+def test_what_is_kept_tells_the_class(end: int):
+    """By Bayes' rule from the pixels before the hole, and from no others."""
+    model = Chain(classes=("a", "b", "c"), levels=4, sharp=0.5)
+    x = torch.randint(0, 4, (1, 5, 4))
+    mask = torch.zeros(20, dtype=torch.bool)
+    mask[end] = True
+    found = told_by(model, model.levels.decode(x), mask.view(5, 4))
+    before = [0, *x.flatten().tolist()]
+    table = model.table.detach().double().log_softmax(-1)
+    wanted = [
+        sum(table[k, a, b] for a, b in zip(before[:end], x.flatten().tolist()[:end], strict=True))
+        for k in range(3)
+    ]
+    torch.testing.assert_close(found, torch.tensor(wanted).double().softmax(0))
+
+
+def test_the_chain_scores_what_it_walks():
+    """The tests' own model: its score is the sum of what its walk shows."""
+    model = Chain((3, 4, 5))
+    pixels, nats = drawn_by(model, 2), torch.zeros(2).double()
+    x = model.levels.encode(pixels / 255)
+
+    def choose(at, symbols):
+        i, j, c = at
+        nats.sub_(symbols.logits.gather(1, x[:, c, i, j, None])[:, 0])
+        return x[:, c, i, j]
+
+    list(model.walk(choose, 2, Given()))
+    torch.testing.assert_close(model.score(Batch(pixels / 255), Rng([0, 0])).nats, nats)
