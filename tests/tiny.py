@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import smalti
 from smalti.diffusion import DiffusionConfig, UNetConfig
+from smalti.pixelcnn import GatedConfig, PixelCNNConfig
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -26,6 +27,21 @@ def diffusion(
 ) -> DiffusionConfig:
     network = changes.pop("network", None) or unet(channels=shape[0], classes=len(classes))
     return DiffusionConfig(shape=shape, network=network, classes=classes, **changes)
+
+
+def pixelcnn(
+    shape: tuple[int, int, int] = (1, 8, 8),
+    classes: tuple[str, ...] = (),
+    levels: int = 8,
+    kind: Any = GatedConfig,
+    **changes: Any,
+) -> PixelCNNConfig:
+    """A PixelCNN; changes are the network's."""
+    small = {"width": 12, "blocks": 1, "head": 12, "first": 3}
+    network = kind(
+        channels=shape[0], outputs=levels, condition=len(classes), **{**small, **changes}
+    )
+    return PixelCNNConfig(shape=shape, network=network, levels=levels, classes=classes)
 
 
 def awake(module: M) -> M:

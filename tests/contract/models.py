@@ -8,7 +8,8 @@ from typing import Any
 
 from smalti.convert import ArticleDDIM, ArticleDDPM
 from smalti.diffusion import DDIM, DDPM, Bound, DPMSolver, Hybrid, Linear, Sigmoid, UniPC
-from tests.tiny import diffusion
+from smalti.pixelcnn import PlainConfig
+from tests.tiny import diffusion, pixelcnn
 
 AB = ("a", "b")
 # RGB: with one channel, the article's time layers have a single rectified unit, often a dead one.
@@ -66,5 +67,14 @@ MODELS = {
             sampler=DDIM(steps=4, spacing="quadratic", sigma_hat=True),
         ),
         shape=(3, 8, 8),
+    ),
+    "gated-pixelcnn": Case(lambda: pixelcnn(levels=2)),
+    "gated-pixelcnn-classes-rgb": Case(
+        lambda: pixelcnn((3, 4, 5), AB, levels=16, width=24, dropout=0.1), shape=(3, 4, 5)
+    ),
+    "gated-pixelcnn-norm": Case(lambda: pixelcnn(levels=4, norm=True)),
+    "plain-pixelcnn": Case(lambda: pixelcnn(levels=4, kind=PlainConfig, width=24)),
+    "plain-pixelcnn-classes-rgb-norm": Case(
+        lambda: pixelcnn((3, 4, 5), AB, kind=PlainConfig, norm=True), shape=(3, 4, 5)
     ),
 }

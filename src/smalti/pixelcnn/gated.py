@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,9 @@ from smalti.pixelcnn import reach
 from smalti.pixelcnn.gate import gated
 from smalti.pixelcnn.head import Head, condition_of
 from smalti.pixelcnn.masks import Above, Point, Row
+
+if TYPE_CHECKING:
+    from smalti.pixelcnn.walker import Walker
 
 
 @dataclass(frozen=True)
@@ -125,3 +129,11 @@ class Gated(nn.Module):
         """What the logits at row, column, channel are told from, (C, H, W) booleans."""
         c = self.config
         return reach.gated(reach.at(size, c.channels, place), c.first, c.blocks)
+
+    def walker(self, n: int, size: tuple[int, int], y: Tensor | None = None) -> Walker:
+        """Goes through n pictures number by number, each layer computed once a place."""
+        from smalti.pixelcnn.gated_walker import GatedWalker  # compiles on first use
+
+        if self.config.codes:
+            raise UserError("a network of codes has no walker yet; call it whole")
+        return GatedWalker(self, n, size, y)

@@ -1,0 +1,50 @@
+"""Levels: floats and whole numbers, there and back."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smalti.core.errors import UserError
+from smalti.pixelcnn import Levels
+
+COUNTS = range(2, 257)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_levels_come_back(dtype: torch.dtype) -> None:
+    for count in COUNTS:
+        levels = torch.arange(count)
+        x = Levels(count).decode(levels, dtype)
+        assert x[0] == 0
+        assert x[-1] == 1
+        assert torch.equal(Levels(count).encode(x), levels)
+
+
+def test_levels_come_back_from_8_bit_pixels() -> None:
+    for count in COUNTS:
+        levels = torch.arange(count)
+        pixels = (Levels(count).decode(levels) * 255).round()
+        assert torch.equal(Levels(count).encode(pixels / 255), levels)
+
+
+def test_8_bit_pixels_are_their_own_levels_at_256() -> None:
+    pixels = torch.arange(256)
+    assert torch.equal(Levels(256).encode(pixels / 255), pixels)
+
+
+@given(st.sampled_from(COUNTS), st.floats(0, 1, width=32))
+def test_floats_stay_in_their_cell(count: int, x: float) -> None:
+    levels = Levels(count)
+    level = levels.encode(torch.tensor(x))
+    assert 0 <= level < count
+    assert abs(levels.decode(level, torch.float64) - x) <= 0.5 / (count - 1) + 1e-6
+    assert levels.encode(levels.decode(level)) == level
+
+
+@pytest.mark.parametrize("count", [1, 257])
+def test_other_counts_are_refused(count: int) -> None:
+    with pytest.raises(UserError, match="2 to 256"):
+        Levels(count)
