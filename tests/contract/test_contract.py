@@ -19,11 +19,12 @@ SEEDS = [0, 11, 5, 3, 8]
 
 
 def batch(case: Case, model: Any, B: int = 4) -> Batch:
-    """Pictures of two grey levels each, left and right, and their classes."""
+    """Pictures of two grey levels each, left and right, and their classes or captions."""
     C, H, W = case.shape
     sides = torch.rand(B, C, 1, 2).repeat_interleave(W // 2 + 1, dim=3)
     labels = torch.arange(B) % len(model.spec.classes) if model.spec.classes else None
-    return Batch(sides[..., :W].expand(B, C, H, W), labels)
+    text = [f"picture {k}" for k in range(B)] if "text" in model.spec.given else None
+    return Batch(sides[..., :W].expand(B, C, H, W), labels, text)
 
 
 def trained(case: Case, steps: int = 3, rate: float = 1e-2) -> tuple[Any, list[float]]:

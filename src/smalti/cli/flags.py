@@ -47,6 +47,8 @@ def flags_of(config: Any, path: Path = (), home: str | None = None) -> Iterator[
     docs = field_docs(type(config))
     for field in dataclasses.fields(config):
         value, place = getattr(config, field.name), (*path, field.name)
+        if value is None and alternatives(hints[field.name], type(None)):
+            continue  # a part that is left out has no options
         if not dataclasses.is_dataclass(value):
             yield Flag(place, hints[field.name], docs[field.name], value, home)
             continue

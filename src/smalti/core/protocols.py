@@ -42,6 +42,8 @@ class Batch(NamedTuple):
     """(B, C, H, W) in [0, 1]."""
     labels: Tensor | None = None
     """(B,) integers."""
+    text: list[str] | None = None
+    """B captions."""
 
 
 class Loss(NamedTuple):

@@ -15,7 +15,7 @@ from smalti.core.given import Given
 from smalti.core.protocols import Generative
 from smalti.core.rng import Rng
 
-Cond = Tensor | Sequence[int] | Sequence[str] | int
+Cond = Tensor | Sequence[int] | Sequence[str] | int | str
 
 
 def stream(
@@ -30,7 +30,7 @@ def stream(
     """The states of n samples, from the first to the last; `model.render(state)` shows one.
 
     seeds: one per sample, 0 .. n-1 by default; sample i depends on seed i alone.
-    cond: shorthand for `given`: integers are classes (one for all, or one each), strings are text,
+    cond: shorthand for `given`: integers are classes, strings are text (one for all, or one each),
     a (n, C, H, W) tensor is a condition picture. Raises UserError for what the model does not take.
     """
     seeds = chosen_seeds(n, seeds)
@@ -80,6 +80,8 @@ def chosen_seeds(n: int | None, seeds: Sequence[int] | None) -> list[int]:
 def with_cond(given: Given, cond: Cond | None, n: int) -> Given:
     if cond is None:
         return given
+    if isinstance(cond, str):
+        return dataclasses.replace(given, text=[cond] * n)
     if isinstance(cond, int):
         cond = [cond] * n
     if isinstance(cond, Tensor):

@@ -15,6 +15,7 @@ from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.protocols import Batch, Choose, Loss, Position, Score, Spec, Symbols
 from smalti.core.rng import Rng
+from smalti.layers.caption import CaptionConfig
 from smalti.pixelcnn.gated import GatedConfig
 from smalti.pixelcnn.levels import Levels
 from smalti.pixelcnn.output import Categorical, Output
@@ -61,6 +62,8 @@ class PixelCNNConfig:
     """Values that a pixel may take, 2 to 256."""
     classes: tuple[str, ...] = ()
     """Class names; empty for an unconditional model."""
+    caption: CaptionConfig | None = None
+    """How captions are read, for a model that draws what is described; None for one without."""
     sampler: Ancestral = field(default_factory=Ancestral)
     """The sampler used when none is asked for."""
 
@@ -68,13 +71,15 @@ class PixelCNNConfig:
         Levels(self.levels)
         C, K = self.shape[0], len(self.classes)
         wanted = {"channels": C, "outputs": self.output.numbers(C, self.levels)}
-        if K:
-            wanted["condition"] = K
+        if K and self.caption:
+            raise UserError("classes and caption are both given; choose one of them")
+        if D := self.caption.width if self.caption else K:
+            wanted["condition"] = D
         for name, value in wanted.items():
             if (own := getattr(self.network, name)) != value:
                 raise UserError(
-                    f"network.{name} is {own}, but this model's pictures, levels and classes "
-                    f"want {value}; make them equal"
+                    f"network.{name} is {own}, but this model's pictures, levels, classes "
+                    f"and captions want {value}; make them equal"
                 )
 
     def build(self) -> PixelCNN:
@@ -89,17 +94,24 @@ class PixelCNN(nn.Module):
     through pictures symbol by symbol. A state is a canvas of levels, (n, C, H, W) int64.
     """
 
+    network: Any
+
     def __init__(self, config: PixelCNNConfig):
         super().__init__()
         self.config = config
         self.levels = Levels(config.levels)
         self.network = config.network.build()
+        self.caption = config.caption.build() if config.caption else None
         self.spec = Spec(
             output="picture",
             channels=config.shape[0],
             size=config.shape[1:],
             classes=config.classes,
-            given=(*(("labels",) if config.classes else ()), "known", "mask"),
+            given=(
+                *(("labels",) if config.classes else ()),
+                *(("text",) if config.caption else ()),
+                *("known", "mask"),
+            ),
             samplers=(Ancestral,),
         )
 
@@ -110,11 +122,23 @@ class PixelCNN(nn.Module):
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
         """Mean nats of a picture's numbers."""
         x = self.levels.encode(batch.pictures)
-        labels = batch.labels if self.config.classes else None
+        y = self.condition(batch.labels, batch.text, len(x))
         if not getattr(self.network, "initialised", True):  # by what a first batch shows
-            self.network.initialise(self.placed(x, batch.pictures.dtype), labels)
-        nats = self.nats(x, labels, batch.pictures.dtype).mean()
+            self.network.initialise(self.placed(x, batch.pictures.dtype), y)
+        nats = self.nats(x, y, batch.pictures.dtype).mean()
         return Loss(nats, {"bits_per_dim": nats.detach() / math.log(2)})
+
+    def condition(self, labels: Tensor | None, text: list[str] | None, n: int) -> Tensor | None:
+        """What the network is told of n pictures: classes, captions as (n, width), or nothing.
+
+        Captions that are missing are empty ones.
+        """
+        if self.caption is None:
+            return labels if self.config.classes else None
+        text = [""] * n if text is None else text
+        if len(text) != n:
+            raise UserError(f"{len(text)} captions are given for {n} pictures; give one each")
+        return self.caption(*self.caption.read(self.caption.hide(text)))
 
     def nats(self, x: Tensor, y: Tensor | None, dtype: torch.dtype) -> Tensor:
         """-log p of every number of the levels x (N, C, H, W), of the same shape."""
@@ -130,7 +154,8 @@ class PixelCNN(nn.Module):
     def score(self, batch: Batch, rng: Rng) -> Score:
         """-log p(x) of the picture's levels, exact; p(x | class) where the batch has labels.
 
-        Without labels a model with classes gives the mean of p(x | class) over all of them.
+        Without labels a model with classes gives the mean of p(x | class) over all of them. A
+        model with captions gives p(x | caption), without text that of the empty caption.
         """
         C, H, W = self.config.shape
         if batch.pictures.shape[1:] != (C, H, W):
@@ -140,7 +165,9 @@ class PixelCNN(nn.Module):
             )
         x, K = self.levels.encode(batch.pictures).to(self.device), len(self.config.classes)
         if not K:
-            return Score(self.summed(x, None), C * H * W, "exact")
+            with evaluating(self):
+                y = self.condition(None, batch.text, len(x))
+            return Score(self.summed(x, y), C * H * W, "exact")
         if batch.labels is not None:
             y = self.checked_labels(batch.labels, len(x))
             return Score(self.summed(x, y), C * H * W, "exact")
@@ -160,7 +187,8 @@ class PixelCNN(nn.Module):
     ) -> Iterator[Tensor]:
         """Canvases, one after each row.
 
-        given.labels (n,) are classes, drawn per sample when None; with given.known and given.mask
+        given.labels (n,) are classes, drawn per sample when None; given.text are n captions, empty
+        ones when None. With given.known and given.mask
         what the mask says is filled in, and the rest is kept. Of each row, sample i draws 2 uniform
         numbers a value from its own stream.
         """
@@ -187,6 +215,9 @@ class PixelCNN(nn.Module):
         if self.config.classes and given.labels is None:
             raise UserError("this model has classes; give one for each picture")
         y = None if given.labels is None else self.checked_labels(given.labels, n)
+        if self.caption is not None:
+            with torch.no_grad(), evaluating(self):
+                y = self.condition(None, given.text, n)
         known, free = self.kept(given, n)
         return self.rows(choose, n, y, known, free)
 

@@ -209,7 +209,8 @@ def keep(loop: Loop, job: Job, valid: Pictures, log: Log | None, watch: Watch) -
     directory = save_step(job, loop.step, model, state)
     picture = None
     if hasattr(model, "stream") and model.spec.output == "picture":
-        samples = drawn(model, GRID // loop.training.accumulate or 1)
+        at_once = GRID // loop.training.accumulate or 1
+        samples = drawn(model, at_once, valid.captions or loop.pictures.captions)
         picture = save_png(grid(samples), job.out / "grids" / f"step-{loop.step}.png")
     watch(Saved(loop.step, directory, picture))
     if len(valid):
@@ -219,9 +220,16 @@ def keep(loop: Loop, job: Job, valid: Pictures, log: Log | None, watch: Watch) -
     log.flush()
 
 
-def drawn(model: Any, at_once: int) -> torch.Tensor:
-    """Samples for a grid; not more at once than fit where the batch had to be split."""
-    parts = [sample(model, seeds=part) for part in batched(range(GRID), at_once)]
+def drawn(model: Any, at_once: int, captions: tuple[str, ...] = ()) -> torch.Tensor:
+    """Samples for a grid; not more at once than fit where the batch had to be split.
+
+    A model that draws what is described gets the captions in turn.
+    """
+    told = captions if "text" in model.spec.given else ()
+    parts = []
+    for seeds in batched(range(GRID), at_once):
+        text = [told[k % len(told)] for k in seeds] if told else None
+        parts.append(sample(model, seeds=seeds, cond=text))
     return torch.cat([part for part in parts if isinstance(part, torch.Tensor)])
 
 

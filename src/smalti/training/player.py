@@ -43,7 +43,8 @@ def batch_of(pictures: Pictures, indices: Tensor, device: torch.device, flip: bo
         mirrored = torch.rand(len(x), 1, 1, 1, device=device) < 0.5
         x = torch.where(mirrored, x.flip(3), x)
     labels = None if pictures.labels is None else pictures.labels[indices].to(device)
-    return Batch(x, labels)
+    text = [pictures.captions[k] for k in indices.tolist()] if pictures.captions else None
+    return Batch(x, labels, text)
 
 
 def differentiate(fabric: Fabric, model: Any, batches: list[Batch], step: int) -> dict[str, Tensor]:

@@ -16,7 +16,10 @@ ROWS = 256  # pictures that the checksum looks at, however many there are
 
 
 def facts_of(pictures: Pictures) -> dict[str, Any]:
-    """Count, shape, classes, and a checksum of all labels and of evenly spaced pictures."""
+    """Count, shape, classes, and checksums: of evenly spaced pictures and all labels, of captions.
+
+    The one of captions is empty where there are none.
+    """
     n = len(pictures)
     rows = torch.linspace(0, n - 1, min(n, ROWS), dtype=torch.float64).long()
     return {
@@ -24,6 +27,7 @@ def facts_of(pictures: Pictures) -> dict[str, Any]:
         "shape": list(pictures.shape),
         "classes": list(pictures.classes),
         "checksum": checksum(pictures.take(rows), pictures.labels),
+        "captions": text_checksum(pictures.captions),
     }
 
 
@@ -33,6 +37,12 @@ def checksum(*tensors: torch.Tensor | None) -> str:
         if tensor is not None:
             digest.update(tensor.numpy(force=True).tobytes())
     return digest.hexdigest()[:16]
+
+
+def text_checksum(captions: tuple[str, ...]) -> str:
+    if not captions:
+        return ""
+    return hashlib.sha256("\0".join(captions).encode()).hexdigest()[:16]
 
 
 def check_same(began: dict[str, Any], **now: Pictures) -> None:

@@ -1,0 +1,112 @@
+"""Captions as vectors: words and their parts, hashed into one table."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from smalti.core.errors import UserError
+
+WORD = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True)
+class CaptionConfig:
+    """How a caption becomes a vector."""
+
+    width: int = 64
+    """Length of the vector."""
+    buckets: int = 4096
+    """Rows of the table; words that fall into one row are the same to the model."""
+    grams: int = 3
+    """Letters of the pieces of words that are looked at beside them; 0 for whole words alone."""
+    pairs: bool = True
+    """Look at pairs of neighbouring words, too, so that their order counts."""
+    dropout: float = 0.1
+    """Share of training captions that are hidden, so that the model can do without one."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("width", 1), ("buckets", 1), ("grams", 0)):
+            if getattr(self, name) < least:
+                raise UserError(f"{name} is {getattr(self, name)}; give {least} or more")
+        if not 0 <= self.dropout <= 1:
+            raise UserError(f"dropout is {self.dropout}; give a share from 0 to 1")
+
+    def build(self) -> CaptionEncoder:
+        return CaptionEncoder(self)
+
+
+class CaptionEncoder(nn.Module):
+    """The mean of a caption's words, through two layers: `encoder(*encoder.read(text))`.
+
+    A word is the mean of its own row and those of its pieces (arXiv:1607.04606), hashed by CRC-32,
+    which is the same everywhere. Capitals, punctuation and spaces have no say; an empty caption is
+    a vector of its own. There is no vocabulary, so no caption is refused.
+    """
+
+    def __init__(self, config: CaptionConfig):
+        super().__init__()
+        self.config = config
+        self.table = nn.Parameter(torch.empty(config.buckets, config.width).normal_())
+        self.norm = nn.LayerNorm(config.width)
+        self.hidden = nn.Linear(config.width, config.width)
+        self.out = nn.Linear(config.width, config.width)
+
+    def read(self, text: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
+        """Rows of the table (T,) and their shares (T,) of all N captions' parts, one behind the
+        other, and where each caption begins (N,).
+        """
+        read = [weighted(parts_of(one, self.config), self.config.buckets) for one in text]
+        rows = [row for one in read for row in one]
+        starts = torch.tensor([0, *map(len, read)])[:-1].cumsum(0)
+        device = self.table.device
+        return (
+            torch.tensor([row for row, _ in rows], dtype=torch.int64, device=device),
+            torch.tensor([share for _, share in rows], dtype=self.table.dtype, device=device),
+            starts.to(device),
+        )
+
+    def forward(self, rows: Tensor, shares: Tensor, starts: Tensor) -> Tensor:
+        """(N, width)."""
+        x = F.embedding_bag(rows, self.table, starts, mode="sum", per_sample_weights=shares)
+        return self.out(F.silu(self.hidden(self.norm(x))))
+
+    def hide(self, text: Sequence[str]) -> list[str]:
+        """In training, some of the captions made empty; chance is torch's own."""
+        if not self.training:
+            return list(text)
+        hidden = (torch.rand(len(text)) < self.config.dropout).tolist()
+        return ["" if gone else one for one, gone in zip(text, hidden, strict=True)]
+
+
+def parts_of(caption: str, config: CaptionConfig) -> list[list[str]]:
+    """For every word of a caption what is looked at: itself, its pieces, itself with the next."""
+    words = WORD.findall(unicodedata.normalize("NFKC", caption).casefold())
+    parts = [[f"<{word}>", *pieces(word, config.grams)] for word in words]
+    if config.pairs:
+        for own, pair in zip(parts, pairwise(words), strict=False):
+            own.append(" ".join(pair))
+    return parts
+
+
+def pieces(word: str, n: int) -> list[str]:
+    """All n letters in a row of `<word>`, whose brackets tell beginnings and endings apart."""
+    marked = f"<{word}>"
+    return [marked[k : k + n] for k in range(len(marked) - n + 1)] if n else []
+
+
+def weighted(parts: list[list[str]], buckets: int) -> list[tuple[int, float]]:
+    """(row, share) of every part; words have equal shares, and so do the parts of a word."""
+    return [
+        (zlib.crc32(part.encode()) % buckets, 1 / (len(parts) * len(word)))
+        for word in parts
+        for part in word
+    ]
