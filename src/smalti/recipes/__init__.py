@@ -34,6 +34,16 @@ RECIPES = {
         "the shipped class-conditional Gated PixelCNN of digits",
         "60 minutes",
     ),
+    "gated-pixelcnn-digits-8": (
+        "smalti.recipes.gated_pixelcnn_digits_8",
+        "the shipped class-conditional Gated PixelCNN of digits in 8 levels",
+        "60 minutes",
+    ),
+    "pixelcnn": (
+        "smalti.recipes.pixelcnn",
+        "Gated PixelCNN on your pictures (without --data: on the digits)",
+        "10 minutes",
+    ),
     "pixelcnnpp-digits": (
         "smalti.recipes.pixelcnnpp_digits",
         "the shipped class-conditional PixelCNN++ of digits",
