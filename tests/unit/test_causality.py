@@ -12,7 +12,7 @@ from smalti.pixelcnn import GatedConfig, PlainConfig
 from tests.tiny import awake
 
 SIZE = (7, 6)
-SMALL = {"outputs": 3, "width": 24, "head": 24, "condition": 2}
+SMALL: dict[str, Any] = {"outputs": 3, "width": 24, "head": 24, "condition": 2}
 RGB = {**SMALL, "channels": 3}
 NETWORKS = {
     "plain": PlainConfig(**SMALL, blocks=2, first=3),

@@ -54,8 +54,8 @@ class ArticlePixelCNN:
 
     def model(self, size: tuple[int, int] | None) -> PixelCNNConfig:
         """A model around the network, for pictures of 28x28 unless a size is given."""
-        shape = (1, *(size or (28, 28)))
-        return PixelCNNConfig(shape=shape, network=self.network, levels=self.color_level)
+        H, W = size or (28, 28)
+        return PixelCNNConfig(shape=(1, H, W), network=self.network, levels=self.color_level)
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ class ArticleGated:
 
     def model(self, size: tuple[int, int] | None) -> PixelCNNConfig:
         """A model around the network, for pictures of 28x28 unless a size is given."""
-        shape = (1, *(size or (28, 28)))
-        return PixelCNNConfig(shape=shape, network=self.network, levels=self.color_level)
+        H, W = size or (28, 28)
+        return PixelCNNConfig(shape=(1, H, W), network=self.network, levels=self.color_level)
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,7 @@ class Masked(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x (N, i, H, W) to (N, o, H, W)."""
         rows = self.above.weight.shape[2]
-        return self.row(x) + self.above(F.pad(x, (0, 0, rows, -1)))
+        return self.row(x).add_(self.above(F.pad(x, (0, 0, rows, -1))))
 
 
 class PlainBlock(nn.Module):
