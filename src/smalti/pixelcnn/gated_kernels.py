@@ -7,7 +7,17 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from smalti.pixelcnn.kernels import JIT, add, add_product, gate, relu, repeat
+from smalti.pixelcnn.kernels import (
+    JIT,
+    add,
+    add_product,
+    gate,
+    head,
+    relu,
+    repeat,
+    take_left,
+    take_windows,
+)
 
 
 class Weights(NamedTuple):
@@ -100,37 +110,17 @@ def add_above(w, s, i, b, wide):
 
 
 @numba.njit(**JIT)
-def take_windows(x, i, window):
-    """What the first block sees above row i, as rows of a matrix."""
-    W, n, size = window.shape
-    C = x.shape[3]
-    k = x.shape[1] - W + 1
-    for j in range(W):
-        for s in range(n):
-            for at in range(size):
-                r, t, c = at // (k * C), at // C % k, at % C
-                window[j, s, at] = x[i + r, j + t, s, c]
-
-
-@numba.njit(**JIT)
 def pixel(w, s, i, j, c, logits):
     """The horizontal stack and the head at pixel (i, j), for channel c: logits (n, L).
 
     Features of later channels are not yet what they will be; no earlier channel's see them.
     """
-    blocks, W, n, C = s.side.shape[0], s.side.shape[1], s.side.shape[2], s.x.shape[3]
-    row = i + (s.x.shape[1] - W) // 2 + 1
-    for r in range(n):
-        for at in range(s.near.shape[1]):
-            s.near[r, at] = s.x[row, j + at // C, r, at % C]
+    blocks, side = s.side.shape[0], (s.x.shape[1] - s.side.shape[1]) // 2
+    take_left(s.x[i + side + 1], j, s.near)
     for b in range(blocks):
         block(w, s, b, j)
     relu(s.h[blocks - 1, j % 2], s.single)
-    repeat(w.bias_hidden, s.middle)
-    add_product(s.single, w.hidden, s.middle)
-    relu(s.middle, s.middle)
-    repeat(w.bias_logits[c], logits)
-    add_product(s.middle, w.logits[c], logits)
+    head(w, s.single, s.middle, c, logits)
 
 
 @numba.njit(**JIT)

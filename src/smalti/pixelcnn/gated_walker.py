@@ -11,7 +11,16 @@ from torch import Tensor
 from smalti.pixelcnn.gated_kernels import State, Weights, pixel, start_row
 from smalti.pixelcnn.head import condition_of
 from smalti.pixelcnn.kernels import pack
-from smalti.pixelcnn.walker import at_once, dtype_of, folded, full, parts_of
+from smalti.pixelcnn.walker import (
+    at_once,
+    dtype_of,
+    folded,
+    full,
+    packed,
+    packed_head,
+    parts_of,
+    stacked,
+)
 
 if TYPE_CHECKING:
     from smalti.pixelcnn.gated import Gated
@@ -42,6 +51,9 @@ class GatedWalker:
         at_once(lambda part: self.go(part, i, j, c), parts, self.pixel_cost)
         return torch.from_numpy(self.logits[:, : self.outputs].copy()).to(self.device)
 
+    def start(self, part: int, i: int) -> None:
+        start_row(self.weights, self.states[part], i)
+
     def go(self, part: int, i: int, j: int, c: int) -> None:
         pixel(self.weights, self.states[part], i, j, c, self.logits[self.slices[part]])
 
@@ -55,33 +67,19 @@ class GatedWalker:
 
 def weights_of(network: Gated) -> Weights:
     """All convolutions with their norms folded in, packed for the kernels."""
-    dtype, C = dtype_of(network), network.config.channels
-
-    def packed(taps: Tensor, halves_in: int = 1, halves: int = 1) -> np.ndarray:
-        return pack(full(full(taps, dtype, -2, halves_in), dtype, -1, halves))
-
-    def matrix(taps: Tensor) -> np.ndarray:
-        """(h, w, C, 2p), all taps of the picture as one product."""
-        return pack(full(taps.flatten(0, 2), dtype, -1, 2))
-
+    dtype = dtype_of(network)
     blocks = [folded_block(block) for block in network.blocks]
     first, rest = blocks[0], blocks[1:]
-    hidden, bias_hidden = folded(network.head.hidden)
-    logits, bias_logits = folded(network.head.out)
-    logits = logits[0, 0].unflatten(1, (C, -1)).movedim(1, 0)  # (C, D, L)
     return Weights(
-        above1=matrix(first["above"]),
-        above=packed(stacked(rest, "above", (2, 3)), halves=2),
-        bias_above=full(stacked(blocks, "bias_above"), dtype, -1, 2),
-        across=packed(stacked(blocks, "across")[:, 0, 0], 2, 2),
-        left1=matrix(first["left"]),
-        left=packed(stacked(rest, "left", (1, 2))[:, 0], halves=2),
-        out=packed(stacked(blocks, "out")[:, 0, 0]),
-        bias_out=full(stacked(blocks, "bias_out"), dtype, -1),
-        hidden=packed(hidden[0, 0]),
-        bias_hidden=full(bias_hidden, dtype, -1),
-        logits=packed(logits),
-        bias_logits=full(bias_logits.unflatten(0, (C, -1)), dtype, -1),
+        above1=pack(full(first["above"].flatten(0, 2), dtype, -1, 2)),
+        above=packed(stacked(rest, "above", (2, 3)), dtype, halves=2),
+        bias_above=full(stacked(blocks, "bias_above", ()), dtype, -1, 2),
+        across=packed(stacked(blocks, "across", ())[:, 0, 0], dtype, 2, 2),
+        left1=pack(full(first["left"].flatten(0, 2), dtype, -1, 2)),
+        left=packed(stacked(rest, "left", (1, 2))[:, 0], dtype, halves=2),
+        out=packed(stacked(blocks, "out", ())[:, 0, 0], dtype),
+        bias_out=full(stacked(blocks, "bias_out", ()), dtype, -1),
+        **packed_head(network.head, dtype),
     )
 
 
@@ -95,13 +93,6 @@ def folded_block(block: Any) -> dict[str, Tensor]:
     found["bias_side"] = bias_across + bias_left
     found["out"], found["bias_out"] = folded(block.h_out, norm4)
     return found
-
-
-def stacked(blocks: list[dict[str, Tensor]], name: str, taps: tuple[int, ...] = ()) -> Tensor:
-    """One of the tensors of all blocks; of none, with so many taps."""
-    if not blocks:
-        return torch.zeros(0, *taps, 1, 2, dtype=torch.float64)
-    return torch.stack([block[name] for block in blocks])
 
 
 def state_of(

@@ -20,6 +20,8 @@ from numba.extending import intrinsic, overload
 
 BYTES = 128
 """Of a panel's row: 32 columns in float32, 16 in float64; two vectors of AVX-512, four of AVX."""
+AHEAD = 8192
+"""Bytes of weights that are fetched ahead: for few rows they come no faster than memory gives."""
 JIT: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
 ARITHMETIC = {"contract", "nnan", "nsz", "arcp"}  # one multiply-add, but no other order of sums
 
@@ -81,6 +83,9 @@ def emit(rows: int, context: Any, builder: Any, signature: Any, args: Any) -> An
     name = f"llvm.fmuladd.v{lanes}f{8 * size}"
     kind = ir.FunctionType(vector, [vector] * 3)
     multiply_add = cgutils.get_or_insert_function(builder.module, kind, name)
+    byte = ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [byte, *[ir.IntType(32)] * 3])
+    prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
     starts = [builder.add(out0, builder.mul(outs, number(r))) for r in range(rows)]
     places = [[at(sums, start, lanes * h) for h in halves] for start in starts]
     totals = [
@@ -91,6 +96,9 @@ def emit(rows: int, context: Any, builder: Any, signature: Any, args: Any) -> An
     with cgutils.for_range(builder, k, intp=number) as loop:
         start = builder.mul(loop.index, number(lanes * len(halves)))
         weights = [builder.load(at(panel, start, lanes * h), align=size) for h in halves]
+        for h in halves:
+            line = builder.bitcast(at(panel, start, AHEAD // size + lanes * h), byte)
+            builder.call(prefetch, [line, *(ir.IntType(32)(v) for v in (0, 3, 1))])
         for r in range(rows):
             value = spread(builder.load(builder.gep(data, [builder.add(lines[r], loop.index)])))
             for total, weight in zip(totals[r], weights, strict=True):
@@ -209,3 +217,34 @@ def relu(x, out):
     x, out = x.reshape(-1), out.reshape(-1)
     for i in range(x.size):
         out[i] = max(x[i], x.dtype.type(0))
+
+
+@numba.njit(**JIT)
+def take_windows(x, i, window):
+    """Of row i of windows, each k wide, over a padded x (.., W + k - 1, n, C): (W, n, rows k C)."""
+    W, n, size = window.shape
+    C = x.shape[3]
+    k = x.shape[1] - W + 1
+    for j in range(W):
+        for s in range(n):
+            for at in range(size):
+                window[j, s, at] = x[i + at // (k * C), j + at // C % k, s, at % C]
+
+
+@numba.njit(**JIT)
+def take_left(line, j, near):
+    """What lies in a padded line (.., n, C) from place j on: (n, taps C)."""
+    C = line.shape[2]
+    for s in range(near.shape[0]):
+        for at in range(near.shape[1]):
+            near[s, at] = line[j + at // C, s, at % C]
+
+
+@numba.njit(**JIT)
+def head(w, x, middle, c, out):
+    """The logits (n, L) of channel c from features after ReLU, x (n, K); room middle (n, D)."""
+    repeat(w.bias_hidden, middle)
+    add_product(x, w.hidden, middle)
+    relu(middle, middle)
+    repeat(w.bias_logits[c], out)
+    add_product(middle, w.logits[c], out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -31,18 +32,26 @@ class Output(Protocol):
 
 @dataclass(frozen=True)
 class Drawn:
-    """A distribution over all levels."""
+    """A softmax over all levels; what is not asked for is not computed."""
 
-    logits: Tensor
-    """(n, L) float64 log-probabilities."""
+    parameters: Tensor
+    """(n, L)"""
+
+    @property
+    def logits(self) -> Tensor:
+        """(n, L) float64 log-probabilities."""
+        return self.parameters.double().log_softmax(1)
 
     def draw(self, u: Tensor, temperature: float = 1.0) -> Tensor:
         """The level where the sum of probabilities passes u[:, 0]; temperature 0: the likeliest."""
         if temperature == 0:
-            return self.logits.argmax(1)
-        sums = (self.logits / temperature).softmax(1).cumsum(1)  # (n, L)
-        at = u[:, :1].to(sums) * sums[:, -1:]  # the last sum is 1 but for rounding
-        return torch.searchsorted(sums, at, right=True)[:, 0].clamp(max=sums.shape[1] - 1)
+            return self.parameters.argmax(1)
+        from smalti.pixelcnn.choosing import choose  # compiles on first use
+
+        x = np.ascontiguousarray(self.parameters.detach().cpu().numpy())
+        level = np.empty(len(x), np.int64)
+        choose(x, u[:, 0].double().cpu().numpy(), float(temperature), np.empty(x.shape[1]), level)
+        return torch.from_numpy(level).to(self.parameters.device)
 
 
 @dataclass(frozen=True)
@@ -62,4 +71,4 @@ class Categorical:
 
     def at(self, parameters: Tensor, earlier: Tensor, c: int, levels: int) -> Drawn:
         """The network has seen the earlier channels itself."""
-        return Drawn(parameters.double().log_softmax(1))
+        return Drawn(parameters)

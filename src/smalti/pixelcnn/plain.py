@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,9 @@ from smalti.core.errors import UserError
 from smalti.pixelcnn import reach
 from smalti.pixelcnn.head import Head, condition_of
 from smalti.pixelcnn.masks import Above, Mask, Point, Row
+
+if TYPE_CHECKING:
+    from smalti.pixelcnn.walker import Walker
 
 
 @dataclass(frozen=True)
@@ -117,3 +121,9 @@ class Plain(nn.Module):
         """What the logits at row, column, channel are told from, (C, H, W) booleans."""
         c = self.config
         return reach.plain(reach.at(size, c.channels, place), c.first, c.blocks)
+
+    def walker(self, n: int, size: tuple[int, int], y: Tensor | None = None) -> Walker:
+        """Goes through n pictures number by number, each layer computed once a place."""
+        from smalti.pixelcnn.plain_walker import PlainWalker  # compiles on first use
+
+        return PlainWalker(self, n, size, y)

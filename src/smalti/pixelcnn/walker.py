@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from smalti.pixelcnn.kernels import padded
+from smalti.pixelcnn.kernels import pack, padded
 
 WORTH_A_THREAD = 2_000_000
 """Multiply-adds of a part below which handing it to a thread takes longer than doing it."""
@@ -94,3 +94,27 @@ def folded(conv: Any, norm: nn.Module | None = None) -> tuple[Tensor, Tensor]:
     )
     scale = scale * (variance + norm.eps).rsqrt()
     return taps * scale, (bias - mean) * scale + shift
+
+
+def stacked(blocks: list[dict[str, Tensor]], name: str, taps: tuple[int, ...]) -> Tensor:
+    """One tensor of all blocks; of none, with so many taps."""
+    if not blocks:
+        return torch.zeros(0, *taps, 2, 2, dtype=torch.float64)
+    return torch.stack([block[name] for block in blocks])
+
+
+def packed(taps: Tensor, dtype: np.dtype, halves_in: int = 1, halves: int = 1) -> np.ndarray:
+    """Taps (..., i, o) for the kernels; a gated layer's features come in halves."""
+    return pack(full(full(taps, dtype, -2, halves_in), dtype, -1, halves))
+
+
+def packed_head(head: Any, dtype: np.dtype) -> dict[str, np.ndarray]:
+    """The weights that `kernels.head` takes."""
+    hidden, bias_hidden = folded(head.hidden)
+    logits, bias_logits = folded(head.out)
+    return {
+        "hidden": packed(hidden[0, 0], dtype),
+        "bias_hidden": full(bias_hidden, dtype, -1),
+        "logits": packed(logits[0, 0].unflatten(1, (head.channels, -1)).movedim(1, 0), dtype),
+        "bias_logits": full(bias_logits.unflatten(0, (head.channels, -1)), dtype, -1),
+    }
