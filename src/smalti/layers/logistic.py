@@ -87,7 +87,9 @@ def log_cells(x: Tensor, means: Tensor, log_scales: Tensor, levels: int = 256) -
 
 def log_joint(mix: Mixture, x: Tensor, levels: int = 256) -> Tensor:
     """log p(component k, x_0 .. x_c) for every c of x (N, C, ...) in [-1, 1]: (N, C, K, ...)."""
-    cells = log_cells(x[:, :, None], moved_means(mix, x), mix.log_scales, levels)
+    C = x.shape[1]
+    means, log_scales = moved_means(mix, x)[:, :C], mix.log_scales[:, :C]
+    cells = log_cells(x[:, :, None], means, log_scales, levels)
     return mix.log_weights[:, None] + cells.cumsum(1)
 
 
