@@ -1,0 +1,216 @@
+"""The PixelCNNs side by side after equal minutes of training, as the articles compare them.
+
+Plain, gated and ++ at 256 levels; plain and gated at 2, 8 and 256; batch norm on and off. All are
+given the class and trained by the same loop at one rate, batch and number of threads; they take
+turns, a slice each, so that whatever else the machine does hits all alike; only time in training
+steps counts. After `--minutes` of training the averaged weights score the test digits (exactly; in
+the levels that they are trained on) and draw `--samples` digits, every class equally often, which
+the digits-classifier judges. Bits/dim at 2, 8 and 256 levels are of different pictures and do not
+compare; at 2 levels nats a digit stand beside them, as they are published.
+
+    python -m benchmarks.pixelcnn_table --minutes 10                # Ctrl-C saves, the same goes on
+    python -m benchmarks.pixelcnn_table --minutes 10 --sitting 60   # at most an hour now
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+import smalti
+from benchmarks._entrant import Entrant
+from benchmarks._machine import described, facts
+from benchmarks._racer import write_text
+from smalti.core.errors import UserError
+from smalti.data import Pictures, digit_pictures
+from smalti.evaluation import judge
+from smalti.evaluation.bits import bits_per_dim
+from smalti.pixelcnn import (
+    Categorical,
+    GatedConfig,
+    LogisticMixture,
+    PixelCNNConfig,
+    PlainConfig,
+    PlusPlusConfig,
+)
+from smalti.pixelcnn.levels import Levels
+from smalti.recipes import find
+from smalti.training.config import Training
+from smalti.training.device import precision_of
+from smalti.training.interrupt import Interrupt
+from smalti.training.job import Job
+from smalti.training.loop import begin
+
+RECIPE = find("gated-pixelcnn-digits")
+ENDLESS = 10**9  # steps: the rate stays at its top, so that a longer training goes on
+DRAWN = 64  # samples whose seconds are told
+
+
+def plain(levels: int, norm: bool = False) -> PlainConfig:
+    return PlainConfig(width=48, outputs=levels, condition=10, norm=norm)
+
+
+def gated(levels: int, norm: bool = False) -> GatedConfig:
+    return GatedConfig(outputs=levels, condition=10, norm=norm)
+
+
+MIXTURE = LogisticMixture(5)
+NETWORKS: dict[str, tuple[Any, int]] = {
+    "plain": (plain(256), 256),
+    "plain, batch norm": (plain(256, norm=True), 256),
+    "gated": (gated(256), 256),
+    "gated, batch norm": (gated(256, norm=True), 256),
+    "++": (PlusPlusConfig(outputs=MIXTURE.numbers(1, 256), filters=24, condition=10), 256),
+    "plain, 8 levels": (plain(8), 8),
+    "gated, 8 levels": (gated(8), 8),
+    "plain, 2 levels": (plain(2), 2),
+    "gated, 2 levels": (gated(2), 2),
+}
+"""Networks and their levels; plain is wider, so that it costs about what gated costs."""
+
+
+def main(argv: list[str] | None = None) -> None:
+    options = parsed(argv)
+    torch.set_num_threads(options.threads)
+    begun, pictures, machine = time.perf_counter(), digit_pictures("train"), facts()
+    entrants = [entered(name, pictures, options) for name in options.networks]
+    print(described(machine), flush=True)
+    mark = f"{options.minutes:g}"
+    with Interrupt() as interrupt:
+        while running := [e for e in entrants if mark not in e.results]:
+            for entrant in running:
+                turn(entrant, options, interrupt)
+                if interrupt.asked:
+                    break
+            if interrupt.asked or time.perf_counter() - begun > 60 * options.sitting:
+                break
+    report(options, machine, [e for e in entrants if mark in e.results])
+    if waiting := [e.name for e in entrants if mark not in e.results]:
+        print(f"Not done: {'; '.join(waiting)}. The same command goes on.")
+
+
+def parsed(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pixelcnn_table")
+    parser.description, parser.formatter_class = __doc__, argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--minutes", type=float, default=10.0, help="of training, for each network")
+    parser.add_argument("--sitting", type=float, default=1e9, help="minutes until this one ends")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--slice", type=float, default=20.0, help="seconds of training in turn")
+    parser.add_argument("--samples", type=int, default=500, help="digits drawn, a multiple of 10")
+    parser.add_argument("--split", choices=("valid", "test"), default="test")
+    parser.add_argument("--out", type=Path, default=Path("runs/pixelcnn_table"))
+    return parser.parse_args(argv)
+
+
+def config_of(name: str) -> PixelCNNConfig:
+    network, levels = NETWORKS[name]
+    output = MIXTURE if name == "++" else Categorical()
+    classes = tuple("0123456789")
+    return PixelCNNConfig(network=network, output=output, levels=levels, classes=classes)
+
+
+def entered(name: str, pictures: Pictures, options: argparse.Namespace) -> Entrant:
+    """A network at its start, or where it was when the last sitting ended."""
+    torch.manual_seed(0)
+    training = Training(
+        steps=ENDLESS, batch=options.batch, rate=options.rate, ema=0.999, precision="32"
+    )
+    model = config_of(name)
+    fabric = Fabric(accelerator="cpu", devices=1, precision=precision_of(training))
+    loop = begin(fabric, Job(model, training, Path("nowhere"), {}), pictures)
+    names = ("threads", "batch", "rate", "samples", "split")
+    settings = {key: getattr(options, key) for key in names} | {"network": repr(model.network)}
+    entrant = Entrant(name, loop, settings, options.out)
+    entrant.restore()
+    return entrant
+
+
+def turn(entrant: Entrant, options: argparse.Namespace, interrupt: Interrupt) -> None:
+    """A slice of training, and the measurement when it was the last one."""
+    if entrant.minutes < options.minutes:
+        entrant.train(options.slice, options.minutes, lambda: interrupt.asked)
+    said = f"{entrant.minutes:7.2f} of {options.minutes:g} min, step {entrant.loop.step:6}"
+    print(f"{entrant.name:18} {said}, nats {entrant.loss:.4f}", flush=True)
+    if not interrupt.asked and entrant.minutes >= options.minutes:
+        entrant.results[f"{options.minutes:g}"] = measured(entrant, options)
+        entrant.save()
+        print(line(row_of(entrant, options)), flush=True)
+
+
+def measured(entrant: Entrant, options: argparse.Namespace) -> dict[str, Any]:
+    """What the averaged weights are worth."""
+    model = entrant.loop.average.module
+    bits = bits_per_dim(model, digit_pictures(options.split), batch=50)
+    labels = torch.arange(options.samples) % 10
+    smalti.sample(model, 1)  # compiles the walk
+    begun = time.perf_counter()
+    smalti.sample(model, DRAWN)
+    seconds = time.perf_counter() - begun
+    drawn = [
+        smalti.sample(model, seeds=seeds.tolist(), cond=labels[seeds])
+        for seeds in torch.arange(options.samples).split(100)
+    ]
+    verdict = judge(torch.cat(drawn), labels)  # pyright: ignore[reportArgumentType]
+    return {
+        "minutes": entrant.minutes, "steps": entrant.loop.step, "bits": bits.mean,
+        "error": bits.error, "seconds": seconds, "accuracy": verdict.accuracy,
+        "frechet": verdict.frechet,
+    }  # fmt: skip
+
+
+def row_of(entrant: Entrant, options: argparse.Namespace) -> dict[str, Any]:
+    parameters = sum(p.numel() for p in entrant.loop.average.module.parameters())
+    levels = NETWORKS[entrant.name][1]
+    found = entrant.results[f"{options.minutes:g}"]
+    return {"network": entrant.name, "levels": levels, "parameters": parameters, **found}
+
+
+HEAD = (
+    f"{'network':18} {'parameters':>10} {'steps':>6} {'bits/dim':>8} {'error':>7} {'nats':>7} "
+    f"{'class right':>11} {'Frechet':>8} {f'{DRAWN} in':>7}"
+)
+
+
+def line(row: dict[str, Any]) -> str:
+    nats = f"{row['bits'] * 784 * math.log(2):7.2f}" if row["levels"] == 2 else f"{'':7}"
+    return (
+        f"{row['network']:18} {row['parameters']:10,} {row['steps']:6} {row['bits']:8.4f} "
+        f"{row['error']:7.4f} {nats} {row['accuracy']:11.1%} {row['frechet']:8.3f} "
+        f"{row['seconds']:6.2f}s"
+    )
+
+
+def report(options: argparse.Namespace, machine: dict, entrants: list[Entrant]) -> None:
+    """The table, and the same in result-MINUTES.json."""
+    if not entrants:
+        return
+    rows = [row_of(entrant, options) for entrant in entrants]
+    print(HEAD, *map(line, rows), sep="\n")
+    for levels in (256, 8, 2):
+        real = digit_pictures(options.split)
+        codec = Levels(levels)
+        pictures = codec.decode(codec.encode(real.floats(torch.arange(len(real)))))
+        verdict = judge(pictures, real.labels)  # pyright: ignore[reportArgumentType]
+        print(f"real digits of {levels} levels: {verdict.accuracy:.1%}, {verdict.frechet:.3f}")
+    content = {"machine": machine, "minutes": options.minutes, "networks": rows}
+    text = json.dumps(content, indent=1) + "\n"
+    write_text(options.out / f"result-{options.minutes:g}.json", text)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except UserError as error:
+        raise SystemExit(f"pixelcnn_table: {error}") from None
+    except KeyboardInterrupt:  # the second Ctrl-C
+        raise SystemExit(130) from None
