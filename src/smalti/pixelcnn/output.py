@@ -50,7 +50,8 @@ class Drawn:
 
         x = np.ascontiguousarray(self.parameters.detach().cpu().numpy())
         level = np.empty(len(x), np.int64)
-        choose(x, u[:, 0].double().cpu().numpy(), float(temperature), np.empty(x.shape[1]), level)
+        u0 = np.ascontiguousarray(u[:, 0].double().cpu().numpy())
+        choose(x, u0, float(temperature), np.empty(x.shape[1]), level)
         return torch.from_numpy(level).to(self.parameters.device)
 
 

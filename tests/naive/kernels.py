@@ -1,0 +1,58 @@
+"""The slow, obvious twins of pixelcnn's compiled kernels, and of its walkers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from smalti.pixelcnn.model import PixelCNN
+from smalti.pixelcnn.whole import Whole
+
+
+def product(x: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """x w, sum by sum."""
+    out = np.zeros((len(x), w.shape[1]))
+    for r in range(len(x)):
+        for o in range(w.shape[1]):
+            out[r, o] = math.fsum(float(a) * float(b) for a, b in zip(x[r], w[:, o], strict=True))
+    return out
+
+
+def gate(x: np.ndarray) -> np.ndarray:
+    """tanh of the first half times sigmoid of the other."""
+    a, b = np.split(x.astype(float), 2, axis=1)
+    return np.tanh(a) / (1 + np.exp(-b))
+
+
+def choose(logits: np.ndarray, u: float, temperature: float) -> int:
+    """The level at which the sum of probabilities passes u."""
+    p = [math.exp((float(x) - float(logits.max())) / temperature) for x in logits]
+    total = 0.0
+    for level, share in enumerate(p):
+        total += share / math.fsum(p)
+        if total > u:
+            return level
+    return len(p) - 1
+
+
+class Naive(PixelCNN):
+    """A model that runs the whole network anew for every number."""
+
+    def walker(self, n: int, y: Tensor | None) -> Whole:
+        return Whole(self.network, n, self.config.shape[1:], y)
+
+
+def shaken(module: torch.nn.Module) -> torch.nn.Module:
+    """Norms as training leaves them; nothing is 0, and what a network sees matters to it."""
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.mul_(2).add_(0.01 * torch.randn_like(parameter))
+        for norm in module.modules():
+            if isinstance(norm, torch.nn.BatchNorm2d):
+                assert norm.running_mean is not None and norm.running_var is not None
+                norm.running_mean.normal_()
+                norm.running_var.uniform_(0.5, 2)
+    return module.eval()
