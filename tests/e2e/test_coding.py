@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from tests.command import contents, pixels, typed
 from tests.tiny import awake
 
 CLASSES = ("cat", "dog", "3")
-SMALL = {"width": 6, "blocks": 1, "head": 6, "first": 3}
+SMALL: dict[str, Any] = {"width": 6, "blocks": 1, "head": 6, "first": 3}
 
 
 def gated(channels: int = 1, classes: tuple[str, ...] = (), levels: int = 256, seed: int = 0):
@@ -255,7 +256,7 @@ def test_a_hole_is_painted():
 def test_samples_appear_row_by_row():
     assert typed("sample grey -n 3 --gif --temperature 0.7 --batch 2") == 0
     with Image.open("samples/grey/rows.gif") as film:
-        assert film.n_frames == 8
+        assert getattr(film, "n_frames", 1) == 8
         film.seek(0)
         first = np.asarray(film.convert("L"), dtype=int)
         film.seek(7)

@@ -1,0 +1,185 @@
+"""How many bits do test digits take, compressed?  `python -m benchmarks.compression --model NAME`.
+
+A model's own count (its exact score, given the class), what `smalti.coding` makes of it, checked by
+decompressing, and beside them what compresses pictures without a model: PNG and WebP of one sheet,
+xz of the bare bytes, and a histogram coder that has counted the training digits' pixels in contexts
+of their four neighbours. Bits are per pixel; a stored byte has 8.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import lzma
+import math
+import time
+from collections.abc import Iterator
+from functools import cache
+
+import constriction
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+import smalti
+from benchmarks._machine import described, facts
+from smalti.cli.meter import Meter
+from smalti.coding import compress, decompress, read_header
+from smalti.core.protocols import Batch
+from smalti.core.rng import Rng
+from smalti.data import Pictures, digit_pictures
+
+COLUMNS = (1, 10, 20, 25, 40, 50)
+"""Sheets that are tried for PNG and WebP; the smallest counts."""
+CELLS = (7, 7, 4, 4)
+"""Parts that the left and the upper neighbour, and the two upper corners, are told apart in."""
+SMOOTHING = (3, 10, 30, 100, 300)
+"""Counts that each context has beforehand, spread as all contexts' are; chosen by the validation
+digits."""
+
+
+def sheet(pixels: Tensor, columns: int) -> Image.Image:
+    """uint8 (N, 1, H, W) side by side without a margin; what is left of the last row is black."""
+    N, _, H, W = pixels.shape
+    rows = math.ceil(N / columns)
+    padded = torch.zeros(rows * columns, H, W, dtype=torch.uint8)
+    padded[:N] = pixels[:, 0]
+    tiles = padded.view(rows, columns, H, W).transpose(1, 2).reshape(rows * H, columns * W)
+    return Image.fromarray(tiles.numpy())
+
+
+def written(picture: Image.Image, **how: object) -> int:
+    file = io.BytesIO()
+    picture.save(file, **how)  # pyright: ignore[reportArgumentType]
+    return file.tell()
+
+
+def png(pixels: Tensor) -> int:
+    """Bytes of the smallest sheet."""
+    return min(written(sheet(pixels, c), format="PNG", optimize=True) for c in COLUMNS)
+
+
+def webp(pixels: Tensor) -> int:
+    how = {"format": "WEBP", "lossless": True, "quality": 100, "method": 6}
+    sheets = [sheet(pixels, c) for c in COLUMNS]
+    return min(written(s, **how) for s in sheets if max(s.size) < 16384)
+
+
+def xz(pixels: Tensor) -> int:
+    return len(lzma.compress(pixels.numpy().tobytes(), preset=9 | lzma.PRESET_EXTREME))
+
+
+def contexts(pixels: Tensor) -> Tensor:
+    """A number below 784 for each pixel, by its neighbours: left, above, and both corners above."""
+    N, _, H, W = pixels.shape
+    framed = torch.zeros(N, H + 1, W + 2, dtype=torch.int64)
+    framed[:, 1:, 1:-1] = pixels[:, 0]
+    left, above = framed[:, 1:, :-2], framed[:, :-1, 1:-1]
+    corners = framed[:, :-1, :-2], framed[:, :-1, 2:]
+    found = torch.zeros(N, H, W, dtype=torch.int64)
+    for neighbour, cells in zip((left, above, *corners), CELLS, strict=True):
+        found = found * cells + torch.bucketize(neighbour.contiguous(), edges(cells), right=True)
+    return found
+
+
+@cache
+def edges(cells: int) -> Tensor:
+    """Where cells begin after black: as many of the training digits' other pixels in each."""
+    pixels = digit_pictures("train").pixels
+    parts = pixels[pixels > 0].float().quantile(torch.linspace(0, 1, cells)[1:-1]).round()
+    return torch.cat([torch.ones(1), parts]).long()
+
+
+def counted(pixels: Tensor) -> Tensor:
+    """(784, 256) how often each level stands in each context."""
+    places = contexts(pixels) * 256 + pixels[:, 0]
+    return torch.bincount(places.flatten(), minlength=math.prod(CELLS) * 256).view(-1, 256).double()
+
+
+def tables(counts: Tensor, smoothing: float) -> Tensor:
+    """(784, 256) probabilities: counts beside a little of those of all contexts."""
+    overall = (counts.sum(0) + 0.5) / (counts.sum() + 128)
+    return (counts + smoothing * overall) / (counts.sum(1, keepdim=True) + smoothing)
+
+
+def histogram() -> Tensor:
+    """The tables of the training digits, smoothed as suits the validation digits best."""
+    counts, valid = counted(digit_pictures("train").pixels), digit_pictures("valid").pixels
+    places = contexts(valid), valid[:, 0].long()
+    nats = {s: -tables(counts, s)[places].log().mean() for s in SMOOTHING}
+    return tables(counts, min(nats, key=lambda s: float(nats[s])))
+
+
+def by_histogram(pixels: Tensor) -> int:
+    """Bytes of a range coder under those tables, and back again."""
+    p, coders = histogram().numpy(), constriction.stream  # pyright: ignore[reportAttributeAccessIssue]
+    where = contexts(pixels).flatten().numpy()
+    symbols, family = (
+        pixels.flatten().numpy().astype(np.int32),
+        coders.model.Categorical(perfect=False),
+    )
+    encoder = coders.queue.RangeEncoder()
+    for part in np.array_split(np.arange(len(symbols)), 64):
+        encoder.encode(symbols[part], family, p[where[part]])
+    return 4 * len(encoder.get_compressed())
+
+
+def said(model, data: Pictures, batch: int) -> float:
+    """Bits of all pictures by the model's exact score, given their classes."""
+    total = 0.0
+    for rows in torch.arange(len(data)).split(batch):
+        labels = data.labels[rows] if data.labels is not None and model.spec.classes else None
+        score = model.score(Batch(data.floats(rows), labels), Rng([0] * len(rows)))
+        assert score.kind == "exact"
+        total += float(score.nats.sum()) / math.log(2)
+    return total
+
+
+def lines(name: str, data: Pictures, batch: int) -> Iterator[tuple[str, float, str]]:
+    """Name, bytes and a remark: of a model."""
+    model, pixels = smalti.load(name), data.pixels
+    bits = said(model, data, batch)
+    yield f"{name}: its own count", bits / 8, "exact score of the pictures, given their classes"
+    begun = time.perf_counter()
+    with Meter("compressing", len(data)) as meter:
+        packed = compress(model, data, name=name, batch=batch, progress=meter.advance)
+    there = time.perf_counter()
+    with Meter("decompressing", len(data)) as meter:
+        back = decompress(model, packed, progress=meter.advance)
+    seconds = there - begun, time.perf_counter() - there
+    assert torch.equal(back, pixels), "decompressing gave other pictures"
+    payload = read_header(packed).payload
+    over = f"{8 * payload / bits - 1:+.3%} of that"
+    yield f"{name}: payload", payload, f"{over}; {seconds[0]:.1f} s, back {seconds[1]:.1f} s, equal"
+    yield f"{name}: the whole file", len(packed), "with header and classes"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--model", nargs="*", default=[], help="shipped names or directories")
+    parser.add_argument("--split", choices=("valid", "test"), default="test")
+    parser.add_argument("-n", type=int, default=1000, help="digits")
+    parser.add_argument("--batch", type=int, default=250, help="digits of a walk")
+    args = parser.parse_args()
+    digits = digit_pictures(args.split)
+    data = digits.part(slice(args.n), f"first {args.n}")
+    pixels, values = data.pixels, data.pixels.numel()
+    print(f"{len(data)} digits of {args.split}, {values:,} pixels; {described(facts())}")
+    print(f"{'what':44} {'bytes':>10} {'bits/pixel':>10}")
+    baselines = {
+        "bare bytes": (values, ""),
+        "xz -9e of the bytes": (xz(pixels), ""),
+        "PNG of one sheet": (png(pixels), "the smallest of several layouts"),
+        "WebP lossless of one sheet": (webp(pixels), "the smallest of several layouts"),
+        "histograms of 784 contexts": (by_histogram(pixels), "counts of the training digits"),
+    }
+    for what, (size, remark) in baselines.items():
+        print(f"{what:44} {size:10,} {8 * size / values:10.4f}  {remark}".rstrip(), flush=True)
+    for name in args.model:
+        for what, size, remark in lines(name, data, args.batch):
+            print(f"{what:44} {size:10,.0f} {8 * size / values:10.4f}  {remark}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
