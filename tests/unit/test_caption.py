@@ -16,6 +16,8 @@ from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
 from smalti.core.sampling import sample
 from smalti.data.pictures import Pictures
+from smalti.evaluation.bits import bits_per_dim
+from smalti.evaluation.draws import asked_text, draw_set
 from smalti.layers.caption import CaptionConfig, CaptionEncoder, parts_of
 from smalti.pixelcnn import GatedConfig, PixelCNN, PixelCNNConfig
 from smalti.training import Training, drive, resume, run
@@ -200,6 +202,19 @@ def test_score_is_given_the_caption(learned: PixelCNN):
     assert (right < none).all() and (none < wrong).all()
     with refusal("1 captions are given for 2 pictures"):
         learned.score(Batch(pictures, None, ["dark"]), Rng([0, 1]))
+
+
+def test_evaluation_asks_by_the_captions_of_the_held_out_pictures(learned: PixelCNN):
+    held = halves(6)
+    told = bits_per_dim(learned, held).mean
+    assert told < 0.5 * bits_per_dim(learned, replace(held, captions=())).mean
+    text = asked_text(8, learned.spec.given, held)
+    assert text is not None and text == [*held.captions, *held.captions[:2]]
+    drawn = draw_set(learned, 8, text=text, batch=3)
+    means = drawn.pictures.mean((1, 2, 3)).round().tolist()
+    assert means == [float("bright" in one) for one in text]
+    assert asked_text(2, learned.spec.given, replace(held, captions=())) == ["", ""]
+    assert asked_text(2, ("labels",), held) is None
 
 
 def test_what_does_not_fit_is_refused(learned: PixelCNN):

@@ -13,9 +13,9 @@ from cyclopts import App, Parameter
 from torch import Tensor
 
 import smalti
-from smalti.cli.draw import chosen_classes, draw, name_of, picture_model
+from smalti.cli.draw import chosen_classes, chosen_text, draw, name_of, picture_model
 from smalti.cli.given import read_mask, read_pictures
-from smalti.cli.options import Classes
+from smalti.cli.options import Classes, Texts
 from smalti.cli.output import check_free, folder_for, write_record
 from smalti.coding.classes import told_by
 from smalti.coding.squeeze import check_model
@@ -49,6 +49,7 @@ def complete(
     number: Annotated[int, Parameter(name=("--number", "-n"))] = 4,
     seed: int = 0,
     classes: Classes = (),
+    text: Texts = (),
     temperature: float | None = None,
     batch: int = 64,
     out: Path | None = None,
@@ -74,6 +75,9 @@ def complete(
     classes
         A class by name or number, or several with commas, or "all"; the ways take turns. Else each
         way draws its class, as probable as it is given what is kept above.
+    text
+        What the pictures show, for models that were trained with captions; the option may be
+        repeated, and the ways take turns.
     temperature
         Below 1 the likelier levels are drawn more often; the model's own unless told otherwise.
     batch
@@ -98,8 +102,10 @@ def complete(
     known = read_pictures(pictures, loaded.spec, None)  # (P, C, H, W)
     seeds = [*range(seed, seed + number)]
     labels = chosen_labels(loaded, known, hole, seeds, turns)
+    told = chosen_text(text, number, loaded.spec, model)
     given = Given(
         labels=labels,
+        text=told and told * len(known),
         known=known.repeat_interleave(number, 0),
         mask=hole.expand(len(known) * number, 1, -1, -1),
     )
@@ -115,6 +121,7 @@ def complete(
             "classes": None
             if labels is None
             else [[loaded.spec.classes[k] for k in ks] for ks in labels.view(-1, number).tolist()],
+            "text": told,
             "sampler": to_json(sampler),
             "smalti": smalti.__version__,
         }

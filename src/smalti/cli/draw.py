@@ -81,6 +81,15 @@ def class_number(name: str, classes: tuple[str, ...], model: str) -> int:
     raise UserError(f"--class {name} is none of {model}'s classes: {shown}")
 
 
+def chosen_text(text: Sequence[str], number: int, spec: Spec, model: str) -> list[str] | None:
+    """(number,) captions, which take turns; None without any."""
+    if not text:
+        return None
+    if "text" not in spec.given:
+        raise UserError(f"--text {text[0]!r} is given, but {model} reads no text; leave it out")
+    return [text[i % len(text)] for i in range(number)]
+
+
 def chosen_size(text: str | None, spec: Spec, model: str) -> tuple[int, int] | None:
     """(height, width) of "HxW", or of one number for both, for a model of free size."""
     if text is None:

@@ -19,3 +19,8 @@ PicturesGiven = Annotated[
     Parameter(name="--picture", negative_iterable=(), show_default=False, metavar="FILE"),
 ]
 """Picture files, the option repeated."""
+Texts = Annotated[
+    tuple[str, ...],
+    Parameter(name="--text", negative_iterable=(), show_default=False, metavar="TEXT"),
+]
+"""Captions, the option repeated."""

@@ -17,6 +17,7 @@ from smalti.cli.draw import (
     Drawn,
     chosen_classes,
     chosen_size,
+    chosen_text,
     draw,
     film_of,
     name_of,
@@ -24,7 +25,7 @@ from smalti.cli.draw import (
 )
 from smalti.cli.flags import Flag, apply, flags_of, parameter, with_flags
 from smalti.cli.given import read_pictures
-from smalti.cli.options import Classes, PicturesGiven, Switch
+from smalti.cli.options import Classes, PicturesGiven, Switch, Texts
 from smalti.cli.output import check_free, folder_for, write_record
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
@@ -40,6 +41,7 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti sample ddpm-digits -n 10 --class all --guidance 1.5 --gif
   smalti sample ddpm-digits --sampler dpm-solver --steps 8
   smalti sample gated-pixelcnn-digits -n 16 --temperature 0.9 --gif
+  smalti sample runs/pixelcnnpp-emoji -n 8 --text "red heart" --text "green apple"
   smalti sample ddpm-digits -n 4 --picture sketch.png --strength 0.7 --class 5
   smalti sample runs/ddpm --steps 50 --eta 1 --size 48x32 --out wide"""
 
@@ -70,6 +72,7 @@ def draw_samples(
     number: Annotated[int, Parameter(name=("--number", "-n"))] = 16,
     seed: int = 0,
     classes: Classes = (),
+    text: Texts = (),
     size: str | None = None,
     picture: PicturesGiven = (),
     strength: float | None = None,
@@ -91,6 +94,9 @@ def draw_samples(
         The first picture's seed; the others count up from it. A seed always gives the same picture.
     classes
         A class by name or number, or several with commas, or "all"; the pictures take turns.
+    text
+        What a picture shows, for models that were trained with captions, such as "red heart"; the
+        option may be repeated, and the texts take turns.
     size
         HEIGHTxWIDTH, for models that can draw other sizes than they were trained on.
     picture
@@ -117,10 +123,12 @@ def draw_samples(
     labels = torch.tensor([turns[i % len(turns)] for i in range(number)]) if turns else None
     extent = chosen_size(size, loaded.spec, model)
     begun_with = taking_turns(picture, number, loaded, extent)
-    given = Given(labels=labels, picture=begun_with, strength=strength, size=extent)
+    told = chosen_text(text, number, loaded.spec, model)
+    given = Given(labels, told, begun_with, strength, size=extent)
+    groups = torch.arange(number) % len(text) if text else labels
     with folder_for(out, FILES) as folder:
         drawn = draw(loaded, range(seed, seed + number), given, chosen, batch=batch, film=gif)
-        write_samples(folder, drawn, seed, labels, film_name(loaded))
+        write_samples(folder, drawn, seed, groups, film_name(loaded))
         record = {"model": model, **made_by(loaded, seed, number, given, chosen)}
         if picture:
             record |= {"pictures": [*map(str, picture)], "strength": strength or STRENGTH}
@@ -150,11 +158,11 @@ def film_name(model: Any) -> str:
 
 
 def write_samples(
-    folder: Path, drawn: Drawn, seed: int, labels: Tensor | None, film: str = "denoising.gif"
+    folder: Path, drawn: Drawn, seed: int, groups: Tensor | None, film: str = "denoising.gif"
 ) -> None:
-    """grid.png in the order of classes, a PNG named by each seed, and the film."""
+    """grid.png in the order of groups (N,), such as classes, PNGs named by seed, and the film."""
     N = len(drawn.pictures)
-    order = torch.arange(N) if labels is None else labels.argsort(stable=True)
+    order = torch.arange(N) if groups is None else groups.argsort(stable=True)
     save_png(grid(drawn.pictures[order]), folder / "grid.png")
     for i, picture in enumerate(drawn.pictures):
         save_png(image(picture), folder / f"{seed + i:05d}.png")
@@ -168,6 +176,7 @@ def made_by(model: Any, seed: int, number: int, given: Given, sampler: Any) -> d
     return {
         "seeds": list(range(seed, seed + number)),
         "classes": None if labels is None else [model.spec.classes[k] for k in labels.tolist()],
+        "text": given.text,
         "size": given.size,
         "sampler": to_json(sampler),
         "smalti": smalti.__version__,

@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import zipfile
 import zlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from smalti.core.errors import UserError
 from smalti.data.arrangement import arranged
 from smalti.data.decode import BadPicture
 from smalti.data.files import open_image, promises_picture
+from smalti.data.sidecar import ENDING, beside, captions_of
 from smalti.data.source import Source
 
 LARGEST = 400_000_000  # bytes of one unpacked file: 4 for each pixel that Pillow lets pass
@@ -39,12 +42,20 @@ def zip_source(path: Path, *, labels: bool = True) -> Source:
         parts = [p[1:] for p in parts]
     folders = arranged(parts, labels=labels)
     pictures = [pictures[k] for k in folders.order]
+    texts = {info.filename: info for info in infos if info.filename.endswith(ENDING)}
+
+    def written(info: zipfile.ZipInfo) -> tuple[str, Callable[[], bytes] | None]:
+        text = texts.get(beside(info.filename))
+        read = None if text is None else partial(unpacked, archive, path, text)
+        return f"{path}/{beside(info.filename)}", read
+
     return Source(
         name=path.stem,
         titles=[f"{path}/{info.filename}" for info in pictures],
         opened=lambda k: open_image(content(archive, path, pictures[k])),
         labels=folders.labels,
         classes=folders.classes,
+        captions=captions_of(map(written, pictures)),
         splits=folders.splits,
         close=archive.close,
     )
@@ -76,6 +87,14 @@ def content(archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo) -> io.B
             "remove it"
         )
     return io.BytesIO(archive.read(info))  # no more than it promises, and its checksum compared
+
+
+def unpacked(archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo) -> bytes:
+    """A member's bytes. UserError when it is damaged."""
+    try:
+        return content(archive, path, info).getvalue()
+    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, zlib.error) as error:
+        raise UserError(f"{path}/{info.filename} cannot be read ({error}); remove it") from error
 
 
 def is_zip(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from smalti.data.arrangement import arranged
@@ -9,6 +10,7 @@ from smalti.data.decode import Colour, look_of
 from smalti.data.files import find_pictures, open_image
 from smalti.data.gather import Progress, gathered, quiet_pillow
 from smalti.data.pictures import Pictures
+from smalti.data.sidecar import beside, captions_of
 from smalti.data.source import Source
 
 
@@ -31,6 +33,7 @@ def folder(
     crop: cut the centre to the aspect ratio of `size`; False squeezes the whole picture.
     labels: when the pictures lie in two or more subfolders and nowhere else, those are the classes,
     unless they are called train, valid and test: then they are splits, and classes lie below.
+    A text file `cat.txt` beside `cat.png` is its caption.
     skip_bad: leave out pictures that cannot be used, with a warning, instead of refusing all.
     progress: called as progress(done, all) after each picture.
     EXIF orientation is applied, animations give their first frame, 16-bit grey is scaled.
@@ -53,5 +56,10 @@ def folder_source(root: Path, *, labels: bool = True) -> Source:
         opened=lambda k: open_image(paths[k]),
         labels=folders.labels,
         classes=folders.classes,
+        captions=captions_of(written(Path(beside(str(path)))) for path in paths),
         splits=folders.splits,
     )
+
+
+def written(path: Path) -> tuple[str, Callable[[], bytes] | None]:
+    return str(path), path.read_bytes if path.is_file() else None

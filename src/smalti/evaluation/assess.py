@@ -18,7 +18,15 @@ from smalti.data import Splits, digit_pictures, read_splits
 from smalti.data.pictures import Pictures
 from smalti.evaluation.bootstrap import DRAWS
 from smalti.evaluation.case import Case, pictures_hash
-from smalti.evaluation.draws import Progress, Turns, asked_classes, device_of, draw_set, in_turn
+from smalti.evaluation.draws import (
+    Progress,
+    Turns,
+    asked_classes,
+    asked_text,
+    device_of,
+    draw_set,
+    in_turn,
+)
 from smalti.evaluation.measures import Measure, chosen_measures, rows_of
 from smalti.evaluation.report import Protocol, Report
 from smalti.features import Features, features_name_for, find_features
@@ -29,6 +37,7 @@ CLASSES = {
     "turns": "in turn: sample i is asked to be class i mod {K}",
     "data": "as often as the training pictures have them",
 }
+TOLD = "none, but the captions of the held-out pictures, in turn"
 
 
 @dataclass(frozen=True)
@@ -126,7 +135,8 @@ def examine(
     n, K = plan.n, len(model.spec.classes)
     labels = asked_classes(n, K, plan.classes, splits.train.labels)
     yardstick = held.part(in_turn(held, n, plan.classes if K else "data"), "yardstick")
-    drawn = draw_set(model, n, plan.seed, labels, plan.sampler, plan.batch, progress)
+    text = asked_text(n, model.spec.given, yardstick)
+    drawn = draw_set(model, n, plan.seed, labels, plan.sampler, plan.batch, progress, text)
     case = Case(
         model,
         drawn,
@@ -211,12 +221,18 @@ def protocol_of(case: Case, plan: Plan, split: str, measures: dict[str, Measure]
         resize=network.way(train.shape) if network else "",
         n=plan.n,
         seed=plan.seed,
-        classes=CLASSES[plan.classes].format(K=K) if K else "none",
+        classes=CLASSES[plan.classes].format(K=K) if K else told_by(case),
         mirrored=case.mirrored,
         bootstraps=case.bootstraps,
         bootstrap_seed=case.seed,
         metrics={name: measure.version for name, measure in measures.items()},
     )
+
+
+def told_by(case: Case) -> str:
+    """What samples of a model without classes are asked to show."""
+    reads = "text" in case.model.spec.given
+    return TOLD if reads and case.held.captions else "none"
 
 
 def surroundings(device: str, batch: int) -> dict[str, Any]:
@@ -239,6 +255,8 @@ def notes_of(case: Case) -> tuple[str, ...]:
             f"distances are seen through {case.network.about} ({case.network.name}); they compare "
             "with others seen through it, and with none else"
         )
+    if "text" in case.model.spec.given and not case.held.captions:
+        notes.append("the held-out pictures have no captions; samples were drawn from empty ones")
     if case.few:
         count = "1 picture is" if len(case.held) == 1 else f"{len(case.held)} pictures are"
         notes.append(

@@ -36,11 +36,13 @@ def bits_per_dim(
     model: has `score(batch, rng) -> Score`.  pictures: N of the model's shape.
     """
     classes = getattr(model.spec, "classes", ())
+    reads = "text" in getattr(model.spec, "given", ()) and pictures.captions
     device = device_of(model)
     scores: list[Score] = []
     for rows in torch.arange(len(pictures)).split(batch):
         labels = pictures.labels[rows].to(device) if pictures.labels is not None else None
-        given = Batch(pictures.floats(rows).to(device), labels if classes else None)
+        text = [pictures.captions[k] for k in rows.tolist()] if reads else None
+        given = Batch(pictures.floats(rows).to(device), labels if classes else None, text)
         scores.append(model.score(given, Rng((seed + rows).tolist())))
         if progress:
             progress("scoring", int(rows[-1]) + 1, len(pictures))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from smalti.core.errors import UserError
+from smalti.core.given import Given
 from smalti.core.sampling import sample
 from smalti.data.pictures import Pictures
 from smalti.evaluation.cost import forwards_of
@@ -44,8 +45,12 @@ def draw_set(
     sampler: Any = None,
     batch: int = 100,
     progress: Progress | None = None,
+    text: list[str] | None = None,
 ) -> Drawn:
-    """n samples of the seeds seed .. seed + n - 1, `batch` at a time.  labels: (n,) or None."""
+    """n samples of the seeds seed .. seed + n - 1, `batch` at a time.
+
+    labels: (n,) or None.  text: n captions, for a model that is told in words instead.
+    """
     if n < 1 or batch < 1:
         raise UserError(f"n is {n} and batch {batch}; give 1 or more of each")
     parts: list[Tensor] = []
@@ -53,8 +58,11 @@ def draw_set(
     with forwards_of(model) as forwards:
         for rows in torch.arange(n).split(batch):
             seeds = (seed + rows).tolist()
-            cond = None if labels is None else labels[rows]
-            pictures = sample(model, seeds=seeds, cond=cond, sampler=sampler)
+            given = Given(
+                labels=None if labels is None else labels[rows],
+                text=None if text is None else [text[i] for i in rows.tolist()],
+            )
+            pictures = sample(model, seeds=seeds, given=given, sampler=sampler)
             assert isinstance(pictures, Tensor)
             parts.append(pictures.cpu())
             if progress:
@@ -84,6 +92,18 @@ def asked_classes(n: int, K: int, kind: Turns, labels: Tensor | None) -> Tensor 
         raise UserError("classes as in the data are asked for, but the data have none; take turns")
     places = ((i + 0.5) * GOLDEN % 1 * len(labels)).long()
     return labels.sort().values[places]
+
+
+def asked_text(n: int, given: Sequence[str], held: Pictures) -> list[str] | None:
+    """The caption of each of n samples: those of the held-out pictures, in turn.
+
+    None where the model takes none; empty ones where the pictures have none.  given: the fields
+    that the model takes.
+    """
+    if "text" not in given:
+        return None
+    captions = held.captions or ("",)
+    return [captions[i % len(captions)] for i in range(n)]
 
 
 def in_turn(pictures: Pictures, n: int, kind: Turns = "turns") -> Tensor:

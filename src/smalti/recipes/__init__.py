@@ -49,6 +49,11 @@ RECIPES = {
         "the shipped class-conditional PixelCNN++ of digits",
         "60 minutes",
     ),
+    "pixelcnnpp-emoji": (
+        "smalti.recipes.pixelcnnpp_emoji",
+        "a PixelCNN++ of emoji from their names, 32x32 in colour; first `smalti fetch emoji`",
+        "40 minutes",
+    ),
     "digits-classifier": (
         "smalti.recipes.digits_classifier",
         "the judge of digit samples",

@@ -35,5 +35,18 @@ def emoji_or_own(
     return read_splits(path or f"emoji-{size}", size=size, progress=progress)
 
 
+def described_emoji_or_own(
+    path: str | None, *, size: int, progress: Callable[[int, int], None] | None = None
+) -> Splits:
+    """The same for recipes that learn from captions. UserError when the pictures have none."""
+    splits = emoji_or_own(path, size=size, progress=progress)
+    if not splits.train.captions:
+        raise UserError(
+            f"--data {path} has no captions, which this recipe learns from; put them into text "
+            "files beside the pictures (cat.txt for cat.png)"
+        )
+    return splits
+
+
 def digit_splits() -> Splits:
     return Splits(digit_pictures("train"), digit_pictures("valid"), digit_pictures("test"))

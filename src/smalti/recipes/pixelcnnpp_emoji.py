@@ -1,0 +1,36 @@
+"""`pixelcnnpp-emoji`: a PixelCNN++ that draws emoji from their names, 32x32 in colour."""
+
+from __future__ import annotations
+
+from smalti.data.pictures import Pictures
+from smalti.layers.caption import CaptionConfig
+from smalti.pixelcnn import LogisticMixture, PixelCNNConfig, PlusPlusConfig
+from smalti.recipes.pictures import described_emoji_or_own
+from smalti.recipes.recipe import Recipe
+from smalti.training.config import Training
+
+
+def model(pictures: Pictures) -> PixelCNNConfig:
+    """Pictures from a description, as in arXiv:1606.05328, at the scale of a CPU."""
+    caption = CaptionConfig(width=64)
+    output = LogisticMixture(components=5)
+    network = PlusPlusConfig(
+        channels=pictures.shape[0],
+        outputs=output.numbers(pictures.shape[0], 256),
+        filters=32,
+        blocks=1,
+        condition=caption.width,
+        dropout=0.1,
+    )
+    return PixelCNNConfig(shape=pictures.shape, network=network, output=output, caption=caption)
+
+
+RECIPE = Recipe(
+    name="pixelcnnpp-emoji",
+    summary="a PixelCNN++ of emoji from their names, 32x32 in colour; first `smalti fetch emoji`",
+    read=described_emoji_or_own,
+    model=model,
+    training=Training(batch=16, rate=2e-3, ema=0.999, save=500),
+    size=32,
+    minutes=40.0,
+)

@@ -1,0 +1,76 @@
+"""Captions in text files beside pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from smalti.data import pack, read, read_splits
+from smalti.recipes.pictures import described_emoji_or_own
+from tests import albums
+from tests.expect import refusal
+
+TEXTS = {
+    "cats/0.txt": b"\xef\xbb\xbf\n  A grey cat \r\nand a second line",
+    "dogs/2.txt": "un ch\u00e9ri".encode(),
+    "dogs/1.txt": b"",
+    "notes.txt": b"of no picture",
+    "dogs/9.txt": b"of a picture that is not there",
+}
+CAPTIONS = ("A grey cat", "", "", "", "", "un ch\u00e9ri")
+Lay = Callable[[Path, dict[str, bytes]], Path]
+
+kinds = pytest.mark.parametrize(
+    "lay",
+    [
+        lambda path, files: albums.folder(path / "pets", files),
+        lambda path, files: albums.archive(path / "pets.zip", files),
+        lambda path, files: albums.archive(
+            path / "pets.zip", {f"pets/{name}": content for name, content in files.items()}
+        ),
+    ],
+    ids=["folder", "zip", "zip-of-a-folder"],
+)
+
+
+@kinds
+def test_a_text_file_beside_a_picture_is_its_caption(tmp_path: Path, lay: Lay):
+    pictures = read(lay(tmp_path, albums.two_classes() | TEXTS), size=8)
+    assert pictures.captions == CAPTIONS
+    assert pictures.classes == ("cats", "dogs")
+    assert len(pictures) == 6
+
+
+@kinds
+def test_text_files_of_no_picture_make_no_captions(tmp_path: Path, lay: Lay):
+    files = albums.two_classes() | {"notes.txt": b"x", "cats/0.md": b"y", "cats/0.png.bak": b"z"}
+    path = lay(tmp_path, files)
+    assert read(path, size=8).captions == ()
+    with refusal("no captions", "cat.txt"):
+        described_emoji_or_own(str(path), size=8)
+
+
+@kinds
+def test_captions_follow_their_pictures_into_splits_and_packs(tmp_path: Path, lay: Lay):
+    album = albums.two_classes()
+    files = {}
+    for split in ("train", "val"):
+        for name, content in album.items():
+            files[f"{split}/{name}"] = content
+            files[f"{split}/{name[:-4]}.txt"] = f"{split} {name}".encode()
+    path = lay(tmp_path, files)
+    splits = read_splits(path, size=8)
+    assert splits.train.captions == tuple(f"train {name}" for name in album)
+    assert splits.valid.captions == tuple(f"val {name}" for name in album)
+    pack(path, tmp_path / "packed", size=8)
+    assert read_splits(tmp_path / "packed", size=8).valid.captions == splits.valid.captions
+    assert described_emoji_or_own(str(path), size=8).train.captions == splits.train.captions
+
+
+@kinds
+def test_a_caption_that_is_no_text_is_named(tmp_path: Path, lay: Lay):
+    files = albums.two_classes() | {"cats/1.txt": b"\xff\xfe\x00"}
+    with refusal("cats/1.txt is no UTF-8 text"):
+        read(lay(tmp_path, files), size=8)
