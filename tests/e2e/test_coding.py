@@ -16,6 +16,7 @@ from smalti.coding import read_header
 from smalti.core.checkpoint import save
 from smalti.core.protocols import Card
 from smalti.data import pack
+from smalti.layers.caption import CaptionConfig
 from smalti.pixelcnn import GatedConfig, PixelCNNConfig
 from tests.command import contents, pixels, typed
 from tests.tiny import awake
@@ -101,6 +102,23 @@ def test_colour_and_few_levels_come_back():
     assert typed("compress four.png four.smalti --model four") == 0
     assert typed("decompress four.smalti out") == 0
     assert np.array_equal(pixels("out/four.png"), levels)
+
+
+def test_captions_are_kept(at_home: Path):
+    """cat/a.txt describes cat/a.png; a model of captions compresses it under that."""
+    network = GatedConfig(outputs=256, condition=8, **SMALL)
+    captions = CaptionConfig(width=8, buckets=32)
+    save(awake(PixelCNNConfig((1, 8, 6), network, caption=captions).build()), at_home / "told")
+    texts = []
+    for path in sorted(p for p in Path("photos").rglob("*.*")):
+        texts.append(f"{path.parent.name} {len(texts)}")
+        path.with_suffix(".txt").write_text(texts[-1])
+    Path("photos/dog/c.png").unlink()  # two pictures of one caption file
+    assert typed("compress photos o.smalti --model told --batch 3") == 0
+    header = read_header(Path("o.smalti").read_bytes())
+    assert (header.text, header.labels) == ((*texts[:3], texts[4]), None)
+    assert typed("decompress o.smalti again") == 0
+    assert np.array_equal(pixels("photos/dog/a.png"), pixels("again/dog/a.png"))
 
 
 def test_one_class_for_all():
