@@ -11,7 +11,13 @@ from torch import Tensor, nn
 
 import smalti
 from smalti.diffusion import DiffusionConfig, UNetConfig
-from smalti.pixelcnn import GatedConfig, PixelCNNConfig
+from smalti.pixelcnn import (
+    Categorical,
+    GatedConfig,
+    LogisticMixture,
+    PixelCNNConfig,
+    PlusPlusConfig,
+)
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -42,6 +48,27 @@ def pixelcnn(
         channels=shape[0], outputs=levels, condition=len(classes), **{**small, **changes}
     )
     return PixelCNNConfig(shape=shape, network=network, levels=levels, classes=classes)
+
+
+MIXTURE = LogisticMixture(2)
+
+
+def plusplus(
+    shape: tuple[int, int, int] = (1, 8, 8),
+    classes: tuple[str, ...] = (),
+    levels: int = 2,
+    output: Categorical | LogisticMixture = MIXTURE,
+    **changes: Any,
+) -> PixelCNNConfig:
+    """A PixelCNN++; changes are the network's."""
+    small = {"filters": 16, "blocks": 1, "dropout": 0.0}
+    network = PlusPlusConfig(
+        channels=shape[0],
+        outputs=output.numbers(shape[0], levels),
+        condition=len(classes),
+        **{**small, **changes},
+    )
+    return PixelCNNConfig(shape, network, output, levels, classes)
 
 
 def awake(module: M) -> M:

@@ -8,8 +8,8 @@ from typing import Any
 
 from smalti.convert import ArticleDDIM, ArticleDDPM
 from smalti.diffusion import DDIM, DDPM, Bound, DPMSolver, Hybrid, Linear, Sigmoid, UniPC
-from smalti.pixelcnn import PlainConfig
-from tests.tiny import diffusion, pixelcnn
+from smalti.pixelcnn import Categorical, PlainConfig
+from tests.tiny import diffusion, pixelcnn, plusplus
 
 AB = ("a", "b")
 # RGB: with one channel, the article's time layers have a single rectified unit, often a dead one.
@@ -76,5 +76,10 @@ MODELS = {
     "plain-pixelcnn": Case(lambda: pixelcnn(levels=4, kind=PlainConfig, width=24)),
     "plain-pixelcnn-classes-rgb-norm": Case(
         lambda: pixelcnn((3, 4, 5), AB, kind=PlainConfig, norm=True), shape=(3, 4, 5)
+    ),
+    "pixelcnnpp": Case(lambda: plusplus(classes=AB)),
+    "pixelcnnpp-odd-rgb": Case(lambda: plusplus((3, 7, 5), AB, scales=2), shape=(3, 7, 5)),
+    "pixelcnnpp-categorical": Case(
+        lambda: plusplus(levels=4, output=Categorical(), scales=1, dropout=0.1)
     ),
 }

@@ -7,6 +7,7 @@ to one. In colour, the mean of G moves with R, and that of B with R and G (secti
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -14,7 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 NARROWEST, WIDEST = -7.0, 50.0
-"""Log-scales are clamped: below, as the original does; above, where float32 would end."""
+"""Log-scales are clamped: below, as the original does at 256 levels, and in the same proportion to
+the cell at others; above, where float32 would end."""
 
 
 class Mixture(NamedTuple):
@@ -37,7 +39,7 @@ def width(channels: int, components: int) -> int:
     return components * (3 if channels == 1 else 10)
 
 
-def mixture(params: Tensor, channels: int) -> Mixture:
+def mixture(params: Tensor, channels: int, levels: int = 256) -> Mixture:
     """The parameters (N, P, ...) read in the original's order.
 
     All the weights first; then for each channel its means, log-scales and, in colour, coefficients.
@@ -47,11 +49,12 @@ def mixture(params: Tensor, channels: int) -> Mixture:
     K, rest = divmod(params.shape[1], per)
     if rest or not K:
         raise ValueError(f"{params.shape[1]} parameters are given; a multiple of {per} is wanted")
+    narrowest = NARROWEST + math.log(255 / (levels - 1))
     each = params[:, K:].unflatten(1, (channels, -1, K))  # (N, C, 2 or 3, K, ...)
     return Mixture(
         torch.log_softmax(params[:, :K], dim=1),
         each[:, :, 0],
-        each[:, :, 1].clamp(NARROWEST, WIDEST),
+        each[:, :, 1].clamp(narrowest, WIDEST),
         torch.tanh(each[:, :, 2]) if channels == 3 else None,
     )
 
@@ -98,7 +101,7 @@ def subpixel_nats(params: Tensor, x: Tensor, levels: int = 256) -> Tensor:
 
     params: (N, P, ...), x: (N, C, ...) in [-1, 1], each at one of the levels -> (N, C, ...).
     """
-    joint = torch.logsumexp(log_joint(mixture(params, x.shape[1]), x, levels), dim=2)
+    joint = torch.logsumexp(log_joint(mixture(params, x.shape[1], levels), x, levels), dim=2)
     return torch.cat([-joint[:, :1], joint[:, :-1] - joint[:, 1:]], dim=1)
 
 

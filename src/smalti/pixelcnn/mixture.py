@@ -95,7 +95,7 @@ class LogisticMixture:
         One component is of all channels of a pixel: the earlier ones tell which it may be.
         """
         channels = 1 if parameters.shape[1] == width(1, self.components) else 3
-        mix = mixture(parameters.double(), channels)
+        mix = mixture(parameters.double(), channels, levels)
         seen = places(earlier.to(parameters.device).double(), levels)
         weights, means = mix.log_weights, moved_means(mix, seen)
         if c > 0:
