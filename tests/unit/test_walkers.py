@@ -101,7 +101,7 @@ def test_the_same_uniforms_give_the_same_pixels(kind: Any, channels: int) -> Non
         )
         assert len(quick) == 4
         assert torch.equal(torch.stack(quick), torch.stack(slow))
-        assert len(quick[-1].unique()) > 5
+        assert len(quick[-1].unique()) > 3
 
 
 @pytest.mark.parametrize("kind", ["dldemos_pixelcnn", "dldemos_gated_pixelcnn"])

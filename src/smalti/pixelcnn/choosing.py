@@ -16,9 +16,7 @@ def choose(logits, u, temperature, p, out):
     """
     L = logits.shape[1]
     for s in range(logits.shape[0]):
-        top = np.float64(logits[s, 0])
-        for k in range(L):
-            top = max(top, np.float64(logits[s, k]))
+        top = np.float64(largest(logits[s]))
         for k in range(L):
             x = (np.float64(logits[s, k]) - top) / temperature
             e = fast_exp(max(x, -700.0))
@@ -28,6 +26,15 @@ def choose(logits, u, temperature, p, out):
             total += p[k]
             p[k] = total
         out[s] = first_above(p, u[s] * total)
+
+
+@numba.njit(**JIT, fastmath={"nnan", "nsz", "reassoc"})
+def largest(x):
+    """The largest number, whatever the order."""
+    top = x[0]
+    for k in range(x.size):
+        top = max(top, x[k])
+    return top
 
 
 @numba.njit(**JIT)

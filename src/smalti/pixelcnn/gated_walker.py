@@ -38,7 +38,8 @@ class GatedWalker:
         self.slices = parts_of(n, torch.get_num_threads())
         self.states = [state_of(network, w, part, size, y) for part in self.slices]
         self.row_cost = n * size[1] * (w.above1.size + w.above.size + w.across.size)
-        self.pixel_cost = n * (w.left1.size + w.left.size + w.out.size + w.hidden.size)
+        each = (w.left1, w.left, w.out, w.hidden, w.logits[0])
+        self.pixel_cost = n * sum(weights.size for weights in each)
         self.logits = np.empty((n, w.bias_logits.shape[1]), w.bias_logits.dtype)
 
     def parameters(self, i: int, j: int, c: int) -> Tensor:

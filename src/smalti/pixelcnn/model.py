@@ -226,6 +226,7 @@ class PixelCNN(nn.Module):
     ) -> Iterator[Tensor]:
         C, H, W = self.config.shape
         canvas = torch.zeros(n, C, H, W, dtype=torch.int64, device=self.device)
+        values = self.placed(torch.arange(self.config.levels, device=self.device), torch.float64)
         with torch.no_grad(), evaluating(self):
             walker = self.walker(n, y)
         for i in range(H):
@@ -236,7 +237,7 @@ class PixelCNN(nn.Module):
                         if known is not None:
                             level = level.where(free[:, c, i, j], known[:, c, i, j])
                         canvas[:, c, i, j] = level
-                        walker.put(i, j, c, self.placed(level, torch.float64))
+                        walker.put(i, j, c, values[level])
             yield canvas.clone()
 
     def step(self, at: Position, choose: Choose, walker: Any, canvas: Tensor) -> Tensor:
@@ -301,10 +302,12 @@ class PixelCNN(nn.Module):
 
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
-    """Eval mode within, and the mode it had afterwards."""
-    training = module.training
-    module.eval()
+    """Eval mode within, and the modes that all its parts had afterwards."""
+    learning = [part for part in module.modules() if part.training]
+    for part in learning:
+        part.training = False
     try:
         yield
     finally:
-        module.train(training)
+        for part in learning:
+            part.training = True

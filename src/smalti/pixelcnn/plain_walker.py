@@ -38,7 +38,8 @@ class PlainWalker:
         self.slices = parts_of(n, torch.get_num_threads())
         self.states = [state_of(network, w, part, size, y) for part in self.slices]
         self.row_cost = n * size[1] * (w.above1.size + w.above.size)
-        self.pixel_cost = n * (w.enter.size + w.left.size + w.leave.size + w.hidden.size)
+        each = (w.enter, w.left, w.leave, w.hidden, w.logits[0])
+        self.pixel_cost = n * sum(weights.size for weights in each)
         self.logits = np.empty((n, w.bias_logits.shape[1]), w.bias_logits.dtype)
 
     def parameters(self, i: int, j: int, c: int) -> Tensor:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from smalti.pixelcnn.kernels import pack, padded
 
-WORTH_A_THREAD = 2_000_000
+WORTH_A_THREAD = 1_000_000
 """Multiply-adds of a part below which handing it to a thread takes longer than doing it."""
 
 
