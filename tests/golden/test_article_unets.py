@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -38,7 +39,8 @@ def test_state_dict_keeps_every_weight(kind: str) -> None:
 def test_a_new_network_has_the_references_time_table(kind: str) -> None:
     weights, config = read_weights(HERE / f"{kind}.safetensors")
     assert config is not None
-    table = read_config(kind, config).build().pe.embedding.weight
+    built: Any = read_config(kind, config).build()
+    table = built.pe.embedding.weight
     torch.testing.assert_close(table, weights["pe.embedding.weight"], atol=1e-6, rtol=0)
     assert not table.requires_grad
 

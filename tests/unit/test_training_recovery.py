@@ -139,9 +139,9 @@ def test_grids_are_drawn_in_parts_as_well(tmp_path: Path, monkeypatch: pytest.Mo
     sizes: list[int] = []
     real = drive.sample
 
-    def counted(model: Any, *, seeds: list[int]) -> Any:
+    def counted(model: Any, *, seeds: list[int], cond: Any) -> Any:
         sizes.append(len(seeds))
-        return real(model, seeds=seeds)
+        return real(model, seeds=seeds, cond=cond)
 
     monkeypatch.setattr(drive, "sample", counted)
     run(TINY, TRAIN, NONE, replace(PLAN, steps=1, accumulate=4), tmp_path / "run")
