@@ -77,8 +77,8 @@ MODELS = {
     "plain-pixelcnn-classes-rgb-norm": Case(
         lambda: pixelcnn((3, 4, 5), AB, kind=PlainConfig, norm=True), shape=(3, 4, 5)
     ),
-    "pixelcnnpp": Case(lambda: plusplus(classes=AB)),
-    "pixelcnnpp-odd-rgb": Case(lambda: plusplus((3, 7, 5), AB, scales=2), shape=(3, 7, 5)),
+    "pixelcnnpp": Case(lambda: plusplus(classes=AB, scales=2)),
+    "pixelcnnpp-odd-rgb": Case(lambda: plusplus((3, 7, 5), AB), shape=(3, 7, 5)),
     "pixelcnnpp-categorical": Case(
         lambda: plusplus(levels=4, output=Categorical(), scales=1, dropout=0.1)
     ),
