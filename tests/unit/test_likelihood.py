@@ -123,7 +123,8 @@ def test_a_mass_is_a_difference_of_two_cdfs(k: int, mean: float, log_var: float)
     x, normal = LEVELS[k], Normal(torch.tensor(mean).double(), np.exp(log_var / 2))
     above = torch.tensor(1.0) if k == 255 else normal.cdf(x + 1 / 255)
     below = torch.tensor(0.0) if k == 0 else normal.cdf(x - 1 / 255)
-    ours = (-discretised_gaussian_nats(x, normal.mean, torch.tensor(log_var).double())).exp()
+    exact = torch.tensor(log_var, dtype=torch.float64)
+    ours = (-discretised_gaussian_nats(x, normal.mean, exact)).exp()
     torch.testing.assert_close(ours, (above - below).double(), rtol=1e-6, atol=1e-12)
 
 
