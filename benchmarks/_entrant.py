@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ import smalti
 from benchmarks._racer import read_state
 from smalti.diffusion import DDIM
 from smalti.evaluation import judge
+from smalti.training.interrupt import Interrupt
 from smalti.training.loop import Loop, rng_state, set_rng_state
 
 BATCH = 100  # samples drawn at a time
@@ -98,3 +100,21 @@ class Entrant:
         self.loop.restore(state["loop"])
         self.loop.average.module.load_state_dict(state["average"])
         self.rng = state["loop"]["rng"][0]
+
+
+def in_turns(
+    entrants: list[Entrant],
+    minutes: float,
+    sitting: float,
+    turn: Callable[[Entrant, Interrupt], None],
+) -> None:
+    """A turn each until all are measured, Ctrl-C is pressed, or `sitting` minutes are over."""
+    begun, mark = time.perf_counter(), f"{minutes:g}"
+    with Interrupt() as interrupt:
+        while running := [e for e in entrants if mark not in e.results]:
+            for entrant in running:
+                turn(entrant, interrupt)
+                if interrupt.asked:
+                    return
+            if time.perf_counter() - begun > 60 * sitting:
+                return

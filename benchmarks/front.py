@@ -16,13 +16,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from benchmarks._entrant import Entrant
+from benchmarks._entrant import Entrant, in_turns
 from benchmarks._machine import described, facts
 from benchmarks._networks import loop_of, size_of
 from benchmarks._plain import PlainConvNet
@@ -50,17 +49,10 @@ NETWORKS = {
 def main(argv: list[str] | None = None) -> None:
     options = parsed(argv)
     torch.set_num_threads(options.threads)
-    begun, pictures, machine = time.perf_counter(), digit_pictures("train"), facts()
+    pictures, machine = digit_pictures("train"), facts()
     entrants = [entered(name, pictures, options) for name in options.networks]
     print(described(machine), flush=True)
-    with Interrupt() as interrupt:
-        while running := [e for e in entrants if f"{options.minutes:g}" not in e.results]:
-            for entrant in running:
-                turn(entrant, options, interrupt)
-                if interrupt.asked:
-                    break
-            if interrupt.asked or time.perf_counter() - begun > 60 * options.sitting:
-                break
+    in_turns(entrants, options.minutes, options.sitting, lambda e, i: turn(e, options, i))
     waiting = [e.name for e in entrants if f"{options.minutes:g}" not in e.results]
     rows = [row_of(e, f"{options.minutes:g}") for e in entrants if e.name not in waiting]
     if rows:

@@ -25,7 +25,7 @@ import torch
 from lightning_fabric import Fabric
 
 import smalti
-from benchmarks._entrant import Entrant
+from benchmarks._entrant import Entrant, in_turns
 from benchmarks._machine import described, facts
 from benchmarks._racer import write_text
 from smalti.core.errors import UserError
@@ -79,18 +79,11 @@ NETWORKS: dict[str, tuple[Any, int]] = {
 def main(argv: list[str] | None = None) -> None:
     options = parsed(argv)
     torch.set_num_threads(options.threads)
-    begun, pictures, machine = time.perf_counter(), digit_pictures("train"), facts()
+    pictures, machine = digit_pictures("train"), facts()
     entrants = [entered(name, pictures, options) for name in options.networks]
     print(described(machine), flush=True)
+    in_turns(entrants, options.minutes, options.sitting, lambda e, i: turn(e, options, i))
     mark = f"{options.minutes:g}"
-    with Interrupt() as interrupt:
-        while running := [e for e in entrants if mark not in e.results]:
-            for entrant in running:
-                turn(entrant, options, interrupt)
-                if interrupt.asked:
-                    break
-            if interrupt.asked or time.perf_counter() - begun > 60 * options.sitting:
-                break
     report(options, machine, [e for e in entrants if mark in e.results])
     if waiting := [e.name for e in entrants if mark not in e.results]:
         print(f"Not done: {'; '.join(waiting)}. The same command goes on.")

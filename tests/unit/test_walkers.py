@@ -18,14 +18,14 @@ from smalti.core.given import Given
 from smalti.core.rng import Rng
 from smalti.pixelcnn import Ancestral, GatedConfig, PixelCNN, PixelCNNConfig, PlainConfig, walker
 from smalti.pixelcnn.choosing import choose
-from smalti.pixelcnn.gated_walker import GatedWalker
+from smalti.pixelcnn.gated_walker import gated_walker
 from smalti.pixelcnn.kernels import add_product, fast_exp, gate, pack, padded, take_windows
-from smalti.pixelcnn.plain_walker import PlainWalker
+from smalti.pixelcnn.plain_walker import plain_walker
 from smalti.pixelcnn.whole import Whole
 from tests.naive import kernels as naive
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-WALKERS = {GatedConfig: GatedWalker, PlainConfig: PlainWalker}
+WALKERS = {GatedConfig: gated_walker, PlainConfig: plain_walker}
 KINDS = list(WALKERS)
 
 

@@ -54,8 +54,7 @@ class ArticlePixelCNN:
 
     def model(self, size: tuple[int, int] | None) -> PixelCNNConfig:
         """A model around the network, for pictures of 28x28 unless a size is given."""
-        H, W = size or (28, 28)
-        return PixelCNNConfig(shape=(1, H, W), network=self.network, levels=self.color_level)
+        return around(self.network, self.color_level, size)
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,7 @@ class ArticleGated:
 
     def model(self, size: tuple[int, int] | None) -> PixelCNNConfig:
         """A model around the network, for pictures of 28x28 unless a size is given."""
-        H, W = size or (28, 28)
-        return PixelCNNConfig(shape=(1, H, W), network=self.network, levels=self.color_level)
+        return around(self.network, self.color_level, size)
 
 
 @dataclass(frozen=True)
@@ -104,6 +102,13 @@ class ArticlePrior(ArticleGated):
     @property
     def network(self) -> GatedConfig:
         return replace(super().network, codes=True)
+
+
+def around(
+    network: PlainConfig | GatedConfig, levels: int, size: tuple[int, int] | None
+) -> PixelCNNConfig:
+    H, W = size or (28, 28)
+    return PixelCNNConfig(shape=(1, H, W), network=network, levels=levels)
 
 
 def check(values: dict[str, object]) -> None:

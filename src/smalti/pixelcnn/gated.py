@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from smalti.core.errors import UserError
 from smalti.pixelcnn import reach
 from smalti.pixelcnn.gate import gated
-from smalti.pixelcnn.head import Head, condition_of
+from smalti.pixelcnn.head import Head, check_sizes, condition_of
 from smalti.pixelcnn.masks import Above, Point, Row
 
 if TYPE_CHECKING:
@@ -41,18 +41,11 @@ class GatedConfig:
     """Batch norm after each convolution, as in the article."""
     dropout: float = 0.0
     """Share of the horizontal stack's features that is left out in training."""
-
     codes: bool = False
     """Take codes of a codebook, embedded, in place of pictures; channels is 1."""
 
     def __post_init__(self) -> None:
-        for name in ("width", "head"):
-            if (value := getattr(self, name)) < 1 or value % self.channels:
-                raise UserError(
-                    f"network.{name} is {value}; give a multiple of the {self.channels} channels"
-                )
-        if self.first < 3 or self.first % 2 == 0:
-            raise UserError(f"network.first is {self.first}; give an odd width of 3 or more")
+        check_sizes(self)
         if not 0 <= self.dropout < 1:
             raise UserError(f"network.dropout is {self.dropout}; give a share from 0 to below 1")
 
@@ -132,8 +125,8 @@ class Gated(nn.Module):
 
     def walker(self, n: int, size: tuple[int, int], y: Tensor | None = None) -> Walker:
         """Goes through n pictures number by number, each layer computed once a place."""
-        from smalti.pixelcnn.gated_walker import GatedWalker  # compiles on first use
+        from smalti.pixelcnn.gated_walker import gated_walker  # compiles on first use
 
         if self.config.codes:
             raise UserError("a network of codes has no walker yet; call it whole")
-        return GatedWalker(self, n, size, y)
+        return gated_walker(self, n, size, y)

@@ -8,69 +8,35 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from smalti.pixelcnn.compiled import Compiled
 from smalti.pixelcnn.gated_kernels import State, Weights, pixel, start_row
 from smalti.pixelcnn.head import condition_of
 from smalti.pixelcnn.kernels import pack
-from smalti.pixelcnn.walker import (
-    at_once,
-    dtype_of,
-    folded,
-    full,
-    packed,
-    packed_head,
-    parts_of,
-    stacked,
-)
+from smalti.pixelcnn.walker import dtype_of, folded, full, packed, packed_head, stacked
 
 if TYPE_CHECKING:
     from smalti.pixelcnn.gated import Gated
 
 
-class GatedWalker:
+@torch.no_grad()
+def gated_walker(
+    network: Gated, n: int, size: tuple[int, int], y: Tensor | None = None
+) -> Compiled:
     """A Walker of a Gated network in eval mode, with the weights it has now."""
-
-    @torch.no_grad()
-    def __init__(self, network: Gated, n: int, size: tuple[int, int], y: Tensor | None = None):
-        weight = next(network.parameters())
-        self.device, self.outputs = weight.device, network.config.outputs
-        self.weights = w = weights_of(network)
-        y = condition_of(y, network.config.condition, weight.new_zeros(n))
-        self.slices = parts_of(n, torch.get_num_threads())
-        self.states = [state_of(network, w, part, size, y) for part in self.slices]
-        self.row_cost = n * size[1] * (w.above1.size + w.above.size + w.across.size)
-        each = (w.left1, w.left, w.out, w.hidden, w.logits[0])
-        self.pixel_cost = n * sum(weights.size for weights in each)
-        self.logits = np.empty((n, w.bias_logits.shape[1]), w.bias_logits.dtype)
-
-    def parameters(self, i: int, j: int, c: int) -> Tensor:
-        """(n, outputs) at channel c of pixel (i, j)."""
-        parts = range(len(self.states))
-        if j == c == 0:
-            at_once(
-                lambda part: start_row(self.weights, self.states[part], i), parts, self.row_cost
-            )
-        at_once(lambda part: self.go(part, i, j, c), parts, self.pixel_cost)
-        return torch.from_numpy(self.logits[:, : self.outputs].copy()).to(self.device)
-
-    def start(self, part: int, i: int) -> None:
-        start_row(self.weights, self.states[part], i)
-
-    def go(self, part: int, i: int, j: int, c: int) -> None:
-        pixel(self.weights, self.states[part], i, j, c, self.logits[self.slices[part]])
-
-    def put(self, i: int, j: int, c: int, x: Tensor) -> None:
-        """x (n,) in [0, 1]."""
-        values = x.cpu().numpy()
-        for state, part in zip(self.states, self.slices, strict=True):
-            edge = (state.x.shape[1] - state.wide.shape[0]) // 2
-            state.x[edge + 1 + i, edge + j, :, c] = values[part]
-
-
-def weights_of(network: Gated) -> Weights:
-    """All convolutions with their norms folded in, packed for the kernels."""
-    dtype = dtype_of(network)
+    weight = next(network.parameters())
+    y = condition_of(y, network.config.condition, weight.new_zeros(n))
     blocks = [folded_block(block) for block in network.blocks]
-    first, rest = blocks[0], blocks[1:]
+    w = weights_of(network, blocks)
+
+    def state(part: slice) -> State:
+        return state_of(network, blocks, w, part, size, y)
+
+    return Compiled(start_row, pixel, w, state, n, size, network.config.outputs, weight.device)
+
+
+def weights_of(network: Gated, blocks: list[dict[str, Tensor]]) -> Weights:
+    """All convolutions with their norms folded in, packed for the kernels."""
+    dtype, first, rest = dtype_of(network), blocks[0], blocks[1:]
     return Weights(
         above1=pack(full(first["above"].flatten(0, 2), dtype, -1, 2)),
         above=packed(stacked(rest, "above", (2, 3)), dtype, halves=2),
@@ -97,13 +63,18 @@ def folded_block(block: Any) -> dict[str, Tensor]:
 
 
 def state_of(
-    network: Gated, w: Weights, part: slice, size: tuple[int, int], y: Tensor | None
+    network: Gated,
+    folded_blocks: list[dict[str, Tensor]],
+    w: Weights,
+    part: slice,
+    size: tuple[int, int],
+    y: Tensor | None,
 ) -> State:
     """Of the pictures of a part, before the first pixel; y (N, D) are the conditions of all."""
     dtype, (H, W), n = w.bias_out.dtype, size, part.stop - part.start
     blocks, p = w.bias_out.shape
     C, side = network.config.channels, network.config.first // 2
-    bias_side = torch.stack([folded_block(block)["bias_side"] for block in network.blocks])
+    bias_side = torch.stack([block["bias_side"] for block in folded_blocks])
     for_h = bias_side[:, None].expand(-1, n, -1)  # (B + 1, n, 2p)
     for_v = torch.zeros_like(for_h)
     if y is not None:

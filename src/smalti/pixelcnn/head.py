@@ -1,6 +1,8 @@
-"""What plain and gated PixelCNN share: the condition as a vector, and the layers that put out."""
+"""What plain and gated PixelCNN share: their sizes, the condition as a vector, the last layers."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,6 +26,17 @@ class Head(nn.Module):
         if self.channels == 1:
             return x
         return x.unflatten(1, (self.channels, self.outputs)).transpose(1, 2)
+
+
+def check_sizes(config: Any) -> None:
+    """UserError for features that the colours cannot share, and for a window without a middle."""
+    for name in ("width", "head"):
+        if (value := getattr(config, name)) < 1 or value % config.channels:
+            raise UserError(
+                f"network.{name} is {value}; give a multiple of the {config.channels} channels"
+            )
+    if config.first < 3 or config.first % 2 == 0:
+        raise UserError(f"network.first is {config.first}; give an odd width of 3 or more")
 
 
 def condition_of(y: Tensor | None, D: int, x: Tensor) -> Tensor | None:

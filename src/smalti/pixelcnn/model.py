@@ -188,9 +188,8 @@ class PixelCNN(nn.Module):
         """Canvases, one after each row.
 
         given.labels (n,) are classes, drawn per sample when None; given.text are n captions, empty
-        ones when None. With given.known and given.mask
-        what the mask says is filled in, and the rest is kept. Of each row, sample i draws 2 uniform
-        numbers a value from its own stream.
+        ones when None. With given.known and given.mask what the mask says is filled in, and the
+        rest is kept. Of each row, sample i draws 2 uniform numbers a value from its own stream.
         """
         temperature = (sampler or self.config.sampler).temperature
         C, _, W = self.config.shape

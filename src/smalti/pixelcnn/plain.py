@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from smalti.core.errors import UserError
 from smalti.pixelcnn import reach
-from smalti.pixelcnn.head import Head, condition_of
+from smalti.pixelcnn.head import Head, check_sizes, condition_of
 from smalti.pixelcnn.masks import Above, Mask, Point, Row
 
 if TYPE_CHECKING:
@@ -40,13 +39,7 @@ class PlainConfig:
     """Batch norm after each convolution, as in the article."""
 
     def __post_init__(self) -> None:
-        for name in ("width", "head"):
-            if (value := getattr(self, name)) < 1 or value % self.channels:
-                raise UserError(
-                    f"network.{name} is {value}; give a multiple of the {self.channels} channels"
-                )
-        if self.first < 3 or self.first % 2 == 0:
-            raise UserError(f"network.first is {self.first}; give an odd width of 3 or more")
+        check_sizes(self)
 
     def build(self) -> Plain:
         return Plain(self)
@@ -124,6 +117,6 @@ class Plain(nn.Module):
 
     def walker(self, n: int, size: tuple[int, int], y: Tensor | None = None) -> Walker:
         """Goes through n pictures number by number, each layer computed once a place."""
-        from smalti.pixelcnn.plain_walker import PlainWalker  # compiles on first use
+        from smalti.pixelcnn.plain_walker import plain_walker  # compiles on first use
 
-        return PlainWalker(self, n, size, y)
+        return plain_walker(self, n, size, y)

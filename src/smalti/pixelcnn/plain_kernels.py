@@ -49,6 +49,14 @@ class Weights(NamedTuple):
     bias_logits: np.ndarray
     """(C, L)"""
 
+    def of_a_row(self) -> int:
+        """Numbers that each pixel of a row is multiplied by, before the row begins."""
+        return self.above1.size + self.above.size
+
+    def of_a_pixel(self) -> int:
+        """Numbers that each pixel is multiplied by, when it is its turn."""
+        return sum(w.size for w in (self.enter, self.left, self.leave, self.hidden, self.logits[0]))
+
 
 class State(NamedTuple):
     """Of n pictures; places come first, so that a row is one product."""

@@ -8,67 +8,35 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from smalti.pixelcnn.compiled import Compiled
 from smalti.pixelcnn.head import condition_of
 from smalti.pixelcnn.kernels import pack
 from smalti.pixelcnn.plain_kernels import State, Weights, pixel, start_row
-from smalti.pixelcnn.walker import (
-    at_once,
-    dtype_of,
-    folded,
-    full,
-    packed,
-    packed_head,
-    parts_of,
-    stacked,
-)
+from smalti.pixelcnn.walker import dtype_of, folded, full, packed, packed_head, stacked
 
 if TYPE_CHECKING:
     from smalti.pixelcnn.plain import Plain
 
 
-class PlainWalker:
+@torch.no_grad()
+def plain_walker(
+    network: Plain, n: int, size: tuple[int, int], y: Tensor | None = None
+) -> Compiled:
     """A Walker of a Plain network in eval mode, with the weights it has now."""
+    weight = next(network.parameters())
+    y = condition_of(y, network.config.condition, weight.new_zeros(n))
+    blocks = [folded_block(block) for block in network.blocks]
+    w = weights_of(network, blocks)
 
-    @torch.no_grad()
-    def __init__(self, network: Plain, n: int, size: tuple[int, int], y: Tensor | None = None):
-        weight = next(network.parameters())
-        self.device, self.outputs = weight.device, network.config.outputs
-        self.weights = w = weights_of(network)
-        y = condition_of(y, network.config.condition, weight.new_zeros(n))
-        self.slices = parts_of(n, torch.get_num_threads())
-        self.states = [state_of(network, w, part, size, y) for part in self.slices]
-        self.row_cost = n * size[1] * (w.above1.size + w.above.size)
-        each = (w.enter, w.left, w.leave, w.hidden, w.logits[0])
-        self.pixel_cost = n * sum(weights.size for weights in each)
-        self.logits = np.empty((n, w.bias_logits.shape[1]), w.bias_logits.dtype)
+    def state(part: slice) -> State:
+        return state_of(network, blocks, w, part, size, y)
 
-    def parameters(self, i: int, j: int, c: int) -> Tensor:
-        """(n, outputs) at channel c of pixel (i, j)."""
-        parts = range(len(self.states))
-        if j == c == 0:
-            at_once(
-                lambda part: start_row(self.weights, self.states[part], i), parts, self.row_cost
-            )
-        at_once(lambda part: self.go(part, i, j, c), parts, self.pixel_cost)
-        return torch.from_numpy(self.logits[:, : self.outputs].copy()).to(self.device)
-
-    def start(self, part: int, i: int) -> None:
-        start_row(self.weights, self.states[part], i)
-
-    def go(self, part: int, i: int, j: int, c: int) -> None:
-        pixel(self.weights, self.states[part], i, j, c, self.logits[self.slices[part]])
-
-    def put(self, i: int, j: int, c: int, x: Tensor) -> None:
-        """x (n,) in [0, 1]."""
-        values = x.cpu().numpy()
-        for state, part in zip(self.states, self.slices, strict=True):
-            edge = (state.x.shape[1] - state.start.shape[0]) // 2
-            state.x[edge + i, edge + j, :, c] = values[part]
+    return Compiled(start_row, pixel, w, state, n, size, network.config.outputs, weight.device)
 
 
-def weights_of(network: Plain) -> Weights:
+def weights_of(network: Plain, blocks: list[dict[str, Tensor]]) -> Weights:
     """All convolutions with their norms folded in, packed for the kernels."""
-    dtype, blocks = dtype_of(network), [folded_block(block) for block in network.blocks]
+    dtype = dtype_of(network)
     above1, _ = folded(network.conv1.above, network.norm1)
     left1, bias1 = folded(network.conv1.row, network.norm1)
     return Weights(
@@ -97,20 +65,24 @@ def folded_block(block: Any) -> dict[str, Tensor]:
 
 
 def state_of(
-    network: Plain, w: Weights, part: slice, size: tuple[int, int], y: Tensor | None
+    network: Plain,
+    folded_blocks: list[dict[str, Tensor]],
+    w: Weights,
+    part: slice,
+    size: tuple[int, int],
+    y: Tensor | None,
 ) -> State:
     """Of the pictures of a part, before the first pixel; y (N, D) are the conditions of all."""
     dtype, (H, W), n = w.bias1.dtype, size, part.stop - part.start
     C, side = network.config.channels, network.config.first // 2
     p, wide = w.above.shape[2] * w.above.shape[4], len(w.bias1)
     blocks: list[Any] = list(network.blocks)
-
-    def for_side(block: Any) -> Tensor:
-        """(n, p)"""
-        bias = folded(block.conv2.row, block.norms[1])[1].expand(n, -1)
-        return bias if y is None else bias + block.condition(y[part]).cpu().double()
-
-    given = torch.stack([for_side(b) for b in blocks]) if blocks else torch.zeros(0, n, 1)
+    for_side = torch.zeros(len(blocks), n, 1, dtype=torch.float64)
+    if blocks:
+        for_side = torch.stack([block["bias_side"].expand(n, -1) for block in folded_blocks])
+    if blocks and y is not None:
+        more = [block.condition(y[part]).cpu().double() for block in blocks]
+        for_side = for_side + torch.stack(more)
 
     def empty(*shape: int) -> np.ndarray:
         return np.zeros(shape, dtype)
@@ -120,7 +92,7 @@ def state_of(
         start=empty(W, n, wide),
         inner=empty(len(blocks), 1 + W + 1, n, p),
         side=empty(len(blocks), W, n, p),
-        for_side=full(given, dtype, -1),
+        for_side=full(for_side, dtype, -1),
         window=empty(W, n, w.above1.shape[1]),
         near=empty(n, w.left1.shape[1]),
         now=empty(n, wide),
