@@ -21,7 +21,7 @@ from smalti.evaluation.draws import asked_classes, draw_set, in_turn
 from smalti.evaluation.sheets import nearest_first, write_sheets
 from smalti.features.classifier import ClassifierConfig
 from tests.expect import refusal
-from tests.tiny import awake, diffusion
+from tests.tiny import awake, diffusion, pixelcnn
 from tests.toys import pictures
 
 CLASSES = ("day", "night")
@@ -94,6 +94,10 @@ def test_guidance_counts_twice(model: Any):
     assert draw_set(model, 3, sampler=DDIM(steps=4)).forwards == 12
     assert draw_set(model, 3, sampler=DDIM(steps=4, guidance=2.0)).forwards == 24
     assert not model.network._forward_pre_hooks
+
+
+def test_a_walk_is_not_counted_in_forwards() -> None:
+    assert draw_set(pixelcnn((1, 4, 4)).build(), 2).forwards is None
 
 
 def test_a_model_without_a_network_counts_none():

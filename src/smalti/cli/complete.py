@@ -27,8 +27,8 @@ from smalti.core.rng import Rng
 
 EXAMPLES = """[bold]Examples[/bold]
 
-  smalti complete gated-pixelcnn-digits seven.png three.png -n 8
-  smalti complete gated-pixelcnn-digits seven.png --rows 10 --class 7 --temperature 0.9
+  smalti complete runs/gated-pixelcnn-digits seven.png three.png -n 8
+  smalti complete runs/gated-pixelcnn-digits seven.png --rows 10 --class 7 --temperature 0.9
   smalti complete runs/pixelcnn seven.png --mask hole.png"""
 
 FILES = r"grid\.png|completions\.json|\d+-\d+\.png"

@@ -21,7 +21,7 @@ from smalti.core.protocols import Spec
 
 EXAMPLES = """[bold]Examples[/bold]
 
-  smalti compress digits digits.smalti --model gated-pixelcnn-digits
+  smalti compress digits digits.smalti --model runs/gated-pixelcnn-digits
   smalti compress scan.png scan.smalti --model runs/pixelcnn --class 7
   smalti decompress digits.smalti again"""
 
@@ -59,7 +59,7 @@ def compress_pictures(
     """
     begun = time.perf_counter()
     if model is None:
-        raise UserError("--model is needed: name a PixelCNN, such as gated-pixelcnn-digits")
+        raise UserError("--model is needed: name a PixelCNN, such as runs/pixelcnn")
     if batch < 1:
         raise UserError(f"--batch {batch} takes nothing; give 1 or more")
     check_file(out)

@@ -34,7 +34,7 @@ class Drawn:
     seconds: float
     """For all of them."""
     forwards: int | None
-    """Pictures that went through the network, for all of them; None where that is not known."""
+    """Pictures that went through the network, for all of them; None for a model that walks."""
 
 
 def draw_set(
@@ -68,7 +68,7 @@ def draw_set(
             if progress:
                 progress("drawing", int(rows[-1]) + 1, n)
     seconds = time.perf_counter() - begun
-    return Drawn(torch.cat(parts), labels, seconds, forwards.count if forwards else None)
+    return Drawn(torch.cat(parts), labels, seconds, (forwards.count or None) if forwards else None)
 
 
 def device_of(model: Any) -> str:

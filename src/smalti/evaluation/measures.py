@@ -162,7 +162,7 @@ def bits(case: Case) -> list[Row]:
 def cost(case: Case) -> list[Row]:
     N, drawn = len(case.drawn.pictures), case.drawn
     forwards = None if drawn.forwards is None else drawn.forwards / N
-    note = "" if forwards is not None else "the model has no one network to count"
+    note = "" if forwards is not None else "it draws without running one network whole"
     return [
         Row("seconds", drawn.seconds / N, better="lower", unit="a sample"),
         Row("forwards", forwards, better="lower", unit="a sample", note=note),

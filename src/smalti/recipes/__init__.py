@@ -31,12 +31,12 @@ RECIPES = {
     ),
     "gated-pixelcnn-digits": (
         "smalti.recipes.gated_pixelcnn_digits",
-        "the shipped class-conditional Gated PixelCNN of digits",
+        "class-conditional Gated PixelCNN of digits",
         "60 minutes",
     ),
     "gated-pixelcnn-digits-8": (
         "smalti.recipes.gated_pixelcnn_digits_8",
-        "the shipped class-conditional Gated PixelCNN of digits in 8 levels",
+        "class-conditional Gated PixelCNN of digits in 8 levels",
         "60 minutes",
     ),
     "pixelcnn": (
@@ -46,7 +46,7 @@ RECIPES = {
     ),
     "pixelcnnpp-digits": (
         "smalti.recipes.pixelcnnpp_digits",
-        "the shipped class-conditional PixelCNN++ of digits",
+        "class-conditional PixelCNN++ of digits",
         "60 minutes",
     ),
     "pixelcnnpp-emoji": (

@@ -1,4 +1,4 @@
-"""The shipped `gated-pixelcnn-digits`: a class-conditional Gated PixelCNN of 256 levels."""
+"""`gated-pixelcnn-digits`: a class-conditional Gated PixelCNN of 256 levels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def model(pictures: Pictures) -> PixelCNNConfig:
 
 RECIPE = Recipe(
     name="gated-pixelcnn-digits",
-    summary="the shipped class-conditional Gated PixelCNN of digits",
+    summary="class-conditional Gated PixelCNN of digits",
     read=digits_only,
     model=model,
     training=Training(batch=32, rate=2e-3, ema=0.9995, save=1000),

@@ -1,4 +1,4 @@
-"""The shipped `gated-pixelcnn-digits-8`: a class-conditional Gated PixelCNN of 8 levels."""
+"""`gated-pixelcnn-digits-8`: a class-conditional Gated PixelCNN of 8 levels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def model(pictures: Pictures) -> PixelCNNConfig:
 
 RECIPE = Recipe(
     name="gated-pixelcnn-digits-8",
-    summary="the shipped class-conditional Gated PixelCNN of digits in 8 levels",
+    summary="class-conditional Gated PixelCNN of digits in 8 levels",
     read=digits_only,
     model=model,
     training=Training(batch=32, rate=2e-3, ema=0.9995, save=1000),

@@ -1,4 +1,4 @@
-"""The shipped `pixelcnnpp-digits`: a class-conditional PixelCNN++ of 256 levels."""
+"""`pixelcnnpp-digits`: a class-conditional PixelCNN++ of 256 levels."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def model(pictures: Pictures) -> PixelCNNConfig:
 
 RECIPE = Recipe(
     name="pixelcnnpp-digits",
-    summary="the shipped class-conditional PixelCNN++ of digits",
+    summary="class-conditional PixelCNN++ of digits",
     read=digits_only,
     model=model,
     training=Training(batch=32, rate=2e-3, ema=0.9995, save=1000),
