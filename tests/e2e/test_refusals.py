@@ -67,7 +67,10 @@ from tests.command import contents, typed
         ("reconstruct plain photos/day/0.png --out photos", "photos holds 'day'"),
         ("inpaint photos/day/0.png", "MASK is missing"),
         ("inpaint photos photos/day/0.png --model plain", "photos is a folder; give a picture"),
-        ("inpaint photos/day/0.png photos/day/0.png", "--model is needed"),
+        (
+            "inpaint photos/day/0.png photos/day/0.png --size 8",
+            "--size is given, but it is of models",
+        ),
         (
             "inpaint photos/day/0.png photos/night/1.png --model plain",
             "a mask of the picture's size",

@@ -21,6 +21,7 @@ VERBS = {
     "report": ("smalti.cli.report:app", "Tell how a run went, or goes, on a page."),
     "sample": ("smalti.cli.sample:app", "Draw pictures from a model."),
     "inpaint": ("smalti.cli.inpaint:app", "Fill a hole in a picture."),
+    "match": ("smalti.cli.match:app", "Find the patches of one picture in another."),
     "reconstruct": ("smalti.cli.reconstruct:app", "Turn pictures into noise and back."),
     "interpolate": ("smalti.cli.interpolate:app", "Walk from one sample or picture to another."),
     "complete": ("smalti.cli.complete:app", "Draw what is missing below in a picture."),

@@ -1,4 +1,4 @@
-"""`smalti inpaint`: holes in a picture filled by a model."""
+"""`smalti inpaint`: holes in a picture filled with its own patches, or by a model."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import smalti
 from smalti.cli.draw import chosen_classes, chosen_size, draw, picture_model
 from smalti.cli.flags import Flag, apply, flags_of, parameter, with_flags
 from smalti.cli.given import read_mask, read_pictures
+from smalti.cli.mending import FILES, fill_by_patches
 from smalti.cli.options import Classes
 from smalti.cli.output import check_free, folder_for, write_record
 from smalti.core.config import to_json
@@ -24,11 +25,10 @@ from smalti.diffusion import RePaint
 
 EXAMPLES = """[bold]Examples[/bold]
 
+  smalti inpaint photo.jpg hole.png
   smalti inpaint seven.png hole.png --model ddpm-digits --class 7
   smalti inpaint photo.jpg hole.png --model runs/ddpm -n 8 --resample 10"""
 
-FILES = r"grid\.png|inpainting\.json|\d+\.png"
-"""What a folder of filled pictures holds."""
 GREY = 0.5
 
 app = App(name="inpaint", help_epilogue=EXAMPLES)
@@ -56,47 +56,58 @@ def fill(
     /,
     *,
     model: str | None = None,
-    number: Annotated[int, Parameter(name=("--number", "-n"))] = 4,
+    number: Annotated[int | None, Parameter(name=("--number", "-n"))] = None,
     seed: int = 0,
+    patch: int | None = None,
     classes: Classes = (),
     size: str | None = None,
-    batch: int = 64,
+    batch: int | None = None,
     out: Path | None = None,
-    device: str = "auto",
+    device: str | None = None,
     walk: dict[tuple[str, ...], Any],
 ) -> None:
-    """Fill a hole in a picture, in several ways. What is outside the hole stays as it is.
+    """Fill a hole in a picture: with patches of the rest of it (PatchMatch), or by a model.
+
+    What is outside the hole stays as it is.
 
     Parameters
     ----------
     picture
-        The picture; cropped and resized to the model's size.
+        The picture; for a model cropped and resized to its size.
     mask
         A picture of the same size: white is filled in, black is kept.
     model
-        A shipped model's name, a run or a checkpoint.
+        A shipped model's name, a run or a checkpoint; PatchMatch unless one is named.
     number
-        How many ways.
+        How many ways: 1 by PatchMatch, 4 by a model.
     seed
         The first way's seed; the others count up from it.
+    patch
+        Width of PatchMatch's patches in pixels, odd: 7.
     classes
         A class by name or number, or several with commas, or "all"; the ways take turns.
     size
         HEIGHTxWIDTH, for models that can draw other sizes than they were trained on.
     batch
-        Pictures drawn at a time.
+        Pictures that a model draws at a time: 64.
     out
         Folder for the results; inpaintings/PICTURE unless told otherwise.
     device
-        cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
+        cpu, cuda, cuda:1, mps ...; auto, for models, takes CUDA where there is one.
     """
     begun = time.perf_counter()
-    if model is None:
-        raise UserError("--model is needed: name a diffusion model, such as ddpm-digits")
-    if number < 1:
+    if number is not None and number < 1:
         raise UserError(f"-n {number} asks for no pictures; give 1 or more")
     out = out or Path("inpaintings") / picture.stem
     check_free(out, FILES)
+    if model is None:
+        own = {"--class": classes, "--size": size, "--batch": batch, "--device": device}
+        refuse_given(own | {option(path): path for path in walk})
+        fill_by_patches(picture, mask, patch or 7, range(seed, seed + (number or 1)), out)
+        return
+    if patch is not None:
+        raise UserError(f"--patch is given, but {model} fills by no patches; leave one of them out")
+    number, batch, device = number or 4, 64 if batch is None else batch, device or "auto"
     loaded = picture_model(model, device)
     if RePaint not in loaded.spec.samplers:
         raise UserError(
@@ -132,6 +143,12 @@ def fill(
         write_record(folder / "inpainting.json", record)
     share, seconds = hole.float().mean(), time.perf_counter() - begun
     print(f"{share:.0%} filled in {number} ways in {seconds:.1f} s: {out / 'grid.png'}")
+
+
+def refuse_given(options: dict[str, Any]) -> None:
+    given = [name for name, value in options.items() if value not in (None, ())]
+    if given:
+        raise UserError(f"{given[0]} is given, but it is of models; name one by --model")
 
 
 def chosen_walk(config: Any, values: dict[tuple[str, ...], Any]) -> RePaint:

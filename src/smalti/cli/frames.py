@@ -1,0 +1,74 @@
+"""Pictures and videos for `smalti match`: a file, an animation, or a folder of frames."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from smalti.cli.given import pixels
+from smalti.core.errors import UserError
+from smalti.data.decode import faults, look_of, to_pixels
+from smalti.data.files import find_pictures, open_image
+
+LOOK = look_of(None, "keep", "white", crop=False)
+
+
+def still(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8; of an animation the first frame. UserError for what is no picture."""
+    return rgb(pixels(path, LOOK))
+
+
+def rgb(levels: np.ndarray) -> np.ndarray:
+    """(1 or 3, H, W) as (H, W, 3)."""
+    return np.ascontiguousarray(np.broadcast_to(levels, (3, *levels.shape[1:])).transpose(1, 2, 0))
+
+
+def hole_in(path: Path, shape: tuple[int, ...], whose: Path) -> np.ndarray:
+    """(H, W) bool, true where the mask is lighter than mid-grey. UserError for another size."""
+    levels = pixels(path, look_of(None, "grey", "black", crop=False))[0]
+    if levels.shape != shape[:2]:
+        (h, w), (H, W) = levels.shape, shape[:2]
+        raise UserError(
+            f"{path} is {h} x {w} pixels and {whose} {H} x {W}; give a mask of the picture's size"
+        )
+    if not (levels > 127).any():
+        raise UserError(f"{path} has nothing white in it; paint white what is meant")
+    return levels > 127
+
+
+def is_video(path: Path) -> bool:
+    """A folder of frames, or a picture file of several."""
+    if path.is_dir():
+        return True
+    if not path.exists():
+        raise UserError(f"{path} does not exist; give a picture, an animation or a folder")
+    with faults(str(path)), open_image(path) as image:
+        return getattr(image, "n_frames", 1) > 1
+
+
+def length(path: Path) -> int:
+    if path.is_dir():
+        return len(find_pictures(path))
+    with faults(str(path)), open_image(path) as image:
+        return getattr(image, "n_frames", 1)
+
+
+def frames(path: Path) -> Iterator[np.ndarray]:
+    """Each (H, W, 3) uint8, in time; a folder's in the order of the numbers in their names."""
+    if path.is_dir():
+        for file in sorted(find_pictures(path), key=natural):
+            yield still(file)
+        return
+    with faults(str(path)), open_image(path) as image:
+        for number in range(getattr(image, "n_frames", 1)):
+            image.seek(number)
+            yield rgb(to_pixels(image.copy(), LOOK))
+
+
+def natural(path: Path) -> list[tuple[int, str]]:
+    """frame2 before frame10."""
+    words = re.findall(r"\d+|\D+", str(path))
+    return [(int(w), "") if w.isdigit() and w.isascii() else (-1, w) for w in words]

@@ -1,0 +1,59 @@
+"""PatchMatch: for every patch of one picture, where another one looks like it.
+
+The names below load on first use: Numba takes a moment.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from smalti.patchmatch.analogies import analogy
+    from smalti.patchmatch.brute import exact
+    from smalti.patchmatch.colours import distance_picture, flow_picture
+    from smalti.patchmatch.inpainting import inpaint
+    from smalti.patchmatch.matching import match
+    from smalti.patchmatch.reconstruction import consistency, psnr, reconstruct
+    from smalti.patchmatch.result import Match
+    from smalti.patchmatch.video import track
+
+__all__ = [
+    "Match",
+    "analogy",
+    "consistency",
+    "distance_picture",
+    "exact",
+    "flow_picture",
+    "inpaint",
+    "match",
+    "psnr",
+    "reconstruct",
+    "track",
+]
+
+HOMES = {
+    "Match": "smalti.patchmatch.result",
+    "analogy": "smalti.patchmatch.analogies",
+    "consistency": "smalti.patchmatch.reconstruction",
+    "distance_picture": "smalti.patchmatch.colours",
+    "exact": "smalti.patchmatch.brute",
+    "flow_picture": "smalti.patchmatch.colours",
+    "inpaint": "smalti.patchmatch.inpainting",
+    "match": "smalti.patchmatch.matching",
+    "psnr": "smalti.patchmatch.reconstruction",
+    "reconstruct": "smalti.patchmatch.reconstruction",
+    "track": "smalti.patchmatch.video",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in HOMES:
+        raise AttributeError(f"module 'smalti.patchmatch' has no attribute {name!r}")
+    value = getattr(import_module(HOMES[name]), name)
+    globals()[name] = value  # the next use does not come here
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,135 @@
+"""`inpaint`: holes filled with what the rest of a picture looks like."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from smalti.core.errors import UserError
+from smalti.patchmatch import checks
+from smalti.patchmatch.levels import halved, seamless
+from smalti.patchmatch.mending import Level
+from smalti.patchmatch.reconstruction import as_type
+
+SMALLEST = 4
+"""The coarsest level has room for so many patches side by side."""
+ROUNDS = (4, 6, 10)
+"""Turns of matching and voting at full size, at half, and at each size below."""
+
+
+def inpaint(
+    picture: np.ndarray,
+    mask: np.ndarray,
+    patch: int = 7,
+    seed: int = 0,
+    threads: int | None = None,
+) -> np.ndarray:
+    """Fill a hole with patches of the rest of the picture (Wexler et al. 2007; Barnes et al. 2009).
+
+    picture: (H, W) or (H, W, C), uint8 or float, in any units; what lies in the hole is not looked
+    at.  mask: (H, W), true where to fill.  patch: an odd width in pixels.  seed: other seeds fill
+    in other ways.  threads: at most so many at once; the result does not depend on it.
+    Returns a new picture of the same shape, type and units; outside the hole it is the same to the
+    bit.  Raises `UserError`.
+
+    From coarse to fine: match all patches that touch the hole with patches that do not, by
+    PatchMatch; set each missing pixel to the weighted mean of what the patches over it say; repeat.
+    """
+    given, workers = checks.picture(picture, "picture"), checks.thread_count(threads)
+    start, hole = checks.whole(seed, "seed", 0), hole_of(mask, given.shape)
+    whole = np.where(hole[..., None], 0, given)  # whatever lay there
+    checks.picture(whole, "picture")
+    p = checks.patch_size(patch, [given.shape, given.shape])
+    out = given.copy()
+    if hole.any():
+        scale = Scale.of(given[~hole])
+        levels = pyramid(scale.narrow(whole), hole, p)
+        out[hole] = as_type(scale.wide(filled(levels, p, start, workers)[hole]), given.dtype)
+    return out.reshape(np.shape(picture))
+
+
+def hole_of(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """(H, W) bool."""
+    m = np.asarray(mask)
+    if m.shape != shape[:2]:
+        raise UserError(f"mask has shape {m.shape}; give {shape[:2]}, as large as the picture")
+    if m.dtype.kind not in "bui":
+        raise UserError(f"mask holds {m.dtype}; give an array of bool, true where to fill")
+    hole = m != 0
+    if hole.all():
+        raise UserError("mask is true everywhere, so nothing is left to fill from; clear a part")
+    return hole
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Between the picture's units and numbers around [0, 1], whose squares neither overflow nor
+    vanish.
+    """
+
+    low: float
+    size: float
+
+    @classmethod
+    def of(cls, known: np.ndarray) -> Scale:
+        low, high = float(known.min()), float(known.max())
+        return cls(low, (high - low) or 1.0)
+
+    def narrow(self, x: np.ndarray) -> np.ndarray:
+        return ((x - self.low) / self.size).astype(np.float32)
+
+    def wide(self, x: np.ndarray) -> np.ndarray:
+        return x.astype(np.float64) * self.size + self.low
+
+
+def pyramid(
+    picture: np.ndarray, hole: np.ndarray, patch: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The picture and its hole at full size, half and so on, until a patch reaches across the hole.
+
+    There the hole is filled smoothly.
+    """
+    levels = [(picture, hole)]
+    while thickness(levels[-1][1]) >= patch / 2:
+        small, lack = halved(*levels[-1])
+        if min(lack.shape) < SMALLEST * patch or not sources(lack, patch).any():
+            break
+        levels.append((small, lack))
+    small, lack = levels[-1]
+    if not sources(lack, patch).any():
+        raise UserError(
+            f"no patch of {patch} x {patch} pixels lies outside of the mask; give a smaller one"
+        )
+    levels[-1] = (seamless(small, lack), lack)
+    return levels
+
+
+def thickness(hole: np.ndarray) -> float:
+    """Pixels from the innermost one to what is known; the picture's edge does not count as such."""
+    return float(ndimage.distance_transform_edt(hole).max())
+
+
+def sources(hole: np.ndarray, patch: int) -> np.ndarray:
+    """(H, W) bool: the patches that nothing is missing of."""
+    return ~ndimage.maximum_filter(hole, patch, mode="nearest")
+
+
+def filled(
+    levels: list[tuple[np.ndarray, np.ndarray]], patch: int, seed: int, threads: int
+) -> np.ndarray:
+    """(H, W, C) float32, filled from the coarsest level to the finest."""
+    with ThreadPoolExecutor(threads) as pool:
+        coarse: Level | None = None
+        for depth in reversed(range(len(levels))):
+            picture, hole = levels[depth]
+            at = Level(picture.copy(), hole, sources(hole, patch), patch, (seed, depth), pool)
+            at.begin(coarse)
+            for n in range(ROUNDS[min(depth, len(ROUNDS) - 1)]):
+                at.search(n)
+                at.vote(threads)
+            coarse = at
+    assert coarse is not None
+    return coarse.picture

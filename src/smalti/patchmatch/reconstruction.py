@@ -1,0 +1,96 @@
+"""`reconstruct`: a picture put together from pieces of another; `psnr`; `consistency`."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from smalti.core.errors import UserError
+from smalti.patchmatch import checks
+from smalti.patchmatch.colours import field_of
+from smalti.patchmatch.result import Match
+from smalti.patchmatch.votes import count_votes
+
+
+def reconstruct(
+    b: np.ndarray, field: np.ndarray | Match, patch: int = 1, threads: int | None = None
+) -> np.ndarray:
+    """What the field takes from b: a picture (H, W) or (H, W, C) of b's dtype and units.
+
+    field: (H, W, 2) rows and columns in b, or a Match.  patch: 1 copies the matched pixels;
+    with the width that was matched by, each pixel is the mean of what all patches over it say
+    (votes, as of Simakov et al. 2008, "Summarizing visual data"), which is nearer and smoother.
+    Raises `UserError`.
+    """
+    picture, places = checks.picture(b, "b"), field_of(field)
+    p = checks.patch_size(patch, [picture.shape, picture.shape])
+    check_inside(places, picture.shape, "field", "b")
+    if p == 1:
+        taken = picture[places[..., 0], places[..., 1]]  # (H, W, C)
+    else:
+        taken = as_type(voted(picture, places, p, checks.thread_count(threads)), picture.dtype)
+    return taken[..., 0] if np.ndim(b) == 2 else taken
+
+
+def voted(picture: np.ndarray, places: np.ndarray, patch: int, threads: int = 1) -> np.ndarray:
+    """(H, W, C) float32: means over the patches at each pixel. picture: (Hb, Wb, C)."""
+    r, (H, W) = patch // 2, places.shape[:2]
+    source = np.pad(picture, ((r, r), (r, r), (0, 0)), mode="edge").astype(np.float32)
+    out = np.empty((H, W, picture.shape[2]), np.float32)
+    everywhere = np.ones((H, W), np.bool_)
+    alike = np.ones((H, W), np.float32)
+    count_votes(source, places.astype(np.int32), alike, everywhere, out, patch, threads)
+    return out
+
+
+def as_type(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """Floats as another type; whole numbers are rounded, and kept in its range."""
+    if dtype.kind == "b":
+        return x >= 0.5
+    if dtype.kind in "iu":
+        ends = np.iinfo(dtype)
+        return np.rint(x).clip(ends.min, ends.max).astype(dtype)
+    return x.astype(dtype)
+
+
+def check_inside(places: np.ndarray, shape: tuple[int, ...], name: str, of: str) -> None:
+    H, W = shape[:2]
+    if (places < 0).any() or (places >= (H, W)).any():
+        raise UserError(
+            f"{name} points outside of {of}; rows must lie in 0..{H - 1} and columns in 0..{W - 1}"
+        )
+
+
+def psnr(x: np.ndarray, y: np.ndarray, peak: float | None = None) -> float:
+    """Peak signal to noise ratio of two pictures of one shape, in dB; infinite if they are equal.
+
+    peak: the range of the numbers, 255 for two of uint8 and else 1 unless told.
+    Raises `UserError`.
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    if x.shape != y.shape or x.size == 0:
+        raise UserError(f"the pictures have shapes {x.shape} and {y.shape}; give two of one shape")
+    if peak is None:
+        peak = 255.0 if x.dtype == y.dtype == np.uint8 else 1.0
+    if not 0 < peak < np.inf:
+        raise UserError(f"peak is {peak}; give a number above 0")
+    error = float(np.mean((x.astype(np.float64) - y.astype(np.float64)) ** 2))
+    return float(10 * np.log10(peak**2 / error)) if error > 0 else float("inf")
+
+
+def consistency(
+    forward: np.ndarray | Match, backward: np.ndarray | Match, tolerance: float = 1.0
+) -> np.ndarray:
+    """Which matches hold both ways: from a to b and back one comes within `tolerance` pixels.
+
+    forward: a field of a in b, (Ha, Wa, 2); backward: one of b in a, (Hb, Wb, 2); or Matches.
+    Returns bool (Ha, Wa).  What is hidden in b, or repeats, mostly fails.  Raises `UserError`.
+    """
+    there, back = field_of(forward, "forward"), field_of(backward, "backward")
+    if not 0 <= tolerance < np.inf:
+        raise UserError(f"tolerance is {tolerance}; give pixels from 0 on")
+    check_inside(there, back.shape, "forward", "the backward field")
+    H, W = there.shape[:2]
+    home = back[there[..., 0], there[..., 1]]  # (Ha, Wa, 2)
+    check_inside(home, there.shape, "backward", "the forward field")
+    grid = np.stack(np.meshgrid(np.arange(H), np.arange(W), indexing="ij"), axis=-1)
+    return ((home - grid) ** 2).sum(-1) <= tolerance**2

@@ -1,0 +1,105 @@
+"""`track`: a field for every frame, each begun with what the last one found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+from scipy import fft, ndimage
+
+from smalti.core.errors import UserError
+from smalti.patchmatch import checks
+from smalti.patchmatch.matching import Method, match
+from smalti.patchmatch.result import Match
+
+
+class Seen(NamedTuple):
+    """The frame before, and where its patches lie in the reference."""
+
+    frame: np.ndarray  # (H, W, C)
+    field: np.ndarray  # (H, W, 2)
+
+
+def track(
+    frames: Iterable[np.ndarray],
+    reference: np.ndarray | None = None,
+    patch: int = 3,
+    iterations: int = 2,
+    first: int = 5,
+    warm: bool = True,
+    seed: int = 0,
+    mask: np.ndarray | None = None,
+    method: Method = "classic",
+    threads: int | None = None,
+) -> Iterator[Match]:
+    """Match every frame of a video against one picture; yields a Match for each frame, in time.
+
+    frames: pictures (H, W) or (H, W, C); they are taken one by one, as they are asked for.
+    reference: what they are matched against, the first frame unless given.  iterations: for each
+    frame; `first`: for one that has none before it.  warm: begin with the last frame's field,
+    moved as the picture has moved; otherwise every frame begins at random, with `first` iterations.
+    The rest is as for `match`.  Raises `UserError`, naming the frame.
+
+    The article that this follows matches every frame against the first one, too, and hands its
+    field on as it is.
+    """
+    before: Seen | None = None
+    for number, frame in enumerate(frames):
+        known = reference is None and mask is None
+        reference = frame if reference is None else reference
+        try:
+            picture = checks.picture(frame, "the picture")
+            begin = identity(picture) if known else carried(before, picture)
+            rounds = 0 if known else first if begin is None else iterations
+            found = match(
+                frame, reference, patch, rounds, seed + number, begin, mask, method, threads
+            )
+        except UserError as error:
+            raise UserError(f"frame {number}: {error}") from error
+        before = Seen(picture, found.field) if warm else None
+        yield found
+
+
+def identity(picture: np.ndarray) -> np.ndarray:
+    """(H, W, 2): every place is its own."""
+    return np.stack(np.indices(picture.shape[:2], np.int32), axis=-1)
+
+
+def carried(before: Seen | None, picture: np.ndarray) -> np.ndarray | None:
+    """The last field where nothing moved, and where it fits better, moved with the picture.
+
+    None without a frame of this size before.
+    """
+    if before is None or before.frame.shape != picture.shape:
+        return None
+    last, now = grey(before.frame), grey(picture)
+    move = motion(last, now)
+    if move == (0, 0):
+        return before.field
+    H, W = now.shape
+    rows = (np.arange(H) - move[0]).clip(0, H - 1)
+    columns = (np.arange(W) - move[1]).clip(0, W - 1)
+    still, moved = (ndimage.uniform_filter(abs(now - x), 5) for x in (last, last[rows][:, columns]))
+    better = (moved < still)[..., None]  # (H, W, 1)
+    return np.where(better, before.field[rows][:, columns], before.field)
+
+
+def grey(picture: np.ndarray) -> np.ndarray:
+    """(H, W) float32, the mean of the channels."""
+    return picture.mean(-1, dtype=np.float32)
+
+
+def motion(last: np.ndarray, now: np.ndarray) -> tuple[int, int]:
+    """Rows and columns that most of a picture (H, W) has moved by, by phase correlation."""
+    H, W = now.shape
+    window = np.outer(np.hanning(H), np.hanning(W)).astype(np.float32)
+    spectra = [fft.rfft2((x - x.mean()) * window) for x in (now, last)]
+    cross = spectra[0] * spectra[1].conj()
+    peaks = fft.irfft2(cross / np.maximum(abs(cross), 1e-9), s=(H, W))
+    row, column = np.unravel_index(int(peaks.argmax()), (H, W))
+    return wrapped(int(row), H), wrapped(int(column), W)
+
+
+def wrapped(move: int, size: int) -> int:
+    return move - size if move > size // 2 else move

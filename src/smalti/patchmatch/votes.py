@@ -1,0 +1,89 @@
+"""Votes: every pixel is the mean of what the patches over it say."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+
+import numba
+import numpy as np
+
+from smalti.patchmatch.patches import JIT
+
+WORTH_A_THREAD = 500_000
+"""Votes below which handing them to a thread takes longer than counting them."""
+
+
+def count_votes(
+    source: np.ndarray,
+    field: np.ndarray,
+    weights: np.ndarray,
+    wanted: np.ndarray,
+    out: np.ndarray,
+    patch: int,
+    threads: int = 1,
+) -> None:
+    """Set out (H, W, C), where wanted (H, W), to the weighted mean over the patches at each pixel.
+
+    source: (Hb + 2r, Wb + 2r, C) float32, b with its edges repeated r times.  field: (H, W, 2)
+    int32 centres in b.  weights: (H, W) float32 of the patches, 0 for one that has no say; a pixel
+    with none over it stays as it is.  The same whatever the number of threads.
+    """
+    rows = np.flatnonzero(wanted.any(1))
+    if not rows.size:
+        return
+    votes = int(wanted.sum()) * patch * patch
+    parts = max(1, min(threads, votes // WORTH_A_THREAD))
+    cuts = np.linspace(rows[0], rows[-1] + 1, parts + 1).astype(int).tolist()
+    bands = [(source, field, weights, wanted, out, patch, *ends) for ends in pairwise(cuts)]
+    if parts == 1:
+        vote(*bands[0])
+        return
+    with ThreadPoolExecutor(parts) as pool:
+        list(pool.map(lambda band: vote(*band), bands))
+
+
+@numba.njit(**JIT)
+def vote(source, field, weights, wanted, out, patch, top, bottom):
+    """The same for rows top .. bottom - 1 of out."""
+    for i in range(top, bottom):
+        for j in range(out.shape[1]):
+            if wanted[i, j]:
+                gather(source, field, weights, out[i, j], patch, i, j)
+
+
+@numba.njit(fastmath={"contract", "nsz"}, **JIT)
+def gather(source, field, weights, pixel, patch, i, j):
+    """pixel (C,) becomes the weighted mean of what the patches say of the place (i, j)."""
+    r, (height, width) = patch // 2, weights.shape
+    first, last = max(i - r, 0), min(i + r, height - 1)
+    left, right = max(j - r, 0), min(j + r, width - 1)
+    total = np.float32(0)
+    for y in range(first, last + 1):
+        for x in range(left, right + 1):
+            total += weights[y, x]
+    if total <= 0:
+        return
+    pixel[:] = np.float32(0)
+    for y in range(first, last + 1):
+        for x in range(left, right + 1):
+            share = weights[y, x] / total
+            row, column = field[y, x, 0] + i - y + r, field[y, x, 1] + j - x + r
+            for c in range(pixel.size):
+                pixel[c] += share * source[row, column, c]
+
+
+@numba.njit(**JIT)
+def cast(source, field, sums, counts, patch):
+    """Add every patch of source to where the field says: sums (H + 2r, W + 2r, C), counts.
+
+    source: (Ha + 2r, Wa + 2r, C), a with its edges repeated.  field: (Ha, Wa, 2) centres in b.
+    """
+    for i in range(field.shape[0]):
+        for j in range(field.shape[1]):
+            r, c = field[i, j]
+            for t in range(patch):
+                for u in range(patch):
+                    counts[r + t, c + u] += 1
+                    for k in range(sums.shape[2]):
+                        sums[r + t, c + u, k] += source[i + t, j + u, k]
