@@ -81,7 +81,7 @@ def test_frames_are_taken_one_by_one():
             yield frame
 
     walk = track(film())
-    next(walk)
+    assert next(walk).field.shape == (48, 48, 2)
     assert taken == [0]
 
 

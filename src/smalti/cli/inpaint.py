@@ -103,7 +103,9 @@ def fill(
     if model is None:
         own = {"--class": classes, "--size": size, "--batch": batch, "--device": device}
         refuse_given(own | {option(path): path for path in walk})
-        fill_by_patches(picture, mask, patch or 7, range(seed, seed + (number or 1)), out)
+        fill_by_patches(
+            picture, mask, 7 if patch is None else patch, range(seed, seed + (number or 1)), out
+        )
         return
     if patch is not None:
         raise UserError(f"--patch is given, but {model} fills by no patches; leave one of them out")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -118,15 +118,9 @@ def match_pictures(
             facts = of_pair(folder, still(a), reference, search, both_ways)
         told = {"a": str(a), "b": b and str(b), "mask": mask and str(mask)}
         own = {k: v for k, v in search.arguments().items() if k != "mask"}
-        seconds = time.perf_counter() - begun
-        record = {
-            **told,
-            **own,
-            **facts,
-            "seconds": round(seconds, 2),
-            "smalti": smalti.__version__,
-        }
+        record = {**told, **own, **facts, "smalti": smalti.__version__}
         write_record(folder / "match.json", record)
+    seconds = time.perf_counter() - begun
     print(sentence(facts), f"{seconds:.1f} s: {out}")
 
 
@@ -151,7 +145,7 @@ def of_pair(
     found = match(a, b, **search.arguments())
     facts, shown = looked_at(a, b, found, search)
     if both_ways:
-        back = match(b, a, **search.arguments() | {"mask": None})
+        back = match(b, a, **replace(search, mask=None).arguments())
         holds = consistency(found, back)
         facts["consistent"] = round(float(holds.mean()), 4)
         shown["consistent"] = holds.astype(np.uint8) * 255

@@ -26,7 +26,7 @@ class Hole(NamedTuple):
 
 @numba.njit(fastmath={"reassoc", "contract", "nsz"}, **JIT)
 def apart(hole, i, j, r, c, best):
-    """Weighted sum of squared differences of the patches at (i, j) and (r, c); may stop from `best` on."""
+    """Weighted sum of squared differences of two patches; it may stop from `best` on."""
     total, span = np.float32(0), hole.patch * hole.channels
     for t in range(hole.patch):
         x = hole.flat[i + t, j * hole.channels : j * hole.channels + span]

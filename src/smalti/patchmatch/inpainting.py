@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from smalti.core.errors import UserError
 from smalti.patchmatch import checks
-from smalti.patchmatch.levels import halved, seamless
+from smalti.patchmatch.levels import depth_in, halved, seamless
 from smalti.patchmatch.mending import Level
 from smalti.patchmatch.reconstruction import as_type
 
@@ -38,17 +38,26 @@ def inpaint(
     From coarse to fine: match all patches that touch the hole with patches that do not, by
     PatchMatch; set each missing pixel to the weighted mean of what the patches over it say; repeat.
     """
-    given, workers = checks.picture(picture, "picture"), checks.thread_count(threads)
-    start, hole = checks.whole(seed, "seed", 0), hole_of(mask, given.shape)
-    whole = np.where(hole[..., None], 0, given)  # whatever lay there
-    checks.picture(whole, "picture")
-    p = checks.patch_size(patch, [given.shape, given.shape])
-    out = given.copy()
+    start, workers = checks.whole(seed, "seed", 0), checks.thread_count(threads)
+    out = np.array(picture)
+    known, hole = parted(out, mask)
+    p = checks.patch_size(patch, [known.shape, known.shape])
     if hole.any():
-        scale = Scale.of(given[~hole])
-        levels = pyramid(scale.narrow(whole), hole, p)
-        out[hole] = as_type(scale.wide(filled(levels, p, start, workers)[hole]), given.dtype)
-    return out.reshape(np.shape(picture))
+        scale = Scale.of(known[~hole])
+        levels = pyramid(scale.narrow(known), hole, p)
+        pixels = as_type(scale.wide(filled(levels, p, start, workers)[hole]), out.dtype)  # (n, C)
+        out[hole] = pixels.reshape(out[hole].shape)
+    return out
+
+
+def parted(picture: np.ndarray, mask: object) -> tuple[np.ndarray, np.ndarray]:
+    """The picture as (H, W, C) with 0 in the hole, whatever lay there, and the hole (H, W)."""
+    if picture.ndim not in (2, 3) or picture.dtype.kind not in "buif":
+        checks.picture(picture, "picture")  # says why not
+    hole = hole_of(mask, picture.shape)
+    known = picture.copy()
+    known[hole] = 0
+    return checks.picture(known, "picture"), hole
 
 
 def hole_of(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -109,12 +118,12 @@ def pyramid(
 
 def thickness(hole: np.ndarray) -> float:
     """Pixels from the innermost one to what is known; the picture's edge does not count as such."""
-    return float(ndimage.distance_transform_edt(hole).max())
+    return float(depth_in(hole).max())
 
 
 def sources(hole: np.ndarray, patch: int) -> np.ndarray:
     """(H, W) bool: the patches that nothing is missing of."""
-    return ~ndimage.maximum_filter(hole, patch, mode="nearest")
+    return ~np.asarray(ndimage.maximum_filter(hole, patch, mode="nearest"))
 
 
 def filled(

@@ -34,6 +34,11 @@ def finer(field: np.ndarray, shape: tuple[int, ...], within: tuple[int, ...]) ->
     return np.minimum(doubled, np.array(within[:2]) - 1).astype(np.int32)
 
 
+def depth_in(hole: np.ndarray) -> np.ndarray:
+    """(H, W): pixels to the nearest one outside of the hole, 0 there."""
+    return np.asarray(ndimage.distance_transform_edt(hole))
+
+
 def seamless(picture: np.ndarray, missing: np.ndarray) -> np.ndarray:
     """The picture with what is missing filled smoothly: means of ever larger surroundings.
 

@@ -6,17 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
-from scipy import ndimage
 
 from smalti.patchmatch.filling import Hole, measure, sweep
-from smalti.patchmatch.levels import finer
+from smalti.patchmatch.levels import depth_in, finer
 from smalti.patchmatch.votes import count_votes
 
 BANDS = 4
 """Parts that a hole is swept in, at once where there are threads; the result depends on it."""
 FADING = 1.7
 """With every pixel into the hole a patch has so much less say (Wexler et al. 2007: 1.3)."""
-DOUBT = 1.4
+DOUBT = 1.8
 """With every pixel into the hole a pixel counts so much less where patches are compared, for it
 was guessed.  Wexler et al. have no such weights."""
 NEAR = 0.95
@@ -37,11 +36,9 @@ class Level:
         pool: ThreadPoolExecutor,
     ):
         self.picture, self.hole, self.target, self.patch = picture, hole, ~sources, patch
-        self.rng, self.pool = (
-            np.random.Generator(np.random.Philox(np.random.SeedSequence(key))),
-            pool,
-        )
-        far = ndimage.distance_transform_edt(hole)
+        self.pool = pool
+        self.rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
+        far = depth_in(hole)
         self.trust = np.where(self.target, FADING**-far, 0).astype(np.float32)
         certain = self.padded(np.repeat(DOUBT ** -far[..., None], picture.shape[2], axis=2))
         self.certain = certain.astype(np.float32).reshape(len(certain), -1)
@@ -60,9 +57,8 @@ class Level:
         field = finer(coarse.field, self.hole.shape, self.hole.shape)
         allowed = ~self.target[field[..., 0], field[..., 1]]
         self.field[allowed] = field[allowed]
-        h, w = coarse.cost.shape
-        i, j = np.indices(self.hole.shape) // 2
-        self.cost = coarse.cost[i.clip(max=h - 1), j.clip(max=w - 1)]
+        H, W = self.hole.shape
+        self.cost = coarse.cost.repeat(2, 0).repeat(2, 1)[:H, :W]
         self.vote(1)
 
     def search(self, n: int) -> None:
@@ -83,13 +79,6 @@ class Level:
         """Set what is missing to the mean of what the patches over it say, the near ones most."""
         limit = max(float(np.quantile(self.cost[self.target], NEAR)), 1e-12)
         weights = self.trust * np.exp(-self.cost / (2 * limit)) + 1e-12 * self.target
-        source = self.padded(self.picture)
-        count_votes(
-            source,
-            self.field,
-            weights.astype(np.float32),
-            self.hole,
-            self.picture,
-            self.patch,
-            threads,
-        )
+        weights = weights.astype(np.float32)
+        source, p = self.padded(self.picture), self.patch
+        count_votes(source, self.field, weights, self.hole, self.picture, p, threads)

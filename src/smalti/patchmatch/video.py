@@ -63,7 +63,7 @@ def track(
 
 def identity(picture: np.ndarray) -> np.ndarray:
     """(H, W, 2): every place is its own."""
-    return np.stack(np.indices(picture.shape[:2], np.int32), axis=-1)
+    return np.moveaxis(np.indices(picture.shape[:2], np.int32), 0, -1)
 
 
 def carried(before: Seen | None, picture: np.ndarray) -> np.ndarray | None:
@@ -94,9 +94,9 @@ def motion(last: np.ndarray, now: np.ndarray) -> tuple[int, int]:
     """Rows and columns that most of a picture (H, W) has moved by, by phase correlation."""
     H, W = now.shape
     window = np.outer(np.hanning(H), np.hanning(W)).astype(np.float32)
-    spectra = [fft.rfft2((x - x.mean()) * window) for x in (now, last)]
+    spectra = [np.asarray(fft.rfft2((x - x.mean()) * window)) for x in (now, last)]
     cross = spectra[0] * spectra[1].conj()
-    peaks = fft.irfft2(cross / np.maximum(abs(cross), 1e-9), s=(H, W))
+    peaks = np.asarray(fft.irfft2(cross / np.maximum(abs(cross), 1e-9), s=(H, W)))
     row, column = np.unravel_index(int(peaks.argmax()), (H, W))
     return wrapped(int(row), H), wrapped(int(column), W)
 
