@@ -60,7 +60,7 @@ def parted(picture: np.ndarray, mask: object) -> tuple[np.ndarray, np.ndarray]:
     return checks.picture(known, "picture"), hole
 
 
-def hole_of(mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def hole_of(mask: object, shape: tuple[int, ...]) -> np.ndarray:
     """(H, W) bool."""
     m = np.asarray(mask)
     if m.shape != shape[:2]:
@@ -123,7 +123,8 @@ def thickness(hole: np.ndarray) -> float:
 
 def sources(hole: np.ndarray, patch: int) -> np.ndarray:
     """(H, W) bool: the patches that nothing is missing of."""
-    return ~np.asarray(ndimage.maximum_filter(hole, patch, mode="nearest"))
+    touched = np.asarray(ndimage.maximum_filter(hole, patch, mode="nearest"))
+    return np.logical_not(touched)
 
 
 def filled(

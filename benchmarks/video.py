@@ -1,0 +1,88 @@
+"""Error against iterations for the frames of a video, begun cold and begun with the last field.
+
+Two sequences of photographs that scikit-image brings along (`pip install scikit-image`): a window
+that moves over a large photograph of a retina, matched against its first frame and against another
+window; and one that moves over the right half of a stereo pair, matched against the left one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks._photographs import photograph
+from smalti.patchmatch import track
+
+STEP = (3, 7)
+"""Rows and columns that a window moves by from frame to frame."""
+
+
+def windows(x: np.ndarray, top: int, left: int, side: int, frames: int) -> list[np.ndarray]:
+    places = [(top + k * STEP[0], left + k * STEP[1]) for k in range(frames)]
+    return [x[i : i + side, j : j + side] for i, j in places]
+
+
+def sequences(side: int, frames: int) -> dict[str, tuple[list[np.ndarray], np.ndarray | None]]:
+    retina = photograph("retina", cut=False)
+    left, right = photograph("motorcycle_left"), photograph("motorcycle_right")
+    return {
+        "retina against its first frame": (windows(retina, 500, 500, side, frames), None),
+        "motorcycle, right against left": (
+            windows(right, 100, 200, side, frames),
+            left[60:, 160:700],
+        ),
+    }
+
+
+def error(
+    frames: list[np.ndarray], reference: np.ndarray | None, iterations: int, warm: bool, patch: int
+) -> tuple[float, float]:
+    """The mean squared difference and the seconds of a frame, over all but the first."""
+    given = {"iterations": iterations} if warm else {"first": iterations}
+    walk = track(frames, reference, patch, warm=warm, **given)
+    next(walk)
+    begun = time.perf_counter()
+    found = [float(m.distance.mean()) for m in walk]
+    return float(np.mean(found)), (time.perf_counter() - begun) / len(found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--side", type=int, default=256)
+    parser.add_argument("--frames", type=int, default=8)
+    parser.add_argument("--patch", type=int, default=3)
+    parser.add_argument("--most", type=int, default=6, help="iterations")
+    parser.add_argument("--plot", type=Path, help="a PNG of the curves")
+    args = parser.parse_args()
+    curves: dict[str, dict[str, list[float]]] = {}
+    for name, (frames, reference) in sequences(args.side, args.frames).items():
+        print(f"\n{name}: {args.frames} frames of {args.side} x {args.side}, patch {args.patch}")
+        print("iterations      cold  s/frame      warm  s/frame")
+        error(frames[:2], reference, 1, True, args.patch)  # loads and compiles
+        curve = curves.setdefault(name, {"cold": [], "warm": []})
+        for n in range(args.most + 1):
+            cold, warm = (error(frames, reference, n, w, args.patch) for w in (False, True))
+            curve["cold"].append(cold[0])
+            curve["warm"].append(warm[0])
+            print(f"{n:10} {cold[0]:9.2f} {cold[1]:8.3f} {warm[0]:9.2f} {warm[1]:8.3f}", flush=True)
+    if args.plot:
+        draw(curves, args.plot)
+
+
+def draw(curves: dict[str, dict[str, list[float]]], path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
+    for axes, (name, curve) in zip(figure.subplots(1, len(curves)), curves.items(), strict=True):
+        for start, values in curve.items():
+            axes.semilogy(range(len(values)), values, marker="o", label=f"{start} start")
+        axes.set(title=name, xlabel="iterations a frame", ylabel="mean squared difference")
+        axes.legend()
+    figure.savefig(path, dpi=90)
+
+
+if __name__ == "__main__":
+    main()
