@@ -11,7 +11,7 @@ from smalti.core.errors import UserError
 
 NAMES = ("astronaut", "chelsea", "coffee", "rocket", "motorcycle_left", "camera", "retina", "ihc")
 SIDE = 512
-"""Larger photographs are cut to so many rows and columns, in the middle."""
+"""Very large photographs are cut to so many rows and columns, in the middle."""
 
 
 def folder() -> Path:
@@ -20,7 +20,7 @@ def folder() -> Path:
         import skimage  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise UserError("scikit-image is not installed; `pip install scikit-image`") from error
-    return Path(skimage.__file__).parent / "data"
+    return Path(str(skimage.__file__)).parent / "data"
 
 
 def photograph(name: str, cut: bool = True) -> np.ndarray:
@@ -28,10 +28,10 @@ def photograph(name: str, cut: bool = True) -> np.ndarray:
     (path,) = folder().glob(f"{name}.*")
     with Image.open(path) as image:
         x = np.asarray(image.convert("RGB"))
-    top, left = (
-        max(0, (n - 2 * SIDE) // 2 + SIDE // 2) if n > 2 * SIDE else 0 for n in x.shape[:2]
-    )
-    return x[top : top + SIDE, left : left + SIDE] if cut and min(x.shape[:2]) > 2 * SIDE else x
+    if not cut or min(x.shape[:2]) <= 2 * SIDE:
+        return x
+    top, left = ((n - SIDE) // 2 for n in x.shape[:2])
+    return x[top : top + SIDE, left : left + SIDE]
 
 
 def block(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
