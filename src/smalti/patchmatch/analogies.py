@@ -16,7 +16,7 @@ from smalti.patchmatch.votes import cast
 COARSEST = 4
 """The coarsest level has at least so many patches side by side."""
 ROUNDS = 4
-"""Turns of matching and voting on each level."""
+"""Turns of matching, and of drawing what was matched, on each level."""
 ITERATIONS = 2
 """Of each matching but the first."""
 
@@ -85,6 +85,11 @@ def pyramid(a: np.ndarray, a2: np.ndarray, b: np.ndarray, patch: int) -> list[Pa
     return pairs
 
 
+def copied(picture: np.ndarray, field: np.ndarray) -> np.ndarray:
+    """Pixel by pixel: means would wash out textures before their places are settled."""
+    return picture[field[..., 0], field[..., 1]]
+
+
 def smaller(x: np.ndarray) -> np.ndarray:
     return halved(x, np.zeros(x.shape[:2], np.bool_))[0]
 
@@ -107,18 +112,20 @@ class Way:
     def improved(
         self, pair: Pairs, there: np.ndarray | None, back: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """B' by some rounds of matching and voting, and the fields of b in a, and of a in b."""
+        """B' by some rounds of matching and one vote, and the fields of b in a, and of a in b."""
         if there is None:
             there = self.field(pair.b, pair.a, None, 0)
-        drawn = voted(pair.a2, there, self.patch, self.threads)
+        drawn = copied(pair.a2, there)
         known = np.concatenate([pair.a, pair.a2], axis=-1)
         for n in range(1, ROUNDS + 1):
             both = np.concatenate([pair.b, drawn], axis=-1)
             there = self.field(both, known, there, n)
-            drawn = voted(pair.a2, there, self.patch, self.threads)
-            if self.complete:
-                back = self.field(known, both, back, n)
-                drawn = self.completed(pair, drawn, back)
+            drawn = copied(pair.a2, there)
+        drawn = voted(pair.a2, there, self.patch, self.threads)
+        if self.complete:
+            both = np.concatenate([pair.b, drawn], axis=-1)
+            back = self.field(known, both, back, ROUNDS + 1)
+            drawn = self.completed(pair, drawn, back)
         return drawn, there, back
 
     def field(
