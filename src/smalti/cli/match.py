@@ -30,7 +30,7 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti match a.png b.png
   smalti match a.png b.png --patch 7 --method accurate --both-ways
   smalti match clip.gif                          every frame against the first
-  smalti match frames/ reference.png             a folder of frames against a picture"""
+  smalti match frames/ reference.png             frames against a picture"""
 
 FILES = r"(\d{5}-)?(field|distance|copied|voted|consistent)\.(npy|png|gif)|match\.json"
 """What a folder of matches holds."""
