@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from smalti import coding, convert, data, diffusion, recipes, training
+    from smalti import coding, convert, data, diffusion, patchmatch, recipes, training
     from smalti.core.checkpoint import load
     from smalti.core.sampling import sample, stream
     from smalti.evaluation.assess import evaluate
@@ -24,6 +24,7 @@ __all__ = [
     "diffusion",
     "evaluate",
     "load",
+    "patchmatch",
     "recipes",
     "sample",
     "stream",
