@@ -1,0 +1,120 @@
+"""What a search may be given, and what is said of anything else."""
+
+from __future__ import annotations
+
+import os
+from typing import NamedTuple
+
+import numpy as np
+
+from smalti.core.errors import UserError
+
+LARGEST = 2**31 - 1  # fields are int32, and so are positions within a picture
+
+
+class Pair(NamedTuple):
+    """Two pictures as the kernels take them: (H, W, C), both uint8 or both float32.
+
+    Floats are (x - shift) / scale, so that no square can overflow or vanish.
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    scale: float
+
+
+def pair(a: object, b: object) -> Pair:
+    x, y = picture(a, "a"), picture(b, "b")
+    if x.shape[2] != y.shape[2]:
+        raise UserError(
+            f"a has {x.shape[2]} channels and b {y.shape[2]}; give both the same number"
+        )
+    if x.dtype == y.dtype == np.uint8:
+        return Pair(np.ascontiguousarray(x), np.ascontiguousarray(y), 1.0)
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    low, high = min(x.min(), y.min()), max(x.max(), y.max())
+    shift, scale = low / 2 + high / 2, high / 2 - low / 2
+    scale = float(2.0 ** np.floor(np.log2(scale))) if scale > 0 else 1.0
+    return Pair(narrow((x - shift) / scale), narrow((y - shift) / scale), scale)
+
+
+def narrow(x: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(x, dtype=np.float32)
+
+
+def picture(given: object, name: str) -> np.ndarray:
+    """(H, W) or (H, W, C) of numbers, as (H, W, C)."""
+    x = np.asarray(given)
+    if x.dtype.kind not in "buif":
+        raise UserError(f"{name} holds {x.dtype}; give an array of uint8 or float numbers")
+    if x.ndim not in (2, 3) or x.size == 0:
+        raise UserError(f"{name} has shape {x.shape}; give a picture (H, W) or (H, W, C)")
+    if x.shape[0] * x.shape[1] > LARGEST // 4:
+        raise UserError(
+            f"{name} has {x.shape[0]} x {x.shape[1]} pixels; at most 2**29 are possible"
+        )
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        raise UserError(f"{name} holds NaN or infinite numbers; replace them first")
+    return x[:, :, None] if x.ndim == 2 else x
+
+
+def patch_size(patch: object, shapes: list[tuple[int, ...]]) -> int:
+    p = whole(patch, "patch", 1)
+    if p % 2 == 0:
+        raise UserError(f"patch is {p}, which has no centre; give an odd number")
+    for name, shape in zip("ab", shapes, strict=True):
+        if p > min(shape[:2]):
+            raise UserError(
+                f"patch is {p}, but {name} has only {shape[0]} x {shape[1]} pixels; "
+                "give a smaller patch or a larger picture"
+            )
+    return p
+
+
+def whole(given: object, name: str, least: int) -> int:
+    """A whole number that is not below `least`."""
+    if isinstance(given, bool) or not isinstance(given, (int, np.integer)) or given < least:
+        raise UserError(f"{name} is {given!r}; give a whole number from {least} on")
+    return int(given)
+
+
+def closed(mask: object, shape: tuple[int, ...]) -> np.ndarray:
+    """(H, W) bool of b, true where no match may lie; (0, 0) without a mask."""
+    if mask is None:
+        return np.zeros((0, 0), np.bool_)
+    m = np.asarray(mask)
+    if m.shape != shape[:2]:
+        raise UserError(f"mask has shape {m.shape}; give {shape[:2]}, as large as b")
+    if m.dtype.kind not in "bui":
+        raise UserError(f"mask holds {m.dtype}; give an array of bool, true where no match may lie")
+    m = np.ascontiguousarray(m != 0)
+    if m.all():
+        raise UserError("mask is true everywhere, so there is no place for a match; clear a part")
+    return m
+
+
+def beginning(init: object, a: tuple[int, ...], b: tuple[int, ...]) -> np.ndarray:
+    """A field to begin with: (Ha, Wa, 2) whole numbers within b, as a fresh int32 array."""
+    field = np.asarray(init)
+    if field.shape != (*a[:2], 2):
+        raise UserError(f"init has shape {field.shape}; give {(*a[:2], 2)}: a row and column each")
+    if field.dtype.kind not in "ui":
+        raise UserError(f"init holds {field.dtype}; give whole numbers")
+    if (field < 0).any() or (field >= np.array(b[:2])).any():
+        raise UserError(
+            f"init points outside of b; rows must lie in 0..{b[0] - 1} and columns in 0..{b[1] - 1}"
+        )
+    return np.array(field, dtype=np.int32, order="C")
+
+
+def thread_count(threads: object) -> int:
+    if threads is None:
+        return os.process_cpu_count() if hasattr(os, "process_cpu_count") else len(cores())
+    return whole(threads, "threads", 1)
+
+
+def cores() -> set[int]:
+    """That this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
