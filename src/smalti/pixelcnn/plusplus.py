@@ -133,7 +133,7 @@ class PlusPlus(nn.Module):
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         H, W = x.shape[2:]
         step = 2 ** (self.config.scales - 1)
-        x = F.pad(x, (0, -W % step, 0, -H % step))
+        x = F.pad(x, (0, -W % step, 0, -H % step)).contiguous(memory_format=torch.channels_last)
         h = condition_of(y, self.config.condition, x)
         streams = [self.start(x)]  # of (u, ul)
         for k, level in enumerate(self.down):

@@ -7,10 +7,7 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-def concat_elu(x: Tensor) -> Tensor:
-    """ELU of x and of -x, side by side: (N, C, H, W) -> (N, 2C, H, W)."""
-    return F.elu(torch.cat([x, -x], dim=1))
+from smalti.pixelcnn.passes import gated, opened
 
 
 class Normed(nn.Module):
@@ -76,9 +73,9 @@ class ShiftedConv(nn.Module):
         self.padding = (left, w - 1 - left, h - 1, 0)
         self.stride = stride
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, padded: bool = False) -> Tensor:
         """(N, c_in, H, W) -> (N, c_out, H, W), each side halved at stride 2."""
-        if any(self.padding):
+        if any(self.padding) and not padded:
             x = F.pad(x, self.padding)
         if self.weight.settling:
             self.weight.settle(self.convolved(x))
@@ -122,7 +119,7 @@ class GatedBlock(nn.Module):
         size = (2, 2) if to_right else (2, 3)
         self.enter = ShiftedConv(2 * filters, filters, size, to_right)
         self.skip = ShiftedConv(2 * skips * filters, filters, (1, 1), to_right) if skips else None
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = dropout
         self.leave = ShiftedConv(2 * filters, 2 * filters, size, to_right, scale=0.1)
         self.condition = nn.Linear(condition, filters, bias=False) if condition else None
         if self.condition is not None:
@@ -130,10 +127,11 @@ class GatedBlock(nn.Module):
 
     def forward(self, x: Tensor, skips: tuple[Tensor, ...] = (), h: Tensor | None = None) -> Tensor:
         """x and every skip: (N, F, H, W), h: (N, condition) -> (N, F, H, W)."""
-        t = self.enter(concat_elu(x))
+        t = self.enter(opened(x, self.enter.padding), padded=True)
         if self.skip is not None:
-            t = t + self.skip(concat_elu(torch.cat(skips, dim=1)))
+            seen = torch.cat(skips, dim=1)
+            t.add_(self.skip(opened(seen, self.skip.padding), padded=True))
         if self.condition is not None and h is not None:
-            t = t + self.condition(h)[:, :, None, None]
-        value, gate = self.leave(self.dropout(concat_elu(t))).chunk(2, dim=1)
-        return x + value * torch.sigmoid(gate)
+            t.add_(self.condition(h)[:, :, None, None])
+        dropout = self.dropout if self.training else 0.0
+        return gated(x, self.leave(opened(t, self.leave.padding, dropout), padded=True))

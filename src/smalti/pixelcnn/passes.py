@@ -1,0 +1,227 @@
+"""The passes over memory between PixelCNN++'s convolutions, each as one compiled loop on a CPU.
+
+There they take as long as the convolutions themselves when PyTorch does them one by one. Features
+are in channels-last memory, where the convolutions are faster, too. Elsewhere, and in other types
+than float32 and float64, the same is said in PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from smalti.pixelcnn.kernels import JIT, fast_exp, repeat
+from smalti.pixelcnn.plusplus_kernels import add_gated, concat_elu
+from smalti.pixelcnn.walker import at_once, parts_of
+
+Padding = tuple[int, int, int, int]
+"""Left, right, above, below, as `F.pad` has it."""
+FAST = {"contract", "arcp"}
+COST = 16  # multiply-adds that a number of a pass takes as long as
+
+
+def opened(x: Tensor, padding: Padding, dropout: float = 0.0) -> Tensor:
+    """Concat-ELU, padded with zeros, then dropout: (N, C, H, W) -> (N, 2C, H + .., W + ..).
+
+    The draws come from torch's global generator.
+    """
+    if not compiles(x):
+        x = F.pad(x, padding)
+        return F.dropout(F.elu(torch.cat([x, -x], dim=1)), dropout)
+    seed = int(torch.randint(2**31, ())) if dropout else 0
+    step: Any = Opened.apply
+    return step(x, padding, dropout, seed)
+
+
+def gated(x: Tensor, t: Tensor) -> Tensor:
+    """x + a sigmoid(b), [a, b] = t: x (N, C, H, W), t (N, 2C, H, W)."""
+    if not (compiles(x) and t.dtype == x.dtype):
+        a, b = t.chunk(2, dim=1)
+        return x + a * torch.sigmoid(b)
+    step: Any = Gated.apply
+    return step(x, t)
+
+
+def compiles(x: Tensor) -> bool:
+    known = x.dtype in (torch.float32, torch.float64)
+    return known and x.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+class Opened(torch.autograd.Function):
+    """`opened`, by the kernels."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, padding: Padding, dropout: float, seed: int) -> Tensor:
+        left, right, above, below = padding
+        (N, C, H, W), x = x.shape, last(x)
+        out = empty(x, N, 2 * C, H + above + below, W + left + right)
+        ctx.save_for_backward(x)
+        ctx.rest = (left, above, int(dropout * 2**32), seed)
+        over(N, x.numel(), lambda n: open_rows(rows(x[n]), rows(out[n]), n.start, *ctx.rest))
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+        (x,), g = ctx.saved_tensors, last(g)
+        dx = empty(x, *x.shape)
+
+        def work(n: slice) -> None:
+            open_rows_back(rows(x[n]), rows(g[n]), rows(dx[n]), n.start, *ctx.rest)
+
+        over(len(x), x.numel(), work)
+        return dx, None, None, None
+
+
+class Gated(torch.autograd.Function):
+    """`gated`, by the kernels."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, t: Tensor) -> Tensor:
+        x, t, out = last(x), last(t), empty(x, *x.shape)
+        ctx.save_for_backward(t)
+        over(len(t), t.numel(), lambda n: plus_gated(flat(x[n]), flat(t[n]), flat(out[n])))
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor]:
+        (t,), g = ctx.saved_tensors, last(g)
+        dt = empty(t, *t.shape)
+        over(len(t), t.numel(), lambda n: gate_back(flat(t[n]), flat(g[n]), flat(dt[n])))
+        return g, dt
+
+
+def last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def empty(x: Tensor, *shape: int) -> Tensor:
+    return torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+
+
+def rows(x: Tensor) -> np.ndarray:
+    """(N, C, H, W) in channels-last memory as a C-contiguous (N, H, W, C)."""
+    N, C, H, W = x.shape
+    return x.detach().as_strided((N, H, W, C), (H * W * C, W * C, C, 1)).numpy()
+
+
+def flat(x: Tensor) -> np.ndarray:
+    return rows(x).reshape(-1, x.shape[1])
+
+
+def over(N: int, size: int, work: Callable[[slice], None]) -> None:
+    """work(some of N pictures), in as many threads as PyTorch has."""
+    at_once(work, parts_of(N, torch.get_num_threads()), size * COST)
+
+
+@numba.njit(**JIT)
+def open_rows(x, out, first, left, above, drop, seed):
+    """out (N, H', W', 2C) = E of x (N, H, W, C) at (above, left), and zeros around it.
+
+    Of 2^32 numbers, `drop` are zeros; which, `seed` says, and what place a picture has after
+    `first`.
+    """
+    N, H, W, C = x.shape
+    for n in range(N):
+        for i in range(out.shape[1]):
+            line = out[n, i]
+            if i < above or i >= above + H:
+                fill(line)
+                continue
+            fill(line[:left])
+            fill(line[left + W :])
+            within = line[left : left + W]
+            concat_elu(x[n, i - above], within)
+            if drop:
+                thin(within, ((first + n) * H + i - above) * W * 2 * C, drop, seed)
+
+
+@numba.njit(**JIT)
+def fill(x):
+    """x = 0, for (rows, C)."""
+    for s in range(x.shape[0]):
+        for k in range(x.shape[1]):
+            x[s, k] = 0
+
+
+@numba.njit(**JIT, fastmath=FAST)
+def thin(x, start, drop, seed):
+    """Dropout: what the place and the seed draw is 0, the rest larger by 1 / (1 - p)."""
+    C = x.shape[1]
+    scale = x.dtype.type(2.0**32 / (2.0**32 - drop))
+    for s in range(x.shape[0]):
+        line, base = x[s], np.uint32((start + s * C) & 0xFFFFFFFF)
+        for k in range(C):
+            h = mixed(base + np.uint32(k), np.uint32(seed))
+            line[k] = line[k] * scale if h >= np.uint32(drop) else x.dtype.type(0)
+
+
+@numba.njit(**JIT)
+def mixed(place, seed):
+    """32 bits of which any place and seed make other ones: twice the finaliser of MurmurHash3."""
+    h = np.uint32(place * np.uint32(0x9E3779B1)) ^ seed
+    for _ in range(2):
+        h = np.uint32(h ^ (h >> np.uint32(16)))
+        h = np.uint32(h * np.uint32(0x85EBCA6B))
+        h = np.uint32(h ^ (h >> np.uint32(13)))
+        h = np.uint32(h * np.uint32(0xC2B2AE35))
+        h = np.uint32(h ^ (h >> np.uint32(16)))
+        h = np.uint32(h + seed)
+    return h
+
+
+@numba.njit(**JIT)
+def open_rows_back(x, g, dx, first, left, above, drop, seed):
+    """dx (N, H, W, C) from g (N, H', W', 2C)."""
+    N, H, W, C = x.shape
+    kept = np.empty((W, 2 * C), x.dtype)
+    for n in range(N):
+        for i in range(H):
+            within = g[n, i + above, left : left + W]
+            if drop:
+                repeat(within, kept)
+                thin(kept, ((first + n) * H + i) * W * 2 * C, drop, seed)
+                within = kept
+            concat_elu_back(x[n, i], within, dx[n, i])
+
+
+@numba.njit(**JIT, fastmath=FAST)
+def concat_elu_back(x, g, dx):
+    """The gradient of [elu(x), elu(-x)]: x, dx (rows, C), g (rows, 2C)."""
+    C = x.shape[1]
+    zero, far = x.dtype.type(0), x.dtype.type(80)
+    for s in range(x.shape[0]):
+        value, plus, minus, to = x[s], g[s, :C], g[s, C:], dx[s]
+        for k in range(C):
+            v = value[k]
+            e = fast_exp(-min(abs(v), far))
+            to[k] = plus[k] - minus[k] * e if v > zero else plus[k] * e - minus[k]
+
+
+@numba.njit(**JIT)
+def plus_gated(x, t, out):
+    """out = x + a sigmoid(b): x, out (rows, C), t (rows, 2C) = [a, b]; a row at a time."""
+    for s in range(x.shape[0]):
+        repeat(x[s], out[s])
+        add_gated(t[s : s + 1], out[s : s + 1])
+
+
+@numba.njit(**JIT, fastmath=FAST)
+def gate_back(t, g, dt):
+    """The gradient of a sigmoid(b): t, dt (rows, 2C) = [a, b], g (rows, C)."""
+    C = g.shape[1]
+    one, wide = t.dtype.type(1), t.dtype.type(40)
+    for s in range(g.shape[0]):
+        a, b, by, da, db = t[s, :C], t[s, C:], g[s], dt[s, :C], dt[s, C:]
+        for k in range(C):
+            sigmoid = one / (one + fast_exp(-min(max(b[k], -wide), wide)))
+            da[k] = by[k] * sigmoid
+            db[k] = by[k] * a[k] * sigmoid * (one - sigmoid)
