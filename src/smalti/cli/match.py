@@ -28,7 +28,7 @@ from smalti.patchmatch.video import track
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti match a.png b.png
-  smalti match a.png b.png --patch 7 --method accurate --both-ways
+  smalti match a.png b.png --patch 7 --both-ways
   smalti match clip.gif                          every frame against the first
   smalti match frames/ reference.png             frames against a picture"""
 
@@ -83,7 +83,7 @@ def match_pictures(
     iterations
         Rounds of propagation and search: 5; for a frame of a video that has one before it, 2.
     method
-        classic is fast, accurate finds nearer patches.
+        classic, the only one so far.
     mask
         A picture of B's size: nothing is taken where it is white.
     seed

@@ -109,7 +109,7 @@ def beginning(init: object, a: tuple[int, ...], b: tuple[int, ...]) -> np.ndarra
 
 def thread_count(threads: object) -> int:
     if threads is None:
-        return os.process_cpu_count() if hasattr(os, "process_cpu_count") else len(cores())
+        return len(cores())
     return whole(threads, "threads", 1)
 
 

@@ -11,8 +11,8 @@ from smalti.patchmatch import checks, kernels
 from smalti.patchmatch.patches import patches_of
 from smalti.patchmatch.result import Match
 
-Method = Literal["classic", "accurate"]
-METHODS = ("classic", "accurate")
+Method = Literal["classic"]
+METHODS = ("classic",)
 
 
 def match(
@@ -32,7 +32,7 @@ def match(
     edges are repeated where a patch reaches beyond them.  patch: an odd width in pixels.
     init: a field to begin with, (Ha, Wa, 2); otherwise it is drawn from the seed.
     mask: (Hb, Wb) of b, true where no match's centre may lie.
-    method: "classic" or "accurate".  threads: at most so many at once; the cores by default.
+    method: "classic", the only one so far, which sweeps in one thread whatever `threads` allows.
     Raises `UserError` for anything else.
     """
     two = checks.pair(a, b)
@@ -41,7 +41,7 @@ def match(
     closed = checks.closed(mask, two.b.shape)
     checks.thread_count(threads)
     if method not in METHODS:
-        raise UserError(f"method is {method!r}; there are {' and '.join(METHODS)}")
+        raise UserError(f"method is {method!r}; give {' or '.join(METHODS)}")
     if init is None:
         field = drawn(two.a.shape, two.b.shape, closed, start)
     else:
