@@ -54,10 +54,39 @@ def test_gated(threads: int, monkeypatch: Any) -> None:
         torch.set_num_threads(before)
 
 
+def half(x: Tensor) -> Tensor:
+    return x.detach().bfloat16().requires_grad_()
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 4, 6), (1, 1, 1, 1), (2, 32, 3, 3)])
+def test_bfloat16_is_float32_rounded_once(shape: tuple[int, ...], monkeypatch: Any) -> None:
+    x, t = half(numbers(*shape)), half(numbers(shape[0], 2 * shape[1], *shape[2:], seed=1))
+    works = (
+        lambda x, t: opened(x, (1, 0, 1, 0)),
+        lambda x, t: opened(t, (1, 1, 1, 0)),
+        lambda x, t: gated(x, t),
+    )
+    monkeypatch.setattr(passes, "compiles", lambda x: True)
+    for work in works:
+        found = []
+        for float32 in (False, True):
+            here = [p.detach().float() if float32 else p.detach() for p in (x, t)]
+            here = [p.requires_grad_() for p in here]
+            out = work(*here)
+            g = torch.randn(out.shape, generator=torch.Generator().manual_seed(7)).bfloat16()
+            out.backward(g.to(out.dtype))
+            found.append([out, *(p.grad for p in here)])
+        for got, wanted in zip(*found, strict=True):
+            assert (got is None) == (wanted is None)
+            if got is not None and wanted is not None:
+                assert got.dtype == torch.bfloat16
+                assert torch.equal(got, wanted.bfloat16())
+
+
 def test_other_types_take_pytorchs_way() -> None:
-    x = torch.randn(2, 3, 4, 4).bfloat16()
+    x = torch.randn(2, 3, 4, 4).half()
     out = opened(x, (1, 1, 1, 0))
-    assert out.dtype == torch.bfloat16
+    assert out.dtype == torch.float16
     assert torch.equal(out, F.elu(torch.cat([p := F.pad(x, (1, 1, 1, 0)), -p], dim=1)))
 
 
@@ -89,7 +118,9 @@ def test_dropout_follows_the_global_generator_and_its_gradient_the_draws() -> No
     assert torch.autograd.gradcheck(lambda x: drawn(x, 3), x.requires_grad_())
 
 
-def test_a_number_that_is_none_is_not_lost() -> None:
-    x = torch.full((1, 2, 2, 2), torch.nan)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_number_that_is_none_is_not_lost(dtype: torch.dtype) -> None:
+    x = torch.full((1, 2, 2, 2), torch.nan, dtype=dtype)
+    t = torch.full((1, 4, 2, 2), torch.nan, dtype=dtype)
     assert opened(x, (0, 0, 0, 0)).isnan().any()
-    assert gated(torch.ones(1, 2, 2, 2), torch.full((1, 4, 2, 2), torch.nan)).isnan().all()
+    assert gated(torch.ones(1, 2, 2, 2, dtype=dtype), t).isnan().all()

@@ -2,7 +2,7 @@
 
 There they take as long as the convolutions themselves when PyTorch does them one by one. Features
 are in channels-last memory, where the convolutions are faster, too. Elsewhere, and in other types
-than float32 and float64, the same is said in PyTorch.
+than float32, float64 and bfloat16 (which is worked on in float32), the same is said in PyTorch.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from smalti.pixelcnn.half import WORKS, array_of, place, read, settle
 from smalti.pixelcnn.kernels import JIT, fast_exp, repeat
 from smalti.pixelcnn.plusplus_kernels import add_gated, concat_elu
 from smalti.pixelcnn.walker import at_once, parts_of
@@ -50,8 +51,7 @@ def gated(x: Tensor, t: Tensor) -> Tensor:
 
 
 def compiles(x: Tensor) -> bool:
-    known = x.dtype in (torch.float32, torch.float64)
-    return known and x.device.type == "cpu" and not torch.compiler.is_compiling()
+    return x.dtype in WORKS and x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 class Opened(torch.autograd.Function):
@@ -63,8 +63,12 @@ class Opened(torch.autograd.Function):
         (N, C, H, W), x = x.shape, last(x)
         out = empty(x, N, 2 * C, H + above + below, W + left + right)
         ctx.save_for_backward(x)
-        ctx.rest = (left, above, int(dropout * 2**32), seed)
-        over(N, x.numel(), lambda n: open_rows(rows(x[n]), rows(out[n]), n.start, *ctx.rest))
+        ctx.rest = (above, left), (int(dropout * 2**32), seed)
+
+        def work(n: slice) -> None:
+            open_rows(rows(x[n]), rows(out[n]), n.start, *ctx.rest, room(x))
+
+        over(N, x.numel(), work)
         return out
 
     @staticmethod
@@ -74,7 +78,7 @@ class Opened(torch.autograd.Function):
         dx = empty(x, *x.shape)
 
         def work(n: slice) -> None:
-            open_rows_back(rows(x[n]), rows(g[n]), rows(dx[n]), n.start, *ctx.rest)
+            open_rows_back(rows(x[n]), rows(g[n]), rows(dx[n]), n.start, *ctx.rest, room(x))
 
         over(len(x), x.numel(), work)
         return dx, None, None, None
@@ -87,7 +91,7 @@ class Gated(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, t: Tensor) -> Tensor:
         x, t, out = last(x), last(t), empty(x, *x.shape)
         ctx.save_for_backward(t)
-        over(len(t), t.numel(), lambda n: plus_gated(flat(x[n]), flat(t[n]), flat(out[n])))
+        over(len(t), t.numel(), lambda n: plus_gated(rows(x[n]), rows(t[n]), rows(out[n]), room(x)))
         return out
 
     @staticmethod
@@ -95,7 +99,7 @@ class Gated(torch.autograd.Function):
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor]:
         (t,), g = ctx.saved_tensors, last(g)
         dt = empty(t, *t.shape)
-        over(len(t), t.numel(), lambda n: gate_back(flat(t[n]), flat(g[n]), flat(dt[n])))
+        over(len(t), t.numel(), lambda n: gate_back(rows(t[n]), rows(g[n]), rows(dt[n]), room(g)))
         return g, dt
 
 
@@ -110,11 +114,12 @@ def empty(x: Tensor, *shape: int) -> Tensor:
 def rows(x: Tensor) -> np.ndarray:
     """(N, C, H, W) in channels-last memory as a C-contiguous (N, H, W, C)."""
     N, C, H, W = x.shape
-    return x.detach().as_strided((N, H, W, C), (H * W * C, W * C, C, 1)).numpy()
+    return array_of(x.detach().as_strided((N, H, W, C), (H * W * C, W * C, C, 1)))
 
 
-def flat(x: Tensor) -> np.ndarray:
-    return rows(x).reshape(-1, x.shape[1])
+def room(x: Tensor) -> np.ndarray:
+    """For three lines of x (N, C, H, W), each with twice its features, in what is worked in."""
+    return np.empty((3, 2 * x.shape[1] * x.shape[3]), WORKS[x.dtype])
 
 
 def over(N: int, size: int, work: Callable[[slice], None]) -> None:
@@ -123,13 +128,14 @@ def over(N: int, size: int, work: Callable[[slice], None]) -> None:
 
 
 @numba.njit(**JIT)
-def open_rows(x, out, first, left, above, drop, seed):
-    """out (N, H', W', 2C) = E of x (N, H, W, C) at (above, left), and zeros around it.
+def open_rows(x, out, first, at, draw, room):
+    """out (N, H', W', 2C) = E of x (N, H, W, C) at row and column `at`, and zeros around it.
 
-    Of 2^32 numbers, `drop` are zeros; which, `seed` says, and what place a picture has after
-    `first`.
+    Of 2^32 numbers as many are zeros as `draw` says first; which, says its seed, and what place a
+    picture has after `first`.
     """
-    N, H, W, C = x.shape
+    (N, H, W, C), (above, left), (drop, seed) = x.shape, at, draw
+    opened, entered = room[0].reshape(W, 2 * C), room[1, : W * C].reshape(W, C)
     for n in range(N):
         for i in range(out.shape[1]):
             line = out[n, i]
@@ -138,10 +144,11 @@ def open_rows(x, out, first, left, above, drop, seed):
                 continue
             fill(line[:left])
             fill(line[left + W :])
-            within = line[left : left + W]
-            concat_elu(x[n, i - above], within)
+            within = place(line[left : left + W], opened)
+            concat_elu(read(x[n, i - above], entered), within)
             if drop:
                 thin(within, ((first + n) * H + i - above) * W * 2 * C, drop, seed)
+            settle(within, line[left : left + W])
 
 
 @numba.njit(**JIT)
@@ -179,18 +186,21 @@ def mixed(place, seed):
 
 
 @numba.njit(**JIT)
-def open_rows_back(x, g, dx, first, left, above, drop, seed):
+def open_rows_back(x, g, dx, first, at, draw, room):
     """dx (N, H, W, C) from g (N, H', W', 2C)."""
-    N, H, W, C = x.shape
-    kept = np.empty((W, 2 * C), x.dtype)
+    (N, H, W, C), (above, left), (drop, seed) = x.shape, at, draw
+    given, kept = room[0].reshape(W, 2 * C), room[1].reshape(W, 2 * C)
+    entered, result = room[2, : W * C].reshape(W, C), room[2, W * C :].reshape(W, C)
     for n in range(N):
         for i in range(H):
-            within = g[n, i + above, left : left + W]
+            within = read(g[n, i + above, left : left + W], given)
             if drop:
                 repeat(within, kept)
                 thin(kept, ((first + n) * H + i) * W * 2 * C, drop, seed)
                 within = kept
-            concat_elu_back(x[n, i], within, dx[n, i])
+            to = place(dx[n, i], result)
+            concat_elu_back(read(x[n, i], entered), within, to)
+            settle(to, dx[n, i])
 
 
 @numba.njit(**JIT, fastmath=FAST)
@@ -207,16 +217,34 @@ def concat_elu_back(x, g, dx):
 
 
 @numba.njit(**JIT)
-def plus_gated(x, t, out):
-    """out = x + a sigmoid(b): x, out (rows, C), t (rows, 2C) = [a, b]; a row at a time."""
-    for s in range(x.shape[0]):
-        repeat(x[s], out[s])
-        add_gated(t[s : s + 1], out[s : s + 1])
+def plus_gated(x, t, out, room):
+    """out = x + a sigmoid(b): x, out (N, H, W, C), t (N, H, W, 2C) = [a, b]."""
+    N, H, W, C = x.shape
+    given, result = room[0].reshape(W, 2 * C), room[1, : W * C].reshape(W, C)
+    for n in range(N):
+        for i in range(H):
+            to = place(out[n, i], result)
+            repeat(read(x[n, i], result), to)
+            add_gated(read(t[n, i], given), to)
+            settle(to, out[n, i])
+
+
+@numba.njit(**JIT)
+def gate_back(t, g, dt, room):
+    """The gradient of a sigmoid(b): t, dt (N, H, W, 2C) = [a, b], g (N, H, W, C)."""
+    N, H, W, C = g.shape
+    given, result = room[0].reshape(W, 2 * C), room[1].reshape(W, 2 * C)
+    entered = room[2, : W * C].reshape(W, C)
+    for n in range(N):
+        for i in range(H):
+            to = place(dt[n, i], result)
+            gate_line_back(read(t[n, i], given), read(g[n, i], entered), to)
+            settle(to, dt[n, i])
 
 
 @numba.njit(**JIT, fastmath=FAST)
-def gate_back(t, g, dt):
-    """The gradient of a sigmoid(b): t, dt (rows, 2C) = [a, b], g (rows, C)."""
+def gate_line_back(t, g, dt):
+    """Of one line: t, dt (W, 2C), g (W, C)."""
     C = g.shape[1]
     one, wide = t.dtype.type(1), t.dtype.type(40)
     for s in range(g.shape[0]):
