@@ -64,7 +64,7 @@ def test_bfloat16_is_float32_rounded_once(shape: tuple[int, ...], monkeypatch: A
     works = (
         lambda x, t: opened(x, (1, 0, 1, 0)),
         lambda x, t: opened(t, (1, 1, 1, 0)),
-        lambda x, t: gated(x, t),
+        gated,
     )
     monkeypatch.setattr(passes, "compiles", lambda x: True)
     for work in works:

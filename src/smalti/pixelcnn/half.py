@@ -49,7 +49,7 @@ def settle(room: Any, x: Any) -> None:
 @overload(read)
 def _read(x, room):
     wide = x.dtype != types.uint16
-    return (lambda x, room: x) if wide else (lambda x, room: widen(x, room))
+    return (lambda x, room: x) if wide else (lambda x, room: widen(x, room))  # noqa: PLW0108
 
 
 @overload(place)
@@ -61,7 +61,7 @@ def _place(x, room):
 @overload(settle)
 def _settle(room, x):
     wide = x.dtype != types.uint16
-    return (lambda room, x: None) if wide else (lambda room, x: narrow(room, x))
+    return (lambda room, x: None) if wide else (lambda room, x: narrow(room, x))  # noqa: PLW0108
 
 
 @numba.njit(**JIT)

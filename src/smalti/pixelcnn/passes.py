@@ -63,10 +63,10 @@ class Opened(torch.autograd.Function):
         (N, C, H, W), x = x.shape, last(x)
         out = empty(x, N, 2 * C, H + above + below, W + left + right)
         ctx.save_for_backward(x)
-        ctx.rest = (above, left), (int(dropout * 2**32), seed)
+        at, draw = ctx.rest = (above, left), (int(dropout * 2**32), seed)
 
         def work(n: slice) -> None:
-            open_rows(rows(x[n]), rows(out[n]), n.start, *ctx.rest, room(x))
+            open_rows(rows(x[n]), rows(out[n]), n.start, at, draw, room(x))
 
         over(N, x.numel(), work)
         return out
@@ -74,11 +74,11 @@ class Opened(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        (x,), g = ctx.saved_tensors, last(g)
+        (x,), g, (at, draw) = ctx.saved_tensors, last(g), ctx.rest
         dx = empty(x, *x.shape)
 
         def work(n: slice) -> None:
-            open_rows_back(rows(x[n]), rows(g[n]), rows(dx[n]), n.start, *ctx.rest, room(x))
+            open_rows_back(rows(x[n]), rows(g[n]), rows(dx[n]), n.start, at, draw, room(x))
 
         over(len(x), x.numel(), work)
         return dx, None, None, None
