@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-import smalti.pixelcnn.passes as passes
+from smalti.pixelcnn import lines, passes
 from smalti.pixelcnn.passes import gated, opened
 
 
@@ -44,7 +44,7 @@ def test_opened(shape: tuple[int, ...], padding: Any, monkeypatch: Any) -> None:
 def test_gated(threads: int, monkeypatch: Any) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    monkeypatch.setattr(passes, "COST", 10**9)  # so that it is worth a thread
+    monkeypatch.setattr(lines, "COST", 10**9)  # so that it is worth a thread
     x, t = numbers(3, 5, 4, 6), numbers(3, 10, 4, 6, seed=1)
     try:
         for point, work in ((x, lambda x: gated(x, t)), (t, lambda t: gated(x, t))):

@@ -198,8 +198,9 @@ def add(x, out):
     """out += x, where x may be shorter, and is repeated."""
     x, out = x.reshape(-1), out.reshape(-1)
     for start in range(0, out.size, x.size):
+        part = out[start : start + x.size]
         for i in range(x.size):
-            out[start + i] += x[i]
+            part[i] += x[i]
 
 
 @numba.njit(**JIT)
@@ -207,8 +208,9 @@ def repeat(x, out):
     """out = x, repeated; `out[:] = x` takes ten times as long to compile."""
     x, out = x.reshape(-1), out.reshape(-1)
     for start in range(0, out.size, x.size):
+        part = out[start : start + x.size]
         for i in range(x.size):
-            out[start + i] = x[i]
+            part[i] = x[i]
 
 
 @numba.njit(**JIT)

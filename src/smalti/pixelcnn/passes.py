@@ -7,7 +7,6 @@ than float32, float64 and bfloat16 (which is worked on in float32), the same is 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numba
@@ -17,15 +16,25 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from smalti.pixelcnn.half import WORKS, array_of, place, read, settle
 from smalti.pixelcnn.kernels import JIT, fast_exp, repeat
+from smalti.pixelcnn.lines import (
+    bring,
+    compiles,
+    empty,
+    fill,
+    last,
+    over,
+    place,
+    read,
+    room,
+    rows,
+    settle,
+)
 from smalti.pixelcnn.plusplus_kernels import add_gated, concat_elu
-from smalti.pixelcnn.walker import at_once, parts_of
 
 Padding = tuple[int, int, int, int]
 """Left, right, above, below, as `F.pad` has it."""
 FAST = {"contract", "arcp"}
-COST = 16  # multiply-adds that a number of a pass takes as long as
 
 
 def opened(x: Tensor, padding: Padding, dropout: float = 0.0) -> Tensor:
@@ -48,10 +57,6 @@ def gated(x: Tensor, t: Tensor) -> Tensor:
         return x + a * torch.sigmoid(b)
     step: Any = Gated.apply
     return step(x, t)
-
-
-def compiles(x: Tensor) -> bool:
-    return x.dtype in WORKS and x.device.type == "cpu" and not torch.compiler.is_compiling()
 
 
 class Opened(torch.autograd.Function):
@@ -103,30 +108,6 @@ class Gated(torch.autograd.Function):
         return g, dt
 
 
-def last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
-
-
-def empty(x: Tensor, *shape: int) -> Tensor:
-    return torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
-
-
-def rows(x: Tensor) -> np.ndarray:
-    """(N, C, H, W) in channels-last memory as a C-contiguous (N, H, W, C)."""
-    N, C, H, W = x.shape
-    return array_of(x.detach().as_strided((N, H, W, C), (H * W * C, W * C, C, 1)))
-
-
-def room(x: Tensor) -> np.ndarray:
-    """For three lines of x (N, C, H, W), each with twice its features, in what is worked in."""
-    return np.empty((3, 2 * x.shape[1] * x.shape[3]), WORKS[x.dtype])
-
-
-def over(N: int, size: int, work: Callable[[slice], None]) -> None:
-    """work(some of N pictures), in as many threads as PyTorch has."""
-    at_once(work, parts_of(N, torch.get_num_threads()), size * COST)
-
-
 @numba.njit(**JIT)
 def open_rows(x, out, first, at, draw, room):
     """out (N, H', W', 2C) = E of x (N, H, W, C) at row and column `at`, and zeros around it.
@@ -149,14 +130,6 @@ def open_rows(x, out, first, at, draw, room):
             if drop:
                 thin(within, ((first + n) * H + i - above) * W * 2 * C, drop, seed)
             settle(within, line[left : left + W])
-
-
-@numba.njit(**JIT)
-def fill(x):
-    """x = 0, for (rows, C)."""
-    for s in range(x.shape[0]):
-        for k in range(x.shape[1]):
-            x[s, k] = 0
 
 
 @numba.njit(**JIT, fastmath=FAST)
@@ -224,7 +197,7 @@ def plus_gated(x, t, out, room):
     for n in range(N):
         for i in range(H):
             to = place(out[n, i], result)
-            repeat(read(x[n, i], result), to)
+            bring(x[n, i], to)
             add_gated(read(t[n, i], given), to)
             settle(to, out[n, i])
 
