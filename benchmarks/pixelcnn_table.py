@@ -67,7 +67,16 @@ NETWORKS: dict[str, tuple[Any, int]] = {
     "plain, batch norm": (plain(256, norm=True), 256),
     "gated": (gated(256), 256),
     "gated, batch norm": (gated(256, norm=True), 256),
-    "++": (PlusPlusConfig(outputs=MIXTURE.numbers(1, 256), filters=24, condition=10), 256),
+    "++": (
+        PlusPlusConfig(
+            outputs=MIXTURE.numbers(1, 256), filters=24, blocks=2, condition=10, dropout=0.0
+        ),
+        256,
+    ),
+    "++, softmax": (
+        PlusPlusConfig(outputs=256, filters=24, blocks=2, condition=10, dropout=0.0),
+        256,
+    ),
     "plain, 8 levels": (plain(8), 8),
     "gated, 8 levels": (gated(8), 8),
     "plain, 2 levels": (plain(2), 2),
@@ -115,9 +124,7 @@ def config_of(name: str) -> PixelCNNConfig:
 def entered(name: str, pictures: Pictures, options: argparse.Namespace) -> Entrant:
     """A network at its start, or where it was when the last sitting ended."""
     torch.manual_seed(0)
-    training = Training(
-        steps=ENDLESS, batch=options.batch, rate=options.rate, ema=0.999, precision="32"
-    )
+    training = Training(steps=ENDLESS, batch=options.batch, rate=options.rate, ema=0.999)
     model = config_of(name)
     fabric = Fabric(accelerator="cpu", devices=1, precision=precision_of(training))
     loop = begin(fabric, Job(model, training, Path("nowhere"), {}), pictures)

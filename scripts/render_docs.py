@@ -1,45 +1,62 @@
-"""Render the pictures of README and docs/ from the shipped models."""
+"""Render the pictures of README and docs/ from the shipped models.
+
+python scripts/render_docs.py                  # all of them
+python scripts/render_docs.py pixelcnn emoji   # some
+"""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 import smalti
+from smalti.core.given import Given
 from smalti.core.pictures import grid, save_png
 from smalti.core.rng import Rng
 from smalti.diffusion import Cosine, Linear, Sigmoid
 from smalti.diffusion.process import add_noise
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
+DESCRIPTIONS = (  # the last four are of the test pictures
+    "grinning face",
+    "heavy black heart",
+    "woman: dark skin tone",
+    "clock face two oclock",
+    "gambia flag",
+    "full moon symbol",
+    "sunflower",
+    "keycap 1",
+)
 LEVELS = (0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 999)
 
 
-def digits(model) -> torch.Tensor:
+def digits(model) -> Tensor:
     """Ten classes, eight each: (80, 1, 28, 28), classes from left to right."""
     pictures = smalti.sample(model, 80, cond=[i % 10 for i in range(80)])
-    assert isinstance(pictures, torch.Tensor)
+    assert isinstance(pictures, Tensor)
     return pictures
 
 
-def emoji(model) -> torch.Tensor:
+def emoji(model) -> Tensor:
     """Eight of every category but "Component", which has five pictures: (72, 3, 64, 64)."""
     classes = [k for k, name in enumerate(model.spec.classes) if name != "Component"]
     labels = torch.tensor(classes).repeat_interleave(8)
     pictures = smalti.sample(model, len(labels), cond=labels)
-    assert isinstance(pictures, torch.Tensor)
+    assert isinstance(pictures, Tensor)
     return pictures
 
 
-def denoising(model) -> torch.Tensor:
+def denoising(model) -> Tensor:
     """Five digits as rows, every second step as a column."""
     states = smalti.stream(model, 5, cond=[0, 2, 4, 6, 8])
     frames = [model.render(state) for state in states][::2]  # 11 of (5, 1, 28, 28)
     return torch.stack(frames, dim=1).flatten(0, 1)
 
 
-def schedules() -> torch.Tensor:
+def schedules() -> Tensor:
     """One digit at eleven noise levels: rows linear, cosine, sigmoid."""
     pictures, _ = smalti.data.digits("train")
     x0 = (pictures[:1] * 2 - 1).double()
@@ -52,13 +69,65 @@ def schedules() -> torch.Tensor:
     return torch.cat(rows).clamp(0, 1)
 
 
-def main() -> None:
+def completions(model, known: Tensor, labels: Tensor, ways: int = 8) -> Tensor:
+    """Pictures as rows: itself, its upper half, and ways to go on from there."""
+    mask = torch.zeros(known.shape[2:], dtype=torch.bool)
+    mask[known.shape[2] // 2 :] = True
+    given = Given(
+        labels=labels.repeat_interleave(ways), known=known.repeat_interleave(ways, 0), mask=mask
+    )
+    drawn = smalti.sample(model, ways * len(known), given=given)
+    assert isinstance(drawn, Tensor)
+    upper = torch.where(mask, 0.5, known)
+    rows = zip(known, upper, drawn.split(ways), strict=True)
+    return torch.cat([torch.stack([a, b, *many]) for a, b, many in rows])
+
+
+def described(model, texts: tuple[str, ...] = DESCRIPTIONS, ways: int = 8) -> Tensor:
+    """A description as a row."""
+    pictures = smalti.sample(model, cond=[t for t in texts for _ in range(ways)])
+    assert isinstance(pictures, Tensor)
+    return pictures
+
+
+def diffusion_pictures() -> None:
     model = smalti.load("ddpm-digits")
     save_png(grid(digits(model), columns=10), PICTURES / "digits.png")
-    emojis = emoji(smalti.load("ddpm-emoji"))
-    save_png(grid(emojis, columns=8), PICTURES / "emoji.png")
     save_png(grid(denoising(model), columns=11), PICTURES / "denoising.png")
     save_png(grid(schedules(), columns=len(LEVELS)), PICTURES / "schedules.png")
+
+
+def emoji_pictures() -> None:
+    pictures = emoji(smalti.load("ddpm-emoji"))
+    save_png(grid(pictures, columns=8), PICTURES / "emoji.png")
+
+
+def pixelcnn_pictures() -> None:
+    for name in ("gated-pixelcnn-digits", "gated-pixelcnn-digits-8", "pixelcnnpp-digits"):
+        save_png(grid(digits(smalti.load(name)), columns=10), PICTURES / f"{name}.png")
+    pictures, labels = smalti.data.digits("test")
+    first = [int((labels == k).nonzero()[0]) for k in range(10)]  # of each class
+    best = smalti.load("pixelcnnpp-digits")
+    rows = completions(best, pictures[first], labels[first])
+    save_png(grid(rows, columns=10), PICTURES / "completions.png")
+
+
+def description_pictures() -> None:
+    pictures = described(smalti.load("pixelcnnpp-emoji"))
+    save_png(grid(pictures, columns=8), PICTURES / "pixelcnnpp-emoji.png")
+
+
+ALL = {
+    "diffusion": diffusion_pictures,
+    "emoji": emoji_pictures,
+    "pixelcnn": pixelcnn_pictures,
+    "descriptions": description_pictures,
+}
+
+
+def main() -> None:
+    for name in sys.argv[1:] or ALL:
+        ALL[name]()
 
 
 if __name__ == "__main__":
