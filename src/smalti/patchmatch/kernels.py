@@ -5,26 +5,10 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from smalti.patchmatch.patches import JIT, LANES
+from smalti.patchmatch.patches import JIT, distance
 
 FAR = np.float32(np.inf)
-
-
-@numba.njit(fastmath={"reassoc", "contract", "nsz"}, **JIT)
-def distance(a, b, p, q, best):
-    """Sum of squared differences of patch p of a and patch q of b; it may stop from `best` on."""
-    total = np.float32(0)
-    for t in range(a.rows):
-        x, y = a.blocks[p + t * a.width], b.blocks[q + t * b.width]
-        for start in range(0, x.size, LANES):
-            part = np.float32(0)
-            for k in range(LANES):
-                d = np.float32(x[start + k]) - np.float32(y[start + k])
-                part += d * d
-            total += part
-            if total >= best:
-                return total
-    return total
+NEIGHBOURS = 3
 
 
 @numba.njit(**JIT)
@@ -43,55 +27,76 @@ def between(low, high, bits):
 
 
 @numba.njit(**JIT)
-def measure(a, b, field, cost, closed):
-    """Distances of a field; a match that is closed counts as infinitely far."""
-    for i in range(a.height):
-        for j in range(a.width):
+def measure(pair, closed, field, cost, tile):
+    """Distances of a field within a tile; a match that is closed counts as infinitely far."""
+    top, bottom, left, right = tile
+    x, y, a_runs, b_runs, real = pair.x, pair.y, pair.a_runs, pair.b_runs, pair.real
+    for i in range(top, bottom):
+        for j in range(left, right):
             r, c = field[i, j, 0], field[i, j, 1]
-            cost[i, j] = distance(a, b, i * a.width + j, r * b.width + c, FAR)
+            p, q = i * pair.a_down + j * pair.right, r * pair.b_down + c * pair.right
+            cost[i, j] = distance(x, y, a_runs, b_runs, real, p, q, FAR)
             if closed.size and closed[r, c]:
                 cost[i, j] = FAR
 
 
 @numba.njit(**JIT)
-def attempt(a, b, closed, field, cost, here, there):
-    """Match the patch `here` with the one `there` if that is nearer."""
-    (i, j), (r, c) = here, there
-    if r < 0 or r >= b.height or c < 0 or c >= b.width or (closed.size and closed[r, c]):
-        return
-    d = distance(a, b, i * a.width + j, r * b.width + c, cost[i, j])
-    if d < cost[i, j]:
-        cost[i, j], field[i, j, 0], field[i, j, 1] = d, r, c
+def neighbour(field, i, j, n, step):
+    """Where the match of a neighbour is, shifted as we are from it: the one before us in the row,
+    the one above, the one before that; -1 where there is none.
+    """
+    down, right = step * (n != 0), step * (n != 1)
+    u, v = i - down, j - right
+    if u < 0 or v < 0 or u >= field.shape[0] or v >= field.shape[1]:
+        return np.int64(-1), np.int64(-1)
+    return np.int64(field[u, v, 0]) + down, np.int64(field[u, v, 1]) + right
 
 
 @numba.njit(**JIT)
-def search(a, b, closed, field, cost, here, key):
-    """Random candidates around the best match, in windows from the whole of b down to 1 pixel."""
-    i, j = here
-    low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
-    radius = max(b.height, b.width)
-    state = key
-    while radius >= 1:
-        state = scatter(state)
-        r, c = field[i, j, 0], field[i, j, 1]
-        row = between(max(r - radius, 0), min(r + radius, b.height - 1), state & low)
-        column = between(max(c - radius, 0), min(c + radius, b.width - 1), state >> half)
-        attempt(a, b, closed, field, cost, here, (row, column))
-        radius //= 2
+def around(r, c, radius, bits, size):
+    """A random place in the window around (r, c) that reaches `radius` far, within b."""
+    (height, width), low, half = size, np.uint64(0xFFFFFFFF), np.uint64(32)
+    row = between(max(r - radius, 0), min(r + radius, height - 1), bits & low)
+    return row, between(max(c - radius, 0), min(c + radius, width - 1), bits >> half)
 
 
 @numba.njit(**JIT)
-def sweep(a, b, closed, field, cost, key, forward):
-    """One iteration: propagation and random search, row by row, from either end."""
-    step = 1 if forward else -1
-    for u in range(a.height):
-        i = u if forward else a.height - 1 - u
-        for v in range(a.width):
-            j = v if forward else a.width - 1 - v
-            if v > 0:  # the neighbour's match, shifted as we are
-                there = field[i, j - step, 0], field[i, j - step, 1] + step
-                attempt(a, b, closed, field, cost, (i, j), there)
-            if u > 0:
-                there = field[i - step, j, 0] + step, field[i - step, j, 1]
-                attempt(a, b, closed, field, cost, (i, j), there)
-            search(a, b, closed, field, cost, (i, j), scatter(key + np.uint64(i * a.width + j)))
+def allowed(row, column, closed, size):
+    height, width = size
+    inside = 0 <= row < height and 0 <= column < width
+    return inside and not (closed.size and closed[row, column])
+
+
+@numba.njit(**JIT)
+def improve(pair, closed, field, cost, here, key, step):
+    """Propagation and random search for one patch, in windows from the whole of b to 1 pixel."""
+    (i, j), size = here, (pair.height, pair.width)
+    x, y, a_runs, b_runs, real = pair.x, pair.y, pair.a_runs, pair.b_runs, pair.real
+    r, c, best = np.int64(field[i, j, 0]), np.int64(field[i, j, 1]), cost[i, j]
+    p, radius = i * pair.a_down + j * pair.right, max(size)
+    n, state = 0, scatter(key + np.uint64(i * field.shape[1] + j))
+    while radius > 0:
+        if n < NEIGHBOURS:
+            row, column = neighbour(field, i, j, n, step)
+        else:
+            state = scatter(state)
+            row, column = around(r, c, radius, state, size)
+            radius >>= 1
+        n += 1
+        if allowed(row, column, closed, size) and not (row == r and column == c):
+            q = row * pair.b_down + column * pair.right
+            d = distance(x, y, a_runs, b_runs, real, p, q, best)
+            if d < best:
+                r, c, best = row, column, d
+    field[i, j, 0], field[i, j, 1], cost[i, j] = r, c, best
+
+
+@numba.njit(**JIT)
+def sweep(pair, closed, field, cost, tile, key, step):
+    """One iteration within a tile: row by row from the top left for step 1, from the end for -1."""
+    top, bottom, left, right = tile
+    for u in range(bottom - top):
+        i = top + u if step > 0 else bottom - 1 - u
+        for v in range(right - left):
+            j = left + v if step > 0 else right - 1 - v
+            improve(pair, closed, field, cost, (i, j), key, step)

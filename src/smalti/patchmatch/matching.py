@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from smalti.core.errors import UserError
 from smalti.patchmatch import checks, kernels
-from smalti.patchmatch.patches import patches_of
+from smalti.patchmatch.leaves import leaves_of, settle, spread
+from smalti.patchmatch.patches import pair_of
 from smalti.patchmatch.result import Match
+from smalti.patchmatch.waves import Waves
 
-Method = Literal["classic"]
-METHODS = ("classic",)
+Method = Literal["classic", "accurate"]
+METHODS = ("classic", "accurate")
 
 
 def match(
@@ -26,33 +28,62 @@ def match(
     method: Method = "classic",
     threads: int | None = None,
 ) -> Match:
-    """For every patch of a, a patch of b that looks like it (Barnes et al. 2009, PatchMatch).
+    """For every patch of a, a patch of b that looks like it.
 
     a, b: pictures (H, W) or (H, W, C) of uint8 or float, of any sizes and the same channels; their
     edges are repeated where a patch reaches beyond them.  patch: an odd width in pixels.
     init: a field to begin with, (Ha, Wa, 2); otherwise it is drawn from the seed.
     mask: (Hb, Wb) of b, true where no match's centre may lie.
-    method: "classic", the only one so far, which sweeps in one thread whatever `threads` allows.
-    Raises `UserError` for anything else.
+    method: "classic", where an iteration is propagation and random search (Barnes et al. 2009,
+    "PatchMatch"); or "accurate", where one looks through the leaves of a kd-tree in which the
+    neighbours' matches lie, shifted (He and Sun 2012, "Computing nearest-neighbor fields via
+    propagation-assisted kd-trees"): nearer at once, for more memory.
+    threads: at most so many at once, as many as there are cores by default; the result does not
+    depend on it.  Raises `UserError` for anything else.
     """
     two = checks.pair(a, b)
     p = checks.patch_size(patch, [two.a.shape, two.b.shape])
     rounds, start = checks.whole(iterations, "iterations", 0), checks.whole(seed, "seed", 0)
-    closed = checks.closed(mask, two.b.shape)
-    checks.thread_count(threads)
+    closed, workers = checks.closed(mask, two.b.shape), checks.thread_count(threads)
     if method not in METHODS:
         raise UserError(f"method is {method!r}; give {' or '.join(METHODS)}")
     if init is None:
         field = drawn(two.a.shape, two.b.shape, closed, start)
     else:
         field = checks.beginning(init, two.a.shape, two.b.shape)
-    x, y = patches_of(two.a, p), patches_of(two.b, p)
     cost = np.empty(field.shape[:2], np.float32)
-    kernels.measure(x, y, field, cost, closed)
-    for n in range(rounds):
-        key = np.uint64((start * 0x9E3779B97F4A7C15 + (n + 1) * 2**40) % 2**64)
-        kernels.sweep(x, y, closed, field, cost, key, n % 2 == 0)
+    found = Found(field, cost, closed)
+    with Waves(cost.shape, workers) as waves:
+        (classic if method == "classic" else accurate)(two, p, rounds, start, found, waves)
     return Match(field, (cost * (two.scale**2 / (p * p * two.a.shape[2]))).astype(np.float32))
+
+
+class Found(NamedTuple):
+    """A field (Ha, Wa, 2), its costs (Ha, Wa), and where no match may lie: (Hb, Wb) or empty."""
+
+    field: np.ndarray
+    cost: np.ndarray
+    closed: np.ndarray
+
+
+def classic(two: checks.Pair, patch: int, rounds: int, seed: int, found: Found, waves: Waves):
+    """Improve what was found by so many rounds of propagation and random search."""
+    pair, (field, cost, closed) = pair_of(two.a, two.b, patch), found
+    waves.each(lambda tile: kernels.measure(pair, closed, field, cost, tile))
+    for n in range(rounds):
+        key = np.uint64((seed * 0x9E3779B97F4A7C15 + (n + 1) * 2**40) % 2**64)
+        step = 1 - 2 * (n % 2)
+        waves.each(lambda tile: kernels.sweep(pair, closed, field, cost, tile, key, step), step)
+
+
+def accurate(two: checks.Pair, patch: int, rounds: int, seed: int, found: Found, waves: Waves):
+    """The same through leaves of a kd-tree; nothing is random but the field to begin with."""
+    pair, (field, cost, closed) = pair_of(two.a, two.b, patch), found
+    leaves = leaves_of(two.a, two.b, patch, closed)
+    waves.each(lambda tile: settle(pair, leaves, field, cost, tile))
+    for n in range(rounds):
+        step = 1 - 2 * (n % 2)
+        waves.each(lambda tile: spread(pair, leaves, field, cost, tile, step), step)
 
 
 def drawn(a: tuple[int, ...], b: tuple[int, ...], closed: np.ndarray, seed: int) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Patches laid out so that comparing two of them reads few, whole blocks of memory."""
+"""Patches laid out so that comparing two of them reads few runs of memory, a run at once."""
 
 from __future__ import annotations
 
@@ -9,41 +9,85 @@ import numpy as np
 
 JIT: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
 LANES = 32
-"""Numbers that are compared at once; blocks are padded to multiples of it with zeros."""
-WHOLE = 96
-"""A patch of at most so many numbers lies in one block; a larger one has a block for each row."""
+"""Numbers that are compared at once."""
+WHOLE = 9
+"""A patch of at most so many rows is one run of memory; a larger one is a run for each row."""
 
 
-class Patches(NamedTuple):
-    """All patches of a picture: that at (i, j) is blocks[(i + t) * width + j] for t < rows."""
+class Pair(NamedTuple):
+    """All patches of two pictures.
 
-    blocks: np.ndarray  # (at least height * width, a multiple of LANES)
+    A picture is kept as strips: beside each other, from left to right, the columns of `tall`
+    pixels below each other, so that neighbouring patches share what they share.  The patch at
+    (i, j) of a begins at x[i * a_down + j * right]; its numbers lie from x[that + a_runs[t]] on.
+    """
+
+    x: np.ndarray
+    """a, flat: uint8 or float32."""
+    y: np.ndarray
+    """b, likewise."""
+    a_runs: np.ndarray
+    """(T,) where the pieces of LANES numbers of a patch begin."""
+    b_runs: np.ndarray
+    real: np.ndarray
+    """(T, LANES) float32: 1 for a number of the patch, 0 for what merely lies behind it."""
+    a_down: int
+    b_down: int
+    right: int
     height: int
+    """Of b, and so the width."""
     width: int
-    rows: int
 
 
-def patches_of(picture: np.ndarray, patch: int) -> Patches:
-    """picture: (H, W, C) uint8 or float32; its edges are repeated for patches that reach out."""
-    height, width, channels = picture.shape
+def pair_of(a: np.ndarray, b: np.ndarray, patch: int) -> Pair:
+    """a, b: (H, W, C), both uint8 or float32; edges are repeated for patches that reach out."""
+    tall = patch if patch <= WHOLE else 1
+    (x, a_down), (y, b_down) = strips(a, patch, tall), strips(b, patch, tall)
+    right = tall * a.shape[2]
+    size = patch * right  # numbers in a run of memory
+    pieces = np.arange(0, size, LANES)
+    starts = np.arange(patch // tall)[:, None]
+    real = (np.arange(LANES) + pieces[:, None] < size).astype(np.float32)  # (pieces, LANES)
+    return Pair(
+        x,
+        y,
+        (starts * a_down + pieces).ravel(),
+        (starts * b_down + pieces).ravel(),
+        np.tile(real, (patch // tall, 1)),
+        a_down,
+        b_down,
+        right,
+        *b.shape[:2],
+    )
+
+
+def strips(picture: np.ndarray, patch: int, tall: int) -> tuple[np.ndarray, int]:
+    """The picture as flat strips, and how many numbers lie from one to the next."""
     r = patch // 2
     padded = np.pad(picture, ((r, r), (r, r), (0, 0)), mode="edge")  # (H + 2r, W + 2r, C)
-    tall = patch if patch * patch * channels <= WHOLE else 1
-    size = -(-tall * patch * channels // LANES) * LANES
-    count = (height + 2 * r + 1 - tall) * width
-    blocks = np.zeros((count, size), picture.dtype)
-    lay(padded, tall, width, blocks)
-    return Patches(blocks, height, width, patch // tall)
+    count = padded.shape[0] + 1 - tall
+    columns = np.stack([padded[t : t + count] for t in range(tall)], axis=2)
+    behind = np.zeros(LANES, picture.dtype)  # the last patch's last piece reaches beyond
+    return np.concatenate([columns.ravel(), behind]), columns[0].size
 
 
-@numba.njit(**JIT)
-def lay(padded, tall, width, blocks):
-    """Fill blocks with windows of `tall` rows of padded (H, W, C), one after the other."""
-    span = (padded.shape[1] - width + 1) * padded.shape[2]  # numbers in a row of a patch
-    step = padded.shape[2]
-    flat = padded.reshape(padded.shape[0], -1)
-    for n in range(blocks.shape[0]):
-        i, j = n // width, n % width
-        for t in range(tall):
-            for k in range(span):
-                blocks[n, t * span + k] = flat[i + t, j * step + k]
+@numba.njit(fastmath={"reassoc", "contract", "nsz"}, **JIT)
+def distance(x, y, a_runs, b_runs, real, p, q, best):
+    """Sum of squared differences of the patches that begin at x[p] and y[q].
+
+    It may stop from `best` on.  Numbers and not a Pair are handed over, and positions without a
+    sign: Numba would count references to the pair's arrays, and look for positions from the end;
+    both take longer than all the arithmetic.
+    """
+    total = np.float32(0)
+    for t in range(a_runs.size):
+        u, v = p + a_runs[np.uintp(t)], q + b_runs[np.uintp(t)]
+        part = np.float32(0)
+        for k in range(LANES):
+            d = np.float32(x[np.uintp(u + k)]) - np.float32(y[np.uintp(v + k)])
+            d *= real[np.uintp(t), np.uintp(k)]
+            part += d * d
+        total += part
+        if total >= best:
+            return total
+    return total

@@ -1,0 +1,42 @@
+"""Patches in few numbers that tell most of how far they are apart."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import ndimage
+
+WAVES = 3
+"""A patch is first told by its cosines of fewer half waves than this, down and across together."""
+COMPONENTS = 8
+
+
+def components(a: np.ndarray, b: np.ndarray, patch: int) -> tuple[np.ndarray, np.ndarray]:
+    """(Ha * Wa, K) and (Hb * Wb, K) float32: principal components of the patches' slow cosines.
+
+    a, b: (H, W, C).  The cosines are orthonormal, so that components are never further apart than
+    the patches are.
+    """
+    slow_a, slow_b = (cosines(x.astype(np.float32), patch) for x in (a, b))
+    middle = slow_b.mean(0)
+    slow_a -= middle
+    slow_b -= middle
+    _, axes = np.linalg.eigh(slow_b.T.astype(np.float64) @ slow_b)
+    largest = axes[:, ::-1][:, :COMPONENTS].astype(np.float32)
+    return slow_a @ largest, slow_b @ largest
+
+
+def cosines(picture: np.ndarray, patch: int) -> np.ndarray:
+    """(H * W, 6 C): of every patch and channel the mean, two slopes, three curvatures."""
+    turns = np.pi * (np.arange(patch) + 0.5) / patch
+    found = []
+    for down in range(min(WAVES, patch)):
+        rows = ndimage.correlate1d(picture, wave(turns, down), axis=0, mode="nearest")
+        for across in range(min(WAVES - down, patch)):
+            found.append(ndimage.correlate1d(rows, wave(turns, across), axis=1, mode="nearest"))
+    return np.concatenate(found, axis=-1).reshape(-1, len(found) * picture.shape[2])
+
+
+def wave(turns: np.ndarray, frequency: int) -> np.ndarray:
+    """A cosine (patch,) of length 1."""
+    cosine = np.cos(frequency * turns)
+    return cosine / np.sqrt((cosine**2).sum())
