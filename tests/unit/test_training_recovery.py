@@ -134,16 +134,16 @@ def test_an_error_of_another_kind_is_not_swallowed(tmp_path: Path):
 
 
 def test_grids_are_drawn_in_parts_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from smalti.training import drive
+    from smalti.training import sheet
 
     sizes: list[int] = []
-    real = drive.sample
+    real = sheet.sample
 
     def counted(model: Any, *, seeds: list[int], cond: Any) -> Any:
         sizes.append(len(seeds))
         return real(model, seeds=seeds, cond=cond)
 
-    monkeypatch.setattr(drive, "sample", counted)
+    monkeypatch.setattr(sheet, "sample", counted)
     run(TINY, TRAIN, NONE, replace(PLAN, steps=1, accumulate=4), tmp_path / "run")
     assert sizes == [16] * 4
 

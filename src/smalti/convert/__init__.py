@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from smalti.convert.article_ddim import ArticleDDIM, ArticleDDIMUNet
 from smalti.convert.article_ddpm import ArticleDDPM, ArticleDDPMUNet
-from smalti.convert.read import read_weights
 from smalti.convert.reference import REFERENCES, from_reference, infer_config, read_config
+from smalti.core.weights import read_weights
 
 __all__ = [
     "REFERENCES",

@@ -9,8 +9,7 @@ from torch import Tensor
 from smalti.convert.article_ddim import ArticleDDIM
 from smalti.convert.article_ddpm import ArticleDDPM
 from smalti.convert.reference import from_reference, read_config
-from smalti.diffusion import DDIM, DDPM, Diffusion, DiffusionConfig, Linear
-from smalti.pixelcnn import PixelCNN
+from smalti.diffusion import DDIM, DDPM, DiffusionConfig, Linear
 
 
 def model_from_reference(
@@ -18,7 +17,7 @@ def model_from_reference(
     config: dict[str, Any],
     weights: dict[str, Tensor],
     size: tuple[int, int] | None = None,
-) -> Diffusion | PixelCNN:
+) -> Any:
     """The model around a reference's network, in eval mode.
 
     size: height and width of what it draws, where the network leaves them open.

@@ -20,12 +20,32 @@ from smalti.convert.article_pixelcnn import (
     translate_gated,
     translate_plain,
 )
+from smalti.convert.codecs import (
+    ArticleVQVAE,
+    TamingCritic,
+    TamingVQGAN,
+    infer_critic,
+    infer_taming,
+    infer_vqvae,
+    translate_critic,
+    translate_taming,
+    translate_vqvae,
+)
 from smalti.convert.pixelcnnpp import PixelCNNPP, infer_pixelcnnpp, translate_pixelcnnpp
 from smalti.core.errors import UserError
 
 Size = tuple[int, int]
 Infer = Callable[[dict[str, Tensor], Size | None], dict[str, object]]
-Settled = ArticleDDPM | ArticleDDIM | ArticlePixelCNN | ArticleGated | PixelCNNPP
+Settled = (
+    ArticleDDPM
+    | ArticleDDIM
+    | ArticlePixelCNN
+    | ArticleGated
+    | PixelCNNPP
+    | ArticleVQVAE
+    | TamingVQGAN
+    | TamingCritic
+)
 """The configs of references."""
 
 
@@ -53,6 +73,9 @@ REFERENCES: dict[str, Reference] = {
     "dldemos_pixelcnn_prior": Reference(ArticlePrior, infer_gated, translate_gated),
     "pclucas_pixelcnnpp_rgb": Reference(PixelCNNPP, infer_pixelcnnpp, translate_pixelcnnpp),
     "pclucas_pixelcnnpp_gray": Reference(PixelCNNPP, infer_pixelcnnpp, translate_pixelcnnpp),
+    "dldemos_vqvae": Reference(ArticleVQVAE, infer_vqvae, translate_vqvae),
+    "taming_vqgan": Reference(TamingVQGAN, infer_taming, translate_taming),
+    "taming_patch_discriminator": Reference(TamingCritic, infer_critic, translate_critic),
 }
 """Every kind that can be converted."""
 

@@ -20,7 +20,8 @@ Sampler = Any  # a frozen dataclass of the model's family; `Spec.samplers` lists
 class Spec:
     """All that the CLI and the web page need to build their forms."""
 
-    output: Literal["picture", "text"]
+    output: Literal["picture", "text", "codes"]
+    """A codec's output is codes: it draws nothing by itself."""
     channels: int = 0
     """Channels of the pictures."""
     size: tuple[int, int] | None = None
@@ -58,9 +59,27 @@ class Loss(NamedTuple):
 
 
 class Player(Protocol):
-    """All that training knows; a player registers only what it trains."""
+    """All that training knows; a player registers only what it trains.
+
+    What it may have beside: `players()`, the players of a step by name, itself the first, where
+    there are several; `settle()`, called after every optimiser step, on all processes at once;
+    `premises()` and `notes()`, lines for the user before training and at every save; `betas` and
+    `pace`, of its optimiser.
+    """
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss: ...
+
+
+class Codec(Protocol):
+    """Pictures (N, C, H, W) in [0, 1] to a grid of symbols (N, h, w), and back."""
+
+    spec: Spec
+
+    @property
+    def size(self) -> int: ...  # symbols there are
+    def grid(self, size: tuple[int, int]) -> tuple[int, int]: ...  # (H, W) -> (h, w)
+    def encode(self, x: Tensor) -> Tensor: ...
+    def decode(self, codes: Tensor, size: tuple[int, int] | None = None) -> Tensor: ...
 
 
 class Generative(Protocol[State]):

@@ -71,6 +71,10 @@ class Classifier(nn.Module):
             )
         return self.trunk(x - self.config.ground)
 
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """(N, C, H, W) in [0, 1] -> the features of each level, (N, D_k, h, w), finest first."""
+        return self.trunk.maps(x - self.config.ground)
+
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) in [0, 1] -> logits (N, K).  UserError on another shape."""
         return self.head(self.dropout(self.features(x)))

@@ -21,11 +21,17 @@ class Trunk(nn.Module):
         self.levels = nn.ModuleList(Level(*pair) for pair in zip(inputs, widths, strict=True))
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.maps(x)[-1].mean(dim=(2, 3))  # (N, D)
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """What each level finds, (N, D_k, H / 2^k, W / 2^k)."""
+        found = []
         for k, level in enumerate(self.levels):
             if k > 0:
                 x = F.max_pool2d(x, 2, ceil_mode=True)  # (N, D_k, H / 2^k, W / 2^k)
             x = level(x)
-        return x.mean(dim=(2, 3))  # (N, D)
+            found.append(x)
+        return found
 
 
 class Level(nn.Module):

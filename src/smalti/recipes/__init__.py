@@ -54,6 +54,21 @@ RECIPES = {
         "a PixelCNN++ of emoji from their names, 32x32 in colour; first `smalti fetch emoji`",
         "40 minutes",
     ),
+    "vqvae": (
+        "smalti.recipes.vqvae",
+        "VQ-VAE on your pictures (without --data: on the digits)",
+        "10 minutes",
+    ),
+    "vqvae-digits": (
+        "smalti.recipes.vqvae_digits",
+        "a VQ-VAE of digits: 28x28 as 7x7 of 64 codes",
+        "15 minutes",
+    ),
+    "vqvae-emoji": (
+        "smalti.recipes.vqvae_emoji",
+        "a VQ-VAE of emoji: 64x64 as 16x16 of 256 codes; first `smalti fetch emoji`",
+        "45 minutes",
+    ),
     "digits-classifier": (
         "smalti.recipes.digits_classifier",
         "the judge of digit samples",

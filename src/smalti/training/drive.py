@@ -12,8 +12,7 @@ import torch
 from lightning_fabric import Fabric
 
 from smalti.core.errors import UserError
-from smalti.core.pictures import grid, save_png
-from smalti.core.sampling import sample
+from smalti.core.pictures import save_png
 from smalti.data.pictures import Pictures
 from smalti.training.config import Training
 from smalti.training.device import agreed, fabric_for
@@ -32,8 +31,8 @@ from smalti.training.loop import (
 from smalti.training.player import batch_of
 from smalti.training.provenance import check_same, facts_of, machine
 from smalti.training.recovery import BACK, Diverged
-
-GRID = 64  # samples on a grid
+from smalti.training.seats import lines
+from smalti.training.sheet import sheet_of
 
 
 def ignore(event: object) -> None:
@@ -127,6 +126,8 @@ def drive(fabric: Fabric, job: Job, train: Pictures, valid: Pictures, watch: Wat
         loop.tell = lambda text: watch(Note(text))
         with Log(job.out, loop.step) if chief else nullcontext() as log:
             watch(started(fabric, loop, job))
+            for line in lines(loop.seats, "premises"):
+                watch(Note(line))
             interrupted = follow(loop, job, valid, log, watch, interrupt)
         if chief:
             watch(Ended(loop.step, found(last_step(job.out)), loop.seconds / 60, interrupted))
@@ -207,34 +208,18 @@ def keep(loop: Loop, job: Job, valid: Pictures, log: Log | None, watch: Watch) -
         return
     model = loop.average.module
     directory = save_step(job, loop.step, model, state)
-    picture = None
-    if hasattr(model, "stream") and model.spec.output == "picture":
-        at_once = GRID // loop.training.accumulate or 1
-        samples = drawn(model, at_once, valid.captions or loop.pictures.captions)
-        picture = save_png(grid(samples), job.out / "grids" / f"step-{loop.step}.png")
+    sheet = sheet_of(model, loop.training.accumulate, loop.pictures, valid, loop.fabric.device)
+    picture = (
+        None if sheet is None else save_png(sheet, job.out / "grids" / f"step-{loop.step}.png")
+    )
     watch(Saved(loop.step, directory, picture))
+    for line in lines(loop.seats, "notes"):
+        watch(Note(line))
     if len(valid):
         loss = validated(loop, valid)
         log.write(loop.step, valid=loss)
         watch(Validated(loop.step, loss))
     log.flush()
-
-
-def drawn(model: Any, at_once: int, captions: tuple[str, ...] = ()) -> torch.Tensor:
-    """Samples for a grid; not more at once than fit where the batch had to be split.
-
-    A model that draws what is described gets the captions in turn.
-    """
-    told = captions if "text" in model.spec.given else ()
-    parts = []
-    for seeds in batched(range(GRID), at_once):
-        text = [told[k % len(told)] for k in seeds] if told else None
-        parts.append(sample(model, seeds=seeds, cond=text))
-    return torch.cat([part for part in parts if isinstance(part, torch.Tensor)])
-
-
-def batched(seeds: range, size: int) -> list[list[int]]:
-    return [list(seeds[i : i + size]) for i in range(0, len(seeds), size)]
 
 
 @torch.no_grad()

@@ -23,8 +23,9 @@ from smalti.training.device import agreed, reduced
 from smalti.training.job import Job, last_step, read_state
 from smalti.training.memory import finer, give_back, ran_out
 from smalti.training.order import Order
-from smalti.training.player import batch_of, differentiate, optimiser, rate_at, update
+from smalti.training.player import batch_of, differentiate, rate_at, update
 from smalti.training.recovery import BACK, HISTORY, Diverged, Snapshot, complaint
+from smalti.training.seats import Seat, seated, settle
 
 
 def silent(text: str) -> None:
@@ -36,9 +37,8 @@ class Loop:
     """A run in progress on one process."""
 
     fabric: Fabric
-    model: Any
-    """The module as Fabric wraps it."""
-    optimizer: Any
+    seats: list[Seat]
+    """The players; the first is the model, which is saved and sampled."""
     average: Average
     order: Order
     pictures: Pictures
@@ -56,6 +56,16 @@ class Loop:
     tell: Callable[[str], None] = silent
     """Told what the user should know."""
 
+    @property
+    def model(self) -> Any:
+        """The first player's module as Fabric wraps it."""
+        return self.seats[0].model
+
+    @property
+    def optimizer(self) -> Any:
+        """The first player's."""
+        return self.seats[0].optimizer
+
     def steps(self) -> Iterator[dict[str, float]]:
         """Train to the end; yields the loss's terms after each step."""
         assert self.training.steps is not None
@@ -69,7 +79,8 @@ class Loop:
         """One optimiser step, in finer parts where memory runs out."""
         while (sums := self.gradients()) is None:
             self.split_finer()
-        sums["norm"] = self.update()
+        sums.update(self.update())
+        settle(self.seats)
         names = list(sums)
         values = reduced(self.fabric, torch.stack([sums[n] for n in names]), "mean")
         terms = self.checked(dict(zip(names, values.tolist(), strict=True)))
@@ -82,22 +93,28 @@ class Loop:
         """Of the next batch; None when any process ran out of memory, as if it was not tried."""
         before = rng_state()
         try:
-            sums = differentiate(self.fabric, self.model, self.batches(), self.step)
+            players = {seat.name: seat.model for seat in self.seats}
+            sums = differentiate(self.fabric, players, self.batches(), self.step)
         except Exception as error:
             if not ran_out(error):
                 raise
             sums = None  # the error holds on to the tensors of its frames: it has to be gone
         if not agreed(self.fabric, sums is None):
             return sums
-        self.optimizer.zero_grad()
+        for seat in self.seats:
+            seat.optimizer.zero_grad()
         set_rng_state(before)
         give_back()
         return None
 
-    def update(self) -> torch.Tensor:
-        """Take the step; returns the gradient's norm."""
+    def update(self) -> dict[str, torch.Tensor]:
+        """Take the step; returns the gradient's `norm`, and by name those of other players."""
+        norms = {}
         try:
-            return update(self.fabric, self.model, self.optimizer, self.rate(), self.training.clip)
+            for k, seat in enumerate(self.seats):
+                rate, clip = self.rate() * seat.pace, self.training.clip
+                norm = update(self.fabric, seat.model, seat.optimizer, rate, clip)
+                norms["norm" if k == 0 else f"norm_{seat.name}"] = norm
         except Exception as error:
             if not ran_out(error):
                 raise
@@ -105,6 +122,7 @@ class Loop:
                 f"out of memory at step {self.step + 1}, for the optimiser's own numbers: "
                 "take a smaller model"
             ) from error
+        return norms
 
     def split_finer(self) -> None:
         """More parts for every batch from now on. UserError when they cannot be smaller."""
@@ -159,6 +177,10 @@ class Loop:
             "seconds": self.seconds,
             "model": self.model.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "others": {
+                seat.name: (seat.player.state_dict(), seat.optimizer.state_dict())
+                for seat in self.seats[1:]
+            },
             "scale": self.scale(),
             "rng": gathered(self.fabric, rng_state()),
             "recovered": self.recovered,
@@ -169,6 +191,10 @@ class Loop:
         self.step, self.seconds = state["step"], state["seconds"]
         self.model.module.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
+        for seat in self.seats[1:]:
+            player, moments = state["others"][seat.name]
+            seat.player.load_state_dict(player)
+            seat.optimizer.load_state_dict(moments)
         set_scale(self.fabric, state.get("scale"))
         set_rng_state(state["rng"][self.fabric.global_rank])
         self.recovered, self.recent = state.get("recovered", 0), state.get("recent", [])
@@ -236,10 +262,8 @@ def take_weights(model: torch.nn.Module, start: str) -> None:
 def assemble(fabric: Fabric, model: Any, average: Average, pictures: Pictures, t: Training) -> Loop:
     if t.compile:
         compiled(model)
-    wrapped, optimizer = fabric.setup(model, optimiser(model, t))
-    wrapped.mark_forward_method("loss")
     order = Order(len(pictures), t.batch, t.seed)
-    return Loop(fabric, wrapped, optimizer, average, order, pictures, t)
+    return Loop(fabric, seated(fabric, model, t), average, order, pictures, t)
 
 
 class Probe(NamedTuple):

@@ -34,7 +34,8 @@ def optimiser(model: torch.nn.Module, training: Training) -> torch.optim.Optimiz
     ]
     # with fp16 gradients are clipped between unscaling and step, which the fused one does at once
     fused = precision_of(training) != "16-mixed"
-    return torch.optim.AdamW(groups, lr=training.rate, betas=(0.9, 0.99), fused=fused)
+    betas = getattr(model, "betas", (0.9, 0.99))
+    return torch.optim.AdamW(groups, lr=training.rate, betas=betas, fused=fused)
 
 
 def batch_of(pictures: Pictures, indices: Tensor, device: torch.device, flip: bool) -> Batch:
@@ -47,19 +48,27 @@ def batch_of(pictures: Pictures, indices: Tensor, device: torch.device, flip: bo
     return Batch(x, labels, text)
 
 
-def differentiate(fabric: Fabric, model: Any, batches: list[Batch], step: int) -> dict[str, Tensor]:
+def differentiate(
+    fabric: Fabric, players: dict[str, Any], batches: list[Batch], step: int
+) -> dict[str, Tensor]:
     """Gradients over the parts of a batch, of this process alone; the means of the loss's terms.
 
+    The players (at least one, by name) have their turn at each part; each is handed what the one
+    before it carries. The first one's total is the `loss`, another's bears its name.
     Processes do not wait for each other in here, so that one may run out of memory.
     """
     sums: dict[str, Tensor] = {}
     for batch in batches:
-        with fabric.no_backward_sync(model):
-            with fabric.autocast():  # on one device Fabric's marked methods run without it
-                loss = model.loss(batch, step)
-            fabric.backward(loss.total / len(batches))
-        for name, value in {"loss": loss.total.detach(), **loss.terms}.items():
-            sums[name] = sums.get(name, 0) + value.float() / len(batches)
+        carry: object = None
+        for k, (name, model) in enumerate(players.items()):
+            with fabric.no_backward_sync(model):
+                with fabric.autocast():  # on one device Fabric's marked methods run without it
+                    loss = model.loss(batch, step, carry)
+                fabric.backward(loss.total / len(batches))
+            carry = loss.carry
+            total = {"loss" if k == 0 else name: loss.total.detach()}
+            for term, value in {**total, **loss.terms}.items():
+                sums[term] = sums.get(term, 0) + value.float() / len(batches)
     return sums
 
 

@@ -1,0 +1,239 @@
+"""Published codecs, whose weights our own networks take: the article's VQ-VAE, and VQGAN."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from smalti.convert.article_parts import shape_of
+from smalti.core.errors import UserError
+from smalti.vq import (
+    CriticConfig,
+    ResidualConfig,
+    StridedConfig,
+    VQConfig,
+    VQGANConfig,
+    VQVAEConfig,
+)
+from smalti.vq.network import Autoencoder
+
+LEFT_OUT = re.compile(r"^(loss\.|colorize$|model_ema\.)")
+"""Of a Lightning checkpoint: critic, perceptual network and others that a codec does not need."""
+
+
+@dataclass(frozen=True)
+class ArticleVQVAE:
+    """Config of the article's VQ-VAE (SingleZombie/DL-Demos, dldemos/VQVAE)."""
+
+    input_dim: int = 3
+    """Channels of the pictures."""
+    dim: int = 128
+    """Feature channels, and numbers of a code."""
+    n_embedding: int = 64
+    """Codes."""
+
+    def __post_init__(self) -> None:
+        check_counts(self)
+
+    @property
+    def parts(self) -> tuple[StridedConfig, VQConfig]:
+        network = StridedConfig(channels=self.input_dim, width=self.dim, low=0.0)
+        return network, VQConfig(codes=self.n_embedding, width=self.dim)
+
+    def build(self) -> Autoencoder:
+        """A new network with random weights; pictures are in [0, 1]."""
+        return Autoencoder(*self.parts)
+
+    def model(self, size: tuple[int, int] | None) -> VQVAEConfig:
+        network, quantiser = self.parts
+        H, W = size or (128, 128)
+        return VQVAEConfig((self.input_dim, H, W), network, quantiser)
+
+
+VQVAE_NAMES = (
+    (r"^encoder\.0\.", "encoder.down.0."),
+    (r"^encoder\.2\.", "encoder.down.1."),
+    (r"^encoder\.4\.", "encoder.enter."),
+    (r"^encoder\.5\.", "encoder.blocks.0."),
+    (r"^encoder\.6\.", "encoder.blocks.1."),
+    (r"^decoder\.0\.", "decoder.enter."),
+    (r"^decoder\.1\.", "decoder.blocks.0."),
+    (r"^decoder\.2\.", "decoder.blocks.1."),
+    (r"^decoder\.3\.", "decoder.up.0."),
+    (r"^decoder\.5\.", "decoder.up.1."),
+    (r"^vq_embedding\.weight$", "quantiser.book.weight"),
+)
+
+
+def translate_vqvae(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return with_use(renamed(weights, VQVAE_NAMES))
+
+
+def infer_vqvae(
+    weights: dict[str, Tensor], size: tuple[int, int] | None = None
+) -> dict[str, object]:
+    """The config that the weights' shapes tell; any size goes."""
+    K, D = shape_of(weights, "vq_embedding.weight", 2)
+    return {
+        "input_dim": shape_of(weights, "encoder.0.weight", 4)[1],
+        "dim": D,
+        "n_embedding": K,
+    }
+
+
+@dataclass(frozen=True)
+class TamingVQGAN:
+    """Config of the VQGAN authors' VQModel (CompVis/taming-transformers), their YAML's `params`."""
+
+    n_embed: int
+    """Codes."""
+    embed_dim: int
+    """Numbers of a code."""
+    ddconfig: dict[str, Any]
+    """Encoder and decoder."""
+
+    def __post_init__(self) -> None:
+        wanted = ("z_channels", "resolution", "in_channels", "out_ch", "ch", "ch_mult")
+        known = (*wanted, "num_res_blocks", "attn_resolutions", "dropout", "double_z")
+        d = self.ddconfig
+        if not isinstance(d, dict):
+            raise UserError(f"ddconfig is {d!r}; give the networks' settings")
+        if missing := [k for k in (*wanted, "num_res_blocks", "attn_resolutions") if k not in d]:
+            raise UserError(f"ddconfig has no {missing[0]}; it wants {', '.join(known)}")
+        if unknown := [k for k in d if k not in known]:
+            raise UserError(f"ddconfig.{unknown[0]} is unknown; it has {', '.join(known)}")
+        if d.get("double_z") or d["out_ch"] != d["in_channels"]:
+            raise UserError("ddconfig is of a model with double_z or other output channels")
+
+    @property
+    def parts(self) -> tuple[ResidualConfig, VQConfig]:
+        d = self.ddconfig
+        sides = [d["resolution"] // 2**k for k in range(len(d["ch_mult"]))]
+        network = ResidualConfig(
+            channels=d["in_channels"],
+            widths=tuple(d["ch"] * m for m in d["ch_mult"]),
+            blocks=d["num_res_blocks"],
+            attention=tuple(side in d["attn_resolutions"] for side in sides),
+            latent=d["z_channels"],
+            dropout=float(d.get("dropout", 0)),
+        )
+        # the authors' first code, whose codebook this is, had beta on the other term
+        return network, VQConfig(codes=self.n_embed, width=self.embed_dim, legacy=True)
+
+    def build(self) -> Autoencoder:
+        """A new network with random weights; pictures are in [-1, 1]."""
+        return Autoencoder(*self.parts)
+
+    def model(self, size: tuple[int, int] | None) -> VQGANConfig:
+        side: int = self.ddconfig["resolution"]
+        H, W = size or (side, side)
+        network, quantiser = self.parts
+        C = network.channels
+        critic = CriticConfig(channels=C)
+        return VQGANConfig((C, H, W), network, quantiser, critic=critic)
+
+
+TAMING_NAMES = (
+    (r"\bdown\.(\d+)\.block\.", r"levels.\1.blocks."),
+    (r"\bdown\.(\d+)\.attn\.", r"levels.\1.attentions."),
+    (r"\bdown\.(\d+)\.downsample\.", r"levels.\1.move."),
+    (r"\bmid\.block_1\.", "middle.0."),
+    (r"\bmid\.attn_1\.", "middle.1."),
+    (r"\bmid\.block_2\.", "middle.2."),
+    (r"\bup\.(\d+)\.block\.", r"levels.\1.blocks."),
+    (r"\bup\.(\d+)\.attn\.", r"levels.\1.attentions."),
+    (r"\bup\.(\d+)\.upsample\.", r"levels.\1.move."),
+    (r"\bnin_shortcut\.", "skip."),
+    (r"\bproj_out\.", "out."),
+    (r"\bconv_in\.", "enter."),
+    (r"\bconv_out\.", "leave."),
+    (r"\bnorm_out\.", "norm."),
+    (r"^quant_conv\.", "before."),
+    (r"^post_quant_conv\.", "after."),
+    (r"^quantize\.embedding\.", "quantiser.book."),
+)
+
+
+def translate_taming(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Under our names; their decoder counts its levels from the finest, ours from the coarsest."""
+    kept = {name: value for name, value in weights.items() if not LEFT_OUT.match(name)}
+    levels = [int(m[1]) for name in kept if (m := re.match(r"decoder\.up\.(\d+)\.", name))]
+    last = max(levels, default=0)
+    turned = {
+        re.sub(r"^(decoder\.up\.)(\d+)", lambda m: f"{m[1]}{last - int(m[2])}", name): value
+        for name, value in kept.items()
+    }
+    return with_use(renamed(turned, TAMING_NAMES))
+
+
+def infer_taming(
+    weights: dict[str, Tensor], size: tuple[int, int] | None = None
+) -> dict[str, object]:
+    """UserError: the weights do not tell the resolution at which attention was asked for."""
+    raise UserError("the weights do not tell the networks' settings; give --config FILE.yaml")
+
+
+@dataclass(frozen=True)
+class TamingCritic:
+    """Config of the VQGAN authors' patch discriminator."""
+
+    input_nc: int = 3
+    """Channels of the pictures."""
+    ndf: int = 64
+    """Feature channels of the first layer."""
+    n_layers: int = 3
+    """Layers that halve."""
+
+    def __post_init__(self) -> None:
+        check_counts(self)
+
+    def build(self) -> nn.Module:
+        """A new network with random weights; pictures are in [-1, 1]."""
+        return CriticConfig(self.input_nc, self.ndf, self.n_layers).build()
+
+    def model(self, size: tuple[int, int] | None) -> Any:
+        raise UserError("a critic alone is no model; convert the codec that it judged")
+
+
+def translate_critic(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return renamed(weights, ((r"^main\.", "layers."),))
+
+
+def infer_critic(
+    weights: dict[str, Tensor], size: tuple[int, int] | None = None
+) -> dict[str, object]:
+    """The config that the weights' names and shapes tell."""
+    ndf, channels = shape_of(weights, "main.0.weight", 4)[:2]
+    convolutions = [n for n, w in weights.items() if n.endswith(".weight") and w.ndim == 4]
+    return {"input_nc": channels, "ndf": ndf, "n_layers": len(convolutions) - 2}
+
+
+def renamed(weights: dict[str, Tensor], names: tuple[tuple[str, str], ...]) -> dict[str, Tensor]:
+    found = {}
+    for name, value in weights.items():
+        for pattern, replacement in names:
+            name = re.sub(pattern, replacement, name)
+        found[name] = value
+    return found
+
+
+def with_use(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """An even use of all codes, which references do not count."""
+    name = "quantiser.book.weight"
+    if name not in weights:
+        return weights
+    K = len(weights[name])
+    use = {"share": torch.full((K,), 1 / K), "steps": torch.tensor(1), "revived": torch.tensor(0)}
+    return {**weights, **{f"quantiser.book.use.{k}": v for k, v in use.items()}}
+
+
+def check_counts(config: Any) -> None:
+    """Every field is a whole number of 1 or more."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if type(value) is not int or value < 1:
+            raise UserError(f"{field.name} is {value!r}; give a whole number of 1 or more")

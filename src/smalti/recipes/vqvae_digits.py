@@ -1,0 +1,25 @@
+"""`vqvae-digits`: digits of 28x28 as 7x7 codes."""
+
+from __future__ import annotations
+
+from smalti.data.pictures import Pictures
+from smalti.recipes.pictures import digits_only
+from smalti.recipes.recipe import Recipe
+from smalti.training.config import Training
+from smalti.vq import EMAConfig, StridedConfig, VQVAEConfig
+
+
+def model(pictures: Pictures) -> VQVAEConfig:
+    network = StridedConfig(channels=pictures.shape[0], width=64, halvings=2)
+    return VQVAEConfig(pictures.shape, network, EMAConfig(codes=64, width=16))
+
+
+RECIPE = Recipe(
+    name="vqvae-digits",
+    summary="a VQ-VAE of digits: 28x28 as 7x7 of 64 codes",
+    read=digits_only,
+    model=model,
+    training=Training(batch=64, rate=1e-3, weight_decay=0.0, save=1000),
+    size=28,
+    minutes=15.0,
+)

@@ -1,0 +1,48 @@
+"""The picture that every save leaves: samples of the model, or what its codes make of pictures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from PIL import Image
+
+from smalti.core.pictures import grid
+from smalti.core.sampling import sample
+from smalti.data.pictures import Pictures
+
+GRID = 64  # pictures on a grid
+
+
+def sheet_of(
+    model: Any, parts: int, train: Pictures, valid: Pictures, device: torch.device
+) -> Image.Image | None:
+    """Samples; of a codec pairs, each picture left of what came back. None for other models.
+
+    parts: into how many the batch had to be split, for memory.
+    """
+    if hasattr(model, "stream") and model.spec.output == "picture":
+        return grid(drawn(model, GRID // parts or 1, valid.captions or train.captions))
+    if not hasattr(model, "decode"):
+        return None
+    x = (valid if len(valid) else train).floats(slice(GRID // 2))
+    again = torch.cat([model.reconstruct(part.to(device)).cpu() for part in x.split(8)])
+    pairs = torch.stack([x, again], dim=1).flatten(0, 1)
+    return grid(pairs, columns=8)
+
+
+def drawn(model: Any, at_once: int, captions: tuple[str, ...] = ()) -> torch.Tensor:
+    """Samples for a grid; not more at once than fit where the batch had to be split.
+
+    A model that draws what is described gets the captions in turn.
+    """
+    told = captions if "text" in model.spec.given else ()
+    parts = []
+    for seeds in batched(range(GRID), at_once):
+        text = [told[k % len(told)] for k in seeds] if told else None
+        parts.append(sample(model, seeds=seeds, cond=text))
+    return torch.cat([part for part in parts if isinstance(part, torch.Tensor)])
+
+
+def batched(seeds: range, size: int) -> list[list[int]]:
+    return [list(seeds[i : i + size]) for i in range(0, len(seeds), size)]

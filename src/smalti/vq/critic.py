@@ -1,0 +1,191 @@
+"""The patch critic of VQGAN, and the player that trains it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from smalti.core.errors import UserError
+from smalti.core.processes import summed
+from smalti.core.protocols import Batch, Loss
+
+Game = Literal["hinge", "vanilla"]
+STRONG, WEAK = 0.95, 0.55
+"""Shares of right verdicts between which the game is in balance."""
+LATELY = 0.98
+"""Decay of the running numbers: about 50 steps."""
+
+
+@dataclass(frozen=True)
+class CriticConfig:
+    """A network that tells pictures from reconstructions, patch by patch."""
+
+    channels: int = 3
+    """Channels of the pictures."""
+    width: int = 64
+    """Feature channels of the first layer; each later one has twice as many, up to 8 times."""
+    layers: int = 3
+    """Layers that halve: 3 look at patches of 70 x 70 pixels, 2 at 34 x 34."""
+    norm: Literal["batch", "act", "spectral"] = "batch"
+    """Batch norm, ActNorm (Glow's, with several processes), or weights of spectral norm 1."""
+    game: Game = "hinge"
+    """What critic and generator play for."""
+    pace: float = 1.0
+    """The critic's learning rate, as a multiple of the training's."""
+
+    def __post_init__(self) -> None:
+        if min(self.channels, self.width, self.layers) < 1:
+            raise UserError("critic: channels, width and layers are 1 or more")
+
+    def build(self) -> PatchCritic:
+        return PatchCritic(self)
+
+
+class ActNorm(nn.Module):
+    """A scale and a shift for each channel, which the first batch sets so that it comes out with
+    mean 0 and deviation 1 (Glow, arXiv:1807.03039, section 3.1). The moments are of all processes.
+    """
+
+    initialised: Tensor
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(width))
+        self.shift = nn.Parameter(torch.zeros(width))
+        self.register_buffer("initialised", torch.tensor(False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training and not bool(self.initialised):
+            self.initialise(x)
+        return self.scale[:, None, None] * (x + self.shift[:, None, None])
+
+    @torch.no_grad()
+    def initialise(self, x: Tensor) -> None:
+        flat = x.detach().double().transpose(0, 1).flatten(1)  # (C, N H W)
+        count = torch.full_like(flat[:, 0], flat.shape[1])
+        count, total, squares = summed(torch.stack([count, flat.sum(1), flat.square().sum(1)]))
+        mean = total / count
+        deviation = (squares / count - mean.square()).clamp(min=0).sqrt()
+        self.shift.copy_(-mean)
+        self.scale.copy_(1 / (deviation + 1e-6))
+        self.initialised.fill_(True)
+
+
+class PatchCritic(nn.Module):
+    """Logits of patches: above 0 they look real (pix2pix, arXiv:1611.07004, section 3.2.2).
+
+    x: (B, C, H, W) in [-1, 1] -> (B, 1, h, w). 4x4 convolutions, leaky ReLUs, norms in between.
+    """
+
+    def __init__(self, config: CriticConfig):
+        super().__init__()
+        self.config = config
+        widths = [config.width * min(2**k, 8) for k in range(config.layers + 1)]
+        parts: list[nn.Module] = [
+            conv(config.channels, widths[0], 2, True, config),
+            nn.LeakyReLU(0.2),
+        ]
+        for k, (c_in, c) in enumerate(pairwise(widths), 1):
+            stride = 2 if k < config.layers else 1
+            parts += [conv(c_in, c, stride, config.norm != "batch", config)]
+            parts += [norm(c, config), nn.LeakyReLU(0.2)]
+        parts.append(conv(widths[-1], 1, 1, True, config))
+        self.layers = nn.Sequential(*parts)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+def conv(c_in: int, c_out: int, stride: int, bias: bool, config: CriticConfig) -> nn.Module:
+    layer = nn.Conv2d(c_in, c_out, 4, stride, padding=1, bias=bias)
+    nn.init.normal_(layer.weight, 0.0, 0.02)  # as DCGAN has it
+    return spectral_norm(layer) if config.norm == "spectral" else layer
+
+
+def norm(width: int, config: CriticConfig) -> nn.Module:
+    if config.norm == "spectral":
+        return nn.Identity()
+    if config.norm == "act":
+        return ActNorm(width)
+    layer = nn.BatchNorm2d(width)
+    nn.init.normal_(layer.weight, 1.0, 0.02)
+    return layer
+
+
+class CriticPlayer(nn.Module):
+    """The second player: learns to tell the pictures from what the generator made of them.
+
+    It gets both through `carry`, and sits out a step without.
+    """
+
+    betas = (0.5, 0.9)
+    right: Tensor
+    logits: Tensor
+
+    def __init__(self, config: CriticConfig):
+        super().__init__()
+        self.network = config.build()
+        self.pace = config.pace
+        self.register_buffer("right", torch.tensor(0.5))
+        self.register_buffer("logits", torch.zeros(2))
+
+    def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
+        if carry is None:
+            return Loss(0 * next(self.parameters()).sum(), {})
+        real, fake = carry  # pyright: ignore
+        yes, no = self.network(real).float(), self.network(fake).float()
+        total = critic_loss(yes, no, self.network.config.game)
+        right = 0.5 * ((yes > 0).float().mean() + (no < 0).float().mean())
+        if self.training:
+            self.right.lerp_(right.detach(), 1 - LATELY)
+            self.logits.lerp_(torch.stack([yes.mean(), no.mean()]).detach(), 1 - LATELY)
+        terms = {"logits_real": yes.mean(), "logits_fake": no.mean(), "critic_right": right}
+        return Loss(total, {name: term.detach() for name, term in terms.items()})
+
+    def notes(self) -> list[str]:
+        """Who is winning."""
+        if not bool(self.logits.any()):
+            return []
+        real, fake = self.logits.tolist()
+        told = f"logits {real:+.2f} of pictures, {fake:+.2f} of reconstructions"
+        return [f"critic: {verdict(float(self.right))} ({told})"]
+
+
+def verdict(right: float) -> str:
+    """How the game stands, by the share of patches that the critic is right about."""
+    share = f"right about {right:.0%} of the patches"
+    if right > STRONG:
+        return f"it is winning, {share}: lower model.critic.pace, or start it later"
+    if right < WEAK:
+        return f"it is losing, {share}: its gradients say little; start it earlier"
+    return f"in balance, {share}"
+
+
+def critic_loss(yes: Tensor, no: Tensor, game: Game) -> Tensor:
+    """Of logits of pictures and of reconstructions: hinge (arXiv:1705.02894, section 4.2), or the
+    vanilla game's cross entropy (arXiv:1406.2661).
+    """
+    if game == "hinge":
+        return 0.5 * (F.relu(1 - yes).mean() + F.relu(1 + no).mean())
+    return 0.5 * (F.softplus(-yes).mean() + F.softplus(no).mean())
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[Callable[[Tensor], Tensor]]:
+    """The network as it is: gradients go through it, and none to it."""
+    learning = [p for p in network.parameters() if p.requires_grad]
+    for p in learning:
+        p.requires_grad_(False)
+    try:
+        yield network
+    finally:
+        for p in learning:
+            p.requires_grad_(True)

@@ -1,0 +1,213 @@
+"""VQGAN's networks: residual and attention blocks under group norm (arXiv:2012.09841, table 7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from smalti.core.errors import UserError
+from smalti.layers.attention import attend
+
+EPS = 1e-6
+
+
+@dataclass(frozen=True)
+class ResidualConfig:
+    """Encoder and decoder of residual blocks, with attention where it pays."""
+
+    channels: int = 3
+    """Channels of the pictures."""
+    widths: tuple[int, ...] = (64, 128, 128)
+    """Feature channels of each level, finest first; each level halves the one before."""
+    blocks: int = 2
+    """Residual blocks of an encoder's level; a decoder's has one more."""
+    attention: tuple[bool, ...] = (False, False, False)
+    """Whether each level attends; the middle, at the coarsest size, always does."""
+    latent: int = 64
+    """Channels between encoder and quantiser."""
+    stem: int = 1
+    """Pixels of a side that are taken as one place of more channels (space to depth)."""
+    groups: int = 32
+    """Groups of the norms."""
+    dropout: float = 0.0
+    """Part of the features left out in training."""
+
+    def __post_init__(self) -> None:
+        if not self.widths or len(self.attention) != len(self.widths):
+            raise UserError(
+                f"widths is {self.widths} and attention {self.attention}; give one of each a level"
+            )
+        if bad := [w for w in self.widths if w < 1 or w % self.groups]:
+            raise UserError(f"a width of {bad[0]} does not divide into {self.groups} groups")
+        if min(self.channels, self.blocks, self.latent, self.stem) < 1:
+            raise UserError("channels, blocks, latent and stem are 1 or more")
+
+    @property
+    def factor(self) -> int:
+        """Pixels of a code's side."""
+        return self.stem * 2 ** (len(self.widths) - 1)
+
+    @property
+    def low(self) -> float:
+        return -1.0
+
+    def encoder(self) -> nn.Module:
+        return Encoder(self)
+
+    def decoder(self) -> nn.Module:
+        return Decoder(self)
+
+
+class Block(nn.Module):
+    """norm, swish, conv, norm, swish, dropout, conv, and the input added."""
+
+    def __init__(self, c_in: int, c_out: int, config: ResidualConfig):
+        super().__init__()
+        self.norm1 = nn.GroupNorm(config.groups, c_in, eps=EPS)
+        self.conv1 = nn.Conv2d(c_in, c_out, 3, padding=1)
+        self.norm2 = nn.GroupNorm(config.groups, c_out, eps=EPS)
+        self.dropout = nn.Dropout(config.dropout)
+        self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1)
+        self.skip = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.conv1(F.silu(self.norm1(x)))
+        return self.skip(x) + self.conv2(self.dropout(F.silu(self.norm2(h))))
+
+
+class Attention(nn.Module):
+    """One head of self-attention over all places, and the input added."""
+
+    def __init__(self, c: int, config: ResidualConfig):
+        super().__init__()
+        self.norm = nn.GroupNorm(config.groups, c, eps=EPS)
+        self.q, self.k, self.v, self.out = (nn.Conv2d(c, c, 1) for _ in range(4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(x)
+        q, k, v = (f(y).flatten(2).mT[:, None] for f in (self.q, self.k, self.v))  # (B, 1, H W, C)
+        y = attend(q, k, v)[:, 0].mT.reshape(x.shape)
+        return x + self.out(y.to(x.dtype))
+
+
+class Down(nn.Module):
+    """Half the size: a 3x3 of stride 2, with a row and a column of zeros below and right."""
+
+    def __init__(self, c: int):
+        super().__init__()
+        self.conv = nn.Conv2d(c, c, 3, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(F.pad(x, (0, 1, 0, 1)))
+
+
+class Up(nn.Module):
+    """Twice the size: every number four times, then a 3x3."""
+
+    def __init__(self, c: int):
+        super().__init__()
+        self.conv = nn.Conv2d(c, c, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+
+
+class Level(nn.Module):
+    """Blocks of one size, each followed by attention where the level has it, and the way on."""
+
+    def __init__(
+        self, c_in: int, c: int, blocks: int, attends: bool, move: nn.Module, config: ResidualConfig
+    ):
+        super().__init__()
+        widths = [c_in, *[c] * (blocks - 1)]
+        self.blocks = nn.ModuleList(Block(w, c, config) for w in widths)
+        self.attentions = nn.ModuleList(Attention(c, config) for _ in range(blocks * attends))
+        self.move = move
+
+    def forward(self, x: Tensor) -> Tensor:
+        for k, block in enumerate(self.blocks):
+            x = block(x)
+            if self.attentions:
+                x = self.attentions[k](x)
+        return self.move(x)
+
+
+def middle(c: int, config: ResidualConfig) -> nn.Sequential:
+    return nn.Sequential(Block(c, c, config), Attention(c, config), Block(c, c, config))
+
+
+class Encoder(nn.Module):
+    """(B, C, H, W) -> (B, latent, H / f, W / f)."""
+
+    def __init__(self, config: ResidualConfig):
+        super().__init__()
+        widths, n = config.widths, len(config.widths)
+        self.stem = nn.PixelUnshuffle(config.stem)
+        self.enter = nn.Conv2d(config.channels * config.stem**2, widths[0], 3, padding=1)
+        inputs = (widths[0], *widths[:-1])
+        self.levels = nn.ModuleList(
+            Level(c_in, c, config.blocks, a, Down(c) if k < n - 1 else nn.Identity(), config)
+            for k, (c_in, c, a) in enumerate(zip(inputs, widths, config.attention, strict=True))
+        )
+        self.middle = middle(widths[-1], config)
+        self.norm = nn.GroupNorm(config.groups, widths[-1], eps=EPS)
+        self.leave = nn.Conv2d(widths[-1], config.latent, 3, padding=1)
+        self.near = next((k for k, a in enumerate(config.attention) if a), n)
+
+    def fine(self, x: Tensor) -> Tensor:
+        """The levels before the first that attends: but for the norms, all is near."""
+        x = self.enter(self.stem(x))
+        for level in self.levels[: self.near]:
+            x = level(x)
+        return x
+
+    def coarse(self, x: Tensor) -> Tensor:
+        for level in self.levels[self.near :]:
+            x = level(x)
+        return self.leave(F.silu(self.norm(self.middle(x))))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.coarse(self.fine(x))
+
+
+class Decoder(nn.Module):
+    """(B, latent, h, w) -> (B, C, f h, f w)."""
+
+    def __init__(self, config: ResidualConfig):
+        super().__init__()
+        widths, attention = config.widths[::-1], config.attention[::-1]
+        n = len(widths)
+        self.enter = nn.Conv2d(config.latent, widths[0], 3, padding=1)
+        self.middle = middle(widths[0], config)
+        inputs = (widths[0], *widths[:-1])
+        self.levels = nn.ModuleList(
+            Level(c_in, c, config.blocks + 1, a, Up(c) if k < n - 1 else nn.Identity(), config)
+            for k, (c_in, c, a) in enumerate(zip(inputs, widths, attention, strict=True))
+        )
+        self.norm = nn.GroupNorm(config.groups, widths[-1], eps=EPS)
+        self.leave = nn.Conv2d(widths[-1], config.channels * config.stem**2, 3, padding=1)
+        self.stem = nn.PixelShuffle(config.stem)
+        self.near = max((k + 1 for k, a in enumerate(attention) if a), default=0)
+
+    def coarse(self, x: Tensor) -> Tensor:
+        """Up to the last level that attends."""
+        x = self.middle(self.enter(x))
+        for level in self.levels[: self.near]:
+            x = level(x)
+        return x
+
+    def fine(self, x: Tensor) -> Tensor:
+        """The rest: but for the norms, all is near."""
+        for level in self.levels[self.near :]:
+            x = level(x)
+        return self.stem(self.leave(F.silu(self.norm(x))))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fine(self.coarse(x))
+
+    @property
+    def last(self) -> Tensor:
+        """The last layer's weight, whose gradients balance two losses."""
+        return self.leave.weight

@@ -1,0 +1,122 @@
+"""The VQ-VAE's networks: strided convolutions, and residual blocks at the coarse end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from smalti.core.errors import UserError
+
+
+@dataclass(frozen=True)
+class StridedConfig:
+    """Encoder and decoder of strided convolutions; as many as the factor has halvings."""
+
+    channels: int = 3
+    """Channels of the pictures."""
+    width: int = 64
+    """Feature channels."""
+    halvings: int = 2
+    """How often each side is halved: 2 makes a code of 4 x 4 pixels."""
+    blocks: int = 2
+    """Residual blocks of each network."""
+    low: float = -1.0
+    """What black is to the network; white is 1. The article's networks have 0."""
+
+    def __post_init__(self) -> None:
+        if min(self.channels, self.width, self.halvings) < 1 or self.blocks < 0:
+            raise UserError(
+                f"channels, width and halvings are {self.channels}, {self.width} and "
+                f"{self.halvings}; give 1 or more, and blocks 0 or more, not {self.blocks}"
+            )
+
+    @property
+    def factor(self) -> int:
+        """Pixels of a code's side."""
+        return 2**self.halvings
+
+    @property
+    def latent(self) -> int:
+        """Channels between encoder and decoder."""
+        return self.width
+
+    def encoder(self) -> nn.Module:
+        return Encoder(self)
+
+    def decoder(self) -> nn.Module:
+        return Decoder(self)
+
+
+class Block(nn.Module):
+    """ReLU, 3x3, ReLU, 1x1, and the input added (section 4.1 of arXiv:1711.00937)."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv2(F.relu(self.conv1(F.relu(x))))
+
+
+class Encoder(nn.Module):
+    """(B, C, H, W) -> (B, width, H / f, W / f): 4x4 convolutions of stride 2, a 3x3, the blocks."""
+
+    def __init__(self, config: StridedConfig):
+        super().__init__()
+        C, D, n = config.channels, config.width, config.halvings
+        inputs = (C, *(D,) * (n - 1))
+        self.down = nn.ModuleList(nn.Conv2d(c, D, 4, stride=2, padding=1) for c in inputs)
+        self.enter = nn.Conv2d(D, D, 3, padding=1)
+        self.blocks = nn.ModuleList(Block(D) for _ in range(config.blocks))
+
+    def fine(self, x: Tensor) -> Tensor:
+        """Everything: no number depends on far ones."""
+        for conv in self.down:
+            x = F.relu(conv(x))
+        x = self.enter(x)
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+    def coarse(self, x: Tensor) -> Tensor:
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.coarse(self.fine(x))
+
+
+class Decoder(nn.Module):
+    """(B, width, h, w) -> (B, C, f h, f w): a 3x3, the blocks, transposed convolutions."""
+
+    def __init__(self, config: StridedConfig):
+        super().__init__()
+        C, D, n = config.channels, config.width, config.halvings
+        outputs = (*(D,) * (n - 1), C)
+        self.enter = nn.Conv2d(D, D, 3, padding=1)
+        self.blocks = nn.ModuleList(Block(D) for _ in range(config.blocks))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(D, c, 4, stride=2, padding=1) for c in outputs)
+
+    def coarse(self, x: Tensor) -> Tensor:
+        return x
+
+    def fine(self, x: Tensor) -> Tensor:
+        """Everything: no number depends on far ones."""
+        x = self.enter(x)
+        for block in self.blocks:
+            x = block(x)
+        for k, conv in enumerate(self.up):
+            x = conv(F.relu(x) if k else x)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fine(self.coarse(x))
+
+    @property
+    def last(self) -> Tensor:
+        """The last layer's weight, whose gradients balance two losses."""
+        last = self.up[-1]
+        assert isinstance(last, nn.ConvTranspose2d)
+        return last.weight

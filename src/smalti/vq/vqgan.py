@@ -1,0 +1,146 @@
+"""VQGAN: a codec trained by how its pictures look, and by a critic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from smalti.core.errors import UserError
+from smalti.core.protocols import Batch, Loss
+from smalti.vq.aside import Aside
+from smalti.vq.codec import Codec
+from smalti.vq.critic import CriticConfig, CriticPlayer, frozen
+from smalti.vq.health import notes_of
+from smalti.vq.learned import VQConfig
+from smalti.vq.lpips import LPIPS
+from smalti.vq.network import Networks, Quantisers
+from smalti.vq.perceptual import Looks
+from smalti.vq.residual import ResidualConfig
+from smalti.vq.vqvae import check_shape, cropped, told
+
+MOST = 1e4
+"""Bound of the adaptive weight."""
+
+
+@dataclass(frozen=True)
+class VQGANConfig:
+    """A VQGAN."""
+
+    shape: tuple[int, int, int] = (3, 64, 64)
+    """Channels, height and width of the pictures it is trained on; others will do, too."""
+    network: Networks = field(default_factory=ResidualConfig)
+    """Encoder and decoder."""
+    quantiser: Quantisers = field(default_factory=VQConfig)
+    """How latents become codes."""
+    perceptual: Looks | LPIPS = field(default_factory=Looks)
+    """The network that tells how far apart two pictures look."""
+    critic: CriticConfig = field(default_factory=CriticConfig)
+    """The critic."""
+    absolute: float = 1.0
+    """Weight of the absolute error of the pictures."""
+    look: float = 1.0
+    """Weight of the perceptual distance."""
+    codes_weight: float = 1.0
+    """Weight of what the quantiser wants."""
+    critic_weight: float = 0.8
+    """Weight of the critic's verdict, beside the adaptive one."""
+    critic_start: int = 2000
+    """Step at which the critic joins."""
+
+    def __post_init__(self) -> None:
+        check_shape(self.shape, self.network)
+        if self.critic.channels != self.shape[0]:
+            raise UserError(
+                f"critic.channels is {self.critic.channels}, but pictures have {self.shape[0]}"
+            )
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """For the card."""
+        return {"perceptual": self.perceptual.about}
+
+    def build(self) -> VQGAN:
+        return VQGAN(self)
+
+
+class VQGAN(Codec):
+    """VQGAN (arXiv:2012.09841). It is the first player, the generator; `players()` gives both.
+
+    Without `players()` nobody has called the critic and the perceptual network: the loss is then
+    the absolute error and the quantiser's, as it is for the critic's part before its start.
+    """
+
+    def __init__(self, config: VQGANConfig):
+        super().__init__(config)
+        self.judges: dict[str, Aside] = {}
+        self.adaptive = 0.0
+
+    def players(self) -> dict[str, nn.Module]:
+        """Who plays, in the order of a step. The critic is new: checkpoints hold no critic."""
+        critic = CriticPlayer(self.config.critic)
+        self.judges = {
+            "critic": Aside(critic.network),
+            "perceptual": Aside(self.config.perceptual.build()),
+        }
+        return {"generator": self, "critic": critic}
+
+    def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
+        """Eq. 5 to 7: reconstruction, quantiser, and from its start on the critic's verdict.
+
+        In eval mode, on held-out pictures, the critic has no say.
+        """
+        c, x = self.config, self.placed(batch.pictures)
+        x_hat, quantised = self.network.learn(self.fitted(x))
+        x_hat = cropped(x_hat, x)
+        rec = c.absolute * F.l1_loss(x_hat, x)
+        terms = {"absolute": rec.detach(), **told(self, F.mse_loss(x_hat.detach(), x))}
+        if "perceptual" in self.judges:
+            look = self.seen(x_hat, x)
+            rec = rec + c.look * look
+            terms["perceptual"] = look.detach()
+        total = rec + c.codes_weight * quantised.loss
+        terms.update(quantised.terms)
+        if not self.training or "critic" not in self.judges or step < c.critic_start:
+            return Loss(total, terms)
+        with frozen(self.judges["critic"].module) as critic:
+            verdict = -critic(x_hat).float().mean()
+        weight = self.balance(rec, verdict)
+        terms.update(verdict=verdict.detach(), adaptive=weight)
+        total = total + c.critic_weight * weight * verdict
+        return Loss(total, terms, carry=(x.detach(), x_hat.detach()))
+
+    def seen(self, x_hat: Tensor, x: Tensor) -> Tensor:
+        """Mean perceptual distance."""
+        network = self.judges["perceptual"].module.to(x.device)
+        low, high = self.network.range
+        return network((x_hat - low) / (high - low), (x - low) / (high - low)).mean()
+
+    def balance(self, rec: Tensor, verdict: Tensor) -> Tensor:
+        """Eq. 7: the weight that makes both gradients equally long at the last layer.
+
+        Processes differ in it, as their pictures do; their gradients are averaged.
+        """
+        last = self.network.decoder.last
+        ours, theirs = (
+            torch.autograd.grad(loss, last, retain_graph=True)[0].float().norm()
+            for loss in (rec, verdict)
+        )
+        weight = (ours / (theirs + 1e-4)).clamp(0, MOST).detach()
+        self.adaptive = float(weight)
+        return weight
+
+    def notes(self) -> list[str]:
+        """What the user should know by now."""
+        said = notes_of(self.network.quantiser)
+        if self.adaptive:
+            said.append(f"the critic's weight is {self.adaptive:.3g}, so that it pulls as hard")
+        return said
+
+    def premises(self) -> list[str]:
+        """What the user should know before it trains."""
+        start = self.config.critic_start
+        return [f"looks are judged by {self.config.perceptual.about}; the critic joins at {start}"]
