@@ -8,6 +8,8 @@ from scipy import ndimage
 WAVES = 3
 """A patch is first told by its cosines of fewer half waves than this, down and across together."""
 COMPONENTS = 8
+ENOUGH = 20_000
+"""Patches to find the components by."""
 
 
 def components(a: np.ndarray, b: np.ndarray, patch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -17,11 +19,11 @@ def components(a: np.ndarray, b: np.ndarray, patch: int) -> tuple[np.ndarray, np
     the patches are.
     """
     slow_a, slow_b = (cosines(x.astype(np.float32), patch) for x in (a, b))
-    middle = slow_b.mean(0)
-    slow_a -= middle
-    slow_b -= middle
-    _, axes = np.linalg.eigh(slow_b.T.astype(np.float64) @ slow_b)
-    largest = axes[:, ::-1][:, :COMPONENTS].astype(np.float32)
+    some = slow_b[:: -(-len(slow_b) // ENOUGH)].astype(np.float64)
+    some -= some.mean(0)
+    _, axes = np.linalg.eigh(some.T @ some)
+    largest = np.zeros((len(axes), COMPONENTS), np.float32)
+    largest[:, : len(axes)] = axes[:, ::-1][:, :COMPONENTS]
     return slow_a @ largest, slow_b @ largest
 
 

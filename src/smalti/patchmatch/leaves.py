@@ -7,12 +7,14 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from smalti.patchmatch.components import components
-from smalti.patchmatch.kernels import FAR, NEIGHBOURS, allowed, neighbour
+from smalti.patchmatch.components import COMPONENTS, components
+from smalti.patchmatch.kernels import FAR, NEIGHBOURS, neighbour
 from smalti.patchmatch.patches import JIT, Pair, distance
 
 LEAF = 8
 """A leaf holds at least so many places, and fewer than twice as many."""
+SURE = np.float32(1.001)
+"""Above 1 by more than components may be rounded."""
 LOOK = 256
 """Patches of a node, about, by which its axis is chosen."""
 
@@ -27,6 +29,10 @@ class Leaves(NamedTuple):
     """(Hb, Wb) int32: each place's leaf, -1 for what is closed."""
     of_a: np.ndarray
     """(Ha, Wa) int32: the leaf that a patch of a would lie in."""
+    offered: np.ndarray
+    """(N, K): the components of the places, in their order."""
+    wanted: np.ndarray
+    """(Ha, Wa, K): the components of the patches of a."""
 
 
 def leaves_of(a: np.ndarray, b: np.ndarray, patch: int, closed: np.ndarray) -> Leaves:
@@ -42,7 +48,14 @@ def leaves_of(a: np.ndarray, b: np.ndarray, patch: int, closed: np.ndarray) -> L
     leaf[places] = np.repeat(np.arange(2**depth), np.diff(bounds))
     home = np.empty(len(of_a), np.int32)
     descend(of_a, depth, axes, cuts, home)
-    return Leaves(places, bounds, leaf.reshape(b.shape[:2]), home.reshape(a.shape[:2]))
+    return Leaves(
+        places,
+        bounds,
+        leaf.reshape(b.shape[:2]),
+        home.reshape(a.shape[:2]),
+        of_b[places],
+        of_a.reshape(*a.shape[:2], -1),
+    )
 
 
 @numba.njit(**JIT)
@@ -93,12 +106,25 @@ def descend(points, depth, axes, cuts, home):
         home[n] = node - axes.size
 
 
+@numba.njit(fastmath={"reassoc", "contract", "nsz"}, **JIT)
+def at_least(offered, wanted, n, i, j):
+    """Two patches are at least so far apart, but for rounding."""
+    total = np.float32(0)
+    for k in range(COMPONENTS):
+        d = offered[np.uintp(n), np.uintp(k)] - wanted[np.uintp(i), np.uintp(j), np.uintp(k)]
+        total += d * d
+    return total
+
+
 @numba.njit(**JIT)
-def look(pair, leaves, leaf, p, best):
-    """The nearest patch of a leaf to the one at p, if it is nearer than `best`; -1 if none is."""
+def look(pair, leaves, leaf, here, best):
+    """The nearest patch of a leaf to the one `here`, if it is nearer than `best`; -1 if none is."""
     x, y, a_runs, b_runs, real = pair.x, pair.y, pair.a_runs, pair.b_runs, pair.real
-    place = np.int64(-1)
+    offered, wanted, (i, j) = leaves.offered, leaves.wanted, here
+    p, place = i * pair.a_down + j * pair.right, np.int64(-1)
     for n in range(leaves.bounds[leaf], leaves.bounds[leaf + 1]):
+        if at_least(offered, wanted, n, i, j) >= SURE * best:
+            continue
         row, column = divmod(leaves.places[n], pair.width)
         q = row * pair.b_down + column * pair.right
         d = distance(x, y, a_runs, b_runs, real, p, q, best)
@@ -111,39 +137,56 @@ def look(pair, leaves, leaf, p, best):
 def settle(pair, leaves, field, cost, tile):
     """Look through the leaf of each patch within a tile, and through that of its match so far."""
     top, bottom, left, right = tile
+    of_a, of_b, width = leaves.of_a, leaves.of_b, pair.width
     for i in range(top, bottom):
         for j in range(left, right):
-            now = leaves.of_b[field[i, j, 0], field[i, j, 1]]
-            cost[i, j] = FAR
-            for leaf in (leaves.of_a[i, j], now):
-                if leaf >= 0:
-                    improve(pair, leaves, field, cost, (i, j), leaf)
+            now = of_b[field[i, j, 0], field[i, j, 1]]
+            place, best = look(pair, leaves, of_a[i, j], (i, j), FAR)
+            field[i, j, 0], field[i, j, 1] = divmod(place, width)
+            if now >= 0 and now != of_a[i, j]:
+                place, best = look(pair, leaves, now, (i, j), best)
+                if place >= 0:
+                    field[i, j, 0], field[i, j, 1] = divmod(place, width)
+            cost[i, j] = best
 
 
 @numba.njit(**JIT)
-def improve(pair, leaves, field, cost, here, leaf):
-    i, j = here
-    p = i * pair.a_down + j * pair.right
-    place, best = look(pair, leaves, leaf, p, cost[i, j])
-    if place >= 0:
-        field[i, j, 0], field[i, j, 1] = divmod(place, pair.width)
-        cost[i, j] = best
+def improve(pair, leaves, field, cost, moved, here, n):
+    """Iteration n for one patch: the leaves in which the neighbours' matches lie, shifted.
+
+    moved (Ha, Wa): the iteration in which a match was last changed. What a neighbour had when it
+    was last asked, two iterations ago, was looked through then.
+    """
+    of_b, home = leaves.of_b, leaves.of_a[here]
+    (i, j), step, best = here, 1 - 2 * (n % 2), cost[here]
+    own = of_b[field[i, j, 0], field[i, j, 1]]
+    for k in range(NEIGHBOURS):
+        row, column = neighbour(field, i, j, k, step)
+        leaf = inside(row, column, of_b)
+        if leaf < 0 or leaf == own or leaf == home:  # outside, closed, or looked through already
+            continue
+        if moved[i - step * (k != 0), j - step * (k != 1)] < n - 1:
+            continue
+        place, best = look(pair, leaves, leaf, here, best)
+        if place >= 0:
+            own, moved[here], cost[here] = leaf, n, best
+            field[i, j, 0], field[i, j, 1] = divmod(place, pair.width)
 
 
 @numba.njit(**JIT)
-def spread(pair, leaves, field, cost, tile, step):
-    """One iteration within a tile: the leaves in which the neighbours' matches lie, shifted."""
+def inside(row, column, of_b):
+    """The leaf of a place in b, -1 outside."""
+    if row < 0 or column < 0 or row >= of_b.shape[0] or column >= of_b.shape[1]:
+        return np.int32(-1)
+    return of_b[row, column]
+
+
+@numba.njit(**JIT)
+def sweep(pair, leaves, field, cost, moved, tile, n):
+    """Iteration n within a tile: from the top left for an even n, from the end for an odd one."""
     top, bottom, left, right = tile
-    size = pair.height, pair.width
     for u in range(bottom - top):
-        i = top + u if step > 0 else bottom - 1 - u
+        i = top + u if n % 2 == 0 else bottom - 1 - u
         for v in range(right - left):
-            j = left + v if step > 0 else right - 1 - v
-            for n in range(NEIGHBOURS):
-                row, column = neighbour(field, i, j, n, step)
-                if not allowed(row, column, leaves.of_b[:0], size):
-                    continue
-                leaf = leaves.of_b[row, column]
-                own = leaves.of_b[field[i, j, 0], field[i, j, 1]]
-                if leaf >= 0 and leaf != own and leaf != leaves.of_a[i, j]:  # else looked through
-                    improve(pair, leaves, field, cost, (i, j), leaf)
+            j = left + v if n % 2 == 0 else right - 1 - v
+            improve(pair, leaves, field, cost, moved, (i, j), n)

@@ -8,7 +8,7 @@ import numpy as np
 
 from smalti.core.errors import UserError
 from smalti.patchmatch import checks, kernels
-from smalti.patchmatch.leaves import leaves_of, settle, spread
+from smalti.patchmatch.leaves import leaves_of, settle, sweep
 from smalti.patchmatch.patches import pair_of
 from smalti.patchmatch.result import Match
 from smalti.patchmatch.waves import Waves
@@ -81,9 +81,10 @@ def accurate(two: checks.Pair, patch: int, rounds: int, seed: int, found: Found,
     pair, (field, cost, closed) = pair_of(two.a, two.b, patch), found
     leaves = leaves_of(two.a, two.b, patch, closed)
     waves.each(lambda tile: settle(pair, leaves, field, cost, tile))
+    moved = np.zeros(cost.shape, np.int32)
     for n in range(rounds):
         step = 1 - 2 * (n % 2)
-        waves.each(lambda tile: spread(pair, leaves, field, cost, tile, step), step)
+        waves.each(lambda tile: sweep(pair, leaves, field, cost, moved, tile, n), step)
 
 
 def drawn(a: tuple[int, ...], b: tuple[int, ...], closed: np.ndarray, seed: int) -> np.ndarray:
