@@ -32,7 +32,13 @@ GENERAL = """Train a model by a recipe, or go on with a run.
 `smalti list` shows the recipes, `smalti train RECIPE --help` what its model can be told."""
 
 RUNS = Path("runs")
-OF_THE_DATA = {("shape",), ("classes",), ("network", "channels"), ("network", "classes")}
+OF_THE_DATA = {
+    ("shape",),
+    ("classes",),
+    ("network", "channels"),
+    ("network", "classes"),
+    ("critic", "channels"),
+}
 """Fields of a model's config that its pictures decide."""
 
 app = App(name="train", help_flags=(), version_flags=())

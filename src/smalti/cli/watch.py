@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
@@ -73,6 +74,8 @@ class Watcher:
         run = shlex.quote(str(self.out))
         if event.interrupted:
             return f"smalti train --resume --out {run}"
+        if codes_of(self.out):
+            return f"smalti reconstruct {run} PICTURES"
         return f"smalti sample {run} -n 64" if grid.is_file() else "smalti list"
 
     def close(self) -> None:
@@ -80,3 +83,8 @@ class Watcher:
         if self.meter:
             self.meter.__exit__(None, None, None)
             self.meter = None
+
+
+def codes_of(run: Path) -> bool:
+    """Whether a run's model is a codec: then it draws nothing by itself."""
+    return "quantiser" in json.loads((run / "run.json").read_text()).get("model", {})

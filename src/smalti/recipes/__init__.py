@@ -69,6 +69,41 @@ RECIPES = {
         "a VQ-VAE of emoji: 64x64 as 16x16 of 256 codes; first `smalti fetch emoji`",
         "45 minutes",
     ),
+    "vqvae-celebahq-1": (
+        "smalti.recipes.vqvae_celebahq_1",
+        "the article's VQ-VAE 1 of CelebA-HQ: 128x128, 64 codes",
+        "14,040 steps",
+    ),
+    "vqvae-celebahq-2": (
+        "smalti.recipes.vqvae_celebahq_2",
+        "the article's VQ-VAE 2 of CelebA-HQ: 128x128, 128 codes",
+        "14,040 steps",
+    ),
+    "vqvae-celebahq-3": (
+        "smalti.recipes.vqvae_celebahq_3",
+        "the article's VQ-VAE 3 of CelebA-HQ: 64x64, 64 codes",
+        "9,360 steps",
+    ),
+    "vqvae-celebahq-4": (
+        "smalti.recipes.vqvae_celebahq_4",
+        "the article's VQ-VAE 4 of CelebA-HQ: 64x64, 32 codes",
+        "9,360 steps",
+    ),
+    "vqvae-emoji-8": (
+        "smalti.recipes.vqvae_emoji_8",
+        "the network of vqgan-emoji by squared error alone, to compare",
+        "90 minutes",
+    ),
+    "vqgan": (
+        "smalti.recipes.vqgan",
+        "VQGAN on your pictures (without --data: on the digits)",
+        "30 minutes",
+    ),
+    "vqgan-emoji": (
+        "smalti.recipes.vqgan_emoji",
+        "a VQGAN of emoji: 64x64 as 8x8 of 512 codes; first `smalti fetch emoji`",
+        "90 minutes",
+    ),
     "digits-classifier": (
         "smalti.recipes.digits_classifier",
         "the judge of digit samples",

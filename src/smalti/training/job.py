@@ -101,7 +101,7 @@ def last_step(out: Path) -> Path | None:
 def card_of(job: Job, step: int) -> Card:
     """The card of a saved step; where the data lie is not told, for a checkpoint may travel."""
     known = {"recipe": job.about["recipe"]} if "recipe" in job.about else {}
-    done = {"seed": job.training.seed, "step": step}
+    done = {"seed": job.training.seed, "step": step, **getattr(job.model, "facts", {})}
     return Card(name=job.out.name, facts={**known, **done, **trained_by(job.facts)})
 
 

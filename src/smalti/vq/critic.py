@@ -20,6 +20,8 @@ from smalti.core.protocols import Batch, Loss
 Game = Literal["hinge", "vanilla"]
 STRONG, WEAK = 0.95, 0.55
 """Shares of right verdicts between which the game is in balance."""
+EARLY = 100
+"""Steps of the game before anything is said."""
 LATELY = 0.98
 """Decay of the running numbers: about 50 steps."""
 
@@ -129,6 +131,7 @@ class CriticPlayer(nn.Module):
     betas = (0.5, 0.9)
     right: Tensor
     logits: Tensor
+    steps: Tensor
 
     def __init__(self, config: CriticConfig):
         super().__init__()
@@ -136,6 +139,7 @@ class CriticPlayer(nn.Module):
         self.pace = config.pace
         self.register_buffer("right", torch.tensor(0.5))
         self.register_buffer("logits", torch.zeros(2))
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
         if carry is None:
@@ -145,6 +149,7 @@ class CriticPlayer(nn.Module):
         total = critic_loss(yes, no, self.network.config.game)
         right = 0.5 * ((yes > 0).float().mean() + (no < 0).float().mean())
         if self.training:
+            self.steps += 1
             self.right.lerp_(right.detach(), 1 - LATELY)
             self.logits.lerp_(torch.stack([yes.mean(), no.mean()]).detach(), 1 - LATELY)
         terms = {"logits_real": yes.mean(), "logits_fake": no.mean(), "critic_right": right}
@@ -152,7 +157,7 @@ class CriticPlayer(nn.Module):
 
     def notes(self) -> list[str]:
         """Who is winning."""
-        if not bool(self.logits.any()):
+        if int(self.steps) < EARLY:
             return []
         real, fake = self.logits.tolist()
         told = f"logits {real:+.2f} of pictures, {fake:+.2f} of reconstructions"

@@ -29,7 +29,7 @@ class Looks:
 
 class Seen(nn.Module):
     """Distance in the features of a classifier's levels, as LPIPS takes it (arXiv:1801.03924,
-    eq. 1) but with every channel counting alike.
+    eq. 1) but with every channel and level counting alike.
     """
 
     def __init__(self, name: str):
@@ -46,7 +46,7 @@ class Seen(nn.Module):
         C = self.classifier.config.channels
         x, y = (v if v.shape[1] == C else adapted(v, C) for v in (x, y))
         pairs = zip(self.classifier.maps(x), self.classifier.maps(y), strict=True)
-        return torch.stack([apart(a, b).sum(1).mean((1, 2)) for a, b in pairs]).sum(0)
+        return torch.stack([apart(a, b).sum(1).mean((1, 2)) for a, b in pairs]).mean(0)
 
 
 def adapted(x: Tensor, C: int) -> Tensor:

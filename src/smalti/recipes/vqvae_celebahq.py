@@ -1,0 +1,51 @@
+"""The article's four VQ-VAEs of CelebA-HQ, for whoever has it and a GPU (SingleZombie/DL-Demos)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from smalti.core.errors import UserError
+from smalti.data import Splits, read_splits
+from smalti.data.pictures import Pictures
+from smalti.recipes.recipe import Recipe
+from smalti.training.config import Training
+from smalti.vq import StridedConfig, Uniform, VQConfig, VQVAEConfig
+from smalti.vq.upkeep import Revival
+
+PICTURES, BATCH = 30_000, 64
+
+
+def celebahq(
+    path: str | None, *, size: int, progress: Callable[[int, int], None] | None = None
+) -> Splits:
+    if path is None:
+        raise UserError("--data is missing; this recipe is for CelebA-HQ, which you have to bring")
+    return read_splits(path, size=size, progress=progress)
+
+
+def model(pictures: Pictures, codes: int) -> VQVAEConfig:
+    """As the article has it: no k-means, no revival, pictures in [0, 1], no averaged codebook."""
+    network = StridedConfig(channels=pictures.shape[0], width=128, halvings=2, low=0.0)
+    plain = VQConfig(codes, width=128, start=Uniform(), revival=Revival(below=0.0))
+    return VQVAEConfig(pictures.shape, network, plain)
+
+
+def recipe(number: int, size: int, codes: int, epochs: int) -> Recipe:
+    steps = epochs * (PICTURES // BATCH)
+    return Recipe(
+        name=f"vqvae-celebahq-{number}",
+        summary=f"the article's VQ-VAE {number} of CelebA-HQ: {size}x{size}, {codes} codes",
+        read=celebahq,
+        model=partial(model, codes=codes),
+        training=Training(steps=steps, batch=BATCH, rate=2e-4, weight_decay=0.0, save=2000),
+        size=size,
+    )
+
+
+FOUR = {
+    1: recipe(1, 128, 64, 30),
+    2: recipe(2, 128, 128, 30),
+    3: recipe(3, 64, 64, 20),
+    4: recipe(4, 64, 32, 20),
+}
