@@ -1,4 +1,9 @@
-"""`gated-pixelcnn-digits`: a class-conditional Gated PixelCNN of 256 levels."""
+"""`gated-pixelcnn-digits`: a class-conditional Gated PixelCNN of 256 levels.
+
+The first window is 27 wide instead of the paper's 7: over one channel that costs less than a block,
+and lets a pixel see the whole digit above it. Blocks alone would take three times as many for that,
+and with less in view strokes begin where none belongs.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ from smalti.training.config import Training
 
 
 def model(pictures: Pictures) -> PixelCNNConfig:
-    network = GatedConfig(width=32, blocks=8, condition=len(pictures.classes))
+    network = GatedConfig(width=64, blocks=8, first=27, head=128, condition=len(pictures.classes))
     return PixelCNNConfig(shape=pictures.shape, network=network, classes=pictures.classes)
 
 
@@ -19,7 +24,7 @@ RECIPE = Recipe(
     summary="class-conditional Gated PixelCNN of digits",
     read=digits_only,
     model=model,
-    training=Training(batch=32, rate=2e-3, ema=0.9995, save=1000),
+    training=Training(batch=16, rate=2e-3, ema=0.9995, save=1000),
     size=28,
     minutes=60.0,
 )

@@ -1,4 +1,7 @@
-"""`gated-pixelcnn-digits-8`: a class-conditional Gated PixelCNN of 8 levels."""
+"""`gated-pixelcnn-digits-8`: a class-conditional Gated PixelCNN of 8 levels.
+
+Its first window is as wide as that of `gated-pixelcnn-digits`, for the same reason.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,9 @@ LEVELS = 8
 
 
 def model(pictures: Pictures) -> PixelCNNConfig:
-    network = GatedConfig(outputs=LEVELS, width=32, blocks=8, condition=len(pictures.classes))
+    network = GatedConfig(
+        outputs=LEVELS, width=48, blocks=8, first=27, condition=len(pictures.classes)
+    )
     return PixelCNNConfig(
         shape=pictures.shape, network=network, levels=LEVELS, classes=pictures.classes
     )
@@ -23,7 +28,7 @@ RECIPE = Recipe(
     summary="class-conditional Gated PixelCNN of digits in 8 levels",
     read=digits_only,
     model=model,
-    training=Training(batch=32, rate=2e-3, ema=0.9995, save=1000),
+    training=Training(batch=16, rate=2e-3, ema=0.9995, save=1000),
     size=28,
     minutes=60.0,
 )
