@@ -55,7 +55,8 @@ def match(
     found = Found(field, cost, closed)
     with Waves(cost.shape, workers) as waves:
         (classic if method == "classic" else accurate)(two, p, rounds, start, found, waves)
-    return Match(field, (cost * (two.scale**2 / (p * p * two.a.shape[2]))).astype(np.float32))
+    numbers = p * p * two.a.shape[2]
+    return Match(field, (cost * two.scale**2 / np.float64(numbers)).astype(np.float32))
 
 
 class Found(NamedTuple):
