@@ -15,9 +15,10 @@ from torch import Tensor
 
 import smalti
 from smalti.core.given import Given
+from smalti.core.likeness import psnr
 from smalti.core.rng import Rng
 from smalti.diffusion import DDIM, DDPM, Cosine, Diffusion, DPMSolver, RePaint, UniPC
-from smalti.diffusion.inversion import invert, psnr, round_trip
+from smalti.diffusion.inversion import invert, round_trip
 from smalti.diffusion.repaint import Hole
 from tests.expect import refusal
 from tests.tiny import FormulaConfig, awake, diffusion, drawn

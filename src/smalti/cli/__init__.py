@@ -22,7 +22,7 @@ VERBS = {
     "sample": ("smalti.cli.sample:app", "Draw pictures from a model."),
     "inpaint": ("smalti.cli.inpaint:app", "Fill a hole in a picture."),
     "match": ("smalti.cli.match:app", "Find the patches of one picture in another."),
-    "reconstruct": ("smalti.cli.reconstruct:app", "Turn pictures into noise and back."),
+    "reconstruct": ("smalti.cli.reconstruct:app", "Turn pictures into codes or noise, and back."),
     "interpolate": ("smalti.cli.interpolate:app", "Walk from one sample or picture to another."),
     "complete": ("smalti.cli.complete:app", "Draw what is missing below in a picture."),
     "compress": ("smalti.cli.compress:app", "Pack pictures into few bits, without a loss."),
@@ -30,6 +30,7 @@ VERBS = {
     "evaluate": ("smalti.cli.evaluate:app", "Measure a model: samples beside real pictures."),
     "compare": ("smalti.cli.compare:app", "Put models side by side, under one protocol."),
     "convert": ("smalti.cli.convert:app", "Make a published checkpoint into a smalti model."),
+    "bench": ("smalti.cli.bench:app", "Time something on this machine."),
     "demo": ("smalti.cli.demo:app", "Make a page that shows everything once."),
 }
 

@@ -11,8 +11,7 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from smalti.cli.draw import picture_model
-from smalti.cli.evaluate import Metrics, examined
+from smalti.cli.evaluate import Metrics, examined, measured_model
 from smalti.cli.flags import with_flags
 from smalti.cli.options import Switch
 from smalti.cli.output import check_free, folder_for
@@ -121,7 +120,7 @@ def check_shapes(models: Sequence[str], reports: Sequence[Report | None], device
 
 
 def drawn_shape(model: str, device: str) -> tuple[int, ...]:
-    spec = picture_model(model, device).spec
+    spec = measured_model(model, device).spec
     return (spec.channels, *(spec.size or ()))
 
 

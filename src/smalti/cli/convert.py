@@ -11,6 +11,7 @@ from cyclopts import App, Parameter
 
 from smalti.cli.output import check_free, folder_for
 from smalti.convert import REFERENCES, infer_config, read_weights
+from smalti.convert.codecs import LEFT_OUT
 from smalti.convert.model import model_from_reference
 from smalti.core.checkpoint import write_into
 from smalti.core.errors import UserError
@@ -20,6 +21,7 @@ EXAMPLES = """[bold]Examples[/bold]
 
   smalti convert dldemos-ddim-unet ddim.pth --out models/ddim
   smalti convert dldemos-ddim-unet ddim.pth --size 64 --out models/ddim
+  smalti convert taming-vqgan last.ckpt --config model.yaml --out models/vqgan
   smalti sample models/ddim -n 16"""
 
 FILES = r"config\.json|model\.safetensors"
@@ -48,18 +50,22 @@ def convert_file(
     out
         Folder for the model.
     config
-        The network's config as a JSON file, where the weights do not tell it.
+        The network's config as a JSON or YAML file, where the weights do not tell it.
     size
         Height and width of the pictures, where the weights leave them open.
     """
     known = [k.replace("_", "-") for k in REFERENCES]
-    if kind.replace("_", "-") not in known:
+    kind = kind.replace("_", "-")
+    if kind not in known:
         raise UserError(f"unknown kind {kind!r}; there are {', '.join(known)}")
     if size is not None and size < 1:
         raise UserError(f"--size {size} is no size; give pixels, 1 or more")
     check_free(out, FILES)
     weights, found = read_weights(file)
-    told = read_json(config) if config else found
+    told = read_config_file(config) if config else found
+    if kind == "taming-vqgan":
+        told = told and taming_params(told)
+        say_left_out(weights, file)
     model = model_from_reference(
         kind,
         told or infer_config(kind, weights, size),
@@ -71,10 +77,15 @@ def convert_file(
         write_into(folder, model, card)
     count = sum(p.numel() for p in model.parameters())
     print(f"{count / 1e6:.2f} M parameters, pictures of {shown(model.config.shape)}: {out}")
-    print(f"  next  smalti sample {shlex.quote(str(out))} -n 16")
+    where = shlex.quote(str(out))
+    codec = model.spec.output == "codes"
+    print(f"  next  smalti {f'reconstruct {where} PICTURES' if codec else f'sample {where} -n 16'}")
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_config_file(path: Path) -> dict[str, Any]:
+    """A JSON or YAML file with one mapping. UserError, in one line, for another."""
+    if path.suffix.lower() in (".yaml", ".yml"):
+        return read_yaml(path)
     try:
         content = json.loads(path.read_text())
     except ValueError as error:  # not JSON, or not text
@@ -82,6 +93,40 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no JSON object; give the network's config as one")
     return content
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, ValueError) as error:
+        line = " ".join(str(error).split())
+        raise UserError(f"{path} is not YAML: {line}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no YAML mapping; give the model's config as one")
+    return content
+
+
+def taming_params(content: dict[str, Any]) -> dict[str, Any]:
+    """What a published config of VQGAN says of the codec: n_embed, embed_dim and ddconfig.
+
+    It stands under model.params there, beside settings of the training.
+    """
+    model = content.get("model", content)
+    target = str(model.get("target", "VQModel")) if isinstance(model, dict) else ""
+    params = model.get("params", model) if isinstance(model, dict) else {}
+    if target.rpartition(".")[2] != "VQModel":
+        raise UserError(f"the config is of {target or content!r}; give that of a VQModel")
+    return {key: params[key] for key in ("n_embed", "embed_dim", "ddconfig") if key in params}
+
+
+def say_left_out(weights: dict[str, Any], file: Path) -> None:
+    """Lightning's extras: what a codec does not need is named, and left out."""
+    extras = [name for name in weights if LEFT_OUT.match(name)]
+    if extras:
+        roots = ", ".join(sorted({name.partition(".")[0] for name in extras}))
+        print(f"{file}: {len(extras)} weights of {roots} are not the codec's and left out")
 
 
 def shown(shape: tuple[int, int, int]) -> str:

@@ -10,15 +10,17 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
-from smalti.cli.draw import name_of, picture_model
+import smalti
+from smalti.cli.draw import chosen_device, name_of, picture_model
 from smalti.cli.flags import with_flags
 from smalti.cli.options import Switch
 from smalti.cli.output import check_free, folder_for
 from smalti.cli.reference import Progress, flips, reference_of
 from smalti.cli.sample import chosen_sampler, sampler_flags
 from smalti.core.errors import UserError
-from smalti.evaluation.assess import Evaluation, Plan, Split, examine
-from smalti.evaluation.draws import Turns
+from smalti.evaluation.assess import Evaluation, Plan, Split, chosen_network, examine, held_out
+from smalti.evaluation.codec import SHEETS, CodecFound, examine_codec, write_codec_sheets
+from smalti.evaluation.draws import Turns, device_of
 from smalti.evaluation.measures import MEASURES, chosen_measures
 from smalti.evaluation.reading import reading, shown_real, shown_value
 from smalti.evaluation.report import Report, write_report
@@ -27,11 +29,12 @@ from smalti.evaluation.sheets import NAMES, write_sheets
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti evaluate ddpm-digits
+  smalti evaluate runs/vqvae-digits     a codec: PSNR, SSIM, and its codebook
   smalti evaluate runs/ddpm -n 500 --metrics memorisation,cost
   smalti evaluate models/mine --data photos.zip --split valid
   smalti evaluate ddpm-digits --sampler dpm-solver --steps 10 --out reports/fast"""
 
-FILES = r"report\.json|samples\.png|neighbours\.png|distances\.png"
+FILES = r"report\.json|samples\.png|neighbours\.png|distances\.png|reconstructions\.png|codes\.png"
 """What a folder of a report holds."""
 
 Metrics = Annotated[
@@ -101,9 +104,18 @@ def evaluate_model(
     found = examined(model, data, metrics, plan, sampler, device)
     with folder_for(out, FILES) as folder:
         write_report(found.report, folder / "report.json")
-        write_sheets(found.case, folder)
+        names = write_sheets_of(found, folder)
     show(found.report)
-    print(f"{', '.join(['report.json', *NAMES])} in {out}")
+    print(f"{', '.join(['report.json', *names])} in {out}")
+
+
+def write_sheets_of(found: Evaluation | CodecFound, folder: Path) -> tuple[str, ...]:
+    """The report's pictures; their names."""
+    if isinstance(found, CodecFound):
+        write_codec_sheets(found, folder)
+        return SHEETS
+    write_sheets(found.case, folder)
+    return NAMES
 
 
 def examined(
@@ -113,14 +125,19 @@ def examined(
     plan: Plan,
     sampler: dict[tuple[str, ...], Any],
     device: str,
-) -> Evaluation:
+) -> Evaluation | CodecFound:
     """A model evaluated on the pictures that it was trained on, with progress."""
     names = [name for word in metrics for name in word.split(",") if name] or None
     chosen_measures(names)  # a wrong one is refused before any work
-    loaded = picture_model(model, device)
+    loaded = measured_model(model, device)
     progress = Progress()
     try:
         reference = reference_of(model, loaded, data, progress)
+        if loaded.spec.output == "codes":
+            split, held = held_out(reference, plan.split)
+            network, reason = chosen_network(plan.features, held, device_of(loaded))
+            name = name_of(model)
+            return examine_codec(loaded, reference, split, held, network, reason, name, progress)
         values = {**plan.__dict__, "sampler": chosen_sampler(loaded, sampler)}
         values["mirrored"] = plan.mirrored or flips(model)
         return examine(loaded, reference, names, Plan(**values), name_of(model), progress)
@@ -130,17 +147,36 @@ def examined(
         progress.close()
 
 
+def measured_model(name: str, device: str) -> Any:
+    """A model that draws pictures, or a codec. UserError when it is neither."""
+    model = smalti.load(name, device=chosen_device(device))
+    if getattr(getattr(model, "spec", None), "output", None) == "codes":
+        return model
+    return picture_model(name, device)
+
+
 def show(report: Report) -> None:
     """The table, and what to know of it."""
     p = report.protocol
     console = Console(highlight=False)
+    if "codebook" in p.metrics:
+        console.print(
+            f"\n[bold]{report.model}[/bold]: {p.held:,} {p.split} pictures, to codes and back; "
+            f"trained on the {p.reference:,} of {p.data}",
+            soft_wrap=True,
+        )
+        return table_of(report, console, "of the codec")
     console.print(
         f"\n[bold]{report.model}[/bold]: {p.n:,} samples (seeds {p.seed} to {p.seed + p.n - 1}) "
         f"and {p.held:,} real {p.split} pictures beside the {p.reference:,} of {p.data}",
         soft_wrap=True,
     )
+    table_of(report, console, "samples")
+
+
+def table_of(report: Report, console: Console, values: str) -> None:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("measure", "samples", "real", "how to read it"):
+    for name in ("measure", values, "real", "how to read it"):
         table.add_column(name, no_wrap=name != "how to read it")
     for row in report.rows:
         says = reading(row, report)

@@ -14,19 +14,25 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 import smalti
-from smalti.cli.draw import chosen_classes, chosen_size, name_of, picture_model
+from smalti.cli.draw import chosen_classes, chosen_device, chosen_size, name_of
 from smalti.cli.given import read_pictures
 from smalti.cli.meter import Meter
-from smalti.cli.options import Classes
+from smalti.cli.options import Classes, Switch
 from smalti.cli.output import check_free, folder_for, write_record
+from smalti.cli.roundtrip import FILES as CODEC_FILES
+from smalti.cli.roundtrip import there_and_back
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
 from smalti.core.pictures import grid, image, save_png
 from smalti.diffusion import DDIM, Diffusion
 from smalti.diffusion.inversion import RoundTrip, round_trip
+from smalti.vq.codec import Codec
 
 EXAMPLES = """[bold]Examples[/bold]
 
+  smalti reconstruct vqvae-digits seven.png three.png
+  smalti reconstruct runs/vqgan photos --out pairs
+  smalti reconstruct runs/vqgan large.jpg --own-size --tile 512
   smalti reconstruct ddpm-digits seven.png three.png
   smalti reconstruct runs/ddpm photos/*.jpg --steps 100 --refine 3"""
 
@@ -46,11 +52,13 @@ def reconstruct(
     refine: int = 1,
     classes: Classes = (),
     size: str | None = None,
+    own_size: Switch = False,
+    tile: int | None = None,
     batch: int = 64,
     out: Path | None = None,
     device: str = "auto",
 ) -> None:
-    """Turn pictures into the noise that a model would draw them from, and draw them again.
+    """Turn pictures into a codec's codes, or the noise that a model draws them from, and back.
 
     How near the second picture comes to the first is given as a PSNR in dB.
 
@@ -59,15 +67,19 @@ def reconstruct(
     model
         A shipped model's name, a run or a checkpoint.
     pictures
-        Picture files; cropped and resized to the model's size.
+        Picture files, for a codec also folders; cropped and resized to the model's size.
     steps
-        DDIM steps, each way.
+        DDIM steps, each way, of a diffusion model.
     refine
         Iterations that bring a step up nearer to the reverse of the step down; 0 is the plain way.
     classes
         Class names or numbers, with commas, that the pictures take turns at; else "no class".
     size
         HEIGHTxWIDTH, for models that can draw other sizes than they were trained on.
+    own_size
+        Leave every picture at its own size; of a codec only.
+    tile
+        Pixels of a tile's side, for pictures larger than memory; of a codec only.
     batch
         Pictures taken at a time.
     out
@@ -81,8 +93,24 @@ def reconstruct(
     if batch < 1:
         raise UserError(f"--batch {batch} takes nothing; give 1 or more")
     out = out or Path("reconstructions") / name_of(model)
+    loaded = reversible_model(model, device)
+    if isinstance(loaded, Codec):
+        check_free(out, CODEC_FILES)
+        if classes:
+            raise UserError(
+                f"--classes is given, but {model} is a codec and has none; leave it out"
+            )
+        if tile is not None and tile < 1:
+            raise UserError(f"--tile {tile} is no size; give pixels, 1 or more")
+        if own_size and size:
+            raise UserError(f"--size {size} and --own-size are both given; choose one")
+        wanted = "own" if own_size else chosen_size(size, loaded.spec, model)
+        return there_and_back(loaded, model, pictures, wanted, tile, batch, out)
+    if own_size or tile is not None:
+        raise UserError(
+            f"--own-size and --tile are for codecs, and {model} is none; leave them out"
+        )
     check_free(out, FILES)
-    loaded = invertible_model(model, device)
     turns = chosen_classes(classes, loaded.spec, model)
     originals = read_pictures(pictures, loaded.spec, chosen_size(size, loaded.spec, model))
     way = Way(loaded, DDIM(steps=steps), refine, turns, batch)
@@ -133,11 +161,12 @@ class Way:
         return RoundTrip(*(torch.cat([getattr(trip, f) for trip in trips]) for f in fields))
 
 
-def invertible_model(name: str, device: str) -> Any:
-    model = picture_model(name, device)
-    if not isinstance(model, Diffusion):
+def reversible_model(name: str, device: str) -> Any:
+    """A codec or a diffusion model. UserError for others."""
+    model = smalti.load(name, device=chosen_device(device))
+    if not isinstance(model, Codec | Diffusion):
         raise UserError(
-            f"{name} does not draw pictures out of noise, so there is no way back to it"
+            f"{name} is no codec and does not draw pictures out of noise, so there is no way back"
         )
     return model
 

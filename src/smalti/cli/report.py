@@ -22,6 +22,9 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti report runs/ddpm
   smalti report runs/ddpm --out notes"""
 
+FEW_ALIVE = 0.5
+"""A smaller part of the codes alive is worth a warning."""
+
 app = App(name="report", help_epilogue=EXAMPLES)
 
 
@@ -75,6 +78,8 @@ def told(s: Summary) -> list[str]:
         "rate": f"{max(v for _, v in s.rate):.2g} at most, {s.rate[-1][1]:.2g} at last"
         if s.rate
         else None,
+        "codebook": codebook(s),
+        "critic": critic(s),
         "stepped back": "; ".join(map(step_back, s.recoveries)) or None,
         "grids": f"{len(s.grids)} in {s.run / 'grids'}" if s.grids else None,
         "log": f"{s.skipped} lines cannot be read" if s.skipped else None,
@@ -93,6 +98,8 @@ def next_command(s: Summary) -> str | None:
         return f"smalti train --resume --out {run}    (unless it is still training)"
     if verdict.kind == "falling" and s.recipe:
         return f"smalti train {s.recipe} --start {run} --seed 1 --out {run}-2"
+    if "codes_alive" in s.terms and s.steps:
+        return f"smalti reconstruct {run} PICTURES"
     return f"smalti sample {run} -n 64" if s.step and s.steps else None
 
 
@@ -101,6 +108,36 @@ def between(s: Summary) -> str | None:
         return None
     usual = smooth(s.loss)
     return f"{s.loss[0][1]:.4f} at first, about {usual[-1][1]:.4f} at last"
+
+
+def lately(s: Summary, name: str) -> float:
+    """The last value, smoothed."""
+    return smooth(s.terms[name])[-1][1]
+
+
+def codebook(s: Summary) -> str | None:
+    """How alive the codes are: at first all of them count as alive."""
+    if "codes_alive" not in s.terms:
+        return None
+    alive, K = s.terms["codes_alive"][-1][1], s.terms["codes_alive"][0][1]
+    revived = s.terms["codes_revived"][-1][1]
+    drift = f", drift {lately(s, 'drift'):.2%} a step at last" if "drift" in s.terms else ""
+    said = f"{alive:.0f} of {K:.0f} codes alive, perplexity {lately(s, 'perplexity'):.0f}, "
+    warning = "; few are in use" if alive < FEW_ALIVE * K else ""
+    return f"{said}{revived:.0f} revived{drift}{warning}"
+
+
+def critic(s: Summary) -> str | None:
+    """Who is winning."""
+    if "critic_right" not in s.terms:
+        return None
+    from smalti.vq.critic import verdict
+
+    real, fake, weight = (lately(s, name) for name in ("logits_real", "logits_fake", "adaptive"))
+    return (
+        f"{verdict(lately(s, 'critic_right'))}; logits {real:+.2f} of pictures and {fake:+.2f} of "
+        f"reconstructions, adaptive weight {weight:.3g}"
+    )
 
 
 def held_out(s: Summary) -> str | None:
@@ -141,6 +178,7 @@ def record(s: Summary) -> dict[str, Any]:
         "loss": {"first": s.loss[0][1], "last": smooth(s.loss)[-1][1]} if s.loss else None,
         "valid": s.valid,
         "valid_lowest": lowest,
+        "terms": {name: lately(s, name) for name in s.terms},
         "norm_median": median(v for _, v in s.norm) if s.norm else None,
         "recoveries": s.recoveries,
         "unread_lines": s.skipped,

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from smalti.core.errors import UserError
 from smalti.core.given import Given
+from smalti.core.likeness import psnr
 from smalti.core.rng import Rng
 from smalti.diffusion.condition import scaled
 from smalti.diffusion.levels import alpha_bar
@@ -97,12 +98,6 @@ def round_trip(
     *_, last = model.stream(Rng([0] * n), given, without_chance(model, sampler))
     again = model.render(last).cpu()
     return RoundTrip(latents.cpu(), again, psnr(pictures.cpu(), again))
-
-
-def psnr(a: Tensor, b: Tensor) -> Tensor:
-    """Peak signal to noise ratio of pictures (n, C, H, W) in [0, 1]: (n,) float64, in dB."""
-    mse = (a.double() - b.double()).square().mean((1, 2, 3))
-    return -10 * mse.log10()
 
 
 def without_chance(model: Diffusion, sampler: DDIM | None) -> DDIM:

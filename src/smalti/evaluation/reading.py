@@ -38,6 +38,10 @@ def number(name: str, value: float, beside: float | None = None) -> str:
         return f"{100 * value:.1f}%"
     if name in ("nearest", "copying z"):
         return f"{value:.2f}"
+    if name in ("dead codes", "revived codes", "codes used"):
+        return f"{value:g}"
+    if name == "codes used share":
+        return f"{100 * value:.1f}%"
     if name == "parameters":
         return f"{value / 1e6:.2f} M"
     if name == "forwards":
@@ -55,6 +59,8 @@ def reading(row: Row, report: Report) -> str:
 
 
 def distance(row: Row, report: Report) -> str:
+    if row.real is None:
+        return "from the held-out pictures to what came back of them: less is better"
     value = row.value if row.matched is None else row.matched
     assert value is not None
     real = "" if row.real is None else number(row.name, row.real)
@@ -134,6 +140,19 @@ def parameters(row: Row, report: Report) -> str:
     return "numbers that training found"
 
 
+def plainly(text: str) -> Callable[[Row, Report], str]:
+    return lambda row, report: text
+
+
+OF_CODECS = {
+    "psnr": plainly("dB between pictures and what comes back: more is better"),
+    "ssim": plainly("likeness of structure, 1 for the same picture: more is better"),
+    "feature distance": plainly("as a part of the features' own length: less is better"),
+    "codes used share": plainly("of all codes stand somewhere in these pictures"),
+    "perplexity": plainly("as many equally frequent codes would be as varied: more is better"),
+}
+
+
 READINGS: dict[str, Callable[[Row, Report], str]] = {
     "frechet": distance,
     "kernel": kernel,
@@ -147,4 +166,5 @@ READINGS: dict[str, Callable[[Row, Report], str]] = {
     "seconds": seconds,
     "forwards": forwards,
     "parameters": parameters,
+    **OF_CODECS,
 }

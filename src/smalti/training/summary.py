@@ -15,6 +15,17 @@ from smalti.core.errors import UserError
 Curve = list[tuple[int, float]]
 """(step, number), in the order of the steps."""
 
+TOLD = (
+    "codes_alive",
+    "codes_revived",
+    "perplexity",
+    "drift",
+    "logits_real",
+    "logits_fake",
+    "critic_right",
+    "adaptive",
+)
+"""Numbers of codebooks and critics."""
 FEW = 20  # steps before anything is said
 CLEAR = 0.005  # a change below this part of the loss counts as none
 
@@ -46,6 +57,8 @@ class Summary:
     norm: Curve
     rate: Curve
     minutes: Curve
+    terms: dict[str, Curve]
+    """Of those of TOLD that the log has."""
     recoveries: list[dict[str, Any]]
     """The log's lines of steps back."""
     skipped: int
@@ -88,6 +101,7 @@ def summarise(run: str | Path) -> Summary:
         facts=plan.get("facts", {}),
         recoveries=[line for line in lines if "recovered_to" in line],
         skipped=skipped,
+        terms={name: found for name in TOLD if (found := curve(lines, name))},
         grids=numbers(run / "grids", "step-*.png"),
         saved=[n for n, path in numbers(run, "step-*").items() if (path / "config.json").is_file()],
         **curves,

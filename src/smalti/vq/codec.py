@@ -95,6 +95,8 @@ class Codec(nn.Module):
             raise UserError(f"pictures have shape {tuple(x.shape)}; give (N, {C}, H, W)")
         if not x.is_floating_point():
             raise UserError(f"pictures are of {x.dtype}; give floats in 0 to 1")
-        if x.numel() and not (x.min() >= 0 and x.max() <= 1):  # NaN is neither
+        if x.isnan().any():
+            raise UserError("pictures hold NaN, which no picture has; give numbers in 0 to 1")
+        if x.numel() and not (x.min() >= 0 and x.max() <= 1):
             low, high = float(x.min()), float(x.max())
             raise UserError(f"pictures have values from {low:.4g} to {high:.4g}; give 0 to 1")

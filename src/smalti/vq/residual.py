@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -133,6 +134,10 @@ class Level(nn.Module):
                 x = self.attentions[k](x)
         return self.move(x)
 
+    def parts(self) -> list[nn.Module]:
+        """The steps of a level that does not attend."""
+        return [*self.blocks, self.move]
+
 
 def middle(c: int, config: ResidualConfig) -> nn.Sequential:
     return nn.Sequential(Block(c, c, config), Attention(c, config), Block(c, c, config))
@@ -147,7 +152,7 @@ class Encoder(nn.Module):
         self.stem = nn.PixelUnshuffle(config.stem)
         self.enter = nn.Conv2d(config.channels * config.stem**2, widths[0], 3, padding=1)
         inputs = (widths[0], *widths[:-1])
-        self.levels = nn.ModuleList(
+        self.levels: Any = nn.ModuleList(
             Level(c_in, c, config.blocks, a, Down(c) if k < n - 1 else nn.Identity(), config)
             for k, (c_in, c, a) in enumerate(zip(inputs, widths, config.attention, strict=True))
         )
@@ -156,20 +161,22 @@ class Encoder(nn.Module):
         self.leave = nn.Conv2d(widths[-1], config.latent, 3, padding=1)
         self.near = next((k for k, a in enumerate(config.attention) if a), n)
 
-    def fine(self, x: Tensor) -> Tensor:
-        """The levels before the first that attends: but for the norms, all is near."""
-        x = self.enter(self.stem(x))
-        for level in self.levels[: self.near]:
-            x = level(x)
-        return x
+    def parts(self) -> list[nn.Module]:
+        """The steps before the first level that attends: but for the norms, none looks far."""
+        levels = [part for level in self.levels[: self.near] for part in level.parts()]
+        return [nn.Sequential(self.stem, self.enter), *levels]
 
     def coarse(self, x: Tensor) -> Tensor:
+        """The rest, which looks at the whole picture."""
         for level in self.levels[self.near :]:
             x = level(x)
         return self.leave(F.silu(self.norm(self.middle(x))))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.coarse(self.fine(x))
+        x = self.enter(self.stem(x))
+        for level in self.levels[: self.near]:
+            x = level(x)
+        return self.coarse(x)
 
 
 class Decoder(nn.Module):
@@ -182,7 +189,7 @@ class Decoder(nn.Module):
         self.enter = nn.Conv2d(config.latent, widths[0], 3, padding=1)
         self.middle = middle(widths[0], config)
         inputs = (widths[0], *widths[:-1])
-        self.levels = nn.ModuleList(
+        self.levels: Any = nn.ModuleList(
             Level(c_in, c, config.blocks + 1, a, Up(c) if k < n - 1 else nn.Identity(), config)
             for k, (c_in, c, a) in enumerate(zip(inputs, widths, attention, strict=True))
         )
@@ -192,20 +199,22 @@ class Decoder(nn.Module):
         self.near = max((k + 1 for k, a in enumerate(attention) if a), default=0)
 
     def coarse(self, x: Tensor) -> Tensor:
-        """Up to the last level that attends."""
+        """Up to the last level that attends: it looks at the whole picture."""
         x = self.middle(self.enter(x))
         for level in self.levels[: self.near]:
             x = level(x)
         return x
 
-    def fine(self, x: Tensor) -> Tensor:
-        """The rest: but for the norms, all is near."""
+    def parts(self) -> list[nn.Module]:
+        """The steps after it: but for the norms, none looks far."""
+        levels = [part for level in self.levels[self.near :] for part in level.parts()]
+        return [*levels, nn.Sequential(self.norm, nn.SiLU(), self.leave, self.stem)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.coarse(x)
         for level in self.levels[self.near :]:
             x = level(x)
         return self.stem(self.leave(F.silu(self.norm(x))))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fine(self.coarse(x))
 
     @property
     def last(self) -> Tensor:

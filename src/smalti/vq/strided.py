@@ -72,20 +72,22 @@ class Encoder(nn.Module):
         self.enter = nn.Conv2d(D, D, 3, padding=1)
         self.blocks = nn.ModuleList(Block(D) for _ in range(config.blocks))
 
-    def fine(self, x: Tensor) -> Tensor:
-        """Everything: no number depends on far ones."""
+    def parts(self) -> list[nn.Module]:
+        """All steps, none of which looks far."""
+        halvings = [nn.Sequential(conv, nn.ReLU()) for conv in self.down]
+        return [*halvings, self.enter, *self.blocks]
+
+    def coarse(self, x: Tensor) -> Tensor:
+        """Nothing looks at the whole picture."""
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
         for conv in self.down:
             x = F.relu(conv(x))
         x = self.enter(x)
         for block in self.blocks:
             x = block(x)
         return x
-
-    def coarse(self, x: Tensor) -> Tensor:
-        return x
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.coarse(self.fine(x))
 
 
 class Decoder(nn.Module):
@@ -100,19 +102,23 @@ class Decoder(nn.Module):
         self.up = nn.ModuleList(nn.ConvTranspose2d(D, c, 4, stride=2, padding=1) for c in outputs)
 
     def coarse(self, x: Tensor) -> Tensor:
+        """Nothing looks at the whole picture."""
         return x
 
-    def fine(self, x: Tensor) -> Tensor:
-        """Everything: no number depends on far ones."""
+    def parts(self) -> list[nn.Module]:
+        """All steps, none of which looks far."""
+        doublings = [
+            nn.Sequential(nn.ReLU(), conv) if k else conv for k, conv in enumerate(self.up)
+        ]
+        return [self.enter, *self.blocks, *doublings]
+
+    def forward(self, x: Tensor) -> Tensor:
         x = self.enter(x)
         for block in self.blocks:
             x = block(x)
         for k, conv in enumerate(self.up):
             x = conv(F.relu(x) if k else x)
         return x
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fine(self.coarse(x))
 
     @property
     def last(self) -> Tensor:
