@@ -63,6 +63,14 @@ def test_match_writes_what_the_library_finds(workshop: Path, capsys: pytest.Capt
     assert f"{facts['psnr_copied']:.1f} dB copied" in shown and shown.endswith(" s: X\n")
 
 
+def test_the_accurate_method_comes_nearer(workshop: Path):
+    for method in ("classic", "accurate"):
+        assert typed(f"match a.png b.png --method {method} --out {method}") == 0
+    classic, accurate = (told(f"{m}/match.json") for m in ("classic", "accurate"))
+    assert accurate["method"] == "accurate"
+    assert accurate["mean_distance"] < classic["mean_distance"]
+
+
 def test_nothing_is_taken_from_where_the_mask_is_white(workshop: Path):
     assert typed("match a.png b.png --mask right.png --out X") == 0
     assert np.load("X/field.npy")[..., 1].max() < 25
@@ -135,6 +143,10 @@ def test_inpaint_without_a_model_fills_at_full_size(workshop: Path):
         ("match a.png b.png --cold", "--cold is given, but A is no video"),
         ("match clip.gif --both-ways", "--both-ways is given, but A is a video"),
         ("match a.png b.png --out clip", "clip holds 'frame10.png', which is not ours"),
+        ("bench patchmatch a.png", "a.png is one picture; give two"),
+        ("bench patchmatch --patch 2", "patch is 2"),
+        ("bench patchmatch --iterations 0", "iterations is 0"),
+        ("bench ddpm", "Choose from"),
         ("inpaint a.png right.png", "right.png is 36 x 51 pixels and a.png 30 x 40"),
         ("inpaint b.png right.png --patch 0", "patch is 0"),
         ("inpaint b.png right.png --class 3", "--class is given, but it is of models"),
@@ -150,3 +162,17 @@ def test_refused_in_one_line_with_nothing_left(
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
     assert contents(workshop) == before
+
+
+def test_bench_climbs_from_python_to_parallel(capsys: pytest.CaptureFixture[str]):
+    assert typed("bench patchmatch --quick --threads 2 --iterations 1") == 0
+    shown = capsys.readouterr().out
+    rungs = ["plain Python*", "NumPy*", "Numba ", "Numba, stopping early", "tuned, 1 thread"]
+    assert all(word in shown for word in [*rungs, "tuned, 2 threads", "accurate, 2 threads"])
+    assert "60 x 80 pixels" in shown and "run on 144 of the 4,800 pixels" in shown
+
+
+def test_bench_takes_two_pictures(workshop: Path, capsys: pytest.CaptureFixture[str]):
+    assert typed("bench patchmatch a.png b.png --iterations 1 --whole --exact --threads 1") == 0
+    shown = capsys.readouterr().out
+    assert "30 x 40 in 36 x 51 pixels" in shown and "exact, 1 thread" in shown and "*" not in shown

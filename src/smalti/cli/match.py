@@ -28,6 +28,7 @@ from smalti.patchmatch.video import track
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti match a.png b.png
+  smalti match a.png b.png --method accurate
   smalti match a.png b.png --patch 7 --both-ways
   smalti match clip.gif                          every frame against the first
   smalti match frames/ reference.png             frames against a picture"""
@@ -83,11 +84,11 @@ def match_pictures(
     iterations
         Rounds of propagation and search: 5; for a frame of a video that has one before it, 2.
     method
-        classic, the only one so far.
+        classic searches at random; accurate looks through a tree of patches, and comes nearer.
     mask
         A picture of B's size: nothing is taken where it is white.
     seed
-        Of the random search.
+        Of what is random.
     both_ways
         Match B against A, too, and tell which matches lead back to where they began.
     cold

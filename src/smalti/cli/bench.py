@@ -1,0 +1,149 @@
+"""`smalti bench NAME`: how fast something is on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from cyclopts import App, Parameter
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from scipy import ndimage
+
+from smalti.cli.frames import still
+from smalti.cli.options import Switch
+from smalti.core.errors import UserError
+from smalti.patchmatch import checks
+from smalti.patchmatch.ladder import Case, Step, ladder
+
+EXAMPLES = """[bold]Examples[/bold]
+
+  smalti bench patchmatch
+  smalti bench patchmatch a.png b.png --exact
+  smalti bench patchmatch --quick"""
+
+SIZE, CROP = (244, 326), 40
+"""Of the pictures, and of what the slow rungs run on."""
+SMALL, TINY = (60, 80), 12
+"""The same for --quick."""
+
+app = App(name="bench", help_epilogue=EXAMPLES)
+
+
+@app.default
+def bench(
+    name: Literal["patchmatch"],
+    a: Path | None = None,
+    b: Path | None = None,
+    /,
+    *,
+    patch: int = 3,
+    iterations: int = 5,
+    seed: int = 0,
+    whole: Switch = False,
+    exact: Switch = False,
+    quick: Switch = False,
+    threads: Annotated[int | None, Parameter(show_default=False)] = None,
+) -> None:
+    """Time one PatchMatch as plain Python, NumPy and Numba, stopping early, tuned, in parallel.
+
+    All of these come to the same field; beside them the accurate method, and the exact field.
+
+    Parameters
+    ----------
+    name
+        patchmatch, the only one so far.
+    a
+        The picture to match; without it, and B, two are made up.
+    b
+        Where to look.
+    patch
+        Width of the patches in pixels; odd.
+    iterations
+        Rounds of propagation and search.
+    seed
+        Of the random search.
+    whole
+        Run plain Python and NumPy on all of A, not on a crop; minutes.
+    exact
+        Find the exact field, too, and how far from it the others are.
+    quick
+        Small pictures, in a few seconds, most of it compiling.
+    threads
+        At most so many at once; as many as there are cores unless told otherwise.
+    """
+    if (a is None) != (b is None):
+        raise UserError(f"{a or b} is one picture; give two to match, or none")
+    if a is None or b is None:
+        pair = made_up(SMALL if quick else SIZE)
+    else:
+        pair = still(a), still(b)
+    p = checks.patch_size(patch, [x.shape for x in pair])
+    rounds, start = checks.whole(iterations, "iterations", 1), checks.whole(seed, "seed", 0)
+    workers, crop = checks.thread_count(threads), max(TINY if quick else CROP, p)
+    case = Case(*pair, p, rounds, start)
+    show(case, ladder(case, None if whole else crop, workers, exact))
+
+
+def made_up(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Two pictures (H, W, 3) uint8 of clouds, coarse and fine, the second partly the first."""
+    rng = np.random.default_rng(0)
+
+    def clouds() -> np.ndarray:
+        layers = [
+            s * ndimage.gaussian_filter(rng.normal(size=(*size, 3)), (s, s, 0)) for s in (1, 3, 9)
+        ]
+        total = np.sum(layers, axis=0)
+        return (total - total.min()) / np.ptp(total) * 255
+
+    a, other = clouds(), clouds()
+    moved = np.roll(a, (5, 9), axis=(0, 1))
+    return a.astype(np.uint8), (0.8 * moved + 0.2 * other).astype(np.uint8)
+
+
+def show(case: Case, steps: Iterator[Step]) -> None:
+    """A row for every rung, once it has been climbed; times are those of the whole picture."""
+    (H, W), (height, width) = case.a.shape[:2], case.b.shape[:2]
+    console, climbed = Console(), []
+    with console.status("timing ...") as status:
+        for step in steps:
+            climbed.append(step)
+            status.update(f"timed: {step.name} ...")
+    title = f"{H} x {W} in {height} x {width} pixels, patch {case.patch}, "
+    console.print(f"{title}{case.iterations} iterations; seconds without compiling")
+    console.print(table(climbed, H * W))
+    for pixels in {s.pixels for s in climbed} - {H * W}:
+        note = f"  * run on {pixels:,} of the {H * W:,} pixels, and reckoned for all; "
+        console.print(f"{note}--whole runs all", highlight=False)
+
+
+def table(steps: list[Step], pixels: int) -> Table:
+    out = Table(box=SIMPLE_HEAD)
+    out.add_column("rung", no_wrap=True)
+    for word in ("seconds", "faster", "compiling", "distance", "of exact"):
+        out.add_column(word, justify="right")
+    first = seconds_of(steps[0], pixels)
+    best = next((s.distance for s in steps if s.name.startswith("exact")), None)
+    for step in steps:
+        part, seconds = step.pixels < pixels, seconds_of(step, pixels)
+        out.add_row(
+            step.name + "*" * part,
+            short(seconds),
+            short(first / seconds),
+            f"{step.compiling:.1f}",
+            "" if part else f"{step.distance:.2f}",
+            "" if part or not best else f"{step.distance / best:.2f}",
+        )
+    return out
+
+
+def short(x: float) -> str:
+    return f"{x:,.3g}" if x < 100 else f"{x:,.0f}"
+
+
+def seconds_of(step: Step, pixels: int) -> float:
+    """For the whole picture: by its pixels, if it ran on a crop."""
+    return step.seconds * pixels / step.pixels

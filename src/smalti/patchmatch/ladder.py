@@ -1,0 +1,238 @@
+"""From plain Python to compiled and parallel: one algorithm, one result, and what each rung takes.
+
+The rungs of the article that this package follows.  All draw the same numbers and come to the same
+field, so that only the time differs.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numba
+import numpy as np
+
+from smalti.patchmatch.brute import exact
+from smalti.patchmatch.kernels import scatter
+from smalti.patchmatch.matching import drawn, match
+from smalti.patchmatch.result import Match
+
+FAR = 2**62
+LONG = 10
+"""What takes more seconds than this is not run twice."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A rung: its name, seconds warm and to compile, the mean distance, and what it was run on."""
+
+    name: str
+    seconds: float
+    compiling: float
+    distance: float
+    pixels: int
+    """Of a; fewer than all for a rung that ran on a crop."""
+
+
+def python_distance(a, b, here, there, patch, best):
+    """a, b: padded pictures as lists of rows of pixels of numbers."""
+    (i, j), (r, c), total = here, there, 0
+    for t in range(patch):
+        for x, y in zip(a[i + t][j : j + patch], b[r + t][c : c + patch], strict=True):
+            for u, v in zip(x, y, strict=True):
+                total += (u - v) ** 2
+    return total
+
+
+def numpy_distance(a, b, here, there, patch, best):
+    """a, b: padded pictures (H, W, C) of int64."""
+    (i, j), (r, c) = here, there
+    d = a[i : i + patch, j : j + patch] - b[r : r + patch, c : c + patch]
+    return int((d * d).sum())
+
+
+def numba_distance(a, b, here, there, patch, best):
+    """a, b: padded pictures (H, W, C) of int64."""
+    (i, j), (r, c), total = here, there, 0
+    for t in range(patch):
+        for u in range(patch):
+            for k in range(a.shape[2]):
+                d = a[i + t, j + u, k] - b[r + t, c + u, k]
+                total += d * d
+    return total
+
+
+def stopping_distance(a, b, here, there, patch, best):
+    """The same, until it can no longer be nearer than `best`."""
+    (i, j), (r, c), total = here, there, 0
+    for t in range(patch):
+        for u in range(patch):
+            for k in range(a.shape[2]):
+                d = a[i + t, j + u, k] - b[r + t, c + u, k]
+                total += d * d
+        if total >= best:
+            return total
+    return total
+
+
+def plain(function):
+    return function
+
+
+@cache
+def sweeper(distance: Callable, build: Callable) -> Callable[..., None]:
+    """A scanline PatchMatch in plain loops; `build` leaves them as they are, or compiles them."""
+    distance = build(distance)
+
+    @build
+    def attempt(pictures, field, cost, here, there, patch):
+        (a, b), (i, j), (r, c) = pictures, here, there
+        d = distance(a, b, here, there, patch, cost[i, j])
+        if d < cost[i, j]:
+            field[i, j, 0], field[i, j, 1], cost[i, j] = r, c, d
+
+    @build
+    def propagate(pictures, field, cost, here, step, size, patch):
+        (i, j), (H, W) = here, cost.shape
+        for down, right in ((0, step), (step, 0), (step, step)):
+            if 0 <= i - down < H and 0 <= j - right < W:
+                r, c = field[i - down, j - right, 0] + down, field[i - down, j - right, 1] + right
+                if 0 <= r < size[0] and 0 <= c < size[1]:
+                    attempt(pictures, field, cost, here, (r, c), patch)
+
+    @build
+    def search(pictures, field, cost, here, draws, size, patch):
+        (i, j), radius, k = here, max(size[0], size[1]), 0
+        while radius > 0:
+            r, c = field[i, j, 0], field[i, j, 1]
+            top, left = max(r - radius, 0), max(c - radius, 0)
+            tall = min(r + radius, size[0] - 1) - top + 1
+            wide = min(c + radius, size[1] - 1) - left + 1
+            there = top + (tall * draws[k, 0] >> 32), left + (wide * draws[k, 1] >> 32)
+            attempt(pictures, field, cost, here, there, patch)
+            radius, k = radius // 2, k + 1
+
+    @build
+    def sweep(pictures, field, cost, draws, step, size, patch):
+        """One iteration.  field (H, W, 2), cost (H, W), draws (H, W, radii, 2) of 32 bits."""
+        H, W = cost.shape
+        for k in range(H * W):
+            i, j = divmod(k if step > 0 else H * W - 1 - k, W)
+            if cost[i, j] == FAR:
+                attempt(pictures, field, cost, (i, j), (field[i, j, 0], field[i, j, 1]), patch)
+            propagate(pictures, field, cost, (i, j), step, size, patch)
+            search(pictures, field, cost, (i, j), draws[i, j], size, patch)
+
+    return sweep
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is matched: a and b (H, W, C) uint8, and how."""
+
+    a: np.ndarray
+    b: np.ndarray
+    patch: int
+    iterations: int
+    seed: int
+
+    def cropped(self, side: int) -> Case:
+        """With at most so many rows and columns, from the middle."""
+        a, b = (x[middle(x.shape[0], side), middle(x.shape[1], side)] for x in (self.a, self.b))
+        return Case(a, b, self.patch, self.iterations, self.seed)
+
+    def draws(self, n: int) -> np.ndarray:
+        """(H, W, radii, 2): what iteration n of `match` draws."""
+        (H, W), size = self.a.shape[:2], max(self.b.shape[:2])
+        key = np.uint64((self.seed * 0x9E3779B97F4A7C15 + (n + 1) * 2**40) % 2**64)
+        state = scatter.py_func(key + np.arange(H * W, dtype=np.uint64).reshape(H, W))
+        found = np.empty((H, W, size.bit_length(), 2), np.int64)
+        for k in range(size.bit_length()):
+            state = scatter.py_func(state)
+            found[:, :, k, 0], found[:, :, k, 1] = state & np.uint64(2**32 - 1), state >> 32
+        return found
+
+    def climbed(self, sweep: Callable, pack: Callable[[np.ndarray], Any]) -> tuple[Match, float]:
+        """What a rung finds, and its seconds without the drawing of numbers."""
+        r, size = self.patch // 2, self.b.shape[:2]
+        edges = ((r, r), (r, r), (0, 0))
+        pictures = tuple(pack(np.pad(x, edges, mode="edge")) for x in (self.a, self.b))
+        field = drawn(self.a.shape, self.b.shape, np.zeros((0, 0), np.bool_), self.seed)
+        field, cost = field.astype(np.int64), np.full(field.shape[:2], FAR)
+        seconds = 0.0
+        for n in range(self.iterations):
+            draws, begun = self.draws(n), time.perf_counter()
+            sweep(pictures, field, cost, draws, 1 - 2 * (n % 2), size, self.patch)
+            seconds += time.perf_counter() - begun
+        mean = cost / (self.patch**2 * self.a.shape[2])
+        return Match(field.astype(np.int32), mean.astype(np.float32)), seconds
+
+
+def middle(length: int, side: int) -> slice:
+    first = max(0, length - side) // 2
+    return slice(first, first + side)
+
+
+def wide(x: np.ndarray) -> np.ndarray:
+    return x.astype(np.int64)
+
+
+def lists(x: np.ndarray) -> list:
+    return x.tolist()
+
+
+RUNGS: dict[str, tuple[Callable, Callable, Callable]] = {
+    "plain Python": (python_distance, plain, lists),
+    "NumPy": (numpy_distance, plain, wide),
+    "Numba": (numba_distance, numba.njit(nogil=True), wide),
+    "Numba, stopping early": (stopping_distance, numba.njit(nogil=True), wide),
+}
+"""Name -> distance, how it is compiled, what it takes pictures as."""
+SLOW = ("plain Python", "NumPy")
+"""They run on a crop, unless told otherwise."""
+
+
+def ladder(
+    case: Case, crop: int | None = 40, threads: int = 2, brute: bool = False
+) -> Iterator[Step]:
+    """Time every rung, the slow ones on a crop of so many rows and columns, or on all for None.
+
+    brute: climb on to the exact field.
+    """
+    for name, (distance, build, pack) in RUNGS.items():
+        on = case.cropped(crop) if crop is not None and name in SLOW else case
+        begun = time.perf_counter()
+        sweep = sweeper(distance, build)
+        if name not in SLOW:
+            case.cropped(case.patch).climbed(sweep, pack)
+        compiling = time.perf_counter() - begun
+        found, seconds = on.climbed(sweep, pack)
+        yield Step(name, seconds, compiling, float(found.distance.mean()), found.distance.size)
+    given, many = (case.patch, case.iterations, case.seed), f"{threads} thread{'s' * (threads > 1)}"
+    works: dict[str, Callable[[], Match]] = {
+        "tuned, 1 thread": lambda: match(case.a, case.b, *given, threads=1),
+        f"tuned, {many}": lambda: match(case.a, case.b, *given, threads=threads),
+        f"accurate, {many}": lambda: match(
+            case.a, case.b, *given, method="accurate", threads=threads
+        ),
+    }
+    if brute:
+        works[f"exact, {many}"] = lambda: exact(case.a, case.b, case.patch, threads=threads)
+    for name, work in works.items():
+        yield timed(name, work)
+
+
+def timed(name: str, work: Callable[[], Match]) -> Step:
+    """The first call loads the compiled code, or compiles where there is none yet."""
+    taken = []
+    for _ in range(2):
+        begun = time.perf_counter()
+        found = work()
+        taken.append(time.perf_counter() - begun)
+        if taken[0] > LONG:
+            break
+    mean = float(found.distance.mean())
+    return Step(name, taken[-1], max(0.0, taken[0] - taken[-1]), mean, found.distance.size)
