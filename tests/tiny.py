@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import torch
@@ -18,6 +18,30 @@ from smalti.pixelcnn import (
     PixelCNNConfig,
     PlusPlusConfig,
 )
+from smalti.vq import (
+    CriticConfig,
+    Looks,
+    ResidualConfig,
+    StridedConfig,
+    VQGANConfig,
+    VQVAEConfig,
+)
+
+STRIDED = StridedConfig(channels=1, width=12, halvings=1, blocks=1)
+CODEC_NORMS = {"widths": (8, 8), "blocks": 1, "attention": (False, True), "latent": 8, "groups": 4}
+
+
+def vqvae(quantiser: Any, shape: tuple[int, int, int] = (1, 8, 8), **changes: Any) -> VQVAEConfig:
+    """A VQ-VAE; changes are the network's."""
+    return VQVAEConfig(shape, replace(STRIDED, channels=shape[0], **changes), quantiser)
+
+
+def vqgan(quantiser: Any, shape: tuple[int, int, int] = (1, 8, 8), **changes: Any) -> VQGANConfig:
+    """A VQGAN; changes are the network's."""
+    network = ResidualConfig(channels=shape[0], **{**CODEC_NORMS, **changes})
+    critic = CriticConfig(channels=shape[0], width=4, layers=1)
+    return VQGANConfig(shape, network, quantiser, Looks("digits"), critic)
+
 
 M = TypeVar("M", bound=nn.Module)
 

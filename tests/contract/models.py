@@ -9,7 +9,16 @@ from typing import Any
 from smalti.convert import ArticleDDIM, ArticleDDPM
 from smalti.diffusion import DDIM, DDPM, Bound, DPMSolver, Hybrid, Linear, Sigmoid, UniPC
 from smalti.pixelcnn import Categorical, PlainConfig
-from tests.tiny import diffusion, pixelcnn, plusplus
+from smalti.vq import (
+    EMAConfig,
+    FSQConfig,
+    GumbelConfig,
+    Rotation,
+    SimVQConfig,
+    Sphere,
+    VQConfig,
+)
+from tests.tiny import diffusion, pixelcnn, plusplus, vqgan, vqvae
 
 AB = ("a", "b")
 # RGB: with one channel, the article's time layers have a single rectified unit, often a dead one.
@@ -81,5 +90,21 @@ MODELS = {
     "pixelcnnpp-odd-rgb": Case(lambda: plusplus((3, 7, 5), AB), shape=(3, 7, 5)),
     "pixelcnnpp-categorical": Case(
         lambda: plusplus(levels=4, output=Categorical(), scales=1, dropout=0.1)
+    ),
+}
+
+CODECS = {
+    "vqvae": Case(lambda: vqvae(VQConfig(16, 8))),
+    "vqvae-sphere-rotation": Case(
+        lambda: vqvae(VQConfig(16, 8, space=Sphere(), gradient=Rotation()))
+    ),
+    "vqvae-ema-odd-rgb": Case(lambda: vqvae(EMAConfig(16, 12), (3, 7, 5)), shape=(3, 7, 5)),
+    "vqvae-simvq": Case(lambda: vqvae(SimVQConfig(32, 8))),
+    "vqvae-gumbel": Case(lambda: vqvae(GumbelConfig(16, 8))),
+    "vqvae-fsq": Case(lambda: vqvae(FSQConfig((5, 5, 4)))),
+    "vqgan": Case(lambda: vqgan(VQConfig(16, 4))),
+    "vqgan-stem-odd-rgb": Case(
+        lambda: vqgan(EMAConfig(16, 4), (3, 7, 5), stem=2, attention=(False, False)),
+        shape=(3, 7, 5),
     ),
 }

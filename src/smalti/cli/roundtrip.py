@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +56,12 @@ def there_and_back(
     rows: list[dict[str, Any]] = []
     pairs: list[Tensor] = []
     used: set[int] = set()
+    spec = replace(codec.spec, size=None) if size == "own" else codec.spec
     with folder_for(out, FILES) as folder, Meter("reconstructing", len(files)) as meter:
         step = 1 if size == "own" else batch
         for first in range(0, len(files), step):
             part = files[first : first + step]
-            x = read_pictures(part, codec.spec, None if size == "own" else size)
+            x = read_pictures(part, spec, None if size == "own" else size)
             codes, y = pass_through(codec, x, tile)
             used |= set(codes.unique().tolist())
             measured = zip(part, x, y, psnr(x, y).tolist(), ssim(x, y).tolist(), strict=True)

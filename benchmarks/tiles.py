@@ -1,0 +1,85 @@
+"""Codecs in tiles: how near the picture is to the untiled one, and how much memory it takes.
+
+    .venv/bin/python -m benchmarks.tiles CODEC               # 512x512, beside the untiled picture
+    .venv/bin/python -m benchmarks.tiles CODEC --side 2048   # tiled alone, with the peak of memory
+
+CODEC is a shipped model's name, a run or a checkpoint; `new` is an untrained network of
+`vqgan-emoji`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+import smalti
+from smalti.vq.tiles import Tiles, decode_tiled, encode_tiled
+
+
+def picture(side: int) -> Tensor:
+    """Soft colours, a dark side and fine detail in one corner."""
+    torch.manual_seed(0)
+    x = F.interpolate(torch.rand(1, 3, 9, 9), (side, side), mode="bicubic").clamp(0, 1)
+    x[..., : side // 2] *= 0.3
+    x[:, :, : side // 4, : side // 4] = torch.rand(1, 3, side // 4, side // 4)
+    return x
+
+
+def steps_at(x: Tensor, every: int) -> tuple[float, float]:
+    """Mean absolute step to the next pixel, across tile borders and elsewhere."""
+    sides = [(x[..., 1:] - x[..., :-1]).abs().mean((0, 1, 2))]
+    sides.append((x[:, :, 1:] - x[:, :, :-1]).abs().mean((0, 1, 3)))
+    border = torch.zeros(x.shape[-1] - 1, dtype=torch.bool)
+    border[every - 1 :: every] = True
+    at, rest = (torch.cat([s[where] for s in sides]).mean() for where in (border, ~border))
+    return float(at), float(rest)
+
+
+def codec_of(name: str) -> Any:
+    if name != "new":
+        return smalti.load(name)
+    from smalti.recipes import find
+
+    recipe = find("vqgan-emoji")
+    from smalti.data.pictures import Pictures
+
+    stub = Pictures(torch.zeros(1, 3, 64, 64, dtype=torch.uint8), None, (), "none")
+    return recipe.model(stub).build().eval()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("codec")
+    parser.add_argument("--side", type=int, default=512)
+    parser.add_argument("--tile", type=int, default=256, help="pixels of a tile's side")
+    given = parser.parse_args()
+    codec, x = codec_of(given.codec), picture(given.side)
+    tiles = Tiles(max(1, given.tile // codec.network.factor))
+    begun = time.perf_counter()
+    codes = encode_tiled(codec, x, tiles)
+    encoded = time.perf_counter() - begun
+    begun = time.perf_counter()
+    y = decode_tiled(codec, codes, (given.side, given.side), tiles)
+    decoded = time.perf_counter() - begun
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    at, rest = steps_at(y, tiles.side * codec.network.factor)
+    print(f"{given.side}x{given.side} in tiles of {given.tile}: encoded in {encoded:.1f} s, ")
+    print(f"  decoded in {decoded:.1f} s, at most {peak:.2f} GiB held (wanted below 6)")
+    print(f"  step across borders {at / rest:.3f} of that elsewhere")
+    if given.side <= 512:
+        whole = codec.decode(codes, (given.side, given.side))
+        wat, wrest = steps_at(whole, tiles.side * codec.network.factor)
+        print(f"  {wat / wrest:.3f} at the same places of the untiled picture (wanted: within 1.1)")
+        print(f"  mean difference {float((whole - y).abs().mean()) * 255:.4f} / 255 (wanted: 2)")
+        same = float((codec.encode(x) == codes).float().mean())
+        print(f"  {same:.2%} of the codes are those of the untiled picture")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""What every codec keeps, whatever its family."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import smalti
+from smalti.core.checkpoint import save
+from smalti.core.protocols import Batch
+from tests.contract.models import CODECS, Case
+
+pytestmark = pytest.mark.parametrize("case", CODECS.values(), ids=CODECS.keys())
+
+
+def pictures(case: Case, B: int = 4) -> Tensor:
+    """Of two grey levels each, left and right."""
+    C, H, W = case.shape
+    sides = torch.rand(B, C, 1, 2).repeat_interleave(W // 2 + 1, dim=3)
+    return sides[..., :W].expand(B, C, H, W)
+
+
+def trained(case: Case, steps: int = 3, rate: float = 1e-2) -> tuple[Any, list[float]]:
+    """A codec and its losses, on one batch and the same draws at every step."""
+    torch.manual_seed(0)
+    model = case.config().build().train()
+    given = Batch(pictures(case))
+    optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=rate)
+    losses = []
+    for step in range(steps):
+        torch.manual_seed(1)
+        optimiser.zero_grad()
+        loss = model.loss(given, step)
+        loss.total.backward()
+        optimiser.step()
+        model.settle()
+        losses.append(loss.total.item())
+    return model, losses
+
+
+@pytest.mark.parametrize("mode", [True, False])
+def test_loss_is_finite(case: Case, mode: bool) -> None:
+    model = case.config().build().train(mode)
+    loss = model.loss(Batch(pictures(case)), 0)
+    assert loss.total.shape == () and loss.total.requires_grad and loss.total.isfinite()
+    assert all(v.isfinite() and not v.requires_grad for v in loss.terms.values())
+
+
+def test_a_gradient_reaches_every_trained_parameter(case: Case) -> None:
+    """In float64, after some steps, summed over several batches, for a code may have no place."""
+    model = trained(case)[0].double()
+    model.zero_grad()
+    for step in range(4):
+        model.loss(Batch(torch.rand(32, *case.shape).double()), step).total.backward()
+    sizes = {n: 0 if p.grad is None else p.grad.abs().max().item() for n, p in
+             model.named_parameters() if p.requires_grad}  # fmt: skip
+    assert sizes
+    # the third of an attention's maps that makes keys has a bias that softmax does not see
+    assert [n for n, size in sizes.items() if size < 1e-9 and not n.endswith(".k.bias")] == []
+
+
+def test_one_tiny_batch_can_be_overfitted(case: Case) -> None:
+    losses = trained(case, steps=120)[1]
+    assert losses[-1] < 0.1 * losses[0]
+
+
+def test_save_and_load_give_equal_bits(case: Case, tmp_path: Path) -> None:
+    model, x = trained(case)[0].eval(), pictures(case)
+    again = smalti.load(save(model, tmp_path / "model"))
+    assert again.config == model.config and again.spec == model.spec
+    weights, others = model.state_dict(), again.state_dict()
+    assert weights.keys() == others.keys()
+    assert all(torch.equal(weights[key], others[key]) for key in weights)
+    assert torch.equal(again.encode(x), model.encode(x))
+    assert torch.equal(again.reconstruct(x), model.reconstruct(x))
+
+
+def test_pictures_become_a_grid_of_symbols_and_come_back(case: Case) -> None:
+    model, x = trained(case)[0].eval(), pictures(case)
+    codes = model.encode(x)
+    assert codes.dtype == torch.int64
+    assert codes.shape == (4, *model.grid(case.shape[1:]))
+    assert 0 <= codes.min() <= codes.max() < model.size
+    y = model.decode(codes, case.shape[1:])
+    assert y.shape == x.shape and y.dtype == torch.float32 and 0 <= y.min() <= y.max() <= 1
+    assert torch.equal(model.encode(x), codes)  # nothing is drawn
+
+
+def test_splitting_the_batch_changes_nothing(case: Case) -> None:
+    model, x = trained(case)[0].eval(), pictures(case)
+    codes = model.encode(x)
+    assert torch.equal(torch.cat([model.encode(part) for part in x.split(1)]), codes)
+    parts = torch.cat([model.decode(part) for part in codes.split(3)])
+    torch.testing.assert_close(parts, model.decode(codes), atol=1e-4, rtol=0)
