@@ -88,9 +88,16 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm(x)
-        q, k, v = (f(y).flatten(2).mT[:, None] for f in (self.q, self.k, self.v))  # (B, 1, H W, C)
+        q, k, v = (places(f(y)) for f in (self.q, self.k, self.v))  # (B, 1, H W, C)
         y = attend(q, k, v)[:, 0].mT.reshape(x.shape)
         return x + self.out(y.to(x.dtype))
+
+
+def places(x: Tensor) -> Tensor:
+    """(B, C, H, W) -> (B, 1, H W, C), laid out as attention wants it: else it would hold all pairs
+    of places at once, which for 2048 x 2048 pixels is 17 GB.
+    """
+    return x.flatten(2).mT[:, None].contiguous()
 
 
 class Down(nn.Module):
