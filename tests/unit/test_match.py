@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -114,7 +115,7 @@ def test_what_moved_is_found(method: Any):
 def test_more_iterations_come_nearer_and_init_is_where_it_begins(method: Any):
     a, b = scene(0, 40, 50), scene(1, 45, 41)
     distances = [match(a, b, iterations=n, method=method).distance for n in range(5)]
-    for before, after in zip(distances, distances[1:], strict=False):
+    for before, after in pairwise(distances):
         assert (after <= before).all()
     best = exact(a, b)
     again = match(a, b, init=best.field, method=method)

@@ -9,7 +9,7 @@ import numpy as np
 
 from smalti.patchmatch.components import COMPONENTS, components
 from smalti.patchmatch.kernels import FAR, NEIGHBOURS, neighbour
-from smalti.patchmatch.patches import JIT, Pair, distance
+from smalti.patchmatch.patches import JIT, distance
 
 LEAF = 8
 """A leaf holds at least so many places, and fewer than twice as many."""
@@ -163,7 +163,7 @@ def improve(pair, leaves, field, cost, moved, here, n):
     for k in range(NEIGHBOURS):
         row, column = neighbour(field, i, j, k, step)
         leaf = inside(row, column, of_b)
-        if leaf < 0 or leaf == own or leaf == home:  # outside, closed, or looked through already
+        if leaf < 0 or leaf in (own, home):  # outside, closed, or looked through already
             continue
         if moved[i - step * (k != 0), j - step * (k != 1)] < n - 1:
             continue

@@ -11,7 +11,7 @@ from smalti.patchmatch import checks, kernels
 from smalti.patchmatch.leaves import leaves_of, settle, sweep
 from smalti.patchmatch.patches import pair_of
 from smalti.patchmatch.result import Match
-from smalti.patchmatch.waves import Waves
+from smalti.patchmatch.waves import Tile, Waves
 
 Method = Literal["classic", "accurate"]
 METHODS = ("classic", "accurate")
@@ -74,7 +74,11 @@ def classic(two: checks.Pair, patch: int, rounds: int, seed: int, found: Found, 
     for n in range(rounds):
         key = np.uint64((seed * 0x9E3779B97F4A7C15 + (n + 1) * 2**40) % 2**64)
         step = 1 - 2 * (n % 2)
-        waves.each(lambda tile: kernels.sweep(pair, closed, field, cost, tile, key, step), step)
+
+        def work(tile: Tile, key: np.uint64 = key, step: int = step) -> None:
+            kernels.sweep(pair, closed, field, cost, tile, key, step)
+
+        waves.each(work, step)
 
 
 def accurate(two: checks.Pair, patch: int, rounds: int, seed: int, found: Found, waves: Waves):
@@ -84,8 +88,11 @@ def accurate(two: checks.Pair, patch: int, rounds: int, seed: int, found: Found,
     waves.each(lambda tile: settle(pair, leaves, field, cost, tile))
     moved = np.zeros(cost.shape, np.int32)
     for n in range(rounds):
-        step = 1 - 2 * (n % 2)
-        waves.each(lambda tile: sweep(pair, leaves, field, cost, moved, tile, n), step)
+
+        def work(tile: Tile, n: int = n) -> None:
+            sweep(pair, leaves, field, cost, moved, tile, n)
+
+        waves.each(work, 1 - 2 * (n % 2))
 
 
 def drawn(a: tuple[int, ...], b: tuple[int, ...], closed: np.ndarray, seed: int) -> np.ndarray:

@@ -1,0 +1,158 @@
+"""Fields of two pictures: seconds and distances of every way there is, and how both grow.
+
+A and B are two photographs of one thing; the article's pair of cups has 244 x 326 pixels.  The
+ways take turns.  "Plain" is a scanline PatchMatch in Numba as one writes it down, in one thread
+and stopping early (`smalti bench patchmatch` has it as a rung); exact tries every patch.
+pypatchmatch and patchmatch-cython fill holes, but hand out no field.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks._machine import processor
+from smalti.patchmatch import Match, exact, match
+from smalti.patchmatch.ladder import RUNGS, Case, sweeper
+
+Work = Callable[[], tuple[Match, float]]
+SIDES = (64, 128, 256, 512, 1024)
+
+
+def picture(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def enlarged(x: np.ndarray, side: int) -> np.ndarray:
+    """(side, side, 3): resampled, with the grain that enlarging takes away."""
+    rng = np.random.default_rng(side)
+    big = np.asarray(Image.fromarray(x).resize((side, side), Image.Resampling.LANCZOS), int)
+    return (big + rng.integers(-6, 7, big.shape)).clip(0, 255).astype(np.uint8)
+
+
+def clocked(work: Callable[[], Match]) -> Work:
+    def go() -> tuple[Match, float]:
+        begun = time.perf_counter()
+        found = work()
+        return found, time.perf_counter() - begun
+
+    return go
+
+
+def ways(a: np.ndarray, b: np.ndarray, patch: int, threads: int) -> dict[str, Work]:
+    distance, build, pack = RUNGS["Numba, stopping early"]
+    case, plain = Case(a, b, patch, 5, 0), sweeper(distance, build)
+    return {
+        "plain, 1 thread": lambda: case.climbed(plain, pack),
+        "classic, 1 thread": clocked(lambda: match(a, b, patch, threads=1)),
+        f"classic, {threads} threads": clocked(lambda: match(a, b, patch, threads=threads)),
+        "accurate, 1 thread": clocked(lambda: match(a, b, patch, method="accurate", threads=1)),
+        f"accurate, {threads} threads": clocked(
+            lambda: match(a, b, patch, method="accurate", threads=threads)
+        ),
+    }
+
+
+def goals(a: np.ndarray, b: np.ndarray, patch: int, threads: int, repeats: int) -> None:
+    print(f"\npatch {patch}{'':21}seconds  of plain  distance  of exact")
+    works = ways(a, b, patch, threads)
+    for work in works.values():
+        work()  # loads and compiles
+    taken: dict[str, list[float]] = {name: [] for name in works}
+    distance = {}
+    for _ in range(repeats):
+        for name, work in works.items():
+            found, seconds = work()
+            taken[name].append(seconds)
+            distance[name] = float(found.distance.mean())
+    best, seconds = clocked(lambda: exact(a, b, patch, threads=threads))()
+    name = f"exact, {threads} threads"
+    taken[name], distance[name] = [seconds], float(best.distance.mean())
+    plain = float(np.median(taken["plain, 1 thread"]))
+    for name, times in taken.items():
+        own, ratio = float(np.median(times)), distance[name] / distance[f"exact, {threads} threads"]
+        print(f"{name:26} {own:9.3f} {own / plain:9.2f} {distance[name]:9.2f} {ratio:9.2f}")
+
+
+def seeds(a: np.ndarray, b: np.ndarray, patch: int, count: int) -> None:
+    found = [float(match(a, b, patch, seed=s).distance.mean()) for s in range(count)]
+    print(f"\nclassic, patch {patch}, {count} seeds: {min(found):.2f} to {max(found):.2f}")
+
+
+def growth(a: np.ndarray, b: np.ndarray, threads: int, plot: Path | None) -> None:
+    print(f"\npixels of each, patch 3, {threads} threads: classic   accurate")
+    curves: dict[str, list[float]] = {"classic": [], "accurate": []}
+    for side in SIDES:
+        x, y = enlarged(a, side), enlarged(b, side)
+        for method, curve in curves.items():
+            go = clocked(lambda m=method, x=x, y=y: match(x, y, method=m, threads=threads))
+            curve.append(min(go()[1] for _ in range(3 if side < 512 else 1)))
+        classic, accurate = (curve[-1] for curve in curves.values())
+        print(f"{side * side:12,}{'':25}{classic:7.3f} s {accurate:7.3f} s", flush=True)
+    if plot:
+        draw(curves, plot)
+
+
+def draw(curves: dict[str, list[float]], path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    pixels = np.array(SIDES) ** 2
+    figure = Figure(figsize=(5, 3.4), layout="constrained")
+    axes = figure.subplots()
+    for name, seconds in curves.items():
+        axes.loglog(pixels, seconds, marker="o", label=name)
+    line = curves["classic"][-1] * pixels / pixels[-1]
+    axes.loglog(pixels, line, color="grey", linestyle=":", label="linear")
+    axes.set(xlabel="pixels of each picture", ylabel="seconds, patch 3, 5 iterations")
+    axes.legend()
+    figure.savefig(path, dpi=90)
+
+
+def fresh(patch: int = 3) -> None:
+    """What a process pays for its first match beyond imports and what the match itself takes."""
+    code = f"""
+import time
+import numpy as np
+import smalti.patchmatch.brute, smalti.patchmatch.matching as matching
+x = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+for method in matching.METHODS:
+    taken = []
+    for _ in range(2):
+        begun = time.perf_counter()
+        matching.match(x, x, {patch}, method=method)
+        taken.append(time.perf_counter() - begun)
+    print(f"{{method}} {{taken[0] - taken[1]:.2f}} s", end="  ")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    print(f"\na fresh process pays for its first match, beyond imports: {done.stdout}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("a", type=Path)
+    parser.add_argument("b", type=Path)
+    parser.add_argument("--patches", type=int, nargs="+", default=[3, 7])
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--plot", type=Path, help="a PNG of seconds against pixels")
+    args = parser.parse_args()
+    a, b = picture(args.a), picture(args.b)
+    print(f"{args.a.name}, {args.b.name}: {a.shape[0]} x {a.shape[1]}; {processor()}")
+    for patch in args.patches:
+        goals(a, b, patch, args.threads, args.repeats)
+        seeds(a, b, patch, args.seeds)
+    fresh()
+    growth(a, b, args.threads, args.plot)
+
+
+if __name__ == "__main__":
+    main()
