@@ -12,7 +12,7 @@ import argparse
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from PIL import Image
 from benchmarks._machine import processor
 from smalti.patchmatch import Match, exact, match
 from smalti.patchmatch.ladder import RUNGS, Case, sweeper
+from smalti.patchmatch.matching import Method
 
 Work = Callable[[], tuple[Match, float]]
 SIDES = (64, 128, 256, 512, 1024)
@@ -89,19 +90,19 @@ def seeds(a: np.ndarray, b: np.ndarray, patch: int, count: int) -> None:
 
 def growth(a: np.ndarray, b: np.ndarray, threads: int, plot: Path | None) -> None:
     print(f"\npixels of each, patch 3, {threads} threads: classic   accurate")
-    curves: dict[str, list[float]] = {"classic": [], "accurate": []}
+    curves: dict[Method, list[float]] = {"classic": [], "accurate": []}
     for side in SIDES:
         x, y = enlarged(a, side), enlarged(b, side)
         for method, curve in curves.items():
             go = clocked(lambda m=method, x=x, y=y: match(x, y, method=m, threads=threads))
-            curve.append(min(go()[1] for _ in range(3 if side < 512 else 1)))
+            curve.append(min(go()[1] for _ in range(3)))
         classic, accurate = (curve[-1] for curve in curves.values())
         print(f"{side * side:12,}{'':25}{classic:7.3f} s {accurate:7.3f} s", flush=True)
     if plot:
         draw(curves, plot)
 
 
-def draw(curves: dict[str, list[float]], path: Path) -> None:
+def draw(curves: Mapping[Method, list[float]], path: Path) -> None:
     from matplotlib.figure import Figure
 
     pixels = np.array(SIDES) ** 2

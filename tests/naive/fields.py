@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 BITS = 2**64 - 1
+Place = tuple[int, ...]
 
 
 def scatter(key: int) -> int:
@@ -19,17 +20,17 @@ def between(low: int, high: int, bits: int) -> int:
     return low + ((high - low + 1) * bits >> 32)
 
 
-def window(x: np.ndarray, i: int, j: int, patch: int) -> np.ndarray:
-    """The patch around (i, j); where it reaches out, the nearest pixel of x stands."""
-    r = patch // 2
+def window(x: np.ndarray, here: Place, patch: int) -> np.ndarray:
+    """The patch around a place; where it reaches out, the nearest pixel of x stands."""
+    (i, j), r = here, patch // 2
     rows = [min(max(i + t, 0), x.shape[0] - 1) for t in range(-r, r + 1)]
     columns = [min(max(j + t, 0), x.shape[1] - 1) for t in range(-r, r + 1)]
     return np.array([[x[u, v] for v in columns] for u in rows]).astype(int)
 
 
-def apart(a: np.ndarray, b: np.ndarray, patch: int, here: tuple, there: tuple) -> int:
+def apart(a: np.ndarray, b: np.ndarray, patch: int, here: Place, there: Place) -> int:
     """The sum of squared differences of two patches."""
-    return int(((window(a, *here, patch) - window(b, *there, patch)) ** 2).sum())
+    return int(((window(a, here, patch) - window(b, there, patch)) ** 2).sum())
 
 
 def classic(

@@ -170,8 +170,8 @@ def test_whatever_is_searched_is_a_field_with_its_distances(search: dict[str, An
     assert np.isinf(found.distance[~allowed]).all()
     here = tuple(np.random.default_rng(0).integers(0, a.shape[:2]))
     if allowed[here]:
-        apart = fields.window(a, *here, search["patch"]).astype(float)
-        apart -= fields.window(b, *found.field[here], search["patch"])
+        apart = fields.window(a, here, search["patch"])
+        apart = apart - fields.window(b, tuple(found.field[here]), search["patch"])
         assert found.distance[here] == pytest.approx((apart**2).mean(), rel=1e-3, abs=1e-3)
 
 
@@ -206,4 +206,5 @@ FIELD = np.zeros((6, 8, 2), np.int32)
 )
 def test_refused_in_one_line(words: list[str], changed: dict[str, Any]):
     with refusal(*words):
-        match(**({"a": GREY, "b": GREY} | changed))
+        given: dict[str, Any] = {"a": GREY, "b": GREY}
+        match(**(given | changed))

@@ -53,7 +53,7 @@ def match(
         field = checks.beginning(init, two.a.shape, two.b.shape)
     cost = np.empty(field.shape[:2], np.float32)
     found = Found(field, cost, closed)
-    with Waves(cost.shape, workers) as waves:
+    with Waves(two.a.shape[:2], workers) as waves:
         (classic if method == "classic" else accurate)(two, p, rounds, start, found, waves)
     numbers = p * p * two.a.shape[2]
     return Match(field, (cost * two.scale**2 / np.float64(numbers)).astype(np.float32))
