@@ -104,7 +104,7 @@ CODECS = {
     "vqvae-fsq": Case(lambda: vqvae(FSQConfig((5, 5, 4)))),
     "vqgan": Case(lambda: vqgan(VQConfig(16, 4))),
     "vqgan-stem-odd-rgb": Case(
-        lambda: vqgan(EMAConfig(16, 4), (3, 7, 5), stem=2, attention=(False, False)),
+        lambda: vqgan(EMAConfig(16, 4, decay=0.9), (3, 7, 5), stem=2, attention=(False, False)),
         shape=(3, 7, 5),
     ),
 }

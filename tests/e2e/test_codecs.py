@@ -89,6 +89,7 @@ def test_a_codec_is_measured(at_codecs: Path, capsys: Any) -> None:
         ("reconstruct vqvae photos --size 8 --own-size", "--own-size"),
         ("reconstruct plain photos/day/0.png --tile 8", "--tile"),
         ("train vqvae --model.quantiser.codes 1 --out x", "codes is 1"),
+        ("train vqgan --model.perceptual lpips --out x", "SMALTI_VGG16"),
     ],
 )
 def test_refusals(at_codecs: Path, capsys: Any, words: str, said: str) -> None:

@@ -47,12 +47,16 @@ def fsq_codes(z: Tensor, levels: tuple[int, ...]) -> Tensor:
 def ema_codebook(
     codes: Tensor, count: Tensor, sums: Tensor, steps: list[tuple[Tensor, Tensor]], gamma: float
 ) -> Tensor:
-    """The codebook after steps of (latents (N, D), their codes (N,)), by the paper's N and m."""
+    """The codebook after steps of (latents (N, D), their codes (N,)), by the paper's N and m.
+
+    Each latent counts K / N, so that an evenly chosen code counts 1.
+    """
     N, m, e = count.clone(), sums.clone(), codes.clone()
     for z, chosen in steps:
         for k in range(len(e)):
             mine = z[chosen == k]
-            N[k] = gamma * N[k] + (1 - gamma) * len(mine)
-            m[k] = gamma * m[k] + (1 - gamma) * mine.sum(0)
+            weight = len(e) / len(z)
+            N[k] = gamma * N[k] + (1 - gamma) * weight * len(mine)
+            m[k] = gamma * m[k] + (1 - gamma) * weight * mine.sum(0)
             e[k] = m[k] / N[k]
     return e

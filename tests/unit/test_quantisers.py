@@ -243,6 +243,23 @@ def test_dead_codes_begin_again_among_the_latents(kind: Any) -> None:
     assert quantiser(latents(2, 16, 6, 6)).codes.unique().tolist() == list(range(8))
 
 
+def test_where_codes_begin_is_said_by_the_first_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else processes would have codebooks of their own: what it says is taken, whatever it is."""
+    import sys
+
+    monkeypatch.setattr(sys.modules["smalti.vq.book"], "from_first", lambda v: v.fill_(7.0))
+    quantiser = VQConfig(8, 2, revival=Revival(every=2)).build().train()
+    quantiser(latents(2, 4, 6, 6))
+    quantiser.settle()
+    assert (quantiser.book.weight == 7).all()
+    with torch.no_grad():
+        quantiser.book.weight.normal_()
+    quantiser.book.use.share[3] = 0
+    quantiser(latents(2, 4, 6, 6))
+    quantiser.settle()
+    assert (quantiser.book.weight == 7).all(1).tolist() == [k == 3 for k in range(8)]
+
+
 def test_nobody_is_revived_when_told_so() -> None:
     quantiser = VQConfig(8, 2, start=Uniform(), revival=Revival(0.0, 1)).build().train()
     with torch.no_grad():

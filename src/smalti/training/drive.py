@@ -67,6 +67,8 @@ def run(
         raise UserError(f"minutes is {minutes} and steps is not given; give a time above 0")
     if not len(train):
         raise UserError(f"{train.name} holds no pictures to train on; give at least one")
+    if check := getattr(model, "check", None):
+        check()  # what it lacks is told before anything is written
     if start is not None:
         take_weights(model.build(), start)  # refused, if need be, before anything is written
     data = {"train": facts_of(train), "valid": facts_of(valid)}

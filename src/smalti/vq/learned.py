@@ -134,7 +134,8 @@ class EMA(nn.Module):
     A.1); only the commitment term is left of the loss. Sums are over all processes.
 
     The paper keeps N_k and m_k = N_k e_k, each with decay gamma. Here m is not kept, for it is
-    N e: e moves by (1 - gamma) (sum of its latents - n e) / N, which is the same.
+    N e: e moves by (1 - gamma) (sum of its latents - n e) / N, which is the same. Counts are in
+    even shares of a step's latents, so that they fit into float16 whatever the batch.
     """
 
     count: Tensor
@@ -177,8 +178,10 @@ class EMA(nn.Module):
         assert counts is not None
         if int(self.book.use.steps) == 1 or int(self.book.use.revived) > revived:
             new = (self.book.weight != before).any(1)
-            self.count[new] = counts.sum() / self.size
+            self.count[new] = 1.0
             counts, sums = counts.where(~new, 0), sums.where(~new[:, None], 0)
+        even = self.size / counts.sum().clamp(min=1)
+        counts, sums = even * counts, even * sums
         share = 1 - self.config.decay
         self.count.lerp_(counts, share)
         step = share * (sums - counts[:, None] * self.book.weight)

@@ -63,6 +63,10 @@ class VQGANConfig:
         """For the card."""
         return {"perceptual": self.perceptual.about}
 
+    def check(self) -> None:
+        """UserError when the perceptual network lacks its files."""
+        self.perceptual.build()
+
     def build(self) -> VQGAN:
         return VQGAN(self)
 
