@@ -147,15 +147,18 @@ def show_side_by_side(reports: list[Report]) -> None:
     """A row for each measure, a column for each model, and the real pictures last."""
     p = reports[0].protocol
     console = Console(highlight=False)
+    drawn = f"{p.n:,} samples of each (seeds {p.seed} to {p.seed + p.n - 1}) and {p.held:,} real"
+    codecs = "codebook" in p.metrics
+    if codecs:
+        drawn = f"Codes of {p.held:,}"
     console.print(
-        f"\n{p.n:,} samples of each (seeds {p.seed} to {p.seed + p.n - 1}) and {p.held:,} real "
-        f"{p.split} pictures beside the {p.reference:,} of {p.data}",
-        soft_wrap=True,
+        f"\n{drawn} {p.split} pictures beside the {p.reference:,} of {p.data}", soft_wrap=True
     )
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("measure", *headings(reports), "real", ""):
         table.add_column(name, no_wrap=True)
-    table.add_row("[bold]sampler[/bold]", *(shown_sampler(r) for r in reports))
+    if not codecs:
+        table.add_row("[bold]sampler[/bold]", *(shown_sampler(r) for r in reports))
     for name in dict.fromkeys(row.name for r in reports for row in r.rows):
         rows = [one(r, name) for r in reports]
         known = [row for row in rows if row is not None and row.value is not None]
