@@ -69,15 +69,36 @@ def grow(points, places, depth, axes, cuts):
         k = node + 1 - 2**level
         first, last = places.size * k >> level, places.size * (k + 1) >> level
         middle = places.size * (2 * k + 1) >> (level + 1)
-        part = places[first:last].copy()
+        part = places[first:last]
         axes[node] = widest(points, part)
         values = np.empty(part.size, np.float32)
         for n in range(part.size):
             values[n] = points[part[n], axes[node]]
-        order = np.argpartition(values, middle - first)
-        for n in range(part.size):
-            places[first + n] = part[order[n]]
-        cuts[node] = points[places[middle], axes[node]]
+        halve(values, part, middle - first)
+        cuts[node] = values[middle - first]
+
+
+@numba.njit(**JIT)
+def halve(values, places, middle):
+    """Swap values and their places until none before the middle is larger, none behind smaller.
+
+    Hoare's selection: np.argpartition does the same, and takes Numba eight seconds to compile.
+    """
+    low, high = 0, values.size - 1
+    while low < high:
+        pivot, i, j = values[(low + high) // 2], low, high
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                places[i], places[j] = places[j], places[i]
+                i, j = i + 1, j - 1
+        if j < middle < i:
+            break
+        low, high = (low, j) if middle <= j else (i, high)
 
 
 @numba.njit(**JIT)
