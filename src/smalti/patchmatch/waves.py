@@ -8,8 +8,8 @@ from itertools import pairwise
 
 Tile = tuple[int, int, int, int]
 """Top, bottom, left and right, the bottom and right excluded."""
-TALL, WIDE = 32, 64
-"""Rows and columns of a tile, about."""
+TALL, WIDE = 64, 64
+"""Rows and columns of a tile, about: handing out smaller ones takes longer than they save."""
 
 
 class Waves:
