@@ -28,7 +28,7 @@ def entrants(threads: int) -> dict[str, Fill]:
         for n in sorted({threads, 1}, reverse=True)
     }
     try:
-        from patchmatch import patch_match  # pyright: ignore[reportMissingImports]
+        from patchmatch import patch_match  # pyright: ignore
 
         found["pypatchmatch"] = lambda x, m: patch_match.inpaint(x, m, patch_size=3)
     except ImportError:
