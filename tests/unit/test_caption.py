@@ -20,7 +20,7 @@ from smalti.evaluation.bits import bits_per_dim
 from smalti.evaluation.draws import asked_text, draw_set
 from smalti.layers.caption import CaptionConfig, CaptionEncoder, parts_of
 from smalti.pixelcnn import GatedConfig, PixelCNN, PixelCNNConfig
-from smalti.training import Training, drive, resume, run
+from smalti.training import Training, resume, run, sheet
 from smalti.training.job import last_step, read_state
 from smalti.training.player import batch_of
 from tests.expect import refusal
@@ -236,7 +236,7 @@ PLAN = Training(steps=6, batch=8, warmup=2, precision="32", save=4)
 
 @pytest.fixture(autouse=True)
 def few_on_a_grid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drive, "GRID", 8)
+    monkeypatch.setattr(sheet, "GRID", 8)
 
 
 def test_a_batch_has_its_captions():

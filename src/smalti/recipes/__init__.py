@@ -47,7 +47,7 @@ RECIPES = {
     "pixelcnnpp-digits": (
         "smalti.recipes.pixelcnnpp_digits",
         "class-conditional PixelCNN++ of digits",
-        "60 minutes",
+        "90 minutes",
     ),
     "pixelcnnpp-emoji": (
         "smalti.recipes.pixelcnnpp_emoji",
