@@ -85,7 +85,7 @@ def completions(model, known: Tensor, labels: Tensor, ways: int = 8) -> Tensor:
 
 def described(model, texts: tuple[str, ...] = DESCRIPTIONS, ways: int = 8) -> Tensor:
     """A description as a row."""
-    pictures = smalti.sample(model, cond=[t for t in texts for _ in range(ways)])
+    pictures = smalti.sample(model, ways * len(texts), cond=[t for t in texts for _ in range(ways)])
     assert isinstance(pictures, Tensor)
     return pictures
 
