@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +241,7 @@ def test_what_was_set_aside_stays_until_the_new_one_is_in_place(
     def crash(*_: object) -> None:
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(checkpoint.os, "rename", crash)
+    monkeypatch.setattr(os, "rename", crash)
     with pytest.raises(OSError, match="Input"):
         save(new(seed=1), saved)
     assert_equal_bits(smalti.load(saved), before)

@@ -61,3 +61,7 @@ def test_import_star_brings_the_public_names():
 def test_unknown_name_is_an_attribute_error():
     with pytest.raises(AttributeError, match="'smalti' has no attribute 'smaple'"):
         smalti.smaple  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_matching_pictures_does_not_load_torch():
+    assert "torch" not in loaded_after("import smalti.cli.match; import smalti.patchmatch.matching")

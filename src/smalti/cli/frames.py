@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from smalti.cli.given import pixels
 from smalti.core.errors import UserError
-from smalti.data.decode import faults, look_of, to_pixels
+from smalti.data.decode import Look, faults, look_of, read_picture, to_pixels
 from smalti.data.files import find_pictures, open_image
 
 LOOK = look_of(None, "keep", "white", crop=False)
@@ -19,6 +19,15 @@ LOOK = look_of(None, "keep", "white", crop=False)
 def still(path: Path) -> np.ndarray:
     """(H, W, 3) uint8; of an animation the first frame. UserError for what is no picture."""
     return rgb(pixels(path, LOOK))
+
+
+def pixels(path: Path, look: Look) -> np.ndarray:
+    """(C, H, W) uint8. UserError, naming the file, for what is no picture."""
+    if not path.exists():
+        raise UserError(f"{path} does not exist; give a picture file")
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; give a picture file")
+    return read_picture(str(path), partial(open_image, path), look)
 
 
 def rgb(levels: np.ndarray) -> np.ndarray:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from smalti.cli.frames import pixels
 from smalti.core.errors import UserError
 from smalti.core.protocols import Spec
-from smalti.data.decode import Look, look_of, read_picture
-from smalti.data.files import open_image
+from smalti.data.decode import look_of
 
 BACKGROUND = "white"
 
@@ -49,11 +47,3 @@ def read_mask(path: Path, picture: Path, size: tuple[int, int]) -> Tensor:
     if not mask.any():
         raise UserError(f"{path} has nothing white in it; paint white what is to be filled in")
     return mask
-
-
-def pixels(path: Path, look: Look) -> np.ndarray:
-    if not path.exists():
-        raise UserError(f"{path} does not exist; give a picture file")
-    if path.is_dir():
-        raise UserError(f"{path} is a folder; give a picture file")
-    return read_picture(str(path), partial(open_image, path), look)

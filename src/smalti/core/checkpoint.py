@@ -17,6 +17,7 @@ from torch import nn
 
 from smalti.core.config import from_json, to_json
 from smalti.core.errors import UserError
+from smalti.core.folders import replace_directory, set_aside
 from smalti.core.protocols import Card
 
 FORMAT = 1
@@ -58,24 +59,6 @@ def write_into(
     for name in ("config.json", "model.safetensors"):
         with open(directory / name, "rb") as file:
             os.fsync(file.fileno())
-
-
-def replace_directory(temporary: Path, to: Path) -> None:
-    """Put a finished directory in its place; what stood there goes only after.
-
-    A crash between the two renames leaves it as NAME.old, where `find` looks too.
-    """
-    old = set_aside(to)
-    if to.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        os.rename(to, old)
-    os.rename(temporary, to)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def set_aside(to: Path) -> Path:
-    """Where a directory stands while another takes its place."""
-    return to.with_name(to.name + ".old")
 
 
 def load(name_or_dir: str | Path, device: str | torch.device = "cpu") -> Any:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from smalti.core.checkpoint import replace_directory
 from smalti.core.errors import UserError
 
 
@@ -49,3 +48,21 @@ def folder_for(out: Path, names: str) -> Iterator[Path]:
 def remove_empty(folder: Path) -> None:
     with suppress(OSError):  # somebody put something there meanwhile: it stays
         folder.rmdir()
+
+
+def replace_directory(temporary: Path, to: Path) -> None:
+    """Put a finished directory in its place; what stood there goes only after.
+
+    A crash between the two renames leaves it as NAME.old, where a checkpoint is looked for, too.
+    """
+    old = set_aside(to)
+    if to.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        os.rename(to, old)
+    os.rename(temporary, to)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def set_aside(to: Path) -> Path:
+    """Where a directory stands while another takes its place."""
+    return to.with_name(to.name + ".old")

@@ -6,12 +6,15 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
-from torch import Tensor
 
 from smalti.core.errors import UserError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def image(picture: Tensor) -> Image.Image:

@@ -1,13 +1,21 @@
-"""Picture sources: what is shipped, what is fetched, and whatever lies on your disk."""
+"""Picture sources: what is shipped, what is fetched, and whatever lies on your disk.
+
+The names below load on first use: pictures can be read without PyTorch.
+"""
 
 from __future__ import annotations
 
-from smalti.data.directory import folder
-from smalti.data.mnist import digit_pictures, digits
-from smalti.data.packing import Packed, pack
-from smalti.data.packs import home
-from smalti.data.pictures import Pictures, Splits
-from smalti.data.reading import emoji_pictures, read, read_splits, size_of
+from typing import TYPE_CHECKING
+
+from smalti.core.lazy import on_first_use
+
+if TYPE_CHECKING:
+    from smalti.data.directory import folder
+    from smalti.data.mnist import digit_pictures, digits
+    from smalti.data.packing import Packed, pack
+    from smalti.data.packs import home
+    from smalti.data.pictures import Pictures, Splits
+    from smalti.data.reading import emoji_pictures, read, read_splits, size_of
 
 __all__ = [
     "Packed",
@@ -23,3 +31,24 @@ __all__ = [
     "read_splits",
     "size_of",
 ]
+
+HOMES = {
+    "Packed": "smalti.data.packing",
+    "Pictures": "smalti.data.pictures",
+    "Splits": "smalti.data.pictures",
+    "digit_pictures": "smalti.data.mnist",
+    "digits": "smalti.data.mnist",
+    "emoji_pictures": "smalti.data.reading",
+    "folder": "smalti.data.directory",
+    "home": "smalti.data.packs",
+    "pack": "smalti.data.packing",
+    "read": "smalti.data.reading",
+    "read_splits": "smalti.data.reading",
+    "size_of": "smalti.data.reading",
+}
+
+__getattr__ = on_first_use(__name__, HOMES)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -5,8 +5,9 @@ The names below load on first use: Numba takes a moment.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from smalti.core.lazy import on_first_use
 
 if TYPE_CHECKING:
     from smalti.patchmatch.analogies import analogy
@@ -47,12 +48,7 @@ HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in HOMES:
-        raise AttributeError(f"module 'smalti.patchmatch' has no attribute {name!r}")
-    value = getattr(import_module(HOMES[name]), name)
-    globals()[name] = value  # the next use does not come here
-    return value
+__getattr__ = on_first_use(__name__, HOMES)
 
 
 def __dir__() -> list[str]:

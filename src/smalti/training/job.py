@@ -12,9 +12,10 @@ from typing import Any
 
 import torch
 
-from smalti.core.checkpoint import replace_directory, write_into
+from smalti.core.checkpoint import write_into
 from smalti.core.config import from_json, to_json
 from smalti.core.errors import UserError
+from smalti.core.folders import replace_directory
 from smalti.core.protocols import Card
 from smalti.training.config import Training
 

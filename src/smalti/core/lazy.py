@@ -1,0 +1,21 @@
+"""Names of a package that load on first use."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+
+def on_first_use(package: str, homes: dict[str, str]) -> Callable[[str], Any]:
+    """A `__getattr__` for the package: each name from the module that `homes` says."""
+
+    def find(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = getattr(import_module(homes[name]), name)
+        setattr(sys.modules[package], name, value)  # the next use does not come here
+        return value
+
+    return find
