@@ -20,16 +20,6 @@ from smalti.diffusion import Cosine, Linear, Sigmoid
 from smalti.diffusion.process import add_noise
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
-DESCRIPTIONS = (  # the last four are of the test pictures
-    "grinning face",
-    "heavy black heart",
-    "woman: dark skin tone",
-    "clock face two oclock",
-    "gambia flag",
-    "full moon symbol",
-    "sunflower",
-    "keycap 1",
-)
 LEVELS = (0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 999)
 
 
@@ -83,11 +73,10 @@ def completions(model, known: Tensor, labels: Tensor, ways: int = 8) -> Tensor:
     return torch.cat([torch.stack([a, b, *many]) for a, b, many in rows])
 
 
-def described(model, texts: tuple[str, ...] = DESCRIPTIONS, ways: int = 8) -> Tensor:
-    """A description as a row."""
-    pictures = smalti.sample(model, ways * len(texts), cond=[t for t in texts for _ in range(ways)])
-    assert isinstance(pictures, Tensor)
-    return pictures
+def reconstructed(codec) -> Tensor:
+    """Test digits, each left of what its codes give back."""
+    x = smalti.data.digits("test")[0][:32]
+    return torch.stack([x, codec.reconstruct(x)], dim=1).flatten(0, 1)
 
 
 def diffusion_pictures() -> None:
@@ -103,7 +92,7 @@ def emoji_pictures() -> None:
 
 
 def pixelcnn_pictures() -> None:
-    for name in ("gated-pixelcnn-digits", "gated-pixelcnn-digits-8", "pixelcnnpp-digits"):
+    for name in ("gated-pixelcnn-digits", "pixelcnnpp-digits"):
         save_png(grid(digits(smalti.load(name)), columns=10), PICTURES / f"{name}.png")
     pictures, labels = smalti.data.digits("test")
     first = [int((labels == k).nonzero()[0]) for k in range(10)]  # of each class
@@ -112,16 +101,16 @@ def pixelcnn_pictures() -> None:
     save_png(grid(rows, columns=10), PICTURES / "completions.png")
 
 
-def description_pictures() -> None:
-    pictures = described(smalti.load("pixelcnnpp-emoji"))
-    save_png(grid(pictures, columns=8), PICTURES / "pixelcnnpp-emoji.png")
+def codec_pictures() -> None:
+    pictures = reconstructed(smalti.load("vqvae-digits"))
+    save_png(grid(pictures, columns=16), PICTURES / "vqvae-digits.png")
 
 
 ALL = {
     "diffusion": diffusion_pictures,
     "emoji": emoji_pictures,
     "pixelcnn": pixelcnn_pictures,
-    "descriptions": description_pictures,
+    "codecs": codec_pictures,
 }
 
 
