@@ -16,6 +16,7 @@ import smalti
 from smalti.core.given import Given
 from smalti.core.pictures import grid, save_png
 from smalti.core.rng import Rng
+from smalti.data import read_splits
 from smalti.diffusion import Cosine, Linear, Sigmoid
 from smalti.diffusion.process import add_noise
 
@@ -73,9 +74,8 @@ def completions(model, known: Tensor, labels: Tensor, ways: int = 8) -> Tensor:
     return torch.cat([torch.stack([a, b, *many]) for a, b, many in rows])
 
 
-def reconstructed(codec) -> Tensor:
-    """Test digits, each left of what its codes give back."""
-    x = smalti.data.digits("test")[0][:32]
+def reconstructed(codec, x: Tensor) -> Tensor:
+    """Pictures, each left of what its codes give back."""
     return torch.stack([x, codec.reconstruct(x)], dim=1).flatten(0, 1)
 
 
@@ -102,8 +102,11 @@ def pixelcnn_pictures() -> None:
 
 
 def codec_pictures() -> None:
-    pictures = reconstructed(smalti.load("vqvae-digits"))
+    pictures = reconstructed(smalti.load("vqvae-digits"), smalti.data.digits("test")[0][:32])
     save_png(grid(pictures, columns=16), PICTURES / "vqvae-digits.png")
+    x = read_splits("emoji-64", size=64).test.floats(slice(0, 270, 9))[:24]  # fetched before
+    pairs = reconstructed(smalti.load("vqvae-emoji"), x)
+    save_png(grid(pairs, columns=8), PICTURES / "vqvae-emoji.png")
 
 
 ALL = {
