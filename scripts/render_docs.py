@@ -16,7 +16,6 @@ import smalti
 from smalti.core.given import Given
 from smalti.core.pictures import grid, save_png
 from smalti.core.rng import Rng
-from smalti.data import read_splits
 from smalti.diffusion import Cosine, Linear, Sigmoid
 from smalti.diffusion.process import add_noise
 
@@ -104,7 +103,7 @@ def pixelcnn_pictures() -> None:
 def codec_pictures() -> None:
     pictures = reconstructed(smalti.load("vqvae-digits"), smalti.data.digits("test")[0][:32])
     save_png(grid(pictures, columns=16), PICTURES / "vqvae-digits.png")
-    x = read_splits("emoji-64", size=64).test.floats(slice(0, 270, 9))[:24]  # fetched before
+    x = smalti.data.emoji_pictures("test", size=64).floats(slice(0, 270, 9))[:24]  # fetched before
     pairs = reconstructed(smalti.load("vqvae-emoji"), x)
     save_png(grid(pairs, columns=8), PICTURES / "vqvae-emoji.png")
 
