@@ -1,6 +1,6 @@
 """`gated-pixelcnn-digits-8`: a class-conditional Gated PixelCNN of 8 levels.
 
-Its first window is as wide as that of `gated-pixelcnn-digits`, for the same reason.
+Its network is that of `gated-pixelcnn-digits`, for the same reasons.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LEVELS = 8
 
 def model(pictures: Pictures) -> PixelCNNConfig:
     network = GatedConfig(
-        outputs=LEVELS, width=48, blocks=8, first=27, condition=len(pictures.classes)
+        outputs=LEVELS, width=64, blocks=8, first=27, head=128, condition=len(pictures.classes)
     )
     return PixelCNNConfig(
         shape=pictures.shape, network=network, levels=LEVELS, classes=pictures.classes
