@@ -3,7 +3,8 @@
 A model's own count (its exact score, given the class), what `smalti.coding` makes of it, checked by
 decompressing, and beside them what compresses pictures without a model: PNG and WebP of one sheet,
 xz of the bare bytes, and a histogram coder that has counted the training digits' pixels in contexts
-of their four neighbours. Bits are per pixel; a stored byte has 8.
+of their four neighbours. Bits are per pixel; a stored byte has 8. With `--levels 8` all of this is
+of digits that were brought to 8 levels before, as a model of 8 takes them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import math
 import time
 from collections.abc import Iterator
 from functools import cache
+from typing import Literal
 
 import constriction
 import numpy as np
@@ -26,9 +28,11 @@ import smalti
 from benchmarks._machine import described, facts
 from smalti.cli.meter import Meter
 from smalti.coding import compress, decompress, read_header
+from smalti.coding.levels import as_pixels
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
 from smalti.data import Pictures, digit_pictures
+from smalti.pixelcnn.levels import Levels
 
 COLUMNS = (1, 10, 20, 25, 40, 50)
 """Sheets that are tried for PNG and WebP; the smallest counts."""
@@ -37,6 +41,14 @@ CELLS = (7, 7, 4, 4)
 SMOOTHING = (3, 10, 30, 100, 300)
 """Counts that each context has beforehand, spread as all contexts' are; chosen by the validation
 digits."""
+
+
+@cache
+def digits(split: Literal["train", "valid", "test"], levels: int) -> Pictures:
+    """The digits in so many levels, as 8-bit pixels still."""
+    given, codec = digit_pictures(split), Levels(levels)
+    pixels = as_pixels(codec.encode(given.pixels.double() / 255), codec)
+    return Pictures(pixels, labels=given.labels, classes=given.classes, name=given.name)
 
 
 def sheet(pixels: Tensor, columns: int) -> Image.Image:
@@ -70,7 +82,7 @@ def xz(pixels: Tensor) -> int:
     return len(lzma.compress(pixels.numpy().tobytes(), preset=9 | lzma.PRESET_EXTREME))
 
 
-def contexts(pixels: Tensor) -> Tensor:
+def contexts(pixels: Tensor, levels: int) -> Tensor:
     """A number below 784 for each pixel, by its neighbours: left, above, and both corners above."""
     N, _, H, W = pixels.shape
     framed = torch.zeros(N, H + 1, W + 2, dtype=torch.int64)
@@ -79,21 +91,22 @@ def contexts(pixels: Tensor) -> Tensor:
     corners = framed[:, :-1, :-2], framed[:, :-1, 2:]
     found = torch.zeros(N, H, W, dtype=torch.int64)
     for neighbour, cells in zip((left, above, *corners), CELLS, strict=True):
-        found = found * cells + torch.bucketize(neighbour.contiguous(), edges(cells), right=True)
+        borders = edges(cells, levels)
+        found = found * cells + torch.bucketize(neighbour.contiguous(), borders, right=True)
     return found
 
 
 @cache
-def edges(cells: int) -> Tensor:
+def edges(cells: int, levels: int) -> Tensor:
     """Where cells begin after black: as many of the training digits' other pixels in each."""
-    pixels = digit_pictures("train").pixels
+    pixels = digits("train", levels).pixels
     parts = pixels[pixels > 0].float().quantile(torch.linspace(0, 1, cells)[1:-1]).round()
     return torch.cat([torch.ones(1), parts]).long()
 
 
-def counted(pixels: Tensor) -> Tensor:
+def counted(pixels: Tensor, levels: int) -> Tensor:
     """(784, 256) how often each level stands in each context."""
-    places = contexts(pixels) * 256 + pixels[:, 0]
+    places = contexts(pixels, levels) * 256 + pixels[:, 0]
     return torch.bincount(places.flatten(), minlength=math.prod(CELLS) * 256).view(-1, 256).double()
 
 
@@ -103,18 +116,19 @@ def tables(counts: Tensor, smoothing: float) -> Tensor:
     return (counts + smoothing * overall) / (counts.sum(1, keepdim=True) + smoothing)
 
 
-def histogram() -> Tensor:
+def histogram(levels: int) -> Tensor:
     """The tables of the training digits, smoothed as suits the validation digits best."""
-    counts, valid = counted(digit_pictures("train").pixels), digit_pictures("valid").pixels
-    places = contexts(valid), valid[:, 0].long()
+    counts = counted(digits("train", levels).pixels, levels)
+    valid = digits("valid", levels).pixels
+    places = contexts(valid, levels), valid[:, 0].long()
     nats = {s: -tables(counts, s)[places].log().mean() for s in SMOOTHING}
     return tables(counts, min(nats, key=lambda s: float(nats[s])))
 
 
-def by_histogram(pixels: Tensor) -> int:
+def by_histogram(pixels: Tensor, levels: int) -> int:
     """Bytes of a range coder under those tables, and back again."""
-    p, coders = histogram().numpy(), constriction.stream  # pyright: ignore[reportAttributeAccessIssue]
-    where = contexts(pixels).flatten().numpy()
+    p, coders = histogram(levels).numpy(), constriction.stream  # pyright: ignore[reportAttributeAccessIssue]
+    where = contexts(pixels, levels).flatten().numpy()
     symbols, family = (
         pixels.flatten().numpy().astype(np.int32),
         coders.model.Categorical(perfect=False),
@@ -160,10 +174,10 @@ def main() -> None:
     parser.add_argument("--model", nargs="*", default=[], help="shipped names or directories")
     parser.add_argument("--split", choices=("valid", "test"), default="test")
     parser.add_argument("-n", type=int, default=1000, help="digits")
+    parser.add_argument("--levels", type=int, default=256, help="of a pixel")
     parser.add_argument("--batch", type=int, default=250, help="digits of a walk")
     args = parser.parse_args()
-    digits = digit_pictures(args.split)
-    data = digits.part(slice(args.n), f"first {args.n}")
+    data = digits(args.split, args.levels).part(slice(args.n), f"first {args.n}")
     pixels, values = data.pixels, data.pixels.numel()
     print(f"{len(data)} digits of {args.split}, {values:,} pixels; {described(facts())}")
     print(f"{'what':44} {'bytes':>10} {'bits/pixel':>10}")
@@ -172,7 +186,10 @@ def main() -> None:
         "xz -9e of the bytes": (xz(pixels), ""),
         "PNG of one sheet": (png(pixels), "the smallest of several layouts"),
         "WebP lossless of one sheet": (webp(pixels), "the smallest of several layouts"),
-        "histograms of 784 contexts": (by_histogram(pixels), "counts of the training digits"),
+        "histograms of 784 contexts": (
+            by_histogram(pixels, args.levels),
+            "counts of the training digits",
+        ),
     }
     for what, (size, remark) in baselines.items():
         print(f"{what:44} {size:10,} {8 * size / values:10.4f}  {remark}".rstrip(), flush=True)
