@@ -91,7 +91,7 @@ def emoji_pictures() -> None:
 
 
 def pixelcnn_pictures() -> None:
-    for name in ("gated-pixelcnn-digits", "pixelcnnpp-digits"):
+    for name in ("gated-pixelcnn-digits", "gated-pixelcnn-digits-8", "pixelcnnpp-digits"):
         save_png(grid(digits(smalti.load(name)), columns=10), PICTURES / f"{name}.png")
     pictures, labels = smalti.data.digits("test")
     first = [int((labels == k).nonzero()[0]) for k in range(10)]  # of each class
