@@ -1,7 +1,8 @@
 """Render the pictures of README and docs/ from the shipped models.
 
-python scripts/render_docs.py                  # all of them
+python scripts/render_docs.py                  # all that shipped models suffice for
 python scripts/render_docs.py pixelcnn emoji   # some
+python scripts/render_docs.py twins            # wants runs/vqvae-emoji-8, too (docs/numbers.md)
 """
 
 from __future__ import annotations
@@ -104,8 +105,16 @@ def codec_pictures() -> None:
     pictures = reconstructed(smalti.load("vqvae-digits"), smalti.data.digits("test")[0][:32])
     save_png(grid(pictures, columns=16), PICTURES / "vqvae-digits.png")
     x = smalti.data.emoji_pictures("test", size=64).floats(slice(0, 270, 9))[:24]  # fetched before
-    pairs = reconstructed(smalti.load("vqvae-emoji"), x)
-    save_png(grid(pairs, columns=8), PICTURES / "vqvae-emoji.png")
+    for name in ("vqvae-emoji", "vqgan-emoji"):
+        save_png(grid(reconstructed(smalti.load(name), x), columns=8), PICTURES / f"{name}.png")
+
+
+def twin_pictures() -> None:
+    """Test emoji, by squared error alone, and by the VQGAN of the same network."""
+    x = smalti.data.emoji_pictures("test", size=64).floats(slice(0, 270, 17))[:16]
+    ways = [smalti.load(name).reconstruct(x) for name in ("runs/vqvae-emoji-8", "vqgan-emoji")]
+    pictures = torch.stack([x, *ways], dim=1).flatten(0, 1)
+    save_png(grid(pictures, columns=12), PICTURES / "vqgan-twins.png")
 
 
 ALL = {
@@ -114,11 +123,12 @@ ALL = {
     "pixelcnn": pixelcnn_pictures,
     "codecs": codec_pictures,
 }
+RUNS = {"twins": twin_pictures}
 
 
 def main() -> None:
     for name in sys.argv[1:] or ALL:
-        ALL[name]()
+        (ALL | RUNS)[name]()
 
 
 if __name__ == "__main__":

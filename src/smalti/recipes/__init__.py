@@ -92,7 +92,7 @@ RECIPES = {
     "vqvae-emoji-8": (
         "smalti.recipes.vqvae_emoji_8",
         "the network of vqgan-emoji by squared error alone, to compare",
-        "90 minutes",
+        "45 minutes",
     ),
     "vqgan": (
         "smalti.recipes.vqgan",
@@ -102,7 +102,7 @@ RECIPES = {
     "vqgan-emoji": (
         "smalti.recipes.vqgan_emoji",
         "a VQGAN of emoji: 64x64 as 8x8 of 512 codes; first `smalti fetch emoji`",
-        "90 minutes",
+        "45 minutes",
     ),
     "digits-classifier": (
         "smalti.recipes.digits_classifier",

@@ -13,7 +13,7 @@ from smalti.vq import VQGANConfig, VQVAEConfig
 
 
 def model(pictures: Pictures) -> VQGANConfig:
-    return vqgan(pictures, start=2500)
+    return vqgan(pictures, start=2800)
 
 
 def twin(pictures: Pictures) -> VQVAEConfig:
@@ -28,5 +28,5 @@ RECIPE = Recipe(
     model=model,
     training=replace(TRAINING, flip=True, save=1000),
     size=64,
-    minutes=90.0,
+    minutes=45.0,
 )

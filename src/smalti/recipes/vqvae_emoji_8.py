@@ -16,5 +16,5 @@ RECIPE = Recipe(
     model=twin,
     training=replace(TRAINING, flip=True, save=1000),
     size=64,
-    minutes=90.0,
+    minutes=45.0,
 )
