@@ -26,7 +26,7 @@ def picture(side: int) -> Tensor:
     """Soft colours, a dark side and fine detail in one corner, with no edge where tiles meet."""
     torch.manual_seed(0)
     x = F.interpolate(torch.rand(1, 3, 9, 9), (side, side), mode="bicubic").clamp(0, 1)
-    x[..., : side * 3 // 8] *= 0.3
+    x[..., : side * 3 // 7] *= 0.3
     x[:, :, : side // 5, : side // 5] = torch.rand(1, 3, side // 5, side // 5)
     return x
 
