@@ -185,12 +185,22 @@ def test_classes_by_name_and_number(at_home: Path, words: str, classes: list[str
     assert sampled("s")["classes"] == classes
 
 
-def test_the_grid_is_in_the_order_of_the_classes(at_home: Path):
-    assert typed("sample named -n 4 --steps 2 --class 1,0 --out s") == 0
+@pytest.mark.parametrize(
+    ("number", "columns", "seeds"),
+    [
+        (8, 4, [1, 3, 5, 7, 0, 2, 4, 6]),  # a class a row; a square would have 3 columns
+        (5, 3, [1, 3, 0, 2, 4]),  # classes are not as large as each other: nearly a square
+    ],
+)
+def test_the_grid_is_in_the_order_of_the_classes(
+    at_home: Path, number: int, columns: int, seeds: list[int]
+):
+    assert typed(f"sample named -n {number} --steps 2 --class 1,0 --out s") == 0
     sheet = pixels("s/grid.png")
     scale, pad = 7, 2
-    for place, seed in enumerate([1, 3, 0, 2]):
-        y, x = (pad + k * (8 * scale + pad) for k in divmod(place, 2))
+    assert sheet.shape[1] == pad + columns * (8 * scale + pad)
+    for place, seed in enumerate(seeds):
+        y, x = (pad + k * (8 * scale + pad) for k in divmod(place, columns))
         tile = sheet[y : y + 8 * scale : scale, x : x + 8 * scale : scale]
         assert np.array_equal(tile, pixels(f"s/{seed:05d}.png"))
 

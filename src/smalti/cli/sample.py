@@ -45,6 +45,8 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti sample ddpm-digits -n 4 --picture sketch.png --strength 0.7 --class 5
   smalti sample runs/ddpm --steps 50 --eta 1 --size 48x32 --out wide"""
 
+WIDEST = 16
+"""Pictures of a group beside each other in a grid, at most."""
 FILES = r"grid\.png|(denoising|rows)\.gif|samples\.json|\d+\.png"
 """What a folder of samples holds."""
 
@@ -160,14 +162,22 @@ def film_name(model: Any) -> str:
 def write_samples(
     folder: Path, drawn: Drawn, seed: int, groups: Tensor | None, film: str = "denoising.gif"
 ) -> None:
-    """grid.png in the order of groups (N,), such as classes, PNGs named by seed, and the film."""
+    """grid.png, by groups (N,) such as classes, PNGs named by seed, and the film."""
     N = len(drawn.pictures)
     order = torch.arange(N) if groups is None else groups.argsort(stable=True)
-    save_png(grid(drawn.pictures[order]), folder / "grid.png")
+    columns = None if groups is None else row_of(groups)
+    save_png(grid(drawn.pictures[order], columns), folder / "grid.png")
     for i, picture in enumerate(drawn.pictures):
         save_png(image(picture), folder / f"{seed + i:05d}.png")
     if drawn.frames:
-        save_gif(film_of(drawn, order), folder / film)
+        save_gif(film_of(drawn, order, columns), folder / film)
+
+
+def row_of(groups: Tensor) -> int | None:
+    """Columns that give each group (N,) a row: where all are alike in number, 2 to WIDEST."""
+    counts = groups.unique(return_counts=True)[1].tolist()
+    fits = len(counts) > 1 and 1 < counts[0] <= WIDEST and len(set(counts)) == 1
+    return counts[0] if fits else None
 
 
 def made_by(model: Any, seed: int, number: int, given: Given, sampler: Any) -> dict[str, Any]:
