@@ -101,6 +101,22 @@ def pixelcnn_pictures() -> None:
     save_png(grid(rows, columns=10), PICTURES / "completions.png")
 
 
+def caption_pictures() -> None:
+    """Eight pictures of every caption, a row each."""
+    captions = [
+        "smiling face",
+        "flag: italy",
+        "man: dark skin tone",
+        "woman with red hair",
+        "red heart",
+    ]
+    seeds = list(range(8 * len(captions)))
+    text = [caption for caption in captions for _ in range(8)]
+    pictures = smalti.sample(smalti.load("pixelcnnpp-emoji"), seeds=seeds, given=Given(text=text))
+    assert isinstance(pictures, Tensor)
+    save_png(grid(pictures, columns=8), PICTURES / "pixelcnnpp-emoji.png")
+
+
 def codec_pictures() -> None:
     pictures = reconstructed(smalti.load("vqvae-digits"), smalti.data.digits("test")[0][:32])
     save_png(grid(pictures, columns=16), PICTURES / "vqvae-digits.png")
@@ -121,6 +137,7 @@ ALL = {
     "diffusion": diffusion_pictures,
     "emoji": emoji_pictures,
     "pixelcnn": pixelcnn_pictures,
+    "captions": caption_pictures,
     "codecs": codec_pictures,
 }
 RUNS = {"twins": twin_pictures}
