@@ -37,7 +37,7 @@ def nearest(z: Tensor, codes: Tensor) -> Tensor:
 
 def by_kernel(z: Tensor, codes: Tensor, half: Tensor, found: Tensor) -> None:
     """On one thread: PyTorch takes three times as long to find the smallest of each row."""
-    from smalti.vq.lowest import lowest
+    from smalti.vq.lowest import lowest  # compiles on first use
 
     for part, products, places in parts(z, codes, found):
         torch.mm(part, codes.t(), out=products)
