@@ -19,6 +19,7 @@ from smalti.pixelcnn import (
     PixelCNNConfig,
     PlusPlusConfig,
 )
+from smalti.pixelcnn.level_embedding import LevelEmbedding
 from smalti.pixelcnn.shifted import Normed
 from smalti.pixelcnn.whole import Whole
 from tests.expect import refusal
@@ -39,10 +40,12 @@ def network(size: tuple[int, int] = (7, 6), **changes: Any) -> Any:
 
 @torch.no_grad()
 @pytest.mark.parametrize("scales", [1, 2, 3])
-@pytest.mark.parametrize("channels", [1, 3])
-def test_a_pixel_sees_all_before_it_and_nothing_later(scales: int, channels: int) -> None:
+@pytest.mark.parametrize(("channels", "embed"), [(1, 0), (3, 0), (1, 4), (3, 4)])
+def test_a_pixel_sees_all_before_it_and_nothing_later(
+    scales: int, channels: int, embed: int
+) -> None:
     H, W = 6, 5
-    net = network((H, W), scales=scales, channels=channels, blocks=2)
+    net = network((H, W), scales=scales, channels=channels, blocks=2, embed=embed)
     x = torch.randint(0, 255, (channels, H, W))
     changed = x.flatten() + torch.eye(x.numel(), dtype=torch.int64)  # one level, one number
     both = torch.cat([x.flatten()[None], changed]).unflatten(1, x.shape).double() / 127.5 - 1
@@ -118,6 +121,19 @@ def test_nonsense_is_refused() -> None:
         PlusPlusConfig(dropout=1.0)
     with refusal("outputs is 5", "15"):
         PixelCNNConfig(network=PlusPlusConfig(outputs=5), output=LogisticMixture(5))
+    with refusal("levels is 256", "16"):
+        network = PlusPlusConfig(outputs=16, embed=4)
+        PixelCNNConfig(network=network, output=Categorical(), levels=16)
+
+
+@torch.no_grad()
+def test_every_level_has_its_own_vector() -> None:
+    """In single precision, too, and whatever the values' rounding."""
+    embedding = LevelEmbedding(256, 5)
+    values = 2 * torch.arange(256) / 255 - 1
+    seen = embedding(values[None, None, None])  # (1, 1 + 5, 1, 256)
+    torch.testing.assert_close(seen[0, 0, 0], values, atol=0, rtol=0)
+    torch.testing.assert_close(seen[0, 1:, 0].T, embedding.table.weight, atol=0, rtol=0)
 
 
 # ---- the walker
@@ -151,6 +167,8 @@ class Naive(PixelCNN):
         {"channels": 3, "condition": 3},
         {"scales": 2, "output": Categorical()},
         {"scales": 1, "condition": 2},
+        {"scales": 2, "output": Categorical(), "embed": 3, "levels": 9},
+        {"channels": 3, "embed": 2, "levels": 9},
     ],
 )
 def test_the_same_uniforms_give_the_same_pixels(changes: dict[str, Any]) -> None:

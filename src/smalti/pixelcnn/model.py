@@ -75,6 +75,8 @@ class PixelCNNConfig:
             raise UserError("classes and caption are both given; choose one of them")
         if D := self.caption.width if self.caption else K:
             wanted["condition"] = D
+        if getattr(self.network, "embed", 0):
+            wanted["levels"] = self.levels
         for name, value in wanted.items():
             if (own := getattr(self.network, name)) != value:
                 raise UserError(

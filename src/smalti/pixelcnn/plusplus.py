@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from smalti.core.errors import UserError
 from smalti.pixelcnn.head import condition_of
+from smalti.pixelcnn.level_embedding import LevelEmbedding
 from smalti.pixelcnn.shifted import GatedBlock, Normed, ShiftedConv, ShiftedDeconv
 
 if TYPE_CHECKING:
@@ -35,15 +36,25 @@ class PlusPlusConfig:
     """Length of the condition: the number of classes, or of a vector's numbers; 0 for none."""
     dropout: float = 0.5
     """Share of activations dropped inside every block."""
+    embed: int = 0
+    """Length of a vector trained for each level, shown beside its value; 0 for the value alone."""
+    levels: int = 256
+    """Values that a pixel may take; of use to `embed` alone."""
 
     def __post_init__(self) -> None:
-        for name in ("channels", "outputs", "filters", "blocks", "scales"):
+        for name in ("channels", "outputs", "filters", "blocks", "scales", "levels"):
             if getattr(self, name) < 1:
                 raise UserError(f"{name} is {getattr(self, name)}; give 1 or more")
-        if self.condition < 0:
-            raise UserError(f"condition is {self.condition}; give 0 or more")
+        for name in ("condition", "embed"):
+            if getattr(self, name) < 0:
+                raise UserError(f"{name} is {getattr(self, name)}; give 0 or more")
         if not 0 <= self.dropout < 1:
             raise UserError(f"dropout is {self.dropout}; give a share from 0 to below 1")
+
+    @property
+    def inputs(self) -> int:
+        """Numbers of a pixel that the first convolutions see."""
+        return self.channels * (1 + self.embed)
 
     def build(self) -> PlusPlus:
         return PlusPlus(self)
@@ -106,7 +117,8 @@ class PlusPlus(nn.Module):
         self.config = c = config
         width, scales = c.filters, range(c.scales)
         steps = scales[1:]
-        c_in = c.channels + 1  # the last is 1 within the picture, and 0 outside
+        self.embedding = LevelEmbedding(c.levels, c.embed) if c.embed else None
+        c_in = c.inputs + 1  # the last is 1 within the picture, and 0 outside
         self.u_start = ShiftedConv(c_in, width, (2, 3), to_right=False)
         self.ul_above = ShiftedConv(c_in, width, (1, 3), to_right=False)
         self.ul_left = ShiftedConv(c_in, width, (2, 1), to_right=True)
@@ -133,6 +145,7 @@ class PlusPlus(nn.Module):
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         H, W = x.shape[2:]
         step = 2 ** (self.config.scales - 1)
+        x = x if self.embedding is None else self.embedding(x)
         x = F.pad(x, (0, -W % step, 0, -H % step)).contiguous(memory_format=torch.channels_last)
         h = condition_of(y, self.config.condition, x)
         streams = [self.start(x)]  # of (u, ul)

@@ -44,6 +44,7 @@ class PlusPlusWalker:
     def __init__(self, network: PlusPlus, n: int, size: tuple[int, int], y: Tensor | None = None):
         weight = network.end.weight.v
         self.device, self.outputs = weight.device, network.config.outputs
+        self.channels, self.embedding = network.config.channels, network.embedding
         self.scales = S = network.config.scales
         y = condition_of(y, network.config.condition, weight.new_zeros(n))
         step = 2 ** (S - 1)
@@ -109,6 +110,15 @@ class PlusPlusWalker:
         values = x.cpu().numpy()
         for edge, part in zip(self.edges, self.slices, strict=True):
             edge.x[2 + i, 1 + j, :, c] = values[part]
+        if self.embedding is not None:
+            self.put_vectors(i, j, c, self.embedding.lookup(x.to(self.device)))
+
+    def put_vectors(self, i: int, j: int, c: int, vectors: Tensor) -> None:
+        """vectors (n, D) of channel c's levels."""
+        n, D = vectors.shape
+        numbers, start = vectors.detach().cpu().numpy(), self.channels + c * D
+        for edge, part in zip(self.edges, self.slices, strict=True):
+            edge.x[2 + i, 1 + j, :, start : start + D] = numbers[part]
 
 
 def level_of(network: PlusPlus, stage: int) -> Level:
@@ -230,7 +240,7 @@ def entering(block: Any, n: int, y: Tensor | None) -> Tensor:
 def edge_of(network: PlusPlus, part: slice, size: tuple[int, int]) -> Edge:
     """Of the pictures of a part; the channel of ones is set."""
     dtype, (H, W), n = dtype_of(network), size, part.stop - part.start
-    c = network.config.channels + 1
+    c = network.config.inputs + 1
     left, above = taps(network.ul_left), taps(network.ul_above)  # (2, 1, ..), (1, 3, ..)
     bias_in = torch.stack([bias(m) for m in (network.u_start, network.ul_above, network.ul_left)])
     w_u = pack(full(taps(network.u_start).flatten(0, 2), dtype, -1))
