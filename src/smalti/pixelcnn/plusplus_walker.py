@@ -115,7 +115,7 @@ class PlusPlusWalker:
 
     def put_vectors(self, i: int, j: int, c: int, vectors: Tensor) -> None:
         """vectors (n, D) of channel c's levels."""
-        n, D = vectors.shape
+        D = vectors.shape[1]
         numbers, start = vectors.detach().cpu().numpy(), self.channels + c * D
         for edge, part in zip(self.edges, self.slices, strict=True):
             edge.x[2 + i, 1 + j, :, start : start + D] = numbers[part]
