@@ -1,0 +1,82 @@
+"""One writer to a folder at a time."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from smalti.core.errors import UserError
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None
+
+NO_LOCKS = {
+    errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF, errno.ENOLCK,
+    errno.EACCES, errno.EPERM,
+}  # fmt: skip
+"""What a file system says that has no locks for folders (NFS, some FUSE)."""
+
+
+@contextmanager
+def lock_folder(folder: str | Path) -> Iterator[None]:
+    """Keep an existing folder for this thread and process alone.
+
+    Whatever holds the lock loses it when it ends, by kill -9, too; nothing is left in the folder.
+    On a file system without locks nothing is locked.
+    Raises UserError when another holds it: at once, without waiting.
+    """
+    try:
+        descriptor = take_lock(folder)
+    except BlockingIOError as error:
+        raise UserError(f"{folder} is in use by another smalti{holder(folder)}") from error
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        yield
+        return
+    try:
+        yield
+    finally:
+        release(descriptor)
+
+
+def take_lock(folder: str | Path) -> int:
+    """A descriptor that holds the folder's lock.
+
+    Raises BlockingIOError when another holds it, another OSError where locks are not to be had.
+    """
+    while True:
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            if fcntl is None:
+                raise OSError(errno.ENOSYS, "no locks")
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(descriptor), os.stat(folder)):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # another folder has taken its place meanwhile
+
+
+def release(descriptor: int) -> None:
+    if fcntl is not None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)  # a forked process may still have a copy of it
+    os.close(descriptor)
+
+
+def holder(folder: str | Path) -> str:
+    """ " (process N)" where the system tells who holds the lock, else nothing."""
+    try:
+        inode = os.stat(folder).st_ino
+        with open("/proc/locks") as file:
+            rows = [line.split() for line in file]
+    except OSError:
+        return ""
+    found = [row[4] for row in rows if row[1] == "FLOCK" and row[5].endswith(f":{inode}")]
+    return f" (process {found[0]})" if found else ""
