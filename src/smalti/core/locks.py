@@ -71,7 +71,7 @@ def release(descriptor: int) -> None:
 
 
 def holder(folder: str | Path) -> str:
-    """ " (process N)" where the system tells who holds the lock, else nothing."""
+    """In words, which process holds the lock, where the system tells; else nothing."""
     try:
         inode = os.stat(folder).st_ino
         with open("/proc/locks") as file:
