@@ -29,10 +29,15 @@ class PixelAttention(nn.Module):
         return x + y.transpose(1, 2).reshape(B, D, H, W)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """softmax(q k^T / sqrt(d)) v; on a CPU in float32 or more: the bf16 backward is 10x slower."""
+def attend(q: Tensor, k: Tensor, v: Tensor, causal: bool = False, dropout: float = 0.0) -> Tensor:
+    """softmax(q k^T / sqrt(d)) v; on a CPU in float32 or more: the bf16 backward is 10x slower.
+
+    causal: position t of q sees positions 0 .. t of k. dropout: share of weights dropped.
+    """
     if q.device.type != "cpu":
-        return F.scaled_dot_product_attention(q, k, v)
+        return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=causal)
     wide = torch.promote_types(q.dtype, torch.float32)
     with torch.autocast("cpu", enabled=False):
-        return F.scaled_dot_product_attention(q.to(wide), k.to(wide), v.to(wide))
+        return F.scaled_dot_product_attention(
+            q.to(wide), k.to(wide), v.to(wide), dropout_p=dropout, is_causal=causal
+        )

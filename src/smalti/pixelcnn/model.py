@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,6 +15,8 @@ from smalti.core.given import Given
 from smalti.core.protocols import Batch, Choose, Loss, Position, Score, Spec, Symbols
 from smalti.core.rng import Rng
 from smalti.layers.caption import CaptionConfig
+from smalti.layers.choosing import Ancestral, draw_symbols
+from smalti.layers.eval_mode import eval_mode
 from smalti.pixelcnn.gated import GatedConfig
 from smalti.pixelcnn.levels import Levels
 from smalti.pixelcnn.output import Categorical, Output
@@ -34,18 +35,6 @@ class NetworkConfig(Protocol):
     def condition(self) -> int: ...
 
     def build(self) -> nn.Module: ...
-
-
-@dataclass(frozen=True)
-class Ancestral:
-    """Draws every number given those before it."""
-
-    temperature: float = 1.0
-    """Below 1 the likelier levels are drawn more often; 0 takes the likeliest."""
-
-    def __post_init__(self) -> None:
-        if not self.temperature >= 0:
-            raise UserError(f"temperature is {self.temperature}; give 0 or more")
 
 
 @dataclass(frozen=True)
@@ -167,7 +156,7 @@ class PixelCNN(nn.Module):
             )
         x, K = self.levels.encode(batch.pictures).to(self.device), len(self.config.classes)
         if not K:
-            with evaluating(self):
+            with eval_mode(self):
                 y = self.condition(None, batch.text, len(x))
             return Score(self.summed(x, y), C * H * W, "exact")
         if batch.labels is not None:
@@ -179,7 +168,7 @@ class PixelCNN(nn.Module):
 
     def summed(self, x: Tensor, y: Tensor | None) -> Tensor:
         """(N,) float64 nats of pictures."""
-        with evaluating(self):
+        with eval_mode(self):
             dtype = next(self.network.parameters()).dtype
             parameters = self.network(self.placed(x, dtype), y).double()
         return self.config.output.nats(parameters, x, self.config.levels).flatten(1).sum(1)
@@ -193,7 +182,7 @@ class PixelCNN(nn.Module):
         ones when None. With given.known and given.mask what the mask says is filled in, and the
         rest is kept. Of each row, sample i draws 2 uniform numbers a value from its own stream.
         """
-        temperature = (sampler or self.config.sampler).temperature
+        sampler = sampler or self.config.sampler
         C, _, W = self.config.shape
         given = self.with_labels(rng, given)
         u = torch.empty(0)
@@ -203,7 +192,9 @@ class PixelCNN(nn.Module):
             _, j, c = position
             if j == c == 0:
                 u = rng.uniform(W, C, 2)
-            return symbols.draw(u[:, j, c], temperature)
+            if sampler.cuts:
+                return draw_symbols(symbols.logits, u[:, j, c, 0], sampler)
+            return symbols.draw(u[:, j, c], sampler.temperature)
 
         return self.walk(choose, len(rng), given)
 
@@ -217,7 +208,7 @@ class PixelCNN(nn.Module):
             raise UserError("this model has classes; give one for each picture")
         y = None if given.labels is None else self.checked_labels(given.labels, n)
         if self.caption is not None:
-            with torch.no_grad(), evaluating(self):
+            with torch.no_grad(), eval_mode(self):
                 y = self.condition(None, given.text, n)
         known, free = self.kept(given, n)
         return self.rows(choose, n, y, known, free)
@@ -228,10 +219,10 @@ class PixelCNN(nn.Module):
         C, H, W = self.config.shape
         canvas = torch.zeros(n, C, H, W, dtype=torch.int64, device=self.device)
         values = self.placed(torch.arange(self.config.levels, device=self.device), torch.float64)
-        with torch.no_grad(), evaluating(self):
+        with torch.no_grad(), eval_mode(self):
             walker = self.walker(n, y)
         for i in range(H):
-            with torch.no_grad(), evaluating(self):
+            with torch.no_grad(), eval_mode(self):
                 for j in range(W):
                     for c in range(C):
                         level = self.step((i, j, c), choose, walker, canvas)
@@ -299,16 +290,3 @@ class PixelCNN(nn.Module):
     def render(self, state: Tensor) -> Tensor:
         """The canvas as pictures, (n, C, H, W) float32 in [0, 1]."""
         return self.levels.decode(state)
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Eval mode within, and the modes that all its parts had afterwards."""
-    learning = [part for part in module.modules() if part.training]
-    for part in learning:
-        part.training = False
-    try:
-        yield
-    finally:
-        for part in learning:
-            part.training = True

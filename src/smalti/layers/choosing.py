@@ -1,0 +1,63 @@
+"""Which symbol comes next, out of a distribution: temperature, top-k, top-p."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from smalti.core.errors import UserError
+
+
+@dataclass(frozen=True)
+class Ancestral:
+    """Draws every symbol given those before it."""
+
+    temperature: float = 1.0
+    """Below 1 the likelier symbols are drawn more often; 0 takes the likeliest."""
+    top_k: int = 0
+    """Draw among so many of the likeliest symbols; 0 for all."""
+    top_p: float = 1.0
+    """Draw among the fewest of the likeliest symbols whose probabilities sum to this."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.temperature < float("inf"):
+            raise UserError(f"temperature is {self.temperature}; give 0 or more")
+        if self.top_k < 0:
+            raise UserError(f"top_k is {self.top_k}; give 1 or more, or 0 for all symbols")
+        if not 0 < self.top_p <= 1:
+            raise UserError(f"top_p is {self.top_p}; give a share above 0, up to 1")
+
+    @property
+    def cuts(self) -> bool:
+        """Whether only some of the symbols may be drawn."""
+        return self.top_k > 0 or self.top_p < 1
+
+
+def draw_symbols(logits: Tensor, u: Tensor, sampler: Ancestral) -> Tensor:
+    """One symbol a row, (n,) int64, where the sum of probabilities passes u (n,) in [0, 1).
+
+    logits: (n, K), normalized or not. Symbols that the sampler cuts off are never drawn.
+    """
+    if sampler.temperature == 0:
+        return logits.argmax(1)
+    logits = logits.double() / sampler.temperature
+    if sampler.cuts:
+        logits = cut(logits, sampler.top_k, sampler.top_p)
+    total = logits.softmax(1).cumsum(1)
+    return (total > u[:, None].to(total) * total[:, -1:]).int().argmax(1)
+
+
+def cut(logits: Tensor, top_k: int = 0, top_p: float = 1.0) -> Tensor:
+    """logits (n, K), with -inf where a symbol may not be drawn.
+
+    First all but the top_k likeliest go, then those that the likelier of the rest sum to top_p
+    without (arXiv:1904.09751). The likeliest stays; equal ones go from the last.
+    """
+    values, order = logits.sort(dim=1, descending=True, stable=True)
+    if top_k:
+        values[:, top_k:] = -torch.inf
+    p = values.softmax(1)
+    values = values.masked_fill(p.cumsum(1) - p >= top_p, -torch.inf)
+    return torch.empty_like(logits).scatter(1, order, values)
