@@ -1,0 +1,54 @@
+"""GPT's walker: keys and values of all positions so far are kept, each computed once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from smalti.autoregressive.gpt.network import GPT
+
+
+class GPTWalker:
+    """n sequences that grow by one symbol at a time, after a prefix; for a GPT in eval mode."""
+
+    @torch.no_grad()
+    def __init__(self, network: GPT, prefix: Tensor, length: int):
+        """prefix: (n, c) tokens of conditions, c >= 1; length: symbols that follow it at most."""
+        self.network, self.next = network, 0
+        n, c = prefix.shape
+        blocks: Any = network.blocks
+        D, heads = network.config.width, network.config.heads
+        shape = (n, heads, c + length - 1, D // heads)
+        like = network.positions
+        self.keys = [like.new_empty(shape) for _ in blocks]
+        self.values = [like.new_empty(shape) for _ in blocks]
+        self.logits = self.advance(prefix)
+
+    def parameters(self, k: int) -> Tensor:
+        """(n, symbols): the logits of the k-th symbol after the prefix."""
+        return self.logits
+
+    @torch.no_grad()
+    def put(self, k: int, symbols: Tensor) -> None:
+        """symbols (n,): what stands at k. The last one of all is not looked at."""
+        if self.next < self.keys[0].shape[2]:
+            self.logits = self.advance(symbols[:, None])
+
+    def advance(self, tokens: Tensor) -> Tensor:
+        """Append tokens (n, t); the logits (n, symbols) of what follows the last."""
+        net, start = self.network, self.next
+        self.next = end = start + tokens.shape[1]
+        x = net.tokens(tokens) + net.positions[start:end]  # (n, t, D)
+        blocks: Any = net.blocks
+        for block, keys, values in zip(blocks, self.keys, self.values, strict=True):
+            q, k, v = block.project(x)
+            keys[:, :, start:end], values[:, :, start:end] = k, v
+            y = F.scaled_dot_product_attention(
+                q, keys[:, :, :end], values[:, :, :end], is_causal=tokens.shape[1] > 1
+            )  # more than one token only at the beginning, where causal means what it says
+            x = block.finish(x, y)
+        return net.head(net.norm(x[:, -1]))

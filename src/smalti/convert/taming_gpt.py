@@ -1,0 +1,34 @@
+"""The GPT of VQGAN's authors (CompVis/taming-transformers), whose weights our own network takes."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+from torch import Tensor
+
+NAMES = (  # theirs, ours
+    (r"^tok_emb\b", "tokens"),
+    (r"^pos_emb$", "positions"),
+    (r"^ln_f\b", "norm"),
+    (r"\bln1\b", "attention_norm"),
+    (r"\bln2\b", "hidden_norm"),
+    (r"\bmlp\b", "hidden"),
+    (r"\battn\.proj\b", "out"),
+    (r"\battn\.query\b", "qkv"),
+)
+
+
+def translate_gpt(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Their weights under our names: queries, keys and values are one product, and no mask."""
+    ours = {}
+    for name, value in weights.items():
+        if re.search(r"\battn\.(key|value|mask)\b", name):
+            continue
+        if ".attn.query." in name:
+            others = (name.replace("query", part) for part in ("key", "value"))
+            value = torch.cat([value, *(weights[other] for other in others)])
+        for pattern, replacement in NAMES:
+            name = re.sub(pattern, replacement, name)
+        ours[name] = value[0] if name == "positions" else value
+    return ours

@@ -1,0 +1,31 @@
+"""The GPT of VQGAN's authors, as the shipped class."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from smalti.autoregressive import GPTConfig
+from smalti.convert import read_weights
+from smalti.convert.taming_gpt import translate_gpt
+
+FILE = Path(__file__).parent / "taming_gpt.safetensors"
+
+
+@torch.no_grad()
+def test_it_gives_the_references_logits() -> None:
+    tensors, told = read_weights(FILE)
+    assert told is not None
+    config = GPTConfig(
+        symbols=told["vocab_size"],
+        context=told["block_size"],
+        layers=told["n_layer"],
+        heads=told["n_head"],
+        width=told["n_embd"],
+    )
+    network = config.build().eval()
+    network.load_state_dict(translate_gpt(tensors))
+    golden = load_file(FILE)
+    torch.testing.assert_close(network(golden["idx"]), golden["logits"], atol=1e-4, rtol=0)
