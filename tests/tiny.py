@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import smalti
+from smalti.autoregressive import GPTConfig, PriorConfig, fit
 from smalti.diffusion import DiffusionConfig, UNetConfig
 from smalti.pixelcnn import (
     Categorical,
@@ -41,6 +42,15 @@ def vqgan(quantiser: Any, shape: tuple[int, int, int] = (1, 8, 8), **changes: An
     network = ResidualConfig(channels=shape[0], **{**CODEC_NORMS, **changes})
     critic = CriticConfig(channels=shape[0], width=4, layers=1)
     return VQGANConfig(shape, network, quantiser, Looks("digits"), critic)
+
+
+def prior(
+    classes: tuple[str, ...] = (), shape: tuple[int, int, int] = (1, 8, 8), **changes: Any
+) -> PriorConfig:
+    """A GPT over the codes of the shipped codec of digits; nothing is disturbed in training."""
+    network = GPTConfig(layers=2, heads=2, width=16, dropout=0.0)
+    calm = {"hide": 0.0, "noise": 0.0}
+    return fit(PriorConfig(shape=shape, network=network, classes=classes, **{**calm, **changes}))
 
 
 M = TypeVar("M", bound=nn.Module)
@@ -85,7 +95,7 @@ def plusplus(
     **changes: Any,
 ) -> PixelCNNConfig:
     """A PixelCNN++; changes are the network's."""
-    small = {"filters": 16, "blocks": 1, "dropout": 0.0}
+    small = {"filters": 16, "blocks": 1, "dropout": 0.0, "levels": levels}
     network = PlusPlusConfig(
         channels=shape[0],
         outputs=output.numbers(shape[0], levels),

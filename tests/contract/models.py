@@ -18,7 +18,7 @@ from smalti.vq import (
     Sphere,
     VQConfig,
 )
-from tests.tiny import diffusion, pixelcnn, plusplus, vqgan, vqvae
+from tests.tiny import diffusion, pixelcnn, plusplus, prior, vqgan, vqvae
 
 AB = ("a", "b")
 # RGB: with one channel, the article's time layers have a single rectified unit, often a dead one.
@@ -91,6 +91,11 @@ MODELS = {
     "pixelcnnpp-categorical": Case(
         lambda: plusplus(levels=4, output=Categorical(), scales=1, dropout=0.1)
     ),
+    "pixelcnnpp-embedded": Case(
+        lambda: plusplus(levels=4, output=Categorical(), scales=1, embed=3)
+    ),
+    "prior-gpt": Case(lambda: prior(AB)),
+    "prior-gpt-odd": Case(lambda: prior(shape=(1, 7, 5)), shape=(1, 7, 5)),
 }
 
 CODECS = {

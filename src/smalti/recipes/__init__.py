@@ -64,6 +64,11 @@ RECIPES = {
         "a VQ-VAE of digits: 28x28 as 7x7 of 64 codes",
         "15 minutes",
     ),
+    "vqvae-digits-gpt": (
+        "smalti.recipes.vqvae_digits_gpt",
+        "a class-conditional GPT over the 7x7 codes of vqvae-digits",
+        "45 minutes",
+    ),
     "vqvae-emoji": (
         "smalti.recipes.vqvae_emoji",
         "a VQ-VAE of emoji: 64x64 as 16x16 of 256 codes; first `smalti fetch emoji`",

@@ -1,0 +1,60 @@
+"""A trained codec that a prior draws the codes of, and leaves as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+
+from smalti.core.checkpoint import load
+from smalti.core.errors import UserError
+from smalti.core.fingerprint import model_hash
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """A trained codec, by its name."""
+
+    model: str = "vqvae-digits"
+    """A shipped codec's name, or the folder of a checkpoint or a run."""
+    sha256: str = ""
+    """The hash of its config and weights; empty takes what stands there."""
+
+    def load(self) -> Any:
+        """The codec in eval mode, on the CPU. UserError when it is another than is wanted."""
+        codec = load(self.model)
+        if codec.spec.output != "codes":
+            raise UserError(f"{self.model} is no codec; name a VQ-VAE or a VQGAN")
+        if self.sha256 and (found := model_hash(codec)) != self.sha256:
+            raise UserError(
+                f"{self.model} is another codec than this prior was trained with: its hash begins "
+                f"with {found[:8]}, wanted is {self.sha256[:8]}; bring back the one it belongs to"
+            )
+        return codec.requires_grad_(False)
+
+    def pinned(self) -> Frozen:
+        """The same, with the hash of what stands there now."""
+        return Frozen(self.model, self.sha256 or hash_codec(self.model))
+
+
+@cache
+def hash_codec(model: str) -> str:
+    return model_hash(load(model))
+
+
+class Held:
+    """Holds a codec where nn.Module does not find it, so that it is neither trained nor saved."""
+
+    def __init__(self, codec: Any):
+        self.codec = codec
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Held:
+        return self
+
+    def on(self, device: torch.device) -> Any:
+        """The codec, on a device."""
+        if self.codec.device != device:
+            self.codec.to(device)
+        return self.codec

@@ -1,0 +1,32 @@
+"""`vqvae-digits-gpt`: a class-conditional GPT over the codes of `vqvae-digits`."""
+
+from __future__ import annotations
+
+from smalti.autoregressive import Frozen, GPTConfig, PriorConfig, fit
+from smalti.data.pictures import Pictures
+from smalti.recipes.pictures import digits_only
+from smalti.recipes.recipe import Recipe
+from smalti.training.config import Training
+
+
+def model(pictures: Pictures) -> PriorConfig:
+    return fit(
+        PriorConfig(
+            codec=Frozen("vqvae-digits"),
+            shape=pictures.shape,
+            network=GPTConfig(layers=4, heads=4, width=128, dropout=0.1),
+            classes=pictures.classes,
+            shift=2,
+        )
+    )
+
+
+RECIPE = Recipe(
+    name="vqvae-digits-gpt",
+    summary="a class-conditional GPT over the 7x7 codes of vqvae-digits",
+    read=digits_only,
+    model=model,
+    training=Training(batch=64, rate=1e-3, weight_decay=0.05, ema=0.9995, save=2000),
+    size=28,
+    minutes=45.0,
+)

@@ -1,0 +1,142 @@
+"""Priors over codes: the walker, conditions, choosing, what is disturbed in training."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import smalti
+from smalti.autoregressive import Frozen, GPTConfig, PriorConfig
+from smalti.autoregressive.gpt.walker import GPTWalker
+from smalti.autoregressive.model import shifted
+from smalti.core.protocols import Batch
+from smalti.core.rng import Rng
+from smalti.layers.choosing import Ancestral, cut, draw_symbols
+from tests.expect import refusal
+from tests.tiny import drawn, prior
+
+
+def network(**changes: Any) -> Any:
+    """Large random weights, so that every token has a say."""
+    torch.manual_seed(0)
+    values: dict[str, Any] = {"symbols": 11, "context": 12, "layers": 2, "heads": 2, "width": 8}
+    net = GPTConfig(**{**values, "dropout": 0.0, **changes}).build().double().eval()
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.add_(0.5 * torch.randn_like(weight))
+    return net
+
+
+@torch.no_grad()
+def test_a_position_sees_itself_and_what_is_before() -> None:
+    net, tokens = network(), torch.randint(0, 11, (1, 12))
+    changed = tokens.repeat(12, 1)
+    changed[range(12), range(12)] = (tokens[0] + 1) % 11
+    moved = (net(changed) - net(tokens)).abs().amax(2)  # (changed, seen from)
+    assert moved.triu().flatten().unique().numel() > 60
+    assert moved.tril(-1).max() < 1e-12  # of values near 1 in float64
+    assert moved.diagonal().min() > 1e-6
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("c", [1, 3])
+def test_the_walker_gives_the_networks_logits(c: int) -> None:
+    net, tokens = network(), torch.randint(0, 11, (5, 12))
+    whole = net(tokens)
+    walker = GPTWalker(net, tokens[:, :c], 13 - c)
+    for k in range(13 - c):
+        torch.testing.assert_close(walker.parameters(k), whole[:, c - 1 + k], atol=1e-12, rtol=0)
+        walker.put(k, tokens[:, c + k] if c + k < 12 else tokens[:, 0])
+
+
+def test_temperature_top_k_and_top_p_cut_what_they_say() -> None:
+    p = torch.tensor([[0.1, 0.4, 0.2, 0.3]], dtype=torch.float64)
+    u = torch.linspace(0, 1, 10_001, dtype=torch.float64)[:-1]
+
+    def shares(**options: Any) -> Tensor:
+        found = draw_symbols(p.log().expand(len(u), 4), u, Ancestral(**options))
+        return found.bincount(minlength=4) / len(u)
+
+    def near(found: Tensor, wanted: list[float]) -> None:
+        torch.testing.assert_close(found.double(), torch.tensor(wanted).double(), atol=2e-4, rtol=0)
+
+    near(shares(), [0.1, 0.4, 0.2, 0.3])
+    near(shares(temperature=0.5), [0.01 / 0.3, 0.16 / 0.3, 0.04 / 0.3, 0.09 / 0.3])
+    near(shares(temperature=0), [0, 1, 0, 0])
+    near(shares(top_k=2), [0, 4 / 7, 0, 3 / 7])
+    near(shares(top_k=9), [0.1, 0.4, 0.2, 0.3])
+    near(shares(top_p=0.5), [0, 4 / 7, 0, 3 / 7])
+    near(shares(top_p=0.3), [0, 1, 0, 0])
+    near(shares(top_k=3, top_p=0.75), [0, 4 / 7, 0, 3 / 7])
+
+
+def test_of_equal_symbols_the_first_are_kept() -> None:
+    kept = cut(torch.zeros(1, 5), top_k=2).isfinite()
+    assert kept.tolist() == [[True, True, False, False, False]]
+
+
+def test_a_class_decides_what_is_drawn() -> None:
+    torch.manual_seed(0)
+    model = prior(("left", "right")).build()
+    sides = torch.zeros(2, 1, 8, 8)
+    sides[0, :, :, :4] = sides[1, :, :, 4:] = 1
+    batch = Batch(sides, torch.tensor([0, 1]))
+    optimizer = torch.optim.Adam(model.network.parameters(), lr=1e-2)
+    for step in range(150):
+        optimizer.zero_grad()
+        model.loss(batch, step).total.backward()
+        optimizer.step()
+    pictures = drawn(model, 4, cond=[0, 1, 1, 0], sampler=Ancestral(temperature=0))
+    wanted = model.codec.reconstruct(sides)[[0, 1, 1, 0]]
+    torch.testing.assert_close(pictures, wanted, atol=1e-5, rtol=0)
+
+
+def test_scores_are_of_codes_and_given_the_class() -> None:
+    model = prior(("a", "b")).build()
+    pictures = torch.rand(3, 1, 8, 8)
+    score = model.score(Batch(pictures, torch.tensor([0, 1, 0])), Rng(range(3)))
+    assert (score.kind, score.dims) == ("codes", 4)
+    z = model.encode(pictures)
+    tokens = torch.cat([torch.tensor([[64], [65], [64]]), z], dim=1)
+    logits = model.network.eval()(tokens[:, :-1])[..., :64].double().log_softmax(2)
+    wanted = -logits.gather(2, z[..., None])[..., 0].sum(1)
+    torch.testing.assert_close(score.nats, wanted, atol=1e-4, rtol=0)
+
+
+def test_codes_are_disturbed_in_training_alone() -> None:
+    model = prior(noise=0.5).build()
+    z = torch.zeros(400, 49, dtype=torch.int64)
+    seen = model.train().disturb(z)
+    assert (seen != 0).double().mean().item() == pytest.approx(0.5 * 63 / 64, abs=0.02)
+    assert seen.unique().numel() == 64
+    assert torch.equal(model.eval().disturb(z), z)
+
+
+def test_pictures_are_shifted_and_the_network_is_told() -> None:
+    x = torch.arange(12.0).reshape(1, 1, 3, 4).expand(2, 1, 3, 4)
+    moved = shifted(x, torch.tensor([[1, 0], [0, -2]]))
+    assert moved[0, 0].tolist() == [[0, 1, 2, 3], [0, 1, 2, 3], [4, 5, 6, 7]]
+    assert moved[1, 0, 0].tolist() == [2, 3, 3, 3]
+    model = prior(("a",), shift=1).build()
+    front = model.tokens(2, torch.tensor([0, 0]), torch.tensor([[-1, -1], [0, 1]]))
+    assert front.tolist() == [[64, 66], [64, 66 + 5]]
+    assert model.config.network.symbols == 64 + 2 + 9
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with refusal("symbols is 512", "64 codes", "65"):
+        PriorConfig(network=GPTConfig(context=49)).build()
+    with refusal("ddpm-digits is no codec"):
+        Frozen("ddpm-digits").load()
+    with refusal("another codec", "00000000"):
+        Frozen("vqvae-digits", "0" * 64).load()
+    model = prior(("a", "b")).build()
+    with refusal("class 2"):
+        smalti.sample(model, 1, cond=2)
+    with refusal("top_p is 0"):
+        Ancestral(top_p=0)
+    with refusal("width is 10", "4 heads"):
+        GPTConfig(width=10)
