@@ -114,7 +114,7 @@ class PixelCNN(nn.Module):
         """Mean nats of a picture's numbers."""
         x = self.levels.encode(batch.pictures)
         y = self.condition(batch.labels, batch.text, len(x))
-        if not getattr(self.network, "initialised", True):  # by what a first batch shows
+        if not getattr(self.network, "is_initialised", True):  # by what a first batch shows
             self.network.initialise(self.placed(x, batch.pictures.dtype), y)
         nats = self.nats(x, y, batch.pictures.dtype).mean()
         return Loss(nats, {"bits_per_dim": nats.detach() / math.log(2)})

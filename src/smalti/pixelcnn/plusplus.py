@@ -141,6 +141,7 @@ class PlusPlus(nn.Module):
         )
         self.end = ShiftedConv(width, c.outputs, (1, 1), to_right=True, scale=0.1)
         self.register_buffer("initialised", torch.tensor(False))
+        self.known_initialised = False
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         H, W = x.shape[2:]
@@ -185,8 +186,19 @@ class PlusPlus(nn.Module):
         self.eval()
         for weight in normed:
             weight.settling = True
-        self(x, y)
+        self.forward(x, y)  # as it stands, for it is run once: a compiled one is not asked
         for weight in normed:
             weight.settling = False
         self.train(training)
         self.initialised.fill_(True)
+
+    @property
+    def is_initialised(self) -> bool:
+        """`initialised`, which is asked at every step: a GPU is waited for once alone."""
+        if not self.known_initialised:
+            self.known_initialised = bool(self.initialised)
+        return self.known_initialised
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        super()._load_from_state_dict(*arguments)
+        self.known_initialised = False

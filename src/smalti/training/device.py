@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 from typing import Any, Literal
 
@@ -71,3 +72,11 @@ def reduced(fabric: Fabric, value: Tensor, by: Literal["mean", "sum", "max"]) ->
     result = fabric.all_reduce(value, reduce_op=by)
     assert isinstance(result, Tensor)
     return result
+
+
+def gathered(fabric: Fabric, value: Any) -> list:
+    """`value` of every process, in their order."""
+    values = [copy.deepcopy(value)] * fabric.world_size
+    if fabric.world_size > 1:
+        torch.distributed.all_gather_object(values, value)
+    return values

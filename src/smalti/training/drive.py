@@ -150,26 +150,23 @@ def go(
     loop: Loop, job: Job, valid: Pictures, log: Log | None, watch: Watch, interrupt: Interrupt
 ) -> bool:
     """Step, log and save; whether an interrupt ended it. Diverged when the loss ran away."""
-    t, asked, first, before = job.training, False, loop.step, loop.seconds
+    t, first, before = job.training, loop.step, loop.seconds
     assert t.steps is not None
-    rate = loop.rate()
-    for terms in loop.steps():
+    loop.ending = False
+    for step, terms, rate in loop.steps():
         if loop.training != job.training:  # memory ran out
             job = so_far(job, loop, write=log is not None)
         speed = t.batch * (loop.step - first) / (loop.seconds - before)
         if log:
-            log.write(loop.step, **terms, rate=rate, minutes=round(loop.seconds / 60, 4))
-        rate = loop.rate()
-        watch(Stepped(loop.step, t.steps, terms, speed))
-        asked = agreed(loop.fabric, interrupt.asked)
-        if asked:
+            log.write(step, **terms, rate=rate, minutes=round(loop.seconds / 60, 4))
+        watch(Stepped(step, t.steps, terms, speed))
+        if not loop.ending and agreed(loop.fabric, interrupt.asked):
+            loop.ending = True
             watch(Note(f"stopping: step {loop.step} is being saved; Ctrl-C again leaves at once"))
-        if loop.step % t.save == 0 or loop.step == t.steps or asked:
+        if step == loop.step and (loop.is_saved() or loop.ending):
             job = so_far(job, loop, write=log is not None)
             keep(loop, job, valid, log, watch)
-        if asked:
-            break
-    return asked
+    return loop.ending
 
 
 def so_far(job: Job, loop: Loop, write: bool) -> Job:

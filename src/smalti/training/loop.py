@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -19,11 +18,12 @@ from smalti.data.pictures import Pictures
 from smalti.training.average import Average
 from smalti.training.compiling import compiled
 from smalti.training.config import Training
-from smalti.training.device import agreed, reduced
+from smalti.training.device import agreed, gathered, reduced
 from smalti.training.job import Job, last_step, read_state
 from smalti.training.memory import finer, give_back, ran_out
 from smalti.training.order import Order
 from smalti.training.player import batch_of, differentiate, rate_at, update
+from smalti.training.readback import Done, Readback
 from smalti.training.recovery import BACK, HISTORY, Diverged, Snapshot, complaint
 from smalti.training.seats import Seat, seated, settle
 
@@ -55,6 +55,10 @@ class Loop:
     """The state to step back to; None unless the training may."""
     tell: Callable[[str], None] = silent
     """Told what the user should know."""
+    readback: Readback = field(default_factory=Readback)
+    """Numbers of steps that are not read yet."""
+    ending: bool = False
+    """Whether the step in hand is to be the last."""
 
     @property
     def model(self) -> Any:
@@ -66,28 +70,52 @@ class Loop:
         """The first player's."""
         return self.seats[0].optimizer
 
-    def steps(self) -> Iterator[dict[str, float]]:
-        """Train to the end; yields the loss's terms after each step."""
+    def steps(self) -> Iterator[Done]:
+        """Train to the end, or until `ending`; yields every step, on a GPU while the next one runs.
+
+        At steps to be saved none is under way: `step` is then that of what is yielded.
+        """
         assert self.training.steps is not None
-        while self.step < self.training.steps:
+        while self.step < self.training.steps and not self.ending:
             begun = time.perf_counter()
-            terms = self.advance()
+            self.take_step()
+            done = self.read(ahead=0 if self.is_saved() else self.ahead)
             self.seconds += time.perf_counter() - begun
-            yield terms
+            yield from done
+        yield from self.read()
 
     def advance(self) -> dict[str, float]:
-        """One optimiser step, in finer parts where memory runs out."""
+        """One optimiser step; its terms."""
+        self.take_step()
+        return self.read()[-1].terms
+
+    def take_step(self) -> None:
+        """One optimiser step, in finer parts where memory runs out; reads no numbers."""
+        rate = self.rate()
         while (sums := self.gradients()) is None:
             self.split_finer()
         sums.update(self.update())
         settle(self.seats)
-        names = list(sums)
-        values = reduced(self.fabric, torch.stack([sums[n] for n in names]), "mean")
-        terms = self.checked(dict(zip(names, values.tolist(), strict=True)))
+        values = reduced(self.fabric, torch.stack(list(sums.values())), "mean")
         self.average.update(self.model.module, self.step)
         self.step += 1
-        self.recent = [*self.recent[1 - HISTORY :], terms["loss"]]
-        return terms
+        self.readback.push(self.step, rate, list(sums), values)
+
+    @property
+    def ahead(self) -> int:
+        """Steps that are begun before the numbers of one are read."""
+        return 1 if self.fabric.device.type == "cuda" else 0
+
+    def is_saved(self) -> bool:
+        return self.step % self.training.save == 0 or self.step == self.training.steps
+
+    def read(self, ahead: int = 0) -> list[Done]:
+        """Steps that are done, all but the last `ahead`. Diverged when the loss ran away."""
+        checked: list[Done] = []
+        for done in self.readback.pop(ahead):
+            checked.append(done._replace(terms=self.checked(done.terms, done.step)))
+            self.recent = [*self.recent[1 - HISTORY :], done.terms["loss"]]
+        return checked
 
     def gradients(self) -> dict[str, torch.Tensor] | None:
         """Of the next batch; None when any process ran out of memory, as if it was not tried."""
@@ -143,18 +171,18 @@ class Loop:
         """Learning rate of the next step."""
         return rate_at(self.step, self.training) * BACK**self.recovered
 
-    def checked(self, terms: dict[str, float]) -> dict[str, float]:
-        """The terms, when all is well. Diverged when the loss ran away."""
+    def checked(self, terms: dict[str, float], step: int) -> dict[str, float]:
+        """The terms of a step, when all is well. Diverged when the loss ran away."""
         if self.scale() and not math.isfinite(terms["norm"]):
             terms = {name: value for name, value in terms.items() if name != "norm"}
             # fp16 tries scales: where one is too large, the step is left out
         t = self.training
         if what := complaint(terms, self.recent, t.explode if t.recover else None):
             error = Diverged(
-                f"{what} at step {self.step + 1}; the last saved step is kept: "
+                f"{what} at step {step}; the last saved step is kept: "
                 f"train again with a rate below {t.rate:g} or precision 32"
             )
-            error.what, error.step = what, self.step + 1
+            error.what, error.step = what, step
             raise error
         return terms
 
@@ -210,6 +238,7 @@ class Loop:
         The order of the pictures stays. Time that was spent is not got back.
         """
         assert self.good is not None
+        self.readback.clear()
         state = {**self.good.state(), "seconds": self.seconds}
         self.restore(state)
         self.average.module.load_state_dict(state["average"])
@@ -314,11 +343,3 @@ def set_rng_state(states: list[torch.Tensor]) -> None:
 def set_scale(fabric: Fabric, scale: dict[str, Any] | None) -> None:
     if scale:
         fabric._precision.load_state_dict(scale)
-
-
-def gathered(fabric: Fabric, value: Any) -> list:
-    """`value` of every process, in their order."""
-    values = [copy.deepcopy(value)] * fabric.world_size
-    if fabric.world_size > 1:
-        torch.distributed.all_gather_object(values, value)
-    return values

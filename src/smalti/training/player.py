@@ -39,13 +39,20 @@ def optimiser(model: torch.nn.Module, training: Training) -> torch.optim.Optimiz
 
 
 def batch_of(pictures: Pictures, indices: Tensor, device: torch.device, flip: bool) -> Batch:
-    x = pictures.take(indices).to(device).float() / 255  # (B, C, H, W)
+    x = sent(pictures.take(indices), device).float() / 255  # (B, C, H, W)
     if flip:
         mirrored = torch.rand(len(x), 1, 1, 1, device=device) < 0.5
         x = torch.where(mirrored, x.flip(3), x)
-    labels = None if pictures.labels is None else pictures.labels[indices].to(device)
+    labels = None if pictures.labels is None else sent(pictures.labels[indices], device)
     text = [pictures.captions[k] for k in indices.tolist()] if pictures.captions else None
     return Batch(x, labels, text)
+
+
+def sent(x: Tensor, device: torch.device) -> Tensor:
+    """x on the device; a GPU's own work goes on meanwhile."""
+    if device.type != "cuda" or x.device.type != "cpu":
+        return x.to(device)
+    return x.pin_memory().to(device, non_blocking=True)
 
 
 def differentiate(
