@@ -263,7 +263,7 @@ def test_what_does_not_fit_is_refused(given: Given, sampler: Any, words: list[st
 
 @each("field", ["steps", "jump", "resample"])
 def test_repaint_counts_from_one(field: str) -> None:
-    with refusal(f"{field} is 0", "RePaint needs at least 1"):
+    with refusal(f"{field} is 0", "give 1 or more"):
         replace(RePaint(), **{field: 0})
 
 

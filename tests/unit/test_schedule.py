@@ -82,24 +82,24 @@ def test_a_warm_sigmoid_is_a_straight_line() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("T", [1, 0, -3])
 def test_too_few_levels_are_refused(kind: Any, T: int) -> None:
-    with refusal(f"T={T}", "2 or more"):
+    with refusal(f".T is {T}", "2 or more"):
         kind(T)
 
 
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Linear(first=0), ["betas go from 0"]),
+        (lambda: Linear(first=0), ["linear.first is 0", "more than 0"]),
         (lambda: Linear(last=1), ["to 1", "< 1"]),
         (lambda: Linear(first=0.5, last=0.1), ["from 0.5 to 0.1"]),
-        (lambda: Linear(first=math.nan), ["from nan"]),
+        (lambda: Linear(first=math.nan), ["linear.first is nan"]),
         (lambda: Linear(first=1e-18), ["1e-18", "does not fall"]),
         (lambda: Cosine(s=-0.5), ["s is -0.5"]),
-        (lambda: Cosine(s=math.inf), ["inf", "does not fall"]),
-        (lambda: Sigmoid(start=3, end=-3), ["from 3 to -3"]),
-        (lambda: Sigmoid(tau=0), ["tau 0"]),
+        (lambda: Cosine(s=math.inf), ["cosine.s is inf"]),
+        (lambda: Sigmoid(start=3, end=-3), ["from 3.0 to -3.0"]),
+        (lambda: Sigmoid(tau=0), ["sigmoid.tau is 0"]),
         (lambda: Sigmoid(tau=0.01), ["tau=0.01", "does not fall"]),
-        (lambda: Sigmoid(start=-1000, end=1000), ["start=-1000", "does not fall"]),
+        (lambda: Sigmoid(start=-1000, end=1000), ["sigmoid.start is -1000"]),
     ],
 )
 def test_what_does_not_fall_is_refused(make: Any, words: list[str]) -> None:

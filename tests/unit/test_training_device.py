@@ -177,7 +177,7 @@ def test_more_gpus_than_there_are(monkeypatch: pytest.MonkeyPatch):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"steps": 0}, "training.steps is 0; give at least 1"),
+        ({"steps": 0}, "training.steps is 0; give 1 or more"),
         ({"save": 0}, "training.save is 0"),
         ({"devices": -1}, "training.devices is -1"),
         ({"batch": 10, "devices": 2, "accumulate": 2}, "a batch of 10 .* multiple of 4"),
@@ -187,7 +187,7 @@ def test_more_gpus_than_there_are(monkeypatch: pytest.MonkeyPatch):
         ({"warmup": -1}, "training.warmup is -1; give 0 or more"),
         ({"weight_decay": -0.1}, "training.weight_decay is -0.1"),
         ({"seed": -1}, "training.seed is -1"),
-        ({"clip": 0.0}, "training.clip is 0.0; give a number above 0"),
+        ({"clip": 0.0}, "training.clip is 0.0; give more than 0"),
     ],
 )
 def test_options_that_cannot_be(options: dict[str, Any], words: str):

@@ -9,11 +9,13 @@ from typing import Any
 import torch
 
 from smalti.core.checkpoint import load
+from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import model_hash
 
 
 @dataclass(frozen=True)
+@checked
 class Frozen:
     """A trained codec, by its name."""
 

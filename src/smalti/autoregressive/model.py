@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -14,40 +14,40 @@ from torch import Tensor, nn
 from smalti.autoregressive.frozen import Frozen, Held
 from smalti.autoregressive.gpt.network import GPTConfig
 from smalti.autoregressive.gpt.walker import GPTWalker
+from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.protocols import Batch, Loss, Score, Spec
+from smalti.core.ranges import ClassNames, Range, Rate, Shape
 from smalti.core.rng import Rng
 from smalti.layers.choosing import Ancestral, draw_symbols
 from smalti.layers.eval_mode import eval_mode
 
 
 @dataclass(frozen=True)
+@checked
 class PriorConfig:
     """A prior over a codec's codes."""
 
     codec: Frozen = field(default_factory=Frozen)
     """The codec whose codes are drawn."""
-    shape: tuple[int, int, int] = (1, 28, 28)
+    shape: Shape = (1, 28, 28)
     """Channels, height and width of the pictures."""
     network: GPTConfig = field(default_factory=GPTConfig)
     """The network that predicts."""
-    classes: tuple[str, ...] = ()
+    classes: ClassNames = ()
     """Class names; empty for an unconditional model."""
-    hide: float = 0.1
+    hide: Rate = 0.1
     """In training, share of pictures whose class is hidden."""
-    noise: float = 0.05
+    noise: Rate = 0.05
     """In training, share of codes that the network sees replaced by random ones."""
-    shift: int = 0
+    shift: Annotated[int, Range(0, 1_024)] = 0
     """In training, pixels that pictures are moved by at most; the network is told by how many."""
     sampler: Ancestral = field(default_factory=Ancestral)
     """The sampler used when none is asked for."""
 
     def __post_init__(self) -> None:
-        for name in ("hide", "noise"):
-            if not 0 <= getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}; give a share from 0 to below 1")
-        if not 0 <= self.shift < min(self.shape[1:]):
+        if not self.shift < min(self.shape[1:]):
             raise UserError(f"shift is {self.shift}; give 0 or more, less than a picture's side")
 
     @property

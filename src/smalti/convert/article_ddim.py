@@ -23,7 +23,9 @@ from smalti.convert.article_parts import (
     settle_size,
     shape_of,
 )
+from smalti.core.config import checked
 from smalti.core.errors import UserError
+from smalti.core.ranges import Amount, Levels, Shape, Switches, Width, Widths
 
 COARSEST = 8
 """Height and width of the coarsest level in all of the article's group-norm configs:
@@ -32,25 +34,26 @@ GROUPS = 32
 
 
 @dataclass(frozen=True)
+@checked
 class ArticleDDIM:
     """Config of the DDIM article's U-Net; the defaults are the article's for MNIST.
 
     Raises UserError for values that build no network.
     """
 
-    n_steps: int = 1000
+    n_steps: Levels = 1000
     """Number of noise levels T; t runs over 0 .. T-1."""
-    img_shape: tuple[int, int, int] = (1, 28, 28)
+    img_shape: Shape = (1, 28, 28)
     """Channels, height and width of a picture; fixed by "ln", a default size by "gn"."""
-    channels: tuple[int, ...] = (10, 20, 40, 80)
+    channels: Widths = (10, 20, 40, 80)
     """Width of every level, finest first."""
-    pe_dim: int = 128
+    pe_dim: Width = 128
     """Width of the time encoding, even."""
-    with_attns: tuple[bool, ...] = (False, False, False, False)
+    with_attns: Switches | bool = (False, False, False, False)
     """Whether each level has attention (the reference's single bool stands for all levels)."""
     norm_type: Literal["gn", "ln"] = "ln"
     """Group norm with 32 groups, or layer norm."""
-    classes: int = 0
+    classes: Amount = 0
     """Number of classes to condition on; 0 is the article's network (our addition)."""
 
     def __post_init__(self) -> None:
@@ -58,12 +61,10 @@ class ArticleDDIM:
         if isinstance(self.with_attns, bool):
             object.__setattr__(self, "with_attns", (self.with_attns,) * len(self.channels))
         attns = self.with_attns
-        if not isinstance(attns, tuple) or [type(a) for a in attns] != [bool] * len(self.channels):
+        if not isinstance(attns, tuple) or len(attns) != len(self.channels):
             raise UserError(
                 f"with_attns is {attns!r}; give true or false, or one of them per level"
             )
-        if self.norm_type not in ("gn", "ln"):
-            raise UserError(f"norm_type is {self.norm_type!r}; give 'gn' or 'ln'")
         if self.norm_type == "gn" and any(c % GROUPS for c in self.channels):
             raise UserError(f"channels is {self.channels}; group norm wants multiples of {GROUPS}")
 
@@ -166,7 +167,9 @@ class ArticleDDIMUNet(nn.Module):
         c_picture, channels, norm = config.img_shape[0], config.channels, config.norm_type
         c_time = 4 * channels[0]
         sizes = level_sizes(config.img_shape, len(channels))
-        levels = list(zip(channels, sizes, config.with_attns, strict=True))
+        attends_at = config.with_attns
+        assert isinstance(attends_at, tuple)  # as `__post_init__` has made it
+        levels = list(zip(channels, sizes, attends_at, strict=True))
         self.pe = SinusoidTable(config.n_steps, config.pe_dim)
         first = nn.Linear(config.pe_dim, c_time)
         self.pe_linears = nn.Sequential(first, nn.SiLU(), nn.Linear(c_time, c_time))

@@ -23,33 +23,34 @@ from smalti.convert.article_parts import (
     settle_size,
     shape_of,
 )
+from smalti.core.config import checked
 from smalti.core.errors import UserError
+from smalti.core.ranges import Amount, Levels, Shape, Width, Widths
 
 
 @dataclass(frozen=True)
+@checked
 class ArticleDDPM:
     """Config of the DDPM article's U-Net; the defaults are the article's for MNIST.
 
     Raises UserError for values that build no network.
     """
 
-    n_steps: int = 1000
+    n_steps: Levels = 1000
     """Number of noise levels T; t runs over 0 .. T-1."""
-    img_shape: tuple[int, int, int] = (1, 28, 28)
+    img_shape: Shape = (1, 28, 28)
     """Channels, height and width of a picture; layer norm fixes them."""
-    channels: tuple[int, ...] = (10, 20, 40, 80)
+    channels: Widths = (10, 20, 40, 80)
     """Width of every level, finest first."""
-    pe_dim: int = 128
+    pe_dim: Width = 128
     """Width of the time encoding, even."""
     residual: bool = True
     """Whether the blocks have a shortcut."""
-    classes: int = 0
+    classes: Amount = 0
     """Number of classes to condition on; 0 is the article's network (our addition)."""
 
     def __post_init__(self) -> None:
         check_config(self.n_steps, self.img_shape, self.channels, self.pe_dim, self.classes)
-        if type(self.residual) is not bool:
-            raise UserError(f"residual is {self.residual!r}; give true or false")
         if any(b != 2 * a for a, b in pairwise(self.channels)):
             raise UserError(
                 f"channels is {self.channels}; the article's network wants each level "

@@ -5,10 +5,15 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+from functools import cache
 from importlib import import_module
-from typing import Any, Literal, Union, get_args, get_origin
+from numbers import Integral, Real
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
-from smalti.core.errors import UserError
+from smalti.core.errors import UserError, shorten
+from smalti.core.ranges import FLOATS, INTEGERS, RULES, OutOfRange, Range
+
+C = TypeVar("C")
 
 # The closed table of tags: nothing else can be built from a file. One line per class.
 TAGS = {
@@ -79,15 +84,14 @@ def from_json(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     if "tag" not in value:
-        raise UserError(
-            f"config has no tag among its keys {sorted(value)}; every config names its type"
-        )
+        keys = shorten(sorted(value))
+        raise UserError(f"config has no tag among its keys {keys}; every config names its type")
     cls = class_of(value["tag"])
-    hints = typing.get_type_hints(cls)
+    hints = hints_of(cls)
     given = {key: v for key, v in value.items() if key != "tag"}
     if unknown := sorted(set(given) - set(hints)):
         raise UserError(
-            f"config {value['tag']!r} has an unknown field {unknown[0]!r}; "
+            f"config {value['tag']!r} has an unknown field {shorten(unknown[0])}; "
             f"known are {', '.join(hints)}"
         )
     try:
@@ -98,43 +102,121 @@ def from_json(value: Any) -> Any:
 
 def class_of(tag: str) -> type:
     if not isinstance(tag, str) or tag not in TAGS:
-        raise UserError(f"config names an unknown type {tag!r}; known are {', '.join(TAGS)}")
+        raise UserError(f"config names an unknown type {shorten(tag)}; known are {', '.join(TAGS)}")
     module, name = TAGS[tag].split(":")
     return getattr(import_module(module), name)
 
 
 def tag_of(cls: type) -> str:
-    place = f"{cls.__module__}:{cls.__qualname__}"
+    place = place_of(cls)
     for tag, target in TAGS.items():
         if target == place:
             return tag
     raise TypeError(f"{place} has no line in the table of tags (smalti.core.config.TAGS)")
 
 
+@cache
+def hints_of(cls: type) -> dict[str, Any]:
+    """The type hint of every field of a dataclass, with its ranges."""
+    hints = typing.get_type_hints(cls, include_extras=True)
+    return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
+
+
+def checked(cls: type[C]) -> type[C]:
+    """Let a dataclass refuse values that do not fit the hints of its fields; stands below
+    `@dataclass(frozen=True)`. The class's own `__post_init__` comes after, and can trust the types.
+    """
+    own = cls.__dict__.get("__post_init__")
+
+    def __post_init__(self: Any) -> None:
+        tag = next((f"{t}." for t, place in TAGS.items() if place == place_of(type(self))), "")
+        for name, hint in hints_of(type(self)).items():
+            object.__setattr__(self, name, fitted(getattr(self, name), hint, f"{tag}{name}"))
+        if own:
+            own(self)
+
+    cls.__post_init__ = __post_init__  # type: ignore[attr-defined]
+    return cls
+
+
+def place_of(cls: type) -> str:
+    """As the table of tags writes it."""
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
 def fitted(value: Any, hint: Any, place: str) -> Any:
-    """The JSON value as the type hint wants it: lists become tuples, tags become configs."""
+    """The value as the type hint wants it: lists become tuples, tags become configs.
+
+    UserError, which names `place`, for another type, and for a number outside the hint's range: in
+    `Annotated`, else that of `core/ranges.py` for all numbers.
+    """
     if isinstance(value, dict):
         value = from_json(value)
     origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        value = fitted(value, args[0], place)
+        for rule in args[1:]:
+            if isinstance(rule, RULES):
+                rule.check(value, place)
+        return value
     if origin in (Union, types.UnionType):
-        for option in args:
-            try:
-                return fitted(value, option, place)
-            except UserError:
-                continue
-        raise UserError(f"config {place} is {value!r}; wanted {hint}")
+        return fitted_to_one(value, args, hint, place)
     if origin is tuple and isinstance(value, (list, tuple)):
         inner = args[:1] * len(value) if args[1:] == (...,) else args
         if len(inner) == len(value):
             return tuple(fitted(v, h, place) for v, h in zip(value, inner, strict=True))
-    elif origin is Literal and value in args:
+    elif origin is Literal and isinstance(value, (str, int)) and value in args:
         return value
-    elif hint is float and isinstance(value, (int, float)) and not isinstance(value, bool):
-        return float(value)
+    elif hint in (int, float) and isinstance(value, Real) and not isinstance(value, bool):
+        return number(value, hint, place)
     elif hint in (None, type(None)) and value is None:
         return None
     elif isinstance(value, bool) and hint is not bool:  # to Python, True is an int
         pass
     elif isinstance(hint, type) and isinstance(value, hint):
-        return value
-    raise UserError(f"config {place} is {value!r}; wanted {hint}")
+        return without_nul(value, place) if isinstance(value, str) else value
+    raise UserError(f"{place} is {shorten(value)}; wanted {wanted(hint)}")
+
+
+def fitted_to_one(value: Any, options: tuple[Any, ...], hint: Any, place: str) -> Any:
+    """The value as the first of several types wants it that it fits."""
+    for option in options:
+        try:
+            return fitted(value, option, place)
+        except OutOfRange:  # of the right type: this says best what is wrong
+            raise
+        except UserError:
+            continue
+    raise UserError(f"{place} is {shorten(value)}; wanted {wanted(hint)}")
+
+
+def number(value: Any, kind: type, place: str) -> int | float:
+    """An int or a float, finite and not of thousands of digits."""
+    if kind is int and not isinstance(value, Integral):
+        raise UserError(f"{place} is {shorten(value)}; wanted int")
+    plain = int(value) if isinstance(value, Integral) else float(value)  # NumPy's are none
+    limits = INTEGERS if kind is int else FLOATS
+    limits.check(plain, place)
+    return kind(plain)
+
+
+def without_nul(text: str, place: str) -> str:
+    if "\0" in text:
+        raise UserError(f"{place} is {shorten(text)}, which holds a NUL; leave it out")
+    return text
+
+
+def wanted(hint: Any) -> str:
+    """A type hint, for people."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        rules = [str(rule) for rule in args[1:] if isinstance(rule, Range)]
+        return ", ".join([wanted(args[0]), *rules])
+    if origin in (Union, types.UnionType):
+        return " or ".join(map(wanted, args))
+    if origin is Literal:
+        return " or ".join(map(repr, args))
+    if origin is tuple:
+        inner = f"{wanted(args[0])}, ..." if args[1:] == (...,) else ", ".join(map(wanted, args))
+        return f"tuple ({inner})"
+    return "None" if hint is type(None) else getattr(hint, "__name__", str(hint))

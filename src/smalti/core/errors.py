@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import reprlib
+
 
 class UserError(ValueError):
     """What the user gave cannot be used.
@@ -9,3 +11,23 @@ class UserError(ValueError):
     The message is one clear line: what was given, what was wanted, what to do, naming the file or
     option at fault.  The command line prints that line alone and exits with code 2.
     """
+
+
+class Short(reprlib.Repr):
+    """`repr` of a few entries, a few levels deep."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxstring = self.maxother = self.maxlong = 200
+        self.maxlist = self.maxtuple = self.maxdict = 12
+        self.maxlevel = 3
+
+    def repr_int(self, x: int, level: int) -> str:
+        return repr(x) if abs(x) < 10**200 else f"a number of {x.bit_length()} bits"
+
+
+def shorten(value: object, most: int = 60) -> str:
+    """`repr(value)`, its middle left out where it is long; for values of any size and depth."""
+    text = " ".join(Short().repr(value).split())
+    half = (most - 5) // 2
+    return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"

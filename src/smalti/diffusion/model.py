@@ -10,9 +10,11 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.protocols import Batch, Loss, Score, Spec
+from smalti.core.ranges import ClassNames, Shape, Share
 from smalti.core.rng import Rng
 from smalti.diffusion.condition import beginning, hole_in, sampler_for, visited
 from smalti.diffusion.likelihood import Estimate, at, estimated, levels_of
@@ -35,10 +37,11 @@ class NetworkConfig(Protocol):
 
 
 @dataclass(frozen=True)
+@checked
 class DiffusionConfig:
     """A DDPM."""
 
-    shape: tuple[int, int, int] = (1, 28, 28)
+    shape: Shape = (1, 28, 28)
     """Channels, height and width of the pictures."""
     network: NetworkConfig = field(default_factory=UNetConfig)
     """The network that predicts."""
@@ -48,9 +51,9 @@ class DiffusionConfig:
     """What the network predicts: the noise eps, the picture x0, or the velocity v."""
     objective: Simple | Hybrid | Bound = field(default_factory=Simple)
     """What training makes small; hybrid and bound learn the variance of a step, too."""
-    classes: tuple[str, ...] = ()
+    classes: ClassNames = ()
     """Class names; empty for an unconditional model."""
-    label_dropout: float = 0.1
+    label_dropout: Share = 0.1
     """Share of training pictures whose class is hidden, for guidance."""
     sampler: DDIM | DDPM | DPMSolver | UniPC = field(default_factory=DDIM)
     """The sampler used when none is asked for."""
@@ -67,8 +70,6 @@ class DiffusionConfig:
                     f"network.classes is {self.network.classes} for {len(self.classes)} class "
                     "names; make them equal"
                 )
-        if not 0 <= self.label_dropout <= 1:
-            raise UserError(f"label_dropout is {self.label_dropout}; give a share from 0 to 1")
 
     def build(self) -> Diffusion:
         return Diffusion(self)

@@ -9,8 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.protocols import Loss
+from smalti.core.ranges import Positive
 from smalti.diffusion.likelihood import Variance, at, level_nats, log_variance, prior_nats
 from smalti.diffusion.process import Prediction, add_noise, picture_of, target
 
@@ -44,10 +46,11 @@ def noised(x0: Tensor, alpha_bars: Tensor) -> Noised:
 
 
 @dataclass(frozen=True)
+@checked
 class Simple:
     """The simple loss, eq. 14 of DDPM (arXiv:2006.11239), of whatever is predicted."""
 
-    gamma: float | None = None
+    gamma: Positive | None = None
     """Weight levels by min-SNR with this gamma (arXiv:2303.09556 takes 5); all alike without."""
     error: Prediction | None = None
     """Measure the error of eps, x0 or v, whatever is predicted; without, of what is predicted."""
@@ -55,8 +58,6 @@ class Simple:
     learns_variance = False
 
     def __post_init__(self) -> None:
-        if self.gamma is not None and not self.gamma > 0:
-            raise UserError(f"gamma is {self.gamma}; give more than 0, or leave it out")
         if self.gamma is not None and self.error is not None:
             raise UserError(f"gamma is {self.gamma} and error {self.error!r}; give one of the two")
 
@@ -86,6 +87,7 @@ class Simple:
 
 
 @dataclass(frozen=True)
+@checked
 class Bound:
     """The variational bound on bits/dim, eq. 5 of DDPM: uniform levels, times their number."""
 
@@ -105,17 +107,14 @@ class Bound:
 
 
 @dataclass(frozen=True)
+@checked
 class Hybrid:
     """The simple loss, and the bound for a learned variance: eq. 16 of arXiv:2102.09672."""
 
-    weight: float = 0.001
+    weight: Positive = 0.001
     """lambda, the weight of the bound in bits/dim."""
 
     learns_variance = True
-
-    def __post_init__(self) -> None:
-        if not self.weight > 0:
-            raise UserError(f"weight is {self.weight}; give more than 0, or objective simple")
 
     def loss(
         self, given: Noised, output: Tensor, prediction: Prediction, alpha_bars: Tensor

@@ -9,7 +9,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from smalti.core.config import checked
 from smalti.core.errors import UserError
+from smalti.core.ranges import Depth, Guidance, Levels
 from smalti.diffusion.levels import Spacing, alpha_bar, spaced
 from smalti.diffusion.process import add_noise, ddpm_step, posterior_variance
 from smalti.diffusion.samplers import Denoise, Noisy, Normal
@@ -26,6 +28,7 @@ class Hole:
 
 
 @dataclass(frozen=True)
+@checked
 class RePaint:
     """Fills a hole by algorithm 1 of arXiv:2201.09865, with jumps.
 
@@ -33,23 +36,18 @@ class RePaint:
     two parts come to agree.
     """
 
-    steps: int = 50
+    steps: Levels = 50
     """Number of noise levels, for the uniform and quadratic spacing."""
-    jump: int = 5
+    jump: Levels = 5
     """How many levels a walk goes back up."""
-    resample: int = 5
+    resample: Depth = 5
     """How often each part of the way is walked; 1 never goes back up."""
     spacing: Spacing = "uniform"
     """Which levels are visited: evenly, denser near the picture, or these (falling)."""
     clip: bool = True
     """Keep the predicted picture inside [-1, 1]."""
-    guidance: float = 1.0
+    guidance: Guidance = 1.0
     """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "jump", "resample"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}; RePaint needs at least 1")
 
     def levels(self, T: int) -> list[int]:
         return spaced(self.spacing, self.steps, T)

@@ -9,7 +9,8 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from smalti.core.errors import UserError
+from smalti.core.config import checked
+from smalti.core.ranges import Guidance, Levels, Share
 from smalti.diffusion.levels import Spacing, alpha_bar, spaced
 from smalti.diffusion.process import (
     between,
@@ -69,6 +70,7 @@ class Sampler(Protocol):
 
 
 @dataclass(frozen=True)
+@checked
 class DDPM:
     """Ancestral sampling over all T levels, algorithm 2 of arXiv:2006.11239, or some of them."""
 
@@ -76,15 +78,11 @@ class DDPM:
     """Variance of a step: the posterior's, the forward process's (larger), or learned between."""
     clip: bool = True
     """Keep the predicted picture inside [-1, 1]."""
-    guidance: float = 1.0
+    guidance: Guidance = 1.0
     """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
 
-    stride: int = 1
+    stride: Levels = 1
     """Visit only every so many levels, with the betas that go with it; 1 visits all."""
-
-    def __post_init__(self) -> None:
-        if self.stride < 1:
-            raise UserError(f"stride is {self.stride}; give 1 for every level, or more")
 
     def levels(self, T: int) -> list[int]:
         return list(range(T - 1, -1, -self.stride))
@@ -118,14 +116,15 @@ class DDPM:
 
 
 @dataclass(frozen=True)
+@checked
 class DDIM:
     """Sampling over a sub-sequence of the levels, arXiv:2010.02502."""
 
-    steps: int = 20
+    steps: Levels = 20
     """Number of steps, for the uniform and quadratic spacing."""
     spacing: Spacing = "uniform"
     """Which levels are visited: evenly, denser near the picture, or these (falling)."""
-    eta: float = 0.0
+    eta: Share = 0.0
     """sigma is eta times the paper's eq. 16: 0 is deterministic, 1 is DDPM's posterior."""
     sigma_hat: bool = False
     """Larger noise of appendix D.3, sqrt(1 - a_t/a_s), with eta 1 under the root."""
@@ -133,14 +132,8 @@ class DDIM:
     """With sigma_hat: noise on the last step too, as the article's code has it (not the paper)."""
     clip: bool = True
     """Keep the predicted picture inside [-1, 1]."""
-    guidance: float = 1.0
+    guidance: Guidance = 1.0
     """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
-
-    def __post_init__(self) -> None:
-        if self.steps < 1:
-            raise UserError(f"steps is {self.steps}; DDIM needs at least 1")
-        if not 0 <= self.eta <= 1:
-            raise UserError(f"eta is {self.eta}; DDIM takes 0 (deterministic) to 1 (DDPM's noise)")
 
     def levels(self, T: int) -> list[int]:
         """Visited levels, falling, each in 0 .. T-1."""

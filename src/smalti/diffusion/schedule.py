@@ -12,27 +12,29 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from smalti.core.config import checked
 from smalti.core.errors import UserError
+from smalti.core.ranges import Exponent, LevelCount, Positive, Weight
 
 LARGEST_BETA = 0.999  # as Improved DDPM, so that no level is pure noise to the last bit
 
 
 @dataclass(frozen=True)
+@checked
 class Linear:
     """beta_t rises linearly, section 4 of arXiv:2006.11239.
 
     With another T than 1000 the betas are scaled by 1000/T, so that the last level is as noisy.
     """
 
-    T: int = 1000
+    T: LevelCount = 1000
     """Number of noise levels."""
-    first: float = 1e-4
+    first: Positive = 1e-4
     """beta of the first level, for T = 1000."""
-    last: float = 0.02
+    last: Positive = 0.02
     """beta of the last level, for T = 1000."""
 
     def __post_init__(self) -> None:
-        check_levels(self.T)
         if not 0 < self.first <= self.last < 1:
             raise UserError(
                 f"betas go from {self.first} to {self.last}; give 0 < first <= last < 1"
@@ -45,18 +47,16 @@ class Linear:
 
 
 @dataclass(frozen=True)
+@checked
 class Cosine:
     """alpha-bar falls as a squared cosine, eq. 17 of arXiv:2102.09672."""
 
-    T: int = 1000
+    T: LevelCount = 1000
     """Number of noise levels."""
-    s: float = 0.008
+    s: Weight = 0.008
     """Offset that keeps the first betas from vanishing."""
 
     def __post_init__(self) -> None:
-        check_levels(self.T)
-        if self.s < 0:
-            raise UserError(f"s is {self.s}; give 0 or more")
         check_fall(self)
 
     def alpha_bars(self) -> Tensor:
@@ -65,24 +65,24 @@ class Cosine:
 
 
 @dataclass(frozen=True)
+@checked
 class Sigmoid:
     """alpha-bar falls as a sigmoid, algorithm 1 of arXiv:2212.11972."""
 
-    T: int = 1000
+    T: LevelCount = 1000
     """Number of noise levels."""
-    start: float = -3.0
+    start: Exponent = -3.0
     """Where on the sigmoid t = 0 lies."""
-    end: float = 3.0
+    end: Exponent = 3.0
     """Where on the sigmoid t = T lies."""
-    tau: float = 1.0
+    tau: Positive = 1.0
     """Temperature: larger is closer to a straight line."""
 
     def __post_init__(self) -> None:
-        check_levels(self.T)
-        if not self.start < self.end or self.tau <= 0:
+        if not self.start < self.end:
             raise UserError(
                 f"a sigmoid from {self.start} to {self.end} with tau {self.tau} does not fall; "
-                "give start < end and tau > 0"
+                "give start < end"
             )
         check_fall(self)
 
@@ -99,11 +99,6 @@ def with_largest_beta(f: Tensor) -> Tensor:
     """alpha-bars (T,) of a curve f (T+1,) from level 0 to T, its betas cut at LARGEST_BETA."""
     betas = (1 - f[1:] / f[:-1]).clamp(max=LARGEST_BETA)
     return (1 - betas).cumprod(0)
-
-
-def check_levels(T: int) -> None:
-    if T < 2:
-        raise UserError(f"a schedule of T={T} levels has nothing to denoise; give 2 or more")
 
 
 def check_fall(schedule: Schedule) -> None:

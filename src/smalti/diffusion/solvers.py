@@ -13,12 +13,13 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import numpy as np
 from torch import Tensor
 
-from smalti.core.errors import UserError
+from smalti.core.config import checked
+from smalti.core.ranges import Guidance, Levels, Range
 from smalti.diffusion.levels import Spacing, spaced
 from smalti.diffusion.samplers import Denoise, Noisy, Normal
 
@@ -39,22 +40,20 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True)
+@checked
 class DPMSolver:
     """DPM-Solver++(2M), algorithm 2 of arXiv:2211.01095: good pictures in about 10 steps."""
 
-    steps: int = 10
+    steps: Levels = 10
     """Number of steps, for the uniform and quadratic spacing."""
-    order: int = 2
+    order: Annotated[int, Range(1, 2)] = 2
     """How many network calls a step goes by: 1 (as DDIM without noise), 2, or with UniPC 3."""
     spacing: Spacing = "uniform"
     """Which levels are visited: evenly, denser near the picture, or these (falling)."""
     clip: bool = True
     """Keep the predicted picture inside [-1, 1]."""
-    guidance: float = 1.0
+    guidance: Guidance = 1.0
     """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
-
-    def __post_init__(self) -> None:
-        check_fields("DPM-Solver", self.steps, self.order, 2)
 
     def levels(self, T: int) -> list[int]:
         return spaced(self.spacing, self.steps, T)
@@ -83,15 +82,16 @@ class DPMSolver:
 
 
 @dataclass(frozen=True)
+@checked
 class UniPC:
     """UniPC, algorithms 5 and 6 of arXiv:2302.04867: a predictor, and a corrector that is free.
 
     The corrector mends x with what the network saw in the prediction, and costs no call more.
     """
 
-    steps: int = 10
+    steps: Levels = 10
     """Number of steps, for the uniform and quadratic spacing."""
-    order: int = 2
+    order: Annotated[int, Range(1, 3)] = 2
     """How many network calls a step goes by, 1 to 3."""
     variant: Literal["bh2", "bh1"] = "bh2"
     """B(h) of the paper: bh2 is exp(h) - 1, bh1 is h."""
@@ -103,11 +103,8 @@ class UniPC:
     """Which levels are visited: evenly, denser near the picture, or these (falling)."""
     clip: bool = True
     """Keep the predicted picture inside [-1, 1]."""
-    guidance: float = 1.0
+    guidance: Guidance = 1.0
     """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
-
-    def __post_init__(self) -> None:
-        check_fields("UniPC", self.steps, self.order, 3)
 
     def levels(self, T: int) -> list[int]:
         return spaced(self.spacing, self.steps, T)
@@ -203,10 +200,3 @@ def h_phi(k: int, h: float) -> float:
     for j in range(k):
         phi = (phi - 1 / math.factorial(j)) / h
     return h * phi
-
-
-def check_fields(name: str, steps: int, order: int, highest: int) -> None:
-    if steps < 1:
-        raise UserError(f"steps is {steps}; {name} needs at least 1")
-    if not 1 <= order <= highest:
-        raise UserError(f"order is {order}; {name} has 1 to {highest}")

@@ -8,45 +8,43 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from smalti.core.config import checked
 from smalti.core.errors import UserError
+from smalti.core.ranges import Amount, Depth, Rate, Switches, Width, Widths
 from smalti.layers.attention import PixelAttention
 from smalti.layers.embedding import SinusoidalEmbedding
 from smalti.layers.residual import ResidualBlock
 
+LARGEST_MULTIPLE = 1024
+
 
 @dataclass(frozen=True)
+@checked
 class UNetConfig:
     """Shape of the U-Net."""
 
-    channels: int = 1
+    channels: Width = 1
     """Channels of the pictures: 1 grey, 3 RGB."""
-    widths: tuple[int, ...] = (32, 64)
+    widths: Widths = (32, 64)
     """Feature channels of each level, from fine to coarse; each level halves height and width."""
-    blocks: int = 2
+    blocks: Depth = 2
     """Residual blocks of each level, on the way down and again on the way up."""
-    attention: tuple[bool, ...] = (False, True)
+    attention: Switches = (False, True)
     """Whether each level has self-attention."""
-    stem: int = 2
+    stem: Width = 2
     """Space-to-depth factor in front: 2 turns (C, H, W) into (4C, H/2, W/2). 1 for none."""
-    heads: int = 4
+    heads: Width = 4
     """Attention heads."""
-    groups: int = 8
+    groups: Width = 8
     """Groups of each group norm."""
-    classes: int = 0
+    classes: Amount = 0
     """Number of classes to condition on; 0 for none."""
-    dropout: float = 0.0
+    dropout: Rate = 0.0
     """Dropout rate inside the residual blocks."""
 
     def __post_init__(self) -> None:
-        for name in ("channels", "blocks", "stem", "heads", "groups"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}; give 1 or more")
-        if self.classes < 0:
-            raise UserError(f"classes is {self.classes}; give 0 for none, or their number")
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"dropout is {self.dropout}; give a rate from 0 to below 1")
-        if not self.widths or min(self.widths) < 1 or self.widths[0] % 2:
-            raise UserError(f"widths is {self.widths}; give positive numbers, the first one even")
+        if self.widths[0] % 2:
+            raise UserError(f"widths is {self.widths}; the first one is even")
         if len(self.attention) != len(self.widths):
             raise UserError(
                 f"attention has {len(self.attention)} entries for {len(self.widths)} widths; "
@@ -57,6 +55,16 @@ class UNetConfig:
                 f"width {bad[0]} is not a multiple of groups={self.groups} and heads={self.heads}; "
                 "choose one that is"
             )
+        if self.multiple > LARGEST_MULTIPLE:
+            raise UserError(
+                f"sides would be padded to multiples of {self.multiple}; "
+                f"give a stem and levels of {LARGEST_MULTIPLE} at most"
+            )
+
+    @property
+    def multiple(self) -> int:
+        """What height and width are padded to a multiple of."""
+        return self.stem * 2 ** (len(self.widths) - 1)
 
     def build(self, outputs: int = 1) -> UNet:
         return UNet(self, outputs)
@@ -101,7 +109,7 @@ class UNet(nn.Module):
         return F.silu(emb)
 
     def pad(self, x: Tensor) -> Tensor:
-        multiple = self.config.stem * 2 ** (len(self.config.widths) - 1)
+        multiple = self.config.multiple
         bottom, right = -x.shape[2] % multiple, -x.shape[3] % multiple
         return F.pad(x, (0, right, 0, bottom), mode="replicate") if bottom or right else x
 

@@ -3,46 +3,42 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.protocols import Batch, Loss
+from smalti.core.ranges import Range, Rate, Share, Width, Widths
 from smalti.features.deform import Warp, warp
 from smalti.features.trunk import Trunk
 
 
 @dataclass(frozen=True)
+@checked
 class ClassifierConfig:
     """Shape of the classifier, and how its training pictures are varied."""
 
-    channels: int = 1
+    channels: Width = 1
     """Channels of the pictures: 1 grey, 3 RGB."""
-    classes: int = 10
+    classes: Annotated[int, Range(2, 2**24)] = 10
     """Number of classes."""
-    widths: tuple[int, ...] = (16, 32, 64)
+    widths: Widths = (16, 32, 64)
     """Feature channels of each level, each at half the size of the one before; the last is D."""
-    dropout: float = 0.2
+    dropout: Rate = 0.2
     """Part of the features left out in each training step."""
-    degrees: float = 12.0
+    degrees: Annotated[float, Range(0, 360)] = 12.0
     """Largest random turn and shear in training."""
-    shift: float = 0.08
+    shift: Annotated[float, Range(0, 10)] = 0.08
     """Largest random shift in training, as a part of the side."""
-    zoom: float = 0.15
+    zoom: Annotated[float, Range(0, 10)] = 0.15
     """Largest random change of height and width in training, as a natural logarithm."""
-    bend: float = 0.03
+    bend: Annotated[float, Range(0, 10)] = 0.03
     """Standard deviation of the random elastic bend in training, as a part of the side."""
-    ground: float = 0.0
+    ground: Share = 0.0
     """Brightness of the pictures' background, 0 black to 1 white: what goes on beyond the edge."""
-
-    def __post_init__(self) -> None:
-        if self.classes < 2:
-            raise UserError(f"classifier.classes is {self.classes}; give at least 2")
-        if not self.widths or min(self.widths) < 1:
-            raise UserError(f"classifier.widths is {self.widths}; give a number above 0 per level")
-        if not 0 <= self.ground <= 1:
-            raise UserError(f"classifier.ground is {self.ground}; give 0 (black) to 1 (white)")
 
     def build(self) -> Classifier:
         return Classifier(self)

@@ -8,37 +8,33 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from smalti.core.errors import UserError
+from smalti.core.config import checked
+from smalti.core.ranges import Count, Range, Share, Width
 
 WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True)
+@checked
 class CaptionConfig:
     """How a caption becomes a vector."""
 
-    width: int = 64
+    width: Width = 64
     """Length of the vector."""
-    buckets: int = 4096
+    buckets: Count = 4096
     """Rows of the table; words that fall into one row are the same to the model."""
-    grams: int = 3
+    grams: Annotated[int, Range(0, 16)] = 3
     """Letters of the pieces of words that are looked at beside them; 0 for whole words alone."""
     pairs: bool = True
     """Look at pairs of neighbouring words, too, so that their order counts."""
-    dropout: float = 0.1
+    dropout: Share = 0.1
     """Share of training captions that are hidden, so that the model can do without one."""
-
-    def __post_init__(self) -> None:
-        for name, least in (("width", 1), ("buckets", 1), ("grams", 0)):
-            if getattr(self, name) < least:
-                raise UserError(f"{name} is {getattr(self, name)}; give {least} or more")
-        if not 0 <= self.dropout <= 1:
-            raise UserError(f"dropout is {self.dropout}; give a share from 0 to 1")
 
     def build(self) -> CaptionEncoder:
         return CaptionEncoder(self)

@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from smalti.core.errors import UserError
+from smalti.core.config import checked
+from smalti.core.ranges import Amount, Range, Weight
 
 
 @dataclass(frozen=True)
+@checked
 class Ancestral:
     """Draws every symbol given those before it."""
 
-    temperature: float = 1.0
+    temperature: Weight = 1.0
     """Below 1 the likelier symbols are drawn more often; 0 takes the likeliest."""
-    top_k: int = 0
+    top_k: Amount = 0
     """Draw among so many of the likeliest symbols; 0 for all."""
-    top_p: float = 1.0
+    top_p: Annotated[float, Range(0, 1, above=True)] = 1.0
     """Draw among the fewest of the likeliest symbols whose probabilities sum to this."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.temperature < float("inf"):
-            raise UserError(f"temperature is {self.temperature}; give 0 or more")
-        if self.top_k < 0:
-            raise UserError(f"top_k is {self.top_k}; give 1 or more, or 0 for all symbols")
-        if not 0 < self.top_p <= 1:
-            raise UserError(f"top_p is {self.top_p}; give a share above 0, up to 1")
 
     @property
     def cuts(self) -> bool:

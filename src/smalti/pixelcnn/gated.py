@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from smalti.core.config import checked
 from smalti.core.errors import UserError
+from smalti.core.ranges import Amount, Count, Depth, Rate, Width
 from smalti.pixelcnn import reach
 from smalti.pixelcnn.gate import gated
 from smalti.pixelcnn.head import Head, check_sizes, condition_of
@@ -20,34 +22,33 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+@checked
 class GatedConfig:
     """A Gated PixelCNN."""
 
-    channels: int = 1
+    channels: Width = 1
     """Channels of the pictures."""
-    outputs: int = 256
+    outputs: Count = 256
     """Numbers put out for each of a picture's numbers: the levels, of a categorical output."""
-    width: int = 32
+    width: Width = 32
     """Features of each stack; a multiple of the channels."""
-    blocks: int = 8
+    blocks: Depth = 8
     """Gated blocks after the first one."""
-    first: int = 7
+    first: Width = 7
     """Width of the first block's window; odd. The others' is 3."""
-    head: int = 64
+    head: Width = 64
     """Features of the layer before the output; a multiple of the channels."""
-    condition: int = 0
+    condition: Amount = 0
     """Length of the condition, or number of classes; 0 for none."""
     norm: bool = False
     """Batch norm after each convolution, as in the article."""
-    dropout: float = 0.0
+    dropout: Rate = 0.0
     """Share of the horizontal stack's features that is left out in training."""
     codes: bool = False
     """Take codes of a codebook, embedded, in place of pictures; channels is 1."""
 
     def __post_init__(self) -> None:
         check_sizes(self)
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"network.dropout is {self.dropout}; give a share from 0 to below 1")
 
     def build(self) -> Gated:
         return Gated(self)

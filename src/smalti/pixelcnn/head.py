@@ -31,7 +31,7 @@ class Head(nn.Module):
 def check_sizes(config: Any) -> None:
     """UserError for features that the colours cannot share, and for a window without a middle."""
     for name in ("width", "head"):
-        if (value := getattr(config, name)) < 1 or value % config.channels:
+        if (value := getattr(config, name)) % config.channels:
             raise UserError(
                 f"network.{name} is {value}; give a multiple of the {config.channels} channels"
             )

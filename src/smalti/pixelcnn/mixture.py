@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from smalti.core.config import checked
 from smalti.core.errors import UserError
+from smalti.core.ranges import Depth
 from smalti.pixelcnn.logistic import (
     log_cells,
     log_joint,
@@ -68,15 +70,12 @@ def component(weights: Tensor, u: Tensor, temperature: float) -> Tensor:
 
 
 @dataclass(frozen=True)
+@checked
 class LogisticMixture:
     """A mixture of logistics over the levels, for grey or RGB (PixelCNN++)."""
 
-    components: int = 5
+    components: Depth = 5
     """Logistics of a pixel."""
-
-    def __post_init__(self) -> None:
-        if self.components < 1:
-            raise UserError(f"components is {self.components}; give 1 or more")
 
     def numbers(self, channels: int, levels: int) -> int:
         """Parameters of a pixel. UserError for pictures of other than 1 or 3 channels."""

@@ -10,9 +10,11 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.protocols import Batch, Choose, Loss, Position, Score, Spec, Symbols
+from smalti.core.ranges import ClassNames, Shape
 from smalti.core.rng import Rng
 from smalti.layers.caption import CaptionConfig
 from smalti.layers.choosing import Ancestral, draw_symbols
@@ -38,10 +40,11 @@ class NetworkConfig(Protocol):
 
 
 @dataclass(frozen=True)
+@checked
 class PixelCNNConfig:
     """A PixelCNN."""
 
-    shape: tuple[int, int, int] = (1, 28, 28)
+    shape: Shape = (1, 28, 28)
     """Channels, height and width of the pictures."""
     network: NetworkConfig = field(default_factory=GatedConfig)
     """The network that predicts."""
@@ -49,7 +52,7 @@ class PixelCNNConfig:
     """What its numbers mean."""
     levels: int = 256
     """Values that a pixel may take, 2 to 256."""
-    classes: tuple[str, ...] = ()
+    classes: ClassNames = ()
     """Class names; empty for an unconditional model."""
     caption: CaptionConfig | None = None
     """How captions are read, for a model that draws what is described; None for one without."""

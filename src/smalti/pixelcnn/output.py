@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from smalti.core.config import checked
 from smalti.core.protocols import Symbols
 
 
@@ -56,6 +57,7 @@ class Drawn:
 
 
 @dataclass(frozen=True)
+@checked
 class Categorical:
     """A softmax over the levels of every number."""
 

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from smalti.core.config import checked
+from smalti.core.ranges import Amount, Count, Depth, Width
 from smalti.pixelcnn import reach
 from smalti.pixelcnn.head import Head, check_sizes, condition_of
 from smalti.pixelcnn.masks import Above, Mask, Point, Row
@@ -18,22 +20,23 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+@checked
 class PlainConfig:
     """A PixelCNN."""
 
-    channels: int = 1
+    channels: Width = 1
     """Channels of the pictures."""
-    outputs: int = 256
+    outputs: Count = 256
     """Numbers put out for each of a picture's numbers: the levels, of a categorical output."""
-    width: int = 32
+    width: Width = 32
     """Features inside a block, twice as many between them; a multiple of the channels."""
-    blocks: int = 8
+    blocks: Depth = 8
     """Residual blocks."""
-    first: int = 7
+    first: Width = 7
     """Width of the first convolution's window; odd. The others' is 3."""
-    head: int = 64
+    head: Width = 64
     """Features of the layer before the output; a multiple of the channels."""
-    condition: int = 0
+    condition: Amount = 0
     """Length of the condition, or number of classes; 0 for none."""
     norm: bool = False
     """Batch norm after each convolution, as in the article."""

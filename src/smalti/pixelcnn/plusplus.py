@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smalti.core.errors import UserError
+from smalti.core.config import checked
+from smalti.core.ranges import Amount, Count, Depth, Range, Rate, Width
 from smalti.pixelcnn.head import condition_of
 from smalti.pixelcnn.level_embedding import LevelEmbedding
 from smalti.pixelcnn.shifted import GatedBlock, Normed, ShiftedConv, ShiftedDeconv
@@ -19,37 +20,28 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+@checked
 class PlusPlusConfig:
     """The network of PixelCNN++."""
 
-    channels: int = 1
+    channels: Width = 1
     """Channels of the pictures: 1 or 3."""
-    outputs: int = 15
+    outputs: Count = 15
     """Parameters of a pixel: 3 for each logistic in grey, 10 in colour; or the levels."""
-    filters: int = 64
+    filters: Width = 64
     """Width of all blocks."""
-    blocks: int = 5
+    blocks: Depth = 5
     """Gated blocks of a level on the way down; one more on the way up, save in the coarsest."""
-    scales: int = 3
+    scales: Annotated[int, Range(1, 10)] = 3
     """Levels of the U-Net, each half the size of the one before."""
-    condition: int = 0
+    condition: Amount = 0
     """Length of the condition: the number of classes, or of a vector's numbers; 0 for none."""
-    dropout: float = 0.5
+    dropout: Rate = 0.5
     """Share of activations dropped inside every block."""
-    embed: int = 0
+    embed: Annotated[int, Range(0, 65_536)] = 0
     """Length of a vector trained for each level, shown beside its value; 0 for the value alone."""
-    levels: int = 256
+    levels: Count = 256
     """Values that a pixel may take; of use to `embed` alone."""
-
-    def __post_init__(self) -> None:
-        for name in ("channels", "outputs", "filters", "blocks", "scales", "levels"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}; give 1 or more")
-        for name in ("condition", "embed"):
-            if getattr(self, name) < 0:
-                raise UserError(f"{name} is {getattr(self, name)}; give 0 or more")
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"dropout is {self.dropout}; give a share from 0 to below 1")
 
     @property
     def inputs(self) -> int:

@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from smalti.core.errors import UserError
+from smalti.core.config import checked
 from smalti.core.processes import summed
 from smalti.core.protocols import Batch, Loss
+from smalti.core.ranges import Positive, Range, Width
 
 Game = Literal["hinge", "vanilla"]
 STRONG, WEAK = 0.95, 0.55
@@ -27,25 +28,22 @@ LATELY = 0.98
 
 
 @dataclass(frozen=True)
+@checked
 class CriticConfig:
     """A network that tells pictures from reconstructions, patch by patch."""
 
-    channels: int = 3
+    channels: Width = 3
     """Channels of the pictures."""
-    width: int = 64
+    width: Width = 64
     """Feature channels of the first layer; each later one has twice as many, up to 8 times."""
-    layers: int = 3
+    layers: Annotated[int, Range(1, 16)] = 3
     """Layers that halve: 3 look at patches of 70 x 70 pixels, 2 at 34 x 34."""
     norm: Literal["batch", "act", "spectral"] = "batch"
     """Batch norm, ActNorm (Glow's, with several processes), or weights of spectral norm 1."""
     game: Game = "hinge"
     """What critic and generator play for."""
-    pace: float = 1.0
+    pace: Positive = 1.0
     """The critic's learning rate, as a multiple of the training's."""
-
-    def __post_init__(self) -> None:
-        if min(self.channels, self.width, self.layers) < 1:
-            raise UserError("critic: channels, width and layers are 1 or more")
 
     def build(self) -> PatchCritic:
         return PatchCritic(self)

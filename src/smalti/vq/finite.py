@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor, nn
 
-from smalti.core.errors import UserError
+from smalti.core.config import checked
+from smalti.core.ranges import Length, Range, Volume
 from smalti.vq.quantiser import Quantised, checked_codes
 from smalti.vq.use import Use
 
 MARGIN = 1e-3
+Grid = Annotated[tuple[Annotated[int, Range(2, 65_536)], ...], Length(), Volume(2**24)]
 
 
 @dataclass(frozen=True)
+@checked
 class FSQConfig:
     """A grid of levels."""
 
-    levels: tuple[int, ...] = (8, 5, 5, 5)
+    levels: Grid = (8, 5, 5, 5)
     """Levels of each number; their product is the number of codes."""
-
-    def __post_init__(self) -> None:
-        if not self.levels or min(self.levels) < 2:
-            raise UserError(f"levels is {self.levels}; give 2 or more for each number")
 
     @property
     def width(self) -> int:

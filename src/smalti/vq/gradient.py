@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from smalti.core.config import checked
+
 TINY = 1e-6
 
 
 @dataclass(frozen=True)
+@checked
 class StraightThrough:
     """The gradient at the code is taken for that at the latent (VQ-VAE, arXiv:1711.00937, 3.2)."""
 
@@ -19,6 +22,7 @@ class StraightThrough:
 
 
 @dataclass(frozen=True)
+@checked
 class Rotation:
     """The gradient turns and scales as z has to, to become e (arXiv:2410.06424, section 4.2).
 

@@ -9,34 +9,35 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from smalti.core.config import checked
 from smalti.core.errors import UserError
-from smalti.vq.learned import check_sizes
+from smalti.core.ranges import Codes, Positive, Steps, Weight, Width
 from smalti.vq.quantiser import Quantised, checked_codes
 from smalti.vq.use import Use
 
 
 @dataclass(frozen=True)
+@checked
 class GumbelConfig:
     """A codebook that is drawn from."""
 
-    codes: int = 512
+    codes: Codes = 512
     """Codes K."""
-    width: int = 64
+    width: Width = 64
     """Numbers D of a code."""
-    hot: float = 1.0
+    hot: Positive = 1.0
     """Temperature at the first step."""
-    cool: float = 0.1
+    cool: Positive = 0.1
     """Lowest temperature."""
-    half: int = 1000
+    half: Steps = 1000
     """Steps in which the temperature halves."""
-    kl: float = 5e-4
+    kl: Weight = 5e-4
     """Weight of the nats by which the draws are off an even use of all codes."""
     hard: bool = True
     """Draw one code, and take the relaxed draw's gradient."""
 
     def __post_init__(self) -> None:
-        check_sizes(self.codes, self.width)
-        if not 0 < self.cool <= self.hot or self.half < 1:
+        if self.cool > self.hot:
             raise UserError(
                 f"temperatures are {self.hot} to {self.cool}, halved in {self.half} steps; "
                 "give hot >= cool > 0 and half >= 1"

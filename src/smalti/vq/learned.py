@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smalti.core.errors import UserError
+from smalti.core.config import checked
 from smalti.core.processes import summed
+from smalti.core.ranges import Codes, Rate, Weight, Width
 from smalti.vq.book import Book
 from smalti.vq.gradient import Rotation, StraightThrough
 from smalti.vq.nearest import nearest
@@ -20,14 +21,15 @@ from smalti.vq.use import Use
 
 
 @dataclass(frozen=True)
+@checked
 class VQConfig:
     """A codebook that gradients train."""
 
-    codes: int = 512
+    codes: Codes = 512
     """Codes K."""
-    width: int = 64
+    width: Width = 64
     """Numbers D of a code."""
-    beta: float = 0.25
+    beta: Weight = 0.25
     """Weight of the commitment term, which holds the encoder to its codes."""
     legacy: bool = False
     """Put beta on the codebook term instead, as VQGAN's first code and the article's listing do."""
@@ -39,9 +41,6 @@ class VQConfig:
     """What the codes begin as."""
     revival: Revival = field(default_factory=Revival)
     """What becomes of dead codes."""
-
-    def __post_init__(self) -> None:
-        check_sizes(self.codes, self.width)
 
     def build(self) -> VQ:
         return VQ(self)
@@ -94,22 +93,18 @@ def passed(
     return Quantised(unflat(v, z), codes.view(len(z), *z.shape[2:]), loss, told)
 
 
-def check_sizes(codes: int, width: int) -> None:
-    if codes < 2 or width < 1:
-        raise UserError(f"codes is {codes} and width {width}; give 2 codes of 1 number, or more")
-
-
 @dataclass(frozen=True)
+@checked
 class EMAConfig:
     """A codebook of running means."""
 
-    codes: int = 512
+    codes: Codes = 512
     """Codes K."""
-    width: int = 64
+    width: Width = 64
     """Numbers D of a code."""
-    beta: float = 0.25
+    beta: Weight = 0.25
     """Weight of the commitment term, which holds the encoder to its codes."""
-    decay: float = 0.99
+    decay: Rate = 0.99
     """How much of a mean stays at a step."""
     gradient: StraightThrough | Rotation = field(default_factory=StraightThrough)
     """How gradients pass the choice."""
@@ -119,11 +114,6 @@ class EMAConfig:
     """What the codes begin as."""
     revival: Revival = field(default_factory=Revival)
     """What becomes of dead codes."""
-
-    def __post_init__(self) -> None:
-        check_sizes(self.codes, self.width)
-        if not 0 <= self.decay < 1:
-            raise UserError(f"decay is {self.decay}; give 0 up to, not with, 1")
 
     def build(self) -> EMA:
         return EMA(self)
@@ -190,20 +180,18 @@ class EMA(nn.Module):
 
 
 @dataclass(frozen=True)
+@checked
 class SimVQConfig:
     """A fixed codebook behind one linear map that gradients train."""
 
-    codes: int = 1024
+    codes: Codes = 1024
     """Codes K."""
-    width: int = 64
+    width: Width = 64
     """Numbers D of a code."""
-    beta: float = 0.25
+    beta: Weight = 0.25
     """Weight of the commitment term, which holds the encoder to its codes."""
     gradient: StraightThrough | Rotation = field(default_factory=StraightThrough)
     """How gradients pass the choice."""
-
-    def __post_init__(self) -> None:
-        check_sizes(self.codes, self.width)
 
     def build(self) -> SimVQ:
         return SimVQ(self)

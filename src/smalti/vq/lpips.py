@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.weights import read_weights
 from smalti.vq.perceptual import adapted, apart
@@ -22,6 +23,7 @@ MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
+@checked
 class LPIPS:
     """LPIPS with VGG16, from your files: $SMALTI_VGG16 and $SMALTI_LPIPS name them."""
 

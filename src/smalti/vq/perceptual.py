@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 
 from smalti.core.checkpoint import SHIPPED, load
+from smalti.core.config import checked
 from smalti.core.errors import UserError
 
 
 @dataclass(frozen=True)
+@checked
 class Looks:
     """A classifier of smalti: digits, emoji, or the folder of your own."""
 

@@ -8,42 +8,51 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from smalti.core.config import checked
 from smalti.core.errors import UserError
+from smalti.core.ranges import Depth, Rate, Switches, Width, Widths
 from smalti.layers.attention import attend
 
 EPS = 1e-6
 
 
+LARGEST_FACTOR = 1024
+
+
 @dataclass(frozen=True)
+@checked
 class ResidualConfig:
     """Encoder and decoder of residual blocks, with attention where it pays."""
 
-    channels: int = 3
+    channels: Width = 3
     """Channels of the pictures."""
-    widths: tuple[int, ...] = (64, 128, 128)
+    widths: Widths = (64, 128, 128)
     """Feature channels of each level, finest first; each level halves the one before."""
-    blocks: int = 2
+    blocks: Depth = 2
     """Residual blocks of an encoder's level; a decoder's has one more."""
-    attention: tuple[bool, ...] = (False, False, False)
+    attention: Switches = (False, False, False)
     """Whether each level attends; the middle, at the coarsest size, always does."""
-    latent: int = 64
+    latent: Width = 64
     """Channels between encoder and quantiser."""
-    stem: int = 1
+    stem: Width = 1
     """Pixels of a side that are taken as one place of more channels (space to depth)."""
-    groups: int = 32
+    groups: Width = 32
     """Groups of the norms."""
-    dropout: float = 0.0
+    dropout: Rate = 0.0
     """Part of the features left out in training."""
 
     def __post_init__(self) -> None:
-        if not self.widths or len(self.attention) != len(self.widths):
+        if len(self.attention) != len(self.widths):
             raise UserError(
                 f"widths is {self.widths} and attention {self.attention}; give one of each a level"
             )
-        if bad := [w for w in self.widths if w < 1 or w % self.groups]:
+        if bad := [w for w in self.widths if w % self.groups]:
             raise UserError(f"a width of {bad[0]} does not divide into {self.groups} groups")
-        if min(self.channels, self.blocks, self.latent, self.stem) < 1:
-            raise UserError("channels, blocks, latent and stem are 1 or more")
+        if self.factor > LARGEST_FACTOR:
+            raise UserError(
+                f"a code would stand for {self.factor} pixels of a side; "
+                f"give a stem and levels of {LARGEST_FACTOR} at most"
+            )
 
     @property
     def factor(self) -> int:

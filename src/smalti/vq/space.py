@@ -7,8 +7,11 @@ from dataclasses import dataclass
 import torch.nn.functional as F
 from torch import Tensor
 
+from smalti.core.config import checked
+
 
 @dataclass(frozen=True)
+@checked
 class Euclidean:
     """As they are."""
 
@@ -18,6 +21,7 @@ class Euclidean:
 
 
 @dataclass(frozen=True)
+@checked
 class Sphere:
     """Brought to length 1: the nearest code is that of the smallest angle, and no code is out of
     reach for its length. ViT-VQGAN's l2-normalised codes (arXiv:2110.04627, section 3.2).

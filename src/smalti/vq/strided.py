@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smalti.core.errors import UserError
+from smalti.core.config import checked
+from smalti.core.ranges import Range, Width
 
 
 @dataclass(frozen=True)
+@checked
 class StridedConfig:
     """Encoder and decoder of strided convolutions; as many as the factor has halvings."""
 
-    channels: int = 3
+    channels: Width = 3
     """Channels of the pictures."""
-    width: int = 64
+    width: Width = 64
     """Feature channels."""
-    halvings: int = 2
+    halvings: Annotated[int, Range(1, 10)] = 2
     """How often each side is halved: 2 makes a code of 4 x 4 pixels."""
-    blocks: int = 2
+    blocks: Annotated[int, Range(0, 1_000)] = 2
     """Residual blocks of each network."""
-    low: float = -1.0
+    low: Annotated[float, Range(-1_000, 1, below=True)] = -1.0
     """What black is to the network; white is 1. The article's networks have 0."""
-
-    def __post_init__(self) -> None:
-        if min(self.channels, self.width, self.halvings) < 1 or self.blocks < 0:
-            raise UserError(
-                f"channels, width and halvings are {self.channels}, {self.width} and "
-                f"{self.halvings}; give 1 or more, and blocks 0 or more, not {self.blocks}"
-            )
 
     @property
     def factor(self) -> int:

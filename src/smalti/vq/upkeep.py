@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from smalti.core.errors import UserError
+from smalti.core.config import checked
+from smalti.core.ranges import Range, Rate, Steps
 from smalti.vq.nearest import nearest
 
 
 @dataclass(frozen=True)
+@checked
 class Uniform:
     """Random codes between -1/K and 1/K, as VQ-VAE's authors begin."""
 
@@ -21,12 +24,13 @@ class Uniform:
 
 
 @dataclass(frozen=True)
+@checked
 class KMeans:
     """Codes begin as the k-means centres of the first step's latents (SoundStream,
     arXiv:2107.03312, section III-C; arXiv:2005.08520 does so, too).
     """
 
-    iterations: int = 10
+    iterations: Annotated[int, Range(0, 1_000)] = 10
     """Lloyd's iterations."""
 
     def centres(self, z: Tensor, K: int) -> Tensor | None:
@@ -44,21 +48,16 @@ class KMeans:
 
 
 @dataclass(frozen=True)
+@checked
 class Revival:
     """A code that is hardly chosen any more begins again at a latent of the last step: the random
     restarts of Jukebox (arXiv:2005.00341, section 4.3).
     """
 
-    below: float = 0.1
+    below: Rate = 0.1
     """A code is dead with less than this part of an even share of the latents; 0 revives none."""
-    every: int = 50
+    every: Steps = 50
     """Steps between revivals."""
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.below < 1:
-            raise UserError(f"revival.below is {self.below}; give 0 up to, not with, 1")
-        if self.every < 1:
-            raise UserError(f"revival.every is {self.every}; give 1 or more")
 
 
 def some(z: Tensor, n: int) -> Tensor:

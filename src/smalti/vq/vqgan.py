@@ -9,8 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.protocols import Batch, Loss
+from smalti.core.ranges import Shape, Weight
 from smalti.vq.aside import Aside
 from smalti.vq.codec import Codec
 from smalti.vq.critic import CriticConfig, CriticPlayer, frozen
@@ -27,10 +29,11 @@ MOST = 1e4
 
 
 @dataclass(frozen=True)
+@checked
 class VQGANConfig:
     """A VQGAN."""
 
-    shape: tuple[int, int, int] = (3, 64, 64)
+    shape: Shape = (3, 64, 64)
     """Channels, height and width of the pictures it is trained on; others will do, too."""
     network: Networks = field(default_factory=ResidualConfig)
     """Encoder and decoder."""
@@ -40,13 +43,13 @@ class VQGANConfig:
     """The network that tells how far apart two pictures look."""
     critic: CriticConfig = field(default_factory=CriticConfig)
     """The critic."""
-    absolute: float = 1.0
+    absolute: Weight = 1.0
     """Weight of the absolute error of the pictures."""
-    look: float = 1.0
+    look: Weight = 1.0
     """Weight of the perceptual distance."""
-    codes_weight: float = 1.0
+    codes_weight: Weight = 1.0
     """Weight of what the quantiser wants."""
-    critic_weight: float = 0.8
+    critic_weight: Weight = 0.8
     """Weight of the critic's verdict, beside the adaptive one."""
     critic_start: int = 2000
     """Step at which the critic joins."""

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 import torch.nn.functional as F
 from torch import Tensor
 
+from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.protocols import Batch, Loss
+from smalti.core.ranges import Shape, Weight
 from smalti.vq.codec import Codec
 from smalti.vq.health import notes_of
 from smalti.vq.learned import EMAConfig
@@ -17,18 +19,19 @@ from smalti.vq.strided import StridedConfig
 
 
 @dataclass(frozen=True)
+@checked
 class VQVAEConfig:
     """A VQ-VAE."""
 
-    shape: tuple[int, int, int] = (3, 64, 64)
+    shape: Shape = (3, 64, 64)
     """Channels, height and width of the pictures it is trained on; others will do, too."""
     network: Networks = field(default_factory=StridedConfig)
     """Encoder and decoder."""
     quantiser: Quantisers = field(default_factory=EMAConfig)
     """How latents become codes."""
-    squared: float = 1.0
+    squared: Weight = 1.0
     """Weight of the squared error of the pictures."""
-    codes_weight: float = 1.0
+    codes_weight: Weight = 1.0
     """Weight of what the quantiser wants: its codebook and commitment terms."""
 
     def __post_init__(self) -> None:

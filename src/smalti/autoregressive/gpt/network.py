@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from smalti.core.config import checked
 from smalti.core.errors import UserError
+from smalti.core.ranges import Count, Depth, Rate, Width
 from smalti.layers.attention import attend
 
 STD = 0.02
@@ -15,30 +17,26 @@ STD = 0.02
 
 
 @dataclass(frozen=True)
+@checked
 class GPTConfig:
     """A decoder-only Transformer: pre-norm, learned positions, a hidden layer of 4 D with GELU."""
 
-    symbols: int = 512
+    symbols: Count = 512
     """Symbols in the one table: those that are predicted first, then those of conditions."""
-    context: int = 256
+    context: Width = 256
     """Longest sequence T, conditions included."""
-    layers: int = 4
+    layers: Depth = 4
     """Blocks of attention and hidden layer."""
-    heads: int = 4
+    heads: Width = 4
     """Attention heads; they divide the width."""
-    width: int = 128
+    width: Width = 128
     """Width D of the sequence."""
-    dropout: float = 0.1
+    dropout: Rate = 0.1
     """Share dropped of embeddings, of attention and of what every block adds."""
 
     def __post_init__(self) -> None:
-        for name in ("symbols", "context", "layers", "heads", "width"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}; give 1 or more")
         if self.width % self.heads:
             raise UserError(f"width is {self.width}, which {self.heads} heads do not divide")
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"dropout is {self.dropout}; give a share from 0 to below 1")
 
     def build(self) -> GPT:
         return GPT(self)

@@ -1,0 +1,115 @@
+"""What a number may be: ranges that stand in type hints, for configs and for options."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from smalti.core.errors import UserError, shorten
+
+
+class OutOfRange(UserError):
+    """A value of the right type, but outside the range that its hint declares."""
+
+
+@dataclass(frozen=True)
+class Range:
+    """Numbers from `low` to `high`; without the ends where `above` or `below` say so."""
+
+    low: float = -math.inf
+    high: float = math.inf
+    above: bool = False
+    """Whether `low` itself is left out."""
+    below: bool = False
+    """Whether `high` itself is left out."""
+
+    def check(self, value: Any, place: str) -> None:
+        """OutOfRange, which names `place`, unless the number is in the range."""
+        over = value > self.low if self.above else value >= self.low
+        under = value < self.high if self.below else value <= self.high
+        if not (over and under):
+            raise OutOfRange(f"{place} is {shorten(value)}; give {self}")
+
+    def __str__(self) -> str:
+        low, high = (
+            f"{end:,}" if isinstance(end, int) else f"{end:g}" for end in (self.low, self.high)
+        )
+        start = f"more than {low}" if self.above else f"{low} or more"
+        end = f"less than {high}" if self.below else f"{high} at most"
+        if not math.isinf(self.low) and not math.isinf(self.high):
+            return f"{start}, {end}"
+        return end if math.isinf(self.low) else start
+
+
+@dataclass(frozen=True)
+class Length:
+    """Tuples of `low` to `high` entries."""
+
+    low: int = 1
+    high: int = 32
+
+    def check(self, value: Any, place: str) -> None:
+        """OutOfRange, which names `place`, unless the tuple is so long."""
+        if not self.low <= len(value) <= self.high:
+            entries = "an empty list" if not value else f"a list of {len(value)}"
+            raise OutOfRange(f"{place} is {entries}; give {self.low} to {self.high} entries")
+
+
+@dataclass(frozen=True)
+class Volume:
+    """Tuples whose numbers multiply to `high` at most."""
+
+    high: int
+
+    def check(self, value: Any, place: str) -> None:
+        """OutOfRange, which names `place`, when the product is larger."""
+        if math.prod(value) > self.high:
+            shape = " x ".join(map(str, value))
+            raise OutOfRange(f"{place} is {shape}; give {self.high:,} numbers at most")
+
+
+RULES = (Range, Length, Volume)
+INTEGERS = Range(-(2**63), 2**64 - 1)
+"""Whole numbers without a declared range: what 64 bits hold, with or without a sign."""
+FLOATS = Range(-1e300, 1e300)
+"""Other numbers without a declared range; the finite ones, with room to calculate."""
+
+Width = Annotated[int, Range(1, 65_536)]
+"""Channels, features, heads, groups, pixels of a side."""
+Depth = Annotated[int, Range(1, 1_000)]
+"""Layers or blocks, one after another."""
+Count = Annotated[int, Range(1, 2**24)]
+"""Codes, classes, pictures at once."""
+Amount = Annotated[int, Range(0, 2**24)]
+"""The same, where there may be none."""
+Levels = Annotated[int, Range(1, 100_000)]
+"""Steps over noise levels."""
+LevelCount = Annotated[int, Range(2, 100_000)]
+"""Noise levels of a schedule, of which something is left to denoise."""
+Steps = Annotated[int, Range(1, 10**9)]
+"""Optimizer steps."""
+Seed = Annotated[int, Range(0, 2**64 - 1)]
+"""Of anything random."""
+Share = Annotated[float, Range(0, 1)]
+"""A part of a whole."""
+Rate = Annotated[float, Range(0, 1, below=True)]
+"""A part that is never the whole: of dropout, of a running mean."""
+Weight = Annotated[float, Range(0, 1e9)]
+"""Of a term in a sum; 0 leaves it out."""
+Positive = Annotated[float, Range(0, 1e9, above=True)]
+"""A number above 0, of a size to calculate with."""
+Guidance = Annotated[float, Range(-1e4, 1e4)]
+"""Strength of classifier-free guidance."""
+Shape = Annotated[tuple[Width, Width, Width], Volume(2**26)]
+"""Channels, height and width of pictures."""
+Widths = Annotated[tuple[Width, ...], Length()]
+"""Of every level."""
+Switches = Annotated[tuple[bool, ...], Length()]
+"""One for every level."""
+ClassNames = Annotated[tuple[str, ...], Length(0, 2**20)]
+"""Of class-conditional models."""
+Codes = Annotated[int, Range(2, 2**24)]
+"""Entries of a codebook."""
+Exponent = Annotated[float, Range(-700, 700)]
+"""A number whose exponential is one, too."""
