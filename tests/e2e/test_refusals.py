@@ -54,7 +54,7 @@ from tests.command import contents, typed
         ("sample plain --picture photos/day/0.png --strength 2", "strength is 2.0"),
         ("sample plain --picture nowhere.png", "nowhere.png does not exist"),
         ("sample plain --picture plain/config.json", "is no picture that can be read"),
-        ("sample plain --sampler dpm-solver --order 3", "order is 3; DPM-Solver has 1 to 2"),
+        ("sample plain --sampler dpm-solver --order 3", "order is 3; give 1 or more, 2 at most"),
         (
             "sample plain --sampler dpm-solver --eta 1",
             "--eta is given, but --sampler is dpm-solver",
