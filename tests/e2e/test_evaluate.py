@@ -31,10 +31,10 @@ def ready(at_home: Path, trained: Path) -> Path:
 def test_a_run_is_measured_on_its_own_pictures(ready: Path, capsys: pytest.CaptureFixture):
     assert typed(f"evaluate run {QUICK}") == 0
     out = capsys.readouterr().out
-    assert "run: 6 samples (seeds 0 to 5) and 1 real valid pictures beside the 11 of" in out
+    assert "run: 6 samples (seeds 0 to 5) and 1 real valid picture beside the 11 of" in out
     for word in ("frechet", "copying z", "bits/dim", "forwards", "how to read it"):
         assert word in out
-    assert "only 1 picture is held out" in out
+    assert "only 1 picture is held out, fewer than the samples" in out
     folder = ready / "reports" / "run"
     assert contents(folder) == ["distances.png", "neighbours.png", "report.json", "samples.png"]
     report = read_report(folder)

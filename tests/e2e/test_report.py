@@ -30,7 +30,7 @@ def test_a_report_tells_and_draws(run: str, capsys: pytest.CaptureFixture[str]):
     assert told["grids"] == f"2 in {run}/grids"
     assert told["report"] == "notes/report.png, notes/report.json"
     assert told["next"] == f"smalti sample {run} -n 64"
-    assert "3 steps are too few to say how it goes." in out
+    assert "3 steps: too few to say how it goes." in out
     assert contents(Path("notes")) == ["report.json", "report.png"]
     record = json.loads(Path("notes/report.json").read_text())
     assert (record["step"], record["steps"], record["recipe"]) == (3, 3, "ddpm")

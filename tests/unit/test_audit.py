@@ -110,7 +110,7 @@ def test_every_kind_of_set_can_be_audited(tmp_path: Path):
 def test_an_album_of_one_and_one_of_none(tmp_path: Path):
     one = albums.folder(tmp_path / "one", {"x.png": file(scene(0))})
     assert audited(one).splits == {"train": 1}
-    with refusal("1 of 1 pictures cannot be used: ", "x.png is no picture"):
+    with refusal("1 of 1 picture cannot be used: ", "x.png is no picture"):
         audited(albums.folder(tmp_path / "none", {"x.png": b"x"}))
 
 

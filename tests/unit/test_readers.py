@@ -71,7 +71,7 @@ def test_broken_pictures_are_named_and_counted(tmp_path: Path):
 
 def test_nothing_but_broken_pictures_is_refused_also_when_they_may_be_skipped(tmp_path: Path):
     path = albums.archive(tmp_path / "a.zip", {"x.png": b"x"})
-    with refusal("1 of 1 pictures cannot be used", "a.zip/x.png"):
+    with refusal("1 of 1 picture cannot be used", "a.zip/x.png"):
         read(path, skip_bad=True)
 
 

@@ -162,7 +162,7 @@ def test_minutes_become_steps_once(tmp_path: Path):
     job = read_run(budget)
     steps = job.training.steps
     assert steps and job.minutes == 0.003
-    assert f"0.003 minutes are {steps} steps" in notebook.of(Note)[0].text
+    assert f"{steps} steps in 0.003 minutes" in notebook.of(Note)[0].text
     assert notebook.of(Started)[0].steps == len(curve(budget)) == steps
 
     torch.random.set_rng_state(random)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -100,13 +99,13 @@ def call(app: App, tokens: list[str]) -> None:
 def check_verb(verb: str) -> None:
     """Cyclopts would import every verb, torch and all, to suggest one."""
     from smalti.core.errors import UserError
+    from smalti.core.messages import suggest
 
     known = [*VERBS, "--help", "-h", "--version"]
     if verb in known:
         return
-    near = difflib.get_close_matches(verb, known, 1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(VERBS)}"
-    raise UserError(f"no {'option' if verb.startswith('-') else 'verb'} {verb!r}; {hint}")
+    kind = "option" if verb.startswith("-") else "verb"
+    raise UserError(f"no {kind} {verb!r}; {suggest(verb, known, cutoff=0.5)}")
 
 
 def complain(line: str, code: int = 2) -> int:

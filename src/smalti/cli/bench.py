@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 import numpy as np
 from cyclopts import App, Parameter
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 from scipy import ndimage
 
+from smalti.cli.display import console
 from smalti.cli.frames import still
 from smalti.cli.options import Switch
 from smalti.core.errors import UserError
@@ -107,17 +107,17 @@ def made_up(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
 def show(case: Case, steps: Iterator[Step]) -> None:
     """A row for every rung, once it has been climbed; times are those of the whole picture."""
     (H, W), (height, width) = case.a.shape[:2], case.b.shape[:2]
-    console, climbed = Console(), []
-    with console.status("timing ...") as status:
+    out, climbed = console(highlight=True), []
+    with out.status("timing ...") as status:
         for step in steps:
             climbed.append(step)
             status.update(f"timed: {step.name} ...")
     title = f"{H} x {W} in {height} x {width} pixels, patch {case.patch}, "
-    console.print(f"{title}{case.iterations} iterations; seconds without compiling")
-    console.print(table(climbed, H * W))
+    out.print(f"{title}{case.iterations} iterations; seconds without compiling")
+    out.print(table(climbed, H * W))
     for pixels in {s.pixels for s in climbed} - {H * W}:
         note = f"  * run on {pixels:,} of the {H * W:,} pixels, and reckoned for all; "
-        console.print(f"{note}--whole runs all", highlight=False)
+        out.print(f"{note}--whole runs all", highlight=False)
 
 
 def table(steps: list[Step], pixels: int) -> Table:

@@ -8,15 +8,16 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
 
-from smalti.cli.evaluate import Metrics, examined, measured_model
+from smalti.cli.display import bold, console, dim
+from smalti.cli.evaluate import Metrics, drawn_and_real, examined, measured_model
 from smalti.cli.flags import with_flags
 from smalti.cli.options import Switch
 from smalti.cli.output import check_free, folder_for
 from smalti.cli.sample import sampler_flags
 from smalti.core.errors import UserError
+from smalti.core.messages import count
 from smalti.evaluation.assess import Plan, Split
 from smalti.evaluation.draws import Turns
 from smalti.evaluation.reading import shown_real, shown_value
@@ -146,29 +147,26 @@ def headings(reports: list[Report]) -> list[str]:
 def show_side_by_side(reports: list[Report]) -> None:
     """A row for each measure, a column for each model, and the real pictures last."""
     p = reports[0].protocol
-    console = Console(highlight=False)
-    drawn = f"{p.n:,} samples of each (seeds {p.seed} to {p.seed + p.n - 1}) and {p.held:,} real"
-    codecs = "codebook" in p.metrics
+    out, codecs = console(), "codebook" in p.metrics
+    drawn = drawn_and_real(reports[0], " of each")
     if codecs:
-        drawn = f"Codes of {p.held:,}"
-    console.print(
-        f"\n{drawn} {p.split} pictures beside the {p.reference:,} of {p.data}", soft_wrap=True
-    )
+        drawn = f"Codes of {count(p.held, f'{p.split} picture')}"
+    out.print(f"\n{drawn} beside the {p.reference:,} of {p.data}", soft_wrap=True)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("measure", *headings(reports), "real", ""):
         table.add_column(name, no_wrap=True)
     if not codecs:
-        table.add_row("[bold]sampler[/bold]", *(shown_sampler(r) for r in reports))
+        table.add_row(bold("sampler"), *(shown_sampler(r) for r in reports))
     for name in dict.fromkeys(row.name for r in reports for row in r.rows):
         rows = [one(r, name) for r in reports]
         known = [row for row in rows if row is not None and row.value is not None]
         if not known:
             continue
         cells = [shown_value(row) if row else "-" for row in rows]
-        table.add_row(f"[bold]{name}[/bold]", *cells, shown_real(known[0]), sign_of(known[0]))
+        table.add_row(bold(name), *cells, shown_real(known[0]), sign_of(known[0]))
     print_whole(table)
     for note in dict.fromkeys(note for r in reports for note in r.notes):
-        console.print(f"[dim]{note}[/dim]", soft_wrap=True)
+        out.print(dim(note), soft_wrap=True)
 
 
 def shown_sampler(report: Report) -> str:
@@ -184,9 +182,8 @@ def sign_of(row: Row) -> str:
 
 def print_whole(table: Table) -> None:
     """As wide as it is: no number is cut off in a narrow window or a file."""
-    console = Console(highlight=False)
-    needed = Console(width=10_000).measure(table).maximum
-    Console(highlight=False, width=max(console.width, needed)).print(table)
+    needed = console(width=10_000).measure(table).maximum
+    console(width=max(console().width, needed)).print(table)
 
 
 def one(report: Report, name: str) -> Row | None:

@@ -6,6 +6,7 @@ from cyclopts import CycloptsError
 from cyclopts.exceptions import MissingArgumentError, UnknownOptionError, UnusedCliTokensError
 
 from smalti.core.errors import UserError
+from smalti.core.messages import shorten_message
 
 
 def line_of(error: Exception) -> str | None:
@@ -48,4 +49,4 @@ def missing(error: MissingArgumentError, verb: str) -> str:
 
 
 def one_line(text: str) -> str:
-    return " ".join(text.split())
+    return shorten_message(" ".join(text.split()))

@@ -22,6 +22,7 @@ from smalti.coding.squeeze import check_model
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
 from smalti.core.given import Given
+from smalti.core.messages import count
 from smalti.core.pictures import grid, image, save_png
 from smalti.core.rng import Rng
 
@@ -127,8 +128,8 @@ def complete(
         }
         write_record(folder / "completions.json", record)
     share, seconds = hole.float().mean(), time.perf_counter() - begun
-    count = f"{len(known)} pictures" if len(known) > 1 else "1 picture"
-    print(f"{count}, {share:.0%} drawn in {number} ways in {seconds:.1f} s: {out / 'grid.png'}")
+    done = f"{count(len(known), 'picture')}, {share:.0%} drawn in {count(number, 'way')}"
+    print(f"{done} in {seconds:.1f} s: {out / 'grid.png'}")
 
 
 def check_walk(model: Any, name: str) -> None:

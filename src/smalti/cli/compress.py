@@ -16,6 +16,7 @@ from smalti.coding.file import MAGIC, read_header
 from smalti.coding.reading import read_exact
 from smalti.coding.squeeze import BATCH, check_model, compress
 from smalti.core.errors import UserError
+from smalti.core.messages import count
 from smalti.core.pictures import replace
 from smalti.core.protocols import Spec
 
@@ -75,8 +76,9 @@ def compress_pictures(
         written = compress(loaded, data, labels, **how)
     replace(out, lambda temporary: temporary.write_bytes(written))
     values, payload = data.stored[0].numel() * len(data), read_header(written).payload
+    seconds = time.perf_counter() - begun
     print(
-        f"{len(data)} pictures in {time.perf_counter() - begun:.1f} s: {len(written):,} bytes in "
+        f"{count(len(data), 'picture')} in {seconds:.1f} s: {len(written):,} bytes in "
         f"{out}, {payload:,} of them pixels, {8 * payload / values:.3f} bits a value instead of 8"
     )
     print(f"  next  smalti decompress {shlex.quote(str(out))} FOLDER")

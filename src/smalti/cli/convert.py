@@ -15,6 +15,7 @@ from smalti.convert.codecs import LEFT_OUT
 from smalti.convert.model import model_from_reference
 from smalti.core.checkpoint import write_into
 from smalti.core.errors import UserError
+from smalti.core.messages import count
 from smalti.core.protocols import Card
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -126,7 +127,8 @@ def say_left_out(weights: dict[str, Any], file: Path) -> None:
     extras = [name for name in weights if LEFT_OUT.match(name)]
     if extras:
         roots = ", ".join(sorted({name.partition(".")[0] for name in extras}))
-        print(f"{file}: {len(extras)} weights of {roots} are not the codec's and left out")
+        left = count(len(extras), f"weight of {roots} is", f"weights of {roots} are")
+        print(f"{file}: {left} not the codec's and left out")
 
 
 def shown(shape: tuple[int, int, int]) -> str:

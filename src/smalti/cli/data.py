@@ -16,6 +16,7 @@ from smalti.cli.options import Switch
 from smalti.cli.output import check_free, folder_for, write_record
 from smalti.cli.pack import checked
 from smalti.core.errors import UserError
+from smalti.core.messages import count
 from smalti.core.pictures import save_png
 from smalti.data.audit import Audit, audit
 from smalti.data.contact import contact_sheet, duplicate_sheet
@@ -125,7 +126,8 @@ def tell(time: Forecast, found: Audit, epochs: float) -> None:
     """What training takes, and what was measured to know it."""
     n = found.splits["train"]
     print(
-        f"training  {epochs:g} epochs of {n} pictures by `ddpm` are {time.steps(n, epochs)} steps, "
+        f"training  {epochs:g} epochs of {count(n, 'picture')} by `ddpm` are "
+        f"{count(time.steps(n, epochs), 'step')}, "
         f"about {time.minutes(n, epochs):.3g} minutes; 10 minutes are "
         f"{time.epochs(n, 10):.3g} epochs"
     )

@@ -19,6 +19,7 @@ from smalti.coding.squeeze import decompress
 from smalti.coding.surroundings import vector_units
 from smalti.core.errors import UserError
 from smalti.core.folders import folder_for
+from smalti.core.messages import count
 from smalti.core.pictures import save_png
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -74,7 +75,7 @@ def decompress_file(
     with folder_for(out, NOTHING) as folder:
         write_pictures(folder, pixels, header.names or numbers(len(pixels)))
     seconds = time.perf_counter() - begun
-    print(f"{len(pixels)} pictures in {seconds:.1f} s, their checksum right: {out}")
+    print(f"{count(len(pixels), 'picture')} in {seconds:.1f} s, their checksum right: {out}")
 
 
 def recorded_model(header: Header, model: str | None):

@@ -24,6 +24,7 @@ from smalti.cli.watch import Watcher
 from smalti.core.checkpoint import read_card
 from smalti.core.errors import UserError
 from smalti.core.given import Given
+from smalti.core.messages import count
 from smalti.core.pictures import grid, save_png
 from smalti.recipes import find
 from smalti.training import run
@@ -152,7 +153,7 @@ def trained(folder: Path, minutes: float, quick: bool) -> Exhibit:
     torch.manual_seed(training.seed)
     untrained = draw(config.build(), range(NUMBER), Given(), None, batch=NUMBER, film=False)
     save_png(grid(untrained.pictures), folder / "before.png")
-    length = f"{QUICK_STEPS} steps" if quick else f"{minutes:g} minutes"
+    length = f"{QUICK_STEPS} steps" if quick else count(minutes, "minute")
     with timed(f"training a new model for {length}") as seconds:
         watcher = Watcher(tells_end=False)
         try:
@@ -185,5 +186,5 @@ def trained(folder: Path, minutes: float, quick: bool) -> Exhibit:
 def footer() -> str:
     return (
         f"smalti {smalti.__version__}, PyTorch {torch.__version__}, "
-        f"{torch.get_num_threads()} threads on {os.cpu_count()} cores."
+        f"{count(torch.get_num_threads(), 'thread')} on {count(os.cpu_count() or 1, 'core')}."
     )

@@ -21,6 +21,10 @@ from smalti.core.protocols import Generative, Spec
 
 FRAMES = 60
 """Most frames of a GIF: longer walks are thinned out."""
+DIGITS = 18
+"""Of the longest whole number that is read."""
+LARGEST_SIDE = 4096
+"""Pixels; the largest side that can be asked for."""
 SHOWN = 64
 """Most pictures in a GIF."""
 
@@ -75,10 +79,15 @@ def chosen_classes(words: Sequence[str], spec: Spec, model: str) -> list[int]:
 def class_number(name: str, classes: tuple[str, ...], model: str) -> int:
     if name in classes:
         return classes.index(name)
-    if name.isascii() and name.isdigit() and int(name) < len(classes):
-        return int(name)
+    if (number := whole_number(name)) is not None and number < len(classes):
+        return number
     shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
     raise UserError(f"--class {name} is none of {model}'s classes: {shown}")
+
+
+def whole_number(word: str) -> int | None:
+    """0 or more; None for other words, and for more digits than any number here has."""
+    return int(word) if word.isascii() and word.isdigit() and len(word) <= DIGITS else None
 
 
 def chosen_text(text: Sequence[str], number: int, spec: Spec, model: str) -> list[str] | None:
@@ -94,12 +103,16 @@ def chosen_size(text: str | None, spec: Spec, model: str) -> tuple[int, int] | N
     """(height, width) of "HxW", or of one number for both, for a model of free size."""
     if text is None:
         return None
-    sides = text.lower().split("x")
-    if len(sides) > 2 or not all(s.isascii() and s.isdigit() and int(s) > 0 for s in sides):
-        raise UserError(f"--size {text} is no size; give HEIGHTxWIDTH in pixels, such as 28x28")
+    sides = [whole_number(side) for side in text.lower().split("x")]
+    H, W = sides[0], sides[-1]
+    if len(sides) > 2 or not H or not W or max(H, W) > LARGEST_SIDE:
+        raise UserError(
+            f"--size {text} is no size; give HEIGHTxWIDTH in pixels, such as 28x28, each at most "
+            f"{LARGEST_SIDE}"
+        )
     if not spec.free_size:
         raise UserError(f"--size {text} is given, but {model} has a fixed size; leave it out")
-    return int(sides[0]), int(sides[-1])
+    return H, W
 
 
 def draw(

@@ -9,8 +9,10 @@ from cyclopts import App, Parameter
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import smalti
+from smalti.cli.display import bold, console, dim
 from smalti.cli.draw import chosen_device, name_of, picture_model
 from smalti.cli.flags import with_flags
 from smalti.cli.options import Switch
@@ -18,6 +20,7 @@ from smalti.cli.output import check_free, folder_for
 from smalti.cli.reference import Progress, flips, reference_of
 from smalti.cli.sample import chosen_sampler, sampler_flags
 from smalti.core.errors import UserError
+from smalti.core.messages import count
 from smalti.evaluation.assess import Evaluation, Plan, Split, chosen_network, examine, held_out
 from smalti.evaluation.codec import SHEETS, CodecFound, examine_codec, write_codec_sheets
 from smalti.evaluation.draws import Turns, device_of
@@ -158,32 +161,34 @@ def measured_model(name: str, device: str) -> Any:
 def show(report: Report) -> None:
     """The table, and what to know of it."""
     p = report.protocol
-    console = Console(highlight=False)
+    out, head = console(), Text("\n") + bold(report.model)
     if "codebook" in p.metrics:
-        console.print(
-            f"\n[bold]{report.model}[/bold]: {p.held:,} {p.split} pictures, to codes and back; "
-            f"trained on the {p.reference:,} of {p.data}",
-            soft_wrap=True,
-        )
-        return table_of(report, console, "of the codec")
-    console.print(
-        f"\n[bold]{report.model}[/bold]: {p.n:,} samples (seeds {p.seed} to {p.seed + p.n - 1}) "
-        f"and {p.held:,} real {p.split} pictures beside the {p.reference:,} of {p.data}",
-        soft_wrap=True,
-    )
-    table_of(report, console, "samples")
+        held = count(p.held, f"{p.split} picture")
+        head += f": {held}, to codes and back; trained on the {p.reference:,} of {p.data}"
+        out.print(head, soft_wrap=True)
+        return table_of(report, out, "of the codec")
+    head += f": {drawn_and_real(report)} beside the {p.reference:,} of {p.data}"
+    out.print(head, soft_wrap=True)
+    table_of(report, out, "samples")
 
 
-def table_of(report: Report, console: Console, values: str) -> None:
+def drawn_and_real(report: Report, of_each: str = "") -> str:
+    p = report.protocol
+    seeds = f"seeds {p.seed} to {p.seed + p.n - 1}" if p.n > 1 else f"seed {p.seed}"
+    held = count(p.held, f"real {p.split} picture")
+    return f"{count(p.n, 'sample')}{of_each} ({seeds}) and {held}"
+
+
+def table_of(report: Report, out: Console, values: str) -> None:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("measure", values, "real", "how to read it"):
         table.add_column(name, no_wrap=name != "how to read it")
     for row in report.rows:
         says = reading(row, report)
-        table.add_row(f"[bold]{row.name}[/bold]", shown_value(row), shown_real(row), says)
-    console.print(table)
+        table.add_row(bold(row.name), shown_value(row), shown_real(row), says)
+    out.print(table)
     for note in report.notes:
-        console.print(f"[dim]{note}[/dim]", soft_wrap=True)
+        out.print(dim(note), soft_wrap=True)
 
 
 app.default(with_flags(evaluate_model, sampler=sampler_flags()))

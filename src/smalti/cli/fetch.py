@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from smalti.cli.meter import Metered
 from smalti.core.errors import UserError
+from smalti.core.messages import count
 from smalti.data import home
 from smalti.data.fetching import LICENCE, Fetched, fetch_emoji
 from smalti.data.packing import Packed
@@ -51,7 +52,7 @@ def fetch(
 
 def shown(fetched: Fetched) -> str:
     N, _, H, W = fetched.packed.shape
-    return f"{N} pictures of {H} x {W}, {split_sizes(fetched.packed)}"
+    return f"{count(N, 'picture')} of {H} x {W}, {split_sizes(fetched.packed)}"
 
 
 def split_sizes(packed: Packed) -> str:

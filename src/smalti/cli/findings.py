@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
+from smalti.cli.display import console, yellow
+from smalti.core.messages import count
 from smalti.data.audit import Audit
 from smalti.data.duplicates import Pair
 
@@ -29,10 +30,9 @@ class Line:
 
 def show(found: Audit, titles: Sequence[str]) -> None:
     """Print all findings, those to look into in another colour."""
-    console = Console(soft_wrap=True, highlight=False)
+    out = console(soft_wrap=True)
     for line in lines(found, titles):
-        text = escape(line.text)
-        console.print(f"{line.head:9} {f'[yellow]{text}[/yellow]' if line.asks else text}")
+        out.print(Text(f"{line.head:9} ") + (yellow(line.text) if line.asks else Text(line.text)))
 
 
 def lines(found: Audit, titles: Sequence[str]) -> list[Line]:
@@ -71,7 +71,7 @@ def sizes(found: Audit) -> list[Line]:
     ]
     H, W = found.size
     smaller = len(found.smaller())
-    text = f"{smaller} pictures are smaller than {W} x {H} and are enlarged"
+    text = f"{count(smaller, 'picture')} smaller than {W} x {H}, enlarged"
     enlarged = [Line("smaller", text, asks=True)] if smaller else []
     return [
         Line("sizes", f"{sides} (width x height); by the shorter side:"),
@@ -87,9 +87,9 @@ def repeated(found: Audit, titles: Sequence[str]) -> list[Line]:
     result = [
         Line(
             "twice",
-            f"{counted(twice.copies, 'exact copy', 'exact copies')} in "
-            f"{counted(len(twice.exact), 'group', 'groups')}{mixed}, "
-            f"{at_least}{counted(len(twice.near), 'pair', 'pairs')} nearly the same",
+            f"{count(twice.copies, 'exact copy', 'exact copies')} in "
+            f"{count(len(twice.exact), 'group')}{mixed}, "
+            f"{at_least}{count(len(twice.near), 'pair')} nearly the same",
             asks=bool(twice.copies),
         )
     ]
@@ -99,7 +99,9 @@ def repeated(found: Audit, titles: Sequence[str]) -> list[Line]:
     result += [Line("", f"{titles[pair.a]} ~ {titles[pair.b]}") for pair in twice.near[:FEW]]
     result += more(len(twice.near))
     if twice.plain:
-        result.append(Line("plain", f"{twice.plain} pictures are all of one colour", asks=True))
+        result.append(
+            Line("plain", f"{count(twice.plain, 'picture')} all of one colour", asks=True)
+        )
     return result
 
 
@@ -109,7 +111,7 @@ def classes(found: Audit) -> list[Line]:
     few, many = min(found.classes.values()), max(found.classes.values())
     order = sorted(found.classes.items(), key=lambda item: -item[1])
     shown = listed(dict(order if len(order) <= 2 * FEW else [*order[:FEW], *order[-FEW:]]))
-    text = f"{len(found.classes)}, from {few} to {many} pictures: {shown}"
+    text = f"{len(found.classes)}, from {few} to {count(many, 'picture')}: {shown}"
     uneven = few == 0 or many / few > UNEVEN
     return [Line("classes", text + ("; uneven" if uneven else ""), asks=uneven)]
 
@@ -119,7 +121,7 @@ def splits(found: Audit, titles: Sequence[str]) -> list[Line]:
     result = [Line("splits", f"{listed(found.splits)} ({whose})")]
     if found.leaks:
         equal = sum(pair.levels == 0 for pair in found.leaks)
-        text = f"{len(found.leaks)} pairs stand in two splits, {equal} of them equal"
+        text = f"{count(len(found.leaks), 'pair')} across two splits, {equal} equal"
         result.append(Line("leakage", text, asks=True))
         result += [Line("", f"{titles[p.a]} and {titles[p.b]}") for p in found.leaks[:FEW]]
         return result + more(len(found.leaks))
@@ -128,10 +130,6 @@ def splits(found: Audit, titles: Sequence[str]) -> list[Line]:
 
 def more(count: int) -> list[Line]:
     return [Line("", f"... and {count - FEW} more")] if count > FEW else []
-
-
-def counted(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
 
 
 def listed(counts: Mapping[str, int]) -> str:

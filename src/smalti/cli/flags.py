@@ -20,6 +20,8 @@ from smalti.core.config import class_of, fitted, tag_of
 from smalti.core.errors import UserError
 
 Path = tuple[str, ...]
+YES, NO = ("yes", "y", "true", "t", "1"), ("no", "n", "false", "f", "0")
+TRUTHS = {word: word in YES for word in (*YES, *NO)}
 Name = Callable[[Path], str]
 
 
@@ -167,13 +169,26 @@ def read(value: Any, flag: Flag, option: str) -> Any:
     if not holds_tuple(flag.hint):
         return value
     words = [word for words in value for word in words.replace(",", " ").split()]
-    attempts: list[Any] = [[json_or_word(word) for word in words]]
+    value_of = truth_or_word if bool in get_args(flag.hint) else json_or_word
+    attempts: list[Any] = [[value_of(word) for word in words]]
     for attempt in [*attempts, *(words if len(words) == 1 else [])]:
         try:
             return fitted(attempt, flag.hint, option)
         except UserError:
             continue
-    raise UserError(f"{option} is {' '.join(words) or 'empty'!r}; {flag.help}")
+    raise UserError(f"{option} is {' '.join(words) or 'empty'!r}; {wanted(flag)}")
+
+
+def wanted(flag: Flag) -> str:
+    """What an option takes, where its value is none of it."""
+    if bool in get_args(flag.hint):
+        return "give yes or no for each level, such as: no yes"
+    return flag.help
+
+
+def truth_or_word(word: str) -> bool | str:
+    """A list takes the words that a single option takes."""
+    return TRUTHS.get(word.lower(), word)
 
 
 def json_or_word(word: str) -> Any:

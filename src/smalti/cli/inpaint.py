@@ -20,6 +20,7 @@ from smalti.cli.output import check_free, folder_for, write_record
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
 from smalti.core.given import Given
+from smalti.core.messages import count
 from smalti.core.pictures import grid, image, save_png
 from smalti.diffusion import RePaint
 
@@ -144,7 +145,7 @@ def fill(
         }
         write_record(folder / "inpainting.json", record)
     share, seconds = hole.float().mean(), time.perf_counter() - begun
-    print(f"{share:.0%} filled in {number} ways in {seconds:.1f} s: {out / 'grid.png'}")
+    print(f"{share:.0%} filled in {count(number, 'way')} in {seconds:.1f} s: {out / 'grid.png'}")
 
 
 def refuse_given(options: dict[str, Any]) -> None:

@@ -19,6 +19,7 @@ from smalti.cli.sample import chosen_sampler
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
 from smalti.core.given import Given
+from smalti.core.messages import count
 from smalti.core.pictures import grid, save_gif, save_png
 from smalti.core.rng import Rng
 from smalti.diffusion import DDIM, invert, slerp
@@ -110,7 +111,7 @@ def walk_between(
         }
         write_record(folder / "interpolation.json", record)
     seconds = time.perf_counter() - begun
-    print(f"{len(pictures)} pictures in {seconds:.1f} s: {out / 'strip.png'}")
+    print(f"{count(len(pictures), 'picture')} in {seconds:.1f} s: {out / 'strip.png'}")
 
 
 def write_walk(folder: Path, pictures: Tensor, frames: int, gif: bool) -> None:

@@ -9,10 +9,11 @@ from typing import Any
 
 from cyclopts import App
 from rich.box import SIMPLE_HEAD
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import smalti
+from smalti.cli.display import bold, console
 from smalti.recipes import RECIPES
 
 EXAMPLES = """[bold]Example[/bold]
@@ -30,13 +31,13 @@ app = App(name="list", help_epilogue=EXAMPLES)
 @app.default
 def list_all() -> None:
     """List the shipped models and the recipes."""
-    console = Console()
+    out = console()
     models = sorted(path.parent for path in SHIPPED.glob("*/config.json"))
-    console.print(model_table(models) if models else "No models are shipped.")
-    console.print(recipe_table())
+    out.print(model_table(models) if models else "No models are shipped.")
+    out.print(recipe_table())
     if drawing := [folder.name for folder in models if "sampler" in read(folder)["model"]]:
-        console.print(f"  draw   [bold]smalti sample {drawing[0]} -n 64[/bold]")
-    console.print("  train  [bold]smalti train ddpm --data FOLDER[/bold]")
+        out.print(Text("  draw   ") + bold(f"smalti sample {drawing[0]} -n 64"))
+    out.print(Text("  train  ") + bold("smalti train ddpm --data FOLDER"))
 
 
 def model_table(folders: list[Path]) -> Table:
@@ -46,7 +47,7 @@ def model_table(folders: list[Path]) -> Table:
         card = content.get("card", {})
         size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
         table.add_row(
-            f"[bold]{folder.name}[/bold]",
+            bold(folder.name),
             content["model"]["tag"],
             f"{size / 1e6:.1f} MB",
             f"{parameters(folder / 'model.safetensors') / 1e6:.2f} M",
@@ -58,7 +59,7 @@ def model_table(folders: list[Path]) -> Table:
 def recipe_table() -> Table:
     table = empty_table("recipe", "trains for", "what it trains")
     for name, (_, summary, length) in RECIPES.items():
-        table.add_row(f"[bold]{name}[/bold]", length, summary)
+        table.add_row(bold(name), length, summary)
     return table
 
 

@@ -18,6 +18,7 @@ from smalti.cli.meter import Meter
 from smalti.cli.options import Switch
 from smalti.cli.output import check_free, folder_for, write_record
 from smalti.core.errors import UserError
+from smalti.core.messages import count
 from smalti.core.pictures import save_gif, save_png
 from smalti.patchmatch.colours import distance_picture, flow_picture
 from smalti.patchmatch.matching import Method, match
@@ -131,7 +132,7 @@ def sentence(facts: dict[str, Any]) -> str:
         "the same" if facts[k] is None else f"{facts[k]:.1f} dB"
         for k in ("psnr_copied", "psnr_voted")
     )
-    what = f"{len(facts['frames'])} frames, " if "frames" in facts else ""
+    what = f"{count(len(facts['frames']), 'frame')}, " if "frames" in facts else ""
     back = f", {facts['consistent']:.0%} lead back" if "consistent" in facts else ""
     return (
         f"{what}mean squared difference {facts['mean_distance']:.2f}; put together from B: "

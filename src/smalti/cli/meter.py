@@ -9,6 +9,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from smalti.cli.display import console
+
 EVERY = 20.0
 """Seconds between plain lines."""
 
@@ -19,7 +21,7 @@ class Meter:
     def __init__(self, what: str, total: int, done: int = 0):
         self.what, self.total, self.done = what, total, done
         self.shown = time.monotonic()
-        self.console = Console(stderr=True)
+        self.console = console(stderr=True, highlight=True)
         self.bar = bar(self.console) if self.console.is_terminal else None
         self.task = (
             self.bar.add_task(what, total=total, completed=done, notes="") if self.bar else None
@@ -48,7 +50,7 @@ class Meter:
     def say(self, text: str) -> None:
         """A line above the bar."""
         if self.bar:
-            self.bar.console.print(text, highlight=False, markup=False)
+            self.bar.console.print(text, highlight=False)
         else:
             print(text, file=sys.stderr, flush=True)
 
@@ -80,13 +82,13 @@ class Metered:
             self.meter = None
 
 
-def bar(console: Console) -> Progress:
+def bar(where: Console) -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[notes]}", style="cyan"),
+        TextColumn("{task.fields[notes]}", style="cyan", markup=False),
         TimeRemainingColumn(),
-        console=console,
+        console=where,
         transient=True,
     )

@@ -13,6 +13,7 @@ from smalti.cli.fetch import split_sizes
 from smalti.cli.meter import Metered
 from smalti.cli.options import Switch
 from smalti.core.errors import UserError
+from smalti.core.messages import count
 from smalti.data import Packed, pack, size_of
 from smalti.data.decode import BadPicture, Colour
 
@@ -102,7 +103,9 @@ def tell(packed: Packed, out: Path, seconds: float) -> None:
     for line in named(packed.bad):
         print(line)
     mega = N * C * H * W / 1e6
-    print(f"{N} pictures of {H} x {W}, {'grey' if C == 1 else 'RGB'}, {mega:.1f} MB: {out}")
+    print(
+        f"{count(N, 'picture')} of {H} x {W}, {'grey' if C == 1 else 'RGB'}, {mega:.1f} MB: {out}"
+    )
     if packed.classes:
         print(f"  classes  {len(packed.classes)}: {', '.join(packed.classes[:8])}")
     if packed.splits:
@@ -116,5 +119,4 @@ def named(bad: tuple[BadPicture, ...]) -> list[str]:
     lines = [f"  {error}" for error in bad[:SHOWN]]
     if len(bad) > SHOWN:
         lines.append(f"  ... and {len(bad) - SHOWN} more")
-    count = "1 picture" if len(bad) == 1 else f"{len(bad)} pictures"
-    return [f"left out: {count} that cannot be used", *lines] if bad else []
+    return [f"left out: {count(len(bad), 'picture')} that cannot be used", *lines] if bad else []

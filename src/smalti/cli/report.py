@@ -13,6 +13,7 @@ from typing import Any
 from cyclopts import App
 
 from smalti.cli.curves import page
+from smalti.core.messages import count
 from smalti.core.pictures import replace
 from smalti.training.job import trained_by
 from smalti.training.summary import Summary, smooth, summarise
@@ -82,7 +83,7 @@ def told(s: Summary) -> list[str]:
         "critic": critic(s),
         "stepped back": "; ".join(map(step_back, s.recoveries)) or None,
         "grids": f"{len(s.grids)} in {s.run / 'grids'}" if s.grids else None,
-        "log": f"{s.skipped} lines cannot be read" if s.skipped else None,
+        "log": f"{count(s.skipped, 'line')} unreadable" if s.skipped else None,
     }
     head = f"{s.run}: {s.recipe or 'a run'}, step {s.step}{of}{minutes}"
     lines = [f"  {name:13} {text}" for name, text in rows.items() if text]

@@ -18,6 +18,7 @@ from smalti.cli.meter import Meter
 from smalti.cli.output import folder_for, write_record
 from smalti.core.errors import UserError
 from smalti.core.likeness import psnr, ssim
+from smalti.core.messages import count
 from smalti.core.pictures import grid, image, save_png
 from smalti.data.files import find_pictures
 from smalti.vq.tiles import Tiles, decode_tiled, encode_tiled
@@ -88,7 +89,7 @@ def there_and_back(
         f"{shown(means['psnr'])} dB  SSIM {means['ssim']:.3f}  in the mean, "
         f"{seconds:.1f} s: {where}"
     )
-    print(f"  {len(used)} of {codec.size} codes are used in these pictures")
+    print(f"  {len(used)} of {count(codec.size, 'code is', 'codes are')} used in these pictures")
 
 
 def pass_through(codec: Any, x: Tensor, tile: int | None) -> tuple[Tensor, Tensor]:

@@ -30,6 +30,7 @@ from smalti.cli.output import check_free, folder_for, write_record
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
 from smalti.core.given import Given
+from smalti.core.messages import count
 from smalti.core.pictures import grid, image, save_gif, save_png
 from smalti.diffusion import DiffusionConfig
 from smalti.diffusion.condition import STRENGTH
@@ -136,7 +137,7 @@ def draw_samples(
             record |= {"pictures": [*map(str, picture)], "strength": strength or STRENGTH}
         write_record(folder / "samples.json", record)
     seconds = time.perf_counter() - begun
-    print(f"{number} pictures in {seconds:.1f} s: {out / 'grid.png'}")
+    print(f"{count(number, 'picture')} in {seconds:.1f} s: {out / 'grid.png'}")
 
 
 def taking_turns(

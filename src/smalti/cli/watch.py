@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 
 from smalti.cli.meter import Meter
+from smalti.core.messages import count
 from smalti.training.events import Ended, Event, Note, Started, Stepped, Validated
 
 
@@ -37,8 +38,8 @@ class Watcher:
         self.out = event.out
         where = "" if event.devices == 1 else f" on {event.devices} devices"
         self.say(
-            f"{event.parameters / 1e6:.2f} M parameters, {event.pictures} pictures, "
-            f"{event.steps} steps, precision {event.precision}{where}"
+            f"{event.parameters / 1e6:.2f} M parameters, {count(event.pictures, 'picture')}, "
+            f"{count(event.steps, 'step')}, precision {event.precision}{where}"
         )
         if event.step:
             self.say(f"going on from step {event.step}")

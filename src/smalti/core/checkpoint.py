@@ -18,6 +18,7 @@ from torch import nn
 from smalti.core.config import from_json, to_json
 from smalti.core.errors import UserError
 from smalti.core.folders import replace_directory, set_aside
+from smalti.core.messages import find_like, list_beside
 from smalti.core.protocols import Card
 
 FORMAT = 1
@@ -110,9 +111,10 @@ def find(name_or_dir: str | Path) -> Path:
         raise UserError(
             f"{given} is not a checkpoint: it has no config.json; name a run or a model"
         )
+    known = f"shipped are {', '.join(shipped()) or 'none'}"
     raise UserError(
         f"no model {str(name_or_dir)!r}: neither a directory nor shipped; "
-        f"shipped are {', '.join(shipped()) or 'none'}"
+        f"{find_like(str(given), [*shipped(), *list_beside(given)]) or known}"
     )
 
 

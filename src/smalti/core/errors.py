@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import reprlib
 
+from smalti.core.messages import shorten_message
+
 
 class UserError(ValueError):
     """What the user gave cannot be used.
 
     The message is one clear line: what was given, what was wanted, what to do, naming the file or
-    option at fault.  The command line prints that line alone and exits with code 2.
+    option at fault.  The command line prints that line alone and exits with code 2.  Long values
+    are shown in part (`shorten_message`).
     """
+
+    def __init__(self, message: str):
+        super().__init__(shorten_message(message))
 
 
 class Short(reprlib.Repr):

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from smalti.core.errors import UserError
+from smalti.core.messages import count
 from smalti.data.decode import BadPicture, Look, read_picture
 from smalti.data.pictures import Pictures
 from smalti.data.source import Source
@@ -179,10 +180,10 @@ def pictures_of(source: Source, rows: np.ndarray, pixels: np.ndarray) -> Picture
 def told(bad: Iterable[BadPicture], total: int) -> str:
     """How many pictures cannot be used, and the first one."""
     first, *others = map(str, bad)
-    count = 1 + len(others)
-    if count == 1:
-        return f"1 of {total} pictures cannot be used: {first}"
-    return f"{count} of {total} pictures cannot be used, the first: {first}"
+    bad_ones = 1 + len(others)
+    if bad_ones == 1:
+        return f"1 of {count(total, 'picture')} cannot be used: {first}"
+    return f"{bad_ones} of {count(total, 'picture')} cannot be used, the first: {first}"
 
 
 def _odd(

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from smalti.core.errors import UserError
+from smalti.core.messages import find_like, list_beside
 from smalti.data.archive import is_zip, zip_source
 from smalti.data.decode import Colour, Look, look_of
 from smalti.data.directory import folder_source
@@ -129,7 +130,9 @@ def located(path: str | Path) -> Path:
         if fetched.exists():
             return fetched
         raise UserError(f"{path} is not here yet; run `smalti fetch {FETCHED[str(path)]}`")
-    raise UserError(f"{place} does not exist; give a folder, an archive or a pack of pictures")
+    like = find_like(str(path), [*FETCHED, *list_beside(place)])
+    wanted = "give a folder, an archive or a pack of pictures"
+    raise UserError(f"{place} does not exist; {like or wanted}")
 
 
 def check_size_of(source: Source, look: Look, path: str | Path) -> None:

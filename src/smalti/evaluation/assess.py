@@ -14,6 +14,7 @@ from smalti.core.checkpoint import load
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import model_hash
+from smalti.core.messages import count
 from smalti.data import Splits, digit_pictures, read_splits
 from smalti.data.pictures import Pictures
 from smalti.evaluation.bootstrap import DRAWS
@@ -258,9 +259,9 @@ def notes_of(case: Case) -> tuple[str, ...]:
     if "text" in case.model.spec.given and not case.held.captions:
         notes.append("the held-out pictures have no captions; samples were drawn from empty ones")
     if case.few:
-        count = "1 picture is" if len(case.held) == 1 else f"{len(case.held)} pictures are"
+        held = count(len(case.held), "picture is", "pictures are")
         notes.append(
-            f"only {count} held out, fewer than the samples: where a number stands in brackets, "
+            f"only {held} held out, fewer than the samples: where a number stands in brackets, "
             "of as many samples, compare that with the yardstick"
         )
     return tuple(notes)

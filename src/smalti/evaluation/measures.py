@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from smalti.core.errors import UserError
+from smalti.core.messages import suggest
 from smalti.evaluation.bits import bits_per_dim
 from smalti.evaluation.bootstrap import error_of, spread
 from smalti.evaluation.case import Case
@@ -187,9 +187,7 @@ def chosen_measures(names: Sequence[str] | None) -> dict[str, Measure]:
         return dict(MEASURES)
     for name in names:
         if name not in MEASURES:
-            near = difflib.get_close_matches(name, MEASURES, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(MEASURES)}"
-            raise UserError(f"no metric {name!r}; {hint}")
+            raise UserError(f"no metric {name!r}; {suggest(name, MEASURES)}")
     if not names:
         raise UserError(f"no metrics are asked for; there are {', '.join(MEASURES)}")
     return {name: MEASURES[name] for name in MEASURES if name in names}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from smalti.core.messages import count
 from smalti.evaluation.report import Report, Row
 
 FAR = 3.0
@@ -64,8 +65,8 @@ def distance(row: Row, report: Report) -> str:
     value = row.value if row.matched is None else row.matched
     assert value is not None
     real = "" if row.real is None else number(row.name, row.real)
-    count = f"{report.protocol.held:,} real {report.protocol.split} pictures"
-    return f"{number(row.name, value)}, where {count} get {real}: smaller is better"
+    held = count(report.protocol.held, f"real {report.protocol.split} picture")
+    return f"{number(row.name, value)}, where {held} get {real}: smaller is better"
 
 
 def kernel(row: Row, report: Report) -> str:
@@ -127,7 +128,7 @@ def bits(row: Row, report: Report) -> str:
 
 def seconds(row: Row, report: Report) -> str:
     made = report.made_with
-    threads = f"{made.get('threads')} thread{'' if made.get('threads') == 1 else 's'}"
+    threads = count(made.get("threads", 0), "thread")
     together = min(report.protocol.n, made.get("batch", report.protocol.n))
     return f"a sample, drawn {together} at a time on {made.get('device')}, {threads}"
 

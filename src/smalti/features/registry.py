@@ -15,6 +15,7 @@ from torch import Tensor
 from smalti.core.checkpoint import SHIPPED, load, read_card
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import model_hash
+from smalti.core.messages import find_like
 
 BATCH = 250  # pictures at a time, for little memory
 DIGITS = tuple("0123456789")
@@ -99,9 +100,8 @@ def find_features(name: str | Path, device: str = "cpu") -> Features:
 
         return inception(device)
     if not Path(name).is_dir():
-        raise UserError(
-            f"no features {str(name)!r}; there are {', '.join(NAMES)}, or a checkpoint's folder"
-        )
+        known = f"there are {', '.join(NAMES)}, or a checkpoint's folder"
+        raise UserError(f"no features {str(name)!r}; {find_like(str(name), NAMES) or known}")
     return of_checkpoint(name, str(name), "a network of your own", device=device)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from smalti.core.errors import UserError
+from smalti.core.messages import suggest
 
 if TYPE_CHECKING:
     from smalti.recipes.recipe import Recipe
@@ -125,7 +125,5 @@ RECIPES = {
 def find(name: str) -> Recipe:
     """The recipe of that name. UserError when there is none."""
     if name not in RECIPES:
-        near = difflib.get_close_matches(name, RECIPES, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(RECIPES)}"
-        raise UserError(f"no recipe {name!r}; {hint}")
+        raise UserError(f"no recipe {name!r}; {suggest(name, RECIPES)}")
     return import_module(RECIPES[name][0]).RECIPE

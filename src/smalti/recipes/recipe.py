@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from smalti.core.messages import count
 from smalti.core.protocols import Card
 from smalti.data.pictures import Pictures, Splits
 from smalti.training.config import Training
@@ -40,4 +41,4 @@ class Recipe:
     def length(self) -> str:
         """How long it trains unless told otherwise, for people."""
         steps = self.training.steps
-        return f"{self.minutes:g} minutes" if steps is None else f"{steps:,} steps"
+        return count(self.minutes, "minute") if steps is None else count(steps, "step")

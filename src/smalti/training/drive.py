@@ -12,6 +12,7 @@ import torch
 from lightning_fabric import Fabric
 
 from smalti.core.errors import UserError
+from smalti.core.messages import count
 from smalti.core.pictures import save_png
 from smalti.data.pictures import Pictures
 from smalti.training.config import Training
@@ -244,7 +245,7 @@ def with_known_steps(fabric: Fabric, job: Job, train: Pictures, watch: Watch) ->
     spent = min(10.0, 0.05 * budget)
     taken, accumulate = probe(fabric, job, train, spent, lambda text: watch(Note(text)))
     steps = max(1, round(0.95 * budget / taken))  # the rest is for grids and saves
-    watch(Note(f"{taken:.3f} s a step, so {job.minutes:g} minutes are {steps} steps"))
+    watch(Note(f"{taken:.3f} s a step: {count(steps, 'step')} in {count(job.minutes, 'minute')}"))
     return job.with_steps(steps, accumulate)
 
 

@@ -16,6 +16,7 @@ from smalti.core.checkpoint import write_into
 from smalti.core.config import from_json, to_json
 from smalti.core.errors import UserError
 from smalti.core.folders import replace_directory
+from smalti.core.messages import count
 from smalti.core.protocols import Card
 from smalti.training.config import Training
 
@@ -110,7 +111,7 @@ def trained_by(facts: dict[str, Any]) -> dict[str, Any]:
     """`minutes` and `hardware`, as a card tells them."""
     if not facts:
         return {}
-    threads = f"{facts['threads']} thread" + ("s" if facts["threads"] != 1 else "")
+    threads = count(facts["threads"], "thread")
     hardware = f"{facts['processor']}, {threads}, torch {facts['torch']}"
     return {"minutes": facts.get("minutes", 0.0), "hardware": hardware}
 

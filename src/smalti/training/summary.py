@@ -11,6 +11,7 @@ from statistics import fmean, median, pvariance
 from typing import Any, Literal
 
 from smalti.core.errors import UserError
+from smalti.core.messages import count
 
 Curve = list[tuple[int, float]]
 """(step, number), in the order of the steps."""
@@ -151,7 +152,7 @@ def numbers(folder: Path, pattern: str) -> dict[int, Path]:
 def verdict(loss: Curve, valid: Curve, saved: list[int]) -> Verdict:
     """How a run stands by its losses: on what it learns from, and on held-out pictures."""
     if len(loss) < FEW:
-        return Verdict("short", f"{len(loss)} steps are too few to say how it goes.")
+        return Verdict("short", f"{count(len(loss), 'step')}: too few to say how it goes.")
     if (best := turning_point(valid)) is not None:
         kept = [step for step in saved if step <= best]
         take = f"take step-{kept[-1]}" if kept else "train for fewer steps"
