@@ -7,7 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from smalti.convert import ArticleDDIM, ArticleDDPM
-from smalti.diffusion import DDIM, DDPM, Bound, DPMSolver, Hybrid, Linear, Sigmoid, UniPC
+from smalti.diffusion import (
+    DDIM,
+    DDPM,
+    Bound,
+    Consistency,
+    ConsistencyTuning,
+    DPMSolver,
+    Hybrid,
+    Linear,
+    Sigmoid,
+    UniPC,
+)
 from smalti.pixelcnn import Categorical, PlainConfig
 from smalti.vq import (
     EMAConfig,
@@ -60,6 +71,9 @@ MODELS = {
     ),
     "diffusion-bound": Case(
         lambda: diffusion(objective=Bound(), prediction="eps", sampler=DDPM("learned", stride=50))
+    ),
+    "diffusion-consistency": Case(
+        lambda: diffusion(classes=AB, objective=ConsistencyTuning(steps=80), sampler=Consistency(3))
     ),
     "diffusion-article-ddpm": Case(
         lambda: diffusion(

@@ -22,6 +22,8 @@ TAGS = {
     "simple": "smalti.diffusion.objective:Simple",
     "hybrid": "smalti.diffusion.objective:Hybrid",
     "bound": "smalti.diffusion.objective:Bound",
+    "consistency": "smalti.diffusion.consistency:Consistency",
+    "consistency-tuning": "smalti.diffusion.consistency:ConsistencyTuning",
     "linear": "smalti.diffusion.schedule:Linear",
     "cosine": "smalti.diffusion.schedule:Cosine",
     "sigmoid": "smalti.diffusion.schedule:Sigmoid",

@@ -1,5 +1,6 @@
 """Diffusion: DDPM, DDIM and faster solvers."""
 
+from smalti.diffusion.consistency import Consistency, ConsistencyTuning
 from smalti.diffusion.inversion import RoundTrip, invert, round_trip
 from smalti.diffusion.likelihood import Estimate
 from smalti.diffusion.model import Diffusion, DiffusionConfig
@@ -15,6 +16,8 @@ __all__ = [
     "DDIM",
     "DDPM",
     "Bound",
+    "Consistency",
+    "ConsistencyTuning",
     "Cosine",
     "DPMSolver",
     "Diffusion",

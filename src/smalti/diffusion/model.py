@@ -17,6 +17,7 @@ from smalti.core.protocols import Batch, Loss, Score, Spec
 from smalti.core.ranges import ClassNames, Shape, Share
 from smalti.core.rng import Rng
 from smalti.diffusion.condition import beginning, hole_in, sampler_for, visited
+from smalti.diffusion.consistency import Consistency, ConsistencyTuning
 from smalti.diffusion.likelihood import Estimate, at, estimated, levels_of
 from smalti.diffusion.objective import Bound, Hybrid, Simple, noised, parted
 from smalti.diffusion.process import Prediction, picture_of
@@ -49,13 +50,13 @@ class DiffusionConfig:
     """How noise grows from level to level."""
     prediction: Prediction = "v"
     """What the network predicts: the noise eps, the picture x0, or the velocity v."""
-    objective: Simple | Hybrid | Bound = field(default_factory=Simple)
+    objective: Simple | Hybrid | Bound | ConsistencyTuning = field(default_factory=Simple)
     """What training makes small; hybrid and bound learn the variance of a step, too."""
     classes: ClassNames = ()
     """Class names; empty for an unconditional model."""
     label_dropout: Share = 0.1
     """Share of training pictures whose class is hidden, for guidance."""
-    sampler: DDIM | DDPM | DPMSolver | UniPC = field(default_factory=DDIM)
+    sampler: DDIM | DDPM | DPMSolver | UniPC | Consistency = field(default_factory=DDIM)
     """The sampler used when none is asked for."""
 
     def __post_init__(self) -> None:
@@ -102,14 +103,16 @@ class Diffusion(nn.Module):
                 *("start", "picture", "strength", "known", "mask"),
                 *(("size",) if free else ()),
             ),
-            samplers=(DDIM, DDPM, DPMSolver, UniPC, RePaint),
+            samplers=(DDIM, DDPM, DPMSolver, UniPC, RePaint, Consistency),
         )
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
         """The config's objective at random levels; noise is torch's own."""
-        given = noised(batch.pictures * 2 - 1, self.alpha_bars)
-        output = self.predict(given.x, given.t, self.hidden(batch.labels))
-        c = self.config
+        c, x0, y = self.config, batch.pictures * 2 - 1, self.hidden(batch.labels)
+        if isinstance(c.objective, ConsistencyTuning):
+            return c.objective.loss(self.predict, x0, y, c.prediction, self.alpha_bars, step)
+        given = noised(x0, self.alpha_bars)
+        output = self.predict(given.x, given.t, y)
         return c.objective.loss(given, output, c.prediction, self.alpha_bars)
 
     def build_network(self) -> nn.Module:

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 # name -> (module, one line for `smalti list`, how long it trains unless told otherwise), so that
 # listing imports nothing heavy
 RECIPES = {
+    "consistency-digits": (
+        "smalti.recipes.consistency_digits",
+        "ddpm-digits tuned for 1 to 4 steps; begin with --start ddpm-digits",
+        "4,000 steps",
+    ),
     "ddpm": (
         "smalti.recipes.ddpm",
         "DDPM on your pictures (without --data: on the digits)",

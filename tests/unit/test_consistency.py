@@ -1,0 +1,88 @@
+"""Consistency tuning and its sampler: pairs of levels, the loss of a perfect network, the walk."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from smalti.core.rng import Rng
+from smalti.diffusion import Consistency, ConsistencyTuning, Cosine, DiffusionConfig
+from smalti.diffusion.process import target
+from tests.expect import refusal
+from tests.tiny import FormulaConfig, diffusion, drawn
+
+ALPHA_BARS = Cosine().alpha_bars()
+SIGMAS = (1 / ALPHA_BARS - 1).sqrt()
+
+
+def test_pairs_follow_the_paper_and_come_nearer() -> None:
+    torch.manual_seed(0)
+    tuning = ConsistencyTuning(steps=400, stages=4, q=4.0, mean=-0.9, deviation=2.0)
+    gaps = []
+    for step in (0, 99, 100, 399, 10_000):
+        t, r = tuning.pairs(4096, SIGMAS, step)
+        sigma, k = SIGMAS[t], min(step // 100, 3)
+        assert (r < t).all()
+        assert sigma.log().mean().item() == pytest.approx(-0.9, abs=0.05)
+        assert sigma.log().std().item() == pytest.approx(2.0, abs=0.1)  # cut at the least level
+        wanted = sigma * (1 - (1 + 8 / (1 + sigma.exp())) / 4 ** (k + 1)).clamp(min=0)
+        level = torch.where(r < 0, 0.0, SIGMAS[r.clamp(min=0)])
+        above = SIGMAS[(r + 1).clamp(max=999)]
+        assert ((level <= wanted) & (wanted < above) | (r == t - 1)).all()
+        gaps.append((t - r).double().mean().item())
+    assert gaps[1] == pytest.approx(gaps[0], rel=0.05)
+    assert gaps[0] > 2 * gaps[2] > 4 * gaps[3]
+
+
+def test_a_network_that_knows_the_picture_has_no_loss() -> None:
+    torch.manual_seed(0)
+    x0 = torch.rand(8, 1, 4, 4, dtype=torch.float64) * 2 - 1
+
+    def knows(x: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
+        a = ALPHA_BARS[t][:, None, None, None]
+        return target("v", x0, (x - a.sqrt() * x0) / (1 - a).sqrt(), a)
+
+    tuning = ConsistencyTuning(steps=4)
+    for step in range(4):
+        loss = tuning.loss(knows, x0, None, "v", ALPHA_BARS, step)
+        assert loss.terms["distance"] < 1e-9
+    blind = tuning.loss(lambda x, t, y: torch.zeros_like(x), x0, None, "v", ALPHA_BARS, 3)
+    assert blind.total > 0.1
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
+def test_every_evaluation_sees_the_picture_anew(steps: int) -> None:
+    """The network says 0.5 everywhere: what it is shown then is that picture with fresh noise."""
+    config = DiffusionConfig(
+        shape=(1, 64, 64),
+        network=FormulaConfig(lambda x, t, y: torch.full_like(x, 0.5)),
+        prediction="x0",
+        sampler=Consistency(steps),
+    )
+    model = config.build()
+    states = list(model.stream(Rng([3])))
+    assert [s.step for s in states] == list(range(steps + 1))
+    assert (states[-1].x - 0.5).abs().max() < 1e-12
+    assert [call.t.item() for call in model.network.calls] == Consistency(steps).levels(1000)
+    for call in model.network.calls[1:]:
+        a = ALPHA_BARS[call.t.item()]
+        noise = (call.x - a.sqrt() * 0.5) / (1 - a).sqrt()
+        assert noise.mean().item() == pytest.approx(0, abs=5 / 64)
+        assert noise.std().item() == pytest.approx(1, abs=5 / 64 / math.sqrt(2))
+
+
+def test_it_takes_classes_like_any_sampler() -> None:
+    model = diffusion(classes=("a", "b"), sampler=Consistency(2)).build()
+    assert drawn(model, 2, cond=[0, 1]).shape == (2, 1, 8, 8)
+
+
+def test_nonsense_is_refused() -> None:
+    with refusal("steps is 5", "1 to 4"):
+        Consistency(5)
+    with refusal("q is 1.0"):
+        ConsistencyTuning(q=1.0)
+    with refusal("stages is 0"):
+        ConsistencyTuning(stages=0)
