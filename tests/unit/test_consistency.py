@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -63,11 +64,12 @@ def test_every_evaluation_sees_the_picture_anew(steps: int) -> None:
         sampler=Consistency(steps),
     )
     model = config.build()
+    network: Any = model.network
     states = list(model.stream(Rng([3])))
     assert [s.step for s in states] == list(range(steps + 1))
     assert (states[-1].x - 0.5).abs().max() < 1e-12
-    assert [call.t.item() for call in model.network.calls] == Consistency(steps).levels(1000)
-    for call in model.network.calls[1:]:
+    assert [call.t.item() for call in network.calls] == Consistency(steps).levels(1000)
+    for call in network.calls[1:]:
         a = ALPHA_BARS[call.t.item()]
         noise = (call.x - a.sqrt() * 0.5) / (1 - a).sqrt()
         assert noise.mean().item() == pytest.approx(0, abs=5 / 64)
@@ -80,7 +82,7 @@ def test_it_takes_classes_like_any_sampler() -> None:
 
 
 def test_nonsense_is_refused() -> None:
-    with refusal("steps is 5", "1 to 4"):
+    with refusal("steps is 5", "4 at most"):
         Consistency(5)
     with refusal("q is 1.0"):
         ConsistencyTuning(q=1.0)

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
-from smalti.core.errors import UserError
+from smalti.core.config import checked
 from smalti.core.protocols import Loss
+from smalti.core.ranges import Guidance, Positive, Range, Steps
 from smalti.diffusion.likelihood import at
 from smalti.diffusion.process import Prediction, add_noise, picture_of
 from smalti.diffusion.samplers import Denoise, Noisy, Normal
@@ -28,19 +30,16 @@ BETWEEN = {1: (), 2: (0.43,), 3: (0.7, 0.3), 4: (0.7, 0.43, 0.19)}
 
 
 @dataclass(frozen=True)
+@checked
 class Consistency:
     """Sees the picture, adds less noise, sees again: algorithm 1 of arXiv:2303.01469."""
 
-    steps: int = 2
+    steps: Annotated[int, Range(1, 4)] = 2
     """Evaluations of the network, 1 to 4."""
     clip: bool = True
     """Keep the predicted picture inside [-1, 1]."""
-    guidance: float = 1.0
+    guidance: Guidance = 1.0
     """Classifier-free guidance; 1 is none, and what was folded in when it was tuned stays."""
-
-    def __post_init__(self) -> None:
-        if self.steps not in BETWEEN:
-            raise UserError(f"steps is {self.steps}; a consistency model takes 1 to 4")
 
     def levels(self, T: int) -> list[int]:
         """Visited levels, falling, each in 0 .. T-1."""
@@ -63,34 +62,27 @@ class Consistency:
 
 
 @dataclass(frozen=True)
+@checked
 class ConsistencyTuning:
     """Consistency of pairs of levels that move together, in stages: ECT (arXiv:2406.14548).
 
     Trains from the weights of a diffusion model (--start).
     """
 
-    steps: int = 4000
+    steps: Steps = 4000
     """Optimizer steps over which the stages are spread; the run's own number."""
-    stages: int = 4
+    stages: Annotated[int, Range(1, 16)] = 4
     """In stage k a pair's lower level is sigma max(0, 1 - (1 + 8 sigmoid(-sigma)) / q^(k+1))."""
-    q: float = 4.0
+    q: Annotated[float, Range(1, 1e4, above=True)] = 4.0
     """By how much the levels of a pair come nearer from stage to stage."""
-    mean: float = -0.9
+    mean: Annotated[float, Range(-20, 20)] = -0.9
     """Mean of log sigma over a batch."""
-    deviation: float = 2.0
+    deviation: Annotated[float, Range(0, 20, above=True)] = 2.0
     """Standard deviation of log sigma."""
-    c: float = 0.03
+    c: Positive = 0.03
     """Distances below c count by their squares (pseudo-Huber)."""
 
     learns_variance = False
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "stages"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}; give 1 or more")
-        for name, low in (("q", 1), ("deviation", 0), ("c", 0)):
-            if not low < getattr(self, name) < float("inf"):
-                raise UserError(f"{name} is {getattr(self, name)}; give more than {low}")
 
     def loss(
         self,
