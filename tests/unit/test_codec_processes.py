@@ -30,8 +30,13 @@ def trained(quantiser: EMAConfig, devices: int, accumulate: int, out: Path) -> d
 
 @pytest.mark.slow
 def test_two_processes_move_the_codes_as_one_in_two_parts_does(tmp_path: Path) -> None:
-    """Neither knows the other's pictures; the adaptive weight is each process's, or each part's."""
+    """Neither knows the other's pictures; the adaptive weight is each process's, or each part's.
+
+    The bias of an attention's keys adds one number to all logits of a query, which softmax does not
+    see: its gradient is rounding alone, of which Adam makes a whole step. The step is random."""
     two, one = (trained(STILL, n, 3 - n, tmp_path / str(n)) for n in (2, 1))
     for name, value in one.items():
+        if name.endswith(".k.bias"):
+            continue
         torch.testing.assert_close(two[name], value, atol=1e-4, rtol=1e-3, msg=name)
     assert int(one["network.quantiser.book.use.steps"]) == 4

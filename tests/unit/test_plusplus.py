@@ -53,8 +53,8 @@ def test_a_pixel_sees_all_before_it_and_nothing_later(
     moved = (params[1:] - params[:1]).abs().amax(1).unflatten(0, x.shape)  # (C, H, W, H, W)
     order = torch.arange(H * W).reshape(H, W)
     before = order[:, :, None, None] < order
-    assert (moved * ~before).max() < 1e-15  # 0, but for how a batch is cut into vectors
-    assert moved[:, before].min() > 1e-11
+    assert (moved * ~before).max() < 1e-13  # 0, but for how a processor rounds a batch's rows
+    assert moved[:, before].min() > 1e-10
 
 
 @torch.no_grad()
