@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from smalti.core.config import checked
 from smalti.core.errors import UserError
-from smalti.core.ranges import Amount, Count, Depth, Rate, Width
+from smalti.core.ranges import Amount, Count, ExtraDepth, Rate, Width
 from smalti.pixelcnn import reach
 from smalti.pixelcnn.gate import gated
 from smalti.pixelcnn.head import Head, check_sizes, condition_of
@@ -32,7 +32,7 @@ class GatedConfig:
     """Numbers put out for each of a picture's numbers: the levels, of a categorical output."""
     width: Width = 32
     """Features of each stack; a multiple of the channels."""
-    blocks: Depth = 8
+    blocks: ExtraDepth = 8
     """Gated blocks after the first one."""
     first: Width = 7
     """Width of the first block's window; odd. The others' is 3."""

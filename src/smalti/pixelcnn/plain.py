@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from smalti.core.config import checked
-from smalti.core.ranges import Amount, Count, Depth, Width
+from smalti.core.ranges import Amount, Count, ExtraDepth, Width
 from smalti.pixelcnn import reach
 from smalti.pixelcnn.head import Head, check_sizes, condition_of
 from smalti.pixelcnn.masks import Above, Mask, Point, Row
@@ -30,7 +30,7 @@ class PlainConfig:
     """Numbers put out for each of a picture's numbers: the levels, of a categorical output."""
     width: Width = 32
     """Features inside a block, twice as many between them; a multiple of the channels."""
-    blocks: Depth = 8
+    blocks: ExtraDepth = 8
     """Residual blocks."""
     first: Width = 7
     """Width of the first convolution's window; odd. The others' is 3."""
