@@ -1,0 +1,256 @@
+"""Whether CUDA does what the CPU does: arithmetic, averages, resuming, samplers, codecs, waiting.
+
+python scripts/gpu_checks.py --out FOLDER
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+import smalti
+from smalti.core.protocols import Batch
+from smalti.core.rng import Rng
+from smalti.diffusion import DDIM, DDPM, DPMSolver, UniPC
+from smalti.pixelcnn import Categorical, GatedConfig, PixelCNNConfig, PlusPlusConfig
+from smalti.recipes import find
+from smalti.recipes.pictures import digit_splits
+from smalti.training import Training, resume, run
+from smalti.training.device import fabric_for
+from smalti.training.events import Stepped
+from smalti.training.job import Job
+from smalti.training.loop import Loop, begin
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+DIGITS = digit_splits()
+FEW = DIGITS.train.part(slice(512), "few")
+NONE = DIGITS.train.part(slice(0), "none")
+
+
+def precisions(out: Path) -> str:
+    """A ddpm-digits trains in each arithmetic, and its loss falls."""
+    told = []
+    names = ("32", "bf16", "fp16") if DEVICE.type == "cuda" else ("32",)
+    for name in names:
+        losses: list[float] = []
+        plan = Training(steps=60, batch=64, rate=1e-3, warmup=10, precision=name, save=1000)
+
+        def watch(event: object, losses: list[float] = losses) -> None:
+            if isinstance(event, Stepped):
+                losses.append(event.terms["loss"])
+
+        run(ddpm(), FEW, NONE, plan, out / name, watch=watch)
+        first, last = sum(losses[:5]) / 5, sum(losses[-5:]) / 5
+        require(last < 0.7 * first, f"{name}: {first:.3f} -> {last:.3f}")
+        told.append(f"{name} {first:.3f} -> {last:.3f}")
+    return ", ".join(told)
+
+
+def averages(out: Path) -> str:
+    """The averaged weights are what the rule says of the raw ones."""
+    loop = begun(ddpm(), Training(steps=10, batch=32, ema=0.5, precision="32"), out)
+    module = loop.model.module
+    expected = [p.detach().clone() for p in loop.average.module.parameters()]
+    for k in range(4):
+        loop.advance()
+        decay = min(0.5, (1 + k) / (10 + k))
+        expected = [
+            decay * e + (1 - decay) * p.detach()
+            for e, p in zip(expected, module.parameters(), strict=True)
+        ]
+    got = list(loop.average.module.parameters())
+    off = max(float((a - b).abs().max()) for a, b in zip(got, expected, strict=True))
+    require(off < 1e-6, f"off by {off:.1e}")
+    return f"off by {off:.1e}"
+
+
+def resuming(out: Path) -> str:
+    """A run that was stopped and resumed is the one that was not."""
+    plan = Training(steps=8, batch=32, precision="32", save=4)
+    whole = run(ddpm(), FEW, NONE, plan, out / "whole")
+    run(ddpm(), FEW, NONE, plan, out / "cut", watch=Interrupting(4))
+    again = resume(out / "cut", FEW, NONE)
+    a, b = (load_file(path / "model.safetensors") for path in (whole, again))
+    off = max(float((a[name].double() - b[name].double()).abs().max()) for name in a)
+    require(off < 1e-4, f"off by {off:.1e}")  # sums by atomics differ from run to run
+    return f"off by {off:.1e}"
+
+
+class Interrupting:
+    """Interrupts the run after a step."""
+
+    def __init__(self, step: int):
+        self.step = step
+
+    def __call__(self, event: object) -> None:
+        import os
+        import signal
+
+        if isinstance(event, Stepped) and event.step == self.step:
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def samplers(out: Path) -> str:
+    """Every sampler of ddpm-digits draws on both devices the same pictures."""
+    models = [smalti.load("ddpm-digits", device) for device in ("cpu", DEVICE)]
+    told, labels = [], torch.arange(8) % 10
+    for sampler in (DDIM(10), DDIM(10, eta=1.0), DPMSolver(8), UniPC(8), DDPM(stride=20)):
+        few = [smalti.sample(m, 8, cond=labels, sampler=sampler) for m in models]
+        a, b = (picture.float().cpu() for picture in few)  # pyright: ignore
+        off = float((a - b).abs().max())
+        told.append(f"{type(sampler).__name__} {off:.1e}")
+        require(off < 0.02, told[-1])  # rounding, grown over 50 steps
+    return ", ".join(told)
+
+
+def pixelcnns(out: Path) -> str:
+    """Networks of both kinds score and draw on both devices alike."""
+    told = []
+    gated = GatedConfig(outputs=8, width=16, blocks=2, head=16, condition=10)
+    shifted = PlusPlusConfig(outputs=8, filters=16, blocks=1, condition=10, dropout=0.0)
+    for network in (gated, shifted):
+        config = PixelCNNConfig((1, 28, 28), network, Categorical(), 8, DIGITS.train.classes)
+        torch.manual_seed(0)
+        here = config.build().eval()
+        if hasattr(here.network, "initialise"):
+            here.loss(batch_of(16, torch.device("cpu")), 0)
+        there = config.build().eval().to(DEVICE)
+        there.load_state_dict(here.state_dict())
+        pictures = batch_of(32, torch.device("cpu"))
+        scores = [m.score(pictures, Rng(range(32))).nats.cpu() for m in (here, there)]
+        off = float((scores[0] / scores[1] - 1).abs().max())
+        few = [smalti.sample(m, 4, cond=[1, 2, 3, 4]).cpu() for m in (here, there)]  # pyright: ignore
+        same = float((few[0] == few[1]).float().mean())
+        told.append(f"{type(network).__name__} nats {off:.1e}, {same:.2%} of the pixels")
+        require(off < 1e-3 and same > 0.98, told[-1])
+    return "; ".join(told)
+
+
+def codecs(out: Path) -> str:
+    """vqvae-digits codes and decodes alike."""
+    here, there = (smalti.load("vqvae-digits", device) for device in ("cpu", DEVICE))
+    x = FEW.floats(slice(64))
+    a, b = here.encode(x), there.encode(x.to(DEVICE)).cpu()
+    same = float((a == b).float().mean())
+    off = float((here.decode(a) - there.decode(a.to(DEVICE)).cpu()).abs().max())
+    require(same > 0.99 and off < 1e-2, f"{same:.2%} of the codes, off by {off:.1e}")
+    return f"{same:.2%} of the codes, off by {off:.1e}"
+
+
+def waiting(out: Path) -> str:
+    """No step of training waits for the device."""
+    if DEVICE.type != "cuda":
+        return "no CUDA here"
+    told = []
+    names = ("ddpm-digits", "gated-pixelcnn-digits-8", "pixelcnnpp-digits", "vqgan")
+    for name in names:
+        loop = begun(find(name).model(FEW), Training(steps=99, batch=32, precision="bf16"), out)
+        for _ in range(3):
+            loop.advance()
+        torch.cuda.synchronize()
+        torch.cuda.set_sync_debug_mode("warn")
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            loop.take_step()
+        torch.cuda.set_sync_debug_mode("default")
+        loop.read()
+        places = sorted({f"{Path(w.filename).name}:{w.lineno}" for w in said})
+        told.append(f"{name} {len(said)} {' '.join(places)}".strip())
+    return "; ".join(told)
+
+
+def speed(out: Path) -> str:
+    """Pictures a second of ddpm-digits' training; diffusers' U-Net where it is installed."""
+    told = []
+    for batch in (128, 512):
+        plan = Training(steps=10**6, batch=batch, save=10**6)
+        loop, steps = begun(find("ddpm-digits").model(FEW), plan, out), loop_for(3.0)
+        speeds = timed(loop, steps)
+        told.append(f"batch {batch}: {speeds:,.0f}")
+    return ", ".join(told) + "; diffusers is not timed here"
+
+
+def loop_for(seconds: float) -> float:
+    return seconds if DEVICE.type == "cuda" else 0.2
+
+
+def timed(loop: Loop, seconds: float) -> float:
+    """Pictures a second."""
+    steps = loop.steps()
+    for _ in range(5):
+        next(steps)
+    first, started = loop.step, time.perf_counter()
+    while time.perf_counter() - started < seconds:
+        next(steps)
+    loop.read()
+    return loop.training.batch * (loop.step - first) / (time.perf_counter() - started)
+
+
+# --------------------------------------------------------------------------------- parts
+
+
+def ddpm() -> Any:
+    config = find("ddpm-digits").model(FEW)
+    return replace(config, network=replace(config.network, widths=(16, 32), blocks=1))
+
+
+def begun(config: Any, training: Training, out: Path) -> Loop:
+    return begin(fabric_for(training), Job(config, training, out / "none", {}), FEW)
+
+
+def batch_of(n: int, device: torch.device) -> Batch:
+    labels = FEW.labels
+    assert labels is not None
+    return Batch(FEW.floats(slice(n)).to(device), labels[:n].to(device), None)
+
+
+def require(holds: bool, text: str) -> None:
+    if not holds:
+        raise AssertionError(text)
+
+
+CHECKS: tuple[Callable[[Path], str], ...] = (
+    waiting,
+    samplers,
+    precisions,
+    averages,
+    resuming,
+    codecs,
+    speed,
+    pixelcnns,  # compiles the CPU's kernels: the longest
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--only", nargs="+")
+    args = parser.parse_args()
+    torch.backends.cudnn.allow_tf32 = False  # as exact as the CPU
+    failed = 0
+    print(f"on {torch.cuda.get_device_name() if DEVICE.type == 'cuda' else 'the CPU'}")
+    for check in CHECKS:
+        if args.only and check.__name__ not in args.only:
+            continue
+        begun_at = time.perf_counter()
+        try:
+            told = check(args.out / check.__name__)
+        except Exception as error:
+            failed += 1
+            told = f"FAILED: {error}"
+            traceback.print_exc(limit=-3)
+        print(f"{check.__name__:10} {time.perf_counter() - begun_at:5.1f} s  {told}", flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,228 @@
+"""What `gpu_round.py` trains, in the order of its worth: edit this list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from smalti.data.packs import is_pack
+from smalti.data.pictures import Pictures, Splits
+from smalti.data.reading import read_splits
+from smalti.diffusion import DDIM, DiffusionConfig, UNetConfig
+from smalti.pixelcnn import Categorical, GatedConfig, PixelCNNConfig, PlusPlusConfig
+from smalti.recipes import ddpm_emoji
+from smalti.recipes.pictures import digit_splits
+from smalti.recipes.vqgan import model as vqgan
+from smalti.training import Training
+from smalti.vq import ResidualConfig
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """A model to train until time is up."""
+
+    name: str
+    model: Callable[[Pictures], Any]
+    """The model's config for these pictures."""
+    training: Training
+    """Its steps are a first guess: the clock says how many there are."""
+    data: str | None = None
+    """A pack below --data; None for the digits of the package."""
+    recipe: str = ""
+    """For the card: the recipe that this is a longer run of."""
+    compile: tuple[str, ...] = ()
+    """Parts of the model that are compiled, by their path."""
+    critic_from: float = 0.0
+    """Share of the steps after which a VQGAN's critic joins."""
+    keep_best: bool = False
+    """Keep the save with the lowest held-out loss, not the last."""
+    bits: bool = False
+    """The held-out loss is told in bits, not nats."""
+    seconds: float | None = None
+    """Most seconds of training; None: until the round ends."""
+
+
+@dataclass(frozen=True)
+class CommandJob:
+    """Another program. {data}, {out}, {python} and {seconds} in its words are filled in."""
+
+    name: str
+    command: tuple[str, ...]
+    environment: dict[str, str] = field(default_factory=dict)
+    seconds: float | None = None
+
+
+AnyJob = TrainingJob | CommandJob
+
+# ------------------------------------------------------------------------------ models
+
+
+def plusplus_digits(dropout: float, embed: int = 16) -> Callable[[Pictures], PixelCNNConfig]:
+    """Today's pixelcnnpp-digits, with input levels as vectors."""
+
+    def model(pictures: Pictures) -> PixelCNNConfig:
+        network = PlusPlusConfig(
+            channels=1,
+            outputs=256,
+            filters=32,
+            blocks=2,
+            condition=len(pictures.classes),
+            dropout=dropout,
+            embed=embed,
+        )
+        return PixelCNNConfig(pictures.shape, network, Categorical(), classes=pictures.classes)
+
+    return model
+
+
+def emoji_codec(pictures: Pictures) -> Any:
+    return vqgan(pictures)
+
+
+def texture_codec(pictures: Pictures) -> Any:
+    """Narrower: 0.9 M parameters."""
+    own = vqgan(pictures)
+    assert isinstance(own.network, ResidualConfig)
+    return replace(own, network=replace(own.network, widths=(32, 48, 64)))
+
+
+def letters(pictures: Pictures) -> DiffusionConfig:
+    """ddpm-digits with more classes, 0.93 M parameters."""
+    network = UNetConfig(
+        widths=(40, 80), attention=(False, True), classes=len(pictures.classes), dropout=0.05
+    )
+    return DiffusionConfig(
+        pictures.shape, network, classes=pictures.classes, sampler=DDIM(guidance=1.5)
+    )
+
+
+def letters_pixelcnn(pictures: Pictures) -> PixelCNNConfig:
+    """0.45 M parameters, 16 levels."""
+    network = GatedConfig(
+        outputs=16,
+        width=48,
+        blocks=7,
+        first=15,
+        head=64,
+        condition=len(pictures.classes),
+        dropout=0.1,
+    )
+    return PixelCNNConfig(pictures.shape, network, levels=16, classes=pictures.classes)
+
+
+# -------------------------------------------------------------------------------- jobs
+
+PIXELCNN = Training(steps=15_000, batch=64, rate=2e-3, ema=0.9995, weight_decay=0.02)
+CODEC = Training(steps=20_000, batch=48, rate=6e-4, weight_decay=0.0, ema=0.999)
+DIFFUSION = Training(steps=30_000, batch=128, rate=2e-3, ema=0.9995)
+
+
+def pixelcnnpp(name: str, dropout: float) -> TrainingJob:
+    return TrainingJob(
+        name,
+        plusplus_digits(dropout),
+        PIXELCNN,
+        recipe="pixelcnnpp-digits",
+        compile=("network",),
+        keep_best=True,
+        bits=True,
+    )
+
+
+JOBS: tuple[AnyJob, ...] = (
+    pixelcnnpp("pixelcnnpp-digits", dropout=0.3),
+    TrainingJob(
+        "vqgan-emoji4",
+        emoji_codec,
+        replace(CODEC, flip=True),
+        data="emoji4",
+        recipe="vqgan-emoji",
+        critic_from=0.4,
+    ),
+    CommandJob(
+        "translator",
+        (
+            *("{python}", "scripts/train_translator.py", "--data", "{data}/../translate/data"),
+            *("--out", "{out}/translator.safetensors", "--seconds", "{seconds}"),
+        ),
+    ),
+    TrainingJob(
+        "letters", letters, DIFFUSION, data="letters", recipe="letters", compile=("network",)
+    ),
+    pixelcnnpp("pixelcnnpp-digits-b", dropout=0.45),
+    TrainingJob(
+        "textures-codec",
+        texture_codec,
+        replace(CODEC, flip=True),
+        data="textures",
+        recipe="textures-codec",
+        critic_from=0.4,
+    ),
+    TrainingJob(
+        "letters-pixelcnn",
+        letters_pixelcnn,
+        replace(PIXELCNN, batch=128, weight_decay=0.01),
+        data="letters",
+        recipe="letters-pixelcnn",
+        compile=("network",),
+        keep_best=True,
+        bits=True,
+    ),
+    TrainingJob(
+        "ddpm-emoji4",
+        ddpm_emoji.model,
+        replace(DIFFUSION, batch=64, rate=1e-3, flip=True),
+        data="emoji4",
+        recipe="ddpm-emoji",
+        compile=("network",),
+    ),
+)
+
+# ----------------------------------------------------------------------------- rehearsal
+
+QUICK = Training(steps=40, batch=8, rate=1e-3, warmup=2, ema=0.9)
+
+
+def tiny_ddpm(pictures: Pictures) -> DiffusionConfig:
+    network = UNetConfig(widths=(8,), blocks=1, attention=(True,), heads=2, groups=4, classes=10)
+    return DiffusionConfig(pictures.shape, network, classes=pictures.classes)
+
+
+def tiny_pixelcnn(pictures: Pictures) -> PixelCNNConfig:
+    network = GatedConfig(outputs=4, width=8, blocks=1, first=3, head=8, condition=10)
+    return PixelCNNConfig(pictures.shape, network, levels=4, classes=pictures.classes)
+
+
+def faulty(pictures: Pictures) -> Any:
+    raise ArithmeticError("this job is to fail")
+
+
+REHEARSAL: tuple[AnyJob, ...] = (
+    TrainingJob("ddpm", tiny_ddpm, QUICK, seconds=2),
+    TrainingJob("pixelcnn", tiny_pixelcnn, QUICK, keep_best=True, bits=True, seconds=2),
+    TrainingJob("faulty", faulty, QUICK),
+    CommandJob("command", ("{python}", "-c", "open('{out}/hello.txt', 'w').write('{seconds}')")),
+)
+
+
+def read_pictures(job: TrainingJob, data: Path, few: int | None = None) -> Splits:
+    """The job's pictures, whole in memory; no more than `few` to a split where that is given."""
+    if job.data is None:
+        splits = digit_splits()
+    else:
+        folder = data / job.data
+        splits = read_splits(str(folder), size=stored_size(folder))
+    if few is None:
+        return splits
+    return Splits(*(p.part(slice(few), "few") for p in (splits.train, splits.valid)))
+
+
+def stored_size(folder: Path) -> int:
+    """Side of a pack's pictures."""
+    from smalti.data.packs import mapped
+
+    if not is_pack(folder):
+        raise FileNotFoundError(f"{folder} is no pack")
+    return mapped(folder / "pixels.npy").shape[2]

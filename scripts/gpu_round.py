@@ -1,0 +1,350 @@
+"""One round of training on a lent GPU: several recipes at the same time, until time is up.
+
+    python scripts/gpu_round.py --seconds 540 --out FOLDER     on the GPU
+    python scripts/gpu_round.py --rehearse --out FOLDER        on a CPU, in less than a minute
+    python scripts/gpu_round.py --check --out FOLDER           whether CUDA does what the CPU does
+    python scripts/gpu_round.py pack --out FOLDER --take packs:gpu/data wheels:.whl
+                                                       the tree that such a machine needs
+
+`gpu_jobs.py` lists what is trained, in the order of its worth; every job is a process of its own,
+and one that fails stops no other. FOLDER gets a .zip of each job (a run directory with float16
+weights, and its log), written anew as it is saved: at most eight files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE.parent / "src"), str(HERE)]
+
+from gpu_jobs import JOBS, REHEARSAL, AnyJob, CommandJob  # noqa: E402
+from gpu_pack import pack, unpack  # noqa: E402
+
+MOST = 16 * 2**20 - 4096  # bytes of a file that comes back
+FILES = 8  # how many of them
+TAIL = 18  # lines of a failed job's output
+SHORTEST = 45.0  # seconds that a job is worth starting for
+GRACE = 6.0  # seconds for a job to end when its time is up
+LAST = 6.0  # seconds for packing at the end
+CACHE = Path(tempfile.gettempdir()) / "smalti-inductor"
+MPS = "nvidia-cuda-mps-control"
+
+
+@dataclass
+class Running:
+    """A job's process."""
+
+    job: AnyJob
+    out: Path
+    process: subprocess.Popen[bytes]
+    begun: float = field(default_factory=time.time)
+    ended: float | None = None
+    packed: float = 0.0
+    """Newest file that the last .zip holds."""
+
+    @property
+    def log(self) -> Path:
+        return self.out.with_suffix(".out")
+
+    def state(self) -> str:
+        if self.process.poll() is None:
+            return "runs"
+        return "done" if self.process.returncode == 0 else f"failed ({self.process.returncode})"
+
+    def status(self) -> dict[str, Any]:
+        try:
+            return json.loads((self.out / "status.json").read_text())
+        except (OSError, ValueError):
+            return {}
+
+
+@dataclass
+class Round:
+    """All jobs, as many at a time as there is room for."""
+
+    jobs: Sequence[AnyJob]
+    args: argparse.Namespace
+    work: Path
+    until: float
+    running: list[Running] = field(default_factory=list)
+
+    def go(self) -> None:
+        waiting, told = list(self.jobs), time.time()
+        while True:
+            now = time.time()
+            active = [r for r in self.running if r.process.poll() is None]
+            for r in self.running:
+                self.follow(r, now)
+            late = self.until - now < min(SHORTEST, 0.2 * self.args.seconds)
+            while waiting and len(active) < self.args.at_once and not late:
+                active.append(self.start(waiting.pop(0)))
+            if not active and (not waiting or late):
+                break
+            if now - told > self.args.tell:
+                told = now
+                print(line_of(now, self.running), flush=True)
+                for r in active:
+                    self.bring(r)
+            time.sleep(0.2)
+        for r in self.running:
+            self.bring(r)
+
+    def start(self, job: AnyJob) -> Running:
+        out = self.work / job.name
+        out.mkdir(parents=True)
+        environment = {**os.environ, **settings(self.args.threads)}
+        if isinstance(job, CommandJob):
+            words = self.words(job, out)
+            environment.update(job.environment)
+        else:
+            words = [sys.executable, str(HERE / "gpu_train.py"), job.name]
+            words += ["--until", str(self.until), "--out", str(out), "--data", str(self.args.data)]
+            words += ["--mode", self.args.mode, "--threads", str(self.args.threads)]
+            words += ["--few", str(self.args.few)] if self.args.few else []
+        with out.with_suffix(".out").open("wb") as log:
+            process = subprocess.Popen(
+                words, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+            )
+        self.running.append(Running(job, out, process))
+        return self.running[-1]
+
+    def words(self, job: CommandJob, out: Path) -> list[str]:
+        left = min(self.until - time.time(), job.seconds or self.args.seconds)
+        filled = {
+            "data": str(self.args.data),
+            "out": str(out),
+            "python": sys.executable,
+            "seconds": str(max(1, int(left))),
+        }
+        return [word.format(**filled) for word in job.command]
+
+    def follow(self, r: Running, now: float) -> None:
+        """Note an end, and bring one about that is overdue."""
+        if r.process.poll() is not None:
+            r.ended = r.ended or now
+        elif now > self.until + GRACE:
+            print(f"{r.job.name}: stopped, its time is up", flush=True)
+            end(r.process)
+
+    def bring(self, r: Running) -> None:
+        """The job's .zip, when there is something new."""
+        files = [p for p in r.out.rglob("*") if p.is_file() and p.suffix != ".tmp"]
+        newest = max((p.stat().st_mtime for p in files), default=0.0)
+        if newest > r.packed:
+            r.packed = newest
+            bundle(r.out, files, self.args.out / f"{r.job.name}.zip")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """The process that we started, with its own children."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def bundle(folder: Path, files: Sequence[Path], to: Path) -> None:
+    """A .zip of the folder, replaced in one move; what makes it too large is left out, and told."""
+    temporary = to.with_suffix(".tmp")
+    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for path in sorted(files, key=lambda p: p.stat().st_size):
+            if not path.is_file():
+                continue  # a save has replaced it meanwhile; the next .zip has the new one
+            if temporary.stat().st_size + path.stat().st_size > MOST:
+                print(f"{path.name} of {folder.name} is too large to come back", flush=True)
+                continue
+            archive.write(path, f"{folder.name}/{path.relative_to(folder)}")
+    os.replace(temporary, to)
+
+
+def settings(threads: int) -> dict[str, str]:
+    """Environment of every job: few threads each, and one cache of compiled kernels for all."""
+    CACHE.mkdir(exist_ok=True)
+    count = str(threads)
+    return {
+        "PYTHONPATH": os.pathsep.join([*sys.path[:2], os.environ.get("PYTHONPATH", "")]),
+        "PYTHONUNBUFFERED": "1",
+        "OMP_NUM_THREADS": count,
+        "MKL_NUM_THREADS": count,
+        "TORCHINDUCTOR_CACHE_DIR": str(CACHE),
+        "TORCHINDUCTOR_COMPILE_THREADS": count,
+        "TORCHINDUCTOR_FX_GRAPH_CACHE": "1",
+        "TORCHINDUCTOR_AUTOGRAD_CACHE": "1",
+    }
+
+
+# ----------------------------------------------------------------- processes on one GPU
+
+
+@contextmanager
+def shared_gpu(wanted: bool, work: Path) -> Iterator[bool]:
+    """NVIDIA's multi-process service, by which kernels of several processes run at the same time.
+
+    It changes no setting of the card and ends with the round. Where it does not start, processes
+    take turns. Yields whether it runs.
+    """
+    folders = {"PIPE": work / "mps", "LOG": work / "mps-log"}
+    names = {f"CUDA_MPS_{name}_DIRECTORY": str(path) for name, path in folders.items()}
+    if not wanted or not shutil.which(MPS):
+        yield False
+        return
+    for path in folders.values():
+        path.mkdir(parents=True)
+    os.environ.update(names)
+    try:
+        started = subprocess.run([MPS, "-d"], timeout=10, check=False).returncode == 0
+        if not (started and sees_gpu()):
+            quit_service()
+            for name in names:
+                del os.environ[name]
+            yield False
+            return
+        yield True
+    finally:
+        if os.environ.get("CUDA_MPS_PIPE_DIRECTORY"):
+            quit_service()
+
+
+def sees_gpu() -> bool:
+    """Whether a new process can compute there."""
+    code = "import torch; assert float(torch.ones(8, device='cuda').sum()) == 8"
+    try:
+        return subprocess.run([sys.executable, "-c", code], timeout=25, check=False).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def quit_service() -> None:
+    subprocess.run([MPS], input=b"quit -t 2\n", timeout=20, check=False, capture_output=True)
+
+
+# ----------------------------------------------------------------------------- what is told
+
+
+def line_of(now: float, running: Sequence[Running]) -> str:
+    """How all are doing, in a line."""
+    told = []
+    for r in running:
+        s = r.status()
+        speed = f" {s['speed']:.0f}/s" if s.get("speed") else ""
+        told.append(f"{r.job.name} {s.get('step', '')}/{s.get('steps', '')}{speed} {r.state()}")
+    return f"{time.strftime('%H:%M:%S', time.gmtime(now))}  " + "; ".join(told)
+
+
+def table(running: Sequence[Running]) -> str:
+    head = (
+        "| job | state | steps | seconds | first step | pictures/s | last loss | held out | best |"
+    )
+    lines = [head, "|---" * 9 + "|"]
+    for r in running:
+        s = r.status()
+        cells = [r.job.name, r.state(), s.get("step", "")]
+        cells += [number((r.ended or time.time()) - r.begun), number(s.get("first"))]
+        cells += [number(s.get("speed")), number(s.get("loss"), 4)]
+        cells += [number(s.get("valid"), 4), number(s.get("best"), 4)]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return "\n".join(lines)
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
+
+
+def tell_failures(running: Sequence[Running], whole: Sequence[str] = ()) -> None:
+    """The end of what failed jobs said; of those named in `whole`, all."""
+    for r in running:
+        said = r.log.read_text(errors="replace").splitlines() if r.log.is_file() else []
+        if r.job.name in whole:
+            print(f"--- {r.job.name}", *said, sep="\n")
+        elif r.state() != "done" or isinstance(r.job, CommandJob):
+            print(f"--- {r.job.name}: {r.state()}", *said[-TAIL:], sep="\n")
+
+
+# ---------------------------------------------------------------------------------- commands
+
+
+def round_of(args: argparse.Namespace, begun: float) -> int:
+    """The whole round; 0 when at least one job came to its end."""
+    jobs: Sequence[AnyJob] = REHEARSAL if args.rehearse else JOBS
+    if args.only:
+        jobs = [job for job in jobs if job.name in args.only]
+    check = CommandJob("check", ("{python}", str(HERE / "gpu_checks.py"), "--out", "{out}"))
+    if args.check:
+        jobs = [check, *jobs] if args.only or args.seconds > SHORTEST else [check]
+    args.out.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix="gpu-round-"))
+    unpack(args.data)
+    take_cache(args.cache)
+    with shared_gpu(not args.no_mps and not args.rehearse, work) as shared:
+        print(f"several processes at once on the GPU: {'yes' if shared else 'in turn'}", flush=True)
+        whole = Round(jobs, args, work, begun + args.seconds - GRACE - LAST)
+        try:
+            whole.go()
+        finally:
+            for r in whole.running:
+                if r.process.poll() is None:
+                    end(r.process)
+    if args.keep_cache:
+        bundle(CACHE, [p for p in CACHE.rglob("*") if p.is_file()], args.keep_cache)
+    tell_failures(whole.running, whole=("check",))
+    print(table(whole.running))
+    for path in sorted(args.out.glob("*")):
+        print(f"{path.name}  {path.stat().st_size / 2**20:.2f} MiB")
+    return 0 if any(r.state() == "done" for r in whole.running) else 1
+
+
+def take_cache(path: Path | None) -> None:
+    """Kernels that an earlier round compiled, back to where they lay."""
+    if path and path.is_file():
+        with zipfile.ZipFile(path) as archive:
+            archive.extractall(CACHE.parent)
+
+
+def main() -> int:
+    begun = time.time()
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("verb", nargs="?", choices=("train", "pack"), default="train")
+    parser.add_argument("--out", type=Path, required=True, help="where results go")
+    parser.add_argument("--take", nargs="+", default=[], metavar="FROM:TO", help="with pack")
+    parser.add_argument("--seconds", type=float, help="of the whole command [540]")
+    parser.add_argument("--data", type=Path, default=Path("gpu/data"), help="folder of packs")
+    parser.add_argument("--at-once", type=int, default=FILES, help="jobs at the same time")
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads of a job")
+    parser.add_argument("--mode", default="default", help="of torch.compile, or eager")
+    parser.add_argument("--only", nargs="+", help="names of jobs")
+    parser.add_argument("--few", type=int, help="pictures of a split, at most")
+    parser.add_argument("--tell", type=float, default=30.0, help="seconds between lines")
+    parser.add_argument("--check", action="store_true", help="check CUDA, beside the jobs")
+    parser.add_argument("--rehearse", action="store_true", help="tiny jobs, on a CPU")
+    parser.add_argument("--no-mps", action="store_true", help="let processes take turns")
+    parser.add_argument("--cache", type=Path, help="cache.zip of an earlier round")
+    parser.add_argument("--keep-cache", type=Path, help="a cache.zip to write")
+    args = parser.parse_args()
+    if args.verb == "pack":
+        pack(HERE.parent, args.out, args.take)
+        return 0
+    args.out = args.out.resolve()
+    if args.seconds is None:
+        args.seconds = 120.0 if args.rehearse or args.check else 540.0
+    if args.rehearse:
+        args.few, args.mode, args.threads = 64, "eager", 1
+    return round_of(args, begun)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

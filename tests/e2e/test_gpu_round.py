@@ -1,0 +1,74 @@
+"""The round for a lent GPU, rehearsed on a CPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import smalti
+
+ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+
+
+@pytest.mark.slow
+def test_a_rehearsal_trains_packs_and_tells(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    words = [sys.executable, str(ROOT / "scripts/gpu_round.py"), "--rehearse", "--out", str(out)]
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    told = subprocess.run(words, capture_output=True, text=True, env=environment)
+    assert told.returncode == 0, told.stderr
+    assert sorted(path.name for path in out.iterdir()) == [
+        "command.zip",
+        "ddpm.zip",
+        "pixelcnn.zip",
+    ]
+    rows = {line.split(" | ")[0][2:]: line for line in told.stdout.splitlines() if "| " in line}
+    assert "| done |" in rows["ddpm"] and "| failed (1) |" in rows["faulty"]
+    assert "this job is to fail" in told.stdout
+    for name in ("ddpm", "pixelcnn"):
+        zipfile.ZipFile(out / f"{name}.zip").extractall(tmp_path)
+        plan = json.loads((tmp_path / name / "run.json").read_text())
+        step = int((tmp_path / name / "latest").read_text().removeprefix("step-"))
+        assert 1 <= step <= plan["training"]["steps"]
+        assert smalti.load(tmp_path / name).config.shape == (1, 28, 28)  # a run directory
+
+
+def test_the_clock_ends_the_steps_on_time() -> None:
+    from gpu_train import Clock  # pyright: ignore[reportMissingImports]
+
+    clock, now, step, speed = Clock(until=100.0), 0.0, 0, 10.0
+    assert clock.steps(0, 0.0) is None
+    planned = None
+    while now < 100.0 and step != planned:
+        if step == 200:
+            speed = 20.0  # others have ended
+        now, step = now + 1 / speed, step + 1
+        clock.note(step, now)
+        planned = clock.steps(step, now) or planned
+    assert 97.0 < now <= 100.0
+    clock.note(step + 1, now + 5.0)  # a step that took so long was compiled, and tells nothing
+    assert clock.steps(step + 1, now + 5.0) is None
+
+
+def test_a_tree_to_travel_has_no_more_than_it_needs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from gpu_pack import MODELS, pack, unpack  # pyright: ignore[reportMissingImports]
+
+    (tmp_path / "packs/some").mkdir(parents=True)
+    (tmp_path / "packs/a").write_text("a")
+    (tmp_path / "packs/some/pack.json").write_text("{}")
+    out = tmp_path / "tree"
+    pack(ROOT, out, [f"{tmp_path / 'packs'}:gpu/data"])
+    assert {path.name for path in (out / "src/smalti/assets/models").iterdir()} == set(MODELS)
+    assert (out / "scripts/gpu_round.py").is_file() and (out / "gpu/data/a").read_text() == "a"
+    unpack(out / "gpu/data")
+    assert (out / "gpu/data/some/pack.json").read_text() == "{}"
+    assert "MiB of 64" in capsys.readouterr().out
