@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +16,7 @@ from smalti.cli.display import bold, console, dim
 from smalti.cli.evaluate import Metrics, drawn_and_real, examined, measured_model
 from smalti.cli.flags import with_flags
 from smalti.cli.options import Switch
-from smalti.cli.output import check_free, folder_for
+from smalti.cli.output import Results, folder_for
 from smalti.cli.sample import sampler_flags
 from smalti.core.errors import UserError
 from smalti.core.messages import count
@@ -28,7 +30,7 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti compare ddpm-digits runs/ddpm-digits
   smalti compare reports/a reports/b    saved reports: nothing is drawn again"""
 
-FILES = r".+\.json"
+FILES = Results(r"[^/]+\.json", keys=("format", "protocol", "rows"))
 """What a folder of reports holds."""
 SIGNS = {"lower": "less is better", "higher": "more is better", "": ""}
 AIMS = {"nearest": "about 1 is good", "copies": "about 1% is good", "copying z": "-3 to 3 is good"}
@@ -89,20 +91,18 @@ def compare_models(
     if len(models) < 2:
         given = f"{len(models) or 'no'} model is given"
         raise UserError(f"{given}; compare takes two or more")
-    if out:
-        check_free(out, FILES)
     plan = Plan(number, seed, features, split, None, classes, mirrored, batch, bootstraps)
     reports = [read_report(m) if is_report(m) else None for m in models]
     check_comparable([r for r in reports if r])  # before anything is drawn
     check_shapes(models, reports, device)
     found: list[Report] = []
-    for model, saved in zip(models, reports, strict=True):
-        found.append(saved or examined(model, data, metrics, plan, sampler, device).report)
-        check_comparable(found)  # before the next one is drawn
-    if out:
-        with folder_for(out, FILES) as folder:
+    with folder_for(out, FILES) if out else nullcontext() as folder:
+        for model, saved in zip(models, reports, strict=True):
+            found.append(saved or examined(model, data, metrics, plan, sampler, device).report)
+            check_comparable(found)  # before the next one is drawn
+        if folder:
             for heading, report in zip(headings(found), found, strict=True):
-                write_report(report, folder / f"{heading}.json")
+                write_report(report, folder / f"{file_name(heading)}.json")
     show_side_by_side(found)
 
 
@@ -142,6 +142,11 @@ def headings(reports: list[Report]) -> list[str]:
         name if name not in names[:i] else f"{name} ({names[:i].count(name) + 1})"
         for i, name in enumerate(names)
     ]
+
+
+def file_name(heading: str) -> str:
+    """A name as a file's, whoever wrote the report: in its folder, and not too long."""
+    return re.sub(r"[^\w .()+-]|^\.", "_", heading)[:60]
 
 
 def show_side_by_side(reports: list[Report]) -> None:

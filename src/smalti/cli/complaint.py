@@ -15,6 +15,8 @@ def line_of(error: Exception) -> str | None:
         return one_line(str(error))
     if isinstance(error, CycloptsError):
         return one_line(parse_line(error))
+    if isinstance(error, OSError) and error.errno is None:  # NumPy and Pillow, of a full disk
+        return one_line(f"a file cannot be written or read: {error}")
     if isinstance(error, OSError):
         where = f"{error.filename}: " if error.filename else ""
         return one_line(f"{where}{error.strerror or error}")

@@ -16,7 +16,7 @@ import smalti
 from smalti.cli.draw import chosen_classes, chosen_text, draw, name_of, picture_model
 from smalti.cli.given import read_mask, read_pictures
 from smalti.cli.options import Classes, Texts
-from smalti.cli.output import check_free, folder_for, write_record
+from smalti.cli.output import Results, check_free, folder_for, write_record
 from smalti.coding.classes import told_by
 from smalti.coding.squeeze import check_model
 from smalti.core.config import to_json
@@ -32,7 +32,7 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti complete runs/gated-pixelcnn-digits seven.png --rows 10 --class 7 --temperature 0.9
   smalti complete runs/pixelcnn seven.png --mask hole.png"""
 
-FILES = r"grid\.png|completions\.json|\d+-\d+\.png"
+FILES = Results(r"grid\.png|completions\.json|\d+-\d+\.png", "completions.json")
 """What a folder of completions holds."""
 GREY = 0.5
 

@@ -16,8 +16,8 @@ from smalti.coding.file import MAGIC, read_header
 from smalti.coding.reading import read_exact
 from smalti.coding.squeeze import BATCH, check_model, compress
 from smalti.core.errors import UserError
+from smalti.core.files import file_for
 from smalti.core.messages import count
-from smalti.core.pictures import replace
 from smalti.core.protocols import Spec
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -68,19 +68,21 @@ def compress_pictures(
     check_model(loaded)
     y = chosen_class(classes, loaded.spec, model)
     shape = (loaded.spec.channels, *loaded.spec.size)
-    with Metered("reading") as progress:
-        data, names = read_exact(pictures, shape, progress)
-    labels = None if y is None else [y] * len(data)
-    with Meter("compressing", len(data)) as meter:
-        how = {"names": names, "name": model, "batch": batch, "progress": meter.advance}
-        written = compress(loaded, data, labels, **how)
-    replace(out, lambda temporary: temporary.write_bytes(written))
+    with file_for(out) as temporary:
+        with Metered("reading") as progress:
+            data, names = read_exact(pictures, shape, progress)
+        labels = None if y is None else [y] * len(data)
+        with Meter("compressing", len(data)) as meter:
+            how = {"names": names, "name": model, "batch": batch, "progress": meter.advance}
+            written = compress(loaded, data, labels, **how)
+        temporary.write_bytes(written)
     values, payload = data.stored[0].numel() * len(data), read_header(written).payload
     seconds = time.perf_counter() - begun
     print(
         f"{count(len(data), 'picture')} in {seconds:.1f} s: {len(written):,} bytes in "
         f"{out}, {payload:,} of them pixels, {8 * payload / values:.3f} bits a value instead of 8"
     )
+    print("  kept  the pixels, upright where EXIF turns a picture; not the files' other contents")
     print(f"  next  smalti decompress {shlex.quote(str(out))} FOLDER")
 
 

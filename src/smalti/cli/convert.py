@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from smalti.cli.output import check_free, folder_for
+from smalti.cli.output import Results, check_free, folder_for
 from smalti.convert import REFERENCES, infer_config, read_weights
 from smalti.convert.codecs import LEFT_OUT
 from smalti.convert.model import model_from_reference
@@ -25,7 +25,7 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti convert taming-vqgan last.ckpt --config model.yaml --out models/vqgan
   smalti sample models/ddim -n 16"""
 
-FILES = r"config\.json|model\.safetensors"
+FILES = Results(r"config\.json|model\.safetensors", "config.json", ("format", "model"))
 """What a checkpoint holds."""
 KINDS = ", ".join(kind.replace("_", "-") for kind in REFERENCES)
 
@@ -67,14 +67,14 @@ def convert_file(
     if kind == "taming-vqgan":
         told = told and taming_params(told)
         say_left_out(weights, file)
-    model = model_from_reference(
-        kind,
-        told or infer_config(kind, weights, size),
-        weights,
-        (size, size) if size else None,
-    )
-    card = Card(name=out.name, summary=f"converted from {kind}", facts={"file": file.name})
     with folder_for(out, FILES) as folder:
+        model = model_from_reference(
+            kind,
+            told or infer_config(kind, weights, size),
+            weights,
+            (size, size) if size else None,
+        )
+        card = Card(name=out.name, summary=f"converted from {kind}", facts={"file": file.name})
         write_into(folder, model, card)
     count = sum(p.numel() for p in model.parameters())
     print(f"{count / 1e6:.2f} M parameters, pictures of {shown(model.config.shape)}: {out}")

@@ -13,7 +13,7 @@ from smalti.cli.findings import as_record, show
 from smalti.cli.forecast import Forecast, forecast
 from smalti.cli.meter import Metered
 from smalti.cli.options import Switch
-from smalti.cli.output import check_free, folder_for, write_record
+from smalti.cli.output import Results, folder_for, write_record
 from smalti.cli.pack import checked
 from smalti.core.errors import UserError
 from smalti.core.messages import count
@@ -29,7 +29,11 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti data photos.zip --size 64 --epochs 200
   smalti data hf:ylecun/mnist --out looks/mnist"""
 
-FILES = r"report\.json|contact\.png|duplicates\.png"
+FILES = Results(
+    r"report\.json|contact\.png|duplicates\.png",
+    "report.json",
+    ("name", "pictures", "measures", "training"),
+)
 """What a report on pictures holds."""
 
 app = App(name="data", help_epilogue=EXAMPLES)
@@ -73,19 +77,19 @@ def look_at(
         raise UserError(f"--epochs {epochs:g} is no time to train; give more than 0")
     side = (size_of(pictures) or 32) if size is None else checked(size)
     look = look_of(side, colour, background, not squeeze)
-    with opened_source(pictures) as source, Metered("looking") as progress:
-        place = out or Path("looks") / source.name
-        check_free(place, FILES)
-        found = audit(source, look, progress)
-        sheets = {
-            "contact.png": contact_sheet(source, found, look),
-            "duplicates.png": duplicate_sheet(source, found, look),
-        }
-        titles = source.titles
+    with opened_source(pictures) as source:
+        place, titles = out or Path("looks") / source.name, source.titles
+        with folder_for(place, FILES) as folder:
+            with Metered("looking") as progress:
+                found = audit(source, look, progress)
+                sheets = {
+                    "contact.png": contact_sheet(source, found, look),
+                    "duplicates.png": duplicate_sheet(source, found, look),
+                }
+            time = forecast(shape_of(found, colour), tuple(found.classes))
+            record = as_record(found, titles) | {"training": record_of(time, found, epochs)}
+            write(folder, record, sheets)
     options = given(size, colour, background, squeeze)
-    time = forecast(shape_of(found, colour), tuple(found.classes))
-    record = as_record(found, titles) | {"training": record_of(time, found, epochs)}
-    write(place, record, sheets)
     show(found, titles)
     tell(time, found, epochs)
     print(f"report    {place / 'report.json'}")
@@ -100,12 +104,11 @@ def shape_of(found: Audit, colour: Colour) -> tuple[int, int, int]:
     return (C, *found.size)
 
 
-def write(place: Path, record: dict[str, Any], sheets: dict[str, Image.Image | None]) -> None:
-    with folder_for(place, FILES) as folder:
-        write_record(folder / "report.json", record)
-        for name, sheet in sheets.items():
-            if sheet is not None:
-                save_png(sheet, folder / name)
+def write(folder: Path, record: dict[str, Any], sheets: dict[str, Image.Image | None]) -> None:
+    for name, sheet in sheets.items():
+        if sheet is not None:
+            save_png(sheet, folder / name)
+    write_record(folder / "report.json", record)
 
 
 def record_of(time: Forecast, found: Audit, epochs: float) -> dict[str, Any]:

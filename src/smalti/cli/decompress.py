@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from cyclopts import App
@@ -14,11 +15,12 @@ from torch import Tensor
 from smalti.cli.draw import picture_model
 from smalti.cli.meter import Meter
 from smalti.cli.options import Switch
-from smalti.coding.file import Header, read_header
+from smalti.coding.file import Header, from_bytes, read_file
+from smalti.coding.names import ENDING, is_writable
 from smalti.coding.squeeze import decompress
 from smalti.coding.surroundings import vector_units
 from smalti.core.errors import UserError
-from smalti.core.folders import folder_for
+from smalti.core.folders import Results, folder_for
 from smalti.core.messages import count
 from smalti.core.pictures import save_png
 
@@ -27,8 +29,8 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti decompress digits.smalti again
   smalti decompress scan.smalti scans --model runs/pixelcnn"""
 
-NOTHING = ""
-"""Matches no file's name: the folder must be new, or empty."""
+NOTHING = Results("")
+"""No file's name: the folder must be new, or empty."""
 
 app = App(name="decompress", help_epilogue=EXAMPLES)
 
@@ -58,24 +60,29 @@ def decompress_file(
     """
     begun = time.perf_counter()
     check_new(out)
-    data = file.read_bytes()
-    try:
-        header = read_header(data)
-        loaded = recorded_model(header, model)
-        if header.units != (units := vector_units()):
-            print(
-                f"{file} was written with {header.units} and this processor has {units}, which may "
-                "round otherwise; trying",
-                file=sys.stderr,
-            )
-        with Meter("decompressing", header.count) as meter:
-            pixels = decompress(loaded, data, anyway=anyway, progress=meter.advance)
-    except UserError as error:
-        raise UserError(f"{file}: {error}") from error
     with folder_for(out, NOTHING) as folder:
-        write_pictures(folder, pixels, header.names or numbers(len(pixels)))
+        try:
+            header, pixels = decompressed(file, model, anyway)
+        except UserError as error:
+            raise UserError(f"{file}: {error}") from error
+        write_pictures(folder, pixels, file_names(header))
     seconds = time.perf_counter() - begun
     print(f"{count(len(pixels), 'picture')} in {seconds:.1f} s, their checksum right: {out}")
+
+
+def decompressed(file: Path, model: str | None, anyway: bool) -> tuple[Header, Tensor]:
+    """What a file records, and its pictures, uint8 (N, C, H, W)."""
+    data = read_file(file)
+    header, _ = from_bytes(data)
+    loaded = recorded_model(header, model)
+    if header.units != (units := vector_units()):
+        print(
+            f"{file} was written with {header.units} and this processor has {units}, which may "
+            "round otherwise; trying",
+            file=sys.stderr,
+        )
+    with Meter("decompressing", header.count) as meter:
+        return header, decompress(loaded, data, anyway=anyway, progress=meter.advance)
 
 
 def recorded_model(header: Header, model: str | None):
@@ -99,8 +106,13 @@ def check_new(out: Path) -> None:
         raise UserError(f"{out} holds {there[0]!r} already; name a new folder for the pictures")
 
 
-def numbers(n: int) -> list[str]:
-    return [f"{i:05d}.png" for i in range(n)]
+def file_names(header: Header) -> Sequence[str]:
+    """The pictures' names; their numbers where none are recorded or some cannot be written."""
+    if header.names and all(map(is_writable, header.names)):
+        return header.names
+    if header.names:
+        print("names are too long for this system; pictures get their numbers", file=sys.stderr)
+    return [f"{i:05d}{ENDING}" for i in range(header.count)]
 
 
 def write_pictures(folder: Path, pixels: Tensor, names) -> None:

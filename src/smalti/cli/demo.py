@@ -18,7 +18,7 @@ from smalti.cli.draw import draw, picture_model
 from smalti.cli.gallery import Exhibit, Picture, page
 from smalti.cli.interpolate import deterministic, walked, write_walk
 from smalti.cli.options import Switch
-from smalti.cli.output import check_free, folder_for
+from smalti.cli.output import Results, check_free, folder_for, write_record
 from smalti.cli.sample import write_samples
 from smalti.cli.watch import Watcher
 from smalti.core.checkpoint import read_card
@@ -34,7 +34,9 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti demo
   smalti demo --minutes 5 --out page"""
 
-FILES = r"index\.html|samples|interpolation|run|before\.png"
+FILES = Results(
+    r"index\.html|before\.png|record\.json|(samples|interpolation|run)/.+", "record.json"
+)
 """What a gallery holds."""
 NUMBER, FRAMES, QUICK_STEPS = 64, 10, 3
 RECIPE = "ddpm-digits"
@@ -72,7 +74,9 @@ def make_gallery(
             trained(folder, minutes, quick),
         ]
         text = page(exhibits, replace(read_card(model), name=model), footer())
-        (folder / "index.html").write_text(text)
+        (folder / "index.html").write_text(text, encoding="utf-8")
+        how = {"model": model, "minutes": minutes, "quick": quick, "smalti": smalti.__version__}
+        write_record(folder / "record.json", how)
     print(f"open {(out / 'index.html').resolve()}")
 
 

@@ -16,7 +16,7 @@ from smalti.cli.display import bold, console, dim
 from smalti.cli.draw import chosen_device, name_of, picture_model
 from smalti.cli.flags import with_flags
 from smalti.cli.options import Switch
-from smalti.cli.output import check_free, folder_for
+from smalti.cli.output import Results, folder_for
 from smalti.cli.reference import Progress, flips, reference_of
 from smalti.cli.sample import chosen_sampler, sampler_flags
 from smalti.core.errors import UserError
@@ -37,7 +37,11 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti evaluate models/mine --data photos.zip --split valid
   smalti evaluate ddpm-digits --sampler dpm-solver --steps 10 --out reports/fast"""
 
-FILES = r"report\.json|samples\.png|neighbours\.png|distances\.png|reconstructions\.png|codes\.png"
+FILES = Results(
+    r"report\.json|(samples|neighbours|distances|reconstructions|codes)\.png",
+    "report.json",
+    ("format", "protocol", "rows"),
+)
 """What a folder of a report holds."""
 
 Metrics = Annotated[
@@ -102,10 +106,9 @@ def evaluate_model(
         cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
     """
     out = out or Path("reports") / name_of(model)
-    check_free(out, FILES)
     plan = Plan(number, seed, features, split, None, classes, mirrored, batch, bootstraps)
-    found = examined(model, data, metrics, plan, sampler, device)
     with folder_for(out, FILES) as folder:
+        found = examined(model, data, metrics, plan, sampler, device)
         write_report(found.report, folder / "report.json")
         names = write_sheets_of(found, folder)
     show(found.report)

@@ -14,7 +14,7 @@ import smalti
 from smalti.cli.draw import chosen_classes, draw, name_of, picture_model
 from smalti.cli.given import read_pictures
 from smalti.cli.options import Classes, Switch
-from smalti.cli.output import check_free, folder_for, write_record
+from smalti.cli.output import Results, check_free, folder_for, write_record
 from smalti.cli.sample import chosen_sampler
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
@@ -30,7 +30,7 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti interpolate ddpm-digits --class 2,3,5 --frames 16 --gif
   smalti interpolate ddpm-digits --from mine.png --to yours.png"""
 
-FILES = r"strip\.png|interpolation\.gif|interpolation\.json"
+FILES = Results(r"strip\.png|interpolation\.gif|interpolation\.json", "interpolation.json")
 """What a folder of an interpolation holds."""
 
 REFINE = 1

@@ -16,7 +16,7 @@ import smalti
 from smalti.cli.frames import frames, hole_in, is_video, length, still
 from smalti.cli.meter import Meter
 from smalti.cli.options import Switch
-from smalti.cli.output import check_free, folder_for, write_record
+from smalti.cli.output import Results, check_free, folder_for, write_record
 from smalti.core.errors import UserError
 from smalti.core.messages import count
 from smalti.core.pictures import save_gif, save_png
@@ -34,7 +34,9 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti match clip.gif                          every frame against the first
   smalti match frames/ reference.png             frames against a picture"""
 
-FILES = r"(\d{5}-)?(field|distance|copied|voted|consistent)\.(npy|png|gif)|match\.json"
+FILES = Results(
+    r"(\d{5}-)?(field|distance|copied|voted|consistent)\.(npy|png|gif)|match\.json", "match.json"
+)
 """What a folder of matches holds."""
 
 app = App(name="match", help_epilogue=EXAMPLES)

@@ -12,11 +12,11 @@ from PIL import Image
 import smalti
 from smalti.cli.frames import hole_in, still
 from smalti.cli.meter import Meter
-from smalti.cli.output import folder_for, write_record
+from smalti.cli.output import Results, folder_for, write_record
 from smalti.core.pictures import save_png
 from smalti.patchmatch.inpainting import inpaint
 
-FILES = r"grid\.png|inpainting\.json|\d+\.png"
+FILES = Results(r"grid\.png|inpainting\.json|\d+\.png", "inpainting.json")
 """What a folder of filled pictures holds."""
 GREY = 128
 GAP = 2

@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from smalti.core.folders import check_free, folder_for
+from smalti.core.folders import Results, check_free, folder_for, members
 
-__all__ = ["check_free", "folder_for", "write_record"]
+__all__ = ["Results", "check_free", "folder_for", "write_record"]
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
-    """A JSON object with a line for each of its keys."""
-    lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in record.items()]
+    """A JSON object with a line for each of its keys; the last one lists the files beside it."""
+    content = {**record, "files": sorted(members(path.parent))}
+    lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
     path.write_text("{\n" + ",\n".join(lines) + "\n}\n")

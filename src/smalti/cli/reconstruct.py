@@ -18,8 +18,7 @@ from smalti.cli.draw import chosen_classes, chosen_device, chosen_size, name_of
 from smalti.cli.given import read_pictures
 from smalti.cli.meter import Meter
 from smalti.cli.options import Classes, Switch
-from smalti.cli.output import check_free, folder_for, write_record
-from smalti.cli.roundtrip import FILES as CODEC_FILES
+from smalti.cli.output import Results, check_free, folder_for, write_record
 from smalti.cli.roundtrip import there_and_back
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
@@ -36,7 +35,9 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti reconstruct ddpm-digits seven.png three.png
   smalti reconstruct runs/ddpm photos/*.jpg --steps 100 --refine 3"""
 
-FILES = r"grid\.png|latents\.safetensors|reconstruction\.json|\d+\.png"
+FILES = Results(
+    r"grid\.png|latents\.safetensors|reconstruction\.json|\d+\.png", "reconstruction.json"
+)
 """What a folder of reconstructions holds."""
 
 app = App(name="reconstruct", help_epilogue=EXAMPLES)
@@ -93,9 +94,9 @@ def reconstruct(
     if batch < 1:
         raise UserError(f"--batch {batch} takes nothing; give 1 or more")
     out = out or Path("reconstructions") / name_of(model)
+    check_free(out, FILES)
     loaded = reversible_model(model, device)
     if isinstance(loaded, Codec):
-        check_free(out, CODEC_FILES)
         if classes:
             raise UserError(
                 f"--classes is given, but {model} is a codec and has none; leave it out"
@@ -105,12 +106,11 @@ def reconstruct(
         if own_size and size:
             raise UserError(f"--size {size} and --own-size are both given; choose one")
         wanted = "own" if own_size else chosen_size(size, loaded.spec, model)
-        return there_and_back(loaded, model, pictures, wanted, tile, batch, out)
+        return there_and_back(loaded, model, pictures, wanted, tile, batch, out, FILES)
     if own_size or tile is not None:
         raise UserError(
             f"--own-size and --tile are for codecs, and {model} is none; leave them out"
         )
-    check_free(out, FILES)
     turns = chosen_classes(classes, loaded.spec, model)
     originals = read_pictures(pictures, loaded.spec, chosen_size(size, loaded.spec, model))
     way = Way(loaded, DDIM(steps=steps), refine, turns, batch)

@@ -13,8 +13,8 @@ from typing import Any
 from cyclopts import App
 
 from smalti.cli.curves import page
+from smalti.core.files import replace
 from smalti.core.messages import count
-from smalti.core.pictures import replace
 from smalti.training.job import trained_by
 from smalti.training.summary import Summary, smooth, summarise
 

@@ -15,16 +15,13 @@ from torch import Tensor
 import smalti
 from smalti.cli.given import read_pictures
 from smalti.cli.meter import Meter
-from smalti.cli.output import folder_for, write_record
+from smalti.cli.output import Results, folder_for, write_record
 from smalti.core.errors import UserError
 from smalti.core.likeness import psnr, ssim
 from smalti.core.messages import count
 from smalti.core.pictures import grid, image, save_png
 from smalti.data.files import find_pictures
 from smalti.vq.tiles import Tiles, decode_tiled, encode_tiled
-
-FILES = r"grid\.png|reconstruction\.json|\d+\.png"
-"""What a folder of a codec's reconstructions holds."""
 
 
 def files_in(paths: Sequence[Path]) -> list[Path]:
@@ -46,6 +43,7 @@ def there_and_back(
     tile: int | None,
     batch: int,
     out: Path,
+    results: Results,
 ) -> None:
     """Writes grid.png of pairs, each pair and its codes by itself, and the record; prints PSNR.
 
@@ -58,7 +56,7 @@ def there_and_back(
     pairs: list[Tensor] = []
     used: set[int] = set()
     spec = replace(codec.spec, size=None) if size == "own" else codec.spec
-    with folder_for(out, FILES) as folder, Meter("reconstructing", len(files)) as meter:
+    with folder_for(out, results) as folder, Meter("reconstructing", len(files)) as meter:
         step = 1 if size == "own" else batch
         for first in range(0, len(files), step):
             part = files[first : first + step]

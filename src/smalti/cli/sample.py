@@ -26,7 +26,7 @@ from smalti.cli.draw import (
 from smalti.cli.flags import Flag, apply, flags_of, parameter, with_flags
 from smalti.cli.given import read_pictures
 from smalti.cli.options import Classes, PicturesGiven, Switch, Texts
-from smalti.cli.output import check_free, folder_for, write_record
+from smalti.cli.output import Results, check_free, folder_for, write_record
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
 from smalti.core.given import Given
@@ -48,7 +48,7 @@ EXAMPLES = """[bold]Examples[/bold]
 
 WIDEST = 16
 """Pictures of a group beside each other in a grid, at most."""
-FILES = r"grid\.png|(denoising|rows)\.gif|samples\.json|\d+\.png"
+FILES = Results(r"grid\.png|(denoising|rows)\.gif|samples\.json|\d+\.png", "samples.json")
 """What a folder of samples holds."""
 
 app = App(name="sample", help_epilogue=EXAMPLES)

@@ -7,7 +7,10 @@ import struct
 import typing
 import zlib
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
+from smalti.coding import limits
+from smalti.coding.limits import is_text
 from smalti.coding.names import check_names
 from smalti.core.config import fitted
 from smalti.core.errors import UserError
@@ -16,8 +19,10 @@ MAGIC = b"smalti\x00"
 FORMAT = 1
 PREFIX = struct.Struct("<7sBII")
 """Magic, format, the header's length, its CRC-32."""
-LARGEST = 1 << 28
-"""Bytes of a header at most."""
+WORD = 4
+"""Bytes of a word of the payload."""
+SHOWN = 120
+"""Characters of what is wrong in a header, at most, in the line about it."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,19 @@ class Header:
 
 
 def to_bytes(header: Header, payload: bytes) -> bytes:
-    told = zlib.compress(json.dumps(asdict(header), separators=(",", ":")).encode(), 9)
+    told = zlib.compress(as_json(header), 9)
     return PREFIX.pack(MAGIC, FORMAT, len(told), zlib.crc32(told)) + told + payload
+
+
+def as_json(header: Header) -> bytes:
+    """UserError for a header that would not be read again."""
+    written = json.dumps(asdict(header), separators=(",", ":")).encode()
+    if len(written) > limits.HEADER:
+        raise UserError(
+            f"names and captions of {header.count:,} pictures take {len(written):,} bytes, and a "
+            f"file takes {limits.HEADER:,}; compress them into several"
+        )
+    return written
 
 
 def from_bytes(data: bytes) -> tuple[Header, bytes]:
@@ -70,7 +86,25 @@ def from_bytes(data: bytes) -> tuple[Header, bytes]:
         )
     if len(payload) > header.payload or zlib.crc32(payload) != header.checksum:
         raise UserError("damaged: the bits are not those that were written; fetch it anew")
+    if len(payload) % WORD:
+        raise UserError("damaged: its bits end inside a word; fetch it anew")
     return header, payload
+
+
+def read_file(path: str | Path) -> bytes:
+    """A file's bytes. What cannot be one is refused before it is in memory."""
+    place = Path(path)
+    if place.exists() and not place.is_file():
+        raise UserError("not a file; give one that `smalti compress` wrote")
+    with place.open("rb") as file:
+        start = file.read(PREFIX.size)
+        length = PREFIX.unpack(start)[2] if len(start) == PREFIX.size else 0
+        start += file.read(min(length, limits.HEADER))
+        header, begin = read_start(start)
+        written, here = begin + header.payload, place.stat().st_size
+        if here > written:
+            raise UserError(f"damaged: {here} bytes are here, and {written} were written")
+        return start + file.read()
 
 
 def read_header(data: bytes) -> Header:
@@ -99,20 +133,34 @@ def parsed(told: bytes) -> Header:
     """UserError for a header that smalti does not write, whoever wrote it."""
     try:
         opened = zlib.decompressobj()
-        values = json.loads(opened.decompress(told, LARGEST))
+        values = json.loads(opened.decompress(told, limits.HEADER))
         hints = typing.get_type_hints(Header)
         header = Header(**{k: fitted(v, hints[k], k) for k, v in values.items()})
         check_counts(header)
+        check_texts(header)
         check_names(header.names or ())
     except (zlib.error, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise UserError(f"its header is none that smalti writes: {error}") from error
+        raise UserError(f"its header is none that smalti writes: {str(error)[:SHOWN]}") from error
     return header
 
 
 def check_counts(header: Header) -> None:
     if min(header.count, header.batch, *header.shape) < 1:
         raise UserError("it counts less than one")
+    limits.check_size(header.count, header.shape, header.batch)
+    if not 0 <= header.payload <= limits.most_bytes(header.count, header.shape):
+        raise UserError(f"{header.payload} bytes for {header.count} pictures")
     for name in ("labels", "text", "names"):
         values = getattr(header, name)
         if values is not None and len(values) != header.count:
             raise UserError(f"{len(values)} {name} for {header.count} pictures")
+
+
+def check_texts(header: Header) -> None:
+    told = (word for pair in header.surroundings for word in pair)
+    for word in (header.model, header.name, header.units, header.pictures, *told):
+        if len(word) > limits.TEXT:
+            raise UserError(f"{word[:SHOWN]!r} ... is too long")
+    for word in (header.name, *(header.text or ())):
+        if not is_text(word):
+            raise UserError(f"{word[:SHOWN]!r} cannot be written as UTF-8; call it otherwise")

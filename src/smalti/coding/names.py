@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import unicodedata
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePath, PurePosixPath
 
@@ -14,8 +17,14 @@ from smalti.data.source import Source
 
 ENDING = ".png"
 UNSAFE = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]|[. ]$')
-LONGEST = 200
-"""Characters of a name between two slashes."""
+UNREADABLE = re.compile("[\ud800-\udfff]")
+"""Bytes of a name that is not UTF-8, as Python has them."""
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+"""Names of devices on Windows, whatever their ending."""
+PART_BYTES, NAME_BYTES = 255, 2048
+"""Bytes of a name between two slashes, as most file systems take it, and of one as a whole."""
+MOST_READ = 1 << 16
+"""Characters of a recorded name at most."""
 
 
 def names_of(source: Source, rows: np.ndarray, root: Path) -> tuple[str, ...]:
@@ -26,14 +35,12 @@ def names_of(source: Source, rows: np.ndarray, root: Path) -> tuple[str, ...]:
     numbers = [int(row) for row in rows]
     names = [own_name(source.titles[k], root) or numbered(source, k) for k in numbers]
     short = [without_ending(name) for name in names]
-    seen: dict[str, int] = {}
-    for name in short:
-        seen[name.casefold()] = seen.get(name.casefold(), 0) + 1
+    seen = Counter(map(folded, short))
     # a.jpg beside a.png becomes a.jpg.png
-    kept = [s if seen[s.casefold()] == 1 else n for s, n in zip(short, names, strict=True)]
-    chosen = tuple(name + ENDING for name in kept)
+    kept = [s if seen[folded(s)] == 1 else n for s, n in zip(short, names, strict=True)]
+    chosen = tuple(as_png(name) for name in kept)
     try:
-        check_names(chosen)
+        check_writable(chosen)
     except UserError:  # names that differ in nothing that is left of them
         return tuple(f"{k:05d}{ENDING}" for k in numbers)
     return chosen
@@ -55,8 +62,21 @@ def numbered(source: Source, row: int) -> str:
 
 
 def safe(part: str) -> str:
-    """One part of a path as any file system takes it."""
-    return UNSAFE.sub("_", part.lstrip("./"))[:LONGEST]
+    """One part of a path as any file system takes it, but for its length."""
+    plain = UNREADABLE.sub("_", UNSAFE.sub("_", part.lstrip("./")))
+    return f"_{plain}" if RESERVED.match(plain) else plain
+
+
+def as_png(name: str) -> str:
+    """With the ending of a PNG, and no part longer than file systems take it."""
+    *folders, last = name.split("/")
+    short = [cut(part, PART_BYTES) for part in folders]
+    return "/".join([*short, cut(last, PART_BYTES - len(ENDING)) + ENDING])
+
+
+def cut(part: str, size: int) -> str:
+    """At most `size` bytes of UTF-8, and not ending in what would be unsafe there."""
+    return part.encode()[:size].decode(errors="ignore").rstrip(". ") or "_"
 
 
 def without_ending(name: str) -> str:
@@ -67,14 +87,48 @@ def without_ending(name: str) -> str:
 def check_names(names: Sequence[str]) -> None:
     """UserError unless all are different PNGs in or below one folder."""
     for name in names:
-        parts = name.split("/")
-        if not name.endswith(ENDING) or any(not is_safe(part) for part in parts):
-            raise UserError(f"a picture is called {name!r}, which is no safe name of a PNG")
-    folded = [name.casefold() for name in names]
+        parts = name.split("/") if len(name) <= MOST_READ else []
+        if not name.endswith(ENDING) or not parts or not all(map(is_safe, parts)):
+            raise UserError(f"a picture is called {name[:80]!r}, which is no safe name of a PNG")
+    check_different([name.casefold() for name in names])
+
+
+def check_writable(names: Sequence[str]) -> None:
+    """UserError unless file systems can hold them; old files need only pass `check_names`."""
+    check_names(names)
+    for name in names:
+        sizes = [len(part.encode(errors="surrogateescape")) for part in name.split("/")]
+        if max(sizes) > PART_BYTES or sum(sizes) + len(sizes) > NAME_BYTES:
+            raise UserError(
+                f"a picture is called {name[:80]!r} ..., which is too long for a file: "
+                f"{PART_BYTES} bytes of UTF-8 go between two slashes, {NAME_BYTES} in all"
+            )
+    check_different([folded(name) for name in names])
+
+
+def check_different(folded: Sequence[str]) -> None:
+    """UserError where two names are one, or one is the folder of another."""
     folders = {str(parent) for name in folded for parent in PurePosixPath(name).parents}
     if len({*folded}) < len(folded) or folders & {*folded}:
         raise UserError("two pictures have one name")
 
 
+def folded(name: str) -> str:
+    """Equal for names that some file systems take for one."""
+    return unicodedata.normalize("NFC", name.casefold())
+
+
 def is_safe(part: str) -> bool:
-    return bool(part) and part[0] != "." and not UNSAFE.search(part) and len(part) <= LONGEST + 8
+    try:
+        part.encode(errors="surrogateescape")
+    except UnicodeEncodeError:
+        return False
+    return bool(part) and part[0] != "." and not UNSAFE.search(part) and len(part) <= PART_BYTES
+
+
+def is_writable(name: str) -> bool:
+    """Whether this system can have a file of that name."""
+    try:
+        return all(len(os.fsencode(part)) <= PART_BYTES for part in name.split("/"))
+    except UnicodeEncodeError:  # a locale without these letters
+        return False

@@ -10,17 +10,21 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from smalti.coding.faults import fault_of
 from smalti.coding.names import names_of
 from smalti.core.errors import UserError
 from smalti.data.decode import BadPicture, look_of
 from smalti.data.files import open_image, promises_picture
 from smalti.data.gather import Progress, gathered
+from smalti.data.npz import PIXELS, place_of
 from smalti.data.pictures import Pictures
 from smalti.data.reading import opened_source
 from smalti.data.source import Source
 
-KEPT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
-"""Pillow's modes of pictures whose 8-bit pixels are read as they stand."""
+BLOCK = 1024
+"""Pictures looked at together."""
+NEAR = {np.dtype(np.float16): 0.1}
+"""How near to a level counts as it: float16 has 255ths to 0.06 of one, others much nearer."""
 
 
 def read_exact(
@@ -29,11 +33,13 @@ def read_exact(
     """All pictures at `path`, and names for their files.
 
     path: as `smalti.data.read` takes it, or one picture file. shape: (C, H, W) of the model.
-    UserError, naming the file, for a picture of another size, with transparent parts or of more
-    than 8 bits, and for a coloured one where C is 1: it would not come back as it was.
+    UserError, naming the file, for what would not come back as it was: a picture of another size,
+    with transparent parts, of more than 8 bits or of several frames, or in colours where C is 1.
     """
     C, H, W = shape
     with source_of(path) as source:
+        if source.array is not None and Path(path).suffix.lower() == ".npz":
+            check_arrays(Path(path).expanduser())
         exact = replace(source, opened=lambda k: opened_exactly(source, k, (H, W)))
         look = look_of(None, "rgb" if C == 3 else "keep", "white", crop=False)
         pictures, kept = gathered(exact, look, progress=progress)
@@ -75,13 +81,18 @@ def opened_exactly(source: Source, k: int, size: tuple[int, int]) -> Image.Image
     return image
 
 
-def fault_of(image: Image.Image, size: tuple[int, int] | None) -> str | None:
-    """What would be lost of a picture."""
-    W, H = image.size
-    if size and {H, W} != {*size}:  # EXIF may yet turn it
-        return f"is {W} x {H} pixels, and this model's pictures are {size[1]} x {size[0]}"
-    if image.mode not in KEPT:
-        return f"is of mode {image.mode}; 8-bit grey or RGB can be kept exactly"
-    if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
-        return "has transparent parts, which would be lost; flatten it"
-    return None
+def check_arrays(place: Path) -> None:
+    """UserError for pictures in a .npz whose numbers lie between 8-bit levels."""
+    with np.load(place, allow_pickle=False) as arrays:
+        for name in arrays.files:
+            if place_of(name, PIXELS):
+                check_levels(f"{place}: {name}", arrays[name])
+
+
+def check_levels(title: str, array: np.ndarray) -> None:
+    for k in range(0, len(array) if np.issubdtype(array.dtype, np.floating) else 0, BLOCK):
+        scaled = array[k : k + BLOCK].astype(np.float64) * 255
+        if (np.abs(scaled - scaled.round()) > NEAR.get(array.dtype, 1e-3)).any():
+            raise UserError(
+                f"{title} holds values between 8-bit levels; give uint8, or levels over 255"
+            )

@@ -5,17 +5,25 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from smalti.coding.classes import likeliest, mapped
-from smalti.coding.file import Header, from_bytes, to_bytes
+from smalti.coding.file import Header, as_json, check_texts, from_bytes, to_bytes
 from smalti.coding.levels import as_pixels, levels_of, pixels_of
-from smalti.coding.names import check_names
+from smalti.coding.limits import check_labels, check_size
+from smalti.coding.names import check_writable
 from smalti.coding.stream import Astray, Decoder, Encoder
-from smalti.coding.surroundings import difference, surroundings, threads, vector_units
+from smalti.coding.surroundings import (
+    MOST_THREADS,
+    difference,
+    surroundings,
+    threads,
+    vector_units,
+)
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import model_hash
 from smalti.core.given import Given
@@ -52,33 +60,36 @@ def compress(
     Raises UserError for what the model cannot hold exactly.
     """
     check_model(model)
-    if batch < 1:
-        raise UserError(f"batch is {batch}; give 1 or more")
     data = as_pictures(pictures)
     check_shape(data, model)
-    check_names(names or ())
+    check_size(len(data), data.shape, batch)
+    check_writable(names or ())
     if names and len(names) != len(data):
         raise UserError(f"{len(names)} names are given for {len(data)} pictures; give one each")
     labels = chosen_labels(model, data, labels)
     text = chosen_text(model, data, text)
-    payload, digest, y = encoded(model, data, labels, text, batch, progress)
     header = Header(
         model=model_hash(model),
         name=name,
         count=len(data),
         shape=data.shape,
         batch=batch,
-        threads=torch.get_num_threads(),
+        threads=min(torch.get_num_threads(), MOST_THREADS),
         units=vector_units(),
         surroundings=tuple(surroundings(model).items()),
-        pictures=digest,
-        payload=len(payload),
-        checksum=zlib.crc32(payload),
-        labels=tuple(y) or None,
+        pictures="",
+        payload=0,
+        checksum=0,
+        labels=(0,) * len(data) if model.spec.classes else None,  # not yet known
         text=tuple(text) if text else None,
         names=tuple(names) if names else None,
     )
-    return to_bytes(header, payload)
+    check_texts(header)
+    as_json(header)  # what does not fit is refused before the work
+    with threads(header.threads):
+        payload, digest, y = encoded(model, data, labels, text, batch, progress)
+    found = {"payload": len(payload), "checksum": zlib.crc32(payload), "pictures": digest}
+    return to_bytes(replace(header, **found, labels=tuple(y) or None), payload)
 
 
 def encoded(
@@ -119,6 +130,7 @@ def decompress(
     check_model(model)
     header, payload = from_bytes(data)
     check_same(header, model, anyway)
+    check_labels(header.labels, len(model.spec.classes))
     with threads(header.threads):
         try:
             pixels = decoded(model, header, payload, progress)

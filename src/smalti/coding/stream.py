@@ -22,6 +22,11 @@ TABLES = coders.model.Categorical(perfect=False)
 """One distribution a symbol, in 24 bits of fixed point, where no level has less than one step."""
 
 
+STEP = 2.0**-24
+SLACK = 64
+"""Bits that a coder may hold back."""
+
+
 class Astray(UserError):
     """The bits are not of this walk."""
 
@@ -53,18 +58,31 @@ class Decoder:
     def __init__(self, payload: bytes):
         words = np.frombuffer(payload, "<u4").astype(np.uint32)
         self.coder = coders.queue.RangeDecoder(words)
+        self.left = 8.0 * len(payload) + SLACK  # bits
 
     def walk(self, model: Autoregressive, n: int, given: Given) -> Iterator[Tensor]:
         """The canvas of n pictures after each row."""
 
         def choose(at: Position, symbols: Symbols) -> Tensor:
+            p = probabilities(symbols)
             try:
-                read = self.coder.decode(TABLES, probabilities(symbols))
+                read = self.coder.decode(TABLES, p)
             except AssertionError as error:  # bits that no encoder writes under these tables
                 raise Astray("the bits are not of this walk") from error
+            self.left -= fewest_bits(p, read)
+            if self.left < 0:  # it is past their end
+                raise Astray("the bits are not of this walk")
             return torch.from_numpy(read.astype(np.int64))
 
         return model.walk(choose, n, given)
+
+
+def fewest_bits(p: np.ndarray, read: np.ndarray) -> float:
+    """What these symbols took at least; rounding gives none more than two steps of fixed point.
+
+    p: (n, L); read: (n,).
+    """
+    return -float(np.log2(np.minimum(p[np.arange(len(p)), read] + 2 * STEP, 1)).sum())
 
 
 def probabilities(symbols: Symbols) -> np.ndarray:

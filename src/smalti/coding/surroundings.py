@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -15,7 +16,8 @@ from smalti.core.errors import UserError
 
 LIBRARIES = ("torch", "numpy", "numba", "llvmlite", "constriction")
 """Whose releases may sum in another order, or quantise otherwise."""
-MOST_THREADS = 1024
+MOST_THREADS = 256
+"""Threads of one walk; more are not used when pictures are compressed."""
 
 
 def surroundings(model: nn.Module) -> dict[str, str]:
@@ -38,7 +40,7 @@ def difference(recorded: dict[str, Any], here: dict[str, str]) -> str | None:
     """The first thing that is not as it was, in words; None when all is."""
     for name, value in here.items():
         if (was := recorded.get(name)) != value:
-            return f"{name} {was} is recorded, and here is {name} {value}"
+            return f"{name} {str(was)[:40]} is recorded, and here is {name} {value}"
     return None
 
 
@@ -48,6 +50,8 @@ def threads(n: int) -> Iterator[None]:
     if not 1 <= n <= MOST_THREADS:
         raise UserError(f"{n} threads are recorded; there can be 1 to {MOST_THREADS}")
     before = torch.get_num_threads()
+    if n > before:
+        check_room(n)
     torch.set_num_threads(n)
     try:
         if torch.get_num_threads() != n:
@@ -58,3 +62,20 @@ def threads(n: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def check_room(n: int) -> None:
+    """UserError where the system gives a process no n threads: PyTorch's runtime would end it."""
+    done = threading.Event()
+    begun = []
+    try:
+        for _ in range(n):
+            begun.append(threading.Thread(target=done.wait))
+            begun[-1].start()
+    except (RuntimeError, MemoryError) as error:
+        begun.pop()
+        raise UserError(f"{n} threads are recorded, and {len(begun)} are to be had here") from error
+    finally:
+        done.set()
+        for thread in begun:
+            thread.join()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,11 +16,13 @@ from torch import nn
 
 from smalti.core.config import from_json, to_json
 from smalti.core.errors import UserError
-from smalti.core.folders import replace_directory, set_aside
+from smalti.core.folders import Results, folder_for
 from smalti.core.messages import find_like, list_beside
 from smalti.core.protocols import Card
 
 FORMAT = 1
+FILES = Results(r"config\.json|model\.safetensors", "config.json", ("format", "model"), shared=True)
+"""What a checkpoint holds; a run's steps have more."""
 SHIPPED = Path(__file__).parent.parent / "assets" / "models"
 
 
@@ -35,14 +36,8 @@ def save(model: Any, to: str | Path, card: Card = Card(), dtype: torch.dtype | N
     taken = to.exists() and not (to / "config.json").is_file()
     if taken and (to.is_file() or any(to.iterdir())):
         raise UserError(f"{to} exists and is not a checkpoint; choose another directory")
-    temporary = to.with_name(to.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    try:
-        write_into(temporary, model, card, dtype)
-        replace_directory(temporary, to)
-    finally:  # what failed leaves nothing behind
-        shutil.rmtree(temporary, ignore_errors=True)
+    with folder_for(to, FILES) as folder:
+        write_into(folder, model, card, dtype)
     return to
 
 
@@ -103,7 +98,8 @@ def find(name_or_dir: str | Path) -> Path:
     given = Path(name_or_dir)
     if (given / "latest").is_file():
         given = given / (given / "latest").read_text().strip()
-    aside = () if given.exists() or not given.name else (set_aside(given),)
+    # where earlier versions had one while another took its place
+    aside = () if given.exists() or not given.name else (given.with_name(given.name + ".old"),)
     for directory in (given, SHIPPED / str(name_or_dir), *aside):
         if (directory / "config.json").is_file():
             return directory

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from smalti.core.errors import UserError
+from smalti.core.files import replace
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,15 +79,3 @@ def save_gif(
         )
 
     return replace(path, write)
-
-
-def replace(path: str | Path, write) -> Path:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from smalti.core.errors import UserError
-from smalti.core.folders import folder_for
+from smalti.core.folders import check_free, check_writable, folder_for
 from smalti.data.decode import look_of
 from smalti.data.duplicates import Duplicates, find_duplicates, leaks, print_of
 from smalti.data.emoji import (
@@ -61,6 +61,9 @@ def fetch_emoji(out: Path, progress: Progress | None = None) -> list[Fetched]:
     or fails, or the package is not the one that is known.
     """
     with TemporaryDirectory(prefix="smalti-") as folder:
+        for size in SIZES:
+            check_free(out / f"emoji-{size}", FILES)
+        check_writable(out)
         package = unpack(download(Path(folder)), Path(folder))
         source, bases = emoji_source(package)
         return [pack_emoji(source, bases, out, size, progress) for size in SIZES]

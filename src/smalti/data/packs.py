@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from smalti.core.errors import UserError
+from smalti.core.folders import Results
 from smalti.data.arrays import as_image
 from smalti.data.source import SPLITS, Source
 
 FORMAT = 1
-FILES = r"pack\.json|pixels\.npy|labels\.npy"
+FILES = Results(r"pack\.json|pixels\.npy|labels\.npy", "pack.json", ("format", "made"))
 """What a pack holds."""
 
 

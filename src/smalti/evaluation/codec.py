@@ -13,9 +13,10 @@ from torch import Tensor
 
 import smalti
 from smalti.core.errors import UserError
+from smalti.core.files import replace
 from smalti.core.fingerprint import model_hash
 from smalti.core.likeness import psnr, ssim
-from smalti.core.pictures import grid, replace, save_png
+from smalti.core.pictures import grid, save_png
 from smalti.data import Splits
 from smalti.data.pictures import Pictures
 from smalti.evaluation.case import pictures_hash

@@ -8,7 +8,8 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from smalti.core.pictures import grid, replace, save_png
+from smalti.core.files import replace
+from smalti.core.pictures import grid, save_png
 from smalti.evaluation.case import Case
 from smalti.evaluation.neighbours import nearest
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from pickle import UnpicklingError
@@ -15,9 +14,11 @@ import torch
 from smalti.core.checkpoint import write_into
 from smalti.core.config import from_json, to_json
 from smalti.core.errors import UserError
+from smalti.core.files import write_text
 from smalti.core.folders import replace_directory
 from smalti.core.messages import count
 from smalti.core.protocols import Card
+from smalti.core.staging import temporary_folder
 from smalti.training.config import Training
 
 FORMAT = 1
@@ -62,9 +63,7 @@ class Job:
             "facts": self.facts,
             "recovered": self.recovered,
         }
-        temporary = self.out / "run.json.tmp"
-        temporary.write_text(json.dumps(content, indent=1) + "\n")
-        os.replace(temporary, self.out / "run.json")
+        write_text(self.out / "run.json", json.dumps(content, indent=1) + "\n")
 
 
 def read_run(out: str | Path) -> Job:
@@ -119,20 +118,14 @@ def trained_by(facts: dict[str, Any]) -> dict[str, Any]:
 def save_step(job: Job, step: int, model: Any, state: dict[str, Any]) -> Path:
     """step-N/ with the averaged weights and trainer.pt, then `latest`; older states are dropped."""
     directory = job.out / f"step-{step}"
-    temporary = directory.with_name(directory.name + ".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    write_into(temporary, model, card_of(job, step))
-    with open(temporary / "trainer.pt", "wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    replace_directory(temporary, directory)
-    with open(job.out / "latest.tmp", "w") as file:
-        file.write(directory.name + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(job.out / "latest.tmp", job.out / "latest")
+    with temporary_folder(job.out) as folder:
+        write_into(folder, model, card_of(job, step))
+        with open(folder / "trainer.pt", "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        replace_directory(folder, directory)
+    write_text(job.out / "latest", directory.name + "\n")
     for other in job.out.glob("step-*/trainer.pt"):
         if other.parent != directory:
             other.unlink()

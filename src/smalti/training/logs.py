@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from smalti.core.files import write_text
 
 
 class Log:
@@ -21,9 +22,7 @@ class Log:
     def open(self, step: int) -> None:
         if self.path.is_file():
             kept = list(lines_until(step, self.path))
-            temporary = self.path.with_suffix(".tmp")
-            temporary.write_text("".join(ln + "\n" for ln in kept))
-            os.replace(temporary, self.path)
+            write_text(self.path, "".join(ln + "\n" for ln in kept))
         self.file = self.path.open("a", buffering=1)  # whole lines: it can be read meanwhile
         if find_spec("tensorboard"):
             from torch.utils.tensorboard.writer import SummaryWriter

@@ -1,0 +1,48 @@
+"""Files of results: made whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from smalti.core.errors import UserError
+from smalti.core.staging import empty_removed_on_error, make_folders, temporary_folder
+
+
+@contextmanager
+def file_for(path: str | Path) -> Iterator[Path]:
+    """A temporary name for a file that takes its place at `path` when all went well.
+
+    A link is followed and stays. Where nothing can be written, entering says so, before any work.
+    Raises UserError for a path that is a folder, a device or a pipe.
+    """
+    place = Path(os.path.realpath(path))
+    if place.is_dir():
+        raise UserError(f"{path} is a folder; name a file")
+    if place.exists() and not place.is_file():
+        raise UserError(f"{path} is a device or a pipe; name a file")
+    made = make_folders(place.parent)
+    with empty_removed_on_error(made), temporary_folder(place.parent) as folder:
+        yield folder / "new"
+        os.replace(folder / "new", place)
+
+
+def replace(path: str | Path, write: Callable[[Path], object]) -> Path:
+    """Write a file under a temporary name, then rename. Raises as `file_for` does."""
+    with file_for(path) as temporary:
+        write(temporary)
+    return Path(path)
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write a text file in UTF-8, on the disk before it takes its place. Raises as `file_for`."""
+
+    def write(temporary: Path) -> None:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+
+    return replace(path, write)

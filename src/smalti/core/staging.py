@@ -1,0 +1,96 @@
+"""Temporary folders: of our own, unique, locked while in use, and cleaned up after a kill."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from errno import ENOTDIR
+from pathlib import Path
+
+from smalti.core.locks import NO_LOCKS, release, take_lock
+
+PREFIX = ".smalti-"
+NAME = re.compile(re.escape(PREFIX) + "[0-9a-f]{16}")
+"""What our temporary folders are called. It does not grow with the name of what is written."""
+
+
+@contextmanager
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """A new folder in `parent`, removed at the end. OSError where none can be made."""
+    folder, descriptor = make_locked(parent)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if descriptor is not None:
+            release(descriptor)
+
+
+def make_locked(parent: Path) -> tuple[Path, int | None]:
+    """A new folder and the descriptor of its lock; None on a file system without locks."""
+    while True:
+        folder = parent / f"{PREFIX}{secrets.token_hex(8)}"
+        folder.mkdir()
+        try:
+            return folder, take_lock(folder)
+        except (BlockingIOError, FileNotFoundError):
+            continue  # another process has just taken it for a leftover
+        except OSError as error:
+            if error.errno in NO_LOCKS:
+                return folder, None
+            remove_empty(folder)
+            raise
+
+
+def remove_leftovers(parent: Path) -> bool:
+    """Remove our temporary folders that a kill left in `parent`; whether there were any.
+
+    One that is locked is in use, and one that cannot be locked may be: both stay.
+    """
+    found = False
+    with suppress(OSError):  # a folder that cannot be listed
+        for entry in [*os.scandir(parent)]:
+            if NAME.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                found |= remove_unused(Path(entry.path))
+    return found
+
+
+def remove_unused(folder: Path) -> bool:
+    try:
+        descriptor = take_lock(folder)
+    except OSError:
+        return False
+    shutil.rmtree(folder, ignore_errors=True)
+    release(descriptor)
+    return True
+
+
+def remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # somebody put something there meanwhile: it stays
+        folder.rmdir()
+
+
+def make_folders(folder: Path) -> list[Path]:
+    """Make `folder` and its parents; those that were missing, nearest first."""
+    missing = [p for p in (folder, *folder.parents) if not p.exists()]
+    with empty_removed_on_error(missing):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:  # a file, or a link to nowhere
+            raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), error.filename) from error
+    return missing
+
+
+@contextmanager
+def empty_removed_on_error(folders: Iterable[Path]) -> Iterator[None]:
+    """Where the work fails, these folders go again, if nothing lies in them."""
+    try:
+        yield
+    except BaseException:
+        for folder in folders:
+            remove_empty(folder)
+        raise
