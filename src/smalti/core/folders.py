@@ -127,13 +127,14 @@ def members(folder: Path) -> Iterator[str]:
     """Paths below `folder` of its files, links and empty folders; not of what systems put there."""
     for place, folders, files in os.walk(folder):
         here = Path(place).relative_to(folder)
+        folders.sort()
         if place == str(folder):
             folders[:] = filter(is_visible, folders)
             files = filter(is_visible, files)
         elif not folders and not files:
             yield here.as_posix()
         links = [name for name in folders if os.path.islink(os.path.join(place, name))]
-        yield from ((here / name).as_posix() for name in (*files, *links))
+        yield from ((here / name).as_posix() for name in sorted([*files, *links]))
 
 
 def is_visible(name: str) -> bool:
