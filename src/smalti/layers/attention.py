@@ -1,4 +1,4 @@
-"""Self-attention over the pixels of a feature map."""
+"""Attention, and self-attention over the pixels of a feature map."""
 
 from __future__ import annotations
 
@@ -29,15 +29,33 @@ class PixelAttention(nn.Module):
         return x + y.transpose(1, 2).reshape(B, D, H, W)
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor, causal: bool = False, dropout: float = 0.0) -> Tensor:
+def attend(
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    causal: bool = False,
+    dropout: float = 0.0,
+    mask: Tensor | None = None,
+) -> Tensor:
     """softmax(q k^T / sqrt(d)) v; on a CPU in float32 or more: the bf16 backward is 10x slower.
 
     causal: position t of q sees positions 0 .. t of k. dropout: share of weights dropped.
+    mask: bool, broadcast to (N, heads, T, S), True where a position of q sees one of k, instead
+    of causal; a position that sees nothing gets zeros, never NaN.
     """
+    if mask is not None:
+        sees = mask.any(-1, keepdim=True)
+        return _attend(q, k, v, False, dropout, mask | ~sees) * sees
+    return _attend(q, k, v, causal, dropout, None)
+
+
+def _attend(
+    q: Tensor, k: Tensor, v: Tensor, causal: bool, dropout: float, mask: Tensor | None
+) -> Tensor:
     if q.device.type != "cpu":
-        return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=causal)
+        return F.scaled_dot_product_attention(q, k, v, mask, dropout, causal)
     wide = torch.promote_types(q.dtype, torch.float32)
     with torch.autocast("cpu", enabled=False):
         return F.scaled_dot_product_attention(
-            q.to(wide), k.to(wide), v.to(wide), dropout_p=dropout, is_causal=causal
+            q.to(wide), k.to(wide), v.to(wide), mask, dropout, causal
         )
