@@ -64,6 +64,8 @@ TAGS = {
     "critic": "smalti.vq.critic:CriticConfig",
     "looks": "smalti.vq.perceptual:Looks",
     "lpips": "smalti.vq.lpips:LPIPS",
+    "transformer": "smalti.translation.transformer:TransformerConfig",
+    "beam": "smalti.translation.decoding:Beam",
     "training": "smalti.training.config:Training",
     "classifier": "smalti.features.classifier:ClassifierConfig",
 }

@@ -1,0 +1,175 @@
+"""Decoding: greedy and beam search, symbol by symbol, with cached keys and values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from smalti.core.errors import UserError
+from smalti.layers.attention import attend
+from smalti.translation.transformer import Transformer, join_heads
+from smalti.translation.vocabulary import BOS, EOS, PAD, UNK, Subwords, pad_batch
+
+
+class Hypothesis(NamedTuple):
+    """A translation that the search found."""
+
+    symbols: list[int]  # without <s> and </s>
+    score: float  # log-probability over the length penalty
+
+
+@dataclass(frozen=True)
+class Beam:
+    """Beam search; of width 1 it is greedy."""
+
+    width: int = 4
+    """Beginnings that are carried on at once."""
+    penalty: float = 1.0
+    """Exponent of the length that log-probabilities are divided by; 0 favors short ones."""
+    longest: int = 256
+    """Symbols of a translation, at most."""
+
+    def __post_init__(self) -> None:
+        for name in ("width", "longest"):
+            if getattr(self, name) < 1:
+                raise UserError(f"{name} is {getattr(self, name)}; give 1 or more")
+
+
+class Cache:
+    """What the decoder has computed for its n rows so far: keys and values of each layer.
+
+    network: in eval mode. source: (n, S) int64, </s> and then <pad> at the ends.
+    """
+
+    def __init__(self, network: Transformer, source: Tensor):
+        self.network = network
+        self.length = 0
+        memory, self.mask = network.encode(source)
+        self.cross = [layer.cross.project(memory) for layer in network.decoder]
+        empty = memory.new_empty(*self.cross[0][0].shape[:2], 0, self.cross[0][0].shape[-1])
+        self.own = [(empty, empty) for _ in network.decoder]
+
+    def put(self, symbols: Tensor) -> Tensor:
+        """Append one symbol to each row (n,) -> logits (n, target_size) of the next one."""
+        network = self.network
+        x = network.embed(network.target, symbols[:, None], self.length)  # (n, 1, width)
+        for k, layer in enumerate(network.decoder):
+            x = layer.residuals[0](x, lambda y, k=k: self.attend(k, y))
+            keys, values = self.cross[k]
+            x = layer.residuals[1](
+                x, lambda y, c=layer.cross, k=keys, v=values: c(y, k, v, self.mask)
+            )
+            x = layer.residuals[2](x, layer.feed_forward)
+        self.length += 1
+        return network.out(network.decoder_norm(x)[:, 0])
+
+    def attend(self, k: int, x: Tensor) -> Tensor:
+        """Self-attention of layer k at the new place, whose keys and values are kept."""
+        attention = self.network.decoder[k].attention
+        q, key, value = attention.project(x)
+        keys = torch.cat([self.own[k][0], key], dim=2)
+        values = torch.cat([self.own[k][1], value], dim=2)
+        self.own[k] = keys, values
+        return attention.out(join_heads(attend(q, keys, values)))
+
+    def select(self, rows: Tensor) -> None:
+        """Go on with these rows (m,), in this order; a row may stand there several times."""
+        self.mask = self.mask[rows]
+        self.cross = [(k[rows], v[rows]) for k, v in self.cross]
+        self.own = [(k[rows], v[rows]) for k, v in self.own]
+
+
+def translate(
+    network: Transformer,
+    source: Subwords,
+    target: Subwords,
+    text: Sequence[str],
+    beam: Beam = Beam(),
+    batch: int = 32,
+) -> list[str]:
+    """The best translation of each sentence; sentences of like length go together."""
+    symbols = source.encode(text)
+    order = sorted(range(len(text)), key=lambda k: len(symbols[k]))
+    found: dict[int, list[int]] = {}
+    for rows in (order[k : k + batch] for k in range(0, len(order), batch)):
+        padded = pad_batch([symbols[row] for row in rows]).to(network.out.weight.device)
+        for row, hypotheses in zip(rows, search(network, padded, beam), strict=True):
+            found[row] = hypotheses[0].symbols
+    return target.decode([found[k] for k in range(len(text))])
+
+
+@torch.no_grad()
+def search(network: Transformer, source: Tensor, beam: Beam = Beam()) -> list[list[Hypothesis]]:
+    """The hypotheses found for each row of source symbols (n, S), best first, 1 to width of them.
+
+    A row is done with as many hypotheses as the beam is wide, or at 2 S + 20 symbols. What is
+    found for a row depends on the other rows by rounding alone.
+    """
+    beams = _Beams(network, source, beam)
+    while beams.rows:
+        beams.step()
+    return [sorted(found, key=lambda one: -one.score) for found in beams.found]
+
+
+class _Beams:
+    """A search under way: k rows of the cache for each sentence that is not done."""
+
+    def __init__(self, network: Transformer, source: Tensor, beam: Beam):
+        self.beam, n = beam, len(source)
+        self.cache = Cache(network, source)
+        self.rows = list(range(n))  # the m sentences that are not done
+        self.found: list[list[Hypothesis]] = [[] for _ in self.rows]
+        lengths = (source != PAD).sum(1)
+        self.limits = (2 * lengths + 20).clamp(max=beam.longest).tolist()
+        self.cache.select(torch.arange(n, device=source.device).repeat_interleave(beam.width))
+        self.written = source.new_full((n, beam.width, 1), BOS)  # (m, k, t)
+        self.scores = torch.full((n, beam.width), -torch.inf, device=source.device)  # (m, k)
+        self.scores[:, 0] = 0
+
+    def step(self) -> None:
+        """One symbol more for every beginning."""
+        m, k, t = self.written.shape
+        logits = self.cache.put(self.written[:, :, -1].flatten()).float()
+        logits[:, [PAD, UNK, BOS]] = -torch.inf
+        totals = self.scores[:, :, None] + logits.log_softmax(-1).unflatten(0, (m, k))
+        best, where = totals.flatten(1).topk(2 * k)  # (m, 2k): k of them do not end
+        parents, symbols = where // totals.shape[2], where % totals.shape[2]
+        ends = symbols == EOS
+        self.finish(best[:, :k], parents[:, :k], ends[:, :k])
+        going = ends.int().argsort(stable=True)[:, :k]  # the best that do not end
+        self.scores, parents = best.gather(1, going), parents.gather(1, going)
+        before = self.written.gather(1, parents[:, :, None].expand(m, k, t))
+        self.written = torch.cat([before, symbols.gather(1, going)[:, :, None]], dim=2)
+        self.drop_done(parents)
+
+    def finish(self, best: Tensor, parents: Tensor, ends: Tensor) -> None:
+        """Keep the hypotheses that end here."""
+        if not ends.any():
+            return
+        ends = ends & best.isfinite()
+        for (i, j), total in zip(ends.nonzero().tolist(), best[ends].tolist(), strict=True):
+            self.keep(self.rows[i], self.written[i, parents[i, j], 1:].tolist(), total)
+
+    def keep(self, row: int, symbols: list[int], total: float) -> None:
+        score = total / (len(symbols) + 1) ** self.beam.penalty
+        self.found[row].append(Hypothesis(symbols, score))
+
+    def drop_done(self, parents: Tensor) -> None:
+        """Go on with the sentences that need it. One at its limit keeps what is written."""
+        length = self.written.shape[2] - 1
+        for i, row in enumerate(self.rows):
+            if length >= self.limits[row] and not self.found[row]:
+                self.keep(row, self.written[i, 0, 1:].tolist(), float(self.scores[i, 0]))
+        going = [
+            i
+            for i, row in enumerate(self.rows)
+            if len(self.found[row]) < self.beam.width and length < self.limits[row]
+        ]
+        self.rows = [self.rows[i] for i in going]
+        kept = torch.tensor(going, dtype=torch.int64, device=parents.device)
+        self.written, self.scores = self.written[kept], self.scores[kept]
+        self.cache.select((kept[:, None] * self.beam.width + parents[kept]).flatten())
