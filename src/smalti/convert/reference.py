@@ -20,6 +20,11 @@ from smalti.convert.article_pixelcnn import (
     translate_gated,
     translate_plain,
 )
+from smalti.convert.article_transformer import (
+    ArticleTransformer,
+    infer_transformer,
+    translate_transformer,
+)
 from smalti.convert.codecs import (
     ArticleVQVAE,
     TamingCritic,
@@ -45,6 +50,7 @@ Settled = (
     | ArticleVQVAE
     | TamingVQGAN
     | TamingCritic
+    | ArticleTransformer
 )
 """The configs of references."""
 
@@ -76,6 +82,7 @@ REFERENCES: dict[str, Reference] = {
     "dldemos_vqvae": Reference(ArticleVQVAE, infer_vqvae, translate_vqvae),
     "taming_vqgan": Reference(TamingVQGAN, infer_taming, translate_taming),
     "taming_patch_discriminator": Reference(TamingCritic, infer_critic, translate_critic),
+    "dldemos_transformer": Reference(ArticleTransformer, infer_transformer, translate_transformer),
 }
 """Every kind that can be converted."""
 

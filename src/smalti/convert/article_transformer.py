@@ -1,0 +1,91 @@
+"""The article's Transformer: its config and weights in smalti's own."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import NoReturn
+
+import torch
+from torch import Tensor
+
+from smalti.core.errors import UserError
+from smalti.translation.transformer import Transformer, TransformerConfig
+from smalti.translation.vocabulary import PAD
+
+NAMES = (
+    (r"^(en|de)coder\.layers\.", r"\1coder."),
+    (r"^encoder\.embedding", "source"),
+    (r"^decoder\.embedding", "target"),
+    (r"^output_layer", "out"),
+    (r"\.self_attention\.", ".attention."),
+    (r"\.ffn\.layer1", ".feed_forward.inner"),
+    (r"\.ffn\.layer2", ".feed_forward.outer"),
+)
+FUSED = {"attention": ("q", "k", "v"), "cross": ("k", "v")}
+"""Projections that are one matrix in smalti."""
+
+
+@dataclass(frozen=True)
+class ArticleTransformer:
+    """The article's encoder-decoder, under the names of its config."""
+
+    src_vocab_size: int
+    dst_vocab_size: int
+    pad_idx: int
+    d_model: int
+    d_ff: int
+    n_layers: int
+    heads: int
+    max_seq_len: int
+    """Longest sentence of the article's table of positions; here there is no limit."""
+
+    def __post_init__(self) -> None:
+        if self.pad_idx != PAD:
+            raise UserError(f"pad_idx is {self.pad_idx}; only {PAD} can be converted")
+
+    def build(self) -> Transformer:
+        return TransformerConfig(
+            source_size=self.src_vocab_size,
+            target_size=self.dst_vocab_size,
+            width=self.d_model,
+            heads=self.heads,
+            encoder_layers=self.n_layers,
+            decoder_layers=self.n_layers,
+            hidden=self.d_ff,
+            norm="post",
+            tied=False,
+        ).build()
+
+    def model(self, size: tuple[int, int] | None) -> NoReturn:
+        raise UserError(
+            "weights hold no vocabulary, so that they cannot translate; "
+            "smalti.convert.from_reference gives the network"
+        )
+
+
+def infer_transformer(
+    weights: dict[str, Tensor], size: tuple[int, int] | None = None
+) -> dict[str, object]:
+    raise UserError("weights do not tell the number of heads; give the config")
+
+
+def translate_transformer(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The article's names to smalti's; queries, keys and values side by side."""
+    renamed = {rename(key): value for key, value in weights.items()}
+    for key in [key for key in renamed if re.search(r"\.(attention|cross)\.k\.", key)]:
+        stem, part = key.split(".k.")
+        letters = FUSED[stem.rpartition(".")[2]]
+        names = [f"{stem}.{letter}.{part}" for letter in letters]
+        if all(name in renamed for name in names):
+            renamed[f"{stem}.{''.join(letters)}.{part}"] = torch.cat(
+                [renamed.pop(n) for n in names]
+            )
+    return renamed
+
+
+def rename(key: str) -> str:
+    key = re.sub(r"^(decoder\.layers\.\d+)\.attention\.", r"\1.cross.", key)
+    for pattern, name in NAMES:
+        key = re.sub(pattern, name, key)
+    return re.sub(r"\.norm(\d)", lambda match: f".residuals.{int(match[1]) - 1}.norm", key)
