@@ -1,0 +1,218 @@
+"""Prepare the pairs of `smalti.translation` for training: clean, split, learn vocabularies.
+
+    python scripts/prepare_translation.py pairs.jsonl.xz held-out.txt FOLDER
+
+Each line of the pairs is {"source", "doc", "en", "zh"}. FOLDER gets `pairs.npz` (symbols of all
+splits, and the two vocabularies), `valid.jsonl`, `test.jsonl` and `report.json` (what was dropped).
+
+Test and validation are whole documents of the prose sources; a document of more than 60 pairs is
+cut into sections of 30 pairs in a row, which count as documents. Which ones is told by a hash of
+the name, so the rule needs no list. What overlaps goes out of training, never out of the test.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import lzma
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from smalti.translation.cleaning import Pair, clean, fold, fold_hash, grams, make_steps
+from smalti.translation.vocabulary import Subwords, train_subwords
+
+PROSE = (
+    "libreoffice-help",
+    "debian-reference",
+    "debian-handbook",
+    "gnome-apps-help",
+    "mate-apps-help",
+    "kicad-doc",
+    "debmake-doc",
+    "gnome-user-docs",
+    "maint-guide",
+    "debian-faq",
+    "debian-edu",
+    "gimp-help",
+    "lilypond-doc",
+)
+GAMES = ("mo:cataclysm-dda-data", "mo:wesnoth-1.16-data")
+LEFT_OUT = {
+    "mo:libreoffice-l10n-zh-cn": "its tooltips are the help's sentences",
+    "manpages": "the two sides are of other versions",
+    "mo:iso-codes": "names of places, not sentences",
+}
+UNTESTED = ("gimp-help", "lilypond-doc", "debian-handbook")
+"""Prose of too little or too free a translation to judge by; it is trained on."""
+RATIOS = {"debian-handbook": 1.7}
+VALID, TEST = 0.03, 0.035
+"""Shares of the documents."""
+LONG, SECTION = 60, 30
+OVERLAP, LEAST = 0.8, 20
+"""Largest share of a test sentence's 5-grams in a training sentence; those with fewer 5-grams than
+LEAST are compared whole."""
+SOURCE_SIZE, TARGET_SIZE = 5000, 6000
+
+
+class Line(NamedTuple):
+    """A pair and where it stands."""
+
+    source: str  # of the corpus
+    document: str
+    pair: Pair
+
+
+def read_lines(path: Path, held_out: frozenset[str], report: dict) -> list[Line]:
+    """The cleaned pairs of all sources."""
+    found: dict[str, list[tuple[str, Pair]]] = defaultdict(list)
+    with lzma.open(path, "rt", encoding="utf-8") as file:
+        for text in file:
+            row = json.loads(text)
+            found[row["source"]].append((row["doc"], Pair(row["en"], row["zh"])))
+    lines, report["dropped"] = [], {}
+    for source, rows in found.items():
+        counts: Counter[str] = Counter()
+        if source in LEFT_OUT:
+            counts[LEFT_OUT[source]] = len(rows)
+        else:
+            steps = make_steps(RATIOS.get(source, 5.0), held_out)
+            for document, pair in rows:
+                lines += [Line(source, document, kept) for kept in clean([pair], steps, counts)]
+        report["dropped"][source] = {"of": len(rows), **{k: n for k, n in counts.items() if n}}
+    return lines
+
+
+def cut_sections(lines: list[Line]) -> list[str]:
+    """The document of each line, or its section where the document is long."""
+    sizes = Counter((line.source, line.document) for line in lines)
+    places: Counter[tuple[str, str]] = Counter()
+    names = []
+    for line in lines:
+        key = line.source, line.document
+        section = places[key] // SECTION if sizes[key] > LONG else 0
+        names.append(f"{line.source}/{line.document}#{section}")
+        places[key] += 1
+    return names
+
+
+def choose_split(line: Line, name: str) -> str:
+    if line.source not in PROSE or line.source in UNTESTED:
+        return "train"
+    place = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
+    return "valid" if place < VALID else "test" if place > 1 - TEST else "train"
+
+
+def overlaps(test: Iterable[Line]) -> dict[str, list[int]]:
+    """For each 5-gram of the longer test sentences, which of them have it."""
+    index: dict[str, list[int]] = defaultdict(list)
+    for k, line in enumerate(test):
+        for gram in grams(line.pair.source):
+            index[gram].append(k)
+    return index
+
+
+def drop_overlaps(train: list[Line], test: list[Line], report: dict) -> list[Line]:
+    """Training without the sentences of the test, and those that contain most of one."""
+    same = {fold(line.pair.source) for line in test}
+    long = [line for line in test if len(grams(line.pair.source)) >= LEAST]
+    sizes, index = [len(grams(line.pair.source)) for line in long], overlaps(long)
+    counts: Counter[str] = Counter()
+    kept = []
+    for line in train:
+        if fold(line.pair.source) in same:
+            counts["same as a test sentence"] += 1
+            continue
+        shared = Counter(k for gram in grams(line.pair.source) for k in index.get(gram, ()))
+        if any(n > OVERLAP * sizes[k] for k, n in shared.items()):
+            counts["overlaps a test sentence"] += 1
+            counts[f"overlaps: {line.source}"] += 1
+            continue
+        kept.append(line)
+    report["overlaps"] = dict(counts)
+    return kept
+
+
+def weigh_text(lines: list[Line]) -> list[Line]:
+    """What vocabularies are learned from: prose twice, no games."""
+    return [line for line in lines if line.source not in GAMES] + [
+        line for line in lines if line.source in PROSE
+    ]
+
+
+def pack(rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    """All symbols in a row, and how many each sentence has."""
+    return (
+        np.concatenate([np.array(row, np.uint16) for row in rows]),
+        np.array([len(row) for row in rows], np.uint16),
+    )
+
+
+def write(folder: Path, splits: dict[str, list[Line]], report: dict) -> None:
+    text = weigh_text(splits["train"])
+    source = train_subwords((line.pair.source for line in text), SOURCE_SIZE, coverage=0.9999)
+    target = train_subwords(
+        (line.pair.target for line in text), TARGET_SIZE, coverage=0.9997, spaced=False
+    )
+    arrays = {"source_model": source.model, "target_model": target.model}
+    packed: dict[str, np.ndarray] = {k: np.frombuffer(v, np.uint8) for k, v in arrays.items()}
+    names = sorted({line.source for lines in splits.values() for line in lines})
+    packed["names"] = np.array(names)
+    for split, lines in splits.items():
+        for side, codec in (("source", source), ("target", target)):
+            rows = codec.encode([getattr(line.pair, side) for line in lines])
+            packed[f"{split}_{side}"], packed[f"{split}_{side}_lengths"] = pack(rows)
+            report[f"{split} {side}"] = describe(codec, rows)
+        packed[f"{split}_name"] = np.array([names.index(line.source) for line in lines], np.uint8)
+        if split != "train":
+            write_lines(folder / f"{split}.jsonl", lines)
+        report[split] = dict(Counter(line.source for line in lines).most_common())
+    np.savez_compressed(folder / "pairs.npz", allow_pickle=False, **packed)
+
+
+def describe(codec: Subwords, rows: list[list[int]]) -> dict[str, float]:
+    lengths = np.array([len(row) for row in rows])
+    unknown = sum(row.count(1) for row in rows)
+    return {
+        "sentences": len(rows),
+        "symbols": int(lengths.sum()),
+        "unknown": unknown,
+        "longest": int(lengths.max()),
+        "over 128": int((lengths > 128).sum()),
+    }
+
+
+def write_lines(path: Path, lines: list[Line]) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        for line in lines:
+            row = {"source": line.source, "document": line.document}
+            row |= {"english": line.pair.source, "chinese": line.pair.target}
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("pairs", type=Path)
+    parser.add_argument("held_out", type=Path)
+    parser.add_argument("folder", type=Path)
+    given = parser.parse_args()
+    held_out, report = frozenset(given.held_out.read_text().split()), {}
+    lines = read_lines(given.pairs, held_out, report)
+    assert not any(fold_hash(line.pair.source) in held_out for line in lines)
+    splits: dict[str, list[Line]] = {"train": [], "valid": [], "test": []}
+    for line, name in zip(lines, cut_sections(lines), strict=True):
+        line = line._replace(document=name.removeprefix(f"{line.source}/"))
+        splits[choose_split(line, name)].append(line)
+    splits["train"] = drop_overlaps(splits["train"], splits["test"] + splits["valid"], report)
+    given.folder.mkdir(parents=True, exist_ok=True)
+    write(given.folder, splits, report)
+    (given.folder / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False))
+    print(json.dumps(report, indent=1, ensure_ascii=False))
+
+
+if __name__ == "__main__":
+    main()
