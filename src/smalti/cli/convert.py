@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from smalti.cli.options import Size
 from smalti.cli.output import Results, check_free, folder_for
 from smalti.convert import REFERENCES, infer_config, read_weights
 from smalti.convert.codecs import LEFT_OUT
@@ -40,7 +41,7 @@ def convert_file(
     *,
     out: Path,
     config: Path | None = None,
-    size: int | None = None,
+    size: Size = None,
 ) -> None:
     """Make a published checkpoint into a smalti model. No code in the file is run.
 
@@ -59,8 +60,6 @@ def convert_file(
     kind = kind.replace("_", "-")
     if kind not in known:
         raise UserError(f"unknown kind {kind!r}; there are {', '.join(known)}")
-    if size is not None and size < 1:
-        raise UserError(f"--size {size} is no size; give pixels, 1 or more")
     check_free(out, FILES)
     weights, found = read_weights(file)
     told = read_config_file(config) if config else found
@@ -72,7 +71,7 @@ def convert_file(
             kind,
             told or infer_config(kind, weights, size),
             weights,
-            (size, size) if size else None,
+            size,
         )
         card = Card(name=out.name, summary=f"converted from {kind}", facts={"file": file.name})
         write_into(folder, model, card)

@@ -18,6 +18,7 @@ from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.pictures import grid
 from smalti.core.protocols import Generative, Spec
+from smalti.core.size import show_size
 
 FRAMES = 60
 """Most frames of a GIF: longer walks are thinned out."""
@@ -99,20 +100,17 @@ def chosen_text(text: Sequence[str], number: int, spec: Spec, model: str) -> lis
     return [text[i % len(text)] for i in range(number)]
 
 
-def chosen_size(text: str | None, spec: Spec, model: str) -> tuple[int, int] | None:
-    """(height, width) of "HxW", or of one number for both, for a model of free size."""
-    if text is None:
-        return None
-    sides = [whole_number(side) for side in text.lower().split("x")]
-    H, W = sides[0], sides[-1]
-    if len(sides) > 2 or not H or not W or max(H, W) > LARGEST_SIDE:
+def chosen_size(size: tuple[int, int] | None, spec: Spec, model: str) -> tuple[int, int] | None:
+    """(H, W), the same. UserError when the model draws one size alone."""
+    if size is not None and not spec.free_size:
         raise UserError(
-            f"--size {text} is no size; give HEIGHTxWIDTH in pixels, such as 28x28, each at most "
-            f"{LARGEST_SIDE}"
+            f"--size {show_size(size)} is given, but {model} has a fixed size; leave it out"
         )
-    if not spec.free_size:
-        raise UserError(f"--size {text} is given, but {model} has a fixed size; leave it out")
-    return H, W
+    if size is not None and max(size) > LARGEST_SIDE:
+        raise UserError(
+            f"--size {show_size(size)} is more than can be drawn; give {LARGEST_SIDE} at most"
+        )
+    return size
 
 
 def draw(

@@ -43,6 +43,11 @@ class Forecast:
         return 60 * minutes / self.seconds_per_step * self.batch / pictures
 
 
+def check_trainable(size: tuple[int, int]) -> None:
+    """UserError for a size (H, W) that no model of the recipe can have."""
+    find(RECIPE).model(Pictures(torch.empty(0, 3, *size, dtype=torch.uint8), None, (), "none"))
+
+
 def forecast(shape: tuple[int, int, int], classes: tuple[str, ...]) -> Forecast:
     """Measured on noise of this shape (C, H, W): what is on the pictures does not matter."""
     recipe, (C, H, W) = find(RECIPE), shape

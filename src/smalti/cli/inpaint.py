@@ -15,7 +15,7 @@ from smalti.cli.draw import chosen_classes, chosen_size, draw, picture_model
 from smalti.cli.flags import Flag, apply, flags_of, parameter, with_flags
 from smalti.cli.given import read_mask, read_pictures
 from smalti.cli.mending import FILES, fill_by_patches
-from smalti.cli.options import Classes
+from smalti.cli.options import Classes, Size
 from smalti.cli.output import check_free, folder_for, write_record
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
@@ -61,7 +61,7 @@ def fill(
     seed: int = 0,
     patch: int | None = None,
     classes: Classes = (),
-    size: str | None = None,
+    size: Size = None,
     batch: int | None = None,
     out: Path | None = None,
     device: str | None = None,
@@ -88,7 +88,8 @@ def fill(
     classes
         A class by name or number, or several with commas, or "all"; the ways take turns.
     size
-        HEIGHTxWIDTH, for models that can draw other sizes than they were trained on.
+        Height and width in pixels (64 or 48x64), for models that can draw other sizes than they
+        were trained on.
     batch
         Pictures that a model draws at a time: 64.
     out

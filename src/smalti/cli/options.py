@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
-from cyclopts import Parameter
+from cyclopts import Parameter, Token
+
+from smalti.core.size import read_size
+
+
+def as_size(_: Any, tokens: Sequence[Token]) -> tuple[int, int]:
+    """(H, W) of an option's one word."""
+    return read_size(tokens[0].value, tokens[0].keyword or "--size")
+
+
+Size = Annotated[
+    tuple[int, int] | None,
+    Parameter(n_tokens=1, converter=as_size, metavar="HEIGHTxWIDTH", show_default=False),
+]
+"""One number for a square, or height and width with an x between them."""
 
 Switch = Annotated[bool, Parameter(negative=(), show_default=False)]
 """A flag that is off unless given."""

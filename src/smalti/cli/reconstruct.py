@@ -17,12 +17,13 @@ import smalti
 from smalti.cli.draw import chosen_classes, chosen_device, chosen_size, name_of
 from smalti.cli.given import read_pictures
 from smalti.cli.meter import Meter
-from smalti.cli.options import Classes, Switch
+from smalti.cli.options import Classes, Size, Switch
 from smalti.cli.output import Results, check_free, folder_for, write_record
 from smalti.cli.roundtrip import there_and_back
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
 from smalti.core.pictures import grid, image, save_png
+from smalti.core.size import show_size
 from smalti.diffusion import DDIM, Diffusion
 from smalti.diffusion.inversion import RoundTrip, round_trip
 from smalti.vq.codec import Codec
@@ -52,7 +53,7 @@ def reconstruct(
     steps: int = 50,
     refine: int = 1,
     classes: Classes = (),
-    size: str | None = None,
+    size: Size = None,
     own_size: Switch = False,
     tile: int | None = None,
     batch: int = 64,
@@ -76,7 +77,8 @@ def reconstruct(
     classes
         Class names or numbers, with commas, that the pictures take turns at; else "no class".
     size
-        HEIGHTxWIDTH, for models that can draw other sizes than they were trained on.
+        Height and width in pixels (64 or 48x64), for models that can draw other sizes than they
+        were trained on.
     own_size
         Leave every picture at its own size; of a codec only.
     tile
@@ -104,7 +106,7 @@ def reconstruct(
         if tile is not None and tile < 1:
             raise UserError(f"--tile {tile} is no size; give pixels, 1 or more")
         if own_size and size:
-            raise UserError(f"--size {size} and --own-size are both given; choose one")
+            raise UserError(f"--size {show_size(size)} and --own-size are both given; choose one")
         wanted = "own" if own_size else chosen_size(size, loaded.spec, model)
         return there_and_back(loaded, model, pictures, wanted, tile, batch, out, FILES)
     if own_size or tile is not None:

@@ -25,7 +25,7 @@ from smalti.cli.draw import (
 )
 from smalti.cli.flags import Flag, apply, flags_of, parameter, with_flags
 from smalti.cli.given import read_pictures
-from smalti.cli.options import Classes, PicturesGiven, Switch, Texts
+from smalti.cli.options import Classes, PicturesGiven, Size, Switch, Texts
 from smalti.cli.output import Results, check_free, folder_for, write_record
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
@@ -76,7 +76,7 @@ def draw_samples(
     seed: int = 0,
     classes: Classes = (),
     text: Texts = (),
-    size: str | None = None,
+    size: Size = None,
     picture: PicturesGiven = (),
     strength: float | None = None,
     batch: int = 64,
@@ -101,7 +101,8 @@ def draw_samples(
         What a picture shows, for models that were trained with captions, such as "red heart"; the
         option may be repeated, and the texts take turns.
     size
-        HEIGHTxWIDTH, for models that can draw other sizes than they were trained on.
+        Height and width in pixels (64 or 48x64), for models that can draw other sizes than they
+        were trained on.
     picture
         A picture to begin with, instead of noise; the option may be repeated, and they take turns.
     strength

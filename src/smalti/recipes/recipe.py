@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from smalti.core.messages import count
 from smalti.core.protocols import Card
+from smalti.core.size import Size
 from smalti.data.pictures import Pictures, Splits
 from smalti.training.config import Training
 
@@ -16,7 +17,7 @@ class Reader(Protocol):
     """Gives the pictures at (data path or None) in the given size, split."""
 
     def __call__(
-        self, path: str | None, *, size: int, progress: Callable[[int, int], None] | None = None
+        self, path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
     ) -> Splits: ...
 
 

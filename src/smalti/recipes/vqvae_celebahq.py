@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from smalti.core.errors import UserError
+from smalti.core.size import Size
 from smalti.data import Splits, read_splits
 from smalti.data.pictures import Pictures
 from smalti.recipes.recipe import Recipe
@@ -17,7 +18,7 @@ PICTURES, BATCH = 30_000, 64
 
 
 def celebahq(
-    path: str | None, *, size: int, progress: Callable[[int, int], None] | None = None
+    path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
 ) -> Splits:
     if path is None:
         raise UserError("--data is missing; this recipe is for CelebA-HQ, which you have to bring")

@@ -1,0 +1,41 @@
+"""Sizes of pictures: one number for a square, or height and width."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from smalti.core.errors import UserError
+
+LARGEST_SIDE = 16_384
+Size = int | tuple[int, int]
+"""Pixels of a square's side, or (H, W)."""
+
+
+def parse_size(size: Any, what: str = "size") -> tuple[int, int]:
+    """(H, W) of one number for a square, or of two. UserError, naming `what`, for anything else."""
+    sides = tuple(size) if isinstance(size, tuple | list) else (size, size)
+    if len(sides) != 2 or not all(type(s) is int and 1 <= s <= LARGEST_SIDE for s in sides):
+        raise UserError(
+            f"{what} is {repr(size)[:40]}; give pixels as one integer or as (H, W), each from 1 to "
+            f"{LARGEST_SIDE}"
+        )
+    return sides[0], sides[1]
+
+
+def read_size(text: str, option: str = "--size") -> tuple[int, int]:
+    """(H, W) of "64" or "48x64". UserError, naming the option, for anything else."""
+    found = re.fullmatch(r"(\d{1,9})(?:[xX](\d{1,9}))?", text.strip(), re.ASCII)
+    sides = [int(side) for side in found.groups() if side] if found else []
+    if not sides or not all(1 <= side <= LARGEST_SIDE for side in sides):
+        raise UserError(
+            f"{option} {text[:40]} is no size; give pixels as one number or HEIGHTxWIDTH, each "
+            f"from 1 to {LARGEST_SIDE}"
+        )
+    return sides[0], sides[-1]
+
+
+def show_size(size: tuple[int, int]) -> str:
+    """As `read_size` reads it."""
+    height, width = size
+    return str(height) if height == width else f"{height}x{width}"
