@@ -14,8 +14,8 @@ from smalti.core.pictures import grid
 from smalti.data.audit import Audit
 from smalti.data.decode import Look
 from smalti.data.gather import Memory, gather
-from smalti.data.pictures import shuffled
 from smalti.data.source import Source
+from smalti.data.splitting import shuffled
 
 SHEET = 100
 """Pictures on a contact sheet."""

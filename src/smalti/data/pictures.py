@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from smalti.core.errors import UserError
+from smalti.data.splitting import keep_classes, shuffled
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +80,8 @@ class Pictures:
 
         valid: how many pictures to set aside (an int), or what part of them (a float in (0, 1)).
         The same seed and number of pictures split the same way on every machine: the raw output
-        of NumPy's Philox is sorted, for its shuffle may change between versions.
+        of NumPy's Philox is sorted, for its shuffle may change between versions.  A class that
+        would stand in the second part alone gives a picture to the first (`keep_classes`).
         Raises UserError when a part would be empty.
         """
         if isinstance(valid, bool) or not (isinstance(valid, int) or 0 < valid < 1):
@@ -91,8 +92,12 @@ class Pictures:
                 f"valid is {valid}, but {self.name} holds {len(self)} pictures; "
                 "leave at least one to each part"
             )
-        order = torch.from_numpy(shuffled(len(self), seed))
-        return self.part(order[count:], "train"), self.part(order[:count], "valid")
+        order = shuffled(len(self), seed)
+        labels = None if self.labels is None else self.labels.numpy()
+        train, held = keep_classes([order[count:], order[:count]], labels)
+        return self.part(torch.from_numpy(train), "train"), self.part(
+            torch.from_numpy(held), "valid"
+        )
 
     def part(self, chosen: Tensor | slice, name: str) -> Pictures:
         """Some of the pictures, in the order chosen, without a copy of their pixels."""
@@ -111,11 +116,6 @@ class Pictures:
         )
 
 
-def shuffled(n: int, seed: int) -> np.ndarray:
-    """0 .. n-1 in an order that the seed decides, the same on every machine."""
-    return np.argsort(np.random.Philox(seed).random_raw(n), kind="stable")
-
-
 @dataclass(frozen=True, eq=False)
 class Splits:
     """Pictures to train on, to choose by, and to measure with once."""
@@ -124,3 +124,5 @@ class Splits:
     valid: Pictures
     test: Pictures | None = None
     """None where the data come without a test split: then `valid` is what is held out."""
+    notes: tuple[str, ...] = ()
+    """Lines that whoever trains on them should be told."""

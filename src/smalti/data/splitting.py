@@ -1,0 +1,64 @@
+"""Which pictures are held out, where the data come without splits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+
+def shuffled(n: int, seed: int) -> np.ndarray:
+    """0 .. n-1 in an order that the seed decides, the same on every machine."""
+    return np.argsort(np.random.Philox(seed).random_raw(n), kind="stable")
+
+
+def keep_classes(parts: Sequence[np.ndarray], labels: np.ndarray | None) -> list[np.ndarray]:
+    """Parts that were chosen by chance, changed so that every class is trained on where it can be.
+
+    parts: rows to train on first, then those of each part that is held out.  labels: (N,) by row.
+    A class that would be held out alone exchanges its first picture there with the first one to
+    train on of a class that has others, or moves it where no class has.  All else stays.
+    """
+    train, *held = (list(part.tolist()) for part in parts)
+    if labels is None:
+        return [np.array(part, np.int64) for part in (train, *held)]
+    counts = Counter(labels[np.array(train, np.int64)].tolist())
+    spare = iter(range(len(train)))
+    for part in held:
+        for row in [row for row in part if not counts[labels[row]]]:
+            if counts[labels[row]]:
+                continue  # another one of its class has moved
+            place = next((k for k in spare if counts[labels[train[k]]] > 1), None)
+            if place is not None:
+                counts[labels[train[place]]] -= 1
+                part[part.index(row)], train[place] = train[place], row
+            elif len(part) > 1:
+                part.remove(row)
+                train.append(row)
+            else:
+                continue  # nothing would be held out
+            counts[labels[row]] += 1
+    return [np.array(part, np.int64) for part in (train, *held)]
+
+
+def unlearned_classes(
+    labels: np.ndarray | None, classes: tuple[str, ...], splits: Mapping[str, Iterable[int]]
+) -> dict[str, tuple[str, ...]]:
+    """Classes that have pictures and none to train on, each with the splits that these stand in."""
+    if labels is None:
+        return {}
+    found: dict[str, set[int]] = {
+        s: set(labels[np.array(list(rows), np.int64)].tolist()) for s, rows in splits.items()
+    }
+    lost = set[int]().union(*found.values()) - found.get("train", set())
+    return {classes[k]: tuple(s for s in found if k in found[s]) for k in sorted(lost)}
+
+
+def unlearned_note(unlearned: Mapping[str, tuple[str, ...]]) -> str:
+    """What is to be said of such classes, in a line; empty without any."""
+    if not unlearned:
+        return ""
+    named = [f"{name} ({', '.join(splits)} alone)" for name, splits in unlearned.items()]
+    more = f" and {len(named) - 5} more" if len(named) > 5 else ""
+    return f"classes without a picture to train on: {', '.join(named[:5])}{more}"
