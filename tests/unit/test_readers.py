@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import sys
 import warnings
 import zipfile
 from pathlib import Path
@@ -107,7 +106,7 @@ def test_a_bomb_in_an_archive_is_not_unpacked(tmp_path: Path):
 
 
 def test_archives_that_hold_nothing(tmp_path: Path):
-    with refusal("a.zip holds no pictures (only others, such as b.txt)"):
+    with refusal("a.zip holds no pictures (passed over: TXT 1)"):
         read(albums.archive(tmp_path / "a.zip", {"b.txt": b"x"}))
     (tmp_path / "cut.zip").write_bytes(
         albums.archive(tmp_path / "a.zip", {"b.png": b"x"}).read_bytes()[:40]
@@ -291,13 +290,6 @@ def test_databases_that_are_damaged_or_empty(tmp_path: Path):
     (tmp_path / "broken/data.mdb").write_bytes(b"no database" * 1000)
     with refusal("broken is no LMDB that can be read"):
         read(tmp_path / "broken")
-
-
-def test_lmdb_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    path = database(tmp_path / "db", {"n": b"3"})
-    monkeypatch.setitem(sys.modules, "lmdb", None)
-    with refusal("pip install 'smalti[lmdb]'"):
-        read(path)
 
 
 # ---- what is none of these

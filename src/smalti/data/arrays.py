@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from smalti.core.errors import UserError
+from smalti.data.decode import SMALLEST_SIDE
 from smalti.data.source import SPLITS, Source
 
 CHANNELS = (1, 3, 4)  # grey, RGB, RGB with transparency
@@ -35,6 +36,11 @@ def array_source(
     array = np.concatenate(pixels) if len(pixels) > 1 else pixels[0]
     if not len(array):
         raise UserError(f"{name} holds no pictures")
+    if min(array.shape[2:]) < SMALLEST_SIDE:
+        raise UserError(
+            f"{name} holds pictures of {array.shape[2]} x {array.shape[3]} pixels; give some of at "
+            f"least {SMALLEST_SIDE} x {SMALLEST_SIDE}"
+        )
     ends = np.cumsum([0, *map(len, pixels)]).tolist()
     rows = {s: range(a, b) for s, a, b in zip(order, ends[:-1], ends[1:], strict=True)}
     numbers, classes = numbered(name, [labels[s] for s in order], classes) if labels else (None, ())

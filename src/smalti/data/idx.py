@@ -17,6 +17,8 @@ from smalti.data.source import Source, Split
 IMAGES = re.compile(r"(.*images[-._]idx3.*?)(\.gz)?", re.IGNORECASE)
 SIDES: tuple[tuple[str, Split], ...] = (("train", "train"), ("t10k", "test"), ("test", "test"))
 BYTES = 8  # the code of uint8
+RATIO = 1032  # gzip packs no better
+UNPACKED = 1 << 30  # bytes of a packed file
 
 
 def is_idx(path: Path) -> bool:
@@ -87,10 +89,25 @@ def read_idx(path: Path, ndim: int) -> np.ndarray:
                 what = "pictures" if ndim == 3 else "labels"
                 raise UserError(f"{path} is no IDX file of {what} in bytes; download it again")
             shape = np.frombuffer(head, ">u4", offset=4).tolist()
-            content = file.read(math.prod(shape))
+            count = math.prod(shape)
+            check_count(path, shape, packed)
+            content = file.read(count)
     except (OSError, EOFError, zlib.error, MemoryError) as error:
         raise UserError(f"{path} cannot be read ({error}); download it again") from error
-    if len(content) < math.prod(shape):
-        promised = " x ".join(map(str, shape))
-        raise UserError(f"{path} is cut short: it promises {promised}; download it again")
+    if len(content) < count:
+        raise cut_short(path, shape)
     return np.frombuffer(content, np.uint8).reshape(shape).copy()
+
+
+def check_count(path: Path, shape: list[int], packed: bool) -> None:
+    """UserError when a file cannot hold what it promises, or would unpack to fill the memory."""
+    size, count = path.stat().st_size, math.prod(shape)
+    if count > size * (RATIO if packed else 1):
+        raise cut_short(path, shape)
+    if packed and count > UNPACKED:
+        raise UserError(f"{path} unpacks to {count / 1e9:.1f} GB; unpack it by gunzip first")
+
+
+def cut_short(path: Path, shape: list[int]) -> UserError:
+    promised = " x ".join(map(str, shape))
+    return UserError(f"{path} is cut short: it promises {promised}; download it again")

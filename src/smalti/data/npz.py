@@ -13,6 +13,7 @@ from smalti.data.source import Source, Split
 
 PIXELS = ("images", "image", "pixels", "pictures", "x", "data", "arr_0")
 LABELS = ("labels", "label", "y", "targets", "arr_1")
+UNPACKED, RATIO = 1 << 29, 20  # bytes of a packed array, and how much it may be packed beyond
 CLASSES = ("classes", "class_names", "label_names")
 WORDS: dict[str, Split] = {
     "train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test",
@@ -30,13 +31,26 @@ def npz_source(path: Path, *, labels: bool = True) -> Source:
             if not zipfile.is_zipfile(file):
                 raise ValueError("it is no archive of arrays")
             file.seek(0)
+            check_members(path)
             with np.load(file, allow_pickle=False) as arrays:
                 return _source(path, arrays, labels)
     except UserError:
         raise
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile) as error:
+    except Exception as error:  # damaged, locked and lying members raise nearly anything
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise UserError(f"{path} cannot be read ({reason}); save it anew") from error
+        text = " ".join(reason.split())[:200]
+        raise UserError(f"{path} cannot be read ({text}); save it anew") from error
+
+
+def check_members(path: Path) -> None:
+    """UserError when a packed array would unpack to fill the memory."""
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if info.file_size > UNPACKED and info.file_size > RATIO * info.compress_size:
+                raise UserError(
+                    f"{path}: {info.filename} unpacks from {info.compress_size / 1e6:.1f} MB to "
+                    f"{info.file_size / 1e9:.1f} GB; save it by np.savez, unpacked"
+                )
 
 
 def _source(path: Path, arrays: np.lib.npyio.NpzFile, with_labels: bool) -> Source:

@@ -34,14 +34,16 @@ def pack_source(path: Path, *, labels: bool = True) -> Source:
     """
     content = read_json(path / "pack.json")
     pixels = mapped(path / "pixels.npy")
-    if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[1] not in (1, 3):
+    fits = pixels.ndim == 4 and pixels.shape[1] in (1, 3) and min(pixels.shape) > 0
+    if pixels.dtype != np.uint8 or not fits:
         raise damaged(path / "pixels.npy", f"it holds {pixels.dtype} {pixels.shape}")
     N = len(pixels)
-    classes, captions = tuple(content.get("classes", ())), tuple(content.get("captions", ()))
+    classes = words_of(path / "pack.json", content, "classes")
+    captions = words_of(path / "pack.json", content, "captions")
     numbers = labels_of(path / "labels.npy", N, len(classes)) if classes and labels else None
     if captions and len(captions) != N:
         raise damaged(path / "pack.json", f"it has {len(captions)} captions for {N} pictures")
-    name = str(content.get("name", path.name))
+    name = str(content.get("name", path.name))[:200]
     return Source(
         name=name,
         titles=[f"{path.name}[{k}]{f' ({captions[k]})' if captions else ''}" for k in range(N)],
@@ -55,10 +57,17 @@ def pack_source(path: Path, *, labels: bool = True) -> Source:
     )
 
 
+def words_of(path: Path, content: dict[str, Any], what: str) -> tuple[str, ...]:
+    words = content.get(what, [])
+    if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
+        raise damaged(path, f"its {what} are no list of names")
+    return tuple(words)
+
+
 def read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise damaged(path, getattr(error, "strerror", None) or str(error)) from error
     found = content.get("format") if isinstance(content, dict) else None
     if found != FORMAT:
@@ -70,25 +79,28 @@ def mapped(path: Path) -> np.ndarray:
     """The array in a .npy file. Writing to it would change a copy, and never the file."""
     try:
         return np.load(path, mmap_mode="c", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # a head that lies raises nearly anything
         raise damaged(path, getattr(error, "strerror", None) or str(error)) from error
 
 
 def labels_of(path: Path, n: int, k: int) -> np.ndarray:
-    labels = np.array(mapped(path))
+    labels = mapped(path)
     if labels.dtype != np.int64 or labels.shape != (n,):
         raise damaged(path, f"it holds {labels.dtype} {labels.shape} for {n} pictures")
     if n and not 0 <= labels.min() <= labels.max() < k:
         raise damaged(path, f"it reaches from {labels.min()} to {labels.max()} with {k} classes")
-    return labels
+    return np.array(labels)
 
 
 def splits_of(path: Path, given: Any, n: int) -> dict[str, range]:
     """The row ranges of the splits, which cover 0 .. n-1 in order."""
-    try:
-        rows = {split: range(*given[split]) for split in SPLITS if split in given}
-    except TypeError as error:
-        raise damaged(path, "its splits are no ranges of rows") from error
+    pairs = given.values() if isinstance(given, dict) else [None]
+    if not all(
+        isinstance(pair, list) and len(pair) == 2 and all(type(end) is int for end in pair)
+        for pair in pairs
+    ):
+        raise damaged(path, "its splits are no ranges of rows")
+    rows = {split: range(*given[split]) for split in SPLITS if split in given}
     ends = [0, *[part.stop for part in rows.values()]]
     starts = [*[part.start for part in rows.values()], n]
     if rows and not (starts == ends == sorted(ends) and "train" in rows):
@@ -97,7 +109,8 @@ def splits_of(path: Path, given: Any, n: int) -> dict[str, range]:
 
 
 def damaged(path: Path, reason: str) -> UserError:
-    return UserError(f"{path} is damaged ({reason}); pack the pictures again")
+    text = " ".join(reason.split())[:200]
+    return UserError(f"{path} is damaged ({text}); pack the pictures again")
 
 
 def home() -> Path:
