@@ -263,7 +263,7 @@ def test_a_folder_that_is_missing_a_file_or_empty(tmp_path):
     (tmp_path / "empty").mkdir()
     assert "empty holds no pictures; put" in refusal(tmp_path / "empty")
     (tmp_path / "empty/notes.txt").write_text("x")
-    assert "no pictures (only others, such as notes.txt)" in refusal(tmp_path / "empty")
+    assert "no pictures (passed over: TXT 1)" in refusal(tmp_path / "empty")
 
 
 def test_a_file_that_is_no_picture_is_named(tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from smalti.data import pack, read, read_splits
+from smalti.data.sidecar import LONGEST
 from smalti.recipes.pictures import described_emoji_or_own
 from tests import albums
 from tests.expect import refusal
@@ -70,7 +71,29 @@ def test_captions_follow_their_pictures_into_splits_and_packs(tmp_path: Path, la
 
 
 @kinds
-def test_a_caption_that_is_no_text_is_named(tmp_path: Path, lay: Lay):
-    files = albums.two_classes() | {"cats/1.txt": b"\xff\xfe\x00"}
-    with refusal("cats/1.txt is no UTF-8 text"):
-        read(lay(tmp_path, files), size=8)
+def test_a_caption_that_is_no_text_stops_those_who_learn_from_captions(tmp_path: Path, lay: Lay):
+    files = albums.two_classes() | {"cats/1.txt": b"a child\x92s drawing", "dogs/0.txt": b"Rex"}
+    path = lay(tmp_path, files)
+    assert read(path, size=8).captions == ("", "", "", "Rex", "", "")
+    said = "cats/1.txt is no UTF-8 text; save it so, or remove it"
+    (note,) = read_splits(path, size=8).notes
+    assert note.startswith("captions that cannot be read: 1, the first: ")
+    assert note.endswith(said)
+    with refusal(said, "1 of 6 captions"):
+        described_emoji_or_own(str(path), size=8)
+
+
+@kinds
+def test_of_a_huge_caption_the_first_line_is_read(tmp_path: Path, lay: Lay):
+    line = b"caf\xc3\xa9 " * 3000  # cut in the middle of a letter somewhere
+    files = albums.two_classes() | {
+        "cats/0.txt": b"short\n" + b"x" * (3 * LONGEST),
+        "cats/1.txt": b"x" * (3 * LONGEST),
+        "cats/2.txt": b"\n" * (3 * LONGEST),
+        "dogs/0.txt": line + b"\n" + b"\xc3\xa9" * LONGEST,
+    }
+    path = lay(tmp_path, files)
+    texts = read(path, size=8).captions
+    assert texts == ("short", "", "", line.decode().strip(), "", "")
+    (note,) = read_splits(path, size=8).notes
+    assert note.startswith("captions that cannot be read: 2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -53,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for a user's error, 130 for Ctrl-C."""
     tokens = list(sys.argv[1:] if argv is None else argv)
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+    write_any_name()
     try:
         if tokens:
             check_verb(tokens[0])
@@ -70,6 +72,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return complain(line)
     return 0
+
+
+def write_any_name() -> None:
+    """Spell out what a terminal's encoding lacks: names of files may hold any bytes."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # not where a test or a caller listens
+            stream.reconfigure(errors="backslashreplace")
 
 
 def verbs() -> App:

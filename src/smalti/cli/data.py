@@ -10,14 +10,14 @@ from cyclopts import App, Parameter
 from PIL import Image
 
 from smalti.cli.findings import as_record, show
-from smalti.cli.forecast import Forecast, forecast
+from smalti.cli.forecast import Forecast, check_trainable, forecast
 from smalti.cli.meter import Metered
-from smalti.cli.options import Switch
+from smalti.cli.options import Size, Switch
 from smalti.cli.output import Results, folder_for, write_record
-from smalti.cli.pack import checked
 from smalti.core.errors import UserError
 from smalti.core.messages import count
 from smalti.core.pictures import save_png
+from smalti.core.size import parse_size, show_size
 from smalti.data.audit import Audit, audit
 from smalti.data.contact import contact_sheet, duplicate_sheet
 from smalti.data.decode import Colour, look_of
@@ -46,7 +46,7 @@ def look_at(
     ],
     /,
     *,
-    size: int | None = None,
+    size: Size = None,
     colour: Colour = "keep",
     background: str = "white",
     squeeze: Switch = False,
@@ -75,7 +75,8 @@ def look_at(
     """
     if not epochs > 0:
         raise UserError(f"--epochs {epochs:g} is no time to train; give more than 0")
-    side = (size_of(pictures) or 32) if size is None else checked(size)
+    side = parse_size(size or size_of(pictures) or 32)
+    check_trainable(side)
     look = look_of(side, colour, background, not squeeze)
     with opened_source(pictures) as source:
         place, titles = out or Path("looks") / source.name, source.titles
@@ -141,10 +142,12 @@ def tell(time: Forecast, found: Audit, epochs: float) -> None:
     )
 
 
-def given(size: int | None, colour: Colour, background: str, squeeze: bool) -> dict[str, str]:
+def given(
+    size: tuple[int, int] | None, colour: Colour, background: str, squeeze: bool
+) -> dict[str, str]:
     """The options that say how pictures are read, as typed; those left out are not here."""
     every = {
-        "--size": str(size) if size else None,
+        "--size": show_size(size) if size else None,
         "--colour": colour if colour != "keep" else None,
         "--background": shlex.quote(background) if background != "white" else None,
         "--squeeze": "" if squeeze else None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.text import Text
@@ -12,9 +12,12 @@ from smalti.cli.display import console, yellow
 from smalti.core.messages import count
 from smalti.data.audit import Audit
 from smalti.data.duplicates import Pair
+from smalti.data.splitting import unlearned_note
 
 FEW = 5
 """Pictures, pairs or classes that are named; a report names them all."""
+SOME, WIDE = 3, 60
+"""Captions that are shown, and their characters."""
 UNEVEN = 10.0
 """Largest class by smallest, above which it is said."""
 
@@ -41,6 +44,7 @@ def lines(found: Audit, titles: Sequence[str]) -> list[Line]:
         *broken(found),
         *sizes(found),
         *repeated(found, titles),
+        *captions(found),
         *classes(found),
         *splits(found, titles),
     ]
@@ -50,7 +54,29 @@ def counts(found: Audit) -> list[Line]:
     coloured = found.coloured()
     colour = "all grey" if not coloured else f"{coloured} coloured"
     kinds = f"{listed(found.counted('format'))}; modes {listed(found.counted('mode'))}; {colour}"
-    return [Line("pictures", f"{len(found)} that can be used"), Line("formats", kinds)]
+    result = [Line("pictures", f"{len(found)} that can be used"), Line("formats", kinds)]
+    if str(found.passed):
+        result.append(Line("others", f"passed over: {found.passed}", asks=True))
+    if damaged := found.damaged_exif():
+        text = f"{count(damaged, 'EXIF block')} cannot be read; the pixels are used"
+        result.append(Line("damaged", text, asks=True))
+    return result
+
+
+def captions(found: Audit) -> list[Line]:
+    """How many there are, and some of them."""
+    texts = [text for text in found.captions if text]
+    result: list[Line] = []
+    if texts:
+        some = dict.fromkeys(texts[:: -(-len(texts) // SOME)])
+        shown = ", ".join(repr(t if len(t) <= WIDE else t[:WIDE] + "...") for t in some)
+        result.append(Line("captions", f"of {len(texts)} pictures: {shown}"))
+    if bad := found.bad_captions:
+        lines = [f"{len(bad)} that cannot be read", *bad[:FEW]]
+        heads = ["" if texts else "captions", *[""] * FEW]
+        result += [Line(h, text, asks=True) for h, text in zip(heads, lines, strict=False)]
+        result += more(len(bad))
+    return result
 
 
 def broken(found: Audit) -> list[Line]:
@@ -119,6 +145,8 @@ def classes(found: Audit) -> list[Line]:
 def splits(found: Audit, titles: Sequence[str]) -> list[Line]:
     whose = "the data's own" if found.has_own_splits else "chosen by chance, as training would"
     result = [Line("splits", f"{listed(found.splits)} ({whose})")]
+    if found.unlearned:
+        result.append(Line("", unlearned_note(found.unlearned), asks=True))
     if found.leaks:
         equal = sum(pair.levels == 0 for pair in found.leaks)
         text = f"{count(len(found.leaks), 'pair')} across two splits, {equal} equal"
@@ -149,6 +177,10 @@ def as_record(found: Audit, titles: Sequence[str]) -> dict[str, Any]:
     return {
         "name": found.name,
         "pictures": len(found),
+        "passed": asdict(found.passed),
+        "damaged_exif": found.damaged_exif(),
+        "captions": sum(map(bool, found.captions)),
+        "bad_captions": [*found.bad_captions],
         "size": found.size,
         "formats": found.counted("format"),
         "modes": found.counted("mode"),
@@ -164,5 +196,6 @@ def as_record(found: Audit, titles: Sequence[str]) -> dict[str, Any]:
         "classes": dict(found.classes),
         "splits": dict(found.splits),
         "own_splits": found.has_own_splits,
+        "unlearned": {name: [*splits] for name, splits in found.unlearned.items()},
         "leaks": [named(pair) for pair in found.leaks],
     }

@@ -10,10 +10,14 @@ from pathlib import Path
 import numpy as np
 
 from smalti.core.errors import UserError
-from smalti.data.decode import Look, faults, look_of, read_picture, to_pixels
-from smalti.data.files import find_pictures, open_image
+from smalti.data.decode import Look, check_size, faults, look_of, read_picture, to_pixels
+from smalti.data.directory import find_pictures
+from smalti.data.files import open_image, printable
+from smalti.data.gather import quiet_pillow
 
 LOOK = look_of(None, "keep", "white", crop=False)
+ANIMATIONS = ("GIF", "PNG", "WEBP", "AVIF", "FLI")
+"""Formats whose pictures follow each other; TIFF, MPO, ICO ... hold pages or sizes of one."""
 
 
 def still(path: Path) -> np.ndarray:
@@ -27,7 +31,8 @@ def pixels(path: Path, look: Look) -> np.ndarray:
         raise UserError(f"{path} does not exist; give a picture file")
     if path.is_dir():
         raise UserError(f"{path} is a folder; give a picture file")
-    return read_picture(str(path), partial(open_image, path), look)
+    with quiet_pillow():
+        return read_picture(printable(str(path)), partial(open_image, path), look)
 
 
 def rgb(levels: np.ndarray) -> np.ndarray:
@@ -49,20 +54,18 @@ def hole_in(path: Path, shape: tuple[int, ...], whose: Path) -> np.ndarray:
 
 
 def is_video(path: Path) -> bool:
-    """A folder of frames, or a picture file of several."""
-    if path.is_dir():
-        return True
+    """A folder of frames, or an animation."""
     if not path.exists():
         raise UserError(f"{path} does not exist; give a picture, an animation or a folder")
-    with faults(str(path)), open_image(path) as image:
-        return getattr(image, "n_frames", 1) > 1
+    return path.is_dir() or length(path) > 1
 
 
 def length(path: Path) -> int:
+    """Frames of a folder or an animation; 1 for any other picture."""
     if path.is_dir():
         return len(find_pictures(path))
-    with faults(str(path)), open_image(path) as image:
-        return getattr(image, "n_frames", 1)
+    with quiet_pillow(), faults(printable(str(path))), open_image(path) as image:
+        return getattr(image, "n_frames", 1) if image.format in ANIMATIONS else 1
 
 
 def frames(path: Path) -> Iterator[np.ndarray]:
@@ -71,8 +74,10 @@ def frames(path: Path) -> Iterator[np.ndarray]:
         for file in sorted(find_pictures(path), key=natural):
             yield still(file)
         return
-    with faults(str(path)), open_image(path) as image:
-        for number in range(getattr(image, "n_frames", 1)):
+    title, count = printable(str(path)), length(path)
+    with quiet_pillow(), faults(title), open_image(path) as image:
+        check_size(title, image)
+        for number in range(count):
             image.seek(number)
             yield rgb(to_pixels(image.copy(), LOOK))
 

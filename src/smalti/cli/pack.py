@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 
 from smalti.cli.fetch import split_sizes
 from smalti.cli.meter import Metered
-from smalti.cli.options import Switch
+from smalti.cli.options import Size, Switch
 from smalti.core.errors import UserError
 from smalti.core.messages import count
 from smalti.data import Packed, pack, size_of
@@ -26,9 +26,6 @@ EXAMPLES = """[bold]Examples[/bold]
 SHOWN = 5
 """Pictures left out that are named."""
 
-LARGEST = 4096
-"""Side of pictures; one of them takes 50 MB then."""
-
 app = App(name="pack", help_epilogue=EXAMPLES)
 
 
@@ -40,7 +37,8 @@ def pack_pictures(
     /,
     out: Path,
     *,
-    size: int | None = None,
+    size: Size = None,
+    crop: Size = None,
     colour: Colour = "keep",
     background: str = "white",
     squeeze: Switch = False,
@@ -57,6 +55,8 @@ def pack_pictures(
         Folder for the pack; a pack that lies there is replaced.
     size
         Height and width that the pictures are brought to; 32, or an older pack's own.
+    crop
+        Height and width that are cut out of the centre first; other parts are never seen.
     colour
         keep gives one channel when every picture is grey, and three otherwise.
     background
@@ -73,16 +73,18 @@ def pack_pictures(
         Decides which pictures are held out.
     """
     begun = time.perf_counter()
+    if crop and squeeze:
+        raise UserError("--crop and --squeeze are both given; choose one")
     if seed < 0:
         raise UserError(f"--seed {seed} is negative; give 0 or more")
     with Metered("packing") as progress:
         packed = pack(
             pictures,
             out,
-            size=(size_of(pictures) or 32) if size is None else checked(size),
+            size=size or size_of(pictures) or 32,
             colour=colour,
             background=background,
-            crop=not squeeze,
+            crop=crop or not squeeze,
             skip_bad=skip_bad,
             valid=valid,
             test=test,
@@ -92,15 +94,9 @@ def pack_pictures(
     tell(packed, out, time.perf_counter() - begun)
 
 
-def checked(size: int) -> int:
-    if not 1 <= size <= LARGEST:
-        raise UserError(f"--size {size} is no size; give 1 to {LARGEST} pixels")
-    return size
-
-
 def tell(packed: Packed, out: Path, seconds: float) -> None:
     N, C, H, W = packed.shape
-    for line in named(packed.bad):
+    for line in [*named(packed.bad), *packed.notes]:
         print(line)
     mega = N * C * H * W / 1e6
     print(

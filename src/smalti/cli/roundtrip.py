@@ -20,7 +20,7 @@ from smalti.core.errors import UserError
 from smalti.core.likeness import psnr, ssim
 from smalti.core.messages import count
 from smalti.core.pictures import grid, image, save_png
-from smalti.data.files import find_pictures
+from smalti.data.directory import find_pictures
 from smalti.vq.tiles import Tiles, decode_tiled, encode_tiled
 
 

@@ -11,11 +11,12 @@ from cyclopts import App, Group, Parameter
 
 from smalti.cli.flags import Flag, Name, apply, flags_of, parameter, with_flags
 from smalti.cli.meter import Meter
-from smalti.cli.options import Switch
+from smalti.cli.options import Size, Switch
 from smalti.cli.watch import Watcher
 from smalti.core.errors import UserError
+from smalti.core.size import show_size
 from smalti.data.pictures import Pictures, Splits
-from smalti.data.reading import lasting, side_of
+from smalti.data.reading import lasting, size_of
 from smalti.recipes import RECIPES, find
 from smalti.recipes.recipe import Recipe
 from smalti.training import Training, read_run, resume, run
@@ -110,7 +111,7 @@ def train_recipe(
     *,
     data: str | None = None,
     minutes: float | None = None,
-    size: int | None = None,
+    size: Size = None,
     start: str | None = None,
     out: Path | None = None,
     resume: Switch = False,
@@ -155,7 +156,7 @@ def begin(
     recipe: Recipe,
     out: Path,
     data: str | None,
-    size: int | None,
+    size: tuple[int, int] | None,
     minutes: float | None,
     start: str | None,
     training: dict[tuple[str, ...], Any],
@@ -170,13 +171,18 @@ def begin(
             else ""
         )
         raise UserError(f"{out} exists already; {hint}choose another --out")
-    if size is not None and size < 1:
-        raise UserError(f"--size {size} is no size; give pixels, 1 or more")
     plan, minutes = planned(recipe, training, minutes)
-    size = size or (side_of(data) if data else None) or recipe.size
-    splits = read(recipe, data, size)
+    extent = size or (size_of(data) if data else None) or (recipe.size, recipe.size)
+    side = extent[0] if extent[0] == extent[1] else extent
+    splits = read(recipe, data, side)
+    if size and splits.train.shape[1:] != size:
+        h, w = splits.train.shape[1:]
+        raise UserError(
+            f"--size {show_size(size)} is given, but these pictures are {h} x {w}; leave it out, "
+            "or bring your own by --data"
+        )
     config = apply(recipe.model(splits.train), model, model_option)
-    about = {"recipe": recipe.name, "data": data and lasting(data), "size": size}
+    about = {"recipe": recipe.name, "data": data and lasting(data), "size": side}
     watcher = Watcher()
     try:
         run(
@@ -225,7 +231,7 @@ def go_on(recipe: str | None, out: Path, fixed: list[str]) -> None:
         watcher.close()
 
 
-def read(recipe: Recipe, data: str | None, size: int) -> Splits:
+def read(recipe: Recipe, data: str | None, size: int | tuple[int, int]) -> Splits:
     """The recipe's pictures, with progress."""
     meter: Meter | None = None
 
@@ -235,7 +241,10 @@ def read(recipe: Recipe, data: str | None, size: int) -> Splits:
         meter.advance(done - meter.done)
 
     try:
-        return recipe.read(data, size=size, progress=progress)
+        splits = recipe.read(data, size=size, progress=progress)
     finally:
         if meter:
             meter.__exit__(None, None, None)
+    for note in splits.notes:
+        print(note)
+    return splits

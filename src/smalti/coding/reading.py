@@ -14,7 +14,7 @@ from smalti.coding.faults import fault_of
 from smalti.coding.names import names_of
 from smalti.core.errors import UserError
 from smalti.data.decode import BadPicture, look_of
-from smalti.data.files import open_image, promises_picture
+from smalti.data.files import SIGNATURE, open_image, promises_picture, read_start
 from smalti.data.gather import Progress, gathered
 from smalti.data.npz import PIXELS, place_of
 from smalti.data.pictures import Pictures
@@ -66,7 +66,7 @@ def source_of(path: str | Path) -> Iterator[Source]:
 
 def alone(place: Path) -> bool:
     """Whether one picture file lies there."""
-    return place.is_file() and promises_picture(place.name, lambda: place)
+    return place.is_file() and promises_picture(place.name, lambda: read_start(place, SIGNATURE))
 
 
 def opened_exactly(source: Source, k: int, size: tuple[int, int]) -> Image.Image:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from smalti.core.errors import UserError
 from smalti.data.arrangement import arranged
 from smalti.data.decode import BadPicture
-from smalti.data.files import open_image, promises_picture
-from smalti.data.sidecar import ENDING, beside, captions_of
+from smalti.data.files import SIGNATURE, has_signature, open_image, printable
+from smalti.data.sidecar import caption_path, read_captions
+from smalti.data.sifting import Entry, sift
 from smalti.data.source import Source
 
 LARGEST = 400_000_000  # bytes of one unpacked file: 4 for each pixel that Pillow lets pass
-HIDDEN = (".", "__MACOSX")
+SUSPECT = 1_000_000  # bytes of an unpacked file, above which it has to begin as a picture does
+SIGNED = {".png", ".apng", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".avif"}
 
 
 def zip_source(path: Path, *, labels: bool = True) -> Source:
@@ -28,35 +28,33 @@ def zip_source(path: Path, *, labels: bool = True) -> Source:
     """
     try:
         archive = zipfile.ZipFile(path)
-    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+    except Exception as error:  # a damaged one raises nearly anything
         raise UserError(f"{path} is no zip archive that can be read ({error})") from error
-    infos = [i for i in archive.infolist() if not i.is_dir() and is_visible(i.filename)]
-    infos.sort(key=lambda info: parts_of(info.filename))
-    pictures = [i for i in infos if looks_right(archive, path, i)]
-    if not pictures:
+    members = {p: i for i in archive.infolist() if not i.is_dir() and (p := parts_of(i.filename))}
+    found = sift([Entry(p, partial(start_of, archive, members[p])) for p in sorted(members)])
+    if not found.pictures:
         archive.close()
-        others = f" (only others, such as {infos[0].filename})" if infos else ""
+        others = f" (passed over: {found.passed})" if str(found.passed) else ""
         raise UserError(f"{path} holds no pictures{others}; put PNG or JPEG files into it")
-    parts = [parts_of(info.filename) for info in pictures]
-    if len({p[0] for p in parts}) == 1 and all(len(p) > 1 for p in parts):
-        parts = [p[1:] for p in parts]
-    folders = arranged(parts, labels=labels)
-    pictures = [pictures[k] for k in folders.order]
-    texts = {info.filename: info for info in infos if info.filename.endswith(ENDING)}
-
-    def written(info: zipfile.ZipInfo) -> tuple[str, Callable[[], bytes] | None]:
-        text = texts.get(beside(info.filename))
-        read = None if text is None else partial(unpacked, archive, path, text)
-        return f"{path}/{beside(info.filename)}", read
-
+    inside = [entry.parts for entry in found.pictures]
+    shared = len({p[0] for p in inside}) == 1 and all(len(p) > 1 for p in inside)
+    folders = arranged([p[1:] if shared else p for p in inside], labels=labels)
+    inside = [inside[k] for k in folders.order]
+    texts = [found.captions.get(p) for p in inside]
+    captions = read_captions(
+        (f"{path}/{'/'.join(caption_path(p))}", text and text.read)
+        for p, text in zip(inside, texts, strict=True)
+    )
     return Source(
-        name=path.stem,
-        titles=[f"{path}/{info.filename}" for info in pictures],
-        opened=lambda k: open_image(content(archive, path, pictures[k])),
+        name=printable(path.stem),
+        titles=[printable(f"{path}/{members[p].filename}") for p in inside],
+        opened=lambda k: open_image(content(archive, path, members[inside[k]])),
         labels=folders.labels,
         classes=folders.classes,
-        captions=captions_of(map(written, pictures)),
+        captions=captions.texts,
+        bad_captions=captions.faults,
         splits=folders.splits,
+        passed=found.passed,
         close=archive.close,
     )
 
@@ -65,20 +63,15 @@ def parts_of(name: str) -> tuple[str, ...]:
     return tuple(part for part in name.replace("\\", "/").split("/") if part)
 
 
-def is_visible(name: str) -> bool:
-    return not any(part.startswith(HIDDEN) for part in parts_of(name))
-
-
-def looks_right(archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo) -> bool:
-    try:
-        return promises_picture(info.filename, lambda: content(archive, path, info))
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, zlib.error):
-        return False  # without an ending, and unreadable: nothing says that it is a picture
+def start_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo, count: int) -> bytes:
+    """So many of a member's first bytes. Raises whatever it likes for a locked or damaged one."""
+    with archive.open(info) as file:
+        return file.read(count)
 
 
 def content(archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo) -> io.BytesIO:
     """A member, unpacked in memory. BadPicture when it is locked, or a bomb."""
-    title = f"{path}/{info.filename}"
+    title = printable(f"{path}/{info.filename}")
     if info.flag_bits & 1:
         raise BadPicture(f"{title} is encrypted; unpack the archive with its password")
     if info.file_size > LARGEST:
@@ -86,15 +79,10 @@ def content(archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo) -> io.B
             f"{title} unpacks to {info.file_size / 1e6:.0f} MB, more than a picture can be; "
             "remove it"
         )
+    is_suspect = info.file_size > SUSPECT and PurePath(info.filename).suffix.lower() in SIGNED
+    if is_suspect and not has_signature(start_of(archive, info, SIGNATURE)):
+        raise BadPicture(f"{title} is no picture that can be read; replace or remove it")
     return io.BytesIO(archive.read(info))  # no more than it promises, and its checksum compared
-
-
-def unpacked(archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo) -> bytes:
-    """A member's bytes. UserError when it is damaged."""
-    try:
-        return content(archive, path, info).getvalue()
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, zlib.error) as error:
-        raise UserError(f"{path}/{info.filename} cannot be read ({error}); remove it") from error
 
 
 def is_zip(path: Path) -> bool:

@@ -13,9 +13,12 @@ import numpy as np
 from smalti.core.errors import UserError
 from smalti.data.decode import BadPicture, Look, check_size, faults, to_pixels
 from smalti.data.duplicates import Duplicates, Pair, Print, find_duplicates, leaks, print_of
-from smalti.data.gather import Progress, ahead, told
+from smalti.data.exif import has_damaged_exif
+from smalti.data.gather import Progress, ahead, told, waiting_room
 from smalti.data.packing import split_rows
+from smalti.data.sifting import Passed
 from smalti.data.source import Source
+from smalti.data.splitting import unlearned_classes
 
 VALID = 0.05  # held out where the data come without splits, as `read_splits` does
 
@@ -31,6 +34,8 @@ class Facts:
     format: str
     is_coloured: bool
     """Some pixel is not grey, after the picture is brought to its look."""
+    has_damaged_exif: bool = False
+    """What the camera noted cannot be read; the pixels can."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,14 @@ class Audit:
     """Groups of equal pictures that stand in several classes."""
     leaks: tuple[Pair, ...]
     """Pairs that stand in two splits, equal or nearly so."""
+    unlearned: Mapping[str, tuple[str, ...]]
+    """Classes without a picture to train on, and the splits that theirs stand in."""
+    captions: tuple[str, ...]
+    """One for each of the source's pictures, or none at all."""
+    bad_captions: tuple[str, ...]
+    """A line for every caption that cannot be read."""
+    passed: Passed
+    """What lies there, too, and is no picture to learn from."""
 
     def __len__(self) -> int:
         return len(self.facts)
@@ -62,6 +75,9 @@ class Audit:
     def counted(self, what: str) -> dict[str, int]:
         """How many pictures there are of each `mode` or `format`, the most frequent first."""
         return dict(Counter(getattr(one, what) for one in self.facts.values()).most_common())
+
+    def damaged_exif(self) -> int:
+        return sum(one.has_damaged_exif for one in self.facts.values())
 
     def coloured(self) -> int:
         return sum(one.is_coloured for one in self.facts.values())
@@ -103,7 +119,9 @@ def audit(source: Source, look: Look, progress: Progress | None = None) -> Audit
     facts: dict[int, Facts] = {}
     prints: dict[int, Print] = {}
     bad: list[BadPicture] = []
-    for row, found in enumerate(ahead(partial(survey, source, look), range(len(source)))):
+    for row, found in enumerate(
+        ahead(partial(survey, source, look), range(len(source)), waiting_room(look))
+    ):
         if isinstance(found, BadPicture):
             bad.append(found)
         else:
@@ -126,6 +144,10 @@ def audit(source: Source, look: Look, progress: Progress | None = None) -> Audit
         duplicates=duplicates,
         mixed=sum(has_many_classes(source, group) for group in duplicates.exact),
         leaks=leaks(duplicates, good),
+        unlearned=unlearned_classes(source.labels, source.classes, good),
+        captions=source.captions,
+        bad_captions=source.bad_captions,
+        passed=source.passed,
     )
 
 
@@ -137,7 +159,8 @@ def survey(source: Source, look: Look, row: int) -> tuple[Facts, Print] | BadPic
             check_size(title, image)
             (width, height), mode, kind = image.size, image.mode, image.format
             pixels = to_pixels(image, look)
-            facts = Facts(width, height, mode, kind or "pixels", len(pixels) == 3)
+            damaged = has_damaged_exif(image)
+            facts = Facts(width, height, mode, kind or "pixels", len(pixels) == 3, damaged)
             return facts, print_of(pixels)
     except BadPicture as error:
         return error

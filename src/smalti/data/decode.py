@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from threading import Lock
 from typing import Literal, get_args
 
 import numpy as np
-from PIL import Image, ImageColor, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageColor, UnidentifiedImageError
 
 from smalti.core.errors import UserError
+from smalti.core.size import parse_size
+from smalti.data.exif import turn_upright
 
 SMALLEST_SIDE = 4
+LARGE = 1 << 23
+"""Pixels of a picture above which it is decoded alone, and flattened in strips of so many."""
+ONE_LARGE = Lock()
 Colour = Literal["keep", "grey", "rgb"]
+Crop = bool | int | tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -24,6 +31,7 @@ class Look:
     colour: Colour
     background: tuple[int, int, int]  # seen through transparent pixels
     crop: bool  # to the aspect ratio of `size`; otherwise squeezed
+    centre: tuple[int, int] | None = None  # (H, W) that is cut out first
 
 
 class BadPicture(UserError):
@@ -34,12 +42,22 @@ def look_of(
     size: int | tuple[int, int] | None,
     colour: Colour,
     background: str | tuple[int, ...],
-    crop: bool,
+    crop: Crop,
 ) -> Look:
-    """The same, checked. UserError for what makes no sense."""
+    """The same, checked. UserError for what makes no sense.
+
+    crop: True or False, or a size that is cut out of the centre first.
+    """
     if colour not in get_args(Colour):
         raise UserError(f"colour is {colour!r}; give 'keep', 'grey' or 'rgb'")
-    return Look(parse_size(size), colour, parse_background(background), crop)
+    centre = None if isinstance(crop, bool) else parse_size(crop, "crop")
+    return Look(
+        size if size is None else parse_size(size),
+        colour,
+        parse_background(background),
+        crop is not False,
+        centre,
+    )
 
 
 def read_picture(title: str, opened: Callable[[], Image.Image], look: Look) -> np.ndarray:
@@ -60,6 +78,8 @@ def faults(title: str) -> Iterator[None]:
         yield
     except BadPicture:
         raise
+    except UserError as error:
+        raise BadPicture(str(error)) from error
     except Image.DecompressionBombError as error:
         raise _bomb(title) from error
     except UnidentifiedImageError as error:
@@ -68,16 +88,6 @@ def faults(title: str) -> Iterator[None]:
         text = getattr(error, "strerror", None) or str(error) or type(error).__name__
         reason = " ".join(text.split())
         raise BadPicture(f"{title} cannot be read ({reason}); replace or remove it") from error
-
-
-def parse_size(size: int | tuple[int, int] | None) -> tuple[int, int] | None:
-    """(H, W) of one number for a square, or of two."""
-    if size is None:
-        return None
-    sides = size if isinstance(size, tuple) else (size, size)
-    if len(sides) != 2 or not all(type(side) is int and side > 0 for side in sides):
-        raise UserError(f"size is {size!r}; give pixels as one positive integer or as (H, W)")
-    return sides
 
 
 def parse_background(background: str | tuple[int, ...]) -> tuple[int, int, int]:
@@ -114,23 +124,55 @@ def check_size(title: str, image: Image.Image) -> None:
 
 def to_pixels(image: Image.Image, look: Look) -> np.ndarray:
     """Decoded and made alike, uint8 (C, H, W)."""
-    if look.size is not None:
-        # JPEG decodes to an eighth, a quarter or half in a fraction of the time; twice the
-        # wanted side is left for the resize, on both sides because EXIF may yet turn it.
-        side = 2 * max(look.size)
-        image.draft(None, (side, side))
-    image = ImageOps.exif_transpose(image)
-    image = _opaque(_eight_bit(image), look.background)
-    if look.colour == "grey":
-        image = image.convert("L")
-    if look.size is not None:
-        image = _resized(image, look.size, look.crop)
-    pixels = np.array(image)
-    if pixels.ndim == 2:
-        return pixels[None]  # (1, H, W)
-    pixels = pixels.transpose(2, 0, 1)  # (3, H, W)
-    is_grey = (pixels == pixels[:1]).all()
-    return np.ascontiguousarray(pixels[:1] if is_grey else pixels)
+    with ONE_LARGE if image.width * image.height > LARGE else nullcontext():
+        if look.size is not None and look.centre is None:
+            # JPEG decodes to an eighth, a quarter or half in a fraction of the time; twice the
+            # wanted side is left for the resize, on both sides because EXIF may yet turn it.
+            side = 2 * max(look.size)
+            image.draft(None, (side, side))
+        image.load()
+        image = turn_upright(image)
+        if look.centre is not None:
+            image = _centre(image, look.centre)
+        image = _flat(image, look.background)
+        if look.colour == "grey" and image.mode != "L":
+            image = image.convert("L")
+        if look.size is not None:
+            image = _resized(image, look.size, look.crop)
+        pixels = np.array(image)
+        if pixels.ndim == 2:
+            return pixels[None]  # (1, H, W)
+        pixels = pixels.transpose(2, 0, 1)  # (3, H, W)
+        is_grey = (pixels == pixels[:1]).all()
+        return np.ascontiguousarray(pixels[:1] if is_grey else pixels)
+
+
+def _centre(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The central (H, W) of a picture. ValueError when it is smaller."""
+    (height, width), (w, h) = size, image.size
+    if w < width or h < height:
+        raise ValueError(f"it is {w} x {h} pixels, smaller than the crop of {width} x {height}")
+    left, top = round((w - width) / 2), round((h - height) / 2)
+    return image.crop((left, top, left + width, top + height))
+
+
+def _flat(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+    """RGB or L of 8 bits, with the background where the picture is transparent.
+
+    A large picture goes strip by strip, so that a few of its rows alone are held several times.
+    """
+    w, h = image.size
+    rows = max(1, LARGE // w)
+    if rows >= h or (image.mode in ("L", "RGB") and not image.has_transparency_data):
+        return _opaque(_eight_bit(image), background)
+    flat: Image.Image | None = None
+    for top in range(0, h, rows):
+        strip = image.crop((0, top, w, min(h, top + rows)))
+        strip = _opaque(_eight_bit(strip), background)
+        flat = flat or Image.new(strip.mode, image.size)
+        flat.paste(strip, (0, top))
+    assert flat is not None
+    return flat
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
@@ -155,7 +197,8 @@ def _opaque(image: Image.Image, background: tuple[int, int, int]) -> Image.Image
     if image.has_transparency_data:
         ground = Image.new("RGBA", image.size, (*background, 255))
         return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+    mode = "L" if image.mode in ("1", "L") else "RGB"
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _resized(image: Image.Image, size: tuple[int, int], crop: bool) -> Image.Image:

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from smalti.core.errors import UserError
 
 # Pillow recognises these but cannot decode them by itself; EPS would start a PostScript program.
 UNREADABLE = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
+SIGNATURE = 32
+"""Bytes at a file's beginning that tell a picture."""
+SIGNATURES = re.compile(
+    rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP|II[*+]\0|MM\0[*+]|8BPS|qoif|DDS "
+    rb"|....ftypavi[fs]|\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"
+    rb"|BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0\0\0|P[1-6]\s+(?:#|\d)",
+    re.DOTALL,
+)
 
 
 @cache
@@ -32,27 +40,21 @@ def picture_suffixes() -> frozenset[str]:
 
 
 def open_image(file: Path | BinaryIO) -> Image.Image:
-    """A picture file, not yet decoded."""
+    """A picture file, not yet decoded. UserError for a pipe or a device, which might never end."""
+    if isinstance(file, Path) and file.exists():
+        check_plain(file)
     return Image.open(file, formats=readable_formats())
 
 
-def find_pictures(root: Path) -> list[Path]:
-    """The pictures in and below `root`, sorted by their path from there.
+def check_plain(path: Path) -> None:
+    """UserError for a pipe, a socket or a device, which might never end."""
+    if not (path.is_file() or path.is_dir()):
+        raise UserError(f"{path} is no plain file; give one that lies on a disk")
 
-    A picture is a file whose ending promises one (whether it can be read shows later), or one
-    without any ending in which Pillow recognises a picture.  Hidden files and folders are passed
-    over.  Raises UserError when root is missing, is no folder or holds no picture.
-    """
-    if not root.exists():
-        raise UserError(f"{root} does not exist; give a folder of pictures")
-    if not root.is_dir():
-        raise UserError(f"{root} is a file; give the folder that holds the pictures")
-    files = sorted(_visible_files(root), key=lambda path: path.relative_to(root).parts)
-    pictures = [path for path in files if _is_picture(path)]
-    if not pictures:
-        others = f" (only others, such as {files[0].name})" if files else ""
-        raise UserError(f"{root} holds no pictures{others}; put PNG or JPEG files into it")
-    return pictures
+
+def printable(name: str) -> str:
+    """A file's name in which bytes that are no UTF-8 are spelled out, so that it can be written."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def find_classes(
@@ -67,39 +69,29 @@ def find_classes(
     names = {parts[0] for parts in paths}
     if len(names) < 2 or any(len(parts) == 1 for parts in paths):
         return None, ()
-    numbered = all(name.isascii() and name.isdigit() for name in names)
+    numbered = all(is_number(name) for name in names)
     classes = sorted(names, key=lambda name: (int(name) if numbered else 0, name))
     place = {name: k for k, name in enumerate(classes)}
-    return [place[parts[0]] for parts in paths], tuple(classes)
+    return [place[parts[0]] for parts in paths], tuple(map(printable, classes))
 
 
-def _visible_files(root: Path) -> Iterator[Path]:
-    seen = {os.path.realpath(root)}  # links are followed, so one may lead back
-    for folder, subfolders, names in os.walk(root, followlinks=True, onerror=_refuse):
-        new = {n: os.path.realpath(os.path.join(folder, n)) for n in sorted(subfolders)}
-        subfolders[:] = [n for n, real in new.items() if n[0] != "." and real not in seen]
-        seen.update(new[n] for n in subfolders)
-        yield from (Path(folder, name) for name in names if name[0] != ".")
+def is_number(name: str) -> bool:
+    return name.isascii() and name.isdigit() and len(name) < 20
 
 
-def _is_picture(path: Path) -> bool:
-    if not (path.is_file() or path.is_symlink()):  # a pipe would block; a broken link is an error
-        return False
-    return promises_picture(path.name, lambda: path)
+def has_signature(start: bytes) -> bool:
+    """Whether a file that begins so is a picture."""
+    return SIGNATURES.match(start) is not None
 
 
-def promises_picture(name: str, file: Callable[[], Path | BinaryIO]) -> bool:
+def promises_picture(name: str, start: Callable[[], bytes]) -> bool:
     """Whether its ending says that it is a picture or, without any, its beginning does."""
     if suffix := Path(name).suffix:
         return suffix.lower() in picture_suffixes()
-    try:
-        with open_image(file()):
-            return True
-    except UnidentifiedImageError:
-        return False
-    except (OSError, ValueError, Image.DecompressionBombError):
-        return True  # recognised, and faulty: reading it will say how
+    return has_signature(start())
 
 
-def _refuse(error: OSError) -> None:
-    raise UserError(f"{error.filename} cannot be listed ({error.strerror}); check its permissions")
+def read_start(path: Path, count: int) -> bytes:
+    """So many of a file's first bytes."""
+    with path.open("rb") as file:
+        return file.read(count)

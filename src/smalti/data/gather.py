@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -22,6 +24,7 @@ from smalti.data.source import Source
 
 THREADS = 2  # decoders let go of the interpreter lock
 AHEAD = 64  # pictures decoded before they are asked for
+AHEAD_BYTES = 1 << 28  # of large ones fewer
 Progress = Callable[[int, int], None]
 T = TypeVar("T")
 U = TypeVar("U")
@@ -44,6 +47,7 @@ class Memory:
 
     def append(self, picture: np.ndarray) -> None:
         if not self.count:
+            check_memory(self.n, picture.shape)
             self.array = np.empty((self.n, *picture.shape), np.uint8)
         if len(picture) > self.array.shape[1]:
             self.array = np.repeat(self.array, len(picture), axis=1)
@@ -53,6 +57,19 @@ class Memory:
     def pixels(self) -> np.ndarray:
         """uint8 (count, C, H, W)."""
         return self.array[: self.count]
+
+
+def check_memory(n: int, shape: tuple[int, ...]) -> None:
+    """UserError when n pictures of a shape (C, H, W) take more than this machine has."""
+    wanted = n * math.prod(shape)
+    if not hasattr(os, "sysconf"):
+        return  # nothing tells how much there is
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if wanted > there:
+        raise UserError(
+            f"{n} pictures of {shape[1]} x {shape[2]} take {wanted / 1e9:.1f} GB of memory, and "
+            f"this machine has {there / 1e9:.1f}; give a smaller size, or `smalti pack` them first"
+        )
 
 
 @dataclass(frozen=True)
@@ -106,7 +123,13 @@ def decoded(
     array = source.array
     if look.colour == "keep" and array is not None and array.shape[1] == 3:
         look = replace(look, colour="rgb")  # it says itself how many channels it has
-    yield from ahead(partial(_decode, source, look), rows.tolist())
+    yield from ahead(partial(_decode, source, look), rows.tolist(), waiting_room(look))
+
+
+def waiting_room(look: Look) -> int:
+    """How many pictures may wait until they are asked for."""
+    H, W = look.size or (4096, 4096)
+    return max(THREADS, min(AHEAD, AHEAD_BYTES // (3 * H * W)))
 
 
 def _decode(source: Source, look: Look, row: int) -> np.ndarray | BadPicture:
@@ -119,14 +142,14 @@ def _decode(source: Source, look: Look, row: int) -> np.ndarray | BadPicture:
     return picture
 
 
-def ahead(work: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
+def ahead(work: Callable[[T], U], items: Iterable[T], most: int = AHEAD) -> Iterator[U]:
     """work(item) of every item in order, a few of them computed ahead in other threads."""
     with ThreadPoolExecutor(THREADS) as pool:
         waiting: deque[Future[U]] = deque()
         try:
             for item in items:
                 waiting.append(pool.submit(work, item))
-                if len(waiting) >= AHEAD:
+                if len(waiting) >= most:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()

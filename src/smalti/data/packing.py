@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,11 +13,11 @@ import numpy as np
 
 from smalti.core.errors import UserError
 from smalti.core.folders import folder_for
-from smalti.data.decode import BadPicture, Colour, Look, look_of
+from smalti.data.decode import BadPicture, Colour, Crop, Look, look_of
 from smalti.data.gather import Kept, Progress, gather
 from smalti.data.packs import FILES, FORMAT, is_pack
-from smalti.data.pictures import shuffled
 from smalti.data.source import SPLITS, Source
+from smalti.data.splitting import keep_classes, shuffled, unlearned_classes, unlearned_note
 
 BLOCK = 1 << 24  # bytes copied at a time
 
@@ -31,6 +32,8 @@ class Packed:
     splits: dict[str, range]
     bad: tuple[BadPicture, ...]
     """Pictures that were left out."""
+    notes: tuple[str, ...] = ()
+    """Lines that whoever packs them should be told."""
 
 
 class NpyPile:
@@ -90,7 +93,7 @@ def pack(
     size: int | tuple[int, int] | None = 32,
     colour: Colour = "keep",
     background: str | tuple[int, ...] = "white",
-    crop: bool = True,
+    crop: Crop = True,
     labels: bool = True,
     skip_bad: bool = False,
     valid: float = 0.05,
@@ -142,7 +145,7 @@ def write_pack(
         "size": look.size or pile.shape[1:],
         "colour": look.colour,
         "background": look.background,
-        "crop": look.crop,
+        "crop": look.centre or look.crop,
         **how,
         "left_out": len(kept.bad),
     }
@@ -157,7 +160,14 @@ def write_pack(
         content["captions"] = [source.captions[k] for k in kept.rows.tolist()]
     lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
     (folder / "pack.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
-    return Packed((pile.count, *pile.shape), source.classes, ranges, kept.bad)
+    notes = notes_of(source, {s: kept.rows[r.start : r.stop] for s, r in ranges.items()})
+    return Packed((pile.count, *pile.shape), source.classes, ranges, kept.bad, notes)
+
+
+def notes_of(source: Source, splits: Mapping[str, Iterable[int]]) -> tuple[str, ...]:
+    """What should be told of a source whose rows are split so."""
+    note = unlearned_note(unlearned_classes(source.labels, source.classes, splits))
+    return (*source.notes, note) if note else source.notes
 
 
 def split_rows(source: Source, valid: float, test: float, seed: int) -> dict[str, np.ndarray]:
@@ -180,10 +190,9 @@ def split_rows(source: Source, valid: float, test: float, seed: int) -> dict[str
             f"{source.name} holds {len(order)} pictures to train on, of which {b} would be held "
             "out; hold out less, or bring more"
         )
-    chosen: dict[str, np.ndarray] = {"train": order[b:], "valid": order[:a], "test": order[a:b]}
-    return {
-        s: np.sort(part) for s, part in {**chosen, **own, "train": order[b:]}.items() if len(part)
-    }
+    rest, first, second = keep_classes([order[b:], order[:a], order[a:b]], source.labels)
+    chosen = {**{"valid": first, "test": second}, **own, "train": rest}
+    return {split: np.sort(chosen[split]) for split in SPLITS if len(chosen.get(split, ()))}
 
 
 def ranges_of(kept: Kept, splits: dict[str, np.ndarray]) -> dict[str, range]:

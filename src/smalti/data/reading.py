@@ -7,12 +7,15 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from smalti.core.errors import UserError
 from smalti.core.messages import find_like, list_beside
+from smalti.core.size import show_size
 from smalti.data.archive import is_zip, zip_source
-from smalti.data.decode import Colour, Look, look_of
+from smalti.data.decode import Colour, Crop, Look, look_of
 from smalti.data.directory import folder_source
+from smalti.data.files import check_plain
 from smalti.data.gather import Progress, gathered, quiet_pillow
 from smalti.data.hub import PREFIX, hub_source
 from smalti.data.idx import idx_source, image_files, is_idx
@@ -21,6 +24,7 @@ from smalti.data.npz import npz_source
 from smalti.data.packs import home, is_pack, pack_source
 from smalti.data.pictures import Pictures, Splits
 from smalti.data.source import SPLITS, Source, Split
+from smalti.data.splitting import unlearned_classes, unlearned_note
 
 VALID = 0.05  # share that is held out where the data come without splits
 FETCHED = {"emoji-32": "emoji", "emoji-64": "emoji"}  # packs by name -> what fetches them
@@ -32,7 +36,7 @@ def read(
     size: int | tuple[int, int] | None = 32,
     colour: Colour = "keep",
     background: str | tuple[int, ...] = "white",
-    crop: bool = True,
+    crop: Crop = True,
     labels: bool = True,
     skip_bad: bool = False,
     progress: Progress | None = None,
@@ -56,28 +60,55 @@ def read_splits(
     size: int | tuple[int, int] | None = 32,
     colour: Colour = "keep",
     background: str | tuple[int, ...] = "white",
-    crop: bool = True,
+    crop: Crop = True,
     labels: bool = True,
+    captions: bool = False,
     skip_bad: bool = False,
     progress: Progress | None = None,
 ) -> Splits:
     """The pictures at `path` in the data's own splits, or with a twentieth held out by a seed.
 
-    What is held out then is `valid`, always the same; `test` is None.  Otherwise as `read`.
+    What is held out then is `valid`, always the same, and leaves a picture of every class to train
+    on; `test` is None.  captions: they are learned from, so that none and one that cannot be read
+    are a UserError; otherwise that is empty, and counted in the notes.  The rest is as in `read`.
     """
     look = look_of(size, colour, background, crop)
     with opened_source(path, labels=labels) as source:
         check_size_of(source, look, path)
+        if captions:
+            check_captions(source, path)
         pictures, kept = gathered(source, look, skip_bad=skip_bad, progress=progress)
         parts = {s: part_of(pictures, kept.rows, r, s) for s, r in source.splits.items()}
     parts = {split: part for split, part in parts.items() if len(part)} if parts else {}
     train = parts.get("train", pictures)
-    if "valid" in parts:
-        return Splits(train, parts["valid"], parts.get("test"))
-    if len(train) < 2:
-        raise UserError(f"{path} holds {len(train)} picture; training needs 2 or more")
-    rest, valid = train.split(max(1, round(VALID * len(train))), seed=0)
-    return Splits(rest, valid, parts.get("test"))
+    if "valid" not in parts:
+        if len(train) < 2:
+            raise UserError(f"{path} holds {len(train)} picture; training needs 2 or more")
+        train, parts["valid"] = train.split(max(1, round(VALID * len(train))), seed=0)
+    note = unlearned_note(unlearned({**parts, "train": train}))
+    notes = (*source.notes, note) if note else source.notes
+    return Splits(train, parts["valid"], parts.get("test"), notes)
+
+
+def unlearned(parts: dict[str, Pictures]) -> dict[str, tuple[str, ...]]:
+    """Classes that have pictures and none to train on, each with the splits that these stand in."""
+    labels = [part.labels for part in parts.values() if part.labels is not None]
+    if len(labels) < len(parts):
+        return {}
+    ends = np.cumsum([0, *map(len, labels)]).tolist()
+    rows = {s: range(a, b) for s, a, b in zip(parts, ends[:-1], ends[1:], strict=True)}
+    return unlearned_classes(torch.cat(labels).numpy(), parts["train"].classes, rows)
+
+
+def check_captions(source: Source, path: str | Path) -> None:
+    """UserError unless there are captions to learn from, and all of them can be read."""
+    if bad := source.bad_captions:
+        raise UserError(f"{bad[0]} ({len(bad)} of {len(source)} captions cannot be read)")
+    if not source.captions:
+        raise UserError(
+            f"{path} has no captions, which are learned from; put them into text files beside the "
+            "pictures (cat.txt for cat.png)"
+        )
 
 
 def part_of(pictures: Pictures, rows: np.ndarray, wanted: range, name: str) -> Pictures:
@@ -122,8 +153,11 @@ def source_at(path: str | Path, *, labels: bool = True) -> Source:
 
 def located(path: str | Path) -> Path:
     """The path as it stands, or where the data of that name were fetched to."""
-    place = Path(path).expanduser()
+    if not str(path):
+        raise UserError("the path is empty; name a folder, an archive or a pack of pictures")
+    place = expanded(path)
     if place.exists():
+        check_plain(place)
         return place
     if str(path) in FETCHED:
         fetched = home() / str(path)
@@ -135,14 +169,21 @@ def located(path: str | Path) -> Path:
     raise UserError(f"{place} does not exist; {like or wanted}")
 
 
+def expanded(path: str | Path) -> Path:
+    """The path with ~ for its user's home, where there is such a user."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        return Path(path)
+
+
 def check_size_of(source: Source, look: Look, path: str | Path) -> None:
     """UserError when a pack is wanted in another size than it was made in: pack it again."""
     if source.size is not None and look.size not in (None, source.size):
         (h, w), (H, W) = source.size, look.size or source.size
-        side = f"--size {h}" if h == w else f"size ({h}, {w})"
         raise UserError(
-            f"{path} is packed at {h} x {w} pixels and wanted at {H} x {W}; give {side}, or pack "
-            "the pictures in that size"
+            f"{path} is packed at {h} x {w} pixels and wanted at {H} x {W}; give --size "
+            f"{show_size((h, w))}, or pack the pictures in that size"
         )
 
 
@@ -156,15 +197,9 @@ def size_of(path: str | Path) -> tuple[int, int] | None:
     return pack_source(place).size
 
 
-def side_of(path: str | Path) -> int | None:
-    """The side of a pack of squares; None for everything else."""
-    size = size_of(path)
-    return size[0] if size and size[0] == size[1] else None
-
-
 def lasting(path: str) -> str:
     """The path, or the name of a set, so that it can be read from any working folder."""
-    place = Path(path).expanduser()
+    place = expanded(path)
     return str(place.resolve()) if place.exists() else path
 
 

@@ -2,36 +2,65 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import PurePath
 
-from smalti.core.errors import UserError
+from smalti.data.files import picture_suffixes
 
 ENDING = ".txt"
+LONGEST = 1 << 16
+"""Bytes within which a caption ends; more of a file is not read."""
 
 
-def beside(name: str) -> str:
-    """The name of the file that a picture's caption lies in: its own with another ending."""
-    return name.removesuffix(PurePath(name).suffix) + ENDING
+@dataclass(frozen=True)
+class Captions:
+    """What pictures show, in words."""
+
+    texts: tuple[str, ...] = ()
+    """One for each picture, empty where there is none; () where no picture has one."""
+    faults: tuple[str, ...] = ()
+    """A line for every caption that cannot be read."""
 
 
-def captions_of(content: Iterable[tuple[str, Callable[[], bytes] | None]]) -> tuple[str, ...]:
-    """One caption for each picture, empty where there is none; () where no picture has one.
+def caption_path(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """The path of the file that a picture's caption lies in: its own with another ending."""
+    *folders, name = parts
+    suffix = PurePath(name).suffix
+    stem = name.removesuffix(suffix) if suffix.lower() in picture_suffixes() else name
+    return (*folders, stem + ENDING)
 
-    content: the title of every picture's caption file, and what reads it; None where it is missing.
-    A caption is the file's first line that is not empty.  UserError names a file that is no text.
+
+def read_captions(files: Iterable[tuple[str, Callable[[int], bytes] | None]]) -> Captions:
+    """The captions of pictures; one that cannot be read is empty, and named among the faults.
+
+    files: the title of every picture's caption file, and what reads so many of its first bytes;
+    None where it is missing.  A caption is the file's first line that is not empty.
     """
-    read = [bytes_of and first_line(title, bytes_of) for title, bytes_of in content]
-    if all(caption is None for caption in read):
-        return ()
-    return tuple(caption or "" for caption in read)
+    texts: list[str | None] = []
+    faults: list[str] = []
+    for title, read in files:
+        try:
+            texts.append(read and first_line(read(LONGEST)))
+        except UnicodeDecodeError:
+            faults.append(f"{title} is no UTF-8 text; save it so, or remove it")
+            texts.append(None)
+        except Exception as error:  # archives raise nearly anything
+            reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+            faults.append(f"{title} cannot be read ({' '.join(reason.split())}); check it")
+            texts.append(None)
+    if all(text is None for text in texts):
+        return Captions(faults=tuple(faults))
+    return Captions(tuple(text or "" for text in texts), tuple(faults))
 
 
-def first_line(title: str, bytes_of: Callable[[], bytes]) -> str:
-    try:
-        text = bytes_of().decode("utf-8-sig")
-    except OSError as error:
-        raise UserError(f"{title} cannot be read ({error.strerror}); check it") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{title} is no UTF-8 text; save it so, or remove it") from error
-    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+def first_line(content: bytes) -> str:
+    """The first line that is not empty. ValueError where it does not end within LONGEST bytes."""
+    whole = len(content) < LONGEST
+    text = codecs.getincrementaldecoder("utf-8-sig")().decode(content, final=whole)
+    lines = text.splitlines()
+    line = next((line.strip() for line in lines if line.strip()), "")
+    if not whole and (not line or len(lines) == 1):
+        raise ValueError(f"its first line is longer than {LONGEST} bytes")
+    return line

@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
+from smalti.data.sifting import Passed
+
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 
@@ -35,13 +37,25 @@ class Source:
     classes: tuple[str, ...] = ()
     captions: tuple[str, ...] = ()
     """One for each picture, or none at all."""
+    bad_captions: tuple[str, ...] = ()
+    """A line for every caption that cannot be read, and is empty therefore."""
     splits: dict[str, range] = field(default_factory=dict)
     """The rows of the data's own splits; empty where they come without."""
     array: np.ndarray | None = None
     """uint8 (N, C, H, W), where the pictures are pixels already."""
     size: tuple[int, int] | None = None
     """(H, W) that they are kept in and cannot be read without; None leaves it open."""
+    passed: Passed = field(default_factory=Passed)
+    """What lies there, too, and is no picture to learn from."""
     close: Callable[[], None] = nothing_to_close
 
     def __len__(self) -> int:
         return len(self.titles)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Lines that whoever reads the pictures should be told."""
+        lines = [f"passed over: {self.passed}"] if str(self.passed) else []
+        if bad := self.bad_captions:
+            lines.append(f"captions that cannot be read: {len(bad)}, the first: {bad[0]}")
+        return tuple(lines)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from smalti.core.errors import UserError
+from smalti.core.size import Size, parse_size, show_size
 from smalti.data import Splits, digit_pictures, read_splits
 
 
 def digits_or_own(
-    path: str | None, *, size: int, progress: Callable[[int, int], None] | None = None
+    path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
 ) -> Splits:
     """The pictures that lie at a path, or the digits when none is given."""
     if path is None:
@@ -18,7 +19,7 @@ def digits_or_own(
 
 
 def digits_only(
-    path: str | None, *, size: int, progress: Callable[[int, int], None] | None = None
+    path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
 ) -> Splits:
     """The digits of the package; a recipe that is tied to them takes no other data."""
     if path is not None:
@@ -29,23 +30,22 @@ def digits_only(
 
 
 def emoji_or_own(
-    path: str | None, *, size: int, progress: Callable[[int, int], None] | None = None
+    path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
 ) -> Splits:
     """The emoji as they were fetched, or the pictures that lie at a path."""
-    return read_splits(path or f"emoji-{size}", size=size, progress=progress)
+    return read_splits(path or emoji_of(size), size=size, progress=progress)
 
 
 def described_emoji_or_own(
-    path: str | None, *, size: int, progress: Callable[[int, int], None] | None = None
+    path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
 ) -> Splits:
-    """The same for recipes that learn from captions. UserError when the pictures have none."""
-    splits = emoji_or_own(path, size=size, progress=progress)
-    if not splits.train.captions:
-        raise UserError(
-            f"--data {path} has no captions, which this recipe learns from; put them into text "
-            "files beside the pictures (cat.txt for cat.png)"
-        )
-    return splits
+    """The same for recipes that learn from captions. UserError when there are none to read."""
+    return read_splits(path or emoji_of(size), size=size, captions=True, progress=progress)
+
+
+def emoji_of(size: Size) -> str:
+    """The name of the fetched emoji of a size."""
+    return f"emoji-{show_size(parse_size(size))}"
 
 
 def digit_splits() -> Splits:

@@ -1,0 +1,151 @@
+"""Which files of a folder or an archive are pictures, and what is passed over."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Literal
+
+from smalti.data.files import SIGNATURE, has_signature, picture_suffixes
+from smalti.data.sidecar import caption_path
+from smalti.data.written import find_written
+
+SYSTEM = {
+    "@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@sharebin", "@tmp",
+    "@__thumb", "__macosx", "__pycache__", "lost+found", "$recycle.bin", "network trash folder",
+    "system volume information", "temporary items", "thumbs.db", "ehthumbs.db", "desktop.ini",
+    "icon\r",
+}  # fmt: skip
+"""What storage devices and file managers leave behind, in lower case."""
+PREVIEWED = (
+    "3fr arw cr2 cr3 crw dcr dng erf iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf "
+    "srw x3f ai eps pdf svg svgz thm lrv"
+)
+"""Photographs and drawings that Pillow does not read, or of which it reads a preview alone."""
+LEFT = "part partial crdownload download tmp bak orig swp"
+"""What is not finished, and copies that a program keeps."""
+TEXTS = "txt json jsonl csv tsv xml yaml yml md html log aae xmp"
+"""Of which there may be one beside each picture."""
+NAMED = frozenset(f".{word}" for words in (PREVIEWED, LEFT, TEXTS) for word in words.split())
+"""Endings of files that are not looked into."""
+COPIES = ("_original", "~")
+"""Ends of the endings that programs give to what was there before."""
+SHOWN = 8
+"""Kinds that are named."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Something in a folder or an archive, not yet opened."""
+
+    parts: tuple[str, ...]
+    """Its path from there."""
+    read: Callable[[int], bytes] = bytes
+    """So many of its first bytes. Raises whatever it likes."""
+    kind: Literal["file", "folder", "device"] = "file"
+    """A folder stands for all that is in it; a device is a pipe or a socket, too."""
+
+
+@dataclass(frozen=True)
+class Passed:
+    """What was passed over."""
+
+    files: Mapping[str, int] = field(default_factory=dict)
+    """How many files of each kind, the most frequent first."""
+    folders: Mapping[str, int] = field(default_factory=dict)
+    """How many folders of each name: the system's, and hidden ones."""
+    written: Mapping[str, int] = field(default_factory=dict)
+    """How many files that smalti wrote, by the folder they lie in."""
+
+    def __str__(self) -> str:
+        """What was passed over, in a line; empty when nothing was."""
+        words = ("", "folders ", "written by smalti in ")
+        kinds = (self.files, self.folders, self.written)
+        return "; ".join(w + listed(kind) for w, kind in zip(words, kinds, strict=True) if kind)
+
+
+@dataclass(frozen=True)
+class Sifted:
+    """The pictures among many files."""
+
+    pictures: Sequence[Entry]
+    captions: Mapping[tuple[str, ...], Entry]
+    """Text files beside pictures, by the picture's path."""
+    passed: Passed
+
+
+def sift(entries: Sequence[Entry]) -> Sifted:
+    """The pictures among the entries, in their order.
+
+    A picture is a file whose ending promises one (whether it can be read shows later), or one of
+    an unknown ending, or of none, that begins as a picture does.  Hidden files and folders and the
+    system's are passed over, and what smalti wrote, of which the single pictures are taken when
+    there are no others.
+    """
+    hidden = [hidden_folder(e) for e in entries]
+    visible = [e for e, folder in zip(entries, hidden, strict=True) if not folder]
+    written = find_written(visible)
+    kinds = [None if e.parts in written else kind_of(e) for e in visible]
+    pictures = [e for e, kind in zip(visible, kinds, strict=True) if kind == PICTURE]
+    pictures = pictures or [e for e in visible if e.parts in written and written[e.parts].is_single]
+    taken = {e.parts for e in pictures}
+    by_path = {e.parts: e for e in visible if e.kind == "file" and e.parts not in written}
+    captions = {p: by_path[text] for p in taken if (text := caption_path(p)) in by_path}
+    texts = {e.parts for e in captions.values()}
+    passed = Passed(
+        counted(kind for e, kind in zip(visible, kinds, strict=True)
+                if kind and kind != PICTURE and e.parts not in texts),
+        counted(folder[-1] for folder in dict.fromkeys(hidden) if folder),
+        counted("/".join(w.folder) or "." for p, w in written.items() if p not in taken),
+    )  # fmt: skip
+    return Sifted(pictures, captions, passed)
+
+
+PICTURE = "picture"
+
+
+def kind_of(entry: Entry) -> str:
+    """PICTURE, or what the entry is called where it is counted."""
+    name = entry.parts[-1]
+    suffix = PurePath(name).suffix.lower()
+    if is_hidden(name):
+        return "hidden"
+    if entry.kind == "device":
+        return "pipes and devices"
+    if suffix in picture_suffixes():
+        return PICTURE
+    if suffix not in NAMED and not suffix.endswith(COPIES) and has_signature(beginning(entry)):
+        return PICTURE
+    return suffix[1:].upper()[:20] or "no ending"
+
+
+def beginning(entry: Entry) -> bytes:
+    """Its first bytes; none when it cannot be read."""
+    try:
+        return entry.read(SIGNATURE)
+    except Exception:  # archives raise nearly anything
+        return b""
+
+
+def hidden_folder(entry: Entry) -> tuple[str, ...] | None:
+    """The outermost folder on the way to an entry that is hidden or the system's; None: none."""
+    folders = entry.parts if entry.kind == "folder" else entry.parts[:-1]
+    at = next((k for k, name in enumerate(folders, 1) if is_hidden(name)), None)
+    return folders[:at] if at else None
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is hidden, or the system's."""
+    return name.startswith(".") or name.casefold() in SYSTEM
+
+
+def counted(kinds: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(kinds).most_common())
+
+
+def listed(counts: Mapping[str, int]) -> str:
+    """The counts as in: HEIC 20, no ending 3."""
+    words = [f"{name} {count}" for name, count in counts.items()]
+    return ", ".join([*words[:SHOWN], *(["..."] if len(words) > SHOWN else [])])
