@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from smalti.core.errors import UserError
+from smalti.core.pickles import Damaged, Stored, open_pickle, read_tensors
+
+T = TypeVar("T")
 
 PICKLES = (".pth", ".pt", ".ckpt")
 NESTS = ("state_dict", "model", "net")
 """Names under which training scripts put the state dict, beside the optimizer's and others."""
+COUNTERS = {"n_averaged"}
+"""What a wrapper keeps beside the weights."""
+COPIES = 4
+"""Tensors that share numbers may be so many times as large as their file."""
 PREFIX = "weights/"
 """Golden files keep the weights under it, beside inputs and outputs."""
 
@@ -26,11 +31,10 @@ def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any] | 
 
     .safetensors: only what stands under "weights/" when anything does, without that prefix;
     the config is the JSON object in the metadata's `config`. .pth, .pt, .ckpt: the state dict,
-    also out of a "state_dict", "model" or "net"; no config. A "module." before every name, left
-    by data-parallel training, is stripped.
+    also out of a "state_dict", "model" or "net"; no config. What else a pickle names is not looked
+    up, and nothing in it is run. Names that wrappers left are stripped (`strip_wrappers`).
 
-    Raises UserError, in one line naming the file, when it is missing, holds no weights, or
-    holds pickled code, which is never run.
+    Raises UserError, in one line naming the file, when it is missing or holds no weights.
     """
     path = Path(path)
     if not path.is_file():
@@ -41,8 +45,7 @@ def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any] | 
     weights, config = _read_pickle(path) if suffix in PICKLES else _read_safetensors(path)
     if not weights:
         raise UserError(f"{path}: holds no weights; give a file with a network's state dict")
-    if all(key.startswith("module.") for key in weights):
-        weights = {key.removeprefix("module."): value for key, value in weights.items()}
+    weights = strip_wrappers(weights)
     return weights, config
 
 
@@ -65,33 +68,44 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | N
 def _parse_config(text: str | None) -> dict[str, Any] | None:
     try:
         config = json.loads(text or "null")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None  # some other tool's "config": as good as none
     return config if isinstance(config, dict) else None
 
 
 def _read_pickle(path: Path) -> tuple[dict[str, Tensor], None]:
     try:
-        with warnings.catch_warnings():  # about the pickle's protocol: our one line says enough
-            warnings.simplefilter("ignore")
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a broken pickle can raise nearly anything
-        if _holds_code(path, str(error)):
+        contents = open_pickle(path)
+        found = {
+            str(name): value
+            for name, value in _unwrap(contents.value).items()
+            if isinstance(value, Stored)
+        }
+        if not found and contents.unknown:
             raise UserError(
                 f"{path}: holds pickled code, which is never run; save the weights alone, "
                 "as torch.save(network.state_dict(), FILE) does"
-            ) from error
-        raise UserError(f"{path}: not a readable weights file; is it complete?") from error
-    content = _unwrap(content)
-    return {str(k): v for k, v in content.items() if isinstance(v, Tensor)}, None
+            )
+        return read_tensors(contents, found, COPIES * path.stat().st_size), None
+    except UserError:
+        raise
+    except Exception as error:  # a broken pickle can raise nearly anything
+        why = f" ({error})" if isinstance(error, Damaged) else ""
+        raise UserError(f"{path}: not a readable weights file{why}; is it complete?") from error
 
 
-def _holds_code(path: Path, error: str) -> bool:
-    """Whether torch refused what it could read, rather than failed to read."""
-    with path.open("rb") as file:
-        is_binary = file.read(1) in (b"P", b"\x80")  # zip archive, pickle protocol 2 and later
-    signs = ("Unsupported", "GLOBAL", "TorchScript") if is_binary else ("GLOBAL",)
-    return any(sign in error for sign in signs)
+def strip_wrappers(weights: dict[str, T]) -> dict[str, T]:
+    """Weights without the names that wrappers put before them: "module." of data-parallel training
+    and of averaged models, "_orig_mod." of torch.compile, in any order.
+    """
+    while True:
+        plain = {name.replace("_orig_mod.", ""): value for name, value in weights.items()}
+        own = plain.keys() - COUNTERS
+        if own and all(name.startswith("module.") for name in own):
+            plain = {n.removeprefix("module."): v for n, v in plain.items() if n in own}
+        if plain.keys() == weights.keys():
+            return weights
+        weights = plain
 
 
 def _unwrap(content: object, depth: int = 3) -> Mapping[Any, Any]:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from smalti.core.errors import UserError
+from smalti.core.weights import read_weights
 from smalti.features.registry import Features, file_hash
 
 PLACE = "SMALTI_INCEPTION"
@@ -31,16 +34,17 @@ def inception(device: str = "cpu") -> Features:
         )
     path = weights_path()
     module = import_module("torch_fidelity.feature_extractor_inceptionv3")
-    extractor = module.FeatureExtractorInceptionV3(
-        "inception-v3-compat", [str(DIMS)], feature_extractor_weights_path=str(path)
-    )
+    with plain_names(path) as file:
+        extractor = module.FeatureExtractorInceptionV3(
+            "inception-v3-compat", [str(DIMS)], feature_extractor_weights_path=str(file)
+        )
     network = seen_by(extractor.to(device).eval())
     about = "Inception v3, a classifier of ImageNet photographs"
     return Features("inception", file_hash(path), DIMS, about, network, channels=3, device=device)
 
 
 def weights_path() -> Path:
-    """The file that $SMALTI_INCEPTION names. UserError unless it holds weights alone."""
+    """The file that $SMALTI_INCEPTION names."""
     named = os.environ.get(PLACE)
     if not named:
         raise UserError(
@@ -50,11 +54,23 @@ def weights_path() -> Path:
     path = Path(named)
     if not path.is_file():
         raise UserError(f"${PLACE} is {named}, and there is no such file; name the weights {FILE}")
-    try:
-        torch.load(path, weights_only=True, map_location="cpu")
-    except (RuntimeError, EOFError, UnpicklingError) as error:
-        raise UserError(f"{path} holds no weights that can be read; download {FILE}") from error
     return path
+
+
+@contextmanager
+def plain_names(path: Path) -> Iterator[Path]:
+    """While entered, a copy of the file with its weights alone, under their plain names.
+
+    UserError when it holds none.
+    """
+    try:
+        weights, _ = read_weights(path)
+    except UserError as error:
+        raise UserError(f"{path} holds no weights that can be read; download {FILE}") from error
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, path.name)
+        torch.save(weights, copy)  # torch-fidelity's own reader may run what a pickle holds
+        yield copy
 
 
 def seen_by(extractor: Any) -> Any:
