@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +14,8 @@ from smalti.convert import REFERENCES, infer_config, read_weights
 from smalti.convert.codecs import LEFT_OUT
 from smalti.convert.model import model_from_reference
 from smalti.core.checkpoint import write_into
-from smalti.core.errors import UserError
+from smalti.core.documents import read_json_object, read_yaml_object
+from smalti.core.errors import UserError, shorten
 from smalti.core.messages import count
 from smalti.core.protocols import Card
 
@@ -84,28 +84,8 @@ def convert_file(
 
 def read_config_file(path: Path) -> dict[str, Any]:
     """A JSON or YAML file with one mapping. UserError, in one line, for another."""
-    if path.suffix.lower() in (".yaml", ".yml"):
-        return read_yaml(path)
-    try:
-        content = json.loads(path.read_text())
-    except ValueError as error:  # not JSON, or not text
-        raise UserError(f"{path} is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds no JSON object; give the network's config as one")
-    return content
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (yaml.YAMLError, ValueError) as error:
-        line = " ".join(str(error).split())
-        raise UserError(f"{path} is not YAML: {line}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds no YAML mapping; give the model's config as one")
-    return content
+    yaml = path.suffix.lower() in (".yaml", ".yml")
+    return read_yaml_object(path) if yaml else read_json_object(path)
 
 
 def taming_params(content: dict[str, Any]) -> dict[str, Any]:
@@ -116,8 +96,9 @@ def taming_params(content: dict[str, Any]) -> dict[str, Any]:
     model = content.get("model", content)
     target = str(model.get("target", "VQModel")) if isinstance(model, dict) else ""
     params = model.get("params", model) if isinstance(model, dict) else {}
+    params = params if isinstance(params, dict) else {}
     if target.rpartition(".")[2] != "VQModel":
-        raise UserError(f"the config is of {target or content!r}; give that of a VQModel")
+        raise UserError(f"the config is of {shorten(target or content)}; give that of a VQModel")
     return {key: params[key] for key in ("n_embed", "embed_dim", "ddconfig") if key in params}
 
 

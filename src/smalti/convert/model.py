@@ -23,11 +23,12 @@ def model_from_reference(
     size: height and width of what it draws, where the network leaves them open.
     Raises UserError as `from_reference` does.
     """
+    trained = from_reference(kind, config, weights).state_dict()  # before anything is allocated
     network = read_config(kind, config)
     article = isinstance(network, ArticleDDPM | ArticleDDIM)
     settled = article_diffusion(network) if article else network.model(size)
     model = settled.build().eval()
-    model.network.load_state_dict(from_reference(kind, config, weights).state_dict())
+    model.network.load_state_dict(trained)
     return model
 
 

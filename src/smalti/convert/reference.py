@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -37,7 +38,7 @@ from smalti.convert.codecs import (
     translate_vqvae,
 )
 from smalti.convert.pixelcnnpp import PixelCNNPP, infer_pixelcnnpp, translate_pixelcnnpp
-from smalti.core.errors import UserError
+from smalti.core.errors import UserError, shorten
 
 Size = tuple[int, int]
 Infer = Callable[[dict[str, Tensor], Size | None], dict[str, object]]
@@ -97,9 +98,10 @@ def from_reference(kind: str, config: dict[str, Any], weights: dict[str, Tensor]
     """
     kind, reference = _find(kind)
     settled = read_config(kind, config)
-    weights = reference.translate(weights)
-    with torch.device("meta"):  # names and shapes only, before anything is allocated
-        wanted = settled.build().state_dict()
+    with _refuse_crashes(kind):
+        weights = reference.translate(weights)
+        with torch.device("meta"):  # names and shapes only, before anything is allocated
+            wanted = settled.build().state_dict()
     _check_names(kind, wanted, weights)
     _check_shapes(kind, wanted, weights)
     network = settled.build()
@@ -119,10 +121,11 @@ def infer_config(
     other than the one that the weights fix.
     """
     kind, reference = _find(kind)
-    try:
-        return reference.infer(weights, (size, size) if isinstance(size, int) else size)
-    except UserError as error:
-        raise UserError(f"{kind}: {error}") from error
+    with _refuse_crashes(kind):
+        try:
+            return reference.infer(weights, (size, size) if isinstance(size, int) else size)
+        except UserError as error:
+            raise UserError(f"{kind}: {error}") from error
 
 
 def read_config(kind: str, config: dict[str, Any]) -> Settled:
@@ -134,10 +137,23 @@ def read_config(kind: str, config: dict[str, Any]) -> Settled:
     if unknown := [k for k in config if k not in known]:
         raise UserError(f"{kind}: the config's {_some(unknown)} is unknown; it has {_some(known)}")
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
+    with _refuse_crashes(kind):
+        try:
+            return reference.config(**values)
+        except UserError as error:
+            raise UserError(f"{kind}: the config's {error}") from error
+
+
+@contextmanager
+def _refuse_crashes(kind: str) -> Iterator[None]:
+    """A config or weights of another kind of thing than was thought of: one line, no traceback."""
     try:
-        return reference.config(**values)
-    except UserError as error:
-        raise UserError(f"{kind}: the config's {error}") from error
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        why = shorten(str(error), 120)
+        raise UserError(f"{kind}: config and weights build no network: {why}") from error
 
 
 def _find(kind: str) -> tuple[str, Reference]:

@@ -33,8 +33,8 @@ def inception(device: str = "cpu") -> Features:
             "`pip install 'smalti[inception]'`, or choose other --features"
         )
     path = weights_path()
-    module = import_module("torch_fidelity.feature_extractor_inceptionv3")
     with plain_names(path) as file:
+        module = import_module("torch_fidelity.feature_extractor_inceptionv3")
         extractor = module.FeatureExtractorInceptionV3(
             "inception-v3-compat", [str(DIMS)], feature_extractor_weights_path=str(file)
         )

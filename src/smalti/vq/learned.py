@@ -32,7 +32,7 @@ class VQConfig:
     beta: Weight = 0.25
     """Weight of the commitment term, which holds the encoder to its codes."""
     legacy: bool = False
-    """Put beta on the codebook term instead, as VQGAN's first code and the article's listing do."""
+    """Put beta on the codebook term instead, as VQGAN's first code and the VQGAN article do."""
     gradient: StraightThrough | Rotation = field(default_factory=StraightThrough)
     """How gradients pass the choice."""
     space: Euclidean | Sphere = field(default_factory=Euclidean)

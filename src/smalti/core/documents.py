@@ -1,0 +1,93 @@
+"""JSON and YAML that somebody wrote: read whole, or refused in a line, whatever is in them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from smalti.core.errors import UserError
+
+LARGEST, LARGEST_YAML = 2**25, 2**20
+"""Bytes of a file; YAML is read slowly."""
+NESTS = (dict, list, tuple, set)
+DEEPEST = 64
+"""Lists and mappings inside one another."""
+
+
+def read_json(path: str | Path) -> Any:
+    """The JSON in a file. UserError, which names it, when there is none."""
+    return parse_json(read_text(Path(path)), path)
+
+
+def read_json_object(path: str | Path) -> dict[str, Any]:
+    """The one JSON object in a file. UserError when it holds something else."""
+    content = read_json(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no JSON object; is it the right file?")
+    return content
+
+
+def parse_json(text: str, place: str | Path) -> Any:
+    """The value of a JSON text. UserError, which names `place`, when it is none, or too deep."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{place} is not JSON: {one_line(error)}") from error
+    check_depth(value, place)
+    return value
+
+
+def read_yaml_object(path: str | Path) -> dict[str, Any]:
+    """The one mapping in a YAML file, of plain values. UserError for another, and for aliases,
+    by which a small file can stand for one of any size.
+    """
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.AliasEvent):
+                raise yaml.YAMLError("it has an alias (*NAME); write the value itself")
+            return super().compose_node(parent, index)
+
+    try:
+        content = yaml.load(read_text(Path(path), LARGEST_YAML), Loader)  # it is a SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
+        raise UserError(f"{path} is not YAML: {one_line(error)}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds no YAML mapping; give the model's config as one")
+    check_depth(content, path)
+    return content
+
+
+def read_text(path: Path, largest: int = LARGEST) -> str:
+    """The text of a file. UserError when it is not there, not a file, too large, or not UTF-8."""
+    try:
+        if path.exists() and not path.is_file():
+            raise UserError(f"{path} is no file; give the file itself")
+        if path.stat().st_size > largest:
+            raise UserError(f"{path} is larger than {largest >> 20} MB; is it the right file?")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not text: {one_line(error)}") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def check_depth(value: Any, place: str | Path) -> None:
+    """UserError for values that are nested too deeply for whatever walks through them."""
+    level = [value]
+    for _ in range(DEEPEST):
+        inner = [v.values() if isinstance(v, dict) else v for v in level if isinstance(v, NESTS)]
+        level = [entry for values in inner for entry in values]
+        if not level:
+            return
+    raise UserError(f"{place} has more than {DEEPEST} lists or objects inside one another")
+
+
+def one_line(error: Exception) -> str:
+    """What a parser says, in part where it is long."""
+    if isinstance(error, RecursionError):
+        return "too many lists or objects inside one another"
+    text = " ".join(str(error).split())
+    return text if len(text) <= 200 else f"{text[:120]} ... {text[-70:]}"
