@@ -216,7 +216,7 @@ def test_what_is_no_checkpoint(tmp_path: Path) -> None:
     with refusal("no model", str(tmp_path / "nothing")):
         smalti.load(tmp_path / "nothing")
     (tmp_path / "latest").write_text("step-7")
-    with refusal(str(tmp_path / "step-7"), "not a checkpoint"):
+    with refusal(str(tmp_path), "no step that is whole", "step-7"):
         smalti.load(tmp_path)
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -58,7 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if tokens:
             check_verb(tokens[0])
-        call(verbs(), tokens)
+        with notices_printed():
+            call(verbs(), tokens)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return complain("interrupted", code=130)
@@ -115,6 +118,27 @@ def check_verb(verb: str) -> None:
         return
     kind = "option" if verb.startswith("-") else "verb"
     raise UserError(f"no {kind} {verb!r}; {suggest(verb, known, cutoff=0.5)}")
+
+
+@contextmanager
+def notices_printed() -> Iterator[None]:
+    """While entered, each Notice is a line on stderr, once."""
+    from smalti.core.errors import Notice
+
+    told: set[str] = set()
+
+    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if not issubclass(category, Notice):
+            return before(message, category, *where, **more)
+        if str(message) not in told:
+            complain(str(message))
+        told.add(str(message))
+
+    with warnings.catch_warnings():
+        before = warnings.showwarning
+        warnings.showwarning = show
+        warnings.simplefilter("always", Notice)
+        yield
 
 
 def complain(line: str, code: int = 2) -> int:

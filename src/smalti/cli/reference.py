@@ -48,7 +48,7 @@ def reference_of(name: str, model: Any, data: str | None, progress: Progress) ->
             about["data"], size=about["size"], progress=progress.reading
         )
     recipe = read_card(name).facts.get("recipe")
-    if recipe in RECIPES and find(name).parent == SHIPPED:
+    if isinstance(recipe, str) and recipe in RECIPES and find(name).parent == SHIPPED:
         own = find_recipe(recipe)
         return own.read(None, size=own.size, progress=progress.reading)
     raise UserError(

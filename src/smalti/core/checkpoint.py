@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from safetensors.torch import save as serialised
 from torch import nn
 
-from smalti.core.config import from_json, to_json
-from smalti.core.errors import UserError
+from smalti.core.config import fitted, from_json, hints_of, to_json
+from smalti.core.documents import read_json
+from smalti.core.errors import UserError, shorten
 from smalti.core.folders import Results, folder_for
 from smalti.core.messages import find_like, list_beside
 from smalti.core.protocols import Card
+from smalti.core.steps import FILES_OF_A_MODEL, damage, is_run, newest_step
+from smalti.core.weights import strip_wrappers
 
 FORMAT = 1
 FILES = Results(r"config\.json|model\.safetensors", "config.json", ("format", "model"), shared=True)
@@ -63,45 +66,90 @@ def load(name_or_dir: str | Path, device: str | torch.device = "cpu") -> Any:
     Weights come as float32 whatever they are stored as. Raises UserError naming what is wrong.
     """
     directory = find(name_or_dir)
-    model = model_config(directory).build()
+    config, path = model_config(directory), directory / "model.safetensors"
+    check_shapes(build(config, directory, "meta"), read_shapes(path), directory)
+    model = build(config, directory)  # as large as its file, which was not known before
     try:
-        weights = load_file(directory / "model.safetensors")
+        weights = strip_wrappers(load_file(path))
     except (OSError, SafetensorError) as error:
-        raise UserError(f"{directory / 'model.safetensors'} cannot be read: {error}") from error
-    check_weights(model, weights, directory)
+        raise UserError(f"{path} cannot be read: {error}") from error
+    check_finite(weights, path)
     model.load_state_dict(
         {k: w.float() if w.is_floating_point() else w for k, w in weights.items()}
     )
     return model.to(device).eval()
 
 
-def check_weights(model: nn.Module, weights: dict, directory: Path) -> None:
-    wanted = model.state_dict()
+def build(config: Any, place: str | Path, device: str = "cpu") -> Any:
+    """A model of this config with random weights; on "meta" of names and shapes alone.
+
+    UserError, which names `place`, when the config builds none.
+    """
+    try:
+        with torch.device(device):
+            return config.build()
+    except UserError:
+        raise
+    except Exception as error:  # whatever the parts of a network say of numbers that do not fit
+        raise UserError(
+            f"{place}: its config builds no model: {shorten(str(error), 120)}"
+        ) from error
+
+
+def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shapes of the weights in a file, by name, without reading them."""
+    try:
+        with safe_open(path, "pt", device="cpu") as file:
+            names = list(file.keys())
+            return strip_wrappers({k: tuple(file.get_slice(k).get_shape()) for k in names})
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{path} cannot be read: {error}") from error
+
+
+def check_shapes(model: nn.Module, shapes: dict[str, tuple[int, ...]], directory: Path) -> None:
+    """UserError unless these are the weights that the model has."""
+    wanted = {name: tuple(w.shape) for name, w in model.state_dict().items()}
     for word, keys in (
-        ("lacks", wanted.keys() - weights),
-        ("has unknown", weights.keys() - wanted),
+        ("lacks", wanted.keys() - shapes.keys()),
+        ("has unknown", shapes.keys() - wanted.keys()),
     ):
         if keys:
             raise UserError(
                 f"{directory} {word} weights: {sorted(keys)[0]} and {len(keys) - 1} more"
             )
-    for key, w in weights.items():
-        if w.shape != wanted[key].shape:
+    for key, shape in shapes.items():
+        if shape != wanted[key]:
             raise UserError(
-                f"{directory}: weight {key} has shape {tuple(w.shape)}; "
-                f"its config wants {tuple(wanted[key].shape)}"
+                f"{directory}: weight {key} has shape {shape}; its config wants {wanted[key]}"
             )
 
 
+def check_finite(weights: dict[str, torch.Tensor], path: Path) -> None:
+    """UserError when a weight is not a number: nothing that is drawn with it would be one."""
+    for name, w in weights.items():
+        if w.is_floating_point() and not bool(w.float().isfinite().all()):
+            raise UserError(f"{path}: weight {name} holds numbers that are not finite")
+
+
 def find(name_or_dir: str | Path) -> Path:
-    """The checkpoint directory behind a shipped name, a checkpoint or a run directory."""
+    """The checkpoint directory behind a shipped name, a checkpoint or a run directory.
+
+    Of a run it is the newest step that is whole; a warning says so when that is not the last one.
+    UserError when nothing is there, or its files are not those that were saved.
+    """
     given = Path(name_or_dir)
-    if (given / "latest").is_file():
-        given = given / (given / "latest").read_text().strip()
+    if "\0" in str(given):
+        raise UserError(f"no model {shorten(str(given))}: no name holds a NUL")
+    if is_run(given):
+        if step := newest_step(given):
+            return step
+        raise UserError(f"{given} has saved no step yet; let it train until its first save")
     # where earlier versions had one while another took its place
     aside = () if given.exists() or not given.name else (given.with_name(given.name + ".old"),)
     for directory in (given, SHIPPED / str(name_or_dir), *aside):
         if (directory / "config.json").is_file():
+            if complaint := damage(directory, FILES_OF_A_MODEL):
+                raise UserError(f"{complaint}; take another step, or another copy")
             return directory
     if given.exists() or Path(name_or_dir).exists():
         raise UserError(
@@ -122,13 +170,10 @@ def shipped() -> list[str]:
 def read_config(directory: str | Path) -> dict[str, Any]:
     """config.json as JSON values, its format checked."""
     path = Path(directory) / "config.json"
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
+    content = read_json(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         found = content.get("format") if isinstance(content, dict) else None
-        raise UserError(f"{path} has format {found}; this smalti reads {FORMAT}")
+        raise UserError(f"{path} has format {shorten(found)}; this smalti reads {FORMAT}")
     return content
 
 
@@ -140,14 +185,20 @@ def model_config(directory: Path) -> Any:
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     if not hasattr(config, "build"):
-        raise UserError(f"{path} holds no model, but {value!r}; was it written by smalti?")
+        raise UserError(f"{path} holds no model, but {shorten(value)}; was it written by smalti?")
     return config
 
 
 def read_card(name_or_dir: str | Path) -> Card:
     """What is known of a trained model."""
-    directory = find(name_or_dir)
+    path = find(name_or_dir) / "config.json"
+    content = read_config(path.parent).get("card", {})
+    if not isinstance(content, dict) or not isinstance(content.get("facts", {}), dict):
+        raise UserError(f"{path} has a card that is none: {shorten(content)}")
+    hints = hints_of(Card)
     try:
-        return Card(**read_config(directory).get("card", {}))
-    except TypeError as error:
-        raise UserError(f"{directory / 'config.json'} has a card that is none: {error}") from error
+        return Card(
+            **{k: v if k == "facts" else fitted(v, hints[k], k) for k, v in content.items()}
+        )
+    except (UserError, TypeError, KeyError) as error:
+        raise UserError(f"{path} has a card that is none: {error}") from error

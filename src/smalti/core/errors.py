@@ -37,3 +37,7 @@ def shorten(value: object, most: int = 60) -> str:
     text = " ".join(Short().repr(value).split())
     half = (most - 5) // 2
     return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
+
+
+class Notice(UserWarning):
+    """What the user should know, though it went well; the command line prints the line."""

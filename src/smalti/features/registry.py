@@ -137,7 +137,8 @@ def of_checkpoint(
     side = facts.get("size")
     size = size or ((side, side) if isinstance(side, int) else None)
     dims = probe(model.features, channels, size or (32, 32), device)
-    classes = classes or tuple(map(str, facts.get("classes", ())))
+    told = facts.get("classes")
+    classes = classes or (tuple(map(str, told)) if isinstance(told, list) else ())
     head = getattr(model, "head", None)
     return Features(
         name, model_hash(model), dims, about, model.features, channels, size, classes, head, device
