@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import torch
 from torch import Tensor
 
-from smalti.core.errors import UserError
+from smalti.core.config import checked
+from smalti.core.ranges import Range, Width
 from smalti.layers.attention import attend
 from smalti.translation.transformer import Transformer, join_heads
 from smalti.translation.vocabulary import BOS, EOS, PAD, UNK, Subwords, pad_batch
@@ -23,20 +24,16 @@ class Hypothesis(NamedTuple):
 
 
 @dataclass(frozen=True)
+@checked
 class Beam:
     """Beam search; of width 1 it is greedy."""
 
-    width: int = 4
+    width: Annotated[int, Range(1, 1_024)] = 4
     """Beginnings that are carried on at once."""
-    penalty: float = 1.0
+    penalty: Annotated[float, Range(-100, 100)] = 1.0
     """Exponent of the length that log-probabilities are divided by; 0 favors short ones."""
-    longest: int = 256
+    longest: Width = 256
     """Symbols of a translation, at most."""
-
-    def __post_init__(self) -> None:
-        for name in ("width", "longest"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}; give 1 or more")
 
 
 class Cache:

@@ -10,30 +10,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from smalti.core.config import checked
 from smalti.core.errors import UserError
+from smalti.core.ranges import Count, Depth, Rate, Width
 from smalti.layers.attention import attend
 from smalti.translation.vocabulary import PAD
 
 
 @dataclass(frozen=True)
+@checked
 class TransformerConfig:
     """An encoder-decoder; what it is made of decides size and speed."""
 
-    source_size: int = 8000
+    source_size: Count = 8000
     """Symbols of the source vocabulary."""
-    target_size: int = 8000
+    target_size: Count = 8000
     """Symbols of the target vocabulary."""
-    width: int = 256
+    width: Width = 256
     """Numbers per position (d_model)."""
-    heads: int = 4
+    heads: Width = 4
     """Attention heads; they share the width."""
-    encoder_layers: int = 6
+    encoder_layers: Depth = 6
     """Layers of the encoder."""
-    decoder_layers: int = 2
+    decoder_layers: Depth = 2
     """Layers of the decoder; few make decoding fast."""
-    hidden: int = 1024
+    hidden: Width = 1024
     """Numbers inside a feed-forward layer (d_ff)."""
-    dropout: float = 0.1
+    dropout: Rate = 0.1
     """Share of activations dropped in training."""
     norm: Literal["pre", "post"] = "pre"
     """Layer norm before each sub-layer, or after its sum as in the paper."""
@@ -41,17 +44,11 @@ class TransformerConfig:
     """The output layer uses the target embedding's matrix."""
 
     def __post_init__(self) -> None:
-        sizes = ("source_size", "target_size", "width", "heads", "hidden")
-        for name in (*sizes, "encoder_layers", "decoder_layers"):
-            if getattr(self, name) < 1:
-                raise UserError(f"{name} is {getattr(self, name)}; give 1 or more")
         if self.width % (2 * self.heads):
             raise UserError(
                 f"width {self.width} does not go into {self.heads} heads of an even width; "
                 f"give a multiple of {2 * self.heads}"
             )
-        if not 0 <= self.dropout < 1:
-            raise UserError(f"dropout is {self.dropout}; give a share from 0 to below 1")
 
     def build(self) -> Transformer:
         return Transformer(self)
