@@ -115,6 +115,39 @@ def test_mask_and_picture_are_cropped_alike(at_home: Path):
     assert record("inpaintings/0/inpainting.json")["classes"] == ["dog"]
 
 
+@pytest.mark.parametrize("way", ["", "--model plain --steps 2 -n 1"])
+def test_transparency_outside_a_hole_stays(at_home: Path, way: str):
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 4), dtype=np.uint8)
+    Image.fromarray(pixels).save("a.png")
+    hole("m.png", (8, 8), (2, 4, 2, 4))
+    assert typed(f"inpaint a.png m.png --out o {way} {'--patch 3' * (not way)}") == 0
+    with Image.open("o/00000.png") as image:
+        assert image.mode == "RGBA"
+        filled = np.asarray(image)
+    outside = np.ones((8, 8), bool)
+    outside[2:4, 2:4] = False
+    assert np.array_equal(filled[outside], pixels[outside])
+
+
+def test_what_a_model_s_size_loses_is_said(at_home: Path, capsys: pytest.CaptureFixture[str]):
+    Image.new("RGBA", (16, 16), (9, 9, 9, 9)).save("a.png")
+    hole("m.png", (16, 16), (0, 8, 0, 16))
+    assert typed("inpaint a.png m.png --model plain --steps 2 -n 1") == 0
+    assert "a.png has transparency, its results of 8 x 8 have not" in capsys.readouterr().out
+
+
+def test_arguments_in_the_wrong_order_are_refused(
+    at_home: Path, capsys: pytest.CaptureFixture[str]
+):
+    small("a.png")
+    hole("m.png", (8, 8), (2, 4, 2, 4))
+    for way in ("", "--model plain"):
+        assert typed(f"inpaint m.png a.png {way}") == 2
+        assert "a.png is no mask" in (said := capsys.readouterr().err)
+        assert "m.png looks like one: are the two swapped?" in said
+    assert not Path("inpaintings").exists()
+
+
 def test_a_mask_without_a_hole_is_refused(at_home: Path, capsys: pytest.CaptureFixture[str]):
     small("a.png")
     hole("m.png", (8, 8), (0, 0, 0, 0))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 import smalti
 from smalti.cli.draw import chosen_classes, chosen_text, draw, name_of, picture_model
-from smalti.cli.given import read_mask, read_pictures
+from smalti.cli.given import read_pictures
 from smalti.cli.options import Classes, Texts
 from smalti.cli.output import Results, check_free, folder_for, write_record
 from smalti.coding.classes import told_by
@@ -25,6 +25,7 @@ from smalti.core.given import Given
 from smalti.core.messages import count
 from smalti.core.pictures import grid, image, save_png
 from smalti.core.rng import Rng
+from smalti.data.single import read_mask
 
 EXAMPLES = """[bold]Examples[/bold]
 
@@ -153,7 +154,7 @@ def chosen_hole(
     if mask is not None:
         if rows is not None:
             raise UserError("--rows and --mask are both given; choose one")
-        holes = [read_mask(mask, picture, size) for picture in pictures]
+        holes = [torch.from_numpy(read_mask(mask, picture, size=size)) for picture in pictures]
         return holes[0]  # pictures of one size, cropped alike
     kept = H // 2 if rows is None else rows
     if not 0 <= kept < H:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from smalti.core.errors import UserError
-from smalti.data.decode import Look, check_size, faults, look_of, read_picture, to_pixels
+from smalti.data.decode import check_size, faults, look_of, to_pixels
 from smalti.data.directory import find_pictures
 from smalti.data.files import open_image, printable
 from smalti.data.gather import quiet_pillow
+from smalti.data.single import read_file
 
 LOOK = look_of(None, "keep", "white", crop=False)
 ANIMATIONS = ("GIF", "PNG", "WEBP", "AVIF", "FLI")
@@ -22,35 +22,12 @@ ANIMATIONS = ("GIF", "PNG", "WEBP", "AVIF", "FLI")
 
 def still(path: Path) -> np.ndarray:
     """(H, W, 3) uint8; of an animation the first frame. UserError for what is no picture."""
-    return rgb(pixels(path, LOOK))
-
-
-def pixels(path: Path, look: Look) -> np.ndarray:
-    """(C, H, W) uint8. UserError, naming the file, for what is no picture."""
-    if not path.exists():
-        raise UserError(f"{path} does not exist; give a picture file")
-    if path.is_dir():
-        raise UserError(f"{path} is a folder; give a picture file")
-    with quiet_pillow():
-        return read_picture(printable(str(path)), partial(open_image, path), look)
+    return rgb(read_file(path, LOOK))
 
 
 def rgb(levels: np.ndarray) -> np.ndarray:
     """(1 or 3, H, W) as (H, W, 3)."""
     return np.ascontiguousarray(np.broadcast_to(levels, (3, *levels.shape[1:])).transpose(1, 2, 0))
-
-
-def hole_in(path: Path, shape: tuple[int, ...], whose: Path) -> np.ndarray:
-    """(H, W) bool, true where the mask is lighter than mid-grey. UserError for another size."""
-    levels = pixels(path, look_of(None, "grey", "black", crop=False))[0]
-    if levels.shape != shape[:2]:
-        (h, w), (H, W) = levels.shape, shape[:2]
-        raise UserError(
-            f"{path} is {h} x {w} pixels and {whose} {H} x {W}; give a mask of the picture's size"
-        )
-    if not (levels > 127).any():
-        raise UserError(f"{path} has nothing white in it; paint white what is meant")
-    return levels > 127
 
 
 def is_video(path: Path) -> bool:

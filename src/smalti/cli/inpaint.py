@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 from cyclopts import App, Group, Parameter
 from torch import Tensor
@@ -13,7 +14,7 @@ from torch import Tensor
 import smalti
 from smalti.cli.draw import chosen_classes, chosen_size, draw, picture_model
 from smalti.cli.flags import Flag, apply, flags_of, parameter, with_flags
-from smalti.cli.given import read_mask, read_pictures
+from smalti.cli.given import read_pictures
 from smalti.cli.mending import FILES, fill_by_patches
 from smalti.cli.options import Classes, Size
 from smalti.cli.output import check_free, folder_for, write_record
@@ -22,6 +23,8 @@ from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.messages import count
 from smalti.core.pictures import grid, image, save_png
+from smalti.data.originals import Original, read_original
+from smalti.data.single import read_mask
 from smalti.diffusion import RePaint
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -122,7 +125,9 @@ def fill(
     labels = torch.tensor([turns[i % len(turns)] for i in range(number)]) if turns else None
     extent = chosen_size(size, loaded.spec, model)
     known = read_pictures([picture], loaded.spec, extent)  # (1, C, H, W)
-    hole = read_mask(mask, picture, (known.shape[2], known.shape[3]))  # (H, W)
+    side = (known.shape[2], known.shape[3])
+    hole = torch.from_numpy(read_mask(mask, picture, size=side))  # (H, W)
+    original = read_original(picture)
     sampler = chosen_walk(loaded.config, walk)
     given = Given(
         labels=labels,
@@ -133,7 +138,7 @@ def fill(
     with folder_for(out, FILES) as folder:
         seeds = range(seed, seed + number)
         filled = draw(loaded, seeds, given, sampler, batch=batch, film=False).pictures
-        write_filled(folder, known, hole, filled, seed)
+        write_filled(folder, known, hole, filled, seed, original)
         record = {
             "model": model,
             "picture": str(picture),
@@ -145,6 +150,8 @@ def fill(
             "smalti": smalti.__version__,
         }
         write_record(folder / "inpainting.json", record)
+    for loss in losses_of(original, known):
+        print(f"{picture} {loss}")
     share, seconds = hole.float().mean(), time.perf_counter() - begun
     print(f"{share:.0%} filled in {count(number, 'way')} in {seconds:.1f} s: {out / 'grid.png'}")
 
@@ -162,12 +169,36 @@ def chosen_walk(config: Any, values: dict[tuple[str, ...], Any]) -> RePaint:
     return apply(RePaint(steps=steps, clip=own.clip, guidance=own.guidance), values, option)
 
 
-def write_filled(folder: Path, known: Tensor, hole: Tensor, filled: Tensor, seed: int) -> None:
-    """grid.png of the picture, the hole and what fills it; the last by seed, one by one, too."""
+def fits(original: Original, known: Tensor) -> bool:
+    """Whether the model's pictures can take their place in the file's own."""
+    C, H, W = known.shape[1:]
+    return original.size == (H, W) and (C == 3 or original.is_grey)
+
+
+def losses_of(original: Original, known: Tensor) -> list[str]:
+    """What of the picture is not in the results, in words."""
+    if fits(original, known):
+        return [*original.losses]
+    mode, (H, W) = original.image.mode, known.shape[2:]
+    what = {"LA": "transparency", "RGBA": "transparency", "I;16": "16 bits"}.get(mode)
+    lost = [f"has {what}, its results of {H} x {W} have not"] if what else []
+    return [*original.losses, *lost]
+
+
+def write_filled(
+    folder: Path, known: Tensor, hole: Tensor, filled: Tensor, seed: int, original: Original
+) -> None:
+    """grid.png of the picture, the hole and what fills it; the last by seed, one by one, too.
+
+    Those keep the file's own pixels outside the hole, where it has the model's size.
+    """
     holed = known.masked_fill(hole, GREY)
     save_png(grid(torch.cat([known, holed, filled])), folder / "grid.png")
     for i, picture in enumerate(filled):
-        save_png(image(picture), folder / f"{seed + i:05d}.png")
+        shown = image(picture)
+        if fits(original, known):
+            shown = original.fill(np.asarray(shown.convert("RGB")), hole.numpy())
+        save_png(original.with_profile(shown), folder / f"{seed + i:05d}.png")
 
 
 app.default(with_flags(fill, walk=walk_flags()))

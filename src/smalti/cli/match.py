@@ -13,13 +13,14 @@ from cyclopts import App, Parameter
 from PIL import Image
 
 import smalti
-from smalti.cli.frames import frames, hole_in, is_video, length, still
+from smalti.cli.frames import frames, is_video, length, still
 from smalti.cli.meter import Meter
 from smalti.cli.options import Switch
 from smalti.cli.output import Results, check_free, folder_for, write_record
 from smalti.core.errors import UserError
 from smalti.core.messages import count
 from smalti.core.pictures import save_gif, save_png
+from smalti.data.single import read_mask
 from smalti.patchmatch.colours import distance_picture, flow_picture
 from smalti.patchmatch.matching import Method, match
 from smalti.patchmatch.reconstruction import consistency, psnr, reconstruct
@@ -112,7 +113,7 @@ def match_pictures(
     if cold and not moving:
         raise UserError("--cold is given, but A is no video; leave it out")
     reference = next(frames(a)) if b is None else still(b)
-    closed = None if mask is None else hole_in(mask, reference.shape, b or a)
+    closed = None if mask is None else read_mask(mask, b or a, reference)
     rounds = iterations if iterations is not None else 2 if moving and not cold else 5
     search = Search(patch, rounds, seed, method, threads, closed)
     with folder_for(out, FILES) as folder:

@@ -10,10 +10,12 @@ import numpy as np
 from PIL import Image
 
 import smalti
-from smalti.cli.frames import hole_in, still
+from smalti.cli.frames import still
 from smalti.cli.meter import Meter
 from smalti.cli.output import Results, folder_for, write_record
 from smalti.core.pictures import save_png
+from smalti.data.originals import read_original
+from smalti.data.single import read_mask
 from smalti.patchmatch.inpainting import inpaint
 
 FILES = Results(r"grid\.png|inpainting\.json|\d+\.png", "inpainting.json")
@@ -23,17 +25,17 @@ GAP = 2
 
 
 def fill_by_patches(picture: Path, mask: Path, patch: int, seeds: Sequence[int], out: Path) -> None:
-    """Write each seed's filling, a grid of picture, hole and fillings, and the record."""
+    """Write each seed's filling in the picture's own mode, a grid of all, and the record."""
     begun = time.perf_counter()
-    levels = still(picture)
-    hole = hole_in(mask, levels.shape, picture)
+    levels, original = still(picture), read_original(picture)
+    hole = read_mask(mask, picture, levels)
     cut = np.where(hole[..., None], np.uint8(GREY), levels)
     with folder_for(out, FILES) as folder:
         filled: list[np.ndarray] = []
         with Meter("filling", len(seeds)) as meter:
             for seed in seeds:
                 filled.append(inpaint(levels, hole, patch, seed))
-                save_png(Image.fromarray(filled[-1]), folder / f"{seed:05d}.png")
+                save_png(original.fill(filled[-1], hole), folder / f"{seed:05d}.png")
                 meter.advance()
         save_png(beside([levels, cut, *filled]), folder / "grid.png")
         record = {
@@ -47,6 +49,8 @@ def fill_by_patches(picture: Path, mask: Path, patch: int, seeds: Sequence[int],
         write_record(folder / "inpainting.json", record)
     ways = f" in {len(seeds)} ways" if len(seeds) > 1 else ""
     seconds = time.perf_counter() - begun
+    for loss in original.losses:
+        print(f"{picture} {loss}")
     print(f"{hole.mean():.0%} filled{ways} in {seconds:.1f} s: {out / 'grid.png'}")
 
 
