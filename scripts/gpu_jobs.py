@@ -30,6 +30,8 @@ class TrainingJob:
     """Its steps are a first guess: the clock says how many there are."""
     data: str | None = None
     """A pack below --data; None for the digits of the package."""
+    crop: int | None = None
+    """Cut the pictures into squares of this side, which overlap by half in training."""
     recipe: str = ""
     """For the card: the recipe that this is a longer run of."""
     compile: tuple[str, ...] = ()
@@ -137,7 +139,7 @@ JOBS: tuple[AnyJob, ...] = (
         "vqgan-emoji4",
         emoji_codec,
         replace(CODEC, flip=True),
-        data="emoji4",
+        data="emoji4-64",
         recipe="vqgan-emoji",
         critic_from=0.4,
     ),
@@ -156,7 +158,8 @@ JOBS: tuple[AnyJob, ...] = (
         "textures-codec",
         texture_codec,
         replace(CODEC, flip=True),
-        data="textures",
+        data="textures-128",
+        crop=64,
         recipe="textures-codec",
         critic_from=0.4,
     ),
@@ -174,7 +177,7 @@ JOBS: tuple[AnyJob, ...] = (
         "ddpm-emoji4",
         ddpm_emoji.model,
         replace(DIFFUSION, batch=64, rate=1e-3, flip=True),
-        data="emoji4",
+        data="emoji4-64",
         recipe="ddpm-emoji",
         compile=("network",),
     ),
@@ -214,9 +217,22 @@ def read_pictures(job: TrainingJob, data: Path, few: int | None = None) -> Split
     else:
         folder = data / job.data
         splits = read_splits(str(folder), size=stored_size(folder))
+    if job.crop is not None:
+        train, valid = cut(splits.train, job.crop, job.crop // 2), cut(splits.valid, job.crop)
+        splits = Splits(train, valid)
     if few is None:
         return splits
     return Splits(*(p.part(slice(few), "few") for p in (splits.train, splits.valid)))
+
+
+def cut(pictures: Pictures, side: int, stride: int | None = None) -> Pictures:
+    """All squares of `side`, `stride` apart."""
+    squares = pictures.pixels.unfold(2, side, stride or side).unfold(3, side, stride or side)
+    squares = squares.permute(0, 2, 3, 1, 4, 5)  # (N, h, w, C, side, side)
+    each = squares.shape[1] * squares.shape[2]
+    labels = None if pictures.labels is None else pictures.labels.repeat_interleave(each)
+    stored = squares.flatten(0, 2).contiguous()
+    return Pictures(stored, labels, pictures.classes, pictures.name)
 
 
 def stored_size(folder: Path) -> int:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import shutil
-import tarfile
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+from PIL import Image
+
 MODELS = ("ddpm-digits", "digits-classifier", "emoji-classifier", "vqvae-digits")
 """Shipped models that training or the checks load."""
-SCRIPTS = ("gpu_*.py", "train_translator.py")
+SCRIPTS = ("gpu_*.py", "train_translator.py", "translator_file.py")
+LOSSY = ("textures-128",)
+"""Packs whose grain would take up all there is room for."""
+QUALITY = 95
+"""Of WebP, for these."""
 
 
 def pack(root: Path, out: Path, take: Sequence[str]) -> None:
@@ -44,20 +52,45 @@ def bring(source: Path, target: Path) -> None:
         if path.suffix == ".tmp":
             continue  # not whole yet
         if (path / "pack.json").is_file():
-            with tarfile.open(target / f"{path.name}.tar.xz", "w:xz", preset=6) as archive:
-                archive.add(path, path.name)
+            write_archive(path, target / f"{path.name}.pack.zip")
         elif path.is_dir():
             bring(path, target / path.name)
         else:
             shutil.copy2(path, target)
 
 
+def write_archive(folder: Path, to: Path) -> None:
+    """A pack with each picture as WebP, lossless but for those of LOSSY."""
+    pixels = np.load(folder / "pixels.npy", mmap_mode="r")
+    how = {"quality": QUALITY} if folder.name in LOSSY else {"lossless": True, "quality": 40}
+    with zipfile.ZipFile(to, "w") as archive:
+        for name in ("pack.json", "labels.npy"):
+            if (folder / name).is_file():
+                archive.write(folder / name, name, zipfile.ZIP_DEFLATED)
+        for k, picture in enumerate(pixels):
+            data = io.BytesIO()
+            Image.fromarray(picture.transpose(1, 2, 0).squeeze()).convert("RGB").save(
+                data, "WEBP", **how
+            )
+            archive.writestr(f"{k}.webp", data.getvalue())
+
+
 def unpack(folder: Path) -> None:
-    """The archives that `bring` made, beside them."""
-    for path in sorted(folder.glob("*.tar.xz")):
-        if not (folder / path.name.removesuffix(".tar.xz")).is_dir():
-            with tarfile.open(path) as archive:
-                archive.extractall(folder, filter="data")
+    """The packs in the archives that `bring` made, beside them."""
+    for path in sorted(folder.glob("*.pack.zip")):
+        if not (pack := folder / path.name.removesuffix(".pack.zip")).is_dir():
+            read_archive(path, pack)
+
+
+def read_archive(path: Path, pack: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+        count = sum(name.endswith(".webp") for name in names)
+        pictures = [np.asarray(Image.open(archive.open(f"{k}.webp"))) for k in range(count)]
+        archive.extractall(pack, [name for name in names if not name.endswith(".webp")])
+    pixels = np.stack(pictures).transpose(0, 3, 1, 2)
+    grey = all((pixels[:, 0] == pixels[:, c]).all() for c in (1, 2))
+    np.save(pack / "pixels.npy", np.ascontiguousarray(pixels[:, :1] if grey else pixels))
 
 
 def tell_sizes(out: Path) -> None:

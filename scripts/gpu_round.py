@@ -52,6 +52,8 @@ class Running:
     job: AnyJob
     out: Path
     process: subprocess.Popen[bytes]
+    mode: str
+    """How it compiles."""
     begun: float = field(default_factory=time.time)
     ended: float | None = None
     packed: float = 0.0
@@ -60,6 +62,9 @@ class Running:
     @property
     def log(self) -> Path:
         return self.out.with_suffix(".out")
+
+    def compiles(self) -> bool:
+        return self.mode != "eager" and bool(getattr(self.job, "compile", ()))
 
     def state(self) -> str:
         if self.process.poll() is None:
@@ -87,12 +92,12 @@ class Round:
         waiting, told = list(self.jobs), time.time()
         while True:
             now = time.time()
-            active = [r for r in self.running if r.process.poll() is None]
-            for r in self.running:
+            for r in list(self.running):
                 self.follow(r, now)
+            active = [r for r in self.running if r.process.poll() is None]
             late = self.until - now < min(SHORTEST, 0.2 * self.args.seconds)
             while waiting and len(active) < self.args.at_once and not late:
-                active.append(self.start(waiting.pop(0)))
+                active.append(self.start(waiting.pop(0), self.args.mode))
             if not active and (not waiting or late):
                 break
             if now - told > self.args.tell:
@@ -104,9 +109,9 @@ class Round:
         for r in self.running:
             self.bring(r)
 
-    def start(self, job: AnyJob) -> Running:
+    def start(self, job: AnyJob, mode: str) -> Running:
         out = self.work / job.name
-        out.mkdir(parents=True)
+        out.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, **settings(self.args.threads)}
         if isinstance(job, CommandJob):
             words = self.words(job, out)
@@ -114,13 +119,13 @@ class Round:
         else:
             words = [sys.executable, str(HERE / "gpu_train.py"), job.name]
             words += ["--until", str(self.until), "--out", str(out), "--data", str(self.args.data)]
-            words += ["--mode", self.args.mode, "--threads", str(self.args.threads)]
+            words += ["--mode", mode, "--threads", str(self.args.threads)]
             words += ["--few", str(self.args.few)] if self.args.few else []
-        with out.with_suffix(".out").open("wb") as log:
+        with out.with_suffix(".out").open("ab") as log:
             process = subprocess.Popen(
                 words, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
             )
-        self.running.append(Running(job, out, process))
+        self.running.append(Running(job, out, process, mode))
         return self.running[-1]
 
     def words(self, job: CommandJob, out: Path) -> list[str]:
@@ -134,9 +139,12 @@ class Round:
         return [word.format(**filled) for word in job.command]
 
     def follow(self, r: Running, now: float) -> None:
-        """Note an end, and bring one about that is overdue."""
+        """Note an end, and bring one about that is overdue. What cannot compile runs without."""
         if r.process.poll() is not None:
-            r.ended = r.ended or now
+            lost, r.ended = r.ended is None and r.state() != "done", r.ended or now
+            if lost and r.compiles() and not r.status() and self.until - now > SHORTEST:
+                print(f"{r.job.name} failed; once more, not compiled", flush=True)
+                self.start(r.job, "eager")
         elif now > self.until + GRACE:
             print(f"{r.job.name}: stopped, its time is up", flush=True)
             end(r.process)

@@ -9,9 +9,12 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 import smalti
+from smalti.data.pictures import Pictures
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -65,10 +68,23 @@ def test_a_tree_to_travel_has_no_more_than_it_needs(
     (tmp_path / "packs/some").mkdir(parents=True)
     (tmp_path / "packs/a").write_text("a")
     (tmp_path / "packs/some/pack.json").write_text("{}")
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 1, 8, 8), np.uint8)
+    np.save(tmp_path / "packs/some/pixels.npy", pixels)
     out = tmp_path / "tree"
     pack(ROOT, out, [f"{tmp_path / 'packs'}:gpu/data"])
     assert {path.name for path in (out / "src/smalti/assets/models").iterdir()} == set(MODELS)
     assert (out / "scripts/gpu_round.py").is_file() and (out / "gpu/data/a").read_text() == "a"
     unpack(out / "gpu/data")
     assert (out / "gpu/data/some/pack.json").read_text() == "{}"
+    assert np.array_equal(np.load(out / "gpu/data/some/pixels.npy"), pixels)
     assert "MiB of 64" in capsys.readouterr().out
+
+
+def test_pictures_are_cut_into_squares() -> None:
+    from gpu_jobs import cut  # pyright: ignore[reportMissingImports]
+
+    pixels = torch.arange(2 * 8 * 8, dtype=torch.uint8).view(2, 1, 8, 8)
+    squares = cut(Pictures(pixels, torch.tensor([0, 1]), ("a", "b"), "some"), 4, 2)
+    assert squares.shape == (1, 4, 4) and len(squares) == 18
+    assert squares.labels is not None and squares.labels.tolist() == [0] * 9 + [1] * 9
+    assert torch.equal(squares.pixels[9 + 5, 0], pixels[1, 0, 2:6, 4:8])
