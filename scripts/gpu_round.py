@@ -42,6 +42,7 @@ SHORTEST = 45.0  # seconds that a job is worth starting for
 GRACE = 6.0  # seconds for a job to end when its time is up
 LAST = 6.0  # seconds for packing at the end
 CACHE = Path(tempfile.gettempdir()) / "smalti-inductor"
+GRAPHS = ("fxgraph", "aotautograd")  # folders of the cache that another machine can use
 MPS = "nvidia-cuda-mps-control"
 
 
@@ -164,16 +165,16 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def bundle(folder: Path, files: Sequence[Path], to: Path) -> None:
+def bundle(folder: Path, files: Sequence[Path], to: Path, how: int = zipfile.ZIP_DEFLATED) -> None:
     """A .zip of the folder, replaced in one move; what makes it too large is left out, and told."""
     temporary = to.with_suffix(".tmp")
-    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    with zipfile.ZipFile(temporary, "w", how) as archive:
         for path in sorted(files, key=lambda p: p.stat().st_size):
             if not path.is_file():
                 continue  # a save has replaced it meanwhile; the next .zip has the new one
             if temporary.stat().st_size + path.stat().st_size > MOST:
                 print(f"{path.name} of {folder.name} is too large to come back", flush=True)
-                continue
+                break
             archive.write(path, f"{folder.name}/{path.relative_to(folder)}")
     os.replace(temporary, to)
 
@@ -306,7 +307,8 @@ def round_of(args: argparse.Namespace, begun: float) -> int:
                 if r.process.poll() is None:
                     end(r.process)
     if args.keep_cache:
-        bundle(CACHE, [p for p in CACHE.rglob("*") if p.is_file()], args.keep_cache)
+        graphs = [p for name in GRAPHS for p in (CACHE / name).rglob("*") if p.is_file()]
+        bundle(CACHE, graphs, args.keep_cache, zipfile.ZIP_LZMA)
     tell_failures(whole.running, whole=("check",))
     print(table(whole.running))
     for path in sorted(args.out.glob("*")):
