@@ -129,6 +129,8 @@ def report(rows: list[Row], found: list[str], brief: bool) -> None:
     for name, where in groups(rows).items():
         if brief and name not in ("LibreOffice", "other prose"):
             continue
+        if not where:
+            continue
         own, gold = [found[k] for k in where], [rows[k].chinese for k in where]
         print(f"  {name:26} {len(where):5} sentences  BLEU {score_bleu(own, gold):5.2f}", end="")
         print("" if brief else f"  chrF {score_chrf(own, gold):5.2f}")
@@ -141,7 +143,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("file", type=Path)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--split", choices=("valid", "test"), default="valid")
+    parser.add_argument("--split", choices=("valid", "test", "strings"), default="valid")
     parser.add_argument("--beam", type=int, nargs="+", default=[1])
     parser.add_argument("--penalty", type=float, default=1.0)
     parser.add_argument("--bits", type=int, help="round matrices, by rows, to so many bits")

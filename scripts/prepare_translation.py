@@ -3,11 +3,13 @@
     python scripts/prepare_translation.py pairs.jsonl.xz held-out.txt FOLDER
 
 Each line of the pairs is {"source", "doc", "en", "zh"}. FOLDER gets `pairs.npz` (symbols of all
-splits, and the two vocabularies), `valid.jsonl`, `test.jsonl` and `report.json` (what was dropped).
+splits, and the two vocabularies), `valid.jsonl`, `test.jsonl`, `strings.jsonl` and `report.json`
+(what was dropped).
 
 Test and validation are whole documents of the prose sources; a document of more than 60 pairs is
 cut into sections of 30 pairs in a row, which count as documents. Which ones is told by a hash of
 the name, so the rule needs no list. What overlaps goes out of training, never out of the test.
+`strings` are single messages with placeholders, to see whether these are kept.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from smalti.translation.cleaning import Pair, clean, fold, fold_hash, grams, make_steps
+from smalti.translation.cleaning import PLACEHOLDER, Pair, clean, fold, fold_hash, grams, make_steps
 from smalti.translation.vocabulary import Subwords, train_subwords
 
 PROSE = (
@@ -50,8 +52,8 @@ LEFT_OUT = {
 UNTESTED = ("gimp-help", "lilypond-doc", "debian-handbook")
 """Prose of too little or too free a translation to judge by; it is trained on."""
 RATIOS = {"debian-handbook": 1.7}
-VALID, TEST = 0.03, 0.035
-"""Shares of the documents."""
+VALID, TEST, STRINGS = 0.03, 0.035, 0.03
+"""Shares of the documents, and of the messages with placeholders."""
 LONG, SECTION = 60, 30
 OVERLAP, LEAST = 0.8, 20
 """Largest share of a test sentence's 5-grams in a training sentence; those with fewer 5-grams than
@@ -101,10 +103,18 @@ def cut_sections(lines: list[Line]) -> list[str]:
 
 
 def choose_split(line: Line, name: str) -> str:
-    if line.source not in PROSE or line.source in UNTESTED:
+    if line.source not in PROSE:
+        held = line.source not in GAMES and PLACEHOLDER.search(line.pair.source)
+        return "strings" if held and draw_place(line.pair.source) < STRINGS else "train"
+    place = draw_place(name)
+    if line.source in UNTESTED or VALID <= place <= 1 - TEST:
         return "train"
-    place = int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
-    return "valid" if place < VALID else "test" if place > 1 - TEST else "train"
+    return "valid" if place < VALID else "test"
+
+
+def draw_place(name: str) -> float:
+    """A number from 0 to below 1 that the name alone decides."""
+    return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
 
 
 def overlaps(test: Iterable[Line]) -> dict[str, list[int]]:
@@ -203,7 +213,7 @@ def main() -> None:
     held_out, report = frozenset(given.held_out.read_text().split()), {}
     lines = read_lines(given.pairs, held_out, report)
     assert not any(fold_hash(line.pair.source) in held_out for line in lines)
-    splits: dict[str, list[Line]] = {"train": [], "valid": [], "test": []}
+    splits: dict[str, list[Line]] = {"train": [], "valid": [], "test": [], "strings": []}
     for line, name in zip(lines, cut_sections(lines), strict=True):
         line = line._replace(document=name.removeprefix(f"{line.source}/"))
         splits[choose_split(line, name)].append(line)

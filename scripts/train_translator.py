@@ -431,8 +431,6 @@ class Training:
         self.segmentations.close()
         if self.judge:
             self.judge.kill()
-        if not self.stopped:
-            self.validate()
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         while True:
@@ -545,7 +543,7 @@ def read_arguments() -> argparse.Namespace:
     add("--tokens", type=int, default=16384, help="padded target symbols per batch")
     add("--rate", type=float, default=2e-3)
     add("--weight-decay", type=float, default=0.05)
-    add("--warm-up", type=int, default=300)
+    add("--warm-up", type=int, default=400)
     add("--decay", type=float, default=0.999, help="of the averaged weights")
     add("--save-every", type=float, default=80)
     add("--sentences", type=int, default=100, help="of each group, for a look at what is saved")
