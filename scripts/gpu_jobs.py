@@ -151,7 +151,7 @@ JOBS: tuple[AnyJob, ...] = (
         ),
     ),
     TrainingJob(
-        "letters", letters, DIFFUSION, data="letters", recipe="letters", compile=("network",)
+        "letters", letters, DIFFUSION, data="letters-32", recipe="letters", compile=("network",)
     ),
     pixelcnnpp("pixelcnnpp-digits-b", dropout=0.45),
     TrainingJob(
@@ -167,7 +167,7 @@ JOBS: tuple[AnyJob, ...] = (
         "letters-pixelcnn",
         letters_pixelcnn,
         replace(PIXELCNN, batch=128, weight_decay=0.01),
-        data="letters",
+        data="letters-32",
         recipe="letters-pixelcnn",
         compile=("network",),
         keep_best=True,

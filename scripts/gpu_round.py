@@ -16,15 +16,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,6 +31,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "src"), str(HERE)]
 
 from gpu_jobs import JOBS, REHEARSAL, AnyJob, CommandJob  # noqa: E402
+from gpu_mps import shared_gpu  # noqa: E402
 from gpu_pack import pack, unpack  # noqa: E402
 
 MOST = 16 * 2**20 - 4096  # bytes of a file that comes back
@@ -43,7 +42,6 @@ GRACE = 6.0  # seconds for a job to end when its time is up
 LAST = 6.0  # seconds for packing at the end
 CACHE = Path(tempfile.gettempdir()) / "smalti-inductor"
 GRAPHS = ("fxgraph", "aotautograd")  # folders of the cache that another machine can use
-MPS = "nvidia-cuda-mps-control"
 
 
 @dataclass
@@ -193,51 +191,6 @@ def settings(threads: int) -> dict[str, str]:
         "TORCHINDUCTOR_FX_GRAPH_CACHE": "1",
         "TORCHINDUCTOR_AUTOGRAD_CACHE": "1",
     }
-
-
-# ----------------------------------------------------------------- processes on one GPU
-
-
-@contextmanager
-def shared_gpu(wanted: bool, work: Path) -> Iterator[bool]:
-    """NVIDIA's multi-process service, by which kernels of several processes run at the same time.
-
-    It changes no setting of the card and ends with the round. Where it does not start, processes
-    take turns. Yields whether it runs.
-    """
-    folders = {"PIPE": work / "mps", "LOG": work / "mps-log"}
-    names = {f"CUDA_MPS_{name}_DIRECTORY": str(path) for name, path in folders.items()}
-    if not wanted or not shutil.which(MPS):
-        yield False
-        return
-    for path in folders.values():
-        path.mkdir(parents=True)
-    os.environ.update(names)
-    try:
-        started = subprocess.run([MPS, "-d"], timeout=10, check=False).returncode == 0
-        if not (started and sees_gpu()):
-            quit_service()
-            for name in names:
-                del os.environ[name]
-            yield False
-            return
-        yield True
-    finally:
-        if os.environ.get("CUDA_MPS_PIPE_DIRECTORY"):
-            quit_service()
-
-
-def sees_gpu() -> bool:
-    """Whether a new process can compute there."""
-    code = "import torch; assert float(torch.ones(8, device='cuda').sum()) == 8"
-    try:
-        return subprocess.run([sys.executable, "-c", code], timeout=25, check=False).returncode == 0
-    except subprocess.TimeoutExpired:
-        return False
-
-
-def quit_service() -> None:
-    subprocess.run([MPS], input=b"quit -t 2\n", timeout=20, check=False, capture_output=True)
 
 
 # ----------------------------------------------------------------------------- what is told
