@@ -189,10 +189,9 @@ class Run:
         out, step = self.plan.out, self.loop.step
         minutes = round(self.loop.seconds / 60, 2)
         facts = {**self.plan.facts, "minutes": minutes}
-        plan = replace(self.plan, training=self.loop.training, facts=facts)
-        plan.write()
         model = self.loop.average.module
-        plan = replace(plan, model=model.config)
+        plan = replace(self.plan, model=model.config, training=self.loop.training, facts=facts)
+        plan.write()
         save_checkpoint(model, out / f"step-{step}", card_of(plan, step), torch.float16)
         replace_text(out / "latest", f"step-{step}\n")
         for other in out.glob("step-*"):
