@@ -40,6 +40,7 @@ TAIL = 18  # lines of a failed job's output
 SHORTEST = 45.0  # seconds that a job is worth starting for
 GRACE = 6.0  # seconds for a job to end when its time is up
 LAST = 6.0  # seconds for packing at the end
+RESERVE = 4.0  # seconds that another program may take to end
 CACHE = Path(tempfile.gettempdir()) / "smalti-inductor"
 GRAPHS = ("fxgraph", "aotautograd")  # folders of the cache that another machine can use
 
@@ -133,7 +134,7 @@ class Round:
             "data": str(self.args.data),
             "out": str(out),
             "python": sys.executable,
-            "seconds": str(max(1, int(left))),
+            "seconds": str(max(1, int(left - RESERVE))),
         }
         return [word.format(**filled) for word in job.command]
 
