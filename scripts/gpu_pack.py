@@ -6,6 +6,7 @@ import io
 import shutil
 import zipfile
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -76,10 +77,13 @@ def write_archive(folder: Path, to: Path) -> None:
 
 
 def unpack(folder: Path) -> None:
-    """The packs in the archives that `bring` made, beside them."""
-    for path in sorted(folder.glob("*.pack.zip")):
-        if not (pack := folder / path.name.removesuffix(".pack.zip")).is_dir():
-            read_archive(path, pack)
+    """The packs in the archives that `bring` made, beside them; each by a process."""
+    paths = sorted(folder.glob("*.pack.zip"))
+    packs = [folder / path.name.removesuffix(".pack.zip") for path in paths]
+    new = [pair for pair in zip(paths, packs, strict=True) if not pair[1].is_dir()]
+    if new:
+        with ProcessPoolExecutor() as pool:
+            list(pool.map(read_archive, *zip(*new, strict=True)))
 
 
 def read_archive(path: Path, pack: Path) -> None:
