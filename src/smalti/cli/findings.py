@@ -70,7 +70,7 @@ def captions(found: Audit) -> list[Line]:
     if texts:
         some = dict.fromkeys(texts[:: -(-len(texts) // SOME)])
         shown = ", ".join(repr(t if len(t) <= WIDE else t[:WIDE] + "...") for t in some)
-        result.append(Line("captions", f"of {len(texts)} pictures: {shown}"))
+        result.append(Line("captions", f"of {count(len(texts), 'picture')}: {shown}"))
     if bad := found.bad_captions:
         lines = [f"{len(bad)} that cannot be read", *bad[:FEW]]
         heads = ["" if texts else "captions", *[""] * FEW]

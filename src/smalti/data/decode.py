@@ -19,6 +19,8 @@ SMALLEST_SIDE = 4
 LARGE = 1 << 23
 """Pixels of a picture above which it is decoded alone, and flattened in strips of so many."""
 ONE_LARGE = Lock()
+HUNGRY, HUNGRY_PIXELS = ("WEBP", "AVIF", "JPEG2000"), 60_000_000
+"""Formats whose decoders take up to 20 bytes for a pixel, and how large they may be."""
 Colour = Literal["keep", "grey", "rgb"]
 Crop = bool | int | tuple[int, int]
 
@@ -120,6 +122,11 @@ def check_size(title: str, image: Image.Image) -> None:
     # Pillow itself only warns of a bomb up to twice its limit.
     if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
         raise _bomb(title)
+    if image.format in HUNGRY and width * height > HUNGRY_PIXELS:
+        raise BadPicture(
+            f"{title} has more than {HUNGRY_PIXELS / 1e6:g} million pixels, which is much for "
+            f"{image.format}; shrink it, or save it as JPEG or PNG"
+        )
 
 
 def to_pixels(image: Image.Image, look: Look) -> np.ndarray:

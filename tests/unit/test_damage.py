@@ -1,0 +1,349 @@
+"""Sets of pictures that are damaged, that lie, or that would fill the memory: one line each."""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import lmdb
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from smalti.core.errors import UserError
+from smalti.data import decode, gather, npz, pack, read, read_splits
+from smalti.data.audit import audit
+from smalti.data.decode import look_of
+from smalti.data.exif import is_whole
+from smalti.data.reading import opened_source
+from tests import albums
+from tests.expect import refusal
+
+PIXELS = albums.noise(6, 8, 8, 3)
+
+# ---- every reader, with bytes changed and ends cut off
+
+
+def database(path: Path) -> bytes:
+    entries = albums.two_classes(8, side=24) | {f"k{k}": b"x" * 100 for k in range(99)}
+    environment = lmdb.open(str(path), map_size=1 << 20)
+    with environment.begin(write=True) as transaction:
+        for key, value in entries.items():
+            transaction.put(key.encode(), value)
+    environment.close()
+    return (path / "data.mdb").read_bytes()
+
+
+def archived(path: Path) -> bytes:
+    files = albums.two_classes() | {"cats/0.txt": b"a cat"}
+    return albums.archive(path, files).read_bytes()
+
+
+def arrays(path: Path) -> bytes:
+    np.savez_compressed(path.with_suffix(".npz"), x=PIXELS, y=np.arange(6))
+    return path.with_suffix(".npz").read_bytes()
+
+
+def mnist(path: Path) -> bytes:
+    return (albums.mnist(path) / "train-images-idx3-ubyte").read_bytes()
+
+
+def packed_mnist(path: Path) -> bytes:
+    return (albums.mnist(path, packed=True) / "train-images-idx3-ubyte.gz").read_bytes()
+
+
+KINDS = {
+    "a.zip": archived,
+    "a.npz": arrays,
+    "train-images-idx3-ubyte": mnist,
+    "train-images-idx3-ubyte.gz": packed_mnist,
+    "a.lmdb": database,
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.filterwarnings("ignore")
+def test_any_damage_is_a_line_or_harmless(tmp_path: Path, name: str):
+    whole = KINDS[name](tmp_path / "made")
+    rng = np.random.default_rng(0)
+    (tmp_path / "damaged").mkdir()
+    place, lines = tmp_path / "damaged" / name, 0
+    for k in range(40):
+        content = bytearray(whole)
+        if k % 4 == 0:
+            content = content[: rng.integers(len(content))]
+        for _ in range(k % 7):
+            span = min(len(content), 300) if k % 2 else len(content)
+            content[rng.integers(max(1, span)) - len(content)] ^= 1 << int(rng.integers(8))
+        place.write_bytes(content)
+        try:
+            read_splits(place, size=8)
+        except UserError as error:
+            assert "\n" not in str(error)
+            lines += 1
+    assert lines >= 8
+
+
+# ---- LMDB
+
+
+def test_a_database_cut_at_any_page_is_said(tmp_path: Path):
+    """The library would end the process: it maps the file and believes its first page."""
+    whole = database(tmp_path / "db")
+    (tmp_path / "db/data.mdb").write_bytes(whole)
+    assert len(read(tmp_path / "db", size=8)) == 16
+    place = tmp_path / "cut.lmdb"
+    for pages in range(2, len(whole) // 4096):
+        place.write_bytes(whole[: 4096 * pages])
+        with refusal("cut.lmdb is no LMDB that can be read (it is cut short: "):
+            read(place)
+
+
+def test_a_tree_that_leads_in_a_circle_is_said(tmp_path: Path):
+    whole = bytearray(database(tmp_path / "db"))
+    roots = [struct.unpack_from("<Q", whole, at + 128)[0] for at in (0, 4096)]
+    root = min(roots)  # an empty tree's is the largest number
+    node = struct.unpack_from("<H", whole, root * 4096 + 16)[0]
+    assert whole[root * 4096 + 10] & 1  # a branch
+    struct.pack_into("<HH", whole, root * 4096 + node, root & 0xFFFF, root >> 16)
+    (tmp_path / "a.lmdb").write_bytes(whole)
+    with refusal("its tree leads in a circle, or nowhere"):
+        read(tmp_path / "a.lmdb")
+
+
+# ---- IDX
+
+
+@pytest.mark.parametrize("end", ["", ".gz"])
+@pytest.mark.parametrize("shape", [(2**32 - 1,) * 3, (2**31, 8, 8), (10_000, 28, 28)])
+def test_idx_files_that_promise_more_than_they_hold(tmp_path: Path, end: str, shape: Any):
+    path = albums.idx(tmp_path / f"train-images-idx3-ubyte{end}", np.zeros((2, 8, 8), np.uint8))
+    content = bytearray(path.read_bytes()) if not end else bytearray(16)
+    content[:16] = bytes([0, 0, 8, 3]) + np.array(shape, ">u4").tobytes()
+    if end:
+        import gzip
+
+        content = bytearray(gzip.compress(bytes(content)))
+    path.write_bytes(content)
+    with refusal("is cut short: it promises", str(shape[0])):
+        read(path)
+
+
+def test_pictures_without_pixels_are_refused(tmp_path: Path):
+    path = albums.idx(tmp_path / "train-images-idx3-ubyte", np.zeros((3, 0, 0), np.uint8))
+    with refusal("holds pictures of 0 x 0 pixels; give some of at least 4 x 4"):
+        read(path)
+
+
+# ---- npz
+
+
+def header(shape: str, descr: str = "'|u1'", fortran: bool = False) -> bytes:
+    text = f"{{'descr': {descr}, 'fortran_order': {fortran}, 'shape': {shape}, }}".ljust(117) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
+
+
+@pytest.mark.parametrize(
+    "member",
+    [
+        header("(1000000000000, 8, 8)") + bytes(99),
+        header("(4611686018427387904, 8, 8)"),
+        header("(-1, 8, 8)") + bytes(64),
+        header("(1, 8, 8)", "'|O'") + bytes(64),
+        header("(1, 8, 8)", "'nonsense'") + bytes(64),
+        header("((((" * 20) + bytes(64),
+        b"\x93NUMPY\x09\x00" + bytes(99),
+        b"no array",
+        b"",
+    ],
+)
+def test_arrays_whose_heads_lie(tmp_path: Path, member: bytes):
+    albums.archive(tmp_path / "a.npz", {"x.npy": member})
+    with refusal("a.npz cannot be read"):
+        read(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("flaw", ["encrypted", "method", "checksum"])
+@pytest.mark.parametrize("name", ["a.npz", "a.zip"])
+def test_members_that_cannot_be_unpacked(tmp_path: Path, flaw: str, name: str):
+    member = io.BytesIO()
+    np.save(member, PIXELS)
+    files = (
+        {"x.npy": member.getvalue()} if name == "a.npz" else {"a.png": albums.encoded(PIXELS[0])}
+    )
+    path = albums.archive(tmp_path / name, files)
+    content = bytearray(path.read_bytes())
+    local, central = content.index(b"PK\x03\x04"), content.index(b"PK\x01\x02")
+    for start, at in ((local, 6), (central, 8)):
+        if flaw == "encrypted":
+            content[start + at] |= 1
+        elif flaw == "method":
+            content[start + at + 2] = 97
+        else:
+            content[start + at + 8] ^= 255
+    path.write_bytes(content)
+    with refusal("a.npz cannot be read" if name == "a.npz" else "a.png "):
+        read(path)
+
+
+def test_order_and_endianness_of_arrays_do_not_matter(tmp_path: Path):
+    floats = (PIXELS.astype(">f4") / np.float32(255)).astype(">f4")
+    np.savez(tmp_path / "a.npz", x=np.asfortranarray(floats), y=np.arange(6, dtype=">i8"))
+    pictures = read(tmp_path / "a.npz", size=None)
+    assert torch.equal(pictures.pixels, torch.from_numpy(PIXELS.transpose(0, 3, 1, 2).copy()))
+    assert pictures.labels is not None
+    assert pictures.labels.tolist() == [*range(6)]
+
+
+def test_an_array_that_would_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    np.savez_compressed(tmp_path / "a.npz", x=np.zeros((1000, 32, 32), np.uint8))
+    monkeypatch.setattr(npz, "UNPACKED", 1 << 19)
+    with refusal("a.npz: x.npy unpacks from 0.0 MB to 0.0 GB; save it by np.savez"):
+        read(tmp_path / "a.npz")
+
+
+def test_more_pictures_than_there_is_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    path = albums.folder(tmp_path / "set", albums.two_classes())
+    monkeypatch.setattr(gather.os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 4}.get)
+    assert len(read(path, size=16)) == 6
+    with refusal("6 pictures of 64 x 64 take 0.0 GB", "give a smaller size"):
+        read(path, size=64)
+
+
+# ---- packs
+
+
+LIES: list[tuple[dict[str, Any], str]] = [
+    ({"classes": 5}, "its classes are no list of names"),
+    ({"classes": [1, 2]}, "its classes are no list of names"),
+    ({"classes": ["cats"]}, "it reaches from 0 to 1 with 1 classes"),
+    ({"captions": "x"}, "its captions are no list of names"),
+    ({"captions": ["x"]}, "it has 1 captions for 6 pictures"),
+    ({"splits": []}, "its splits are no ranges of rows"),
+    ({"splits": {"train": [0, 10**30]}}, "its splits do not make up its 6 pictures"),
+    ({"splits": {"train": [0, 2, 3], "valid": [2, 6]}}, "its splits are no ranges of rows"),
+    ({"splits": {"train": [0.5, 6]}}, "its splits are no ranges of rows"),
+    ({"splits": {"train": [-6, 6]}}, "its splits do not make up its 6 pictures"),
+    ({"splits": {"train": [0, 5]}}, "its splits do not make up its 6 pictures"),
+    ({"format": 99}, "has format 99; this smalti reads 1"),
+]
+
+
+@pytest.mark.parametrize(("lie", "said"), LIES)
+def test_a_pack_whose_json_lies(tmp_path: Path, lie: dict[str, Any], said: str):
+    pack(albums.folder(tmp_path / "set", albums.two_classes()), tmp_path / "p", size=8)
+    content = json.loads((tmp_path / "p/pack.json").read_text())
+    (tmp_path / "p/pack.json").write_text(json.dumps(content | lie))
+    with refusal(said):
+        read(tmp_path / "p", size=8)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("pack.json", b"[" * 100_000),
+        ("pack.json", b'{"format": 1' + b"0" * 5000 + b"}"),
+        ("pack.json", b"\xff\xfe"),
+        ("pixels.npy", header("(9000000000000000000, 3, 8, 8)")),
+        ("pixels.npy", header("(6, 3, 8, 8)", "'<f4'") + bytes(6 * 3 * 64 * 4)),
+        ("pixels.npy", header("(6, 3, 0, 8)")),
+        ("pixels.npy", header("(6, 3, 8, 8)", "'|O'") + bytes(9999)),
+        ("pixels.npy", header("(7, 3, 8, 8)") + bytes(6 * 3 * 64)),
+        ("labels.npy", header("(6,)", "'<f8'") + bytes(48)),
+        ("labels.npy", header("(1000000000000,)", "'<i8'") + bytes(48)),
+    ],
+)
+def test_a_pack_with_a_file_that_lies(tmp_path: Path, name: str, content: bytes):
+    pack(albums.folder(tmp_path / "set", albums.two_classes()), tmp_path / "p", size=8)
+    (tmp_path / "p" / name).write_bytes(content)
+    with refusal(f"{name} "):
+        read(tmp_path / "p", size=8)
+
+
+# ---- single pictures
+
+
+def gradient(mode: str) -> Image.Image:
+    """64 x 48 pixels of a mode, with something transparent where it can be."""
+    levels = np.add.outer(np.arange(48), np.arange(64)) * 2
+    if mode == "I;16":
+        return Image.fromarray((levels * 257).astype(np.uint16))
+    if mode == "F":
+        return Image.fromarray((levels / 255).astype(np.float32))
+    rgba = np.stack([levels, levels[::-1], levels.T[:48].repeat(2, 1)[:, :64], levels[:, ::-1]], 2)
+    image = Image.fromarray(rgba.clip(0, 255).astype(np.uint8))
+    return image.convert("RGB").quantize(16) if mode == "P" else image.convert(mode)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA", "P", "I;16", "F", "1", "CMYK"])
+def test_a_large_picture_is_read_in_strips_as_a_small_one_is_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+):
+    gradient(mode).save(tmp_path / "a.tif")
+    whole = [read(tmp_path, size=size, background="#123456").pixels for size in (None, 16)]
+    monkeypatch.setattr(decode, "LARGE", 64 * 5)
+    strips = [read(tmp_path, size=size, background="#123456").pixels for size in (None, 16)]
+    assert all(map(torch.equal, whole, strips))
+
+
+def test_what_decoders_take_too_much_memory_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    gradient("RGB").save(tmp_path / "a.webp")
+    gradient("RGB").save(tmp_path / "b.png")
+    monkeypatch.setattr(decode, "HUNGRY_PIXELS", 3000)
+    with refusal("a.webp has more than 0.003 million pixels", "WEBP; shrink it"):
+        read(tmp_path)
+
+
+def test_a_damaged_exif_block_costs_no_picture(tmp_path: Path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    gradient("RGB").save(tmp_path / "a.jpg", exif=exif)
+    content = (tmp_path / "a.jpg").read_bytes()
+    at = content.index(b"Exif\0\0") + 6
+    flaws = {
+        "b": (0, b"XX"),
+        "c": (4, b"\x7f\xff\xff\xff"),
+        "d": (8, b"\xff\xff"),
+        "e": (12, b"\xff"),
+    }
+    for name, (place, other) in flaws.items():
+        damaged = bytearray(content)
+        damaged[at + place : at + place + len(other)] = other
+        (tmp_path / f"{name}.jpg").write_bytes(damaged)
+    gradient("RGB").save(tmp_path / "f.png", exif=b"Exif\0\0garbage")
+    look = look_of(32, "keep", "white", crop=True)
+    with opened_source(tmp_path) as source:
+        found = audit(source, look)
+    assert (len(found), found.damaged_exif()) == (6, 5)
+    assert len(read(tmp_path)) == 6
+
+
+def test_a_block_of_exif_is_whole_or_not():
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 3, "a maker of cameras"
+    block = exif.tobytes().removeprefix(b"Exif\0\0")
+    assert is_whole(block)
+    assert not any(is_whole(block[:k]) for k in range(len(block) - 1))
+    assert not is_whole(b"")
+
+
+def test_a_central_part_is_cut_out_before_resizing(tmp_path: Path):
+    """CelebA's faces: 178 x 218 pixels, of which the article takes the central 168."""
+    pixels = albums.noise(1, 218, 178, 3)[0]
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    Image.fromarray(pixels[25:193, 5:173]).save(tmp_path / "cut.bmp")
+    cut = read(tmp_path, size=24).pixels
+    first, second = read(tmp_path, size=24, crop=168).pixels, cut[1]
+    assert torch.equal(first[0], second)
+    assert torch.equal(first[1], second)
+    assert not torch.equal(cut[0], second)
+    made = pack(tmp_path, tmp_path / "p", size=24, crop=168)
+    assert made.shape == (2, 3, 24, 24)
+    with refusal(
+        "a.png cannot be read (it is 178 x 218 pixels, smaller than the crop of 200 x 200"
+    ):
+        read(tmp_path, crop=200)
