@@ -12,7 +12,7 @@ from smalti.data.pictures import Pictures, Splits
 from smalti.data.reading import read_splits
 from smalti.diffusion import DDIM, DiffusionConfig, UNetConfig
 from smalti.pixelcnn import Categorical, GatedConfig, PixelCNNConfig, PlusPlusConfig
-from smalti.recipes import ddpm_emoji
+from smalti.recipes import consistency_digits, vqvae_digits_gpt
 from smalti.recipes.pictures import digit_splits
 from smalti.recipes.vqgan import model as vqgan
 from smalti.training import Training
@@ -44,6 +44,10 @@ class TrainingJob:
     """The held-out loss is told in bits, not nats."""
     seconds: float | None = None
     """Most seconds of training; None: until the round ends."""
+    start: str | None = None
+    """A model whose weights it begins with."""
+    exact: bool = False
+    """Products of all 24 bits, where small differences of outputs are learned from."""
 
 
 @dataclass(frozen=True)
@@ -100,20 +104,6 @@ def letters(pictures: Pictures) -> DiffusionConfig:
     )
 
 
-def letters_pixelcnn(pictures: Pictures) -> PixelCNNConfig:
-    """0.45 M parameters, 16 levels."""
-    network = GatedConfig(
-        outputs=16,
-        width=48,
-        blocks=7,
-        first=15,
-        head=64,
-        condition=len(pictures.classes),
-        dropout=0.1,
-    )
-    return PixelCNNConfig(pictures.shape, network, levels=16, classes=pictures.classes)
-
-
 # -------------------------------------------------------------------------------- jobs
 
 PIXELCNN = Training(steps=15_000, batch=64, rate=2e-3, ema=0.9995, weight_decay=0.02)
@@ -133,8 +123,17 @@ def pixelcnnpp(name: str, dropout: float) -> TrainingJob:
     )
 
 
+def translator(variant: str, *options: str) -> CommandJob:
+    words = ("{python}", "scripts/train_translator.py", "--data", "{data}/../translate/data")
+    out = ("--out", "{out}/translator.safetensors", "--seconds", "{seconds}")
+    return CommandJob(
+        f"translator-{variant}", (*words, *out, "--variant", variant, "--workers", "2", *options)
+    )
+
+
 JOBS: tuple[AnyJob, ...] = (
-    pixelcnnpp("pixelcnnpp-digits", dropout=0.3),
+    translator("b", "--seed", "1"),
+    pixelcnnpp("pixelcnnpp-digits", dropout=0.35),
     TrainingJob(
         "vqgan-emoji4",
         emoji_codec,
@@ -143,43 +142,35 @@ JOBS: tuple[AnyJob, ...] = (
         recipe="vqgan-emoji",
         critic_from=0.4,
     ),
-    CommandJob(
-        "translator",
-        (
-            *("{python}", "scripts/train_translator.py", "--data", "{data}/../translate/data"),
-            *("--out", "{out}/translator.safetensors", "--seconds", "{seconds}"),
-        ),
-    ),
+    translator("a", "--no-compile"),
     TrainingJob(
         "letters", letters, DIFFUSION, data="letters-32", recipe="letters", compile=("network",)
     ),
-    pixelcnnpp("pixelcnnpp-digits-b", dropout=0.45),
+    TrainingJob(
+        "vqvae-digits-gpt",
+        vqvae_digits_gpt.model,
+        replace(vqvae_digits_gpt.RECIPE.training, steps=30_000, batch=128),
+        recipe="vqvae-digits-gpt",
+        compile=("network",),
+        keep_best=True,
+    ),
+    TrainingJob(
+        "consistency-digits",
+        consistency_digits.model,
+        replace(consistency_digits.RECIPE.training, steps=20_000, batch=256, ema=0.9995),
+        recipe="consistency-digits",
+        compile=("network",),
+        start="ddpm-digits",
+        exact=True,
+    ),
     TrainingJob(
         "textures-codec",
         texture_codec,
         replace(CODEC, flip=True),
-        data="textures-128",
+        data="textures-free-128",
         crop=64,
         recipe="textures-codec",
         critic_from=0.4,
-    ),
-    TrainingJob(
-        "letters-pixelcnn",
-        letters_pixelcnn,
-        replace(PIXELCNN, batch=128, weight_decay=0.01),
-        data="letters-32",
-        recipe="letters-pixelcnn",
-        compile=("network",),
-        keep_best=True,
-        bits=True,
-    ),
-    TrainingJob(
-        "ddpm-emoji4",
-        ddpm_emoji.model,
-        replace(DIFFUSION, batch=64, rate=1e-3, flip=True),
-        data="emoji4-64",
-        recipe="ddpm-emoji",
-        compile=("network",),
     ),
 )
 

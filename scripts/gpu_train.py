@@ -157,6 +157,7 @@ class Run:
         if (steps := self.clock.steps(self.loop.step, now)) is not None:
             self.loop.training = replace(self.loop.training, steps=steps)
             self.plan_critic(steps)
+            self.plan_stages(steps)
         self.journal.update(self.loop)
 
     def plan_critic(self, steps: int) -> None:
@@ -166,6 +167,13 @@ class Run:
             return
         for each in (model, self.loop.average.module):
             each.config = replace(each.config, critic_start=int(self.job.critic_from * steps))
+
+    def plan_stages(self, steps: int) -> None:
+        """An objective that changes over the steps goes by the new number of them."""
+        for each in (self.loop.model.module, self.loop.average.module):
+            objective = getattr(each.config, "objective", None)
+            if hasattr(objective, "steps"):
+                each.config = replace(each.config, objective=replace(objective, steps=steps))
 
     def save(self) -> None:
         """Try the averaged weights on held-out pictures; keep them unless others did better."""
@@ -206,7 +214,8 @@ def begin_run(job: TrainingJob, args: argparse.Namespace) -> Run:
     fabric = fabric_for(training)
     out = Path(args.out)
     facts = {"pictures": len(splits.train), **machine()}
-    plan = Job(config, training, out, {"recipe": job.recipe or job.name}, facts=facts)
+    about = {"recipe": job.recipe or job.name}
+    plan = Job(config, training, out, about, job.start, facts=facts)
     train = on_device(splits.train, fabric.device)
     valid = on_device(splits.valid.part(slice(HELD_OUT), "held-out"), fabric.device)
     loop = begin(fabric, plan, train)
@@ -217,11 +226,11 @@ def begin_run(job: TrainingJob, args: argparse.Namespace) -> Run:
     return Run(job, plan, loop, valid, Clock(args.until), journal)
 
 
-def set_up(threads: int) -> None:
+def set_up(threads: int, exact: bool) -> None:
     torch.set_num_threads(threads)
     if torch.cuda.is_available():
         torch.backends.cudnn.benchmark = True
-        torch.backends.cuda.matmul.allow_tf32 = True
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = not exact
 
 
 def main() -> None:
@@ -234,8 +243,8 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--few", type=int)
     args = parser.parse_args()
-    set_up(args.threads)
     named = {job.name: job for job in (*JOBS, *REHEARSAL) if isinstance(job, TrainingJob)}
+    set_up(args.threads, named[args.name].exact)
     args.out.mkdir(parents=True, exist_ok=True)
     run = begin_run(named[args.name], args)
     most = run.job.seconds or math.inf
