@@ -167,7 +167,7 @@ JOBS: tuple[AnyJob, ...] = (
         "textures-codec",
         texture_codec,
         replace(CODEC, flip=True),
-        data="textures-free-128",
+        data="textures-128",
         crop=64,
         recipe="textures-codec",
         critic_from=0.4,
