@@ -61,6 +61,28 @@ def test_what_is_no_report_is_refused(tmp_path: Path, text: str, words: str):
         read_report(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("part", "changes", "words"),
+    [
+        ("row", {"error": "no"}, "a row's error is 'no'"),
+        ("row", {"name": 3}, "a row's name is 3"),
+        ("row", {"value": float("nan")}, "NaN is no number"),
+        ("protocol", {"n": None}, "protocol.n is None"),
+        ("protocol", {"shape": [1, 2]}, "protocol.shape is [1, 2]"),
+        ("protocol", {"metrics": {"frechet": "x"}}, "metrics.frechet is 'x'"),
+        ("report", {"notes": [None]}, "notes is None"),
+        ("report", {"rows": 7}, "7 is no list"),
+    ],
+)
+def test_a_field_that_cannot_be_is_named(tmp_path: Path, part: str, changes: dict, words: str):
+    content = json.loads(json.dumps(REPORT.to_json()))
+    inner = {"row": content["rows"][0], "protocol": content["protocol"], "report": content}[part]
+    inner.update(changes)
+    (tmp_path / "report.json").write_text(json.dumps(content))
+    with refusal("report.json", words):
+        read_report(tmp_path)
+
+
 def test_a_report_that_is_not_there_is_refused(tmp_path: Path):
     with refusal("none.json", "cannot be read"):
         read_report(tmp_path / "none.json")

@@ -31,11 +31,15 @@ def read_json_object(path: str | Path) -> dict[str, Any]:
 def parse_json(text: str, place: str | Path) -> Any:
     """The value of a JSON text. UserError, which names `place`, when it is none, or too deep."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
         raise UserError(f"{place} is not JSON: {one_line(error)}") from error
     check_depth(value, place)
     return value
+
+
+def refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
 
 
 def read_yaml_object(path: str | Path) -> dict[str, Any]:

@@ -6,12 +6,15 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from smalti.core.errors import UserError
+from smalti.core.config import fitted, hints_of
+from smalti.core.documents import read_json
+from smalti.core.errors import UserError, shorten
 
 FORMAT = 1
 Better = Literal["lower", "higher", ""]
+T = TypeVar("T")
 HASHED = {"data": "data_hash", "features": "features_hash"}
 """Names in a protocol, and the fields that say what they stand for."""
 
@@ -110,13 +113,37 @@ class Report:
             raise UserError(f"a report has format {found}; this smalti reads {FORMAT}")
         values = {k: v for k, v in content.items() if k != "format"}
         try:
-            protocol = dict(values.pop("protocol"))
-            protocol["shape"] = tuple(protocol["shape"])
-            rows = tuple(Row(**row) for row in values.pop("rows"))
-            notes = tuple(values.pop("notes", ()))
-            return Report(protocol=Protocol(**protocol), rows=rows, notes=notes, **values)
-        except (KeyError, TypeError) as error:
+            protocol = read_protocol(values.pop("protocol"))
+            rows = tuple(read_fields(Row, row, "a row's ") for row in listed(values.pop("rows")))
+            values["notes"] = listed(values.get("notes", ()))
+            return read_fields(Report, values, "", protocol=protocol, rows=rows)
+        except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"a report is not as smalti wrote it: {error}") from error
+
+
+def read_protocol(content: dict[str, Any]) -> Protocol:
+    """UserError for fields that a protocol does not have, or not so; KeyError for lost ones."""
+    metrics = {name: fitted(v, int, f"metrics.{name}") for name, v in content["metrics"].items()}
+    values = {name: v for name, v in content.items() if name != "metrics"}
+    return read_fields(Protocol, values, "protocol.", metrics=metrics)
+
+
+def read_fields(cls: type[T], values: dict[str, Any], place: str, **known: Any) -> T:
+    """A dataclass whose fields fit their hints; `known` ones are there already."""
+    hints = hints_of(cls)
+    free = {name: values[name] for name in ("sampler", "made_with") if name in values}
+    told = {
+        name: fitted(value, hints.get(name), place + name)
+        for name, value in values.items()
+        if name not in free
+    }
+    return cls(**told, **free, **known)
+
+
+def listed(value: Any) -> list[Any]:
+    if not isinstance(value, (list, tuple)):
+        raise TypeError(f"{shorten(value)} is no list")
+    return list(value)
 
 
 def write_report(report: Report, path: Path) -> None:
@@ -127,14 +154,11 @@ def read_report(path: str | Path) -> Report:
     """A saved report, or that in a folder.  UserError names the file and what is wrong with it."""
     path = Path(path)
     path = path / "report.json" if path.is_dir() else path
+    content = read_json(path)
     try:
-        return Report.from_json(json.loads(path.read_text()))
+        return Report.from_json(content)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}") from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def check_comparable(reports: list[Report]) -> None:
