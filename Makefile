@@ -12,15 +12,19 @@ OUT ?= gallery
 SMOKE ?=
 ARGS ?=
 NAME ?=
+QUICK ?=
 QUIET := $(if $(CI),-qq) # pip shows its downloads to a person, not to a log
 
-.PHONY: demo test lint types format bench setup
+.PHONY: demo test test-portable lint types format bench setup
 
 demo: $(STAMP)  ## samples, a denoising GIF and an interpolation on one page; SMOKE=1 is quick
 	$(BIN)/smalti demo --out $(OUT) $(if $(SMOKE),--quick)
 
 test: $(STAMP)  ## the whole suite; ARGS="-k name" narrows it
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+
+test-portable: $(STAMP)  ## the numeric tests as other processors round; QUICK=1 is what CI runs
+	$(BIN)/python scripts/test_portable.py $(if $(QUICK),--quick) $(ARGS)
 
 lint: $(STAMP)  ## style, formatting and the import contract
 	$(BIN)/ruff check

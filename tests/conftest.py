@@ -17,6 +17,26 @@ settings.register_profile("smalti", deadline=None, print_blob=True)
 settings.register_profile("smalti-ci", deadline=None, print_blob=True, derandomize=True)
 settings.load_profile("smalti-ci" if os.environ.get("CI") else "smalti")
 
+NUMERIC = {
+    "contract", "golden", "test_against_diffusers", "test_analogies", "test_caption",
+    "test_causality", "test_checkpoint", "test_classifier", "test_codec", "test_codec_processes",
+    "test_coding", "test_coding_files", "test_coverage", "test_editing", "test_evaluate",
+    "test_features", "test_frechet", "test_inpainting", "test_kernel", "test_ladder",
+    "test_layers", "test_likelihood", "test_logistic", "test_match", "test_model",
+    "test_neighbours", "test_objective", "test_passes", "test_pixelcnn", "test_plusplus",
+    "test_process", "test_quantisers", "test_reconstruction", "test_samplers", "test_sampling",
+    "test_schedule", "test_solvers", "test_solvers_against_diffusers", "test_track",
+    "test_training", "test_training_processes", "test_training_recovery", "test_training_resume",
+    "test_unet", "test_vqgan", "test_walkers",
+}  # fmt: skip
+"""Folders and files of tests whose numbers another processor may round otherwise."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if NUMERIC & {item.path.stem, item.path.parent.name}:
+            item.add_marker("numeric")
+
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("gpu"):

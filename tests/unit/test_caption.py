@@ -44,7 +44,7 @@ def vectors(encode: CaptionEncoder, *text: str) -> Tensor:
 
 def test_capitals_spaces_and_punctuation_have_no_say():
     h = vectors(encoder(), "red heart", " Red,  HEART! ", "red\nheart", "red_heart")
-    assert torch.equal(h, h[:1].expand_as(h))
+    torch.testing.assert_close(h, h[:1].expand_as(h))  # rows of one batch: up to rounding
     composed, apart = "caf\u00e9", "cafe\u0301"
     assert parts_of(composed, SMALL) == parts_of(apart, SMALL)
 

@@ -1,0 +1,74 @@
+"""The numeric tests as other processors would run them: `make test-portable`.
+
+Fewer vector units, one thread and two, and sums rounded by chance (`tests/rounding.py`). The quick
+form takes some files through three modes that cover all of these, for `.ci/run`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2"}  # fmt: skip
+PLAIN = {"ATEN_CPU_CAPABILITY": "default"}
+ROUNDING = ["-p", "tests.rounding"]
+
+Mode = tuple[dict[str, str], int, list[str]]
+"""Variables, threads, further words for pytest."""
+
+FULL: dict[str, Mode] = {
+    f"{name}, {threads} thread{'s' * (threads > 1)}": (variables, threads, [])
+    for name, variables in {"as it is": {}, "plain": PLAIN, "AVX2": AVX2}.items()
+    for threads in (1, 2)
+}
+FULL["rounded by chance"] = ({}, 1, ROUNDING)
+
+QUICK: dict[str, Mode] = {
+    "plain, 1 thread": (PLAIN, 1, []),
+    "AVX2, 2 threads": (AVX2, 2, []),
+    "rounded by chance": ({}, 1, ROUNDING),
+}
+QUICK_FILES = [
+    "tests/golden",
+    *(f"tests/unit/test_{name}.py" for name in (
+        "causality", "codec_processes", "coding", "layers", "logistic", "neighbours", "passes",
+        "pixelcnn", "quantisers", "samplers", "sampling", "schedule",
+    )),
+]  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="three modes, some files")
+    known, words = parser.parse_known_args()
+    tests = QUICK_FILES if known.quick else ["-m", "numeric"]
+    modes = QUICK if known.quick else FULL
+    failed = [name for name, mode in modes.items() if run(name, mode, [*tests, *words])]
+    if failed:
+        print(f"failed: {'; '.join(failed)}", file=sys.stderr)
+    return bool(failed)
+
+
+def run(name: str, mode: Mode, words: list[str]) -> int:
+    """pytest under a mode, a process for each thread that is not used inside one."""
+    variables, threads, more = mode
+    begun = time.monotonic()
+    print(f"\n-- {name}", flush=True)
+    pytest = [sys.executable, "-m", "pytest", "-q", "-n", str(max(1, 2 // threads))]
+    code = subprocess.run(
+        [*pytest, "--dist", "worksteal", *more, *words],
+        cwd=Path(__file__).parent.parent,
+        env={**os.environ, **variables, "OMP_NUM_THREADS": str(threads)},
+        check=False,
+    ).returncode
+    print(f"-- {name}: {time.monotonic() - begun:.0f} s", flush=True)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
