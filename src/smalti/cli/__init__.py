@@ -7,8 +7,10 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
+
+from smalti.cli.streams import flush, open_missing
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -56,7 +58,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for a user's error, 130 for Ctrl-C."""
     tokens = list(sys.argv[1:] if argv is None else argv)
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+    open_missing()
     write_any_name()
+    try:
+        return run(tokens)
+    finally:
+        flush()
+
+
+def run(tokens: list[str]) -> int:
     try:
         if tokens:
             check_verb(tokens[0])
@@ -66,8 +76,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return complain("interrupted", code=130)
     except BrokenPipeError:  # `smalti list | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except SystemExit as error:  # Rich's own end of a broken pipe
+        if isinstance(error.__context__, BrokenPipeError):
+            return 0
+        raise
     except Exception as error:
         from smalti.cli.complaint import line_of
 
@@ -142,5 +155,6 @@ def notices_printed() -> Iterator[None]:
 
 
 def complain(line: str, code: int = 2) -> int:
-    print(f"smalti: {line}", file=sys.stderr)
+    with suppress(OSError):  # nobody reads it
+        print(f"smalti: {line}", file=sys.stderr)
     return code

@@ -1,0 +1,47 @@
+"""Standard output and error that are closed, full or no longer read."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from typing import TextIO
+
+
+def open_missing() -> None:
+    """Where a shell has closed one (`>&-`), what is written goes nowhere.
+
+    Otherwise the next file that is opened would be taken for it.
+    """
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            discard(number)
+    if sys.stdout is None:
+        sys.stdout = open(1, "w", encoding="utf-8", closefd=False)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8", closefd=False)
+
+
+def discard(number: int) -> None:
+    """From here on, what is written to this descriptor goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    if nowhere != number:
+        os.dup2(nowhere, number)
+        os.close(nowhere)
+
+
+def flush() -> None:
+    """Write what is waiting; what nobody takes is dropped, so that Python's exit says nothing."""
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        if not try_flush(stream):
+            discard(number)
+            try_flush(stream)
+
+
+def try_flush(stream: TextIO) -> bool:
+    with suppress(OSError):
+        stream.flush()
+        return True
+    return False
