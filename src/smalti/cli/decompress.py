@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from smalti.coding.names import ENDING, is_writable
 from smalti.coding.squeeze import decompress
 from smalti.coding.surroundings import vector_units
 from smalti.core.errors import UserError
-from smalti.core.folders import Results, folder_for
+from smalti.core.folders import Results, folder_for, members
 from smalti.core.messages import count
 from smalti.core.pictures import save_png
 
@@ -102,8 +101,9 @@ def recorded_model(header: Header, model: str | None):
 def check_new(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; name a new folder for the pictures")
-    if out.is_dir() and (there := sorted(os.listdir(out))):
-        raise UserError(f"{out} holds {there[0]!r} already; name a new folder for the pictures")
+    if (there := next(members(out), None)) is not None:
+        first = there.split("/")[0]
+        raise UserError(f"{out} holds {first!r} already; name a new folder for the pictures")
 
 
 def file_names(header: Header) -> Sequence[str]:

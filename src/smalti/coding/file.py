@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import struct
 import typing
 import zlib
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from smalti.coding import limits
 from smalti.coding.limits import is_text
@@ -21,6 +24,8 @@ PREFIX = struct.Struct("<7sBII")
 """Magic, format, the header's length, its CRC-32."""
 WORD = 4
 """Bytes of a word of the payload."""
+LONG = {"labels": int, "text": str, "names": str}
+"""Fields that have a value for each picture."""
 SHOWN = 120
 """Characters of what is wrong in a header, at most, in the line about it."""
 
@@ -129,19 +134,44 @@ def read_start(data: bytes) -> tuple[Header, int]:
     return parsed(told), PREFIX.size + length
 
 
+@lru_cache(maxsize=1)
 def parsed(told: bytes) -> Header:
     """UserError for a header that smalti does not write, whoever wrote it."""
     try:
         opened = zlib.decompressobj()
-        values = json.loads(opened.decompress(told, limits.HEADER))
+        values = read_object(opened.decompress(told, limits.HEADER))
+        long = {name: as_tuple(name, values.pop(name, None), kind) for name, kind in LONG.items()}
         hints = typing.get_type_hints(Header)
-        header = Header(**{k: fitted(v, hints[k], k) for k, v in values.items()})
+        header = Header(**{k: fitted(v, hints[k], k) for k, v in values.items()}, **long)
         check_counts(header)
         check_texts(header)
         check_names(header.names or ())
     except (zlib.error, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UserError(f"its header is none that smalti writes: {str(error)[:SHOWN]}") from error
     return header
+
+
+def read_object(text: bytes) -> dict[str, Any]:
+    """A JSON object."""
+    watched = gc.isenabled()
+    gc.disable()  # or millions of values are looked through again and again
+    try:
+        values = json.loads(text)
+    finally:
+        if watched:
+            gc.enable()
+    if not isinstance(values, dict):
+        raise UserError("it is no JSON object")
+    return values
+
+
+def as_tuple(name: str, values: Any, kind: type) -> tuple[Any, ...] | None:
+    """A list of one type, for millions of which there is no time to look at each at length."""
+    if values is None:
+        return None
+    if not isinstance(values, list) or not all(type(value) is kind for value in values):
+        raise UserError(f"{name} are no list of {kind.__name__}")
+    return tuple(values)
 
 
 def check_counts(header: Header) -> None:
@@ -160,7 +190,7 @@ def check_texts(header: Header) -> None:
     told = (word for pair in header.surroundings for word in pair)
     for word in (header.model, header.name, header.units, header.pictures, *told):
         if len(word) > limits.TEXT:
-            raise UserError(f"{word[:SHOWN]!r} ... is too long")
+            raise UserError(f"too long is {word[: SHOWN // 2]!r} ...")
     for word in (header.name, *(header.text or ())):
         if not is_text(word):
             raise UserError(f"{word[:SHOWN]!r} cannot be written as UTF-8; call it otherwise")

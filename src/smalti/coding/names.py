@@ -25,6 +25,9 @@ PART_BYTES, NAME_BYTES = 255, 2048
 """Bytes of a name between two slashes, as most file systems take it, and of one as a whole."""
 MOST_READ = 1 << 16
 """Characters of a recorded name at most."""
+PART = r'(?!\.)[^\x00-\x1f\x7f<>:"|?*\\/\ud800-\udc7f\udd00-\udfff]{1,255}(?<![. ])'
+SAFE = re.compile(f"{PART}(?:/{PART})*")
+"""Names that lead nowhere but below a folder."""
 
 
 def names_of(source: Source, rows: np.ndarray, root: Path) -> tuple[str, ...]:
@@ -87,8 +90,7 @@ def without_ending(name: str) -> str:
 def check_names(names: Sequence[str]) -> None:
     """UserError unless all are different PNGs in or below one folder."""
     for name in names:
-        parts = name.split("/") if len(name) <= MOST_READ else []
-        if not name.endswith(ENDING) or not parts or not all(map(is_safe, parts)):
+        if not (name.endswith(ENDING) and len(name) <= MOST_READ and SAFE.fullmatch(name)):
             raise UserError(f"a picture is called {name[:80]!r}, which is no safe name of a PNG")
     check_different([name.casefold() for name in names])
 
@@ -108,7 +110,10 @@ def check_writable(names: Sequence[str]) -> None:
 
 def check_different(folded: Sequence[str]) -> None:
     """UserError where two names are one, or one is the folder of another."""
-    folders = {str(parent) for name in folded for parent in PurePosixPath(name).parents}
+    folders: set[str] = set()
+    for name in folded:
+        while (name := name.rpartition("/")[0]) and name not in folders:
+            folders.add(name)
     if len({*folded}) < len(folded) or folders & {*folded}:
         raise UserError("two pictures have one name")
 
@@ -116,14 +121,6 @@ def check_different(folded: Sequence[str]) -> None:
 def folded(name: str) -> str:
     """Equal for names that some file systems take for one."""
     return unicodedata.normalize("NFC", name.casefold())
-
-
-def is_safe(part: str) -> bool:
-    try:
-        part.encode(errors="surrogateescape")
-    except UnicodeEncodeError:
-        return False
-    return bool(part) and part[0] != "." and not UNSAFE.search(part) and len(part) <= PART_BYTES
 
 
 def is_writable(name: str) -> bool:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from smalti.core.errors import UserError
-from smalti.core.staging import empty_removed_on_error, make_folders, temporary_folder
+from smalti.core.staging import disk_named, empty_removed_on_error, make_folders, temporary_folder
 
 
 @contextmanager
@@ -25,7 +25,8 @@ def file_for(path: str | Path) -> Iterator[Path]:
         raise UserError(f"{path} is a device or a pipe; name a file")
     made = make_folders(place.parent)
     with empty_removed_on_error(made), temporary_folder(place.parent) as folder:
-        yield folder / "new"
+        with disk_named(path):
+            yield folder / "new"
         os.replace(folder / "new", place)
 
 

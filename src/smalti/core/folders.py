@@ -14,6 +14,7 @@ from typing import Any
 from smalti.core.errors import UserError
 from smalti.core.locks import lock_folder
 from smalti.core.staging import (
+    disk_named,
     empty_removed_on_error,
     make_folders,
     remove_empty,
@@ -60,7 +61,8 @@ def folder_for(out: str | Path, results: Results) -> Iterator[Path]:
         remove_leftovers(place.parent)
         own_files(out, results, cut_short)
         with temporary_folder(place.parent if place in made else place) as folder:
-            yield folder
+            with disk_named(out):
+                yield folder
             if not (place in made and rename_folder(folder, place)):
                 move_files(folder, out, results, cut_short)
 

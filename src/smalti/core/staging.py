@@ -8,11 +8,12 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from errno import ENOTDIR
+from errno import EDQUOT, EFBIG, ENOSPC, ENOTDIR
 from pathlib import Path
 
 from smalti.core.locks import NO_LOCKS, release, take_lock
 
+FULL = {ENOSPC, EDQUOT, EFBIG}
 PREFIX = ".smalti-"
 NAME = re.compile(re.escape(PREFIX) + "[0-9a-f]{16}")
 """What our temporary folders are called. It does not grow with the name of what is written."""
@@ -72,6 +73,17 @@ def remove_unused(folder: Path) -> bool:
 def remove_empty(folder: Path) -> None:
     with suppress(OSError):  # somebody put something there meanwhile: it stays
         folder.rmdir()
+
+
+@contextmanager
+def disk_named(place: object) -> Iterator[None]:
+    """A full disk is an error that names no file; say where it was."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL and error.filename is None:
+            error.filename = str(place)
+        raise
 
 
 def make_folders(folder: Path) -> list[Path]:

@@ -1,0 +1,203 @@
+"""Files that no `compress` wrote: each is refused in a line, soon, and in little memory."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from smalti.coding import compress, decompress, limits
+from smalti.coding.file import PREFIX, from_bytes, read_file, read_header
+from smalti.core.errors import UserError
+from tests.chain import Chain, drawn_by
+from tests.expect import refusal
+
+AB = ("a", "b")
+MODEL = Chain((1, 3, 2), levels=16, classes=AB)
+PIXELS = drawn_by(MODEL, 3, torch.tensor([0, 1, 1]))
+CJK, E_ACUTE = "\u56fe", "\u00e9"
+NAMES = ("a.png", "b/c.png", "d.png")
+DATA = compress(MODEL, PIXELS, names=NAMES, name="mine", batch=2)
+
+
+def written(told: bytes, payload: bytes) -> bytes:
+    """A file of this deflated header, its checksum right."""
+    return PREFIX.pack(b"smalti\0", 1, len(told), zlib.crc32(told)) + told + payload
+
+
+def content(data: bytes = DATA) -> dict[str, Any]:
+    return json.loads(zlib.decompress(data[PREFIX.size :][: PREFIX.unpack_from(data)[2]]))
+
+
+def forged(**changes: Any) -> bytes:
+    header = {k: v for k, v in {**content(), **changes}.items() if v is not ...}
+    return written(zlib.compress(json.dumps(header).encode()), from_bytes(DATA)[1])
+
+
+def outcome(data: bytes) -> str:
+    """ "same" pictures, or the line about what is wrong."""
+    try:
+        return "same" if torch.equal(decompress(MODEL, data), PIXELS) else "other pictures"
+    except UserError as error:
+        assert "\n" not in str(error)
+        assert len(str(error)) < 800
+        return str(error)
+
+
+WRONG = [
+    None, True, False, -1, 0, 1, 2, 1000, 2**31, 2**63, 2**64, -(2**70), 10**300, 1.5, math.nan,
+    math.inf, "", "x", "\0", "\ud800", "\udc80", "x" * 100_000, [], {}, [1], [[1]], [None] * 3,
+    [0, 1, 2], [2**70] * 3, [-1] * 3, ["a.png"] * 3, ["\ud800.png", "b.png", "c.png"],
+    ["x" * 300 + ".png", "b.png", "c.png"], ["/".join("x" * 9999) + ".png", "b.png", "c.png"],
+    ["é.png", "E\u0301.PNG.png", "a/../b.png"], [["a", "b"]], {"tag": "linear"}, {"tag": []}, ...,
+]  # fmt: skip
+"""Values for every field; ... leaves it out."""
+HARMLESS = {"name", "units", "threads", "labels", "text", "names", "payload"}
+"""Fields of which some other values still bring the pictures back."""
+
+
+@pytest.mark.parametrize("field", content())
+def test_any_value_of_any_field_is_right_or_refused(field: str):
+    said = [outcome(forged(**{field: value})) for value in WRONG]
+    assert "other pictures" not in said
+    if field not in HARMLESS:
+        assert [v for v, text in zip(WRONG, said, strict=True) if text == "same"] in ([], [2])
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"count": 2**40, "labels": None, "names": None}, "a file takes"),
+        ({"count": 2**15, "labels": [0] * 2**15, "names": None}, "other pictures come out"),
+        ({"batch": 2**40}, "batch is"),
+        ({"shape": [2**20, 2**20, 2**20]}, "a file takes"),
+        ({"payload": 2**40}, "bytes for 3 pictures"),
+        ({"threads": 1000}, "1000 threads are recorded; there can be 1 to 256"),
+        ({"threads": 0}, "0 threads are recorded"),
+        ({"labels": [0, 1, 2]}, "none of 0 to 1"),
+        ({"labels": None}, "this model has 2 classes"),
+        ({"name": "x\ud800"}, "cannot be written as UTF-8"),
+        ({"units": "x" * 10**4}, "too long is"),
+        ({"surroundings": [["torch", "x" * 4000]]}, "is recorded, and here is"),
+        ({"more": 1}, "none that smalti writes"),
+    ],
+)
+def test_what_is_wrong_is_said(changes: dict[str, Any], words: str):
+    assert words in outcome(forged(**changes))
+
+
+def deflated(text: bytes) -> bytes:
+    return written(zlib.compress(text, 1), from_bytes(DATA)[1])
+
+
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "long": lambda: deflated(b" " * (limits.HEADER + 1)),
+    "deep": lambda: deflated(b"[" * 200_000),
+    "wide": lambda: deflated(b'{"labels":[' + b"[]," * 10**5 + b"[]]}"),
+    "a large number": lambda: deflated(b'{"count":' + b"9" * 10**5 + b"}"),
+    "null": lambda: deflated(b"null"),
+    "no text": lambda: deflated(b"\xff\xfe"),
+    "not deflated": lambda: written(b"no zlib", b""),
+    "nothing": lambda: written(b"", b""),
+    "a length of 4 GB": lambda: PREFIX.pack(b"smalti\0", 1, 2**32 - 1, 0) + DATA[PREFIX.size :],
+    "cut": lambda: forged()[:-1],
+    "more": lambda: forged() + b"\0",
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_headers_that_are_none(kind: str, tmp_path: Path):
+    data = BOMBS[kind]()
+    assert outcome(data) != "same"
+    (tmp_path / "file").write_bytes(data)
+    with refusal(""):
+        from_bytes(read_file(tmp_path / "file"))
+
+
+def test_bits_that_end_inside_a_word():
+    payload = from_bytes(DATA)[1][:-1]
+    header = {**content(), "payload": len(payload), "checksum": zlib.crc32(payload)}
+    data = written(zlib.compress(json.dumps(header).encode()), payload)
+    assert "inside a word" in outcome(data)
+
+
+def test_bits_of_nothing_end_soon():
+    """A forged count must not walk on and on behind the last bit."""
+    header = {**content(), "count": 10**5, "labels": [0] * 10**5, "names": None, "batch": 64}
+    header |= {"payload": 0, "checksum": 0}
+    before = len(MODEL.batches)
+    assert "other pictures" in outcome(written(zlib.compress(json.dumps(header).encode()), b""))
+    assert len(MODEL.batches) < before + 3
+
+
+def test_no_more_of_a_file_is_read_than_it_says(tmp_path: Path):
+    path = tmp_path / "file"
+    path.write_bytes(DATA)
+    os.truncate(path, 10**13)  # a hole of 10 TB
+    with refusal("damaged: 10000000000000 bytes are here"):
+        read_file(path)
+    path.write_bytes(b"\0" * 99)
+    os.truncate(path, 10**13)
+    with refusal("not written by"):
+        read_file(path)
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):
+        with refusal("not a file"):
+            read_file(place)
+
+
+# ---- nothing goes in that does not come out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (
+            {"names": [CJK * 85 + ".png", "a.png", "b.png"]},
+            "too long",
+        ),
+        ({"names": ["/".join(["x" * 200] * 11) + ".png", "a.png", "b.png"]}, "too long"),
+        (
+            {"names": [E_ACUTE + ".png", "e\u0301.png", "b.png"]},
+            "one name",
+        ),
+        ({"names": ["A.png", "a.png", "b.png"]}, "one name"),
+        ({"names": ["a.png", "a.png/b.png", "c.png"]}, "one name"),
+        ({"names": ["\ud800.png", "a.png", "b.png"]}, "no safe name"),
+        ({"names": ["a\0.png", "b.png", "c.png"]}, "no safe name"),
+        ({"name": "\udc80"}, "cannot be written as UTF-8"),
+        ({"name": "x" * 5000}, "too long is"),
+        ({"batch": 2**20}, "batch is"),
+    ],
+)
+def test_what_would_not_be_read_again_is_refused_before_the_work(arguments: dict, words: str):
+    before = len(MODEL.batches)
+    with refusal(words):
+        compress(MODEL, PIXELS, **arguments)
+    assert len(MODEL.batches) == before
+
+
+def test_a_header_that_is_too_long_is_refused_before_the_work(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(limits, "HEADER", 1000)
+    before = len(MODEL.batches)
+    with refusal("names and captions of 3 pictures take", "compress them into several"):
+        compress(MODEL, PIXELS, names=["x" * 250 + f"{k}.png" for k in range(3)], batch=2)
+    assert len(MODEL.batches) == before
+
+
+def test_more_threads_than_are_read_are_not_used(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("smalti.coding.squeeze.MOST_THREADS", 1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert read_header(compress(MODEL, PIXELS)).threads == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
