@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import resource
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -31,3 +35,16 @@ def apart(a: np.ndarray, b: np.ndarray) -> int:
     """The largest difference of two pictures, in levels of 256."""
     assert a.shape == b.shape
     return int(abs(a - b).max())
+
+
+@contextmanager
+def small_files(size: int = 2000) -> Iterator[None]:
+    """A disk that is full after so many bytes of a file."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)

@@ -104,7 +104,7 @@ def test_shipped_models_go_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     assert shipped() == ["first", "second"]
     assert_equal_bits(smalti.load("first"), model)
-    with refusal("no model 'frist'", "first, second"):
+    with refusal("no model 'frist'", "did you mean 'first'?"):
         smalti.load("frist")
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +20,7 @@ from smalti.core.folders import Results, check_free, check_writable, folder_for
 from smalti.core.locks import lock_folder
 from smalti.core.pictures import save_gif, save_png
 from smalti.core.staging import PREFIX, temporary_folder
-from tests.command import contents
+from tests.command import contents, small_files
 from tests.expect import refusal
 
 SAMPLES = Results(r"grid\.png|samples\.json|\d+\.png", "samples.json")
@@ -184,23 +182,50 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from smalti.core.folders import Results, folder_for
-with folder_for(Path(sys.argv[1]), Results("a", None)) as folder:
+with folder_for(sys.argv[1], Results(r".+", "samples.json")) as folder:
     (folder / "half").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
 @pytest.mark.parametrize("there", [False, True])
-def test_what_a_kill_left_goes_with_the_next_run(out: Path, there: bool):
+def test_a_kill_leaves_the_earlier_result_and_the_next_run_cleans_up(out: Path, there: bool):
     if there:
-        out.mkdir(parents=True)
+        make(out, "00000.png")
     done = subprocess.run([sys.executable, "-c", KILLED, str(out)], check=False)
     assert done.returncode == -signal.SIGKILL
-    assert len(leftovers(out, out.parent)) == 1
+    (left,) = leftovers(out, out.parent)
+    shown = [name for name in contents(out) if not name.startswith(PREFIX)]
+    assert shown == (["00000.png", "samples.json"] if there else [])
     with temporary_folder(out.parent) as alive:  # of another run, at work
-        make(out, "00000.png")
+        make(out, "00001.png")
         assert leftovers(out, out.parent) == [alive]
-    assert contents(out) == ["00000.png", "samples.json"]
+    assert contents(out) == ["00001.png", "samples.json"]
+    assert not left.exists()
+
+
+MOUNTED = """
+import os
+from smalti.core.folders import Results, folder_for
+for name in "ab":
+    with folder_for("out", Results("a|b|record", "record")) as folder:
+        (folder / name).write_text(name)
+        (folder / "record").write_text('{"smalti": 1}')
+os.symlink(" ".join(sorted(os.listdir("out"))), "files")
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting needs root")
+def test_a_mounted_folder(out: Path):
+    out.mkdir(parents=True)
+    line = 'mount -t tmpfs none out || exit 77; "$0" -c "$1"'
+    command = ["unshare", "-m", "bash", "-c", line, sys.executable, MOUNTED]
+    done = subprocess.run(command, check=False, cwd=out.parent, capture_output=True, text=True)
+    if done.returncode == 77 or "unshare" in done.stderr:
+        pytest.skip("no mounts here")
+    assert done.returncode == 0, done.stderr
+    assert os.readlink(out.parent / "files") == "b record"
+    assert contents(out.parent) == ["files", "out"]
 
 
 def test_a_kill_before_the_record_leaves_a_folder_of_ours(out: Path):
@@ -246,19 +271,6 @@ WRITERS: dict[str, Callable[[Path], object]] = {
     "gif": lambda path: save_gif([PICTURE] * 3, path),
     "npy": lambda path: replace(path, lambda new: np.save(new.open("wb"), np.zeros(9999))),
 }
-
-
-@contextmanager
-def small_files(size: int = 2000):
-    """A disk that is full after so many bytes of a file."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, before)
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")

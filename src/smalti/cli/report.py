@@ -14,6 +14,7 @@ from cyclopts import App
 
 from smalti.cli.curves import page
 from smalti.core.files import replace
+from smalti.core.folders import Results, check_free
 from smalti.core.messages import count
 from smalti.training.job import trained_by
 from smalti.training.summary import Summary, smooth, summarise
@@ -25,6 +26,9 @@ EXAMPLES = """[bold]Examples[/bold]
 
 FEW_ALIVE = 0.5
 """A smaller part of the codes alive is worth a warning."""
+
+FILES = Results(r"report\.(json|png)", "report.json", ("run", "verdict"), shared=True)
+"""What is written into a run, or a folder of the user's."""
 
 app = App(name="report", help_epilogue=EXAMPLES)
 
@@ -44,6 +48,7 @@ def report(run: str, /, *, out: Path | None = None) -> None:
     """
     summary = summarise(run)
     folder, drawing = out or Path(run), find_spec("matplotlib") is not None
+    check_free(folder, FILES)  # not locked: the run may be training
     picture = png_of(summary) if drawing and summary.loss else None
     written = [write(folder / "report.json", json.dumps(record(summary), indent=1).encode())]
     if picture:

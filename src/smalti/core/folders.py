@@ -40,7 +40,7 @@ class Results:
     keys: tuple[str, ...] = ("smalti",)
     """What a record of ours has at least."""
     shared: bool = False
-    """Whether other files may lie beside these; they stay."""
+    """Whether files of other names may lie beside these; they stay."""
 
 
 @contextmanager
@@ -104,7 +104,7 @@ def own_files(out: str | Path, results: Results, cut_short: bool = False) -> set
         told = record if results.record else read_record(Path(out, name), results.keys)
         if told is not None and is_own(name, told, results):
             own.add(name)
-        elif not results.shared:
+        elif not results.shared or re.fullmatch(results.names, name):
             first = name.split("/")[0]
             raise UserError(f"{out} holds {first!r}, which is not ours; choose another --out")
     return own

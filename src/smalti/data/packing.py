@@ -58,12 +58,12 @@ class NpyPile:
 
     def close(self) -> None:
         """Write down how many there are, and see them safely on the disk."""
-        if self.count:
-            self.file.seek(0)
-            self._head()
-        self.file.flush()
-        os.fsync(self.file.fileno())
-        self.file.close()
+        with self.file:  # closed on a full disk, too
+            if self.count:
+                self.file.seek(0)
+                self._head()
+            self.file.flush()
+            os.fsync(self.file.fileno())
 
     def _head(self) -> None:
         # NumPy leaves room for the first axis to grow: the head of any N is equally long

@@ -1,0 +1,241 @@
+"""Where results go: nothing of the user's is lost, and what cannot be written is said at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from smalti.cli.draw import draw
+from smalti.core.checkpoint import save
+from smalti.core.locks import lock_folder
+from smalti.pixelcnn import GatedConfig, PixelCNNConfig
+from tests.command import contents, pixels, small_files, typed
+from tests.tiny import awake
+
+pytestmark = pytest.mark.usefixtures("at_home")
+
+
+def shell(line: str) -> int:
+    """The exit code of the first command of a shell's line, in which `smalti` may stand."""
+    program = f'{sys.executable} -c "import sys; from smalti.cli import main; sys.exit(main())"'
+    script = f'smalti() {{ {program} "$@"; }}\n{line}\nexit ${{PIPESTATUS[0]}}'
+    return subprocess.run(["bash", "-c", script], check=False).returncode
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing may be drawn any more."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("drawn before it was known where to")
+
+    monkeypatch.setattr("smalti.cli.sample.draw", fail)
+
+
+# ---- folders
+
+
+def test_folders_called_like_temporary_ones_are_the_users():
+    for name in ("r.tmp", "r.old", "p.tmp", "p.old"):
+        Path(name).mkdir()
+        Path(name, "mine.txt").write_text("mine")
+    for _ in range(2):
+        assert typed("sample named -n 1 --out r") == 0
+        assert typed("pack photos p --size 8") == 0
+    assert typed("match photos/day/0.png photos/day/2.png --out r.match") == 0
+    mine = [Path(name, "mine.txt") for name in ("r.tmp", "r.old", "p.tmp", "p.old")]
+    assert all(path.read_text() == "mine" for path in mine)
+    assert not [*Path().glob(".smalti-*")]
+
+
+def test_samples_of_an_earlier_run_are_no_part_of_the_next():
+    assert typed("sample named -n 3 --out r") == 0
+    assert typed("sample named -n 1 --seed 7 --out r") == 0
+    assert contents(Path("r")) == ["00007.png", "grid.png", "samples.json"]
+
+
+def test_frames_that_are_called_as_samples_stay(capsys: pytest.CaptureFixture[str]):
+    Path("film").mkdir()
+    for k in range(3):
+        shutil.copy("photos/day/0.png", f"film/{k:04d}.png")
+    for words in ("sample named -n 1", "inpaint photos/day/0.png film/0000.png",
+                  "reconstruct plain photos/day/0.png", "compare named named"):  # fmt: skip
+        assert typed(f"{words} --out film") == 2
+        assert "film holds '0000.png', which is not ours" in capsys.readouterr().err
+    assert contents(Path("film")) == ["0000.png", "0001.png", "0002.png"]
+
+
+def test_the_working_folder_and_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "big").mkdir()
+    (tmp_path / "link").symlink_to("big")
+    for _ in range(2):
+        assert typed("sample named -n 1 --out link") == 0
+    assert (tmp_path / "link").is_symlink()
+    assert "grid.png" in contents(tmp_path / "big")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert typed("sample ../named -n 1 --out .") == 0
+    Path("after").write_text("the shell's folder is this one")
+    assert (tmp_path / "here" / "after").exists()
+
+
+@pytest.mark.usefixtures("undrawn")
+def test_what_cannot_be_written_is_said_before_the_drawing(capsys: pytest.CaptureFixture[str]):
+    Path("file").write_text("mine")
+    Path("held").mkdir()
+    with lock_folder("held"):
+        for out, said in (
+            ("file", "file is a file"),
+            ("file/deeper", "Not a directory"),
+            ("/proc/nowhere", "/proc/nowhere"),
+            ("x" * 300, "name too long"),
+            ("held", f"in use by another smalti (process {os.getpid()})"),
+        ):
+            assert typed(f"sample named --out {out}") == 2
+            assert said in capsys.readouterr().err
+    assert not contents(Path("held"))
+
+
+def test_of_two_runs_into_one_folder_one_is_refused(monkeypatch, capsys):
+    """The second begins while the first draws."""
+    begun, codes = threading.Event(), []
+
+    def slowly(*args, **options):
+        begun.set()
+        second.join(60)
+        return draw(*args, **options)
+
+    second = threading.Thread(
+        target=lambda: begun.wait(60) and codes.append(typed("sample named -n 2 --seed 100"))
+    )
+    monkeypatch.setattr("smalti.cli.sample.draw", slowly)
+    second.start()
+    assert typed("sample named -n 2") == 0
+    assert codes == [2]
+    assert "samples/named is in use by another smalti" in capsys.readouterr().err
+    assert json.loads(Path("samples/named/samples.json").read_text())["seeds"] == [0, 1]
+    assert contents(Path("samples/named")) == [
+        "00000.png", "00001.png", "grid.png", "samples.json",
+    ]  # fmt: skip
+
+
+def test_a_report_of_the_users_stays(trained: Path, capsys: pytest.CaptureFixture[str]):
+    Path("notes").mkdir()
+    Path("notes/report.json").write_text('{"mine": 1}')
+    assert typed(f"report {trained} --out notes") == 2
+    assert "notes holds 'report.json', which is not ours" in capsys.readouterr().err
+    Path("notes/report.json").unlink()
+    Path("notes/mine.txt").write_text("mine")
+    for _ in range(2):
+        assert typed(f"report {trained} --out notes") == 0
+    assert Path("notes/mine.txt").read_text() == "mine"
+
+
+# ---- a full disk
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "sample named -n 2 --out out",
+        "pack photos out --size 16",
+        "match photos/day/0.png photos/day/2.png --out out",
+        "data photos --out out",
+        "inpaint photos/day/0.png hole.png --out out",
+    ],
+)
+def test_a_full_disk_leaves_the_earlier_result(words: str, capsys: pytest.CaptureFixture[str]):
+    out = Path("out")
+    hole = np.zeros(pixels("photos/day/0.png").shape[:2], np.uint8)
+    hole[2:4, 2:4] = 255
+    Image.fromarray(hole).save("hole.png")
+    assert typed(words) == 0
+    before = {name: (out / name).read_bytes() for name in contents(out)}
+    capsys.readouterr()
+    with small_files(64):
+        assert typed(words) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert {name: (out / name).read_bytes() for name in contents(out)} == before
+
+
+# ---- compression
+
+
+@pytest.fixture
+def grey(at_home: Path) -> None:
+    """`grey`: a PixelCNN of pictures of 8 x 6 in 256 levels."""
+    network = GatedConfig(outputs=256, width=12, blocks=1, head=12, first=3)
+    save(awake(PixelCNNConfig((1, 8, 6), network).build()), at_home / "grey")
+
+
+def noise(seed: int) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (8, 6), dtype=np.uint8))
+
+
+@pytest.mark.usefixtures("grey")
+def test_long_names_come_back():
+    Path("set").mkdir()
+    names = ["\u56fe" * 83, "a" * 251, "short"]  # 249, 251 and 5 bytes
+    for k, name in enumerate(names):
+        noise(k).save(f"set/{name}.png")
+    assert typed("compress set o.smalti --model grey") == 0
+    assert typed("decompress o.smalti again") == 0
+    assert contents(Path("again")) == sorted(f"{name}.png" for name in names)
+    for k, name in enumerate(names):
+        assert np.array_equal(pixels(f"again/{name}.png"), np.asarray(noise(k)))
+    with zipfile.ZipFile("long.zip", "w") as archive:  # whose names no file can have
+        archive.write("set/short.png", "\u56fe" * 150 + ".png")
+        archive.write("set/short.png", "\u753b" * 150 + ".png")
+    assert typed("compress long.zip l.smalti --model grey") == 0
+    assert typed("decompress l.smalti back") == 0
+    assert contents(Path("back")) == ["\u56fe" * 83 + ".png", "\u753b" * 83 + ".png"]
+
+
+@pytest.mark.usefixtures("grey")
+def test_frames_and_depth_are_not_lost(capsys: pytest.CaptureFixture[str]):
+    frames = [noise(k) for k in range(4)]
+    for name in ("film.png", "film.gif", "pages.tif"):
+        frames[0].save(name, save_all=True, append_images=frames[1:])
+        assert typed(f"compress {name} o.smalti --model grey") == 2
+        assert f"{name} has 4 frames or pages" in capsys.readouterr().err
+    assert not Path("o.smalti").exists()
+
+
+@pytest.mark.usefixtures("grey")
+def test_no_device_is_replaced(capsys: pytest.CaptureFixture[str]):
+    noise(0).save("a.png")
+    os.mkfifo("pipe")
+    for out in ("/dev/null", "pipe"):
+        assert typed(f"compress a.png {out} --model grey") == 2
+        assert f"{out} is a device or a pipe" in capsys.readouterr().err
+    assert typed("decompress pipe again") == 2
+    assert "pipe: not a file" in capsys.readouterr().err
+
+
+# ---- streams
+
+
+@pytest.mark.parametrize("words", ["list", "--help"])
+def test_a_reader_that_has_gone_is_no_error(words: str):
+    assert shell(f"smalti {words} 2> said | true") == 0
+    assert Path("said").read_text() == ""
+
+
+def test_closed_streams():
+    assert shell("smalti lsit >&- 2>&-") == 2
+    assert shell("smalti list <&- >&- 2>&-") == 0
+
+
+def test_a_full_terminal_is_said():
+    assert shell("smalti list > /dev/full 2> said") == 2
+    assert Path("said").read_text() == "smalti: No space left on device\n"
