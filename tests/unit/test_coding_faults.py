@@ -7,6 +7,7 @@ import struct
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def png16(kind: int, channels: int, opaque: bool = False) -> bytes:
     return png(kind, 16, samples.astype(">u2").reshape(H, -1))
 
 
-def tiff(samples: np.ndarray, *, order: str = "<", extra: int | None = None) -> bytes:
+def tiff(samples: np.ndarray, *, order: Literal["<", ">"] = "<", extra: int | None = None) -> bytes:
     """A TIFF, not compressed: samples (H, W, channels)."""
     channels, bits = samples.shape[2], samples.dtype.itemsize * 8
     kind = {"u": 1, "i": 2, "f": 3}[samples.dtype.kind]

@@ -140,7 +140,9 @@ def parsed(told: bytes) -> Header:
     try:
         opened = zlib.decompressobj()
         values = read_object(opened.decompress(told, limits.HEADER))
-        long = {name: as_tuple(name, values.pop(name, None), kind) for name, kind in LONG.items()}
+        long: dict[str, Any] = {
+            k: as_tuple(k, values.pop(k, None), kind) for k, kind in LONG.items()
+        }
         hints = typing.get_type_hints(Header)
         header = Header(**{k: fitted(v, hints[k], k) for k, v in values.items()}, **long)
         check_counts(header)
