@@ -85,7 +85,7 @@ def test_a_codec_is_measured(at_codecs: Path, capsys: Any) -> None:
         ("sample vqvae", "vqvae does not draw pictures"),
         ("reconstruct vqvae photos/none.png", "photos/none.png does not exist"),
         ("reconstruct vqvae photos --classes 1", "--classes"),
-        ("reconstruct vqvae photos --tile 0", "--tile 0"),
+        ("reconstruct vqvae photos --tile 0", "--tile is 0"),
         ("reconstruct vqvae photos --size 8 --own-size", "--own-size"),
         ("reconstruct plain photos/day/0.png --tile 8", "--tile"),
         ("train vqvae --model.quantiser.codes 1 --out x", "codes is 1"),

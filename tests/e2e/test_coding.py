@@ -187,7 +187,7 @@ def transparent() -> None:
     [
         ("compress photos o.smalti", "--model is needed"),
         ("compress photos o.smalti --model ddpm-digits", "PixelCNN"),
-        ("compress photos o.smalti --model grey --batch 0", "--batch 0"),
+        ("compress photos o.smalti --model grey --batch 0", "--batch is 0"),
         ("compress photos o.smalti --model grey --class cat,dog", "names 2 classes"),
         ("compress photos o.smalti --model rgb --class cat", "has no classes"),
         ("compress photos photos --model grey", "photos is a folder"),
@@ -208,7 +208,7 @@ def transparent() -> None:
         ("complete grey photos/cat/a.png --rows 3 --mask photos/cat/a.png", "choose one"),
         ("complete grey photos/cat/a.png --class cow", "--class cow"),
         ("complete grey photos/cat/a.png --temperature -1", "temperature is -1"),
-        ("complete grey photos/cat/a.png -n 0", "-n 0 asks for no pictures"),
+        ("complete grey photos/cat/a.png -n 0", "-n is 0; give 1 or more"),
         ("complete grey nowhere.png", "nowhere.png does not exist"),
         ("sample grey --steps 3", "--steps is given, but --sampler is ancestral"),
         ("sample ddpm-digits --temperature 1", "--temperature is given, but --sampler is ddim"),

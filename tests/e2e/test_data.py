@@ -179,7 +179,7 @@ def test_fetch_says_what_it_brought(shop: Path, at_home: Path, capsys: Said):
         ("pack photos p --size 0", "--size 0 is no size"),
         ("pack photos p --valid 1", "valid is 1; give a part from 0"),
         ("pack photos p --valid 0.6 --test 0.6", "holds 12 pictures to train on, of which 14"),
-        ("pack photos p --seed -1", "--seed -1 is negative"),
+        ("pack photos p --seed -1", "--seed is -1; give 0 or more"),
         ("pack photos p --background nocolour", "'nocolour' is no colour"),
         ("pack plain/config.json p", "config.json is a file that holds no set of pictures"),
         ("fetch", "NAME is missing"),

@@ -151,7 +151,7 @@ def test_inpaint_without_a_model_fills_at_full_size(workshop: Path):
         ("inpaint b.png right.png --patch 0", "patch is 0"),
         ("inpaint b.png right.png --class 3", "--class is given, but it is of models"),
         ("inpaint b.png right.png --steps 3", "--steps is given, but it is of models"),
-        ("inpaint b.png right.png -n 0", "-n 0 asks for no pictures"),
+        ("inpaint b.png right.png -n 0", "-n is 0; give 1 or more"),
     ],
 )
 def test_refused_in_one_line_with_nothing_left(

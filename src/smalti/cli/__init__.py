@@ -117,8 +117,12 @@ def verbs() -> App:
 
 def call(app: App, tokens: list[str]) -> None:
     """Run a command and let its errors through to `main`."""
+    from smalti.cli.options import check_numbers
+
     app.suppress_keyboard_interrupt = False
-    app(tokens, print_error=False, exit_on_error=False, result_action="return_value")
+    command, given, _ = app.parse_args(tokens, print_error=False, exit_on_error=False)
+    check_numbers(command, given)
+    command(*given.args, **given.kwargs)
 
 
 def check_verb(verb: str) -> None:

@@ -16,6 +16,7 @@ from smalti.cli.display import console
 from smalti.cli.frames import still
 from smalti.cli.options import Switch
 from smalti.core.errors import UserError
+from smalti.core.ranges import Range, Seed, Threads, Width
 from smalti.patchmatch import checks
 from smalti.patchmatch.ladder import Case, Step, ladder
 
@@ -40,13 +41,13 @@ def bench(
     b: Path | None = None,
     /,
     *,
-    patch: int = 3,
-    iterations: int = 5,
-    seed: int = 0,
+    patch: Width = 3,
+    iterations: Annotated[int, Range(1, 10_000)] = 5,
+    seed: Seed = 0,
     whole: Switch = False,
     exact: Switch = False,
     quick: Switch = False,
-    threads: Annotated[int | None, Parameter(show_default=False)] = None,
+    threads: Annotated[Threads | None, Parameter(show_default=False)] = None,
 ) -> None:
     """Time one PatchMatch as plain Python, NumPy and Numba, stopping early, tuned, in parallel.
 
@@ -82,9 +83,8 @@ def bench(
     else:
         pair = still(a), still(b)
     p = checks.patch_size(patch, [x.shape for x in pair])
-    rounds, start = checks.whole(iterations, "iterations", 1), checks.whole(seed, "seed", 0)
     workers, crop = checks.thread_count(threads), max(TINY if quick else CROP, p)
-    case = Case(*pair, p, rounds, start)
+    case = Case(*pair, p, iterations, seed)
     show(case, ladder(case, None if whole else crop, workers, exact))
 
 

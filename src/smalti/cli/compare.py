@@ -6,20 +6,21 @@ import re
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-from cyclopts import App, Parameter
+from cyclopts import App
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from smalti.cli.display import bold, console, dim
 from smalti.cli.evaluate import Metrics, drawn_and_real, examined, measured_model
 from smalti.cli.flags import with_flags
-from smalti.cli.options import Switch
+from smalti.cli.options import Number, Switch
 from smalti.cli.output import Results, folder_for
 from smalti.cli.sample import sampler_flags
 from smalti.core.errors import UserError
 from smalti.core.messages import count
+from smalti.core.ranges import Batch, Bootstraps, Seed
 from smalti.evaluation.assess import Plan, Split
 from smalti.evaluation.draws import Turns
 from smalti.evaluation.reading import shown_real, shown_value
@@ -46,15 +47,15 @@ app = App(
 def compare_models(
     *models: str,
     data: str | None = None,
-    number: Annotated[int, Parameter(name=("--number", "-n"))] = 1000,
-    seed: int = 0,
+    number: Number = 1000,
+    seed: Seed = 0,
     features: str = "auto",
     split: Split | None = None,
     metrics: Metrics = (),
     classes: Turns = "turns",
     mirrored: Switch = False,
-    batch: int = 100,
-    bootstraps: int = 100,
+    batch: Batch = 100,
+    bootstraps: Bootstraps = 100,
     out: Path | None = None,
     device: str = "auto",
     sampler: dict[tuple[str, ...], Any],

@@ -6,16 +6,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from cyclopts import App, Parameter
+from cyclopts import App
 from torch import Tensor
 
 import smalti
 from smalti.cli.draw import chosen_classes, chosen_text, draw, name_of, picture_model
 from smalti.cli.given import read_pictures
-from smalti.cli.options import Classes, Texts
+from smalti.cli.options import Classes, Number, Texts
 from smalti.cli.output import Results, check_free, folder_for, write_record
 from smalti.coding.classes import told_by
 from smalti.coding.squeeze import check_model
@@ -24,7 +24,8 @@ from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.messages import count
 from smalti.core.pictures import grid, image, save_png
-from smalti.core.rng import Rng
+from smalti.core.ranges import Amount, Batch, Seed, Weight
+from smalti.core.rng import Rng, count_seeds
 from smalti.data.single import read_mask
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -46,14 +47,14 @@ def complete(
     pictures: Sequence[Path],
     /,
     *,
-    rows: int | None = None,
+    rows: Amount | None = None,
     mask: Path | None = None,
-    number: Annotated[int, Parameter(name=("--number", "-n"))] = 4,
-    seed: int = 0,
+    number: Number = 4,
+    seed: Seed = 0,
     classes: Classes = (),
     text: Texts = (),
-    temperature: float | None = None,
-    batch: int = 64,
+    temperature: Weight | None = None,
+    batch: Batch = 64,
     out: Path | None = None,
     device: str = "auto",
 ) -> None:
@@ -92,8 +93,7 @@ def complete(
     begun = time.perf_counter()
     if not pictures:
         raise UserError("no PICTURES to complete; name one file or more")
-    if number < 1:
-        raise UserError(f"-n {number} asks for no pictures; give 1 or more")
+    seeds = [*count_seeds(seed, number)]
     out = out or Path("completions") / name_of(model)
     check_free(out, FILES)
     loaded = picture_model(model, device)
@@ -102,7 +102,6 @@ def complete(
     sampler = chosen_sampler(loaded.config.sampler, temperature)
     hole = chosen_hole(rows, mask, pictures, loaded.spec.size)
     known = read_pictures(pictures, loaded.spec, None)  # (P, C, H, W)
-    seeds = [*range(seed, seed + number)]
     labels = chosen_labels(loaded, known, hole, seeds, turns)
     told = chosen_text(text, number, loaded.spec, model)
     given = Given(

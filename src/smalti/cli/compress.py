@@ -19,6 +19,7 @@ from smalti.core.errors import UserError
 from smalti.core.files import file_for
 from smalti.core.messages import count
 from smalti.core.protocols import Spec
+from smalti.core.ranges import Batch
 
 EXAMPLES = """[bold]Examples[/bold]
 
@@ -39,7 +40,7 @@ def compress_pictures(
     *,
     model: str | None = None,
     classes: Classes = (),
-    batch: int = BATCH,
+    batch: Batch = BATCH,
 ) -> None:
     """Compress pictures without a loss, by a model whose likelihood is exact.
 
@@ -61,8 +62,6 @@ def compress_pictures(
     begun = time.perf_counter()
     if model is None:
         raise UserError("--model is needed: name a PixelCNN, such as runs/pixelcnn")
-    if batch < 1:
-        raise UserError(f"--batch {batch} takes nothing; give 1 or more")
     check_file(out)
     loaded = picture_model(model, "cpu")
     check_model(loaded)

@@ -14,9 +14,9 @@ from smalti.cli.forecast import Forecast, check_trainable, forecast
 from smalti.cli.meter import Metered
 from smalti.cli.options import Size, Switch
 from smalti.cli.output import Results, folder_for, write_record
-from smalti.core.errors import UserError
 from smalti.core.messages import count
 from smalti.core.pictures import save_png
+from smalti.core.ranges import Positive
 from smalti.core.size import parse_size, show_size
 from smalti.data.audit import Audit, audit
 from smalti.data.contact import contact_sheet, duplicate_sheet
@@ -50,7 +50,7 @@ def look_at(
     colour: Colour = "keep",
     background: str = "white",
     squeeze: Switch = False,
-    epochs: float = 100,
+    epochs: Positive = 100,
     out: Path | None = None,
 ) -> None:
     """Look at pictures before training on them.
@@ -73,8 +73,6 @@ def look_at(
     out
         Folder for report.json, contact.png and duplicates.png; looks/NAME unless told otherwise.
     """
-    if not epochs > 0:
-        raise UserError(f"--epochs {epochs:g} is no time to train; give more than 0")
     side = parse_size(size or size_of(pictures) or 32)
     check_trainable(side)
     look = look_of(side, colour, background, not squeeze)

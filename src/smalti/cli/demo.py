@@ -22,10 +22,10 @@ from smalti.cli.output import Results, check_free, folder_for, write_record
 from smalti.cli.sample import write_samples
 from smalti.cli.watch import Watcher
 from smalti.core.checkpoint import read_card
-from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.messages import count
 from smalti.core.pictures import grid, save_png
+from smalti.core.ranges import Minutes
 from smalti.recipes import find
 from smalti.training import run
 
@@ -48,7 +48,7 @@ app = App(name="demo", help_epilogue=EXAMPLES)
 def make_gallery(
     *,
     out: Path = Path("gallery"),
-    minutes: float = 2.0,
+    minutes: Minutes = 2.0,
     quick: Switch = False,
     model: Annotated[str, Parameter(show=False)] = "ddpm-digits",
 ) -> None:
@@ -63,8 +63,6 @@ def make_gallery(
     quick
         Train for a few steps only, to see that everything works.
     """
-    if not minutes > 0:
-        raise UserError(f"--minutes {minutes:g} is no time to train; give more than 0")
     check_free(out, FILES)
     with folder_for(out, FILES) as folder:
         loaded = picture_model(model, "cpu")

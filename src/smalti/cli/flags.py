@@ -16,8 +16,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from cyclopts import Group, Parameter
 
-from smalti.core.config import class_of, fitted, tag_of
+from smalti.core.config import class_of, fitted, hints_of, tag_of
 from smalti.core.errors import UserError
+from smalti.core.ranges import OutOfRange
 
 Path = tuple[str, ...]
 YES, NO = ("yes", "y", "true", "t", "1"), ("no", "n", "false", "f", "0")
@@ -35,6 +36,8 @@ class Flag:
     """The field's type; for a config of several types, a Literal of their tags."""
     help: str
     default: Any
+    full: Any = None
+    """The field's type with its ranges."""
     home: str | None = None
     """The tags of the types that have the field, where the one chosen now has it not."""
 
@@ -45,27 +48,40 @@ def flags_of(config: Any, path: Path = (), home: str | None = None) -> Iterator[
     Where a field takes several types of config, the type is a flag, by its tag, and the fields of
     the types that are not chosen follow, with their `home`.
     """
-    hints = typing.get_type_hints(type(config))
+    hints, full = typing.get_type_hints(type(config)), hints_of(type(config))
     docs = field_docs(type(config))
     for field in dataclasses.fields(config):
         value, place = getattr(config, field.name), (*path, field.name)
         if value is None and alternatives(hints[field.name], type(None)):
             continue  # a part that is left out has no options
         if not dataclasses.is_dataclass(value):
-            yield Flag(place, hints[field.name], docs[field.name], value, home)
+            yield Flag(place, hints[field.name], docs[field.name], value, full[field.name], home)
             continue
         others = alternatives(hints[field.name], type(value))
         if others:
             tags = Literal[tuple(tag_of(c) for c in (type(value), *others))]  # type: ignore[valid-type]
-            yield Flag(place, tags, docs[field.name], tag_of(type(value)), home)
-        seen = [*flags_of(value, place, home)]
+            yield Flag(place, tags, docs[field.name], tag_of(type(value)), tags, home)
+        kinds = [type(value), *others]
+        seen = [of_all(flag, kinds, len(place)) for flag in flags_of(value, place, home)]
         yield from seen
         for other in others:
             known = {flag.path for flag in seen}
             new = [f for f in flags_of(other(), place) if f.path not in known]
             new = [replace(f, home=tags_with(f.path[len(place)], others)) for f in new]
+            new = [of_all(flag, kinds, len(place)) for flag in new]
             yield from new
             seen += new
+
+
+def of_all(flag: Flag, kinds: list[type], depth: int) -> Flag:
+    """The flag without a range where the types that have its field differ in it: their own check
+    comes later.
+    """
+    name = flag.path[depth]
+    full = [hints_of(kind)[name] for kind in kinds if name in hints_of(kind)]
+    if len(flag.path) == depth + 1 and any(hint != full[0] for hint in full):
+        return replace(flag, full=flag.hint)
+    return flag
 
 
 def tags_with(name: str, types_: list[type]) -> str:
@@ -99,7 +115,7 @@ def field_docs(cls: type) -> dict[str, str]:
 def parameter(flag: Flag, name: str, group: Group, show_default: bool = True) -> Any:
     """The annotation of a command's parameter for this flag; unset, it is None."""
     several = holds_tuple(flag.hint)
-    hint = tuple[str, ...] if several else flag.hint
+    hint = tuple[str, ...] if several else flag.full
     home = f" ({flag.home})" if flag.home else ""
     shown = shown_value(flag.default)
     return Annotated[
@@ -167,13 +183,15 @@ def with_flags(
 def read(value: Any, flag: Flag, option: str) -> Any:
     """An option's value as the field's type wants it: words become a tuple, or one word itself."""
     if not holds_tuple(flag.hint):
-        return value
+        return fitted(value, flag.full, option)
     words = [word for words in value for word in words.replace(",", " ").split()]
     value_of = truth_or_word if bool in get_args(flag.hint) else json_or_word
     attempts: list[Any] = [[value_of(word) for word in words]]
     for attempt in [*attempts, *(words if len(words) == 1 else [])]:
         try:
-            return fitted(attempt, flag.hint, option)
+            return fitted(attempt, flag.full, option)
+        except OutOfRange:
+            raise
         except UserError:
             continue
     raise UserError(f"{option} is {' '.join(words) or 'empty'!r}; {wanted(flag)}")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
-from cyclopts import App, Group, Parameter
+from cyclopts import App, Group
 from torch import Tensor
 
 import smalti
@@ -16,13 +16,15 @@ from smalti.cli.draw import chosen_classes, chosen_size, draw, picture_model
 from smalti.cli.flags import Flag, apply, flags_of, parameter, with_flags
 from smalti.cli.given import read_pictures
 from smalti.cli.mending import FILES, fill_by_patches
-from smalti.cli.options import Classes, Size
+from smalti.cli.options import Classes, Number, Size
 from smalti.cli.output import check_free, folder_for, write_record
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.messages import count
 from smalti.core.pictures import grid, image, save_png
+from smalti.core.ranges import Batch, Seed, Width
+from smalti.core.rng import count_seeds
 from smalti.data.originals import Original, read_original
 from smalti.data.single import read_mask
 from smalti.diffusion import RePaint
@@ -60,12 +62,12 @@ def fill(
     /,
     *,
     model: str | None = None,
-    number: Annotated[int | None, Parameter(name=("--number", "-n"))] = None,
-    seed: int = 0,
-    patch: int | None = None,
+    number: Number | None = None,
+    seed: Seed = 0,
+    patch: Width | None = None,
     classes: Classes = (),
     size: Size = None,
-    batch: int | None = None,
+    batch: Batch | None = None,
     out: Path | None = None,
     device: str | None = None,
     walk: dict[tuple[str, ...], Any],
@@ -101,15 +103,13 @@ def fill(
         cpu, cuda, cuda:1, mps ...; auto, for models, takes CUDA where there is one.
     """
     begun = time.perf_counter()
-    if number is not None and number < 1:
-        raise UserError(f"-n {number} asks for no pictures; give 1 or more")
     out = out or Path("inpaintings") / picture.stem
     check_free(out, FILES)
     if model is None:
         own = {"--class": classes, "--size": size, "--batch": batch, "--device": device}
         refuse_given(own | {option(path): path for path in walk})
         fill_by_patches(
-            picture, mask, 7 if patch is None else patch, range(seed, seed + (number or 1)), out
+            picture, mask, 7 if patch is None else patch, count_seeds(seed, number or 1), out
         )
         return
     if patch is not None:
@@ -135,8 +135,8 @@ def fill(
         mask=hole.expand(number, 1, -1, -1),
         size=extent,
     )
+    seeds = count_seeds(seed, number)
     with folder_for(out, FILES) as folder:
-        seeds = range(seed, seed + number)
         filled = draw(loaded, seeds, given, sampler, batch=batch, film=False).pictures
         write_filled(folder, known, hole, filled, seed, original)
         record = {

@@ -20,6 +20,7 @@ from smalti.cli.output import Results, check_free, folder_for, write_record
 from smalti.core.errors import UserError
 from smalti.core.messages import count
 from smalti.core.pictures import save_gif, save_png
+from smalti.core.ranges import Rounds, Seed, Threads, Width
 from smalti.data.single import read_mask
 from smalti.patchmatch.colours import distance_picture, flow_picture
 from smalti.patchmatch.matching import Method, match
@@ -65,14 +66,14 @@ def match_pictures(
     b: Path | None = None,
     /,
     *,
-    patch: int = 3,
-    iterations: int | None = None,
+    patch: Width = 3,
+    iterations: Rounds | None = None,
     method: Method = "classic",
     mask: Path | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     both_ways: Switch = False,
     cold: Switch = False,
-    threads: Annotated[int | None, Parameter(show_default=False)] = None,
+    threads: Annotated[Threads | None, Parameter(show_default=False)] = None,
     out: Path | None = None,
 ) -> None:
     """Find for every patch of A a patch of B that looks like it, and put A together from B.

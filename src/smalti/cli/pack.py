@@ -14,6 +14,7 @@ from smalti.cli.meter import Metered
 from smalti.cli.options import Size, Switch
 from smalti.core.errors import UserError
 from smalti.core.messages import count
+from smalti.core.ranges import Seed, Share
 from smalti.data import Packed, pack, size_of
 from smalti.data.decode import BadPicture, Colour
 
@@ -43,9 +44,9 @@ def pack_pictures(
     background: str = "white",
     squeeze: Switch = False,
     skip_bad: Switch = False,
-    valid: float = 0.05,
-    test: float = 0.0,
-    seed: int = 0,
+    valid: Share = 0.05,
+    test: Share = 0.0,
+    seed: Seed = 0,
 ) -> None:
     """Decode pictures once, into a pack to train on.
 
@@ -75,8 +76,6 @@ def pack_pictures(
     begun = time.perf_counter()
     if crop and squeeze:
         raise UserError("--crop and --squeeze are both given; choose one")
-    if seed < 0:
-        raise UserError(f"--seed {seed} is negative; give 0 or more")
     with Metered("packing") as progress:
         packed = pack(
             pictures,

@@ -6,10 +6,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from cyclopts import App, Group, Parameter
+from cyclopts import App, Group
 from torch import Tensor
 
 import smalti
@@ -25,13 +25,14 @@ from smalti.cli.draw import (
 )
 from smalti.cli.flags import Flag, apply, flags_of, parameter, with_flags
 from smalti.cli.given import read_pictures
-from smalti.cli.options import Classes, PicturesGiven, Size, Switch, Texts
+from smalti.cli.options import Classes, Number, PicturesGiven, Size, Strength, Switch, Texts
 from smalti.cli.output import Results, check_free, folder_for, write_record
 from smalti.core.config import to_json
-from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.messages import count
 from smalti.core.pictures import grid, image, save_gif, save_png
+from smalti.core.ranges import Batch, Seed
+from smalti.core.rng import count_seeds
 from smalti.diffusion import DiffusionConfig
 from smalti.diffusion.condition import STRENGTH
 from smalti.pixelcnn import Ancestral
@@ -72,14 +73,14 @@ def draw_samples(
     model: str,
     /,
     *,
-    number: Annotated[int, Parameter(name=("--number", "-n"))] = 16,
-    seed: int = 0,
+    number: Number = 16,
+    seed: Seed = 0,
     classes: Classes = (),
     text: Texts = (),
     size: Size = None,
     picture: PicturesGiven = (),
-    strength: float | None = None,
-    batch: int = 64,
+    strength: Strength | None = None,
+    batch: Batch = 64,
     out: Path | None = None,
     gif: Switch = False,
     device: str = "auto",
@@ -117,8 +118,7 @@ def draw_samples(
         cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
     """
     begun = time.perf_counter()
-    if number < 1:
-        raise UserError(f"-n {number} asks for no pictures; give 1 or more")
+    seeds = count_seeds(seed, number)
     out = out or Path("samples") / name_of(model)
     check_free(out, FILES)
     loaded = picture_model(model, device)
@@ -131,7 +131,7 @@ def draw_samples(
     given = Given(labels, told, begun_with, strength, size=extent)
     groups = torch.arange(number) % len(text) if text else labels
     with folder_for(out, FILES) as folder:
-        drawn = draw(loaded, range(seed, seed + number), given, chosen, batch=batch, film=gif)
+        drawn = draw(loaded, seeds, given, chosen, batch=batch, film=gif)
         write_samples(folder, drawn, seed, groups, film_name(loaded))
         record = {"model": model, **made_by(loaded, seed, number, given, chosen)}
         if picture:
@@ -186,7 +186,7 @@ def made_by(model: Any, seed: int, number: int, given: Given, sampler: Any) -> d
     """All that is needed to draw the same again."""
     labels = given.labels
     return {
-        "seeds": list(range(seed, seed + number)),
+        "seeds": list(count_seeds(seed, number)),
         "classes": None if labels is None else [model.spec.classes[k] for k in labels.tolist()],
         "text": given.text,
         "size": given.size,

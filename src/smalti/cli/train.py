@@ -14,6 +14,7 @@ from smalti.cli.meter import Meter
 from smalti.cli.options import Size, Switch
 from smalti.cli.watch import Watcher
 from smalti.core.errors import UserError
+from smalti.core.ranges import Minutes
 from smalti.core.size import show_size
 from smalti.data.pictures import Pictures, Splits
 from smalti.data.reading import lasting, size_of
@@ -110,7 +111,7 @@ def train_recipe(
     /,
     *,
     data: str | None = None,
-    minutes: float | None = None,
+    minutes: Minutes | None = None,
     size: Size = None,
     start: str | None = None,
     out: Path | None = None,
@@ -206,8 +207,6 @@ def planned(
     """How to train, and for how long when no number of steps is set."""
     if minutes is not None and values.get(("steps",)) is not None:
         raise UserError("--minutes and --steps are both given; choose one")
-    if minutes is not None and not minutes > 0:
-        raise UserError(f"--minutes {minutes:g} is no time to train; give more than 0")
     if minutes is not None:
         values = {**values, ("steps",): None}
     plan = apply(recipe.training, values, training_option)

@@ -15,6 +15,7 @@ from safetensors.torch import save as serialised
 from torch import nn
 
 from smalti.core.config import fitted, from_json, hints_of, to_json
+from smalti.core.device import check_device
 from smalti.core.documents import read_json
 from smalti.core.errors import UserError, shorten
 from smalti.core.folders import Results, folder_for
@@ -65,6 +66,7 @@ def load(name_or_dir: str | Path, device: str | torch.device = "cpu") -> Any:
 
     Weights come as float32 whatever they are stored as. Raises UserError naming what is wrong.
     """
+    device = check_device(device)
     directory = find(name_or_dir)
     config, path = model_config(directory), directory / "model.safetensors"
     check_shapes(build(config, directory, "meta"), read_shapes(path), directory)

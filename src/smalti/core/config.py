@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 import typing
 from functools import cache
@@ -158,11 +159,7 @@ def fitted(value: Any, hint: Any, place: str) -> Any:
         value = from_json(value)
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        value = fitted(value, args[0], place)
-        for rule in args[1:]:
-            if isinstance(rule, RULES):
-                rule.check(value, place)
-        return value
+        return within(value, args[0], [rule for rule in args[1:] if isinstance(rule, RULES)], place)
     if origin in (Union, types.UnionType):
         return fitted_to_one(value, args, hint, place)
     if origin is tuple and isinstance(value, (list, tuple)):
@@ -182,6 +179,20 @@ def fitted(value: Any, hint: Any, place: str) -> Any:
     raise UserError(f"{place} is {shorten(value)}; wanted {wanted(hint)}")
 
 
+def within(value: Any, hint: Any, rules: list[Any], place: str) -> Any:
+    """The value as the hint wants it, where the rules allow it. A number that is none of the range
+    is told the declared range, not that of all numbers.
+    """
+    if hint in (int, float) and isinstance(value, Real) and not isinstance(value, bool):
+        for rule in rules:
+            rule.check(value, place)
+        rules = []
+    value = fitted(value, hint, place)
+    for rule in rules:
+        rule.check(value, place)
+    return value
+
+
 def fitted_to_one(value: Any, options: tuple[Any, ...], hint: Any, place: str) -> Any:
     """The value as the first of several types wants it that it fits."""
     for option in options:
@@ -199,6 +210,8 @@ def number(value: Any, kind: type, place: str) -> int | float:
     if kind is int and not isinstance(value, Integral):
         raise UserError(f"{place} is {shorten(value)}; wanted int")
     plain = int(value) if isinstance(value, Integral) else float(value)  # NumPy's are none
+    if isinstance(plain, float) and not math.isfinite(plain):
+        raise OutOfRange(f"{place} is {plain}; give a finite number")
     limits = INTEGERS if kind is int else FLOATS
     limits.check(plain, place)
     return kind(plain)

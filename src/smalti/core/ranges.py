@@ -93,6 +93,22 @@ Steps = Annotated[int, Range(1, 10**9)]
 """Optimizer steps."""
 Seed = Annotated[int, Range(0, 2**64 - 1)]
 """Of anything random."""
+Samples = Annotated[int, Range(1, 1_000_000)]
+"""Pictures that are asked for, all of which memory must hold."""
+Batch = Annotated[int, Range(1, 65_536)]
+"""Pictures that are drawn or looked at together."""
+Side = Annotated[int, Range(1, 4_096)]
+"""Pixels of a picture's height or width that is asked for."""
+Frames = Annotated[int, Range(2, 10_000)]
+"""Pictures of a walk, both ends included."""
+Rounds = Annotated[int, Range(0, 10_000)]
+"""How often something is done again; 0 for never."""
+Bootstraps = Annotated[int, Range(2, 100_000)]
+"""How often numbers are drawn again for an error bar."""
+Threads = Annotated[int, Range(1, 256)]
+"""Of this process, at once."""
+Minutes = Annotated[float, Range(0, 1_000_000, above=True)]
+"""Of training."""
 Share = Annotated[float, Range(0, 1)]
 """A part of a whole."""
 Rate = Annotated[float, Range(0, 1, below=True)]

@@ -8,7 +8,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from smalti.core.config import fitted
 from smalti.core.errors import UserError
+from smalti.core.ranges import Seed
+
+
+def count_seeds(first: int, n: int) -> range:
+    """The seeds of n samples, counted up. UserError where they pass the largest, 2^64 - 1."""
+    first = fitted(first, Seed, "seed")
+    if first + n > 2**64:
+        raise UserError(f"seed is {first}, and {n:,} seeds from there pass 2^64 - 1; begin lower")
+    return range(first, first + n)
 
 
 class Rng:
@@ -20,9 +30,7 @@ class Rng:
     """
 
     def __init__(self, seeds: Sequence[int]):
-        if bad := [seed for seed in seeds if seed < 0]:
-            raise UserError(f"seed {bad[0]} is negative; give seeds of 0 or more")
-        self.seeds = tuple(int(seed) for seed in seeds)
+        self.seeds = tuple(fitted(seed, Seed, "seed") for seed in seeds)
         self.streams = [np.random.Generator(np.random.Philox(seed)) for seed in self.seeds]
 
     def __len__(self) -> int:

@@ -43,7 +43,7 @@ def bits_per_dim(
         labels = pictures.labels[rows].to(device) if pictures.labels is not None else None
         text = [pictures.captions[k] for k in rows.tolist()] if reads else None
         given = Batch(pictures.floats(rows).to(device), labels if classes else None, text)
-        scores.append(model.score(given, Rng((seed + rows).tolist())))
+        scores.append(model.score(given, Rng([(seed + row) % 2**64 for row in rows.tolist()])))
         if progress:
             progress("scoring", int(rows[-1]) + 1, len(pictures))
     bits = together([s.bits_per_dim for s in scores])  # (N,)

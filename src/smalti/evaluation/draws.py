@@ -10,8 +10,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from smalti.core.config import fitted
 from smalti.core.errors import UserError
 from smalti.core.given import Given
+from smalti.core.ranges import Batch, Samples
+from smalti.core.rng import count_seeds
 from smalti.core.sampling import sample
 from smalti.data.pictures import Pictures
 from smalti.evaluation.cost import forwards_of
@@ -51,18 +54,19 @@ def draw_set(
 
     labels: (n,) or None.  text: n captions, for a model that is told in words instead.
     """
-    if n < 1 or batch < 1:
-        raise UserError(f"n is {n} and batch {batch}; give 1 or more of each")
+    seeds = count_seeds(seed, fitted(n, Samples, "n"))
+    batch = fitted(batch, Batch, "batch")
     parts: list[Tensor] = []
     begun = time.perf_counter()
     with forwards_of(model) as forwards:
         for rows in torch.arange(n).split(batch):
-            seeds = (seed + rows).tolist()
             given = Given(
                 labels=None if labels is None else labels[rows],
                 text=None if text is None else [text[i] for i in rows.tolist()],
             )
-            pictures = sample(model, seeds=seeds, given=given, sampler=sampler)
+            pictures = sample(
+                model, seeds=[seeds[i] for i in rows.tolist()], given=given, sampler=sampler
+            )
             assert isinstance(pictures, Tensor)
             parts.append(pictures.cpu())
             if progress:

@@ -44,7 +44,7 @@ def analogy(
     Where Hertzmann et al. fill in B' pixel by pixel, here both pairs are matched as wholes, from
     coarse to fine, and B' is voted for from both sides (Simakov et al. 2008).
     """
-    start, workers = checks.whole(seed, "seed", 0), checks.thread_count(threads)
+    start, workers = checks.check_seed(seed), checks.thread_count(threads)
     like, became, new = (checks.picture(x, name) for x, name in ((a, "a"), (a2, "a2"), (b, "b")))
     if like.shape[:2] != became.shape[:2]:
         sizes = "{} x {} pixels and a2 {} x {}".format(*like.shape[:2], *became.shape[:2])
@@ -132,7 +132,9 @@ class Way:
         self, of: np.ndarray, within: np.ndarray, init: np.ndarray | None, n: int
     ) -> np.ndarray:
         iterations = 5 if init is None else ITERATIONS
-        found = match(of, within, self.patch, iterations, self.seed + n, init, threads=self.threads)
+        found = match(
+            of, within, self.patch, iterations, (self.seed + n) % 2**64, init, threads=self.threads
+        )
         return found.field
 
     def completed(self, pair: Pairs, drawn: np.ndarray, back: np.ndarray) -> np.ndarray:

@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from smalti.core.config import fitted
 from smalti.core.errors import UserError
+from smalti.core.ranges import Rounds, Seed, Threads, Width
 
 LARGEST = 2**31 - 1  # fields are int32, and so are positions within a picture
 
@@ -59,7 +61,7 @@ def picture(given: object, name: str) -> np.ndarray:
 
 
 def patch_size(patch: object, shapes: list[tuple[int, ...]]) -> int:
-    p = whole(patch, "patch", 1)
+    p = fitted(patch, Width, "patch")
     if p % 2 == 0:
         raise UserError(f"patch is {p}, which has no centre; give an odd number")
     for name, shape in zip("ab", shapes, strict=True):
@@ -71,11 +73,13 @@ def patch_size(patch: object, shapes: list[tuple[int, ...]]) -> int:
     return p
 
 
-def whole(given: object, name: str, least: int) -> int:
-    """A whole number that is not below `least`."""
-    if isinstance(given, bool) or not isinstance(given, (int, np.integer)) or given < least:
-        raise UserError(f"{name} is {given!r}; give a whole number from {least} on")
-    return int(given)
+def check_search(iterations: object, seed: object, threads: object) -> tuple[int, int, int]:
+    """How often, from which seed and in how many threads; None threads are as many as cores."""
+    return fitted(iterations, Rounds, "iterations"), check_seed(seed), thread_count(threads)
+
+
+def check_seed(seed: object) -> int:
+    return fitted(seed, Seed, "seed")
 
 
 def closed(mask: object, shape: tuple[int, ...]) -> np.ndarray:
@@ -110,7 +114,7 @@ def beginning(init: object, a: tuple[int, ...], b: tuple[int, ...]) -> np.ndarra
 def thread_count(threads: object) -> int:
     if threads is None:
         return len(cores())
-    return whole(threads, "threads", 1)
+    return fitted(threads, Threads, "threads")
 
 
 def cores() -> set[int]:

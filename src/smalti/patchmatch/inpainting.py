@@ -38,7 +38,7 @@ def inpaint(
     From coarse to fine: match all patches that touch the hole with patches that do not, by
     PatchMatch; set each missing pixel to the weighted mean of what the patches over it say; repeat.
     """
-    start, workers = checks.whole(seed, "seed", 0), checks.thread_count(threads)
+    start, workers = checks.check_seed(seed), checks.thread_count(threads)
     out = np.array(picture)
     known, hole = parted(out, mask)
     p = checks.patch_size(patch, [known.shape, known.shape])

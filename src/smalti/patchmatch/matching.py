@@ -43,8 +43,8 @@ def match(
     """
     two = checks.pair(a, b)
     p = checks.patch_size(patch, [two.a.shape, two.b.shape])
-    rounds, start = checks.whole(iterations, "iterations", 0), checks.whole(seed, "seed", 0)
-    closed, workers = checks.closed(mask, two.b.shape), checks.thread_count(threads)
+    rounds, start, workers = checks.check_search(iterations, seed, threads)
+    closed = checks.closed(mask, two.b.shape)
     if method not in METHODS:
         raise UserError(f"method is {method!r}; give {' or '.join(METHODS)}")
     if init is None:

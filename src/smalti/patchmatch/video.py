@@ -52,9 +52,8 @@ def track(
             picture = checks.picture(frame, "the picture")
             begin = identity(picture) if known else carried(before, picture)
             rounds = 0 if known else first if begin is None else iterations
-            found = match(
-                frame, reference, patch, rounds, seed + number, begin, mask, method, threads
-            )
+            own = (checks.check_seed(seed) + number) % 2**64
+            found = match(frame, reference, patch, rounds, own, begin, mask, method, threads)
         except UserError as error:
             raise UserError(f"frame {number}: {error}") from error
         before = Seen(picture, found.field) if warm else None

@@ -271,7 +271,8 @@ def begin(fabric: Fabric, job: Job, pictures: Pictures) -> Loop:
 
 def seed_noise(fabric: Fabric, seed: int, recovered: int = 0) -> None:
     """Each process draws its own; other noise after every step back."""
-    torch.manual_seed(seed + 1_000_003 * (1 + fabric.global_rank) + 15_485_863 * recovered)
+    own = seed + 1_000_003 * (1 + fabric.global_rank) + 15_485_863 * recovered
+    torch.manual_seed(own % 2**64)
 
 
 def take_weights(model: torch.nn.Module, start: str) -> None:

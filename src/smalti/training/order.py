@@ -23,6 +23,7 @@ class Order:
     def permutation(self, epoch: int) -> np.ndarray:
         if epoch not in self.epochs:
             self.epochs = {e: p for e, p in self.epochs.items() if e == epoch - 1}
-            stream = np.random.Generator(np.random.Philox(key=[self.seed, epoch]))
+            key = np.array([self.seed, epoch], np.uint64)  # a list is of floats beyond 2^63
+            stream = np.random.Generator(np.random.Philox(key=key))
             self.epochs[epoch] = stream.random(self.n).argsort(kind="stable")
         return self.epochs[epoch]

@@ -1,0 +1,23 @@
+"""Where models run."""
+
+from __future__ import annotations
+
+import torch
+
+from smalti.core.errors import UserError, shorten
+
+KINDS = ("cpu", "cuda", "mps", "xpu")
+
+
+def check_device(name: str | torch.device) -> torch.device:
+    """A device of this machine by its name, such as "cpu" or "cuda:1".  UserError for others."""
+    try:
+        device = torch.device(name)
+        if device.type not in KINDS or (device.type == "cpu" and device.index):
+            raise RuntimeError
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        raise UserError(
+            f"device {shorten(name)}: PyTorch finds no such device here; use cpu"
+        ) from error
+    return device
