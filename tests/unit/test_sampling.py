@@ -74,7 +74,7 @@ def test_cond_is_shorthand() -> None:
         ({"n": -1}, ["n is -1"]),
         ({"seeds": []}, ["0 seeds"]),
         ({"n": 3, "seeds": [1, 2]}, ["2 seeds", "n=3"]),
-        ({"seeds": [1, -2]}, ["seed -2"]),
+        ({"seeds": [1, -2]}, ["seed is -2"]),
         ({"n": 1, "cond": ["hello"]}, ["text", "takes labels, start, picture"]),
         ({"n": 1, "cond": torch.rand(1, 1, 5, 4)}, ["picture has shape (1, 1, 5, 4)"]),
         ({"n": 1, "given": Given(mask=torch.ones(1))}, ["known pictures and a mask"]),

@@ -20,7 +20,7 @@ from smalti.core.given import Given
 from smalti.core.protocols import Batch, Loss, Score, Spec
 from smalti.core.ranges import ClassNames, Range, Rate, Shape
 from smalti.core.rng import Rng
-from smalti.layers.choosing import Ancestral, draw_symbols
+from smalti.layers.choosing import Ancestral, check_finite, draw_symbols
 from smalti.layers.eval_mode import eval_mode
 
 
@@ -171,6 +171,7 @@ class Prior(nn.Module):
             with torch.no_grad(), eval_mode(self):
                 for j in range(w):
                     logits = walker.parameters(i * w + j)[:, : self.codes]
+                    check_finite(logits, (i, j))
                     canvas[:, i, j] = draw_symbols(logits, u[:, j], sampler)
                     walker.put(i * w + j, canvas[:, i, j])
             yield canvas.clone()

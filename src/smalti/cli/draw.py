@@ -14,10 +14,12 @@ from torch import Tensor
 
 import smalti
 from smalti.cli.meter import Meter
+from smalti.core.device import check_device
 from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.pictures import grid
 from smalti.core.protocols import Generative, Spec
+from smalti.core.sampling import check_finite
 from smalti.core.size import show_size
 
 FRAMES = 60
@@ -45,9 +47,8 @@ def chosen_device(name: str) -> str:
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        check_device(name)
+    except UserError as error:
         raise UserError(
             f"--device {name}: PyTorch finds no such device here; use --device cpu"
         ) from error
@@ -120,8 +121,6 @@ def draw(
 
     film: keep frames, too.
     """
-    if batch < 1:
-        raise UserError(f"--batch {batch} draws nothing; give 1 or more")
     pictures: list[Tensor] = []
     films: list[list[Tensor]] = []
     with Meter("drawing", len(seeds)) as meter:
@@ -149,7 +148,8 @@ def walk(
         if step % max(1, steps // FRAMES) == 0 and step != steps:
             yield shown(model, state)
     assert state is not None
-    yield shown(model, state)
+    check_finite(last := shown(model, state))
+    yield last
 
 
 def progress_of(state: Any, count: int) -> tuple[str, int, int]:

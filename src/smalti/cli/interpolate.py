@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,11 +17,12 @@ from smalti.cli.given import read_pictures
 from smalti.cli.options import Classes, Switch
 from smalti.cli.output import Results, check_free, folder_for, write_record
 from smalti.cli.sample import chosen_sampler
-from smalti.core.config import to_json
+from smalti.core.config import fitted, to_json
 from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.messages import count
 from smalti.core.pictures import grid, save_gif, save_png
+from smalti.core.ranges import Batch, Frames, Guidance, Levels, Seed
 from smalti.core.rng import Rng
 from smalti.diffusion import DDIM, invert, slerp
 
@@ -45,11 +47,11 @@ def walk_between(
     *,
     first: Annotated[str, Parameter(name="--from")] = "0",
     last: Annotated[str, Parameter(name="--to")] = "1",
-    frames: int = 10,
+    frames: Frames = 10,
     classes: Classes = (),
-    steps: int | None = None,
-    guidance: float | None = None,
-    batch: int = 64,
+    steps: Levels | None = None,
+    guidance: Guidance | None = None,
+    batch: Batch = 64,
     out: Path | None = None,
     gif: Switch = False,
     device: str = "auto",
@@ -82,14 +84,12 @@ def walk_between(
         cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
     """
     begun = time.perf_counter()
-    if frames < 2:
-        raise UserError(f"--frames {frames} has no way between; give 2 or more")
     out = out or Path("interpolations") / name_of(model)
     check_free(out, FILES)
     loaded = picture_model(model, device)
+    ends = [chosen_end(word) for word in (first, last)]
     if "start" not in loaded.spec.given:
         raise UserError(f"{model} does not start from noise, so it has nothing to walk between")
-    ends = [chosen_end(word) for word in (first, last)]
     values = {("sampler", "steps"): steps, ("sampler", "guidance"): guidance}
     if any(isinstance(end, Path) for end in ends):
         own = {("sampler", "steps"): min(50, loaded.config.schedule.T), ("sampler", "guidance"): 1}
@@ -97,6 +97,8 @@ def walk_between(
         values[("sampler", "clip")] = False
     sampler = deterministic(loaded, {k: v for k, v in values.items() if v is not None})
     rows = chosen_classes(classes, loaded.spec, model)
+    if any(isinstance(end, Path) for end in ends) and not rows and loaded.spec.classes:
+        sampler = replace(sampler, guidance=0.0)  # "no class", as the noises are found
     with folder_for(out, FILES) as folder:
         pictures = walked(loaded, ends, frames, rows, sampler, batch)
         write_walk(folder, pictures, frames, gif)
@@ -129,16 +131,17 @@ def deterministic(model: Any, values: dict[tuple[str, ...], Any]) -> Any:
 
 def chosen_end(word: str) -> int | Path:
     """A seed, or a picture file."""
-    return int(word) if word.isascii() and word.lstrip("-").isdigit() else Path(word)
+    if not (word.isascii() and word.removeprefix("-").isdigit()):
+        return Path(word)
+    if len(word) > len(str(2**64)):
+        raise UserError(f"{word} is no seed; give 0 to 2^64 - 1, or a picture file")
+    return fitted(int(word), Seed, "seed")
 
 
 def walked(
     model: Any, ends: list[int | Path], frames: int, rows: list[int], sampler: DDIM, batch: int
 ) -> Tensor:
     """(rows x frames, C, H, W): the walk once for each class, or once when there are none."""
-    pictures = any(isinstance(end, Path) for end in ends)
-    if pictures and not rows and model.spec.classes:
-        rows = [len(model.spec.classes)]  # "no class"
     starts: list[Tensor] = []
     for k in rows or [None]:
         a, b = (noise_at(end, model, k, sampler) for end in ends)

@@ -23,6 +23,8 @@ from smalti.cli.roundtrip import there_and_back
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
 from smalti.core.pictures import grid, image, save_png
+from smalti.core.ranges import Batch, Levels, Rounds, Width
+from smalti.core.sampling import check_finite
 from smalti.core.size import show_size
 from smalti.diffusion import DDIM, Diffusion
 from smalti.diffusion.inversion import RoundTrip, round_trip
@@ -50,13 +52,13 @@ def reconstruct(
     pictures: Sequence[Path],
     /,
     *,
-    steps: int = 50,
-    refine: int = 1,
+    steps: Levels = 50,
+    refine: Rounds = 1,
     classes: Classes = (),
     size: Size = None,
     own_size: Switch = False,
-    tile: int | None = None,
-    batch: int = 64,
+    tile: Width | None = None,
+    batch: Batch = 64,
     out: Path | None = None,
     device: str = "auto",
 ) -> None:
@@ -93,8 +95,6 @@ def reconstruct(
     begun = time.perf_counter()
     if not pictures:
         raise UserError("no PICTURES to reconstruct; name one file or more")
-    if batch < 1:
-        raise UserError(f"--batch {batch} takes nothing; give 1 or more")
     out = out or Path("reconstructions") / name_of(model)
     check_free(out, FILES)
     loaded = reversible_model(model, device)
@@ -103,8 +103,6 @@ def reconstruct(
             raise UserError(
                 f"--classes is given, but {model} is a codec and has none; leave it out"
             )
-        if tile is not None and tile < 1:
-            raise UserError(f"--tile {tile} is no size; give pixels, 1 or more")
         if own_size and size:
             raise UserError(f"--size {show_size(size)} and --own-size are both given; choose one")
         wanted = "own" if own_size else chosen_size(size, loaded.spec, model)
@@ -145,7 +143,7 @@ class Way:
     refine: int
     classes: list[int]
     """Taken in turn; none at all is "no class"."""
-    batch: int = 64
+    batch: Batch = 64
 
     def there_and_back(self, originals: Tensor) -> RoundTrip:
         """originals: (n, C, H, W) in [0, 1]."""
@@ -158,6 +156,7 @@ class Way:
                 y = None if labels is None else labels[rows]
                 how = {"labels": y, "sampler": self.sampler, "refine": self.refine}
                 trips.append(round_trip(self.model, originals[rows], **how))
+                check_finite(trips[-1].pictures)
                 meter.advance(len(originals[rows]))
         fields = ("latents", "pictures", "psnr")
         return RoundTrip(*(torch.cat([getattr(trip, f) for trip in trips]) for f in fields))

@@ -20,6 +20,7 @@ from smalti.core.errors import UserError
 from smalti.core.likeness import psnr, ssim
 from smalti.core.messages import count
 from smalti.core.pictures import grid, image, save_png
+from smalti.core.sampling import check_finite
 from smalti.data.directory import find_pictures
 from smalti.vq.tiles import Tiles, decode_tiled, encode_tiled
 
@@ -62,6 +63,7 @@ def there_and_back(
             part = files[first : first + step]
             x = read_pictures(part, spec, None if size == "own" else size)
             codes, y = pass_through(codec, x, tile)
+            check_finite(y)
             used |= set(codes.unique().tolist())
             measured = zip(part, x, y, psnr(x, y).tolist(), ssim(x, y).tolist(), strict=True)
             for k, (path, a, b, dB, index) in enumerate(measured, first):

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
+
+from smalti.core.errors import UserError, shorten
+
+TENSORS = ("labels", "picture", "known", "mask", "start")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,3 +32,14 @@ class Given:
     """x_T, the noise that diffusion starts from."""
     size: tuple[int, int] | None = None
     """Height and width, for models of free size."""
+
+    def __post_init__(self) -> None:
+        for name in TENSORS:
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, Tensor):
+                raise UserError(f"{name} is {shorten(value)}; give a tensor")
+        if self.labels is not None and self.labels.dtype == torch.bool:
+            raise UserError("labels are of torch.bool; give whole numbers")
+        text = self.text
+        if isinstance(text, str) or not all(isinstance(one, str) for one in text or ()):
+            raise UserError(f"text is {shorten(text)}; give a list of sentences")

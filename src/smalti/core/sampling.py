@@ -5,14 +5,18 @@ from __future__ import annotations
 import dataclasses
 from collections import deque
 from collections.abc import Iterator, Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from smalti.core.errors import UserError
+from smalti.core.config import fitted
+from smalti.core.errors import UserError, shorten
 from smalti.core.given import Given
+from smalti.core.messages import count
 from smalti.core.protocols import Generative
+from smalti.core.ranges import Samples, Seed
 from smalti.core.rng import Rng
 
 Cond = Tensor | Sequence[int] | Sequence[str] | int | str
@@ -57,24 +61,45 @@ def sample(
     sampler: Any = None,
     progress: bool = False,
 ) -> Tensor | list[str]:
-    """n samples: pictures (n, C, H, W) in [0, 1], or sentences. Arguments as `stream` has them."""
+    """n samples: pictures (n, C, H, W) in [0, 1], or sentences. Arguments as `stream` has them.
+
+    UserError where pictures come out that hold NaN.
+    """
     states = stream(model, n, seeds=seeds, cond=cond, given=given, sampler=sampler)
     if progress:
         from rich.progress import track
 
         states = track(states, "sampling", total=None, transient=True)
     (last,) = deque(states, maxlen=1)
-    return model.render(last)
+    return render_finite(model, last)
+
+
+def render_finite(model: Generative, state: Any) -> Tensor | list[str]:
+    """What a last state shows. UserError where it is no picture: NaN or infinite numbers."""
+    rendered = model.render(state)
+    if isinstance(rendered, Tensor):
+        check_finite(rendered)
+    return rendered
+
+
+def check_finite(pictures: Tensor) -> None:
+    """UserError unless all numbers of pictures that a model made (n, ...) are finite."""
+    if len(bad := (~pictures.flatten(1).isfinite().all(1)).nonzero()):
+        n = count(len(bad), "picture is", "pictures are")
+        raise UserError(
+            f"{n} not finite, of {len(pictures)}: the model's weights or the sampler's numbers are "
+            "beyond what it can calculate with; use an earlier step, or the sampler's defaults"
+        )
 
 
 def chosen_seeds(n: int | None, seeds: Sequence[int] | None) -> list[int]:
     if seeds is None:
-        if n is None or n < 1:
-            raise UserError(f"n is {n}; ask for 1 sample or more, or give seeds")
-        return list(range(n))
+        if n is None:
+            raise UserError("n is None; ask for 1 sample or more, or give seeds")
+        return list(range(fitted(n, Samples, "n")))
     if not len(seeds) or (n is not None and n != len(seeds)):
         raise UserError(f"{len(seeds)} seeds are given for n={n}; give one seed per sample")
-    return [int(seed) for seed in seeds]
+    return [fitted(seed, Seed, "seed") for seed in seeds]
 
 
 def with_cond(given: Given, cond: Cond | None, n: int) -> Given:
@@ -82,11 +107,16 @@ def with_cond(given: Given, cond: Cond | None, n: int) -> Given:
         return given
     if isinstance(cond, str):
         return dataclasses.replace(given, text=[cond] * n)
-    if isinstance(cond, int):
-        cond = [cond] * n
+    if isinstance(cond, Integral):
+        cond = [int(cond)] * n
     if isinstance(cond, Tensor):
         field = "picture" if cond.ndim == 4 else "labels"
         return dataclasses.replace(given, **{field: cond})
-    if all(isinstance(c, str) for c in cond):
+    if isinstance(cond, list | tuple) and cond and all(isinstance(c, str) for c in cond):
         return dataclasses.replace(given, text=list(cond))
-    return dataclasses.replace(given, labels=torch.as_tensor(cond))
+    try:
+        return dataclasses.replace(given, labels=torch.as_tensor(cond))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise UserError(
+            f"cond is {shorten(cond)}; give whole numbers, text, or pictures (n, C, H, W)"
+        ) from error

@@ -54,13 +54,13 @@ def invert(
     """
     if refine < 0:
         raise UserError(f"refine is {refine}; give 0 or more")
-    still = without_chance(model, sampler)
+    y, still = without_chance(model, sampler, labels, len(pictures))
     levels = [-1, *still.levels(model.config.schedule.T)[::-1]]
     device = model.alpha_bars.device
     x = scaled(
         "pictures", pictures, torch.empty(len(pictures), *wanted(model, pictures)).to(device)
     )
-    denoise = model.denoiser(known_labels(model, labels, len(x)), clip=False, guidance=1.0)
+    denoise = model.denoiser(y, clip=False, guidance=still.guidance)
     for s, t in pairwise(levels):
         x = step_up(denoise, x, s, t, model.alpha_bars, refine)
     return x
@@ -94,26 +94,31 @@ def round_trip(
     """`invert`, and the pictures that its latents give: how much of a picture a latent holds."""
     latents = invert(model, pictures, labels=labels, sampler=sampler, refine=refine)
     n, size = len(latents), (int(latents.shape[2]), int(latents.shape[3]))
-    given = Given(known_labels(model, labels, n), start=latents, size=size)
-    *_, last = model.stream(Rng([0] * n), given, without_chance(model, sampler))
+    y, still = without_chance(model, sampler, labels, n)
+    given = Given(y, start=latents, size=size)
+    *_, last = model.stream(Rng([0] * n), given, still)
     again = model.render(last).cpu()
     return RoundTrip(latents.cpu(), again, psnr(pictures.cpu(), again))
 
 
-def without_chance(model: Diffusion, sampler: DDIM | None) -> DDIM:
-    """The sampler as it can be walked both ways."""
+def without_chance(
+    model: Diffusion, sampler: DDIM | None, labels: Tensor | None, n: int
+) -> tuple[Tensor | None, DDIM]:
+    """The classes (n,), and the sampler as it can be walked both ways; its guidance is 1, or 0,
+    which is "no class", where none are given.
+    """
     sampler = sampler or DDIM(steps=min(STEPS, model.config.schedule.T))
     if sampler.eta or sampler.sigma_hat:
         raise UserError("a walk with fresh noise has no way back; give DDIM with eta 0")
-    return replace(sampler, clip=False, guidance=1.0)
-
-
-def known_labels(model: Diffusion, labels: Tensor | None, n: int) -> Tensor | None:
-    if not (K := len(model.config.classes)):
-        if labels is not None:
-            raise UserError("classes are given, but this model has none; leave them out")
-        return None
-    return model.checked_labels(torch.full((n,), K) if labels is None else labels, n)
+    classes = bool(model.config.classes)
+    if labels is not None and not classes:
+        raise UserError("classes are given, but this model has none; leave them out")
+    hidden = classes and labels is None
+    y = torch.zeros(n, dtype=torch.int64) if hidden else labels
+    return (
+        None if y is None else model.checked_labels(y, n),
+        replace(sampler, clip=False, guidance=0.0 if hidden else 1.0),
+    )
 
 
 def wanted(model: Diffusion, pictures: Tensor) -> tuple[int, ...]:

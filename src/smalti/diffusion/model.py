@@ -10,11 +10,11 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from smalti.core.config import checked
+from smalti.core.config import checked, fitted
 from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.protocols import Batch, Loss, Score, Spec
-from smalti.core.ranges import ClassNames, Shape, Share
+from smalti.core.ranges import ClassNames, Shape, Share, Side
 from smalti.core.rng import Rng
 from smalti.diffusion.condition import beginning, hole_in, sampler_for, visited
 from smalti.diffusion.consistency import Consistency, ConsistencyTuning
@@ -141,10 +141,9 @@ class Diffusion(nn.Module):
         T = self.config.schedule.T
         sampler = sampler_for(given, self.config.sampler, sampler, T)
         levels = visited(given, sampler, T)
-        if given.size and min(given.size) < 1:
-            raise UserError(f"size is {given.size}; give a height and a width of 1 or more")
+        size = fitted(given.size, tuple[Side, Side] | None, "size")
         device = self.alpha_bars.device
-        shape = (self.config.shape[0], *(given.size or self.config.shape[1:]))
+        shape = (self.config.shape[0], *(size or self.config.shape[1:]))
         drawn = rng.normal(*shape).to(device)  # also when x_T is given: what follows is the same
         x = beginning(given, drawn, self.alpha_bars[levels[0]])
         denoise = self.denoiser(self.labels(rng, given), sampler.clip, sampler.guidance)
@@ -180,7 +179,7 @@ class Diffusion(nn.Module):
             raise UserError(f"classes are given as {y.dtype}; give integers from 0 to {K - 1}")
         if y.shape != (n,):
             raise UserError(f"{tuple(y.shape)} classes are given for {n} samples; give one each")
-        if len(bad := y[(y < 0) | (y > K)]):  # K itself is "no class"
+        if len(bad := y[(y < 0) | (y >= K)]):  # the row of "no class" is guidance 0
             raise UserError(f"class {int(bad[0])} is given; this model has classes 0 to {K - 1}")
         return y.long().to(self.alpha_bars.device)
 
@@ -188,13 +187,16 @@ class Diffusion(nn.Module):
     def guided(self, x: Tensor, t: int, y: Tensor | None, guidance: float) -> Tensor:
         """The network's output at level t, with classifier-free guidance.
 
-        guidance w gives none + w (class - none), eq. 6 of arXiv:2207.12598 with its w + 1 = ours.
+        guidance w gives none + w (class - none), eq. 6 of arXiv:2207.12598 with its w + 1 = ours;
+        0 is "no class", whose network call is the only one.
         """
         ts = torch.full((len(x),), t, device=x.device)
         with evaluating(self):
             if y is None or guidance == 1:
                 return self.predict(x, ts, y)
             none = torch.full_like(y, len(self.config.classes))
+            if guidance == 0:
+                return self.predict(x, ts, none)
             both = self.predict(torch.cat([x, x]), torch.cat([ts, ts]), torch.cat([y, none]))
         with_class, without = both.chunk(2)
         guided = without + guidance * (with_class - without)

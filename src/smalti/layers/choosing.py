@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from smalti.core.config import checked
+from smalti.core.errors import UserError
 from smalti.core.ranges import Amount, Range, Weight
 
 
@@ -28,6 +29,15 @@ class Ancestral:
     def cuts(self) -> bool:
         """Whether only some of the symbols may be drawn."""
         return self.top_k > 0 or self.top_p < 1
+
+
+def check_finite(parameters: Tensor, place: object) -> None:
+    """UserError unless all that a network puts out at a place (n, P) is finite."""
+    if not parameters.sum().isfinite():
+        raise UserError(
+            f"what the network puts out at {place} is not finite: its weights are damaged, or ran "
+            "away in training; use an earlier step"
+        )
 
 
 def draw_symbols(logits: Tensor, u: Tensor, sampler: Ancestral) -> Tensor:

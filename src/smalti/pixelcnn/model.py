@@ -17,7 +17,7 @@ from smalti.core.protocols import Batch, Choose, Loss, Position, Score, Spec, Sy
 from smalti.core.ranges import ClassNames, Shape
 from smalti.core.rng import Rng
 from smalti.layers.caption import CaptionConfig
-from smalti.layers.choosing import Ancestral, draw_symbols
+from smalti.layers.choosing import Ancestral, check_finite, draw_symbols
 from smalti.layers.eval_mode import eval_mode
 from smalti.pixelcnn.gated import GatedConfig
 from smalti.pixelcnn.levels import Levels
@@ -236,9 +236,11 @@ class PixelCNN(nn.Module):
             yield canvas.clone()
 
     def step(self, at: Position, choose: Choose, walker: Any, canvas: Tensor) -> Tensor:
+        """The levels (n,) at a position. UserError where the network puts out NaN."""
         i, j, c = at
         earlier = canvas[:, :c, i, j]
         parameters = walker.parameters(i, j, c)
+        check_finite(parameters, at)
         symbols = self.config.output.at(parameters, earlier, c, self.config.levels)
         return choose(at, symbols).to(canvas.device)
 
