@@ -216,7 +216,7 @@ def test_digits_are_the_data_of_a_model_of_digits():
         ({"metrics": []}, "no metrics are asked for"),
         ({"n": 0}, "n is 0"),
         ({"bootstraps": 1}, "bootstraps is 1"),
-        ({"batch": 0}, "batch 0"),
+        ({"batch": 0}, "batch is 0"),
         ({"split": "train"}, "no split 'train'"),
         ({"classes": "random"}, "classes are 'random'"),
         ({"features": "nothing"}, "no features 'nothing'"),

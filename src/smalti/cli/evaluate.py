@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,12 +16,13 @@ import smalti
 from smalti.cli.display import bold, console, dim
 from smalti.cli.draw import chosen_device, name_of, picture_model
 from smalti.cli.flags import with_flags
-from smalti.cli.options import Switch
+from smalti.cli.options import Number, Switch
 from smalti.cli.output import Results, folder_for
-from smalti.cli.reference import Progress, flips, reference_of
+from smalti.cli.reference import Progress, flips, notes_on_data, reference_of
 from smalti.cli.sample import chosen_sampler, sampler_flags
 from smalti.core.errors import UserError
 from smalti.core.messages import count
+from smalti.core.ranges import Batch, Bootstraps, Seed
 from smalti.evaluation.assess import Evaluation, Plan, Split, chosen_network, examine, held_out
 from smalti.evaluation.codec import SHEETS, CodecFound, examine_codec, write_codec_sheets
 from smalti.evaluation.draws import Turns, device_of
@@ -63,15 +65,15 @@ def evaluate_model(
     /,
     *,
     data: str | None = None,
-    number: Annotated[int, Parameter(name=("--number", "-n"))] = 1000,
-    seed: int = 0,
+    number: Number = 1000,
+    seed: Seed = 0,
     features: str = "auto",
     split: Split | None = None,
     metrics: Metrics = (),
     classes: Turns = "turns",
     mirrored: Switch = False,
-    batch: int = 100,
-    bootstraps: int = 100,
+    batch: Batch = 100,
+    bootstraps: Bootstraps = 100,
     out: Path | None = None,
     device: str = "auto",
     sampler: dict[tuple[str, ...], Any],
@@ -143,14 +145,20 @@ def examined(
             split, held = held_out(reference, plan.split)
             network, reason = chosen_network(plan.features, held, device_of(loaded))
             name = name_of(model)
-            return examine_codec(loaded, reference, split, held, network, reason, name, progress)
+            found = examine_codec(loaded, reference, split, held, network, reason, name, progress)
+            return with_notes(found, notes_on_data(model, data, reference))
         values = {**plan.__dict__, "sampler": chosen_sampler(loaded, sampler)}
         values["mirrored"] = plan.mirrored or flips(model)
-        return examine(loaded, reference, names, Plan(**values), name_of(model), progress)
+        found = examine(loaded, reference, names, Plan(**values), name_of(model), progress)
+        return with_notes(found, notes_on_data(model, data, reference))
     except UserError as error:
         raise UserError(f"{model}: {error}") from error
     finally:
         progress.close()
+
+
+def with_notes(found: Evaluation | CodecFound, notes: tuple[str, ...]) -> Evaluation | CodecFound:
+    return replace(found, report=replace(found.report, notes=(*notes, *found.report.notes)))
 
 
 def measured_model(name: str, device: str) -> Any:

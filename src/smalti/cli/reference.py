@@ -12,6 +12,7 @@ from smalti.data import Splits, read_splits
 from smalti.recipes import RECIPES
 from smalti.recipes import find as find_recipe
 from smalti.training import read_run
+from smalti.training.provenance import find_change
 
 
 class Progress:
@@ -44,9 +45,15 @@ def reference_of(name: str, model: Any, data: str | None, progress: Progress) ->
         return read_splits(data, size=model.spec.size, progress=progress.reading)
     if (run := run_of(Path(name))) is not None:
         about = read_run(run).about
-        return find_recipe(about["recipe"]).read(
+        splits = find_recipe(about["recipe"]).read(
             about["data"], size=about["size"], progress=progress.reading
         )
+        if change := change_since(run, splits):
+            raise UserError(
+                f"{change}, so some that are held out now may have been trained on; put them back, "
+                "or give other pictures by --data"
+            )
+        return splits
     recipe = read_card(name).facts.get("recipe")
     if isinstance(recipe, str) and recipe in RECIPES and find(name).parent == SHIPPED:
         own = find_recipe(recipe)
@@ -62,6 +69,22 @@ def run_of(folder: Path) -> Path | None:
         if (place / "run.json").is_file() and (place == folder or folder.name.startswith("step-")):
             return place
     return None
+
+
+def change_since(run: Path, splits: Splits) -> str:
+    """What changed in the pictures since the run began, or nothing."""
+    return find_change(read_run(run).data, train=splits.train, valid=splits.valid)
+
+
+def notes_on_data(name: str, data: str | None, splits: Splits) -> tuple[str, ...]:
+    """What a reader should know where other pictures were named than the run's own."""
+    run = run_of(Path(name))
+    if data is None or run is None or not (change := change_since(run, splits)):
+        return ()
+    return (
+        f"--data names other pictures than the run's ({change}): if some of them were trained on, "
+        "the numbers flatter",
+    )
 
 
 def flips(name: str) -> bool:

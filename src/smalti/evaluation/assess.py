@@ -11,10 +11,12 @@ import torch
 
 import smalti
 from smalti.core.checkpoint import load
-from smalti.core.config import to_json
+from smalti.core.config import fitted, hints_of, to_json
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import model_hash
 from smalti.core.messages import count
+from smalti.core.ranges import Batch, Bootstraps, Samples, Seed
+from smalti.core.rng import count_seeds
 from smalti.data import Splits, digit_pictures, read_splits
 from smalti.data.pictures import Pictures
 from smalti.evaluation.bootstrap import DRAWS
@@ -45,9 +47,9 @@ TOLD = "none, but the captions of the held-out pictures, in turn"
 class Plan:
     """How to evaluate: most of what becomes the protocol."""
 
-    n: int = 1000
+    n: Samples = 1000
     """Samples."""
-    seed: int = 0
+    seed: Seed = 0
     """The first sample's; the others count up from it."""
     features: str | Path | Features = "auto"
     """What pictures are looked at through: "auto", a name that `find_features` knows, a folder."""
@@ -59,16 +61,15 @@ class Plan:
     """Every class equally often, or as often as the training pictures have it ("data")."""
     mirrored: bool = False
     """Look for nearest pictures left for right, too."""
-    batch: int = 100
+    batch: Batch = 100
     """Samples drawn at a time."""
-    bootstraps: int = DRAWS
+    bootstraps: Bootstraps = DRAWS
     """How often samples are drawn again for an error."""
 
     def __post_init__(self) -> None:
-        if self.n < 1:
-            raise UserError(f"n is {self.n}; give 1 sample or more")
-        if self.bootstraps < 2:
-            raise UserError(f"bootstraps is {self.bootstraps}; give 2 or more")
+        for name in ("n", "seed", "batch", "bootstraps"):
+            object.__setattr__(self, name, fitted(getattr(self, name), hints_of(Plan)[name], name))
+        count_seeds(self.seed, self.n)
         if self.split not in (None, "valid", "test"):
             raise UserError(f"no split {self.split!r}; give 'valid' or 'test'")
         if self.classes not in CLASSES:
@@ -131,6 +132,8 @@ def examine(
     splits = splits_of(data, model)
     check_shape(model, splits.train)
     split, held = held_out(splits, plan.split)
+    if not len(held):
+        raise UserError(f"{held.name} holds no pictures to measure with; hold some out")
     device = device_of(model)
     network, reason = chosen_network(plan.features, splits.train, device)
     n, K = plan.n, len(model.spec.classes)
@@ -246,6 +249,19 @@ def surroundings(device: str, batch: int) -> dict[str, Any]:
     }
 
 
+def lone_classes(case: Case) -> list[str]:
+    """Which classes nobody could learn: they stand among the held-out pictures alone."""
+    classes, labels = case.model.spec.classes, case.train.labels
+    if case.drawn.labels is None or labels is None or case.train.classes != classes:
+        return []
+    asked = case.drawn.labels.unique().tolist()
+    lone = [classes[k] for k in asked if not (labels == k).any()]
+    if not lone:
+        return []
+    names = ", ".join(lone[:5]) + (", ..." if len(lone) > 5 else "")
+    return [f"no training picture is of {names}: samples of that are of a class never learned"]
+
+
 def notes_of(case: Case) -> tuple[str, ...]:
     """What a reader of the numbers should know."""
     notes = []
@@ -258,6 +274,7 @@ def notes_of(case: Case) -> tuple[str, ...]:
         )
     if "text" in case.model.spec.given and not case.held.captions:
         notes.append("the held-out pictures have no captions; samples were drawn from empty ones")
+    notes += lone_classes(case)
     if case.few:
         held = count(len(case.held), "picture is", "pictures are")
         notes.append(

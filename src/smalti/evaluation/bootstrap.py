@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Iterator, Sequence
 
@@ -10,6 +11,10 @@ import torch
 from torch import Tensor
 
 DRAWS = 100
+FEWEST = 3
+"""Numbers of which the spread of what is drawn again says something: two of them are half of the
+time one and the same.
+"""
 
 
 def resamples(
@@ -35,17 +40,24 @@ def resamples(
 def spread(replicates: Sequence[float]) -> float:
     """The standard deviation of a statistic's replicates: its standard error (Efron, 1979).
 
+    NaN where there are not two, or one is none: then the numbers are too few to tell.
+
     It is a spread about their own mean. Where a statistic is biased upward in small samples, as the
     Frechet distance is, the replicates' mean is biased once more, so only their spread is used.
     """
-    return statistics.stdev(replicates) if len(replicates) > 1 else float("nan")
+    if len(replicates) < 2 or not all(map(math.isfinite, replicates)):
+        return math.nan
+    return statistics.stdev(replicates)
 
 
 def error_of(statistic: Callable[..., float], *sides: tuple[Tensor, Iterator[Tensor]]) -> float:
     """The standard error of statistic(*numbers), each side's numbers (n, ...) with its resamples.
 
-    The sides are drawn again together, so their resamples must be of different seeds.
+    NaN for fewer than FEWEST numbers on a side. The sides are drawn again together, so their
+    resamples must be of different seeds.
     """
+    if min(len(x) for x, _ in sides) < FEWEST:
+        return math.nan
     ways = zip(*(rows for _, rows in sides), strict=True)
     numbers = [x for x, _ in sides]
     return spread(

@@ -16,7 +16,9 @@ from smalti.core.errors import UserError
 from smalti.core.files import replace
 from smalti.core.fingerprint import model_hash
 from smalti.core.likeness import psnr, ssim
+from smalti.core.messages import count
 from smalti.core.pictures import grid, save_png
+from smalti.core.sampling import check_finite
 from smalti.data import Splits
 from smalti.data.pictures import Pictures
 from smalti.evaluation.case import pictures_hash
@@ -59,12 +61,15 @@ def examine_codec(
             f"{held.name} holds pictures of {held.shape}, but the codec takes "
             f"{codec.spec.channels} channels; give data of its channels"
         )
+    if not len(held):
+        raise UserError(f"{held.name} holds no pictures to measure with; hold some out")
     seen: dict[str, list[Tensor]] = {k: [] for k in ("psnr", "ssim", "real", "ours")}
     counts, pairs = torch.zeros(codec.size, dtype=torch.int64), []
     for first in range(0, len(held), BATCH):
         x = held.floats(slice(first, first + BATCH))
         codes = codec.encode(x)
         y = codec.decode(codes, (x.shape[2], x.shape[3])).cpu()
+        check_finite(y)
         counts += torch.bincount(codes.flatten().cpu(), minlength=codec.size)
         seen["psnr"].append(psnr(x, y))
         seen["ssim"].append(ssim(x, y))
@@ -93,11 +98,17 @@ def examine_codec(
 
 def likeness(told: dict[str, Tensor]) -> list[Row]:
     """PSNR and SSIM, means over the pictures with their standard errors."""
-    return [
-        Row(name, float(v.mean()), error_of_mean(v), better="higher", unit=unit)
-        for name, unit in (("psnr", "dB"), ("ssim", ""))
-        if (v := told[name][told[name].isfinite()]).numel()
-    ]
+    return [likeness_row(name, told[name], unit) for name, unit in (("psnr", "dB"), ("ssim", ""))]
+
+
+def likeness_row(name: str, values: Tensor, unit: str) -> Row:
+    """The mean of what is finite: a picture that comes back exactly has a PSNR without end."""
+    v = values[values.isfinite()]
+    if not len(v):
+        return Row(name, None, note="left out: every picture came back exactly")
+    same = count(len(values) - len(v), "picture")
+    note = f"without {same} that came back exactly" if len(v) < len(values) else ""
+    return Row(name, float(v.mean()), error_of_mean(v), better="higher", unit=unit, note=note)
 
 
 def error_of_mean(values: Tensor) -> float | None:
@@ -111,7 +122,12 @@ def distances(told: dict[str, Tensor], reason: str) -> list[Row]:
     if "real" not in told:
         return [Row(name, None, note=f"left out: {reason}") for name in names]
     real, ours = told["real"].double(), told["ours"].double()
-    apart = (real - ours).square().sum(1) / real.square().sum(1).mean()
+    length = real.square().sum(1).mean()
+    if not length > 0:
+        return [
+            Row(name, None, note="left out: the network sees nothing in them") for name in names
+        ]
+    apart = (real - ours).square().sum(1) / length
     rows = [Row(names[0], float(apart.mean()), error_of_mean(apart), better="lower")]
     if len(real) < 2:
         return [*rows, Row(names[1], None, note="left out: it takes 2 pictures or more")]

@@ -55,7 +55,8 @@ def kernel_replicates(
 ) -> list[float]:
     """The distance with the rows of `a` drawn again; `b` stays.  a: (N, D), draws: (N,) each.
 
-    A pair of one picture with itself is never counted, so the replicates stay unbiased.
+    A pair of one picture with itself is never counted, so the replicates stay unbiased. Draws that
+    hold one picture alone have no pair, and are left out.
     """
     x, y = a.double(), b.double()
     labels = torch.zeros(len(x), dtype=torch.int64) if labels is None else labels
@@ -63,6 +64,8 @@ def kernel_replicates(
     found = []
     for rows in draws:
         w = torch.bincount(rows, minlength=len(x)).double()  # how often each was drawn
+        if int((w > 0).sum()) < 2:
+            continue
         same = mean_by_class(within, w, labels)
         found.append(same + others - 2 * float(w @ across / w.sum()))
     return found

@@ -11,7 +11,7 @@ from torch import Tensor
 from smalti.core.errors import UserError
 from smalti.core.messages import suggest
 from smalti.evaluation.bits import bits_per_dim
-from smalti.evaluation.bootstrap import error_of, spread
+from smalti.evaluation.bootstrap import FEWEST, error_of, spread
 from smalti.evaluation.case import Case
 from smalti.evaluation.cost import parameters_of
 from smalti.evaluation.coverage import K, covered
@@ -71,14 +71,18 @@ def compared(
     Samples, or the held-out pictures in their place, are drawn again; the training ones stay.
     """
     x, y = case.samples, case.aside
-    if min(len(x), len(y)) < 2:
-        raise UserError("it takes 2 samples and 2 held-out pictures or more")
+    if min(len(x), len(y), len(case.real)) < 2:
+        raise UserError("it takes 2 samples, 2 training and 2 held-out pictures or more")
+
+    def error_of_side(x: Tensor, again: Iterator[Tensor]) -> float | None:
+        return finite(error(x, again)) if len(x) >= FEWEST else None
+
     return Row(
         name,
         distance(x),
-        finite(error(x, case.samples_again())),
+        error_of_side(x, case.samples_again()),
         real=distance(y),
-        real_error=finite(error(y, case.held_again())),
+        real_error=error_of_side(y, case.held_again()),
         matched=distance(x[: len(y)]) if case.few else None,
         better="lower",
     )
@@ -139,8 +143,12 @@ def memorisation(case: Case) -> list[Row]:
         return finite(error_of(statistic, *sides))
 
     copies, as_real = share_near(near, held), share_near(held, held)
+    try:
+        ratio = Row("nearest", median_ratio(near, held), error(median_ratio), 1.0, better="higher")
+    except UserError as why:
+        ratio = Row("nearest", None, note=f"left out: {why}")
     return [
-        Row("nearest", median_ratio(near, held), error(median_ratio), 1.0, better="higher"),
+        ratio,
         Row("copies", copies, error(share_near), as_real, better="lower"),
         Row("copying z", copying_z(near, held), None, 0.0, better="higher"),
     ]

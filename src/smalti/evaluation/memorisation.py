@@ -17,9 +17,15 @@ def median_ratio(samples: Tensor, held: Tensor) -> float:
     """The samples' median distance to their nearest training picture over the held-out ones'.
 
     samples (N,), held (M,).  About 1 for a model that draws new pictures; 0 for one that copies.
+    UserError where half of the held-out pictures are copies of training pictures.
     """
     check(samples, held)
-    return float(samples.double().median() / held.double().median().clamp(min=1e-12))
+    if not (middle := held.double().median()) > 0:
+        raise UserError(
+            "half of the held-out pictures or more are training pictures, too, so that there is "
+            "no distance to compare with"
+        )
+    return float(samples.double().median() / middle)
 
 
 def share_near(samples: Tensor, held: Tensor, near: float = NEAR) -> float:

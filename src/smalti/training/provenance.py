@@ -47,14 +47,21 @@ def text_checksum(captions: tuple[str, ...]) -> str:
 
 def check_same(began: dict[str, Any], **now: Pictures) -> None:
     """UserError unless the pictures are those that a run began with, as `facts_of` tells them."""
+    if change := find_change(began, **now):
+        raise UserError(f"{change}; put them back, or begin a new run with --start")
+
+
+def find_change(began: dict[str, Any], **now: Pictures) -> str:
+    """What changed in the pictures since a run began, or nothing."""
     for part, pictures in now.items():
         facts = facts_of(pictures)
         for what, was in began.get(part, {}).items():
             if facts.get(what) != was:
-                raise UserError(
+                return (
                     f"the {part} pictures changed since the run began: {what} {shown(was)} then, "
-                    f"{shown(facts.get(what))} now; put them back, or begin a new run with --start"
+                    f"{shown(facts.get(what))} now"
                 )
+    return ""
 
 
 def shown(value: Any) -> str:

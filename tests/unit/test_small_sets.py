@@ -1,0 +1,126 @@
+"""Sets of one, two and three pictures get an answer or a reason, never NaN nor an absurd number."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import smalti
+from smalti.core.checkpoint import save
+from smalti.core.protocols import Card
+from smalti.data import Pictures, Splits
+from smalti.diffusion import DDIM
+from smalti.evaluation.bootstrap import error_of, resamples, spread
+from smalti.evaluation.codec import examine_codec, likeness_row
+from smalti.evaluation.kernel import kernel_replicates
+from smalti.evaluation.memorisation import median_ratio
+from smalti.features import find_features
+from smalti.features.classifier import ClassifierConfig
+from smalti.vq import VQConfig
+from tests.expect import refusal
+from tests.tiny import awake, diffusion, pixelcnn, vqvae
+from tests.toys import pictures
+
+CLASSES = ("day", "night")
+ABSURD = 1e6
+
+
+@pytest.fixture(scope="module")
+def eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    network = ClassifierConfig(channels=1, classes=2, widths=(4, 6)).build()
+    folder = tmp_path_factory.mktemp("features") / "eyes"
+    return save(network, folder, Card(facts={"classes": CLASSES}))
+
+
+def labelled(n: int, seed: int, kind: str) -> Pictures:
+    grey = pictures(n, seed).pixels
+    pixels = torch.full_like(grey, 200) if kind == "constant" else grey
+    labels = torch.zeros(n).long() if kind == "one class" else torch.arange(n) % 2
+    return Pictures(pixels, labels, CLASSES, kind)
+
+
+def check_rows(report: Any) -> None:
+    for row in report.rows:
+        numbers = [row.value, row.error, row.real, row.real_error, row.matched]
+        known = [x for x in numbers if x is not None]
+        assert all(math.isfinite(x) and abs(x) < ABSURD for x in known), row
+        assert row.value is not None or row.note, row
+    json.dumps(report.to_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize("kind", ["noise", "constant", "one class"])
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("held", [1, 2, 3])
+def test_every_measure(n: int, held: int, kind: str, eyes: Path) -> None:
+    torch.manual_seed(0)
+    model = awake(diffusion(classes=CLASSES).build()).eval()
+    data = Splits(labelled(4, 0, kind), labelled(held, 1, kind))
+    how: dict[str, Any] = {"n": n, "bootstraps": 40, "sampler": DDIM(steps=1), "features": eyes}
+    check_rows(smalti.evaluate(model, data, **how))
+
+
+def test_one_training_picture_and_a_model_of_another_kind(eyes: Path) -> None:
+    model = pixelcnn().build().eval()
+    data = Splits(labelled(1, 0, "noise"), labelled(2, 1, "noise"))
+    check_rows(smalti.evaluate(model, data, n=2, features=eyes, bootstraps=3))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_codecs(n: int, eyes: Path) -> None:
+    torch.manual_seed(0)
+    codec = vqvae(VQConfig(8, 8)).build().eval()
+    for kind in ("noise", "constant"):
+        data = Splits(labelled(4, 0, kind), held := labelled(n, 1, kind))
+        found = examine_codec(codec, data, "valid", held, find_features(eyes))
+        check_rows(found.report)
+        assert found.health.perplexity >= 1
+
+
+def test_pictures_that_come_back_exactly_have_no_psnr() -> None:
+    assert "exactly" in likeness_row("psnr", torch.tensor([torch.inf, torch.inf]), "dB").note
+    row = likeness_row("psnr", torch.tensor([torch.inf, 20.0, 30.0]), "dB")
+    assert row.value == 25 and row.note == "without 1 picture that came back exactly"
+
+
+def test_nothing_held_out_is_refused(eyes: Path) -> None:
+    none = labelled(0, 1, "noise")
+    with refusal("holds no pictures to measure with"):
+        smalti.evaluate(diffusion().build(), Splits(labelled(4, 0, "noise"), none), features=eyes)
+
+
+def test_a_class_that_is_only_held_out_is_named(eyes: Path) -> None:
+    model = diffusion(classes=CLASSES).build().eval()
+    data = Splits(labelled(4, 0, "one class"), labelled(4, 1, "noise"))
+    report = smalti.evaluate(model, data, ["cost"], n=2, sampler=DDIM(steps=1), features=eyes)
+    assert any("no training picture is of night" in note for note in report.notes)
+
+
+def test_two_rows_have_no_error_and_three_have_one() -> None:
+    def mean(x: torch.Tensor) -> float:
+        return float(x.mean())
+
+    x = torch.tensor([0.0, 3.0, 6.0])
+    assert math.isnan(error_of(mean, (x[:2], resamples(2))))
+    # the mean of 3 drawn of {0, 3, 6} has the standard deviation sqrt(6 / 3); 2,000 draws tell
+    # it within 5%
+    assert error_of(mean, (x, resamples(3, 2000))) == pytest.approx(math.sqrt(2), rel=0.05)
+    assert math.isnan(spread([])) and math.isnan(spread([1.0, math.nan]))
+
+
+def test_draws_of_one_row_alone_are_left_out() -> None:
+    a, b = torch.randn(2, 4), torch.randn(5, 4)
+    draws = [torch.tensor(rows) for rows in ([0, 0], [1, 1], [0, 1])]
+    found = kernel_replicates(a, b, draws)
+    assert len(found) == 1 and math.isfinite(found[0])
+
+
+def test_copies_among_the_held_out_leave_no_ratio() -> None:
+    with refusal("held-out pictures or more are training pictures, too"):
+        median_ratio(torch.tensor([1.0]), torch.tensor([0.0, 0.0, 2.0]))
+    assert median_ratio(torch.tensor([3.0]), torch.tensor([0.0, 2.0, 2.0])) == 1.5
