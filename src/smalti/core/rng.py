@@ -26,7 +26,7 @@ class Rng:
 
     Row i of every draw comes from the stream of seed i alone, in float64 on the CPU, and is the
     same whether it is asked for in one draw or in many. So a sample depends on its own seed, and
-    not on the batch, the process count or the device.
+    only by the rounding of what a network computes on the batch, the processes or the device.
     """
 
     def __init__(self, seeds: Sequence[int]):

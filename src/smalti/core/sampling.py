@@ -33,7 +33,7 @@ def stream(
 ) -> Iterator:
     """The states of n samples, from the first to the last; `model.render(state)` shows one.
 
-    seeds: one per sample, 0 .. n-1 by default; sample i depends on seed i alone.
+    seeds: one per sample, 0 .. n-1 by default; sample i depends on seed i alone, up to rounding.
     cond: shorthand for `given`: integers are classes, strings are text (one for all, or one each),
     a (n, C, H, W) tensor is a condition picture. Raises UserError for what the model does not take.
     """

@@ -2,8 +2,9 @@
 
 Everything runs over C-contiguous arrays of float32 or float64, holds no lock of Python, and adds
 in an order that does not depend on how many rows there are: a picture's numbers are the same
-alone and in a batch. PyTorch's product of 16 rows by a (32, 32) matrix reaches 7 GFLOP/s on a core
-that can do 100; this one reaches 85, since it is never called from Python.
+alone and in a batch, but for its condition, which PyTorch multiplies. PyTorch's product of 16 rows
+by a (32, 32) matrix reaches 7 GFLOP/s on a core that can do 100; this one reaches 85, since it is
+never called from Python.
 """
 
 from __future__ import annotations
