@@ -25,7 +25,8 @@ def features(n: int, d: int, seed: int) -> torch.Tensor:
     seed=st.integers(0, 999),
 )
 def test_is_what_a_loop_finds(n: int, m: int, d: int, k: int, seed: int):
-    points, members = features(n, d, seed).round(decimals=1), features(m, d, seed + 1)
+    # whole numbers: of equal distances, no rounding makes one the larger
+    points, members = ((10 * features(*s)).round() for s in ((n, d, seed), (m, d, seed + 1)))
     found = covered(points, members, k)
     assert found.tolist() == sets.covered(points.numpy(), members.numpy(), k)
 
