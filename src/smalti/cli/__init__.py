@@ -121,7 +121,7 @@ def call(app: App, tokens: list[str]) -> None:
 
     app.suppress_keyboard_interrupt = False
     command, given, _ = app.parse_args(tokens, print_error=False, exit_on_error=False)
-    check_numbers(command, given)
+    check_numbers(command, given, tokens)
     command(*given.args, **given.kwargs)
 
 

@@ -6,12 +6,14 @@ import types
 import typing
 from collections.abc import Callable, Sequence
 from inspect import BoundArguments
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from cyclopts import Parameter, Token
 
 from smalti.core.config import fitted
+from smalti.core.errors import UserError, shorten
 from smalti.core.ranges import Range, Samples
 from smalti.core.size import read_size
 
@@ -52,29 +54,44 @@ Strength = Annotated[float, Range(0, 1, above=True)]
 """How far from a picture."""
 
 
-def check_numbers(command: Callable[..., Any], given: BoundArguments) -> None:
+def check_numbers(
+    command: Callable[..., Any], given: BoundArguments, tokens: Sequence[str] = ()
+) -> None:
     """UserError, which names the option, for a number that is not finite or out of its range.
 
     Ranges stand in the type hints (`core/ranges.py`); a number without one is finite.
+    tokens: the words as typed, in which a whole number must be one: cyclopts rounds 1.5.
     """
     if not command.__module__.startswith("smalti."):
         return  # help and version
     hints = typing.get_type_hints(command, include_extras=True)
     for name, value in given.arguments.items():
         if holds_number(hint := hints.get(name)):
-            given.arguments[name] = fitted(value, hint, option_name(name, hint))
+            names = option_names(name, hint)
+            if not holds_number(hint, float):
+                check_whole(names, tokens)
+            given.arguments[name] = fitted(value, hint, min(names, key=len))
 
 
-def holds_number(hint: Any) -> bool:
+def check_whole(names: Sequence[str], tokens: Sequence[str]) -> None:
+    words = [*pairwise(tokens), *(token.split("=", 1) for token in tokens if "=" in token)]
+    for name, word in words:
+        if name in names and "." in word and not float(word).is_integer():
+            raise UserError(f"{name} is {shorten(word)}; give a whole number")
+
+
+def holds_number(hint: Any, *kinds: type) -> bool:
+    """Whether it is a number, or one of these kinds of them."""
     if get_origin(hint) in (Annotated, Union, types.UnionType):
-        return any(holds_number(h) for h in get_args(hint))
-    return hint in (int, float)
+        return any(holds_number(h, *kinds) for h in get_args(hint))
+    return hint in (kinds or (int, float))
 
 
-def option_name(name: str, hint: Any) -> str:
-    """As it is typed: the shortest of its names."""
+def option_names(name: str, hint: Any) -> tuple[str, ...]:
+    """As they may be typed."""
     named = [p.name for p in unfolded(hint) if isinstance(p, Parameter) and p.name]
-    return min(named[0], key=len) if named else "--" + name.replace("_", "-")
+    found = named[0] if named else "--" + name.replace("_", "-")
+    return (found,) if isinstance(found, str) else tuple(found)
 
 
 def unfolded(hint: Any) -> list[Any]:
