@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -142,3 +143,23 @@ def test_what_cannot_be_is_refused(
     assert error.startswith("smalti: ") and error.count("\n") == 1
     assert said in error
     assert contents(ready) == before
+
+
+def test_pictures_that_came_since_are_refused(ready: Path, trained: Path, capsys: Any):
+    """Others would be held out now, and some of them were trained on."""
+    shutil.copytree("photos/", "grown")
+    told = json.loads((trained / "run.json").read_text())
+    shutil.copytree(trained, ready / "older")
+    told["about"]["data"] = str(ready / "grown")
+    (ready / "older" / "run.json").write_text(json.dumps(told))
+    assert typed(f"evaluate older {QUICK} --metrics cost") == 0
+    for number in range(5):
+        shutil.copy("photos/day/0.png", f"grown/day/aa{number}.png")
+    for words in ("evaluate older", "compare older older"):
+        assert typed(f"{words} {QUICK} --metrics cost --out r") == 2
+        err = capsys.readouterr().err
+        assert "the train pictures changed since the run began: pictures 11 then, 16 now" in err
+        assert err.count("\n") == 1 and not (ready / "r").exists()
+    assert typed(f"evaluate older --data grown {QUICK} --metrics cost --out r") == 0
+    (note, *_) = read_report("r").notes
+    assert note.startswith("--data names other pictures than the run's (the train pictures changed")
