@@ -77,7 +77,7 @@ class DDPM:
     variance: Literal["beta-tilde", "beta", "learned"] = "beta-tilde"
     """Variance of a step: the posterior's, the forward process's (larger), or learned between."""
     clip: bool = True
-    """Keep the predicted picture inside [-1, 1]."""
+    """Keep the predicted picture inside [-1, 1], which the article never does."""
     guidance: Guidance = 1.0
     """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
 
@@ -125,13 +125,15 @@ class DDIM:
     spacing: Spacing = "uniform"
     """Which levels are visited: evenly, denser near the picture, or these (falling)."""
     eta: Share = 0.0
-    """sigma is eta times the paper's eq. 16: 0 is deterministic, 1 is DDPM's posterior."""
+    """sigma is eta times the paper's eq. 16: 0 is deterministic, 1 is DDPM's posterior. The
+    article's code scales the variance instead, so that its eta is the square of this one."""
     sigma_hat: bool = False
     """Larger noise of appendix D.3, sqrt(1 - a_t/a_s), with eta 1 under the root."""
     last_noise: bool = False
-    """With sigma_hat: noise on the last step too, as the article's code has it (not the paper)."""
+    """With sigma_hat: noise on the last step too, as the article's code has it where it skips
+    levels; in its 1,000 steps, and in the paper's code, there is none."""
     clip: bool = True
-    """Keep the predicted picture inside [-1, 1]."""
+    """Keep the predicted picture inside [-1, 1], which the article never does."""
     guidance: Guidance = 1.0
     """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
 
