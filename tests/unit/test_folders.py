@@ -19,7 +19,7 @@ from smalti.core.files import file_for, replace, write_text
 from smalti.core.folders import Results, check_free, check_writable, folder_for
 from smalti.core.locks import lock_folder
 from smalti.core.pictures import save_gif, save_png
-from smalti.core.staging import PREFIX, temporary_folder
+from smalti.core.staging import HOST, PREFIX, temporary_folder
 from tests.command import contents, small_files
 from tests.expect import refusal
 
@@ -171,10 +171,11 @@ def test_folders_of_the_users_next_to_it_stay(out: Path):
         (out.parent / f"out{end}").mkdir(parents=True)
     (out.parent / "out.tmp" / "mine").write_text("mine")
     (out.parent / f"{PREFIX}mine").mkdir()
+    (out.parent / f"{PREFIX}{'0' * 16}").mkdir()  # of another machine
     make(out, "00000.png")
     assert contents(out.parent) == [
-        f"{PREFIX}mine", "out", "out.old", "out.tmp", "out.tmp/mine", "out/00000.png",
-        "out/samples.json",
+        f"{PREFIX}{'0' * 16}", f"{PREFIX}mine", "out", "out.old", "out.tmp", "out.tmp/mine",
+        "out/00000.png", "out/samples.json",
     ]  # fmt: skip
 
 
@@ -231,7 +232,7 @@ def test_a_mounted_folder(out: Path):
 def test_a_kill_before_the_record_leaves_a_folder_of_ours(out: Path):
     make(out, "00000.png", "00001.png")
     (out / "samples.json").unlink()
-    (out / f"{PREFIX}0123456789abcdef").mkdir()  # which shows that a kill came between
+    (out / f"{PREFIX}{HOST}0123456789").mkdir()  # which shows that a kill came between
     make(out, "00002.png")
     assert contents(out) == ["00002.png", "samples.json"]
 

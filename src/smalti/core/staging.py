@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
 import re
 import secrets
 import shutil
@@ -15,7 +17,9 @@ from smalti.core.locks import NO_LOCKS, release, take_lock
 
 FULL = {ENOSPC, EDQUOT, EFBIG}
 PREFIX = ".smalti-"
-NAME = re.compile(re.escape(PREFIX) + "[0-9a-f]{16}")
+HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:6]
+"""Of this machine: in a folder that several share, not all see each other's locks."""
+NAME = re.compile(re.escape(PREFIX + HOST) + "[0-9a-f]{10}")
 """What our temporary folders are called. It does not grow with the name of what is written."""
 
 
@@ -34,7 +38,7 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
 def make_locked(parent: Path) -> tuple[Path, int | None]:
     """A new folder and the descriptor of its lock; None on a file system without locks."""
     while True:
-        folder = parent / f"{PREFIX}{secrets.token_hex(8)}"
+        folder = parent / f"{PREFIX}{HOST}{secrets.token_hex(5)}"
         folder.mkdir()
         try:
             return folder, take_lock(folder)
@@ -48,7 +52,7 @@ def make_locked(parent: Path) -> tuple[Path, int | None]:
 
 
 def remove_leftovers(parent: Path) -> bool:
-    """Remove our temporary folders that a kill left in `parent`; whether there were any.
+    """Remove this machine's temporary folders that a kill left in `parent`; whether there were any.
 
     One that is locked is in use, and one that cannot be locked may be: both stay.
     """
