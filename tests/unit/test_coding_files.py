@@ -73,7 +73,10 @@ def test_what_is_opaque_is_read_as_it_is(tmp_path: Path):
     grey.convert("LA").save(tmp_path / "b.png")
     grey.convert("RGBA").save(tmp_path / "c.png")
     Image.merge("RGB", [grey] * 3).quantize(256).save(tmp_path / "d.png")
-    read, found = read_exact(tmp_path, (1, 5, 4))
+    (tmp_path / "e.heic").write_bytes(b"no picture")
+    told: list[str] = []
+    read, found = read_exact(tmp_path, (1, 5, 4), tell=told.append)
+    assert told == ["passed over: HEIC 1"]
     assert found == ("a.png", "b.png", "c.png", "d.png")
     for picture in read.pixels[:3]:
         assert np.array_equal(picture[0], levels)

@@ -173,6 +173,13 @@ def test_links_that_lead_nowhere_are_named(tmp_path: Path):
         read(path)
 
 
+def test_names_with_line_breaks_stay_in_their_line(tmp_path: Path):
+    albums.folder(tmp_path / "set", {"a\nb/\x1b[2J.png": PNG, "c/x.png": b"broken"})
+    assert taken(tmp_path / "set")[0] == [r"a\x0ab/\x1b[2J.png", "c/x.png"]
+    with opened_source(tmp_path / "set") as source:
+        assert source.classes == (r"a\x0ab", "c")
+
+
 def test_names_that_are_no_utf8(tmp_path: Path):
     """They are spelled out wherever they are told; the pictures are read."""
     for kind in (b"caf\xe9", b"th\xe9"):

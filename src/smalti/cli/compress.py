@@ -69,7 +69,7 @@ def compress_pictures(
     shape = (loaded.spec.channels, *loaded.spec.size)
     with file_for(out) as temporary:
         with Metered("reading") as progress:
-            data, names = read_exact(pictures, shape, progress)
+            data, names = read_exact(pictures, shape, progress, print)
         labels = None if y is None else [y] * len(data)
         with Meter("compressing", len(data)) as meter:
             how = {"names": names, "name": model, "batch": batch, "progress": meter.advance}

@@ -25,7 +25,9 @@ def as_size(_: Any, tokens: Sequence[Token]) -> tuple[int, int]:
 
 Size = Annotated[
     tuple[int, int] | None,
-    Parameter(n_tokens=1, converter=as_size, metavar="HEIGHTxWIDTH", show_default=False),
+    Parameter(
+        n_tokens=1, converter=as_size, metavar="HEIGHTxWIDTH", negative=(), show_default=False
+    ),
 ]
 """One number for a square, or height and width with an x between them."""
 

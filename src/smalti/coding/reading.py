@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -28,16 +28,22 @@ NEAR = {np.dtype(np.float16): 0.1}
 
 
 def read_exact(
-    path: str | Path, shape: tuple[int, int, int], progress: Progress | None = None
+    path: str | Path,
+    shape: tuple[int, int, int],
+    progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> tuple[Pictures, tuple[str, ...]]:
     """All pictures at `path`, and names for their files.
 
     path: as `smalti.data.read` takes it, or one picture file. shape: (C, H, W) of the model.
+    tell: called with a line for what lies there, too, and is passed over.
     UserError, naming the file, for what would not come back as it was: a picture of another size,
     with transparent parts, of more than 8 bits or of several frames, or in colours where C is 1.
     """
     C, H, W = shape
     with source_of(path) as source:
+        if tell is not None and str(source.passed):
+            tell(f"passed over: {source.passed}")
         if source.array is not None and Path(path).suffix.lower() == ".npz":
             check_arrays(Path(path).expanduser())
         exact = replace(source, opened=lambda k: opened_exactly(source, k, (H, W)))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import io
 import zipfile
 from functools import partial
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from smalti.core.errors import UserError
 from smalti.data.arrangement import arranged
 from smalti.data.decode import BadPicture
-from smalti.data.files import SIGNATURE, has_signature, open_image, printable
+from smalti.data.files import SIGNATURE, has_signature, open_image, printable, suffix_of
 from smalti.data.sidecar import caption_path, read_captions
 from smalti.data.sifting import Entry, sift
 from smalti.data.source import Source
@@ -79,7 +79,7 @@ def content(archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo) -> io.B
             f"{title} unpacks to {info.file_size / 1e6:.0f} MB, more than a picture can be; "
             "remove it"
         )
-    is_suspect = info.file_size > SUSPECT and PurePath(info.filename).suffix.lower() in SIGNED
+    is_suspect = info.file_size > SUSPECT and suffix_of(info.filename) in SIGNED
     if is_suspect and not has_signature(start_of(archive, info, SIGNATURE)):
         raise BadPicture(f"{title} is no picture that can be read; replace or remove it")
     return io.BytesIO(archive.read(info))  # no more than it promises, and its checksum compared

@@ -58,16 +58,16 @@ def folder_source(root: Path, *, labels: bool = True) -> Source:
     parts = [entry.parts for entry in found.pictures]
     folders = arranged(parts, labels=labels)
     parts = [parts[k] for k in folders.order]
-    paths = [root.joinpath(*p) for p in parts]
+    paths = [join(root, p) for p in parts]
     texts = [found.captions.get(p) for p in parts]
     captions = read_captions(
-        (printable(str(root.joinpath(*caption_path(p)))), text and text.read)
+        (printable(join(root, caption_path(p))), text and text.read)
         for p, text in zip(parts, texts, strict=True)
     )
     return Source(
         name=printable(root.resolve().name),
-        titles=[printable(str(path)) for path in paths],
-        opened=lambda k: open_image(paths[k]),
+        titles=[*map(printable, paths)],
+        opened=lambda k: open_image(Path(paths[k])),
         labels=folders.labels,
         classes=folders.classes,
         captions=captions.texts,
@@ -99,23 +99,28 @@ def sift_folder(root: Path) -> Sifted:
     return found
 
 
+def join(root: Path, parts: tuple[str, ...]) -> str:
+    """As str(root.joinpath(*parts)), which takes long for many."""
+    return os.path.join("" if str(root) == "." else str(root), *parts)
+
+
 def _entries(root: Path) -> Iterator[Entry]:
     seen = {os.path.realpath(root)}  # links are followed, so one may lead back
     for folder, subfolders, names in os.walk(root, followlinks=True, onerror=_refuse):
-        parts = Path(folder).relative_to(root).parts
+        parts = () if folder == str(root) else Path(folder).relative_to(root).parts
         yield from (Entry((*parts, n), kind="folder") for n in subfolders if is_hidden(n))
         shown = [n for n in sorted(subfolders) if not is_hidden(n)]
         new = {n: os.path.realpath(os.path.join(folder, n)) for n in shown}
         subfolders[:] = [n for n, real in new.items() if real not in seen]
         seen.update(new[n] for n in subfolders)
         for name in names:
-            path = Path(folder, name)
+            path = os.path.join(folder, name)
             yield Entry((*parts, name), partial(read_start, path), _kind(path))
 
 
-def _kind(path: Path) -> Literal["file", "device"]:
+def _kind(path: str) -> Literal["file", "device"]:
     try:
-        return "file" if stat.S_ISREG(path.stat().st_mode) else "device"
+        return "file" if stat.S_ISREG(os.stat(path).st_mode) else "device"
     except OSError:
         return "file"  # a broken link, or no permission: reading it will say so
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -16,6 +17,7 @@ from smalti.core.errors import UserError
 UNREADABLE = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
 SIGNATURE = 32
 """Bytes at a file's beginning that tell a picture."""
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 SIGNATURES = re.compile(
     rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP|II[*+]\0|MM\0[*+]|8BPS|qoif|DDS "
     rb"|....ftypavi[fs]|\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"
@@ -53,8 +55,14 @@ def check_plain(path: Path) -> None:
 
 
 def printable(name: str) -> str:
-    """A file's name in which bytes that are no UTF-8 are spelled out, so that it can be written."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """A file's name with bytes that are no UTF-8, and line breaks and the like, spelled out."""
+    text = name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+
+
+def suffix_of(name: str) -> str:
+    """A name's ending with its dot, in lower case; `PurePath` tells the same more slowly."""
+    return os.path.splitext(name)[1].lower()
 
 
 def find_classes(
@@ -86,12 +94,12 @@ def has_signature(start: bytes) -> bool:
 
 def promises_picture(name: str, start: Callable[[], bytes]) -> bool:
     """Whether its ending says that it is a picture or, without any, its beginning does."""
-    if suffix := Path(name).suffix:
-        return suffix.lower() in picture_suffixes()
+    if suffix := suffix_of(name):
+        return suffix in picture_suffixes()
     return has_signature(start())
 
 
-def read_start(path: Path, count: int) -> bytes:
+def read_start(path: str | Path, count: int) -> bytes:
     """So many of a file's first bytes."""
-    with path.open("rb") as file:
+    with open(path, "rb") as file:
         return file.read(count)

@@ -7,6 +7,7 @@ import math
 import re
 import zlib
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -18,7 +19,8 @@ IMAGES = re.compile(r"(.*images[-._]idx3.*?)(\.gz)?", re.IGNORECASE)
 SIDES: tuple[tuple[str, Split], ...] = (("train", "train"), ("t10k", "test"), ("test", "test"))
 BYTES = 8  # the code of uint8
 RATIO = 1032  # gzip packs no better
-UNPACKED = 1 << 30  # bytes of a packed file
+UNPACKED = 700_000_000  # bytes of a packed file
+BLOCK = 1 << 24  # bytes read at a time
 
 
 def is_idx(path: Path) -> bool:
@@ -91,12 +93,25 @@ def read_idx(path: Path, ndim: int) -> np.ndarray:
             shape = np.frombuffer(head, ">u4", offset=4).tolist()
             count = math.prod(shape)
             check_count(path, shape, packed)
-            content = file.read(count)
+            content = np.empty(count, np.uint8)
+            read = read_into(file, content)
     except (OSError, EOFError, zlib.error, MemoryError) as error:
         raise UserError(f"{path} cannot be read ({error}); download it again") from error
-    if len(content) < count:
+    if read < count:
         raise cut_short(path, shape)
-    return np.frombuffer(content, np.uint8).reshape(shape).copy()
+    return content.reshape(shape)
+
+
+def read_into(file: IO[bytes], content: np.ndarray) -> int:
+    """Fill uint8 (n,) from a file, as far as it goes; how many there were."""
+    read = 0
+    while read < len(content):
+        block = file.read(min(BLOCK, len(content) - read))
+        if not block:
+            break
+        content[read : read + len(block)] = np.frombuffer(block, np.uint8)
+        read += len(block)
+    return read
 
 
 def check_count(path: Path, shape: list[int], packed: bool) -> None:

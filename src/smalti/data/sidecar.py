@@ -5,9 +5,8 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import PurePath
 
-from smalti.data.files import picture_suffixes
+from smalti.data.files import picture_suffixes, suffix_of
 
 ENDING = ".txt"
 LONGEST = 1 << 16
@@ -27,8 +26,8 @@ class Captions:
 def caption_path(parts: tuple[str, ...]) -> tuple[str, ...]:
     """The path of the file that a picture's caption lies in: its own with another ending."""
     *folders, name = parts
-    suffix = PurePath(name).suffix
-    stem = name.removesuffix(suffix) if suffix.lower() in picture_suffixes() else name
+    suffix = suffix_of(name)
+    stem = name[: -len(suffix)] if suffix in picture_suffixes() else name
     return (*folders, stem + ENDING)
 
 

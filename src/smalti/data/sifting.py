@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Literal
 
-from smalti.data.files import SIGNATURE, has_signature, picture_suffixes
+from smalti.data.files import SIGNATURE, has_signature, picture_suffixes, suffix_of
 from smalti.data.sidecar import caption_path
 from smalti.data.written import find_written
 
@@ -109,7 +108,7 @@ PICTURE = "picture"
 def kind_of(entry: Entry) -> str:
     """PICTURE, or what the entry is called where it is counted."""
     name = entry.parts[-1]
-    suffix = PurePath(name).suffix.lower()
+    suffix = suffix_of(name)
     if is_hidden(name):
         return "hidden"
     if entry.kind == "device":
