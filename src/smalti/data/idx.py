@@ -7,7 +7,7 @@ import math
 import re
 import zlib
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 import numpy as np
 
@@ -102,7 +102,7 @@ def read_idx(path: Path, ndim: int) -> np.ndarray:
     return content.reshape(shape)
 
 
-def read_into(file: IO[bytes], content: np.ndarray) -> int:
+def read_into(file: gzip.GzipFile | BinaryIO, content: np.ndarray) -> int:
     """Fill uint8 (n,) from a file, as far as it goes; how many there were."""
     read = 0
     while read < len(content):
