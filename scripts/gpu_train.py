@@ -24,11 +24,11 @@ from gpu_jobs import JOBS, REHEARSAL, TrainingJob, read_pictures
 from smalti.core.checkpoint import save as save_checkpoint
 from smalti.data.pictures import Pictures
 from smalti.training.device import fabric_for
-from smalti.training.drive import validated
 from smalti.training.job import Job, card_of
 from smalti.training.loop import Loop, begin
 from smalti.training.provenance import machine
 from smalti.training.readback import Done
+from smalti.training.saving import held_out_loss
 
 SAVE = 45.0  # seconds between saves
 PLAN = 2.0  # seconds between looks at the speed
@@ -180,7 +180,7 @@ class Run:
         begun = time.time()
         for done in self.loop.read():
             self.journal.note(done)
-        loss = validated(self.loop, self.valid) if len(self.valid) else math.nan
+        loss = held_out_loss(self.loop, self.valid) if len(self.valid) else math.nan
         self.journal.write({"step": self.loop.step, "valid": loss})
         better = not loss >= self.best
         self.best = min(self.best, loss) if not math.isnan(loss) else self.best

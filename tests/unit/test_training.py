@@ -24,12 +24,12 @@ from smalti.data.pictures import Pictures
 from smalti.training import Training, run
 from smalti.training.average import Average
 from smalti.training.device import fabric_for
-from smalti.training.drive import validated
 from smalti.training.events import Event, Saved
 from smalti.training.job import Job, last_step, read_state
 from smalti.training.loop import Diverged, Loop, begin, rng_state
 from smalti.training.order import Order
 from smalti.training.player import batch_of, optimiser, rate_at
+from smalti.training.saving import held_out_loss
 from tests.toys import NONE, TINY, Notebook, ToyConfig, equal, pictures
 
 TRAIN, VALID = pictures(24), pictures(6, seed=1)
@@ -241,15 +241,15 @@ def test_weights_that_a_bad_gradient_spoilt_are_not_saved(tmp_path: Path):
 def test_validation_always_draws_the_same_noise():
     loop = loop_of(PLAN)
     before = rng_state()
-    losses = {validated(loop, VALID) for _ in range(3)}
+    losses = {held_out_loss(loop, VALID) for _ in range(3)}
     assert len(losses) == 1
     assert all(torch.equal(a, b) for a, b in zip(before, rng_state(), strict=True))
     torch.manual_seed(17)
-    assert losses == {validated(loop, VALID)}
+    assert losses == {held_out_loss(loop, VALID)}
 
 
 def test_validation_is_a_mean_over_pictures():
     loop = loop_of(dataclasses.replace(PLAN, batch=4), ToyConfig())
     everything = batch_of(VALID, torch.arange(6), CPU, flip=False)  # 6 are batches of 4 and 2
     expected = float(loop.average.module.loss(everything, 0).total)
-    assert validated(loop, VALID) == pytest.approx(expected, rel=1e-5)
+    assert held_out_loss(loop, VALID) == pytest.approx(expected, rel=1e-5)

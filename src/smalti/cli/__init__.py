@@ -55,7 +55,7 @@ EXAMPLES = """[bold]Examples[/bold]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code: 0, 2 for a user's error, 130 for Ctrl-C."""
+    """Run one command; returns the exit code: 0, 2 for a user's error, 128 + N for signal N."""
     tokens = list(sys.argv[1:] if argv is None else argv)
     os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     open_missing()
@@ -71,7 +71,7 @@ def run(tokens: list[str]) -> int:
         if tokens:
             check_verb(tokens[0])
         with notices_printed():
-            call(verbs(), tokens)
+            code = call(verbs(), tokens)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return complain("interrupted", code=130)
@@ -87,7 +87,7 @@ def run(tokens: list[str]) -> int:
         if (line := line_of(error)) is None:
             raise
         return complain(line)
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def write_any_name() -> None:
@@ -115,14 +115,14 @@ def verbs() -> App:
     return app
 
 
-def call(app: App, tokens: list[str]) -> None:
-    """Run a command and let its errors through to `main`."""
+def call(app: App, tokens: list[str]) -> Any:
+    """Run a command and let its errors through to `main`; returns what it returns."""
     from smalti.cli.options import check_numbers
 
     app.suppress_keyboard_interrupt = False
     command, given, _ = app.parse_args(tokens, print_error=False, exit_on_error=False)
     check_numbers(command, given, tokens)
-    command(*given.args, **given.kwargs)
+    return command(*given.args, **given.kwargs)
 
 
 def check_verb(verb: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,8 +14,10 @@ from smalti.cli.flags import Flag, Name, apply, flags_of, parameter, with_flags
 from smalti.cli.meter import Meter
 from smalti.cli.options import Size, Switch
 from smalti.cli.watch import Watcher
+from smalti.core.config import fitted
 from smalti.core.errors import UserError
-from smalti.core.ranges import Minutes
+from smalti.core.locks import lock_folder
+from smalti.core.ranges import Minutes, Width
 from smalti.core.size import show_size
 from smalti.data.pictures import Pictures, Splits
 from smalti.data.reading import lasting, size_of
@@ -47,11 +50,11 @@ app = App(name="train", help_flags=(), version_flags=())
 
 
 @app.default
-def train(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)]) -> None:
+def train(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)]) -> int:
     """Train a model by a recipe, or go on with a run."""
     from smalti.cli import call
 
-    call(app_for(recipe_among(tokens)), list(tokens))
+    return call(app_for(recipe_among(tokens)), list(tokens)) or 0
 
 
 def recipe_among(tokens: tuple[str, ...]) -> Recipe | None:
@@ -118,7 +121,7 @@ def train_recipe(
     resume: Switch = False,
     training: dict[tuple[str, ...], Any],
     model: dict[tuple[str, ...], Any],
-) -> None:
+) -> int:
     """Train a model by a recipe, or go on with a run.
 
     Parameters
@@ -162,8 +165,8 @@ def begin(
     start: str | None,
     training: dict[tuple[str, ...], Any],
     model: dict[tuple[str, ...], Any],
-) -> None:
-    """A new run. UserError when `out` holds one already."""
+) -> int:
+    """A new run; returns the exit code. UserError when `out` holds one already."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         is_run = (out / "run.json").is_file()
         hint = (
@@ -199,6 +202,12 @@ def begin(
         )
     finally:
         watcher.close()
+    return exit_code(watcher)
+
+
+def exit_code(watcher: Watcher) -> int:
+    """0, or as a shell tells of a program that a signal ended: `train && sample` stops then."""
+    return 128 + (watcher.signal or signal.SIGINT) if watcher.interrupted else 0
 
 
 def planned(
@@ -213,21 +222,33 @@ def planned(
     return plan, minutes or (recipe.minutes if plan.steps is None else None)
 
 
-def go_on(recipe: str | None, out: Path, fixed: list[str]) -> None:
-    """The run in `out` from its last step."""
+def go_on(recipe: str | None, out: Path, fixed: list[str]) -> int:
+    """The run in `out` from its last step; returns the exit code."""
     if fixed:
         raise UserError(
             f"{fixed[0]} cannot change in a run that goes on; leave it out with --resume"
         )
-    about = read_run(out).about
-    if recipe not in (None, about["recipe"]):
-        raise UserError(f"{out} is a run of {about['recipe']}, not of {recipe}; give its --out")
-    splits = read(find(about["recipe"]), about["data"], about["size"])
+    own, data, size = told_about(out)
+    if recipe not in (None, own):
+        raise UserError(f"{out} is a run of {own}, not of {recipe}; give its --out")
+    with lock_folder(out):
+        pass  # in use: said before the pictures are read
+    splits = read(find(own), data, size)
     watcher = Watcher()
     try:
         resume(out, splits.train, splits.valid, watch=watcher)
     finally:
         watcher.close()
+    return exit_code(watcher)
+
+
+def told_about(out: Path) -> tuple[str, str | None, int | tuple[int, int]]:
+    """Recipe, data and size of the pictures that a run began with."""
+    about, place = read_run(out).about, f"{out / 'run.json'}: about"
+    recipe = fitted(about.get("recipe"), str, f"{place}.recipe")
+    data = fitted(about.get("data"), str | None, f"{place}.data")
+    size = fitted(about.get("size"), Width | tuple[Width, Width], f"{place}.size")
+    return recipe, data, size
 
 
 def read(recipe: Recipe, data: str | None, size: int | tuple[int, int]) -> Splits:

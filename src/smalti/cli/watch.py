@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 
 from smalti.cli.meter import Meter
+from smalti.core.documents import read_json
 from smalti.core.messages import count
 from smalti.training.events import Ended, Event, Note, Started, Stepped, Validated
 
@@ -17,8 +17,8 @@ class Watcher:
     def __init__(self, tells_end: bool = True):
         self.tells_end = tells_end
         self.meter: Meter | None = None
-        self.out = Path()
         self.interrupted = False
+        self.signal: int | None = None
         self.loss: float | None = None
 
     def __call__(self, event: Event) -> None:
@@ -35,7 +35,6 @@ class Watcher:
                 self.end(event)
 
     def start(self, event: Started) -> None:
-        self.out = event.out
         where = "" if event.devices == 1 else f" on {event.devices} devices"
         self.say(
             f"{event.parameters / 1e6:.2f} M parameters, {count(event.pictures, 'picture')}, "
@@ -60,32 +59,32 @@ class Watcher:
 
     def end(self, event: Ended) -> None:
         self.close()
-        self.interrupted = event.interrupted
+        self.interrupted, self.signal = event.interrupted, event.signal
         if not self.tells_end:
             return
-        done = "stopped" if event.interrupted else "done"
+        run = event.checkpoint.parent
+        done = "stopped" if event.interrupted else "done" if event.taken else "finished before"
         print(f"{done} at step {event.step} after {event.minutes:.1f} minutes")
         print(f"  checkpoint  {event.checkpoint}")
-        grid = self.out / "grids" / f"step-{event.step}.png"
+        grid = run / "grids" / f"step-{event.step}.png"
         if grid.is_file():
             print(f"  grid        {grid}")
-        print(f"  next        {self.next_command(event, grid)}", flush=True)
+        for name, command in self.next_commands(event, run, grid).items():
+            print(f"  {name:11} {command}", flush=True)
 
-    def next_command(self, event: Ended, grid: Path) -> str:
-        run = shlex.quote(str(self.out))
+    def next_commands(self, event: Ended, run: Path, grid: Path) -> dict[str, str]:
+        where, plan = shlex.quote(str(run)), read_json(run / "run.json")
         if event.interrupted:
-            return f"smalti train --resume --out {run}"
-        if codes_of(self.out):
-            return f"smalti reconstruct {run} PICTURES"
-        return f"smalti sample {run} -n 64" if grid.is_file() else "smalti list"
+            return {"next": f"smalti train --resume --out {where}"}
+        use = f"smalti sample {where} -n 64" if grid.is_file() else "smalti list"
+        if "quantiser" in plan["model"]:  # a codec draws nothing by itself
+            use = f"smalti reconstruct {where} PICTURES"
+        recipe = plan["about"].get("recipe", "RECIPE")
+        on = f"smalti train {recipe} --start {where} --seed 1 --out {where}-2"
+        return {"next": use} if event.taken else {"next": use, "train on": on}
 
     def close(self) -> None:
         """Take the bar away, also when the run ended in an error."""
         if self.meter:
             self.meter.__exit__(None, None, None)
             self.meter = None
-
-
-def codes_of(run: Path) -> bool:
-    """Whether a run's model is a codec: then it draws nothing by itself."""
-    return "quantiser" in json.loads((run / "run.json").read_text()).get("model", {})

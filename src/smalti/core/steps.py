@@ -98,13 +98,19 @@ def newest_step(run: Path, names: Iterable[str] = FILES_OF_A_MODEL) -> Path | No
 
     None when nothing was saved yet. UserError when no saved step is whole.
     """
+    step, passed_over = find_whole_step(run, names)
+    for complaint in passed_over:
+        warnings.warn(Notice(complaint), stacklevel=2)
+    return step
+
+
+def find_whole_step(run: Path, names: Iterable[str]) -> tuple[Path | None, list[str]]:
+    """As `newest_step`, with a line for each step that is passed over."""
     names, complaints = tuple(names), list[str]()
     for step in steps_of(run):
         if not (complaint := damage(step, names)):
-            for passed_over in complaints:
-                warnings.warn(Notice(f"{passed_over}; taking {step.name}"), stacklevel=2)
-            return step
+            return step, [f"{passed_over}; taking {step.name}" for passed_over in complaints]
         complaints.append(complaint)
     if complaints:
         raise UserError(f"{run} has no step that is whole: {complaints[0]}; train anew")
-    return None
+    return None, []

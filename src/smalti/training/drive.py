@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from lightning_fabric import Fabric
 
+from smalti.core.checkpoint import build
 from smalti.core.errors import UserError
+from smalti.core.locks import lock_folder
 from smalti.core.messages import count
-from smalti.core.pictures import save_png
+from smalti.core.staging import empty_removed_on_error, make_folders, remove_leftovers
+from smalti.core.steps import FILES_OF_A_RUN, find_whole_step
 from smalti.data.pictures import Pictures
 from smalti.training.config import Training
 from smalti.training.device import agreed, fabric_for
-from smalti.training.events import Ended, Note, Saved, Started, Stepped, Validated, Watch
+from smalti.training.events import Ended, Note, Started, Stepped, Watch
 from smalti.training.interrupt import Interrupt, left_to_children
-from smalti.training.job import Job, last_step, read_run, save_step
+from smalti.training.job import Job, read_run
 from smalti.training.logs import Log
-from smalti.training.loop import (
-    Loop,
-    begin,
-    probe,
-    rng_state,
-    set_rng_state,
-    take_weights,
-)
-from smalti.training.player import batch_of
+from smalti.training.loop import Loop, begin, probe, take_weights
+from smalti.training.memory import memory_bytes
 from smalti.training.provenance import check_same, facts_of, machine
 from smalti.training.recovery import BACK, Diverged
+from smalti.training.saving import complete_save, save_and_validate
 from smalti.training.seats import lines
-from smalti.training.sheet import sheet_of
+
+COPIES = 4
+"""Of its weights, that training a model takes: they themselves, their average, and two of Adam."""
 
 
 def ignore(event: object) -> None:
@@ -60,63 +58,94 @@ def run(
     `out` already holds a run, or the loss stops being a number.
     """
     out = Path(out)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(
-            f"{out} exists already; add --resume to go on with it, or give another --out"
-        )
+    check_unused(out)
     if training.steps is None and (minutes is None or minutes <= 0):
         raise UserError(f"minutes is {minutes} and steps is not given; give a time above 0")
     if not len(train):
         raise UserError(f"{train.name} holds no pictures to train on; give at least one")
     if check := getattr(model, "check", None):
         check()  # what it lacks is told before anything is written
+    check_memory(model)
     if start is not None:
         take_weights(model.build(), start)  # refused, if need be, before anything is written
     data = {"train": facts_of(train), "valid": facts_of(valid)}
     job = Job(model, training, out, about or {}, start, minutes, data)
-    return launch(job, train, valid, watch)
+    made = make_folders(out)
+    with empty_removed_on_error(made), lock_folder(out):
+        check_unused(out)  # again: another may have begun meanwhile
+        return launch(job, train, valid, watch)
 
 
 def resume(out: str | Path, train: Pictures, valid: Pictures, *, watch: Watch = ignore) -> Path:
     """Go on with the run in `out` as if it had never stopped. Returns the last checkpoint.
 
-    UserError when there is no run, or the pictures are not those that it began with.
+    It goes on from the newest step that is whole; a Note says which are passed over. UserError when
+    there is no run, another process trains it, or the pictures are not those that it began with.
     """
-    job = read_run(out)
-    check_same(job.data, train=train, valid=valid)
-    return launch(job, train, valid, watch)
+    read_run(out)
+    with lock_folder(out):
+        job = read_run(out)
+        check_same(job.data, train=train, valid=valid)
+        check_memory(job.model)
+        remove_leftovers(job.out)
+        saved, passed_over = find_whole_step(job.out, FILES_OF_A_RUN)
+        for complaint in passed_over:
+            watch(Note(complaint))
+        return launch(replace(job, saved=saved), train, valid, watch)
+
+
+def check_unused(out: Path) -> None:
+    """UserError for a folder that holds something."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UserError(
+            f"{out} exists already; add --resume to go on with it, or give another --out"
+        )
+
+
+def check_memory(model: Any) -> None:
+    """UserError for a model that this machine cannot hold, before any memory is taken for it."""
+    weights = build(model, "the model", "meta").state_dict().values()
+    needed, there = COPIES * sum(w.numel() * w.element_size() for w in weights), memory_bytes()
+    if needed > there:
+        raise UserError(
+            f"the model takes {needed / 2**30:,.0f} GB to train, and this machine has "
+            f"{there / 2**30:,.0f}; make it smaller"
+        )
 
 
 def launch(job: Job, train: Pictures, valid: Pictures, watch: Watch) -> Path:
     fabric = fabric_for(job.training)
     if job.training.devices == 1:
-        drive(fabric, job, train, valid, watch)
+        ended = drive(fabric, job, train, valid, watch)
     else:
         # one callable: Fabric takes apart what it is given beside, and stumbles over frozen records
-        work = partial(drive_told, job=job, train=train, valid=valid, watch=watch)
+        work = partial(drive_apart, job=job, train=train, valid=valid, watch=watch)
         with left_to_children():
-            error = fabric.launch(work)
-        if error:
-            raise error
-    return found(last_step(job.out))
+            result = fabric.launch(work)
+        if isinstance(result, BaseException):
+            raise result
+        ended = Ended(*result)
+    watch(ended)
+    return ended.checkpoint
 
 
-def found(directory: Path | None) -> Path:
-    assert directory is not None  # a run that ends in order has saved its last step
-    return directory
-
-
-def drive_told(
+def drive_apart(
     fabric: Fabric, job: Job, train: Pictures, valid: Pictures, watch: Watch
-) -> UserError | KeyboardInterrupt | None:
-    """`drive` in a process of its own: what the user should see comes back, not a trace."""
+) -> tuple[Any, ...] | UserError | KeyboardInterrupt:
+    """`drive` in a process of its own: the fields of `Ended`, or what the user should see instead
+    of a trace.
+
+    A `watch` that has `close` is closed: it is told of the end in the process that launched.
+    """
     try:
-        drive(fabric, job, train, valid, watch)
+        return astuple(drive(fabric, job, train, valid, watch))
     except (UserError, KeyboardInterrupt) as error:
         return error
+    finally:
+        getattr(watch, "close", int)()
 
 
-def drive(fabric: Fabric, job: Job, train: Pictures, valid: Pictures, watch: Watch) -> None:
+def drive(fabric: Fabric, job: Job, train: Pictures, valid: Pictures, watch: Watch) -> Ended:
     """The run on one of its processes; the first one writes and is watched."""
     chief = fabric.is_global_zero
     watch = watch if chief else ignore
@@ -127,13 +156,16 @@ def drive(fabric: Fabric, job: Job, train: Pictures, valid: Pictures, watch: Wat
             job.write()
         loop = begin(fabric, job, train)
         loop.tell = lambda text: watch(Note(text))
+        first = loop.step
         with Log(job.out, loop.step) if chief else nullcontext() as log:
             watch(started(fabric, loop, job))
-            for line in lines(loop.seats, "premises"):
+            for line in [*(log.complaints if log else ()), *lines(loop.seats, "premises")]:
                 watch(Note(line))
-            interrupted = follow(loop, job, valid, log, watch, interrupt)
-        if chief:
-            watch(Ended(loop.step, found(last_step(job.out)), loop.seconds / 60, interrupted))
+            if log and first:
+                complete_save(loop, job, valid, log, watch)
+            stopped = follow(loop, job, valid, log, watch, interrupt)
+    directory, minutes = job.out / f"step-{loop.step}", loop.seconds / 60
+    return Ended(loop.step, directory, minutes, stopped, interrupt.number, loop.step - first)
 
 
 def follow(
@@ -166,7 +198,7 @@ def go(
             watch(Note(f"stopping: step {loop.step} is being saved; Ctrl-C again leaves at once"))
         if step == loop.step and (loop.is_saved() or loop.ending):
             job = so_far(job, loop, write=log is not None)
-            keep(loop, job, valid, log, watch)
+            save_and_validate(loop, job, valid, log, watch)
     return loop.ending
 
 
@@ -198,42 +230,6 @@ def stepped_back(loop: Loop, job: Job, log: Log | None, watch: Watch, error: Div
         )
     )
     return job
-
-
-def keep(loop: Loop, job: Job, valid: Pictures, log: Log | None, watch: Watch) -> None:
-    """Save the step, draw its grid, try it on held-out pictures."""
-    state = loop.state()  # every process takes part
-    loop.keep(state)
-    if log is None:
-        return
-    model = loop.average.module
-    directory = save_step(job, loop.step, model, state)
-    sheet = sheet_of(model, loop.training.accumulate, loop.pictures, valid, loop.fabric.device)
-    picture = (
-        None if sheet is None else save_png(sheet, job.out / "grids" / f"step-{loop.step}.png")
-    )
-    watch(Saved(loop.step, directory, picture))
-    for line in lines(loop.seats, "notes"):
-        watch(Note(line))
-    if len(valid):
-        loss = validated(loop, valid)
-        log.write(loop.step, valid=loss)
-        watch(Validated(loop.step, loss))
-    log.flush()
-
-
-@torch.no_grad()
-def validated(loop: Loop, valid: Pictures) -> float:
-    """Mean loss of the averaged weights on held-out pictures, always with the same noise."""
-    before = rng_state()
-    torch.manual_seed(0)
-    total = 0.0
-    at_once = loop.training.batch // loop.training.accumulate
-    for indices in torch.arange(len(valid)).split(at_once):
-        batch = batch_of(valid, indices, loop.fabric.device, flip=False)
-        total += float(loop.average.module.loss(batch, loop.step).total) * len(indices)
-    set_rng_state(before)
-    return total / len(valid)
 
 
 def with_known_steps(fabric: Fabric, job: Job, train: Pictures, watch: Watch) -> Job:

@@ -64,6 +64,10 @@ class Ended:
     checkpoint: Path
     minutes: float
     interrupted: bool
+    signal: int | None = None
+    """What interrupted it, where this process was told."""
+    taken: int = 1
+    """Steps taken in this sitting; 0 when the run was finished before."""
 
 
 Event = Started | Stepped | Validated | Saved | Note | Ended

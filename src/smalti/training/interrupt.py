@@ -1,4 +1,4 @@
-"""Ctrl-C as a flag, so that a step is finished and saved before the run ends."""
+"""Ctrl-C and its like as a flag, so that a step is finished and saved before the run ends."""
 
 from __future__ import annotations
 
@@ -9,24 +9,37 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+HANGUP = getattr(signal, "SIGHUP", None)  # not on Windows
+SIGNALS = [number for number in (signal.SIGINT, signal.SIGTERM, HANGUP) if number is not None]
+
 
 class Interrupt:
-    """While entered, SIGINT and SIGTERM set `asked`; a second SIGINT breaks at once."""
+    """While entered, SIGINT, SIGTERM and SIGHUP are noted; a second SIGINT breaks at once.
+
+    A hangup that is ignored, as under nohup, stays so.
+    """
 
     def __init__(self) -> None:
-        self.asked = False
+        self.number: int | None = None
+        """The first signal that came."""
         self.before: dict[signal.Signals, Any] = {}
+
+    @property
+    def asked(self) -> bool:
+        return self.number is not None
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in SIGNALS:
+                if number == HANGUP and signal.getsignal(number) == signal.SIG_IGN:
+                    continue
                 self.before[number] = signal.signal(number, self.ask)
         return self
 
     def ask(self, number: int, frame: FrameType | None) -> None:
         if self.asked and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.asked = True
+        self.number = self.number or number
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self.before.items():
@@ -35,12 +48,17 @@ class Interrupt:
 
 @contextmanager
 def left_to_children() -> Iterator[None]:
-    """While entered, Ctrl-C passes this process by: those it started hear it too, save and end."""
+    """While entered, Ctrl-C and hangups pass this process by: those it started hear them too, save
+    and end.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN)}
+    if HANGUP is not None and signal.getsignal(HANGUP) != signal.SIG_IGN:
+        before[HANGUP] = signal.signal(HANGUP, lambda *_: None)  # children would inherit SIG_IGN
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

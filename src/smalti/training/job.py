@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 
 from smalti.core.checkpoint import write_into
-from smalti.core.config import from_json, to_json
-from smalti.core.errors import UserError
+from smalti.core.config import fitted, from_json, to_json
+from smalti.core.documents import read_json
+from smalti.core.errors import UserError, shorten
 from smalti.core.files import write_text
 from smalti.core.folders import replace_directory
 from smalti.core.messages import count
 from smalti.core.protocols import Card
+from smalti.core.ranges import Range
 from smalti.core.staging import temporary_folder
+from smalti.core.steps import FILES_OF_A_RUN, damage, newest_step, steps_of, write_sums
 from smalti.training.config import Training
 
 FORMAT = 1
@@ -44,6 +47,8 @@ class Job:
     """What trains it, and the minutes that it has trained."""
     recovered: int = 0
     """How often it has stepped back."""
+    saved: Path | None = None
+    """The saved step that it goes on from."""
 
     def with_steps(self, steps: int, accumulate: int | None = None) -> Job:
         accumulate = accumulate or self.training.accumulate
@@ -71,32 +76,50 @@ def read_run(out: str | Path) -> Job:
     path = Path(out) / "run.json"
     if not path.is_file():
         raise UserError(f"nothing to resume in {out}: it has no run.json; train without --resume")
-    try:
-        content = json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}") from error
+    content = read_json(path)
     found = content.get("format") if isinstance(content, dict) else None
     if found != FORMAT:
-        raise UserError(f"{path} has format {found}; this smalti reads {FORMAT}")
+        raise UserError(f"{path} has format {shorten(found)}; this smalti reads {FORMAT}")
     if lost := {"model", "training", "about", "minutes"} - content.keys():
         raise UserError(f"{path} lacks {min(lost)!r}; it is not as smalti wrote it")
-    return Job(
-        model=from_json(content["model"]),
-        training=from_json(content["training"]),
-        out=Path(out),
-        about=content["about"],
-        minutes=content["minutes"],
-        start=content.get("start"),
-        data=content.get("data", {}),
-        facts=content.get("facts", {}),
-        recovered=content.get("recovered", 0),
-    )
+    try:
+        return job_of(content, Path(out))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def job_of(content: dict[str, Any], out: Path) -> Job:
+    """The run that run.json tells of. UserError for values that it cannot have."""
+    model, training = from_json(content["model"]), from_json(content["training"])
+    if not hasattr(model, "build"):
+        raise UserError(f"model is {shorten(model)}; wanted a model's config")
+    if not isinstance(training, Training):
+        raise UserError(f"training is {shorten(training)}; wanted how to train")
+    parts = {name: content.get(name, {}) for name in ("about", "data", "facts")}
+    for name, part in parts.items():
+        if not isinstance(part, dict):
+            raise UserError(f"{name} is {shorten(part)}; wanted an object")
+    for name, part in parts["data"].items():
+        if not isinstance(part, dict):
+            raise UserError(f"data.{name} is {shorten(part)}; wanted an object")
+    told = {name: fitted(content.get(name, default), *rest) for name, default, *rest in TOLD}
+    job = Job(model, training, out, **told, **parts)
+    if training.steps is None and job.minutes is None:
+        raise UserError("minutes and steps are both missing; one of them says how long to train")
+    return job
+
+
+TOLD = (
+    ("minutes", None, Annotated[float, Range(0, 1e6, above=True)] | None, "minutes"),
+    ("start", None, str | None, "start"),
+    ("recovered", 0, Annotated[int, Range(0, 1_000)], "recovered"),
+)
+"""Plain values of run.json: name, default, type, place."""
 
 
 def last_step(out: Path) -> Path | None:
-    """The directory of the last saved step."""
-    latest = out / "latest"
-    return out / latest.read_text().strip() if latest.is_file() else None
+    """The directory of the newest saved step from which the run can go on."""
+    return newest_step(out, FILES_OF_A_RUN)
 
 
 def card_of(job: Job, step: int) -> Card:
@@ -110,13 +133,18 @@ def trained_by(facts: dict[str, Any]) -> dict[str, Any]:
     """`minutes` and `hardware`, as a card tells them."""
     if not facts:
         return {}
-    threads = count(facts["threads"], "thread")
-    hardware = f"{facts['processor']}, {threads}, torch {facts['torch']}"
-    return {"minutes": facts.get("minutes", 0.0), "hardware": hardware}
+    minutes, threads = facts.get("minutes"), facts.get("threads")
+    known = isinstance(minutes, float | int) and math.isfinite(minutes)
+    threads = count(threads, "thread") if isinstance(threads, int) else "unknown threads"
+    hardware = f"{facts.get('processor')}, {threads}, torch {facts.get('torch')}"
+    return {"minutes": minutes if known else 0.0, "hardware": hardware}
 
 
 def save_step(job: Job, step: int, model: Any, state: dict[str, Any]) -> Path:
-    """step-N/ with the averaged weights and trainer.pt, then `latest`; older states are dropped."""
+    """step-N/ with the averaged weights, trainer.pt and hashes, then `latest`.
+
+    Of the states of older steps only the newest stays, in case this one is damaged.
+    """
     directory = job.out / f"step-{step}"
     with temporary_folder(job.out) as folder:
         write_into(folder, model, card_of(job, step))
@@ -124,19 +152,23 @@ def save_step(job: Job, step: int, model: Any, state: dict[str, Any]) -> Path:
             torch.save(state, file)
             file.flush()
             os.fsync(file.fileno())
+        write_sums(folder)
         replace_directory(folder, directory)
     write_text(job.out / "latest", directory.name + "\n")
-    for other in job.out.glob("step-*/trainer.pt"):
-        if other.parent != directory:
-            other.unlink()
+    for other in [d for d in steps_of(job.out) if d != directory][1:]:
+        (other / "trainer.pt").unlink(missing_ok=True)
     return directory
 
 
 def read_state(directory: Path) -> dict[str, Any]:
+    """The trainer's state, tensors and plain values. UserError when it is missing or damaged."""
     path = directory / "trainer.pt"
-    if not path.is_file():
-        raise UserError(f"{path} is missing, so the run cannot go on; train anew")
+    if complaint := damage(directory, [path.name]):
+        raise UserError(f"{complaint}, so the run cannot go on; train anew")
     try:
-        return torch.load(path, weights_only=True, map_location="cpu")
-    except (RuntimeError, EOFError, UnpicklingError) as error:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # a broken pickle can raise nearly anything
         raise UserError(f"{path} is damaged, so the run cannot go on; train anew") from error
+    if not isinstance(state, dict):
+        raise UserError(f"{path} holds no state of a run; train anew")
+    return state

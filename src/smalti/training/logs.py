@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from smalti.core.files import write_text
+from smalti.core.messages import count
+
+LARGEST_STEP = 10**12
 
 
 class Log:
@@ -17,11 +20,16 @@ class Log:
     def __init__(self, out: Path, step: int):
         """Lines after `step`, left by a run that was stopped between two saves, are dropped."""
         self.path, self.board = out / "log.jsonl", None
+        self.complaints: list[str] = []
+        """What the user should know of the log as it was."""
         self.open(step)
 
     def open(self, step: int) -> None:
         if self.path.is_file():
-            kept = list(lines_until(step, self.path))
+            kept, skipped = list(lines_until(step, self.path)), read_log(self.path)[1]
+            if skipped:
+                lines = count(skipped, "line")
+                self.complaints = [f"{self.path} had {lines} that cannot be read, left out now"]
             write_text(self.path, "".join(ln + "\n" for ln in kept))
         self.file = self.path.open("a", buffering=1)  # whole lines: it can be read meanwhile
         if find_spec("tensorboard"):
@@ -60,10 +68,24 @@ class Log:
 
 
 def lines_until(step: int, path: Path) -> Iterator[str]:
-    """The log's lines up to `step`; a kill may have cut the last one short."""
-    for line in path.read_text().splitlines():
-        try:
-            if json.loads(line)["step"] <= step:
-                yield line
-        except ValueError:
-            continue
+    """The log's lines up to `step`, without those that cannot be read."""
+    for text in path.read_text(errors="replace").splitlines():
+        if (line := read_line(text)) is not None and line["step"] <= step:
+            yield text
+
+
+def read_line(text: str) -> dict[str, Any] | None:
+    """One line of the log. None when it tells of no step, as one that a kill has cut short."""
+    try:
+        line = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    step = line.get("step") if isinstance(line, dict) else None
+    return line if type(step) is int and 0 <= step < LARGEST_STEP else None
+
+
+def read_log(path: Path) -> tuple[list[dict[str, Any]], int]:
+    """Lines that can be read, and how many others there are; none where there is no log."""
+    texts = path.read_text(errors="replace").splitlines() if path.is_file() else []
+    lines = [line for text in texts if (line := read_line(text)) is not None]
+    return lines, len(texts) - len(lines)

@@ -6,20 +6,24 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
 
 import torch
 from lightning_fabric import Fabric
+from safetensors.torch import load_file
 
 from smalti.core.checkpoint import load
-from smalti.core.errors import UserError
+from smalti.core.config import fitted
+from smalti.core.errors import UserError, shorten
 from smalti.core.protocols import Batch
+from smalti.core.ranges import Range
 from smalti.data.pictures import Pictures
 from smalti.training.average import Average
 from smalti.training.compiling import compiled
 from smalti.training.config import Training
 from smalti.training.device import agreed, gathered, reduced
-from smalti.training.job import Job, last_step, read_state
+from smalti.training.job import Job, read_state
 from smalti.training.memory import finer, give_back, ran_out
 from smalti.training.order import Order
 from smalti.training.player import batch_of, differentiate, rate_at, update
@@ -216,7 +220,9 @@ class Loop:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.step, self.seconds = state["step"], state["seconds"]
+        steps = self.training.steps or 0
+        self.step = fitted(state["step"], Annotated[int, Range(0, steps)], "step")
+        self.seconds = fitted(state["seconds"], Annotated[float, Range(0, 1e9)], "seconds")
         self.model.module.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         for seat in self.seats[1:]:
@@ -225,7 +231,8 @@ class Loop:
             seat.optimizer.load_state_dict(moments)
         set_scale(self.fabric, state.get("scale"))
         set_rng_state(state["rng"][self.fabric.global_rank])
-        self.recovered, self.recent = state.get("recovered", 0), state.get("recent", [])
+        self.recovered = fitted(state.get("recovered", 0), int, "recovered")
+        self.recent = [float(loss) for loss in state.get("recent", [])]
 
     def keep(self, state: dict[str, Any]) -> None:
         """Remember `state()`, which is that of now, to step back to."""
@@ -256,17 +263,26 @@ def begin(fabric: Fabric, job: Job, pictures: Pictures) -> Loop:
     average = Average(model, t.ema)
     loop = assemble(fabric, model, average, pictures, t)
     seed_noise(fabric, t.seed)
-    if directory := last_step(job.out):
-        from safetensors.torch import load_file
-
-        state = read_state(directory)
-        average.module.load_state_dict(load_file(directory / "model.safetensors"))
-        loop.restore(state)
+    if job.saved:
+        restore_from(loop, job.saved)
     if t.recover:
         loop.keep(loop.state())
     if job.recovered > loop.recovered:  # the run stepped back after that save
         loop.step_back(job.recovered)
     return loop
+
+
+def restore_from(loop: Loop, directory: Path) -> None:
+    """Put the loop where it was when a step was saved. UserError when its files do not fit."""
+    state = read_state(directory)
+    try:
+        loop.average.module.load_state_dict(load_file(directory / "model.safetensors"))
+        loop.restore(state)
+    except UserError:
+        raise
+    except Exception as error:  # a state of other types or shapes raises nearly anything
+        why = shorten(str(error), 120)
+        raise UserError(f"{directory} does not fit its run: {why}; train anew") from error
 
 
 def seed_noise(fabric: Fabric, seed: int, recovered: int = 0) -> None:

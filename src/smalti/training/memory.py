@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import math
+import os
 
 import torch
 
@@ -30,3 +32,11 @@ def give_back() -> None:
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
+
+
+def memory_bytes() -> float:
+    """Of this machine, used or not; infinite where the system does not tell."""
+    try:
+        return float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    except (ValueError, OSError, AttributeError):
+        return math.inf

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import math
+import re
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean, median, pvariance
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
+from smalti.core.config import from_json
+from smalti.core.documents import read_json
 from smalti.core.errors import UserError
 from smalti.core.messages import count
+from smalti.training.config import Training
+from smalti.training.logs import read_log
 
 Curve = list[tuple[int, float]]
 """(step, number), in the order of the steps."""
@@ -92,14 +96,13 @@ def summarise(run: str | Path) -> Summary:
     plan = read_plan(run / "run.json")
     lines, skipped = read_log(run / "log.jsonl")
     curves = {name: curve(lines, name) for name in ("loss", "valid", "norm", "rate", "minutes")}
-    training = plan["training"]
     return Summary(
         run=run,
-        recipe=plan.get("about", {}).get("recipe"),
-        steps=training.get("steps"),
-        batch=training["batch"],
-        clip=training["clip"],
-        facts=plan.get("facts", {}),
+        recipe=plan.recipe,
+        steps=plan.training.steps,
+        batch=plan.training.batch,
+        clip=plan.training.clip,
+        facts=plan.facts,
         recoveries=[line for line in lines if "recovered_to" in line],
         skipped=skipped,
         terms={name: found for name in TOLD if (found := curve(lines, name))},
@@ -109,44 +112,44 @@ def summarise(run: str | Path) -> Summary:
     )
 
 
-def read_plan(path: Path) -> dict[str, Any]:
+class Plan(NamedTuple):
+    """Of run.json: what a summary tells."""
+
+    training: Training
+    recipe: str | None
+    facts: dict[str, Any]
+
+
+def read_plan(path: Path) -> Plan:
+    """UserError when there is none, or not as smalti writes it."""
     if not path.is_file():
         raise UserError(f"{path.parent} is no run: it has no run.json; name what a training wrote")
-    try:
-        plan = json.loads(path.read_text())
-    except ValueError as error:
-        raise UserError(f"{path} is not JSON: {error}") from error
+    plan = read_json(path)
     training = plan.get("training") if isinstance(plan, dict) else None
     if not isinstance(training, dict) or not {"batch", "clip"} <= training.keys():
         raise UserError(f"{path} does not say how it is trained; it is not as smalti wrote it")
-    return plan
-
-
-def read_log(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """Lines with a step, and how many others there are: a run that goes on may be writing one."""
-    lines, skipped = [], 0
-    for text in path.read_text(errors="replace").splitlines() if path.is_file() else ():
-        try:
-            line = json.loads(text)
-            line["step"] += 0
-            lines.append(line)
-        except (ValueError, TypeError, KeyError):
-            skipped += 1
-    return lines, skipped
+    try:
+        planned = from_json({"tag": "training", **training})
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    about, facts = (v if isinstance(v := plan.get(n), dict) else {} for n in ("about", "facts"))
+    recipe = about.get("recipe")
+    return Plan(planned, recipe if isinstance(recipe, str) else None, facts)
 
 
 def curve(lines: list[dict[str, Any]], name: str) -> Curve:
     """A number over the steps; of two lines of one step the later one counts."""
     found = {line["step"]: line[name] for line in lines if name in line}
-    numbers = {s: float(v) for s, v in found.items() if isinstance(v, (int, float))}
-    return sorted((step, value) for step, value in numbers.items() if math.isfinite(value))
+    numbers = {s: v for s, v in found.items() if isinstance(v, (int, float)) and abs(v) < 1e300}
+    return sorted((step, float(value)) for step, value in numbers.items())
 
 
 def numbers(folder: Path, pattern: str) -> dict[int, Path]:
     """N -> its file or folder, of all step-N...; what a crash left under another name is none."""
     paths = folder.glob(pattern)
     found = {path.name.removeprefix("step-").removesuffix(".png"): path for path in paths}
-    return {int(n): found[n] for n in sorted(filter(str.isdigit, found), key=int)}
+    plain = [n for n in found if re.fullmatch(r"\d{1,12}", n, re.ASCII)]
+    return {int(n): found[n] for n in sorted(plain, key=int)}
 
 
 def verdict(loss: Curve, valid: Curve, saved: list[int]) -> Verdict:
