@@ -23,12 +23,13 @@ from smalti.training.events import Ended, Note, Started, Stepped, Watch
 from smalti.training.interrupt import Interrupt, left_to_children
 from smalti.training.job import Job, read_run
 from smalti.training.logs import Log
-from smalti.training.loop import Loop, begin, probe, take_weights
+from smalti.training.loop import Loop, begin, take_weights
 from smalti.training.memory import memory_bytes
 from smalti.training.provenance import check_same, facts_of, machine
 from smalti.training.recovery import BACK, Diverged
 from smalti.training.saving import complete_save, save_and_validate
 from smalti.training.seats import lines
+from smalti.training.timing import probe
 
 COPIES = 4
 """Of its weights, that training a model takes: they themselves, their average, and two of Adam."""

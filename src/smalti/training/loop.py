@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import torch
 from lightning_fabric import Fabric
@@ -30,6 +30,8 @@ from smalti.training.player import batch_of, differentiate, rate_at, update
 from smalti.training.readback import Done, Readback
 from smalti.training.recovery import BACK, HISTORY, Diverged, Snapshot, complaint
 from smalti.training.seats import Seat, seated, settle
+
+Recoveries = Annotated[int, Range(0, 1_000)]
 
 
 def silent(text: str) -> None:
@@ -231,7 +233,7 @@ class Loop:
             seat.optimizer.load_state_dict(moments)
         set_scale(self.fabric, state.get("scale"))
         set_rng_state(state["rng"][self.fabric.global_rank])
-        self.recovered = fitted(state.get("recovered", 0), int, "recovered")
+        self.recovered = fitted(state.get("recovered", 0), Recoveries, "recovered")
         self.recent = [float(loss) for loss in state.get("recent", [])]
 
     def keep(self, state: dict[str, Any]) -> None:
@@ -278,8 +280,6 @@ def restore_from(loop: Loop, directory: Path) -> None:
     try:
         loop.average.module.load_state_dict(load_file(directory / "model.safetensors"))
         loop.restore(state)
-    except UserError:
-        raise
     except Exception as error:  # a state of other types or shapes raises nearly anything
         why = shorten(str(error), 120)
         raise UserError(f"{directory} does not fit its run: {why}; train anew") from error
@@ -310,40 +310,6 @@ def assemble(fabric: Fabric, model: Any, average: Average, pictures: Pictures, t
         compiled(model)
     order = Order(len(pictures), t.batch, t.seed)
     return Loop(fabric, seated(fabric, model, t), average, order, pictures, t)
-
-
-class Probe(NamedTuple):
-    """What a few steps have shown."""
-
-    seconds: float
-    """Of a step, their median."""
-    accumulate: int
-    """Parts in which a batch fits into memory."""
-
-
-def probe(
-    fabric: Fabric,
-    job: Job,
-    pictures: Pictures,
-    budget: float,
-    tell: Callable[[str], None] = silent,
-) -> Probe:
-    """Steps for about `budget` seconds, which leave no trace."""
-    before = rng_state()
-    model = job.model.build().to(fabric.device)
-    training = replace(job.training, steps=10**6, recover=0)
-    loop = assemble(fabric, model, Average(model, 0.9), pictures, training)
-    loop.tell = tell
-    scale = loop.scale()
-    taken: list[float] = []  # of the slowest process, so that all probe equally long
-    while len(taken) < 4 or (sum(taken) < budget and len(taken) < 200):
-        begun = time.perf_counter()
-        loop.advance()
-        passed = torch.tensor(time.perf_counter() - begun, dtype=torch.float64)
-        taken.append(float(reduced(fabric, passed, "max")))
-    set_scale(fabric, scale)
-    set_rng_state(before)
-    return Probe(sorted(taken[2:])[len(taken[2:]) // 2], loop.training.accumulate)
 
 
 def rng_state() -> list[torch.Tensor]:
