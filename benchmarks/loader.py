@@ -24,9 +24,9 @@ from smalti.data import Pictures, pack, read_splits
 from smalti.recipes import find
 from smalti.training.device import fabric_for
 from smalti.training.job import Job
-from smalti.training.loop import probe
 from smalti.training.order import Order
 from smalti.training.player import batch_of
+from smalti.training.timing import probe
 
 RECIPE = find("ddpm")
 

@@ -21,7 +21,8 @@ from smalti.training.device import Mixed, fabric_for, precision_of
 from smalti.training.events import Saved, Started, Stepped, Validated
 from smalti.training.job import Job, last_step, read_state
 from smalti.training.logs import Log
-from smalti.training.loop import Loop, begin, probe, set_scale
+from smalti.training.loop import Loop, begin, set_scale
+from smalti.training.timing import probe
 from tests.toys import NONE, TINY, Notebook, ToyConfig, pictures
 
 TRAIN, VALID = pictures(24), pictures(6, seed=1)
@@ -52,7 +53,8 @@ def test_events_and_logs_tell_the_same(tmp_path: Path):
         zip((2, 4, 6), curve(out, "valid"), strict=True)
     )
     assert [e.checkpoint.name for e in notebook.of(Saved)] == ["step-2", "step-4", "step-6"]
-    assert [path.parent.name for path in out.glob("step-*/trainer.pt")] == ["step-6"]
+    states = sorted(path.parent.name for path in out.glob("step-*/trainer.pt"))
+    assert states == ["step-4", "step-6"]  # one more, in case the last one is damaged
     minutes = curve(out, "minutes")
     assert minutes == sorted(minutes)
 

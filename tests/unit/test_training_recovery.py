@@ -17,9 +17,10 @@ from smalti.training import Training, read_run, resume, run
 from smalti.training.device import fabric_for
 from smalti.training.events import Event, Note, Saved
 from smalti.training.job import Job, last_step, read_state
-from smalti.training.loop import Diverged, begin, probe, rng_state
+from smalti.training.loop import Diverged, begin, rng_state
 from smalti.training.memory import finer, ran_out
 from smalti.training.recovery import complaint
+from smalti.training.timing import probe
 from tests.expect import refusal
 from tests.toys import NONE, TINY, Journal, Notebook, PowerCut, ToyConfig, equal, pictures
 

@@ -12,7 +12,7 @@ from smalti.data.pictures import Pictures
 from smalti.recipes import find
 from smalti.training.device import fabric_for
 from smalti.training.job import Job
-from smalti.training.loop import probe
+from smalti.training.timing import probe
 
 RECIPE = "ddpm"
 BUDGET = 2.0

@@ -102,19 +102,21 @@ def job_of(content: dict[str, Any], out: Path) -> Job:
     for name, part in parts["data"].items():
         if not isinstance(part, dict):
             raise UserError(f"data.{name} is {shorten(part)}; wanted an object")
-    told = {name: fitted(content.get(name, default), *rest) for name, default, *rest in TOLD}
+    told = {name: fitted(content.get(name, default), hint, name) for name, default, hint in TOLD}
     job = Job(model, training, out, **told, **parts)
     if training.steps is None and job.minutes is None:
         raise UserError("minutes and steps are both missing; one of them says how long to train")
     return job
 
 
-TOLD = (
-    ("minutes", None, Annotated[float, Range(0, 1e6, above=True)] | None, "minutes"),
-    ("start", None, str | None, "start"),
-    ("recovered", 0, Annotated[int, Range(0, 1_000)], "recovered"),
+Minutes = Annotated[float, Range(0, 1e6, above=True)]
+Recoveries = Annotated[int, Range(0, 1_000)]
+TOLD: tuple[tuple[str, Any, Any], ...] = (
+    ("minutes", None, Minutes | None),
+    ("start", None, str | None),
+    ("recovered", 0, Recoveries),
 )
-"""Plain values of run.json: name, default, type, place."""
+"""Plain values of run.json: name, default, type."""
 
 
 def last_step(out: Path) -> Path | None:

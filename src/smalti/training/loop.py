@@ -23,15 +23,13 @@ from smalti.training.average import Average
 from smalti.training.compiling import compiled
 from smalti.training.config import Training
 from smalti.training.device import agreed, gathered, reduced
-from smalti.training.job import Job, read_state
+from smalti.training.job import Job, Recoveries, read_state
 from smalti.training.memory import finer, give_back, ran_out
 from smalti.training.order import Order
 from smalti.training.player import batch_of, differentiate, rate_at, update
 from smalti.training.readback import Done, Readback
 from smalti.training.recovery import BACK, HISTORY, Diverged, Snapshot, complaint
 from smalti.training.seats import Seat, seated, settle
-
-Recoveries = Annotated[int, Range(0, 1_000)]
 
 
 def silent(text: str) -> None:
