@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import torch
 
 from smalti.core.checkpoint import write_into
-from smalti.core.config import fitted, from_json, to_json
+from smalti.core.config import checked, from_json, hints_of, to_json
 from smalti.core.documents import read_json
 from smalti.core.errors import UserError, shorten
 from smalti.core.files import write_text
@@ -25,6 +25,7 @@ from smalti.core.steps import FILES_OF_A_RUN, damage, newest_step, steps_of, wri
 from smalti.training.config import Training
 
 FORMAT = 1
+Recoveries = Annotated[int, Range(0, 1_000)]
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,16 @@ def read_run(out: str | Path) -> Job:
         raise UserError(f"{path}: {error}") from error
 
 
+@dataclass(frozen=True)
+@checked
+class Told:
+    """Plain values of run.json."""
+
+    minutes: Annotated[float, Range(0, 1e6, above=True)] | None = None
+    start: str | None = None
+    recovered: Recoveries = 0
+
+
 def job_of(content: dict[str, Any], out: Path) -> Job:
     """The run that run.json tells of. UserError for values that it cannot have."""
     model, training = from_json(content["model"]), from_json(content["training"])
@@ -102,21 +113,11 @@ def job_of(content: dict[str, Any], out: Path) -> Job:
     for name, part in parts["data"].items():
         if not isinstance(part, dict):
             raise UserError(f"data.{name} is {shorten(part)}; wanted an object")
-    told = {name: fitted(content.get(name, default), hint, name) for name, default, hint in TOLD}
-    job = Job(model, training, out, **told, **parts)
+    told = Told(**{name: content[name] for name in hints_of(Told) if name in content})
+    job = Job(model, training, out, **vars(told), **parts)
     if training.steps is None and job.minutes is None:
         raise UserError("minutes and steps are both missing; one of them says how long to train")
     return job
-
-
-Minutes = Annotated[float, Range(0, 1e6, above=True)]
-Recoveries = Annotated[int, Range(0, 1_000)]
-TOLD: tuple[tuple[str, Any, Any], ...] = (
-    ("minutes", None, Minutes | None),
-    ("start", None, str | None),
-    ("recovered", 0, Recoveries),
-)
-"""Plain values of run.json: name, default, type."""
 
 
 def last_step(out: Path) -> Path | None:
