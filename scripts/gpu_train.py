@@ -163,7 +163,7 @@ class Run:
     def plan_critic(self, steps: int) -> None:
         """The critic joins at its share of the steps, unless it has."""
         model = self.loop.model.module
-        if not self.job.critic_from or self.loop.step >= model.config.critic_start:
+        if not self.job.critic_from or self.loop.step >= model.start:
             return
         for each in (model, self.loop.average.module):
             each.config = replace(each.config, critic_start=int(self.job.critic_from * steps))

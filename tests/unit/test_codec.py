@@ -24,7 +24,7 @@ from smalti.vq import (
     VQVAEConfig,
     health,
 )
-from smalti.vq.health import notes_of
+from smalti.vq.health import Health
 from smalti.vq.tiles import Tiles, cut, decode_tiled, encode_tiled
 from tests.expect import refusal
 
@@ -167,14 +167,13 @@ def test_health_counts_over_the_whole_set() -> None:
 
 
 def test_few_codes_in_use_are_worth_a_warning() -> None:
-    quantiser = strided().network.quantiser
-    use = quantiser.book.use
-    assert notes_of(quantiser) == []
-    use.steps.fill_(1000)
-    assert notes_of(quantiser) == []
-    use.share[3:] = 0
-    (warning,) = notes_of(quantiser)
-    assert "3 of 16 codes" in warning
+    counts = torch.zeros(16, dtype=torch.int64)
+    counts[:3] = 40
+    assert Health(counts).line().startswith("warning: only 3 of 16 codes are used, perplexity 3.0")
+    assert (
+        Health(counts // 10).line() == "3 of 16 codes are used, perplexity 3.0"
+    )  # too few to tell
+    assert "warning" not in Health(torch.ones(16, dtype=torch.int64) * 40).line()
 
 
 # -------------------------------------------------------------------------------------- likenesses

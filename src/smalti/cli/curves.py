@@ -20,12 +20,13 @@ def page(s: Summary) -> Figure:
     from matplotlib.figure import Figure
 
     grids = chosen(s.grids)
-    extra = [name for name in ("codes_alive", "critic_right") if name in s.terms]
+    kinds = (("codes_used", draw_codes), ("critic_right", draw_critic))
+    extra = [draw for name, draw in kinds if name in s.terms]
     figure = Figure(figsize=(11, (11 if grids else 9) + 2 * len(extra)), layout="constrained")
     heights = [3, 2, 1.3, *[1.7] * bool(grids), *[1.5] * len(extra)]
     rows = figure.subplots(len(heights), 1, height_ratios=heights)
-    for axes, name in zip(rows[len(rows) - len(extra) :], extra, strict=True):
-        (draw_codes if name == "codes_alive" else draw_critic)(axes, s)
+    for axes, draw_extra in zip(rows[len(rows) - len(extra) :], extra, strict=True):
+        draw_extra(axes, s)
         axes.set_xlim(0, max(s.step, 1))
     draw_losses(rows[0], s)
     draw_gradient(rows[1], s)
@@ -98,17 +99,17 @@ def draw_gradient(axes: Any, s: Summary) -> None:
 
 
 def draw_codes(axes: Any, s: Summary) -> None:
-    """Codes alive and their perplexity."""
-    draw(axes, s.terms["codes_alive"], "codes alive", color="tab:green")
-    draw(axes, s.terms["perplexity"], "perplexity", color="tab:olive")
+    """Codes that the saved weights used on held-out pictures, and their perplexity."""
+    draw(axes, s.terms["codes_used"], "codes used", color="tab:green")
+    draw(axes, s.terms.get("perplexity_used", []), "perplexity", color="tab:olive")
     axes.set(ylabel="codes", ylim=(0, None))
     axes.legend(loc="lower right")
 
 
 def draw_critic(axes: Any, s: Summary) -> None:
     """The critic's logits."""
-    draw(axes, smooth(s.terms["logits_real"]), "of pictures", color="tab:blue")
-    draw(axes, smooth(s.terms["logits_fake"]), "of reconstructions", color="tab:red")
+    draw(axes, smooth(s.terms.get("logits_real", [])), "of pictures", color="tab:blue")
+    draw(axes, smooth(s.terms.get("logits_fake", [])), "of reconstructions", color="tab:red")
     axes.axhline(0, color="grey", linewidth=0.6)
     axes.set(ylabel="critic's logits")
     axes.legend(loc="upper left")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import shlex
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,8 +25,8 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti report runs/ddpm
   smalti report runs/ddpm --out notes"""
 
-FEW_ALIVE = 0.5
-"""A smaller part of the codes alive is worth a warning."""
+FEW_USED = 0.5
+"""A smaller part of the codes in use is worth a warning."""
 
 FILES = Results(r"report\.(json|png)", "report.json", ("run", "verdict"), shared=True)
 """What is written into a run, or a folder of the user's."""
@@ -104,7 +105,7 @@ def next_command(s: Summary) -> str | None:
         return f"smalti train --resume --out {run}    (unless it is still training)"
     if verdict.kind == "falling" and s.recipe:
         return f"smalti train {s.recipe} --start {run} --seed 1 --out {run}-2"
-    if "codes_alive" in s.terms and s.steps:
+    if {"codes", "codes_alive"} & s.terms.keys() and s.steps:
         return f"smalti reconstruct {run} PICTURES"
     return f"smalti sample {run} -n 64" if s.step and s.steps else None
 
@@ -117,20 +118,29 @@ def between(s: Summary) -> str | None:
 
 
 def lately(s: Summary, name: str) -> float:
-    """The last value, smoothed."""
-    return smooth(s.terms[name])[-1][1]
+    """The last value, smoothed; NaN where the log has none."""
+    return smooth(s.terms[name])[-1][1] if s.terms.get(name) else math.nan
 
 
 def codebook(s: Summary) -> str | None:
-    """How alive the codes are: at first all of them count as alive."""
+    """How many codes the saved weights use on held-out pictures; of old logs, a running mean."""
+    if "codes_used" not in s.terms:
+        return codes_in_training(s)
+    names = ("codes", "codes_used", "perplexity_used")
+    K, used, perplexity = (s.terms[n][-1][1] if n in s.terms else 0.0 for n in names)
+    text = f"{used:.0f} of {K:.0f} codes used at the last save, perplexity {perplexity:.1f}"
+    revived = s.terms.get("codes_revived")
+    drift = f", drift {lately(s, 'drift'):.2%} a step at last" if "drift" in s.terms else ""
+    warning = "; few are in use" if used < FEW_USED * K else ""
+    return f"{text}{f', {revived[-1][1]:.0f} revived' if revived else ''}{drift}{warning}"
+
+
+def codes_in_training(s: Summary) -> str | None:
+    """Runs of earlier versions counted no held-out pictures."""
     if "codes_alive" not in s.terms:
         return None
-    alive, K = s.terms["codes_alive"][-1][1], s.terms["codes_alive"][0][1]
-    revived = s.terms["codes_revived"][-1][1]
-    drift = f", drift {lately(s, 'drift'):.2%} a step at last" if "drift" in s.terms else ""
-    said = f"{alive:.0f} of {K:.0f} codes alive, perplexity {lately(s, 'perplexity'):.0f}, "
-    warning = "; few are in use" if alive < FEW_ALIVE * K else ""
-    return f"{said}{revived:.0f} revived{drift}{warning}"
+    alive = s.terms["codes_alive"][-1][1]
+    return f"{alive:.0f} codes alive in training, a running mean; evaluate counts those in use"
 
 
 def critic(s: Summary) -> str | None:

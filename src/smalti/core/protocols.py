@@ -64,7 +64,9 @@ class Player(Protocol):
     What it may have beside: `players()`, the players of a step by name, itself the first, where
     there are several; `settle()`, called after every optimiser step, on all processes at once;
     `premises()` and `notes()`, lines for the user before training and at every save; `betas` and
-    `pace`, of its optimiser.
+    `pace`, of its optimiser; `plan(steps)`, called before the first step; `examine(take, n)`: at
+    every save numbers for the log and lines for the user, of the saved weights on held-out
+    pictures. A module in it may have `training_state()` and `restore_training(state)`.
     """
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss: ...

@@ -9,7 +9,7 @@ from smalti.training.config import Training
 from smalti.vq import CriticConfig, EMAConfig, Looks, ResidualConfig, VQGANConfig
 
 
-def model(pictures: Pictures, start: int = 1000) -> VQGANConfig:
+def model(pictures: Pictures) -> VQGANConfig:
     """Behind a stem of 2x2 pixels a step takes half as long. The critic sees 34 x 34 pixels."""
     C, H, W = pictures.shape
     network = ResidualConfig(
@@ -27,7 +27,6 @@ def model(pictures: Pictures, start: int = 1000) -> VQGANConfig:
         quantiser=EMAConfig(codes=512, width=32),
         perceptual=Looks("digits" if (C, H, W) == (1, 28, 28) else "emoji"),
         critic=CriticConfig(channels=C, width=32, layers=2),
-        critic_start=start,
     )
 
 

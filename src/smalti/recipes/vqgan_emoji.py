@@ -7,17 +7,12 @@ from dataclasses import replace
 from smalti.data.pictures import Pictures
 from smalti.recipes.pictures import emoji_or_own
 from smalti.recipes.recipe import Recipe
-from smalti.recipes.vqgan import TRAINING
-from smalti.recipes.vqgan import model as vqgan
-from smalti.vq import VQGANConfig, VQVAEConfig
-
-
-def model(pictures: Pictures) -> VQGANConfig:
-    return vqgan(pictures, start=2800)
+from smalti.recipes.vqgan import TRAINING, model
+from smalti.vq import VQVAEConfig
 
 
 def twin(pictures: Pictures) -> VQVAEConfig:
-    own = vqgan(pictures)
+    own = model(pictures)
     return VQVAEConfig(own.shape, own.network, own.quantiser)
 
 

@@ -29,7 +29,7 @@ from smalti.training.order import Order
 from smalti.training.player import batch_of, differentiate, rate_at, update
 from smalti.training.readback import Done, Readback
 from smalti.training.recovery import BACK, HISTORY, Diverged, Snapshot, complaint
-from smalti.training.seats import Seat, seated, settle
+from smalti.training.seats import Seat, keepers, kept_states, plan, seated, settle
 
 
 def silent(text: str) -> None:
@@ -214,6 +214,7 @@ class Loop:
                 for seat in self.seats[1:]
             },
             "scale": self.scale(),
+            "kept": kept_states(self.seats),
             "rng": gathered(self.fabric, rng_state()),
             "recovered": self.recovered,
             "recent": self.recent,
@@ -229,6 +230,9 @@ class Loop:
             player, moments = state["others"][seat.name]
             seat.player.load_state_dict(player)
             seat.optimizer.load_state_dict(moments)
+        for name, module in keepers(self.seats):
+            if name in (kept := state.get("kept", {})):
+                module.restore_training(kept[name])
         set_scale(self.fabric, state.get("scale"))
         set_rng_state(state["rng"][self.fabric.global_rank])
         self.recovered = fitted(state.get("recovered", 0), Recoveries, "recovered")
@@ -306,8 +310,9 @@ def take_weights(model: torch.nn.Module, start: str) -> None:
 def assemble(fabric: Fabric, model: Any, average: Average, pictures: Pictures, t: Training) -> Loop:
     if t.compile:
         compiled(model)
-    order = Order(len(pictures), t.batch, t.seed)
-    return Loop(fabric, seated(fabric, model, t), average, order, pictures, t)
+    order, seats = Order(len(pictures), t.batch, t.seed), seated(fabric, model, t)
+    plan(seats, t.steps)
+    return Loop(fabric, seats, average, order, pictures, t)
 
 
 def rng_state() -> list[torch.Tensor]:

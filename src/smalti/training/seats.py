@@ -61,3 +61,20 @@ def settle(seats: list[Seat]) -> None:
     for seat in seats:
         if over := getattr(seat.player, "settle", None):
             over()
+
+
+def plan(seats: list[Seat], steps: int | None) -> None:
+    """So many steps are planned, for players that want to know."""
+    for seat in seats:
+        if steps is not None and (told := getattr(seat.player, "plan", None)):
+            told(steps)
+
+
+def keepers(seats: list[Seat]) -> list[tuple[str, Any]]:
+    """Modules that keep more for training than their weights, by the player's name and theirs."""
+    found = ((f"{seat.name}.{n}", m) for seat in seats for n, m in seat.player.named_modules())
+    return [(name, module) for name, module in found if hasattr(module, "training_state")]
+
+
+def kept_states(seats: list[Seat]) -> dict[str, Any]:
+    return {name: module.training_state() for name, module in keepers(seats)}

@@ -21,6 +21,9 @@ Curve = list[tuple[int, float]]
 """(step, number), in the order of the steps."""
 
 TOLD = (
+    "codes",
+    "codes_used",
+    "perplexity_used",
     "codes_alive",
     "codes_revived",
     "perplexity",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from statistics import fmean
 from typing import NamedTuple
 
 import torch
@@ -14,14 +15,17 @@ from smalti.data.pictures import Pictures
 from smalti.training.average import Average
 from smalti.training.device import reduced
 from smalti.training.job import Job
-from smalti.training.loop import assemble, rng_state, set_rng_state, set_scale, silent
+from smalti.training.loop import Loop, assemble, rng_state, set_rng_state, set_scale, silent
+
+STEPS, END = 10**6, 400
+"""Of a long training, and its end, where all players play."""
 
 
 class Probe(NamedTuple):
     """What a few steps have shown."""
 
     seconds: float
-    """Of a step, their median."""
+    """Of a step: the median, or the mean of medians of the first and the last steps."""
     accumulate: int
     """Parts in which a batch fits into memory."""
 
@@ -33,19 +37,29 @@ def probe(
     budget: float,
     tell: Callable[[str], None] = silent,
 ) -> Probe:
-    """Steps for about `budget` seconds, which leave no trace."""
+    """Steps for about `budget` seconds, which leave no trace: the first ones, and where players
+    come in later the last ones, too.
+    """
     before = rng_state()
     model = job.model.build().to(fabric.device)
-    training = replace(job.training, steps=10**6, recover=0)
+    training = replace(job.training, steps=STEPS, recover=0)
     loop = assemble(fabric, model, Average(model, 0.9), pictures, training)
     loop.tell = tell
     scale = loop.scale()
+    ends = [0, STEPS - END] if any(hasattr(seat.player, "plan") for seat in loop.seats) else [0]
+    seconds = [time_from(loop, step, budget / len(ends)) for step in ends]
+    set_scale(fabric, scale)
+    set_rng_state(before)
+    return Probe(fmean(seconds), loop.training.accumulate)
+
+
+def time_from(loop: Loop, step: int, budget: float) -> float:
+    """Median seconds of the steps from this one on."""
     taken: list[float] = []  # of the slowest process, so that all probe equally long
-    while len(taken) < 4 or (sum(taken) < budget and len(taken) < 200):
+    loop.step = step
+    while len(taken) < 4 or (sum(taken) < budget and len(taken) < END // 2):
         begun = time.perf_counter()
         loop.advance()
         passed = torch.tensor(time.perf_counter() - begun, dtype=torch.float64)
-        taken.append(float(reduced(fabric, passed, "max")))
-    set_scale(fabric, scale)
-    set_rng_state(before)
-    return Probe(sorted(taken[2:])[len(taken[2:]) // 2], loop.training.accumulate)
+        taken.append(float(reduced(loop.fabric, passed, "max")))
+    return sorted(taken[2:])[len(taken[2:]) // 2]

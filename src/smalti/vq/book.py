@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -77,6 +79,15 @@ class Book(nn.Module):
             return 0.0
         length = self.before.norm().clamp(min=1e-12)
         return float((self.weight - self.before).norm() / length)
+
+    def training_state(self) -> dict[str, Any]:
+        """What training needs beside the weights, to go on as if it had never stopped."""
+        return {"before": self.before, "drift": self.use.drift}
+
+    def restore_training(self, state: dict[str, Any]) -> None:
+        before = state["before"]
+        self.before = None if before is None else before.to(self.weight)
+        self.use.drift = float(state["drift"])
 
     def begin(self, seen: Tensor) -> None:
         centres = self.start.centres(self.space.place(seen), len(self.weight))

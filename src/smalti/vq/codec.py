@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from smalti.core.errors import UserError
 from smalti.core.protocols import Batch, Loss, Spec
+from smalti.vq.health import health
 from smalti.vq.network import Autoencoder
 
 
@@ -67,6 +69,17 @@ class Codec(nn.Module):
     def reconstruct(self, x: Tensor) -> Tensor:
         """Pictures (N, C, H, W) in [0, 1], there and back."""
         return self.decode(self.encode(x), (x.shape[2], x.shape[3]))
+
+    def examine(self, take: Callable[[slice], Tensor], n: int) -> tuple[dict[str, Any], list[str]]:
+        """How many codes n pictures use, of which `take` gives some: for the log, and in words."""
+        found = health(self, take, n, self.device)
+        numbers = {
+            "pictures_examined": n,
+            "codes": found.size,
+            "codes_used": found.used,
+            "perplexity_used": round(found.perplexity, 4),
+        }
+        return numbers, [found.line()]
 
     def settle(self) -> None:
         """After every optimiser step, on all processes at once."""

@@ -1,4 +1,4 @@
-"""Whether a codebook is alive: over a whole set of pictures, and in words while it trains."""
+"""Whether a codebook is alive, counted over a whole set of pictures."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor
 
 from smalti.vq.use import perplexity
 
-EARLY = 200
-"""Steps before anything is said: shares start even, and dead codes need a while to show."""
+ENOUGH = 4
+"""Places for each code before a code that stands at none counts as unused."""
 FEW = 0.5
-"""A smaller part of the codes alive is worth a warning."""
+"""A smaller part of the codes in use is worth a warning."""
 BATCH = 64
 
 
@@ -42,6 +42,18 @@ class Health:
     def share(self) -> float:
         """The part of all codes that is used."""
         return self.used / self.size
+
+    @property
+    def is_low(self) -> bool:
+        """Whether few codes are used, by enough pictures to tell."""
+        return self.share < FEW and int(self.counts.sum()) >= ENOUGH * self.size
+
+    def line(self) -> str:
+        """For the user, with a warning where few are used."""
+        used = f"{self.used} of {self.size} codes are used, perplexity {self.perplexity:.1f}"
+        if not self.is_low:
+            return used
+        return f"warning: only {used}; take fewer codes, or --model.quantiser.revival.every 20"
 
     @property
     def perplexity(self) -> float:
@@ -72,17 +84,3 @@ def health_of(codec: Any, counts: Tensor) -> Health:
 def use_of(quantiser: Any) -> Any:
     """What a quantiser notes of its codes' use."""
     return getattr(getattr(quantiser, "book", quantiser), "use", None)
-
-
-def notes_of(quantiser: Any) -> list[str]:
-    """A warning while few codes are alive."""
-    use = use_of(quantiser)
-    if use is None or int(use.steps) < EARLY:
-        return []
-    alive, K = int(use.alive().sum()), quantiser.size
-    if alive >= FEW * K:
-        return []
-    return [
-        f"warning: only {alive} of {K} codes are in use, {int(use.revived)} revived so far; "
-        "take fewer codes, or --model.quantiser.revival.every 20"
-    ]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -12,11 +13,10 @@ from torch import Tensor, nn
 from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.protocols import Batch, Loss
-from smalti.core.ranges import Shape, Weight
+from smalti.core.ranges import Range, Shape, Weight
 from smalti.vq.aside import Aside
 from smalti.vq.codec import Codec
 from smalti.vq.critic import CriticConfig, CriticPlayer, frozen
-from smalti.vq.health import notes_of
 from smalti.vq.learned import VQConfig
 from smalti.vq.lpips import LPIPS
 from smalti.vq.network import Networks, Quantisers
@@ -26,6 +26,9 @@ from smalti.vq.vqvae import check_shape, cropped, told
 
 MOST = 1e4
 """Bound of the adaptive weight."""
+
+
+Start = Annotated[int, Range(0, 10**9)] | Annotated[float, Range(0, 1, below=True)]
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,8 @@ class VQGANConfig:
     """Weight of what the quantiser wants."""
     critic_weight: Weight = 0.8
     """Weight of the critic's verdict, beside the adaptive one."""
-    critic_start: int = 2000
-    """Step at which the critic joins."""
+    critic_start: Start = 0.35
+    """When the critic joins: a step, or a share of all steps, below 1."""
 
     def __post_init__(self) -> None:
         check_shape(self.shape, self.network)
@@ -60,6 +63,11 @@ class VQGANConfig:
             raise UserError(
                 f"critic.channels is {self.critic.channels}, but pictures have {self.shape[0]}"
             )
+
+    def joins_at(self, steps: int) -> int:
+        """The step at which the critic joins a training of so many."""
+        start = self.critic_start
+        return start if isinstance(start, int) else round(start * steps)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -85,6 +93,26 @@ class VQGAN(Codec):
         super().__init__(config)
         self.judges: dict[str, Aside] = {}
         self.adaptive = 0.0
+        self.steps: int | None = None
+        """Steps of the training, where it has told."""
+        self.done = 0
+        """Steps of it that are done."""
+
+    def plan(self, steps: int) -> None:
+        """Training takes so many steps."""
+        self.steps = steps
+
+    @property
+    def start(self) -> float:
+        """The step at which the critic joins; a share counts once the steps are known."""
+        if self.steps is None and not isinstance(self.config.critic_start, int):
+            return math.inf
+        return self.config.joins_at(self.steps or 0)
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether the critic joins after the last step: it never plays."""
+        return self.steps is not None and self.start >= self.steps
 
     def players(self) -> dict[str, nn.Module]:
         """Who plays, in the order of a step. The critic is new: checkpoints hold no critic."""
@@ -111,7 +139,9 @@ class VQGAN(Codec):
             terms["perceptual"] = look.detach()
         total = rec + c.codes_weight * quantised.loss
         terms.update(quantised.terms)
-        if not self.training or "critic" not in self.judges or step < c.critic_start:
+        if self.training:
+            self.done = step + 1
+        if not self.training or "critic" not in self.judges or step < self.start:
             return Loss(total, terms)
         with frozen(self.judges["critic"].module) as critic:
             verdict = -critic(x_hat).float().mean()
@@ -142,12 +172,21 @@ class VQGAN(Codec):
 
     def notes(self) -> list[str]:
         """What the user should know by now."""
-        said = notes_of(self.network.quantiser)
+        if self.is_alone and self.done == self.steps:
+            return [f"warning: the critic never played; {self.earlier}"]
         if self.adaptive:
-            said.append(f"the critic's weight is {self.adaptive:.3g}, so that it pulls as hard")
-        return said
+            return [f"the critic's weight is {self.adaptive:.3g}, so that it pulls as hard"]
+        return []
 
     def premises(self) -> list[str]:
         """What the user should know before it trains."""
-        start = self.config.critic_start
-        return [f"looks are judged by {self.config.perceptual.about}; the critic joins at {start}"]
+        looks = f"looks are judged by {self.config.perceptual.about}"
+        if self.is_alone:
+            why = f"it would join at step {self.start:,} of {self.steps:,}"
+            return [looks, f"warning: the critic never plays: {why}; {self.earlier}"]
+        of = f" of {self.steps:,}" if self.steps else ""
+        return [f"{looks}; the critic joins at step {self.start:,}{of}"]
+
+    @property
+    def earlier(self) -> str:
+        return "give a lower --model.critic-start, such as 0.35 for a share of the steps"

@@ -12,7 +12,6 @@ from smalti.core.errors import UserError
 from smalti.core.protocols import Batch, Loss
 from smalti.core.ranges import Shape, Weight
 from smalti.vq.codec import Codec
-from smalti.vq.health import notes_of
 from smalti.vq.learned import EMAConfig
 from smalti.vq.network import Networks, Quantisers
 from smalti.vq.strided import StridedConfig
@@ -52,10 +51,6 @@ class VQVAE(Codec):
         error = F.mse_loss(cropped(x_hat, x), x)
         total = self.config.squared * error + self.config.codes_weight * quantised.loss
         return Loss(total, {**told(self, error), **quantised.terms})
-
-    def notes(self) -> list[str]:
-        """What the user should know by now."""
-        return notes_of(self.network.quantiser)
 
 
 def cropped(x_hat: Tensor, x: Tensor) -> Tensor:
