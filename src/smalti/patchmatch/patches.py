@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
-JIT: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
+from smalti.core.jit import can_cache
+
+JIT: dict[str, Any] = {"nogil": True, "cache": can_cache(), "error_model": "numpy"}
 LANES = 32
 """Numbers that are compared at once."""
 WHOLE = 9

@@ -19,11 +19,13 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
+from smalti.core.jit import can_cache
+
 BYTES = 128
 """Of a panel's row: 32 columns in float32, 16 in float64; two vectors of AVX-512, four of AVX."""
 AHEAD = 8192
 """Bytes of weights that are fetched ahead: for few rows they come no faster than memory gives."""
-JIT: dict[str, Any] = {"nogil": True, "cache": True, "error_model": "numpy"}
+JIT: dict[str, Any] = {"nogil": True, "cache": can_cache(), "error_model": "numpy"}
 ARITHMETIC = {"contract", "nnan", "nsz", "arcp"}  # one multiply-add, but no other order of sums
 
 

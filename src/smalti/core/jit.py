@@ -1,0 +1,57 @@
+"""Where Numba keeps what it has compiled: never in a package that is read-only."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tempfile
+import warnings
+from functools import cache
+from pathlib import Path
+
+import numba
+from numba.misc.appdirs import AppDirs
+
+from smalti.core.errors import Notice
+
+PACKAGE = Path(__file__).parents[1]
+ROOMS = [PACKAGE / name for name in ("patchmatch", "pixelcnn", "vq")]
+"""Where kernels are."""
+
+
+@cache
+def can_cache() -> bool:
+    """Whether compiled kernels can be kept; a Notice says so when not. For `njit(cache=...)`.
+
+    Numba itself ends an import in an error where it finds no place, and as root it writes into
+    packages that are set read-only.
+    """
+    if numba.config.CACHE_DIR:  # of $NUMBA_CACHE_DIR
+        found = can_write(Path(numba.config.CACHE_DIR))
+    elif all(map(can_write, (PACKAGE, *ROOMS, *(room / "__pycache__" for room in ROOMS)))):
+        found = True
+    else:
+        own = Path(AppDirs(appname="numba", appauthor=False).user_cache_dir)
+        if found := can_write(own):
+            numba.config.CACHE_DIR = str(own)
+    if not found:
+        warnings.warn(
+            Notice(
+                "compiled code cannot be kept, so kernels are compiled anew each time; "
+                "set NUMBA_CACHE_DIR to a folder that can be written"
+            ),
+            stacklevel=2,
+        )
+    return found
+
+
+def can_write(folder: Path) -> bool:
+    """Whether a file can be made in a folder, which is made if it is missing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.stat().st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH):
+            return False  # root could, and should not
+        with tempfile.TemporaryFile(dir=folder):
+            return os.access(folder, os.W_OK)
+    except (OSError, RuntimeError):  # without a home folder, too
+        return False
