@@ -162,7 +162,7 @@ class Run:
 
     def plan_critic(self, steps: int) -> None:
         """The critic joins at its share of the steps, unless it has."""
-        model = self.loop.model.module
+        model: Any = self.loop.model.module
         if not self.job.critic_from or self.loop.step >= model.start:
             return
         for each in (model, self.loop.average.module):

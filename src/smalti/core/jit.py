@@ -8,12 +8,14 @@ import tempfile
 import warnings
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-import numba
+from numba.core import config
 from numba.misc.appdirs import AppDirs
 
 from smalti.core.errors import Notice
 
+SETTINGS: Any = config
 PACKAGE = Path(__file__).parents[1]
 ROOMS = [PACKAGE / name for name in ("patchmatch", "pixelcnn", "vq")]
 """Where kernels are."""
@@ -26,14 +28,14 @@ def can_cache() -> bool:
     Numba itself ends an import in an error where it finds no place, and as root it writes into
     packages that are set read-only.
     """
-    if numba.config.CACHE_DIR:  # of $NUMBA_CACHE_DIR
-        found = can_write(Path(numba.config.CACHE_DIR))
+    if SETTINGS.CACHE_DIR:  # of $NUMBA_CACHE_DIR
+        found = can_write(Path(SETTINGS.CACHE_DIR))
     elif all(map(can_write, (PACKAGE, *ROOMS, *(room / "__pycache__" for room in ROOMS)))):
         found = True
     else:
         own = Path(AppDirs(appname="numba", appauthor=False).user_cache_dir)
         if found := can_write(own):
-            numba.config.CACHE_DIR = str(own)
+            SETTINGS.CACHE_DIR = str(own)
     if not found:
         warnings.warn(
             Notice(
