@@ -183,7 +183,7 @@ def test_fetch_says_what_it_brought(shop: Path, at_home: Path, capsys: Said):
         ("pack photos p --background nocolour", "'nocolour' is no colour"),
         ("pack plain/config.json p", "config.json is a file that holds no set of pictures"),
         ("fetch", "NAME is missing"),
-        ("fetch emojis", "nothing named 'emojis' can be fetched; there is emoji"),
+        ("fetch emojis", "nothing named 'emojis' can be fetched; did you mean 'emoji'?"),
         ("train ddpm --data emoji-64", "emoji-64 is not here yet; run `smalti fetch emoji`"),
     ],
 )

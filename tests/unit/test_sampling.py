@@ -82,12 +82,44 @@ def test_cond_is_shorthand() -> None:
         ({"n": 1, "sampler": DDIM(steps=2000)}, ["steps is 2000", "1000 noise levels"]),
         ({"n": 2, "cond": [1]}, ["(1,) classes", "2 samples"]),
         ({"n": 2, "cond": [0, 7]}, ["class 7", "0 to 1"]),
+        ({"n": 2, "cond": 2}, ["class 2 is given", "0 to 1"]),  # the row that training hides by
+        ({"n": 2, "cond": True}, ["whole numbers"]),
+        ({"n": 2, "cond": 2**70}, ["cond is [1180591620717411303424"]),
+        ({"n": 1, "cond": [None]}, ["cond is [None]; give whole numbers, text, or pictures"]),
+        ({"n": 1, "cond": [0.5]}, ["classes are given as torch.float32"]),
+        ({"n": 10**12}, ["n is 1000000000000; give 1 or more, 1,000,000 at most"]),
+        ({"n": 2.0}, ["n is 2.0; wanted int"]),
+        ({"seeds": [2**64]}, ["seed is 18446744073709551616; give 0 or more"]),
+        ({"seeds": [10**5000]}, ["seed is a number of 16610 bits"]),
+        ({"seeds": [1.5]}, ["seed is 1.5; wanted int"]),
+        ({"seeds": [True]}, ["seed is True; wanted int"]),
+        ({"n": 1, "given": Given(size=(10**6, 4))}, ["size is 1000000; give 1 or more"]),
     ],
 )
 @pytest.mark.parametrize("verb", [smalti.sample, smalti.stream])
 def test_refusals_come_before_any_work(verb: Any, arguments: Any, words: list[str]) -> None:
     with refusal(*words):
         verb(model(classes=("a", "b")), **arguments)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("labels", [0, 1], "labels is [0, 1]; give a tensor"),
+        ("labels", torch.ones(2).bool(), "labels are of torch.bool"),
+        ("text", "red heart", "text is 'red heart'; give a list of sentences"),
+        ("text", [1], "text is [1]; give a list of sentences"),
+        ("picture", "a.png", "picture is 'a.png'; give a tensor"),
+    ],
+)
+def test_conditions_of_another_type_are_refused(field: str, value: Any, words: str) -> None:
+    with refusal(words):
+        Given(**{field: value})
+
+
+def test_the_largest_seeds_draw_and_differ() -> None:
+    a, b = drawn(model(), seeds=[2**63, 2**64 - 1])
+    assert not torch.equal(a, b)
 
 
 def test_a_model_that_takes_nothing_says_so() -> None:

@@ -16,7 +16,7 @@ from smalti.convert.model import model_from_reference
 from smalti.core.checkpoint import write_into
 from smalti.core.documents import read_json_object, read_yaml_object
 from smalti.core.errors import UserError, shorten
-from smalti.core.messages import count
+from smalti.core.messages import count, suggest
 from smalti.core.protocols import Card
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -59,7 +59,7 @@ def convert_file(
     known = [k.replace("_", "-") for k in REFERENCES]
     kind = kind.replace("_", "-")
     if kind not in known:
-        raise UserError(f"unknown kind {kind!r}; there are {', '.join(known)}")
+        raise UserError(f"unknown kind {kind!r}; {suggest(kind, known)}")
     check_free(out, FILES)
     weights, found = read_weights(file)
     told = read_config_file(config) if config else found

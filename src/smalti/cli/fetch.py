@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 from smalti.cli.meter import Metered
 from smalti.core.errors import UserError
-from smalti.core.messages import count
+from smalti.core.messages import count, suggest
 from smalti.data import home
 from smalti.data.fetching import LICENCE, Fetched, fetch_emoji
 from smalti.data.packing import Packed
@@ -39,7 +39,7 @@ def fetch(
         Folder for the packs; $SMALTI_DATA or ~/.cache/smalti, where they are found by name.
     """
     if name not in SETS:
-        raise UserError(f"nothing named {name!r} can be fetched; there is {', '.join(SETS)}")
+        raise UserError(f"nothing named {name!r} can be fetched; {suggest(name, SETS)}")
     with Metered("packing") as progress:
         found = fetch_emoji(out or home(), progress)
     for pack in found:

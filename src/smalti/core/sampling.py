@@ -107,7 +107,7 @@ def with_cond(given: Given, cond: Cond | None, n: int) -> Given:
         return given
     if isinstance(cond, str):
         return dataclasses.replace(given, text=[cond] * n)
-    if isinstance(cond, Integral):
+    if isinstance(cond, Integral) and not isinstance(cond, bool):
         cond = [int(cond)] * n
     if isinstance(cond, Tensor):
         field = "picture" if cond.ndim == 4 else "labels"
