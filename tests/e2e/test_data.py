@@ -168,7 +168,7 @@ def test_fetch_says_what_it_brought(shop: Path, at_home: Path, capsys: Said):
         ("pack photos p --crop 12", "11 x 10 pixels, smaller than the crop of 12 x 12"),
         ("pack photos p --crop 8 --squeeze", "--crop and --squeeze are both given"),
         ("data photos --size 5000", "3 x 5000 x 5000; give 67,108,864 numbers at most"),
-        ("data photos --epochs 0", "--epochs 0 is no time to train"),
+        ("data photos --epochs 0", "--epochs is 0.0; give more than 0"),
         ("data photos --out plain/config.json", "is a file"),
         ("data photos --out photos", "photos holds 'day', which is not ours"),
         ("data photos --background nocolour", "'nocolour' is no colour"),
