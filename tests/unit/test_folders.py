@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from smalti.cli.output import write_record
@@ -265,11 +266,18 @@ def test_what_cannot_be_made_is_said_before_the_work(out: Path):
 
 # ---- files
 
+
+def save_tensors(path: Path) -> None:
+    with path.open("wb") as file:
+        torch.save(torch.zeros(99999), file)
+
+
 PICTURE = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
 WRITERS: dict[str, Callable[[Path], object]] = {
     "text": lambda path: write_text(path, "word " * 9999),
     "png": lambda path: save_png(PICTURE, path),
     "gif": lambda path: save_gif([PICTURE] * 3, path),
+    "torch": lambda path: replace(path, save_tensors),
     "npy": lambda path: replace(path, lambda new: np.save(new.open("wb"), np.zeros(9999))),
 }
 

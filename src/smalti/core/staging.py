@@ -28,7 +28,8 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
     """A new folder in `parent`, removed at the end. OSError where none can be made."""
     folder, descriptor = make_locked(parent)
     try:
-        yield folder
+        with disk_named(parent):
+            yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         if descriptor is not None:
@@ -87,6 +88,11 @@ def disk_named(place: object) -> Iterator[None]:
     except OSError as error:
         if error.errno in FULL and error.filename is None:
             error.filename = str(place)
+        raise
+    except RuntimeError as error:  # PyTorch's writer, which met one
+        met = error.__context__
+        if isinstance(met, OSError) and met.errno in FULL:
+            raise OSError(met.errno, met.strerror, str(place)) from error
         raise
 
 
