@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -15,7 +17,7 @@ from smalti.core.errors import UserError
 from smalti.core.folders import folder_for
 from smalti.data.decode import BadPicture, Colour, Crop, Look, look_of
 from smalti.data.gather import Kept, Progress, gather
-from smalti.data.packs import FILES, FORMAT, is_pack
+from smalti.data.packs import FILES, FORMAT, archive_pack, is_pack
 from smalti.data.source import SPLITS, Source
 from smalti.data.splitting import keep_classes, shuffled, unlearned_classes, unlearned_note
 
@@ -106,7 +108,7 @@ def pack(
     size ... skip_bad, progress: as for `smalti.data.folder`; a pack can be packed again in another
     size.  valid, test: the parts to hold out where the data come without splits, as
     `Pictures.split` chooses them.  `out` appears when it is complete; an older pack is replaced,
-    but not by pictures of its own.
+    but not by pictures of its own.  An `out` that ends in .zip is one small file, for travel.
     """
     from smalti.data.reading import opened_source  # which reads packs
 
@@ -114,10 +116,25 @@ def pack(
     place = Path(out).resolve()
     if Path(path).resolve() == place and is_pack(place):
         raise UserError(f"{out} is the pack that is read; choose another folder for the new one")
-    with opened_source(path, labels=labels) as source, folder_for(Path(out), FILES) as folder:
+    with opened_source(path, labels=labels) as source, pack_folder(Path(out)) as folder:
         rows = split_rows(source, valid, test, seed)
         how = {"valid": valid, "test": test, "seed": seed}
         return write_pack(folder, source, look, rows, how, skip_bad=skip_bad, progress=progress)
+
+
+@contextmanager
+def pack_folder(out: Path) -> Iterator[Path]:
+    """A folder to write a pack into, which becomes `out`: a folder, or an archive by its ending."""
+    if out.suffix.lower() != ".zip":
+        with folder_for(out, FILES) as folder:
+            yield folder
+        return
+    if out.is_dir() or (out.exists() and not is_pack(out)):
+        raise UserError(f"{out} is no pack, and would be replaced by one; choose another name")
+    with TemporaryDirectory(prefix="smalti-") as name:
+        yield Path(name)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        archive_pack(Path(name), out)
 
 
 def write_pack(
@@ -146,6 +163,7 @@ def write_pack(
         "colour": look.colour,
         "background": look.background,
         "crop": look.centre or look.crop,
+        **source.origin,
         **how,
         "left_out": len(kept.bad),
     }
@@ -158,6 +176,11 @@ def write_pack(
     }
     if source.captions:
         content["captions"] = [source.captions[k] for k in kept.rows.tolist()]
+    if source.attributes:
+        content["attributes"] = {
+            name: [words[k] for k in kept.rows.tolist()]
+            for name, words in source.attributes.items()
+        }
     lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
     (folder / "pack.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
     notes = notes_of(source, {s: kept.rows[r.start : r.stop] for s, r in ranges.items()})

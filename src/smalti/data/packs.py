@@ -2,12 +2,14 @@
 
 A directory of `pack.json` (what they are and how they were made), `pixels.npy` (uint8, N x C x H x
 W) and, with classes, `labels.npy` (int64, N). The rows of a split stand one behind the other.
+A pack that travels is a zip archive of these files, much smaller, and is read into memory.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import numpy as np
 from smalti.core.errors import UserError
 from smalti.core.folders import Results
 from smalti.data.arrays import as_image
-from smalti.data.source import SPLITS, Source
+from smalti.data.source import ORIGIN, SPLITS, Source
 
 FORMAT = 1
 FILES = Results(r"pack\.json|pixels\.npy|labels\.npy", "pack.json", ("format", "made"))
@@ -24,7 +26,29 @@ FILES = Results(r"pack\.json|pixels\.npy|labels\.npy", "pack.json", ("format", "
 
 
 def is_pack(path: Path) -> bool:
+    """Whether a pack lies there, a folder or an archive."""
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.read(2) != b"PK":
+                return False
+        try:
+            with zipfile.ZipFile(path) as archive:
+                return {"pack.json", "pixels.npy"} <= set(archive.namelist())
+        except (OSError, zipfile.BadZipFile):
+            return False
     return (path / "pack.json").is_file()
+
+
+def archive_pack(folder: Path, out: Path) -> None:
+    """The pack in a folder as one archive, whole or not at all."""
+    temporary = out.with_name(out.name + ".tmp")
+    try:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_BZIP2) as archive:
+            for path in sorted(folder.iterdir()):
+                archive.write(path, path.name)
+        os.replace(temporary, out)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def pack_source(path: Path, *, labels: bool = True) -> Source:
@@ -43,6 +67,8 @@ def pack_source(path: Path, *, labels: bool = True) -> Source:
     numbers = labels_of(path / "labels.npy", N, len(classes)) if classes and labels else None
     if captions and len(captions) != N:
         raise damaged(path / "pack.json", f"it has {len(captions)} captions for {N} pictures")
+    attributes = attributes_of(path / "pack.json", content.get("attributes", {}), N)
+    made = content.get("made")
     name = str(content.get("name", path.name))[:200]
     return Source(
         name=name,
@@ -51,6 +77,8 @@ def pack_source(path: Path, *, labels: bool = True) -> Source:
         labels=numbers,
         classes=classes if labels else (),
         captions=captions,
+        attributes=attributes,
+        origin={k: made[k] for k in ORIGIN if k in made} if isinstance(made, dict) else {},
         splits=splits_of(path / "pack.json", content.get("splits", {}), N),
         array=pixels,
         size=(pixels.shape[2], pixels.shape[3]),
@@ -64,10 +92,24 @@ def words_of(path: Path, content: dict[str, Any], what: str) -> tuple[str, ...]:
     return tuple(words)
 
 
+def attributes_of(path: Path, given: Any, n: int) -> dict[str, tuple[str, ...]]:
+    if not isinstance(given, dict):
+        raise damaged(path, "its attributes have no names")
+    attributes = {name: words_of(path, given, name) for name in given}
+    for name, words in attributes.items():
+        if len(words) != n:
+            raise damaged(path, f"it has the {name} of {len(words)} pictures, and holds {n}")
+    return attributes
+
+
 def read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        if path.parent.is_file():
+            with zipfile.ZipFile(path.parent) as archive:
+                content = json.loads(archive.read(path.name))
+        else:
+            content = json.loads(path.read_text(encoding="utf-8"))
+    except Exception as error:  # archives raise nearly anything
         raise damaged(path, getattr(error, "strerror", None) or str(error)) from error
     found = content.get("format") if isinstance(content, dict) else None
     if found != FORMAT:
@@ -78,6 +120,9 @@ def read_json(path: Path) -> dict[str, Any]:
 def mapped(path: Path) -> np.ndarray:
     """The array in a .npy file. Writing to it would change a copy, and never the file."""
     try:
+        if path.parent.is_file():
+            with zipfile.ZipFile(path.parent) as archive, archive.open(path.name) as file:
+                return np.lib.format.read_array(file, allow_pickle=False)
         return np.load(path, mmap_mode="c", allow_pickle=False)
     except Exception as error:  # a head that lies raises nearly anything
         raise damaged(path, getattr(error, "strerror", None) or str(error)) from error

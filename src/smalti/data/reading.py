@@ -129,9 +129,9 @@ def source_at(path: str | Path, *, labels: bool = True) -> Source:
     if str(path).startswith(PREFIX):
         return hub_source(str(path), labels=labels)
     place = located(path)
+    if is_pack(place):
+        return pack_source(place, labels=labels)
     if place.is_dir():
-        if is_pack(place):
-            return pack_source(place, labels=labels)
         if is_lmdb(place):
             return lmdb_source(place, labels=labels)
         if "train" in image_files(place):
@@ -192,9 +192,7 @@ def size_of(path: str | Path) -> tuple[int, int] | None:
     if str(path).startswith(PREFIX):
         return None
     place = located(path)
-    if not (place.is_dir() and is_pack(place)):
-        return None
-    return pack_source(place).size
+    return pack_source(place).size if is_pack(place) else None
 
 
 def lasting(path: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -13,6 +13,8 @@ from smalti.data.sifting import Passed
 
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
+ORIGIN = ("package", "versions", "licence", "content")
+"""Of a fetched pack, what every pack made of it says, too."""
 
 
 def nothing_to_close() -> None:
@@ -39,6 +41,10 @@ class Source:
     """One for each picture, or none at all."""
     bad_captions: tuple[str, ...] = ()
     """A line for every caption that cannot be read, and is empty therefore."""
+    attributes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """What else is known of every picture, such as its "style": one word for each."""
+    origin: dict[str, Any] = field(default_factory=dict)
+    """What a fetched pack says of where its pictures come from: `ORIGIN`."""
     splits: dict[str, range] = field(default_factory=dict)
     """The rows of the data's own splits; empty where they come without."""
     array: np.ndarray | None = None
