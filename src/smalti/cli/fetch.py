@@ -11,27 +11,34 @@ from smalti.cli.meter import Metered
 from smalti.core.errors import UserError
 from smalti.core.messages import count, suggest
 from smalti.data import home
-from smalti.data.fetching import LICENCE, Fetched, fetch_emoji
+from smalti.data.fetch_sets import SETS
+from smalti.data.fetched import Fetched
 from smalti.data.packing import Packed
 
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti fetch emoji
+  smalti fetch emoji4
+  smalti fetch letters
+  smalti fetch textures
   smalti train ddpm --data emoji-32"""
-
-SETS = ("emoji",)
 
 app = App(name="fetch", help_epilogue=EXAMPLES)
 
 
 @app.default
 def fetch(
-    name: Annotated[str, Parameter(help="What to fetch: emoji.")],
+    name: Annotated[
+        str,
+        Parameter(help="What to fetch: emoji, emoji4 (four styles), letters or textures."),
+    ],
     /,
     *,
     out: Path | None = None,
 ) -> None:
     """Fetch pictures that others publish, and pack them.
+
+    What lies there already is not downloaded again; remove its folder to fetch it anew.
 
     Parameters
     ----------
@@ -41,11 +48,12 @@ def fetch(
     if name not in SETS:
         raise UserError(f"nothing named {name!r} can be fetched; {suggest(name, SETS)}")
     with Metered("packing") as progress:
-        found = fetch_emoji(out or home(), progress)
+        found = SETS[name](out or home(), progress)
     for pack in found:
-        print(f"{shown(pack)}: {pack.path}")
+        print(f"{shown(pack)}: {pack.path}{'' if pack.is_new else ' (was here already)'}")
         print(f"  {counted(pack)}")
-    print(f"licence  {LICENCE}")
+    for licence in dict.fromkeys(pack.licence for pack in found):
+        print(f"licence  {licence}")
     place = found[0].path if out else found[0].path.name
     print(f"  next  smalti train ddpm --data {place}")
 
@@ -63,6 +71,6 @@ def split_sizes(packed: Packed) -> str:
 def counted(fetched: Fetched) -> str:
     near = len(fetched.duplicates.near_rows())
     return (
-        f"{fetched.bases} emoji with their variants; {fetched.distinct} distinct pictures, "
+        f"{fetched.content}; {fetched.distinct} distinct pictures, "
         f"{near} with one that is nearly the same; {fetched.leaking} pairs alike across splits"
     )

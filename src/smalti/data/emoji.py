@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from smalti.core.errors import UserError
+from smalti.data.source import Split
+from smalti.data.splitting import shuffled
 
 PACKAGE, VERSION = "emoji-datasource-google", "16.0.0"
 CATALOGUE, PICTURES = "emoji.json", "img/google/64"
@@ -92,17 +92,17 @@ def base_of(unified: str) -> str:
     return "-".join(sorted(set(points), key=points.index)) or unified
 
 
-def split_of(emoji: list[Emoji], seed: int = 0) -> list[str]:
+def split_of(emoji: list[Emoji], seed: int = 0) -> list[Split]:
     """The split of each, "train", "valid" or "test": all variants of one emoji go to one side.
 
     In every category a twentieth of the base emoji, at least one, is for validation, twice as many
     are for the test; a category of fewer than ten is for training alone.
     """
-    side: dict[str, str] = {}
+    side: dict[str, Split] = {}
     for category in sorted({e.category for e in emoji}):
         bases = sorted({e.base for e in emoji if e.category == category} - side.keys())
-        order = np.argsort(np.random.Philox(seed).random_raw(len(bases)), kind="stable")
+        order = shuffled(len(bases), seed)
         valid = max(1, round(0.05 * len(bases))) if len(bases) >= 10 else 0
-        for place, k in enumerate(order):
+        for place, k in enumerate(order.tolist()):
             side[bases[k]] = "valid" if place < valid else "test" if place < 3 * valid else "train"
     return [side[e.base] for e in emoji]

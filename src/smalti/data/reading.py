@@ -27,7 +27,16 @@ from smalti.data.source import SPLITS, Source, Split
 from smalti.data.splitting import unlearned_classes, unlearned_note
 
 VALID = 0.05  # share that is held out where the data come without splits
-FETCHED = {"emoji-32": "emoji", "emoji-64": "emoji"}  # packs by name -> what fetches them
+FETCHED = {  # packs by name -> what fetches them
+    "emoji-32": "emoji",
+    "emoji-64": "emoji",
+    "emoji4-32": "emoji4",
+    "emoji4-64": "emoji4",
+    "emoji4-flags-64": "emoji4",
+    "letters-32": "letters",
+    "textures-128": "textures",
+    "textures-free-128": "textures",
+}
 
 
 def read(
@@ -209,7 +218,7 @@ def emoji_pictures(split: Split, size: int = 64) -> Pictures:
     """
     if split not in SPLITS:
         raise UserError(f"the emoji have no split {split!r}; give 'train', 'valid' or 'test'")
-    if f"emoji-{size}" not in FETCHED:
+    if size not in (32, 64):
         raise UserError(f"the emoji are not packed at size {size!r}; give 32 or 64")
     with opened_source(f"emoji-{size}") as source:
         array = source.array

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from smalti.data.source import SPLITS, Split
+
 
 def shuffled(n: int, seed: int) -> np.ndarray:
     """0 .. n-1 in an order that the seed decides, the same on every machine."""
@@ -62,3 +64,10 @@ def unlearned_note(unlearned: Mapping[str, tuple[str, ...]]) -> str:
     named = [f"{name} ({', '.join(splits)} alone)" for name, splits in unlearned.items()]
     more = f" and {len(named) - 5} more" if len(named) > 5 else ""
     return f"classes without a picture to train on: {', '.join(named[:5])}{more}"
+
+
+def rows_of_splits(sides: Iterable[Split]) -> dict[Split, np.ndarray]:
+    """The rows of each split that has any, of pictures whose splits are told one by one."""
+    each = np.array(list(sides))
+    rows: dict[Split, np.ndarray] = {split: np.flatnonzero(each == split) for split in SPLITS}
+    return {split: part for split, part in rows.items() if len(part)}

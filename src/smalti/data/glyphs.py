@@ -1,0 +1,135 @@
+"""Letters drawn by a font, white on black, and what of them is no letter.
+
+Fonts promise characters that they lack, and draw capitals for small letters.  What is drawn
+inside out, or as a little picture, only shows beside other fonts: see `smalti.data.letters`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+CHARACTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+MARGIN = 2  # pixels that stay black on every side
+FINE = 4  # the drawing is so many times finer, and averaged
+MEASURED = 128  # font size at which ink is measured
+LACKING = ("\u0378", "\uffff", "\U0010ffff")  # characters that no font has
+INK = 32  # level from which a pixel is ink
+ALIKE = 4  # characters of one picture, from which on it stands for none
+SHAPES = "ABDEGHNQRT"  # capitals whose small letters have another shape
+SMALL_CAPS = 0.7  # correlation of these, on average, from which on small letters are capitals
+Box = tuple[int, int, int, int]
+"""Left, top, right and bottom."""
+
+
+@dataclass(frozen=True)
+class Face:
+    """What one font file draws of the characters that were asked for."""
+
+    family: str
+    style: str
+    file: str
+    characters: str
+    pictures: np.ndarray
+    """uint8 (len(characters), side, side)."""
+
+
+def read_face(path: Path, characters: Sequence[str] = CHARACTERS, side: int = 32) -> Face | None:
+    """The usable glyphs of a font file, in one scale and on one baseline; None without any."""
+    try:
+        font = ImageFont.truetype(path, MEASURED, layout_engine=ImageFont.Layout.BASIC)
+        inked = {c: ink_of_glyph(font, c) for c in characters}
+        lacking = {ink_of_glyph(font, c)[0] for c in LACKING}
+    except (OSError, ValueError):  # broken, or without outlines
+        return None
+    kept = real_characters({c: ink for c, (ink, _) in inked.items()}, lacking)
+    boxes = {c: box for c, (_, box) in inked.items() if c in kept}
+    pictures = without_capitals(drawn(path, boxes, side)) if boxes else {}
+    if not pictures:
+        return None
+    family, style = font.getname()
+    array = np.stack([*pictures.values()])
+    return Face(family or path.stem, style or "", path.name, "".join(pictures), array)
+
+
+def ink_of_glyph(font: ImageFont.FreeTypeFont, character: str) -> tuple[bytes, Box]:
+    """What a font draws for a character, empty for nothing, and where: seen from the baseline."""
+    core, (x, y) = font.getmask2(character, mode="L", anchor="ls")
+    if not min(core.size):
+        return b"", (0, 0, 0, 0)
+    mask = np.asarray(core, np.uint8).reshape(core.size[::-1])
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    if not len(rows):
+        return b"", (0, 0, 0, 0)
+    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    ink = mask[top:bottom, left:right]
+    box = (x + int(left), y + int(top), x + int(right), y + int(bottom))
+    return repr(ink.shape).encode() + ink.tobytes(), box
+
+
+def real_characters(inks: dict[str, bytes], lacking: set[bytes]) -> set[str]:
+    """Those with ink of their own: not blank, not the box of a missing one, not one for all."""
+    count = Counter(inks[c] for c in {c.lower(): c for c in inks}.values())
+    placeholders = {ink for ink, n in count.items() if n >= ALIKE}
+    return {c for c, ink in inks.items() if ink and ink not in lacking | placeholders}
+
+
+def drawn(path: Path, boxes: dict[str, Box], side: int) -> dict[str, np.ndarray]:
+    """uint8 (side, side) of each: one scale and one baseline, each ink centered sideways."""
+    top = min(box[1] for box in boxes.values())
+    bottom = max(box[3] for box in boxes.values())
+    width = max(box[2] - box[0] for box in boxes.values())
+    scale = FINE * (side - 2 * MARGIN) / max(bottom - top, width)
+    font = ImageFont.truetype(path, MEASURED * scale, layout_engine=ImageFont.Layout.BASIC)
+    middle = FINE * side / 2
+    baseline = middle - scale * (top + bottom) / 2
+    found: dict[str, np.ndarray] = {}
+    for character, (left, _, right, _) in boxes.items():
+        image = Image.new("L", (FINE * side, FINE * side))
+        place = (middle - scale * (left + right) / 2, baseline)
+        ImageDraw.Draw(image).text(place, character, fill=255, font=font, anchor="ls")
+        picture = np.asarray(image.reduce(FINE))
+        if (picture >= INK).any():
+            found[character] = picture
+    return found
+
+
+def ink_of(picture: np.ndarray) -> np.ndarray:
+    """bool, the box around the ink."""
+    ink = picture >= INK
+    rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def without_capitals(pictures: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Without small letters that are capitals, in this size or a smaller one."""
+    pairs = [(c, c.lower()) for c in SHAPES if c in pictures and c.lower() in pictures]
+    likeness = [correlation(pictures[a], pictures[b]) for a, b in pairs]
+    small = bool(likeness) and float(np.mean(likeness)) > SMALL_CAPS
+    return {
+        c: p
+        for c, p in pictures.items()
+        if not (c.islower() and (small or same(p, pictures.get(c.upper()))))
+    }
+
+
+def same(a: np.ndarray, b: np.ndarray | None) -> bool:
+    return b is not None and bool(np.array_equal(a, b))
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Of two glyphs brought to one size, from -1 to 1."""
+    x, y = (squeezed(picture) for picture in (a, b))
+    x, y = x - x.mean(), y - y.mean()
+    return float((x * y).sum() / max(1e-6, np.sqrt((x * x).sum() * (y * y).sum())))
+
+
+def squeezed(picture: np.ndarray, side: int = 12) -> np.ndarray:
+    """float (side, side): the box around the ink."""
+    ink = Image.fromarray((255 * ink_of(picture)).astype(np.uint8))
+    return np.asarray(ink.resize((side, side), Image.Resampling.BOX), np.float64)

@@ -1,0 +1,255 @@
+"""Letters and digits out of free fonts, and which fonts draw none worth learning from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+from scipy.sparse.csgraph import connected_components
+
+from smalti.data.arrays import as_image
+from smalti.data.copyrights import name_licences, read_copyright
+from smalti.data.gather import Progress
+from smalti.data.glyphs import CHARACTERS, INK, Face, read_face
+from smalti.data.source import Source, Split
+from smalti.data.splitting import rows_of_splits
+
+NAMES = """
+adf-accanthis adf-baskervald adf-berenis adf-gillius adf-ikarius adf-irianis adf-libris
+adf-mekanus adf-oldania adf-romande adf-solothurn adf-switzera adf-tribun adf-universalis
+adf-verana aenigma allerta bebas-neue beteckna breip cabin cantarell comfortaa comic-neue
+courier-prime dancingscript dosis dustin essays1743 fanwood freefont-otf goudybookletter
+humor-sans inconsolata junction jura kaushanscript lato league-spartan leckerli-one levien-museum
+lindenhill lobster lobstertwo manrope monofur national-park okolaks oldstandard open-sans opendin
+play prociono quattrocento quicksand roboto-slab rufscript sil-gentium-basic sora texgyre
+tomsontalks tuffy urw-base35 vollkorn yanone-kaffeesatz
+"""
+PACKAGES = tuple(f"fonts-{name}" for name in NAMES.split())
+FONTS = (".ttf", ".otf")
+KNOWN = 0.5  # part of a face's capitals, small letters or digits that must be recognised
+GROUPS = (str.isdigit, str.isupper, str.islower)
+TWINS = {"0": "o", "1": "l", "i": "l", "I": "l"}  # characters that many fonts draw alike
+SHARED = "CFJKMOPSUVWXYZ"  # capitals whose small letters have their shape
+LOOK = 16  # side of what is recognised
+FEATURES = 1500  # random cosines
+WIDTH = 1.6  # of their frequencies
+NEAR = 18.0  # levels of 256, root mean square, by which faces differ that are one design
+VALID_NAMES = """
+adf-accanthis:accanthis adf-oldania:oldania aenigma:amplitude aenigma:chemical
+aenigma:dyphusion aenigma:hillock aenigma:jargon aenigma:kinkaid aenigma:kurvature
+aenigma:macropsia aenigma:obloquy aenigma:splatz aenigma:techno aenigma:telephasic
+comic-neue:comic dustin:wargames
+"""
+TEST_NAMES = """
+aenigma:36 aenigma:?nigma aenigma:backlash aenigma:bobcaygeon aenigma:cleaved
+aenigma:conduit aenigma:ecliptic aenigma:freak aenigma:galvanize aenigma:grotesque
+aenigma:hand aenigma:jawbreaker aenigma:jupiter aenigma:key aenigma:loopy aenigma:moronic
+aenigma:nanosecond aenigma:pindown aenigma:quacksalver aenigma:reason aenigma:redundant
+aenigma:skull aenigma:square aenigma:swirled aenigma:turmoil aenigma:volatile
+aenigma:wobbly aenigma:wyvern aenigma:your aenigma:zephyrean aenigma:zero
+dustin:progenisis tomsontalks:tomson yanone-kaffeesatz:yanone
+"""
+HELD_OUT: dict[Split, frozenset[str]] = {
+    "valid": frozenset(VALID_NAMES.split()),
+    "test": frozenset(TEST_NAMES.split()),
+}
+"""Designs that are held out, a twentieth and a tenth, drawn once: named, so that the split stays
+what trained models know when a font comes or goes."""
+WEIGHTS = re.compile(
+    r"\b(thin|hairline|extra ?light|light|book|regular|medium|semi ?bold|demi ?bold|bold|"
+    r"extra ?bold|black|heavy|ultra|italic|oblique|condensed|narrow|cond|cn|brk|std|pro)\b",
+    re.I,
+)
+
+
+@dataclass(frozen=True)
+class Font:
+    """A face, and the package that it came in."""
+
+    package: str
+    face: Face
+
+    @property
+    def family(self) -> str:
+        """Its name without weight and width: "TeX Gyre Heros" for "TeX Gyre Heros Cn"."""
+        name = " ".join(WEIGHTS.sub(" ", self.face.family).split())
+        return name or self.face.family
+
+    @property
+    def design(self) -> str:
+        """Its package and its family's first word."""
+        first = (self.family.split() or [""])[0].lower()
+        return f"{self.package.removeprefix('fonts-')}:{first}"
+
+
+def is_font(name: str) -> bool:
+    """Whether a package's file is a font, or says what its licence is."""
+    path = PurePosixPath(name)
+    return path.suffix.lower() in FONTS or path.name == "copyright"
+
+
+def read_fonts(
+    folder: Path, packages: Sequence[str], progress: Progress | None = None
+) -> list[tuple[str, Face | None]]:
+    """Every font file of the unpacked packages, in order; None for one that draws nothing."""
+    files: dict[tuple[str, str], Path] = {}  # the same in two formats counts once
+    for package in packages:
+        for path in sorted((folder / package).rglob("*"), key=lambda path: path.name):
+            if path.suffix.lower() in FONTS and path.is_file():
+                files.setdefault((package, path.stem), path)
+    found: list[tuple[str, Face | None]] = []
+    for (package, _), path in files.items():
+        found.append((package, read_face(path)))
+        if progress is not None:
+            progress(len(found), len(files))
+    return found
+
+
+def read_licences(folder: Path, packages: Sequence[str]) -> str:
+    """One line: every licence, and the packages under it."""
+    under: dict[str, list[str]] = {}
+    for package in packages:
+        found = sorted((folder / package).rglob("copyright"))
+        named = name_licences(read_copyright(found[0])) if found else ""
+        under.setdefault(named or "as their copyright files say", []).append(package)
+    return "; ".join(f"{licence}: {', '.join(names)}" for licence, names in under.items())
+
+
+# ---- which glyphs are what they say
+
+
+def shape_class(character: str) -> str:
+    """Equal for characters that can only be told apart by their size, or not at all."""
+    lower = character.lower() if character in SHARED else character
+    return TWINS.get(lower, lower)
+
+
+def look_of_glyph(picture: np.ndarray) -> np.ndarray:
+    """float32 (LOOK^2 + 1,): the ink brought to one size and contrast, and its proportions."""
+    ink = picture >= INK
+    rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
+    part = picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    small = Image.fromarray(part).resize((LOOK, LOOK), Image.Resampling.BILINEAR)
+    levels = np.asarray(small, np.float32).ravel()
+    levels = levels - levels.mean()
+    levels /= np.linalg.norm(levels) + 1e-6
+    return np.append(levels, np.float32(0.3 * np.log(part.shape[1] / part.shape[0])))
+
+
+def recognise(fonts: Sequence[Font], seed: int = 0) -> list[np.ndarray]:
+    """For each font: which of its glyphs, bool, look like what the other fonts draw for them.
+
+    A ridge regression on random cosines of all glyphs; what it says of a font is corrected to
+    what it would say had that font not been there, which is exact.
+    """
+    classes = sorted({shape_class(c) for c in CHARACTERS})
+    random = np.random.Generator(np.random.Philox(seed))
+    turns = WIDTH * random.standard_normal((LOOK**2 + 1, FEATURES), np.float32)
+    phase = 2 * np.pi * random.random(FEATURES, np.float32)
+    looks = [np.stack([look_of_glyph(p) for p in font.face.pictures]) for font in fonts]
+    truth = [np.array([classes.index(shape_class(c)) for c in f.face.characters]) for f in fonts]
+    gram, towards = np.eye(FEATURES), np.zeros((FEATURES, len(classes)))
+    for look, numbers in zip(looks, truth, strict=True):
+        cosines = np.cos(look @ turns + phase)  # (glyphs, FEATURES)
+        gram += cosines.T @ cosines
+        towards += cosines.T @ np.eye(len(classes))[numbers]
+    inverse = np.linalg.inv(gram)
+    weights = inverse @ towards
+    known: list[np.ndarray] = []
+    for look, numbers in zip(looks, truth, strict=True):
+        cosines = np.cos(look @ turns + phase)
+        one_hot, hat = np.eye(len(classes))[numbers], cosines @ inverse @ cosines.T
+        residual = np.linalg.solve(np.eye(len(hat)) - hat, one_hot - cosines @ weights)
+        known.append((one_hot - residual).argmax(1) == numbers)
+    return known
+
+
+def keep_letters(font: Font, is_known: np.ndarray) -> Font | None:
+    """Without its digits, capitals or small letters where most of them are not recognised.
+
+    None when neither capitals nor small letters are left: it draws pictures, or inside out.
+    """
+    characters = font.face.characters
+    kept = np.zeros(len(characters), bool)
+    for belongs in GROUPS:
+        group = np.array([belongs(c) for c in characters])
+        if group.any() and is_known[group].mean() >= KNOWN:
+            kept |= group
+    if not any(c.isalpha() and k for c, k in zip(characters, kept, strict=True)):
+        return None
+    rest = "".join(c for c, k in zip(characters, kept, strict=True) if k)
+    return replace(
+        font, face=replace(font.face, characters=rest, pictures=font.face.pictures[kept])
+    )
+
+
+# ---- splits
+
+
+def design_groups(fonts: Sequence[Font]) -> np.ndarray:
+    """int (fonts,): equal for fonts of one design, by name or by look.
+
+    One name are families of a package that begin with the same word; one look have faces whose
+    common characters are nearly the same, as free copies of one old typeface are.
+    """
+    designs = [font.design for font in fonts]
+    named = np.unique(designs, return_inverse=True)[1]
+    linked = (named[:, None] == named) | (face_distances(fonts) < NEAR)
+    return connected_components(linked)[1]
+
+
+def face_distances(fonts: Sequence[Font]) -> np.ndarray:
+    """(fonts, fonts): root mean square of levels over the characters that both have."""
+    side = fonts[0].face.pictures.shape[1] // 2
+    V = np.zeros((len(fonts), len(CHARACTERS), side * side), np.float32)
+    M = np.zeros((len(fonts), len(CHARACTERS)), np.float32)
+    for k, font in enumerate(fonts):
+        places = [CHARACTERS.index(c) for c in font.face.characters]
+        halves = font.face.pictures.reshape(-1, side, 2, side, 2).mean((2, 4))
+        V[k, places], M[k, places] = halves.reshape(len(halves), -1), 1
+    energy = np.square(V).sum(2)  # (fonts, characters)
+    flat = V.reshape(len(fonts), -1)
+    total = energy @ M.T + M @ energy.T - 2 * flat @ flat.T
+    count = M @ M.T
+    mean = np.sqrt(np.maximum(total, 0) / np.maximum(1, count * side * side))
+    return np.where(count >= 8, mean, np.inf)
+
+
+def split_designs(fonts: Sequence[Font], groups: np.ndarray) -> list[Split]:
+    """The split of each font, all fonts of a group in one: where one of them is named for."""
+    sides: dict[int, Split] = {}
+    for split, names in HELD_OUT.items():
+        for font, group in zip(fonts, groups.tolist(), strict=True):
+            if font.design in names:
+                sides[group] = split
+    return [sides.get(group, "train") for group in groups.tolist()]
+
+
+def letter_source(
+    fonts: Sequence[Font], sides: Sequence[Split]
+) -> tuple[Source, dict[Split, np.ndarray]]:
+    """All glyphs, the character as class and the family as caption; the rows of each split."""
+    pixels = np.concatenate([font.face.pictures for font in fonts])[:, None]
+    characters = "".join(font.face.characters for font in fonts)
+    each = [font for font in fonts for _ in font.face.characters]
+    source = Source(
+        name="letters",
+        titles=[f"{font.face.file} {c}" for font, c in zip(each, characters, strict=True)],
+        opened=lambda k: as_image(pixels[k]),
+        labels=np.array([CHARACTERS.index(c) for c in characters], np.int64),
+        classes=tuple(CHARACTERS),
+        captions=tuple(font.family for font in each),
+        attributes={
+            "face": tuple(f"{font.face.family} {font.face.style}".strip() for font in each),
+            "package": tuple(font.package for font in each),
+        },
+        array=pixels,
+    )
+    each_side: list[Split] = [
+        side for font, side in zip(fonts, sides, strict=True) for _ in font.face.characters
+    ]
+    return source, rows_of_splits(each_side)

@@ -1,0 +1,204 @@
+"""Textures: bricks, grass and gravel of scikit-image, and the materials of a free game.
+
+The game is UFO: Alien Invasion.  Its pictures have many licences, which Debian's copyright file
+tells one by one.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image
+
+from smalti.core.errors import UserError
+from smalti.data.arrays import as_image
+from smalti.data.copyrights import find_licence, read_copyright
+from smalti.data.decode import Look, to_pixels
+from smalti.data.files import open_image
+from smalti.data.source import Source, Split
+from smalti.data.splitting import rows_of_splits, shuffled
+
+WHEEL = "scikit-image==0.26.0"
+WHEEL_CLASSES = {"brick": "CC0", "grass": "public-domain", "gravel": "CC0"}  # as its docs tell
+DEB = "ufoai-textures"
+FREE = ("CC0", "CC-BY-3.0", "Expat", "public-domain")
+"""Licences under which one may pass on what was learned, naming the source."""
+
+MATERIALS = {
+    "brick": "brick",
+    "wood": "wood|bark|plank",
+    "grass": "grass",
+    "dirt": "dirt|soil|mud",
+    "concrete": "conc|crete|cem(ent|drk)",
+    "metal": "metal|mtl|rust|tin_|pewter",
+    "rock": "rock|stone|mountain",
+    "sand": "sand|desert",
+    "snow": r"snow|(?<![a-z])ice(?![a-z])|icefloor",
+    "carpet": "carpet",
+    "tile": "tile",
+    "roof": "roof",
+    "wallpaper": "wallpaper",
+    "pavement": "pav(ing|ement)|sidewalk",
+    "leaves": "leaves|hedge|jungle",
+    "water": "water",
+}
+"""What a file's name must hold; the first that fits is its class."""
+NO_TEXTURE = re.compile(
+    r"_(nm|sm|gm|blend|sign\w*|sgn\w*|cons|ow|pil|k\d|way\w*)$|_way_|trim|trm|window|door|stair|step|"
+    r"fnce|fence|crate|pipe|duct|cover|bridge|chopped|support|light|pillar|vent|sign|grate|gate|"
+    r"table|shelf|box|plat|edge|corner|hole|dispenser|counter|bench|chair|dirty"
+)
+NO_NAMES = ("tex_buildings/roof004", "tex_nature/water_green")  # a wall with a window, a swirl
+SIDE = 128  # of the tiles that are cut
+SHORT = 2 * SIDE  # shorter side that a picture is shrunk to, so that a tile shows its pattern
+DARK = 28.0  # mean level of 256 below which a picture is near-black
+FLAT = 5.0  # standard deviation of levels below which it is one colour
+SEEN = 0.99  # part of the picture that must be opaque
+PARTS = {"valid": 0.06, "test": 0.12}  # of each class's pictures
+AS_IS = Look(None, "rgb", (255, 255, 255), crop=True)
+
+
+@dataclass(frozen=True)
+class Texture:
+    """One picture of a material."""
+
+    name: str
+    material: str
+    licence: str
+    pixels: np.ndarray
+    """uint8 (3, H, W), the shorter side SHORT."""
+
+    @property
+    def is_free(self) -> bool:
+        return self.licence in FREE
+
+
+def is_sample(name: str) -> bool:
+    path = PurePosixPath(name)
+    return str(path.parent) == "skimage/data" and path.stem in WHEEL_CLASSES
+
+
+def is_game_file(name: str) -> bool:
+    path = PurePosixPath(name)
+    return path.suffix == ".pk3" or path.name == "copyright"
+
+
+def material_of(name: str) -> str | None:
+    """The class of a file by its name; None for signs, doors, normal maps and the like."""
+    stem = PurePosixPath(name).stem.lower()
+    if NO_TEXTURE.search(stem) or str(PurePosixPath(name).with_suffix("")).endswith(NO_NAMES):
+        return None
+    return next((m for m, words in MATERIALS.items() if re.search(words, stem)), None)
+
+
+def read_samples(folder: Path) -> list[Texture]:
+    """The three pictures of scikit-image's unpacked wheel."""
+    found: list[Texture] = []
+    for material, licence in WHEEL_CLASSES.items():
+        path = folder / f"skimage/data/{material}.png"
+        if not path.is_file():
+            raise UserError(f"{WHEEL} holds no {path.name}; it is not as it was known")
+        found.append(Texture(f"skimage/{path.name}", material, licence, shrunk(open_image(path))))
+    return found
+
+
+def read_game(folder: Path) -> list[Texture]:
+    """The materials of the game's unpacked package, with the licence of each."""
+    archives = sorted(folder.rglob("*.pk3"))
+    stanzas = [s for path in folder.rglob("copyright") for s in read_copyright(path)]
+    if not archives or not stanzas:
+        raise UserError(f"{DEB} holds no pictures or no licences; it is not as it was known")
+    found: list[Texture] = []
+    for archive in archives:
+        with zipfile.ZipFile(archive) as file:
+            for name in sorted(file.namelist()):
+                material = material_of(name)
+                licence = find_licence(stanzas, f"base/{name}")
+                if material and licence and name.lower().endswith((".png", ".jpg")):
+                    with open_image(io.BytesIO(file.read(name))) as image:
+                        if is_usable(image):
+                            found.append(Texture(name, material, licence, shrunk(image)))
+    return [one for one in found if is_texture(one.pixels)]
+
+
+def is_usable(image: Image.Image) -> bool:
+    """Large enough for a tile, and opaque."""
+    if min(image.size) < SIDE:
+        return False
+    if not image.has_transparency_data:
+        return True
+    return float((np.asarray(image.convert("RGBA").getchannel("A")) > 250).mean()) >= SEEN
+
+
+def is_texture(pixels: np.ndarray) -> bool:
+    return bool(pixels.mean() >= DARK and pixels.std(axis=(1, 2)).max() >= FLAT)
+
+
+def shrunk(image: Image.Image) -> np.ndarray:
+    """uint8 (3, H, W), the shorter side SHORT; a smaller picture stays as it is."""
+    scale = SHORT / min(image.size)
+    image = image.convert("RGB")
+    if scale < 1:
+        width, height = (round(scale * side) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
+    pixels = to_pixels(image, AS_IS)
+    return np.repeat(pixels, 3, axis=0) if len(pixels) == 1 else pixels
+
+
+def cut_tiles(pixels: np.ndarray) -> np.ndarray:
+    """uint8 (n, 3, SIDE, SIDE): as many whole tiles as there are, from the middle."""
+    _, H, W = pixels.shape
+    rows, columns = H // SIDE, W // SIDE
+    top, left = (H - rows * SIDE) // 2, (W - columns * SIDE) // 2
+    part = pixels[:, top : top + rows * SIDE, left : left + columns * SIDE]
+    tiles = part.reshape(3, rows, SIDE, columns, SIDE).transpose(1, 3, 0, 2, 4)
+    return tiles.reshape(-1, 3, SIDE, SIDE)
+
+
+def motif_of(one: Texture) -> str:
+    """Equal for versions of one picture: "wall/brick2" for brick2, brick2a and brick2_dark."""
+    stem = re.sub(r"_?(dark|light)$|(?<=[\d_])[a-z]{1,2}$", "", one.name.lower().rsplit(".", 1)[0])
+    return f"{one.material} {stem.rstrip('_')}"
+
+
+def split_pictures(textures: Sequence[Texture], seed: int) -> list[Split]:
+    """The split of each picture: of a class of eight motifs or more some are held out."""
+    sides: dict[str, Split] = {}
+    for material in sorted({one.material for one in textures}):
+        motifs = sorted({motif_of(one) for one in textures if one.material == material})
+        order = shuffled(len(motifs), seed)
+        valid = max(1, round(PARTS["valid"] * len(motifs))) if len(motifs) >= 8 else 0
+        count = valid + round(PARTS["test"] / PARTS["valid"] * valid)
+        for place, k in enumerate(order.tolist()):
+            sides[motifs[k]] = "valid" if place < valid else "test" if place < count else "train"
+    return [sides[motif_of(one)] for one in textures]
+
+
+def texture_source(
+    textures: Sequence[Texture], sides: Iterable[Split]
+) -> tuple[Source, dict[Split, np.ndarray]]:
+    """The tiles of all pictures, the material as class; the rows of each split."""
+    tiles = [cut_tiles(one.pixels) for one in textures]
+    pixels = np.concatenate(tiles)
+    each = [one for one, cut in zip(textures, tiles, strict=True) for _ in cut]
+    classes = tuple(sorted({one.material for one in textures}))
+    source = Source(
+        name="textures",
+        titles=[one.name for one in each],
+        opened=lambda k: as_image(pixels[k]),
+        labels=np.array([classes.index(one.material) for one in each], np.int64),
+        classes=classes,
+        attributes={
+            "picture": tuple(one.name for one in each),
+            "licence": tuple(one.licence for one in each),
+        },
+        array=pixels,
+    )
+    each_side: list[Split] = [side for side, cut in zip(sides, tiles, strict=True) for _ in cut]
+    return source, rows_of_splits(each_side)
