@@ -14,6 +14,8 @@ from smalti.autoregressive.gpt.walker import GPTWalker
 from smalti.autoregressive.model import shifted
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
+from smalti.data.pictures import Pictures
+from smalti.evaluation.bits import bits_per_dim
 from smalti.layers.choosing import Ancestral, cut, draw_symbols
 from tests.expect import refusal
 from tests.tiny import drawn, prior
@@ -104,6 +106,13 @@ def test_scores_are_of_codes_and_given_the_class() -> None:
     logits = model.network.eval()(tokens[:, :-1])[..., :64].double().log_softmax(2)
     wanted = -logits.gather(2, z[..., None])[..., 0].sum(1)
     torch.testing.assert_close(score.nats, wanted, atol=1e-4, rtol=0)
+    with refusal("no bits/dim"):
+        _ = score.bits_per_dim
+    pixels = (pictures * 255).to(torch.uint8)
+    found = bits_per_dim(model, Pictures(pixels, torch.tensor([0, 1, 0]), ("a", "b"), "noise"))
+    assert found.kind == "codes"
+    again = model.score(Batch(pixels / 255, torch.tensor([0, 1, 0])), Rng(range(3)))
+    assert found.mean == pytest.approx(again.nats.mean().item() / 4)
 
 
 def test_codes_are_disturbed_in_training_alone() -> None:

@@ -9,6 +9,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from torch import Tensor
 
+from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.rng import Rng
 
@@ -127,7 +128,7 @@ class Score(NamedTuple):
     nats: Tensor
     """(B,) float64: -log p(x) of each picture of 8-bit levels, or an upper bound of it."""
     dims: int
-    """Numbers in a picture, C*H*W: bits/dim is nats / (dims log 2)."""
+    """Numbers in a picture, C*H*W: bits/dim is nats / (dims log 2); or its codes."""
     kind: Literal["exact", "bound", "codes"]
     """Exact, an upper bound (diffusion), or of the codes of a picture alone."""
     error: Tensor | None = None
@@ -137,7 +138,12 @@ class Score(NamedTuple):
 
     @property
     def bits_per_dim(self) -> Tensor:
-        """(B,) float64: bits per number of the picture; 8 is what storing the levels takes."""
+        """(B,) float64: bits per number of the picture; 8 is what storing the levels takes.
+
+        UserError for a score of codes, which says nothing of the picture's numbers.
+        """
+        if self.kind == "codes":
+            raise UserError("this is a score of codes, not of pixels: it has no bits/dim, but nats")
         return self.in_bits(self.nats)
 
     def in_bits(self, nats: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from smalti.evaluation.draws import Progress, device_of
 
 @dataclass(frozen=True)
 class Bits:
-    """Mean over pictures of -log2 p(x) / dims."""
+    """Mean over pictures of -log2 p(x) / dims; of a model of codes, nats per code."""
 
     mean: float
     error: float
@@ -33,6 +33,8 @@ def bits_per_dim(
 ) -> Bits:
     """Scores every picture once, by `model.score`, with one stream of random numbers each.
 
+    A model of codes is scored in nats per code instead.
+
     model: has `score(batch, rng) -> Score`.  pictures: N of the model's shape.
     """
     classes = getattr(model.spec, "classes", ())
@@ -46,7 +48,7 @@ def bits_per_dim(
         scores.append(model.score(given, Rng([(seed + row) % 2**64 for row in rows.tolist()])))
         if progress:
             progress("scoring", int(rows[-1]) + 1, len(pictures))
-    bits = together([s.bits_per_dim for s in scores])  # (N,)
+    bits = together([per_number(s) for s in scores])  # (N,)
     N = len(bits)
     error = float(bits.std() / N**0.5) if N > 1 else float("nan")
     terms = {
@@ -54,6 +56,11 @@ def bits_per_dim(
         for name in scores[0].terms
     }
     return Bits(float(bits.mean()), error, scores[0].kind, terms, N)
+
+
+def per_number(score: Score) -> Tensor:
+    """(B,) bits/dim; of a score of codes nats per code."""
+    return score.nats / score.dims if score.kind == "codes" else score.bits_per_dim
 
 
 def together(parts: list[Tensor]) -> Tensor:

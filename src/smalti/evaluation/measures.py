@@ -162,9 +162,10 @@ def bits(case: Case) -> list[Row]:
     first = case.held.part(slice(SCORED), "scored")
     found = bits_per_dim(case.model, first, case.seed, progress=case.progress)
     terms = ", ".join(f"{name} {value:.3f}" for name, value in found.terms.items())
-    kind = "an upper bound" if found.kind == "bound" else found.kind
+    kind = {"bound": "an upper bound", "codes": "of the codes alone"}.get(found.kind, found.kind)
     note = f"{kind}, over {found.n} held-out pictures" + (f"; {terms}" if terms else "")
-    return [Row("bits/dim", found.mean, finite(found.error), better="lower", note=note)]
+    name = "nats/code" if found.kind == "codes" else "bits/dim"
+    return [Row(name, found.mean, finite(found.error), better="lower", note=note)]
 
 
 def cost(case: Case) -> list[Row]:

@@ -164,6 +164,7 @@ READINGS: dict[str, Callable[[Row, Report], str]] = {
     "copies": copies,
     "copying z": copying,
     "bits/dim": bits,
+    "nats/code": plainly("nats for each code of a held-out picture, of the codec's codes alone"),
     "seconds": seconds,
     "forwards": forwards,
     "parameters": parameters,
