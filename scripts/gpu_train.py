@@ -171,7 +171,7 @@ class Run:
     def plan_stages(self, steps: int) -> None:
         """An objective that changes over the steps goes by the new number of them."""
         for each in (self.loop.model.module, self.loop.average.module):
-            objective = getattr(each.config, "objective", None)
+            objective: Any = getattr(each.config, "objective", None)
             if hasattr(objective, "steps"):
                 each.config = replace(each.config, objective=replace(objective, steps=steps))
 
@@ -214,7 +214,8 @@ def begin_run(job: TrainingJob, args: argparse.Namespace) -> Run:
     fabric = fabric_for(training)
     out = Path(args.out)
     facts = {"pictures": len(splits.train), **machine()}
-    about = {"recipe": job.recipe or job.name}
+    where = None if job.data is None else str(args.data / job.data)
+    about = {"recipe": job.recipe or job.name, "data": where, "size": splits.train.shape[1]}
     plan = Job(config, training, out, about, job.start, facts=facts)
     train = on_device(splits.train, fabric.device)
     valid = on_device(splits.valid.part(slice(HELD_OUT), "held-out"), fabric.device)
