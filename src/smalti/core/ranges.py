@@ -77,9 +77,9 @@ FLOATS = Range(-1e300, 1e300)
 
 Width = Annotated[int, Range(1, 65_536)]
 """Channels, features, heads, groups, pixels of a side."""
-Depth = Annotated[int, Range(1, 1_000)]
+Depth = Annotated[int, Range(1, 256)]
 """Layers or blocks, one after another."""
-ExtraDepth = Annotated[int, Range(0, 1_000)]
+ExtraDepth = Annotated[int, Range(0, 256)]
 """Those behind a first one that is always there."""
 Count = Annotated[int, Range(1, 2**24)]
 """Codes, classes, pictures at once."""

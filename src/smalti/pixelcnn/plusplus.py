@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from smalti.core.config import checked
-from smalti.core.ranges import Amount, Count, Depth, Range, Rate, Width
+from smalti.core.ranges import Amount, Count, Range, Rate, Width
 from smalti.pixelcnn.head import condition_of
 from smalti.pixelcnn.level_embedding import LevelEmbedding
 from smalti.pixelcnn.shifted import GatedBlock, Normed, ShiftedConv, ShiftedDeconv
@@ -30,7 +30,7 @@ class PlusPlusConfig:
     """Parameters of a pixel: 3 for each logistic in grey, 10 in colour; or the levels."""
     filters: Width = 64
     """Width of all blocks."""
-    blocks: Depth = 5
+    blocks: Annotated[int, Range(1, 32)] = 5
     """Gated blocks of a level on the way down; one more on the way up, save in the coarsest."""
     scales: Annotated[int, Range(1, 10)] = 3
     """Levels of the U-Net, each half the size of the one before."""

@@ -23,7 +23,7 @@ class StridedConfig:
     """Feature channels."""
     halvings: Annotated[int, Range(1, 10)] = 2
     """How often each side is halved: 2 makes a code of 4 x 4 pixels."""
-    blocks: Annotated[int, Range(0, 1_000)] = 2
+    blocks: Annotated[int, Range(0, 256)] = 2
     """Residual blocks of each network."""
     low: Annotated[float, Range(-1_000, 1, below=True)] = -1.0
     """What black is to the network; white is 1. The article's networks have 0."""
