@@ -86,7 +86,8 @@ def test_starts_of_both_kinds_come_back_from_files() -> None:
         assert from_json(json.loads(json.dumps(written))).critic_start == start
     assert VQGANConfig(critic_start=0.5).joins_at(7000) == 3500
     assert VQGANConfig(critic_start=2800).joins_at(7000) == 2800
-    for bad in (-1, 1.0, 1.5, "soon", True):
+    assert VQGANConfig(critic_start=0).joins_at(7000) == 0
+    for bad in (-1, float("nan"), 1e30, "soon", True):
         with refusal("vqgan.critic_start is"):
             VQGANConfig(critic_start=bad)  # pyright: ignore
 

@@ -28,7 +28,7 @@ MOST = 1e4
 """Bound of the adaptive weight."""
 
 
-Start = Annotated[int, Range(0, 10**9)] | Annotated[float, Range(0, 1, below=True)]
+Start = Annotated[float, Range(0, 1e9)]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class VQGANConfig:
     critic_weight: Weight = 0.8
     """Weight of the critic's verdict, beside the adaptive one."""
     critic_start: Start = 0.35
-    """When the critic joins: a step, or a share of all steps, below 1."""
+    """When the critic joins: a step, or below 1 a share of all steps."""
 
     def __post_init__(self) -> None:
         check_shape(self.shape, self.network)
@@ -67,7 +67,7 @@ class VQGANConfig:
     def joins_at(self, steps: int) -> int:
         """The step at which the critic joins a training of so many."""
         start = self.critic_start
-        return start if isinstance(start, int) else round(start * steps)
+        return round(start * steps) if start < 1 else int(start)
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -105,7 +105,7 @@ class VQGAN(Codec):
     @property
     def start(self) -> float:
         """The step at which the critic joins; a share counts once the steps are known."""
-        if self.steps is None and not isinstance(self.config.critic_start, int):
+        if self.steps is None and self.config.critic_start < 1:
             return math.inf
         return self.config.joins_at(self.steps or 0)
 
