@@ -22,7 +22,9 @@ from smalti.data.glyphs import (
     without_capitals,
 )
 from smalti.data.letters import (
+    NEAR,
     Font,
+    compare_faces,
     design_groups,
     keep_letters,
     recognise,
@@ -129,6 +131,9 @@ def test_faces_of_one_design_stand_in_one_split(fonts: list[Font]):
     real = fonts[:-2]
     copy = Font("other", Face("Free Copy", "", "c.ttf", CHARACTERS, real[0].face.pictures))
     groups = design_groups([*real, copy])
+    unlike = compare_faces([*real, copy, Font("x", faint(real[3].face))])
+    assert max(unlike[0, -2], *np.diag(unlike)) < 0.01  # float32 leaves a thousandth
+    assert np.sort(unlike[-1])[1] > NEAR  # thin strokes alone are no likeness
     of_name = {font.face.family: group for font, group in zip(real, groups, strict=False)}
     assert groups[-1] == groups[0]
     assert of_name["DejaVu Sans"] == of_name["DejaVu Serif"]  # by the first word
@@ -138,6 +143,12 @@ def test_faces_of_one_design_stand_in_one_split(fonts: list[Font]):
     held = [Font("fonts-lato", faces[0]), Font("fonts-yanone-kaffeesatz", faces[1]),
             Font("fonts-comic-neue", faces[2]), Font("fonts-x", faces[3])]  # fmt: skip
     assert split_designs(held, np.array([0, 1, 2, 1])) == ["train", "test", "valid", "test"]
+
+
+def faint(face: Face) -> Face:
+    """The same with a few pixels of its ink left."""
+    rows = np.arange(32)[:, None] % 8 == 3
+    return Face("Faint", "", "x.ttf", face.characters, face.pictures * rows.astype(np.uint8))
 
 
 def test_families_are_named_without_weight(sans: Face):

@@ -37,7 +37,8 @@ SHARED = "CFJKMOPSUVWXYZ"  # capitals whose small letters have their shape
 LOOK = 16  # side of what is recognised
 FEATURES = 1500  # random cosines
 WIDTH = 1.6  # of their frequencies
-NEAR = 18.0  # levels of 256, root mean square, by which faces differ that are one design
+COMMON = 8  # characters by which two faces can be compared
+NEAR = 0.25  # of their ink, by which faces differ that are one design
 VALID_NAMES = """
 adf-accanthis:accanthis adf-oldania:oldania aenigma:amplitude aenigma:chemical
 aenigma:dyphusion aenigma:hillock aenigma:jargon aenigma:kinkaid aenigma:kurvature
@@ -198,12 +199,16 @@ def design_groups(fonts: Sequence[Font]) -> np.ndarray:
     """
     designs = [font.design for font in fonts]
     named = np.unique(designs, return_inverse=True)[1]
-    linked = (named[:, None] == named) | (face_distances(fonts) < NEAR)
+    linked = (named[:, None] == named) | (compare_faces(fonts) < NEAR)
     return connected_components(linked)[1]
 
 
-def face_distances(fonts: Sequence[Font]) -> np.ndarray:
-    """(fonts, fonts): root mean square of levels over the characters that both have."""
+def compare_faces(fonts: Sequence[Font]) -> np.ndarray:
+    """(fonts, fonts): how much they differ in the characters that both have, 0 for not at all.
+
+    It is the root mean square of the difference, as a part of that of their levels: fonts of thin
+    strokes, black for the most part, are no more alike for that.
+    """
     side = fonts[0].face.pictures.shape[1] // 2
     V = np.zeros((len(fonts), len(CHARACTERS), side * side), np.float32)
     M = np.zeros((len(fonts), len(CHARACTERS)), np.float32)
@@ -213,10 +218,9 @@ def face_distances(fonts: Sequence[Font]) -> np.ndarray:
         V[k, places], M[k, places] = halves.reshape(len(halves), -1), 1
     energy = np.square(V).sum(2)  # (fonts, characters)
     flat = V.reshape(len(fonts), -1)
-    total = energy @ M.T + M @ energy.T - 2 * flat @ flat.T
-    count = M @ M.T
-    mean = np.sqrt(np.maximum(total, 0) / np.maximum(1, count * side * side))
-    return np.where(count >= 8, mean, np.inf)
+    both = energy @ M.T + M @ energy.T
+    unlike = np.sqrt(np.maximum(both - 2 * flat @ flat.T, 0) / np.maximum(both / 2, 1))
+    return np.where(M @ M.T >= COMMON, unlike, np.inf)
 
 
 def split_designs(fonts: Sequence[Font], groups: np.ndarray) -> list[Split]:
