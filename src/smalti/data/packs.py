@@ -34,7 +34,7 @@ def is_pack(path: Path) -> bool:
         try:
             with zipfile.ZipFile(path) as archive:
                 return {"pack.json", "pixels.npy"} <= set(archive.namelist())
-        except (OSError, zipfile.BadZipFile):
+        except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError):
             return False
     return (path / "pack.json").is_file()
 
