@@ -163,7 +163,8 @@ def test_minutes_become_steps_once(tmp_path: Path):
     job = read_run(budget)
     steps = job.training.steps
     assert steps and job.minutes == 0.003
-    assert f"{steps} steps in 0.003 minutes" in notebook.of(Note)[0].text
+    told = f"{steps} step{'s' * (steps > 1)} in 0.003 minutes"  # a slow machine does one
+    assert told in notebook.of(Note)[0].text
     assert notebook.of(Started)[0].steps == len(curve(budget)) == steps
 
     torch.random.set_rng_state(random)
