@@ -15,7 +15,7 @@ NAME ?=
 QUICK ?=
 QUIET := $(if $(CI),-qq) # pip shows its downloads to a person, not to a log
 
-.PHONY: demo test test-portable lint types format bench setup
+.PHONY: demo test test-portable soak lint types format bench setup
 
 demo: $(STAMP)  ## samples, a denoising GIF and an interpolation on one page; SMOKE=1 is quick
 	$(BIN)/smalti demo --out $(OUT) $(if $(SMOKE),--quick)
@@ -25,6 +25,9 @@ test: $(STAMP)  ## the whole suite; ARGS="-k name" narrows it
 
 test-portable: $(STAMP)  ## the numeric tests as other processors round; QUICK=1 is what CI runs
 	$(BIN)/python scripts/test_portable.py $(if $(QUICK),--quick) $(ARGS)
+
+soak: $(STAMP)  ## all malformed inputs, of which `make test` takes 200; ARGS="-k pictures" some
+	SMALTI_SOAK=1 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal tests/fuzz $(ARGS)
 
 lint: $(STAMP)  ## style, formatting and the import contract
 	$(BIN)/ruff check

@@ -1,0 +1,70 @@
+"""config.json of every family of models: each field gone, of another type, out of its range."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.fuzz.cases import Case, copied, linked, written
+from tests.fuzz.defects import FEW, VALUES, json_defects
+from tests.fuzz.kit import Kit
+
+SAMPLE = "sample model -n 1 --out x"
+VERBS = {
+    "diffusion": SAMPLE + " --steps 2",
+    "pixelcnn": SAMPLE,
+    "plusplus": SAMPLE,
+    "vqvae": "reconstruct model photo.png --out x",
+    "vqgan": "reconstruct model photo.png --out x",
+}
+
+
+def drawn(where: Path) -> bool:
+    """Pictures of the size that a config tells, whatever that is by now."""
+    return any(path.suffix in (".png", ".gif", ".json") for path in (where / "x").rglob("*"))
+
+
+def cases(kit: Kit) -> Iterator[Case]:
+    photo = linked("photo.png", next((kit.at / "photos").rglob("*.png")))
+    for name, words in VERBS.items():
+        document = json.loads(kit.read(f"{name}/config.json"))
+        whole = name == "diffusion"
+        rest = copied(kit.at / name, "model", leave="config.json")
+        yield Case(f"{name}: good", written("model/config.json", json.dumps(document), rest, photo),
+                   words, drawn, good=True)  # fmt: skip
+        for title, content in json_defects(document, tuple(VALUES) if whole else FEW):
+            make = written("model/config.json", content, rest, photo)
+            yield Case(f"{name} config.json: {title}", make, words, drawn)
+        if name == "diffusion":
+            yield from tags(document, rest, photo, words)
+            yield from listed(document, rest)
+
+
+def tags(document, rest, photo, words: str) -> Iterator[Case]:
+    """A tag of another class, in each place where a class stands."""
+    for tag in ("unet", "diffusion", "linear", "training", "vq", "plain", "ddpm", "repaint",
+                "gated", "fsq", "looks", "classifier", "os.system", ""):  # fmt: skip
+        for place in ("", "network", "schedule", "objective", "sampler"):
+            model = json.loads(json.dumps(document))
+            inner = model["model"][place] if place else model["model"]
+            inner["tag"] = tag
+            alone = json.loads(json.dumps(document))
+            (alone["model"] if place else alone)[place or "model"] = {"tag": tag}
+            for title, value in (("with its fields", model), ("alone", alone)):
+                make = written("model/config.json", json.dumps(value), rest, photo)
+                title = f"diffusion tag {tag!r} of {place or 'the model'}, {title}"
+                yield Case(title, make, words, drawn)
+
+
+def listed(document, rest) -> Iterator[Case]:
+    """The card: what nobody draws by, and everybody shows."""
+    for title, value in VALUES.items():
+        content = {**document, "card": {**document["card"], "facts": value}}
+        try:
+            make = written("model/config.json", json.dumps(content), rest)
+        except ValueError:
+            continue
+        yield Case(f"card facts {title}", make, SAMPLE)
+        yield Case(f"card facts {title}, evaluated", make,
+                   "evaluate model -n 2 --metrics cost --out x")  # fmt: skip

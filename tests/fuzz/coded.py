@@ -1,0 +1,89 @@
+"""A file of `smalti compress`: its prefix, each field of its header, its payload."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.command import pixels
+from tests.fuzz.cases import Case, from_bytes, written
+from tests.fuzz.defects import bytes_defects, field_defects, json_defects
+from tests.fuzz.kit import Kit
+
+PREFIX = struct.Struct("<7sBII")
+"""Magic, format, the header's length and checksum, as docs/compression.md has them."""
+NAMES = (
+    "../up.png", "/tmp/up.png", "a\\b.png", "CON.png", "a\0b.png", ".png", "a/../b.png", "a//b.png",
+    "\ud800.png", "x" * 300 + ".png", "字" * 100 + ".png", "a.gif", "", "a\n.png",
+    "a/" * 2000 + "b.png",
+)  # fmt: skip
+
+
+def three(where: Path) -> bool:
+    """Three pictures of 8 x 8."""
+    sizes = [pixels(path).shape for path in (where / "again").rglob("*.png")]
+    return sizes == 3 * [(8, 8)]
+
+
+def cases(kit: Kit) -> Iterator[Case]:
+    data = kit.read("three.smalti")
+    words = f"decompress three.smalti again --model {kit.at}/pixelcnn"
+    _, _, size, _ = PREFIX.unpack_from(data)
+    start = PREFIX.size
+    header, payload = data[start : start + size], data[start + size :]
+    defects = [*bytes_defects(len(data), start + 16)]
+    defects += field_defects({"format": (7, 1), "length": (8, 4), "checksum": (12, 4)})
+    for place in range(len(data) - len(payload), len(data), max(1, len(payload) // 24)):
+        defects.append((f"payload {place}", lambda d, p=place: d[:p] + b"\xa5" + d[p + 1 :]))
+    yield from from_bytes("smalti", "three.smalti", data, defects, words, check=three)
+    document = json.loads(zlib.decompress(header))
+    for title, content in [*json_defects(document), *forged(document)]:
+        told = zlib.compress(content)
+        whole = PREFIX.pack(b"smalti\0", 1, len(told), zlib.crc32(told)) + told + payload
+        make = written("three.smalti", whole)
+        for more in ("", " --anyway"):
+            yield Case(f"smalti header: {title}{more}", make, words + more, three)
+    for title, told in {
+        "not packed": json.dumps(document).encode(),
+        "cut when packed": header[: size // 2],
+        "nothing packed": b"",
+        "a bomb": zlib.compress(b'"' + bytes(400_000_000), 9),
+        "a bomb of spaces": zlib.compress(b" " * 300_000_000 + b"{}", 9),
+        "more behind it": header + header,
+    }.items():
+        whole = PREFIX.pack(b"smalti\0", 1, len(told), zlib.crc32(told)) + told + payload
+        yield Case(f"smalti header: {title}", written("three.smalti", whole), words)
+
+
+def forged(document: dict) -> Iterator[tuple[str, bytes]]:
+    """Headers of the right types that tell what is not so."""
+    changes: dict[str, dict] = {f"a name {name[:20]!r}": {"names": [name, "b.png", "c.png"]}
+                                for name in NAMES}  # fmt: skip
+    changes |= {
+        "one name twice": {"names": ["a.png", "A.png", "c.png"]},
+        "a name within another": {"names": ["a.png", "a.png/b.png", "c.png"]},
+        "a million pictures": {"count": 10**6},
+        "a billion pictures": {"count": 10**9, "batch": 10**9},
+        "huge sides": {"shape": [1, 10**6, 10**6]},
+        "no sides": {"shape": [1, 0, 8]},
+        "three channels": {"shape": [3, 8, 8]},
+        "a batch of a billion": {"batch": 10**9},
+        "1000 threads": {"threads": 1000},
+        "0 threads": {"threads": 0},
+        "no payload": {"payload": 0},
+        "more payload": {"payload": 10**15},
+        "classes": {"labels": [0, 1, 2]},
+        "huge classes": {"labels": [2**63, 0, 0]},
+        "captions": {"text": ["a", "b", "c"]},
+        "another model": {"model": "0" * 64},
+        "a path for a name": {"name": "/etc/passwd"},
+        "an option for a name": {"name": "--help"},
+        "other versions": {"surroundings": [["torch", "9.9"]]},
+        "no versions": {"surroundings": []},
+        "other units": {"units": "SSE"},
+    }
+    for title, change in changes.items():
+        yield title, json.dumps({**document, **change}).encode()

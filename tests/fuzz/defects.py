@@ -1,0 +1,163 @@
+"""What can be wrong with bytes, with JSON and with text, whatever they mean."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+from collections.abc import Callable, Iterator
+from typing import Any
+
+Bytes = Callable[[bytes], bytes]
+DEEP = 100_000
+HUGE = 10**18
+
+# ---- bytes
+
+PARTS = (0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97)
+
+
+def bytes_defects(size: int, head: int = 32, step: int = 1) -> Iterator[tuple[str, Bytes]]:
+    """Cut, empty, grown, each of the first `head` bytes inverted, some others in all places."""
+    yield "empty", lambda data: b""
+    yield "one byte", lambda data: data[:1]
+    for part in PARTS:
+        yield f"cut at {part:.0%}", lambda data, p=part: data[: int(p * len(data))]
+    yield "last byte lost", lambda data: data[:-1]
+    yield "grown", lambda data: data + bytes(range(256))
+    yield "zeros", lambda data: bytes(len(data))
+    for place in range(0, min(head, size), step):
+        yield f"byte {place} inverted", lambda data, p=place: inverted(data, p)
+    for seed in range(8):
+        yield f"noise {seed}", lambda data, s=seed: noisy(data, s)
+
+
+def inverted(data: bytes, place: int) -> bytes:
+    return data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :]
+
+
+def noisy(data: bytes, seed: int) -> bytes:
+    """About one byte in fifty is another one."""
+    rng, content = random.Random(seed), bytearray(data)
+    for _ in range(1 + len(content) // 50):
+        content[rng.randrange(len(content))] = rng.randrange(256)
+    return bytes(content)
+
+
+def with_field(data: bytes, place: int, value: int, width: int, order: Any = "little") -> bytes:
+    field = (value % (1 << (8 * width))).to_bytes(width, order)
+    return data[:place] + field + data[place + width :]
+
+
+def field_defects(
+    fields: dict[str, tuple[int, int]], order: Any = "little"
+) -> Iterator[tuple[str, Bytes]]:
+    """Each field, named with its place and width, at the ends of its range and near them."""
+    for name, (place, width) in fields.items():
+        top = (1 << (8 * width)) - 1
+        for value in (0, 1, top // 2 + 1, top - 1, top):
+            yield (
+                f"{name} = {value:#x}",
+                lambda data, p=place, v=value, w=width: with_field(data, p, v, w, order),
+            )
+
+
+# ---- JSON
+
+Raw = type("Raw", (str,), {})
+"""Text that stands in a JSON document as it is: what `json.dumps` would not write."""
+
+VALUES: dict[str, Any] = {
+    "null": None,
+    "true": True,
+    "text": "no",
+    "a list": [],
+    "an object": {},
+    "-1": -1,
+    "0": 0,
+    "a half": 0.5,
+    "huge": HUGE,
+    "NaN": Raw("NaN"),
+    "Infinity": Raw("Infinity"),
+    "1e308": 1e308,
+    "5000 digits": Raw("9" * 5000),
+    "long text": "x" * 100_000,
+    "half a surrogate": "\ud800",
+    "deep lists": Raw("[" * DEEP + "]" * DEEP),
+}
+FEW = ("null", "text", "an object", "-1", "huge", "NaN")
+"""For fields of documents that have very many."""
+
+JSONS: dict[str, Callable[[str], bytes]] = {
+    "empty": lambda text: b"",
+    "cut": lambda text: text[: len(text) // 2].encode(),
+    "a list": lambda text: f"[{text}]".encode(),
+    "a number": lambda text: b"1",
+    "null": lambda text: b"null",
+    "an empty object": lambda text: b"{}",
+    "not UTF-8": lambda text: b"\xff\xfe" + text.encode(),
+    "UTF-16": lambda text: text.encode("utf-16"),
+    "zeros": lambda text: bytes(100),
+    "deep lists": lambda text: b"[" * DEEP,
+    "deep objects": lambda text: b'{"a":' * DEEP,
+    "twice": lambda text: (text + text).encode(),
+    "5000 digits": lambda text: b"9" * 5000,
+}
+
+
+def places(value: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The paths of all that stands in a document; of a list its first entry only."""
+    if before:
+        yield before
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from places(inner, (*before, key))
+    elif isinstance(value, list) and value:
+        yield from places(value[0], (*before, 0))
+
+
+def json_defects(
+    document: Any, values: tuple[str, ...] = tuple(VALUES), leave: tuple[str, ...] = ()
+) -> Iterator[tuple[str, bytes]]:
+    """The document with each of its fields gone or another one, and what is no document."""
+    text = json.dumps(document)
+    for name, make in JSONS.items():
+        yield name, make(text)
+    for path in places(document):
+        if path[0] in leave:
+            continue
+        title = ".".join(map(str, path))
+        yield f"{title} lost", dumped(changed(document, path, lambda inner, key: inner.pop(key)))
+        for name in values:
+            yield f"{title} is {name}", dumped(replaced(document, path, VALUES[name]))
+
+
+def replaced(document: Any, path: tuple[Any, ...], value: Any) -> Any:
+    return changed(document, path, lambda inner, key: inner.__setitem__(key, value))
+
+
+def changed(document: Any, path: tuple[Any, ...], change: Callable[[Any, Any], Any]) -> Any:
+    document = copy.deepcopy(document)
+    inner = document
+    for key in path[:-1]:
+        inner = inner[key]
+    change(inner, path[-1])
+    return document
+
+
+def dumped(document: Any) -> bytes:
+    """JSON in which `Raw` texts stand as they are."""
+    raws: list[str] = []
+
+    def marked(value: Any) -> Any:
+        if isinstance(value, Raw):
+            raws.append(value)
+            return f"@{len(raws) - 1}@"
+        if isinstance(value, dict):
+            return {key: marked(inner) for key, inner in value.items()}
+        return [marked(inner) for inner in value] if isinstance(value, list) else value
+
+    text = json.dumps(marked(document))
+    for k, raw in enumerate(raws):
+        text = text.replace(f'"@{k}@"', raw)
+    return text.encode()

@@ -1,0 +1,245 @@
+"""Pictures: every format's head byte by byte, EXIF and PNG's chunks, what is no file at all."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tests import albums
+from tests.fuzz.cases import Case, Make, from_bytes, linked, written
+from tests.fuzz.defects import bytes_defects, field_defects
+from tests.fuzz.kit import Kit
+
+PIXELS = albums.noise(2, 12, 10, 3)
+GOOD = albums.encoded(PIXELS[0])
+PACK = "pack photos --out p --size 8"
+DATA = "data photos --size 8"
+KINDS = {"PNG": "png", "JPEG": "jpg", "GIF": "gif", "TIFF": "tif", "BMP": "bmp", "WEBP": "webp"}
+HEADS = {"PNG": 64, "JPEG": 48, "GIF": 32, "TIFF": 16, "BMP": 54, "WEBP": 40}
+"""Bytes at the start of each that are inverted one at a time."""
+
+
+def packed(where: Path) -> bool:
+    """Two pictures, the undamaged one as it is alone."""
+    pixels = np.load(where / "p/pixels.npy")
+    wanted = np.asarray(Image.open(io.BytesIO(GOOD)).convert("RGB").getpixel((0, 0)))
+    return pixels.shape[0] == 2 and pixels.shape[2:] == (8, 8) and bool(len(wanted))
+
+
+def cases(kit: Kit) -> Iterator[Case]:
+    good = written("photos/a.png", GOOD)
+    for kind, ending in KINDS.items():
+        data = albums.encoded(PIXELS[1], kind)
+        name = f"photos/b.{ending}"
+        defects = [*bytes_defects(len(data), HEADS[kind]), *fields(kind, data)]
+        yield from from_bytes(kind, name, data, defects, PACK, good, check=packed)
+    yield from chunks(good)
+    yield from exif(good)
+    yield from no_files(good)
+    yield from large(good)
+    yield from by_other_verbs(kit)
+
+
+def fields(kind: str, data: bytes) -> Iterator[tuple[str, Any]]:
+    """Widths, heights and lengths where each format has them."""
+    if kind == "PNG":
+        yield from field_defects({"width": (16, 4), "height": (20, 4), "length": (8, 4)}, "big")
+        yield from field_defects({"depth": (24, 1), "colour": (25, 1)}, "big")
+        for name, place in {"width": 16, "height": 20}.items():
+            yield f"{name} of a bomb", lambda d, p=place: signed(d[:p] + b"\0\3\0\0" + d[p + 4 :])
+    elif kind == "JPEG":
+        start = data.index(b"\xff\xc0")
+        places = {"length": (start + 2, 2), "height": (start + 5, 2), "width": (start + 7, 2)}
+        yield from field_defects({**places, "components": (start + 9, 1)}, "big")
+    elif kind == "GIF":
+        yield from field_defects({"width": (6, 2), "height": (8, 2), "flags": (10, 1)})
+    elif kind == "BMP":
+        yield from field_defects({"offset": (10, 4), "head": (14, 4), "width": (18, 4)})
+        yield from field_defects({"height": (22, 4), "bits": (28, 2), "packing": (30, 4)})
+        yield from field_defects({"colours": (46, 4)})
+    elif kind == "WEBP":
+        yield from field_defects({"length": (4, 4), "chunk": (16, 4), "size": (26, 4)})
+    elif kind == "TIFF":
+        first = struct.unpack_from("<I", data, 4)[0]
+        yield from field_defects({"directory": (4, 4), "entries": (first, 2)})
+        for k in range(struct.unpack_from("<H", data, first)[0]):
+            at = first + 2 + 12 * k
+            tag = struct.unpack_from("<H", data, at)[0]
+            yield from field_defects({f"tag {tag} value": (at + 8, 4)})
+            yield from field_defects({f"tag {tag} count": (at + 4, 4)})
+
+
+def signed(data: bytes) -> bytes:
+    """A PNG whose first chunk has its checksum right."""
+    return data[:29] + struct.pack(">I", zlib.crc32(data[12:29])) + data[33:]
+
+
+# ---- PNG
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(
+        ">I", zlib.crc32(kind + content)
+    )  # fmt: skip
+
+
+def chunks(good: Make) -> Iterator[Case]:
+    """Chunks that a PNG may hold, each well-formed outside and damaged inside."""
+    data, bomb = albums.encoded(PIXELS[1]), zlib.compress(bytes(300_000_000), 9)
+    contents = {
+        "text bomb": chunk(b"zTXt", b"a\0\0" + bomb),
+        "international bomb": chunk(b"iTXt", b"a\0\1\0\0\0" + bomb),
+        "profile bomb": chunk(b"iCCP", b"a\0\0" + bomb),
+        "profile of noise": chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(range(256)))),
+        "profile not packed": chunk(b"iCCP", b"a\0\0no"),
+        "empty profile": chunk(b"iCCP", b""),
+        "empty gamma": chunk(b"gAMA", b""),
+        "empty transparency": chunk(b"tRNS", b""),
+        "wrong transparency": chunk(b"tRNS", bytes(5)),
+        "empty palette": chunk(b"PLTE", b""),
+        "empty size": chunk(b"pHYs", b""),
+        "odd background": chunk(b"bKGD", b"\0"),
+        "animation of 0 frames": chunk(b"acTL", bytes(8)),
+        "animation of many frames": chunk(b"acTL", b"\xff" * 8),
+        "frame outside": chunk(b"fcTL", b"\0" * 3 + b"\xff" * 23),
+        "exif of noise": chunk(b"eXIf", bytes(range(64))),
+        "exif of a tag": chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0\x63\0\0"),
+        "unknown critical": chunk(b"ABCD", b"x"),
+        "second head": data[8:33],
+        "end": chunk(b"IEND", b""),
+        "length beyond": struct.pack(">I", 2**31 - 1) + b"tEXt",
+    }
+    for title, content in contents.items():
+        file = data[:33] + content + data[33:]
+        words = PACK
+        yield Case(f"PNG with {title}", written("photos/b.png", file, good), words, packed)
+
+
+# ---- EXIF
+
+
+def exif(good: Make) -> Iterator[Case]:
+    """A good picture whose block of EXIF is damaged: its pixels are still there."""
+    block = Image.Exif()
+    block[0x0112] = 6
+    block[0x010E] = "a picture"
+    block[0x8769] = {0x9286: b"comment", 0xA002: 10}
+    raw = block.tobytes()
+    start = len(b"Exif\0\0")
+    defects = [
+        *bytes_defects(len(raw), 40),
+        *field_defects({"order": (start, 2), "magic": (start + 2, 2), "first": (start + 4, 4)}),
+        *field_defects({"entries": (start + 8, 2), "tag": (start + 10, 2)}),
+        *field_defects({"type": (start + 12, 2), "count": (start + 14, 4)}),
+        *field_defects({"value": (start + 18, 4)}),
+    ]
+    for kind, ending in (("JPEG", "jpg"), ("WEBP", "webp"), ("PNG", "png")):
+        for title, change in defects if kind == "JPEG" else defects[::6]:
+            file = io.BytesIO()
+            Image.fromarray(PIXELS[1]).save(file, kind, exif=change(raw))
+            make = written(f"photos/b.{ending}", file.getvalue(), good)
+            yield Case(f"EXIF in {kind}: {title}", make, PACK, packed)
+
+
+# ---- what is no file, and what is too large
+
+
+def no_files(good: Make) -> Iterator[Case]:
+    def fifo(where: Path) -> None:
+        os.mkfifo(where / "photos/b.png")
+
+    def loop(where: Path) -> None:
+        (where / "photos/b.png").symlink_to("b.png")
+
+    def around(where: Path) -> None:
+        (where / "photos/b").symlink_to("..")
+
+    def folder(where: Path) -> None:
+        (where / "photos/b.png").mkdir()
+
+    def odd(where: Path) -> None:
+        (where / "photos" / os.fsdecode(b"b\xff\n.png")).write_bytes(GOOD[:40])
+
+    makes = {
+        "a FIFO": fifo,
+        "a loop of links": loop,
+        "a link to its parent": around,
+        "a folder": folder,
+        "a name of no UTF-8": odd,
+        "zeros without end": linked("photos/b.png", Path("/dev/zero")),
+        "noise without end": linked("photos/b.jpg", Path("/dev/urandom")),
+        "a terminal": linked("photos/b.gif", Path("/dev/tty")),
+        "nothing": linked("photos/b.png", Path("/dev/null")),
+        "a link to nothing": linked("photos/b.png", Path("nowhere")),
+        "a process's memory": linked("photos/b.png", Path("/proc/self/mem")),
+    }
+    for title, make in makes.items():
+        for words in (PACK, DATA):
+            yield Case(f"{title}, {words.partition(' ')[0]}", both(good, make), words)
+    for title in ("a FIFO", "zeros without end"):
+        make, name = makes[title], "photos/b.png"
+        for words in (f"match {name} photos/a.png --out m", f"data {name}"):
+            yield Case(f"{title}, {words.partition(' ')[0]} it", both(good, make), words)
+
+
+def both(*makes: Make) -> Make:
+    def make(where: Path) -> None:
+        for each in makes:
+            each(where)
+
+    return make
+
+
+def large(good: Make) -> Iterator[Case]:
+    """As many pixels as a camera has, and more than any."""
+
+    def plane(name: str, mode: str, side: int, **options: Any) -> Make:
+        def make(where: Path) -> None:
+            Image.new(mode, (side, side)).save(where / "photos" / name, **options)
+
+        return both(good, make)
+
+    makes = {
+        "88 megapixels, PNG": plane("b.png", "RGB", 9400, compress_level=1),
+        "88 megapixels, JPEG": plane("b.jpg", "RGB", 9400),
+        "88 megapixels, GIF": plane("b.gif", "L", 9400),
+        "88 megapixels, TIFF": plane("b.tif", "RGB", 9400, compression="packbits"),
+        "88 megapixels with alpha": plane("b.png", "RGBA", 9400, compress_level=1),
+        "88 megapixels of 16 bits": plane("b.png", "I;16", 9400, compress_level=1),
+        "200 megapixels": plane("b.png", "1", 14200),
+    }
+    for title, make in makes.items():
+        yield Case(title, make, PACK, packed)
+
+
+# ---- other verbs
+
+
+def by_other_verbs(kit: Kit) -> Iterator[Case]:
+    """The verbs that open a picture by themselves."""
+    verbs = (
+        "match b.png a.png --out x",
+        "match a.png b.png --out x",
+        "inpaint a.png b.png --out x",
+        "inpaint b.png a.png --out x",
+        f"reconstruct {kit.at}/vqvae b.png --out x",
+        f"complete {kit.at}/pixelcnn b.png --out x",
+        f"compress b.png x.smalti --model {kit.at}/pixelcnn",
+        f"interpolate {kit.at}/diffusion --from b.png --to 1 --steps 2 --frames 2 --out x.gif",
+        f"sample {kit.at}/diffusion --picture b.png --steps 2 -n 1 --out x",
+        "data b.png",
+    )
+    data, also = albums.encoded(PIXELS[1]), written("a.png", GOOD)
+    defects = [*bytes_defects(len(data), 40, 8), *list(fields("PNG", data))[::6]]
+    for words in verbs:
+        for title, change in defects:
+            make = written("b.png", change(data), also)
+            yield Case(f"{words.partition(' --')[0]}: {title}", make, words)
