@@ -10,9 +10,8 @@ import numpy as np
 
 from smalti.core.errors import UserError
 from smalti.data.decode import check_size, faults, look_of, to_pixels
-from smalti.data.directory import find_pictures
-from smalti.data.files import open_image, printable
-from smalti.data.gather import quiet_pillow
+from smalti.data.files import open_image, printable, quiet_pillow
+from smalti.data.finding import find_pictures
 from smalti.data.single import read_file
 
 LOOK = look_of(None, "keep", "white", crop=False)

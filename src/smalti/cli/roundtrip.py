@@ -21,7 +21,7 @@ from smalti.core.likeness import psnr, ssim
 from smalti.core.messages import count
 from smalti.core.pictures import grid, image, save_png
 from smalti.core.sampling import check_finite
-from smalti.data.directory import find_pictures
+from smalti.data.finding import find_pictures
 from smalti.vq.tiles import Tiles, decode_tiled, encode_tiled
 
 

@@ -11,7 +11,8 @@ from smalti.data.decode import look_of
 from smalti.data.downloads import fetch_debs, fetch_wheel
 from smalti.data.fetched import Fetched, are_fetched, describe, without_leaks, write_fetched
 from smalti.data.fetching import fetch_emoji, fetch_styles
-from smalti.data.gather import Progress, quiet_pillow
+from smalti.data.files import quiet_pillow
+from smalti.data.gather import Progress
 from smalti.data.letters import (
     PACKAGES,
     Font,

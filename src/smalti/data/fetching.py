@@ -30,8 +30,8 @@ from smalti.data.emoji_styles import (
     style_source,
 )
 from smalti.data.fetched import Fetched, are_fetched, describe, without_leaks, write_fetched
-from smalti.data.files import open_image
-from smalti.data.gather import Progress, quiet_pillow
+from smalti.data.files import open_image, quiet_pillow
+from smalti.data.gather import Progress
 from smalti.data.source import Source, Split
 from smalti.data.splitting import rows_of_splits
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO
@@ -103,3 +105,14 @@ def read_start(path: str | Path, count: int) -> bytes:
     """So many of a file's first bytes."""
     with open(path, "rb") as file:
         return file.read(count)
+
+
+@contextmanager
+def quiet_pillow() -> Iterator[None]:
+    """Pillow's warnings name no file, and `read_picture` refuses what matters.
+
+    Filters belong to the process, not to a thread, so this is set around all threads.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")
+        yield

@@ -8,7 +8,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol, TypeVar
@@ -155,17 +155,6 @@ def ahead(work: Callable[[T], U], items: Iterable[T], most: int = AHEAD) -> Iter
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-@contextmanager
-def quiet_pillow() -> Iterator[None]:
-    """Pillow's warnings name no file, and `read_picture` refuses what matters.
-
-    Filters belong to the process, not to a thread, so this is set around all threads.
-    """
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")
-        yield
 
 
 def gathered(

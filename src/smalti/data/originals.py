@@ -10,8 +10,7 @@ from PIL import Image
 
 from smalti.data.decode import check_size, faults
 from smalti.data.exif import turn_upright
-from smalti.data.files import open_image, printable
-from smalti.data.gather import quiet_pillow
+from smalti.data.files import open_image, printable, quiet_pillow
 from smalti.data.single import check_file
 
 DEEP = 257

@@ -15,8 +15,8 @@ from smalti.core.size import show_size
 from smalti.data.archive import is_zip, zip_source
 from smalti.data.decode import Colour, Crop, Look, look_of
 from smalti.data.directory import folder_source
-from smalti.data.files import check_plain
-from smalti.data.gather import Progress, gathered, quiet_pillow
+from smalti.data.files import check_plain, quiet_pillow
+from smalti.data.gather import Progress, gathered
 from smalti.data.hub import PREFIX, hub_source
 from smalti.data.idx import idx_source, image_files, is_idx
 from smalti.data.keyed import is_lmdb, lmdb_source

@@ -9,8 +9,7 @@ import numpy as np
 
 from smalti.core.errors import UserError
 from smalti.data.decode import Look, look_of, read_picture
-from smalti.data.files import check_plain, open_image, printable
-from smalti.data.gather import quiet_pillow
+from smalti.data.files import check_plain, open_image, printable, quiet_pillow
 
 AS_IT_IS = look_of(None, "grey", "black", crop=False)
 BLACK, WHITE = 48, 207
