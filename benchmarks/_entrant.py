@@ -44,9 +44,10 @@ class Entrant:
         """For about `seconds`, until it has trained for `minutes`, or until told to stop."""
         set_rng_state(self.rng)
         end = min(self.loop.seconds + seconds, 60 * minutes)
-        for terms in self.loop.steps():
+        for done in self.loop.steps():
             first = self.loss != self.loss
-            self.loss = terms["loss"] if first else 0.98 * self.loss + 0.02 * terms["loss"]
+            loss = done.terms["loss"]
+            self.loss = loss if first else 0.98 * self.loss + 0.02 * loss
             if self.loop.seconds >= end or stop():
                 break
         self.rng = rng_state()

@@ -213,7 +213,8 @@ def read_pictures(job: TrainingJob, data: Path, few: int | None = None) -> Split
         splits = Splits(train, valid)
     if few is None:
         return splits
-    return Splits(*(p.part(slice(few), "few") for p in (splits.train, splits.valid)))
+    train, valid = (p.part(slice(few), "few") for p in (splits.train, splits.valid))
+    return Splits(train, valid)
 
 
 def cut(pictures: Pictures, side: int, stride: int | None = None) -> Pictures:

@@ -128,7 +128,7 @@ def test_ctrl_c_saves_and_resume_goes_on_as_if_it_had_not_been(
 
     with monkeypatch.context() as patch:
         patch.setattr(Watcher, "step", step)
-        assert main(["train", "ddpm", "--data", "photos", *RUN]) == 0
+        assert main(["train", "ddpm", "--data", "photos", *RUN]) == 130
     out = capsys.readouterr().out
     assert "stopped at step 1" in out
     assert out.splitlines()[-1].split(maxsplit=1)[1] == "smalti train --resume --out runs/ddpm"

@@ -268,7 +268,7 @@ def test_a_hole_is_painted():
     assert not np.array_equal(after[mask > 0][:, 0], before[mask > 0])
     told = json.loads(Path("completions/rgb/completions.json").read_text())
     assert (told["mask"], told["classes"]) == ("hole.png", None)
-    assert told["sampler"] == {"tag": "ancestral", "temperature": 0.5}
+    assert told["sampler"] == {"tag": "ancestral", "temperature": 0.5, "top_k": 0, "top_p": 1.0}
 
 
 def test_samples_appear_row_by_row():
@@ -282,4 +282,4 @@ def test_samples_appear_row_by_row():
     assert (first[2 + 7 : 58 : 7, 2:44:7] == 0).all()
     assert abs(last - pixels("samples/grey/grid.png")).max() <= 8  # a GIF has a palette
     told = json.loads(Path("samples/grey/samples.json").read_text())
-    assert told["sampler"] == {"tag": "ancestral", "temperature": 0.7}
+    assert told["sampler"] == {"tag": "ancestral", "temperature": 0.7, "top_k": 0, "top_p": 1.0}

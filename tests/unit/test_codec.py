@@ -202,7 +202,9 @@ def test_ssim_is_the_papers_where_one_window_fits() -> None:
 # ---------------------------------------------------------------------------------------- recipes
 
 
-@pytest.mark.parametrize("name", [n for n in RECIPES if n.startswith("vq")])
+@pytest.mark.parametrize(
+    "name", [n for n in RECIPES if n.startswith("vq") and not n.endswith("gpt")]
+)
 def test_recipes_build_what_they_promise(name: str) -> None:
     from smalti.cli.train import example
 

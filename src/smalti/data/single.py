@@ -48,14 +48,13 @@ def read_mask(
     when it is no mask: neither black nor white in many places, as photographs are.
     """
     mask = read_file(path, AS_IT_IS)[0]
-    if levels is None:
-        levels = read_file(picture, AS_IT_IS)[0]  # (H, W)
-    if mask.shape != levels.shape[:2]:
-        (h, w), (H, W) = mask.shape, levels.shape[:2]
+    seen = read_file(picture, AS_IT_IS)[0] if levels is None else levels  # (H, W), (H, W, 3)
+    if mask.shape != seen.shape[:2]:
+        (h, w), (H, W) = mask.shape, seen.shape[:2]
         raise UserError(
             f"{path} is {h} x {w} pixels and {picture} {H} x {W}; give a mask of the picture's size"
         )
-    check_mask(path, mask, picture, levels)
+    check_mask(path, mask, picture, seen)
     if size is not None:
         mask = read_file(path, look_of(size, "grey", "black", crop=True))[0]
     hole = mask > 127

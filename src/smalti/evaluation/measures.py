@@ -185,7 +185,7 @@ MEASURES = {
     "precision-recall": Measure(coverage, ("precision", "recall")),
     "accuracy": Measure(accuracy, ("accuracy",)),
     "memorisation": Measure(memorisation, ("nearest", "copies", "copying z")),
-    "bits": Measure(bits, ("bits/dim",)),
+    "bits": Measure(bits, ("bits/dim",)),  # of a model of codes: nats/code
     "cost": Measure(cost, ("seconds", "forwards", "parameters")),
 }
 
