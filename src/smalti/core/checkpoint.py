@@ -12,13 +12,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from safetensors.torch import save as serialised
-from torch import nn
+from torch import Tensor, nn
 
 from smalti.core.config import fitted, from_json, hints_of, to_json
 from smalti.core.device import check_device
 from smalti.core.documents import read_json
 from smalti.core.errors import UserError, shorten
 from smalti.core.folders import Results, folder_for
+from smalti.core.int8 import dequantize, own_shapes, quantize
 from smalti.core.messages import find_like, list_beside
 from smalti.core.protocols import Card
 from smalti.core.steps import FILES_OF_A_MODEL, damage, is_run, newest_step
@@ -33,7 +34,8 @@ SHIPPED = Path(__file__).parent.parent / "assets" / "models"
 def save(model: Any, to: str | Path, card: Card = Card(), dtype: torch.dtype | None = None) -> Path:
     """Write `model` (with its `config`) as a checkpoint directory, whole or not at all.
 
-    dtype: store floating weights as this type (float16 for shipped models).
+    dtype: store floating weights as this type (float16 for shipped models); int8 stores matrices as
+    integers with a scale for each row (`core/int8.py`).
     Raises UserError when `to` exists and is no checkpoint.
     """
     to = Path(to)
@@ -52,13 +54,27 @@ def write_into(
     content = {"format": FORMAT, "model": to_json(model.config), "card": asdict(card)}
     (directory / "config.json").write_text(json.dumps(content, indent=1) + "\n")
     weights = {
-        name: (w.to(dtype) if dtype and w.is_floating_point() else w).detach().cpu().contiguous()
-        for name, w in model.state_dict().items()
+        name: w.detach().cpu().contiguous() for name, w in cast(own_weights(model), dtype).items()
     }
     (directory / "model.safetensors").write_bytes(serialised(weights))  # readable, as umask has it
     for name in ("config.json", "model.safetensors"):
         with open(directory / name, "rb") as file:
             os.fsync(file.fileno())
+
+
+def cast(weights: dict[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:
+    """Floating weights as this type; see `save`."""
+    if dtype == torch.int8:
+        return quantize(weights)
+    return {k: w.to(dtype) if dtype and w.is_floating_point() else w for k, w in weights.items()}
+
+
+def own_weights(model: nn.Module) -> dict[str, Tensor]:
+    """The state dict, a weight that has several names under the first of them alone."""
+    own: dict[int, tuple[str, Tensor]] = {}
+    for name, w in model.state_dict(keep_vars=True).items():
+        own.setdefault(id(w), (name, w))
+    return dict(own.values())
 
 
 def load(name_or_dir: str | Path, device: str | torch.device = "cpu") -> Any:
@@ -69,16 +85,16 @@ def load(name_or_dir: str | Path, device: str | torch.device = "cpu") -> Any:
     device = check_device(device)
     directory = find(name_or_dir)
     config, path = model_config(directory), directory / "model.safetensors"
-    check_shapes(build(config, directory, "meta"), read_shapes(path), directory)
+    shapes = own_shapes(read_shapes(path), directory)
+    check_shapes(build(config, directory, "meta"), shapes, directory)
     model = build(config, directory)  # as large as its file, which was not known before
     try:
         weights = strip_wrappers(load_file(path))
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     check_finite(weights, path)
-    model.load_state_dict(
-        {k: w.float() if w.is_floating_point() else w for k, w in weights.items()}
-    )
+    whole = {k: w.float() if w.is_floating_point() else w for k, w in dequantize(weights).items()}
+    model.load_state_dict(whole, strict=False)  # none is missing but the other names of some
     return model.to(device).eval()
 
 
@@ -110,7 +126,7 @@ def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 def check_shapes(model: nn.Module, shapes: dict[str, tuple[int, ...]], directory: Path) -> None:
     """UserError unless these are the weights that the model has."""
-    wanted = {name: tuple(w.shape) for name, w in model.state_dict().items()}
+    wanted = {name: tuple(w.shape) for name, w in own_weights(model).items()}
     for word, keys in (
         ("lacks", wanted.keys() - shapes.keys()),
         ("has unknown", shapes.keys() - wanted.keys()),
@@ -126,7 +142,7 @@ def check_shapes(model: nn.Module, shapes: dict[str, tuple[int, ...]], directory
             )
 
 
-def check_finite(weights: dict[str, torch.Tensor], path: Path) -> None:
+def check_finite(weights: dict[str, Tensor], path: Path) -> None:
     """UserError when a weight is not a number: nothing that is drawn with it would be one."""
     for name, w in weights.items():
         if w.is_floating_point() and not bool(w.float().isfinite().all()):
