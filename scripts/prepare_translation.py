@@ -1,6 +1,6 @@
 """Prepare the pairs of `smalti.translation` for training: clean, split, learn vocabularies.
 
-    python scripts/prepare_translation.py pairs.jsonl.xz held-out.txt FOLDER
+    python scripts/prepare_translation.py pairs.jsonl.xz FOLDER
 
 Each line of the pairs is {"source", "doc", "en", "zh"}. FOLDER gets `pairs.npz` (symbols of all
 splits, and the two vocabularies), `valid.jsonl`, `test.jsonl`, `strings.jsonl` and `report.json`
@@ -25,7 +25,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from smalti.translation.cleaning import PLACEHOLDER, Pair, clean, fold, fold_hash, grams, make_steps
+from smalti.translation.cleaning import (
+    PLACEHOLDER,
+    Pair,
+    clean,
+    fold,
+    fold_hash,
+    grams,
+    make_steps,
+    read_held_out,
+)
 from smalti.translation.vocabulary import Subwords, train_subwords
 
 PROSE = (
@@ -207,10 +216,9 @@ def write_lines(path: Path, lines: list[Line]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("pairs", type=Path)
-    parser.add_argument("held_out", type=Path)
     parser.add_argument("folder", type=Path)
     given = parser.parse_args()
-    held_out, report = frozenset(given.held_out.read_text().split()), {}
+    held_out, report = read_held_out(), {}
     lines = read_lines(given.pairs, held_out, report)
     assert not any(fold_hash(line.pair.source) in held_out for line in lines)
     splits: dict[str, list[Line]] = {"train": [], "valid": [], "test": [], "strings": []}

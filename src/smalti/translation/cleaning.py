@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 HAN = re.compile("[\u3400-\u9fff]")
@@ -16,6 +17,9 @@ TOKEN = re.compile(r"\w{2,}", re.ASCII)
 PLACEHOLDER = re.compile(
     r"%(?:\d+\$)?[-+#0]*\d*(?:\.\d+)?l*[a-zA-Z]\b|%\d+|\{\w*\}|\$\{?\w+\}?|@\w+@|</?[A-Za-z][^<>]*>"
 )
+HELD_OUT = Path(__file__).parent.parent / "assets" / "data" / "translation-held-out.txt"
+"""The `fold_hash` of 1,049 sentences on pages that are kept for judging translators: no pair with
+one of them may be trained on, or chosen by."""
 CHARACTERS_PER_WORD = 1.6
 """Median of Chinese characters over English words in help pages."""
 
@@ -138,6 +142,11 @@ def clean(pairs: Iterable[Pair], steps: dict[str, Step], counts: Counter[str]) -
                 break
         else:
             yield kept
+
+
+def read_held_out(path: Path = HELD_OUT) -> frozenset[str]:
+    """The hashes of sentences that are kept for judging, one a line."""
+    return frozenset(path.read_text().split())
 
 
 def fold(text: str) -> str:
