@@ -1,9 +1,11 @@
 """Measure a translator on pairs that it has not seen: BLEU and chrF, greedy and with a beam.
 
-    python scripts/evaluate_translator.py FILE.safetensors --data FOLDER --split test --beam 1 4
+    python scripts/evaluate_translator.py en-zh-help --data FOLDER --split test --beam 1 4
 
 Scores are sacrebleu's (zh tokenizer, its signature is printed), or without it those of an own count
-that is within a point of them. `--bits 8` rounds every matrix by rows first, as for shipping.
+that is within a point of them. The model is a shipped one, a checkpoint, or a file of
+train_translator.py, which `--int8` rounds as for shipping. Intervals come of drawing the documents
+again.
 """
 
 from __future__ import annotations
@@ -14,19 +16,22 @@ import math
 import re
 import sys
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from translator_file import load
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+import smalti
+from smalti.core.int8 import dequantize, quantize
+from smalti.translation import Beam, Subwords, Translator, translate
 from smalti.translation.cleaning import PLACEHOLDER
-from smalti.translation.decoding import Beam, translate
-from smalti.translation.transformer import Transformer
-from smalti.translation.vocabulary import Subwords
+from smalti.translation.model import assemble
+from smalti.translation.texts import default_beam, find_fault
 
 OFFICE = "libreoffice-help"
 
@@ -35,13 +40,13 @@ class Row(NamedTuple):
     """A sentence with its reference."""
 
     source: str  # of the corpus
+    document: str
     english: str
     chinese: str
 
 
 def read_rows(path: Path) -> list[Row]:
-    lines = path.read_text("utf-8").splitlines()
-    return [Row(r["source"], r["english"], r["chinese"]) for r in map(json.loads, lines)]
+    return [Row(**json.loads(line)) for line in path.read_text("utf-8").splitlines()]
 
 
 def thin_out(rows: list[Row], limit: int) -> list[Row]:
@@ -115,14 +120,41 @@ def count_placeholders(rows: list[Row], found: list[str]) -> tuple[int, int]:
     return kept, total
 
 
-def round_rows(network: Transformer, bits: int) -> None:
-    """Every matrix to integers of so many bits, with a scale for each row."""
-    most = 2 ** (bits - 1) - 1
-    with torch.no_grad():
-        for p in network.parameters():
-            if p.ndim > 1:
-                scale = p.abs().amax(1, keepdim=True).clamp_min(1e-12) / most
-                p.copy_((p / scale).round() * scale)
+def interval(rows: list[Row], found: list[str], where: list[int], times: int = 1000) -> str:
+    """The middle 95% of BLEU when documents are drawn again, as text; "" without sacrebleu."""
+    try:
+        from sacrebleu.metrics import BLEU  # pyright: ignore
+    except ImportError:
+        return ""
+    bleu = BLEU(tokenize="zh")
+    gold = [rows[k].chinese for k in where]
+    counts = bleu._extract_corpus_statistics([found[k] for k in where], [gold])
+    documents: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(len(counts[0])))
+    for k, row in zip(where, counts, strict=True):
+        documents[f"{rows[k].source}/{rows[k].document}"] += row
+    table, random = np.stack([*documents.values()]), np.random.default_rng(0)
+    drawn = random.integers(0, len(table), (times, len(table)))
+    scores = [bleu._compute_score_from_stats(list(table[d].sum(0))).score for d in drawn]
+    low, high = np.percentile(scores, [2.5, 97.5])
+    return f" ({low:.1f} to {high:.1f}, {len(table)} documents)"
+
+
+def load_translator(path: str, rounded: bool) -> Translator:
+    """A shipped model or checkpoint, or a file of train_translator.py."""
+    if not path.endswith(".safetensors"):
+        return smalti.load(path)
+    network, models = load(Path(path))
+    model = assemble(network, Subwords(models["source"]), Subwords(models["target"]))
+    if rounded:
+        model.load_state_dict(dequantize(quantize(model.state_dict())))
+    return model
+
+
+def translate_all(model: Translator, text: list[str], beam: Beam) -> list[str]:
+    """What `smalti translate` makes of each; what it refuses stays as it is."""
+    fit = [one for one in text if not find_fault(model, one)]
+    found = dict(zip(fit, translate(model, fit, beam, batch=64), strict=True))
+    return [found.get(one, one) for one in text]
 
 
 def report(rows: list[Row], found: list[str], brief: bool) -> None:
@@ -133,7 +165,8 @@ def report(rows: list[Row], found: list[str], brief: bool) -> None:
             continue
         own, gold = [found[k] for k in where], [rows[k].chinese for k in where]
         print(f"  {name:26} {len(where):5} sentences  BLEU {score_bleu(own, gold):5.2f}", end="")
-        print("" if brief else f"  chrF {score_chrf(own, gold):5.2f}")
+        end = "" if brief else f"  chrF {score_chrf(own, gold):5.2f}{interval(rows, found, where)}"
+        print(end)
     kept, total = count_placeholders(rows, found)
     if not brief:
         print(f"  placeholders kept: {kept} of {total}")
@@ -141,29 +174,27 @@ def report(rows: list[Row], found: list[str], brief: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("file", type=Path)
+    parser.add_argument("model")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--split", choices=("valid", "test", "strings"), default="valid")
     parser.add_argument("--beam", type=int, nargs="+", default=[1])
-    parser.add_argument("--penalty", type=float, default=1.0)
-    parser.add_argument("--bits", type=int, help="round matrices, by rows, to so many bits")
+    parser.add_argument("--penalty", type=float, help="the model's own unless told otherwise")
+    parser.add_argument("--int8", action="store_true", help="round a file as for shipping")
     parser.add_argument("--limit", type=int, help="sentences of each group")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--brief", action="store_true")
     parser.add_argument("--out", type=Path, help="sources, references and translations, as TSV")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    network, models = load(given.file)
-    english, chinese = Subwords(models["source"]), Subwords(models["target"])
-    if given.bits:
-        round_rows(network, given.bits)
+    model = load_translator(given.model, given.int8)
+    own = default_beam(model)
     rows = read_rows(given.data / f"{given.split}.jsonl")
     rows = thin_out(rows, given.limit) if given.limit else rows
     for width in given.beam:
-        begun, beam = time.monotonic(), Beam(width, given.penalty)
-        text = [row.english for row in rows]
-        found = translate(network, english, chinese, text, beam, batch=64)
-        print(f"{given.file.name}, {given.split}, {beam}: {time.monotonic() - begun:.1f} s")
+        penalty = own.penalty if given.penalty is None else given.penalty
+        begun, beam = time.monotonic(), Beam(width, penalty)
+        found = translate_all(model, [row.english for row in rows], beam)
+        print(f"{Path(given.model).name}, {given.split}, {beam}: {time.monotonic() - begun:.1f} s")
         report(rows, found, given.brief)
         if given.brief:
             print(

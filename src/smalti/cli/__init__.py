@@ -31,6 +31,7 @@ VERBS = {
     "complete": ("smalti.cli.complete:app", "Draw what is missing below in a picture."),
     "compress": ("smalti.cli.compress:app", "Pack pictures into few bits, without a loss."),
     "decompress": ("smalti.cli.decompress:app", "Bring back pictures that were compressed."),
+    "translate": ("smalti.cli.translate:app", "Translate English into Chinese."),
     "evaluate": ("smalti.cli.evaluate:app", "Measure a model: samples beside real pictures."),
     "compare": ("smalti.cli.compare:app", "Put models side by side, under one protocol."),
     "convert": ("smalti.cli.convert:app", "Make a published checkpoint into a smalti model."),

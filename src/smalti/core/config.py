@@ -66,6 +66,7 @@ TAGS = {
     "looks": "smalti.vq.perceptual:Looks",
     "lpips": "smalti.vq.lpips:LPIPS",
     "transformer": "smalti.translation.transformer:TransformerConfig",
+    "translator": "smalti.translation.model:TranslatorConfig",
     "beam": "smalti.translation.decoding:Beam",
     "training": "smalti.training.config:Training",
     "classifier": "smalti.features.classifier:ClassifierConfig",

@@ -33,11 +33,12 @@ def stream(
 ) -> Iterator:
     """The states of n samples, from the first to the last; `model.render(state)` shows one.
 
+    n: as many as `cond` lists when neither it nor seeds are given.
     seeds: one per sample, 0 .. n-1 by default; sample i depends on seed i alone, up to rounding.
     cond: shorthand for `given`: integers are classes, strings are text (one for all, or one each),
     a (n, C, H, W) tensor is a condition picture. Raises UserError for what the model does not take.
     """
-    seeds = chosen_seeds(n, seeds)
+    seeds = chosen_seeds(number_of(cond) if n is None and seeds is None else n, seeds)
     given = with_cond(given or Given(), cond, len(seeds))
     for field in dataclasses.fields(given):
         if getattr(given, field.name) is not None and field.name not in model.spec.given:
@@ -90,6 +91,12 @@ def check_finite(pictures: Tensor) -> None:
             f"{n} not finite, of {len(pictures)}: the model's weights or the sampler's numbers are "
             "beyond what it can calculate with; use an earlier step, or the sampler's defaults"
         )
+
+
+def number_of(cond: Cond | None) -> int | None:
+    """How many conditions are listed; None where one stands for all, or there is none."""
+    listed = isinstance(cond, list | tuple) or (isinstance(cond, Tensor) and cond.ndim > 0)
+    return len(cond) if listed else None
 
 
 def chosen_seeds(n: int | None, seeds: Sequence[int] | None) -> list[int]:

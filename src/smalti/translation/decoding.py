@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
@@ -12,8 +12,9 @@ from torch import Tensor
 from smalti.core.config import checked
 from smalti.core.ranges import Range, Width
 from smalti.layers.attention import attend
+from smalti.layers.choosing import Ancestral, check_finite, draw_symbols
 from smalti.translation.transformer import Transformer, join_heads
-from smalti.translation.vocabulary import BOS, EOS, PAD, UNK, Subwords, pad_batch
+from smalti.translation.vocabulary import BOS, EOS, PAD, UNK
 
 
 class Hypothesis(NamedTuple):
@@ -80,58 +81,41 @@ class Cache:
         self.own = [(k[rows], v[rows]) for k, v in self.own]
 
 
-def translate(
-    network: Transformer,
-    source: Subwords,
-    target: Subwords,
-    text: Sequence[str],
-    beam: Beam = Beam(),
-    batch: int = 32,
-) -> list[str]:
-    """The best translation of each sentence; sentences of like length go together."""
-    symbols = source.encode(text)
-    order = sorted(range(len(text)), key=lambda k: len(symbols[k]))
-    found: dict[int, list[int]] = {}
-    for rows in (order[k : k + batch] for k in range(0, len(order), batch)):
-        padded = pad_batch([symbols[row] for row in rows]).to(network.out.weight.device)
-        for row, hypotheses in zip(rows, search(network, padded, beam), strict=True):
-            found[row] = hypotheses[0].symbols
-    return target.decode([found[k] for k in range(len(text))])
-
-
-@torch.no_grad()
 def search(network: Transformer, source: Tensor, beam: Beam = Beam()) -> list[list[Hypothesis]]:
     """The hypotheses found for each row of source symbols (n, S), best first, 1 to width of them.
 
     A row is done with as many hypotheses as the beam is wide, or at 2 S + 20 symbols. What is
     found for a row depends on the other rows by rounding alone.
     """
-    beams = _Beams(network, source, beam)
+    beams = Beams(network, source, beam)
     while beams.rows:
         beams.step()
     return [sorted(found, key=lambda one: -one.score) for found in beams.found]
 
 
-class _Beams:
-    """A search under way: k rows of the cache for each sentence that is not done."""
+class Beams:
+    """A search under way: k rows of the cache for each sentence that is not done.
 
+    The arguments are those of `search`.
+    """
+
+    @torch.no_grad()
     def __init__(self, network: Transformer, source: Tensor, beam: Beam):
         self.beam, n = beam, len(source)
         self.cache = Cache(network, source)
         self.rows = list(range(n))  # the m sentences that are not done
         self.found: list[list[Hypothesis]] = [[] for _ in self.rows]
-        lengths = (source != PAD).sum(1)
-        self.limits = (2 * lengths + 20).clamp(max=beam.longest).tolist()
+        self.limits = limits(source).clamp(max=beam.longest).tolist()
         self.cache.select(torch.arange(n, device=source.device).repeat_interleave(beam.width))
         self.written = source.new_full((n, beam.width, 1), BOS)  # (m, k, t)
         self.scores = torch.full((n, beam.width), -torch.inf, device=source.device)  # (m, k)
         self.scores[:, 0] = 0
 
+    @torch.no_grad()
     def step(self) -> None:
         """One symbol more for every beginning."""
         m, k, t = self.written.shape
-        logits = self.cache.put(self.written[:, :, -1].flatten()).float()
-        logits[:, [PAD, UNK, BOS]] = -torch.inf
+        logits = next_logits(self.cache, self.written[:, :, -1].flatten())
         totals = self.scores[:, :, None] + logits.log_softmax(-1).unflatten(0, (m, k))
         best, where = totals.flatten(1).topk(2 * k)  # (m, 2k): k of them do not end
         parents, symbols = where // totals.shape[2], where % totals.shape[2]
@@ -142,6 +126,14 @@ class _Beams:
         before = self.written.gather(1, parents[:, :, None].expand(m, k, t))
         self.written = torch.cat([before, symbols.gather(1, going)[:, :, None]], dim=2)
         self.drop_done(parents)
+
+    def best(self) -> list[list[int]]:
+        """The symbols of each sentence: its best hypothesis, or its likeliest beginning."""
+        leading = dict(zip(self.rows, self.written[:, 0, 1:].tolist(), strict=True))
+        return [
+            leading[row] if row in leading else max(found, key=lambda one: one.score).symbols
+            for row, found in enumerate(self.found)
+        ]
 
     def finish(self, best: Tensor, parents: Tensor, ends: Tensor) -> None:
         """Keep the hypotheses that end here."""
@@ -170,3 +162,37 @@ class _Beams:
         kept = torch.tensor(going, dtype=torch.int64, device=parents.device)
         self.written, self.scores = self.written[kept], self.scores[kept]
         self.cache.select((kept[:, None] * self.beam.width + parents[kept]).flatten())
+
+
+def draw(
+    network: Transformer, source: Tensor, sampler: Ancestral, uniform: Callable[[], Tensor]
+) -> Iterator[Tensor]:
+    """What is written so far (n, t) for source symbols (n, S), a symbol more each time.
+
+    uniform: (n,) numbers in [0, 1), asked for once a symbol. Behind a row's </s> stands <pad>.
+    """
+    with torch.no_grad():
+        cache = Cache(network, source)
+    written = source.new_full((len(source), 1), BOS)
+    done = torch.zeros_like(written[:, 0], dtype=torch.bool)
+    limit = limits(source)
+    while not done.all():
+        with torch.no_grad():
+            logits = next_logits(cache, written[:, -1])
+        check_finite(logits[:, EOS:], written.shape[1])
+        symbols = draw_symbols(logits, uniform().to(logits.device), sampler)
+        written = torch.cat([written, symbols.masked_fill(done, PAD)[:, None]], dim=1)
+        done = done | (symbols == EOS) | (written.shape[1] > limit)
+        yield written[:, 1:]
+
+
+def next_logits(cache: Cache, symbols: Tensor) -> Tensor:
+    """Logits (n, K) float32 behind these symbols (n,); what no translation holds has -inf."""
+    logits = cache.put(symbols).float()
+    logits[:, [PAD, UNK, BOS]] = -torch.inf
+    return logits
+
+
+def limits(source: Tensor) -> Tensor:
+    """Symbols of a translation, at most: (n,) of source symbols (n, S)."""
+    return 2 * (source != PAD).sum(1) + 20

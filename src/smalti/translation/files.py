@@ -1,0 +1,125 @@
+"""Text files and catalogues of messages: read, translated, and written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+
+from smalti.core.errors import UserError
+from smalti.core.files import file_for
+from smalti.translation.catalog import Catalog, decode, fill, read_catalog
+from smalti.translation.decoding import Beam
+from smalti.translation.model import Translator
+from smalti.translation.texts import NAMES, find_fault, translate
+
+GROUP = 64
+"""Texts that are translated together."""
+Progress = Callable[[int, int], object]
+"""Called with how many are done, and of how many."""
+
+
+def ignore(done: int, total: int) -> None:
+    """No progress is shown."""
+
+
+def translate_file(
+    model: Translator,
+    path: str | Path,
+    out: str | Path,
+    beam: Beam | None = None,
+    progress: Progress = ignore,
+) -> Counter[str]:
+    """Translate a text file in UTF-8 line by line. Returns how many lines were "translated" and how
+    many "kept": empty ones, and those of another language or without words.
+
+    `out` appears when all is done. Raises UserError for a file that is missing or in another
+    encoding, before any work.
+    """
+    path, out = Path(path), Path(out)
+    if out.exists() and path.exists() and out.samefile(path):
+        raise UserError(f"{out} is the file to be translated; name another one for the result")
+    with open_bytes(path) as file:
+        total = sum(1 for _ in decode_lines(file, path))
+    counts: Counter[str] = Counter()
+    with (
+        file_for(out) as temporary,
+        open_bytes(path) as file,
+        temporary.open("w", encoding="utf-8", newline="") as result,
+    ):
+        for line in translate_lines(model, decode_lines(file, path), beam, counts):
+            result.write(line)
+            progress(counts.total(), total)
+        result.flush()
+        os.fsync(result.fileno())
+    return counts
+
+
+def translate_lines(
+    model: Translator,
+    lines: Iterable[str],
+    beam: Beam | None = None,
+    counts: Counter[str] | None = None,
+    group: int = GROUP,
+) -> Iterator[str]:
+    """Each line translated, its end as it was; `counts` grows as `translate_file` tells it."""
+    counts = Counter() if counts is None else counts
+    lines = iter(lines)
+    while some := list(islice(lines, group)):
+        wanted = [line for line in some if not find_fault(model, line)]
+        found = dict(zip(wanted, translate(model, wanted, beam), strict=True))
+        for line in some:
+            changed = found.get(line, line)
+            counts["kept" if changed == line else "translated"] += 1
+            yield changed
+
+
+def decode_lines(lines: Iterable[bytes], place: object) -> Iterator[str]:
+    """UserError, which names the line, where they are not UTF-8."""
+    for k, line in enumerate(lines, 1):
+        yield decode(line, "UTF-8", f"{place}, line {k}")
+
+
+def open_bytes(path: Path):
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; name a text file")
+    return path.open("rb")
+
+
+def translate_catalog(
+    model: Translator,
+    path: str | Path,
+    out: str | Path | None = None,
+    beam: Beam | None = None,
+    progress: Progress = ignore,
+) -> Counter[str]:
+    """Fill what is untranslated in a gettext catalogue, and mark it fuzzy. Returns how many entries
+    were "filled", and how many of those that were open are "left": in another language.
+
+    out: where to write it; over the catalogue itself when None. All else in it stays byte for byte.
+    Raises UserError for what is no catalogue, or one for another language.
+    """
+    catalog = read_catalog(path)
+    check_language(model, catalog)
+    texts = {e.source_of(keyword): None for e in catalog.open for keyword in e.translations}
+    wanted = [text for text in texts if not find_fault(model, text)]
+    found: dict[str, str] = {}
+    for k in range(0, len(wanted), GROUP):
+        some = wanted[k : k + GROUP]
+        found |= zip(some, translate(model, some, beam), strict=True)
+        progress(len(found), len(wanted))
+    content, filled = fill(catalog, found)
+    with file_for(path if out is None else out) as temporary:
+        temporary.write_bytes(content)
+    return Counter(filled=filled, left=len(catalog.open) - filled)
+
+
+def check_language(model: Translator, catalog: Catalog) -> None:
+    own = model.config.target_language
+    if catalog.language and not catalog.language.lower().startswith(own):
+        raise UserError(
+            f"{catalog.path} is a catalogue for {catalog.language}; this model writes "
+            f"{NAMES.get(own, own)}: give one whose header says Language: {own}"
+        )

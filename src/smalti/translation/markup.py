@@ -1,0 +1,107 @@
+"""Placeholders, tags and access keys of messages: what a translation has to keep."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+CONVERSION = r"%(?:\(\w+\)|\d+\$)?[-+#0']*(?:\d+|\*)?(?:\.(?:\d+|\*))?(?:hh?|ll?|[Lqjzt])?[A-Za-z%]"
+"""As in printf and Python: %s, %1$d, %-5.2f, %(name)s, %%; a space is no flag, for "100% of"."""
+PLACEHOLDER = re.compile(
+    "|".join(
+        [
+            r"</?[A-Za-z][^<>]*>|<!--.*?-->",  # <b>, </a>, <br/>
+            r"&(?:[A-Za-z]\w*|#\d+|#x[0-9A-Fa-f]+);",  # &amp;
+            r"https?://[^\s<>\"]*[\w/]|[\w.+-]+@[\w-]+\.[\w.-]*\w",
+            r"\$\{\w+\}|\{\{[^{}]*\}\}|\{[^{}\s]*\}|\{\w[^{}\n]{,40}\}",  # ${a}, {{a}}, {0:.2f}
+            CONVERSION,
+            r"%L?\d+",  # Qt's %1
+            r"\$\w+",  # $HOME, MediaWiki's $1
+            r"@\w+@",
+        ]
+    )
+)
+ORDERED = re.compile(r"%(?!\(|\d+\$|%)\D")
+"""Begins a conversion that takes the next argument, whichever it is: these keep their order."""
+TAG = re.compile(r"</?([A-Za-z][\w:-]*)")
+ACCESS_KEY = re.compile(r"(?<![A-Z&])&(?=[A-Za-z0-9])(?!\w+;)|(?<![\w_])_(?=[A-Za-z])")
+"""As in "&Open" and "_Open"; not in "AT&T", "&amp;" and "snake_case"."""
+SHORT_KEY = re.compile(r"(?<=[A-Za-z])_(?=[A-Za-z])")
+"""As in "E_xit", among a few words."""
+ENDING = re.compile(r"\s*(?:\.\.\.|…|[:：])*\s*$")
+FEW = 3
+LETTER = re.compile(r"[^\W\d_]")
+
+
+def find_placeholders(text: str) -> list[str]:
+    return PLACEHOLDER.findall(text)
+
+
+def has_words(text: str) -> bool:
+    """Whether there is something to translate beside the placeholders."""
+    return bool(LETTER.search(PLACEHOLDER.sub(" ", text)))
+
+
+def keeps(source: str, target: str) -> bool:
+    """Whether a translation has the placeholders of its source, as often, in a usable order."""
+    own, found = find_placeholders(source), find_placeholders(target)
+    return Counter(own) == Counter(found) and all(
+        ordered(own, fits) == ordered(found, fits) for fits in (is_conversion, *tag_tests(own))
+    )
+
+
+def ordered(placeholders: Sequence[str], fits: Callable[[str], bool]) -> list[str]:
+    return [one for one in placeholders if fits(one)]
+
+
+def is_conversion(placeholder: str) -> bool:
+    return bool(ORDERED.match(placeholder))
+
+
+def tag_tests(placeholders: Sequence[str]) -> list[Callable[[str], bool]]:
+    """For each kind of tag, what tells whether a placeholder is one: <b> stays before </b>."""
+    names = {match[1] for one in placeholders if (match := TAG.match(one))}
+    return [lambda one, n=name: bool(m := TAG.match(one)) and m[1] == n for name in sorted(names)]
+
+
+def mask(text: str) -> tuple[str, list[str]]:
+    """The text with {0}, {1}, ... for its placeholders, and these."""
+    found: list[str] = []
+
+    def number(match: re.Match[str]) -> str:
+        found.append(match[0])
+        return f"{{{len(found) - 1}}}"
+
+    return PLACEHOLDER.sub(number, text), found
+
+
+def unmask(text: str, placeholders: Sequence[str]) -> str:
+    """The text with the placeholders back; numbers beyond them stay."""
+
+    def named(match: re.Match[str]) -> str:
+        k = int(match[1])
+        return placeholders[k] if k < len(placeholders) else match[0]
+
+    return re.sub(r"\{(\d{1,4})\}", named, text)
+
+
+def take_access_key(text: str) -> tuple[str, str]:
+    """The text without its access key, and the key as in "&O"; "" where it has none, or several."""
+    plain = PLACEHOLDER.sub(lambda match: " " * len(match[0]), text)
+    marks = [match.start() for match in ACCESS_KEY.finditer(plain)]
+    if not marks and len(plain.split()) <= FEW and plain.count("_") == 1:
+        marks = [match.start() for match in SHORT_KEY.finditer(plain)]
+    if len(marks) != 1:
+        return text, ""
+    k = marks[0]
+    return text[:k] + text[k + 1 :], text[k : k + 2]
+
+
+def put_access_key(text: str, key: str) -> str:
+    """As Chinese programs write it: "Open..." with "&O" is "打开(&O)..."."""
+    if not key:
+        return text
+    end = ENDING.search(text)
+    k = end.start() if end else len(text)
+    return f"{text[:k]}({key.upper()}){text[k:]}"

@@ -1,0 +1,147 @@
+"""A translator: the Transformer with the vocabularies of its two languages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from smalti.core.config import checked
+from smalti.core.errors import UserError
+from smalti.core.given import Given
+from smalti.core.protocols import Spec
+from smalti.core.ranges import Count
+from smalti.core.rng import Rng
+from smalti.layers.choosing import Ancestral
+from smalti.layers.eval_mode import eval_mode
+from smalti.translation.decoding import Beam, Beams, Hypothesis, draw, search
+from smalti.translation.transformer import TransformerConfig
+from smalti.translation.vocabulary import Subwords, pad_batch
+
+
+@dataclass(frozen=True)
+@checked
+class TranslatorConfig:
+    """A translator from one language into another."""
+
+    network: TransformerConfig = field(default_factory=TransformerConfig)
+    """The network that predicts."""
+    source_bytes: Count = 1
+    """Size of the source's sentencepiece model, which stands among the weights."""
+    target_bytes: Count = 1
+    """Size of the target's."""
+    source_language: str = "en"
+    """The language it reads, an ISO 639 code."""
+    target_language: str = "zh"
+    """The language it writes."""
+    sampler: Beam | Ancestral = field(default_factory=Beam)
+    """How it searches when nothing else is asked for."""
+
+    def build(self) -> Translator:
+        return Translator(self)
+
+
+class Translator(nn.Module):
+    """Sentences to sentences. A state is what is written so far: symbols (n, t) int64, then <pad>.
+
+    It takes sentences of a few dozen words; `smalti.translation.translate` takes any text, and
+    looks after its placeholders.
+    """
+
+    source_model: Tensor
+    target_model: Tensor
+
+    def __init__(self, config: TranslatorConfig):
+        super().__init__()
+        self.config = config
+        self.network = config.network.build()
+        for side, size in (("source", config.source_bytes), ("target", config.target_bytes)):
+            self.register_buffer(f"{side}_model", torch.zeros(size, dtype=torch.uint8))
+        self.spec = Spec(output="text", given=("text",), samplers=(Beam, Ancestral))
+
+    @cached_property
+    def source(self) -> Subwords:
+        """The source's vocabulary."""
+        return read_vocabulary(self.source_model, self.config.network.source_size, "source")
+
+    @cached_property
+    def target(self) -> Subwords:
+        """The target's vocabulary."""
+        return read_vocabulary(self.target_model, self.config.network.target_size, "target")
+
+    @property
+    def device(self) -> torch.device:
+        return self.network.out.weight.device
+
+    def stream(
+        self, rng: Rng, given: Given = Given(), sampler: Beam | Ancestral | None = None
+    ) -> Iterator[Tensor]:
+        """Translations of given.text, a symbol longer each time; the last state is the result.
+
+        Of a search it is the likeliest so far. Ancestral draws take one uniform number a symbol.
+        """
+        sampler = sampler or self.config.sampler
+        states = self.walk(self.encode(given.text, len(rng)), rng, sampler)
+        while True:
+            with eval_mode(self):
+                state = next(states, None)
+            if state is None:
+                return
+            yield state
+
+    def encode(self, text: Sequence[str] | None, n: int) -> Tensor:
+        """Symbols (n, S) of n sentences. UserError for another number of them."""
+        if text is None or len(text) != n:
+            found = "no text is" if text is None else f"{len(text)} sentences are"
+            raise UserError(f"{found} given for {n} translations; give one sentence for each")
+        return pad_batch(self.source.encode(text)).to(self.device)
+
+    def walk(self, source: Tensor, rng: Rng, sampler: Beam | Ancestral) -> Iterator[Tensor]:
+        if isinstance(sampler, Ancestral):
+            yield from draw(self.network, source, sampler, lambda: rng.uniform(1)[:, 0])
+            return
+        beams = Beams(self.network, source, sampler)
+        while beams.rows:
+            beams.step()
+            yield pad_batch(beams.best()).to(self.device)
+
+    def search(self, text: Sequence[str], beam: Beam, batch: int = 32) -> list[list[Hypothesis]]:
+        """The hypotheses for each sentence, best first; those of like length go together."""
+        symbols = self.source.encode(text)
+        order = sorted(range(len(text)), key=lambda k: len(symbols[k]))
+        found: dict[int, list[Hypothesis]] = {}
+        with eval_mode(self):
+            for rows in (order[k : k + batch] for k in range(0, len(order), batch)):
+                padded = pad_batch([symbols[row] for row in rows]).to(self.device)
+                found |= zip(rows, search(self.network, padded, beam), strict=True)
+        return [found[k] for k in range(len(text))]
+
+    def render(self, state: Tensor) -> list[str]:
+        """The sentences that symbols (n, t) spell."""
+        return self.target.decode(state.tolist())
+
+
+def read_vocabulary(model: Tensor, size: int, side: str) -> Subwords:
+    """The codec in a buffer. UserError unless the network has a row for each of its symbols."""
+    codec = Subwords(model.cpu().numpy().tobytes())
+    if codec.size != size:
+        raise UserError(
+            f"the {side} vocabulary has {codec.size} symbols and the network {size}; "
+            "they are of different models"
+        )
+    return codec
+
+
+def assemble(network: nn.Module, source: Subwords, target: Subwords, **more: object) -> Translator:
+    """A translator of a trained network and its vocabularies; more: fields of its config."""
+    sizes = {"source_bytes": len(source.model), "target_bytes": len(target.model)}
+    config = TranslatorConfig(network.config, **sizes, **more)  # pyright: ignore
+    model = Translator(config)
+    model.network.load_state_dict(network.state_dict())
+    for side, codec in (("source", source), ("target", target)):
+        content = torch.frombuffer(bytearray(codec.model), dtype=torch.uint8)
+        model.get_buffer(f"{side}_model").copy_(content)
+    return model.eval()

@@ -1,0 +1,215 @@
+"""Translating texts: long ones in parts, placeholders as they are."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+from smalti.core.errors import Notice, UserError, shorten
+from smalti.translation.decoding import Beam
+from smalti.translation.markup import (
+    PLACEHOLDER,
+    has_words,
+    keeps,
+    mask,
+    put_access_key,
+    take_access_key,
+    unmask,
+)
+from smalti.translation.model import Translator
+from smalti.translation.segments import join, split_lines, split_long
+from smalti.translation.vocabulary import UNK
+
+USUAL, LONGEST = 30, 50
+"""Symbols of several sentences that are translated together, and of one alone, at most. Both were
+chosen on validation pages, where longer pieces lose words."""
+LETTERS = re.compile(r"[^\W\d_]")
+SCRIPTS = {"en": re.compile("[A-Za-z\u00c0-\u024f]")}
+"""The letters of a language, where they tell it."""
+NAMES = {"en": "English", "zh": "Chinese"}
+
+
+class Translation(NamedTuple):
+    """A translation that the search found."""
+
+    text: str
+    score: float  # log-probability over the length penalty, on average of the text's pieces
+
+
+def translate(
+    model: Translator, texts: Sequence[str], beam: Beam | None = None, batch: int = 32
+) -> list[str]:
+    """The best translation of each text. Arguments and errors as `find_translations` has them."""
+    return [found[0].text for found in find_translations(model, texts, 1, beam, batch)]
+
+
+def find_translations(
+    model: Translator, texts: Sequence[str], n: int = 1, beam: Beam | None = None, batch: int = 32
+) -> list[list[Translation]]:
+    """Up to n translations of each text, best first; a beam finds as many as it is wide.
+
+    Line breaks stay where they are; a line of more than USUAL symbols is split at the ends of its
+    sentences. Placeholders and tags are kept: what loses one is left out, and where all do, they
+    are masked, or the words between them are translated by themselves. Raises UserError for a text
+    that is empty or in another language.
+    """
+    for k, text in enumerate(texts, 1):
+        if fault := find_fault(model, text):
+            raise UserError(f"text {k} is {fault}")
+    unknown = find_unknown(model, texts)
+    if unknown:
+        shown = " ".join(sorted(unknown)[:10])
+        warnings.warn(Notice(f"the model does not know {shown} and leaves it out"), stacklevel=2)
+    beam = beam or default_beam(model)
+    documents = [Document(model, drop(text, unknown)) for text in texts]
+    found = translate_pieces(model, [p for d in documents for p in d.pieces], beam, batch)
+    return [document.assemble(found, n) for document in documents]
+
+
+def default_beam(model: Translator) -> Beam:
+    sampler = model.config.sampler
+    return sampler if isinstance(sampler, Beam) else Beam()
+
+
+def find_fault(model: Translator, text: str) -> str:
+    """Why a text cannot be translated, and what to do; "" where it can."""
+    code = model.config.source_language
+    name = NAMES.get(code, code)
+    if not text.strip():
+        return f"empty; give {name} text"
+    letters = LETTERS.findall(PLACEHOLDER.sub(" ", text))
+    script = SCRIPTS.get(code)
+    if script and 2 * sum(map(bool, map(script.match, letters))) < len(letters):
+        return f"not {name}: {shorten(text)}; this model reads {name} alone"
+    return ""
+
+
+def find_unknown(model: Translator, texts: Sequence[str]) -> set[str]:
+    """The characters outside of placeholders that have no symbol."""
+    words = [" ".join(PLACEHOLDER.sub(" ", text).split()) for text in texts]
+    return {
+        character
+        for text, symbols in zip(words, model.source.encode(words), strict=True)
+        if UNK in symbols
+        for character in set(text)
+        if UNK in model.source.encode([character])[0]
+    }
+
+
+def drop(text: str, characters: set[str]) -> str:
+    """The text without these characters, but for those in placeholders."""
+    parts = re.split(f"({PLACEHOLDER.pattern})", text)
+    without = str.maketrans(dict.fromkeys(characters))
+    return "".join(p if k % 2 else p.translate(without) for k, p in enumerate(parts))
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of a text: pieces to translate, or something that stays."""
+
+    pieces: tuple[str, ...] = ()
+    key: str = ""  # an access key, as in "&O"
+    fixed: str = ""
+
+
+class Document:
+    """A text in parts."""
+
+    def __init__(self, model: Translator, text: str):
+        self.parts = [make_part(model, line) for line in split_lines(text)]
+
+    @property
+    def pieces(self) -> Iterator[str]:
+        return (piece for part in self.parts for piece in part.pieces)
+
+    def assemble(self, found: dict[str, list[Translation]], n: int) -> list[Translation]:
+        """Its n best translations, of those of its pieces: the k-th of each, or its last."""
+        pieces = list(self.pieces)
+        most = max((len(found[piece]) for piece in pieces), default=1)
+        texts = [self.write(found, k) for k in range(min(n, most))]
+        return list({translation.text: translation for translation in reversed(texts)}.values())[
+            ::-1
+        ]
+
+    def write(self, found: dict[str, list[Translation]], k: int) -> Translation:
+        def choose(piece: str) -> Translation:
+            return found[piece][min(k, len(found[piece]) - 1)]
+
+        text = "".join(
+            part.fixed
+            or put_access_key(join([choose(piece).text for piece in part.pieces]), part.key)
+            for part in self.parts
+        )
+        scores = [choose(piece).score for piece in self.pieces]
+        return Translation(text, sum(scores) / max(1, len(scores)))
+
+
+def make_part(model: Translator, line: str) -> Part:
+    if not has_words(line):
+        return Part(fixed=line)
+    text, key = take_access_key(line)
+
+    def measure(pieces: Sequence[str]) -> list[int]:
+        return [len(symbols) for symbols in model.source.encode(pieces)]
+
+    return Part(tuple(split_long(text, USUAL, LONGEST, measure)), key)
+
+
+def translate_pieces(
+    model: Translator, pieces: Sequence[str], beam: Beam, batch: int
+) -> dict[str, list[Translation]]:
+    """The translations of pieces that keep what is to be kept, best first, at least one of each."""
+    search = Search(model, beam, batch)
+    pieces = list(dict.fromkeys(pieces))
+    found = {
+        piece: [one for one in hypotheses if keeps(piece, one.text)]
+        for piece, hypotheses in zip(pieces, search(pieces), strict=True)
+    }
+    left = [piece for piece in pieces if not found[piece]]
+    masked = [mask(piece) for piece in left]
+    for piece, (_, held), hypotheses in zip(
+        left, masked, search([text for text, _ in masked]), strict=True
+    ):
+        texts = [Translation(unmask(one.text, held), one.score) for one in hypotheses]
+        found[piece] = [one for one in texts if keeps(piece, one.text)]
+    left = [piece for piece in left if not found[piece]]
+    return found | translate_between(left, search)
+
+
+Searching = Callable[[Sequence[str]], list[list[Translation]]]
+
+
+class Search:
+    """What the model says of pieces."""
+
+    def __init__(self, model: Translator, beam: Beam, batch: int):
+        self.model, self.beam, self.batch = model, beam, batch
+
+    def __call__(self, pieces: Sequence[str]) -> list[list[Translation]]:
+        rows = self.model.search(pieces, self.beam, self.batch) if pieces else []
+        decode = cache(lambda symbols: self.model.target.decode([symbols])[0])
+        return [[Translation(decode(tuple(h.symbols)), h.score) for h in row] for row in rows]
+
+
+def translate_between(pieces: Sequence[str], search: Searching) -> dict[str, list[Translation]]:
+    """The words between the placeholders of each piece by themselves."""
+    between = {piece: cut_at_placeholders(piece) for piece in pieces}
+    words = list({part for parts in between.values() for part in parts if has_words(part)})
+    best = dict(zip(words, (found[0] for found in search(words)), strict=True))
+    result = {}
+    for piece, parts in between.items():
+        scores = [best[part].score for part in parts if part in best]
+        # a translation that invents a placeholder would change them: then the words stay
+        texts = [best[p].text if p in best and keeps(p, best[p].text) else p for p in parts]
+        result[piece] = [Translation("".join(texts), sum(scores) / max(1, len(scores)))]
+    return result
+
+
+def cut_at_placeholders(piece: str) -> list[str]:
+    """Words, and what stands between them: placeholders and spaces."""
+    parts = re.split(rf"(\s*(?:{PLACEHOLDER.pattern})\s*|^\s+|\s+$)", piece)
+    return [part for part in parts if part]
