@@ -140,9 +140,7 @@ class Parser:
         if entry is None:
             return
         if "msgid" not in entry.text or not entry.translations:
-            raise UserError(
-                f"{self.path}, line {entry.start + 1}: an entry without msgid or msgstr"
-            )
+            raise UserError(f"{self.path}, line {entry.start + 1}: an entry lacks msgid or msgstr")
         if ("msgid_plural" in entry.text) == ("msgstr" in entry.translations):
             raise UserError(
                 f"{self.path}, line {entry.start + 1}: msgid_plural wants msgstr[0] and so on"

@@ -15,8 +15,9 @@ PLACEHOLDER = re.compile(
             r"&(?:[A-Za-z]\w*|#\d+|#x[0-9A-Fa-f]+);",  # &amp;
             r"https?://[^\s<>\"]*[\w/]|[\w.+-]+@[\w-]+\.[\w.-]*\w",
             r"\$\{\w+\}|\{\{[^{}]*\}\}|\{[^{}\s]*\}|\{\w[^{}\n]{,40}\}",  # ${a}, {{a}}, {0:.2f}
+            r"%L\d+",  # Qt's %L1
             CONVERSION,
-            r"%L?\d+",  # Qt's %1
+            r"%\d+",  # Qt's %1
             r"\$\w+",  # $HOME, MediaWiki's $1
             r"@\w+@",
         ]

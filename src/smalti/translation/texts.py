@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import cycle
 from typing import NamedTuple
 
 from smalti.core.errors import Notice, UserError, shorten
@@ -60,13 +61,12 @@ def find_translations(
     for k, text in enumerate(texts, 1):
         if fault := find_fault(model, text):
             raise UserError(f"text {k} is {fault}")
-    unknown = find_unknown(model, texts)
-    if unknown:
+    documents = [Document(model, text) for text in texts]
+    pieces = list(dict.fromkeys(piece for document in documents for piece in document.pieces))
+    if unknown := find_unknown(model, pieces):
         shown = " ".join(sorted(unknown)[:10])
         warnings.warn(Notice(f"the model does not know {shown} and leaves it out"), stacklevel=2)
-    beam = beam or default_beam(model)
-    documents = [Document(model, drop(text, unknown)) for text in texts]
-    found = translate_pieces(model, [p for d in documents for p in d.pieces], beam, batch)
+    found = translate_pieces(pieces, Search(model, beam or default_beam(model), batch, unknown))
     return [document.assemble(found, n) for document in documents]
 
 
@@ -90,12 +90,12 @@ def find_fault(model: Translator, text: str) -> str:
 
 def find_unknown(model: Translator, texts: Sequence[str]) -> set[str]:
     """The characters outside of placeholders that have no symbol."""
-    words = [" ".join(PLACEHOLDER.sub(" ", text).split()) for text in texts]
+    words = [PLACEHOLDER.sub(" ", text) for text in texts]
     return {
         character
         for text, symbols in zip(words, model.source.encode(words), strict=True)
         if UNK in symbols
-        for character in set(text)
+        for character in set(text) - {" "}
         if UNK in model.source.encode([character])[0]
     }
 
@@ -120,7 +120,10 @@ class Document:
     """A text in parts."""
 
     def __init__(self, model: Translator, text: str):
-        self.parts = [make_part(model, line) for line in split_lines(text)]
+        self.parts = [
+            Part(fixed=part) if between else make_part(model, part)
+            for part, between in zip(split_lines(text), cycle([False, True]), strict=False)
+        ]
 
     @property
     def pieces(self) -> Iterator[str]:
@@ -159,12 +162,11 @@ def make_part(model: Translator, line: str) -> Part:
     return Part(tuple(split_long(text, USUAL, LONGEST, measure)), key)
 
 
-def translate_pieces(
-    model: Translator, pieces: Sequence[str], beam: Beam, batch: int
-) -> dict[str, list[Translation]]:
+Searching = Callable[[Sequence[str]], list[list[Translation]]]
+
+
+def translate_pieces(pieces: Sequence[str], search: Searching) -> dict[str, list[Translation]]:
     """The translations of pieces that keep what is to be kept, best first, at least one of each."""
-    search = Search(model, beam, batch)
-    pieces = list(dict.fromkeys(pieces))
     found = {
         piece: [one for one in hypotheses if keeps(piece, one.text)]
         for piece, hypotheses in zip(pieces, search(pieces), strict=True)
@@ -180,17 +182,15 @@ def translate_pieces(
     return found | translate_between(left, search)
 
 
-Searching = Callable[[Sequence[str]], list[list[Translation]]]
-
-
 class Search:
-    """What the model says of pieces."""
+    """What the model says of pieces, without the characters that it does not know."""
 
-    def __init__(self, model: Translator, beam: Beam, batch: int):
-        self.model, self.beam, self.batch = model, beam, batch
+    def __init__(self, model: Translator, beam: Beam, batch: int, unknown: set[str]):
+        self.model, self.beam, self.batch, self.unknown = model, beam, batch, unknown
 
     def __call__(self, pieces: Sequence[str]) -> list[list[Translation]]:
-        rows = self.model.search(pieces, self.beam, self.batch) if pieces else []
+        known = [drop(piece, self.unknown) for piece in pieces]
+        rows = self.model.search(known, self.beam, self.batch) if pieces else []
         decode = cache(lambda symbols: self.model.target.decode([symbols])[0])
         return [[Translation(decode(tuple(h.symbols)), h.score) for h in row] for row in rows]
 

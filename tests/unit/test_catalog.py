@@ -1,0 +1,131 @@
+"""Catalogues of messages: what is untranslated is filled, all other bytes stay."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from smalti.translation.catalog import fill, read_catalog
+from tests.expect import refusal
+
+HEADER = """# Chinese.
+msgid ""
+msgstr ""
+"Language: zh_CN\\n"
+"Content-Type: text/plain; charset=UTF-8\\n"
+"Plural-Forms: nplurals=1; plural=0;\\n"
+
+"""
+BODY = """#: a.c:12
+#, c-format
+msgid "Open %s"
+msgstr ""
+
+# a remark
+#| msgid "old"
+msgctxt "menu"
+msgid ""
+"Say \\"yes\\"\\t\\\\ "
+"now\\n"
+msgstr   ""
+"" # no
+msgid "One file"
+msgid_plural "%d files"
+msgstr[0] ""
+#, fuzzy
+msgid "Guessed"
+msgstr ""
+msgid "Done"
+msgstr    "完成"
+#~ msgid "gone"
+#~ msgstr ""
+""".replace('"" # no\n', "")
+
+
+def write(folder: Path, text: str, charset: str = "utf-8") -> Path:
+    path = folder / "app.po"
+    path.write_bytes(text.encode(charset))
+    return path
+
+
+def test_messages_are_read(tmp_path: Path) -> None:
+    catalog = read_catalog(write(tmp_path, HEADER + BODY))
+    assert catalog.language == "zh_CN"
+    assert [entry.text["msgid"] for entry in catalog.open] == [
+        "Open %s", 'Say "yes"\t\\ now\n', "One file", "Guessed"
+    ]  # fmt: skip
+    assert catalog.open[1].text["msgctxt"] == "menu"
+    assert catalog.open[2].source_of("msgstr[0]") == "%d files"
+
+
+def test_only_what_was_open_changes(tmp_path: Path) -> None:
+    catalog = read_catalog(write(tmp_path, HEADER + BODY))
+    found = {
+        "Open %s": "打开 %s",
+        'Say "yes"\t\\ now\n': '说\n"是"\t\\\n',
+        "%d files": "%d 个文件",
+        "Guessed": "猜",
+    }
+    content, filled = fill(catalog, found)
+    assert filled == 4
+    wanted = (HEADER + BODY).replace("#, c-format\n", "#, c-format, fuzzy\n")
+    wanted = wanted.replace('"Open %s"\nmsgstr ""', '"Open %s"\nmsgstr "打开 %s"')
+    wanted = wanted.replace('#| msgid "old"', '#, fuzzy\n#| msgid "old"')
+    wanted = wanted.replace('msgstr   ""\n', 'msgstr ""\n"说\\n"\n"\\"是\\"\\t\\\\\\n"\n')
+    wanted = wanted.replace('msgid "One file"', '#, fuzzy\nmsgid "One file"')
+    wanted = wanted.replace('msgstr[0] ""', 'msgstr[0] "%d 个文件"')
+    wanted = wanted.replace('"Guessed"\nmsgstr ""', '"Guessed"\nmsgstr "猜"')
+    assert content.decode() == wanted
+    again = read_catalog(write(tmp_path, wanted))
+    assert again.open == []
+    assert again.entries[2].translations == {"msgstr": '说\n"是"\t\\\n'}
+
+
+def test_nothing_changes_where_nothing_is_found(tmp_path: Path) -> None:
+    for text in (HEADER + BODY, HEADER.replace("\n", "\r\n"), "", "\ufeff" + HEADER + BODY):
+        path = write(tmp_path, text)
+        assert fill(read_catalog(path), {}) == (path.read_bytes(), 0)
+
+
+def test_forms_of_a_language_with_two(tmp_path: Path) -> None:
+    text = 'msgid "One file"\r\nmsgid_plural "%d files"\r\nmsgstr[0] ""\r\nmsgstr[1] ""\r\n'
+    catalog = read_catalog(write(tmp_path, text))
+    assert fill(catalog, {"%d files": "n"}) == (text.encode(), 0)
+    content, _ = fill(catalog, {"%d files": "n", "One file": "1"})
+    wanted = text.replace('[0] ""', '[0] "1"').replace('[1] ""', '[1] "n"')
+    assert content.decode() == "#, fuzzy\r\n" + wanted
+
+
+def test_another_charset(tmp_path: Path) -> None:
+    text = HEADER.replace("UTF-8", "GB2312") + 'msgid "Open"\nmsgstr ""\n\nmsgid "a"\nmsgstr "打"\n'
+    catalog = read_catalog(write(tmp_path, text, "gb2312"))
+    content, _ = fill(catalog, {"Open": "打开"})
+    assert 'msgstr "打开"' in content.decode("gb2312")
+    with refusal("app.po", "GB2312", "lacks '開'", "msgconv"):
+        fill(catalog, {"Open": "打開"})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("hello\n", ["app.po, line 1", "'hello'", "msgfmt"]),
+        ('msgid "a\nmsgstr ""\n', ["line 1", "no line of a .po file"]),
+        ('msgid "a"\n\nmsgstr "b"\n', ["line 1", "lacks msgid or msgstr"]),
+        ('"a"\n', ["line 1", "outside of an entry"]),
+        ('msgid "a"\nmsgid "b"\nmsgstr ""\n', ["line 2", "second msgid"]),
+        ('msgid "a"\nmsgid_plural "b"\nmsgstr ""\n', ["line 1", "wants msgstr[0]"]),
+        (HEADER.replace("UTF-8", "CHARSET"), ["template", "msginit"]),
+        (HEADER.replace("UTF-8", "NONSENSE"), ["charset 'NONSENSE'"]),
+    ],
+)
+def test_what_is_no_catalogue(tmp_path: Path, text: str, words: list[str]) -> None:
+    with refusal(*words):
+        read_catalog(write(tmp_path, text))
+
+
+def test_wrong_bytes(tmp_path: Path) -> None:
+    with refusal("app.po", "0xb4", "is not UTF-8", "iconv"):
+        read_catalog(write(tmp_path, HEADER + 'msgid "a"\nmsgstr "打"\n', "gb2312"))
+    with refusal("is a folder"):
+        read_catalog(tmp_path)
