@@ -95,8 +95,9 @@ def check_finite(pictures: Tensor) -> None:
 
 def number_of(cond: Cond | None) -> int | None:
     """How many conditions are listed; None where one stands for all, or there is none."""
-    listed = isinstance(cond, list | tuple) or (isinstance(cond, Tensor) and cond.ndim > 0)
-    return len(cond) if listed else None
+    if isinstance(cond, Tensor):
+        return len(cond) if cond.ndim else None
+    return len(cond) if isinstance(cond, list | tuple) else None
 
 
 def chosen_seeds(n: int | None, seeds: Sequence[int] | None) -> list[int]:

@@ -13,7 +13,7 @@ KEYWORD = re.compile(r'(msgctxt|msgid|msgid_plural|msgstr|msgstr\[(\d{1,3})\])\s
 STRING = re.compile(r'"((?:[^"\\]|\\.)*)"$')
 ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{1,2}|[0-7]{1,3}|.)")
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
-WRITTEN = {"\\": "\\\\", '"': '\\"', **{v: f"\\{k}" for k, v in ESCAPES.items()}}
+WRITTEN = str.maketrans({"\\": "\\\\", '"': '\\"', **{v: f"\\{k}" for k, v in ESCAPES.items()}})
 CHARSET = re.compile(r"charset=([\w.:-]+)")
 LANGUAGE = re.compile(r"^Language: *([\w@.-]+)", re.MULTILINE)
 
@@ -222,6 +222,6 @@ def mark_fuzzy(lines: list[str], entry: Entry, end: str) -> None:
 def quote(keyword: str, text: str, end: str) -> str:
     """The lines of a translation: one for each of its own where it has several."""
     rows = re.findall(r"[^\n]*\n|[^\n]+", text)
-    quoted = ['"' + "".join(WRITTEN.get(c, c) for c in row) + '"' for row in rows] or ['""']
+    quoted = [f'"{row.translate(WRITTEN)}"' for row in rows] or ['""']
     first = f"{keyword} " if len(quoted) == 1 else f'{keyword} ""{end}'
     return first + end.join(quoted) + end
