@@ -18,6 +18,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -184,6 +185,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--brief", action="store_true")
     parser.add_argument("--out", type=Path, help="sources, references and translations, as TSV")
+    parser.add_argument("--examples", type=int, help="print so many sentences, by a hash")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     model = load_translator(given.model, given.int8)
@@ -200,11 +202,22 @@ def main() -> None:
             print(
                 "".join(f"  {rows[k].english[:80]} -> {found[k][:60]}\n" for k in (2, -2)), end=""
             )
+        if given.examples:
+            print_examples(rows, found, given.examples)
         if given.out:
             lines = ["\t".join([*row, text]) for row, text in zip(rows, found, strict=True)]
             given.out.with_suffix(f".beam{width}.tsv").write_text("\n".join(lines), "utf-8")
     if not given.brief:
         print_signature()
+
+
+def print_examples(rows: list[Row], found: list[str], n: int) -> None:
+    """A Markdown table of the n sentences whose English has the smallest SHA-256."""
+    order = sorted(range(len(rows)), key=lambda k: sha256(rows[k].english.encode()).hexdigest())
+    print("| English | reference | translation | source |\n|---|---|---|---|")
+    for k in order[:n]:
+        cells = rows[k].english, rows[k].chinese, found[k], rows[k].source
+        print("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
 
 
 def print_signature() -> None:

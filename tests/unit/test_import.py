@@ -65,3 +65,9 @@ def test_unknown_name_is_an_attribute_error():
 
 def test_matching_pictures_does_not_load_torch():
     assert "torch" not in loaded_after("import smalti.cli.match; import smalti.patchmatch.matching")
+
+
+def test_loading_a_translator_does_not_load_the_compiler():
+    """Which takes seconds, where a sentence takes a tenth of one."""
+    code = "import sys, smalti; smalti.load('en-zh-help'); assert 'torch._dynamo' not in sys.modules"
+    assert "torch" in loaded_after(code)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
 from safetensors.torch import save as serialised
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from smalti.core.config import fitted, from_json, hints_of, to_json
 from smalti.core.device import check_device
@@ -104,7 +106,7 @@ def build(config: Any, place: str | Path, device: str = "cpu") -> Any:
     UserError, which names `place`, when the config builds none.
     """
     try:
-        with torch.device(device):
+        with torch.device(device), WithoutDraws() if device == "meta" else nullcontext():
             return config.build()
     except UserError:
         raise
@@ -112,6 +114,19 @@ def build(config: Any, place: str | Path, device: str = "cpu") -> Any:
         raise UserError(
             f"{place}: its config builds no model: {shorten(str(error), 120)}"
         ) from error
+
+
+class WithoutDraws(TorchFunctionMode):
+    """Draws no normal numbers: "meta" has none, and for them PyTorch would load its compiler, which
+    takes seconds.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if func in (torch.Tensor.normal_, nn.init.normal_):
+            return args[0] if args else (kwargs or {})["tensor"]
+        return func(*args, **(kwargs or {}))
 
 
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
