@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -200,12 +201,18 @@ def test_a_file_is_translated_whole_or_not_at_all(tiny: Translator, tmp_path: Pa
     translate_file(scripted(tiny), source, out, progress=lambda *n: done.append(n))
     assert out.read_text() == "A\nFILE\n"
     assert done == [(1, 2), (2, 2)]
+    reader, writer = os.pipe()
+    os.write(writer, b"file\n")
+    os.close(writer)
+    translate_file(scripted(tiny), f"/dev/fd/{reader}", out)
+    os.close(reader)
+    assert out.read_text() == "FILE\n"
     with refusal("out.txt", "the file to be translated"):
         translate_file(scripted(tiny), out, out)
     source.write_bytes(b"a\nf\xfcr\n")
     with refusal("in.txt, line 2", "0xfc is not UTF-8", "iconv"):
         translate_file(scripted(tiny), source, out)
-    assert out.read_text() == "A\nFILE\n"
+    assert out.read_text() == "FILE\n"
     assert {path.name for path in tmp_path.iterdir()} == {"in.txt", "out.txt"}
 
 

@@ -42,16 +42,15 @@ def translate_file(
     if out.exists() and path.exists() and out.samefile(path):
         raise UserError(f"{out} is the file to be translated; name another one for the result")
     with open_bytes(path) as file:
-        total = sum(1 for _ in decode_lines(file, path))
+        lines = list(decode_lines(file, path))  # at once: a pipe can be read but once
     counts: Counter[str] = Counter()
     with (
         file_for(out) as temporary,
-        open_bytes(path) as file,
         temporary.open("w", encoding="utf-8", newline="") as result,
     ):
-        for line in translate_lines(model, decode_lines(file, path), beam, counts):
+        for line in translate_lines(model, lines, beam, counts):
             result.write(line)
-            progress(counts.total(), total)
+            progress(counts.total(), len(lines))
         result.flush()
         os.fsync(result.fileno())
     return counts
