@@ -67,7 +67,8 @@ def test_matching_pictures_does_not_load_torch():
     assert "torch" not in loaded_after("import smalti.cli.match; import smalti.patchmatch.matching")
 
 
-def test_loading_a_translator_does_not_load_the_compiler():
+@pytest.mark.parametrize("name", ["en-zh-help", "ddpm-digits", "vqvae-digits"])
+def test_loading_a_model_does_not_load_the_compiler(name: str):
     """Which takes seconds, where a sentence takes a tenth of one."""
-    code = "import sys, smalti; smalti.load('en-zh-help')"
+    code = f"import sys, smalti; smalti.load({name!r})"
     assert "torch" in loaded_after(f"{code}; assert 'torch._dynamo' not in sys.modules")

@@ -106,7 +106,7 @@ def build(config: Any, place: str | Path, device: str = "cpu") -> Any:
     UserError, which names `place`, when the config builds none.
     """
     try:
-        with torch.device(device), WithoutDraws() if device == "meta" else nullcontext():
+        with torch.device(device), WithoutCompiler() if device == "meta" else nullcontext():
             return config.build()
     except UserError:
         raise
@@ -116,14 +116,16 @@ def build(config: Any, place: str | Path, device: str = "cpu") -> Any:
         ) from error
 
 
-class WithoutDraws(TorchFunctionMode):
-    """Draws no normal numbers: "meta" has none, and for them PyTorch would load its compiler, which
-    takes seconds.
+class WithoutCompiler(TorchFunctionMode):
+    """Calculates nothing on "meta" for which PyTorch would load its compiler, which takes seconds:
+    normal numbers are not drawn, and tables, which begin with a range, are made as ever.
     """
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        if func in (torch.arange, torch.linspace):
+            kwargs = {**(kwargs or {}), "device": "cpu"}
         if func in (torch.Tensor.normal_, nn.init.normal_):
             return args[0] if args else (kwargs or {})["tensor"]
         return func(*args, **(kwargs or {}))
