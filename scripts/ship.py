@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 import smalti
+from smalti.autoregressive import Prior
 from smalti.core.checkpoint import SHIPPED, read_card, save
 from smalti.core.protocols import Card
 from smalti.diffusion import Diffusion
@@ -32,12 +33,18 @@ def main() -> None:
     parser.add_argument("--summary", default="")
     parser.add_argument("--data", default="")
     parser.add_argument("--guidance", type=float, help="of the default sampler; for diffusion")
+    parser.add_argument("--top-p", type=float, help="of the default sampler; for priors")
     parser.add_argument("--fact", action="append", default=[], metavar="NAME=VALUE")
     args = parser.parse_args()
     model = smalti.load(args.run)
-    if args.guidance is not None and isinstance(model, Diffusion):
-        sampler = dataclasses.replace(model.config.sampler, guidance=args.guidance)
-        model.config = dataclasses.replace(model.config, sampler=sampler)
+    changes = {"guidance": args.guidance} if isinstance(model, Diffusion) else {}
+    if isinstance(model, Prior):
+        changes = {"top_p": args.top_p}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    if changes:
+        config: Any = model.config
+        sampler = dataclasses.replace(config.sampler, **changes)
+        setattr(model, "config", dataclasses.replace(config, sampler=sampler))  # noqa: B010
     given = {k: value(v) for k, v in (fact.split("=", 1) for fact in args.fact)}
     known = {k: v for k, v in read_card(args.run).facts.items() if v is not None and k != "step"}
     facts = {**known, "parameters": count(model), **given}
