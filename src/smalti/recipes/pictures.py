@@ -36,6 +36,13 @@ def emoji_or_own(
     return read_splits(path or emoji_of(size), size=size, progress=progress)
 
 
+def letters_or_own(
+    path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
+) -> Splits:
+    """The letters as they were fetched, or the pictures that lie at a path."""
+    return read_splits(path or "letters-32", size=size, progress=progress)
+
+
 def described_emoji_or_own(
     path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
 ) -> Splits:

@@ -1,0 +1,34 @@
+"""`letters`: a class-conditional DDPM of A-Z, a-z and 0-9 in hundreds of typefaces."""
+
+from __future__ import annotations
+
+from smalti.data.pictures import Pictures
+from smalti.diffusion import DDIM, DiffusionConfig, UNetConfig
+from smalti.recipes.pictures import letters_or_own
+from smalti.recipes.recipe import Recipe
+from smalti.training.config import Training
+
+
+def model(pictures: Pictures) -> DiffusionConfig:
+    """The network of ddpm-digits with more classes."""
+    network = UNetConfig(
+        channels=pictures.shape[0],
+        widths=(40, 80),
+        attention=(False, True),
+        classes=len(pictures.classes),
+        dropout=0.05,
+    )
+    return DiffusionConfig(
+        pictures.shape, network, classes=pictures.classes, sampler=DDIM(guidance=1.5)
+    )
+
+
+RECIPE = Recipe(
+    name="letters",
+    summary="a DDPM of letters in many typefaces, 32x32; first `smalti fetch letters`",
+    read=letters_or_own,
+    model=model,
+    training=Training(steps=15_000, batch=128, rate=2e-3, ema=0.9995, save=1000),
+    size=32,
+    minutes=90.0,
+)
