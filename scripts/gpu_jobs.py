@@ -10,9 +10,15 @@ from typing import Any
 from smalti.data.packs import is_pack
 from smalti.data.pictures import Pictures, Splits
 from smalti.data.reading import read_splits
-from smalti.diffusion import DDIM, DiffusionConfig, UNetConfig
-from smalti.pixelcnn import Categorical, GatedConfig, PixelCNNConfig, PlusPlusConfig
-from smalti.recipes import consistency_digits, vqvae_digits_gpt
+from smalti.diffusion import DiffusionConfig, UNetConfig
+from smalti.pixelcnn import GatedConfig, PixelCNNConfig
+from smalti.recipes import (
+    consistency_digits,
+    letters,
+    pixelcnnpp_digits,
+    vqgan_emoji4,
+    vqvae_digits_gpt,
+)
 from smalti.recipes.pictures import digit_splits
 from smalti.recipes.vqgan import model as vqgan
 from smalti.training import Training
@@ -65,28 +71,6 @@ AnyJob = TrainingJob | CommandJob
 # ------------------------------------------------------------------------------ models
 
 
-def plusplus_digits(dropout: float, embed: int = 16) -> Callable[[Pictures], PixelCNNConfig]:
-    """Today's pixelcnnpp-digits, with input levels as vectors."""
-
-    def model(pictures: Pictures) -> PixelCNNConfig:
-        network = PlusPlusConfig(
-            channels=1,
-            outputs=256,
-            filters=32,
-            blocks=2,
-            condition=len(pictures.classes),
-            dropout=dropout,
-            embed=embed,
-        )
-        return PixelCNNConfig(pictures.shape, network, Categorical(), classes=pictures.classes)
-
-    return model
-
-
-def emoji_codec(pictures: Pictures) -> Any:
-    return vqgan(pictures)
-
-
 def texture_codec(pictures: Pictures) -> Any:
     """Narrower: 0.9 M parameters."""
     own = vqgan(pictures)
@@ -94,33 +78,9 @@ def texture_codec(pictures: Pictures) -> Any:
     return replace(own, network=replace(own.network, widths=(32, 48, 64)))
 
 
-def letters(pictures: Pictures) -> DiffusionConfig:
-    """ddpm-digits with more classes, 0.93 M parameters."""
-    network = UNetConfig(
-        widths=(40, 80), attention=(False, True), classes=len(pictures.classes), dropout=0.05
-    )
-    return DiffusionConfig(
-        pictures.shape, network, classes=pictures.classes, sampler=DDIM(guidance=1.5)
-    )
-
-
 # -------------------------------------------------------------------------------- jobs
 
-PIXELCNN = Training(steps=15_000, batch=64, rate=2e-3, ema=0.9995, weight_decay=0.02)
 CODEC = Training(steps=20_000, batch=48, rate=6e-4, weight_decay=0.0, ema=0.999)
-DIFFUSION = Training(steps=30_000, batch=128, rate=2e-3, ema=0.9995)
-
-
-def pixelcnnpp(name: str, dropout: float) -> TrainingJob:
-    return TrainingJob(
-        name,
-        plusplus_digits(dropout),
-        PIXELCNN,
-        recipe="pixelcnnpp-digits",
-        compile=("network",),
-        keep_best=True,
-        bits=True,
-    )
 
 
 def translator(variant: str, *options: str) -> CommandJob:
@@ -133,23 +93,36 @@ def translator(variant: str, *options: str) -> CommandJob:
 
 JOBS: tuple[AnyJob, ...] = (
     translator("b", "--seed", "1"),
-    pixelcnnpp("pixelcnnpp-digits", dropout=0.35),
+    TrainingJob(
+        "pixelcnnpp-digits",
+        pixelcnnpp_digits.model,
+        pixelcnnpp_digits.RECIPE.training,
+        recipe="pixelcnnpp-digits",
+        compile=("network",),
+        keep_best=True,
+        bits=True,
+    ),
     TrainingJob(
         "vqgan-emoji4",
-        emoji_codec,
-        replace(CODEC, flip=True),
+        vqgan,
+        vqgan_emoji4.RECIPE.training,
         data="emoji4-64",
-        recipe="vqgan-emoji",
+        recipe="vqgan-emoji4",
         critic_from=0.4,
     ),
     translator("a", "--no-compile"),
     TrainingJob(
-        "letters", letters, DIFFUSION, data="letters-32", recipe="letters", compile=("network",)
+        "letters",
+        letters.model,
+        letters.RECIPE.training,
+        data="letters-32",
+        recipe="letters",
+        compile=("network",),
     ),
     TrainingJob(
         "vqvae-digits-gpt",
         vqvae_digits_gpt.model,
-        replace(vqvae_digits_gpt.RECIPE.training, steps=30_000, batch=128),
+        vqvae_digits_gpt.RECIPE.training,
         recipe="vqvae-digits-gpt",
         compile=("network",),
         keep_best=True,

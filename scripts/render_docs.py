@@ -101,6 +101,20 @@ def pixelcnn_pictures() -> None:
     save_png(grid(rows, columns=10), PICTURES / "completions.png")
 
 
+def prior_pictures() -> None:
+    pictures = digits(smalti.load("vqvae-digits-gpt"))
+    save_png(grid(pictures, columns=10), PICTURES / "vqvae-digits-gpt.png")
+
+
+def letter_pictures() -> None:
+    """Four ways of every second character."""
+    pictures = smalti.sample(
+        smalti.load("letters"), 4 * 31, cond=[2 * (k % 31) for k in range(124)]
+    )
+    assert isinstance(pictures, Tensor)
+    save_png(grid(pictures, columns=31), PICTURES / "letters.png")
+
+
 def caption_pictures() -> None:
     """Eight pictures of every caption, a row each."""
     captions = [
@@ -138,6 +152,8 @@ ALL = {
     "emoji": emoji_pictures,
     "pixelcnn": pixelcnn_pictures,
     "captions": caption_pictures,
+    "priors": prior_pictures,
+    "letters": letter_pictures,
     "codecs": codec_pictures,
 }
 RUNS = {"twins": twin_pictures}

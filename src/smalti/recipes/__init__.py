@@ -44,6 +44,11 @@ RECIPES = {
         "class-conditional Gated PixelCNN of digits in 8 levels",
         "60 minutes",
     ),
+    "letters": (
+        "smalti.recipes.letters",
+        "a DDPM of letters in many typefaces, 32x32; first `smalti fetch letters`",
+        "15,000 steps",
+    ),
     "pixelcnn": (
         "smalti.recipes.pixelcnn",
         "Gated PixelCNN on your pictures (without --data: on the digits)",
@@ -52,7 +57,7 @@ RECIPES = {
     "pixelcnnpp-digits": (
         "smalti.recipes.pixelcnnpp_digits",
         "class-conditional PixelCNN++ of digits",
-        "90 minutes",
+        "5,000 steps",
     ),
     "pixelcnnpp-emoji": (
         "smalti.recipes.pixelcnnpp_emoji",
@@ -72,7 +77,7 @@ RECIPES = {
     "vqvae-digits-gpt": (
         "smalti.recipes.vqvae_digits_gpt",
         "a class-conditional GPT over the 7x7 codes of vqvae-digits",
-        "45 minutes",
+        "32,000 steps",
     ),
     "vqvae-emoji": (
         "smalti.recipes.vqvae_emoji",
@@ -113,6 +118,11 @@ RECIPES = {
         "smalti.recipes.vqgan_emoji",
         "a VQGAN of emoji: 64x64 as 8x8 of 512 codes; first `smalti fetch emoji`",
         "45 minutes",
+    ),
+    "vqgan-emoji4": (
+        "smalti.recipes.vqgan_emoji4",
+        "a VQGAN of four styles of emoji, 64x64 as 8x8 codes; first `smalti fetch emoji4`",
+        "7,000 steps",
     ),
     "digits-classifier": (
         "smalti.recipes.digits_classifier",
