@@ -84,8 +84,9 @@ def notes_on_data(name: str, data: str | None, splits: Splits) -> tuple[str, ...
     """What a reader should know where other pictures were named than the run's own."""
     run = run_of(Path(name))
     if data is None or run is None or not (change := change_since(run, splits)):
-        return ()
+        return splits.notes
     return (
+        *splits.notes,
         f"--data names other pictures than the run's ({change}): if some of them were trained on, "
         "the numbers flatter",
     )

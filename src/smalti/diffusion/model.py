@@ -71,6 +71,7 @@ class DiffusionConfig:
                     f"network.classes is {self.network.classes} for {len(self.classes)} class "
                     "names; make them equal"
                 )
+            self.network.check_size(self.shape[1:])
 
     def build(self) -> Diffusion:
         return Diffusion(self)
@@ -142,6 +143,8 @@ class Diffusion(nn.Module):
         sampler = sampler_for(given, self.config.sampler, sampler, T)
         levels = visited(given, sampler, T)
         size = fitted(given.size, tuple[Side, Side] | None, "size")
+        if given.size and isinstance(self.config.network, UNetConfig):
+            self.config.network.check_size(given.size)
         device = self.alpha_bars.device
         shape = (self.config.shape[0], *(size or self.config.shape[1:]))
         drawn = rng.normal(*shape).to(device)  # also when x_T is given: what follows is the same

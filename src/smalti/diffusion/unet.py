@@ -66,6 +66,15 @@ class UNetConfig:
         """What height and width are padded to a multiple of."""
         return self.stem * 2 ** (len(self.widths) - 1)
 
+    def check_size(self, size: tuple[int, int]) -> None:
+        """UserError where a group of the coarsest level's norm would hold a single number."""
+        side = self.stem * 2 ** (len(self.widths) - 1)
+        if max(size) <= side and self.widths[-1] == self.groups:
+            raise UserError(
+                f"pictures of {size[0]}x{size[1]} are one pixel in the coarsest level, whose width "
+                f"{self.widths[-1]} is in {self.groups} groups: give fewer or larger widths"
+            )
+
     def build(self, outputs: int = 1) -> UNet:
         return UNet(self, outputs)
 
