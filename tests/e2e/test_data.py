@@ -7,7 +7,9 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from smalti.cli.forecast import Forecast
 from smalti.data import read_splits
@@ -80,6 +82,21 @@ def test_an_audit_of_a_pack_is_in_its_size(quick: None, at_home: Path, capsys: S
     out = capsys.readouterr().out
     assert "train 9, valid 1, test 2 (the data's own)" in out
     assert "pictures of 8 x 8 on" in out
+
+
+@pytest.mark.parametrize("value", [0, 200])
+def test_one_plain_picture_is_audited(
+    value: int, quick: None, at_home: Path, capsys: Said
+):
+    """Plain as it is, it is no copy of anything, either."""
+    (at_home / "one").mkdir()
+    picture = np.full((8, 8, 3), value, np.uint8)
+    picture[0, 0] = 0
+    Image.fromarray(picture).save("one/a.png")
+    assert typed("data one --size 8") == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^pictures +1 ", out, re.M)
+    assert re.search(r"^training +100 epochs of 1 picture", out, re.M)
 
 
 def test_a_forecast_is_plain_arithmetic():

@@ -205,6 +205,13 @@ def test_arrays_that_are_no_pictures(tmp_path: Path, arrays: dict[str, Any], sai
         read(tmp_path / "a.npz")
 
 
+def test_an_npz_that_names_a_class_twice(tmp_path: Path):
+    pixels, labels = np.zeros((4, 8, 8), np.uint8), np.arange(4) % 2
+    np.savez(tmp_path / "x.npz", images=pixels, labels=labels, classes=np.full(2, np.nan))
+    with refusal("x.npz", "'nan' twice"):
+        read(tmp_path / "x.npz", size=8)
+
+
 def test_a_damaged_npz(tmp_path: Path):
     np.savez(tmp_path / "a.npz", x=PIXELS)
     for content in (b"", b"text", (tmp_path / "a.npz").read_bytes()[:200]):

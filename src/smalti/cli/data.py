@@ -127,6 +127,9 @@ def record_of(time: Forecast, found: Audit, epochs: float) -> dict[str, Any]:
 def tell(time: Forecast, found: Audit, epochs: float) -> None:
     """What training takes, and what was measured to know it."""
     n = found.splits["train"]
+    if not n:
+        print("training  no picture is left to train on: give more of them")
+        return
     print(
         f"training  {epochs:g} epochs of {count(n, 'picture')} by `ddpm` are "
         f"{count(time.steps(n, epochs), 'step')}, "

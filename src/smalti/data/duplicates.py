@@ -95,7 +95,7 @@ def find_duplicates(prints: Mapping[int, Print]) -> Duplicates:
     copies = {row for group in exact for row in group[1:]}
     rows = [row for row, one in prints.items() if row not in copies and not one.is_plain]
     hashes = np.array([prints[k].hash for k in rows], np.uint64)
-    thumbs = np.array([prints[k].thumb for k in rows], np.uint8).reshape(len(rows), -1)
+    thumbs = np.array([prints[k].thumb.ravel() for k in rows], np.uint8)  # (N, D)
     pairs, is_complete = near_pairs(hashes, thumbs)
     near = (Pair(rows[p.a], rows[p.b], p.bits, p.levels) for p in pairs)
     return Duplicates(

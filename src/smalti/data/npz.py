@@ -73,6 +73,8 @@ def _source(path: Path, arrays: np.lib.npyio.NpzFile, with_labels: bool) -> Sour
         raise UserError(f"{path} has no labels for {lost}; give them to every split or to none")
     classes = next((arrays[n] for n in arrays.files if n.lower() in CLASSES), np.array([]))
     words = tuple(map(str, classes.tolist()))
+    if twice := [word for k, word in enumerate(words) if word in words[:k]]:
+        raise UserError(f"{path} names the class {twice[0]!r} twice; give each class its own name")
     return array_source(path.stem, parts, known if with_labels else {}, words)
 
 
