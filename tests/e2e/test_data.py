@@ -85,9 +85,7 @@ def test_an_audit_of_a_pack_is_in_its_size(quick: None, at_home: Path, capsys: S
 
 
 @pytest.mark.parametrize("value", [0, 200])
-def test_one_plain_picture_is_audited(
-    value: int, quick: None, at_home: Path, capsys: Said
-):
+def test_one_plain_picture_is_audited(value: int, quick: None, at_home: Path, capsys: Said):
     """Plain as it is, it is no copy of anything, either."""
     (at_home / "one").mkdir()
     picture = np.full((8, 8, 3), value, np.uint8)
