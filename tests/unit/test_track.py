@@ -95,4 +95,4 @@ def test_nothing_is_found_where_the_mask_is():
 
 def test_a_faulty_frame_is_named():
     with refusal("frame 1: ", "channels"):
-        [*track([scene(0, 20, 20), scene(0, 20, 20)[..., 0]])]
+        list(track([scene(0, 20, 20), scene(0, 20, 20)[..., 0]]))
