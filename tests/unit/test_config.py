@@ -62,7 +62,7 @@ def models(draw: st.DrawFn) -> DiffusionConfig:
     widths = tuple(8 * w for w in draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)))
     attention = tuple(draw(st.booleans()) for _ in widths)
     return DiffusionConfig(
-        shape=(C, draw(st.integers(1, 64)), draw(st.integers(1, 64))),
+        shape=(C, draw(st.integers(9, 64)), draw(st.integers(9, 64))),  # a norm needs two numbers
         network=UNetConfig(C, widths, attention=attention, classes=len(classes)),
         schedule=draw(SCHEDULES),
         prediction=draw(st.sampled_from(["eps", "x0", "v"])),
