@@ -14,7 +14,7 @@ from PIL import Image
 
 MODELS = ("ddpm-digits", "digits-classifier", "emoji-classifier", "vqvae-digits")
 """Shipped models that training or the checks load."""
-SCRIPTS = ("gpu_*.py", "train_translator.py", "translator_file.py")
+SCRIPTS = ("gpu_*.py", "train_translator.py", "translator_*.py")
 LOSSY = ("textures-128",)
 """Packs whose grain would take up all there is room for."""
 QUALITY = 95

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from translator_pairs import GAMES, PROSE
 
 from smalti.translation.cleaning import (
     PLACEHOLDER,
@@ -37,22 +38,6 @@ from smalti.translation.cleaning import (
 )
 from smalti.translation.vocabulary import Subwords, train_subwords
 
-PROSE = (
-    "libreoffice-help",
-    "debian-reference",
-    "debian-handbook",
-    "gnome-apps-help",
-    "mate-apps-help",
-    "kicad-doc",
-    "debmake-doc",
-    "gnome-user-docs",
-    "maint-guide",
-    "debian-faq",
-    "debian-edu",
-    "gimp-help",
-    "lilypond-doc",
-)
-GAMES = ("mo:cataclysm-dda-data", "mo:wesnoth-1.16-data")
 LEFT_OUT = {
     "mo:libreoffice-l10n-zh-cn": "its tooltips are the help's sentences",
     "manpages": "the two sides are of other versions",
