@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Protocol, runtime_checkable
 
@@ -26,6 +25,7 @@ from smalti.diffusion.samplers import DDIM, DDPM, Denoiser, Noisy, Sampler
 from smalti.diffusion.schedule import Cosine, Linear, Sigmoid
 from smalti.diffusion.solvers import DPMSolver, UniPC
 from smalti.diffusion.unet import UNetConfig
+from smalti.layers.eval_mode import eval_mode
 
 ESTIMATE = Estimate()
 
@@ -194,7 +194,7 @@ class Diffusion(nn.Module):
         0 is "no class", whose network call is the only one.
         """
         ts = torch.full((len(x),), t, device=x.device)
-        with evaluating(self):
+        with eval_mode(self):
             if y is None or guidance == 1:
                 return self.predict(x, ts, y)
             none = torch.full_like(y, len(self.config.classes))
@@ -237,20 +237,9 @@ class Diffusion(nn.Module):
             output = self.predict(x.float(), t, y).double()
             return self.seen(output, x, at(self.alpha_bars, t), how.clip)
 
-        with evaluating(self):
+        with eval_mode(self):
             return estimated(x0, see, self.alpha_bars, rng, how)
 
     def render(self, state: Noisy) -> Tensor:
         """The state's picture, (n, C, H, W) float32 in [0, 1]."""
         return ((state.x + 1) / 2).clamp(0, 1).float()
-
-
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Eval mode within, and the mode it had afterwards."""
-    training = module.training
-    module.eval()
-    try:
-        yield
-    finally:
-        module.train(training)
