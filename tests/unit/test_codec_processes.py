@@ -12,7 +12,7 @@ import torch
 import smalti
 from smalti.data.pictures import Pictures
 from smalti.training import Training, run
-from smalti.vq import EMAConfig, Revival, Uniform
+from smalti.vq import EMAConfig, Revival, Uniform, VQGANConfig
 from tests.tiny import vqgan
 
 PLAN = Training(steps=4, batch=8, warmup=1, precision="32", weight_decay=0.0, save=4)
@@ -21,9 +21,7 @@ NONE = Pictures(torch.zeros(0, 1, 8, 8, dtype=torch.uint8), None, (), "none")
 STILL = EMAConfig(8, 4, decay=0.5, start=Uniform(), revival=Revival(below=0.0))
 
 
-def trained(quantiser: EMAConfig, devices: int, accumulate: int, out: Path) -> dict[str, Any]:
-    config = replace(vqgan(quantiser), critic_start=1)
-    config = replace(config, critic=replace(config.critic, norm="spectral"))
+def trained(config: VQGANConfig, devices: int, accumulate: int, out: Path) -> dict[str, Any]:
     run(config, TRAIN, NONE, replace(PLAN, devices=devices, accumulate=accumulate), out)
     return smalti.load(out).state_dict()
 
@@ -32,11 +30,22 @@ def trained(quantiser: EMAConfig, devices: int, accumulate: int, out: Path) -> d
 def test_two_processes_move_the_codes_as_one_in_two_parts_does(tmp_path: Path) -> None:
     """Neither knows the other's pictures; the adaptive weight is each process's, or each part's.
 
-    The bias of an attention's keys adds one number to all logits of a query, which softmax does not
-    see: its gradient is rounding alone, of which Adam makes a whole step. The step is random."""
-    two, one = (trained(STILL, n, 3 - n, tmp_path / str(n)) for n in (2, 1))
-    for name, value in one.items():
-        if name.endswith(".k.bias"):
-            continue
-        torch.testing.assert_close(two[name], value, atol=1e-4, rtol=1e-3, msg=name)
+    A gradient that is rounding alone, as that of an attention's key bias is, becomes a whole step
+    of Adam in a random direction. So weights are compared together, by how far they have moved;
+    with half the pictures unseen they are 0.2 of that apart."""
+    config = replace(vqgan(STILL), critic_start=1)
+    config = replace(config, critic=replace(config.critic, norm="spectral"))
+    torch.manual_seed(PLAN.seed)
+    start = config.build().state_dict()
+    two, one = (trained(config, n, 3 - n, tmp_path / str(n)) for n in (2, 1))
+    book = [name for name in one if ".book." in name]
+    assert book
+    for name in book:
+        torch.testing.assert_close(two[name], one[name], atol=1e-3, rtol=1e-2, msg=name)
+    weights = [name for name in one if name not in book]
+    apart, moved = (
+        torch.cat([(one[k].float() - other[k].float()).flatten() for k in weights]).norm()
+        for other in (two, start)
+    )
+    assert apart < 0.02 * moved
     assert int(one["network.quantiser.book.use.steps"]) == 4
