@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import torch
 
-from smalti.vq.nearest import PART, nearest
+from smalti.codecs.nearest import PART, nearest
 
 
 def product(z: torch.Tensor, codes: torch.Tensor, held: torch.Tensor) -> None:

@@ -32,7 +32,7 @@ from smalti.coding.levels import as_pixels
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
 from smalti.data import Pictures, digit_pictures
-from smalti.pixelcnn.levels import Levels
+from smalti.layers.levels import Levels
 
 COLUMNS = (1, 10, 20, 25, 40, 50)
 """Sheets that are tried for PNG and WebP; the smallest counts."""

@@ -32,6 +32,7 @@ from smalti.core.errors import UserError
 from smalti.data import Pictures, digit_pictures
 from smalti.evaluation import judge
 from smalti.evaluation.bits import bits_per_dim
+from smalti.layers.levels import Levels
 from smalti.pixelcnn import (
     Categorical,
     GatedConfig,
@@ -40,7 +41,6 @@ from smalti.pixelcnn import (
     PlainConfig,
     PlusPlusConfig,
 )
-from smalti.pixelcnn.levels import Levels
 from smalti.recipes import find
 from smalti.training.config import Training
 from smalti.training.device import precision_of

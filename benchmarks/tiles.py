@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import smalti
-from smalti.vq.tiles import Tiles, decode_tiled, encode_tiled
+from smalti.codecs.tiles import Tiles, decode_tiled, encode_tiled
 
 
 def picture(side: int) -> Tensor:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from smalti.autoregressive.pixelcnn import receptive_field as reach
 from smalti.core.pictures import grid, save_png
-from smalti.pixelcnn import reach
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 SIZE, PLACE, SCALE = (13, 13), (8, 6, 0), 8

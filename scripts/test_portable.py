@@ -35,10 +35,11 @@ QUICK: dict[str, Mode] = {
 }
 QUICK_FILES = [
     "tests/golden",
-    *(f"tests/unit/test_{name}.py" for name in (
-        "causality", "codec_processes", "coding", "layers", "logistic", "neighbours", "passes",
-        "pixelcnn", "quantisers", "samplers", "sampling", "schedule",
-    )),
+    *(f"tests/unit/{room}/test_{name}.py" for room, names in {
+        "autoregressive": "causality logistic passes pixelcnn", "codecs": "processes quantisers",
+        "coding": "coding", "core": "sampling", "diffusion": "samplers schedule",
+        "evaluation": "neighbours", "layers": "layers",
+    }.items() for name in names.split()),
 ]  # fmt: skip
 
 

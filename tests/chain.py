@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from smalti.core.given import Given
 from smalti.core.protocols import Batch, Choose, Score, Spec
 from smalti.core.rng import Rng
-from smalti.pixelcnn.levels import Levels
+from smalti.layers.levels import Levels
 
 
 @dataclass

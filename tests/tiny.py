@@ -19,14 +19,7 @@ from smalti.pixelcnn import (
     PixelCNNConfig,
     PlusPlusConfig,
 )
-from smalti.vq import (
-    CriticConfig,
-    Looks,
-    ResidualConfig,
-    StridedConfig,
-    VQGANConfig,
-    VQVAEConfig,
-)
+from smalti.vq import CriticConfig, Looks, ResidualConfig, StridedConfig, VQGANConfig, VQVAEConfig
 
 STRIDED = StridedConfig(channels=1, width=12, halvings=1, blocks=1)
 CODEC_NORMS = {"widths": (8, 8), "blocks": 1, "attention": (False, True), "latent": 8, "groups": 4}

@@ -9,7 +9,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from smalti import coding, convert, data, diffusion, patchmatch, recipes, training
+    from smalti import (
+        autoregressive,
+        codecs,
+        coding,
+        convert,
+        data,
+        diffusion,
+        evaluation,
+        patchmatch,
+        pixelcnn,
+        recipes,
+        training,
+        translation,
+        vq,
+    )
     from smalti.core.checkpoint import load
     from smalti.core.sampling import sample, stream
     from smalti.evaluation.assess import evaluate
@@ -18,17 +32,23 @@ __version__ = "0.1.0"
 
 __all__ = [
     "__version__",
+    "autoregressive",
+    "codecs",
     "coding",
     "convert",
     "data",
     "diffusion",
     "evaluate",
+    "evaluation",
     "load",
     "patchmatch",
+    "pixelcnn",
     "recipes",
     "sample",
     "stream",
     "training",
+    "translation",
+    "vq",
 ]
 
 HOMES = {

@@ -20,15 +20,7 @@ from smalti.diffusion import (
     UniPC,
 )
 from smalti.pixelcnn import Categorical, PlainConfig
-from smalti.vq import (
-    EMAConfig,
-    FSQConfig,
-    GumbelConfig,
-    Rotation,
-    SimVQConfig,
-    Sphere,
-    VQConfig,
-)
+from smalti.vq import EMAConfig, FSQConfig, GumbelConfig, Rotation, SimVQConfig, Sphere, VQConfig
 from tests.tiny import diffusion, pixelcnn, plusplus, prior, vqgan, vqvae
 
 AB = ("a", "b")

@@ -49,7 +49,7 @@ def test_codecs(at_home: Path, capsys: pytest.CaptureFixture, monkeypatch: pytes
     def decode(self: Any, codes: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         return torch.full((len(codes), 3, *size), torch.nan)
 
-    monkeypatch.setattr("smalti.vq.codec.Codec.decode", decode)
+    monkeypatch.setattr("smalti.codecs.codec.Codec.decode", decode)
     for words in ("reconstruct codec photos --out r", "evaluate codec --data photos --out e"):
         assert typed(words) == 2
         assert "not finite" in capsys.readouterr().err

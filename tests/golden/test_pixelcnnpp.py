@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
+from smalti.autoregressive.logistic import nll
 from smalti.convert import from_reference, infer_config, read_weights
-from smalti.pixelcnn.logistic import nll
 from tests.expect import refusal
 
 HERE = Path(__file__).parent

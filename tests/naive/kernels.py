@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smalti.pixelcnn.model import PixelCNN
-from smalti.pixelcnn.whole import Whole
+from smalti.autoregressive.naive_walker import Whole
+from smalti.autoregressive.pixelcnn.model import PixelCNN
 
 
 def product(x: np.ndarray, w: np.ndarray) -> np.ndarray:

@@ -20,6 +20,7 @@ from smalti.cli.meter import Meter
 from smalti.cli.options import Classes, Size, Switch
 from smalti.cli.output import Results, check_free, folder_for, write_record
 from smalti.cli.roundtrip import there_and_back
+from smalti.codecs.codec import Codec
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
 from smalti.core.pictures import grid, image, save_png
@@ -28,7 +29,6 @@ from smalti.core.sampling import check_finite
 from smalti.core.size import show_size
 from smalti.diffusion import DDIM, Diffusion
 from smalti.diffusion.inversion import RoundTrip, round_trip
-from smalti.vq.codec import Codec
 
 EXAMPLES = """[bold]Examples[/bold]
 

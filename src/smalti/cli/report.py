@@ -147,7 +147,7 @@ def critic(s: Summary) -> str | None:
     """Who is winning."""
     if "critic_right" not in s.terms:
         return None
-    from smalti.vq.critic import verdict
+    from smalti.codecs.discriminator import verdict
 
     real, fake, weight = (lately(s, name) for name in ("logits_real", "logits_fake", "adaptive"))
     return (

@@ -13,6 +13,7 @@ from cyclopts import App, Group
 from torch import Tensor
 
 import smalti
+from smalti.autoregressive.pixelcnn import Ancestral
 from smalti.cli.draw import (
     Drawn,
     chosen_classes,
@@ -35,7 +36,6 @@ from smalti.core.ranges import Batch, Seed
 from smalti.core.rng import count_seeds
 from smalti.diffusion import DiffusionConfig
 from smalti.diffusion.condition import STRENGTH
-from smalti.pixelcnn import Ancestral
 
 EXAMPLES = """[bold]Examples[/bold]
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from torch import Tensor
 
+from smalti.autoregressive.pixelcnn import GatedConfig, PixelCNNConfig, PlainConfig
 from smalti.convert.article_parts import shape_of
 from smalti.core.errors import UserError
-from smalti.pixelcnn import GatedConfig, PixelCNNConfig, PlainConfig
 
 Weights = dict[str, Tensor]
 

@@ -9,9 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from smalti.convert.article_parts import shape_of
-from smalti.core.errors import UserError
-from smalti.vq import (
+from smalti.codecs import (
     CriticConfig,
     ResidualConfig,
     StridedConfig,
@@ -19,7 +17,9 @@ from smalti.vq import (
     VQGANConfig,
     VQVAEConfig,
 )
-from smalti.vq.network import Autoencoder
+from smalti.codecs.network import Autoencoder
+from smalti.convert.article_parts import shape_of
+from smalti.core.errors import UserError
 
 LEFT_OUT = re.compile(r"^(loss\.|colorize$|model_ema\.)")
 """Of a Lightning checkpoint: critic, perceptual network and others that a codec does not need."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from smalti.autoregressive.pixelcnn import LogisticMixture, PixelCNNConfig, PlusPlus, PlusPlusConfig
 from smalti.convert.article_parts import shape_of
 from smalti.core.errors import UserError
-from smalti.pixelcnn import LogisticMixture, PixelCNNConfig, PlusPlus, PlusPlusConfig
 
 SCALES = 3
 NAMES = (  # theirs, ours; in this order

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 import smalti
+from smalti.codecs.health import Health, health_of
 from smalti.core.errors import UserError
 from smalti.core.files import replace
 from smalti.core.fingerprint import model_hash
@@ -27,7 +28,6 @@ from smalti.evaluation.draws import Progress, device_of
 from smalti.evaluation.frechet import frechet_distance, moments
 from smalti.evaluation.report import Protocol, Report, Row
 from smalti.features import Features
-from smalti.vq.health import Health, health_of
 
 BATCH = 64
 SHOWN = 32

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
-from smalti.core.jit import can_cache
+from smalti.kernels.jit import can_cache
 
 JIT: dict[str, Any] = {"nogil": True, "cache": can_cache(), "error_model": "numpy"}
 LANES = 32

@@ -5,8 +5,8 @@ Its network is that of `gated-pixelcnn-digits`, for the same reasons.
 
 from __future__ import annotations
 
+from smalti.autoregressive.pixelcnn import GatedConfig, PixelCNNConfig
 from smalti.data.pictures import Pictures
-from smalti.pixelcnn import GatedConfig, PixelCNNConfig
 from smalti.recipes.pictures import digits_only
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training

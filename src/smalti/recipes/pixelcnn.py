@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from smalti.autoregressive.pixelcnn import GatedConfig, PixelCNNConfig
 from smalti.data.pictures import Pictures
-from smalti.pixelcnn import GatedConfig, PixelCNNConfig
 from smalti.recipes.pictures import digits_or_own
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training

@@ -7,8 +7,8 @@ digits' grey bytes repeat themselves exactly (docs/numbers.md has what each chan
 
 from __future__ import annotations
 
+from smalti.autoregressive.pixelcnn import Categorical, PixelCNNConfig, PlusPlusConfig
 from smalti.data.pictures import Pictures
-from smalti.pixelcnn import Categorical, PixelCNNConfig, PlusPlusConfig
 from smalti.recipes.pictures import digits_only
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training

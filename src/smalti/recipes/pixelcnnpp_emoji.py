@@ -6,9 +6,9 @@ learns little else. With a few bits first shapes come sooner, which arXiv:1612.0
 
 from __future__ import annotations
 
+from smalti.autoregressive.pixelcnn import LogisticMixture, PixelCNNConfig, PlusPlusConfig
 from smalti.data.pictures import Pictures
 from smalti.layers.caption import CaptionConfig
-from smalti.pixelcnn import LogisticMixture, PixelCNNConfig, PlusPlusConfig
 from smalti.recipes.pictures import described_emoji_or_own
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from smalti.codecs import CriticConfig, EMAConfig, Looks, ResidualConfig, VQGANConfig
 from smalti.data.pictures import Pictures
 from smalti.recipes.pictures import digits_or_own
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
-from smalti.vq import CriticConfig, EMAConfig, Looks, ResidualConfig, VQGANConfig
 
 
 def model(pictures: Pictures) -> VQGANConfig:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from smalti.codecs import VQVAEConfig
 from smalti.data.pictures import Pictures
 from smalti.recipes.pictures import emoji_or_own
 from smalti.recipes.recipe import Recipe
 from smalti.recipes.vqgan import TRAINING, model
-from smalti.vq import VQVAEConfig
 
 
 def twin(pictures: Pictures) -> VQVAEConfig:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from smalti.codecs import StridedConfig, Uniform, VQConfig, VQVAEConfig
+from smalti.codecs.upkeep import Revival
 from smalti.core.errors import UserError
 from smalti.core.size import Size
 from smalti.data import Splits, read_splits
 from smalti.data.pictures import Pictures
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
-from smalti.vq import StridedConfig, Uniform, VQConfig, VQVAEConfig
-from smalti.vq.upkeep import Revival
 
 PICTURES, BATCH = 30_000, 64
 

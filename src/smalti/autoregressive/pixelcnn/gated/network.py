@@ -1,0 +1,135 @@
+"""Gated PixelCNN: a vertical and a horizontal stack of gated convolutions, with no blind spot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from smalti.autoregressive.pixelcnn import receptive_field as reach
+from smalti.autoregressive.pixelcnn.gated.gate import gated
+from smalti.autoregressive.pixelcnn.head import Head, check_sizes, condition_of
+from smalti.autoregressive.pixelcnn.masks import Above, Point, Row
+from smalti.core.config import checked
+from smalti.core.errors import UserError
+from smalti.core.ranges import Amount, Count, ExtraDepth, Rate, Width
+
+if TYPE_CHECKING:
+    from smalti.autoregressive.pixelcnn.walking import Walker
+
+
+@dataclass(frozen=True)
+@checked
+class GatedConfig:
+    """A Gated PixelCNN."""
+
+    channels: Width = 1
+    """Channels of the pictures."""
+    outputs: Count = 256
+    """Numbers put out for each of a picture's numbers: the levels, of a categorical output."""
+    width: Width = 32
+    """Features of each stack; a multiple of the channels."""
+    blocks: ExtraDepth = 8
+    """Gated blocks after the first one."""
+    first: Width = 7
+    """Width of the first block's window; odd. The others' is 3."""
+    head: Width = 64
+    """Features of the layer before the output; a multiple of the channels."""
+    condition: Amount = 0
+    """Length of the condition, or number of classes; 0 for none."""
+    norm: bool = False
+    """Batch norm after each convolution, as in the article."""
+    dropout: Rate = 0.0
+    """Share of the horizontal stack's features that is left out in training."""
+    codes: bool = False
+    """Take codes of a codebook, embedded, in place of pictures; channels is 1."""
+
+    def __post_init__(self) -> None:
+        check_sizes(self)
+
+    def build(self) -> Gated:
+        return Gated(self)
+
+
+class GatedBlock(nn.Module):
+    """Figure 2 of arXiv:1606.05328. The vertical stack v is kept moved down by one row: its row i
+    has seen what lies above row i, and row 0, that sees nothing, is 0.
+    """
+
+    def __init__(self, c: GatedConfig, first: bool):
+        super().__init__()
+        p, C, k = c.width, c.channels, c.first if first else 3
+        i = C if first and not c.codes else p
+        self.first, self.rows = first, k // 2 + 1
+        bias = not c.norm  # a norm has its own
+        self.v_conv = Above(i, 2 * p, k // 2 + 1, k, bias)
+        self.v_to_h = Point(2 * p, 2 * p, bias=False)  # h_conv's is added to it
+        self.h_conv = Row(i, 2 * p, k, "A" if first else "B", bias, groups=C, parts=2)
+        self.h_out = Point(p, p, bias, groups=C)
+        self.condition = nn.Linear(c.condition, 4 * p, bias=False) if c.condition else None
+        self.norms = nn.ModuleList(
+            nn.BatchNorm2d(n) if c.norm else nn.Identity() for n in (2 * p, 2 * p, 2 * p, p)
+        )
+        self.dropout = nn.Dropout(c.dropout)
+
+    def forward(self, v: Tensor, h: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+        """v and h (N, p, H, W), in the first block both the picture; y (N, D)."""
+        norm1, norm2, norm3, norm4 = self.norms
+        for_v = for_h = None
+        if y is not None and self.condition is not None:
+            for_v, for_h = self.condition(y).chunk(2, dim=1)  # (N, 2p) each
+        if self.first:
+            v = F.pad(v, (0, 0, self.rows - 1, -1))
+        a = norm1(self.v_conv(v))  # (N, 2p, H - 1, W): for row 0, nothing
+        b = norm3(self.h_conv(h))
+        side = self.v_to_h(a)
+        if isinstance(norm2, nn.BatchNorm2d):  # it moves row 0, too
+            b, side = b + norm2(F.pad(side, (0, 0, 1, 0))), None
+        new = norm4(self.h_out(self.dropout(gated(b, side, for_h))))
+        return gated(a, None, for_v, down=True), new if self.first else h + new
+
+
+class Gated(nn.Module):
+    """The network of arXiv:1606.05328, conditioned on a vector in every gate (eq. 4)."""
+
+    range = (0.0, 1.0)
+
+    def __init__(self, config: GatedConfig):
+        super().__init__()
+        self.config = config
+        self.blocks = nn.ModuleList(GatedBlock(config, n == 0) for n in range(config.blocks + 1))
+        self.embedding = nn.Embedding(config.outputs, config.width) if config.codes else None
+        self.head = Head(config.width, config.head, config.outputs, config.channels)
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Logits of every level: (N, levels, H, W) of one channel, (N, levels, C, H, W) of more.
+
+        x: (N, C, H, W) in [0, 1], or with `codes` (N, H, W) integers.
+        y: (N,) integers, or (N, D) floats; None is the zero vector.
+        """
+        if self.embedding is not None:
+            x = self.embedding(x).movedim(-1, 1)
+        H, y = x.shape[2], condition_of(y, self.config.condition, x)
+        x = F.pad(x, (0, 0, 0, 1)) if H == 1 else x  # the vertical stack wants two rows
+        v = h = x.contiguous(memory_format=torch.channels_last)
+        for block in self.blocks:
+            v, h = block(v, h, y)
+        return self.head(h[:, :, :H])
+
+    def reach(self, place: tuple[int, int, int], size: tuple[int, int]) -> Tensor:
+        """What the logits at row, column, channel are told from, (C, H, W) booleans."""
+        c = self.config
+        return reach.gated(reach.at(size, c.channels, place), c.first, c.blocks)
+
+    def walker(self, n: int, size: tuple[int, int], y: Tensor | None = None) -> Walker:
+        """Goes through n pictures number by number, each layer computed once a place."""
+        from smalti.autoregressive.pixelcnn.gated.walker import (
+            gated_walker,  # compiles on first use
+        )
+
+        if self.config.codes:
+            raise UserError("a network of codes has no walker yet; call it whole")
+        return gated_walker(self, n, size, y)

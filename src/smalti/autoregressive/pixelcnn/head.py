@@ -1,0 +1,54 @@
+"""What plain and gated PixelCNN share: their sizes, the condition as a vector, the last layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from smalti.autoregressive.pixelcnn.masks import Point
+from smalti.core.errors import UserError
+
+
+class Head(nn.Module):
+    """ReLU, 1x1, ReLU, 1x1, as in both papers: features to logits."""
+
+    def __init__(self, i: int, width: int, outputs: int, channels: int):
+        super().__init__()
+        self.channels, self.outputs = channels, outputs
+        self.hidden = Point(i, width, groups=channels)
+        self.out = Point(width, channels * outputs, groups=channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, levels, H, W) of one channel, (N, levels, C, H, W) of more."""
+        x = self.out(self.hidden(x.relu()).relu())
+        if self.channels == 1:
+            return x
+        return x.unflatten(1, (self.channels, self.outputs)).transpose(1, 2)
+
+
+def check_sizes(config: Any) -> None:
+    """UserError for features that the colours cannot share, and for a window without a middle."""
+    for name in ("width", "head"):
+        if (value := getattr(config, name)) % config.channels:
+            raise UserError(
+                f"network.{name} is {value}; give a multiple of the {config.channels} channels"
+            )
+    if config.first < 3 or config.first % 2 == 0:
+        raise UserError(f"network.first is {config.first}; give an odd width of 3 or more")
+
+
+def condition_of(y: Tensor | None, D: int, x: Tensor) -> Tensor | None:
+    """y as (N, D) in the type of x: classes as one-hot. UserError when it does not fit."""
+    if y is None:
+        return None
+    if not D:
+        raise UserError("y is given to a network without a condition; leave it out")
+    if not y.is_floating_point():
+        if y.shape != x.shape[:1]:
+            raise UserError(f"y has shape {tuple(y.shape)}; give {len(x)} classes")
+        return F.one_hot(y, D).to(x.dtype)
+    if y.shape != (len(x), D):
+        raise UserError(f"y has shape {tuple(y.shape)}; give {(len(x), D)}")
+    return y.to(x.dtype)

@@ -1,0 +1,203 @@
+"""The network of PixelCNN++ (arXiv:1701.05517): two shifted streams through a U-Net."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from smalti.autoregressive.pixelcnn.head import condition_of
+from smalti.autoregressive.pixelcnn.plusplus.blocks import (
+    GatedBlock,
+    Normed,
+    ShiftedConv,
+    ShiftedDeconv,
+)
+from smalti.autoregressive.pixelcnn.plusplus.level_embedding import LevelEmbedding
+from smalti.core.config import checked
+from smalti.core.ranges import Amount, Count, Range, Rate, Width
+
+if TYPE_CHECKING:
+    from smalti.autoregressive.pixelcnn.walking import Walker
+
+
+@dataclass(frozen=True)
+@checked
+class PlusPlusConfig:
+    """The network of PixelCNN++."""
+
+    channels: Width = 1
+    """Channels of the pictures: 1 or 3."""
+    outputs: Count = 15
+    """Parameters of a pixel: 3 for each logistic in grey, 10 in colour; or the levels."""
+    filters: Width = 64
+    """Width of all blocks."""
+    blocks: Annotated[int, Range(1, 32)] = 5
+    """Gated blocks of a level on the way down; one more on the way up, save in the coarsest."""
+    scales: Annotated[int, Range(1, 10)] = 3
+    """Levels of the U-Net, each half the size of the one before."""
+    condition: Amount = 0
+    """Length of the condition: the number of classes, or of a vector's numbers; 0 for none."""
+    dropout: Rate = 0.5
+    """Share of activations dropped inside every block."""
+    embed: Annotated[int, Range(0, 65_536)] = 0
+    """Length of a vector trained for each level, shown beside its value; 0 for the value alone."""
+    levels: Count = 256
+    """Values that a pixel may take; of use to `embed` alone."""
+
+    @property
+    def inputs(self) -> int:
+        """Numbers of a pixel that the first convolutions see."""
+        return self.channels * (1 + self.embed)
+
+    def build(self) -> PlusPlus:
+        return PlusPlus(self)
+
+
+class Level(nn.Module):
+    """The blocks of one level, one way: a stream u that sees the rows above, and a stream ul that
+    sees them and what is left in its own row. Each ul block sees the u block beside it.
+    """
+
+    def __init__(self, blocks: int, up: bool, config: PlusPlusConfig):
+        super().__init__()
+        c = config
+
+        def stream(skips: int, to_right: bool) -> nn.ModuleList:
+            return nn.ModuleList(
+                GatedBlock(c.filters, skips, to_right, c.condition, c.dropout)
+                for _ in range(blocks)
+            )
+
+        self.u = stream(1 if up else 0, to_right=False)
+        self.ul = stream(2 if up else 1, to_right=True)
+
+    def descend(self, streams: list[tuple[Tensor, Tensor]], h: Tensor | None) -> None:
+        """Append what every block puts out to the list of (u, ul)."""
+        u, ul = streams[-1]
+        for u_block, ul_block in zip(self.u, self.ul, strict=True):
+            u = u_block(u, (), h)
+            ul = ul_block(ul, (u,), h)
+            streams.append((u, ul))
+
+    def ascend(
+        self, u: Tensor, ul: Tensor, streams: list[tuple[Tensor, Tensor]], h: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Take from the list's end a pair for every block."""
+        for u_block, ul_block in zip(self.u, self.ul, strict=True):
+            u_skip, ul_skip = streams.pop()
+            u = u_block(u, (u_skip,), h)
+            ul = ul_block(ul, (u, ul_skip), h)
+        return u, ul
+
+
+class PlusPlus(nn.Module):
+    """PixelCNN++: `network(x, y)` gives the parameters of every pixel's distribution.
+
+    x: (N, C, H, W) in [-1, 1] -> (N, outputs, H, W), where a pixel sees those before it in raster
+    order. y: (N,) integers below `condition`, or (N, condition) numbers. Sides that the levels do
+    not divide are filled up, right and below, where nothing is seen.
+    """
+
+    initialised: Tensor
+    down: Any  # lists of modules, which know no type of what they hold
+    up: Any
+    halvings: Any
+    doublings: Any
+    range = (-1.0, 1.0)
+
+    def __init__(self, config: PlusPlusConfig):
+        super().__init__()
+        self.config = c = config
+        width, scales = c.filters, range(c.scales)
+        steps = scales[1:]
+        self.embedding = LevelEmbedding(c.levels, c.embed) if c.embed else None
+        c_in = c.inputs + 1  # the last is 1 within the picture, and 0 outside
+        self.u_start = ShiftedConv(c_in, width, (2, 3), to_right=False)
+        self.ul_above = ShiftedConv(c_in, width, (1, 3), to_right=False)
+        self.ul_left = ShiftedConv(c_in, width, (2, 1), to_right=True)
+        self.down = nn.ModuleList(Level(c.blocks, False, c) for _ in scales)
+        self.up = nn.ModuleList(Level(c.blocks + (k > 0), True, c) for k in scales)
+        sizes = {"u": (2, 3), "ul": (2, 2)}
+        self.halvings = nn.ModuleDict(
+            {
+                name: nn.ModuleList(
+                    ShiftedConv(width, width, size, name == "ul", stride=2) for _ in steps
+                )
+                for name, size in sizes.items()
+            }
+        )
+        self.doublings = nn.ModuleDict(
+            {
+                name: nn.ModuleList(ShiftedDeconv(width, width, size) for _ in steps)
+                for name, size in sizes.items()
+            }
+        )
+        self.end = ShiftedConv(width, c.outputs, (1, 1), to_right=True, scale=0.1)
+        self.register_buffer("initialised", torch.tensor(False))
+        self.known_initialised = False
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        H, W = x.shape[2:]
+        step = 2 ** (self.config.scales - 1)
+        x = x if self.embedding is None else self.embedding(x)
+        x = F.pad(x, (0, -W % step, 0, -H % step)).contiguous(memory_format=torch.channels_last)
+        h = condition_of(y, self.config.condition, x)
+        streams = [self.start(x)]  # of (u, ul)
+        for k, level in enumerate(self.down):
+            if k > 0:
+                u, ul = streams[-1]
+                streams.append((self.halvings["u"][k - 1](u), self.halvings["ul"][k - 1](ul)))
+            level.descend(streams, h)
+        u, ul = streams.pop()
+        for k, level in enumerate(self.up):
+            if k > 0:
+                u, ul = self.doublings["u"][k - 1](u), self.doublings["ul"][k - 1](ul)
+            u, ul = level.ascend(u, ul, streams, h)
+        return self.end(F.elu(ul))[..., :H, :W]
+
+    def start(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The streams' first maps, shifted so that no pixel sees itself."""
+        x = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
+        u = F.pad(self.u_start(x), (0, 0, 1, -1))
+        ul = F.pad(self.ul_above(x), (0, 0, 1, -1)) + F.pad(self.ul_left(x), (1, -1, 0, 0))
+        return u, ul
+
+    def walker(self, n: int, size: tuple[int, int], y: Tensor | None = None) -> Walker:
+        """An engine that goes through n pictures pixel by pixel, each layer once a place."""
+        from smalti.autoregressive.pixelcnn.plusplus.walker import (
+            PlusPlusWalker,  # compiles on first use
+        )
+
+        return PlusPlusWalker(self, n, size, y)
+
+    @torch.no_grad()
+    def initialise(self, x: Tensor, y: Tensor | None = None) -> None:
+        """Set every scale and bias by what a first batch shows (arXiv:1602.07868, section 3).
+
+        Processes that train together choose the same, from the batches of all.
+        """
+        normed = [m for m in self.modules() if isinstance(m, Normed)]
+        training = self.training
+        self.eval()
+        for weight in normed:
+            weight.settling = True
+        self.forward(x, y)  # as it stands, for it is run once: a compiled one is not asked
+        for weight in normed:
+            weight.settling = False
+        self.train(training)
+        self.initialised.fill_(True)
+
+    @property
+    def is_initialised(self) -> bool:
+        """`initialised`, which is asked at every step: a GPU is waited for once alone."""
+        if not self.known_initialised:
+            self.known_initialised = bool(self.initialised)
+        return self.known_initialised
+
+    def _load_from_state_dict(self, *arguments: Any) -> None:
+        super()._load_from_state_dict(*arguments)
+        self.known_initialised = False

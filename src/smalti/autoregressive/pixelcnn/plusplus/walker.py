@@ -1,0 +1,264 @@
+"""PixelCNN++'s walker: u once a row, ul once a pixel, coarse scales only when they are due."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from smalti.autoregressive.pixelcnn.head import condition_of
+from smalti.autoregressive.pixelcnn.plusplus.blocks import ShiftedDeconv
+from smalti.autoregressive.pixelcnn.plusplus.kernels import (
+    DOUBLE,
+    HALVE,
+    START,
+    TURN,
+    Edge,
+    PixelState,
+    PixelWeights,
+    RowState,
+    RowWeights,
+    end_pixel,
+    stage_pixel,
+    stage_row,
+    start_pixel,
+    start_row,
+)
+from smalti.autoregressive.pixelcnn.walking import dtype_of, full
+from smalti.kernels.rows import pack
+from smalti.kernels.threads import at_once, parts_of
+
+if TYPE_CHECKING:
+    from smalti.autoregressive.pixelcnn.plusplus.network import Level, PlusPlus
+
+
+class PlusPlusWalker:
+    """A Walker of a PlusPlus network in eval mode, with the weights it has now.
+
+    All channels of a pixel have the same parameters; they are computed at the first.
+    """
+
+    @torch.no_grad()
+    def __init__(self, network: PlusPlus, n: int, size: tuple[int, int], y: Tensor | None = None):
+        weight = network.end.weight.v
+        self.device, self.outputs = weight.device, network.config.outputs
+        self.channels, self.embedding = network.config.channels, network.embedding
+        self.scales = S = network.config.scales
+        y = condition_of(y, network.config.condition, weight.new_zeros(n))
+        step = 2 ** (S - 1)
+        H, W = (-(-side // step) * step for side in size)
+        self.rows, self.pixels = zip(*(weights_of(network, at) for at in range(2 * S)), strict=True)
+        self.slices = parts_of(n, torch.get_num_threads())
+        self.edges = [edge_of(network, part, (H, W)) for part in self.slices]
+        self.states = [
+            [
+                state_of(level_of(network, at), self.rows[at], part, W >> at % S, y)
+                for at in range(2 * S)
+            ]
+            for part in self.slices
+        ]
+        self.out = np.empty((n, self.edges[0].bias_end.size), self.edges[0].bias_end.dtype)
+        self.row_cost = n * W * sum(self.rows[at].enter.size * 3 for at in (0, S))
+        self.pixel_cost = n * sum(self.pixels[at].enter.size * 3 for at in (0, S))
+
+    def parameters(self, i: int, j: int, c: int) -> Tensor:
+        """(n, outputs) at pixel (i, j)."""
+        parts = range(len(self.slices))
+        if j == c == 0:
+            at_once(lambda part: self.start(part, i), parts, self.row_cost)
+        if c == 0:
+            at_once(lambda part: self.go(part, i, j), parts, self.pixel_cost)
+        return torch.from_numpy(self.out[:, : self.outputs].copy()).to(self.device)
+
+    def start(self, part: int, i: int) -> None:
+        """The u streams of row i, at all scales due."""
+        states = self.states[part]
+        start_row(self.edges[part], states[0][0].now, i)
+        for at, how, before, down in self.due(i):
+            s, p = states[at]
+            source, skips = states[before][0].last, states[down][0].x
+            stage_row(self.rows[at], s, p, source, skips, how, i >> at % self.scales)
+
+    def go(self, part: int, i: int, j: int) -> None:
+        """The ul streams at pixel (i, j), at all scales due, and its parameters."""
+        states, edge = self.states[part], self.edges[part]
+        start_pixel(edge, states[0][1].now, i, j)
+        for at, how, before, down in self.due(i | j):
+            k, p = at % self.scales, states[at][1]
+            source, skips = states[before][1].last, states[down][1].x
+            stage_pixel(self.pixels[at], p, source, skips, how, i >> k, j >> k)
+        end_pixel(edge, states[self.scales][1].now, self.out[self.slices[part]])
+
+    def due(self, place: int) -> Iterator[tuple[int, int, int, int]]:
+        """The stages that a row, or row | column, goes through.
+
+        Each with how it begins, the stage before it, and that on the way down at its scale.
+        """
+        S = self.scales
+        place |= 1 << S - 1
+        count = (place & -place).bit_length()  # scales whose step divides the place
+        for k in range(count):
+            yield k, HALVE if k else START, max(k - 1, 0), k
+        for k in reversed(range(count)):
+            turn = k == S - 1
+            yield S + k, TURN if turn else DOUBLE, k if turn else S + k + 1, k
+
+    def put(self, i: int, j: int, c: int, x: Tensor) -> None:
+        """x (n,) in [-1, 1]."""
+        values = x.cpu().numpy()
+        for edge, part in zip(self.edges, self.slices, strict=True):
+            edge.x[2 + i, 1 + j, :, c] = values[part]
+        if self.embedding is not None:
+            self.put_vectors(i, j, c, self.embedding.lookup(x.to(self.device)))
+
+    def put_vectors(self, i: int, j: int, c: int, vectors: Tensor) -> None:
+        """vectors (n, D) of channel c's levels."""
+        D = vectors.shape[1]
+        numbers, start = vectors.detach().cpu().numpy(), self.channels + c * D
+        for edge, part in zip(self.edges, self.slices, strict=True):
+            edge.x[2 + i, 1 + j, :, start : start + D] = numbers[part]
+
+
+def level_of(network: PlusPlus, stage: int) -> Level:
+    """Stages 0 .. S-1 go down; S + k is the way up at scale k."""
+    scales = network.config.scales
+    return network.down[stage] if stage < scales else network.up[2 * scales - 1 - stage]
+
+
+def taps(conv: Any) -> Tensor:
+    """A shifted convolution's weight as (h, w, in, out), in float64 on the CPU."""
+    weight = conv.weight
+    v, g = weight.v.detach().cpu().double(), weight.g.detach().cpu().double()
+    return (v * (g / v.flatten(1).norm(dim=1))[:, None, None, None]).permute(2, 3, 1, 0)
+
+
+def bias(conv: Any) -> Tensor:
+    return conv.weight.bias.detach().cpu().double()
+
+
+def weights_of(network: PlusPlus, stage: int) -> tuple[RowWeights, PixelWeights]:
+    """A stage's weights, packed for the kernels."""
+    c, dtype = network.config, dtype_of(network)
+    level: Any = level_of(network, stage)
+    up = stage >= c.scales
+
+    def packed(x: Tensor, halves_in: int = 2, halves: int = 1) -> np.ndarray:
+        return pack(full(full(x, dtype, -2, halves_in), dtype, -1, halves))
+
+    def stacked(blocks: Any, part: str) -> Tensor:
+        return torch.stack([taps(getattr(block, part)) for block in blocks])
+
+    def biases(blocks: Any) -> np.ndarray:
+        return full(torch.stack([bias(block.leave) for block in blocks]), dtype, -1, 2)
+
+    enter, leave = stacked(level.ul, "enter"), stacked(level.ul, "leave")  # (B, 2, 2, 2F, ..)
+    skips = stacked(level.ul, "skip")[:, 0, 0].unflatten(1, (2, -1, c.filters))
+    beside, *skip = (part.flatten(1, 2) for part in skips.unbind(2))  # from u, and from before
+    u_resize, l_resize = resizing(network, stage % c.scales, up)
+    none = np.zeros((0, 1, 1, 1), dtype)
+    rows = RowWeights(
+        enter=packed(stacked(level.u, "enter")),
+        leave=packed(stacked(level.u, "leave"), halves=2),
+        bias=biases(level.u),
+        skip=packed(stacked(level.u, "skip")[:, 0, 0]) if up else none,
+        beside=packed(beside),
+        l_enter=packed(enter[:, 0]),
+        l_leave=packed(leave[:, 0], halves=2),
+        l_bias=biases(level.ul),
+        resize=packed(taps(u_resize), 1),
+        resize_bias=full(bias(u_resize), dtype, -1),
+    )
+    pixels = PixelWeights(
+        enter=packed(enter[:, 1]),
+        leave=packed(leave[:, 1], halves=2),
+        skip=packed(skip[0]) if up else none,
+        resize=packed(taps(l_resize), 1),
+        resize_bias=full(bias(l_resize), dtype, -1),
+    )
+    return rows, pixels
+
+
+def resizing(network: PlusPlus, k: int, up: bool) -> tuple[Any, Any]:
+    """What brings u and ul to a stage; where nothing does, what will not be used."""
+    scales = network.config.scales
+    if up and k < scales - 1:
+        at, sizes = scales - 2 - k, network.doublings
+    elif k > 0 and not up:
+        at, sizes = k - 1, network.halvings
+    else:
+        F = network.config.filters
+        return ShiftedDeconv(F, F, (2, 3)).double(), ShiftedDeconv(F, F, (2, 2)).double()
+    return sizes["u"][at], sizes["ul"][at]
+
+
+def state_of(
+    level: Level, w: RowWeights, part: slice, W: int, y: Tensor | None
+) -> tuple[RowState, PixelState]:
+    """Of a stage and the pictures of a part, before the first row; y (N, D) of all pictures."""
+    dtype, n = w.bias.dtype, part.stop - part.start
+    B, F = w.bias.shape[0], w.bias.shape[1] // 2
+
+    def given(blocks: Any) -> np.ndarray:
+        """(B, n, F)"""
+        each = [entering(block, n, None if y is None else y[part]) for block in blocks]
+        return full(torch.stack(each), dtype, -1)
+
+    def empty(*shape: int) -> np.ndarray:
+        return np.zeros(shape, dtype)
+
+    u = RowState(
+        for_u=given(level.u),
+        for_l=given(level.ul),
+        x=empty(B + 1, 2, 1 + W + 1, n, 2 * F),
+        t=empty(B, 2, 1 + W + 1, n, 2 * F),
+        now=empty(W, n, F),
+        last=empty(2, 1 + W + 1, n, F),
+        wide=empty(W, n, F),
+        pair=empty(W, n, 2 * F),
+    )
+    ul = PixelState(
+        x=empty(B + 1, 1 + W, n, 2 * F),
+        t=empty(B, 1 + W, n, 2 * F),
+        enter=empty(B, W, n, F),
+        leave=empty(B, W, n, 2 * F),
+        now=empty(n, F),
+        last=empty(2, 1 + W, n, F),
+    )
+    return u, ul
+
+
+def entering(block: Any, n: int, y: Tensor | None) -> Tensor:
+    """All that is constant where a block's first convolution ends: (n, F) in float64."""
+    total = bias(block.enter) + (0 if block.skip is None else bias(block.skip))
+    if y is None or block.condition is None:
+        return total.expand(n, -1)
+    return total + y.cpu().double() @ block.condition.weight.detach().cpu().double().T
+
+
+def edge_of(network: PlusPlus, part: slice, size: tuple[int, int]) -> Edge:
+    """Of the pictures of a part; the channel of ones is set."""
+    dtype, (H, W), n = dtype_of(network), size, part.stop - part.start
+    c = network.config.inputs + 1
+    left, above = taps(network.ul_left), taps(network.ul_above)  # (2, 1, ..), (1, 3, ..)
+    bias_in = torch.stack([bias(m) for m in (network.u_start, network.ul_above, network.ul_left)])
+    w_u = pack(full(taps(network.u_start).flatten(0, 2), dtype, -1))
+    bias_in = full(bias_in, dtype, -1)
+    bias_end = full(bias(network.end), dtype, -1)
+    x = np.zeros((2 + H, 1 + W + 1, n, c), dtype)
+    x[2:, 1:-1, :, -1] = 1
+    return Edge(
+        x=x,
+        window=np.zeros((W, n, 6 * c), dtype),
+        near=np.zeros((n, 2 * c), dtype),
+        above=np.zeros((W, n, bias_in.shape[1]), dtype),
+        w_u=w_u,
+        w_above=pack(full(torch.cat([0 * above, above]).flatten(0, 2), dtype, -1)),
+        w_left=pack(full(left.flatten(0, 2), dtype, -1)),
+        bias=bias_in,
+        last=np.zeros((n, bias_in.shape[1]), dtype),
+        w_end=pack(full(full(taps(network.end)[0, 0], dtype, -2), dtype, -1)),
+        bias_end=bias_end,
+    )

@@ -1,0 +1,71 @@
+"""What a number of a picture is predicted from: receptive fields, told from the masks alone.
+
+A field is (C, H, W) booleans. Backwards through the layers, from one place of the output: which
+features of each colour group, and at last which numbers of the picture, have a say in it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from smalti.autoregressive.pixelcnn.masks import Mask
+
+
+def at(size: tuple[int, int], channels: int, place: tuple[int, int, int]) -> Tensor:
+    """The place (i, j, c) alone."""
+    i, j, c = place
+    field = torch.zeros(channels, *size, dtype=torch.bool)
+    field[c, i, j] = True
+    return field
+
+
+def own(field: Tensor, mask: Mask) -> Tensor:
+    """Behind the tap of the pixel itself: the colours before each one, with mask B its own."""
+    C = len(field)
+    sees = torch.ones(C, C).tril(0 if mask == "B" else -1)  # (seeing, seen)
+    return torch.einsum("gh,gij->hij", sees, field.float()) > 0
+
+
+def window(field: Tensor, rows: range, columns: range) -> Tensor:
+    """Behind taps at these offsets: every colour there. field: (C, H, W)."""
+    seen = torch.zeros(field.shape[1:], dtype=torch.bool)
+    anywhere = field.any(0)
+    for r in rows:
+        for c in columns:
+            seen |= F.pad(anywhere, (c, -c, r, -r))
+    return seen.expand_as(field)
+
+
+def left(field: Tensor, k: int, mask: Mask) -> Tensor:
+    """Behind a row's convolution: offsets -k//2 .. 0."""
+    return window(field, range(1), range(-(k // 2), 0)) | own(field, mask)
+
+
+def masked(field: Tensor, k: int, mask: Mask) -> Tensor:
+    """Behind a k x k convolution."""
+    half = k // 2
+    return window(field, range(-half, 0), range(-half, half + 1)) | left(field, k, mask)
+
+
+def plain(field: Tensor, first: int, blocks: int, masks: tuple[Mask, Mask] = ("A", "B")) -> Tensor:
+    """Behind a PixelCNN; other masks than its own show why they are so."""
+    field = own(field, "B")  # the head
+    for _ in range(blocks):
+        inner = masked(own(field, "B"), 3, masks[1])  # around it a sum
+        field = inner if masks[1] == "A" else inner | own(field, "B")
+    return masked(field, first, masks[0])
+
+
+def gated(field: Tensor, first: int, blocks: int) -> Tensor:
+    """Behind a Gated PixelCNN."""
+    h, v = own(field, "B"), torch.zeros_like(field)
+    for _ in range(blocks):
+        h = own(h, "B")
+        v = window(v | h, range(-1, 1), range(-1, 2))
+        h = left(h, 3, "B")
+    half = first // 2
+    h = own(h, "B")
+    v = window(v | h, range(-half - 1, 0), range(-half, half + 1))
+    return v | left(h, first, "A")

@@ -1,0 +1,108 @@
+"""LPIPS from the files that were published for it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from smalti.codecs.classifier_distance import adapted, apart
+from smalti.core.config import checked
+from smalti.core.errors import UserError
+from smalti.core.weights import read_weights
+
+VGG, HEADS = "SMALTI_VGG16", "SMALTI_LPIPS"
+STAGES = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
+"""Of torchvision's vgg16: places of the convolutions in `features`, between its poolings."""
+WIDTHS = (64, 128, 256, 512, 512)
+MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+@checked
+class LPIPS:
+    """LPIPS with VGG16, from your files: $SMALTI_VGG16 and $SMALTI_LPIPS name them."""
+
+    @property
+    def about(self) -> str:
+        return "LPIPS (VGG16)"
+
+    def build(self) -> VGGDistance:
+        network = VGGDistance()
+        network.load_state_dict({**vgg_weights(named(VGG)), **head_weights(named(HEADS))})
+        return network.eval().requires_grad_(False)
+
+
+class VGGDistance(nn.Module):
+    """LPIPS (arXiv:1801.03924, eq. 1), version 0.1 with VGG16.
+
+    features.N are the convolutions under torchvision's names, heads.N (1, D, 1, 1) say how much
+    each channel counts.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.ModuleDict()
+        c = 3
+        for stage, width in zip(STAGES, WIDTHS, strict=True):
+            for place in stage:
+                self.features[str(place)] = nn.Conv2d(c, width, 3, padding=1)
+                c = width
+        self.heads = nn.ModuleList(nn.Conv2d(w, 1, 1, bias=False) for w in WIDTHS)
+
+    def maps(self, x: Tensor) -> list[Tensor]:
+        """(B, 3, H, W) in [0, 1] -> the last features before each pooling, and the very last."""
+        mean, deviation = (x.new_tensor(v)[:, None, None] for v in (MEAN, DEVIATION))
+        x, found = (x - mean) / deviation, []
+        for k, stage in enumerate(STAGES):
+            if k:
+                x = F.max_pool2d(x, 2)
+            for place in stage:
+                x = F.relu(self.features[str(place)](x))
+            found.append(x)
+        return found
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """Pictures x, y (B, C, H, W) in [0, 1] -> (B,)."""
+        x, y = (v if v.shape[1] == 3 else adapted(v, 3) for v in (x, y))
+        triples = zip(self.heads, self.maps(x), self.maps(y), strict=True)
+        return torch.stack([h(apart(a, b)).mean((1, 2, 3)) for h, a, b in triples]).sum(0)
+
+
+def named(variable: str) -> Path:
+    """The file that an environment variable names. UserError where there is none."""
+    path = os.environ.get(variable)
+    if not path or not Path(path).is_file():
+        what = (
+            "VGG16's weights (vgg16-397923af.pth)" if variable == VGG else "LPIPS's heads (vgg.pth)"
+        )
+        given = f"names {path}, which is no file" if path else "is not set"
+        raise UserError(
+            f"LPIPS needs {what}: ${variable} {given}; or take --model.perceptual looks"
+        )
+    return Path(path)
+
+
+def vgg_weights(path: Path) -> dict[str, Tensor]:
+    """Of torchvision's state dict, the convolutions'."""
+    weights = read_weights(path)[0]
+    places = [str(p) for stage in STAGES for p in stage]
+    return picked(weights, {f"features.{p}.{part}": f"features.{p}.{part}"
+                            for p in places for part in ("weight", "bias")}, path)  # fmt: skip
+
+
+def head_weights(path: Path) -> dict[str, Tensor]:
+    """Of the lpips package's file: lin0.model.1.weight and so on."""
+    weights = read_weights(path)[0]
+    return picked(weights, {f"heads.{k}.weight": f"lin{k}.model.1.weight" for k in range(5)}, path)
+
+
+def picked(weights: dict[str, Tensor], names: dict[str, str], path: Path) -> dict[str, Tensor]:
+    """Weights under our names, of theirs. UserError that names what is missing."""
+    if missing := [theirs for theirs in names.values() if theirs not in weights]:
+        raise UserError(f"{path} lacks {missing[0]} and {len(missing) - 1} more; is it that file?")
+    return {ours: weights[theirs].float() for ours, theirs in names.items()}

@@ -1,0 +1,73 @@
+"""VQ-VAE: a codec trained by its squared error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from smalti.codecs.codebook_quantizers import EMAConfig
+from smalti.codecs.codec import Codec
+from smalti.codecs.network import Networks, Quantisers
+from smalti.codecs.strided import StridedConfig
+from smalti.core.config import checked
+from smalti.core.errors import UserError
+from smalti.core.protocols import Batch, Loss
+from smalti.core.ranges import Shape, Weight
+
+
+@dataclass(frozen=True)
+@checked
+class VQVAEConfig:
+    """A VQ-VAE."""
+
+    shape: Shape = (3, 64, 64)
+    """Channels, height and width of the pictures it is trained on; others will do, too."""
+    network: Networks = field(default_factory=StridedConfig)
+    """Encoder and decoder."""
+    quantiser: Quantisers = field(default_factory=EMAConfig)
+    """How latents become codes."""
+    squared: Weight = 1.0
+    """Weight of the squared error of the pictures."""
+    codes_weight: Weight = 1.0
+    """Weight of what the quantiser wants: its codebook and commitment terms."""
+
+    def __post_init__(self) -> None:
+        check_shape(self.shape, self.network)
+
+    def build(self) -> VQVAE:
+        return VQVAE(self)
+
+
+class VQVAE(Codec):
+    """VQ-VAE (arXiv:1711.00937). The loss is eq. 3: squared error, codebook and commitment term,
+    each a mean over all numbers, summed with the config's weights.
+    """
+
+    def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
+        x = self.placed(batch.pictures)
+        x_hat, quantised = self.network.learn(self.fitted(x))
+        error = F.mse_loss(cropped(x_hat, x), x)
+        total = self.config.squared * error + self.config.codes_weight * quantised.loss
+        return Loss(total, {**told(self, error), **quantised.terms})
+
+
+def cropped(x_hat: Tensor, x: Tensor) -> Tensor:
+    """The part of a padded picture that was there before, in x's type."""
+    return x_hat[..., : x.shape[2], : x.shape[3]].to(x.dtype)
+
+
+def told(codec: Codec, error: Tensor) -> dict[str, Tensor]:
+    """The squared error for the log, as the network sees it and in dB."""
+    low, high = codec.network.range
+    mse = error.detach()
+    return {"squared": mse, "psnr": -10 * (mse / (high - low) ** 2).clamp(min=1e-10).log10()}
+
+
+def check_shape(shape: tuple[int, int, int], network: Networks) -> None:
+    if shape[0] != network.channels:
+        raise UserError(
+            f"network.channels is {network.channels}, but pictures of {shape} have {shape[0]}; "
+            "make them equal"
+        )

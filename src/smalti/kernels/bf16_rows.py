@@ -1,0 +1,136 @@
+"""Features as compiled loops take them: line by line, in channels-last memory.
+
+Numbers of bfloat16 are widened to float32, worked on and narrowed again, a line at a time. NumPy
+has no such type: its arrays are of uint16, the upper halves of float32's bits. Of float32 and
+float64 nothing is copied; their lines are worked on where they lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+import torch
+from numba import types
+from numba.extending import overload
+from torch import Tensor
+
+from smalti.kernels.rows import JIT, repeat
+from smalti.kernels.threads import at_once, parts_of
+
+WORKS: dict[torch.dtype, Any] = {
+    torch.float32: np.float32,
+    torch.float64: np.float64,
+    torch.bfloat16: np.float32,
+}
+"""The types there are kernels for, and what these calculate in."""
+COST = 16  # multiply-adds that a number of a pass takes as long as
+
+
+def compiles(x: Tensor) -> bool:
+    """Whether kernels take x."""
+    return x.dtype in WORKS and x.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+def empty(x: Tensor, *shape: int) -> Tensor:
+    return torch.empty(shape, dtype=x.dtype, memory_format=torch.channels_last)
+
+
+def rows(x: Tensor) -> np.ndarray:
+    """(N, C, H, W) in channels-last memory as a C-contiguous (N, H, W, C)."""
+    N, C, H, W = x.shape
+    x = x.detach().as_strided((N, H, W, C), (H * W * C, W * C, C, 1))
+    return (x.view(torch.uint16) if x.dtype == torch.bfloat16 else x).numpy()
+
+
+def room(x: Tensor, lines: int = 3) -> np.ndarray:
+    """For lines of x (N, C, H, W), each with twice its features, in what is worked in."""
+    return np.empty((lines, 2 * x.shape[1] * x.shape[3]), WORKS[x.dtype])
+
+
+def over(N: int, size: int, work: Callable[[slice], None]) -> None:
+    """work(some of N pictures), in as many threads as PyTorch has."""
+    at_once(work, parts_of(N, torch.get_num_threads()), size * COST)
+
+
+def read(x: Any, room: Any) -> Any:
+    """The numbers of a line x (rows, C), for reading: x itself, or widened into the room."""
+    raise NotImplementedError  # only compiled loops call it
+
+
+def place(x: Any, room: Any) -> Any:
+    """Where the numbers of a line x (rows, C) are written to: x itself, or the room."""
+    raise NotImplementedError
+
+
+def settle(room: Any, x: Any) -> None:
+    """What was written to `place(x, room)` is in x now."""
+    raise NotImplementedError
+
+
+def bring(x: Any, out: Any) -> None:
+    """What is calculated in, out, becomes the numbers of a line x (rows, C)."""
+    raise NotImplementedError
+
+
+@overload(read)
+def _read(x, room):
+    wide = x.dtype != types.uint16
+    return (lambda x, room: x) if wide else (lambda x, room: widen(x, room))  # noqa: PLW0108
+
+
+@overload(place)
+def _place(x, room):
+    wide = x.dtype != types.uint16
+    return (lambda x, room: x) if wide else (lambda x, room: room)
+
+
+@overload(settle)
+def _settle(room, x):
+    wide = x.dtype != types.uint16
+    return (lambda room, x: None) if wide else (lambda room, x: narrow(room, x))  # noqa: PLW0108
+
+
+@overload(bring)
+def _bring(x, out):
+    wide = x.dtype != types.uint16
+    return (lambda x, out: repeat(x, out)) if wide else (lambda x, out: widen(x, out))  # noqa: PLW0108
+
+
+@numba.njit(**JIT)
+def widen(x, room):
+    """room (rows, C) float32 = x, which is returned."""
+    C = x.shape[1]
+    for s in range(x.shape[0]):
+        line, to = x[s], room[s]
+        for k in range(C):
+            to[k] = np.uint32(np.uint32(line[k]) << np.uint32(16)).view(np.float32)
+    return room
+
+
+@numba.njit(**JIT)
+def narrow(room, x):
+    """x = room (rows, C) float32, rounded to the nearest, of two the even one."""
+    C = x.shape[1]
+    for s in range(x.shape[0]):
+        line, to = room[s], x[s]
+        for k in range(C):
+            bits = np.float32(line[k]).view(np.uint32)
+            odd = (bits >> np.uint32(16)) & np.uint32(1)
+            up = (bits + np.uint32(0x7FFF) + odd) >> np.uint32(16)
+            cut = (bits | np.uint32(0x400000)) >> np.uint32(16)  # rounding might end a NaN
+            to[k] = np.uint16(up) if line[k] == line[k] else np.uint16(cut)
+
+
+@numba.njit(**JIT)
+def fill(x):
+    """x = 0, for (rows, C)."""
+    for s in range(x.shape[0]):
+        for k in range(x.shape[1]):
+            x[s, k] = 0

@@ -1,0 +1,213 @@
+"""Walkers of PixelCNN and Gated PixelCNN are the whole network, only faster; so are the kernels."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from smalti.autoregressive.naive_walker import Whole
+from smalti.autoregressive.pixelcnn.gated.walker import gated_walker
+from smalti.autoregressive.pixelcnn.plain.walker import plain_walker
+from smalti.convert import from_reference, read_weights
+from smalti.core.given import Given
+from smalti.core.rng import Rng
+from smalti.kernels import threads as walker
+from smalti.kernels.rows import add_product, fast_exp, gate, pack, padded, take_windows
+from smalti.kernels.softmax_draw import choose
+from smalti.pixelcnn import Ancestral, GatedConfig, PixelCNN, PixelCNNConfig, PlainConfig
+from tests.naive import kernels as naive
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+WALKERS = {GatedConfig: gated_walker, PlainConfig: plain_walker}
+KINDS = list(WALKERS)
+
+
+def network(kind: Any, seed: int = 0, dtype: torch.dtype = torch.float64, **changes: Any) -> Any:
+    torch.manual_seed(seed)
+    small = {"width": 12, "head": 9, "outputs": 5, "blocks": 2, "first": 5}
+    return naive.shaken(kind(**{**small, **changes}).build()).to(dtype)
+
+
+@torch.no_grad()
+def along(walkers: list[Any], x: Tensor) -> list[Tensor]:
+    """What each says along the pictures x (N, C, H, W): (H, W, C, N, P)."""
+    found = [[] for _ in walkers]
+    _, C, H, W = x.shape
+    for i, j, c in itertools.product(range(H), range(W), range(C)):
+        for each, numbers in zip(walkers, found, strict=True):
+            numbers.append(each.parameters(i, j, c))
+            each.put(i, j, c, x[:, c, i, j])
+    return [torch.stack(numbers) for numbers in found]
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    kind=st.sampled_from(KINDS),
+    channels=st.sampled_from([1, 3]),
+    blocks=st.integers(0, 2),
+    first=st.sampled_from([3, 5, 7]),
+    thirds=st.integers(1, 12),
+    norm=st.booleans(),
+    condition=st.sampled_from([0, 4]),
+    size=st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    n=st.integers(1, 11),
+)
+def test_a_walker_says_what_the_whole_network_says(
+    kind: Any, size: tuple[int, int], n: int, thirds: int, **changes: Any
+) -> None:
+    width = {"width": 3 * thirds, "head": 3 * thirds + 3}
+    net = network(kind, **width, **changes)
+    D = changes["condition"]
+    y = torch.randn(n, D).double() if D else None
+    x = torch.rand(n, changes["channels"], *size).double()
+    whole, quick = along([Whole(net, n, size, y), WALKERS[kind](net, n, size, y)], x)
+    assert whole.std() > 0.01
+    torch.testing.assert_close(quick, whole, atol=1e-10, rtol=1e-10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_in_float32_it_is_as_near_as_float32_is(kind: Any) -> None:
+    net = network(kind, width=40, head=33, outputs=70, norm=True, dtype=torch.float32)
+    whole, quick = along(
+        [Whole(net, 9, (4, 5)), WALKERS[kind](net, 9, (4, 5))], torch.rand(9, 1, 4, 5)
+    )
+    assert quick.dtype == torch.float32
+    # five layers of sums of a thousand terms: a unit in the last place of them comes to 1.5e-4
+    torch.testing.assert_close(quick, whole, atol=5e-4, rtol=1e-4)
+
+
+def twins(config: PixelCNNConfig, net: Any) -> tuple[PixelCNN, naive.Naive]:
+    quick, slow = PixelCNN(config), naive.Naive(config)
+    quick.network = slow.network = net
+    return quick, slow
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_same_uniforms_give_the_same_pixels(kind: Any, channels: int) -> None:
+    net = network(kind, channels=channels, condition=3, outputs=17, norm=True)
+    shape = (channels, 4, 5)
+    config = PixelCNNConfig(shape, net.config, levels=17, classes=("a", "b", "c"))
+    for labels in (None, torch.tensor([2, 0, 0, 1])):
+        told = Given(labels=labels)
+        quick, slow = (
+            list(model.stream(Rng(range(4)), told, Ancestral(3.0))) for model in twins(config, net)
+        )
+        assert len(quick) == 4
+        assert torch.equal(torch.stack(quick), torch.stack(slow))
+        assert len(quick[-1].unique()) > 3
+
+
+@pytest.mark.parametrize("kind", ["dldemos_pixelcnn", "dldemos_gated_pixelcnn"])
+def test_the_same_pixels_of_the_articles_weights(kind: str) -> None:
+    weights, config = read_weights(GOLDEN / f"{kind}.safetensors")
+    assert config is not None
+    net: Any = from_reference(kind, config, weights).double().eval()
+    model = PixelCNNConfig((1, 12, 12), net.config, levels=config["color_level"])
+    quick, slow = (list(m.stream(Rng([5, 8])))[-1] for m in twins(model, net))
+    assert torch.equal(quick, slow)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_picture_does_not_depend_on_its_batch(kind: Any) -> None:
+    """In float32, up to rounding: where PyTorch multiplies, a row's last bit may be its place's."""
+    net = network(kind, dtype=torch.float32, condition=4)
+    x, y = torch.rand(19, 1, 3, 4), torch.arange(19) % 4
+    make = WALKERS[kind]
+    (many,) = along([make(net, 19, (3, 4), y)], x)
+    for part in (slice(0, 1), slice(7, 17)):
+        (few,) = along([make(net, part.stop - part.start, (3, 4), y[part])], x[part])
+        torch.testing.assert_close(few, many[:, part], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_threads_change_nothing(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    net, x = network(kind, dtype=torch.float32), torch.rand(19, 1, 3, 4)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+    (alone,) = along([WALKERS[kind](net, 19, (3, 4))], x)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    monkeypatch.setattr(walker, "WORTH_A_THREAD", 0)
+    together = WALKERS[kind](net, 19, (3, 4))
+    assert len(together.slices) == 3
+    assert torch.equal(along([together], x)[0], alone)
+
+
+@pytest.mark.parametrize(("n", "parts"), [(1, 2), (16, 2), (17, 2), (5, 3), (64, 7), (2, 2)])
+def test_parts_are_all_pictures_once(n: int, parts: int) -> None:
+    found = walker.parts_of(n, parts)
+    assert len(found) <= parts
+    assert [k for part in found for k in range(n)[part]] == list(range(n))
+
+
+def test_an_error_in_a_thread_is_told() -> None:
+    def work(part: int) -> None:
+        if part == 1:
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        walker.at_once(work, [0, 1], 10**9)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    rows=st.integers(1, 19),
+    k=st.integers(1, 9),
+    o=st.integers(1, 40),
+    dtype=st.sampled_from(["float32", "float64"]),
+)
+def test_products_are_the_slow_twins(rows: int, k: int, o: int, dtype: str) -> None:
+    rng = np.random.default_rng(rows + 100 * k + 1000 * o)
+    x, w = rng.standard_normal((rows, k)).astype(dtype), rng.standard_normal((k, o))
+    wide = np.pad(w, [(0, 0), (0, padded(o, dtype) - o)]).astype(dtype)
+    out = np.ones((rows, wide.shape[1]), dtype)
+    add_product(x, pack(wide), out)
+    near = 1e-5 if dtype == "float32" else 1e-13
+    np.testing.assert_allclose(out, 1 + naive.product(x, wide), rtol=near, atol=near)
+
+
+@pytest.mark.parametrize(("dtype", "near"), [("float32", 3e-7), ("float64", 1e-15)])
+def test_the_gate_is_the_slow_twins(dtype: str, near: float) -> None:
+    x = np.concatenate([np.linspace(-90, 90, 512), np.linspace(-3, 3, 512)]).reshape(8, 128)
+    x = np.random.default_rng(0).permuted(x).astype(dtype)
+    out = np.empty((8, 64), dtype)
+    gate(x, out)
+    np.testing.assert_allclose(out, naive.gate(x), rtol=0, atol=near)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [1, 3])
+def test_a_draw_is_the_slow_twins(dtype: str, n: int) -> None:
+    rng = np.random.default_rng(n)
+    for temperature, L in itertools.product((0.5, 1.0, 2.0), (2, 3, 256)):
+        logits = (5 * rng.standard_normal((n, L))).astype(dtype)
+        u, out = rng.random(n), np.empty(n, np.int64)
+        choose(logits, u, temperature, np.empty(L), out)
+        assert out.tolist() == [naive.choose(logits[s], u[s], temperature) for s in range(n)]
+
+
+def test_no_draw_is_of_a_level_that_cannot_be() -> None:
+    logits = np.array([[-np.inf, -1e5, 0.0, -np.inf, 0.0, -1e5]])
+    for u, level in ((0.0, 2), (0.4999, 2), (0.5001, 4), (1 - 2**-53, 4)):
+        out = np.empty(1, np.int64)
+        choose(logits, np.array([u]), 1.0, np.empty(6), out)
+        assert out[0] == level
+
+
+def test_fast_exp_is_exp() -> None:
+    assert fast_exp(1.5) == pytest.approx(np.exp(1.5))
+
+
+def test_windows_are_taken_in_their_order() -> None:
+    x = np.arange(4 * 6 * 2 * 3, dtype=np.float32).reshape(4, 6, 2, 3)  # W 4, k 3
+    window = np.empty((4, 2, 2 * 3 * 3), np.float32)
+    take_windows(x, 1, window)
+    for j, s in itertools.product(range(4), range(2)):
+        assert window[j, s].tolist() == x[1:3, j : j + 3, s].ravel().tolist()

@@ -1,0 +1,57 @@
+"""The Python in the docs runs as it stands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).parents[3]
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+LISTS = {"design.md"}  # names with their parameters, not to be run
+
+
+def blocks(page: Path) -> list[str]:
+    """The page's Python, each block behind as many empty lines as stand before it in the page."""
+    text = page.read_text()
+    return ["\n" * text[: m.start(1)].count("\n") + m[1] for m in BLOCK.finditer(text)]
+
+
+@pytest.fixture
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with pictures in FOLDER: two classes, many sizes."""
+    rng = np.random.default_rng(0)
+    for name in ("cats", "dogs"):
+        (tmp_path / "FOLDER" / name).mkdir(parents=True)
+        for k in range(12):
+            levels = rng.integers(0, 256, (30 + k, 40, 3), dtype=np.uint8)
+            Image.fromarray(levels).save(tmp_path / "FOLDER" / name / f"{k}.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p.name not in LISTS], ids=lambda p: p.name)
+def test_the_python_of_a_page_runs(page: Path, working_folder: Path):
+    code = blocks(page)
+    names = {"__name__": page.stem}
+    for block in code:
+        exec(compile(block, str(page), "exec"), names)
+
+
+def test_there_is_python_in_the_docs():
+    assert sum(len(blocks(page)) for page in PAGES) >= 4
+    assert blocks(ROOT / "docs" / "training.md")
+
+
+def test_a_wrong_line_would_be_found(tmp_path: Path):
+    (tmp_path / "page.md").write_text(
+        "# a page\n```python\nraise KeyError\n```\n```\nnot this\n```\n"
+    )
+    (code,) = blocks(tmp_path / "page.md")
+    with pytest.raises(KeyError) as raised:
+        exec(compile(code, "page.md", "exec"), {})
+    assert raised.tb.tb_next is not None and raised.tb.tb_next.tb_lineno == 3
