@@ -1,0 +1,30 @@
+"""How a task says how far it is, and how it is told to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Progress(NamedTuple):
+    """How far a task is."""
+
+    what: str
+    """What it does: "drawing", "encoding" ..."""
+    done: int
+    total: int
+    """Pictures, or whatever the task counts."""
+    detail: str = ""
+    """Where it is within the next of them: "row 3/28"."""
+
+
+OnProgress = Callable[[Progress], None]
+"""Called between two states of a task, and at its end."""
+
+
+class Cancelled(Exception):
+    """Raise it in an `OnProgress` to end a task there; nothing of its results is left behind."""
+
+
+def ignore(progress: Progress) -> None:
+    """Shows nothing."""
