@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from smalti.cli.draw import chosen_classes, picture_model
-from smalti.cli.meter import Meter, Metered
+from smalti.cli.meter import Meter, ProgressMeter
 from smalti.cli.options import Classes
 from smalti.coding.file import MAGIC, read_header
 from smalti.coding.reading import read_exact
@@ -18,6 +18,7 @@ from smalti.coding.squeeze import BATCH, check_model, compress
 from smalti.core.errors import UserError
 from smalti.core.files import file_for
 from smalti.core.messages import count
+from smalti.core.progress import name_progress
 from smalti.core.protocols import Spec
 from smalti.core.ranges import Batch
 
@@ -68,7 +69,8 @@ def compress_pictures(
     y = chosen_class(classes, loaded.spec, model)
     shape = (loaded.spec.channels, *loaded.spec.size)
     with file_for(out) as temporary:
-        with Metered("reading") as progress:
+        with ProgressMeter() as meter:
+            progress = name_progress("reading", meter)
             data, names = read_exact(pictures, shape, progress, print)
         labels = None if y is None else [y] * len(data)
         with Meter("compressing", len(data)) as meter:

@@ -11,11 +11,12 @@ from PIL import Image
 
 from smalti.cli.findings import as_record, show
 from smalti.cli.forecast import Forecast, check_trainable, forecast
-from smalti.cli.meter import Metered
+from smalti.cli.meter import ProgressMeter
 from smalti.cli.options import Size, Switch
 from smalti.cli.output import Results, folder_for, write_record
 from smalti.core.messages import count
 from smalti.core.pictures import save_png
+from smalti.core.progress import name_progress
 from smalti.core.ranges import Positive
 from smalti.core.size import parse_size, show_size
 from smalti.data.audit import Audit, audit
@@ -79,8 +80,8 @@ def look_at(
     with opened_source(pictures) as source:
         place, titles = out or Path("looks") / source.name, source.titles
         with folder_for(place, FILES) as folder:
-            with Metered("looking") as progress:
-                found = audit(source, look, progress)
+            with ProgressMeter() as meter:
+                found = audit(source, look, name_progress("looking", meter))
                 sheets = {
                     "contact.png": contact_sheet(source, found, look),
                     "duplicates.png": duplicate_sheet(source, found, look),

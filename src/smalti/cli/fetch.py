@@ -7,9 +7,10 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from smalti.cli.meter import Metered
+from smalti.cli.meter import ProgressMeter
 from smalti.core.errors import UserError
 from smalti.core.messages import count, suggest
+from smalti.core.progress import name_progress
 from smalti.data import home
 from smalti.data.fetch_sets import SETS
 from smalti.data.fetched import Fetched
@@ -47,8 +48,8 @@ def fetch(
     """
     if name not in SETS:
         raise UserError(f"nothing named {name!r} can be fetched; {suggest(name, SETS)}")
-    with Metered("packing") as progress:
-        found = SETS[name](out or home(), progress)
+    with ProgressMeter() as meter:
+        found = SETS[name](out or home(), name_progress("packing", meter))
     for pack in found:
         print(f"{shown(pack)}: {pack.path}{'' if pack.is_new else ' (was here already)'}")
         print(f"  {counted(pack)}")

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from smalti.cli.display import console
+from smalti.core.progress import Progress as TaskProgress
 
 EVERY = 20.0
 """Seconds between plain lines."""
@@ -55,21 +56,20 @@ class Meter:
             print(text, file=sys.stderr, flush=True)
 
 
-class Metered:
-    """A meter for work that tells its length only on the way: called as progress(done, all)."""
+class ProgressMeter:
+    """Shows how far a task is: a meter for each thing that it does in turn."""
 
-    def __init__(self, what: str):
-        self.what = what
+    def __init__(self) -> None:
         self.meter: Meter | None = None
 
-    def __enter__(self) -> Metered:
+    def __enter__(self) -> ProgressMeter:
         return self
 
-    def __call__(self, done: int, total: int) -> None:
-        if self.meter and done < self.meter.done:  # the next piece of work
-            self.close()
-        self.meter = self.meter or Meter(self.what, total).__enter__()
-        self.meter.advance(done - self.meter.done)
+    def __call__(self, at: TaskProgress) -> None:
+        if self.meter and (at.what != self.meter.what or at.done < self.meter.done):
+            self.close()  # the next piece of work
+        self.meter = self.meter or Meter(at.what, at.total).__enter__()
+        self.meter.advance(at.done - self.meter.done, at.detail)
 
     def __exit__(
         self, kind: type | None, error: BaseException | None, trace: TracebackType | None

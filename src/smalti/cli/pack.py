@@ -10,10 +10,11 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from smalti.cli.fetch import split_sizes
-from smalti.cli.meter import Metered
+from smalti.cli.meter import ProgressMeter
 from smalti.cli.options import Size, Switch
 from smalti.core.errors import UserError
 from smalti.core.messages import count
+from smalti.core.progress import name_progress
 from smalti.core.ranges import Seed, Share
 from smalti.data import Packed, pack, size_of
 from smalti.data.decode import BadPicture, Colour
@@ -76,7 +77,7 @@ def pack_pictures(
     begun = time.perf_counter()
     if crop and squeeze:
         raise UserError("--crop and --squeeze are both given; choose one")
-    with Metered("packing") as progress:
+    with ProgressMeter() as meter:
         packed = pack(
             pictures,
             out,
@@ -88,7 +89,7 @@ def pack_pictures(
             valid=valid,
             test=test,
             seed=seed,
-            progress=progress,
+            progress=name_progress("packing", meter),
         )
     tell(packed, out, time.perf_counter() - begun)
 

@@ -13,9 +13,10 @@ from cyclopts import App, Parameter
 
 import smalti
 from smalti.cli.draw import chosen_device
-from smalti.cli.meter import Metered
+from smalti.cli.meter import ProgressMeter
 from smalti.core.errors import UserError
 from smalti.core.messages import count
+from smalti.core.progress import name_progress
 from smalti.core.ranges import Range
 from smalti.translation import (
     Beam,
@@ -155,8 +156,8 @@ def show_lines(model: Translator, lines, beam: Beam) -> None:
 
 def write_file(model: Translator, file: Path, out: Path, beam: Beam) -> None:
     begun = time.perf_counter()
-    with Metered("translating") as progress:
-        counts = translate_file(model, file, out, beam, progress)
+    with ProgressMeter() as meter:
+        counts = translate_file(model, file, out, beam, name_progress("translating", meter))
     seconds = time.perf_counter() - begun
     kept = f", {counts['kept']:,} kept as they were" if counts["kept"] else ""
     print(f"{count(counts['translated'], 'line')} translated{kept} in {seconds:.1f} s: {out}")
@@ -164,8 +165,8 @@ def write_file(model: Translator, file: Path, out: Path, beam: Beam) -> None:
 
 def fill_catalog(model: Translator, po: Path, out: Path | None, beam: Beam) -> None:
     begun = time.perf_counter()
-    with Metered("translating") as progress:
-        counts = translate_catalog(model, po, out, beam, progress)
+    with ProgressMeter() as meter:
+        counts = translate_catalog(model, po, out, beam, name_progress("translating", meter))
     seconds = time.perf_counter() - begun
     left = f", {counts['left']:,} left" if counts["left"] else ""
     entries = count(counts["filled"], "entry", "entries")

@@ -28,3 +28,8 @@ class Cancelled(Exception):
 
 def ignore(progress: Progress) -> None:
     """Shows nothing."""
+
+
+def name_progress(what: str, on_progress: OnProgress) -> Callable[[int, int], None]:
+    """For work that tells (done, total) alone."""
+    return lambda done, total: on_progress(Progress(what, done, total))
