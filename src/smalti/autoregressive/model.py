@@ -74,7 +74,7 @@ class Prior(nn.Module):
         super().__init__()
         self.config = config
         self.held = Held(config.codec.load())
-        self.codes = int(self.held.codec.size)
+        self.codes = int(self.held.codec.count)
         self.grid: tuple[int, int] = self.held.codec.grid(config.shape[1:])
         check_network(config, self.codes, math.prod(self.grid))
         self.network = config.network.build()
@@ -227,7 +227,7 @@ def fit(config: PriorConfig) -> PriorConfig:
     codec = config.codec.load()
     network = replace(
         config.network,
-        symbols=config.symbols(int(codec.size)),
+        symbols=config.symbols(int(codec.count)),
         context=config.prefix + math.prod(codec.grid(config.shape[1:])) - 1,
     )
     return replace(config, codec=config.codec.pinned(), network=network)

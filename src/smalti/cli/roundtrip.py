@@ -79,7 +79,7 @@ def there_and_back(
             )
         means = {name: mean(rows, name) for name in ("psnr", "ssim")}
         record = {"model": model, "mean_psnr": means["psnr"], "mean_ssim": means["ssim"],
-                  "codes": codec.size, "codes_used": len(used), "pictures": rows,
+                  "codes": codec.count, "codes_used": len(used), "pictures": rows,
                   "smalti": smalti.__version__}  # fmt: skip
         write_record(folder / "reconstruction.json", record)
     for row in rows:
@@ -89,7 +89,7 @@ def there_and_back(
         f"{shown(means['psnr'])} dB  SSIM {means['ssim']:.3f}  in the mean, "
         f"{seconds:.1f} s: {where}"
     )
-    print(f"  {len(used)} of {count(codec.size, 'code is', 'codes are')} used in these pictures")
+    print(f"  {len(used)} of {count(codec.count, 'code is', 'codes are')} used in these pictures")
 
 
 def pass_through(codec: Any, x: Tensor, tile: int | None) -> tuple[Tensor, Tensor]:

@@ -19,9 +19,12 @@ from smalti.core.protocols import Batch, Loss, Spec
 class Codec(nn.Module):
     """A network between pictures and codes, for users. How it is trained is told by who inherits.
 
-    size: number of codes K. A code stands for `network.factor` x `network.factor` pixels; pictures
-    whose sides are no multiples are padded by their last row and column, and cropped back.
+    count: number of codes K, which have no order. A code stands for `network.factor` x
+    `network.factor` pixels; pictures whose sides are no multiples are padded by their last row and
+    column, and cropped back.
     """
+
+    values: None = None
 
     def __init__(self, config: Any):
         super().__init__()
@@ -33,7 +36,7 @@ class Codec(nn.Module):
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss: ...
 
     @property
-    def size(self) -> int:
+    def count(self) -> int:
         return self.network.quantiser.size
 
     @property
@@ -52,6 +55,12 @@ class Codec(nn.Module):
         return self.network.encode(self.fitted(self.placed(x.to(self.device))))
 
     @torch.no_grad()
+    def latents(self, x: Tensor) -> Tensor:
+        """Pictures (N, C, H, W) in [0, 1] -> z_e (N, D, h, w), before the quantiser."""
+        self.check(x)
+        return self.network.latents(self.fitted(self.placed(x.to(self.device))))
+
+    @torch.no_grad()
     def decode(self, codes: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """Codes (N, h, w) -> pictures (N, C, H, W) float32 in [0, 1].
 
@@ -65,6 +74,14 @@ class Codec(nn.Module):
             )
         x = self.shown(self.network.decode(codes.to(self.device)))
         return x if size is None else x[..., : size[0], : size[1]]
+
+    @torch.no_grad()
+    def from_latents(self, z: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        """Latents (N, D, h, w) -> pictures (N, C, H, W) in [0, 1], as `decode` has them.
+
+        They are quantised first: the decoder has seen codes only.
+        """
+        return self.decode(self.network.quantiser.find(z.to(self.device)), size)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """Pictures (N, C, H, W) in [0, 1], there and back."""

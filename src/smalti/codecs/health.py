@@ -66,10 +66,10 @@ def health(
     codec: Any, take: Callable[[slice], Tensor], n: int, device: str | torch.device = "cpu"
 ) -> Health:
     """Of a codec over n pictures, of which `take` gives some, (B, C, H, W) in [0, 1]."""
-    counts = torch.zeros(codec.size, dtype=torch.int64)
+    counts = torch.zeros(codec.count, dtype=torch.int64)
     for first in range(0, n, BATCH):
         codes = codec.encode(take(slice(first, first + BATCH)).to(device))
-        counts += torch.bincount(codes.flatten().cpu(), minlength=codec.size)
+        counts += torch.bincount(codes.flatten().cpu(), minlength=codec.count)
     return health_of(codec, counts)
 
 

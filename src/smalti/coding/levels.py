@@ -43,4 +43,4 @@ def levels_of(pixels: Tensor, codec: Any) -> Tensor:
 
 def as_pixels(levels: Tensor, codec: Any) -> Tensor:
     """uint8 pixels of int64 levels."""
-    return (codec.decode(levels, torch.float64) * 255).round().to(torch.uint8)
+    return (codec.decode(levels) * 255).round().to(torch.uint8)

@@ -39,6 +39,7 @@ TAGS = {
     "categorical": "smalti.autoregressive.output:Categorical",
     "plusplus": "smalti.autoregressive.pixelcnn.plusplus.network:PlusPlusConfig",
     "logistic-mixture": "smalti.autoregressive.mixture:LogisticMixture",
+    "levels": "smalti.layers.levels:Levels",
     "caption": "smalti.layers.caption:CaptionConfig",
     "ancestral": "smalti.layers.choosing:Ancestral",
     "prior": "smalti.autoregressive.model:PriorConfig",

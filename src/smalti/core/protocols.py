@@ -74,15 +74,28 @@ class Player(Protocol):
 
 
 class Codec(Protocol):
-    """Pictures (N, C, H, W) in [0, 1] to a grid of symbols (N, h, w), and back."""
-
-    spec: Spec
+    """Pictures (N, C, H, W) in [0, 1] to grids of symbols 0 .. count-1, and back."""
 
     @property
-    def size(self) -> int: ...  # symbols there are
-    def grid(self, size: tuple[int, int]) -> tuple[int, int]: ...  # (H, W) -> (h, w)
-    def encode(self, x: Tensor) -> Tensor: ...
+    def count(self) -> int: ...
+    @property
+    def values(self) -> Tensor | None:
+        """(count,) float64 in [0, 1]: what a symbol means; None where symbols have no order."""
+        ...
+
+    def grid(self, size: tuple[int, int]) -> tuple[int, ...]:
+        """(H, W) -> (C, h, w), or (h, w) where a place has one symbol."""
+        ...
+
+    def encode(self, x: Tensor) -> Tensor: ...  # (N, *grid) int64
     def decode(self, codes: Tensor, size: tuple[int, int] | None = None) -> Tensor: ...
+
+
+class LatentCodec(Codec, Protocol):
+    """A codec with continuous latents (N, D, h, w) before its quantiser."""
+
+    def latents(self, x: Tensor) -> Tensor: ...
+    def from_latents(self, z: Tensor, size: tuple[int, int] | None = None) -> Tensor: ...
 
 
 class Generative(Protocol[State]):

@@ -64,13 +64,13 @@ def examine_codec(
     if not len(held):
         raise UserError(f"{held.name} holds no pictures to measure with; hold some out")
     seen: dict[str, list[Tensor]] = {k: [] for k in ("psnr", "ssim", "real", "ours")}
-    counts, pairs = torch.zeros(codec.size, dtype=torch.int64), []
+    counts, pairs = torch.zeros(codec.count, dtype=torch.int64), []
     for first in range(0, len(held), BATCH):
         x = held.floats(slice(first, first + BATCH))
         codes = codec.encode(x)
         y = codec.decode(codes, (x.shape[2], x.shape[3])).cpu()
         check_finite(y)
-        counts += torch.bincount(codes.flatten().cpu(), minlength=codec.size)
+        counts += torch.bincount(codes.flatten().cpu(), minlength=codec.count)
         seen["psnr"].append(psnr(x, y))
         seen["ssim"].append(ssim(x, y))
         if network:

@@ -60,7 +60,7 @@ def test_any_size_goes_there_and_back(make: Any, size: tuple[int, int]) -> None:
     codec, x = make(), torch.rand(2, 3, *size)
     codes = codec.encode(x)
     assert codes.shape == (2, *codec.grid(size))
-    assert codes.dtype == torch.int64 and 0 <= codes.min() <= codes.max() < codec.size
+    assert codes.dtype == torch.int64 and 0 <= codes.min() <= codes.max() < codec.count
     y = codec.decode(codes, size)
     assert y.shape == x.shape and y.dtype == torch.float32
     assert 0 <= y.min() <= y.max() <= 1

@@ -142,7 +142,7 @@ class PixelCNN(nn.Module):
     def placed(self, levels: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
         """Levels as the network's input, in its range."""
         low, high = self.network.range
-        return low + (high - low) * self.levels.decode(levels, dtype)
+        return low + (high - low) * self.levels.values.to(levels.device, dtype)[levels]
 
     @torch.no_grad()
     def score(self, batch: Batch, rng: Rng) -> Score:
