@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from smalti.core.checkpoint import load
     from smalti.core.sampling import sample, stream
     from smalti.evaluation.assess import evaluate
+    from smalti.tasks import compress, decompress
 
 __version__ = "0.1.0"
 
@@ -36,8 +37,10 @@ __all__ = [
     "autoregressive",
     "codecs",
     "coding",
+    "compress",
     "convert",
     "data",
+    "decompress",
     "diffusion",
     "evaluate",
     "evaluation",
@@ -54,6 +57,8 @@ __all__ = [
 ]
 
 HOMES = {
+    "compress": "smalti.tasks",
+    "decompress": "smalti.tasks",
     "evaluate": "smalti.evaluation.assess",
     "load": "smalti.core.checkpoint",
     "sample": "smalti.core.sampling",

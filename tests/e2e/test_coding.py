@@ -148,7 +148,7 @@ def test_another_model_is_refused_and_nothing_is_written(
 
 def test_another_processor_is_told(capsys: pytest.CaptureFixture[str], monkeypatch):
     assert typed("compress photos o.smalti --model grey") == 0
-    monkeypatch.setattr("smalti.cli.decompress.vector_units", lambda: "VFX9")
+    monkeypatch.setattr("smalti.tasks._decompress.vector_units", lambda: "VFX9")
     capsys.readouterr()
     assert typed("decompress o.smalti again") == 0
     assert "this processor has VFX9" in capsys.readouterr().err

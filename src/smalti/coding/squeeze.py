@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -27,16 +27,11 @@ from smalti.coding.surroundings import (
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import model_hash
 from smalti.core.given import Given
+from smalti.core.progress import OnProgress, Progress, ignore
 from smalti.data.pictures import Pictures
 
 BATCH = 64
 ANYWAY = "decompress with what is recorded, or try anyway: the checksum tells whether it went well"
-Progress = Callable[[int, str], None]
-"""Told after each row how many more pictures are done, and where the walk is."""
-
-
-def silent(done: int, note: str) -> None:
-    """No progress."""
 
 
 def compress(
@@ -48,7 +43,7 @@ def compress(
     names: Sequence[str] | None = None,
     name: str = "",
     batch: int = BATCH,
-    progress: Progress = silent,
+    on_progress: OnProgress = ignore,
 ) -> bytes:
     """A file's bytes that `decompress` turns into the same pictures, by the same model.
 
@@ -87,7 +82,7 @@ def compress(
     check_texts(header)
     as_json(header)  # what does not fit is refused before the work
     with threads(header.threads):
-        payload, digest, y = encoded(model, data, labels, text, batch, progress)
+        payload, digest, y = encoded(model, data, labels, text, batch, on_progress)
     found = {"payload": len(payload), "checksum": zlib.crc32(payload), "pictures": digest}
     return to_bytes(replace(header, **found, labels=tuple(y) or None), payload)
 
@@ -98,7 +93,7 @@ def encoded(
     labels: Tensor | None,
     text: list[str] | None,
     batch: int,
-    progress: Progress,
+    on_progress: OnProgress,
 ) -> tuple[bytes, str, list[int]]:
     """The payload, the pixels' SHA-256, and the class of each picture, where there are classes."""
     digest: Any = hashlib.sha256()
@@ -109,16 +104,16 @@ def encoded(
         digest.update(pixels.numpy())
         y = None if labels is None else labels[rows]
         if y is None and model.spec.classes:
-            progress(0, "choosing classes")
+            on_progress(Progress("compressing", rows.start, len(data), "choosing classes"))
             y = likeliest(model, pixels)
         found += [] if y is None else y.tolist()
         walk = encoder.walk(model, levels, Given(labels=y, text=text and text[rows]))
-        follow(walk, len(pixels), progress)
+        follow(walk, "compressing", rows, len(data), on_progress)
     return encoder.payload(), digest.hexdigest(), found
 
 
 def decompress(
-    model: Any, data: bytes, *, anyway: bool = False, progress: Progress = silent
+    model: Any, data: bytes, *, anyway: bool = False, on_progress: OnProgress = ignore
 ) -> Tensor:
     """The pictures of `compress`, uint8 (N, C, H, W), their checksum compared.
 
@@ -133,7 +128,7 @@ def decompress(
     check_labels(header.labels, len(model.spec.classes))
     with threads(header.threads):
         try:
-            pixels = decoded(model, header, payload, progress)
+            pixels = decoded(model, header, payload, on_progress)
         except Astray as error:
             raise UserError(lost(header)) from error
     digest: Any = hashlib.sha256()
@@ -143,7 +138,7 @@ def decompress(
     return pixels
 
 
-def decoded(model: Any, header: Header, payload: bytes, progress: Progress) -> Tensor:
+def decoded(model: Any, header: Header, payload: bytes, on_progress: OnProgress) -> Tensor:
     """uint8 (N, C, H, W), right or wrong."""
     decoder, pictures = Decoder(payload), []
     labels = None if header.labels is None else torch.tensor(header.labels)
@@ -151,16 +146,19 @@ def decoded(model: Any, header: Header, payload: bytes, progress: Progress) -> T
     for rows in parts(header.count, header.batch):
         y, n = None if labels is None else labels[rows], rows.stop - rows.start
         walk = decoder.walk(model, n, Given(labels=y, text=text and text[rows]))
-        pictures.append(as_pixels(follow(walk, n, progress), model.levels))
+        levels = follow(walk, "decompressing", rows, header.count, on_progress)
+        pictures.append(as_pixels(levels, model.levels))
     return torch.cat(pictures)
 
 
-def follow(walk: Iterator[Tensor], n: int, progress: Progress) -> Tensor:
-    """The canvas at the end of n pictures' walk, (n, C, H, W) on the CPU."""
+def follow(
+    walk: Iterator[Tensor], what: str, rows: slice, total: int, on_progress: OnProgress
+) -> Tensor:
+    """The canvas at the end of some pictures' walk, (n, C, H, W) on the CPU."""
     canvas = torch.empty(0)
     for row, canvas in enumerate(walk, 1):
-        progress(0, f"row {row}/{canvas.shape[2]}")
-    progress(n, "")
+        on_progress(Progress(what, rows.start, total, f"row {row}/{canvas.shape[2]}"))
+    on_progress(Progress(what, rows.stop, total))
     return canvas.cpu()
 
 

@@ -7,10 +7,19 @@ written.  None prints: the command line and the web page parse, call a task and 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from smalti.core.lazy import on_first_use
 
-HOMES: dict[str, str] = {}
-"""Name -> the module that it loads from on first use."""
+if TYPE_CHECKING:
+    from smalti.tasks._compress import compress
+    from smalti.tasks._decompress import decompress
 
-__all__ = list(HOMES)  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = ["compress", "decompress"]
+
+HOMES = {
+    "compress": "smalti.tasks._compress",
+    "decompress": "smalti.tasks._decompress",
+}
+
 __getattr__ = on_first_use(__name__, HOMES)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from smalti.core.checkpoint import load
-from smalti.core.errors import UserError
+from smalti.core.errors import UserError, shorten
+
+DIGITS = 18
+"""Of the longest whole number that is read."""
 
 
 def open_model(model: Any, device: str = "auto") -> Any:
@@ -44,3 +48,23 @@ def name_model(model: Any) -> str:
     if isinstance(model, str | Path):
         return os.path.basename(os.path.abspath(model))
     return type(model).__name__.lower()
+
+
+def find_class(label: int | str, classes: Sequence[str], model: str) -> int:
+    """The number of a class that is given by name or number, which may be a word, too."""
+    if label in classes:
+        return classes.index(label)
+    number = int(label) if is_whole(label) else -1
+    if 0 <= number < len(classes):
+        return number
+    if not classes:
+        raise UserError(f"class {label} is given, but {model} has no classes; leave it out")
+    shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
+    raise UserError(f"class {shorten(label)} is none of {model}'s classes: {shown}")
+
+
+def is_whole(label: int | str) -> bool:
+    """Whether it is a number that some class may have."""
+    if isinstance(label, str):
+        return label.isascii() and label.isdigit() and len(label) <= DIGITS
+    return not isinstance(label, bool)

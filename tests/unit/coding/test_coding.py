@@ -15,6 +15,7 @@ from smalti.coding import compress, decompress, read_header, surroundings
 from smalti.coding.file import Header, from_bytes, to_bytes
 from smalti.coding.stream import Decoder, Encoder
 from smalti.core.given import Given
+from smalti.core.progress import Progress
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
 from smalti.data.pictures import Pictures
@@ -99,14 +100,14 @@ def test_probabilities_that_are_no_numbers_are_refused():
 
 
 def test_progress_counts_the_pictures():
-    seen: list[tuple[int, str]] = []
+    seen: list[Progress] = []
     model = Chain()
-    data = compress(model, noise(5), batch=2, progress=lambda *told: seen.append(told))
-    assert sum(done for done, _ in seen) == 5
-    assert (0, "row 5/5") in seen
+    data = compress(model, noise(5), batch=2, on_progress=seen.append)
+    assert Progress("compressing", 4, 5, "row 5/5") in seen
+    assert [at.done for at in seen if not at.detail] == [2, 4, 5]
     seen.clear()
-    decompress(model, data, progress=lambda *told: seen.append(told))
-    assert [done for done, _ in seen if done] == [2, 2, 1]
+    decompress(model, data, on_progress=seen.append)
+    assert [at.done for at in seen if not at.detail] == [2, 4, 5]
 
 
 # ---- classes

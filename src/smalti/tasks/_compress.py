@@ -1,0 +1,100 @@
+"""compress: pictures into one file, without a loss."""
+
+from __future__ import annotations
+
+import math
+import time
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from smalti.coding.file import MAGIC, Header, read_header
+from smalti.coding.reading import read_exact
+from smalti.coding.squeeze import BATCH, check_model
+from smalti.coding.squeeze import compress as compress_pictures
+from smalti.core.errors import UserError
+from smalti.core.files import file_for
+from smalti.core.progress import OnProgress, ignore, name_progress
+from smalti.data.pictures import Pictures
+from smalti.tasks.models import find_class, name_model, open_picture_model
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """A file of compressed pictures."""
+
+    content: bytes
+    """The whole file."""
+    notes: tuple[str, ...]
+    """What lay beside the pictures and was passed over."""
+    seconds: float
+
+    @property
+    def header(self) -> Header:
+        """What the file records: its `count` of pictures, the bytes of their `payload` ..."""
+        return read_header(self.content)
+
+    @property
+    def bits_per_dim(self) -> float:
+        """Bits of the payload for each number of the pictures, instead of 8."""
+        return 8 * self.header.payload / (self.header.count * math.prod(self.header.shape))
+
+
+def compress(
+    model: Any,
+    pictures: str | Path | Tensor | Pictures,
+    out: str | Path | None = None,
+    *,
+    label: int | str | None = None,
+    batch: int = BATCH,
+    on_progress: OnProgress = ignore,
+) -> Compressed:
+    """Compress pictures without a loss, by a model whose likelihood is exact.
+
+    model: a PixelCNN, or its name or folder, which the file then records.
+    pictures: a path as `smalti.data.read` takes it, or of one picture; or as
+    `smalti.coding.compress` has them. They have the model's size already.
+    out: the file; one that was compressed before is replaced.
+    label: the class of them all, by name or number; else the data's own where the model has them,
+    else for each picture that of the fewest bits.
+    batch: pictures of one walk.
+    UserError for what the model cannot hold exactly, and for an `out` of another kind.
+    """
+    begun = time.perf_counter()
+    if out is not None:
+        check_file(Path(out))
+    loaded = open_picture_model(model, "cpu")
+    check_model(loaded)
+    y = None if label is None else find_class(label, loaded.spec.classes, name_model(model))
+    notes: list[str] = []
+    with file_for(out) if out is not None else nullcontext() as temporary:
+        names = None
+        if isinstance(pictures, str | Path):
+            shape = (loaded.spec.channels, *loaded.spec.size)
+            reading = name_progress("reading", on_progress)
+            pictures, names = read_exact(pictures, shape, reading, notes.append)
+        content = compress_pictures(
+            loaded,
+            pictures,
+            None if y is None else [y] * len(pictures),
+            names=names,
+            name=str(model) if isinstance(model, str | Path) else "",
+            batch=batch,
+            on_progress=on_progress,
+        )
+        if temporary is not None:
+            temporary.write_bytes(content)
+    return Compressed(content, tuple(notes), time.perf_counter() - begun)
+
+
+def check_file(out: Path) -> None:
+    """UserError unless `out` is new, or a file that we wrote."""
+    if out.is_dir():
+        raise UserError(f"{out} is a folder; name a file for the compressed pictures")
+    if out.exists() and out.stat().st_size:
+        with out.open("rb") as file:
+            if file.read(len(MAGIC)) != MAGIC:
+                raise UserError(f"{out} exists and is not of `smalti compress`; name another file")

@@ -1,0 +1,127 @@
+"""decompress: the pictures that were compressed, as they were."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from torch import Tensor
+
+from smalti.coding.file import Header, from_bytes, read_file
+from smalti.coding.names import ENDING, is_writable
+from smalti.coding.squeeze import decompress as decompress_pictures
+from smalti.coding.surroundings import vector_units
+from smalti.core.errors import Notice, UserError
+from smalti.core.folders import Results, folder_for, members
+from smalti.core.pictures import save_png
+from smalti.core.progress import OnProgress, ignore
+from smalti.tasks.models import open_picture_model
+
+NOTHING = Results("")
+"""No file's name: the folder must be new, or empty."""
+
+
+@dataclass(frozen=True, eq=False)
+class Decompressed:
+    """What was compressed, its checksum right."""
+
+    pixels: Tensor
+    """uint8 (N, C, H, W)."""
+    names: tuple[str, ...]
+    """Of the pictures' files, PNGs."""
+    header: Header
+    """What the file records."""
+    seconds: float
+
+
+def decompress(
+    file: str | Path | bytes,
+    out: str | Path | None = None,
+    *,
+    model: Any = None,
+    anyway: bool = False,
+    on_progress: OnProgress = ignore,
+) -> Decompressed:
+    """Bring back the pictures of a file of `compress`, as PNGs under their old names.
+
+    file: its path, or what it holds. out: a new folder for the pictures.
+    model: the one that compressed them, or its name or folder; None for that which the file names.
+    anyway: try although versions differ from those recorded; nothing is written unless the
+    checksum is right.
+    UserError, which names the file, when it is damaged, the model is another one or this machine
+    rounds otherwise. A Notice when it may.
+    """
+    begun = time.perf_counter()
+    if out is not None:
+        check_new(Path(out))
+    with folder_for(out, NOTHING) if out is not None else nullcontext() as folder:
+        try:
+            data = file if isinstance(file, bytes) else read_file(file)
+            header, _ = from_bytes(data)
+            loaded = recorded_model(header, model)
+            warn_of_units(header)
+            pixels = decompress_pictures(loaded, data, anyway=anyway, on_progress=on_progress)
+        except UserError as error:
+            if isinstance(file, bytes):
+                raise
+            raise UserError(f"{file}: {error}") from error
+        names = file_names(header)
+        if folder is not None:
+            write_pictures(folder, pixels, names)
+    return Decompressed(pixels, names, header, time.perf_counter() - begun)
+
+
+def recorded_model(header: Header, model: Any) -> Any:
+    """The model that is given, or else the one that the file names."""
+    if model is None and not header.name:
+        raise UserError("no model is named in it; give --model")
+    try:
+        return open_picture_model(header.name if model is None else model, "cpu")
+    except UserError as error:
+        if model is not None:
+            raise
+        raise UserError(
+            f"{error}; this file names it, and --model can name another place"
+        ) from error
+
+
+def warn_of_units(header: Header) -> None:
+    if header.units != (units := vector_units()):
+        warnings.warn(
+            f"it was written with {header.units} and this processor has {units}, which may round "
+            "otherwise; trying",
+            Notice,
+            stacklevel=3,
+        )
+
+
+def check_new(out: Path) -> None:
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file; name a new folder for the pictures")
+    if (there := next(members(out), None)) is not None:
+        first = there.split("/")[0]
+        raise UserError(f"{out} holds {first!r} already; name a new folder for the pictures")
+
+
+def file_names(header: Header) -> tuple[str, ...]:
+    """The pictures' names; their numbers where none are recorded or some cannot be written."""
+    if header.names and all(map(is_writable, header.names)):
+        return header.names
+    if header.names:
+        warnings.warn(
+            "names are too long for this system; pictures get their numbers", Notice, stacklevel=3
+        )
+    return tuple(f"{i:05d}{ENDING}" for i in range(header.count))
+
+
+def write_pictures(folder: Path, pixels: Tensor, names: Sequence[str]) -> None:
+    """pixels: uint8 (N, C, H, W)."""
+    for picture, name in zip(pixels, names, strict=True):
+        levels = picture[0] if len(picture) == 1 else picture.permute(1, 2, 0)
+        save_png(Image.fromarray(levels.numpy()), folder / name)

@@ -1,0 +1,69 @@
+"""Tasks that measure, read and pack, called from Python: the command line's bytes, or none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import smalti
+from smalti.core.checkpoint import save
+from smalti.core.progress import Cancelled, Progress
+from smalti.core.protocols import Card
+from tests.command import contents, typed
+from tests.tiny import awake, pixelcnn
+
+
+def read_all(place: str | Path) -> dict[str, bytes]:
+    """The bytes of a file, or of all files below a folder."""
+    place = Path(place)
+    files = [place] if place.is_file() else [p for p in place.rglob("*") if p.is_file()]
+    assert files
+    return {str(path.relative_to(place)): path.read_bytes() for path in files}
+
+
+@contextmanager
+def nothing_left(folder: Path) -> Iterator[Callable[[Progress], None]]:
+    """An `on_progress` that ends a task at its second word; then nothing new is in the folder."""
+    before, told = contents(folder), []
+
+    def cancel(at: Progress) -> None:
+        told.append(at)
+        if len(told) == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        yield cancel
+    assert contents(folder) == before
+
+
+@pytest.fixture
+def coder(at_home: Path) -> Path:
+    """A PixelCNN of the photos' size, packed."""
+    torch.manual_seed(0)
+    save(awake(pixelcnn((3, 8, 8), levels=256).build()), at_home / "coder", Card(name="coder"))
+    smalti.data.pack("photos", "packed", size=8)
+    return at_home
+
+
+def test_compress_and_decompress(coder: Path):
+    assert typed("compress packed o.smalti --model coder --batch 5") == 0
+    done = smalti.compress("coder", "packed", "mine.smalti", batch=5)
+    assert read_all("mine.smalti") == read_all("o.smalti") == {".": done.content}
+    assert done.header.count == 12 and 0 < done.bits_per_dim < 24
+    assert typed("decompress o.smalti again") == 0
+    back = smalti.decompress("o.smalti", "mine")
+    assert read_all("mine") == read_all("again")
+    assert {*back.names} == {*read_all("mine")}
+    pictures = smalti.data.read("packed", size=8)
+    assert torch.equal(smalti.decompress(done.content).pixels, pictures.pixels)
+    pixels: Any = smalti.compress(smalti.load("coder"), pictures.pixels, batch=5)
+    assert pixels.header.payload == done.header.payload
+    with nothing_left(coder) as cancel:
+        smalti.compress("coder", "packed", "new.smalti", on_progress=cancel)
+    with nothing_left(coder) as cancel:
+        smalti.decompress("o.smalti", "new", on_progress=cancel)
