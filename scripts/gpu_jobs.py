@@ -12,13 +12,7 @@ from smalti.data.pictures import Pictures, Splits
 from smalti.data.reading import read_splits
 from smalti.diffusion import DiffusionConfig, UNetConfig
 from smalti.pixelcnn import GatedConfig, PixelCNNConfig
-from smalti.recipes import (
-    consistency_digits,
-    letters,
-    pixelcnnpp_digits,
-    vqgan_emoji4,
-    vqvae_digits_gpt,
-)
+from smalti.recipes import consistency_digits, find, letters, pixelcnnpp_digits, vqvae_digits_gpt
 from smalti.recipes.pictures import digit_splits
 from smalti.recipes.vqgan import model as vqgan
 from smalti.training import Training
@@ -96,7 +90,7 @@ JOBS: tuple[AnyJob, ...] = (
     TrainingJob(
         "pixelcnnpp-digits",
         pixelcnnpp_digits.model,
-        pixelcnnpp_digits.RECIPE.training,
+        find("pixelcnnpp-digits").training,
         recipe="pixelcnnpp-digits",
         compile=("network",),
         keep_best=True,
@@ -105,7 +99,7 @@ JOBS: tuple[AnyJob, ...] = (
     TrainingJob(
         "vqgan-emoji4",
         vqgan,
-        vqgan_emoji4.RECIPE.training,
+        find("vqgan-emoji4").training,
         data="emoji4-64",
         recipe="vqgan-emoji4",
         critic_from=0.4,
@@ -114,7 +108,7 @@ JOBS: tuple[AnyJob, ...] = (
     TrainingJob(
         "letters",
         letters.model,
-        letters.RECIPE.training,
+        find("letters").training,
         data="letters-32",
         recipe="letters",
         compile=("network",),
@@ -122,7 +116,7 @@ JOBS: tuple[AnyJob, ...] = (
     TrainingJob(
         "vqvae-digits-gpt",
         vqvae_digits_gpt.model,
-        vqvae_digits_gpt.RECIPE.training,
+        find("vqvae-digits-gpt").training,
         recipe="vqvae-digits-gpt",
         compile=("network",),
         keep_best=True,
@@ -130,7 +124,7 @@ JOBS: tuple[AnyJob, ...] = (
     TrainingJob(
         "consistency-digits",
         consistency_digits.model,
-        replace(consistency_digits.RECIPE.training, steps=20_000, batch=256, ema=0.9995),
+        replace(find("consistency-digits").training, steps=20_000, batch=256, ema=0.9995),
         recipe="consistency-digits",
         compile=("network",),
         start="ddpm-digits",

@@ -311,5 +311,6 @@ def ddpm_digits_tiny(module):
     def model(pictures):
         return replace(module.model(pictures), network=unet(classes=10))
 
-    training = replace(module.RECIPE.training, batch=4, precision="32")
-    return replace(module.RECIPE, model=model, training=training)
+    own = module.recipe()
+    training = replace(own.training, batch=4, precision="32")
+    return replace(own, model=model, training=training)

@@ -58,8 +58,8 @@ def model_table(folders: list[Path]) -> Table:
 
 def recipe_table() -> Table:
     table = empty_table("recipe", "trains for", "what it trains")
-    for name, (_, summary, length) in RECIPES.items():
-        table.add_row(bold(name), length, summary)
+    for name, entry in RECIPES.items():
+        table.add_row(bold(name), entry.length, entry.summary)
     return table
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from smalti.cli.meter import Meter
-from smalti.cli.train import told_about
 from smalti.core.checkpoint import SHIPPED, find, read_card
 from smalti.core.errors import UserError
 from smalti.data import Splits, read_splits
 from smalti.recipes import RECIPES
 from smalti.recipes import find as find_recipe
+from smalti.recipes.origin import read_origin
 from smalti.training import read_run
 from smalti.training.provenance import find_change
 
@@ -45,7 +45,7 @@ def reference_of(name: str, model: Any, data: str | None, progress: Progress) ->
     if data is not None:
         return read_splits(data, size=model.spec.size, progress=progress.reading)
     if (run := run_of(Path(name))) is not None:
-        splits = pictures_of(run, progress)
+        splits = read_origin(run).read(progress.reading)
         if change := change_since(run, splits):
             raise UserError(
                 f"{change}, so some that are held out now may have been trained on; put them back, "
@@ -59,12 +59,6 @@ def reference_of(name: str, model: Any, data: str | None, progress: Progress) ->
     raise UserError(
         f"--data is missing: nothing tells what {name} was trained on; give those pictures"
     )
-
-
-def pictures_of(run: Path, progress: Progress) -> Splits:
-    """The pictures that a run was trained on. UserError where its run.json does not tell."""
-    recipe, data, size = told_about(run)
-    return find_recipe(recipe).read(data, size=size, progress=progress.reading)
 
 
 def run_of(folder: Path) -> Path | None:

@@ -14,16 +14,16 @@ from smalti.cli.flags import Flag, Name, apply, flags_of, parameter, with_flags
 from smalti.cli.meter import Meter
 from smalti.cli.options import Size, Switch
 from smalti.cli.watch import Watcher
-from smalti.core.config import fitted
 from smalti.core.errors import UserError
 from smalti.core.locks import lock_folder
-from smalti.core.ranges import Minutes, Width
+from smalti.core.ranges import Minutes
 from smalti.core.size import show_size
 from smalti.data.pictures import Pictures, Splits
 from smalti.data.reading import lasting, size_of
 from smalti.recipes import RECIPES, find
+from smalti.recipes.origin import read_origin
 from smalti.recipes.recipe import Recipe
-from smalti.training import Training, read_run, resume, run
+from smalti.training import Training, resume, run
 
 EXAMPLES = """[bold]Examples[/bold]
 
@@ -228,27 +228,18 @@ def go_on(recipe: str | None, out: Path, fixed: list[str]) -> int:
         raise UserError(
             f"{fixed[0]} cannot change in a run that goes on; leave it out with --resume"
         )
-    own, data, size = told_about(out)
-    if recipe not in (None, own):
-        raise UserError(f"{out} is a run of {own}, not of {recipe}; give its --out")
+    origin = read_origin(out)
+    if recipe not in (None, origin.recipe):
+        raise UserError(f"{out} is a run of {origin.recipe}, not of {recipe}; give its --out")
     with lock_folder(out):
         pass  # in use: said before the pictures are read
-    splits = read(find(own), data, size)
+    splits = read(find(origin.recipe), origin.data, origin.size)
     watcher = Watcher()
     try:
         resume(out, splits.train, splits.valid, watch=watcher)
     finally:
         watcher.close()
     return exit_code(watcher)
-
-
-def told_about(out: Path) -> tuple[str, str | None, int | tuple[int, int]]:
-    """Recipe, data and size of the pictures that a run began with."""
-    about, place = read_run(out).about, f"{out / 'run.json'}: about"
-    recipe = fitted(about.get("recipe"), str, f"{place}.recipe")
-    data = fitted(about.get("data"), str | None, f"{place}.data")
-    size = fitted(about.get("size"), Width | tuple[Width, Width], f"{place}.size")
-    return recipe, data, size
 
 
 def read(recipe: Recipe, data: str | None, size: int | tuple[int, int]) -> Splits:

@@ -31,12 +31,6 @@ def model(pictures: Pictures) -> DiffusionConfig:
     )
 
 
-RECIPE = Recipe(
-    name="ddpm",
-    summary="DDPM on your pictures (without --data: on the digits)",
-    read=digits_or_own,
-    model=model,
-    training=Training(batch=64, rate=1e-3, save=1000),
-    size=32,
-    minutes=10.0,
-)
+def recipe() -> Recipe:
+    training = Training(batch=64, rate=1e-3, save=1000)
+    return Recipe(digits_or_own, model, training, size=32)

@@ -16,12 +16,6 @@ def model(pictures: Pictures) -> DiffusionConfig:
     )
 
 
-RECIPE = Recipe(
-    name="ddpm-digits",
-    summary="the shipped class-conditional DDPM of digits",
-    read=digits_only,
-    model=model,
-    training=Training(steps=11_000, batch=128, rate=2e-3, ema=0.9995, save=1000),
-    size=28,
-    minutes=60.0,
-)
+def recipe() -> Recipe:
+    training = Training(batch=128, rate=2e-3, ema=0.9995, save=1000)
+    return Recipe(digits_only, model, training, size=28)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smalti.data.pictures import Pictures
 from smalti.diffusion import DDIM, DiffusionConfig, Simple, UNetConfig
-from smalti.recipes.pictures import emoji_or_own
+from smalti.recipes.pictures import EMOJI
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
 
@@ -32,12 +32,6 @@ def model(pictures: Pictures) -> DiffusionConfig:
     )
 
 
-RECIPE = Recipe(
-    name="ddpm-emoji",
-    summary="the shipped DDPM of emoji, 64x64 in colour; first `smalti fetch emoji`",
-    read=emoji_or_own,
-    model=model,
-    training=Training(steps=9500, batch=32, rate=1e-3, ema=0.9995, save=1000),
-    size=64,
-    minutes=80.0,
-)
+def recipe() -> Recipe:
+    training = Training(batch=32, rate=1e-3, ema=0.9995, save=1000)
+    return Recipe(EMOJI, model, training, size=64)

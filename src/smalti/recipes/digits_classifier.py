@@ -13,11 +13,6 @@ def model(pictures: Pictures) -> ClassifierConfig:
     return ClassifierConfig(channels=pictures.shape[0], classes=len(pictures.classes))
 
 
-RECIPE = Recipe(
-    name="digits-classifier",
-    summary="the judge of digit samples",
-    read=digits_only,
-    model=model,
-    training=Training(steps=6000, batch=64, rate=2e-3, ema=0.999, save=1000),
-    size=28,
-)
+def recipe() -> Recipe:
+    training = Training(batch=64, rate=2e-3, ema=0.999, save=1000)
+    return Recipe(digits_only, model, training, size=28)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smalti.data.pictures import Pictures
 from smalti.features.classifier import ClassifierConfig
-from smalti.recipes.pictures import emoji_or_own
+from smalti.recipes.pictures import EMOJI
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
 
@@ -18,11 +18,6 @@ def model(pictures: Pictures) -> ClassifierConfig:
     )
 
 
-RECIPE = Recipe(
-    name="emoji-classifier",
-    summary="the judge of emoji and other coloured pictures; first `smalti fetch emoji`",
-    read=emoji_or_own,
-    model=model,
-    training=Training(steps=3000, batch=64, rate=2e-3, flip=True),
-    size=64,
-)
+def recipe() -> Recipe:
+    training = Training(batch=64, rate=2e-3, flip=True)
+    return Recipe(EMOJI, model, training, size=64)

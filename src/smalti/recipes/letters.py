@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smalti.data.pictures import Pictures
 from smalti.diffusion import DDIM, DiffusionConfig, UNetConfig
-from smalti.recipes.pictures import letters_or_own
+from smalti.recipes.pictures import FetchedOrOwn
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
 
@@ -23,12 +23,6 @@ def model(pictures: Pictures) -> DiffusionConfig:
     )
 
 
-RECIPE = Recipe(
-    name="letters",
-    summary="a DDPM of letters in many typefaces, 32x32; first `smalti fetch letters`",
-    read=letters_or_own,
-    model=model,
-    training=Training(steps=15_000, batch=128, rate=2e-3, ema=0.9995, save=1000),
-    size=32,
-    minutes=90.0,
-)
+def recipe() -> Recipe:
+    training = Training(batch=128, rate=2e-3, ema=0.9995, save=1000)
+    return Recipe(FetchedOrOwn("letters-32"), model, training, size=32)

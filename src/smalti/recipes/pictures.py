@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from smalti.core.errors import UserError
 from smalti.core.size import Size, parse_size, show_size
@@ -29,30 +30,23 @@ def digits_only(
     return digit_splits()
 
 
-def emoji_or_own(
-    path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
-) -> Splits:
-    """The emoji as they were fetched, or the pictures that lie at a path."""
-    return read_splits(path or emoji_of(size), size=size, progress=progress)
+@dataclass(frozen=True)
+class FetchedOrOwn:
+    """Reads the pictures that lie at a path, or those that were fetched under a name."""
+
+    name: str
+    """Of the pack; {size} stands for the size that is asked for."""
+    captions: bool = False
+    """Whether they are needed: UserError where there are none."""
+
+    def __call__(
+        self, path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
+    ) -> Splits:
+        place = path or self.name.format(size=show_size(parse_size(size)))
+        return read_splits(place, size=size, captions=self.captions, progress=progress)
 
 
-def letters_or_own(
-    path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
-) -> Splits:
-    """The letters as they were fetched, or the pictures that lie at a path."""
-    return read_splits(path or "letters-32", size=size, progress=progress)
-
-
-def described_emoji_or_own(
-    path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
-) -> Splits:
-    """The same for recipes that learn from captions. UserError when there are none to read."""
-    return read_splits(path or emoji_of(size), size=size, captions=True, progress=progress)
-
-
-def emoji_of(size: Size) -> str:
-    """The name of the fetched emoji of a size."""
-    return f"emoji-{show_size(parse_size(size))}"
+EMOJI = FetchedOrOwn("emoji-{size}")
 
 
 def digit_splits() -> Splits:

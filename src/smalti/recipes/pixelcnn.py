@@ -23,12 +23,6 @@ def model(pictures: Pictures) -> PixelCNNConfig:
     return PixelCNNConfig(shape=pictures.shape, network=network, classes=pictures.classes)
 
 
-RECIPE = Recipe(
-    name="pixelcnn",
-    summary="Gated PixelCNN on your pictures (without --data: on the digits)",
-    read=digits_or_own,
-    model=model,
-    training=Training(batch=32, rate=2e-3, save=500),
-    size=32,
-    minutes=10.0,
-)
+def recipe() -> Recipe:
+    training = Training(batch=32, rate=2e-3, save=500)
+    return Recipe(digits_or_own, model, training, size=32)

@@ -29,12 +29,6 @@ def model(pictures: Pictures) -> PixelCNNConfig:
     )
 
 
-RECIPE = Recipe(
-    name="pixelcnnpp-digits",
-    summary="class-conditional PixelCNN++ of digits",
-    read=digits_only,
-    model=model,
-    training=Training(steps=5000, batch=64, rate=2e-3, weight_decay=0.02, ema=0.9995, save=500),
-    size=28,
-    minutes=180.0,
-)
+def recipe() -> Recipe:
+    training = Training(batch=64, rate=2e-3, weight_decay=0.02, ema=0.9995, save=500)
+    return Recipe(digits_only, model, training, size=28)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from smalti.autoregressive.pixelcnn import LogisticMixture, PixelCNNConfig, PlusPlusConfig
 from smalti.data.pictures import Pictures
 from smalti.layers.caption import CaptionConfig
-from smalti.recipes.pictures import described_emoji_or_own
+from smalti.recipes.pictures import FetchedOrOwn
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
 
@@ -33,12 +33,6 @@ def model(pictures: Pictures) -> PixelCNNConfig:
     )
 
 
-RECIPE = Recipe(
-    name="pixelcnnpp-emoji",
-    summary="a PixelCNN++ of emoji from their names, 32x32 in colour; first `smalti fetch emoji`",
-    read=described_emoji_or_own,
-    model=model,
-    training=Training(batch=16, rate=2e-3, ema=0.999, save=500),
-    size=32,
-    minutes=40.0,
-)
+def recipe() -> Recipe:
+    training = Training(batch=16, rate=2e-3, ema=0.999, save=500)
+    return Recipe(FetchedOrOwn("emoji-{size}", captions=True), model, training, size=32)

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from smalti.core.messages import count
-from smalti.core.protocols import Card
 from smalti.core.size import Size
 from smalti.data.pictures import Pictures, Splits
 from smalti.training.config import Training
@@ -23,10 +21,11 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Recipe:
-    """One complete run; `smalti train NAME` follows it."""
+    """One complete run; `smalti train NAME` follows it.
 
-    name: str
-    summary: str
+    Its name, its summary and how long it trains stand in the table, from which `find` takes them.
+    """
+
     read: Reader
     """(data path or None, size) -> pictures to train on, to choose by, to measure with."""
     model: Callable[[Pictures], Any]
@@ -34,12 +33,7 @@ class Recipe:
     training: Training
     size: int = 32
     """Height and width that a folder's pictures are brought to."""
+    name: str = ""
+    summary: str = ""
     minutes: float = 10.0
     """Training time when neither steps nor minutes are given."""
-    card: Card = Card()
-
-    @property
-    def length(self) -> str:
-        """How long it trains unless told otherwise, for people."""
-        steps = self.training.steps
-        return count(self.minutes, "minute") if steps is None else count(steps, "step")

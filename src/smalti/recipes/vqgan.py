@@ -32,12 +32,6 @@ def model(pictures: Pictures) -> VQGANConfig:
 
 TRAINING = Training(batch=16, rate=5e-4, weight_decay=0.0, save=500)
 
-RECIPE = Recipe(
-    name="vqgan",
-    summary="VQGAN on your pictures (without --data: on the digits)",
-    read=digits_or_own,
-    model=model,
-    training=TRAINING,
-    size=64,
-    minutes=30.0,
-)
+
+def recipe() -> Recipe:
+    return Recipe(digits_or_own, model, TRAINING, size=64)

@@ -6,22 +6,17 @@ from dataclasses import replace
 
 from smalti.codecs import VQVAEConfig
 from smalti.data.pictures import Pictures
-from smalti.recipes.pictures import emoji_or_own
+from smalti.recipes.pictures import EMOJI
 from smalti.recipes.recipe import Recipe
 from smalti.recipes.vqgan import TRAINING, model
 
 
 def twin(pictures: Pictures) -> VQVAEConfig:
+    """The same network, trained by its squared error alone."""
     own = model(pictures)
     return VQVAEConfig(own.shape, own.network, own.quantiser)
 
 
-RECIPE = Recipe(
-    name="vqgan-emoji",
-    summary="a VQGAN of emoji: 64x64 as 8x8 of 512 codes; first `smalti fetch emoji`",
-    read=emoji_or_own,
-    model=model,
-    training=replace(TRAINING, flip=True, save=1000),
-    size=64,
-    minutes=45.0,
-)
+def recipe(plain: bool = False) -> Recipe:
+    training = replace(TRAINING, flip=True, save=1000)
+    return Recipe(EMOJI, twin if plain else model, training, size=64)

@@ -14,12 +14,6 @@ def model(pictures: Pictures) -> VQVAEConfig:
     return VQVAEConfig(pictures.shape, network, EMAConfig(codes=256, width=32))
 
 
-RECIPE = Recipe(
-    name="vqvae",
-    summary="VQ-VAE on your pictures (without --data: on the digits)",
-    read=digits_or_own,
-    model=model,
-    training=Training(batch=32, rate=1e-3, weight_decay=0.0, save=500),
-    size=64,
-    minutes=10.0,
-)
+def recipe() -> Recipe:
+    training = Training(batch=32, rate=1e-3, weight_decay=0.0, save=500)
+    return Recipe(digits_or_own, model, training, size=64)

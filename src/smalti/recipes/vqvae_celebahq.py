@@ -14,8 +14,6 @@ from smalti.data.pictures import Pictures
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
 
-PICTURES, BATCH = 30_000, 64
-
 
 def celebahq(
     path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
@@ -32,21 +30,6 @@ def model(pictures: Pictures, codes: int) -> VQVAEConfig:
     return VQVAEConfig(pictures.shape, network, plain)
 
 
-def recipe(number: int, size: int, codes: int, epochs: int) -> Recipe:
-    steps = epochs * (PICTURES // BATCH)
-    return Recipe(
-        name=f"vqvae-celebahq-{number}",
-        summary=f"the article's VQ-VAE {number} of CelebA-HQ: {size}x{size}, {codes} codes",
-        read=celebahq,
-        model=partial(model, codes=codes),
-        training=Training(steps=steps, batch=BATCH, rate=2e-4, weight_decay=0.0, save=2000),
-        size=size,
-    )
-
-
-FOUR = {
-    1: recipe(1, 128, 64, 30),
-    2: recipe(2, 128, 128, 30),
-    3: recipe(3, 64, 64, 20),
-    4: recipe(4, 64, 32, 20),
-}
+def recipe(size: int, codes: int) -> Recipe:
+    training = Training(batch=64, rate=2e-4, weight_decay=0.0, save=2000)
+    return Recipe(celebahq, partial(model, codes=codes), training, size=size)

@@ -14,12 +14,6 @@ def model(pictures: Pictures) -> VQVAEConfig:
     return VQVAEConfig(pictures.shape, network, EMAConfig(codes=64, width=16))
 
 
-RECIPE = Recipe(
-    name="vqvae-digits",
-    summary="a VQ-VAE of digits: 28x28 as 7x7 of 64 codes",
-    read=digits_only,
-    model=model,
-    training=Training(batch=64, rate=1e-3, weight_decay=0.0, save=1000),
-    size=28,
-    minutes=15.0,
-)
+def recipe() -> Recipe:
+    training = Training(batch=64, rate=1e-3, weight_decay=0.0, save=1000)
+    return Recipe(digits_only, model, training, size=28)

@@ -23,12 +23,6 @@ def model(pictures: Pictures) -> PriorConfig:
     )
 
 
-RECIPE = Recipe(
-    name="vqvae-digits-gpt",
-    summary="a class-conditional GPT over the 7x7 codes of vqvae-digits",
-    read=digits_only,
-    model=model,
-    training=Training(steps=32_000, batch=128, rate=1e-3, weight_decay=0.05, ema=0.9995, save=2000),
-    size=28,
-    minutes=60.0,
-)
+def recipe() -> Recipe:
+    training = Training(batch=128, rate=1e-3, weight_decay=0.05, ema=0.9995, save=2000)
+    return Recipe(digits_only, model, training, size=28)

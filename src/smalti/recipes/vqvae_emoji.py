@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smalti.codecs import EMAConfig, StridedConfig, VQVAEConfig
 from smalti.data.pictures import Pictures
-from smalti.recipes.pictures import emoji_or_own
+from smalti.recipes.pictures import EMOJI
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
 
@@ -14,12 +14,6 @@ def model(pictures: Pictures) -> VQVAEConfig:
     return VQVAEConfig(pictures.shape, network, EMAConfig(codes=256, width=32))
 
 
-RECIPE = Recipe(
-    name="vqvae-emoji",
-    summary="a VQ-VAE of emoji: 64x64 as 16x16 of 256 codes; first `smalti fetch emoji`",
-    read=emoji_or_own,
-    model=model,
-    training=Training(batch=32, rate=1e-3, weight_decay=0.0, flip=True, save=1000),
-    size=64,
-    minutes=45.0,
-)
+def recipe() -> Recipe:
+    training = Training(batch=32, rate=1e-3, weight_decay=0.0, flip=True, save=1000)
+    return Recipe(EMOJI, model, training, size=64)

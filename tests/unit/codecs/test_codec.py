@@ -202,7 +202,6 @@ def test_recipes_build_what_they_promise(name: str) -> None:
     from smalti.cli.train import example
 
     recipe = find(name)
-    assert recipe.length == RECIPES[name][2] and recipe.summary == RECIPES[name][1]
     config = recipe.model(example(recipe))
     with torch.device("meta"):
         factors = {config.network.factor}

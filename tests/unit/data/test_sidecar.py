@@ -9,7 +9,7 @@ import pytest
 
 from smalti.data import pack, read, read_splits
 from smalti.data.sidecar import LONGEST
-from smalti.recipes.pictures import described_emoji_or_own
+from smalti.recipes.pictures import FetchedOrOwn
 from tests import albums
 from tests.expect import refusal
 
@@ -50,7 +50,7 @@ def test_text_files_of_no_picture_make_no_captions(tmp_path: Path, lay: Lay):
     path = lay(tmp_path, files)
     assert read(path, size=8).captions == ()
     with refusal("no captions", "cat.txt"):
-        described_emoji_or_own(str(path), size=8)
+        FetchedOrOwn("x", captions=True)(str(path), size=8)
 
 
 @kinds
@@ -67,7 +67,9 @@ def test_captions_follow_their_pictures_into_splits_and_packs(tmp_path: Path, la
     assert splits.valid.captions == tuple(f"val {name}" for name in album)
     pack(path, tmp_path / "packed", size=8)
     assert read_splits(tmp_path / "packed", size=8).valid.captions == splits.valid.captions
-    assert described_emoji_or_own(str(path), size=8).train.captions == splits.train.captions
+    assert (
+        FetchedOrOwn("x", captions=True)(str(path), size=8).train.captions == splits.train.captions
+    )
 
 
 @kinds
@@ -80,7 +82,7 @@ def test_a_caption_that_is_no_text_stops_those_who_learn_from_captions(tmp_path:
     assert note.startswith("captions that cannot be read: 1, the first: ")
     assert note.endswith(said)
     with refusal(said, "1 of 6 captions"):
-        described_emoji_or_own(str(path), size=8)
+        FetchedOrOwn("x", captions=True)(str(path), size=8)
 
 
 @kinds

@@ -96,6 +96,7 @@ def test_a_saved_step_tells_minutes_and_hardware(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_the_table_of_recipes_says_what_the_recipes_say(name: str):
-    recipe, (_, summary, length) = find(name), RECIPES[name]
-    assert (recipe.name, recipe.summary, recipe.length) == (name, summary, length)
+def test_a_recipe_has_what_the_table_says_of_it(name: str):
+    recipe, entry = find(name), RECIPES[name]
+    assert (recipe.name, recipe.summary, recipe.minutes) == (name, entry.summary, entry.minutes)
+    assert recipe.training.steps == entry.steps
