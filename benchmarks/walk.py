@@ -172,17 +172,17 @@ def convolutions_of(work: Callable[[], object]) -> Callable[[], None]:
 class Clocked:
     """A walker that counts the seconds of what it is asked."""
 
-    def __init__(self, walker: Any, spent: dict[str, float]):
-        self.walker, self.spent = walker, spent
+    def __init__(self, walker: Any, spent: dict[str, float], row: int):
+        self.walker, self.spent, self.row = walker, spent, row  # numbers of a row
 
-    def parameters(self, i: int, j: int, c: int) -> Tensor:
+    def parameters(self, k: int) -> Tensor:
         begun = time.perf_counter()
-        found = self.walker.parameters(i, j, c)
-        self.spent["rows" if j == c == 0 else "pixels"] += time.perf_counter() - begun
+        found = self.walker.parameters(k)
+        self.spent["pixels" if k % self.row else "rows"] += time.perf_counter() - begun
         return found
 
-    def put(self, i: int, j: int, c: int, x: Tensor) -> None:
-        self.spent["putting"] += clock(lambda: self.walker.put(i, j, c, x))
+    def put(self, k: int, symbols: Tensor) -> None:
+        self.spent["putting"] += clock(lambda: self.walker.put(k, symbols))
 
 
 def parts_of(model: PixelCNN, n: int, y: Tensor | None) -> dict[str, float]:
@@ -202,7 +202,7 @@ def parts_of(model: PixelCNN, n: int, y: Tensor | None) -> dict[str, float]:
         return levels
 
     begun = time.perf_counter()
-    walker = Clocked(model.walker(n, y), spent)
+    walker = Clocked(model.walker(n, y), spent, W * C)
     spent["building"] = time.perf_counter() - begun
     model.walker = lambda n, y: walker
     begun = time.perf_counter()

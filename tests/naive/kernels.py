@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smalti.autoregressive.naive_walker import Whole
+from smalti.autoregressive.naive_walker import NaiveWalker
 from smalti.autoregressive.pixelcnn.model import PixelCNN
 
 
@@ -41,8 +41,9 @@ def choose(logits: np.ndarray, u: float, temperature: float) -> int:
 class Naive(PixelCNN):
     """A model that runs the whole network anew for every number."""
 
-    def walker(self, n: int, y: Tensor | None) -> Whole:
-        return Whole(self.network, n, self.config.shape[1:], y)
+    def walker(self, n: int, y: Tensor | None) -> NaiveWalker:
+        values = self.placed(torch.arange(self.config.levels), torch.float64)
+        return NaiveWalker(self.network, n, self.config.shape[1:], y, values)
 
 
 def shaken(module: torch.nn.Module) -> torch.nn.Module:

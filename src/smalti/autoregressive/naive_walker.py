@@ -8,23 +8,45 @@ import torch
 from torch import Tensor
 
 
-class Whole:
+class NaiveWalker:
     """A walker that runs `network(x, y)` at each step and keeps one place of the outcome."""
 
-    def __init__(self, network: Any, n: int, size: tuple[int, int], y: Tensor | None = None):
+    def __init__(
+        self,
+        network: Any,
+        n: int,
+        size: tuple[int, int],
+        y: Tensor | None = None,
+        values: Tensor | None = None,
+    ):
+        """values: what the network is shown of each symbol; None shows the symbols themselves."""
         self.network, self.y = network, y
         weight = next(network.parameters())
-        self.x = torch.zeros(
-            n, network.config.channels, *size, dtype=weight.dtype, device=weight.device
-        )
+        self.values = None if values is None else values.to(weight)
+        dtype = torch.int64 if values is None else weight.dtype
+        shape = (n, network.config.channels, *size)
+        self.x = torch.zeros(shape, dtype=dtype, device=weight.device)
 
     @torch.no_grad()
-    def parameters(self, i: int, j: int, c: int) -> Tensor:
-        """(n, P) at channel c of pixel (i, j)."""
+    def parameters(self, k: int) -> Tensor:
+        """(n, P) at position k."""
+        i, j, c = self.find_place(k)
         above = self.x[:, :, : i + 1]  # what lies below is not seen
         here = self.network(above, self.y)[..., i, j]  # (n, P), or (n, P, C)
         return here[..., c] if here.ndim == 3 else here
 
-    def put(self, i: int, j: int, c: int, x: Tensor) -> None:
-        """x (n,) in the network's range."""
-        self.x[:, c, i, j] = x.to(self.x)
+    def put(self, k: int, symbols: Tensor) -> None:
+        """symbols: (n,) int64."""
+        i, j, c = self.find_place(k)
+        symbols = symbols.to(self.x.device)
+        self.x[:, c, i, j] = symbols if self.values is None else self.values[symbols]
+
+    def reorder(self, parents: Tensor) -> None:
+        """Go on with the pictures `parents` (m,), which may be fewer, or some of them twice."""
+        self.x = self.x[parents]
+        self.y = None if self.y is None else self.y[parents]
+
+    def find_place(self, k: int) -> tuple[int, int, int]:
+        """Row, column and channel of position k."""
+        _, C, _, W = self.x.shape
+        return k // (W * C), k // C % W, k % C

@@ -129,6 +129,30 @@ Choose = Callable[[Position, Symbols], Tensor]
 """Which symbols, (n,) int64, stand at a position: drawn, given, or read from a file."""
 
 
+class Walker(Protocol):
+    """A network gone through symbol by symbol, for n pictures at once.
+
+    A position k counts along row-major order, channels innermost: k = (i * W + j) * C + c. At every
+    position first `parameters`, then `put`, once each.
+    """
+
+    def parameters(self, k: int) -> Tensor:
+        """(n, P): what the network puts out there."""
+        ...
+
+    def put(self, k: int, symbols: Tensor) -> None:
+        """symbols (n,) int64: what stands there; the walker knows what the network sees of it."""
+        ...
+
+
+class BeamWalker(Walker, Protocol):
+    """A walker whose rows can be taken apart."""
+
+    def reorder(self, parents: Tensor) -> None:
+        """Go on with the rows `parents` (m,), which may be fewer, or some of them twice."""
+        ...
+
+
 class Autoregressive(Protocol):
     """A model that goes through a picture symbol by symbol."""
 

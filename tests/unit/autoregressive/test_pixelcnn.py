@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 import smalti
-from smalti.autoregressive.naive_walker import Whole
+from smalti.autoregressive.naive_walker import NaiveWalker
 from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.protocols import Batch
@@ -212,8 +212,8 @@ def test_the_callers_modes_stay() -> None:
 
 def test_the_whole_walker_shows_the_networks_numbers() -> None:
     network = GatedConfig(outputs=5, width=6, head=6, blocks=1).build().double()
-    x = torch.rand(2, 1, 3, 4).double()
-    walker = Whole(network, 2, (3, 4))
-    for i, j in itertools.product(range(3), range(4)):
-        torch.testing.assert_close(walker.parameters(i, j, 0), network(x)[..., i, j].detach())
-        walker.put(i, j, 0, x[:, 0, i, j])
+    values, symbols = torch.rand(5).double(), torch.randint(5, (2, 1, 3, 4))
+    walker, logits = NaiveWalker(network, 2, (3, 4), None, values), network(values[symbols])
+    for k, (i, j) in enumerate(itertools.product(range(3), range(4))):
+        torch.testing.assert_close(walker.parameters(k), logits[..., i, j].detach())
+        walker.put(k, symbols[:, 0, i, j])

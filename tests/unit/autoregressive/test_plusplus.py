@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from smalti.autoregressive.naive_walker import Whole
 from smalti.autoregressive.pixelcnn.plusplus.blocks import Normed
 from smalti.autoregressive.pixelcnn.plusplus.level_embedding import LevelEmbedding
+from smalti.autoregressive.pixelcnn.walkers import build_walker
 from smalti.convert import from_reference, read_weights
+from smalti.core.errors import UserError
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
 from smalti.pixelcnn import Categorical, LogisticMixture, PixelCNN, PixelCNNConfig, PlusPlusConfig
 from tests.expect import refusal
+from tests.naive.kernels import Naive
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 
@@ -147,13 +150,6 @@ def config(**changes: Any) -> PixelCNNConfig:
     )
 
 
-class Naive(PixelCNN):
-    """The whole network, anew for every number."""
-
-    def walker(self, n: int, y: Tensor | None) -> Any:
-        return Whole(self.network, n, self.config.shape[1:], y)
-
-
 @pytest.mark.parametrize(
     "changes",
     [
@@ -182,11 +178,14 @@ def test_the_golden_networks_walk(kind: str) -> None:
     assert told is not None
     net: Any = from_reference(kind, told, weights).double()
     C, H, W = told["input_channels"], 9, 10  # sides that the scales do not divide
-    x = 2 * torch.rand(3, C, H, W, dtype=torch.float64) - 1
-    whole, walker = net(x), net.walker(3, (H, W))
-    for i in range(H):
-        for j in range(W):
-            for c in range(C):
-                got = walker.parameters(i, j, c)
-                torch.testing.assert_close(got, whole[..., i, j], atol=1e-12, rtol=0)
-                walker.put(i, j, c, x[:, c, i, j])
+    values, symbols = 2 * torch.rand(20).double() - 1, torch.randint(20, (3, C, H, W))
+    whole, walker = net(values[symbols]), build_walker(net, 3, (H, W), None, values)
+    for k, (i, j, c) in enumerate(itertools.product(range(H), range(W), range(C))):
+        got = walker.parameters(k)
+        torch.testing.assert_close(got, whole[..., i, j], atol=1e-12, rtol=0)
+        walker.put(k, symbols[:, c, i, j])
+
+
+def test_symbols_without_values_are_refused() -> None:
+    with pytest.raises(UserError, match="takes values"):
+        build_walker(network(filters=4, blocks=1), 1, (2, 2))

@@ -54,6 +54,17 @@ def test_the_walker_gives_the_networks_logits(c: int) -> None:
         walker.put(k, tokens[:, c + k] if c + k < 12 else tokens[:, 0])
 
 
+@torch.no_grad()
+def test_a_walker_goes_on_with_some_of_its_rows() -> None:
+    net, tokens, rows = network(), torch.randint(0, 11, (5, 12)), torch.tensor([4, 1, 1])
+    walker = GPTWalker(net, tokens[:, :3], 9)
+    walker.put(0, tokens[:, 3])
+    walker.reorder(rows)
+    walker.put(1, tokens[rows, 4])
+    whole = net(tokens)[rows]
+    torch.testing.assert_close(walker.parameters(2), whole[:, 4], atol=1e-12, rtol=0)
+
+
 def test_temperature_top_k_and_top_p_cut_what_they_say() -> None:
     p = torch.tensor([[0.1, 0.4, 0.2, 0.3]], dtype=torch.float64)
     u = torch.linspace(0, 1, 10_001, dtype=torch.float64)[:-1]

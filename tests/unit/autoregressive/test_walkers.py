@@ -11,12 +11,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import load_file
 from torch import Tensor
 
-from smalti.autoregressive.naive_walker import Whole
-from smalti.autoregressive.pixelcnn.gated.walker import gated_walker
-from smalti.autoregressive.pixelcnn.plain.walker import plain_walker
+from smalti.autoregressive.naive_walker import NaiveWalker
+from smalti.autoregressive.pixelcnn.walkers import build_walker
 from smalti.convert import from_reference, read_weights
+from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.rng import Rng
 from smalti.kernels import threads as walker
@@ -26,8 +27,9 @@ from smalti.pixelcnn import Ancestral, GatedConfig, PixelCNN, PixelCNNConfig, Pl
 from tests.naive import kernels as naive
 
 GOLDEN = Path(__file__).parents[2] / "golden"
-WALKERS = {GatedConfig: gated_walker, PlainConfig: plain_walker}
-KINDS = list(WALKERS)
+PRIOR = GOLDEN / "dldemos_pixelcnn_prior.safetensors"
+KINDS = [GatedConfig, PlainConfig]
+VALUES = torch.linspace(0, 1, 70).double()
 
 
 def network(kind: Any, seed: int = 0, dtype: torch.dtype = torch.float64, **changes: Any) -> Any:
@@ -38,13 +40,12 @@ def network(kind: Any, seed: int = 0, dtype: torch.dtype = torch.float64, **chan
 
 @torch.no_grad()
 def along(walkers: list[Any], x: Tensor) -> list[Tensor]:
-    """What each says along the pictures x (N, C, H, W): (H, W, C, N, P)."""
+    """What each says along the symbols x (N, C, H, W): (H W C, N, P)."""
     found = [[] for _ in walkers]
-    _, C, H, W = x.shape
-    for i, j, c in itertools.product(range(H), range(W), range(C)):
+    for k, symbols in enumerate(x.permute(2, 3, 1, 0).flatten(0, 2)):
         for each, numbers in zip(walkers, found, strict=True):
-            numbers.append(each.parameters(i, j, c))
-            each.put(i, j, c, x[:, c, i, j])
+            numbers.append(each.parameters(k))
+            each.put(k, symbols)
     return [torch.stack(numbers) for numbers in found]
 
 
@@ -56,6 +57,7 @@ def along(walkers: list[Any], x: Tensor) -> list[Tensor]:
     first=st.sampled_from([3, 5, 7]),
     thirds=st.integers(1, 12),
     norm=st.booleans(),
+    codes=st.booleans(),
     condition=st.sampled_from([0, 4]),
     size=st.tuples(st.integers(1, 4), st.integers(1, 4)),
     n=st.integers(1, 11),
@@ -67,8 +69,10 @@ def test_a_walker_says_what_the_whole_network_says(
     net = network(kind, **width, **changes)
     D = changes["condition"]
     y = torch.randn(n, D).double() if D else None
-    x = torch.rand(n, changes["channels"], *size).double()
-    whole, quick = along([Whole(net, n, size, y), WALKERS[kind](net, n, size, y)], x)
+    values = None if changes["codes"] else torch.rand(5).double()
+    x = torch.randint(5, (n, changes["channels"], *size))
+    both = [make(net, n, size, y, values) for make in (NaiveWalker, build_walker)]
+    whole, quick = along(both, x)
     assert whole.std() > 0.01
     torch.testing.assert_close(quick, whole, atol=1e-10, rtol=1e-10)
 
@@ -76,12 +80,54 @@ def test_a_walker_says_what_the_whole_network_says(
 @pytest.mark.parametrize("kind", KINDS)
 def test_in_float32_it_is_as_near_as_float32_is(kind: Any) -> None:
     net = network(kind, width=40, head=33, outputs=70, norm=True, dtype=torch.float32)
-    whole, quick = along(
-        [Whole(net, 9, (4, 5)), WALKERS[kind](net, 9, (4, 5))], torch.rand(9, 1, 4, 5)
-    )
+    both = [make(net, 9, (4, 5), None, VALUES) for make in (NaiveWalker, build_walker)]
+    whole, quick = along(both, torch.randint(70, (9, 1, 4, 5)))
     assert quick.dtype == torch.float32
     # five layers of sums of a thousand terms: a unit in the last place of them comes to 1.5e-4
     torch.testing.assert_close(quick, whole, atol=5e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("count", [512, 1000])
+@pytest.mark.parametrize("condition", [0, 3])
+def test_codes_of_large_codebooks(kind: Any, count: int, condition: int) -> None:
+    net = network(kind, outputs=count, codes=True, condition=condition, norm=True)
+    y = torch.tensor([2, 0, 1]) if condition else None
+    both = [make(net, 3, (3, 4), y) for make in (NaiveWalker, build_walker)]
+    x = torch.randint(count, (3, 1, 3, 4))
+    x[:, 0, 0, 0] = count - 1
+    whole, quick = along(both, x)
+    assert whole.shape == (12, 3, count)
+    torch.testing.assert_close(quick, whole, atol=1e-10, rtol=1e-10)
+
+
+@torch.no_grad()
+def test_the_articles_prior_walks() -> None:
+    golden, (weights, config) = load_file(PRIOR), read_weights(PRIOR)
+    assert config is not None
+    net: Any = from_reference(PRIOR.stem, config, weights)
+    codes = golden["codes"]
+    N, h, w = codes.shape
+    walker = build_walker(net, N, (h, w))
+    (quick,) = along([walker], codes[:, None])  # (h w, N, K)
+    logits = golden["logits"].flatten(2).permute(2, 0, 1)
+    torch.testing.assert_close(quick, logits, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize("codes", [False, True])
+def test_what_a_network_is_not_made_for_is_refused(codes: bool) -> None:
+    with pytest.raises(UserError, match="this network takes"):
+        build_walker(network(GatedConfig, codes=codes), 1, (2, 2), None, VALUES if codes else None)
+
+
+def test_a_naive_walker_goes_on_with_some_of_its_rows() -> None:
+    net, x = network(GatedConfig, condition=4), torch.randint(5, (4, 1, 2, 3))
+    y, rows = torch.arange(4), torch.tensor([3, 0, 0])
+    (alone,) = along([NaiveWalker(net, 3, (2, 3), y[rows], VALUES)], x[rows])
+    walker = NaiveWalker(net, 4, (2, 3), y, VALUES)
+    walker.put(0, x[:, 0, 0, 0])
+    walker.reorder(rows)
+    torch.testing.assert_close(walker.parameters(1), alone[1])
 
 
 def twins(config: PixelCNNConfig, net: Any) -> tuple[PixelCNN, naive.Naive]:
@@ -120,22 +166,22 @@ def test_the_same_pixels_of_the_articles_weights(kind: str) -> None:
 def test_a_picture_does_not_depend_on_its_batch(kind: Any) -> None:
     """In float32, up to rounding: where PyTorch multiplies, a row's last bit may be its place's."""
     net = network(kind, dtype=torch.float32, condition=4)
-    x, y = torch.rand(19, 1, 3, 4), torch.arange(19) % 4
-    make = WALKERS[kind]
-    (many,) = along([make(net, 19, (3, 4), y)], x)
+    x, y = torch.randint(70, (19, 1, 3, 4)), torch.arange(19) % 4
+    (many,) = along([build_walker(net, 19, (3, 4), y, VALUES)], x)
     for part in (slice(0, 1), slice(7, 17)):
-        (few,) = along([make(net, part.stop - part.start, (3, 4), y[part])], x[part])
+        n = part.stop - part.start
+        (few,) = along([build_walker(net, n, (3, 4), y[part], VALUES)], x[part])
         torch.testing.assert_close(few, many[:, part], atol=1e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_threads_change_nothing(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    net, x = network(kind, dtype=torch.float32), torch.rand(19, 1, 3, 4)
+    net, x = network(kind, dtype=torch.float32), torch.randint(70, (19, 1, 3, 4))
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    (alone,) = along([WALKERS[kind](net, 19, (3, 4))], x)
+    (alone,) = along([build_walker(net, 19, (3, 4), None, VALUES)], x)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     monkeypatch.setattr(walker, "WORTH_A_THREAD", 0)
-    together = WALKERS[kind](net, 19, (3, 4))
+    together: Any = build_walker(net, 19, (3, 4), None, VALUES)
     assert len(together.slices) == 3
     assert torch.equal(along([together], x)[0], alone)
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from smalti.autoregressive.gpt.network import GPT
+from smalti.autoregressive.gpt.network import GPT
 
 
 class GPTWalker:
@@ -37,6 +36,12 @@ class GPTWalker:
         """symbols (n,): what stands at k. The last one of all is not looked at."""
         if self.next < self.keys[0].shape[2]:
             self.logits = self.advance(symbols[:, None])
+
+    def reorder(self, parents: Tensor) -> None:
+        """Go on with the sequences `parents` (m,), which may be fewer, or some of them twice."""
+        self.keys = [keys[parents] for keys in self.keys]
+        self.values = [values[parents] for values in self.values]
+        self.logits = self.logits[parents]
 
     def advance(self, tokens: Tensor) -> Tensor:
         """Append tokens (n, t); the logits (n, symbols) of what follows the last."""

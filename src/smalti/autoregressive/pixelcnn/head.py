@@ -1,4 +1,4 @@
-"""What plain and gated PixelCNN share: their sizes, the condition as a vector, the last layers."""
+"""What plain and gated PixelCNN share: sizes, symbols and conditions as vectors, last layers."""
 
 from __future__ import annotations
 
@@ -37,6 +37,14 @@ def check_sizes(config: Any) -> None:
             )
     if config.first < 3 or config.first % 2 == 0:
         raise UserError(f"network.first is {config.first}; give an odd width of 3 or more")
+
+
+def embed_symbols(embedding: nn.Embedding | None, x: Tensor) -> Tensor:
+    """Symbols (N, C, H, W), or (N, H, W), as vectors: (N, C D, H, W); values stay as they are."""
+    if embedding is None:
+        return x
+    x = x.view(len(x), -1, *x.shape[-2:])
+    return embedding(x).movedim(-1, 2).flatten(1, 2)
 
 
 def condition_of(y: Tensor | None, D: int, x: Tensor) -> Tensor | None:

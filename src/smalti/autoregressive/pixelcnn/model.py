@@ -10,13 +10,13 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from smalti.autoregressive.naive_walker import Whole
 from smalti.autoregressive.output import Categorical, Output
 from smalti.autoregressive.pixelcnn.gated.network import GatedConfig
+from smalti.autoregressive.pixelcnn.walkers import build_walker
 from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.given import Given
-from smalti.core.protocols import Batch, Choose, Loss, Position, Score, Spec, Symbols
+from smalti.core.protocols import Batch, Choose, Loss, Position, Score, Spec, Symbols, Walker
 from smalti.core.ranges import ClassNames, Shape
 from smalti.core.rng import Rng
 from smalti.layers.caption import CaptionConfig
@@ -221,7 +221,6 @@ class PixelCNN(nn.Module):
     ) -> Iterator[Tensor]:
         C, H, W = self.config.shape
         canvas = torch.zeros(n, C, H, W, dtype=torch.int64, device=self.device)
-        values = self.placed(torch.arange(self.config.levels, device=self.device), torch.float64)
         with torch.no_grad(), eval_mode(self):
             walker = self.walker(n, y)
         for i in range(H):
@@ -232,23 +231,22 @@ class PixelCNN(nn.Module):
                         if known is not None:
                             level = level.where(free[:, c, i, j], known[:, c, i, j])
                         canvas[:, c, i, j] = level
-                        walker.put(i, j, c, values[level])
+                        walker.put((i * W + j) * C + c, level)
             yield canvas.clone()
 
-    def step(self, at: Position, choose: Choose, walker: Any, canvas: Tensor) -> Tensor:
+    def step(self, at: Position, choose: Choose, walker: Walker, canvas: Tensor) -> Tensor:
         """The levels (n,) at a position. UserError where the network puts out NaN."""
         i, j, c = at
         earlier = canvas[:, :c, i, j]
-        parameters = walker.parameters(i, j, c)
+        C, _, W = canvas.shape[1:]
+        parameters = walker.parameters((i * W + j) * C + c)
         check_finite(parameters, at)
         symbols = self.config.output.at(parameters, earlier, c, self.config.levels)
         return choose(at, symbols).to(canvas.device)
 
-    def walker(self, n: int, y: Tensor | None) -> Any:
-        size = self.config.shape[1:]
-        if make := getattr(self.network, "walker", None):
-            return make(n, size, y)
-        return Whole(self.network, n, size, y)
+    def walker(self, n: int, y: Tensor | None) -> Walker:
+        values = self.placed(torch.arange(self.config.levels, device=self.device), torch.float64)
+        return build_walker(self.network, n, self.config.shape[1:], y, values)
 
     def kept(self, given: Given, n: int) -> tuple[Tensor | None, Tensor]:
         """Levels of the known pictures, and where they are to be filled in: (n, C, H, W) each."""

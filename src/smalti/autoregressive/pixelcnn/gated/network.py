@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
@@ -11,14 +10,10 @@ from torch.nn import functional as F
 
 from smalti.autoregressive.pixelcnn import receptive_field as reach
 from smalti.autoregressive.pixelcnn.gated.gate import gated
-from smalti.autoregressive.pixelcnn.head import Head, check_sizes, condition_of
+from smalti.autoregressive.pixelcnn.head import Head, check_sizes, condition_of, embed_symbols
 from smalti.autoregressive.pixelcnn.masks import Above, Point, Row
 from smalti.core.config import checked
-from smalti.core.errors import UserError
 from smalti.core.ranges import Amount, Count, ExtraDepth, Rate, Width
-
-if TYPE_CHECKING:
-    from smalti.autoregressive.pixelcnn.walking import Walker
 
 
 @dataclass(frozen=True)
@@ -45,10 +40,15 @@ class GatedConfig:
     dropout: Rate = 0.0
     """Share of the horizontal stack's features that is left out in training."""
     codes: bool = False
-    """Take codes of a codebook, embedded, in place of pictures; channels is 1."""
+    """Take symbols, embedded as vectors of `width`, in place of their values."""
 
     def __post_init__(self) -> None:
         check_sizes(self)
+
+    @property
+    def inputs(self) -> int:
+        """Numbers of a pixel that the first convolution sees."""
+        return self.channels * (self.width if self.codes else 1)
 
     def build(self) -> Gated:
         return Gated(self)
@@ -62,7 +62,7 @@ class GatedBlock(nn.Module):
     def __init__(self, c: GatedConfig, first: bool):
         super().__init__()
         p, C, k = c.width, c.channels, c.first if first else 3
-        i = C if first and not c.codes else p
+        i = c.inputs if first else p
         self.first, self.rows = first, k // 2 + 1
         bias = not c.norm  # a norm has its own
         self.v_conv = Above(i, 2 * p, k // 2 + 1, k, bias)
@@ -107,11 +107,10 @@ class Gated(nn.Module):
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Logits of every level: (N, levels, H, W) of one channel, (N, levels, C, H, W) of more.
 
-        x: (N, C, H, W) in [0, 1], or with `codes` (N, H, W) integers.
+        x: (N, C, H, W) in [0, 1], or with `codes` integers; (N, H, W) of one channel will do.
         y: (N,) integers, or (N, D) floats; None is the zero vector.
         """
-        if self.embedding is not None:
-            x = self.embedding(x).movedim(-1, 1)
+        x = embed_symbols(self.embedding, x)
         H, y = x.shape[2], condition_of(y, self.config.condition, x)
         x = F.pad(x, (0, 0, 0, 1)) if H == 1 else x  # the vertical stack wants two rows
         v = h = x.contiguous(memory_format=torch.channels_last)
@@ -123,13 +122,3 @@ class Gated(nn.Module):
         """What the logits at row, column, channel are told from, (C, H, W) booleans."""
         c = self.config
         return reach.gated(reach.at(size, c.channels, place), c.first, c.blocks)
-
-    def walker(self, n: int, size: tuple[int, int], y: Tensor | None = None) -> Walker:
-        """Goes through n pictures number by number, each layer computed once a place."""
-        from smalti.autoregressive.pixelcnn.gated.walker import (
-            gated_walker,  # compiles on first use
-        )
-
-        if self.config.codes:
-            raise UserError("a network of codes has no walker yet; call it whole")
-        return gated_walker(self, n, size, y)

@@ -2,74 +2,78 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from smalti.autoregressive.pixelcnn.gated.kernels import State, Weights, pixel, start_row
+from smalti.autoregressive.pixelcnn.gated.network import Gated
 from smalti.autoregressive.pixelcnn.head import condition_of
-from smalti.autoregressive.pixelcnn.raster_walker import Compiled
-from smalti.autoregressive.pixelcnn.walking import (
-    dtype_of,
-    folded,
-    full,
-    packed,
-    packed_head,
-    stacked,
+from smalti.autoregressive.pixelcnn.packed_weights import (
+    choose_dtype,
+    fold_norm,
+    pack_head,
+    pack_taps,
+    pad_panels,
+    read_table,
+    stack_blocks,
 )
+from smalti.autoregressive.pixelcnn.raster_walker import RasterWalker
 from smalti.kernels.rows import pack
-
-if TYPE_CHECKING:
-    from smalti.autoregressive.pixelcnn.gated.network import Gated
 
 
 @torch.no_grad()
-def gated_walker(
-    network: Gated, n: int, size: tuple[int, int], y: Tensor | None = None
-) -> Compiled:
-    """A Walker of a Gated network in eval mode, with the weights it has now."""
+def build_gated_walker(
+    network: Gated,
+    n: int,
+    size: tuple[int, int],
+    y: Tensor | None = None,
+    values: Tensor | None = None,
+) -> RasterWalker:
+    """`build_walker`, of a Gated network."""
     weight = next(network.parameters())
     y = condition_of(y, network.config.condition, weight.new_zeros(n))
-    blocks = [folded_block(block) for block in network.blocks]
-    w = weights_of(network, blocks)
+    blocks = [fold_block(block) for block in network.blocks]
+    w, table = pack_weights(network, blocks), read_table(network, values)
 
     def state(part: slice) -> State:
-        return state_of(network, blocks, w, part, size, y)
+        return empty_state(network, blocks, w, part, size, y)
 
-    return Compiled(start_row, pixel, w, state, n, size, network.config.outputs, weight.device)
+    outputs = network.config.outputs
+    return RasterWalker(start_row, pixel, w, table, state, n, size, outputs, weight.device)
 
 
-def weights_of(network: Gated, blocks: list[dict[str, Tensor]]) -> Weights:
+def pack_weights(network: Gated, blocks: list[dict[str, Tensor]]) -> Weights:
     """All convolutions with their norms folded in, packed for the kernels."""
-    dtype, first, rest = dtype_of(network), blocks[0], blocks[1:]
+    dtype, first, rest = choose_dtype(network), blocks[0], blocks[1:]
     return Weights(
-        above1=pack(full(first["above"].flatten(0, 2), dtype, -1, 2)),
-        above=packed(stacked(rest, "above", (2, 3)), dtype, halves=2),
-        bias_above=full(stacked(blocks, "bias_above", ()), dtype, -1, 2),
-        across=packed(stacked(blocks, "across", ())[:, 0, 0], dtype, 2, 2),
-        left1=pack(full(first["left"].flatten(0, 2), dtype, -1, 2)),
-        left=packed(stacked(rest, "left", (1, 2))[:, 0], dtype, halves=2),
-        out=packed(stacked(blocks, "out", ())[:, 0, 0], dtype),
-        bias_out=full(stacked(blocks, "bias_out", ()), dtype, -1),
-        **packed_head(network.head, dtype),
+        above1=pack(pad_panels(first["above"].flatten(0, 2), dtype, -1, 2)),
+        above=pack_taps(stack_blocks(rest, "above", (2, 3)), dtype, halves=2),
+        bias_above=pad_panels(stack_blocks(blocks, "bias_above", ()), dtype, -1, 2),
+        across=pack_taps(stack_blocks(blocks, "across", ())[:, 0, 0], dtype, 2, 2),
+        left1=pack(pad_panels(first["left"].flatten(0, 2), dtype, -1, 2)),
+        left=pack_taps(stack_blocks(rest, "left", (1, 2))[:, 0], dtype, halves=2),
+        out=pack_taps(stack_blocks(blocks, "out", ())[:, 0, 0], dtype),
+        bias_out=pad_panels(stack_blocks(blocks, "bias_out", ()), dtype, -1),
+        **pack_head(network.head, dtype),
     )
 
 
-def folded_block(block: Any) -> dict[str, Tensor]:
+def fold_block(block: Any) -> dict[str, Tensor]:
     """Taps (h, w, i, o) and biases (o,), in float64."""
     norm1, norm2, norm3, norm4 = block.norms
     found: dict[str, Tensor] = {}
-    found["above"], found["bias_above"] = folded(block.v_conv, norm1)
-    found["across"], bias_across = folded(block.v_to_h, norm2)
-    found["left"], bias_left = folded(block.h_conv, norm3)
+    found["above"], found["bias_above"] = fold_norm(block.v_conv, norm1)
+    found["across"], bias_across = fold_norm(block.v_to_h, norm2)
+    found["left"], bias_left = fold_norm(block.h_conv, norm3)
     found["bias_side"] = bias_across + bias_left
-    found["out"], found["bias_out"] = folded(block.h_out, norm4)
+    found["out"], found["bias_out"] = fold_norm(block.h_out, norm4)
     return found
 
 
-def state_of(
+def empty_state(
     network: Gated,
     folded_blocks: list[dict[str, Tensor]],
     w: Weights,
@@ -80,7 +84,7 @@ def state_of(
     """Of the pictures of a part, before the first pixel; y (N, D) are the conditions of all."""
     dtype, (H, W), n = w.bias_out.dtype, size, part.stop - part.start
     blocks, p = w.bias_out.shape
-    C, side = network.config.channels, network.config.first // 2
+    side = network.config.first // 2
     bias_side = torch.stack([block["bias_side"] for block in folded_blocks])
     for_h = bias_side[:, None].expand(-1, n, -1)  # (B + 1, n, 2p)
     for_v = torch.zeros_like(for_h)
@@ -94,12 +98,12 @@ def state_of(
         return np.zeros(shape, dtype)
 
     return State(
-        x=empty(side + 1 + H, side + W + side, n, C),
+        x=empty(side + 1 + H, side + W + side, n, network.config.inputs),
         v=empty(blocks, 2, 1 + W + 1, n, p),
         side=empty(blocks, W, n, 2 * p),
         h=empty(blocks, 2, n, p),
-        for_v=full(for_v, dtype, -1, 2),
-        for_h=full(for_h, dtype, -1, 2),
+        for_v=pad_panels(for_v, dtype, -1, 2),
+        for_h=pad_panels(for_h, dtype, -1, 2),
         window=empty(W, n, w.above1.shape[1]),
         near=empty(n, w.left1.shape[1]),
         wide=empty(W, n, 2 * p),

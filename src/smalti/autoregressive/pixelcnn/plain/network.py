@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from smalti.autoregressive.pixelcnn import receptive_field as reach
-from smalti.autoregressive.pixelcnn.head import Head, check_sizes, condition_of
+from smalti.autoregressive.pixelcnn.head import Head, check_sizes, condition_of, embed_symbols
 from smalti.autoregressive.pixelcnn.masks import Above, Mask, Point, Row
 from smalti.core.config import checked
 from smalti.core.ranges import Amount, Count, ExtraDepth, Width
-
-if TYPE_CHECKING:
-    from smalti.autoregressive.pixelcnn.walking import Walker
 
 
 @dataclass(frozen=True)
@@ -40,9 +36,16 @@ class PlainConfig:
     """Length of the condition, or number of classes; 0 for none."""
     norm: bool = False
     """Batch norm after each convolution, as in the article."""
+    codes: bool = False
+    """Take symbols, embedded as vectors of `width`, in place of their values."""
 
     def __post_init__(self) -> None:
         check_sizes(self)
+
+    @property
+    def inputs(self) -> int:
+        """Numbers of a pixel that the first convolution sees."""
+        return self.channels * (self.width if self.codes else 1)
 
     def build(self) -> Plain:
         return Plain(self)
@@ -97,16 +100,19 @@ class Plain(nn.Module):
     def __init__(self, config: PlainConfig):
         super().__init__()
         self.config = c = config
-        self.conv1 = Masked(c.channels, 2 * c.width, c.first, "A", not c.norm, c.channels)
+        self.conv1 = Masked(c.inputs, 2 * c.width, c.first, "A", not c.norm, c.channels)
         self.norm1 = nn.BatchNorm2d(2 * c.width) if c.norm else nn.Identity()
         self.blocks = nn.ModuleList(PlainBlock(c) for _ in range(c.blocks))
         self.head = Head(2 * c.width, c.head, c.outputs, c.channels)
+        self.embedding = nn.Embedding(c.outputs, c.width) if c.codes else None
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Logits of every level: (N, levels, H, W) of one channel, (N, levels, C, H, W) of more.
 
-        x: (N, C, H, W) in [0, 1].  y: (N,) integers, or (N, D) floats; None is the zero vector.
+        x: (N, C, H, W) in [0, 1], or with `codes` integers; (N, H, W) of one channel will do.
+        y: (N,) integers, or (N, D) floats; None is the zero vector.
         """
+        x = embed_symbols(self.embedding, x)
         y = condition_of(y, self.config.condition, x)
         x = self.norm1(self.conv1(x.contiguous(memory_format=torch.channels_last)))
         for block in self.blocks:
@@ -117,11 +123,3 @@ class Plain(nn.Module):
         """What the logits at row, column, channel are told from, (C, H, W) booleans."""
         c = self.config
         return reach.plain(reach.at(size, c.channels, place), c.first, c.blocks)
-
-    def walker(self, n: int, size: tuple[int, int], y: Tensor | None = None) -> Walker:
-        """Goes through n pictures number by number, each layer computed once a place."""
-        from smalti.autoregressive.pixelcnn.plain.walker import (
-            plain_walker,  # compiles on first use
-        )
-
-        return plain_walker(self, n, size, y)

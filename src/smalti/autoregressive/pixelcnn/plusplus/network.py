@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -19,9 +19,6 @@ from smalti.autoregressive.pixelcnn.plusplus.blocks import (
 from smalti.autoregressive.pixelcnn.plusplus.level_embedding import LevelEmbedding
 from smalti.core.config import checked
 from smalti.core.ranges import Amount, Count, Range, Rate, Width
-
-if TYPE_CHECKING:
-    from smalti.autoregressive.pixelcnn.walking import Walker
 
 
 @dataclass(frozen=True)
@@ -165,14 +162,6 @@ class PlusPlus(nn.Module):
         u = F.pad(self.u_start(x), (0, 0, 1, -1))
         ul = F.pad(self.ul_above(x), (0, 0, 1, -1)) + F.pad(self.ul_left(x), (1, -1, 0, 0))
         return u, ul
-
-    def walker(self, n: int, size: tuple[int, int], y: Tensor | None = None) -> Walker:
-        """An engine that goes through n pictures pixel by pixel, each layer once a place."""
-        from smalti.autoregressive.pixelcnn.plusplus.walker import (
-            PlusPlusWalker,  # compiles on first use
-        )
-
-        return PlusPlusWalker(self, n, size, y)
 
     @torch.no_grad()
     def initialise(self, x: Tensor, y: Tensor | None = None) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from smalti.autoregressive.pixelcnn.head import condition_of
+from smalti.autoregressive.pixelcnn.packed_weights import choose_dtype, pack_taps, pad_panels
 from smalti.autoregressive.pixelcnn.plusplus.blocks import ShiftedDeconv
 from smalti.autoregressive.pixelcnn.plusplus.kernels import (
     DOUBLE,
@@ -27,12 +28,10 @@ from smalti.autoregressive.pixelcnn.plusplus.kernels import (
     start_pixel,
     start_row,
 )
-from smalti.autoregressive.pixelcnn.walking import dtype_of, full
+from smalti.autoregressive.pixelcnn.plusplus.network import Level, PlusPlus
+from smalti.core.errors import UserError
 from smalti.kernels.rows import pack
 from smalti.kernels.threads import at_once, parts_of
-
-if TYPE_CHECKING:
-    from smalti.autoregressive.pixelcnn.plusplus.network import Level, PlusPlus
 
 
 class PlusPlusWalker:
@@ -42,20 +41,28 @@ class PlusPlusWalker:
     """
 
     @torch.no_grad()
-    def __init__(self, network: PlusPlus, n: int, size: tuple[int, int], y: Tensor | None = None):
+    def __init__(
+        self,
+        network: PlusPlus,
+        n: int,
+        size: tuple[int, int],
+        y: Tensor | None = None,
+        values: Tensor | None = None,
+    ):
         weight = network.end.weight.v
         self.device, self.outputs = weight.device, network.config.outputs
-        self.channels, self.embedding = network.config.channels, network.embedding
+        self.table = read_table(network, values)
+        self.channels, self.width = network.config.channels, size[1]
         self.scales = S = network.config.scales
         y = condition_of(y, network.config.condition, weight.new_zeros(n))
         step = 2 ** (S - 1)
         H, W = (-(-side // step) * step for side in size)
-        self.rows, self.pixels = zip(*(weights_of(network, at) for at in range(2 * S)), strict=True)
+        self.rows, self.pixels = zip(*(pack_stage(network, at) for at in range(2 * S)), strict=True)
         self.slices = parts_of(n, torch.get_num_threads())
-        self.edges = [edge_of(network, part, (H, W)) for part in self.slices]
+        self.edges = [empty_edge(network, part, (H, W)) for part in self.slices]
         self.states = [
             [
-                state_of(level_of(network, at), self.rows[at], part, W >> at % S, y)
+                empty_state(find_level(network, at), self.rows[at], part, W >> at % S, y)
                 for at in range(2 * S)
             ]
             for part in self.slices
@@ -64,8 +71,9 @@ class PlusPlusWalker:
         self.row_cost = n * W * sum(self.rows[at].enter.size * 3 for at in (0, S))
         self.pixel_cost = n * sum(self.pixels[at].enter.size * 3 for at in (0, S))
 
-    def parameters(self, i: int, j: int, c: int) -> Tensor:
-        """(n, outputs) at pixel (i, j)."""
+    def parameters(self, k: int) -> Tensor:
+        """(n, outputs) at the pixel of position k."""
+        i, j, c = self.find_place(k)
         parts = range(len(self.slices))
         if j == c == 0:
             at_once(lambda part: self.start(part, i), parts, self.row_cost)
@@ -106,23 +114,35 @@ class PlusPlusWalker:
             turn = k == S - 1
             yield S + k, TURN if turn else DOUBLE, k if turn else S + k + 1, k
 
-    def put(self, i: int, j: int, c: int, x: Tensor) -> None:
-        """x (n,) in [-1, 1]."""
-        values = x.cpu().numpy()
+    def put(self, k: int, symbols: Tensor) -> None:
+        """symbols: (n,) int64."""
+        i, j, c = self.find_place(k)
+        shown = self.table[symbols.cpu().numpy()]  # (n, 1 + D)
+        D = shown.shape[1] - 1
+        start = self.channels + c * D
         for edge, part in zip(self.edges, self.slices, strict=True):
-            edge.x[2 + i, 1 + j, :, c] = values[part]
-        if self.embedding is not None:
-            self.put_vectors(i, j, c, self.embedding.lookup(x.to(self.device)))
+            place = edge.x[2 + i, 1 + j]
+            place[:, c] = shown[part, 0]
+            place[:, start : start + D] = shown[part, 1:]
 
-    def put_vectors(self, i: int, j: int, c: int, vectors: Tensor) -> None:
-        """vectors (n, D) of channel c's levels."""
-        D = vectors.shape[1]
-        numbers, start = vectors.detach().cpu().numpy(), self.channels + c * D
-        for edge, part in zip(self.edges, self.slices, strict=True):
-            edge.x[2 + i, 1 + j, :, start : start + D] = numbers[part]
+    def find_place(self, k: int) -> tuple[int, int, int]:
+        """Row, column and channel of position k."""
+        C, W = self.channels, self.width
+        return k // (W * C), k // C % W, k % C
 
 
-def level_of(network: PlusPlus, stage: int) -> Level:
+def read_table(network: PlusPlus, values: Tensor | None) -> np.ndarray:
+    """What the network is shown of each symbol: its value, and its vector, (count, 1 + D)."""
+    if values is None:
+        raise UserError("PixelCNN++ takes values, which these symbols have none of; choose another")
+    table = values[:, None].cpu()
+    if network.embedding is not None:
+        vectors = network.embedding.lookup(values.to(network.end.weight.v.device))
+        table = torch.cat([table, vectors.cpu()], dim=1)
+    return table.numpy().astype(choose_dtype(network))
+
+
+def find_level(network: PlusPlus, stage: int) -> Level:
     """Stages 0 .. S-1 go down; S + k is the way up at scale k."""
     scales = network.config.scales
     return network.down[stage] if stage < scales else network.up[2 * scales - 1 - stage]
@@ -139,20 +159,20 @@ def bias(conv: Any) -> Tensor:
     return conv.weight.bias.detach().cpu().double()
 
 
-def weights_of(network: PlusPlus, stage: int) -> tuple[RowWeights, PixelWeights]:
+def pack_stage(network: PlusPlus, stage: int) -> tuple[RowWeights, PixelWeights]:
     """A stage's weights, packed for the kernels."""
-    c, dtype = network.config, dtype_of(network)
-    level: Any = level_of(network, stage)
+    c, dtype = network.config, choose_dtype(network)
+    level: Any = find_level(network, stage)
     up = stage >= c.scales
 
     def packed(x: Tensor, halves_in: int = 2, halves: int = 1) -> np.ndarray:
-        return pack(full(full(x, dtype, -2, halves_in), dtype, -1, halves))
+        return pack_taps(x, dtype, halves_in, halves)
 
     def stacked(blocks: Any, part: str) -> Tensor:
         return torch.stack([taps(getattr(block, part)) for block in blocks])
 
     def biases(blocks: Any) -> np.ndarray:
-        return full(torch.stack([bias(block.leave) for block in blocks]), dtype, -1, 2)
+        return pad_panels(torch.stack([bias(block.leave) for block in blocks]), dtype, -1, 2)
 
     enter, leave = stacked(level.ul, "enter"), stacked(level.ul, "leave")  # (B, 2, 2, 2F, ..)
     skips = stacked(level.ul, "skip")[:, 0, 0].unflatten(1, (2, -1, c.filters))
@@ -169,14 +189,14 @@ def weights_of(network: PlusPlus, stage: int) -> tuple[RowWeights, PixelWeights]
         l_leave=packed(leave[:, 0], halves=2),
         l_bias=biases(level.ul),
         resize=packed(taps(u_resize), 1),
-        resize_bias=full(bias(u_resize), dtype, -1),
+        resize_bias=pad_panels(bias(u_resize), dtype, -1),
     )
     pixels = PixelWeights(
         enter=packed(enter[:, 1]),
         leave=packed(leave[:, 1], halves=2),
         skip=packed(skip[0]) if up else none,
         resize=packed(taps(l_resize), 1),
-        resize_bias=full(bias(l_resize), dtype, -1),
+        resize_bias=pad_panels(bias(l_resize), dtype, -1),
     )
     return rows, pixels
 
@@ -194,7 +214,7 @@ def resizing(network: PlusPlus, k: int, up: bool) -> tuple[Any, Any]:
     return sizes["u"][at], sizes["ul"][at]
 
 
-def state_of(
+def empty_state(
     level: Level, w: RowWeights, part: slice, W: int, y: Tensor | None
 ) -> tuple[RowState, PixelState]:
     """Of a stage and the pictures of a part, before the first row; y (N, D) of all pictures."""
@@ -204,7 +224,7 @@ def state_of(
     def given(blocks: Any) -> np.ndarray:
         """(B, n, F)"""
         each = [entering(block, n, None if y is None else y[part]) for block in blocks]
-        return full(torch.stack(each), dtype, -1)
+        return pad_panels(torch.stack(each), dtype, -1)
 
     def empty(*shape: int) -> np.ndarray:
         return np.zeros(shape, dtype)
@@ -238,15 +258,15 @@ def entering(block: Any, n: int, y: Tensor | None) -> Tensor:
     return total + y.cpu().double() @ block.condition.weight.detach().cpu().double().T
 
 
-def edge_of(network: PlusPlus, part: slice, size: tuple[int, int]) -> Edge:
+def empty_edge(network: PlusPlus, part: slice, size: tuple[int, int]) -> Edge:
     """Of the pictures of a part; the channel of ones is set."""
-    dtype, (H, W), n = dtype_of(network), size, part.stop - part.start
+    dtype, (H, W), n = choose_dtype(network), size, part.stop - part.start
     c = network.config.inputs + 1
     left, above = taps(network.ul_left), taps(network.ul_above)  # (2, 1, ..), (1, 3, ..)
     bias_in = torch.stack([bias(m) for m in (network.u_start, network.ul_above, network.ul_left)])
-    w_u = pack(full(taps(network.u_start).flatten(0, 2), dtype, -1))
-    bias_in = full(bias_in, dtype, -1)
-    bias_end = full(bias(network.end), dtype, -1)
+    w_u = pack(pad_panels(taps(network.u_start).flatten(0, 2), dtype, -1))
+    bias_in = pad_panels(bias_in, dtype, -1)
+    bias_end = pad_panels(bias(network.end), dtype, -1)
     x = np.zeros((2 + H, 1 + W + 1, n, c), dtype)
     x[2:, 1:-1, :, -1] = 1
     return Edge(
@@ -255,10 +275,10 @@ def edge_of(network: PlusPlus, part: slice, size: tuple[int, int]) -> Edge:
         near=np.zeros((n, 2 * c), dtype),
         above=np.zeros((W, n, bias_in.shape[1]), dtype),
         w_u=w_u,
-        w_above=pack(full(torch.cat([0 * above, above]).flatten(0, 2), dtype, -1)),
-        w_left=pack(full(left.flatten(0, 2), dtype, -1)),
+        w_above=pack(pad_panels(torch.cat([0 * above, above]).flatten(0, 2), dtype, -1)),
+        w_left=pack(pad_panels(left.flatten(0, 2), dtype, -1)),
         bias=bias_in,
         last=np.zeros((n, bias_in.shape[1]), dtype),
-        w_end=pack(full(full(taps(network.end)[0, 0], dtype, -2), dtype, -1)),
+        w_end=pack_taps(taps(network.end)[0, 0], dtype),
         bias_end=bias_end,
     )

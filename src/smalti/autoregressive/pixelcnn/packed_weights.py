@@ -1,37 +1,18 @@
-"""Walkers: a network gone through number by number, each layer computed once a place.
-
-A walker keeps what the layers have put out, so that a picture costs about as much as one forward.
-Its state is NumPy arrays, its work the compiled kernels beside it; a batch is cut into one part a
-thread, and pictures do not depend on the cut.
-"""
+"""A network's weights as the walkers' kernels take them: norms folded in, padded, in panels."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from smalti.core.errors import UserError
 from smalti.kernels.rows import pack, padded
 
 
-class Walker(Protocol):
-    """n pictures gone through in raster order, at each pixel channel by channel.
-
-    At every place first `parameters`, then `put`, once each.
-    """
-
-    def parameters(self, i: int, j: int, c: int) -> Tensor:
-        """(n, P): what the network puts out at row i, column j, channel c."""
-        ...
-
-    def put(self, i: int, j: int, c: int, x: Tensor) -> None:
-        """x (n,): the values at that place, in the network's range."""
-        ...
-
-
-def full(x: Any, dtype: np.dtype, axis: int, halves: int = 1) -> np.ndarray:
+def pad_panels(x: Any, dtype: np.dtype, axis: int, halves: int = 1) -> np.ndarray:
     """x with zeros after its axis, or after each half of it, to whole panels."""
     x = x if isinstance(x, np.ndarray) else x.detach().cpu().double().numpy()
     parts = np.split(x, halves, axis)
@@ -40,13 +21,22 @@ def full(x: Any, dtype: np.dtype, axis: int, halves: int = 1) -> np.ndarray:
     return np.concatenate([np.pad(part, pads) for part in parts], axis).astype(dtype)
 
 
-def dtype_of(network: nn.Module) -> np.dtype:
+def choose_dtype(network: nn.Module) -> np.dtype:
     """Of a walker's numbers: float64 where the weights have it, float32 for all others."""
     double = next(network.parameters()).dtype == torch.float64
     return np.dtype("float64" if double else "float32")
 
 
-def folded(conv: Any, norm: nn.Module | None = None) -> tuple[Tensor, Tensor]:
+def read_table(network: Any, values: Tensor | None) -> np.ndarray:
+    """What the network is shown of each symbol, (count, D): its value, or its own vector for it."""
+    if (values is None) != (network.embedding is not None):
+        wanted = "values" if values is None else "symbols"
+        raise UserError(f"this network takes {wanted}; set `codes` in its config to change that")
+    table = network.embedding.weight if values is None else values[:, None]
+    return table.detach().cpu().numpy().astype(choose_dtype(network))
+
+
+def fold_norm(conv: Any, norm: nn.Module | None = None) -> tuple[Tensor, Tensor]:
     """A convolution and the batch norm after it in eval mode, as taps (h, w, i, o) and bias (o,).
 
     In float64 on the CPU; a norm that is none counts as none.
@@ -65,25 +55,25 @@ def folded(conv: Any, norm: nn.Module | None = None) -> tuple[Tensor, Tensor]:
     return taps * scale, (bias - mean) * scale + shift
 
 
-def stacked(blocks: list[dict[str, Tensor]], name: str, taps: tuple[int, ...]) -> Tensor:
+def stack_blocks(blocks: list[dict[str, Tensor]], name: str, taps: tuple[int, ...]) -> Tensor:
     """One tensor of all blocks; of none, with so many taps."""
     if not blocks:
         return torch.zeros(0, *taps, 2, 2, dtype=torch.float64)
     return torch.stack([block[name] for block in blocks])
 
 
-def packed(taps: Tensor, dtype: np.dtype, halves_in: int = 1, halves: int = 1) -> np.ndarray:
+def pack_taps(taps: Tensor, dtype: np.dtype, halves_in: int = 1, halves: int = 1) -> np.ndarray:
     """Taps (..., i, o) for the kernels; a gated layer's features come in halves."""
-    return pack(full(full(taps, dtype, -2, halves_in), dtype, -1, halves))
+    return pack(pad_panels(pad_panels(taps, dtype, -2, halves_in), dtype, -1, halves))
 
 
-def packed_head(head: Any, dtype: np.dtype) -> dict[str, np.ndarray]:
-    """The weights that `kernels.head` takes."""
-    hidden, bias_hidden = folded(head.hidden)
-    logits, bias_logits = folded(head.out)
+def pack_head(head: Any, dtype: np.dtype) -> dict[str, np.ndarray]:
+    """The weights that `rows.head` takes."""
+    hidden, bias_hidden = fold_norm(head.hidden)
+    logits, bias_logits = fold_norm(head.out)
     return {
-        "hidden": packed(hidden[0, 0], dtype),
-        "bias_hidden": full(bias_hidden, dtype, -1),
-        "logits": packed(logits[0, 0].unflatten(1, (head.channels, -1)).movedim(1, 0), dtype),
-        "bias_logits": full(bias_logits.unflatten(0, (head.channels, -1)), dtype, -1),
+        "hidden": pack_taps(hidden[0, 0], dtype),
+        "bias_hidden": pad_panels(bias_hidden, dtype, -1),
+        "logits": pack_taps(logits[0, 0].unflatten(1, (head.channels, -1)).movedim(1, 0), dtype),
+        "bias_logits": pad_panels(bias_logits.unflatten(0, (head.channels, -1)), dtype, -1),
     }

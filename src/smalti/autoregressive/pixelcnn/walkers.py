@@ -1,0 +1,40 @@
+"""The fastest walker there is for a network; its kernels are imported when it is asked for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from smalti.autoregressive.naive_walker import NaiveWalker
+from smalti.autoregressive.pixelcnn.gated.network import Gated
+from smalti.autoregressive.pixelcnn.plain.network import Plain
+from smalti.autoregressive.pixelcnn.plusplus.network import PlusPlus
+from smalti.core.protocols import Walker
+
+
+def build_walker(
+    network: Any,
+    n: int,
+    size: tuple[int, int],
+    y: Tensor | None = None,
+    values: Tensor | None = None,
+) -> Walker:
+    """A walker of n pictures (H, W), for a network in eval mode, with the weights it has now.
+
+    y: what the network is told, (n,) or (n, D). values: (count,) float64, what it is shown of each
+    symbol, in its `range`; None for a network that embeds symbols itself.
+    """
+    if isinstance(network, Gated):
+        from smalti.autoregressive.pixelcnn.gated.walker import build_gated_walker
+
+        return build_gated_walker(network, n, size, y, values)
+    if isinstance(network, Plain):
+        from smalti.autoregressive.pixelcnn.plain.walker import build_plain_walker
+
+        return build_plain_walker(network, n, size, y, values)
+    if isinstance(network, PlusPlus):
+        from smalti.autoregressive.pixelcnn.plusplus.walker import PlusPlusWalker
+
+        return PlusPlusWalker(network, n, size, y, values)
+    return NaiveWalker(network, n, size, y, values)
