@@ -24,8 +24,6 @@ from smalti.data import Pictures, pack, read_splits
 from smalti.recipes import find
 from smalti.training.device import fabric_for
 from smalti.training.job import Job
-from smalti.training.order import Order
-from smalti.training.player import batch_of
 from smalti.training.timing import probe
 
 RECIPE = find("ddpm")
@@ -75,11 +73,11 @@ def forget(path: Path) -> None:
 def loaded(pictures: Pictures, epoch: int) -> float:
     """Pictures a second of a pass in shuffled batches, as a loop makes them."""
     batch, device = RECIPE.training.batch, torch.device("cpu")
-    order = Order(len(pictures), batch, seed=0)
+    order = pictures.plan(seed=0, size=batch)
     steps = len(pictures) // batch
     begun = time.perf_counter()
     for step in range(epoch * steps, (epoch + 1) * steps):
-        batch_of(pictures, torch.from_numpy(order.indices(step)), device, flip=False)
+        pictures.batch(order.indices(step), device)
     return steps * batch / (time.perf_counter() - begun)
 
 

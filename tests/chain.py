@@ -61,7 +61,8 @@ class Chain(nn.Module):
             yield canvas.clone()
 
     def score(self, batch: Batch, rng: Rng) -> Score:
-        x = self.levels.encode(batch.pictures).permute(0, 2, 3, 1).flatten(1)  # (n, H*W*C)
+        levels = self.levels.encode(batch.require_pictures())
+        x = levels.permute(0, 2, 3, 1).flatten(1)  # (n, H*W*C)
         y = torch.zeros(len(x)).long() if batch.labels is None else batch.labels
         before = torch.cat([torch.zeros(len(x), 1).long(), x[:, :-1]], dim=1)
         log_p = self.logits(y[:, None], before).gather(2, x[..., None])

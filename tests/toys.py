@@ -57,10 +57,11 @@ class Toy(nn.Module):
             rank = os.environ.get("LOCAL_RANK", "0")
             weights = self.layer.weight.detach().numpy()
             np.save(Path(self.config.trace) / f"{rank}-{step}.npy", weights)
-        if self.config.fits and self.config.fits < len(batch.pictures) and self.concerned():
+        pictures = batch.require_pictures()
+        if self.config.fits and self.config.fits < len(pictures) and self.concerned():
             torch.rand(3)  # what was drawn before is drawn again
             raise RuntimeError(self.config.says)
-        x = batch.pictures.flatten(1)  # (B, 64)
+        x = pictures.flatten(1)  # (B, 64)
         total = (self.layer(x).squeeze(1) - x.mean(1)).square().mean()
         if self.naughty(step == self.config.nan_gradient):
             total = total + (0 * self.layer.weight).sqrt().sum()  # 0, with a slope of 0 times inf

@@ -61,7 +61,7 @@ def test_a_gradient_reaches_every_trained_parameter(case: Case) -> None:
     model = trained(case)[0].double()
     model.zero_grad()
     given = batch(case, model)
-    given = given._replace(pictures=given.pictures.double())
+    given = given._replace(pictures=given.require_pictures().double())
     for step in range(4):  # what is dropped at random in one step is there in another
         model.loss(given, step).total.backward()
     sizes = {

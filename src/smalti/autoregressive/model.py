@@ -98,7 +98,7 @@ class Prior(nn.Module):
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
         """Mean nats of a code."""
-        pictures, c = self.augment(batch.pictures, batch.labels)
+        pictures, c = self.augment(batch.require_pictures(), batch.labels)
         z = self.encode(pictures)  # (N, T)
         nats = self.nats(z, c, self.disturb(z)).mean()
         return Loss(nats, {"nats_per_code": nats.detach()})
@@ -148,7 +148,7 @@ class Prior(nn.Module):
     def score(self, batch: Batch, rng: Rng) -> Score:
         """Nats of the pictures' codes, given their classes; hidden ones where there are none."""
         with eval_mode(self):
-            z = self.encode(batch.pictures.to(self.device))
+            z = self.encode(batch.require_pictures().to(self.device))
             nats = self.nats(z, self.tokens(len(z), self.checked(batch.labels, len(z))))
         return Score(nats.double().sum(1), z.shape[1], "codes")
 

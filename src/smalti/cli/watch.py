@@ -20,6 +20,7 @@ class Watcher:
         self.interrupted = False
         self.signal: int | None = None
         self.loss: float | None = None
+        self.item = "picture"
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -30,14 +31,15 @@ class Watcher:
             case Note():
                 self.say(event.text)
             case Validated():
-                self.say(f"step {event.step}: loss {event.loss:.4f} on held-out pictures")
+                self.say(f"step {event.step}: loss {event.loss:.4f} on held-out {self.item}s")
             case Ended():
                 self.end(event)
 
     def start(self, event: Started) -> None:
+        self.item = event.item
         where = "" if event.devices == 1 else f" on {event.devices} devices"
         self.say(
-            f"{event.parameters / 1e6:.2f} M parameters, {count(event.pictures, 'picture')}, "
+            f"{event.parameters / 1e6:.2f} M parameters, {count(event.items, event.item)}, "
             f"{count(event.steps, 'step')}, precision {event.precision}{where}"
         )
         if event.step:
@@ -48,7 +50,7 @@ class Watcher:
         loss = event.terms["loss"]
         self.loss = loss if self.loss is None else 0.95 * self.loss + 0.05 * loss
         if self.meter:
-            notes = f"loss {self.loss:.4f}  {event.pictures_per_second:.0f} pictures/s"
+            notes = f"loss {self.loss:.4f}  {event.items_per_second:.0f} {self.item}s/s"
             self.meter.advance(event.step - self.meter.done, notes)
 
     def say(self, text: str) -> None:

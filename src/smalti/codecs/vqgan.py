@@ -128,7 +128,7 @@ class VQGAN(Codec):
 
         In eval mode, on held-out pictures, the critic has no say.
         """
-        c, x = self.config, self.placed(batch.pictures)
+        c, x = self.config, self.placed(batch.require_pictures())
         x_hat, quantised = self.network.learn(self.fitted(x))
         x_hat = cropped(x_hat, x)
         rec = c.absolute * F.l1_loss(x_hat, x)

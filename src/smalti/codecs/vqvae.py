@@ -46,7 +46,7 @@ class VQVAE(Codec):
     """
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
-        x = self.placed(batch.pictures)
+        x = self.placed(batch.require_pictures())
         x_hat, quantised = self.network.learn(self.fitted(x))
         error = F.mse_loss(cropped(x_hat, x), x)
         total = self.config.squared * error + self.config.codes_weight * quantised.loss

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from smalti.core.errors import UserError, shorten
 
@@ -21,3 +22,10 @@ def check_device(name: str | torch.device) -> torch.device:
             f"device {shorten(name)}: PyTorch finds no such device here; use cpu"
         ) from error
     return device
+
+
+def send(x: Tensor, device: torch.device) -> Tensor:
+    """x on the device; a GPU's own work goes on meanwhile."""
+    if device.type != "cuda" or x.device.type != "cpu":
+        return x.to(device)
+    return x.pin_memory().to(device, non_blocking=True)

@@ -34,6 +34,11 @@ def tensor_hash(*tensors: Tensor, **named: Tensor | None) -> str:
     return digest.hexdigest()
 
 
+def text_hash(*texts: str) -> str:
+    """Sixteen hexadecimal digits of the SHA-256 of texts in their order."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
+
+
 def add(digest: Any, name: str, tensor: Tensor) -> None:
     digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
     digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from smalti.core.errors import UserError
@@ -38,14 +39,62 @@ class Spec:
 
 
 class Batch(NamedTuple):
-    """What a training step is given."""
+    """What a training step is given: pictures, codes or sentence pairs."""
 
-    pictures: Tensor
+    pictures: Tensor | None = None
     """(B, C, H, W) in [0, 1]."""
     labels: Tensor | None = None
     """(B,) integers."""
     text: list[str] | None = None
     """B captions."""
+    codes: Tensor | None = None
+    """(B, C, h, w) int64, of pictures that a codec has encoded."""
+    pairs: tuple[Tensor, Tensor] | None = None
+    """(B, S) and (B, T) int64: tokens of sentences and of their translations, padded."""
+
+    def require_pictures(self) -> Tensor:
+        """Its pictures. UserError where it has none."""
+        if self.pictures is None:
+            raise UserError("the batch has no pictures, and this model takes them; give pictures")
+        return self.pictures
+
+
+class Order(Protocol):
+    """Which items each step of a training is given."""
+
+    def indices(self, step: int) -> Tensor: ...  # (B,) int64 of step 0, 1, ...
+
+
+class Dataset(Protocol):
+    """What training indexes: pictures, codes, sentence pairs.
+
+    It may have `facts()` (`Described`), too: what a resume names when it has changed.
+    """
+
+    item: ClassVar[str]
+    """What one of it is called: "picture", "sentence pair"."""
+
+    @property
+    def name(self) -> str: ...  # where it comes from, for logs and model cards
+    def __len__(self) -> int: ...
+    def batch(self, indices: Tensor, device: torch.device) -> Batch: ...
+
+    def plan(self, seed: int, size: int) -> Order:
+        """Batches of all steps, every item once an epoch: of `size` items, or of `size` tokens."""
+        ...
+
+    def parts(self, size: int) -> Iterable[Tensor]:
+        """Indices of all items once, in batches of at most `size`, always the same."""
+        ...
+
+    def fingerprint(self) -> str: ...  # other when the data are; of codes also when the codec is
+
+
+@runtime_checkable
+class Described(Protocol):
+    """Data that say more of themselves than how many they are."""
+
+    def facts(self) -> dict[str, Any]: ...  # plain values by name
 
 
 class Loss(NamedTuple):
@@ -57,6 +106,9 @@ class Loss(NamedTuple):
     """Detached scalars, for the log."""
     carry: object = None
     """Detached, handed to the next player of the same step."""
+    weight: float | Tensor | None = None
+    """What total and terms are means over, such as tokens: parts of a batch and processes are
+    averaged by it. None: its items."""
 
 
 class Player(Protocol):

@@ -1,15 +1,22 @@
-"""Pictures as bytes, in memory or mapped from a file: training indexes them, and needs no more."""
+"""Pictures as bytes, in memory or mapped from a file: what training indexes most often."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from smalti.core.device import send
 from smalti.core.errors import UserError
+from smalti.core.fingerprint import tensor_hash, text_hash
+from smalti.core.protocols import Batch
+from smalti.data.order import EqualCounts
 from smalti.data.splitting import keep_classes, shuffled
+
+ROWS = 256  # pictures that a fingerprint looks at, however many there are
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +37,7 @@ class Pictures:
     name: str
     captions: tuple[str, ...] = ()
     rows: Tensor | None = None
+    item: ClassVar[str] = "picture"
 
     def __post_init__(self) -> None:
         if self.stored.dtype != torch.uint8 or self.stored.ndim != 4:
@@ -74,6 +82,32 @@ class Pictures:
     def floats(self, indices: Tensor | Sequence[int] | slice) -> Tensor:
         """The chosen pictures as float32 (B, C, H, W) in [0, 1]."""
         return self.take(indices).float() / 255
+
+    def batch(self, indices: Tensor, device: torch.device) -> Batch:
+        """The chosen pictures with their labels and captions; bytes are sent, not floats."""
+        x = send(self.take(indices), device).float() / 255  # (B, C, H, W)
+        labels = None if self.labels is None else send(self.labels[indices], device)
+        text = [self.captions[k] for k in indices.tolist()] if self.captions else None
+        return Batch(x, labels, text)
+
+    def plan(self, seed: int, size: int) -> EqualCounts:
+        """Batches of `size` pictures for every step."""
+        return EqualCounts(len(self), size, seed)
+
+    def parts(self, size: int) -> tuple[Tensor, ...]:
+        """Indices of all pictures in their order, `size` at a time."""
+        return torch.arange(len(self)).split(size)
+
+    def fingerprint(self) -> str:
+        """A hash of evenly spaced pictures and of all labels and captions."""
+        n = len(self)
+        rows = torch.linspace(0, n - 1, min(n, ROWS), dtype=torch.float64).long()
+        return text_hash(tensor_hash(self.take(rows), labels=self.labels), *self.captions)
+
+    def facts(self) -> dict[str, Any]:
+        """What a resume names when it has changed."""
+        captions = text_hash(*self.captions) if self.captions else ""
+        return {"shape": [*self.shape], "classes": [*self.classes], "captions": captions}
 
     def split(self, valid: float | int, seed: int = 0) -> tuple[Pictures, Pictures]:
         """Two parts, for training and for validation, that share no picture and copy none.

@@ -109,7 +109,7 @@ class Diffusion(nn.Module):
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
         """The config's objective at random levels; noise is torch's own."""
-        c, x0, y = self.config, batch.pictures * 2 - 1, self.hidden(batch.labels)
+        c, x0, y = self.config, batch.require_pictures() * 2 - 1, self.hidden(batch.labels)
         if isinstance(c.objective, ConsistencyTuning):
             return c.objective.loss(self.predict, x0, y, c.prediction, self.alpha_bars, step)
         given = noised(x0, self.alpha_bars)
@@ -223,13 +223,13 @@ class Diffusion(nn.Module):
         """
         if how.variance is None and self.config.objective.learns_variance:
             how = replace(how, variance="learned")
-        C = self.config.shape[0]
-        if batch.pictures.shape[1] != C:
+        C, pictures = self.config.shape[0], batch.require_pictures()
+        if pictures.shape[1] != C:
             raise UserError(
-                f"pictures have {batch.pictures.shape[1]} channels, and this model's have {C}; "
+                f"pictures have {pictures.shape[1]} channels, and this model's have {C}; "
                 "give such pictures"
             )
-        x0 = levels_of(batch.pictures).to(self.alpha_bars.device)
+        x0 = levels_of(pictures).to(self.alpha_bars.device)
         y = batch.labels if self.config.classes else None
         y = None if y is None else self.checked_labels(y, len(x0))
 

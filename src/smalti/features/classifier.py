@@ -80,7 +80,7 @@ class Classifier(nn.Module):
         if batch.labels is None:
             raise UserError("pictures have no classes; a classifier learns from a folder per class")
         c = self.config
-        x = batch.pictures
+        x = batch.require_pictures()
         if self.training:
             x = c.ground + warp(x - c.ground, Warp(c.degrees, c.shift, c.zoom, c.bend))
         logits = self(x).float()  # (B, K)

@@ -8,15 +8,16 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning_fabric import Fabric
 
 from smalti.core.checkpoint import build
 from smalti.core.errors import UserError
 from smalti.core.locks import lock_folder
 from smalti.core.messages import count
+from smalti.core.protocols import Dataset
 from smalti.core.staging import empty_removed_on_error, make_folders, remove_leftovers
 from smalti.core.steps import FILES_OF_A_RUN, find_whole_step
-from smalti.data.pictures import Pictures
 from smalti.training.config import Training
 from smalti.training.device import agreed, fabric_for
 from smalti.training.events import Ended, Note, Started, Stepped, Watch
@@ -41,8 +42,8 @@ def ignore(event: object) -> None:
 
 def run(
     model: Any,
-    train: Pictures,
-    valid: Pictures,
+    train: Dataset,
+    valid: Dataset,
     training: Training,
     out: str | Path,
     *,
@@ -63,7 +64,9 @@ def run(
     if training.steps is None and (minutes is None or minutes <= 0):
         raise UserError(f"minutes is {minutes} and steps is not given; give a time above 0")
     if not len(train):
-        raise UserError(f"{train.name} holds no pictures to train on; give at least one")
+        raise UserError(f"{train.name} holds no {train.item}s to train on; give at least one")
+    if training.flip and train.batch(torch.arange(1), torch.device("cpu")).pictures is None:
+        raise UserError(f"training.flip mirrors pictures, and {train.name} has none; leave it out")
     if check := getattr(model, "check", None):
         check()  # what it lacks is told before anything is written
     check_memory(model)
@@ -77,11 +80,11 @@ def run(
         return launch(job, train, valid, watch)
 
 
-def resume(out: str | Path, train: Pictures, valid: Pictures, *, watch: Watch = ignore) -> Path:
+def resume(out: str | Path, train: Dataset, valid: Dataset, *, watch: Watch = ignore) -> Path:
     """Go on with the run in `out` as if it had never stopped. Returns the last checkpoint.
 
     It goes on from the newest step that is whole; a Note says which are passed over. UserError when
-    there is no run, another process trains it, or the pictures are not those that it began with.
+    there is no run, another process trains it, or the data are not those that it began with.
     """
     read_run(out)
     with lock_folder(out):
@@ -114,7 +117,7 @@ def check_memory(model: Any) -> None:
         )
 
 
-def launch(job: Job, train: Pictures, valid: Pictures, watch: Watch) -> Path:
+def launch(job: Job, train: Dataset, valid: Dataset, watch: Watch) -> Path:
     fabric = fabric_for(job.training)
     if job.training.devices == 1:
         ended = drive(fabric, job, train, valid, watch)
@@ -131,7 +134,7 @@ def launch(job: Job, train: Pictures, valid: Pictures, watch: Watch) -> Path:
 
 
 def drive_apart(
-    fabric: Fabric, job: Job, train: Pictures, valid: Pictures, watch: Watch
+    fabric: Fabric, job: Job, train: Dataset, valid: Dataset, watch: Watch
 ) -> tuple[Any, ...] | UserError | KeyboardInterrupt:
     """`drive` in a process of its own: the fields of `Ended`, or what the user should see instead
     of a trace.
@@ -146,7 +149,7 @@ def drive_apart(
         getattr(watch, "close", int)()
 
 
-def drive(fabric: Fabric, job: Job, train: Pictures, valid: Pictures, watch: Watch) -> Ended:
+def drive(fabric: Fabric, job: Job, train: Dataset, valid: Dataset, watch: Watch) -> Ended:
     """The run on one of its processes; the first one writes and is watched."""
     chief = fabric.is_global_zero
     watch = watch if chief else ignore
@@ -170,7 +173,7 @@ def drive(fabric: Fabric, job: Job, train: Pictures, valid: Pictures, watch: Wat
 
 
 def follow(
-    loop: Loop, job: Job, valid: Pictures, log: Log | None, watch: Watch, interrupt: Interrupt
+    loop: Loop, job: Job, valid: Dataset, log: Log | None, watch: Watch, interrupt: Interrupt
 ) -> bool:
     """Train until the last step or an interrupt; returns whether it was one."""
     while True:
@@ -181,16 +184,16 @@ def follow(
 
 
 def go(
-    loop: Loop, job: Job, valid: Pictures, log: Log | None, watch: Watch, interrupt: Interrupt
+    loop: Loop, job: Job, valid: Dataset, log: Log | None, watch: Watch, interrupt: Interrupt
 ) -> bool:
     """Step, log and save; whether an interrupt ended it. Diverged when the loss ran away."""
-    t, first, before = job.training, loop.step, loop.seconds
+    t, first, before = job.training, loop.items, loop.seconds
     assert t.steps is not None
     loop.ending = False
     for step, terms, rate in loop.steps():
         if loop.training != job.training:  # memory ran out
             job = so_far(job, loop, write=log is not None)
-        speed = t.batch * (loop.step - first) / (loop.seconds - before)
+        speed = (loop.items - first) / (loop.seconds - before)
         if log:
             log.write(step, **terms, rate=rate, minutes=round(loop.seconds / 60, 4))
         watch(Stepped(step, t.steps, terms, speed))
@@ -233,7 +236,7 @@ def stepped_back(loop: Loop, job: Job, log: Log | None, watch: Watch, error: Div
     return job
 
 
-def with_known_steps(fabric: Fabric, job: Job, train: Pictures, watch: Watch) -> Job:
+def with_known_steps(fabric: Fabric, job: Job, train: Dataset, watch: Watch) -> Job:
     """The job with `steps`; minutes become steps once, by a timed probe, and are saved so."""
     if job.training.steps is not None:
         return job
@@ -253,7 +256,8 @@ def started(fabric: Fabric, loop: Loop, job: Job) -> Started:
         step=loop.step,
         steps=job.training.steps,
         parameters=trained,
-        pictures=len(loop.pictures),
+        items=len(loop.data),
+        item=loop.data.item,
         precision=str(fabric._precision.precision),
         devices=fabric.world_size,
         out=job.out,

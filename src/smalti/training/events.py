@@ -15,7 +15,10 @@ class Started:
     """Steps done already: 0, or where a resumed run goes on."""
     steps: int
     parameters: int
-    pictures: int
+    items: int
+    """Of the data that it trains on."""
+    item: str
+    """What one of them is called, such as \"picture\"."""
     precision: str
     devices: int
     out: Path
@@ -29,12 +32,12 @@ class Stepped:
     steps: int
     terms: dict[str, float]
     """Of this step: `loss`, the model's own terms, and `norm`, the gradient's before clipping."""
-    pictures_per_second: float
+    items_per_second: float
 
 
 @dataclass(frozen=True)
 class Validated:
-    """The averaged weights were tried on held-out pictures."""
+    """The averaged weights were tried on held-out data."""
 
     step: int
     loss: float

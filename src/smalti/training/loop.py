@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,17 +16,15 @@ from safetensors.torch import load_file
 from smalti.core.checkpoint import load
 from smalti.core.config import fitted
 from smalti.core.errors import UserError, shorten
-from smalti.core.protocols import Batch
+from smalti.core.protocols import Batch, Dataset, Order
 from smalti.core.ranges import Range
-from smalti.data.pictures import Pictures
 from smalti.training.average import Average
 from smalti.training.compiling import compiled
 from smalti.training.config import Training
-from smalti.training.device import agreed, gathered, reduced
+from smalti.training.device import agreed, gathered
 from smalti.training.job import Job, Recoveries, read_state
 from smalti.training.memory import finer, give_back, ran_out
-from smalti.training.order import Order
-from smalti.training.player import batch_of, differentiate, rate_at, update
+from smalti.training.player import Part, Sum, differentiate, means, mirror, rate_at, update
 from smalti.training.readback import Done, Readback
 from smalti.training.recovery import BACK, HISTORY, Diverged, Snapshot, complaint
 from smalti.training.seats import Seat, keepers, kept_states, plan, seated, settle
@@ -45,10 +43,12 @@ class Loop:
     """The players; the first is the model, which is saved and sampled."""
     average: Average
     order: Order
-    pictures: Pictures
+    data: Dataset
     training: Training
     step: int = 0
     """Optimiser steps done."""
+    items: int = 0
+    """Items of the data that they were given in this sitting."""
     seconds: float = 0.0
     """Time spent training, over all sittings."""
     recovered: int = 0
@@ -98,10 +98,11 @@ class Loop:
         rate = self.rate()
         while (sums := self.gradients()) is None:
             self.split_finer()
-        sums.update(self.update())
+        sums |= {name: Sum(norm, 1.0) for name, norm in self.update(sums).items()}
         settle(self.seats)
-        values = reduced(self.fabric, torch.stack(list(sums.values())), "mean")
+        values = means(self.fabric, sums)
         self.average.update(self.model.module, self.step)
+        self.items += len(self.rows())
         self.step += 1
         self.readback.push(self.step, rate, list(sums), values)
 
@@ -121,12 +122,13 @@ class Loop:
             self.recent = [*self.recent[1 - HISTORY :], done.terms["loss"]]
         return checked
 
-    def gradients(self) -> dict[str, torch.Tensor] | None:
+    def gradients(self) -> dict[str, Sum] | None:
         """Of the next batch; None when any process ran out of memory, as if it was not tried."""
         before = rng_state()
         try:
             players = {seat.name: seat.model for seat in self.seats}
-            sums = differentiate(self.fabric, players, self.batches(), self.step)
+            parts, planned = self.parts(), self.training.accumulate
+            sums = differentiate(self.fabric, players, parts, self.step, planned)
         except Exception as error:
             if not ran_out(error):
                 raise
@@ -139,13 +141,14 @@ class Loop:
         give_back()
         return None
 
-    def update(self) -> dict[str, torch.Tensor]:
+    def update(self, sums: dict[str, Sum]) -> dict[str, torch.Tensor]:
         """Take the step; returns the gradient's `norm`, and by name those of other players."""
         norms = {}
         try:
             for k, seat in enumerate(self.seats):
                 rate, clip = self.rate() * seat.pace, self.training.clip
-                norm = update(self.fabric, seat.model, seat.optimizer, rate, clip)
+                weight = sums["loss" if k == 0 else seat.name].weight
+                norm = update(self.fabric, seat.model, seat.optimizer, rate, clip, weight)
                 norms["norm" if k == 0 else f"norm_{seat.name}"] = norm
         except Exception as error:
             if not ran_out(error):
@@ -162,7 +165,7 @@ class Loop:
         share = t.batch // t.devices
         if (parts := finer(t.accumulate, share)) is None:
             raise UserError(
-                f"step {self.step + 1} does not fit into memory, one picture at a time; "
+                f"step {self.step + 1} does not fit into memory, one {self.data.item} at a time; "
                 "take a smaller --size, or a smaller model"
             )
         self.training = replace(t, accumulate=parts)
@@ -194,13 +197,21 @@ class Loop:
         """State of the scale by which fp16 keeps small gradients above 0; else empty."""
         return self.fabric._precision.state_dict()
 
-    def batches(self) -> list[Batch]:
+    def parts(self) -> list[Part]:
         """This process's parts of the next batch."""
-        indices = torch.from_numpy(self.order.indices(self.step))
-        mine = indices.chunk(self.fabric.world_size)[self.fabric.global_rank]
-        device, flip = self.fabric.device, self.training.flip
-        parts = mine.chunk(self.training.accumulate)
-        return [batch_of(self.pictures, part, device, flip) for part in parts]
+        rows, world, n = self.rows(), self.fabric.world_size, self.training.accumulate
+        own = cut(rows, world)[self.fabric.global_rank]
+        even = len(rows) / (world * n)
+        parts = own.tensor_split(min(n, len(own)))
+        return [Part(self.batch(part), len(part) / even) for part in parts]
+
+    def rows(self) -> torch.Tensor:
+        """Indices of the next batch."""
+        return self.order.indices(self.step)
+
+    def batch(self, indices: torch.Tensor) -> Batch:
+        batch = self.data.batch(indices, self.fabric.device)
+        return mirror(batch) if self.training.flip else batch
 
     def state(self) -> dict[str, Any]:
         """Tensors and plain values, from which `restore` goes on as if never stopped."""
@@ -246,7 +257,7 @@ class Loop:
     def step_back(self, recovered: int) -> None:
         """From the good state, for the `recovered`-th time: at a lower rate, with other noise.
 
-        The order of the pictures stays. Time that was spent is not got back.
+        The order of the data stays. Time that was spent is not got back.
         """
         assert self.good is not None
         self.readback.clear()
@@ -257,7 +268,12 @@ class Loop:
         seed_noise(self.fabric, self.training.seed, recovered)
 
 
-def begin(fabric: Fabric, job: Job, pictures: Pictures) -> Loop:
+def cut(rows: torch.Tensor, world: int) -> Sequence[torch.Tensor]:
+    """A part for every process; all rows for each of them where there are fewer than processes."""
+    return [rows] * world if len(rows) < world else rows.tensor_split(world)
+
+
+def begin(fabric: Fabric, job: Job, data: Dataset) -> Loop:
     """A loop at step 0, or at the last saved step of the run."""
     t = job.training
     torch.manual_seed(t.seed)  # the same first weights on every process
@@ -265,7 +281,7 @@ def begin(fabric: Fabric, job: Job, pictures: Pictures) -> Loop:
     if job.start is not None:
         take_weights(model, job.start)
     average = Average(model, t.ema)
-    loop = assemble(fabric, model, average, pictures, t)
+    loop = assemble(fabric, model, average, data, t)
     seed_noise(fabric, t.seed)
     if job.saved:
         restore_from(loop, job.saved)
@@ -307,12 +323,12 @@ def take_weights(model: torch.nn.Module, start: str) -> None:
     model.load_state_dict(weights)
 
 
-def assemble(fabric: Fabric, model: Any, average: Average, pictures: Pictures, t: Training) -> Loop:
+def assemble(fabric: Fabric, model: Any, average: Average, data: Dataset, t: Training) -> Loop:
     if t.compile:
         compiled(model)
-    order, seats = Order(len(pictures), t.batch, t.seed), seated(fabric, model, t)
+    order, seats = data.plan(t.seed, t.batch), seated(fabric, model, t)
     plan(seats, t.steps)
-    return Loop(fabric, seats, average, order, pictures, t)
+    return Loop(fabric, seats, average, order, data, t)
 
 
 def rng_state() -> list[torch.Tensor]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
 from smalti.core.protocols import Batch
-from smalti.data.pictures import Pictures
 from smalti.training.config import Training
 from smalti.training.device import precision_of, reduced
 
@@ -38,50 +37,64 @@ def optimiser(model: torch.nn.Module, training: Training) -> torch.optim.Optimiz
     return torch.optim.AdamW(groups, lr=training.rate, betas=betas, fused=fused)
 
 
-def batch_of(pictures: Pictures, indices: Tensor, device: torch.device, flip: bool) -> Batch:
-    x = sent(pictures.take(indices), device).float() / 255  # (B, C, H, W)
-    if flip:
-        mirrored = torch.rand(len(x), 1, 1, 1, device=device) < 0.5
-        x = torch.where(mirrored, x.flip(3), x)
-    labels = None if pictures.labels is None else sent(pictures.labels[indices], device)
-    text = [pictures.captions[k] for k in indices.tolist()] if pictures.captions else None
-    return Batch(x, labels, text)
+class Part(NamedTuple):
+    """What a process computes at once, of a batch."""
+
+    batch: Batch
+    share: float = 1.0
+    """Its items, as a multiple of an even part's."""
 
 
-def sent(x: Tensor, device: torch.device) -> Tensor:
-    """x on the device; a GPU's own work goes on meanwhile."""
-    if device.type != "cuda" or x.device.type != "cpu":
-        return x.to(device)
-    return x.pin_memory().to(device, non_blocking=True)
+class Sum(NamedTuple):
+    """A number's sum over parts of a batch, by weight; divided by its weight it is their mean."""
+
+    value: Tensor
+    weight: float | Tensor
+
+
+def mirror(batch: Batch) -> Batch:
+    """Half of its pictures left for right, by chance."""
+    x = batch.require_pictures()
+    mirrored = torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5
+    return batch._replace(pictures=torch.where(mirrored, x.flip(3), x))
 
 
 def differentiate(
-    fabric: Fabric, players: dict[str, Any], batches: list[Batch], step: int
-) -> dict[str, Tensor]:
-    """Gradients over the parts of a batch, of this process alone; the means of the loss's terms.
+    fabric: Fabric, players: dict[str, Any], parts: list[Part], step: int, planned: int
+) -> dict[str, Sum]:
+    """Gradients and terms of the loss, summed by weight over this process's parts of a batch.
 
     The players (at least one, by name) have their turn at each part; each is handed what the one
-    before it carries. The first one's total is the `loss`, another's bears its name.
-    Processes do not wait for each other in here, so that one may run out of memory.
+    before it carries. The first one's total is the `loss`, another's bears its name. All is divided
+    by `planned`, the parts of every process. Processes do not wait for each other in here, so that
+    one may run out of memory.
     """
-    sums: dict[str, Tensor] = {}
-    for batch in batches:
+    sums: dict[str, Sum] = {}
+    for batch, share in parts:
         carry: object = None
         for k, (name, model) in enumerate(players.items()):
             with fabric.no_backward_sync(model):
                 with fabric.autocast():  # on one device Fabric's marked methods run without it
                     loss = model.loss(batch, step, carry)
-                fabric.backward(loss.total / len(batches))
+                weight = share if loss.weight is None else loss.weight
+                fabric.backward(loss.total * weight / planned)
             carry = loss.carry
             total = {"loss" if k == 0 else name: loss.total.detach()}
             for term, value in {**total, **loss.terms}.items():
-                sums[term] = sums.get(term, 0) + value.float() / len(batches)
-    return sums
+                before = sums.get(term, Sum(torch.zeros((), device=value.device), 0.0))
+                value = before.value + value.float() * weight / planned
+                sums[term] = Sum(value, before.weight + weight)
+    return {term: Sum(value, weight / planned) for term, (value, weight) in sums.items()}
 
 
-def update(fabric: Fabric, model: Any, optimizer: Any, rate: float, clip: float) -> Tensor:
-    """One optimiser step; returns the gradient's norm before it is clipped."""
-    share_gradients(fabric, model)
+def update(
+    fabric: Fabric, model: Any, optimizer: Any, rate: float, clip: float, weight: float | Tensor
+) -> Tensor:
+    """One optimiser step; returns the gradient's norm before it is clipped.
+
+    weight: of the gradients, which are sums.
+    """
+    share_gradients(fabric, model, weight)
     for group in optimizer.param_groups:
         group["lr"] = rate
     norm = fabric.clip_gradients(model, optimizer, max_norm=clip, error_if_nonfinite=False)
@@ -91,11 +104,23 @@ def update(fabric: Fabric, model: Any, optimizer: Any, rate: float, clip: float)
     return norm
 
 
-def share_gradients(fabric: Fabric, model: Any) -> None:
-    """Every process gets the mean of all."""
-    if fabric.world_size == 1:
-        return
+def share_gradients(fabric: Fabric, model: Any, weight: float | Tensor) -> None:
+    """Sums become means: of this process's items, and of all processes'."""
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    mean = reduced(fabric, torch.cat([g.flatten() for g in gradients]), "mean")
-    for gradient, part in zip(gradients, mean.split([g.numel() for g in gradients]), strict=True):
-        gradient.copy_(part.view_as(gradient))
+    if fabric.world_size == 1:
+        if isinstance(weight, Tensor) or weight != 1:
+            torch._foreach_div_(gradients, weight)  # pyright: ignore
+        return
+    flat = torch.cat([g.flatten() for g in gradients] + [gradients[0].new_ones(1) * weight])
+    flat = reduced(fabric, flat, "mean")
+    means = (flat[:-1] / flat[-1]).split([g.numel() for g in gradients])
+    for gradient, mean in zip(gradients, means, strict=True):
+        gradient.copy_(mean.view_as(gradient))
+
+
+def means(fabric: Fabric, sums: dict[str, Sum]) -> Tensor:
+    """The means of all processes, in the order of the sums; no number is read."""
+    values = torch.stack([value for value, _ in sums.values()])
+    weights = torch.stack([torch.ones_like(value) * weight for value, weight in sums.values()])
+    values, weights = reduced(fabric, torch.stack([values, weights]), "mean")
+    return values / weights

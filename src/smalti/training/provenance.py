@@ -1,8 +1,7 @@
-"""What a run was trained on and where: pictures that a resume must find again, and the machine."""
+"""What a run was trained on and where: data that a resume must find again, and the machine."""
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from pathlib import Path
 from typing import Any
@@ -10,56 +9,30 @@ from typing import Any
 import torch
 
 from smalti.core.errors import UserError
-from smalti.data.pictures import Pictures
-
-ROWS = 256  # pictures that the checksum looks at, however many there are
+from smalti.core.protocols import Dataset, Described
 
 
-def facts_of(pictures: Pictures) -> dict[str, Any]:
-    """Count, shape, classes, and checksums: of evenly spaced pictures and all labels, of captions.
-
-    The one of captions is empty where there are none.
-    """
-    n = len(pictures)
-    rows = torch.linspace(0, n - 1, min(n, ROWS), dtype=torch.float64).long()
-    return {
-        "pictures": n,
-        "shape": list(pictures.shape),
-        "classes": list(pictures.classes),
-        "checksum": checksum(pictures.take(rows), pictures.labels),
-        "captions": text_checksum(pictures.captions),
-    }
+def facts_of(data: Dataset) -> dict[str, Any]:
+    """How many items there are, what else the data say of themselves, and their fingerprint."""
+    told = data.facts() if isinstance(data, Described) else {}
+    return {f"{data.item}s": len(data), **told, "checksum": data.fingerprint()}
 
 
-def checksum(*tensors: torch.Tensor | None) -> str:
-    digest = hashlib.sha256()
-    for tensor in tensors:
-        if tensor is not None:
-            digest.update(tensor.numpy(force=True).tobytes())
-    return digest.hexdigest()[:16]
-
-
-def text_checksum(captions: tuple[str, ...]) -> str:
-    if not captions:
-        return ""
-    return hashlib.sha256("\0".join(captions).encode()).hexdigest()[:16]
-
-
-def check_same(began: dict[str, Any], **now: Pictures) -> None:
-    """UserError unless the pictures are those that a run began with, as `facts_of` tells them."""
+def check_same(began: dict[str, Any], **now: Dataset) -> None:
+    """UserError unless the data are those that a run began with, as `facts_of` tells them."""
     if change := find_change(began, **now):
         raise UserError(f"{change}; put them back, or begin a new run with --start")
 
 
-def find_change(began: dict[str, Any], **now: Pictures) -> str:
-    """What changed in the pictures since a run began, or nothing."""
-    for part, pictures in now.items():
-        facts = facts_of(pictures)
+def find_change(began: dict[str, Any], **now: Dataset) -> str:
+    """What changed in the data since a run began, or nothing."""
+    for part, data in now.items():
+        facts = facts_of(data)
         for what, was in began.get(part, {}).items():
             if facts.get(what) != was:
                 return (
-                    f"the {part} pictures changed since the run began: {what} {shown(was)} then, "
-                    f"{shown(facts.get(what))} now"
+                    f"the {part} {data.item}s changed since the run began: "
+                    f"{what} {shown(was)} then, {shown(facts.get(what))} now"
                 )
     return ""
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from smalti.core.pictures import save_png
-from smalti.data.pictures import Pictures
+from smalti.core.protocols import Dataset
 from smalti.training.events import Note, Saved, Validated, Watch
 from smalti.training.job import Job, save_step
 from smalti.training.logs import Log, read_log
 from smalti.training.loop import Loop, rng_state, set_rng_state
-from smalti.training.player import batch_of
 from smalti.training.seats import lines
 from smalti.training.sheet import sheet_of
 
@@ -21,7 +21,7 @@ MOST = 512
 """Pictures that a model without held-out ones is examined on."""
 
 
-def save_and_validate(loop: Loop, job: Job, valid: Pictures, log: Log | None, watch: Watch) -> None:
+def save_and_validate(loop: Loop, job: Job, valid: Dataset, log: Log | None, watch: Watch) -> None:
     """Save the step, draw its grid, try it on held-out pictures."""
     state = loop.state()  # every process takes part
     loop.keep(state)
@@ -34,7 +34,7 @@ def save_and_validate(loop: Loop, job: Job, valid: Pictures, log: Log | None, wa
     validate(loop, valid, log, watch)
 
 
-def complete_save(loop: Loop, job: Job, valid: Pictures, log: Log, watch: Watch) -> None:
+def complete_save(loop: Loop, job: Job, valid: Dataset, log: Log, watch: Watch) -> None:
     """What a kill between a save and its validation has left out of the step at hand."""
     told = [line for line in read_log(log.path)[0] if line["step"] == loop.step]
     if not grid_path(job, loop.step).is_file():
@@ -47,14 +47,14 @@ def grid_path(job: Job, step: int) -> Path:
     return job.out / "grids" / f"step-{step}.png"
 
 
-def draw_grid(loop: Loop, job: Job, valid: Pictures) -> Path | None:
+def draw_grid(loop: Loop, job: Job, valid: Dataset) -> Path | None:
     """The picture of a save; None for models that draw none."""
     model, parts = loop.average.module, loop.training.accumulate
-    sheet = sheet_of(model, parts, loop.pictures, valid, loop.fabric.device)
+    sheet = sheet_of(model, parts, loop.data, valid, loop.fabric.device)
     return None if sheet is None else save_png(sheet, grid_path(job, loop.step))
 
 
-def validate(loop: Loop, valid: Pictures, log: Log, watch: Watch) -> None:
+def validate(loop: Loop, valid: Dataset, log: Log, watch: Watch) -> None:
     """Log the loss on held-out pictures, and what the model tells of itself on them."""
     numbers, said = examine(loop, valid)
     if len(valid):
@@ -67,24 +67,29 @@ def validate(loop: Loop, valid: Pictures, log: Log, watch: Watch) -> None:
     log.flush()
 
 
-def examine(loop: Loop, valid: Pictures) -> tuple[dict[str, Any], list[str]]:
+def examine(loop: Loop, valid: Dataset) -> tuple[dict[str, Any], list[str]]:
     """Numbers and lines of a model that has `examine`, with the weights that are saved."""
     look = getattr(loop.average.module, "examine", None)
     if look is None:
         return {}, []
-    pictures, n = (valid, len(valid)) if len(valid) else (loop.pictures, MOST)
-    return look(pictures.floats, min(n, len(pictures)))
+    data, n = (valid, len(valid)) if len(valid) else (loop.data, MOST)
+    return look(partial(take_pictures, data), min(n, len(data)))
+
+
+def take_pictures(data: Dataset, rows: slice) -> torch.Tensor:
+    """(B, C, H, W) in [0, 1]."""
+    return data.batch(torch.arange(len(data))[rows], torch.device("cpu")).require_pictures()
 
 
 @torch.no_grad()
-def held_out_loss(loop: Loop, valid: Pictures) -> float:
-    """Mean loss of the averaged weights on held-out pictures, always with the same noise."""
+def held_out_loss(loop: Loop, valid: Dataset) -> float:
+    """Mean loss of the averaged weights on held-out data, always with the same noise."""
     before = rng_state()
     torch.manual_seed(0)
-    total = 0.0
-    at_once = loop.training.batch // loop.training.accumulate
-    for indices in torch.arange(len(valid)).split(at_once):
-        batch = batch_of(valid, indices, loop.fabric.device, flip=False)
-        total += float(loop.average.module.loss(batch, loop.step).total) * len(indices)
+    total = weights = 0.0
+    for indices in valid.parts(loop.training.batch // loop.training.accumulate):
+        loss = loop.average.module.loss(valid.batch(indices, loop.fabric.device), loop.step)
+        weight = len(indices) if loss.weight is None else float(loss.weight)
+        total, weights = total + float(loss.total) * weight, weights + weight
     set_rng_state(before)
-    return total / len(valid)
+    return total / weights

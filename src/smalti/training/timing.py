@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from lightning_fabric import Fabric
 
-from smalti.data.pictures import Pictures
+from smalti.core.protocols import Dataset
 from smalti.training.average import Average
 from smalti.training.device import reduced
 from smalti.training.job import Job
@@ -33,7 +33,7 @@ class Probe(NamedTuple):
 def probe(
     fabric: Fabric,
     job: Job,
-    pictures: Pictures,
+    data: Dataset,
     budget: float,
     tell: Callable[[str], None] = silent,
 ) -> Probe:
@@ -43,7 +43,7 @@ def probe(
     before = rng_state()
     model = job.model.build().to(fabric.device)
     training = replace(job.training, steps=STEPS, recover=0)
-    loop = assemble(fabric, model, Average(model, 0.9), pictures, training)
+    loop = assemble(fabric, model, Average(model, 0.9), data, training)
     loop.tell = tell
     scale = loop.scale()
     ends = [0, STEPS - END] if any(hasattr(seat.player, "plan") for seat in loop.seats) else [0]

@@ -58,7 +58,7 @@ def test_the_loss_is_the_papers(prediction: Any, schedule: Any) -> None:
     loss = m.loss(given, step=0)
 
     torch.manual_seed(7)
-    x0 = 2 * given.pictures - 1
+    x0 = 2 * given.require_pictures() - 1
     t = ((torch.arange(6) + torch.rand(1)) / 6 * schedule.T).long()
     eps = torch.randn(x0.shape)
     a = schedule.alpha_bars()[t].float()[:, None, None, None]

@@ -17,8 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smalti.data import Pictures, pack, packing, read, read_splits, size_of
-from smalti.training.order import Order
-from smalti.training.player import batch_of
+from smalti.training.player import mirror
 from tests import albums
 from tests.command import contents
 from tests.expect import refusal
@@ -228,11 +227,9 @@ def test_a_pack_is_indexed_without_being_read(mapped: Path):
         warnings.simplefilter("error")
         before = resident()
         splits = read_splits(mapped, size=64)
-        order = Order(len(splits.train), 8, seed=0)
-        batch = batch_of(
-            splits.train, torch.from_numpy(order.indices(0)), torch.device("cpu"), flip=True
-        )
-        assert batch.pictures.shape == (8, 3, 64, 64)
+        first = splits.train.plan(seed=0, size=8).indices(0)
+        batch = mirror(splits.train.batch(first, torch.device("cpu")))
+        assert batch.require_pictures().shape == (8, 3, 64, 64)
     assert len(splits.train) == 38_000
     assert splits.train.stored.data_ptr() == splits.valid.stored.data_ptr()
     assert resident() - before < 150e6  # of 490 MB

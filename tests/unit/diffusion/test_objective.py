@@ -279,7 +279,7 @@ def bits_after(objective: Any, steps: int) -> Callable[[Any], float]:
     optimiser = torch.optim.Adam(m.parameters(), lr=1e-2)
     for step in range(steps):
         optimiser.zero_grad()
-        m.loss(Batch(batch.pictures[torch.randperm(64)]), step).total.backward()
+        m.loss(Batch(batch.require_pictures()[torch.randperm(64)]), step).total.backward()
         optimiser.step()
 
     def bits(variance: Any) -> float:

@@ -176,7 +176,7 @@ class Certain:
 
     def score(self, batch: Any, rng: Any) -> Score:
         nats = torch.tensor([float(seed) for seed in rng.seeds]).double()
-        dims = batch.pictures[0].numel()
+        dims = batch.require_pictures()[0].numel()
         return Score(nats, dims, "exact", terms={"half": nats / 2})
 
 

@@ -22,7 +22,6 @@ from smalti.layers.caption import CaptionConfig, CaptionEncoder, parts_of
 from smalti.pixelcnn import GatedConfig, PixelCNN, PixelCNNConfig
 from smalti.training import Training, resume, run, sheet
 from smalti.training.job import last_step, read_state
-from smalti.training.player import batch_of
 from tests.expect import refusal
 from tests.toys import Kill, PowerCut, equal
 
@@ -166,7 +165,7 @@ def learned() -> PixelCNN:
     torch.manual_seed(0)
     model = config().build().train()
     optimiser = torch.optim.Adam(model.parameters(), lr=2e-2)
-    batch = batch_of(halves(), torch.arange(24), CPU, flip=False)
+    batch = halves().batch(torch.arange(24), CPU)
     for step in range(80):
         optimiser.zero_grad()
         model.loss(batch, step).total.backward()
@@ -241,10 +240,10 @@ def few_on_a_grid(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_batch_has_its_captions():
     pictures = halves(6).part(torch.tensor([5, 2, 1]), "three")
-    batch = batch_of(pictures, torch.tensor([2, 0, 1]), CPU, flip=False)
+    batch = pictures.batch(torch.tensor([2, 0, 1]), CPU)
     assert batch.text == ["bright day", "A day, bright!", "Dark."]
-    assert batch.pictures[:, 0, 0, 0].tolist() == [1, 1, 0]
-    assert batch_of(replace(pictures, captions=()), torch.tensor([0]), CPU, flip=False).text is None
+    assert batch.require_pictures()[:, 0, 0, 0].tolist() == [1, 1, 0]
+    assert replace(pictures, captions=()).batch(torch.tensor([0]), CPU).text is None
 
 
 def test_a_run_goes_on_as_if_it_never_stopped(tmp_path: Path):
@@ -275,7 +274,7 @@ def test_text_is_split_as_pictures_are_when_memory_runs_out(
     loss = PixelCNN.loss
 
     def small(self: PixelCNN, batch: Batch, step: int, carry: object = None) -> object:
-        if len(batch.pictures) > 3:
+        if len(batch.require_pictures()) > 3:
             raise MemoryError
         seen.append(batch)
         return loss(self, batch, step, carry)
@@ -283,10 +282,10 @@ def test_text_is_split_as_pictures_are_when_memory_runs_out(
     monkeypatch.setattr(PixelCNN, "loss", small)
     train = halves(20)
     run(config(), train, train.part(slice(0), "none"), replace(PLAN, steps=2), tmp_path / "run")
-    assert [len(batch.pictures) for batch in seen] == [2] * 8
+    assert [len(batch.require_pictures()) for batch in seen] == [2] * 8
     for batch in seen:
         bright = ["bright" in text for text in batch.text or ()]
-        assert bright == batch.pictures[:, 0, 0, 0].bool().tolist()
+        assert bright == batch.require_pictures()[:, 0, 0, 0].bool().tolist()
 
 
 def test_the_grid_of_a_run_is_drawn_from_held_out_captions(

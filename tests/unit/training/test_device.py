@@ -43,12 +43,12 @@ def test_events_and_logs_tell_the_same(tmp_path: Path):
     run(ToyConfig(), TRAIN, VALID, PLAN, out, watch=notebook)
     started = notebook.of(Started)[0]
     assert (started.step, started.steps, started.parameters) == (0, 6, 65)
-    assert (started.pictures, started.precision, started.devices) == (24, "32-true", 1)
+    assert (started.items, started.precision, started.devices) == (24, "32-true", 1)
     steps = notebook.of(Stepped)
     assert [event.step for event in steps] == [1, 2, 3, 4, 5, 6]
     assert [event.terms["loss"] for event in steps] == curve(out)
     assert [event.terms["half"] for event in steps] == curve(out, "half")
-    assert all(event.pictures_per_second > 0 for event in steps)
+    assert all(event.items_per_second > 0 for event in steps)
     assert [(e.step, e.loss) for e in notebook.of(Validated)] == list(
         zip((2, 4, 6), curve(out, "valid"), strict=True)
     )

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from smalti.core.checkpoint import read_card
-from smalti.data.pictures import Pictures
+from smalti.data.pictures import ROWS, Pictures
 from smalti.recipes import RECIPES, find
 from smalti.training import Training, read_run, resume, run
-from smalti.training.provenance import ROWS, check_same, facts_of, machine
+from smalti.training.provenance import check_same, facts_of, machine
 from tests.expect import refusal
 from tests.toys import NONE, ToyConfig, pictures
 

@@ -20,6 +20,7 @@ from torch import nn
 
 import smalti
 from smalti.core.pictures import grid
+from smalti.data.order import EqualCounts
 from smalti.data.pictures import Pictures
 from smalti.training import Training, run
 from smalti.training.average import Average
@@ -27,8 +28,7 @@ from smalti.training.device import fabric_for
 from smalti.training.events import Event, Saved
 from smalti.training.job import Job, last_step, read_state
 from smalti.training.loop import Diverged, Loop, begin, rng_state
-from smalti.training.order import Order
-from smalti.training.player import batch_of, optimiser, rate_at
+from smalti.training.player import mirror, optimiser, rate_at
 from smalti.training.saving import held_out_loss
 from tests.toys import NONE, TINY, Notebook, ToyConfig, equal, pictures
 
@@ -183,7 +183,8 @@ def test_frozen_weights_are_left_out():
 @pytest.mark.parametrize(("flip", "low", "high"), [(False, 0, 0), (True, 0.4, 0.6)])
 def test_flip_mirrors_half_of_the_pictures(flip: bool, low: float, high: float):
     pixels = torch.tensor([[0, 51], [102, 255]], dtype=torch.uint8).expand(1000, 1, 2, 2)
-    x = batch_of(Pictures(pixels, None, (), "slopes"), torch.arange(1000), CPU, flip).pictures
+    batch = Pictures(pixels, None, (), "slopes").batch(torch.arange(1000), CPU)
+    x = (mirror(batch) if flip else batch).require_pictures()
     upright = torch.tensor([[0.0, 0.2], [0.4, 1.0]])
     mirrored = (x == upright.flip(1)).all(dim=(1, 2, 3))
     assert torch.equal(x[~mirrored], upright.expand_as(x[~mirrored]))
@@ -193,9 +194,11 @@ def test_flip_mirrors_half_of_the_pictures(flip: bool, low: float, high: float):
 def test_a_batch_has_its_labels():
     pixels = torch.arange(12, dtype=torch.uint8).reshape(3, 1, 2, 2)
     labelled = Pictures(pixels, torch.tensor([1, 0, 1]), ("a", "b"), "labelled")
-    batch = batch_of(labelled, torch.tensor([2, 1]), CPU, flip=False)
+    batch = labelled.batch(torch.tensor([2, 1]), CPU)
     assert batch.labels is not None and batch.labels.tolist() == [1, 0]
-    torch.testing.assert_close(batch.pictures[0, 0], torch.tensor([[8, 9], [10, 11]]) / 255)
+    torch.testing.assert_close(
+        batch.require_pictures()[0, 0], torch.tensor([[8, 9], [10, 11]]) / 255
+    )
 
 
 # --------------------------------------------------------------------------- order of the pictures
@@ -203,16 +206,18 @@ def test_a_batch_has_its_labels():
 
 @given(n=st.integers(1, 20), batch=st.integers(1, 30), seed=st.integers(0, 2**60))
 def test_every_epoch_shows_every_picture_once(n: int, batch: int, seed: int):
-    order = Order(n, batch, seed)
+    order = EqualCounts(n, batch, seed)
     steps = math.ceil(3 * n / batch)
     seen = np.concatenate([order.indices(step) for step in range(steps)])
     for epoch in range(3):
         assert sorted(seen[epoch * n : (epoch + 1) * n]) == list(range(n))
-    assert np.array_equal(Order(n, batch, seed).indices(steps - 1), seen[-batch:])
+    assert np.array_equal(EqualCounts(n, batch, seed).indices(steps - 1), seen[-batch:])
 
 
 def test_seeds_and_epochs_have_orders_of_their_own():
-    orders = [Order(50, 50, seed).indices(step).tolist() for seed in (0, 1) for step in (0, 1)]
+    orders = [
+        EqualCounts(50, 50, seed).indices(step).tolist() for seed in (0, 1) for step in (0, 1)
+    ]
     assert len({tuple(order) for order in orders}) == 4
 
 
@@ -250,6 +255,6 @@ def test_validation_always_draws_the_same_noise():
 
 def test_validation_is_a_mean_over_pictures():
     loop = loop_of(dataclasses.replace(PLAN, batch=4), ToyConfig())
-    everything = batch_of(VALID, torch.arange(6), CPU, flip=False)  # 6 are batches of 4 and 2
+    everything = VALID.batch(torch.arange(6), CPU)  # 6 are batches of 4 and 2
     expected = float(loop.average.module.loss(everything, 0).total)
     assert held_out_loss(loop, VALID) == pytest.approx(expected, rel=1e-5)

@@ -115,11 +115,12 @@ class PixelCNN(nn.Module):
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
         """Mean nats of a picture's numbers."""
-        x = self.levels.encode(batch.pictures)
+        pictures = batch.require_pictures()
+        x = self.levels.encode(pictures)
         y = self.condition(batch.labels, batch.text, len(x))
         if not getattr(self.network, "is_initialised", True):  # by what a first batch shows
-            self.network.initialise(self.placed(x, batch.pictures.dtype), y)
-        nats = self.nats(x, y, batch.pictures.dtype).mean()
+            self.network.initialise(self.placed(x, pictures.dtype), y)
+        nats = self.nats(x, y, pictures.dtype).mean()
         return Loss(nats, {"bits_per_dim": nats.detach() / math.log(2)})
 
     def condition(self, labels: Tensor | None, text: list[str] | None, n: int) -> Tensor | None:
@@ -151,13 +152,13 @@ class PixelCNN(nn.Module):
         Without labels a model with classes gives the mean of p(x | class) over all of them. A
         model with captions gives p(x | caption), without text that of the empty caption.
         """
-        C, H, W = self.config.shape
-        if batch.pictures.shape[1:] != (C, H, W):
+        (C, H, W), pictures = self.config.shape, batch.require_pictures()
+        if pictures.shape[1:] != (C, H, W):
             raise UserError(
-                f"pictures have shape {tuple(batch.pictures.shape[1:])}, and this model's have "
+                f"pictures have shape {tuple(pictures.shape[1:])}, and this model's have "
                 f"{(C, H, W)}; give such pictures"
             )
-        x, K = self.levels.encode(batch.pictures).to(self.device), len(self.config.classes)
+        x, K = self.levels.encode(pictures).to(self.device), len(self.config.classes)
         if not K:
             with eval_mode(self):
                 y = self.condition(None, batch.text, len(x))
