@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from smalti.core.given import Given
 from smalti.core.protocols import Batch, Choose, Score, Spec
 from smalti.core.rng import Rng
+from smalti.layers.conditions import describe, named_choice
 from smalti.layers.levels import Levels
 
 
@@ -38,7 +39,8 @@ class Chain(nn.Module):
         self.table = nn.Parameter(sharp * table)
         self.noise = 0.0
         given = ("labels",) if classes else ()
-        self.spec = Spec("picture", shape[0], shape[1:], classes=classes, given=given)
+        conditions = describe(named_choice(classes), 0.0)
+        self.spec = Spec("picture", shape[0], shape[1:], conditions=conditions, given=given)
         self.batches: list[int] = []
         self.threads: list[int] = []
 

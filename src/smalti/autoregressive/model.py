@@ -21,6 +21,7 @@ from smalti.core.protocols import Batch, Loss, Score, Spec
 from smalti.core.ranges import ClassNames, Range, Rate, Shape
 from smalti.core.rng import Rng
 from smalti.layers.choosing import Ancestral, check_finite, draw_symbols
+from smalti.layers.conditions import describe, named_choice
 from smalti.layers.eval_mode import eval_mode
 
 
@@ -82,9 +83,9 @@ class Prior(nn.Module):
             output="picture",
             channels=config.shape[0],
             size=config.shape[1:],
-            classes=config.classes,
+            conditions=describe(named_choice(config.classes), config.hide),
             given=("labels",) if config.classes else (),
-            samplers=(Ancestral,),
+            samplers=(config.sampler,),
         )
 
     @property

@@ -171,7 +171,8 @@ def part(given: Given, rows: slice) -> Given:
     """The conditions of some of the samples."""
     values = {f.name: getattr(given, f.name) for f in dataclasses.fields(given)}
     cut = {k: v[rows] for k, v in values.items() if isinstance(v, (Tensor, list))}
-    return dataclasses.replace(given, **cut)
+    conditions = {name: value[rows] for name, value in given.conditions.items()}
+    return dataclasses.replace(given, **cut, conditions=conditions)
 
 
 def join(films: list[list[Tensor]]) -> Iterator[Tensor]:

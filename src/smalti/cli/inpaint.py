@@ -116,7 +116,7 @@ def fill(
         raise UserError(f"--patch is given, but {model} fills by no patches; leave one of them out")
     number, batch, device = number or 4, 64 if batch is None else batch, device or "auto"
     loaded = picture_model(model, device)
-    if RePaint not in loaded.spec.samplers:
+    if not any(isinstance(s, RePaint) for s in loaded.spec.samplers):
         raise UserError(
             f"{model} fills no holes; `smalti list` shows the diffusion models, which do, and "
             "`smalti complete` draws the lower part of a picture"

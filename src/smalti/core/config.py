@@ -40,6 +40,7 @@ TAGS = {
     "plusplus": "smalti.autoregressive.pixelcnn.plusplus.network:PlusPlusConfig",
     "logistic-mixture": "smalti.autoregressive.mixture:LogisticMixture",
     "levels": "smalti.layers.levels:Levels",
+    "choice": "smalti.layers.conditions:Choice",
     "caption": "smalti.layers.caption:CaptionConfig",
     "ancestral": "smalti.layers.choosing:Ancestral",
     "prior": "smalti.autoregressive.model:PriorConfig",

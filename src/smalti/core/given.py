@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -17,9 +18,9 @@ class Given:
     """Conditions of n samples; a model's spec names the fields it takes, the rest stay None."""
 
     labels: Tensor | None = None
-    """(n,) integers: classes."""
+    """(n,) integers: classes; short for conditions["class"]."""
     text: list[str] | None = None
-    """n sentences."""
+    """n sentences; short for conditions["text"]."""
     picture: Tensor | None = None
     """(n, C, H, W) in [0, 1]: a condition picture."""
     strength: float | None = None
@@ -32,6 +33,8 @@ class Given:
     """x_T, the noise that diffusion starts from."""
     size: tuple[int, int] | None = None
     """Height and width, for models of free size."""
+    conditions: Mapping[str, Tensor | list[str]] = field(default_factory=dict)
+    """What else is told of each sample, by name: (n,) integers, n names of values, or n texts."""
 
     def __post_init__(self) -> None:
         for name in TENSORS:
@@ -40,6 +43,13 @@ class Given:
                 raise UserError(f"{name} is {shorten(value)}; give a tensor")
         if self.labels is not None and self.labels.dtype == torch.bool:
             raise UserError("labels are of torch.bool; give whole numbers")
-        text = self.text
-        if isinstance(text, str) or not all(isinstance(one, str) for one in text or ()):
-            raise UserError(f"text is {shorten(text)}; give a list of sentences")
+        if self.text is not None and not is_text(self.text):
+            raise UserError(f"text is {shorten(self.text)}; give a list of sentences")
+        for name, value in self.conditions.items():
+            if not isinstance(value, Tensor) and not is_text(value):
+                raise UserError(f"{name} is {shorten(value)}; give integers (n,) or a list of text")
+
+
+def is_text(value: object) -> bool:
+    """Whether this is a list of strings."""
+    return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)

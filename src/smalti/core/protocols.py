@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -15,7 +15,20 @@ from smalti.core.given import Given
 from smalti.core.rng import Rng
 
 State = TypeVar("State")
-Sampler = Any  # a frozen dataclass of the model's family; `Spec.samplers` lists the types
+Sampler = Any  # a frozen dataclass of the model's family; `Spec.samplers` lists them
+
+
+class Condition(NamedTuple):
+    """Something that a model may be told."""
+
+    name: str
+    """class, text, style ..."""
+    kind: Literal["vector", "tokens", "map"]
+    """How its network is told: one vector, a sequence in front, a grid beside."""
+    values: tuple[str, ...] = ()
+    """Its values by name; empty for free text."""
+    unknown: bool = False
+    """Whether "none" may be asked for: the model learned without it, too."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +43,22 @@ class Spec:
     """Height and width; None when any size goes."""
     free_size: bool = False
     """Whether `Given.size` may ask for another height and width."""
-    classes: tuple[str, ...] = ()
-    """Class names, for class-conditional models."""
+    conditions: tuple[Condition, ...] = ()
+    """What it may be told."""
     given: tuple[str, ...] = ()
     """The fields of `Given` that the model takes."""
-    samplers: tuple[type, ...] = ()
-    """The sampler types it takes; the first is the default's type."""
+    samplers: tuple[object, ...] = ()
+    """One of each type that it takes; the first is the model's own, the others have defaults."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of its classes; empty without any."""
+        return next((c.values for c in self.conditions if c.name == "class"), ())
+
+
+def list_samplers(own: object, *others: object) -> tuple[object, ...]:
+    """The model's own sampler, then those of other types, for `Spec.samplers`."""
+    return own, *(other for other in others if type(other) is not type(own))
 
 
 class Batch(NamedTuple):
@@ -47,6 +70,8 @@ class Batch(NamedTuple):
     """(B,) integers."""
     text: list[str] | None = None
     """B captions."""
+    conditions: Mapping[str, Tensor | list[str]] = {}
+    """What else is told of each, by name: (B,) integers, or B texts."""
     codes: Tensor | None = None
     """(B, C, h, w) int64, of pictures that a codec has encoded."""
     pairs: tuple[Tensor, Tensor] | None = None

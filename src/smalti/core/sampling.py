@@ -41,13 +41,15 @@ def stream(
     seeds = chosen_seeds(number_of(cond) if n is None and seeds is None else n, seeds)
     given = with_cond(given or Given(), cond, len(seeds))
     for field in dataclasses.fields(given):
-        if getattr(given, field.name) is not None and field.name not in model.spec.given:
+        value = getattr(given, field.name)
+        if field.name != "conditions" and value is not None and field.name not in model.spec.given:
             raise UserError(
                 f"{field.name} is given, but this model takes "
                 f"{', '.join(model.spec.given) or 'nothing'}; leave it out"
             )
-    if sampler is not None and not isinstance(sampler, model.spec.samplers):
-        known = ", ".join(s.__name__ for s in model.spec.samplers) or "no sampler"
+    kinds = tuple(type(s) for s in model.spec.samplers)
+    if sampler is not None and not isinstance(sampler, kinds):
+        known = ", ".join(kind.__name__ for kind in kinds) or "no sampler"
         raise UserError(f"sampler {type(sampler).__name__} is not this model's; it takes {known}")
     return model.stream(Rng(seeds), given, sampler)
 

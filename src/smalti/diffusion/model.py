@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from smalti.core.config import checked, fitted
 from smalti.core.errors import UserError
 from smalti.core.given import Given
-from smalti.core.protocols import Batch, Loss, Score, Spec
+from smalti.core.protocols import Batch, Loss, Score, Spec, list_samplers
 from smalti.core.ranges import ClassNames, Shape, Share, Side
 from smalti.core.rng import Rng
 from smalti.diffusion.condition import beginning, hole_in, sampler_for, visited
@@ -25,8 +25,10 @@ from smalti.diffusion.samplers import DDIM, DDPM, Denoiser, Noisy, Sampler
 from smalti.diffusion.schedule import Cosine, Linear, Sigmoid
 from smalti.diffusion.solvers import DPMSolver, UniPC
 from smalti.diffusion.unet import UNetConfig
+from smalti.layers.conditions import describe, named_choice
 from smalti.layers.eval_mode import eval_mode
 
+SAMPLERS = DDIM, DDPM, DPMSolver, UniPC, RePaint, Consistency
 ESTIMATE = Estimate()
 
 
@@ -98,13 +100,13 @@ class Diffusion(nn.Module):
             channels=config.shape[0],
             size=config.shape[1:],
             free_size=free,
-            classes=config.classes,
+            conditions=describe(named_choice(config.classes), config.label_dropout),
             given=(
                 *(("labels",) if config.classes else ()),
                 *("start", "picture", "strength", "known", "mask"),
                 *(("size",) if free else ()),
             ),
-            samplers=(DDIM, DDPM, DPMSolver, UniPC, RePaint, Consistency),
+            samplers=list_samplers(config.sampler, *(kind() for kind in SAMPLERS)),
         )
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:

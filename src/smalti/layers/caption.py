@@ -35,6 +35,8 @@ class CaptionConfig:
     """Look at pairs of neighbouring words, too, so that their order counts."""
     dropout: Share = 0.1
     """Share of training captions that are hidden, so that the model can do without one."""
+    name: str = "text"
+    """What the condition is called."""
 
     def build(self) -> CaptionEncoder:
         return CaptionEncoder(self)

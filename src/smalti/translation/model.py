@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.given import Given
-from smalti.core.protocols import Spec
+from smalti.core.protocols import Condition, Spec, list_samplers
 from smalti.core.ranges import Count
 from smalti.core.rng import Rng
 from smalti.layers.choosing import Ancestral
@@ -60,7 +60,12 @@ class Translator(nn.Module):
         self.network = config.network.build()
         for side, size in (("source", config.source_bytes), ("target", config.target_bytes)):
             self.register_buffer(f"{side}_model", torch.zeros(size, dtype=torch.uint8))
-        self.spec = Spec(output="text", given=("text",), samplers=(Beam, Ancestral))
+        self.spec = Spec(
+            output="text",
+            conditions=(Condition("text", "tokens"),),
+            given=("text",),
+            samplers=list_samplers(config.sampler, Beam(), Ancestral()),
+        )
 
     @cached_property
     def source(self) -> Subwords:

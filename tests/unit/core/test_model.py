@@ -329,4 +329,6 @@ def test_the_spec_tells_what_the_forms_need() -> None:
     assert plain.given == ("start", *PICTURES, "size")
     assert (classy.channels, classy.size, classy.classes) == (3, (4, 6), CLASSES)
     assert classy.given == ("labels", "start", *PICTURES, "size")
-    assert isinstance(STEPS, classy.samplers)
+    assert classy.samplers[0] == STEPS
+    assert DDPM() in classy.samplers
+    assert [type(s) for s in classy.samplers].count(DDIM) == 1

@@ -21,6 +21,7 @@ from smalti.core.ranges import ClassNames, Shape
 from smalti.core.rng import Rng
 from smalti.layers.caption import CaptionConfig
 from smalti.layers.choosing import Ancestral, check_finite, draw_symbols
+from smalti.layers.conditions import describe, named_choice
 from smalti.layers.eval_mode import eval_mode
 from smalti.layers.levels import Levels
 
@@ -96,17 +97,19 @@ class PixelCNN(nn.Module):
         self.levels = Levels(config.levels)
         self.network = config.network.build()
         self.caption = config.caption.build() if config.caption else None
+        captions = (config.caption,) if config.caption else ()
+        conditions = (*named_choice(config.classes), *captions)
         self.spec = Spec(
             output="picture",
             channels=config.shape[0],
             size=config.shape[1:],
-            classes=config.classes,
+            conditions=describe(conditions, config.caption.dropout if config.caption else 0.0),
             given=(
                 *(("labels",) if config.classes else ()),
                 *(("text",) if config.caption else ()),
                 *("known", "mask"),
             ),
-            samplers=(Ancestral,),
+            samplers=(config.sampler,),
         )
 
     @property
