@@ -12,9 +12,9 @@ from typing import Any
 import torch
 
 import smalti
+from benchmarks._judge import judge
 from benchmarks._racer import read_state
 from smalti.diffusion import DDIM
-from smalti.evaluation import judge
 from smalti.training.interrupt import Interrupt
 from smalti.training.loop import Loop, rng_state, set_rng_state
 

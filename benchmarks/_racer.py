@@ -13,9 +13,9 @@ from typing import Any
 import torch
 
 import smalti
+from benchmarks._judge import judge
 from smalti.core.errors import UserError
 from smalti.diffusion import DDIM
-from smalti.evaluation import judge
 from smalti.training.loop import Loop, rng_state, set_rng_state
 
 MARKS = (0.95, 0.97)

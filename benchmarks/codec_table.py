@@ -20,8 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import smalti
-from smalti.evaluation.codec import examine_codec
-from smalti.features import find_features
 from smalti.recipes import find
 from smalti.recipes.pictures import digit_splits
 from smalti.training import run
@@ -43,10 +41,10 @@ def trained(
         run(config, splits.train, splits.valid, training, out, minutes=minutes)
         codec = smalti.load(out)
     assert splits.test is not None
-    found = examine_codec(codec, splits, "test", splits.test, find_features("digits"))
-    values = {name: found.report[name].value for name in ROWS}
+    found = smalti.evaluate(codec, splits, features="digits", split="test")
+    values = {name: found[name].value for name in ROWS}
     given = {"beta": beta, "codes": codes, "seed": seed, "minutes": minutes, "steps": steps}
-    return {**given, **values, "psnr_error": found.report["psnr"].error}
+    return {**given, **values, "psnr_error": found["psnr"].error}
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from benchmarks._entrant import Entrant, in_turns
+from benchmarks._judge import real_baseline
 from benchmarks._machine import described, facts
 from benchmarks._networks import loop_of, size_of
 from benchmarks._plain import PlainConvNet
@@ -30,7 +31,6 @@ from smalti.convert import ArticleDDPM
 from smalti.core.errors import UserError
 from smalti.data import Pictures, digit_pictures
 from smalti.diffusion import UNetConfig
-from smalti.evaluation import real_baseline
 from smalti.training.device import fast_precision
 from smalti.training.interrupt import Interrupt
 

@@ -26,11 +26,11 @@ from lightning_fabric import Fabric
 
 import smalti
 from benchmarks._entrant import Entrant, in_turns
+from benchmarks._judge import judge
 from benchmarks._machine import described, facts
 from benchmarks._racer import write_text
 from smalti.core.errors import UserError
 from smalti.data import Pictures, digit_pictures
-from smalti.evaluation import judge
 from smalti.evaluation.bits import bits_per_dim
 from smalti.layers.levels import Levels
 from smalti.pixelcnn import (

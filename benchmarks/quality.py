@@ -15,8 +15,8 @@ import time
 import torch
 
 import smalti
+from benchmarks._judge import judge, real_baseline
 from smalti.diffusion import DDIM, Diffusion
-from smalti.evaluation import judge, real_baseline
 
 
 def draw(model: Diffusion, sampler: DDIM, first_seed: int, n: int, batch: int) -> torch.Tensor:

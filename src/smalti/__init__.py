@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     )
     from smalti.core.checkpoint import load
     from smalti.core.sampling import sample, stream
-    from smalti.evaluation.assess import evaluate
-    from smalti.tasks import compress, decompress
+    from smalti.tasks import compare, compress, decompress, evaluate
 
 __version__ = "0.1.0"
 
@@ -37,6 +36,7 @@ __all__ = [
     "autoregressive",
     "codecs",
     "coding",
+    "compare",
     "compress",
     "convert",
     "data",
@@ -57,9 +57,10 @@ __all__ = [
 ]
 
 HOMES = {
+    "compare": "smalti.tasks",
     "compress": "smalti.tasks",
     "decompress": "smalti.tasks",
-    "evaluate": "smalti.evaluation.assess",
+    "evaluate": "smalti.tasks",
     "load": "smalti.core.checkpoint",
     "sample": "smalti.core.sampling",
     "stream": "smalti.core.sampling",

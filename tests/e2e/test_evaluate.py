@@ -72,7 +72,7 @@ def test_models_stand_side_by_side(ready: Path, capsys: pytest.CaptureFixture):
 
 def test_saved_reports_need_no_drawing(ready: Path, monkeypatch: pytest.MonkeyPatch):
     assert typed(f"evaluate run {QUICK} --out a") == 0
-    monkeypatch.setattr("smalti.cli.compare.examined", None)
+    monkeypatch.setattr("smalti.tasks._compare.examine_model", None)
     assert typed("compare a a/report.json") == 0
 
 
@@ -115,7 +115,7 @@ def test_other_protocols_are_refused_before_anything_is_drawn(
     [
         ("evaluate", "MODEL is missing"),
         ("evaluate nothing", "no model 'nothing'"),
-        ("evaluate plain", "--data is missing: nothing tells what plain was trained on"),
+        ("evaluate plain", "plain: data are missing: nothing tells what it was trained on"),
         ("evaluate digits-classifier", "does not draw pictures"),
         ("evaluate plain --data nowhere", "nowhere does not exist"),
         ("evaluate plain --data photos --metrics fid", "no metric 'fid'"),

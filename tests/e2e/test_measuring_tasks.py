@@ -14,8 +14,10 @@ import smalti
 from smalti.core.checkpoint import save
 from smalti.core.progress import Cancelled, Progress
 from smalti.core.protocols import Card
+from smalti.vq import VQConfig
 from tests.command import contents, typed
-from tests.tiny import awake, pixelcnn
+from tests.expect import refusal
+from tests.tiny import awake, pixelcnn, vqvae
 
 
 def read_all(place: str | Path) -> dict[str, bytes]:
@@ -67,3 +69,48 @@ def test_compress_and_decompress(coder: Path):
         smalti.compress("coder", "packed", "new.smalti", on_progress=cancel)
     with nothing_left(coder) as cancel:
         smalti.decompress("o.smalti", "new", on_progress=cancel)
+
+
+@pytest.fixture
+def codec(at_home: Path) -> Path:
+    """A codec of the photos' channels, with a home."""
+    torch.manual_seed(0)
+    save(vqvae(VQConfig(8, 8), (3, 8, 8)).build().eval(), at_home / "codec", Card(name="codec"))
+    return at_home
+
+
+def test_evaluate(trained: Path, codec: Path):
+    (codec / "run").symlink_to(trained)
+    words = "--metrics memorisation,bits -n 4 --bootstraps 3"
+    assert typed(f"evaluate run {words}") == 0
+    how: dict[str, Any] = {"n": 4, "bootstraps": 3}
+    report = smalti.evaluate("run", metrics=["memorisation", "bits"], out="mine", **how)
+    assert read_all("mine") == read_all("reports/run")
+    assert report == smalti.evaluation.read_report("mine")
+    with nothing_left(codec) as cancel:
+        smalti.evaluate("run", out="new", on_progress=cancel, **how)
+
+
+def test_evaluate_a_codec(codec: Path):
+    assert typed("evaluate codec --data photos --split valid") == 0
+    report = smalti.evaluate("codec", "photos", out="mine", split="valid")
+    assert read_all("mine") == read_all("reports/codec")
+    assert {"psnr", "perplexity"} < {row.name for row in report.rows}
+    some = smalti.evaluate(smalti.load("codec"), "photos", ["likeness"], split="valid")
+    assert some.rows == report.rows[:2]
+    with refusal("codec: no metric 'frechet'", "likeness, features, codebook"):
+        smalti.evaluate("codec", "photos", ["frechet"])
+
+
+def test_compare(at_home: Path):
+    words = "--data photos --metrics memorisation -n 4 --bootstraps 3"
+    assert typed(f"compare plain plain {words} --out both") == 0
+    how: dict[str, Any] = {"n": 4, "bootstraps": 3}
+    found = smalti.compare(["plain"] * 2, "photos", ["memorisation"], out="mine", **how)
+    assert read_all("mine") == read_all("both")
+    assert found.headings == ["plain", "plain (2)"]
+    assert [f"{name}.json" for name in found.headings] == contents(Path("mine"))[::-1]
+    again = smalti.compare([found.reports[0], "mine/plain.json"])
+    assert again.reports == found.reports
+    with nothing_left(at_home) as cancel:
+        smalti.compare(["plain"] * 2, "photos", out="new", on_progress=cancel, **how)

@@ -6,30 +6,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Parameter
+from cyclopts import App, Group, Parameter
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-import smalti
 from smalti.cli.display import bold, console, dim
-from smalti.cli.draw import chosen_device, name_of, picture_model
-from smalti.cli.flags import with_flags
-from smalti.cli.options import Number, Switch
-from smalti.cli.output import Results, folder_for
-from smalti.cli.reference import Progress, flips, notes_on_data, reference_of
+from smalti.cli.draw import chosen_device
+from smalti.cli.flags import Flag, flags_of, parameter, with_flags
+from smalti.cli.meter import ProgressMeter
 from smalti.cli.sample import chosen_sampler, sampler_flags
-from smalti.core.errors import UserError
 from smalti.core.messages import count
-from smalti.core.ranges import Batch, Bootstraps, Seed
-from smalti.evaluation.assess import Evaluation, Plan, Split, chosen_network, examine, held_out
-from smalti.evaluation.codec import SHEETS, CodecFound, examine_codec, write_codec_sheets
-from smalti.evaluation.draws import Turns, device_of
-from smalti.evaluation.measures import MEASURES, chosen_measures
+from smalti.evaluation.kinds import KINDS, find_output
+from smalti.evaluation.plan import Plan
 from smalti.evaluation.reading import reading, shown_real, shown_value
-from smalti.evaluation.report import Report, write_report
-from smalti.evaluation.sheets import NAMES, write_sheets
+from smalti.evaluation.report import Report
+from smalti.tasks import evaluate
+from smalti.tasks.models import name_model
 
 EXAMPLES = """[bold]Examples[/bold]
 
@@ -39,17 +33,12 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti evaluate models/mine --data photos.zip --split valid
   smalti evaluate ddpm-digits --sampler dpm-solver --steps 10 --out reports/fast"""
 
-FILES = Results(
-    r"report\.json|(samples|neighbours|distances|reconstructions|codes)\.png",
-    "report.json",
-    ("format", "protocol", "rows"),
-)
-"""What a folder of a report holds."""
-
 Metrics = Annotated[
     tuple[str, ...],
     Parameter(
-        help=f"Which, with commas: {', '.join(MEASURES)}; all of them unless told otherwise.",
+        help="Which, with commas; all of them unless told otherwise: "
+        + "; ".join(f"{output}: {', '.join(kind.measures)}" for output, kind in KINDS.items())
+        + ".",
         consume_multiple=True,
         negative_iterable=(),
         show_default=False,
@@ -60,22 +49,24 @@ Metrics = Annotated[
 app = App(name="evaluate", help_epilogue=EXAMPLES)
 
 
+def plan_flags() -> dict[str, tuple[Flag, Any]]:
+    """The fields of a plan as options; the sampler has its own."""
+    flags = {f.path[0]: f for f in flags_of(Plan()) if f.path[0] != "sampler"}
+    flags["features"] = replace(flags["features"], hint=str, full=str)
+    names = {name: (f"--{name}",) for name in flags} | {"n": ("--number", "-n")}
+    group = Group("Protocol", sort_key=1)
+    return {names[n][-1]: (f, parameter(f, names[n], group)) for n, f in flags.items()}
+
+
 def evaluate_model(
     model: str,
     /,
     *,
     data: str | None = None,
-    number: Number = 1000,
-    seed: Seed = 0,
-    features: str = "auto",
-    split: Split | None = None,
     metrics: Metrics = (),
-    classes: Turns = "turns",
-    mirrored: Switch = False,
-    batch: Batch = 100,
-    bootstraps: Bootstraps = 100,
     out: Path | None = None,
     device: str = "auto",
+    plan: dict[tuple[str, ...], Any],
     sampler: dict[tuple[str, ...], Any],
 ) -> None:
     """Measure a model: its samples beside real pictures, copying, likelihood, cost.
@@ -86,94 +77,44 @@ def evaluate_model(
         A shipped model's name, a run or a checkpoint.
     data
         The pictures that it was trained on; a run and a shipped model know theirs.
-    number
-        How many samples.
-    seed
-        The first sample's seed; the others count up from it.
-    features
-        What pictures are looked at through: auto, digits, emoji, inception, or a checkpoint.
-    split
-        The real pictures of the yardstick: test where the data have them, else valid.
-    classes
-        turns asks for every class equally often, data as often as the training pictures have it.
-    mirrored
-        Look for copies left for right, too; a run that was trained with --flip always does.
-    batch
-        Samples drawn at a time.
-    bootstraps
-        How often samples are drawn again for an error bar.
     out
         Folder for the report and its pictures; reports/MODEL unless told otherwise.
     device
         cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
     """
-    out = out or Path("reports") / name_of(model)
-    plan = Plan(number, seed, features, split, None, classes, mirrored, batch, bootstraps)
-    with folder_for(out, FILES) as folder:
-        found = examined(model, data, metrics, plan, sampler, device)
-        write_report(found.report, folder / "report.json")
-        names = write_sheets_of(found, folder)
-    show(found.report)
+    out = out or Path("reports") / name_model(model)
+    with ProgressMeter() as meter:
+        report = evaluate(
+            model,
+            data,
+            split_words(metrics),
+            out=out,
+            device=chosen_device(device),
+            on_progress=meter,
+            **planned(plan, sampler),
+        )
+    show(report)
+    names = KINDS[find_output(report.protocol.metrics)].sheets
     print(f"{', '.join(['report.json', *names])} in {out}")
 
 
-def write_sheets_of(found: Evaluation | CodecFound, folder: Path) -> tuple[str, ...]:
-    """The report's pictures; their names."""
-    if isinstance(found, CodecFound):
-        write_codec_sheets(found, folder)
-        return SHEETS
-    write_sheets(found.case, folder)
-    return NAMES
+def split_words(words: tuple[str, ...]) -> list[str] | None:
+    return [name for word in words for name in word.split(",") if name] or None
 
 
-def examined(
-    model: str,
-    data: str | None,
-    metrics: tuple[str, ...],
-    plan: Plan,
-    sampler: dict[tuple[str, ...], Any],
-    device: str,
-) -> Evaluation | CodecFound:
-    """A model evaluated on the pictures that it was trained on, with progress."""
-    names = [name for word in metrics for name in word.split(",") if name] or None
-    chosen_measures(names)  # a wrong one is refused before any work
-    loaded = measured_model(model, device)
-    progress = Progress()
-    try:
-        reference = reference_of(model, loaded, data, progress)
-        if loaded.spec.output == "codes":
-            split, held = held_out(reference, plan.split)
-            network, reason = chosen_network(plan.features, held, device_of(loaded))
-            name = name_of(model)
-            found = examine_codec(loaded, reference, split, held, network, reason, name, progress)
-            return with_notes(found, notes_on_data(model, data, reference))
-        values = {**plan.__dict__, "sampler": chosen_sampler(loaded, sampler)}
-        values["mirrored"] = plan.mirrored or flips(model)
-        found = examine(loaded, reference, names, Plan(**values), name_of(model), progress)
-        return with_notes(found, notes_on_data(model, data, reference))
-    except UserError as error:
-        raise UserError(f"{model}: {error}") from error
-    finally:
-        progress.close()
-
-
-def with_notes(found: Evaluation | CodecFound, notes: tuple[str, ...]) -> Evaluation | CodecFound:
-    return replace(found, report=replace(found.report, notes=(*notes, *found.report.notes)))
-
-
-def measured_model(name: str, device: str) -> Any:
-    """A model that draws pictures, or a codec. UserError when it is neither."""
-    model = smalti.load(name, device=chosen_device(device))
-    if getattr(getattr(model, "spec", None), "output", None) == "codes":
-        return model
-    return picture_model(name, device)
+def planned(
+    plan: dict[tuple[str, ...], Any], sampler: dict[tuple[str, ...], Any]
+) -> dict[str, Any]:
+    """The options of a plan as a task takes them."""
+    values = {path[0]: value for path, value in plan.items()}
+    return {**values, "sampler": lambda model: chosen_sampler(model, sampler)}
 
 
 def show(report: Report) -> None:
     """The table, and what to know of it."""
     p = report.protocol
     out, head = console(), Text("\n") + bold(report.model)
-    if "codebook" in p.metrics:
+    if find_output(p.metrics) == "codes":
         held = count(p.held, f"{p.split} picture")
         head += f": {held}, to codes and back; trained on the {p.reference:,} of {p.data}"
         out.print(head, soft_wrap=True)
@@ -202,4 +143,4 @@ def table_of(report: Report, out: Console, values: str) -> None:
         out.print(dim(note), soft_wrap=True)
 
 
-app.default(with_flags(evaluate_model, sampler=sampler_flags()))
+app.default(with_flags(evaluate_model, plan=plan_flags(), sampler=sampler_flags()))

@@ -112,7 +112,9 @@ def field_docs(cls: type) -> dict[str, str]:
     return docs
 
 
-def parameter(flag: Flag, name: str, group: Group, show_default: bool = True) -> Any:
+def parameter(
+    flag: Flag, name: str | tuple[str, ...], group: Group, show_default: bool = True
+) -> Any:
     """The annotation of a command's parameter for this flag; unset, it is None."""
     several = holds_tuple(flag.hint)
     hint = tuple[str, ...] if several else flag.full

@@ -8,10 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from smalti.core.progress import OnProgress, Progress, ignore
 from smalti.core.protocols import Batch, Score
 from smalti.core.rng import Rng
 from smalti.data.pictures import Pictures
-from smalti.evaluation.draws import Progress, device_of
+from smalti.evaluation.draws import device_of
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,11 @@ class Bits:
 
 
 def bits_per_dim(
-    model: Any, pictures: Pictures, seed: int = 0, batch: int = 20, progress: Progress | None = None
+    model: Any,
+    pictures: Pictures,
+    seed: int = 0,
+    batch: int = 20,
+    on_progress: OnProgress = ignore,
 ) -> Bits:
     """Scores every picture once, by `model.score`, with one stream of random numbers each.
 
@@ -46,8 +51,7 @@ def bits_per_dim(
         text = [pictures.captions[k] for k in rows.tolist()] if reads else None
         given = Batch(pictures.floats(rows).to(device), labels if classes else None, text)
         scores.append(model.score(given, Rng([(seed + row) % 2**64 for row in rows.tolist()])))
-        if progress:
-            progress("scoring", int(rows[-1]) + 1, len(pictures))
+        on_progress(Progress("scoring", int(rows[-1]) + 1, len(pictures)))
     bits = together([per_number(s) for s in scores])  # (N,)
     N = len(bits)
     error = float(bits.std() / N**0.5) if N > 1 else float("nan")

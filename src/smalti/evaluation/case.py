@@ -12,13 +12,21 @@ from torch import Tensor
 
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import tensor_hash
+from smalti.core.messages import count
+from smalti.core.progress import OnProgress, Progress, ignore
 from smalti.data.pictures import Pictures
-from smalti.evaluation.bootstrap import DRAWS, resamples
-from smalti.evaluation.draws import Drawn, Progress, in_turn
+from smalti.evaluation.bootstrap import resamples
+from smalti.evaluation.draws import Drawn, in_turn
 from smalti.evaluation.frechet import Moments, moments
 from smalti.evaluation.neighbours import Neighbours, nearest
+from smalti.evaluation.plan import Plan
 from smalti.features import Features
 
+CLASSES = {
+    "turns": "in turn: sample i is asked to be class i mod {K}",
+    "data": "as often as the training pictures have them",
+}
+TOLD = "none, but the captions of the held-out pictures, in turn"
 PART = 1000  # pictures between two words of progress
 KEPT = 2
 SEEN: dict[tuple[str, str], Tensor] = {}
@@ -40,25 +48,84 @@ class Case:
     network: Features | None
     """None where there is none that suits: `no_network` says why."""
     no_network: str = ""
+    plan: Plan = Plan()
+    on_progress: OnProgress = ignore
     seed: int = 0
     """Of the bootstrap, and of what scoring draws."""
-    bootstraps: int = DRAWS
-    mirrored: bool = False
-    progress: Progress | None = None
+
+    @property
+    def batch(self) -> int:
+        return self.plan.batch
+
+    @property
+    def sampler(self) -> Any:
+        return self.plan.sampler or getattr(self.model.config, "sampler", None)
+
+    def terms(self) -> dict[str, Any]:
+        """The protocol's fields of how samples were drawn, and of the yardstick."""
+        K = len(self.model.spec.classes)
+        return {
+            "n": self.plan.n,
+            "seed": self.plan.seed,
+            "classes": CLASSES[self.plan.classes].format(K=K) if K else self.told(),
+            "held": len(self.held),
+            "split_hash": pictures_hash(self.held),
+            "mirrored": self.plan.mirrored,
+            "bootstraps": self.plan.bootstraps,
+            "bootstrap_seed": self.seed,
+        }
+
+    def told(self) -> str:
+        """What samples of a model without classes are asked to show."""
+        reads = "text" in self.model.spec.given
+        return TOLD if reads and self.held.captions else "none"
+
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the numbers should know."""
+        notes = [f"nothing looked at the pictures: {self.no_network}"]
+        if network := self.network:
+            notes = [
+                f"distances are seen through {network.about} ({network.name}); they compare with "
+                "others seen through it, and with none else"
+            ]
+        if "text" in self.model.spec.given and not self.held.captions:
+            notes.append(
+                "the held-out pictures have no captions; samples were drawn from empty ones"
+            )
+        notes += self.lone_classes()
+        if self.few:
+            held = count(len(self.held), "picture is", "pictures are")
+            notes.append(
+                f"only {held} held out, fewer than the samples: where a number stands in "
+                "brackets, of as many samples, compare that with the yardstick"
+            )
+        return tuple(notes)
+
+    def lone_classes(self) -> list[str]:
+        """Which classes nobody could learn: they stand among the held-out pictures alone."""
+        classes, labels = self.model.spec.classes, self.train.labels
+        if self.drawn.labels is None or labels is None or self.train.classes != classes:
+            return []
+        asked = self.drawn.labels.unique().tolist()
+        lone = [classes[k] for k in asked if not (labels == k).any()]
+        if not lone:
+            return []
+        names = ", ".join(lone[:5]) + (", ..." if len(lone) > 5 else "")
+        return [f"no training picture is of {names}: samples of that are of a class never learned"]
 
     def samples_again(self) -> Iterator[Tensor]:
         """Rows of the samples drawn again, each class by itself; (N,) each."""
         N, labels = len(self.drawn.pictures), self.drawn.labels
-        return resamples(N, self.bootstraps, self.seed, labels)
+        return resamples(N, self.plan.bootstraps, self.seed, labels)
 
     def held_again(self) -> Iterator[Tensor]:
         """Rows of the held-out pictures drawn again, each class by itself; (n,) each."""
         labels = None if self.drawn.labels is None else self.held.labels
-        return resamples(len(self.held), self.bootstraps, self.seed + 1, labels)
+        return resamples(len(self.held), self.plan.bootstraps, self.seed + 1, labels)
 
     def real_again(self) -> Iterator[Tensor]:
         """Rows of `real_part` drawn again."""
-        return resamples(len(self.real_part), self.bootstraps, self.seed + 2)
+        return resamples(len(self.real_part), self.plan.bootstraps, self.seed + 2)
 
     @property
     def few(self) -> bool:
@@ -107,20 +174,19 @@ class Case:
     @cached_property
     def near(self) -> Neighbours:
         """The training picture nearest to each sample, in pixels."""
-        return nearest(self.drawn.pictures, self.train, mirrored=self.mirrored)
+        return nearest(self.drawn.pictures, self.train, mirrored=self.plan.mirrored)
 
     @cached_property
     def near_held(self) -> Neighbours:
         """The training picture nearest to each held-out one, in pixels."""
-        return nearest(self.held.pixels, self.train, mirrored=self.mirrored)
+        return nearest(self.held.pixels, self.train, mirrored=self.plan.mirrored)
 
     def looked(self, what: str, pictures: Tensor | Pictures) -> Tensor:
         take = pictures.take if isinstance(pictures, Pictures) else pictures.__getitem__
         parts, total = [], len(pictures)
         for first in range(0, total, PART):
             parts.append(self.seen_by(take(slice(first, first + PART))))
-            if self.progress:
-                self.progress(what, min(first + PART, total), total)
+            self.on_progress(Progress(what, min(first + PART, total), total))
         return torch.cat(parts)
 
 

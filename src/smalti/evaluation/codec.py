@@ -11,58 +11,78 @@ from typing import Any
 import torch
 from torch import Tensor
 
-import smalti
 from smalti.codecs.health import Health, health_of
 from smalti.core.errors import UserError
 from smalti.core.files import replace
-from smalti.core.fingerprint import model_hash
 from smalti.core.likeness import psnr, ssim
 from smalti.core.messages import count
 from smalti.core.pictures import grid, save_png
+from smalti.core.progress import OnProgress, Progress
 from smalti.core.sampling import check_finite
 from smalti.data import Splits
 from smalti.data.pictures import Pictures
 from smalti.evaluation.case import pictures_hash
 from smalti.evaluation.cost import parameters_of
-from smalti.evaluation.draws import Progress, device_of
 from smalti.evaluation.frechet import frechet_distance, moments
-from smalti.evaluation.report import Protocol, Report, Row
+from smalti.evaluation.measures import Measure
+from smalti.evaluation.plan import Plan
+from smalti.evaluation.report import Row
 from smalti.features import Features
 
 BATCH = 64
 SHOWN = 32
-SHEETS = ("reconstructions.png", "codes.png")
-VERSIONS = {"likeness": 1, "features": 1, "codebook": 1}
 
 
 @dataclass(frozen=True, eq=False)
-class CodecFound:
-    """A report, and what its pictures show."""
+class CodecCase:
+    """What came back of held-out pictures, and how often each code stood for some of it."""
 
-    report: Report
+    codec: Any
+    held: Pictures
+    network: Features | None
+    no_network: str
     health: Health
     pairs: Tensor
     """(2n, C, H, W): pictures, each before what came back."""
+    seen: dict[str, Tensor]
+    """psnr and ssim (N,); where there is a network, features of the `real` and of `ours` (N, D)."""
+    batch: int = BATCH
+    sampler: None = None
+
+    def terms(self) -> dict[str, Any]:
+        """The protocol's fields of what was not drawn, but brought back."""
+        return {
+            "n": len(self.held),
+            "seed": 0,
+            "classes": "none: the held-out pictures themselves",
+            "held": len(self.held),
+            "split_hash": pictures_hash(self.held),
+            "mirrored": False,
+            "bootstraps": 0,
+            "bootstrap_seed": 0,
+        }
+
+    def notes(self) -> tuple[str, ...]:
+        if self.network is None:
+            return ()
+        return (f"seen through {self.network.about} ({self.network.name})",)
 
 
-def examine_codec(
+def reconstruct_all(
     codec: Any,
     splits: Splits,
-    split: str,
     held: Pictures,
     network: Features | None,
-    reason: str = "",
-    name: str = "codec",
-    progress: Progress | None = None,
-) -> CodecFound:
-    """A codec on a whole split; all numbers are of the same reconstructions."""
+    reason: str,
+    plan: Plan,
+    on_progress: OnProgress,
+) -> CodecCase:
+    """A whole split to codes and back; all numbers are of the same reconstructions."""
     if held.shape[0] != codec.spec.channels:
         raise UserError(
             f"{held.name} holds pictures of {held.shape}, but the codec takes "
             f"{codec.spec.channels} channels; give data of its channels"
         )
-    if not len(held):
-        raise UserError(f"{held.name} holds no pictures to measure with; hold some out")
     seen: dict[str, list[Tensor]] = {k: [] for k in ("psnr", "ssim", "real", "ours")}
     counts, pairs = torch.zeros(codec.count, dtype=torch.int64), []
     for first in range(0, len(held), BATCH):
@@ -78,27 +98,17 @@ def examine_codec(
             seen["ours"].append(network(y))
         if first < SHOWN:
             pairs.append(torch.stack([x, y], dim=1).flatten(0, 1))
-        if progress:
-            progress("reconstructing", min(first + BATCH, len(held)), len(held))
+        on_progress(Progress("reconstructing", min(first + BATCH, len(held)), len(held)))
     health = health_of(codec, counts)
     told = {k: torch.cat(v) for k, v in seen.items() if v}
-    rows = (*likeness(told), *distances(told, reason), *codebook(health), cost(codec))
-    protocol = protocol_of(splits, split, held, network)
-    note = () if network is None else (f"seen through {network.about} ({network.name})",)
-    made = {
-        "smalti": smalti.__version__,
-        "torch": str(torch.__version__),
-        "device": device_of(codec),
-        "threads": torch.get_num_threads(),
-        "batch": BATCH,
-    }
-    report = Report(name, model_hash(codec), protocol, rows, made_with=made, notes=note)
-    return CodecFound(report, health, torch.cat(pairs)[: 2 * SHOWN])
+    shown = torch.cat(pairs)[: 2 * SHOWN]
+    return CodecCase(codec, held, network, reason, health, shown, told)
 
 
-def likeness(told: dict[str, Tensor]) -> list[Row]:
+def likeness(case: CodecCase) -> list[Row]:
     """PSNR and SSIM, means over the pictures with their standard errors."""
-    return [likeness_row(name, told[name], unit) for name, unit in (("psnr", "dB"), ("ssim", ""))]
+    units = (("psnr", "dB"), ("ssim", ""))
+    return [likeness_row(name, case.seen[name], unit) for name, unit in units]
 
 
 def likeness_row(name: str, values: Tensor, unit: str) -> Row:
@@ -116,25 +126,23 @@ def error_of_mean(values: Tensor) -> float | None:
     return error if math.isfinite(error) else None
 
 
-def distances(told: dict[str, Tensor], reason: str) -> list[Row]:
+def distances(case: CodecCase) -> list[Row]:
     """How far reconstructions are from the pictures themselves, in features."""
-    names = ("feature distance", "frechet")
-    if "real" not in told:
-        return [Row(name, None, note=f"left out: {reason}") for name in names]
-    real, ours = told["real"].double(), told["ours"].double()
+    if case.network is None:
+        raise UserError(case.no_network)
+    real, ours = case.seen["real"].double(), case.seen["ours"].double()
     length = real.square().sum(1).mean()
     if not length > 0:
-        return [
-            Row(name, None, note="left out: the network sees nothing in them") for name in names
-        ]
+        raise UserError("the network sees nothing in them")
     apart = (real - ours).square().sum(1) / length
-    rows = [Row(names[0], float(apart.mean()), error_of_mean(apart), better="lower")]
+    row = Row("feature distance", float(apart.mean()), error_of_mean(apart), better="lower")
     if len(real) < 2:
-        return [*rows, Row(names[1], None, note="left out: it takes 2 pictures or more")]
-    return [*rows, Row(names[1], frechet_distance(ours, moments(real)), better="lower")]
+        return [row, Row("frechet", None, note="left out: it takes 2 pictures or more")]
+    return [row, Row("frechet", frechet_distance(ours, moments(real)), better="lower")]
 
 
-def codebook(health: Health) -> list[Row]:
+def codebook(case: CodecCase) -> list[Row]:
+    health = case.health
     rows = [
         Row("codes used", float(health.used), note=f"of {health.size}, over all of them"),
         Row("codes used share", health.share, better="higher"),
@@ -143,46 +151,15 @@ def codebook(health: Health) -> list[Row]:
     if health.dead is not None and health.revived is not None:
         rows.append(Row("dead codes", float(health.dead), better="lower", note="in training"))
         rows.append(Row("revived codes", float(health.revived), note="over all of training"))
-    return rows
+    return [*rows, Row("parameters", float(parameters_of(case.codec)))]
 
 
-def cost(codec: Any) -> Row:
-    return Row("parameters", float(parameters_of(codec)))
-
-
-def protocol_of(splits: Splits, split: str, held: Pictures, network: Features | None) -> Protocol:
-    return Protocol(
-        data=splits.train.name,
-        data_hash=pictures_hash(splits.train),
-        reference=len(splits.train),
-        split=split,
-        shape=held.shape,
-        features=network.name if network else "",
-        features_hash=network.hash if network else "",
-        resize=network.way(held.shape) if network else "",
-        n=len(held),
-        seed=0,
-        classes="none: the held-out pictures themselves",
-        held=len(held),
-        split_hash=pictures_hash(held),
-        mirrored=False,
-        bootstraps=0,
-        bootstrap_seed=0,
-        metrics=dict(VERSIONS),
-    )
-
-
-def write_codec_sheets(found: CodecFound, folder: Path) -> None:
-    """`SHEETS`: pairs, and how often each code is used."""
-    save_png(grid(found.pairs, columns=8), folder / SHEETS[0])
-    plot_codes(found.health, folder / SHEETS[1])
-
-
-def plot_codes(health: Health, path: Path) -> None:
+def plot_codes(case: CodecCase, path: Path) -> None:
     """The codes' shares, the most frequent first, beside an even share."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
+    health = case.health
     figure = Figure(figsize=(7, 3.4), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()
@@ -199,3 +176,15 @@ def plot_codes(health: Health, path: Path) -> None:
     axes.set_ylim(bottom=0)
     axes.legend(loc="upper right", frameon=False)
     replace(path, lambda temporary: figure.savefig(temporary, format="png"))
+
+
+MEASURES = {
+    "likeness": Measure(likeness, ("psnr", "ssim")),
+    "features": Measure(distances, ("feature distance", "frechet")),
+    "codebook": Measure(codebook, ("codes used", "codes used share", "perplexity", "parameters")),
+}
+SHEETS = {
+    "reconstructions.png": lambda case, path: save_png(grid(case.pairs, columns=8), path),
+    "codes.png": plot_codes,
+}
+"""The pictures of a report, and what writes each of a case."""

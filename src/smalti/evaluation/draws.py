@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,14 +13,13 @@ from torch import Tensor
 from smalti.core.config import fitted
 from smalti.core.errors import UserError
 from smalti.core.given import Given
+from smalti.core.progress import OnProgress, Progress, ignore
 from smalti.core.ranges import Batch, Samples
 from smalti.core.rng import count_seeds
 from smalti.core.sampling import sample
 from smalti.data.pictures import Pictures
 from smalti.evaluation.cost import forwards_of
 
-Progress = Callable[[str, int, int], None]
-"""(what goes on, how many are done, of how many)."""
 Turns = Literal["turns", "data"]
 """Classes in turn, all equally often, or as often as the training pictures have them."""
 GOLDEN = 0.6180339887498949
@@ -47,7 +46,7 @@ def draw_set(
     labels: Tensor | None = None,
     sampler: Any = None,
     batch: int = 100,
-    progress: Progress | None = None,
+    on_progress: OnProgress = ignore,
     text: list[str] | None = None,
 ) -> Drawn:
     """n samples of the seeds seed .. seed + n - 1, `batch` at a time.
@@ -69,8 +68,7 @@ def draw_set(
             )
             assert isinstance(pictures, Tensor)
             parts.append(pictures.cpu())
-            if progress:
-                progress("drawing", int(rows[-1]) + 1, n)
+            on_progress(Progress("drawing", int(rows[-1]) + 1, n))
     seconds = time.perf_counter() - begun
     return Drawn(torch.cat(parts), labels, seconds, (forwards.count or None) if forwards else None)
 

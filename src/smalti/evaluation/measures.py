@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from torch import Tensor
 
 from smalti.core.errors import UserError
-from smalti.core.messages import suggest
 from smalti.evaluation.bits import bits_per_dim
 from smalti.evaluation.bootstrap import FEWEST, error_of, spread
 from smalti.evaluation.case import Case
@@ -28,7 +28,7 @@ SCORED = 250
 class Measure:
     """What can be asked for by --metrics."""
 
-    rows: Callable[[Case], list[Row]]
+    rows: Callable[[Any], list[Row]]
     names: tuple[str, ...]
     """The rows that it gives."""
     version: int = 1
@@ -160,7 +160,7 @@ def bits(case: Case) -> list[Row]:
     if case.held.classes != case.model.spec.classes and case.model.spec.classes:
         raise UserError("the held-out pictures do not have the model's classes")
     first = case.held.part(slice(SCORED), "scored")
-    found = bits_per_dim(case.model, first, case.seed, progress=case.progress)
+    found = bits_per_dim(case.model, first, case.seed, on_progress=case.on_progress)
     terms = ", ".join(f"{name} {value:.3f}" for name, value in found.terms.items())
     kind = {"bound": "an upper bound", "codes": "of the codes alone"}.get(found.kind, found.kind)
     note = f"{kind}, over {found.n} held-out pictures" + (f"; {terms}" if terms else "")
@@ -190,19 +190,7 @@ MEASURES = {
 }
 
 
-def chosen_measures(names: Sequence[str] | None) -> dict[str, Measure]:
-    """The measures of these names, all of them for None.  UserError for an unknown one."""
-    if names is None:
-        return dict(MEASURES)
-    for name in names:
-        if name not in MEASURES:
-            raise UserError(f"no metric {name!r}; {suggest(name, MEASURES)}")
-    if not names:
-        raise UserError(f"no metrics are asked for; there are {', '.join(MEASURES)}")
-    return {name: MEASURES[name] for name in MEASURES if name in names}
-
-
-def rows_of(measure: Measure, case: Case) -> list[Row]:
+def rows_of(measure: Measure, case: Any) -> list[Row]:
     """A measure's rows; where it cannot be taken, rows that say why."""
     try:
         return measure.rows(case)

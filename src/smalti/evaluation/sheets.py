@@ -20,16 +20,6 @@ GROUND, INK = (128, 128, 128), (255, 255, 255)
 TITLE = "left: a sample; right of it: its nearest training pictures. The nearest samples first"
 
 
-NAMES = ("samples.png", "neighbours.png", "distances.png")
-
-
-def write_sheets(case: Case, folder: Path) -> None:
-    """`NAMES`, into a folder."""
-    save_png(samples_sheet(case), folder / NAMES[0])
-    save_png(neighbours_sheet(case), folder / NAMES[1])
-    plot_distances(case, folder / NAMES[2])
-
-
 def samples_sheet(case: Case) -> Image.Image:
     """The first 100 samples; those of one class together."""
     pictures, labels = case.drawn.pictures[:SHOWN], case.drawn.labels
@@ -42,7 +32,7 @@ def neighbours_sheet(case: Case) -> Image.Image:
     """The 24 samples that are nearest to the training set, each beside its nearest pictures."""
     first = nearest_first(case.near.distances[:, 0], case.drawn.labels)[: ROWS * BLOCKS]
     queries = case.drawn.pictures[first]
-    found = nearest(queries, case.train, BESIDE, case.mirrored)
+    found = nearest(queries, case.train, BESIDE, case.plan.mirrored)
     strips = [
         strip(query, case.train.floats(rows), flips)
         for query, rows, flips in zip(queries, found.rows, found.mirrored, strict=True)
@@ -114,3 +104,11 @@ def plot_distances(case: Case, path: Path) -> None:
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right", frameon=False)
     replace(path, lambda temporary: figure.savefig(temporary, format="png"))
+
+
+SHEETS = {
+    "samples.png": lambda case, path: save_png(samples_sheet(case), path),
+    "neighbours.png": lambda case, path: save_png(neighbours_sheet(case), path),
+    "distances.png": plot_distances,
+}
+"""The pictures of a report, and what writes each of a case."""

@@ -12,14 +12,29 @@ from typing import TYPE_CHECKING
 from smalti.core.lazy import on_first_use
 
 if TYPE_CHECKING:
-    from smalti.tasks._compress import compress
-    from smalti.tasks._decompress import decompress
+    from smalti.tasks._compare import Comparison, compare
+    from smalti.tasks._compress import Compressed, compress
+    from smalti.tasks._decompress import Decompressed, decompress
+    from smalti.tasks._evaluate import evaluate
 
-__all__ = ["compress", "decompress"]
+__all__ = [
+    "Comparison",
+    "Compressed",
+    "Decompressed",
+    "compare",
+    "compress",
+    "decompress",
+    "evaluate",
+]
 
 HOMES = {
+    "Comparison": "smalti.tasks._compare",
+    "Compressed": "smalti.tasks._compress",
+    "Decompressed": "smalti.tasks._decompress",
+    "compare": "smalti.tasks._compare",
     "compress": "smalti.tasks._compress",
     "decompress": "smalti.tasks._decompress",
+    "evaluate": "smalti.tasks._evaluate",
 }
 
 __getattr__ = on_first_use(__name__, HOMES)

@@ -12,6 +12,7 @@ from smalti.cli.compare import show_side_by_side
 from smalti.cli.display import bold, console
 from smalti.cli.evaluate import show
 from smalti.evaluation.report import Protocol, Report, Row
+from smalti.tasks import Comparison
 
 CLI = Path(__file__).parents[3] / "src" / "smalti" / "cli"
 NAME = "ddpm[v2] :smile: [/red][bold]"
@@ -37,7 +38,7 @@ def test_evaluate_shows_names_whole(capsys, monkeypatch):
 
 
 def test_compare_shows_names_whole(capsys):
-    show_side_by_side([report(), report()])
+    show_side_by_side(Comparison((report(), report())))
     out = capsys.readouterr().out
     assert f"{NAME} (2)" in out and out.count(NAME) == 6  # data, two heads, two samplers, a note
 

@@ -16,10 +16,9 @@ from smalti.core.protocols import Card
 from smalti.data import Pictures, Splits
 from smalti.diffusion import DDIM
 from smalti.evaluation.bootstrap import error_of, resamples, spread
-from smalti.evaluation.codec import examine_codec, likeness_row
+from smalti.evaluation.codec import likeness_row
 from smalti.evaluation.kernel import kernel_replicates
 from smalti.evaluation.memorisation import median_ratio
-from smalti.features import find_features
 from smalti.features.classifier import ClassifierConfig
 from smalti.vq import VQConfig
 from tests.expect import refusal
@@ -76,10 +75,10 @@ def test_codecs(n: int, eyes: Path) -> None:
     torch.manual_seed(0)
     codec = vqvae(VQConfig(8, 8)).build().eval()
     for kind in ("noise", "constant"):
-        data = Splits(labelled(4, 0, kind), held := labelled(n, 1, kind))
-        found = examine_codec(codec, data, "valid", held, find_features(eyes))
-        check_rows(found.report)
-        assert found.health.perplexity >= 1
+        data = Splits(labelled(4, 0, kind), labelled(n, 1, kind))
+        found = smalti.evaluate(codec, data, features=eyes)
+        check_rows(found)
+        assert (found["perplexity"].value or 0) >= 1
 
 
 def test_pictures_that_come_back_exactly_have_no_psnr() -> None:

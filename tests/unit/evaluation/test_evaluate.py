@@ -13,12 +13,11 @@ from smalti.core.checkpoint import save
 from smalti.core.protocols import Card, Score
 from smalti.data import Pictures, Splits, digit_pictures
 from smalti.diffusion import DDIM
-from smalti.evaluation import examine
-from smalti.evaluation.assess import Plan
+from smalti.evaluation import Plan, examine
 from smalti.evaluation.bits import bits_per_dim
 from smalti.evaluation.cost import forwards_of
 from smalti.evaluation.draws import asked_classes, draw_set, in_turn
-from smalti.evaluation.sheets import nearest_first, write_sheets
+from smalti.evaluation.sheets import nearest_first
 from smalti.features.classifier import ClassifierConfig
 from tests.expect import refusal
 from tests.tiny import awake, diffusion, pixelcnn
@@ -191,7 +190,7 @@ def test_bits_are_a_mean_over_pictures_with_its_error():
 
 def test_pictures_of_the_report_are_written(model: Any, tmp_path: Path):
     found = examine(model, SPLITS, ["memorisation"], Plan(**QUICK))
-    write_sheets(found.case, tmp_path)
+    found.write_sheets(tmp_path)
     names = sorted(path.name for path in tmp_path.iterdir())
     assert names == ["distances.png", "neighbours.png", "samples.png"]
 

@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 import torch
 
+from benchmarks._judge import classifier, judge, look, real_baseline, training_moments
 from smalti.core.checkpoint import load, save
 from smalti.core.config import from_json, to_json
 from smalti.core.errors import UserError
 from smalti.core.protocols import Batch
 from smalti.data import digits
-from smalti.evaluation import frechet_distance, judge, real_baseline
-from smalti.evaluation.judgement import classifier, look, training_moments
+from smalti.evaluation import frechet_distance
 from smalti.features.classifier import Classifier, ClassifierConfig
 from smalti.features.deform import Warp, warp
 from smalti.recipes import find

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks._judge import look
 from smalti.core.checkpoint import SHIPPED, load, save
 from smalti.core.protocols import Card
 from smalti.data import digit_pictures
-from smalti.evaluation.judgement import look
 from smalti.features import features_name_for, find_features
 from smalti.features.classifier import ClassifierConfig
 from tests.expect import refusal

@@ -1,0 +1,114 @@
+"""compare: models side by side, under one protocol."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smalti.core.errors import UserError
+from smalti.core.folders import Results, folder_for
+from smalti.core.progress import OnProgress, ignore
+from smalti.data import Splits
+from smalti.evaluation.kinds import find_kind
+from smalti.evaluation.plan import Plan
+from smalti.evaluation.report import Report, check_comparable, read_report, write_report
+from smalti.tasks._evaluate import examine_model
+from smalti.tasks.models import open_model
+
+FILES = Results(r"[^/]+\.json", keys=("format", "protocol", "rows"))
+"""What a folder of reports holds."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Reports of one protocol."""
+
+    reports: tuple[Report, ...]
+
+    @property
+    def headings(self) -> list[str]:
+        """The models' names; one that stands before counts up."""
+        names = [r.model for r in self.reports]
+        return [
+            name if name not in names[:i] else f"{name} ({names[:i].count(name) + 1})"
+            for i, name in enumerate(names)
+        ]
+
+
+def compare(
+    models: Sequence[Any],
+    data: Splits | str | Path | None = None,
+    metrics: Sequence[str] | None = None,
+    *,
+    out: str | Path | None = None,
+    device: str = "auto",
+    on_progress: OnProgress = ignore,
+    **plan: Any,
+) -> Comparison:
+    """Put models side by side.
+
+    models: as `evaluate` has them, or reports that it made or saved, of which nothing is drawn.
+    out: a folder for the reports, a file for each model.  The rest is as in `evaluate`.
+    UserError where protocols differ, before anything is drawn as far as that can be known.
+    """
+    if len(models) < 2:
+        given = f"{len(models) or 'no'} model is given"
+        raise UserError(f"{given}; compare takes two or more")
+    how = Plan(**plan)
+    saved = [find_report(model) for model in models]
+    check_comparable([r for r in saved if r])
+    loaded = [r or open_model(m, device) for m, r in zip(models, saved, strict=True)]
+    check_shapes(models, loaded)
+    found: list[Report] = []
+    with folder_for(out, FILES) if out is not None else nullcontext() as folder:
+        for model, one in zip(models, loaded, strict=True):
+            if not isinstance(one, Report):
+                one = examine_model(model, one, data, metrics, how, None, on_progress).report
+            found.append(one)
+            check_comparable(found)  # before the next one is drawn
+        comparison = Comparison(tuple(found))
+        if folder is not None:
+            for heading, report in zip(comparison.headings, found, strict=True):
+                write_report(report, folder / f"{file_name(heading)}.json")
+    return comparison
+
+
+def find_report(model: Any) -> Report | None:
+    """A saved report, or that in a folder which `evaluate` made; None for a model.
+
+    A run may hold a report.json, too: what `smalti report` tells about its training.
+    """
+    if isinstance(model, Report) or not isinstance(model, str | Path):
+        return model if isinstance(model, Report) else None
+    path = Path(model)
+    is_run = (path / "run.json").is_file()
+    is_report = path.suffix == ".json" or ((path / "report.json").is_file() and not is_run)
+    return read_report(path) if is_report else None
+
+
+def check_shapes(models: Sequence[Any], loaded: Sequence[Any]) -> None:
+    """UserError where two models draw pictures of different shapes, which needs no drawing."""
+    shapes = [drawn_shape(one) for one in loaded]
+    for model, shape in zip(models[1:], shapes[1:], strict=True):
+        if any(a != b for a, b in zip(shape, shapes[0], strict=False)):  # a codec takes any size
+            raise UserError(
+                f"{models[0]} draws pictures of {shapes[0]} and {model} of {shape}, which do not "
+                "compare; name models of the same pictures"
+            )
+
+
+def drawn_shape(model: Any) -> tuple[int, ...]:
+    """Of a model's pictures, or of those that a report tells of."""
+    if isinstance(model, Report):
+        return model.protocol.shape
+    find_kind(model)
+    return (model.spec.channels, *(model.spec.size or ()))
+
+
+def file_name(heading: str) -> str:
+    """A name as a file's, whoever wrote the report: in its folder, and not too long."""
+    return re.sub(r"[^\w .()+-]|^\.", "_", heading)[:60]
