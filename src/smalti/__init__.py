@@ -27,12 +27,13 @@ if TYPE_CHECKING:
     )
     from smalti.core.checkpoint import load
     from smalti.core.sampling import sample, stream
-    from smalti.tasks import compare, compress, decompress, evaluate
+    from smalti.tasks import audit, compare, compress, decompress, evaluate, fetch, pack
 
 __version__ = "0.1.0"
 
 __all__ = [
     "__version__",
+    "audit",
     "autoregressive",
     "codecs",
     "coding",
@@ -44,7 +45,9 @@ __all__ = [
     "diffusion",
     "evaluate",
     "evaluation",
+    "fetch",
     "load",
+    "pack",
     "patchmatch",
     "pixelcnn",
     "recipes",
@@ -57,11 +60,14 @@ __all__ = [
 ]
 
 HOMES = {
+    "audit": "smalti.tasks",
     "compare": "smalti.tasks",
     "compress": "smalti.tasks",
     "decompress": "smalti.tasks",
     "evaluate": "smalti.tasks",
+    "fetch": "smalti.tasks",
     "load": "smalti.core.checkpoint",
+    "pack": "smalti.tasks",
     "sample": "smalti.core.sampling",
     "stream": "smalti.core.sampling",
 }

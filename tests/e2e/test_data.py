@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smalti.cli.forecast import Forecast
 from smalti.data import read_splits
+from smalti.tasks._forecast import Forecast
 from smalti.training import read_run
 from tests import albums, packages
 from tests.command import RUN, contents, pixels, typed
@@ -23,8 +23,8 @@ Said = pytest.CaptureFixture[str]
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No time is spent on measuring beyond its four steps."""
-    monkeypatch.setattr("smalti.cli.forecast.BUDGET", 0.0)
-    monkeypatch.setattr("smalti.cli.forecast.PIXELS", 4 * 8 * 8)
+    monkeypatch.setattr("smalti.tasks._forecast.BUDGET", 0.0)
+    monkeypatch.setattr("smalti.tasks._forecast.PIXELS", 4 * 8 * 8)
 
 
 @pytest.fixture

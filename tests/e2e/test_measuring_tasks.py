@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -114,3 +115,40 @@ def test_compare(at_home: Path):
     assert again.reports == found.reports
     with nothing_left(at_home) as cancel:
         smalti.compare(["plain"] * 2, "photos", out="new", on_progress=cancel, **how)
+
+
+@pytest.fixture
+def still_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training is as fast at every measurement, so that two forecasts are the same."""
+    monkeypatch.setattr("smalti.tasks._forecast.probe", lambda *_: Probe(seconds=0.01))
+
+
+class Probe(NamedTuple):
+    """What `probe` measures of a step."""
+
+    seconds: float
+
+
+@pytest.mark.usefixtures("still_clock")
+def test_audit(at_home: Path):
+    assert typed("data photos --size 8 --epochs 3") == 0
+    found = smalti.audit("photos", "mine", size=8, epochs=3)
+    assert read_all("mine") == read_all("looks/photos")
+    assert found.files == (Path("mine/report.json"), Path("mine/contact.png"))
+    assert smalti.audit("photos", size=8).files == ()
+    report = json.loads(Path("mine/report.json").read_text())
+    assert {"files": [], **json.loads(json.dumps(found.to_json()))}.keys() == report.keys()
+    with nothing_left(at_home) as cancel:
+        smalti.audit("photos", "new", size=8, on_progress=cancel)
+
+
+def test_pack(at_home: Path):
+    assert typed("pack photos packs/photos --size 8 --crop 8 --test 0.2 --seed 3") == 0
+    packed = smalti.pack("photos", "mine/photos", size=(8, 8), crop=(8, 8), test=0.2, seed=3)
+    assert read_all("mine") == read_all("packs")
+    assert packed.shape == (12, 3, 8, 8)
+    assert smalti.pack("packs/photos", "again").shape == (12, 3, 8, 8)  # in its own size
+    with nothing_left(at_home) as cancel:
+        smalti.pack("photos", "new", size=8, on_progress=cancel)
+    with refusal("crop and --squeeze"):
+        smalti.pack("photos", "new", crop=(8, 8), squeeze=True)

@@ -25,8 +25,8 @@ OPTIONS = (
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No time is spent on measuring beyond its four steps."""
-    monkeypatch.setattr("smalti.cli.forecast.BUDGET", 0.0)
-    monkeypatch.setattr("smalti.cli.forecast.PIXELS", 4 * 8 * 8)
+    monkeypatch.setattr("smalti.tasks._forecast.BUDGET", 0.0)
+    monkeypatch.setattr("smalti.tasks._forecast.PIXELS", 4 * 8 * 8)
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_any_height_and_width_is_trained_and_drawn(inside: Path, capsys: Said):
         capsys.readouterr().err
     )
     assert typed("train ddpm --steps 1 --size 8x16 --out r2") == 2
-    assert "--size 8x16 is given, but these pictures are 28 x 28" in capsys.readouterr().err
+    assert "size 8x16 is given, but these pictures are 28 x 28" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", ["data PIPE", "inpaint PIPE a.png", "match PIPE a.png"])

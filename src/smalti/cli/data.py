@@ -4,38 +4,25 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, Parameter
-from PIL import Image
 
-from smalti.cli.findings import as_record, show
-from smalti.cli.forecast import Forecast, check_trainable, forecast
+from smalti.cli.findings import show
 from smalti.cli.meter import ProgressMeter
 from smalti.cli.options import Size, Switch
-from smalti.cli.output import Results, folder_for, write_record
 from smalti.core.messages import count
-from smalti.core.pictures import save_png
-from smalti.core.progress import name_progress
 from smalti.core.ranges import Positive
-from smalti.core.size import parse_size, show_size
-from smalti.data.audit import Audit, audit
-from smalti.data.contact import contact_sheet, duplicate_sheet
-from smalti.data.decode import Colour, look_of
-from smalti.data.reading import opened_source, size_of
+from smalti.core.size import show_size
+from smalti.data.audit import Audit
+from smalti.data.decode import Colour
+from smalti.tasks import Audited, audit
 
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti data photos
   smalti data photos.zip --size 64 --epochs 200
   smalti data hf:ylecun/mnist --out looks/mnist"""
-
-FILES = Results(
-    r"report\.json|contact\.png|duplicates\.png",
-    "report.json",
-    ("name", "pictures", "measures", "training"),
-)
-"""What a report on pictures holds."""
 
 app = App(name="data", help_epilogue=EXAMPLES)
 
@@ -74,60 +61,29 @@ def look_at(
     out
         Folder for report.json, contact.png and duplicates.png; looks/NAME unless told otherwise.
     """
-    side = parse_size(size or size_of(pictures) or 32)
-    check_trainable(side)
-    look = look_of(side, colour, background, not squeeze)
-    with opened_source(pictures) as source:
-        place, titles = out or Path("looks") / source.name, source.titles
-        with folder_for(place, FILES) as folder:
-            with ProgressMeter() as meter:
-                found = audit(source, look, name_progress("looking", meter))
-                sheets = {
-                    "contact.png": contact_sheet(source, found, look),
-                    "duplicates.png": duplicate_sheet(source, found, look),
-                }
-            time = forecast(shape_of(found, colour), tuple(found.classes))
-            record = as_record(found, titles) | {"training": record_of(time, found, epochs)}
-            write(folder, record, sheets)
+    with ProgressMeter() as meter:
+        audited = audit(
+            pictures,
+            out,
+            into="looks",
+            size=size,
+            colour=colour,
+            background=background,
+            squeeze=squeeze,
+            epochs=epochs,
+            on_progress=meter,
+        )
+    show(audited.found)
+    tell(audited)
+    for file in audited.files:
+        print(f"{'report' if file.name == 'report.json' else '':9} {file}")
     options = given(size, colour, background, squeeze)
-    show(found, titles)
-    tell(time, found, epochs)
-    print(f"report    {place / 'report.json'}")
-    for name, sheet in sheets.items():
-        if sheet is not None:
-            print(f"          {place / name}")
-    print(f"next      {next_command(pictures, found, options)}")
+    print(f"next      {next_command(pictures, audited.found, options)}")
 
 
-def shape_of(found: Audit, colour: Colour) -> tuple[int, int, int]:
-    C = {"keep": found.channels(), "grey": 1, "rgb": 3}[colour]
-    return (C, *found.size)
-
-
-def write(folder: Path, record: dict[str, Any], sheets: dict[str, Image.Image | None]) -> None:
-    for name, sheet in sheets.items():
-        if sheet is not None:
-            save_png(sheet, folder / name)
-    write_record(folder / "report.json", record)
-
-
-def record_of(time: Forecast, found: Audit, epochs: float) -> dict[str, Any]:
-    n = found.splits["train"]
-    return {
-        "recipe": "ddpm",
-        "parameters": time.parameters,
-        "batch": time.batch,
-        "seconds_per_step": time.seconds_per_step,
-        "measured_on": {"pictures": time.measured, "device": time.device},
-        "epochs": epochs,
-        "steps": time.steps(n, epochs),
-        "minutes": time.minutes(n, epochs),
-    }
-
-
-def tell(time: Forecast, found: Audit, epochs: float) -> None:
+def tell(audited: Audited) -> None:
     """What training takes, and what was measured to know it."""
-    n = found.splits["train"]
+    time, epochs, n = audited.time, audited.epochs, audited.found.splits["train"]
     if not n:
         print("training  no picture is left to train on: give more of them")
         return
@@ -137,7 +93,7 @@ def tell(time: Forecast, found: Audit, epochs: float) -> None:
         f"about {time.minutes(n, epochs):.3g} minutes; 10 minutes are "
         f"{time.epochs(n, 10):.3g} epochs"
     )
-    H, W = found.size
+    H, W = audited.found.size
     print(
         f"          ({time.parameters / 1e6:.2f} M parameters, {time.seconds_per_step:.3g} s for a "
         f"step of {time.batch}, timed on {time.measured} pictures of {H} x {W} on {time.device})"

@@ -8,13 +8,10 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from smalti.cli.meter import ProgressMeter
-from smalti.core.errors import UserError
-from smalti.core.messages import count, suggest
-from smalti.core.progress import name_progress
-from smalti.data import home
-from smalti.data.fetch_sets import SETS
+from smalti.core.messages import count
 from smalti.data.fetched import Fetched
 from smalti.data.packing import Packed
+from smalti.tasks import fetch
 
 EXAMPLES = """[bold]Examples[/bold]
 
@@ -28,7 +25,7 @@ app = App(name="fetch", help_epilogue=EXAMPLES)
 
 
 @app.default
-def fetch(
+def fetch_set(
     name: Annotated[
         str,
         Parameter(help="What to fetch: emoji, emoji4 (four styles), letters or textures."),
@@ -46,10 +43,8 @@ def fetch(
     out
         Folder for the packs; $SMALTI_DATA or ~/.cache/smalti, where they are found by name.
     """
-    if name not in SETS:
-        raise UserError(f"nothing named {name!r} can be fetched; {suggest(name, SETS)}")
     with ProgressMeter() as meter:
-        found = SETS[name](out or home(), name_progress("packing", meter))
+        found = fetch(name, out, on_progress=meter)
     for pack in found:
         print(f"{shown(pack)}: {pack.path}{'' if pack.is_new else ' (was here already)'}")
         print(f"  {counted(pack)}")

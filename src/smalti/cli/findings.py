@@ -1,17 +1,15 @@
-"""What an audit found: for people, and as a record."""
+"""What an audit found, for people."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from rich.text import Text
 
 from smalti.cli.display import console, yellow
 from smalti.core.messages import count
 from smalti.data.audit import Audit
-from smalti.data.duplicates import Pair
 from smalti.data.splitting import unlearned_note
 
 FEW = 5
@@ -31,22 +29,22 @@ class Line:
     asks: bool = False
 
 
-def show(found: Audit, titles: Sequence[str]) -> None:
+def show(found: Audit) -> None:
     """Print all findings, those to look into in another colour."""
     out = console(soft_wrap=True)
-    for line in lines(found, titles):
+    for line in lines(found):
         out.print(Text(f"{line.head:9} ") + (yellow(line.text) if line.asks else Text(line.text)))
 
 
-def lines(found: Audit, titles: Sequence[str]) -> list[Line]:
+def lines(found: Audit) -> list[Line]:
     return [
         *counts(found),
         *broken(found),
         *sizes(found),
-        *repeated(found, titles),
+        *repeated(found),
         *captions(found),
         *classes(found),
-        *splits(found, titles),
+        *splits(found),
     ]
 
 
@@ -106,8 +104,8 @@ def sizes(found: Audit) -> list[Line]:
     ]
 
 
-def repeated(found: Audit, titles: Sequence[str]) -> list[Line]:
-    twice = found.duplicates
+def repeated(found: Audit) -> list[Line]:
+    twice, titles = found.duplicates, found.titles
     mixed = f" ({found.mixed} across classes)" if found.mixed else ""
     at_least = "" if twice.is_complete else "at least "
     result = [
@@ -142,8 +140,9 @@ def classes(found: Audit) -> list[Line]:
     return [Line("classes", text + ("; uneven" if uneven else ""), asks=uneven)]
 
 
-def splits(found: Audit, titles: Sequence[str]) -> list[Line]:
+def splits(found: Audit) -> list[Line]:
     whose = "the data's own" if found.has_own_splits else "chosen by chance, as training would"
+    titles = found.titles
     result = [Line("splits", f"{listed(found.splits)} ({whose})")]
     if found.unlearned:
         result.append(Line("", unlearned_note(found.unlearned), asks=True))
@@ -163,39 +162,3 @@ def more(count: int) -> list[Line]:
 def listed(counts: Mapping[str, int]) -> str:
     """The counts as in: PNG 12, JPEG 3."""
     return ", ".join(f"{name} {count}" for name, count in counts.items())
-
-
-def as_record(found: Audit, titles: Sequence[str]) -> dict[str, Any]:
-    """Everything, as JSON values."""
-
-    def named(pair: Pair) -> dict[str, Any]:
-        return {
-            "a": titles[pair.a], "b": titles[pair.b], "bits": pair.bits,
-            "levels": round(pair.levels, 2),
-        }  # fmt: skip
-
-    return {
-        "name": found.name,
-        "pictures": len(found),
-        "passed": asdict(found.passed),
-        "damaged_exif": found.damaged_exif(),
-        "captions": sum(map(bool, found.captions)),
-        "bad_captions": [*found.bad_captions],
-        "size": found.size,
-        "formats": found.counted("format"),
-        "modes": found.counted("mode"),
-        "coloured": found.coloured(),
-        "measures": found.measures(),
-        "shorter_side": {str(low): n for low, n in found.histogram().items()},
-        "smaller": [titles[row] for row in found.smaller()],
-        "broken": [str(error) for error in found.bad],
-        "exact": [[titles[row] for row in group] for group in found.duplicates.exact],
-        "near": [named(pair) for pair in found.duplicates.near],
-        "plain": found.duplicates.plain,
-        "mixed": found.mixed,
-        "classes": dict(found.classes),
-        "splits": dict(found.splits),
-        "own_splits": found.has_own_splits,
-        "unlearned": {name: [*splits] for name, splits in found.unlearned.items()},
-        "leaks": [named(pair) for pair in found.leaks],
-    }

@@ -12,12 +12,11 @@ from cyclopts import App, Parameter
 from smalti.cli.fetch import split_sizes
 from smalti.cli.meter import ProgressMeter
 from smalti.cli.options import Size, Switch
-from smalti.core.errors import UserError
 from smalti.core.messages import count
-from smalti.core.progress import name_progress
 from smalti.core.ranges import Seed, Share
-from smalti.data import Packed, pack, size_of
+from smalti.data import Packed
 from smalti.data.decode import BadPicture, Colour
+from smalti.tasks import pack
 
 EXAMPLES = """[bold]Examples[/bold]
 
@@ -75,21 +74,20 @@ def pack_pictures(
         Decides which pictures are held out.
     """
     begun = time.perf_counter()
-    if crop and squeeze:
-        raise UserError("--crop and --squeeze are both given; choose one")
     with ProgressMeter() as meter:
         packed = pack(
             pictures,
             out,
-            size=size or size_of(pictures) or 32,
+            size=size,
+            crop=crop,
+            squeeze=squeeze,
             colour=colour,
             background=background,
-            crop=crop or not squeeze,
             skip_bad=skip_bad,
             valid=valid,
             test=test,
             seed=seed,
-            progress=name_progress("packing", meter),
+            on_progress=meter,
         )
     tell(packed, out, time.perf_counter() - begun)
 

@@ -125,6 +125,13 @@ def read_record(path: Path, keys: tuple[str, ...]) -> dict[str, Any] | None:
     return content if isinstance(content, dict) and content.keys() >= {*keys} else None
 
 
+def write_record(path: Path, record: dict[str, Any]) -> None:
+    """A JSON object with a line for each of its keys; the last one lists the files beside it."""
+    content = {**record, "files": sorted(members(path.parent))}
+    lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
 def members(folder: Path) -> Iterator[str]:
     """Paths below `folder` of its files, links and empty folders; not of what systems put there."""
     for place, folders, files in os.walk(folder):

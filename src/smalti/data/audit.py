@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from functools import partial
 from statistics import median
+from typing import Any
 
 import numpy as np
 
@@ -43,6 +44,8 @@ class Audit:
     """What is to know of a set of pictures. Rows are the source's."""
 
     name: str
+    titles: Sequence[str]
+    """Of the rows, in words: a file's path, most often."""
     size: tuple[int, int]
     """(H, W) that the pictures were brought to."""
     facts: Mapping[int, Facts]
@@ -109,6 +112,39 @@ class Audit:
         low, high = min(floors).bit_length(), max(floors).bit_length()
         return {1 << k: floors[1 << k] for k in range(low - 1, high)}
 
+    def to_json(self) -> dict[str, Any]:
+        """Everything, as JSON values; rows by their titles."""
+        titles, twice = self.titles, self.duplicates
+        return {
+            "name": self.name,
+            "pictures": len(self),
+            "passed": asdict(self.passed),
+            "damaged_exif": self.damaged_exif(),
+            "captions": sum(map(bool, self.captions)),
+            "bad_captions": [*self.bad_captions],
+            "size": self.size,
+            "formats": self.counted("format"),
+            "modes": self.counted("mode"),
+            "coloured": self.coloured(),
+            "measures": self.measures(),
+            "shorter_side": {str(low): n for low, n in self.histogram().items()},
+            "smaller": [titles[row] for row in self.smaller()],
+            "broken": [str(error) for error in self.bad],
+            "exact": [[titles[row] for row in group] for group in twice.exact],
+            "near": [self.pair_to_json(pair) for pair in twice.near],
+            "plain": twice.plain,
+            "mixed": self.mixed,
+            "classes": dict(self.classes),
+            "splits": dict(self.splits),
+            "own_splits": self.has_own_splits,
+            "unlearned": {name: [*splits] for name, splits in self.unlearned.items()},
+            "leaks": [self.pair_to_json(pair) for pair in self.leaks],
+        }
+
+    def pair_to_json(self, pair: Pair) -> dict[str, Any]:
+        a, b = self.titles[pair.a], self.titles[pair.b]
+        return {"a": a, "b": b, "bits": pair.bits, "levels": round(pair.levels, 2)}
+
 
 def audit(source: Source, look: Look, progress: Progress | None = None) -> Audit:
     """Every picture decoded once, in the look that training would give it, and none kept.
@@ -135,6 +171,7 @@ def audit(source: Source, look: Look, progress: Progress | None = None) -> Audit
     duplicates = find_duplicates(prints)
     return Audit(
         name=source.name,
+        titles=source.titles,
         size=look.size,
         facts=facts,
         bad=tuple(bad),

@@ -12,29 +12,40 @@ from typing import TYPE_CHECKING
 from smalti.core.lazy import on_first_use
 
 if TYPE_CHECKING:
+    from smalti.tasks._audit import Audited, audit
     from smalti.tasks._compare import Comparison, compare
     from smalti.tasks._compress import Compressed, compress
     from smalti.tasks._decompress import Decompressed, decompress
     from smalti.tasks._evaluate import evaluate
+    from smalti.tasks._fetch import fetch
+    from smalti.tasks._pack import pack
 
 __all__ = [
+    "Audited",
     "Comparison",
     "Compressed",
     "Decompressed",
+    "audit",
     "compare",
     "compress",
     "decompress",
     "evaluate",
+    "fetch",
+    "pack",
 ]
 
 HOMES = {
+    "Audited": "smalti.tasks._audit",
     "Comparison": "smalti.tasks._compare",
     "Compressed": "smalti.tasks._compress",
     "Decompressed": "smalti.tasks._decompress",
+    "audit": "smalti.tasks._audit",
     "compare": "smalti.tasks._compare",
     "compress": "smalti.tasks._compress",
     "decompress": "smalti.tasks._decompress",
     "evaluate": "smalti.tasks._evaluate",
+    "fetch": "smalti.tasks._fetch",
+    "pack": "smalti.tasks._pack",
 }
 
 __getattr__ = on_first_use(__name__, HOMES)

@@ -1,0 +1,25 @@
+"""fetch: pictures that others publish, packed where smalti finds them by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from smalti.core.errors import UserError
+from smalti.core.messages import suggest
+from smalti.core.progress import OnProgress, ignore, name_progress
+from smalti.data import home
+from smalti.data.fetch_sets import SETS
+from smalti.data.fetched import Fetched
+
+
+def fetch(
+    name: str, out: str | Path | None = None, *, on_progress: OnProgress = ignore
+) -> tuple[Fetched, ...]:
+    """Fetch pictures that others publish, and pack them; what is there is not downloaded again.
+
+    name: emoji, emoji4, letters or textures.
+    out: a folder for the packs; None for that in which they are found by name.
+    """
+    if name not in SETS:
+        raise UserError(f"nothing named {name!r} can be fetched; {suggest(name, SETS)}")
+    return tuple(SETS[name](Path(out or home()), name_progress("packing", on_progress)))
