@@ -14,11 +14,14 @@ from torch import Tensor, nn
 
 from smalti.core.config import TAGS
 from smalti.core.protocols import Batch, Loss
+from smalti.data.codes import Codes, encode_pictures
+from smalti.data.pairs import Pairs, join_sentences
 from smalti.data.pictures import Pictures
 from smalti.diffusion import DDIM, DiffusionConfig, UNetConfig
 from smalti.training.events import Event, Stepped
 
 TAGS["toy"] = "tests.toys:ToyConfig"
+TAGS["token-toy"] = "tests.toys:TokenToyConfig"
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,37 @@ class Toy(nn.Module):
         return first
 
 
+@dataclass(frozen=True)
+class TokenToyConfig:
+    """A toy over tokens: symbols of codes, or of sentence pairs."""
+
+    def build(self) -> TokenToy:
+        return TokenToy(self)
+
+
+class TokenToy(nn.Module):
+    """Learns a number for each of 32 tokens, as a mean over tokens: its loss knows no chance."""
+
+    def __init__(self, config: TokenToyConfig):
+        super().__init__()
+        self.config = config
+        self.table = nn.Embedding(32, 1)
+
+    def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
+        if batch.codes is not None:
+            total = self.errors(batch.codes).mean()
+            return Loss(total, {"half": total.detach() / 2})
+        assert batch.pairs is not None
+        source, target = batch.pairs
+        real = target != 0
+        ends = self.table(source[:, 0])  # (B, 1)
+        total = ((self.errors(target) + ends.square()) * real).sum() / real.sum()
+        return Loss(total, {"half": total.detach() / 2}, weight=real.sum())
+
+    def errors(self, tokens: Tensor) -> Tensor:
+        return (self.table(tokens).squeeze(-1) - tokens / 32).square()
+
+
 TINY = DiffusionConfig(
     shape=(1, 8, 8),
     network=UNetConfig(widths=(8,), blocks=1, attention=(True,), heads=2, groups=4, dropout=0.1),
@@ -98,6 +132,33 @@ def pictures(n: int = 24, seed: int = 0) -> Pictures:
 
 
 NONE = Pictures(torch.zeros(0, 1, 8, 8, dtype=torch.uint8), None, (), "none")
+
+
+def pairs(n: int = 40, seed: int = 0) -> Pairs:
+    """n pairs of 1 to 12 tokens a side, of 31 symbols."""
+    g = np.random.default_rng(seed)
+    sides = [[g.integers(1, 32, g.integers(1, 13)).tolist() for _ in range(n)] for _ in range(2)]
+    return Pairs(join_sentences(sides[0]), join_sentences(sides[1]), f"pairs-{seed}")
+
+
+def codes(n: int = 24, seed: int = 0) -> Codes:
+    """n pictures as 4x4 codes, the mean levels of 2x2 pixels."""
+    return encode_pictures(pictures(n, seed), Means(), "means", torch.device("cpu"), batch=10)
+
+
+class Means:
+    """A codec of 32 symbols: how bright 2x2 pixels are."""
+
+    count, values = 32, None
+
+    def grid(self, size: tuple[int, int]) -> tuple[int, int]:
+        return size[0] // 2, size[1] // 2
+
+    def encode(self, x: Tensor) -> Tensor:
+        return (nn.functional.avg_pool2d(x, 2)[:, 0] * 31).round().long()  # (N, h, w)
+
+    def decode(self, codes: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        return (codes / 31)[:, None].repeat_interleave(2, 2).repeat_interleave(2, 3)
 
 
 class Notebook:

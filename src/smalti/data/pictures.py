@@ -86,9 +86,13 @@ class Pictures:
     def batch(self, indices: Tensor, device: torch.device) -> Batch:
         """The chosen pictures with their labels and captions; bytes are sent, not floats."""
         x = send(self.take(indices), device).float() / 255  # (B, C, H, W)
+        return self.describe(indices, device)._replace(pictures=x)
+
+    def describe(self, indices: Tensor, device: torch.device) -> Batch:
+        """Labels and captions of the chosen pictures, without their pixels."""
         labels = None if self.labels is None else send(self.labels[indices], device)
         text = [self.captions[k] for k in indices.tolist()] if self.captions else None
-        return Batch(x, labels, text)
+        return Batch(None, labels, text)
 
     def plan(self, seed: int, size: int) -> EqualCounts:
         """Batches of `size` pictures for every step."""

@@ -7,19 +7,20 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.given import Given
-from smalti.core.protocols import Condition, Spec, list_samplers
-from smalti.core.ranges import Count
+from smalti.core.protocols import Batch, Condition, Loss, Spec, list_samplers
+from smalti.core.ranges import Count, Rate
 from smalti.core.rng import Rng
 from smalti.layers.choosing import Ancestral
 from smalti.layers.eval_mode import eval_mode
 from smalti.translation.decoding import Beam, Beams, Hypothesis, draw, search
 from smalti.translation.transformer import TransformerConfig
-from smalti.translation.vocabulary import Subwords, pad_batch
+from smalti.translation.vocabulary import BOS, PAD, Subwords, pad_batch
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class TranslatorConfig:
     """The language it reads, an ISO 639 code."""
     target_language: str = "zh"
     """The language it writes."""
+    smoothing: Rate = 0.1
+    """In training, the share of a label that goes to all symbols alike."""
     sampler: Beam | Ancestral = field(default_factory=Beam)
     """How it searches when nothing else is asked for."""
 
@@ -76,6 +79,18 @@ class Translator(nn.Module):
     def target(self) -> Subwords:
         """The target's vocabulary."""
         return read_vocabulary(self.target_model, self.config.network.target_size, "target")
+
+    def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
+        """Cross-entropy with smoothed labels: a mean over the symbols to write, without <pad>."""
+        if batch.pairs is None:
+            raise UserError("the batch has no sentence pairs, and a translator takes them")
+        source, gold = batch.pairs
+        logits = self.network(source, F.pad(gold[:, :-1], (1, 0), value=BOS))
+        logits, real = logits.flatten(0, 1).float(), gold.flatten()  # (N T, K) and (N T,)
+        smoothing = self.config.smoothing
+        total = F.cross_entropy(logits, real, ignore_index=PAD, label_smoothing=smoothing)
+        plain = F.cross_entropy(logits.detach(), real, ignore_index=PAD)
+        return Loss(total, {"nats_per_symbol": plain}, weight=(real != PAD).sum())
 
     @property
     def device(self) -> torch.device:

@@ -11,12 +11,13 @@ import torch
 from torch import Tensor
 
 from smalti.core.errors import UserError
+from smalti.data.pairs import PAD
 
 if TYPE_CHECKING:
     from sentencepiece import SentencePieceProcessor
 
-PAD, UNK, BOS, EOS = range(4)
-"""Symbols of <pad>, <unk>, <s> and </s>, the same in every vocabulary."""
+UNK, BOS, EOS = 1, 2, 3
+"""With PAD, 0: symbols of <pad>, <unk>, <s> and </s>, the same in every vocabulary."""
 
 
 class Subwords:

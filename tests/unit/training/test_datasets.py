@@ -1,0 +1,221 @@
+"""Pictures, codes and sentence pairs: planned, cut into parts, trained on, found again."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from smalti.core.protocols import Dataset
+from smalti.data.order import EqualTokens
+from smalti.data.pairs import Pairs, join_sentences
+from smalti.training import Training, resume, run
+from smalti.training.device import fabric_for
+from smalti.training.job import Job, last_step, read_state
+from smalti.training.loop import Loop, begin, cut
+from smalti.training.saving import held_out_loss
+from tests.expect import refusal
+from tests.toys import (
+    Kill,
+    PowerCut,
+    TokenToyConfig,
+    ToyConfig,
+    codes,
+    equal,
+    pairs,
+    pictures,
+)
+
+CPU = torch.device("cpu")
+KINDS: dict[str, tuple[Any, Dataset, Dataset, int]] = {
+    "pictures": (ToyConfig(), pictures(24), pictures(6, seed=1), 8),
+    "codes": (TokenToyConfig(), codes(24), codes(6, seed=1), 8),
+    "pairs": (TokenToyConfig(), pairs(40), pairs(9, seed=1), 64),
+}
+"""A model, its data, held-out ones, and the size of a batch."""
+
+
+def plan(size: int, steps: int = 6, **more: Any) -> Training:
+    more = {"warmup": 0, "rate": 0.1, "save": 2, **more}
+    return Training(steps=steps, batch=size, precision="32", **more)
+
+
+def weights(out: Path) -> dict[str, torch.Tensor]:
+    step = last_step(out)
+    assert step
+    return read_state(step)["model"]
+
+
+def loop_of(model: Any, data: Dataset, training: Training) -> Loop:
+    return begin(fabric_for(training), Job(model, training, Path("nowhere"), {}), data)
+
+
+# ------------------------------------------------------------------------------- every kind of data
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_learns_and_goes_on_as_if_it_never_stopped(tmp_path: Path, kind: str) -> None:
+    model, train, valid, size = KINDS[kind]
+    run(model, train, valid, plan(size), tmp_path / "whole")
+    with pytest.raises(PowerCut):
+        run(model, train, valid, plan(size), tmp_path / "cut", watch=Kill(3))
+    resume(tmp_path / "cut", train, valid)
+    assert equal(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
+    loop = loop_of(model, train, plan(size, steps=60))
+    losses = [done.terms["loss"] for done in loop.steps()]
+    assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_other_data_are_noticed_by_a_resume(tmp_path: Path, kind: str) -> None:
+    model, train, valid, size = KINDS[kind]
+    run(model, train, valid, plan(size), tmp_path / "run")
+    others = {"pictures": pictures(24, seed=5), "codes": codes(24, seed=5), "pairs": pairs(40, 5)}
+    with refusal(f"train {train.item}s changed", "checksum"):
+        resume(tmp_path / "run", others[kind], valid)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_its_parts_are_all_items_once(kind: str) -> None:
+    _, train, _, size = KINDS[kind]
+    rows = torch.cat(list(train.parts(size))).tolist()
+    assert sorted(rows) == list(range(len(train)))
+
+
+def test_other_codecs_make_other_data(tmp_path: Path) -> None:
+    train, other = codes(), replace(codes(), codec="another")
+    run(TokenToyConfig(), train, codes(0), plan(8), tmp_path / "run")
+    with refusal("codec means then", "another now"):
+        resume(tmp_path / "run", other, codes(0))
+    assert train.fingerprint() != other.fingerprint()
+
+
+def test_codes_are_those_of_the_pictures() -> None:
+    train = codes(24)
+    batch = train.batch(torch.tensor([3, 1]), CPU)
+    assert batch.codes is not None and batch.codes.dtype == torch.int64
+    pixels = pictures(24).floats([3, 1])
+    means = torch.nn.functional.avg_pool2d(pixels, 2)
+    assert torch.equal(batch.codes, (means * 31).round().long())
+    assert train.stored.dtype == torch.uint8 and train.stored.shape == (24, 1, 4, 4)
+    assert batch.pictures is None and len(train) == 24
+
+
+def test_what_has_no_pictures_is_not_mirrored(tmp_path: Path) -> None:
+    with refusal("training.flip mirrors pictures", "pairs-0"):
+        run(TokenToyConfig(), pairs(), pairs(2), plan(64, flip=True), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    with refusal("the batch has no pictures"):
+        ToyConfig().build().loss(pairs().batch(torch.arange(2), CPU), 0)
+    with refusal("pairs-0", "holds no sentence pairs"):
+        run(TokenToyConfig(), pairs(0), pairs(2), plan(64), tmp_path / "run")
+
+
+# ---------------------------------------------------------------------------------- sentence pairs
+
+
+def test_pairs_are_padded_to_the_longest() -> None:
+    sides = [join_sentences([[5], [6, 7, 8], [9, 4]]), join_sentences([[1, 2], [3], [4, 5, 6]])]
+    batch = Pairs(sides[0], sides[1], "three").batch(torch.tensor([2, 0]), CPU)
+    assert batch.pairs is not None
+    source, target = batch.pairs
+    assert source.tolist() == [[9, 4], [5, 0]]
+    assert target.tolist() == [[4, 5, 6], [1, 2, 0]]
+    with refusal("three: 3 sentences and 1 translations"):
+        Pairs(sides[0], join_sentences([[1]]), "three")
+
+
+@given(
+    lengths=st.lists(st.integers(1, 40), min_size=1, max_size=60),
+    size=st.integers(1, 100),
+    seed=st.integers(0, 2**60),
+)
+def test_every_epoch_has_every_sentence_once_in_batches_of_so_many_tokens(
+    lengths: list[int], size: int, seed: int
+) -> None:
+    order = EqualTokens(np.array(lengths), size, seed)
+    steps = len(order.bounds) + 1
+    for epoch in range(2):
+        batches = [order.indices(epoch * steps + k) for k in range(steps)]
+        assert sorted(torch.cat(batches).tolist()) == list(range(len(lengths)))
+        for batch in batches:
+            longest = max(lengths[k] for k in batch.tolist())
+            assert len(batch) == 1 or len(batch) * longest <= size
+    again = EqualTokens(np.array(lengths), size, seed)
+    assert torch.equal(again.indices(2 * steps - 1), batches[-1])
+
+
+def test_batches_are_about_equally_full_and_differ_from_epoch_to_epoch() -> None:
+    data = pairs(4000)
+    order = data.plan(seed=3, size=240)
+    steps = len(order.bounds) + 1
+    epochs = [[order.indices(e * steps + k).tolist() for k in range(steps)] for e in (0, 1)]
+    full = [len(rows) * data.longer[rows].max() for rows in epochs[0]]
+    assert np.median(full) == 240 and np.mean(np.array(full) > 200) > 0.95
+    assert epochs[0] != epochs[1] != data.plan(seed=4, size=240)
+    assert {frozenset(rows) for rows in epochs[0]} != {frozenset(rows) for rows in epochs[1]}
+    sizes = [len(rows) for rows in epochs[0]]
+    assert sizes != sorted(sizes) and sizes != sorted(sizes, reverse=True)
+
+
+# ------------------------------------------------------------------------------- means over tokens
+
+
+def test_parts_of_unequal_tokens_give_the_gradient_of_the_whole(tmp_path: Path) -> None:
+    model, train, valid, size = KINDS["pairs"]
+    for accumulate in (1, 2, 4):
+        run(model, train, valid, plan(size, accumulate=accumulate), tmp_path / str(accumulate))
+        loop = loop_of(model, train, plan(size, accumulate=accumulate))
+        targets = [part.batch.pairs[1] for part in loop.parts() if part.batch.pairs]
+        tokens = {int(target.count_nonzero()) for target in targets}
+        assert len(targets) == accumulate and (accumulate == 1 or len(tokens) > 1)
+    for parts in ("2", "4"):
+        torch.testing.assert_close(weights(tmp_path / parts), weights(tmp_path / "1"))
+
+
+@pytest.mark.slow
+def test_two_processes_with_unequal_tokens_train_as_one(tmp_path: Path) -> None:
+    model, train, valid, size = KINDS["pairs"]
+    sizes = {len(train.plan(0, size).indices(step)) % 2 for step in range(6)}
+    assert sizes == {0, 1}  # even batches and uneven ones
+    run(model, train, valid, plan(size), tmp_path / "one")
+    run(model, train, valid, plan(size, devices=2, accumulate=2), tmp_path / "two")
+    torch.testing.assert_close(weights(tmp_path / "two"), weights(tmp_path / "one"))
+
+
+def test_parts_of_equal_size_are_what_a_plain_mean_makes_bit_for_bit() -> None:
+    loop = loop_of(ToyConfig(), pictures(24), plan(12, accumulate=3))
+    model = loop.model.module
+    total = torch.zeros(())
+    for part in loop.parts():
+        loss = model.loss(part.batch, 0).total / 3
+        loss.backward()
+        total = total + loss.detach()
+    expected = {name: p.grad.clone() for name, p in model.named_parameters()}
+    loop.optimizer.zero_grad()
+    sums = loop.gradients()
+    assert sums is not None and sums["loss"].weight == 1.0
+    assert torch.equal(sums["loss"].value, total)
+    assert all(torch.equal(expected[name], p.grad) for name, p in model.named_parameters())
+
+
+def test_a_batch_is_cut_for_any_number_of_processes() -> None:
+    rows = torch.arange(7)
+    assert [len(part) for part in cut(rows, 4)] == [2, 2, 2, 1]
+    assert [part.tolist() for part in cut(rows[:1], 2)] == [[0], [0]]  # of equal weight
+
+
+def test_held_out_pairs_are_a_mean_over_tokens() -> None:
+    model, train, valid, size = KINDS["pairs"]
+    loop = loop_of(model, train, plan(size))
+    everything = valid.batch(torch.arange(len(valid)), CPU)
+    expected = float(loop.average.module.loss(everything, 0).total)
+    assert len(list(valid.parts(size))) > 1
+    assert math.isclose(held_out_loss(loop, valid), expected, rel_tol=1e-5)

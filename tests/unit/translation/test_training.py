@@ -1,0 +1,60 @@
+"""The translator as a player: its loss, and a run of the training loop that teaches it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import smalti
+from smalti.core.checkpoint import save
+from smalti.core.protocols import Batch
+from smalti.data.pairs import Pairs, join_sentences
+from smalti.training import Training, run
+from smalti.translation import Beam, TransformerConfig, Translator, train_subwords
+from smalti.translation.model import assemble
+from smalti.translation.vocabulary import BOS, PAD
+from tests.expect import refusal
+
+ENGLISH = ["Open a file", "Save the file", "Click here", "Close the window now"]
+CHINESE = ["打开文件", "保存文件", "单击这里", "现在关闭窗口"]
+
+
+@pytest.fixture(scope="module")
+def untrained() -> Translator:
+    torch.manual_seed(3)
+    source, target = train_subwords(ENGLISH, 40), train_subwords(CHINESE, 24, spaced=False)
+    network = TransformerConfig(40, 24, 32, 2, encoder_layers=1, decoder_layers=1, hidden=64)
+    return assemble(network.build(), source, target, sampler=Beam(2, longest=12))
+
+
+def pairs_of(model: Translator) -> Pairs:
+    source, target = model.source.encode(ENGLISH), model.target.encode(CHINESE)
+    return Pairs(join_sentences(source), join_sentences(target), "four sentences")
+
+
+def test_the_loss_is_that_of_smoothed_labels_per_symbol(untrained: Translator) -> None:
+    batch = pairs_of(untrained).batch(torch.arange(4), torch.device("cpu"))
+    assert batch.pairs is not None
+    source, gold = batch.pairs
+    loss = untrained.loss(batch, 0)
+    shown = torch.cat([torch.full((4, 1), BOS), gold[:, :-1]], dim=1)
+    log_p = untrained.network(source, shown).log_softmax(-1)
+    right = log_p.gather(2, gold[..., None])[..., 0]
+    smooth = -(0.9 * right + 0.1 * log_p.mean(-1))
+    torch.testing.assert_close(loss.total, smooth[gold != PAD].mean())
+    torch.testing.assert_close(loss.terms["nats_per_symbol"], -right[gold != PAD].mean())
+    assert loss.weight == (gold != PAD).sum() < gold.numel()
+    with refusal("the batch has no sentence pairs"):
+        untrained.loss(Batch(torch.zeros(1, 1, 8, 8)), 0)
+
+
+def test_a_run_teaches_it(untrained: Translator, tmp_path: Path) -> None:
+    save(untrained, tmp_path / "start")  # its vocabularies stand among the weights
+    train = pairs_of(untrained)
+    plan = Training(steps=150, batch=16, rate=0.01, warmup=5, ema=0.9, precision="32", save=150)
+    out = tmp_path / "run"
+    run(untrained.config, train, train, plan, out, start=str(tmp_path / "start"))
+    assert smalti.sample(untrained, cond=ENGLISH) != CHINESE
+    assert smalti.sample(smalti.load(out), cond=ENGLISH) == CHINESE
