@@ -13,6 +13,7 @@ from smalti.core.given import Given
 from smalti.core.protocols import Batch, Choose, Score, Spec
 from smalti.core.rng import Rng
 from smalti.layers.conditions import describe, named_choice
+from smalti.core.states import Canvas
 from smalti.layers.levels import Levels
 
 
@@ -47,7 +48,7 @@ class Chain(nn.Module):
     def logits(self, y: Tensor, before: Tensor) -> Tensor:
         return self.table.detach()[y, before].double().log_softmax(-1)
 
-    def walk(self, choose: Choose, n: int, given: Given = Given()) -> Iterator[Tensor]:
+    def walk(self, choose: Choose, n: int, given: Given = Given()) -> Iterator[Canvas]:
         self.batches.append(n)
         self.threads.append(torch.get_num_threads())
         C, H, W = self.shape
@@ -60,7 +61,7 @@ class Chain(nn.Module):
                     logits[:, 0] += self.noise
                     before = choose((i, j, c), Table(logits))
                     canvas[:, c, i, j] = before
-            yield canvas.clone()
+            yield Canvas(canvas.clone(), i + 1, H)
 
     def score(self, batch: Batch, rng: Rng) -> Score:
         levels = self.levels.encode(batch.require_pictures())
@@ -78,7 +79,7 @@ def drawn_by(model: Chain, n: int, labels: Tensor | None = None) -> Tensor:
     def choose(at, symbols) -> Tensor:
         return torch.multinomial(symbols.logits.exp(), 1, generator=draws)[:, 0]
 
-    (*_, canvas) = model.walk(choose, n, Given(labels=labels))
+    (*_, last) = model.walk(choose, n, Given(labels=labels))
     model.batches.clear()
     model.threads.clear()
-    return (model.levels.decode(canvas) * 255).round().byte()
+    return (model.levels.decode(last.symbols) * 255).round().byte()

@@ -20,6 +20,7 @@ from smalti.core.given import Given
 from smalti.core.protocols import Batch, Loss, Score, Spec
 from smalti.core.ranges import ClassNames, Range, Rate, Shape
 from smalti.core.rng import Rng
+from smalti.core.states import Canvas
 from smalti.layers.choosing import Ancestral, check_finite, draw_symbols
 from smalti.layers.conditions import describe, named_choice
 from smalti.layers.eval_mode import eval_mode
@@ -68,7 +69,7 @@ class Prior(nn.Module):
     """p(codes) = prod_k p(code k | codes before it, class), in row-major order, by a GPT.
 
     `loss` trains it on the codes of pictures, `score` tells nats of codes, `stream` draws them row
-    by row. A state is a canvas of codes (n, h, w) int64; `render` decodes it.
+    by row. The symbols of a state are codes (n, h, w) int64; `render` decodes them.
     """
 
     def __init__(self, config: PriorConfig):
@@ -155,7 +156,7 @@ class Prior(nn.Module):
 
     def stream(
         self, rng: Rng, given: Given = Given(), sampler: Ancestral | None = None
-    ) -> Iterator[Tensor]:
+    ) -> Iterator[Canvas]:
         """Canvases of codes (n, h, w), one after each row; codes to come are 0.
 
         given.labels (n,) are classes, drawn per sample when None. Of each row, sample i draws one
@@ -175,7 +176,7 @@ class Prior(nn.Module):
                     check_finite(logits, (i, j))
                     canvas[:, i, j] = draw_symbols(logits, u[:, j], sampler)
                     walker.put(i * w + j, canvas[:, i, j])
-            yield canvas.clone()
+            yield Canvas(canvas.clone(), i + 1, h)
 
     def choose_classes(self, rng: Rng, given: Given, n: int) -> Tensor | None:
         if not (K := len(self.config.classes)):
@@ -198,9 +199,9 @@ class Prior(nn.Module):
             )
         return labels.long().to(self.device)
 
-    def render(self, state: Tensor) -> Tensor:
+    def render(self, state: Canvas) -> Tensor:
         """Codes as pictures, (n, C, H, W) float32 in [0, 1]."""
-        return self.codec.decode(state, self.config.shape[1:])
+        return self.codec.decode(state.symbols, self.config.shape[1:])
 
 
 def check_network(config: PriorConfig, codes: int, length: int) -> None:

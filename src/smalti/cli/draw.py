@@ -142,23 +142,13 @@ def walk(
     """Pictures (n, C, H, W) of the states, thinned to about FRAMES; the last one always."""
     state = None
     states = smalti.stream(model, seeds=seeds, given=given, sampler=sampler)
-    for count, state in enumerate(states, 1):
-        word, step, steps = progress_of(state, count)
-        meter.advance(0, f"{word} {step}/{steps}")
-        if step % max(1, steps // FRAMES) == 0 and step != steps:
+    for state in states:
+        meter.advance(0, f"{state.unit} {state.step}/{state.steps}")
+        if state.step % max(1, state.steps // FRAMES) == 0 and state.step != state.steps:
             yield shown(model, state)
     assert state is not None
     check_finite(last := shown(model, state))
     yield last
-
-
-def progress_of(state: Any, count: int) -> tuple[str, int, int]:
-    """What a state comes after, how many of these, and of how many: a canvas, (n, C, H, W), comes
-    after each row.
-    """
-    if isinstance(state, Tensor):
-        return "row", count, state.shape[2]
-    return "step", getattr(state, "step", 0), getattr(state, "steps", 1)
 
 
 def shown(model: Generative, state: Any) -> Tensor:

@@ -28,6 +28,7 @@ from smalti.core.errors import UserError
 from smalti.core.fingerprint import model_hash
 from smalti.core.given import Given
 from smalti.core.progress import OnProgress, Progress, ignore
+from smalti.core.states import Canvas
 from smalti.data.pictures import Pictures
 
 BATCH = 64
@@ -152,14 +153,16 @@ def decoded(model: Any, header: Header, payload: bytes, on_progress: OnProgress)
 
 
 def follow(
-    walk: Iterator[Tensor], what: str, rows: slice, total: int, on_progress: OnProgress
+    walk: Iterator[Canvas], what: str, rows: slice, total: int, on_progress: OnProgress
 ) -> Tensor:
     """The canvas at the end of some pictures' walk, (n, C, H, W) on the CPU."""
-    canvas = torch.empty(0)
-    for row, canvas in enumerate(walk, 1):
-        on_progress(Progress(what, rows.start, total, f"row {row}/{canvas.shape[2]}"))
+    symbols = torch.empty(0)
+    for state in walk:
+        where = f"{state.unit} {state.step}/{state.steps}"
+        on_progress(Progress(what, rows.start, total, where))
+        symbols = state.symbols
     on_progress(Progress(what, rows.stop, total))
-    return canvas.cpu()
+    return symbols.cpu()
 
 
 def parts(n: int, batch: int) -> Iterator[slice]:

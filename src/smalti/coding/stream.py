@@ -16,6 +16,7 @@ from torch import Tensor
 from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.protocols import Autoregressive, Position, Symbols
+from smalti.core.states import Canvas
 
 coders = constriction.stream  # pyright: ignore[reportAttributeAccessIssue] # compiled, untyped
 TABLES = coders.model.Categorical(perfect=False)
@@ -37,7 +38,7 @@ class Encoder:
     def __init__(self) -> None:
         self.coder = coders.queue.RangeEncoder()
 
-    def walk(self, model: Autoregressive, levels: Tensor, given: Given) -> Iterator[Tensor]:
+    def walk(self, model: Autoregressive, levels: Tensor, given: Given) -> Iterator[Canvas]:
         """Encode levels (n, C, H, W), int64, along the model's walk; yields after each row."""
 
         def choose(at: Position, symbols: Symbols) -> Tensor:
@@ -60,7 +61,7 @@ class Decoder:
         self.coder = coders.queue.RangeDecoder(words)
         self.left = 8.0 * len(payload) + SLACK  # bits
 
-    def walk(self, model: Autoregressive, n: int, given: Given) -> Iterator[Tensor]:
+    def walk(self, model: Autoregressive, n: int, given: Given) -> Iterator[Canvas]:
         """The canvas of n pictures after each row."""
 
         def choose(at: Position, symbols: Symbols) -> Tensor:

@@ -13,8 +13,9 @@ from torch import Tensor
 from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.rng import Rng
+from smalti.core.states import Canvas
 
-State = TypeVar("State")
+S = TypeVar("S", bound="State")
 Sampler = Any  # a frozen dataclass of the model's family; `Spec.samplers` lists them
 
 
@@ -175,16 +176,27 @@ class LatentCodec(Codec, Protocol):
     def from_latents(self, z: Tensor, size: tuple[int, int] | None = None) -> Tensor: ...
 
 
-class Generative(Protocol[State]):
+class State(Protocol):
+    """Where a walk is; what else it holds is its model's, which renders it."""
+
+    @property
+    def step(self) -> int: ...  # done
+    @property
+    def steps(self) -> int: ...  # in all
+    @property
+    def unit(self) -> str: ...  # what one of them is: "step", "row"
+
+
+class Generative(Protocol[S]):
     """All that sampling, CLI, web page and metrics know."""
 
     spec: Spec
 
     def stream(
         self, rng: Rng, given: Given = Given(), sampler: Sampler | None = None
-    ) -> Iterator[State]: ...
+    ) -> Iterator[S]: ...
 
-    def render(self, state: State) -> Tensor | list[str]: ...
+    def render(self, state: S) -> Tensor | list[str]: ...
 
 
 class Symbols(Protocol):
@@ -233,7 +245,7 @@ class BeamWalker(Walker, Protocol):
 class Autoregressive(Protocol):
     """A model that goes through a picture symbol by symbol."""
 
-    def walk(self, choose: Choose, n: int, given: Given = Given()) -> Iterator[Tensor]: ...
+    def walk(self, choose: Choose, n: int, given: Given = Given()) -> Iterator[Canvas]: ...
 
 
 class Score(NamedTuple):

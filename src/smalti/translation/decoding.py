@@ -11,6 +11,7 @@ from torch import Tensor
 
 from smalti.core.config import checked
 from smalti.core.ranges import Range, Width
+from smalti.core.states import Canvas
 from smalti.layers.attention import attend
 from smalti.layers.choosing import Ancestral, check_finite, draw_symbols
 from smalti.translation.transformer import Transformer, join_heads
@@ -166,7 +167,7 @@ class Beams:
 
 def draw(
     network: Transformer, source: Tensor, sampler: Ancestral, uniform: Callable[[], Tensor]
-) -> Iterator[Tensor]:
+) -> Iterator[Canvas]:
     """What is written so far (n, t) for source symbols (n, S), a symbol more each time.
 
     uniform: (n,) numbers in [0, 1), asked for once a symbol. Behind a row's </s> stands <pad>.
@@ -183,7 +184,7 @@ def draw(
         symbols = draw_symbols(logits, uniform().to(logits.device), sampler)
         written = torch.cat([written, symbols.masked_fill(done, PAD)[:, None]], dim=1)
         done = done | (symbols == EOS) | (written.shape[1] > limit)
-        yield written[:, 1:]
+        yield Canvas(written[:, 1:], written.shape[1] - 1, int(limit.max()), "symbol")
 
 
 def next_logits(cache: Cache, symbols: Tensor) -> Tensor:

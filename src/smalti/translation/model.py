@@ -16,6 +16,7 @@ from smalti.core.given import Given
 from smalti.core.protocols import Batch, Condition, Loss, Spec, list_samplers
 from smalti.core.ranges import Count, Rate
 from smalti.core.rng import Rng
+from smalti.core.states import Canvas
 from smalti.layers.choosing import Ancestral
 from smalti.layers.eval_mode import eval_mode
 from smalti.translation.decoding import Beam, Beams, Hypothesis, draw, search
@@ -98,7 +99,7 @@ class Translator(nn.Module):
 
     def stream(
         self, rng: Rng, given: Given = Given(), sampler: Beam | Ancestral | None = None
-    ) -> Iterator[Tensor]:
+    ) -> Iterator[Canvas]:
         """Translations of given.text, a symbol longer each time; the last state is the result.
 
         Of a search it is the likeliest so far. Ancestral draws take one uniform number a symbol.
@@ -119,14 +120,16 @@ class Translator(nn.Module):
             raise UserError(f"{found} given for {n} translations; give one sentence for each")
         return pad_batch(self.source.encode(text)).to(self.device)
 
-    def walk(self, source: Tensor, rng: Rng, sampler: Beam | Ancestral) -> Iterator[Tensor]:
+    def walk(self, source: Tensor, rng: Rng, sampler: Beam | Ancestral) -> Iterator[Canvas]:
         if isinstance(sampler, Ancestral):
             yield from draw(self.network, source, sampler, lambda: rng.uniform(1)[:, 0])
             return
-        beams = Beams(self.network, source, sampler)
+        beams, step = Beams(self.network, source, sampler), 0
         while beams.rows:
             beams.step()
-            yield pad_batch(beams.best()).to(self.device)
+            step += 1
+            best = pad_batch(beams.best()).to(self.device)
+            yield Canvas(best, step, max(beams.limits), "symbol")
 
     def search(self, text: Sequence[str], beam: Beam, batch: int = 32) -> list[list[Hypothesis]]:
         """The hypotheses for each sentence, best first; those of like length go together."""
@@ -139,9 +142,9 @@ class Translator(nn.Module):
                 found |= zip(rows, search(self.network, padded, beam), strict=True)
         return [found[k] for k in range(len(text))]
 
-    def render(self, state: Tensor) -> list[str]:
-        """The sentences that symbols (n, t) spell."""
-        return self.target.decode(state.tolist())
+    def render(self, state: Canvas) -> list[str]:
+        """The sentences that the symbols (n, t) of a state spell."""
+        return self.target.decode(state.symbols.tolist())
 
 
 def read_vocabulary(model: Tensor, size: int, side: str) -> Subwords:

@@ -93,7 +93,11 @@ def test_walking_tells_the_score_number_by_number() -> None:
         torch.testing.assert_close(symbols.logits.exp().sum(1), torch.ones(3).double())
         return level
 
-    canvases = list(model.walk(choose, 3, Given(labels=labels)))
+    states = list(model.walk(choose, 3, Given(labels=labels)))
+    assert [(state.step, state.steps, state.unit) for state in states] == [
+        (i, 3, "row") for i in (1, 2, 3)
+    ]
+    canvases = [state.symbols for state in states]
     assert places == list(itertools.product(range(3), range(4), range(3)))
     assert len(canvases) == 3
     assert torch.equal(canvases[-1], levels)

@@ -69,16 +69,18 @@ def test_it_comes_back_with_its_vocabularies(tiny: Translator, tmp_path: Path) -
 @pytest.mark.parametrize("sampler", [None, Beam(1, longest=9), Beam(3, 0.5, 9), Ancestral(top_k=5)])
 def test_sentences_grow_symbol_by_symbol(tiny: Translator, sampler: Any) -> None:
     states = list(smalti.stream(tiny, cond=ENGLISH, sampler=sampler))
-    lengths = [state.shape[1] for state in states]
+    lengths = [state.symbols.shape[1] for state in states]
     assert lengths == sorted(lengths) or isinstance(sampler, Beam) or sampler is None
-    assert all(state.dtype == torch.int64 and len(state) == 4 for state in states)
+    assert all(s.symbols.dtype == torch.int64 and len(s.symbols) == 4 for s in states)
+    assert [s.step for s in states] == [*range(1, len(states) + 1)]
+    assert all(s.step <= s.steps and s.unit == "symbol" for s in states)
     assert smalti.sample(tiny, cond=ENGLISH, sampler=sampler) == tiny.render(states[-1])
 
 
 def test_the_last_state_is_what_the_search_finds(tiny: Translator) -> None:
     for beam in (Beam(1, longest=9), Beam(3, longest=9)):
         *_, last = smalti.stream(tiny, cond=ENGLISH, sampler=beam)
-        found = [[k for k in row if k != PAD] for row in last.tolist()]
+        found = [[k for k in row if k != PAD] for row in last.symbols.tolist()]
         assert found == [rows[0].symbols for rows in tiny.search(ENGLISH, beam)]
 
 

@@ -19,6 +19,7 @@ from smalti.core.given import Given
 from smalti.core.protocols import Batch, Choose, Loss, Position, Score, Spec, Symbols, Walker
 from smalti.core.ranges import ClassNames, Shape
 from smalti.core.rng import Rng
+from smalti.core.states import Canvas
 from smalti.layers.caption import CaptionConfig
 from smalti.layers.choosing import Ancestral, check_finite, draw_symbols
 from smalti.layers.conditions import describe, named_choice
@@ -86,7 +87,7 @@ class PixelCNN(nn.Module):
     (arXiv:1701.05517), as the config's network has it.
 
     `loss` trains it, `score` is the exact likelihood, `stream` draws row by row, `walk` goes
-    through pictures symbol by symbol. A state is a canvas of levels, (n, C, H, W) int64.
+    through pictures symbol by symbol. The symbols of a state are levels, (n, C, H, W) int64.
     """
 
     network: Any
@@ -182,7 +183,7 @@ class PixelCNN(nn.Module):
 
     def stream(
         self, rng: Rng, given: Given = Given(), sampler: Ancestral | None = None
-    ) -> Iterator[Tensor]:
+    ) -> Iterator[Canvas]:
         """Canvases, one after each row.
 
         given.labels (n,) are classes, drawn per sample when None; given.text are n captions, empty
@@ -205,7 +206,7 @@ class PixelCNN(nn.Module):
 
         return self.walk(choose, len(rng), given)
 
-    def walk(self, choose: Choose, n: int, given: Given = Given()) -> Iterator[Tensor]:
+    def walk(self, choose: Choose, n: int, given: Given = Given()) -> Iterator[Canvas]:
         """Goes through n pictures row by row, column by column, channel by channel.
 
         At each position `choose` is shown the distributions and says the levels (n,). Yields the
@@ -222,7 +223,7 @@ class PixelCNN(nn.Module):
 
     def rows(
         self, choose: Choose, n: int, y: Tensor | None, known: Tensor | None, free: Tensor
-    ) -> Iterator[Tensor]:
+    ) -> Iterator[Canvas]:
         C, H, W = self.config.shape
         canvas = torch.zeros(n, C, H, W, dtype=torch.int64, device=self.device)
         with torch.no_grad(), eval_mode(self):
@@ -236,7 +237,7 @@ class PixelCNN(nn.Module):
                             level = level.where(free[:, c, i, j], known[:, c, i, j])
                         canvas[:, c, i, j] = level
                         walker.put((i * W + j) * C + c, level)
-            yield canvas.clone()
+            yield Canvas(canvas.clone(), i + 1, H)
 
     def step(self, at: Position, choose: Choose, walker: Walker, canvas: Tensor) -> Tensor:
         """The levels (n,) at a position. UserError where the network puts out NaN."""
@@ -294,6 +295,6 @@ class PixelCNN(nn.Module):
             raise UserError(f"class {int(bad[0])} is given; this model has classes 0 to {K - 1}")
         return y.long().to(self.device)
 
-    def render(self, state: Tensor) -> Tensor:
+    def render(self, state: Canvas) -> Tensor:
         """The canvas as pictures, (n, C, H, W) float32 in [0, 1]."""
-        return self.levels.decode(state)
+        return self.levels.decode(state.symbols)
