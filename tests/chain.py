@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from smalti.core.given import Given
 from smalti.core.protocols import Batch, Choose, Score, Spec
 from smalti.core.rng import Rng
-from smalti.layers.conditions import describe, named_choice
 from smalti.core.states import Canvas
+from smalti.layers.conditions import describe, named_choice
 from smalti.layers.levels import Levels
 
 

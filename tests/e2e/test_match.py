@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from smalti.cli.frames import natural
+from smalti.data.frames import natural
 from smalti.patchmatch import inpaint, match, reconstruct
 from tests.command import contents, pixels, typed
 

@@ -13,10 +13,10 @@ from rich.table import Table
 from scipy import ndimage
 
 from smalti.cli.display import console
-from smalti.cli.frames import still
 from smalti.cli.options import Switch
 from smalti.core.errors import UserError
 from smalti.core.ranges import Range, Seed, Threads, Width
+from smalti.data.frames import still
 from smalti.patchmatch import checks
 from smalti.patchmatch.ladder import Case, Step, ladder
 

@@ -16,11 +16,11 @@ import smalti
 from smalti.cli.draw import chosen_classes, chosen_text, draw, name_of, picture_model
 from smalti.cli.given import read_pictures
 from smalti.cli.options import Classes, Number, Texts
-from smalti.cli.output import Results, check_free, folder_for, write_record
 from smalti.coding.classes import told_by
 from smalti.coding.squeeze import check_model
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
+from smalti.core.folders import Results, check_free, folder_for, write_record
 from smalti.core.given import Given
 from smalti.core.messages import count
 from smalti.core.pictures import grid, image, save_png

@@ -9,13 +9,13 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 from smalti.cli.options import Size
-from smalti.cli.output import Results, check_free, folder_for
 from smalti.convert import REFERENCES, infer_config, read_weights
 from smalti.convert.codecs import LEFT_OUT
 from smalti.convert.model import model_from_reference
 from smalti.core.checkpoint import write_into
 from smalti.core.documents import read_json_object, read_yaml_object
 from smalti.core.errors import UserError, shorten
+from smalti.core.folders import Results, check_free, folder_for
 from smalti.core.messages import count, suggest
 from smalti.core.protocols import Card
 

@@ -18,10 +18,10 @@ from smalti.cli.draw import draw, picture_model
 from smalti.cli.gallery import Exhibit, Picture, page
 from smalti.cli.interpolate import deterministic, walked, write_walk
 from smalti.cli.options import Switch
-from smalti.cli.output import Results, check_free, folder_for, write_record
 from smalti.cli.sample import write_samples
 from smalti.cli.watch import Watcher
 from smalti.core.checkpoint import read_card
+from smalti.core.folders import Results, check_free, folder_for, write_record
 from smalti.core.given import Given
 from smalti.core.messages import count
 from smalti.core.pictures import grid, save_png

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,33 +11,19 @@ from PIL import Image
 from torch import Tensor
 
 import smalti
-from smalti.cli.meter import Meter
+from smalti.cli.meter import ProgressMeter
 from smalti.core.device import check_device
+from smalti.core.drawing import Drawn, draw_batches
 from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.pictures import grid
 from smalti.core.protocols import Generative, Spec
-from smalti.core.sampling import check_finite
 from smalti.core.size import show_size
 
-FRAMES = 60
-"""Most frames of a GIF: longer walks are thinned out."""
 DIGITS = 18
 """Of the longest whole number that is read."""
 LARGEST_SIDE = 4096
 """Pixels; the largest side that can be asked for."""
-SHOWN = 64
-"""Most pictures in a GIF."""
-
-
-@dataclass(frozen=True, eq=False)
-class Drawn:
-    """Samples, and how they came about."""
-
-    pictures: Tensor
-    """(N, C, H, W) in [0, 1]."""
-    frames: tuple[Tensor, ...] = ()
-    """The first of them, (at most SHOWN, C, H, W) each, from noise to picture."""
 
 
 def chosen_device(name: str) -> str:
@@ -117,58 +101,8 @@ def chosen_size(size: tuple[int, int] | None, spec: Spec, model: str) -> tuple[i
 def draw(
     model: Generative, seeds: Sequence[int], given: Given, sampler: Any, *, batch: int, film: bool
 ) -> Drawn:
-    """One sample per seed, `batch` at a time. given.labels and given.start are (N, ...).
-
-    film: keep frames, too.
-    """
-    pictures: list[Tensor] = []
-    films: list[list[Tensor]] = []
-    with Meter("drawing", len(seeds)) as meter:
-        for first in range(0, len(seeds), batch):
-            rows = slice(first, first + batch)
-            keep = max(0, SHOWN - first) if film else 0
-            frames: list[Tensor] = []
-            for picture in walk(model, seeds[rows], part(given, rows), sampler, meter):
-                frames.append(picture[:keep])
-            pictures.append(picture)
-            films.append(frames)
-            meter.advance(len(seeds[rows]))
-    return Drawn(torch.cat(pictures), tuple(join(films)) if film else ())
-
-
-def walk(
-    model: Generative, seeds: Sequence[int], given: Given, sampler: Any, meter: Meter
-) -> Iterator[Tensor]:
-    """Pictures (n, C, H, W) of the states, thinned to about FRAMES; the last one always."""
-    state = None
-    states = smalti.stream(model, seeds=seeds, given=given, sampler=sampler)
-    for state in states:
-        meter.advance(0, f"{state.unit} {state.step}/{state.steps}")
-        if state.step % max(1, state.steps // FRAMES) == 0 and state.step != state.steps:
-            yield shown(model, state)
-    assert state is not None
-    check_finite(last := shown(model, state))
-    yield last
-
-
-def shown(model: Generative, state: Any) -> Tensor:
-    rendered = model.render(state)
-    assert isinstance(rendered, Tensor)
-    return rendered.cpu()
-
-
-def part(given: Given, rows: slice) -> Given:
-    """The conditions of some of the samples."""
-    values = {f.name: getattr(given, f.name) for f in dataclasses.fields(given)}
-    cut = {k: v[rows] for k, v in values.items() if isinstance(v, (Tensor, list))}
-    conditions = {name: value[rows] for name, value in given.conditions.items()}
-    return dataclasses.replace(given, **cut, conditions=conditions)
-
-
-def join(films: list[list[Tensor]]) -> Iterator[Tensor]:
-    """The frames of all batches side by side, in time."""
-    for frames in zip(*films, strict=True):
-        yield torch.cat(frames)
+    with ProgressMeter() as meter:
+        return draw_batches(model, seeds, given, sampler, batch=batch, film=film, on_progress=meter)
 
 
 def film_of(drawn: Drawn, order: Tensor, columns: int | None = None) -> list[Image.Image]:

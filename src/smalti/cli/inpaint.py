@@ -17,9 +17,9 @@ from smalti.cli.flags import Flag, apply, flags_of, parameter, with_flags
 from smalti.cli.given import read_pictures
 from smalti.cli.mending import FILES, fill_by_patches
 from smalti.cli.options import Classes, Number, Size
-from smalti.cli.output import check_free, folder_for, write_record
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
+from smalti.core.folders import check_free, folder_for, write_record
 from smalti.core.given import Given
 from smalti.core.messages import count
 from smalti.core.pictures import grid, image, save_png

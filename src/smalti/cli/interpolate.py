@@ -15,10 +15,10 @@ import smalti
 from smalti.cli.draw import chosen_classes, draw, name_of, picture_model
 from smalti.cli.given import read_pictures
 from smalti.cli.options import Classes, Switch
-from smalti.cli.output import Results, check_free, folder_for, write_record
 from smalti.cli.sample import chosen_sampler
 from smalti.core.config import fitted, to_json
 from smalti.core.errors import UserError
+from smalti.core.folders import Results, check_free, folder_for, write_record
 from smalti.core.given import Given
 from smalti.core.messages import count
 from smalti.core.pictures import grid, save_gif, save_png

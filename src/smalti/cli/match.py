@@ -13,14 +13,14 @@ from cyclopts import App, Parameter
 from PIL import Image
 
 import smalti
-from smalti.cli.frames import frames, is_video, length, still
 from smalti.cli.meter import Meter
 from smalti.cli.options import Switch
-from smalti.cli.output import Results, check_free, folder_for, write_record
 from smalti.core.errors import UserError
+from smalti.core.folders import Results, check_free, folder_for, write_record
 from smalti.core.messages import count
 from smalti.core.pictures import save_gif, save_png
 from smalti.core.ranges import Rounds, Seed, Threads, Width
+from smalti.data.frames import frames, is_video, length, still
 from smalti.data.single import read_mask
 from smalti.patchmatch.colours import distance_picture, flow_picture
 from smalti.patchmatch.matching import Method, match

@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 import smalti
-from smalti.cli.frames import still
 from smalti.cli.meter import Meter
-from smalti.cli.output import Results, folder_for, write_record
+from smalti.core.folders import Results, folder_for, write_record
 from smalti.core.pictures import save_png
+from smalti.data.frames import still
 from smalti.data.originals import read_original
 from smalti.data.single import read_mask
 from smalti.patchmatch.inpainting import inpaint

@@ -18,11 +18,11 @@ from smalti.cli.draw import chosen_classes, chosen_device, chosen_size, name_of
 from smalti.cli.given import read_pictures
 from smalti.cli.meter import Meter
 from smalti.cli.options import Classes, Size, Switch
-from smalti.cli.output import Results, check_free, folder_for, write_record
 from smalti.cli.roundtrip import there_and_back
 from smalti.codecs.codec import Codec
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
+from smalti.core.folders import Results, check_free, folder_for, write_record
 from smalti.core.pictures import grid, image, save_png
 from smalti.core.ranges import Batch, Levels, Rounds, Width
 from smalti.core.sampling import check_finite

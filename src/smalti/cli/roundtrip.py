@@ -15,9 +15,9 @@ from torch import Tensor
 import smalti
 from smalti.cli.given import read_pictures
 from smalti.cli.meter import Meter
-from smalti.cli.output import Results, folder_for, write_record
 from smalti.codecs.tiles import Tiles, decode_tiled, encode_tiled
 from smalti.core.errors import UserError
+from smalti.core.folders import Results, folder_for, write_record
 from smalti.core.likeness import psnr, ssim
 from smalti.core.messages import count
 from smalti.core.pictures import grid, image, save_png

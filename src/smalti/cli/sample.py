@@ -15,7 +15,6 @@ from torch import Tensor
 import smalti
 from smalti.autoregressive.pixelcnn import Ancestral
 from smalti.cli.draw import (
-    Drawn,
     chosen_classes,
     chosen_size,
     chosen_text,
@@ -27,8 +26,9 @@ from smalti.cli.draw import (
 from smalti.cli.flags import Flag, apply, flags_of, parameter, with_flags
 from smalti.cli.given import read_pictures
 from smalti.cli.options import Classes, Number, PicturesGiven, Size, Strength, Switch, Texts
-from smalti.cli.output import Results, check_free, folder_for, write_record
 from smalti.core.config import to_json
+from smalti.core.drawing import Drawn
+from smalti.core.folders import Results, check_free, folder_for, write_record
 from smalti.core.given import Given
 from smalti.core.messages import count
 from smalti.core.pictures import grid, image, save_gif, save_png

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import ClassVar, Literal, Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -38,8 +38,8 @@ class Noisy:
     """Steps done."""
     steps: int
     """Steps in all."""
-
-    unit: ClassVar[str] = "step"
+    unit: str = "step"
+    """What a step is called."""
 
 
 @dataclass(frozen=True)

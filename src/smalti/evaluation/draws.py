@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from smalti.core.config import fitted
+from smalti.core.drawing import draw_batches
 from smalti.core.errors import UserError
 from smalti.core.given import Given
-from smalti.core.progress import OnProgress, Progress, ignore
+from smalti.core.progress import OnProgress, ignore
 from smalti.core.ranges import Batch, Samples
 from smalti.core.rng import count_seeds
-from smalti.core.sampling import sample
 from smalti.data.pictures import Pictures
 from smalti.evaluation.cost import forwards_of
 
@@ -55,22 +55,13 @@ def draw_set(
     """
     seeds = count_seeds(seed, fitted(n, Samples, "n"))
     batch = fitted(batch, Batch, "batch")
-    parts: list[Tensor] = []
+    given = Given(labels=labels, text=text)
     begun = time.perf_counter()
     with forwards_of(model) as forwards:
-        for rows in torch.arange(n).split(batch):
-            given = Given(
-                labels=None if labels is None else labels[rows],
-                text=None if text is None else [text[i] for i in rows.tolist()],
-            )
-            pictures = sample(
-                model, seeds=[seeds[i] for i in rows.tolist()], given=given, sampler=sampler
-            )
-            assert isinstance(pictures, Tensor)
-            parts.append(pictures.cpu())
-            on_progress(Progress("drawing", int(rows[-1]) + 1, n))
+        drawn = draw_batches(model, seeds, given, sampler, batch=batch, on_progress=on_progress)
     seconds = time.perf_counter() - begun
-    return Drawn(torch.cat(parts), labels, seconds, (forwards.count or None) if forwards else None)
+    count = (forwards.count or None) if forwards else None
+    return Drawn(drawn.pictures, labels, seconds, count)
 
 
 def device_of(model: Any) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from PIL import Image
 
+from smalti.core.drawing import draw_batches
+from smalti.core.given import Given
 from smalti.core.pictures import grid
 from smalti.core.protocols import Batch, Dataset
-from smalti.core.sampling import sample
 
 GRID = 64  # pictures on a grid
 
@@ -44,13 +45,6 @@ def drawn(model: Any, at_once: int, captions: list[str]) -> torch.Tensor:
 
     A model that draws what is described gets the captions in turn.
     """
-    told = captions if "text" in model.spec.given else []
-    parts = []
-    for seeds in batched(range(GRID), at_once):
-        text = [told[k % len(told)] for k in seeds] if told else None
-        parts.append(sample(model, seeds=seeds, cond=text))
-    return torch.cat([part for part in parts if isinstance(part, torch.Tensor)])
-
-
-def batched(seeds: range, size: int) -> list[list[int]]:
-    return [list(seeds[i : i + size]) for i in range(0, len(seeds), size)]
+    told = captions if "text" in model.spec.given else ()
+    text = [told[k % len(told)] for k in range(GRID)] if told else None
+    return draw_batches(model, range(GRID), Given(text=text), batch=at_once).pictures

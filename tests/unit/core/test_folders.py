@@ -15,9 +15,8 @@ import pytest
 import torch
 from PIL import Image
 
-from smalti.cli.output import write_record
 from smalti.core.files import file_for, replace, write_text
-from smalti.core.folders import Results, check_free, check_writable, folder_for
+from smalti.core.folders import Results, check_free, check_writable, folder_for, write_record
 from smalti.core.locks import lock_folder
 from smalti.core.pictures import save_gif, save_png
 from smalti.core.staging import HOST, PREFIX, temporary_folder

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from smalti.cli.frames import frames, is_video, still
 from smalti.data import read
+from smalti.data.frames import frames, is_video, still
 from smalti.data.originals import read_original
 from smalti.data.single import read_mask
 from tests import albums

@@ -135,16 +135,16 @@ def test_an_error_of_another_kind_is_not_swallowed(tmp_path: Path):
 
 
 def test_grids_are_drawn_in_parts_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    from smalti.training import sheet
+    from smalti.core import drawing
 
     sizes: list[int] = []
-    real = sheet.sample
+    real = drawing.stream
 
-    def counted(model: Any, *, seeds: list[int], cond: Any) -> Any:
+    def counted(model: Any, *, seeds: range, given: Any, sampler: Any) -> Any:
         sizes.append(len(seeds))
-        return real(model, seeds=seeds, cond=cond)
+        return real(model, seeds=seeds, given=given, sampler=sampler)
 
-    monkeypatch.setattr(sheet, "sample", counted)
+    monkeypatch.setattr(drawing, "stream", counted)
     run(TINY, TRAIN, NONE, replace(PLAN, steps=1, accumulate=4), tmp_path / "run")
     assert sizes == [16] * 4
 

@@ -1,4 +1,4 @@
-"""Pictures and videos for `smalti match`: a file, an animation, or a folder of frames."""
+"""Pictures and videos for patches: a file, an animation, or a folder of frames."""
 
 from __future__ import annotations
 
