@@ -40,7 +40,7 @@ def trained(case: Case, steps: int = 3, until: float = 0.0) -> tuple[Any, list[f
         loss = model.loss(given, step)
         loss.total.backward()
         optimiser.step()
-        model.settle()
+        model.after_step()
         losses.append(loss.total.item())
         if losses[-1] < until * losses[0]:
             break

@@ -98,7 +98,7 @@ class Codec(nn.Module):
         }
         return numbers, [found.line()]
 
-    def settle(self) -> None:
+    def after_step(self) -> None:
         """After every optimiser step, on all processes at once."""
         self.network.quantiser.settle()
 

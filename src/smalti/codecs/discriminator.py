@@ -134,7 +134,7 @@ class CriticPlayer(nn.Module):
     def __init__(self, config: CriticConfig):
         super().__init__()
         self.network = config.build()
-        self.pace = config.pace
+        self.lr_scale = config.pace
         self.register_buffer("right", torch.tensor(0.5))
         self.register_buffer("logits", torch.zeros(2))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))

@@ -140,12 +140,7 @@ class Loss(NamedTuple):
 class Player(Protocol):
     """All that training knows; a player registers only what it trains.
 
-    What it may have beside: `players()`, the players of a step by name, itself the first, where
-    there are several; `settle()`, called after every optimiser step, on all processes at once;
-    `premises()` and `notes()`, lines for the user before training and at every save; `betas` and
-    `pace`, of its optimiser; `plan(steps)`, called before the first step; `examine(take, n)`: at
-    every save numbers for the log and lines for the user, of the saved weights on held-out
-    pictures. A module in it may have `training_state()` and `restore_training(state)`.
+    core/players.py says what it may have beside.
     """
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss: ...

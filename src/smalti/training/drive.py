@@ -29,7 +29,7 @@ from smalti.training.memory import memory_bytes
 from smalti.training.provenance import check_same, facts_of, machine
 from smalti.training.recovery import BACK, Diverged
 from smalti.training.saving import complete_save, save_and_validate
-from smalti.training.seats import lines
+from smalti.training.seats import premises
 from smalti.training.timing import probe
 
 COPIES = 4
@@ -163,7 +163,7 @@ def drive(fabric: Fabric, job: Job, train: Dataset, valid: Dataset, watch: Watch
         first = loop.step
         with Log(job.out, loop.step) if chief else nullcontext() as log:
             watch(started(fabric, loop, job))
-            for line in [*(log.complaints if log else ()), *lines(loop.seats, "premises")]:
+            for line in [*(log.complaints if log else ()), *premises(loop.seats)]:
                 watch(Note(line))
             if log and first:
                 complete_save(loop, job, valid, log, watch)

@@ -27,7 +27,7 @@ from smalti.training.memory import finer, give_back, ran_out
 from smalti.training.player import Part, Sum, differentiate, means, mirror, rate_at, update
 from smalti.training.readback import Done, Readback
 from smalti.training.recovery import BACK, HISTORY, Diverged, Snapshot, complaint
-from smalti.training.seats import Seat, keepers, kept_states, plan, seated, settle
+from smalti.training.seats import Seat, end_step, keepers, kept_states, plan, seated
 
 
 def silent(text: str) -> None:
@@ -99,7 +99,7 @@ class Loop:
         while (sums := self.gradients()) is None:
             self.split_finer()
         sums |= {name: Sum(norm, 1.0) for name, norm in self.update(sums).items()}
-        settle(self.seats)
+        end_step(self.seats)
         values = means(self.fabric, sums)
         self.average.update(self.model.module, self.step)
         self.items += len(self.rows())
@@ -146,7 +146,7 @@ class Loop:
         norms = {}
         try:
             for k, seat in enumerate(self.seats):
-                rate, clip = self.rate() * seat.pace, self.training.clip
+                rate, clip = self.rate() * seat.lr_scale, self.training.clip
                 weight = sums["loss" if k == 0 else seat.name].weight
                 norm = update(self.fabric, seat.model, seat.optimizer, rate, clip, weight)
                 norms["norm" if k == 0 else f"norm_{seat.name}"] = norm

@@ -9,6 +9,7 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor
 
+from smalti.core.players import Tuned
 from smalti.core.protocols import Batch
 from smalti.training.config import Training
 from smalti.training.device import precision_of, reduced
@@ -33,7 +34,7 @@ def optimiser(model: torch.nn.Module, training: Training) -> torch.optim.Optimiz
     ]
     # with fp16 gradients are clipped between unscaling and step, which the fused one does at once
     fused = precision_of(training) != "16-mixed"
-    betas = getattr(model, "betas", (0.9, 0.99))
+    betas = model.betas if isinstance(model, Tuned) else (0.9, 0.99)
     return torch.optim.AdamW(groups, lr=training.rate, betas=betas, fused=fused)
 
 

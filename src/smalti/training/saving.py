@@ -9,12 +9,13 @@ from typing import Any
 import torch
 
 from smalti.core.pictures import save_png
+from smalti.core.players import Examined
 from smalti.core.protocols import Dataset
 from smalti.training.events import Note, Saved, Validated, Watch
 from smalti.training.job import Job, save_step
 from smalti.training.logs import Log, read_log
 from smalti.training.loop import Loop, rng_state, set_rng_state
-from smalti.training.seats import lines
+from smalti.training.seats import notes
 from smalti.training.sheet import sheet_of
 
 MOST = 512
@@ -29,7 +30,7 @@ def save_and_validate(loop: Loop, job: Job, valid: Dataset, log: Log | None, wat
         return
     directory = save_step(job, loop.step, loop.average.module, state)
     watch(Saved(loop.step, directory, draw_grid(loop, job, valid)))
-    for line in lines(loop.seats, "notes"):
+    for line in notes(loop.seats):
         watch(Note(line))
     validate(loop, valid, log, watch)
 
@@ -69,11 +70,11 @@ def validate(loop: Loop, valid: Dataset, log: Log, watch: Watch) -> None:
 
 def examine(loop: Loop, valid: Dataset) -> tuple[dict[str, Any], list[str]]:
     """Numbers and lines of a model that has `examine`, with the weights that are saved."""
-    look = getattr(loop.average.module, "examine", None)
-    if look is None:
+    model = loop.average.module
+    if not isinstance(model, Examined):
         return {}, []
     data, n = (valid, len(valid)) if len(valid) else (loop.data, MOST)
-    return look(partial(take_pictures, data), min(n, len(data)))
+    return model.examine(partial(take_pictures, data), min(n, len(data)))
 
 
 def take_pictures(data: Dataset, rows: slice) -> torch.Tensor:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from lightning_fabric import Fabric
+from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
+from torch import nn
 
+from smalti.core.players import AfterStep, Noted, Planned, Premised, Resumed, Team, Tuned
 from smalti.training.config import Training
 from smalti.training.player import optimiser
 
@@ -17,63 +19,61 @@ class Seat:
     """A player at the table."""
 
     name: str
-    model: Any
+    model: _FabricModule
     """Its module, as Fabric wraps it."""
-    optimizer: Any
-    pace: float = 1.0
+    optimizer: _FabricOptimizer
+    lr_scale: float = 1.0
     """Its learning rate, as a multiple of the training's."""
 
     @property
-    def player(self) -> Any:
+    def player(self) -> nn.Module:
         """The module itself."""
         return self.model.module
 
 
-def players_of(model: torch.nn.Module) -> dict[str, torch.nn.Module]:
-    """By name, in the order of a step; the first is the model, which is saved and sampled."""
-    players: Any = getattr(model, "players", None)
-    return players() if players else {"model": model}
-
-
-def seated(fabric: Fabric, model: torch.nn.Module, training: Training) -> list[Seat]:
-    """Every player with its own optimiser."""
+def seated(fabric: Fabric, model: nn.Module, training: Training) -> list[Seat]:
+    """Every player with its own optimiser; the first is the model, which is saved and sampled."""
+    players = model.players() if isinstance(model, Team) else {"model": model}
     return [
-        seat(fabric, name, player.to(fabric.device), training)
-        for name, player in players_of(model).items()
+        seat(fabric, name, player.to(fabric.device), training) for name, player in players.items()
     ]
 
 
-def seat(fabric: Fabric, name: str, player: Any, training: Training) -> Seat:
-    pace = getattr(player, "pace", 1.0)
+def seat(fabric: Fabric, name: str, player: nn.Module, training: Training) -> Seat:
     wrapped, optimizer = fabric.setup(player, optimiser(player, training))
     wrapped.mark_forward_method("loss")
-    return Seat(name, wrapped, optimizer, pace)
+    return Seat(name, wrapped, optimizer, player.lr_scale if isinstance(player, Tuned) else 1.0)
 
 
-def lines(seats: list[Seat], kind: str) -> list[str]:
-    """What the players have to say: `premises` before training, `notes` at every save."""
-    told = (getattr(seat.player, kind, None) for seat in seats)
-    return [line for tell in told if tell for line in tell()]
+def premises(seats: list[Seat]) -> list[str]:
+    """What the players have to say before training."""
+    players = (seat.player for seat in seats)
+    return [line for p in players if isinstance(p, Premised) for line in p.premises()]
 
 
-def settle(seats: list[Seat]) -> None:
+def notes(seats: list[Seat]) -> list[str]:
+    """What they have to say at a save."""
+    return [line for s in seats if isinstance(s.player, Noted) for line in s.player.notes()]
+
+
+def end_step(seats: list[Seat]) -> None:
     """The step is over, for players that want to know."""
     for seat in seats:
-        if over := getattr(seat.player, "settle", None):
-            over()
+        if isinstance(seat.player, AfterStep):
+            seat.player.after_step()
 
 
 def plan(seats: list[Seat], steps: int | None) -> None:
     """So many steps are planned, for players that want to know."""
     for seat in seats:
-        if steps is not None and (told := getattr(seat.player, "plan", None)):
-            told(steps)
+        if steps is not None and isinstance(seat.player, Planned):
+            seat.player.plan(steps)
 
 
-def keepers(seats: list[Seat]) -> list[tuple[str, Any]]:
+def keepers(seats: list[Seat]) -> list[tuple[str, Resumed]]:
     """Modules that keep more for training than their weights, by the player's name and theirs."""
     found = ((f"{seat.name}.{n}", m) for seat in seats for n, m in seat.player.named_modules())
-    return [(name, module) for name, module in found if hasattr(module, "training_state")]
+    return [(name, module) for name, module in found if isinstance(module, Resumed)]
 
 
 def kept_states(seats: list[Seat]) -> dict[str, Any]:

@@ -20,20 +20,8 @@ from smalti.training.logs import read_log
 Curve = list[tuple[int, float]]
 """(step, number), in the order of the steps."""
 
-TOLD = (
-    "codes",
-    "codes_used",
-    "perplexity_used",
-    "codes_alive",
-    "codes_revived",
-    "perplexity",
-    "drift",
-    "logits_real",
-    "logits_fake",
-    "critic_right",
-    "adaptive",
-)
-"""Numbers of codebooks and critics."""
+OWN = ("step", "loss", "valid", "norm", "rate", "minutes")
+"""Numbers of the log that the loop itself writes at a step; all others are the players' terms."""
 FEW = 20  # steps before anything is said
 CLEAR = 0.005  # a change below this part of the loss counts as none
 
@@ -66,7 +54,7 @@ class Summary:
     rate: Curve
     minutes: Curve
     terms: dict[str, Curve]
-    """Of those of TOLD that the log has."""
+    """Of the players' terms."""
     recoveries: list[dict[str, Any]]
     """The log's lines of steps back."""
     skipped: int
@@ -108,7 +96,7 @@ def summarise(run: str | Path) -> Summary:
         facts=plan.facts,
         recoveries=[line for line in lines if "recovered_to" in line],
         skipped=skipped,
-        terms={name: found for name in TOLD if (found := curve(lines, name))},
+        terms=read_terms(lines),
         grids=numbers(run / "grids", "step-*.png"),
         saved=[n for n, path in numbers(run, "step-*").items() if (path / "config.json").is_file()],
         **curves,
@@ -145,6 +133,13 @@ def curve(lines: list[dict[str, Any]], name: str) -> Curve:
     found = {line["step"]: line[name] for line in lines if name in line}
     numbers = {s: v for s, v in found.items() if isinstance(v, (int, float)) and abs(v) < 1e300}
     return sorted((step, float(value)) for step, value in numbers.items())
+
+
+def read_terms(lines: list[dict[str, Any]]) -> dict[str, Curve]:
+    """What the players call their numbers, in the order in which they came up."""
+    steps = [line for line in lines if "recovered_to" not in line]
+    names = dict.fromkeys(name for line in steps for name in line if name not in OWN)
+    return {name: found for name in names if (found := curve(steps, name))}
 
 
 def numbers(folder: Path, pattern: str) -> dict[int, Path]:

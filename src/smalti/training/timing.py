@@ -11,6 +11,7 @@ from typing import NamedTuple
 import torch
 from lightning_fabric import Fabric
 
+from smalti.core.players import Planned
 from smalti.core.protocols import Dataset
 from smalti.training.average import Average
 from smalti.training.device import reduced
@@ -46,7 +47,7 @@ def probe(
     loop = assemble(fabric, model, Average(model, 0.9), data, training)
     loop.tell = tell
     scale = loop.scale()
-    ends = [0, STEPS - END] if any(hasattr(seat.player, "plan") for seat in loop.seats) else [0]
+    ends = [0, STEPS - END] if any(isinstance(seat.player, Planned) for seat in loop.seats) else [0]
     seconds = [time_from(loop, step, budget / len(ends)) for step in ends]
     set_scale(fabric, scale)
     set_rng_state(before)

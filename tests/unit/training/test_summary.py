@@ -119,3 +119,11 @@ def test_what_is_no_run(tmp_path: Path):
         (tmp_path / "run.json").write_text(text)
         with refusal("run.json", "does not say how it is trained"):
             summarise(tmp_path)
+
+
+def test_terms_are_told_whatever_a_player_calls_them(tmp_path: Path):
+    log = """{"step": 1, "loss": 3.0, "norm": 1.0, "sparkle": 0.5, "minutes": 0.1}
+{"step": 1, "recovered_to": 1, "rate_scale": 0.5, "diverged_at": 2}
+{"step": 2, "loss": 2.0, "norm": 1.0, "sparkle": 0.7, "words": "none"}
+"""
+    assert summarise(written(tmp_path, log)).terms == {"sparkle": [(1, 0.5), (2, 0.7)]}
