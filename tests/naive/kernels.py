@@ -27,6 +27,22 @@ def gate(x: np.ndarray) -> np.ndarray:
     return np.tanh(a) / (1 + np.exp(-b))
 
 
+def elu(x: np.ndarray) -> np.ndarray:
+    """x above 0, e^x - 1 below."""
+    return np.where(x > 0, x, np.expm1(np.minimum(x.astype(float), 0)))
+
+
+def concat_elu(x: np.ndarray) -> np.ndarray:
+    """ELU of x, then of -x."""
+    return np.concatenate([elu(x), elu(-x)], axis=1)
+
+
+def sigmoid_gate(x: np.ndarray) -> np.ndarray:
+    """The first half times sigmoid of the other."""
+    a, b = np.split(x.astype(float), 2, axis=1)
+    return a / (1 + np.exp(-b))
+
+
 def choose(logits: np.ndarray, u: float, temperature: float) -> int:
     """The level at which the sum of probabilities passes u."""
     p = [math.exp((float(x) - float(logits.max())) / temperature) for x in logits]

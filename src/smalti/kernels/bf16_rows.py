@@ -17,7 +17,8 @@ from numba import types
 from numba.extending import overload
 from torch import Tensor
 
-from smalti.kernels.rows import JIT, repeat
+from smalti.kernels.jit import INNER, JIT
+from smalti.kernels.loops import repeat, start
 from smalti.kernels.threads import at_once, parts_of
 
 WORKS: dict[torch.dtype, Any] = {
@@ -100,7 +101,13 @@ def _settle(room, x):
 @overload(bring)
 def _bring(x, out):
     wide = x.dtype != types.uint16
-    return (lambda x, out: repeat(x, out)) if wide else (lambda x, out: widen(x, out))  # noqa: PLW0108
+    return (lambda x, out: copy(x, out)) if wide else (lambda x, out: widen(x, out))  # noqa: PLW0108
+
+
+@numba.njit(**INNER)
+def copy(x, out):
+    """out = x, of one shape."""
+    repeat(start(x), start(out), 1, x.size)
 
 
 @numba.njit(**JIT)

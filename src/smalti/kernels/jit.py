@@ -17,7 +17,7 @@ from smalti.core.errors import Notice
 
 SETTINGS: Any = config
 PACKAGE = Path(__file__).parents[1]
-ROOMS = [PACKAGE / name for name in ("patchmatch", "pixelcnn", "vq")]
+ROOMS = [PACKAGE / name for name in ("kernels", "patchmatch", "autoregressive/pixelcnn")]
 """Where kernels are."""
 
 
@@ -57,3 +57,15 @@ def can_write(folder: Path) -> bool:
             return os.access(folder, os.W_OK)
     except (OSError, RuntimeError):  # without a home folder, too
         return False
+
+
+JIT: dict[str, Any] = {"nogil": True, "cache": can_cache(), "error_model": "numpy"}
+"""Of what Python calls."""
+INNER: dict[str, Any] = {
+    "nogil": True,
+    "error_model": "numpy",
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+    "_nrt": False,
+}
+"""Of what compiled code alone calls, and what makes no arrays: compiles in half the time."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from smalti.kernels.rows import ARITHMETIC, JIT, fast_exp
+from smalti.kernels.jit import INNER, JIT
+from smalti.kernels.loops import ARITHMETIC, fast_exp
 
 
 @numba.njit(**JIT, fastmath=ARITHMETIC)
@@ -28,7 +29,7 @@ def choose(logits, u, temperature, p, out):
         out[s] = first_above(p, u[s] * total)
 
 
-@numba.njit(**JIT, fastmath={"nnan", "nsz", "reassoc"})
+@numba.njit(**INNER, fastmath={"nnan", "nsz", "reassoc"})
 def largest(x):
     """The largest number, whatever the order."""
     top = x[0]
@@ -37,7 +38,7 @@ def largest(x):
     return top
 
 
-@numba.njit(**JIT)
+@numba.njit(**INNER)
 def first_above(sums, at):
     """The first place of rising sums that is above `at`, below their last."""
     low, high = 0, sums.shape[0] - 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,17 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from smalti.autoregressive.naive_walker import NaiveWalker
+from smalti.autoregressive.pixelcnn.raster_walker import take_windows
 from smalti.autoregressive.pixelcnn.walkers import build_walker
 from smalti.convert import from_reference, read_weights
 from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.rng import Rng
 from smalti.kernels import threads as walker
-from smalti.kernels.rows import add_product, fast_exp, gate, pack, padded, take_windows
+from smalti.kernels.loops import fast_exp
+from smalti.kernels.panels import pack, padded
 from smalti.kernels.softmax_draw import choose
+from smalti.kernels.tape import Tape, record_columns, record_each
 from smalti.pixelcnn import Ancestral, GatedConfig, PixelCNN, PixelCNNConfig, PlainConfig
 from tests.naive import kernels as naive
 
@@ -203,6 +207,13 @@ def test_an_error_in_a_thread_is_told() -> None:
         walker.at_once(work, [0, 1], 10**9)
 
 
+def play(record: Callable[..., None], *arrays: np.ndarray) -> None:
+    """One step alone."""
+    tape = Tape()
+    record(tape, *arrays)
+    tape.play()
+
+
 @settings(max_examples=20, deadline=None)
 @given(
     rows=st.integers(1, 19),
@@ -215,7 +226,7 @@ def test_products_are_the_slow_twins(rows: int, k: int, o: int, dtype: str) -> N
     x, w = rng.standard_normal((rows, k)).astype(dtype), rng.standard_normal((k, o))
     wide = np.pad(w, [(0, 0), (0, padded(o, dtype) - o)]).astype(dtype)
     out = np.ones((rows, wide.shape[1]), dtype)
-    add_product(x, pack(wide), out)
+    play(Tape.add_product, x, pack(wide), out)
     near = 1e-5 if dtype == "float32" else 1e-13
     np.testing.assert_allclose(out, 1 + naive.product(x, wide), rtol=near, atol=near)
 
@@ -225,8 +236,62 @@ def test_the_gate_is_the_slow_twins(dtype: str, near: float) -> None:
     x = np.concatenate([np.linspace(-90, 90, 512), np.linspace(-3, 3, 512)]).reshape(8, 128)
     x = np.random.default_rng(0).permuted(x).astype(dtype)
     out = np.empty((8, 64), dtype)
-    gate(x, out)
+    play(Tape.gate, x, out)
     np.testing.assert_allclose(out, naive.gate(x), rtol=0, atol=near)
+
+
+@pytest.mark.parametrize(("dtype", "near"), [("float32", 3e-7), ("float64", 1e-15)])
+def test_the_other_steps_are_their_slow_twins(dtype: str, near: float) -> None:
+    x = np.random.default_rng(0).permuted(np.linspace(-30, 30, 240)).reshape(3, 80).astype(dtype)
+    row = x[0, :16].copy()
+    for record, shown, begin, wanted in (
+        (Tape.repeat, row, 0 * x, np.tile(row, (3, 5))),
+        (Tape.add, row, x, x + np.tile(row, (3, 5))),
+        (Tape.relu, x, 0 * x, np.maximum(x, 0)),
+        (Tape.elu, x, 0 * x, naive.elu(x)),
+        (Tape.concat_elu, x, np.zeros((3, 160), dtype), naive.concat_elu(x)),
+        (Tape.add_gated, x, x[:, :40].copy(), x[:, :40] + naive.sigmoid_gate(x)),
+    ):
+        out = begin.copy()
+        play(record, shown, out)
+        np.testing.assert_allclose(out, wanted, rtol=near, atol=near)
+
+
+def test_a_tape_plays_all_its_steps_again_on_what_stands_there() -> None:
+    x, w, out = np.ones((3, 4)), np.eye(4, 16), np.zeros((3, 16))
+    tape = Tape()
+    tape.repeat(np.full(1, 2.0), out)
+    tape.add_product(x, pack(w), out)
+    del w  # the tape keeps what it needs
+    for value in (1.0, 5.0):
+        x[:] = value
+        tape.play()
+        assert out[:, :4].tolist() == [[2 + value] * 4] * 3
+
+
+@pytest.mark.parametrize("columns", [1, 4, 5, 11])
+def test_columns_that_are_not_recorded_follow_from_those_that_are(columns: int) -> None:
+    x, out = np.zeros((2, columns + 1, 3)), np.zeros((columns, 3))
+
+    def record(tape: Tape, j: int) -> None:
+        tape.add(x[j % 2, j + 1], out[j])
+        tape.relu(x[1, j // 2], out[j])
+
+    found, wanted = record_columns(columns, record), record_each(range(columns), record)
+    assert [t.recorded[0].tolist() for t in found] == [t.recorded[0].tolist() for t in wanted]
+
+
+def test_steps_that_do_not_fit_are_refused() -> None:
+    tape, x = Tape(), np.zeros((3, 4))
+    for record in (tape.gate, tape.concat_elu, tape.add_gated):
+        with pytest.raises(AssertionError):
+            record(x, x)
+    with pytest.raises(AssertionError):
+        tape.relu(x, x[:, ::2])
+    with pytest.raises(AssertionError):
+        tape.relu(x, x.astype(np.float32))
+    with pytest.raises(AssertionError):
+        tape.add_product(x, np.zeros((1, 5, 16)), np.zeros((3, 16)))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from smalti.autoregressive.pixelcnn.plusplus.kernels import add_gated, concat_elu
 from smalti.kernels.bf16_rows import (
     bring,
     compiles,
@@ -30,7 +29,8 @@ from smalti.kernels.bf16_rows import (
     rows,
     settle,
 )
-from smalti.kernels.rows import JIT, fast_exp, repeat
+from smalti.kernels.jit import JIT
+from smalti.kernels.loops import add_gated, concat_elu, fast_exp, repeat, start
 
 Padding = tuple[int, int, int, int]
 """Left, right, above, below, as `F.pad` has it."""
@@ -126,7 +126,7 @@ def open_rows(x, out, first, at, draw, room):
             fill(line[:left])
             fill(line[left + W :])
             within = place(line[left : left + W], opened)
-            concat_elu(read(x[n, i - above], entered), within)
+            concat_elu(start(read(x[n, i - above], entered)), start(within), W, C)
             if drop:
                 thin(within, ((first + n) * H + i - above) * W * 2 * C, drop, seed)
             settle(within, line[left : left + W])
@@ -168,7 +168,7 @@ def open_rows_back(x, g, dx, first, at, draw, room):
         for i in range(H):
             within = read(g[n, i + above, left : left + W], given)
             if drop:
-                repeat(within, kept)
+                repeat(start(within), start(kept), 1, kept.size)
                 thin(kept, ((first + n) * H + i) * W * 2 * C, drop, seed)
                 within = kept
             to = place(dx[n, i], result)
@@ -198,7 +198,7 @@ def plus_gated(x, t, out, room):
         for i in range(H):
             to = place(out[n, i], result)
             bring(x[n, i], to)
-            add_gated(read(t[n, i], given), to)
+            add_gated(start(read(t[n, i], given)), start(to), W, C)
             settle(to, out[n, i])
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from smalti.core.errors import UserError
-from smalti.kernels.rows import pack, padded
+from smalti.kernels.panels import pack, padded
 
 
 def pad_panels(x: Any, dtype: np.dtype, axis: int, halves: int = 1) -> np.ndarray:
@@ -68,7 +68,7 @@ def pack_taps(taps: Tensor, dtype: np.dtype, halves_in: int = 1, halves: int = 1
 
 
 def pack_head(head: Any, dtype: np.dtype) -> dict[str, np.ndarray]:
-    """The weights that `rows.head` takes."""
+    """The weights that `record_head` takes."""
     hidden, bias_hidden = fold_norm(head.hidden)
     logits, bias_logits = fold_norm(head.out)
     return {

@@ -18,10 +18,11 @@ from smalti.autoregressive.pixelcnn.packed_weights import (
     read_table,
     stack_blocks,
 )
-from smalti.autoregressive.pixelcnn.plain.kernels import State, Weights, pixel, start_row
 from smalti.autoregressive.pixelcnn.plain.network import Plain
-from smalti.autoregressive.pixelcnn.raster_walker import RasterWalker
-from smalti.kernels.rows import pack
+from smalti.autoregressive.pixelcnn.plain.tapes import State, Weights, record_pixel, record_row
+from smalti.autoregressive.pixelcnn.raster_walker import Part, RasterWalker, record_head
+from smalti.kernels.panels import pack
+from smalti.kernels.tape import record_columns, record_each
 
 
 @torch.no_grad()
@@ -38,11 +39,17 @@ def build_plain_walker(
     blocks = [fold_block(block) for block in network.blocks]
     w, table = pack_weights(network, blocks), read_table(network, values)
 
-    def state(part: slice) -> State:
-        return empty_state(network, blocks, w, part, size, y)
+    def record(part: slice) -> Part:
+        s = empty_state(network, blocks, w, part, size, y)
+        rows = record_each(range(3), lambda tape, i: record_row(tape, w, s, i))
+        pixels = record_columns(size[1], lambda tape, j: record_pixel(tape, w, s, j))
+        heads = record_each(
+            range(network.config.channels), lambda tape, c: record_head(tape, w, s.wide, s, c)
+        )
+        return Part(s.x, s.window, s.near, s.logits, rows, pixels, heads)
 
     outputs = network.config.outputs
-    return RasterWalker(start_row, pixel, w, table, state, n, size, outputs, weight.device)
+    return RasterWalker(record, w, table, n, size, outputs, weight.device)
 
 
 def pack_weights(network: Plain, blocks: list[dict[str, Tensor]]) -> Weights:
@@ -110,4 +117,5 @@ def empty_state(
         wide=empty(n, wide),
         single=empty(n, p),
         middle=empty(n, len(w.bias_hidden)),
+        logits=empty(n, w.bias_logits.shape[1]),
     )

@@ -12,7 +12,8 @@ from torch import Tensor
 from smalti.autoregressive.pixelcnn.head import condition_of
 from smalti.autoregressive.pixelcnn.packed_weights import choose_dtype, pack_taps, pad_panels
 from smalti.autoregressive.pixelcnn.plusplus.blocks import ShiftedDeconv
-from smalti.autoregressive.pixelcnn.plusplus.kernels import (
+from smalti.autoregressive.pixelcnn.plusplus.network import Level, PlusPlus
+from smalti.autoregressive.pixelcnn.plusplus.tapes import (
     DOUBLE,
     HALVE,
     START,
@@ -22,15 +23,16 @@ from smalti.autoregressive.pixelcnn.plusplus.kernels import (
     PixelWeights,
     RowState,
     RowWeights,
-    end_pixel,
-    stage_pixel,
-    stage_row,
-    start_pixel,
-    start_row,
+    record_end_pixel,
+    record_pixel,
+    record_row,
+    record_start_pixel,
+    record_start_row,
 )
-from smalti.autoregressive.pixelcnn.plusplus.network import Level, PlusPlus
+from smalti.autoregressive.pixelcnn.raster_walker import take_windows
 from smalti.core.errors import UserError
-from smalti.kernels.rows import pack
+from smalti.kernels.panels import pack
+from smalti.kernels.tape import Tape, record_columns, record_each
 from smalti.kernels.threads import at_once, parts_of
 
 
@@ -53,52 +55,90 @@ class PlusPlusWalker:
         self.device, self.outputs = weight.device, network.config.outputs
         self.table = read_table(network, values)
         self.channels, self.width = network.config.channels, size[1]
-        self.scales = S = network.config.scales
+        S = network.config.scales
         y = condition_of(y, network.config.condition, weight.new_zeros(n))
         step = 2 ** (S - 1)
         H, W = (-(-side // step) * step for side in size)
-        self.rows, self.pixels = zip(*(pack_stage(network, at) for at in range(2 * S)), strict=True)
+        weights = [pack_stage(network, at) for at in range(2 * S)]
         self.slices = parts_of(n, torch.get_num_threads())
-        self.edges = [empty_edge(network, part, (H, W)) for part in self.slices]
-        self.states = [
-            [
-                empty_state(find_level(network, at), self.rows[at], part, W >> at % S, y)
-                for at in range(2 * S)
-            ]
-            for part in self.slices
-        ]
-        self.out = np.empty((n, self.edges[0].bias_end.size), self.edges[0].bias_end.dtype)
-        self.row_cost = n * W * sum(self.rows[at].enter.size * 3 for at in (0, S))
-        self.pixel_cost = n * sum(self.pixels[at].enter.size * 3 for at in (0, S))
+        self.parts = [Part(network, weights, part, (H, W), y) for part in self.slices]
+        self.row_cost = n * W * sum(weights[at][0].enter.size * 3 for at in (0, S))
+        self.pixel_cost = n * sum(weights[at][1].enter.size * 3 for at in (0, S))
 
     def parameters(self, k: int) -> Tensor:
         """(n, outputs) at the pixel of position k."""
         i, j, c = self.find_place(k)
-        parts = range(len(self.slices))
         if j == c == 0:
-            at_once(lambda part: self.start(part, i), parts, self.row_cost)
+            at_once(lambda part: part.start_row(i), self.parts, self.row_cost)
         if c == 0:
-            at_once(lambda part: self.go(part, i, j), parts, self.pixel_cost)
-        return torch.from_numpy(self.out[:, : self.outputs].copy()).to(self.device)
+            at_once(lambda part: part.go(i, j), self.parts, self.pixel_cost)
+        out = np.concatenate([part.edge.out[:, : self.outputs] for part in self.parts])
+        return torch.from_numpy(out).to(self.device)
 
-    def start(self, part: int, i: int) -> None:
+    def put(self, k: int, symbols: Tensor) -> None:
+        """symbols: (n,) int64."""
+        i, j, c = self.find_place(k)
+        shown = self.table[symbols.cpu().numpy()]  # (n, 1 + D)
+        D = shown.shape[1] - 1
+        start = self.channels + c * D
+        for part, rows in zip(self.parts, self.slices, strict=True):
+            place = part.edge.x[2 + i, 1 + j]
+            place[:, c] = shown[rows, 0]
+            place[:, start : start + D] = shown[rows, 1:]
+
+    def find_place(self, k: int) -> tuple[int, int, int]:
+        """Row, column and channel of position k."""
+        C, W = self.channels, self.width
+        return k // (W * C), k // C % W, k % C
+
+
+class Part:
+    """Some of the pictures, and the tapes of their walk."""
+
+    def __init__(
+        self,
+        network: PlusPlus,
+        weights: list[tuple[RowWeights, PixelWeights]],
+        part: slice,
+        size: tuple[int, int],
+        y: Tensor | None,
+    ):
+        self.scales = S = network.config.scales
+        self.edge = edge = empty_edge(network, part, size)
+        states = [
+            empty_state(find_level(network, at), weights[at][0], part, size[1] >> at % S, y)
+            for at in range(2 * S)
+        ]
+        self.first, self.start, self.end = states[0][0].now, Tape(), Tape()
+        record_start_row(self.start, edge, self.first)
+        record_end_pixel(self.end, edge, states[S][1].now)
+        self.starts = record_each(
+            range(size[1]), lambda tape, j: record_start_pixel(tape, edge, states[0][1].now, j)
+        )
+        stages = sorted(self.due(0))
+        self.rows = [record_rows(weights[stage[0]][0], states, *stage) for stage in stages]
+        self.pixels = [record_pixels(weights[stage[0]][1], states, *stage) for stage in stages]
+
+    def start_row(self, i: int) -> None:
         """The u streams of row i, at all scales due."""
-        states = self.states[part]
-        start_row(self.edges[part], states[0][0].now, i)
-        for at, how, before, down in self.due(i):
-            s, p = states[at]
-            source, skips = states[before][0].last, states[down][0].x
-            stage_row(self.rows[at], s, p, source, skips, how, i >> at % self.scales)
+        if i == 0:  # nothing is above, not even a bias
+            self.first[...] = self.edge.above[...] = 0
+        else:
+            take_windows(self.edge.x, i, self.edge.window)
+            self.start.play()
+        for at, *_ in self.due(i):
+            self.rows[at][(i >> at % self.scales) % 4].play()
 
-    def go(self, part: int, i: int, j: int) -> None:
+    def go(self, i: int, j: int) -> None:
         """The ul streams at pixel (i, j), at all scales due, and its parameters."""
-        states, edge = self.states[part], self.edges[part]
-        start_pixel(edge, states[0][1].now, i, j)
-        for at, how, before, down in self.due(i | j):
-            k, p = at % self.scales, states[at][1]
-            source, skips = states[before][1].last, states[down][1].x
-            stage_pixel(self.pixels[at], p, source, skips, how, i >> k, j >> k)
-        end_pixel(edge, states[self.scales][1].now, self.out[self.slices[part]])
+        edge = self.edge
+        near = edge.near.reshape(len(edge.near), 2, -1)
+        near[...] = edge.x[i + 1 : i + 3, j].swapaxes(0, 1)
+        self.starts[j].play()
+        for at, *_ in self.due(i | j):
+            k = at % self.scales
+            self.pixels[at][(i >> k) % 4][j >> k].play()
+        self.end.play()
 
     def due(self, place: int) -> Iterator[tuple[int, int, int, int]]:
         """The stages that a row, or row | column, goes through.
@@ -114,21 +154,27 @@ class PlusPlusWalker:
             turn = k == S - 1
             yield S + k, TURN if turn else DOUBLE, k if turn else S + k + 1, k
 
-    def put(self, k: int, symbols: Tensor) -> None:
-        """symbols: (n,) int64."""
-        i, j, c = self.find_place(k)
-        shown = self.table[symbols.cpu().numpy()]  # (n, 1 + D)
-        D = shown.shape[1] - 1
-        start = self.channels + c * D
-        for edge, part in zip(self.edges, self.slices, strict=True):
-            place = edge.x[2 + i, 1 + j]
-            place[:, c] = shown[part, 0]
-            place[:, start : start + D] = shown[part, 1:]
 
-    def find_place(self, k: int) -> tuple[int, int, int]:
-        """Row, column and channel of position k."""
-        C, W = self.channels, self.width
-        return k // (W * C), k // C % W, k % C
+def record_rows(
+    w: RowWeights, states: list[Any], at: int, how: int, before: int, down: int
+) -> list[Tape]:
+    """Of a stage, which begins and sees what `due` says, for four rows."""
+    (s, p), source, skips = states[at], states[before][0].last, states[down][0].x
+    return record_each(range(4), lambda tape, i: record_row(tape, w, s, p, source, skips, how, i))
+
+
+def record_pixels(
+    w: PixelWeights, states: list[Any], at: int, how: int, before: int, down: int
+) -> list[list[Tape]]:
+    """Of a stage, for each column in four rows."""
+    p, source, skips = states[at][1], states[before][1].last, states[down][1].x
+    return [
+        record_columns(
+            p.enter.shape[1],
+            lambda tape, j: record_pixel(tape, w, p, source, skips, how, i, j),  # noqa: B023
+        )
+        for i in range(4)
+    ]
 
 
 def read_table(network: PlusPlus, values: Tensor | None) -> np.ndarray:
@@ -281,4 +327,5 @@ def empty_edge(network: PlusPlus, part: slice, size: tuple[int, int]) -> Edge:
         last=np.zeros((n, bias_in.shape[1]), dtype),
         w_end=pack_taps(taps(network.end)[0, 0], dtype),
         bias_end=bias_end,
+        out=np.zeros((n, len(bias_end)), dtype),
     )

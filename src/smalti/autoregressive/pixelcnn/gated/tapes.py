@@ -1,27 +1,16 @@
-"""The compiled inner loops of the Gated PixelCNN's walker; p and levels are padded to panels."""
+"""What a row and a pixel of the Gated PixelCNN's walk take; p and levels are padded to panels."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
-from smalti.kernels.rows import (
-    JIT,
-    add,
-    add_product,
-    gate,
-    head,
-    relu,
-    repeat,
-    take_left,
-    take_windows,
-)
+from smalti.kernels.tape import Tape
 
 
 class Weights(NamedTuple):
-    """Packed (as `kernels.pack` has it); B blocks after the first. `K/w` counts panels of K."""
+    """Packed (as `panels.pack` has it); B blocks after the first. `K/w` counts panels of K."""
 
     above1: np.ndarray
     """(2p/w, (k // 2 + 1) k C, w): the first block's window, k wide and k // 2 + 1 rows high."""
@@ -84,64 +73,50 @@ class State(NamedTuple):
     """(n, p)"""
     middle: np.ndarray
     """(n, D)"""
+    logits: np.ndarray
+    """(n, L)"""
 
 
-@numba.njit(**JIT)
-def start_row(w, s, i):
+def record_row(tape: Tape, w: Weights, s: State, i: int) -> None:
     """The vertical stack of row i, once all rows above it are put."""
-    blocks, W, n, p2 = s.side.shape
-    wide, h = s.wide.reshape(W * n, p2), s.h.reshape(-1)
+    blocks, W = s.side.shape[:2]
+    tape.repeat(np.zeros_like(s.single), s.h)
     for b in range(blocks):
-        repeat(s.for_h[b], s.side[b])
+        tape.repeat(s.for_h[b], s.side[b])
         if i > 0:  # row 0 of the vertical stack stays 0
-            repeat(w.bias_above[b], wide)
-            add_above(w, s, i, b, wide)
-            add_product(wide, w.across[b], s.side[b].reshape(W * n, p2))
-            add(s.for_v[b], wide)
-            gate(wide, s.v[b, i % 2, 1 : W + 1].reshape(W * n, p2 // 2))
-    for k in range(h.size):
-        h[k] = 0
+            tape.repeat(w.bias_above[b], s.wide)
+            record_above(tape, w, s, i, b)
+            tape.add_product(s.wide, w.across[b], s.side[b])
+            tape.add(s.for_v[b], s.wide)
+            tape.gate(s.wide, s.v[b, i % 2, 1 : W + 1])
 
 
-@numba.njit(**JIT)
-def add_above(w, s, i, b, wide):
+def record_above(tape: Tape, w: Weights, s: State, i: int, b: int) -> None:
     """The convolution of block b's vertical stack, of row i > 0."""
-    W, n, p = s.v.shape[2] - 2, s.v.shape[3], s.v.shape[4]
     if b == 0:
-        take_windows(s.x, i, s.window)
-        add_product(s.window.reshape(W * n, s.window.shape[2]), w.above1, wide)
+        tape.add_product(s.window, w.above1, s.wide)
         return
+    W = len(s.wide)
     for tap in range(6):
         r, t = tap // 3, tap % 3
-        seen = s.v[b - 1, (i - 1 + r) % 2, t : t + W].reshape(W * n, p)
-        add_product(seen, w.above[b - 1, r, t], wide)
+        tape.add_product(s.v[b - 1, (i - 1 + r) % 2, t : t + W], w.above[b - 1, r, t], s.wide)
 
 
-@numba.njit(**JIT)
-def pixel(w, s, i, j, c, logits):
-    """The horizontal stack and the head at pixel (i, j), for channel c: logits (n, L).
+def record_pixel(tape: Tape, w: Weights, s: State, j: int) -> None:
+    """The horizontal stack at column j.
 
     Features of later channels are not yet what they will be; no earlier channel's see them.
     """
-    blocks, side = s.side.shape[0], (s.x.shape[1] - s.side.shape[1]) // 2
-    take_left(s.x[i + side + 1], j, s.near)
-    for b in range(blocks):
-        block(w, s, b, j)
-    relu(s.h[blocks - 1, j % 2], s.single)
-    head(w, s.single, s.middle, c, logits)
-
-
-@numba.njit(**JIT)
-def block(w, s, b, j):
-    """The horizontal half of a block at column j."""
-    repeat(s.side[b, j], s.pair)
-    here = s.h[b, j % 2]
-    repeat(w.bias_out[b], here)
-    if b == 0:
-        add_product(s.near, w.left1, s.pair)
-    else:
-        add(s.h[b - 1, j % 2], here)
-        for tap in range(2):
-            add_product(s.h[b - 1, (j + 1 + tap) % 2], w.left[b - 1, tap], s.pair)
-    gate(s.pair, s.single)
-    add_product(s.single, w.out[b], here)
+    for b in range(len(s.side)):
+        here = s.h[b, j % 2]
+        tape.repeat(s.side[b, j], s.pair)
+        tape.repeat(w.bias_out[b], here)
+        if b == 0:
+            tape.add_product(s.near, w.left1, s.pair)
+        else:
+            tape.add(s.h[b - 1, j % 2], here)
+            for tap in range(2):
+                tape.add_product(s.h[b - 1, (j + 1 + tap) % 2], w.left[b - 1, tap], s.pair)
+        tape.gate(s.pair, s.single)
+        tape.add_product(s.single, w.out[b], here)
+    tape.relu(here, s.single)

@@ -1,26 +1,16 @@
-"""The compiled inner loops of PixelCNN's walker; p and levels are padded to whole panels."""
+"""What a row and a pixel of PixelCNN's walk take; p and levels are padded to whole panels."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import numba
 import numpy as np
 
-from smalti.kernels.rows import (
-    JIT,
-    add,
-    add_product,
-    head,
-    relu,
-    repeat,
-    take_left,
-    take_windows,
-)
+from smalti.kernels.tape import Tape
 
 
 class Weights(NamedTuple):
-    """Packed (as `kernels.pack` has it), of B blocks. `K/w` counts panels of K."""
+    """Packed (as `panels.pack` has it), of B blocks. `K/w` counts panels of K."""
 
     above1: np.ndarray
     """(2p/w, (k // 2) k C, w): the first convolution's window, k wide and k // 2 rows high."""
@@ -83,49 +73,38 @@ class State(NamedTuple):
     """(n, p)"""
     middle: np.ndarray
     """(n, D)"""
+    logits: np.ndarray
+    """(n, L)"""
 
 
-@numba.njit(**JIT)
-def start_row(w, s, i):
+def record_row(tape: Tape, w: Weights, s: State, i: int) -> None:
     """All that row i gets from the rows above it, once they are put."""
-    blocks, W, n, p = s.side.shape
-    take_windows(s.x, i, s.window)
-    repeat(w.bias1, s.start)
-    window = s.window.reshape(W * n, s.window.shape[2])
-    add_product(window, w.above1, s.start.reshape(W * n, s.start.shape[2]))
+    tape.repeat(w.bias1, s.start)
+    tape.add_product(s.window, w.above1, s.start)
+    blocks, W = s.side.shape[:2]
     for b in range(blocks):
-        repeat(s.for_side[b], s.side[b])
+        tape.repeat(s.for_side[b], s.side[b])
         for t in range(3):
-            seen = s.inner[b, t : t + W].reshape(W * n, p)
-            add_product(seen, w.above[b, t], s.side[b].reshape(W * n, p))
+            tape.add_product(s.inner[b, t : t + W], w.above[b, t], s.side[b])
 
 
-@numba.njit(**JIT)
-def pixel(w, s, i, j, c, logits):
-    """The rest of the network at pixel (i, j), for channel c: logits (n, L).
+def record_pixel(tape: Tape, w: Weights, s: State, j: int) -> None:
+    """The rest of the network at column j.
 
     Features of later channels are not yet what they will be; no earlier channel's see them.
     """
-    take_left(s.x[i + (s.x.shape[1] - s.side.shape[1]) // 2], j, s.near)
-    repeat(s.start[j], s.now)
-    add_product(s.near, w.left1, s.now)
-    for b in range(s.side.shape[0]):
-        block(w, s, b, j)
-    relu(s.now, s.wide)
-    head(w, s.wide, s.middle, c, logits)
-
-
-@numba.njit(**JIT)
-def block(w, s, b, j):
-    """A residual block at column j."""
-    here, single = s.inner[b, j + 1], s.single
-    relu(s.now, s.wide)
-    repeat(w.bias_enter[b], here)
-    add_product(s.wide, w.enter[b], here)
-    relu(here, here)
-    repeat(s.side[b, j], single)
-    for t in range(2):
-        add_product(s.inner[b, j + t], w.left[b, t], single)
-    relu(single, single)
-    add(w.bias_leave[b], s.now)
-    add_product(single, w.leave[b], s.now)
+    tape.repeat(s.start[j], s.now)
+    tape.add_product(s.near, w.left1, s.now)
+    for b in range(len(s.side)):
+        here, single = s.inner[b, j + 1], s.single
+        tape.relu(s.now, s.wide)
+        tape.repeat(w.bias_enter[b], here)
+        tape.add_product(s.wide, w.enter[b], here)
+        tape.relu(here, here)
+        tape.repeat(s.side[b, j], single)
+        for t in range(2):
+            tape.add_product(s.inner[b, j + t], w.left[b, t], single)
+        tape.relu(single, single)
+        tape.add(w.bias_leave[b], s.now)
+        tape.add_product(single, w.leave[b], s.now)
+    tape.relu(s.now, s.wide)

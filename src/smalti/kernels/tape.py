@@ -1,0 +1,118 @@
+"""What a walker does at a place, recorded once and played as often as the place comes again.
+
+A row or a pixel takes the same few steps each time, on the same memory. Recording them in Python
+and playing them in one compiled loop spares each network its own kernels, which took tens of
+seconds to compile, and serves all walkers by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import cached_property
+
+import numpy as np
+
+from smalti.kernels import loops
+
+
+class Tape:
+    """Steps on C-contiguous arrays of one type; their memory is kept as long as the tape is.
+
+    Where an array is repeated, its size divides the output's. Sizes that do not fit are an
+    AssertionError when a step is recorded; when it is played nothing is looked at any more.
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, ...]] = []
+        self.kept: dict[int, np.ndarray] = {}
+
+    def add_product(self, x: np.ndarray, w: np.ndarray, out: np.ndarray) -> None:
+        """out += x w, for x (..., K), packed w (O / width, K, width), out (..., O)."""
+        panels, k, width = w.shape
+        assert x.shape[-1] == k and out.shape[-1] == panels * width
+        assert x.size // k * panels * width == out.size
+        self.record(loops.PRODUCT, x, w, out, x.size // k, k, panels)
+
+    def repeat(self, x: np.ndarray, out: np.ndarray) -> None:
+        """out = x, as often as it goes into out."""
+        assert out.size % x.size == 0
+        self.record(loops.REPEAT, x, x, out, out.size // x.size, x.size)
+
+    def add(self, x: np.ndarray, out: np.ndarray) -> None:
+        """out += x, as often as it goes into out."""
+        assert out.size % x.size == 0
+        self.record(loops.ADD, x, x, out, out.size // x.size, x.size)
+
+    def relu(self, x: np.ndarray, out: np.ndarray) -> None:
+        """out = max(x, 0)."""
+        self.record_rows(loops.RELU, x, out, 1, 1)
+
+    def elu(self, x: np.ndarray, out: np.ndarray) -> None:
+        """out = x where x > 0, else e^x - 1."""
+        self.record_rows(loops.ELU, x, out, 1, 1)
+
+    def gate(self, x: np.ndarray, out: np.ndarray) -> None:
+        """out = tanh(a) sigmoid(b), x (..., 2p) = [a, b], out (..., p)."""
+        self.record_rows(loops.GATE, x, out, 2, 1)
+
+    def add_gated(self, x: np.ndarray, out: np.ndarray) -> None:
+        """out += a sigmoid(b), x (..., 2p) = [a, b], out (..., p)."""
+        self.record_rows(loops.ADD_GATED, x, out, 2, 1)
+
+    def concat_elu(self, x: np.ndarray, out: np.ndarray) -> None:
+        """out = [elu(x), elu(-x)]: x (..., p), out (..., 2p)."""
+        self.record_rows(loops.CONCAT_ELU, x, out, 1, 2)
+
+    def record_rows(self, kind: int, x: np.ndarray, out: np.ndarray, wide: int, to: int) -> None:
+        """A step from rows of `wide` p numbers to rows of `to` p."""
+        p = x.shape[-1] // wide
+        assert (x.shape[-1], out.shape[-1]) == (wide * p, to * p)
+        assert x.size * to == out.size * wide
+        self.record(kind, x, x, out, x.size // x.shape[-1], p)
+
+    def record(self, kind: int, x: np.ndarray, w: np.ndarray, out: np.ndarray, *sizes: int) -> None:
+        for array in (x, w, out):
+            assert array.flags.c_contiguous and array.dtype == out.dtype
+            owner = array if array.base is None else array.base
+            self.kept[id(owner)] = array
+        addresses = (x.ctypes.data, w.ctypes.data, out.ctypes.data)
+        self.steps.append((kind, *addresses, *sizes, *(0,) * (3 - len(sizes))))
+
+    def play(self) -> None:
+        """Do all steps, in their order."""
+        loops.play(*self.recorded)
+
+    def continue_from(self, before: Tape) -> Tape:
+        """The next tape of an even series: as far from this one as this is from the one before."""
+        tape, (steps, like) = Tape(), self.recorded
+        tape.kept, tape.recorded = self.kept, (2 * steps - before.recorded[0], like)
+        return tape
+
+    @cached_property
+    def recorded(self) -> tuple[np.ndarray, np.ndarray]:
+        """The steps (count, 7) int64, and an array of their numbers' type."""
+        kinds = {array.dtype for array in self.kept.values()}
+        assert len(kinds) == 1
+        return np.array(self.steps, np.int64), np.empty(0, kinds.pop())
+
+
+def record_each(places: Iterable[int], record: Callable[[Tape, int], None]) -> list[Tape]:
+    """A tape for each place."""
+    tapes = []
+    for place in places:
+        tape = Tape()
+        record(tape, place)
+        tapes.append(tape)
+    return tapes
+
+
+def record_columns(columns: int, record: Callable[[Tape, int], None]) -> list[Tape]:
+    """A tape for each column, where every other one takes the same steps equally far apart.
+
+    Four of them are recorded; the others follow.
+    """
+    tapes = record_each(range(min(columns, 4)), record)
+    while len(tapes) < columns:
+        *_, before, _, last, _ = tapes
+        tapes.append(last.continue_from(before))
+    return tapes
