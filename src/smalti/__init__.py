@@ -5,8 +5,9 @@ The names below load on first use, so that `import smalti` costs next to nothing
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from smalti.core.lazy import on_first_use
 
 if TYPE_CHECKING:
     from smalti import (
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
         data,
         diffusion,
         evaluation,
+        features,
         patchmatch,
         pixelcnn,
         recipes,
@@ -25,13 +27,24 @@ if TYPE_CHECKING:
         translation,
         vq,
     )
-    from smalti.core.checkpoint import load
+    from smalti.core.checkpoint import load, save
+    from smalti.core.errors import UserError
+    from smalti.core.given import Given
+    from smalti.core.progress import Cancelled
+    from smalti.core.protocols import Batch, Card
+    from smalti.core.rng import Rng
     from smalti.core.sampling import sample, stream
     from smalti.tasks import audit, compare, compress, decompress, evaluate, fetch, pack
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Batch",
+    "Cancelled",
+    "Card",
+    "Given",
+    "Rng",
+    "UserError",
     "__version__",
     "audit",
     "autoregressive",
@@ -45,6 +58,7 @@ __all__ = [
     "diffusion",
     "evaluate",
     "evaluation",
+    "features",
     "fetch",
     "load",
     "pack",
@@ -52,6 +66,7 @@ __all__ = [
     "pixelcnn",
     "recipes",
     "sample",
+    "save",
     "stream",
     "tasks",
     "training",
@@ -59,7 +74,13 @@ __all__ = [
     "vq",
 ]
 
-HOMES = {
+HOMES = {name: f"smalti.{name}" for name in __all__ if name != "__version__"} | {
+    "Batch": "smalti.core.protocols",
+    "Cancelled": "smalti.core.progress",
+    "Card": "smalti.core.protocols",
+    "Given": "smalti.core.given",
+    "Rng": "smalti.core.rng",
+    "UserError": "smalti.core.errors",
     "audit": "smalti.tasks",
     "compare": "smalti.tasks",
     "compress": "smalti.tasks",
@@ -69,18 +90,12 @@ HOMES = {
     "load": "smalti.core.checkpoint",
     "pack": "smalti.tasks",
     "sample": "smalti.core.sampling",
+    "save": "smalti.core.checkpoint",
     "stream": "smalti.core.sampling",
 }
+"""The module of each name; by default a room of that name itself."""
 
-
-def __getattr__(name: str) -> Any:
-    if name in HOMES:
-        value = getattr(import_module(HOMES[name]), name)
-        globals()[name] = value  # the next use does not come here
-        return value
-    if name in __all__:
-        return import_module(f"smalti.{name}")
-    raise AttributeError(f"module 'smalti' has no attribute {name!r}")
+__getattr__ = on_first_use(__name__, HOMES)
 
 
 def __dir__() -> list[str]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from smalti.autoregressive.frozen import Frozen, Held
 from smalti.autoregressive.gpt.network import GPTConfig
@@ -17,6 +17,7 @@ from smalti.autoregressive.gpt.walker import GPTWalker
 from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.given import Given
+from smalti.core.model import Model
 from smalti.core.protocols import Batch, Loss, Score, Spec
 from smalti.core.ranges import ClassNames, Range, Rate, Shape
 from smalti.core.rng import Rng
@@ -65,7 +66,7 @@ class PriorConfig:
         return Prior(self)
 
 
-class Prior(nn.Module):
+class Prior(Model):
     """p(codes) = prod_k p(code k | codes before it, class), in row-major order, by a GPT.
 
     `loss` trains it on the codes of pictures, `score` tells nats of codes, `stream` draws them row

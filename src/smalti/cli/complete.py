@@ -17,12 +17,12 @@ from smalti.cli.draw import chosen_classes, chosen_text, draw, name_of, picture_
 from smalti.cli.given import read_pictures
 from smalti.cli.options import Classes, Number, Texts
 from smalti.coding.classes import told_by
-from smalti.coding.squeeze import check_model
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
 from smalti.core.folders import Results, check_free, folder_for, write_record
 from smalti.core.given import Given
 from smalti.core.messages import count
+from smalti.core.model import open_model
 from smalti.core.pictures import grid, image, save_png
 from smalti.core.ranges import Amount, Batch, Seed, Weight
 from smalti.core.rng import Rng, count_seeds
@@ -134,7 +134,7 @@ def complete(
 
 def check_walk(model: Any, name: str) -> None:
     try:
-        check_model(model)
+        open_model(model, "walk")
     except UserError as error:
         raise UserError(
             f"{name} does not draw pixel by pixel; `smalti inpaint` fills holes by diffusion models"

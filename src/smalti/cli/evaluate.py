@@ -18,12 +18,12 @@ from smalti.cli.flags import Flag, flags_of, parameter, with_flags
 from smalti.cli.meter import ProgressMeter
 from smalti.cli.sample import chosen_sampler, sampler_flags
 from smalti.core.messages import count
+from smalti.core.model import name_model
 from smalti.evaluation.kinds import KINDS, find_output
 from smalti.evaluation.plan import Plan
 from smalti.evaluation.reading import reading, shown_real, shown_value
 from smalti.evaluation.report import Report
 from smalti.tasks import evaluate
-from smalti.tasks.models import name_model
 
 EXAMPLES = """[bold]Examples[/bold]
 

@@ -8,15 +8,17 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from smalti.codecs.health import health
 from smalti.codecs.network import Autoencoder
 from smalti.core.errors import UserError
+from smalti.core.model import Model
 from smalti.core.protocols import Batch, Loss, Spec
+from smalti.core.tensors import to_pictures
 
 
-class Codec(nn.Module):
+class Codec(Model):
     """A network between pictures and codes, for users. How it is trained is told by who inherits.
 
     count: number of codes K, which have no order. A code stands for `network.factor` x
@@ -50,8 +52,11 @@ class Codec(nn.Module):
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
-        """Pictures (N, C, H, W) in [0, 1] -> codes (N, h, w) int64. UserError for others."""
-        self.check(x)
+        """Pictures (N, C, H, W) in [0, 1], or uint8 -> codes (N, h, w) int64. UserError for others.
+
+        Arrays and PIL pictures will do, too (`core/tensors.py`).
+        """
+        x = self.check(x)
         return self.network.encode(self.fitted(self.placed(x.to(self.device))))
 
     @torch.no_grad()
@@ -84,7 +89,8 @@ class Codec(nn.Module):
         return self.decode(self.network.quantiser.find(z.to(self.device)), size)
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """Pictures (N, C, H, W) in [0, 1], there and back."""
+        """Pictures (N, C, H, W) as `encode` takes them, there and back."""
+        x = self.check(x)
         return self.decode(self.encode(x), (x.shape[2], x.shape[3]))
 
     def examine(self, take: Callable[[slice], Tensor], n: int) -> tuple[dict[str, Any], list[str]]:
@@ -119,14 +125,9 @@ class Codec(nn.Module):
         below, right = -H % f, -W % f
         return F.pad(x, (0, right, 0, below), mode="replicate") if below or right else x
 
-    def check(self, x: Tensor) -> None:
-        C = self.config.shape[0]
-        if x.ndim != 4 or x.shape[1] != C:
+    def check(self, x: Any) -> Tensor:
+        """Pictures as `encode` takes them, as float32 (N, C, H, W). UserError for others."""
+        x, C = to_pictures(x, "pictures").float(), self.config.shape[0]
+        if x.shape[1] != C:
             raise UserError(f"pictures have shape {tuple(x.shape)}; give (N, {C}, H, W)")
-        if not x.is_floating_point():
-            raise UserError(f"pictures are of {x.dtype}; give floats in 0 to 1")
-        if x.isnan().any():
-            raise UserError("pictures hold NaN, which no picture has; give numbers in 0 to 1")
-        if x.numel() and not (x.min() >= 0 and x.max() <= 1):
-            low, high = float(x.min()), float(x.max())
-            raise UserError(f"pictures have values from {low:.4g} to {high:.4g}; give 0 to 1")
+        return x

@@ -87,7 +87,7 @@ def decode_tiled(
 @torch.no_grad()
 def encode_tiled(codec: Any, x: Tensor, tiles: Tiles = Tiles()) -> Tensor:
     """As codec.encode, tile by tile: pictures (N, C, H, W) in [0, 1] -> codes (N, h, w)."""
-    codec.check(x)
+    x = codec.check(x)
     network, grid = codec.network, codec.grid((x.shape[2], x.shape[3]))
     x = codec.fitted(codec.placed(x.to(codec.device)))
     for part in network.encoder.parts():

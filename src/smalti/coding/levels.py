@@ -8,10 +8,12 @@ import torch
 from torch import Tensor
 
 from smalti.core.errors import UserError
+from smalti.core.tensors import to_tensor
 
 
-def pixels_of(pictures: Tensor) -> Tensor:
+def pixels_of(pictures: Any) -> Tensor:
     """uint8 (N, C, H, W) of pixels, or of floats in [0, 1] that are 8-bit values over 255."""
+    pictures = to_tensor(pictures, "pictures")
     if pictures.ndim != 4:
         raise UserError(f"pictures have shape {tuple(pictures.shape)}; give (N, C, H, W)")
     if pictures.dtype == torch.uint8:

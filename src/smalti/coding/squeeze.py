@@ -27,8 +27,10 @@ from smalti.coding.surroundings import (
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import model_hash
 from smalti.core.given import Given
+from smalti.core.model import open_model
 from smalti.core.progress import OnProgress, Progress, ignore
 from smalti.core.states import Canvas
+from smalti.core.tensors import to_tensor
 from smalti.data.pictures import Pictures
 
 BATCH = 64
@@ -48,14 +50,14 @@ def compress(
 ) -> bytes:
     """A file's bytes that `decompress` turns into the same pictures, by the same model.
 
-    model: with a likelihood that is exact and a `walk`, such as a PixelCNN.
+    model: with a likelihood that is exact and a `walk`, such as a PixelCNN; or its name or folder.
     pictures: (N, C, H, W) of the model's shape, uint8 or floats in [0, 1] of 8-bit values; or
     `Pictures`, with their classes and captions where these are the model's.
     labels: (N,) classes; where there are none, each picture's likeliest, by `model.score`.
     names: of the pictures' files, ending in .png; name: what to call the model in the file.
     Raises UserError for what the model cannot hold exactly.
     """
-    check_model(model)
+    model = open_model(model, "walk")
     data = as_pictures(pictures)
     check_shape(data, model)
     check_size(len(data), data.shape, batch)
@@ -123,7 +125,7 @@ def decompress(
     Raises UserError when the bytes are cut or damaged, the model is another one, versions, type or
     device differ, or the outcome is not what was compressed.
     """
-    check_model(model)
+    model = open_model(model, "walk")
     header, payload = from_bytes(data)
     check_same(header, model, anyway)
     check_labels(header.labels, len(model.spec.classes))
@@ -170,17 +172,9 @@ def parts(n: int, batch: int) -> Iterator[slice]:
         yield slice(first, min(first + batch, n))
 
 
-def check_model(model: Any) -> None:
-    if not (hasattr(model, "walk") and hasattr(model, "levels")):
-        raise UserError(
-            f"{type(model).__name__} goes through no pictures number by number, so it cannot code "
-            "them; take a PixelCNN"
-        )
-
-
 def as_pictures(pictures: Tensor | Pictures) -> Pictures:
     data = pictures
-    if isinstance(data, Tensor):
+    if not isinstance(data, Pictures):
         data = Pictures(pixels_of(data), None, (), "pictures")
     if not len(data):
         raise UserError("no pictures are given; give at least one")
@@ -205,7 +199,7 @@ def chosen_labels(
         if data.labels is None or not model.spec.classes:
             return None
         return mapped(data.labels, data.classes, model.spec.classes)
-    labels = torch.as_tensor(labels).cpu()
+    labels = to_tensor(labels, "labels").cpu()
     if labels.shape != (len(data),):
         raise UserError(f"{tuple(labels.shape)} classes are given for {len(data)} pictures")
     return labels

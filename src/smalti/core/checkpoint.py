@@ -33,19 +33,25 @@ FILES = Results(r"config\.json|model\.safetensors", "config.json", ("format", "m
 SHIPPED = Path(__file__).parent.parent / "assets" / "models"
 
 
-def save(model: Any, to: str | Path, card: Card = Card(), dtype: torch.dtype | None = None) -> Path:
-    """Write `model` (with its `config`) as a checkpoint directory, whole or not at all.
+def save(
+    model: Any, to: str | Path, card: Card | None = None, dtype: torch.dtype | None = None
+) -> Path:
+    """Write a model as a checkpoint directory, whole or not at all, for `load` to read.
 
+    card: what is known of it; None keeps `model.card`.
     dtype: store floating weights as this type (float16 for shipped models); int8 stores matrices as
     integers with a scale for each row (`core/int8.py`).
-    Raises UserError when `to` exists and is no checkpoint.
+    Raises UserError for what is no model, and when `to` exists and is no checkpoint.
     """
+    if not isinstance(model, nn.Module) or not hasattr(model, "config"):
+        raise UserError(f"model is {shorten(model)}; give a model that smalti made or loaded")
+    known: Card = card or getattr(model, "card", Card())
     to = Path(to)
     taken = to.exists() and not (to / "config.json").is_file()
     if taken and (to.is_file() or any(to.iterdir())):
         raise UserError(f"{to} exists and is not a checkpoint; choose another directory")
     with folder_for(to, FILES) as folder:
-        write_into(folder, model, card, dtype)
+        write_into(folder, model, known, dtype)
     return to
 
 
@@ -97,6 +103,7 @@ def load(name_or_dir: str | Path, device: str | torch.device = "cpu") -> Any:
     check_finite(weights, path)
     whole = {k: w.float() if w.is_floating_point() else w for k, w in dequantize(weights).items()}
     model.load_state_dict(whole, strict=False)  # none is missing but the other names of some
+    model.card = card_in(directory)
     return model.to(device).eval()
 
 
@@ -226,8 +233,13 @@ def model_config(directory: Path) -> Any:
 
 def read_card(name_or_dir: str | Path) -> Card:
     """What is known of a trained model."""
-    path = find(name_or_dir) / "config.json"
-    content = read_config(path.parent).get("card", {})
+    return card_in(find(name_or_dir))
+
+
+def card_in(directory: Path) -> Card:
+    """The card in a checkpoint directory. UserError where it is none."""
+    path = directory / "config.json"
+    content = read_config(directory).get("card", {})
     if not isinstance(content, dict) or not isinstance(content.get("facts", {}), dict):
         raise UserError(f"{path} has a card that is none: {shorten(content)}")
     hints = hints_of(Card)

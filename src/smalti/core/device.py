@@ -11,7 +11,11 @@ KINDS = ("cpu", "cuda", "mps", "xpu")
 
 
 def check_device(name: str | torch.device) -> torch.device:
-    """A device of this machine by its name, such as "cpu" or "cuda:1".  UserError for others."""
+    """A device of this machine by its name, such as "cpu" or "cuda:1"; "auto" is CUDA where there
+    is one.  UserError for others.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
         if device.type not in KINDS or (device.type == "cpu" and device.index):

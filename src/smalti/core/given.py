@@ -9,13 +9,23 @@ import torch
 from torch import Tensor
 
 from smalti.core.errors import UserError, shorten
+from smalti.core.tensors import to_floats, to_tensor
 
-TENSORS = ("labels", "picture", "known", "mask", "start")
+CONVERSIONS = {
+    "labels": to_tensor,
+    "picture": to_floats,
+    "known": to_floats,
+    "mask": to_tensor,
+    "start": to_tensor,
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """Conditions of n samples; a model's spec names the fields it takes, the rest stay None."""
+    """Conditions of n samples; a model's spec names the fields it takes, the rest stay None.
+
+    NumPy arrays become tensors, and PIL pictures and uint8 are divided by 255 (`core/tensors.py`).
+    """
 
     labels: Tensor | None = None
     """(n,) integers: classes; short for conditions["class"]."""
@@ -37,10 +47,9 @@ class Given:
     """What else is told of each sample, by name: (n,) integers, n names of values, or n texts."""
 
     def __post_init__(self) -> None:
-        for name in TENSORS:
-            value = getattr(self, name)
-            if value is not None and not isinstance(value, Tensor):
-                raise UserError(f"{name} is {shorten(value)}; give a tensor")
+        for name, convert in CONVERSIONS.items():
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, convert(value, name))
         if self.labels is not None and self.labels.dtype == torch.bool:
             raise UserError("labels are of torch.bool; give whole numbers")
         if self.text is not None and not is_text(self.text):

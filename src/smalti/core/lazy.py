@@ -9,12 +9,15 @@ from typing import Any
 
 
 def on_first_use(package: str, homes: dict[str, str]) -> Callable[[str], Any]:
-    """A `__getattr__` for the package: each name from the module that `homes` says."""
+    """A `__getattr__` for the package: each name from the module that `homes` says, or that module
+    itself, where it is the package's own of that name.
+    """
 
     def find(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(import_module(homes[name]), name)
+        home = import_module(homes[name])
+        value = home if homes[name] == f"{package}.{name}" else getattr(home, name)
         setattr(sys.modules[package], name, value)  # the next use does not come here
         return value
 

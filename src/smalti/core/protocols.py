@@ -287,3 +287,7 @@ class Card:
     data: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
     """Minutes, seed, hardware, numbers: whatever the recipe reports."""
+
+    def __repr__(self) -> str:
+        facts = f"; facts: {', '.join(self.facts)}" if self.facts else ""
+        return f"<Card {': '.join(filter(None, (self.name, self.summary))) or 'empty'}{facts}>"

@@ -6,15 +6,18 @@ import dataclasses
 from collections import deque
 from collections.abc import Iterator, Sequence
 from numbers import Integral
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from smalti.core.config import fitted
+from smalti.core.config import TAGS, fitted, place_of
 from smalti.core.errors import UserError, shorten
 from smalti.core.given import Given
-from smalti.core.messages import count
+from smalti.core.messages import count, suggest
+from smalti.core.model import open_model
 from smalti.core.protocols import Generative
 from smalti.core.ranges import Samples, Seed
 from smalti.core.rng import Rng
@@ -23,7 +26,7 @@ Cond = Tensor | Sequence[int] | Sequence[str] | int | str
 
 
 def stream(
-    model: Generative,
+    model: Generative | str | Path,
     n: int | None = None,
     *,
     seeds: Sequence[int] | None = None,
@@ -33,29 +36,29 @@ def stream(
 ) -> Iterator:
     """The states of n samples, from the first to the last; `model.render(state)` shows one.
 
+    model: one that draws, or the name or folder of one.
     n: as many as `cond` lists when neither it nor seeds are given.
     seeds: one per sample, 0 .. n-1 by default; sample i depends on seed i alone, up to rounding.
     cond: shorthand for `given`: integers are classes, strings are text (one for all, or one each),
-    a (n, C, H, W) tensor is a condition picture. Raises UserError for what the model does not take.
+    a (n, C, H, W) tensor is a condition picture.
+    sampler: one of the model's, such as `DDIM(steps=20)`, or its name ("ddim") for its defaults.
+    Raises UserError for what the model does not take.
     """
+    drawer = open_model(model, "draw")
     seeds = chosen_seeds(number_of(cond) if n is None and seeds is None else n, seeds)
     given = with_cond(given or Given(), cond, len(seeds))
     for field in dataclasses.fields(given):
         value = getattr(given, field.name)
-        if field.name != "conditions" and value is not None and field.name not in model.spec.given:
+        if field.name != "conditions" and value is not None and field.name not in drawer.spec.given:
             raise UserError(
                 f"{field.name} is given, but this model takes "
-                f"{', '.join(model.spec.given) or 'nothing'}; leave it out"
+                f"{', '.join(drawer.spec.given) or 'nothing'}; leave it out"
             )
-    kinds = tuple(type(s) for s in model.spec.samplers)
-    if sampler is not None and not isinstance(sampler, kinds):
-        known = ", ".join(kind.__name__ for kind in kinds) or "no sampler"
-        raise UserError(f"sampler {type(sampler).__name__} is not this model's; it takes {known}")
-    return model.stream(Rng(seeds), given, sampler)
+    return drawer.stream(Rng(seeds), given, find_sampler(sampler, drawer))
 
 
 def sample(
-    model: Generative,
+    model: Generative | str | Path,
     n: int | None = None,
     *,
     seeds: Sequence[int] | None = None,
@@ -68,13 +71,38 @@ def sample(
 
     UserError where pictures come out that hold NaN.
     """
-    states = stream(model, n, seeds=seeds, cond=cond, given=given, sampler=sampler)
+    drawer = open_model(model, "draw")
+    states = stream(drawer, n, seeds=seeds, cond=cond, given=given, sampler=sampler)
     if progress:
         from rich.progress import track
 
         states = track(states, "sampling", total=None, transient=True)
     (last,) = deque(states, maxlen=1)
-    return render_finite(model, last)
+    return render_finite(drawer, last)
+
+
+def find_sampler(sampler: Any, model: Any) -> Any:
+    """A sampler of the model's types, or the one of that name. None, its own way, stays None.
+
+    UserError, with the names of those that it takes, for any other.
+    """
+    kinds = {name_type(type(own)): own for own in model.spec.samplers}
+    if sampler is None or any(type(sampler) is type(own) for own in kinds.values()):
+        return sampler
+    if isinstance(sampler, type):
+        raise UserError(f"sampler is the class {sampler.__name__}; give {sampler.__name__}()")
+    if not isinstance(sampler, str):
+        wanted = f"it takes {', '.join(kinds) or 'none'}"
+    elif sampler in kinds:
+        return kinds[sampler]
+    else:
+        wanted = suggest(sampler, kinds)
+    raise UserError(f"sampler {shorten(sampler)} is not this model's; {wanted}")
+
+
+def name_type(kind: type) -> str:
+    """The tag of a config's type, or of one without a tag the type's own name."""
+    return next((tag for tag, place in TAGS.items() if place == place_of(kind)), kind.__name__)
 
 
 def render_finite(model: Generative, state: Any) -> Tensor | list[str]:
@@ -103,10 +131,14 @@ def number_of(cond: Cond | None) -> int | None:
 
 
 def chosen_seeds(n: int | None, seeds: Sequence[int] | None) -> list[int]:
+    if isinstance(seeds, (np.ndarray, Tensor)):
+        seeds = seeds.tolist()
     if seeds is None:
         if n is None:
             raise UserError("n is None; ask for 1 sample or more, or give seeds")
         return list(range(fitted(n, Samples, "n")))
+    if isinstance(seeds, str) or not isinstance(seeds, Sequence):
+        raise UserError(f"seeds is {shorten(seeds)}; give a list, one whole number per sample")
     if not len(seeds) or (n is not None and n != len(seeds)):
         raise UserError(f"{len(seeds)} seeds are given for n={n}; give one seed per sample")
     return [fitted(seed, Seed, "seed") for seed in seeds]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -11,7 +12,9 @@ from torch import Tensor
 from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.likeness import psnr
+from smalti.core.model import open_model
 from smalti.core.rng import Rng
+from smalti.core.tensors import to_pictures, to_tensor
 from smalti.diffusion.condition import scaled
 from smalti.diffusion.levels import alpha_bar
 from smalti.diffusion.model import Diffusion
@@ -36,7 +39,7 @@ class RoundTrip:
 
 @torch.no_grad()
 def invert(
-    model: Diffusion,
+    model: Diffusion | str | Path,
     pictures: Tensor,
     *,
     labels: Tensor | None = None,
@@ -54,15 +57,16 @@ def invert(
     """
     if refine < 0:
         raise UserError(f"refine is {refine}; give 0 or more")
-    y, still = without_chance(model, sampler, labels, len(pictures))
-    levels = [-1, *still.levels(model.config.schedule.T)[::-1]]
-    device = model.alpha_bars.device
+    diffusion, pictures = open_diffusion(model), to_pictures(pictures, "pictures")
+    y, still = without_chance(diffusion, sampler, labels, len(pictures))
+    levels = [-1, *still.levels(diffusion.config.schedule.T)[::-1]]
+    device = diffusion.alpha_bars.device
     x = scaled(
-        "pictures", pictures, torch.empty(len(pictures), *wanted(model, pictures)).to(device)
+        "pictures", pictures, torch.empty(len(pictures), *wanted(diffusion, pictures)).to(device)
     )
-    denoise = model.denoiser(y, clip=False, guidance=still.guidance)
+    denoise = diffusion.denoiser(y, clip=False, guidance=still.guidance)
     for s, t in pairwise(levels):
-        x = step_up(denoise, x, s, t, model.alpha_bars, refine)
+        x = step_up(denoise, x, s, t, diffusion.alpha_bars, refine)
     return x
 
 
@@ -84,7 +88,7 @@ def step_up(denoise: Denoise, x: Tensor, s: int, t: int, alpha_bars: Tensor, ref
 
 
 def round_trip(
-    model: Diffusion,
+    model: Diffusion | str | Path,
     pictures: Tensor,
     *,
     labels: Tensor | None = None,
@@ -92,13 +96,22 @@ def round_trip(
     refine: int = 1,
 ) -> RoundTrip:
     """`invert`, and the pictures that its latents give: how much of a picture a latent holds."""
-    latents = invert(model, pictures, labels=labels, sampler=sampler, refine=refine)
+    diffusion, pictures = open_diffusion(model), to_pictures(pictures, "pictures")
+    latents = invert(diffusion, pictures, labels=labels, sampler=sampler, refine=refine)
     n, size = len(latents), (int(latents.shape[2]), int(latents.shape[3]))
-    y, still = without_chance(model, sampler, labels, n)
+    y, still = without_chance(diffusion, sampler, labels, n)
     given = Given(y, start=latents, size=size)
-    *_, last = model.stream(Rng([0] * n), given, still)
-    again = model.render(last).cpu()
+    *_, last = diffusion.stream(Rng([0] * n), given, still)
+    again = diffusion.render(last).cpu()
     return RoundTrip(latents.cpu(), again, psnr(pictures.cpu(), again))
+
+
+def open_diffusion(model: Diffusion | str | Path) -> Diffusion:
+    """A diffusion model, given itself or by its name or folder. UserError for any other."""
+    opened = open_model(model, "draw pictures")
+    if not isinstance(opened, Diffusion):
+        raise UserError(f"a {type(opened).__name__} has no latents to invert to; give a Diffusion")
+    return opened
 
 
 def without_chance(
@@ -116,7 +129,7 @@ def without_chance(
     hidden = classes and labels is None
     y = torch.zeros(n, dtype=torch.int64) if hidden else labels
     return (
-        None if y is None else model.checked_labels(y, n),
+        None if y is None else model.checked_labels(to_tensor(y, "labels"), n),
         replace(sampler, clip=False, guidance=0.0 if hidden else 1.0),
     )
 

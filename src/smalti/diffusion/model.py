@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from smalti.core.config import checked, fitted
 from smalti.core.errors import UserError
 from smalti.core.given import Given
+from smalti.core.model import Model
 from smalti.core.protocols import Batch, Loss, Score, Spec, list_samplers
 from smalti.core.ranges import ClassNames, Shape, Share, Side
 from smalti.core.rng import Rng
@@ -79,7 +80,7 @@ class DiffusionConfig:
         return Diffusion(self)
 
 
-class Diffusion(nn.Module):
+class Diffusion(Model):
     """DDPM (arXiv:2006.11239) with any schedule, prediction and sampler.
 
     `loss` trains it, `stream` samples it, `render` turns a state into pictures in [0, 1].

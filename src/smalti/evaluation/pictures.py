@@ -7,6 +7,7 @@ from typing import Any
 
 from smalti.core.errors import UserError
 from smalti.core.progress import OnProgress
+from smalti.core.sampling import find_sampler
 from smalti.data.pictures import Pictures, Splits
 from smalti.evaluation.case import Case
 from smalti.evaluation.draws import asked_classes, asked_text, draw_set, in_turn
@@ -25,8 +26,10 @@ def draw_case(
 ) -> Case:
     """The samples that all measures look at, drawn, and the real pictures beside them."""
     check_shape(model, splits.train)
-    if callable(plan.sampler):  # TODO: find_sampler takes its place
-        plan = replace(plan, sampler=plan.sampler(model))
+    asked = plan.sampler
+    if callable(asked) and not isinstance(asked, type):  # the command line's, for this model
+        asked = asked(model)
+    plan = replace(plan, sampler=find_sampler(asked, model))
     n, K = plan.n, len(model.spec.classes)
     labels = asked_classes(n, K, plan.classes, splits.train.labels)
     yardstick = held.part(in_turn(held, n, plan.classes if K else "data"), "yardstick")

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from smalti.core.config import checked
 from smalti.core.errors import UserError
+from smalti.core.model import Model
 from smalti.core.protocols import Batch, Loss
 from smalti.core.ranges import Range, Rate, Share, Width, Widths
 from smalti.features.deform import Warp, warp
@@ -44,7 +45,7 @@ class ClassifierConfig:
         return Classifier(self)
 
 
-class Classifier(nn.Module):
+class Classifier(Model):
     """Classes and features of pictures x, (N, C, H, W) in [0, 1], of any height and width.
 
     `forward(x)` gives logits (N, K); `features(x)` gives the vectors (N, D) that the last, linear

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import numpy as np
 
 from smalti.core.config import fitted
-from smalti.core.errors import UserError
+from smalti.core.errors import UserError, shorten
 from smalti.core.ranges import Rounds, Seed, Threads, Width
 
+WANTED = "a picture (H, W) or (H, W, C) of uint8 or float numbers"
 LARGEST = 2**31 - 1  # fields are int32, and so are positions within a picture
 
 
@@ -45,12 +46,20 @@ def narrow(x: np.ndarray) -> np.ndarray:
 
 
 def picture(given: object, name: str) -> np.ndarray:
-    """(H, W) or (H, W, C) of numbers, as (H, W, C)."""
-    x = np.asarray(given)
+    """(H, W) or (H, W, C) of numbers, as (H, W, C): an array, a PIL picture or a tensor."""
+    try:
+        x = np.asarray(given)
+    except (TypeError, ValueError, RuntimeError) as error:  # of a GPU's memory, with a gradient
+        raise UserError(f"{name} is no array ({shorten(str(error))}); give {WANTED}") from error
     if x.dtype.kind not in "buif":
-        raise UserError(f"{name} holds {x.dtype}; give an array of uint8 or float numbers")
+        raise UserError(f"{name} holds {x.dtype}; give {WANTED}")
     if x.ndim not in (2, 3) or x.size == 0:
-        raise UserError(f"{name} has shape {x.shape}; give a picture (H, W) or (H, W, C)")
+        raise UserError(f"{name} has shape {x.shape}; give {WANTED}")
+    if x.ndim == 3 and x.shape[0] in (1, 3, 4) and min(x.shape[1:]) >= 8:
+        raise UserError(
+            f"{name} has shape {x.shape}, channels first; give {WANTED}, such as "
+            f"{name}.permute(1, 2, 0) of a tensor or {name}.transpose(1, 2, 0) of an array"
+        )
     if x.shape[0] * x.shape[1] > LARGEST // 4:
         raise UserError(
             f"{name} has {x.shape[0]} x {x.shape[1]} pixels; at most 2**29 are possible"

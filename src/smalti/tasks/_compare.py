@@ -11,13 +11,13 @@ from typing import Any
 
 from smalti.core.errors import UserError
 from smalti.core.folders import Results, folder_for
+from smalti.core.model import open_model
 from smalti.core.progress import OnProgress, ignore
 from smalti.data import Splits
 from smalti.evaluation.kinds import find_kind
 from smalti.evaluation.plan import Plan
 from smalti.evaluation.report import Report, check_comparable, read_report, write_report
 from smalti.tasks._evaluate import examine_model
-from smalti.tasks.models import open_model
 
 FILES = Results(r"[^/]+\.json", keys=("format", "protocol", "rows"))
 """What a folder of reports holds."""
@@ -61,7 +61,7 @@ def compare(
     how = Plan(**plan)
     saved = [find_report(model) for model in models]
     check_comparable([r for r in saved if r])
-    loaded = [r or open_model(m, device) for m, r in zip(models, saved, strict=True)]
+    loaded = [r or open_model(m, device=device) for m, r in zip(models, saved, strict=True)]
     check_shapes(models, loaded)
     found: list[Report] = []
     with folder_for(out, FILES) if out is not None else nullcontext() as folder:

@@ -13,13 +13,14 @@ from torch import Tensor
 
 from smalti.coding.file import MAGIC, Header, read_header
 from smalti.coding.reading import read_exact
-from smalti.coding.squeeze import BATCH, check_model
+from smalti.coding.squeeze import BATCH
 from smalti.coding.squeeze import compress as compress_pictures
 from smalti.core.errors import UserError
 from smalti.core.files import file_for
+from smalti.core.model import name_model, open_model
 from smalti.core.progress import OnProgress, ignore, name_progress
 from smalti.data.pictures import Pictures
-from smalti.tasks.models import find_class, name_model, open_picture_model
+from smalti.tasks.models import find_class
 
 
 @dataclass(frozen=True)
@@ -66,8 +67,7 @@ def compress(
     begun = time.perf_counter()
     if out is not None:
         check_file(Path(out))
-    loaded = open_picture_model(model, "cpu")
-    check_model(loaded)
+    loaded = open_model(model, "walk")
     y = None if label is None else find_class(label, loaded.spec.classes, name_model(model))
     notes: list[str] = []
     with file_for(out) if out is not None else nullcontext() as temporary:

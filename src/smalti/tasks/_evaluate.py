@@ -10,13 +10,13 @@ from typing import Any
 
 from smalti.core.errors import UserError
 from smalti.core.folders import Results, folder_for
+from smalti.core.model import name_model, open_model
 from smalti.core.progress import OnProgress, ignore
 from smalti.data import Splits
 from smalti.evaluation.assess import Evaluation, examine
 from smalti.evaluation.kinds import KINDS, find_kind
 from smalti.evaluation.plan import Plan
 from smalti.evaluation.report import Report, write_report
-from smalti.tasks.models import name_model, open_model
 from smalti.tasks.reference import find_reference, flips
 
 SHEETS = "|".join(name for kind in KINDS.values() for name in kind.sheets).replace(".", r"\.")
@@ -50,7 +50,7 @@ def evaluate(
     """
     how = Plan(**plan)
     with folder_for(out, FILES) if out is not None else nullcontext() as folder:
-        loaded = open_model(model, device)
+        loaded = open_model(model, device=device)
         found = examine_model(model, loaded, data, metrics, how, name, on_progress)
         if folder is not None:
             write_report(found.report, folder / "report.json")

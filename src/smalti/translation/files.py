@@ -10,6 +10,7 @@ from pathlib import Path
 
 from smalti.core.errors import UserError
 from smalti.core.files import file_for
+from smalti.core.model import open_model
 from smalti.translation.catalog import Catalog, decode, fill, read_catalog
 from smalti.translation.decoding import Beam
 from smalti.translation.model import Translator
@@ -26,7 +27,7 @@ def ignore(done: int, total: int) -> None:
 
 
 def translate_file(
-    model: Translator,
+    model: Translator | str | Path,
     path: str | Path,
     out: str | Path,
     beam: Beam | None = None,
@@ -38,7 +39,7 @@ def translate_file(
     `out` appears when all is done. Raises UserError for a file that is missing or in another
     encoding, before any work.
     """
-    path, out = Path(path), Path(out)
+    path, out, translator = Path(path), Path(out), open_model(model, "translate")
     if out.exists() and path.exists() and out.samefile(path):
         raise UserError(f"{out} is the file to be translated; name another one for the result")
     with open_bytes(path) as file:
@@ -48,7 +49,7 @@ def translate_file(
         file_for(out) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as result,
     ):
-        for line in translate_lines(model, lines, beam, counts):
+        for line in translate_lines(translator, lines, beam, counts):
             result.write(line)
             progress(counts.total(), len(lines))
         result.flush()
@@ -57,18 +58,18 @@ def translate_file(
 
 
 def translate_lines(
-    model: Translator,
+    model: Translator | str | Path,
     lines: Iterable[str],
     beam: Beam | None = None,
     counts: Counter[str] | None = None,
     group: int = GROUP,
 ) -> Iterator[str]:
     """Each line translated, its end as it was; `counts` grows as `translate_file` tells it."""
-    counts = Counter() if counts is None else counts
+    counts, translator = Counter() if counts is None else counts, open_model(model, "translate")
     lines = iter(lines)
     while some := list(islice(lines, group)):
-        wanted = [line for line in some if not find_fault(model, line)]
-        found = dict(zip(wanted, translate(model, wanted, beam), strict=True))
+        wanted = [line for line in some if not find_fault(translator, line)]
+        found = dict(zip(wanted, translate(translator, wanted, beam), strict=True))
         for line in some:
             changed = found.get(line, line)
             counts["kept" if changed == line else "translated"] += 1
@@ -88,7 +89,7 @@ def open_bytes(path: Path):
 
 
 def translate_catalog(
-    model: Translator,
+    model: Translator | str | Path,
     path: str | Path,
     out: str | Path | None = None,
     beam: Beam | None = None,
@@ -100,14 +101,14 @@ def translate_catalog(
     out: where to write it; over the catalogue itself when None. All else in it stays byte for byte.
     Raises UserError for what is no catalogue, or one for another language.
     """
-    catalog = read_catalog(path)
-    check_language(model, catalog)
+    catalog, translator = read_catalog(path), open_model(model, "translate")
+    check_language(translator, catalog)
     texts = {e.source_of(keyword): None for e in catalog.open for keyword in e.translations}
-    wanted = [text for text in texts if not find_fault(model, text)]
+    wanted = [text for text in texts if not find_fault(translator, text)]
     found: dict[str, str] = {}
     for k in range(0, len(wanted), GROUP):
         some = wanted[k : k + GROUP]
-        found |= zip(some, translate(model, some, beam), strict=True)
+        found |= zip(some, translate(translator, some, beam), strict=True)
         progress(len(found), len(wanted))
     content, filled = fill(catalog, found)
     with file_for(path if out is None else out) as temporary:

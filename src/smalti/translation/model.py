@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.given import Given
+from smalti.core.model import Model
 from smalti.core.protocols import Batch, Condition, Loss, Spec, list_samplers
 from smalti.core.ranges import Count, Rate
 from smalti.core.rng import Rng
@@ -48,7 +49,7 @@ class TranslatorConfig:
         return Translator(self)
 
 
-class Translator(nn.Module):
+class Translator(Model):
     """Sentences to sentences. A state is what is written so far: symbols (n, t) int64, then <pad>.
 
     It takes sentences of a few dozen words; `smalti.translation.translate` takes any text, and

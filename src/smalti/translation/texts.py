@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import cycle
+from pathlib import Path
 from typing import NamedTuple
 
 from smalti.core.errors import Notice, UserError, shorten
+from smalti.core.model import open_model
 from smalti.translation.decoding import Beam
 from smalti.translation.markup import (
     PLACEHOLDER,
@@ -42,14 +44,18 @@ class Translation(NamedTuple):
 
 
 def translate(
-    model: Translator, texts: Sequence[str], beam: Beam | None = None, batch: int = 32
+    model: Translator | str | Path, texts: Sequence[str], beam: Beam | None = None, batch: int = 32
 ) -> list[str]:
     """The best translation of each text. Arguments and errors as `find_translations` has them."""
     return [found[0].text for found in find_translations(model, texts, 1, beam, batch)]
 
 
 def find_translations(
-    model: Translator, texts: Sequence[str], n: int = 1, beam: Beam | None = None, batch: int = 32
+    model: Translator | str | Path,
+    texts: Sequence[str],
+    n: int = 1,
+    beam: Beam | None = None,
+    batch: int = 32,
 ) -> list[list[Translation]]:
     """Up to n translations of each text, best first; a beam finds as many as it is wide.
 
@@ -58,15 +64,20 @@ def find_translations(
     are masked, or the words between them are translated by themselves. Raises UserError for a text
     that is empty or in another language.
     """
+    translator = open_model(model, "translate")
+    if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
+        raise UserError(f"texts is {shorten(texts)}; give a list of texts")
     for k, text in enumerate(texts, 1):
-        if fault := find_fault(model, text):
+        if fault := find_fault(translator, text):
             raise UserError(f"text {k} is {fault}")
-    documents = [Document(model, text) for text in texts]
+    documents = [Document(translator, text) for text in texts]
     pieces = list(dict.fromkeys(piece for document in documents for piece in document.pieces))
-    if unknown := find_unknown(model, pieces):
+    if unknown := find_unknown(translator, pieces):
         shown = " ".join(sorted(unknown)[:10])
         warnings.warn(Notice(f"the model does not know {shown} and leaves it out"), stacklevel=2)
-    found = translate_pieces(pieces, Search(model, beam or default_beam(model), batch, unknown))
+    found = translate_pieces(
+        pieces, Search(translator, beam or default_beam(translator), batch, unknown)
+    )
     return [document.assemble(found, n) for document in documents]
 
 

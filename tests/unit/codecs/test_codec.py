@@ -89,7 +89,8 @@ def test_bad_input_is_named() -> None:
     for x, words in (
         (torch.rand(1, 1, 8, 8), ("(1, 1, 8, 8)", "(N, 3, H, W)")),
         (torch.rand(3, 8, 8), ("(3, 8, 8)",)),
-        (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), ("uint8",)),
+        (torch.zeros(1, 3, 8, 8, dtype=torch.int64), ("int64", "uint8")),
+        (torch.rand(1, 8, 8, 3), ("(1, 8, 8, 3)", "x.permute(0, 3, 1, 2)")),
         (torch.rand(1, 3, 8, 8) * 2, ("0 to 1",)),
         (nan, ("NaN",)),
     ):

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import smalti
 from smalti.coding import compress, decompress, read_header, surroundings
 from smalti.coding.file import Header, from_bytes, to_bytes
 from smalti.coding.stream import Decoder, Encoder
@@ -179,7 +180,11 @@ def test_pixels_between_a_models_levels_are_refused():
 
 
 def test_a_model_without_a_walk_is_refused():
-    with refusal("Linear goes through no pictures", "PixelCNN"):
+    with refusal("vqvae-digits does not go through pictures", "as a PixelCNN does"):
+        compress(smalti.load("vqvae-digits"), noise(1))
+    with refusal("vqvae-digits does not go through pictures"):
+        compress("vqvae-digits", noise(1))
+    with refusal("model is Linear", "give a model"):
         compress(torch.nn.Linear(1, 1), noise(1))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,29 @@ def test_what_counts_stays_whole_numbers(tmp_path: Path) -> None:
 def test_a_card_is_kept(tmp_path: Path) -> None:
     card = Card("name", "summary", "data", {"minutes": 3.5, "seed": 0})
     assert read_card(save(new(), tmp_path / "model", card)) == card
+
+
+def test_a_loaded_model_has_its_card_and_keeps_it(tmp_path: Path) -> None:
+    card, model = Card("name", "summary", "data", {"minutes": 3.5}), new()
+    assert model.card == Card()
+    loaded = smalti.load(smalti.save(model, tmp_path / "a", card))
+    assert loaded.card == card
+    assert smalti.load(smalti.save(loaded, tmp_path / "b")).card == card
+    assert repr(card) == "<Card name: summary; facts: minutes>"
+    assert repr(Card()) == "<Card empty>"
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_a_model_is_shown_in_one_short_line(name: str) -> None:
+    model = smalti.load(name)
+    assert re.fullmatch(rf"<\w+ {name}: .*\d\.\d\d M parameters, cpu>", repr(model))
+    assert len(repr(model)) < 100
+    assert "\n" in repr(next(part for part in model.children() if [*part.children()]))
+
+
+def test_the_line_tells_size_and_classes() -> None:
+    wanted = "<Diffusion ddpm-digits: 1x28x28, 10 classes, 0.92 M parameters, cpu>"
+    assert repr(smalti.load("ddpm-digits")) == wanted
 
 
 def test_saving_again_replaces(saved: Path) -> None:

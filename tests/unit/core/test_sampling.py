@@ -78,7 +78,7 @@ def test_cond_is_shorthand() -> None:
         ({"n": 1, "cond": ["hello"]}, ["text", "takes labels, start, picture"]),
         ({"n": 1, "cond": torch.rand(1, 1, 5, 4)}, ["picture has shape (1, 1, 5, 4)"]),
         ({"n": 1, "given": Given(mask=torch.ones(1))}, ["known pictures and a mask"]),
-        ({"n": 1, "sampler": "ddim"}, ["sampler str", "DDIM, DDPM"]),
+        ({"n": 1, "sampler": "euler"}, ["sampler 'euler'", "ddim, ddpm, dpm-solver"]),
         ({"n": 1, "sampler": DDIM(steps=2000)}, ["steps is 2000", "1000 noise levels"]),
         ({"n": 2, "cond": [1]}, ["(1,) classes", "2 samples"]),
         ({"n": 2, "cond": [0, 7]}, ["class 7", "0 to 1"]),
@@ -105,7 +105,7 @@ def test_refusals_come_before_any_work(verb: Any, arguments: Any, words: list[st
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("labels", [0, 1], "labels is [0, 1]; give a tensor"),
+        ("labels", {"a": 1}, "labels is {'a': 1}; give a tensor"),
         ("labels", torch.ones(2).bool(), "labels are of torch.bool"),
         ("text", "red heart", "text is 'red heart'; give a list of sentences"),
         ("text", [1], "text is [1]; give a list of sentences"),

@@ -274,8 +274,8 @@ def test_repaint_counts_from_one(field: str) -> None:
         ({"sampler": DDIM(steps=5, eta=0.1)}, ["fresh noise", "eta 0"]),
         ({"sampler": DDIM(steps=5, sigma_hat=True)}, ["fresh noise", "eta 0"]),
         ({"labels": torch.zeros(3).long()}, ["classes are given", "has none"]),
-        ({"pictures": pictures() + 1}, ["pictures has values"]),
-        ({"pictures": pictures()[0]}, ["pictures has shape (1, 6, 5)"]),
+        ({"pictures": pictures() + 1}, ["pictures have values"]),
+        ({"pictures": pictures()[0]}, ["pictures have shape (1, 6, 5)"]),
         ({"refine": -1}, ["refine is -1"]),
     ],
 )

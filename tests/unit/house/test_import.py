@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,16 @@ except SystemExit as end:
 @pytest.mark.parametrize("name", smalti.__all__)
 def test_public_name_loads(name: str):
     assert getattr(smalti, name) is getattr(smalti, name)
+
+
+def test_all_is_whole():
+    """What somebody looks for first, and every room with something in it for users."""
+    assert dir(smalti) == sorted(smalti.__all__) == sorted(set(smalti.__all__))
+    rooms = {p.parent.name for p in Path(smalti.__file__).parent.glob("*/__init__.py")}
+    inner = {"core", "cli", "kernels", "layers", "web"}
+    assert rooms - inner <= set(smalti.__all__)
+    assert {"Batch", "Cancelled", "Given", "Rng", "UserError", "load", "save"} <= set(dir(smalti))
+    assert {"pixelcnn", "vq"} <= set(dir(smalti))  # though the rooms have other names
 
 
 def test_import_star_brings_the_public_names():

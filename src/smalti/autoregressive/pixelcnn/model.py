@@ -16,6 +16,7 @@ from smalti.autoregressive.pixelcnn.walkers import build_walker
 from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.given import Given
+from smalti.core.model import Model
 from smalti.core.protocols import Batch, Choose, Loss, Position, Score, Spec, Symbols, Walker
 from smalti.core.ranges import ClassNames, Shape
 from smalti.core.rng import Rng
@@ -82,7 +83,7 @@ class PixelCNNConfig:
         return PixelCNN(self)
 
 
-class PixelCNN(nn.Module):
+class PixelCNN(Model):
     """PixelCNN (arXiv:1601.06759), Gated PixelCNN (arXiv:1606.05328) or PixelCNN++
     (arXiv:1701.05517), as the config's network has it.
 

@@ -1,0 +1,91 @@
+"""The base of every model that a user holds, and the way from a name to one."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from smalti.core.checkpoint import load
+from smalti.core.errors import UserError, shorten
+from smalti.core.protocols import Card
+
+Ability = Literal["", "draw", "draw pictures", "encode", "walk", "score", "translate"]
+OUTPUTS = {
+    "draw": ("picture", "text"),
+    "draw pictures": ("picture",),
+    "encode": ("codes",),
+    "translate": ("text",),
+}
+"""What a model puts out that is able to do so."""
+METHODS = {"walk": "walk", "score": "score"}
+"""What a model has that is able to do so."""
+WORDS = {
+    "encode": "turn pictures into codes",
+    "walk": "go through pictures symbol by symbol, as a PixelCNN does",
+    "score": "tell how likely pictures are",
+}
+
+
+class Model(nn.Module):
+    """A network with a `config`, a `card` and a short `repr`.
+
+    `repr(model.network)` is PyTorch's tree of modules, `nn.Module.__repr__(model)` that of all.
+    """
+
+    card: Card = Card()
+    """What is known of it; empty until it is loaded, or set. `smalti.save` writes it."""
+
+    def __repr__(self) -> str:
+        spec, config = getattr(self, "spec", None), getattr(self, "config", None)
+        classes = getattr(config, "classes", 0)  # of a classifier their number
+        K = classes if isinstance(classes, int) else len(classes)
+        size = () if spec is None or not spec.channels else (spec.channels, *(spec.size or ()))
+        weights = [*self.parameters()]
+        told = (
+            "x".join(map(str, size)),
+            f"{K:,} classes" if K else "",
+            f"{sum(w.numel() for w in weights) / 1e6:.2f} M parameters",
+            str(weights[0].device) if weights else "",
+        )
+        name = f"{type(self).__name__} {self.card.name}".strip()
+        return f"<{name}: {', '.join(filter(None, told))}>"
+
+
+def open_model(model: Any, able: Ability = "", device: str | torch.device = "cpu") -> Any:
+    """A model that is given itself, or by its shipped name or its folder.
+
+    able: what it must be able to do.  device: where one is loaded to that is given by its name; any
+    other stays where it is.  UserError for whatever is no such model.
+    """
+    name = name_model(model)
+    if isinstance(model, (str, Path)):
+        model = load(model, device)
+    if isinstance(model, type):
+        raise UserError(f"model is the class {model.__name__}; give a model, or a model's name")
+    if dataclasses.is_dataclass(model) and hasattr(model, "build"):
+        raise UserError(f"model is a {type(model).__name__}; give what its build() makes")
+    if not hasattr(model, "config") and not hasattr(model, "spec"):
+        raise UserError(f"model is {shorten(model)}; give a model, its name or its folder")
+    if not is_able(model, able):
+        words = WORDS.get(able, able)
+        raise UserError(f"{name} does not {words}; `smalti list` shows which models do")
+    return model
+
+
+def is_able(model: Any, able: Ability) -> bool:
+    """Whether a model puts out, or has, what that takes."""
+    output = getattr(getattr(model, "spec", None), "output", "")
+    return output in OUTPUTS.get(able, (output,)) and hasattr(model, METHODS.get(able, "__class__"))
+
+
+def name_model(model: Any) -> str:
+    """What to call a model: its folder's name, the name on its card, or its type's."""
+    if isinstance(model, (str, Path)):
+        return os.path.basename(os.path.abspath(model))
+    card: Card = getattr(model, "card", Card())
+    return card.name or type(model).__name__.lower()
