@@ -20,8 +20,8 @@ from PIL import Image
 
 from benchmarks._machine import processor
 from smalti.patchmatch import Match, exact, match
-from smalti.patchmatch.ladder import RUNGS, Case, sweeper
 from smalti.patchmatch.matching import Method
+from smalti.tasks.ladder import RUNGS, Case, sweeper
 
 Work = Callable[[], tuple[Match, float]]
 SIDES = (64, 128, 256, 512, 1024)

@@ -34,7 +34,19 @@ if TYPE_CHECKING:
     from smalti.core.protocols import Batch, Card
     from smalti.core.rng import Rng
     from smalti.core.sampling import sample, stream
-    from smalti.tasks import audit, compare, compress, decompress, evaluate, fetch, pack
+    from smalti.tasks import (
+        audit,
+        bench_patchmatch,
+        compare,
+        compress,
+        convert_checkpoint,
+        decompress,
+        evaluate,
+        fetch,
+        list_models,
+        pack,
+        report,
+    )
 
 __version__ = "0.1.0"
 
@@ -48,11 +60,13 @@ __all__ = [
     "__version__",
     "audit",
     "autoregressive",
+    "bench_patchmatch",
     "codecs",
     "coding",
     "compare",
     "compress",
     "convert",
+    "convert_checkpoint",
     "data",
     "decompress",
     "diffusion",
@@ -60,11 +74,13 @@ __all__ = [
     "evaluation",
     "features",
     "fetch",
+    "list_models",
     "load",
     "pack",
     "patchmatch",
     "pixelcnn",
     "recipes",
+    "report",
     "sample",
     "save",
     "stream",
@@ -82,13 +98,17 @@ HOMES = {name: f"smalti.{name}" for name in __all__ if name != "__version__"} | 
     "Rng": "smalti.core.rng",
     "UserError": "smalti.core.errors",
     "audit": "smalti.tasks",
+    "bench_patchmatch": "smalti.tasks",
     "compare": "smalti.tasks",
     "compress": "smalti.tasks",
+    "convert_checkpoint": "smalti.tasks",
     "decompress": "smalti.tasks",
     "evaluate": "smalti.tasks",
     "fetch": "smalti.tasks",
+    "list_models": "smalti.tasks",
     "load": "smalti.core.checkpoint",
     "pack": "smalti.tasks",
+    "report": "smalti.tasks",
     "sample": "smalti.core.sampling",
     "save": "smalti.core.checkpoint",
     "stream": "smalti.core.sampling",

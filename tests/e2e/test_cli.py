@@ -67,7 +67,7 @@ def test_list_needs_no_torch():
 def test_list_shows_what_the_card_says(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr("smalti.cli.listing.SHIPPED", home)
+    monkeypatch.setattr("smalti.tasks._list.SHIPPED", home)
     monkeypatch.setenv("COLUMNS", "160")
     assert main(["list"]) == 0
     out = capsys.readouterr().out

@@ -8,14 +8,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import smalti
+from smalti.convert import ArticleDDIM
 from smalti.core.checkpoint import save
 from smalti.core.progress import Cancelled, Progress
 from smalti.core.protocols import Card
 from smalti.vq import VQConfig
+from tests import packages
 from tests.command import contents, typed
 from tests.expect import refusal
 from tests.tiny import awake, pixelcnn, vqvae
@@ -152,3 +156,61 @@ def test_pack(at_home: Path):
         smalti.pack("photos", "new", size=8, on_progress=cancel)
     with refusal("crop and --squeeze"):
         smalti.pack("photos", "new", crop=(8, 8), squeeze=True)
+
+
+def test_fetch(at_home: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any):
+    shop = tmp_path_factory.mktemp("shop")
+    archive = packages.packed(shop / "emoji.tgz", packages.package())
+    packages.npm(shop / "bin", monkeypatch, archive)
+    with nothing_left(at_home) as cancel:
+        smalti.fetch("emoji", "mine", on_progress=cancel)
+    assert typed("fetch emoji --out here") == 0
+    found = smalti.fetch("emoji", "mine")
+    assert read_all("mine") == read_all("here")
+    assert [pack.path for pack in found] == [Path("mine/emoji-32"), Path("mine/emoji-64")]
+
+
+def test_report(trained: Path, at_home: Path):
+    assert typed(f"report {trained} --out notes") == 0
+    done = smalti.report(trained, "mine")
+    assert read_all("mine") == read_all("notes")
+    assert done.summary.step == 3 and smalti.report(trained).files == ()
+    with nothing_left(at_home) as cancel:
+        smalti.report(trained, "new", on_progress=cancel)
+
+
+def test_list_models(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("COLUMNS", "250")
+    assert typed("list") == 0
+    out, listing = capsys.readouterr().out, smalti.list_models()
+    for model in listing.models:
+        assert f"{model.name} " in out and f"{model.parameters / 1e6:.2f} M" in out
+        assert str(model.card["data"])[:30] in out
+    assert all(f"{name} " in out and e.length in out for name, e in listing.recipes.items())
+
+
+def test_convert_checkpoint(at_home: Path):
+    torch.manual_seed(0)
+    network = ArticleDDIM(20, (3, 8, 8), (4, 6), pe_dim=6, with_attns=(False, True))
+    torch.save(network.build().state_dict(), "net.pth")
+    assert typed("convert dldemos-ddim-unet net.pth --out net") == 0
+    done = smalti.convert_checkpoint("dldemos-ddim-unet", "net.pth", "mine/net")
+    assert read_all("mine/net") == read_all("net")
+    assert done.left_out == () and done.model.config == smalti.load("net").config
+    with nothing_left(at_home) as cancel:
+        smalti.convert_checkpoint("dldemos_ddim_unet", "net.pth", "new", on_progress=cancel)
+
+
+def test_bench_patchmatch(capsys: pytest.CaptureFixture[str], tmp_path: Path):
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 9, 8, 3), dtype=np.uint8)
+    for name, picture in zip("ab", pictures, strict=True):
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+    how: dict[str, Any] = {"iterations": 1, "quick": True, "exact": True, "threads": 1}
+    done = smalti.bench_patchmatch(*pictures, **how)
+    words = f"{tmp_path}/a.png {tmp_path}/b.png --iterations 1 --quick --exact --threads 1"
+    assert typed(f"bench patchmatch {words}") == 0
+    out = capsys.readouterr().out
+    for step in done.steps:
+        assert step.name in out and f"{step.distance:.2f}" in out
+    with nothing_left(tmp_path) as cancel:
+        smalti.bench_patchmatch(**how, on_progress=cancel)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from smalti.cli import main, report
+from smalti.cli import main
 from tests.command import contents
 
 
@@ -43,7 +43,7 @@ def test_a_report_tells_and_draws(run: str, capsys: pytest.CaptureFixture[str]):
 def test_without_matplotlib_there_is_the_text(
     run: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(report, "find_spec", lambda name: None)
+    monkeypatch.setattr("smalti.tasks._report.find_spec", lambda name: None)
     assert main(["report", run, "--out", "notes"]) == 0
     assert "pip install matplotlib" in capsys.readouterr().out
     assert contents(Path("notes")) == ["report.json"]

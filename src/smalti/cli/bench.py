@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
-import numpy as np
 from cyclopts import App, Parameter
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
-from scipy import ndimage
 
 from smalti.cli.display import console
+from smalti.cli.meter import ProgressMeter
 from smalti.cli.options import Switch
-from smalti.core.errors import UserError
 from smalti.core.ranges import Range, Seed, Threads, Width
-from smalti.data.frames import still
-from smalti.patchmatch import checks
-from smalti.patchmatch.ladder import Case, Step, ladder
+from smalti.tasks import Climbed, bench_patchmatch
+from smalti.tasks.ladder import Step
 
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti bench patchmatch
   smalti bench patchmatch a.png b.png --exact
   smalti bench patchmatch --quick"""
-
-SIZE, CROP = (244, 326), 40
-"""Of the pictures, and of what the slow rungs run on."""
-SMALL, TINY = (60, 80), 12
-"""The same for --quick."""
 
 app = App(name="bench", help_epilogue=EXAMPLES)
 
@@ -76,51 +68,35 @@ def bench(
     threads
         At most so many at once; as many as there are cores unless told otherwise.
     """
-    if (a is None) != (b is None):
-        raise UserError(f"{a or b} is one picture; give two to match, or none")
-    if a is None or b is None:
-        pair = made_up(SMALL if quick else SIZE)
-    else:
-        pair = still(a), still(b)
-    p = checks.patch_size(patch, [x.shape for x in pair])
-    workers, crop = checks.thread_count(threads), max(TINY if quick else CROP, p)
-    case = Case(*pair, p, iterations, seed)
-    show(case, ladder(case, None if whole else crop, workers, exact))
+    with ProgressMeter() as meter:
+        done = bench_patchmatch(
+            a,
+            b,
+            patch=patch,
+            iterations=iterations,
+            seed=seed,
+            whole=whole,
+            exact=exact,
+            quick=quick,
+            threads=threads,
+            on_progress=meter,
+        )
+    show(done)
 
 
-def made_up(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Two pictures (H, W, 3) uint8 of clouds, coarse and fine, the second partly the first."""
-    rng = np.random.default_rng(0)
-
-    def clouds() -> np.ndarray:
-        layers = [
-            s * ndimage.gaussian_filter(rng.normal(size=(*size, 3)), (s, s, 0)) for s in (1, 3, 9)
-        ]
-        total = np.sum(layers, axis=0)
-        return (total - total.min()) / np.ptp(total) * 255
-
-    a, other = clouds(), clouds()
-    moved = np.roll(a, (5, 9), axis=(0, 1))
-    return a.astype(np.uint8), (0.8 * moved + 0.2 * other).astype(np.uint8)
-
-
-def show(case: Case, steps: Iterator[Step]) -> None:
-    """A row for every rung, once it has been climbed; times are those of the whole picture."""
+def show(done: Climbed) -> None:
+    """A row for every rung; times are those of the whole picture."""
+    case, out = done.case, console(highlight=True)
     (H, W), (height, width) = case.a.shape[:2], case.b.shape[:2]
-    out, climbed = console(highlight=True), []
-    with out.status("timing ...") as status:
-        for step in steps:
-            climbed.append(step)
-            status.update(f"timed: {step.name} ...")
     title = f"{H} x {W} in {height} x {width} pixels, patch {case.patch}, "
     out.print(f"{title}{case.iterations} iterations; seconds without compiling")
-    out.print(table(climbed, H * W))
-    for pixels in {s.pixels for s in climbed} - {H * W}:
+    out.print(table(done.steps, H * W))
+    for pixels in {s.pixels for s in done.steps} - {H * W}:
         note = f"  * run on {pixels:,} of the {H * W:,} pixels, and reckoned for all; "
         out.print(f"{note}--whole runs all", highlight=False)
 
 
-def table(steps: list[Step], pixels: int) -> Table:
+def table(steps: Sequence[Step], pixels: int) -> Table:
     out = Table(box=SIMPLE_HEAD)
     out.add_column("rung", no_wrap=True)
     for word in ("seconds", "faster", "compiling", "distance", "of exact"):

@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from smalti.cli.meter import ProgressMeter
 from smalti.cli.options import Size
-from smalti.convert import REFERENCES, infer_config, read_weights
-from smalti.convert.codecs import LEFT_OUT
-from smalti.convert.model import model_from_reference
-from smalti.core.checkpoint import write_into
-from smalti.core.documents import read_json_object, read_yaml_object
-from smalti.core.errors import UserError, shorten
-from smalti.core.folders import Results, check_free, folder_for
-from smalti.core.messages import count, suggest
-from smalti.core.protocols import Card
+from smalti.core.messages import count
+from smalti.tasks import convert_checkpoint
+from smalti.tasks._convert import KINDS
 
 EXAMPLES = """[bold]Examples[/bold]
 
@@ -26,16 +21,12 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti convert taming-vqgan last.ckpt --config model.yaml --out models/vqgan
   smalti sample models/ddim -n 16"""
 
-FILES = Results(r"config\.json|model\.safetensors", "config.json", ("format", "model"))
-"""What a checkpoint holds."""
-KINDS = ", ".join(kind.replace("_", "-") for kind in REFERENCES)
-
 app = App(name="convert", help_epilogue=EXAMPLES)
 
 
 @app.default
 def convert_file(
-    kind: Annotated[str, Parameter(help=f"What the weights are of: {KINDS}.")],
+    kind: Annotated[str, Parameter(help=f"What the weights are of: {', '.join(KINDS)}.")],
     file: Path,
     /,
     *,
@@ -56,55 +47,18 @@ def convert_file(
     size
         Height and width of the pictures, where the weights leave them open.
     """
-    known = [k.replace("_", "-") for k in REFERENCES]
-    kind = kind.replace("_", "-")
-    if kind not in known:
-        raise UserError(f"unknown kind {kind!r}; {suggest(kind, known)}")
-    check_free(out, FILES)
-    weights, found = read_weights(file)
-    told = read_config_file(config) if config else found
-    if kind == "taming-vqgan":
-        told = told and taming_params(told)
-        say_left_out(weights, file)
-    with folder_for(out, FILES) as folder:
-        model = model_from_reference(
-            kind,
-            told or infer_config(kind, weights, size),
-            weights,
-            size,
-        )
-        card = Card(name=out.name, summary=f"converted from {kind}", facts={"file": file.name})
-        write_into(folder, model, card)
-    count = sum(p.numel() for p in model.parameters())
-    print(f"{count / 1e6:.2f} M parameters, pictures of {shown(model.config.shape)}: {out}")
-    where = shlex.quote(str(out))
+    with ProgressMeter() as meter:
+        done = convert_checkpoint(kind, file, out, config=config, size=size, on_progress=meter)
+    say_left_out(done.left_out, file)
+    model, where = done.model, shlex.quote(str(out))
+    weights = sum(p.numel() for p in model.parameters())
+    print(f"{weights / 1e6:.2f} M parameters, pictures of {shown(model.config.shape)}: {out}")
     codec = model.spec.output == "codes"
     print(f"  next  smalti {f'reconstruct {where} PICTURES' if codec else f'sample {where} -n 16'}")
 
 
-def read_config_file(path: Path) -> dict[str, Any]:
-    """A JSON or YAML file with one mapping. UserError, in one line, for another."""
-    yaml = path.suffix.lower() in (".yaml", ".yml")
-    return read_yaml_object(path) if yaml else read_json_object(path)
-
-
-def taming_params(content: dict[str, Any]) -> dict[str, Any]:
-    """What a published config of VQGAN says of the codec: n_embed, embed_dim and ddconfig.
-
-    It stands under model.params there, beside settings of the training.
-    """
-    model = content.get("model", content)
-    target = str(model.get("target", "VQModel")) if isinstance(model, dict) else ""
-    params = model.get("params", model) if isinstance(model, dict) else {}
-    params = params if isinstance(params, dict) else {}
-    if target.rpartition(".")[2] != "VQModel":
-        raise UserError(f"the config is of {shorten(target or content)}; give that of a VQModel")
-    return {key: params[key] for key in ("n_embed", "embed_dim", "ddconfig") if key in params}
-
-
-def say_left_out(weights: dict[str, Any], file: Path) -> None:
+def say_left_out(extras: tuple[str, ...], file: Path) -> None:
     """Lightning's extras: what a codec does not need is named, and left out."""
-    extras = [name for name in weights if LEFT_OUT.match(name)]
     if extras:
         roots = ", ".join(sorted({name.partition(".")[0] for name in extras}))
         left = count(len(extras), f"weight of {roots} is", f"weights of {roots} are")

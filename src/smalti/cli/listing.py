@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import math
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 from cyclopts import App
@@ -12,15 +10,12 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-import smalti
 from smalti.cli.display import bold, console
-from smalti.recipes import RECIPES
+from smalti.tasks import Listing, Shipped, list_models
 
 EXAMPLES = """[bold]Example[/bold]
 
   smalti list"""
-
-SHIPPED = Path(smalti.__file__).parent / "assets" / "models"  # torch is not needed to look there
 
 HOW = ("recipe", "parameters", "seed", "steps", "step", "batch", "hardware", "size")
 """Facts of a card that the table leaves out."""
@@ -31,34 +26,31 @@ app = App(name="list", help_epilogue=EXAMPLES)
 @app.default
 def list_all() -> None:
     """List the shipped models and the recipes."""
-    out = console()
-    models = sorted(path.parent for path in SHIPPED.glob("*/config.json"))
-    out.print(model_table(models) if models else "No models are shipped.")
-    out.print(recipe_table())
-    if drawing := [folder.name for folder in models if "sampler" in read(folder)["model"]]:
+    out, listing = console(), list_models()
+    out.print(model_table(listing.models) if listing.models else "No models are shipped.")
+    out.print(recipe_table(listing))
+    if drawing := [model.name for model in listing.models if model.draws]:
         out.print(Text("  draw   ") + bold(f"smalti sample {drawing[0]} -n 64"))
     out.print(Text("  train  ") + bold("smalti train ddpm --data FOLDER"))
 
 
-def model_table(folders: list[Path]) -> Table:
+def model_table(models: Iterable[Shipped]) -> Table:
     table = empty_table("model", "family", "size", "weights", "what is known of it")
-    for folder in folders:
-        content = read(folder)
-        card = content.get("card", {})
-        size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
+    for model in models:
+        known = (model.card.get("data"), shown_facts(model.card.get("facts", {})))
         table.add_row(
-            bold(folder.name),
-            content["model"]["tag"],
-            f"{size / 1e6:.1f} MB",
-            f"{parameters(folder / 'model.safetensors') / 1e6:.2f} M",
-            "\n".join(filter(None, (card.get("data"), shown_facts(card.get("facts", {}))))),
+            bold(model.name),
+            model.family,
+            f"{model.size / 1e6:.1f} MB",
+            f"{model.parameters / 1e6:.2f} M",
+            "\n".join(filter(None, known)),
         )
     return table
 
 
-def recipe_table() -> Table:
+def recipe_table(listing: Listing) -> Table:
     table = empty_table("recipe", "trains for", "what it trains")
-    for name, entry in RECIPES.items():
+    for name, entry in listing.recipes.items():
         table.add_row(bold(name), entry.length, entry.summary)
     return table
 
@@ -71,17 +63,6 @@ def empty_table(*columns: str) -> Table:
     return table
 
 
-def parameters(weights: Path) -> int:
-    """Weights in a safetensors file, by its header alone: no scales of int8, and no vocabulary."""
-    with weights.open("rb") as file:
-        header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    return sum(
-        math.prod(value["shape"])
-        for name, value in header.items()
-        if name != "__metadata__" and not name.endswith(":scale") and value["dtype"] != "U8"
-    )
-
-
 def shown_facts(facts: dict[str, Any]) -> str:
     """The card's numbers and words, but not what says how it was trained."""
     shown = {k.replace("_", " "): v for k, v in facts.items() if k not in HOW and plain(v)}
@@ -90,7 +71,3 @@ def shown_facts(facts: dict[str, Any]) -> str:
 
 def plain(value: Any) -> bool:
     return isinstance(value, (int, float, str))
-
-
-def read(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "config.json").read_text())

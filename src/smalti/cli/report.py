@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import io
-import json
-import math
 import shlex
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from cyclopts import App
 
-from smalti.cli.curves import page
-from smalti.core.files import replace
-from smalti.core.folders import Results, check_free
+from smalti.cli.meter import ProgressMeter
 from smalti.core.messages import count
+from smalti.tasks import report
 from smalti.training.job import trained_by
-from smalti.training.summary import Summary, smooth, summarise
+from smalti.training.summary import Summary, smooth
 
 EXAMPLES = """[bold]Examples[/bold]
 
@@ -28,14 +23,11 @@ EXAMPLES = """[bold]Examples[/bold]
 FEW_USED = 0.5
 """A smaller part of the codes in use is worth a warning."""
 
-FILES = Results(r"report\.(json|png)", "report.json", ("run", "verdict"), shared=True)
-"""What is written into a run, or a folder of the user's."""
-
 app = App(name="report", help_epilogue=EXAMPLES)
 
 
 @app.default
-def report(run: str, /, *, out: Path | None = None) -> None:
+def report_run(run: str, /, *, out: Path | None = None) -> None:
     """Tell how a run went, or goes, on a page.
 
     Its losses, rate and speed, its samples over time, and a verdict in plain words.
@@ -47,29 +39,14 @@ def report(run: str, /, *, out: Path | None = None) -> None:
     out
         Folder for report.png and report.json; the run's own unless told otherwise.
     """
-    summary = summarise(run)
-    folder, drawing = out or Path(run), find_spec("matplotlib") is not None
-    check_free(folder, FILES)  # not locked: the run may be training
-    picture = png_of(summary) if drawing and summary.loss else None
-    written = [write(folder / "report.json", json.dumps(record(summary), indent=1).encode())]
-    if picture:
-        written.insert(0, write(folder / "report.png", picture))
-    print("\n".join(told(summary)))
-    print(f"  report        {', '.join(map(str, written))}")
-    if command := next_command(summary):
+    with ProgressMeter() as meter:
+        done = report(run, out or run, on_progress=meter)
+    print("\n".join(told(done.summary)))
+    print(f"  report        {', '.join(map(str, done.files))}")
+    if command := next_command(done.summary):
         print(f"  next          {command}")
-    if not drawing:
+    if not done.page and done.summary.loss:
         print("  no curves: `pip install matplotlib` draws them")
-
-
-def png_of(summary: Summary) -> bytes:
-    buffer = io.BytesIO()
-    page(summary).savefig(buffer, format="png", dpi=100)
-    return buffer.getvalue()
-
-
-def write(path: Path, content: bytes) -> Path:
-    return replace(path, lambda temporary: temporary.write_bytes(content))
 
 
 def told(s: Summary) -> list[str]:
@@ -117,11 +94,6 @@ def between(s: Summary) -> str | None:
     return f"{s.loss[0][1]:.4f} at first, about {usual[-1][1]:.4f} at last"
 
 
-def lately(s: Summary, name: str) -> float:
-    """The last value, smoothed; NaN where the log has none."""
-    return smooth(s.terms[name])[-1][1] if s.terms.get(name) else math.nan
-
-
 def codebook(s: Summary) -> str | None:
     """How many codes the saved weights use on held-out pictures; of old logs, a running mean."""
     if "codes_used" not in s.terms:
@@ -130,7 +102,7 @@ def codebook(s: Summary) -> str | None:
     K, used, perplexity = (s.terms[n][-1][1] if n in s.terms else 0.0 for n in names)
     text = f"{used:.0f} of {K:.0f} codes used at the last save, perplexity {perplexity:.1f}"
     revived = s.terms.get("codes_revived")
-    drift = f", drift {lately(s, 'drift'):.2%} a step at last" if "drift" in s.terms else ""
+    drift = f", drift {s.lately('drift'):.2%} a step at last" if "drift" in s.terms else ""
     warning = "; few are in use" if used < FEW_USED * K else ""
     return f"{text}{f', {revived[-1][1]:.0f} revived' if revived else ''}{drift}{warning}"
 
@@ -149,9 +121,9 @@ def critic(s: Summary) -> str | None:
         return None
     from smalti.codecs.discriminator import verdict
 
-    real, fake, weight = (lately(s, name) for name in ("logits_real", "logits_fake", "adaptive"))
+    real, fake, weight = (s.lately(name) for name in ("logits_real", "logits_fake", "adaptive"))
     return (
-        f"{verdict(lately(s, 'critic_right'))}; logits {real:+.2f} of pictures and {fake:+.2f} of "
+        f"{verdict(s.lately('critic_right'))}; logits {real:+.2f} of pictures and {fake:+.2f} of "
         f"reconstructions, adaptive weight {weight:.3g}"
     )
 
@@ -177,26 +149,3 @@ def gradient(s: Summary) -> str | None:
 
 def step_back(line: dict[str, Any]) -> str:
     return f"from step {line.get('diverged_at')} to {line['recovered_to']} ({line.get('why')})"
-
-
-def record(s: Summary) -> dict[str, Any]:
-    """What report.json holds; curves are in log.jsonl."""
-    speed, verdict = s.speed(), s.verdict()
-    lowest = min(s.valid, key=lambda point: point[1]) if s.valid else None
-    return {
-        "run": s.run.name,
-        "recipe": s.recipe,
-        "step": s.step,
-        "steps": s.steps,
-        "minutes": s.minutes[-1][1] if s.minutes else None,
-        **{name: s.facts[name] for name in ("processor", "threads", "torch") if name in s.facts},
-        "pictures_per_second": median(v for _, v in speed) if speed else None,
-        "loss": {"first": s.loss[0][1], "last": smooth(s.loss)[-1][1]} if s.loss else None,
-        "valid": s.valid,
-        "valid_lowest": lowest,
-        "terms": {name: lately(s, name) for name in s.terms},
-        "norm_median": median(v for _, v in s.norm) if s.norm else None,
-        "recoveries": s.recoveries,
-        "unread_lines": s.skipped,
-        "verdict": {"kind": verdict.kind, "text": verdict.text, "take_step": verdict.step},
-    }

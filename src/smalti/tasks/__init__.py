@@ -13,39 +13,61 @@ from smalti.core.lazy import on_first_use
 
 if TYPE_CHECKING:
     from smalti.tasks._audit import Audited, audit
+    from smalti.tasks._bench import Climbed, bench_patchmatch
     from smalti.tasks._compare import Comparison, compare
     from smalti.tasks._compress import Compressed, compress
+    from smalti.tasks._convert import Converted, convert_checkpoint
     from smalti.tasks._decompress import Decompressed, decompress
     from smalti.tasks._evaluate import evaluate
     from smalti.tasks._fetch import fetch
+    from smalti.tasks._list import Listing, Shipped, list_models
     from smalti.tasks._pack import pack
+    from smalti.tasks._report import Reported, report
 
 __all__ = [
     "Audited",
+    "Climbed",
     "Comparison",
     "Compressed",
+    "Converted",
     "Decompressed",
+    "Listing",
+    "Reported",
+    "Shipped",
     "audit",
+    "bench_patchmatch",
     "compare",
     "compress",
+    "convert_checkpoint",
     "decompress",
     "evaluate",
     "fetch",
+    "list_models",
     "pack",
+    "report",
 ]
 
 HOMES = {
     "Audited": "smalti.tasks._audit",
+    "Climbed": "smalti.tasks._bench",
     "Comparison": "smalti.tasks._compare",
     "Compressed": "smalti.tasks._compress",
+    "Converted": "smalti.tasks._convert",
     "Decompressed": "smalti.tasks._decompress",
+    "Listing": "smalti.tasks._list",
+    "Reported": "smalti.tasks._report",
+    "Shipped": "smalti.tasks._list",
     "audit": "smalti.tasks._audit",
+    "bench_patchmatch": "smalti.tasks._bench",
     "compare": "smalti.tasks._compare",
     "compress": "smalti.tasks._compress",
+    "convert_checkpoint": "smalti.tasks._convert",
     "decompress": "smalti.tasks._decompress",
     "evaluate": "smalti.tasks._evaluate",
     "fetch": "smalti.tasks._fetch",
+    "list_models": "smalti.tasks._list",
     "pack": "smalti.tasks._pack",
+    "report": "smalti.tasks._report",
 }
 
 __getattr__ = on_first_use(__name__, HOMES)

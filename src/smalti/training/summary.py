@@ -77,6 +77,10 @@ class Summary:
             if minute > was and step > before
         ]
 
+    def lately(self, name: str) -> float:
+        """The last value of a term, smoothed; NaN where the log has none."""
+        return smooth(self.terms[name])[-1][1] if self.terms.get(name) else math.nan
+
     def verdict(self) -> Verdict:
         return verdict(self.loss, self.valid, self.saved)
 

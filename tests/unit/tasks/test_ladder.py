@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from smalti.patchmatch import exact, match
-from smalti.patchmatch.ladder import RUNGS, Case, ladder, sweeper
+from smalti.tasks.ladder import RUNGS, Case, ladder, sweeper
 
 
 def case(patch: int = 3) -> Case:

@@ -1,0 +1,89 @@
+"""bench_patchmatch: how fast one PatchMatch is on this machine, in several ways."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from smalti.core.errors import UserError
+from smalti.core.progress import OnProgress, Progress, ignore
+from smalti.data.decode import look_of
+from smalti.data.single import read_file
+from smalti.patchmatch import checks
+from smalti.tasks.ladder import RUNGS, Case, Step, ladder
+
+SIZE, CROP = (244, 326), 40
+"""Of the pictures, and of what the slow rungs run on."""
+SMALL, TINY = (60, 80), 12
+"""The same for `quick`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Climbed:
+    """What was matched, and what each way took."""
+
+    case: Case
+    steps: tuple[Step, ...]
+
+
+def bench_patchmatch(
+    a: str | Path | np.ndarray | None = None,
+    b: str | Path | np.ndarray | None = None,
+    *,
+    patch: int = 3,
+    iterations: int = 5,
+    seed: int = 0,
+    whole: bool = False,
+    exact: bool = False,
+    quick: bool = False,
+    threads: int | None = None,
+    on_progress: OnProgress = ignore,
+) -> Climbed:
+    """Time one PatchMatch as plain Python, NumPy and Numba, stopping early, tuned, in parallel.
+
+    a, b: pictures to match, files or (H, W, 3) uint8; without them two are made up.
+    whole: plain Python and NumPy on all of a, not on a crop; exact: the exact field, too; quick:
+    small pictures, in a few seconds.  The rest is as in `smalti.patchmatch.match`.
+    """
+    if (a is None) != (b is None):
+        raise UserError(f"{b if a is None else a} is one picture; give two to match, or none")
+    if a is None or b is None:
+        pair = make_clouds(SMALL if quick else SIZE)
+    else:
+        pair = read_rgb(a, "a"), read_rgb(b, "b")
+    p = checks.patch_size(patch, [x.shape for x in pair])
+    iterations, seed, workers = checks.check_search(iterations, seed, threads)
+    case, crop = Case(*pair, p, iterations, seed), max(TINY if quick else CROP, p)
+    steps, total = [], len(RUNGS) + 3 + exact
+    on_progress(Progress("timing", 0, total))
+    for step in ladder(case, None if whole else crop, workers, exact):
+        steps.append(step)
+        on_progress(Progress("timing", len(steps), total, step.name))
+    return Climbed(case, tuple(steps))
+
+
+def read_rgb(picture: str | Path | np.ndarray, name: str) -> np.ndarray:
+    """(H, W, 3) uint8."""
+    if isinstance(picture, np.ndarray):
+        return checks.picture(picture, name)
+    levels = read_file(Path(picture), look_of(None, "rgb", "white", crop=False))
+    return np.ascontiguousarray(levels.transpose(1, 2, 0))
+
+
+def make_clouds(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Two pictures (H, W, 3) uint8 of clouds, coarse and fine, the second partly the first."""
+    rng = np.random.default_rng(0)
+
+    def clouds() -> np.ndarray:
+        layers = [
+            s * ndimage.gaussian_filter(rng.normal(size=(*size, 3)), (s, s, 0)) for s in (1, 3, 9)
+        ]
+        total = np.sum(layers, axis=0)
+        return (total - total.min()) / np.ptp(total) * 255
+
+    a, other = clouds(), clouds()
+    moved = np.roll(a, (5, 9), axis=(0, 1))
+    return a.astype(np.uint8), (0.8 * moved + 0.2 * other).astype(np.uint8)

@@ -1,0 +1,87 @@
+"""convert_checkpoint: published weights into a smalti model."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smalti.convert import REFERENCES, infer_config, read_weights
+from smalti.convert.codecs import LEFT_OUT
+from smalti.convert.model import model_from_reference
+from smalti.core.checkpoint import write_into
+from smalti.core.documents import read_json_object, read_yaml_object
+from smalti.core.errors import UserError, shorten
+from smalti.core.folders import Results, folder_for
+from smalti.core.messages import suggest
+from smalti.core.progress import OnProgress, Progress, ignore
+from smalti.core.protocols import Card
+
+FILES = Results(r"config\.json|model\.safetensors", "config.json", ("format", "model"))
+"""What a checkpoint holds."""
+KINDS = tuple(kind.replace("_", "-") for kind in REFERENCES)
+
+
+@dataclass(frozen=True, eq=False)
+class Converted:
+    """A published model as one of smalti's."""
+
+    model: Any
+    """In eval mode."""
+    left_out: tuple[str, ...]
+    """Weights of the file that it does not need, by name."""
+
+
+def convert_checkpoint(
+    kind: str,
+    file: str | Path,
+    out: str | Path | None = None,
+    *,
+    config: str | Path | None = None,
+    size: tuple[int, int] | None = None,
+    on_progress: OnProgress = ignore,
+) -> Converted:
+    """Make a published checkpoint into a smalti model. No code in the file is run.
+
+    kind: what the weights are of, a name of `smalti.convert.REFERENCES`.
+    file: .pth, .pt, .ckpt or .safetensors. out: a folder for the model.
+    config: a JSON or YAML file with the network's config, where the weights do not tell it.
+    size: height and width of the pictures, where the weights leave them open.
+    """
+    kind = kind.replace("_", "-")
+    if kind not in KINDS:
+        raise UserError(f"unknown kind {kind!r}; {suggest(kind, KINDS)}")
+    with folder_for(out, FILES) if out is not None else nullcontext() as folder:
+        on_progress(Progress("reading", 0, 1))
+        weights, found = read_weights(Path(file))
+        told, left_out = read_config_file(Path(config)) if config else found, ()
+        if kind == "taming-vqgan":
+            told = told and taming_params(told)
+            left_out = tuple(name for name in weights if LEFT_OUT.match(name))
+        model = model_from_reference(kind, told or infer_config(kind, weights, size), weights, size)
+        on_progress(Progress("reading", 1, 1))
+        if folder is not None and out is not None:
+            facts = {"file": Path(file).name}
+            write_into(folder, model, Card(Path(out).name, f"converted from {kind}", facts=facts))
+    return Converted(model, left_out)
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """A JSON or YAML file with one mapping. UserError, in one line, for another."""
+    yaml = path.suffix.lower() in (".yaml", ".yml")
+    return read_yaml_object(path) if yaml else read_json_object(path)
+
+
+def taming_params(content: dict[str, Any]) -> dict[str, Any]:
+    """What a published config of VQGAN says of the codec: n_embed, embed_dim and ddconfig.
+
+    It stands under model.params there, beside settings of the training.
+    """
+    model = content.get("model", content)
+    target = str(model.get("target", "VQModel")) if isinstance(model, dict) else ""
+    params = model.get("params", model) if isinstance(model, dict) else {}
+    params = params if isinstance(params, dict) else {}
+    if target.rpartition(".")[2] != "VQModel":
+        raise UserError(f"the config is of {shorten(target or content)}; give that of a VQModel")
+    return {key: params[key] for key in ("n_embed", "embed_dim", "ddconfig") if key in params}
