@@ -46,6 +46,8 @@ if TYPE_CHECKING:
         list_models,
         pack,
         report,
+        resume,
+        train,
     )
 
 __version__ = "0.1.0"
@@ -81,10 +83,12 @@ __all__ = [
     "pixelcnn",
     "recipes",
     "report",
+    "resume",
     "sample",
     "save",
     "stream",
     "tasks",
+    "train",
     "training",
     "translation",
     "vq",
@@ -109,6 +113,8 @@ HOMES = {name: f"smalti.{name}" for name in __all__ if name != "__version__"} | 
     "load": "smalti.core.checkpoint",
     "pack": "smalti.tasks",
     "report": "smalti.tasks",
+    "resume": "smalti.tasks",
+    "train": "smalti.tasks",
     "sample": "smalti.core.sampling",
     "save": "smalti.core.checkpoint",
     "stream": "smalti.core.sampling",

@@ -13,26 +13,26 @@ import pytest
 from PIL import Image
 
 from smalti.cli.flags import flags_of, read
-from smalti.cli.options import check_numbers, holds_number
+from smalti.cli.options import check_numbers, holds
 from smalti.core.errors import UserError
 from smalti.diffusion import UNetConfig
 from tests.command import RUN, contents, pixels, typed
 from tests.expect import refusal
 
-ATTENTION = next(f for f in flags_of(UNetConfig()) if f.path == ("attention",))
+ATTENTION = next(f for f in flags_of(UNetConfig()) if f.name == "attention")
 
 
 @pytest.mark.parametrize(
     "words", [("no", "no", "yes"), ("false", "False", "true"), ("0,0,1",), ("n f Y",)]
 )
 def test_a_list_of_truths_takes_the_words_of_one(words: tuple[str, ...]):
-    assert read(words, ATTENTION, "--attention") == (False, False, True)
+    assert read(words, ATTENTION) == (False, False, True)
 
 
 @pytest.mark.parametrize("words", [("maybe",), ("no", "2"), ("no", "null")])
 def test_other_words_are_no_truths(words: tuple[str, ...]):
     with refusal("--attention is ", words[-1], "give yes or no for each level"):
-        read(words, ATTENTION, "--attention")
+        read(words, ATTENTION)
 
 
 LARGEST = 2**64 - 1
@@ -107,7 +107,7 @@ def test_every_number_of_every_verb_is_finite(at_home: Path, capsys: Any):
         app = importlib.import_module(f"smalti.cli.{verb}").app
         command = app.default_command
         for name, hint in get_type_hints(command, include_extras=True).items():
-            if not holds_number(hint):
+            if not holds(hint, int, float):
                 continue
             given = inspect.signature(command).bind_partial(**{name: float("nan")})
             with pytest.raises(UserError):

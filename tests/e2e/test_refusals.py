@@ -83,7 +83,7 @@ from tests.command import contents, typed
         ("train ddpm --data nowhere", "nowhere does not exist"),
         ("train ddpm --data photos --size 0", "--size 0"),
         ("train ddpm --steps 0 --data photos", "steps is 0"),
-        ("train ddpm --steps 3 --minutes 1", "--minutes and --steps are both given"),
+        ("train ddpm --steps 3 --minutes 1", "minutes and steps are both given"),
         ("train ddpm --minutes 0", "--minutes is 0"),
         ("train ddpm --rate 3", "rate is 3"),
         ("train ddpm --batch 5 --devices 2", "does not divide"),

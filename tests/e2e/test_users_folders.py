@@ -46,19 +46,19 @@ def test_a_look_and_a_run_never_see_their_own_pictures(quick: None, inside: Path
         assert typed("data . --size 8") == 0
         assert heads(capsys.readouterr().out, "pictures") == ["12 that can be used"]
     assert typed(f"train ddpm --data . {OPTIONS} --size 8 --steps 2") == 0
-    assert "passed over: written by smalti in looks/inside 2" in capsys.readouterr().out
+    assert "passed over: written by smalti in looks/inside 2" in capsys.readouterr().err
     assert Path("runs/ddpm/grids").is_dir()
     assert typed("train ddpm --resume") == 0  # the pictures are those that it began with
     assert read_run("runs/ddpm").data["train"]["pictures"] == 11
     said = r"passed over: .*written by smalti in runs/ddpm \d+, looks/inside 2"
-    assert re.search(said, capsys.readouterr().out)
+    assert re.search(said, capsys.readouterr().err)
 
 
 def test_a_broken_caption_stops_no_recipe_without_captions(quick: None, inside: Path, capsys: Said):
     for k in range(12):
         Path(f"{k:02d}.txt").write_bytes(b"a child\x92s drawing" if k else b"0 0.5 0.5 0.2 0.3")
     assert typed(f"train ddpm --data . {OPTIONS} --size 8 --steps 1") == 0
-    assert "captions that cannot be read: 11, the first: 01.txt" in capsys.readouterr().out
+    assert "captions that cannot be read: 11, the first: 01.txt" in capsys.readouterr().err
     assert typed("data . --size 8") == 0
     out = capsys.readouterr().out
     assert heads(out, "captions") == ["of 1 picture: '0 0.5 0.5 0.2 0.3'"]

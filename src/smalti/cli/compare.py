@@ -14,7 +14,7 @@ from smalti.cli.draw import chosen_device
 from smalti.cli.evaluate import Metrics, drawn_and_real, plan_flags, planned, split_words
 from smalti.cli.flags import with_flags
 from smalti.cli.meter import ProgressMeter
-from smalti.cli.sample import sampler_flags
+from smalti.cli.samplers import sampler_flags
 from smalti.core.messages import count
 from smalti.evaluation.kinds import find_output
 from smalti.evaluation.reading import shown_real, shown_value
@@ -43,8 +43,8 @@ def compare_models(
     metrics: Metrics = (),
     out: Path | None = None,
     device: str = "auto",
-    plan: dict[tuple[str, ...], Any],
-    sampler: dict[tuple[str, ...], Any],
+    plan: dict[str, Any],
+    sampler: dict[str, Any],
 ) -> None:
     """Put models side by side; numbers of different protocols are refused.
 

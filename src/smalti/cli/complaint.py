@@ -5,12 +5,16 @@ from __future__ import annotations
 from cyclopts import CycloptsError
 from cyclopts.exceptions import MissingArgumentError, UnknownOptionError, UnusedCliTokensError
 
+from smalti.cli.flags import option_name
+from smalti.core.changes import NoSuchField
 from smalti.core.errors import UserError
 from smalti.core.messages import shorten_message
 
 
 def line_of(error: Exception) -> str | None:
     """The line for the user; None when the error is ours, and its traceback should be seen."""
+    if isinstance(error, NoSuchField):
+        return one_line(error.tell(option_name))
     if isinstance(error, UserError):
         return one_line(str(error))
     if isinstance(error, CycloptsError):

@@ -14,11 +14,12 @@ from rich.text import Text
 
 from smalti.cli.display import bold, console, dim
 from smalti.cli.draw import chosen_device
-from smalti.cli.flags import Flag, flags_of, parameter, with_flags
+from smalti.cli.flags import Flags, flags_of, with_flags
 from smalti.cli.meter import ProgressMeter
-from smalti.cli.sample import chosen_sampler, sampler_flags
+from smalti.cli.samplers import sampler_flags
 from smalti.core.messages import count
 from smalti.core.model import name_model
+from smalti.core.sampling import find_sampler
 from smalti.evaluation.kinds import KINDS, find_output
 from smalti.evaluation.plan import Plan
 from smalti.evaluation.reading import reading, shown_real, shown_value
@@ -49,13 +50,12 @@ Metrics = Annotated[
 app = App(name="evaluate", help_epilogue=EXAMPLES)
 
 
-def plan_flags() -> dict[str, tuple[Flag, Any]]:
+def plan_flags() -> Flags:
     """The fields of a plan as options; the sampler has its own."""
-    flags = {f.path[0]: f for f in flags_of(Plan()) if f.path[0] != "sampler"}
-    flags["features"] = replace(flags["features"], hint=str, full=str)
-    names = {name: (f"--{name}",) for name in flags} | {"n": ("--number", "-n")}
-    group = Group("Protocol", sort_key=1)
-    return {names[n][-1]: (f, parameter(f, names[n], group)) for n, f in flags.items()}
+    flags = {flag.name: flag for flag in flags_of(Plan()) if flag.name != "sampler"}
+    flags["features"] = replace(flags["features"], hint=str)
+    flags["n"] = replace(flags["n"], names=("--number", "-n"))
+    return Flags(tuple(flags.values()), Group("Protocol", sort_key=1))
 
 
 def evaluate_model(
@@ -66,8 +66,8 @@ def evaluate_model(
     metrics: Metrics = (),
     out: Path | None = None,
     device: str = "auto",
-    plan: dict[tuple[str, ...], Any],
-    sampler: dict[tuple[str, ...], Any],
+    plan: dict[str, Any],
+    sampler: dict[str, Any],
 ) -> None:
     """Measure a model: its samples beside real pictures, copying, likelihood, cost.
 
@@ -102,12 +102,9 @@ def split_words(words: tuple[str, ...]) -> list[str] | None:
     return [name for word in words for name in word.split(",") if name] or None
 
 
-def planned(
-    plan: dict[tuple[str, ...], Any], sampler: dict[tuple[str, ...], Any]
-) -> dict[str, Any]:
+def planned(plan: dict[str, Any], sampler: dict[str, Any]) -> dict[str, Any]:
     """The options of a plan as a task takes them."""
-    values = {path[0]: value for path, value in plan.items()}
-    return {**values, "sampler": lambda model: chosen_sampler(model, sampler)}
+    return {**plan, "sampler": lambda model: find_sampler(sampler, model)}
 
 
 def show(report: Report) -> None:

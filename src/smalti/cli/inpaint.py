@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from torch import Tensor
 
 import smalti
 from smalti.cli.draw import chosen_classes, chosen_size, draw, picture_model
-from smalti.cli.flags import Flag, apply, flags_of, parameter, with_flags
+from smalti.cli.flags import Flags, flags_of, option_name, with_flags
 from smalti.cli.given import read_pictures
 from smalti.cli.mending import FILES, fill_by_patches
 from smalti.cli.options import Classes, Number, Size
+from smalti.core.changes import change_config
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
 from smalti.core.folders import check_free, folder_for, write_record
@@ -40,20 +42,13 @@ GREY = 0.5
 app = App(name="inpaint", help_epilogue=EXAMPLES)
 
 
-def option(path: tuple[str, ...]) -> str:
-    return "--" + path[-1].replace("_", "-")
-
-
-def walk_flags() -> dict[str, tuple[Flag, Any]]:
+def walk_flags() -> Flags:
     group = Group(
         "RePaint", help="Guidance and clipping are the model's own unless told otherwise."
     )
-    flags = [*flags_of(RePaint())]
-    own = ("clip", "guidance")
-    return {
-        option(f.path): (f, parameter(f, option(f.path), group, show_default=f.path[0] not in own))
-        for f in flags
-    }
+    own = {"clip": None, "guidance": None}
+    flags = (replace(f, default=own.get(f.name, f.default)) for f in flags_of(RePaint()))
+    return Flags(tuple(flags), group)
 
 
 def fill(
@@ -70,7 +65,7 @@ def fill(
     batch: Batch | None = None,
     out: Path | None = None,
     device: str | None = None,
-    walk: dict[tuple[str, ...], Any],
+    walk: dict[str, Any],
 ) -> None:
     """Fill a hole in a picture: with patches of the rest of it (PatchMatch), or by a model.
 
@@ -107,7 +102,7 @@ def fill(
     check_free(out, FILES)
     if model is None:
         own = {"--class": classes, "--size": size, "--batch": batch, "--device": device}
-        refuse_given(own | {option(path): path for path in walk})
+        refuse_given(own | {option_name(name): name for name in walk})
         fill_by_patches(
             picture, mask, 7 if patch is None else patch, count_seeds(seed, number or 1), out
         )
@@ -162,11 +157,11 @@ def refuse_given(options: dict[str, Any]) -> None:
         raise UserError(f"{given[0]} is given, but it is of models; name one by --model")
 
 
-def chosen_walk(config: Any, values: dict[tuple[str, ...], Any]) -> RePaint:
+def chosen_walk(config: Any, values: dict[str, Any]) -> RePaint:
     """RePaint with what the options change; no more steps than the model has, unless asked for."""
     own = config.sampler
     steps = min(RePaint.steps, config.schedule.T)
-    return apply(RePaint(steps=steps, clip=own.clip, guidance=own.guidance), values, option)
+    return change_config(RePaint(steps=steps, clip=own.clip, guidance=own.guidance), values)
 
 
 def fits(original: Original, known: Tensor) -> bool:

@@ -15,7 +15,6 @@ import smalti
 from smalti.cli.draw import chosen_classes, draw, name_of, picture_model
 from smalti.cli.given import read_pictures
 from smalti.cli.options import Classes, Switch
-from smalti.cli.sample import chosen_sampler
 from smalti.core.config import fitted, to_json
 from smalti.core.errors import UserError
 from smalti.core.folders import Results, check_free, folder_for, write_record
@@ -24,6 +23,7 @@ from smalti.core.messages import count
 from smalti.core.pictures import grid, save_gif, save_png
 from smalti.core.ranges import Batch, Frames, Guidance, Levels, Seed
 from smalti.core.rng import Rng
+from smalti.core.sampling import find_sampler
 from smalti.diffusion import DDIM, invert, slerp
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -90,11 +90,11 @@ def walk_between(
     ends = [chosen_end(word) for word in (first, last)]
     if "start" not in loaded.spec.given:
         raise UserError(f"{model} does not start from noise, so it has nothing to walk between")
-    values = {("sampler", "steps"): steps, ("sampler", "guidance"): guidance}
+    values = {"steps": steps, "guidance": guidance}
     if any(isinstance(end, Path) for end in ends):
-        own = {("sampler", "steps"): min(50, loaded.config.schedule.T), ("sampler", "guidance"): 1}
+        own = {"steps": min(50, loaded.config.schedule.T), "guidance": 1}
         values = {k: own[k] if v is None else v for k, v in values.items()}
-        values[("sampler", "clip")] = False
+        values["clip"] = False
     sampler = deterministic(loaded, {k: v for k, v in values.items() if v is not None})
     rows = chosen_classes(classes, loaded.spec, model)
     if any(isinstance(end, Path) for end in ends) and not rows and loaded.spec.classes:
@@ -123,10 +123,10 @@ def write_walk(folder: Path, pictures: Tensor, frames: int, gif: bool) -> None:
         save_gif(there_and_back(pictures, frames), folder / "interpolation.gif", hold=0.08)
 
 
-def deterministic(model: Any, values: dict[tuple[str, ...], Any]) -> Any:
+def deterministic(model: Any, values: dict[str, Any]) -> Any:
     """The model's sampler as DDIM without noise, so that near starts end near each other."""
-    still = {("sampler",): "ddim", ("sampler", "eta"): 0.0, ("sampler", "sigma_hat"): False}
-    return chosen_sampler(model, {**still, **values})
+    still = {"sampler": "ddim", "eta": 0.0, "sigma_hat": False}
+    return find_sampler({**still, **values}, model)
 
 
 def chosen_end(word: str) -> int | Path:

@@ -68,9 +68,9 @@ def check_numbers(
         return  # help and version
     hints = typing.get_type_hints(command, include_extras=True)
     for name, value in given.arguments.items():
-        if holds_number(hint := hints.get(name)):
+        if holds(hint := hints.get(name), int, float):
             names = option_names(name, hint)
-            if not holds_number(hint, float):
+            if not holds(hint, float):
                 check_whole(names, tokens)
             given.arguments[name] = fitted(value, hint, min(names, key=len))
 
@@ -82,11 +82,11 @@ def check_whole(names: Sequence[str], tokens: Sequence[str]) -> None:
             raise UserError(f"{name} is {shorten(word)}; give a whole number")
 
 
-def holds_number(hint: Any, *kinds: type) -> bool:
-    """Whether it is a number, or one of these kinds of them."""
+def holds(hint: Any, *kinds: Any) -> bool:
+    """Whether a value of this type may be of one of these kinds."""
     if get_origin(hint) in (Annotated, Union, types.UnionType):
-        return any(holds_number(h, *kinds) for h in get_args(hint))
-    return hint in (kinds or (int, float))
+        return any(holds(h, *kinds) for h in get_args(hint))
+    return hint in kinds or get_origin(hint) in kinds
 
 
 def option_names(name: str, hint: Any) -> tuple[str, ...]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from cyclopts import App, Group
+from cyclopts import App
 from torch import Tensor
 
 import smalti
-from smalti.autoregressive.pixelcnn import Ancestral
 from smalti.cli.draw import (
     chosen_classes,
     chosen_size,
@@ -23,9 +21,10 @@ from smalti.cli.draw import (
     name_of,
     picture_model,
 )
-from smalti.cli.flags import Flag, apply, flags_of, parameter, with_flags
+from smalti.cli.flags import with_flags
 from smalti.cli.given import read_pictures
 from smalti.cli.options import Classes, Number, PicturesGiven, Size, Strength, Switch, Texts
+from smalti.cli.samplers import sampler_flags
 from smalti.core.config import to_json
 from smalti.core.drawing import Drawn
 from smalti.core.folders import Results, check_free, folder_for, write_record
@@ -34,7 +33,7 @@ from smalti.core.messages import count
 from smalti.core.pictures import grid, image, save_gif, save_png
 from smalti.core.ranges import Batch, Seed
 from smalti.core.rng import count_seeds
-from smalti.diffusion import DiffusionConfig
+from smalti.core.sampling import find_sampler
 from smalti.diffusion.condition import STRENGTH
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -55,20 +54,6 @@ FILES = Results(r"grid\.png|(denoising|rows)\.gif|samples\.json|\d+\.png", "samp
 app = App(name="sample", help_epilogue=EXAMPLES)
 
 
-def sampler_option(path: tuple[str, ...]) -> str:
-    """("sampler", "sigma_hat") is --sigma-hat, ("sampler",) is --sampler."""
-    return "--" + path[-1].replace("_", "-")
-
-
-def sampler_flags() -> dict[str, tuple[Flag, Any]]:
-    group = Group("Sampler", help="What is left out is the model's own.", sort_key=2)
-    kind, *flags = [f for f in flags_of(DiffusionConfig()) if f.path[0] == "sampler"]
-    kind = replace(kind, help="The way from noise to picture.")
-    walk = [replace(f, home="ancestral") for f in flags_of(Ancestral(), ("sampler",))]
-    options = {sampler_option(f.path): f for f in (kind, *flags, *walk)}
-    return {o: (f, parameter(f, o, group, show_default=False)) for o, f in options.items()}
-
-
 def draw_samples(
     model: str,
     /,
@@ -84,7 +69,7 @@ def draw_samples(
     out: Path | None = None,
     gif: Switch = False,
     device: str = "auto",
-    sampler: dict[tuple[str, ...], Any],
+    sampler: dict[str, Any],
 ) -> None:
     """Draw from a model: a grid, every picture by itself, and a record of how they were made.
 
@@ -122,7 +107,7 @@ def draw_samples(
     out = out or Path("samples") / name_of(model)
     check_free(out, FILES)
     loaded = picture_model(model, device)
-    chosen = chosen_sampler(loaded, sampler)
+    chosen = find_sampler(sampler, loaded)
     turns = chosen_classes(classes, loaded.spec, model)
     labels = torch.tensor([turns[i % len(turns)] for i in range(number)]) if turns else None
     extent = chosen_size(size, loaded.spec, model)
@@ -149,11 +134,6 @@ def taking_turns(
         return None
     pictures = read_pictures(paths, model.spec, size)
     return pictures[torch.arange(number) % len(pictures)]
-
-
-def chosen_sampler(model: Any, values: dict[tuple[str, ...], Any]) -> Any:
-    """The model's own sampler with what the options change."""
-    return apply(model.config, values, sampler_option).sampler
 
 
 def film_name(model: Any) -> str:

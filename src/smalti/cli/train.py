@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import signal
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,20 +9,16 @@ from typing import Annotated, Any
 import torch
 from cyclopts import App, Group, Parameter
 
-from smalti.cli.flags import Flag, Name, apply, flags_of, parameter, with_flags
-from smalti.cli.meter import Meter
+from smalti.cli.flags import Flags, flags_of, option_name, with_flags
 from smalti.cli.options import Size, Switch
 from smalti.cli.watch import Watcher
 from smalti.core.errors import UserError
-from smalti.core.locks import lock_folder
 from smalti.core.ranges import Minutes
-from smalti.core.size import show_size
-from smalti.data.pictures import Pictures, Splits
-from smalti.data.reading import lasting, size_of
+from smalti.data.pictures import Pictures
 from smalti.recipes import RECIPES, find
-from smalti.recipes.origin import read_origin
 from smalti.recipes.recipe import Recipe
-from smalti.training import Training, resume, run
+from smalti.tasks import _train
+from smalti.training import Training
 
 EXAMPLES = """[bold]Examples[/bold]
 
@@ -36,13 +31,12 @@ GENERAL = """Train a model by a recipe, or go on with a run.
 
 `smalti list` shows the recipes, `smalti train RECIPE --help` what its model can be told."""
 
-RUNS = Path("runs")
 OF_THE_DATA = {
-    ("shape",),
-    ("classes",),
-    ("network", "channels"),
-    ("network", "classes"),
-    ("critic", "channels"),
+    "model.shape",
+    "model.classes",
+    "model.network.channels",
+    "model.network.classes",
+    "model.critic.channels",
 }
 """Fields of a model's config that its pictures decide."""
 
@@ -67,39 +61,25 @@ def recipe_among(tokens: tuple[str, ...]) -> Recipe | None:
 
 def app_for(recipe: Recipe | None) -> App:
     """The verb with the options of the recipe's training and model, and its defaults."""
-    training = recipe.training if recipe else Training()
-    model = recipe.model(example(recipe)) if recipe else None
-    sets = {
-        "training": options_of(training, Group("Training", sort_key=1), training_option),
-        "model": options_of(model, Group("Model", sort_key=2), model_option) if recipe else {},
-    }
-    about = f"{recipe.name}: {recipe.summary}." if recipe else GENERAL
+    training = flags_of(recipe.training if recipe else Training())
+    model = flags_of(recipe.model(example(recipe)), "model.") if recipe else ()
+    own = tuple(flag for flag in model if flag.name not in OF_THE_DATA)
     inner = App(
         name="smalti train",
-        help=about,
+        help=f"{recipe.name}: {recipe.summary}." if recipe else GENERAL,
         usage="Usage: smalti train RECIPE [OPTIONS]",
         help_epilogue=EXAMPLES,
         help_format="rich",
         version_flags=(),
     )
     inner["--help"].show = False
-    inner.default(with_flags(train_recipe, **sets))
+    command = with_flags(
+        train_recipe,
+        training=Flags(tuple(training), Group("Training", sort_key=1)),
+        model=Flags(own, Group("Model", sort_key=2)),
+    )
+    inner.default(command)
     return inner
-
-
-def options_of(config: Any, group: Group, name: Name) -> dict[str, tuple[Flag, Any]]:
-    flags = [f for f in flags_of(config) if f.path not in OF_THE_DATA]
-    return {name(f.path): (f, parameter(f, name(f.path), group)) for f in flags}
-
-
-def training_option(path: tuple[str, ...]) -> str:
-    """("weight_decay",) is --weight-decay."""
-    return "--" + ".".join(path).replace("_", "-")
-
-
-def model_option(path: tuple[str, ...]) -> str:
-    """("network", "widths") is --model.network.widths."""
-    return training_option(("model", *path))
 
 
 def example(recipe: Recipe) -> Pictures:
@@ -119,8 +99,8 @@ def train_recipe(
     start: str | None = None,
     out: Path | None = None,
     resume: Switch = False,
-    training: dict[tuple[str, ...], Any],
-    model: dict[tuple[str, ...], Any],
+    training: dict[str, Any],
+    model: dict[str, Any],
 ) -> int:
     """Train a model by a recipe, or go on with a run.
 
@@ -146,116 +126,27 @@ def train_recipe(
     if out is None:
         if recipe is None:
             raise UserError("--resume needs a recipe or --out, to know which run to go on with")
-        out = RUNS / recipe
-    if resume:
-        given = {"--data": data, "--minutes": minutes, "--size": size, "--start": start}
-        fixed = [o for o, v in given.items() if v is not None]
-        fixed += [training_option(p) for p in training] + [model_option(p) for p in model]
-        return go_on(recipe, out, fixed)
-    assert recipe is not None
-    return begin(find(recipe), out, data, size, minutes, start, training, model)
-
-
-def begin(
-    recipe: Recipe,
-    out: Path,
-    data: str | None,
-    size: tuple[int, int] | None,
-    minutes: float | None,
-    start: str | None,
-    training: dict[tuple[str, ...], Any],
-    model: dict[tuple[str, ...], Any],
-) -> int:
-    """A new run; returns the exit code. UserError when `out` holds one already."""
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        is_run = (out / "run.json").is_file()
-        hint = (
-            f"go on with it by `smalti train --resume --out {shlex.quote(str(out))}`, or "
-            if is_run
-            else ""
-        )
-        raise UserError(f"{out} exists already; {hint}choose another --out")
-    plan, minutes = planned(recipe, training, minutes)
-    extent = size or (size_of(data) if data else None) or (recipe.size, recipe.size)
-    side = extent[0] if extent[0] == extent[1] else extent
-    splits = read(recipe, data, side)
-    if size and splits.train.shape[1:] != size:
-        h, w = splits.train.shape[1:]
-        raise UserError(
-            f"--size {show_size(size)} is given, but these pictures are {h} x {w}; leave it out, "
-            "or bring your own by --data"
-        )
-    config = apply(recipe.model(splits.train), model, model_option)
-    about = {"recipe": recipe.name, "data": data and lasting(data), "size": side}
+        out = _train.RUNS / recipe
+    own = {"data": data, "minutes": minutes, "size": size, "start": start}
     watcher = Watcher()
     try:
-        run(
-            config,
-            splits.train,
-            splits.valid,
-            plan,
-            out,
-            minutes=minutes,
-            start=start,
-            watch=watcher,
-            about=about,
-        )
+        if resume:
+            refuse_changes([*(k for k, v in own.items() if v is not None), *training, *model])
+            ended = _train.resume(out, recipe, on_event=watcher)
+        else:
+            steps = training.pop("steps", None)
+            inside = {name.removeprefix("model."): value for name, value in model.items()}
+            assert recipe is not None
+            chosen = find(recipe).change(training, inside)
+            ended = _train.train(chosen, **own, steps=steps, out=out, on_event=watcher)
     finally:
         watcher.close()
-    return exit_code(watcher)
+    # as a shell tells of a program that a signal ended: `train && sample` stops then
+    return 128 + (ended.signal or signal.SIGINT) if ended.interrupted else 0
 
 
-def exit_code(watcher: Watcher) -> int:
-    """0, or as a shell tells of a program that a signal ended: `train && sample` stops then."""
-    return 128 + (watcher.signal or signal.SIGINT) if watcher.interrupted else 0
-
-
-def planned(
-    recipe: Recipe, values: dict[tuple[str, ...], Any], minutes: float | None
-) -> tuple[Training, float | None]:
-    """How to train, and for how long when no number of steps is set."""
-    if minutes is not None and values.get(("steps",)) is not None:
-        raise UserError("--minutes and --steps are both given; choose one")
-    if minutes is not None:
-        values = {**values, ("steps",): None}
-    plan = apply(recipe.training, values, training_option)
-    return plan, minutes or (recipe.minutes if plan.steps is None else None)
-
-
-def go_on(recipe: str | None, out: Path, fixed: list[str]) -> int:
-    """The run in `out` from its last step; returns the exit code."""
-    if fixed:
-        raise UserError(
-            f"{fixed[0]} cannot change in a run that goes on; leave it out with --resume"
-        )
-    origin = read_origin(out)
-    if recipe not in (None, origin.recipe):
-        raise UserError(f"{out} is a run of {origin.recipe}, not of {recipe}; give its --out")
-    with lock_folder(out):
-        pass  # in use: said before the pictures are read
-    splits = read(find(origin.recipe), origin.data, origin.size)
-    watcher = Watcher()
-    try:
-        resume(out, splits.train, splits.valid, watch=watcher)
-    finally:
-        watcher.close()
-    return exit_code(watcher)
-
-
-def read(recipe: Recipe, data: str | None, size: int | tuple[int, int]) -> Splits:
-    """The recipe's pictures, with progress."""
-    meter: Meter | None = None
-
-    def progress(done: int, total: int) -> None:
-        nonlocal meter
-        meter = meter or Meter("reading", total).__enter__()
-        meter.advance(done - meter.done)
-
-    try:
-        splits = recipe.read(data, size=size, progress=progress)
-    finally:
-        if meter:
-            meter.__exit__(None, None, None)
-    for note in splits.notes:
-        print(note)
-    return splits
+def refuse_changes(given: list[str]) -> None:
+    """UserError for options that a run that goes on cannot take."""
+    if given:
+        first = option_name(given[0])
+        raise UserError(f"{first} cannot change in a run that goes on; leave it out with --resume")

@@ -8,6 +8,7 @@ from pathlib import Path
 from smalti.cli.meter import Meter
 from smalti.core.documents import read_json
 from smalti.core.messages import count
+from smalti.core.progress import Progress
 from smalti.training.events import Ended, Event, Note, Started, Stepped, Validated
 
 
@@ -18,12 +19,13 @@ class Watcher:
         self.tells_end = tells_end
         self.meter: Meter | None = None
         self.interrupted = False
-        self.signal: int | None = None
         self.loss: float | None = None
         self.item = "picture"
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event | Progress) -> None:
         match event:
+            case Progress():
+                self.read(event)
             case Started():
                 self.start(event)
             case Stepped():
@@ -46,6 +48,13 @@ class Watcher:
             self.say(f"going on from step {event.step}")
         self.meter = Meter("training", event.steps, event.step).__enter__()
 
+    def read(self, at: Progress) -> None:
+        """Pictures, before the run begins."""
+        self.meter = self.meter or Meter(at.what, at.total).__enter__()
+        self.meter.advance(at.done - self.meter.done)
+        if at.done >= at.total:
+            self.close()
+
     def step(self, event: Stepped) -> None:
         loss = event.terms["loss"]
         self.loss = loss if self.loss is None else 0.95 * self.loss + 0.05 * loss
@@ -61,7 +70,7 @@ class Watcher:
 
     def end(self, event: Ended) -> None:
         self.close()
-        self.interrupted, self.signal = event.interrupted, event.signal
+        self.interrupted = event.interrupted
         if not self.tells_end:
             return
         run = event.checkpoint.parent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from smalti.core.changes import change_config, change_type
 from smalti.core.config import TAGS, fitted, place_of
 from smalti.core.errors import UserError, shorten
 from smalti.core.given import Given
@@ -84,9 +85,16 @@ def sample(
 def find_sampler(sampler: Any, model: Any) -> Any:
     """A sampler of the model's types, or the one of that name. None, its own way, stays None.
 
-    UserError, with the names of those that it takes, for any other.
+    Of a mapping, the model's own with some fields changed: {"steps": 8}; {"sampler": "ddpm"} is
+    another kind, which keeps the fields that both have. UserError, with the names of those that
+    the model takes, for any other.
     """
     kinds = {name_type(type(own)): own for own in model.spec.samplers}
+    if isinstance(sampler, Mapping) and kinds:
+        fields, own = {**sampler}, model.spec.samplers[0]
+        if (name := fields.pop("sampler", None)) is not None:
+            own = change_type(own, type(find_sampler(name, model)))
+        return change_config(own, fields, "sampler")
     if sampler is None or any(type(sampler) is type(own) for own in kinds.values()):
         return sampler
     if isinstance(sampler, type):

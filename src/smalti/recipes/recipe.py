@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Protocol
 
+from smalti.core.changes import change_config
 from smalti.core.size import Size
 from smalti.data.pictures import Pictures, Splits
 from smalti.training.config import Training
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class Reader(Protocol):
@@ -37,3 +41,17 @@ class Recipe:
     summary: str = ""
     minutes: float = 10.0
     """Training time when neither steps nor minutes are given."""
+
+    def change(
+        self, training: Mapping[str, Any] = NOTHING, model: Mapping[str, Any] = NOTHING
+    ) -> Recipe:
+        """The recipe with other values for some fields of its training and of its model's config.
+
+        They go by their names: training={"rate": 1e-3}, model={"network.widths": (8, 16)}.
+        """
+
+        def changed(pictures: Pictures) -> Any:
+            return change_config(self.model(pictures), model, "model", "model.")
+
+        plan = change_config(self.training, training, "training")
+        return replace(self, training=plan, model=changed if model else self.model)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from smalti.tasks._list import Listing, Shipped, list_models
     from smalti.tasks._pack import pack
     from smalti.tasks._report import Reported, report
+    from smalti.tasks._train import resume, train
 
 __all__ = [
     "Audited",
@@ -45,6 +46,8 @@ __all__ = [
     "list_models",
     "pack",
     "report",
+    "resume",
+    "train",
 ]
 
 HOMES = {
@@ -68,6 +71,8 @@ HOMES = {
     "list_models": "smalti.tasks._list",
     "pack": "smalti.tasks._pack",
     "report": "smalti.tasks._report",
+    "resume": "smalti.tasks._train",
+    "train": "smalti.tasks._train",
 }
 
 __getattr__ = on_first_use(__name__, HOMES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import nullcontext
 from dataclasses import astuple, replace
 from functools import partial
@@ -101,9 +102,9 @@ def resume(out: str | Path, train: Dataset, valid: Dataset, *, watch: Watch = ig
 def check_unused(out: Path) -> None:
     """UserError for a folder that holds something."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise UserError(
-            f"{out} exists already; add --resume to go on with it, or give another --out"
-        )
+        go_on = f"go on with it by `smalti train --resume --out {shlex.quote(str(out))}`, or "
+        hint = go_on if (out / "run.json").is_file() else ""
+        raise UserError(f"{out} exists already; {hint}choose another --out")
 
 
 def check_memory(model: Any) -> None:

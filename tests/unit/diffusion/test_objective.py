@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smalti.cli.flags import apply
+from smalti.core.changes import change_config
 from smalti.core.config import from_json, to_json
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
@@ -67,8 +67,8 @@ def test_an_objective_is_saved_with_the_config(objective: Any) -> None:
 
 
 def test_an_objective_is_chosen_by_its_tag() -> None:
-    given = {("objective",): "hybrid", ("objective", "weight"): 0.1}
-    assert apply(diffusion(), given, "--model.".__add__).objective == Hybrid(0.1)  # type: ignore[arg-type]
+    given = {"objective": "hybrid", "objective.weight": 0.1}
+    assert change_config(diffusion(), given).objective == Hybrid(0.1)
 
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)

@@ -208,7 +208,7 @@ def refused(*words: str) -> Any:
 def test_a_new_run_needs_a_new_folder(tmp_path: Path):
     (tmp_path / "file").write_text("mine")
     for out in (tmp_path, tmp_path / "file"):
-        with refused(str(out), "exists already", "--resume", "--out"):
+        with refused(str(out), "exists already", "choose another --out"):
             run(ToyConfig(), TRAIN, NONE, PLAN, out)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
     assert (tmp_path / "file").read_text() == "mine"

@@ -1,0 +1,84 @@
+"""Configs with some of their fields changed, those of configs inside them, too."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from smalti.core.config import class_of, tag_of
+from smalti.core.errors import UserError
+
+
+class NoSuchField(UserError):
+    """A value for a field that a config, of the type that it has, lacks."""
+
+    def __init__(self, field: str, place: str, config: Any):
+        self.field, self.place = field, place
+        names = ", ".join(f.name for f in dataclasses.fields(config))
+        self.rest = f"is {tag_of(type(config))}, which has {names}"
+        super().__init__(self.tell(str))
+
+    def tell(self, name: Callable[[str], str]) -> str:
+        """The message; name: what a field is called."""
+        return f"{name(self.field)} is given, but {name(self.place)} {self.rest}"
+
+
+def change_config(
+    config: Any, values: Mapping[str, Any], place: str = "config", prefix: str = ""
+) -> Any:
+    """`config` with some fields changed, by their names: {"schedule": "linear", "network.stem": 4}.
+
+    A config inside it changes its type by a tag, and keeps the fields that both types have; one in
+    a tuple goes by its own `name`. place and prefix: what the config, and what stands before its
+    fields, is called in errors. UserError for a field that the chosen type lacks, and for a value
+    that does not fit.
+    """
+    own = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    for key in values:
+        if key.split(".")[0] not in own:
+            raise NoSuchField(f"{prefix}{key}", place, config)
+    changed: dict[str, Any] = {}
+    for name, value in own.items():
+        inner, where = values_inside(values, name), f"{prefix}{name}"
+        if dataclasses.is_dataclass(value):
+            if name in values:
+                value = change_type(value, class_of(values[name]))
+            changed[name] = change_config(value, inner, where, f"{where}.")
+        elif inner and isinstance(value, tuple):
+            changed[name] = change_members(value, inner, where)
+        elif name in values:
+            changed[name] = values[name]
+    try:
+        return dataclasses.replace(config, **changed)
+    except UserError:
+        raise
+    except ValueError as error:  # a config's own complaint
+        raise UserError(str(error)) from error
+
+
+def values_inside(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Those for fields of the config that stands in the field `name`."""
+    before = f"{name}."
+    return {k.removeprefix(before): v for k, v in values.items() if k.startswith(before)}
+
+
+def change_members(members: tuple[Any, ...], values: Mapping[str, Any], place: str) -> Any:
+    """Configs in a tuple, each with the values that are for its name."""
+    names = [getattr(member, "name", "") for member in members]
+    for key in values:
+        if key.split(".")[0] not in names:
+            raise UserError(f"{place}.{key} is given, but {place} has {', '.join(names) or 'none'}")
+    return tuple(
+        change_config(member, values_inside(values, name), f"{place}.{name}", f"{place}.{name}.")
+        for member, name in zip(members, names, strict=True)
+    )
+
+
+def change_type(config: Any, cls: type) -> Any:
+    """The config as one of `cls`, with the values of the fields that both have."""
+    if isinstance(config, cls):
+        return config
+    own = {field.name for field in dataclasses.fields(config)}
+    shared = [field.name for field in dataclasses.fields(cls) if field.name in own]
+    return cls(**{name: getattr(config, name) for name in shared})

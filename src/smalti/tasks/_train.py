@@ -1,0 +1,142 @@
+"""Training: a recipe on pictures, or a run that goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from smalti.core.config import fitted
+from smalti.core.errors import UserError
+from smalti.core.locks import lock_folder
+from smalti.core.progress import Progress, name_progress
+from smalti.core.ranges import Minutes
+from smalti.core.size import Size, parse_size, show_size
+from smalti.data.pictures import Splits
+from smalti.data.reading import lasting, size_of
+from smalti.recipes import find
+from smalti.recipes.origin import read_origin
+from smalti.recipes.recipe import Recipe
+from smalti.training import Training
+from smalti.training import resume as resume_run
+from smalti.training import run as begin_run
+from smalti.training.drive import check_unused, ignore
+from smalti.training.events import Ended, Event, Note
+
+RUNS = Path("runs")
+
+OnEvent = Callable[[Event | Progress], None]
+"""Called with all that a run tells, and before it with how many pictures are read."""
+
+
+def train(
+    recipe: str | Recipe,
+    *,
+    data: str | Path | Splits | None = None,
+    out: str | Path | None = None,
+    steps: int | None = None,
+    minutes: float | None = None,
+    size: Size | None = None,
+    start: str | Path | None = None,
+    on_event: OnEvent = ignore,
+) -> Ended:
+    """Train a model by a recipe, in the new folder `out`: runs/RECIPE unless told otherwise.
+
+    recipe: its name, or a recipe such as `find("ddpm").change(training={"rate": 1e-3})`.
+    data: a folder, archive or pack of pictures, or the pictures, if not the recipe's own;
+    subfolders become classes. steps or minutes: how long, if not as long as the recipe says.
+    size: height and width of the pictures; the pack's or the recipe's own when not given.
+    start: a model whose weights the run begins with: a shipped name, a run or a checkpoint.
+
+    A run that is interrupted (Ctrl-C) saves its step; `Ended` says so, and `resume` goes on with
+    it. UserError when `out` is in use, or the loss stops being a number.
+    """
+    recipe = find(recipe) if isinstance(recipe, str) else recipe
+    out = RUNS / recipe.name if out is None else Path(out)
+    check_unused(out)
+    plan, minutes = choose_length(recipe, steps, minutes)
+    place = None if isinstance(data, Splits | None) else str(data)
+    shape = parse_size(size or (size_of(place) if place else None) or recipe.size)
+    side = shape[0] if shape[0] == shape[1] else shape
+    splits = data if isinstance(data, Splits) else read(recipe, place, side, on_event)
+    if size and splits.train.shape[1:] != shape:
+        h, w = splits.train.shape[1:]
+        raise UserError(
+            f"size {show_size(shape)} is given, but these pictures are {h} x {w}; leave it out, "
+            "or bring your own pictures"
+        )
+    end = End(on_event)
+    begin_run(
+        recipe.model(splits.train),
+        splits.train,
+        splits.valid,
+        plan,
+        out,
+        minutes=minutes,
+        start=None if start is None else str(start),
+        watch=end,
+        about={"recipe": recipe.name, "data": place and lasting(place), "size": side},
+    )
+    return end.reached
+
+
+def resume(
+    out: str | Path,
+    recipe: str | Recipe | None = None,
+    *,
+    data: Splits | None = None,
+    on_event: OnEvent = ignore,
+) -> Ended:
+    """Go on with the run in `out` from its last step; its options are those that it began with.
+
+    recipe and data: for a recipe that is in no table, and for pictures that were given as such.
+    UserError where there is no run, another process trains it, or its pictures have changed.
+    """
+    out, name = Path(out), recipe.name if isinstance(recipe, Recipe) else recipe
+    origin = read_origin(out)
+    if name not in (None, origin.recipe):
+        raise UserError(f"{out} is a run of {origin.recipe}, not of {name}; name the folder of one")
+    with lock_folder(out):
+        pass  # in use: said before the pictures are read
+    own = recipe if isinstance(recipe, Recipe) else find(origin.recipe)
+    splits = data or read(own, origin.data, origin.size, on_event)
+    end = End(on_event)
+    resume_run(out, splits.train, splits.valid, watch=end)
+    return end.reached
+
+
+class End:
+    """Passes a run's events on, and keeps the last. It goes into other processes."""
+
+    reached: Ended
+
+    def __init__(self, on_event: OnEvent):
+        self.on_event = on_event
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Ended):
+            self.reached = event
+        self.on_event(event)
+
+    def close(self) -> None:
+        getattr(self.on_event, "close", int)()
+
+
+def choose_length(
+    recipe: Recipe, steps: int | None, minutes: float | None
+) -> tuple[Training, float | None]:
+    """How to train, and for how long where no number of steps is set."""
+    minutes = fitted(minutes, Minutes | None, "minutes")
+    if minutes is not None and steps is not None:
+        raise UserError("minutes and steps are both given; choose one")
+    if minutes is not None or steps is not None:
+        return replace(recipe.training, steps=steps), minutes
+    return recipe.training, recipe.minutes if recipe.training.steps is None else None
+
+
+def read(recipe: Recipe, data: str | None, size: Size, on_event: OnEvent) -> Splits:
+    """The recipe's pictures."""
+    splits = recipe.read(data, size=size, progress=name_progress("reading", on_event))
+    for note in splits.notes:
+        on_event(Note(note))
+    return splits
