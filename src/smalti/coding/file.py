@@ -15,6 +15,7 @@ from typing import Any
 from smalti.coding import limits
 from smalti.coding.limits import is_text
 from smalti.coding.names import check_names
+from smalti.core.brief import brief
 from smalti.core.config import fitted
 from smalti.core.errors import UserError
 
@@ -31,6 +32,7 @@ SHOWN = 120
 
 
 @dataclass(frozen=True)
+@brief
 class Header:
     """What a file of compressed pictures records beside their bits."""
 

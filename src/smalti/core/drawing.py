@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from smalti.core.brief import brief
 from smalti.core.given import Given
 from smalti.core.progress import OnProgress, Progress, ignore
 from smalti.core.protocols import Generative, State
@@ -22,6 +23,7 @@ FILMED = 64
 
 
 @dataclass(frozen=True, eq=False)
+@brief
 class Drawn:
     """Samples, and how they came about."""
 

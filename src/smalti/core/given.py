@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from smalti.core.brief import brief
 from smalti.core.errors import UserError, shorten
 from smalti.core.tensors import to_floats, to_tensor
 
@@ -21,6 +22,7 @@ CONVERSIONS = {
 
 
 @dataclass(frozen=True, eq=False)
+@brief
 class Given:
     """Conditions of n samples; a model's spec names the fields it takes, the rest stay None.
 

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, runtim
 import torch
 from torch import Tensor
 
+from smalti.core.brief import tell_briefly
 from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.rng import Rng
@@ -64,6 +65,8 @@ def list_samplers(own: object, *others: object) -> tuple[object, ...]:
 
 class Batch(NamedTuple):
     """What a training step is given: pictures, codes or sentence pairs."""
+
+    __repr__ = tell_briefly
 
     pictures: Tensor | None = None
     """(B, C, H, W) in [0, 1]."""
@@ -125,6 +128,8 @@ class Described(Protocol):
 
 class Loss(NamedTuple):
     """What a training step gives back."""
+
+    __repr__ = tell_briefly
 
     total: Tensor
     """Scalar, differentiable."""
@@ -245,6 +250,8 @@ class Autoregressive(Protocol):
 
 class Score(NamedTuple):
     """How likely pictures are under a model."""
+
+    __repr__ = tell_briefly
 
     nats: Tensor
     """(B,) float64: -log p(x) of each picture of 8-bit levels, or an upper bound of it."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from smalti.core.brief import brief
 from smalti.core.errors import UserError
 from smalti.data.decode import BadPicture, Look, check_size, faults, to_pixels
 from smalti.data.duplicates import Duplicates, Pair, Print, find_duplicates, leaks, print_of
@@ -40,6 +41,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
+@brief
 class Audit:
     """What is to know of a set of pictures. Rows are the source's."""
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from smalti.core.brief import brief
 from smalti.data.arrays import as_image
 
 BITS = 6  # hashes of near pictures differ in no more
@@ -51,6 +52,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
+@brief
 class Duplicates:
     """What stands in a set twice."""
 

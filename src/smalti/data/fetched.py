@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from smalti.core.brief import brief
 from smalti.core.errors import UserError
 from smalti.core.folders import check_free, check_writable, folder_for
 from smalti.data.decode import Look
@@ -20,6 +21,7 @@ from smalti.data.source import SPLITS, Source, Split
 
 
 @dataclass(frozen=True)
+@brief
 class Fetched:
     """A pack, and what stands in it twice."""
 

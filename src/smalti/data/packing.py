@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from smalti.core.brief import brief
 from smalti.core.errors import UserError
 from smalti.core.folders import folder_for
 from smalti.data.decode import BadPicture, Colour, Crop, Look, look_of
@@ -25,6 +26,7 @@ BLOCK = 1 << 24  # bytes copied at a time
 
 
 @dataclass(frozen=True)
+@brief
 class Packed:
     """What was written."""
 

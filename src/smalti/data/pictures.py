@@ -64,6 +64,12 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.stored if self.rows is None else self.rows)
 
+    def __repr__(self) -> str:
+        size = "x".join(map(str, self.shape))
+        more = [f"{len(self.classes):,} classes"] if self.classes else []
+        more += ["captions"] if self.captions else []
+        return f"<Pictures {self.name}: {', '.join([f'{len(self):,} of {size}', *more])}>"
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of every picture."""
@@ -164,3 +170,9 @@ class Splits:
     """None where the data come without a test split: then `valid` is what is held out."""
     notes: tuple[str, ...] = ()
     """Lines that whoever trains on them should be told."""
+
+    def __repr__(self) -> str:
+        parts = {"train": self.train, "valid": self.valid, "test": self.test}
+        counts = (f"{len(part):,} {split}" for split, part in parts.items() if part is not None)
+        size = "x".join(map(str, self.train.shape))
+        return f"<Splits {self.train.name.removesuffix('/train')}: {', '.join(counts)} of {size}>"

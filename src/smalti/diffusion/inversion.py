@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from smalti.core.brief import brief
 from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.likeness import psnr
@@ -26,6 +27,7 @@ STEPS = 50
 
 
 @dataclass(frozen=True, eq=False)
+@brief
 class RoundTrip:
     """Pictures, the noises they come from, and what these give back."""
 

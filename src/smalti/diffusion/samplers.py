@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from smalti.core.brief import brief
 from smalti.core.config import checked
 from smalti.core.ranges import Guidance, Levels, Share
 from smalti.diffusion.levels import Spacing, alpha_bar, spaced
@@ -25,6 +26,7 @@ Normal = Callable[[], Tensor]  # the next standard normal noise, of the shape of
 
 
 @dataclass(frozen=True, eq=False)
+@brief
 class Noisy:
     """A state between noise and picture; x and x0 are (n, C, H, W), about [-1, 1] at the end."""
 

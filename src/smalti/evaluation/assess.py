@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 import smalti
+from smalti.core.brief import brief
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import model_hash
@@ -25,6 +26,7 @@ from smalti.features import Features, features_name_for, find_features
 
 
 @dataclass(frozen=True, eq=False)
+@brief
 class Evaluation:
     """A report, and what its pictures show."""
 

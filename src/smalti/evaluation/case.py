@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from smalti.core.brief import brief
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import tensor_hash
 from smalti.core.messages import count
@@ -34,6 +35,7 @@ SEEN: dict[tuple[str, str], Tensor] = {}
 
 
 @dataclass(frozen=True, eq=False)
+@brief
 class Case:
     """One model's samples beside the pictures that it was trained on and those held out.
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from smalti.codecs.health import Health, health_of
+from smalti.core.brief import brief
 from smalti.core.errors import UserError
 from smalti.core.files import replace
 from smalti.core.likeness import psnr, ssim
@@ -34,6 +35,7 @@ SHOWN = 32
 
 
 @dataclass(frozen=True, eq=False)
+@brief
 class CodecCase:
     """What came back of held-out pictures, and how often each code stood for some of it."""
 

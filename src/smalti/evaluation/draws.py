@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from smalti.core.brief import brief
 from smalti.core.config import fitted
 from smalti.core.drawing import draw_batches
 from smalti.core.errors import UserError
@@ -26,6 +27,7 @@ GOLDEN = 0.6180339887498949
 
 
 @dataclass(frozen=True, eq=False)
+@brief
 class Drawn:
     """Samples, and what they cost."""
 

@@ -92,6 +92,11 @@ class Report:
     notes: tuple[str, ...] = ()
     """What a reader should know of these numbers."""
 
+    def __repr__(self) -> str:
+        rows = [f"{row.name} {row.value:.4g}" for row in self.rows if row.value is not None]
+        told = f"{', '.join(rows[:4])}{', ...' if len(rows) > 4 else ''}"
+        return f"<Report {self.model} on {self.protocol.data}: {told}>"
+
     def __getitem__(self, name: str) -> Row:
         """The row of that name.  UserError when there is none."""
         for row in self.rows:

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from smalti.core.brief import brief
 from smalti.core.checkpoint import SHIPPED, load, read_card
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import model_hash
@@ -25,6 +26,7 @@ GREY = (0.299, 0.587, 0.114)
 
 
 @dataclass(frozen=True, eq=False)
+@brief
 class Features:
     """A network from pictures (N, C, H, W) in [0, 1], of any C and size, to vectors (N, D)."""
 

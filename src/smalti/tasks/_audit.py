@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smalti.core.brief import brief
 from smalti.core.config import fitted
 from smalti.core.folders import Results, folder_for, write_record
 from smalti.core.pictures import save_png
@@ -29,6 +30,7 @@ FILES = Results(
 
 
 @dataclass(frozen=True, eq=False)
+@brief
 class Audited:
     """What was found in a set of pictures, and how long training on them would take."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from smalti.core.brief import brief
 from smalti.core.errors import UserError
 from smalti.core.progress import OnProgress, Progress, ignore
 from smalti.data.decode import look_of
@@ -22,6 +23,7 @@ SMALL, TINY = (60, 80), 12
 
 
 @dataclass(frozen=True, eq=False)
+@brief
 class Climbed:
     """What was matched, and what each way took."""
 

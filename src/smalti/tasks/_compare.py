@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smalti.core.brief import brief
 from smalti.core.errors import UserError
 from smalti.core.folders import Results, folder_for
 from smalti.core.model import open_model
@@ -24,6 +25,7 @@ FILES = Results(r"[^/]+\.json", keys=("format", "protocol", "rows"))
 
 
 @dataclass(frozen=True)
+@brief
 class Comparison:
     """Reports of one protocol."""
 

@@ -15,6 +15,7 @@ from smalti.coding.file import MAGIC, Header, read_header
 from smalti.coding.reading import read_exact
 from smalti.coding.squeeze import BATCH
 from smalti.coding.squeeze import compress as compress_pictures
+from smalti.core.brief import brief
 from smalti.core.errors import UserError
 from smalti.core.files import file_for
 from smalti.core.model import name_model, open_model
@@ -24,6 +25,7 @@ from smalti.tasks.models import find_class
 
 
 @dataclass(frozen=True)
+@brief
 class Compressed:
     """A file of compressed pictures."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from smalti.convert import REFERENCES, infer_config, read_weights
 from smalti.convert.codecs import LEFT_OUT
 from smalti.convert.model import model_from_reference
+from smalti.core.brief import brief
 from smalti.core.checkpoint import write_into
 from smalti.core.documents import read_json_object, read_yaml_object
 from smalti.core.errors import UserError, shorten
@@ -24,6 +25,7 @@ KINDS = tuple(kind.replace("_", "-") for kind in REFERENCES)
 
 
 @dataclass(frozen=True, eq=False)
+@brief
 class Converted:
     """A published model as one of smalti's."""
 

@@ -17,6 +17,7 @@ from smalti.coding.file import Header, from_bytes, read_file
 from smalti.coding.names import ENDING, is_writable
 from smalti.coding.squeeze import decompress as decompress_pictures
 from smalti.coding.surroundings import vector_units
+from smalti.core.brief import brief
 from smalti.core.errors import Notice, UserError
 from smalti.core.folders import Results, folder_for, members
 from smalti.core.pictures import save_png
@@ -28,6 +29,7 @@ NOTHING = Results("")
 
 
 @dataclass(frozen=True, eq=False)
+@brief
 class Decompressed:
     """What was compressed, its checksum right."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import smalti
+from smalti.core.brief import brief
 from smalti.recipes import RECIPES, Entry
 
 SHIPPED = Path(smalti.__file__).parent / "assets" / "models"
@@ -31,6 +32,7 @@ class Shipped:
 
 
 @dataclass(frozen=True)
+@brief
 class Listing:
     """What there is to draw from and to train."""
 

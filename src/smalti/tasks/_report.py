@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from smalti.core.brief import brief
 from smalti.core.files import replace
 from smalti.core.folders import Results, check_free
 from smalti.core.progress import OnProgress, Progress, ignore
@@ -20,6 +21,7 @@ FILES = Results(r"report\.(json|png)", "report.json", ("run", "verdict"), shared
 
 
 @dataclass(frozen=True, eq=False)
+@brief
 class Reported:
     """How a run stands."""
 

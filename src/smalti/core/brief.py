@@ -1,0 +1,51 @@
+"""Results whose `repr` is one short line, whatever they hold."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypeVar
+
+from smalti.core.errors import shorten
+
+C = TypeVar("C", bound=type)
+MOST = 60
+"""Characters of a field that tells no line of its own."""
+
+
+def brief(cls: C) -> C:
+    """Show a dataclass by `tell_briefly`; stands below `@dataclass`."""
+    cls.__repr__ = tell_briefly
+    return cls
+
+
+def tell_briefly(record: Any) -> str:
+    """The `repr` of a dataclass or named tuple by shapes and counts, without what is empty or as by
+    default: "Drawn(pictures=4x1x28x28 float32, seconds=0.3)".
+    """
+    if dataclasses.is_dataclass(record):
+        usual = {field.name: field.default for field in dataclasses.fields(record)}
+    else:
+        usual = {name: record._field_defaults.get(name) for name in record._fields}
+    values = {name: getattr(record, name) for name in usual}
+    told = [f"{k}={tell_value(v)}" for k, v in values.items() if not is_empty(v, usual[k])]
+    return f"{type(record).__name__}({', '.join(told)})"
+
+
+def is_empty(value: Any, usual: Any) -> bool:
+    return value is None or (
+        not hasattr(value, "dtype") and (value is usual or value in ((), [], {}, ""))
+    )
+
+
+def tell_value(value: Any) -> str:
+    """A tensor or an array by shape and type, bytes and long lists by how many they are."""
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        kind = str(value.dtype).removeprefix("torch.")
+        return f"{'x'.join(map(str, value.shape))} {kind}".strip()
+    if isinstance(value, bytes):
+        return f"{len(value):,} bytes"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, (list, tuple, dict)) and len(shorten(value, MOST + 1)) > MOST:
+        return f"{len(value):,} entries"
+    return repr(value) if type(value).__repr__ is tell_briefly else shorten(value, MOST)
