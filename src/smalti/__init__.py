@@ -94,35 +94,4 @@ __all__ = [
     "vq",
 ]
 
-HOMES = {name: f"smalti.{name}" for name in __all__ if name != "__version__"} | {
-    "Batch": "smalti.core.protocols",
-    "Cancelled": "smalti.core.progress",
-    "Card": "smalti.core.protocols",
-    "Given": "smalti.core.given",
-    "Rng": "smalti.core.rng",
-    "UserError": "smalti.core.errors",
-    "audit": "smalti.tasks",
-    "bench_patchmatch": "smalti.tasks",
-    "compare": "smalti.tasks",
-    "compress": "smalti.tasks",
-    "convert_checkpoint": "smalti.tasks",
-    "decompress": "smalti.tasks",
-    "evaluate": "smalti.tasks",
-    "fetch": "smalti.tasks",
-    "list_models": "smalti.tasks",
-    "load": "smalti.core.checkpoint",
-    "pack": "smalti.tasks",
-    "report": "smalti.tasks",
-    "resume": "smalti.tasks",
-    "train": "smalti.tasks",
-    "sample": "smalti.core.sampling",
-    "save": "smalti.core.checkpoint",
-    "stream": "smalti.core.sampling",
-}
-"""The module of each name; by default a room of that name itself."""
-
-__getattr__ = on_first_use(__name__, HOMES)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = on_first_use(__name__)

@@ -5,20 +5,35 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 
-def on_first_use(package: str, homes: dict[str, str]) -> Callable[[str], Any]:
-    """A `__getattr__` for the package: each name from the module that `homes` says, or that module
-    itself, where it is the package's own of that name.
+def on_first_use(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """`__getattr__` and `__dir__` of a package that lists names in `__all__`, and says where they
+    are by imports under `if TYPE_CHECKING:`, as type checkers want it.
     """
+    homes: dict[str, str] = {}
 
     def find(name: str) -> Any:
-        if name not in homes:
+        module = sys.modules[package]
+        if name not in module.__all__:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        home = import_module(homes[name])
-        value = home if homes[name] == f"{package}.{name}" else getattr(home, name)
-        setattr(sys.modules[package], name, value)  # the next use does not come here
+        homes.update({} if homes else read_homes(module))
+        home = homes[name]
+        own = home == package  # a room, such as `from smalti import data`
+        value = import_module(f"{home}.{name}") if own else getattr(import_module(home), name)
+        setattr(module, name, value)  # the next use does not come here
         return value
 
-    return find
+    return find, lambda: sorted(sys.modules[package].__all__)
+
+
+def read_homes(package: ModuleType) -> dict[str, str]:
+    """The module of each name, from the package's source, of which nothing is run."""
+    import ast
+
+    source = package.__loader__.get_source(package.__name__)  # type: ignore[union-attr]
+    blocks = [node.body for node in ast.parse(source).body if isinstance(node, ast.If)]
+    imports = [line for block in blocks for line in block if isinstance(line, ast.ImportFrom)]
+    return {name.name: str(line.module) for line in imports for name in line.names}

@@ -32,23 +32,4 @@ __all__ = [
     "size_of",
 ]
 
-HOMES = {
-    "Packed": "smalti.data.packing",
-    "Pictures": "smalti.data.pictures",
-    "Splits": "smalti.data.pictures",
-    "digit_pictures": "smalti.data.mnist",
-    "digits": "smalti.data.mnist",
-    "emoji_pictures": "smalti.data.reading",
-    "folder": "smalti.data.directory",
-    "home": "smalti.data.packs",
-    "pack": "smalti.data.packing",
-    "read": "smalti.data.reading",
-    "read_splits": "smalti.data.reading",
-    "size_of": "smalti.data.reading",
-}
-
-__getattr__ = on_first_use(__name__, HOMES)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = on_first_use(__name__)

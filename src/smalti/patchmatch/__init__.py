@@ -33,23 +33,4 @@ __all__ = [
     "track",
 ]
 
-HOMES = {
-    "Match": "smalti.patchmatch.result",
-    "analogy": "smalti.patchmatch.analogies",
-    "consistency": "smalti.patchmatch.reconstruction",
-    "distance_picture": "smalti.patchmatch.colours",
-    "exact": "smalti.patchmatch.brute",
-    "flow_picture": "smalti.patchmatch.colours",
-    "inpaint": "smalti.patchmatch.inpainting",
-    "match": "smalti.patchmatch.matching",
-    "psnr": "smalti.patchmatch.reconstruction",
-    "reconstruct": "smalti.patchmatch.reconstruction",
-    "track": "smalti.patchmatch.video",
-}
-
-
-__getattr__ = on_first_use(__name__, HOMES)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+__getattr__, __dir__ = on_first_use(__name__)

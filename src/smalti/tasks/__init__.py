@@ -50,29 +50,4 @@ __all__ = [
     "train",
 ]
 
-HOMES = {
-    "Audited": "smalti.tasks._audit",
-    "Climbed": "smalti.tasks._bench",
-    "Comparison": "smalti.tasks._compare",
-    "Compressed": "smalti.tasks._compress",
-    "Converted": "smalti.tasks._convert",
-    "Decompressed": "smalti.tasks._decompress",
-    "Listing": "smalti.tasks._list",
-    "Reported": "smalti.tasks._report",
-    "Shipped": "smalti.tasks._list",
-    "audit": "smalti.tasks._audit",
-    "bench_patchmatch": "smalti.tasks._bench",
-    "compare": "smalti.tasks._compare",
-    "compress": "smalti.tasks._compress",
-    "convert_checkpoint": "smalti.tasks._convert",
-    "decompress": "smalti.tasks._decompress",
-    "evaluate": "smalti.tasks._evaluate",
-    "fetch": "smalti.tasks._fetch",
-    "list_models": "smalti.tasks._list",
-    "pack": "smalti.tasks._pack",
-    "report": "smalti.tasks._report",
-    "resume": "smalti.tasks._train",
-    "train": "smalti.tasks._train",
-}
-
-__getattr__ = on_first_use(__name__, HOMES)
+__getattr__, __dir__ = on_first_use(__name__)
