@@ -185,10 +185,10 @@ def transparent() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("compress photos o.smalti", "--model is needed"),
+        ("compress photos o.smalti", "--model wants a value"),
         ("compress photos o.smalti --model ddpm-digits", "PixelCNN"),
         ("compress photos o.smalti --model grey --batch 0", "--batch is 0"),
-        ("compress photos o.smalti --model grey --class cat,dog", "names 2 classes"),
+        ("compress photos o.smalti --model grey --class cat,dog", "class 'cat,dog' is none of"),
         ("compress photos o.smalti --model rgb --class cat", "has no classes"),
         ("compress photos photos --model grey", "photos is a folder"),
         ("compress photos photos/cat/a.png --model grey", "is not of `smalti compress`"),

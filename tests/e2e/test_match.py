@@ -146,7 +146,7 @@ def test_inpaint_without_a_model_fills_at_full_size(workshop: Path):
         ("bench patchmatch a.png", "a.png is one picture; give two"),
         ("bench patchmatch --patch 2", "patch is 2"),
         ("bench patchmatch --iterations 0", "iterations is 0"),
-        ("bench ddpm", "Choose from"),
+        ("bench ddpm", 'unknown command "ddpm". Available commands: patchmatch'),
         ("inpaint a.png right.png", "right.png is 36 x 51 pixels and a.png 30 x 40"),
         ("inpaint b.png right.png --patch 0", "patch is 0"),
         ("inpaint b.png right.png --class 3", "--class is given, but it is of models"),

@@ -59,7 +59,7 @@ def coder(at_home: Path) -> Path:
 
 def test_compress_and_decompress(coder: Path):
     assert typed("compress packed o.smalti --model coder --batch 5") == 0
-    done = smalti.compress("coder", "packed", "mine.smalti", batch=5)
+    done = smalti.compress("packed", "mine.smalti", model="coder", batch=5)
     assert read_all("mine.smalti") == read_all("o.smalti") == {".": done.content}
     assert done.header.count == 12 and 0 < done.bits_per_dim < 24
     assert typed("decompress o.smalti again") == 0
@@ -68,10 +68,10 @@ def test_compress_and_decompress(coder: Path):
     assert {*back.names} == {*read_all("mine")}
     pictures = smalti.data.read("packed", size=8)
     assert torch.equal(smalti.decompress(done.content).pixels, pictures.pixels)
-    pixels: Any = smalti.compress(smalti.load("coder"), pictures.pixels, batch=5)
+    pixels: Any = smalti.compress(pictures.pixels, model=smalti.load("coder"), batch=5)
     assert pixels.header.payload == done.header.payload
     with nothing_left(coder) as cancel:
-        smalti.compress("coder", "packed", "new.smalti", on_progress=cancel)
+        smalti.compress("packed", "new.smalti", model="coder", on_progress=cancel)
     with nothing_left(coder) as cancel:
         smalti.decompress("o.smalti", "new", on_progress=cancel)
 
@@ -136,14 +136,14 @@ class Probe(NamedTuple):
 @pytest.mark.usefixtures("still_clock")
 def test_audit(at_home: Path):
     assert typed("data photos --size 8 --epochs 3") == 0
-    found = smalti.audit("photos", "mine", size=8, epochs=3)
+    found = smalti.audit("photos", out="mine", size=8, epochs=3)
     assert read_all("mine") == read_all("looks/photos")
     assert found.files == (Path("mine/report.json"), Path("mine/contact.png"))
     assert smalti.audit("photos", size=8).files == ()
     report = json.loads(Path("mine/report.json").read_text())
     assert {"files": [], **json.loads(json.dumps(found.to_json()))}.keys() == report.keys()
     with nothing_left(at_home) as cancel:
-        smalti.audit("photos", "new", size=8, on_progress=cancel)
+        smalti.audit("photos", out="new", size=8, on_progress=cancel)
 
 
 def test_pack(at_home: Path):
@@ -163,20 +163,20 @@ def test_fetch(at_home: Path, tmp_path_factory: pytest.TempPathFactory, monkeypa
     archive = packages.packed(shop / "emoji.tgz", packages.package())
     packages.npm(shop / "bin", monkeypatch, archive)
     with nothing_left(at_home) as cancel:
-        smalti.fetch("emoji", "mine", on_progress=cancel)
+        smalti.fetch("emoji", out="mine", on_progress=cancel)
     assert typed("fetch emoji --out here") == 0
-    found = smalti.fetch("emoji", "mine")
+    found = smalti.fetch("emoji", out="mine")
     assert read_all("mine") == read_all("here")
     assert [pack.path for pack in found] == [Path("mine/emoji-32"), Path("mine/emoji-64")]
 
 
 def test_report(trained: Path, at_home: Path):
     assert typed(f"report {trained} --out notes") == 0
-    done = smalti.report(trained, "mine")
+    done = smalti.report(trained, out="mine")
     assert read_all("mine") == read_all("notes")
     assert done.summary.step == 3 and smalti.report(trained).files == ()
     with nothing_left(at_home) as cancel:
-        smalti.report(trained, "new", on_progress=cancel)
+        smalti.report(trained, out="new", on_progress=cancel)
 
 
 def test_list_models(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
@@ -194,11 +194,11 @@ def test_convert_checkpoint(at_home: Path):
     network = ArticleDDIM(20, (3, 8, 8), (4, 6), pe_dim=6, with_attns=(False, True))
     torch.save(network.build().state_dict(), "net.pth")
     assert typed("convert dldemos-ddim-unet net.pth --out net") == 0
-    done = smalti.convert_checkpoint("dldemos-ddim-unet", "net.pth", "mine/net")
+    done = smalti.convert_checkpoint("dldemos-ddim-unet", "net.pth", out="mine/net")
     assert read_all("mine/net") == read_all("net")
     assert done.left_out == () and done.model.config == smalti.load("net").config
     with nothing_left(at_home) as cancel:
-        smalti.convert_checkpoint("dldemos_ddim_unet", "net.pth", "new", on_progress=cancel)
+        smalti.convert_checkpoint("dldemos_ddim_unet", "net.pth", out="new", on_progress=cancel)
 
 
 def test_bench_patchmatch(capsys: pytest.CaptureFixture[str], tmp_path: Path):

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
 
-from cyclopts import App, Parameter
+from cyclopts import App
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from smalti.cli.commands import Given, as_command
 from smalti.cli.display import console
-from smalti.cli.meter import ProgressMeter
-from smalti.cli.options import Switch
-from smalti.core.ranges import Range, Seed, Threads, Width
 from smalti.tasks import Climbed, bench_patchmatch
 from smalti.tasks.ladder import Step
 
@@ -26,65 +23,7 @@ EXAMPLES = """[bold]Examples[/bold]
 app = App(name="bench", help_epilogue=EXAMPLES)
 
 
-@app.default
-def bench(
-    name: Literal["patchmatch"],
-    a: Path | None = None,
-    b: Path | None = None,
-    /,
-    *,
-    patch: Width = 3,
-    iterations: Annotated[int, Range(1, 10_000)] = 5,
-    seed: Seed = 0,
-    whole: Switch = False,
-    exact: Switch = False,
-    quick: Switch = False,
-    threads: Annotated[Threads | None, Parameter(show_default=False)] = None,
-) -> None:
-    """Time one PatchMatch as plain Python, NumPy and Numba, stopping early, tuned, in parallel.
-
-    All of these come to the same field; beside them the accurate method, and the exact field.
-
-    Parameters
-    ----------
-    name
-        patchmatch, the only one so far.
-    a
-        The picture to match; without it, and B, two are made up.
-    b
-        Where to look.
-    patch
-        Width of the patches in pixels; odd.
-    iterations
-        Rounds of propagation and search.
-    seed
-        Of the random search.
-    whole
-        Run plain Python and NumPy on all of A, not on a crop; minutes.
-    exact
-        Find the exact field, too, and how far from it the others are.
-    quick
-        Small pictures, in a few seconds, most of it compiling.
-    threads
-        At most so many at once; as many as there are cores unless told otherwise.
-    """
-    with ProgressMeter() as meter:
-        done = bench_patchmatch(
-            a,
-            b,
-            patch=patch,
-            iterations=iterations,
-            seed=seed,
-            whole=whole,
-            exact=exact,
-            quick=quick,
-            threads=threads,
-            on_progress=meter,
-        )
-    show(done)
-
-
-def show(done: Climbed) -> None:
+def show(done: Climbed, given: Given) -> None:
     """A row for every rung; times are those of the whole picture."""
     case, out = done.case, console(highlight=True)
     (H, W), (height, width) = case.a.shape[:2], case.b.shape[:2]
@@ -123,3 +62,6 @@ def short(x: float) -> str:
 def seconds_of(step: Step, pixels: int) -> float:
     """For the whole picture: by its pixels, if it ran on a crop."""
     return step.seconds * pixels / step.pixels
+
+
+app.command(as_command(bench_patchmatch, show, a=Path | None, b=Path | None), name="patchmatch")

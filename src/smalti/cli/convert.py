@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from smalti.cli.meter import ProgressMeter
-from smalti.cli.options import Size
+from smalti.cli.commands import Given, as_command
 from smalti.core.messages import count
-from smalti.tasks import convert_checkpoint
+from smalti.tasks import Converted, convert_checkpoint
 from smalti.tasks._convert import KINDS
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -24,40 +22,16 @@ EXAMPLES = """[bold]Examples[/bold]
 app = App(name="convert", help_epilogue=EXAMPLES)
 
 
-@app.default
-def convert_file(
-    kind: Annotated[str, Parameter(help=f"What the weights are of: {', '.join(KINDS)}.")],
-    file: Path,
-    /,
-    *,
-    out: Path,
-    config: Path | None = None,
-    size: Size = None,
-) -> None:
-    """Make a published checkpoint into a smalti model. No code in the file is run.
-
-    Parameters
-    ----------
-    file
-        The published weights: .pth, .pt, .ckpt or .safetensors.
-    out
-        Folder for the model.
-    config
-        The network's config as a JSON or YAML file, where the weights do not tell it.
-    size
-        Height and width of the pictures, where the weights leave them open.
-    """
-    with ProgressMeter() as meter:
-        done = convert_checkpoint(kind, file, out, config=config, size=size, on_progress=meter)
-    say_left_out(done.left_out, file)
-    model, where = done.model, shlex.quote(str(out))
+def show(done: Converted, given: Given) -> None:
+    say_left_out(done.left_out, given["file"])
+    model, out, where = done.model, given["out"], shlex.quote(str(given["out"]))
     weights = sum(p.numel() for p in model.parameters())
     print(f"{weights / 1e6:.2f} M parameters, pictures of {shown(model.config.shape)}: {out}")
     codec = model.spec.output == "codes"
     print(f"  next  smalti {f'reconstruct {where} PICTURES' if codec else f'sample {where} -n 16'}")
 
 
-def say_left_out(extras: tuple[str, ...], file: Path) -> None:
+def say_left_out(extras: tuple[str, ...], file: str) -> None:
     """Lightning's extras: what a codec does not need is named, and left out."""
     if extras:
         roots = ", ".join(sorted({name.partition(".")[0] for name in extras}))
@@ -68,3 +42,7 @@ def say_left_out(extras: tuple[str, ...], file: Path) -> None:
 def shown(shape: tuple[int, int, int]) -> str:
     C, H, W = shape
     return f"{H} x {W} pixels in {'grey' if C == 1 else f'{C} channels'}"
+
+
+kind = Annotated[str, Parameter(help=f"What the weights are of: {', '.join(KINDS)}.")]
+app.default(as_command(convert_checkpoint, show, needs={"out"}, kind=kind))

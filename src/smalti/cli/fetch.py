@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from collections.abc import Sequence
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from smalti.cli.meter import ProgressMeter
+from smalti.cli.commands import Given, as_command
 from smalti.core.messages import count
 from smalti.data.fetched import Fetched
 from smalti.data.packing import Packed
@@ -24,33 +23,13 @@ EXAMPLES = """[bold]Examples[/bold]
 app = App(name="fetch", help_epilogue=EXAMPLES)
 
 
-@app.default
-def fetch_set(
-    name: Annotated[
-        str,
-        Parameter(help="What to fetch: emoji, emoji4 (four styles), letters or textures."),
-    ],
-    /,
-    *,
-    out: Path | None = None,
-) -> None:
-    """Fetch pictures that others publish, and pack them.
-
-    What lies there already is not downloaded again; remove its folder to fetch it anew.
-
-    Parameters
-    ----------
-    out
-        Folder for the packs; $SMALTI_DATA or ~/.cache/smalti, where they are found by name.
-    """
-    with ProgressMeter() as meter:
-        found = fetch(name, out, on_progress=meter)
+def show(found: Sequence[Fetched], given: Given) -> None:
     for pack in found:
         print(f"{shown(pack)}: {pack.path}{'' if pack.is_new else ' (was here already)'}")
         print(f"  {counted(pack)}")
     for licence in dict.fromkeys(pack.licence for pack in found):
         print(f"licence  {licence}")
-    place = found[0].path if out else found[0].path.name
+    place = found[0].path if given["out"] else found[0].path.name
     print(f"  next  smalti train ddpm --data {place}")
 
 
@@ -70,3 +49,6 @@ def counted(fetched: Fetched) -> str:
         f"{fetched.content}; {fetched.distinct} distinct pictures, "
         f"{near} with one that is nearly the same; {fetched.leaking} pairs alike across splits"
     )
+
+
+app.default(as_command(fetch, show))

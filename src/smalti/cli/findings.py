@@ -29,7 +29,7 @@ class Line:
     asks: bool = False
 
 
-def show(found: Audit) -> None:
+def show_findings(found: Audit) -> None:
     """Print all findings, those to look into in another colour."""
     out = console(soft_wrap=True)
     for line in lines(found):

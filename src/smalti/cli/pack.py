@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import shlex
-import time
-from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
+from smalti.cli.commands import Given, as_command
 from smalti.cli.fetch import split_sizes
-from smalti.cli.meter import ProgressMeter
-from smalti.cli.options import Size, Switch
 from smalti.core.messages import count
-from smalti.core.ranges import Seed, Share
 from smalti.data import Packed
-from smalti.data.decode import BadPicture, Colour
+from smalti.data.decode import BadPicture
 from smalti.tasks import pack
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -30,70 +25,8 @@ SHOWN = 5
 app = App(name="pack", help_epilogue=EXAMPLES)
 
 
-@app.default
-def pack_pictures(
-    pictures: Annotated[
-        str, Parameter(help="A folder, archive, .npz, IDX, LMDB, pack or hf:NAME.")
-    ],
-    /,
-    out: Path,
-    *,
-    size: Size = None,
-    crop: Size = None,
-    colour: Colour = "keep",
-    background: str = "white",
-    squeeze: Switch = False,
-    skip_bad: Switch = False,
-    valid: Share = 0.05,
-    test: Share = 0.0,
-    seed: Seed = 0,
-) -> None:
-    """Decode pictures once, into a pack to train on.
-
-    Parameters
-    ----------
-    out
-        Folder for the pack; a pack that lies there is replaced.
-    size
-        Height and width that the pictures are brought to; 32, or an older pack's own.
-    crop
-        Height and width that are cut out of the centre first; other parts are never seen.
-    colour
-        keep gives one channel when every picture is grey, and three otherwise.
-    background
-        What shows through transparent pixels: a colour's name or #rrggbb.
-    squeeze
-        Squeeze the whole picture into a square instead of cutting out the centre.
-    skip_bad
-        Leave out pictures that cannot be read, and name them.
-    valid
-        Part held out to choose by, where the data come without splits.
-    test
-        Part held out to measure with, where the data come without splits.
-    seed
-        Decides which pictures are held out.
-    """
-    begun = time.perf_counter()
-    with ProgressMeter() as meter:
-        packed = pack(
-            pictures,
-            out,
-            size=size,
-            crop=crop,
-            squeeze=squeeze,
-            colour=colour,
-            background=background,
-            skip_bad=skip_bad,
-            valid=valid,
-            test=test,
-            seed=seed,
-            on_progress=meter,
-        )
-    tell(packed, out, time.perf_counter() - begun)
-
-
-def tell(packed: Packed, out: Path, seconds: float) -> None:
-    N, C, H, W = packed.shape
+def show(packed: Packed, given: Given) -> None:
+    (N, C, H, W), out = packed.shape, given["out"]
     for line in [*named(packed.bad), *packed.notes]:
         print(line)
     mega = N * C * H * W / 1e6
@@ -104,7 +37,7 @@ def tell(packed: Packed, out: Path, seconds: float) -> None:
         print(f"  classes  {len(packed.classes)}: {', '.join(packed.classes[:8])}")
     if packed.splits:
         print(f"  splits   {split_sizes(packed)}")
-    print(f"  took     {seconds:.1f} s, {N / seconds:.0f} pictures/s")
+    print(f"  took     {given['seconds']:.1f} s, {N / given['seconds']:.0f} pictures/s")
     print(f"  next     smalti train ddpm --data {shlex.quote(str(out))}")
 
 
@@ -114,3 +47,6 @@ def named(bad: tuple[BadPicture, ...]) -> list[str]:
     if len(bad) > SHOWN:
         lines.append(f"  ... and {len(bad) - SHOWN} more")
     return [f"left out: {count(len(bad), 'picture')} that cannot be used", *lines] if bad else []
+
+
+app.default(as_command(pack, show))

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 from statistics import median
 from typing import Any
 
 from cyclopts import App
 
-from smalti.cli.meter import ProgressMeter
+from smalti.cli.commands import Given, as_command
 from smalti.core.messages import count
-from smalti.tasks import report
+from smalti.tasks import Reported, report
 from smalti.training.job import trained_by
 from smalti.training.summary import Summary, smooth
 
@@ -26,21 +25,7 @@ FEW_USED = 0.5
 app = App(name="report", help_epilogue=EXAMPLES)
 
 
-@app.default
-def report_run(run: str, /, *, out: Path | None = None) -> None:
-    """Tell how a run went, or goes, on a page.
-
-    Its losses, rate and speed, its samples over time, and a verdict in plain words.
-
-    Parameters
-    ----------
-    run
-        A run's folder; it may still be training.
-    out
-        Folder for report.png and report.json; the run's own unless told otherwise.
-    """
-    with ProgressMeter() as meter:
-        done = report(run, out or run, on_progress=meter)
+def show(done: Reported, given: Given) -> None:
     print("\n".join(told(done.summary)))
     print(f"  report        {', '.join(map(str, done.files))}")
     if command := next_command(done.summary):
@@ -149,3 +134,6 @@ def gradient(s: Summary) -> str | None:
 
 def step_back(line: dict[str, Any]) -> str:
     return f"from step {line.get('diverged_at')} to {line['recovered_to']} ({line.get('why')})"
+
+
+app.default(as_command(report, show, fixed={"into_run": True}))

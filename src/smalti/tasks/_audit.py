@@ -58,8 +58,8 @@ class Audited:
 
 def audit(
     pictures: str | Path,
-    out: str | Path | None = None,
     *,
+    out: str | Path | None = None,
     into: str | Path | None = None,
     size: Size | None = None,
     colour: Colour = "keep",
@@ -68,13 +68,18 @@ def audit(
     epochs: Positive = 100,
     on_progress: OnProgress = ignore,
 ) -> Audited:
-    """Look at pictures before training on them; nothing is changed.
+    """Look at pictures before training on them.
 
-    pictures: a path as `smalti.data.read` takes it, and `colour` and `background`, too.
-    out: a folder for report.json, contact.png and duplicates.png; or `into`, the folder of one that
-    is called as the pictures are.
-    size: height and width to train at; None for a pack's own, or 32.
-    squeeze: the whole picture into a square, instead of its centre cut out.
+    Counts, sizes, colours, what cannot be read, what stands there twice, classes, splits, and how
+    long training will take. Nothing is changed.
+
+    pictures: a folder, archive, .npz, IDX, LMDB, pack or hf:NAME.
+    out: folder for report.json, contact.png and duplicates.png; looks/NAME on the command line.
+    into: the folder of such a folder, called as the pictures are, where `out` is not given.
+    size: height and width to train at; 32, or a pack's own.
+    colour: with keep, one channel when every picture is grey, and three otherwise.
+    background: what shows through transparent pixels: a colour's name or #rrggbb.
+    squeeze: squeeze the whole picture into a square instead of cutting out the centre.
     epochs: how often training would see every picture, for the estimate of its time.
     """
     side = parse_size(size or size_of(pictures) or 32)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 from scipy import ndimage
 
 from smalti.core.brief import brief
+from smalti.core.config import fitted
 from smalti.core.errors import UserError
 from smalti.core.progress import OnProgress, Progress, ignore
+from smalti.core.ranges import Range, Seed, Threads, Width
 from smalti.data.decode import look_of
 from smalti.data.single import read_file
 from smalti.patchmatch import checks
@@ -20,6 +23,7 @@ SIZE, CROP = (244, 326), 40
 """Of the pictures, and of what the slow rungs run on."""
 SMALL, TINY = (60, 80), 12
 """The same for `quick`."""
+Iterations = Annotated[int, Range(1, 10_000)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,20 +39,28 @@ def bench_patchmatch(
     a: str | Path | np.ndarray | None = None,
     b: str | Path | np.ndarray | None = None,
     *,
-    patch: int = 3,
-    iterations: int = 5,
-    seed: int = 0,
+    patch: Width = 3,
+    iterations: Iterations = 5,
+    seed: Seed = 0,
     whole: bool = False,
     exact: bool = False,
     quick: bool = False,
-    threads: int | None = None,
+    threads: Threads | None = None,
     on_progress: OnProgress = ignore,
 ) -> Climbed:
     """Time one PatchMatch as plain Python, NumPy and Numba, stopping early, tuned, in parallel.
 
-    a, b: pictures to match, files or (H, W, 3) uint8; without them two are made up.
-    whole: plain Python and NumPy on all of a, not on a crop; exact: the exact field, too; quick:
-    small pictures, in a few seconds.  The rest is as in `smalti.patchmatch.match`.
+    All of these come to the same field; beside them the accurate method, and the exact field.
+
+    a: the picture to match; without it, and B, two are made up.
+    b: where to look.
+    patch: width of the patches in pixels; odd.
+    iterations: rounds of propagation and search.
+    seed: of the random search.
+    whole: run plain Python and NumPy on all of A, not on a crop; minutes.
+    exact: find the exact field, too, and how far from it the others are.
+    quick: small pictures, in a few seconds, most of it compiling.
+    threads: at most so many at once; as many as there are cores unless told otherwise.
     """
     if (a is None) != (b is None):
         raise UserError(f"{b if a is None else a} is one picture; give two to match, or none")
@@ -57,7 +69,8 @@ def bench_patchmatch(
     else:
         pair = read_rgb(a, "a"), read_rgb(b, "b")
     p = checks.patch_size(patch, [x.shape for x in pair])
-    iterations, seed, workers = checks.check_search(iterations, seed, threads)
+    iterations = fitted(iterations, Iterations, "iterations")
+    _, seed, workers = checks.check_search(iterations, seed, threads)
     case, crop = Case(*pair, p, iterations, seed), max(TINY if quick else CROP, p)
     steps, total = [], len(RUNGS) + 3 + exact
     on_progress(Progress("timing", 0, total))

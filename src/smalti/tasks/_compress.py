@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from smalti.core.errors import UserError
 from smalti.core.files import file_for
 from smalti.core.model import name_model, open_model
 from smalti.core.progress import OnProgress, ignore, name_progress
+from smalti.core.ranges import Batch
 from smalti.data.pictures import Pictures
 from smalti.tasks.models import find_class
 
@@ -33,7 +33,6 @@ class Compressed:
     """The whole file."""
     notes: tuple[str, ...]
     """What lay beside the pictures and was passed over."""
-    seconds: float
 
     @property
     def header(self) -> Header:
@@ -47,26 +46,26 @@ class Compressed:
 
 
 def compress(
-    model: Any,
     pictures: str | Path | Tensor | Pictures,
     out: str | Path | None = None,
     *,
+    model: Any,
     label: int | str | None = None,
-    batch: int = BATCH,
+    batch: Batch = BATCH,
     on_progress: OnProgress = ignore,
 ) -> Compressed:
     """Compress pictures without a loss, by a model whose likelihood is exact.
 
-    model: a PixelCNN, or its name or folder, which the file then records.
-    pictures: a path as `smalti.data.read` takes it, or of one picture; or as
-    `smalti.coding.compress` has them. They have the model's size already.
-    out: the file; one that was compressed before is replaced.
-    label: the class of them all, by name or number; else the data's own where the model has them,
-    else for each picture that of the fewest bits.
+    They must have the model's size already. `smalti decompress` needs the same model, and a machine
+    that rounds as this one does.
+
+    pictures: a picture, a folder, archive, .npz, IDX, LMDB, pack or hf:NAME.
+    out: the file for them all; one that was compressed before is replaced.
+    model: a shipped model's name, a run or a checkpoint: a PixelCNN.
+    label: the class of them all, by name or number; else the data's own classes where the model has
+    them, else for each picture that of the fewest bits.
     batch: pictures of one walk.
-    UserError for what the model cannot hold exactly, and for an `out` of another kind.
     """
-    begun = time.perf_counter()
     if out is not None:
         check_file(Path(out))
     loaded = open_model(model, "walk")
@@ -89,7 +88,7 @@ def compress(
         )
         if temporary is not None:
             temporary.write_bytes(content)
-    return Compressed(content, tuple(notes), time.perf_counter() - begun)
+    return Compressed(content, tuple(notes))
 
 
 def check_file(out: Path) -> None:

@@ -38,17 +38,18 @@ class Converted:
 def convert_checkpoint(
     kind: str,
     file: str | Path,
-    out: str | Path | None = None,
     *,
+    out: str | Path | None = None,
     config: str | Path | None = None,
     size: tuple[int, int] | None = None,
     on_progress: OnProgress = ignore,
 ) -> Converted:
     """Make a published checkpoint into a smalti model. No code in the file is run.
 
-    kind: what the weights are of, a name of `smalti.convert.REFERENCES`.
-    file: .pth, .pt, .ckpt or .safetensors. out: a folder for the model.
-    config: a JSON or YAML file with the network's config, where the weights do not tell it.
+    kind: what the weights are of: a name of `smalti.convert.REFERENCES`.
+    file: the published weights: .pth, .pt, .ckpt or .safetensors.
+    out: folder for the model.
+    config: the network's config as a JSON or YAML file, where the weights do not tell it.
     size: height and width of the pictures, where the weights leave them open.
     """
     kind = kind.replace("_", "-")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -39,7 +38,6 @@ class Decompressed:
     """Of the pictures' files, PNGs."""
     header: Header
     """What the file records."""
-    seconds: float
 
 
 def decompress(
@@ -50,16 +48,16 @@ def decompress(
     anyway: bool = False,
     on_progress: OnProgress = ignore,
 ) -> Decompressed:
-    """Bring back the pictures of a file of `compress`, as PNGs under their old names.
+    """Bring back the pictures of a file of `smalti compress`, as PNGs under their old names.
 
-    file: its path, or what it holds. out: a new folder for the pictures.
-    model: the one that compressed them, or its name or folder; None for that which the file names.
-    anyway: try although versions differ from those recorded; nothing is written unless the
-    checksum is right.
-    UserError, which names the file, when it is damaged, the model is another one or this machine
-    rounds otherwise. A Notice when it may.
+    A Notice is given when this processor may round otherwise than that which wrote the file.
+
+    file: what `smalti compress` wrote.
+    out: a new folder for the pictures.
+    model: the model that compressed them; the one that the file names unless told otherwise.
+    anyway: try although versions differ from those recorded. A checksum tells whether it went well;
+    nothing is written when not.
     """
-    begun = time.perf_counter()
     if out is not None:
         check_new(Path(out))
     with folder_for(out, NOTHING) if out is not None else nullcontext() as folder:
@@ -76,7 +74,7 @@ def decompress(
         names = file_names(header)
         if folder is not None:
             write_pictures(folder, pixels, names)
-    return Decompressed(pixels, names, header, time.perf_counter() - begun)
+    return Decompressed(pixels, names, header)
 
 
 def recorded_model(header: Header, model: Any) -> Any:

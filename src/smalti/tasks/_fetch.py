@@ -13,12 +13,14 @@ from smalti.data.fetched import Fetched
 
 
 def fetch(
-    name: str, out: str | Path | None = None, *, on_progress: OnProgress = ignore
+    name: str, *, out: str | Path | None = None, on_progress: OnProgress = ignore
 ) -> tuple[Fetched, ...]:
-    """Fetch pictures that others publish, and pack them; what is there is not downloaded again.
+    """Fetch pictures that others publish, and pack them.
 
-    name: emoji, emoji4, letters or textures.
-    out: a folder for the packs; None for that in which they are found by name.
+    What lies there already is not downloaded again; remove its folder to fetch it anew.
+
+    name: what to fetch: emoji, emoji4 (four styles), letters or textures.
+    out: folder for the packs; $SMALTI_DATA or ~/.cache/smalti, where they are found by name.
     """
     if name not in SETS:
         raise UserError(f"nothing named {name!r} can be fetched; {suggest(name, SETS)}")

@@ -58,14 +58,21 @@ class Reported:
 
 
 def report(
-    run: str | Path, out: str | Path | None = None, *, on_progress: OnProgress = ignore
+    run: str | Path,
+    *,
+    out: str | Path | None = None,
+    into_run: bool = False,
+    on_progress: OnProgress = ignore,
 ) -> Reported:
-    """How a run went, or goes: its losses, rate and speed, its samples over time, and a verdict.
+    """Tell how a run went, or goes, on a page.
+
+    Its losses, rate and speed, its samples over time, and a verdict in plain words.
 
     run: a run's folder; it may still be training.
-    out: a folder for report.png and report.json, which may be the run's own.
+    out: folder for report.png and report.json; the run's own on the command line.
+    into_run: write them into the run, where `out` is not given.
     """
-    summary = summarise(run)
+    summary, out = summarise(run), out or (run if into_run else None)
     if out is not None:
         check_free(out, FILES)  # not locked: the run may be training
     on_progress(Progress("drawing", 0, 1))
