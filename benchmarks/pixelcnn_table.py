@@ -18,6 +18,7 @@ import argparse
 import json
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +33,16 @@ from benchmarks._racer import write_text
 from smalti.core.errors import UserError
 from smalti.data import Pictures, digit_pictures
 from smalti.evaluation.bits import bits_per_dim
-from smalti.layers.levels import Levels
+from smalti.layers.conditions import named_choice
 from smalti.pixelcnn import (
+    AutoregressiveConfig,
     Categorical,
     GatedConfig,
+    Levels,
     LogisticMixture,
-    PixelCNNConfig,
     PlainConfig,
     PlusPlusConfig,
+    fit,
 )
 from smalti.recipes import find
 from smalti.training.config import Training
@@ -53,34 +56,19 @@ ENDLESS = 10**9  # steps: the rate stays at its top, so that a longer training g
 DRAWN = 64  # samples whose seconds are told
 
 
-def plain(levels: int, norm: bool = False) -> PlainConfig:
-    return PlainConfig(width=48, outputs=levels, condition=10, norm=norm)
-
-
-def gated(levels: int, norm: bool = False) -> GatedConfig:
-    return GatedConfig(outputs=levels, condition=10, norm=norm)
-
-
-MIXTURE = LogisticMixture(5)
+PLAIN, GATED = PlainConfig(width=48), GatedConfig()
+PLUSPLUS = PlusPlusConfig(filters=24, blocks=2, dropout=0.0)
 NETWORKS: dict[str, tuple[Any, int]] = {
-    "plain": (plain(256), 256),
-    "plain, batch norm": (plain(256, norm=True), 256),
-    "gated": (gated(256), 256),
-    "gated, batch norm": (gated(256, norm=True), 256),
-    "++": (
-        PlusPlusConfig(
-            outputs=MIXTURE.numbers(1, 256), filters=24, blocks=2, condition=10, dropout=0.0
-        ),
-        256,
-    ),
-    "++, softmax": (
-        PlusPlusConfig(outputs=256, filters=24, blocks=2, condition=10, dropout=0.0),
-        256,
-    ),
-    "plain, 8 levels": (plain(8), 8),
-    "gated, 8 levels": (gated(8), 8),
-    "plain, 2 levels": (plain(2), 2),
-    "gated, 2 levels": (gated(2), 2),
+    "plain": (PLAIN, 256),
+    "plain, batch norm": (replace(PLAIN, norm=True), 256),
+    "gated": (GATED, 256),
+    "gated, batch norm": (replace(GATED, norm=True), 256),
+    "++": (PLUSPLUS, 256),
+    "++, softmax": (PLUSPLUS, 256),
+    "plain, 8 levels": (PLAIN, 8),
+    "gated, 8 levels": (GATED, 8),
+    "plain, 2 levels": (PLAIN, 2),
+    "gated, 2 levels": (GATED, 2),
 }
 """Networks and their levels; plain is wider, so that it costs about what gated costs."""
 
@@ -114,11 +102,10 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def config_of(name: str) -> PixelCNNConfig:
+def config_of(name: str) -> AutoregressiveConfig:
     network, levels = NETWORKS[name]
-    output = MIXTURE if name == "++" else Categorical()
-    classes = tuple("0123456789")
-    return PixelCNNConfig(network=network, output=output, levels=levels, classes=classes)
+    output = LogisticMixture(5) if name == "++" else Categorical()
+    return fit(Levels(levels), network, output, named_choice(tuple("0123456789")))
 
 
 def entered(name: str, pictures: Pictures, options: argparse.Namespace) -> Entrant:

@@ -25,17 +25,20 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks._machine import clock, described, facts
+from smalti.autoregressive.calling import show_symbols
 from smalti.core.given import Given
-from smalti.core.protocols import Position, Symbols
+from smalti.core.protocols import Symbols
 from smalti.core.rng import Rng
 from smalti.data import digit_pictures
 from smalti.pixelcnn import (
+    Autoregressive,
+    AutoregressiveConfig,
     GatedConfig,
+    Levels,
     LogisticMixture,
-    PixelCNN,
-    PixelCNNConfig,
     PlainConfig,
     PlusPlusConfig,
+    fit,
 )
 from smalti.recipes import find
 
@@ -48,18 +51,17 @@ class Job(NamedTuple):
     """A model and how many pictures it draws at once."""
 
     name: str
-    config: PixelCNNConfig
+    config: AutoregressiveConfig
     batch: int
 
 
 def jobs() -> list[Job]:
     """The large networks at 16, the shipped ones at 16 and 64."""
-    grey, many = (1, 28, 28), LogisticMixture(10)
-    plusplus = PlusPlusConfig(outputs=many.numbers(1, 256), filters=64, blocks=5)
+    grey, plusplus = Levels(256, (1, 28, 28)), PlusPlusConfig(filters=64, blocks=5)
     found = [
-        Job("PixelCNN, 15 x 128", PixelCNNConfig(grey, PlainConfig(width=128, blocks=15)), 16),
-        Job("Gated, 15 x 128", PixelCNNConfig(grey, GatedConfig(width=128, blocks=14)), 16),
-        Job("PixelCNN++, 5 x 64", PixelCNNConfig(grey, plusplus, many), 16),
+        Job("PixelCNN, 15 x 128", fit(grey, PlainConfig(width=128, blocks=15)), 16),
+        Job("Gated, 15 x 128", fit(grey, GatedConfig(width=128, blocks=14)), 16),
+        Job("PixelCNN++, 5 x 64", fit(grey, plusplus, LogisticMixture(10)), 16),
     ]
     pictures = digit_pictures("train")
     for name in SHIPPED:
@@ -99,9 +101,10 @@ def measured(job: Job, repeats: int) -> dict[str, Any]:
     """Seconds of each, forwards per sampling with their spread, and the parts; prints a row."""
     torch.manual_seed(0)
     model = job.config.build().eval()
-    x, y = model.placed(torch.randint(0, job.config.levels, (job.batch, *job.config.shape))), None
-    if job.config.classes:
-        y = torch.arange(job.batch) % len(job.config.classes)
+    z = torch.randint(model.needs.symbols, (job.batch, *job.config.shape))
+    x, y = show_symbols(model.network, z, model.values, torch.float32), None
+    if model.spec.classes:
+        y = torch.arange(job.batch) % len(model.spec.classes)
     forward: Callable[[], object] = lambda: model.network(x, y)  # noqa: E731
     bare = convolutions_of(forward)
     drawing = lambda: list(model.stream(fresh(job.batch), Given(labels=y)))  # noqa: E731
@@ -185,31 +188,30 @@ class Clocked:
         self.spent["putting"] += clock(lambda: self.walker.put(k, symbols))
 
 
-def parts_of(model: PixelCNN, n: int, y: Tensor | None) -> dict[str, float]:
+def parts_of(model: Autoregressive, n: int, y: Tensor | None) -> dict[str, float]:
     """Seconds of each part of a sampling, told from outside its walker.
 
     What a row's first pixel takes more than the others do is the row's.
     """
     spent: dict[str, float] = dict.fromkeys(PARTS, 0.0)
     C, H, W = model.config.shape
-    u = fresh(n).uniform(H, W, C, 2)
+    u = fresh(n).uniform(H * W * C, 2)
 
-    def choose(position: Position, symbols: Symbols) -> Tensor:
-        i, j, c = position
+    def choose(k: int, symbols: Symbols) -> Tensor:
         begun = time.perf_counter()
-        levels = symbols.draw(u[:, i, j, c])
+        levels = symbols.draw(u[:, k])
         spent["choosing"] += time.perf_counter() - begun
         return levels
 
     begun = time.perf_counter()
-    walker = Clocked(model.walker(n, y), spent, W * C)
+    walker = Clocked(model.build_walker(n, y), spent, W * C)
     spent["building"] = time.perf_counter() - begun
-    model.walker = lambda n, y: walker
+    model.build_walker = lambda n, y: walker
     begun = time.perf_counter()
     for _ in model.walk(choose, n, Given(labels=y)):
         pass
     total = time.perf_counter() - begun + spent["building"]
-    del model.walker
+    del model.build_walker
     one = spent["pixels"] / (H * (W * C - 1))
     spent["pixels"] += H * one
     spent["rows"] -= H * one

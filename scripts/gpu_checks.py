@@ -21,7 +21,8 @@ import smalti
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
 from smalti.diffusion import DDIM, DDPM, DPMSolver, UniPC
-from smalti.pixelcnn import Categorical, GatedConfig, PixelCNNConfig, PlusPlusConfig
+from smalti.layers.conditions import named_choice
+from smalti.pixelcnn import GatedConfig, Levels, PlusPlusConfig, fit
 from smalti.recipes import find
 from smalti.recipes.pictures import digit_splits
 from smalti.training import Training, resume, run
@@ -115,10 +116,11 @@ def samplers(out: Path) -> str:
 def pixelcnns(out: Path) -> str:
     """Networks of both kinds score and draw on both devices alike."""
     told = []
-    gated = GatedConfig(outputs=8, width=16, blocks=2, head=16, condition=10)
-    shifted = PlusPlusConfig(outputs=8, filters=16, blocks=1, condition=10, dropout=0.0)
+    gated = GatedConfig(width=16, blocks=2, head=16)
+    shifted = PlusPlusConfig(filters=16, blocks=1, dropout=0.0)
+    classes = named_choice(DIGITS.train.classes)
     for network in (gated, shifted):
-        config = PixelCNNConfig((1, 28, 28), network, Categorical(), 8, DIGITS.train.classes)
+        config = fit(Levels(8), network, conditions=classes)
         torch.manual_seed(0)
         here = config.build().eval()
         if hasattr(here.network, "initialise"):

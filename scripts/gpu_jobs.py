@@ -11,7 +11,8 @@ from smalti.data.packs import is_pack
 from smalti.data.pictures import Pictures, Splits
 from smalti.data.reading import read_splits
 from smalti.diffusion import DiffusionConfig, UNetConfig
-from smalti.pixelcnn import GatedConfig, PixelCNNConfig
+from smalti.layers.conditions import named_choice
+from smalti.pixelcnn import AutoregressiveConfig, GatedConfig, Levels, fit
 from smalti.recipes import consistency_digits, find, letters, pixelcnnpp_digits, vqvae_digits_gpt
 from smalti.recipes.pictures import digit_splits
 from smalti.recipes.vqgan import model as vqgan
@@ -151,9 +152,9 @@ def tiny_ddpm(pictures: Pictures) -> DiffusionConfig:
     return DiffusionConfig(pictures.shape, network, classes=pictures.classes)
 
 
-def tiny_pixelcnn(pictures: Pictures) -> PixelCNNConfig:
-    network = GatedConfig(outputs=4, width=8, blocks=1, first=3, head=8, condition=10)
-    return PixelCNNConfig(pictures.shape, network, levels=4, classes=pictures.classes)
+def tiny_pixelcnn(pictures: Pictures) -> AutoregressiveConfig:
+    network = GatedConfig(width=8, blocks=1, first=3, head=8)
+    return fit(Levels(4, pictures.shape), network, conditions=named_choice(pictures.classes))
 
 
 def faulty(pictures: Pictures) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 import smalti
-from smalti.autoregressive import Prior
+from smalti.autoregressive import Autoregressive
 from smalti.core.checkpoint import SHIPPED, read_card, save
 from smalti.core.protocols import Card
 from smalti.diffusion import Diffusion
@@ -33,12 +33,14 @@ def main() -> None:
     parser.add_argument("--summary", default="")
     parser.add_argument("--data", default="")
     parser.add_argument("--guidance", type=float, help="of the default sampler; for diffusion")
-    parser.add_argument("--top-p", type=float, help="of the default sampler; for priors")
+    parser.add_argument(
+        "--top-p", type=float, help="of the default sampler; for autoregressive models"
+    )
     parser.add_argument("--fact", action="append", default=[], metavar="NAME=VALUE")
     args = parser.parse_args()
     model = smalti.load(args.run)
     changes = {"guidance": args.guidance} if isinstance(model, Diffusion) else {}
-    if isinstance(model, Prior):
+    if isinstance(model, Autoregressive):
         changes = {"top_p": args.top_p}
     changes = {name: value for name, value in changes.items() if value is not None}
     if changes:

@@ -28,12 +28,14 @@ class Table:
 class Chain(nn.Module):
     """p(next | previous, class) is a table; `noise` moves the walk's numbers, as other machines."""
 
+    is_lossless = True
+
     def __init__(
         self, shape=(1, 5, 4), levels: int = 256, classes: tuple[str, ...] = (), sharp: float = 2.0
     ):
         super().__init__()
         self.config = [list(shape), levels, list(classes)]
-        self.shape, self.levels = shape, Levels(levels)
+        self.shape, self.codec = shape, Levels(levels, shape)
         table = torch.randn(
             max(1, len(classes)), levels, levels, generator=torch.Generator().manual_seed(levels)
         )
@@ -59,12 +61,12 @@ class Chain(nn.Module):
                 for c in range(C):
                     logits = self.logits(y, before)
                     logits[:, 0] += self.noise
-                    before = choose((i, j, c), Table(logits))
+                    before = choose((i * W + j) * C + c, Table(logits))
                     canvas[:, c, i, j] = before
             yield Canvas(canvas.clone(), i + 1, H)
 
     def score(self, batch: Batch, rng: Rng) -> Score:
-        levels = self.levels.encode(batch.require_pictures())
+        levels = self.codec.encode(batch.require_pictures())
         x = levels.permute(0, 2, 3, 1).flatten(1)  # (n, H*W*C)
         y = torch.zeros(len(x)).long() if batch.labels is None else batch.labels
         before = torch.cat([torch.zeros(len(x), 1).long(), x[:, :-1]], dim=1)
@@ -82,4 +84,4 @@ def drawn_by(model: Chain, n: int, labels: Tensor | None = None) -> Tensor:
     (*_, last) = model.walk(choose, n, Given(labels=labels))
     model.batches.clear()
     model.threads.clear()
-    return (model.levels.decode(last.symbols) * 255).round().byte()
+    return (model.codec.decode(last.symbols) * 255).round().byte()

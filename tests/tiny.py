@@ -10,13 +10,14 @@ import torch
 from torch import Tensor, nn
 
 import smalti
-from smalti.autoregressive import GPTConfig, PriorConfig, fit
+from smalti.autoregressive import AutoregressiveConfig, Frozen, GPTConfig, fit
 from smalti.diffusion import DiffusionConfig, UNetConfig
+from smalti.layers.conditions import named_choice
 from smalti.pixelcnn import (
     Categorical,
     GatedConfig,
+    Levels,
     LogisticMixture,
-    PixelCNNConfig,
     PlusPlusConfig,
 )
 from smalti.vq import CriticConfig, Looks, ResidualConfig, StridedConfig, VQGANConfig, VQVAEConfig
@@ -37,13 +38,15 @@ def vqgan(quantiser: Any, shape: tuple[int, int, int] = (1, 8, 8), **changes: An
     return VQGANConfig(shape, network, quantiser, Looks("digits"), critic)
 
 
+GPT = GPTConfig(layers=2, heads=2, width=16, dropout=0.0)
+
+
 def prior(
     classes: tuple[str, ...] = (), shape: tuple[int, int, int] = (1, 8, 8), **changes: Any
-) -> PriorConfig:
+) -> AutoregressiveConfig:
     """A GPT over the codes of the shipped codec of digits; nothing is disturbed in training."""
-    network = GPTConfig(layers=2, heads=2, width=16, dropout=0.0)
-    calm = {"hide": 0.0, "noise": 0.0}
-    return fit(PriorConfig(shape=shape, network=network, classes=classes, **{**calm, **changes}))
+    codec = Frozen("vqvae-digits", shape=shape)
+    return fit(codec, GPT, conditions=named_choice(classes), **changes)
 
 
 M = TypeVar("M", bound=nn.Module)
@@ -68,13 +71,11 @@ def pixelcnn(
     levels: int = 8,
     kind: Any = GatedConfig,
     **changes: Any,
-) -> PixelCNNConfig:
+) -> AutoregressiveConfig:
     """A PixelCNN; changes are the network's."""
     small = {"width": 12, "blocks": 1, "head": 12, "first": 3}
-    network = kind(
-        channels=shape[0], outputs=levels, condition=len(classes), **{**small, **changes}
-    )
-    return PixelCNNConfig(shape=shape, network=network, levels=levels, classes=classes)
+    network = kind(channels=shape[0], **{**small, **changes})
+    return fit(Levels(levels, shape), network, conditions=named_choice(classes))
 
 
 MIXTURE = LogisticMixture(2)
@@ -86,16 +87,11 @@ def plusplus(
     levels: int = 2,
     output: Categorical | LogisticMixture = MIXTURE,
     **changes: Any,
-) -> PixelCNNConfig:
+) -> AutoregressiveConfig:
     """A PixelCNN++; changes are the network's."""
-    small = {"filters": 16, "blocks": 1, "dropout": 0.0, "levels": levels}
-    network = PlusPlusConfig(
-        channels=shape[0],
-        outputs=output.numbers(shape[0], levels),
-        condition=len(classes),
-        **{**small, **changes},
-    )
-    return PixelCNNConfig(shape, network, output, levels, classes)
+    small = {"filters": 16, "blocks": 1, "dropout": 0.0}
+    network = PlusPlusConfig(**{**small, **changes})
+    return fit(Levels(levels, shape), network, output, named_choice(classes))
 
 
 def awake(module: M) -> M:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from smalti.autoregressive import Frozen, fit
 from smalti.convert import ArticleDDIM, ArticleDDPM
 from smalti.diffusion import (
     DDIM,
@@ -19,9 +20,10 @@ from smalti.diffusion import (
     Sigmoid,
     UniPC,
 )
-from smalti.pixelcnn import Categorical, PlainConfig
+from smalti.layers.conditions import named_choice
+from smalti.pixelcnn import Categorical, GatedConfig, Levels, PlainConfig
 from smalti.vq import EMAConfig, FSQConfig, GumbelConfig, Rotation, SimVQConfig, Sphere, VQConfig
-from tests.tiny import diffusion, pixelcnn, plusplus, prior, vqgan, vqvae
+from tests.tiny import GPT, diffusion, pixelcnn, plusplus, prior, vqgan, vqvae
 
 AB = ("a", "b")
 # RGB: with one channel, the article's time layers have a single rectified unit, often a dead one.
@@ -99,6 +101,24 @@ MODELS = {
     ),
     "pixelcnnpp-embedded": Case(
         lambda: plusplus(levels=4, output=Categorical(), scales=1, embed=3)
+    ),
+    "gated-over-codes": Case(
+        lambda: fit(
+            Frozen("vqvae-digits", shape=(1, 8, 8)),
+            GatedConfig(width=12, blocks=1, head=12, first=3),
+            conditions=named_choice(AB),
+            condition_dropout=0.1,
+        )
+    ),
+    "plain-over-codes-odd": Case(
+        lambda: fit(
+            Frozen("vqvae-digits", shape=(1, 7, 5)),
+            PlainConfig(width=12, blocks=1, head=12, first=3),
+        ),
+        shape=(1, 7, 5),
+    ),
+    "gpt-over-pixels": Case(
+        lambda: fit(Levels(4, (3, 4, 5)), GPT, conditions=named_choice(AB)), shape=(3, 4, 5)
     ),
     "prior-gpt": Case(lambda: prior(AB)),
     "prior-gpt-odd": Case(lambda: prior(shape=(1, 7, 5)), shape=(1, 7, 5)),

@@ -13,7 +13,7 @@ from tests import albums
 from tests.command import contents, pixels, typed
 
 RUN = ["--steps", "3", "--batch", "4", "--size", "8", "--precision", "32", "--save", "2",
-       "--model.network.filters", "4", "--model.caption.buckets", "32"]  # fmt: skip
+       "--model.network.filters", "4", "--model.conditions.text.buckets", "32"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,8 @@ def here(pets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_training_reads_the_captions_beside_the_pictures(pets: Path):
     run = read_run(pets / "runs/pixelcnnpp-emoji")
-    assert run.model.caption.buckets == 32 and run.model.classes == ()
+    (captions,) = run.model.conditions
+    assert captions.name == "text" and captions.buckets == 32
     assert run.data["train"]["captions"] != run.data["valid"]["captions"] != ""
     assert pixels(pets / "runs/pixelcnnpp-emoji/grids/step-3.png").max() > 0
 

@@ -17,7 +17,8 @@ from smalti.core.checkpoint import save
 from smalti.core.protocols import Card
 from smalti.data import pack
 from smalti.layers.caption import CaptionConfig
-from smalti.pixelcnn import GatedConfig, PixelCNNConfig
+from smalti.layers.conditions import named_choice
+from smalti.pixelcnn import GatedConfig, Levels, fit
 from tests.command import contents, pixels, typed
 from tests.tiny import awake
 
@@ -27,9 +28,9 @@ SMALL: dict[str, Any] = {"width": 6, "blocks": 1, "head": 6, "first": 3}
 
 def gated(channels: int = 1, classes: tuple[str, ...] = (), levels: int = 256, seed: int = 0):
     torch.manual_seed(seed)
-    network = GatedConfig(channels=channels, outputs=levels, condition=len(classes), **SMALL)
-    shape = (channels, 8, 6)
-    return awake(PixelCNNConfig(shape, network, levels=levels, classes=classes).build())
+    network = GatedConfig(channels, **SMALL)
+    codec = Levels(levels, (channels, 8, 6))
+    return awake(fit(codec, network, conditions=named_choice(classes)).build())
 
 
 def picture(path: str | Path, channels: int = 1, size: tuple[int, int] = (8, 6)) -> None:
@@ -106,9 +107,9 @@ def test_colour_and_few_levels_come_back():
 
 def test_captions_are_kept(at_home: Path):
     """cat/a.txt describes cat/a.png; a model of captions compresses it under that."""
-    network = GatedConfig(outputs=256, condition=8, **SMALL)
     captions = CaptionConfig(width=8, buckets=32)
-    save(awake(PixelCNNConfig((1, 8, 6), network, caption=captions).build()), at_home / "told")
+    config = fit(Levels(256, (1, 8, 6)), GatedConfig(**SMALL), conditions=(captions,))
+    save(awake(config.build()), at_home / "told")
     texts = []
     for path in sorted(p for p in Path("photos").rglob("*.*")):
         texts.append(f"{path.parent.name} {len(texts)}")

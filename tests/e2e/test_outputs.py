@@ -18,7 +18,7 @@ from PIL import Image
 from smalti.cli.draw import draw
 from smalti.core.checkpoint import save
 from smalti.core.locks import lock_folder
-from smalti.pixelcnn import GatedConfig, PixelCNNConfig
+from smalti.pixelcnn import GatedConfig, Levels, fit
 from tests.command import contents, pixels, small_files, typed
 from tests.tiny import awake
 
@@ -174,8 +174,8 @@ def test_a_full_disk_leaves_the_earlier_result(words: str, capsys: pytest.Captur
 @pytest.fixture
 def grey(at_home: Path) -> None:
     """`grey`: a PixelCNN of pictures of 8 x 6 in 256 levels."""
-    network = GatedConfig(outputs=256, width=12, blocks=1, head=12, first=3)
-    save(awake(PixelCNNConfig((1, 8, 6), network).build()), at_home / "grey")
+    network = GatedConfig(width=12, blocks=1, head=12, first=3)
+    save(awake(fit(Levels(256, (1, 8, 6)), network).build()), at_home / "grey")
 
 
 def noise(seed: int) -> Image.Image:

@@ -71,6 +71,21 @@ def test_other_weights_are_refused_by_name(kind: str) -> None:
         from_reference(kind, config, {**weights, "stranger": torch.zeros(1)})
 
 
+def test_a_converted_prior_draws_its_codecs_codes() -> None:
+    """Without a codec it draws bare codes, and with one pictures."""
+    kind = "dldemos_pixelcnn_prior"
+    weights, config = read_weights(HERE / f"{kind}.safetensors")
+    assert config is not None
+    model = model_from_reference(kind, config, weights, (3, 4))
+    assert model.spec.output == "indices"
+    codes = smalti.sample(model, 2)
+    assert isinstance(codes, torch.Tensor)
+    assert codes.shape == (2, 3, 4) and codes.dtype == torch.int64
+    assert 0 <= codes.min() < codes.max() < config["color_level"]
+    with pytest.raises(UserError, match="codec"):
+        model.encode(torch.rand(2, 1, 3, 4))
+
+
 @pytest.mark.parametrize("kind", ["dldemos_pixelcnn", "dldemos_gated_pixelcnn"])
 def test_converted_models_sample(kind: str) -> None:
     weights, config = read_weights(HERE / f"{kind}.safetensors")

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from smalti.autoregressive.calling import show_symbols
 from smalti.autoregressive.naive_walker import NaiveWalker
-from smalti.autoregressive.pixelcnn.model import PixelCNN
+from smalti.pixelcnn import Autoregressive
 
 
 def product(x: np.ndarray, w: np.ndarray) -> np.ndarray:
@@ -54,12 +55,14 @@ def choose(logits: np.ndarray, u: float, temperature: float) -> int:
     return len(p) - 1
 
 
-class Naive(PixelCNN):
+class Naive(Autoregressive):
     """A model that runs the whole network anew for every number."""
 
-    def walker(self, n: int, y: Tensor | None) -> NaiveWalker:
-        values = self.placed(torch.arange(self.config.levels), torch.float64)
-        return NaiveWalker(self.network, n, self.config.shape[1:], y, values)
+    def build_walker(self, n: int, y: Tensor | None) -> NaiveWalker:
+        values = self.values
+        if values is not None:
+            values = show_symbols(self.network, torch.arange(len(values)), values, torch.float64)
+        return NaiveWalker(self.network, n, self.needs.grid[1:], y, values)
 
 
 def shaken(module: torch.nn.Module) -> torch.nn.Module:

@@ -1,8 +1,8 @@
-"""A trained codec that a prior draws the codes of, and leaves as it is."""
+"""A trained codec that a model draws the codes of, and leaves as it is."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -12,6 +12,8 @@ from smalti.core.checkpoint import load
 from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import model_hash
+from smalti.core.protocols import Codec
+from smalti.core.ranges import Shape
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,11 @@ class Frozen:
     """A shipped codec's name, or the folder of a checkpoint or a run."""
     sha256: str = ""
     """The hash of its config and weights; empty takes what stands there."""
+    shape: Shape = (1, 28, 28)
+    """Channels, height and width of the pictures."""
+
+    lossless = False
+    has_pictures = True
 
     def load(self) -> Any:
         """The codec in eval mode, on the CPU. UserError when it is another than is wanted."""
@@ -31,14 +38,14 @@ class Frozen:
             raise UserError(f"{self.model} is no codec; name a VQ-VAE or a VQGAN")
         if self.sha256 and (found := model_hash(codec)) != self.sha256:
             raise UserError(
-                f"{self.model} is another codec than this prior was trained with: its hash begins "
+                f"{self.model} is another codec than this model was trained with: its hash begins "
                 f"with {found[:8]}, wanted is {self.sha256[:8]}; bring back the one it belongs to"
             )
         return codec.requires_grad_(False)
 
     def pinned(self) -> Frozen:
         """The same, with the hash of what stands there now."""
-        return Frozen(self.model, self.sha256 or hash_codec(self.model))
+        return replace(self, sha256=self.sha256 or hash_codec(self.model))
 
 
 @cache
@@ -49,14 +56,21 @@ def hash_codec(model: str) -> str:
 class Held:
     """Holds a codec where nn.Module does not find it, so that it is neither trained nor saved."""
 
-    def __init__(self, codec: Any):
-        self.codec = codec
+    def __init__(self, codec: Codec):
+        self.codec: Any = codec
+        self.values = codec.values
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Held:
         return self
 
     def on(self, device: torch.device) -> Any:
         """The codec, on a device."""
-        if self.codec.device != device:
+        if isinstance(self.codec, torch.nn.Module) and self.codec.device != device:
             self.codec.to(device)
         return self.codec
+
+    def values_on(self, device: torch.device) -> Any:
+        """The symbols' values, on a device; None where they have none."""
+        if self.values is not None and self.values.device != device:
+            self.values = self.values.to(device)
+        return self.values

@@ -77,6 +77,8 @@ class LogisticMixture:
     components: Depth = 5
     """Logistics of a pixel."""
 
+    joint = True
+
     def numbers(self, channels: int, levels: int) -> int:
         """Parameters of a pixel. UserError for pictures of other than 1 or 3 channels."""
         try:

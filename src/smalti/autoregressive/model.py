@@ -1,49 +1,75 @@
-"""A prior: a network that draws the codes of a trained codec, one after the other."""
+"""An autoregressive model: a network over the symbols of a codec, drawn one after the other."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from smalti.autoregressive.augment import disturb_symbols, shift_pictures
+from smalti.autoregressive.calling import TokenCall, VectorCall, show_symbols
+from smalti.autoregressive.choices import combine_values, draw_choices, list_untold
 from smalti.autoregressive.frozen import Frozen, Held
-from smalti.autoregressive.gpt.network import GPTConfig
-from smalti.autoregressive.gpt.walker import GPTWalker
+from smalti.autoregressive.network import (
+    Needs,
+    NetworkConfig,
+    check_network,
+    find_needs,
+    fit_network,
+)
+from smalti.autoregressive.output import Categorical, Output
+from smalti.autoregressive.pixelcnn.gated.network import GatedConfig
+from smalti.autoregressive.walk import read_known, walk_rows
+from smalti.core.conditions import Told, merge_shorthands, resolve, shorthands
 from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.model import Model
-from smalti.core.protocols import Batch, Loss, Score, Spec
-from smalti.core.ranges import ClassNames, Range, Rate, Shape
+from smalti.core.protocols import Batch, Choose, Codec, Loss, Score, Spec, Symbols, Walker
+from smalti.core.ranges import Range, Rate, Shape
 from smalti.core.rng import Rng
 from smalti.core.states import Canvas
-from smalti.layers.choosing import Ancestral, check_finite, draw_symbols
-from smalti.layers.conditions import describe, named_choice
+from smalti.layers.choosing import Ancestral, draw_symbols
+from smalti.layers.conditions import Conditional, Conditions
 from smalti.layers.eval_mode import eval_mode
+from smalti.layers.levels import Levels
+
+
+@runtime_checkable
+class CodecConfig(Protocol):
+    """Names a codec, and the pictures that its symbols are of."""
+
+    @property
+    def shape(self) -> Shape: ...  # C, H, W
+    @property
+    def lossless(self) -> bool: ...  # whether the symbols are the picture
+    @property
+    def has_pictures(self) -> bool: ...  # whether symbols can be shown as such
+
+    def load(self) -> Codec: ...
 
 
 @dataclass(frozen=True)
 @checked
-class PriorConfig:
-    """A prior over a codec's codes."""
+class AutoregressiveConfig:
+    """An autoregressive model: a network over the symbols of a codec."""
 
-    codec: Frozen = field(default_factory=Frozen)
-    """The codec whose codes are drawn."""
-    shape: Shape = (1, 28, 28)
-    """Channels, height and width of the pictures."""
-    network: GPTConfig = field(default_factory=GPTConfig)
+    codec: CodecConfig = field(default_factory=Levels)
+    """Whose symbols it draws: the levels of pixels, or the codes of a trained codec."""
+    network: NetworkConfig = field(default_factory=GatedConfig)
     """The network that predicts."""
-    classes: ClassNames = ()
-    """Class names; empty for an unconditional model."""
-    hide: Rate = 0.1
-    """In training, share of pictures whose class is hidden."""
-    noise: Rate = 0.05
-    """In training, share of codes that the network sees replaced by random ones."""
+    output: Output = field(default_factory=Categorical)
+    """What its numbers mean."""
+    conditions: Conditional = ()
+    """What it is told of a picture."""
+    condition_dropout: Rate = 0.0
+    """In training, share of pictures of which a condition is hidden."""
+    noise: Rate = 0.0
+    """In training, share of symbols that the network sees replaced by random ones."""
     shift: Annotated[int, Range(0, 1_024)] = 0
     """In training, pixels that pictures are moved by at most; the network is told by how many."""
     sampler: Ancestral = field(default_factory=Ancestral)
@@ -52,185 +78,243 @@ class PriorConfig:
     def __post_init__(self) -> None:
         if not self.shift < min(self.shape[1:]):
             raise UserError(f"shift is {self.shift}; give 0 or more, less than a picture's side")
+        if not isinstance(self.codec, Frozen):  # it lies on the disk, and is loaded to be used
+            check_network(self.network, self.find_needs(self.codec.load()))
 
     @property
-    def prefix(self) -> int:
-        """Tokens in front of the codes: the class, or a start; and the shift, if there is one."""
-        return 2 if self.shift else 1
+    def shape(self) -> Shape:
+        """Channels, height and width of the pictures."""
+        return self.codec.shape
 
-    def symbols(self, codes: int) -> int:
-        """Rows of the network's table: codes, classes, none of them, shifts."""
-        return codes + len(self.classes) + 1 + (2 * self.shift + 1) ** 2 * (self.shift > 0)
+    def find_needs(self, codec: Codec) -> Needs:
+        """What is asked of the network. UserError where the other parts do not fit each other."""
+        told = self.conditions, self.condition_dropout, self.shift
+        return find_needs(codec, self.shape[1:], self.output, *told)
 
-    def build(self) -> Prior:
-        return Prior(self)
+    def build(self) -> Autoregressive:
+        return Autoregressive(self)
 
 
-class Prior(Model):
-    """p(codes) = prod_k p(code k | codes before it, class), in row-major order, by a GPT.
+class Autoregressive(Model):
+    """p(symbols) = prod_k p(symbol k | symbols before it, conditions), in row-major order.
 
-    `loss` trains it on the codes of pictures, `score` tells nats of codes, `stream` draws them row
-    by row. The symbols of a state are codes (n, h, w) int64; `render` decodes them.
+    PixelCNN (arXiv:1601.06759), Gated PixelCNN (arXiv:1606.05328), PixelCNN++ (arXiv:1701.05517)
+    or a GPT (arXiv:2012.09841), over the levels of pixels or over a codec's codes.
+
+    `loss` trains it, `score` tells nats of symbols, `stream` draws them row by row, `walk` goes
+    through them one by one. Symbols are (n, C, h, w) int64, codes with C = 1.
     """
 
-    def __init__(self, config: PriorConfig):
+    network: Any
+
+    def __init__(self, config: AutoregressiveConfig):
         super().__init__()
         self.config = config
         self.held = Held(config.codec.load())
-        self.codes = int(self.held.codec.count)
-        self.grid: tuple[int, int] = self.held.codec.grid(config.shape[1:])
-        check_network(config, self.codes, math.prod(self.grid))
+        self.needs = config.find_needs(self.held.codec)
+        check_network(config.network, self.needs)
+        kind = "vector" if "vector" in config.network.accepts else "tokens"
+        self.call = VectorCall(self.needs) if kind == "vector" else TokenCall(self.needs)
+        self.conditions = Conditions(config.conditions, config.condition_dropout, kind)
         self.network = config.network.build()
+        completes = ("known", "mask") if self.is_lossless else ()
         self.spec = Spec(
-            output="picture",
+            output="picture" if config.codec.has_pictures else "indices",
             channels=config.shape[0],
             size=config.shape[1:],
-            conditions=describe(named_choice(config.classes), config.hide),
-            given=("labels",) if config.classes else (),
+            conditions=self.conditions.spec,
+            given=(*shorthands(self.conditions.spec), *completes),
             samplers=(config.sampler,),
         )
 
     @property
     def device(self) -> torch.device:
-        return self.network.positions.device
+        return next(self.network.parameters()).device
 
     @property
     def codec(self) -> Any:
-        """The frozen codec, on this model's device."""
+        """The codec, on this model's device."""
         return self.held.on(self.device)
 
+    @property
+    def is_lossless(self) -> bool:
+        """Whether the symbols are the picture, so that it can be completed and compressed."""
+        return self.config.codec.lossless
+
+    @property
+    def values(self) -> Tensor | None:
+        """(K,) float64, what the network is shown of symbols; None where it is shown themselves."""
+        return self.held.values_on(self.device) if self.config.network.takes == "values" else None
+
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
-        """Mean nats of a code."""
-        pictures, c = self.augment(batch.require_pictures(), batch.labels)
-        z = self.encode(pictures)  # (N, T)
-        nats = self.nats(z, c, self.disturb(z)).mean()
+        """Mean nats of a symbol."""
+        z, moves = self.read(batch)
+        names = {c.name for c in self.spec.conditions}
+        told = {k: v for k, v in merge_shorthands(batch).items() if k in names}
+        y = self.tell(told, len(z), moves)
+        dtype = torch.float32 if batch.pictures is None else batch.pictures.dtype
+        seen = z
+        if self.training and self.config.noise:
+            seen = disturb_symbols(z, self.needs.symbols, self.config.noise)
+        if not getattr(self.network, "is_initialised", True):  # by what a first batch shows
+            self.network.initialise(show_symbols(self.network, seen, self.values, dtype), y)
+        parameters = self.call.predict(self.network, seen, y, self.values, dtype)
+        nats = self.config.output.nats(parameters, z, self.needs.symbols).mean()
+        if self.is_lossless:
+            return Loss(nats, {"bits_per_dim": nats.detach() / math.log(2)})
         return Loss(nats, {"nats_per_code": nats.detach()})
 
+    def read(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
+        """Symbols of a batch that is learned from, and how pictures were moved for it."""
+        if batch.codes is not None:
+            return self.check_codes(batch.codes), None
+        x, moves = self.move(batch.require_pictures())
+        return self.encode(x), moves
+
+    def move(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """In training, pictures moved by up to `shift` pixels, and which way each was: (N,)."""
+        if not (self.training and (s := self.config.shift)):
+            return x, None
+        moves = torch.randint(-s, s + 1, (len(x), 2), device=x.device)
+        return shift_pictures(x, moves), (moves[:, 0] + s) * (2 * s + 1) + moves[:, 1] + s
+
     def encode(self, x: Tensor) -> Tensor:
-        """Pictures (N, C, H, W) -> codes (N, T), in full precision whatever trains the network."""
+        """Pictures -> symbols (N, C, h, w), in full precision whatever trains the network."""
+        if x.shape[1:] != self.config.shape:
+            raise UserError(
+                f"pictures have shape {tuple(x.shape[1:])}, and this model's have "
+                f"{self.config.shape}; give such pictures"
+            )
         with torch.autocast(x.device.type, enabled=False):
-            return self.codec.encode(x.float()).flatten(1)
+            z = self.codec.encode(x if self.is_lossless else x.float())
+        return z.reshape(len(x), *self.needs.grid)
 
-    def augment(self, x: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Pictures as they are learned from, and the tokens (N, c) of what is told of them."""
-        N, s = len(x), self.config.shift
-        moves = torch.zeros(N, 2, dtype=torch.int64, device=x.device)
-        if self.training and s:
-            moves = torch.randint(-s, s + 1, (N, 2), device=x.device)
-            x = shifted(x, moves)
-        if self.training and labels is not None:
-            hidden = torch.rand(N, device=x.device) < self.config.hide
-            labels = labels.masked_fill(hidden, len(self.config.classes))
-        return x, self.tokens(N, labels, moves)
+    def check_codes(self, codes: Tensor) -> Tensor:
+        """Symbols (N, C, h, w) that are given as such. UserError for those of another codec."""
+        if codes.shape[1:] != self.needs.grid:
+            raise UserError(
+                f"codes have shape {tuple(codes.shape[1:])}, and this model's have "
+                f"{self.needs.grid}; encode pictures by its codec"
+            )
+        return codes
 
-    def tokens(self, n: int, labels: Tensor | None, moves: Tensor | None = None) -> Tensor:
-        """(n, c) tokens in front: classes (n,), all hidden when None, and moves (n, 2), or 0."""
-        K, s = len(self.config.classes), self.config.shift
-        y = torch.full((n,), K, device=self.device) if labels is None or not K else labels
-        front = [self.codes + y.to(self.device)]
-        if s:
-            moves = torch.zeros(n, 2, dtype=torch.int64) if moves is None else moves
-            place = (moves[:, 0] + s) * (2 * s + 1) + moves[:, 1] + s
-            front.append(self.codes + K + 1 + place.to(self.device))
-        return torch.stack(front, dim=1)
+    def tell(self, told: Told, n: int, moves: Tensor | None = None) -> Tensor | None:
+        """What the network is told of n pictures: a vector (n, D), or tokens (n, c).
 
-    def disturb(self, z: Tensor) -> Tensor:
-        """In training, some of the codes z (N, T) replaced, each code as likely as any other."""
-        if not self.training or not self.config.noise:
-            return z
-        replaced = torch.rand(z.shape, device=z.device) < self.config.noise
-        return torch.where(replaced, torch.randint_like(z, self.codes), z)
-
-    def nats(self, z: Tensor, c: Tensor, seen: Tensor | None = None) -> Tensor:
-        """-log p of codes z (N, T) behind tokens c (N, c), of z's shape; seen: what is shown."""
-        tokens = torch.cat([c, z if seen is None else seen], dim=1)[:, :-1]
-        logits = self.network(tokens)[:, c.shape[1] - 1 :, : self.codes]  # (N, T, K)
-        return F.cross_entropy(logits.transpose(1, 2).float(), z, reduction="none")
+        moves: (n,) which way each was moved; not at all when None.
+        """
+        if moves is None:
+            moves = torch.full((n,), self.needs.moves // 2, device=self.device)
+        return self.call.tell(self.conditions, told, n, moves)
 
     @torch.no_grad()
     def score(self, batch: Batch, rng: Rng) -> Score:
-        """Nats of the pictures' codes, given their classes; hidden ones where there are none."""
+        """-log p of the pictures' symbols, given what the batch tells of them.
+
+        Exact for pixels, of the codes alone for a codec's. A choice that is not told and that the
+        model never learned without is summed over: the mean of p over all its values.
+        """
+        with eval_mode(self):  # where nothing is moved
+            z, _ = self.read(batch)
+        z, n = z.to(self.device), len(z)
+        told = resolve(batch, self.spec, n)
+        untold = [c for c in list_untold(self.spec.conditions, told) if not c.unknown]
+        kind = "exact" if self.is_lossless else "codes"
+        if not untold:
+            return Score(self.sum_nats(z, told), self.needs.length, kind)
+        names = [c.name for c in untold]
+        each = [
+            self.sum_nats(z, {**told, **dict(zip(names, row[:, None].expand(-1, n), strict=True))})
+            for row in combine_values(untold)
+        ]
+        nats = math.log(len(each)) - torch.logsumexp(-torch.stack(each), dim=0)
+        return Score(nats, self.needs.length, kind)
+
+    def sum_nats(self, z: Tensor, told: Told) -> Tensor:
+        """(N,) float64 nats of symbols z (N, C, h, w)."""
         with eval_mode(self):
-            z = self.encode(batch.require_pictures().to(self.device))
-            nats = self.nats(z, self.tokens(len(z), self.checked(batch.labels, len(z))))
-        return Score(nats.double().sum(1), z.shape[1], "codes")
+            y, dtype = self.tell(told, len(z)), next(self.network.parameters()).dtype
+            parameters = self.call.predict(self.network, z, y, self.values, dtype).double()
+        return self.config.output.nats(parameters, z, self.needs.symbols).flatten(1).sum(1)
 
     def stream(
         self, rng: Rng, given: Given = Given(), sampler: Ancestral | None = None
     ) -> Iterator[Canvas]:
-        """Canvases of codes (n, h, w), one after each row; codes to come are 0.
+        """Symbols, after each row.
 
-        given.labels (n,) are classes, drawn per sample when None. Of each row, sample i draws one
-        uniform number a code from its own stream.
+        Choices that are not made are drawn for each sample (`draw_choices`). With given.known and
+        given.mask what the mask says is filled in, and the rest is kept. Of each row, sample i
+        draws 2 uniform numbers a level, or 1 a code, from its own stream.
         """
         sampler = sampler or self.config.sampler
-        n, (h, w) = len(rng), self.grid
-        labels = self.choose_classes(rng, given, n)
-        canvas = torch.zeros(n, h, w, dtype=torch.int64, device=self.device)
+        C, _, w = self.needs.grid
+        count, numbers = w * C, 2 if self.needs.ordered else 1  # a mixture takes two
+        u = torch.empty(0)
+
+        def choose(k: int, symbols: Symbols) -> Tensor:
+            nonlocal u
+            if k % count == 0:
+                u = rng.uniform(count, numbers)
+            own = u[:, k % count]
+            if sampler.cuts:
+                return draw_symbols(symbols.logits, own[:, 0], sampler)
+            return symbols.draw(own, sampler.temperature)
+
+        return self.walk(choose, len(rng), self.draw_choices(rng, given))
+
+    def draw_choices(self, rng: Rng, given: Given) -> Given:
+        """The same, with values drawn for the choices that are not made.
+
+        Of pictures of which a part is known, as probable as they are given what comes before its
+        first gap; else each as probable as any other. rng: one stream a sample, of which a number
+        a choice is taken.
+        """
+        return draw_choices(self, rng, given)
+
+    def walk(self, choose: Choose, n: int, given: Given = Given()) -> Iterator[Canvas]:
+        """Goes through n pictures row by row, column by column, channel by channel.
+
+        At each position k = (i w + j) C + c `choose` is shown the distributions and says the
+        symbols (n,). Yields them all after each row; what given.mask leaves is taken from
+        given.known instead.
+        """
+        told = resolve(given, self.spec, n)
+        for c in list_untold(self.spec.conditions, told):
+            if not c.unknown:
+                raise UserError(f"this model has {c.name}; give one for each picture")
         with torch.no_grad(), eval_mode(self):
-            walker = GPTWalker(self.network, self.tokens(n, labels), h * w)
-        for i in range(h):
-            u = rng.uniform(w).to(self.device)
-            with torch.no_grad(), eval_mode(self):
-                for j in range(w):
-                    logits = walker.parameters(i * w + j)[:, : self.codes]
-                    check_finite(logits, (i, j))
-                    canvas[:, i, j] = draw_symbols(logits, u[:, j], sampler)
-                    walker.put(i * w + j, canvas[:, i, j])
-            yield Canvas(canvas.clone(), i + 1, h)
+            y = self.tell(told, n)
+        return walk_rows(self, choose, n, y, read_known(self, given, n))
 
-    def choose_classes(self, rng: Rng, given: Given, n: int) -> Tensor | None:
-        if not (K := len(self.config.classes)):
-            return None
-        drawn = (rng.uniform() * K).long()  # also when given: what follows is the same
-        return self.checked(drawn if given.labels is None else given.labels, n)
-
-    def checked(self, labels: Tensor | None, n: int) -> Tensor | None:
-        """Classes (n,) on this model's device. UserError for any that it does not have."""
-        if labels is None:
-            return None
-        if labels.is_floating_point() or labels.shape != (n,):
-            raise UserError(
-                f"classes are {tuple(labels.shape)} of {labels.dtype}; give {n} integers"
-            )
-        if len(bad := labels[(labels < 0) | (labels >= len(self.config.classes))]):
-            raise UserError(
-                f"class {int(bad[0])} is given; this model has {len(self.config.classes)} classes, "
-                "counted from 0"
-            )
-        return labels.long().to(self.device)
+    def build_walker(self, n: int, y: Tensor | None) -> Walker:
+        """Of n pictures, of which the network is told y."""
+        return self.call.build_walker(self.network, n, y, self.values)
 
     def render(self, state: Canvas) -> Tensor:
-        """Codes as pictures, (n, C, H, W) float32 in [0, 1]."""
-        return self.codec.decode(state.symbols, self.config.shape[1:])
+        """Symbols as pictures, (n, C, H, W) float32 in [0, 1]; codes without a codec stay codes."""
+        size = self.config.shape[1:]
+        z = state.symbols
+        return self.codec.decode(z.reshape(len(z), *self.codec.grid(size)), size)
 
 
-def check_network(config: PriorConfig, codes: int, length: int) -> None:
-    """UserError unless the network takes this codec's codes, and the tokens in front of them."""
-    wanted = {"symbols": config.symbols(codes), "context": config.prefix + length - 1}
-    for name, value in wanted.items():
-        if (own := getattr(config.network, name)) != value:
-            raise UserError(
-                f"network.{name} is {own}, but the codec's {codes} codes, {length} a picture, and "
-                f"the conditions want {value}; make them equal"
-            )
+SOFTMAX = Categorical()
 
 
-def shifted(x: Tensor, moves: Tensor) -> Tensor:
-    """Pictures x (N, C, H, W) moved down and right by moves (N, 2); what comes in is the border."""
-    N, C, H, W = x.shape
-    rows = (torch.arange(H, device=x.device) - moves[:, :1]).clamp(0, H - 1)  # (N, H)
-    columns = (torch.arange(W, device=x.device) - moves[:, 1:]).clamp(0, W - 1)
-    x = x.gather(2, rows[:, None, :, None].expand(N, C, H, W))
-    return x.gather(3, columns[:, None, None, :].expand(N, C, H, W))
+def fit(
+    codec: CodecConfig,
+    network: NetworkConfig,
+    output: Output = SOFTMAX,
+    conditions: Conditional = (),
+    condition_dropout: float = 0.0,
+    shift: int = 0,
+    **others: Any,
+) -> AutoregressiveConfig:
+    """A config whose network has the sizes that were left at their defaults as the rest wants them.
 
-
-def fit(config: PriorConfig) -> PriorConfig:
-    """The config with its codec pinned by hash, and the network's table and context as it wants."""
-    codec = config.codec.load()
-    network = replace(
-        config.network,
-        symbols=config.symbols(int(codec.count)),
-        context=config.prefix + math.prod(codec.grid(config.shape[1:])) - 1,
-    )
-    return replace(config, codec=config.codec.pinned(), network=network)
+    A frozen codec is pinned by its hash. others: fields of the config.
+    """
+    codec = codec.pinned() if isinstance(codec, Frozen) else codec
+    told = conditions, condition_dropout
+    needs = find_needs(codec.load(), codec.shape[1:], output, *told, shift)
+    fitted = fit_network(network, needs)
+    return AutoregressiveConfig(codec, fitted, output, *told, shift=shift, **others)

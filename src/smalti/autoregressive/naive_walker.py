@@ -50,3 +50,20 @@ class NaiveWalker:
         """Row, column and channel of position k."""
         _, C, _, W = self.x.shape
         return k // (W * C), k // C % W, k % C
+
+
+class NaiveTokenWalker:
+    """A walker that runs `network(tokens)` at each step and keeps the last outcome."""
+
+    def __init__(self, network: Any, front: Tensor):
+        """front: (n, c) tokens of conditions, c >= 1."""
+        self.network, self.tokens = network, front
+
+    @torch.no_grad()
+    def parameters(self, k: int) -> Tensor:
+        """(n, P): the logits of the k-th symbol behind the front."""
+        return self.network(self.tokens)[:, -1]
+
+    def put(self, k: int, symbols: Tensor) -> None:
+        """symbols: (n,) int64."""
+        self.tokens = torch.cat([self.tokens, symbols[:, None].to(self.tokens)], dim=1)

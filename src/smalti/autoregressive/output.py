@@ -18,6 +18,13 @@ from smalti.core.protocols import Symbols
 class Output(Protocol):
     """The config of an output: from a network's parameters to distributions over levels."""
 
+    @property
+    def joint(self) -> bool:
+        """Whether one set of parameters is for all channels of a place, whose symbols are numbers
+        in order.
+        """
+        ...
+
     def nats(self, parameters: Tensor, x: Tensor, levels: int) -> Tensor:
         """-log p of every number of x (N, C, H, W), int64: (N, C, H, W)."""
         ...
@@ -60,6 +67,8 @@ class Drawn:
 @checked
 class Categorical:
     """A softmax over the levels of every number."""
+
+    joint = False
 
     def numbers(self, channels: int, levels: int) -> int:
         return levels

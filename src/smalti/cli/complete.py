@@ -16,7 +16,6 @@ import smalti
 from smalti.cli.draw import chosen_classes, chosen_text, draw, name_of, picture_model
 from smalti.cli.given import read_pictures
 from smalti.cli.options import Classes, Number, Texts
-from smalti.coding.classes import told_by
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
 from smalti.core.folders import Results, check_free, folder_for, write_record
@@ -102,14 +101,15 @@ def complete(
     sampler = chosen_sampler(loaded.config.sampler, temperature)
     hole = chosen_hole(rows, mask, pictures, loaded.spec.size)
     known = read_pictures(pictures, loaded.spec, None)  # (P, C, H, W)
-    labels = chosen_labels(loaded, known, hole, seeds, turns)
     told = chosen_text(text, number, loaded.spec, model)
     given = Given(
-        labels=labels,
+        labels=chosen_labels(turns, number, len(known)),
         text=told and told * len(known),
         known=known.repeat_interleave(number, 0),
         mask=hole.expand(len(known) * number, 1, -1, -1),
     )
+    given = loaded.draw_choices(Rng(seeds * len(known)), given)  # so that they can be told
+    labels = given.labels
     with folder_for(out, FILES) as folder:
         drawn = draw(loaded, seeds * len(known), given, sampler, batch=batch, film=False)
         write_completions(folder, known, hole, drawn.pictures, seeds)
@@ -161,22 +161,11 @@ def chosen_hole(
     return (torch.arange(H) >= kept)[:, None].expand(H, W)
 
 
-def chosen_labels(
-    model: Any, known: Tensor, hole: Tensor, seeds: list[int], turns: list[int]
-) -> Tensor | None:
-    """(P * n,) classes: by turns, or drawn for each way from what its picture's known part tells.
-
-    The number that draws a class is the one by which the model would draw it.
-    """
-    if not model.spec.classes:
+def chosen_labels(turns: list[int], number: int, pictures: int) -> Tensor | None:
+    """(P n,) classes by turns; None where none are named."""
+    if not turns:
         return None
-    if turns:
-        ways = torch.tensor([turns[i % len(turns)] for i in range(len(seeds))])
-        return ways.repeat(len(known))
-    u = Rng(seeds).uniform()  # (n,)
-    sums = torch.stack([told_by(model, picture, hole) for picture in known]).cumsum(1)  # (P, K)
-    drawn = torch.searchsorted(sums, u.expand(len(known), -1).contiguous(), right=True)
-    return drawn.clamp(max=sums.shape[1] - 1).flatten()
+    return torch.tensor([turns[i % len(turns)] for i in range(number)]).repeat(pictures)
 
 
 def write_completions(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
@@ -19,6 +19,13 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti convert taming-vqgan last.ckpt --config model.yaml --out models/vqgan
   smalti sample models/ddim -n 16"""
 
+NEXT = {
+    "picture": "smalti sample {} -n 16",
+    "codes": "smalti reconstruct {} PICTURES",
+    "indices": "smalti convert ... --codec CODEC, to draw pictures",
+}
+"""What to do with a model, by what it puts out."""
+
 app = App(name="convert", help_epilogue=EXAMPLES)
 
 
@@ -26,9 +33,8 @@ def show(done: Converted, given: Given) -> None:
     say_left_out(done.left_out, given["file"])
     model, out, where = done.model, given["out"], shlex.quote(str(given["out"]))
     weights = sum(p.numel() for p in model.parameters())
-    print(f"{weights / 1e6:.2f} M parameters, pictures of {shown(model.config.shape)}: {out}")
-    codec = model.spec.output == "codes"
-    print(f"  next  smalti {f'reconstruct {where} PICTURES' if codec else f'sample {where} -n 16'}")
+    print(f"{weights / 1e6:.2f} M parameters, {shown(model)}: {out}")
+    print(f"  next  {NEXT[model.spec.output].format(where)}")
 
 
 def say_left_out(extras: tuple[str, ...], file: str) -> None:
@@ -39,9 +45,11 @@ def say_left_out(extras: tuple[str, ...], file: str) -> None:
         print(f"{file}: {left} not the codec's and left out")
 
 
-def shown(shape: tuple[int, int, int]) -> str:
-    C, H, W = shape
-    return f"{H} x {W} pixels in {'grey' if C == 1 else f'{C} channels'}"
+def shown(model: Any) -> str:
+    C, H, W = model.config.shape
+    if model.spec.output == "indices":
+        return f"{H} x {W} codes"
+    return f"pictures of {H} x {W} pixels in {'grey' if C == 1 else f'{C} channels'}"
 
 
 kind = Annotated[str, Parameter(help=f"What the weights are of: {', '.join(KINDS)}.")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cyclopts import Group
 
-from smalti.autoregressive.pixelcnn import Ancestral
+from smalti.autoregressive import Ancestral
 from smalti.cli.flags import Flags, flags_of_kinds
 from smalti.diffusion import DDIM, DDPM, Consistency, DPMSolver, UniPC
 

@@ -1,15 +1,13 @@
-"""Under which classes pictures are compressed or completed, where nobody says."""
+"""Under which classes pictures are compressed, where nobody says."""
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from smalti.core.given import Given
-from smalti.core.protocols import Batch, Position, Symbols
+from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
 
 
@@ -29,28 +27,3 @@ def likeliest(model: Any, pixels: Tensor) -> Tensor:
         for k in range(len(model.spec.classes))
     ]
     return torch.stack(nats).argmin(0)
-
-
-@torch.no_grad()
-def told_by(model: Any, known: Tensor, mask: Tensor) -> Tensor:
-    """(K,) how probable each class is, given what comes before the first hole in raster order.
-
-    known: (C, H, W) in [0, 1]; mask: (H, W), true where there is a hole. All classes are as
-    probable as each other beforehand.
-    """
-    K, W = len(model.spec.classes), mask.shape[1]
-    levels = model.levels.encode(known.cpu())
-    end = int(mask.flatten().cpu().long().argmax())  # pixels before the first hole
-    nats = torch.zeros(K, dtype=torch.float64)
-
-    def choose(at: Position, symbols: Symbols) -> Tensor:
-        i, j, c = at
-        x = levels[c, i, j]
-        if i * W + j < end:
-            nats.sub_(symbols.logits[:, x].cpu())
-        return x.expand(K)
-
-    rows = model.walk(choose, K, Given(labels=torch.arange(K)))
-    for _ in islice(rows, -(-end // W)):
-        pass
-    return (-nats).softmax(0)

@@ -103,7 +103,7 @@ def encoded(
     encoder, found = Encoder(), []
     for rows in parts(len(data), batch):
         pixels = data.take(rows).contiguous()
-        levels = levels_of(pixels, model.levels)
+        levels = levels_of(pixels, model.codec)
         digest.update(pixels.numpy())
         y = None if labels is None else labels[rows]
         if y is None and model.spec.classes:
@@ -150,7 +150,7 @@ def decoded(model: Any, header: Header, payload: bytes, on_progress: OnProgress)
         y, n = None if labels is None else labels[rows], rows.stop - rows.start
         walk = decoder.walk(model, n, Given(labels=y, text=text and text[rows]))
         levels = follow(walk, "decompressing", rows, header.count, on_progress)
-        pictures.append(as_pixels(levels, model.levels))
+        pictures.append(as_pixels(levels, model.codec))
     return torch.cat(pictures)
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from smalti.core.errors import UserError
 from smalti.core.given import Given
-from smalti.core.protocols import Autoregressive, Position, Symbols
+from smalti.core.protocols import Autoregressive, Symbols
 from smalti.core.states import Canvas
 
 coders = constriction.stream  # pyright: ignore[reportAttributeAccessIssue] # compiled, untyped
@@ -41,9 +41,10 @@ class Encoder:
     def walk(self, model: Autoregressive, levels: Tensor, given: Given) -> Iterator[Canvas]:
         """Encode levels (n, C, H, W), int64, along the model's walk; yields after each row."""
 
-        def choose(at: Position, symbols: Symbols) -> Tensor:
-            i, j, c = at
-            here = levels[:, c, i, j]
+        flat = levels.permute(0, 2, 3, 1).flatten(1)  # (n, T)
+
+        def choose(k: int, symbols: Symbols) -> Tensor:
+            here = flat[:, k]
             self.coder.encode(here.numpy().astype(np.int32), TABLES, probabilities(symbols))
             return here
 
@@ -64,7 +65,7 @@ class Decoder:
     def walk(self, model: Autoregressive, n: int, given: Given) -> Iterator[Canvas]:
         """The canvas of n pictures after each row."""
 
-        def choose(at: Position, symbols: Symbols) -> Tensor:
+        def choose(k: int, symbols: Symbols) -> Tensor:
             p = probabilities(symbols)
             try:
                 read = self.coder.decode(TABLES, p)

@@ -13,11 +13,15 @@ from typing import Any
 
 from torch import Tensor
 
-from smalti.autoregressive.pixelcnn import GatedConfig, PixelCNNConfig, PlainConfig
+from smalti.autoregressive import AutoregressiveConfig, Frozen, Indices, Levels
+from smalti.autoregressive.pixelcnn.gated.network import GatedConfig
+from smalti.autoregressive.pixelcnn.plain.network import PlainConfig
 from smalti.convert.article_parts import shape_of
 from smalti.core.errors import UserError
 
 Weights = dict[str, Tensor]
+SIZE = (28, 28)
+"""Height and width of the pictures, unless told otherwise."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,10 @@ class ArticlePixelCNN:
         """A new network with random weights."""
         return self.network.build()
 
-    def model(self, size: tuple[int, int] | None) -> PixelCNNConfig:
+    def model(self, size: tuple[int, int] | None) -> AutoregressiveConfig:
         """A model around the network, for pictures of 28x28 unless a size is given."""
-        return around(self.network, self.color_level, size)
+        H, W = size or SIZE
+        return AutoregressiveConfig(Levels(self.color_level, (1, H, W)), self.network)
 
 
 @dataclass(frozen=True)
@@ -90,9 +95,10 @@ class ArticleGated:
         """A new network with random weights."""
         return self.network.build()
 
-    def model(self, size: tuple[int, int] | None) -> PixelCNNConfig:
+    def model(self, size: tuple[int, int] | None) -> AutoregressiveConfig:
         """A model around the network, for pictures of 28x28 unless a size is given."""
-        return around(self.network, self.color_level, size)
+        H, W = size or SIZE
+        return AutoregressiveConfig(Levels(self.color_level, (1, H, W)), self.network)
 
 
 @dataclass(frozen=True)
@@ -103,12 +109,18 @@ class ArticlePrior(ArticleGated):
     def network(self) -> GatedConfig:
         return replace(super().network, codes=True)
 
+    def model(self, size: tuple[int, int] | None, codec: str | None = None) -> AutoregressiveConfig:
+        """A model around the network: of pictures by this codec, without one of bare codes.
 
-def around(
-    network: PlainConfig | GatedConfig, levels: int, size: tuple[int, int] | None
-) -> PixelCNNConfig:
-    H, W = size or (28, 28)
-    return PixelCNNConfig(shape=(1, H, W), network=network, levels=levels)
+        codec: a model's name or folder. size: of its pictures, its own unless told otherwise; or
+        rows and columns of codes, 28x28.
+        """
+        if codec is None:
+            return AutoregressiveConfig(Indices(self.color_level, size or SIZE), self.network)
+        found = Frozen(codec).load().spec
+        H, W = size or found.size
+        frozen = Frozen(codec, shape=(found.channels, H, W)).pinned()
+        return AutoregressiveConfig(frozen, self.network)
 
 
 def check(values: dict[str, object]) -> None:

@@ -8,7 +8,9 @@ from torch import Tensor
 
 from smalti.convert.article_ddim import ArticleDDIM
 from smalti.convert.article_ddpm import ArticleDDPM
+from smalti.convert.article_pixelcnn import ArticlePrior
 from smalti.convert.reference import from_reference, read_config
+from smalti.core.errors import UserError
 from smalti.diffusion import DDIM, DDPM, DiffusionConfig, Linear
 
 
@@ -17,16 +19,24 @@ def model_from_reference(
     config: dict[str, Any],
     weights: dict[str, Tensor],
     size: tuple[int, int] | None = None,
+    codec: str | None = None,
 ) -> Any:
     """The model around a reference's network, in eval mode.
 
     size: height and width of what it draws, where the network leaves them open.
+    codec: the codec whose codes it draws, by its name or folder, for a network of codes.
     Raises UserError as `from_reference` does.
     """
     trained = from_reference(kind, config, weights).state_dict()  # before anything is allocated
     network = read_config(kind, config)
-    article = isinstance(network, ArticleDDPM | ArticleDDIM)
-    settled = article_diffusion(network) if article else network.model(size)
+    if codec is not None and not isinstance(network, ArticlePrior):
+        raise UserError(f"codec {codec} is given, but {kind} draws no codes; leave it out")
+    if isinstance(network, ArticleDDPM | ArticleDDIM):
+        settled: Any = article_diffusion(network)
+    elif isinstance(network, ArticlePrior):
+        settled = network.model(size, codec)
+    else:
+        settled = network.model(size)
     model = settled.build().eval()
     model.network.load_state_dict(trained)
     return model

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from smalti.autoregressive.pixelcnn import LogisticMixture, PixelCNNConfig, PlusPlus, PlusPlusConfig
+from smalti.autoregressive import AutoregressiveConfig, Levels, LogisticMixture
+from smalti.autoregressive.pixelcnn.plusplus.network import PlusPlus, PlusPlusConfig
 from smalti.convert.article_parts import shape_of
 from smalti.core.errors import UserError
 
@@ -69,11 +70,11 @@ class PixelCNNPP:
         """A new network with random weights."""
         return self.network.build()
 
-    def model(self, size: tuple[int, int] | None) -> PixelCNNConfig:
+    def model(self, size: tuple[int, int] | None) -> AutoregressiveConfig:
         """A model around the network, for pictures of 32x32 unless a size is given."""
         H, W = size or (32, 32)
-        shape = (self.input_channels, H, W)
-        return PixelCNNConfig(shape=shape, network=self.network, output=self.output)
+        codec = Levels(256, (self.input_channels, H, W))
+        return AutoregressiveConfig(codec, self.network, self.output)
 
 
 def translate_pixelcnnpp(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -16,14 +16,14 @@ from smalti.core.protocols import Card
 
 Ability = Literal["", "draw", "draw pictures", "encode", "walk", "score", "translate"]
 OUTPUTS = {
-    "draw": ("picture", "text"),
+    "draw": ("picture", "text", "indices"),
     "draw pictures": ("picture",),
     "encode": ("codes",),
     "translate": ("text",),
 }
 """What a model puts out that is able to do so."""
-METHODS = {"walk": "walk", "score": "score"}
-"""What a model has that is able to do so."""
+METHODS = {"walk": "is_lossless", "score": "score"}
+"""What a model has, and is, that is able to do so."""
 WORDS = {
     "encode": "turn pictures into codes",
     "walk": "go through pictures symbol by symbol, as a PixelCNN does",
@@ -42,8 +42,7 @@ class Model(nn.Module):
 
     def __repr__(self) -> str:
         spec, config = getattr(self, "spec", None), getattr(self, "config", None)
-        classes = getattr(config, "classes", 0)  # of a classifier their number
-        K = classes if isinstance(classes, int) else len(classes)
+        K = len(spec.classes) if spec is not None else getattr(config, "classes", 0)
         size = () if spec is None or not spec.channels else (spec.channels, *(spec.size or ()))
         weights = [*self.parameters()]
         told = (
@@ -80,7 +79,8 @@ def open_model(model: Any, able: Ability = "", device: str | torch.device = "cpu
 def is_able(model: Any, able: Ability) -> bool:
     """Whether a model puts out, or has, what that takes."""
     output = getattr(getattr(model, "spec", None), "output", "")
-    return output in OUTPUTS.get(able, (output,)) and hasattr(model, METHODS.get(able, "__class__"))
+    has = getattr(model, METHODS.get(able, "__class__"), False)
+    return output in OUTPUTS.get(able, (output,)) and bool(has)
 
 
 def name_model(model: Any) -> str:

@@ -37,8 +37,9 @@ class Condition(NamedTuple):
 class Spec:
     """All that the CLI and the web page need to build their forms."""
 
-    output: Literal["picture", "text", "codes"]
-    """A codec's output is codes: it draws nothing by itself."""
+    output: Literal["picture", "text", "codes", "indices"]
+    """A codec's output is codes: it draws nothing by itself. Indices are drawn, codes without a
+    codec that makes pictures of them."""
     channels: int = 0
     """Channels of the pictures."""
     size: tuple[int, int] | None = None
@@ -212,9 +213,7 @@ class Symbols(Protocol):
     ) -> Tensor: ...  # u: (n, 2) in [0, 1) -> (n,)
 
 
-Position = tuple[int, int, int]
-"""Row, column and channel of a symbol: (i, j, c)."""
-Choose = Callable[[Position, Symbols], Tensor]
+Choose = Callable[[int, Symbols], Tensor]
 """Which symbols, (n,) int64, stand at a position: drawn, given, or read from a file."""
 
 

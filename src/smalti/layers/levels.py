@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
+from typing import Annotated
 
 import torch
 from torch import Tensor
 
 from smalti.core.config import checked
-from smalti.core.errors import UserError
-from smalti.core.ranges import Shape
+from smalti.core.ranges import Range, Shape
 
 
 @dataclass(frozen=True)
@@ -21,19 +21,22 @@ class Levels:
     Levels written as 8-bit pixels and read again are the same, for every count up to 256.
     """
 
-    count: int = 256
-    """Values that a pixel may take, 2 to 256."""
+    count: Annotated[int, Range(2, 256)] = 256
+    """Values that a pixel may take."""
     shape: Shape = (1, 28, 28)
     """Channels, height and width of the pictures."""
 
-    def __post_init__(self) -> None:
-        if not 2 <= self.count <= 256:
-            raise UserError(f"levels is {self.count}; give 2 to 256")
+    lossless = True
+    has_pictures = True
 
-    @cached_property
+    def load(self) -> Levels:
+        """Itself: this config is the codec."""
+        return self
+
+    @property
     def values(self) -> Tensor:
         """(count,) float64: what each level means."""
-        return torch.arange(self.count, dtype=torch.float64, device="cpu") / (self.count - 1)
+        return space_evenly(self.count)
 
     def grid(self, size: tuple[int, int]) -> tuple[int, int, int]:
         """(H, W) -> (C, H, W): every number of a picture is a symbol."""
@@ -46,3 +49,9 @@ class Levels:
     def decode(self, codes: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """Levels to floats in [0, 1], float32; size is theirs already."""
         return codes.float() / (self.count - 1)
+
+
+@cache
+def space_evenly(count: int) -> Tensor:
+    """(count,) float64, from 0 to 1."""
+    return torch.arange(count, dtype=torch.float64, device="cpu") / (count - 1)

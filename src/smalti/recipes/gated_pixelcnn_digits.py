@@ -9,20 +9,19 @@ from __future__ import annotations
 
 from functools import partial
 
-from smalti.autoregressive.pixelcnn import GatedConfig, PixelCNNConfig
+from smalti.autoregressive import AutoregressiveConfig, Levels, fit
+from smalti.autoregressive.pixelcnn.gated.network import GatedConfig
 from smalti.data.pictures import Pictures
+from smalti.layers.conditions import named_choice
 from smalti.recipes.pictures import digits_only
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
 
 
-def model(pictures: Pictures, levels: int) -> PixelCNNConfig:
-    network = GatedConfig(
-        outputs=levels, width=64, blocks=8, first=27, head=128, condition=len(pictures.classes)
-    )
-    return PixelCNNConfig(
-        shape=pictures.shape, network=network, levels=levels, classes=pictures.classes
-    )
+def model(pictures: Pictures, levels: int) -> AutoregressiveConfig:
+    network = GatedConfig(width=64, blocks=8, first=27, head=128)
+    told = named_choice(pictures.classes)
+    return fit(Levels(levels, pictures.shape), network, conditions=told)
 
 
 def recipe(levels: int = 256) -> Recipe:

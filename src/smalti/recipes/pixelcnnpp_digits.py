@@ -7,26 +7,19 @@ digits' grey bytes repeat themselves exactly (docs/numbers.md has what each chan
 
 from __future__ import annotations
 
-from smalti.autoregressive.pixelcnn import Categorical, PixelCNNConfig, PlusPlusConfig
+from smalti.autoregressive import AutoregressiveConfig, Levels, fit
+from smalti.autoregressive.pixelcnn.plusplus.network import PlusPlusConfig
 from smalti.data.pictures import Pictures
+from smalti.layers.conditions import named_choice
 from smalti.recipes.pictures import digits_only
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
 
 
-def model(pictures: Pictures) -> PixelCNNConfig:
-    network = PlusPlusConfig(
-        channels=pictures.shape[0],
-        outputs=256,
-        filters=32,
-        blocks=2,
-        condition=len(pictures.classes),
-        dropout=0.35,
-        embed=16,
-    )
-    return PixelCNNConfig(
-        shape=pictures.shape, network=network, output=Categorical(), classes=pictures.classes
-    )
+def model(pictures: Pictures) -> AutoregressiveConfig:
+    network = PlusPlusConfig(filters=32, blocks=2, dropout=0.35, embed=16)
+    told = named_choice(pictures.classes)
+    return fit(Levels(256, pictures.shape), network, conditions=told)
 
 
 def recipe() -> Recipe:

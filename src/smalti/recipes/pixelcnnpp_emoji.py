@@ -6,7 +6,8 @@ learns little else. With a few bits first shapes come sooner, which arXiv:1612.0
 
 from __future__ import annotations
 
-from smalti.autoregressive.pixelcnn import LogisticMixture, PixelCNNConfig, PlusPlusConfig
+from smalti.autoregressive import AutoregressiveConfig, Levels, LogisticMixture, fit
+from smalti.autoregressive.pixelcnn.plusplus.network import PlusPlusConfig
 from smalti.data.pictures import Pictures
 from smalti.layers.caption import CaptionConfig
 from smalti.recipes.pictures import FetchedOrOwn
@@ -16,20 +17,14 @@ from smalti.training.config import Training
 LEVELS = 32
 
 
-def model(pictures: Pictures) -> PixelCNNConfig:
+def model(pictures: Pictures) -> AutoregressiveConfig:
     """Pictures from a description, as in arXiv:1606.05328, at the scale of a CPU."""
-    caption = CaptionConfig(width=64)
-    output = LogisticMixture(components=5)
-    network = PlusPlusConfig(
-        channels=pictures.shape[0],
-        outputs=output.numbers(pictures.shape[0], LEVELS),
-        filters=32,
-        blocks=1,
-        condition=caption.width,
-        dropout=0.1,
-    )
-    return PixelCNNConfig(
-        shape=pictures.shape, network=network, output=output, levels=LEVELS, caption=caption
+    return fit(
+        Levels(LEVELS, pictures.shape),
+        PlusPlusConfig(filters=32, blocks=1, dropout=0.1),
+        LogisticMixture(components=5),
+        conditions=(CaptionConfig(width=64),),
+        condition_dropout=0.1,
     )
 
 

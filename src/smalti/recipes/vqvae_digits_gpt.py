@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from smalti.autoregressive import Frozen, GPTConfig, PriorConfig, fit
+from smalti.autoregressive import AutoregressiveConfig, Frozen, GPTConfig, fit
 from smalti.data.pictures import Pictures
 from smalti.layers.choosing import Ancestral
+from smalti.layers.conditions import named_choice
 from smalti.recipes.pictures import digits_only
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
 
 
-def model(pictures: Pictures) -> PriorConfig:
+def model(pictures: Pictures) -> AutoregressiveConfig:
     return fit(
-        PriorConfig(
-            codec=Frozen("vqvae-digits"),
-            shape=pictures.shape,
-            network=GPTConfig(layers=4, heads=4, width=128, dropout=0.1),
-            classes=pictures.classes,
-            shift=2,
-            sampler=Ancestral(top_p=0.9),
-        )
+        Frozen("vqvae-digits", shape=pictures.shape),
+        GPTConfig(layers=4, heads=4, width=128, dropout=0.1),
+        conditions=named_choice(pictures.classes),
+        condition_dropout=0.1,
+        noise=0.05,
+        shift=2,
+        sampler=Ancestral(top_p=0.9),
     )
 
 

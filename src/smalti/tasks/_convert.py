@@ -42,6 +42,7 @@ def convert_checkpoint(
     out: str | Path | None = None,
     config: str | Path | None = None,
     size: tuple[int, int] | None = None,
+    codec: str | None = None,
     on_progress: OnProgress = ignore,
 ) -> Converted:
     """Make a published checkpoint into a smalti model. No code in the file is run.
@@ -51,6 +52,7 @@ def convert_checkpoint(
     out: folder for the model.
     config: the network's config as a JSON or YAML file, where the weights do not tell it.
     size: height and width of the pictures, where the weights leave them open.
+    codec: of a network that draws codes, their codec's name or folder.
     """
     kind = kind.replace("_", "-")
     if kind not in KINDS:
@@ -62,7 +64,8 @@ def convert_checkpoint(
         if kind == "taming-vqgan":
             told = told and taming_params(told)
             left_out = tuple(name for name in weights if LEFT_OUT.match(name))
-        model = model_from_reference(kind, told or infer_config(kind, weights, size), weights, size)
+        told = told or infer_config(kind, weights, size)
+        model = model_from_reference(kind, told, weights, size, codec)
         on_progress(Progress("reading", 1, 1))
         if folder is not None and out is not None:
             facts = {"file": Path(file).name}

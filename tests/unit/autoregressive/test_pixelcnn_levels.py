@@ -46,5 +46,5 @@ def test_floats_stay_in_their_cell(count: int, x: float) -> None:
 
 @pytest.mark.parametrize("count", [1, 257])
 def test_other_counts_are_refused(count: int) -> None:
-    with pytest.raises(UserError, match="2 to 256"):
+    with pytest.raises(UserError, match="2 or more, 256 at most"):
         Levels(count)

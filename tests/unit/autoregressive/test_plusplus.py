@@ -17,7 +17,15 @@ from smalti.convert import from_reference, read_weights
 from smalti.core.errors import UserError
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
-from smalti.pixelcnn import Categorical, LogisticMixture, PixelCNN, PixelCNNConfig, PlusPlusConfig
+from smalti.layers.conditions import named_choice
+from smalti.pixelcnn import (
+    Autoregressive,
+    AutoregressiveConfig,
+    Categorical,
+    Levels,
+    LogisticMixture,
+    PlusPlusConfig,
+)
 from tests.expect import refusal
 from tests.naive.kernels import Naive
 
@@ -101,7 +109,7 @@ def test_a_constant_batch_does_not_blow_it_up() -> None:
 
 def test_the_first_loss_settles_it_and_only_that() -> None:
     torch.manual_seed(0)
-    model = PixelCNN(config(dropout=0.5))
+    model = Autoregressive(config(dropout=0.5))
     batch = Batch(torch.rand(4, 1, 7, 6))
     assert not model.network.initialised
     model.loss(batch, 0)
@@ -117,10 +125,10 @@ def test_nonsense_is_refused() -> None:
     with refusal("dropout is 1"):
         PlusPlusConfig(dropout=1.0)
     with refusal("outputs is 5", "15"):
-        PixelCNNConfig(network=PlusPlusConfig(outputs=5), output=LogisticMixture(5))
+        AutoregressiveConfig(network=PlusPlusConfig(outputs=5), output=LogisticMixture(5))
     with refusal("levels is 256", "16"):
         network = PlusPlusConfig(outputs=16, embed=4)
-        PixelCNNConfig(network=network, output=Categorical(), levels=16)
+        AutoregressiveConfig(Levels(16), network, Categorical())
 
 
 @torch.no_grad()
@@ -136,17 +144,16 @@ def test_every_level_has_its_own_vector() -> None:
 # ---- the walker
 
 
-def config(**changes: Any) -> PixelCNNConfig:
+def config(**changes: Any) -> AutoregressiveConfig:
     channels = changes.pop("channels", 1)
     output = changes.pop("output", LogisticMixture(2))
     values: dict[str, Any] = {"filters": 5, "blocks": 1, "dropout": 0.0, **changes}
     numbers = output.numbers(channels, 9)
-    return PixelCNNConfig(
-        shape=(channels, 7, 6),
-        network=PlusPlusConfig(channels=channels, outputs=numbers, **values),
-        output=output,
-        levels=9,
-        classes=tuple("abc"[: values.get("condition", 0)]),
+    return AutoregressiveConfig(
+        Levels(9, (channels, 7, 6)),
+        PlusPlusConfig(channels=channels, outputs=numbers, **values),
+        output,
+        named_choice(tuple("abc"[: values.get("condition", 0)])),
     )
 
 
@@ -163,7 +170,7 @@ def config(**changes: Any) -> PixelCNNConfig:
 )
 def test_the_same_uniforms_give_the_same_pixels(changes: dict[str, Any]) -> None:
     wanted = config(**changes)
-    quick, naive = PixelCNN(wanted), Naive(wanted)
+    quick, naive = Autoregressive(wanted), Naive(wanted)
     quick.network = naive.network = network(**vars(wanted.network))
     pictures = [
         [state.symbols for state in model.stream(Rng(range(3)))] for model in (quick, naive)

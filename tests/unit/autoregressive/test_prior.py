@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 import smalti
-from smalti.autoregressive import Frozen, GPTConfig, PriorConfig
+from smalti.autoregressive import AutoregressiveConfig, Frozen, GPTConfig
+from smalti.autoregressive.augment import disturb_symbols, shift_pictures
 from smalti.autoregressive.gpt.walker import GPTWalker
-from smalti.autoregressive.model import shifted
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
 from smalti.data.pictures import Pictures
@@ -112,7 +112,7 @@ def test_scores_are_of_codes_and_given_the_class() -> None:
     pictures = torch.rand(3, 1, 8, 8)
     score = model.score(Batch(pictures, torch.tensor([0, 1, 0])), Rng(range(3)))
     assert (score.kind, score.dims) == ("codes", 4)
-    z = model.encode(pictures)
+    z = model.encode(pictures).flatten(1)
     tokens = torch.cat([torch.tensor([[64], [65], [64]]), z], dim=1)
     logits = model.network.eval()(tokens[:, :-1])[..., :64].double().log_softmax(2)
     wanted = -logits.gather(2, z[..., None])[..., 0].sum(1)
@@ -127,28 +127,34 @@ def test_scores_are_of_codes_and_given_the_class() -> None:
 
 
 def test_codes_are_disturbed_in_training_alone() -> None:
-    model = prior(noise=0.5).build()
-    z = torch.zeros(400, 49, dtype=torch.int64)
-    seen = model.train().disturb(z)
+    z = torch.zeros(400, 1, 7, 7, dtype=torch.int64)
+    seen = disturb_symbols(z, 64, 0.5)
     assert (seen != 0).double().mean().item() == pytest.approx(0.5 * 63 / 64, abs=0.02)
     assert seen.unique().numel() == 64
-    assert torch.equal(model.eval().disturb(z), z)
+    model, batch = prior(noise=0.5).build(), Batch(torch.rand(4, 1, 8, 8))
+    losses = [model.train(mode).loss(batch, 0).total for mode in (True, True, False, False)]
+    assert losses[0] != losses[1]
+    assert losses[2] == losses[3]
 
 
 def test_pictures_are_shifted_and_the_network_is_told() -> None:
     x = torch.arange(12.0).reshape(1, 1, 3, 4).expand(2, 1, 3, 4)
-    moved = shifted(x, torch.tensor([[1, 0], [0, -2]]))
+    moved = shift_pictures(x, torch.tensor([[1, 0], [0, -2]]))
     assert moved[0, 0].tolist() == [[0, 1, 2, 3], [0, 1, 2, 3], [4, 5, 6, 7]]
     assert moved[1, 0, 0].tolist() == [2, 3, 3, 3]
     model = prior(("a",), shift=1).build()
-    front = model.tokens(2, torch.tensor([0, 0]), torch.tensor([[-1, -1], [0, 1]]))
-    assert front.tolist() == [[64, 66], [64, 66 + 5]]
-    assert model.config.network.symbols == 64 + 2 + 9
+    front: Any = model.tell({"class": torch.tensor([0, 0])}, 2, torch.tensor([0, 5]))
+    assert front.tolist() == [[64, 66], [64, 66 + 5]]  # first the codes, then "a" and none of it
+    front = model.tell({"class": torch.tensor([0])}, 1)
+    assert front.tolist() == [[64, 66 + 4]]  # not at all
+    x, moves = model.train().move(torch.rand(50, 1, 8, 8))
+    assert moves is not None and moves.unique().tolist() == [*range(9)]
+    assert model.network.config.symbols == 64 + 2 + 9
 
 
 def test_what_does_not_fit_is_refused() -> None:
     with refusal("symbols is 512", "64 codes", "65"):
-        PriorConfig(network=GPTConfig(context=49)).build()
+        AutoregressiveConfig(Frozen(), GPTConfig(context=49)).build()
     with refusal("ddpm-digits is no codec"):
         Frozen("ddpm-digits").load()
     with refusal("another codec", "00000000"):

@@ -27,7 +27,15 @@ from smalti.kernels.loops import fast_exp
 from smalti.kernels.panels import pack, padded
 from smalti.kernels.softmax_draw import choose
 from smalti.kernels.tape import Tape, record_columns, record_each
-from smalti.pixelcnn import Ancestral, GatedConfig, PixelCNN, PixelCNNConfig, PlainConfig
+from smalti.pixelcnn import (
+    Ancestral,
+    Autoregressive,
+    AutoregressiveConfig,
+    Choice,
+    GatedConfig,
+    Levels,
+    PlainConfig,
+)
 from tests.naive import kernels as naive
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -134,8 +142,8 @@ def test_a_naive_walker_goes_on_with_some_of_its_rows() -> None:
     torch.testing.assert_close(walker.parameters(1), alone[1])
 
 
-def twins(config: PixelCNNConfig, net: Any) -> tuple[PixelCNN, naive.Naive]:
-    quick, slow = PixelCNN(config), naive.Naive(config)
+def twins(config: AutoregressiveConfig, net: Any) -> tuple[Autoregressive, naive.Naive]:
+    quick, slow = Autoregressive(config), naive.Naive(config)
     quick.network = slow.network = net
     return quick, slow
 
@@ -144,8 +152,8 @@ def twins(config: PixelCNNConfig, net: Any) -> tuple[PixelCNN, naive.Naive]:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_same_uniforms_give_the_same_pixels(kind: Any, channels: int) -> None:
     net = network(kind, channels=channels, condition=3, outputs=17, norm=True)
-    shape = (channels, 4, 5)
-    config = PixelCNNConfig(shape, net.config, levels=17, classes=("a", "b", "c"))
+    codec = Levels(17, (channels, 4, 5))
+    config = AutoregressiveConfig(codec, net.config, conditions=(Choice(("a", "b", "c")),))
     for labels in (None, torch.tensor([2, 0, 0, 1])):
         told = Given(labels=labels)
         quick, slow = (
@@ -162,7 +170,7 @@ def test_the_same_pixels_of_the_articles_weights(kind: str) -> None:
     weights, config = read_weights(GOLDEN / f"{kind}.safetensors")
     assert config is not None
     net: Any = from_reference(kind, config, weights).double().eval()
-    model = PixelCNNConfig((1, 12, 12), net.config, levels=config["color_level"])
+    model = AutoregressiveConfig(Levels(config["color_level"], (1, 12, 12)), net.config)
     quick, slow = (list(m.stream(Rng([5, 8])))[-1].symbols for m in twins(model, net))
     assert torch.equal(quick, slow)
 

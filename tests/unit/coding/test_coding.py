@@ -60,7 +60,7 @@ def test_any_pictures_come_back(seed: int, n: int, levels: int, batch: int):
     rng = np.random.default_rng(seed)
     model = Chain((1, 3, 2), levels, sharp=float(rng.choice([0, 1, 30])))
     x = torch.from_numpy(rng.integers(0, levels, (n, 1, 3, 2)))
-    pixels = (model.levels.decode(x) * 255).round().byte()
+    pixels = (model.codec.decode(x) * 255).round().byte()
     assert torch.equal(decompress(model, compress(model, pixels, batch=batch)), pixels)
 
 

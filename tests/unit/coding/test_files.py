@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from smalti.coding.classes import likeliest, told_by
+from smalti.autoregressive.order import to_sequence
+from smalti.coding.classes import likeliest
 from smalti.coding.names import check_names, names_of
 from smalti.coding.reading import read_exact
 from smalti.core.given import Given
@@ -101,33 +102,15 @@ def test_the_likeliest_class_takes_the_fewest_bits():
     assert likeliest(model, pixels).tolist() == labels.tolist()
 
 
-@pytest.mark.parametrize("end", [0, 1, 4, 6, 19])
-def test_what_is_kept_tells_the_class(end: int):
-    """By Bayes' rule from the pixels before the hole, and from no others."""
-    model = Chain(classes=("a", "b", "c"), levels=4, sharp=0.5)
-    x = torch.randint(0, 4, (1, 5, 4))
-    mask = torch.zeros(20, dtype=torch.bool)
-    mask[end] = True
-    found = told_by(model, model.levels.decode(x), mask.view(5, 4))
-    before = [0, *x.flatten().tolist()]
-    table = model.table.detach().double().log_softmax(-1)
-    wanted = [
-        sum(table[k, a, b] for a, b in zip(before[:end], x.flatten().tolist()[:end], strict=True))
-        for k in range(3)
-    ]
-    torch.testing.assert_close(found, torch.tensor(wanted).double().softmax(0))
-
-
 def test_the_chain_scores_what_it_walks():
     """The tests' own model: its score is the sum of what its walk shows."""
     model = Chain((3, 4, 5))
     pixels, nats = drawn_by(model, 2), torch.zeros(2).double()
-    x = model.levels.encode(pixels / 255)
+    x = to_sequence(model.codec.encode(pixels / 255))
 
-    def choose(at, symbols):
-        i, j, c = at
-        nats.sub_(symbols.logits.gather(1, x[:, c, i, j, None])[:, 0])
-        return x[:, c, i, j]
+    def choose(k, symbols):
+        nats.sub_(symbols.logits.gather(1, x[:, k, None])[:, 0])
+        return x[:, k]
 
     list(model.walk(choose, 2, Given()))
     torch.testing.assert_close(model.score(Batch(pixels / 255), Rng([0, 0])).nats, nats)

@@ -19,7 +19,7 @@ from smalti.data.pictures import Pictures
 from smalti.evaluation.bits import bits_per_dim
 from smalti.evaluation.draws import asked_text, draw_set
 from smalti.layers.caption import CaptionConfig, CaptionEncoder, parts_of
-from smalti.pixelcnn import GatedConfig, PixelCNN, PixelCNNConfig
+from smalti.pixelcnn import Autoregressive, AutoregressiveConfig, GatedConfig, Levels, fit
 from smalti.training import Training, resume, run, sheet
 from smalti.training.job import last_step, read_state
 from tests.expect import refusal
@@ -141,14 +141,12 @@ def test_a_wrong_config_is_refused(wrong: dict, words: str):
 # ------------------------------------------------------------------------------------ the model
 
 
-def config(dropout: float = 0.1, **changes: object) -> PixelCNNConfig:
-    network = GatedConfig(width=8, blocks=1, condition=8, outputs=4)
-    return PixelCNNConfig(
-        shape=(1, 4, 4),
-        network=network,
-        levels=4,
-        caption=replace(SMALL, dropout=dropout, **changes),
-    )
+CODEC = Levels(4, (1, 4, 4))
+
+
+def config() -> AutoregressiveConfig:
+    network = GatedConfig(width=8, blocks=1)
+    return fit(CODEC, network, conditions=(SMALL,), condition_dropout=0.1)
 
 
 def halves(n: int = 24) -> Pictures:
@@ -161,7 +159,7 @@ def halves(n: int = 24) -> Pictures:
 
 
 @pytest.fixture(scope="module")
-def learned() -> PixelCNN:
+def learned() -> Autoregressive:
     torch.manual_seed(0)
     model = config().build().train()
     optimiser = torch.optim.Adam(model.parameters(), lr=2e-2)
@@ -173,7 +171,7 @@ def learned() -> PixelCNN:
     return model.eval()
 
 
-def test_a_model_draws_what_is_described(learned: PixelCNN):
+def test_a_model_draws_what_is_described(learned: Autoregressive):
     text = ["Bright day!", "dark night", "dark", "bright"]
     pictures = sample(learned, 4, cond=text)
     assert isinstance(pictures, Tensor)
@@ -183,27 +181,27 @@ def test_a_model_draws_what_is_described(learned: PixelCNN):
     assert isinstance(again, Tensor) and torch.equal(again[0], pictures[2])
 
 
-def test_one_text_is_for_all(learned: PixelCNN):
+def test_one_text_is_for_all(learned: Autoregressive):
     one, each = sample(learned, 3, cond="bright day"), sample(learned, 3, cond=["bright day"] * 3)
     assert isinstance(one, Tensor) and isinstance(each, Tensor) and torch.equal(one, each)
 
 
-def test_without_text_the_caption_is_empty(learned: PixelCNN):
+def test_without_text_the_caption_is_empty(learned: Autoregressive):
     plain, empty = sample(learned, 4), sample(learned, 4, cond="")
     assert isinstance(plain, Tensor) and isinstance(empty, Tensor) and torch.equal(plain, empty)
 
 
-def test_score_is_given_the_caption(learned: PixelCNN):
+def test_score_is_given_the_caption(learned: Autoregressive):
     pictures = halves(2).floats(slice(None))
     right = learned.score(Batch(pictures, None, ["dark night", "bright day"]), Rng([0, 1])).nats
     wrong = learned.score(Batch(pictures, None, ["bright day", "dark night"]), Rng([0, 1])).nats
     none = learned.score(Batch(pictures), Rng([0, 1])).nats
     assert (right < none).all() and (none < wrong).all()
-    with refusal("1 captions are given for 2 pictures"):
+    with refusal("1 of text are given for 2 pictures"):
         learned.score(Batch(pictures, None, ["dark"]), Rng([0, 1]))
 
 
-def test_evaluation_asks_by_the_captions_of_the_held_out_pictures(learned: PixelCNN):
+def test_evaluation_asks_by_the_captions_of_the_held_out_pictures(learned: Autoregressive):
     held = halves(6)
     told = bits_per_dim(learned, held).mean
     assert told < 0.5 * bits_per_dim(learned, replace(held, captions=())).mean
@@ -216,14 +214,12 @@ def test_evaluation_asks_by_the_captions_of_the_held_out_pictures(learned: Pixel
     assert asked_text(2, ("labels",), held) is None
 
 
-def test_what_does_not_fit_is_refused(learned: PixelCNN):
-    with refusal("2 captions are given for 3 pictures"):
+def test_what_does_not_fit_is_refused(learned: Autoregressive):
+    with refusal("2 of text are given for 3 pictures"):
         sample(learned, 3, cond=["a", "b"])
     with refusal("network.condition is 8", "16"):
-        config(width=16)
-    with refusal("classes and caption are both given"):
-        replace(config(), classes=tuple("abcdefgh"))
-    plain = replace(config(), caption=None, network=GatedConfig(width=8, blocks=1, outputs=4))
+        replace(config(), conditions=(replace(SMALL, width=16),))
+    plain = fit(CODEC, GatedConfig(width=8, blocks=1))
     with refusal("text is given", "known, mask"):
         sample(plain.build(), 1, cond="red heart")
 
@@ -271,15 +267,15 @@ def test_text_is_split_as_pictures_are_when_memory_runs_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     seen: list[Batch] = []
-    loss = PixelCNN.loss
+    loss = Autoregressive.loss
 
-    def small(self: PixelCNN, batch: Batch, step: int, carry: object = None) -> object:
+    def small(self: Autoregressive, batch: Batch, step: int, carry: object = None) -> object:
         if len(batch.require_pictures()) > 3:
             raise MemoryError
         seen.append(batch)
         return loss(self, batch, step, carry)
 
-    monkeypatch.setattr(PixelCNN, "loss", small)
+    monkeypatch.setattr(Autoregressive, "loss", small)
     train = halves(20)
     run(config(), train, train.part(slice(0), "none"), replace(PLAN, steps=2), tmp_path / "run")
     assert [len(batch.require_pictures()) for batch in seen] == [2] * 8
@@ -292,13 +288,13 @@ def test_the_grid_of_a_run_is_drawn_from_held_out_captions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     asked: list[str] = []
-    walk = PixelCNN.walk
+    walk = Autoregressive.walk
 
-    def spy(self: PixelCNN, choose: object, n: int, given: Given = Given()) -> object:
+    def spy(self: Autoregressive, choose: object, n: int, given: Given = Given()) -> object:
         asked.extend(given.text or ())
         return walk(self, choose, n, given)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(PixelCNN, "walk", spy)
+    monkeypatch.setattr(Autoregressive, "walk", spy)
     valid = replace(halves(3), captions=("a", "b", "c"))
     run(config(), halves(20), valid, replace(PLAN, steps=1), tmp_path / "run")
     assert asked == ["a", "b", "c", "a", "b", "c", "a", "b"]

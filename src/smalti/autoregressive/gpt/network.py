@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from smalti.autoregressive.network import Needs
 from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.ranges import Count, Depth, Rate, Width
@@ -34,9 +36,18 @@ class GPTConfig:
     dropout: Rate = 0.1
     """Share dropped of embeddings, of attention and of what every block adds."""
 
+    accepts = ("tokens",)
+    takes = "symbols"
+
     def __post_init__(self) -> None:
         if self.width % self.heads:
             raise UserError(f"width is {self.width}, which {self.heads} heads do not divide")
+
+    def find_sizes(self, needs: Needs) -> dict[str, Any]:
+        """The table's rows, and the longest sequence."""
+        if needs.joint:
+            raise UserError("a GPT puts one number out for each symbol; give output Categorical")
+        return {"symbols": needs.rows, "context": needs.front + needs.length - 1}
 
     def build(self) -> GPT:
         return GPT(self)

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from smalti.autoregressive.network import Needs
 from smalti.autoregressive.pixelcnn.masks import Point
 from smalti.core.errors import UserError
 
@@ -37,6 +38,26 @@ def check_sizes(config: Any) -> None:
             )
     if config.first < 3 or config.first % 2 == 0:
         raise UserError(f"network.first is {config.first}; give an odd width of 3 or more")
+
+
+def find_sizes(needs: Needs, embeds: bool) -> dict[str, Any]:
+    """What the fields of a plain or gated network must be; embeds: whether it takes symbols."""
+    C = needs.grid[0]
+    if needs.joint and C > 1:
+        raise UserError(
+            "this network puts out the numbers of each channel, and the output wants those of all "
+            f"{C} together; give PlusPlusConfig, or output Categorical"
+        )
+    embeds = embeds or not needs.ordered
+    if embeds and needs.joint:
+        raise UserError(
+            "a network that embeds symbols puts one number out for each of them; give "
+            "output Categorical"
+        )
+    sizes = {"channels": C, "outputs": needs.numbers}
+    if needs.condition:
+        sizes["condition"] = needs.condition
+    return {**sizes, "codes": True} if embeds else sizes
 
 
 def embed_symbols(embedding: nn.Embedding | None, x: Tensor) -> Tensor:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from smalti.autoregressive.network import Needs
 from smalti.autoregressive.pixelcnn import receptive_field as reach
-from smalti.autoregressive.pixelcnn.head import Head, check_sizes, condition_of, embed_symbols
+from smalti.autoregressive.pixelcnn.head import (
+    Head,
+    check_sizes,
+    condition_of,
+    embed_symbols,
+    find_sizes,
+)
 from smalti.autoregressive.pixelcnn.masks import Above, Mask, Point, Row
 from smalti.core.config import checked
 from smalti.core.ranges import Amount, Count, ExtraDepth, Width
@@ -39,6 +47,8 @@ class PlainConfig:
     codes: bool = False
     """Take symbols, embedded as vectors of `width`, in place of their values."""
 
+    accepts = ("vector",)
+
     def __post_init__(self) -> None:
         check_sizes(self)
 
@@ -46,6 +56,14 @@ class PlainConfig:
     def inputs(self) -> int:
         """Numbers of a pixel that the first convolution sees."""
         return self.channels * (self.width if self.codes else 1)
+
+    @property
+    def takes(self) -> str:
+        return "symbols" if self.codes else "values"
+
+    def find_sizes(self, needs: Needs) -> dict[str, Any]:
+        """Channels, outputs and condition; `codes` where symbols have no values."""
+        return find_sizes(needs, self.codes)
 
     def build(self) -> Plain:
         return Plain(self)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from smalti.autoregressive.network import Needs
 from smalti.autoregressive.pixelcnn.head import condition_of
 from smalti.autoregressive.pixelcnn.plusplus.blocks import (
     GatedBlock,
@@ -18,6 +19,7 @@ from smalti.autoregressive.pixelcnn.plusplus.blocks import (
 )
 from smalti.autoregressive.pixelcnn.plusplus.level_embedding import LevelEmbedding
 from smalti.core.config import checked
+from smalti.core.errors import UserError
 from smalti.core.ranges import Amount, Count, Range, Rate, Width
 
 
@@ -45,10 +47,25 @@ class PlusPlusConfig:
     levels: Count = 256
     """Values that a pixel may take; of use to `embed` alone."""
 
+    accepts = ("vector",)
+    takes = "values"
+
     @property
     def inputs(self) -> int:
         """Numbers of a pixel that the first convolutions see."""
         return self.channels * (1 + self.embed)
+
+    def find_sizes(self, needs: Needs) -> dict[str, Any]:
+        """Channels, outputs and condition; with `embed` the levels."""
+        C = needs.grid[0]
+        if C > 1 and not needs.joint:
+            raise UserError(
+                f"PixelCNN++ puts out the numbers of all {C} channels together, and the output "
+                "wants those of each; give LogisticMixture, or another network"
+            )
+        sizes = {"channels": C, "outputs": needs.numbers}
+        sizes |= {"condition": needs.condition} if needs.condition else {}
+        return sizes | ({"levels": needs.symbols} if self.embed else {})
 
     def build(self) -> PlusPlus:
         return PlusPlus(self)

@@ -1,0 +1,88 @@
+"""How a network is called: told of conditions by a vector, or by tokens in front of the symbols."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from smalti.autoregressive.gpt.network import GPT
+from smalti.autoregressive.naive_walker import NaiveTokenWalker
+from smalti.autoregressive.network import Needs
+from smalti.autoregressive.order import to_grid, to_sequence
+from smalti.autoregressive.pixelcnn.walkers import build_walker
+from smalti.core.conditions import Told
+from smalti.core.protocols import Walker
+from smalti.layers.conditions import Conditions
+
+
+def show_symbols(network: Any, z: Tensor, values: Tensor | None, dtype: torch.dtype) -> Tensor:
+    """Symbols z as a network takes them: as they are without `values`, else these in its range."""
+    if values is None:
+        return z
+    low, high = network.range
+    return low + (high - low) * values.to(dtype)[z]
+
+
+@dataclass(frozen=True)
+class VectorCall:
+    """As `network(x, y)`: PixelCNNs."""
+
+    needs: Needs
+
+    def tell(self, conditions: Conditions, told: Told, n: int, moves: Tensor) -> Tensor | None:
+        """(n, D), or None where there is nothing to tell. moves: (n,) below `needs.moves`."""
+        y = conditions.vector(told, n)
+        if not self.needs.moves:
+            return y
+        shown = F.one_hot(moves, self.needs.moves).to(conditions.zero)
+        return shown if y is None else torch.cat([y, shown], dim=1)
+
+    def predict(
+        self, network: Any, z: Tensor, y: Any, values: Tensor | None, dtype: torch.dtype
+    ) -> Tensor:
+        """Parameters of symbols z (N, C, h, w): (N, P, C, h, w), or (N, P, h, w) of places."""
+        return network(show_symbols(network, z, values, dtype), y)
+
+    def build_walker(self, network: Any, n: int, y: Any, values: Tensor | None) -> Walker:
+        if values is not None:
+            every = torch.arange(len(values), device=values.device)
+            values = show_symbols(network, every, values, torch.float64)
+        return build_walker(network, n, self.needs.grid[1:], y, values)
+
+
+@dataclass(frozen=True)
+class TokenCall:
+    """As `network(tokens)`: GPTs."""
+
+    needs: Needs
+
+    def tell(self, conditions: Conditions, told: Told, n: int, moves: Tensor) -> Tensor:
+        """(n, c) tokens in front of the symbols; their rows come in the order of `needs.rows`."""
+        index = [*conditions.indices(told, n).unbind(1)] or [torch.zeros_like(moves)]
+        index += [moves] if self.needs.moves else []
+        rows = accumulate([self.needs.symbols, *(K + 1 for K in self.needs.choices or (0,))])
+        return torch.stack([i.to(moves) + row for i, row in zip(index, rows, strict=False)], dim=1)
+
+    def predict(
+        self, network: Any, z: Tensor, y: Any, values: Tensor | None, dtype: torch.dtype
+    ) -> Tensor:
+        """Logits of symbols z (N, C, h, w): (N, K, C, h, w)."""
+        tokens = torch.cat([y, to_sequence(z)], dim=1)[:, :-1]
+        logits = network(tokens)[:, y.shape[1] - 1 :, : self.needs.symbols]  # (N, T, K)
+        wide = torch.promote_types(logits.dtype, torch.float32)
+        return to_grid(logits.to(wide), self.needs.grid).movedim(-1, 1)
+
+    def build_walker(self, network: Any, n: int, y: Any, values: Tensor | None) -> Walker:
+        if not isinstance(network, GPT):
+            return NaiveTokenWalker(network, y)
+        from smalti.autoregressive.gpt.walker import GPTWalker
+
+        return GPTWalker(network, y, self.needs.length)
+
+
+Call = VectorCall | TokenCall

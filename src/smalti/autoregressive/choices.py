@@ -1,0 +1,101 @@
+"""Choices that nobody makes for a model: drawn, also from what is known of a picture, or summed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from smalti.autoregressive.walk import Known, read_known, walk_rows
+from smalti.core.conditions import Told, resolve
+from smalti.core.given import Given
+from smalti.core.protocols import Condition, Symbols
+from smalti.core.rng import Rng
+
+if TYPE_CHECKING:
+    from smalti.autoregressive.model import Autoregressive
+
+
+def list_untold(conditions: Sequence[Condition], told: Told) -> list[Condition]:
+    """The choices that nobody made."""
+    return [c for c in conditions if c.values and c.name not in told]
+
+
+def combine_values(untold: Sequence[Condition]) -> Tensor:
+    """(R, c): every combination of their values."""
+    values = [torch.arange(len(c.values)) for c in untold]
+    return torch.cartesian_prod(*values).view(-1, len(untold))
+
+
+def draw_choices(model: Autoregressive, rng: Rng, given: Given) -> Given:
+    """The same, with values drawn for the choices that are not made.
+
+    Of pictures of which a part is known, as probable as they are given what comes before its first
+    gap; else each as probable as any other.
+    """
+    n, conditions = len(rng), model.spec.conditions
+    told = resolve(given, model.spec, n)
+    # one number a choice, also of those that are made: what follows is the same
+    u = {c.name: rng.uniform() for c in conditions if c.values}
+    if not (untold := list_untold(conditions, told)):
+        return given
+    if (known := read_known(model, given, n)) is None:
+        drawn = {c.name: (u[c.name] * len(c.values)).long() for c in untold}
+    else:
+        sums = find_posteriors(model, known, told, untold).cumsum(1)  # (n, R)
+        row = torch.searchsorted(sums, u[untold[0].name][:, None], right=True)[:, 0]
+        values = combine_values(untold)[row.clamp(max=sums.shape[1] - 1)]  # (n, c)
+        drawn = {c.name: values[:, k] for k, c in enumerate(untold)}
+    labels = drawn.pop("class", given.labels)
+    return replace(given, labels=labels, conditions={**given.conditions, **drawn})
+
+
+def find_posteriors(
+    model: Autoregressive, known: Known, told: Told, untold: Sequence[Condition]
+) -> Tensor:
+    """(n, R) how probable each combination of values is; pictures that are alike are asked once."""
+    found: dict[object, Tensor] = {}
+    rows = []
+    for i in range(len(known.symbols)):
+        own = {name: value[i : i + 1] for name, value in told.items()}
+        part = Known(*(x[i].cpu() for x in known))
+        key = (*(x.numpy().tobytes() for x in part), str(own))
+        if key not in found:
+            found[key] = find_posterior(model, part, own, untold)
+        rows.append(found[key])
+    return torch.stack(rows)
+
+
+def find_posterior(
+    model: Autoregressive, known: Known, told: Told, untold: Sequence[Condition]
+) -> Tensor:
+    """(R,) how probable each combination of values is, given what comes before the first gap.
+
+    known: of one picture, (T,) each, on the CPU. All combinations are as probable beforehand.
+    """
+    values = combine_values(untold)
+    R, (C, _, w) = len(values), model.needs.grid
+    end = int(known.free.long().argmax())
+    nats = torch.zeros(R, dtype=torch.float64)
+
+    def choose(k: int, symbols: Symbols) -> Tensor:
+        x = known.symbols[k]
+        if k < end:
+            nats.sub_(symbols.logits[:, x].cpu())
+        return x.expand(R)
+
+    each: Told = {name: repeat(value, R) for name, value in told.items()}
+    each |= {c.name: values[:, k] for k, c in enumerate(untold)}
+    rows = walk_rows(model, choose, R, model.tell(each, R), None)
+    for _ in islice(rows, -(-end // (w * C))):
+        pass
+    return (-nats).softmax(0)
+
+
+def repeat(value: Tensor | list[str], n: int) -> Tensor | list[str]:
+    """One value n times."""
+    return value.expand(n) if isinstance(value, Tensor) else value * n
