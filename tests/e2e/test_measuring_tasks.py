@@ -87,8 +87,8 @@ def codec(at_home: Path) -> Path:
 def test_evaluate(trained: Path, codec: Path):
     (codec / "run").symlink_to(trained)
     words = "--metrics memorisation,bits -n 4 --bootstraps 3"
-    assert typed(f"evaluate run {words}") == 0
-    how: dict[str, Any] = {"n": 4, "bootstraps": 3}
+    assert typed(f"evaluate run {words} --steps 2") == 0
+    how: dict[str, Any] = {"n": 4, "bootstraps": 3, "sampler": {"steps": 2}}
     report = smalti.evaluate("run", metrics=["memorisation", "bits"], out="mine", **how)
     assert read_all("mine") == read_all("reports/run")
     assert report == smalti.evaluation.read_report("mine")

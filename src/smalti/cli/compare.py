@@ -11,7 +11,7 @@ from rich.table import Table
 
 from smalti.cli.display import bold, console, dim
 from smalti.cli.draw import chosen_device
-from smalti.cli.evaluate import Metrics, drawn_and_real, plan_flags, planned, split_words
+from smalti.cli.evaluate import Metrics, drawn_and_real, plan_flags, split_words
 from smalti.cli.flags import with_flags
 from smalti.cli.meter import ProgressMeter
 from smalti.cli.samplers import sampler_flags
@@ -67,7 +67,8 @@ def compare_models(
             out=out,
             device=chosen_device(device),
             on_progress=meter,
-            **planned(plan, sampler),
+            **plan,
+            sampler=sampler,
         )
     show_side_by_side(found)
 

@@ -19,7 +19,6 @@ from smalti.cli.meter import ProgressMeter
 from smalti.cli.samplers import sampler_flags
 from smalti.core.messages import count
 from smalti.core.model import name_model
-from smalti.core.sampling import find_sampler
 from smalti.evaluation.kinds import KINDS, find_output
 from smalti.evaluation.plan import Plan
 from smalti.evaluation.reading import reading, shown_real, shown_value
@@ -91,7 +90,8 @@ def evaluate_model(
             out=out,
             device=chosen_device(device),
             on_progress=meter,
-            **planned(plan, sampler),
+            **plan,
+            sampler=sampler,
         )
     show(report)
     names = KINDS[find_output(report.protocol.metrics)].sheets
@@ -100,11 +100,6 @@ def evaluate_model(
 
 def split_words(words: tuple[str, ...]) -> list[str] | None:
     return [name for word in words for name in word.split(",") if name] or None
-
-
-def planned(plan: dict[str, Any], sampler: dict[str, Any]) -> dict[str, Any]:
-    """The options of a plan as a task takes them."""
-    return {**plan, "sampler": lambda model: find_sampler(sampler, model)}
 
 
 def show(report: Report) -> None:

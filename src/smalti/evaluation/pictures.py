@@ -26,10 +26,7 @@ def draw_case(
 ) -> Case:
     """The samples that all measures look at, drawn, and the real pictures beside them."""
     check_shape(model, splits.train)
-    asked = plan.sampler
-    if callable(asked) and not isinstance(asked, type):  # the command line's, for this model
-        asked = asked(model)
-    plan = replace(plan, sampler=find_sampler(asked, model))
+    plan = replace(plan, sampler=find_sampler(plan.sampler, model))
     n, K = plan.n, len(model.spec.classes)
     labels = asked_classes(n, K, plan.classes, splits.train.labels)
     yardstick = held.part(in_turn(held, n, plan.classes if K else "data"), "yardstick")
