@@ -57,7 +57,7 @@ class ArticleDDIM:
     """Number of classes to condition on; 0 is the article's network (our addition)."""
 
     def __post_init__(self) -> None:
-        check_config(self.n_steps, self.img_shape, self.channels, self.pe_dim, self.classes)
+        check_config(self.img_shape, len(self.channels), self.pe_dim)
         if isinstance(self.with_attns, bool):
             object.__setattr__(self, "with_attns", (self.with_attns,) * len(self.channels))
         attns = self.with_attns

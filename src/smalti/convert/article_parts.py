@@ -63,29 +63,15 @@ def level_sizes(img_shape: tuple[int, int, int], levels: int) -> list[tuple[int,
     return [(h >> i, w >> i) for i in range(levels)]
 
 
-def check_config(
-    n_steps: int, img_shape: tuple[int, ...], channels: tuple[int, ...], pe_dim: int, classes: int
-) -> None:
+def check_config(img_shape: tuple[int, ...], levels: int, pe_dim: int) -> None:
     """Raise UserError unless the fields that both U-Nets have can build a network."""
-    if not _are_counts(n_steps):
-        raise UserError(f"n_steps is {n_steps!r}; give a positive integer")
-    if not isinstance(img_shape, tuple) or len(img_shape) != 3 or not _are_counts(*img_shape):
-        raise UserError(f"img_shape is {img_shape!r}; give channels, height and width")
-    if not isinstance(channels, tuple) or not channels or not _are_counts(*channels):
-        raise UserError(f"channels is {channels!r}; give one positive integer per level")
-    if not _are_counts(pe_dim) or pe_dim % 2:
+    if pe_dim % 2:
         raise UserError(f"pe_dim is {pe_dim!r}; give a positive even integer")
-    if classes != 0 and not _are_counts(classes):
-        raise UserError(f"classes is {classes!r}; give the number of classes, or 0 for none")
-    if min(level_sizes(img_shape, len(channels))[-1]) < 1:
+    if min(level_sizes(img_shape, levels)[-1]) < 1:
         raise UserError(
-            f"img_shape is {img_shape!r}: too small for {len(channels)} levels; "
-            f"height and width must be at least {2 ** (len(channels) - 1)}"
+            f"img_shape is {img_shape!r}: too small for {levels} levels; "
+            f"height and width must be at least {2 ** (levels - 1)}"
         )
-
-
-def _are_counts(*values: object) -> bool:
-    return all(type(v) is int and v > 0 for v in values)
 
 
 def shape_of(weights: dict[str, Tensor], key: str, dims: int) -> tuple[int, ...]:

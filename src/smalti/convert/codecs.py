@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,25 +19,25 @@ from smalti.codecs import (
 )
 from smalti.codecs.network import Autoencoder
 from smalti.convert.article_parts import shape_of
+from smalti.core.config import checked
 from smalti.core.errors import UserError
+from smalti.core.ranges import Count, Depth, Width
 
 LEFT_OUT = re.compile(r"^(loss\.|colorize$|model_ema\.)")
 """Of a Lightning checkpoint: critic, perceptual network and others that a codec does not need."""
 
 
 @dataclass(frozen=True)
+@checked
 class ArticleVQVAE:
     """Config of the article's VQ-VAE (SingleZombie/DL-Demos, dldemos/VQVAE)."""
 
-    input_dim: int = 3
+    input_dim: Width = 3
     """Channels of the pictures."""
-    dim: int = 128
+    dim: Width = 128
     """Feature channels, and numbers of a code."""
-    n_embedding: int = 64
+    n_embedding: Count = 64
     """Codes."""
-
-    def __post_init__(self) -> None:
-        check_counts(self)
 
     @property
     def parts(self) -> tuple[StridedConfig, VQConfig]:
@@ -178,18 +178,16 @@ def infer_taming(
 
 
 @dataclass(frozen=True)
+@checked
 class TamingCritic:
     """Config of the VQGAN authors' patch discriminator."""
 
-    input_nc: int = 3
+    input_nc: Width = 3
     """Channels of the pictures."""
-    ndf: int = 64
+    ndf: Width = 64
     """Feature channels of the first layer."""
-    n_layers: int = 3
+    n_layers: Depth = 3
     """Layers that halve."""
-
-    def __post_init__(self) -> None:
-        check_counts(self)
 
     def build(self) -> nn.Module:
         """A new network with random weights; pictures are in [-1, 1]."""
@@ -229,11 +227,3 @@ def with_use(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     K = len(weights[name])
     use = {"share": torch.full((K,), 1 / K), "steps": torch.tensor(1), "revived": torch.tensor(0)}
     return {**weights, **{f"quantiser.book.use.{k}": v for k, v in use.items()}}
-
-
-def check_counts(config: Any) -> None:
-    """Every field is a whole number of 1 or more."""
-    for field in fields(config):
-        value = getattr(config, field.name)
-        if type(value) is not int or value < 1:
-            raise UserError(f"{field.name} is {value!r}; give a whole number of 1 or more")

@@ -11,7 +11,9 @@ from torch import Tensor
 from smalti.autoregressive import AutoregressiveConfig, Levels, LogisticMixture
 from smalti.autoregressive.pixelcnn.plusplus.network import PlusPlus, PlusPlusConfig
 from smalti.convert.article_parts import shape_of
+from smalti.core.config import checked
 from smalti.core.errors import UserError
+from smalti.core.ranges import Depth, Width
 
 SCALES = 3
 NAMES = (  # theirs, ours; in this order
@@ -33,22 +35,20 @@ NAMES = (  # theirs, ours; in this order
 
 
 @dataclass(frozen=True)
+@checked
 class PixelCNNPP:
     """Config of the public PixelCNN++; the defaults are its own for CIFAR-10."""
 
-    nr_resnet: int = 5
+    nr_resnet: Depth = 5
     """Gated blocks of a level on the way down."""
-    nr_filters: int = 80
+    nr_filters: Width = 80
     """Width of all blocks."""
-    nr_logistic_mix: int = 10
+    nr_logistic_mix: Width = 10
     """Logistics of a pixel."""
-    input_channels: int = 3
+    input_channels: Width = 3
     """Channels of the pictures: 1 or 3."""
 
     def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            if type(value) is not int or value < 1:
-                raise UserError(f"{name} is {value!r}; give a whole number of 1 or more")
         if self.input_channels not in (1, 3):
             raise UserError(f"input_channels is {self.input_channels}; give 1 or 3")
 

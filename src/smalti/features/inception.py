@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from smalti.core.errors import UserError
+from smalti.core.steps import sha256
 from smalti.core.weights import read_weights
-from smalti.features.registry import Features, file_hash
+from smalti.features.registry import Features
 
 PLACE = "SMALTI_INCEPTION"
 FILE = "weights-inception-2015-12-05-6726825d.pth"
@@ -40,7 +41,7 @@ def inception(device: str = "cpu") -> Features:
         )
     network = seen_by(extractor.to(device).eval())
     about = "Inception v3, a classifier of ImageNet photographs"
-    return Features("inception", file_hash(path), DIMS, about, network, channels=3, device=device)
+    return Features("inception", sha256(path), DIMS, about, network, channels=3, device=device)
 
 
 def weights_path() -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,8 +150,3 @@ def of_checkpoint(
 def probe(network: Callable[[Tensor], Tensor], C: int, size: tuple[int, int], device: str) -> int:
     """D, by looking at one black picture."""
     return network(torch.zeros(1, C, *size, device=device)).shape[1]
-
-
-def file_hash(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -117,6 +117,7 @@ class Scripted:
     """Says what it is told to of each piece, and else the piece in capitals."""
 
     def __init__(self, tiny: Translator, **said: list[str]):
+        self.spec = tiny.spec
         self.config, self.source, self.target = tiny.config, tiny.source, self
         self.said, self.asked = said, []
         self.spoken: list[str] = []
