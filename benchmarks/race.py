@@ -17,6 +17,7 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -114,8 +115,8 @@ def table(racers: list[Racer]) -> str:
 
 def row_of(racer: Racer, ours: Racer) -> dict:
     """Its figures; a mark that was not reached gives the minutes so far, `reached` false."""
-    classes = racer.loop.model.module.spec.classes
-    parameters, multiply_adds = size_of(racer.loop.model.module.config.network, len(classes))
+    model: Any = racer.loop.model.module
+    parameters, multiply_adds = size_of(model.config.network, len(model.spec.classes))
     speed = racer.settings["batch"] * racer.loop.step / max(racer.loop.seconds, 1e-9)
     row: dict = {"parameters": parameters, "multiply_adds": multiply_adds}
     row |= {"minutes": racer.minutes, "pictures_per_second": speed}

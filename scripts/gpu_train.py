@@ -170,7 +170,8 @@ class Run:
 
     def plan_stages(self, steps: int) -> None:
         """An objective that changes over the steps goes by the new number of them."""
-        for each in (self.loop.model.module, self.loop.average.module):
+        model: Any = self.loop.model.module
+        for each in (model, self.loop.average.module):
             objective: Any = getattr(each.config, "objective", None)
             if hasattr(objective, "steps"):
                 each.config = replace(each.config, objective=replace(objective, steps=steps))

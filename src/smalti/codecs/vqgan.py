@@ -69,7 +69,6 @@ class VQGANConfig:
         start = self.critic_start
         return round(start * steps) if start < 1 else int(start)
 
-    @property
     def facts(self) -> dict[str, Any]:
         """For the card."""
         return {"perceptual": self.perceptual.about}

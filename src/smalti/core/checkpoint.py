@@ -23,7 +23,7 @@ from smalti.core.errors import UserError, shorten
 from smalti.core.folders import Results, folder_for
 from smalti.core.int8 import dequantize, own_shapes, quantize
 from smalti.core.messages import find_like, list_beside
-from smalti.core.protocols import Card
+from smalti.core.protocols import Card, ModelConfig
 from smalti.core.steps import FILES_OF_A_MODEL, damage, is_run, newest_step
 from smalti.core.weights import strip_wrappers
 
@@ -107,7 +107,7 @@ def load(name_or_dir: str | Path, device: str | torch.device = "cpu") -> Any:
     return model.to(device).eval()
 
 
-def build(config: Any, place: str | Path, device: str = "cpu") -> Any:
+def build(config: ModelConfig, place: str | Path, device: str = "cpu") -> nn.Module:
     """A model of this config with random weights; on "meta" of names and shapes alone.
 
     UserError, which names `place`, when the config builds none.
@@ -219,14 +219,14 @@ def read_config(directory: str | Path) -> dict[str, Any]:
     return content
 
 
-def model_config(directory: Path) -> Any:
+def model_config(directory: Path) -> ModelConfig:
     """The config of the model in a checkpoint directory."""
     path, value = directory / "config.json", read_config(directory).get("model")
     try:
         config = from_json(value)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    if not hasattr(config, "build"):
+    if not isinstance(config, ModelConfig):
         raise UserError(f"{path} holds no model, but {shorten(value)}; was it written by smalti?")
     return config
 

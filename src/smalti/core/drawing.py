@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -13,7 +12,7 @@ from torch import Tensor
 from smalti.core.brief import brief
 from smalti.core.given import Given
 from smalti.core.progress import OnProgress, Progress, ignore
-from smalti.core.protocols import Generative, State
+from smalti.core.protocols import Generative, Sampler, State
 from smalti.core.sampling import check_finite, stream
 
 FRAMES = 60
@@ -37,7 +36,7 @@ def draw_batches(
     model: Generative,
     seeds: Sequence[int],
     given: Given = Given(),
-    sampler: Any = None,
+    sampler: Sampler | None = None,
     *,
     batch: int = 64,
     film: bool = False,

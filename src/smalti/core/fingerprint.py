@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -12,7 +11,7 @@ from torch import Tensor, nn
 from smalti.core.config import to_json
 
 
-def model_hash(model: nn.Module, config: Any = None) -> str:
+def model_hash(model: nn.Module, config: object = None) -> str:
     """SHA-256 of a model's config and weights, in hexadecimal.
 
     config: plain JSON values; by default those of `model.config`.
@@ -21,7 +20,7 @@ def model_hash(model: nn.Module, config: Any = None) -> str:
     content = to_json(model.config) if config is None else config
     digest.update(json.dumps(content, sort_keys=True).encode())
     for name, weight in sorted(model.state_dict().items()):
-        add(digest, name, weight)
+        _add(digest, name, weight)
     return digest.hexdigest()
 
 
@@ -30,7 +29,7 @@ def tensor_hash(*tensors: Tensor, **named: Tensor | None) -> str:
     digest = hashlib.sha256()
     for name, tensor in [*(("", t) for t in tensors), *sorted(named.items())]:
         if tensor is not None:
-            add(digest, name, tensor)
+            _add(digest, name, tensor)
     return digest.hexdigest()
 
 
@@ -39,6 +38,6 @@ def text_hash(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 
-def add(digest: Any, name: str, tensor: Tensor) -> None:
+def _add(digest: hashlib._Hash, name: str, tensor: Tensor) -> None:
     digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-    digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()))
+    digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()).data)

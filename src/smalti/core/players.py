@@ -66,6 +66,13 @@ class Examined(Protocol):
 
 
 @runtime_checkable
+class Checkable(Protocol):
+    """A model's config that can tell, before a run is begun, what a training of it lacks."""
+
+    def check(self) -> None: ...  # UserError
+
+
+@runtime_checkable
 class Resumed(Protocol):
     """A module in a player that keeps more for training than its weights."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from smalti.core.brief import tell_briefly
 from smalti.core.errors import UserError
@@ -17,7 +17,10 @@ from smalti.core.rng import Rng
 from smalti.core.states import Canvas
 
 S = TypeVar("S", bound="State")
-Sampler = Any  # a frozen dataclass of the model's family; `Spec.samplers` lists them
+Sampler = Any
+"""A frozen dataclass of the model's family, which no room above it can name: `Spec.samplers` lists
+them, and core/sampling.py lets no other through.
+"""
 
 
 class Condition(NamedTuple):
@@ -122,7 +125,7 @@ class Dataset(Protocol):
 
 @runtime_checkable
 class Described(Protocol):
-    """Data that say more of themselves than how many they are."""
+    """Data, or a model's config, that have more to say: to a resume, or on the model's card."""
 
     def facts(self) -> dict[str, Any]: ...  # plain values by name
 
@@ -143,6 +146,7 @@ class Loss(NamedTuple):
     averaged by it. None: its items."""
 
 
+@runtime_checkable
 class Player(Protocol):
     """All that training knows; a player registers only what it trains.
 
@@ -152,6 +156,14 @@ class Player(Protocol):
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss: ...
 
 
+@runtime_checkable
+class ModelConfig(Protocol):
+    """How a model is built: a frozen dataclass, which a checkpoint stores."""
+
+    def build(self) -> nn.Module: ...
+
+
+@runtime_checkable
 class Codec(Protocol):
     """Pictures (N, C, H, W) in [0, 1] to grids of symbols 0 .. count-1, and back."""
 
@@ -188,10 +200,12 @@ class State(Protocol):
     def unit(self) -> str: ...  # what one of them is: "step", "row"
 
 
+@runtime_checkable
 class Generative(Protocol[S]):
     """All that sampling, CLI, web page and metrics know."""
 
-    spec: Spec
+    @property
+    def spec(self) -> Spec: ...
 
     def stream(
         self, rng: Rng, given: Given = Given(), sampler: Sampler | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from smalti.core.errors import UserError
 
@@ -12,10 +11,11 @@ Size = int | tuple[int, int]
 """Pixels of a square's side, or (H, W)."""
 
 
-def parse_size(size: Any, what: str = "size") -> tuple[int, int]:
+def parse_size(size: object, what: str = "size") -> tuple[int, int]:
     """(H, W) of one number for a square, or of two. UserError, naming `what`, for anything else."""
-    sides = tuple(size) if isinstance(size, tuple | list) else (size, size)
-    if len(sides) != 2 or not all(type(s) is int and 1 <= s <= LARGEST_SIDE for s in sides):
+    given = [*size] if isinstance(size, tuple | list) else [size, size]
+    sides = [s for s in given if type(s) is int and 1 <= s <= LARGEST_SIDE]
+    if len(given) != 2 or len(sides) != 2:
         raise UserError(
             f"{what} is {repr(size)[:40]}; give pixels as one integer or as (H, W), each from 1 to "
             f"{LARGEST_SIDE}"

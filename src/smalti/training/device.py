@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import torch
 from lightning_fabric import Fabric
@@ -17,6 +17,7 @@ from smalti.training.config import Training
 # it tells the rank of every process, line by line; a run's events say all at once
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
+T = TypeVar("T")
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
@@ -74,7 +75,7 @@ def reduced(fabric: Fabric, value: Tensor, by: Literal["mean", "sum", "max"]) ->
     return result
 
 
-def gathered(fabric: Fabric, value: Any) -> list:
+def gathered(fabric: Fabric, value: T) -> list[T]:
     """`value` of every process, in their order."""
     values = [copy.deepcopy(value)] * fabric.world_size
     if fabric.world_size > 1:

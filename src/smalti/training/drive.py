@@ -16,7 +16,8 @@ from smalti.core.checkpoint import build
 from smalti.core.errors import UserError
 from smalti.core.locks import lock_folder
 from smalti.core.messages import count
-from smalti.core.protocols import Dataset
+from smalti.core.players import Checkable
+from smalti.core.protocols import Dataset, ModelConfig
 from smalti.core.staging import empty_removed_on_error, make_folders, remove_leftovers
 from smalti.core.steps import FILES_OF_A_RUN, find_whole_step
 from smalti.training.config import Training
@@ -42,7 +43,7 @@ def ignore(event: object) -> None:
 
 
 def run(
-    model: Any,
+    model: ModelConfig,
     train: Dataset,
     valid: Dataset,
     training: Training,
@@ -68,8 +69,8 @@ def run(
         raise UserError(f"{train.name} holds no {train.item}s to train on; give at least one")
     if training.flip and train.batch(torch.arange(1), torch.device("cpu")).pictures is None:
         raise UserError(f"training.flip mirrors pictures, and {train.name} has none; leave it out")
-    if check := getattr(model, "check", None):
-        check()  # what it lacks is told before anything is written
+    if isinstance(model, Checkable):
+        model.check()  # what it lacks is told before anything is written
     check_memory(model)
     if start is not None:
         take_weights(model.build(), start)  # refused, if need be, before anything is written
@@ -107,7 +108,7 @@ def check_unused(out: Path) -> None:
         raise UserError(f"{out} exists already; {hint}choose another --out")
 
 
-def check_memory(model: Any) -> None:
+def check_memory(model: ModelConfig) -> None:
     """UserError for a model that this machine cannot hold, before any memory is taken for it."""
     weights = build(model, "the model", "meta").state_dict().values()
     needed, there = COPIES * sum(w.numel() * w.element_size() for w in weights), memory_bytes()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import torch
+from torch import nn
 
 from smalti.core.checkpoint import write_into
 from smalti.core.config import checked, from_json, hints_of, to_json
@@ -18,7 +19,7 @@ from smalti.core.errors import UserError, shorten
 from smalti.core.files import write_text
 from smalti.core.folders import replace_directory
 from smalti.core.messages import count
-from smalti.core.protocols import Card
+from smalti.core.protocols import Card, Described, ModelConfig
 from smalti.core.ranges import Range
 from smalti.core.staging import temporary_folder
 from smalti.core.steps import FILES_OF_A_RUN, damage, newest_step, steps_of, write_sums
@@ -33,7 +34,7 @@ class Job:
     """A run: its plan and its place."""
 
     model: Any
-    """The model's config."""
+    """The model's config, a `ModelConfig`; whoever knows its family reads its fields."""
     training: Training
     out: Path
     about: dict[str, Any]
@@ -102,7 +103,7 @@ class Told:
 def job_of(content: dict[str, Any], out: Path) -> Job:
     """The run that run.json tells of. UserError for values that it cannot have."""
     model, training = from_json(content["model"]), from_json(content["training"])
-    if not hasattr(model, "build"):
+    if not isinstance(model, ModelConfig):
         raise UserError(f"model is {shorten(model)}; wanted a model's config")
     if not isinstance(training, Training):
         raise UserError(f"training is {shorten(training)}; wanted how to train")
@@ -128,7 +129,8 @@ def last_step(out: Path) -> Path | None:
 def card_of(job: Job, step: int) -> Card:
     """The card of a saved step; where the data lie is not told, for a checkpoint may travel."""
     known = {"recipe": job.about["recipe"]} if "recipe" in job.about else {}
-    done = {"seed": job.training.seed, "step": step, **getattr(job.model, "facts", {})}
+    told = job.model.facts() if isinstance(job.model, Described) else {}
+    done = {"seed": job.training.seed, "step": step, **told}
     return Card(name=job.out.name, facts={**known, **done, **trained_by(job.facts)})
 
 
@@ -143,7 +145,7 @@ def trained_by(facts: dict[str, Any]) -> dict[str, Any]:
     return {"minutes": minutes if known else 0.0, "hardware": hardware}
 
 
-def save_step(job: Job, step: int, model: Any, state: dict[str, Any]) -> Path:
+def save_step(job: Job, step: int, model: nn.Module, state: dict[str, Any]) -> Path:
     """step-N/ with the averaged weights, trainer.pt and hashes, then `latest`.
 
     Of the states of older steps only the newest stays, in case this one is damaged.

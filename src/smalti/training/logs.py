@@ -38,13 +38,13 @@ class Log:
             folder = self.path.parent / "tensorboard"
             self.board = SummaryWriter(str(folder), purge_step=step + 1)
 
-    def write(self, step: int, **numbers: Any) -> None:
+    def write(self, step: int, **numbers: object) -> None:
         self.file.write(json.dumps({"step": step, **numbers}) + "\n")
         if self.board and (step % 10 == 0 or "valid" in numbers):
             for name, number in numbers.items():
                 self.board.add_scalar(name, number, step)
 
-    def step_back(self, step: int, **facts: Any) -> None:
+    def step_back(self, step: int, **facts: object) -> None:
         """Lines after `step` are dropped, and a line says why."""
         self.close()
         self.open(step)

@@ -11,7 +11,9 @@ from typing import Annotated, Any
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.wrappers import _FabricModule
 from safetensors.torch import load_file
+from torch import nn
 
 from smalti.core.checkpoint import load
 from smalti.core.config import fitted
@@ -65,12 +67,12 @@ class Loop:
     """Whether the step in hand is to be the last."""
 
     @property
-    def model(self) -> Any:
+    def model(self) -> _FabricModule:
         """The first player's module as Fabric wraps it."""
         return self.seats[0].model
 
     @property
-    def optimizer(self) -> Any:
+    def optimizer(self) -> torch.optim.Optimizer:
         """The first player's."""
         return self.seats[0].optimizer
 
@@ -323,7 +325,9 @@ def take_weights(model: torch.nn.Module, start: str) -> None:
     model.load_state_dict(weights)
 
 
-def assemble(fabric: Fabric, model: Any, average: Average, data: Dataset, t: Training) -> Loop:
+def assemble(
+    fabric: Fabric, model: nn.Module, average: Average, data: Dataset, t: Training
+) -> Loop:
     if t.compile:
         compiled(model)
     order, seats = data.plan(t.seed, t.batch), seated(fabric, model, t)

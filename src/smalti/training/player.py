@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from lightning_fabric.wrappers import _FabricModule
+from torch import Tensor, nn
 
 from smalti.core.players import Tuned
 from smalti.core.protocols import Batch
@@ -61,7 +62,7 @@ def mirror(batch: Batch) -> Batch:
 
 
 def differentiate(
-    fabric: Fabric, players: dict[str, Any], parts: list[Part], step: int, planned: int
+    fabric: Fabric, players: dict[str, _FabricModule], parts: list[Part], step: int, planned: int
 ) -> dict[str, Sum]:
     """Gradients and terms of the loss, summed by weight over this process's parts of a batch.
 
@@ -89,7 +90,12 @@ def differentiate(
 
 
 def update(
-    fabric: Fabric, model: Any, optimizer: Any, rate: float, clip: float, weight: float | Tensor
+    fabric: Fabric,
+    model: _FabricModule,
+    optimizer: torch.optim.Optimizer,
+    rate: float,
+    clip: float,
+    weight: float | Tensor,
 ) -> Tensor:
     """One optimiser step; returns the gradient's norm before it is clipped.
 
@@ -105,7 +111,7 @@ def update(
     return norm
 
 
-def share_gradients(fabric: Fabric, model: Any, weight: float | Tensor) -> None:
+def share_gradients(fabric: Fabric, model: nn.Module, weight: float | Tensor) -> None:
     """Sums become means: of this process's items, and of all processes'."""
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     if fabric.world_size == 1:

@@ -37,7 +37,7 @@ def find_change(began: dict[str, Any], **now: Dataset) -> str:
     return ""
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """In few words: a list of many classes by its length and its ends."""
     if not isinstance(value, list):
         return str(value)

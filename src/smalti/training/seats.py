@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lightning_fabric import Fabric
-from lightning_fabric.wrappers import _FabricModule, _FabricOptimizer
+from lightning_fabric.wrappers import _FabricModule
 from torch import nn
+from torch.optim import Optimizer
 
 from smalti.core.players import AfterStep, Noted, Planned, Premised, Resumed, Team, Tuned
 from smalti.training.config import Training
@@ -21,7 +22,7 @@ class Seat:
     name: str
     model: _FabricModule
     """Its module, as Fabric wraps it."""
-    optimizer: _FabricOptimizer
+    optimizer: Optimizer
     lr_scale: float = 1.0
     """Its learning rate, as a multiple of the training's."""
 

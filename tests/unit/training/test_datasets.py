@@ -192,7 +192,7 @@ def test_two_processes_with_unequal_tokens_train_as_one(tmp_path: Path) -> None:
 
 def test_parts_of_equal_size_are_what_a_plain_mean_makes_bit_for_bit() -> None:
     loop = loop_of(ToyConfig(), pictures(24), plan(12, accumulate=3))
-    model = loop.model.module
+    model: Any = loop.model.module
     total = torch.zeros(())
     for part in loop.parts():
         loss = model.loss(part.batch, 0).total / 3

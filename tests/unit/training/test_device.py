@@ -103,9 +103,8 @@ def test_layers_take_the_precision_and_batches_do_not(name: Any, dtype: torch.dt
     plan = dataclasses.replace(PLAN, precision=name)
     loop = begin(fabric_for(plan), job_of(plan), TRAIN)
     layers: list[torch.dtype] = []
-    loop.model.module.layer.register_forward_hook(
-        lambda m, x, y: layers.extend((x[0].dtype, y.dtype))
-    )
+    toy: Any = loop.model.module
+    toy.layer.register_forward_hook(lambda m, x, y: layers.extend((x[0].dtype, y.dtype)))
     loop.advance()
     assert layers == [torch.float32, dtype]
 
