@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -14,8 +15,10 @@ from PIL import Image
 
 from smalti.cli.flags import flags_of, read
 from smalti.cli.options import check_numbers, holds
+from smalti.core.config import TAGS, checked
 from smalti.core.errors import UserError
-from smalti.diffusion import UNetConfig
+from smalti.core.ranges import Share
+from smalti.diffusion import DDIM, UNetConfig
 from tests.command import RUN, contents, pixels, typed
 from tests.expect import refusal
 
@@ -101,17 +104,46 @@ def test_numbers_that_cannot_be(at_home: Path, capsys: Any, words: str, said: st
     assert contents(at_home) == ["named", "photos", "plain"]
 
 
-def test_every_number_of_every_verb_is_finite(at_home: Path, capsys: Any):
+def test_every_number_of_every_verb_is_finite():
     """Whatever options are added: the check is of all verbs, not in each of them."""
     for verb in ("sample", "inpaint", "evaluate", "interpolate", "complete"):
-        app = importlib.import_module(f"smalti.cli.{verb}").app
-        command = app.default_command
+        command = importlib.import_module(f"smalti.cli.{verb}").app.default_command
+        if choose := getattr(command, "choose", None):
+            command, _ = choose(())
         for name, hint in get_type_hints(command, include_extras=True).items():
             if not holds(hint, int, float):
                 continue
             given = inspect.signature(command).bind_partial(**{name: float("nan")})
             with pytest.raises(UserError):
                 check_numbers(command, given)
+
+
+@dataclass(frozen=True)
+@checked
+class Straight(DDIM):
+    """A way that a test adds."""
+
+    push: Share = 0.5
+    """How far each step goes."""
+
+
+def test_a_sampler_that_a_model_lists_has_options(
+    at_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+):
+    monkeypatch.setitem(TAGS, "straight", f"{__name__}:Straight")
+    monkeypatch.setattr("smalti.diffusion.model.SAMPLERS", (DDIM, Straight))
+    assert typed("sample plain --help") == 0
+    told = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "--sampler CHOICE" in told and "[choices: ddim, straight]" in told
+    assert "--push FLOAT How far each step goes. (straight) [default: 0.5]" in told
+    assert "--temperature FLOAT" not in told
+    assert typed("sample plain -n 1 --sampler straight --push 0.25 --steps 2 --out s") == 0
+    used = json.loads(Path("s/samples.json").read_text())["sampler"]
+    assert (used["tag"], used["push"], used["steps"]) == ("straight", 0.25, 2)
+    assert typed("sample plain --sampler straight --push 7") == 2
+    assert "--push is 7.0; give 0 or more, 1 at most" in capsys.readouterr().err
+    assert typed("sample --help") == 0
+    assert "--temperature FLOAT" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("seed", [2**63, LARGEST])

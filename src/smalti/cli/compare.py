@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cyclopts import App
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from smalti.cli.display import bold, console, dim
 from smalti.cli.draw import chosen_device
 from smalti.cli.evaluate import Metrics, drawn_and_real, plan_flags, split_words
-from smalti.cli.flags import with_flags
 from smalti.cli.meter import ProgressMeter
-from smalti.cli.samplers import sampler_flags
+from smalti.cli.samplers import verb_of_models
 from smalti.core.messages import count
 from smalti.evaluation.kinds import find_output
 from smalti.evaluation.reading import shown_real, shown_value
@@ -29,12 +27,6 @@ EXAMPLES = """[bold]Examples[/bold]
 SIGNS = {"lower": "less is better", "higher": "more is better", "": ""}
 AIMS = {"nearest": "about 1 is good", "copies": "about 1% is good", "copying z": "-3 to 3 is good"}
 """Of rows that are good in the middle."""
-
-app = App(
-    name="compare",
-    usage="Usage: smalti compare MODEL MODEL ... [OPTIONS]",
-    help_epilogue=EXAMPLES,
-)
 
 
 def compare_models(
@@ -67,8 +59,8 @@ def compare_models(
             out=out,
             device=chosen_device(device),
             on_progress=meter,
-            **plan,
             sampler=sampler,
+            **plan,
         )
     show_side_by_side(found)
 
@@ -120,4 +112,10 @@ def one(report: Report, name: str) -> Row | None:
     return next((row for row in report.rows if row.name == name), None)
 
 
-app.default(with_flags(compare_models, plan=plan_flags(), sampler=sampler_flags()))
+USAGE = "Usage: smalti compare MODEL MODEL ... [OPTIONS]"
+app = verb_of_models(
+    "compare",
+    compare_models,
+    about={"usage": USAGE, "help_epilogue": EXAMPLES},
+    plan=plan_flags(),
+)

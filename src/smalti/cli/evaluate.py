@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from cyclopts import App, Group, Parameter
+from cyclopts import Group, Parameter
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
@@ -14,9 +14,9 @@ from rich.text import Text
 
 from smalti.cli.display import bold, console, dim
 from smalti.cli.draw import chosen_device
-from smalti.cli.flags import Flags, flags_of, with_flags
+from smalti.cli.flags import Flags, flags_of
 from smalti.cli.meter import ProgressMeter
-from smalti.cli.samplers import sampler_flags
+from smalti.cli.samplers import verb_of_models
 from smalti.core.messages import count
 from smalti.core.model import name_model
 from smalti.evaluation.kinds import KINDS, find_output
@@ -45,8 +45,6 @@ Metrics = Annotated[
         metavar="NAMES",
     ),
 ]
-
-app = App(name="evaluate", help_epilogue=EXAMPLES)
 
 
 def plan_flags() -> Flags:
@@ -90,8 +88,8 @@ def evaluate_model(
             out=out,
             device=chosen_device(device),
             on_progress=meter,
-            **plan,
             sampler=sampler,
+            **plan,
         )
     show(report)
     names = KINDS[find_output(report.protocol.metrics)].sheets
@@ -135,4 +133,6 @@ def table_of(report: Report, out: Console, values: str) -> None:
         out.print(dim(note), soft_wrap=True)
 
 
-app.default(with_flags(evaluate_model, plan=plan_flags(), sampler=sampler_flags()))
+app = verb_of_models(
+    "evaluate", evaluate_model, about={"help_epilogue": EXAMPLES}, plan=plan_flags()
+)

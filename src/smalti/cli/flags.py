@@ -39,6 +39,8 @@ class Flag:
     default: Any
     names: tuple[str, ...] = ()
     """What the option is called, the last one in errors; as its field if empty."""
+    shown: bool = True
+    """Whether help lists it."""
 
     @property
     def option(self) -> str:
@@ -129,6 +131,7 @@ def parameter(flag: Flag, group: Group, show_default: bool) -> Any:
             name=flag.names or flag.option,
             help=flag.help,
             group=group,
+            show=flag.shown,
             consume_multiple=several or None,
             show_default=(lambda _: shown) if show_default and shown else False,
             negative_iterable=(),

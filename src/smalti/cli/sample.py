@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from cyclopts import App
 from torch import Tensor
 
 import smalti
@@ -21,10 +20,9 @@ from smalti.cli.draw import (
     name_of,
     picture_model,
 )
-from smalti.cli.flags import with_flags
 from smalti.cli.given import read_pictures
 from smalti.cli.options import Classes, Number, PicturesGiven, Size, Strength, Switch, Texts
-from smalti.cli.samplers import sampler_flags
+from smalti.cli.samplers import verb_of_models
 from smalti.core.config import to_json
 from smalti.core.drawing import Drawn
 from smalti.core.folders import Results, check_free, folder_for, write_record
@@ -50,8 +48,6 @@ WIDEST = 16
 """Pictures of a group beside each other in a grid, at most."""
 FILES = Results(r"grid\.png|(denoising|rows)\.gif|samples\.json|\d+\.png", "samples.json")
 """What a folder of samples holds."""
-
-app = App(name="sample", help_epilogue=EXAMPLES)
 
 
 def draw_samples(
@@ -175,4 +171,4 @@ def made_by(model: Any, seed: int, number: int, given: Given, sampler: Any) -> d
     }
 
 
-app.default(with_flags(draw_samples, sampler=sampler_flags()))
+app = verb_of_models("sample", draw_samples, about={"help_epilogue": EXAMPLES})

@@ -1,17 +1,65 @@
-"""Options of samplers."""
+"""Options of samplers, as the models that are named list them."""
 
 from __future__ import annotations
 
-from cyclopts import Group
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
-from smalti.autoregressive import Ancestral
-from smalti.cli.flags import Flags, flags_of_kinds
-from smalti.diffusion import DDIM, DDPM, Consistency, DPMSolver, UniPC
+from cyclopts import App, Group
 
-KINDS = [DDIM(), DDPM(), DPMSolver(), UniPC(), Consistency(), Ancestral()]
+from smalti.cli import VERBS
+from smalti.cli.flags import Flag, Flags, flags_of_kinds, with_flags
+from smalti.cli.late import choose_late
+from smalti.core.checkpoint import build, find, model_config
+from smalti.core.config import SAMPLERS, class_of
+from smalti.core.errors import UserError
 
 
-def sampler_flags() -> Flags:
+def verb_of_models(
+    name: str, command: Callable[..., Any], *, fills: bool = False, about: Any, **sets: Flags
+) -> App:
+    """A verb with the options of the samplers of the models that are named, as `sampler`.
+
+    fills: of samplers that fill holes, not of the others. about: usage and examples of its App.
+    """
+
+    def choose(words: Sequence[str]) -> tuple[Callable[..., Any], str]:
+        return with_flags(command, **sets, sampler=sampler_flags(words, fills)), VERBS[name][1]
+
+    return choose_late(name, choose, **about)
+
+
+def sampler_flags(words: Sequence[str] = (), fills: bool = False) -> Flags:
+    """The options of all samplers of the models among these words.
+
+    Those of every family stand beside them, without being shown unless no model is named: which of
+    them a model does not take is told when it is there.
+    """
+    named = [sampler for word in words for sampler in samplers_of(word)]
+    all_ = [class_of(tag)() for tag in SAMPLERS]
+    flags = {flag.name: flag for flag in flags_of_samplers(named or all_, fills)}
+    for flag in flags_of_samplers(all_, fills):
+        flags.setdefault(flag.name, replace(flag, shown=False))
     group = Group("Sampler", help="What is left out is the model's own.", sort_key=2)
-    flags = flags_of_kinds(KINDS, "sampler", "The way from noise to picture.", "")
-    return Flags(tuple(flags), group, show_default=False)
+    return Flags(tuple(flags.values()), group, show_default=bool(named))
+
+
+def flags_of_samplers(samplers: list[Any], fills: bool) -> list[Flag]:
+    kinds = {type(s): s for s in reversed(samplers) if getattr(s, "fills", False) == fills}
+    if not kinds:
+        return []
+    help = "The way from noise to picture."
+    return [*flags_of_kinds([*reversed(kinds.values())], "sampler", help, "")]
+
+
+def samplers_of(word: str) -> tuple[Any, ...]:
+    """Those of a model, the model's own first; none where the word names no model."""
+    if word.startswith("-"):
+        return ()
+    try:
+        directory = find(word)
+        model = build(model_config(directory), directory, "meta")
+    except (UserError, OSError, ValueError):  # the verb itself says what is wrong with it
+        return ()
+    return getattr(getattr(model, "spec", None), "samplers", ())

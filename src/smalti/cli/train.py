@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from cyclopts import App, Group, Parameter
+from cyclopts import Group
 
 from smalti.cli.flags import Flags, flags_of, option_name, with_flags
+from smalti.cli.late import choose_late
 from smalti.cli.options import Size, Switch
 from smalti.cli.watch import Watcher
 from smalti.core.errors import UserError
@@ -40,46 +42,27 @@ OF_THE_DATA = {
 }
 """Fields of a model's config that its pictures decide."""
 
-app = App(name="train", help_flags=(), version_flags=())
 
-
-@app.default
-def train(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)]) -> int:
-    """Train a model by a recipe, or go on with a run."""
-    from smalti.cli import call
-
-    return call(app_for(recipe_among(tokens)), list(tokens)) or 0
-
-
-def recipe_among(tokens: tuple[str, ...]) -> Recipe | None:
+def recipe_among(words: Sequence[str]) -> Recipe | None:
     """The recipe that is asked for, before the options, which depend on it, can be read."""
-    if tokens and not tokens[0].startswith("-"):
-        return find(tokens[0])
-    named = [token for token in tokens if token in RECIPES]
+    if words and not words[0].startswith("-"):
+        return find(words[0])
+    named = [word for word in words if word in RECIPES]
     return find(named[0]) if len(named) == 1 else None
 
 
-def app_for(recipe: Recipe | None) -> App:
+def choose_command(words: Sequence[str]) -> tuple[Callable[..., Any], str]:
     """The verb with the options of the recipe's training and model, and its defaults."""
+    recipe = recipe_among(words)
     training = flags_of(recipe.training if recipe else Training())
     model = flags_of(recipe.model(example(recipe)), "model.") if recipe else ()
     own = tuple(flag for flag in model if flag.name not in OF_THE_DATA)
-    inner = App(
-        name="smalti train",
-        help=f"{recipe.name}: {recipe.summary}." if recipe else GENERAL,
-        usage="Usage: smalti train RECIPE [OPTIONS]",
-        help_epilogue=EXAMPLES,
-        help_format="rich",
-        version_flags=(),
-    )
-    inner["--help"].show = False
     command = with_flags(
         train_recipe,
         training=Flags(tuple(training), Group("Training", sort_key=1)),
         model=Flags(own, Group("Model", sort_key=2)),
     )
-    inner.default(command)
-    return inner
+    return command, f"{recipe.name}: {recipe.summary}." if recipe else GENERAL
 
 
 def example(recipe: Recipe) -> Pictures:
@@ -150,3 +133,7 @@ def refuse_changes(given: list[str]) -> None:
     if given:
         first = option_name(given[0])
         raise UserError(f"{first} cannot change in a run that goes on; leave it out with --resume")
+
+
+USAGE = "Usage: smalti train RECIPE [OPTIONS]"
+app = choose_late("train", choose_command, usage=USAGE, help_epilogue=EXAMPLES)

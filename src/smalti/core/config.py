@@ -74,6 +74,9 @@ TAGS = {
     "classifier": "smalti.features.classifier:ClassifierConfig",
 }
 
+SAMPLERS = ("ddim", "ddpm", "dpm-solver", "unipc", "consistency", "repaint", "ancestral")
+"""Tags of those whose options are shown where no model is named."""
+
 
 def to_json(config: Any) -> Any:
     """A config as plain JSON values; every dataclass carries its `tag`."""

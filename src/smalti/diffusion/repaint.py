@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -35,6 +36,8 @@ class RePaint:
     What is known is put in at every level, and the walk goes back up again and again, so that the
     two parts come to agree.
     """
+
+    fills: ClassVar[bool] = True
 
     steps: Levels = 50
     """Number of noise levels, for the uniform and quadratic spacing."""
