@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -30,24 +28,6 @@ def kernel_distance(a: Tensor, b: Tensor, labels: Tensor | None = None) -> float
     once = torch.ones(len(x)).double()
     same = mean_of_pairs(x) if labels is None else mean_by_class(kernel(x, x), once, labels)
     return same + mean_of_pairs(y) - 2 * float(mean_to(x, y).mean())
-
-
-def kernel_by_subsets(
-    a: Tensor, b: Tensor, subsets: int = 100, size: int = 1000, seed: int = 0
-) -> tuple[float, float]:
-    """Mean and standard deviation over random subsets of `size`, as KID is often published.
-
-    The deviation is that of one subset, not the error of the mean.
-    """
-    check(a, b)
-    size = min(size, len(a), len(b))
-    generator = np.random.Generator(np.random.Philox(seed))
-
-    def part(x: Tensor) -> Tensor:
-        return x[torch.from_numpy(generator.choice(len(x), size, replace=False))]
-
-    found = [kernel_distance(part(a), part(b)) for _ in range(subsets)]
-    return statistics.mean(found), statistics.stdev(found) if subsets > 1 else float("nan")
 
 
 def kernel_replicates(

@@ -11,9 +11,9 @@ FAR = 3.0
 """Standard scores beyond which chance is no explanation."""
 COPIED = 0.9
 """Samples nearer to the training pictures than this share of what held-out ones are look copied."""
-
 UNLIKE = 1.2
 """Samples farther from the training pictures than this look unlike them."""
+Reading = Callable[[Row, Report], str]
 
 
 def shown_value(row: Row) -> str:
@@ -73,23 +73,14 @@ def kernel(row: Row, report: Report) -> str:
     return distance(row, report) + "; about 0 is as good as real, and chance may carry it below"
 
 
-def precision(row: Row, report: Report) -> str:
-    return share(row, "of the samples look like training pictures", "of the real ones do")
+def share(says: str, of_real: str) -> Reading:
+    def read(row: Row, report: Report) -> str:
+        assert row.value is not None
+        value = row.value if row.matched is None else row.matched
+        real = "" if row.real is None else f", {number(row.name, row.real)} {of_real}"
+        return f"{number(row.name, value)} {says}{real}: more is better"
 
-
-def recall(row: Row, report: Report) -> str:
-    return share(row, "of the variety of the training pictures is drawn", "with real ones")
-
-
-def accuracy(row: Row, report: Report) -> str:
-    return share(row, "are recognised as the class asked for", "of the real ones are")
-
-
-def share(row: Row, says: str, of_real: str) -> str:
-    assert row.value is not None
-    value = row.value if row.matched is None else row.matched
-    real = "" if row.real is None else f", {number(row.name, row.real)} {of_real}"
-    return f"{number(row.name, value)} {says}{real}: more is better"
+    return read
 
 
 def nearest(row: Row, report: Report) -> str:
@@ -122,10 +113,6 @@ def copying(row: Row, report: Report) -> str:
     return f"samples are {verdict}; below -{FAR:g} speaks of copying"
 
 
-def bits(row: Row, report: Report) -> str:
-    return "bits for each number of a held-out picture, where a plain byte takes 8: less is better"
-
-
 def seconds(row: Row, report: Report) -> str:
     made = report.made_with
     threads = count(made.get("threads", 0), "thread")
@@ -133,15 +120,7 @@ def seconds(row: Row, report: Report) -> str:
     return f"a sample, drawn {together} at a time on {made.get('device')}, {threads}"
 
 
-def forwards(row: Row, report: Report) -> str:
-    return "times that the network runs for a sample; guidance runs it twice a step"
-
-
-def parameters(row: Row, report: Report) -> str:
-    return "numbers that training found"
-
-
-def plainly(text: str) -> Callable[[Row, Report], str]:
+def plainly(text: str) -> Reading:
     return lambda row, report: text
 
 
@@ -154,19 +133,21 @@ OF_CODECS = {
 }
 
 
-READINGS: dict[str, Callable[[Row, Report], str]] = {
+READINGS: dict[str, Reading] = {
     "frechet": distance,
     "kernel": kernel,
-    "precision": precision,
-    "recall": recall,
-    "accuracy": accuracy,
+    "precision": share("of the samples look like training pictures", "of the real ones do"),
+    "recall": share("of the variety of the training pictures is drawn", "with real ones"),
+    "accuracy": share("are recognised as the class asked for", "of the real ones are"),
     "nearest": nearest,
     "copies": copies,
     "copying z": copying,
-    "bits/dim": bits,
+    "bits/dim": plainly(
+        "bits for each number of a held-out picture, where a plain byte takes 8: less is better"
+    ),
     "nats/code": plainly("nats for each code of a held-out picture, of the codec's codes alone"),
     "seconds": seconds,
-    "forwards": forwards,
-    "parameters": parameters,
+    "forwards": plainly("times that the network runs for a sample; guidance runs it twice a step"),
+    "parameters": plainly("numbers that training found"),
     **OF_CODECS,
 }

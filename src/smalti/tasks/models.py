@@ -17,11 +17,6 @@ def open_picture_model(model: Any, device: str = "auto") -> Any:
     return open_model(model, "draw pictures", device)
 
 
-def find_output(model: Any) -> str | None:
-    """What a model puts out: "picture", "text", "codes", or None for one without a spec."""
-    return getattr(getattr(model, "spec", None), "output", None)
-
-
 def find_class(label: int | str, classes: Sequence[str], model: str) -> int:
     """The number of a class that is given by name or number, which may be a word, too."""
     if label in classes:
