@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from smalti.cli import VERBS
+from smalti.core.config import TAGS
+from smalti.recipes import RECIPES
 
 ROOT = Path(__file__).parents[3]
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -34,12 +41,24 @@ def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def tables() -> Iterator[None]:
+    """What a page adds to tables is gone after it."""
+    before = [(table, dict(table)) for table in (TAGS, RECIPES, VERBS)]
+    yield
+    for table, content in before:
+        table.clear()
+        table.update(content)  # pyright: ignore[reportCallIssue, reportArgumentType]
+
+
 @pytest.mark.parametrize("page", [p for p in PAGES if p.name not in LISTS], ids=lambda p: p.name)
-def test_the_python_of_a_page_runs(page: Path, working_folder: Path):
-    code = blocks(page)
-    names = {"__name__": page.stem}
-    for block in code:
-        exec(compile(block, str(page), "exec"), names)
+def test_the_python_of_a_page_runs(
+    page: Path, working_folder: Path, tables: None, monkeypatch: pytest.MonkeyPatch
+):
+    module = ModuleType(f"page_{page.stem}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for block in blocks(page):
+        exec(compile(block, str(page), "exec", dont_inherit=True), module.__dict__)
 
 
 def test_there_is_python_in_the_docs():
