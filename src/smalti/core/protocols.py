@@ -15,6 +15,7 @@ from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.rng import Rng
 from smalti.core.states import Canvas
+from smalti.core.tensors import to_floats
 
 S = TypeVar("S", bound="State")
 Sampler = Any
@@ -86,10 +87,10 @@ class Batch(NamedTuple):
     """(B, S) and (B, T) int64: tokens of sentences and of their translations, padded."""
 
     def require_pictures(self) -> Tensor:
-        """Its pictures. UserError where it has none."""
+        """Its pictures, floats (B, C, H, W). UserError where it has none, or others."""
         if self.pictures is None:
             raise UserError("the batch has no pictures, and this model takes them; give pictures")
-        return self.pictures
+        return to_floats(self.pictures, "pictures")
 
 
 class Order(Protocol):

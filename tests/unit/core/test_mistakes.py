@@ -200,6 +200,17 @@ def test_bytes_are_levels_of_255() -> None:
     assert known is not None and torch.equal(known, levels / 255)
 
 
+@pytest.mark.parametrize("make", [drawer, walker])
+def test_bytes_are_scored_as_levels(make: Callable[[], Any]) -> None:
+    levels = torch.randint(256, (2, *SHAPE), dtype=torch.uint8)
+    scores = [
+        make().score(smalti.Batch(x, torch.tensor([0, 1])), smalti.Rng([0, 1])).nats
+        for x in (levels, levels.numpy(), levels / 255)
+    ]
+    assert torch.equal(scores[0], scores[2])
+    assert torch.equal(scores[1], scores[2])
+
+
 def test_pictures_to_match_may_be_pils_and_tensors() -> None:
     levels = np.random.default_rng(0).integers(0, 256, (9, 9, 3), np.uint8)
     wanted = match(levels, levels).field
