@@ -14,21 +14,21 @@ MOST = 60
 
 def brief(cls: C) -> C:
     """Show a dataclass by `tell_briefly`; stands below `@dataclass`."""
-    cls.__repr__ = tell_briefly
+    cls.__repr__ = tell_briefly  # pyright: ignore[reportAttributeAccessIssue]
     return cls
 
 
-def tell_briefly(record: Any) -> str:
+def tell_briefly(self: Any) -> str:
     """The `repr` of a dataclass or named tuple by shapes and counts, without what is empty or as by
     default: "Drawn(pictures=4x1x28x28 float32, seconds=0.3)".
     """
-    if dataclasses.is_dataclass(record):
-        usual = {field.name: field.default for field in dataclasses.fields(record)}
+    if dataclasses.is_dataclass(self):
+        usual = {field.name: field.default for field in dataclasses.fields(self)}
     else:
-        usual = {name: record._field_defaults.get(name) for name in record._fields}
-    values = {name: getattr(record, name) for name in usual}
+        usual = {name: self._field_defaults.get(name) for name in self._fields}
+    values = {name: getattr(self, name) for name in usual}
     told = [f"{k}={tell_value(v)}" for k, v in values.items() if not is_empty(v, usual[k])]
-    return f"{type(record).__name__}({', '.join(told)})"
+    return f"{type(self).__name__}({', '.join(told)})"
 
 
 def is_empty(value: Any, usual: Any) -> bool:

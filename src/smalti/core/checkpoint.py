@@ -95,7 +95,7 @@ def load(name_or_dir: str | Path, device: str | torch.device = "cpu") -> Any:
     config, path = model_config(directory), directory / "model.safetensors"
     shapes = own_shapes(read_shapes(path), directory)
     check_shapes(build(config, directory, "meta"), shapes, directory)
-    model = build(config, directory)  # as large as its file, which was not known before
+    model: Any = build(config, directory)  # as large as its file, which was not known before
     try:
         weights = strip_wrappers(load_file(path))
     except (OSError, SafetensorError) as error:
