@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -33,13 +34,10 @@ GENERAL = """Train a model by a recipe, or go on with a run.
 
 `smalti list` shows the recipes, `smalti train RECIPE --help` what its model can be told."""
 
-OF_THE_DATA = {
-    "model.shape",
-    "model.classes",
-    "model.network.channels",
-    "model.network.classes",
-    "model.critic.channels",
-}
+OF_THE_DATA = re.compile(
+    r"model\.(shape|classes|(codec|network|critic)\.(shape|channels|classes)"
+    r"|conditions\..*\.(values|unknown))"
+)
 """Fields of a model's config that its pictures decide."""
 
 
@@ -56,7 +54,7 @@ def choose_command(words: Sequence[str]) -> tuple[Callable[..., Any], str]:
     recipe = recipe_among(words)
     training = flags_of(recipe.training if recipe else Training())
     model = flags_of(recipe.model(example(recipe)), "model.") if recipe else ()
-    own = tuple(flag for flag in model if flag.name not in OF_THE_DATA)
+    own = tuple(flag for flag in model if not OF_THE_DATA.fullmatch(flag.name))
     command = with_flags(
         train_recipe,
         training=Flags(tuple(training), Group("Training", sort_key=1)),
