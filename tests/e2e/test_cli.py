@@ -45,9 +45,9 @@ def test_help_of_a_recipe_shows_its_own_defaults(capsys: pytest.CaptureFixture[s
 
 def test_what_pictures_decide_is_no_option(capsys: pytest.CaptureFixture[str]):
     assert main(["train", "pixelcnnpp-emoji", "--help"]) == 0
-    assert "--model.conditions.text.buckets INT" in (out := capsys.readouterr().out)
     assert main(["train", "pixelcnn", "--help"]) == 0
-    out += capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "--model.conditions.text.buckets" in out
     assert not re.search(r"--model\.(codec\.shape|conditions\.class|network\.channels)", out)
 
 
