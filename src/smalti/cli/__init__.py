@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 import warnings
@@ -140,7 +141,7 @@ def check_verb(verb: str) -> None:
 
 @contextmanager
 def notices_printed() -> Iterator[None]:
-    """While entered, each Notice is a line on stderr, once."""
+    """While entered, each Notice is a line on stderr, once; so is what smalti logs."""
     from smalti.core.errors import Notice
 
     told: set[str] = set()
@@ -156,7 +157,29 @@ def notices_printed() -> Iterator[None]:
         before = warnings.showwarning
         warnings.showwarning = show
         warnings.simplefilter("always", Notice)
+        with log_printed():
+            yield
+
+
+@contextmanager
+def log_printed() -> Iterator[None]:
+    """While entered, what smalti logs is a line on stderr: on a first use, that it compiles."""
+    log, lines = logging.getLogger("smalti"), Lines()
+    level = log.level
+    log.addHandler(lines)
+    log.setLevel(logging.INFO)
+    try:
         yield
+    finally:
+        log.removeHandler(lines)
+        log.setLevel(level)
+
+
+class Lines(logging.Handler):
+    """Shows a record of the log as a line on stderr."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        complain(record.getMessage())
 
 
 def complain(line: str, code: int = 2) -> int:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from smalti.kernels.jit import can_cache
+from smalti.kernels.jit import JIT
 
 LANES = 32
 """Columns looked at together, in two registers of AVX-512 or four of AVX2."""
 
 
-@numba.njit(nogil=True, cache=can_cache(), error_model="numpy", fastmath={"nnan", "nsz"})
+@numba.njit(**JIT, fastmath={"nnan", "nsz"})
 def lowest(products, half, found):
     """found (N,) = the first place of the smallest of half (K,) - products (N, K), in each row.
 

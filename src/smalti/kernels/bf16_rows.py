@@ -121,7 +121,7 @@ def widen(x, room):
     return room
 
 
-@numba.njit(**JIT)
+@numba.njit(**INNER)
 def narrow(room, x):
     """x = room (rows, C) float32, rounded to the nearest, of two the even one."""
     C = x.shape[1]
@@ -135,7 +135,7 @@ def narrow(room, x):
             to[k] = np.uint16(up) if line[k] == line[k] else np.uint16(cut)
 
 
-@numba.njit(**JIT)
+@numba.njit(**INNER)
 def fill(x):
     """x = 0, for (rows, C)."""
     for s in range(x.shape[0]):

@@ -1,7 +1,8 @@
-"""Where Numba keeps what it has compiled: never in a package that is read-only."""
+"""How kernels are compiled, who is told, and where Numba keeps them: in no read-only package."""
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 import tempfile
@@ -10,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from numba.core import config
+from numba.core import config, event
 from numba.misc.appdirs import AppDirs
 
 from smalti.core.errors import Notice
@@ -68,4 +69,23 @@ INNER: dict[str, Any] = {
     "no_cfunc_wrapper": True,
     "_nrt": False,
 }
-"""Of what compiled code alone calls, and what makes no arrays: compiles in half the time."""
+"""Of what compiled code alone calls and what neither makes nor returns arrays: no wrapper for
+Python and no counting of references, which take longer to compile than the loops themselves."""
+
+
+class Announcer(event.Listener):
+    """Says in the log, once, that a kernel has to be compiled. Later processes find it kept."""
+
+    said = False
+
+    def on_start(self, event: Any) -> None:
+        if not self.said and event.data["dispatcher"].py_func.__module__.startswith("smalti."):
+            self.said = True
+            often = "once" if can_cache() else "as each time"
+            logging.getLogger(__name__).info(f"compiling for this machine, {often}: a few seconds")
+
+    def on_end(self, event: Any) -> None:
+        """Says nothing."""
+
+
+event.register("numba:compile", Announcer())

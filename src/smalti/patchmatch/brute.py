@@ -8,8 +8,8 @@ from itertools import pairwise
 import numba
 import numpy as np
 
+from smalti.kernels.jit import JIT
 from smalti.patchmatch import checks
-from smalti.patchmatch.patches import JIT
 from smalti.patchmatch.result import Match
 
 FAST = {"reassoc", "contract", "nsz"}

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from smalti.kernels.jit import JIT
 from smalti.patchmatch.kernels import between, scatter
-from smalti.patchmatch.patches import JIT
 
 
 class Hole(NamedTuple):

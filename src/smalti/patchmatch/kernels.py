@@ -5,7 +5,8 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from smalti.patchmatch.patches import JIT, distance
+from smalti.kernels.jit import JIT
+from smalti.patchmatch.patches import distance
 
 FAR = np.float32(np.inf)
 NEIGHBOURS = 3

@@ -7,9 +7,10 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from smalti.kernels.jit import JIT
 from smalti.patchmatch.components import COMPONENTS, components
 from smalti.patchmatch.kernels import FAR, NEIGHBOURS, neighbour
-from smalti.patchmatch.patches import JIT, distance
+from smalti.patchmatch.patches import distance
 
 LEAF = 8
 """A leaf holds at least so many places, and fewer than twice as many."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numba
 import numpy as np
 
-from smalti.kernels.jit import can_cache
+from smalti.kernels.jit import JIT
 
-JIT: dict[str, Any] = {"nogil": True, "cache": can_cache(), "error_model": "numpy"}
 LANES = 32
 """Numbers that are compared at once."""
 WHOLE = 9

@@ -8,7 +8,7 @@ from itertools import pairwise
 import numba
 import numpy as np
 
-from smalti.patchmatch.patches import JIT
+from smalti.kernels.jit import JIT
 
 WORTH_A_THREAD = 500_000
 """Votes below which handing them to a thread takes longer than counting them."""

@@ -16,9 +16,20 @@ from smalti.kernels.jit import can_write
 SOURCE = Path(smalti.__file__).parent
 PROGRAM = """
 import numba
+from smalti.kernels.jit import JIT
 from smalti.patchmatch.kernels import between
-from smalti.patchmatch.patches import JIT
 print(between(40, 42, 2**31), JIT["cache"], numba.config.CACHE_DIR)
+"""
+
+FIRST_USE = """
+import numpy
+from smalti.cli import notices_printed
+with notices_printed():
+    from smalti.kernels.argmin import lowest
+    for kind in ("float32", "float64"):
+        found = numpy.empty(1, numpy.int64)
+        lowest(numpy.zeros((1, 3), kind), numpy.array([2, 1, 3], kind), found)
+print(found)
 """
 
 
@@ -51,6 +62,18 @@ def test_a_read_only_package_is_left_alone(tmp_path: Path, home: str) -> None:
     else:
         assert done.stdout.startswith(f"41 True {tmp_path / 'home'}")
         assert "cannot be kept" not in done.stderr
+
+
+def test_a_first_use_says_once_what_it_waits_for(tmp_path: Path) -> None:
+    for wanted in (1, 0):  # the second process finds what the first has kept
+        done = subprocess.run(
+            [sys.executable, "-c", FIRST_USE],
+            env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout == "[1]\n"
+        assert done.stderr.count("smalti: compiling for this machine, once") == wanted
+        assert len(done.stderr.splitlines()) == wanted
 
 
 def test_what_can_be_written(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from smalti.kernels.bf16_rows import (
     rows,
     settle,
 )
-from smalti.kernels.jit import JIT
+from smalti.kernels.jit import INNER, JIT
 from smalti.kernels.loops import add_gated, concat_elu, fast_exp, repeat, start
 
 Padding = tuple[int, int, int, int]
@@ -132,7 +132,7 @@ def open_rows(x, out, first, at, draw, room):
             settle(within, line[left : left + W])
 
 
-@numba.njit(**JIT, fastmath=FAST)
+@numba.njit(**INNER, fastmath=FAST)
 def thin(x, start, drop, seed):
     """Dropout: what the place and the seed draw is 0, the rest larger by 1 / (1 - p)."""
     C = x.shape[1]
@@ -144,7 +144,7 @@ def thin(x, start, drop, seed):
             line[k] = line[k] * scale if h >= np.uint32(drop) else x.dtype.type(0)
 
 
-@numba.njit(**JIT)
+@numba.njit(**INNER)
 def mixed(place, seed):
     """32 bits of which any place and seed make other ones: twice the finaliser of MurmurHash3."""
     h = np.uint32(place * np.uint32(0x9E3779B1)) ^ seed
@@ -176,7 +176,7 @@ def open_rows_back(x, g, dx, first, at, draw, room):
             settle(to, dx[n, i])
 
 
-@numba.njit(**JIT, fastmath=FAST)
+@numba.njit(**INNER, fastmath=FAST)
 def concat_elu_back(x, g, dx):
     """The gradient of [elu(x), elu(-x)]: x, dx (rows, C), g (rows, 2C)."""
     C = x.shape[1]
@@ -215,7 +215,7 @@ def gate_back(t, g, dt, room):
             settle(to, dt[n, i])
 
 
-@numba.njit(**JIT, fastmath=FAST)
+@numba.njit(**INNER, fastmath=FAST)
 def gate_line_back(t, g, dt):
     """Of one line: t, dt (W, 2C), g (W, C)."""
     C = g.shape[1]
