@@ -1,11 +1,25 @@
-"""What starting costs: `import smalti` and `smalti --help`, beside a Python that does nothing."""
+"""What starting costs, and what a first use costs more.
+
+`import smalti` and `smalti --help`, beside a Python that does nothing; then the first picture of
+verbs that compile, in a process that finds nothing compiled and in the next one. `import torch` is
+counted apart. Seconds of the clock, and in brackets of the processor: where a machine is busy, only
+those say something.
+
+    python -m benchmarks.startup
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 from statistics import median
+
+from PIL import Image
 
 RUNS = 11
 CODES = {
@@ -14,6 +28,29 @@ CODES = {
     "smalti --help": "from smalti.cli import main; main(['--help'])",
     "smalti list": "from smalti.cli import main; main(['list'])",
 }
+USES = {
+    "sample gated-pixelcnn-digits": "sample gated-pixelcnn-digits -n 4 --out OUT",
+    "sample pixelcnnpp-digits": "sample pixelcnnpp-digits -n 4 --out OUT",
+    "sample pixelcnnpp-emoji": "sample pixelcnnpp-emoji -n 4 --out OUT",
+    "sample vqvae-digits-gpt": "sample vqvae-digits-gpt -n 4 --out OUT",
+    "complete gated-pixelcnn-digits": "complete gated-pixelcnn-digits DIGIT -n 4 --out OUT",
+    "compress pixelcnnpp-digits": "compress DIGIT OUT --model pixelcnnpp-digits",
+    "reconstruct vqvae-digits": "reconstruct vqvae-digits DIGIT --out OUT",
+    "match": "match PHOTO PHOTO --out OUT",
+    "inpaint": "inpaint PHOTO HOLE --out OUT",
+}
+"""What they are called, and their words; capitals stand for files."""
+USE = """
+import json, sys, time
+def clocks():
+    return time.perf_counter(), time.process_time()
+begun = clocks()
+import torch
+imported = clocks()
+from smalti.cli import main
+assert main(sys.argv[1:]) == 0
+print(json.dumps([begun, imported, clocks()]))
+"""
 
 
 def seconds(code: str) -> float:
@@ -23,7 +60,7 @@ def seconds(code: str) -> float:
     return time.perf_counter() - begun
 
 
-def main() -> None:
+def measure_starts() -> None:
     taken: dict[str, list[float]] = {name: [] for name in CODES}
     for run in range(RUNS + 1):
         for name, code in CODES.items():  # in turns, so that a busy moment hits all alike
@@ -35,6 +72,53 @@ def main() -> None:
     for name, times in taken.items():
         middle = median(times)
         print(f"{name:16} {middle * 1000:6.0f} ms  {middle / base:5.1f} x  ({RUNS} runs)")
+
+
+def measure_first_uses(folder: Path) -> None:
+    """A row for each verb: the first process, and the next."""
+    write_pictures(folder)
+    print(f"\n{'seconds':32} {'import torch':>16} {'first use':>16} {'second process':>16}")
+    for n, (name, words) in enumerate(USES.items()):
+        cells = []
+        for run in ("first", "second"):
+            paths = {"OUT": folder / f"{run}-{n}"}
+            paths |= {word: folder / f"{word}.png" for word in ("DIGIT", "PHOTO", "HOLE")}
+            tokens = [str(paths.get(word, word)) for word in words.split()]
+            torch, use = run_use(tokens, folder / f"cache-{n}")
+            cells += [torch, use] if run == "first" else [use]
+        print(f"{name:32} " + " ".join(f"{cell:>16}" for cell in cells), flush=True)
+
+
+def run_use(tokens: list[str], cache: Path) -> tuple[str, str]:
+    """What importing torch and the rest took, with compiled code kept in `cache`."""
+    done = subprocess.run(
+        [sys.executable, "-c", USE, *tokens],
+        check=True, capture_output=True, text=True,
+        env={**os.environ, "NUMBA_CACHE_DIR": str(cache), "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    begun, imported, ended = json.loads(done.stdout.splitlines()[-1])
+    spans = [
+        [later - earlier for earlier, later in zip(*pair, strict=True)]
+        for pair in ((begun, imported), (imported, ended))
+    ]
+    torch, use = (f"{wall:.1f} ({cpu:.1f})" for wall, cpu in spans)
+    return torch, use
+
+
+def write_pictures(folder: Path) -> None:
+    grey = Image.linear_gradient("L")
+    grey.resize((28, 28)).save(folder / "DIGIT.png")
+    grey = grey.resize((96, 96))
+    Image.merge("RGB", [grey, grey.rotate(90), grey]).save(folder / "PHOTO.png")
+    hole = Image.new("L", (96, 96))
+    hole.paste(255, (40, 40, 56, 56))
+    hole.save(folder / "HOLE.png")
+
+
+def main() -> None:
+    measure_starts()
+    with tempfile.TemporaryDirectory() as folder:
+        measure_first_uses(Path(folder))
 
 
 if __name__ == "__main__":

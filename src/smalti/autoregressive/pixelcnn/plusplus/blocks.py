@@ -19,7 +19,9 @@ class Normed(nn.Module):
     def __init__(self, shape: tuple[int, int, int, int], scale: float):
         super().__init__()
         self.v = nn.Parameter(torch.empty(shape).normal_(std=0.05))
-        self.g = nn.Parameter(self.norm().detach().clone())
+        self.g = nn.Parameter(torch.empty(shape[0]))
+        if not self.v.is_meta:  # where there are no numbers yet, a norm takes a second of imports
+            self.g.data = self.norm().detach().clone()
         self.bias = nn.Parameter(torch.zeros(shape[0]))
         self.scale = scale
         self.settling = False
