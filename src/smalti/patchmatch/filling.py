@@ -48,13 +48,16 @@ def measure(hole, field, cost, top, bottom):
     for i in range(top, bottom):
         for j in range(cost.shape[1]):
             if hole.target[i, j]:
-                r, c = field[i, j]
+                r, c = np.int64(field[i, j, 0]), np.int64(field[i, j, 1])
                 cost[i, j] = apart(hole, i, j, r, c, np.float32(np.inf))
 
 
 @numba.njit(**JIT)
 def attempt(hole, field, cost, here, there):
-    """Match the patch `here` with the one `there` if that may be, and is nearer."""
+    """Match the patch `here` with the one `there` if that may be, and is nearer.
+
+    Both are int64: of numbers of another type, this and all it calls would be compiled again.
+    """
     (i, j), (r, c) = here, there
     height, width = cost.shape
     if r < 0 or r >= height or c < 0 or c >= width or hole.target[r, c]:
@@ -94,9 +97,9 @@ def sweep(hole, field, cost, key, step, top, bottom):
             if not hole.target[i, j]:
                 continue
             if v > 0 and hole.target[i, j - step]:
-                there = field[i, j - step, 0], field[i, j - step, 1] + step
+                there = np.int64(field[i, j - step, 0]), field[i, j - step, 1] + step
                 attempt(hole, field, cost, (i, j), there)
             if u > 0 and hole.target[i - step, j]:
-                there = field[i - step, j, 0] + step, field[i - step, j, 1]
+                there = field[i - step, j, 0] + step, np.int64(field[i - step, j, 1])
                 attempt(hole, field, cost, (i, j), there)
             search(hole, field, cost, (i, j), scatter(key + np.uint64(i * width + j)))
