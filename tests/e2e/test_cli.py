@@ -43,7 +43,10 @@ def test_help_of_a_recipe_shows_its_own_defaults(capsys: pytest.CaptureFixture[s
     assert "--model.schedule CHOICE" in out
 
 
-def test_what_pictures_decide_is_no_option(capsys: pytest.CaptureFixture[str]):
+def test_what_pictures_decide_is_no_option(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("COLUMNS", "140")
     assert main(["train", "pixelcnnpp-emoji", "--help"]) == 0
     assert main(["train", "pixelcnn", "--help"]) == 0
     out = capsys.readouterr().out
