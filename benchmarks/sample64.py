@@ -65,12 +65,12 @@ def child() -> None:
     """The command itself; the times at which its parts end go into a file."""
     marks = {"start": time.time()}
     import smalti.cli
-    import smalti.cli.sample as verb
+    import smalti.tasks._draw_samples as task
 
     marks["imports"] = time.time()
     clock, *arguments = sys.argv[1:]
-    verb.picture_model = stamped(verb.picture_model, marks, "load")
-    verb.draw = stamped(verb.draw, marks, "sampling")
+    task.open_picture_model = stamped(task.open_picture_model, marks, "load")
+    task.draw_batches = stamped(task.draw_batches, marks, "sampling")
     code = smalti.cli.main(arguments)
     marks["writing"] = time.time()
     Path(clock).write_text(json.dumps(marks))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import resource
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from smalti.cli import main
+from smalti.core.progress import Cancelled, Progress
 
 RUN = ["--steps", "3", "--batch", "4", "--size", "8", "--precision", "32", "--save", "2",
        "--model.network.widths", "8", "--model.network.attention", "true"]  # fmt: skip
@@ -48,3 +50,26 @@ def small_files(size: int = 2000) -> Iterator[None]:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
         signal.signal(signal.SIGXFSZ, before)
+
+
+def read_all(place: str | Path) -> dict[str, bytes]:
+    """The bytes of a file, or of all files below a folder."""
+    place = Path(place)
+    files = [place] if place.is_file() else [p for p in place.rglob("*") if p.is_file()]
+    assert files
+    return {str(path.relative_to(place)): path.read_bytes() for path in files}
+
+
+@contextmanager
+def nothing_left(folder: Path) -> Iterator[Callable[[Progress], None]]:
+    """An `on_progress` that ends a task at its second word; then nothing new is in the folder."""
+    before, told = contents(folder), []
+
+    def cancel(at: Progress) -> None:
+        told.append(at)
+        if len(told) == 2:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        yield cancel
+    assert contents(folder) == before

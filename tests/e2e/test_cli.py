@@ -305,7 +305,7 @@ def test_a_config_file_goes_before_what_the_weights_tell(at_home: Path):
 def test_demo_makes_a_page_that_stands_alone(at_home: Path, monkeypatch: pytest.MonkeyPatch):
     from smalti.recipes import ddpm_digits
 
-    monkeypatch.setattr("smalti.cli.demo.find", lambda name: ddpm_digits_tiny(ddpm_digits))
+    monkeypatch.setattr("smalti.tasks._demo.find", lambda name: ddpm_digits_tiny(ddpm_digits))
     assert main(["demo", "--quick", "--model", "named", "--out", "g"]) == 0
     text = Path("g/index.html").read_text()
     assert "smalti sample named -n 64 --class all" in text

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,36 +14,12 @@ from PIL import Image
 import smalti
 from smalti.convert import ArticleDDIM
 from smalti.core.checkpoint import save
-from smalti.core.progress import Cancelled, Progress
 from smalti.core.protocols import Card
 from smalti.vq import VQConfig
 from tests import packages
-from tests.command import contents, typed
+from tests.command import contents, nothing_left, read_all, typed
 from tests.expect import refusal
 from tests.tiny import awake, pixelcnn, vqvae
-
-
-def read_all(place: str | Path) -> dict[str, bytes]:
-    """The bytes of a file, or of all files below a folder."""
-    place = Path(place)
-    files = [place] if place.is_file() else [p for p in place.rglob("*") if p.is_file()]
-    assert files
-    return {str(path.relative_to(place)): path.read_bytes() for path in files}
-
-
-@contextmanager
-def nothing_left(folder: Path) -> Iterator[Callable[[Progress], None]]:
-    """An `on_progress` that ends a task at its second word; then nothing new is in the folder."""
-    before, told = contents(folder), []
-
-    def cancel(at: Progress) -> None:
-        told.append(at)
-        if len(told) == 2:
-            raise Cancelled
-
-    with pytest.raises(Cancelled):
-        yield cancel
-    assert contents(folder) == before
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ LARGEST = 2**64 - 1
         ("sample plain --spacing 99999999999999999999,0", "--spacing is 99999999999999999999"),
         (
             "sample plain --size 5000x5000",
-            "--size 5000 is more than can be drawn; give 4096 at most",
+            "size 5000 is more than can be drawn; give 4096 at most",
         ),
         (f"sample plain --seed {LARGEST + 1}", "--seed is 18446744073709551616; give 0 or more, "),
         (f"sample plain -n 2 --seed {LARGEST}", "2 seeds from there pass 2^64 - 1; begin lower"),

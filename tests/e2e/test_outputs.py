@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smalti.cli.draw import draw
 from smalti.core.checkpoint import save
+from smalti.core.drawing import draw_batches
 from smalti.core.locks import lock_folder
 from smalti.pixelcnn import GatedConfig, Levels, fit
 from tests.command import contents, pixels, small_files, typed
@@ -39,7 +39,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("drawn before it was known where to")
 
-    monkeypatch.setattr("smalti.cli.sample.draw", fail)
+    monkeypatch.setattr("smalti.tasks._draw_samples.draw_batches", fail)
 
 
 # ---- folders
@@ -113,12 +113,12 @@ def test_of_two_runs_into_one_folder_one_is_refused(monkeypatch, capsys):
     def slowly(*args, **options):
         begun.set()
         second.join(60)
-        return draw(*args, **options)
+        return draw_batches(*args, **options)
 
     second = threading.Thread(
         target=lambda: begun.wait(60) and codes.append(typed("sample named -n 2 --seed 100"))
     )
-    monkeypatch.setattr("smalti.cli.sample.draw", slowly)
+    monkeypatch.setattr("smalti.tasks._draw_samples.draw_batches", slowly)
     second.start()
     assert typed("sample named -n 2") == 0
     assert codes == [2]

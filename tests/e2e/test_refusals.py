@@ -36,9 +36,9 @@ from tests.command import contents, typed
         ("sample plain -n 0", "-n is 0; give 1 or more"),
         ("sample plain --batch 0", "--batch is 0"),
         ("sample plain --seed -1", "--seed is -1; give 0 or more"),
-        ("sample plain --class 1", "--class 1 is given, but plain has no classes"),
-        ("sample named --class cow", "--class cow is none of named's classes: cat, dog, 3"),
-        ("sample named --class 4", "--class 4 is none of"),
+        ("sample plain --class 1", "class 1 is given, but plain has no classes"),
+        ("sample named --class cow", "class 'cow' is none of named's classes: cat, dog, 3"),
+        ("sample named --class 4", "class '4' is none of"),
         ("sample plain --size 8by8", "--size 8by8"),
         ("sample plain --size 0x8", "--size 0x8"),
         ("sample plain --device warp", "--device warp"),
@@ -46,7 +46,7 @@ from tests.command import contents, typed
         ("sample plain --out photos/day/0.png", "is a file"),
         ("sample plain --out photos/day/0.png/x", "Not a directory"),
         ("interpolate plain --frames 1", "--frames is 1"),
-        ("interpolate named --class cow", "--class cow"),
+        ("interpolate named --class cow", "class 'cow'"),
         ("interpolate plain --to", "--to wants a value"),
         ("interpolate plain --from nowhere.png", "nowhere.png does not exist"),
         ("interpolate plain --from -1", "seed is -1; give 0 or more"),
@@ -63,13 +63,13 @@ from tests.command import contents, typed
         ("reconstruct plain nowhere.png", "nowhere.png does not exist"),
         ("reconstruct plain photos/day/0.png --refine -1", "refine is -1"),
         ("reconstruct plain photos/day/0.png --batch 0", "--batch is 0"),
-        ("reconstruct plain photos/day/0.png --class 1", "--class 1 is given, but plain has no"),
+        ("reconstruct plain photos/day/0.png --class 1", "class 1 is given, but plain has no"),
         ("reconstruct plain photos/day/0.png --out photos", "photos holds 'day'"),
         ("inpaint photos/day/0.png", "MASK is missing"),
         ("inpaint photos photos/day/0.png --model plain", "photos is a folder; give a picture"),
         (
             "inpaint photos/day/0.png photos/day/0.png --size 8",
-            "--size is given, but it is of models",
+            "size is given, but it is of models",
         ),
         (
             "inpaint photos/day/0.png photos/night/1.png --model plain",
@@ -140,7 +140,7 @@ def test_a_full_disk_is_one_line(
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device", "denoising.gif")
 
-    monkeypatch.setattr("smalti.cli.sample.save_gif", full)
+    monkeypatch.setattr("smalti.tasks._draw_samples.save_gif", full)
     before = contents(at_home)
     assert typed("sample plain -n 2 --steps 1 --gif --out deep/er/s") == 2
     assert capsys.readouterr().err == "smalti: denoising.gif: No space left on device\n"
@@ -153,7 +153,7 @@ def test_ctrl_c_leaves_nothing_behind(
     def stop(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("smalti.cli.sample.draw", stop)
+    monkeypatch.setattr("smalti.tasks._draw_samples.draw_batches", stop)
     before = contents(at_home)
     assert typed("sample plain --out s") == 130
     assert capsys.readouterr().err == "smalti: interrupted\n"
@@ -171,7 +171,7 @@ def test_our_own_faults_show_where_they_are(at_home: Path, monkeypatch: pytest.M
     def broken(*args: object, **kwargs: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("smalti.cli.sample.draw", broken)
+    monkeypatch.setattr("smalti.tasks._draw_samples.draw_batches", broken)
     with pytest.raises(ZeroDivisionError):
         main(["sample", "plain"])
 

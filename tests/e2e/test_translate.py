@@ -70,8 +70,8 @@ def test_sentences_files_and_catalogues(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["点击"], "the text is not English: '点击'"),
-        ([""], "the text is empty"),
+        (["点击"], "text 1 is not English: '点击'"),
+        ([""], "text 1 is empty"),
         (["--file", "none.txt"], "none.txt: No such file"),
         (["--file", "."], ". is a folder"),
         (["--po", "in.txt"], "in.txt, line 1"),
@@ -79,10 +79,10 @@ def test_sentences_files_and_catalogues(
         (["--file", "in.txt", "--out", "in.txt"], "in.txt is the file to be translated"),
         (["hi", "--file", "in.txt"], "TEXT and --file are given"),
         (["hi", "--out", "new"], "--out new is given without --file"),
-        (["hi", "--beam", "2", "--n-best", "3"], "--n-best 3 wants a beam"),
+        (["hi", "--beam", "2", "--n-best", "3"], "n_best 3 wants a beam"),
         (["hi", "--beam", "0"], "--beam is 0"),
         (["hi", "--penalty", "nan"], "--penalty is nan"),
-        (["hi", "--model", "vqvae-digits"], "vqvae-digits translates nothing"),
+        (["hi", "--model", "vqvae-digits"], "vqvae-digits does not translate"),
         (["--n-best", "2", "--file", "in.txt"], "--n-best 2 is given without a text"),
         ([], "standard input is empty"),
     ],

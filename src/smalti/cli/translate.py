@@ -5,29 +5,19 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-import smalti
 from smalti.cli.draw import chosen_device
 from smalti.cli.meter import ProgressMeter
 from smalti.core.errors import UserError
 from smalti.core.messages import count
-from smalti.core.progress import name_progress
 from smalti.core.ranges import Range
-from smalti.translation import (
-    Beam,
-    Translator,
-    find_translations,
-    translate_catalog,
-    translate_file,
-    translate_lines,
-)
+from smalti.tasks import translate, translate_catalog, translate_file, translate_lines
 from smalti.translation.files import decode_lines, open_bytes
-from smalti.translation.texts import default_beam, find_fault
 
 EXAMPLES = """[bold]Examples[/bold]
 
@@ -85,19 +75,16 @@ def translate_what_is_given(
         cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
     """
     check_inputs(text, file, po, out, n_best)
-    translator = load_translator(model, device)
-    search = choose_beam(translator, beam, penalty, n_best)
+    search = {"width": beam, "penalty": penalty, "device": chosen_device(device)}
     if text:
-        show_translations(translator, text, search, n_best)
-    elif po:
-        fill_catalog(translator, po, out, search)
-    elif file and out:
-        write_file(translator, file, out, search)
+        show_translations(model, text, n_best, search)
+    elif po or (file and out):
+        write_file(model, file, po, out, search)
     elif file:
         with open_bytes(file) as lines:
-            show_lines(translator, decode_lines(lines, file), search)
+            show_lines(model, decode_lines(lines, file), search)
     else:
-        show_lines(translator, decode_lines(sys.stdin.buffer, "standard input"), search)
+        show_lines(model, decode_lines(sys.stdin.buffer, "standard input"), search)
 
 
 def check_inputs(
@@ -117,57 +104,36 @@ def check_inputs(
         raise UserError(f"--n-best {n_best} is given without a text; give sentences in quotes")
 
 
-def load_translator(name: str, device: str) -> Translator:
-    model = smalti.load(name, device=chosen_device(device))
-    if not isinstance(model, Translator):
-        raise UserError(f"{name} translates nothing; `smalti list` shows which models do")
-    return model
-
-
-def choose_beam(model: Translator, width: int | None, penalty: float | None, n_best: int) -> Beam:
-    """The model's own search with what the options change."""
-    own = default_beam(model)
-    if width is not None and width < n_best:
-        raise UserError(f"--n-best {n_best} wants a beam as wide; give --beam {n_best} or more")
-    return replace(
-        own,
-        width=max(own.width, n_best) if width is None else width,
-        penalty=own.penalty if penalty is None else penalty,
-    )
-
-
-def show_translations(model: Translator, text: tuple[str, ...], beam: Beam, n: int) -> None:
-    for sentence in text:
-        if fault := find_fault(model, sentence):
-            raise UserError(f"the text is {fault}")
-    for found in find_translations(model, text, n, beam):
+def show_translations(model: str, text: tuple[str, ...], n: int, search: dict[str, Any]) -> None:
+    for found in translate(model, text, n_best=n, **search):
         for one in found:
             print(f"{one.score:7.3f}  {one.text}" if n > 1 else one.text)
 
 
-def show_lines(model: Translator, lines, beam: Beam) -> None:
+def show_lines(model: str, lines: Iterator[str], search: dict[str, Any]) -> None:
     counts: Counter[str] = Counter()
-    for line in translate_lines(model, lines, beam, counts):
+    for line in translate_lines(model, lines, counts, **search):
         sys.stdout.write(line if line.endswith("\n") else line + "\n")
         sys.stdout.flush()
     if not counts:
         raise UserError("standard input is empty; give a line or more")
 
 
-def write_file(model: Translator, file: Path, out: Path, beam: Beam) -> None:
+def write_file(
+    model: str, file: Path | None, po: Path | None, out: Path | None, search: dict[str, Any]
+) -> None:
     begun = time.perf_counter()
     with ProgressMeter() as meter:
-        counts = translate_file(model, file, out, beam, name_progress("translating", meter))
+        if po:
+            done = translate_catalog(model, po, out, **search, on_progress=meter)
+        else:
+            assert file and out
+            done = translate_file(model, file, out, **search, on_progress=meter)
     seconds = time.perf_counter() - begun
-    kept = f", {counts['kept']:,} kept as they were" if counts["kept"] else ""
-    print(f"{count(counts['translated'], 'line')} translated{kept} in {seconds:.1f} s: {out}")
-
-
-def fill_catalog(model: Translator, po: Path, out: Path | None, beam: Beam) -> None:
-    begun = time.perf_counter()
-    with ProgressMeter() as meter:
-        counts = translate_catalog(model, po, out, beam, name_progress("translating", meter))
-    seconds = time.perf_counter() - begun
-    left = f", {counts['left']:,} left" if counts["left"] else ""
-    entries = count(counts["filled"], "entry", "entries")
-    print(f"{entries} filled and marked fuzzy{left} in {seconds:.1f} s: {out or po}")
+    if po:
+        told = f"{count(done.done, 'entry', 'entries')} filled and marked fuzzy"
+        left = f", {done.left:,} left" if done.left else ""
+    else:
+        told = f"{count(done.done, 'line')} translated"
+        left = f", {done.left:,} kept as they were" if done.left else ""
+    print(f"{told}{left} in {seconds:.1f} s: {out or po}")

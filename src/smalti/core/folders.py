@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,10 +67,16 @@ def folder_for(out: str | Path, results: Results) -> Iterator[Path]:
                 move_files(folder, out, results, cut_short)
 
 
-def check_free(out: str | Path, results: Results) -> None:
-    """UserError unless `out` is new, empty, or holds an earlier result of ours."""
-    check_folder(out)
-    own_files(out, results)
+def results_folder(out: str | Path | None, results: Results) -> AbstractContextManager[Path | None]:
+    """As `folder_for`; None, and nothing is written, where there is no `out`."""
+    return nullcontext() if out is None else folder_for(out, results)
+
+
+def check_free(out: str | Path | None, results: Results) -> None:
+    """UserError unless `out` is new, empty, or holds an earlier result of ours; or is None."""
+    if out is not None:
+        check_folder(out)
+        own_files(out, results)
 
 
 def check_writable(out: str | Path) -> None:

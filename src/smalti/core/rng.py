@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from smalti.core.config import fitted
 from smalti.core.errors import UserError
 from smalti.core.ranges import Seed
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 def count_seeds(first: int, n: int) -> range:
@@ -45,4 +47,6 @@ class Rng:
         return self.stack([stream.random(shape) for stream in self.streams], shape)
 
     def stack(self, rows: list, shape: tuple[int, ...]) -> Tensor:
+        import torch  # here: seeds are counted without it
+
         return torch.from_numpy(np.stack(rows)) if rows else torch.empty(0, *shape).double()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,16 +13,16 @@ from smalti.core.errors import UserError
 from smalti.data.decode import check_size, faults, look_of, to_pixels
 from smalti.data.files import open_image, printable, quiet_pillow
 from smalti.data.finding import find_pictures
-from smalti.data.single import read_file
+from smalti.data.single import read_levels
 
 LOOK = look_of(None, "keep", "white", crop=False)
 ANIMATIONS = ("GIF", "PNG", "WEBP", "AVIF", "FLI")
 """Formats whose pictures follow each other; TIFF, MPO, ICO ... hold pages or sizes of one."""
 
 
-def still(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8; of an animation the first frame. UserError for what is no picture."""
-    return rgb(read_file(path, LOOK))
+def still(picture: Any) -> np.ndarray:
+    """(H, W, 3) uint8, of what `read_levels` takes; of an animation the first frame."""
+    return rgb(read_levels(picture, LOOK))
 
 
 def rgb(levels: np.ndarray) -> np.ndarray:
@@ -29,33 +30,43 @@ def rgb(levels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(levels, (3, *levels.shape[1:])).transpose(1, 2, 0))
 
 
-def is_video(path: Path) -> bool:
-    """A folder of frames, or an animation."""
-    if not path.exists():
-        raise UserError(f"{path} does not exist; give a picture, an animation or a folder")
-    return path.is_dir() or length(path) > 1
+def is_video(source: Any) -> bool:
+    """A folder of frames, an animation, or several pictures."""
+    if not isinstance(source, str | Path):
+        return isinstance(source, list | tuple) or getattr(source, "ndim", 0) == 4
+    if not Path(source).exists():
+        raise UserError(f"{source} does not exist; give a picture, an animation or a folder")
+    return Path(source).is_dir() or length(source) > 1
 
 
-def length(path: Path) -> int:
-    """Frames of a folder or an animation; 1 for any other picture."""
-    if path.is_dir():
-        return len(find_pictures(path))
-    with quiet_pillow(), faults(printable(str(path))), open_image(path) as image:
+def length(source: Any) -> int:
+    """Frames of a folder, an animation or several pictures; 1 for any other picture."""
+    if not isinstance(source, str | Path):
+        return len(source)
+    if Path(source).is_dir():
+        return len(find_pictures(Path(source)))
+    with quiet_pillow(), faults(printable(str(source))), open_image(Path(source)) as image:
         return getattr(image, "n_frames", 1) if image.format in ANIMATIONS else 1
 
 
-def frames(path: Path) -> Iterator[np.ndarray]:
+def frames(source: Any) -> Iterator[np.ndarray]:
     """Each (H, W, 3) uint8, in time; a folder's in the order of the numbers in their names."""
-    if path.is_dir():
-        for file in sorted(find_pictures(path), key=natural):
-            yield still(file)
+    if not isinstance(source, str | Path) or Path(source).is_dir():
+        yield from map(still, list_frames(source))
         return
-    title, count = printable(str(path)), length(path)
-    with quiet_pillow(), faults(title), open_image(path) as image:
+    title, count = printable(str(source)), length(source)
+    with quiet_pillow(), faults(title), open_image(Path(source)) as image:
         check_size(title, image)
         for number in range(count):
             image.seek(number)
             yield rgb(to_pixels(image.copy(), LOOK))
+
+
+def list_frames(source: Any) -> Iterable[Any]:
+    """The files of a folder in the order of their numbers; several pictures as they are."""
+    if not isinstance(source, str | Path):
+        return source
+    return sorted(find_pictures(Path(source)), key=natural)
 
 
 def natural(path: Path) -> list[tuple[int, str]]:

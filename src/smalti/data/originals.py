@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -11,7 +12,7 @@ from PIL import Image
 from smalti.data.decode import check_size, faults
 from smalti.data.exif import turn_upright
 from smalti.data.files import open_image, printable, quiet_pillow
-from smalti.data.single import check_file
+from smalti.data.single import check_file, to_image
 
 DEEP = 257
 """Levels of 16 bits for one of 8."""
@@ -66,6 +67,15 @@ def spread(values: np.ndarray, hole: np.ndarray) -> np.ndarray:
     places = distance_transform_edt(hole, return_distances=False, return_indices=True)
     rows, columns = np.asarray(places)
     return values[rows, columns]
+
+
+def keep_original(picture: Any) -> Original:
+    """The picture in a file, or one that `smalti.data.single.to_image` takes."""
+    if isinstance(picture, str | Path):
+        return read_original(Path(picture))
+    image = to_image(picture)
+    mode = mode_of(image)
+    return Original(image.copy() if image.mode == mode else as_mode(image, mode), None, ())
 
 
 def read_original(path: Path) -> Original:

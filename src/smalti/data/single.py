@@ -1,11 +1,13 @@
-"""One picture or one mask, by its file."""
+"""One picture or one mask: by its file, or as an array."""
 
 from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from smalti.core.errors import UserError
 from smalti.data.decode import Look, look_of, read_picture
@@ -25,6 +27,44 @@ def read_file(path: Path, look: Look) -> np.ndarray:
         return read_picture(printable(str(path)), partial(open_image, path), look)
 
 
+def read_levels(picture: Any, look: Look) -> np.ndarray:
+    """A picture as uint8 (C, H, W): by its path, of Pillow, an array (H, W) or (H, W, 3), or a
+    tensor (C, H, W). UserError for what is none.
+    """
+    if isinstance(picture, str | Path):
+        return read_file(Path(picture), look)
+    return read_picture(name_picture(picture), to_image(picture).copy, look)
+
+
+def name_picture(picture: Any, otherwise: str = "the picture") -> str:
+    """What to call a picture: its path, where it has one."""
+    return str(picture) if isinstance(picture, str | Path) else otherwise
+
+
+def to_image(picture: Any) -> Image.Image:
+    """A picture of Pillow, or made of an array of bytes, booleans, or numbers in [0, 1]."""
+    if isinstance(picture, Image.Image):
+        return picture
+    is_tensor = hasattr(picture, "detach")
+    x = picture.detach().cpu().numpy() if is_tensor else np.asarray(picture)
+    if x.ndim == 3 and is_tensor:
+        x = np.moveaxis(x, 0, -1)  # (H, W, C)
+    if x.ndim == 3 and x.shape[2] == 1:
+        x = x[..., 0]
+    if not x.size or not (x.ndim == 2 or (x.ndim == 3 and x.shape[2] == 3)):
+        wanted = "a tensor (1 or 3, H, W)" if is_tensor else "an array (H, W) or (H, W, 3)"
+        raise UserError(f"the picture has shape {tuple(picture.shape)}; give {wanted}")
+    if x.dtype.kind in "fb":
+        if not ((x >= 0) & (x <= 1)).all():
+            raise UserError(
+                f"the picture has values from {x.min():.4g} to {x.max():.4g}; give 0 to 1"
+            )
+        x = np.rint(x.astype(np.float64) * 255).astype(np.uint8)
+    if x.dtype != np.uint8:
+        raise UserError(f"the picture is of {x.dtype}; give uint8, or floats in 0 to 1")
+    return Image.fromarray(np.ascontiguousarray(x))
+
+
 def check_file(path: Path) -> None:
     """UserError unless a plain file lies there."""
     if not path.exists():
@@ -35,42 +75,44 @@ def check_file(path: Path) -> None:
 
 
 def read_mask(
-    path: Path,
-    picture: Path,
+    mask: Any,
+    picture: Any,
     levels: np.ndarray | None = None,
     size: tuple[int, int] | None = None,
 ) -> np.ndarray:
-    """(H, W) bool, true where a mask is white: that is what is meant.
+    """(H, W) bool, true where a mask is white: that is what is meant. Both as `read_levels` has
+    them.
 
     levels: those of the picture, (H, W) or (H, W, 3) bytes, where they are at hand.
     size: (H, W) that the mask is cropped and resized to, as its picture is; None: as it is.
     UserError when the mask is of another size than the picture, when nothing in it is white, and
     when it is no mask: neither black nor white in many places, as photographs are.
     """
-    mask = read_file(path, AS_IT_IS)[0]
-    seen = read_file(picture, AS_IT_IS)[0] if levels is None else levels  # (H, W), (H, W, 3)
-    if mask.shape != seen.shape[:2]:
-        (h, w), (H, W) = mask.shape, seen.shape[:2]
+    white = read_levels(mask, AS_IT_IS)[0]
+    seen = read_levels(picture, AS_IT_IS)[0] if levels is None else levels  # (H, W), (H, W, 3)
+    name, other = name_picture(mask, "the mask"), name_picture(picture)
+    if white.shape != seen.shape[:2]:
+        (h, w), (H, W) = white.shape, seen.shape[:2]
         raise UserError(
-            f"{path} is {h} x {w} pixels and {picture} {H} x {W}; give a mask of the picture's size"
+            f"{name} is {h} x {w} pixels and {other} {H} x {W}; give a mask of the picture's size"
         )
-    check_mask(path, mask, picture, seen)
+    check_mask(name, white, other, seen)
     if size is not None:
-        mask = read_file(path, look_of(size, "grey", "black", crop=True))[0]
-    hole = mask > 127
+        white = read_levels(mask, look_of(size, "grey", "black", crop=True))[0]
+    hole = white > 127
     if not hole.any():
-        raise UserError(f"{path} has nothing white in it; paint white what is meant")
+        raise UserError(f"{name} has nothing white in it; paint white what is meant")
     return hole
 
 
-def check_mask(path: Path, mask: np.ndarray, picture: Path, levels: np.ndarray) -> None:
+def check_mask(name: str, mask: np.ndarray, picture: str, levels: np.ndarray) -> None:
     """UserError for what is no mask, or stands in the picture's place."""
     grey = grey_share(mask)
     swapped = grey_share(levels) <= SOFT and levels.min() <= BLACK and levels.max() >= WHITE
     if grey > GREY or (grey > SOFT and swapped):
         hint = f"; {picture} looks like one: are the two swapped?" if swapped else ""
         raise UserError(
-            f"{path} is no mask, for {grey:.0%} of it are neither black nor white; paint white "
+            f"{name} is no mask, for {grey:.0%} of it are neither black nor white; paint white "
             f"what is meant and black what is not{hint}"
         )
 

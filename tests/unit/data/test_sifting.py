@@ -12,10 +12,19 @@ from types import ModuleType
 
 import pytest
 
-from smalti.cli import complete, data, evaluate, inpaint, interpolate, match, reconstruct, sample
 from smalti.data import read, read_splits
 from smalti.data.reading import opened_source
 from smalti.data.written import RECORDS
+from smalti.tasks import (
+    _audit,
+    _complete,
+    _draw_samples,
+    _evaluate,
+    _inpaint,
+    _interpolate,
+    _match,
+    _reconstruct,
+)
 from tests import albums
 from tests.expect import refusal
 
@@ -132,14 +141,14 @@ def test_a_name_alone_is_no_record(tmp_path: Path, lay: Lay):
 
 
 RESULTS = [
-    ("samples.json", sample, "grid.png denoising.gif rows.gif 00001.png"),
-    ("inpainting.json", inpaint, "grid.png 00001.png"),
-    ("completions.json", complete, "grid.png 0-1.png"),
-    ("reconstruction.json", reconstruct, "grid.png 00001.png"),
-    ("interpolation.json", interpolate, "strip.png interpolation.gif"),
-    ("match.json", match, "field.png distance.png 00001-voted.png voted.gif copied.png"),
-    ("report.json", data, "contact.png duplicates.png"),
-    ("report.json", evaluate, "samples.png neighbours.png distances.png codes.png"),
+    ("samples.json", _draw_samples, "grid.png denoising.gif rows.gif 00001.png"),
+    ("inpainting.json", _inpaint, "grid.png 00001.png"),
+    ("completions.json", _complete, "grid.png 0-1.png"),
+    ("reconstruction.json", _reconstruct, "grid.png 00001.png"),
+    ("interpolation.json", _interpolate, "strip.png interpolation.gif"),
+    ("match.json", _match, "field.png distance.png 00001-voted.png voted.gif copied.png"),
+    ("report.json", _audit, "contact.png duplicates.png"),
+    ("report.json", _evaluate, "samples.png neighbours.png distances.png codes.png"),
 ]
 
 

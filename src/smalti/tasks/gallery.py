@@ -1,4 +1,4 @@
-"""The page that `smalti demo` makes: pictures, the commands behind them, the model's card."""
+"""The page that `make_gallery` makes: pictures, the commands behind them, the model's card."""
 
 from __future__ import annotations
 

@@ -1,0 +1,167 @@
+"""complete: pictures whose rest is drawn by a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+import smalti
+from smalti.core.config import fitted, to_json
+from smalti.core.drawing import draw_batches
+from smalti.core.errors import UserError
+from smalti.core.folders import Results, check_free, results_folder, write_record
+from smalti.core.given import Given
+from smalti.core.model import name_model
+from smalti.core.pictures import grid, image, save_png
+from smalti.core.progress import OnProgress, ignore
+from smalti.core.ranges import Samples
+from smalti.core.rng import Rng, count_seeds
+from smalti.core.sampling import find_sampler
+from smalti.data.single import read_mask
+from smalti.tasks.inputs import (
+    Classes,
+    Pictures,
+    check_text,
+    find_classes,
+    list_pictures,
+    name_classes,
+    name_files,
+    read_pictures,
+    take_turns,
+    tell_classes,
+)
+from smalti.tasks.models import open_picture_model, record_model
+
+FILES = Results(r"grid\.png|completions\.json|\d+-\d+\.png", "completions.json")
+"""What a folder of completions holds."""
+GREY = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class Completions:
+    """Pictures, completed in several ways."""
+
+    known: Tensor
+    """The pictures, (P, C, H, W) in [0, 1]."""
+    hole: Tensor
+    """(H, W), true where something was drawn."""
+    pictures: Tensor
+    """(P, n, C, H, W): n ways for each."""
+    seeds: range
+    classes: list[list[str]] | None
+    """Of each picture's ways."""
+
+
+def complete(
+    model: Any,
+    pictures: Pictures,
+    *,
+    rows: int | None = None,
+    mask: Any = None,
+    number: int = 4,
+    seed: int = 0,
+    classes: Classes = (),
+    text: Sequence[str] | str = (),
+    temperature: float | None = None,
+    batch: int = 64,
+    device: str = "auto",
+    out: str | Path | None = None,
+    on_progress: OnProgress = ignore,
+) -> Completions:
+    """Keep the upper part of pictures and draw the rest, in `number` ways each.
+
+    model: one that draws pixel by pixel.
+    rows: how many are kept; half of them unless told otherwise.  mask: instead of rows, a picture
+    of the same size: white is drawn, black is kept.
+    classes, text: the ways take turns; without classes each way draws its own, as probable as it is
+    given what is kept above.
+    out: a folder for a grid, every picture, and a record.
+    """
+    each = list_pictures(pictures)
+    seeds = count_seeds(seed, fitted(number, Samples, "number"))
+    check_free(out, FILES)
+    loaded, name = open_picture_model(model, device), name_model(model)
+    check_walk(loaded, name)
+    spec, turns = loaded.spec, find_classes(classes, loaded.spec, name)
+    changes = {} if temperature is None else {"temperature": temperature}
+    sampler = find_sampler(changes, loaded)
+    hole = choose_hole(rows, mask, each, spec.size)
+    known = read_pictures(each, spec)  # (P, C, H, W)
+    told = take_turns(check_text(text, spec, name), number) or None
+    labels = take_turns(turns, number) * len(known)
+    given = Given(
+        **tell_classes(labels, spec),
+        text=told and told * len(known),
+        known=known.repeat_interleave(number, 0),
+        mask=hole.expand(len(known) * number, 1, -1, -1),
+    )
+    each_seed = [*seeds] * len(known)
+    given = loaded.draw_choices(Rng(each_seed), given)  # here, so that they can be told
+    if given.labels is not None:
+        labels = given.labels.tolist()
+    with results_folder(out, FILES) as folder:
+        drawn = draw_batches(
+            loaded, each_seed, given, sampler, batch=batch, on_progress=on_progress
+        )
+        ways = drawn.pictures.unflatten(0, (len(known), number))  # (P, n, C, H, W)
+        named = name_classes(labels, spec)
+        shared = (
+            None if named is None else [named[i : i + number] for i in range(0, len(named), number)]
+        )
+        if folder:
+            write_completions(folder, known, hole, ways, seeds)
+            record = {
+                "model": record_model(model),
+                "pictures": name_files(each),
+                "mask": None if mask is None else name_files(mask)[0],
+                "rows": None if mask is not None else int((~hole).all(1).sum()),
+                "seeds": [*seeds],
+                "classes": shared,
+                "text": told,
+                "sampler": to_json(sampler),
+                "smalti": smalti.__version__,
+            }
+            write_record(folder / "completions.json", record)
+    return Completions(known, hole, ways, seeds, shared)
+
+
+def check_walk(model: Any, name: str) -> None:
+    if not hasattr(model, "walk") or "mask" not in model.spec.given:
+        raise UserError(
+            f"{name} does not draw pixel by pixel; `smalti inpaint` fills holes by diffusion models"
+        )
+
+
+def choose_hole(
+    rows: int | None, mask: Any, pictures: Sequence[Any], size: tuple[int, int]
+) -> Tensor:
+    """(H, W), true where something is to be drawn."""
+    H, W = size
+    if mask is not None:
+        if rows is not None:
+            raise UserError("rows and mask are both given; choose one")
+        holes = [torch.from_numpy(read_mask(mask, picture, size=size)) for picture in pictures]
+        return holes[0]  # pictures of one size, cropped alike
+    kept = H // 2 if rows is None else rows
+    if not 0 <= kept < H:
+        raise UserError(f"rows {rows} leaves nothing to draw; keep 0 to {H - 1} of {H} rows")
+    return (torch.arange(H) >= kept)[:, None].expand(H, W)
+
+
+def write_completions(
+    folder: Path, known: Tensor, hole: Tensor, ways: Tensor, seeds: range
+) -> None:
+    """grid.png with a row for each picture: itself, what is kept, its completions; those by PICTURE
+    and SEED, one by one, too.
+    """
+    cut = known.masked_fill(hole, GREY)
+    sheet = torch.cat([known[:, None], cut[:, None], ways], dim=1)
+    save_png(grid(sheet.flatten(0, 1), columns=2 + len(seeds)), folder / "grid.png")
+    for i, row in enumerate(ways):
+        for seed, picture in zip(seeds, row, strict=True):
+            save_png(image(picture), folder / f"{i:05d}-{seed:05d}.png")

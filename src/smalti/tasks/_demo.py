@@ -1,0 +1,200 @@
+"""make_gallery: a page that shows everything once."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import smalti
+from smalti.core.checkpoint import read_card
+from smalti.core.drawing import draw_batches
+from smalti.core.folders import Results, check_free, folder_for, write_record
+from smalti.core.messages import count
+from smalti.core.pictures import grid, save_png
+from smalti.core.progress import OnProgress, ignore
+from smalti.recipes import find
+from smalti.tasks._draw_samples import draw_samples
+from smalti.tasks._interpolate import interpolate
+from smalti.tasks.gallery import Exhibit, Picture, page
+from smalti.tasks.models import open_picture_model
+from smalti.training import ignore as look_away
+from smalti.training import run
+from smalti.training.events import Ended, Event, Watch
+
+FILES = Results(
+    r"index\.html|before\.png|record\.json|(samples|interpolation|run)/.+", "record.json"
+)
+"""What a gallery holds."""
+NUMBER, FRAMES, QUICK_STEPS = 64, 10, 3
+RECIPE = "ddpm-digits"
+OnStage = Callable[[str, float | None], None]
+"""Told what begins, and again, with its seconds, when it is done."""
+
+
+def pass_over(what: str, seconds: float | None) -> None:
+    """Shows nothing."""
+
+
+def make_gallery(
+    out: str | Path = "gallery",
+    *,
+    minutes: float = 2.0,
+    quick: bool = False,
+    model: str = "ddpm-digits",
+    on_progress: OnProgress = ignore,
+    on_stage: OnStage = pass_over,
+    watch: Watch = look_away,
+) -> Path:
+    """Make a page that shows everything once: samples, a walk, and a model that is trained here.
+
+    minutes: how long it may train; with `quick` a few steps.  watch: told of the training.
+    Returns the page's path.
+    """
+    check_free(out, FILES)
+    loaded = open_picture_model(model, "cpu")
+    with folder_for(out, FILES) as folder:
+        exhibits = [
+            *show_samples(loaded, model, folder / "samples", on_progress, on_stage),
+            show_walk(loaded, model, folder / "interpolation", on_progress, on_stage),
+            show_training(folder, minutes, quick, on_progress, on_stage, watch),
+        ]
+        text = page(exhibits, replace(read_card(model), name=model), describe_machine())
+        (folder / "index.html").write_text(text, encoding="utf-8")
+        how = {"model": model, "minutes": minutes, "quick": quick, "smalti": smalti.__version__}
+        write_record(folder / "record.json", how)
+    return Path(out) / "index.html"
+
+
+def measure(what: str, work: Callable[[], object], on_stage: OnStage) -> float:
+    """The seconds that some work takes."""
+    begun = time.perf_counter()
+    on_stage(what, None)
+    work()
+    seconds = time.perf_counter() - begun
+    on_stage(what, seconds)
+    return seconds
+
+
+def show_samples(
+    model: Any, name: str, folder: Path, on_progress: OnProgress, on_stage: OnStage
+) -> list[Exhibit]:
+    """64 pictures in the order of their classes, and how they came about."""
+    K = len(model.spec.classes)
+    classes = "all" if K else ()
+
+    def draw() -> None:
+        drawing = {"batch": NUMBER, "film": True, "out": folder, "on_progress": on_progress}
+        draw_samples(model, NUMBER, classes=classes, **drawing)
+
+    seconds = measure(f"drawing {NUMBER} pictures from {name}", draw, on_stage)
+    command = f"smalti sample {name} -n {NUMBER}" + (" --class all" if K else "")
+    return [
+        Exhibit(
+            f"{NUMBER} pictures that nobody drew",
+            f"Every picture begins as its own noise, from its own seed, and {name} takes the noise "
+            f"away, step by step."
+            + (" They stand in the order of the class that was asked for." if K else ""),
+            (Picture(folder / "grid.png", f"{NUMBER} samples of {name}"),),
+            command,
+            seconds,
+        ),
+        Exhibit(
+            "Out of noise",
+            "The same pictures on their way. DDIM walks from pure noise to a picture; each frame "
+            "is one of its states.",
+            (Picture(folder / "denoising.gif", "from noise to pictures"),),
+            f"{command} --gif",
+            seconds,
+        ),
+    ]
+
+
+def show_walk(
+    model: Any, name: str, folder: Path, on_progress: OnProgress, on_stage: OnStage
+) -> Exhibit:
+    """A walk between two noises, once for each of a few classes."""
+    rows = [k for k in (2, 3, 5, 8) if k < len(model.spec.classes)]
+    first, last = 3, 8
+
+    def walk() -> None:
+        walking = {"frames": FRAMES, "batch": NUMBER, "gif": True, "on_progress": on_progress}
+        interpolate(model, first, last, classes=rows, **walking, out=folder)
+
+    seconds = measure("walking between two noises", walk, on_stage)
+    chosen = " --class " + ",".join(model.spec.classes[k] for k in rows) if rows else ""
+    return Exhibit(
+        "From one handwriting to another",
+        "Between two noises lie others. Each row walks along the same arc from the noise of one "
+        "seed to that of another, for one class: the style changes, the class stays.",
+        (
+            Picture(folder / "strip.png", f"from seed {first} to seed {last}"),
+            Picture(folder / "interpolation.gif", "there and back"),
+        ),
+        f"smalti interpolate {name} --from {first} --to {last}{chosen} --gif",
+        seconds,
+    )
+
+
+def show_training(
+    folder: Path,
+    minutes: float,
+    quick: bool,
+    on_progress: OnProgress,
+    on_stage: OnStage,
+    watch: Watch,
+) -> Exhibit:
+    """A model that knows nothing, and what it draws after training."""
+    recipe = find(RECIPE)
+    splits = recipe.read(None, size=recipe.size)
+    config = recipe.model(splits.train)
+    steps = QUICK_STEPS if quick else None
+    training = replace(recipe.training, steps=steps, warmup=50, save=10**9)
+    torch.manual_seed(training.seed)
+    untrained = draw_batches(config.build(), range(NUMBER), on_progress=on_progress)
+    save_png(grid(untrained.pictures), folder / "before.png")
+    length = f"{QUICK_STEPS} steps" if quick else count(minutes, "minute")
+    ending = Ending(watch)
+
+    def train() -> None:
+        how = {"minutes": None if quick else minutes, "watch": ending}
+        about = {"recipe": RECIPE, "data": None, "size": recipe.size}
+        run(config, splits.train, splits.valid, training, folder / "run", **how, about=about)
+
+    seconds = measure(f"training a new model for {length}", train, on_stage)
+    if ending.interrupted:  # a run saves and ends in order; here there is nothing to keep
+        raise KeyboardInterrupt
+    (last,) = (folder / "run" / "grids").glob("*.png")
+    how = f"--steps {QUICK_STEPS}" if quick else f"--minutes {minutes:g}"
+    return Exhibit(
+        "Learning to write",
+        f"A network that has seen nothing, and the same network after {length} with "
+        f"{len(splits.train):,} digits written by hand. Both start from the same noise.",
+        (Picture(folder / "before.png", "before"), Picture(last, "after")),
+        f"smalti train {RECIPE} {how} --warmup 50",
+        seconds,
+    )
+
+
+class Ending:
+    """A watch that hands every event on, and knows whether the run was interrupted."""
+
+    def __init__(self, watch: Watch):
+        self.watch, self.interrupted = watch, False
+
+    def __call__(self, event: Event) -> None:
+        self.watch(event)
+        if isinstance(event, Ended):
+            self.interrupted = event.interrupted
+
+
+def describe_machine() -> str:
+    return (
+        f"smalti {smalti.__version__}, PyTorch {torch.__version__}, "
+        f"{count(torch.get_num_threads(), 'thread')} on {count(os.cpu_count() or 1, 'core')}."
+    )

@@ -1,0 +1,144 @@
+"""inpaint: holes in a picture filled with its own patches, or by a model.
+
+What needs PyTorch is loaded for a model alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+import smalti
+from smalti.core.errors import UserError
+from smalti.core.folders import Results, check_free, results_folder, write_record
+from smalti.core.pictures import save_png
+from smalti.core.progress import OnProgress, Progress, ignore
+from smalti.core.rng import count_seeds
+from smalti.data.frames import still
+from smalti.data.originals import keep_original
+from smalti.data.single import read_mask
+from smalti.patchmatch.inpainting import inpaint as fill_hole
+
+if TYPE_CHECKING:
+    from smalti.tasks.inputs import Classes
+
+FILES = Results(r"grid\.png|inpainting\.json|\d+\.png", "inpainting.json")
+"""What a folder of filled pictures holds."""
+GREY, GAP = 128, 2
+
+
+@dataclass(frozen=True, eq=False)
+class Inpainting:
+    """A picture whose hole is filled in several ways."""
+
+    pictures: tuple[Image.Image, ...]
+    """One for each seed. Outside the hole they are the picture itself, of its own mode, where it
+    has the size of what was drawn."""
+    hole: np.ndarray
+    """(H, W) bool."""
+    seeds: range
+    losses: tuple[str, ...]
+    """What of the picture is not in the results, in words."""
+
+
+def inpaint(
+    picture: Any,
+    mask: Any,
+    model: Any = None,
+    *,
+    number: int | None = None,
+    seed: int = 0,
+    patch: int | None = None,
+    classes: Classes = (),
+    size: int | tuple[int, int] | None = None,
+    sampler: Any = None,
+    batch: int | None = None,
+    device: str | None = None,
+    out: str | Path | None = None,
+    on_progress: OnProgress = ignore,
+) -> Inpainting:
+    """Fill a hole in a picture: with patches of the rest of it (PatchMatch), or by a model.
+
+    mask: of the picture's size; white, or true, is filled in.
+    number: how many ways; 1 by PatchMatch, 4 by a model.
+    patch: width of PatchMatch's patches in pixels, odd; 7 unless told otherwise.
+    classes, size, sampler, batch (64), device ("auto"): of a model. The ways take turns at the
+    classes; the sampler is a RePaint, or changes of the model's, such as {"steps": 20}.
+    out: a folder for a grid, each way, and a record.
+    """
+    check_free(out, FILES)
+    drawing = {"classes": classes, "size": size, "sampler": sampler}
+    if model is None:
+        refuse_drawing({**drawing, "batch": batch, "device": device})
+        seeds = count_seeds(seed, 1 if number is None else number)
+        return fill_by_patches(
+            picture, mask, 7 if patch is None else patch, seeds, out, on_progress
+        )
+    if patch is not None:
+        raise UserError("patch is given, but a model fills by no patches; leave one of them out")
+    from smalti.tasks.repaint import fill_by_model
+
+    drawing |= {"batch": batch or 64, "device": device or "auto"}
+    seeds = count_seeds(seed, 4 if number is None else number)
+    return fill_by_model(picture, mask, model, seeds, **drawing, out=out, on_progress=on_progress)
+
+
+def refuse_drawing(given: dict[str, Any]) -> None:
+    """UserError for the first argument that is of models."""
+    told = {**(given.pop("sampler") or {}), **given}
+    if odd := [name for name, value in told.items() if value not in (None, (), [])]:
+        raise UserError(f"{odd[0]} is given, but it is of models; name one as model")
+
+
+def fill_by_patches(
+    picture: Any,
+    mask: Any,
+    patch: int,
+    seeds: range,
+    out: str | Path | None = None,
+    on_progress: OnProgress = ignore,
+) -> Inpainting:
+    """Each seed's filling in the picture's own mode."""
+    levels, original = still(picture), keep_original(picture)
+    hole = read_mask(mask, picture, levels)
+    with results_folder(out, FILES) as folder:
+        filled: list[np.ndarray] = []
+        for done, own in enumerate(seeds):
+            on_progress(Progress("filling", done, len(seeds)))
+            filled.append(fill_hole(levels, hole, patch, own))
+        on_progress(Progress("filling", len(seeds), len(seeds)))
+        pictures = tuple(original.fill(one, hole) for one in filled)
+        if folder:
+            cut = np.where(hole[..., None], np.uint8(GREY), levels)
+            save_png(put_beside([levels, cut, *filled]), folder / "grid.png")
+            record = {"method": "patchmatch", "patch": patch}
+            write_inpainting(folder, pictures, seeds, picture, mask, record)
+    return Inpainting(pictures, hole, seeds, original.losses)
+
+
+def write_inpainting(
+    folder: Path,
+    pictures: tuple[Image.Image, ...],
+    seeds: range,
+    picture: Any,
+    mask: Any,
+    record: dict[str, Any],
+) -> None:
+    """Each way by its seed, and the record."""
+    for own, one in zip(seeds, pictures, strict=True):
+        save_png(one, folder / f"{own:05d}.png")
+    files = {name: str(one) if isinstance(one, str | Path) else None
+             for name, one in (("picture", picture), ("mask", mask))}  # fmt: skip
+    told = {**files, "seeds": [*seeds], **record, "smalti": smalti.__version__}
+    write_record(folder / "inpainting.json", told)
+
+
+def put_beside(pictures: list[np.ndarray]) -> Image.Image:
+    """Pictures (H, W, 3) of one size in a row."""
+    gap = np.full((pictures[0].shape[0], GAP, 3), GREY, np.uint8)
+    row = [piece for picture in pictures for piece in (gap, picture)][1:]
+    return Image.fromarray(np.concatenate(row, axis=1))

@@ -1,0 +1,239 @@
+"""match: where every patch of a picture is found in another, or of a video in one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+import smalti
+from smalti.core.errors import UserError
+from smalti.core.folders import Results, check_free, results_folder, write_record
+from smalti.core.pictures import save_gif, save_png
+from smalti.core.progress import OnProgress, Progress, ignore
+from smalti.data.frames import frames, is_video, length, still
+from smalti.data.single import read_mask
+from smalti.patchmatch.colours import distance_picture, flow_picture
+from smalti.patchmatch.matching import Method
+from smalti.patchmatch.matching import match as find_match
+from smalti.patchmatch.reconstruction import consistency, psnr, reconstruct
+from smalti.patchmatch.result import Match
+from smalti.patchmatch.video import track
+
+FILES = Results(
+    r"(\d{5}-)?(field|distance|copied|voted|consistent)\.(npy|png|gif)|match\.json", "match.json"
+)
+"""What a folder of matches holds."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """How near a picture, put together from another, comes to what it was; or a video's mean."""
+
+    mean_distance: float
+    """Mean squared difference of the patches."""
+    psnr_copied: float | None
+    """In dB, of single pixels put together; None for equal pictures."""
+    psnr_voted: float | None
+    """The same of what overlapping patches say."""
+    consistent: float | None = None
+    """Share of matches that lead back to where they began, where both ways are matched."""
+
+
+@dataclass(frozen=True, eq=False)
+class Matching:
+    """Matches of a picture, or of each frame of a video."""
+
+    figures: Figures
+    matches: tuple[Match, ...]
+    """One for each frame; of a video only where no files are written."""
+    frames: tuple[Figures, ...] = ()
+    """Of each frame of a video."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """How pictures are matched."""
+
+    patch: int
+    iterations: int
+    seed: int
+    method: Method
+    threads: int | None
+    mask: np.ndarray | None
+
+    def arguments(self) -> dict[str, Any]:
+        names = ("patch", "iterations", "seed", "method", "threads", "mask")
+        return {name: getattr(self, name) for name in names}
+
+
+def match(
+    a: Any,
+    b: Any = None,
+    *,
+    patch: int = 3,
+    iterations: int | None = None,
+    method: Method = "classic",
+    mask: Any = None,
+    seed: int = 0,
+    both_ways: bool = False,
+    cold: bool = False,
+    threads: int | None = None,
+    out: str | Path | None = None,
+    on_progress: OnProgress = ignore,
+) -> Matching:
+    """Find for every patch of a a patch of b that looks like it, and put a together from b.
+
+    a: a picture; or a video: an animation, a folder of frames, or several pictures.
+    b: where to look; for a video it may be left out, and is then the first frame.
+    iterations: 5 unless told otherwise; for a frame of a video that has one before it, 2.
+    mask: of b's size: nothing is taken where it is white.
+    both_ways: match b against a, too.  cold: begin every frame of a video at random.
+    out: a folder for fields, distances and what was put together, as arrays and pictures.
+    """
+    check_free(out, FILES)
+    moving, name = is_video(a), str(a) if isinstance(a, str | Path) else "a"
+    if b is None and not moving:
+        raise UserError(f"{name} is one picture; give B, the picture to look in")
+    if moving and both_ways:
+        raise UserError("both ways are asked for, but A is a video; leave that out")
+    if cold and not moving:
+        raise UserError("cold is asked for, but A is no video; leave it out")
+    reference = next(frames(a)) if b is None else still(b)
+    closed = None if mask is None else read_mask(mask, a if b is None else b, reference)
+    rounds = iterations if iterations is not None else 2 if moving and not cold else 5
+    search = Search(patch, rounds, seed, method, threads, closed)
+    with results_folder(out, FILES) as folder:
+        if moving:
+            begin = None if b is None else reference
+            found = match_video(folder, a, begin, search, cold, on_progress)
+        else:
+            on_progress(Progress("matching", 0, 1))
+            found = match_pair(folder, still(a), reference, search, both_ways)
+            on_progress(Progress("matching", 1, 1))
+        if folder:
+            write_record(folder / "match.json", describe(a, b, mask, search, found, cold))
+    return found
+
+
+def describe(
+    a: Any, b: Any, mask: Any, search: Search, found: Matching, cold: bool
+) -> dict[str, Any]:
+    """What stands in match.json."""
+    given = {"a": a, "b": b, "mask": mask}
+    files = {k: str(v) if isinstance(v, str | Path) else None for k, v in given.items()}
+    own = {k: v for k, v in search.arguments().items() if k != "mask"}
+    film = {"cold": cold, "frames": [list_figures(one) for one in found.frames]}
+    more = film if found.frames else {}
+    return {**files, **own, **list_figures(found.figures), **more, "smalti": smalti.__version__}
+
+
+def list_figures(figures: Figures) -> dict[str, Any]:
+    told = dict(vars(figures))
+    if figures.consistent is None:
+        del told["consistent"]
+    return told
+
+
+def match_pair(
+    folder: Path | None, a: np.ndarray, b: np.ndarray, search: Search, both_ways: bool
+) -> Matching:
+    """Match two pictures and write everything."""
+    found = find_match(a, b, **search.arguments())
+    figures, shown = look_at(a, b, found, search)
+    if both_ways:
+        back = find_match(b, a, **replace(search, mask=None).arguments())
+        holds = consistency(found, back)
+        figures = replace(figures, consistent=round(float(holds.mean()), 4))
+        shown["consistent"] = holds.astype(np.uint8) * 255
+    if folder:
+        write_arrays(folder, "", found)
+        for name, picture in shown.items():
+            save_png(Image.fromarray(picture), folder / f"{name}.png")
+    return Matching(figures, (found,))
+
+
+def look_at(
+    a: np.ndarray, b: np.ndarray, found: Match, search: Search
+) -> tuple[Figures, dict[str, np.ndarray]]:
+    """The figures of a match, and its pictures by name."""
+    copied = reconstruct(b, found)
+    voted = reconstruct(b, found, search.patch, search.threads)
+    distance = round(float(found.distance.mean()), 4)
+    figures = Figures(distance, find_psnr(a, copied), find_psnr(a, voted))
+    pictures = {"copied": copied, "voted": voted, "field": flow_picture(found)}
+    return figures, {**pictures, "distance": distance_picture(found)}
+
+
+def find_psnr(x: np.ndarray, y: np.ndarray) -> float | None:
+    """In dB; None for equal pictures, whose PSNR JSON cannot hold."""
+    value = psnr(x, y)
+    return round(value, 2) if np.isfinite(value) else None
+
+
+def write_arrays(folder: Path, prefix: str, found: Match) -> None:
+    np.save(folder / f"{prefix}field.npy", found.field)
+    np.save(folder / f"{prefix}distance.npy", found.distance)
+
+
+def match_video(
+    folder: Path | None,
+    source: Any,
+    reference: np.ndarray | None,
+    search: Search,
+    cold: bool,
+    on_progress: OnProgress,
+) -> Matching:
+    """Match every frame and write everything."""
+    films: dict[str, list[Image.Image]] = {}
+    each: list[Figures] = []
+    matches: list[Match] = []
+    first = search.iterations if cold else max(search.iterations, 5)
+    given = search.arguments() | {"first": first, "warm": not cold}
+    total = length(source)
+    for number, (frame, found) in enumerate(pair_frames(source, reference, given)):
+        on_progress(Progress("matching", number, total))
+        reference = frame if reference is None else reference
+        figures, shown = look_at(frame, reference, found, search)
+        each.append(figures)
+        if not folder:
+            matches.append(found)
+            continue
+        write_arrays(folder, f"{number:05d}-", found)
+        save_png(Image.fromarray(shown["voted"]), folder / f"{number:05d}-voted.png")
+        for name in ("voted", "field", "distance"):
+            films.setdefault(name, []).append(Image.fromarray(shown[name]))
+    on_progress(Progress("matching", total, total))
+    if folder:
+        for name, film in films.items():
+            save_gif(film, folder / f"{name}.gif")
+    return Matching(find_means(each), tuple(matches), tuple(each))
+
+
+def pair_frames(
+    source: Any, reference: np.ndarray | None, given: dict[str, Any]
+) -> Iterator[tuple[np.ndarray, Match]]:
+    """Each frame with its match, one at a time."""
+    held: list[np.ndarray] = []
+
+    def hand_over() -> Iterator[np.ndarray]:
+        for frame in frames(source):
+            held[:] = [frame]
+            yield frame
+
+    for found in track(hand_over(), reference, **given):
+        yield held[0], found
+
+
+def find_means(each: list[Figures]) -> Figures:
+    """Over all frames; a PSNR over those that are not equal to what was put together."""
+
+    def mean(name: str) -> float | None:
+        values = [getattr(one, name) for one in each if getattr(one, name) is not None]
+        return round(float(np.mean(values)), 4) if values else None
+
+    return Figures(mean("mean_distance") or 0.0, mean("psnr_copied"), mean("psnr_voted"))

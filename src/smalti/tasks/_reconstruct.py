@@ -1,0 +1,185 @@
+"""reconstruct: pictures into a model's own terms and back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+import smalti
+from smalti.codecs.codec import Codec
+from smalti.core.config import fitted, to_json
+from smalti.core.errors import UserError
+from smalti.core.folders import Results, check_free, results_folder, write_record
+from smalti.core.model import name_model, open_model
+from smalti.core.pictures import grid, image, save_png
+from smalti.core.progress import OnProgress, Progress, ignore
+from smalti.core.ranges import Batch
+from smalti.core.sampling import check_finite
+from smalti.data.finding import find_pictures
+from smalti.diffusion import DDIM, Diffusion
+from smalti.diffusion.inversion import RoundTrip, round_trip
+from smalti.tasks.inputs import (
+    Classes,
+    Pictures,
+    check_size,
+    find_classes,
+    list_pictures,
+    name_classes,
+    name_files,
+    read_pictures,
+    take_turns,
+)
+from smalti.tasks.models import record_model
+
+FILES = Results(
+    r"grid\.png|latents\.safetensors|reconstruction\.json|\d+\.png", "reconstruction.json"
+)
+"""What a folder of reconstructions holds."""
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """Pictures that went there and back."""
+
+    files: list[str | None]
+    psnr: list[float | None]
+    """In dB of each picture, more is nearer; None where it came back the same."""
+    mean_psnr: float | None
+    pictures: tuple[Tensor, ...] = ()
+    """(C, H, W) in [0, 1] each; of a codec only where no files are written."""
+    ssim: list[float] | None = None
+    """Of a codec."""
+    mean_ssim: float | None = None
+    codes: int | None = None
+    """How many a codec has."""
+    codes_used: int | None = None
+    latents: Tensor | None = None
+    """(n, C, H, W): the noises that a diffusion model draws the pictures from."""
+    has_grid: bool = True
+    """Whether grid.png is written: of pictures of one size."""
+
+
+def reconstruct(
+    model: Any,
+    pictures: Pictures,
+    *,
+    steps: int = 50,
+    refine: int = 1,
+    classes: Classes = (),
+    size: int | tuple[int, int] | None = None,
+    own_size: bool = False,
+    tile: int | None = None,
+    batch: int = 64,
+    device: str = "auto",
+    out: str | Path | None = None,
+    on_progress: OnProgress = ignore,
+) -> Reconstruction:
+    """Turn pictures into a codec's codes, or the noise that a model draws them from, and back.
+
+    pictures: files, for a codec also folders; cropped and resized to the model's size, or `size`.
+    steps, refine, classes: of a diffusion model: DDIM steps each way, iterations that make a step
+    up the reverse of the step down, and classes that the pictures take turns at.
+    own_size, tile: of a codec: leave every picture as large as it is; pixels of a tile's side, for
+    pictures larger than memory.
+    out: a folder for a grid, every picture, and a record.
+    """
+    each = list_pictures(pictures)
+    batch = fitted(batch, Batch, "batch")
+    check_free(out, FILES)
+    loaded, name = open_model(model, device=device), name_model(model)
+    if isinstance(loaded, Codec):
+        from smalti.tasks.codecs import pass_codec
+
+        if classes:
+            raise UserError(
+                f"classes are given, but {name} is a codec and has none; leave them out"
+            )
+        if own_size and size:
+            raise UserError("size and own_size are both given; choose one")
+        wanted = "own" if own_size else check_size(size, loaded.spec, name)
+        files = find_files(each)
+        return pass_codec(loaded, record_model(model), files, wanted, tile, batch, out, on_progress)
+    if not isinstance(loaded, Diffusion):
+        raise UserError(
+            f"{name} is no codec and does not draw pictures out of noise, so there is no way back"
+        )
+    if own_size or tile is not None:
+        raise UserError(f"own_size and tile are for codecs, and {name} is none; leave them out")
+    turns = find_classes(classes, loaded.spec, name)
+    originals = read_pictures(each, loaded.spec, check_size(size, loaded.spec, name))
+    sampler = DDIM(steps=steps, clip=False)
+    with results_folder(out, FILES) as folder:
+        trip = pass_noise(loaded, originals, sampler, refine, turns, batch, on_progress)
+        psnr, mean = round_psnr(trip.psnr), round_psnr(trip.psnr.mean()[None])[0]
+        files = name_files(each)
+        if folder:
+            write_trip(folder, originals, trip)
+            record = {
+                "model": record_model(model),
+                "psnr": dict(zip(map(str, files), psnr, strict=True)),
+                "mean_psnr": mean,
+                "classes": name_classes(turns, loaded.spec),
+                "sampler": to_json(sampler),
+                "refine": refine,
+                "smalti": smalti.__version__,
+            }
+            write_record(folder / "reconstruction.json", record)
+    return Reconstruction(files, psnr, mean, tuple(trip.pictures), latents=trip.latents)
+
+
+def find_files(pictures: list[Any]) -> list[Any]:
+    """Pictures; those inside a folder for the folder."""
+    found: list[Any] = []
+    for one in pictures:
+        is_folder = isinstance(one, str | Path) and Path(one).is_dir()
+        inside = sorted(find_pictures(Path(one))) if is_folder else [one]
+        if not inside:
+            raise UserError(f"{one} holds no pictures; name a folder that does")
+        found += inside
+    return found
+
+
+def pass_noise(
+    model: Diffusion,
+    originals: Tensor,
+    sampler: DDIM,
+    refine: int,
+    turns: list[int],
+    batch: int,
+    on_progress: OnProgress,
+) -> RoundTrip:
+    """Pictures (n, C, H, W) to noise and back, `batch` at a time; no turns are "no class"."""
+    n = len(originals)
+    labels = torch.tensor(take_turns(turns, n)) if turns else None
+    trips: list[RoundTrip] = []
+    for first in range(0, n, batch):
+        on_progress(Progress("inverting", first, n))
+        rows = slice(first, first + batch)
+        y = None if labels is None else labels[rows]
+        how = {"labels": y, "sampler": sampler, "refine": refine}
+        trips.append(round_trip(model, originals[rows], **how))
+        check_finite(trips[-1].pictures)
+    on_progress(Progress("inverting", n, n))
+    fields = ("latents", "pictures", "psnr")
+    return RoundTrip(*(torch.cat([getattr(trip, f) for trip in trips]) for f in fields))
+
+
+def round_psnr(psnr: Tensor) -> list[float | None]:
+    """In dB to two places; None where the two pictures are the same."""
+    return [round(v, 2) if v < float("inf") else None for v in psnr.tolist()]
+
+
+def write_trip(folder: Path, originals: Tensor, trip: RoundTrip) -> None:
+    """grid.png, originals, latents and reconstructions; the last one by one, too; the latents."""
+    N = len(originals)
+    latents = (0.5 + trip.latents.float() / 6).clamp(0, 1)  # three standard deviations to each side
+    rows = torch.stack([originals, latents, trip.pictures], dim=1).flatten(0, 1)
+    save_png(grid(rows, columns=3 * max(1, round((N / 3) ** 0.5))), folder / "grid.png")
+    for i, picture in enumerate(trip.pictures):
+        save_png(image(picture), folder / f"{i:05d}.png")
+    save_file({"latents": trip.latents.float().contiguous()}, folder / "latents.safetensors")

@@ -1,0 +1,110 @@
+"""translate: sentences, text files and catalogues of messages."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from smalti import translation
+from smalti.core.errors import UserError
+from smalti.core.model import open_model
+from smalti.core.progress import OnProgress, ignore, name_progress
+from smalti.translation import Beam, Translation, Translator
+from smalti.translation.texts import default_beam
+
+
+@dataclass(frozen=True)
+class TranslatedFile:
+    """How much of a file was translated."""
+
+    done: int
+    """Lines of a text, or entries of a catalogue, which are marked fuzzy."""
+    left: int
+    """Those that stay as they were: empty, of another language, or without words."""
+
+
+def translate(
+    model: Any,
+    texts: Sequence[str] | str,
+    *,
+    n_best: int = 1,
+    width: int | None = None,
+    penalty: float | None = None,
+    device: str = "auto",
+) -> list[list[Translation]]:
+    """Up to n_best translations of each text, best first.
+
+    width: beginnings that a search carries on at once; 1 is greedy.  penalty: exponent of the
+    length that log-probabilities are divided by.  Both are the model's own unless given.
+    """
+    translator, beam = prepare(model, width, penalty, device, n_best)
+    return translation.find_translations(
+        translator, [texts] if isinstance(texts, str) else texts, n_best, beam
+    )
+
+
+def translate_lines(
+    model: Any,
+    lines: Iterable[str],
+    counts: Counter[str] | None = None,
+    *,
+    width: int | None = None,
+    penalty: float | None = None,
+    device: str = "auto",
+) -> Iterator[str]:
+    """Each line translated, as they come; `counts` grows by "translated" and "kept"."""
+    translator, beam = prepare(model, width, penalty, device)
+    return translation.translate_lines(translator, lines, beam, counts)
+
+
+def translate_file(
+    model: Any,
+    path: str | Path,
+    out: str | Path,
+    *,
+    width: int | None = None,
+    penalty: float | None = None,
+    device: str = "auto",
+    on_progress: OnProgress = ignore,
+) -> TranslatedFile:
+    """Translate a text file line by line into the file `out`."""
+    translator, beam = prepare(model, width, penalty, device)
+    progress = name_progress("translating", on_progress)
+    counts = translation.translate_file(translator, path, out, beam, progress)
+    return TranslatedFile(counts["translated"], counts["kept"])
+
+
+def translate_catalog(
+    model: Any,
+    path: str | Path,
+    out: str | Path | None = None,
+    *,
+    width: int | None = None,
+    penalty: float | None = None,
+    device: str = "auto",
+    on_progress: OnProgress = ignore,
+) -> TranslatedFile:
+    """Fill what is untranslated in a gettext catalogue, in the file itself or in `out`."""
+    translator, beam = prepare(model, width, penalty, device)
+    progress = name_progress("translating", on_progress)
+    counts = translation.translate_catalog(translator, path, out, beam, progress)
+    return TranslatedFile(counts["filled"], counts["left"])
+
+
+def prepare(
+    model: Any, width: int | None, penalty: float | None, device: str, n_best: int = 1
+) -> tuple[Translator, Beam]:
+    """A translator, and its own search with what is asked for."""
+    translator = open_model(model, "translate", device)
+    own = default_beam(translator)
+    if width is not None and width < n_best:
+        raise UserError(f"n_best {n_best} wants a beam as wide; give {n_best} or more")
+    beam = replace(
+        own,
+        width=max(own.width, n_best) if width is None else width,
+        penalty=own.penalty if penalty is None else penalty,
+    )
+    return translator, beam

@@ -1,0 +1,231 @@
+"""Tasks that draw and edit, called from Python: the command line's bytes, or none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import smalti
+from smalti.core.checkpoint import save
+from smalti.core.protocols import Card
+from smalti.data.single import to_image
+from smalti.diffusion import DDIM, RePaint
+from smalti.vq import VQConfig
+from tests.command import contents, nothing_left, read_all, typed
+from tests.expect import refusal
+from tests.tiny import awake, pixelcnn, vqvae
+
+PICTURE, OTHER = "photos/day/0.png", "photos/night/1.png"
+
+
+@pytest.fixture
+def here(at_home: Path) -> Path:
+    """Beside the others: `grey`, a PixelCNN of two classes, `codec`, and a mask of PICTURE."""
+    torch.manual_seed(0)
+    save(awake(pixelcnn(classes=("a", "b")).build()), at_home / "grey", Card(name="grey"))
+    save(vqvae(VQConfig(8, 8)).build(), at_home / "codec", Card(name="codec"))
+    with Image.open(PICTURE) as image:
+        hole = np.zeros((image.height, image.width), np.uint8)
+    hole[3:6, 2:7] = 255
+    Image.fromarray(hole).save("hole.png")
+    return at_home
+
+
+def equal(words: str, task: Any, *args: Any, **options: Any) -> Any:
+    """What a task gives, whose files are those of the verb."""
+    assert typed(f"{words} --out cli") == 0
+    result = task(*args, **options, out="python")
+    files = read_all("python")
+    assert files == read_all("cli") and len(files) > 1
+    before = contents(Path())
+    task(*args, **options)  # without `out` nothing is written
+    assert contents(Path()) == before
+    with nothing_left(Path()) as cancel:
+        task(*args, **options, out="never/there", on_progress=cancel)
+    return result
+
+
+def record(name: str) -> dict[str, Any]:
+    return json.loads(Path("python", name).read_text())
+
+
+def test_draw_samples(here: Path):
+    words = "sample named -n 5 --class dog,0 --steps 3 --gif --batch 2 --seed 4"
+    sampler = {"steps": 3}
+    drawn = equal(
+        words, smalti.draw_samples, "named", 5, seed=4, classes=["dog", 0], sampler=sampler,
+        film=True, batch=2,
+    )  # fmt: skip
+    assert drawn.pictures.shape == (5, 1, 8, 8) and drawn.classes == 2 * ["dog", "cat"] + ["dog"]
+    assert drawn.sampler == DDIM(steps=3) and len(drawn.frames) == 4
+    assert torch.equal(drawn.frames[-1], drawn.pictures)
+    plain = smalti.sample("named", seeds=drawn.seeds, cond=[1, 0, 1, 0, 1], sampler=DDIM(steps=3))
+    torch.testing.assert_close(drawn.pictures, plain, atol=1e-5, rtol=0)
+    again = smalti.draw_samples(smalti.load("named"), 5, seed=4, classes=("dog", "cat"), batch=2,
+                                sampler=DDIM(steps=3))  # fmt: skip
+    assert torch.equal(again.pictures, drawn.pictures)
+    with refusal("class 'cow' is none of named's classes"):
+        smalti.draw_samples("named", classes="cow")
+    with refusal("number is 0"):
+        smalti.draw_samples("named", 0)
+
+
+def test_draw_samples_from_pictures(here: Path):
+    words = f"sample plain -n 3 --picture {PICTURE} --strength 0.3 --steps 4 --sampler ddpm"
+    words = words.replace(" --steps 4", " --stride 100")
+    sampler = {"sampler": "ddpm", "stride": 100}
+    drawn = equal(
+        words, smalti.draw_samples, "plain", 3, pictures=PICTURE, strength=0.3, sampler=sampler
+    )
+    assert record("samples.json")["pictures"] == [PICTURE]
+    with Image.open(PICTURE) as image:
+        for given in (image, np.asarray(image), [np.asarray(image) / 255]):
+            same = smalti.draw_samples("plain", 3, pictures=given, strength=0.3, sampler=sampler)
+            assert torch.equal(same.pictures, drawn.pictures)
+
+
+def test_complete(here: Path):
+    words = f"complete grey {PICTURE} {OTHER} -n 3 --rows 2 --temperature 0.8 --batch 4"
+    done = equal(
+        words, smalti.complete, "grey", [PICTURE, OTHER], number=3, rows=2, temperature=0.8, batch=4
+    )
+    assert done.pictures.shape == (2, 3, 1, 8, 8) and done.hole[2:].all()
+    assert np.shape(done.classes) == (2, 3)
+    kept = done.known[:, None, :, :2].expand(-1, 3, -1, -1, -1)  # in 8 levels
+    torch.testing.assert_close(done.pictures[..., :2, :], kept, atol=0.5 / 7 + 1e-6, rtol=0)
+    same = smalti.complete("grey", done.known, number=3, rows=2, temperature=0.8, batch=4)
+    assert torch.equal(same.pictures, done.pictures)
+    equal(f"complete grey {PICTURE} --mask hole.png --class b", smalti.complete, "grey", PICTURE,
+          mask="hole.png", classes="b")  # fmt: skip
+    with refusal("named does not draw pixel by pixel"):
+        smalti.complete("named", PICTURE)
+
+
+def test_interpolate(here: Path):
+    words = "interpolate named --from 3 --to 8 --frames 4 --class cat,dog --steps 3 --gif"
+    walk = equal(
+        words, smalti.interpolate, "named", 3, 8, frames=4, classes=["cat", "dog"], steps=3,
+        gif=True,
+    )  # fmt: skip
+    assert walk.pictures.shape == (2, 4, 1, 8, 8) and walk.classes == ["cat", "dog"]
+    ends = equal(
+        f"interpolate named --from {PICTURE} --to 5 --frames 3 --steps 4", smalti.interpolate,
+        "named", PICTURE, 5, frames=3, steps=4,
+    )  # fmt: skip
+    assert ends.sampler.guidance == 0
+
+
+def test_inpaint_by_patches(here: Path):
+    filled = equal(
+        f"inpaint {PICTURE} hole.png --patch 3 -n 2 --seed 5", smalti.inpaint, PICTURE, "hole.png",
+        number=2, patch=3, seed=5,
+    )  # fmt: skip
+    with Image.open(PICTURE) as image, Image.open("hole.png") as mask:
+        picture, hole = np.asarray(image), np.asarray(mask) > 0
+    assert np.array_equal(filled.hole, hole)
+    assert np.array_equal(np.asarray(filled.pictures[1])[~hole], picture[~hole])
+    same = smalti.inpaint(picture, hole, patch=3, seed=6)
+    assert np.array_equal(np.asarray(same.pictures[0]), np.asarray(filled.pictures[1]))
+    with refusal("steps is given, but it is of models"):
+        smalti.inpaint(PICTURE, "hole.png", sampler={"steps": 3})
+
+
+def test_inpaint_by_a_model(here: Path):
+    filled = equal(
+        f"inpaint {PICTURE} hole.png --model named -n 2 --class dog --steps 3 --jump 2",
+        smalti.inpaint, PICTURE, "hole.png", "named", number=2, classes="dog",
+        sampler={"steps": 3, "jump": 2},
+    )  # fmt: skip
+    assert len(filled.pictures) == 2 and filled.hole.shape == (8, 8)
+    same = smalti.inpaint(
+        PICTURE, "hole.png", smalti.load("named"), number=2, classes=1, sampler=RePaint(3, 2)
+    )
+    assert np.array_equal(np.asarray(same.pictures[1]), np.asarray(filled.pictures[1]))
+
+
+def test_reconstruct_by_noise(here: Path):
+    found = equal(
+        f"reconstruct named {PICTURE} {OTHER} --steps 4 --class cat --batch 1", smalti.reconstruct,
+        "named", [PICTURE, OTHER], steps=4, classes="cat", batch=1,
+    )  # fmt: skip
+    assert found.files == [PICTURE, OTHER] and found.latents.shape == (2, 1, 8, 8)
+    assert record("reconstruction.json")["mean_psnr"] == found.mean_psnr
+
+
+def test_reconstruct_by_a_codec(here: Path):
+    found = equal(
+        "reconstruct codec photos --batch 5", smalti.reconstruct, "codec", "photos", batch=5
+    )
+    assert len(found.files) == 12 and 0 < found.codes_used <= found.codes == 8
+    kept = smalti.reconstruct("codec", "photos", batch=5)
+    assert len(kept.pictures) == 12 and kept.psnr == found.psnr
+    equal("reconstruct codec photos --own-size --tile 4", smalti.reconstruct, "codec", "photos",
+          own_size=True, tile=4)  # fmt: skip
+    with refusal("size and own_size are both given"):
+        smalti.reconstruct("codec", PICTURE, size=8, own_size=True)
+
+
+def test_match(here: Path):
+    words = f"match {PICTURE} {OTHER} --seed 2 --threads 1 --both-ways"
+    found = equal(words, smalti.match, PICTURE, OTHER, seed=2, threads=1, both_ways=True)
+    assert found.figures.consistent is not None and len(found.matches) == 1
+    with Image.open(PICTURE) as a, Image.open(OTHER) as b:
+        same = smalti.match(np.asarray(a), b, seed=2, threads=1)
+    assert np.array_equal(same.matches[0].field, found.matches[0].field)
+    with refusal("a is one picture; give B"):
+        smalti.match(np.zeros((9, 9, 3)))
+
+
+def test_match_of_a_video(here: Path):
+    frames = [Image.new("RGB", (12, 10), (40 * k, 9, 9)) for k in range(3)]
+    frames[0].save("clip.gif", save_all=True, append_images=frames[1:])
+    words = "match clip.gif --cold --threads 1"
+    found = equal(words, smalti.match, "clip.gif", cold=True, threads=1)
+    assert len(found.frames) == 3 and found.frames[0].psnr_copied is None
+    assert len(smalti.match(frames).matches) == 3
+
+
+def test_translate(here: Path, capsys: pytest.CaptureFixture[str]):
+    texts = ["Save the file.", "Click OK."]
+    assert typed("translate Save") == 0
+    capsys.readouterr()
+    Path("in.txt").write_text("\n".join(texts))
+    assert typed("translate --file in.txt --out cli.txt --beam 2") == 0
+    told = smalti.tasks.translate_file("en-zh-help", "in.txt", "python.txt", width=2)
+    assert read_all("cli.txt") == read_all("python.txt") and told.done == 2
+    found = smalti.translate("en-zh-help", texts, width=2)
+    assert [one[0].text for one in found] == Path("cli.txt").read_text().splitlines()
+    with nothing_left(here) as cancel:
+        smalti.tasks.translate_file("en-zh-help", "in.txt", "new.txt", on_progress=cancel)
+
+
+def test_the_gallery(here: Path, monkeypatch: pytest.MonkeyPatch):
+    from smalti.recipes import ddpm_digits
+    from tests.e2e.test_cli import ddpm_digits_tiny
+
+    monkeypatch.setattr("smalti.tasks._demo.find", lambda name: ddpm_digits_tiny(ddpm_digits))
+    assert typed("demo --quick --model named --out cli") == 0
+    stages: list[tuple[str, float | None]] = []
+    smalti.make_gallery("python", quick=True, model="named", on_stage=lambda *at: stages.append(at))
+    assert [seconds is None for _, seconds in stages] == [True, False] * 3
+    for part in ("samples", "interpolation"):  # beside them there are seconds on the page
+        assert read_all(f"python/{part}") == read_all(f"cli/{part}")
+    with nothing_left(here) as cancel:
+        smalti.make_gallery("new", quick=True, model="named", on_progress=cancel)
+
+
+def test_what_is_no_picture(here: Path):
+    with refusal("shape (2, 3, 4, 5)"):
+        to_image(np.zeros((2, 3, 4, 5)))
+    with refusal("of int64"):
+        to_image(np.zeros((4, 5), int))
+    with refusal("values from 0 to 3"):
+        to_image(torch.full((3, 4, 5), 3.0) * torch.eye(4, 5))
+    with refusal("no pictures are given"):
+        smalti.complete("grey", [])
