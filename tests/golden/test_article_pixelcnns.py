@@ -11,8 +11,11 @@ from safetensors.torch import load_file
 import smalti
 from smalti.convert import from_reference, infer_config, read_weights
 from smalti.convert.model import model_from_reference
+from smalti.core.checkpoint import save
 from smalti.core.errors import UserError
 from smalti.pixelcnn import Gated, Plain
+from smalti.vq import VQConfig
+from tests.tiny import vqvae
 
 HERE = Path(__file__).parent
 KINDS = {
@@ -71,7 +74,7 @@ def test_other_weights_are_refused_by_name(kind: str) -> None:
         from_reference(kind, config, {**weights, "stranger": torch.zeros(1)})
 
 
-def test_a_converted_prior_draws_its_codecs_codes() -> None:
+def test_a_converted_prior_draws_its_codecs_codes(tmp_path: Path) -> None:
     """Without a codec it draws bare codes, and with one pictures."""
     kind = "dldemos_pixelcnn_prior"
     weights, config = read_weights(HERE / f"{kind}.safetensors")
@@ -84,6 +87,14 @@ def test_a_converted_prior_draws_its_codecs_codes() -> None:
     assert 0 <= codes.min() < codes.max() < config["color_level"]
     with pytest.raises(UserError, match="codec"):
         model.encode(torch.rand(2, 1, 3, 4))
+    place = save(vqvae(VQConfig(config["color_level"], 8)).build(), tmp_path / "codec")
+    model = model_from_reference(kind, config, weights, codec=str(place))
+    pictures = smalti.sample(model, 2)
+    assert isinstance(pictures, torch.Tensor) and pictures.shape == (2, 1, 8, 8)
+    assert model.config.codec.sha256
+    other = save(vqvae(VQConfig(config["color_level"] + 1, 8)).build(), tmp_path / "other")
+    with pytest.raises(UserError, match="codes"):
+        model_from_reference(kind, config, weights, codec=str(other))
 
 
 @pytest.mark.parametrize("kind", ["dldemos_pixelcnn", "dldemos_gated_pixelcnn"])

@@ -52,7 +52,8 @@ class VectorCall:
         if values is not None:
             every = torch.arange(len(values), device=values.device)
             values = show_symbols(network, every, values, torch.float64)
-        return build_walker(network, n, self.needs.grid[1:], y, values)
+        C, *size = self.needs.grid
+        return build_walker(network, n, (size[0], size[1]), y, values, C)
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,17 @@ class NaiveWalker:
         size: tuple[int, int],
         y: Tensor | None = None,
         values: Tensor | None = None,
+        channels: int | None = None,
     ):
-        """values: what the network is shown of each symbol; None shows the symbols themselves."""
+        """values: what the network is shown of each symbol; None shows the symbols themselves.
+
+        channels: of a picture; None for as many as the network's config says.
+        """
         self.network, self.y = network, y
         weight = next(network.parameters())
         self.values = None if values is None else values.to(weight)
         dtype = torch.int64 if values is None else weight.dtype
-        shape = (n, network.config.channels, *size)
+        shape = (n, channels or network.config.channels, *size)
         self.x = torch.zeros(shape, dtype=dtype, device=weight.device)
 
     @torch.no_grad()

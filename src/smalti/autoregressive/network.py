@@ -35,6 +35,8 @@ class Needs:
     """Length of the vector of conditions."""
     choices: tuple[int, ...]
     """Values of each condition that is a choice."""
+    texts: tuple[str, ...]
+    """Names of those that are text."""
     moves: int
     """Ways in which pictures are moved in training; 0 for none."""
 
@@ -112,6 +114,7 @@ def find_needs(
         joint=output.joint,
         width=count_columns(conditions, dropout),
         choices=tuple(len(c.values) for c in conditions if isinstance(c, Choice)),
+        texts=tuple(c.name for c in conditions if not isinstance(c, Choice)),
         moves=(2 * shift + 1) ** 2 if shift else 0,
     )
 
@@ -121,6 +124,11 @@ def check_network(network: NetworkConfig, needs: Needs) -> None:
     for name, value in network.find_sizes(needs).items():
         if (own := getattr(network, name)) != value:
             raise UserError(f"network.{name} is {own}, but {needs} want {value}; make them equal")
+    if needs.texts and "vector" not in network.accepts:
+        raise UserError(
+            f"{needs.texts[0]} is told by a vector, and this network takes tokens; leave it out, "
+            "or give a PixelCNN"
+        )
     if network.takes == "values" and not needs.ordered:
         raise UserError(
             f"this network takes values, and {needs.symbols} codes have none; give one that takes "

@@ -19,11 +19,13 @@ def build_walker(
     size: tuple[int, int],
     y: Tensor | None = None,
     values: Tensor | None = None,
+    channels: int | None = None,
 ) -> Walker:
     """A walker of n pictures (H, W), for a network in eval mode, with the weights it has now.
 
     y: what the network is told, (n,) or (n, D). values: (count,) float64, what it is shown of each
-    symbol, in its `range`; None for a network that embeds symbols itself.
+    symbol, in its `range`; None for a network that embeds symbols itself. channels: of a picture,
+    for a network whose config does not say.
     """
     if isinstance(network, Gated):
         from smalti.autoregressive.pixelcnn.gated.walker import build_gated_walker
@@ -37,4 +39,4 @@ def build_walker(
         from smalti.autoregressive.pixelcnn.plusplus.walker import PlusPlusWalker
 
         return PlusPlusWalker(network, n, size, y, values)
-    return NaiveWalker(network, n, size, y, values)
+    return NaiveWalker(network, n, size, y, values, channels)

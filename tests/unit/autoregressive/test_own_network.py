@@ -1,0 +1,112 @@
+"""A network of anybody's own is as good as smalti's: it is scored, walked, completed and told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from smalti.autoregressive import Autoregressive, Choice, Indices, Levels, fit
+from smalti.autoregressive.network import Needs
+from smalti.coding import compress, decompress
+from smalti.core.config import TAGS
+from smalti.core.given import Given
+from smalti.core.protocols import Batch
+from smalti.core.rng import Rng
+from smalti.pixelcnn import GatedConfig, PlainConfig
+from tests.tiny import GPT, awake, drawn
+
+
+@dataclass(frozen=True)
+class RowsConfig:
+    """Sees the sum of all rows above, each channel the same."""
+
+    count: int = 0
+    told: int = 0
+    accepts = ("vector",)
+    takes = "values"
+
+    def find_sizes(self, needs: Needs) -> dict[str, Any]:
+        return {"count": needs.numbers, "told": needs.condition}
+
+    def build(self) -> nn.Module:
+        return Rows(self)
+
+
+class Rows(nn.Module):
+    range = (0.0, 1.0)
+
+    def __init__(self, config: RowsConfig):
+        super().__init__()
+        self.weight = nn.Parameter(3 * torch.randn(config.count))
+        self.told = nn.Linear(config.told, config.count)
+        nn.init.normal_(self.told.weight, std=3)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        above = (x.sum((1, 3)).cumsum(1) - x.sum((1, 3))).sin()  # (N, H)
+        logits = above[..., None] * self.weight + self.told(y)[:, None]  # (N, H, K)
+        return logits.movedim(2, 1)[:, :, None, :, None].expand(-1, -1, *x.shape[1:])
+
+
+@dataclass(frozen=True)
+class BeforeConfig:
+    """Sees the token before."""
+
+    rows: int = 0
+    accepts = ("tokens",)
+    takes = "symbols"
+
+    def find_sizes(self, needs: Needs) -> dict[str, Any]:
+        return {"rows": needs.rows}
+
+    def build(self) -> nn.Module:
+        return nn.Embedding(self.rows, self.rows)
+
+
+@pytest.mark.parametrize("network", [RowsConfig(), BeforeConfig()], ids=["vector", "tokens"])
+def test_it_does_all_that_others_do(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(TAGS, "own", f"{__name__}:{type(network).__name__}")
+    torch.manual_seed(0)
+    codec, told = Levels(3, (3, 2, 2)), (Choice(("a", "b")),)
+    model: Autoregressive = fit(codec, network, conditions=told).build().double().eval()
+    pictures = torch.randint(0, 3, (3, 3, 2, 2)).double() / 2
+    batch, nats = Batch(pictures, torch.tensor([0, 1, 1])), torch.zeros(3).double()
+    z = model.encode(pictures)
+
+    def choose(k: int, symbols: Any) -> Tensor:
+        here = z[:, k % 3, k // 6, k // 3 % 2]
+        nats.sub_(symbols.logits.gather(1, here[:, None])[:, 0])
+        return here
+
+    list(model.walk(choose, 3, Given(labels=batch.labels)))
+    torch.testing.assert_close(nats, model.score(batch, Rng(range(3))).nats, atol=1e-5, rtol=0)
+    assert not torch.equal(drawn(model, 8, cond=0), drawn(model, 8, cond=1))
+    mask = torch.tensor([[False, False], [True, True]])
+    filled = drawn(model, 3, given=Given(known=pictures.float(), mask=mask))
+    assert torch.equal(filled[:, :, 0], pictures[:, :, 0].float())
+    two = fit(Levels(2, (3, 2, 2)), network, conditions=told).build().eval()
+    pixels = torch.randint(0, 2, (3, 3, 2, 2), dtype=torch.uint8) * 255
+    assert torch.equal(decompress(two, compress(two, pixels)), pixels)
+
+
+@pytest.mark.parametrize("network", [GatedConfig(width=8, blocks=1), PlainConfig(width=8), GPT])
+def test_codebooks_may_be_large(network: Any) -> None:
+    """Drawn code by code, as the whole network says."""
+    torch.manual_seed(0)
+    model: Autoregressive = awake(fit(Indices(1024, (3, 4)), network).build()).eval()
+    codes = drawn(model, 5)
+    assert codes.shape == (5, 3, 4) and 256 < codes.max() < 1024
+    score = model.score(Batch(None, codes=codes[:, None]), Rng(range(5)))
+    assert (score.kind, score.dims) == ("codes", 12)
+    nats = torch.zeros(5).double()
+
+    def choose(k: int, symbols: Any) -> Tensor:
+        here = codes.flatten(1)[:, k]
+        nats.sub_(symbols.logits.gather(1, here[:, None])[:, 0])
+        return here
+
+    list(model.walk(choose, 5))
+    torch.testing.assert_close(nats, score.nats, atol=1e-3, rtol=0)
