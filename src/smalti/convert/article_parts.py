@@ -57,7 +57,7 @@ def join(skip: Tensor, x: Tensor) -> Tensor:
     return torch.cat((skip, x), dim=1)
 
 
-def level_sizes(img_shape: tuple[int, int, int], levels: int) -> list[tuple[int, int]]:
+def level_sizes(img_shape: tuple[int, ...], levels: int) -> list[tuple[int, int]]:
     """(H, W) at every level, halved and rounded down from one to the next."""
     _, h, w = img_shape
     return [(h >> i, w >> i) for i in range(levels)]
