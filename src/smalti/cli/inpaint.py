@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cyclopts import App, Group
-
 from smalti.cli.draw import chosen_device, split_words
-from smalti.cli.flags import Flags, flags_of, with_flags
 from smalti.cli.meter import ProgressMeter
 from smalti.cli.options import Classes, Number, Size
+from smalti.cli.samplers import verb_of_models
 from smalti.core.messages import count
 from smalti.core.ranges import Batch, Seed, Width
-from smalti.diffusion import RePaint
 from smalti.tasks import inpaint
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -23,17 +19,6 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti inpaint photo.jpg hole.png
   smalti inpaint seven.png hole.png --model ddpm-digits --class 7
   smalti inpaint photo.jpg hole.png --model runs/ddpm -n 8 --resample 10"""
-
-app = App(name="inpaint", help_epilogue=EXAMPLES)
-
-
-def walk_flags() -> Flags:
-    group = Group(
-        "RePaint", help="Guidance and clipping are the model's own unless told otherwise."
-    )
-    own = {"clip": None, "guidance": None}
-    flags = (replace(f, default=own.get(f.name, f.default)) for f in flags_of(RePaint()))
-    return Flags(tuple(flags), group)
 
 
 def fill(
@@ -50,7 +35,7 @@ def fill(
     batch: Batch | None = None,
     out: Path | None = None,
     device: str | None = None,
-    walk: dict[str, Any],
+    sampler: dict[str, Any],
 ) -> None:
     """Fill a hole in a picture: with patches of the rest of it (PatchMatch), or by a model.
 
@@ -94,7 +79,7 @@ def fill(
             patch=patch,
             classes=split_words(classes),
             size=size,
-            sampler=walk,
+            sampler=sampler,
             batch=batch,
             device=device and chosen_device(device),
             out=out,
@@ -107,4 +92,4 @@ def fill(
     print(f"{share:.0%} filled{ways} in {seconds:.1f} s: {out / 'grid.png'}")
 
 
-app.default(with_flags(fill, walk=walk_flags()))
+app = verb_of_models("inpaint", fill, fills=True, about={"help_epilogue": EXAMPLES})

@@ -15,6 +15,9 @@ from smalti.core.checkpoint import build, find, model_config
 from smalti.core.config import SAMPLERS, class_of
 from smalti.core.errors import UserError
 
+OWN = ("clip", "guidance")
+"""Fields of a sampler that fills holes which are as in the model's own unless told otherwise."""
+
 
 def verb_of_models(
     name: str, command: Callable[..., Any], *, fills: bool = False, about: Any, **sets: Flags
@@ -41,8 +44,9 @@ def sampler_flags(words: Sequence[str] = (), fills: bool = False) -> Flags:
     flags = {flag.name: flag for flag in flags_of_samplers(named or all_, fills)}
     for flag in flags_of_samplers(all_, fills):
         flags.setdefault(flag.name, replace(flag, shown=False))
-    group = Group("Sampler", help="What is left out is the model's own.", sort_key=2)
-    return Flags(tuple(flags.values()), group, show_default=bool(named))
+    left_out = "Guidance and clipping are" if fills else "What is left out is"
+    group = Group("Sampler", help=f"{left_out} the model's own.", sort_key=2)
+    return Flags(tuple(flags.values()), group, show_default=bool(named) or fills)
 
 
 def flags_of_samplers(samplers: list[Any], fills: bool) -> list[Flag]:
@@ -50,7 +54,8 @@ def flags_of_samplers(samplers: list[Any], fills: bool) -> list[Flag]:
     if not kinds:
         return []
     help = "The way from noise to picture."
-    return [*flags_of_kinds([*reversed(kinds.values())], "sampler", help, "")]
+    flags = [*flags_of_kinds([*reversed(kinds.values())], "sampler", help, "")]
+    return [replace(f, default=None) if fills and f.name in OWN else f for f in flags]
 
 
 def samplers_of(word: str) -> tuple[Any, ...]:
