@@ -152,7 +152,7 @@ class Autoregressive(Model):
         names = {c.name for c in self.spec.conditions}
         told = {k: v for k, v in merge_shorthands(batch).items() if k in names}
         y = self.tell(told, len(z), moves)
-        dtype = torch.float32 if batch.pictures is None else batch.pictures.dtype
+        dtype = batch.require_pictures().dtype if batch.codes is None else torch.float32
         seen = z
         if self.training and self.config.noise:
             seen = disturb_symbols(z, self.needs.symbols, self.config.noise)

@@ -77,6 +77,13 @@ def test_loss_is_the_mean_of_the_score() -> None:
     assert loss.total.item() == pytest.approx(bits.item() * math.log(2), rel=1e-9)
 
 
+def test_bytes_are_learned_from_as_levels_over_255() -> None:
+    model = small(levels=256).float()
+    pixels = torch.randint(0, 256, (4, 1, 8, 8), dtype=torch.uint8)
+    losses = [model.loss(Batch(x), 0).total for x in (pixels, pixels / 255)]
+    assert torch.equal(*losses)
+
+
 def test_evaluation_takes_exact_scores() -> None:
     model = small(levels=256).float()
     pixels = torch.randint(0, 256, (5, 1, 8, 8), dtype=torch.uint8)
