@@ -9,8 +9,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from smalti.cli.display import bold, console, dim
-from smalti.cli.draw import chosen_device
-from smalti.cli.evaluate import Metrics, drawn_and_real, plan_flags, split_words
+from smalti.cli.draw import chosen_device, split_words
+from smalti.cli.evaluate import Metrics, drawn_and_real, plan_flags
 from smalti.cli.meter import ProgressMeter
 from smalti.cli.samplers import verb_of_models
 from smalti.core.messages import count
@@ -55,7 +55,7 @@ def compare_models(
         found = compare(
             models,
             data,
-            split_words(metrics),
+            split_words(metrics) or None,
             out=out,
             device=chosen_device(device),
             on_progress=meter,

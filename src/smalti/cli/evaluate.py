@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from smalti.cli.display import bold, console, dim
-from smalti.cli.draw import chosen_device
+from smalti.cli.draw import chosen_device, split_words
 from smalti.cli.flags import Flags, flags_of
 from smalti.cli.meter import ProgressMeter
 from smalti.cli.samplers import verb_of_models
@@ -84,7 +84,7 @@ def evaluate_model(
         report = evaluate(
             model,
             data,
-            split_words(metrics),
+            split_words(metrics) or None,
             out=out,
             device=chosen_device(device),
             on_progress=meter,
@@ -94,10 +94,6 @@ def evaluate_model(
     show(report)
     names = KINDS[find_output(report.protocol.metrics)].sheets
     print(f"{', '.join(['report.json', *names])} in {out}")
-
-
-def split_words(words: tuple[str, ...]) -> list[str] | None:
-    return [name for word in words for name in word.split(",") if name] or None
 
 
 def show(report: Report) -> None:
