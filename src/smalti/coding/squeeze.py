@@ -29,6 +29,7 @@ from smalti.core.fingerprint import model_hash
 from smalti.core.given import Given
 from smalti.core.model import open_model
 from smalti.core.progress import OnProgress, Progress, ignore
+from smalti.core.protocols import Specified
 from smalti.core.states import Canvas
 from smalti.core.tensors import to_tensor
 from smalti.data.pictures import Pictures
@@ -181,8 +182,8 @@ def as_pictures(pictures: Tensor | Pictures) -> Pictures:
     return data
 
 
-def check_shape(data: Pictures, model: Any) -> None:
-    if data.shape != (wanted := (model.spec.channels, *model.spec.size)):
+def check_shape(data: Pictures, model: Specified) -> None:
+    if data.shape != (wanted := (model.spec.channels, *(model.spec.size or ()))):
         raise UserError(
             f"pictures have shape {data.shape}, and this model's have {wanted}; nothing is resized "
             "here, for that would lose something"
@@ -190,7 +191,7 @@ def check_shape(data: Pictures, model: Any) -> None:
 
 
 def chosen_labels(
-    model: Any, data: Pictures, labels: Tensor | Sequence[int] | None
+    model: Specified, data: Pictures, labels: Tensor | Sequence[int] | None
 ) -> Tensor | None:
     """(N,) classes that are given or the data's own; None where there are none."""
     if labels is not None and not model.spec.classes:
@@ -205,7 +206,7 @@ def chosen_labels(
     return labels
 
 
-def chosen_text(model: Any, data: Pictures, text: Sequence[str] | None) -> list[str] | None:
+def chosen_text(model: Specified, data: Pictures, text: Sequence[str] | None) -> list[str] | None:
     if "text" not in model.spec.given:
         if text is not None:
             raise UserError("text is given, but this model takes none; leave it out")

@@ -55,7 +55,7 @@ class Model(nn.Module):
         return f"<{name}: {', '.join(filter(None, told))}>"
 
 
-def open_model(model: Any, able: Ability = "", device: str | torch.device = "cpu") -> Any:
+def open_model(model: object, able: Ability = "", device: str | torch.device = "cpu") -> Any:
     """A model that is given itself, or by its shipped name or its folder.
 
     able: what it must be able to do.  device: where one is loaded to that is given by its name; any
@@ -76,14 +76,14 @@ def open_model(model: Any, able: Ability = "", device: str | torch.device = "cpu
     return model
 
 
-def is_able(model: Any, able: Ability) -> bool:
+def is_able(model: object, able: Ability) -> bool:
     """Whether a model puts out, or has, what that takes."""
     output = getattr(getattr(model, "spec", None), "output", "")
     has = getattr(model, METHODS.get(able, "__class__"), False)
     return output in OUTPUTS.get(able, (output,)) and bool(has)
 
 
-def name_model(model: Any) -> str:
+def name_model(model: object) -> str:
     """What to call a model: its folder's name, the name on its card, or its type's."""
     if isinstance(model, (str, Path)):
         return os.path.basename(os.path.abspath(model))

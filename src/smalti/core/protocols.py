@@ -201,6 +201,13 @@ class State(Protocol):
     def unit(self) -> str: ...  # what one of them is: "step", "row"
 
 
+class Specified(Protocol):
+    """A model that says what it draws and takes."""
+
+    @property
+    def spec(self) -> Spec: ...
+
+
 @runtime_checkable
 class Generative(Protocol[S]):
     """All that sampling, CLI, web page and metrics know."""

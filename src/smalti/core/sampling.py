@@ -19,7 +19,7 @@ from smalti.core.errors import UserError, shorten
 from smalti.core.given import Given
 from smalti.core.messages import count, suggest
 from smalti.core.model import open_model
-from smalti.core.protocols import Generative
+from smalti.core.protocols import Generative, Sampler, State
 from smalti.core.ranges import Samples, Seed
 from smalti.core.rng import Rng
 
@@ -33,7 +33,7 @@ def stream(
     seeds: Sequence[int] | None = None,
     cond: Cond | None = None,
     given: Given | None = None,
-    sampler: Any = None,
+    sampler: Sampler | str | None = None,
 ) -> Iterator:
     """The states of n samples, from the first to the last; `model.render(state)` shows one.
 
@@ -65,7 +65,7 @@ def sample(
     seeds: Sequence[int] | None = None,
     cond: Cond | None = None,
     given: Given | None = None,
-    sampler: Any = None,
+    sampler: Sampler | str | None = None,
     progress: bool = False,
 ) -> Tensor | list[str]:
     """n samples: pictures (n, C, H, W) in [0, 1], or sentences. Arguments as `stream` has them.
@@ -113,7 +113,7 @@ def name_type(kind: type) -> str:
     return next((tag for tag, place in TAGS.items() if place == place_of(kind)), kind.__name__)
 
 
-def render_finite(model: Generative, state: Any) -> Tensor | list[str]:
+def render_finite(model: Generative, state: State) -> Tensor | list[str]:
     """What a last state shows. UserError where it is no picture: NaN or infinite numbers."""
     rendered = model.render(state)
     if isinstance(rendered, Tensor):

@@ -44,7 +44,7 @@ def read_levels(picture: Image.Image) -> np.ndarray:
     return array[None] if array.ndim == 2 else array.transpose(2, 0, 1).copy()
 
 
-def to_pictures(value: Any, name: str) -> Tensor:
+def to_pictures(value: object, name: str) -> Tensor:
     """Floats (n, C, H, W) in [0, 1] of what `to_tensor` takes; one PIL picture is n = 1.
 
     UserError, which calls them `name`, for another type or shape, and for values outside.

@@ -17,7 +17,7 @@ class Forwards:
 
 
 @contextmanager
-def forwards_of(model: Any) -> Iterator[Forwards | None]:
+def forwards_of(model: object) -> Iterator[Forwards | None]:
     """Counts pictures through `model.network` meanwhile; None where a model has no network.
 
     A batch that guidance doubles counts twice, as it costs.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from smalti.core.brief import brief
 from smalti.core.config import fitted
@@ -16,6 +16,7 @@ from smalti.core.drawing import draw_batches
 from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.progress import OnProgress, ignore
+from smalti.core.protocols import Generative, Sampler
 from smalti.core.ranges import Batch, Samples
 from smalti.core.rng import count_seeds
 from smalti.data.pictures import Pictures
@@ -42,11 +43,11 @@ class Drawn:
 
 
 def draw_set(
-    model: Any,
+    model: Generative,
     n: int,
     seed: int = 0,
     labels: Tensor | None = None,
-    sampler: Any = None,
+    sampler: Sampler | None = None,
     batch: int = 100,
     on_progress: OnProgress = ignore,
     text: list[str] | None = None,
@@ -66,7 +67,7 @@ def draw_set(
     return Drawn(drawn.pictures, labels, seconds, count)
 
 
-def device_of(model: Any) -> str:
+def device_of(model: nn.Module) -> str:
     """Where a model's weights are."""
     weight = next(iter(model.parameters()), None)
     return "cpu" if weight is None else str(weight.device)

@@ -56,7 +56,7 @@ KINDS = {
 """`Spec.output` -> how it is evaluated."""
 
 
-def find_kind(model: Any) -> Kind:
+def find_kind(model: object) -> Kind:
     """How a model is evaluated.  UserError for one of which nothing can be measured."""
     output = getattr(getattr(model, "spec", None), "output", None)
     if output not in KINDS:

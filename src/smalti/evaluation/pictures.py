@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 from smalti.core.errors import UserError
 from smalti.core.progress import OnProgress
+from smalti.core.protocols import Generative
 from smalti.core.sampling import find_sampler
 from smalti.data.pictures import Pictures, Splits
 from smalti.evaluation.case import Case
@@ -16,7 +16,7 @@ from smalti.features import Features
 
 
 def draw_case(
-    model: Any,
+    model: Generative,
     splits: Splits,
     held: Pictures,
     network: Features | None,
@@ -35,7 +35,7 @@ def draw_case(
     return Case(model, drawn, splits.train, yardstick, network, reason, plan, on_progress)
 
 
-def check_shape(model: Any, pictures: Pictures) -> None:
+def check_shape(model: Generative, pictures: Pictures) -> None:
     spec = model.spec
     if pictures.shape != (spec.channels, *(spec.size or pictures.shape[1:])):
         raise UserError(

@@ -191,7 +191,7 @@ def same(first: Report, other: Report, field: str) -> bool:
     return getattr(first.protocol, field) == getattr(other.protocol, field)
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """A value for one line; hashes are cut short."""
     text = "none" if value in ("", None) else str(value)
     return text[:12] if len(text) == 64 else text

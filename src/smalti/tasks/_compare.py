@@ -14,6 +14,7 @@ from smalti.core.errors import UserError
 from smalti.core.folders import Results, folder_for
 from smalti.core.model import open_model
 from smalti.core.progress import OnProgress, ignore
+from smalti.core.protocols import Generative
 from smalti.data import Splits
 from smalti.evaluation.kinds import find_kind
 from smalti.evaluation.plan import Plan
@@ -79,7 +80,7 @@ def compare(
     return comparison
 
 
-def find_report(model: Any) -> Report | None:
+def find_report(model: object) -> Report | None:
     """A saved report, or that in a folder which `evaluate` made; None for a model.
 
     A run may hold a report.json, too: what `smalti report` tells about its training.
@@ -103,7 +104,7 @@ def check_shapes(models: Sequence[Any], loaded: Sequence[Any]) -> None:
             )
 
 
-def drawn_shape(model: Any) -> tuple[int, ...]:
+def drawn_shape(model: Generative | Report) -> tuple[int, ...]:
     """Of a model's pictures, or of those that a report tells of."""
     if isinstance(model, Report):
         return model.protocol.shape

@@ -6,7 +6,6 @@ import math
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from torch import Tensor
 
@@ -49,7 +48,7 @@ def compress(
     pictures: str | Path | Tensor | Pictures,
     out: str | Path | None = None,
     *,
-    model: Any,
+    model: object,
     label: int | str | None = None,
     batch: Batch = BATCH,
     on_progress: OnProgress = ignore,

@@ -44,7 +44,7 @@ def decompress(
     file: str | Path | bytes,
     out: str | Path | None = None,
     *,
-    model: Any = None,
+    model: object = None,
     anyway: bool = False,
     on_progress: OnProgress = ignore,
 ) -> Decompressed:
@@ -77,7 +77,7 @@ def decompress(
     return Decompressed(pixels, names, header)
 
 
-def recorded_model(header: Header, model: Any) -> Any:
+def recorded_model(header: Header, model: object) -> Any:
     """The model that is given, or else the one that the file names."""
     if model is None and not header.name:
         raise UserError("no model is named in it; give --model")

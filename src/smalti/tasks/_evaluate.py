@@ -25,7 +25,7 @@ FILES = Results(rf"report\.json|{SHEETS}", "report.json", ("format", "protocol",
 
 
 def evaluate(
-    model: Any,
+    model: object,
     data: Splits | str | Path | None = None,
     metrics: Sequence[str] | None = None,
     *,
@@ -59,7 +59,7 @@ def evaluate(
 
 
 def examine_model(
-    model: Any,
+    model: object,
     loaded: Any,
     data: Splits | str | Path | None,
     metrics: Sequence[str] | None,

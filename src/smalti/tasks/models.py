@@ -13,7 +13,7 @@ DIGITS = 18
 """Of the longest whole number that is read."""
 
 
-def open_picture_model(model: Any, device: str = "auto") -> Any:
+def open_picture_model(model: object, device: str = "auto") -> Any:
     """A model that draws pictures.  UserError when it is of another kind."""
     return open_model(model, "draw pictures", device)
 

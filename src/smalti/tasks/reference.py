@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from smalti.core.checkpoint import SHIPPED, find, read_card
 from smalti.core.errors import UserError
 from smalti.core.progress import OnProgress, name_progress
+from smalti.core.protocols import Specified
 from smalti.data import Splits, digit_pictures, read_splits
 from smalti.features.registry import DIGITS
 from smalti.recipes import RECIPES
@@ -24,7 +24,7 @@ FLATTERED = (
 
 
 def find_reference(
-    model: Any, loaded: Any, data: Splits | str | Path | None, on_progress: OnProgress
+    model: object, loaded: Specified, data: Splits | str | Path | None, on_progress: OnProgress
 ) -> Splits:
     """The pictures at `data`, or those that the model's run or recipe names, or the digits.
 
@@ -60,12 +60,12 @@ def find_reference(
     )
 
 
-def draws_digits(model: Any) -> bool:
+def draws_digits(model: Specified) -> bool:
     spec = model.spec
     return (spec.channels, spec.size, spec.classes or DIGITS) == (1, (28, 28), DIGITS)
 
 
-def find_run(model: Any) -> Path | None:
+def find_run(model: object) -> Path | None:
     """The run that a folder is, or is a step of."""
     folder = Path(model) if isinstance(model, str | Path) else Path()
     for place in (folder, folder.parent):
@@ -79,7 +79,7 @@ def change_since(run: Path, splits: Splits) -> str:
     return find_change(read_run(run).data, train=splits.train, valid=splits.valid)
 
 
-def flips(model: Any) -> bool:
+def flips(model: object) -> bool:
     """Whether a run mirrored its training pictures."""
     run = find_run(model)
     return run is not None and read_run(run).training.flip
