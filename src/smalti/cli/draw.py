@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 
 from smalti.core.device import check_device
@@ -21,8 +19,3 @@ def chosen_device(name: str) -> str:
             f"--device {name}: PyTorch finds no such device here; use --device cpu"
         ) from error
     return name
-
-
-def split_words(words: Sequence[str]) -> list[str]:
-    """Single ones, where one may list several with commas."""
-    return [part for word in words for one in word.split(",") if (part := one.strip())]

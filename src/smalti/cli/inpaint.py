@@ -6,9 +6,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from smalti.cli.draw import chosen_device, split_words
+from smalti.cli.draw import chosen_device
 from smalti.cli.meter import ProgressMeter
-from smalti.cli.options import Classes, Number, Size
+from smalti.cli.options import Classes, Number, Size, split_words
 from smalti.cli.samplers import verb_of_models
 from smalti.core.messages import count
 from smalti.core.ranges import Batch, Seed, Width

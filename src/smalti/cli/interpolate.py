@@ -8,9 +8,9 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from smalti.cli.draw import chosen_device, split_words
+from smalti.cli.draw import chosen_device
 from smalti.cli.meter import ProgressMeter
-from smalti.cli.options import Classes, Switch
+from smalti.cli.options import Classes, Switch, split_words
 from smalti.core.errors import UserError
 from smalti.core.messages import count
 from smalti.core.model import name_model

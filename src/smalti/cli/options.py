@@ -56,6 +56,11 @@ Strength = Annotated[float, Range(0, 1, above=True)]
 """How far from a picture."""
 
 
+def split_words(words: Sequence[str]) -> list[str]:
+    """Single ones, where one may list several with commas."""
+    return [part for word in words for one in word.split(",") if (part := one.strip())]
+
+
 def check_numbers(
     command: Callable[..., Any], given: BoundArguments, tokens: Sequence[str] = ()
 ) -> None:

@@ -6,9 +6,18 @@ import time
 from pathlib import Path
 from typing import Any
 
-from smalti.cli.draw import chosen_device, split_words
+from smalti.cli.draw import chosen_device
 from smalti.cli.meter import ProgressMeter
-from smalti.cli.options import Classes, Number, PicturesGiven, Size, Strength, Switch, Texts
+from smalti.cli.options import (
+    Classes,
+    Number,
+    PicturesGiven,
+    Size,
+    Strength,
+    Switch,
+    Texts,
+    split_words,
+)
 from smalti.cli.samplers import verb_of_models
 from smalti.core.messages import count
 from smalti.core.model import name_model

@@ -19,7 +19,7 @@ from smalti.core.given import Given
 from smalti.core.model import name_model
 from smalti.core.pictures import grid, image, save_png
 from smalti.core.progress import OnProgress, ignore
-from smalti.core.ranges import Samples
+from smalti.core.ranges import Amount, Batch, Samples, Seed, Weight
 from smalti.core.rng import Rng, count_seeds
 from smalti.core.sampling import find_sampler
 from smalti.data.single import read_mask
@@ -61,26 +61,38 @@ def complete(
     model: Any,
     pictures: Pictures,
     *,
-    rows: int | None = None,
+    rows: Amount | None = None,
     mask: Any = None,
-    number: int = 4,
-    seed: int = 0,
+    number: Samples = 4,
+    seed: Seed = 0,
     classes: Classes = (),
     text: Sequence[str] | str = (),
-    temperature: float | None = None,
-    batch: int = 64,
+    temperature: Weight | None = None,
+    batch: Batch = 64,
     device: str = "auto",
     out: str | Path | None = None,
     on_progress: OnProgress = ignore,
 ) -> Completions:
-    """Keep the upper part of pictures and draw the rest, in `number` ways each.
+    """Keep the upper part of pictures and draw the rest, in several ways.
 
-    model: one that draws pixel by pixel.
-    rows: how many are kept; half of them unless told otherwise.  mask: instead of rows, a picture
-    of the same size: white is drawn, black is kept.
-    classes, text: the ways take turns; without classes each way draws its own, as probable as it is
-    given what is kept above.
-    out: a folder for a grid, every picture, and a record.
+    model: a shipped model's name, a run or a checkpoint: one that draws pixel by pixel.
+    pictures: picture files; cropped and resized to the model's size.
+    rows: rows that are kept; half of them unless told otherwise.
+    mask: instead of rows, a picture of the same size: white is filled in, black is kept. Only what
+    comes before a pixel, above it or left of it in its row, has a say in what is drawn there.
+    number: how many ways for each picture.
+    seed: the first way's seed; the others count up from it.
+    classes: a class by name or number, or several with commas, or "all"; the ways take turns. Else
+    each way draws its class, as probable as it is given what is kept above.
+    text: what the pictures show, for models that were trained with captions; the option may be
+    repeated, and the ways take turns.
+    temperature: below 1 the likelier levels are drawn more often; the model's own unless told
+    otherwise.
+    batch: pictures drawn at a time.
+    device: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
+    out: folder for a grid, every picture and a record; completions/MODEL unless told otherwise.
+
+    From Python pictures may be arrays and tensors, too, and without `out` nothing is written.
     """
     each = list_pictures(pictures)
     seeds = count_seeds(seed, fitted(number, Samples, "number"))

@@ -15,6 +15,7 @@ from smalti.core.errors import UserError
 from smalti.core.folders import Results, check_free, results_folder, write_record
 from smalti.core.pictures import save_gif, save_png
 from smalti.core.progress import OnProgress, Progress, ignore
+from smalti.core.ranges import Rounds, Seed, Threads, Width
 from smalti.data.frames import frames, is_video, length, still
 from smalti.data.single import read_mask
 from smalti.patchmatch.colours import distance_picture, flow_picture
@@ -75,25 +76,34 @@ def match(
     a: Any,
     b: Any = None,
     *,
-    patch: int = 3,
-    iterations: int | None = None,
+    patch: Width = 3,
+    iterations: Rounds | None = None,
     method: Method = "classic",
     mask: Any = None,
-    seed: int = 0,
+    seed: Seed = 0,
     both_ways: bool = False,
     cold: bool = False,
-    threads: int | None = None,
+    threads: Threads | None = None,
     out: str | Path | None = None,
     on_progress: OnProgress = ignore,
 ) -> Matching:
-    """Find for every patch of a a patch of b that looks like it, and put a together from b.
+    """Find for every patch of A a patch of B that looks like it, and put A together from B.
 
-    a: a picture; or a video: an animation, a folder of frames, or several pictures.
-    b: where to look; for a video it may be left out, and is then the first frame.
-    iterations: 5 unless told otherwise; for a frame of a video that has one before it, 2.
-    mask: of b's size: nothing is taken where it is white.
-    both_ways: match b against a, too.  cold: begin every frame of a video at random.
-    out: a folder for fields, distances and what was put together, as arrays and pictures.
+    a: a picture; or a video, as an animation (GIF, ...) or a folder of frames.
+    b: where to look. For a video it may be left out, and is then the first frame.
+    patch: width of the patches in pixels; odd.
+    iterations: rounds of propagation and search: 5; for a frame of a video that has one before it,
+    2.
+    method: classic searches at random; accurate looks through a tree of patches, and comes nearer.
+    mask: a picture of B's size: nothing is taken where it is white.
+    seed: of what is random.
+    both_ways: match B against A, too, and tell which matches lead back to where they began.
+    cold: begin every frame of a video at random, not with what the last one found.
+    threads: at most so many at once; as many as there are cores unless told otherwise.
+    out: folder for the results; matches/A unless told otherwise.
+
+    From Python pictures may be arrays and tensors, too, a list of them is a video, and without
+    `out` nothing is written.
     """
     check_free(out, FILES)
     moving, name = is_video(a), str(a) if isinstance(a, str | Path) else "a"

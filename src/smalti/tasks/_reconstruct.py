@@ -18,7 +18,7 @@ from smalti.core.folders import Results, check_free, results_folder, write_recor
 from smalti.core.model import name_model, open_model
 from smalti.core.pictures import grid, image, save_png
 from smalti.core.progress import OnProgress, Progress, ignore
-from smalti.core.ranges import Batch
+from smalti.core.ranges import Batch, Levels, Rounds, Width
 from smalti.core.sampling import check_finite
 from smalti.data.finding import find_pictures
 from smalti.diffusion import DDIM, Diffusion
@@ -68,25 +68,36 @@ def reconstruct(
     model: Any,
     pictures: Pictures,
     *,
-    steps: int = 50,
-    refine: int = 1,
+    steps: Levels = 50,
+    refine: Rounds = 1,
     classes: Classes = (),
     size: int | tuple[int, int] | None = None,
     own_size: bool = False,
-    tile: int | None = None,
-    batch: int = 64,
+    tile: Width | None = None,
+    batch: Batch = 64,
     device: str = "auto",
     out: str | Path | None = None,
     on_progress: OnProgress = ignore,
 ) -> Reconstruction:
     """Turn pictures into a codec's codes, or the noise that a model draws them from, and back.
 
-    pictures: files, for a codec also folders; cropped and resized to the model's size, or `size`.
-    steps, refine, classes: of a diffusion model: DDIM steps each way, iterations that make a step
-    up the reverse of the step down, and classes that the pictures take turns at.
-    own_size, tile: of a codec: leave every picture as large as it is; pixels of a tile's side, for
-    pictures larger than memory.
-    out: a folder for a grid, every picture, and a record.
+    How near the second picture comes to the first is given as a PSNR in dB.
+
+    model: a shipped model's name, a run or a checkpoint.
+    pictures: picture files, for a codec also folders; cropped and resized to the model's size.
+    steps: DDIM steps, each way, of a diffusion model.
+    refine: iterations that bring a step up nearer to the reverse of the step down; 0 is the plain
+    way.
+    classes: class names or numbers, with commas, that the pictures take turns at; else "no class".
+    size: height and width in pixels (64 or 48x64), for models that can draw other sizes than they
+    were trained on.
+    own_size: leave every picture at its own size; of a codec only.
+    tile: pixels of a tile's side, for pictures larger than memory; of a codec only.
+    batch: pictures taken at a time.
+    device: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
+    out: folder for the results; reconstructions/MODEL unless told otherwise.
+
+    From Python pictures may be arrays and tensors, too, and without `out` nothing is written.
     """
     each = list_pictures(pictures)
     batch = fitted(batch, Batch, "batch")
