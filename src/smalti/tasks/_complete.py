@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 import smalti
+from smalti.core.brief import brief
 from smalti.core.config import fitted, to_json
 from smalti.core.drawing import draw_batches
 from smalti.core.errors import UserError
@@ -43,6 +44,7 @@ GREY = 0.5
 
 
 @dataclass(frozen=True, eq=False)
+@brief
 class Completions:
     """Pictures, completed in several ways."""
 

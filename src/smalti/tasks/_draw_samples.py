@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 import smalti
+from smalti.core.brief import brief
 from smalti.core.config import fitted, to_json
 from smalti.core.drawing import Drawn, draw_batches
 from smalti.core.folders import Results, check_free, results_folder, write_record
@@ -44,6 +45,7 @@ FILES = Results(r"grid\.png|(denoising|rows)\.gif|samples\.json|\d+\.png", "samp
 
 
 @dataclass(frozen=True, eq=False)
+@brief
 class DrawnSamples:
     """Samples, and all that is needed to draw them again."""
 

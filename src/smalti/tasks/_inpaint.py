@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 import smalti
+from smalti.core.brief import brief
 from smalti.core.errors import UserError
 from smalti.core.folders import Results, check_free, results_folder, write_record
 from smalti.core.pictures import save_png
@@ -32,6 +33,7 @@ GREY, GAP = 128, 2
 
 
 @dataclass(frozen=True, eq=False)
+@brief
 class Inpainting:
     """A picture whose hole is filled in several ways."""
 

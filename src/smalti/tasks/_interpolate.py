@@ -12,6 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 import smalti
+from smalti.core.brief import brief
 from smalti.core.config import fitted, to_json
 from smalti.core.drawing import draw_batches
 from smalti.core.errors import UserError
@@ -40,6 +41,7 @@ REFINE = 1
 
 
 @dataclass(frozen=True, eq=False)
+@brief
 class Interpolation:
     """Walks from one picture to another."""
 

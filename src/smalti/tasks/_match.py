@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 import smalti
+from smalti.core.brief import brief
 from smalti.core.errors import UserError
 from smalti.core.folders import Results, check_free, results_folder, write_record
 from smalti.core.pictures import save_gif, save_png
@@ -46,6 +47,7 @@ class Figures:
 
 
 @dataclass(frozen=True, eq=False)
+@brief
 class Matching:
     """Matches of a picture, or of each frame of a video."""
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 import smalti
 from smalti.codecs.codec import Codec
+from smalti.core.brief import brief
 from smalti.core.config import fitted, to_json
 from smalti.core.errors import UserError
 from smalti.core.folders import Results, check_free, results_folder, write_record
@@ -43,6 +44,7 @@ FILES = Results(
 
 
 @dataclass(frozen=True, eq=False)
+@brief
 class Reconstruction:
     """Pictures that went there and back."""
 
