@@ -7,13 +7,16 @@ another shape. The class condition is our addition and is absent at `classes=0`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from smalti.convert.article_parts import (
+    Reference,
     SinusoidTable,
+    Size,
+    Weights,
     add_class,
     check_config,
     class_table,
@@ -73,21 +76,32 @@ class ArticleDDIM:
         return ArticleDDIMUNet(self)
 
 
-def make_norm(kind: Literal["gn", "ln"], c: int, size: tuple[int, int]) -> nn.Module:
-    return nn.LayerNorm([c, *size]) if kind == "ln" else nn.GroupNorm(GROUPS, c)
+class Level(NamedTuple):
+    """What the blocks of one level have in common."""
+
+    width: int
+    size: Size
+    attends: bool
+    c_time: int
+    norm: Literal["gn", "ln"]
+
+    def make_norm(self, c: int) -> nn.Module:
+        return nn.LayerNorm([c, *self.size]) if self.norm == "ln" else nn.GroupNorm(GROUPS, c)
+
+    def make_attention(self) -> nn.Module:
+        return Attention(self) if self.attends else nn.Identity()
 
 
 class ResBlock(nn.Module):
     """Norm, SiLU, convolution, twice; the time is added between; a shortcut around all."""
 
-    def __init__(
-        self, c_in: int, c_out: int, c_time: int, size: tuple[int, int], norm: Literal["gn", "ln"]
-    ) -> None:
+    def __init__(self, c_in: int, level: Level) -> None:
         super().__init__()
-        self.norm1 = make_norm(norm, c_in, size)
+        c_out = level.width
+        self.norm1 = level.make_norm(c_in)
         self.conv1 = nn.Conv2d(c_in, c_out, 3, padding=1)
-        self.time_layer = nn.Linear(c_time, c_out)
-        self.norm2 = make_norm(norm, c_out, size)
+        self.time_layer = nn.Linear(level.c_time, c_out)
+        self.norm2 = level.make_norm(c_out)
         self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1)
         self.residual_conv = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
 
@@ -100,9 +114,10 @@ class ResBlock(nn.Module):
 class Attention(nn.Module):
     """One head of self-attention over all pixels, with a shortcut."""
 
-    def __init__(self, c: int, size: tuple[int, int], norm: Literal["gn", "ln"]) -> None:
+    def __init__(self, level: Level) -> None:
         super().__init__()
-        self.norm = make_norm(norm, c, size)
+        c = level.width
+        self.norm = level.make_norm(c)
         self.q, self.k, self.v, self.out = (nn.Conv2d(c, c, 1) for _ in range(4))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -115,18 +130,10 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """A residual block, then attention where the level has it."""
 
-    def __init__(
-        self,
-        c_in: int,
-        c_out: int,
-        c_time: int,
-        size: tuple[int, int],
-        norm: Literal["gn", "ln"],
-        attends: bool,
-    ) -> None:
+    def __init__(self, c_in: int, level: Level) -> None:
         super().__init__()
-        self.res_block = ResBlock(c_in, c_out, c_time, size, norm)
-        self.attn_block = Attention(c_out, size, norm) if attends else nn.Identity()
+        self.res_block = ResBlock(c_in, level)
+        self.attn_block = level.make_attention()
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         return self.attn_block(self.res_block(x, time))
@@ -135,19 +142,11 @@ class Block(nn.Module):
 class Middle(nn.Module):
     """Residual block, attention where asked for, residual block."""
 
-    def __init__(
-        self,
-        c_in: int,
-        c_out: int,
-        c_time: int,
-        size: tuple[int, int],
-        norm: Literal["gn", "ln"],
-        attends: bool,
-    ) -> None:
+    def __init__(self, c_in: int, level: Level) -> None:
         super().__init__()
-        self.res_block1 = ResBlock(c_in, c_out, c_time, size, norm)
-        self.attn_block = Attention(c_out, size, norm) if attends else nn.Identity()
-        self.res_block2 = ResBlock(c_out, c_out, c_time, size, norm)
+        self.res_block1 = ResBlock(c_in, level)
+        self.attn_block = level.make_attention()
+        self.res_block2 = ResBlock(level.width, level)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         return self.res_block2(self.attn_block(self.res_block1(x, time)), time)
@@ -164,12 +163,12 @@ class ArticleDDIMUNet(nn.Module):
     def __init__(self, config: ArticleDDIM) -> None:
         super().__init__()
         self.config = config
-        c_picture, channels, norm = config.img_shape[0], config.channels, config.norm_type
+        c_picture, channels = config.img_shape[0], config.channels
         c_time = 4 * channels[0]
-        sizes = level_sizes(config.img_shape, len(channels))
-        attends_at = config.with_attns
-        assert isinstance(attends_at, tuple)  # as `__post_init__` has made it
-        levels = list(zip(channels, sizes, attends_at, strict=True))
+        attends = config.with_attns
+        assert isinstance(attends, tuple)  # as `__post_init__` has made it
+        places = zip(channels, level_sizes(config.img_shape, len(channels)), attends, strict=True)
+        levels = [Level(*place, c_time, config.norm_type) for place in places]
         self.pe = SinusoidTable(config.n_steps, config.pe_dim)
         first = nn.Linear(config.pe_dim, c_time)
         self.pe_linears = nn.Sequential(first, nn.SiLU(), nn.Linear(c_time, c_time))
@@ -177,18 +176,17 @@ class ArticleDDIMUNet(nn.Module):
         self.conv_in = nn.Conv2d(c_picture, channels[0], 3, padding=1)
         self.encoders, self.downs, self.ups, self.decoders = (nn.ModuleList() for _ in range(4))
         c_in = channels[0]
-        for c, size, attends in levels[:-1]:
-            pair = [Block(i, c, c_time, size, norm, attends) for i in (c_in, c)]
-            self.encoders.append(nn.ModuleList(pair))
+        for level in levels[:-1]:
+            c = level.width
+            self.encoders.append(nn.ModuleList([Block(c_in, level), Block(c, level)]))
             self.downs.append(nn.Conv2d(c, c, 2, stride=2))
             c_in = c
-        c, size, attends = levels[-1]
-        self.mid = Middle(c_in, c, c_time, size, norm, attends)
-        c_in = c
-        for c, size, attends in levels[-2::-1]:
+        self.mid = Middle(c_in, levels[-1])
+        c_in = channels[-1]
+        for level in levels[-2::-1]:
+            c = level.width
             self.ups.append(nn.ConvTranspose2d(c_in, c, 2, stride=2))
-            pair = [Block(2 * c, c, c_time, size, norm, attends) for _ in range(2)]
-            self.decoders.append(nn.ModuleList(pair))
+            self.decoders.append(nn.ModuleList(Block(2 * c, level) for _ in range(2)))
             c_in = c
         self.conv_out = nn.Conv2d(c_in, c_picture, 3, padding=1)
 
@@ -216,9 +214,7 @@ class ArticleDDIMUNet(nn.Module):
         return self.conv_out(F.silu(x))
 
 
-def infer_ddim(
-    weights: dict[str, Tensor], size: tuple[int, int] | None = None
-) -> dict[str, object]:
+def infer_ddim(weights: Weights, size: Size | None = None) -> dict[str, object]:
     """The config that the weights' names and shapes tell.
 
     Group norm leaves height and width open: size (H, W) gives them; when it is None, they are
@@ -241,3 +237,6 @@ def infer_ddim(
     blocks = [f"encoders.{i}.0" for i in range(levels)] + ["mid"]
     found["with_attns"] = [f"{block}.attn_block.q.weight" in weights for block in blocks]
     return found
+
+
+REFERENCES = {"dldemos_ddim_unet": Reference(ArticleDDIM, infer_ddim)}

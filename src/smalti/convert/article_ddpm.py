@@ -13,7 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from smalti.convert.article_parts import (
+    Reference,
     SinusoidTable,
+    Size,
+    Weights,
     add_class,
     check_config,
     class_table,
@@ -137,9 +140,7 @@ class ArticleDDPMUNet(nn.Module):
         return self.conv_out(x)
 
 
-def infer_ddpm(
-    weights: dict[str, Tensor], size: tuple[int, int] | None = None
-) -> dict[str, object]:
+def infer_ddpm(weights: Weights, size: Size | None = None) -> dict[str, object]:
     """The config that the weights' names and shapes tell; size (H, W) is checked against them."""
     c_picture = shape_of(weights, "conv_out.weight", 4)[0]
     first = "encoders.0.0" if "encoders.0.0.ln.weight" in weights else "mid.0"
@@ -148,3 +149,6 @@ def infer_ddpm(
     found["img_shape"] = [c_picture, *settle_size((h, w), size)]
     found["residual"] = any(".residual_conv." in key for key in weights)
     return found
+
+
+REFERENCES = {"dldemos_ddpm_unet": Reference(ArticleDDPM, infer_ddpm)}

@@ -1,15 +1,50 @@
-"""What the two article U-Nets share: time table, class condition, joining of scales.
+"""What conversions share: how a reference becomes a module, and parts of the two article U-Nets.
 
 Source of the architecture: the DDPM and DDIM articles of SingleZombie/DL-Demos (GitHub).
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from smalti.core.errors import UserError
+
+Weights = dict[str, Tensor]
+Size = tuple[int, int]
+
+
+class Settled(Protocol):
+    """The config of a reference: a dataclass of the fields that it has there."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    def build(self) -> nn.Module: ...
+
+
+@dataclass(frozen=True)
+class Reference:
+    """How one kind of reference checkpoint becomes a module."""
+
+    config: type[Settled]
+    """Its fields are the reference's config, save `classes`, which may be left out."""
+    infer: Callable[[Weights, Size | None], dict[str, object]]
+    """(weights, size or None) -> config."""
+    translate: Callable[[Weights], Weights] = dict
+    """Weights under the names and in the shapes of smalti's own network."""
+
+
+def rename(name: str, names: tuple[tuple[str, str], ...]) -> str:
+    """A weight's name after all replacements, (pattern, ours) each, in their order."""
+    for pattern, ours in names:
+        name = re.sub(pattern, ours, name)
+    return name
 
 
 class SinusoidTable(nn.Module):
@@ -74,7 +109,7 @@ def check_config(img_shape: tuple[int, ...], levels: int, pe_dim: int) -> None:
         )
 
 
-def shape_of(weights: dict[str, Tensor], key: str, dims: int) -> tuple[int, ...]:
+def shape_of(weights: Weights, key: str, dims: int) -> tuple[int, ...]:
     """Shape of one weight; UserError when it is not there or has other than `dims` dimensions."""
     if key not in weights:
         raise UserError(f"the weights have no '{key}', so they are of another network")
@@ -84,24 +119,22 @@ def shape_of(weights: dict[str, Tensor], key: str, dims: int) -> tuple[int, ...]
     return shape
 
 
-def channels_of(weights: dict[str, Tensor], mid: str) -> list[int]:
-    """Output channels of every level, read from the downward convolutions and the key `mid`."""
+def common_config(weights: Weights, mid: str) -> dict[str, object]:
+    """The fields that both U-Nets have, img_shape excepted; classes only where there are any.
+
+    Channels are those that the downward convolutions put out, and the weight `mid`.
+    """
+    n_steps, pe_dim = shape_of(weights, "pe.embedding.weight", 2)
     levels = sum(1 for key in weights if key.startswith("downs.") and key.endswith(".weight"))
     keys = [f"downs.{i}.weight" for i in range(levels)] + [mid]
-    return [shape_of(weights, key, 4)[0] for key in keys]
-
-
-def common_config(weights: dict[str, Tensor], mid: str) -> dict[str, object]:
-    """The fields that both U-Nets have, img_shape excepted; classes only where there are any."""
-    n_steps, pe_dim = shape_of(weights, "pe.embedding.weight", 2)
     found: dict[str, object] = {"n_steps": n_steps, "pe_dim": pe_dim}
-    found["channels"] = channels_of(weights, mid)
+    found["channels"] = [shape_of(weights, key, 4)[0] for key in keys]
     if "class_table.weight" in weights:
         found["classes"] = shape_of(weights, "class_table.weight", 2)[0] - 1
     return found
 
 
-def settle_size(found: tuple[int, int], given: tuple[int, int] | None) -> tuple[int, int]:
+def settle_size(found: tuple[int, int], given: Size | None) -> tuple[int, int]:
     """The size (H, W) that the layer norms fix; UserError when another one was given."""
     if given is not None and given != found:
         raise UserError(f"size {given} was given, but the weights are for {found}; leave it out")

@@ -8,6 +8,7 @@ are one of ours.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,22 +17,19 @@ from torch import Tensor
 from smalti.autoregressive import AutoregressiveConfig, Frozen, Indices, Levels
 from smalti.autoregressive.pixelcnn.gated.network import GatedConfig
 from smalti.autoregressive.pixelcnn.plain.network import PlainConfig
-from smalti.convert.article_parts import shape_of
+from smalti.convert.article_parts import Reference, Size, Weights, shape_of
 from smalti.core.errors import UserError
 
-Weights = dict[str, Tensor]
 SIZE = (28, 28)
 """Height and width of the pictures, unless told otherwise."""
 
 
 @dataclass(frozen=True)
-class ArticlePixelCNN:
-    """Config of the article's PixelCNN."""
+class ArticleConfig(ABC):
+    """What the configs of the article's networks have in common."""
 
     n_blocks: int = 15
-    """Residual blocks."""
-    h: int = 128
-    """Features inside a block; 2h between them."""
+    """Residual blocks; of a Gated PixelCNN those after the first one."""
     linear_dim: int = 32
     """Features of the last layers."""
     bn: bool = True
@@ -40,7 +38,33 @@ class ArticlePixelCNN:
     """Levels of a pixel."""
 
     def __post_init__(self) -> None:
-        check(vars(self))
+        for name, value in vars(self).items():
+            if name == "bn":
+                if type(value) is not bool:
+                    raise UserError(f"bn is {value!r}; give true or false")
+            elif type(value) is not int or value < 1:
+                raise UserError(f"{name} is {value!r}; give a whole number of 1 or more")
+
+    @property
+    @abstractmethod
+    def network(self) -> PlainConfig | GatedConfig: ...
+
+    def build(self) -> Any:
+        """A new network with random weights."""
+        return self.network.build()
+
+    def model(self, size: Size | None) -> AutoregressiveConfig:
+        """A model around the network, for pictures of 28x28 unless a size is given."""
+        H, W = size or SIZE
+        return AutoregressiveConfig(Levels(self.color_level, (1, H, W)), self.network)
+
+
+@dataclass(frozen=True)
+class ArticlePixelCNN(ArticleConfig):
+    """Config of the article's PixelCNN."""
+
+    h: int = 128
+    """Features inside a block; 2h between them."""
 
     @property
     def network(self) -> PlainConfig:
@@ -52,33 +76,13 @@ class ArticlePixelCNN:
             norm=self.bn,
         )
 
-    def build(self) -> Any:
-        """A new network with random weights."""
-        return self.network.build()
-
-    def model(self, size: tuple[int, int] | None) -> AutoregressiveConfig:
-        """A model around the network, for pictures of 28x28 unless a size is given."""
-        H, W = size or SIZE
-        return AutoregressiveConfig(Levels(self.color_level, (1, H, W)), self.network)
-
 
 @dataclass(frozen=True)
-class ArticleGated:
+class ArticleGated(ArticleConfig):
     """Config of the article's Gated PixelCNN."""
 
-    n_blocks: int = 15
-    """Blocks after the first one."""
     p: int = 128
     """Features of each stack."""
-    linear_dim: int = 32
-    """Features of the last layers."""
-    bn: bool = True
-    """Whether batch norm follows the convolutions."""
-    color_level: int = 8
-    """Levels of a pixel."""
-
-    def __post_init__(self) -> None:
-        check(vars(self))
 
     @property
     def network(self) -> GatedConfig:
@@ -91,15 +95,6 @@ class ArticleGated:
             norm=self.bn,
         )
 
-    def build(self) -> Any:
-        """A new network with random weights."""
-        return self.network.build()
-
-    def model(self, size: tuple[int, int] | None) -> AutoregressiveConfig:
-        """A model around the network, for pictures of 28x28 unless a size is given."""
-        H, W = size or SIZE
-        return AutoregressiveConfig(Levels(self.color_level, (1, H, W)), self.network)
-
 
 @dataclass(frozen=True)
 class ArticlePrior(ArticleGated):
@@ -109,7 +104,7 @@ class ArticlePrior(ArticleGated):
     def network(self) -> GatedConfig:
         return replace(super().network, codes=True)
 
-    def model(self, size: tuple[int, int] | None, codec: str | None = None) -> AutoregressiveConfig:
+    def model(self, size: Size | None, codec: str | None = None) -> AutoregressiveConfig:
         """A model around the network: of pictures by this codec, without one of bare codes.
 
         codec: a model's name or folder. size: of its pictures, its own unless told otherwise; or
@@ -123,21 +118,12 @@ class ArticlePrior(ArticleGated):
         return AutoregressiveConfig(frozen, self.network)
 
 
-def check(values: dict[str, object]) -> None:
-    for name, value in values.items():
-        if name == "bn":
-            if type(value) is not bool:
-                raise UserError(f"bn is {value!r}; give true or false")
-        elif type(value) is not int or value < 1:
-            raise UserError(f"{name} is {value!r}; give a whole number of 1 or more")
-
-
-def infer_plain(weights: Weights, size: tuple[int, int] | None = None) -> dict[str, object]:
+def infer_plain(weights: Weights, size: Size | None = None) -> dict[str, object]:
     """The config that the weights' names and shapes tell; any size goes."""
     return {"h": shape_of(weights, "conv1.conv.weight", 4)[0] // 2, **shared(weights)}
 
 
-def infer_gated(weights: Weights, size: tuple[int, int] | None = None) -> dict[str, object]:
+def infer_gated(weights: Weights, size: Size | None = None) -> dict[str, object]:
     """The config that the weights' names and shapes tell; any size goes."""
     return {"p": shape_of(weights, "block1.h_output_conv.weight", 4)[0], **shared(weights)}
 
@@ -248,3 +234,10 @@ class Parts:
         if "embedding.weight" in self.theirs:
             self.put("embedding.weight", self.take("embedding.weight", 2))
         return {**self.theirs, **self.ours}
+
+
+REFERENCES = {
+    "dldemos_pixelcnn": Reference(ArticlePixelCNN, infer_plain, translate_plain),
+    "dldemos_gated_pixelcnn": Reference(ArticleGated, infer_gated, translate_gated),
+    "dldemos_pixelcnn_prior": Reference(ArticlePrior, infer_gated, translate_gated),
+}

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 import torch
-from torch import Tensor
 
+from smalti.convert.article_parts import Reference, Size, Weights, rename
 from smalti.core.errors import UserError
 from smalti.translation.transformer import Transformer, TransformerConfig
 from smalti.translation.vocabulary import PAD
@@ -57,22 +57,20 @@ class ArticleTransformer:
             tied=False,
         ).build()
 
-    def model(self, size: tuple[int, int] | None) -> NoReturn:
+    def model(self, size: Size | None) -> NoReturn:
         raise UserError(
             "weights hold no vocabulary, so that they cannot translate; "
             "smalti.convert.from_reference gives the network"
         )
 
 
-def infer_transformer(
-    weights: dict[str, Tensor], size: tuple[int, int] | None = None
-) -> dict[str, object]:
+def infer_transformer(weights: Weights, size: Size | None = None) -> dict[str, object]:
     raise UserError("weights do not tell the number of heads; give the config")
 
 
-def translate_transformer(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def translate_transformer(weights: Weights) -> Weights:
     """The article's names to smalti's; queries, keys and values side by side."""
-    renamed = {rename(key): value for key, value in weights.items()}
+    renamed = {rename_key(key): value for key, value in weights.items()}
     for key in [key for key in renamed if re.search(r"\.(attention|cross)\.k\.", key)]:
         stem, part = key.split(".k.")
         letters = FUSED[stem.rpartition(".")[2]]
@@ -84,8 +82,12 @@ def translate_transformer(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return renamed
 
 
-def rename(key: str) -> str:
+def rename_key(key: str) -> str:
     key = re.sub(r"^(decoder\.layers\.\d+)\.attention\.", r"\1.cross.", key)
-    for pattern, name in NAMES:
-        key = re.sub(pattern, name, key)
+    key = rename(key, NAMES)
     return re.sub(r"\.norm(\d)", lambda match: f".residuals.{int(match[1]) - 1}.norm", key)
+
+
+REFERENCES = {
+    "dldemos_transformer": Reference(ArticleTransformer, infer_transformer, translate_transformer)
+}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from smalti.codecs import (
     CriticConfig,
@@ -18,7 +18,7 @@ from smalti.codecs import (
     VQVAEConfig,
 )
 from smalti.codecs.network import Autoencoder
-from smalti.convert.article_parts import shape_of
+from smalti.convert.article_parts import Reference, Size, Weights, rename, shape_of
 from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.ranges import Count, Depth, Width
@@ -48,7 +48,7 @@ class ArticleVQVAE:
         """A new network with random weights; pictures are in [0, 1]."""
         return Autoencoder(*self.parts)
 
-    def model(self, size: tuple[int, int] | None) -> VQVAEConfig:
+    def model(self, size: Size | None) -> VQVAEConfig:
         network, quantiser = self.parts
         H, W = size or (128, 128)
         return VQVAEConfig((self.input_dim, H, W), network, quantiser)
@@ -69,13 +69,11 @@ VQVAE_NAMES = (
 )
 
 
-def translate_vqvae(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def translate_vqvae(weights: Weights) -> Weights:
     return with_use(renamed(weights, VQVAE_NAMES))
 
 
-def infer_vqvae(
-    weights: dict[str, Tensor], size: tuple[int, int] | None = None
-) -> dict[str, object]:
+def infer_vqvae(weights: Weights, size: Size | None = None) -> dict[str, object]:
     """The config that the weights' shapes tell; any size goes."""
     K, D = shape_of(weights, "vq_embedding.weight", 2)
     return {
@@ -128,7 +126,7 @@ class TamingVQGAN:
         """A new network with random weights; pictures are in [-1, 1]."""
         return Autoencoder(*self.parts)
 
-    def model(self, size: tuple[int, int] | None) -> VQGANConfig:
+    def model(self, size: Size | None) -> VQGANConfig:
         side: int = self.ddconfig["resolution"]
         H, W = size or (side, side)
         network, quantiser = self.parts
@@ -158,7 +156,7 @@ TAMING_NAMES = (
 )
 
 
-def translate_taming(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def translate_taming(weights: Weights) -> Weights:
     """Under our names; their decoder counts its levels from the finest, ours from the coarsest."""
     kept = {name: value for name, value in weights.items() if not LEFT_OUT.match(name)}
     levels = [int(m[1]) for name in kept if (m := re.match(r"decoder\.up\.(\d+)\.", name))]
@@ -170,9 +168,7 @@ def translate_taming(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return with_use(renamed(turned, TAMING_NAMES))
 
 
-def infer_taming(
-    weights: dict[str, Tensor], size: tuple[int, int] | None = None
-) -> dict[str, object]:
+def infer_taming(weights: Weights, size: Size | None = None) -> dict[str, object]:
     """UserError: the weights do not tell the resolution at which attention was asked for."""
     raise UserError("the weights do not tell the networks' settings; give --config FILE.yaml")
 
@@ -193,33 +189,26 @@ class TamingCritic:
         """A new network with random weights; pictures are in [-1, 1]."""
         return CriticConfig(self.input_nc, self.ndf, self.n_layers).build()
 
-    def model(self, size: tuple[int, int] | None) -> Any:
+    def model(self, size: Size | None) -> Any:
         raise UserError("a critic alone is no model; convert the codec that it judged")
 
 
-def translate_critic(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def translate_critic(weights: Weights) -> Weights:
     return renamed(weights, ((r"^main\.", "layers."),))
 
 
-def infer_critic(
-    weights: dict[str, Tensor], size: tuple[int, int] | None = None
-) -> dict[str, object]:
+def infer_critic(weights: Weights, size: Size | None = None) -> dict[str, object]:
     """The config that the weights' names and shapes tell."""
     ndf, channels = shape_of(weights, "main.0.weight", 4)[:2]
     convolutions = [n for n, w in weights.items() if n.endswith(".weight") and w.ndim == 4]
     return {"input_nc": channels, "ndf": ndf, "n_layers": len(convolutions) - 2}
 
 
-def renamed(weights: dict[str, Tensor], names: tuple[tuple[str, str], ...]) -> dict[str, Tensor]:
-    found = {}
-    for name, value in weights.items():
-        for pattern, replacement in names:
-            name = re.sub(pattern, replacement, name)
-        found[name] = value
-    return found
+def renamed(weights: Weights, names: tuple[tuple[str, str], ...]) -> Weights:
+    return {rename(name, names): value for name, value in weights.items()}
 
 
-def with_use(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def with_use(weights: Weights) -> Weights:
     """An even use of all codes, which references do not count."""
     name = "quantiser.book.weight"
     if name not in weights:
@@ -227,3 +216,10 @@ def with_use(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     K = len(weights[name])
     use = {"share": torch.full((K,), 1 / K), "steps": torch.tensor(1), "revived": torch.tensor(0)}
     return {**weights, **{f"quantiser.book.use.{k}": v for k, v in use.items()}}
+
+
+REFERENCES = {
+    "dldemos_vqvae": Reference(ArticleVQVAE, infer_vqvae, translate_vqvae),
+    "taming_vqgan": Reference(TamingVQGAN, infer_taming, translate_taming),
+    "taming_patch_discriminator": Reference(TamingCritic, infer_critic, translate_critic),
+}

@@ -28,7 +28,7 @@ def model_from_reference(
     Raises UserError as `from_reference` does.
     """
     trained = from_reference(kind, config, weights).state_dict()  # before anything is allocated
-    network = read_config(kind, config)
+    network: Any = read_config(kind, config)
     if codec is not None and not isinstance(network, ArticlePrior):
         raise UserError(f"codec {codec} is given, but {kind} draws no codes; leave it out")
     if isinstance(network, ArticleDDPM | ArticleDDIM):

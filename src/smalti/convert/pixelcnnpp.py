@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from smalti.autoregressive import AutoregressiveConfig, Levels, LogisticMixture
 from smalti.autoregressive.pixelcnn.plusplus.network import PlusPlus, PlusPlusConfig
-from smalti.convert.article_parts import shape_of
+from smalti.convert.article_parts import Reference, Size, Weights, rename, shape_of
 from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.ranges import Depth, Width
@@ -70,14 +68,14 @@ class PixelCNNPP:
         """A new network with random weights."""
         return self.network.build()
 
-    def model(self, size: tuple[int, int] | None) -> AutoregressiveConfig:
+    def model(self, size: Size | None) -> AutoregressiveConfig:
         """A model around the network, for pictures of 32x32 unless a size is given."""
         H, W = size or (32, 32)
         codec = Levels(256, (self.input_channels, H, W))
         return AutoregressiveConfig(codec, self.network, self.output)
 
 
-def translate_pixelcnnpp(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def translate_pixelcnnpp(weights: Weights) -> Weights:
     """Their weights under our names, and as ours are shaped.
 
     Their deconvolutions have a norm for each input, ours for each output, as the paper has it: the
@@ -88,9 +86,7 @@ def translate_pixelcnnpp(weights: dict[str, Tensor]) -> dict[str, Tensor]:
         stem, _, part = name.rpartition(".")
         if stem.endswith(".deconv") and part == "weight_g":
             continue
-        ours = name
-        for pattern, replacement in NAMES:
-            ours = re.sub(pattern, replacement, ours)
+        ours = rename(name, NAMES)
         if part == "weight_g":
             value = value.flatten()
         elif part == "weight_v" and value.ndim == 2:
@@ -103,9 +99,7 @@ def translate_pixelcnnpp(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
-def infer_pixelcnnpp(
-    weights: dict[str, Tensor], size: tuple[int, int] | None = None
-) -> dict[str, object]:
+def infer_pixelcnnpp(weights: Weights, size: Size | None = None) -> dict[str, object]:
     """The config that the weights' names and shapes tell; any size goes."""
     filters, channels = shape_of(weights, "u_init.conv.weight_v", 4)[:2]
     outputs = shape_of(weights, "nin_out.lin_a.bias", 1)[0]
@@ -116,3 +110,7 @@ def infer_pixelcnnpp(
         "nr_logistic_mix": outputs // (3 if channels == 2 else 10),
         "input_channels": channels - 1,
     }
+
+
+REFERENCE = Reference(PixelCNNPP, infer_pixelcnnpp, translate_pixelcnnpp)
+REFERENCES = {"pclucas_pixelcnnpp_rgb": REFERENCE, "pclucas_pixelcnnpp_gray": REFERENCE}

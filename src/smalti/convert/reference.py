@@ -2,89 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from smalti.convert.article_ddim import ArticleDDIM, infer_ddim
-from smalti.convert.article_ddpm import ArticleDDPM, infer_ddpm
-from smalti.convert.article_pixelcnn import (
-    ArticleGated,
-    ArticlePixelCNN,
-    ArticlePrior,
-    infer_gated,
-    infer_plain,
-    translate_gated,
-    translate_plain,
+from smalti.convert import (
+    article_ddim,
+    article_ddpm,
+    article_pixelcnn,
+    article_transformer,
+    codecs,
+    pixelcnnpp,
 )
-from smalti.convert.article_transformer import (
-    ArticleTransformer,
-    infer_transformer,
-    translate_transformer,
-)
-from smalti.convert.codecs import (
-    ArticleVQVAE,
-    TamingCritic,
-    TamingVQGAN,
-    infer_critic,
-    infer_taming,
-    infer_vqvae,
-    translate_critic,
-    translate_taming,
-    translate_vqvae,
-)
-from smalti.convert.pixelcnnpp import PixelCNNPP, infer_pixelcnnpp, translate_pixelcnnpp
+from smalti.convert.article_parts import Reference, Settled, Size
 from smalti.core.errors import UserError, shorten
 
-Size = tuple[int, int]
-Infer = Callable[[dict[str, Tensor], Size | None], dict[str, object]]
-Settled = (
-    ArticleDDPM
-    | ArticleDDIM
-    | ArticlePixelCNN
-    | ArticleGated
-    | PixelCNNPP
-    | ArticleVQVAE
-    | TamingVQGAN
-    | TamingCritic
-    | ArticleTransformer
+REFERENCES: dict[str, Reference] = (
+    article_ddpm.REFERENCES
+    | article_ddim.REFERENCES
+    | article_pixelcnn.REFERENCES
+    | pixelcnnpp.REFERENCES
+    | codecs.REFERENCES
+    | article_transformer.REFERENCES
 )
-"""The configs of references."""
-
-
-def as_they_are(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    return weights
-
-
-@dataclass(frozen=True)
-class Reference:
-    """How one kind of reference checkpoint becomes a module."""
-
-    config: type[Settled]
-    """Its fields are the reference's config, save `classes`, which may be left out."""
-    infer: Infer
-    """(weights, size or None) -> config."""
-    translate: Callable[[dict[str, Tensor]], dict[str, Tensor]] = as_they_are
-    """Weights under the names and in the shapes of smalti's own network."""
-
-
-REFERENCES: dict[str, Reference] = {
-    "dldemos_ddpm_unet": Reference(ArticleDDPM, infer_ddpm),
-    "dldemos_ddim_unet": Reference(ArticleDDIM, infer_ddim),
-    "dldemos_pixelcnn": Reference(ArticlePixelCNN, infer_plain, translate_plain),
-    "dldemos_gated_pixelcnn": Reference(ArticleGated, infer_gated, translate_gated),
-    "dldemos_pixelcnn_prior": Reference(ArticlePrior, infer_gated, translate_gated),
-    "pclucas_pixelcnnpp_rgb": Reference(PixelCNNPP, infer_pixelcnnpp, translate_pixelcnnpp),
-    "pclucas_pixelcnnpp_gray": Reference(PixelCNNPP, infer_pixelcnnpp, translate_pixelcnnpp),
-    "dldemos_vqvae": Reference(ArticleVQVAE, infer_vqvae, translate_vqvae),
-    "taming_vqgan": Reference(TamingVQGAN, infer_taming, translate_taming),
-    "taming_patch_discriminator": Reference(TamingCritic, infer_critic, translate_critic),
-    "dldemos_transformer": Reference(ArticleTransformer, infer_transformer, translate_transformer),
-}
 """Every kind that can be converted."""
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 import torch
-from torch import Tensor
+
+from smalti.convert.article_parts import Weights, rename
 
 NAMES = (  # theirs, ours
     (r"^tok_emb\b", "tokens"),
@@ -19,7 +20,7 @@ NAMES = (  # theirs, ours
 )
 
 
-def translate_gpt(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+def translate_gpt(weights: Weights) -> Weights:
     """Their weights under our names: queries, keys and values are one product, and no mask."""
     ours = {}
     for name, value in weights.items():
@@ -28,7 +29,6 @@ def translate_gpt(weights: dict[str, Tensor]) -> dict[str, Tensor]:
         if ".attn.query." in name:
             others = (name.replace("query", part) for part in ("key", "value"))
             value = torch.cat([value, *(weights[other] for other in others)])
-        for pattern, replacement in NAMES:
-            name = re.sub(pattern, replacement, name)
+        name = rename(name, NAMES)
         ours[name] = value[0] if name == "positions" else value
     return ours
