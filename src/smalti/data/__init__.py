@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from smalti.core.lazy import on_first_use
 
 if TYPE_CHECKING:
-    from smalti.data.directory import folder
     from smalti.data.mnist import digit_pictures, digits
     from smalti.data.packing import Packed, pack
     from smalti.data.packs import home
@@ -24,7 +23,6 @@ __all__ = [
     "digit_pictures",
     "digits",
     "emoji_pictures",
-    "folder",
     "home",
     "pack",
     "read",

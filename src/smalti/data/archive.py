@@ -8,11 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from smalti.core.errors import UserError
-from smalti.data.arrangement import arranged
+from smalti.data.arrangement import file_source
 from smalti.data.decode import BadPicture
 from smalti.data.files import SIGNATURE, has_signature, open_image, printable, suffix_of
-from smalti.data.sidecar import caption_path, read_captions
-from smalti.data.sifting import Entry, sift
+from smalti.data.sifting import Entry, check_any, sift
 from smalti.data.source import Source
 
 LARGEST = 400_000_000  # bytes of one unpacked file: 4 for each pixel that Pillow lets pass
@@ -34,27 +33,15 @@ def zip_source(path: Path, *, labels: bool = True) -> Source:
     found = sift([Entry(p, partial(start_of, archive, members[p])) for p in sorted(members)])
     if not found.pictures:
         archive.close()
-        others = f" (passed over: {found.passed})" if str(found.passed) else ""
-        raise UserError(f"{path} holds no pictures{others}; put PNG or JPEG files into it")
-    inside = [entry.parts for entry in found.pictures]
-    shared = len({p[0] for p in inside}) == 1 and all(len(p) > 1 for p in inside)
-    folders = arranged([p[1:] if shared else p for p in inside], labels=labels)
-    inside = [inside[k] for k in folders.order]
-    texts = [found.captions.get(p) for p in inside]
-    captions = read_captions(
-        (f"{path}/{'/'.join(caption_path(p))}", text and text.read)
-        for p, text in zip(inside, texts, strict=True)
-    )
-    return Source(
-        name=printable(path.stem),
-        titles=[printable(f"{path}/{members[p].filename}") for p in inside],
-        opened=lambda k: open_image(content(archive, path, members[inside[k]])),
-        labels=folders.labels,
-        classes=folders.classes,
-        captions=captions.texts,
-        bad_captions=captions.faults,
-        splits=folders.splits,
-        passed=found.passed,
+    inside = [entry.parts for entry in check_any(found, path).pictures]
+    is_shared = len({p[0] for p in inside}) == 1 and all(len(p) > 1 for p in inside)
+    return file_source(
+        found,
+        path.stem,
+        lambda parts: printable(f"{path}/{members[parts].filename}"),
+        lambda parts: open_image(content(archive, path, members[parts])),
+        root=int(is_shared),
+        labels=labels,
         close=archive.close,
     )
 

@@ -1,14 +1,17 @@
-"""What the folders on the way to a picture say: its split, its class."""
+"""Pictures that lie in folders, and what these say of each: its split, its class."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from PIL import Image
 
-from smalti.data.files import find_classes
-from smalti.data.source import SPLITS, Split
+from smalti.data.files import find_classes, printable
+from smalti.data.sidecar import read_captions
+from smalti.data.sifting import Sifted
+from smalti.data.source import SPLITS, Source, Split, nothing_to_close
 
 FOLDERS: dict[str, Split] = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
@@ -50,4 +53,40 @@ def arranged(paths: Sequence[tuple[str, ...]], *, labels: bool = True) -> Arrang
     numbers, classes = find_classes([paths[k] for k in order]) if labels else (None, ())
     return Arrangement(
         order, None if numbers is None else np.array(numbers, np.int64), classes, splits
+    )
+
+
+def file_source(
+    found: Sifted,
+    name: str,
+    show_path: Callable[[tuple[str, ...]], str],
+    open_path: Callable[[tuple[str, ...]], Image.Image],
+    *,
+    root: int = 0,
+    labels: bool = True,
+    close: Callable[[], None] = nothing_to_close,
+) -> Source:
+    """The pictures that were found in a folder or an archive, not yet opened.
+
+    show_path, open_path: what a path is called, and the picture there.
+    root: folders at the beginning of every path that say nothing.
+    """
+    paths = [entry.parts for entry in found.pictures]
+    folders = arranged([parts[root:] for parts in paths], labels=labels)
+    paths = [paths[k] for k in folders.order]
+    texts = [found.captions.get(parts) for parts in paths]
+    captions = read_captions(
+        (show_path(text.parts), text.read) if text else ("", None) for text in texts
+    )
+    return Source(
+        name=printable(name),
+        titles=[show_path(parts) for parts in paths],
+        opened=lambda k: open_path(paths[k]),
+        labels=folders.labels,
+        classes=folders.classes,
+        captions=captions.texts,
+        bad_captions=captions.faults,
+        splits=folders.splits,
+        passed=found.passed,
+        close=close,
     )

@@ -19,9 +19,7 @@ def read_copyright(path: Path) -> list[Stanza]:
         return []
     stanzas: list[Stanza] = []
     for paragraph in re.split(r"\n\s*\n", text):
-        fields = dict(
-            re.findall(r"^(Files|License):[ \t]*((?:.*)(?:\n[ \t]+.*)*)", paragraph, re.M)
-        )
+        fields = dict(FIELD.findall(paragraph))
         if "Files" in fields and "License" in fields:
             name = fields["License"].split("\n", 1)[0].strip()
             stanzas.append((tuple(fields["Files"].split()), name))

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Literal
 
 from smalti.core.errors import UserError
-from smalti.data.files import read_start
-from smalti.data.sifting import Entry, Sifted, is_hidden, sift
+from smalti.data.arrangement import file_source
+from smalti.data.files import open_image, printable, read_start
+from smalti.data.sifting import Entry, Sifted, check_any, is_hidden, sift
+from smalti.data.source import Source
 
 
 def find_pictures(root: Path) -> list[Path]:
@@ -28,12 +30,18 @@ def sift_folder(root: Path) -> Sifted:
         raise UserError(f"{root} does not exist; give a folder of pictures")
     if not root.is_dir():
         raise UserError(f"{root} is a file; give the folder that holds the pictures")
-    entries = sorted(_entries(root), key=lambda entry: entry.parts)
-    found = sift(entries)
-    if not found.pictures:
-        others = f" (passed over: {found.passed})" if str(found.passed) else ""
-        raise UserError(f"{root} holds no pictures{others}; put PNG or JPEG files into it")
-    return found
+    return check_any(sift(sorted(_entries(root), key=lambda entry: entry.parts)), root)
+
+
+def folder_source(root: Path, *, labels: bool = True) -> Source:
+    """The pictures below `root`, found and not yet opened. UserError when there are none."""
+    return file_source(
+        sift_folder(root),
+        root.resolve().name,
+        lambda parts: printable(join(root, parts)),
+        lambda parts: open_image(Path(join(root, parts))),
+        labels=labels,
+    )
 
 
 def join(root: Path, parts: tuple[str, ...]) -> str:

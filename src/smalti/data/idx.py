@@ -7,7 +7,6 @@ import math
 import re
 import zlib
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -20,7 +19,6 @@ SIDES: tuple[tuple[str, Split], ...] = (("train", "train"), ("t10k", "test"), ("
 BYTES = 8  # the code of uint8
 RATIO = 1032  # gzip packs no better
 UNPACKED = 700_000_000  # bytes of a packed file
-BLOCK = 1 << 24  # bytes read at a time
 
 
 def is_idx(path: Path) -> bool:
@@ -94,24 +92,12 @@ def read_idx(path: Path, ndim: int) -> np.ndarray:
             count = math.prod(shape)
             check_count(path, shape, packed)
             content = np.empty(count, np.uint8)
-            read = read_into(file, content)
+            read = file.readinto(content.data)
     except (OSError, EOFError, zlib.error, MemoryError) as error:
         raise UserError(f"{path} cannot be read ({error}); download it again") from error
     if read < count:
         raise cut_short(path, shape)
     return content.reshape(shape)
-
-
-def read_into(file: gzip.GzipFile | BinaryIO, content: np.ndarray) -> int:
-    """Fill uint8 (n,) from a file, as far as it goes; how many there were."""
-    read = 0
-    while read < len(content):
-        block = file.read(min(BLOCK, len(content) - read))
-        if not block:
-            break
-        content[read : read + len(block)] = np.frombuffer(block, np.uint8)
-        read += len(block)
-    return read
 
 
 def check_count(path: Path, shape: list[int], packed: bool) -> None:

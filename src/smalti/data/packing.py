@@ -107,7 +107,7 @@ def pack(
 ) -> Packed:
     """Decode all that `smalti.data.read` can read once, into the pack `out`.
 
-    size ... skip_bad, progress: as for `smalti.data.folder`; a pack can be packed again in another
+    size ... skip_bad, progress: as for `smalti.data.read`; a pack can be packed again in another
     size.  valid, test: the parts to hold out where the data come without splits, as
     `Pictures.split` chooses them.  `out` appears when it is complete; an older pack is replaced,
     but not by pictures of its own.  An `out` that ends in .zip is one small file, for travel.

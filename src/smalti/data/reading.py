@@ -14,8 +14,8 @@ from smalti.core.messages import find_like, list_beside
 from smalti.core.size import show_size
 from smalti.data.archive import is_zip, zip_source
 from smalti.data.decode import Colour, Crop, Look, look_of
-from smalti.data.directory import folder_source
 from smalti.data.files import check_plain, quiet_pillow
+from smalti.data.finding import folder_source
 from smalti.data.gather import Progress, gathered
 from smalti.data.hub import PREFIX, hub_source
 from smalti.data.idx import idx_source, image_files, is_idx
@@ -54,7 +54,18 @@ def read(
 
     path: a folder, a zip archive, a .npz, an IDX file or a folder of MNIST's four, an LMDB,
     hf:NAME for a data set of the Hugging Face hub, a pack, or the name of a fetched one.
-    The options are those of `smalti.data.folder`.  A pack is mapped, not read, and has one size.
+    size: (H, W) in pixels, one number for a square, None to keep a size that all share.
+    colour: "keep" gives one channel when every picture is grey and three otherwise.
+    background: what shows through transparent pixels: a colour's name or bytes (r, g, b).
+    crop: cut the centre to the aspect ratio of `size`; False squeezes the whole picture; a size
+    (one number or (H, W)) cuts that many pixels out of the centre first.
+    labels: when the pictures of a folder or an archive lie in two or more subfolders and nowhere
+    else, those are the classes, unless they are called train, valid and test: then they are splits,
+    and classes lie below.  A text file `cat.txt` beside `cat.png` is its caption.
+    skip_bad: leave out pictures that cannot be used, with a warning, instead of refusing all.
+    progress: called as progress(done, all) after each picture.
+    EXIF orientation is applied, animations give their first frame, 16-bit grey is scaled.  A pack
+    is mapped, not read, and has one size.
     Raises UserError, naming the file, for whatever cannot be used.
     """
     look = look_of(size, colour, background, crop)
@@ -220,8 +231,4 @@ def emoji_pictures(split: Split, size: int = 64) -> Pictures:
         raise UserError(f"the emoji have no split {split!r}; give 'train', 'valid' or 'test'")
     if size not in (32, 64):
         raise UserError(f"the emoji are not packed at size {size!r}; give 32 or 64")
-    with opened_source(f"emoji-{size}") as source:
-        array = source.array
-        assert array is not None
-        pictures, kept = gathered(source, look_of(None, "keep", "white", True))
-        return part_of(pictures, kept.rows, source.splits[split], split)
+    return getattr(read_splits(f"emoji-{size}", size=None), split)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from smalti.core.errors import UserError
 from smalti.data.files import SIGNATURE, has_signature, picture_suffixes, suffix_of
 from smalti.data.sidecar import caption_path
 from smalti.data.written import find_written
@@ -73,6 +74,14 @@ class Sifted:
     captions: Mapping[tuple[str, ...], Entry]
     """Text files beside pictures, by the picture's path."""
     passed: Passed
+
+
+def check_any(found: Sifted, place: object) -> Sifted:
+    """The same. UserError, which names the place, where no picture was found."""
+    if not found.pictures:
+        others = f" (passed over: {found.passed})" if str(found.passed) else ""
+        raise UserError(f"{place} holds no pictures{others}; put PNG or JPEG files into it")
+    return found
 
 
 def sift(entries: Sequence[Entry]) -> Sifted:

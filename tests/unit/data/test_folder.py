@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from smalti.core.errors import UserError
-from smalti.data import folder
+from smalti.data import read as folder
+from smalti.data.finding import find_pictures
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 LEVELS16 = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
@@ -259,7 +260,8 @@ def refusal(path: Path, **options) -> str:
 
 def test_a_folder_that_is_missing_a_file_or_empty(tmp_path):
     assert "missing does not exist; give a folder" in refusal(tmp_path / "missing")
-    assert "x.png is a file; give the folder" in refusal(save(tmp_path / "x.png"))
+    with pytest.raises(UserError, match=r"x\.png is a file; give the folder"):
+        find_pictures(save(tmp_path / "x.png"))
     (tmp_path / "empty").mkdir()
     assert "empty holds no pictures; put" in refusal(tmp_path / "empty")
     (tmp_path / "empty/notes.txt").write_text("x")
