@@ -13,9 +13,9 @@ from smalti.data.reading import read_splits
 from smalti.diffusion import DiffusionConfig, UNetConfig
 from smalti.layers.conditions import named_choice
 from smalti.pixelcnn import AutoregressiveConfig, GatedConfig, Levels, fit
-from smalti.recipes import consistency_digits, find, letters, pixelcnnpp_digits, vqvae_digits_gpt
+from smalti.recipes import find
+from smalti.recipes.codecs import vqgan
 from smalti.recipes.pictures import digit_splits
-from smalti.recipes.vqgan import model as vqgan
 from smalti.training import Training
 from smalti.vq import ResidualConfig
 
@@ -90,7 +90,7 @@ JOBS: tuple[AnyJob, ...] = (
     translator("b", "--seed", "1"),
     TrainingJob(
         "pixelcnnpp-digits",
-        pixelcnnpp_digits.model,
+        find("pixelcnnpp-digits").model,
         find("pixelcnnpp-digits").training,
         recipe="pixelcnnpp-digits",
         compile=("network",),
@@ -108,7 +108,7 @@ JOBS: tuple[AnyJob, ...] = (
     translator("a", "--no-compile"),
     TrainingJob(
         "letters",
-        letters.model,
+        find("letters").model,
         find("letters").training,
         data="letters-32",
         recipe="letters",
@@ -116,7 +116,7 @@ JOBS: tuple[AnyJob, ...] = (
     ),
     TrainingJob(
         "vqvae-digits-gpt",
-        vqvae_digits_gpt.model,
+        find("vqvae-digits-gpt").model,
         find("vqvae-digits-gpt").training,
         recipe="vqvae-digits-gpt",
         compile=("network",),
@@ -124,7 +124,7 @@ JOBS: tuple[AnyJob, ...] = (
     ),
     TrainingJob(
         "consistency-digits",
-        consistency_digits.model,
+        find("consistency-digits").model,
         replace(find("consistency-digits").training, steps=20_000, batch=256, ema=0.9995),
         recipe="consistency-digits",
         compile=("network",),

@@ -303,9 +303,8 @@ def test_a_config_file_goes_before_what_the_weights_tell(at_home: Path):
 
 
 def test_demo_makes_a_page_that_stands_alone(at_home: Path, monkeypatch: pytest.MonkeyPatch):
-    from smalti.recipes import ddpm_digits
-
-    monkeypatch.setattr("smalti.tasks._demo.find", lambda name: ddpm_digits_tiny(ddpm_digits))
+    tiny = ddpm_digits_tiny()
+    monkeypatch.setattr("smalti.tasks._demo.find", lambda name: tiny)
     assert main(["demo", "--quick", "--model", "named", "--out", "g"]) == 0
     text = Path("g/index.html").read_text()
     assert "smalti sample named -n 64 --class all" in text
@@ -314,14 +313,16 @@ def test_demo_makes_a_page_that_stands_alone(at_home: Path, monkeypatch: pytest.
     assert smalti.load("g/run").spec.classes == tuple("0123456789")
 
 
-def ddpm_digits_tiny(module):
+def ddpm_digits_tiny():
     from dataclasses import replace
 
+    from smalti.recipes import find
     from tests.tiny import unet
 
-    def model(pictures):
-        return replace(module.model(pictures), network=unet(classes=10))
+    own = find("ddpm-digits")
 
-    own = module.recipe()
-    training = replace(own.training, batch=4, precision="32")
+    def model(pictures):
+        return replace(own.model(pictures), network=unet(classes=10))
+
+    training = replace(own.training, steps=None, batch=4, precision="32")
     return replace(own, model=model, training=training)

@@ -206,10 +206,10 @@ def test_translate(here: Path, capsys: pytest.CaptureFixture[str]):
 
 
 def test_the_gallery(here: Path, monkeypatch: pytest.MonkeyPatch):
-    from smalti.recipes import ddpm_digits
     from tests.e2e.test_cli import ddpm_digits_tiny
 
-    monkeypatch.setattr("smalti.tasks._demo.find", lambda name: ddpm_digits_tiny(ddpm_digits))
+    tiny = ddpm_digits_tiny()
+    monkeypatch.setattr("smalti.tasks._demo.find", lambda name: tiny)
     assert typed("demo --quick --model named --out cli") == 0
     stages: list[tuple[str, float | None]] = []
     smalti.make_gallery("python", quick=True, model="named", on_stage=lambda *at: stages.append(at))

@@ -21,8 +21,7 @@ def find(name: str) -> Recipe:
     if name not in RECIPES:
         raise UserError(f"no recipe {name!r}; {suggest(name, RECIPES)}")
     entry = RECIPES[name]
-    module, function = (entry.place or f"smalti.recipes.{name.replace('-', '_')}:recipe").split(":")
-    made = getattr(import_module(module), function)(**entry.arguments)
+    made: Recipe = getattr(import_module(entry.module), name.upper().replace("-", "_"))
     training = replace(made.training, steps=entry.steps)
     about = {"name": name, "summary": entry.summary, "minutes": entry.minutes}
     return replace(made, training=training, **about)

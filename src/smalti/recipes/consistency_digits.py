@@ -22,8 +22,9 @@ def model(pictures: Pictures) -> DiffusionConfig:
     )
 
 
-def recipe() -> Recipe:
-    training = Training(
-        batch=128, rate=3e-4, weight_decay=0.0, ema=0.999, precision="32", save=1000
-    )
-    return Recipe(digits_only, model, training, size=28)
+CONSISTENCY_DIGITS = Recipe(
+    digits_only,
+    model,
+    Training(batch=128, rate=3e-4, weight_decay=0.0, ema=0.999, precision="32", save=1000),
+    size=28,
+)

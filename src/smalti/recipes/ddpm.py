@@ -31,6 +31,4 @@ def model(pictures: Pictures) -> DiffusionConfig:
     )
 
 
-def recipe() -> Recipe:
-    training = Training(batch=64, rate=1e-3, save=1000)
-    return Recipe(digits_or_own, model, training, size=32)
+DDPM = Recipe(digits_or_own, model, Training(batch=64, rate=1e-3, save=1000), size=32)

@@ -16,6 +16,6 @@ def model(pictures: Pictures) -> DiffusionConfig:
     )
 
 
-def recipe() -> Recipe:
-    training = Training(batch=128, rate=2e-3, ema=0.9995, save=1000)
-    return Recipe(digits_only, model, training, size=28)
+DDPM_DIGITS = Recipe(
+    digits_only, model, Training(batch=128, rate=2e-3, ema=0.9995, save=1000), size=28
+)

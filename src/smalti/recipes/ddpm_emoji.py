@@ -32,6 +32,4 @@ def model(pictures: Pictures) -> DiffusionConfig:
     )
 
 
-def recipe() -> Recipe:
-    training = Training(batch=32, rate=1e-3, ema=0.9995, save=1000)
-    return Recipe(EMOJI, model, training, size=64)
+DDPM_EMOJI = Recipe(EMOJI, model, Training(batch=32, rate=1e-3, ema=0.9995, save=1000), size=64)

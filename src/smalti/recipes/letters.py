@@ -23,6 +23,9 @@ def model(pictures: Pictures) -> DiffusionConfig:
     )
 
 
-def recipe() -> Recipe:
-    training = Training(batch=128, rate=2e-3, ema=0.9995, save=1000)
-    return Recipe(FetchedOrOwn("letters-32"), model, training, size=32)
+LETTERS = Recipe(
+    FetchedOrOwn("letters-32"),
+    model,
+    Training(batch=128, rate=2e-3, ema=0.9995, save=1000),
+    size=32,
+)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from smalti.core.messages import count
 
@@ -14,14 +12,12 @@ class Entry(NamedTuple):
 
     summary: str
     """One line, for `smalti list`."""
+    module: str
+    """Where it is: the constant of its name, in capitals and with _ for -."""
     steps: int | None = None
     """How long it trains unless told otherwise, in optimizer steps."""
     minutes: float = 10.0
     """The same where no steps are given."""
-    place: str = ""
-    """module:function, which makes the recipe; `recipe` in the module of its name if empty."""
-    arguments: Mapping[str, Any] = MappingProxyType({})
-    """What that function is called with."""
 
     @property
     def length(self) -> str:
@@ -31,48 +27,65 @@ class Entry(NamedTuple):
         return count(self.steps, "step")
 
 
+CODECS = "smalti.recipes.codecs"
+AUTOREGRESSIVE = "smalti.recipes.autoregressive"
+CLASSIFIERS = "smalti.recipes.classifiers"
+
+
 def celebahq(number: int, size: int, codes: int, epochs: int) -> Entry:
     """One of the article's four VQ-VAEs, trained on 30,000 pictures in batches of 64."""
-    return Entry(
-        f"the article's VQ-VAE {number} of CelebA-HQ: {size}x{size}, {codes} codes",
-        steps=epochs * (30_000 // 64),
-        place="smalti.recipes.vqvae_celebahq:recipe",
-        arguments={"size": size, "codes": codes},
-    )
+    summary = f"the article's VQ-VAE {number} of CelebA-HQ: {size}x{size}, {codes} codes"
+    return Entry(summary, CODECS, steps=epochs * (30_000 // 64))
 
 
 RECIPES = {
     "consistency-digits": Entry(
-        "ddpm-digits tuned for 1 to 4 steps; begin with --start ddpm-digits", steps=4000
+        "ddpm-digits tuned for 1 to 4 steps; begin with --start ddpm-digits",
+        "smalti.recipes.consistency_digits",
+        steps=4000,
     ),
-    "ddpm": Entry("DDPM on your pictures (without --data: on the digits)"),
-    "ddpm-digits": Entry("the shipped class-conditional DDPM of digits", steps=11_000),
+    "ddpm": Entry("DDPM on your pictures (without --data: on the digits)", "smalti.recipes.ddpm"),
+    "ddpm-digits": Entry(
+        "the shipped class-conditional DDPM of digits", "smalti.recipes.ddpm_digits", steps=11_000
+    ),
     "ddpm-emoji": Entry(
-        "the shipped DDPM of emoji, 64x64 in colour; first `smalti fetch emoji`", steps=9500
+        "the shipped DDPM of emoji, 64x64 in colour; first `smalti fetch emoji`",
+        "smalti.recipes.ddpm_emoji",
+        steps=9500,
     ),
-    "gated-pixelcnn-digits": Entry("class-conditional Gated PixelCNN of digits", minutes=60),
+    "gated-pixelcnn-digits": Entry(
+        "class-conditional Gated PixelCNN of digits", AUTOREGRESSIVE, minutes=60
+    ),
     "gated-pixelcnn-digits-8": Entry(
         "class-conditional Gated PixelCNN of digits in 8 levels",
+        AUTOREGRESSIVE,
         minutes=60,
-        place="smalti.recipes.gated_pixelcnn_digits:recipe",
-        arguments={"levels": 8},
     ),
     "letters": Entry(
-        "a DDPM of letters in many typefaces, 32x32; first `smalti fetch letters`", steps=15_000
+        "a DDPM of letters in many typefaces, 32x32; first `smalti fetch letters`",
+        "smalti.recipes.letters",
+        steps=15_000,
     ),
-    "pixelcnn": Entry("Gated PixelCNN on your pictures (without --data: on the digits)"),
-    "pixelcnnpp-digits": Entry("class-conditional PixelCNN++ of digits", steps=5000),
+    "pixelcnn": Entry(
+        "Gated PixelCNN on your pictures (without --data: on the digits)", AUTOREGRESSIVE
+    ),
+    "pixelcnnpp-digits": Entry(
+        "class-conditional PixelCNN++ of digits", AUTOREGRESSIVE, steps=5000
+    ),
     "pixelcnnpp-emoji": Entry(
         "a PixelCNN++ of emoji from their names, 32x32 in colour; first `smalti fetch emoji`",
+        AUTOREGRESSIVE,
         minutes=40,
     ),
-    "vqvae": Entry("VQ-VAE on your pictures (without --data: on the digits)"),
-    "vqvae-digits": Entry("a VQ-VAE of digits: 28x28 as 7x7 of 64 codes", minutes=15),
+    "vqvae": Entry("VQ-VAE on your pictures (without --data: on the digits)", CODECS),
+    "vqvae-digits": Entry("a VQ-VAE of digits: 28x28 as 7x7 of 64 codes", CODECS, minutes=15),
     "vqvae-digits-gpt": Entry(
-        "a class-conditional GPT over the 7x7 codes of vqvae-digits", steps=32_000
+        "a class-conditional GPT over the 7x7 codes of vqvae-digits", AUTOREGRESSIVE, steps=32_000
     ),
     "vqvae-emoji": Entry(
-        "a VQ-VAE of emoji: 64x64 as 16x16 of 256 codes; first `smalti fetch emoji`", minutes=45
+        "a VQ-VAE of emoji: 64x64 as 16x16 of 256 codes; first `smalti fetch emoji`",
+        CODECS,
+        minutes=45,
     ),
     "vqvae-celebahq-1": celebahq(1, size=128, codes=64, epochs=30),
     "vqvae-celebahq-2": celebahq(2, size=128, codes=128, epochs=30),
@@ -80,20 +93,24 @@ RECIPES = {
     "vqvae-celebahq-4": celebahq(4, size=64, codes=32, epochs=20),
     "vqvae-emoji-8": Entry(
         "the network of vqgan-emoji by squared error alone, to compare",
+        CODECS,
         minutes=45,
-        place="smalti.recipes.vqgan_emoji:recipe",
-        arguments={"plain": True},
     ),
-    "vqgan": Entry("VQGAN on your pictures (without --data: on the digits)", minutes=30),
+    "vqgan": Entry("VQGAN on your pictures (without --data: on the digits)", CODECS, minutes=30),
     "vqgan-emoji": Entry(
-        "a VQGAN of emoji: 64x64 as 8x8 of 512 codes; first `smalti fetch emoji`", minutes=45
+        "a VQGAN of emoji: 64x64 as 8x8 of 512 codes; first `smalti fetch emoji`",
+        CODECS,
+        minutes=45,
     ),
     "vqgan-emoji4": Entry(
         "a VQGAN of four styles of emoji, 64x64 as 8x8 codes; first `smalti fetch emoji4`",
+        CODECS,
         steps=7000,
     ),
-    "digits-classifier": Entry("the judge of digit samples", steps=6000),
+    "digits-classifier": Entry("the judge of digit samples", CLASSIFIERS, steps=6000),
     "emoji-classifier": Entry(
-        "the judge of emoji and other coloured pictures; first `smalti fetch emoji`", steps=3000
+        "the judge of emoji and other coloured pictures; first `smalti fetch emoji`",
+        CLASSIFIERS,
+        steps=3000,
     ),
 }
