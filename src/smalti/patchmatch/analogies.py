@@ -145,8 +145,7 @@ class Way:
         r, (H, W) = self.patch // 2, drawn.shape[:2]
         sums = np.zeros((H + 2 * r, W + 2 * r, drawn.shape[2]), np.float32)
         counts = np.zeros((H + 2 * r, W + 2 * r), np.float32)
-        source = np.pad(pair.a2, ((r, r), (r, r), (0, 0)), mode="edge")
-        cast(source, back, sums, counts, self.patch)
+        cast(checks.repeat_edges(pair.a2, self.patch), back, sums, counts, self.patch)
         inner = np.s_[r : H + r, r : W + r]
         share = self.complete * back[..., 0].size ** -1.0 * H * W
         ours = np.float32(self.patch**2)

@@ -50,9 +50,8 @@ def exact(
 
 def planes(picture: np.ndarray, patch: int) -> np.ndarray:
     """(C, H + 2r, W + 2r) float32, with repeated edges."""
-    r = patch // 2
-    padded = np.pad(picture, ((r, r), (r, r), (0, 0)), mode="edge")
-    return np.ascontiguousarray(padded.transpose(2, 0, 1), dtype=np.float32)
+    padded = checks.repeat_edges(picture, patch).transpose(2, 0, 1)
+    return np.ascontiguousarray(padded, dtype=np.float32)
 
 
 @numba.njit(**JIT)

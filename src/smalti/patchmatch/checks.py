@@ -95,15 +95,20 @@ def closed(mask: object, shape: tuple[int, ...]) -> np.ndarray:
     """(H, W) bool of b, true where no match may lie; (0, 0) without a mask."""
     if mask is None:
         return np.zeros((0, 0), np.bool_)
+    words = "b", "no match may lie", "there is no place for a match"
+    return np.ascontiguousarray(part_of(mask, shape, *words))
+
+
+def part_of(mask: object, shape: tuple[int, ...], of: str, where: str, lost: str) -> np.ndarray:
+    """(H, W) bool, not all true. The words are those of what is said of any other mask."""
     m = np.asarray(mask)
     if m.shape != shape[:2]:
-        raise UserError(f"mask has shape {m.shape}; give {shape[:2]}, as large as b")
+        raise UserError(f"mask has shape {m.shape}; give {shape[:2]}, as large as {of}")
     if m.dtype.kind not in "bui":
-        raise UserError(f"mask holds {m.dtype}; give an array of bool, true where no match may lie")
-    m = np.ascontiguousarray(m != 0)
-    if m.all():
-        raise UserError("mask is true everywhere, so there is no place for a match; clear a part")
-    return m
+        raise UserError(f"mask holds {m.dtype}; give an array of bool, true where {where}")
+    if (m != 0).all():
+        raise UserError(f"mask is true everywhere, so {lost}; clear a part")
+    return m != 0
 
 
 def beginning(init: object, a: tuple[int, ...], b: tuple[int, ...]) -> np.ndarray:
@@ -113,21 +118,27 @@ def beginning(init: object, a: tuple[int, ...], b: tuple[int, ...]) -> np.ndarra
         raise UserError(f"init has shape {field.shape}; give {(*a[:2], 2)}: a row and column each")
     if field.dtype.kind not in "ui":
         raise UserError(f"init holds {field.dtype}; give whole numbers")
-    if (field < 0).any() or (field >= np.array(b[:2])).any():
-        raise UserError(
-            f"init points outside of b; rows must lie in 0..{b[0] - 1} and columns in 0..{b[1] - 1}"
-        )
+    check_inside(field, b, "init", "b")
     return np.array(field, dtype=np.int32, order="C")
 
 
+def check_inside(places: np.ndarray, shape: tuple[int, ...], name: str, of: str) -> None:
+    """UserError unless rows and columns (H, W, 2) lie within a picture of this shape."""
+    H, W = shape[:2]
+    if (places < 0).any() or (places >= (H, W)).any():
+        raise UserError(
+            f"{name} points outside of {of}; rows must lie in 0..{H - 1} and columns in 0..{W - 1}"
+        )
+
+
 def thread_count(threads: object) -> int:
-    if threads is None:
-        return len(cores())
-    return fitted(threads, Threads, "threads")
+    if threads is not None:
+        return fitted(threads, Threads, "threads")
+    ours = getattr(os, "sched_getaffinity", None)  # the cores of this process, not on macOS
+    return len(ours(0)) if ours else os.cpu_count() or 1
 
 
-def cores() -> set[int]:
-    """That this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return os.sched_getaffinity(0)
-    return set(range(os.cpu_count() or 1))
+def repeat_edges(picture: np.ndarray, patch: int) -> np.ndarray:
+    """(H, W, C) -> (H + 2r, W + 2r, C), r the half of a patch: no patch reaches beyond that."""
+    r = patch // 2
+    return np.pad(picture, ((r, r), (r, r), (0, 0)), mode="edge")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
@@ -43,10 +42,11 @@ def inpaint(
     known, hole = parted(out, mask)
     p = checks.patch_size(patch, [known.shape, known.shape])
     if hole.any():
-        scale = Scale.of(known[~hole])
-        levels = pyramid(scale.narrow(known), hole, p)
-        pixels = as_type(scale.wide(filled(levels, p, start, workers)[hole]), out.dtype)  # (n, C)
-        out[hole] = pixels.reshape(out[hole].shape)
+        low, high = float(known[~hole].min()), float(known[~hole].max())
+        size = (high - low) or 1.0  # around [0, 1] no square overflows or vanishes
+        levels = pyramid(((known - low) / size).astype(np.float32), hole, p)
+        pixels = filled(levels, p, start, workers)[hole].astype(np.float64) * size + low  # (n, C)
+        out[hole] = as_type(pixels, out.dtype).reshape(out[hole].shape)
     return out
 
 
@@ -54,44 +54,11 @@ def parted(picture: np.ndarray, mask: object) -> tuple[np.ndarray, np.ndarray]:
     """The picture as (H, W, C) with 0 in the hole, whatever lay there, and the hole (H, W)."""
     if picture.ndim not in (2, 3) or picture.dtype.kind not in "buif":
         checks.picture(picture, "picture")  # says why not
-    hole = hole_of(mask, picture.shape)
+    words = "the picture", "to fill", "nothing is left to fill from"
+    hole = checks.part_of(mask, picture.shape, *words)
     known = picture.copy()
     known[hole] = 0
     return checks.picture(known, "picture"), hole
-
-
-def hole_of(mask: object, shape: tuple[int, ...]) -> np.ndarray:
-    """(H, W) bool."""
-    m = np.asarray(mask)
-    if m.shape != shape[:2]:
-        raise UserError(f"mask has shape {m.shape}; give {shape[:2]}, as large as the picture")
-    if m.dtype.kind not in "bui":
-        raise UserError(f"mask holds {m.dtype}; give an array of bool, true where to fill")
-    hole = m != 0
-    if hole.all():
-        raise UserError("mask is true everywhere, so nothing is left to fill from; clear a part")
-    return hole
-
-
-@dataclass(frozen=True)
-class Scale:
-    """Between the picture's units and numbers around [0, 1], whose squares neither overflow nor
-    vanish.
-    """
-
-    low: float
-    size: float
-
-    @classmethod
-    def of(cls, known: np.ndarray) -> Scale:
-        low, high = float(known.min()), float(known.max())
-        return cls(low, (high - low) or 1.0)
-
-    def narrow(self, x: np.ndarray) -> np.ndarray:
-        return ((x - self.low) / self.size).astype(np.float32)
-
-    def wide(self, x: np.ndarray) -> np.ndarray:
-        return x.astype(np.float64) * self.size + self.low
 
 
 def pyramid(

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from smalti.patchmatch.checks import repeat_edges
 from smalti.patchmatch.filling import Hole, measure, sweep
 from smalti.patchmatch.levels import depth_in, finer
 from smalti.patchmatch.votes import count_votes
@@ -40,15 +41,12 @@ class Level:
         self.rng = np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
         far = depth_in(hole)
         self.trust = np.where(self.target, FADING**-far, 0).astype(np.float32)
-        certain = self.padded(np.repeat(DOUBT ** -far[..., None], picture.shape[2], axis=2))
+        certain = np.repeat(DOUBT ** -far[..., None], picture.shape[2], axis=2)
+        certain = repeat_edges(certain, patch)
         self.certain = certain.astype(np.float32).reshape(len(certain), -1)
         self.cost = np.zeros(hole.shape, np.float32)
         places = np.argwhere(sources)
         self.field = places[self.rng.integers(len(places), size=hole.shape)].astype(np.int32)
-
-    def padded(self, picture: np.ndarray) -> np.ndarray:
-        r = self.patch // 2
-        return np.pad(picture, ((r, r), (r, r), (0, 0)), mode="edge")
 
     def begin(self, coarse: Level | None) -> None:
         """With what was found at half the size, where that is allowed here, too."""
@@ -63,7 +61,7 @@ class Level:
 
     def search(self, n: int) -> None:
         """An iteration of PatchMatch; its bands lie elsewhere every other time."""
-        flat = self.padded(self.picture).reshape(len(self.certain), -1)
+        flat = repeat_edges(self.picture, self.patch).reshape(len(self.certain), -1)
         of = Hole(flat, self.certain, self.target, self.patch, self.picture.shape[2])
         rows = np.flatnonzero(self.target.any(1))
         cuts = np.linspace(rows[0], rows[-1] + 1, BANDS + 1 + n % 2).astype(int).tolist()
@@ -80,5 +78,5 @@ class Level:
         limit = max(float(np.quantile(self.cost[self.target], NEAR)), 1e-12)
         weights = self.trust * np.exp(-self.cost / (2 * limit)) + 1e-12 * self.target
         weights = weights.astype(np.float32)
-        source, p = self.padded(self.picture), self.patch
+        source, p = repeat_edges(self.picture, self.patch), self.patch
         count_votes(source, self.field, weights, self.hole, self.picture, p, threads)

@@ -8,6 +8,7 @@ import numba
 import numpy as np
 
 from smalti.kernels.jit import JIT
+from smalti.patchmatch.checks import repeat_edges
 
 LANES = 32
 """Numbers that are compared at once."""
@@ -64,8 +65,7 @@ def pair_of(a: np.ndarray, b: np.ndarray, patch: int) -> Pair:
 
 def strips(picture: np.ndarray, patch: int, tall: int) -> tuple[np.ndarray, int]:
     """The picture as flat strips, and how many numbers lie from one to the next."""
-    r = patch // 2
-    padded = np.pad(picture, ((r, r), (r, r), (0, 0)), mode="edge")  # (H + 2r, W + 2r, C)
+    padded = repeat_edges(picture, patch)  # (H + 2r, W + 2r, C)
     count = padded.shape[0] + 1 - tall
     columns = np.stack([padded[t : t + count] for t in range(tall)], axis=2)
     behind = np.zeros(LANES, picture.dtype)  # the last patch's last piece reaches beyond

@@ -23,7 +23,7 @@ def reconstruct(
     """
     picture, places = checks.picture(b, "b"), field_of(field)
     p = checks.patch_size(patch, [picture.shape, picture.shape])
-    check_inside(places, picture.shape, "field", "b")
+    checks.check_inside(places, picture.shape, "field", "b")
     if p == 1:
         taken = picture[places[..., 0], places[..., 1]]  # (H, W, C)
     else:
@@ -33,8 +33,8 @@ def reconstruct(
 
 def voted(picture: np.ndarray, places: np.ndarray, patch: int, threads: int = 1) -> np.ndarray:
     """(H, W, C) float32: means over the patches at each pixel. picture: (Hb, Wb, C)."""
-    r, (H, W) = patch // 2, places.shape[:2]
-    source = np.pad(picture, ((r, r), (r, r), (0, 0)), mode="edge").astype(np.float32)
+    H, W = places.shape[:2]
+    source = checks.repeat_edges(picture, patch).astype(np.float32)
     out = np.empty((H, W, picture.shape[2]), np.float32)
     everywhere = np.ones((H, W), np.bool_)
     alike = np.ones((H, W), np.float32)
@@ -50,14 +50,6 @@ def as_type(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
         ends = np.iinfo(dtype)
         return np.rint(x).clip(ends.min, ends.max).astype(dtype)
     return x.astype(dtype)
-
-
-def check_inside(places: np.ndarray, shape: tuple[int, ...], name: str, of: str) -> None:
-    H, W = shape[:2]
-    if (places < 0).any() or (places >= (H, W)).any():
-        raise UserError(
-            f"{name} points outside of {of}; rows must lie in 0..{H - 1} and columns in 0..{W - 1}"
-        )
 
 
 def psnr(x: np.ndarray, y: np.ndarray, peak: float | None = None) -> float:
@@ -88,9 +80,9 @@ def consistency(
     there, back = field_of(forward, "forward"), field_of(backward, "backward")
     if not 0 <= tolerance < np.inf:
         raise UserError(f"tolerance is {tolerance}; give pixels from 0 on")
-    check_inside(there, back.shape, "forward", "the backward field")
+    checks.check_inside(there, back.shape, "forward", "the backward field")
     H, W = there.shape[:2]
     home = back[there[..., 0], there[..., 1]]  # (Ha, Wa, 2)
-    check_inside(home, there.shape, "backward", "the forward field")
+    checks.check_inside(home, there.shape, "backward", "the forward field")
     grid = np.stack(np.meshgrid(np.arange(H), np.arange(W), indexing="ij"), axis=-1)
     return ((home - grid) ** 2).sum(-1) <= tolerance**2

@@ -16,6 +16,7 @@ import numba
 import numpy as np
 
 from smalti.patchmatch.brute import exact
+from smalti.patchmatch.checks import repeat_edges
 from smalti.patchmatch.kernels import scatter
 from smalti.patchmatch.matching import drawn, match
 from smalti.patchmatch.result import Match
@@ -157,9 +158,8 @@ class Case:
 
     def climbed(self, sweep: Callable, pack: Callable[[np.ndarray], Any]) -> tuple[Match, float]:
         """What a rung finds, and its seconds without the drawing of numbers."""
-        r, size = self.patch // 2, self.b.shape[:2]
-        edges = ((r, r), (r, r), (0, 0))
-        pictures = tuple(pack(np.pad(x, edges, mode="edge")) for x in (self.a, self.b))
+        size = self.b.shape[:2]
+        pictures = tuple(pack(repeat_edges(x, self.patch)) for x in (self.a, self.b))
         field = drawn(self.a.shape, self.b.shape, np.zeros((0, 0), np.bool_), self.seed)
         field, cost = field.astype(np.int64), np.full(field.shape[:2], FAR)
         seconds = 0.0
