@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import smalti
-from smalti.codecs.tiles import Tiles, decode_tiled, encode_tiled
+from smalti.codecs.tiles import decode_tiled, encode_tiled
 
 
 def picture(side: int) -> Tensor:
@@ -60,21 +60,21 @@ def main() -> None:
     parser.add_argument("--tile", type=int, default=256, help="pixels of a tile's side")
     given = parser.parse_args()
     codec, x = codec_of(given.codec), picture(given.side)
-    tiles = Tiles(max(1, given.tile // codec.network.factor))
+    side = max(1, given.tile // codec.network.factor)
     begun = time.perf_counter()
-    codes = encode_tiled(codec, x, tiles)
+    codes = encode_tiled(codec, x, side)
     encoded = time.perf_counter() - begun
     begun = time.perf_counter()
-    y = decode_tiled(codec, codes, (given.side, given.side), tiles)
+    y = decode_tiled(codec, codes, (given.side, given.side), side)
     decoded = time.perf_counter() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    at, rest = steps_at(y, tiles.side * codec.network.factor)
+    at, rest = steps_at(y, side * codec.network.factor)
     print(f"{given.side}x{given.side} in tiles of {given.tile}: encoded in {encoded:.1f} s, ")
     print(f"  decoded in {decoded:.1f} s, at most {peak:.2f} GiB held (wanted below 6)")
     print(f"  step across borders {at / rest:.3f} of that elsewhere")
     if given.side <= 512:
         whole = codec.decode(codes, (given.side, given.side))
-        wat, wrest = steps_at(whole, tiles.side * codec.network.factor)
+        wat, wrest = steps_at(whole, side * codec.network.factor)
         print(f"  {wat / wrest:.3f} at the same places of the untiled picture (wanted: within 1.1)")
         print(f"  mean difference {float((whole - y).abs().mean()) * 255:.4f} / 255 (wanted: 2)")
         same = float((codec.encode(x) == codes).float().mean())

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -23,16 +22,8 @@ REACH = 4
 """Places that a tile sees beyond its edges: two convolutions of 3 x 3 and to spare."""
 
 
-@dataclass(frozen=True)
-class Tiles:
-    """How a picture is cut."""
-
-    side: int = 32
-    """Codes of a tile's side, beside the overlap; a code stands for `factor` pixels."""
-
-    def __post_init__(self) -> None:
-        if self.side < 1:
-            raise UserError(f"tiles of {self.side} codes hold nothing; give 1 or more")
+SIDE = 32
+"""Codes of a tile's side unless told otherwise, beside the overlap."""
 
 
 class Tile(NamedTuple):
@@ -59,6 +50,8 @@ class Tile(NamedTuple):
 
 def cut(h: int, w: int, side: int, overlap: int) -> Iterator[Tile]:
     """All tiles of a map of h x w codes."""
+    if side < 1:
+        raise UserError(f"tiles of {side} codes hold nothing; give 1 or more")
     for top in range(0, h, side):
         for left in range(0, w, side):
             bottom, right = min(h, top + side), min(w, left + side)
@@ -73,36 +66,36 @@ def cut(h: int, w: int, side: int, overlap: int) -> Iterator[Tile]:
 
 @torch.no_grad()
 def decode_tiled(
-    codec: Any, codes: Tensor, size: tuple[int, int] | None = None, tiles: Tiles = Tiles()
+    codec: Any, codes: Tensor, size: tuple[int, int] | None = None, side: int = SIDE
 ) -> Tensor:
-    """As codec.decode, tile by tile: codes (N, h, w) -> (N, C, H, W) float32 in [0, 1]."""
+    """As codec.decode, by tiles of `side`: codes (N, h, w) -> (N, C, H, W) float32 in [0, 1]."""
     network, grid = codec.network, codes.shape[1:]
     x = network.decoder.coarse(network.after(network.quantiser.look_up(codes.to(codec.device))))
     for part in network.decoder.parts():
-        x = in_tiles(part, x, grid, tiles)
+        x = in_tiles(part, x, grid, side)
     picture = codec.shown(x)
     return picture if size is None else picture[..., : size[0], : size[1]]
 
 
 @torch.no_grad()
-def encode_tiled(codec: Any, x: Tensor, tiles: Tiles = Tiles()) -> Tensor:
-    """As codec.encode, tile by tile: pictures (N, C, H, W) in [0, 1] -> codes (N, h, w)."""
+def encode_tiled(codec: Any, x: Tensor, side: int = SIDE) -> Tensor:
+    """As codec.encode, by tiles of `side`: pictures (N, C, H, W) in [0, 1] -> codes (N, h, w)."""
     x = codec.check(x)
     network, grid = codec.network, codec.grid((x.shape[2], x.shape[3]))
     x = codec.fitted(codec.placed(x.to(codec.device)))
     for part in network.encoder.parts():
-        x = in_tiles(part, x, grid, tiles)
+        x = in_tiles(part, x, grid, side)
     return network.quantiser.find(network.before(network.encoder.coarse(x)))
 
 
-def in_tiles(part: nn.Module, x: Tensor, grid: tuple[int, ...], tiles: Tiles) -> Tensor:
+def in_tiles(part: nn.Module, x: Tensor, grid: tuple[int, ...], side: int) -> Tensor:
     """A step of a network on overlapping tiles of x, whose places are those of a grid of codes.
 
     Where tiles overlap their results are blended, with weights that fall towards their edges.
     """
     h, w = grid
     scale = x.shape[2] // h  # places a code
-    pieces = list(cut(h, w, tiles.side, -(-REACH // scale)))
+    pieces = list(cut(h, w, side, -(-REACH // scale)))
     if len(pieces) == 1 or isinstance(part, nn.Identity):
         return part(x)
     norms = [m for m in part.modules() if isinstance(m, nn.GroupNorm)]

@@ -12,7 +12,7 @@ from torch import Tensor
 
 import smalti
 from smalti.codecs.codec import Codec
-from smalti.codecs.tiles import Tiles, decode_tiled, encode_tiled
+from smalti.codecs.tiles import decode_tiled, encode_tiled
 from smalti.core.folders import results_folder, write_record
 from smalti.core.likeness import psnr, ssim
 from smalti.core.pictures import grid, image, save_png
@@ -101,9 +101,9 @@ def go_there_and_back(codec: Codec, x: Tensor, tile: int | None) -> tuple[Tensor
     if tile is None:
         codes = codec.encode(x)
         return codes.cpu(), codec.decode(codes, size).cpu()
-    tiles = Tiles(max(1, tile // codec.network.factor))
-    codes = encode_tiled(codec, x, tiles)
-    return codes.cpu(), decode_tiled(codec, codes, size, tiles).cpu()
+    side = max(1, tile // codec.network.factor)
+    codes = encode_tiled(codec, x, side)
+    return codes.cpu(), decode_tiled(codec, codes, size, side).cpu()
 
 
 def put_beside(a: Tensor, b: Tensor) -> Image.Image:

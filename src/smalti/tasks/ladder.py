@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -55,19 +55,8 @@ def numpy_distance(a, b, here, there, patch, best):
     return int((d * d).sum())
 
 
-def numba_distance(a, b, here, there, patch, best):
-    """a, b: padded pictures (H, W, C) of int64."""
-    (i, j), (r, c), total = here, there, 0
-    for t in range(patch):
-        for u in range(patch):
-            for k in range(a.shape[2]):
-                d = a[i + t, j + u, k] - b[r + t, c + u, k]
-                total += d * d
-    return total
-
-
-def stopping_distance(a, b, here, there, patch, best):
-    """The same, until it can no longer be nearer than `best`."""
+def loop_distance(a, b, here, there, patch, best):
+    """a, b: padded pictures (H, W, C) of int64; stops where it can no longer be below `best`."""
     (i, j), (r, c), total = here, there, 0
     for t in range(patch):
         for u in range(patch):
@@ -79,19 +68,17 @@ def stopping_distance(a, b, here, there, patch, best):
     return total
 
 
-def plain(function):
-    return function
-
-
 @cache
-def sweeper(distance: Callable, build: Callable) -> Callable[..., None]:
-    """A scanline PatchMatch in plain loops; `build` leaves them as they are, or compiles them."""
-    distance = build(distance)
+def sweeper(name: str) -> Callable[..., None]:
+    """A rung's scanline PatchMatch, in plain loops or in compiled ones."""
+    rung = RUNGS[name]
+    build = numba.njit(nogil=True) if rung.compiled else lambda function: function
+    distance, stops = build(rung.distance), rung.stops
 
     @build
     def attempt(pictures, field, cost, here, there, patch):
         (a, b), (i, j), (r, c) = pictures, here, there
-        d = distance(a, b, here, there, patch, cost[i, j])
+        d = distance(a, b, here, there, patch, cost[i, j] if stops else FAR)
         if d < cost[i, j]:
             field[i, j, 0], field[i, j, 1], cost[i, j] = r, c, d
 
@@ -156,8 +143,9 @@ class Case:
             found[:, :, k, 0], found[:, :, k, 1] = state & np.uint64(2**32 - 1), state >> 32
         return found
 
-    def climbed(self, sweep: Callable, pack: Callable[[np.ndarray], Any]) -> tuple[Match, float]:
+    def climbed(self, name: str) -> tuple[Match, float]:
         """What a rung finds, and its seconds without the drawing of numbers."""
+        sweep, pack = sweeper(name), RUNGS[name].pack
         size = self.b.shape[:2]
         pictures = tuple(pack(repeat_edges(x, self.patch)) for x in (self.a, self.b))
         field = drawn(self.a.shape, self.b.shape, np.zeros((0, 0), np.bool_), self.seed)
@@ -180,19 +168,24 @@ def wide(x: np.ndarray) -> np.ndarray:
     return x.astype(np.int64)
 
 
-def lists(x: np.ndarray) -> list:
-    return x.tolist()
+class Rung(NamedTuple):
+    """A way to measure how far apart two patches are."""
+
+    distance: Callable
+    pack: Callable[[np.ndarray], Any] = wide
+    """Makes of a picture what `distance` takes."""
+    compiled: bool = True
+    """The others are slow: they run on a crop, unless told otherwise."""
+    stops: bool = False
+    """Whether `distance` is told the nearest so far."""
 
 
-RUNGS: dict[str, tuple[Callable, Callable, Callable]] = {
-    "plain Python": (python_distance, plain, lists),
-    "NumPy": (numpy_distance, plain, wide),
-    "Numba": (numba_distance, numba.njit(nogil=True), wide),
-    "Numba, stopping early": (stopping_distance, numba.njit(nogil=True), wide),
+RUNGS = {
+    "plain Python": Rung(python_distance, np.ndarray.tolist, compiled=False),
+    "NumPy": Rung(numpy_distance, compiled=False),
+    "Numba": Rung(loop_distance),
+    "Numba, stopping early": Rung(loop_distance, stops=True),
 }
-"""Name -> distance, how it is compiled, what it takes pictures as."""
-SLOW = ("plain Python", "NumPy")
-"""They run on a crop, unless told otherwise."""
 
 
 def ladder(
@@ -202,14 +195,13 @@ def ladder(
 
     brute: climb on to the exact field.
     """
-    for name, (distance, build, pack) in RUNGS.items():
-        on = case.cropped(crop) if crop is not None and name in SLOW else case
+    for name, rung in RUNGS.items():
+        on = case if crop is None or rung.compiled else case.cropped(crop)
         begun = time.perf_counter()
-        sweep = sweeper(distance, build)
-        if name not in SLOW:
-            case.cropped(case.patch).climbed(sweep, pack)
+        if rung.compiled:
+            case.cropped(case.patch).climbed(name)
         compiling = time.perf_counter() - begun
-        found, seconds = on.climbed(sweep, pack)
+        found, seconds = on.climbed(name)
         yield Step(name, seconds, compiling, float(found.distance.mean()), found.distance.size)
     given, many = (case.patch, case.iterations, case.seed), f"{threads} thread{'s' * (threads > 1)}"
     works: dict[str, Callable[[], Match]] = {
