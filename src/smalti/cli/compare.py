@@ -9,9 +9,10 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from smalti.cli.display import bold, console, dim
-from smalti.cli.draw import chosen_device, split_words
+from smalti.cli.draw import chosen_device
 from smalti.cli.evaluate import Metrics, drawn_and_real, plan_flags
 from smalti.cli.meter import ProgressMeter
+from smalti.cli.options import split_words
 from smalti.cli.samplers import verb_of_models
 from smalti.core.messages import count
 from smalti.evaluation.kinds import find_output

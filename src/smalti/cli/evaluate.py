@@ -13,9 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from smalti.cli.display import bold, console, dim
-from smalti.cli.draw import chosen_device, split_words
+from smalti.cli.draw import chosen_device
 from smalti.cli.flags import Flags, flags_of
 from smalti.cli.meter import ProgressMeter
+from smalti.cli.options import split_words
 from smalti.cli.samplers import verb_of_models
 from smalti.core.messages import count
 from smalti.core.model import name_model
