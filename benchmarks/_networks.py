@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from diffusers.models.unets.unet_2d import UNet2DModel
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -17,7 +18,8 @@ from smalti.convert import ArticleDDPM
 from smalti.core.errors import UserError
 from smalti.data import Pictures
 from smalti.diffusion import DDIM, DiffusionConfig, UNetConfig
-from smalti.diffusion.model import NetworkConfig
+from smalti.diffusion.network import Kind, NetworkConfig, check_equal
+from smalti.layers.conditions import named_choice
 from smalti.recipes import find
 from smalti.training.device import precision_of
 from smalti.training.job import Job
@@ -35,7 +37,14 @@ class DiffusersUNet:
     layers: int = 2
     classes: int = 0
 
-    def build(self) -> Called:
+    accepts: ClassVar[tuple[Kind, ...]] = ("vector",)
+    free_size: ClassVar[bool] = True
+
+    def check_fit(self, shape: tuple[int, int, int], condition: int) -> None:
+        """UserError for another number of classes."""
+        check_equal("classes", self.classes, max(condition - 1, 0))
+
+    def build(self, outputs: int = 1) -> Called:
         fine = len(self.widths) - 1
         return Called(
             UNet2DModel(
@@ -54,14 +63,14 @@ class DiffusersUNet:
 
 
 class Called(nn.Module):
-    """A diffusers network, called as smalti calls its own: `network(x, t, y)`."""
+    """A diffusers network, called as smalti calls its own: `network(x, t, y)`, y one-hots."""
 
     def __init__(self, unet: UNet2DModel):
         super().__init__()
         self.unet = unet
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
-        return self.unet(x, t, y, return_dict=False)[0]
+        return self.unet(x, t, None if y is None else y.argmax(1), return_dict=False)[0]
 
 
 def classed(name: str, pictures: Pictures) -> NetworkConfig:
@@ -69,7 +78,7 @@ def classed(name: str, pictures: Pictures) -> NetworkConfig:
     K = len(pictures.classes)
     networks = {
         "ours": RECIPE.model(pictures).network,
-        "small": UNetConfig(channels=pictures.shape[0], classes=K),
+        "small": UNetConfig(channels=pictures.shape[0], condition=K + 1),
         "diffusers": DiffusersUNet(classes=K),
         "article": ArticleDDPM(img_shape=pictures.shape, classes=K),
     }
@@ -94,7 +103,7 @@ def loop_of(
     model = DiffusionConfig(
         shape=pictures.shape,
         network=network,
-        classes=pictures.classes if conditional else (),
+        conditions=named_choice(pictures.classes if conditional else ()),
         sampler=DDIM(steps=20, eta=0),
     )
     training = replace(
@@ -110,5 +119,6 @@ def size_of(network: NetworkConfig, classes: int = 0) -> tuple[int, int]:
     t = torch.zeros(1, dtype=torch.long)
     # attention as plain matrix products, for the counter does not see the fused kernel of a CPU
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        built(torch.zeros(1, 1, 28, 28), t, *((t,) if classes else ()))
+        y = F.one_hot(t, classes + 1).float()
+        built(torch.zeros(1, 1, 28, 28), t, *((y,) if classes else ()))
     return sum(p.numel() for p in built.parameters()), counter.get_total_flops() // 2

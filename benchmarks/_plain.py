@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from smalti.convert.article_parts import SinusoidTable, add_class, class_table
+from smalti.diffusion.network import Kind, check_equal
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,14 @@ class PlainConvNet:
     classes: int = 0
     """Number of classes to condition on."""
 
-    def build(self) -> PlainNetwork:
+    accepts: ClassVar[tuple[Kind, ...]] = ("vector",)
+    free_size: ClassVar[bool] = True
+
+    def check_fit(self, shape: tuple[int, int, int], condition: int) -> None:
+        """UserError for another number of classes."""
+        check_equal("classes", self.classes, max(condition - 1, 0))
+
+    def build(self, outputs: int = 1) -> PlainNetwork:
         return PlainNetwork(self)
 
 

@@ -39,9 +39,9 @@ NETWORKS = {
     "convnet": PlainConvNet(classes=10),
     "unet-bare": ArticleDDPM(residual=False, classes=10),
     "unet-article": ArticleDDPM(classes=10),
-    "ours-16-32": UNetConfig(widths=(16, 32), classes=10),
-    "ours-32-64": UNetConfig(widths=(32, 64), classes=10),
-    "ours-40-80": UNetConfig(widths=(40, 80), classes=10),
+    "ours-16-32": UNetConfig(widths=(16, 32), condition=11),
+    "ours-32-64": UNetConfig(widths=(32, 64), condition=11),
+    "ours-40-80": UNetConfig(widths=(40, 80), condition=11),
 }
 """From the article's plain stack of convolutions, without and with shortcuts, to ours."""
 

@@ -148,8 +148,8 @@ QUICK = Training(steps=40, batch=8, rate=1e-3, warmup=2, ema=0.9)
 
 
 def tiny_ddpm(pictures: Pictures) -> DiffusionConfig:
-    network = UNetConfig(widths=(8,), blocks=1, attention=(True,), heads=2, groups=4, classes=10)
-    return DiffusionConfig(pictures.shape, network, classes=pictures.classes)
+    network = UNetConfig(widths=(8,), blocks=1, attention=(True,), heads=2, groups=4, condition=11)
+    return DiffusionConfig(pictures.shape, network, conditions=named_choice(pictures.classes))
 
 
 def tiny_pixelcnn(pictures: Pictures) -> AutoregressiveConfig:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,8 @@ from torch import Tensor, nn
 import smalti
 from smalti.autoregressive import AutoregressiveConfig, Frozen, GPTConfig, fit
 from smalti.diffusion import DiffusionConfig, UNetConfig
-from smalti.layers.conditions import named_choice
+from smalti.diffusion.network import Kind
+from smalti.layers.conditions import count_columns, named_choice
 from smalti.pixelcnn import (
     Categorical,
     GatedConfig,
@@ -61,8 +62,10 @@ def unet(**changes: Any) -> UNetConfig:
 def diffusion(
     shape: tuple[int, int, int] = (1, 8, 8), classes: tuple[str, ...] = (), **changes: Any
 ) -> DiffusionConfig:
-    network = changes.pop("network", None) or unet(channels=shape[0], classes=len(classes))
-    return DiffusionConfig(shape=shape, network=network, classes=classes, **changes)
+    conditions = changes.pop("conditions", None) or named_choice(classes)
+    D = count_columns(conditions, spare=True)
+    network = changes.pop("network", None) or unet(channels=shape[0], condition=D)
+    return DiffusionConfig(shape=shape, network=network, conditions=conditions, **changes)
 
 
 def pixelcnn(
@@ -121,14 +124,17 @@ class Call:
 
 
 class Formula(nn.Module):
-    """A network that is a formula f(x, t, y), and remembers how it was called."""
+    """A network that is a formula f(x, t, y), and remembers how it was called; y are the places of
+    one-hots.
+    """
 
     def __init__(self, formula: Callable[[Tensor, Tensor, Tensor | None], Tensor]):
         super().__init__()
         self.formula = formula
         self.calls: list[Call] = []
 
-    def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
+        y = None if c is None else c.argmax(1)
         self.calls.append(Call(x, t, y, self.training))
         return self.formula(x, t, y)
 
@@ -138,6 +144,11 @@ class FormulaConfig:
     """Builds that network; it goes into a DiffusionConfig as any network's config does."""
 
     formula: Callable[[Tensor, Tensor, Tensor | None], Tensor]
+    accepts: ClassVar[tuple[Kind, ...]] = ("vector",)
+    free_size: ClassVar[bool] = False
 
-    def build(self) -> Formula:
+    def check_fit(self, shape: tuple[int, int, int], condition: int) -> None:
+        """A formula fits any."""
+
+    def build(self, outputs: int = 1) -> Formula:
         return Formula(self.formula)

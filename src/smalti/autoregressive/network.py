@@ -112,7 +112,7 @@ def find_needs(
         ordered=codec.values is not None,
         numbers=output.numbers(C, codec.count),
         joint=output.joint,
-        width=count_columns(conditions, dropout),
+        width=count_columns(conditions, spare=dropout > 0),
         choices=tuple(len(c.values) for c in conditions if isinstance(c, Choice)),
         texts=tuple(c.name for c in conditions if not isinstance(c, Choice)),
         moves=(2 * shift + 1) ** 2 if shift else 0,

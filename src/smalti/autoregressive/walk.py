@@ -10,7 +10,7 @@ from torch import Tensor
 
 from smalti.autoregressive.order import to_grid, to_sequence
 from smalti.core.errors import UserError
-from smalti.core.given import Given
+from smalti.core.given import Given, read_hole
 from smalti.core.protocols import Choose
 from smalti.core.states import Canvas
 from smalti.layers.choosing import check_finite
@@ -57,34 +57,14 @@ def walk_rows(
 
 def read_known(model: Autoregressive, given: Given, n: int) -> Known | None:
     """What is known of n pictures; None without any. UserError for what does not fit."""
-    known, mask = given.known, given.mask
-    if known is None and mask is None:
+    hole = read_hole(given, (n, *model.config.shape))
+    if hole is None:
         return None
     if not model.is_lossless:
         raise UserError(
             "known pictures are given, but this model draws codes, each of which stands for many "
             "pixels; give a model that draws pixels"
         )
-    if known is None or mask is None:
-        raise UserError("completion takes known pictures and a mask; give both")
-    check_known(known, mask, (n, *model.config.shape))
+    known, free = hole
     symbols = to_sequence(model.encode(known.to(model.device)))
-    free = mask.to(model.device).expand(known.shape)
-    return Known(symbols, to_sequence(free))
-
-
-def check_known(known: Tensor, mask: Tensor, shape: tuple[int, int, int, int]) -> None:
-    """UserError unless known pictures have this shape, and the mask one that fits them."""
-    n, _, H, W = shape
-    if known.shape != shape:
-        raise UserError(f"known has shape {tuple(known.shape)}; these samples want {shape}")
-    if not (known.min() >= 0 and known.max() <= 1):
-        raise UserError(
-            f"known has values from {known.min():.4g} to {known.max():.4g}; give pictures in 0 to 1"
-        )
-    if mask.dtype != torch.bool:
-        raise UserError(f"mask is of {mask.dtype}; give booleans, true where to fill in")
-    if tuple(mask.shape) not in ((H, W), (n, 1, H, W), shape):
-        raise UserError(
-            f"mask has shape {tuple(mask.shape)}; give {(H, W)}, {(n, 1, H, W)} or {shape}"
-        )
+    return Known(symbols, to_sequence(free.to(model.device)))

@@ -35,8 +35,8 @@ GENERAL = """Train a model by a recipe, or go on with a run.
 `smalti list` shows the recipes, `smalti train RECIPE --help` what its model can be told."""
 
 OF_THE_DATA = re.compile(
-    r"model\.(shape|classes|(codec|network|critic)\.(shape|channels|classes)"
-    r"|conditions\..*\.(values|unknown))"
+    r"model\.(shape|classes|(codec|network|critic)\.(shape|channels|condition|classes)"
+    r"|conditions\..*\.values)"
 )
 """Fields of a model's config that its pictures decide."""
 

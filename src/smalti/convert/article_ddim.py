@@ -7,7 +7,7 @@ another shape. The class condition is our addition and is absent at `classes=0`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,6 +19,8 @@ from smalti.convert.article_parts import (
     Weights,
     add_class,
     check_config,
+    check_fit,
+    check_outputs,
     class_table,
     common_config,
     join,
@@ -29,6 +31,7 @@ from smalti.convert.article_parts import (
 from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.ranges import Amount, Levels, Shape, Switches, Width, Widths
+from smalti.diffusion.network import Kind
 
 COARSEST = 8
 """Height and width of the coarsest level in all of the article's group-norm configs:
@@ -59,6 +62,9 @@ class ArticleDDIM:
     classes: Amount = 0
     """Number of classes to condition on; 0 is the article's network (our addition)."""
 
+    accepts: ClassVar[tuple[Kind, ...]] = ("vector",)
+    free_size: ClassVar[bool] = False
+
     def __post_init__(self) -> None:
         check_config(self.img_shape, len(self.channels), self.pe_dim)
         if isinstance(self.with_attns, bool):
@@ -71,8 +77,13 @@ class ArticleDDIM:
         if self.norm_type == "gn" and any(c % GROUPS for c in self.channels):
             raise UserError(f"channels is {self.channels}; group norm wants multiples of {GROUPS}")
 
-    def build(self) -> ArticleDDIMUNet:
+    def check_fit(self, shape: tuple[int, int, int], condition: int) -> None:
+        """UserError for pictures of another shape, and for other numbers of classes."""
+        check_fit(self.img_shape, self.classes, shape, condition)
+
+    def build(self, outputs: int = 1) -> ArticleDDIMUNet:
         """A new network with random weights."""
+        check_outputs(outputs)
         return ArticleDDIMUNet(self)
 
 
@@ -194,7 +205,8 @@ class ArticleDDIMUNet(nn.Module):
         """Predict the noise.
 
         x: (N, C, H, W) in [-1, 1] plus noise. t: integers (N,) or (N, 1) in 0 .. n_steps-1.
-        y: integers (N,) in 0 .. classes, where `classes` itself, like None, is "no class".
+        y: integers (N,) in 0 .. classes, where `classes` itself, like None, is "no class"; or
+        one-hots of them, (N, classes + 1).
         Returns eps (N, C, H, W). Raises UserError when y is given and the config has no classes.
         """
         time = self.pe_linears(self.pe(t.reshape(len(x))))

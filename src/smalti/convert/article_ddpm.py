@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,6 +20,8 @@ from smalti.convert.article_parts import (
     Weights,
     add_class,
     check_config,
+    check_fit,
+    check_outputs,
     class_table,
     common_config,
     join,
@@ -29,6 +32,7 @@ from smalti.convert.article_parts import (
 from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.ranges import Amount, Levels, Shape, Width, Widths
+from smalti.diffusion.network import Kind
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,9 @@ class ArticleDDPM:
     classes: Amount = 0
     """Number of classes to condition on; 0 is the article's network (our addition)."""
 
+    accepts: ClassVar[tuple[Kind, ...]] = ("vector",)
+    free_size: ClassVar[bool] = False
+
     def __post_init__(self) -> None:
         check_config(self.img_shape, len(self.channels), self.pe_dim)
         if any(b != 2 * a for a, b in pairwise(self.channels)):
@@ -60,8 +67,13 @@ class ArticleDDPM:
                 "twice as wide as the one before"
             )
 
-    def build(self) -> ArticleDDPMUNet:
+    def check_fit(self, shape: tuple[int, int, int], condition: int) -> None:
+        """UserError for pictures of another shape, and for other numbers of classes."""
+        check_fit(self.img_shape, self.classes, shape, condition)
+
+    def build(self, outputs: int = 1) -> ArticleDDPMUNet:
         """A new network with random weights."""
+        check_outputs(outputs)
         return ArticleDDPMUNet(self)
 
 
@@ -124,7 +136,8 @@ class ArticleDDPMUNet(nn.Module):
         """Predict the noise.
 
         x: (N, C, H, W) in [-1, 1] plus noise. t: integers (N,) or (N, 1) in 0 .. n_steps-1.
-        y: integers (N,) in 0 .. classes, where `classes` itself, like None, is "no class".
+        y: integers (N,) in 0 .. classes, where `classes` itself, like None, is "no class"; or
+        one-hots of them, (N, classes + 1).
         Returns eps (N, C, H, W). Raises UserError when y is given and the config has no classes.
         """
         time = add_class(self.pe(t.reshape(len(x))), self.class_table, y)  # (N, D)

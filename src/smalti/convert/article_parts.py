@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from smalti.core.errors import UserError
+from smalti.diffusion.network import check_equal
 
 Weights = dict[str, Tensor]
 Size = tuple[int, int]
@@ -68,7 +69,8 @@ def class_table(classes: int, width: int) -> nn.Embedding | None:
 
 
 def add_class(time: Tensor, table: nn.Embedding | None, y: Tensor | None) -> Tensor:
-    """time (N, D) plus the vectors of the classes y (N,); y None means "no class" for all.
+    """time (N, D) plus the vectors of the classes y (N,), or of one-hots (N, classes + 1); y None
+    means "no class" for all.
 
     Raises UserError when y is given to a network without classes.
     """
@@ -78,7 +80,24 @@ def add_class(time: Tensor, table: nn.Embedding | None, y: Tensor | None) -> Ten
         raise UserError("y was given to a network without classes; leave it out or set classes > 0")
     if y is None:
         y = torch.full((len(time),), table.num_embeddings - 1, device=time.device)
-    return time + table(y)
+    return time + (y @ table.weight if y.is_floating_point() else table(y))
+
+
+def check_fit(
+    own: tuple[int, int, int], classes: int, shape: tuple[int, int, int], condition: int
+) -> None:
+    """UserError unless a model's pictures, and what it tells the network, are the network's own."""
+    check_equal("img_shape", own, shape)
+    check_equal("classes", classes, max(condition - 1, 0))
+
+
+def check_outputs(outputs: int) -> None:
+    """UserError for a variance, which the article's networks do not learn."""
+    if outputs != 1:
+        raise UserError(
+            "the article's network puts out no variance, which this objective learns; give another "
+            "network or another objective"
+        )
 
 
 def join(skip: Tensor, x: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from smalti.convert.article_pixelcnn import ArticlePrior
 from smalti.convert.reference import from_reference, read_config
 from smalti.core.errors import UserError
 from smalti.diffusion import DDIM, DDPM, DiffusionConfig, Linear
+from smalti.layers.conditions import named_choice
 
 
 def model_from_reference(
@@ -56,6 +57,6 @@ def article_diffusion(network: ArticleDDPM | ArticleDDIM) -> DiffusionConfig:
             T=T, first=1e-4 * T / 1000, last=0.02 * T / 1000
         ),  # Linear scales them back
         prediction="eps",
-        classes=tuple(str(k) for k in range(network.classes)),
+        conditions=named_choice(tuple(str(k) for k in range(network.classes))),
         sampler=DDPM(variance="beta") if isinstance(network, ArticleDDPM) else DDIM(),
     )

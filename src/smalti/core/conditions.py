@@ -49,22 +49,19 @@ def resolve(given: Given | Batch, spec: Spec, n: int) -> Told:
 def check_condition(value: Tensor | list[str], condition: Condition, n: int) -> Tensor | list[str]:
     """The value of one condition, as `resolve` has it."""
     name, K = condition.name, len(condition.values)
+    shape = (len(value),) if not isinstance(value, Tensor) else tuple(value.shape)
+    if shape != (n,):
+        found = shape[0] if len(shape) == 1 else shape
+        raise UserError(f"{found} of {name} are given for {n} pictures; give one each")
     if not isinstance(value, Tensor):
-        if len(value) != n:
-            raise UserError(f"{len(value)} of {name} are given for {n} pictures; give one each")
         return find_values(value, condition) if K else list(value)
+    if not K or value.is_floating_point() or value.dtype == torch.bool:
+        wanted = f"integers from 0 to {K - 1}, or names" if K else "text"
+        raise UserError(f"{name} is given as {value.dtype}; give {wanted}")
     y = value.detach().cpu()
-    if not K:
-        raise UserError(f"{name} is given as {y.dtype}; give {n} texts")
-    if y.is_floating_point() or y.dtype == torch.bool:
-        raise UserError(f"{name} is given as {y.dtype}; give integers from 0 to {K - 1}")
-    if y.shape != (n,):
-        raise UserError(f"{name} has shape {tuple(y.shape)} for {n} pictures; give one each")
     if len(bad := y[(y < 0) | (y >= K)]):
-        raise UserError(
-            f"{name} {int(bad[0])} is given; this model has {name} 0 to {K - 1}"
-            + (f', or "{NONE}" by name' if condition.unknown else "")
-        )
+        by_name = f', or "{NONE}" by name' if condition.unknown else ""
+        raise UserError(f"{name} {int(bad[0])} is given; this model's are 0 to {K - 1}{by_name}")
     return y.long()
 
 

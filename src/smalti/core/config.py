@@ -19,6 +19,7 @@ C = TypeVar("C")
 # The closed table of tags: nothing else can be built from a file. One line per class.
 TAGS = {
     "diffusion": "smalti.diffusion.model:DiffusionConfig",
+    "pixels": "smalti.diffusion.space:Pixels",
     "unet": "smalti.diffusion.unet:UNetConfig",
     "simple": "smalti.diffusion.objective:Simple",
     "hybrid": "smalti.diffusion.objective:Hybrid",

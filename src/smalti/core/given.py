@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -56,11 +56,47 @@ class Given:
             raise UserError("labels are of torch.bool; give whole numbers")
         if self.text is not None and not is_text(self.text):
             raise UserError(f"text is {shorten(self.text)}; give a list of sentences")
-        for name, value in self.conditions.items():
-            if not isinstance(value, Tensor) and not is_text(value):
-                raise UserError(f"{name} is {shorten(value)}; give integers (n,) or a list of text")
+        told = {k: v if is_text(v) else to_tensor(v, k) for k, v in self.conditions.items()}
+        object.__setattr__(self, "conditions", told)
 
 
 def is_text(value: object) -> bool:
     """Whether this is a list of strings."""
     return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
+
+
+def read_hole(given: Given, shape: Sequence[int]) -> tuple[Tensor, Tensor] | None:
+    """given.known and given.mask of n pictures, both of `shape` (n, C, H, W); None without.
+
+    UserError where one is missing, or they are not as `Given` has them.
+    """
+    known, mask, (n, C, H, W) = given.known, given.mask, shape
+    if known is None and mask is None:
+        return None
+    if known is None or mask is None:
+        raise UserError("completion takes known pictures and a mask; give both")
+    check_pictures("known", known, shape)
+    if mask.dtype != torch.bool:
+        raise UserError(f"mask is of {mask.dtype}; give booleans, true where to fill in")
+    if tuple(mask.shape) not in ((H, W), (n, 1, H, W), (n, C, H, W)):
+        raise UserError(
+            f"mask has shape {tuple(mask.shape)}; give {(H, W)}, {(n, 1, H, W)} or {(n, C, H, W)}"
+        )
+    return known, mask.expand(n, C, H, W)
+
+
+def check_pictures(name: str, pictures: Tensor, shape: Sequence[int]) -> None:
+    """UserError unless the pictures are of this shape, and in [0, 1]."""
+    check_shape(name, pictures, shape)
+    if not (pictures.min() >= 0 and pictures.max() <= 1):
+        raise UserError(
+            f"{name} has values from {pictures.min():.4g} to {pictures.max():.4g}; "
+            "give pictures in 0 to 1"
+        )
+
+
+def check_shape(name: str, given: Tensor, wanted: Sequence[int]) -> None:
+    if tuple(given.shape) != tuple(wanted):
+        raise UserError(
+            f"{name} has shape {tuple(given.shape)}; these samples want {tuple(wanted)}"
+        )

@@ -19,11 +19,12 @@ from smalti.core.errors import UserError, shorten
 from smalti.core.given import Given
 from smalti.core.messages import count, suggest
 from smalti.core.model import open_model
-from smalti.core.protocols import Generative, Sampler, State
+from smalti.core.protocols import Generative, Sampler, Spec, State
 from smalti.core.ranges import Samples, Seed
 from smalti.core.rng import Rng
 
-Cond = Tensor | Sequence[int] | Sequence[str] | int | str
+One = Tensor | Sequence[int] | Sequence[str] | int | str
+Cond = One | Mapping[str, One]
 
 
 def stream(
@@ -40,14 +41,15 @@ def stream(
     model: one that draws, or the name or folder of one.
     n: as many as `cond` lists when neither it nor seeds are given.
     seeds: one per sample, 0 .. n-1 by default; sample i depends on seed i alone, up to rounding.
-    cond: shorthand for `given`: integers are classes, strings are text (one for all, or one each),
-    a (n, C, H, W) tensor is a condition picture.
+    cond: shorthand for `given`, one for all or one each: integers are classes; strings are text, or
+    the names of classes, as the model has it, and "none" is no class; a mapping tells several
+    conditions by name; a (n, C, H, W) tensor is a condition picture.
     sampler: one of the model's, such as `DDIM(steps=20)`, or its name ("ddim") for its defaults.
     Raises UserError for what the model does not take.
     """
     drawer = open_model(model, "draw")
     seeds = chosen_seeds(number_of(cond) if n is None and seeds is None else n, seeds)
-    given = with_cond(given or Given(), cond, len(seeds))
+    given = with_cond(given or Given(), cond, len(seeds), drawer.spec)
     for field in dataclasses.fields(given):
         value = getattr(given, field.name)
         if field.name != "conditions" and value is not None and field.name not in drawer.spec.given:
@@ -133,6 +135,8 @@ def check_finite(pictures: Tensor) -> None:
 
 def number_of(cond: Cond | None) -> int | None:
     """How many conditions are listed; None where one stands for all, or there is none."""
+    if isinstance(cond, Mapping):
+        return next((n for value in cond.values() if (n := number_of(value)) is not None), None)
     if isinstance(cond, Tensor):
         return len(cond) if cond.ndim else None
     return len(cond) if isinstance(cond, list | tuple) else None
@@ -152,21 +156,46 @@ def chosen_seeds(n: int | None, seeds: Sequence[int] | None) -> list[int]:
     return [fitted(seed, Seed, "seed") for seed in seeds]
 
 
-def with_cond(given: Given, cond: Cond | None, n: int) -> Given:
+def with_cond(given: Given, cond: Cond | None, n: int, spec: Spec) -> Given:
+    """What is given, and what `cond` is short for, of n samples."""
     if cond is None:
         return given
-    if isinstance(cond, str):
-        return dataclasses.replace(given, text=[cond] * n)
-    if isinstance(cond, Integral) and not isinstance(cond, bool):
-        cond = [int(cond)] * n
-    if isinstance(cond, Tensor):
-        field = "picture" if cond.ndim == 4 else "labels"
-        return dataclasses.replace(given, **{field: cond})
-    if isinstance(cond, list | tuple) and cond and all(isinstance(c, str) for c in cond):
-        return dataclasses.replace(given, text=list(cond))
+    if isinstance(cond, Mapping):
+        told = {name: spread(value, n) for name, value in cond.items()}
+        return dataclasses.replace(given, conditions={**given.conditions, **told})
+    value = spread(cond, n)
+    if isinstance(value, list):
+        if (name := named_by_text(spec)) == "text":
+            return dataclasses.replace(given, text=value)
+        return dataclasses.replace(given, conditions={**given.conditions, name: value})
+    return dataclasses.replace(given, **{"picture" if value.ndim == 4 else "labels": value})
+
+
+def named_by_text(spec: Spec) -> str:
+    """The one condition that strings tell. UserError where there are several."""
+    names = [c.name for c in spec.conditions]
+    if len(names) > 1:
+        example = ", ".join(f'"{name}": ...' for name in names)
+        raise UserError(
+            f"cond is text, which does not say what of {', '.join(names)}; give a mapping, "
+            f"{{{example}}}, or Given(conditions=...)"
+        )
+    return names[0] if names else "text"
+
+
+def spread(value: Any, n: int) -> Tensor | list[str]:
+    """One value for n samples, or n values, as a condition has them."""
+    if isinstance(value, str):
+        return [value] * n
+    if isinstance(value, Tensor):
+        return value
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        value = [int(value)] * n
+    if isinstance(value, list | tuple) and value and all(isinstance(one, str) for one in value):
+        return list(value)
     try:
-        return dataclasses.replace(given, labels=torch.as_tensor(cond))
+        return torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(
-            f"cond is {shorten(cond)}; give whole numbers, text, or pictures (n, C, H, W)"
+            f"cond is {shorten(value)}; give whole numbers, text, or pictures (n, C, H, W)"
         ) from error

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 
 from smalti.core.errors import UserError
-from smalti.core.given import Given
+from smalti.core.given import Given, check_pictures, check_shape, read_hole
 from smalti.diffusion.process import add_noise
 from smalti.diffusion.repaint import Hole, RePaint
 from smalti.diffusion.samplers import Sampler
+from smalti.diffusion.space import Pixels
 
 STRENGTH = 0.6
 """Share of the steps from a picture to its like, where none is asked for."""
@@ -42,7 +43,7 @@ def visited(given: Given, sampler: Sampler, T: int) -> list[int]:
     return levels[-max(1, round(strength * len(levels))) :]
 
 
-def beginning(given: Given, drawn: Tensor, a_t: Tensor) -> Tensor:
+def beginning(given: Given, drawn: Tensor, a_t: Tensor, space: Pixels) -> Tensor:
     """x at the first level: noise, given or drawn, or a picture with so much of that noise.
 
     The latter is algorithm 1 of arXiv:2108.01073 (SDEdit). drawn: (n, C, H, W) float64.
@@ -53,36 +54,18 @@ def beginning(given: Given, drawn: Tensor, a_t: Tensor) -> Tensor:
         noise = given.start.detach().double().to(drawn.device)
     if given.picture is None:
         return noise
-    return add_noise(scaled("picture", given.picture, drawn), noise, a_t)
+    check_pictures("picture", given.picture, drawn.shape)
+    return add_noise(encode_exactly(given.picture, drawn.device, space), noise, a_t)
 
 
-def hole_in(given: Given, drawn: Tensor) -> Hole:
+def read_known(given: Given, drawn: Tensor, space: Pixels) -> Hole:
     """given.known and given.mask. drawn: (n, C, H, W), for the shape and the device."""
-    known, mask = given.known, given.mask
-    assert known is not None and mask is not None
-    n, C, H, W = drawn.shape
-    if mask.dtype != torch.bool:
-        raise UserError(f"mask is of {mask.dtype}; give booleans, true where to fill in")
-    if tuple(mask.shape) not in ((H, W), (n, 1, H, W), (n, C, H, W)):
-        raise UserError(
-            f"mask has shape {tuple(mask.shape)}; give {(H, W)}, {(n, 1, H, W)} or {(n, C, H, W)}"
-        )
-    return Hole(scaled("known", known, drawn), mask.to(drawn.device).expand(drawn.shape))
+    hole = read_hole(given, drawn.shape)
+    assert hole is not None
+    known, mask = hole
+    return Hole(encode_exactly(known, drawn.device, space), mask.to(drawn.device))
 
 
-def scaled(name: str, pictures: Tensor, like: Tensor) -> Tensor:
-    """Pictures (n, C, H, W) in [0, 1] as float64 in [-1, 1]. UserError when they are not."""
-    check_shape(name, pictures, like.shape)
-    x = pictures.detach().to(like.device).double()
-    if not (x.min() >= 0 and x.max() <= 1):
-        raise UserError(
-            f"{name} has values from {x.min():.4g} to {x.max():.4g}; give pictures in 0 to 1"
-        )
-    return x * 2 - 1
-
-
-def check_shape(name: str, given: Tensor, wanted: torch.Size) -> None:
-    if given.shape != wanted:
-        raise UserError(
-            f"{name} has shape {tuple(given.shape)}; these samples want {tuple(wanted)}"
-        )
+def encode_exactly(pictures: Tensor, device: torch.device, space: Pixels) -> Tensor:
+    """Pictures in [0, 1] as float64 in the process's range."""
+    return space.encode(pictures.detach().to(device).double())

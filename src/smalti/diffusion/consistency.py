@@ -37,7 +37,7 @@ class Consistency:
     steps: Annotated[int, Range(1, 4)] = 2
     """Evaluations of the network, 1 to 4."""
     clip: bool = True
-    """Keep the predicted picture inside [-1, 1]."""
+    """Keep the predicted picture in the range of pictures."""
     guidance: Guidance = 1.0
     """Classifier-free guidance; 1 is none, and what was folded in when it was tuned stays."""
 

@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from smalti.core.brief import brief
+from smalti.core.conditions import resolve
 from smalti.core.errors import UserError
-from smalti.core.given import Given
+from smalti.core.given import Given, check_pictures
 from smalti.core.likeness import psnr
 from smalti.core.model import open_model
 from smalti.core.rng import Rng
 from smalti.core.tensors import to_pictures, to_tensor
-from smalti.diffusion.condition import scaled
+from smalti.diffusion.condition import encode_exactly
 from smalti.diffusion.levels import alpha_bar
 from smalti.diffusion.model import Diffusion
 from smalti.diffusion.process import noise_of
@@ -52,21 +53,20 @@ def invert(
 
     DDIM's ODE from clean to noise, eq. 14 of arXiv:2010.02502; sampler.clip and sampler.guidance
     are passed over, for a clipped or a guided walk has no way back.
-    pictures: (n, C, H, W) in [0, 1]. labels: (n,) classes; "no class" without. UserError when they
-    do not fit the model, or the sampler draws noise.
+    pictures: (n, C, H, W) in [0, 1]. labels: (n,) classes; nothing is told without. UserError when
+    they do not fit the model, or the sampler draws noise.
     refine: fixed-point iterations a step towards the x_t whose own DDIM step gives x_s exactly;
     each costs a network call a step. 0 is eq. 14 as it stands.
     """
     if refine < 0:
         raise UserError(f"refine is {refine}; give 0 or more")
     diffusion, pictures = open_diffusion(model), to_pictures(pictures, "pictures")
-    y, still = without_chance(diffusion, sampler, labels, len(pictures))
+    given, still = without_chance(diffusion, sampler, labels)
     levels = [-1, *still.levels(diffusion.config.schedule.T)[::-1]]
-    device = diffusion.alpha_bars.device
-    x = scaled(
-        "pictures", pictures, torch.empty(len(pictures), *wanted(diffusion, pictures)).to(device)
-    )
-    denoise = diffusion.denoiser(y, clip=False, guidance=still.guidance)
+    check_pictures("pictures", pictures, (len(pictures), *wanted(diffusion, pictures)))
+    x = encode_exactly(pictures, diffusion.alpha_bars.device, diffusion.space)
+    told = resolve(given, diffusion.spec, len(x))
+    denoise = diffusion.denoiser(told, len(x), clip=False, guidance=still.guidance)
     for s, t in pairwise(levels):
         x = step_up(denoise, x, s, t, diffusion.alpha_bars, refine)
     return x
@@ -101,8 +101,8 @@ def round_trip(
     diffusion, pictures = open_diffusion(model), to_pictures(pictures, "pictures")
     latents = invert(diffusion, pictures, labels=labels, sampler=sampler, refine=refine)
     n, size = len(latents), (int(latents.shape[2]), int(latents.shape[3]))
-    y, still = without_chance(diffusion, sampler, labels, n)
-    given = Given(y, start=latents, size=size)
+    given, still = without_chance(diffusion, sampler, labels)
+    given = replace(given, start=latents, size=size)
     *_, last = diffusion.stream(Rng([0] * n), given, still)
     again = diffusion.render(last).cpu()
     return RoundTrip(latents.cpu(), again, psnr(pictures.cpu(), again))
@@ -117,23 +117,17 @@ def open_diffusion(model: Diffusion | str | Path) -> Diffusion:
 
 
 def without_chance(
-    model: Diffusion, sampler: DDIM | None, labels: Tensor | None, n: int
-) -> tuple[Tensor | None, DDIM]:
-    """The classes (n,), and the sampler as it can be walked both ways; its guidance is 1, or 0,
-    which is "no class", where none are given.
+    model: Diffusion, sampler: DDIM | None, labels: Tensor | None
+) -> tuple[Given, DDIM]:
+    """What is told, and the sampler as it can be walked both ways; its guidance is 1, or 0, which
+    is nothing told, where there are no labels.
     """
     sampler = sampler or DDIM(steps=min(STEPS, model.config.schedule.T))
     if sampler.eta or sampler.sigma_hat:
         raise UserError("a walk with fresh noise has no way back; give DDIM with eta 0")
-    classes = bool(model.config.classes)
-    if labels is not None and not classes:
-        raise UserError("classes are given, but this model has none; leave them out")
-    hidden = classes and labels is None
-    y = torch.zeros(n, dtype=torch.int64) if hidden else labels
-    return (
-        None if y is None else model.checked_labels(to_tensor(y, "labels"), n),
-        replace(sampler, clip=False, guidance=0.0 if hidden else 1.0),
-    )
+    if labels is None:
+        return Given(), replace(sampler, clip=False, guidance=0.0)
+    return Given(to_tensor(labels, "labels")), replace(sampler, clip=False, guidance=1.0)
 
 
 def wanted(model: Diffusion, pictures: Tensor) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 Letters of DDPM (arXiv:2006.11239), whose eq. 5 splits the bound into L_T + sum of L_t + L_0; its
 levels 1 .. T are 0 .. T-1 here, so that L_0 is the term of level 0. All in nats and float64; x0, x
-and means are (B, C, H, W) in about [-1, 1], t (B,) levels, alpha_bars (T,).
+and means are (B, C, H, W) in the range of `Pixels`, t (B,) levels, alpha_bars (T,).
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from smalti.core.errors import UserError
 from smalti.core.protocols import Score
 from smalti.core.rng import Rng
 from smalti.diffusion.process import add_noise, between, posterior_mean, posterior_variance
+from smalti.diffusion.space import Pixels
 
 Variance = Literal["beta", "beta-tilde", "learned"]
 See = Callable[[Tensor, Tensor], tuple[Tensor, Tensor | None]]  # (x, t) -> predicted x0, and v
 
-BIN = 1 / 255  # half the distance of two levels of an 8-bit picture in [-1, 1]
+BLACK, WHITE = Pixels.bounds
+BIN = Pixels.half_level
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Estimate:
     variance: Variance | None = None
     """Variance of a step; None: learned where the model has it, else beta-tilde."""
     clip: bool = True
-    """Keep the predicted picture inside [-1, 1], which only tightens the bound."""
+    """Keep the predicted picture in the range of pictures, which only tightens the bound."""
 
     def __post_init__(self) -> None:
         if self.strata is not None and self.strata < 2:
@@ -138,7 +140,7 @@ def discretised_gaussian_nats(x0: Tensor, mean: Tensor, log_variance: Tensor) ->
     # the Gaussian is even: in its lower half small masses are not rounded off
     near, far = (log_cdf(scale * (edge - centre.abs())) for edge in (BIN, -BIN))
     inner = near + (-torch.expm1(far - near)).log()
-    return -torch.where(x0 < BIN - 1, black, torch.where(x0 > 1 - BIN, white, inner))
+    return -torch.where(x0 < BLACK + BIN, black, torch.where(x0 > WHITE - BIN, white, inner))
 
 
 def log_variance(kind: Variance, v: Tensor | None, t: Tensor, alpha_bars: Tensor) -> Tensor:
@@ -167,14 +169,3 @@ def floored(alpha_bars: Tensor) -> Tensor:
 def at(values: Tensor, t: Tensor) -> Tensor:
     """values (T,) at the levels t (B,), to go with pictures: (B, 1, 1, 1)."""
     return values[t][:, None, None, None]
-
-
-def levels_of(pictures: Tensor) -> Tensor:
-    """Pictures in [0, 1] as float64 in [-1, 1]. UserError unless they are of 8-bit levels."""
-    level = pictures.double() * 255
-    nearest = level.round().clamp(0, 255)
-    if not ((level - nearest).abs() < 1e-3).all():
-        raise UserError(
-            "these pictures are not of 8-bit levels, whose bits are counted; give levels / 255"
-        )
-    return nearest / 127.5 - 1

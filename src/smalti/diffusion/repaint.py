@@ -48,7 +48,7 @@ class RePaint:
     spacing: Spacing = "uniform"
     """Which levels are visited: evenly, denser near the picture, or these (falling)."""
     clip: bool = True
-    """Keep the predicted picture inside [-1, 1]."""
+    """Keep the predicted picture in the range of pictures."""
     guidance: Guidance = 1.0
     """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
 

@@ -81,7 +81,7 @@ class DDPM:
     variance: Literal["beta-tilde", "beta", "learned"] = "beta-tilde"
     """Variance of a step: the posterior's, the forward process's (larger), or learned between."""
     clip: bool = True
-    """Keep the predicted picture inside [-1, 1], which the article never does."""
+    """Keep the predicted picture in the range of pictures, which the article never does."""
     guidance: Guidance = 1.0
     """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
 
@@ -137,7 +137,7 @@ class DDIM:
     """With sigma_hat: noise on the last step too, as the article's code has it where it skips
     levels; in its 1,000 steps, and in the paper's code, there is none."""
     clip: bool = True
-    """Keep the predicted picture inside [-1, 1], which the article never does."""
+    """Keep the predicted picture in the range of pictures, which the article never does."""
     guidance: Guidance = 1.0
     """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
 

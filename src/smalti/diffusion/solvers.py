@@ -51,7 +51,7 @@ class DPMSolver:
     spacing: Spacing = "uniform"
     """Which levels are visited: evenly, denser near the picture, or these (falling)."""
     clip: bool = True
-    """Keep the predicted picture inside [-1, 1]."""
+    """Keep the predicted picture in the range of pictures."""
     guidance: Guidance = 1.0
     """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
 
@@ -102,7 +102,7 @@ class UniPC:
     spacing: Spacing = "uniform"
     """Which levels are visited: evenly, denser near the picture, or these (falling)."""
     clip: bool = True
-    """Keep the predicted picture inside [-1, 1]."""
+    """Keep the predicted picture in the range of pictures."""
     guidance: Guidance = 1.0
     """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.ranges import Amount, Depth, Rate, Switches, Width, Widths
+from smalti.diffusion.network import Kind, check_equal
 from smalti.layers.attention import PixelAttention
 from smalti.layers.embedding import SinusoidalEmbedding
 from smalti.layers.residual import ResidualBlock
@@ -37,10 +39,13 @@ class UNetConfig:
     """Attention heads."""
     groups: Width = 8
     """Groups of each group norm."""
-    classes: Amount = 0
-    """Number of classes to condition on; 0 for none."""
+    condition: Amount = 0
+    """Numbers D that tell what to draw; 0 for a network that is told nothing."""
     dropout: Rate = 0.0
     """Dropout rate inside the residual blocks."""
+
+    accepts: ClassVar[tuple[Kind, ...]] = ("vector",)
+    free_size: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.widths[0] % 2:
@@ -66,13 +71,16 @@ class UNetConfig:
         """What height and width are padded to a multiple of."""
         return self.stem * 2 ** (len(self.widths) - 1)
 
-    def check_size(self, size: tuple[int, int]) -> None:
-        """UserError where a group of the coarsest level's norm would hold a single number."""
-        side = self.stem * 2 ** (len(self.widths) - 1)
-        if max(size) <= side and self.widths[-1] == self.groups:
+    def check_fit(self, shape: tuple[int, int, int], condition: int) -> None:
+        """UserError for other channels or conditions, and for pictures so small that a group of the
+        coarsest level's norm would hold a single number.
+        """
+        check_equal("channels", self.channels, shape[0])
+        check_equal("condition", self.condition, condition)
+        if max(shape[1:]) <= self.multiple and self.widths[-1] == self.groups:
             raise UserError(
-                f"pictures of {size[0]}x{size[1]} are one pixel in the coarsest level, whose width "
-                f"{self.widths[-1]} is in {self.groups} groups: give fewer or larger widths"
+                f"pictures of {shape[1]}x{shape[2]} are one pixel in the coarsest level, whose "
+                f"width {self.widths[-1]} is in {self.groups} groups: give fewer or larger widths"
             )
 
     def build(self, outputs: int = 1) -> UNet:
@@ -82,10 +90,11 @@ class UNetConfig:
 class UNet(nn.Module):
     """U-Net after DDPM (arXiv:2006.11239, appendix B) on space-to-depth pictures.
 
-    `network(x, t, y)`: x (B, C, H, W), a noisy picture in about [-1, 1]; t (B,) noise level;
-    y (B,) class, where `config.classes` means "no class". Returns (B, outputs * C, H, W): with two
-    outputs first the prediction's channels, then those of v, which gives the variance. Any H and W:
-    pictures are padded to a multiple of what the levels need, and cropped back.
+    `network(x, t, c)`: x (B, C, H, W), a noisy picture in about [-1, 1]; t (B,) noise level;
+    c (B, D) tells what to draw, or integers (B,) for one-hots; without, D - 1, which is "none" of a
+    choice that is the only condition. Returns (B, outputs * C, H, W): with two outputs first the
+    prediction's channels, then those of v, which gives the variance. Any H and W: pictures are
+    padded to a multiple of what the levels need, and cropped back.
 
     Deviations from DDPM, for speed: one skip connection a level instead of one a block, and the
     way between levels is space-to-depth with a 1x1 convolution.
@@ -98,23 +107,25 @@ class UNet(nn.Module):
         self.time = nn.Sequential(
             SinusoidalEmbedding(width), nn.Linear(width, E), nn.SiLU(), nn.Linear(E, E)
         )
-        self.label = nn.Embedding(c.classes + 1, E) if c.classes else None
+        self.condition = embed_normally(c.condition, E) if c.condition else nn.Identity()
         self.first = nn.Conv2d(pixels, width, 3, padding=1)
         self.levels = Level(c, 0, E)
         self.norm = nn.GroupNorm(c.groups, width)
         self.last = zero(nn.Conv2d(width, outputs * pixels, 3, padding=1))
 
-    def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
         H, W = x.shape[2:]
-        emb = self.embed(t, y)  # (B, E)
+        emb = self.embed(t, c)  # (B, E)
         h = self.first(F.pixel_unshuffle(self.pad(x), self.config.stem))  # (B, D, H/s, W/s)
         h = self.last(F.silu(self.norm(self.levels(h, emb))))
         return F.pixel_shuffle(h, self.config.stem)[:, :, :H, :W]
 
-    def embed(self, t: Tensor, y: Tensor | None) -> Tensor:
+    def embed(self, t: Tensor, c: Tensor | None) -> Tensor:
         emb = self.time(t)
-        if self.label is not None:
-            emb = emb + self.label(torch.full_like(t, self.config.classes) if y is None else y)
+        if D := self.config.condition:
+            c = torch.full_like(t, D - 1) if c is None else c
+            c = c if c.is_floating_point() else F.one_hot(c, D).to(emb.dtype)
+            emb = emb + self.condition(c)
         return F.silu(emb)
 
     def pad(self, x: Tensor) -> Tensor:
@@ -164,6 +175,13 @@ class Blocks(nn.Module):
         for residual, attend in zip(self.residual, self.attention, strict=True):
             x = attend(residual(x, emb))
         return x
+
+
+def embed_normally(condition: int, width: int) -> nn.Linear:
+    """A linear layer that begins as an embedding does: one-hots give vectors of normal numbers."""
+    layer = nn.Linear(condition, width, bias=False)
+    nn.init.normal_(layer.weight)
+    return layer
 
 
 def zero(layer: nn.Conv2d) -> nn.Conv2d:

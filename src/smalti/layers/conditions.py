@@ -29,9 +29,6 @@ class Choice:
     """The values' names."""
     name: str = "class"
     """What the condition is called."""
-    unknown: bool = False
-    """Keep a place for "none" although training hides nothing: for a model that is tuned further
-    from one that learned without, too."""
 
 
 Conditional = tuple[Choice | CaptionConfig, ...]
@@ -43,16 +40,13 @@ def named_choice(values: tuple[str, ...], name: str = "class") -> tuple[Choice, 
     return (Choice(values, name),) if values else ()
 
 
-def count_columns(conditions: Conditional, dropout: float) -> int:
-    """D, the length of the vector that tells these; `Conditions` says what of."""
+def count_columns(conditions: Conditional, spare: bool) -> int:
+    """D, the length of the vector that tells these: a number for every value of a choice and, where
+    `spare`, for "none"; and a caption's width.
+    """
     return sum(
-        c.width if isinstance(c, CaptionConfig) else count_places(c, dropout) for c in conditions
+        c.width if isinstance(c, CaptionConfig) else len(c.values) + spare for c in conditions
     )
-
-
-def count_places(choice: Choice, dropout: float) -> int:
-    """Values of a choice, "none" included where a model learns without."""
-    return len(choice.values) + (choice.unknown or dropout > 0)
 
 
 def describe(
@@ -62,7 +56,7 @@ def describe(
     return tuple(
         Condition(c.name, "vector", (), dropout > 0)
         if isinstance(c, CaptionConfig)
-        else Condition(c.name, kind, c.values, count_places(c, dropout) > len(c.values))
+        else Condition(c.name, kind, c.values, dropout > 0)
         for c in conditions
     )
 
@@ -70,21 +64,27 @@ def describe(
 class Conditions(nn.Module):
     """All that a model is told, side by side in one vector: (n, D).
 
-    A choice is a one-hot, whose last place is "none" where the model learns without, a caption is
-    what its encoder says. In training each is hidden by itself, as often as `dropout` says: a
-    choice is "none" then, a caption is empty.
+    A choice is a one-hot, whose last place is "none" where the model learns without, or where
+    `spare` keeps one all the same; a caption is what its encoder says. In training each is hidden
+    by itself, as often as `dropout` says: a choice is "none" then, a caption is empty.
     """
 
     zero: Tensor
 
-    def __init__(self, conditions: Conditional, dropout: float = 0.0, kind: Kind = "vector"):
+    def __init__(
+        self,
+        conditions: Conditional,
+        dropout: float = 0.0,
+        kind: Kind = "vector",
+        spare: bool = False,
+    ):
         super().__init__()
         names = [c.name for c in conditions]
         if twice := [name for name in names if names.count(name) > 1]:
             raise UserError(f"two conditions are called {twice[0]!r}; give each its own name")
-        self.dropout = dropout
+        self.dropout, self.spare = dropout, spare or dropout > 0
         self.spec = describe(conditions, dropout, kind)
-        self.width = count_columns(conditions, dropout)
+        self.width = count_columns(conditions, self.spare)
         self.encoders = nn.ModuleList(
             c.build() if isinstance(c, CaptionConfig) else nn.Identity() for c in conditions
         )
@@ -107,8 +107,7 @@ class Conditions(nn.Module):
         """(n, D) with all hidden, for guidance. UserError where the model never learned without."""
         if never := [c.name for c in self.spec if not c.unknown]:
             raise UserError(
-                f"guidance compares with pictures of no {never[0]}, without which this model never "
-                "learned; give guidance 1"
+                f"this model never learned without {never[0]}; give it, and leave guidance at 1"
             )
         return self.vector({}, n)
 
@@ -118,8 +117,8 @@ class Conditions(nn.Module):
         return torch.stack(rows, 1) if rows else torch.zeros(n, 0, dtype=torch.int64)
 
     def encode_choice(self, value: Tensor | list[str] | None, c: Condition, n: int) -> Tensor:
-        places = len(c.values) + c.unknown
-        return F.one_hot(self.index(value, c, n), places).to(self.zero.dtype)  # (n, K)
+        places = len(c.values) + self.spare
+        return F.one_hot(self.index(value, c, n), places).to(self.zero.dtype)  # (n, places)
 
     def encode_text(
         self, text: Tensor | list[str] | None, encoder: CaptionEncoder, n: int

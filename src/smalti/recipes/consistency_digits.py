@@ -18,7 +18,7 @@ def model(pictures: Pictures) -> DiffusionConfig:
         ddpm_digits(pictures),
         objective=ConsistencyTuning(),  # over 4,000 steps, which the table gives the run, too
         sampler=Consistency(),
-        label_dropout=0.0,
+        condition_dropout=0.0,
     )
 
 

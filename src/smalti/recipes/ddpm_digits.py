@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from smalti.data.pictures import Pictures
-from smalti.diffusion import DDIM, DiffusionConfig, UNetConfig
+from smalti.diffusion import DiffusionConfig, UNetConfig
+from smalti.layers.conditions import named_choice
 from smalti.recipes.pictures import digits_only
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
 
 
 def model(pictures: Pictures) -> DiffusionConfig:
-    network = UNetConfig(widths=(40, 80), attention=(False, True), classes=10)
+    network = UNetConfig(widths=(40, 80), attention=(False, True), condition=11)
     return DiffusionConfig(
-        shape=pictures.shape, network=network, classes=pictures.classes, sampler=DDIM()
+        shape=pictures.shape, network=network, conditions=named_choice(pictures.classes)
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from smalti.data.pictures import Pictures
 from smalti.diffusion import DDIM, DiffusionConfig, Simple, UNetConfig
+from smalti.layers.conditions import named_choice
 from smalti.recipes.pictures import EMOJI
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
@@ -20,14 +21,14 @@ def model(pictures: Pictures) -> DiffusionConfig:
         widths=(64, 128),
         attention=(False, True),
         stem=4,
-        classes=len(pictures.classes),
+        condition=len(pictures.classes) + 1,
     )
     return DiffusionConfig(
         shape=pictures.shape,
         network=network,
         prediction="x0",
         objective=Simple(error="v"),
-        classes=pictures.classes,
+        conditions=named_choice(pictures.classes),
         sampler=DDIM(guidance=2.0),
     )
 

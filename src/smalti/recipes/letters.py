@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from smalti.data.pictures import Pictures
 from smalti.diffusion import DDIM, DiffusionConfig, UNetConfig
+from smalti.layers.conditions import named_choice
 from smalti.recipes.pictures import FetchedOrOwn
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
@@ -15,11 +16,14 @@ def model(pictures: Pictures) -> DiffusionConfig:
         channels=pictures.shape[0],
         widths=(40, 80),
         attention=(False, True),
-        classes=len(pictures.classes),
+        condition=len(pictures.classes) + 1,
         dropout=0.05,
     )
     return DiffusionConfig(
-        pictures.shape, network, classes=pictures.classes, sampler=DDIM(guidance=1.5)
+        pictures.shape,
+        network,
+        conditions=named_choice(pictures.classes),
+        sampler=DDIM(guidance=1.5),
     )
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from smalti.core.errors import UserError
 from smalti.core.size import Size, parse_size, show_size
 from smalti.data import Splits, digit_pictures, read_splits
+from smalti.data.pictures import Pictures
+from smalti.layers.caption import CaptionConfig
+from smalti.layers.conditions import Choice, named_choice
 
 
 def digits_or_own(
@@ -44,6 +47,12 @@ class FetchedOrOwn:
     ) -> Splits:
         place = path or self.name.format(size=show_size(parse_size(size)))
         return read_splits(place, size=size, captions=self.captions, progress=progress)
+
+
+def list_conditions(pictures: Pictures) -> tuple[Choice | CaptionConfig, ...]:
+    """All that pictures tell of themselves: their classes, and their captions."""
+    captions = (CaptionConfig(),) if pictures.captions else ()
+    return (*named_choice(pictures.classes), *captions)
 
 
 EMOJI = FetchedOrOwn("emoji-{size}")

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from smalti.core.conditions import merge_shorthands
 from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.given import Given
@@ -106,7 +107,9 @@ class Translator(Model):
         Of a search it is the likeliest so far. Ancestral draws take one uniform number a symbol.
         """
         sampler = sampler or self.config.sampler
-        states = self.walk(self.encode(given.text, len(rng)), rng, sampler)
+        text = merge_shorthands(given).get("text")
+        source = self.encode(text if isinstance(text, list) else None, len(rng))
+        states = self.walk(source, rng, sampler)
         while True:
             with eval_mode(self):
                 state = next(states, None)

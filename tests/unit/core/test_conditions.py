@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -57,15 +60,18 @@ def test_a_batch_may_tell_more_than_a_model_asks() -> None:
     [
         (Given(conditions={"class": ["none"]}), "never learned without class; give one of cat"),
         (Given(conditions={"class": ["cow"]}), "class 'cow' is none of this model's: cat, dog, 7"),
-        (Given(torch.tensor([3])), "class 3 is given; this model has class 0 to 2"),
+        (Given(torch.tensor([3])), "class 3 is given; this model's are 0 to 2$"),
         (
             Given(conditions={"style": torch.tensor([2])}),
-            'style 2 is given; this model has style 0 to 1, or "none" by name',
+            'style 2 is given; this model.s are 0 to 1, or "none" by name',
         ),
-        (Given(torch.tensor([0.0])), "class is given as torch.float32; give integers from 0 to 2"),
-        (Given(torch.tensor([[0]])), r"class has shape \(1, 1\) for 1 pictures; give one each"),
+        (
+            Given(torch.tensor([0.0])),
+            "class is given as torch.float32; give integers from 0 to 2",
+        ),
+        (Given(torch.tensor([[0]])), r"\(1, 1\) of class are given for 1 pictures; give one each"),
         (Given(text=["a", "b"]), "2 of text are given for 1 pictures; give one each"),
-        (Given(conditions={"text": torch.tensor([0])}), "text is given as torch.int64; give 1"),
+        (Given(conditions={"text": torch.tensor([0])}), "text is given as torch.int64; give text"),
         (Given(conditions={"size": ["large"]}), "size is given, but this model is told class, sty"),
         (
             Given(torch.tensor([0]), conditions={"class": ["cat"]}),
@@ -84,5 +90,7 @@ def test_a_model_without_conditions_says_so() -> None:
 
 
 def test_a_condition_is_integers_or_text() -> None:
-    with pytest.raises(UserError, match=r"style is 3; give integers \(n,\) or a list of text"):
-        Given(conditions={"style": 3})  # type: ignore[dict-item]
+    array: Any = np.zeros(2, int)
+    assert isinstance(Given(conditions={"style": array}).conditions["style"], Tensor)
+    with pytest.raises(UserError, match="style is None; give a tensor or a NumPy array"):
+        Given(conditions={"style": None})  # type: ignore[dict-item]

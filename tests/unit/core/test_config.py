@@ -22,6 +22,7 @@ from smalti.diffusion import (
     UNetConfig,
     UniPC,
 )
+from smalti.layers.conditions import count_columns, named_choice
 from smalti.training import Training
 from tests.expect import refusal
 
@@ -61,14 +62,16 @@ def models(draw: st.DrawFn) -> DiffusionConfig:
     C, classes = draw(st.integers(1, 4)), tuple(draw(st.lists(NAMES, max_size=3)))
     widths = tuple(8 * w for w in draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)))
     attention = tuple(draw(st.booleans()) for _ in widths)
+    conditions, sampler = named_choice(classes), draw(SAMPLERS)
+    D = count_columns(conditions, spare=True)
     return DiffusionConfig(
         shape=(C, draw(st.integers(9, 64)), draw(st.integers(9, 64))),  # a norm needs two numbers
-        network=UNetConfig(C, widths, attention=attention, classes=len(classes)),
+        network=UNetConfig(C, widths, attention=attention, condition=D),
         schedule=draw(SCHEDULES),
         prediction=draw(st.sampled_from(["eps", "x0", "v"])),
-        classes=classes,
-        label_dropout=draw(SHARES),
-        sampler=draw(SAMPLERS),
+        conditions=conditions,
+        condition_dropout=draw(SHARES) if sampler.guidance == 1 else 0.5,
+        sampler=sampler,
     )
 
 

@@ -14,6 +14,7 @@ from smalti.core.given import Given
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
 from smalti.diffusion import DDIM, DDPM, Cosine, Diffusion, DiffusionConfig, Linear, Noisy
+from smalti.layers.conditions import named_choice
 from tests.expect import refusal
 from tests.tiny import Formula, FormulaConfig, awake, diffusion, drawn, unet
 
@@ -88,7 +89,7 @@ def test_one_picture_is_a_batch() -> None:
 
 
 def test_labels_are_hidden_in_training_only() -> None:
-    m, network = formula(lambda x, t, y: x, classes=CLASSES, label_dropout=0.25)
+    m, network = formula(lambda x, t, y: x, classes=CLASSES, condition_dropout=0.25)
     given = batch(4000, classes=3)
     assert given.labels is not None
     m.eval().loss(given, step=0)
@@ -103,7 +104,7 @@ def test_labels_are_hidden_in_training_only() -> None:
 
 @pytest.mark.parametrize(("share", "hidden"), [(0.0, 0), (1.0, 50)])
 def test_no_labels_or_all_are_hidden(share: float, hidden: int) -> None:
-    m, network = formula(lambda x, t, y: x, classes=CLASSES, label_dropout=share)
+    m, network = formula(lambda x, t, y: x, classes=CLASSES, condition_dropout=share)
     m.train().loss(batch(50, classes=3), step=0)
     y = network.calls[-1].y
     assert y is not None
@@ -207,8 +208,8 @@ def test_size_is_not_free_where_the_network_fixes_it() -> None:
 @pytest.mark.parametrize(
     ("labels", "words"),
     [
-        ([0], ["(1,) classes", "2 samples"]),
-        ([[0, 1]], ["(1, 2) classes", "2 samples"]),
+        ([0], ["1 of class", "2 pictures"]),
+        ([[0, 1]], ["(1, 2) of class", "2 pictures"]),
         ([0, 3], ["class 3", "0 to 2"]),
         ([-1, 2], ["class -1", "0 to 2"]),
         ([0.0, 1.5], ["float32", "integers"]),
@@ -312,10 +313,10 @@ def test_pictures_are_in_0_to_1() -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"shape": (3, 4, 4), "network": unet()}, ["channels is 1", "3 channels"]),
-        ({"classes": CLASSES, "network": unet()}, ["classes is 0", "3 class names"]),
-        ({"label_dropout": 1.5}, ["label_dropout is 1.5"]),
-        ({"label_dropout": float("nan")}, ["label_dropout is nan"]),
+        ({"shape": (3, 4, 4), "network": unet()}, ["network.channels is 1", "wants 3"]),
+        ({"conditions": named_choice(CLASSES)}, ["network.condition is 0", "wants 4"]),
+        ({"condition_dropout": 1.5}, ["condition_dropout is 1.5"]),
+        ({"condition_dropout": float("nan")}, ["condition_dropout is nan"]),
     ],
 )
 def test_configs_that_do_not_fit_are_refused(fields: Any, words: list[str]) -> None:
@@ -328,7 +329,7 @@ def test_the_spec_tells_what_the_forms_need() -> None:
     assert (plain.output, plain.channels, plain.size) == ("picture", 1, (4, 4))
     assert plain.given == ("start", *PICTURES, "size")
     assert (classy.channels, classy.size, classy.classes) == (3, (4, 6), CLASSES)
-    assert classy.given == ("labels", "start", *PICTURES, "size")
+    assert classy.given == ("labels", "conditions", "start", *PICTURES, "size")
     assert classy.samplers[0] == STEPS
     assert DDPM() in classy.samplers
     assert [type(s) for s in classy.samplers].count(DDIM) == 1

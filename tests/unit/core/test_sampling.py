@@ -56,11 +56,11 @@ def test_whole_numbers_are_classes(cond: Any) -> None:
 
 def test_cond_is_shorthand() -> None:
     given = Given(size=(2, 3))
-    assert with_cond(given, None, 2) is given
-    assert with_cond(given, ["a b", "c"], 2).text == ["a b", "c"]
+    assert with_cond(given, None, 2, Spec("picture")) is given
+    assert with_cond(given, ["a b", "c"], 2, Spec("picture")).text == ["a b", "c"]
     picture = torch.rand(2, 1, 4, 4)
-    assert with_cond(given, picture, 2).picture is picture
-    labels = with_cond(given, [3, 4], 2)
+    assert with_cond(given, picture, 2, Spec("picture")).picture is picture
+    labels = with_cond(given, [3, 4], 2, Spec("picture"))
     assert labels.labels is not None
     assert labels.labels.tolist() == [3, 4]
     assert labels.size == (2, 3)  # what else is given stays
@@ -75,18 +75,18 @@ def test_cond_is_shorthand() -> None:
         ({"seeds": []}, ["0 seeds"]),
         ({"n": 3, "seeds": [1, 2]}, ["2 seeds", "n=3"]),
         ({"seeds": [1, -2]}, ["seed is -2"]),
-        ({"n": 1, "cond": ["hello"]}, ["text", "takes labels, start, picture"]),
+        ({"n": 1, "cond": ["hello"]}, ["class 'hello' is none of this model's: a, b"]),
         ({"n": 1, "cond": torch.rand(1, 1, 5, 4)}, ["picture has shape (1, 1, 5, 4)"]),
         ({"n": 1, "given": Given(mask=torch.ones(1))}, ["known pictures and a mask"]),
         ({"n": 1, "sampler": "euler"}, ["sampler 'euler'", "ddim, ddpm, dpm-solver"]),
         ({"n": 1, "sampler": DDIM(steps=2000)}, ["steps is 2000", "1000 noise levels"]),
-        ({"n": 2, "cond": [1]}, ["(1,) classes", "2 samples"]),
+        ({"n": 2, "cond": [1]}, ["1 of class", "2 pictures"]),
         ({"n": 2, "cond": [0, 7]}, ["class 7", "0 to 1"]),
         ({"n": 2, "cond": 2}, ["class 2 is given", "0 to 1"]),  # the row that training hides by
         ({"n": 2, "cond": True}, ["whole numbers"]),
         ({"n": 2, "cond": 2**70}, ["cond is [1180591620717411303424"]),
         ({"n": 1, "cond": [None]}, ["cond is [None]; give whole numbers, text, or pictures"]),
-        ({"n": 1, "cond": [0.5]}, ["classes are given as torch.float32"]),
+        ({"n": 1, "cond": [0.5]}, ["class is given as torch.float32"]),
         ({"n": 10**12}, ["n is 1000000000000; give 1 or more, 1,000,000 at most"]),
         ({"n": 2.0}, ["n is 2.0; wanted int"]),
         ({"seeds": [2**64]}, ["seed is 18446744073709551616; give 0 or more"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -27,6 +27,7 @@ from smalti.diffusion import (
     Simple,
 )
 from smalti.diffusion.likelihood import at, floored, log_variance, one_less_noisy
+from smalti.diffusion.network import Kind, check_equal
 from smalti.diffusion.objective import HEAVIEST, noised, parted
 from smalti.diffusion.process import Prediction, noise_of, picture_of, target
 from tests.expect import refusal
@@ -233,7 +234,8 @@ def test_guidance_leaves_the_variance_as_the_class_has_it() -> None:
         return y.to(x)[:, None, None, None].expand(len(x), 2 * SHAPE[0], *SHAPE[1:])
 
     config = diffusion(SHAPE, ("a", "b"), network=FormulaConfig(network), objective=Hybrid())
-    output = config.build().guided(torch.zeros(1, *SHAPE), 5, torch.tensor([1]), 3.0)
+    told, none = torch.eye(3)[[1]], torch.eye(3)[[2]]
+    output = config.build().guided(torch.zeros(1, *SHAPE), 5, told, none, 3.0)
     assert output[:, :3].unique().tolist() == [2 + 3 * (1 - 2)]
     assert output[:, 3:].unique().tolist() == [1]
 
@@ -252,10 +254,15 @@ def test_other_samplers_leave_the_variance_aside() -> None:
 class PerceptronConfig:
     """A network of two layers for pictures of two numbers, which trains in a blink."""
 
-    outputs: int
+    accepts: ClassVar[tuple[Kind, ...]] = ()
+    free_size: ClassVar[bool] = False
 
-    def build(self) -> Perceptron:
-        return Perceptron(self.outputs)
+    def check_fit(self, shape: tuple[int, int, int], condition: int) -> None:
+        """UserError for other pictures."""
+        check_equal("shape", (1, 1, 2), shape)
+
+    def build(self, outputs: int = 1) -> Perceptron:
+        return Perceptron(outputs)
 
 
 class Perceptron(nn.Module):
@@ -272,7 +279,7 @@ def bits_after(objective: Any, steps: int) -> Callable[[Any], float]:
     """Trains on pictures of a number that is always 0 and one that is anything, since the best
     variance is beta-tilde for the one and near beta for the other; gives their bits/dim."""
     torch.manual_seed(0)
-    network = PerceptronConfig(2 if objective.learns_variance else 1)
+    network = PerceptronConfig()
     config = diffusion((1, 1, 2), network=network, objective=objective, schedule=Cosine(20))
     m, levels = config.build(), torch.stack([torch.zeros(64), 4 * torch.arange(64)], 1)
     batch = Batch(levels.view(64, 1, 1, 2) / 255)

@@ -66,18 +66,21 @@ def test_training_hides_captions() -> None:
 
 def test_without_dropout_there_is_no_none() -> None:
     conditions = Conditions(ALL[:2])
-    assert conditions.width == count_columns(ALL[:2], 0) == 5
+    assert conditions.width == count_columns(ALL[:2], spare=False) == 5
     assert not any(c.unknown for c in conditions.spec)
     with pytest.raises(UserError, match="never learned without style; give one for each of 2"):
         conditions.vector({"class": torch.tensor([0, 1])}, 2)
-    with pytest.raises(UserError, match="no class, without which this model never learned"):
+    with pytest.raises(UserError, match="never learned without class; give it, and leave guidance"):
         conditions.nothing(2)
 
 
-def test_a_place_for_none_can_stay_without_dropout() -> None:
-    conditions = Conditions((Choice(("cat", "dog"), unknown=True),))
-    assert conditions.width == 3
-    assert vector(conditions, {}, 1).tolist() == [[0, 0, 1]]
+def test_a_place_for_none_can_stay_although_it_is_never_learned() -> None:
+    conditions = Conditions((Choice(("cat", "dog")),), spare=True)
+    assert conditions.width == count_columns((Choice(("cat", "dog")),), spare=True) == 3
+    assert vector(conditions, {"class": torch.tensor([1])}, 1).tolist() == [[0, 1, 0]]
+    assert not conditions.spec[0].unknown
+    with pytest.raises(UserError, match="never learned without class"):
+        conditions.vector({}, 1)
 
 
 def test_nothing_to_tell() -> None:
