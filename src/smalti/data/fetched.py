@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,15 @@ from smalti.core.errors import UserError
 from smalti.core.folders import check_free, check_writable, folder_for
 from smalti.data.decode import Look
 from smalti.data.duplicates import Duplicates, find_duplicates, leaks, print_of
+from smalti.data.files import quiet_pillow
 from smalti.data.gather import Progress, gathered
 from smalti.data.packing import Packed, write_pack
 from smalti.data.packs import FILES, is_pack, pack_source, read_json
 from smalti.data.source import SPLITS, Source, Split
+
+Made = tuple[Source, Look, Mapping[Split, np.ndarray], Mapping[str, Any]]
+"""Of a pack: its pictures, their look, the rows of each split, and what is noted with it: "content"
+at least."""
 
 
 @dataclass(frozen=True)
@@ -66,19 +72,26 @@ def without_leaks(
     return {s: part[~np.isin(part, list(dropped))] for s, part in rows.items()}
 
 
-def write_fetched(
-    path: Path,
-    source: Source,
-    look: Look,
-    rows: Mapping[Split, np.ndarray],
-    how: dict[str, Any],
+def fetch_packs(
+    paths: Sequence[Path],
+    how: Mapping[str, Any],
+    make: Callable[[Path], Iterable[Made]],
     progress: Progress | None,
-) -> Fetched:
-    with folder_for(path, FILES) as folder:
-        named = replace(source, name=path.name)
-        splits: dict[str, np.ndarray] = {split: part for split, part in rows.items()}
-        write_pack(folder, named, look, splits, how, progress=progress)
-    return describe(path, is_new=True)
+) -> list[Fetched]:
+    """The packs at `paths`: as they lie there where they were made so, else brought and written.
+
+    make: downloads into a temporary folder, and gives what each pack is made of.
+    """
+    if are_fetched(paths, how):
+        return [describe(path, is_new=False) for path in paths]
+    packs: list[Fetched] = []
+    with TemporaryDirectory(prefix="smalti-") as name, quiet_pillow():
+        for path, (source, look, rows, more) in zip(paths, make(Path(name)), strict=True):
+            with folder_for(path, FILES) as folder:
+                named = replace(source, name=path.name)
+                write_pack(folder, named, look, {**rows}, {**how, **more}, progress=progress)
+            packs.append(describe(path, is_new=True))
+    return packs
 
 
 def are_fetched(paths: Sequence[Path], how: Mapping[str, Any]) -> bool:

@@ -11,7 +11,7 @@ import torch
 
 from smalti.data import emoji_pictures, home, read, read_splits
 from smalti.data.emoji import Emoji, base_of, caption_of, read_catalogue, split_of, variants
-from smalti.data.fetching import fetch_emoji, is_needed
+from smalti.data.fetch_sets import fetch_emoji, is_needed
 from tests import packages
 from tests.expect import refusal
 

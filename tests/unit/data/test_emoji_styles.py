@@ -21,7 +21,7 @@ from smalti.data.emoji_styles import (
     key_of,
     rendered,
 )
-from smalti.data.fetching import fetch_styles
+from smalti.data.fetch_sets import fetch_styles
 from smalti.data.packs import pack_source
 from tests import packages
 from tests.expect import refusal
@@ -178,7 +178,7 @@ def test_a_package_that_is_not_as_it_was(tmp_path: Path, monkeypatch: pytest.Mon
     packages.npm_with(tmp_path / "bin", monkeypatch, found)
     with refusal("@lobehub/fluent-emoji-3d@1.1.0 is not as it was known"):
         fetch_styles(tmp_path / "home")
-    monkeypatch.setattr("smalti.data.fetching.find_spec", lambda name: None)
+    monkeypatch.setattr("smalti.data.fetch_sets.find_spec", lambda name: None)
     with refusal("pip install 'smalti[emoji]'"):
         fetch_styles(tmp_path / "home")
     assert not (tmp_path / "home").exists()
