@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from smalti.core.errors import UserError
 
@@ -21,30 +21,6 @@ class Quantised(NamedTuple):
     """Scalar: what the quantiser itself wants trained, by its own weights."""
     terms: dict[str, Tensor]
     """Detached scalars, for the log."""
-
-
-class Quantiser(Protocol):
-    """A module between encoder and decoder."""
-
-    size: int
-    """Number of codes K."""
-    width: int
-    """Channels D of the latents that it takes and gives."""
-
-    def __call__(self, z: Tensor) -> Quantised: ...
-    def find(self, z: Tensor) -> Tensor: ...  # (B, D, h, w) -> codes (B, h, w)
-    def look_up(self, codes: Tensor) -> Tensor: ...  # (B, h, w) -> (B, D, h, w)
-    def settle(self) -> None: ...  # after every optimiser step, on all processes at once
-
-
-@runtime_checkable
-class QuantiserConfig(Protocol):
-    """The config of any quantiser."""
-
-    @property
-    def width(self) -> int: ...
-
-    def build(self) -> nn.Module: ...
 
 
 def flat(z: Tensor) -> Tensor:

@@ -135,9 +135,7 @@ def decompress(
             pixels = decoded(model, header, payload, on_progress)
         except Astray as error:
             raise UserError(lost(header)) from error
-    digest: Any = hashlib.sha256()
-    digest.update(pixels.numpy())
-    if digest.hexdigest() != header.pictures:
+    if hashlib.sha256(pixels.numpy().data).hexdigest() != header.pictures:
         raise UserError(lost(header))
     return pixels
 

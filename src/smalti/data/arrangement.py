@@ -11,7 +11,7 @@ from PIL import Image
 from smalti.data.files import find_classes, printable
 from smalti.data.sidecar import read_captions
 from smalti.data.sifting import Sifted
-from smalti.data.source import SPLITS, Source, Split, nothing_to_close
+from smalti.data.source import SPLITS, Source, Split, lay_out, nothing_to_close
 
 FOLDERS: dict[str, Split] = {
     "train": "train", "training": "train", "test": "test", "testing": "test",
@@ -46,9 +46,7 @@ def arranged(paths: Sequence[tuple[str, ...]], *, labels: bool = True) -> Arrang
     if all(len(p) > 1 for p in paths) and None not in found and {"train"} < found:
         split_of = [named[parts[0]] for parts in paths]
         order = [k for split in SPLITS for k in order if split_of[k] == split]
-        ends = np.cumsum([split_of.count(split) for split in SPLITS]).tolist()
-        starts = [0, *ends]
-        splits = {s: range(a, b) for s, a, b in zip(SPLITS, starts, ends, strict=False) if b > a}
+        splits = lay_out({s: n for s in SPLITS if (n := split_of.count(s))})
         paths = [parts[1:] for parts in paths]
     numbers, classes = find_classes([paths[k] for k in order]) if labels else (None, ())
     return Arrangement(
@@ -75,7 +73,7 @@ def file_source(
     folders = arranged([parts[root:] for parts in paths], labels=labels)
     paths = [paths[k] for k in folders.order]
     texts = [found.captions.get(parts) for parts in paths]
-    captions = read_captions(
+    captions, bad_captions = read_captions(
         (show_path(text.parts), text.read) if text else ("", None) for text in texts
     )
     return Source(
@@ -84,8 +82,8 @@ def file_source(
         opened=lambda k: open_path(paths[k]),
         labels=folders.labels,
         classes=folders.classes,
-        captions=captions.texts,
-        bad_captions=captions.faults,
+        captions=captions,
+        bad_captions=bad_captions,
         splits=folders.splits,
         passed=found.passed,
         close=close,

@@ -7,7 +7,7 @@ from PIL import Image
 
 from smalti.core.errors import UserError
 from smalti.data.decode import SMALLEST_SIDE
-from smalti.data.source import SPLITS, Source
+from smalti.data.source import SPLITS, Source, lay_out
 
 CHANNELS = (1, 3, 4)  # grey, RGB, RGB with transparency
 BLOCK = 1024  # pictures converted at a time
@@ -41,8 +41,6 @@ def array_source(
             f"{name} holds pictures of {array.shape[2]} x {array.shape[3]} pixels; give some of at "
             f"least {SMALLEST_SIDE} x {SMALLEST_SIDE}"
         )
-    ends = np.cumsum([0, *map(len, pixels)]).tolist()
-    rows = {s: range(a, b) for s, a, b in zip(order, ends[:-1], ends[1:], strict=True)}
     numbers, classes = numbered(name, [labels[s] for s in order], classes) if labels else (None, ())
     return Source(
         name=name,
@@ -50,7 +48,7 @@ def array_source(
         opened=lambda k: as_image(array[k]),
         labels=numbers,
         classes=classes,
-        splits=rows if order != ["train"] else {},
+        splits=lay_out({s: len(parts[s]) for s in order}) if order != ["train"] else {},
         array=array,
     )
 

@@ -99,11 +99,11 @@ def drawn(path: Path, boxes: dict[str, Box], side: int) -> dict[str, np.ndarray]
     return found
 
 
-def ink_of(picture: np.ndarray) -> np.ndarray:
-    """bool, the box around the ink."""
+def crop_to_ink(picture: np.ndarray) -> np.ndarray:
+    """The box around the ink."""
     ink = picture >= INK
     rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def without_capitals(pictures: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -131,5 +131,5 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 def squeezed(picture: np.ndarray, side: int = 12) -> np.ndarray:
     """float (side, side): the box around the ink."""
-    ink = Image.fromarray((255 * ink_of(picture)).astype(np.uint8))
+    ink = Image.fromarray((255 * (crop_to_ink(picture) >= INK)).astype(np.uint8))
     return np.asarray(ink.resize((side, side), Image.Resampling.BOX), np.float64)

@@ -13,7 +13,7 @@ from PIL import Image
 from smalti.core.errors import UserError
 from smalti.data.files import open_image
 from smalti.data.npz import WORDS
-from smalti.data.source import SPLITS, Source
+from smalti.data.source import SPLITS, Source, lay_out
 
 PREFIX = "hf:"
 CAPTIONS = ("caption", "text", "captions")
@@ -49,7 +49,7 @@ def hub_source(path: str, *, labels: bool = True) -> Source:
         part = bisect_right(ends, row) - 1
         return as_opened(sets[part][row - ends[part]][column])
 
-    splits = {s: range(a, b) for s, a, b in zip(parts, ends[:-1], ends[1:], strict=True)}
+    splits = lay_out({split: len(part) for split, part in parts.items()})
     class_column = first_of(features, hub.ClassLabel) if labels else None
     numbers = None if class_column is None else column_of(sets, class_column)
     if numbers is not None and min(numbers) < 0:  # a test split whose answers are kept secret

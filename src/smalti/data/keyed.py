@@ -25,7 +25,7 @@ from smalti.data.source import Source
 
 MAGIC = b"\xde\xc0\xef\xbe"
 HEAD = 16  # bytes of a page before its content
-BRANCH, LEAF, OVERFLOW = 1, 2, 4  # kinds of page
+BRANCH, LEAF = 1, 2  # kinds of page
 BIG, SUB, SEVERAL = 1, 2, 4  # a value in pages of its own, another database, several values
 DEEPEST = 32  # levels of the tree
 NONE = 2**64 - 1  # the root of an empty tree

@@ -14,7 +14,7 @@ from scipy.sparse.csgraph import connected_components
 from smalti.data.arrays import as_image
 from smalti.data.copyrights import name_licences, read_copyright
 from smalti.data.gather import Progress
-from smalti.data.glyphs import CHARACTERS, INK, Face, read_face
+from smalti.data.glyphs import CHARACTERS, Face, crop_to_ink, read_face
 from smalti.data.source import Source, Split
 from smalti.data.splitting import rows_of_splits
 
@@ -131,9 +131,7 @@ def shape_class(character: str) -> str:
 
 def look_of_glyph(picture: np.ndarray) -> np.ndarray:
     """float32 (LOOK^2 + 1,): the ink brought to one size and contrast, and its proportions."""
-    ink = picture >= INK
-    rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
-    part = picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    part = crop_to_ink(picture)
     small = Image.fromarray(part).resize((LOOK, LOOK), Image.Resampling.BILINEAR)
     levels = np.asarray(small, np.float32).ravel()
     levels = levels - levels.mean()

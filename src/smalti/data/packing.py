@@ -19,7 +19,7 @@ from smalti.core.folders import folder_for
 from smalti.data.decode import BadPicture, Colour, Crop, Look, look_of
 from smalti.data.gather import Kept, Progress, gather
 from smalti.data.packs import FILES, FORMAT, archive_pack, is_pack
-from smalti.data.source import SPLITS, Source
+from smalti.data.source import SPLITS, Source, lay_out
 from smalti.data.splitting import keep_classes, shuffled, unlearned_classes, unlearned_note
 
 BLOCK = 1 << 24  # bytes copied at a time
@@ -222,12 +222,6 @@ def split_rows(source: Source, valid: float, test: float, seed: int) -> dict[str
 
 def ranges_of(kept: Kept, splits: dict[str, np.ndarray]) -> dict[str, range]:
     """Where the splits stand in a pile from which some of their pictures are left out."""
-    ranges: dict[str, range] = {}
-    start = 0
-    for split in SPLITS:
-        if split in splits:
-            count = int(np.isin(splits[split], kept.rows).sum())
-            ranges[split] = range(start, start + count)
-            start += count
-    whole = {split: part for split, part in ranges.items() if len(part)}
+    counts = {s: int(np.isin(splits[s], kept.rows).sum()) for s in SPLITS if s in splits}
+    whole = lay_out({split: n for split, n in counts.items() if n})
     return whole if len(whole) > 1 and "train" in whole else {}

@@ -23,7 +23,7 @@ from smalti.data.keyed import is_lmdb, lmdb_source
 from smalti.data.npz import npz_source
 from smalti.data.packs import home, is_pack, pack_source
 from smalti.data.pictures import Pictures, Splits
-from smalti.data.source import SPLITS, Source, Split
+from smalti.data.source import SPLITS, Source, Split, lay_out
 from smalti.data.splitting import unlearned_classes, unlearned_note
 
 VALID = 0.05  # share that is held out where the data come without splits
@@ -115,8 +115,7 @@ def unlearned(parts: dict[str, Pictures]) -> dict[str, tuple[str, ...]]:
     labels = [part.labels for part in parts.values() if part.labels is not None]
     if len(labels) < len(parts):
         return {}
-    ends = np.cumsum([0, *map(len, labels)]).tolist()
-    rows = {s: range(a, b) for s, a, b in zip(parts, ends[:-1], ends[1:], strict=True)}
+    rows = lay_out({split: len(part) for split, part in parts.items()})
     return unlearned_classes(torch.cat(labels).numpy(), parts["train"].classes, rows)
 
 

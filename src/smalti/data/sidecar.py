@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from smalti.data.files import picture_suffixes, suffix_of
 
 ENDING = ".txt"
 LONGEST = 1 << 16
 """Bytes within which a caption ends; more of a file is not read."""
-
-
-@dataclass(frozen=True)
-class Captions:
-    """What pictures show, in words."""
-
-    texts: tuple[str, ...] = ()
-    """One for each picture, empty where there is none; () where no picture has one."""
-    faults: tuple[str, ...] = ()
-    """A line for every caption that cannot be read."""
 
 
 def caption_path(parts: tuple[str, ...]) -> tuple[str, ...]:
@@ -31,8 +20,10 @@ def caption_path(parts: tuple[str, ...]) -> tuple[str, ...]:
     return (*folders, stem + ENDING)
 
 
-def read_captions(files: Iterable[tuple[str, Callable[[int], bytes] | None]]) -> Captions:
-    """The captions of pictures; one that cannot be read is empty, and named among the faults.
+def read_captions(
+    files: Iterable[tuple[str, Callable[[int], bytes] | None]],
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The captions of pictures, () where none has one, and a line for each that cannot be read.
 
     files: the title of every picture's caption file, and what reads so many of its first bytes;
     None where it is missing.  A caption is the file's first line that is not empty.
@@ -49,9 +40,8 @@ def read_captions(files: Iterable[tuple[str, Callable[[int], bytes] | None]]) ->
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
             faults.append(f"{title} cannot be read ({' '.join(reason.split())}); check it")
             texts.append(None)
-    if all(text is None for text in texts):
-        return Captions(faults=tuple(faults))
-    return Captions(tuple(text or "" for text in texts), tuple(faults))
+    has_any = any(text is not None for text in texts)
+    return tuple(text or "" for text in texts if has_any), tuple(faults)
 
 
 def first_line(content: bytes) -> str:

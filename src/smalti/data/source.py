@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,12 @@ Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 ORIGIN = ("package", "versions", "licence", "content")
 """Of a fetched pack, what every pack made of it says, too."""
+
+
+def lay_out(counts: Mapping[str, int]) -> dict[str, range]:
+    """The rows of each split, one behind the other."""
+    ends = accumulate(counts.values())
+    return {split: range(end - counts[split], end) for split, end in zip(counts, ends, strict=True)}
 
 
 def nothing_to_close() -> None:

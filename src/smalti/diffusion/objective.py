@@ -128,9 +128,6 @@ class Hybrid:
         return Loss(total, {name: term.detach() for name, term in terms.items()})
 
 
-Objective = Simple | Bound | Hybrid
-
-
 def bits_per_dim(
     given: Noised,
     output: Tensor,

@@ -161,7 +161,6 @@ class UniPC:
         return R, np.array(b)
 
 
-Solver = DPMSolver | UniPC
 CLEAN = Level(1.0, 0.0, math.inf)
 
 

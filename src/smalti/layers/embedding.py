@@ -16,10 +16,10 @@ class SinusoidalEmbedding(nn.Module):
 
     frequencies: Tensor
 
-    def __init__(self, width: int, longest: float = 10_000.0):
+    def __init__(self, width: int):
         super().__init__()
         half = width // 2
-        frequencies = torch.exp(-math.log(longest) * torch.arange(half) / half)
+        frequencies = torch.exp(-math.log(10_000) * torch.arange(half) / half)
         self.register_buffer("frequencies", frequencies, persistent=False)
 
     def forward(self, t: Tensor) -> Tensor:

@@ -119,10 +119,9 @@ def trim(symbols: Sequence[int]) -> list[int]:
     return [symbol for symbol in listed[:end] if symbol not in (PAD, BOS)]
 
 
-def pad_batch(sequences: Sequence[Sequence[int]], length: int | None = None) -> Tensor:
-    """(N, length) int64, <pad> behind each sequence; as long as the longest when None."""
-    length = max(map(len, sequences)) if length is None else length
-    batch = np.full((len(sequences), length), PAD)
+def pad_batch(sequences: Sequence[Sequence[int]]) -> Tensor:
+    """(N, T) int64, <pad> behind each sequence that is not the longest."""
+    batch = np.full((len(sequences), max(map(len, sequences))), PAD)
     for row, sequence in zip(batch, sequences, strict=True):
         row[: len(sequence)] = sequence
     return torch.from_numpy(batch)

@@ -16,7 +16,7 @@ from smalti.data.glyphs import (
     CHARACTERS,
     Face,
     correlation,
-    ink_of,
+    crop_to_ink,
     read_face,
     real_characters,
     without_capitals,
@@ -79,7 +79,7 @@ def test_what_a_font_lacks_is_left_out(sans: Face):
     assert real_characters({**ink, "x": box, "y": b""}, {box}) == set("abcdef")
     assert real_characters({c: b"same" for c in "abcd"}, set()) == set()  # one picture for all
     assert real_characters({c: b"same" for c in "Il1"}, set()) == set("Il1")
-    assert len(ink_of(glyph(sans, "x"))) < len(ink_of(glyph(sans, "X")))
+    assert len(crop_to_ink(glyph(sans, "x"))) < len(crop_to_ink(glyph(sans, "X")))
 
 
 def test_small_letters_that_are_capitals_are_left_out(sans: Face):
