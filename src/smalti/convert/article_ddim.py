@@ -7,20 +7,18 @@ another shape. The class condition is our addition and is absent at `classes=0`.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from smalti.convert.article_parts import (
+    ArticleUNet,
     Reference,
     SinusoidTable,
     Size,
     Weights,
     add_class,
-    check_config,
-    check_fit,
-    check_outputs,
     class_table,
     common_config,
     join,
@@ -30,8 +28,7 @@ from smalti.convert.article_parts import (
 )
 from smalti.core.config import checked
 from smalti.core.errors import UserError
-from smalti.core.ranges import Amount, Levels, Shape, Switches, Width, Widths
-from smalti.diffusion.network import Kind
+from smalti.core.ranges import Switches
 
 COARSEST = 8
 """Height and width of the coarsest level in all of the article's group-norm configs:
@@ -41,32 +38,19 @@ GROUPS = 32
 
 @dataclass(frozen=True)
 @checked
-class ArticleDDIM:
+class ArticleDDIM(ArticleUNet):
     """Config of the DDIM article's U-Net; the defaults are the article's for MNIST.
 
     Raises UserError for values that build no network.
     """
 
-    n_steps: Levels = 1000
-    """Number of noise levels T; t runs over 0 .. T-1."""
-    img_shape: Shape = (1, 28, 28)
-    """Channels, height and width of a picture; fixed by "ln", a default size by "gn"."""
-    channels: Widths = (10, 20, 40, 80)
-    """Width of every level, finest first."""
-    pe_dim: Width = 128
-    """Width of the time encoding, even."""
     with_attns: Switches | bool = (False, False, False, False)
     """Whether each level has attention (the reference's single bool stands for all levels)."""
     norm_type: Literal["gn", "ln"] = "ln"
     """Group norm with 32 groups, or layer norm."""
-    classes: Amount = 0
-    """Number of classes to condition on; 0 is the article's network (our addition)."""
-
-    accepts: ClassVar[tuple[Kind, ...]] = ("vector",)
-    free_size: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        check_config(self.img_shape, len(self.channels), self.pe_dim)
+        super().__post_init__()
         if isinstance(self.with_attns, bool):
             object.__setattr__(self, "with_attns", (self.with_attns,) * len(self.channels))
         attns = self.with_attns
@@ -77,13 +61,9 @@ class ArticleDDIM:
         if self.norm_type == "gn" and any(c % GROUPS for c in self.channels):
             raise UserError(f"channels is {self.channels}; group norm wants multiples of {GROUPS}")
 
-    def check_fit(self, shape: tuple[int, int, int], condition: int) -> None:
-        """UserError for pictures of another shape, and for other numbers of classes."""
-        check_fit(self.img_shape, self.classes, shape, condition)
-
     def build(self, outputs: int = 1) -> ArticleDDIMUNet:
         """A new network with random weights."""
-        check_outputs(outputs)
+        self.check_outputs(outputs)
         return ArticleDDIMUNet(self)
 
 

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from smalti.convert.article_parts import (
+    ArticleUNet,
     Reference,
     SinusoidTable,
     Size,
     Weights,
     add_class,
-    check_config,
-    check_fit,
-    check_outputs,
     class_table,
     common_config,
     join,
@@ -31,49 +28,30 @@ from smalti.convert.article_parts import (
 )
 from smalti.core.config import checked
 from smalti.core.errors import UserError
-from smalti.core.ranges import Amount, Levels, Shape, Width, Widths
-from smalti.diffusion.network import Kind
 
 
 @dataclass(frozen=True)
 @checked
-class ArticleDDPM:
+class ArticleDDPM(ArticleUNet):
     """Config of the DDPM article's U-Net; the defaults are the article's for MNIST.
 
     Raises UserError for values that build no network.
     """
 
-    n_steps: Levels = 1000
-    """Number of noise levels T; t runs over 0 .. T-1."""
-    img_shape: Shape = (1, 28, 28)
-    """Channels, height and width of a picture; layer norm fixes them."""
-    channels: Widths = (10, 20, 40, 80)
-    """Width of every level, finest first."""
-    pe_dim: Width = 128
-    """Width of the time encoding, even."""
     residual: bool = True
     """Whether the blocks have a shortcut."""
-    classes: Amount = 0
-    """Number of classes to condition on; 0 is the article's network (our addition)."""
-
-    accepts: ClassVar[tuple[Kind, ...]] = ("vector",)
-    free_size: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        check_config(self.img_shape, len(self.channels), self.pe_dim)
+        super().__post_init__()
         if any(b != 2 * a for a, b in pairwise(self.channels)):
             raise UserError(
                 f"channels is {self.channels}; the article's network wants each level "
                 "twice as wide as the one before"
             )
 
-    def check_fit(self, shape: tuple[int, int, int], condition: int) -> None:
-        """UserError for pictures of another shape, and for other numbers of classes."""
-        check_fit(self.img_shape, self.classes, shape, condition)
-
     def build(self, outputs: int = 1) -> ArticleDDPMUNet:
         """A new network with random weights."""
-        check_outputs(outputs)
+        self.check_outputs(outputs)
         return ArticleDDPMUNet(self)
 
 

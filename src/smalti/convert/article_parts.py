@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import torch
@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from smalti.core.errors import UserError
-from smalti.diffusion.network import check_equal
+from smalti.core.ranges import Amount, Levels, Shape, Width, Widths
+from smalti.diffusion.network import Kind, check_equal
 
 Weights = dict[str, Tensor]
 Size = tuple[int, int]
@@ -46,6 +47,48 @@ def rename(name: str, names: tuple[tuple[str, str], ...]) -> str:
     for pattern, ours in names:
         name = re.sub(pattern, ours, name)
     return name
+
+
+@dataclass(frozen=True)
+class ArticleUNet:
+    """What the configs of both U-Nets have in common; the defaults are the articles' for MNIST."""
+
+    n_steps: Levels = 1000
+    """Number of noise levels T; t runs over 0 .. T-1."""
+    img_shape: Shape = (1, 28, 28)
+    """Channels, height and width of a picture; fixed by layer norm, a default by group norm."""
+    channels: Widths = (10, 20, 40, 80)
+    """Width of every level, finest first."""
+    pe_dim: Width = 128
+    """Width of the time encoding, even."""
+    classes: Amount = field(default=0, kw_only=True)
+    """Number of classes to condition on; 0 is the article's network (our addition)."""
+
+    accepts: ClassVar[tuple[Kind, ...]] = ("vector",)
+    free_size: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if self.pe_dim % 2:
+            raise UserError(f"pe_dim is {self.pe_dim!r}; give a positive even integer")
+        levels = len(self.channels)
+        if min(level_sizes(self.img_shape, levels)[-1]) < 1:
+            raise UserError(
+                f"img_shape is {self.img_shape!r}: too small for {levels} levels; "
+                f"height and width must be at least {2 ** (levels - 1)}"
+            )
+
+    def check_fit(self, shape: tuple[int, int, int], condition: int) -> None:
+        """UserError for pictures of another shape, and for other numbers of classes."""
+        check_equal("img_shape", self.img_shape, shape)
+        check_equal("classes", self.classes, max(condition - 1, 0))
+
+    def check_outputs(self, outputs: int) -> None:
+        """UserError for a variance, which the article's networks do not learn."""
+        if outputs != 1:
+            raise UserError(
+                "the article's network puts out no variance, which this objective learns; give "
+                "another network or another objective"
+            )
 
 
 class SinusoidTable(nn.Module):
@@ -83,23 +126,6 @@ def add_class(time: Tensor, table: nn.Embedding | None, y: Tensor | None) -> Ten
     return time + (y @ table.weight if y.is_floating_point() else table(y))
 
 
-def check_fit(
-    own: tuple[int, int, int], classes: int, shape: tuple[int, int, int], condition: int
-) -> None:
-    """UserError unless a model's pictures, and what it tells the network, are the network's own."""
-    check_equal("img_shape", own, shape)
-    check_equal("classes", classes, max(condition - 1, 0))
-
-
-def check_outputs(outputs: int) -> None:
-    """UserError for a variance, which the article's networks do not learn."""
-    if outputs != 1:
-        raise UserError(
-            "the article's network puts out no variance, which this objective learns; give another "
-            "network or another objective"
-        )
-
-
 def join(skip: Tensor, x: Tensor) -> Tensor:
     """Pad x (N, C, h, w) to the height and width of skip (N, C, H, W): (N, 2 C, H, W).
 
@@ -115,17 +141,6 @@ def level_sizes(img_shape: tuple[int, ...], levels: int) -> list[tuple[int, int]
     """(H, W) at every level, halved and rounded down from one to the next."""
     _, h, w = img_shape
     return [(h >> i, w >> i) for i in range(levels)]
-
-
-def check_config(img_shape: tuple[int, ...], levels: int, pe_dim: int) -> None:
-    """Raise UserError unless the fields that both U-Nets have can build a network."""
-    if pe_dim % 2:
-        raise UserError(f"pe_dim is {pe_dim!r}; give a positive even integer")
-    if min(level_sizes(img_shape, levels)[-1]) < 1:
-        raise UserError(
-            f"img_shape is {img_shape!r}: too small for {levels} levels; "
-            f"height and width must be at least {2 ** (levels - 1)}"
-        )
 
 
 def shape_of(weights: Weights, key: str, dims: int) -> tuple[int, ...]:

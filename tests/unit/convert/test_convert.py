@@ -181,7 +181,7 @@ def test_ddpm_config_comes_back(
     classes: int,
 ) -> None:
     channels = tuple(c << i for i in range(levels))
-    config = ArticleDDPM(n_steps, shape, channels, pe_dim, residual, classes)
+    config = ArticleDDPM(n_steps, shape, channels, pe_dim, residual, classes=classes)
     infers_itself("dldemos_ddpm_unet", config)
 
 
@@ -198,7 +198,7 @@ def test_ddim_config_comes_back(
     width = st.sampled_from([32, 64, 96]) if norm == "gn" else st.integers(1, 9)
     channels = tuple(data.draw(st.lists(width, min_size=1, max_size=4)))
     attns = tuple(data.draw(st.booleans()) for _ in channels)
-    config = ArticleDDIM(n_steps, shape, channels, pe_dim, attns, norm, classes)
+    config = ArticleDDIM(n_steps, shape, channels, pe_dim, attns, norm, classes=classes)
     infers_itself("dldemos_ddim_unet", config)
 
 
