@@ -125,8 +125,6 @@ Widths = Annotated[tuple[Width, ...], Length()]
 """Of every level."""
 Switches = Annotated[tuple[bool, ...], Length()]
 """One for every level."""
-ClassNames = Annotated[tuple[str, ...], Length(0, 2**20)]
-"""Of class-conditional models."""
 Codes = Annotated[int, Range(2, 2**24)]
 """Entries of a codebook."""
 Exponent = Annotated[float, Range(-700, 700)]
