@@ -89,7 +89,8 @@ def test_twenty_ddim_steps(name: str, sampler: DDIM) -> None:
     config, g = golden()
     assert sampler.steps == config["ddim_steps"]
     noises = iter(g["step_noises"])
-    *_, last = sampler.stream(denoiser(), g["x_T"], alpha_bars(), lambda: next(noises))
+    a = alpha_bars()
+    *_, last = sampler.stream(denoiser(), g["x_T"], a, lambda: next(noises), sampler.levels(len(a)))
     assert_agree(last.x, g[f"ddim20_{name}"])
     assert last.x.abs().max() > 100  # so the test saw the large values
 
@@ -98,5 +99,6 @@ def test_the_options_that_the_file_pins_matter() -> None:
     """Without the article's noise on the last step, sigma-hat ends elsewhere."""
     noises = iter(golden()[1]["step_noises"])
     sampler = DDIM(sigma_hat=True, last_noise=False, clip=False)
-    *_, last = sampler.stream(denoiser(), golden()[1]["x_T"], alpha_bars(), lambda: next(noises))
+    a, x = alpha_bars(), golden()[1]["x_T"]
+    *_, last = sampler.stream(denoiser(), x, a, lambda: next(noises), sampler.levels(len(a)))
     assert (last.x - golden()[1]["ddim20_sigma_hat"]).abs().max() > 0.01

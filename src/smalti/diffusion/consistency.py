@@ -46,14 +46,8 @@ class Consistency:
         return [min(round(share * T), T - 1) for share in (FIRST, *BETWEEN[self.steps])]
 
     def stream(
-        self,
-        denoise: Denoise,
-        x: Tensor,
-        alpha_bars: Tensor,
-        normal: Normal,
-        levels: list[int] | None = None,
+        self, denoise: Denoise, x: Tensor, alpha_bars: Tensor, normal: Normal, levels: list[int]
     ) -> Iterator[Noisy]:
-        levels = levels or self.levels(len(alpha_bars))
         yield Noisy(x, x, levels[0], 0, len(levels))
         for step, (t, s) in enumerate(zip(levels, [*levels[1:], -1], strict=True), start=1):
             x0 = denoise(x, t)

@@ -61,14 +61,13 @@ class RePaint:
         x: Tensor,
         alpha_bars: Tensor,
         normal: Normal,
-        levels: list[int] | None = None,
+        levels: list[int],
         *,
         hole: Hole | None = None,
     ) -> Iterator[Noisy]:
         """As the other samplers' walks, with one state for each move down or up."""
         if hole is None:
             raise UserError("RePaint fills holes; give it one")
-        levels = levels or self.levels(len(alpha_bars))
         walk = [levels[place] if place < len(levels) else -1 for place in self.places(len(levels))]
         yield Noisy(x, x, walk[0], 0, len(walk) - 1)
         x0 = x

@@ -64,12 +64,7 @@ class Sampler(Protocol):
     def guidance(self) -> float: ...
     def levels(self, T: int) -> list[int]: ...
     def stream(
-        self,
-        denoise: Denoise,
-        x: Tensor,
-        alpha_bars: Tensor,
-        normal: Normal,
-        levels: list[int] | None = None,  # its own unless told otherwise
+        self, denoise: Denoise, x: Tensor, alpha_bars: Tensor, normal: Normal, levels: list[int]
     ) -> Iterator[Noisy]: ...
 
 
@@ -92,14 +87,8 @@ class DDPM:
         return list(range(T - 1, -1, -self.stride))
 
     def stream(
-        self,
-        denoise: Denoise,
-        x: Tensor,
-        alpha_bars: Tensor,
-        normal: Normal,
-        levels: list[int] | None = None,
+        self, denoise: Denoise, x: Tensor, alpha_bars: Tensor, normal: Normal, levels: list[int]
     ) -> Iterator[Noisy]:
-        levels = levels or self.levels(len(alpha_bars))
         yield Noisy(x, x, levels[0], 0, len(levels))
         for step, (t, s) in enumerate(zip(levels, [*levels[1:], -1], strict=True), start=1):
             a_t, a_s = alpha_bars[t], alpha_bar(alpha_bars, s)
@@ -146,14 +135,8 @@ class DDIM:
         return spaced(self.spacing, self.steps, T)
 
     def stream(
-        self,
-        denoise: Denoise,
-        x: Tensor,
-        alpha_bars: Tensor,
-        normal: Normal,
-        levels: list[int] | None = None,
+        self, denoise: Denoise, x: Tensor, alpha_bars: Tensor, normal: Normal, levels: list[int]
     ) -> Iterator[Noisy]:
-        levels = levels or self.levels(len(alpha_bars))
         yield Noisy(x, x, levels[0], 0, len(levels))
         for step, (t, s) in enumerate(zip(levels, [*levels[1:], -1], strict=True), start=1):
             a_t, a_s = alpha_bars[t], alpha_bar(alpha_bars, s)

@@ -59,14 +59,8 @@ class DPMSolver:
         return spaced(self.spacing, self.steps, T)
 
     def stream(
-        self,
-        denoise: Denoise,
-        x: Tensor,
-        alpha_bars: Tensor,
-        normal: Normal,
-        levels: list[int] | None = None,
+        self, denoise: Denoise, x: Tensor, alpha_bars: Tensor, normal: Normal, levels: list[int]
     ) -> Iterator[Noisy]:
-        levels = levels or self.levels(len(alpha_bars))
         at = [*noise_levels(alpha_bars, levels), CLEAN]
         before = None
         yield Noisy(x, x, levels[0], 0, len(levels))
@@ -110,14 +104,8 @@ class UniPC:
         return spaced(self.spacing, self.steps, T)
 
     def stream(
-        self,
-        denoise: Denoise,
-        x: Tensor,
-        alpha_bars: Tensor,
-        normal: Normal,
-        levels: list[int] | None = None,
+        self, denoise: Denoise, x: Tensor, alpha_bars: Tensor, normal: Normal, levels: list[int]
     ) -> Iterator[Noisy]:
-        levels = levels or self.levels(len(alpha_bars))
         at = [*noise_levels(alpha_bars, levels), CLEAN]
         seen: deque[Seen] = deque(maxlen=self.order)  # the latest first
         last, p = x, 1  # the state that x was predicted from, and the order it was predicted with

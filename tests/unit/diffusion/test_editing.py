@@ -146,7 +146,8 @@ def test_states_are_as_noisy_as_their_level() -> None:
     known = torch.full((n, 1, 1, 1), x0, dtype=torch.float64)
     hole = Hole(known, torch.arange(n).reshape(n, 1, 1, 1) % 2 == 0)
     start = a[-1].sqrt() * x0 + (1 - a[-1]).sqrt() * normal()
-    states = list(PAINT.stream(lambda x, t: known, start, a, normal, hole=hole))
+    levels = PAINT.levels(T)
+    states = list(PAINT.stream(lambda x, t: known, start, a, normal, levels, hole=hole))
     for state in (s for s in states if s.t >= 0):
         for part in (state.x[::2], state.x[1::2]):
             assert abs(part.mean() - a[state.t].sqrt() * x0) < 5 / (n / 2) ** 0.5

@@ -26,7 +26,8 @@ def walk(sampler: DDPM | DDIM, T: int = 20, denoise: Any = None) -> list[Noisy]:
     rng = Rng([0, 1])
     x = rng.normal(*SHAPE)
     denoise = denoise or (lambda x, t: (0.8 * x / (1 + t / T)).tanh())
-    return list(sampler.stream(denoise, x, Linear(T).alpha_bars(), lambda: rng.normal(*SHAPE)))
+    a, levels = Linear(T).alpha_bars(), sampler.levels(T)
+    return list(sampler.stream(denoise, x, a, lambda: rng.normal(*SHAPE), levels))
 
 
 def counted(sampler: DDPM | DDIM, T: int) -> int:
@@ -38,7 +39,9 @@ def counted(sampler: DDPM | DDIM, T: int) -> int:
         return torch.zeros(1, *SHAPE, dtype=torch.float64)
 
     x = torch.ones(1, *SHAPE, dtype=torch.float64)
-    for _ in sampler.stream(lambda x, t: x / 2, x, Linear(T).alpha_bars(), normal):
+    for _ in sampler.stream(
+        lambda x, t: x / 2, x, Linear(T).alpha_bars(), normal, sampler.levels(T)
+    ):
         pass
     return drawn[0]
 
@@ -230,7 +233,8 @@ def test_states_are_as_noisy_as_their_level(sampler: DDPM | DDIM) -> None:
         return rng.normal(n, 1, 1)[0].reshape(n, 1, 1, 1)
 
     start = a[-1].sqrt() * x0 + (1 - a[-1]).sqrt() * normal()
-    states = list(sampler.stream(lambda x, t: torch.full_like(x, x0), start, a, normal))
+    levels = sampler.levels(T)
+    states = list(sampler.stream(lambda x, t: torch.full_like(x, x0), start, a, normal, levels))
     for state in states[:-1]:
         assert abs(state.x.mean() - a[state.t].sqrt() * x0) < 4 / n**0.5
         assert abs(state.x.var() / (1 - a[state.t]) - 1) < 4 * (2 / n) ** 0.5

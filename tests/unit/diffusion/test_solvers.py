@@ -23,12 +23,15 @@ each = pytest.mark.parametrize
 tanh: Any = lambda x, t: (0.8 * x).tanh()  # noqa: E731
 
 
-def walk(sampler: Any, alpha_bars: Tensor, denoise: Any, **more: Any) -> list[Noisy]:
+def walk(
+    sampler: Any, alpha_bars: Tensor, denoise: Any, levels: list[int] | None = None
+) -> list[Noisy]:
     def normal() -> Tensor:
         raise AssertionError("no noise is wanted")
 
     x = Rng([0, 1]).normal(*SHAPE)
-    return list(sampler.stream(denoise, x, alpha_bars, normal, **more))
+    levels = levels or sampler.levels(len(alpha_bars))
+    return list(sampler.stream(denoise, x, alpha_bars, normal, levels))
 
 
 # ---- the order: pictures from N(MEAN, SPREAD^2), whose best denoiser is known
