@@ -11,7 +11,7 @@ from typing import Any
 from smalti import translation
 from smalti.core.errors import UserError
 from smalti.core.model import open_model
-from smalti.core.progress import OnProgress, ignore, name_progress
+from smalti.core.progress import OnProgress, ignore
 from smalti.translation import Beam, Translation, Translator
 from smalti.translation.texts import default_beam
 
@@ -72,8 +72,7 @@ def translate_file(
 ) -> TranslatedFile:
     """Translate a text file line by line into the file `out`."""
     translator, beam = prepare(model, width, penalty, device)
-    progress = name_progress("translating", on_progress)
-    counts = translation.translate_file(translator, path, out, beam, progress)
+    counts = translation.translate_file(translator, path, out, beam, on_progress)
     return TranslatedFile(counts["translated"], counts["kept"])
 
 
@@ -89,8 +88,7 @@ def translate_catalog(
 ) -> TranslatedFile:
     """Fill what is untranslated in a gettext catalogue, in the file itself or in `out`."""
     translator, beam = prepare(model, width, penalty, device)
-    progress = name_progress("translating", on_progress)
-    counts = translation.translate_catalog(translator, path, out, beam, progress)
+    counts = translation.translate_catalog(translator, path, out, beam, on_progress)
     return TranslatedFile(counts["filled"], counts["left"])
 
 

@@ -125,7 +125,7 @@ class Parser:
                     yield from self.end(k)
                 self.begin(k, match[1], self.unquote(k, match[3]))
             else:
-                self.add(k, self.unquote(k, line))
+                self.put(k, self.unquote(k, line))
         yield from self.end(len(self.lines))
 
     def note(self, k: int, line: str) -> None:
@@ -140,11 +140,9 @@ class Parser:
         if entry is None:
             return
         if "msgid" not in entry.text or not entry.translations:
-            raise UserError(f"{self.path}, line {entry.start + 1}: an entry lacks msgid or msgstr")
+            raise self.error(entry.start, "an entry lacks msgid or msgstr")
         if ("msgid_plural" in entry.text) == ("msgstr" in entry.translations):
-            raise UserError(
-                f"{self.path}, line {entry.start + 1}: msgid_plural wants msgstr[0] and so on"
-            )
+            raise self.error(entry.start, "msgid_plural wants msgstr[0] and so on")
         self.flags = self.before = None
         yield entry
 
@@ -154,16 +152,12 @@ class Parser:
             self.entry = Entry(k, before, flags=self.flags)
         self.keyword = keyword
         if keyword in self.entry.text or keyword in self.entry.translations:
-            raise UserError(f"{self.path}, line {k + 1}: a second {keyword} in an entry")
-        self.put(k, text)
-
-    def add(self, k: int, text: str) -> None:
-        if self.entry is None:
-            raise UserError(f"{self.path}, line {k + 1}: text outside of an entry")
+            raise self.error(k, f"a second {keyword} in an entry")
         self.put(k, text)
 
     def put(self, k: int, text: str) -> None:
-        assert self.entry
+        if self.entry is None:
+            raise self.error(k, "text outside of an entry")
         kind = self.entry.translations if self.keyword.startswith("msgstr") else self.entry.text
         kind[self.keyword] = kind.get(self.keyword, "") + text
         first, _ = self.entry.places.get(self.keyword, (k, k))
@@ -172,11 +166,12 @@ class Parser:
     def unquote(self, k: int, line: str) -> str:
         match = STRING.match(line)
         if match is None:
-            raise UserError(
-                f"{self.path}, line {k + 1}: {shorten(line)} is no line of a .po file; "
-                "check it with msgfmt -c"
-            )
+            wrong = f"{shorten(line)} is no line of a .po file; check it with msgfmt -c"
+            raise self.error(k, wrong)
         return ESCAPE.sub(unescape, match[1])
+
+    def error(self, k: int, text: str) -> UserError:
+        return UserError(f"{self.path}, line {k + 1}: {text}")
 
 
 def unescape(match: re.Match[str]) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
 
 from smalti.core.errors import UserError
 from smalti.core.files import file_for
-from smalti.core.model import open_model
+from smalti.core.progress import OnProgress, Progress, ignore
 from smalti.translation.catalog import Catalog, decode, fill, read_catalog
 from smalti.translation.decoding import Beam
 from smalti.translation.model import Translator
@@ -18,20 +18,14 @@ from smalti.translation.texts import NAMES, find_fault, translate
 
 GROUP = 64
 """Texts that are translated together."""
-Progress = Callable[[int, int], object]
-"""Called with how many are done, and of how many."""
-
-
-def ignore(done: int, total: int) -> None:
-    """No progress is shown."""
 
 
 def translate_file(
-    model: Translator | str | Path,
+    translator: Translator,
     path: str | Path,
     out: str | Path,
     beam: Beam | None = None,
-    progress: Progress = ignore,
+    on_progress: OnProgress = ignore,
 ) -> Counter[str]:
     """Translate a text file in UTF-8 line by line. Returns how many lines were "translated" and how
     many "kept": empty ones, and those of another language or without words.
@@ -39,7 +33,7 @@ def translate_file(
     `out` appears when all is done. Raises UserError for a file that is missing or in another
     encoding, before any work.
     """
-    path, out, translator = Path(path), Path(out), open_model(model, "translate")
+    path, out = Path(path), Path(out)
     if out.exists() and path.exists() and out.samefile(path):
         raise UserError(f"{out} is the file to be translated; name another one for the result")
     with open_bytes(path) as file:
@@ -51,21 +45,21 @@ def translate_file(
     ):
         for line in translate_lines(translator, lines, beam, counts):
             result.write(line)
-            progress(counts.total(), len(lines))
+            on_progress(Progress("translating", counts.total(), len(lines)))
         result.flush()
         os.fsync(result.fileno())
     return counts
 
 
 def translate_lines(
-    model: Translator | str | Path,
+    translator: Translator,
     lines: Iterable[str],
     beam: Beam | None = None,
     counts: Counter[str] | None = None,
     group: int = GROUP,
 ) -> Iterator[str]:
     """Each line translated, its end as it was; `counts` grows as `translate_file` tells it."""
-    counts, translator = Counter() if counts is None else counts, open_model(model, "translate")
+    counts = Counter() if counts is None else counts
     lines = iter(lines)
     while some := list(islice(lines, group)):
         wanted = [line for line in some if not find_fault(translator, line)]
@@ -89,11 +83,11 @@ def open_bytes(path: Path):
 
 
 def translate_catalog(
-    model: Translator | str | Path,
+    translator: Translator,
     path: str | Path,
     out: str | Path | None = None,
     beam: Beam | None = None,
-    progress: Progress = ignore,
+    on_progress: OnProgress = ignore,
 ) -> Counter[str]:
     """Fill what is untranslated in a gettext catalogue, and mark it fuzzy. Returns how many entries
     were "filled", and how many of those that were open are "left": in another language.
@@ -101,7 +95,7 @@ def translate_catalog(
     out: where to write it; over the catalogue itself when None. All else in it stays byte for byte.
     Raises UserError for what is no catalogue, or one for another language.
     """
-    catalog, translator = read_catalog(path), open_model(model, "translate")
+    catalog = read_catalog(path)
     check_language(translator, catalog)
     texts = {e.source_of(keyword): None for e in catalog.open for keyword in e.translations}
     wanted = [text for text in texts if not find_fault(translator, text)]
@@ -109,7 +103,7 @@ def translate_catalog(
     for k in range(0, len(wanted), GROUP):
         some = wanted[k : k + GROUP]
         found |= zip(some, translate(translator, some, beam), strict=True)
-        progress(len(found), len(wanted))
+        on_progress(Progress("translating", len(found), len(wanted)))
     content, filled = fill(catalog, found)
     with file_for(path if out is None else out) as temporary:
         temporary.write_bytes(content)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 CONVERSION = r"%(?:\(\w+\)|\d+\$)?[-+#0']*(?:\d+|\*)?(?:\.(?:\d+|\*))?(?:hh?|ll?|[Lqjzt])?[A-Za-z%]"
 """As in printf and Python: %s, %1$d, %-5.2f, %(name)s, %%; a space is no flag, for "100% of"."""
@@ -35,10 +35,6 @@ FEW = 3
 LETTER = re.compile(r"[^\W\d_]")
 
 
-def find_placeholders(text: str) -> list[str]:
-    return PLACEHOLDER.findall(text)
-
-
 def has_words(text: str) -> bool:
     """Whether there is something to translate beside the placeholders."""
     return bool(LETTER.search(PLACEHOLDER.sub(" ", text)))
@@ -46,24 +42,19 @@ def has_words(text: str) -> bool:
 
 def keeps(source: str, target: str) -> bool:
     """Whether a translation has the placeholders of its source, as often, in a usable order."""
-    own, found = find_placeholders(source), find_placeholders(target)
-    return Counter(own) == Counter(found) and all(
-        ordered(own, fits) == ordered(found, fits) for fits in (is_conversion, *tag_tests(own))
-    )
+    own, found = PLACEHOLDER.findall(source), PLACEHOLDER.findall(target)
+    return Counter(own) == Counter(found) and orders(own) == orders(found)
 
 
-def ordered(placeholders: Sequence[str], fits: Callable[[str], bool]) -> list[str]:
-    return [one for one in placeholders if fits(one)]
-
-
-def is_conversion(placeholder: str) -> bool:
-    return bool(ORDERED.match(placeholder))
-
-
-def tag_tests(placeholders: Sequence[str]) -> list[Callable[[str], bool]]:
-    """For each kind of tag, what tells whether a placeholder is one: <b> stays before </b>."""
-    names = {match[1] for one in placeholders if (match := TAG.match(one))}
-    return [lambda one, n=name: bool(m := TAG.match(one)) and m[1] == n for name in sorted(names)]
+def orders(placeholders: Sequence[str]) -> dict[str, list[str]]:
+    """Those that must keep their order: conversions, and of each kind of tag <b> before </b>."""
+    kinds: dict[str, list[str]] = {}
+    for one in placeholders:
+        if tag := TAG.match(one):
+            kinds.setdefault(tag[1], []).append(one)
+        elif ORDERED.match(one):
+            kinds.setdefault("%", []).append(one)
+    return kinds
 
 
 def mask(text: str) -> tuple[str, list[str]]:

@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import cycle
 from pathlib import Path
 from typing import NamedTuple
@@ -75,9 +75,8 @@ def find_translations(
     if unknown := find_unknown(translator, pieces):
         shown = " ".join(sorted(unknown)[:10])
         warnings.warn(Notice(f"the model does not know {shown} and leaves it out"), stacklevel=2)
-    found = translate_pieces(
-        pieces, Search(translator, beam or default_beam(translator), batch, unknown)
-    )
+    beam = beam or default_beam(translator)
+    found = translate_pieces(pieces, partial(search_known, translator, beam, batch, unknown))
     return [document.assemble(found, n) for document in documents]
 
 
@@ -193,17 +192,13 @@ def translate_pieces(pieces: Sequence[str], search: Searching) -> dict[str, list
     return found | translate_between(left, search)
 
 
-class Search:
+def search_known(
+    model: Translator, beam: Beam, batch: int, unknown: set[str], pieces: Sequence[str]
+) -> list[list[Translation]]:
     """What the model says of pieces, without the characters that it does not know."""
-
-    def __init__(self, model: Translator, beam: Beam, batch: int, unknown: set[str]):
-        self.model, self.beam, self.batch, self.unknown = model, beam, batch, unknown
-
-    def __call__(self, pieces: Sequence[str]) -> list[list[Translation]]:
-        known = [drop(piece, self.unknown) for piece in pieces]
-        rows = self.model.search(known, self.beam, self.batch) if pieces else []
-        decode = cache(lambda symbols: self.model.target.decode([symbols])[0])
-        return [[Translation(decode(tuple(h.symbols)), h.score) for h in row] for row in rows]
+    rows = model.search([drop(p, unknown) for p in pieces], beam, batch) if pieces else []
+    decode = cache(lambda symbols: model.target.decode([symbols])[0])
+    return [[Translation(decode(tuple(h.symbols)), h.score) for h in row] for row in rows]
 
 
 def translate_between(pieces: Sequence[str], search: Searching) -> dict[str, list[Translation]]:

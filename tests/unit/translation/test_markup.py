@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smalti.translation.markup import (
-    find_placeholders,
+    PLACEHOLDER,
     has_words,
     keeps,
     mask,
@@ -35,7 +35,7 @@ from smalti.translation.segments import join, split_lines, split_long
     ],
 )  # fmt: skip
 def test_placeholders_are_found(text: str, found: list[str]) -> None:
-    assert find_placeholders(text) == found
+    assert PLACEHOLDER.findall(text) == found
 
 
 @pytest.mark.parametrize(

@@ -201,7 +201,7 @@ def test_a_file_is_translated_whole_or_not_at_all(tiny: Translator, tmp_path: Pa
     source, out = tmp_path / "in.txt", tmp_path / "out.txt"
     source.write_text("a\nfile\n")
     done: list[tuple[int, int]] = []
-    translate_file(scripted(tiny), source, out, progress=lambda *n: done.append(n))
+    translate_file(scripted(tiny), source, out, on_progress=lambda at: done.append(at[1:3]))
     assert out.read_text() == "A\nFILE\n"
     assert done == [(1, 2), (2, 2)]
     reader, writer = os.pipe()
