@@ -26,8 +26,8 @@ class Cancelled(Exception):
     """Raise it in an `OnProgress` to end a task there; nothing of its results is left behind."""
 
 
-def ignore(progress: Progress) -> None:
-    """Shows nothing."""
+def ignore(event: object) -> None:
+    """Shows nothing, whatever it is told."""
 
 
 def name_progress(what: str, on_progress: OnProgress) -> Callable[[int, int], None]:

@@ -158,12 +158,10 @@ def codebook(case: CodecCase) -> list[Row]:
 
 def plot_codes(case: CodecCase, path: Path) -> None:
     """The codes' shares, the most frequent first, beside an even share."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     health = case.health
     figure = Figure(figsize=(7, 3.4), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots()
     share = 100 * health.counts.double() / health.counts.sum().clamp(min=1)
     ordered: Sequence[float] = share.sort(descending=True).values.tolist()

@@ -85,11 +85,9 @@ def write_title(sheet: Image.Image, text: str) -> None:
 
 def plot_distances(case: Case, path: Path) -> None:
     """How far samples and held-out pictures lie from the training set: a curve each."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 3.4), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.subplots()
     curves = (("samples", case.near, "C1"), ("held-out pictures", case.near_held, "C0"))
     for name, near, colour in curves:

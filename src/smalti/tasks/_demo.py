@@ -23,7 +23,6 @@ from smalti.tasks._draw_samples import draw_samples
 from smalti.tasks._interpolate import interpolate
 from smalti.tasks.gallery import Exhibit, Picture, page
 from smalti.tasks.models import open_picture_model
-from smalti.training import ignore as look_away
 from smalti.training import run
 from smalti.training.events import Ended, Event, Watch
 
@@ -49,7 +48,7 @@ def make_gallery(
     model: str = "ddpm-digits",
     on_progress: OnProgress = ignore,
     on_stage: OnStage = pass_over,
-    watch: Watch = look_away,
+    watch: Watch = ignore,
 ) -> Path:
     """Make a page that shows everything once: samples, a walk, and a model that is trained here.
 

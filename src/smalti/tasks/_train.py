@@ -9,7 +9,7 @@ from pathlib import Path
 from smalti.core.config import fitted
 from smalti.core.errors import UserError
 from smalti.core.locks import lock_folder
-from smalti.core.progress import Progress, name_progress
+from smalti.core.progress import Progress, ignore, name_progress
 from smalti.core.ranges import Minutes
 from smalti.core.size import Size, parse_size, show_size
 from smalti.data.pictures import Splits
@@ -20,7 +20,7 @@ from smalti.recipes.recipe import Recipe
 from smalti.training import Training
 from smalti.training import resume as resume_run
 from smalti.training import run as begin_run
-from smalti.training.drive import check_unused, ignore
+from smalti.training.drive import check_unused
 from smalti.training.events import Ended, Event, Note
 
 RUNS = Path("runs")

@@ -17,6 +17,7 @@ from smalti.core.errors import UserError
 from smalti.core.locks import lock_folder
 from smalti.core.messages import count
 from smalti.core.players import Checkable
+from smalti.core.progress import ignore
 from smalti.core.protocols import Dataset, ModelConfig
 from smalti.core.staging import empty_removed_on_error, make_folders, remove_leftovers
 from smalti.core.steps import FILES_OF_A_RUN, find_whole_step
@@ -36,10 +37,6 @@ from smalti.training.timing import probe
 
 COPIES = 4
 """Of its weights, that training a model takes: they themselves, their average, and two of Adam."""
-
-
-def ignore(event: object) -> None:
-    """A watch that looks away."""
 
 
 def run(

@@ -18,6 +18,7 @@ from torch import nn
 from smalti.core.checkpoint import load
 from smalti.core.config import fitted
 from smalti.core.errors import UserError, shorten
+from smalti.core.progress import ignore
 from smalti.core.protocols import Batch, Dataset, Order
 from smalti.core.ranges import Range
 from smalti.training.average import Average
@@ -30,10 +31,6 @@ from smalti.training.player import Part, Sum, differentiate, means, mirror, rate
 from smalti.training.readback import Done, Readback
 from smalti.training.recovery import BACK, HISTORY, Diverged, Snapshot, complaint
 from smalti.training.seats import Seat, end_step, keepers, kept_states, plan, seated
-
-
-def silent(text: str) -> None:
-    """Tells nobody."""
 
 
 @dataclass
@@ -59,7 +56,7 @@ class Loop:
     """The last losses, which say what is usual."""
     good: Snapshot | None = None
     """The state to step back to; None unless the training may."""
-    tell: Callable[[str], None] = silent
+    tell: Callable[[str], None] = ignore
     """Told what the user should know."""
     readback: Readback = field(default_factory=Readback)
     """Numbers of steps that are not read yet."""

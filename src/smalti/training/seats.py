@@ -34,16 +34,14 @@ class Seat:
 
 def seated(fabric: Fabric, model: nn.Module, training: Training) -> list[Seat]:
     """Every player with its own optimiser; the first is the model, which is saved and sampled."""
-    players = model.players() if isinstance(model, Team) else {"model": model}
-    return [
-        seat(fabric, name, player.to(fabric.device), training) for name, player in players.items()
-    ]
-
-
-def seat(fabric: Fabric, name: str, player: nn.Module, training: Training) -> Seat:
-    wrapped, optimizer = fabric.setup(player, optimiser(player, training))
-    wrapped.mark_forward_method("loss")
-    return Seat(name, wrapped, optimizer, player.lr_scale if isinstance(player, Tuned) else 1.0)
+    seats: list[Seat] = []
+    for name, player in (model.players() if isinstance(model, Team) else {"model": model}).items():
+        player.to(fabric.device)
+        wrapped, optimizer = fabric.setup(player, optimiser(player, training))
+        wrapped.mark_forward_method("loss")
+        scale = player.lr_scale if isinstance(player, Tuned) else 1.0
+        seats.append(Seat(name, wrapped, optimizer, scale))
+    return seats
 
 
 def premises(seats: list[Seat]) -> list[str]:

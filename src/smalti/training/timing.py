@@ -12,11 +12,12 @@ import torch
 from lightning_fabric import Fabric
 
 from smalti.core.players import Planned
+from smalti.core.progress import ignore
 from smalti.core.protocols import Dataset
 from smalti.training.average import Average
 from smalti.training.device import reduced
 from smalti.training.job import Job
-from smalti.training.loop import Loop, assemble, rng_state, set_rng_state, set_scale, silent
+from smalti.training.loop import Loop, assemble, rng_state, set_rng_state, set_scale
 
 STEPS, END = 10**6, 400
 """Of a long training, and its end, where all players play."""
@@ -36,7 +37,7 @@ def probe(
     job: Job,
     data: Dataset,
     budget: float,
-    tell: Callable[[str], None] = silent,
+    tell: Callable[[str], None] = ignore,
 ) -> Probe:
     """Steps for about `budget` seconds, which leave no trace: the first ones, and where players
     come in later the last ones, too.
