@@ -27,6 +27,7 @@ class Entry(NamedTuple):
         return count(self.steps, "step")
 
 
+DIFFUSION = "smalti.recipes.diffusion"
 CODECS = "smalti.recipes.codecs"
 AUTOREGRESSIVE = "smalti.recipes.autoregressive"
 CLASSIFIERS = "smalti.recipes.classifiers"
@@ -40,30 +41,24 @@ def celebahq(number: int, size: int, codes: int, epochs: int) -> Entry:
 
 RECIPES = {
     "consistency-digits": Entry(
-        "ddpm-digits tuned for 1 to 4 steps; begin with --start ddpm-digits",
-        "smalti.recipes.consistency_digits",
-        steps=4000,
+        "ddpm-digits tuned for 1 to 4 steps; begin with --start ddpm-digits", DIFFUSION, steps=4000
     ),
-    "ddpm": Entry("DDPM on your pictures (without --data: on the digits)", "smalti.recipes.ddpm"),
-    "ddpm-digits": Entry(
-        "the shipped class-conditional DDPM of digits", "smalti.recipes.ddpm_digits", steps=11_000
-    ),
+    "ddpm": Entry("DDPM on your pictures (without --data: on the digits)", DIFFUSION),
+    "ddpm-digits": Entry("the shipped class-conditional DDPM of digits", DIFFUSION, steps=11_000),
     "ddpm-emoji": Entry(
         "the shipped DDPM of emoji, 64x64 in colour; first `smalti fetch emoji`",
-        "smalti.recipes.ddpm_emoji",
+        DIFFUSION,
         steps=9500,
     ),
     "gated-pixelcnn-digits": Entry(
         "class-conditional Gated PixelCNN of digits", AUTOREGRESSIVE, minutes=60
     ),
     "gated-pixelcnn-digits-8": Entry(
-        "class-conditional Gated PixelCNN of digits in 8 levels",
-        AUTOREGRESSIVE,
-        minutes=60,
+        "class-conditional Gated PixelCNN of digits in 8 levels", AUTOREGRESSIVE, minutes=60
     ),
     "letters": Entry(
         "a DDPM of letters in many typefaces, 32x32; first `smalti fetch letters`",
-        "smalti.recipes.letters",
+        DIFFUSION,
         steps=15_000,
     ),
     "pixelcnn": Entry(
@@ -92,9 +87,7 @@ RECIPES = {
     "vqvae-celebahq-3": celebahq(3, size=64, codes=64, epochs=20),
     "vqvae-celebahq-4": celebahq(4, size=64, codes=32, epochs=20),
     "vqvae-emoji-8": Entry(
-        "the network of vqgan-emoji by squared error alone, to compare",
-        CODECS,
-        minutes=45,
+        "the network of vqgan-emoji by squared error alone, to compare", CODECS, minutes=45
     ),
     "vqgan": Entry("VQGAN on your pictures (without --data: on the digits)", CODECS, minutes=30),
     "vqgan-emoji": Entry(
