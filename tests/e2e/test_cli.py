@@ -322,7 +322,7 @@ def ddpm_digits_tiny():
     own = find("ddpm-digits")
 
     def model(pictures):
-        return replace(own.model(pictures), network=unet(classes=10))
+        return replace(own.model(pictures), network=unet(condition=11))
 
     training = replace(own.training, steps=None, batch=4, precision="32")
     return replace(own, model=model, training=training)
