@@ -11,14 +11,10 @@ from torch import Tensor, nn
 from smalti.core.config import to_json
 
 
-def model_hash(model: nn.Module, config: object = None) -> str:
-    """SHA-256 of a model's config and weights, in hexadecimal.
-
-    config: plain JSON values; by default those of `model.config`.
-    """
+def model_hash(model: nn.Module) -> str:
+    """SHA-256 of a model's config and weights, in hexadecimal."""
     digest = hashlib.sha256()
-    content = to_json(model.config) if config is None else config
-    digest.update(json.dumps(content, sort_keys=True).encode())
+    digest.update(json.dumps(to_json(model.config), sort_keys=True).encode())
     for name, weight in sorted(model.state_dict().items()):
         _add(digest, name, weight)
     return digest.hexdigest()

@@ -15,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 CHARACTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+SIDE = 32  # of a glyph's picture
 MARGIN = 2  # pixels that stay black on every side
 FINE = 4  # the drawing is so many times finer, and averaged
 MEASURED = 128  # font size at which ink is measured
@@ -36,10 +37,10 @@ class Face:
     file: str
     characters: str
     pictures: np.ndarray
-    """uint8 (len(characters), side, side)."""
+    """uint8 (len(characters), SIDE, SIDE)."""
 
 
-def read_face(path: Path, characters: Sequence[str] = CHARACTERS, side: int = 32) -> Face | None:
+def read_face(path: Path, characters: Sequence[str] = CHARACTERS) -> Face | None:
     """The usable glyphs of a font file, in one scale and on one baseline; None without any."""
     try:
         font = ImageFont.truetype(path, MEASURED, layout_engine=ImageFont.Layout.BASIC)
@@ -49,7 +50,7 @@ def read_face(path: Path, characters: Sequence[str] = CHARACTERS, side: int = 32
         return None
     kept = real_characters({c: ink for c, (ink, _) in inked.items()}, lacking)
     boxes = {c: box for c, (_, box) in inked.items() if c in kept}
-    pictures = without_capitals(drawn(path, boxes, side)) if boxes else {}
+    pictures = without_capitals(drawn(path, boxes)) if boxes else {}
     if not pictures:
         return None
     family, style = font.getname()
@@ -79,18 +80,18 @@ def real_characters(inks: dict[str, bytes], lacking: set[bytes]) -> set[str]:
     return {c for c, ink in inks.items() if ink and ink not in lacking | placeholders}
 
 
-def drawn(path: Path, boxes: dict[str, Box], side: int) -> dict[str, np.ndarray]:
-    """uint8 (side, side) of each: one scale and one baseline, each ink centered sideways."""
+def drawn(path: Path, boxes: dict[str, Box]) -> dict[str, np.ndarray]:
+    """uint8 (SIDE, SIDE) of each: one scale and one baseline, each ink centered sideways."""
     top = min(box[1] for box in boxes.values())
     bottom = max(box[3] for box in boxes.values())
     width = max(box[2] - box[0] for box in boxes.values())
-    scale = FINE * (side - 2 * MARGIN) / max(bottom - top, width)
+    scale = FINE * (SIDE - 2 * MARGIN) / max(bottom - top, width)
     font = ImageFont.truetype(path, MEASURED * scale, layout_engine=ImageFont.Layout.BASIC)
-    middle = FINE * side / 2
+    middle = FINE * SIDE / 2
     baseline = middle - scale * (top + bottom) / 2
     found: dict[str, np.ndarray] = {}
     for character, (left, _, right, _) in boxes.items():
-        image = Image.new("L", (FINE * side, FINE * side))
+        image = Image.new("L", (FINE * SIDE, FINE * SIDE))
         place = (middle - scale * (left + right) / 2, baseline)
         ImageDraw.Draw(image).text(place, character, fill=255, font=font, anchor="ls")
         picture = np.asarray(image.reduce(FINE))
@@ -129,7 +130,7 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float((x * y).sum() / max(1e-6, np.sqrt((x * x).sum() * (y * y).sum())))
 
 
-def squeezed(picture: np.ndarray, side: int = 12) -> np.ndarray:
-    """float (side, side): the box around the ink."""
+def squeezed(picture: np.ndarray) -> np.ndarray:
+    """float (12, 12): the box around the ink."""
     ink = Image.fromarray((255 * (crop_to_ink(picture) >= INK)).astype(np.uint8))
-    return np.asarray(ink.resize((side, side), Image.Resampling.BOX), np.float64)
+    return np.asarray(ink.resize((12, 12), Image.Resampling.BOX), np.float64)

@@ -139,14 +139,14 @@ def look_of_glyph(picture: np.ndarray) -> np.ndarray:
     return np.append(levels, np.float32(0.3 * np.log(part.shape[1] / part.shape[0])))
 
 
-def recognise(fonts: Sequence[Font], seed: int = 0) -> list[np.ndarray]:
+def recognise(fonts: Sequence[Font]) -> list[np.ndarray]:
     """For each font: which of its glyphs, bool, look like what the other fonts draw for them.
 
     A ridge regression on random cosines of all glyphs; what it says of a font is corrected to
     what it would say had that font not been there, which is exact.
     """
     classes = sorted({shape_class(c) for c in CHARACTERS})
-    random = np.random.Generator(np.random.Philox(seed))
+    random = np.random.Generator(np.random.Philox(0))
     turns = WIDTH * random.standard_normal((LOOK**2 + 1, FEATURES), np.float32)
     phase = 2 * np.pi * random.random(FEATURES, np.float32)
     looks = [np.stack([look_of_glyph(p) for p in font.face.pictures]) for font in fonts]
