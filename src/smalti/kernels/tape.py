@@ -25,12 +25,14 @@ class Tape:
     def __init__(self) -> None:
         self.steps: list[tuple[int, ...]] = []
         self.kept: dict[int, np.ndarray] = {}
+        self.cost = 0  # multiply-adds of all products
 
     def add_product(self, x: np.ndarray, w: np.ndarray, out: np.ndarray) -> None:
         """out += x w, for x (..., K), packed w (O / width, K, width), out (..., O)."""
         panels, k, width = w.shape
         assert x.shape[-1] == k and out.shape[-1] == panels * width
         assert x.size // k * panels * width == out.size
+        self.cost += x.size * out.shape[-1]
         self.record(loops.PRODUCT, x, w, out, x.size // k, k, panels)
 
     def repeat(self, x: np.ndarray, out: np.ndarray) -> None:

@@ -1,4 +1,7 @@
-"""A network's weights as the walkers' kernels take them: norms folded in, padded, in panels."""
+"""A network's weights as the walkers' kernels take them: norms folded in, padded, in panels.
+
+Shapes are said of what is packed (as `panels.pack` has it); `K/w` counts panels of K.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,20 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from smalti.autoregressive.pixelcnn.head import Head
 from smalti.core.errors import UserError
 from smalti.kernels.panels import pack, padded
+from smalti.kernels.tape import Tape
 
 
-def pad_panels(x: Any, dtype: np.dtype, axis: int, halves: int = 1) -> np.ndarray:
+def pad_panels(x: Any, dtype: np.dtype, axis: int = -1, halves: int = 1) -> np.ndarray:
     """x with zeros after its axis, or after each half of it, to whole panels."""
     x = x if isinstance(x, np.ndarray) else x.detach().cpu().double().numpy()
-    parts = np.split(x, halves, axis)
-    pads = [(0, 0)] * x.ndim
-    pads[axis] = (0, padded(parts[0].shape[axis], dtype) - parts[0].shape[axis])
-    return np.concatenate([np.pad(part, pads) for part in parts], axis).astype(dtype)
+    size, pads = x.shape[axis] // halves, [(0, 0)] * x.ndim
+    if more := padded(size, dtype) - size:
+        pads[axis] = (0, more)
+        x = np.concatenate([np.pad(part, pads) for part in np.split(x, halves, axis)], axis)
+    return x.astype(dtype, "C")
 
 
 def choose_dtype(network: nn.Module) -> np.dtype:
@@ -27,13 +33,17 @@ def choose_dtype(network: nn.Module) -> np.dtype:
     return np.dtype("float64" if double else "float32")
 
 
-def read_table(network: Any, values: Tensor | None) -> np.ndarray:
-    """What the network is shown of each symbol, (count, D): its value, or its own vector for it."""
+def read_table(network: Any, values: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
+    """What the network is shown of each symbol, (count, D): its value, or its own vector for it.
+
+    And which numbers of a place that is, for each channel: (C, D).
+    """
     if (values is None) != (network.embedding is not None):
         wanted = "values" if values is None else "symbols"
         raise UserError(f"this network takes {wanted}; set `codes` in its config to change that")
     table = network.embedding.weight if values is None else values[:, None]
-    return table.detach().cpu().numpy().astype(choose_dtype(network))
+    columns = np.arange(network.config.inputs).reshape(network.config.channels, -1)
+    return table.detach().cpu().numpy().astype(choose_dtype(network)), columns
 
 
 def fold_norm(conv: Any, norm: nn.Module | None = None) -> tuple[Tensor, Tensor]:
@@ -55,25 +65,33 @@ def fold_norm(conv: Any, norm: nn.Module | None = None) -> tuple[Tensor, Tensor]
     return taps * scale, (bias - mean) * scale + shift
 
 
-def stack_blocks(blocks: list[dict[str, Tensor]], name: str, taps: tuple[int, ...]) -> Tensor:
-    """One tensor of all blocks; of none, with so many taps."""
-    if not blocks:
-        return torch.zeros(0, *taps, 2, 2, dtype=torch.float64)
-    return torch.stack([block[name] for block in blocks])
-
-
 def pack_taps(taps: Tensor, dtype: np.dtype, halves_in: int = 1, halves: int = 1) -> np.ndarray:
     """Taps (..., i, o) for the kernels; a gated layer's features come in halves."""
     return pack(pad_panels(pad_panels(taps, dtype, -2, halves_in), dtype, -1, halves))
 
 
-def pack_head(head: Any, dtype: np.dtype) -> dict[str, np.ndarray]:
-    """The weights that `record_head` takes."""
-    hidden, bias_hidden = fold_norm(head.hidden)
-    logits, bias_logits = fold_norm(head.out)
-    return {
-        "hidden": pack_taps(hidden[0, 0], dtype),
-        "bias_hidden": pad_panels(bias_hidden, dtype, -1),
-        "logits": pack_taps(logits[0, 0].unflatten(1, (head.channels, -1)).movedim(1, 0), dtype),
-        "bias_logits": pad_panels(bias_logits.unflatten(0, (head.channels, -1)), dtype, -1),
-    }
+def pack_window(taps: Tensor, dtype: np.dtype, halves: int = 1) -> np.ndarray:
+    """Taps (h, w, i, o) of a convolution over what is shown, as one product: (o/w, h w i, w)."""
+    return pack(pad_panels(taps.flatten(0, 2), dtype, -1, halves))
+
+
+class HeadWeights:
+    """The last layers' (D features in the middle, L outputs for each of C channels)."""
+
+    def __init__(self, head: Head, dtype: np.dtype):
+        (hidden, bias_hidden), (logits, bias_logits) = fold_norm(head.hidden), fold_norm(head.out)
+        each = (head.channels, -1)
+        self.hidden = pack_taps(hidden[0, 0], dtype)  # (D/w, p, w)
+        self.bias_hidden = pad_panels(bias_hidden, dtype)  # (D,)
+        self.logits = pack_taps(logits[0, 0].unflatten(1, each).movedim(1, 0), dtype)
+        self.bias_logits = pad_panels(bias_logits.unflatten(0, each), dtype)  # (C, L)
+
+    def record(
+        self, tape: Tape, x: np.ndarray, middle: np.ndarray, logits: np.ndarray, c: int
+    ) -> None:
+        """The logits (n, L) of channel c from features after ReLU, x (n, K); middle: (n, D)."""
+        tape.repeat(self.bias_hidden, middle)
+        tape.add_product(x, self.hidden, middle)
+        tape.relu(middle, middle)
+        tape.repeat(self.bias_logits[c], logits)
+        tape.add_product(middle, self.logits[c], logits)

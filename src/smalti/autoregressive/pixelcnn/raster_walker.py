@@ -1,4 +1,4 @@
-"""The walker of plain and gated networks: one tape a row, and one for each number.
+"""The walker of all PixelCNNs: tapes for a row, and tapes for each number.
 
 It keeps what the layers have put out, so that a picture costs about as much as one forward. Its
 state is NumPy arrays, its work recorded on tapes; a batch is cut into one part a thread, and
@@ -7,96 +7,172 @@ pictures do not depend on the cut.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
-from smalti.kernels.tape import Tape
+from smalti.autoregressive.pixelcnn.head import condition_of
+from smalti.autoregressive.pixelcnn.packed_weights import HeadWeights
+from smalti.kernels.tape import Tape, record_columns, record_each
 from smalti.kernels.threads import at_once, parts_of
 
 
-class Part(NamedTuple):
-    """Some of the pictures, and the tapes of their walk."""
+class Part(ABC):
+    """Some n of the pictures: the memory of their walk, and its tapes."""
 
     x: np.ndarray
-    """(above + H, aside + W + aside, n, C D): the pictures so far, zeros around."""
-    window: np.ndarray
-    """(W, n, rows k C D): what a row's first convolution sees above it."""
-    near: np.ndarray
-    """(n, taps C D): what a pixel's sees to its left."""
-    logits: np.ndarray
-    """(n, L): what the head puts out."""
-    rows: list[Tape]
-    """Of the first row, of odd ones and of even ones."""
-    pixels: list[Tape]
-    """Of each column, up to the head."""
-    heads: list[Tape]
-    """Of each channel."""
+    """(above + H, aside + W + .., n, inputs): the pictures so far, zeros around."""
+    out: np.ndarray
+    """(n, P): what the network puts out."""
+    above: int
+    aside: int
+    row_cost: int
+    """Multiply-adds of a row's beginning."""
+    pixel_cost: int
+    joint = False
+    """Whether one output is of all channels of a pixel."""
+
+    @abstractmethod
+    def start_row(self, i: int) -> None:
+        """All that row i gets from the rows above it."""
+
+    @abstractmethod
+    def go(self, i: int, j: int, c: int) -> None:
+        """`out` at one number."""
+
+
+class Weights(Protocol):
+    """Of a network, packed."""
+
+    table: np.ndarray
+    """(count, D): what the network is shown of each symbol."""
+    columns: np.ndarray
+    """(C, D): which of a place's numbers that is, for each channel."""
 
 
 class RasterWalker:
-    """A Walker of n pictures, cut into one part a thread, each as `record` makes it.
+    """A Walker of n pictures, cut into parts, one a thread."""
 
-    table (count, D): what the network is shown of each symbol.
-    """
-
+    @torch.no_grad()
     def __init__(
         self,
-        record: Callable[[slice], Part],
-        weights: Any,
-        table: np.ndarray,
+        network: Any,
+        w: Weights,
+        part: Callable[[Any, Any, tuple[int, int], int, Tensor | None], Part],
         n: int,
         size: tuple[int, int],
-        outputs: int,
-        device: torch.device,
+        y: Tensor | None,
     ):
-        self.table, self.outputs, self.device = table, outputs, device
+        """part: of some pictures, from network, w, size, their number and what they are told."""
+        weight = next(network.parameters())
+        self.table, self.width = w.table, size[1]
+        self.columns = [find_slice(columns) for columns in w.columns]
+        self.outputs, self.device = network.config.outputs, weight.device
+        y = condition_of(y, network.config.condition, weight.new_zeros(n))
         self.slices = parts_of(n, torch.get_num_threads())
-        self.parts = [record(part) for part in self.slices]
-        rows, columns, _, depth = self.parts[0].x.shape
-        self.above, self.aside = rows - size[0], (columns - size[1]) // 2
-        self.width, self.channels = size[1], depth // table.shape[1]
-        self.row_cost = n * size[1] * weights.of_a_row()
-        self.pixel_cost = n * weights.of_a_pixel()
+        self.parts = [
+            part(network, w, size, s.stop - s.start, None if y is None else y[s])
+            for s in self.slices
+        ]
+        self.row_cost = sum(part.row_cost for part in self.parts)
+        self.pixel_cost = sum(part.pixel_cost for part in self.parts)
 
     def parameters(self, k: int) -> Tensor:
         """(n, outputs) at position k."""
         i, j, c = self.find_place(k)
         if j == c == 0:
-            at_once(lambda part: start_row(part, i), self.parts, self.row_cost)
-        at_once(lambda part: self.go(part, i, j, c), self.parts, self.pixel_cost)
-        logits = np.concatenate([part.logits[:, : self.outputs] for part in self.parts])
-        return torch.from_numpy(logits).to(self.device)
-
-    def go(self, part: Part, i: int, j: int, c: int) -> None:
-        """One number of a part's pictures."""
-        n, depth = part.x.shape[2:]
-        near = part.near.reshape(n, -1, depth)  # (n, taps, C D)
-        near[...] = part.x[self.above + i, j : j + near.shape[1]].swapaxes(0, 1)
-        part.pixels[j].play()
-        part.heads[c].play()
+            at_once(lambda part: part.start_row(i), self.parts, self.row_cost)
+        if c == 0 or not self.parts[0].joint:
+            at_once(lambda part: part.go(i, j, c), self.parts, self.pixel_cost)
+        out = np.concatenate([part.out[:, : self.outputs] for part in self.parts])
+        return torch.from_numpy(out).to(self.device)
 
     def put(self, k: int, symbols: Tensor) -> None:
         """symbols: (n,) int64."""
-        (i, j, c), D = self.find_place(k), self.table.shape[1]
+        i, j, c = self.find_place(k)
         shown = self.table[symbols.cpu().numpy()]  # (n, D)
         for part, rows in zip(self.parts, self.slices, strict=True):
-            part.x[self.above + i, self.aside + j, :, c * D : (c + 1) * D] = shown[rows]
+            part.x[part.above + i, part.aside + j][:, self.columns[c]] = shown[rows]
 
     def find_place(self, k: int) -> tuple[int, int, int]:
         """Row, column and channel of position k."""
-        C, W = self.channels, self.width
+        C, W = len(self.columns), self.width
         return k // (W * C), k // C % W, k % C
 
 
-def start_row(part: Part, i: int) -> None:
-    """All that row i of a part's pictures gets from the rows above it."""
-    take_windows(part.x, i, part.window)
-    part.rows[i and 2 - i % 2].play()
+class StackPart(Part):
+    """Of a plain or a gated network: a tape for a row, one for a pixel, and one for each channel.
+
+    Places come first in all memory, so that a row is one product. Sizes are padded to panels.
+    """
+
+    def __init__(self, network: Any, w: Any, size: tuple[int, int], n: int):
+        """w.above, w.left: the first convolution, packed, over rows above and to the left."""
+        c, (H, W) = network.config, size
+        self.dtype, self.size, self.n = w.table.dtype, size, n
+        self.above, self.aside = w.above.shape[1] // (c.first * c.inputs), c.first // 2
+        self.x = self.empty(self.above + H, self.aside + W + self.aside, n, c.inputs)
+        self.window = self.empty(W, n, w.above.shape[1])  # what a row's first convolution sees
+        self.near = self.empty(n, w.left.shape[1])  # and what a pixel's
+        self.taps = self.near.reshape(n, -1, c.inputs)
+        self.features = self.empty(n, w.head.hidden.shape[1])  # what the head sees
+
+    def empty(self, *shape: int) -> np.ndarray:
+        return np.zeros(shape, self.dtype)
+
+    @abstractmethod
+    def record_row(self, tape: Tape, i: int) -> None:
+        """All that row i gets from the rows above it, from `window` on."""
+
+    @abstractmethod
+    def record_pixel(self, tape: Tape, j: int) -> None:
+        """The rest of the network at column j, from `near` to `features`.
+
+        Features of later channels are not yet what they will be; no earlier channel's see them.
+        """
+
+    def record(self, head: HeadWeights) -> None:
+        """All tapes; `features` (n, K) are after ReLU."""
+        self.rows = record_each(range(3), self.record_row)  # the first, odd ones and even ones
+        self.pixels = record_columns(self.size[1], self.record_pixel)
+        middle = self.empty(self.n, len(head.bias_hidden))
+        self.out = self.empty(self.n, head.bias_logits.shape[1])
+        self.heads = record_each(
+            range(len(head.logits)),
+            lambda tape, c: head.record(tape, self.features, middle, self.out, c),
+        )
+        self.row_cost, self.pixel_cost = (
+            self.rows[-1].cost,
+            self.pixels[0].cost + self.heads[0].cost,
+        )
+
+    def start_row(self, i: int) -> None:
+        take_windows(self.x, i, self.window)
+        self.rows[i and 2 - i % 2].play()
+
+    def go(self, i: int, j: int, c: int) -> None:
+        seen = self.x[self.above + i, j : j + self.taps.shape[1]]  # (taps, n, inputs)
+        self.taps[...] = seen.swapaxes(0, 1)
+        self.pixels[j].play()
+        self.heads[c].play()
+
+
+def find_slice(columns: np.ndarray) -> slice | np.ndarray:
+    """Columns one behind the other as a slice, which is the faster."""
+    start, end = columns[0], columns[-1] + 1
+    return slice(start, end) if end - start == len(columns) else columns
+
+
+def record_taps(tape: Tape, x: np.ndarray, w: np.ndarray, out: np.ndarray, i: int) -> None:
+    """out (W, n, O) += the 2x3 convolution of x (2, 1 + W + 1, n, K) of rows i - 1 and i."""
+    for tap in range(6):
+        r, t = tap // 3, tap % 3
+        tape.add_product(x[(i - 1 + r) % 2, t : t + len(out)], w[r, t], out)
 
 
 def take_windows(x: np.ndarray, i: int, window: np.ndarray) -> None:
@@ -106,12 +182,3 @@ def take_windows(x: np.ndarray, i: int, window: np.ndarray) -> None:
     rows = size // (k * C)
     seen = sliding_window_view(x[i : i + rows], k, 1)  # (rows, W, n, C, k)
     window.reshape(W, n, rows, k, C)[...] = seen.transpose(1, 2, 0, 4, 3)
-
-
-def record_head(tape: Tape, w: Any, x: np.ndarray, s: Any, c: int) -> None:
-    """The logits of channel c from features after ReLU, x (n, K)."""
-    tape.repeat(w.bias_hidden, s.middle)
-    tape.add_product(x, w.hidden, s.middle)
-    tape.relu(s.middle, s.middle)
-    tape.repeat(w.bias_logits[c], s.logits)
-    tape.add_product(s.middle, w.logits[c], s.logits)

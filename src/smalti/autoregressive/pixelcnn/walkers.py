@@ -28,15 +28,19 @@ def build_walker(
     for a network whose config does not say.
     """
     if isinstance(network, Gated):
-        from smalti.autoregressive.pixelcnn.gated.walker import build_gated_walker
+        from smalti.autoregressive.pixelcnn.gated.walker import GatedPart, GatedWeights
 
-        return build_gated_walker(network, n, size, y, values)
-    if isinstance(network, Plain):
-        from smalti.autoregressive.pixelcnn.plain.walker import build_plain_walker
+        weights, part = GatedWeights(network, values), GatedPart
+    elif isinstance(network, Plain):
+        from smalti.autoregressive.pixelcnn.plain.walker import PlainPart, PlainWeights
 
-        return build_plain_walker(network, n, size, y, values)
-    if isinstance(network, PlusPlus):
-        from smalti.autoregressive.pixelcnn.plusplus.walker import PlusPlusWalker
+        weights, part = PlainWeights(network, values), PlainPart
+    elif isinstance(network, PlusPlus):
+        from smalti.autoregressive.pixelcnn.plusplus.walker import PlusPlusPart, PlusPlusWeights
 
-        return PlusPlusWalker(network, n, size, y, values)
-    return NaiveWalker(network, n, size, y, values, channels)
+        weights, part = PlusPlusWeights(network, values), PlusPlusPart
+    else:
+        return NaiveWalker(network, n, size, y, values, channels)
+    from smalti.autoregressive.pixelcnn.raster_walker import RasterWalker
+
+    return RasterWalker(network, weights, part, n, size, y)

@@ -1,4 +1,7 @@
-"""The Gated PixelCNN's walker: the vertical stack once a row, the horizontal one once a pixel."""
+"""The Gated PixelCNN's walker: the vertical stack once a row, the horizontal one once a pixel.
+
+B blocks of p features, padded to whole panels; `K/w` counts panels of K (`panels.pack`).
+"""
 
 from __future__ import annotations
 
@@ -9,113 +12,105 @@ import torch
 from torch import Tensor
 
 from smalti.autoregressive.pixelcnn.gated.network import Gated
-from smalti.autoregressive.pixelcnn.gated.tapes import State, Weights, record_pixel, record_row
-from smalti.autoregressive.pixelcnn.head import condition_of
 from smalti.autoregressive.pixelcnn.packed_weights import (
-    choose_dtype,
+    HeadWeights,
     fold_norm,
-    pack_head,
     pack_taps,
+    pack_window,
     pad_panels,
     read_table,
-    stack_blocks,
 )
-from smalti.autoregressive.pixelcnn.raster_walker import Part, RasterWalker, record_head
-from smalti.kernels.panels import pack
-from smalti.kernels.tape import record_columns, record_each
+from smalti.autoregressive.pixelcnn.raster_walker import StackPart, record_taps
+from smalti.kernels.tape import Tape
 
 
-@torch.no_grad()
-def build_gated_walker(
-    network: Gated,
-    n: int,
-    size: tuple[int, int],
-    y: Tensor | None = None,
-    values: Tensor | None = None,
-) -> RasterWalker:
-    """`build_walker`, of a Gated network."""
-    weight = next(network.parameters())
-    y = condition_of(y, network.config.condition, weight.new_zeros(n))
-    blocks = [fold_block(block) for block in network.blocks]
-    w, table = pack_weights(network, blocks), read_table(network, values)
+class GatedWeights:
+    """Of a whole network, packed, and what it is shown of symbols."""
 
-    def record(part: slice) -> Part:
-        s = empty_state(network, blocks, w, part, size, y)
-        rows = record_each(range(3), lambda tape, i: record_row(tape, w, s, i))
-        pixels = record_columns(size[1], lambda tape, j: record_pixel(tape, w, s, j))
-        heads = record_each(
-            range(network.config.channels), lambda tape, c: record_head(tape, w, s.single, s, c)
-        )
-        return Part(s.x, s.window, s.near, s.logits, rows, pixels, heads)
-
-    outputs = network.config.outputs
-    return RasterWalker(record, w, table, n, size, outputs, weight.device)
+    def __init__(self, network: Gated, values: Tensor | None):
+        self.table, self.columns = read_table(network, values)
+        self.head = HeadWeights(network.head, self.table.dtype)
+        self.blocks = [BlockWeights(block, self.table.dtype) for block in network.blocks]
+        self.above, self.left = self.blocks[0].above, self.blocks[0].left
 
 
-def pack_weights(network: Gated, blocks: list[dict[str, Tensor]]) -> Weights:
-    """All convolutions with their norms folded in, packed for the kernels."""
-    dtype, first, rest = choose_dtype(network), blocks[0], blocks[1:]
-    return Weights(
-        above1=pack(pad_panels(first["above"].flatten(0, 2), dtype, -1, 2)),
-        above=pack_taps(stack_blocks(rest, "above", (2, 3)), dtype, halves=2),
-        bias_above=pad_panels(stack_blocks(blocks, "bias_above", ()), dtype, -1, 2),
-        across=pack_taps(stack_blocks(blocks, "across", ())[:, 0, 0], dtype, 2, 2),
-        left1=pack(pad_panels(first["left"].flatten(0, 2), dtype, -1, 2)),
-        left=pack_taps(stack_blocks(rest, "left", (1, 2))[:, 0], dtype, halves=2),
-        out=pack_taps(stack_blocks(blocks, "out", ())[:, 0, 0], dtype),
-        bias_out=pad_panels(stack_blocks(blocks, "bias_out", ()), dtype, -1),
-        **pack_head(network.head, dtype),
-    )
+class BlockWeights:
+    """Of a block, packed; of the first one `above` and `left` are over its whole window."""
+
+    def __init__(self, block: Any, dtype: np.dtype):
+        norm1, norm2, norm3, norm4 = block.norms
+        above, bias_above = fold_norm(block.v_conv, norm1)
+        across, bias_across = fold_norm(block.v_to_h, norm2)
+        left, bias_left = fold_norm(block.h_conv, norm3)
+        out, bias_out = fold_norm(block.h_out, norm4)
+        if block.first:
+            self.above = pack_window(above, dtype, 2)  # (2p/w, (k // 2 + 1) k C, w)
+            self.left = pack_window(left, dtype, 2)  # (2p/w, T C, w), of T taps
+        else:
+            self.above = pack_taps(above, dtype, 1, 2)  # (2, 3, 2p/w, p, w)
+            self.left = pack_taps(left[0], dtype, 1, 2)  # (2, 2p/w, p, w)
+        self.bias_above = pad_panels(bias_above, dtype, -1, 2)  # (2p,)
+        self.across = pack_taps(across[0, 0], dtype, 2, 2)  # (2p/w, 2p, w): between the stacks
+        self.out = pack_taps(out[0, 0], dtype)  # (p/w, p, w)
+        self.bias_out = pad_panels(bias_out, dtype)  # (p,)
+        self.condition = block.condition
+        self.bias_side = bias_across + bias_left  # in float64, not padded
+
+    def tell(self, n: int, y: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
+        """What the vertical and the horizontal gate are told of n pictures, biases too: (n, 2p)."""
+        for_h = self.bias_side.expand(n, -1)
+        for_v = torch.zeros_like(for_h)
+        if y is not None:
+            for_v, more = self.condition(y).cpu().double().chunk(2, dim=1)
+            for_h = for_h + more
+        dtype = self.bias_out.dtype
+        return pad_panels(for_v, dtype, -1, 2), pad_panels(for_h, dtype, -1, 2)
 
 
-def fold_block(block: Any) -> dict[str, Tensor]:
-    """Taps (h, w, i, o) and biases (o,), in float64."""
-    norm1, norm2, norm3, norm4 = block.norms
-    found: dict[str, Tensor] = {}
-    found["above"], found["bias_above"] = fold_norm(block.v_conv, norm1)
-    found["across"], bias_across = fold_norm(block.v_to_h, norm2)
-    found["left"], bias_left = fold_norm(block.h_conv, norm3)
-    found["bias_side"] = bias_across + bias_left
-    found["out"], found["bias_out"] = fold_norm(block.h_out, norm4)
-    return found
+class GatedPart(StackPart):
+    """A walk of n pictures."""
 
+    def __init__(
+        self, network: Gated, w: GatedWeights, size: tuple[int, int], n: int, y: Tensor | None
+    ):
+        super().__init__(network, w, size, n)
+        B, W, p = len(w.blocks), size[1], len(w.blocks[0].bias_out)
+        self.blocks, self.told = w.blocks, [block.tell(n, y) for block in w.blocks]
+        self.v = self.empty(B, 2, 1 + W + 1, n, p)  # the vertical stack's last two rows, a row down
+        self.h = self.empty(B, 2, n, p)  # the horizontal stack's last two columns
+        self.side = self.empty(B, W, n, 2 * p)  # what it gets from above, of this row
+        self.wide, self.pair = self.empty(W, n, 2 * p), self.empty(n, 2 * p)  # room to work in
+        self.record(w.head)
 
-def empty_state(
-    network: Gated,
-    folded_blocks: list[dict[str, Tensor]],
-    w: Weights,
-    part: slice,
-    size: tuple[int, int],
-    y: Tensor | None,
-) -> State:
-    """Of the pictures of a part, before the first pixel; y (N, D) are the conditions of all."""
-    dtype, (H, W), n = w.bias_out.dtype, size, part.stop - part.start
-    blocks, p = w.bias_out.shape
-    side = network.config.first // 2
-    bias_side = torch.stack([block["bias_side"] for block in folded_blocks])
-    for_h = bias_side[:, None].expand(-1, n, -1)  # (B + 1, n, 2p)
-    for_v = torch.zeros_like(for_h)
-    if y is not None:
-        conditions: list[Any] = [block.condition for block in network.blocks]
-        each = [condition(y[part]).cpu().double() for condition in conditions]
-        for_v, more = torch.stack(each).chunk(2, dim=2)
-        for_h = for_h + more
+    def record_row(self, tape: Tape, i: int) -> None:
+        """The vertical stack of row i, once all rows above it are put."""
+        W = self.size[1]
+        tape.repeat(np.zeros_like(self.features), self.h)
+        for b, (w, (for_v, for_h)) in enumerate(zip(self.blocks, self.told, strict=True)):
+            tape.repeat(for_h, self.side[b])
+            if i == 0:  # row 0 of the vertical stack stays 0
+                continue
+            tape.repeat(w.bias_above, self.wide)
+            if b == 0:
+                tape.add_product(self.window, w.above, self.wide)
+            else:
+                record_taps(tape, self.v[b - 1], w.above, self.wide, i)
+            tape.add_product(self.wide, w.across, self.side[b])
+            tape.add(for_v, self.wide)
+            tape.gate(self.wide, self.v[b, i % 2, 1 : W + 1])
 
-    def empty(*shape: int) -> np.ndarray:
-        return np.zeros(shape, dtype)
-
-    return State(
-        x=empty(side + 1 + H, side + W + side, n, network.config.inputs),
-        v=empty(blocks, 2, 1 + W + 1, n, p),
-        side=empty(blocks, W, n, 2 * p),
-        h=empty(blocks, 2, n, p),
-        for_v=pad_panels(for_v, dtype, -1, 2),
-        for_h=pad_panels(for_h, dtype, -1, 2),
-        window=empty(W, n, w.above1.shape[1]),
-        near=empty(n, w.left1.shape[1]),
-        wide=empty(W, n, 2 * p),
-        pair=empty(n, 2 * p),
-        single=empty(n, p),
-        middle=empty(n, len(w.bias_hidden)),
-        logits=empty(n, w.bias_logits.shape[1]),
-    )
+    def record_pixel(self, tape: Tape, j: int) -> None:
+        """The horizontal stack at column j."""
+        for b, w in enumerate(self.blocks):
+            here, seen = self.h[b, j % 2], self.h[b - 1]
+            tape.repeat(self.side[b, j], self.pair)
+            tape.repeat(w.bias_out, here)
+            if b == 0:
+                tape.add_product(self.near, w.left, self.pair)
+            else:
+                tape.add(seen[j % 2], here)
+                for t in range(2):
+                    tape.add_product(seen[(j + 1 + t) % 2], w.left[t], self.pair)
+            tape.gate(self.pair, self.features)
+            tape.add_product(self.features, w.out, here)
+        tape.relu(self.h[-1, j % 2], self.features)

@@ -1,121 +1,105 @@
-"""PixelCNN's walker: what comes from above once a row, the rest once a pixel."""
+"""PixelCNN's walker: what comes from above once a row, the rest once a pixel.
+
+B blocks of p features, padded to whole panels; `K/w` counts panels of K (`panels.pack`).
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from smalti.autoregressive.pixelcnn.head import condition_of
 from smalti.autoregressive.pixelcnn.packed_weights import (
-    choose_dtype,
+    HeadWeights,
     fold_norm,
-    pack_head,
     pack_taps,
+    pack_window,
     pad_panels,
     read_table,
-    stack_blocks,
 )
 from smalti.autoregressive.pixelcnn.plain.network import Plain
-from smalti.autoregressive.pixelcnn.plain.tapes import State, Weights, record_pixel, record_row
-from smalti.autoregressive.pixelcnn.raster_walker import Part, RasterWalker, record_head
-from smalti.kernels.panels import pack
-from smalti.kernels.tape import record_columns, record_each
+from smalti.autoregressive.pixelcnn.raster_walker import StackPart
+from smalti.kernels.tape import Tape
 
 
-@torch.no_grad()
-def build_plain_walker(
-    network: Plain,
-    n: int,
-    size: tuple[int, int],
-    y: Tensor | None = None,
-    values: Tensor | None = None,
-) -> RasterWalker:
-    """`build_walker`, of a Plain network."""
-    weight = next(network.parameters())
-    y = condition_of(y, network.config.condition, weight.new_zeros(n))
-    blocks = [fold_block(block) for block in network.blocks]
-    w, table = pack_weights(network, blocks), read_table(network, values)
+class PlainWeights:
+    """Of a whole network, packed, and what it is shown of symbols."""
 
-    def record(part: slice) -> Part:
-        s = empty_state(network, blocks, w, part, size, y)
-        rows = record_each(range(3), lambda tape, i: record_row(tape, w, s, i))
-        pixels = record_columns(size[1], lambda tape, j: record_pixel(tape, w, s, j))
-        heads = record_each(
-            range(network.config.channels), lambda tape, c: record_head(tape, w, s.wide, s, c)
-        )
-        return Part(s.x, s.window, s.near, s.logits, rows, pixels, heads)
-
-    outputs = network.config.outputs
-    return RasterWalker(record, w, table, n, size, outputs, weight.device)
+    def __init__(self, network: Plain, values: Tensor | None):
+        self.table, self.columns = read_table(network, values)
+        dtype = self.table.dtype
+        above, _ = fold_norm(network.conv1.above, network.norm1)
+        left, bias = fold_norm(network.conv1.row, network.norm1)
+        self.above = pack_window(above, dtype)  # (2p/w, (k // 2) k C, w)
+        self.left = pack_window(left, dtype)  # (2p/w, T C, w): T taps, over itself with colours
+        self.bias = pad_panels(bias, dtype)  # (2p,)
+        self.blocks = [BlockWeights(block, dtype) for block in network.blocks]
+        self.head = HeadWeights(network.head, dtype)
 
 
-def pack_weights(network: Plain, blocks: list[dict[str, Tensor]]) -> Weights:
-    """All convolutions with their norms folded in, packed for the kernels."""
-    dtype = choose_dtype(network)
-    above1, _ = fold_norm(network.conv1.above, network.norm1)
-    left1, bias1 = fold_norm(network.conv1.row, network.norm1)
-    return Weights(
-        above1=pack(pad_panels(above1.flatten(0, 2), dtype, -1)),
-        left1=pack(pad_panels(left1.flatten(0, 2), dtype, -1)),
-        bias1=pad_panels(bias1, dtype, -1),
-        enter=pack_taps(stack_blocks(blocks, "enter", (1, 1))[:, 0, 0], dtype),
-        bias_enter=pad_panels(stack_blocks(blocks, "bias_enter", ()), dtype, -1),
-        above=pack_taps(stack_blocks(blocks, "above", (1, 3))[:, 0], dtype),
-        left=pack_taps(stack_blocks(blocks, "left", (1, 2))[:, 0], dtype),
-        leave=pack_taps(stack_blocks(blocks, "leave", (1, 1))[:, 0, 0], dtype),
-        bias_leave=pad_panels(stack_blocks(blocks, "bias_leave", ()), dtype, -1),
-        **pack_head(network.head, dtype),
-    )
+class BlockWeights:
+    """Of a block, packed."""
+
+    def __init__(self, block: Any, dtype: np.dtype):
+        norm1, norm2, norm3 = block.norms
+        enter, bias_enter = fold_norm(block.conv1, norm1)
+        above, _ = fold_norm(block.conv2.above, norm2)
+        left, self.bias_side = fold_norm(block.conv2.row, norm2)  # (p,) in float64, not padded
+        leave, bias_leave = fold_norm(block.conv3, norm3)
+        self.enter = pack_taps(enter[0, 0], dtype)  # (p/w, 2p, w)
+        self.bias_enter = pad_panels(bias_enter, dtype)  # (p,)
+        self.above = pack_taps(above[0], dtype)  # (3, p/w, p, w)
+        self.left = pack_taps(left[0], dtype)  # (2, p/w, p, w)
+        self.leave = pack_taps(leave[0, 0], dtype)  # (2p/w, p, w)
+        self.bias_leave = pad_panels(bias_leave, dtype)  # (2p,)
+        self.condition = block.condition
+
+    def tell(self, n: int, y: Tensor | None) -> np.ndarray:
+        """What the 3x3 is told of n pictures, its bias too: (n, p)."""
+        told = self.bias_side.expand(n, -1)
+        told = told if y is None else told + self.condition(y).cpu().double()
+        return pad_panels(told, self.bias_enter.dtype)
 
 
-def fold_block(block: Any) -> dict[str, Tensor]:
-    """Taps (h, w, i, o) and biases (o,), in float64."""
-    norm1, norm2, norm3 = block.norms
-    found: dict[str, Tensor] = {}
-    found["enter"], found["bias_enter"] = fold_norm(block.conv1, norm1)
-    found["above"], _ = fold_norm(block.conv2.above, norm2)
-    found["left"], found["bias_side"] = fold_norm(block.conv2.row, norm2)
-    found["leave"], found["bias_leave"] = fold_norm(block.conv3, norm3)
-    return found
+class PlainPart(StackPart):
+    """A walk of n pictures."""
 
+    def __init__(
+        self, network: Plain, w: PlainWeights, size: tuple[int, int], n: int, y: Tensor | None
+    ):
+        super().__init__(network, w, size, n)
+        self.first, self.blocks, self.told = w, w.blocks, [block.tell(n, y) for block in w.blocks]
+        B, W, wide = len(w.blocks), size[1], len(w.bias)
+        p = len(w.blocks[0].bias_enter) if B else 0
+        self.start = self.empty(W, n, wide)  # what the first convolution gets from above
+        self.side = self.empty(B, W, n, p)  # what the 3x3 get from above, of this row
+        self.inner = self.empty(B, 1 + W + 1, n, p)  # what they see, the row above behind the pixel
+        self.now, self.single = self.empty(n, wide), self.empty(n, p)  # between the blocks, inside
+        self.record(w.head)
 
-def empty_state(
-    network: Plain,
-    folded_blocks: list[dict[str, Tensor]],
-    w: Weights,
-    part: slice,
-    size: tuple[int, int],
-    y: Tensor | None,
-) -> State:
-    """Of the pictures of a part, before the first pixel; y (N, D) are the conditions of all."""
-    dtype, (H, W), n = w.bias1.dtype, size, part.stop - part.start
-    side = network.config.first // 2
-    p, wide = w.above.shape[2] * w.above.shape[4], len(w.bias1)
-    blocks: list[Any] = list(network.blocks)
-    for_side = torch.zeros(len(blocks), n, 1, dtype=torch.float64)
-    if blocks:
-        for_side = torch.stack([block["bias_side"].expand(n, -1) for block in folded_blocks])
-    if blocks and y is not None:
-        more = [block.condition(y[part]).cpu().double() for block in blocks]
-        for_side = for_side + torch.stack(more)
+    def record_row(self, tape: Tape, i: int) -> None:
+        W = self.size[1]
+        tape.repeat(self.first.bias, self.start)
+        tape.add_product(self.window, self.first.above, self.start)
+        for w, told, seen, side in zip(self.blocks, self.told, self.inner, self.side, strict=True):
+            tape.repeat(told, side)
+            for t in range(3):
+                tape.add_product(seen[t : t + W], w.above[t], side)
 
-    def empty(*shape: int) -> np.ndarray:
-        return np.zeros(shape, dtype)
-
-    return State(
-        x=empty(side + H, side + W + side, n, network.config.inputs),
-        start=empty(W, n, wide),
-        inner=empty(len(blocks), 1 + W + 1, n, p),
-        side=empty(len(blocks), W, n, p),
-        for_side=pad_panels(for_side, dtype, -1),
-        window=empty(W, n, w.above1.shape[1]),
-        near=empty(n, w.left1.shape[1]),
-        now=empty(n, wide),
-        wide=empty(n, wide),
-        single=empty(n, p),
-        middle=empty(n, len(w.bias_hidden)),
-        logits=empty(n, w.bias_logits.shape[1]),
-    )
+    def record_pixel(self, tape: Tape, j: int) -> None:
+        tape.repeat(self.start[j], self.now)
+        tape.add_product(self.near, self.first.left, self.now)
+        for w, seen, side in zip(self.blocks, self.inner, self.side, strict=True):
+            here, single = seen[j + 1], self.single
+            tape.relu(self.now, self.features)
+            tape.repeat(w.bias_enter, here)
+            tape.add_product(self.features, w.enter, here)
+            tape.relu(here, here)
+            tape.repeat(side[j], single)
+            for t in range(2):
+                tape.add_product(seen[j + t], w.left[t], single)
+            tape.relu(single, single)
+            tape.add(w.bias_leave, self.now)
+            tape.add_product(single, w.leave, self.now)
+        tape.relu(self.now, self.features)

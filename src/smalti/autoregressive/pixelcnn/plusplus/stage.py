@@ -1,0 +1,199 @@
+"""One way through the blocks of one scale of PixelCNN++'s walk: its weights, memory and tapes.
+
+F is the filters, padded to whole panels. Stages 0 .. S-1 go down, S+k is the way up at scale k.
+E(x) is concat-ELU, [elu(x), elu(-x)]. What a block sees of its own row's past and of the rows
+above lies in rows of places, so that all that comes from above is one product a row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from smalti.autoregressive.pixelcnn.packed_weights import pack_taps, pad_panels
+from smalti.autoregressive.pixelcnn.plusplus.network import PlusPlus
+from smalti.autoregressive.pixelcnn.raster_walker import record_taps
+from smalti.kernels.tape import Tape, record_columns, record_each
+
+
+def read_taps(conv: Any) -> Tensor:
+    """A shifted convolution's weight as (h, w, in, out), in float64 on the CPU."""
+    weight = conv.weight
+    v, g = weight.v.detach().cpu().double(), weight.g.detach().cpu().double()
+    return (v * (g / v.flatten(1).norm(dim=1))[:, None, None, None]).permute(2, 3, 1, 0)
+
+
+def read_bias(conv: Any) -> Tensor:
+    """(out,) in float64 on the CPU."""
+    return conv.weight.bias.detach().cpu().double()
+
+
+class StageWeights:
+    """Of a stage of B blocks, packed by `panels.pack`: (..., O/w, K, w)."""
+
+    def __init__(self, network: PlusPlus, stage: int, dtype: np.dtype):
+        S, F, self.dtype = network.config.scales, network.config.filters, dtype
+        self.up, k = stage >= S, stage % S
+        level = network.up[S - 1 - k] if self.up else network.down[k]
+        self.u, self.ul = level.u, level.ul
+        self.u_enter = self.stack(level.u, "enter")  # (B, 2, 3, F/w, 2F, w)
+        self.u_leave = self.stack(level.u, "leave", 2)  # (B, 2, 3, 2F/w, 2F, w)
+        self.u_skip = self.stack(level.u, "skip")[:, 0, 0] if self.up else None  # (B, F/w, 2F, w)
+        self.u_bias = self.stack_biases(level.u)  # (B, 2F): of the leaving convolution
+        self.ul_enter = self.stack(level.ul, "enter")  # (B, 2, 2, F/w, 2F, w)
+        self.ul_leave = self.stack(level.ul, "leave", 2)  # (B, 2, 2, 2F/w, 2F, w)
+        skips = torch.stack([read_taps(block.skip)[0, 0] for block in level.ul])
+        parts = skips.unflatten(1, (2, -1, F)).unbind(2)  # from u, and on the way up from before
+        self.beside, *skip = (pack_taps(part.flatten(1, 2), dtype, 2) for part in parts)
+        self.ul_skip = skip[0] if self.up else None  # as `beside`, (B, F/w, 2F, w)
+        self.ul_bias = self.stack_biases(level.ul)
+        at, sizes = (S - 2 - k, network.doublings) if self.up else (k - 1, network.halvings)
+        if at >= 0:  # what brings u and ul to the stage, (2, 3, F/w, F, w) and (2, 2, F/w, F, w)
+            self.u_resize, self.ul_resize = (
+                (pack_taps(read_taps(conv), dtype), pad_panels(read_bias(conv), dtype))
+                for conv in (sizes["u"][at], sizes["ul"][at])
+            )
+
+    def stack(self, blocks: Any, part: str, halves: int = 1) -> np.ndarray:
+        taps = torch.stack([read_taps(getattr(block, part)) for block in blocks])
+        return pack_taps(taps, self.dtype, 2, halves)
+
+    def stack_biases(self, blocks: Any) -> np.ndarray:
+        biases = torch.stack([read_bias(block.leave) for block in blocks])
+        return pad_panels(biases, self.dtype, -1, 2)
+
+    def tell(self, blocks: Any, n: int, y: Tensor | None) -> np.ndarray:
+        """(B, n, F): all that is constant where the blocks' first convolutions end."""
+        told = []
+        for block in blocks:
+            total = read_bias(block.enter) + (0 if block.skip is None else read_bias(block.skip))
+            if y is not None and block.condition is not None:
+                total = total + y.cpu().double() @ block.condition.weight.cpu().double().T
+            told.append(total.expand(n, -1))
+        return pad_panels(torch.stack(told), self.dtype)
+
+
+class Stage:
+    """Memory of n pictures, W columns of the stage's scale with zeros beside them, and tapes."""
+
+    def __init__(
+        self,
+        w: StageWeights,
+        n: int,
+        W: int,
+        y: Tensor | None,
+        before: Stage | None,
+        down: Stage | None,
+    ):
+        """It begins with what `before` put out; down: the stage down at its scale, going up."""
+        (B, F), self.w, self.W, self.before, self.down = w.u_bias.shape, w, W, before, down
+        self.for_u, self.for_ul, F = w.tell(w.u, n, y), w.tell(w.ul, n, y), F // 2
+
+        def empty(*shape: int) -> np.ndarray:
+            return np.zeros(shape, w.dtype)
+
+        # u: E of every block's input and of the output, and of what its first convolution gives;
+        # two rows each
+        self.x, self.t = empty(B + 1, 2, 1 + W + 1, n, 2 * F), empty(B, 2, 1 + W + 1, n, 2 * F)
+        self.now, self.last = empty(W, n, F), empty(2, 1 + W + 1, n, F)  # this row, and two rows
+        self.wide, self.pair = empty(W, n, F), empty(W, n, 2 * F)  # room to work in
+        # ul: the same, of this row up to the pixel, the row above behind it
+        self.ul_x, self.ul_t = empty(B + 1, 1 + W, n, 2 * F), empty(B, 1 + W, n, 2 * F)
+        self.ul_now, self.ul_last = empty(n, F), empty(2, 1 + W, n, F)
+        # what its convolutions get from above, and from u, of this row
+        self.enter, self.leave = empty(B, W, n, F), empty(B, W, n, 2 * F)
+
+    def record(self) -> None:
+        """All tapes; they come again after four rows."""
+        self.rows = record_each(range(4), self.record_row)
+        self.pixels = [
+            record_columns(self.W, lambda tape, j: self.record_pixel(tape, i, j))  # noqa: B023
+            for i in range(4)
+        ]
+
+    def record_row(self, tape: Tape, i: int) -> None:
+        """u of row i, and what ul gets from it and from the row above."""
+        w, inner, r = self.w, slice(1, self.W + 1), i % 2
+        self.record_row_start(tape, i)
+        tape.concat_elu(self.now, self.x[0, r, inner])
+        for b in range(len(self.t)):
+            self.record_row_block(tape, b, i)
+            enter, leave = self.enter[b], self.leave[b]
+            tape.repeat(self.for_ul[b], enter)
+            tape.add_product(self.x[b + 1, r, inner], w.beside[b], enter)
+            tape.repeat(w.ul_bias[b], leave)
+            for t in range(2):  # the upper halves of 2x2 convolutions
+                tape.add_product(self.ul_x[b, t : t + self.W], w.ul_enter[b, 0, t], enter)
+                tape.add_product(self.ul_t[b, t : t + self.W], w.ul_leave[b, 0, t], leave)
+        tape.repeat(self.now, self.last[r, inner])
+
+    def record_row_start(self, tape: Tape, i: int) -> None:
+        """u as it comes to row i; to the first stage the picture brings it."""
+        if self.before is None:
+            return
+        source = self.before.last
+        if self.before is self.down:  # where the way turns
+            tape.repeat(source[i % 2, 1 : self.W + 1], self.now)
+            return
+        taps, bias = self.w.u_resize
+        tape.repeat(bias, self.now)
+        for j, u in enumerate(self.now):
+            if self.down is None:  # from the two finer rows that end with its own
+                record_taps(tape, source[:, 2 * j : 2 * j + 3], taps, u[None], 0)
+                continue
+            for more in range(1 + j % 2):  # from the coarse row; an odd column lies between two
+                tap = 0 if more else 1 + j % 2
+                tape.add_product(source[i // 2 % 2, j // 2 + 1 + more], taps[i % 2, tap], u)
+
+    def record_row_block(self, tape: Tape, b: int, i: int) -> None:
+        """Block b of u in row i; going up it sees the input B - 1 - b of the way down."""
+        w, inner, r = self.w, slice(1, self.W + 1), i % 2
+        tape.repeat(self.for_u[b], self.wide)
+        record_taps(tape, self.x[b], w.u_enter[b], self.wide, i)
+        if w.u_skip is not None and self.down is not None:
+            skip = self.down.x[len(self.t) - 1 - b, r, inner]
+            tape.add_product(skip, w.u_skip[b], self.wide)
+        tape.concat_elu(self.wide, self.t[b, r, inner])
+        tape.repeat(w.u_bias[b], self.pair)
+        record_taps(tape, self.t[b], w.u_leave[b], self.pair, i)
+        tape.add_gated(self.pair, self.now)
+        tape.concat_elu(self.now, self.x[b + 1, r, inner])
+
+    def record_pixel(self, tape: Tape, i: int, j: int) -> None:
+        """ul at pixel (i, j)."""
+        w, now = self.w, self.ul_now
+        self.record_pixel_start(tape, i, j)
+        tape.concat_elu(now, self.ul_x[0, j + 1])
+        for b in range(len(self.t)):
+            enter, leave = self.enter[b, j], self.leave[b, j]
+            for t in range(2):  # the lower half of a 2x2 convolution
+                tape.add_product(self.ul_x[b, j + t], w.ul_enter[b, 1, t], enter)
+            if w.ul_skip is not None and self.down is not None:
+                skip = self.down.ul_x[len(self.t) - 1 - b, j + 1]
+                tape.add_product(skip, w.ul_skip[b], enter)
+            tape.concat_elu(enter, self.ul_t[b, j + 1])
+            for t in range(2):
+                tape.add_product(self.ul_t[b, j + t], w.ul_leave[b, 1, t], leave)
+            tape.add_gated(leave, now)
+            tape.concat_elu(now, self.ul_x[b + 1, j + 1])
+        tape.repeat(now, self.ul_last[i % 2, j + 1])
+
+    def record_pixel_start(self, tape: Tape, i: int, j: int) -> None:
+        """ul as it comes to pixel (i, j)."""
+        if self.before is None:
+            return
+        source = self.before.ul_last
+        if self.before is self.down:
+            tape.repeat(source[i % 2, j + 1], self.ul_now)
+            return
+        taps, bias = self.w.ul_resize
+        tape.repeat(bias, self.ul_now)
+        if self.down is not None:  # from the coarse pixel that it lies in
+            tape.add_product(source[i // 2 % 2, j // 2 + 1], taps[i % 2, j % 2], self.ul_now)
+            return
+        for tap in range(4):  # from the finer pixels that end with its own
+            r, t = tap // 2, tap % 2
+            tape.add_product(source[(1 + r) % 2, 2 * j + t], taps[r, t], self.ul_now)
