@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from smalti.core.protocols import Batch
+from smalti.core.protocols import Batch, Scored
 from smalti.core.rng import Rng
 
 
@@ -18,7 +16,7 @@ def mapped(labels: Tensor, classes: tuple[str, ...], own: tuple[str, ...]) -> Te
     return torch.tensor([own.index(name) for name in classes])[labels]
 
 
-def likeliest(model: Any, pixels: Tensor) -> Tensor:
+def likeliest(model: Scored, pixels: Tensor) -> Tensor:
     """(n,) the class under which each picture takes the fewest bits. pixels: uint8 (n, C, H, W)."""
     n, pictures = len(pixels), pixels.float() / 255
     rng = Rng([0] * n)  # an exact score draws nothing

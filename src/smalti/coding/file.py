@@ -169,7 +169,7 @@ def read_object(text: bytes) -> dict[str, Any]:
     return values
 
 
-def as_tuple(name: str, values: Any, kind: type) -> tuple[Any, ...] | None:
+def as_tuple(name: str, values: object, kind: type) -> tuple[Any, ...] | None:
     """A list of one type, for millions of which there is no time to look at each at length."""
     if values is None:
         return None

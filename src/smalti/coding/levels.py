@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from smalti.core.errors import UserError
+from smalti.core.protocols import Codec
 from smalti.core.tensors import to_tensor
 
 
-def pixels_of(pictures: Any) -> Tensor:
+def pixels_of(pictures: object) -> Tensor:
     """uint8 (N, C, H, W) of pixels, or of floats in [0, 1] that are 8-bit values over 255."""
     pictures = to_tensor(pictures, "pictures")
     if pictures.ndim != 4:
@@ -27,7 +26,7 @@ def pixels_of(pictures: Any) -> Tensor:
     return pixels.to(torch.uint8)
 
 
-def levels_of(pixels: Tensor, codec: Any) -> Tensor:
+def levels_of(pixels: Tensor, codec: Codec) -> Tensor:
     """int64 levels of uint8 pixels, by the model's `Levels`.
 
     UserError for a pixel that would not come back, as 8 levels have it with most.
@@ -43,6 +42,6 @@ def levels_of(pixels: Tensor, codec: Any) -> Tensor:
     return levels
 
 
-def as_pixels(levels: Tensor, codec: Any) -> Tensor:
+def as_pixels(levels: Tensor, codec: Codec) -> Tensor:
     """uint8 pixels of int64 levels."""
     return (codec.decode(levels) * 255).round().to(torch.uint8)

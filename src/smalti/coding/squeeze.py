@@ -27,9 +27,9 @@ from smalti.coding.surroundings import (
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import model_hash
 from smalti.core.given import Given
-from smalti.core.model import open_model
+from smalti.core.model import Model, open_model
 from smalti.core.progress import OnProgress, Progress, ignore
-from smalti.core.protocols import Specified
+from smalti.core.protocols import Lossless, Specified
 from smalti.core.states import Canvas
 from smalti.core.tensors import to_tensor
 from smalti.data.pictures import Pictures
@@ -39,7 +39,7 @@ ANYWAY = "decompress with what is recorded, or try anyway: the checksum tells wh
 
 
 def compress(
-    model: Any,
+    model: object,
     pictures: Tensor | Pictures,
     labels: Tensor | Sequence[int] | None = None,
     *,
@@ -58,41 +58,41 @@ def compress(
     names: of the pictures' files, ending in .png; name: what to call the model in the file.
     Raises UserError for what the model cannot hold exactly.
     """
-    model = open_model(model, "walk")
+    loaded = open_model(model, "walk")
     data = as_pictures(pictures)
-    check_shape(data, model)
+    check_shape(data, loaded)
     check_size(len(data), data.shape, batch)
     check_writable(names or ())
     if names and len(names) != len(data):
         raise UserError(f"{len(names)} names are given for {len(data)} pictures; give one each")
-    labels = chosen_labels(model, data, labels)
-    text = chosen_text(model, data, text)
+    labels = chosen_labels(loaded, data, labels)
+    text = chosen_text(loaded, data, text)
     header = Header(
-        model=model_hash(model),
+        model=model_hash(loaded),
         name=name,
         count=len(data),
         shape=data.shape,
         batch=batch,
         threads=min(torch.get_num_threads(), MOST_THREADS),
         units=vector_units(),
-        surroundings=tuple(surroundings(model).items()),
+        surroundings=tuple(surroundings(loaded).items()),
         pictures="",
         payload=0,
         checksum=0,
-        labels=(0,) * len(data) if model.spec.classes else None,  # not yet known
+        labels=(0,) * len(data) if loaded.spec.classes else None,  # not yet known
         text=tuple(text) if text else None,
         names=tuple(names) if names else None,
     )
     check_texts(header)
     as_json(header)  # what does not fit is refused before the work
     with threads(header.threads):
-        payload, digest, y = encoded(model, data, labels, text, batch, on_progress)
+        payload, digest, y = encoded(loaded, data, labels, text, batch, on_progress)
     found = {"payload": len(payload), "checksum": zlib.crc32(payload), "pictures": digest}
     return to_bytes(replace(header, **found, labels=tuple(y) or None), payload)
 
 
 def encoded(
-    model: Any,
+    model: Lossless,
     data: Pictures,
     labels: Tensor | None,
     text: list[str] | None,
@@ -117,7 +117,7 @@ def encoded(
 
 
 def decompress(
-    model: Any, data: bytes, *, anyway: bool = False, on_progress: OnProgress = ignore
+    model: object, data: bytes, *, anyway: bool = False, on_progress: OnProgress = ignore
 ) -> Tensor:
     """The pictures of `compress`, uint8 (N, C, H, W), their checksum compared.
 
@@ -126,13 +126,13 @@ def decompress(
     Raises UserError when the bytes are cut or damaged, the model is another one, versions, type or
     device differ, or the outcome is not what was compressed.
     """
-    model = open_model(model, "walk")
+    loaded = open_model(model, "walk")
     header, payload = from_bytes(data)
-    check_same(header, model, anyway)
-    check_labels(header.labels, len(model.spec.classes))
+    check_same(header, loaded, anyway)
+    check_labels(header.labels, len(loaded.spec.classes))
     with threads(header.threads):
         try:
-            pixels = decoded(model, header, payload, on_progress)
+            pixels = decoded(loaded, header, payload, on_progress)
         except Astray as error:
             raise UserError(lost(header)) from error
     if hashlib.sha256(pixels.numpy().data).hexdigest() != header.pictures:
@@ -140,7 +140,7 @@ def decompress(
     return pixels
 
 
-def decoded(model: Any, header: Header, payload: bytes, on_progress: OnProgress) -> Tensor:
+def decoded(model: Lossless, header: Header, payload: bytes, on_progress: OnProgress) -> Tensor:
     """uint8 (N, C, H, W), right or wrong."""
     decoder, pictures = Decoder(payload), []
     labels = None if header.labels is None else torch.tensor(header.labels)
@@ -215,9 +215,9 @@ def chosen_text(model: Specified, data: Pictures, text: Sequence[str] | None) ->
     return chosen or None
 
 
-def check_same(header: Header, model: Any, anyway: bool) -> None:
+def check_same(header: Header, model: Model, anyway: bool) -> None:
     """UserError naming the first thing that is not as it was when the file was written."""
-    if header.shape != (shape := (model.spec.channels, *model.spec.size)):
+    if header.shape != (shape := (model.spec.channels, *(model.spec.size or ()))):
         raise UserError(f"pictures of {header.shape} are recorded, and this model's are {shape}")
     other = difference(dict(header.surroundings), surroundings(model))
     if other and not anyway:

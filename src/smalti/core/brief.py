@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from smalti.core.errors import shorten
 
@@ -18,30 +18,31 @@ def brief(cls: C) -> C:
     return cls
 
 
-def tell_briefly(self: Any) -> str:
+def tell_briefly(self: object) -> str:
     """The `repr` of a dataclass or named tuple by shapes and counts, without what is empty or as by
     default: "Drawn(pictures=4x1x28x28 float32, seconds=0.3)".
     """
     if dataclasses.is_dataclass(self):
         usual = {field.name: field.default for field in dataclasses.fields(self)}
     else:
-        usual = {name: self._field_defaults.get(name) for name in self._fields}
+        defaults = getattr(self, "_field_defaults", {})
+        usual = {name: defaults.get(name) for name in getattr(self, "_fields", ())}
     values = {name: getattr(self, name) for name in usual}
     told = [f"{k}={tell_value(v)}" for k, v in values.items() if not is_empty(v, usual[k])]
     return f"{type(self).__name__}({', '.join(told)})"
 
 
-def is_empty(value: Any, usual: Any) -> bool:
+def is_empty(value: object, usual: object) -> bool:
     return value is None or (
         not hasattr(value, "dtype") and (value is usual or value in ((), [], {}, ""))
     )
 
 
-def tell_value(value: Any) -> str:
+def tell_value(value: object) -> str:
     """A tensor or an array by shape and type, bytes and long lists by how many they are."""
-    if hasattr(value, "dtype") and hasattr(value, "shape"):
-        kind = str(value.dtype).removeprefix("torch.")
-        return f"{'x'.join(map(str, value.shape))} {kind}".strip()
+    shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
+    if shape is not None and dtype is not None:
+        return f"{'x'.join(map(str, shape))} {str(dtype).removeprefix('torch.')}".strip()
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
     if isinstance(value, float):

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from smalti.core.config import class_of, tag_of
 from smalti.core.errors import UserError
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+C = TypeVar("C", bound="DataclassInstance")
 
 
 class NoSuchField(UserError):
     """A value for a field that a config, of the type that it has, lacks."""
 
-    def __init__(self, field: str, place: str, config: Any):
+    def __init__(self, field: str, place: str, config: DataclassInstance):
         self.field, self.place = field, place
         names = ", ".join(f.name for f in dataclasses.fields(config))
         self.rest = f"is {tag_of(type(config))}, which has {names}"
@@ -25,8 +30,8 @@ class NoSuchField(UserError):
 
 
 def change_config(
-    config: Any, values: Mapping[str, Any], place: str = "config", prefix: str = ""
-) -> Any:
+    config: C, values: Mapping[str, Any], place: str = "config", prefix: str = ""
+) -> C:
     """`config` with some fields changed, by their names: {"schedule": "linear", "network.stem": 4}.
 
     A config inside it changes its type by a tag, and keeps the fields that both types have; one in
@@ -41,7 +46,7 @@ def change_config(
     changed: dict[str, Any] = {}
     for name, value in own.items():
         inner, where = values_inside(values, name), f"{prefix}{name}"
-        if dataclasses.is_dataclass(value):
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
             if name in values:
                 value = change_type(value, class_of(values[name]))
             changed[name] = change_config(value, inner, where, f"{where}.")
@@ -63,7 +68,9 @@ def values_inside(values: Mapping[str, Any], name: str) -> dict[str, Any]:
     return {k.removeprefix(before): v for k, v in values.items() if k.startswith(before)}
 
 
-def change_members(members: tuple[Any, ...], values: Mapping[str, Any], place: str) -> Any:
+def change_members(
+    members: tuple[Any, ...], values: Mapping[str, Any], place: str
+) -> tuple[Any, ...]:
     """Configs in a tuple, each with the values that are for its name."""
     names = [getattr(member, "name", "") for member in members]
     for key in values:
@@ -75,7 +82,7 @@ def change_members(members: tuple[Any, ...], values: Mapping[str, Any], place: s
     )
 
 
-def change_type(config: Any, cls: type) -> Any:
+def change_type(config: DataclassInstance, cls: type[C]) -> C:
     """The config as one of `cls`, with the values of the fields that both have."""
     if isinstance(config, cls):
         return config

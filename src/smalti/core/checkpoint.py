@@ -34,7 +34,7 @@ SHIPPED = Path(__file__).parent.parent / "assets" / "models"
 
 
 def save(
-    model: Any, to: str | Path, card: Card | None = None, dtype: torch.dtype | None = None
+    model: nn.Module, to: str | Path, card: Card | None = None, dtype: torch.dtype | None = None
 ) -> Path:
     """Write a model as a checkpoint directory, whole or not at all, for `load` to read.
 
@@ -56,7 +56,7 @@ def save(
 
 
 def write_into(
-    directory: Path, model: Any, card: Card = Card(), dtype: torch.dtype | None = None
+    directory: Path, model: nn.Module, card: Card = Card(), dtype: torch.dtype | None = None
 ) -> None:
     """config.json and model.safetensors, flushed to the disk, into an existing directory."""
     content = {"format": FORMAT, "model": to_json(model.config), "card": asdict(card)}

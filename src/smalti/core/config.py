@@ -79,7 +79,7 @@ SAMPLERS = ("ddim", "ddpm", "dpm-solver", "unipc", "consistency", "repaint", "an
 """Tags of those whose options are shown where no model is named."""
 
 
-def to_json(config: Any) -> Any:
+def to_json(config: object) -> Any:
     """A config as plain JSON values; every dataclass carries its `tag`."""
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
         fields = {f.name: to_json(getattr(config, f.name)) for f in dataclasses.fields(config)}
@@ -91,7 +91,7 @@ def to_json(config: Any) -> Any:
     raise TypeError(f"{config!r} of type {type(config).__name__} does not go into a config file")
 
 
-def from_json(value: Any) -> Any:
+def from_json(value: object) -> Any:
     """The config that `to_json` wrote. UserError names a wrong tag, field or value."""
     if not isinstance(value, dict):
         return value
@@ -156,7 +156,7 @@ def place_of(cls: type) -> str:
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
-def fitted(value: Any, hint: Any, place: str) -> Any:
+def fitted(value: object, hint: object, place: str) -> Any:
     """The value as the type hint wants it: lists become tuples, tags become configs.
 
     UserError, which names `place`, for another type, and for a number outside the hint's range: in
@@ -186,7 +186,7 @@ def fitted(value: Any, hint: Any, place: str) -> Any:
     raise UserError(f"{place} is {shorten(value)}; wanted {wanted(hint)}")
 
 
-def within(value: Any, hint: Any, rules: list[Any], place: str) -> Any:
+def within(value: object, hint: object, rules: list[Any], place: str) -> Any:
     """The value as the hint wants it, where the rules allow it. A number that is none of the range
     is told the declared range, not that of all numbers.
     """
@@ -200,7 +200,7 @@ def within(value: Any, hint: Any, rules: list[Any], place: str) -> Any:
     return value
 
 
-def fitted_to_one(value: Any, options: tuple[Any, ...], hint: Any, place: str) -> Any:
+def fitted_to_one(value: object, options: tuple[object, ...], hint: object, place: str) -> Any:
     """The value as the first of several types wants it that it fits."""
     for option in options:
         try:
@@ -212,7 +212,7 @@ def fitted_to_one(value: Any, options: tuple[Any, ...], hint: Any, place: str) -
     raise UserError(f"{place} is {shorten(value)}; wanted {wanted(hint)}")
 
 
-def number(value: Any, kind: type, place: str) -> int | float:
+def number(value: Real, kind: type, place: str) -> int | float:
     """An int or a float, finite and not of thousands of digits."""
     if kind is int and not isinstance(value, Integral):
         raise UserError(f"{place} is {shorten(value)}; wanted int")
@@ -230,7 +230,7 @@ def without_nul(text: str, place: str) -> str:
     return text
 
 
-def wanted(hint: Any) -> str:
+def wanted(hint: object) -> str:
     """A type hint, for people."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:

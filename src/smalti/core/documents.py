@@ -78,7 +78,7 @@ def read_text(path: Path, largest: int = LARGEST) -> str:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def check_depth(value: Any, place: str | Path) -> None:
+def check_depth(value: object, place: str | Path) -> None:
     """UserError for values that are nested too deeply for whatever walks through them."""
     level = [value]
     for _ in range(DEEPEST):

@@ -12,7 +12,7 @@ from torch import nn
 
 from smalti.core.checkpoint import load
 from smalti.core.errors import UserError, shorten
-from smalti.core.protocols import Card
+from smalti.core.protocols import Card, Spec
 
 Ability = Literal["", "draw", "draw pictures", "encode", "walk", "score", "translate"]
 OUTPUTS = {
@@ -37,6 +37,7 @@ class Model(nn.Module):
     `repr(model.network)` is PyTorch's tree of modules, `nn.Module.__repr__(model)` that of all.
     """
 
+    spec: Spec  # of all but classifiers
     card: Card = Card()
     """What is known of it; empty until it is loaded, or set. `smalti.save` writes it."""
 

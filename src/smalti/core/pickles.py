@@ -13,7 +13,7 @@ import pickle
 import struct
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -78,18 +78,22 @@ class Stored:
     stride: tuple[int, ...]
 
 
-def stored(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> Stored | Inert:
+def stored(
+    storage: object, offset: int, size: Iterable[int], stride: Iterable[int], *_: object
+) -> Stored | Inert:
     """In place of `torch._utils._rebuild_tensor_v2`."""
     known = isinstance(storage, Storage)
     return Stored(storage, offset, tuple(size), tuple(stride)) if known else Inert()
 
 
-def first(tensor: Any, *_: Any) -> Any:
+def first(tensor: object, *_: object) -> object:
     """In place of `torch._utils._rebuild_parameter`."""
     return tensor
 
 
-def rebuilt(rebuild: Any, _: Any, arguments: Any, *__: Any) -> Any:
+def rebuilt(
+    rebuild: Callable[..., object], _: object, arguments: Iterable[object], *__: object
+) -> object:
     """In place of `torch._tensor._rebuild_from_type_v2`; `rebuild` is of this list, or inert."""
     return rebuild(*arguments)
 

@@ -54,7 +54,7 @@ class Spec:
     """What it may be told."""
     given: tuple[str, ...] = ()
     """The fields of `Given` that the model takes."""
-    samplers: tuple[object, ...] = ()
+    samplers: tuple[Sampler, ...] = ()
     """One of each type that it takes; the first is the model's own, the others have defaults."""
 
     @property
@@ -304,6 +304,19 @@ class Likelihood(Protocol):
     """A model that can tell how likely pictures are."""
 
     def score(self, batch: Batch, rng: Rng) -> Score: ...  # rng: one stream per picture
+
+
+class Scored(Likelihood, Specified, Protocol):
+    """One that says of what size and classes these are, too, and where its weights are."""
+
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
+
+class Lossless(Scored, Autoregressive, Protocol):
+    """One whose scores are exact and whose walk a file can follow."""
+
+    @property
+    def codec(self) -> Codec: ...  # 8-bit levels to symbols and back, without a loss
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from smalti.core.errors import UserError, shorten
 from smalti.core.given import Given
 from smalti.core.messages import count, suggest
 from smalti.core.model import open_model
-from smalti.core.protocols import Generative, Sampler, Spec, State
+from smalti.core.protocols import Generative, Sampler, Spec, Specified, State
 from smalti.core.ranges import Samples, Seed
 from smalti.core.rng import Rng
 
@@ -84,7 +83,7 @@ def sample(
     return render_finite(drawer, last)
 
 
-def find_sampler(sampler: Any, model: Any) -> Any:
+def find_sampler(sampler: object, model: Specified) -> Sampler:
     """A sampler of the model's types, or the one of that name. None, its own way, stays None.
 
     Of a mapping, the model's own with some fields changed: {"steps": 8}; {"sampler": "ddpm"} is

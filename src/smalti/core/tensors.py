@@ -6,8 +6,6 @@ Bytes mean levels: uint8 and PIL pictures are 0 to 255, and are divided by 255 w
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from PIL import Image
@@ -16,7 +14,7 @@ from torch import Tensor
 from smalti.core.errors import UserError, shorten
 
 
-def to_tensor(value: Any, name: str) -> Tensor:
+def to_tensor(value: object, name: str) -> Tensor:
     """A tensor as it is; an array, a PIL picture (C, H, W), or a list of these, stacked, as one.
 
     UserError, which calls it `name`, for anything else.
@@ -59,7 +57,7 @@ def to_pictures(value: object, name: str) -> Tensor:
     return x
 
 
-def to_floats(value: Any, name: str) -> Tensor:
+def to_floats(value: object, name: str) -> Tensor:
     """As `to_pictures`, of any values: where they are used they are looked at."""
     x = to_tensor([value] if isinstance(value, Image.Image) else value, name)
     has = "have" if name.endswith("s") else "has"

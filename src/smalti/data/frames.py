@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,7 +19,7 @@ ANIMATIONS = ("GIF", "PNG", "WEBP", "AVIF", "FLI")
 """Formats whose pictures follow each other; TIFF, MPO, ICO ... hold pages or sizes of one."""
 
 
-def still(picture: Any) -> np.ndarray:
+def still(picture: object) -> np.ndarray:
     """(H, W, 3) uint8, of what `read_levels` takes; of an animation the first frame."""
     return rgb(read_levels(picture, LOOK))
 
@@ -30,7 +29,7 @@ def rgb(levels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(levels, (3, *levels.shape[1:])).transpose(1, 2, 0))
 
 
-def is_video(source: Any) -> bool:
+def is_video(source: object) -> bool:
     """A folder of frames, an animation, or several pictures."""
     if not isinstance(source, str | Path):
         return isinstance(source, list | tuple) or getattr(source, "ndim", 0) == 4
@@ -39,17 +38,17 @@ def is_video(source: Any) -> bool:
     return Path(source).is_dir() or length(source) > 1
 
 
-def length(source: Any) -> int:
+def length(source: object) -> int:
     """Frames of a folder, an animation or several pictures; 1 for any other picture."""
     if not isinstance(source, str | Path):
-        return len(source)
+        return len(source) if isinstance(source, Sized) else 1
     if Path(source).is_dir():
         return len(find_pictures(Path(source)))
     with quiet_pillow(), faults(printable(str(source))), open_image(Path(source)) as image:
         return getattr(image, "n_frames", 1) if image.format in ANIMATIONS else 1
 
 
-def frames(source: Any) -> Iterator[np.ndarray]:
+def frames(source: object) -> Iterator[np.ndarray]:
     """Each (H, W, 3) uint8, in time; a folder's in the order of the numbers in their names."""
     if not isinstance(source, str | Path) or Path(source).is_dir():
         yield from map(still, list_frames(source))
@@ -62,11 +61,11 @@ def frames(source: Any) -> Iterator[np.ndarray]:
             yield rgb(to_pixels(image.copy(), LOOK))
 
 
-def list_frames(source: Any) -> Iterable[Any]:
+def list_frames(source: object) -> Iterable[object]:
     """The files of a folder in the order of their numbers; several pictures as they are."""
-    if not isinstance(source, str | Path):
-        return source
-    return sorted(find_pictures(Path(source)), key=natural)
+    if isinstance(source, str | Path):
+        return sorted(find_pictures(Path(source)), key=natural)
+    return source if isinstance(source, Iterable) else [source]
 
 
 def natural(path: Path) -> list[tuple[int, str]]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 from bisect import bisect_right
+from collections.abc import Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -67,7 +69,7 @@ def hub_source(path: str, *, labels: bool = True) -> Source:
     )
 
 
-def split_parts(path: str, found: Any) -> dict[str, Any]:
+def split_parts(path: str, found: object) -> dict[str, Any]:
     """The data set's parts under our names, train first; others are passed over."""
     if not isinstance(found, dict):
         return {"train": found}
@@ -79,7 +81,7 @@ def split_parts(path: str, found: Any) -> dict[str, Any]:
     return {split: ours[split] for split in SPLITS if split in ours and len(ours[split])}
 
 
-def first_of(features: Any, kind: type) -> str | None:
+def first_of(features: Mapping[str, object], kind: type) -> str | None:
     return next((name for name, feature in features.items() if isinstance(feature, kind)), None)
 
 
@@ -87,7 +89,7 @@ def column_of(sets: list[Any], name: str) -> list[Any]:
     return [value for part in sets for value in part[name]]
 
 
-def as_opened(value: Any) -> Image.Image:
+def as_opened(value: Image.Image | Mapping[str, Any]) -> Image.Image:
     """A picture as the package gives it: bytes, a path, or decoded after all."""
     if isinstance(value, Image.Image):
         return value
@@ -96,7 +98,7 @@ def as_opened(value: Any) -> Image.Image:
     return open_image(value["path"])
 
 
-def imported(path: str) -> Any:
+def imported(path: str) -> ModuleType:
     try:
         return import_module("datasets")
     except ImportError as error:

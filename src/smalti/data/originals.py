@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -69,7 +68,7 @@ def spread(values: np.ndarray, hole: np.ndarray) -> np.ndarray:
     return values[rows, columns]
 
 
-def keep_original(picture: Any) -> Original:
+def keep_original(picture: object) -> Original:
     """The picture in a file, or one that `smalti.data.single.to_image` takes."""
     if isinstance(picture, str | Path):
         return read_original(Path(picture))

@@ -92,7 +92,7 @@ def words_of(path: Path, content: dict[str, Any], what: str) -> tuple[str, ...]:
     return tuple(words)
 
 
-def attributes_of(path: Path, given: Any, n: int) -> dict[str, tuple[str, ...]]:
+def attributes_of(path: Path, given: object, n: int) -> dict[str, tuple[str, ...]]:
     if not isinstance(given, dict):
         raise damaged(path, "its attributes have no names")
     attributes = {name: words_of(path, given, name) for name in given}
@@ -137,12 +137,11 @@ def labels_of(path: Path, n: int, k: int) -> np.ndarray:
     return np.array(labels)
 
 
-def splits_of(path: Path, given: Any, n: int) -> dict[str, range]:
+def splits_of(path: Path, given: object, n: int) -> dict[str, range]:
     """The row ranges of the splits, which cover 0 .. n-1 in order."""
-    pairs = given.values() if isinstance(given, dict) else [None]
-    if not all(
+    if not isinstance(given, dict) or not all(
         isinstance(pair, list) and len(pair) == 2 and all(type(end) is int for end in pair)
-        for pair in pairs
+        for pair in given.values()
     ):
         raise damaged(path, "its splits are no ranges of rows")
     rows = {split: range(*given[split]) for split in SPLITS if split in given}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Union
 
 import numpy as np
 from PIL import Image
@@ -13,6 +13,12 @@ from smalti.core.errors import UserError
 from smalti.data.decode import Look, look_of, read_picture
 from smalti.data.files import check_plain, open_image, printable, quiet_pillow
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Picture = Union[str, Path, Image.Image, np.ndarray, "Tensor"]
+"""By its path, of Pillow, an array (H, W) or (H, W, 3), or a tensor (C, H, W); the last two of
+uint8 or floats in [0, 1]."""
 AS_IT_IS = look_of(None, "grey", "black", crop=False)
 BLACK, WHITE = 48, 207
 """A mask's levels up to the one are black, from the other on white."""
@@ -27,7 +33,7 @@ def read_file(path: Path, look: Look) -> np.ndarray:
         return read_picture(printable(str(path)), partial(open_image, path), look)
 
 
-def read_levels(picture: Any, look: Look) -> np.ndarray:
+def read_levels(picture: object, look: Look) -> np.ndarray:
     """A picture as uint8 (C, H, W): by its path, of Pillow, an array (H, W) or (H, W, 3), or a
     tensor (C, H, W). UserError for what is none.
     """
@@ -36,24 +42,25 @@ def read_levels(picture: Any, look: Look) -> np.ndarray:
     return read_picture(name_picture(picture), to_image(picture).copy, look)
 
 
-def name_picture(picture: Any, otherwise: str = "the picture") -> str:
+def name_picture(picture: object, otherwise: str = "the picture") -> str:
     """What to call a picture: its path, where it has one."""
     return str(picture) if isinstance(picture, str | Path) else otherwise
 
 
-def to_image(picture: Any) -> Image.Image:
+def to_image(picture: object) -> Image.Image:
     """A picture of Pillow, or made of an array of bytes, booleans, or numbers in [0, 1]."""
     if isinstance(picture, Image.Image):
         return picture
-    is_tensor = hasattr(picture, "detach")
-    x = picture.detach().cpu().numpy() if is_tensor else np.asarray(picture)
-    if x.ndim == 3 and is_tensor:
+    detach = getattr(picture, "detach", None)
+    x = detach().cpu().numpy() if detach else np.asarray(picture)
+    shape = x.shape
+    if x.ndim == 3 and detach:
         x = np.moveaxis(x, 0, -1)  # (H, W, C)
     if x.ndim == 3 and x.shape[2] == 1:
         x = x[..., 0]
     if not x.size or not (x.ndim == 2 or (x.ndim == 3 and x.shape[2] == 3)):
-        wanted = "a tensor (1 or 3, H, W)" if is_tensor else "an array (H, W) or (H, W, 3)"
-        raise UserError(f"the picture has shape {tuple(picture.shape)}; give {wanted}")
+        wanted = "a tensor (1 or 3, H, W)" if detach else "an array (H, W) or (H, W, 3)"
+        raise UserError(f"the picture has shape {shape}; give {wanted}")
     if x.dtype.kind in "fb":
         if not ((x >= 0) & (x <= 1)).all():
             raise UserError(
@@ -75,8 +82,8 @@ def check_file(path: Path) -> None:
 
 
 def read_mask(
-    mask: Any,
-    picture: Any,
+    mask: object,
+    picture: object,
     levels: np.ndarray | None = None,
     size: tuple[int, int] | None = None,
 ) -> np.ndarray:

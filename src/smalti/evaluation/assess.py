@@ -14,6 +14,7 @@ from smalti.core.brief import brief
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import model_hash
+from smalti.core.model import Model
 from smalti.core.progress import OnProgress, ignore
 from smalti.data.pictures import Pictures, Splits
 from smalti.evaluation.case import pictures_hash
@@ -41,7 +42,7 @@ class Evaluation:
 
 
 def examine(
-    model: Any,
+    model: Model,
     splits: Splits,
     metrics: Sequence[str] | None = None,
     plan: Plan = Plan(),

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from smalti.core.progress import OnProgress, Progress, ignore
-from smalti.core.protocols import Batch, Score
+from smalti.core.protocols import Batch, Score, Scored
 from smalti.core.rng import Rng
 from smalti.data.pictures import Pictures
 from smalti.evaluation.draws import device_of
@@ -30,7 +29,7 @@ class Bits:
 
 
 def bits_per_dim(
-    model: Any,
+    model: Scored,
     pictures: Pictures,
     seed: int = 0,
     batch: int = 20,

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from smalti.codecs.codec import Codec
 from smalti.codecs.health import Health, health_of
 from smalti.core.brief import brief
 from smalti.core.errors import UserError
@@ -39,7 +40,7 @@ SHOWN = 32
 class CodecCase:
     """What came back of held-out pictures, and how often each code stood for some of it."""
 
-    codec: Any
+    codec: Codec
     held: Pictures
     network: Features | None
     no_network: str
@@ -71,7 +72,7 @@ class CodecCase:
 
 
 def reconstruct_all(
-    codec: Any,
+    codec: Codec,
     splits: Splits,
     held: Pictures,
     network: Features | None,

@@ -16,7 +16,7 @@ from smalti.core.drawing import draw_batches
 from smalti.core.errors import UserError
 from smalti.core.given import Given
 from smalti.core.progress import OnProgress, ignore
-from smalti.core.protocols import Generative, Sampler
+from smalti.core.protocols import Generative, Sampler, Scored
 from smalti.core.ranges import Batch, Samples
 from smalti.core.rng import count_seeds
 from smalti.data.pictures import Pictures
@@ -67,7 +67,7 @@ def draw_set(
     return Drawn(drawn.pictures, labels, seconds, count)
 
 
-def device_of(model: nn.Module) -> str:
+def device_of(model: nn.Module | Scored) -> str:
     """Where a model's weights are."""
     weight = next(iter(model.parameters()), None)
     return "cpu" if weight is None else str(weight.device)

@@ -190,7 +190,7 @@ MEASURES = {
 }
 
 
-def rows_of(measure: Measure, case: Any) -> list[Row]:
+def rows_of(measure: Measure, case: object) -> list[Row]:
     """A measure's rows; where it cannot be taken, rows that say why."""
     try:
         return measure.rows(case)

@@ -145,7 +145,7 @@ def read_fields(cls: type[T], values: dict[str, Any], place: str, **known: Any) 
     return cls(**told, **free, **known)
 
 
-def listed(value: Any) -> list[Any]:
+def listed(value: object) -> list[Any]:
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"{shorten(value)} is no list")
     return list(value)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -74,7 +73,7 @@ def plain_names(path: Path) -> Iterator[Path]:
         yield copy
 
 
-def seen_by(extractor: Any) -> Any:
+def seen_by(extractor: Callable[[Tensor], tuple[Tensor, ...]]) -> Callable[[Tensor], Tensor]:
     """Floats in [0, 1] to the bytes that torch-fidelity looks at."""
 
     def network(x: Tensor) -> Tensor:

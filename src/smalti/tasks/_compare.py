@@ -43,7 +43,7 @@ class Comparison:
 
 
 def compare(
-    models: Sequence[Any],
+    models: Sequence[object],
     data: Splits | str | Path | None = None,
     metrics: Sequence[str] | None = None,
     *,
@@ -93,7 +93,7 @@ def find_report(model: object) -> Report | None:
     return read_report(path) if is_report else None
 
 
-def check_shapes(models: Sequence[Any], loaded: Sequence[Any]) -> None:
+def check_shapes(models: Sequence[object], loaded: Sequence[Generative | Report]) -> None:
     """UserError where two models draw pictures of different shapes, which needs no drawing."""
     shapes = [drawn_shape(one) for one in loaded]
     for model, shape in zip(models[1:], shapes[1:], strict=True):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,13 +16,14 @@ from smalti.core.drawing import draw_batches
 from smalti.core.errors import UserError
 from smalti.core.folders import Results, check_free, results_folder, write_record
 from smalti.core.given import Given
-from smalti.core.model import name_model
+from smalti.core.model import name_model, open_model
 from smalti.core.pictures import grid, image, save_png
 from smalti.core.progress import OnProgress, ignore
+from smalti.core.protocols import Specified
 from smalti.core.ranges import Amount, Batch, Samples, Seed, Weight
 from smalti.core.rng import Rng, count_seeds
 from smalti.core.sampling import find_sampler
-from smalti.data.single import read_mask
+from smalti.data.single import Picture, read_mask
 from smalti.tasks.inputs import (
     Classes,
     Pictures,
@@ -36,7 +36,7 @@ from smalti.tasks.inputs import (
     take_turns,
     tell_classes,
 )
-from smalti.tasks.models import open_picture_model, record_model
+from smalti.tasks.models import record_model
 
 FILES = Results(r"grid\.png|completions\.json|\d+-\d+\.png", "completions.json")
 """What a folder of completions holds."""
@@ -60,11 +60,11 @@ class Completions:
 
 
 def complete(
-    model: Any,
+    model: object,
     pictures: Pictures,
     *,
     rows: Amount | None = None,
-    mask: Any = None,
+    mask: Picture | None = None,
     number: Samples = 4,
     seed: Seed = 0,
     classes: Classes = (),
@@ -99,7 +99,7 @@ def complete(
     each = list_pictures(pictures)
     seeds = count_seeds(seed, fitted(number, Samples, "number"))
     check_free(out, FILES)
-    loaded, name = open_picture_model(model, device), name_model(model)
+    loaded, name = open_model(model, "draw pictures", device), name_model(model)
     check_walk(loaded, name)
     spec, turns = loaded.spec, find_classes(classes, loaded.spec, name)
     changes = {} if temperature is None else {"temperature": temperature}
@@ -144,7 +144,7 @@ def complete(
     return Completions(known, hole, ways, seeds, shared)
 
 
-def check_walk(model: Any, name: str) -> None:
+def check_walk(model: Specified, name: str) -> None:
     if not hasattr(model, "walk") or "mask" not in model.spec.given:
         raise UserError(
             f"{name} does not draw pixel by pixel; `smalti inpaint` fills holes by diffusion models"
@@ -152,7 +152,7 @@ def check_walk(model: Any, name: str) -> None:
 
 
 def choose_hole(
-    rows: int | None, mask: Any, pictures: Sequence[Any], size: tuple[int, int]
+    rows: int | None, mask: Picture | None, pictures: Sequence[Picture], size: tuple[int, int]
 ) -> Tensor:
     """(H, W), true where something is to be drawn."""
     H, W = size

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 from torch import Tensor
@@ -19,9 +18,9 @@ from smalti.coding.surroundings import vector_units
 from smalti.core.brief import brief
 from smalti.core.errors import Notice, UserError
 from smalti.core.folders import Results, folder_for, members
+from smalti.core.model import Model, open_model
 from smalti.core.pictures import save_png
 from smalti.core.progress import OnProgress, ignore
-from smalti.tasks.models import open_picture_model
 
 NOTHING = Results("")
 """No file's name: the folder must be new, or empty."""
@@ -77,12 +76,12 @@ def decompress(
     return Decompressed(pixels, names, header)
 
 
-def recorded_model(header: Header, model: object) -> Any:
+def recorded_model(header: Header, model: object) -> Model:
     """The model that is given, or else the one that the file names."""
     if model is None and not header.name:
         raise UserError("no model is named in it; give --model")
     try:
-        return open_picture_model(header.name if model is None else model, "cpu")
+        return open_model(header.name if model is None else model, "draw pictures")
     except UserError as error:
         if model is not None:
             raise

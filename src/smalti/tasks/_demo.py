@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -16,13 +15,14 @@ from smalti.core.checkpoint import read_card
 from smalti.core.drawing import draw_batches
 from smalti.core.folders import Results, check_free, folder_for, write_record
 from smalti.core.messages import count
+from smalti.core.model import open_model
 from smalti.core.pictures import grid, save_png
 from smalti.core.progress import OnProgress, ignore
+from smalti.core.protocols import Specified
 from smalti.recipes import find
 from smalti.tasks._draw_samples import draw_samples
 from smalti.tasks._interpolate import interpolate
 from smalti.tasks.gallery import Exhibit, Picture, page
-from smalti.tasks.models import open_picture_model
 from smalti.training import run
 from smalti.training.events import Ended, Event, Watch
 
@@ -56,7 +56,7 @@ def make_gallery(
     Returns the page's path.
     """
     check_free(out, FILES)
-    loaded = open_picture_model(model, "cpu")
+    loaded = open_model(model, "draw pictures")
     with folder_for(out, FILES) as folder:
         exhibits = [
             *show_samples(loaded, model, folder / "samples", on_progress, on_stage),
@@ -81,7 +81,7 @@ def measure(what: str, work: Callable[[], object], on_stage: OnStage) -> float:
 
 
 def show_samples(
-    model: Any, name: str, folder: Path, on_progress: OnProgress, on_stage: OnStage
+    model: Specified, name: str, folder: Path, on_progress: OnProgress, on_stage: OnStage
 ) -> list[Exhibit]:
     """64 pictures in the order of their classes, and how they came about."""
     K = len(model.spec.classes)
@@ -115,7 +115,7 @@ def show_samples(
 
 
 def show_walk(
-    model: Any, name: str, folder: Path, on_progress: OnProgress, on_stage: OnStage
+    model: Specified, name: str, folder: Path, on_progress: OnProgress, on_stage: OnStage
 ) -> Exhibit:
     """A walk between two noises, once for each of a few classes."""
     rows = [k for k in (2, 3, 5, 8) if k < len(model.spec.classes)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from PIL import Image
@@ -17,7 +16,7 @@ from smalti.core.config import fitted, to_json
 from smalti.core.drawing import Drawn, draw_batches
 from smalti.core.folders import Results, check_free, results_folder, write_record
 from smalti.core.given import Given
-from smalti.core.model import name_model
+from smalti.core.model import name_model, open_model
 from smalti.core.pictures import grid, image, save_gif, save_png
 from smalti.core.progress import OnProgress, ignore
 from smalti.core.ranges import Samples
@@ -36,7 +35,7 @@ from smalti.tasks.inputs import (
     take_turns,
     tell_classes,
 )
-from smalti.tasks.models import open_picture_model, record_model
+from smalti.tasks.models import record_model
 
 WIDEST = 16
 """Pictures of a group beside each other in a grid, at most."""
@@ -56,20 +55,20 @@ class DrawnSamples:
     seeds: range
     classes: list[str] | None
     text: list[str] | None
-    sampler: Any
+    sampler: object
 
 
 def draw_samples(
-    model: Any,
+    model: object,
     number: int = 16,
     *,
     seed: int = 0,
     classes: Classes = (),
     text: Sequence[str] | str = (),
-    pictures: Pictures = None,
+    pictures: Pictures | None = None,
     strength: float | None = None,
     size: int | tuple[int, int] | None = None,
-    sampler: Any = None,
+    sampler: object = None,
     batch: int = 64,
     film: bool = False,
     device: str = "auto",
@@ -84,7 +83,7 @@ def draw_samples(
     """
     seeds = count_seeds(seed, fitted(number, Samples, "number"))
     check_free(out, FILES)
-    loaded, name = open_picture_model(model, device), name_model(model)
+    loaded, name = open_model(model, "draw pictures", device), name_model(model)
     sampler = find_sampler(sampler or {}, loaded)
     labels = take_turns(find_classes(classes, loaded.spec, name), number)
     size = check_size(size, loaded.spec, name)
@@ -118,7 +117,7 @@ def draw_samples(
                 "sampler": to_json(sampler),
                 "smalti": smalti.__version__,
             }
-            if begun_with is not None:
+            if pictures is not None:
                 began = {"pictures": name_files(pictures), "strength": strength or STRENGTH}
                 record |= began
             write_record(folder / "samples.json", record)

@@ -10,7 +10,7 @@ from typing import Any
 
 from smalti.core.errors import UserError
 from smalti.core.folders import Results, folder_for
-from smalti.core.model import name_model, open_model
+from smalti.core.model import Model, name_model, open_model
 from smalti.core.progress import OnProgress, ignore
 from smalti.data import Splits
 from smalti.evaluation.assess import Evaluation, examine
@@ -60,7 +60,7 @@ def evaluate(
 
 def examine_model(
     model: object,
-    loaded: Any,
+    loaded: Model,
     data: Splits | str | Path | None,
     metrics: Sequence[str] | None,
     plan: Plan,

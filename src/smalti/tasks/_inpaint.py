@@ -21,7 +21,7 @@ from smalti.core.progress import OnProgress, Progress, ignore
 from smalti.core.rng import count_seeds
 from smalti.data.frames import still
 from smalti.data.originals import keep_original
-from smalti.data.single import read_mask
+from smalti.data.single import Picture, read_mask
 from smalti.patchmatch.inpainting import inpaint as fill_hole
 
 if TYPE_CHECKING:
@@ -48,16 +48,16 @@ class Inpainting:
 
 
 def inpaint(
-    picture: Any,
-    mask: Any,
-    model: Any = None,
+    picture: Picture,
+    mask: Picture,
+    model: object = None,
     *,
     number: int | None = None,
     seed: int = 0,
     patch: int | None = None,
     classes: Classes = (),
     size: int | tuple[int, int] | None = None,
-    sampler: Any = None,
+    sampler: object = None,
     batch: int | None = None,
     device: str | None = None,
     out: str | Path | None = None,
@@ -97,8 +97,8 @@ def refuse_drawing(given: dict[str, Any]) -> None:
 
 
 def fill_by_patches(
-    picture: Any,
-    mask: Any,
+    picture: Picture,
+    mask: Picture,
     patch: int,
     seeds: range,
     out: str | Path | None = None,
@@ -126,8 +126,8 @@ def write_inpainting(
     folder: Path,
     pictures: tuple[Image.Image, ...],
     seeds: range,
-    picture: Any,
-    mask: Any,
+    picture: Picture,
+    mask: Picture,
     record: dict[str, Any],
 ) -> None:
     """Each way by its seed, and the record."""

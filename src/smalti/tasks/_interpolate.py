@@ -18,13 +18,14 @@ from smalti.core.drawing import draw_batches
 from smalti.core.errors import UserError
 from smalti.core.folders import Results, check_free, results_folder, write_record
 from smalti.core.given import Given
-from smalti.core.model import name_model
+from smalti.core.model import name_model, open_model
 from smalti.core.pictures import grid, save_gif, save_png
 from smalti.core.progress import OnProgress, ignore
 from smalti.core.ranges import Frames, Seed
 from smalti.core.rng import Rng
 from smalti.core.sampling import find_sampler
-from smalti.diffusion import DDIM, invert, slerp
+from smalti.data.single import Picture
+from smalti.diffusion import DDIM, Diffusion, invert, slerp
 from smalti.tasks.inputs import (
     Classes,
     find_classes,
@@ -33,11 +34,13 @@ from smalti.tasks.inputs import (
     read_pictures,
     tell_classes,
 )
-from smalti.tasks.models import open_picture_model, record_model
+from smalti.tasks.models import record_model
 
 FILES = Results(r"strip\.png|interpolation\.gif|interpolation\.json", "interpolation.json")
 """What a folder of an interpolation holds."""
 REFINE = 1
+End = int | Picture
+"""The noise of a seed, or the one that a picture comes from."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,9 +55,9 @@ class Interpolation:
 
 
 def interpolate(
-    model: Any,
-    first: Any = 0,
-    last: Any = 1,
+    model: object,
+    first: End = 0,
+    last: End = 1,
     *,
     frames: int = 10,
     classes: Classes = (),
@@ -74,7 +77,7 @@ def interpolate(
     out: a folder for a strip of the pictures, a record, and with `gif` a film.
     """
     check_free(out, FILES)
-    loaded, name = open_picture_model(model, device), name_model(model)
+    loaded, name = open_model(model, "draw pictures", device), name_model(model)
     ends, frames = (check_end(first), check_end(last)), fitted(frames, Frames, "frames")
     if "start" not in loaded.spec.given:
         raise UserError(f"{name} does not start from noise, so it has nothing to walk between")
@@ -101,16 +104,16 @@ def interpolate(
     return Interpolation(pictures, named, sampler)
 
 
-def check_end(end: Any) -> Any:
+def check_end(end: End) -> End:
     """A seed in range, or a picture."""
     return fitted(end, Seed, "seed") if isinstance(end, int) else end
 
 
-def describe_end(end: Any) -> int | str | None:
+def describe_end(end: End) -> int | str | None:
     return end if isinstance(end, int) else name_files(end)[0]
 
 
-def choose_ddim(model: Any, steps: int | None, guidance: float | None, inverts: bool) -> DDIM:
+def choose_ddim(model: Diffusion, steps: int | None, guidance: float | None, inverts: bool) -> DDIM:
     """The model's sampler as DDIM; where pictures become noise, one that can be walked back."""
     values: dict[str, Any] = {"steps": steps, "guidance": guidance}
     if inverts:
@@ -119,14 +122,14 @@ def choose_ddim(model: Any, steps: int | None, guidance: float | None, inverts: 
     return make_deterministic(model, {k: v for k, v in values.items() if v is not None})
 
 
-def make_deterministic(model: Any, values: Mapping[str, Any]) -> DDIM:
+def make_deterministic(model: Diffusion, values: Mapping[str, Any]) -> DDIM:
     """The model's sampler as DDIM without noise, so that near starts end near each other."""
     return find_sampler({"sampler": "ddim", "eta": 0.0, "sigma_hat": False, **values}, model)
 
 
 def walk_between(
-    model: Any,
-    ends: Sequence[Any],
+    model: Diffusion,
+    ends: Sequence[End],
     frames: int,
     classes: list[int],
     sampler: DDIM,
@@ -148,10 +151,10 @@ def walk_between(
     return drawn.pictures.unflatten(0, (-1, frames))
 
 
-def find_noise(end: Any, model: Any, k: int | None, sampler: DDIM) -> Tensor:
+def find_noise(end: End, model: Diffusion, k: int | None, sampler: DDIM) -> Tensor:
     """The noise (C, H, W) of a seed, or the one that a picture comes from, as one of class k."""
     if isinstance(end, int):
-        return Rng([end]).normal(model.spec.channels, *model.spec.size)[0]
+        return Rng([end]).normal(*model.config.shape)[0]
     labels = None if k is None else torch.tensor([k])
     picture = read_pictures(end, model.spec)
     return invert(model, picture, labels=labels, sampler=sampler, refine=REFINE)[0].cpu()

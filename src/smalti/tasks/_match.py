@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from smalti.core.pictures import save_gif, save_png
 from smalti.core.progress import OnProgress, Progress, ignore
 from smalti.core.ranges import Rounds, Seed, Threads, Width
 from smalti.data.frames import frames, is_video, length, still
-from smalti.data.single import read_mask
+from smalti.data.single import Picture, read_mask
 from smalti.patchmatch.colours import distance_picture, flow_picture
 from smalti.patchmatch.matching import Method
 from smalti.patchmatch.matching import match as find_match
@@ -75,13 +75,13 @@ class Search:
 
 
 def match(
-    a: Any,
-    b: Any = None,
+    a: Picture | Sequence[Picture],
+    b: Picture | None = None,
     *,
     patch: Width = 3,
     iterations: Rounds | None = None,
     method: Method = "classic",
-    mask: Any = None,
+    mask: Picture | None = None,
     seed: Seed = 0,
     both_ways: bool = False,
     cold: bool = False,
@@ -133,7 +133,7 @@ def match(
 
 
 def describe(
-    a: Any, b: Any, mask: Any, search: Search, found: Matching, cold: bool
+    a: object, b: object, mask: object, search: Search, found: Matching, cold: bool
 ) -> dict[str, Any]:
     """What stands in match.json."""
     given = {"a": a, "b": b, "mask": mask}
@@ -194,7 +194,7 @@ def write_arrays(folder: Path, prefix: str, found: Match) -> None:
 
 def match_video(
     folder: Path | None,
-    source: Any,
+    source: object,
     reference: np.ndarray | None,
     search: Search,
     cold: bool,
@@ -227,7 +227,7 @@ def match_video(
 
 
 def pair_frames(
-    source: Any, reference: np.ndarray | None, given: dict[str, Any]
+    source: object, reference: np.ndarray | None, given: dict[str, Any]
 ) -> Iterator[tuple[np.ndarray, Match]]:
     """Each frame with its match, one at a time."""
     held: list[np.ndarray] = []

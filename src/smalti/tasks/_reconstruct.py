@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -22,6 +21,7 @@ from smalti.core.progress import OnProgress, Progress, ignore
 from smalti.core.ranges import Batch, Levels, Rounds, Width
 from smalti.core.sampling import check_finite
 from smalti.data.finding import find_pictures
+from smalti.data.single import Picture
 from smalti.diffusion import DDIM, Diffusion
 from smalti.diffusion.inversion import RoundTrip, round_trip
 from smalti.tasks.inputs import (
@@ -67,7 +67,7 @@ class Reconstruction:
 
 
 def reconstruct(
-    model: Any,
+    model: object,
     pictures: Pictures,
     *,
     steps: Levels = 50,
@@ -145,12 +145,12 @@ def reconstruct(
     return Reconstruction(files, psnr, mean, tuple(trip.pictures), latents=trip.latents)
 
 
-def find_files(pictures: list[Any]) -> list[Any]:
+def find_files(pictures: list[Picture]) -> list[Picture]:
     """Pictures; those inside a folder for the folder."""
-    found: list[Any] = []
+    found: list[Picture] = []
     for one in pictures:
-        is_folder = isinstance(one, str | Path) and Path(one).is_dir()
-        inside = sorted(find_pictures(Path(one))) if is_folder else [one]
+        folder = Path(one) if isinstance(one, str | Path) and Path(one).is_dir() else None
+        inside = [one] if folder is None else sorted(find_pictures(folder))
         if not inside:
             raise UserError(f"{one} holds no pictures; name a folder that does")
         found += inside

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from smalti import translation
 from smalti.core.errors import UserError
@@ -27,7 +26,7 @@ class TranslatedFile:
 
 
 def translate(
-    model: Any,
+    model: object,
     texts: Sequence[str] | str,
     *,
     n_best: int = 1,
@@ -47,7 +46,7 @@ def translate(
 
 
 def translate_lines(
-    model: Any,
+    model: object,
     lines: Iterable[str],
     counts: Counter[str] | None = None,
     *,
@@ -61,7 +60,7 @@ def translate_lines(
 
 
 def translate_file(
-    model: Any,
+    model: object,
     path: str | Path,
     out: str | Path,
     *,
@@ -77,7 +76,7 @@ def translate_file(
 
 
 def translate_catalog(
-    model: Any,
+    model: object,
     path: str | Path,
     out: str | Path | None = None,
     *,
@@ -93,7 +92,7 @@ def translate_catalog(
 
 
 def prepare(
-    model: Any, width: int | None, penalty: float | None, device: str, n_best: int = 1
+    model: object, width: int | None, penalty: float | None, device: str, n_best: int = 1
 ) -> tuple[Translator, Beam]:
     """A translator, and its own search with what is asked for."""
     translator = open_model(model, "translate", device)

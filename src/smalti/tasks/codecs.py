@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from PIL import Image
@@ -18,6 +18,7 @@ from smalti.core.likeness import psnr, ssim
 from smalti.core.pictures import grid, image, save_png
 from smalti.core.progress import OnProgress, Progress
 from smalti.core.sampling import check_finite
+from smalti.data.single import Picture
 from smalti.tasks._reconstruct import FILES, Reconstruction, round_psnr
 from smalti.tasks.inputs import name_files, read_pictures
 
@@ -27,8 +28,8 @@ GREY = 128
 def pass_codec(
     codec: Codec,
     name: str,
-    files: list[Any],
-    size: Any,
+    files: list[Picture],
+    size: tuple[int, int] | Literal["own"] | None,
     tile: int | None,
     batch: int,
     out: str | Path | None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from PIL import Image
@@ -15,7 +15,7 @@ from smalti.core.errors import UserError
 from smalti.core.protocols import Spec
 from smalti.core.size import parse_size, show_size
 from smalti.data.decode import look_of
-from smalti.data.single import read_levels
+from smalti.data.single import Picture, read_levels
 from smalti.tasks.models import find_class
 
 BACKGROUND = "white"
@@ -23,15 +23,15 @@ LARGEST_SIDE = 4096
 """Pixels; the largest side that can be asked for."""
 Classes = Sequence[int | str] | int | str
 """By number or name, or "all"; "none" for none of them. Several take turns."""
-Pictures = Any
+Pictures = Picture | Sequence[Picture]
 """One or several, by path, of Pillow, as arrays (H, W) or (H, W, 3) or tensors (C, H, W), the last
 two of uint8 or floats in [0, 1]; several in a list, or along the first of four axes."""
 
 
-def list_pictures(pictures: Pictures) -> list[Any]:
+def list_pictures(pictures: Pictures) -> list[Picture]:
     """One picture, or several, as a list. UserError where there are none."""
     if isinstance(pictures, str | Path | Image.Image) or getattr(pictures, "ndim", 4) < 4:
-        return [pictures]
+        pictures = cast(Sequence[Picture], [pictures])
     found = list(pictures)
     if not found:
         raise UserError("no pictures are given; name one file or more")
@@ -47,10 +47,13 @@ def read_pictures(pictures: Pictures, spec: Spec, size: tuple[int, int] | None =
     return torch.stack([fit_picture(one, spec.channels, size) for one in list_pictures(pictures)])
 
 
-def fit_picture(picture: Any, channels: int, size: tuple[int, int] | None) -> Tensor:
+def fit_picture(picture: Picture, channels: int, size: tuple[int, int] | None) -> Tensor:
     """(C, H, W) in [0, 1]; a tensor of floats that fits already stays as it is."""
-    fits = isinstance(picture, Tensor) and picture.is_floating_point()
-    if fits and picture.shape == (channels, *(size or picture.shape[1:])):
+    if (
+        isinstance(picture, Tensor)
+        and picture.is_floating_point()
+        and picture.shape == (channels, *(size or picture.shape[1:]))
+    ):
         if not (picture.min() >= 0 and picture.max() <= 1):
             raise UserError("the pictures have values outside 0 to 1; give pictures in 0 to 1")
         return picture.detach().cpu().float()
@@ -103,7 +106,7 @@ def check_text(text: Sequence[str] | str, spec: Spec, model: str) -> list[str]:
     return texts
 
 
-def check_size(size: Any, spec: Spec, model: str) -> tuple[int, int] | None:
+def check_size(size: object, spec: Spec, model: str) -> tuple[int, int] | None:
     """(H, W) of one number or two. UserError when the model draws one size alone."""
     if size is None:
         return None

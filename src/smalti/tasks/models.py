@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from smalti.core.errors import UserError, shorten
-from smalti.core.model import name_model, open_model
+from smalti.core.model import name_model
 
 DIGITS = 18
 """Of the longest whole number that is read."""
 
 
-def open_picture_model(model: object, device: str = "auto") -> Any:
-    """A model that draws pictures.  UserError when it is of another kind."""
-    return open_model(model, "draw pictures", device)
-
-
-def record_model(model: Any) -> str:
+def record_model(model: object) -> str:
     """What a record says of a model: its name or folder as it was given."""
     return str(model) if isinstance(model, str | Path) else name_model(model)
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from smalti.core.changes import change_config
@@ -16,12 +16,12 @@ from smalti.core.drawing import draw_batches
 from smalti.core.errors import UserError
 from smalti.core.folders import results_folder
 from smalti.core.given import Given
-from smalti.core.model import name_model
+from smalti.core.model import name_model, open_model
 from smalti.core.pictures import grid, image, save_png
 from smalti.core.progress import OnProgress
 from smalti.data.originals import Original, keep_original
-from smalti.data.single import read_mask
-from smalti.diffusion import RePaint
+from smalti.data.single import Picture, read_mask
+from smalti.diffusion import DiffusionConfig, RePaint
 from smalti.tasks._inpaint import FILES, Inpainting, write_inpainting
 from smalti.tasks.inputs import (
     Classes,
@@ -32,27 +32,27 @@ from smalti.tasks.inputs import (
     take_turns,
     tell_classes,
 )
-from smalti.tasks.models import open_picture_model, record_model
+from smalti.tasks.models import record_model
 
 GREY = 0.5
 
 
 def fill_by_model(
-    picture: Any,
-    mask: Any,
-    model: Any,
+    picture: Picture,
+    mask: Picture,
+    model: object,
     seeds: range,
     *,
     classes: Classes,
     size: int | tuple[int, int] | None,
-    sampler: Any,
+    sampler: object,
     batch: int,
     device: str,
     out: str | Path | None,
     on_progress: OnProgress,
 ) -> Inpainting:
     """Arguments as `inpaint` has them."""
-    loaded, name = open_picture_model(model, device), name_model(model)
+    loaded, name = open_model(model, "draw pictures", device), name_model(model)
     if not any(isinstance(s, RePaint) for s in loaded.spec.samplers):
         raise UserError(
             f"{name} fills no holes; `smalti list` shows the diffusion models, which do, and "
@@ -89,7 +89,7 @@ def fill_by_model(
     return Inpainting(pictures, hole, seeds, tuple(tell_losses(original, known)))
 
 
-def choose_repaint(config: Any, sampler: Any) -> RePaint:
+def choose_repaint(config: DiffusionConfig, sampler: object) -> RePaint:
     """RePaint as it is given, or changed; no more steps than the model has, unless asked for."""
     if isinstance(sampler, RePaint):
         return sampler
@@ -100,7 +100,9 @@ def choose_repaint(config: Any, sampler: Any) -> RePaint:
     return change_config(default, sampler or {})
 
 
-def keep_outside(picture: Tensor, hole: np.ndarray, original: Original, known: Tensor) -> Any:
+def keep_outside(
+    picture: Tensor, hole: np.ndarray, original: Original, known: Tensor
+) -> Image.Image:
     """A model's picture with the file's own pixels outside the hole, where it has that size."""
     shown = image(picture)
     if fits(original, known):

@@ -10,6 +10,7 @@ from PIL import Image
 from smalti.training.summary import Curve, Summary, smooth
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 STRIP = 6  # grids shown
@@ -52,12 +53,12 @@ def chosen(grids: dict[int, Path], most: int = STRIP) -> dict[int, Path]:
     return {step: grids[step] for step in steps}
 
 
-def draw(axes: Any, curve: Curve, label: str, **style: Any) -> None:
+def draw(axes: Axes, curve: Curve, label: str, **style: Any) -> None:
     if curve:
         axes.plot(*zip(*curve, strict=True), label=label, **style)
 
 
-def use_logarithms(axes: Any, curve: Curve) -> None:
+def use_logarithms(axes: Axes, curve: Curve) -> None:
     """A logarithmic axis with plain numbers, where the curve is above 0."""
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
@@ -74,7 +75,7 @@ def use_logarithms(axes: Any, curve: Curve) -> None:
     axes.yaxis.set_minor_formatter("{x:.4g}")
 
 
-def draw_losses(axes: Any, s: Summary) -> None:
+def draw_losses(axes: Axes, s: Summary) -> None:
     draw(axes, s.loss, "of a step", color="tab:blue", alpha=0.2, linewidth=0.6)
     draw(axes, smooth(s.loss), "smoothed", color="tab:blue")
     draw(axes, s.valid, "held out", color="tab:orange", marker="o", markersize=3)
@@ -85,7 +86,7 @@ def draw_losses(axes: Any, s: Summary) -> None:
     axes.legend(loc="upper right")
 
 
-def draw_gradient(axes: Any, s: Summary) -> None:
+def draw_gradient(axes: Axes, s: Summary) -> None:
     draw(axes, s.norm, "gradient's norm", color="tab:purple", linewidth=0.6)
     axes.axhline(s.clip, color="grey", linestyle="--", label="clipped above")
     use_logarithms(axes, s.norm)
@@ -98,7 +99,7 @@ def draw_gradient(axes: Any, s: Summary) -> None:
         other.legend(loc="upper right")
 
 
-def draw_codes(axes: Any, s: Summary) -> None:
+def draw_codes(axes: Axes, s: Summary) -> None:
     """Codes that the saved weights used on held-out pictures, and their perplexity."""
     draw(axes, s.terms["codes_used"], "codes used", color="tab:green")
     draw(axes, s.terms.get("perplexity_used", []), "perplexity", color="tab:olive")
@@ -106,7 +107,7 @@ def draw_codes(axes: Any, s: Summary) -> None:
     axes.legend(loc="lower right")
 
 
-def draw_critic(axes: Any, s: Summary) -> None:
+def draw_critic(axes: Axes, s: Summary) -> None:
     """The critic's logits."""
     draw(axes, smooth(s.terms.get("logits_real", [])), "of pictures", color="tab:blue")
     draw(axes, smooth(s.terms.get("logits_fake", [])), "of reconstructions", color="tab:red")
@@ -115,7 +116,7 @@ def draw_critic(axes: Any, s: Summary) -> None:
     axes.legend(loc="upper left")
 
 
-def draw_strip(axes: Any, grids: dict[int, Path]) -> None:
+def draw_strip(axes: Axes, grids: dict[int, Path]) -> None:
     """The grids beside each other, in order."""
     axes.axis("off")
     for k, (step, path) in enumerate(grids.items()):

@@ -9,28 +9,13 @@ from pathlib import Path
 import smalti
 
 ROOT = Path(smalti.__file__).parent
-ROOMS = ("core", "training", "features", "evaluation", "coding", "recipes")
+ROOMS = ("core", "data", "training", "features", "evaluation", "coding", "recipes", "tasks")
 REASONS = {
-    "coding/classes.py": "a model that scores, has classes and walks: no protocol says all three",
-    "coding/file.py": "a header's value, before it is known to be one",
-    "coding/levels.py": "arrays of NumPy or PyTorch; a lossless codec, whose levels have a depth",
-    "coding/squeeze.py": "a lossless model, as `open_model` made sure of",
-    "core/brief.py": "records of any kind, shown in one line",
-    "core/changes.py": "configs of any kind, and their values before they are checked",
     "core/checkpoint.py": "a model of any family, whose user knows which",
-    "core/config.py": "values of any kind, before they are checked",
-    "core/documents.py": "what JSON and YAML hold",
+    "core/config.py": "values of the types that hints name, which are read at run time",
+    "core/documents.py": "what JSON holds",
     "core/model.py": "a model of any family, whose user knows which",
-    "core/pickles.py": "what a pickle asks for",
-    "core/sampling.py": "samplers of any family",
-    "core/tensors.py": "arrays of any kind, before they are checked",
-    "evaluation/assess.py": "models of any kind of output, each with measures of its own",
-    "evaluation/bits.py": "a model that scores and has a spec and weights",
-    "evaluation/codec.py": "a codec that is a module, too",
-    "evaluation/measures.py": "what is measured is of each kind's own type",
-    "evaluation/report.py": "what JSON holds",
-    "features/inception.py": "a published network, which has no types",
-    "training/curves.py": "axes of matplotlib, which need not be installed",
+    "core/protocols.py": "a sampler of any family, which no room above it can name",
 }
 """Modules that may, and why; none is added without a reason."""
 
@@ -46,8 +31,10 @@ def is_any(annotation: ast.expr | None) -> bool:
 
 
 def untyped(path: Path) -> Iterator[str]:
-    """The public functions of a module that take or give `Any`."""
+    """The public functions of a module that take or give `Any`, and its other names for that."""
     for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and is_any(node.value):
+            yield ast.unparse(node.targets[0])
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             a = node.args
             given = [*a.posonlyargs, *a.args, *a.kwonlyargs]
