@@ -182,7 +182,7 @@ def named_by_text(spec: Spec) -> str:
     return names[0] if names else "text"
 
 
-def spread(value: Any, n: int) -> Tensor | list[str]:
+def spread(value: object, n: int) -> Tensor | list[str]:
     """One value for n samples, or n values, as a condition has them."""
     if isinstance(value, str):
         return [value] * n
@@ -191,7 +191,7 @@ def spread(value: Any, n: int) -> Tensor | list[str]:
     if isinstance(value, Integral) and not isinstance(value, bool):
         value = [int(value)] * n
     if isinstance(value, list | tuple) and value and all(isinstance(one, str) for one in value):
-        return list(value)
+        return [str(one) for one in value]
     try:
         return torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 import smalti
 from smalti.core.brief import brief
 from smalti.core.config import to_json
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import model_hash
-from smalti.core.model import Model
 from smalti.core.progress import OnProgress, ignore
 from smalti.data.pictures import Pictures, Splits
 from smalti.evaluation.case import pictures_hash
@@ -42,7 +42,7 @@ class Evaluation:
 
 
 def examine(
-    model: Model,
+    model: nn.Module,
     splits: Splits,
     metrics: Sequence[str] | None = None,
     plan: Plan = Plan(),

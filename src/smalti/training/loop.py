@@ -101,7 +101,7 @@ class Loop:
         end_step(self.seats)
         values = means(self.fabric, sums)
         self.average.update(self.model.module, self.step)
-        self.items += len(self.rows())
+        self.items += len(self.order.indices(self.step))
         self.step += 1
         self.readback.push(self.step, rate, list(sums), values)
 
@@ -198,15 +198,12 @@ class Loop:
 
     def parts(self) -> list[Part]:
         """This process's parts of the next batch."""
-        rows, world, n = self.rows(), self.fabric.world_size, self.training.accumulate
+        rows = self.order.indices(self.step)
+        world, n = self.fabric.world_size, self.training.accumulate
         own = cut(rows, world)[self.fabric.global_rank]
         even = len(rows) / (world * n)
         parts = own.tensor_split(min(n, len(own)))
         return [Part(self.batch(part), len(part) / even) for part in parts]
-
-    def rows(self) -> torch.Tensor:
-        """Indices of the next batch."""
-        return self.order.indices(self.step)
 
     def batch(self, indices: torch.Tensor) -> Batch:
         batch = self.data.batch(indices, self.fabric.device)
