@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from smalti.codecs.usage import perplexity
+from smalti.codecs.usage import Use, perplexity
+
+if TYPE_CHECKING:
+    from smalti.codecs.codec import Codec
 
 ENOUGH = 4
 """Places for each code before a code that stands at none counts as unused."""
@@ -63,7 +66,7 @@ class Health:
 
 @torch.no_grad()
 def health(
-    codec: Any, take: Callable[[slice], Tensor], n: int, device: str | torch.device = "cpu"
+    codec: Codec, take: Callable[[slice], Tensor], n: int, device: str | torch.device = "cpu"
 ) -> Health:
     """Of a codec over n pictures, of which `take` gives some, (B, C, H, W) in [0, 1]."""
     counts = torch.zeros(codec.count, dtype=torch.int64)
@@ -73,7 +76,7 @@ def health(
     return health_of(codec, counts)
 
 
-def health_of(codec: Any, counts: Tensor) -> Health:
+def health_of(codec: Codec, counts: Tensor) -> Health:
     """The counts beside what training says of the codes."""
     use = use_of(codec.network.quantiser)
     if use is None or not int(use.steps):
@@ -81,6 +84,6 @@ def health_of(codec: Any, counts: Tensor) -> Health:
     return Health(counts, int((~use.alive()).sum()), int(use.revived))
 
 
-def use_of(quantiser: Any) -> Any:
+def use_of(quantiser: object) -> Use | None:
     """What a quantiser notes of its codes' use."""
     return getattr(getattr(quantiser, "book", quantiser), "use", None)

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from smalti.codecs.codec import Codec
 from smalti.core.errors import UserError
 
 REACH = 4
@@ -66,7 +67,7 @@ def cut(h: int, w: int, side: int, overlap: int) -> Iterator[Tile]:
 
 @torch.no_grad()
 def decode_tiled(
-    codec: Any, codes: Tensor, size: tuple[int, int] | None = None, side: int = SIDE
+    codec: Codec, codes: Tensor, size: tuple[int, int] | None = None, side: int = SIDE
 ) -> Tensor:
     """As codec.decode, by tiles of `side`: codes (N, h, w) -> (N, C, H, W) float32 in [0, 1]."""
     network, grid = codec.network, codes.shape[1:]
@@ -78,7 +79,7 @@ def decode_tiled(
 
 
 @torch.no_grad()
-def encode_tiled(codec: Any, x: Tensor, side: int = SIDE) -> Tensor:
+def encode_tiled(codec: Codec, x: Tensor, side: int = SIDE) -> Tensor:
     """As codec.encode, by tiles of `side`: pictures (N, C, H, W) in [0, 1] -> codes (N, h, w)."""
     x = codec.check(x)
     network, grid = codec.network, codec.grid((x.shape[2], x.shape[3]))

@@ -9,7 +9,10 @@ from pathlib import Path
 import smalti
 
 ROOT = Path(smalti.__file__).parent
-ROOMS = ("core", "data", "training", "features", "evaluation", "coding", "recipes", "tasks")
+ROOMS = (
+    *("core", "data", "codecs", "diffusion", "translation", "training", "features"),
+    *("evaluation", "coding", "recipes", "tasks"),
+)
 REASONS = {
     "core/checkpoint.py": "a model of any family, whose user knows which",
     "core/config.py": "values of the types that hints name, which are read at run time",
