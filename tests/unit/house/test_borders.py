@@ -10,10 +10,12 @@ import smalti
 
 ROOT = Path(smalti.__file__).parent
 ROOMS = (
-    *("core", "data", "codecs", "diffusion", "translation", "training", "features"),
-    *("evaluation", "coding", "recipes", "tasks"),
+    *("core", "data", "autoregressive", "codecs", "diffusion", "translation"),
+    *("training", "features", "evaluation", "coding", "recipes", "tasks"),
 )
 REASONS = {
+    "autoregressive/calling.py": "a network of any type, which has the range that its config tells",
+    "autoregressive/pixelcnn/packed_weights.py": "layers and networks by the weights they have",
     "core/checkpoint.py": "a model of any family, whose user knows which",
     "core/config.py": "values of the types that hints name, which are read at run time",
     "core/documents.py": "what JSON holds",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -10,6 +10,10 @@ from torch.nn import functional as F
 from smalti.autoregressive.network import Needs
 from smalti.autoregressive.pixelcnn.masks import Point
 from smalti.core.errors import UserError
+
+if TYPE_CHECKING:
+    from smalti.autoregressive.pixelcnn.gated.network import GatedConfig
+    from smalti.autoregressive.pixelcnn.plain.network import PlainConfig
 
 
 class Head(nn.Module):
@@ -29,7 +33,7 @@ class Head(nn.Module):
         return x.unflatten(1, (self.channels, self.outputs)).transpose(1, 2)
 
 
-def check_sizes(config: Any) -> None:
+def check_sizes(config: GatedConfig | PlainConfig) -> None:
     """UserError for features that the colours cannot share, and for a window without a middle."""
     for name in ("width", "head"):
         if (value := getattr(config, name)) % config.channels:

@@ -17,7 +17,9 @@ from smalti.kernels.panels import pack, padded
 from smalti.kernels.tape import Tape
 
 
-def pad_panels(x: Any, dtype: np.dtype, axis: int = -1, halves: int = 1) -> np.ndarray:
+def pad_panels(
+    x: Tensor | np.ndarray, dtype: np.dtype, axis: int = -1, halves: int = 1
+) -> np.ndarray:
     """x with zeros after its axis, or after each half of it, to whole panels."""
     x = x if isinstance(x, np.ndarray) else x.detach().cpu().double().numpy()
     size, pads = x.shape[axis] // halves, [(0, 0)] * x.ndim

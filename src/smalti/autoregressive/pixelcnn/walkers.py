@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from torch import Tensor
+from torch import Tensor, nn
 
 from smalti.autoregressive.naive_walker import NaiveWalker
 from smalti.autoregressive.pixelcnn.gated.network import Gated
@@ -14,7 +12,7 @@ from smalti.core.protocols import Walker
 
 
 def build_walker(
-    network: Any,
+    network: nn.Module,
     n: int,
     size: tuple[int, int],
     y: Tensor | None = None,

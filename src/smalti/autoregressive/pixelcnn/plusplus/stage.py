@@ -14,19 +14,20 @@ import torch
 from torch import Tensor
 
 from smalti.autoregressive.pixelcnn.packed_weights import pack_taps, pad_panels
+from smalti.autoregressive.pixelcnn.plusplus.blocks import ShiftedConv, ShiftedDeconv
 from smalti.autoregressive.pixelcnn.plusplus.network import PlusPlus
 from smalti.autoregressive.pixelcnn.raster_walker import record_taps
 from smalti.kernels.tape import Tape, record_columns, record_each
 
 
-def read_taps(conv: Any) -> Tensor:
+def read_taps(conv: ShiftedConv | ShiftedDeconv) -> Tensor:
     """A shifted convolution's weight as (h, w, in, out), in float64 on the CPU."""
     weight = conv.weight
     v, g = weight.v.detach().cpu().double(), weight.g.detach().cpu().double()
     return (v * (g / v.flatten(1).norm(dim=1))[:, None, None, None]).permute(2, 3, 1, 0)
 
 
-def read_bias(conv: Any) -> Tensor:
+def read_bias(conv: ShiftedConv | ShiftedDeconv) -> Tensor:
     """(out,) in float64 on the CPU."""
     return conv.weight.bias.detach().cpu().double()
 
