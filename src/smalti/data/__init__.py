@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from smalti.data.packing import Packed, pack
     from smalti.data.packs import home
     from smalti.data.pictures import Pictures, Splits
-    from smalti.data.reading import emoji_pictures, read, read_splits, size_of
+    from smalti.data.reading import emoji_pictures, folder, read, read_splits, size_of
 
 __all__ = [
     "Packed",
@@ -23,6 +23,7 @@ __all__ = [
     "digit_pictures",
     "digits",
     "emoji_pictures",
+    "folder",
     "home",
     "pack",
     "read",

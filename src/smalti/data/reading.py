@@ -74,6 +74,9 @@ def read(
         return gathered(source, look, skip_bad=skip_bad, progress=progress)[0]
 
 
+folder = read  # the name that folders had before all could be read
+
+
 def read_splits(
     path: str | Path,
     *,
