@@ -88,14 +88,12 @@ def find_posterior(
             nats.sub_(symbols.logits[:, x].cpu())
         return x.expand(R)
 
-    each: Told = {name: repeat(value, R) for name, value in told.items()}
+    each: Told = {
+        name: value.expand(R) if isinstance(value, Tensor) else value * R
+        for name, value in told.items()
+    }
     each |= {c.name: values[:, k] for k, c in enumerate(untold)}
     rows = walk_rows(model, choose, R, model.tell(each, R), None)
     for _ in islice(rows, -(-end // (w * C))):
         pass
     return (-nats).softmax(0)
-
-
-def repeat(value: Tensor | list[str], n: int) -> Tensor | list[str]:
-    """One value n times."""
-    return value.expand(n) if isinstance(value, Tensor) else value * n

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
 
-from smalti.core.checkpoint import load
+from smalti.core.checkpoint import find, load
 from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import model_hash
@@ -44,8 +45,11 @@ class Frozen:
         return codec.requires_grad_(False)
 
     def pinned(self) -> Frozen:
-        """The same, with the hash of what stands there now."""
-        return replace(self, sha256=self.sha256 or hash_codec(self.model))
+        """The same, with the hash of what stands there now; a folder by its whole path."""
+        model, folder = self.model, Path(self.model)
+        if find(model).is_relative_to(folder):
+            model = str(folder.absolute())
+        return replace(self, model=model, sha256=self.sha256 or hash_codec(model))
 
 
 @cache

@@ -18,6 +18,7 @@ from smalti.autoregressive.logistic import (
 from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.ranges import Depth
+from smalti.layers.choosing import Ancestral, draw_symbols
 
 
 def places(levels: Tensor, count: int) -> Tensor:
@@ -53,20 +54,11 @@ class Cells:
         The temperature divides the components' log-probabilities and multiplies the scales.
         """
         u = u.to(self.means)
-        k = component(self.weights, u[:, :1], temperature)  # (n, 1)
+        k = draw_symbols(self.weights, u[:, 0], Ancestral(temperature))[:, None]
         mean, scale = self.means.gather(1, k), self.log_scales.gather(1, k).exp()
         x = mean + temperature * scale * torch.logit(u[:, 1:2]) if temperature else mean
         level = ((x + 1) / 2 * (self.levels - 1) + 0.5).floor()
         return level.clamp(0, self.levels - 1).long()[:, 0]
-
-
-def component(weights: Tensor, u: Tensor, temperature: float) -> Tensor:
-    """Which component u (n, 1) in [0, 1) falls to; at temperature 0 the likeliest: (n, 1)."""
-    if temperature == 0:
-        return weights.argmax(1, keepdim=True)
-    sums = (weights / temperature).softmax(1).cumsum(1)
-    k = torch.searchsorted(sums, u * sums[:, -1:], right=True)
-    return k.clamp(max=weights.shape[1] - 1)
 
 
 @dataclass(frozen=True)

@@ -263,11 +263,9 @@ class Autoregressive(Model):
         return self.walk(choose, len(rng), self.draw_choices(rng, given))
 
     def draw_choices(self, rng: Rng, given: Given) -> Given:
-        """The same, with values drawn for the choices that are not made.
+        """The same, with values drawn for the choices that are not made; rng: one stream a sample.
 
-        Of pictures of which a part is known, as probable as they are given what comes before its
-        first gap; else each as probable as any other. rng: one stream a sample, of which a number
-        a choice is taken.
+        As probable as they are given the known part before its first gap, if there is one.
         """
         return draw_choices(self, rng, given)
 

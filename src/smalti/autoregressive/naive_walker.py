@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from smalti.autoregressive.order import find_place
+
 
 class NaiveWalker:
     """A walker that runs `network(x, y)` at each step and keeps one place of the outcome."""
@@ -34,14 +36,14 @@ class NaiveWalker:
     @torch.no_grad()
     def parameters(self, k: int) -> Tensor:
         """(n, P) at position k."""
-        i, j, c = self.find_place(k)
+        i, j, c = find_place(k, self.x.shape[1], self.x.shape[3])
         above = self.x[:, :, : i + 1]  # what lies below is not seen
         here = self.network(above, self.y)[..., i, j]  # (n, P), or (n, P, C)
         return here[..., c] if here.ndim == 3 else here
 
     def put(self, k: int, symbols: Tensor) -> None:
         """symbols: (n,) int64."""
-        i, j, c = self.find_place(k)
+        i, j, c = find_place(k, self.x.shape[1], self.x.shape[3])
         symbols = symbols.to(self.x.device)
         self.x[:, c, i, j] = symbols if self.values is None else self.values[symbols]
 
@@ -49,11 +51,6 @@ class NaiveWalker:
         """Go on with the pictures `parents` (m,), which may be fewer, or some of them twice."""
         self.x = self.x[parents]
         self.y = None if self.y is None else self.y[parents]
-
-    def find_place(self, k: int) -> tuple[int, int, int]:
-        """Row, column and channel of position k."""
-        _, C, _, W = self.x.shape
-        return k // (W * C), k // C % W, k % C
 
 
 class NaiveTokenWalker:

@@ -17,3 +17,8 @@ def to_grid(sequence: Tensor, grid: tuple[int, int, int]) -> Tensor:
     """(N, T, ...) -> (N, C, h, w, ...)."""
     C, h, w = grid
     return sequence.unflatten(1, (h, w, C)).movedim(3, 1)
+
+
+def find_place(k: int, C: int, w: int) -> tuple[int, int, int]:
+    """Row, column and channel of position k."""
+    return k // (w * C), k // C % w, k % C

@@ -60,56 +60,6 @@ def over(N: int, size: int, work: Callable[[slice], None]) -> None:
     at_once(work, parts_of(N, torch.get_num_threads()), size * COST)
 
 
-def read(x: Any, room: Any) -> Any:
-    """The numbers of a line x (rows, C), for reading: x itself, or widened into the room."""
-    raise NotImplementedError  # only compiled loops call it
-
-
-def place(x: Any, room: Any) -> Any:
-    """Where the numbers of a line x (rows, C) are written to: x itself, or the room."""
-    raise NotImplementedError
-
-
-def settle(room: Any, x: Any) -> None:
-    """What was written to `place(x, room)` is in x now."""
-    raise NotImplementedError
-
-
-def bring(x: Any, out: Any) -> None:
-    """What is calculated in, out, becomes the numbers of a line x (rows, C)."""
-    raise NotImplementedError
-
-
-@overload(read)
-def _read(x, room):
-    wide = x.dtype != types.uint16
-    return (lambda x, room: x) if wide else (lambda x, room: widen(x, room))  # noqa: PLW0108
-
-
-@overload(place)
-def _place(x, room):
-    wide = x.dtype != types.uint16
-    return (lambda x, room: x) if wide else (lambda x, room: room)
-
-
-@overload(settle)
-def _settle(room, x):
-    wide = x.dtype != types.uint16
-    return (lambda room, x: None) if wide else (lambda room, x: narrow(room, x))  # noqa: PLW0108
-
-
-@overload(bring)
-def _bring(x, out):
-    wide = x.dtype != types.uint16
-    return (lambda x, out: copy(x, out)) if wide else (lambda x, out: widen(x, out))  # noqa: PLW0108
-
-
-@numba.njit(**INNER)
-def copy(x, out):
-    """out = x, of one shape."""
-    repeat(start(x), start(out), 1, x.size)
-
-
 @numba.njit(**JIT)
 def widen(x, room):
     """room (rows, C) float32 = x, which is returned."""
@@ -141,3 +91,26 @@ def fill(x):
     for s in range(x.shape[0]):
         for k in range(x.shape[1]):
             x[s, k] = 0
+
+
+def choose_by_type(wide: Any, bf16: Any) -> Any:
+    """A function of compiled loops: `wide` where a line x is of float32 or float64, else `bf16`."""
+
+    def choose(x: Any, room: Any) -> Any:
+        raise NotImplementedError  # only compiled loops call it
+
+    overload(choose)(lambda x, room: wide if x.dtype != types.uint16 else bf16)
+    return choose
+
+
+# The numbers of a line x (rows, C), for reading: x itself, or widened into the room.
+read = choose_by_type(lambda x, room: x, lambda x, room: widen(x, room))  # noqa: PLW0108
+# Where the numbers of a line x (rows, C) are written to: x itself, or the room.
+place = choose_by_type(lambda x, room: x, lambda x, room: room)
+# What was written to `place(x, room)` is in x now.
+settle = choose_by_type(lambda x, room: None, lambda x, room: narrow(room, x))
+# What is calculated in, the room, becomes the numbers of a line x (rows, C).
+bring = choose_by_type(
+    lambda x, room: repeat(start(x), start(room), 1, x.size),
+    lambda x, room: widen(x, room),  # noqa: PLW0108
+)

@@ -43,19 +43,14 @@ def attend(
     mask: bool, broadcast to (N, heads, T, S), True where a position of q sees one of k, instead
     of causal; a position that sees nothing gets zeros, never NaN.
     """
-    if mask is not None:
-        sees = mask.any(-1, keepdim=True)
-        return _attend(q, k, v, False, dropout, mask | ~sees) * sees
-    return _attend(q, k, v, causal, dropout, None)
-
-
-def _attend(
-    q: Tensor, k: Tensor, v: Tensor, causal: bool, dropout: float, mask: Tensor | None
-) -> Tensor:
+    sees = None if mask is None else mask.any(-1, keepdim=True)
+    if mask is not None and sees is not None:
+        mask, causal = mask | ~sees, False
     if q.device.type != "cpu":
-        return F.scaled_dot_product_attention(q, k, v, mask, dropout, causal)
-    wide = torch.promote_types(q.dtype, torch.float32)
-    with torch.autocast("cpu", enabled=False):
-        return F.scaled_dot_product_attention(
-            q.to(wide), k.to(wide), v.to(wide), mask, dropout, causal
-        )
+        y = F.scaled_dot_product_attention(q, k, v, mask, dropout, causal)
+    else:
+        wide = torch.promote_types(q.dtype, torch.float32)
+        with torch.autocast("cpu", enabled=False):
+            q, k, v = q.to(wide), k.to(wide), v.to(wide)
+            y = F.scaled_dot_product_attention(q, k, v, mask, dropout, causal)
+    return y if sees is None else y * sees

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from smalti.core.config import checked
-from smalti.core.ranges import Count, Range, Share, Width
+from smalti.core.ranges import Count, Range, Width
 
 WORD = re.compile(r"[^\W_]+")
 
@@ -33,8 +33,6 @@ class CaptionConfig:
     """Letters of the pieces of words that are looked at beside them; 0 for whole words alone."""
     pairs: bool = True
     """Look at pairs of neighbouring words, too, so that their order counts."""
-    dropout: Share = 0.1
-    """Share of training captions that are hidden, so that the model can do without one."""
     name: str = "text"
     """What the condition is called."""
 
@@ -76,13 +74,6 @@ class CaptionEncoder(nn.Module):
         """(N, width)."""
         x = F.embedding_bag(rows, self.table, starts, mode="sum", per_sample_weights=shares)
         return self.out(F.silu(self.hidden(self.norm(x))))
-
-    def hide(self, text: Sequence[str]) -> list[str]:
-        """In training, some of the captions made empty; chance is torch's own."""
-        if not self.training:
-            return list(text)
-        hidden = (torch.rand(len(text)) < self.config.dropout).tolist()
-        return ["" if gone else one for one, gone in zip(text, hidden, strict=True)]
 
 
 def parts_of(caption: str, config: CaptionConfig) -> list[list[str]]:

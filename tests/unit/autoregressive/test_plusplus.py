@@ -10,8 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from smalti.autoregressive.pixelcnn.plusplus.blocks import Normed
-from smalti.autoregressive.pixelcnn.plusplus.level_embedding import LevelEmbedding
+from smalti.autoregressive.pixelcnn.plusplus.blocks import LevelEmbedding, Normed
 from smalti.autoregressive.pixelcnn.walkers import build_walker
 from smalti.convert import from_reference, read_weights
 from smalti.core.errors import UserError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -166,3 +167,14 @@ def test_what_does_not_fit_is_refused() -> None:
         Ancestral(top_p=0)
     with refusal("width is 10", "4 heads"):
         GPTConfig(width=10)
+
+
+def test_a_codec_in_a_folder_is_found_from_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    smalti.save(smalti.load("vqvae-digits"), tmp_path / "codec")
+    monkeypatch.chdir(tmp_path)
+    pinned = Frozen("codec").pinned()
+    monkeypatch.chdir(tmp_path.parent)
+    assert pinned.load().spec.output == "codes"
+    assert Frozen("vqvae-digits").pinned().model == "vqvae-digits"

@@ -129,7 +129,7 @@ def open_rows(x, out, first, at, draw, room):
             concat_elu(start(read(x[n, i - above], entered)), start(within), W, C)
             if drop:
                 thin(within, ((first + n) * H + i - above) * W * 2 * C, drop, seed)
-            settle(within, line[left : left + W])
+            settle(line[left : left + W], within)
 
 
 @numba.njit(**INNER, fastmath=FAST)
@@ -173,7 +173,7 @@ def open_rows_back(x, g, dx, first, at, draw, room):
                 within = kept
             to = place(dx[n, i], result)
             concat_elu_back(read(x[n, i], entered), within, to)
-            settle(to, dx[n, i])
+            settle(dx[n, i], to)
 
 
 @numba.njit(**INNER, fastmath=FAST)
@@ -199,7 +199,7 @@ def plus_gated(x, t, out, room):
             to = place(out[n, i], result)
             bring(x[n, i], to)
             add_gated(start(read(t[n, i], given)), start(to), W, C)
-            settle(to, out[n, i])
+            settle(out[n, i], to)
 
 
 @numba.njit(**JIT)
@@ -212,7 +212,7 @@ def gate_back(t, g, dt, room):
         for i in range(H):
             to = place(dt[n, i], result)
             gate_line_back(read(t[n, i], given), read(g[n, i], entered), to)
-            settle(to, dt[n, i])
+            settle(dt[n, i], to)
 
 
 @numba.njit(**INNER, fastmath=FAST)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -10,10 +10,6 @@ from torch.nn import functional as F
 from smalti.autoregressive.network import Needs
 from smalti.autoregressive.pixelcnn.masks import Point
 from smalti.core.errors import UserError
-
-if TYPE_CHECKING:
-    from smalti.autoregressive.pixelcnn.gated.network import GatedConfig
-    from smalti.autoregressive.pixelcnn.plain.network import PlainConfig
 
 
 class Head(nn.Module):
@@ -33,35 +29,51 @@ class Head(nn.Module):
         return x.unflatten(1, (self.channels, self.outputs)).transpose(1, 2)
 
 
-def check_sizes(config: GatedConfig | PlainConfig) -> None:
-    """UserError for features that the colours cannot share, and for a window without a middle."""
-    for name in ("width", "head"):
-        if (value := getattr(config, name)) % config.channels:
+class StackConfig:
+    """What the configs of plain and gated networks say of themselves, whose fields it reads."""
+
+    accepts = ("vector",)
+    channels: int
+    width: int
+    head: int
+    first: int
+    codes: bool
+
+    def check_sizes(self) -> None:
+        """UserError for features that colours cannot share, and a window without a middle."""
+        for name in ("width", "head"):
+            if (value := getattr(self, name)) % self.channels:
+                raise UserError(
+                    f"network.{name} is {value}; give a multiple of the {self.channels} channels"
+                )
+        if self.first < 3 or self.first % 2 == 0:
+            raise UserError(f"network.first is {self.first}; give an odd width of 3 or more")
+
+    @property
+    def inputs(self) -> int:
+        """Numbers of a pixel that the first convolution sees."""
+        return self.channels * (self.width if self.codes else 1)
+
+    @property
+    def takes(self) -> str:
+        return "symbols" if self.codes else "values"
+
+    def find_sizes(self, needs: Needs) -> dict[str, Any]:
+        """Channels, outputs and condition; `codes` where symbols have no values."""
+        C, embeds = needs.grid[0], self.codes or not needs.ordered
+        if needs.joint and C > 1:
             raise UserError(
-                f"network.{name} is {value}; give a multiple of the {config.channels} channels"
+                "this network puts out the numbers of each channel, and the output wants those of "
+                f"all {C} together; give PlusPlusConfig, or output Categorical"
             )
-    if config.first < 3 or config.first % 2 == 0:
-        raise UserError(f"network.first is {config.first}; give an odd width of 3 or more")
-
-
-def find_sizes(needs: Needs, embeds: bool) -> dict[str, Any]:
-    """What the fields of a plain or gated network must be; embeds: whether it takes symbols."""
-    C = needs.grid[0]
-    if needs.joint and C > 1:
-        raise UserError(
-            "this network puts out the numbers of each channel, and the output wants those of all "
-            f"{C} together; give PlusPlusConfig, or output Categorical"
-        )
-    embeds = embeds or not needs.ordered
-    if embeds and needs.joint:
-        raise UserError(
-            "a network that embeds symbols puts one number out for each of them; give "
-            "output Categorical"
-        )
-    sizes = {"channels": C, "outputs": needs.numbers}
-    if needs.condition:
-        sizes["condition"] = needs.condition
-    return {**sizes, "codes": True} if embeds else sizes
+        if embeds and needs.joint:
+            raise UserError(
+                "a network that embeds symbols puts one number out for each of them; give "
+                "output Categorical"
+            )
+        sizes = {"channels": C, "outputs": needs.numbers}
+        sizes |= {"condition": needs.condition} if needs.condition else {}
+        return sizes | ({"codes": True} if embeds else {})
 
 
 def embed_symbols(embedding: nn.Embedding | None, x: Tensor) -> Tensor:

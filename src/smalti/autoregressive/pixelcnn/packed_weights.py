@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from smalti.autoregressive.pixelcnn.head import Head
 from smalti.core.errors import UserError
 from smalti.kernels.panels import pack, padded
-from smalti.kernels.tape import Tape
 
 
 def pad_panels(
@@ -87,13 +86,3 @@ class HeadWeights:
         self.bias_hidden = pad_panels(bias_hidden, dtype)  # (D,)
         self.logits = pack_taps(logits[0, 0].unflatten(1, each).movedim(1, 0), dtype)
         self.bias_logits = pad_panels(bias_logits.unflatten(0, each), dtype)  # (C, L)
-
-    def record(
-        self, tape: Tape, x: np.ndarray, middle: np.ndarray, logits: np.ndarray, c: int
-    ) -> None:
-        """The logits (n, L) of channel c from features after ReLU, x (n, K); middle: (n, D)."""
-        tape.repeat(self.bias_hidden, middle)
-        tape.add_product(x, self.hidden, middle)
-        tape.relu(middle, middle)
-        tape.repeat(self.bias_logits[c], logits)
-        tape.add_product(middle, self.logits[c], logits)

@@ -16,6 +16,7 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
+from smalti.autoregressive.order import find_place
 from smalti.autoregressive.pixelcnn.head import condition_of
 from smalti.autoregressive.pixelcnn.packed_weights import HeadWeights
 from smalti.kernels.tape import Tape, record_columns, record_each
@@ -84,7 +85,7 @@ class RasterWalker:
 
     def parameters(self, k: int) -> Tensor:
         """(n, outputs) at position k."""
-        i, j, c = self.find_place(k)
+        i, j, c = find_place(k, len(self.columns), self.width)
         if j == c == 0:
             at_once(lambda part: part.start_row(i), self.parts, self.row_cost)
         if c == 0 or not self.parts[0].joint:
@@ -94,15 +95,10 @@ class RasterWalker:
 
     def put(self, k: int, symbols: Tensor) -> None:
         """symbols: (n,) int64."""
-        i, j, c = self.find_place(k)
+        i, j, c = find_place(k, len(self.columns), self.width)
         shown = self.table[symbols.cpu().numpy()]  # (n, D)
         for part, rows in zip(self.parts, self.slices, strict=True):
             part.x[part.above + i, part.aside + j][:, self.columns[c]] = shown[rows]
-
-    def find_place(self, k: int) -> tuple[int, int, int]:
-        """Row, column and channel of position k."""
-        C, W = len(self.columns), self.width
-        return k // (W * C), k // C % W, k % C
 
 
 class StackPart(Part):
@@ -120,7 +116,10 @@ class StackPart(Part):
         self.window = self.empty(W, n, w.above.shape[1])  # what a row's first convolution sees
         self.near = self.empty(n, w.left.shape[1])  # and what a pixel's
         self.taps = self.near.reshape(n, -1, c.inputs)
-        self.features = self.empty(n, w.head.hidden.shape[1])  # what the head sees
+        self.head: HeadWeights = w.head
+        self.features = self.empty(n, self.head.hidden.shape[1])  # what the head sees
+        self.middle = self.empty(n, len(self.head.bias_hidden))
+        self.out = self.empty(n, self.head.bias_logits.shape[1])
 
     def empty(self, *shape: int) -> np.ndarray:
         return np.zeros(shape, self.dtype)
@@ -136,20 +135,21 @@ class StackPart(Part):
         Features of later channels are not yet what they will be; no earlier channel's see them.
         """
 
-    def record(self, head: HeadWeights) -> None:
-        """All tapes; `features` (n, K) are after ReLU."""
+    def record_head(self, tape: Tape, c: int) -> None:
+        """`out` of channel c, from `features` after ReLU."""
+        tape.repeat(self.head.bias_hidden, self.middle)
+        tape.add_product(self.features, self.head.hidden, self.middle)
+        tape.relu(self.middle, self.middle)
+        tape.repeat(self.head.bias_logits[c], self.out)
+        tape.add_product(self.middle, self.head.logits[c], self.out)
+
+    def record(self) -> None:
+        """All tapes, once all memory is made."""
         self.rows = record_each(range(3), self.record_row)  # the first, odd ones and even ones
         self.pixels = record_columns(self.size[1], self.record_pixel)
-        middle = self.empty(self.n, len(head.bias_hidden))
-        self.out = self.empty(self.n, head.bias_logits.shape[1])
-        self.heads = record_each(
-            range(len(head.logits)),
-            lambda tape, c: head.record(tape, self.features, middle, self.out, c),
-        )
-        self.row_cost, self.pixel_cost = (
-            self.rows[-1].cost,
-            self.pixels[0].cost + self.heads[0].cost,
-        )
+        self.heads = record_each(range(len(self.head.logits)), self.record_head)
+        self.row_cost = self.rows[-1].cost
+        self.pixel_cost = self.pixels[0].cost + self.heads[0].cost
 
     def start_row(self, i: int) -> None:
         take_windows(self.x, i, self.window)

@@ -80,7 +80,7 @@ class GatedPart(StackPart):
         self.h = self.empty(B, 2, n, p)  # the horizontal stack's last two columns
         self.side = self.empty(B, W, n, 2 * p)  # what it gets from above, of this row
         self.wide, self.pair = self.empty(W, n, 2 * p), self.empty(n, 2 * p)  # room to work in
-        self.record(w.head)
+        self.record()
 
     def record_row(self, tape: Tape, i: int) -> None:
         """The vertical stack of row i, once all rows above it are put."""

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from smalti.autoregressive.network import Needs
 from smalti.autoregressive.pixelcnn import receptive_field as reach
-from smalti.autoregressive.pixelcnn.head import (
-    Head,
-    check_sizes,
-    condition_of,
-    embed_symbols,
-    find_sizes,
-)
+from smalti.autoregressive.pixelcnn.head import Head, StackConfig, condition_of, embed_symbols
 from smalti.autoregressive.pixelcnn.masks import Above, Mask, Point, Row
 from smalti.core.config import checked
 from smalti.core.ranges import Amount, Count, ExtraDepth, Width
@@ -25,7 +17,7 @@ from smalti.core.ranges import Amount, Count, ExtraDepth, Width
 
 @dataclass(frozen=True)
 @checked
-class PlainConfig:
+class PlainConfig(StackConfig):
     """A PixelCNN."""
 
     channels: Width = 1
@@ -47,23 +39,8 @@ class PlainConfig:
     codes: bool = False
     """Take symbols, embedded as vectors of `width`, in place of their values."""
 
-    accepts = ("vector",)
-
     def __post_init__(self) -> None:
-        check_sizes(self)
-
-    @property
-    def inputs(self) -> int:
-        """Numbers of a pixel that the first convolution sees."""
-        return self.channels * (self.width if self.codes else 1)
-
-    @property
-    def takes(self) -> str:
-        return "symbols" if self.codes else "values"
-
-    def find_sizes(self, needs: Needs) -> dict[str, Any]:
-        """Channels, outputs and condition; `codes` where symbols have no values."""
-        return find_sizes(needs, self.codes)
+        self.check_sizes()
 
     def build(self) -> Plain:
         return Plain(self)

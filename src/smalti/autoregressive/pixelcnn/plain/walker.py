@@ -76,7 +76,7 @@ class PlainPart(StackPart):
         self.side = self.empty(B, W, n, p)  # what the 3x3 get from above, of this row
         self.inner = self.empty(B, 1 + W + 1, n, p)  # what they see, the row above behind the pixel
         self.now, self.single = self.empty(n, wide), self.empty(n, p)  # between the blocks, inside
-        self.record(w.head)
+        self.record()
 
     def record_row(self, tape: Tape, i: int) -> None:
         W = self.size[1]

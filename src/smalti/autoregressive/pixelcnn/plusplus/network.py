@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -13,11 +14,11 @@ from smalti.autoregressive.network import Needs
 from smalti.autoregressive.pixelcnn.head import condition_of
 from smalti.autoregressive.pixelcnn.plusplus.blocks import (
     GatedBlock,
+    LevelEmbedding,
     Normed,
     ShiftedConv,
     ShiftedDeconv,
 )
-from smalti.autoregressive.pixelcnn.plusplus.level_embedding import LevelEmbedding
 from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.ranges import Amount, Count, Range, Rate, Width
@@ -136,20 +137,14 @@ class PlusPlus(nn.Module):
         self.down = nn.ModuleList(Level(c.blocks, False, c) for _ in scales)
         self.up = nn.ModuleList(Level(c.blocks + (k > 0), True, c) for k in scales)
         sizes = {"u": (2, 3), "ul": (2, 2)}
-        self.halvings = nn.ModuleDict(
-            {
-                name: nn.ModuleList(
-                    ShiftedConv(width, width, size, name == "ul", stride=2) for _ in steps
-                )
-                for name, size in sizes.items()
-            }
+
+        def resize(make: Callable[[str], nn.Module]) -> nn.ModuleDict:
+            return nn.ModuleDict({name: nn.ModuleList(make(name) for _ in steps) for name in sizes})
+
+        self.halvings = resize(
+            lambda name: ShiftedConv(width, width, sizes[name], name == "ul", stride=2)
         )
-        self.doublings = nn.ModuleDict(
-            {
-                name: nn.ModuleList(ShiftedDeconv(width, width, size) for _ in steps)
-                for name, size in sizes.items()
-            }
-        )
+        self.doublings = resize(lambda name: ShiftedDeconv(width, width, sizes[name]))
         self.end = ShiftedConv(width, c.outputs, (1, 1), to_right=True, scale=0.1)
         self.register_buffer("initialised", torch.tensor(False))
         self.known_initialised = False
