@@ -136,9 +136,9 @@ def hints_of(cls: type) -> dict[str, Any]:
 
 def checked(cls: type[C]) -> type[C]:
     """Let a dataclass refuse values that do not fit the hints of its fields; stands below
-    `@dataclass(frozen=True)`. The class's own `__post_init__` comes after, and can trust the types.
+    `@dataclass(frozen=True)`. Its `__post_init__` comes after, and can trust the types.
     """
-    own = cls.__dict__.get("__post_init__")
+    own = getattr(cls, "__post_init__", None)
 
     def __post_init__(self: Any) -> None:
         tag = next((f"{t}." for t, place in TAGS.items() if place == place_of(type(self))), "")

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smalti.core.config import TAGS, class_of, from_json, to_json
+from smalti.core.config import TAGS, checked, class_of, from_json, to_json
+from smalti.core.errors import UserError
 from smalti.diffusion import (
     DDIM,
     DDPM,
@@ -160,3 +161,22 @@ def test_only_classes_of_the_table_go_into_a_file() -> None:
 
     with pytest.raises(TypeError, match=r"Stranger has no line in the table of tags"):
         to_json(Stranger())
+
+
+def test_a_check_that_is_inherited_is_made() -> None:
+    @dataclasses.dataclass(frozen=True)
+    @checked
+    class Even:
+        width: int = 2
+
+        def __post_init__(self) -> None:
+            if self.width % 2:
+                raise UserError(f"width is {self.width}; give an even one")
+
+    @dataclasses.dataclass(frozen=True)
+    @checked
+    class Wide(Even):
+        height: int = 2
+
+    with refusal("width is 3", "even"):
+        Wide(3)
