@@ -17,6 +17,7 @@ from torch import Tensor
 
 import smalti
 from smalti.cli.meter import Meter
+from smalti.core.progress import Progress
 from smalti.core.protocols import Batch, Score
 from smalti.core.rng import Rng
 from smalti.data import Pictures, digit_pictures
@@ -30,12 +31,12 @@ def scores(
     model: Diffusion, pictures: Pictures, how: Estimate, batch: int, name: str
 ) -> Iterator[Score]:
     """Picture i is scored with seed i, whatever the batch."""
-    with Meter(name, len(pictures)) as meter:
+    with Meter() as meter:
         for rows in torch.arange(len(pictures)).split(batch):
             labels = None if pictures.labels is None else pictures.labels[rows]
             given = Batch(pictures.floats(rows), labels)
             yield model.score(given, Rng(rows.tolist()), how)
-            meter.advance(len(rows))
+            meter(Progress(name, int(rows[-1]) + 1, len(pictures)))
 
 
 def row(model: Diffusion, pictures: Pictures, how: Estimate, batch: int, name: str) -> str:

@@ -26,7 +26,7 @@ from torch import Tensor
 
 import smalti
 from benchmarks._machine import described, facts
-from smalti.cli.meter import ProgressMeter
+from smalti.cli.meter import Meter
 from smalti.coding import compress, decompress, read_header
 from smalti.coding.levels import as_pixels
 from smalti.core.protocols import Batch
@@ -156,10 +156,10 @@ def lines(name: str, data: Pictures, batch: int) -> Iterator[tuple[str, float, s
     bits = said(model, data, batch)
     yield f"{name}: its own count", bits / 8, "exact score of the pictures, given their classes"
     begun = time.perf_counter()
-    with ProgressMeter() as meter:
+    with Meter() as meter:
         packed = compress(model, data, name=name, batch=batch, on_progress=meter)
     there = time.perf_counter()
-    with ProgressMeter() as meter:
+    with Meter() as meter:
         back = decompress(model, packed, on_progress=meter)
     seconds = there - begun, time.perf_counter() - there
     assert torch.equal(back, pixels), "decompressing gave other pictures"

@@ -69,7 +69,7 @@ def child() -> None:
 
     marks["imports"] = time.time()
     clock, *arguments = sys.argv[1:]
-    task.open_model = stamped(task.open_model, marks, "load")
+    task.choose_model = stamped(task.choose_model, marks, "load")
     task.draw_batches = stamped(task.draw_batches, marks, "sampling")
     code = smalti.cli.main(arguments)
     marks["writing"] = time.time()

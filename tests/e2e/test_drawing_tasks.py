@@ -12,10 +12,13 @@ import torch
 from PIL import Image
 
 import smalti
+from smalti.autoregressive import fit
 from smalti.core.checkpoint import save
 from smalti.core.protocols import Card
 from smalti.data.single import to_image
 from smalti.diffusion import DDIM, RePaint
+from smalti.layers.conditions import Choice
+from smalti.pixelcnn import GatedConfig, Levels
 from smalti.vq import VQConfig
 from tests.command import contents, nothing_left, read_all, typed
 from tests.expect import refusal
@@ -74,6 +77,30 @@ def test_draw_samples(here: Path):
         smalti.draw_samples("named", classes="cow")
     with refusal("number is 0"):
         smalti.draw_samples("named", 0)
+
+
+def test_conditions_beside_the_class(here: Path):
+    choices = (Choice(("a", "b")), Choice(("flat", "round"), "style"))
+    network = GatedConfig(channels=1, width=12, blocks=1, head=12, first=3)
+    torch.manual_seed(0)
+    save(awake(fit(Levels(8, (1, 8, 8)), network, conditions=choices).build()), "styled")
+    style = ["flat", "round", "flat"]
+    words = "sample styled -n 3 --class b --condition style=flat --condition style=round"
+    task: Any = smalti.draw_samples
+    drawn = equal(words, task, "styled", 3, classes="b", conditions={"style": style[:2]})
+    assert record("samples.json")["conditions"] == {"style": style}
+    given = smalti.Given(conditions={"class": ["b"] * 3, "style": style})
+    plain: Any = smalti.sample("styled", seeds=range(3), given=given)
+    assert torch.equal(drawn.pictures, plain)
+    for made in (Path("cli"), Path("python")):
+        made.rename(f"{made}-samples")
+    words = f"complete styled {PICTURE} -n 2 --condition style=flat"
+    equal(words, smalti.complete, "styled", PICTURE, number=2, conditions={"style": "flat"})
+    with refusal("style is given, but this model"):
+        smalti.draw_samples("named", 1, conditions={"style": "flat"})
+    with refusal("style 'bold' is none of this model's: flat, round"):
+        smalti.draw_samples("styled", 1, conditions={"style": "bold"})
+    assert typed("sample styled --condition flat") == 2
 
 
 def test_draw_samples_from_pictures(here: Path):

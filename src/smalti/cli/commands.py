@@ -14,11 +14,22 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from smalti.cli.meter import ProgressMeter
-from smalti.cli.options import Classes, Size, Switch, Texts, split_words
+from smalti.cli.meter import Meter
+from smalti.cli.options import (
+    Classes,
+    Conditions,
+    Number,
+    Size,
+    Switch,
+    Texts,
+    read_conditions,
+    read_device,
+    split_words,
+)
 
 USUAL: dict[str, Any] = {"out": Path | None, "config": Path | None, "size": Size, "crop": Size,
-                         "classes": Classes, "text": Texts}  # fmt: skip
+                         "model": str, "number": Number, "data": str | None, "mask": Path | None,
+                         "classes": Classes, "text": Texts, "conditions": Conditions}  # fmt: skip
 """What the command line takes these parameters as."""
 DOCUMENTED = re.compile(r"^(\w+): (.*(?:\n(?!\w+: |\n).+)*)", re.MULTILINE)
 """A parameter in a docstring: its name, and what it is up to the next one or an empty line."""
@@ -31,37 +42,47 @@ def as_command(
     show: Callable[[Any, Given], None],
     *,
     needs: Collection[str] = (),
+    named: Collection[str] = (),
     home: str = "",
     fixed: Given = MappingProxyType({}),
+    meter: Callable[[], Any] = Meter,
     **types: Any,
 ) -> Callable[..., None]:
     """The command that runs a task, shows how far it is, and then its result.
 
     Parameters before the task's `*` are the command's words, those behind it are its options.
     show: called with the result and the arguments by name, `seconds` among them.
-    needs: what the command cannot go without, though the task can.  home: where results go, into
-    a folder called as the first word, unless `out` says otherwise.  fixed: arguments that are no
-    options.  types: what the command line takes some of them as.
+    needs: what the command cannot go without, though the task can.  named: parameters before the
+    `*` that are options.  home: where results go, into a folder called as the first word, unless
+    `out` says otherwise.  fixed: arguments that are no options.  meter: makes what shows progress.
+    types: what the command line takes some of them as.
     """
     signature = inspect.signature(task, eval_str=True)
     text = inspect.getdoc(task) or ""
     helps = {name: " ".join(words.split()) for name, words in DOCUMENTED.findall(text)}
     taken = {**USUAL, **types}
     options = [
-        as_option(p, taken.get(name, p.annotation), helps.get(name, ""), name in needs)
+        as_option(
+            p.replace(kind=Argument.KEYWORD_ONLY) if name in named else p,
+            taken.get(name, p.annotation),
+            helps.get(name, ""),
+            name in needs,
+        )
         for name, p in signature.parameters.items()
         if name != "on_progress" and name not in fixed
     ]
     own = inspect.Signature(options)
+    rest = next((p.name for p in options if p.kind is Argument.VAR_KEYWORD), "")
 
     def command(*words: Any, **options: Any) -> None:
+        options |= options.pop(rest, {})
         given, begun = own.bind(*words, **options), time.perf_counter()
         given.apply_defaults()
         given.arguments.update(read_alike(given.arguments))
         if home and not given.arguments["out"]:
             given.arguments["out"] = Path(home) / name_results(given.args[0])
-        with ProgressMeter() as meter:
-            result = task(*given.args, **given.kwargs, **fixed, on_progress=meter)
+        with meter() as on_progress:
+            result = task(*given.args, **given.kwargs, **fixed, on_progress=on_progress)
         show(result, {**given.arguments, "seconds": time.perf_counter() - begun})
 
     command.__signature__ = own  # type: ignore[attr-defined]
@@ -75,10 +96,12 @@ def read_alike(given: Given) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if "classes" in given:
         found["classes"] = split_words(given["classes"])
-    if "device" in given:
-        from smalti.cli.draw import chosen_device  # PatchMatch needs no PyTorch
-
-        found["device"] = chosen_device(given["device"])
+    if "conditions" in given:
+        found["conditions"] = read_conditions(given["conditions"])
+    if "metrics" in given:
+        found["metrics"] = split_words(given["metrics"] or ()) or None
+    if given.get("device"):
+        found["device"] = read_device(given["device"])
     return found
 
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
+from smalti.cli.commands import Given, as_command
 from smalti.cli.display import bold, console, dim
-from smalti.cli.draw import chosen_device
-from smalti.cli.evaluate import Metrics, drawn_and_real, plan_flags
-from smalti.cli.meter import ProgressMeter
-from smalti.cli.options import split_words
+from smalti.cli.evaluate import OPTIONS, drawn_and_real, plan_flags
 from smalti.cli.samplers import verb_of_models
 from smalti.core.messages import count
 from smalti.evaluation.kinds import find_output
@@ -30,43 +27,7 @@ AIMS = {"nearest": "about 1 is good", "copies": "about 1% is good", "copying z":
 """Of rows that are good in the middle."""
 
 
-def compare_models(
-    *models: str,
-    data: str | None = None,
-    metrics: Metrics = (),
-    out: Path | None = None,
-    device: str = "auto",
-    plan: dict[str, Any],
-    sampler: dict[str, Any],
-) -> None:
-    """Put models side by side; numbers of different protocols are refused.
-
-    Parameters
-    ----------
-    models
-        Shipped models' names, runs, checkpoints, or reports that `smalti evaluate` saved.
-    data
-        The pictures that they were trained on; runs and shipped models know theirs.
-    out
-        Folder for the reports, one file for each model; none are kept unless it is given.
-    device
-        cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
-    """
-    with ProgressMeter() as meter:
-        found = compare(
-            models,
-            data,
-            split_words(metrics) or None,
-            out=out,
-            device=chosen_device(device),
-            on_progress=meter,
-            sampler=sampler,
-            **plan,
-        )
-    show_side_by_side(found)
-
-
-def show_side_by_side(found: Comparison) -> None:
+def show(found: Comparison, given: Given) -> None:
     """A row for each measure, a column for each model, and the real pictures last."""
     reports = found.reports
     p = reports[0].protocol
@@ -114,9 +75,6 @@ def one(report: Report, name: str) -> Row | None:
 
 
 USAGE = "Usage: smalti compare MODEL MODEL ... [OPTIONS]"
-app = verb_of_models(
-    "compare",
-    compare_models,
-    about={"usage": USAGE, "help_epilogue": EXAMPLES},
-    plan=plan_flags(),
-)
+command = as_command(compare, show, models=Sequence[str], **OPTIONS)
+about = {"usage": USAGE, "help_epilogue": EXAMPLES}
+app = verb_of_models("compare", command, about=about, plan=plan_flags())

@@ -8,7 +8,6 @@ from pathlib import Path
 from cyclopts import App
 
 from smalti.cli.commands import Given, as_command
-from smalti.cli.options import Number
 from smalti.core.messages import count
 from smalti.tasks import Completions, complete
 
@@ -27,5 +26,4 @@ def show(done: Completions, given: Given) -> None:
     print(f"{told} in {given['seconds']:.1f} s: {given['out'] / 'grid.png'}")
 
 
-types = {"model": str, "pictures": Sequence[Path], "mask": Path | None, "number": Number}
-app.default(as_command(complete, show, home="completions", **types))
+app.default(as_command(complete, show, home="completions", pictures=Sequence[Path]))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from smalti.cli.meter import ProgressMeter
-from smalti.cli.options import Switch
+from smalti.cli.commands import Given, as_command
 from smalti.cli.watch import Watcher
-from smalti.core.ranges import Minutes
 from smalti.tasks import make_gallery
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -21,42 +20,15 @@ EXAMPLES = """[bold]Examples[/bold]
 app = App(name="demo", help_epilogue=EXAMPLES)
 
 
-@app.default
-def show_everything(
-    *,
-    out: Path = Path("gallery"),
-    minutes: Minutes = 2.0,
-    quick: Switch = False,
-    model: Annotated[str, Parameter(show=False)] = "ddpm-digits",
-) -> None:
-    """Make a page that shows everything once.
+def tell(what: str, seconds: float | None) -> None:
+    print(f"{what} ..." if seconds is None else f"  {seconds:.1f} s", flush=True)
 
-    Parameters
-    ----------
-    out
-        Folder for the page and its pictures.
-    minutes
-        How long the model that is trained here may train.
-    quick
-        Train for a few steps only, to see that everything works.
-    """
-    watcher = Watcher(tells_end=False)
-    with ProgressMeter() as meter:
 
-        def tell(what: str, seconds: float | None) -> None:
-            meter.close()
-            print(f"{what} ..." if seconds is None else f"  {seconds:.1f} s", flush=True)
-
-        try:
-            page = make_gallery(
-                out,
-                minutes=minutes,
-                quick=quick,
-                model=model,
-                on_progress=meter,
-                on_stage=tell,
-                watch=watcher,
-            )
-        finally:
-            watcher.close()
+def show(page: Path, given: Given) -> None:
     print(f"open {page.resolve()}")
+
+
+watch = partial(Watcher, tells_end=False)
+model = Annotated[str, Parameter(show=False)]
+how = {"named": {"out"}, "fixed": {"on_stage": tell}, "meter": watch}
+app.default(as_command(make_gallery, show, **how, out=Path, model=model))

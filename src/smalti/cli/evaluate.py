@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
@@ -12,14 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from smalti.cli.commands import Given, as_command
 from smalti.cli.display import bold, console, dim
-from smalti.cli.draw import chosen_device
 from smalti.cli.flags import Flags, flags_of
-from smalti.cli.meter import ProgressMeter
-from smalti.cli.options import split_words
 from smalti.cli.samplers import verb_of_models
 from smalti.core.messages import count
-from smalti.core.model import name_model
 from smalti.evaluation.kinds import KINDS, find_output
 from smalti.evaluation.plan import Plan
 from smalti.evaluation.reading import reading, shown_real, shown_value
@@ -56,49 +52,14 @@ def plan_flags() -> Flags:
     return Flags(tuple(flags.values()), Group("Protocol", sort_key=1))
 
 
-def evaluate_model(
-    model: str,
-    /,
-    *,
-    data: str | None = None,
-    metrics: Metrics = (),
-    out: Path | None = None,
-    device: str = "auto",
-    plan: dict[str, Any],
-    sampler: dict[str, Any],
-) -> None:
-    """Measure a model: its samples beside real pictures, copying, likelihood, cost.
-
-    Parameters
-    ----------
-    model
-        A shipped model's name, a run or a checkpoint.
-    data
-        The pictures that it was trained on; a run and a shipped model know theirs.
-    out
-        Folder for the report and its pictures; reports/MODEL unless told otherwise.
-    device
-        cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
-    """
-    out = out or Path("reports") / name_model(model)
-    with ProgressMeter() as meter:
-        report = evaluate(
-            model,
-            data,
-            split_words(metrics) or None,
-            out=out,
-            device=chosen_device(device),
-            on_progress=meter,
-            sampler=sampler,
-            **plan,
-        )
-    show(report)
-    names = KINDS[find_output(report.protocol.metrics)].sheets
-    print(f"{', '.join(['report.json', *names])} in {out}")
-
-
-def show(report: Report) -> None:
+def show(report: Report, given: Given) -> None:
     """The table, and what to know of it."""
+    show_table(report)
+    names = KINDS[find_output(report.protocol.metrics)].sheets
+    print(f"{', '.join(['report.json', *names])} in {given['out']}")
+
+
+def show_table(report: Report) -> None:
     p = report.protocol
     out, head = console(), Text("\n") + bold(report.model)
     if find_output(p.metrics) == "codes":
@@ -130,6 +91,7 @@ def table_of(report: Report, out: Console, values: str) -> None:
         out.print(dim(note), soft_wrap=True)
 
 
-app = verb_of_models(
-    "evaluate", evaluate_model, about={"help_epilogue": EXAMPLES}, plan=plan_flags()
-)
+OPTIONS: Any = {"named": {"data", "metrics"}, "metrics": Metrics}
+"""Of the verbs that measure: what is no word, and what these are."""
+command = as_command(evaluate, show, fixed={"name": None}, home="reports", **OPTIONS)
+app = verb_of_models("evaluate", command, about={"help_epilogue": EXAMPLES}, plan=plan_flags())

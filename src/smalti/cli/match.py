@@ -40,5 +40,4 @@ def tell(found: Matching) -> str:
     )
 
 
-types = {"a": Path, "b": Path | None, "mask": Path | None}
-app.default(as_command(match, show, home="matches", **types))
+app.default(as_command(match, show, home="matches", a=Path, b=Path | None))

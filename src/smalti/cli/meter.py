@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -17,36 +16,39 @@ EVERY = 20.0
 
 
 class Meter:
-    """Work of known length, shown on stderr while it goes on."""
+    """Shows on stderr how far a task is: a bar for each thing that it does in turn."""
 
-    def __init__(self, what: str, total: int, done: int = 0):
-        self.what, self.total, self.done = what, total, done
-        self.shown = time.monotonic()
-        self.console = console(stderr=True, highlight=True)
-        self.bar = bar(self.console) if self.console.is_terminal else None
-        self.task = (
-            self.bar.add_task(what, total=total, completed=done, notes="") if self.bar else None
-        )
+    def __init__(self) -> None:
+        self.at: TaskProgress | None = None
+        self.bar: Progress | None = None
+        self.shown = 0.0
 
     def __enter__(self) -> Meter:
-        if self.bar:
-            self.bar.start()
         return self
 
-    def __exit__(
-        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self.bar:
-            self.bar.stop()
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
-    def advance(self, count: int = 1, notes: str = "") -> None:
-        """`count` more are done; `notes` stand beside them."""
-        self.done += count
-        if self.bar and self.task is not None:
-            self.bar.update(self.task, completed=self.done, notes=notes)
+    def __call__(self, at: TaskProgress) -> None:
+        if self.at and (at.what != self.at.what or at.done < self.at.done):
+            self.close()  # the next piece of work
+        if self.at is None:
+            self.begin(at)
+        self.at = at
+        if self.bar:
+            self.bar.update(self.bar.task_ids[0], completed=at.done, notes=at.detail)
         elif time.monotonic() - self.shown >= EVERY:
             self.shown = time.monotonic()
-            self.say(f"{self.what} {self.done}/{self.total}  {notes}".rstrip())
+            self.say(f"{at.what} {at.done}/{at.total}  {at.detail}".rstrip())
+        if at.done >= at.total:
+            self.close()
+
+    def begin(self, at: TaskProgress) -> None:
+        self.shown, where = time.monotonic(), console(stderr=True, highlight=True)
+        if where.is_terminal:
+            self.bar = bar(where)
+            self.bar.add_task(at.what, total=at.total, completed=at.done, notes="")
+            self.bar.start()
 
     def say(self, text: str) -> None:
         """A line above the bar."""
@@ -55,31 +57,11 @@ class Meter:
         else:
             print(text, file=sys.stderr, flush=True)
 
-
-class ProgressMeter:
-    """Shows how far a task is: a meter for each thing that it does in turn."""
-
-    def __init__(self) -> None:
-        self.meter: Meter | None = None
-
-    def __enter__(self) -> ProgressMeter:
-        return self
-
-    def __call__(self, at: TaskProgress) -> None:
-        if self.meter and (at.what != self.meter.what or at.done < self.meter.done):
-            self.close()  # the next piece of work
-        self.meter = self.meter or Meter(at.what, at.total).__enter__()
-        self.meter.advance(at.done - self.meter.done, at.detail)
-
-    def __exit__(
-        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
-        if self.meter:
-            self.meter.__exit__(None, None, None)
-            self.meter = None
+        """Take the bar away."""
+        if self.bar:
+            self.bar.stop()
+        self.at = self.bar = None
 
 
 def bar(where: Console) -> Progress:

@@ -14,7 +14,7 @@ from cyclopts import Parameter, Token
 
 from smalti.core.config import fitted
 from smalti.core.errors import UserError, shorten
-from smalti.core.ranges import Range, Samples
+from smalti.core.ranges import Samples
 from smalti.core.size import read_size
 
 
@@ -49,16 +49,42 @@ Texts = Annotated[
 ]
 """Captions, the option repeated."""
 
+Conditions = Annotated[
+    tuple[str, ...],
+    Parameter(name="--condition", negative_iterable=(), show_default=False, metavar="NAME=VALUE"),
+]
+"""What else is told, the option repeated."""
+
 NAME = Parameter(name=("--number", "-n"))
 Number = Annotated[Samples, NAME]
 """How many pictures."""
-Strength = Annotated[float, Range(0, 1, above=True)]
-"""How far from a picture."""
 
 
 def split_words(words: Sequence[str]) -> list[str]:
     """Single ones, where one may list several with commas."""
     return [part for word in words for one in word.split(",") if (part := one.strip())]
+
+
+def read_device(name: str) -> str:
+    """The name of a device of this machine, "auto" resolved. UserError for one that it lacks."""
+    from smalti.core.device import check_device  # PatchMatch needs no PyTorch
+
+    try:
+        return str(check_device(name))
+    except UserError as error:
+        found = "PyTorch finds no such device here; use --device cpu"
+        raise UserError(f"--device {name}: {found}") from error
+
+
+def read_conditions(words: Sequence[str]) -> dict[str, list[str]]:
+    """The values by their names, of words as NAME=VALUE."""
+    found: dict[str, list[str]] = {}
+    for word in words:
+        name, sign, value = word.partition("=")
+        if not (name and sign):
+            raise UserError(f"--condition {shorten(word)} is no NAME=VALUE; write style=flat")
+        found.setdefault(name, []).append(value)
+    return found
 
 
 def check_numbers(

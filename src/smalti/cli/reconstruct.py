@@ -41,5 +41,4 @@ def show_psnr(dB: float | None) -> str:
     return "  same" if dB is None else f"{dB:6.1f}"
 
 
-types = {"model": str, "pictures": Sequence[Path]}
-app.default(as_command(reconstruct, show, home="reconstructions", **types))
+app.default(as_command(reconstruct, show, home="reconstructions", pictures=Sequence[Path]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from statistics import median
 from typing import Any
 
@@ -38,24 +39,38 @@ def told(s: Summary) -> list[str]:
     """The text, line by line."""
     of = "" if s.steps is None else f" of {s.steps}"
     minutes = f", {s.minutes[-1][1]:.1f} minutes" if s.minutes else ""
-    rows = {
-        "trained by": trained_by(s.facts).get("hardware"),
-        "pictures": f"{median(v for _, v in s.speed()):.0f} a second" if s.speed() else None,
-        "loss": between(s),
-        "held out": held_out(s),
-        "gradient": gradient(s),
-        "rate": f"{max(v for _, v in s.rate):.2g} at most, {s.rate[-1][1]:.2g} at last"
-        if s.rate
-        else None,
-        "codebook": codebook(s),
-        "critic": critic(s),
-        "stepped back": "; ".join(map(step_back, s.recoveries)) or None,
-        "grids": f"{len(s.grids)} in {s.run / 'grids'}" if s.grids else None,
-        "log": f"{count(s.skipped, 'line')} unreadable" if s.skipped else None,
-    }
     head = f"{s.run}: {s.recipe or 'a run'}, step {s.step}{of}{minutes}"
-    lines = [f"  {name:13} {text}" for name, text in rows.items() if text]
-    return [head, *lines, s.verdict().text]
+    return [head, *(f"  {name:13} {text}" for name, text in rows(s)), s.verdict().text]
+
+
+def rows(s: Summary) -> Iterator[tuple[str, str]]:
+    """What is known of the run, and its name."""
+    if hardware := trained_by(s.facts).get("hardware"):
+        yield "trained by", hardware
+    if speed := s.speed():
+        yield "pictures", f"{median(v for _, v in speed):.0f} a second"
+    if s.loss:
+        last = smooth(s.loss)[-1][1]
+        yield "loss", f"{s.loss[0][1]:.4f} at first, about {last:.4f} at last"
+    if s.valid:
+        yield "held out", held_out(s.valid)
+    if s.norm:
+        yield "gradient", gradient(s)
+    if s.rate:
+        yield "rate", f"{max(v for _, v in s.rate):.2g} at most, {s.rate[-1][1]:.2g} at last"
+    if "codes_used" in s.terms:
+        yield "codebook", codebook(s)
+    elif "codes_alive" in s.terms:  # runs of earlier versions counted no held-out pictures
+        alive = f"{s.terms['codes_alive'][-1][1]:.0f} codes alive in training, a running mean"
+        yield "codebook", f"{alive}; evaluate counts those in use"
+    if "critic_right" in s.terms:
+        yield "critic", critic(s)
+    if s.recoveries:
+        yield "stepped back", "; ".join(map(step_back, s.recoveries))
+    if s.grids:
+        yield "grids", f"{len(s.grids)} in {s.run / 'grids'}"
+    if s.skipped:
+        yield "log", f"{count(s.skipped, 'line')} unreadable"
 
 
 def next_command(s: Summary) -> str | None:
@@ -72,17 +87,8 @@ def next_command(s: Summary) -> str | None:
     return f"smalti sample {run} -n 64" if s.step and s.steps else None
 
 
-def between(s: Summary) -> str | None:
-    if not s.loss:
-        return None
-    usual = smooth(s.loss)
-    return f"{s.loss[0][1]:.4f} at first, about {usual[-1][1]:.4f} at last"
-
-
-def codebook(s: Summary) -> str | None:
-    """How many codes the saved weights use on held-out pictures; of old logs, a running mean."""
-    if "codes_used" not in s.terms:
-        return codes_in_training(s)
+def codebook(s: Summary) -> str:
+    """How many codes the saved weights use on held-out pictures."""
     names = ("codes", "codes_used", "perplexity_used")
     K, used, perplexity = (s.terms[n][-1][1] if n in s.terms else 0.0 for n in names)
     text = f"{used:.0f} of {K:.0f} codes used at the last save, perplexity {perplexity:.1f}"
@@ -92,18 +98,8 @@ def codebook(s: Summary) -> str | None:
     return f"{text}{f', {revived[-1][1]:.0f} revived' if revived else ''}{drift}{warning}"
 
 
-def codes_in_training(s: Summary) -> str | None:
-    """Runs of earlier versions counted no held-out pictures."""
-    if "codes_alive" not in s.terms:
-        return None
-    alive = s.terms["codes_alive"][-1][1]
-    return f"{alive:.0f} codes alive in training, a running mean; evaluate counts those in use"
-
-
-def critic(s: Summary) -> str | None:
+def critic(s: Summary) -> str:
     """Who is winning."""
-    if "critic_right" not in s.terms:
-        return None
     from smalti.codecs.discriminator import verdict
 
     real, fake, weight = (s.lately(name) for name in ("logits_real", "logits_fake", "adaptive"))
@@ -113,19 +109,13 @@ def critic(s: Summary) -> str | None:
     )
 
 
-def held_out(s: Summary) -> str | None:
-    if not s.valid:
-        return None
-    step, lowest = min(s.valid, key=lambda point: point[1])
-    last = s.valid[-1]
-    return f"{last[1]:.4f} at step {last[0]}" + (
-        ", the lowest" if step == last[0] else f"; the lowest was {lowest:.4f} at step {step}"
-    )
+def held_out(losses: list[tuple[int, float]]) -> str:
+    (step, lowest), (at, last) = min(losses, key=lambda point: point[1]), losses[-1]
+    more = ", the lowest" if step == at else f"; the lowest was {lowest:.4f} at step {step}"
+    return f"{last:.4f} at step {at}{more}"
 
 
-def gradient(s: Summary) -> str | None:
-    if not s.norm:
-        return None
+def gradient(s: Summary) -> str:
     step, highest = max(s.norm, key=lambda point: point[1])
     clipped = sum(value > s.clip for _, value in s.norm) / len(s.norm)
     usual = median(value for _, value in s.norm)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,7 +12,7 @@ from cyclopts import App, Group
 from smalti.cli import VERBS
 from smalti.cli.flags import Flag, Flags, flags_of_kinds, with_flags
 from smalti.cli.late import choose_late
-from smalti.core.checkpoint import build, find, model_config
+from smalti.cli.options import option_names
 from smalti.core.config import SAMPLERS, class_of
 from smalti.core.errors import UserError
 
@@ -28,9 +29,18 @@ def verb_of_models(
     """
 
     def choose(words: Sequence[str]) -> tuple[Callable[..., Any], str]:
-        return with_flags(command, **sets, sampler=sampler_flags(words, fills)), VERBS[name][1]
+        draws = not fills or asks_beyond(command, words)
+        sampler = sampler_flags(words, fills) if draws else Flags((), Group("Sampler"))
+        return with_flags(command, **sets, sampler=sampler), VERBS[name][1]
 
     return choose_late(name, choose, **about)
+
+
+def asks_beyond(command: Callable[..., Any], words: Sequence[str]) -> bool:
+    """Whether a model is named, or an option that the command itself does not have."""
+    own = inspect.signature(command).parameters.values()
+    names = {name for p in own for name in option_names(p.name, p.annotation)} - {"--model"}
+    return any(word.startswith("-") and word.split("=")[0] not in names for word in words)
 
 
 def sampler_flags(words: Sequence[str] = (), fills: bool = False) -> Flags:
@@ -62,6 +72,8 @@ def samplers_of(word: str) -> tuple[Any, ...]:
     """Those of a model, the model's own first; none where the word names no model."""
     if word.startswith("-"):
         return ()
+    from smalti.core.checkpoint import build, find, model_config  # PatchMatch needs no PyTorch
+
     try:
         directory = find(word)
         model = build(model_config(directory), directory, "meta")

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from smalti.cli.draw import chosen_device
-from smalti.cli.meter import ProgressMeter
+from smalti.cli.meter import Meter
+from smalti.cli.options import read_device
 from smalti.core.errors import UserError
 from smalti.core.messages import count
 from smalti.core.ranges import Range
@@ -75,7 +75,7 @@ def translate_what_is_given(
         cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
     """
     check_inputs(text, file, po, out, n_best)
-    search = {"width": beam, "penalty": penalty, "device": chosen_device(device)}
+    search = {"width": beam, "penalty": penalty, "device": read_device(device)}
     if text:
         show_translations(model, text, n_best, search)
     elif po or (file and out):
@@ -123,7 +123,7 @@ def write_file(
     model: str, file: Path | None, po: Path | None, out: Path | None, search: dict[str, Any]
 ) -> None:
     begun = time.perf_counter()
-    with ProgressMeter() as meter:
+    with Meter() as meter:
         if po:
             done = translate_catalog(model, po, out, **search, on_progress=meter)
         else:

@@ -13,64 +13,55 @@ from smalti.training.events import Ended, Event, Note, Started, Stepped, Validat
 
 
 class Watcher:
-    """Shows a run's events. It goes into other processes: the meter is made where it is used."""
+    """Shows a run's events. It goes into other processes: a meter's bar is made where it shows."""
 
     def __init__(self, tells_end: bool = True):
         self.tells_end = tells_end
-        self.meter: Meter | None = None
-        self.interrupted = False
+        self.meter = Meter()
         self.loss: float | None = None
-        self.item = "picture"
+        self.item, self.steps = "picture", 0
+
+    def __enter__(self) -> Watcher:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
 
     def __call__(self, event: Event | Progress) -> None:
         match event:
             case Progress():
-                self.read(event)
+                self.meter(event)
             case Started():
                 self.start(event)
             case Stepped():
                 self.step(event)
             case Note():
-                self.say(event.text)
+                self.meter.say(event.text)
             case Validated():
-                self.say(f"step {event.step}: loss {event.loss:.4f} on held-out {self.item}s")
+                loss = f"loss {event.loss:.4f} on held-out {self.item}s"
+                self.meter.say(f"step {event.step}: {loss}")
             case Ended():
                 self.end(event)
 
     def start(self, event: Started) -> None:
-        self.item = event.item
+        self.item, self.steps = event.item, event.steps
         where = "" if event.devices == 1 else f" on {event.devices} devices"
-        self.say(
+        self.meter.say(
             f"{event.parameters / 1e6:.2f} M parameters, {count(event.items, event.item)}, "
             f"{count(event.steps, 'step')}, precision {event.precision}{where}"
         )
         if event.step:
-            self.say(f"going on from step {event.step}")
-        self.meter = Meter("training", event.steps, event.step).__enter__()
-
-    def read(self, at: Progress) -> None:
-        """Pictures, before the run begins."""
-        self.meter = self.meter or Meter(at.what, at.total).__enter__()
-        self.meter.advance(at.done - self.meter.done)
-        if at.done >= at.total:
-            self.close()
+            self.meter.say(f"going on from step {event.step}")
+        self.meter(Progress("training", event.step, event.steps))
 
     def step(self, event: Stepped) -> None:
         loss = event.terms["loss"]
         self.loss = loss if self.loss is None else 0.95 * self.loss + 0.05 * loss
-        if self.meter:
-            notes = f"loss {self.loss:.4f}  {event.items_per_second:.0f} {self.item}s/s"
-            self.meter.advance(event.step - self.meter.done, notes)
-
-    def say(self, text: str) -> None:
-        if self.meter:
-            self.meter.say(text)
-        else:
-            Meter("", 0).say(text)
+        notes = f"loss {self.loss:.4f}  {event.items_per_second:.0f} {self.item}s/s"
+        self.meter(Progress("training", event.step, self.steps, notes))
 
     def end(self, event: Ended) -> None:
         self.close()
-        self.interrupted = event.interrupted
         if not self.tells_end:
             return
         run = event.checkpoint.parent
@@ -96,6 +87,4 @@ class Watcher:
 
     def close(self) -> None:
         """Take the bar away, also when the run ended in an error."""
-        if self.meter:
-            self.meter.__exit__(None, None, None)
-            self.meter = None
+        self.meter.close()

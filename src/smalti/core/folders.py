@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import smalti
 from smalti.core.errors import UserError
 from smalti.core.locks import lock_folder
 from smalti.core.staging import (
@@ -132,8 +133,9 @@ def read_record(path: Path, keys: tuple[str, ...]) -> dict[str, Any] | None:
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
-    """A JSON object with a line for each of its keys; the last one lists the files beside it."""
-    content = {**record, "files": sorted(members(path.parent))}
+    """A JSON object with a line for each of its keys, the version, and the files beside it."""
+    version = {"smalti": smalti.__version__}
+    content = {**record, **version, "files": sorted(members(path.parent))}
     lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
     path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 

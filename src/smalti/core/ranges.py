@@ -119,6 +119,8 @@ Positive = Annotated[float, Range(0, 1e9, above=True)]
 """A number above 0, of a size to calculate with."""
 Guidance = Annotated[float, Range(-1e4, 1e4)]
 """Strength of classifier-free guidance."""
+Strength = Annotated[float, Range(0, 1, above=True)]
+"""How far from a picture."""
 Shape = Annotated[tuple[Width, Width, Width], Volume(2**26)]
 """Channels, height and width of pictures."""
 Widths = Annotated[tuple[Width, ...], Length()]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from smalti.core.brief import brief
 from smalti.core.config import fitted
-from smalti.core.folders import Results, folder_for, write_record
+from smalti.core.folders import Results, results_folder, write_record
 from smalti.core.pictures import save_png
 from smalti.core.progress import OnProgress, ignore, name_progress
 from smalti.core.ranges import Positive
@@ -87,8 +86,8 @@ def audit(
     epochs = float(fitted(epochs, Positive, "epochs"))
     look = look_of(side, colour, background, not squeeze)
     with opened_source(pictures) as source:
-        place = out or (into and Path(into, source.name))
-        with folder_for(place, FILES) if place else nullcontext() as folder:
+        place = out or (Path(into, source.name) if into else None)
+        with results_folder(place, FILES) as folder:
             found = audit_source(source, look, name_progress("looking", on_progress))
             sheets = {
                 "contact.png": contact_sheet(source, found, look),

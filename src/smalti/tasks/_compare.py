@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from smalti.core.brief import brief
 from smalti.core.errors import UserError
-from smalti.core.folders import Results, folder_for
+from smalti.core.folders import Results, results_folder
 from smalti.core.model import open_model
 from smalti.core.progress import OnProgress, ignore
 from smalti.core.protocols import Generative
@@ -19,7 +18,7 @@ from smalti.data import Splits
 from smalti.evaluation.kinds import find_kind
 from smalti.evaluation.plan import Plan
 from smalti.evaluation.report import Report, check_comparable, read_report, write_report
-from smalti.tasks._evaluate import examine_model
+from smalti.tasks._evaluate import examine_model, named
 
 FILES = Results(r"[^/]+\.json", keys=("format", "protocol", "rows"))
 """What a folder of reports holds."""
@@ -52,10 +51,14 @@ def compare(
     on_progress: OnProgress = ignore,
     **plan: Any,
 ) -> Comparison:
-    """Put models side by side.
+    """Put models side by side; numbers of different protocols are refused.
 
-    models: as `evaluate` has them, or reports that it made or saved, of which nothing is drawn.
-    out: a folder for the reports, a file for each model.  The rest is as in `evaluate`.
+    models: shipped models' names, runs, checkpoints, or reports that `smalti evaluate` saved.
+    data: the pictures that they were trained on; runs and shipped models know theirs.
+    out: folder for the reports, one file for each model; none are kept unless it is given.
+    device: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
+
+    Of a report nothing is drawn. The rest is as in `evaluate`.
     UserError where protocols differ, before anything is drawn as far as that can be known.
     """
     if len(models) < 2:
@@ -67,7 +70,7 @@ def compare(
     loaded = [r or open_model(m, device=device) for m, r in zip(models, saved, strict=True)]
     check_shapes(models, loaded)
     found: list[Report] = []
-    with folder_for(out, FILES) if out is not None else nullcontext() as folder:
+    with results_folder(out, FILES) as folder:
         for model, one in zip(models, loaded, strict=True):
             if not isinstance(one, Report):
                 one = examine_model(model, one, data, metrics, how, None, on_progress).report
@@ -95,7 +98,7 @@ def find_report(model: object) -> Report | None:
 
 def check_shapes(models: Sequence[object], loaded: Sequence[Generative | Report]) -> None:
     """UserError where two models draw pictures of different shapes, which needs no drawing."""
-    shapes = [drawn_shape(one) for one in loaded]
+    shapes = [drawn_shape(model, one) for model, one in zip(models, loaded, strict=True)]
     for model, shape in zip(models[1:], shapes[1:], strict=True):
         if any(a != b for a, b in zip(shape, shapes[0], strict=False)):  # a codec takes any size
             raise UserError(
@@ -104,12 +107,13 @@ def check_shapes(models: Sequence[object], loaded: Sequence[Generative | Report]
             )
 
 
-def drawn_shape(model: Generative | Report) -> tuple[int, ...]:
+def drawn_shape(model: object, loaded: Generative | Report) -> tuple[int, ...]:
     """Of a model's pictures, or of those that a report tells of."""
-    if isinstance(model, Report):
-        return model.protocol.shape
-    find_kind(model)
-    return (model.spec.channels, *(model.spec.size or ()))
+    if isinstance(loaded, Report):
+        return loaded.protocol.shape
+    with named(model):
+        find_kind(loaded)
+    return (loaded.spec.channels, *(loaded.spec.size or ()))
 
 
 def file_name(heading: str) -> str:

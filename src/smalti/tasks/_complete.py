@@ -9,34 +9,30 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-import smalti
 from smalti.core.brief import brief
 from smalti.core.config import fitted, to_json
 from smalti.core.drawing import draw_batches
 from smalti.core.errors import UserError
 from smalti.core.folders import Results, check_free, results_folder, write_record
 from smalti.core.given import Given
-from smalti.core.model import name_model, open_model
 from smalti.core.pictures import grid, image, save_png
 from smalti.core.progress import OnProgress, ignore
-from smalti.core.protocols import Specified
 from smalti.core.ranges import Amount, Batch, Samples, Seed, Weight
 from smalti.core.rng import Rng, count_seeds
 from smalti.core.sampling import find_sampler
 from smalti.data.single import Picture, read_mask
 from smalti.tasks.inputs import (
+    NOTHING,
+    Chosen,
     Classes,
+    Conditions,
     Pictures,
-    check_text,
-    find_classes,
+    choose_model,
     list_pictures,
-    name_classes,
     name_files,
-    read_pictures,
     take_turns,
-    tell_classes,
+    turn_conditions,
 )
-from smalti.tasks.models import record_model
 
 FILES = Results(r"grid\.png|completions\.json|\d+-\d+\.png", "completions.json")
 """What a folder of completions holds."""
@@ -69,6 +65,7 @@ def complete(
     seed: Seed = 0,
     classes: Classes = (),
     text: Sequence[str] | str = (),
+    conditions: Conditions = NOTHING,
     temperature: Weight | None = None,
     batch: Batch = 64,
     device: str = "auto",
@@ -88,6 +85,8 @@ def complete(
     each way draws its class, as probable as it is given what is kept above.
     text: what the pictures show, for models that were trained with captions; the option may be
     repeated, and the ways take turns.
+    conditions: what else a model is told, as NAME=VALUE, such as style=flat; the option may be
+    repeated, and the values of a name take turns.
     temperature: below 1 the likelier levels are drawn more often; the model's own unless told
     otherwise.
     batch: pictures drawn at a time.
@@ -99,17 +98,18 @@ def complete(
     each = list_pictures(pictures)
     seeds = count_seeds(seed, fitted(number, Samples, "number"))
     check_free(out, FILES)
-    loaded, name = open_model(model, "draw pictures", device), name_model(model)
-    check_walk(loaded, name)
-    spec, turns = loaded.spec, find_classes(classes, loaded.spec, name)
+    chosen = choose_model(model, device)
+    check_walk(chosen)
+    loaded, turns = chosen.model, chosen.find_classes(classes)
     changes = {} if temperature is None else {"temperature": temperature}
     sampler = find_sampler(changes, loaded)
-    hole = choose_hole(rows, mask, each, spec.size)
-    known = read_pictures(each, spec)  # (P, C, H, W)
-    told = take_turns(check_text(text, spec, name), number) or None
+    hole = choose_hole(rows, mask, each, loaded.spec.size)
+    known = chosen.read_pictures(each)  # (P, C, H, W)
+    told = take_turns(chosen.check_text(text), number) or None
     labels = take_turns(turns, number) * len(known)
+    others = turn_conditions(conditions, number)
     given = Given(
-        **tell_classes(labels, spec),
+        **chosen.tell(labels, {name: one * len(known) for name, one in others.items()}),
         text=told and told * len(known),
         known=known.repeat_interleave(number, 0),
         mask=hole.expand(len(known) * number, 1, -1, -1),
@@ -123,31 +123,32 @@ def complete(
             loaded, each_seed, given, sampler, batch=batch, on_progress=on_progress
         )
         ways = drawn.pictures.unflatten(0, (len(known), number))  # (P, n, C, H, W)
-        named = name_classes(labels, spec)
+        named = chosen.name_classes(labels)
         shared = (
             None if named is None else [named[i : i + number] for i in range(0, len(named), number)]
         )
         if folder:
             write_completions(folder, known, hole, ways, seeds)
             record = {
-                "model": record_model(model),
+                "model": chosen.record,
                 "pictures": name_files(each),
                 "mask": None if mask is None else name_files(mask)[0],
                 "rows": None if mask is not None else int((~hole).all(1).sum()),
                 "seeds": [*seeds],
                 "classes": shared,
                 "text": told,
+                **({"conditions": others} if others else {}),
                 "sampler": to_json(sampler),
-                "smalti": smalti.__version__,
             }
             write_record(folder / "completions.json", record)
     return Completions(known, hole, ways, seeds, shared)
 
 
-def check_walk(model: Specified, name: str) -> None:
-    if not hasattr(model, "walk") or "mask" not in model.spec.given:
+def check_walk(chosen: Chosen) -> None:
+    if not hasattr(chosen.model, "walk") or "mask" not in chosen.spec.given:
         raise UserError(
-            f"{name} does not draw pixel by pixel; `smalti inpaint` fills holes by diffusion models"
+            f"{chosen.name} does not draw pixel by pixel; `smalti inpaint` fills holes by "
+            "diffusion models"
         )
 
 

@@ -20,7 +20,7 @@ from smalti.core.model import name_model, open_model
 from smalti.core.progress import OnProgress, ignore, name_progress
 from smalti.core.ranges import Batch
 from smalti.data.pictures import Pictures
-from smalti.tasks.models import find_class
+from smalti.tasks.inputs import find_class
 
 
 @dataclass(frozen=True)

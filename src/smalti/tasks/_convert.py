@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from smalti.core.brief import brief
 from smalti.core.checkpoint import write_into
 from smalti.core.documents import read_json_object, read_yaml_object
 from smalti.core.errors import UserError, shorten
-from smalti.core.folders import Results, folder_for
+from smalti.core.folders import Results, results_folder
 from smalti.core.messages import suggest
 from smalti.core.progress import OnProgress, Progress, ignore
 from smalti.core.protocols import Card
@@ -57,7 +56,7 @@ def convert_checkpoint(
     kind = kind.replace("_", "-")
     if kind not in KINDS:
         raise UserError(f"unknown kind {kind!r}; {suggest(kind, KINDS)}")
-    with folder_for(out, FILES) if out is not None else nullcontext() as folder:
+    with results_folder(out, FILES) as folder:
         on_progress(Progress("reading", 0, 1))
         weights, found = read_weights(Path(file))
         told, left_out = read_config_file(Path(config)) if config else found, ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from smalti.coding.squeeze import decompress as decompress_pictures
 from smalti.coding.surroundings import vector_units
 from smalti.core.brief import brief
 from smalti.core.errors import Notice, UserError
-from smalti.core.folders import Results, folder_for, members
+from smalti.core.folders import Results, members, results_folder
 from smalti.core.model import Model, open_model
 from smalti.core.pictures import save_png
 from smalti.core.progress import OnProgress, ignore
@@ -59,7 +58,7 @@ def decompress(
     """
     if out is not None:
         check_new(Path(out))
-    with folder_for(out, NOTHING) if out is not None else nullcontext() as folder:
+    with results_folder(out, NOTHING) as folder:
         try:
             data = file if isinstance(file, bytes) else read_file(file)
             header, _ = from_bytes(data)
@@ -81,7 +80,7 @@ def recorded_model(header: Header, model: object) -> Model:
     if model is None and not header.name:
         raise UserError("no model is named in it; give --model")
     try:
-        return open_model(header.name if model is None else model, "draw pictures")
+        return open_model(header.name if model is None else model, "draw pictures", "cpu")
     except UserError as error:
         if model is not None:
             raise

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,12 +20,12 @@ from smalti.core.model import open_model
 from smalti.core.pictures import grid, save_png
 from smalti.core.progress import OnProgress, ignore
 from smalti.core.protocols import Specified
+from smalti.core.ranges import Minutes
 from smalti.recipes import find
 from smalti.tasks._draw_samples import draw_samples
 from smalti.tasks._interpolate import interpolate
+from smalti.tasks._train import OnEvent, train
 from smalti.tasks.gallery import Exhibit, Picture, page
-from smalti.training import run
-from smalti.training.events import Ended, Event, Watch
 
 FILES = Results(
     r"index\.html|before\.png|record\.json|(samples|interpolation|run)/.+", "record.json"
@@ -43,41 +44,43 @@ def pass_over(what: str, seconds: float | None) -> None:
 def make_gallery(
     out: str | Path = "gallery",
     *,
-    minutes: float = 2.0,
+    minutes: Minutes = 2.0,
     quick: bool = False,
     model: str = "ddpm-digits",
-    on_progress: OnProgress = ignore,
+    on_progress: OnEvent = ignore,
     on_stage: OnStage = pass_over,
-    watch: Watch = ignore,
 ) -> Path:
     """Make a page that shows everything once: samples, a walk, and a model that is trained here.
 
-    minutes: how long it may train; with `quick` a few steps.  watch: told of the training.
-    Returns the page's path.
+    out: folder for the page and its pictures.
+    minutes: how long the model that is trained here may train.
+    quick: train for a few steps only, to see that everything works.
+
+    on_progress: told of the training's events, too.  Returns the page's path.
     """
     check_free(out, FILES)
-    loaded = open_model(model, "draw pictures")
+    loaded = open_model(model, "draw pictures", "cpu")
     with folder_for(out, FILES) as folder:
         exhibits = [
             *show_samples(loaded, model, folder / "samples", on_progress, on_stage),
             show_walk(loaded, model, folder / "interpolation", on_progress, on_stage),
-            show_training(folder, minutes, quick, on_progress, on_stage, watch),
+            show_training(folder, minutes, quick, on_progress, on_stage),
         ]
         text = page(exhibits, replace(read_card(model), name=model), describe_machine())
         (folder / "index.html").write_text(text, encoding="utf-8")
-        how = {"model": model, "minutes": minutes, "quick": quick, "smalti": smalti.__version__}
+        how = {"model": model, "minutes": minutes, "quick": quick}
         write_record(folder / "record.json", how)
     return Path(out) / "index.html"
 
 
-def measure(what: str, work: Callable[[], object], on_stage: OnStage) -> float:
-    """The seconds that some work takes."""
-    begun = time.perf_counter()
+@contextmanager
+def measured(what: str, on_stage: OnStage) -> Iterator[list[float]]:
+    """While entered, some work is done; on leaving, its seconds stand in the list."""
+    begun, seconds = time.perf_counter(), []
     on_stage(what, None)
-    work()
-    seconds = time.perf_counter() - begun
-    on_stage(what, seconds)
-    return seconds
+    yield seconds
+    seconds.append(time.perf_counter() - begun)
+    on_stage(what, seconds[0])
 
 
 def show_samples(
@@ -87,11 +90,9 @@ def show_samples(
     K = len(model.spec.classes)
     classes = "all" if K else ()
 
-    def draw() -> None:
-        drawing = {"batch": NUMBER, "film": True, "out": folder, "on_progress": on_progress}
-        draw_samples(model, NUMBER, classes=classes, **drawing)
-
-    seconds = measure(f"drawing {NUMBER} pictures from {name}", draw, on_stage)
+    drawing = {"batch": NUMBER, "out": folder, "on_progress": on_progress}
+    with measured(f"drawing {NUMBER} pictures from {name}", on_stage) as took:
+        draw_samples(model, NUMBER, classes=classes, film=True, **drawing)
     command = f"smalti sample {name} -n {NUMBER}" + (" --class all" if K else "")
     return [
         Exhibit(
@@ -101,7 +102,7 @@ def show_samples(
             + (" They stand in the order of the class that was asked for." if K else ""),
             (Picture(folder / "grid.png", f"{NUMBER} samples of {name}"),),
             command,
-            seconds,
+            took[0],
         ),
         Exhibit(
             "Out of noise",
@@ -109,7 +110,7 @@ def show_samples(
             "is one of its states.",
             (Picture(folder / "denoising.gif", "from noise to pictures"),),
             f"{command} --gif",
-            seconds,
+            took[0],
         ),
     ]
 
@@ -121,11 +122,9 @@ def show_walk(
     rows = [k for k in (2, 3, 5, 8) if k < len(model.spec.classes)]
     first, last = 3, 8
 
-    def walk() -> None:
-        walking = {"frames": FRAMES, "batch": NUMBER, "gif": True, "on_progress": on_progress}
-        interpolate(model, first, last, classes=rows, **walking, out=folder)
-
-    seconds = measure("walking between two noises", walk, on_stage)
+    walking = {"frames": FRAMES, "batch": NUMBER, "out": folder, "on_progress": on_progress}
+    with measured("walking between two noises", on_stage) as took:
+        interpolate(model, first, last, classes=rows, gif=True, **walking)
     chosen = " --class " + ",".join(model.spec.classes[k] for k in rows) if rows else ""
     return Exhibit(
         "From one handwriting to another",
@@ -136,7 +135,7 @@ def show_walk(
             Picture(folder / "interpolation.gif", "there and back"),
         ),
         f"smalti interpolate {name} --from {first} --to {last}{chosen} --gif",
-        seconds,
+        took[0],
     )
 
 
@@ -144,52 +143,35 @@ def show_training(
     folder: Path,
     minutes: float,
     quick: bool,
-    on_progress: OnProgress,
+    on_progress: OnEvent,
     on_stage: OnStage,
-    watch: Watch,
 ) -> Exhibit:
     """A model that knows nothing, and what it draws after training."""
-    recipe = find(RECIPE)
+    recipe = find(RECIPE).change({"warmup": 50, "save": 10**9})
     splits = recipe.read(None, size=recipe.size)
-    config = recipe.model(splits.train)
-    steps = QUICK_STEPS if quick else None
-    training = replace(recipe.training, steps=steps, warmup=50, save=10**9)
-    torch.manual_seed(training.seed)
-    untrained = draw_batches(config.build(), range(NUMBER), on_progress=on_progress)
-    save_png(grid(untrained.pictures), folder / "before.png")
-    length = f"{QUICK_STEPS} steps" if quick else count(minutes, "minute")
-    ending = Ending(watch)
-
-    def train() -> None:
-        how = {"minutes": None if quick else minutes, "watch": ending}
-        about = {"recipe": RECIPE, "data": None, "size": recipe.size}
-        run(config, splits.train, splits.valid, training, folder / "run", **how, about=about)
-
-    seconds = measure(f"training a new model for {length}", train, on_stage)
-    if ending.interrupted:  # a run saves and ends in order; here there is nothing to keep
+    torch.manual_seed(recipe.training.seed)
+    untrained = recipe.model(splits.train).build()
+    before = draw_batches(untrained, range(NUMBER), on_progress=on_progress)
+    save_png(grid(before.pictures), folder / "before.png")
+    length, how = count(minutes, "minute"), f"--minutes {minutes:g}"
+    steps, limit = None, minutes
+    if quick:
+        length, how = f"{QUICK_STEPS} steps", f"--steps {QUICK_STEPS}"
+        steps, limit = QUICK_STEPS, None
+    with measured(f"training a new model for {length}", on_stage) as took:
+        how_long = {"steps": steps, "minutes": limit}
+        ended = train(recipe, data=splits, out=folder / "run", on_event=on_progress, **how_long)
+    if ended.interrupted:  # a run saves and ends in order; here there is nothing to keep
         raise KeyboardInterrupt
     (last,) = (folder / "run" / "grids").glob("*.png")
-    how = f"--steps {QUICK_STEPS}" if quick else f"--minutes {minutes:g}"
     return Exhibit(
         "Learning to write",
         f"A network that has seen nothing, and the same network after {length} with "
         f"{len(splits.train):,} digits written by hand. Both start from the same noise.",
         (Picture(folder / "before.png", "before"), Picture(last, "after")),
         f"smalti train {RECIPE} {how} --warmup 50",
-        seconds,
+        took[0],
     )
-
-
-class Ending:
-    """A watch that hands every event on, and knows whether the run was interrupted."""
-
-    def __init__(self, watch: Watch):
-        self.watch, self.interrupted = watch, False
-
-    def __call__(self, event: Event) -> None:
-        self.watch(event)
-        if isinstance(event, Ended):
-            self.interrupted = event.interrupted
 
 
 def describe_machine() -> str:

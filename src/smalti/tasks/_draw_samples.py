@@ -10,32 +10,27 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-import smalti
 from smalti.core.brief import brief
 from smalti.core.config import fitted, to_json
 from smalti.core.drawing import Drawn, draw_batches
 from smalti.core.folders import Results, check_free, results_folder, write_record
 from smalti.core.given import Given
-from smalti.core.model import name_model, open_model
 from smalti.core.pictures import grid, image, save_gif, save_png
 from smalti.core.progress import OnProgress, ignore
-from smalti.core.ranges import Samples
+from smalti.core.ranges import Batch, Samples, Seed, Strength
 from smalti.core.rng import count_seeds
 from smalti.core.sampling import find_sampler
 from smalti.diffusion.condition import STRENGTH
 from smalti.tasks.inputs import (
+    NOTHING,
     Classes,
+    Conditions,
     Pictures,
-    check_size,
-    check_text,
-    find_classes,
-    name_classes,
+    choose_model,
     name_files,
-    read_pictures,
     take_turns,
-    tell_classes,
+    turn_conditions,
 )
-from smalti.tasks.models import record_model
 
 WIDEST = 16
 """Pictures of a group beside each other in a grid, at most."""
@@ -60,41 +55,61 @@ class DrawnSamples:
 
 def draw_samples(
     model: object,
-    number: int = 16,
+    number: Samples = 16,
     *,
-    seed: int = 0,
+    seed: Seed = 0,
     classes: Classes = (),
     text: Sequence[str] | str = (),
+    conditions: Conditions = NOTHING,
     pictures: Pictures | None = None,
-    strength: float | None = None,
+    strength: Strength | None = None,
     size: int | tuple[int, int] | None = None,
     sampler: object = None,
-    batch: int = 64,
+    batch: Batch = 64,
     film: bool = False,
     device: str = "auto",
     out: str | Path | None = None,
     on_progress: OnProgress = ignore,
 ) -> DrawnSamples:
-    """Draw the pictures of the seeds seed, seed + 1 ...
+    """Draw from a model: a grid, every picture by itself, and a record of how they were made.
 
-    classes, text, pictures (to begin with, instead of noise): they take turns.
+    model: a shipped model's name, a run or a checkpoint.
+    number: how many pictures.
+    seed: the first picture's seed; the others count up from it. A seed always gives the same
+    picture.
+    classes: a class by name or number, or several with commas, or "all"; the pictures take turns.
+    text: what a picture shows, for models that were trained with captions, such as "red heart"; the
+    option may be repeated, and the texts take turns.
+    conditions: what else a model is told, as NAME=VALUE, such as style=flat; the option may be
+    repeated, and the values of a name take turns.
+    pictures: a picture to begin with, instead of noise; the option may be repeated, and they take
+    turns.
+    strength: how far to go from that picture: the share of the steps, up to 1; 0.6 unless told
+    otherwise.
+    size: height and width in pixels (64 or 48x64), for models that can draw other sizes than they
+    were trained on.
     sampler: one of the model's, its name, or changes of the model's own: {"steps": 8}.
-    out: a folder for a grid, every picture, a record, and the film.
+    batch: pictures drawn at a time.
+    film: write denoising.gif, too: the way from noise to picture; or rows.gif, the rows appearing.
+    device: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
+    out: folder for the results; samples/MODEL unless told otherwise.
+
+    From Python pictures may be arrays and tensors, too, and without `out` nothing is written.
     """
     seeds = count_seeds(seed, fitted(number, Samples, "number"))
     check_free(out, FILES)
-    loaded, name = open_model(model, "draw pictures", device), name_model(model)
-    sampler = find_sampler(sampler or {}, loaded)
-    labels = take_turns(find_classes(classes, loaded.spec, name), number)
-    size = check_size(size, loaded.spec, name)
-    texts = check_text(text, loaded.spec, name)
-    told = take_turns(texts, number) or None
+    chosen = choose_model(model, device)
+    sampler = find_sampler(sampler or {}, chosen.model)
+    labels = take_turns(chosen.find_classes(classes), number)
+    size, texts = chosen.check_size(size), chosen.check_text(text)
+    told = turn_conditions(conditions, number)
+    captions = take_turns(texts, number) or None
     begun_with = None
     if pictures is not None:
-        begun_with = torch.stack(take_turns([*read_pictures(pictures, loaded.spec, size)], number))
+        begun_with = torch.stack(take_turns([*chosen.read_pictures(pictures, size)], number))
     given = Given(
-        **tell_classes(labels, loaded.spec),
-        text=told,
+        **chosen.tell(labels, told),
+        text=captions,
         picture=begun_with,
         strength=strength,
         size=size,
@@ -102,26 +117,26 @@ def draw_samples(
     groups = [k % len(texts) for k in range(number)] if texts else labels
     with results_folder(out, FILES) as folder:
         drawn = draw_batches(
-            loaded, seeds, given, sampler, batch=batch, film=film, on_progress=on_progress
+            chosen.model, seeds, given, sampler, batch=batch, film=film, on_progress=on_progress
         )
-        drawn_classes = name_classes(labels, loaded.spec)
+        drawn_classes = chosen.name_classes(labels)
         if folder:
-            gif = "rows.gif" if hasattr(loaded, "walk") else "denoising.gif"
+            gif = "rows.gif" if hasattr(chosen.model, "walk") else "denoising.gif"
             write_samples(folder, drawn, seed, torch.tensor(groups) if groups else None, gif)
             record = {
-                "model": record_model(model),
+                "model": chosen.record,
                 "seeds": [*seeds],
                 "classes": drawn_classes,
-                "text": told,
+                "text": captions,
+                **({"conditions": told} if told else {}),
                 "size": size,
                 "sampler": to_json(sampler),
-                "smalti": smalti.__version__,
             }
             if pictures is not None:
-                began = {"pictures": name_files(pictures), "strength": strength or STRENGTH}
-                record |= began
+                record["pictures"] = name_files(pictures)
+                record["strength"] = strength or STRENGTH
             write_record(folder / "samples.json", record)
-    return DrawnSamples(drawn.pictures, drawn.frames, seeds, drawn_classes, told, sampler)
+    return DrawnSamples(drawn.pictures, drawn.frames, seeds, drawn_classes, captions, sampler)
 
 
 def write_samples(

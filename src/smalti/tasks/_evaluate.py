@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from smalti.core.errors import UserError
-from smalti.core.folders import Results, folder_for
+from smalti.core.folders import Results, results_folder
 from smalti.core.model import Model, name_model, open_model
 from smalti.core.progress import OnProgress, ignore
 from smalti.data import Splits
@@ -35,21 +35,24 @@ def evaluate(
     on_progress: OnProgress = ignore,
     **plan: Any,
 ) -> Report:
-    """How good a model's samples are, or what a codec brings back, beside held-out pictures.
+    """Measure a model: its samples beside real pictures, copying, likelihood, cost.
 
-    model: one that draws pictures or a codec, or its name, run or checkpoint.
-    data: what it was trained on and what was held out, or a path where they lie.  None: what its
-    run or its recipe names; of a loaded model of digits the shipped ones.
+    model: a shipped model's name, a run or a checkpoint.
+    data: the pictures that it was trained on; a run and a shipped model know theirs.
     metrics: names of the measures in `smalti.evaluation.KINDS`, all of them by default.
-    out: a folder for report.json and the report's pictures.
+    out: folder for the report and its pictures; reports/MODEL unless told otherwise.
     name: what the report calls the model.
+    device: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
     plan: n, seed, features, split, sampler ...: the fields of `smalti.evaluation.Plan`, which tells
     what they are.
+
+    From Python without `out` nothing is written; of a codec the report tells what it brings back,
+    and a loaded model of digits knows the shipped ones.
     Raises UserError for what does not fit together; a measure that cannot be taken says why in its
     rows instead.
     """
     how = Plan(**plan)
-    with folder_for(out, FILES) if out is not None else nullcontext() as folder:
+    with results_folder(out, FILES) as folder:
         loaded = open_model(model, device=device)
         found = examine_model(model, loaded, data, metrics, how, name, on_progress)
         if folder is not None:
@@ -71,11 +74,18 @@ def examine_model(
 
     model: what it was loaded by, which a UserError names.
     """
-    try:
+    with named(model):
         find_kind(loaded).choose(metrics)  # a wrong one is refused before any work
         splits = find_reference(model, loaded, data, on_progress)
         plan = replace(plan, mirrored=plan.mirrored or flips(model))
         return examine(loaded, splits, metrics, plan, name or name_model(model), on_progress)
+
+
+@contextmanager
+def named(model: object) -> Iterator[None]:
+    """While entered, a UserError names what a model was loaded by."""
+    try:
+        yield
     except UserError as error:
         if isinstance(model, str | Path):
             raise UserError(f"{model}: {error}") from error

@@ -5,27 +5,25 @@ What needs PyTorch is loaded for a model alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
-import smalti
 from smalti.core.brief import brief
 from smalti.core.errors import UserError
 from smalti.core.folders import Results, check_free, results_folder, write_record
 from smalti.core.pictures import save_png
 from smalti.core.progress import OnProgress, Progress, ignore
+from smalti.core.ranges import Batch, Samples, Seed, Width
 from smalti.core.rng import count_seeds
 from smalti.data.frames import still
 from smalti.data.originals import keep_original
 from smalti.data.single import Picture, read_mask
 from smalti.patchmatch.inpainting import inpaint as fill_hole
-
-if TYPE_CHECKING:
-    from smalti.tasks.inputs import Classes
 
 FILES = Results(r"grid\.png|inpainting\.json|\d+\.png", "inpainting.json")
 """What a folder of filled pictures holds."""
@@ -52,25 +50,36 @@ def inpaint(
     mask: Picture,
     model: object = None,
     *,
-    number: int | None = None,
-    seed: int = 0,
-    patch: int | None = None,
-    classes: Classes = (),
+    number: Samples | None = None,
+    seed: Seed = 0,
+    patch: Width | None = None,
+    classes: Sequence[int | str] | int | str = (),
     size: int | tuple[int, int] | None = None,
     sampler: object = None,
-    batch: int | None = None,
+    batch: Batch | None = None,
     device: str | None = None,
     out: str | Path | None = None,
     on_progress: OnProgress = ignore,
 ) -> Inpainting:
     """Fill a hole in a picture: with patches of the rest of it (PatchMatch), or by a model.
 
-    mask: of the picture's size; white, or true, is filled in.
-    number: how many ways; 1 by PatchMatch, 4 by a model.
-    patch: width of PatchMatch's patches in pixels, odd; 7 unless told otherwise.
-    classes, size, sampler, batch (64), device ("auto"): of a model. The ways take turns at the
-    classes; the sampler is a RePaint, or changes of the model's, such as {"steps": 20}.
-    out: a folder for a grid, each way, and a record.
+    What is outside the hole stays as it is.
+
+    picture: the picture; for a model cropped and resized to its size.
+    mask: a picture of the same size: white is filled in, black is kept.
+    model: a shipped model's name, a run or a checkpoint; PatchMatch unless one is named.
+    number: how many ways: 1 by PatchMatch, 4 by a model.
+    seed: the first way's seed; the others count up from it.
+    patch: width of PatchMatch's patches in pixels, odd: 7.
+    classes: a class by name or number, or several with commas, or "all"; the ways take turns.
+    size: height and width in pixels (64 or 48x64), for models that can draw other sizes than they
+    were trained on.
+    sampler: a RePaint, or changes of the model's, such as {"steps": 20}.
+    batch: pictures that a model draws at a time: 64.
+    device: cpu, cuda, cuda:1, mps ...; auto, for models, takes CUDA where there is one.
+    out: folder for the results; inpaintings/PICTURE unless told otherwise.
+
+    From Python pictures may be arrays and tensors, too, and without `out` nothing is written.
     """
     check_free(out, FILES)
     drawing = {"classes": classes, "size": size, "sampler": sampler}
@@ -135,8 +144,7 @@ def write_inpainting(
         save_png(one, folder / f"{own:05d}.png")
     files = {name: str(one) if isinstance(one, str | Path) else None
              for name, one in (("picture", picture), ("mask", mask))}  # fmt: skip
-    told = {**files, "seeds": [*seeds], **record, "smalti": smalti.__version__}
-    write_record(folder / "inpainting.json", told)
+    write_record(folder / "inpainting.json", {**files, "seeds": [*seeds], **record})
 
 
 def put_beside(pictures: list[np.ndarray]) -> Image.Image:

@@ -11,30 +11,20 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-import smalti
 from smalti.core.brief import brief
 from smalti.core.config import fitted, to_json
 from smalti.core.drawing import draw_batches
 from smalti.core.errors import UserError
 from smalti.core.folders import Results, check_free, results_folder, write_record
 from smalti.core.given import Given
-from smalti.core.model import name_model, open_model
 from smalti.core.pictures import grid, save_gif, save_png
 from smalti.core.progress import OnProgress, ignore
-from smalti.core.ranges import Frames, Seed
+from smalti.core.ranges import Batch, Frames, Guidance, Levels, Seed
 from smalti.core.rng import Rng
 from smalti.core.sampling import find_sampler
 from smalti.data.single import Picture
 from smalti.diffusion import DDIM, Diffusion, invert, slerp
-from smalti.tasks.inputs import (
-    Classes,
-    find_classes,
-    name_classes,
-    name_files,
-    read_pictures,
-    tell_classes,
-)
-from smalti.tasks.models import record_model
+from smalti.tasks.inputs import Chosen, Classes, choose_model, name_files
 
 FILES = Results(r"strip\.png|interpolation\.gif|interpolation\.json", "interpolation.json")
 """What a folder of an interpolation holds."""
@@ -59,11 +49,11 @@ def interpolate(
     first: End = 0,
     last: End = 1,
     *,
-    frames: int = 10,
+    frames: Frames = 10,
     classes: Classes = (),
-    steps: int | None = None,
-    guidance: float | None = None,
-    batch: int = 64,
+    steps: Levels | None = None,
+    guidance: Guidance | None = None,
+    batch: Batch = 64,
     gif: bool = False,
     device: str = "auto",
     out: str | Path | None = None,
@@ -71,34 +61,45 @@ def interpolate(
 ) -> Interpolation:
     """Walk from one sample or picture to another, through the noise that they start from.
 
-    first, last: a seed, or a picture.  frames: pictures on the way, both ends included.
-    classes: a walk for each.
-    steps, guidance: of DDIM; the model's own, or 50 and none with a picture.
-    out: a folder for a strip of the pictures, a record, and with `gif` a film.
+    model: a shipped model's name, a run or a checkpoint.
+    first: the seed, or the picture file, to start from.
+    last: the seed, or the picture file, to arrive at.
+    frames: pictures on the way, both ends included.
+    classes: a class by name or number, or several with commas, or "all": a row for each.
+    steps: DDIM steps; the model's own number unless told otherwise, or 50 with a picture.
+    guidance: classifier-free guidance; the model's own unless told otherwise, or none with a
+    picture.
+    batch: pictures drawn at a time.
+    gif: write interpolation.gif, too.
+    device: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
+    out: folder for the results; interpolations/MODEL unless told otherwise.
+
+    From Python pictures may be arrays and tensors, too, and without `out` nothing is written.
     """
     check_free(out, FILES)
-    loaded, name = open_model(model, "draw pictures", device), name_model(model)
+    chosen = choose_model(model, device)
     ends, frames = (check_end(first), check_end(last)), fitted(frames, Frames, "frames")
-    if "start" not in loaded.spec.given:
-        raise UserError(f"{name} does not start from noise, so it has nothing to walk between")
-    turns = find_classes(classes, loaded.spec, name)
+    if "start" not in chosen.spec.given:
+        raise UserError(
+            f"{chosen.name} does not start from noise, so it has nothing to walk between"
+        )
+    turns = chosen.find_classes(classes)
     inverts = not all(isinstance(end, int) for end in ends)
-    sampler = choose_ddim(loaded, steps, guidance, inverts)
-    if inverts and not turns and loaded.spec.classes:
+    sampler = choose_ddim(chosen.model, steps, guidance, inverts)
+    if inverts and not turns and chosen.spec.classes:
         sampler = replace(sampler, guidance=0.0)  # "no class", as the noises are found
     with results_folder(out, FILES) as folder:
-        pictures = walk_between(loaded, ends, frames, turns, sampler, batch, on_progress)
-        named = name_classes(turns, loaded.spec)
+        pictures = walk_between(chosen, ends, frames, turns, sampler, batch, on_progress)
+        named = chosen.name_classes(turns)
         if folder:
             write_walk(folder, pictures, gif)
             record = {
-                "model": record_model(model),
+                "model": chosen.record,
                 "from": describe_end(ends[0]),
                 "to": describe_end(ends[1]),
                 "frames": frames,
                 "classes": named,
                 "sampler": to_json(sampler),
-                "smalti": smalti.__version__,
             }
             write_record(folder / "interpolation.json", record)
     return Interpolation(pictures, named, sampler)
@@ -128,7 +129,7 @@ def make_deterministic(model: Diffusion, values: Mapping[str, Any]) -> DDIM:
 
 
 def walk_between(
-    model: Diffusion,
+    chosen: Chosen,
     ends: Sequence[End],
     frames: int,
     classes: list[int],
@@ -139,25 +140,25 @@ def walk_between(
     """(walks, frames, C, H, W): the walk once for each class, or once when there are none."""
     starts: list[Tensor] = []
     for k in classes or [None]:
-        a, b = (find_noise(end, model, k, sampler) for end in ends)
+        a, b = (find_noise(end, chosen, k, sampler) for end in ends)
         starts += [slerp(a, b, i / (frames - 1)) for i in range(frames)]
     labels = [k for k in classes for _ in range(frames)]
     # without labels, every frame draws the class that the seed `first` draws: one for the walk
     seed = ends[0] if isinstance(ends[0], int) else 0
-    given = Given(**tell_classes(labels, model.spec), start=torch.stack(starts))
+    given = Given(**chosen.tell(labels), start=torch.stack(starts))
     drawn = draw_batches(
-        model, [seed] * len(starts), given, sampler, batch=batch, on_progress=on_progress
+        chosen.model, [seed] * len(starts), given, sampler, batch=batch, on_progress=on_progress
     )
     return drawn.pictures.unflatten(0, (-1, frames))
 
 
-def find_noise(end: End, model: Diffusion, k: int | None, sampler: DDIM) -> Tensor:
+def find_noise(end: End, chosen: Chosen, k: int | None, sampler: DDIM) -> Tensor:
     """The noise (C, H, W) of a seed, or the one that a picture comes from, as one of class k."""
     if isinstance(end, int):
-        return Rng([end]).normal(*model.config.shape)[0]
+        return Rng([end]).normal(chosen.spec.channels, *(chosen.spec.size or ()))[0]
     labels = None if k is None else torch.tensor([k])
-    picture = read_pictures(end, model.spec)
-    return invert(model, picture, labels=labels, sampler=sampler, refine=REFINE)[0].cpu()
+    how = {"labels": labels, "sampler": sampler, "refine": REFINE}
+    return invert(chosen.model, chosen.read_pictures(end), **how)[0].cpu()
 
 
 def write_walk(folder: Path, pictures: Tensor, gif: bool) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-import smalti
 from smalti.core.brief import brief
 from smalti.core.errors import UserError
 from smalti.core.folders import Results, check_free, results_folder, write_record
@@ -58,20 +57,8 @@ class Matching:
     """Of each frame of a video."""
 
 
-@dataclass(frozen=True)
-class Search:
-    """How pictures are matched."""
-
-    patch: int
-    iterations: int
-    seed: int
-    method: Method
-    threads: int | None
-    mask: np.ndarray | None
-
-    def arguments(self) -> dict[str, Any]:
-        names = ("patch", "iterations", "seed", "method", "threads", "mask")
-        return {name: getattr(self, name) for name in names}
+Search = Mapping[str, Any]
+"""How pictures are matched: what `smalti.patchmatch.match` takes beside them."""
 
 
 def match(
@@ -118,7 +105,8 @@ def match(
     reference = next(frames(a)) if b is None else still(b)
     closed = None if mask is None else read_mask(mask, a if b is None else b, reference)
     rounds = iterations if iterations is not None else 2 if moving and not cold else 5
-    search = Search(patch, rounds, seed, method, threads, closed)
+    search = {"patch": patch, "iterations": rounds, "seed": seed, "method": method,
+              "threads": threads, "mask": closed}  # fmt: skip
     with results_folder(out, FILES) as folder:
         if moving:
             begin = None if b is None else reference
@@ -138,27 +126,25 @@ def describe(
     """What stands in match.json."""
     given = {"a": a, "b": b, "mask": mask}
     files = {k: str(v) if isinstance(v, str | Path) else None for k, v in given.items()}
-    own = {k: v for k, v in search.arguments().items() if k != "mask"}
-    film = {"cold": cold, "frames": [list_figures(one) for one in found.frames]}
-    more = film if found.frames else {}
-    return {**files, **own, **list_figures(found.figures), **more, "smalti": smalti.__version__}
+    own = {k: v for k, v in search.items() if k not in files}
+    record = {**files, **own, **list_figures(found.figures)}
+    if found.frames:
+        record |= {"cold": cold, "frames": [list_figures(one) for one in found.frames]}
+    return record
 
 
 def list_figures(figures: Figures) -> dict[str, Any]:
-    told = dict(vars(figures))
-    if figures.consistent is None:
-        del told["consistent"]
-    return told
+    return {k: v for k, v in vars(figures).items() if k != "consistent" or v is not None}
 
 
 def match_pair(
     folder: Path | None, a: np.ndarray, b: np.ndarray, search: Search, both_ways: bool
 ) -> Matching:
     """Match two pictures and write everything."""
-    found = find_match(a, b, **search.arguments())
+    found = find_match(a, b, **search)
     figures, shown = look_at(a, b, found, search)
     if both_ways:
-        back = find_match(b, a, **replace(search, mask=None).arguments())
+        back = find_match(b, a, **{**search, "mask": None})
         holds = consistency(found, back)
         figures = replace(figures, consistent=round(float(holds.mean()), 4))
         shown["consistent"] = holds.astype(np.uint8) * 255
@@ -174,7 +160,7 @@ def look_at(
 ) -> tuple[Figures, dict[str, np.ndarray]]:
     """The figures of a match, and its pictures by name."""
     copied = reconstruct(b, found)
-    voted = reconstruct(b, found, search.patch, search.threads)
+    voted = reconstruct(b, found, search["patch"], search["threads"])
     distance = round(float(found.distance.mean()), 4)
     figures = Figures(distance, find_psnr(a, copied), find_psnr(a, voted))
     pictures = {"copied": copied, "voted": voted, "field": flow_picture(found)}
@@ -204,8 +190,8 @@ def match_video(
     films: dict[str, list[Image.Image]] = {}
     each: list[Figures] = []
     matches: list[Match] = []
-    first = search.iterations if cold else max(search.iterations, 5)
-    given = search.arguments() | {"first": first, "warm": not cold}
+    rounds = search["iterations"]
+    given = {**search, "first": rounds if cold else max(rounds, 5), "warm": not cold}
     total = length(source)
     for number, (frame, found) in enumerate(pair_frames(source, reference, given)):
         on_progress(Progress("matching", number, total))

@@ -9,13 +9,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-import smalti
 from smalti.codecs.codec import Codec
 from smalti.core.brief import brief
 from smalti.core.config import fitted, to_json
 from smalti.core.errors import UserError
 from smalti.core.folders import Results, check_free, results_folder, write_record
-from smalti.core.model import name_model, open_model
 from smalti.core.pictures import grid, image, save_png
 from smalti.core.progress import OnProgress, Progress, ignore
 from smalti.core.ranges import Batch, Levels, Rounds, Width
@@ -27,15 +25,11 @@ from smalti.diffusion.inversion import RoundTrip, round_trip
 from smalti.tasks.inputs import (
     Classes,
     Pictures,
-    check_size,
-    find_classes,
+    choose_model,
     list_pictures,
-    name_classes,
     name_files,
-    read_pictures,
     take_turns,
 )
-from smalti.tasks.models import record_model
 
 FILES = Results(
     r"grid\.png|latents\.safetensors|reconstruction\.json|\d+\.png", "reconstruction.json"
@@ -104,7 +98,8 @@ def reconstruct(
     each = list_pictures(pictures)
     batch = fitted(batch, Batch, "batch")
     check_free(out, FILES)
-    loaded, name = open_model(model, device=device), name_model(model)
+    chosen = choose_model(model, device, able="")
+    loaded, name = chosen.model, chosen.name
     if isinstance(loaded, Codec):
         from smalti.tasks.codecs import pass_codec
 
@@ -114,17 +109,17 @@ def reconstruct(
             )
         if own_size and size:
             raise UserError("size and own_size are both given; choose one")
-        wanted = "own" if own_size else check_size(size, loaded.spec, name)
+        wanted = "own" if own_size else chosen.check_size(size)
         files = find_files(each)
-        return pass_codec(loaded, record_model(model), files, wanted, tile, batch, out, on_progress)
+        return pass_codec(loaded, chosen.record, files, wanted, tile, batch, out, on_progress)
     if not isinstance(loaded, Diffusion):
         raise UserError(
             f"{name} is no codec and does not draw pictures out of noise, so there is no way back"
         )
     if own_size or tile is not None:
         raise UserError(f"own_size and tile are for codecs, and {name} is none; leave them out")
-    turns = find_classes(classes, loaded.spec, name)
-    originals = read_pictures(each, loaded.spec, check_size(size, loaded.spec, name))
+    turns = chosen.find_classes(classes)
+    originals = chosen.read_pictures(each, chosen.check_size(size))
     sampler = DDIM(steps=steps, clip=False)
     with results_folder(out, FILES) as folder:
         trip = pass_noise(loaded, originals, sampler, refine, turns, batch, on_progress)
@@ -133,13 +128,12 @@ def reconstruct(
         if folder:
             write_trip(folder, originals, trip)
             record = {
-                "model": record_model(model),
+                "model": chosen.record,
                 "psnr": dict(zip(map(str, files), psnr, strict=True)),
                 "mean_psnr": mean,
-                "classes": name_classes(turns, loaded.spec),
+                "classes": chosen.name_classes(turns),
                 "sampler": to_json(sampler),
                 "refine": refine,
-                "smalti": smalti.__version__,
             }
             write_record(folder / "reconstruction.json", record)
     return Reconstruction(files, psnr, mean, tuple(trip.pictures), latents=trip.latents)

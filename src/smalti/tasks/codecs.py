@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +9,6 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-import smalti
 from smalti.codecs.codec import Codec
 from smalti.codecs.tiles import decode_tiled, encode_tiled
 from smalti.core.folders import results_folder, write_record
@@ -39,7 +37,7 @@ def pass_codec(
 
     size: (H, W) that pictures are brought to; "own" leaves each as it is, for any size goes.
     """
-    spec = replace(codec.spec, size=None) if size == "own" else codec.spec
+    extent = None if size == "own" else size or codec.spec.size
     n, step = len(files), 1 if size == "own" else batch
     dB: list[float | None] = []
     indices: list[float] = []
@@ -50,7 +48,7 @@ def pass_codec(
         for first in range(0, n, step):
             on_progress(Progress("reconstructing", first, n))
             part = files[first : first + step]
-            x = read_pictures(part, spec, None if size == "own" else size)
+            x = read_pictures(part, codec.spec.channels, extent)
             codes, y = go_there_and_back(codec, x, tile)
             check_finite(y)
             used |= set(codes.unique().tolist())
@@ -91,8 +89,7 @@ def write_pairs(folder: Path, pairs: list[Tensor], found: Reconstruction, name: 
         for file, dB, index in zip(found.files, found.psnr, found.ssim or (), strict=True)
     ]
     record = {"model": name, "mean_psnr": found.mean_psnr, "mean_ssim": found.mean_ssim,
-              "codes": found.codes, "codes_used": found.codes_used, "pictures": rows,
-              "smalti": smalti.__version__}  # fmt: skip
+              "codes": found.codes, "codes_used": found.codes_used, "pictures": rows}  # fmt: skip
     write_record(folder / "reconstruction.json", record)
 
 

@@ -1,9 +1,11 @@
-"""What a task is given beside its model: pictures, classes, text, a size."""
+"""What a task is given: a model, and pictures, classes, text and a size in the model's terms."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import torch
@@ -11,21 +13,98 @@ from PIL import Image
 from torch import Tensor
 
 from smalti.core.conditions import NONE
-from smalti.core.errors import UserError
+from smalti.core.errors import UserError, shorten
+from smalti.core.model import Ability, name_model, open_model
 from smalti.core.protocols import Spec
 from smalti.core.size import parse_size, show_size
 from smalti.data.decode import look_of
 from smalti.data.single import Picture, read_levels
-from smalti.tasks.models import find_class
 
 BACKGROUND = "white"
 LARGEST_SIDE = 4096
 """Pixels; the largest side that can be asked for."""
+DIGITS = 18
+"""Of the longest whole number that is read as a class."""
 Classes = Sequence[int | str] | int | str
 """By number or name, or "all"; "none" for none of them. Several take turns."""
 Pictures = Picture | Sequence[Picture]
 """One or several, by path, of Pillow, as arrays (H, W) or (H, W, 3) or tensors (C, H, W), the last
 two of uint8 or floats in [0, 1]; several in a list, or along the first of four axes."""
+Conditions = Mapping[str, Sequence[str] | str]
+"""What else is told of pictures, by name; several values of one take turns."""
+NOTHING: Conditions = MappingProxyType({})
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A model as a task is given it, and what the task's other arguments mean to it."""
+
+    model: Any
+    name: str
+    """In errors."""
+    record: str
+    """In records: its name or folder as it was given."""
+
+    @property
+    def spec(self) -> Spec:
+        return self.model.spec
+
+    def read_pictures(self, pictures: Pictures, size: tuple[int, int] | None = None) -> Tensor:
+        """(n, C, H, W) in [0, 1], of the model's channels, in `size` or its own."""
+        return read_pictures(pictures, self.spec.channels, size or self.spec.size)
+
+    def find_classes(self, classes: Classes) -> list[int]:
+        """The numbers of classes. "none" is the one behind the last, for a model that knows it."""
+        words = [classes] if isinstance(classes, int | str) else [*classes]
+        own, spec = self.spec.classes, self.spec
+        if words == ["all"] and own:
+            return list(range(len(own)))
+        unknown = any(c.name == "class" and c.unknown for c in spec.conditions)
+        if NONE in words and NONE not in own and unknown and "conditions" in spec.given:
+            own = (*own, NONE)
+        return [find_class(word, own, self.name) for word in words]
+
+    def name_classes(self, labels: Sequence[int] | None) -> list[str] | None:
+        """The names of what `find_classes` finds; None without any."""
+        return [(*self.spec.classes, NONE)[k] for k in labels] if labels else None
+
+    def tell(
+        self, labels: Sequence[int] | None, conditions: Conditions = NOTHING
+    ) -> dict[str, Any]:
+        """The fields of a `Given` for these classes of n samples, and for as many conditions."""
+        told: dict[str, Any] = {"conditions": dict(conditions)} if conditions else {}
+        if not labels:
+            return told
+        if max(labels) == len(self.spec.classes):  # said by name alone
+            return {"conditions": {"class": self.name_classes(labels), **conditions}}
+        return {"labels": torch.tensor(labels), **told}
+
+    def check_text(self, text: Sequence[str] | str) -> list[str]:
+        """Captions, one or several. UserError where the model reads none."""
+        texts = [text] if isinstance(text, str) else [*text]
+        if texts and "text" not in self.spec.given:
+            raise UserError(
+                f"text {texts[0]!r} is given, but {self.name} reads no text; leave it out"
+            )
+        return texts
+
+    def check_size(self, size: object) -> tuple[int, int] | None:
+        """(H, W) of one number or two. UserError when the model draws one size alone."""
+        if size is None:
+            return None
+        size = parse_size(size)
+        given = f"size {show_size(size)} is"
+        if not self.spec.free_size:
+            raise UserError(f"{given} given, but {self.name} has a fixed size; leave it out")
+        if max(size) > LARGEST_SIDE:
+            raise UserError(f"{given} more than can be drawn; give {LARGEST_SIDE} at most")
+        return size
+
+
+def choose_model(model: object, device: str = "auto", able: Ability = "draw pictures") -> Chosen:
+    """A model by name, folder or loaded.  UserError when it is not able."""
+    loaded, name = open_model(model, able, device), name_model(model)
+    return Chosen(loaded, name, str(model) if isinstance(model, str | Path) else name)
 
 
 def list_pictures(pictures: Pictures) -> list[Picture]:
@@ -38,13 +117,12 @@ def list_pictures(pictures: Pictures) -> list[Picture]:
     return found
 
 
-def read_pictures(pictures: Pictures, spec: Spec, size: tuple[int, int] | None = None) -> Tensor:
-    """(n, C, H, W) in [0, 1], of the model's channels, cropped and resized to `size` or to its own.
+def read_pictures(pictures: Pictures, channels: int, size: tuple[int, int] | None) -> Tensor:
+    """(n, C, H, W) in [0, 1], cropped and resized to `size`; None leaves a picture at its own.
 
     Raises UserError, naming the file, for what is no picture.
     """
-    size = size or spec.size
-    return torch.stack([fit_picture(one, spec.channels, size) for one in list_pictures(pictures)])
+    return torch.stack([fit_picture(one, channels, size) for one in list_pictures(pictures)])
 
 
 def fit_picture(picture: Picture, channels: int, size: tuple[int, int] | None) -> Tensor:
@@ -68,55 +146,32 @@ def name_files(pictures: Pictures) -> list[str | None]:
     return [str(one) if isinstance(one, str | Path) else None for one in each]
 
 
-def find_classes(classes: Classes, spec: Spec, model: str) -> list[int]:
-    """The numbers of classes. "none" is the one behind the last, for a model that knows it."""
-    words = [classes] if isinstance(classes, int | str) else [*classes]
-    if words == ["all"] and spec.classes:
-        return list(range(len(spec.classes)))
-    unknown = any(c.name == "class" and c.unknown for c in spec.conditions)
-    if NONE in words and NONE not in spec.classes and unknown and "conditions" in spec.given:
-        return [find_class(word, (*spec.classes, NONE), model) for word in words]
-    return [find_class(word, spec.classes, model) for word in words]
-
-
-def name_classes(labels: Sequence[int] | None, spec: Spec) -> list[str] | None:
-    """The names of what `find_classes` finds; None without any."""
-    return [(*spec.classes, NONE)[k] for k in labels] if labels else None
-
-
-def tell_classes(labels: Sequence[int] | None, spec: Spec) -> dict[str, Any]:
-    """The fields of a `Given` for these classes of n samples."""
-    if not labels:
-        return {}
-    if max(labels) == len(spec.classes):  # said by name alone
-        return {"conditions": {"class": name_classes(labels, spec)}}
-    return {"labels": torch.tensor(labels)}
-
-
 def take_turns(values: Sequence[Any], n: int) -> list[Any]:
     """n of these values in turn; none of none."""
     return [values[i % len(values)] for i in range(n)] if values else []
 
 
-def check_text(text: Sequence[str] | str, spec: Spec, model: str) -> list[str]:
-    """Captions, one or several. UserError where the model reads none."""
-    texts = [text] if isinstance(text, str) else [*text]
-    if texts and "text" not in spec.given:
-        raise UserError(f"text {texts[0]!r} is given, but {model} reads no text; leave it out")
-    return texts
+def turn_conditions(conditions: Conditions, n: int) -> dict[str, list[str]]:
+    """n values of each condition, in turn."""
+    each = {k: [v] if isinstance(v, str) else [*v] for k, v in conditions.items()}
+    return {name: take_turns(values, n) for name, values in each.items()}
 
 
-def check_size(size: object, spec: Spec, model: str) -> tuple[int, int] | None:
-    """(H, W) of one number or two. UserError when the model draws one size alone."""
-    if size is None:
-        return None
-    size = parse_size(size)
-    if not spec.free_size:
-        raise UserError(
-            f"size {show_size(size)} is given, but {model} has a fixed size; leave it out"
-        )
-    if max(size) > LARGEST_SIDE:
-        raise UserError(
-            f"size {show_size(size)} is more than can be drawn; give {LARGEST_SIDE} at most"
-        )
-    return size
+def find_class(label: int | str, classes: Sequence[str], model: str) -> int:
+    """The number of a class that is given by name or number, which may be a word, too."""
+    if label in classes:
+        return classes.index(label)
+    number = int(label) if is_whole(label) else -1
+    if 0 <= number < len(classes):
+        return number
+    if not classes:
+        raise UserError(f"class {label} is given, but {model} has no classes; leave it out")
+    shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
+    raise UserError(f"class {shorten(label)} is none of {model}'s classes: {shown}")
+
+
+def is_whole(label: int | str) -> bool:
+    """Whether it is a number that some class may have."""
+    if isinstance(label, str):
+        return label.isascii() and label.isdigit() and len(label) <= DIGITS
+    return not isinstance(label, bool)

@@ -16,23 +16,13 @@ from smalti.core.drawing import draw_batches
 from smalti.core.errors import UserError
 from smalti.core.folders import results_folder
 from smalti.core.given import Given
-from smalti.core.model import name_model, open_model
 from smalti.core.pictures import grid, image, save_png
 from smalti.core.progress import OnProgress
 from smalti.data.originals import Original, keep_original
 from smalti.data.single import Picture, read_mask
 from smalti.diffusion import DiffusionConfig, RePaint
 from smalti.tasks._inpaint import FILES, Inpainting, write_inpainting
-from smalti.tasks.inputs import (
-    Classes,
-    check_size,
-    find_classes,
-    name_classes,
-    read_pictures,
-    take_turns,
-    tell_classes,
-)
-from smalti.tasks.models import record_model
+from smalti.tasks.inputs import Classes, choose_model, take_turns
 
 GREY = 0.5
 
@@ -52,36 +42,35 @@ def fill_by_model(
     on_progress: OnProgress,
 ) -> Inpainting:
     """Arguments as `inpaint` has them."""
-    loaded, name = open_model(model, "draw pictures", device), name_model(model)
-    if not any(isinstance(s, RePaint) for s in loaded.spec.samplers):
+    chosen = choose_model(model, device)
+    if not any(isinstance(s, RePaint) for s in chosen.spec.samplers):
         raise UserError(
-            f"{name} fills no holes; `smalti list` shows the diffusion models, which do, and "
-            "`smalti complete` draws the lower part of a picture"
+            f"{chosen.name} fills no holes; `smalti list` shows the diffusion models, which do, "
+            "and `smalti complete` draws the lower part of a picture"
         )
-    n, spec = len(seeds), loaded.spec
-    labels = take_turns(find_classes(classes, spec, name), n)
-    extent = check_size(size, spec, name)
-    known = read_pictures([picture], spec, extent)  # (1, C, H, W)
+    n, extent = len(seeds), chosen.check_size(size)
+    labels = take_turns(chosen.find_classes(classes), n)
+    known = chosen.read_pictures([picture], extent)  # (1, C, H, W)
     hole = read_mask(mask, picture, size=(known.shape[2], known.shape[3]))
-    original, sampler = keep_original(picture), choose_repaint(loaded.config, sampler)
+    original, sampler = keep_original(picture), choose_repaint(chosen.model.config, sampler)
     where = torch.from_numpy(hole)
     given = Given(
-        **tell_classes(labels, spec),
+        **chosen.tell(labels),
         known=known.expand(n, -1, -1, -1),
         mask=where.expand(n, 1, -1, -1),
         size=extent,
     )
     with results_folder(out, FILES) as folder:
         filled = draw_batches(
-            loaded, seeds, given, sampler, batch=batch, on_progress=on_progress
+            chosen.model, seeds, given, sampler, batch=batch, on_progress=on_progress
         ).pictures
         pictures = tuple(keep_outside(one, hole, original, known) for one in filled)
         if folder:
             holed = known.masked_fill(where, GREY)
             save_png(grid(torch.cat([known, holed, filled])), folder / "grid.png")
             record = {
-                "model": record_model(model),
-                "classes": name_classes(labels, spec),
+                "model": chosen.record,
+                "classes": chosen.name_classes(labels),
                 "size": extent,
                 "sampler": to_json(sampler),
             }

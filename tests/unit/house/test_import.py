@@ -78,6 +78,11 @@ def test_matching_pictures_does_not_load_torch():
     assert "torch" not in loaded_after("import smalti.cli.match; import smalti.patchmatch.matching")
 
 
+def test_filling_a_hole_by_patches_does_not_load_torch():
+    code = "from smalti.cli import main; assert main(['inpaint', 'no.png', 'hole.png', '-n', '2'])"
+    assert "torch" not in loaded_after(code)
+
+
 @pytest.mark.parametrize("name", ["en-zh-help", "ddpm-digits", "vqvae-digits"])
 def test_loading_a_model_does_not_load_the_compiler(name: str):
     """Which takes seconds, where a sentence takes a tenth of one."""
