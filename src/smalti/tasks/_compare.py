@@ -56,7 +56,7 @@ def compare(
     models: shipped models' names, runs, checkpoints, or reports that `smalti evaluate` saved.
     data: the pictures that they were trained on; runs and shipped models know theirs.
     out: folder for the reports, one file for each model; none are kept unless it is given.
-    device: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
+    device: where it runs: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
 
     Of a report nothing is drawn. The rest is as in `evaluate`.
     UserError where protocols differ, before anything is drawn as far as that can be known.

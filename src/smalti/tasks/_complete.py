@@ -90,7 +90,7 @@ def complete(
     temperature: below 1 the likelier levels are drawn more often; the model's own unless told
     otherwise.
     batch: pictures drawn at a time.
-    device: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
+    device: where it runs: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
     out: folder for a grid, every picture and a record; completions/MODEL unless told otherwise.
 
     From Python pictures may be arrays and tensors, too, and without `out` nothing is written.

@@ -91,7 +91,7 @@ def draw_samples(
     sampler: one of the model's, its name, or changes of the model's own: {"steps": 8}.
     batch: pictures drawn at a time.
     film: write denoising.gif, too: the way from noise to picture; or rows.gif, the rows appearing.
-    device: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
+    device: where it runs: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
     out: folder for the results; samples/MODEL unless told otherwise.
 
     From Python pictures may be arrays and tensors, too, and without `out` nothing is written.

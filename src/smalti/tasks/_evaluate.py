@@ -42,7 +42,7 @@ def evaluate(
     metrics: names of the measures in `smalti.evaluation.KINDS`, all of them by default.
     out: folder for the report and its pictures; reports/MODEL unless told otherwise.
     name: what the report calls the model.
-    device: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
+    device: where it runs: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
     plan: n, seed, features, split, sampler ...: the fields of `smalti.evaluation.Plan`, which tells
     what they are.
 

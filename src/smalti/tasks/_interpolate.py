@@ -71,7 +71,7 @@ def interpolate(
     picture.
     batch: pictures drawn at a time.
     gif: write interpolation.gif, too.
-    device: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
+    device: where it runs: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
     out: folder for the results; interpolations/MODEL unless told otherwise.
 
     From Python pictures may be arrays and tensors, too, and without `out` nothing is written.

@@ -90,7 +90,7 @@ def reconstruct(
     own_size: leave every picture at its own size; of a codec only.
     tile: pixels of a tile's side, for pictures larger than memory; of a codec only.
     batch: pictures taken at a time.
-    device: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
+    device: where it runs: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
     out: folder for the results; reconstructions/MODEL unless told otherwise.
 
     From Python pictures may be arrays and tensors, too, and without `out` nothing is written.
