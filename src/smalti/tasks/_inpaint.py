@@ -76,7 +76,7 @@ def inpaint(
     were trained on.
     sampler: a RePaint, or changes of the model's, such as {"steps": 20}.
     batch: pictures that a model draws at a time: 64.
-    device: where it runs: cpu, cuda, cuda:1, mps ...; auto, for models, takes CUDA where there is one.
+    device: where it runs: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
     out: folder for the results; inpaintings/PICTURE unless told otherwise.
 
     From Python pictures may be arrays and tensors, too, and without `out` nothing is written.
