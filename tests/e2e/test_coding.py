@@ -208,6 +208,7 @@ def transparent() -> None:
         ("complete grey photos/cat/a.png --rows 8", "rows 8 leaves nothing to draw"),
         ("complete grey photos/cat/a.png --rows 3 --mask photos/cat/a.png", "choose one"),
         ("complete grey photos/cat/a.png --class cow", "class 'cow' is none of"),
+        ("complete grey photos/cat/a.png --class none", "grey never learned without a class"),
         ("complete grey photos/cat/a.png --temperature -1", "temperature is -1"),
         ("complete grey photos/cat/a.png -n 0", "-n is 0; give 1 or more"),
         ("complete grey nowhere.png", "nowhere.png does not exist"),

@@ -167,6 +167,8 @@ def find_class(label: int | str, classes: Sequence[str], model: str) -> int:
     if not classes:
         raise UserError(f"class {label} is given, but {model} has no classes; leave it out")
     shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
+    if label == NONE:
+        raise UserError(f"{model} never learned without a class; give one of {shown}")
     raise UserError(f"class {shorten(label)} is none of {model}'s classes: {shown}")
 
 
