@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +14,26 @@ from smalti.codecs.quantizer import Quantised
 from smalti.codecs.residual import ResidualConfig
 from smalti.codecs.strided import StridedConfig
 
-Networks = StridedConfig | ResidualConfig
+
+@runtime_checkable
+class NetworksConfig(Protocol):
+    """Of any encoder and decoder: (B, channels, f h, f w) to (B, latent, h, w), and back."""
+
+    @property
+    def channels(self) -> int: ...
+    @property
+    def low(self) -> float: ...  # what black is to them; white is 1
+    @property
+    def factor(self) -> int: ...  # f, pixels of a code's side
+    @property
+    def latent(self) -> int: ...
+    @property
+    def bridged(self) -> bool: ...  # whether 1x1 convolutions stand around any quantiser
+    def encoder(self) -> nn.Module: ...
+    def decoder(self) -> nn.Module: ...
+
+
+Networks = StridedConfig | ResidualConfig | NetworksConfig
 Quantisers = VQConfig | EMAConfig | SimVQConfig | GumbelConfig | FSQConfig
 
 
@@ -30,7 +49,7 @@ class Autoencoder(nn.Module):
     """Pictures (B, C, H, W) in `range`, H and W multiples of the factor, to codes and back.
 
     Where the quantiser's width is another than the networks', 1x1 convolutions stand between
-    (VQGAN has them always).
+    (VQGAN's have them always).
     """
 
     quantiser: Any
@@ -41,7 +60,7 @@ class Autoencoder(nn.Module):
         self.factor = networks.factor
         self.encoder: Any = networks.encoder()
         self.decoder: Any = networks.decoder()
-        bridged = isinstance(networks, ResidualConfig) or quantiser.width != networks.latent
+        bridged = networks.bridged or quantiser.width != networks.latent
         self.before = nn.Conv2d(networks.latent, quantiser.width, 1) if bridged else nn.Identity()
         self.quantiser = quantiser.build()
         self.after = nn.Conv2d(quantiser.width, networks.latent, 1) if bridged else nn.Identity()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -40,6 +40,8 @@ class ResidualConfig:
     """Groups of the norms."""
     dropout: Rate = 0.0
     """Part of the features left out in training."""
+    low: ClassVar[float] = -1.0
+    bridged: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if len(self.attention) != len(self.widths):
@@ -58,10 +60,6 @@ class ResidualConfig:
     def factor(self) -> int:
         """Pixels of a code's side."""
         return self.stem * 2 ** (len(self.widths) - 1)
-
-    @property
-    def low(self) -> float:
-        return -1.0
 
     def encoder(self) -> nn.Module:
         return Encoder(self)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,6 +27,7 @@ class StridedConfig:
     """Residual blocks of each network."""
     low: Annotated[float, Range(-1_000, 1, below=True)] = -1.0
     """What black is to the network; white is 1. The article's networks have 0."""
+    bridged: ClassVar[bool] = False
 
     @property
     def factor(self) -> int:

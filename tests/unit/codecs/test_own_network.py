@@ -1,0 +1,38 @@
+"""An encoder and a decoder of one's own are as good as those that come along."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from smalti import Batch
+from smalti.vq import EMAConfig, VQVAEConfig
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """Means of 2x2 pixels, and a linear layer."""
+
+    channels: int = 1
+    latent: int = 6
+    low: float = 0.0
+    factor: int = 2
+    bridged: bool = False
+
+    def encoder(self) -> nn.Module:
+        return nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(self.channels, self.latent, 1))
+
+    def decoder(self) -> nn.Module:
+        return nn.Sequential(nn.Conv2d(self.latent, self.channels, 1), nn.Upsample(scale_factor=2))
+
+
+def test_a_network_that_says_what_it_is_makes_a_codec() -> None:
+    codec = VQVAEConfig((1, 8, 8), Pooled(), EMAConfig(16, 4)).build()
+    x = torch.rand(5, 1, 8, 8)
+    loss = codec.loss(Batch(x), 0).total
+    loss.backward()
+    assert loss.isfinite() and all(p.grad is not None for p in codec.network.encoder.parameters())
+    codes = codec.eval().encode(x)
+    assert codes.shape == (5, 4, 4) and codec.decode(codes).shape == x.shape
