@@ -115,8 +115,9 @@ def as_option(argument: Argument, hint: Any, help: str, is_needed: bool) -> Argu
     is_word = argument.kind is Argument.POSITIONAL_OR_KEYWORD
     own_help = any(p.help for p in getattr(hint, "__metadata__", ()) if isinstance(p, Parameter))
     extra = Parameter() if own_help else Parameter(help=help[:1].upper() + help[1:])
+    either = argument.name == "out"  # PACK, or --out PACK
     return argument.replace(
-        kind=Argument.POSITIONAL_ONLY if is_word else argument.kind,
+        kind=Argument.POSITIONAL_ONLY if is_word and not either else argument.kind,
         annotation=Annotated[Switch if hint is bool else hint, extra],
         default=Argument.empty if is_needed else argument.default,
     )
