@@ -18,7 +18,7 @@ from smalti.autoregressive.logistic import (
 from smalti.core.config import checked
 from smalti.core.errors import UserError
 from smalti.core.ranges import Depth
-from smalti.layers.choosing import Ancestral, draw_symbols
+from smalti.layers.choosing import draw_index
 
 
 def places(levels: Tensor, count: int) -> Tensor:
@@ -54,7 +54,7 @@ class Cells:
         The temperature divides the components' log-probabilities and multiplies the scales.
         """
         u = u.to(self.means)
-        k = draw_symbols(self.weights, u[:, 0], Ancestral(temperature))[:, None]
+        k = draw_index(self.weights, u[:, 0], temperature)[:, None]
         mean, scale = self.means.gather(1, k), self.log_scales.gather(1, k).exp()
         x = mean + temperature * scale * torch.logit(u[:, 1:2]) if temperature else mean
         level = ((x + 1) / 2 * (self.levels - 1) + 0.5).floor()

@@ -41,16 +41,22 @@ def check_finite(parameters: Tensor, place: object) -> None:
 
 
 def draw_symbols(logits: Tensor, u: Tensor, sampler: Ancestral) -> Tensor:
-    """One symbol a row, (n,) int64, where the sum of probabilities passes u (n,) in [0, 1).
+    """One symbol a row, (n,) int64, by u (n,) in [0, 1), as `draw_index`.
 
     logits: (n, K), normalized or not. Symbols that the sampler cuts off are never drawn.
     """
-    if sampler.temperature == 0:
+    temperature = sampler.temperature
+    if temperature and sampler.cuts:
+        logits = cut(logits.double() / temperature, sampler.top_k, sampler.top_p)
+        temperature = 1.0
+    return draw_index(logits, u, temperature)
+
+
+def draw_index(logits: Tensor, u: Tensor, temperature: float) -> Tensor:
+    """Where the sum of a row's probabilities passes u; at temperature 0 the likeliest: (n,)."""
+    if temperature == 0:
         return logits.argmax(1)
-    logits = logits.double() / sampler.temperature
-    if sampler.cuts:
-        logits = cut(logits, sampler.top_k, sampler.top_p)
-    total = logits.softmax(1).cumsum(1)
+    total = (logits.double() / temperature).softmax(1).cumsum(1)
     return (total > u[:, None].to(total) * total[:, -1:]).int().argmax(1)
 
 
