@@ -16,9 +16,9 @@ from benchmarks._judge import judge
 from benchmarks._racer import read_state
 from smalti.diffusion import DDIM
 from smalti.training.interrupt import Interrupt
-from smalti.training.loop import Loop, rng_state, set_rng_state
+from smalti.training.loop import Loop, read_rng_state, set_rng_state
 
-BATCH = 100  # samples drawn at a time
+BATCH_SIZE = 100  # samples drawn at a time
 
 
 @dataclass
@@ -32,7 +32,7 @@ class Entrant:
     out: Path
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Minutes, as text -> its figures."""
-    rng: list[torch.Tensor] = field(default_factory=rng_state)
+    rng: list[torch.Tensor] = field(default_factory=read_rng_state)
     loss: float = float("nan")
     """Its running mean."""
 
@@ -40,34 +40,34 @@ class Entrant:
     def minutes(self) -> float:
         return self.loop.seconds / 60
 
-    def train(self, seconds: float, minutes: float, stop: Callable[[], bool]) -> None:
+    def train(self, seconds: float, minutes: float, should_stop: Callable[[], bool]) -> None:
         """For about `seconds`, until it has trained for `minutes`, or until told to stop."""
         set_rng_state(self.rng)
         end = min(self.loop.seconds + seconds, 60 * minutes)
-        for done in self.loop.steps():
+        for done in self.loop.run_steps():
             first = self.loss != self.loss
             loss = done.terms["loss"]
             self.loss = loss if first else 0.98 * self.loss + 0.02 * loss
-            if self.loop.seconds >= end or stop():
+            if self.loop.seconds >= end or should_stop():
                 break
-        self.rng = rng_state()
+        self.rng = read_rng_state()
         self.save()
 
     def measure(self, minutes: float, samples: int, guidances: list[float]) -> None:
         """The averaged weights' samples, every class equally often, at each guidance."""
-        found = {f"{w:g}": self.judged(samples, w) for w in guidances}
+        found = {f"{w:g}": self.judge_samples(samples, w) for w in guidances}
         done = {"minutes": self.minutes, "steps": self.loop.step, "loss": self.loss}
         self.results[f"{minutes:g}"] = {**done, "guidance": found}
         self.save()
 
-    def judged(self, samples: int, guidance: float) -> dict[str, float]:
+    def judge_samples(self, samples: int, guidance: float) -> dict[str, float]:
         parts, labels = [], torch.arange(samples) % 10
-        for seeds in torch.arange(samples).split(BATCH):
+        for seeds in torch.arange(samples).split(BATCH_SIZE):
             with torch.autocast(
                 "cpu", torch.bfloat16, enabled=self.settings["precision"] == "bf16"
             ):
                 drawn = smalti.sample(
-                    self.loop.average.module,
+                    self.loop.ema.module,
                     seeds=seeds.tolist(),
                     cond=labels[seeds],
                     sampler=DDIM(steps=20, eta=0, guidance=guidance),
@@ -83,8 +83,8 @@ class Entrant:
             "settings": self.settings,
             "results": self.results,
             "loss": self.loss,
-            "loop": self.loop.state() | {"rng": [self.rng]},
-            "average": self.loop.average.module.state_dict(),
+            "loop": self.loop.state_dict() | {"rng": [self.rng]},
+            "average": self.loop.ema.module.state_dict(),
         }
         self.out.mkdir(parents=True, exist_ok=True)
         temporary = self.out / f"{self.name}.pt.tmp"
@@ -98,24 +98,24 @@ class Entrant:
             return
         state = read_state(path, self.settings)
         self.results, self.loss = state["results"], state["loss"]
-        self.loop.restore(state["loop"])
-        self.loop.average.module.load_state_dict(state["average"])
+        self.loop.load_state_dict(state["loop"])
+        self.loop.ema.module.load_state_dict(state["average"])
         self.rng = state["loop"]["rng"][0]
 
 
-def in_turns(
+def take_turns(
     entrants: list[Entrant],
     minutes: float,
     sitting: float,
-    turn: Callable[[Entrant, Interrupt], None],
+    take_turn: Callable[[Entrant, Interrupt], None],
 ) -> None:
     """A turn each until all are measured, Ctrl-C is pressed, or `sitting` minutes are over."""
     begun, mark = time.perf_counter(), f"{minutes:g}"
     with Interrupt() as interrupt:
         while running := [e for e in entrants if mark not in e.results]:
             for entrant in running:
-                turn(entrant, interrupt)
-                if interrupt.asked:
+                take_turn(entrant, interrupt)
+                if interrupt.requested:
                     return
             if time.perf_counter() - begun > 60 * sitting:
                 return

@@ -1,4 +1,4 @@
-"""How good samples of digits are: recognised as their class, and close to real ones."""
+"""How good samples of digits are: recognized as their class, and close to real ones."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from smalti.core.checkpoint import SHIPPED, load
+from smalti.core.checkpoint import SHIPPED_FOLDER, load
 from smalti.core.errors import UserError
 from smalti.data import digits
-from smalti.evaluation.frechet import Moments, frechet_distance, moments
+from smalti.evaluation.frechet import Moments, compute_moments, frechet_distance
 from smalti.features.classifier import Classifier
 
 CLASSIFIER = "digits-classifier"
-BATCH = 250  # pictures at a time, for little memory
+BATCH_SIZE = 250  # pictures at a time, for little memory
 SLACK = 1e-4  # rounding that may carry a picture past black or white
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Judgment:
     """What the shipped classifier makes of samples of digits."""
 
     accuracy: float
-    """The part recognised as the class that it was asked to be, in [0, 1]."""
+    """The part recognized as the class that it was asked to be, in [0, 1]."""
     frechet: float
     """Frechet distance of the samples' features to those of the 8,500 training digits."""
     n: int
@@ -33,20 +33,20 @@ class Judgement:
     `real_baseline(n)` is: chance alone in the classes of 500 digits more than doubles it."""
 
 
-def judge(pictures: Tensor, labels: Tensor) -> Judgement:
+def judge(pictures: Tensor, labels: Tensor) -> Judgment:
     """Judge digits by the shipped classifier.
 
     pictures: (N, 1, 28, 28) in [0, 1], white on black; labels: (N,), the class each was asked
     to be.  Raises UserError for other shapes, fewer than 2 pictures or values out of [0, 1].
     """
-    check(pictures, labels)
-    recognised, features = look(pictures)
-    accuracy = (recognised == labels.cpu()).double().mean()
-    distance = frechet_distance(features, training_moments())
-    return Judgement(float(accuracy), distance, len(pictures))
+    check_digits(pictures, labels)
+    recognized, features = classify(pictures)
+    accuracy = (recognized == labels.cpu()).double().mean()
+    distance = frechet_distance(features, compute_training_moments())
+    return Judgment(float(accuracy), distance, len(pictures))
 
 
-def real_baseline(n: int = 500, split: Literal["valid", "test"] = "test") -> float:
+def compute_real_baseline(n: int = 500, split: Literal["valid", "test"] = "test") -> float:
     """The Frechet distance that n real digits get, every class equally often.
 
     n: a multiple of 10, at most 500 of "valid" and 1,000 of "test"; the first n / 10 of each class.
@@ -57,16 +57,16 @@ def real_baseline(n: int = 500, split: Literal["valid", "test"] = "test") -> flo
             f"n is {n}; give a multiple of 10, at most the {len(pictures)} of the {split} digits"
         )
     rows = torch.cat([(labels == k).nonzero()[: n // 10, 0] for k in range(10)])
-    _, features = look(pictures[rows])
-    return frechet_distance(features, training_moments())
+    _, features = classify(pictures[rows])
+    return frechet_distance(features, compute_training_moments())
 
 
-def check(pictures: Tensor, labels: Tensor) -> None:
+def check_digits(pictures: Tensor, labels: Tensor) -> None:
     if pictures.shape[1:] != (1, 28, 28):
         raise UserError(f"pictures are {tuple(pictures.shape)}; digits are (N, 1, 28, 28)")
     if labels.shape != pictures.shape[:1]:
-        wanted = f"({len(pictures)},), one class per picture"
-        raise UserError(f"labels are {tuple(labels.shape)}; give {wanted}")
+        expected = f"({len(pictures)},), one class per picture"
+        raise UserError(f"labels are {tuple(labels.shape)}; give {expected}")
     if len(pictures) < 2:
         raise UserError(f"{len(pictures)} pictures are too few to judge; give at least 2")
     if not (pictures.min() >= -SLACK and pictures.max() <= 1 + SLACK):  # refuses NaN too
@@ -75,20 +75,22 @@ def check(pictures: Tensor, labels: Tensor) -> None:
 
 
 @torch.no_grad()
-def look(pictures: Tensor) -> tuple[Tensor, Tensor]:
-    """The class recognised in each picture (N,), and its features (N, D)."""
-    network = classifier()
-    features = torch.cat([network.features(x.cpu().float()) for x in pictures.split(BATCH)])
+def classify(pictures: Tensor) -> tuple[Tensor, Tensor]:
+    """The class recognized in each picture (N,), and its features (N, D)."""
+    network = load_classifier()
+    features = torch.cat([network.features(x.cpu().float()) for x in pictures.split(BATCH_SIZE)])
     return network.head(features).argmax(dim=1), features
 
 
 @cache
-def classifier() -> Classifier:
+def load_classifier() -> Classifier:
     """The shipped classifier, in eval mode on the CPU."""
-    return load(SHIPPED / CLASSIFIER)  # a run of that name in the working directory is no judge
+    return load(
+        SHIPPED_FOLDER / CLASSIFIER
+    )  # a run of that name in the working directory is no judge
 
 
 @cache
-def training_moments() -> Moments:
+def compute_training_moments() -> Moments:
     """Moments of the features of the 8,500 training digits; takes a few seconds once."""
-    return moments(look(digits("train")[0])[1])
+    return compute_moments(classify(digits("train")[0])[1])

@@ -13,7 +13,7 @@ import torch
 UNITS = ("amx_bf16", "amx_tile", "avx512_bf16", "avx512_f", "avx2")
 
 
-def processor() -> str:
+def read_processor_name() -> str:
     """Its name, as far as the system tells."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []
@@ -21,33 +21,33 @@ def processor() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def units() -> list[str]:
+def list_vector_units() -> list[str]:
     """The vector and matrix units that PyTorch sees."""
     known = torch.cpu.get_capabilities()
     return [unit for unit in UNITS if known.get(unit)]
 
 
-def gflops(dtype: torch.dtype, n: int = 1536, seconds: float = 1.0) -> float:
+def measure_gflops(dtype: torch.dtype, n: int = 1536, seconds: float = 1.0) -> float:
     """Rate of a bare (n, n) by (n, n) matrix product, the best of about `seconds`."""
     a, b = torch.randn(2, n, n).to(dtype).unbind()
     torch.mm(a, b)
-    taken = repeat(lambda: torch.mm(a, b), seconds)
+    taken = time_calls(lambda: torch.mm(a, b), seconds)
     return 2 * n**3 / min(taken) / 1e9
 
 
-def facts() -> dict[str, object]:
+def describe_machine() -> dict[str, object]:
     """What stands beside every figure."""
     return {
-        "processor": processor(),
-        "units": units(),
+        "processor": read_processor_name(),
+        "units": list_vector_units(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
-        "gflops_float32": round(gflops(torch.float32), 1),
-        "gflops_bf16": round(gflops(torch.bfloat16), 1),
+        "gflops_float32": round(measure_gflops(torch.float32), 1),
+        "gflops_bf16": round(measure_gflops(torch.bfloat16), 1),
     }
 
 
-def described(machine: dict) -> str:
+def format_machine(machine: dict) -> str:
     return (
         f"{machine['processor']}, {machine['threads']} threads, units "
         f"{' '.join(machine['units']) or 'none'}, torch {machine['torch']}; matrix product "
@@ -55,27 +55,27 @@ def described(machine: dict) -> str:
     )
 
 
-def clock(work: Callable[[], object]) -> float:
+def time_call(work: Callable[[], object]) -> float:
     """Seconds of one call."""
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
 
 
-def repeat(work: Callable[[], object], seconds: float) -> list[float]:
+def time_calls(work: Callable[[], object], seconds: float) -> list[float]:
     """Seconds of each call, over about `seconds`, three calls at least."""
     taken: list[float] = []
     while len(taken) < 3 or sum(taken) < seconds:
-        taken.append(clock(work))
+        taken.append(time_call(work))
     return taken
 
 
-def interleaved(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+def time_interleaved(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
     """Median seconds of each; they take turns, so that a change of load hits all alike."""
     for work in works.values():
         work()
     taken: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(repeats):
         for name, work in works.items():
-            taken[name].append(clock(work))
+            taken[name].append(time_call(work))
     return {name: median(times) for name, times in taken.items()}

@@ -18,35 +18,35 @@ from smalti.convert import ArticleDDPM
 from smalti.core.errors import UserError
 from smalti.data import Pictures
 from smalti.diffusion import DDIM, DiffusionConfig, UNetConfig
-from smalti.diffusion.network import Kind, NetworkConfig, check_equal
-from smalti.layers.conditions import named_choice
-from smalti.recipes import find
-from smalti.training.device import precision_of
-from smalti.training.job import Job
-from smalti.training.loop import Loop, begin
+from smalti.diffusion.network import ConditionKind, NetworkConfig, check_equal
+from smalti.layers.condition_encoder import make_choices
+from smalti.recipes import find_recipe
+from smalti.training.device import choose_precision
+from smalti.training.loop import Loop, start_loop
+from smalti.training.run_record import RunRecord
 
-RECIPE = find("ddpm-digits")
+RECIPE = find_recipe("ddpm-digits")
 ENDLESS = 10**9  # steps: the cosine decay of the rate stays at its top, so it is constant
 
 
 @dataclass(frozen=True)
 class DiffusersUNet:
-    """diffusers' UNet2DModel for 28x28 grey pictures, with attention on the coarsest level."""
+    """diffusers' UNet2DModel for 28x28 gray pictures, with attention on the coarsest level."""
 
     widths: tuple[int, ...] = (32, 64, 64)
     layers: int = 2
     classes: int = 0
 
-    accepts: ClassVar[tuple[Kind, ...]] = ("vector",)
+    condition_kinds: ClassVar[tuple[ConditionKind, ...]] = ("vector",)
     free_size: ClassVar[bool] = True
 
     def check_fit(self, shape: tuple[int, int, int], condition: int) -> None:
         """UserError for another number of classes."""
         check_equal("classes", self.classes, max(condition - 1, 0))
 
-    def build(self, outputs: int = 1) -> Called:
+    def build(self, outputs: int = 1) -> DiffusersAdapter:
         fine = len(self.widths) - 1
-        return Called(
+        return DiffusersAdapter(
             UNet2DModel(
                 sample_size=28,
                 in_channels=1,
@@ -62,7 +62,7 @@ class DiffusersUNet:
         )
 
 
-class Called(nn.Module):
+class DiffusersAdapter(nn.Module):
     """A diffusers network, called as smalti calls its own: `network(x, t, y)`, y one-hots."""
 
     def __init__(self, unet: UNet2DModel):
@@ -73,12 +73,12 @@ class Called(nn.Module):
         return self.unet(x, t, None if y is None else y.argmax(1), return_dict=False)[0]
 
 
-def classed(name: str, pictures: Pictures) -> NetworkConfig:
+def choose_network(name: str, pictures: Pictures) -> NetworkConfig:
     """The class-conditional network of that name for the digits. UserError for another name."""
     K = len(pictures.classes)
     networks = {
-        "ours": RECIPE.model(pictures).network,
-        "small": UNetConfig(channels=pictures.shape[0], condition=K + 1),
+        "ours": RECIPE.make_config(pictures).network,
+        "small": UNetConfig(channels=pictures.shape[0], condition_width=K + 1),
         "diffusers": DiffusersUNet(classes=K),
         "article": ArticleDDPM(img_shape=pictures.shape, classes=K),
     }
@@ -87,12 +87,12 @@ def classed(name: str, pictures: Pictures) -> NetworkConfig:
     return networks[name]
 
 
-def loop_of(
+def build_loop(
     network: NetworkConfig,
     pictures: Pictures,
     *,
     precision: Literal["32", "bf16"],
-    batch: int = 128,
+    batch_size: int = 128,
     conditional: bool = True,
 ) -> Loop:
     """smalti's own training loop around any network, as the recipe has it but for the decay.
@@ -103,17 +103,22 @@ def loop_of(
     model = DiffusionConfig(
         shape=pictures.shape,
         network=network,
-        conditions=named_choice(pictures.classes if conditional else ()),
+        conditions=make_choices(pictures.classes if conditional else ()),
         sampler=DDIM(steps=20, eta=0),
     )
     training = replace(
-        RECIPE.training, steps=ENDLESS, batch=batch, accumulate=1, ema=0.999, precision=precision
+        RECIPE.training,
+        steps=ENDLESS,
+        batch=batch_size,
+        accumulate=1,
+        ema=0.999,
+        precision=precision,
     )
-    fabric = Fabric(accelerator="cpu", devices=1, precision=precision_of(training))
-    return begin(fabric, Job(model, training, Path("nowhere"), {}), pictures)
+    fabric = Fabric(accelerator="cpu", devices=1, precision=choose_precision(training))
+    return start_loop(fabric, RunRecord(model, training, Path("nowhere"), {}), pictures)
 
 
-def size_of(network: NetworkConfig, classes: int = 0) -> tuple[int, int]:
+def measure_size(network: NetworkConfig, classes: int = 0) -> tuple[int, int]:
     """Parameters, and multiply-adds of one forward of one 28x28 picture."""
     built = network.build().eval()
     t = torch.zeros(1, dtype=torch.long)

@@ -10,11 +10,11 @@ from PIL import Image
 from smalti.core.errors import UserError
 
 NAMES = ("astronaut", "chelsea", "coffee", "rocket", "motorcycle_left", "camera", "retina", "ihc")
-SIDE = 512
+CROP_SIDE = 512
 """Very large photographs are cut to so many rows and columns, in the middle."""
 
 
-def folder() -> Path:
+def find_folder() -> Path:
     """Where scikit-image, once installed, keeps its photographs."""
     try:
         import skimage  # pyright: ignore[reportMissingImports]
@@ -23,18 +23,18 @@ def folder() -> Path:
     return Path(str(skimage.__file__)).parent / "data"
 
 
-def photograph(name: str, cut: bool = True) -> np.ndarray:
+def read_photograph(name: str, crop: bool = True) -> np.ndarray:
     """uint8 (H, W, 3)."""
-    (path,) = folder().glob(f"{name}.*")
+    (path,) = find_folder().glob(f"{name}.*")
     with Image.open(path) as image:
         x = np.asarray(image.convert("RGB"))
-    if not cut or min(x.shape[:2]) <= 2 * SIDE:
+    if not crop or min(x.shape[:2]) <= 2 * CROP_SIDE:
         return x
-    top, left = ((n - SIDE) // 2 for n in x.shape[:2])
-    return x[top : top + SIDE, left : left + SIDE]
+    top, left = ((n - CROP_SIDE) // 2 for n in x.shape[:2])
+    return x[top : top + CROP_SIDE, left : left + CROP_SIDE]
 
 
-def block(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+def draw_block(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """A hole of 120 x 150 pixels in 512 x 512, and in proportion."""
     H, W = shape[:2]
     h, w = 120 * H // 512, 150 * W // 512
@@ -44,7 +44,7 @@ def block(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     return mask
 
 
-def blobs(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+def draw_blobs(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Five ellipses."""
     H, W = shape[:2]
     i, j = np.indices((H, W))
@@ -55,7 +55,7 @@ def blobs(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     return mask
 
 
-def strokes(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+def draw_strokes(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Ten lines of 4 to 10 pixels' width."""
     H, W = shape[:2]
     i, j = np.indices((H, W))
@@ -69,4 +69,4 @@ def strokes(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     return mask
 
 
-HOLES = {"block": block, "blobs": blobs, "strokes": strokes}
+HOLES = {"block": draw_block, "blobs": draw_blobs, "strokes": draw_strokes}

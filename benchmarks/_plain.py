@@ -9,8 +9,8 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from smalti.convert.article_parts import SinusoidTable, add_class, class_table
-from smalti.diffusion.network import Kind, check_equal
+from smalti.convert.article_common import SinusoidTable, add_class, make_class_table
+from smalti.diffusion.network import ConditionKind, check_equal
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class PlainConvNet:
 
     n_steps: int = 1000
     """Number of noise levels."""
-    picture: int = 1
+    picture_channels: int = 1
     """Channels of the pictures."""
     channels: tuple[int, ...] = (10, 10, 20, 20, 40, 40, 80, 80)
     """Width of every block."""
@@ -33,7 +33,7 @@ class PlainConvNet:
     classes: int = 0
     """Number of classes to condition on."""
 
-    accepts: ClassVar[tuple[Kind, ...]] = ("vector",)
+    condition_kinds: ClassVar[tuple[ConditionKind, ...]] = ("vector",)
     free_size: ClassVar[bool] = True
 
     def check_fit(self, shape: tuple[int, int, int], condition: int) -> None:
@@ -65,12 +65,12 @@ class PlainNetwork(nn.Module):
 
     def __init__(self, config: PlainConvNet):
         super().__init__()
-        widths = (config.picture, *config.channels)
+        widths = (config.picture_channels, *config.channels)
         self.pe = SinusoidTable(config.n_steps, config.pe_dim)
-        self.class_table = class_table(config.classes, config.pe_dim)
+        self.class_table = make_class_table(config.classes, config.pe_dim)
         self.times = nn.ModuleList(nn.Linear(config.pe_dim, c) for c in widths[:-1])
         self.blocks = nn.ModuleList(PlainBlock(a, b, config.residual) for a, b in pairwise(widths))
-        self.last = nn.Conv2d(widths[-1], config.picture, 3, padding=1)
+        self.last = nn.Conv2d(widths[-1], config.picture_channels, 3, padding=1)
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
         time = add_class(self.pe(t), self.class_table, y)  # (B, D)

@@ -16,11 +16,14 @@ import smalti
 from benchmarks._judge import judge
 from smalti.core.errors import UserError
 from smalti.diffusion import DDIM
-from smalti.training.loop import Loop, rng_state, set_rng_state
+from smalti.training.loop import Loop, read_rng_state, set_rng_state
 
 MARKS = (0.95, 0.97)
-FIRST, GROWTH = 10.0, 1.1  # a trial when training time has grown by a tenth, and by 10 s at least
-BATCH = 50  # samples drawn between two looks at the number of errors
+FIRST_TRIAL, TRIAL_GROWTH = (
+    10.0,
+    1.1,
+)  # a trial when training time has grown by a tenth, and by 10 s at least
+BATCH_SIZE = 50  # samples drawn between two looks at the number of errors
 
 
 @dataclass(frozen=True)
@@ -30,14 +33,14 @@ class Trial:
     minutes: float
     step: int
     wrong: int
-    """Samples not recognised as their class."""
+    """Samples not recognized as their class."""
     judged: int
     """Samples judged: fewer than asked for when the errors had already lost every open mark."""
     frechet: float | None
     """Frechet distance to the training digits; None when not all were judged."""
 
     def passes(self, mark: float, samples: int) -> bool:
-        return self.judged == samples and self.wrong <= allowed(mark, samples)
+        return self.judged == samples and self.wrong <= count_allowed_errors(mark, samples)
 
 
 @dataclass
@@ -50,13 +53,13 @@ class Racer:
     """What must not change between two sittings; `samples` is the size of a trial."""
     out: Path
     trials: list[Trial] = field(default_factory=list)
-    rng: list[torch.Tensor] = field(default_factory=rng_state)
+    rng: list[torch.Tensor] = field(default_factory=read_rng_state)
 
     @property
     def minutes(self) -> float:
         return self.loop.seconds / 60
 
-    def reached(self, mark: float) -> tuple[float, bool | None] | None:
+    def find_mark(self, mark: float) -> tuple[float, bool | None] | None:
         """Minutes until the mark, and whether the next trial passes it too (None: not yet made)."""
         passed = [trial.passes(mark, self.settings["samples"]) for trial in self.trials]
         if True not in passed:
@@ -65,35 +68,35 @@ class Racer:
         held = passed[first + 1] if first + 1 < len(passed) else None
         return self.trials[first].minutes, held
 
-    def open_marks(self) -> list[float]:
+    def list_open_marks(self) -> list[float]:
         """Marks not reached, or not tried again since."""
-        return [m for m in MARKS if (found := self.reached(m)) is None or found[1] is None]
+        return [m for m in MARKS if (found := self.find_mark(m)) is None or found[1] is None]
 
-    def train(self, seconds: float, tell: Callable[[Racer], None]) -> None:
+    def train(self, seconds: float, on_trial: Callable[[Racer], None]) -> None:
         """Train for about `seconds`; trials fall due by training time and do not count in it."""
         set_rng_state(self.rng)
         end = self.loop.seconds + seconds
-        for _ in self.loop.steps():
-            if self.loop.seconds >= self.due():
-                self.trials.append(self.try_out())
-                tell(self)
-            if self.loop.seconds >= end or not self.open_marks():
+        for _ in self.loop.run_steps():
+            if self.loop.seconds >= self.schedule_trial():
+                self.trials.append(self.run_trial())
+                on_trial(self)
+            if self.loop.seconds >= end or not self.list_open_marks():
                 break
-        self.rng = rng_state()
+        self.rng = read_rng_state()
         self.save()
 
-    def due(self) -> float:
+    def schedule_trial(self) -> float:
         """Seconds of training at which the next trial is made: one rule for all."""
         last = self.trials[-1].minutes * 60 if self.trials else 0.0
-        return max(last + FIRST, last * GROWTH)
+        return max(last + FIRST_TRIAL, last * TRIAL_GROWTH)
 
-    def try_out(self) -> Trial:
+    def run_trial(self) -> Trial:
         """Samples of every class in equal numbers, until all are judged or too many are wrong."""
-        samples, model = self.settings["samples"], self.loop.average.module
-        most = allowed(min(self.open_marks()), samples)
+        samples, model = self.settings["samples"], self.loop.ema.module
+        most = count_allowed_errors(min(self.list_open_marks()), samples)
         pictures, wrong, frechet = torch.empty(0, 1, 28, 28), 0, None
         while len(pictures) < samples and wrong <= most:
-            seeds = range(len(pictures), min(len(pictures) + BATCH, samples))
+            seeds = range(len(pictures), min(len(pictures) + BATCH_SIZE, samples))
             labels = torch.arange(seeds.stop) % 10
             sampler = DDIM(steps=20, eta=0, guidance=1.5)
             with torch.autocast(
@@ -114,8 +117,8 @@ class Racer:
         state = {
             "settings": self.settings,
             "trials": [asdict(trial) for trial in self.trials],
-            "loop": self.loop.state() | {"rng": [self.rng]},
-            "average": self.loop.average.module.state_dict(),
+            "loop": self.loop.state_dict() | {"rng": [self.rng]},
+            "average": self.loop.ema.module.state_dict(),
         }
         self.out.mkdir(parents=True, exist_ok=True)
         path = self.out / self.name
@@ -131,12 +134,12 @@ class Racer:
             return
         state = read_state(path, self.settings)
         self.trials = [Trial(**trial) for trial in state["trials"]]
-        self.loop.restore(state["loop"])
-        self.loop.average.module.load_state_dict(state["average"])
+        self.loop.load_state_dict(state["loop"])
+        self.loop.ema.module.load_state_dict(state["average"])
         self.rng = state["loop"]["rng"][0]
 
 
-def allowed(mark: float, samples: int) -> int:
+def count_allowed_errors(mark: float, samples: int) -> int:
     """Most errors among the samples with which the mark is reached."""
     return math.floor((1 - mark) * samples + 1e-9)
 

@@ -16,38 +16,40 @@ import torch
 from torch import Tensor
 
 import smalti
-from smalti.cli.meter import Meter
+from smalti.cli.progress_bar import ProgressBar
 from smalti.core.progress import Progress
 from smalti.core.protocols import Batch, Score
 from smalti.core.rng import Rng
 from smalti.data import Pictures, digit_pictures
-from smalti.diffusion import Diffusion, Estimate
+from smalti.diffusion import BoundEstimator, Diffusion
 from smalti.diffusion.likelihood import Variance
 
 TERMS = ("L_T", "L_t", "L_0")
 
 
-def scores(
-    model: Diffusion, pictures: Pictures, how: Estimate, batch: int, name: str
+def score_pictures(
+    model: Diffusion, pictures: Pictures, estimate: BoundEstimator, batch_size: int, name: str
 ) -> Iterator[Score]:
     """Picture i is scored with seed i, whatever the batch."""
-    with Meter() as meter:
-        for rows in torch.arange(len(pictures)).split(batch):
+    with ProgressBar() as meter:
+        for rows in torch.arange(len(pictures)).split(batch_size):
             labels = None if pictures.labels is None else pictures.labels[rows]
-            given = Batch(pictures.floats(rows), labels)
-            yield model.score(given, Rng(rows.tolist()), how)
+            batch = Batch(pictures.take_floats(rows), labels)
+            yield model.score(batch, Rng(rows.tolist()), estimate)
             meter(Progress(name, int(rows[-1]) + 1, len(pictures)))
 
 
-def row(model: Diffusion, pictures: Pictures, how: Estimate, batch: int, name: str) -> str:
+def measure_row(
+    model: Diffusion, pictures: Pictures, estimate: BoundEstimator, batch_size: int, name: str
+) -> str:
     begun = time.perf_counter()
-    found = list(scores(model, pictures, how, batch, name))
+    found = list(score_pictures(model, pictures, estimate, batch_size, name))
     bits, n = torch.cat([s.bits_per_dim for s in found]), len(pictures)
-    errors = [s.in_bits(s.error) for s in found if s.error is not None]
+    errors = [s.to_bits_per_dim(s.standard_error) for s in found if s.standard_error is not None]
     drawing = f"{float(torch.cat(errors).norm()) / n:9.4f}" if errors else "        -"
-    terms = {t: torch.cat([s.in_bits(s.terms[t]) for s in found]).mean() for t in TERMS}
+    terms = {t: torch.cat([s.to_bits_per_dim(s.terms[t]) for s in found]).mean() for t in TERMS}
     return (
-        f"{name:24} {n:5} {float(bits.mean()):9.4f} {float(standard_error(bits)):9.4f} {drawing} "
+        f"{name:24} {n:5} {float(bits.mean()):9.4f} {float(compute_standard_error(bits)):9.4f} {drawing} "
         + " ".join(
             f"{float(value):9.2g}" if t == "L_T" else f"{float(value):9.4f}"
             for t, value in terms.items()
@@ -56,7 +58,7 @@ def row(model: Diffusion, pictures: Pictures, how: Estimate, batch: int, name: s
     )
 
 
-def standard_error(values: Tensor) -> Tensor:
+def compute_standard_error(values: Tensor) -> Tensor:
     """Of their mean: pictures differ, and what is drawn for each differs."""
     return values.std() / len(values) ** 0.5
 
@@ -78,16 +80,23 @@ def main() -> None:
     titles = ("variance", "n", "bits/dim", "error", "drawing", *TERMS, "seconds")
     print("{:24} {:>5} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9} {:>8}".format(*titles))
     for kind in kinds:
-        how = Estimate(strata=args.levels, draws=args.draws, variance=kind)
-        print(row(model, first(digits, args.n), how, args.batch, f"{kind}, estimate"))
+        estimate = BoundEstimator(strata=args.levels, draws=args.draws, variance=kind)
+        print(
+            measure_row(
+                model, take_first(digits, args.n), estimate, args.batch, f"{kind}, estimate"
+            )
+        )
         if args.full:
-            few, full = first(digits, args.full), Estimate(strata=None, draws=1, variance=kind)
-            print(row(model, few, how, args.batch, f"{kind}, estimate"))
-            print(row(model, few, full, min(args.batch, 10), f"{kind}, full sum"))
+            few, full = (
+                take_first(digits, args.full),
+                BoundEstimator(strata=None, draws=1, variance=kind),
+            )
+            print(measure_row(model, few, estimate, args.batch, f"{kind}, estimate"))
+            print(measure_row(model, few, full, min(args.batch, 10), f"{kind}, full sum"))
 
 
-def first(pictures: Pictures, n: int) -> Pictures:
-    return pictures.part(slice(n), f"first {n}")
+def take_first(pictures: Pictures, n: int) -> Pictures:
+    return pictures.select(slice(n), f"first {n}")
 
 
 if __name__ == "__main__":

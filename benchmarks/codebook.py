@@ -16,15 +16,15 @@ from collections.abc import Callable
 
 import torch
 
-from smalti.codecs.nearest import PART, nearest
+from smalti.codecs.nearest import MAX_PRODUCTS, find_nearest
 
 
-def product(z: torch.Tensor, codes: torch.Tensor, held: torch.Tensor) -> None:
-    for part in z.split(len(held)):
-        torch.mm(part, codes.t(), out=held[: len(part)])
+def multiply_in_parts(z: torch.Tensor, codes: torch.Tensor, out: torch.Tensor) -> None:
+    for part in z.split(len(out)):
+        torch.mm(part, codes.t(), out=out[: len(part)])
 
 
-def seconds(work: Callable[[], object], rounds: int) -> float:
+def time_best(work: Callable[[], object], rounds: int) -> float:
     """The least of several rounds."""
     work()
     found = []
@@ -40,20 +40,22 @@ def main() -> None:
     parser.add_argument("--vectors", type=int, default=65536)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    print(f"{given.vectors} vectors, {given.threads} threads")
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    print(f"{args.vectors} vectors, {args.threads} threads")
     print("    D      K   at once   product   nearest    ratio    wanted at most")
-    for D, most in ((64, 1.6), (256, 1.2)):
+    for D, max_ratio in ((64, 1.6), (256, 1.2)):
         for K in (256, 512, 1024, 4096):
-            z, codes = torch.randn(given.vectors, D), torch.randn(K, D)
-            held = torch.empty(PART // K, K)
-            at_once = seconds(lambda z=z, codes=codes: z @ codes.t(), given.rounds)
-            parts = seconds(lambda z=z, c=codes, held=held: product(z, c, held), given.rounds)
-            found = seconds(lambda z=z, codes=codes: nearest(z, codes), given.rounds)
+            z, codes = torch.randn(args.vectors, D), torch.randn(K, D)
+            out = torch.empty(MAX_PRODUCTS // K, K)
+            at_once = time_best(lambda z=z, codes=codes: z @ codes.t(), args.rounds)
+            parts = time_best(
+                lambda z=z, c=codes, held=out: multiply_in_parts(z, c, held), args.rounds
+            )
+            found = time_best(lambda z=z, codes=codes: find_nearest(z, codes), args.rounds)
             print(
                 f"{D:5} {K:6} {1e3 * at_once:6.1f} ms {1e3 * parts:6.1f} ms {1e3 * found:6.1f} ms "
-                f"{found / min(at_once, parts):8.2f}    {most}"
+                f"{found / min(at_once, parts):8.2f}    {max_ratio}"
             )
 
 

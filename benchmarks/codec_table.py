@@ -20,21 +20,21 @@ from pathlib import Path
 from typing import Any
 
 import smalti
-from smalti.recipes import find
-from smalti.recipes.pictures import digit_splits
+from smalti.recipes import find_recipe
+from smalti.recipes.pictures import load_digit_splits
 from smalti.training import run
 from smalti.vq import VQConfig
 
 ROWS = ("psnr", "ssim", "frechet", "codes used", "perplexity")
 
 
-def trained(
+def train_and_measure(
     beta: float, codes: int, seed: int, minutes: float | None, steps: int | None
 ) -> dict[str, Any]:
     """One row: a codec trained and measured."""
-    recipe, splits = find("vqvae-digits"), digit_splits()
-    config = recipe.model(splits.train)
-    config = replace(config, quantiser=VQConfig(codes, width=16, beta=beta))
+    recipe, splits = find_recipe("vqvae-digits"), load_digit_splits()
+    config = recipe.make_config(splits.train)
+    config = replace(config, quantizer=VQConfig(codes, width=16, beta=beta))
     training = replace(recipe.training, steps=steps, seed=seed, save=10**6)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
@@ -43,8 +43,8 @@ def trained(
     assert splits.test is not None
     found = smalti.evaluate(codec, splits, features="digits", split="test")
     values = {name: found[name].value for name in ROWS}
-    given = {"beta": beta, "codes": codes, "seed": seed, "minutes": minutes, "steps": steps}
-    return {**given, **values, "psnr_error": found["psnr"].error}
+    settings = {"beta": beta, "codes": codes, "seed": seed, "minutes": minutes, "steps": steps}
+    return {**settings, **values, "psnr_error": found["psnr"].error}
 
 
 def main() -> None:
@@ -55,20 +55,20 @@ def main() -> None:
     parser.add_argument("--codes", type=int, nargs="*", default=[16, 32, 64, 128, 256, 512])
     parser.add_argument("--seeds", type=int, nargs="*", default=[0])
     parser.add_argument("--json", type=Path)
-    given = parser.parse_args()
-    minutes = None if given.steps else given.minutes
-    pairs = [(beta, 64) for beta in given.betas]
-    pairs += [(0.25, K) for K in given.codes if (0.25, K) not in pairs]
+    args = parser.parse_args()
+    minutes = None if args.steps else args.minutes
+    pairs = [(beta, 64) for beta in args.betas]
+    pairs += [(0.25, K) for K in args.codes if (0.25, K) not in pairs]
     names = (*ROWS, "psnr_error")
     print(
         f"{'beta':>6} {'codes':>6} {'seed':>4} " + " ".join(f"{n:>11}" for n in names), flush=True
     )
-    for beta, codes, seed in [(b, K, s) for b, K in pairs for s in given.seeds]:
-        row = trained(beta, codes, seed, minutes, given.steps)
+    for beta, codes, seed in [(b, K, s) for b, K in pairs for s in args.seeds]:
+        row = train_and_measure(beta, codes, seed, minutes, args.steps)
         numbers = " ".join(f"{row[name]:11.3f}" for name in names)
         print(f"{beta:6} {codes:6} {seed:4} {numbers}", flush=True)
-        if given.json:
-            with given.json.open("a") as file:
+        if args.json:
+            with args.json.open("a") as file:
                 file.write(json.dumps(row) + "\n")
 
 

@@ -3,7 +3,7 @@
 A model's own count (its exact score, given the class), what `smalti.coding` makes of it, checked by
 decompressing, and beside them what compresses pictures without a model: PNG and WebP of one sheet,
 xz of the bare bytes, and a histogram coder that has counted the training digits' pixels in contexts
-of their four neighbours. Bits are per pixel; a stored byte has 8. With `--levels 8` all of this is
+of their four neighbors. Bits are per pixel; a stored byte has 8. With `--levels 8` all of this is
 of digits that were brought to 8 levels before, as a model of 8 takes them.
 """
 
@@ -25,33 +25,33 @@ from PIL import Image
 from torch import Tensor
 
 import smalti
-from benchmarks._machine import described, facts
-from smalti.cli.meter import Meter
+from benchmarks._machine import describe_machine, format_machine
+from smalti.cli.progress_bar import ProgressBar
 from smalti.coding import compress, decompress, read_header
-from smalti.coding.levels import as_pixels
+from smalti.coding.pixels import levels_to_pixels
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
 from smalti.data import Pictures, digit_pictures
-from smalti.layers.levels import Levels
+from smalti.layers.pixel_levels import Levels
 
 COLUMNS = (1, 10, 20, 25, 40, 50)
 """Sheets that are tried for PNG and WebP; the smallest counts."""
 CELLS = (7, 7, 4, 4)
-"""Parts that the left and the upper neighbour, and the two upper corners, are told apart in."""
+"""Parts that the left and the upper neighbor, and the two upper corners, are told apart in."""
 SMOOTHING = (3, 10, 30, 100, 300)
 """Counts that each context has beforehand, spread as all contexts' are; chosen by the validation
 digits."""
 
 
 @cache
-def digits(split: Literal["train", "valid", "test"], levels: int) -> Pictures:
+def quantize_digits(split: Literal["train", "valid", "test"], levels: int) -> Pictures:
     """The digits in so many levels, as 8-bit pixels still."""
-    given, codec = digit_pictures(split), Levels(levels)
-    pixels = as_pixels(codec.encode(given.pixels.double() / 255), codec)
-    return Pictures(pixels, labels=given.labels, classes=given.classes, name=given.name)
+    pictures, codec = digit_pictures(split), Levels(levels)
+    pixels = levels_to_pixels(codec.encode(pictures.pixels.double() / 255), codec)
+    return Pictures(pixels, labels=pictures.labels, classes=pictures.classes, name=pictures.name)
 
 
-def sheet(pixels: Tensor, columns: int) -> Image.Image:
+def draw_sheet(pixels: Tensor, columns: int) -> Image.Image:
     """uint8 (N, 1, H, W) side by side without a margin; what is left of the last row is black."""
     N, _, H, W = pixels.shape
     rows = math.ceil(N / columns)
@@ -61,74 +61,76 @@ def sheet(pixels: Tensor, columns: int) -> Image.Image:
     return Image.fromarray(tiles.numpy())
 
 
-def written(picture: Image.Image, **how: object) -> int:
+def count_encoded_bytes(picture: Image.Image, **options: object) -> int:
     file = io.BytesIO()
-    picture.save(file, **how)  # pyright: ignore[reportArgumentType]
+    picture.save(file, **options)  # pyright: ignore[reportArgumentType]
     return file.tell()
 
 
-def png(pixels: Tensor) -> int:
+def count_png_bytes(pixels: Tensor) -> int:
     """Bytes of the smallest sheet."""
-    return min(written(sheet(pixels, c), format="PNG", optimize=True) for c in COLUMNS)
+    return min(
+        count_encoded_bytes(draw_sheet(pixels, c), format="PNG", optimize=True) for c in COLUMNS
+    )
 
 
-def webp(pixels: Tensor) -> int:
-    how = {"format": "WEBP", "lossless": True, "quality": 100, "method": 6}
-    sheets = [sheet(pixels, c) for c in COLUMNS]
-    return min(written(s, **how) for s in sheets if max(s.size) < 16384)
+def count_webp_bytes(pixels: Tensor) -> int:
+    options = {"format": "WEBP", "lossless": True, "quality": 100, "method": 6}
+    sheets = [draw_sheet(pixels, c) for c in COLUMNS]
+    return min(count_encoded_bytes(s, **options) for s in sheets if max(s.size) < 16384)
 
 
-def xz(pixels: Tensor) -> int:
+def count_xz_bytes(pixels: Tensor) -> int:
     return len(lzma.compress(pixels.numpy().tobytes(), preset=9 | lzma.PRESET_EXTREME))
 
 
-def contexts(pixels: Tensor, levels: int) -> Tensor:
-    """A number below 784 for each pixel, by its neighbours: left, above, and both corners above."""
+def find_contexts(pixels: Tensor, levels: int) -> Tensor:
+    """A number below 784 for each pixel, by its neighbors: left, above, and both corners above."""
     N, _, H, W = pixels.shape
     framed = torch.zeros(N, H + 1, W + 2, dtype=torch.int64)
     framed[:, 1:, 1:-1] = pixels[:, 0]
     left, above = framed[:, 1:, :-2], framed[:, :-1, 1:-1]
     corners = framed[:, :-1, :-2], framed[:, :-1, 2:]
     found = torch.zeros(N, H, W, dtype=torch.int64)
-    for neighbour, cells in zip((left, above, *corners), CELLS, strict=True):
-        borders = edges(cells, levels)
-        found = found * cells + torch.bucketize(neighbour.contiguous(), borders, right=True)
+    for neighbor, cells in zip((left, above, *corners), CELLS, strict=True):
+        borders = find_cell_edges(cells, levels)
+        found = found * cells + torch.bucketize(neighbor.contiguous(), borders, right=True)
     return found
 
 
 @cache
-def edges(cells: int, levels: int) -> Tensor:
+def find_cell_edges(cells: int, levels: int) -> Tensor:
     """Where cells begin after black: as many of the training digits' other pixels in each."""
-    pixels = digits("train", levels).pixels
+    pixels = quantize_digits("train", levels).pixels
     parts = pixels[pixels > 0].float().quantile(torch.linspace(0, 1, cells)[1:-1]).round()
     return torch.cat([torch.ones(1), parts]).long()
 
 
-def counted(pixels: Tensor, levels: int) -> Tensor:
+def count_levels(pixels: Tensor, levels: int) -> Tensor:
     """(784, 256) how often each level stands in each context."""
-    places = contexts(pixels, levels) * 256 + pixels[:, 0]
+    places = find_contexts(pixels, levels) * 256 + pixels[:, 0]
     return torch.bincount(places.flatten(), minlength=math.prod(CELLS) * 256).view(-1, 256).double()
 
 
-def tables(counts: Tensor, smoothing: float) -> Tensor:
+def compute_tables(counts: Tensor, smoothing: float) -> Tensor:
     """(784, 256) probabilities: counts beside a little of those of all contexts."""
     overall = (counts.sum(0) + 0.5) / (counts.sum() + 128)
     return (counts + smoothing * overall) / (counts.sum(1, keepdim=True) + smoothing)
 
 
-def histogram(levels: int) -> Tensor:
+def fit_histogram(levels: int) -> Tensor:
     """The tables of the training digits, smoothed as suits the validation digits best."""
-    counts = counted(digits("train", levels).pixels, levels)
-    valid = digits("valid", levels).pixels
-    places = contexts(valid, levels), valid[:, 0].long()
-    nats = {s: -tables(counts, s)[places].log().mean() for s in SMOOTHING}
-    return tables(counts, min(nats, key=lambda s: float(nats[s])))
+    counts = count_levels(quantize_digits("train", levels).pixels, levels)
+    valid = quantize_digits("valid", levels).pixels
+    places = find_contexts(valid, levels), valid[:, 0].long()
+    nats = {s: -compute_tables(counts, s)[places].log().mean() for s in SMOOTHING}
+    return compute_tables(counts, min(nats, key=lambda s: float(nats[s])))
 
 
-def by_histogram(pixels: Tensor, levels: int) -> int:
+def count_histogram_bytes(pixels: Tensor, levels: int) -> int:
     """Bytes of a range coder under those tables, and back again."""
-    p, coders = histogram(levels).numpy(), constriction.stream  # pyright: ignore[reportAttributeAccessIssue]
-    where = contexts(pixels, levels).flatten().numpy()
+    p, coders = fit_histogram(levels).numpy(), constriction.stream  # pyright: ignore[reportAttributeAccessIssue]
+    where = find_contexts(pixels, levels).flatten().numpy()
     symbols, family = (
         pixels.flatten().numpy().astype(np.int32),
         coders.model.Categorical(perfect=False),
@@ -139,31 +141,31 @@ def by_histogram(pixels: Tensor, levels: int) -> int:
     return 4 * len(encoder.get_compressed())
 
 
-def said(model, data: Pictures, batch: int) -> float:
+def count_model_bits(model, data: Pictures, batch_size: int) -> float:
     """Bits of all pictures by the model's exact score, given their classes."""
     total = 0.0
-    for rows in torch.arange(len(data)).split(batch):
+    for rows in torch.arange(len(data)).split(batch_size):
         labels = data.labels[rows] if data.labels is not None and model.spec.classes else None
-        score = model.score(Batch(data.floats(rows), labels), Rng([0] * len(rows)))
+        score = model.score(Batch(data.take_floats(rows), labels), Rng([0] * len(rows)))
         assert score.kind == "exact"
         total += float(score.nats.sum()) / math.log(2)
     return total
 
 
-def lines(name: str, data: Pictures, batch: int) -> Iterator[tuple[str, float, str]]:
+def measure_model(name: str, data: Pictures, batch_size: int) -> Iterator[tuple[str, float, str]]:
     """Name, bytes and a remark: of a model."""
     model, pixels = smalti.load(name), data.pixels
-    bits = said(model, data, batch)
+    bits = count_model_bits(model, data, batch_size)
     yield f"{name}: its own count", bits / 8, "exact score of the pictures, given their classes"
     begun = time.perf_counter()
-    with Meter() as meter:
-        packed = compress(model, data, name=name, batch=batch, on_progress=meter)
+    with ProgressBar() as meter:
+        packed = compress(model, data, model_name=name, batch_size=batch_size, on_progress=meter)
     there = time.perf_counter()
-    with Meter() as meter:
+    with ProgressBar() as meter:
         back = decompress(model, packed, on_progress=meter)
     seconds = there - begun, time.perf_counter() - there
     assert torch.equal(back, pixels), "decompressing gave other pictures"
-    payload = read_header(packed).payload
+    payload = read_header(packed).payload_bytes
     over = f"{8 * payload / bits - 1:+.3%} of that"
     yield f"{name}: payload", payload, f"{over}; {seconds[0]:.1f} s, back {seconds[1]:.1f} s, equal"
     yield f"{name}: the whole file", len(packed), "with header and classes"
@@ -177,24 +179,26 @@ def main() -> None:
     parser.add_argument("--levels", type=int, default=256, help="of a pixel")
     parser.add_argument("--batch", type=int, default=250, help="digits of a walk")
     args = parser.parse_args()
-    data = digits(args.split, args.levels).part(slice(args.n), f"first {args.n}")
+    data = quantize_digits(args.split, args.levels).select(slice(args.n), f"first {args.n}")
     pixels, values = data.pixels, data.pixels.numel()
-    print(f"{len(data)} digits of {args.split}, {values:,} pixels; {described(facts())}")
+    print(
+        f"{len(data)} digits of {args.split}, {values:,} pixels; {format_machine(describe_machine())}"
+    )
     print(f"{'what':44} {'bytes':>10} {'bits/pixel':>10}")
     baselines = {
         "bare bytes": (values, ""),
-        "xz -9e of the bytes": (xz(pixels), ""),
-        "PNG of one sheet": (png(pixels), "the smallest of several layouts"),
-        "WebP lossless of one sheet": (webp(pixels), "the smallest of several layouts"),
+        "xz -9e of the bytes": (count_xz_bytes(pixels), ""),
+        "PNG of one sheet": (count_png_bytes(pixels), "the smallest of several layouts"),
+        "WebP lossless of one sheet": (count_webp_bytes(pixels), "the smallest of several layouts"),
         "histograms of 784 contexts": (
-            by_histogram(pixels, args.levels),
+            count_histogram_bytes(pixels, args.levels),
             "counts of the training digits",
         ),
     }
     for what, (size, remark) in baselines.items():
         print(f"{what:44} {size:10,} {8 * size / values:10.4f}  {remark}".rstrip(), flush=True)
     for name in args.model:
-        for what, size, remark in lines(name, data, args.batch):
+        for what, size, remark in measure_model(name, data, args.batch):
             print(f"{what:44} {size:10,.0f} {8 * size / values:10.4f}  {remark}", flush=True)
 
 

@@ -26,18 +26,18 @@ import torch
 from torch import Tensor
 
 import smalti
-from benchmarks._machine import described, facts
+from benchmarks._machine import describe_machine, format_machine
 from benchmarks._racer import write_text
-from smalti.core.fingerprint import model_hash
+from smalti.core.fingerprint import hash_model
 from smalti.data import Pictures, digit_pictures, emoji_pictures
 from smalti.diffusion import DDIM, Diffusion, DPMSolver, UniPC
 from smalti.evaluation import frechet_distance
-from smalti.evaluation.bootstrap import resamples, spread
-from smalti.evaluation.draws import asked_classes
-from smalti.evaluation.kernel import kernel_distance, kernel_replicates
-from smalti.features.registry import Features, find_features
+from smalti.evaluation.bootstrap import compute_spread, draw_resamples
+from smalti.evaluation.kernel import bootstrap_kernel, kernel_distance
+from smalti.evaluation.sample_set import choose_classes
+from smalti.features.registry import FeatureExtractor, find_features
 
-FEW, MANY, BATCH = 256, 1000, 128
+FEW, MANY, BATCH_SIZE = 256, 1000, 128
 STEPS, LONG = (5, 10, 20, 50, 100), 1000
 NOISY = " + noise on the last step"
 
@@ -46,9 +46,12 @@ ROWS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "eta 0.2": (DDIM(eta=0.2), STEPS),
     "eta 0.5": (DDIM(eta=0.5), STEPS),
     "eta 1": (DDIM(eta=1.0), STEPS),
-    "sigma-hat": (DDIM(sigma_hat=True, last_noise=True), (*STEPS, LONG)),
+    "sigma-hat": (DDIM(sigma_hat=True, noise_last_step=True), (*STEPS, LONG)),
     "eta 0, quadratic": (DDIM(eta=0.0, spacing="quadratic"), STEPS),
-    "sigma-hat, quadratic": (DDIM(sigma_hat=True, last_noise=True, spacing="quadratic"), STEPS),
+    "sigma-hat, quadratic": (
+        DDIM(sigma_hat=True, noise_last_step=True, spacing="quadratic"),
+        STEPS,
+    ),
     "DPM-Solver++ 2M": (DPMSolver(), (5, 10, 20)),
     "UniPC": (UniPC(), (5, 10, 20)),
 }
@@ -60,7 +63,7 @@ ROW_NAMES = [name for row in ROWS for name in (row, row + NOISY)]
 
 
 @dataclass(frozen=True)
-class Order:
+class PublishedOrder:
     """Rows that were published from best to worst at a number of steps."""
 
     steps: int
@@ -71,10 +74,10 @@ class Order:
 PAPER, ARTICLE = "the paper, CIFAR-10", "the article, CelebA-HQ"
 ETAS = ("eta 0", "eta 0.2", "eta 0.5", "eta 1", "sigma-hat")
 ORDERS = (
-    *(Order(steps, ETAS, PAPER) for steps in (10, 20, 50, 100)),
-    Order(LONG, ("sigma-hat", "eta 0"), PAPER),
-    Order(20, ("eta 0", "eta 1", "sigma-hat" + NOISY), ARTICLE),
-    Order(LONG, ("eta 0", "sigma-hat"), ARTICLE),
+    *(PublishedOrder(steps, ETAS, PAPER) for steps in (10, 20, 50, 100)),
+    PublishedOrder(LONG, ("sigma-hat", "eta 0"), PAPER),
+    PublishedOrder(20, ("eta 0", "eta 1", "sigma-hat" + NOISY), ARTICLE),
+    PublishedOrder(LONG, ("eta 0", "sigma-hat"), ARTICLE),
 )
 """The article's code adds noise on sigma-hat's last step where levels are skipped, and none in its
 1,000 steps, which are DDPM's."""
@@ -106,44 +109,44 @@ def main() -> None:
     model = smalti.load(args.model)
     if args.compile:
         model.network.compile()
-    judge = judge_of_emoji(args.many) if args.emoji else judge_of_digits(args.many)
-    key = model_hash(model)
+    judge = build_emoji_judge(args.many) if args.emoji else build_digit_judge(args.many)
+    key = hash_model(model)
     args.cells.mkdir(parents=True, exist_ok=True)
     index = args.cells / "cells.json"
     kept = json.loads(index.read_text()) if index.is_file() else {}
     if kept.get("model", key) != key:
         parser.error(f"{args.cells} holds cells of another model; give other --cells")
     cells = [Cell(**cell) for cell in kept.get("cells", [])]
-    print(f"{args.model}, {key[:12]}; {described(facts())}", flush=True)
+    print(f"{args.model}, {key[:12]}; {format_machine(describe_machine())}", flush=True)
     wanted = [(steps, row) for row, (_, counts) in ROWS.items() for steps in counts]
     for steps, row in sorted(wanted, key=lambda cell: cell[0]):  # the long ones last
         if args.only not in (None, steps):
             continue
         if any((c.row, c.steps) == (row, steps) for c in cells):
             continue
-        new = measured(model, row, with_steps(ROWS[row][0], steps), judge)
+        new = measure_cells(model, row, set_steps(ROWS[row][0], steps), judge)
         for cell, features in new.items():
-            np.save(place(args.cells, cell), features.numpy())
+            np.save(locate_cell(args.cells, cell), features.numpy())
         cells += new
         content = {"model": key, "cells": [c.__dict__ for c in cells]}
         write_text(index, json.dumps(content, indent=1) + "\n")
-        print("  ".join(line(c) for c in new), flush=True)
+        print("  ".join(format_cell(c) for c in new), flush=True)
     cells.sort(key=lambda c: (ROW_NAMES.index(c.row), c.steps))
-    orders = verdicts(cells, args.cells, judge)
-    print("\n".join([*table(cells), "", *frechet_table(cells), "", *orders]))
+    orders = compare_orders(cells, args.cells, judge)
+    print("\n".join([*format_table(cells), "", *format_frechet_table(cells), "", *orders]))
     if args.plot:
-        plot(cells, args.plot)
+        plot_cells(cells, args.plot)
 
 
-def judge_of_digits(many: int) -> Judge:
+def build_digit_judge(n_samples: int) -> Judge:
     train = digit_pictures("train")
-    return Judge(find_features("digits"), train, torch.arange(many) % 10)
+    return Judge(find_features("digits"), train, torch.arange(n_samples) % 10)
 
 
-def judge_of_emoji(many: int) -> Judge:
+def build_emoji_judge(n_samples: int) -> Judge:
     """Categories as often as they are among the emoji: two thirds are people."""
     train = emoji_pictures("train", size=64)
-    labels = asked_classes(many, len(train.classes), "data", train.labels)
+    labels = choose_classes(n_samples, len(train.classes), "data", train.labels)
     assert labels is not None
     return Judge(find_features("emoji"), train, labels)
 
@@ -151,13 +154,13 @@ def judge_of_emoji(many: int) -> Judge:
 class Judge:
     """Distances to training pictures in a classifier's features."""
 
-    def __init__(self, features: Features, train: Pictures, labels: Tensor):
+    def __init__(self, features: FeatureExtractor, train: Pictures, labels: Tensor):
         self.features, self.real = features, features(train.pixels)
         self.labels = labels
         """The class that each sample is asked to be, (many,)."""
 
     @property
-    def many(self) -> int:
+    def n_samples(self) -> int:
         return len(self.labels)
 
     def __call__(
@@ -170,32 +173,32 @@ class Judge:
             row,
             steps,
             kernel_distance(few, self.real, self.labels[:FEW]),
-            spread(self.replicates(few)),
+            compute_spread(self.bootstrap_kernel_distance(few)),
             seconds * FEW / len(pictures),
             frechet_distance(found, self.real) if steps == 20 else None,
         )
         return cell, few
 
-    def replicates(self, few: Tensor) -> list[float]:
+    def bootstrap_kernel_distance(self, few: Tensor) -> list[float]:
         """Kernel distances with the samples drawn again, the same ones for every cell."""
         classes = self.labels[:FEW]
-        return kernel_replicates(few, self.real, resamples(FEW, labels=classes), classes)
+        return bootstrap_kernel(few, self.real, draw_resamples(FEW, labels=classes), classes)
 
 
-def place(folder: Path, cell: Cell) -> Path:
+def locate_cell(folder: Path, cell: Cell) -> Path:
     return folder / f"{cell.row} {cell.steps}.npy"
 
 
-def with_steps(sampler: Any, steps: int) -> Any:
+def set_steps(sampler: Any, steps: int) -> Any:
     return type(sampler)(**{**sampler.__dict__, "steps": steps})
 
 
-def measured(model: Diffusion, row: str, sampler: Any, judge: Judge) -> dict[Cell, Tensor]:
+def measure_cells(model: Diffusion, row: str, sampler: Any, judge: Judge) -> dict[Cell, Tensor]:
     """The sampler's cell and features; of sigma-hat, without and with noise on the last step."""
-    n = judge.many if sampler.steps == 20 else FEW
+    n = judge.n_samples if sampler.steps == 20 else FEW
     begun = time.process_time()
     ends = []
-    for rows in torch.arange(n).split(BATCH):
+    for rows in torch.arange(n).split(BATCH_SIZE):
         cond = judge.labels[rows]
         states = smalti.stream(model, seeds=rows.tolist(), cond=cond, sampler=sampler)
         (state,) = deque(states, maxlen=1)
@@ -212,13 +215,13 @@ def measured(model: Diffusion, row: str, sampler: Any, judge: Judge) -> dict[Cel
     )
 
 
-def line(cell: Cell) -> str:
+def format_cell(cell: Cell) -> str:
     frechet = "" if cell.frechet is None else f", Frechet {cell.frechet:.3f}"
     numbers = f"kernel {1e3 * cell.kernel:.2f} +- {1e3 * cell.error:.2f}{frechet}"
     return f"{cell.row}, {cell.steps} steps: {numbers}, {cell.seconds:.0f} s"
 
 
-def table(cells: list[Cell]) -> list[str]:
+def format_table(cells: list[Cell]) -> list[str]:
     """Kernel distances in thousandths; the last column is seconds for 256 samples a step."""
     columns = (*STEPS, LONG)
     head = " | ".join(f"{steps} steps" for steps in columns)
@@ -234,18 +237,18 @@ def table(cells: list[Cell]) -> list[str]:
     return lines
 
 
-def frechet_table(cells: list[Cell]) -> list[str]:
+def format_frechet_table(cells: list[Cell]) -> list[str]:
     lines = ["| 20 steps | Frechet distance |", "|---|---|"]
     return lines + [f"| {c.row} | {c.frechet:.3f} |" for c in cells if c.frechet is not None]
 
 
-def verdicts(cells: list[Cell], folder: Path, judge: Judge) -> list[str]:
-    """For every published order: does each pair of neighbours stand the same way here?"""
+def compare_orders(cells: list[Cell], folder: Path, judge: Judge) -> list[str]:
+    """For every published order: does each pair of neighbors stand the same way here?"""
     at = {(cell.row, cell.steps): cell for cell in cells}
 
-    def again(cell: Cell) -> Tensor:
-        features = torch.from_numpy(np.load(place(folder, cell), allow_pickle=False))
-        return torch.tensor(judge.replicates(features))
+    def replicate_cell(cell: Cell) -> Tensor:
+        features = torch.from_numpy(np.load(locate_cell(folder, cell), allow_pickle=False))
+        return torch.tensor(judge.bootstrap_kernel_distance(features))
 
     lines = ["| steps | better, then worse | here | source |", "|---|---|---|---|"]
     for order in ORDERS:
@@ -253,7 +256,7 @@ def verdicts(cells: list[Cell], folder: Path, judge: Judge) -> list[str]:
             if (better, order.steps) not in at or (worse, order.steps) not in at:
                 continue
             a, b = at[better, order.steps], at[worse, order.steps]
-            gap, error = b.kernel - a.kernel, float((again(b) - again(a)).std())
+            gap, error = b.kernel - a.kernel, float((replicate_cell(b) - replicate_cell(a)).std())
             here = (
                 "the same" if gap > 2 * error else "reversed" if gap < -2 * error else "no telling"
             )
@@ -264,7 +267,7 @@ def verdicts(cells: list[Cell], folder: Path, judge: Judge) -> list[str]:
     return lines
 
 
-def plot(cells: list[Cell], path: Path) -> None:
+def plot_cells(cells: list[Cell], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")

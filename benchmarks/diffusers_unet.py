@@ -26,8 +26,8 @@ from diffusers.pipelines.ddim.pipeline_ddim import DDIMPipeline
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
 import smalti
-from benchmarks._machine import described, facts, interleaved
-from benchmarks._networks import DiffusersUNet, classed, loop_of, size_of
+from benchmarks._machine import describe_machine, format_machine, time_interleaved
+from benchmarks._networks import DiffusersUNet, build_loop, choose_network, measure_size
 from smalti.data import Pictures, digit_pictures
 from smalti.diffusion import UNetConfig
 from smalti.training.loop import Loop
@@ -37,15 +37,15 @@ EQUAL = UNetConfig(stem=1, widths=(48, 72, 80), blocks=2, attention=(False, Fals
 
 
 def main() -> None:
-    options = parsed()
+    options = parse_options()
     torch.set_num_threads(options.threads)
-    pictures, machine = digit_pictures("train"), facts()
-    print(described(machine), flush=True)
+    pictures, machine = digit_pictures("train"), describe_machine()
+    print(format_machine(machine), flush=True)
     result = {"machine": machine, "batch": options.batch, "repeats": options.repeats}
-    result["equal"] = equal(pictures, options)
-    result["shipped"] = shipped(pictures, options)
+    result["equal"] = compare_equal(pictures, options)
+    result["shipped"] = compare_shipped(pictures, options)
     result["forwards"] = [
-        forwards(name, pictures, precision, options)
+        measure_step_cost(name, pictures, precision, options)
         for name in ("ours", "diffusers", "article")
         for precision in ("32", "bf16")
     ]
@@ -54,7 +54,7 @@ def main() -> None:
         options.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def parsed() -> argparse.Namespace:
+def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.diffusers_unet")
     parser.formatter_class, parser.description = argparse.RawDescriptionHelpFormatter, __doc__
     parser.add_argument("--threads", type=int, default=2)
@@ -64,33 +64,33 @@ def parsed() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def equal(pictures: Pictures, options: argparse.Namespace) -> dict[str, Any]:
+def compare_equal(pictures: Pictures, options: argparse.Namespace) -> dict[str, Any]:
     """(a): both unconditional, float32."""
     ours, theirs = EQUAL, THEIRS
-    sizes = {"ours": size_of(ours), "diffusers": size_of(theirs)}
+    sizes = {"ours": measure_size(ours), "diffusers": measure_size(theirs)}
     for i, what in enumerate(("parameters", "multiply-adds")):
         ratio = sizes["ours"][i] / sizes["diffusers"][i]
         if not 0.95 <= ratio <= 1.05:
             raise SystemExit(f"the networks are not equal: ours has {ratio:.2f} times the {what}")
     loops = {
-        name: loop_of(net, pictures, precision="32", batch=options.batch, conditional=False)
+        name: build_loop(net, pictures, precision="32", batch_size=options.batch, conditional=False)
         for name, net in (("ours", ours), ("diffusers", theirs))
     }
     print(f"\n(a) equal, batch {options.batch}, float32, seconds")
-    return compared(loops, sizes, options)
+    return time_both(loops, sizes, options)
 
 
-def shipped(pictures: Pictures, options: argparse.Namespace) -> dict[str, Any]:
+def compare_shipped(pictures: Pictures, options: argparse.Namespace) -> dict[str, Any]:
     """(b): ours draws and learns with classes; the pipeline knows none, so theirs has none."""
-    ours = classed("ours", pictures)
-    sizes = {"ours": size_of(ours, len(pictures.classes)), "diffusers": size_of(THEIRS)}
+    ours = choose_network("ours", pictures)
+    sizes = {"ours": measure_size(ours, len(pictures.classes)), "diffusers": measure_size(THEIRS)}
     given: dict[str, Any] = {"precision": "32", "batch": options.batch}
     loops = {
-        "ours": loop_of(ours, pictures, **given),
-        "diffusers": loop_of(THEIRS, pictures, conditional=False, **given),
+        "ours": build_loop(ours, pictures, **given),
+        "diffusers": build_loop(THEIRS, pictures, conditional=False, **given),
     }
     print(f"\n(b) as shipped, batch {options.batch}, float32, seconds")
-    found = compared(loops, sizes, options)
+    found = time_both(loops, sizes, options)
     for name in loops:
         rates = {k: options.batch / found[name][k] for k in ("training_step", "sampling")}
         found[name]["pictures_per_second"] = rates
@@ -99,17 +99,17 @@ def shipped(pictures: Pictures, options: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def compared(
+def time_both(
     loops: dict[str, Loop], sizes: dict[str, tuple[int, int]], options: argparse.Namespace
 ) -> dict[str, Any]:
     """Seconds of a training step and of a 20-step batch, with the sizes; prints them."""
     ours, theirs = loops["ours"], loops["diffusers"]
     draws = {
-        "ours": partial(smalti.sample, ours.average.module, options.batch),
-        "diffusers": pipeline(theirs, options.batch),
+        "ours": partial(smalti.sample, ours.ema.module, options.batch),
+        "diffusers": build_pipeline(theirs, options.batch),
     }
-    step = interleaved({name: loop.advance for name, loop in loops.items()}, options.repeats)
-    batch = interleaved(draws, max(3, options.repeats // 3))
+    step = time_interleaved({name: loop.run_step for name, loop in loops.items()}, options.repeats)
+    batch = time_interleaved(draws, max(3, options.repeats // 3))
     print(f"{'':10} {'parameters':>10} {'multiply-adds':>13} {'training step':>13} {'20 steps':>9}")
     found: dict[str, Any] = {}
     for name, (parameters, multiply_adds) in sizes.items():
@@ -127,20 +127,22 @@ def compared(
     return found | {"ratio": ratios}
 
 
-def pipeline(loop: Loop, batch: int) -> Callable[[], object]:
+def build_pipeline(loop: Loop, batch_size: int) -> Callable[[], object]:
     """diffusers' own way to draw a batch with the network of `loop`."""
     scheduler = DDIMScheduler(beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction")
-    pipe = DDIMPipeline(loop.average.module.network.unet, scheduler)
+    pipe = DDIMPipeline(loop.ema.module.network.unet, scheduler)
     pipe.set_progress_bar_config(disable=True)
-    return partial(pipe, batch_size=batch, eta=0.0, num_inference_steps=20, output_type="pt")
+    return partial(pipe, batch_size=batch_size, eta=0.0, num_inference_steps=20, output_type="pt")
 
 
-def forwards(
+def measure_step_cost(
     name: str, pictures: Pictures, precision: Any, options: argparse.Namespace
 ) -> dict[str, Any]:
     """(c): a step of training over a forward without gradients, in evaluation mode."""
-    loop = loop_of(classed(name, pictures), pictures, precision=precision, batch=options.batch)
-    network = loop.average.module.network
+    loop = build_loop(
+        choose_network(name, pictures), pictures, precision=precision, batch_size=options.batch
+    )
+    network = loop.ema.module.network
     x = torch.randn(options.batch, *pictures.shape)
     t = torch.randint(1000, (options.batch,))
     y = torch.arange(options.batch) % len(pictures.classes)
@@ -150,9 +152,9 @@ def forwards(
         with loop.fabric.autocast():
             network(x, t, y)
 
-    seconds = interleaved({"step": loop.advance, "forward": forward}, options.repeats)
+    seconds = time_interleaved({"step": loop.run_step, "forward": forward}, options.repeats)
     cost = seconds["step"] / seconds["forward"]
-    _, multiply_adds = size_of(classed(name, pictures), len(pictures.classes))
+    _, multiply_adds = measure_size(choose_network(name, pictures), len(pictures.classes))
     gflops = 2 * multiply_adds * options.batch / seconds["forward"] / 1e9
     print(
         f"(c) {name}, {precision}: a step costs {cost:.2f} forwards ({seconds['step']:.3f} s, "

@@ -1,7 +1,7 @@
 """A front of size against quality: networks from plain to ours, after equal minutes of training.
 
 All are given the class and trained by the same loop (smalti's) with the same schedule, prediction,
-optimiser, batch, precision and threads; the rate is constant after its warm-up, so that a longer
+optimizer, batch, precision and threads; the rate is constant after its warm-up, so that a longer
 training goes on from a shorter one. They take turns, a slice each, so that whatever else the
 machine does hits all alike; only time inside training steps counts. After `--minutes` of training
 the averaged weights draw `--samples` digits, every class equally often (20 DDIM steps, eta 0), and
@@ -21,17 +21,17 @@ from typing import Any
 
 import torch
 
-from benchmarks._entrant import Entrant, in_turns
-from benchmarks._judge import real_baseline
-from benchmarks._machine import described, facts
-from benchmarks._networks import loop_of, size_of
+from benchmarks._entrant import Entrant, take_turns
+from benchmarks._judge import compute_real_baseline
+from benchmarks._machine import describe_machine, format_machine
+from benchmarks._networks import build_loop, measure_size
 from benchmarks._plain import PlainConvNet
 from benchmarks._racer import write_text
 from smalti.convert import ArticleDDPM
 from smalti.core.errors import UserError
 from smalti.data import Pictures, digit_pictures
 from smalti.diffusion import UNetConfig
-from smalti.training.device import fast_precision
+from smalti.training.device import find_fast_precision
 from smalti.training.interrupt import Interrupt
 
 NETWORKS = {
@@ -39,36 +39,36 @@ NETWORKS = {
     "convnet": PlainConvNet(classes=10),
     "unet-bare": ArticleDDPM(residual=False, classes=10),
     "unet-article": ArticleDDPM(classes=10),
-    "ours-16-32": UNetConfig(widths=(16, 32), condition=11),
-    "ours-32-64": UNetConfig(widths=(32, 64), condition=11),
-    "ours-40-80": UNetConfig(widths=(40, 80), condition=11),
+    "ours-16-32": UNetConfig(widths=(16, 32), condition_width=11),
+    "ours-32-64": UNetConfig(widths=(32, 64), condition_width=11),
+    "ours-40-80": UNetConfig(widths=(40, 80), condition_width=11),
 }
 """From the article's plain stack of convolutions, without and with shortcuts, to ours."""
 
 
 def main(argv: list[str] | None = None) -> None:
-    options = parsed(argv)
+    options = parse_options(argv)
     torch.set_num_threads(options.threads)
-    pictures, machine = digit_pictures("train"), facts()
-    entrants = [entered(name, pictures, options) for name in options.networks]
-    print(described(machine), flush=True)
-    in_turns(entrants, options.minutes, options.sitting, lambda e, i: turn(e, options, i))
+    pictures, machine = digit_pictures("train"), describe_machine()
+    entrants = [load_entrant(name, pictures, options) for name in options.networks]
+    print(format_machine(machine), flush=True)
+    take_turns(entrants, options.minutes, options.sitting, lambda e, i: take_turn(e, options, i))
     waiting = [e.name for e in entrants if f"{options.minutes:g}" not in e.results]
-    rows = [row_of(e, f"{options.minutes:g}") for e in entrants if e.name not in waiting]
+    rows = [build_row(e, f"{options.minutes:g}") for e in entrants if e.name not in waiting]
     if rows:
-        report(options, machine, rows)
+        write_report(options, machine, rows)
     if waiting:
         print(f"Not done: {', '.join(waiting)}. The same command goes on.")
 
 
-def parsed(argv: list[str] | None) -> argparse.Namespace:
+def parse_options(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.front", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--minutes", type=float, default=20.0, help="of training, for each network")
     parser.add_argument("--sitting", type=float, default=1e9, help="minutes until this one ends")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--threads", type=int, default=1)
-    fast = "bf16" if fast_precision() == "bf16-mixed" else "32"
+    fast = "bf16" if find_fast_precision() == "bf16-mixed" else "32"
     parser.add_argument("--precision", choices=("32", "bf16"), default=fast, help="of training")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--slice", type=float, default=20.0, help="seconds of training in turn")
@@ -78,10 +78,10 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def entered(name: str, pictures: Pictures, options: argparse.Namespace) -> Entrant:
+def load_entrant(name: str, pictures: Pictures, options: argparse.Namespace) -> Entrant:
     """A network at its start, or where it was when the last sitting ended."""
     network = NETWORKS[name]
-    loop = loop_of(network, pictures, precision=options.precision, batch=options.batch)
+    loop = build_loop(network, pictures, precision=options.precision, batch_size=options.batch)
     names = ("threads", "precision", "batch", "samples", "guidance")
     settings = {key: getattr(options, key) for key in names} | {"network": repr(network)}
     entrant = Entrant(name, loop, settings, options.out)
@@ -89,24 +89,24 @@ def entered(name: str, pictures: Pictures, options: argparse.Namespace) -> Entra
     return entrant
 
 
-def turn(entrant: Entrant, options: argparse.Namespace, interrupt: Interrupt) -> None:
+def take_turn(entrant: Entrant, options: argparse.Namespace, interrupt: Interrupt) -> None:
     """A slice of training, and the measurement when it was the last one."""
     if entrant.minutes < options.minutes:
-        entrant.train(options.slice, options.minutes, lambda: interrupt.asked)
+        entrant.train(options.slice, options.minutes, lambda: interrupt.requested)
     print(
         f"{entrant.name:13} {entrant.minutes:7.2f} of {options.minutes:g} min, "
         f"step {entrant.loop.step:6}, loss {entrant.loss:.4f}",
         flush=True,
     )
-    if not interrupt.asked and entrant.minutes >= options.minutes:
+    if not interrupt.requested and entrant.minutes >= options.minutes:
         entrant.measure(options.minutes, options.samples, options.guidance)
-        print(line(row_of(entrant, f"{options.minutes:g}")), flush=True)
+        print(format_row(build_row(entrant, f"{options.minutes:g}")), flush=True)
 
 
-def row_of(entrant: Entrant, minutes: str) -> dict[str, Any]:
+def build_row(entrant: Entrant, minutes: str) -> dict[str, Any]:
     """Its figures; accuracy and Frechet distance at the first guidance and at its best one."""
     found = entrant.results[minutes]
-    parameters, multiply_adds = size_of(NETWORKS[entrant.name], classes=10)
+    parameters, multiply_adds = measure_size(NETWORKS[entrant.name], classes=10)
     best = min(found["guidance"], key=lambda w: found["guidance"][w]["frechet"])
     first = next(iter(found["guidance"].values()))
     return {
@@ -124,7 +124,7 @@ def row_of(entrant: Entrant, minutes: str) -> dict[str, Any]:
     }
 
 
-def on_front(rows: list[dict[str, Any]], cost: str) -> list[str]:
+def find_front(rows: list[dict[str, Any]], cost: str) -> list[str]:
     """The networks that no other of at most their cost beats."""
     return [
         row["network"]
@@ -139,7 +139,7 @@ HEAD = (
 )
 
 
-def line(row: dict[str, Any]) -> str:
+def format_row(row: dict[str, Any]) -> str:
     return (
         f"{row['network']:13} {row['parameters']:10,} {row['multiply_adds'] / 1e6:6.1f}M "
         f"{row['steps']:6} {row['seconds_per_step']:7.3f} {row['accuracy']:11.1%} "
@@ -148,11 +148,11 @@ def line(row: dict[str, Any]) -> str:
     )
 
 
-def report(options: argparse.Namespace, machine: dict, rows: list[dict[str, Any]]) -> None:
+def write_report(options: argparse.Namespace, machine: dict, rows: list[dict[str, Any]]) -> None:
     """The table, and the same in result.json and front.png."""
-    real = real_baseline(options.samples, "valid")
-    fronts = {cost: on_front(rows, cost) for cost in ("parameters", "multiply_adds")}
-    print(HEAD, *map(line, rows), sep="\n")
+    real = compute_real_baseline(options.samples, "valid")
+    fronts = {cost: find_front(rows, cost) for cost in ("parameters", "multiply_adds")}
+    print(HEAD, *map(format_row, rows), sep="\n")
     print(f"{options.samples} real digits (valid): Frechet {real:.3f}")
     for cost, names in fronts.items():
         print(f"front by {cost.replace('_', '-')}: {', '.join(names)}")
@@ -161,10 +161,10 @@ def report(options: argparse.Namespace, machine: dict, rows: list[dict[str, Any]
     content = {"machine": machine, "settings": settings, "real": real, "front": fronts}
     text = json.dumps({**content, "networks": rows}, indent=1) + "\n"
     write_text(options.out / f"result-{options.minutes:g}.json", text)
-    print(f"plot: {plot(options.out / f'front-{options.minutes:g}.png', rows, real)}")
+    print(f"plot: {plot_front(options.out / f'front-{options.minutes:g}.png', rows, real)}")
 
 
-def plot(path: Path, rows: list[dict[str, Any]], real: float) -> Path:
+def plot_front(path: Path, rows: list[dict[str, Any]], real: float) -> Path:
     """Parameters, and multiply-adds, against the Frechet distance."""
     from matplotlib.figure import Figure
 
@@ -175,7 +175,7 @@ def plot(path: Path, rows: list[dict[str, Any]], real: float) -> Path:
         for row in rows:
             mark = "o" if row["network"].startswith("ours") else "s"
             axes.loglog(row[cost], row["best_frechet"], mark, label=row["network"])
-        axes.axhline(real, linestyle="--", color="grey", label="real digits")
+        axes.axhline(real, linestyle="--", color="gray", label="real digits")
         axes.set(xlabel=label, ylabel="Frechet distance")
     figure.legend(*both[0].get_legend_handles_labels(), loc="outside right upper")
     figure.savefig(path, format="png", dpi=110)

@@ -25,7 +25,7 @@ from smalti.diffusion import DDIM, DDPM, DPMSolver, UniPC
 from smalti.evaluation import Report
 
 KINDS = {"ddim": DDIM, "ddpm": DDPM, "dpm-solver": DPMSolver, "unipc": UniPC}
-METRICS = ("frechet", "kernel", "precision-recall", "accuracy", "memorisation", "cost")
+METRICS = ("frechet", "kernel", "precision-recall", "accuracy", "memorization", "cost")
 COLUMNS = {
     "accuracy": "{:.4f}",
     "frechet": "{:.4f}",
@@ -44,7 +44,7 @@ SHARED = ("kernel", "precision", "recall", "accuracy", "frechet", "copies")
 GOALS = {"accuracy": (">=", 0.98), "ratio": ("<=", 1.5), "nearest": (">=", 0.9)}
 
 
-def chosen_sampler(model: Any, args: argparse.Namespace) -> Any:
+def build_sampler(model: Any, args: argparse.Namespace) -> Any:
     """The sampler of the options; what is left out is the model's own guidance, or the kind's."""
     own = model.config.sampler
     cls = KINDS[args.sampler] if args.sampler else type(own)
@@ -54,7 +54,7 @@ def chosen_sampler(model: Any, args: argparse.Namespace) -> Any:
     return type(base)(**{**base.__dict__, **values})
 
 
-def numbers(report: Report) -> dict[str, float]:
+def read_numbers(report: Report) -> dict[str, float]:
     """The columns of one set."""
     found = {row.name: row.value for row in report.rows if row.value is not None}
     frechet = report["frechet"]
@@ -64,14 +64,14 @@ def numbers(report: Report) -> dict[str, float]:
     return {name: found.get(name, float("nan")) for name in COLUMNS}
 
 
-def real_numbers(report: Report) -> dict[str, float]:
+def read_real_numbers(report: Report) -> dict[str, float]:
     """What the held-out digits get in the samples' place."""
     real = {name: report[name].real for name in SHARED}
     found = {name: value for name, value in real.items() if value is not None}
     return {**found, "ratio": 1.0, "nearest": 1.0}
 
 
-def line(label: str, row: dict[str, float]) -> str:
+def format_row(label: str, row: dict[str, float]) -> str:
     cells = [COLUMNS[n].format(row[n]) if n in row else "-" for n in COLUMNS]
     return f"{label:10}" + "".join(f"{cell:>11}" for cell in cells)
 
@@ -96,7 +96,7 @@ def main() -> None:
     model = smalti.load(args.model)
     if args.compile:
         model.network.compile()
-    sampler = chosen_sampler(model, args)
+    sampler = build_sampler(model, args)
     print(f"{args.model}, {args.sets} sets of {n}, beside the {args.split} digits: {sampler}")
     print(f"{'set':10}" + "".join(f"{name:>11}" for name in COLUMNS))
     rows: list[dict[str, float]] = []
@@ -115,9 +115,9 @@ def main() -> None:
             name=args.model,
         )
         if k == 0:
-            print(line("real", real_numbers(report)))
-        rows.append(numbers(report))
-        print(line(f"set {k}", rows[-1]), flush=True)
+            print(format_row("real", read_real_numbers(report)))
+        rows.append(read_numbers(report))
+        print(format_row(f"set {k}", rows[-1]), flush=True)
         record = {"model": args.model, "split": args.split, "n": n, "seed": seed, **rows[-1]}
         record |= {"sampler": to_json(sampler), "threads": torch.get_num_threads()}
         text = json.dumps(record)
@@ -126,14 +126,14 @@ def main() -> None:
                 file.write(text + "\n")
         else:
             print(text, file=sys.stderr, flush=True)
-    summary(rows)
+    print_summary(rows)
 
 
-def summary(rows: list[dict[str, float]]) -> None:
+def print_summary(rows: list[dict[str, float]]) -> None:
     mean = {name: statistics.mean(row[name] for row in rows) for name in COLUMNS}
-    print(line("mean", mean))
+    print(format_row("mean", mean))
     if len(rows) > 1:
-        print(line("spread", {n: statistics.stdev(row[n] for row in rows) for n in COLUMNS}))
+        print(format_row("spread", {n: statistics.stdev(row[n] for row in rows) for n in COLUMNS}))
     for name, (sign, goal) in GOALS.items():
         reached = mean[name] >= goal if sign == ">=" else mean[name] <= goal
         print(f"{'reached ' if reached else 'missed  '} {name} {mean[name]:.4f} {sign} {goal:g}")

@@ -16,13 +16,13 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from benchmarks._photographs import HOLES, NAMES, photograph
+from benchmarks._photographs import HOLES, NAMES, read_photograph
 from smalti.patchmatch import inpaint, psnr
 
 Fill = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
-def entrants(threads: int) -> dict[str, Fill]:
+def list_fills(threads: int) -> dict[str, Fill]:
     found: dict[str, Fill] = {
         f"smalti, {n} thread{'s' if n > 1 else ''}": lambda x, m, n=n: inpaint(x, m, 7, threads=n)
         for n in sorted({threads, 1}, reverse=True)
@@ -44,7 +44,7 @@ def entrants(threads: int) -> dict[str, Fill]:
     return found
 
 
-def ssim(x: np.ndarray, y: np.ndarray, where: np.ndarray) -> float:
+def ssim(x: np.ndarray, y: np.ndarray, mask: np.ndarray) -> float:
     """Wang et al. 2004, Gaussian windows of 1.5 pixels; the mean over `where` and the channels."""
 
     def blur(z: np.ndarray) -> np.ndarray:
@@ -55,7 +55,7 @@ def ssim(x: np.ndarray, y: np.ndarray, where: np.ndarray) -> float:
     va, vb, both = blur(a * a) - ma**2, blur(b * b) - mb**2, blur(a * b) - ma * mb
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
     values = (2 * ma * mb + c1) * (2 * both + c2) / ((ma**2 + mb**2 + c1) * (va + vb + c2))
-    return float(values[where].mean())
+    return float(values[mask].mean())
 
 
 def main() -> None:
@@ -66,9 +66,9 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, help="folder for the filled pictures")
     args = parser.parse_args()
-    fills = entrants(args.threads)
+    fills = list_fills(args.threads)
     rows: dict[str, list[tuple[float, float, float]]] = {name: [] for name in fills}
-    for case, x, mask in cases(args.names, args.holes, args.seed):
+    for case, x, mask in iterate_cases(args.names, args.holes, args.seed):
         holed = np.where(mask[..., None], np.uint8(0), x)
         if not any(rows.values()):  # the first call of each loads and compiles
             for fill in fills.values():
@@ -84,17 +84,17 @@ def main() -> None:
                 args.out.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(out).save(args.out / f"{case}-{name.split(',')[0]}.png")
         print("  ".join(words), flush=True)
-    report(rows)
+    print_report(rows)
 
 
-def cases(names: list[str], holes: list[str], seed: int):
+def iterate_cases(names: list[str], holes: list[str], seed: int):
     for name in names:
-        x = photograph(name)
+        x = read_photograph(name)
         for kind in holes:
             yield f"{name}-{kind}", x, HOLES[kind](x.shape, np.random.default_rng(seed))
 
 
-def report(rows: dict[str, list[tuple[float, float, float]]]) -> None:
+def print_report(rows: dict[str, list[tuple[float, float, float]]]) -> None:
     (first, own), *_ = rows.items()
     print(f"\nmeans of {len(own)}{'':22}PSNR    SSIM  seconds  best PSNR in, {first} wins in")
     best = np.max([[p for p, _, _ in figures] for figures in rows.values()], axis=0)

@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks._machine import described, facts
+from benchmarks._machine import describe_machine, format_machine
 from smalti.data import Pictures, pack, read_splits
-from smalti.recipes import find
-from smalti.training.device import fabric_for
-from smalti.training.job import Job
-from smalti.training.timing import probe
+from smalti.recipes import find_recipe
+from smalti.training.device import build_fabric
+from smalti.training.run_record import RunRecord
+from smalti.training.timing import probe_step_time
 
-RECIPE = find("ddpm")
+RECIPE = find_recipe("ddpm")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -38,13 +38,13 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="of training steps")
     options = parser.parse_args(argv)
     torch.set_num_threads(options.threads)
-    print(described(facts()), flush=True)
+    print(format_machine(describe_machine()), flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        place = noise_pack(Path(folder), options.pictures, options.size)
-        forget(place / "pixels.npy")
-        train = read_splits(place, size=options.size).train
-        first, again = (loaded(train, epoch) for epoch in (0, 1))
-        trained = stepped(train, options.seconds)
+        pack_folder = write_noise_pack(Path(folder), options.pictures, options.size)
+        drop_from_cache(pack_folder / "pixels.npy")
+        train = read_splits(pack_folder, size=options.size).train
+        first, again = (measure_loading(train, epoch) for epoch in (0, 1))
+        trained = measure_training(train, options.seconds)
     print(f"{options.pictures} pictures of {options.size} x {options.size} RGB in a pack")
     print(f"{'what':28} {'pictures/s':>10} {'x training':>10}")
     for name, rate in (("training step, ddpm", trained), ("loader, first pass", first),
@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
         print(f"{name:28} {rate:10.0f} {rate / trained:10.0f}")
 
 
-def noise_pack(folder: Path, n: int, size: int) -> Path:
+def write_noise_pack(folder: Path, n: int, size: int) -> Path:
     """A pack of n pictures of noise."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (n, 3, size, size), dtype=np.uint8)
@@ -62,7 +62,7 @@ def noise_pack(folder: Path, n: int, size: int) -> Path:
     return folder / "pack"
 
 
-def forget(path: Path) -> None:
+def drop_from_cache(path: Path) -> None:
     """Ask the system to drop the file from memory, where it can be asked."""
     if hasattr(os, "posix_fadvise"):
         with path.open("rb") as file:
@@ -70,22 +70,25 @@ def forget(path: Path) -> None:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def loaded(pictures: Pictures, epoch: int) -> float:
+def measure_loading(pictures: Pictures, epoch: int) -> float:
     """Pictures a second of a pass in shuffled batches, as a loop makes them."""
-    batch, device = RECIPE.training.batch, torch.device("cpu")
-    order = pictures.plan(seed=0, size=batch)
+    batch, device = RECIPE.training.batch_size, torch.device("cpu")
+    order = pictures.plan_batches(seed=0, batch_size=batch)
     steps = len(pictures) // batch
     begun = time.perf_counter()
     for step in range(epoch * steps, (epoch + 1) * steps):
-        pictures.batch(order.indices(step), device)
+        pictures.make_batch(order.select_indices(step), device)
     return steps * batch / (time.perf_counter() - begun)
 
 
-def stepped(pictures: Pictures, seconds: float) -> float:
+def measure_training(pictures: Pictures, seconds: float) -> float:
     """Pictures a second of whole training steps."""
     training = replace(RECIPE.training, steps=1)
-    job = Job(RECIPE.model(pictures), training, Path(), {})
-    return training.batch / probe(fabric_for(training), job, pictures, seconds).seconds
+    record = RunRecord(RECIPE.make_config(pictures), training, Path(), {})
+    return (
+        training.batch_size
+        / probe_step_time(build_fabric(training), record, pictures, seconds).seconds
+    )
 
 
 if __name__ == "__main__":

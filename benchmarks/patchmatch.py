@@ -19,51 +19,51 @@ import numpy as np
 from PIL import Image
 
 from benchmarks._machine import processor
-from smalti.patchmatch import Match, exact, match
+from smalti.patchmatch import Match, match, match_brute_force
 from smalti.patchmatch.matching import Method
-from smalti.tasks.ladder import Case
+from smalti.tasks.patchmatch_variants import Problem
 
 Work = Callable[[], tuple[Match, float]]
 SIDES = (64, 128, 256, 512, 1024)
 
 
-def picture(path: Path) -> np.ndarray:
+def read_picture(path: Path) -> np.ndarray:
     with Image.open(path) as image:
         return np.asarray(image.convert("RGB"))
 
 
-def enlarged(x: np.ndarray, side: int) -> np.ndarray:
+def enlarge(x: np.ndarray, side: int) -> np.ndarray:
     """(side, side, 3): resampled, with the grain that enlarging takes away."""
     rng = np.random.default_rng(side)
     big = np.asarray(Image.fromarray(x).resize((side, side), Image.Resampling.LANCZOS), int)
     return (big + rng.integers(-6, 7, big.shape)).clip(0, 255).astype(np.uint8)
 
 
-def clocked(work: Callable[[], Match]) -> Work:
-    def go() -> tuple[Match, float]:
+def time_match(work: Callable[[], Match]) -> Work:
+    def run() -> tuple[Match, float]:
         begun = time.perf_counter()
         found = work()
         return found, time.perf_counter() - begun
 
-    return go
+    return run
 
 
-def ways(a: np.ndarray, b: np.ndarray, patch: int, threads: int) -> dict[str, Work]:
-    case = Case(a, b, patch, 5, 0)
+def list_methods(a: np.ndarray, b: np.ndarray, patch: int, threads: int) -> dict[str, Work]:
+    case = Problem(a, b, patch, 5, 0)
     return {
-        "plain, 1 thread": lambda: case.climbed("Numba, stopping early"),
-        "classic, 1 thread": clocked(lambda: match(a, b, patch, threads=1)),
-        f"classic, {threads} threads": clocked(lambda: match(a, b, patch, threads=threads)),
-        "accurate, 1 thread": clocked(lambda: match(a, b, patch, method="accurate", threads=1)),
-        f"accurate, {threads} threads": clocked(
+        "plain, 1 thread": lambda: case.run_variant("Numba, stopping early"),
+        "classic, 1 thread": time_match(lambda: match(a, b, patch, threads=1)),
+        f"classic, {threads} threads": time_match(lambda: match(a, b, patch, threads=threads)),
+        "accurate, 1 thread": time_match(lambda: match(a, b, patch, method="accurate", threads=1)),
+        f"accurate, {threads} threads": time_match(
             lambda: match(a, b, patch, method="accurate", threads=threads)
         ),
     }
 
 
-def goals(a: np.ndarray, b: np.ndarray, patch: int, threads: int, repeats: int) -> None:
+def compare_methods(a: np.ndarray, b: np.ndarray, patch: int, threads: int, repeats: int) -> None:
     print(f"\npatch {patch}{'':21}seconds  of plain  distance  of exact")
-    works = ways(a, b, patch, threads)
+    works = list_methods(a, b, patch, threads)
     for work in works.values():
         work()  # loads and compiles
     taken: dict[str, list[float]] = {name: [] for name in works}
@@ -73,7 +73,7 @@ def goals(a: np.ndarray, b: np.ndarray, patch: int, threads: int, repeats: int) 
             found, seconds = work()
             taken[name].append(seconds)
             distance[name] = float(found.distance.mean())
-    best, seconds = clocked(lambda: exact(a, b, patch, threads=threads))()
+    best, seconds = time_match(lambda: match_brute_force(a, b, patch, threads=threads))()
     name = f"exact, {threads} threads"
     taken[name], distance[name] = [seconds], float(best.distance.mean())
     plain = float(np.median(taken["plain, 1 thread"]))
@@ -82,26 +82,26 @@ def goals(a: np.ndarray, b: np.ndarray, patch: int, threads: int, repeats: int) 
         print(f"{name:26} {own:9.3f} {own / plain:9.2f} {distance[name]:9.2f} {ratio:9.2f}")
 
 
-def seeds(a: np.ndarray, b: np.ndarray, patch: int, count: int) -> None:
+def compare_seeds(a: np.ndarray, b: np.ndarray, patch: int, count: int) -> None:
     found = [float(match(a, b, patch, seed=s).distance.mean()) for s in range(count)]
     print(f"\nclassic, patch {patch}, {count} seeds: {min(found):.2f} to {max(found):.2f}")
 
 
-def growth(a: np.ndarray, b: np.ndarray, threads: int, plot: Path | None) -> None:
+def measure_growth(a: np.ndarray, b: np.ndarray, threads: int, plot: Path | None) -> None:
     print(f"\npixels of each, patch 3, {threads} threads: classic   accurate")
     curves: dict[Method, list[float]] = {"classic": [], "accurate": []}
     for side in SIDES:
-        x, y = enlarged(a, side), enlarged(b, side)
+        x, y = enlarge(a, side), enlarge(b, side)
         for method, curve in curves.items():
-            go = clocked(lambda m=method, x=x, y=y: match(x, y, method=m, threads=threads))
+            go = time_match(lambda m=method, x=x, y=y: match(x, y, method=m, threads=threads))
             curve.append(min(go()[1] for _ in range(3)))
         classic, accurate = (curve[-1] for curve in curves.values())
         print(f"{side * side:12,}{'':25}{classic:7.3f} s {accurate:7.3f} s", flush=True)
     if plot:
-        draw(curves, plot)
+        plot_growth(curves, plot)
 
 
-def draw(curves: Mapping[Method, list[float]], path: Path) -> None:
+def plot_growth(curves: Mapping[Method, list[float]], path: Path) -> None:
     from matplotlib.figure import Figure
 
     pixels = np.array(SIDES) ** 2
@@ -110,18 +110,18 @@ def draw(curves: Mapping[Method, list[float]], path: Path) -> None:
     for name, seconds in curves.items():
         axes.loglog(pixels, seconds, marker="o", label=name)
     line = curves["classic"][-1] * pixels / pixels[-1]
-    axes.loglog(pixels, line, color="grey", linestyle=":", label="linear")
+    axes.loglog(pixels, line, color="gray", linestyle=":", label="linear")
     axes.set(xlabel="pixels of each picture", ylabel="seconds, patch 3, 5 iterations")
     axes.legend()
     figure.savefig(path, dpi=90)
 
 
-def fresh(patch: int = 3) -> None:
+def measure_first_match(patch: int = 3) -> None:
     """What a process pays for its first match beyond imports and what the match itself takes."""
     code = f"""
 import time
 import numpy as np
-import smalti.patchmatch.brute, smalti.patchmatch.matching as matching
+import smalti.patchmatch.brute_force, smalti.patchmatch.matching as matching
 x = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
 for method in matching.METHODS:
     taken = []
@@ -145,13 +145,13 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--plot", type=Path, help="a PNG of seconds against pixels")
     args = parser.parse_args()
-    a, b = picture(args.a), picture(args.b)
+    a, b = read_picture(args.a), read_picture(args.b)
     print(f"{args.a.name}, {args.b.name}: {a.shape[0]} x {a.shape[1]}; {processor()}")
     for patch in args.patches:
-        goals(a, b, patch, args.threads, args.repeats)
-        seeds(a, b, patch, args.seeds)
-    fresh()
-    growth(a, b, args.threads, args.plot)
+        compare_methods(a, b, patch, args.threads, args.repeats)
+        compare_seeds(a, b, patch, args.seeds)
+    measure_first_match()
+    measure_growth(a, b, args.threads, args.plot)
 
 
 if __name__ == "__main__":

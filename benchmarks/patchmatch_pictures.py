@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks._photographs import photograph
+from benchmarks._photographs import read_photograph
 from smalti.patchmatch import (
-    analogy,
-    consistency,
-    distance_picture,
-    flow_picture,
+    compute_consistency,
+    distance_to_picture,
+    flow_to_picture,
     inpaint,
+    make_analogy,
     match,
     reconstruct,
 )
@@ -30,7 +30,7 @@ ROCKET = np.s_[110:427, 270:372]
 MAGENTA = np.array([255, 0, 255], np.uint8)
 
 
-def row(pictures: list[np.ndarray], height: int) -> np.ndarray:
+def draw_row(pictures: list[np.ndarray], height: int) -> np.ndarray:
     """Pictures (H, W) or (H, W, 3) uint8 beside each other, all of one height."""
     pieces: list[np.ndarray] = []
     for x in pictures:
@@ -41,7 +41,7 @@ def row(pictures: list[np.ndarray], height: int) -> np.ndarray:
     return np.concatenate(pieces[1:], axis=1)
 
 
-def stacked(rows: list[np.ndarray]) -> np.ndarray:
+def stack_rows(rows: list[np.ndarray]) -> np.ndarray:
     width = max(x.shape[1] for x in rows)
     whole = [
         np.pad(x, ((GAP, 0), (0, width - x.shape[1]), (0, 0)), constant_values=255) for x in rows
@@ -49,42 +49,44 @@ def stacked(rows: list[np.ndarray]) -> np.ndarray:
     return np.concatenate(whole)[GAP:]
 
 
-def fields(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def draw_fields(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """A row for each method: a, b, a by votes from b, the field, the distances on one scale."""
     found = {m: match(a, b, method=m) for m in ("classic", "accurate")}
     largest = float(np.quantile(found["classic"].distance, 0.99))
     rows = []
     for m in found.values():
-        heat = distance_picture(m, largest)
-        rows.append(row([a, b, reconstruct(b, m, 3), flow_picture(m, 140), heat], 150))
-    return stacked(rows)
+        heat = distance_to_picture(m, largest)
+        rows.append(draw_row([a, b, reconstruct(b, m, 3), flow_to_picture(m, 140), heat], 150))
+    return stack_rows(rows)
 
 
-def both_ways(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def draw_consistency(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     there, back = match(a, b, 7, method="accurate"), match(b, a, 7, method="accurate")
-    holds = consistency(there, back)
-    return row([a, b, flow_picture(there), holds.astype(np.uint8) * 255], 150)
+    holds = compute_consistency(there, back)
+    return draw_row([a, b, flow_to_picture(there), holds.astype(np.uint8) * 255], 150)
 
 
-def removal() -> np.ndarray:
-    x = photograph("rocket")
+def draw_removal() -> np.ndarray:
+    x = read_photograph("rocket")
     mask = np.zeros(x.shape[:2], bool)
     mask[ROCKET] = True
     marked = np.where(mask[..., None], MAGENTA, x)
-    return row([x, marked, inpaint(x, mask)], 210)
+    return draw_row([x, marked, inpaint(x, mask)], 210)
 
 
-def analogies(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Grey to colour, and a map of regions to textures."""
-    grey_a, grey_b = (np.asarray(Image.fromarray(x).convert("L")) for x in (a, b))
-    top = row([grey_a, a, grey_b, analogy(grey_a, a, grey_b)], 170)
-    grass, gravel = (photograph(n)[100:270, 100:202] for n in ("grass", "gravel"))
+def draw_analogies(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Gray to color, and a map of regions to textures."""
+    gray_a, gray_b = (np.asarray(Image.fromarray(x).convert("L")) for x in (a, b))
+    top = draw_row([gray_a, a, gray_b, make_analogy(gray_a, a, gray_b)], 170)
+    grass, gravel = (read_photograph(n)[100:270, 100:202] for n in ("grass", "gravel"))
     textures = np.concatenate([grass, gravel], axis=1)  # (170, 204, 3)
     halves, ellipse = np.zeros((170, 204), np.uint8), np.zeros((170, 204), np.uint8)
     halves[:, 102:] = 255
     i, j = np.indices(ellipse.shape)
     ellipse[((i - 85) / 64) ** 2 + ((j - 102) / 76) ** 2 < 1] = 255
-    return stacked([top, row([halves, textures, ellipse, analogy(halves, textures, ellipse)], 170)])
+    return stack_rows(
+        [top, draw_row([halves, textures, ellipse, make_analogy(halves, textures, ellipse)], 170)]
+    )
 
 
 def main() -> None:
@@ -95,10 +97,10 @@ def main() -> None:
     args = parser.parse_args()
     a, b = (np.asarray(Image.open(path).convert("RGB")) for path in (args.a, args.b))
     drawn = {
-        "field": fields(a, b),
-        "consistency": both_ways(a, b),
-        "removal": removal(),
-        "analogy": analogies(a, b),
+        "field": draw_fields(a, b),
+        "consistency": draw_consistency(a, b),
+        "removal": draw_removal(),
+        "analogy": draw_analogies(a, b),
     }
     for name, picture in drawn.items():
         Image.fromarray(picture).save(args.out / f"patchmatch-{name}.jpg", quality=85)

@@ -26,38 +26,38 @@ import torch
 from lightning_fabric import Fabric
 
 import smalti
-from benchmarks._entrant import Entrant, in_turns
+from benchmarks._entrant import Entrant, take_turns
 from benchmarks._judge import judge
-from benchmarks._machine import described, facts
+from benchmarks._machine import describe_machine, format_machine
 from benchmarks._racer import write_text
 from smalti.core.errors import UserError
 from smalti.data import Pictures, digit_pictures
-from smalti.evaluation.bits import bits_per_dim
-from smalti.layers.conditions import named_choice
+from smalti.evaluation.bits import compute_bits_per_dim
+from smalti.layers.condition_encoder import make_choices
 from smalti.pixelcnn import (
     AutoregressiveConfig,
     Categorical,
-    GatedConfig,
+    GatedPixelCNNConfig,
     Levels,
     LogisticMixture,
-    PlainConfig,
-    PlusPlusConfig,
-    fit,
+    PixelCNNConfig,
+    PixelCNNPlusPlusConfig,
+    build_config,
 )
-from smalti.recipes import find
+from smalti.recipes import find_recipe
 from smalti.training.config import Training
-from smalti.training.device import precision_of
+from smalti.training.device import choose_precision
 from smalti.training.interrupt import Interrupt
-from smalti.training.job import Job
-from smalti.training.loop import begin
+from smalti.training.loop import start_loop
+from smalti.training.run_record import RunRecord
 
-RECIPE = find("gated-pixelcnn-digits")
+RECIPE = find_recipe("gated-pixelcnn-digits")
 ENDLESS = 10**9  # steps: the rate stays at its top, so that a longer training goes on
-DRAWN = 64  # samples whose seconds are told
+TIMED_SAMPLES = 64  # samples whose seconds are told
 
 
-PLAIN, GATED = PlainConfig(width=48), GatedConfig()
-PLUSPLUS = PlusPlusConfig(filters=24, blocks=2, dropout=0.0)
+PLAIN, GATED = PixelCNNConfig(width=48), GatedPixelCNNConfig()
+PLUSPLUS = PixelCNNPlusPlusConfig(filters=24, blocks=2, dropout=0.0)
 NETWORKS: dict[str, tuple[Any, int]] = {
     "plain": (PLAIN, 256),
     "plain, batch norm": (replace(PLAIN, norm=True), 256),
@@ -74,19 +74,19 @@ NETWORKS: dict[str, tuple[Any, int]] = {
 
 
 def main(argv: list[str] | None = None) -> None:
-    options = parsed(argv)
+    options = parse_options(argv)
     torch.set_num_threads(options.threads)
-    pictures, machine = digit_pictures("train"), facts()
-    entrants = [entered(name, pictures, options) for name in options.networks]
-    print(described(machine), flush=True)
-    in_turns(entrants, options.minutes, options.sitting, lambda e, i: turn(e, options, i))
+    pictures, machine = digit_pictures("train"), describe_machine()
+    entrants = [load_entrant(name, pictures, options) for name in options.networks]
+    print(format_machine(machine), flush=True)
+    take_turns(entrants, options.minutes, options.sitting, lambda e, i: take_turn(e, options, i))
     mark = f"{options.minutes:g}"
-    report(options, machine, [e for e in entrants if mark in e.results])
+    write_report(options, machine, [e for e in entrants if mark in e.results])
     if waiting := [e.name for e in entrants if mark not in e.results]:
         print(f"Not done: {'; '.join(waiting)}. The same command goes on.")
 
 
-def parsed(argv: list[str] | None) -> argparse.Namespace:
+def parse_options(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pixelcnn_table")
     parser.description, parser.formatter_class = __doc__, argparse.RawDescriptionHelpFormatter
     parser.add_argument("--minutes", type=float, default=10.0, help="of training, for each network")
@@ -102,19 +102,21 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def config_of(name: str) -> AutoregressiveConfig:
+def build_config(name: str) -> AutoregressiveConfig:
     network, levels = NETWORKS[name]
     output = LogisticMixture(5) if name == "++" else Categorical()
-    return fit(Levels(levels), network, output, named_choice(tuple("0123456789")))
+    return build_config(Levels(levels), network, output, make_choices(tuple("0123456789")))
 
 
-def entered(name: str, pictures: Pictures, options: argparse.Namespace) -> Entrant:
+def load_entrant(name: str, pictures: Pictures, options: argparse.Namespace) -> Entrant:
     """A network at its start, or where it was when the last sitting ended."""
     torch.manual_seed(0)
-    training = Training(steps=ENDLESS, batch=options.batch, rate=options.rate, ema=0.999)
-    model = config_of(name)
-    fabric = Fabric(accelerator="cpu", devices=1, precision=precision_of(training))
-    loop = begin(fabric, Job(model, training, Path("nowhere"), {}), pictures)
+    training = Training(
+        steps=ENDLESS, batch_size=options.batch, learning_rate=options.rate, ema=0.999
+    )
+    model = build_config(name)
+    fabric = Fabric(accelerator="cpu", devices=1, precision=choose_precision(training))
+    loop = start_loop(fabric, RunRecord(model, training, Path("nowhere"), {}), pictures)
     names = ("threads", "batch", "rate", "samples", "split")
     settings = {key: getattr(options, key) for key in names} | {"network": repr(model.network)}
     entrant = Entrant(name, loop, settings, options.out)
@@ -122,26 +124,26 @@ def entered(name: str, pictures: Pictures, options: argparse.Namespace) -> Entra
     return entrant
 
 
-def turn(entrant: Entrant, options: argparse.Namespace, interrupt: Interrupt) -> None:
+def take_turn(entrant: Entrant, options: argparse.Namespace, interrupt: Interrupt) -> None:
     """A slice of training, and the measurement when it was the last one."""
     if entrant.minutes < options.minutes:
-        entrant.train(options.slice, options.minutes, lambda: interrupt.asked)
-    said = f"{entrant.minutes:7.2f} of {options.minutes:g} min, step {entrant.loop.step:6}"
-    print(f"{entrant.name:18} {said}, nats {entrant.loss:.4f}", flush=True)
-    if not interrupt.asked and entrant.minutes >= options.minutes:
-        entrant.results[f"{options.minutes:g}"] = measured(entrant, options)
+        entrant.train(options.slice, options.minutes, lambda: interrupt.requested)
+    progress = f"{entrant.minutes:7.2f} of {options.minutes:g} min, step {entrant.loop.step:6}"
+    print(f"{entrant.name:18} {progress}, nats {entrant.loss:.4f}", flush=True)
+    if not interrupt.requested and entrant.minutes >= options.minutes:
+        entrant.results[f"{options.minutes:g}"] = measure_entrant(entrant, options)
         entrant.save()
-        print(line(row_of(entrant, options)), flush=True)
+        print(format_row(build_row(entrant, options)), flush=True)
 
 
-def measured(entrant: Entrant, options: argparse.Namespace) -> dict[str, Any]:
+def measure_entrant(entrant: Entrant, options: argparse.Namespace) -> dict[str, Any]:
     """What the averaged weights are worth."""
-    model = entrant.loop.average.module
-    bits = bits_per_dim(model, digit_pictures(options.split), batch=50)
+    model = entrant.loop.ema.module
+    bits = compute_bits_per_dim(model, digit_pictures(options.split), batch_size=50)
     labels = torch.arange(options.samples) % 10
     smalti.sample(model, 1)  # compiles the walk
     begun = time.perf_counter()
-    smalti.sample(model, DRAWN)
+    smalti.sample(model, TIMED_SAMPLES)
     seconds = time.perf_counter() - begun
     drawn = [
         smalti.sample(model, seeds=seeds.tolist(), cond=labels[seeds])
@@ -155,8 +157,8 @@ def measured(entrant: Entrant, options: argparse.Namespace) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def row_of(entrant: Entrant, options: argparse.Namespace) -> dict[str, Any]:
-    parameters = sum(p.numel() for p in entrant.loop.average.module.parameters())
+def build_row(entrant: Entrant, options: argparse.Namespace) -> dict[str, Any]:
+    parameters = sum(p.numel() for p in entrant.loop.ema.module.parameters())
     levels = NETWORKS[entrant.name][1]
     found = entrant.results[f"{options.minutes:g}"]
     return {"network": entrant.name, "levels": levels, "parameters": parameters, **found}
@@ -164,11 +166,11 @@ def row_of(entrant: Entrant, options: argparse.Namespace) -> dict[str, Any]:
 
 HEAD = (
     f"{'network':18} {'parameters':>10} {'steps':>6} {'bits/dim':>8} {'error':>7} {'nats':>7} "
-    f"{'class right':>11} {'Frechet':>8} {f'{DRAWN} in':>7}"
+    f"{'class right':>11} {'Frechet':>8} {f'{TIMED_SAMPLES} in':>7}"
 )
 
 
-def line(row: dict[str, Any]) -> str:
+def format_row(row: dict[str, Any]) -> str:
     nats = f"{row['bits'] * 784 * math.log(2):7.2f}" if row["levels"] == 2 else f"{'':7}"
     return (
         f"{row['network']:18} {row['parameters']:10,} {row['steps']:6} {row['bits']:8.4f} "
@@ -177,16 +179,16 @@ def line(row: dict[str, Any]) -> str:
     )
 
 
-def report(options: argparse.Namespace, machine: dict, entrants: list[Entrant]) -> None:
+def write_report(options: argparse.Namespace, machine: dict, entrants: list[Entrant]) -> None:
     """The table, and the same in result-MINUTES.json."""
     if not entrants:
         return
-    rows = [row_of(entrant, options) for entrant in entrants]
-    print(HEAD, *map(line, rows), sep="\n")
+    rows = [build_row(entrant, options) for entrant in entrants]
+    print(HEAD, *map(format_row, rows), sep="\n")
     for levels in (256, 8, 2):
         real = digit_pictures(options.split)
         codec = Levels(levels)
-        pictures = codec.decode(codec.encode(real.floats(torch.arange(len(real)))))
+        pictures = codec.decode(codec.encode(real.take_floats(torch.arange(len(real)))))
         verdict = judge(pictures, real.labels)  # pyright: ignore[reportArgumentType]
         print(f"real digits of {levels} levels: {verdict.accuracy:.1%}, {verdict.frechet:.3f}")
     content = {"machine": machine, "minutes": options.minutes, "networks": rows}

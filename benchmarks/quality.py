@@ -1,6 +1,6 @@
 """How good are the digits that a model draws?  `python -m benchmarks.quality --model ddpm-digits`.
 
-Sets of class-balanced samples, judged by the shipped classifier: the share recognised as the class
+Sets of class-balanced samples, judged by the shipped classifier: the share recognized as the class
 asked for, and the Frechet distance to the 8,500 training digits, next to what as many real digits
 get. Guidance and other choices are made with `--split valid`; `--split test` is for the card.
 """
@@ -15,24 +15,29 @@ import time
 import torch
 
 import smalti
-from benchmarks._judge import judge, real_baseline
+from benchmarks._judge import compute_real_baseline, judge
 from smalti.diffusion import DDIM, Diffusion
 
 
-def draw(model: Diffusion, sampler: DDIM, first_seed: int, n: int, batch: int) -> torch.Tensor:
+def draw_samples(
+    model: Diffusion, sampler: DDIM, first_seed: int, n: int, batch_size: int
+) -> torch.Tensor:
     """n samples (n, 1, 28, 28), classes 0 .. 9 in turn, seeds from `first_seed`."""
     parts = []
-    for rows in torch.arange(n).split(batch):
+    for rows in torch.arange(n).split(batch_size):
         seeds = (first_seed + rows).tolist()
         parts.append(smalti.sample(model, seeds=seeds, cond=rows % 10, sampler=sampler))
     return torch.cat(parts)
 
 
-def measure(model: Diffusion, sampler: DDIM, sets: int, n: int, batch: int) -> dict[str, float]:
+def measure_sets(
+    model: Diffusion, sampler: DDIM, sets: int, n: int, batch_size: int
+) -> dict[str, float]:
     """Mean and spread over sets of seeds 0 .. n-1, n .. 2n-1, ..."""
     begun = time.perf_counter()
     found = [
-        judge(draw(model, sampler, i * n, n, batch), torch.arange(n) % 10) for i in range(sets)
+        judge(draw_samples(model, sampler, i * n, n, batch_size), torch.arange(n) % 10)
+        for i in range(sets)
     ]
     accuracies, distances = [j.accuracy for j in found], [j.frechet for j in found]
     return {
@@ -56,14 +61,14 @@ def main() -> None:
     parser.add_argument("--split", choices=("valid", "test"), default="valid")
     args = parser.parse_args()
     model = smalti.load(args.model)
-    real = real_baseline(args.n, args.split)
+    real = compute_real_baseline(args.n, args.split)
     print(f"{args.n} real digits ({args.split}): Frechet {real:.4f}")
     for guidance in args.guidance or [model.config.sampler.guidance]:
         sampler = DDIM(steps=args.steps, guidance=guidance)
-        row = measure(model, sampler, args.sets, args.n, args.batch)
+        row = measure_sets(model, sampler, args.sets, args.n, args.batch)
         print(
             f"guidance {guidance:4.2f}"
-            f"  recognised {row['accuracy']:.2%} (lowest {row['lowest']:.2%})"
+            f"  recognized {row['accuracy']:.2%} (lowest {row['lowest']:.2%})"
             f"  Frechet {row['frechet']:.4f} +- {row['spread']:.4f} (highest {row['highest']:.4f})"
             f" = {row['frechet'] / real:.2f}x real  {row['seconds']:.0f} s",
             flush=True,

@@ -1,11 +1,11 @@
-"""The race: minutes of training until samples of digits are recognised.
+"""The race: minutes of training until samples of digits are recognized.
 
 Ours ("small": `UNetConfig` with its defaults, narrower than ddpm-digits), diffusers' UNet2DModel
 and the U-Net of the DDPM article, all given the class, trained by the same loop (smalti's) with the
-same schedule, prediction, optimiser, batch, precision and threads. They train in turns, a slice
+same schedule, prediction, optimizer, batch, precision and threads. They train in turns, a slice
 each; only time inside training steps counts. From time to time the averaged weights draw 500
 digits, 50 of each class (20 DDIM steps, eta 0, guidance 1.5), and the digits-classifier says how
-many are recognised as their class. A mark is reached at the first trial that passes it; the table
+many are recognized as their class. A mark is reached at the first trial that passes it; the table
 says whether the next trial passed it too.
 
     python -m benchmarks.race --minutes 60      # and again, until all are done
@@ -21,8 +21,8 @@ from typing import Any
 
 import torch
 
-from benchmarks._machine import described, facts
-from benchmarks._networks import RECIPE, classed, loop_of, size_of
+from benchmarks._machine import describe_machine, format_machine
+from benchmarks._networks import RECIPE, build_loop, choose_network, measure_size
 from benchmarks._racer import MARKS, Racer, write_text
 from smalti.core.errors import UserError
 from smalti.data import Pictures, digit_pictures
@@ -31,28 +31,28 @@ OURS, RIVALS = "small", ("diffusers", "article")
 
 
 def main(argv: list[str] | None = None) -> None:
-    options = parsed(argv)
+    options = parse_options(argv)
     torch.set_num_threads(options.threads)
     begun, pictures = time.perf_counter(), digit_pictures("train")
-    racers = [entered(name, pictures, options) for name in (OURS, *RIVALS)]
-    machine = facts()
-    print(described(machine), flush=True)
-    while running := [r for r in racers if not done(r, racers[0], options.limit)]:
+    racers = [load_racer(name, pictures, options) for name in (OURS, *RIVALS)]
+    machine = describe_machine()
+    print(format_machine(machine), flush=True)
+    while running := [r for r in racers if not is_done(r, racers[0], options.limit)]:
         for racer in running:
-            racer.train(options.slice, tell)
+            racer.train(options.slice, print_trial)
         if time.perf_counter() - begun > 60 * options.minutes:
             break
-    write(options.out / "result.json", machine, racers)
-    print(table(racers))
+    write_result(options.out / "result.json", machine, racers)
+    print(format_table(racers))
     print("Everybody is done." if not running else "Run the same command again to go on.")
 
 
-def parsed(argv: list[str] | None) -> argparse.Namespace:
+def parse_options(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.race", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--precision", choices=("32", "bf16"), default="32", help="of training")
-    parser.add_argument("--batch", type=int, default=RECIPE.training.batch)
+    parser.add_argument("--batch", type=int, default=RECIPE.training.batch_size)
     parser.add_argument("--slice", type=float, default=20.0, help="seconds of training in turn")
     parser.add_argument("--samples", type=int, default=500, help="digits drawn in a trial")
     parser.add_argument(
@@ -65,10 +65,10 @@ def parsed(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def entered(name: str, pictures: Pictures, options: argparse.Namespace) -> Racer:
+def load_racer(name: str, pictures: Pictures, options: argparse.Namespace) -> Racer:
     """A racer at its start, or where it was when the last sitting ended."""
-    network = classed(name, pictures)
-    loop = loop_of(network, pictures, precision=options.precision, batch=options.batch)
+    network = choose_network(name, pictures)
+    loop = build_loop(network, pictures, precision=options.precision, batch_size=options.batch)
     names = ("threads", "precision", "batch", "samples")
     settings = {key: getattr(options, key) for key in names} | {"network": repr(network)}
     racer = Racer(name, loop, settings, options.out)
@@ -76,15 +76,15 @@ def entered(name: str, pictures: Pictures, options: argparse.Namespace) -> Racer
     return racer
 
 
-def done(racer: Racer, ours: Racer, limit: float) -> bool:
+def is_done(racer: Racer, ours: Racer, limit: float) -> bool:
     """Whether it has reached every mark, or had its time. Ours has no limit."""
-    if not racer.open_marks():
+    if not racer.list_open_marks():
         return True
-    last = ours.reached(MARKS[-1])
+    last = ours.find_mark(MARKS[-1])
     return racer is not ours and last is not None and racer.minutes >= limit * last[0]
 
 
-def tell(racer: Racer) -> None:
+def print_trial(racer: Racer) -> None:
     trial = racer.trials[-1]
     frechet = "" if trial.frechet is None else f", Frechet distance {trial.frechet:.1f}"
     print(
@@ -94,13 +94,13 @@ def tell(racer: Racer) -> None:
     )
 
 
-def table(racers: list[Racer]) -> str:
+def format_table(racers: list[Racer]) -> str:
     heads = [f"{f'minutes to {mark:.0%}':>17} {'x ours':>7} {'held':>5}" for mark in MARKS]
     lines = [
         f"{'network':10} {'parameters':>10} {'pictures/s':>10} {'minutes':>8} {''.join(heads)}"
     ]
     for racer in racers:
-        row = row_of(racer, racers[0])
+        row = build_row(racer, racers[0])
         line = f"{racer.name:10} {row['parameters']:10,} {row['pictures_per_second']:10.0f} "
         line += f"{racer.minutes:8.2f} "
         for mark in MARKS:
@@ -113,15 +113,15 @@ def table(racers: list[Racer]) -> str:
     return "\n".join(lines)
 
 
-def row_of(racer: Racer, ours: Racer) -> dict:
+def build_row(racer: Racer, ours: Racer) -> dict:
     """Its figures; a mark that was not reached gives the minutes so far, `reached` false."""
     model: Any = racer.loop.model.module
-    parameters, multiply_adds = size_of(model.config.network, len(model.spec.classes))
+    parameters, multiply_adds = measure_size(model.config.network, len(model.spec.classes))
     speed = racer.settings["batch"] * racer.loop.step / max(racer.loop.seconds, 1e-9)
     row: dict = {"parameters": parameters, "multiply_adds": multiply_adds}
     row |= {"minutes": racer.minutes, "pictures_per_second": speed}
     for mark in MARKS:
-        found, best = racer.reached(mark), ours.reached(mark)
+        found, best = racer.find_mark(mark), ours.find_mark(mark)
         minutes, held = found or (racer.minutes, None)
         times = minutes / best[0] if best else None
         row[f"{mark:.0%}"] = {
@@ -130,9 +130,9 @@ def row_of(racer: Racer, ours: Racer) -> dict:
     return row
 
 
-def write(path: Path, machine: dict, racers: list[Racer]) -> None:
+def write_result(path: Path, machine: dict, racers: list[Racer]) -> None:
     settings = {k: v for k, v in racers[0].settings.items() if k != "network"}
-    rows = {racer.name: row_of(racer, racers[0]) for racer in racers}
+    rows = {racer.name: build_row(racer, racers[0]) for racer in racers}
     content = {"machine": machine, "settings": settings, "networks": rows}
     write_text(path, json.dumps(content, indent=1) + "\n")
 

@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
     options = parser.parse_args()
-    runs = [cold_start(options) for _ in range(options.repeats)]
+    runs = [time_cold_start(options) for _ in range(options.repeats)]
     middle = {part: median(run[part] for run in runs) for part in (*PARTS, "total")}
     print(f"{options.n} pictures of {options.model}, {options.threads} threads, seconds:")
     print(" ".join(f"{part:>9}" for part in ("", *PARTS, "total")))
@@ -41,7 +41,7 @@ def main() -> None:
     print(json.dumps({"model": options.model, "n": options.n, "first": runs[0], "median": middle}))
 
 
-def cold_start(options: argparse.Namespace) -> dict[str, float]:
+def time_cold_start(options: argparse.Namespace) -> dict[str, float]:
     """Seconds of each part of one fresh process."""
     environment = os.environ | {"OMP_NUM_THREADS": str(options.threads)}
     with tempfile.TemporaryDirectory() as folder:
@@ -61,7 +61,7 @@ def cold_start(options: argparse.Namespace) -> dict[str, float]:
     return parts | {"total": ended - begun}
 
 
-def child() -> None:
+def run_child() -> None:
     """The command itself; the times at which its parts end go into a file."""
     marks = {"start": time.time()}
     import smalti.cli
@@ -69,15 +69,17 @@ def child() -> None:
 
     marks["imports"] = time.time()
     clock, *arguments = sys.argv[1:]
-    task.choose_model = stamped(task.choose_model, marks, "load")
-    task.draw_batches = stamped(task.draw_batches, marks, "sampling")
+    task.select_model = add_timestamp(task.select_model, marks, "load")
+    task.draw_in_batches = add_timestamp(task.draw_in_batches, marks, "sampling")
     code = smalti.cli.main(arguments)
     marks["writing"] = time.time()
     Path(clock).write_text(json.dumps(marks))
     raise SystemExit(code)
 
 
-def stamped(work: Callable[..., Any], marks: dict[str, float], name: str) -> Callable[..., Any]:
+def add_timestamp(
+    work: Callable[..., Any], marks: dict[str, float], name: str
+) -> Callable[..., Any]:
     def timed(*args: Any, **kwargs: Any) -> Any:
         result = work(*args, **kwargs)
         marks[name] = time.time()

@@ -35,17 +35,19 @@ def main() -> None:
     K = len(model.spec.classes)
     cond = torch.arange(args.n) % K if K else None
 
-    def drawn(sampler: Any) -> torch.Tensor:
+    def draw_pictures(sampler: Any) -> torch.Tensor:
         pictures = smalti.sample(model, args.n, cond=cond, sampler=sampler)
         assert isinstance(pictures, torch.Tensor)
         return pictures
 
-    wanted = drawn(DDIM(steps=args.reference))
+    expected = draw_pictures(DDIM(steps=args.reference))
     heads = (f"{n} steps" for n in args.steps)
     print("| " + " | ".join(["sampler", *heads]) + " |")
     print("|---" * (1 + len(args.steps)) + "|")
     for name, make in SOLVERS.items():
-        apart = [(drawn(make(steps)) - wanted).square().mean((1, 2, 3)) for steps in args.steps]
+        apart = [
+            (draw_pictures(make(steps)) - expected).square().mean((1, 2, 3)) for steps in args.steps
+        ]
         cells = (f"{mse.sqrt().mean():.4f}" for mse in apart)
         print("| " + " | ".join([f"`{name}`", *cells]) + " |", flush=True)
 

@@ -53,7 +53,7 @@ print(json.dumps([begun, imported, clocks()]))
 """
 
 
-def seconds(code: str) -> float:
+def time_python(code: str) -> float:
     """Wall time of a fresh Python that runs `code`."""
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
@@ -65,9 +65,9 @@ def measure_starts() -> None:
     for run in range(RUNS + 1):
         for name, code in CODES.items():  # in turns, so that a busy moment hits all alike
             if run:  # the first round fills the caches
-                taken[name].append(seconds(code))
+                taken[name].append(time_python(code))
             else:
-                seconds(code)
+                time_python(code)
     base = median(taken["python -c pass"])
     for name, times in taken.items():
         middle = median(times)
@@ -84,12 +84,12 @@ def measure_first_uses(folder: Path) -> None:
             paths = {"OUT": folder / f"{run}-{n}"}
             paths |= {word: folder / f"{word}.png" for word in ("DIGIT", "PHOTO", "HOLE")}
             tokens = [str(paths.get(word, word)) for word in words.split()]
-            torch, use = run_use(tokens, folder / f"cache-{n}")
+            torch, use = time_use(tokens, folder / f"cache-{n}")
             cells += [torch, use] if run == "first" else [use]
         print(f"{name:32} " + " ".join(f"{cell:>16}" for cell in cells), flush=True)
 
 
-def run_use(tokens: list[str], cache: Path) -> tuple[str, str]:
+def time_use(tokens: list[str], cache: Path) -> tuple[str, str]:
     """What importing torch and the rest took, with compiled code kept in `cache`."""
     done = subprocess.run(
         [sys.executable, "-c", USE, *tokens],
@@ -106,10 +106,10 @@ def run_use(tokens: list[str], cache: Path) -> tuple[str, str]:
 
 
 def write_pictures(folder: Path) -> None:
-    grey = Image.linear_gradient("L")
-    grey.resize((28, 28)).save(folder / "DIGIT.png")
-    grey = grey.resize((96, 96))
-    Image.merge("RGB", [grey, grey.rotate(90), grey]).save(folder / "PHOTO.png")
+    gray = Image.linear_gradient("L")
+    gray.resize((28, 28)).save(folder / "DIGIT.png")
+    gray = gray.resize((96, 96))
+    Image.merge("RGB", [gray, gray.rotate(90), gray]).save(folder / "PHOTO.png")
     hole = Image.new("L", (96, 96))
     hole.paste(255, (40, 40, 56, 56))
     hole.save(folder / "HOLE.png")

@@ -22,8 +22,8 @@ import smalti
 from smalti.codecs.tiles import decode_tiled, encode_tiled
 
 
-def picture(side: int) -> Tensor:
-    """Soft colours, a dark side and fine detail in one corner, with no edge where tiles meet."""
+def draw_picture(side: int) -> Tensor:
+    """Soft colors, a dark side and fine detail in one corner, with no edge where tiles meet."""
     torch.manual_seed(0)
     x = F.interpolate(torch.rand(1, 3, 9, 9), (side, side), mode="bicubic").clamp(0, 1)
     x[..., : side * 3 // 7] *= 0.3
@@ -31,26 +31,26 @@ def picture(side: int) -> Tensor:
     return x
 
 
-def steps_at(x: Tensor, every: int) -> tuple[float, float]:
+def measure_steps(x: Tensor, period: int) -> tuple[float, float]:
     """Mean absolute step to the next pixel, across tile borders and elsewhere."""
     sides = [(x[..., 1:] - x[..., :-1]).abs().mean((0, 1, 2))]
     sides.append((x[:, :, 1:] - x[:, :, :-1]).abs().mean((0, 1, 3)))
     border = torch.zeros(x.shape[-1] - 1, dtype=torch.bool)
-    border[every - 1 :: every] = True
+    border[period - 1 :: period] = True
     at, rest = (torch.cat([s[where] for s in sides]).mean() for where in (border, ~border))
     return float(at), float(rest)
 
 
-def codec_of(name: str) -> Any:
+def load_codec(name: str) -> Any:
     if name != "new":
         return smalti.load(name)
-    from smalti.recipes import find
+    from smalti.recipes import find_recipe
 
-    recipe = find("vqgan-emoji")
+    recipe = find_recipe("vqgan-emoji")
     from smalti.data.pictures import Pictures
 
     stub = Pictures(torch.zeros(1, 3, 64, 64, dtype=torch.uint8), None, (), "none")
-    return recipe.model(stub).build().eval()
+    return recipe.make_config(stub).build().eval()
 
 
 def main() -> None:
@@ -58,23 +58,23 @@ def main() -> None:
     parser.add_argument("codec")
     parser.add_argument("--side", type=int, default=512)
     parser.add_argument("--tile", type=int, default=256, help="pixels of a tile's side")
-    given = parser.parse_args()
-    codec, x = codec_of(given.codec), picture(given.side)
-    side = max(1, given.tile // codec.network.factor)
+    args = parser.parse_args()
+    codec, x = load_codec(args.codec), draw_picture(args.side)
+    side = max(1, args.tile // codec.network.factor)
     begun = time.perf_counter()
     codes = encode_tiled(codec, x, side)
     encoded = time.perf_counter() - begun
     begun = time.perf_counter()
-    y = decode_tiled(codec, codes, (given.side, given.side), side)
+    y = decode_tiled(codec, codes, (args.side, args.side), side)
     decoded = time.perf_counter() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    at, rest = steps_at(y, side * codec.network.factor)
-    print(f"{given.side}x{given.side} in tiles of {given.tile}: encoded in {encoded:.1f} s, ")
+    at, rest = measure_steps(y, side * codec.network.factor)
+    print(f"{args.side}x{args.side} in tiles of {args.tile}: encoded in {encoded:.1f} s, ")
     print(f"  decoded in {decoded:.1f} s, at most {peak:.2f} GiB held (wanted below 6)")
     print(f"  step across borders {at / rest:.3f} of that elsewhere")
-    if given.side <= 512:
-        whole = codec.decode(codes, (given.side, given.side))
-        wat, wrest = steps_at(whole, side * codec.network.factor)
+    if args.side <= 512:
+        whole = codec.decode(codes, (args.side, args.side))
+        wat, wrest = measure_steps(whole, side * codec.network.factor)
         print(f"  {wat / wrest:.3f} at the same places of the untiled picture (wanted: within 1.1)")
         print(f"  mean difference {float((whole - y).abs().mean()) * 255:.4f} / 255 (wanted: 2)")
         same = float((codec.encode(x) == codes).float().mean())

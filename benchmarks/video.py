@@ -13,31 +13,31 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks._photographs import photograph
+from benchmarks._photographs import read_photograph
 from smalti.patchmatch import track
 
 STEP = (3, 7)
 """Rows and columns that a window moves by from frame to frame."""
 
 
-def windows(x: np.ndarray, top: int, left: int, side: int, frames: int) -> list[np.ndarray]:
-    places = [(top + k * STEP[0], left + k * STEP[1]) for k in range(frames)]
-    return [x[i : i + side, j : j + side] for i, j in places]
+def cut_windows(x: np.ndarray, top: int, left: int, side: int, frames: int) -> list[np.ndarray]:
+    corners = [(top + k * STEP[0], left + k * STEP[1]) for k in range(frames)]
+    return [x[i : i + side, j : j + side] for i, j in corners]
 
 
-def sequences(side: int, frames: int) -> dict[str, tuple[list[np.ndarray], np.ndarray | None]]:
-    retina = photograph("retina", cut=False)
-    left, right = photograph("motorcycle_left"), photograph("motorcycle_right")
+def read_sequences(side: int, frames: int) -> dict[str, tuple[list[np.ndarray], np.ndarray | None]]:
+    retina = read_photograph("retina", crop=False)
+    left, right = read_photograph("motorcycle_left"), read_photograph("motorcycle_right")
     return {
-        "retina against its first frame": (windows(retina, 500, 500, side, frames), None),
+        "retina against its first frame": (cut_windows(retina, 500, 500, side, frames), None),
         "motorcycle, right against left": (
-            windows(right, 100, 200, side, frames),
+            cut_windows(right, 100, 200, side, frames),
             left[60:, 160:700],
         ),
     }
 
 
-def error(
+def measure_error(
     frames: list[np.ndarray], reference: np.ndarray | None, iterations: int, warm: bool, patch: int
 ) -> tuple[float, float]:
     """The mean squared difference and the seconds of a frame, over all but the first."""
@@ -58,21 +58,21 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="a PNG of the curves")
     args = parser.parse_args()
     curves: dict[str, dict[str, list[float]]] = {}
-    for name, (frames, reference) in sequences(args.side, args.frames).items():
+    for name, (frames, reference) in read_sequences(args.side, args.frames).items():
         print(f"\n{name}: {args.frames} frames of {args.side} x {args.side}, patch {args.patch}")
         print("iterations      cold  s/frame      warm  s/frame")
-        error(frames[:2], reference, 1, True, args.patch)  # loads and compiles
+        measure_error(frames[:2], reference, 1, True, args.patch)  # loads and compiles
         curve = curves.setdefault(name, {"cold": [], "warm": []})
         for n in range(args.most + 1):
-            cold, warm = (error(frames, reference, n, w, args.patch) for w in (False, True))
+            cold, warm = (measure_error(frames, reference, n, w, args.patch) for w in (False, True))
             curve["cold"].append(cold[0])
             curve["warm"].append(warm[0])
             print(f"{n:10} {cold[0]:9.2f} {cold[1]:8.3f} {warm[0]:9.2f} {warm[1]:8.3f}", flush=True)
     if args.plot:
-        draw(curves, args.plot)
+        plot_curves(curves, args.plot)
 
 
-def draw(curves: dict[str, dict[str, list[float]]], path: Path) -> None:
+def plot_curves(curves: dict[str, dict[str, list[float]]], path: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 3.2), layout="constrained")

@@ -24,69 +24,73 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmarks._machine import clock, described, facts
-from smalti.autoregressive.calling import show_symbols
-from smalti.core.given import Given
-from smalti.core.protocols import Symbols
+from benchmarks._machine import describe_machine, format_machine, time_call
+from smalti.autoregressive.conditioning import to_network_input
+from smalti.core.protocols import SymbolDistribution
 from smalti.core.rng import Rng
+from smalti.core.sampling_inputs import SamplingInputs
 from smalti.data import digit_pictures
 from smalti.pixelcnn import (
     Autoregressive,
     AutoregressiveConfig,
-    GatedConfig,
+    GatedPixelCNNConfig,
     Levels,
     LogisticMixture,
-    PlainConfig,
-    PlusPlusConfig,
-    fit,
+    PixelCNNConfig,
+    PixelCNNPlusPlusConfig,
+    build_config,
 )
-from smalti.recipes import find
+from smalti.recipes import find_recipe
 
 SHIPPED = ("gated-pixelcnn-digits", "gated-pixelcnn-digits-8", "pixelcnnpp-digits")
 PARTS = ("building", "rows", "pixels", "choosing", "putting", "Python")
 seeds = itertools.count(1)
 
 
-class Job(NamedTuple):
+class Workload(NamedTuple):
     """A model and how many pictures it draws at once."""
 
     name: str
     config: AutoregressiveConfig
-    batch: int
+    batch_size: int
 
 
-def jobs() -> list[Job]:
+def list_workloads() -> list[Workload]:
     """The large networks at 16, the shipped ones at 16 and 64."""
-    grey, plusplus = Levels(256, (1, 28, 28)), PlusPlusConfig(filters=64, blocks=5)
+    gray, plusplus = Levels(256, (1, 28, 28)), PixelCNNPlusPlusConfig(filters=64, blocks=5)
     found = [
-        Job("PixelCNN, 15 x 128", fit(grey, PlainConfig(width=128, blocks=15)), 16),
-        Job("Gated, 15 x 128", fit(grey, GatedConfig(width=128, blocks=14)), 16),
-        Job("PixelCNN++, 5 x 64", fit(grey, plusplus, LogisticMixture(10)), 16),
+        Workload(
+            "PixelCNN, 15 x 128", build_config(gray, PixelCNNConfig(width=128, blocks=15)), 16
+        ),
+        Workload(
+            "Gated, 15 x 128", build_config(gray, GatedPixelCNNConfig(width=128, blocks=14)), 16
+        ),
+        Workload("PixelCNN++, 5 x 64", build_config(gray, plusplus, LogisticMixture(10)), 16),
     ]
     pictures = digit_pictures("train")
     for name in SHIPPED:
-        config: Any = find(name).model(pictures)
-        found += [Job(name, config, batch) for batch in (16, 64)]
+        config: Any = find_recipe(name).make_config(pictures)
+        found += [Workload(name, config, batch) for batch in (16, 64)]
     return found
 
 
 def main() -> None:
-    options = parsed()
+    options = parse_options()
     torch.set_num_threads(options.threads)
-    machine = facts()
-    print(described(machine), flush=True)
+    machine = describe_machine()
+    print(format_machine(machine), flush=True)
     print(f"\n{'':26}   n  bare convs  forward  sampling  forwards per sampling        naive")
     result: dict[str, Any] = {"machine": machine, "repeats": options.repeats, "rows": []}
-    for job in jobs():
-        if options.only in job.name:
-            result["rows"].append(measured(job, options.repeats))
-    told(result["rows"])
+    for workload in list_workloads():
+        if options.only in workload.name:
+            result["rows"].append(measure_workload(workload, options.repeats))
+    print_parts(result["rows"])
     print(json.dumps(result))
     if options.out:
         options.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
-def parsed() -> argparse.Namespace:
+def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.walk")
     parser.formatter_class, parser.description = argparse.RawDescriptionHelpFormatter, __doc__
     parser.add_argument("--threads", type=int, default=2)
@@ -97,33 +101,35 @@ def parsed() -> argparse.Namespace:
 
 
 @torch.no_grad()
-def measured(job: Job, repeats: int) -> dict[str, Any]:
+def measure_workload(workload: Workload, repeats: int) -> dict[str, Any]:
     """Seconds of each, forwards per sampling with their spread, and the parts; prints a row."""
     torch.manual_seed(0)
-    model = job.config.build().eval()
-    z = torch.randint(model.needs.symbols, (job.batch, *job.config.shape))
-    x, y = show_symbols(model.network, z, model.values, torch.float32), None
+    model = workload.config.build().eval()
+    z = torch.randint(model.requirements.n_symbols, (workload.batch_size, *workload.config.shape))
+    x, y = to_network_input(model.network, z, model.values, torch.float32), None
     if model.spec.classes:
-        y = torch.arange(job.batch) % len(model.spec.classes)
+        y = torch.arange(workload.batch_size) % len(model.spec.classes)
     forward: Callable[[], object] = lambda: model.network(x, y)  # noqa: E731
-    bare = convolutions_of(forward)
-    drawing = lambda: list(model.stream(fresh(job.batch), Given(labels=y)))  # noqa: E731
+    bare = record_convolutions(forward)
+    drawing = lambda: list(
+        model.stream(build_fresh_rng(workload.batch_size), SamplingInputs(labels=y))
+    )  # noqa: E731
     taken: dict[str, list[float]] = {"bare": [], "forward": [], "sampling": []}
     for work in (bare, forward, drawing):  # to compile, and to find memory
         work()
     for _ in range(repeats):
-        taken["bare"].append(median(clock(bare) for _ in range(5)))
-        taken["forward"].append(median(clock(forward) for _ in range(5)))
-        taken["sampling"].append(clock(drawing))
+        taken["bare"].append(median(time_call(bare) for _ in range(5)))
+        taken["forward"].append(median(time_call(forward) for _ in range(5)))
+        taken["sampling"].append(time_call(drawing))
     pairs = zip(taken["sampling"], taken["forward"], strict=True)
     ratios = sorted(sampling / forward for sampling, forward in pairs)
     row: dict[str, Any] = {name: median(seconds) for name, seconds in taken.items()}
-    row |= {"name": job.name, "batch": job.batch, "forwards": median(ratios)}
+    row |= {"name": workload.name, "batch": workload.batch_size, "forwards": median(ratios)}
     row |= {"least": ratios[0], "most": ratios[-1], "overhead": row["forward"] / row["bare"]}
     row["naive"] = row["forward"] * model.spec.channels * 784
-    row["parts"] = parts_of(model, job.batch, y)
+    row["parts"] = time_parts(model, workload.batch_size, y)
     print(
-        f"{job.name:26} {job.batch:3}  {row['bare']:8.3f} s {row['forward']:6.3f} s "
+        f"{workload.name:26} {workload.batch_size:3}  {row['bare']:8.3f} s {row['forward']:6.3f} s "
         f"{row['sampling']:7.3f} s  {row['forwards']:5.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})   "
         f"{row['naive']:8.1f} s; a forward is {row['overhead']:.2f} bare",
         flush=True,
@@ -131,7 +137,7 @@ def measured(job: Job, repeats: int) -> dict[str, Any]:
     return row
 
 
-def fresh(n: int) -> Rng:
+def build_fresh_rng(n: int) -> Rng:
     """Seeds that were not used before."""
     return Rng([next(seeds) for _ in range(n)])
 
@@ -149,13 +155,13 @@ class Recorder(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def convolutions_of(work: Callable[[], object]) -> Callable[[], None]:
+def record_convolutions(work: Callable[[], object]) -> Callable[[], None]:
     """The convolutions and products of some work, on other numbers of the same shapes."""
     with Recorder() as recorder:
         work()
     room: dict[tuple, Tensor] = {}
 
-    def other(value: Any) -> Any:
+    def replace_tensor(value: Any) -> Any:
         if not isinstance(value, Tensor):
             return value
         key = (value.shape, value.stride(), value.dtype)
@@ -163,52 +169,52 @@ def convolutions_of(work: Callable[[], object]) -> Callable[[], None]:
             room[key] = torch.empty_strided(*key[:2], dtype=value.dtype).normal_()
         return room[key]
 
-    calls = [(func, [other(value) for value in args]) for func, args in recorder.calls]
+    calls = [(func, [replace_tensor(value) for value in args]) for func, args in recorder.calls]
 
-    def again() -> None:
+    def replay() -> None:
         for func, args in calls:
             func(*args)
 
-    return again
+    return replay
 
 
-class Clocked:
+class TimedWalker:
     """A walker that counts the seconds of what it is asked."""
 
     def __init__(self, walker: Any, spent: dict[str, float], row: int):
         self.walker, self.spent, self.row = walker, spent, row  # numbers of a row
 
-    def parameters(self, k: int) -> Tensor:
+    def predict(self, k: int) -> Tensor:
         begun = time.perf_counter()
         found = self.walker.parameters(k)
         self.spent["pixels" if k % self.row else "rows"] += time.perf_counter() - begun
         return found
 
-    def put(self, k: int, symbols: Tensor) -> None:
-        self.spent["putting"] += clock(lambda: self.walker.put(k, symbols))
+    def set_symbols(self, k: int, symbols: Tensor) -> None:
+        self.spent["putting"] += time_call(lambda: self.walker.put(k, symbols))
 
 
-def parts_of(model: Autoregressive, n: int, y: Tensor | None) -> dict[str, float]:
+def time_parts(model: Autoregressive, n: int, y: Tensor | None) -> dict[str, float]:
     """Seconds of each part of a sampling, told from outside its walker.
 
     What a row's first pixel takes more than the others do is the row's.
     """
     spent: dict[str, float] = dict.fromkeys(PARTS, 0.0)
     C, H, W = model.config.shape
-    u = fresh(n).uniform(H * W * C, 2)
+    u = build_fresh_rng(n).uniform(H * W * C, 2)
 
-    def choose(k: int, symbols: Symbols) -> Tensor:
+    def choose(k: int, symbols: SymbolDistribution) -> Tensor:
         begun = time.perf_counter()
-        levels = symbols.draw(u[:, k])
+        levels = symbols.sample(u[:, k])
         spent["choosing"] += time.perf_counter() - begun
         return levels
 
     begun = time.perf_counter()
-    walker = Clocked(model.build_walker(n, y), spent, W * C)
+    walker = TimedWalker(model.build_walker(n, y), spent, W * C)
     spent["building"] = time.perf_counter() - begun
     model.build_walker = lambda n, y: walker
     begun = time.perf_counter()
-    for _ in model.walk(choose, n, Given(labels=y)):
+    for _ in model.walk(choose, n, SamplingInputs(labels=y)):
         pass
     total = time.perf_counter() - begun + spent["building"]
     del model.build_walker
@@ -219,7 +225,7 @@ def parts_of(model: Autoregressive, n: int, y: Tensor | None) -> dict[str, float
     return spent
 
 
-def told(rows: list[dict[str, Any]]) -> None:
+def print_parts(rows: list[dict[str, Any]]) -> None:
     """What a sampling of each consists of, in seconds."""
     print(f"\n{'seconds of a sampling':30} " + " ".join(f"{part:>9}" for part in PARTS))
     for row in rows:

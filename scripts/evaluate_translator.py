@@ -28,10 +28,10 @@ from translator_file import load
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 import smalti
-from smalti.core.int8 import dequantize, quantize
-from smalti.translation import Beam, Subwords, Translator, translate
+from smalti.core.int8 import dequantize_weights, quantize_weights
+from smalti.translation import Beam, SubwordTokenizer, Translator, translate
 from smalti.translation.cleaning import PLACEHOLDER
-from smalti.translation.model import assemble
+from smalti.translation.model import build_translator
 from smalti.translation.texts import default_beam, find_fault
 
 OFFICE = "libreoffice-help"
@@ -59,43 +59,43 @@ def thin_out(rows: list[Row], limit: int) -> list[Row]:
     return kept
 
 
-def groups(rows: list[Row]) -> dict[str, list[int]]:
+def group_rows(rows: list[Row]) -> dict[str, list[int]]:
     """Which rows are scored together, by name."""
 
-    def where(fits: Callable[[Row], bool]) -> list[int]:
+    def select_rows(fits: Callable[[Row], bool]) -> list[int]:
         return [k for k, row in enumerate(rows) if fits(row)]
 
     found = {
-        "LibreOffice": where(lambda row: row.source == OFFICE),
-        "other prose": where(lambda row: row.source != OFFICE),
-        "all": where(lambda row: True),
-        "all of 8 words and more": where(lambda row: len(row.english.split()) >= 8),
+        "LibreOffice": select_rows(lambda row: row.source == OFFICE),
+        "other prose": select_rows(lambda row: row.source != OFFICE),
+        "all": select_rows(lambda row: True),
+        "all of 8 words and more": select_rows(lambda row: len(row.english.split()) >= 8),
     }
     for source in sorted({row.source for row in rows} - {OFFICE}):
-        found[source] = where(lambda row, source=source: row.source == source)
+        found[source] = select_rows(lambda row, source=source: row.source == source)
     return found
 
 
-def score_bleu(found: list[str], wanted: list[str]) -> float:
+def score_bleu(translations: list[str], references: list[str]) -> float:
     try:
         from sacrebleu import corpus_bleu  # pyright: ignore
     except ImportError:
-        return score_tokens(found, wanted)
-    return corpus_bleu(found, [wanted], tokenize="zh").score
+        return score_tokens(translations, references)
+    return corpus_bleu(translations, [references], tokenize="zh").score
 
 
-def score_chrf(found: list[str], wanted: list[str]) -> float:
+def score_chrf(translations: list[str], references: list[str]) -> float:
     try:
         from sacrebleu import corpus_chrf  # pyright: ignore
     except ImportError:
         return math.nan
-    return corpus_chrf(found, [wanted]).score
+    return corpus_chrf(translations, [references]).score
 
 
-def score_tokens(found: list[str], wanted: list[str]) -> float:
+def score_tokens(translations: list[str], references: list[str]) -> float:
     """BLEU over Chinese characters, Latin words and signs."""
     hits, counts, lengths = [0] * 4, [0] * 4, [0, 0]
-    for texts in zip(found, wanted, strict=True):
+    for texts in zip(translations, references, strict=True):
         own, gold = (re.findall(r"[A-Za-z0-9]+|\S", text) for text in texts)
         lengths = [lengths[0] + len(own), lengths[1] + len(gold)]
         for n in range(4):
@@ -111,30 +111,32 @@ def score_tokens(found: list[str], wanted: list[str]) -> float:
     return 100 * math.exp(mean + min(0.0, 1 - lengths[1] / lengths[0]))
 
 
-def count_placeholders(rows: list[Row], found: list[str]) -> tuple[int, int]:
+def count_placeholders(rows: list[Row], translations: list[str]) -> tuple[int, int]:
     """Placeholders and tags kept, of those in sources whose reference keeps them."""
     kept = total = 0
-    for row, text in zip(rows, found, strict=True):
+    for row, text in zip(rows, translations, strict=True):
         own = Counter(PLACEHOLDER.findall(row.english)) & Counter(PLACEHOLDER.findall(row.chinese))
         total += own.total()
         kept += (own & Counter(PLACEHOLDER.findall(text))).total()
     return kept, total
 
 
-def interval(rows: list[Row], found: list[str], where: list[int], times: int = 1000) -> str:
+def format_interval(
+    rows: list[Row], translations: list[str], indices: list[int], n_resamples: int = 1000
+) -> str:
     """The middle 95% of BLEU when documents are drawn again, as text; "" without sacrebleu."""
     try:
         from sacrebleu.metrics import BLEU  # pyright: ignore
     except ImportError:
         return ""
     bleu = BLEU(tokenize="zh")
-    gold = [rows[k].chinese for k in where]
-    counts = bleu._extract_corpus_statistics([found[k] for k in where], [gold])
+    gold = [rows[k].chinese for k in indices]
+    counts = bleu._extract_corpus_statistics([translations[k] for k in indices], [gold])
     documents: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(len(counts[0])))
-    for k, row in zip(where, counts, strict=True):
+    for k, row in zip(indices, counts, strict=True):
         documents[f"{rows[k].source}/{rows[k].document}"] += row
     table, random = np.stack([*documents.values()]), np.random.default_rng(0)
-    drawn = random.integers(0, len(table), (times, len(table)))
+    drawn = random.integers(0, len(table), (n_resamples, len(table)))
     scores = [bleu._compute_score_from_stats(list(table[d].sum(0))).score for d in drawn]
     low, high = np.percentile(scores, [2.5, 97.5])
     return f" ({low:.1f} to {high:.1f}, {len(table)} documents)"
@@ -145,30 +147,36 @@ def load_translator(path: str, rounded: bool) -> Translator:
     if not path.endswith(".safetensors"):
         return smalti.load(path)
     network, models = load(Path(path))
-    model = assemble(network, Subwords(models["source"]), Subwords(models["target"]))
+    model = build_translator(
+        network, SubwordTokenizer(models["source"]), SubwordTokenizer(models["target"])
+    )
     if rounded:
-        model.load_state_dict(dequantize(quantize(model.state_dict())))
+        model.load_state_dict(dequantize_weights(quantize_weights(model.state_dict())))
     return model
 
 
 def translate_all(model: Translator, text: list[str], beam: Beam) -> list[str]:
     """What `smalti translate` makes of each; what it refuses stays as it is."""
     fit = [one for one in text if not find_fault(model, one)]
-    found = dict(zip(fit, translate(model, fit, beam, batch=64), strict=True))
+    found = dict(zip(fit, translate(model, fit, beam, batch_size=64), strict=True))
     return [found.get(one, one) for one in text]
 
 
-def report(rows: list[Row], found: list[str], brief: bool) -> None:
-    for name, where in groups(rows).items():
+def print_scores(rows: list[Row], translations: list[str], brief: bool) -> None:
+    for name, where in group_rows(rows).items():
         if brief and name not in ("LibreOffice", "other prose"):
             continue
         if not where:
             continue
-        own, gold = [found[k] for k in where], [rows[k].chinese for k in where]
+        own, gold = [translations[k] for k in where], [rows[k].chinese for k in where]
         print(f"  {name:26} {len(where):5} sentences  BLEU {score_bleu(own, gold):5.2f}", end="")
-        end = "" if brief else f"  chrF {score_chrf(own, gold):5.2f}{interval(rows, found, where)}"
+        end = (
+            ""
+            if brief
+            else f"  chrF {score_chrf(own, gold):5.2f}{format_interval(rows, translations, where)}"
+        )
         print(end)
-    kept, total = count_placeholders(rows, found)
+    kept, total = count_placeholders(rows, translations)
     if not brief:
         print(f"  placeholders kept: {kept} of {total}")
 
@@ -193,11 +201,11 @@ def main() -> None:
     rows = read_rows(given.data / f"{given.split}.jsonl")
     rows = thin_out(rows, given.limit) if given.limit else rows
     for width in given.beam:
-        penalty = own.penalty if given.penalty is None else given.penalty
+        penalty = own.length_penalty if given.penalty is None else given.penalty
         begun, beam = time.monotonic(), Beam(width, penalty)
         found = translate_all(model, [row.english for row in rows], beam)
         print(f"{Path(given.model).name}, {given.split}, {beam}: {time.monotonic() - begun:.1f} s")
-        report(rows, found, given.brief)
+        print_scores(rows, found, given.brief)
         if given.brief:
             print(
                 "".join(f"  {rows[k].english[:80]} -> {found[k][:60]}\n" for k in (2, -2)), end=""
@@ -211,12 +219,12 @@ def main() -> None:
         print_signature()
 
 
-def print_examples(rows: list[Row], found: list[str], n: int) -> None:
+def print_examples(rows: list[Row], translations: list[str], n: int) -> None:
     """A Markdown table of the n sentences whose English has the smallest SHA-256."""
     order = sorted(range(len(rows)), key=lambda k: sha256(rows[k].english.encode()).hexdigest())
     print("| English | reference | translation | source |\n|---|---|---|---|")
     for k in order[:n]:
-        cells = rows[k].english, rows[k].chinese, found[k], rows[k].source
+        cells = rows[k].english, rows[k].chinese, translations[k], rows[k].source
         print("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
 
 

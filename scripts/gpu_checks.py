@@ -21,64 +21,68 @@ import smalti
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
 from smalti.diffusion import DDIM, DDPM, DPMSolver, UniPC
-from smalti.layers.conditions import named_choice
-from smalti.pixelcnn import GatedConfig, Levels, PlusPlusConfig, fit
-from smalti.recipes import find
-from smalti.recipes.pictures import digit_splits
+from smalti.layers.condition_encoder import make_choices
+from smalti.pixelcnn import GatedPixelCNNConfig, Levels, PixelCNNPlusPlusConfig, build_config
+from smalti.recipes import find_recipe
+from smalti.recipes.pictures import load_digit_splits
 from smalti.training import Training, resume, run
-from smalti.training.device import fabric_for
+from smalti.training.device import build_fabric
 from smalti.training.events import Stepped
-from smalti.training.job import Job
-from smalti.training.loop import Loop, begin
+from smalti.training.loop import Loop, start_loop
+from smalti.training.run_record import RunRecord
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-DIGITS = digit_splits()
-FEW = DIGITS.train.part(slice(512), "few")
-NONE = DIGITS.train.part(slice(0), "none")
+DIGITS = load_digit_splits()
+FEW = DIGITS.train.select(slice(512), "few")
+NONE = DIGITS.train.select(slice(0), "none")
 
 
-def precisions(out: Path) -> str:
+def check_precisions(out: Path) -> str:
     """A ddpm-digits trains in each arithmetic, and its loss falls."""
     told = []
     names = ("32", "bf16", "fp16") if DEVICE.type == "cuda" else ("32",)
     for name in names:
         losses: list[float] = []
-        plan = Training(steps=60, batch=64, rate=1e-3, warmup=10, precision=name, save=1000)
+        plan = Training(
+            steps=60, batch_size=64, learning_rate=1e-3, warmup=10, precision=name, save_every=1000
+        )
 
-        def watch(event: object, losses: list[float] = losses) -> None:
+        def on_event(event: object, losses: list[float] = losses) -> None:
             if isinstance(event, Stepped):
                 losses.append(event.terms["loss"])
 
-        run(ddpm(), FEW, NONE, plan, out / name, watch=watch)
+        run(make_ddpm_config(), FEW, NONE, plan, out / name, on_event=on_event)
         first, last = sum(losses[:5]) / 5, sum(losses[-5:]) / 5
         require(last < 0.7 * first, f"{name}: {first:.3f} -> {last:.3f}")
         told.append(f"{name} {first:.3f} -> {last:.3f}")
     return ", ".join(told)
 
 
-def averages(out: Path) -> str:
+def check_averages(out: Path) -> str:
     """The averaged weights are what the rule says of the raw ones."""
-    loop = begun(ddpm(), Training(steps=10, batch=32, ema=0.5, precision="32"), out)
+    loop = begin_training(
+        make_ddpm_config(), Training(steps=10, batch_size=32, ema=0.5, precision="32"), out
+    )
     module = loop.model.module
-    expected = [p.detach().clone() for p in loop.average.module.parameters()]
+    expected = [p.detach().clone() for p in loop.ema.module.parameters()]
     for k in range(4):
-        loop.advance()
+        loop.run_step()
         decay = min(0.5, (1 + k) / (10 + k))
         expected = [
             decay * e + (1 - decay) * p.detach()
             for e, p in zip(expected, module.parameters(), strict=True)
         ]
-    got = list(loop.average.module.parameters())
+    got = list(loop.ema.module.parameters())
     off = max(float((a - b).abs().max()) for a, b in zip(got, expected, strict=True))
     require(off < 1e-6, f"off by {off:.1e}")
     return f"off by {off:.1e}"
 
 
-def resuming(out: Path) -> str:
+def check_resuming(out: Path) -> str:
     """A run that was stopped and resumed is the one that was not."""
-    plan = Training(steps=8, batch=32, precision="32", save=4)
-    whole = run(ddpm(), FEW, NONE, plan, out / "whole")
-    run(ddpm(), FEW, NONE, plan, out / "cut", watch=Interrupting(4))
+    plan = Training(steps=8, batch_size=32, precision="32", save_every=4)
+    whole = run(make_ddpm_config(), FEW, NONE, plan, out / "whole")
+    run(make_ddpm_config(), FEW, NONE, plan, out / "cut", on_event=InterruptAfterStep(4))
     again = resume(out / "cut", FEW, NONE)
     a, b = (load_file(path / "model.safetensors") for path in (whole, again))
     off = max(float((a[name].double() - b[name].double()).abs().max()) for name in a)
@@ -86,7 +90,7 @@ def resuming(out: Path) -> str:
     return f"off by {off:.1e}"
 
 
-class Interrupting:
+class InterruptAfterStep:
     """Interrupts the run after a step."""
 
     def __init__(self, step: int):
@@ -100,7 +104,7 @@ class Interrupting:
             os.kill(os.getpid(), signal.SIGINT)
 
 
-def samplers(out: Path) -> str:
+def check_samplers(out: Path) -> str:
     """Every sampler of ddpm-digits draws on both devices the same pictures."""
     models = [smalti.load("ddpm-digits", device) for device in ("cpu", DEVICE)]
     told, labels = [], torch.arange(8) % 10
@@ -113,21 +117,21 @@ def samplers(out: Path) -> str:
     return ", ".join(told)
 
 
-def pixelcnns(out: Path) -> str:
+def check_pixelcnns(out: Path) -> str:
     """Networks of both kinds score and draw on both devices alike."""
     told = []
-    gated = GatedConfig(width=16, blocks=2, head=16)
-    shifted = PlusPlusConfig(filters=16, blocks=1, dropout=0.0)
-    classes = named_choice(DIGITS.train.classes)
+    gated = GatedPixelCNNConfig(width=16, blocks=2, head_width=16)
+    shifted = PixelCNNPlusPlusConfig(filters=16, blocks=1, dropout=0.0)
+    classes = make_choices(DIGITS.train.classes)
     for network in (gated, shifted):
-        config = fit(Levels(8), network, conditions=classes)
+        config = build_config(Levels(8), network, conditions=classes)
         torch.manual_seed(0)
         here = config.build().eval()
-        if hasattr(here.network, "initialise"):
-            here.loss(batch_of(16, torch.device("cpu")), 0)
+        if hasattr(here.network, "initialize"):
+            here.loss(make_batch(16, torch.device("cpu")), 0)
         there = config.build().eval().to(DEVICE)
         there.load_state_dict(here.state_dict())
-        pictures = batch_of(32, torch.device("cpu"))
+        pictures = make_batch(32, torch.device("cpu"))
         scores = [m.score(pictures, Rng(range(32))).nats.cpu() for m in (here, there)]
         off = float((scores[0] / scores[1] - 1).abs().max())
         few = [smalti.sample(m, 4, cond=[1, 2, 3, 4]).cpu() for m in (here, there)]  # pyright: ignore
@@ -137,10 +141,10 @@ def pixelcnns(out: Path) -> str:
     return "; ".join(told)
 
 
-def codecs(out: Path) -> str:
+def check_codecs(out: Path) -> str:
     """vqvae-digits codes and decodes alike."""
     here, there = (smalti.load("vqvae-digits", device) for device in ("cpu", DEVICE))
-    x = FEW.floats(slice(64))
+    x = FEW.take_floats(slice(64))
     a, b = here.encode(x), there.encode(x.to(DEVICE)).cpu()
     same = float((a == b).float().mean())
     off = float((here.decode(a) - there.decode(a.to(DEVICE)).cpu()).abs().max())
@@ -148,71 +152,78 @@ def codecs(out: Path) -> str:
     return f"{same:.2%} of the codes, off by {off:.1e}"
 
 
-def waiting(out: Path) -> str:
+def check_no_waiting(out: Path) -> str:
     """No step of training waits for the device."""
     if DEVICE.type != "cuda":
         return "no CUDA here"
     told = []
     names = ("ddpm-digits", "gated-pixelcnn-digits-8", "pixelcnnpp-digits", "vqgan")
     for name in names:
-        loop = begun(find(name).model(FEW), Training(steps=99, batch=32, precision="bf16"), out)
+        loop = begin_training(
+            find_recipe(name).make_config(FEW),
+            Training(steps=99, batch_size=32, precision="bf16"),
+            out,
+        )
         for _ in range(3):
-            loop.advance()
+            loop.run_step()
         torch.cuda.synchronize()
         torch.cuda.set_sync_debug_mode("warn")
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             loop.take_step()
         torch.cuda.set_sync_debug_mode("default")
-        loop.read()
+        loop.read_results()
         places = sorted({f"{Path(w.filename).name}:{w.lineno}" for w in said})
         told.append(f"{name} {len(said)} {' '.join(places)}".strip())
     return "; ".join(told)
 
 
-def speed(out: Path) -> str:
+def measure_speed(out: Path) -> str:
     """Pictures a second of ddpm-digits' training; diffusers' U-Net where it is installed."""
     told = []
     for batch in (128, 512):
-        plan = Training(steps=10**6, batch=batch, save=10**6)
-        loop, steps = begun(find("ddpm-digits").model(FEW), plan, out), loop_for(3.0)
-        speeds = timed(loop, steps)
+        plan = Training(steps=10**6, batch_size=batch, save_every=10**6)
+        loop, steps = (
+            begin_training(find_recipe("ddpm-digits").make_config(FEW), plan, out),
+            choose_seconds(3.0),
+        )
+        speeds = measure_rate(loop, steps)
         told.append(f"batch {batch}: {speeds:,.0f}")
     return ", ".join(told) + "; diffusers is not timed here"
 
 
-def loop_for(seconds: float) -> float:
+def choose_seconds(seconds: float) -> float:
     return seconds if DEVICE.type == "cuda" else 0.2
 
 
-def timed(loop: Loop, seconds: float) -> float:
+def measure_rate(loop: Loop, seconds: float) -> float:
     """Pictures a second."""
-    steps = loop.steps()
+    steps = loop.run_steps()
     for _ in range(5):
         next(steps)
     first, started = loop.step, time.perf_counter()
     while time.perf_counter() - started < seconds:
         next(steps)
-    loop.read()
-    return loop.training.batch * (loop.step - first) / (time.perf_counter() - started)
+    loop.read_results()
+    return loop.training.batch_size * (loop.step - first) / (time.perf_counter() - started)
 
 
 # --------------------------------------------------------------------------------- parts
 
 
-def ddpm() -> Any:
-    config = find("ddpm-digits").model(FEW)
+def make_ddpm_config() -> Any:
+    config = find_recipe("ddpm-digits").make_config(FEW)
     return replace(config, network=replace(config.network, widths=(16, 32), blocks=1))
 
 
-def begun(config: Any, training: Training, out: Path) -> Loop:
-    return begin(fabric_for(training), Job(config, training, out / "none", {}), FEW)
+def begin_training(config: Any, training: Training, out: Path) -> Loop:
+    return start_loop(build_fabric(training), RunRecord(config, training, out / "none", {}), FEW)
 
 
-def batch_of(n: int, device: torch.device) -> Batch:
+def make_batch(n: int, device: torch.device) -> Batch:
     labels = FEW.labels
     assert labels is not None
-    return Batch(FEW.floats(slice(n)).to(device), labels[:n].to(device), None)
+    return Batch(FEW.take_floats(slice(n)).to(device), labels[:n].to(device), None)
 
 
 def require(holds: bool, text: str) -> None:
@@ -221,14 +232,14 @@ def require(holds: bool, text: str) -> None:
 
 
 CHECKS: tuple[Callable[[Path], str], ...] = (
-    waiting,
-    samplers,
-    precisions,
-    averages,
-    resuming,
-    codecs,
-    speed,
-    pixelcnns,  # compiles the CPU's kernels: the longest
+    check_no_waiting,
+    check_samplers,
+    check_precisions,
+    check_averages,
+    check_resuming,
+    check_codecs,
+    measure_speed,
+    check_pixelcnns,  # compiles the CPU's kernels: the longest
 )
 
 

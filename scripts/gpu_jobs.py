@@ -11,11 +11,11 @@ from smalti.data.packs import is_pack
 from smalti.data.pictures import Pictures, Splits
 from smalti.data.reading import read_splits
 from smalti.diffusion import DiffusionConfig, UNetConfig
-from smalti.layers.conditions import named_choice
-from smalti.pixelcnn import AutoregressiveConfig, GatedConfig, Levels, fit
-from smalti.recipes import find
+from smalti.layers.condition_encoder import make_choices
+from smalti.pixelcnn import AutoregressiveConfig, GatedPixelCNNConfig, Levels, build_config
+from smalti.recipes import find_recipe
 from smalti.recipes.codecs import vqgan
-from smalti.recipes.pictures import digit_splits
+from smalti.recipes.pictures import load_digit_splits
 from smalti.training import Training
 from smalti.vq import ResidualConfig
 
@@ -25,7 +25,7 @@ class TrainingJob:
     """A model to train until time is up."""
 
     name: str
-    model: Callable[[Pictures], Any]
+    make_config: Callable[[Pictures], Any]
     """The model's config for these pictures."""
     training: Training
     """Its steps are a first guess: the clock says how many there are."""
@@ -35,19 +35,19 @@ class TrainingJob:
     """Cut the pictures into squares of this side, which overlap by half in training."""
     recipe: str = ""
     """For the card: the recipe that this is a longer run of."""
-    compile: tuple[str, ...] = ()
+    compiled_parts: tuple[str, ...] = ()
     """Parts of the model that are compiled, by their path."""
-    critic_from: float = 0.0
+    discriminator_from: float = 0.0
     """Share of the steps after which a VQGAN's critic joins."""
     keep_best: bool = False
     """Keep the save with the lowest held-out loss, not the last."""
-    bits: bool = False
+    in_bits: bool = False
     """The held-out loss is told in bits, not nats."""
     seconds: float | None = None
     """Most seconds of training; None: until the round ends."""
-    start: str | None = None
+    initial_model: str | None = None
     """A model whose weights it begins with."""
-    exact: bool = False
+    full_precision: bool = False
     """Products of all 24 bits, where small differences of outputs are learned from."""
 
 
@@ -66,7 +66,7 @@ AnyJob = TrainingJob | CommandJob
 # ------------------------------------------------------------------------------ models
 
 
-def texture_codec(pictures: Pictures) -> Any:
+def texture_codec_config(pictures: Pictures) -> Any:
     """Narrower: 0.9 M parameters."""
     own = vqgan(pictures)
     assert isinstance(own.network, ResidualConfig)
@@ -75,10 +75,10 @@ def texture_codec(pictures: Pictures) -> Any:
 
 # -------------------------------------------------------------------------------- jobs
 
-CODEC = Training(steps=20_000, batch=48, rate=6e-4, weight_decay=0.0, ema=0.999)
+CODEC = Training(steps=20_000, batch_size=48, learning_rate=6e-4, weight_decay=0.0, ema=0.999)
 
 
-def translator(variant: str, *options: str) -> CommandJob:
+def make_translator_job(variant: str, *options: str) -> CommandJob:
     words = ("{python}", "scripts/train_translator.py", "--data", "{data}/../translate/data")
     out = ("--out", "{out}/translator.safetensors", "--seconds", "{seconds}")
     return CommandJob(
@@ -87,105 +87,112 @@ def translator(variant: str, *options: str) -> CommandJob:
 
 
 JOBS: tuple[AnyJob, ...] = (
-    translator("b", "--seed", "1"),
+    make_translator_job("b", "--seed", "1"),
     TrainingJob(
         "pixelcnnpp-digits",
-        find("pixelcnnpp-digits").model,
-        find("pixelcnnpp-digits").training,
+        find_recipe("pixelcnnpp-digits").make_config,
+        find_recipe("pixelcnnpp-digits").training,
         recipe="pixelcnnpp-digits",
-        compile=("network",),
+        compiled_parts=("network",),
         keep_best=True,
-        bits=True,
+        in_bits=True,
     ),
     TrainingJob(
         "vqgan-emoji4",
         vqgan,
-        find("vqgan-emoji4").training,
+        find_recipe("vqgan-emoji4").training,
         data="emoji4-64",
         recipe="vqgan-emoji4",
-        critic_from=0.4,
+        discriminator_from=0.4,
     ),
-    translator("a", "--no-compile"),
+    make_translator_job("a", "--no-compile"),
     TrainingJob(
         "letters",
-        find("letters").model,
-        find("letters").training,
+        find_recipe("letters").make_config,
+        find_recipe("letters").training,
         data="letters-32",
         recipe="letters",
-        compile=("network",),
+        compiled_parts=("network",),
     ),
     TrainingJob(
         "vqvae-digits-gpt",
-        find("vqvae-digits-gpt").model,
-        find("vqvae-digits-gpt").training,
+        find_recipe("vqvae-digits-gpt").make_config,
+        find_recipe("vqvae-digits-gpt").training,
         recipe="vqvae-digits-gpt",
-        compile=("network",),
+        compiled_parts=("network",),
         keep_best=True,
     ),
     TrainingJob(
         "consistency-digits",
-        find("consistency-digits").model,
-        replace(find("consistency-digits").training, steps=20_000, batch=256, ema=0.9995),
+        find_recipe("consistency-digits").make_config,
+        replace(find_recipe("consistency-digits").training, steps=20_000, batch=256, ema=0.9995),
         recipe="consistency-digits",
-        compile=("network",),
-        start="ddpm-digits",
-        exact=True,
+        compiled_parts=("network",),
+        initial_model="ddpm-digits",
+        full_precision=True,
     ),
     TrainingJob(
         "textures-codec",
-        texture_codec,
+        texture_codec_config,
         replace(CODEC, flip=True),
         data="textures-128",
         crop=64,
         recipe="textures-codec",
-        critic_from=0.4,
+        discriminator_from=0.4,
     ),
 )
 
 # ----------------------------------------------------------------------------- rehearsal
 
-QUICK = Training(steps=40, batch=8, rate=1e-3, warmup=2, ema=0.9)
+QUICK = Training(steps=40, batch_size=8, learning_rate=1e-3, warmup=2, ema=0.9)
 
 
-def tiny_ddpm(pictures: Pictures) -> DiffusionConfig:
-    network = UNetConfig(widths=(8,), blocks=1, attention=(True,), heads=2, groups=4, condition=11)
-    return DiffusionConfig(pictures.shape, network, conditions=named_choice(pictures.classes))
+def tiny_ddpm_config(pictures: Pictures) -> DiffusionConfig:
+    network = UNetConfig(
+        widths=(8,), blocks=1, attention=(True,), heads=2, groups=4, condition_width=11
+    )
+    return DiffusionConfig(pictures.shape, network, conditions=make_choices(pictures.classes))
 
 
-def tiny_pixelcnn(pictures: Pictures) -> AutoregressiveConfig:
-    network = GatedConfig(width=8, blocks=1, first=3, head=8)
-    return fit(Levels(4, pictures.shape), network, conditions=named_choice(pictures.classes))
+def tiny_pixelcnn_config(pictures: Pictures) -> AutoregressiveConfig:
+    network = GatedPixelCNNConfig(width=8, blocks=1, first_kernel_size=3, head_width=8)
+    return build_config(
+        Levels(4, pictures.shape), network, conditions=make_choices(pictures.classes)
+    )
 
 
-def faulty(pictures: Pictures) -> Any:
+def raise_fault(pictures: Pictures) -> Any:
     raise ArithmeticError("this job is to fail")
 
 
 REHEARSAL: tuple[AnyJob, ...] = (
-    TrainingJob("ddpm", tiny_ddpm, QUICK, seconds=2),
-    TrainingJob("pixelcnn", tiny_pixelcnn, QUICK, keep_best=True, bits=True, seconds=2),
-    TrainingJob("faulty", faulty, QUICK),
+    TrainingJob("ddpm", tiny_ddpm_config, QUICK, seconds=2),
+    TrainingJob("pixelcnn", tiny_pixelcnn_config, QUICK, keep_best=True, in_bits=True, seconds=2),
+    TrainingJob("faulty", raise_fault, QUICK),
     CommandJob("command", ("{python}", "-c", "open('{out}/hello.txt', 'w').write('{seconds}')")),
 )
 
 
-def read_pictures(job: TrainingJob, data: Path, few: int | None = None) -> Splits:
+def read_pictures(job: TrainingJob, data: Path, max_pictures: int | None = None) -> Splits:
     """The job's pictures, whole in memory; no more than `few` to a split where that is given."""
     if job.data is None:
-        splits = digit_splits()
+        splits = load_digit_splits()
     else:
         folder = data / job.data
-        splits = read_splits(str(folder), size=stored_size(folder))
+        splits = read_splits(str(folder), size=read_side(folder))
     if job.crop is not None:
-        train, valid = cut(splits.train, job.crop, job.crop // 2), cut(splits.valid, job.crop)
+        train, valid = (
+            cut_squares(splits.train, job.crop, job.crop // 2),
+            cut_squares(splits.valid, job.crop),
+        )
         splits = Splits(train, valid)
-    if few is None:
+    if max_pictures is None:
         return splits
-    train, valid = (p.part(slice(few), "few") for p in (splits.train, splits.valid))
+    train, valid = (p.select(slice(max_pictures), "few") for p in (splits.train, splits.valid))
     return Splits(train, valid)
 
 
-def cut(pictures: Pictures, side: int, stride: int | None = None) -> Pictures:
+def cut_squares(pictures: Pictures, side: int, stride: int | None = None) -> Pictures:
     """All squares of `side`, `stride` apart."""
     squares = pictures.pixels.unfold(2, side, stride or side).unfold(3, side, stride or side)
     squares = squares.permute(0, 2, 3, 1, 4, 5)  # (N, h, w, C, side, side)
@@ -195,10 +202,10 @@ def cut(pictures: Pictures, side: int, stride: int | None = None) -> Pictures:
     return Pictures(stored, labels, pictures.classes, pictures.name)
 
 
-def stored_size(folder: Path) -> int:
+def read_side(folder: Path) -> int:
     """Side of a pack's pictures."""
-    from smalti.data.packs import mapped
+    from smalti.data.packs import map_array
 
     if not is_pack(folder):
         raise FileNotFoundError(f"{folder} is no pack")
-    return mapped(folder / "pixels.npy").shape[2]
+    return map_array(folder / "pixels.npy").shape[2]

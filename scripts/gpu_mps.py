@@ -14,7 +14,7 @@ MPS = "nvidia-cuda-mps-control"
 
 
 @contextmanager
-def shared_gpu(wanted: bool, work: Path) -> Iterator[bool]:
+def share_gpu(enabled: bool, work: Path) -> Iterator[bool]:
     """NVIDIA's multi-process service, by which kernels of several processes run at the same time.
 
     It changes no setting of the card and ends with the round. Where it does not start, processes
@@ -22,7 +22,7 @@ def shared_gpu(wanted: bool, work: Path) -> Iterator[bool]:
     """
     folders = {"PIPE": work / "mps", "LOG": work / "mps-log"}
     names = {f"CUDA_MPS_{name}_DIRECTORY": str(path) for name, path in folders.items()}
-    if not wanted or not shutil.which(MPS):
+    if not enabled or not shutil.which(MPS):
         yield False
         return
     for path in folders.values():

@@ -21,7 +21,7 @@ QUALITY = 95
 """Of WebP, for these."""
 
 
-def pack(root: Path, out: Path, take: Sequence[str]) -> None:
+def pack(root: Path, out: Path, extras: Sequence[str]) -> None:
     """src and scripts of the checkout `root`, and what is taken along, into the new folder `out`.
 
     take: "FROM:TO", a folder and its place below `out`, such as packs:gpu/data or wheels:.whl.
@@ -40,13 +40,13 @@ def pack(root: Path, out: Path, take: Sequence[str]) -> None:
     for pattern in SCRIPTS:
         for path in (root / "scripts").glob(pattern):
             shutil.copy2(path, out / "scripts")
-    for pair in take:
+    for pair in extras:
         source, _, target = pair.rpartition(":")
-        bring(Path(source), out / target)
-    tell_sizes(out)
+        copy_folder(Path(source), out / target)
+    print_sizes(out)
 
 
-def bring(source: Path, target: Path) -> None:
+def copy_folder(source: Path, target: Path) -> None:
     """A copy of the folder; packs of pictures in it become archives, a fifth of their size."""
     target.mkdir(parents=True, exist_ok=True)
     for path in sorted(source.iterdir()):
@@ -55,16 +55,16 @@ def bring(source: Path, target: Path) -> None:
         if (path / "pack.json").is_file():
             write_archive(path, target / f"{path.name}.pack.zip")
         elif path.is_dir():
-            bring(path, target / path.name)
+            copy_folder(path, target / path.name)
         else:
             shutil.copy2(path, target)
 
 
-def write_archive(folder: Path, to: Path) -> None:
+def write_archive(folder: Path, path: Path) -> None:
     """A pack with each picture as WebP, lossless but for those of LOSSY."""
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
     how = {"quality": QUALITY} if folder.name in LOSSY else {"lossless": True, "quality": 40}
-    with zipfile.ZipFile(to, "w") as archive:
+    with zipfile.ZipFile(path, "w") as archive:
         for name in ("pack.json", "labels.npy"):
             if (folder / name).is_file():
                 archive.write(folder / name, name, zipfile.ZIP_DEFLATED)
@@ -93,11 +93,11 @@ def read_archive(path: Path, pack: Path) -> None:
         pictures = [np.asarray(Image.open(archive.open(f"{k}.webp"))) for k in range(count)]
         archive.extractall(pack, [name for name in names if not name.endswith(".webp")])
     pixels = np.stack(pictures).transpose(0, 3, 1, 2)
-    grey = all((pixels[:, 0] == pixels[:, c]).all() for c in (1, 2))
-    np.save(pack / "pixels.npy", np.ascontiguousarray(pixels[:, :1] if grey else pixels))
+    gray = all((pixels[:, 0] == pixels[:, c]).all() for c in (1, 2))
+    np.save(pack / "pixels.npy", np.ascontiguousarray(pixels[:, :1] if gray else pixels))
 
 
-def tell_sizes(out: Path) -> None:
+def print_sizes(out: Path) -> None:
     total = 0
     for folder in sorted(out.iterdir()):
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -31,22 +31,22 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "src"), str(HERE)]
 
 from gpu_jobs import JOBS, REHEARSAL, AnyJob, CommandJob  # noqa: E402
-from gpu_mps import shared_gpu  # noqa: E402
+from gpu_mps import share_gpu  # noqa: E402
 from gpu_pack import pack, unpack  # noqa: E402
 
-MOST = 16 * 2**20 - 4096  # bytes of a file that comes back
-FILES = 8  # how many of them
-TAIL = 18  # lines of a failed job's output
-SHORTEST = 45.0  # seconds that a job is worth starting for
-GRACE = 6.0  # seconds for a job to end when its time is up
-LAST = 6.0  # seconds for packing at the end
-RESERVE = 4.0  # seconds that another program may take to end
+MAX_FILE_BYTES = 16 * 2**20 - 4096  # bytes of a file that comes back
+MAX_FILES = 8  # how many of them
+TAIL_LINES = 18  # lines of a failed job's output
+MIN_JOB_SECONDS = 45.0  # seconds that a job is worth starting for
+GRACE_SECONDS = 6.0  # seconds for a job to end when its time is up
+PACKING_SECONDS = 6.0  # seconds for packing at the end
+RESERVE_SECONDS = 4.0  # seconds that another program may take to end
 CACHE = Path(tempfile.gettempdir()) / "smalti-inductor"
-GRAPHS = ("fxgraph", "aotautograd")  # folders of the cache that another machine can use
+CACHE_FOLDERS = ("fxgraph", "aotautograd")  # folders of the cache that another machine can use
 
 
 @dataclass
-class Running:
+class RunningJob:
     """A job's process."""
 
     job: AnyJob
@@ -63,15 +63,15 @@ class Running:
     def log(self) -> Path:
         return self.out.with_suffix(".out")
 
-    def compiles(self) -> bool:
+    def is_compiled(self) -> bool:
         return self.mode != "eager" and bool(getattr(self.job, "compile", ()))
 
-    def state(self) -> str:
+    def describe_state(self) -> str:
         if self.process.poll() is None:
             return "runs"
         return "done" if self.process.returncode == 0 else f"failed ({self.process.returncode})"
 
-    def status(self) -> dict[str, Any]:
+    def read_status(self) -> dict[str, Any]:
         try:
             return json.loads((self.out / "status.json").read_text())
         except (OSError, ValueError):
@@ -86,35 +86,35 @@ class Round:
     args: argparse.Namespace
     work: Path
     until: float
-    running: list[Running] = field(default_factory=list)
+    running: list[RunningJob] = field(default_factory=list)
 
-    def go(self) -> None:
+    def run(self) -> None:
         waiting, told = list(self.jobs), time.time()
         while True:
             now = time.time()
             for r in list(self.running):
-                self.follow(r, now)
+                self.update_job(r, now)
             active = [r for r in self.running if r.process.poll() is None]
-            late = self.until - now < min(SHORTEST, 0.2 * self.args.seconds)
+            late = self.until - now < min(MIN_JOB_SECONDS, 0.2 * self.args.seconds)
             while waiting and len(active) < self.args.at_once and not late:
                 active.append(self.start(waiting.pop(0), self.args.mode))
             if not active and (not waiting or late):
                 break
             if now - told > self.args.tell:
                 told = now
-                print(line_of(now, self.running), flush=True)
+                print(format_line(now, self.running), flush=True)
                 for r in active:
-                    self.bring(r)
+                    self.collect_results(r)
             time.sleep(0.2)
         for r in self.running:
-            self.bring(r)
+            self.collect_results(r)
 
-    def start(self, job: AnyJob, mode: str) -> Running:
+    def start(self, job: AnyJob, mode: str) -> RunningJob:
         out = self.work / job.name
         out.mkdir(parents=True, exist_ok=True)
-        environment = {**os.environ, **settings(self.args.threads)}
+        environment = {**os.environ, **build_environment(self.args.threads)}
         if isinstance(job, CommandJob):
-            words = self.words(job, out)
+            words = self.build_command(job, out)
             environment.update(job.environment)
         else:
             words = [sys.executable, str(HERE / "gpu_train.py"), job.name]
@@ -125,60 +125,67 @@ class Round:
             process = subprocess.Popen(
                 words, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
             )
-        self.running.append(Running(job, out, process, mode))
+        self.running.append(RunningJob(job, out, process, mode))
         return self.running[-1]
 
-    def words(self, job: CommandJob, out: Path) -> list[str]:
+    def build_command(self, job: CommandJob, out: Path) -> list[str]:
         left = min(self.until - time.time(), job.seconds or self.args.seconds)
         filled = {
             "data": str(self.args.data),
             "out": str(out),
             "python": sys.executable,
-            "seconds": str(max(1, int(left - RESERVE))),
+            "seconds": str(max(1, int(left - RESERVE_SECONDS))),
         }
         return [word.format(**filled) for word in job.command]
 
-    def follow(self, r: Running, now: float) -> None:
+    def update_job(self, r: RunningJob, now: float) -> None:
         """Note an end, and bring one about that is overdue. What cannot compile runs without."""
         if r.process.poll() is not None:
-            lost, r.ended = r.ended is None and r.state() != "done", r.ended or now
-            if lost and r.compiles() and not r.status() and self.until - now > SHORTEST:
+            lost, r.ended = r.ended is None and r.describe_state() != "done", r.ended or now
+            if (
+                lost
+                and r.is_compiled()
+                and not r.read_status()
+                and self.until - now > MIN_JOB_SECONDS
+            ):
                 print(f"{r.job.name} failed; once more, not compiled", flush=True)
                 self.start(r.job, "eager")
-        elif now > self.until + GRACE:
+        elif now > self.until + GRACE_SECONDS:
             print(f"{r.job.name}: stopped, its time is up", flush=True)
-            end(r.process)
+            kill_process(r.process)
 
-    def bring(self, r: Running) -> None:
+    def collect_results(self, r: RunningJob) -> None:
         """The job's .zip, when there is something new."""
         files = [p for p in r.out.rglob("*") if p.is_file() and p.suffix != ".tmp"]
         newest = max((p.stat().st_mtime for p in files), default=0.0)
         if newest > r.packed:
             r.packed = newest
-            bundle(r.out, files, self.args.out / f"{r.job.name}.zip")
+            write_zip(r.out, files, self.args.out / f"{r.job.name}.zip")
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def kill_process(process: subprocess.Popen[bytes]) -> None:
     """The process that we started, with its own children."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
-def bundle(folder: Path, files: Sequence[Path], to: Path, how: int = zipfile.ZIP_DEFLATED) -> None:
+def write_zip(
+    folder: Path, files: Sequence[Path], target: Path, compression: int = zipfile.ZIP_DEFLATED
+) -> None:
     """A .zip of the folder, replaced in one move; what makes it too large is left out, and told."""
-    temporary = to.with_suffix(".tmp")
-    with zipfile.ZipFile(temporary, "w", how) as archive:
+    temporary = target.with_suffix(".tmp")
+    with zipfile.ZipFile(temporary, "w", compression) as archive:
         for path in sorted(files, key=lambda p: p.stat().st_size):
             if not path.is_file():
                 continue  # a save has replaced it meanwhile; the next .zip has the new one
-            if temporary.stat().st_size + path.stat().st_size > MOST:
+            if temporary.stat().st_size + path.stat().st_size > MAX_FILE_BYTES:
                 print(f"{path.name} of {folder.name} is too large to come back", flush=True)
                 break
             archive.write(path, f"{folder.name}/{path.relative_to(folder)}")
-    os.replace(temporary, to)
+    os.replace(temporary, target)
 
 
-def settings(threads: int) -> dict[str, str]:
+def build_environment(threads: int) -> dict[str, str]:
     """Environment of every job: few threads each, and one cache of compiled kernels for all."""
     CACHE.mkdir(exist_ok=True)
     count = str(threads)
@@ -197,80 +204,82 @@ def settings(threads: int) -> dict[str, str]:
 # ----------------------------------------------------------------------------- what is told
 
 
-def line_of(now: float, running: Sequence[Running]) -> str:
+def format_line(now: float, running: Sequence[RunningJob]) -> str:
     """How all are doing, in a line."""
     told = []
     for r in running:
-        s = r.status()
+        s = r.read_status()
         speed = f" {s['speed']:.0f}/s" if s.get("speed") else ""
-        told.append(f"{r.job.name} {s.get('step', '')}/{s.get('steps', '')}{speed} {r.state()}")
+        told.append(
+            f"{r.job.name} {s.get('step', '')}/{s.get('steps', '')}{speed} {r.describe_state()}"
+        )
     return f"{time.strftime('%H:%M:%S', time.gmtime(now))}  " + "; ".join(told)
 
 
-def table(running: Sequence[Running]) -> str:
+def format_table(running: Sequence[RunningJob]) -> str:
     head = (
         "| job | state | steps | seconds | first step | pictures/s | last loss | held out | best |"
     )
     lines = [head, "|---" * 9 + "|"]
     for r in running:
-        s = r.status()
-        cells = [r.job.name, r.state(), s.get("step", "")]
-        cells += [number((r.ended or time.time()) - r.begun), number(s.get("first"))]
-        cells += [number(s.get("speed")), number(s.get("loss"), 4)]
-        cells += [number(s.get("valid"), 4), number(s.get("best"), 4)]
+        s = r.read_status()
+        cells = [r.job.name, r.describe_state(), s.get("step", "")]
+        cells += [format_number((r.ended or time.time()) - r.begun), format_number(s.get("first"))]
+        cells += [format_number(s.get("speed")), format_number(s.get("loss"), 4)]
+        cells += [format_number(s.get("valid"), 4), format_number(s.get("best"), 4)]
         lines.append("| " + " | ".join(map(str, cells)) + " |")
     return "\n".join(lines)
 
 
-def number(value: float | None, digits: int = 0) -> str:
+def format_number(value: float | None, digits: int = 0) -> str:
     return "" if value is None else f"{value:.{digits}f}"
 
 
-def tell_failures(running: Sequence[Running], whole: Sequence[str] = ()) -> None:
+def print_failures(running: Sequence[RunningJob], shown_in_full: Sequence[str] = ()) -> None:
     """The end of what failed jobs said; of those named in `whole`, all."""
     for r in running:
         said = r.log.read_text(errors="replace").splitlines() if r.log.is_file() else []
-        if r.job.name in whole:
+        if r.job.name in shown_in_full:
             print(f"--- {r.job.name}", *said, sep="\n")
-        elif r.state() != "done" or isinstance(r.job, CommandJob):
-            print(f"--- {r.job.name}: {r.state()}", *said[-TAIL:], sep="\n")
+        elif r.describe_state() != "done" or isinstance(r.job, CommandJob):
+            print(f"--- {r.job.name}: {r.describe_state()}", *said[-TAIL_LINES:], sep="\n")
 
 
 # ---------------------------------------------------------------------------------- commands
 
 
-def round_of(args: argparse.Namespace, begun: float) -> int:
+def run_round(args: argparse.Namespace, begun: float) -> int:
     """The whole round; 0 when at least one job came to its end."""
     jobs: Sequence[AnyJob] = REHEARSAL if args.rehearse else JOBS
     if args.only:
         jobs = [job for job in jobs if job.name in args.only]
     check = CommandJob("check", ("{python}", str(HERE / "gpu_checks.py"), "--out", "{out}"))
     if args.check:
-        jobs = [check, *jobs] if args.only or args.seconds > SHORTEST else [check]
+        jobs = [check, *jobs] if args.only or args.seconds > MIN_JOB_SECONDS else [check]
     args.out.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix="gpu-round-"))
     unpack(args.data)
-    take_cache(args.cache)
-    with shared_gpu(not args.no_mps and not args.rehearse, work) as shared:
+    unpack_cache(args.cache)
+    with share_gpu(not args.no_mps and not args.rehearse, work) as shared:
         print(f"several processes at once on the GPU: {'yes' if shared else 'in turn'}", flush=True)
-        whole = Round(jobs, args, work, begun + args.seconds - GRACE - LAST)
+        whole = Round(jobs, args, work, begun + args.seconds - GRACE_SECONDS - PACKING_SECONDS)
         try:
-            whole.go()
+            whole.run()
         finally:
             for r in whole.running:
                 if r.process.poll() is None:
-                    end(r.process)
+                    kill_process(r.process)
     if args.keep_cache:
-        graphs = [p for name in GRAPHS for p in (CACHE / name).rglob("*") if p.is_file()]
-        bundle(CACHE, graphs, args.keep_cache, zipfile.ZIP_LZMA)
-    tell_failures(whole.running, whole=("check",))
-    print(table(whole.running))
+        graphs = [p for name in CACHE_FOLDERS for p in (CACHE / name).rglob("*") if p.is_file()]
+        write_zip(CACHE, graphs, args.keep_cache, zipfile.ZIP_LZMA)
+    print_failures(whole.running, shown_in_full=("check",))
+    print(format_table(whole.running))
     for path in sorted(args.out.glob("*")):
         print(f"{path.name}  {path.stat().st_size / 2**20:.2f} MiB")
-    return 0 if any(r.state() == "done" for r in whole.running) else 1
+    return 0 if any(r.describe_state() == "done" for r in whole.running) else 1
 
 
-def take_cache(path: Path | None) -> None:
+def unpack_cache(path: Path | None) -> None:
     """Kernels that an earlier round compiled, back to where they lay."""
     if path and path.is_file():
         with zipfile.ZipFile(path) as archive:
@@ -287,7 +296,7 @@ def main() -> int:
     parser.add_argument("--take", nargs="+", default=[], metavar="FROM:TO", help="with pack")
     parser.add_argument("--seconds", type=float, help="of the whole command [540]")
     parser.add_argument("--data", type=Path, default=Path("gpu/data"), help="folder of packs")
-    parser.add_argument("--at-once", type=int, default=FILES, help="jobs at the same time")
+    parser.add_argument("--at-once", type=int, default=MAX_FILES, help="jobs at the same time")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of a job")
     parser.add_argument("--mode", default="default", help="of torch.compile, or eager")
     parser.add_argument("--only", nargs="+", help="names of jobs")
@@ -307,7 +316,7 @@ def main() -> int:
         args.seconds = 120.0 if args.rehearse or args.check else 540.0
     if args.rehearse:
         args.few, args.mode, args.threads = 64, "eager", 1
-    return round_of(args, begun)
+    return run_round(args, begun)
 
 
 if __name__ == "__main__":

@@ -23,19 +23,19 @@ from gpu_jobs import JOBS, REHEARSAL, TrainingJob, read_pictures
 
 from smalti.core.checkpoint import save as save_checkpoint
 from smalti.data.pictures import Pictures
-from smalti.training.device import fabric_for
-from smalti.training.job import Job, card_of
-from smalti.training.loop import Loop, begin
-from smalti.training.provenance import machine
-from smalti.training.readback import Done
-from smalti.training.saving import held_out_loss
+from smalti.training.device import build_fabric
+from smalti.training.loop import Loop, start_loop
+from smalti.training.provenance import describe_machine
+from smalti.training.readback import StepResult
+from smalti.training.run_record import RunRecord, build_card
+from smalti.training.saving import compute_validation_loss
 
-SAVE = 45.0  # seconds between saves
-PLAN = 2.0  # seconds between looks at the speed
-WINDOW = 20.0  # seconds over which it is measured
-STALL = 1.5  # a step that takes longer compiles, and is no measure
+SAVE_SECONDS = 45.0  # seconds between saves
+UPDATE_SECONDS = 2.0  # seconds between looks at the speed
+WINDOW_SECONDS = 20.0  # seconds over which it is measured
+STALL_SECONDS = 1.5  # a step that takes longer compiles, and is no measure
 HELD_OUT = 1000  # pictures
-EVERY = 10  # steps between lines of the log
+LOG_EVERY = 10  # steps between lines of the log
 
 
 @dataclass
@@ -47,44 +47,48 @@ class Clock:
     marks: deque[tuple[float, int]] = field(default_factory=deque)
     """When which step was done."""
 
-    def note(self, step: int, now: float) -> None:
-        if self.marks and now - self.marks[-1][0] > STALL:
+    def record(self, step: int, now: float) -> None:
+        if self.marks and now - self.marks[-1][0] > STALL_SECONDS:
             self.marks.clear()
         self.marks.append((now, step))
-        while now - self.marks[0][0] > WINDOW:
+        while now - self.marks[0][0] > WINDOW_SECONDS:
             self.marks.popleft()
 
-    def skip(self) -> None:
+    def reset(self) -> None:
         """Time passed with something else."""
         self.marks.clear()
 
-    def steps(self, step: int, now: float) -> int | None:
+    def estimate_steps(self, step: int, now: float) -> int | None:
         """By the last seconds' speed; None while too little is known."""
-        if not self.marks or now - self.marks[0][0] < PLAN or self.until - now < PLAN:
+        if (
+            not self.marks
+            or now - self.marks[0][0] < UPDATE_SECONDS
+            or self.until - now < UPDATE_SECONDS
+        ):
             return None
         (then, first), (last, done) = self.marks[0], self.marks[-1]
         return step + max(1, int((done - first) / (last - then) * (self.until - now)))
 
 
 @dataclass
-class Journal:
+class JobLog:
     """log.jsonl and status.json of a job: what the round tells of it."""
 
     out: Path
     job: TrainingJob
-    batch: int
+    batch_size: int
     begun: float = field(default_factory=time.time)
     first: float | None = None
     """When the first step was done."""
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=100))
     status: dict[str, Any] = field(default_factory=dict)
 
-    def note(self, done: Done) -> None:
+    def record(self, done: StepResult) -> None:
         self.recent.append(done.terms["loss"])
         if self.first is None:
             self.first = time.time()
-        if done.step % EVERY == 0:
-            self.write({"step": done.step, **done.terms, "rate": done.rate})
+        if done.step % LOG_EVERY == 0:
+            self.write({"step": done.step, **done.terms, "rate": done.learning_rate})
 
     def write(self, line: dict[str, Any]) -> None:
         with (self.out / "log.jsonl").open("a") as file:
@@ -93,9 +97,9 @@ class Journal:
     def update(self, loop: Loop, **more: Any) -> None:
         now, speed = time.time(), 0.0
         if self.first is not None and now > self.first:
-            speed = self.batch * (loop.step - 1) / (now - self.first)
+            speed = self.batch_size * (loop.step - 1) / (now - self.first)
         started = None if self.first is None else round(self.first - self.begun, 1)
-        scale = 1 / math.log(2) if self.job.bits else 1.0
+        scale = 1 / math.log(2) if self.job.in_bits else 1.0
         loss = scale * sum(self.recent) / len(self.recent) if self.recent else None
         self.status.update(step=loop.step, steps=loop.training.steps, first=started)
         self.status.update(seconds=round(now - self.begun, 1), speed=speed, loss=loss, **more)
@@ -108,7 +112,7 @@ def replace_text(path: Path, text: str) -> None:
     os.replace(temporary, path)
 
 
-def on_device(pictures: Pictures, device: torch.device) -> Pictures:
+def move_pictures(pictures: Pictures, device: torch.device) -> Pictures:
     """The pictures in the device's memory, so that a batch need not travel."""
     labels = None if pictures.labels is None else pictures.labels.to(device)
     stored = pictures.pixels.to(device)
@@ -126,52 +130,54 @@ class Run:
     """A job in progress."""
 
     job: TrainingJob
-    plan: Job
+    run_record: RunRecord
     loop: Loop
     valid: Pictures
     clock: Clock
-    journal: Journal
+    log: JobLog
     best: float = math.inf
-    saved: float = field(default_factory=time.time)
+    last_save: float = field(default_factory=time.time)
     """When the last save was done."""
-    looked: float = 0.0
-    cost: float = 2.0
+    last_update: float = 0.0
+    save_seconds: float = 2.0
     """Seconds of a save."""
 
     def train(self) -> None:
-        for done in self.loop.steps():
-            self.journal.note(done)
+        for done in self.loop.run_steps():
+            self.log.record(done)
             now = time.time()
-            self.clock.note(self.loop.step, now)
+            self.clock.record(self.loop.step, now)
             if now >= self.clock.until:
                 self.loop.ending = True
-            elif now - self.looked > PLAN:
-                self.look(now)
-            if now - self.saved > SAVE and self.clock.until - now > SAVE / 2:
+            elif now - self.last_update > UPDATE_SECONDS:
+                self.update_steps(now)
+            if now - self.last_save > SAVE_SECONDS and self.clock.until - now > SAVE_SECONDS / 2:
                 self.save()
         self.save()
 
-    def look(self, now: float) -> None:
+    def update_steps(self, now: float) -> None:
         """Set the number of steps by the speed."""
-        self.looked = now
-        if (steps := self.clock.steps(self.loop.step, now)) is not None:
+        self.last_update = now
+        if (steps := self.clock.estimate_steps(self.loop.step, now)) is not None:
             self.loop.training = replace(self.loop.training, steps=steps)
-            self.plan_critic(steps)
+            self.plan_discriminator(steps)
             self.plan_stages(steps)
-        self.journal.update(self.loop)
+        self.log.update(self.loop)
 
-    def plan_critic(self, steps: int) -> None:
+    def plan_discriminator(self, steps: int) -> None:
         """The critic joins at its share of the steps, unless it has."""
         model: Any = self.loop.model.module
-        if not self.job.critic_from or self.loop.step >= model.start:
+        if not self.job.discriminator_from or self.loop.step >= model.start:
             return
-        for each in (model, self.loop.average.module):
-            each.config = replace(each.config, critic_start=int(self.job.critic_from * steps))
+        for each in (model, self.loop.ema.module):
+            each.config = replace(
+                each.config, critic_start=int(self.job.discriminator_from * steps)
+            )
 
     def plan_stages(self, steps: int) -> None:
         """An objective that changes over the steps goes by the new number of them."""
         model: Any = self.loop.model.module
-        for each in (model, self.loop.average.module):
+        for each in (model, self.loop.ema.module):
             objective: Any = getattr(each.config, "objective", None)
             if hasattr(objective, "steps"):
                 each.config = replace(each.config, objective=replace(objective, steps=steps))
@@ -179,29 +185,31 @@ class Run:
     def save(self) -> None:
         """Try the averaged weights on held-out pictures; keep them unless others did better."""
         begun = time.time()
-        for done in self.loop.read():
-            self.journal.note(done)
-        loss = held_out_loss(self.loop, self.valid) if len(self.valid) else math.nan
-        self.journal.write({"step": self.loop.step, "valid": loss})
+        for done in self.loop.read_results():
+            self.log.record(done)
+        loss = compute_validation_loss(self.loop, self.valid) if len(self.valid) else math.nan
+        self.log.write({"step": self.loop.step, "valid": loss})
         better = not loss >= self.best
         self.best = min(self.best, loss) if not math.isnan(loss) else self.best
         if better or not self.job.keep_best:
             self.write()
-        scale = 1 / math.log(2) if self.job.bits else 1.0
-        self.journal.update(self.loop, valid=scale * loss, best=scale * self.best)
-        self.saved = time.time()
-        self.cost = self.saved - begun
-        self.clock.skip()
+        scale = 1 / math.log(2) if self.job.in_bits else 1.0
+        self.log.update(self.loop, valid=scale * loss, best=scale * self.best)
+        self.last_save = time.time()
+        self.save_seconds = self.last_save - begun
+        self.clock.reset()
 
     def write(self) -> None:
         """A run directory with one step, float16, as `smalti.load` and ship.py take it."""
-        out, step = self.plan.out, self.loop.step
+        out, step = self.run_record.out, self.loop.step
         minutes = round(self.loop.seconds / 60, 2)
-        facts = {**self.plan.facts, "minutes": minutes}
-        model = self.loop.average.module
-        plan = replace(self.plan, model=model.config, training=self.loop.training, facts=facts)
+        facts = {**self.run_record.facts, "minutes": minutes}
+        model = self.loop.ema.module
+        plan = replace(
+            self.run_record, model=model.config, training=self.loop.training, facts=facts
+        )
         plan.write()
-        save_checkpoint(model, out / f"step-{step}", card_of(plan, step), torch.float16)
+        save_checkpoint(model, out / f"step-{step}", build_card(plan, step), torch.float16)
         replace_text(out / "latest", f"step-{step}\n")
         for other in out.glob("step-*"):
             if other.name != f"step-{step}":
@@ -210,25 +218,25 @@ class Run:
 
 def begin_run(job: TrainingJob, args: argparse.Namespace) -> Run:
     splits = read_pictures(job, args.data, args.few)
-    config = job.model(splits.train)
+    config = job.make_config(splits.train)
     training = replace(job.training, save=10**9)
-    fabric = fabric_for(training)
+    fabric = build_fabric(training)
     out = Path(args.out)
-    facts = {"pictures": len(splits.train), **machine()}
+    facts = {"pictures": len(splits.train), **describe_machine()}
     where = None if job.data is None else str(args.data / job.data)
     about = {"recipe": job.recipe or job.name, "data": where, "size": splits.train.shape[1]}
-    plan = Job(config, training, out, about, job.start, facts=facts)
-    train = on_device(splits.train, fabric.device)
-    valid = on_device(splits.valid.part(slice(HELD_OUT), "held-out"), fabric.device)
-    loop = begin(fabric, plan, train)
+    plan = RunRecord(config, training, out, about, job.initial_model, facts=facts)
+    train = move_pictures(splits.train, fabric.device)
+    valid = move_pictures(splits.valid.select(slice(HELD_OUT), "held-out"), fabric.device)
+    loop = start_loop(fabric, plan, train)
     if args.mode != "eager":
-        compile_parts(loop.model.module, job.compile, args.mode)
+        compile_parts(loop.model.module, job.compiled_parts, args.mode)
     trained = sum(p.numel() for p in loop.model.module.parameters() if p.requires_grad)
-    journal = Journal(out, job, training.batch, status={"parameters": trained})
+    journal = JobLog(out, job, training.batch_size, status={"parameters": trained})
     return Run(job, plan, loop, valid, Clock(args.until), journal)
 
 
-def set_up(threads: int, exact: bool) -> None:
+def configure_torch(threads: int, exact: bool) -> None:
     torch.set_num_threads(threads)
     if torch.cuda.is_available():
         torch.backends.cudnn.benchmark = True
@@ -246,11 +254,11 @@ def main() -> None:
     parser.add_argument("--few", type=int)
     args = parser.parse_args()
     named = {job.name: job for job in (*JOBS, *REHEARSAL) if isinstance(job, TrainingJob)}
-    set_up(args.threads, named[args.name].exact)
+    configure_torch(args.threads, named[args.name].full_precision)
     args.out.mkdir(parents=True, exist_ok=True)
     run = begin_run(named[args.name], args)
     most = run.job.seconds or math.inf
-    run.clock.until = min(args.until, time.time() + most) - min(run.cost, 0.1 * most)
+    run.clock.until = min(args.until, time.time() + most) - min(run.save_seconds, 0.1 * most)
     run.train()
     sys.stdout.flush()
 

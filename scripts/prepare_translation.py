@@ -28,15 +28,15 @@ from translator_pairs import GAMES, PROSE
 
 from smalti.translation.cleaning import (
     PLACEHOLDER,
-    Pair,
-    clean,
-    fold,
-    fold_hash,
-    grams,
-    make_steps,
+    SentencePair,
+    clean_pairs,
+    extract_ngrams,
+    fold_text,
+    hash_folded_text,
+    make_cleaning_steps,
     read_held_out,
 )
-from smalti.translation.vocabulary import Subwords, train_subwords
+from smalti.translation.tokenizer import SubwordTokenizer, train_tokenizer
 
 LEFT_OUT = {
     "mo:libreoffice-l10n-zh-cn": "its tooltips are the help's sentences",
@@ -60,25 +60,27 @@ class Line(NamedTuple):
 
     source: str  # of the corpus
     document: str
-    pair: Pair
+    pair: SentencePair
 
 
 def read_lines(path: Path, held_out: frozenset[str], report: dict) -> list[Line]:
     """The cleaned pairs of all sources."""
-    found: dict[str, list[tuple[str, Pair]]] = defaultdict(list)
+    found: dict[str, list[tuple[str, SentencePair]]] = defaultdict(list)
     with lzma.open(path, "rt", encoding="utf-8") as file:
         for text in file:
             row = json.loads(text)
-            found[row["source"]].append((row["doc"], Pair(row["en"], row["zh"])))
+            found[row["source"]].append((row["doc"], SentencePair(row["en"], row["zh"])))
     lines, report["dropped"] = [], {}
     for source, rows in found.items():
         counts: Counter[str] = Counter()
         if source in LEFT_OUT:
             counts[LEFT_OUT[source]] = len(rows)
         else:
-            steps = make_steps(RATIOS.get(source, 5.0), held_out)
+            steps = make_cleaning_steps(RATIOS.get(source, 5.0), held_out)
             for document, pair in rows:
-                lines += [Line(source, document, kept) for kept in clean([pair], steps, counts)]
+                lines += [
+                    Line(source, document, kept) for kept in clean_pairs([pair], steps, counts)
+                ]
         report["dropped"][source] = {"of": len(rows), **{k: n for k, n in counts.items() if n}}
     return lines
 
@@ -99,39 +101,41 @@ def cut_sections(lines: list[Line]) -> list[str]:
 def choose_split(line: Line, name: str) -> str:
     if line.source not in PROSE:
         held = line.source not in GAMES and PLACEHOLDER.search(line.pair.source)
-        return "strings" if held and draw_place(line.pair.source) < STRINGS else "train"
-    place = draw_place(name)
+        return "strings" if held and hash_to_unit(line.pair.source) < STRINGS else "train"
+    place = hash_to_unit(name)
     if line.source in UNTESTED or VALID <= place <= 1 - TEST:
         return "train"
     return "valid" if place < VALID else "test"
 
 
-def draw_place(name: str) -> float:
+def hash_to_unit(name: str) -> float:
     """A number from 0 to below 1 that the name alone decides."""
     return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
 
 
-def overlaps(test: Iterable[Line]) -> dict[str, list[int]]:
+def index_ngrams(test: Iterable[Line]) -> dict[str, list[int]]:
     """For each 5-gram of the longer test sentences, which of them have it."""
     index: dict[str, list[int]] = defaultdict(list)
     for k, line in enumerate(test):
-        for gram in grams(line.pair.source):
+        for gram in extract_ngrams(line.pair.source):
             index[gram].append(k)
     return index
 
 
 def drop_overlaps(train: list[Line], test: list[Line], report: dict) -> list[Line]:
     """Training without the sentences of the test, and those that contain most of one."""
-    same = {fold(line.pair.source) for line in test}
-    long = [line for line in test if len(grams(line.pair.source)) >= LEAST]
-    sizes, index = [len(grams(line.pair.source)) for line in long], overlaps(long)
+    same = {fold_text(line.pair.source) for line in test}
+    long = [line for line in test if len(extract_ngrams(line.pair.source)) >= LEAST]
+    sizes, index = [len(extract_ngrams(line.pair.source)) for line in long], index_ngrams(long)
     counts: Counter[str] = Counter()
     kept = []
     for line in train:
-        if fold(line.pair.source) in same:
+        if fold_text(line.pair.source) in same:
             counts["same as a test sentence"] += 1
             continue
-        shared = Counter(k for gram in grams(line.pair.source) for k in index.get(gram, ()))
+        shared = Counter(
+            k for gram in extract_ngrams(line.pair.source) for k in index.get(gram, ())
+        )
         if any(n > OVERLAP * sizes[k] for k, n in shared.items()):
             counts["overlaps a test sentence"] += 1
             counts[f"overlaps: {line.source}"] += 1
@@ -141,14 +145,14 @@ def drop_overlaps(train: list[Line], test: list[Line], report: dict) -> list[Lin
     return kept
 
 
-def weigh_text(lines: list[Line]) -> list[Line]:
+def select_vocabulary_text(lines: list[Line]) -> list[Line]:
     """What vocabularies are learned from: prose twice, no games."""
     return [line for line in lines if line.source not in GAMES] + [
         line for line in lines if line.source in PROSE
     ]
 
 
-def pack(rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+def pack_rows(rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     """All symbols in a row, and how many each sentence has."""
     return (
         np.concatenate([np.array(row, np.uint16) for row in rows]),
@@ -156,11 +160,16 @@ def pack(rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
     )
 
 
-def write(folder: Path, splits: dict[str, list[Line]], report: dict) -> None:
-    text = weigh_text(splits["train"])
-    source = train_subwords((line.pair.source for line in text), SOURCE_SIZE, coverage=0.9999)
-    target = train_subwords(
-        (line.pair.target for line in text), TARGET_SIZE, coverage=0.9997, spaced=False
+def write_splits(folder: Path, splits: dict[str, list[Line]], report: dict) -> None:
+    text = select_vocabulary_text(splits["train"])
+    source = train_tokenizer(
+        (line.pair.source for line in text), SOURCE_SIZE, character_coverage=0.9999
+    )
+    target = train_tokenizer(
+        (line.pair.target for line in text),
+        TARGET_SIZE,
+        character_coverage=0.9997,
+        add_dummy_prefix=False,
     )
     arrays = {"source_model": source.model, "target_model": target.model}
     packed: dict[str, np.ndarray] = {k: np.frombuffer(v, np.uint8) for k, v in arrays.items()}
@@ -169,8 +178,8 @@ def write(folder: Path, splits: dict[str, list[Line]], report: dict) -> None:
     for split, lines in splits.items():
         for side, codec in (("source", source), ("target", target)):
             rows = codec.encode([getattr(line.pair, side) for line in lines])
-            packed[f"{split}_{side}"], packed[f"{split}_{side}_lengths"] = pack(rows)
-            report[f"{split} {side}"] = describe(codec, rows)
+            packed[f"{split}_{side}"], packed[f"{split}_{side}_lengths"] = pack_rows(rows)
+            report[f"{split} {side}"] = describe_lengths(codec, rows)
         packed[f"{split}_name"] = np.array([names.index(line.source) for line in lines], np.uint8)
         if split != "train":
             write_lines(folder / f"{split}.jsonl", lines)
@@ -178,7 +187,7 @@ def write(folder: Path, splits: dict[str, list[Line]], report: dict) -> None:
     np.savez_compressed(folder / "pairs.npz", allow_pickle=False, **packed)
 
 
-def describe(codec: Subwords, rows: list[list[int]]) -> dict[str, float]:
+def describe_lengths(codec: SubwordTokenizer, rows: list[list[int]]) -> dict[str, float]:
     lengths = np.array([len(row) for row in rows])
     unknown = sum(row.count(1) for row in rows)
     return {
@@ -205,14 +214,14 @@ def main() -> None:
     given = parser.parse_args()
     held_out, report = read_held_out(), {}
     lines = read_lines(given.pairs, held_out, report)
-    assert not any(fold_hash(line.pair.source) in held_out for line in lines)
+    assert not any(hash_folded_text(line.pair.source) in held_out for line in lines)
     splits: dict[str, list[Line]] = {"train": [], "valid": [], "test": [], "strings": []}
     for line, name in zip(lines, cut_sections(lines), strict=True):
         line = line._replace(document=name.removeprefix(f"{line.source}/"))
         splits[choose_split(line, name)].append(line)
     splits["train"] = drop_overlaps(splits["train"], splits["test"] + splits["valid"], report)
     given.folder.mkdir(parents=True, exist_ok=True)
-    write(given.folder, splits, report)
+    write_splits(given.folder, splits, report)
     (given.folder / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False))
     print(json.dumps(report, indent=1, ensure_ascii=False))
 

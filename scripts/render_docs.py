@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 import smalti
-from smalti.core.given import Given
-from smalti.core.pictures import grid, save_png
+from smalti.core.pictures import make_grid, save_png
 from smalti.core.rng import Rng
+from smalti.core.sampling_inputs import SamplingInputs
 from smalti.diffusion import Cosine, Linear, Sigmoid
 from smalti.diffusion.process import add_noise
 
@@ -24,14 +24,14 @@ PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 LEVELS = (0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 999)
 
 
-def digits(model) -> Tensor:
+def draw_digits(model) -> Tensor:
     """Ten classes, eight each: (80, 1, 28, 28), classes from left to right."""
     pictures = smalti.sample(model, 80, cond=[i % 10 for i in range(80)])
     assert isinstance(pictures, Tensor)
     return pictures
 
 
-def emoji(model) -> Tensor:
+def draw_emoji(model) -> Tensor:
     """Eight of every category but "Component", which has five pictures: (72, 3, 64, 64)."""
     classes = [k for k, name in enumerate(model.spec.classes) if name != "Component"]
     labels = torch.tensor(classes).repeat_interleave(8)
@@ -40,82 +40,82 @@ def emoji(model) -> Tensor:
     return pictures
 
 
-def denoising(model) -> Tensor:
+def draw_denoising(model) -> Tensor:
     """Five digits as rows, every second step as a column."""
     states = smalti.stream(model, 5, cond=[0, 2, 4, 6, 8])
     frames = [model.render(state) for state in states][::2]  # 11 of (5, 1, 28, 28)
     return torch.stack(frames, dim=1).flatten(0, 1)
 
 
-def schedules() -> Tensor:
+def draw_schedules() -> Tensor:
     """One digit at eleven noise levels: rows linear, cosine, sigmoid."""
     pictures, _ = smalti.data.digits("train")
     x0 = (pictures[:1] * 2 - 1).double()
     noise = Rng([0]).normal(1, 28, 28)
     rows = [
-        (add_noise(x0, noise, schedule.alpha_bars()[t]) + 1) / 2
+        (add_noise(x0, noise, schedule.compute_alpha_bars()[t]) + 1) / 2
         for schedule in (Linear(), Cosine(), Sigmoid())
         for t in LEVELS
     ]
     return torch.cat(rows).clamp(0, 1)
 
 
-def completions(model, known: Tensor, labels: Tensor, ways: int = 8) -> Tensor:
+def draw_completions(model, known: Tensor, labels: Tensor, n: int = 8) -> Tensor:
     """Pictures as rows: itself, its upper half, and ways to go on from there."""
     mask = torch.zeros(known.shape[2:], dtype=torch.bool)
     mask[known.shape[2] // 2 :] = True
-    given = Given(
-        labels=labels.repeat_interleave(ways), known=known.repeat_interleave(ways, 0), mask=mask
+    given = SamplingInputs(
+        labels=labels.repeat_interleave(n), known=known.repeat_interleave(n, 0), mask=mask
     )
-    drawn = smalti.sample(model, ways * len(known), given=given)
+    drawn = smalti.sample(model, n * len(known), inputs=given)
     assert isinstance(drawn, Tensor)
     upper = torch.where(mask, 0.5, known)
-    rows = zip(known, upper, drawn.split(ways), strict=True)
+    rows = zip(known, upper, drawn.split(n), strict=True)
     return torch.cat([torch.stack([a, b, *many]) for a, b, many in rows])
 
 
-def reconstructed(codec, x: Tensor) -> Tensor:
+def draw_reconstructions(codec, x: Tensor) -> Tensor:
     """Pictures, each left of what its codes give back."""
     return torch.stack([x, codec.reconstruct(x)], dim=1).flatten(0, 1)
 
 
-def diffusion_pictures() -> None:
+def render_diffusion() -> None:
     model = smalti.load("ddpm-digits")
-    save_png(grid(digits(model), columns=10), PICTURES / "digits.png")
-    save_png(grid(denoising(model), columns=11), PICTURES / "denoising.png")
-    save_png(grid(schedules(), columns=len(LEVELS)), PICTURES / "schedules.png")
+    save_png(make_grid(draw_digits(model), columns=10), PICTURES / "digits.png")
+    save_png(make_grid(draw_denoising(model), columns=11), PICTURES / "denoising.png")
+    save_png(make_grid(draw_schedules(), columns=len(LEVELS)), PICTURES / "schedules.png")
 
 
-def emoji_pictures() -> None:
-    pictures = emoji(smalti.load("ddpm-emoji"))
-    save_png(grid(pictures, columns=8), PICTURES / "emoji.png")
+def render_emoji() -> None:
+    pictures = draw_emoji(smalti.load("ddpm-emoji"))
+    save_png(make_grid(pictures, columns=8), PICTURES / "emoji.png")
 
 
-def pixelcnn_pictures() -> None:
+def render_pixelcnn() -> None:
     for name in ("gated-pixelcnn-digits", "gated-pixelcnn-digits-8", "pixelcnnpp-digits"):
-        save_png(grid(digits(smalti.load(name)), columns=10), PICTURES / f"{name}.png")
+        save_png(make_grid(draw_digits(smalti.load(name)), columns=10), PICTURES / f"{name}.png")
     pictures, labels = smalti.data.digits("test")
     first = [int((labels == k).nonzero()[0]) for k in range(10)]  # of each class
     best = smalti.load("pixelcnnpp-digits")
-    rows = completions(best, pictures[first], labels[first])
-    save_png(grid(rows, columns=10), PICTURES / "completions.png")
+    rows = draw_completions(best, pictures[first], labels[first])
+    save_png(make_grid(rows, columns=10), PICTURES / "completions.png")
 
 
-def prior_pictures() -> None:
-    pictures = digits(smalti.load("vqvae-digits-gpt"))
-    save_png(grid(pictures, columns=10), PICTURES / "vqvae-digits-gpt.png")
+def render_prior() -> None:
+    pictures = draw_digits(smalti.load("vqvae-digits-gpt"))
+    save_png(make_grid(pictures, columns=10), PICTURES / "vqvae-digits-gpt.png")
 
 
-def letter_pictures() -> None:
+def render_letters() -> None:
     """Four ways of every second character."""
     pictures = smalti.sample(
         smalti.load("letters"), 4 * 31, cond=[2 * (k % 31) for k in range(124)]
     )
     assert isinstance(pictures, Tensor)
-    save_png(grid(pictures, columns=31), PICTURES / "letters.png")
+    save_png(make_grid(pictures, columns=31), PICTURES / "letters.png")
 
 
-def caption_pictures() -> None:
+def render_captions() -> None:
     """Eight pictures of every caption, a row each."""
     captions = [
         "smiling face",
@@ -126,37 +126,44 @@ def caption_pictures() -> None:
     ]
     seeds = list(range(8 * len(captions)))
     text = [caption for caption in captions for _ in range(8)]
-    pictures = smalti.sample(smalti.load("pixelcnnpp-emoji"), seeds=seeds, given=Given(text=text))
+    pictures = smalti.sample(
+        smalti.load("pixelcnnpp-emoji"), seeds=seeds, inputs=SamplingInputs(text=text)
+    )
     assert isinstance(pictures, Tensor)
-    save_png(grid(pictures, columns=8), PICTURES / "pixelcnnpp-emoji.png")
+    save_png(make_grid(pictures, columns=8), PICTURES / "pixelcnnpp-emoji.png")
 
 
-def codec_pictures() -> None:
-    pictures = reconstructed(smalti.load("vqvae-digits"), smalti.data.digits("test")[0][:32])
-    save_png(grid(pictures, columns=16), PICTURES / "vqvae-digits.png")
-    x = smalti.data.emoji_pictures("test", size=64).floats(slice(0, 270, 9))[:24]  # fetched before
+def render_codecs() -> None:
+    pictures = draw_reconstructions(smalti.load("vqvae-digits"), smalti.data.digits("test")[0][:32])
+    save_png(make_grid(pictures, columns=16), PICTURES / "vqvae-digits.png")
+    x = smalti.data.emoji_pictures("test", size=64).take_floats(slice(0, 270, 9))[
+        :24
+    ]  # fetched before
     for name in ("vqvae-emoji", "vqgan-emoji"):
-        save_png(grid(reconstructed(smalti.load(name), x), columns=8), PICTURES / f"{name}.png")
+        save_png(
+            make_grid(draw_reconstructions(smalti.load(name), x), columns=8),
+            PICTURES / f"{name}.png",
+        )
 
 
-def twin_pictures() -> None:
+def render_twins() -> None:
     """Test emoji, by squared error alone, and by the VQGAN of the same network."""
-    x = smalti.data.emoji_pictures("test", size=64).floats(slice(0, 270, 17))[:16]
+    x = smalti.data.emoji_pictures("test", size=64).take_floats(slice(0, 270, 17))[:16]
     ways = [smalti.load(name).reconstruct(x) for name in ("runs/vqvae-emoji-8", "vqgan-emoji")]
     pictures = torch.stack([x, *ways], dim=1).flatten(0, 1)
-    save_png(grid(pictures, columns=12), PICTURES / "vqgan-twins.png")
+    save_png(make_grid(pictures, columns=12), PICTURES / "vqgan-twins.png")
 
 
 ALL = {
-    "diffusion": diffusion_pictures,
-    "emoji": emoji_pictures,
-    "pixelcnn": pixelcnn_pictures,
-    "captions": caption_pictures,
-    "priors": prior_pictures,
-    "letters": letter_pictures,
-    "codecs": codec_pictures,
+    "diffusion": render_diffusion,
+    "emoji": render_emoji,
+    "pixelcnn": render_pixelcnn,
+    "captions": render_captions,
+    "priors": render_prior,
+    "letters": render_letters,
+    "codecs": render_codecs,
 }
-RUNS = {"twins": twin_pictures}
+RUNS = {"twins": render_twins}
 
 
 def main() -> None:

@@ -14,12 +14,12 @@ import torch
 
 import smalti
 from smalti.autoregressive import Autoregressive
-from smalti.core.checkpoint import SHIPPED, read_card, save
+from smalti.core.checkpoint import SHIPPED_FOLDER, read_card, save
 from smalti.core.protocols import Card
 from smalti.diffusion import Diffusion
 
 
-def value(text: str) -> Any:
+def parse_value(text: str) -> Any:
     try:
         return json.loads(text)
     except ValueError:
@@ -47,14 +47,14 @@ def main() -> None:
         config: Any = model.config
         sampler = dataclasses.replace(config.sampler, **changes)
         setattr(model, "config", dataclasses.replace(config, sampler=sampler))  # noqa: B010
-    given = {k: value(v) for k, v in (fact.split("=", 1) for fact in args.fact)}
+    given = {k: parse_value(v) for k, v in (fact.split("=", 1) for fact in args.fact)}
     known = {k: v for k, v in read_card(args.run).facts.items() if v is not None and k != "step"}
-    facts = {**known, "parameters": count(model), **given}
+    facts = {**known, "parameters": count_parameters(model), **given}
     card = Card(name=args.name, summary=args.summary, data=args.data, facts=facts)
-    print(save(model, SHIPPED / args.name, card, torch.float16))
+    print(save(model, SHIPPED_FOLDER / args.name, card, torch.float16))
 
 
-def count(model: torch.nn.Module) -> int:
+def count_parameters(model: torch.nn.Module) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 

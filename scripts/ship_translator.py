@@ -10,14 +10,14 @@ import sys
 from pathlib import Path
 
 import torch
-from ship import count, value
+from ship import count_parameters, parse_value
 from translator_file import load
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-from smalti.core.checkpoint import SHIPPED, save
+from smalti.core.checkpoint import SHIPPED_FOLDER, save
 from smalti.core.protocols import Card
-from smalti.translation import Beam, Subwords
-from smalti.translation.model import assemble
+from smalti.translation import Beam, SubwordTokenizer
+from smalti.translation.model import build_translator
 
 
 def main() -> None:
@@ -31,11 +31,13 @@ def main() -> None:
     parser.add_argument("--fact", action="append", default=[], metavar="NAME=VALUE")
     args = parser.parse_args()
     network, models = load(args.file)
-    source, target = Subwords(models["source"]), Subwords(models["target"])
-    model = assemble(network, source, target, sampler=Beam(args.beam, args.penalty))
-    facts = {k: value(v) for k, v in (fact.split("=", 1) for fact in args.fact)}
-    card = Card(args.name, args.summary, args.data, {**facts, "parameters": count(model)})
-    print(save(model, SHIPPED / args.name, card, torch.int8))
+    source, target = SubwordTokenizer(models["source"]), SubwordTokenizer(models["target"])
+    model = build_translator(network, source, target, sampler=Beam(args.beam, args.penalty))
+    facts = {k: parse_value(v) for k, v in (fact.split("=", 1) for fact in args.fact)}
+    card = Card(
+        args.name, args.summary, args.data, {**facts, "parameters": count_parameters(model)}
+    )
+    print(save(model, SHIPPED_FOLDER / args.name, card, torch.int8))
 
 
 if __name__ == "__main__":

@@ -36,9 +36,9 @@ QUICK: dict[str, Mode] = {
 QUICK_FILES = [
     "tests/golden",
     *(f"tests/unit/{room}/test_{name}.py" for room, names in {
-        "autoregressive": "causality logistic passes pixelcnn", "codecs": "processes quantisers",
+        "autoregressive": "causality logistic passes pixelcnn", "codecs": "processes quantizers",
         "coding": "coding", "core": "sampling", "diffusion": "samplers schedule",
-        "evaluation": "neighbours", "layers": "layers",
+        "evaluation": "neighbors", "layers": "layers",
     }.items() for name in names.split()),
 ]  # fmt: skip
 

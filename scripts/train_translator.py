@@ -33,11 +33,11 @@ from torch import Tensor, nn  # noqa: E402
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
 from translator_file import save  # noqa: E402
-from translator_loss import Step, warm_up  # noqa: E402
+from translator_loss import GradientStep, warm_up  # noqa: E402
 from translator_pairs import (  # noqa: E402
     Segmentations,
     count_pieces,
-    plan_pass,
+    plan_epoch,
     read_kinds,
     read_pairs,
     segment,
@@ -59,13 +59,13 @@ def elapsed() -> float:
     return time.monotonic() - START
 
 
-def say(text: str) -> None:
+def print_line(text: str) -> None:
     print(f"{elapsed():6.1f} s  {text}", flush=True)
 
 
-def leave() -> None:
+def exit_now() -> None:
     """End on time, come what may: what is saved by then is whole."""
-    say("time is up")
+    print_line("time is up")
     os._exit(0)
 
 
@@ -83,34 +83,34 @@ class Phase(NamedTuple):
 class Training:
     """A run: everything that changes from step to step."""
 
-    def __init__(self, given: argparse.Namespace):
-        self.given, self.step, self.tokens = given, 0, 0
+    def __init__(self, options: argparse.Namespace):
+        self.options, self.step, self.tokens = options, 0, 0
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self.random = np.random.default_rng(given.seed)
-        torch.manual_seed(given.seed)
-        self.arrays = dict(np.load(given.data / "pairs.npz"))
+        self.random = np.random.default_rng(options.seed)
+        torch.manual_seed(options.seed)
+        self.arrays = dict(np.load(options.data / "pairs.npz"))
         self.kinds = read_kinds(self.arrays)
         self.plain = read_pairs(self.arrays, "train", self.device)
-        self.segmentations = Segmentations(given, self.plain, self.device, say)
+        self.segmentations = Segmentations(options, self.plain, self.device, print_line)
         self.network = self.build().to(self.device)
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.optimizer = self.build_optimizer()
-        self.judge: subprocess.Popen[bytes] | None = None
-        self.end = given.seconds - given.reserve
+        self.validation_process: subprocess.Popen[bytes] | None = None
+        self.end = options.seconds - options.reserve
         self.stopped = self.replan = False
         count = sum(p.numel() for p in self.network.parameters())
-        say(f"{count:,} parameters, {len(self.kinds):,} pairs, on {self.device}")
+        print_line(f"{count:,} parameters, {len(self.kinds):,} pairs, on {self.device}")
 
     def build(self) -> Transformer:
-        g = self.given
+        g = self.options
         return TransformerConfig(
-            source_size=count_pieces(self.arrays["source_model"]),
-            target_size=count_pieces(self.arrays["target_model"]),
+            source_vocab_size=count_pieces(self.arrays["source_model"]),
+            target_vocab_size=count_pieces(self.arrays["target_model"]),
             width=g.width,
             heads=g.heads,
             encoder_layers=g.encoder_layers,
             decoder_layers=g.decoder_layers,
-            hidden=g.hidden,
+            feed_forward_width=g.hidden,
             dropout=g.dropout,
         ).build()
 
@@ -119,9 +119,9 @@ class Training:
         for name, p in self.network.named_parameters():
             embedding = name in ("source.weight", "target.weight")
             (rest if p.ndim < 2 or embedding else matrices).append(p)
-        groups = [{"params": matrices, "weight_decay": self.given.weight_decay}, {"params": rest}]
+        groups = [{"params": matrices, "weight_decay": self.options.weight_decay}, {"params": rest}]
         return torch.optim.AdamW(
-            groups, lr=self.given.rate, betas=(0.9, 0.98), eps=1e-8, weight_decay=0.0, fused=True
+            groups, lr=self.options.rate, betas=(0.9, 0.98), eps=1e-8, weight_decay=0.0, fused=True
         )
 
     @property
@@ -130,82 +130,84 @@ class Training:
         return min(1.0, (elapsed() - self.begin) / max(1e-3, self.end - self.begin))
 
     def run(self) -> None:
-        compute = Step(self.network, self.given.r_drop, self.given.compile)
-        if self.given.compile:
-            warm_up(compute, self.given, self.device, say)
-        signal.signal(signal.SIGALRM, lambda *_: leave())
-        signal.setitimer(signal.ITIMER_REAL, max(1.0, self.given.seconds - elapsed()))
-        self.begin = self.saved = self.told = elapsed()
+        compute = GradientStep(self.network, self.options.r_drop, self.options.compile)
+        if self.options.compile:
+            warm_up(compute, self.options, self.device, print_line)
+        signal.signal(signal.SIGALRM, lambda *_: exit_now())
+        signal.setitimer(signal.ITIMER_REAL, max(1.0, self.options.seconds - elapsed()))
+        self.begin = self.saved = self.last_print = elapsed()
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "stopped", True))
-        say("training begins")
-        for source, gold in self.batches():
+        print_line("training begins")
+        for source, gold in self.iterate_batches():
             try:
-                self.advance(compute, source, gold)
+                self.take_step(compute, source, gold)
             except torch.OutOfMemoryError:
-                self.shrink()
+                self.reduce_batch_size()
             if self.stopped or elapsed() > self.end:
                 break
-        say(f"{self.step} steps, {self.tokens / 1e6:.1f} M padded target symbols")
+        print_line(f"{self.step} steps, {self.tokens / 1e6:.1f} M padded target symbols")
         self.save()
         self.segmentations.close()
-        if self.judge:
-            self.judge.kill()
+        if self.validation_process:
+            self.validation_process.kill()
 
-    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def iterate_batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         while True:
             phase = self.phase
-            pairs = self.plain if phase.plain else self.segmentations.draw(self.random)
-            tokens = self.given.tokens // 2 if phase.r_drop else self.given.tokens
-            plan = plan_pass(pairs, self.kinds, phase.weights, tokens, self.random)
-            say(f"a pass of {len(plan)} batches, {phase}")
+            pairs = self.plain if phase.plain else self.segmentations.draw_pairs(self.random)
+            tokens = self.options.tokens // 2 if phase.r_drop else self.options.tokens
+            plan = plan_epoch(pairs, self.kinds, phase.weights, tokens, self.random)
+            print_line(f"a pass of {len(plan)} batches, {phase}")
             for rows in plan:
-                yield pairs.batch(rows)
+                yield pairs.make_batch(rows)
                 if self.phase != phase or self.replan:
                     self.replan = False
                     break
 
     @property
     def phase(self) -> Phase:
-        p, given = self.progress, self.given
+        p, given = self.progress, self.options
         weights = [weights for start, weights in PHASES if p >= start][-1]
         return Phase(weights, p >= PLAIN_FROM, given.r_drop > 0 and p >= given.r_drop_from)
 
-    def shrink(self) -> None:
+    def reduce_batch_size(self) -> None:
         """Smaller batches from now on: others may use the device's memory, too."""
         self.network.zero_grad(set_to_none=True)
         torch.cuda.empty_cache()
-        self.given.tokens = max(2048, self.given.tokens * 3 // 4)
+        self.options.tokens = max(2048, self.options.tokens * 3 // 4)
         self.replan = True
-        say(f"out of memory; going on with {self.given.tokens} symbols a batch")
+        print_line(f"out of memory; going on with {self.options.tokens} symbols a batch")
 
-    def advance(self, compute: Step, source: Tensor, gold: Tensor) -> None:
+    def take_step(self, compute: GradientStep, source: Tensor, gold: Tensor) -> None:
         self.step += 1
         self.tokens += gold.numel()
         p = self.progress
-        rate = self.given.rate * min(1.0, self.step / self.given.warm_up) * (1 - p)
+        rate = self.options.rate * min(1.0, self.step / self.options.warm_up) * (1 - p)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         plain = compute(source, gold, self.phase.r_drop)
         nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
-        decay = min(self.given.decay, (1 + self.step) / (10 + self.step))
+        decay = min(self.options.decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
             averages, values = list(self.average.parameters()), list(self.network.parameters())
             torch._foreach_lerp_(averages, values, 1 - decay)  # pyright: ignore
         if self.step % 8 == 0:  # never far ahead of the device: time is kept by the clock
-            self.watch(float(plain), rate)
+            self.check_progress(float(plain), rate)
 
-    def watch(self, loss: float, rate: float) -> None:
+    def check_progress(self, loss: float, learning_rate: float) -> None:
         now = elapsed()
         if not math.isfinite(loss):
-            say(f"step {self.step}: the loss is {loss}; back to the averaged weights")
+            print_line(f"step {self.step}: the loss is {loss}; back to the averaged weights")
             self.recover()
-        if now - self.told > 15:
-            self.told = now
+        if now - self.last_print > 15:
+            self.last_print = now
             speed = self.tokens / (now - self.begin)
-            say(f"step {self.step}, loss {loss:.3f}, rate {rate:.2e}, {speed / 1e3:.0f} k/s")
-        if now - self.saved > self.given.save_every:
+            print_line(
+                f"step {self.step}, loss {loss:.3f}, rate {learning_rate:.2e}, {speed / 1e3:.0f} k/s"
+            )
+        if now - self.saved > self.options.save_every:
             self.save()
             self.validate()
             self.saved = elapsed()
@@ -213,32 +215,38 @@ class Training:
     def recover(self) -> None:
         """From the last average that was finite, with a fresh optimizer."""
         with torch.no_grad(), contextlib.suppress(OSError, AttributeError):
-            for one, good in zip(self.network.parameters(), self.good, strict=True):
+            for one, good in zip(self.network.parameters(), self.last_finite, strict=True):
                 one.copy_(good)
-            for one, good in zip(self.average.parameters(), self.good, strict=True):
+            for one, good in zip(self.average.parameters(), self.last_finite, strict=True):
                 one.copy_(good)
         self.optimizer = self.build_optimizer()
 
     def validate(self) -> None:
         """Measure what was saved, on the CPU in a process of its own, unless one is at it."""
-        if self.judge and self.judge.poll() is None:
+        if self.validation_process and self.validation_process.poll() is None:
             return
         script = Path(__file__).with_name("evaluate_translator.py")
-        command = [sys.executable, str(script), str(self.given.out), "--data", str(self.given.data)]
-        command += ["--limit", str(self.given.sentences), "--brief", "--threads", "2"]
+        command = [
+            sys.executable,
+            str(script),
+            str(self.options.out),
+            "--data",
+            str(self.options.data),
+        ]
+        command += ["--limit", str(self.options.sentences), "--brief", "--threads", "2"]
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
-        self.judge = subprocess.Popen(["nice", "-n", "5", *command], env=environment)
+        self.validation_process = subprocess.Popen(["nice", "-n", "5", *command], env=environment)
 
     def save(self) -> None:
         state = list(self.average.parameters())
         if not all(bool(p.isfinite().all()) for p in state):
-            say("the averaged weights are not finite; not saved")
+            print_line("the averaged weights are not finite; not saved")
             return
-        self.good = [p.clone() for p in state]
-        keep = {k: v for k, v in vars(self.given).items() if not isinstance(v, Path)}
+        self.last_finite = [p.clone() for p in state]
+        keep = {k: v for k, v in vars(self.options).items() if not isinstance(v, Path)}
         note = {"given": keep, "step": self.step, "seconds": round(elapsed())}
-        save(self.average, self.arrays, self.given.out, note)
-        say(f"saved {self.given.out.name}, {self.given.out.stat().st_size:,} bytes")
+        save(self.average, self.arrays, self.options.out, note)
+        print_line(f"saved {self.options.out.name}, {self.options.out.stat().st_size:,} bytes")
 
 
 def read_arguments() -> argparse.Namespace:
@@ -293,7 +301,7 @@ def main() -> None:
         torch.backends.cuda.enable_cudnn_sdp(False)  # it would plan anew for every shape
     training = Training(given)
     training.run()
-    say("done")
+    print_line("done")
 
 
 if __name__ == "__main__":

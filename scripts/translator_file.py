@@ -51,7 +51,7 @@ def unpack_weights(packed: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def save(network: Transformer, arrays: Any, path: Path, note: dict[str, Any]) -> None:
     state = network.state_dict()
-    if network.config.tied:
+    if network.config.tied_embeddings:
         del state["out.weight"]
     packed = pack_weights(state)
     for side in ("source", "target"):

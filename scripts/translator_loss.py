@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-from translator_pairs import LENGTHS, batch_size
+from translator_pairs import LENGTHS, compute_batch_size
 
+from smalti.translation.tokenizer import BOS, PAD
 from smalti.translation.transformer import Transformer
-from smalti.translation.vocabulary import BOS, PAD
 
 
 def smooth_loss(out: nn.Linear, x: Tensor, gold: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,7 +44,7 @@ def smooth(log_p: Tensor, gold: Tensor) -> tuple[Tensor, Tensor]:
     return 0.9 * plain + 0.1 * spread, plain.detach()
 
 
-class Step:
+class GradientStep:
     """Loss and gradients of a batch, compiled where that works."""
 
     def __init__(self, network: Transformer, r_drop: float, compiled: bool):
@@ -58,7 +58,7 @@ class Step:
             self.loss = torch.compile(smooth_loss, dynamic=True)
             self.double = torch.compile(r_drop_loss, dynamic=True)
 
-    def undo(self) -> None:
+    def disable_compilation(self) -> None:
         """No longer compiled."""
         self.loss, self.double = smooth_loss, r_drop_loss
         for layer in self.layers:
@@ -82,7 +82,10 @@ class Step:
 
 
 def warm_up(
-    step: Step, given: argparse.Namespace, device: torch.device, say: Callable[[str], None]
+    step: GradientStep,
+    options: argparse.Namespace,
+    device: torch.device,
+    print_line: Callable[[str], None],
 ) -> None:
     """Compile for every shape; give up on compiling when it fails, or takes too long."""
 
@@ -90,21 +93,21 @@ def warm_up(
         raise TimeoutError("compiling takes too long")
 
     before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, given.compile_seconds, 5)  # again, where it is swallowed
+    signal.setitimer(signal.ITIMER_REAL, options.compile_seconds, 5)  # again, where it is swallowed
     try:
         for r_drop in (False, True) if step.r_drop else (False,):
             for length in reversed(LENGTHS):
-                size = batch_size(given.tokens // 2 if r_drop else given.tokens, length)
+                size = compute_batch_size(options.tokens // 2 if r_drop else options.tokens, length)
                 for shorter in (3 * length // 4 // 8 * 8 or 8, length):  # unlike sides first
                     source = torch.randint(4, 999, (size, shorter), device=device)
                     gold = torch.randint(4, 999, (size, length), device=device)
                     source[:, -1:], gold[:, -2:] = PAD, PAD
                     if not math.isfinite(float(step(source, gold, r_drop))):
                         raise ValueError("the loss is not finite")
-                say(f"compiled for {size} x {length}{' with R-Drop' * r_drop}")
+                print_line(f"compiled for {size} x {length}{' with R-Drop' * r_drop}")
     except Exception as error:  # a compiler can raise anything
-        say(f"going on without compiling: {type(error).__name__}: {str(error)[:200]!r}")
-        step.undo()
+        print_line(f"going on without compiling: {type(error).__name__}: {str(error)[:200]!r}")
+        step.disable_compilation()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

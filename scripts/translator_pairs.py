@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-from smalti.translation.vocabulary import PAD, UNK
+from smalti.translation.tokenizer import PAD, UNK
 
 PROSE = (
     "libreoffice-help",
@@ -62,7 +62,7 @@ class Side(NamedTuple):
         starts = torch.from_numpy(np.cumsum(lengths) - lengths).to(device)
         return cls(torch.from_numpy(symbols.astype(np.int32)).to(device), starts, lengths)
 
-    def batch(self, rows: Tensor, length: int, sizes: Tensor) -> Tensor:
+    def make_batch(self, rows: Tensor, length: int, sizes: Tensor) -> Tensor:
         """(B, length) int64, padded. rows, sizes: (B,) which sentences and their lengths."""
         places = torch.arange(length, device=rows.device)
         index = (self.starts[rows][:, None] + places).clamp_(max=len(self.symbols) - 1)
@@ -75,7 +75,7 @@ class Pairs(NamedTuple):
     source: Side
     target: Side
 
-    def batch(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+    def make_batch(self, rows: np.ndarray) -> tuple[Tensor, Tensor]:
         """(B, S) and (B, T), padded to the next of LENGTHS."""
         device = self.source.symbols.device
         sizes = [side.lengths[rows] for side in self]
@@ -83,7 +83,7 @@ class Pairs(NamedTuple):
         if device.type == "cuda":
             moved = moved.pin_memory().to(device, non_blocking=True)
         source, target = (
-            side.batch(moved[0], pad_length(size.max()), moved[k])
+            side.make_batch(moved[0], pad_length(size.max()), moved[k])
             for k, (side, size) in enumerate(zip(self, sizes, strict=True), 1)
         )
         return source, target
@@ -108,11 +108,11 @@ def read_kinds(arrays: Any) -> np.ndarray:
     return np.where(unknown & (kinds == 2), 3, kinds)
 
 
-def batch_size(tokens: int, length: int) -> int:
+def compute_batch_size(tokens: int, length: int) -> int:
     return max(8, tokens // length // 8 * 8)
 
 
-def plan_pass(
+def plan_epoch(
     pairs: Pairs, kinds: np.ndarray, weights: tuple[float, ...], tokens: int, random: Any
 ) -> list[np.ndarray]:
     """The batches of one pass in random order: rows of like length, at most `tokens` of a side."""
@@ -125,7 +125,7 @@ def plan_pass(
     rows, longer = rows[order], sizes.max(0)[order]
     batches = []
     for k, length in enumerate(LENGTHS):
-        own, size = rows[longer == k], batch_size(tokens, length)
+        own, size = rows[longer == k], compute_batch_size(tokens, length)
         first = random.integers(size)  # so that not always the same ones are left over
         batches += [own[i : i + size] for i in range(first, len(own) - size + 1, size)]
     return [batches[k] for k in random.permutation(len(batches))]
@@ -178,7 +178,7 @@ class Segmentations:
 
     def __init__(
         self,
-        given: argparse.Namespace,
+        options: argparse.Namespace,
         plain: Pairs,
         device: torch.device,
         say: Callable[[str], None],
@@ -186,17 +186,24 @@ class Segmentations:
         self.say = say
         self.plain, self.device, self.processes, self.seen = plain, device, [], 0
         self.folder = Path(tempfile.mkdtemp(prefix="segments-"))
-        if not given.bpe_dropout:
+        if not options.bpe_dropout:
             return
         script = Path(__file__).with_name("train_translator.py")
-        me = [sys.executable, str(script), "--data", str(given.data), "--segment", str(self.folder)]
-        me += ["--bpe-dropout", str(given.bpe_dropout), "--workers", str(given.workers)]
+        me = [
+            sys.executable,
+            str(script),
+            "--data",
+            str(options.data),
+            "--segment",
+            str(self.folder),
+        ]
+        me += ["--bpe-dropout", str(options.bpe_dropout), "--workers", str(options.workers)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-        for k in range(given.workers):
+        for k in range(options.workers):
             one = [*me, "--first", str(k)]
             self.processes.append(subprocess.Popen(["nice", "-n", "10", *one], env=environment))
 
-    def draw(self, random: Any) -> Pairs:
+    def draw_pairs(self, random: Any) -> Pairs:
         """The newest segmentation that was not used yet, else one of those that were."""
         there = sorted(self.folder.glob("[0-9][0-9][0-9].npz"))
         if not there:

@@ -11,33 +11,33 @@ import numpy as np
 from PIL import Image
 
 
-def noise(n: int, *shape: int, seed: int = 0) -> np.ndarray:
+def make_noise(n: int, *shape: int, seed: int = 0) -> np.ndarray:
     """uint8 (n, *shape)."""
     return np.random.default_rng(seed).integers(0, 256, (n, *shape), dtype=np.uint8)
 
 
-def encoded(pixels: np.ndarray, kind: str = "PNG") -> bytes:
+def encode_picture(pixels: np.ndarray, kind: str = "PNG") -> bytes:
     """A picture (H, W) or (H, W, 3) as a file's content."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, kind)
     return file.getvalue()
 
 
-def folder(path: Path, files: dict[str, bytes]) -> Path:
+def write_folder(path: Path, files: dict[str, bytes]) -> Path:
     for name, content in files.items():
         (path / name).parent.mkdir(parents=True, exist_ok=True)
         (path / name).write_bytes(content)
     return path
 
 
-def archive(path: Path, files: dict[str, bytes]) -> Path:
+def write_zip(path: Path, files: dict[str, bytes]) -> Path:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as zipped:
         for name, content in files.items():
             zipped.writestr(name, content)
     return path
 
 
-def idx(path: Path, array: np.ndarray) -> Path:
+def write_idx(path: Path, array: np.ndarray) -> Path:
     """uint8 of any shape in MNIST's format, packed when the name says so."""
     head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
     content = head + array.tobytes()
@@ -45,18 +45,18 @@ def idx(path: Path, array: np.ndarray) -> Path:
     return path
 
 
-def mnist(path: Path, train: int = 6, test: int = 3, packed: bool = False) -> Path:
+def write_mnist(path: Path, train: int = 6, test: int = 3, packed: bool = False) -> Path:
     """A folder of the four files."""
     path.mkdir(parents=True, exist_ok=True)
     end = ".gz" if packed else ""
     for word, n, seed in (("train", train, 0), ("t10k", test, 1)):
-        idx(path / f"{word}-images-idx3-ubyte{end}", noise(n, 8, 8, seed=seed))
-        idx(path / f"{word}-labels-idx1-ubyte{end}", np.arange(n, dtype=np.uint8) % 3)
+        write_idx(path / f"{word}-images-idx3-ubyte{end}", make_noise(n, 8, 8, seed=seed))
+        write_idx(path / f"{word}-labels-idx1-ubyte{end}", np.arange(n, dtype=np.uint8) % 3)
     return path
 
 
-def two_classes(n: int = 3, side: int = 8) -> dict[str, bytes]:
+def make_two_classes(n: int = 3, side: int = 8) -> dict[str, bytes]:
     """n cats and n dogs."""
-    pixels = noise(2 * n, side, side, 3)
+    pixels = make_noise(2 * n, side, side, 3)
     names = [f"{kind}/{k}.png" for kind in ("cats", "dogs") for k in range(n)]
-    return dict(zip(names, map(encoded, pixels), strict=True))
+    return dict(zip(names, map(encode_picture, pixels), strict=True))

@@ -9,19 +9,19 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from smalti.core.given import Given
-from smalti.core.protocols import Batch, Choose, Score, Spec
+from smalti.core.canvas import Canvas
+from smalti.core.protocols import Batch, ChooseSymbols, Score, Spec
 from smalti.core.rng import Rng
-from smalti.core.states import Canvas
-from smalti.layers.conditions import describe, named_choice
-from smalti.layers.levels import Levels
+from smalti.core.sampling_inputs import SamplingInputs
+from smalti.layers.condition_encoder import describe_conditions, make_choices
+from smalti.layers.pixel_levels import Levels
 
 
 @dataclass
-class Table:
+class TableDistribution:
     logits: Tensor
 
-    def draw(self, u: Tensor, temperature: float = 1.0) -> Tensor:
+    def sample(self, u: Tensor, temperature: float = 1.0) -> Tensor:
         raise NotImplementedError("coding draws nothing")
 
 
@@ -31,7 +31,11 @@ class Chain(nn.Module):
     is_lossless = True
 
     def __init__(
-        self, shape=(1, 5, 4), levels: int = 256, classes: tuple[str, ...] = (), sharp: float = 2.0
+        self,
+        shape=(1, 5, 4),
+        levels: int = 256,
+        classes: tuple[str, ...] = (),
+        sharpness: float = 2.0,
     ):
         super().__init__()
         self.config = [list(shape), levels, list(classes)]
@@ -39,29 +43,33 @@ class Chain(nn.Module):
         table = torch.randn(
             max(1, len(classes)), levels, levels, generator=torch.Generator().manual_seed(levels)
         )
-        self.table = nn.Parameter(sharp * table)
+        self.table = nn.Parameter(sharpness * table)
         self.noise = 0.0
-        given = ("labels",) if classes else ()
-        conditions = describe(named_choice(classes), 0.0)
-        self.spec = Spec("picture", shape[0], shape[1:], conditions=conditions, given=given)
+        accepted_inputs = ("labels",) if classes else ()
+        conditions = describe_conditions(make_choices(classes), 0.0)
+        self.spec = Spec(
+            "picture", shape[0], shape[1:], conditions=conditions, accepted_inputs=accepted_inputs
+        )
         self.batches: list[int] = []
         self.threads: list[int] = []
 
     def logits(self, y: Tensor, before: Tensor) -> Tensor:
         return self.table.detach()[y, before].double().log_softmax(-1)
 
-    def walk(self, choose: Choose, n: int, given: Given = Given()) -> Iterator[Canvas]:
+    def walk(
+        self, choose_symbols: ChooseSymbols, n: int, inputs: SamplingInputs = SamplingInputs()
+    ) -> Iterator[Canvas]:
         self.batches.append(n)
         self.threads.append(torch.get_num_threads())
         C, H, W = self.shape
-        y = torch.zeros(n, dtype=torch.int64) if given.labels is None else given.labels
+        y = torch.zeros(n, dtype=torch.int64) if inputs.labels is None else inputs.labels
         canvas, before = torch.zeros(n, C, H, W, dtype=torch.int64), torch.zeros(n).long()
         for i in range(H):
             for j in range(W):
                 for c in range(C):
                     logits = self.logits(y, before)
                     logits[:, 0] += self.noise
-                    before = choose((i * W + j) * C + c, Table(logits))
+                    before = choose_symbols((i * W + j) * C + c, TableDistribution(logits))
                     canvas[:, c, i, j] = before
             yield Canvas(canvas.clone(), i + 1, H)
 
@@ -74,14 +82,14 @@ class Chain(nn.Module):
         return Score(-log_p.sum((1, 2)), math.prod(self.shape), "exact")
 
 
-def drawn_by(model: Chain, n: int, labels: Tensor | None = None) -> Tensor:
+def draw_pixels(model: Chain, n: int, labels: Tensor | None = None) -> Tensor:
     """Pixels, uint8 (n, C, H, W), as likely as the model says."""
     draws = torch.Generator().manual_seed(n)
 
     def choose(at, symbols) -> Tensor:
         return torch.multinomial(symbols.logits.exp(), 1, generator=draws)[:, 0]
 
-    (*_, last) = model.walk(choose, n, Given(labels=labels))
+    (*_, last) = model.walk(choose, n, SamplingInputs(labels=labels))
     model.batches.clear()
     model.threads.clear()
     return (model.codec.decode(last.symbols) * 255).round().byte()

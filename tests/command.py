@@ -15,32 +15,32 @@ from PIL import Image
 from smalti.cli import main
 from smalti.core.progress import Cancelled
 
-RUN = ["--steps", "3", "--batch", "4", "--size", "8", "--precision", "32", "--save", "2",
+TINY_RUN = ["--steps", "3", "--batch", "4", "--size", "8", "--precision", "32", "--save", "2",
        "--model.network.widths", "8", "--model.network.attention", "true"]  # fmt: skip
 
 
-def typed(words: str) -> int:
+def run_command(command: str) -> int:
     """The exit code of `smalti WORDS`."""
-    return main(words.split())
+    return main(command.split())
 
 
-def contents(folder: Path) -> list[str]:
+def list_contents(folder: Path) -> list[str]:
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*"))
 
 
-def pixels(path: str | Path) -> np.ndarray:
+def read_pixels(path: str | Path) -> np.ndarray:
     with Image.open(path) as image:
         return np.asarray(image, dtype=int)
 
 
-def apart(a: np.ndarray, b: np.ndarray) -> int:
+def compute_max_difference(a: np.ndarray, b: np.ndarray) -> int:
     """The largest difference of two pictures, in levels of 256."""
     assert a.shape == b.shape
     return int(abs(a - b).max())
 
 
 @contextmanager
-def small_files(size: int = 2000) -> Iterator[None]:
+def limit_file_size(size: int = 2000) -> Iterator[None]:
     """A disk that is full after so many bytes of a file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -52,7 +52,7 @@ def small_files(size: int = 2000) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, before)
 
 
-def read_all(place: str | Path) -> dict[str, bytes]:
+def read_files(place: str | Path) -> dict[str, bytes]:
     """The bytes of a file, or of all files below a folder."""
     place = Path(place)
     files = [place] if place.is_file() else [p for p in place.rglob("*") if p.is_file()]
@@ -61,9 +61,9 @@ def read_all(place: str | Path) -> dict[str, bytes]:
 
 
 @contextmanager
-def nothing_left(folder: Path) -> Iterator[Callable[[object], None]]:
+def expect_nothing_left(folder: Path) -> Iterator[Callable[[object], None]]:
     """An `on_progress` that ends a task at its second word; then nothing new is in the folder."""
-    before, told = contents(folder), []
+    before, told = list_contents(folder), []
 
     def cancel(at: object) -> None:
         told.append(at)
@@ -72,4 +72,4 @@ def nothing_left(folder: Path) -> Iterator[Callable[[object], None]]:
 
     with pytest.raises(Cancelled):
         yield cancel
-    assert contents(folder) == before
+    assert list_contents(folder) == before

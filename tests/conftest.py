@@ -23,8 +23,8 @@ NUMERIC = {
     "test_coding", "test_coding_files", "test_coverage", "test_editing", "test_evaluate",
     "test_features", "test_frechet", "test_inpainting", "test_kernel", "test_ladder",
     "test_layers", "test_likelihood", "test_logistic", "test_match", "test_model",
-    "test_neighbours", "test_objective", "test_passes", "test_pixelcnn", "test_plusplus",
-    "test_process", "test_quantisers", "test_reconstruction", "test_samplers", "test_sampling",
+    "test_neighbors", "test_objective", "test_passes", "test_pixelcnn", "test_plusplus",
+    "test_process", "test_quantizers", "test_reconstruction", "test_samplers", "test_sampling",
     "test_schedule", "test_solvers", "test_solvers_against_diffusers", "test_track",
     "test_training", "test_training_processes", "test_training_recovery", "test_training_resume",
     "test_unet", "test_vqgan", "test_walkers",
@@ -47,24 +47,24 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.fixture(autouse=True)
-def same_draws() -> None:
+def seed_generator() -> None:
     """Every test starts from the same global generator, alone or in the suite."""
     if torch := sys.modules.get("torch"):
         torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True, scope="session")
-def no_network() -> Iterator[None]:
+def block_network() -> Iterator[None]:
     """A test that reaches beyond this machine fails, whether or not there is a network."""
     connect = socket.socket.connect
 
-    def connect_here(self: socket.socket, address: Any) -> None:
+    def connect_locally(self: socket.socket, address: Any) -> None:
         if self.family in (socket.AF_INET, socket.AF_INET6) and not is_local(address[0]):
             raise RuntimeError(f"a test tried to reach {address[0]}; tests need no network")
         connect(self, address)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(socket.socket, "connect", connect_here)
+        patch.setattr(socket.socket, "connect", connect_locally)
         yield
 
 

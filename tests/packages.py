@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smalti.data.emoji import CATALOGUE, PICTURES
+from smalti.data.emoji import CATALOG_FILE, PICTURES_FOLDER
 from tests import albums
 
 CATEGORIES = ("Objects", "Animals & Nature")
 
 
-def entries(n: int = 12) -> list[dict]:
+def make_entries(n: int = 12) -> list[dict]:
     """n emoji of each of two categories; one with skin tones, one without a picture of Google's."""
     found: list[dict] = []
     for c, category in enumerate(CATEGORIES):
@@ -38,27 +38,27 @@ def entries(n: int = 12) -> list[dict]:
     return found
 
 
-def picture(seed: int) -> bytes:
+def make_picture(seed: int) -> bytes:
     """A soft scene of 64 x 64 with a transparent edge."""
-    pixels = albums.noise(1, 6, 6, 4, seed=seed)[0]
+    pixels = albums.make_noise(1, 6, 6, 4, seed=seed)[0]
     pixels[..., 3] = 255
     image = Image.fromarray(pixels).resize((64, 64), Image.Resampling.BICUBIC)
     levels = np.array(image)
     levels[:4, :, 3] = 0
-    return albums.encoded(levels)
+    return albums.encode_picture(levels)
 
 
-def package(extra: dict[str, bytes] | None = None) -> dict[str, bytes]:
+def make_package(extra: dict[str, bytes] | None = None) -> dict[str, bytes]:
     """The files of the package, by their names in its archive."""
-    catalogue = entries()
-    images = [e["image"] for e in catalogue if e["has_img_google"]]
-    images += [v["image"] for e in catalogue for v in e.get("skin_variations", {}).values()]
-    files = {f"package/{PICTURES}/{name}": picture(k) for k, name in enumerate(images)}
-    files[f"package/{CATALOGUE}"] = json.dumps(catalogue).encode()
+    catalog = make_entries()
+    images = [e["image"] for e in catalog if e["has_img_google"]]
+    images += [v["image"] for e in catalog for v in e.get("skin_variations", {}).values()]
+    files = {f"package/{PICTURES_FOLDER}/{name}": make_picture(k) for k, name in enumerate(images)}
+    files[f"package/{CATALOG_FILE}"] = json.dumps(catalog).encode()
     return {**files, "package/package.json": b"{}", **(extra or {})}
 
 
-def packed(path: Path, files: dict[str, bytes]) -> Path:
+def write_tar(path: Path, files: dict[str, bytes]) -> Path:
     with tarfile.open(path, "w:gz") as tar:
         for name, content in files.items():
             member = tarfile.TarInfo(name)
@@ -67,53 +67,57 @@ def packed(path: Path, files: dict[str, bytes]) -> Path:
     return path
 
 
-def npm(folder: Path, patch: pytest.MonkeyPatch, archive: Path | None, fails: str = "") -> None:
+def fake_npm(
+    folder: Path, patch: pytest.MonkeyPatch, archive: Path | None, error_message: str = ""
+) -> None:
     """Put an npm on the path that leaves a copy of the archive where it is called."""
     wanted = "emoji-datasource-google@16.0.0"
-    npm_with(folder, patch, {} if archive is None else {wanted: archive}, fails, [wanted])
+    fake_npm_packages(
+        folder, patch, {} if archive is None else {wanted: archive}, error_message, [wanted]
+    )
 
 
-def npm_with(
+def fake_npm_packages(
     folder: Path,
     patch: pytest.MonkeyPatch,
     archives: dict[str, Path],
-    fails: str = "",
+    error_message: str = "",
     known: list[str] | None = None,
 ) -> None:
     """An npm that knows these packages; it tells on standard error why it fails."""
     names = {name: str(path) for name, path in archives.items()}
-    program(folder, patch, "npm", [
-        f"if {fails!r}: print({fails!r}, file=sys.stderr); sys.exit(1)",
+    write_program(folder, patch, "npm", [
+        f"if {error_message!r}: print({error_message!r}, file=sys.stderr); sys.exit(1)",
         f"assert sys.argv[1] == 'pack' and sys.argv[2] in {known or [*names]!r}, sys.argv",
         f"archives = {names!r}",
         "if sys.argv[2] in archives: shutil.copy(archives[sys.argv[2]], 'package-1.tgz')",
     ])  # fmt: skip
 
 
-def apt(folder: Path, patch: pytest.MonkeyPatch, packages: dict[str, Path]) -> None:
+def fake_apt(folder: Path, patch: pytest.MonkeyPatch, packages: dict[str, Path]) -> None:
     """An apt-get that knows these packages, version 1:2-3, which are tar archives; and dpkg-deb."""
     names = {name: str(path) for name, path in packages.items()}
-    program(folder, patch, "apt-get", [
+    write_program(folder, patch, "apt-get", [
         f"packages = {names!r}",
         "asked = [name for name in sys.argv[2:] if name[0] != '-']",
         "lost = [name for name in asked if name not in packages]",
         "if lost: print('E: Unable to locate package', lost[0], file=sys.stderr); sys.exit(100)",
         "for name in asked: shutil.copy(packages[name], f'{name}_1%3a2-3_all.deb')",
     ])  # fmt: skip
-    program(folder, patch, "dpkg-deb", [
+    write_program(folder, patch, "dpkg-deb", [
         "assert sys.argv[1] == '--fsys-tarfile'",
         "sys.stdout.buffer.write(open(sys.argv[2], 'rb').read())",
     ])  # fmt: skip
 
 
-def pip(folder: Path, patch: pytest.MonkeyPatch, wheel: Path) -> None:
+def fake_pip(folder: Path, patch: pytest.MonkeyPatch, wheel: Path) -> None:
     """A pip that downloads this wheel, whatever is asked for."""
     lines = [f"shutil.copy({str(wheel)!r}, 'package-1-py3-none-any.whl')"]
-    program(folder, patch, "pip", lines)
+    write_program(folder, patch, "pip", lines)
     patch.setattr("smalti.data.downloads.PIP", [str(folder / "pip")])
 
 
-def program(folder: Path, patch: pytest.MonkeyPatch, name: str, lines: list[str]) -> None:
+def write_program(folder: Path, patch: pytest.MonkeyPatch, name: str, lines: list[str]) -> None:
     """Put a program of these lines of Python first on the path."""
     folder.mkdir(parents=True, exist_ok=True)
     text = [f"#!{sys.executable} -S", "import shutil, sys", *lines]

@@ -53,16 +53,16 @@ class Rounding(TorchDispatchMode):
         terms = out
         if name in SUMS:
             into = {} if room is None else {"out": torch.empty_like(room)}
-            terms = func(*map(absolute, args), **{**(kwargs or {}), **into})
+            terms = func(*map(take_absolute, args), **{**(kwargs or {}), **into})
         if isinstance(out, tuple):
             return tuple(
-                moved(o, t, (key, k)) for k, (o, t) in enumerate(zip(out, terms, strict=True))
+                perturb(o, t, (key, k)) for k, (o, t) in enumerate(zip(out, terms, strict=True))
             )
-        result = moved(out, terms, key)
+        result = perturb(out, terms, key)
         return result if room is None else room.copy_(result)
 
 
-def absolute(value: Any) -> Any:
+def take_absolute(value: Any) -> Any:
     is_real = isinstance(value, Tensor) and value.is_floating_point()
     return value.abs() if is_real else value
 
@@ -73,7 +73,7 @@ def is_short(x: Tensor) -> bool:
     return bool((steps == steps.round()).all() and (steps.abs() < 2**22).all())
 
 
-def moved(out: Any, terms: Any, key: object) -> Any:
+def perturb(out: Any, terms: Any, key: object) -> Any:
     """Each number by up to one unit in the last place of its terms; 0, whole results, inf stay."""
     wide = (torch.float32, torch.float64)
     if not isinstance(out, Tensor) or out.dtype not in wide:

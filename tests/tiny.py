@@ -10,44 +10,55 @@ import torch
 from torch import Tensor, nn
 
 import smalti
-from smalti.autoregressive import AutoregressiveConfig, Frozen, GPTConfig, fit
+from smalti.autoregressive import AutoregressiveConfig, FrozenCodec, GPTConfig, build_config
 from smalti.diffusion import DiffusionConfig, UNetConfig
-from smalti.diffusion.network import Kind
-from smalti.layers.conditions import count_columns, named_choice
+from smalti.diffusion.network import ConditionKind
+from smalti.layers.condition_encoder import compute_width, make_choices
 from smalti.pixelcnn import (
     Categorical,
-    GatedConfig,
+    GatedPixelCNNConfig,
     Levels,
     LogisticMixture,
-    PlusPlusConfig,
+    PixelCNNPlusPlusConfig,
 )
-from smalti.vq import CriticConfig, Looks, ResidualConfig, StridedConfig, VQGANConfig, VQVAEConfig
+from smalti.vq import (
+    ClassifierDistance,
+    DiscriminatorConfig,
+    ResidualConfig,
+    StridedConfig,
+    VQGANConfig,
+    VQVAEConfig,
+)
 
 STRIDED = StridedConfig(channels=1, width=12, halvings=1, blocks=1)
 CODEC_NORMS = {"widths": (8, 8), "blocks": 1, "attention": (False, True), "latent": 8, "groups": 4}
 
 
-def vqvae(quantiser: Any, shape: tuple[int, int, int] = (1, 8, 8), **changes: Any) -> VQVAEConfig:
+def vqvae_config(
+    quantizer: Any, shape: tuple[int, int, int] = (1, 8, 8), **changes: Any
+) -> VQVAEConfig:
     """A VQ-VAE; changes are the network's."""
-    return VQVAEConfig(shape, replace(STRIDED, channels=shape[0], **changes), quantiser)
+    return VQVAEConfig(shape, replace(STRIDED, channels=shape[0], **changes), quantizer)
 
 
-def vqgan(quantiser: Any, shape: tuple[int, int, int] = (1, 8, 8), **changes: Any) -> VQGANConfig:
+def vqgan_config(
+    quantizer: Any, shape: tuple[int, int, int] = (1, 8, 8), **changes: Any
+) -> VQGANConfig:
     """A VQGAN; changes are the network's."""
     network = ResidualConfig(channels=shape[0], **{**CODEC_NORMS, **changes})
-    critic = CriticConfig(channels=shape[0], width=4, layers=1)
-    return VQGANConfig(shape, network, quantiser, Looks("digits"), critic)
+    critic = DiscriminatorConfig(channels=shape[0], width=4, layers=1)
+    return VQGANConfig(shape, network, quantizer, ClassifierDistance("digits"), critic)
 
 
 GPT = GPTConfig(layers=2, heads=2, width=16, dropout=0.0)
 
 
-def prior(
+def prior_config(
     classes: tuple[str, ...] = (), shape: tuple[int, int, int] = (1, 8, 8), **changes: Any
 ) -> AutoregressiveConfig:
     """A GPT over the codes of the shipped codec of digits; nothing is disturbed in training."""
-    codec = Frozen("vqvae-digits", shape=shape)
-    return fit(codec, GPT, conditions=named_choice(classes), **changes)
+    codec = FrozenCodec("vqvae-digits", shape=shape)
+    return build_config(codec, GPT, conditions=make_choices(classes), **changes)
 
 
 M = TypeVar("M", bound=nn.Module)
@@ -55,36 +66,36 @@ M = TypeVar("M", bound=nn.Module)
 UNET = {"widths": (8, 16), "blocks": 1, "heads": 2, "groups": 4}
 
 
-def unet(**changes: Any) -> UNetConfig:
+def unet_config(**changes: Any) -> UNetConfig:
     return UNetConfig(**{**UNET, **changes})
 
 
-def diffusion(
+def diffusion_config(
     shape: tuple[int, int, int] = (1, 8, 8), classes: tuple[str, ...] = (), **changes: Any
 ) -> DiffusionConfig:
-    conditions = changes.pop("conditions", None) or named_choice(classes)
-    D = count_columns(conditions, spare=True)
-    network = changes.pop("network", None) or unet(channels=shape[0], condition=D)
+    conditions = changes.pop("conditions", None) or make_choices(classes)
+    D = compute_width(conditions, reserve_none=True)
+    network = changes.pop("network", None) or unet_config(channels=shape[0], condition=D)
     return DiffusionConfig(shape=shape, network=network, conditions=conditions, **changes)
 
 
-def pixelcnn(
+def pixelcnn_config(
     shape: tuple[int, int, int] = (1, 8, 8),
     classes: tuple[str, ...] = (),
     levels: int = 8,
-    kind: Any = GatedConfig,
+    kind: Any = GatedPixelCNNConfig,
     **changes: Any,
 ) -> AutoregressiveConfig:
     """A PixelCNN; changes are the network's."""
     small = {"width": 12, "blocks": 1, "head": 12, "first": 3}
     network = kind(channels=shape[0], **{**small, **changes})
-    return fit(Levels(levels, shape), network, conditions=named_choice(classes))
+    return build_config(Levels(levels, shape), network, conditions=make_choices(classes))
 
 
 MIXTURE = LogisticMixture(2)
 
 
-def plusplus(
+def plusplus_config(
     shape: tuple[int, int, int] = (1, 8, 8),
     classes: tuple[str, ...] = (),
     levels: int = 2,
@@ -93,11 +104,11 @@ def plusplus(
 ) -> AutoregressiveConfig:
     """A PixelCNN++; changes are the network's."""
     small = {"filters": 16, "blocks": 1, "dropout": 0.0}
-    network = PlusPlusConfig(**{**small, **changes})
-    return fit(Levels(levels, shape), network, output, named_choice(classes))
+    network = PixelCNNPlusPlusConfig(**{**small, **changes})
+    return build_config(Levels(levels, shape), network, output, make_choices(classes))
 
 
-def awake(module: M) -> M:
+def randomize_zeros(module: M) -> M:
     """Move what starts at 0, so that every layer has a say in the output."""
     with torch.no_grad():
         for parameter in module.parameters():
@@ -106,7 +117,7 @@ def awake(module: M) -> M:
     return module
 
 
-def drawn(model: Any, n: int | None = None, **arguments: Any) -> Tensor:
+def draw_pictures(model: Any, n: int | None = None, **arguments: Any) -> Tensor:
     """`smalti.sample` of a model whose samples are pictures."""
     pictures = smalti.sample(model, n, **arguments)
     assert isinstance(pictures, Tensor)
@@ -144,7 +155,7 @@ class FormulaConfig:
     """Builds that network; it goes into a DiffusionConfig as any network's config does."""
 
     formula: Callable[[Tensor, Tensor, Tensor | None], Tensor]
-    accepts: ClassVar[tuple[Kind, ...]] = ("vector",)
+    condition_kinds: ClassVar[tuple[ConditionKind, ...]] = ("vector",)
     free_size: ClassVar[bool] = False
 
     def check_fit(self, shape: tuple[int, int, int], condition: int) -> None:

@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from smalti.core.config import TAGS
 from smalti.core.protocols import Batch, Loss
 from smalti.data.codes import Codes, encode_pictures
-from smalti.data.pairs import Pairs, join_sentences
 from smalti.data.pictures import Pictures
+from smalti.data.sentence_pairs import SentencePairs, join_sentences
 from smalti.diffusion import DDIM, DiffusionConfig, UNetConfig
 from smalti.training.events import Event, Stepped
 
@@ -30,17 +30,17 @@ class ToyConfig:
 
     nan_loss: int = -1
     nan_gradient: int = -1
-    trace: str = ""
+    trace_folder: str = ""
     """A folder where every process leaves its weights before each step."""
-    fits: int = 0
+    max_pictures: int = 0
     """Most pictures that memory holds at once; 0 for any number, -1 for none."""
-    rank: str = ""
+    failing_rank: str = ""
     """The one process that has no more memory than that; empty for all."""
-    says: str = "CUDA out of memory"
+    error_message: str = "CUDA out of memory"
     """How running out is told."""
     exploding: int = -1
     """The step whose loss is a thousand times too large."""
-    once: str = ""
+    marker_file: str = ""
     """A file that is made when the toy first misbehaves; while it is there the toy behaves."""
 
     def build(self) -> Toy:
@@ -56,32 +56,36 @@ class Toy(nn.Module):
         self.layer = nn.Linear(64, 1)
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
-        if self.config.trace:
+        if self.config.trace_folder:
             rank = os.environ.get("LOCAL_RANK", "0")
             weights = self.layer.weight.detach().numpy()
-            np.save(Path(self.config.trace) / f"{rank}-{step}.npy", weights)
+            np.save(Path(self.config.trace_folder) / f"{rank}-{step}.npy", weights)
         pictures = batch.require_pictures()
-        if self.config.fits and self.config.fits < len(pictures) and self.concerned():
+        if (
+            self.config.max_pictures
+            and self.config.max_pictures < len(pictures)
+            and self.is_affected()
+        ):
             torch.rand(3)  # what was drawn before is drawn again
-            raise RuntimeError(self.config.says)
+            raise RuntimeError(self.config.error_message)
         x = pictures.flatten(1)  # (B, 64)
         total = (self.layer(x).squeeze(1) - x.mean(1)).square().mean()
-        if self.naughty(step == self.config.nan_gradient):
+        if self.should_misbehave(step == self.config.nan_gradient):
             total = total + (0 * self.layer.weight).sqrt().sum()  # 0, with a slope of 0 times inf
-        if self.naughty(step == self.config.nan_loss):
+        if self.should_misbehave(step == self.config.nan_loss):
             total = total * float("nan")
-        if self.naughty(step == self.config.exploding):
+        if self.should_misbehave(step == self.config.exploding):
             total = total * 1000
         return Loss(total, {"half": total.detach() / 2})
 
-    def concerned(self) -> bool:
-        return self.config.rank in ("", os.environ.get("LOCAL_RANK", "0"))
+    def is_affected(self) -> bool:
+        return self.config.failing_rank in ("", os.environ.get("LOCAL_RANK", "0"))
 
-    def naughty(self, now: bool) -> bool:
-        if not now or not self.config.once:
+    def should_misbehave(self, now: bool) -> bool:
+        if not now or not self.config.marker_file:
             return now
-        first = not Path(self.config.once).exists()
-        Path(self.config.once).touch()
+        first = not Path(self.config.marker_file).exists()
+        Path(self.config.marker_file).touch()
         return first
 
 
@@ -124,34 +128,36 @@ TINY = DiffusionConfig(
 """A diffusion model whose loss draws noise, levels and dropout."""
 
 
-def pictures(n: int = 24, seed: int = 0) -> Pictures:
-    """n grey 8x8 pictures of noise."""
+def make_pictures(n: int = 24, seed: int = 0) -> Pictures:
+    """n gray 8x8 pictures of noise."""
     g = torch.Generator().manual_seed(seed)
     pixels = torch.randint(0, 256, (n, 1, 8, 8), dtype=torch.uint8, generator=g)
     return Pictures(pixels, None, (), f"noise-{seed}")
 
 
-NONE = Pictures(torch.zeros(0, 1, 8, 8, dtype=torch.uint8), None, (), "none")
+NO_PICTURES = Pictures(torch.zeros(0, 1, 8, 8, dtype=torch.uint8), None, (), "none")
 
 
-def pairs(n: int = 40, seed: int = 0) -> Pairs:
+def make_pairs(n: int = 40, seed: int = 0) -> SentencePairs:
     """n pairs of 1 to 12 tokens a side, of 31 symbols."""
     g = np.random.default_rng(seed)
     sides = [[g.integers(1, 32, g.integers(1, 13)).tolist() for _ in range(n)] for _ in range(2)]
-    return Pairs(join_sentences(sides[0]), join_sentences(sides[1]), f"pairs-{seed}")
+    return SentencePairs(join_sentences(sides[0]), join_sentences(sides[1]), f"pairs-{seed}")
 
 
-def codes(n: int = 24, seed: int = 0) -> Codes:
+def make_codes(n: int = 24, seed: int = 0) -> Codes:
     """n pictures as 4x4 codes, the mean levels of 2x2 pixels."""
-    return encode_pictures(pictures(n, seed), Means(), "means", torch.device("cpu"), batch=10)
+    return encode_pictures(
+        make_pictures(n, seed), MeanCodec(), "means", torch.device("cpu"), batch_size=10
+    )
 
 
-class Means:
+class MeanCodec:
     """A codec of 32 symbols: how bright 2x2 pixels are."""
 
     count, values = 32, None
 
-    def grid(self, size: tuple[int, int]) -> tuple[int, int]:
+    def compute_code_shape(self, size: tuple[int, int]) -> tuple[int, int]:
         return size[0] // 2, size[1] // 2
 
     def encode(self, x: Tensor) -> Tensor:
@@ -161,7 +167,7 @@ class Means:
         return (codes / 31)[:, None].repeat_interleave(2, 2).repeat_interleave(2, 3)
 
 
-class Notebook:
+class EventRecorder:
     """Keeps a run's events."""
 
     def __init__(self) -> None:
@@ -170,24 +176,24 @@ class Notebook:
     def __call__(self, event: Event) -> None:
         self.events.append(event)
 
-    def of(self, kind: type) -> list[Any]:
+    def select_events(self, kind: type) -> list[Any]:
         return [event for event in self.events if isinstance(event, kind)]
 
 
-class Stop(Notebook):
+class InterruptAfterStep(EventRecorder):
     """Sends a signal to its process once `step` is done."""
 
-    def __init__(self, step: int, number: int = signal.SIGINT):
+    def __init__(self, step: int, signal_number: int = signal.SIGINT):
         super().__init__()
-        self.step, self.number = step, number
+        self.step, self.signal_number = step, signal_number
 
     def __call__(self, event: Event) -> None:
         super().__call__(event)
         if isinstance(event, Stepped) and event.step == self.step:
-            os.kill(os.getpid(), self.number)
+            os.kill(os.getpid(), self.signal_number)
 
 
-class Kill(Notebook):
+class KillAfterStep(EventRecorder):
     """Dies once `step` is done, as a run does whose machine loses its power."""
 
     def __init__(self, step: int):
@@ -204,12 +210,12 @@ class PowerCut(Exception):
     pass
 
 
-def equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
+def are_equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
     """Whether two sets of weights are the same bit for bit."""
     return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
 
 
-class Journal:
+class EventLog:
     """Writes down events in a file, for a run in another process; may stop it once."""
 
     def __init__(self, path: Path, stop: int = 0):
@@ -221,5 +227,5 @@ class Journal:
         if isinstance(event, Stepped) and event.step == self.stop:
             os.kill(os.getpid(), signal.SIGINT)
 
-    def lines(self) -> list[str]:
+    def read_lines(self) -> list[str]:
         return [line.strip() for line in self.path.read_text().splitlines()]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smalti.core.lazy import on_first_use
+from smalti.core.lazy import attach_lazy_names
 
 if TYPE_CHECKING:
     from smalti import (
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     )
     from smalti.core.checkpoint import load, save
     from smalti.core.errors import UserError
-    from smalti.core.given import Given
     from smalti.core.progress import Cancelled
     from smalti.core.protocols import Batch, Card
     from smalti.core.rng import Rng
     from smalti.core.sampling import sample, stream
+    from smalti.core.sampling_inputs import SamplingInputs
     from smalti.tasks import (
         audit,
         bench_patchmatch,
@@ -64,8 +64,8 @@ __all__ = [
     "Batch",
     "Cancelled",
     "Card",
-    "Given",
     "Rng",
+    "SamplingInputs",
     "UserError",
     "__version__",
     "audit",
@@ -110,4 +110,4 @@ __all__ = [
     "vq",
 ]
 
-__getattr__, __dir__ = on_first_use(__name__)
+__getattr__, __dir__ = attach_lazy_names(__name__)

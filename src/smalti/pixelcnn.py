@@ -10,12 +10,12 @@ from smalti.autoregressive import (
     Choice,
     Levels,
     LogisticMixture,
-    fit,
+    build_config,
     logistic,
 )
-from smalti.autoregressive.pixelcnn.gated.network import Gated, GatedConfig
-from smalti.autoregressive.pixelcnn.plain.network import Plain, PlainConfig
-from smalti.autoregressive.pixelcnn.plusplus.network import PlusPlus, PlusPlusConfig
+from smalti.autoregressive.pixelcnn.gated.network import GatedPixelCNN, GatedPixelCNNConfig
+from smalti.autoregressive.pixelcnn.plain.network import PixelCNN, PixelCNNConfig
+from smalti.autoregressive.pixelcnn.plusplus.network import PixelCNNPlusPlus, PixelCNNPlusPlusConfig
 
 __all__ = [
     "Ancestral",
@@ -23,15 +23,15 @@ __all__ = [
     "AutoregressiveConfig",
     "Categorical",
     "Choice",
-    "Gated",
-    "GatedConfig",
+    "GatedPixelCNN",
+    "GatedPixelCNNConfig",
     "Levels",
     "LogisticMixture",
-    "Plain",
-    "PlainConfig",
-    "PlusPlus",
-    "PlusPlusConfig",
-    "fit",
+    "PixelCNN",
+    "PixelCNNConfig",
+    "PixelCNNPlusPlus",
+    "PixelCNNPlusPlusConfig",
+    "build_config",
 ]
 
 sys.modules["smalti.pixelcnn.logistic"] = logistic  # `from smalti.pixelcnn.logistic import nll`

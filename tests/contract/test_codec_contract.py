@@ -12,52 +12,54 @@ from torch import Tensor
 import smalti
 from smalti.core.checkpoint import save
 from smalti.core.protocols import Batch
-from tests.contract.models import CODECS, Case
+from tests.contract.models import CODECS, ModelCase
 
 pytestmark = pytest.mark.parametrize("case", CODECS.values(), ids=CODECS.keys())
 
 
-def pictures(case: Case, B: int = 4) -> Tensor:
-    """Of two grey levels each, left and right."""
+def make_pictures(case: ModelCase, B: int = 4) -> Tensor:
+    """Of two gray levels each, left and right."""
     C, H, W = case.shape
     sides = torch.rand(B, C, 1, 2).repeat_interleave(W // 2 + 1, dim=3)
     return sides[..., :W].expand(B, C, H, W)
 
 
-def trained(case: Case, steps: int = 3, until: float = 0.0) -> tuple[Any, list[float]]:
+def train_codec(
+    case: ModelCase, steps: int = 3, loss_fraction: float = 0.0
+) -> tuple[Any, list[float]]:
     """A codec and its losses, on one batch and the same draws at every step.
 
     It stops before when the loss is below the part `until` of the first.
     """
     torch.manual_seed(0)
     model = case.config().build().train()
-    given = Batch(pictures(case))
-    optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-2)
+    batch = Batch(make_pictures(case))
+    optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-2)
     losses = []
     for step in range(steps):
         torch.manual_seed(1)
-        optimiser.zero_grad()
-        loss = model.loss(given, step)
+        optimizer.zero_grad()
+        loss = model.loss(batch, step)
         loss.total.backward()
-        optimiser.step()
+        optimizer.step()
         model.after_step()
         losses.append(loss.total.item())
-        if losses[-1] < until * losses[0]:
+        if losses[-1] < loss_fraction * losses[0]:
             break
     return model, losses
 
 
 @pytest.mark.parametrize("mode", [True, False])
-def test_loss_is_finite(case: Case, mode: bool) -> None:
+def test_loss_is_finite(case: ModelCase, mode: bool) -> None:
     model = case.config().build().train(mode)
-    loss = model.loss(Batch(pictures(case)), 0)
+    loss = model.loss(Batch(make_pictures(case)), 0)
     assert loss.total.shape == () and loss.total.requires_grad and loss.total.isfinite()
     assert all(v.isfinite() and not v.requires_grad for v in loss.terms.values())
 
 
-def test_a_gradient_reaches_every_trained_parameter(case: Case) -> None:
+def test_a_gradient_reaches_every_trained_parameter(case: ModelCase) -> None:
     """In float64, after some steps, summed over several batches, for a code may have no place."""
-    model = trained(case)[0].double()
+    model = train_codec(case)[0].double()
     model.zero_grad()
     for step in range(4):
         model.loss(Batch(torch.rand(32, *case.shape).double()), step).total.backward()
@@ -68,13 +70,13 @@ def test_a_gradient_reaches_every_trained_parameter(case: Case) -> None:
     assert [n for n, size in sizes.items() if size < 1e-9 and not n.endswith(".k.bias")] == []
 
 
-def test_one_tiny_batch_can_be_overfitted(case: Case) -> None:
-    losses = trained(case, steps=120, until=0.1)[1]
+def test_one_tiny_batch_can_be_overfitted(case: ModelCase) -> None:
+    losses = train_codec(case, steps=120, loss_fraction=0.1)[1]
     assert losses[-1] < 0.1 * losses[0]
 
 
-def test_save_and_load_give_equal_bits(case: Case, tmp_path: Path) -> None:
-    model, x = trained(case)[0].eval(), pictures(case)
+def test_save_and_load_give_equal_bits(case: ModelCase, tmp_path: Path) -> None:
+    model, x = train_codec(case)[0].eval(), make_pictures(case)
     again = smalti.load(save(model, tmp_path / "model"))
     assert again.config == model.config and again.spec == model.spec
     weights, others = model.state_dict(), again.state_dict()
@@ -84,8 +86,8 @@ def test_save_and_load_give_equal_bits(case: Case, tmp_path: Path) -> None:
     assert torch.equal(again.reconstruct(x), model.reconstruct(x))
 
 
-def test_pictures_become_a_grid_of_symbols_and_come_back(case: Case) -> None:
-    model, x = trained(case)[0].eval(), pictures(case)
+def test_pictures_become_a_grid_of_symbols_and_come_back(case: ModelCase) -> None:
+    model, x = train_codec(case)[0].eval(), make_pictures(case)
     codes = model.encode(x)
     assert codes.dtype == torch.int64
     assert codes.shape == (4, *model.grid(case.shape[1:]))
@@ -95,15 +97,15 @@ def test_pictures_become_a_grid_of_symbols_and_come_back(case: Case) -> None:
     assert torch.equal(model.encode(x), codes)  # nothing is drawn
 
 
-def test_latents_are_quantised_on_their_way_to_a_picture(case: Case) -> None:
-    model, x = trained(case)[0].eval(), pictures(case)
+def test_latents_are_quantized_on_their_way_to_a_picture(case: ModelCase) -> None:
+    model, x = train_codec(case)[0].eval(), make_pictures(case)
     z = model.latents(x)
     assert z.is_floating_point() and z.shape[2:] == model.grid(case.shape[1:])
     assert torch.equal(model.from_latents(z, case.shape[1:]), model.reconstruct(x))
 
 
-def test_splitting_the_batch_changes_nothing(case: Case) -> None:
-    model, x = trained(case)[0].eval(), pictures(case)
+def test_splitting_the_batch_changes_nothing(case: ModelCase) -> None:
+    model, x = train_codec(case)[0].eval(), make_pictures(case)
     codes = model.encode(x)
     assert torch.equal(torch.cat([model.encode(part) for part in x.split(1)]), codes)
     parts = torch.cat([model.decode(part) for part in codes.split(3)])

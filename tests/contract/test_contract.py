@@ -11,15 +11,15 @@ import torch
 import smalti
 from smalti.core.checkpoint import save
 from smalti.core.protocols import Batch
-from tests.contract.models import MODELS, Case
-from tests.tiny import drawn
+from tests.contract.models import MODELS, ModelCase
+from tests.tiny import draw_pictures
 
 pytestmark = pytest.mark.parametrize("case", MODELS.values(), ids=MODELS.keys())
 SEEDS = [0, 11, 5, 3, 8]
 
 
-def batch(case: Case, model: Any, B: int = 4) -> Batch:
-    """Pictures of two grey levels each, left and right, and their classes or captions."""
+def make_batch(case: ModelCase, model: Any, B: int = 4) -> Batch:
+    """Pictures of two gray levels each, left and right, and their classes or captions."""
     C, H, W = case.shape
     sides = torch.rand(B, C, 1, 2).repeat_interleave(W // 2 + 1, dim=3)
     labels = torch.arange(B) % len(model.spec.classes) if model.spec.classes else None
@@ -27,27 +27,31 @@ def batch(case: Case, model: Any, B: int = 4) -> Batch:
     return Batch(sides[..., :W].expand(B, C, H, W), labels, text)
 
 
-def trained(case: Case, steps: int = 3, rate: float = 1e-2) -> tuple[Any, list[float]]:
+def train_model(
+    case: ModelCase, steps: int = 3, learning_rate: float = 1e-2
+) -> tuple[Any, list[float]]:
     """A model and its losses, on one batch and the same draws at every step."""
     torch.manual_seed(0)
     model = case.config().build().train()
-    given = batch(case, model)
-    optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=rate)
+    batch = make_batch(case, model)
+    optimizer = torch.optim.Adam(
+        [p for p in model.parameters() if p.requires_grad], lr=learning_rate
+    )
     losses = []
     for step in range(steps):
         torch.manual_seed(1)
-        optimiser.zero_grad()
-        loss = model.loss(given, step)
+        optimizer.zero_grad()
+        loss = model.loss(batch, step)
         loss.total.backward()
-        optimiser.step()
+        optimizer.step()
         losses.append(loss.total.item())
     return model, losses
 
 
 @pytest.mark.parametrize("mode", [True, False])
-def test_loss_is_finite(case: Case, mode: bool) -> None:
+def test_loss_is_finite(case: ModelCase, mode: bool) -> None:
     model = case.config().build().train(mode)
-    loss = model.loss(batch(case, model), 0)
+    loss = model.loss(make_batch(case, model), 0)
     assert loss.total.shape == ()
     assert loss.total.requires_grad
     assert loss.total.isfinite()
@@ -55,12 +59,12 @@ def test_loss_is_finite(case: Case, mode: bool) -> None:
     assert all(v.isfinite() and not v.requires_grad for v in loss.terms.values())
 
 
-def test_a_gradient_reaches_every_trained_parameter(case: Case) -> None:
+def test_a_gradient_reaches_every_trained_parameter(case: ModelCase) -> None:
     """In float64, so that what should be 0 is not hidden by rounding; after some steps, because
     layers that start at 0 hold up the rest."""
-    model = trained(case)[0].double()
+    model = train_model(case)[0].double()
     model.zero_grad()
-    given = batch(case, model)
+    given = make_batch(case, model)
     given = given._replace(pictures=given.require_pictures().double())
     for step in range(4):  # what is dropped at random in one step is there in another
         model.loss(given, step).total.backward()
@@ -73,43 +77,45 @@ def test_a_gradient_reaches_every_trained_parameter(case: Case) -> None:
     assert [name for name, size in sizes.items() if size < 1e-7] == []
 
 
-def test_one_tiny_batch_can_be_overfitted(case: Case) -> None:
-    losses = trained(case, steps=80)[1]
+def test_one_tiny_batch_can_be_overfitted(case: ModelCase) -> None:
+    losses = train_model(case, steps=80)[1]
     assert losses[-1] < 0.1 * losses[0]
 
 
-def test_save_and_load_give_equal_bits(case: Case, tmp_path: Path) -> None:
-    model = trained(case)[0].eval()
+def test_save_and_load_give_equal_bits(case: ModelCase, tmp_path: Path) -> None:
+    model = train_model(case)[0].eval()
     again = smalti.load(save(model, tmp_path / "model"))
     assert again.config == model.config
     assert again.spec == model.spec
     weights, others = model.state_dict(), again.state_dict()
     assert weights.keys() == others.keys()
     assert all(torch.equal(weights[key], others[key]) for key in weights)
-    assert torch.equal(drawn(again, seeds=SEEDS), drawn(model, seeds=SEEDS))
+    assert torch.equal(draw_pictures(again, seeds=SEEDS), draw_pictures(model, seeds=SEEDS))
 
 
-def test_the_same_seeds_give_the_same_samples(case: Case) -> None:
-    model = trained(case)[0]
-    first = drawn(model, seeds=SEEDS)
+def test_the_same_seeds_give_the_same_samples(case: ModelCase) -> None:
+    model = train_model(case)[0]
+    first = draw_pictures(model, seeds=SEEDS)
     torch.manual_seed(99)
-    assert torch.equal(drawn(model, seeds=SEEDS), first)
+    assert torch.equal(draw_pictures(model, seeds=SEEDS), first)
     assert first.shape == (len(SEEDS), *case.shape)
     assert first.dtype == torch.float32
     assert 0 <= first.min() <= first.max() <= 1
     assert first.flatten(1).unique(dim=0).shape[0] == len(SEEDS)  # and other seeds others
 
 
-def test_splitting_the_batch_changes_nothing(case: Case) -> None:
-    model = trained(case)[0]
-    split = torch.cat([drawn(model, seeds=seeds) for seeds in (SEEDS[:1], SEEDS[1:3], SEEDS[3:])])
-    torch.testing.assert_close(split, drawn(model, seeds=SEEDS), atol=1e-4, rtol=0)
+def test_splitting_the_batch_changes_nothing(case: ModelCase) -> None:
+    model = train_model(case)[0]
+    split = torch.cat(
+        [draw_pictures(model, seeds=seeds) for seeds in (SEEDS[:1], SEEDS[1:3], SEEDS[3:])]
+    )
+    torch.testing.assert_close(split, draw_pictures(model, seeds=SEEDS), atol=1e-4, rtol=0)
 
 
-def test_sample_is_the_last_state_rendered(case: Case) -> None:
-    model = trained(case)[0]
+def test_sample_is_the_last_state_rendered(case: ModelCase) -> None:
+    model = train_model(case)[0]
     states = list(smalti.stream(model, seeds=SEEDS))
     assert len(states) > 1
-    assert torch.equal(drawn(model, seeds=SEEDS), model.render(states[-1]))
+    assert torch.equal(draw_pictures(model, seeds=SEEDS), model.render(states[-1]))
     for state in states:  # the earlier ones can be shown, too
         assert model.render(state).shape == (len(SEEDS), *case.shape)

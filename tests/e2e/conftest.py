@@ -12,8 +12,8 @@ from PIL import Image
 from smalti.cli import main
 from smalti.core.checkpoint import save
 from smalti.core.protocols import Card
-from tests.command import RUN
-from tests.tiny import awake, diffusion
+from tests.command import TINY_RUN
+from tests.tiny import diffusion_config, randomize_zeros
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +22,16 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     torch.manual_seed(0)
     classes = ("cat", "dog", "3")
-    save(awake(diffusion(classes=classes).build()), home / "named", Card(name="named"))
-    save(awake(diffusion(shape=(3, 8, 8)).build()), home / "plain", Card(name="plain"))
+    save(
+        randomize_zeros(diffusion_config(classes=classes).build()),
+        home / "named",
+        Card(name="named"),
+    )
+    save(
+        randomize_zeros(diffusion_config(shape=(3, 8, 8)).build()),
+        home / "plain",
+        Card(name="plain"),
+    )
     rng = np.random.default_rng(0)
     for i in range(12):
         folder = home / "photos" / ("day", "night")[i % 2]
@@ -38,7 +46,7 @@ def trained(home: Path) -> Path:
     """A finished run of three steps."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
-        assert main(["train", "ddpm", "--data", "photos", *RUN]) == 0
+        assert main(["train", "ddpm", "--data", "photos", *TINY_RUN]) == 0
     return home / "runs" / "ddpm"
 
 

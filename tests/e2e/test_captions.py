@@ -10,7 +10,7 @@ import pytest
 from smalti.cli import main
 from smalti.training import read_run
 from tests import albums
-from tests.command import contents, pixels, typed
+from tests.command import list_contents, read_pixels, run_command
 
 RUN = ["--steps", "3", "--batch", "4", "--size", "8", "--precision", "32", "--save", "2",
        "--model.network.filters", "4", "--model.conditions.text.buckets", "32"]  # fmt: skip
@@ -20,10 +20,10 @@ RUN = ["--steps", "3", "--batch", "4", "--size", "8", "--precision", "32", "--sa
 def pets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of pictures with captions, and a run on them."""
     home = tmp_path_factory.mktemp("pets")
-    files = albums.two_classes(6)
+    files = albums.make_two_classes(6)
     texts = {f"{name[:-4]}.txt": name.split("/")[0].encode() for name in files}
-    albums.folder(home / "pets", files | texts)
-    albums.folder(home / "unnamed", files)
+    albums.write_folder(home / "pets", files | texts)
+    albums.write_folder(home / "unnamed", files)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(home)
         assert main(["train", "pixelcnnpp-emoji", "--data", "pets", *RUN]) == 0
@@ -43,13 +43,13 @@ def test_training_reads_the_captions_beside_the_pictures(pets: Path):
     (captions,) = run.model.conditions
     assert captions.name == "text" and captions.buckets == 32
     assert run.data["train"]["captions"] != run.data["valid"]["captions"] != ""
-    assert pixels(pets / "runs/pixelcnnpp-emoji/grids/step-3.png").max() > 0
+    assert read_pixels(pets / "runs/pixelcnnpp-emoji/grids/step-3.png").max() > 0
 
 
 def test_pictures_without_captions_are_refused(here: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["train", "pixelcnnpp-emoji", "--data", "unnamed", "--out", "no", *RUN]) == 2
     assert "unnamed has no captions" in capsys.readouterr().err
-    assert contents(here) == ["pets", "runs", "unnamed"]
+    assert list_contents(here) == ["pets", "runs", "unnamed"]
 
 
 def test_sample_draws_what_the_text_says(here: Path):
@@ -58,8 +58,8 @@ def test_sample_draws_what_the_text_says(here: Path):
     assert main([*draw, "--text", "dog", "--seed", "1", "-n", "1", "--out", "one"]) == 0
     record = json.loads((here / "two/samples.json").read_text())
     assert record["text"] == ["red heart", "dog", "red heart"]
-    assert (pixels("two/00001.png") == pixels("one/00001.png")).all()
-    assert contents(here / "two") == [
+    assert (read_pixels("two/00001.png") == read_pixels("one/00001.png")).all()
+    assert list_contents(here / "two") == [
         *(f"0000{k}.png" for k in range(3)),
         "grid.png",
         "samples.json",
@@ -73,7 +73,7 @@ def test_text_is_refused_where_nothing_reads_it(here: Path, capsys: pytest.Captu
 
 
 def test_evaluate_asks_for_the_held_out_captions(here: Path):
-    assert typed("evaluate runs/pixelcnnpp-emoji -n 4 --metrics bits --out report") == 0
+    assert run_command("evaluate runs/pixelcnnpp-emoji -n 4 --metrics bits --out report") == 0
     report = json.loads((here / "report/report.json").read_text())
     assert "captions of the held-out pictures" in report["protocol"]["classes"]
     (row,) = report["rows"]

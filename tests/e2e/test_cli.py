@@ -17,13 +17,13 @@ from PIL import Image
 
 import smalti
 from smalti.cli import VERBS, main
-from smalti.cli.watch import Watcher
+from smalti.cli.event_printer import EventPrinter
 from smalti.convert import ArticleDDIM, ArticleDDPM
 from smalti.core.checkpoint import save
 from smalti.training import read_run
 from smalti.training.events import Stepped
-from tests.command import RUN, apart, contents, pixels, typed
-from tests.tiny import awake, diffusion
+from tests.command import TINY_RUN, compute_max_difference, list_contents, read_pixels, run_command
+from tests.tiny import diffusion_config, randomize_zeros
 
 # ---- help
 
@@ -93,12 +93,12 @@ def test_list_shows_what_the_card_says(
 def test_train_ends_with_a_checkpoint_a_grid_and_what_to_type(
     at_home: Path, capsys: pytest.CaptureFixture[str]
 ):
-    assert main(["train", "ddpm", "--data", "photos", *RUN, "--out", "my run"]) == 0
+    assert main(["train", "ddpm", "--data", "photos", *TINY_RUN, "--out", "my run"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("done at step 3 after")
     told = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines[1:]}
     assert told["checkpoint"] == "my run/step-3"
-    assert pixels(told["grid"]).shape == (466, 466, 3)  # 8 x 8 tiles of 56, and lines between
+    assert read_pixels(told["grid"]).shape == (466, 466, 3)  # 8 x 8 tiles of 56, and lines between
     assert told["next"] == "smalti sample 'my run' -n 64"
     assert smalti.load("my run").spec.classes == ("day", "night")
 
@@ -108,7 +108,7 @@ def test_training_options_change_what_they_name_and_nothing_else(trained: Path):
     assert job.model.network.widths == (8,)
     assert job.model.network.attention == (True,)
     assert job.model.network.blocks == 2  # the recipe's
-    assert (job.training.steps, job.training.batch, job.training.rate) == (3, 4, 1e-3)
+    assert (job.training.steps, job.training.batch_size, job.training.learning_rate) == (3, 4, 1e-3)
     assert job.about == {
         "recipe": "ddpm", "data": str((trained.parents[1] / "photos").resolve()), "size": 8,
     }  # fmt: skip
@@ -117,7 +117,7 @@ def test_training_options_change_what_they_name_and_nothing_else(trained: Path):
 def test_a_config_of_another_type_can_be_chosen(at_home: Path):
     words = "--model.schedule sigmoid --model.schedule.tau 0.7 --model.prediction eps"
     words += " --model.sampler.spacing 900,500,10"
-    assert main(["train", "ddpm", "--data", "photos", *RUN, *words.split(), "--out", "r"]) == 0
+    assert main(["train", "ddpm", "--data", "photos", *TINY_RUN, *words.split(), "--out", "r"]) == 0
     config = read_run("r").model
     assert config.schedule == smalti.diffusion.Sigmoid(tau=0.7)
     assert config.prediction == "eps"
@@ -130,16 +130,16 @@ def test_ctrl_c_saves_and_resume_goes_on_as_if_it_had_not_been(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ):
-    shown = Watcher.step
+    shown = EventPrinter.print_step
 
-    def step(self: Watcher, event: Stepped) -> None:
+    def step(self: EventPrinter, event: Stepped) -> None:
         shown(self, event)
         if event.step == 1:
             signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Watcher, "step", step)
-        assert main(["train", "ddpm", "--data", "photos", *RUN]) == 130
+        patch.setattr(EventPrinter, "step", step)
+        assert main(["train", "ddpm", "--data", "photos", *TINY_RUN]) == 130
     out = capsys.readouterr().out
     assert "stopped at step 1" in out
     assert out.splitlines()[-1].split(maxsplit=1)[1] == "smalti train --resume --out runs/ddpm"
@@ -154,7 +154,7 @@ def test_ctrl_c_saves_and_resume_goes_on_as_if_it_had_not_been(
 # ---- sample
 
 
-def sampled(out: str) -> dict:
+def read_samples_record(out: str) -> dict:
     return json.loads(Path(out, "samples.json").read_text())
 
 
@@ -165,10 +165,10 @@ def test_sample_writes_pictures_by_seed_and_a_record(
     assert re.fullmatch(
         r"3 pictures in \d+\.\d s: samples/named/grid\.png\n", capsys.readouterr().out
     )
-    assert contents(Path("samples/named")) == [
+    assert list_contents(Path("samples/named")) == [
         "00007.png", "00008.png", "00009.png", "denoising.gif", "grid.png", "samples.json",
     ]  # fmt: skip
-    record = sampled("samples/named")
+    record = read_samples_record("samples/named")
     assert record["model"] == "named" and record["seeds"] == [7, 8, 9]
     assert record["classes"] is None and record["smalti"] == smalti.__version__
     assert record["sampler"]["tag"] == "ddim" and record["sampler"]["steps"] == 20
@@ -177,9 +177,11 @@ def test_sample_writes_pictures_by_seed_and_a_record(
 
 
 def test_a_seed_is_a_picture_whatever_is_drawn_beside_it(at_home: Path):
-    assert typed("sample plain -n 5 --steps 3 --batch 2 --out a") == 0
-    assert typed("sample plain -n 1 --seed 4 --steps 3 --out b") == 0
-    assert apart(pixels("a/00004.png"), pixels("b/00004.png")) <= 1  # float error, rounded
+    assert run_command("sample plain -n 5 --steps 3 --batch 2 --out a") == 0
+    assert run_command("sample plain -n 1 --seed 4 --steps 3 --out b") == 0
+    assert (
+        compute_max_difference(read_pixels("a/00004.png"), read_pixels("b/00004.png")) <= 1
+    )  # float error, rounded
 
 
 @pytest.mark.parametrize(
@@ -192,8 +194,8 @@ def test_a_seed_is_a_picture_whatever_is_drawn_beside_it(at_home: Path):
     ],
 )
 def test_classes_by_name_and_number(at_home: Path, words: str, classes: list[str]):
-    assert typed(f"sample named -n 4 --steps 2 {words} --out s") == 0
-    assert sampled("s")["classes"] == classes
+    assert run_command(f"sample named -n 4 --steps 2 {words} --out s") == 0
+    assert read_samples_record("s")["classes"] == classes
 
 
 @pytest.mark.parametrize(
@@ -206,14 +208,14 @@ def test_classes_by_name_and_number(at_home: Path, words: str, classes: list[str
 def test_the_grid_is_in_the_order_of_the_classes(
     at_home: Path, number: int, columns: int, seeds: list[int]
 ):
-    assert typed(f"sample named -n {number} --steps 2 --class 1,0 --out s") == 0
-    sheet = pixels("s/grid.png")
+    assert run_command(f"sample named -n {number} --steps 2 --class 1,0 --out s") == 0
+    sheet = read_pixels("s/grid.png")
     scale, pad = 7, 2
     assert sheet.shape[1] == pad + columns * (8 * scale + pad)
     for place, seed in enumerate(seeds):
         y, x = (pad + k * (8 * scale + pad) for k in divmod(place, columns))
         tile = sheet[y : y + 8 * scale : scale, x : x + 8 * scale : scale]
-        assert np.array_equal(tile, pixels(f"s/{seed:05d}.png"))
+        assert np.array_equal(tile, read_pixels(f"s/{seed:05d}.png"))
 
 
 @pytest.mark.parametrize(
@@ -228,20 +230,20 @@ def test_the_grid_is_in_the_order_of_the_classes(
 def test_sampler_options_reach_the_sampler(at_home: Path, words: str, changed: dict):
     torch.manual_seed(0)
     cosine = smalti.diffusion.Cosine(T=100)
-    save(awake(diffusion(schedule=cosine).build()), "short")
-    assert typed(f"sample short -n 2 --out s {words}") == 0
-    assert changed.items() <= sampled("s")["sampler"].items()
+    save(randomize_zeros(diffusion_config(schedule=cosine).build()), "short")
+    assert run_command(f"sample short -n 2 --out s {words}") == 0
+    assert changed.items() <= read_samples_record("s")["sampler"].items()
 
 
 def test_another_size(at_home: Path):
-    assert typed("sample plain -n 1 --steps 2 --size 5x12 --out s") == 0
-    assert pixels("s/00000.png").shape == (5, 12, 3)
+    assert run_command("sample plain -n 1 --steps 2 --size 5x12 --out s") == 0
+    assert read_pixels("s/00000.png").shape == (5, 12, 3)
 
 
 def test_our_own_output_is_replaced_and_nothing_of_it_stays(at_home: Path):
-    assert typed("sample plain -n 3 --steps 1 --out s --gif") == 0
-    assert typed("sample plain -n 1 --steps 1 --out s") == 0
-    assert contents(Path("s")) == ["00000.png", "grid.png", "samples.json"]
+    assert run_command("sample plain -n 3 --steps 1 --out s --gif") == 0
+    assert run_command("sample plain -n 1 --steps 1 --out s") == 0
+    assert list_contents(Path("s")) == ["00000.png", "grid.png", "samples.json"]
 
 
 # ---- interpolate
@@ -249,20 +251,20 @@ def test_our_own_output_is_replaced_and_nothing_of_it_stays(at_home: Path):
 
 def test_interpolation_begins_with_the_seed_it_starts_from(at_home: Path):
     words = "interpolate named --from 3 --to 8 --frames 4 --class cat --steps 3 --gif --out walk"
-    assert typed(words) == 0
-    assert contents(Path("walk")) == ["interpolation.gif", "interpolation.json", "strip.png"]
-    assert typed("sample named --seed 3 -n 1 --class cat --steps 3 --out s") == 0
-    strip = pixels("walk/strip.png")
-    assert apart(strip[2:58:7, 2:58:7], pixels("s/00003.png")) <= 1
+    assert run_command(words) == 0
+    assert list_contents(Path("walk")) == ["interpolation.gif", "interpolation.json", "strip.png"]
+    assert run_command("sample named --seed 3 -n 1 --class cat --steps 3 --out s") == 0
+    strip = read_pixels("walk/strip.png")
+    assert compute_max_difference(strip[2:58:7, 2:58:7], read_pixels("s/00003.png")) <= 1
     assert strip.shape == (56 + 4, 4 * 58 + 2)
     assert json.loads(Path("walk/interpolation.json").read_text())["classes"] == ["cat"]
 
 
 def test_without_a_class_the_walk_stays_in_the_class_of_its_first_seed(at_home: Path):
-    assert typed("interpolate named --from 3 --frames 2 --steps 3 --out walk") == 0
-    assert typed("sample named --seed 3 -n 1 --steps 3 --out s") == 0
-    strip = pixels("walk/strip.png")
-    assert apart(strip[2:58:7, 2:58:7], pixels("s/00003.png")) <= 1
+    assert run_command("interpolate named --from 3 --frames 2 --steps 3 --out walk") == 0
+    assert run_command("sample named --seed 3 -n 1 --steps 3 --out s") == 0
+    strip = read_pixels("walk/strip.png")
+    assert compute_max_difference(strip[2:58:7, 2:58:7], read_pixels("s/00003.png")) <= 1
 
 
 # ---- convert
@@ -282,12 +284,12 @@ def test_a_converted_model_samples(at_home: Path, kind: str, config: ArticleDDPM
     torch.manual_seed(0)
     torch.save(config.build().state_dict(), "net.pth")
     assert main(["convert", kind, "net.pth", "--out", "models/net"]) == 0
-    assert contents(Path("models/net")) == ["config.json", "model.safetensors"]
+    assert list_contents(Path("models/net")) == ["config.json", "model.safetensors"]
     model = smalti.load("models/net")
     assert model.config.network == config
     words = "" if kind == "dldemos-ddpm-unet" else "--steps 5"
-    assert typed(f"sample models/net -n 2 --out s {words}") == 0
-    assert pixels("s/00000.png").shape[:2] == config.img_shape[1:]
+    assert run_command(f"sample models/net -n 2 --out s {words}") == 0
+    assert read_pixels("s/00000.png").shape[:2] == config.img_shape[1:]
 
 
 def test_a_config_file_goes_before_what_the_weights_tell(at_home: Path):
@@ -295,7 +297,7 @@ def test_a_config_file_goes_before_what_the_weights_tell(at_home: Path):
     torch.save(config.build().state_dict(), "net.pth")
     Path("net.json").write_text(json.dumps(asdict(config)))
     words = "convert dldemos-ddim-unet net.pth --config net.json --out m"
-    assert typed(words) == 0
+    assert run_command(words) == 0
     assert smalti.load("m").config.network == config
 
 
@@ -309,20 +311,20 @@ def test_demo_makes_a_page_that_stands_alone(at_home: Path, monkeypatch: pytest.
     text = Path("g/index.html").read_text()
     assert "smalti sample named -n 64 --class all" in text
     assert text.count('src="data:image/') == 6 and 'src="' not in text.replace('src="data:', "")
-    assert contents(Path("g"))[:2] == ["before.png", "index.html"]
+    assert list_contents(Path("g"))[:2] == ["before.png", "index.html"]
     assert smalti.load("g/run").spec.classes == tuple("0123456789")
 
 
 def ddpm_digits_tiny():
     from dataclasses import replace
 
-    from smalti.recipes import find
-    from tests.tiny import unet
+    from smalti.recipes import find_recipe
+    from tests.tiny import unet_config
 
-    own = find("ddpm-digits")
+    own = find_recipe("ddpm-digits")
 
     def model(pictures):
-        return replace(own.model(pictures), network=unet(condition=11))
+        return replace(own.make_config(pictures), network=unet_config(condition=11))
 
     training = replace(own.training, steps=None, batch=4, precision="32")
     return replace(own, model=model, training=training)

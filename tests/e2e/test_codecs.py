@@ -14,11 +14,11 @@ from safetensors.torch import save_file
 import smalti
 from smalti.cli import main
 from smalti.convert import read_weights
-from tests.command import contents, pixels, typed
+from tests.command import list_contents, read_pixels, run_command
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 RUN = ["--steps", "4", "--batch", "4", "--precision", "32", "--save", "2"]
-SMALL = [*RUN, "--size", "16", "--model.network.width", "8", "--model.quantiser.codes", "8"]
+SMALL = [*RUN, "--size", "16", "--model.network.width", "8", "--model.quantizer.codes", "8"]
 GAN = [*RUN, "--size", "16", "--model.network.widths", "16", "16", "--model.network.attention",
        "false", "false", "--model.critic.layers", "1", "--model.critic-start", "2"]  # fmt: skip
 
@@ -39,43 +39,43 @@ def at_codecs(codecs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return codecs
 
 
-def record(path: str) -> dict[str, Any]:
+def read_record(path: str) -> dict[str, Any]:
     return json.loads(Path(path).read_text())
 
 
 def test_a_run_shows_pairs_and_says_what_next(at_codecs: Path, capsys: Any) -> None:
-    assert pixels("vqvae/grids/step-4.png").ndim == 3
-    assert typed("report vqgan") == 0
+    assert read_pixels("vqvae/grids/step-4.png").ndim == 3
+    assert run_command("report vqgan") == 0
     told = capsys.readouterr().out
     assert "codebook" in told and "critic" in told and "smalti reconstruct vqgan PICTURES" in told
     assert (at_codecs / "vqgan/report.png").is_file()
 
 
 def test_pictures_go_there_and_back(at_codecs: Path, capsys: Any) -> None:
-    assert typed("reconstruct vqvae photos --out pairs") == 0
+    assert run_command("reconstruct vqvae photos --out pairs") == 0
     told = capsys.readouterr().out
     assert told.count(" dB ") == 13 and "of 8 codes are used" in told
     names = [f"{k:05d}.png" for k in range(12)]
-    assert contents(Path("pairs")) == [*names, "grid.png", "reconstruction.json"]
-    assert pixels("pairs/00000.png").shape == (16, 34, 3)  # beside each other
-    kept = record("pairs/reconstruction.json")
+    assert list_contents(Path("pairs")) == [*names, "grid.png", "reconstruction.json"]
+    assert read_pixels("pairs/00000.png").shape == (16, 34, 3)  # beside each other
+    kept = read_record("pairs/reconstruction.json")
     assert len(kept["pictures"]) == 12 and kept["mean_psnr"] > 0 and kept["codes"] == 8
 
 
 def test_pictures_of_their_own_size_in_tiles(at_codecs: Path, capsys: Any) -> None:
-    assert typed("reconstruct vqgan photos/day/0.png --own-size --tile 4 --out tiled") == 0
-    assert typed("reconstruct vqgan photos/day/0.png --own-size --out untiled") == 0
-    ours, theirs = pixels("tiled/00000.png"), pixels("untiled/00000.png")
+    assert run_command("reconstruct vqgan photos/day/0.png --own-size --tile 4 --out tiled") == 0
+    assert run_command("reconstruct vqgan photos/day/0.png --own-size --out untiled") == 0
+    ours, theirs = read_pixels("tiled/00000.png"), read_pixels("untiled/00000.png")
     assert ours.shape == (9, 24, 3)
     assert abs(ours - theirs).max() <= 2
 
 
 def test_a_codec_is_measured(at_codecs: Path, capsys: Any) -> None:
-    assert typed("evaluate vqvae --data photos --split valid --out report") == 0
+    assert run_command("evaluate vqvae --data photos --split valid --out report") == 0
     told = capsys.readouterr().out
     assert all(word in told for word in ("psnr", "ssim", "perplexity", "codes used", "valid"))
-    assert contents(Path("report")) == ["codes.png", "reconstructions.png", "report.json"]
-    assert typed("compare report report") == 0
+    assert list_contents(Path("report")) == ["codes.png", "reconstructions.png", "report.json"]
+    assert run_command("compare report report") == 0
     assert "perplexity" in capsys.readouterr().out
 
 
@@ -88,12 +88,12 @@ def test_a_codec_is_measured(at_codecs: Path, capsys: Any) -> None:
         ("reconstruct vqvae photos --tile 0", "--tile is 0"),
         ("reconstruct vqvae photos --size 8 --own-size", "size and own_size are both given"),
         ("reconstruct plain photos/day/0.png --tile 8", "tile are for codecs"),
-        ("train vqvae --model.quantiser.codes 1 --out x", "codes is 1"),
+        ("train vqvae --model.quantizer.codes 1 --out x", "codes is 1"),
         ("train vqgan --model.perceptual lpips --out x", "SMALTI_VGG16"),
     ],
 )
 def test_refusals(at_codecs: Path, capsys: Any, words: str, said: str) -> None:
-    assert typed(words) == 2
+    assert run_command(words) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("smalti: ") and said in error
     assert not Path("x").exists()
@@ -121,7 +121,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]
 
 
 def test_a_published_vqgan_is_converted(published: dict[str, Any], capsys: Any) -> None:
-    assert typed("convert taming-vqgan last.ckpt --config model.yaml --out vqgan") == 0
+    assert run_command("convert taming-vqgan last.ckpt --config model.yaml --out vqgan") == 0
     told = capsys.readouterr().out
     assert "2 weights of colorize, loss are not the codec's" in told
     assert "smalti reconstruct vqgan PICTURES" in told
@@ -145,7 +145,7 @@ def test_what_does_not_convert_is_named(published: dict[str, Any], capsys: Any) 
         ("last.ckpt --config other.yaml", "GumbelVQ"),
         ("last.ckpt --config broken.yaml", "broken.yaml is not YAML"),
     ):
-        assert typed(f"convert taming-vqgan {words} --out x") == 2
+        assert run_command(f"convert taming-vqgan {words} --out x") == 2
         (error,) = capsys.readouterr().err.strip().splitlines()
         assert said in error
         assert not Path("x").exists()

@@ -12,27 +12,31 @@ import torch
 from PIL import Image
 
 import smalti
-from smalti.autoregressive import fit
+from smalti.autoregressive import build_config
 from smalti.core.checkpoint import save
 from smalti.core.protocols import Card
-from smalti.data.single import to_image
+from smalti.data.single_picture import to_image
 from smalti.diffusion import DDIM, RePaint
-from smalti.layers.conditions import Choice
-from smalti.pixelcnn import GatedConfig, Levels
+from smalti.layers.condition_encoder import Choice
+from smalti.pixelcnn import GatedPixelCNNConfig, Levels
 from smalti.vq import VQConfig
-from tests.command import contents, nothing_left, read_all, typed
-from tests.expect import refusal
-from tests.tiny import awake, pixelcnn, vqvae
+from tests.command import expect_nothing_left, list_contents, read_files, run_command
+from tests.expect import expect_user_error
+from tests.tiny import pixelcnn_config, randomize_zeros, vqvae_config
 
 PICTURE, OTHER = "photos/day/0.png", "photos/night/1.png"
 
 
 @pytest.fixture
 def here(at_home: Path) -> Path:
-    """Beside the others: `grey`, a PixelCNN of two classes, `codec`, and a mask of PICTURE."""
+    """Beside the others: `gray`, a PixelCNN of two classes, `codec`, and a mask of PICTURE."""
     torch.manual_seed(0)
-    save(awake(pixelcnn(classes=("a", "b")).build()), at_home / "grey", Card(name="grey"))
-    save(vqvae(VQConfig(8, 8)).build(), at_home / "codec", Card(name="codec"))
+    save(
+        randomize_zeros(pixelcnn_config(classes=("a", "b")).build()),
+        at_home / "gray",
+        Card(name="gray"),
+    )
+    save(vqvae_config(VQConfig(8, 8)).build(), at_home / "codec", Card(name="codec"))
     with Image.open(PICTURE) as image:
         hole = np.zeros((image.height, image.width), np.uint8)
     hole[3:6, 2:7] = 255
@@ -40,28 +44,28 @@ def here(at_home: Path) -> Path:
     return at_home
 
 
-def equal(words: str, task: Any, *args: Any, **options: Any) -> Any:
+def check_same_as_verb(words: str, task: Any, *args: Any, **options: Any) -> Any:
     """What a task gives, whose files are those of the verb."""
-    assert typed(f"{words} --out cli") == 0
+    assert run_command(f"{words} --out cli") == 0
     result = task(*args, **options, out="python")
-    files = read_all("python")
-    assert files == read_all("cli") and len(files) > 1
-    before = contents(Path())
+    files = read_files("python")
+    assert files == read_files("cli") and len(files) > 1
+    before = list_contents(Path())
     task(*args, **options)  # without `out` nothing is written
-    assert contents(Path()) == before
-    with nothing_left(Path()) as cancel:
+    assert list_contents(Path()) == before
+    with expect_nothing_left(Path()) as cancel:
         task(*args, **options, out="never/there", on_progress=cancel)
     return result
 
 
-def record(name: str) -> dict[str, Any]:
+def read_record(name: str) -> dict[str, Any]:
     return json.loads(Path("python", name).read_text())
 
 
 def test_draw_samples(here: Path):
     words = "sample named -n 5 --class dog,0 --steps 3 --gif --batch 2 --seed 4"
     sampler = {"steps": 3}
-    drawn = equal(
+    drawn = check_same_as_verb(
         words, smalti.draw_samples, "named", 5, seed=4, classes=["dog", 0], sampler=sampler,
         film=True, batch=2,
     )  # fmt: skip
@@ -70,47 +74,56 @@ def test_draw_samples(here: Path):
     assert torch.equal(drawn.frames[-1], drawn.pictures)
     plain = smalti.sample("named", seeds=drawn.seeds, cond=[1, 0, 1, 0, 1], sampler=DDIM(steps=3))
     torch.testing.assert_close(drawn.pictures, plain, atol=1e-5, rtol=0)
-    again = smalti.draw_samples(smalti.load("named"), 5, seed=4, classes=("dog", "cat"), batch=2,
+    again = smalti.draw_samples(smalti.load("named"), 5, seed=4, classes=("dog", "cat"), batch_size=2,
                                 sampler=DDIM(steps=3))  # fmt: skip
     assert torch.equal(again.pictures, drawn.pictures)
-    with refusal("class 'cow' is none of named's classes"):
+    with expect_user_error("class 'cow' is none of named's classes"):
         smalti.draw_samples("named", classes="cow")
-    with refusal("number is 0"):
+    with expect_user_error("number is 0"):
         smalti.draw_samples("named", 0)
 
 
 def test_conditions_beside_the_class(here: Path):
     choices = (Choice(("a", "b")), Choice(("flat", "round"), "style"))
-    network = GatedConfig(channels=1, width=12, blocks=1, head=12, first=3)
+    network = GatedPixelCNNConfig(
+        channels=1, width=12, blocks=1, head_width=12, first_kernel_size=3
+    )
     torch.manual_seed(0)
-    save(awake(fit(Levels(8, (1, 8, 8)), network, conditions=choices).build()), "styled")
+    save(
+        randomize_zeros(build_config(Levels(8, (1, 8, 8)), network, conditions=choices).build()),
+        "styled",
+    )
     style = ["flat", "round", "flat"]
     words = "sample styled -n 3 --class b --condition style=flat --condition style=round"
     task: Any = smalti.draw_samples
-    drawn = equal(words, task, "styled", 3, classes="b", conditions={"style": style[:2]})
-    assert record("samples.json")["conditions"] == {"style": style}
-    given = smalti.Given(conditions={"class": ["b"] * 3, "style": style})
-    plain: Any = smalti.sample("styled", seeds=range(3), given=given)
+    drawn = check_same_as_verb(
+        words, task, "styled", 3, classes="b", conditions={"style": style[:2]}
+    )
+    assert read_record("samples.json")["conditions"] == {"style": style}
+    inputs = smalti.SamplingInputs(conditions={"class": ["b"] * 3, "style": style})
+    plain: Any = smalti.sample("styled", seeds=range(3), inputs=inputs)
     assert torch.equal(drawn.pictures, plain)
     for made in (Path("cli"), Path("python")):
         made.rename(f"{made}-samples")
     words = f"complete styled {PICTURE} -n 2 --condition style=flat"
-    equal(words, smalti.complete, "styled", PICTURE, number=2, conditions={"style": "flat"})
-    with refusal("style is given, but this model"):
+    check_same_as_verb(
+        words, smalti.complete, "styled", PICTURE, number=2, conditions={"style": "flat"}
+    )
+    with expect_user_error("style is given, but this model"):
         smalti.draw_samples("named", 1, conditions={"style": "flat"})
-    with refusal("style 'bold' is none of this model's: flat, round"):
+    with expect_user_error("style 'bold' is none of this model's: flat, round"):
         smalti.draw_samples("styled", 1, conditions={"style": "bold"})
-    assert typed("sample styled --condition flat") == 2
+    assert run_command("sample styled --condition flat") == 2
 
 
 def test_draw_samples_from_pictures(here: Path):
     words = f"sample plain -n 3 --picture {PICTURE} --strength 0.3 --steps 4 --sampler ddpm"
     words = words.replace(" --steps 4", " --stride 100")
     sampler = {"sampler": "ddpm", "stride": 100}
-    drawn = equal(
+    drawn = check_same_as_verb(
         words, smalti.draw_samples, "plain", 3, pictures=PICTURE, strength=0.3, sampler=sampler
     )
-    assert record("samples.json")["pictures"] == [PICTURE]
+    assert read_record("samples.json")["pictures"] == [PICTURE]
     with Image.open(PICTURE) as image:
         for given in (image, np.asarray(image), [np.asarray(image) / 255]):
             same = smalti.draw_samples("plain", 3, pictures=given, strength=0.3, sampler=sampler)
@@ -118,30 +131,30 @@ def test_draw_samples_from_pictures(here: Path):
 
 
 def test_complete(here: Path):
-    words = f"complete grey {PICTURE} {OTHER} -n 3 --rows 2 --temperature 0.8 --batch 4"
-    done = equal(
-        words, smalti.complete, "grey", [PICTURE, OTHER], number=3, rows=2, temperature=0.8, batch=4
+    words = f"complete gray {PICTURE} {OTHER} -n 3 --rows 2 --temperature 0.8 --batch 4"
+    done = check_same_as_verb(
+        words, smalti.complete, "gray", [PICTURE, OTHER], number=3, rows=2, temperature=0.8, batch=4
     )
     assert done.pictures.shape == (2, 3, 1, 8, 8) and done.hole[2:].all()
     assert np.shape(done.classes) == (2, 3)
     kept = done.known[:, None, :, :2].expand(-1, 3, -1, -1, -1)  # in 8 levels
     torch.testing.assert_close(done.pictures[..., :2, :], kept, atol=0.5 / 7 + 1e-6, rtol=0)
-    same = smalti.complete("grey", done.known, number=3, rows=2, temperature=0.8, batch=4)
+    same = smalti.complete("gray", done.known, n=3, keep_rows=2, temperature=0.8, batch_size=4)
     assert torch.equal(same.pictures, done.pictures)
-    equal(f"complete grey {PICTURE} --mask hole.png --class b", smalti.complete, "grey", PICTURE,
+    check_same_as_verb(f"complete gray {PICTURE} --mask hole.png --class b", smalti.complete, "gray", PICTURE,
           mask="hole.png", classes="b")  # fmt: skip
-    with refusal("named does not draw pixel by pixel"):
+    with expect_user_error("named does not draw pixel by pixel"):
         smalti.complete("named", PICTURE)
 
 
 def test_interpolate(here: Path):
     words = "interpolate named --from 3 --to 8 --frames 4 --class cat,dog --steps 3 --gif"
-    walk = equal(
+    walk = check_same_as_verb(
         words, smalti.interpolate, "named", 3, 8, frames=4, classes=["cat", "dog"], steps=3,
         gif=True,
     )  # fmt: skip
     assert walk.pictures.shape == (2, 4, 1, 8, 8) and walk.classes == ["cat", "dog"]
-    ends = equal(
+    ends = check_same_as_verb(
         f"interpolate named --from {PICTURE} --to 5 --frames 3 --steps 4", smalti.interpolate,
         "named", PICTURE, 5, frames=3, steps=4,
     )  # fmt: skip
@@ -149,7 +162,7 @@ def test_interpolate(here: Path):
 
 
 def test_inpaint_by_patches(here: Path):
-    filled = equal(
+    filled = check_same_as_verb(
         f"inpaint {PICTURE} hole.png --patch 3 -n 2 --seed 5", smalti.inpaint, PICTURE, "hole.png",
         number=2, patch=3, seed=5,
     )  # fmt: skip
@@ -159,53 +172,55 @@ def test_inpaint_by_patches(here: Path):
     assert np.array_equal(np.asarray(filled.pictures[1])[~hole], picture[~hole])
     same = smalti.inpaint(picture, hole, patch=3, seed=6)
     assert np.array_equal(np.asarray(same.pictures[0]), np.asarray(filled.pictures[1]))
-    with refusal("steps is given, but it is of models"):
+    with expect_user_error("steps is given, but it is of models"):
         smalti.inpaint(PICTURE, "hole.png", sampler={"steps": 3})
 
 
 def test_inpaint_by_a_model(here: Path):
-    filled = equal(
+    filled = check_same_as_verb(
         f"inpaint {PICTURE} hole.png --model named -n 2 --class dog --steps 3 --jump 2",
         smalti.inpaint, PICTURE, "hole.png", "named", number=2, classes="dog",
         sampler={"steps": 3, "jump": 2},
     )  # fmt: skip
     assert len(filled.pictures) == 2 and filled.hole.shape == (8, 8)
     same = smalti.inpaint(
-        PICTURE, "hole.png", smalti.load("named"), number=2, classes=1, sampler=RePaint(3, 2)
+        PICTURE, "hole.png", smalti.load("named"), n=2, classes=1, sampler=RePaint(3, 2)
     )
     assert np.array_equal(np.asarray(same.pictures[1]), np.asarray(filled.pictures[1]))
 
 
 def test_reconstruct_by_noise(here: Path):
-    found = equal(
+    found = check_same_as_verb(
         f"reconstruct named {PICTURE} {OTHER} --steps 4 --class cat --batch 1", smalti.reconstruct,
         "named", [PICTURE, OTHER], steps=4, classes="cat", batch=1,
     )  # fmt: skip
     assert found.files == [PICTURE, OTHER] and found.latents.shape == (2, 1, 8, 8)
-    assert record("reconstruction.json")["mean_psnr"] == found.mean_psnr
+    assert read_record("reconstruction.json")["mean_psnr"] == found.mean_psnr
 
 
 def test_reconstruct_by_a_codec(here: Path):
-    found = equal(
+    found = check_same_as_verb(
         "reconstruct codec photos --batch 5", smalti.reconstruct, "codec", "photos", batch=5
     )
     assert len(found.files) == 12 and 0 < found.codes_used <= found.codes == 8
-    kept = smalti.reconstruct("codec", "photos", batch=5)
+    kept = smalti.reconstruct("codec", "photos", batch_size=5)
     assert len(kept.pictures) == 12 and kept.psnr == found.psnr
-    equal("reconstruct codec photos --own-size --tile 4", smalti.reconstruct, "codec", "photos",
+    check_same_as_verb("reconstruct codec photos --own-size --tile 4", smalti.reconstruct, "codec", "photos",
           own_size=True, tile=4)  # fmt: skip
-    with refusal("size and own_size are both given"):
-        smalti.reconstruct("codec", PICTURE, size=8, own_size=True)
+    with expect_user_error("size and own_size are both given"):
+        smalti.reconstruct("codec", PICTURE, size=8, keep_size=True)
 
 
 def test_match(here: Path):
     words = f"match {PICTURE} {OTHER} --seed 2 --threads 1 --both-ways"
-    found = equal(words, smalti.match, PICTURE, OTHER, seed=2, threads=1, both_ways=True)
+    found = check_same_as_verb(
+        words, smalti.match, PICTURE, OTHER, seed=2, threads=1, both_ways=True
+    )
     assert found.figures.consistent is not None and len(found.matches) == 1
     with Image.open(PICTURE) as a, Image.open(OTHER) as b:
         same = smalti.match(np.asarray(a), b, seed=2, threads=1)
     assert np.array_equal(same.matches[0].field, found.matches[0].field)
-    with refusal("a is one picture; give B"):
+    with expect_user_error("a is one picture; give B"):
         smalti.match(np.zeros((9, 9, 3)))
 
 
@@ -213,22 +228,22 @@ def test_match_of_a_video(here: Path):
     frames = [Image.new("RGB", (12, 10), (40 * k, 9, 9)) for k in range(3)]
     frames[0].save("clip.gif", save_all=True, append_images=frames[1:])
     words = "match clip.gif --cold --threads 1"
-    found = equal(words, smalti.match, "clip.gif", cold=True, threads=1)
+    found = check_same_as_verb(words, smalti.match, "clip.gif", cold=True, threads=1)
     assert len(found.frames) == 3 and found.frames[0].psnr_copied is None
     assert len(smalti.match(frames).matches) == 3
 
 
 def test_translate(here: Path, capsys: pytest.CaptureFixture[str]):
     texts = ["Save the file.", "Click OK."]
-    assert typed("translate Save") == 0
+    assert run_command("translate Save") == 0
     capsys.readouterr()
     Path("in.txt").write_text("\n".join(texts))
-    assert typed("translate --file in.txt --out cli.txt --beam 2") == 0
-    told = smalti.tasks.translate_file("en-zh-help", "in.txt", "python.txt", width=2)
-    assert read_all("cli.txt") == read_all("python.txt") and told.done == 2
-    found = smalti.translate("en-zh-help", texts, width=2)
+    assert run_command("translate --file in.txt --out cli.txt --beam 2") == 0
+    told = smalti.tasks.translate_file("en-zh-help", "in.txt", "python.txt", beam_size=2)
+    assert read_files("cli.txt") == read_files("python.txt") and told.translated == 2
+    found = smalti.translate("en-zh-help", texts, beam_size=2)
     assert [one[0].text for one in found] == Path("cli.txt").read_text().splitlines()
-    with nothing_left(here) as cancel:
+    with expect_nothing_left(here) as cancel:
         smalti.tasks.translate_file("en-zh-help", "in.txt", "new.txt", on_progress=cancel)
 
 
@@ -237,22 +252,22 @@ def test_the_gallery(here: Path, monkeypatch: pytest.MonkeyPatch):
 
     tiny = ddpm_digits_tiny()
     monkeypatch.setattr("smalti.tasks._demo.find", lambda name: tiny)
-    assert typed("demo --quick --model named --out cli") == 0
+    assert run_command("demo --quick --model named --out cli") == 0
     stages: list[tuple[str, float | None]] = []
     smalti.make_gallery("python", quick=True, model="named", on_stage=lambda *at: stages.append(at))
     assert [seconds is None for _, seconds in stages] == [True, False] * 3
     for part in ("samples", "interpolation"):  # beside them there are seconds on the page
-        assert read_all(f"python/{part}") == read_all(f"cli/{part}")
-    with nothing_left(here) as cancel:
+        assert read_files(f"python/{part}") == read_files(f"cli/{part}")
+    with expect_nothing_left(here) as cancel:
         smalti.make_gallery("new", quick=True, model="named", on_progress=cancel)
 
 
 def test_what_is_no_picture(here: Path):
-    with refusal("shape (2, 3, 4, 5)"):
+    with expect_user_error("shape (2, 3, 4, 5)"):
         to_image(np.zeros((2, 3, 4, 5)))
-    with refusal("of int64"):
+    with expect_user_error("of int64"):
         to_image(np.zeros((4, 5), int))
-    with refusal("values from 0 to 3"):
+    with expect_user_error("values from 0 to 3"):
         to_image(torch.full((3, 4, 5), 3.0) * torch.eye(4, 5))
-    with refusal("no pictures are given"):
-        smalti.complete("grey", [])
+    with expect_user_error("no pictures are given"):
+        smalti.complete("gray", [])

@@ -12,16 +12,16 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from smalti.cli import main
-from tests.command import apart, contents, pixels, typed
+from tests.command import compute_max_difference, list_contents, read_pixels, run_command
 
 PICTURE = "photos/day/0.png"
 
 
-def record(path: str) -> dict[str, Any]:
+def read_record(path: str) -> dict[str, Any]:
     return json.loads(Path(path).read_text())
 
 
-def hole(path: str, size: tuple[int, int], box: tuple[int, int, int, int]) -> None:
+def write_hole(path: str, size: tuple[int, int], box: tuple[int, int, int, int]) -> None:
     """A mask of (H, W), white in rows a to b and columns c to d."""
     levels = np.zeros(size, dtype=np.uint8)
     a, b, c, d = box
@@ -30,7 +30,7 @@ def hole(path: str, size: tuple[int, int], box: tuple[int, int, int, int]) -> No
 
 
 def small(path: str) -> np.ndarray:
-    """A picture of the models' size, 8 x 8, in colour."""
+    """A picture of the models' size, 8 x 8, in color."""
     levels = np.random.default_rng(5).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     Image.fromarray(levels).save(path)
     return levels.astype(int)
@@ -49,8 +49,8 @@ def small(path: str) -> np.ndarray:
     ],
 )
 def test_solvers_are_samplers(at_home: Path, words: str, changed: dict[str, Any]):
-    assert typed(f"sample plain -n 2 --out s --sampler {words}") == 0
-    assert changed.items() <= record("s/samples.json")["sampler"].items()
+    assert run_command(f"sample plain -n 2 --out s --sampler {words}") == 0
+    assert changed.items() <= read_record("s/samples.json")["sampler"].items()
 
 
 def test_help_says_which_solver_has_an_option(capsys: pytest.CaptureFixture[str]):
@@ -66,14 +66,14 @@ def test_help_says_which_solver_has_an_option(capsys: pytest.CaptureFixture[str]
 def test_samples_begin_with_pictures_in_turn(at_home: Path):
     original = small("a.png")
     words = f"sample plain -n 3 --picture a.png --picture {PICTURE} --steps 50 --out s"
-    assert typed(f"{words} --strength 0.02") == 0
-    assert record("s/samples.json")["pictures"] == ["a.png", PICTURE]
-    assert record("s/samples.json")["strength"] == 0.02
-    near = [abs(pixels(f"s/{i:05d}.png") - original).mean() for i in range(3)]
+    assert run_command(f"{words} --strength 0.02") == 0
+    assert read_record("s/samples.json")["pictures"] == ["a.png", PICTURE]
+    assert read_record("s/samples.json")["strength"] == 0.02
+    near = [abs(read_pixels(f"s/{i:05d}.png") - original).mean() for i in range(3)]
     assert max(near[0], near[2]) < near[1]
-    assert typed(words) == 0
-    assert record("s/samples.json")["strength"] == 0.6
-    assert abs(pixels("s/00000.png") - original).mean() > near[0]
+    assert run_command(words) == 0
+    assert read_record("s/samples.json")["strength"] == 0.6
+    assert abs(read_pixels("s/00000.png") - original).mean() > near[0]
 
 
 # ---- inpaint
@@ -81,20 +81,20 @@ def test_samples_begin_with_pictures_in_turn(at_home: Path):
 
 def test_a_hole_is_filled_and_the_rest_stays(at_home: Path):
     original = small("a.png")
-    hole("m.png", (8, 8), (2, 5, 1, 7))
+    write_hole("m.png", (8, 8), (2, 5, 1, 7))
     words = "inpaint a.png m.png --model plain -n 2 --seed 3 --steps 4 --jump 2 --resample 2"
-    assert typed(words) == 0
+    assert run_command(words) == 0
     out = "inpaintings/a"
-    assert contents(Path(out)) == ["00003.png", "00004.png", "grid.png", "inpainting.json"]
-    mask = pixels("m.png") > 0
-    ways = [pixels(f"{out}/{seed:05d}.png") for seed in (3, 4)]
+    assert list_contents(Path(out)) == ["00003.png", "00004.png", "grid.png", "inpainting.json"]
+    mask = read_pixels("m.png") > 0
+    ways = [read_pixels(f"{out}/{seed:05d}.png") for seed in (3, 4)]
     for way in ways:
         assert np.array_equal(way[~mask], original[~mask])
-    assert apart(*ways) > 10
-    grid = pixels(f"{out}/grid.png")  # 2 x 2 tiles of 56 pixels: picture, hole, and two ways
+    assert compute_max_difference(*ways) > 10
+    grid = read_pixels(f"{out}/grid.png")  # 2 x 2 tiles of 56 pixels: picture, hole, and two ways
     assert np.array_equal(grid[2:58:7, 2:58:7], original)
     assert (grid[2:58:7, 60:116:7][mask] == 128).all()
-    told = record(f"{out}/inpainting.json")
+    told = read_record(f"{out}/inpainting.json")
     assert told["sampler"] == {
         "tag": "repaint", "steps": 4, "jump": 2, "resample": 2, "spacing": "uniform",
         "clip": True, "guidance": 1.0,
@@ -106,21 +106,21 @@ def test_mask_and_picture_are_cropped_alike(at_home: Path):
     """9 x 11 pixels to 8 x 8: the same columns are cut off both."""
     with Image.open(PICTURE) as image:
         H, W = image.height, image.width
-    hole("m.png", (H, W), (0, H, W // 2, W))
-    assert typed(f"inpaint {PICTURE} m.png --model named -n 1 --class dog --steps 2") == 0
-    grid = pixels("inpaintings/0/grid.png")
-    grey = grid[2:58:7, 60:116:7] == 128
-    assert grey[:, 5:].all()
-    assert grey[:, :3].mean() < 0.1
-    assert record("inpaintings/0/inpainting.json")["classes"] == ["dog"]
+    write_hole("m.png", (H, W), (0, H, W // 2, W))
+    assert run_command(f"inpaint {PICTURE} m.png --model named -n 1 --class dog --steps 2") == 0
+    grid = read_pixels("inpaintings/0/grid.png")
+    gray = grid[2:58:7, 60:116:7] == 128
+    assert gray[:, 5:].all()
+    assert gray[:, :3].mean() < 0.1
+    assert read_record("inpaintings/0/inpainting.json")["classes"] == ["dog"]
 
 
 @pytest.mark.parametrize("way", ["", "--model plain --steps 2 -n 1"])
 def test_transparency_outside_a_hole_stays(at_home: Path, way: str):
     pixels = np.random.default_rng(0).integers(0, 256, (8, 8, 4), dtype=np.uint8)
     Image.fromarray(pixels).save("a.png")
-    hole("m.png", (8, 8), (2, 4, 2, 4))
-    assert typed(f"inpaint a.png m.png --out o {way} {'--patch 3' * (not way)}") == 0
+    write_hole("m.png", (8, 8), (2, 4, 2, 4))
+    assert run_command(f"inpaint a.png m.png --out o {way} {'--patch 3' * (not way)}") == 0
     with Image.open("o/00000.png") as image:
         assert image.mode == "RGBA"
         filled = np.asarray(image)
@@ -131,8 +131,8 @@ def test_transparency_outside_a_hole_stays(at_home: Path, way: str):
 
 def test_what_a_model_s_size_loses_is_said(at_home: Path, capsys: pytest.CaptureFixture[str]):
     Image.new("RGBA", (16, 16), (9, 9, 9, 9)).save("a.png")
-    hole("m.png", (16, 16), (0, 8, 0, 16))
-    assert typed("inpaint a.png m.png --model plain --steps 2 -n 1") == 0
+    write_hole("m.png", (16, 16), (0, 8, 0, 16))
+    assert run_command("inpaint a.png m.png --model plain --steps 2 -n 1") == 0
     assert "a.png has transparency, its results of 8 x 8 have not" in capsys.readouterr().out
 
 
@@ -140,9 +140,9 @@ def test_arguments_in_the_wrong_order_are_refused(
     at_home: Path, capsys: pytest.CaptureFixture[str]
 ):
     small("a.png")
-    hole("m.png", (8, 8), (2, 4, 2, 4))
+    write_hole("m.png", (8, 8), (2, 4, 2, 4))
     for way in ("", "--model plain"):
-        assert typed(f"inpaint m.png a.png {way}") == 2
+        assert run_command(f"inpaint m.png a.png {way}") == 2
         assert "a.png is no mask" in (said := capsys.readouterr().err)
         assert "m.png looks like one: are the two swapped?" in said
     assert not Path("inpaintings").exists()
@@ -150,8 +150,8 @@ def test_arguments_in_the_wrong_order_are_refused(
 
 def test_a_mask_without_a_hole_is_refused(at_home: Path, capsys: pytest.CaptureFixture[str]):
     small("a.png")
-    hole("m.png", (8, 8), (0, 0, 0, 0))
-    assert typed("inpaint a.png m.png --model plain") == 2
+    write_hole("m.png", (8, 8), (0, 0, 0, 0))
+    assert run_command("inpaint a.png m.png --model plain") == 2
     assert "m.png has nothing white in it" in capsys.readouterr().err
     assert not Path("inpaintings").exists()
 
@@ -161,19 +161,24 @@ def test_a_mask_without_a_hole_is_refused(at_home: Path, capsys: pytest.CaptureF
 
 def test_pictures_go_to_noise_and_back(at_home: Path, capsys: pytest.CaptureFixture[str]):
     words = f"reconstruct named {PICTURE} photos/night/1.png photos/day/2.png --steps 6 --batch 2"
-    assert typed(f"{words} --class cat --refine 2") == 0
+    assert run_command(f"{words} --class cat --refine 2") == 0
     out = Path("reconstructions/named")
     pictures = ["00000.png", "00001.png", "00002.png"]
-    assert contents(out) == [*pictures, "grid.png", "latents.safetensors", "reconstruction.json"]
+    assert list_contents(out) == [
+        *pictures,
+        "grid.png",
+        "latents.safetensors",
+        "reconstruction.json",
+    ]
     latents = load_file(out / "latents.safetensors")["latents"]
     assert latents.shape == (3, 1, 8, 8)
-    told = record(f"{out}/reconstruction.json")
+    told = read_record(f"{out}/reconstruction.json")
     assert [*told["psnr"]] == [PICTURE, "photos/night/1.png", "photos/day/2.png"]
     assert told["mean_psnr"] == pytest.approx(np.mean([*told["psnr"].values()]), abs=0.02)
     assert (told["classes"], told["refine"], told["sampler"]["steps"]) == (["cat"], 2, 6)
-    sheet = pixels(out / "grid.png")
+    sheet = read_pixels(out / "grid.png")
     assert sheet.shape == (3 * 58 + 2, 3 * 58 + 2)
-    assert np.array_equal(sheet[2:58:7, 118:174:7], pixels(out / "00000.png"))
+    assert np.array_equal(sheet[2:58:7, 118:174:7], read_pixels(out / "00000.png"))
     shown = capsys.readouterr().out.splitlines()
     assert shown[0].endswith(f"dB  {PICTURE}")
     assert "dB  in the mean" in shown[-1]
@@ -184,16 +189,22 @@ def test_pictures_go_to_noise_and_back(at_home: Path, capsys: pytest.CaptureFixt
 
 def test_a_walk_between_pictures_begins_and_ends_with_their_reconstructions(at_home: Path):
     ends = f"--from {PICTURE} --to photos/night/1.png"
-    assert typed(f"interpolate named {ends} --frames 3 --class cat,dog --steps 6 --out walk") == 0
-    assert typed(f"reconstruct named {PICTURE} --class dog --steps 6 --out there") == 0
-    strip = pixels("walk/strip.png")
+    assert (
+        run_command(f"interpolate named {ends} --frames 3 --class cat,dog --steps 6 --out walk")
+        == 0
+    )
+    assert run_command(f"reconstruct named {PICTURE} --class dog --steps 6 --out there") == 0
+    strip = read_pixels("walk/strip.png")
     assert strip.shape == (2 * 58 + 2, 3 * 58 + 2)
-    assert apart(strip[60:116:7, 2:58:7], pixels("there/00000.png")) <= 1
-    told = record("walk/interpolation.json")
+    assert compute_max_difference(strip[60:116:7, 2:58:7], read_pixels("there/00000.png")) <= 1
+    told = read_record("walk/interpolation.json")
     assert (told["from"], told["to"]) == (PICTURE, "photos/night/1.png")
     assert (told["sampler"]["clip"], told["sampler"]["guidance"]) == (False, 1.0)
 
 
 def test_a_walk_from_a_seed_to_a_picture(at_home: Path):
-    assert typed(f"interpolate named --from 3 --to {PICTURE} --frames 2 --steps 4 --out walk") == 0
-    assert record("walk/interpolation.json")["from"] == 3
+    assert (
+        run_command(f"interpolate named --from 3 --to {PICTURE} --frames 2 --steps 4 --out walk")
+        == 0
+    )
+    assert read_record("walk/interpolation.json")["from"] == 3

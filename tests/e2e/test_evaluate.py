@@ -14,7 +14,7 @@ from smalti.core.checkpoint import save
 from smalti.core.protocols import Card
 from smalti.evaluation import read_report
 from smalti.features.classifier import ClassifierConfig
-from tests.command import contents, pixels, typed
+from tests.command import list_contents, read_pixels, run_command
 
 QUICK = "-n 6 --steps 2 --bootstraps 3 --features eyes"
 
@@ -30,34 +30,34 @@ def ready(at_home: Path, trained: Path) -> Path:
 
 
 def test_a_run_is_measured_on_its_own_pictures(ready: Path, capsys: pytest.CaptureFixture):
-    assert typed(f"evaluate run {QUICK}") == 0
+    assert run_command(f"evaluate run {QUICK}") == 0
     out = capsys.readouterr().out
     assert "run: 6 samples (seeds 0 to 5) and 1 real valid picture beside the 11 of" in out
     for word in ("frechet", "copying z", "bits/dim", "forwards", "how to read it"):
         assert word in out
     assert "only 1 picture is held out, fewer than the samples" in out
     folder = ready / "reports" / "run"
-    assert contents(folder) == ["distances.png", "neighbours.png", "report.json", "samples.png"]
+    assert list_contents(folder) == ["distances.png", "neighbors.png", "report.json", "samples.png"]
     report = read_report(folder)
     assert report["forwards"].value == 4  # two steps, and the recipe's guidance doubles them
     assert report.sampler["steps"] == 2
-    assert pixels(folder / "samples.png").ndim == 3
+    assert read_pixels(folder / "samples.png").ndim == 3
 
 
 def test_other_data_are_named(ready: Path, capsys: pytest.CaptureFixture):
-    words = "evaluate plain --data photos -n 4 --steps 1 --metrics memorisation,cost --out r"
-    assert typed(words) == 0
+    words = "evaluate plain --data photos -n 4 --steps 1 --metrics memorization,cost --out r"
+    assert run_command(words) == 0
     report = read_report(ready / "r")
-    assert set(report.protocol.metrics) == {"memorisation", "cost"}
+    assert set(report.protocol.metrics) == {"memorization", "cost"}
     assert report.protocol.reference == 11
-    assert typed(f"{words} --seed 9") == 0  # an earlier report makes way
+    assert run_command(f"{words} --seed 9") == 0  # an earlier report makes way
     assert read_report(ready / "r").protocol.seed == 9
 
 
 def test_models_stand_side_by_side(ready: Path, capsys: pytest.CaptureFixture):
-    assert typed(f"evaluate run {QUICK}") == 0
+    assert run_command(f"evaluate run {QUICK}") == 0
     capsys.readouterr()
-    assert typed(f"compare reports/run run run/step-2 {QUICK} --out both") == 0
+    assert run_command(f"compare reports/run run run/step-2 {QUICK} --out both") == 0
     out = capsys.readouterr().out
     header = next(line for line in out.splitlines() if "measure" in line)
     assert header.split() == ["measure", "run", "run", "(2)", "step-2", "real"]
@@ -67,19 +67,19 @@ def test_models_stand_side_by_side(ready: Path, capsys: pytest.CaptureFixture):
     first, second = row.split()[1:3]  # of one held-out picture, and so without an error
     assert row.rstrip().endswith("about 1 is good")  # nothing is cut off
     assert first == second  # the saved report and the same model measured anew
-    assert contents(ready / "both") == ["run (2).json", "run.json", "step-2.json"]
+    assert list_contents(ready / "both") == ["run (2).json", "run.json", "step-2.json"]
 
 
 def test_saved_reports_need_no_drawing(ready: Path, monkeypatch: pytest.MonkeyPatch):
-    assert typed(f"evaluate run {QUICK} --out a") == 0
+    assert run_command(f"evaluate run {QUICK} --out a") == 0
     monkeypatch.setattr("smalti.tasks._compare.examine_model", None)
-    assert typed("compare a a/report.json") == 0
+    assert run_command("compare a a/report.json") == 0
 
 
 def test_a_model_with_classes_does_not_compare_with_one_without(
     ready: Path, capsys: pytest.CaptureFixture
 ):
-    assert typed("compare run plain --data photos -n 4 --steps 1 --metrics cost") == 2
+    assert run_command("compare run plain --data photos -n 4 --steps 1 --metrics cost") == 2
     assert "classes is in turn: sample i is asked to be" in capsys.readouterr().err
 
 
@@ -88,22 +88,22 @@ def test_a_run_with_a_page_about_its_training_is_still_a_model(
 ):
     shutil.copytree(trained, ready / "mine")
     (ready / "mine" / "report.json").write_text("{}")  # as `smalti report mine` leaves it
-    assert typed("compare mine plain --data photos -n 4 --steps 1 --metrics cost") == 2
+    assert run_command("compare mine plain --data photos -n 4 --steps 1 --metrics cost") == 2
     assert "mine and plain do not compare: classes is" in capsys.readouterr().err
     shutil.copytree(ready / "mine", ready / "page", ignore=lambda *_: ["run.json"])
-    assert typed("compare page plain") == 2
+    assert run_command("compare page plain") == 2
     assert "page/report.json: it is no report of `smalti evaluate`" in capsys.readouterr().err
 
 
 def test_other_protocols_are_refused_before_anything_is_drawn(
     ready: Path, capsys: pytest.CaptureFixture
 ):
-    assert typed(f"evaluate run {QUICK} --out a") == 0
+    assert run_command(f"evaluate run {QUICK} --out a") == 0
     content = json.loads((ready / "a" / "report.json").read_text())
     content["protocol"]["n"] = 5000
     (ready / "b.json").write_text(json.dumps(content))
     capsys.readouterr()
-    assert typed("compare a b.json run") == 2
+    assert run_command("compare a b.json run") == 2
     assert capsys.readouterr().err == (
         "smalti: run and run do not compare: n is 6 of one and 5000 of the other; "
         "evaluate both alike\n"
@@ -137,12 +137,12 @@ def test_other_protocols_are_refused_before_anything_is_drawn(
 def test_what_cannot_be_is_refused(
     ready: Path, words: str, said: str, capsys: pytest.CaptureFixture
 ):
-    before = contents(ready)
-    assert typed(words) == 2
+    before = list_contents(ready)
+    assert run_command(words) == 2
     error = capsys.readouterr().err
     assert error.startswith("smalti: ") and error.count("\n") == 1
     assert said in error
-    assert contents(ready) == before
+    assert list_contents(ready) == before
 
 
 def test_pictures_that_came_since_are_refused(ready: Path, trained: Path, capsys: Any):
@@ -152,14 +152,14 @@ def test_pictures_that_came_since_are_refused(ready: Path, trained: Path, capsys
     shutil.copytree(trained, ready / "older")
     told["about"]["data"] = str(ready / "grown")
     (ready / "older" / "run.json").write_text(json.dumps(told))
-    assert typed(f"evaluate older {QUICK} --metrics cost") == 0
+    assert run_command(f"evaluate older {QUICK} --metrics cost") == 0
     for number in range(5):
         shutil.copy("photos/day/0.png", f"grown/day/aa{number}.png")
     for words in ("evaluate older", "compare older older"):
-        assert typed(f"{words} {QUICK} --metrics cost --out r") == 2
+        assert run_command(f"{words} {QUICK} --metrics cost --out r") == 2
         err = capsys.readouterr().err
         assert "the train pictures changed since the run began: pictures 11 then, 16 now" in err
         assert err.count("\n") == 1 and not (ready / "r").exists()
-    assert typed(f"evaluate older --data grown {QUICK} --metrics cost --out r") == 0
+    assert run_command(f"evaluate older --data grown {QUICK} --metrics cost --out r") == 0
     (note, *_) = read_report("r").notes
     assert note.startswith("--data names other pictures than the run's (the train pictures changed")

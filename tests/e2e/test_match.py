@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 from scipy import ndimage
 
-from smalti.data.frames import natural
+from smalti.data.frames import natural_sort_key
 from smalti.patchmatch import inpaint, match, reconstruct
-from tests.command import contents, pixels, typed
+from tests.command import list_contents, read_pixels, run_command
 
 ARRAYS = ["distance.npy", "distance.png", "field.npy", "field.png"]
 FILES = ["copied.png", *ARRAYS, "match.json", "voted.png"]
@@ -42,20 +42,20 @@ def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def told(path: str) -> dict:
+def read_record(path: str) -> dict:
     return json.loads(Path(path).read_text())
 
 
 def test_match_writes_what_the_library_finds(workshop: Path, capsys: pytest.CaptureFixture[str]):
-    assert typed("match a.png b.png --out X --seed 3 --threads 1") == 0
-    assert contents(Path("X")) == FILES
-    a, b = (pixels(f"{n}.png").astype(np.uint8) for n in "ab")
+    assert run_command("match a.png b.png --out X --seed 3 --threads 1") == 0
+    assert list_contents(Path("X")) == FILES
+    a, b = (read_pixels(f"{n}.png").astype(np.uint8) for n in "ab")
     found = match(a, b, seed=3, threads=1)
     assert np.array_equal(np.load("X/field.npy"), found.field)
     assert np.array_equal(np.load("X/distance.npy"), found.distance)
-    assert np.array_equal(pixels("X/copied.png"), reconstruct(b, found))
-    assert np.array_equal(pixels("X/voted.png"), reconstruct(b, found, 3))
-    facts = told("X/match.json")
+    assert np.array_equal(read_pixels("X/copied.png"), reconstruct(b, found))
+    assert np.array_equal(read_pixels("X/voted.png"), reconstruct(b, found, 3))
+    facts = read_record("X/match.json")
     assert facts["mean_distance"] == pytest.approx(found.distance.mean(), abs=1e-3)
     assert facts["psnr_voted"] > facts["psnr_copied"] > 20
     assert (facts["a"], facts["b"], facts["patch"], facts["iterations"]) == ("a.png", "b.png", 3, 5)
@@ -65,32 +65,34 @@ def test_match_writes_what_the_library_finds(workshop: Path, capsys: pytest.Capt
 
 def test_the_accurate_method_comes_nearer(workshop: Path):
     for method in ("classic", "accurate"):
-        assert typed(f"match a.png b.png --method {method} --out {method}") == 0
-    classic, accurate = (told(f"{m}/match.json") for m in ("classic", "accurate"))
+        assert run_command(f"match a.png b.png --method {method} --out {method}") == 0
+    classic, accurate = (read_record(f"{m}/match.json") for m in ("classic", "accurate"))
     assert accurate["method"] == "accurate"
     assert accurate["mean_distance"] < classic["mean_distance"]
 
 
 def test_nothing_is_taken_from_where_the_mask_is_white(workshop: Path):
-    assert typed("match a.png b.png --mask right.png --out X") == 0
+    assert run_command("match a.png b.png --mask right.png --out X") == 0
     assert np.load("X/field.npy")[..., 1].max() < 25
 
 
 def test_matches_that_lead_back_are_shown(workshop: Path):
-    assert typed("match a.png b.png --patch 5 --both-ways") == 0
-    assert contents(Path("matches/a")) == sorted([*FILES, "consistent.png"])
-    holds = pixels("matches/a/consistent.png") > 0
-    assert told("matches/a/match.json")["consistent"] == pytest.approx(holds.mean(), abs=1e-3)
+    assert run_command("match a.png b.png --patch 5 --both-ways") == 0
+    assert list_contents(Path("matches/a")) == sorted([*FILES, "consistent.png"])
+    holds = read_pixels("matches/a/consistent.png") > 0
+    assert read_record("matches/a/match.json")["consistent"] == pytest.approx(
+        holds.mean(), abs=1e-3
+    )
     assert holds[8:28, 13:38].mean() > 0.5 > holds[:3].mean()
 
 
 @pytest.mark.parametrize("clip", ["clip.gif", "clip"])
 def test_a_video_is_matched_against_its_first_frame(workshop: Path, clip: str):
-    assert typed(f"match {clip} --out X") == 0
+    assert run_command(f"match {clip} --out X") == 0
     each = [f"{k:05d}-{f}" for k in range(4) for f in ("distance.npy", "field.npy", "voted.png")]
     films = ["distance.gif", "field.gif", "match.json", "voted.gif"]
-    assert contents(Path("X")) == sorted([*each, *films])
-    facts = told("X/match.json")
+    assert list_contents(Path("X")) == sorted([*each, *films])
+    facts = read_record("X/match.json")
     assert (len(facts["frames"]), facts["iterations"], facts["cold"]) == (4, 2, False)
     assert facts["frames"][0] == {"mean_distance": 0, "psnr_copied": None, "psnr_voted": None}
     with Image.open("X/voted.gif") as film:
@@ -104,29 +106,29 @@ def test_a_video_is_matched_against_its_first_frame(workshop: Path, clip: str):
 
 
 def test_a_video_may_be_matched_against_a_picture_and_begin_cold(workshop: Path):
-    assert typed("match clip b.png --cold --iterations 1 --out cold") == 0
-    assert typed("match clip b.png --iterations 1 --out warm") == 0
-    cold, warm = (told(f"{n}/match.json") for n in ("cold", "warm"))
+    assert run_command("match clip b.png --cold --iterations 1 --out cold") == 0
+    assert run_command("match clip b.png --iterations 1 --out warm") == 0
+    cold, warm = (read_record(f"{n}/match.json") for n in ("cold", "warm"))
     assert warm["mean_distance"] < cold["mean_distance"]
 
 
 def test_frames_are_in_the_order_of_their_numbers():
     names = [Path(f"f/{n}.png") for n in ("a10", "a9", "b1")]
-    assert [p.stem for p in sorted(names, key=natural)] == ["a9", "a10", "b1"]
+    assert [p.stem for p in sorted(names, key=natural_sort_key)] == ["a9", "a10", "b1"]
 
 
 def test_inpaint_without_a_model_fills_at_full_size(workshop: Path):
-    b, hole = pixels("b.png").astype(np.uint8), np.zeros((36, 51), bool)
+    b, hole = read_pixels("b.png").astype(np.uint8), np.zeros((36, 51), bool)
     hole[10:20, 20:34] = True
     Image.fromarray(hole.astype(np.uint8) * 255).save("hole.png")
-    assert typed("inpaint b.png hole.png --out X -n 2 --seed 5") == 0
-    assert contents(Path("X")) == ["00005.png", "00006.png", "grid.png", "inpainting.json"]
+    assert run_command("inpaint b.png hole.png --out X -n 2 --seed 5") == 0
+    assert list_contents(Path("X")) == ["00005.png", "00006.png", "grid.png", "inpainting.json"]
     for seed in (5, 6):
-        assert np.array_equal(pixels(f"X/{seed:05d}.png"), inpaint(b, hole, seed=seed))
-    facts = told("X/inpainting.json")
+        assert np.array_equal(read_pixels(f"X/{seed:05d}.png"), inpaint(b, hole, seed=seed))
+    facts = read_record("X/inpainting.json")
     assert (facts["method"], facts["patch"], facts["seeds"]) == ("patchmatch", 7, [5, 6])
-    assert typed("inpaint b.png hole.png --patch 5") == 0
-    assert np.array_equal(pixels("inpaintings/b/00000.png"), inpaint(b, hole, 5))
+    assert run_command("inpaint b.png hole.png --patch 5") == 0
+    assert np.array_equal(read_pixels("inpaintings/b/00000.png"), inpaint(b, hole, 5))
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ def test_inpaint_without_a_model_fills_at_full_size(workshop: Path):
         ("match a.png", "a.png is one picture; give B"),
         ("match a.png nowhere.png", "nowhere.png does not exist"),
         ("match nowhere.gif", "nowhere.gif does not exist"),
-        ("match a.png b.png --patch 4", "patch is 4, which has no centre"),
+        ("match a.png b.png --patch 4", "patch is 4, which has no center"),
         ("match a.png b.png --patch 31", "patch is 31, but a has only 30 x 40"),
         ("match a.png b.png --mask a.png", "give a mask of the picture's size"),
         ("match a.png b.png --method best", "method"),
@@ -157,15 +159,15 @@ def test_inpaint_without_a_model_fills_at_full_size(workshop: Path):
 def test_refused_in_one_line_with_nothing_left(
     workshop: Path, capsys: pytest.CaptureFixture[str], words: str, said: str
 ):
-    before = contents(workshop)
-    assert typed(words) == 2
+    before = list_contents(workshop)
+    assert run_command(words) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
-    assert contents(workshop) == before
+    assert list_contents(workshop) == before
 
 
 def test_bench_climbs_from_python_to_parallel(capsys: pytest.CaptureFixture[str]):
-    assert typed("bench patchmatch --quick --threads 2 --iterations 1") == 0
+    assert run_command("bench patchmatch --quick --threads 2 --iterations 1") == 0
     shown = capsys.readouterr().out
     rungs = ["plain Python*", "NumPy*", "Numba ", "Numba, stopping early", "tuned, 1 thread"]
     assert all(word in shown for word in [*rungs, "tuned, 2 threads", "accurate, 2 threads"])
@@ -173,6 +175,8 @@ def test_bench_climbs_from_python_to_parallel(capsys: pytest.CaptureFixture[str]
 
 
 def test_bench_takes_two_pictures(workshop: Path, capsys: pytest.CaptureFixture[str]):
-    assert typed("bench patchmatch a.png b.png --iterations 1 --whole --exact --threads 1") == 0
+    assert (
+        run_command("bench patchmatch a.png b.png --iterations 1 --whole --exact --threads 1") == 0
+    )
     shown = capsys.readouterr().out
     assert "30 x 40 in 36 x 51 pixels" in shown and "exact, 1 thread" in shown and "*" not in shown

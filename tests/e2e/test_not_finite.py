@@ -11,15 +11,21 @@ import torch
 import smalti
 from smalti.core.checkpoint import save
 from smalti.vq import VQConfig
-from tests.command import contents, typed
-from tests.expect import refusal
-from tests.tiny import awake, diffusion, pixelcnn, plusplus, vqvae
+from tests.command import list_contents, run_command
+from tests.expect import expect_user_error
+from tests.tiny import (
+    diffusion_config,
+    pixelcnn_config,
+    plusplus_config,
+    randomize_zeros,
+    vqvae_config,
+)
 
 
 def spoiled(config: Any) -> Any:
     """A model whose weights are finite, but too large to calculate with."""
     torch.manual_seed(0)
-    model = awake(config.build()).eval()
+    model = randomize_zeros(config.build()).eval()
     with torch.no_grad():
         for parameter in model.network.parameters():
             parameter.fill_(1e38)
@@ -27,36 +33,38 @@ def spoiled(config: Any) -> Any:
 
 
 @pytest.mark.parametrize(
-    "config", [diffusion(), pixelcnn(), plusplus()], ids=["ddpm", "plain", "pp"]
+    "config",
+    [diffusion_config(), pixelcnn_config(), plusplus_config()],
+    ids=["ddpm", "plain", "pp"],
 )
 def test_samples(config: Any):
-    with refusal("not finite"):
+    with expect_user_error("not finite"):
         smalti.sample(spoiled(config), 2)
 
 
 def test_good_samples_stay(at_home: Path, capsys: pytest.CaptureFixture):
-    save(spoiled(diffusion()), at_home / "bad")
-    assert typed("sample plain -n 2 --steps 2 --out s") == 0
+    save(spoiled(diffusion_config()), at_home / "bad")
+    assert run_command("sample plain -n 2 --steps 2 --out s") == 0
     before = {path: path.read_bytes() for path in (at_home / "s").iterdir()}
-    assert typed("sample bad -n 2 --steps 2 --out s") == 2
+    assert run_command("sample bad -n 2 --steps 2 --out s") == 2
     assert "2 pictures are not finite, of 2: " in capsys.readouterr().err
     assert {path: path.read_bytes() for path in (at_home / "s").iterdir()} == before
 
 
 def test_codecs(at_home: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch):
-    save(vqvae(VQConfig(8, 8), shape=(3, 8, 8)).build(), at_home / "codec")
+    save(vqvae_config(VQConfig(8, 8), shape=(3, 8, 8)).build(), at_home / "codec")
 
     def decode(self: Any, codes: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
         return torch.full((len(codes), 3, *size), torch.nan)
 
     monkeypatch.setattr("smalti.codecs.codec.Codec.decode", decode)
     for words in ("reconstruct codec photos --out r", "evaluate codec --data photos --out e"):
-        assert typed(words) == 2
+        assert run_command(words) == 2
         assert "not finite" in capsys.readouterr().err
-    assert not {"r", "e"} & set(contents(at_home))
+    assert not {"r", "e"} & set(list_contents(at_home))
 
 
 @pytest.mark.parametrize("device", ["nonsense", "meta", "cuda:99", "cpu:7", "", "hpu"])
 def test_devices_that_are_none(device: str):
-    with refusal(f"device {device!r}: PyTorch finds no such device here"):
+    with expect_user_error(f"device {device!r}: PyTorch finds no such device here"):
         smalti.load("ddpm-digits", device=device)

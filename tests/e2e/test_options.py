@@ -13,29 +13,29 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smalti.cli.flags import flags_of, read
-from smalti.cli.options import check_numbers, holds
-from smalti.core.config import TAGS, checked
+from smalti.cli.flags import list_flags, parse_option
+from smalti.cli.options import can_be, check_numbers
+from smalti.core.config import TAGS, check_fields
 from smalti.core.errors import UserError
-from smalti.core.ranges import Share
+from smalti.core.ranges import Fraction
 from smalti.diffusion import DDIM, UNetConfig
-from tests.command import RUN, contents, pixels, typed
-from tests.expect import refusal
+from tests.command import TINY_RUN, list_contents, read_pixels, run_command
+from tests.expect import expect_user_error
 
-ATTENTION = next(f for f in flags_of(UNetConfig()) if f.name == "attention")
+ATTENTION = next(f for f in list_flags(UNetConfig()) if f.name == "attention")
 
 
 @pytest.mark.parametrize(
     "words", [("no", "no", "yes"), ("false", "False", "true"), ("0,0,1",), ("n f Y",)]
 )
 def test_a_list_of_truths_takes_the_words_of_one(words: tuple[str, ...]):
-    assert read(words, ATTENTION) == (False, False, True)
+    assert parse_option(words, ATTENTION) == (False, False, True)
 
 
 @pytest.mark.parametrize("words", [("maybe",), ("no", "2"), ("no", "null")])
 def test_other_words_are_no_truths(words: tuple[str, ...]):
-    with refusal("--attention is ", words[-1], "give yes or no for each level"):
-        read(words, ATTENTION)
+    with expect_user_error("--attention is ", words[-1], "give yes or no for each level"):
+        parse_option(words, ATTENTION)
 
 
 LARGEST = 2**64 - 1
@@ -98,10 +98,10 @@ LARGEST = 2**64 - 1
     ],
 )
 def test_numbers_that_cannot_be(at_home: Path, capsys: Any, words: str, said: str):
-    assert typed(words) == 2
+    assert run_command(words) == 2
     told = capsys.readouterr().err
     assert said in told and told.count("\n") == 1 and told.startswith("smalti: ")
-    assert contents(at_home) == ["named", "photos", "plain"]
+    assert list_contents(at_home) == ["named", "photos", "plain"]
 
 
 def test_every_number_of_every_verb_is_finite():
@@ -111,7 +111,7 @@ def test_every_number_of_every_verb_is_finite():
         if choose := getattr(command, "choose", None):
             command, _ = choose(())
         for name, hint in get_type_hints(command, include_extras=True).items():
-            if not holds(hint, int, float):
+            if not can_be(hint, int, float):
                 continue
             given = inspect.signature(command).bind_partial(**{name: float("nan")})
             with pytest.raises(UserError):
@@ -119,11 +119,11 @@ def test_every_number_of_every_verb_is_finite():
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class Straight(DDIM):
     """A way that a test adds."""
 
-    push: Share = 0.5
+    push: Fraction = 0.5
     """How far each step goes."""
 
 
@@ -132,37 +132,42 @@ def test_a_sampler_that_a_model_lists_has_options(
 ):
     monkeypatch.setitem(TAGS, "straight", f"{__name__}:Straight")
     monkeypatch.setattr("smalti.diffusion.model.SAMPLERS", (DDIM, Straight))
-    assert typed("sample plain --help") == 0
+    assert run_command("sample plain --help") == 0
     told = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "--sampler CHOICE" in told and "[choices: ddim, straight]" in told
     assert "--push FLOAT How far each step goes. (straight) [default: 0.5]" in told
     assert "--temperature FLOAT" not in told
-    assert typed("sample plain -n 1 --sampler straight --push 0.25 --steps 2 --out s") == 0
+    assert run_command("sample plain -n 1 --sampler straight --push 0.25 --steps 2 --out s") == 0
     used = json.loads(Path("s/samples.json").read_text())["sampler"]
     assert (used["tag"], used["push"], used["steps"]) == ("straight", 0.25, 2)
-    assert typed("sample plain --sampler straight --push 7") == 2
+    assert run_command("sample plain --sampler straight --push 7") == 2
     assert "--push is 7.0; give 0 or more, 1 at most" in capsys.readouterr().err
-    assert typed("sample --help") == 0
+    assert run_command("sample --help") == 0
     assert "--temperature FLOAT" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("seed", [2**63, LARGEST])
 def test_the_largest_seeds_work(at_home: Path, capsys: Any, seed: int):
-    assert typed(f"sample plain -n 1 --steps 2 --seed {seed} --out a") == 0
-    assert contents(at_home / "a") == sorted([f"{seed}.png", "grid.png", "samples.json"])
-    assert typed(f"pack photos p --seed {seed} --valid 0.2") == 0
+    assert run_command(f"sample plain -n 1 --steps 2 --seed {seed} --out a") == 0
+    assert list_contents(at_home / "a") == sorted([f"{seed}.png", "grid.png", "samples.json"])
+    assert run_command(f"pack photos p --seed {seed} --valid 0.2") == 0
     photo = "photos/day/0.png"
-    hole = np.zeros(pixels(photo).shape[:2], np.uint8)
+    hole = np.zeros(read_pixels(photo).shape[:2], np.uint8)
     hole[2:5, 2:5] = 255
     Image.fromarray(hole).save("hole.png")
-    assert typed(f"inpaint {photo} hole.png --seed {seed} --patch 3 --out i") == 0
-    assert typed(f"train ddpm --data photos --seed {seed} --out run {' '.join(RUN)}") == 0
-    assert typed(f"evaluate run -n 1 --seed {seed} --metrics cost,bits --steps 1") == 0
+    assert run_command(f"inpaint {photo} hole.png --seed {seed} --patch 3 --out i") == 0
+    assert (
+        run_command(f"train ddpm --data photos --seed {seed} --out run {' '.join(TINY_RUN)}") == 0
+    )
+    assert run_command(f"evaluate run -n 1 --seed {seed} --metrics cost,bits --steps 1") == 0
 
 
 def test_a_list_of_truths_builds_a_model(at_home: Path):
     """The example of docs/cli.md."""
     widths = "--model.network.widths 8 8 8 --model.network.attention no no yes"
-    assert typed(f"train ddpm --data photos --steps 1 --batch 4 --size 16 --out run {widths}") == 0
+    assert (
+        run_command(f"train ddpm --data photos --steps 1 --batch 4 --size 16 --out run {widths}")
+        == 0
+    )
     network = json.loads(Path("run/run.json").read_text())["model"]["network"]
     assert network["attention"] == [False, False, True]

@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 
 from smalti.core.checkpoint import save
-from smalti.core.drawing import draw_batches
+from smalti.core.drawing import draw_in_batches
 from smalti.core.locks import lock_folder
-from smalti.pixelcnn import GatedConfig, Levels, fit
-from tests.command import contents, pixels, small_files, typed
-from tests.tiny import awake
+from smalti.pixelcnn import GatedPixelCNNConfig, Levels, build_config
+from tests.command import limit_file_size, list_contents, read_pixels, run_command
+from tests.tiny import randomize_zeros
 
 pytestmark = pytest.mark.usefixtures("at_home")
 
@@ -50,18 +50,18 @@ def test_folders_called_like_temporary_ones_are_the_users():
         Path(name).mkdir()
         Path(name, "mine.txt").write_text("mine")
     for _ in range(2):
-        assert typed("sample named -n 1 --out r") == 0
-        assert typed("pack photos p --size 8") == 0
-    assert typed("match photos/day/0.png photos/day/2.png --out r.match") == 0
+        assert run_command("sample named -n 1 --out r") == 0
+        assert run_command("pack photos p --size 8") == 0
+    assert run_command("match photos/day/0.png photos/day/2.png --out r.match") == 0
     mine = [Path(name, "mine.txt") for name in ("r.tmp", "r.old", "p.tmp", "p.old")]
     assert all(path.read_text() == "mine" for path in mine)
     assert not [*Path().glob(".smalti-*")]
 
 
 def test_samples_of_an_earlier_run_are_no_part_of_the_next():
-    assert typed("sample named -n 3 --out r") == 0
-    assert typed("sample named -n 1 --seed 7 --out r") == 0
-    assert contents(Path("r")) == ["00007.png", "grid.png", "samples.json"]
+    assert run_command("sample named -n 3 --out r") == 0
+    assert run_command("sample named -n 1 --seed 7 --out r") == 0
+    assert list_contents(Path("r")) == ["00007.png", "grid.png", "samples.json"]
 
 
 def test_frames_that_are_called_as_samples_stay(capsys: pytest.CaptureFixture[str]):
@@ -70,21 +70,21 @@ def test_frames_that_are_called_as_samples_stay(capsys: pytest.CaptureFixture[st
         shutil.copy("photos/day/0.png", f"film/{k:04d}.png")
     for words in ("sample named -n 1", "inpaint photos/day/0.png film/0000.png",
                   "reconstruct plain photos/day/0.png", "compare named named"):  # fmt: skip
-        assert typed(f"{words} --out film") == 2
+        assert run_command(f"{words} --out film") == 2
         assert "film holds '0000.png', which is not ours" in capsys.readouterr().err
-    assert contents(Path("film")) == ["0000.png", "0001.png", "0002.png"]
+    assert list_contents(Path("film")) == ["0000.png", "0001.png", "0002.png"]
 
 
 def test_the_working_folder_and_a_link(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "big").mkdir()
     (tmp_path / "link").symlink_to("big")
     for _ in range(2):
-        assert typed("sample named -n 1 --out link") == 0
+        assert run_command("sample named -n 1 --out link") == 0
     assert (tmp_path / "link").is_symlink()
-    assert "grid.png" in contents(tmp_path / "big")
+    assert "grid.png" in list_contents(tmp_path / "big")
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    assert typed("sample ../named -n 1 --out .") == 0
+    assert run_command("sample ../named -n 1 --out .") == 0
     Path("after").write_text("the shell's folder is this one")
     assert (tmp_path / "here" / "after").exists()
 
@@ -101,9 +101,9 @@ def test_what_cannot_be_written_is_said_before_the_drawing(capsys: pytest.Captur
             ("x" * 300, "name too long"),
             ("held", f"in use by another smalti (process {os.getpid()})"),
         ):
-            assert typed(f"sample named --out {out}") == 2
+            assert run_command(f"sample named --out {out}") == 2
             assert said in capsys.readouterr().err
-    assert not contents(Path("held"))
+    assert not list_contents(Path("held"))
 
 
 def test_of_two_runs_into_one_folder_one_is_refused(monkeypatch, capsys):
@@ -113,18 +113,18 @@ def test_of_two_runs_into_one_folder_one_is_refused(monkeypatch, capsys):
     def slowly(*args, **options):
         begun.set()
         second.join(60)
-        return draw_batches(*args, **options)
+        return draw_in_batches(*args, **options)
 
     second = threading.Thread(
-        target=lambda: begun.wait(60) and codes.append(typed("sample named -n 2 --seed 100"))
+        target=lambda: begun.wait(60) and codes.append(run_command("sample named -n 2 --seed 100"))
     )
     monkeypatch.setattr("smalti.tasks._draw_samples.draw_batches", slowly)
     second.start()
-    assert typed("sample named -n 2") == 0
+    assert run_command("sample named -n 2") == 0
     assert codes == [2]
     assert "samples/named is in use by another smalti" in capsys.readouterr().err
     assert json.loads(Path("samples/named/samples.json").read_text())["seeds"] == [0, 1]
-    assert contents(Path("samples/named")) == [
+    assert list_contents(Path("samples/named")) == [
         "00000.png", "00001.png", "grid.png", "samples.json",
     ]  # fmt: skip
 
@@ -132,12 +132,12 @@ def test_of_two_runs_into_one_folder_one_is_refused(monkeypatch, capsys):
 def test_a_report_of_the_users_stays(trained: Path, capsys: pytest.CaptureFixture[str]):
     Path("notes").mkdir()
     Path("notes/report.json").write_text('{"mine": 1}')
-    assert typed(f"report {trained} --out notes") == 2
+    assert run_command(f"report {trained} --out notes") == 2
     assert "notes holds 'report.json', which is not ours" in capsys.readouterr().err
     Path("notes/report.json").unlink()
     Path("notes/mine.txt").write_text("mine")
     for _ in range(2):
-        assert typed(f"report {trained} --out notes") == 0
+        assert run_command(f"report {trained} --out notes") == 0
     assert Path("notes/mine.txt").read_text() == "mine"
 
 
@@ -156,69 +156,69 @@ def test_a_report_of_the_users_stays(trained: Path, capsys: pytest.CaptureFixtur
 )
 def test_a_full_disk_leaves_the_earlier_result(words: str, capsys: pytest.CaptureFixture[str]):
     out = Path("out")
-    hole = np.zeros(pixels("photos/day/0.png").shape[:2], np.uint8)
+    hole = np.zeros(read_pixels("photos/day/0.png").shape[:2], np.uint8)
     hole[2:4, 2:4] = 255
     Image.fromarray(hole).save("hole.png")
-    assert typed(words) == 0
-    before = {name: (out / name).read_bytes() for name in contents(out)}
+    assert run_command(words) == 0
+    before = {name: (out / name).read_bytes() for name in list_contents(out)}
     capsys.readouterr()
-    with small_files(64):
-        assert typed(words) == 2
+    with limit_file_size(64):
+        assert run_command(words) == 2
     assert capsys.readouterr().err.count("\n") == 1
-    assert {name: (out / name).read_bytes() for name in contents(out)} == before
+    assert {name: (out / name).read_bytes() for name in list_contents(out)} == before
 
 
 # ---- compression
 
 
 @pytest.fixture
-def grey(at_home: Path) -> None:
-    """`grey`: a PixelCNN of pictures of 8 x 6 in 256 levels."""
-    network = GatedConfig(width=12, blocks=1, head=12, first=3)
-    save(awake(fit(Levels(256, (1, 8, 6)), network).build()), at_home / "grey")
+def gray(at_home: Path) -> None:
+    """`gray`: a PixelCNN of pictures of 8 x 6 in 256 levels."""
+    network = GatedPixelCNNConfig(width=12, blocks=1, head_width=12, first_kernel_size=3)
+    save(randomize_zeros(build_config(Levels(256, (1, 8, 6)), network).build()), at_home / "gray")
 
 
 def noise(seed: int) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (8, 6), dtype=np.uint8))
 
 
-@pytest.mark.usefixtures("grey")
+@pytest.mark.usefixtures("gray")
 def test_long_names_come_back():
     Path("set").mkdir()
     names = ["\u56fe" * 83, "a" * 251, "short"]  # 249, 251 and 5 bytes
     for k, name in enumerate(names):
         noise(k).save(f"set/{name}.png")
-    assert typed("compress set o.smalti --model grey") == 0
-    assert typed("decompress o.smalti again") == 0
-    assert contents(Path("again")) == sorted(f"{name}.png" for name in names)
+    assert run_command("compress set o.smalti --model gray") == 0
+    assert run_command("decompress o.smalti again") == 0
+    assert list_contents(Path("again")) == sorted(f"{name}.png" for name in names)
     for k, name in enumerate(names):
-        assert np.array_equal(pixels(f"again/{name}.png"), np.asarray(noise(k)))
+        assert np.array_equal(read_pixels(f"again/{name}.png"), np.asarray(noise(k)))
     with zipfile.ZipFile("long.zip", "w") as archive:  # whose names no file can have
         archive.write("set/short.png", "\u56fe" * 150 + ".png")
         archive.write("set/short.png", "\u753b" * 150 + ".png")
-    assert typed("compress long.zip l.smalti --model grey") == 0
-    assert typed("decompress l.smalti back") == 0
-    assert contents(Path("back")) == ["\u56fe" * 83 + ".png", "\u753b" * 83 + ".png"]
+    assert run_command("compress long.zip l.smalti --model gray") == 0
+    assert run_command("decompress l.smalti back") == 0
+    assert list_contents(Path("back")) == ["\u56fe" * 83 + ".png", "\u753b" * 83 + ".png"]
 
 
-@pytest.mark.usefixtures("grey")
+@pytest.mark.usefixtures("gray")
 def test_frames_and_depth_are_not_lost(capsys: pytest.CaptureFixture[str]):
     frames = [noise(k) for k in range(4)]
     for name in ("film.png", "film.gif", "pages.tif"):
         frames[0].save(name, save_all=True, append_images=frames[1:])
-        assert typed(f"compress {name} o.smalti --model grey") == 2
+        assert run_command(f"compress {name} o.smalti --model gray") == 2
         assert f"{name} has 4 frames or pages" in capsys.readouterr().err
     assert not Path("o.smalti").exists()
 
 
-@pytest.mark.usefixtures("grey")
+@pytest.mark.usefixtures("gray")
 def test_no_device_is_replaced(capsys: pytest.CaptureFixture[str]):
     noise(0).save("a.png")
     os.mkfifo("pipe")
     for out in ("/dev/null", "pipe"):
-        assert typed(f"compress a.png {out} --model grey") == 2
+        assert run_command(f"compress a.png {out} --model gray") == 2
         assert f"{out} is a device or a pipe" in capsys.readouterr().err
-    assert typed("decompress pipe again") == 2
+    assert run_command("decompress pipe again") == 2
     assert "pipe: not a file" in capsys.readouterr().err
 
 

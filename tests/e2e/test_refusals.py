@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from smalti.cli import main
-from tests.command import contents, typed
+from tests.command import list_contents, run_command
 
 
 @pytest.mark.parametrize(
@@ -107,13 +107,13 @@ from tests.command import contents, typed
     ],
 )
 def test_refusal(at_home: Path, capsys: pytest.CaptureFixture[str], words: str, said: str):
-    before = contents(at_home)
-    assert typed(words) == 2
+    before = list_contents(at_home)
+    assert run_command(words) == 2
     out = capsys.readouterr()
     assert said in out.err
     assert re.fullmatch(r"smalti: [^\n]+\n", out.err)
     assert out.out == ""
-    assert contents(at_home) == before
+    assert list_contents(at_home) == before
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has the device")
@@ -123,10 +123,10 @@ def test_a_device_that_is_not_there(at_home: Path, capsys: pytest.CaptureFixture
 
 
 def test_a_run_is_not_begun_twice(at_home: Path, trained: Path, capsys: pytest.CaptureFixture[str]):
-    before = contents(trained)
+    before = list_contents(trained)
     assert main(["train", "ddpm", "--out", str(trained)]) == 2
     assert f"`smalti train --resume --out {trained}`" in capsys.readouterr().err
-    assert contents(trained) == before
+    assert list_contents(trained) == before
 
 
 def test_a_run_of_another_recipe_is_not_resumed(trained: Path, capsys: pytest.CaptureFixture[str]):
@@ -141,10 +141,10 @@ def test_a_full_disk_is_one_line(
         raise OSError(28, "No space left on device", "denoising.gif")
 
     monkeypatch.setattr("smalti.tasks._draw_samples.save_gif", full)
-    before = contents(at_home)
-    assert typed("sample plain -n 2 --steps 1 --gif --out deep/er/s") == 2
+    before = list_contents(at_home)
+    assert run_command("sample plain -n 2 --steps 1 --gif --out deep/er/s") == 2
     assert capsys.readouterr().err == "smalti: denoising.gif: No space left on device\n"
-    assert contents(at_home) == before
+    assert list_contents(at_home) == before
 
 
 def test_ctrl_c_leaves_nothing_behind(
@@ -154,17 +154,17 @@ def test_ctrl_c_leaves_nothing_behind(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("smalti.tasks._draw_samples.draw_batches", stop)
-    before = contents(at_home)
-    assert typed("sample plain --out s") == 130
+    before = list_contents(at_home)
+    assert run_command("sample plain --out s") == 130
     assert capsys.readouterr().err == "smalti: interrupted\n"
-    assert contents(at_home) == before
+    assert list_contents(at_home) == before
 
 
 def test_a_failed_redraw_keeps_the_old_pictures(at_home: Path, monkeypatch: pytest.MonkeyPatch):
-    assert typed("sample plain -n 2 --steps 1 --out s") == 0
-    before = contents(at_home)
-    assert typed("sample plain -n 1 --steps 1 --out s --batch 0") == 2
-    assert contents(at_home) == before
+    assert run_command("sample plain -n 2 --steps 1 --out s") == 0
+    before = list_contents(at_home)
+    assert run_command("sample plain -n 1 --steps 1 --out s --batch 0") == 2
+    assert list_contents(at_home) == before
 
 
 def test_our_own_faults_show_where_they_are(at_home: Path, monkeypatch: pytest.MonkeyPatch):

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from smalti.cli import main
-from tests.command import contents
+from tests.command import list_contents
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_a_report_tells_and_draws(run: str, capsys: pytest.CaptureFixture[str]):
     assert told["report"] == "notes/report.png, notes/report.json"
     assert told["next"] == f"smalti sample {run} -n 64"
     assert "3 steps: too few to say how it goes." in out
-    assert contents(Path("notes")) == ["report.json", "report.png"]
+    assert list_contents(Path("notes")) == ["report.json", "report.png"]
     record = json.loads(Path("notes/report.json").read_text())
     assert (record["step"], record["steps"], record["recipe"]) == (3, 3, "ddpm")
     assert record["verdict"]["kind"] == "short" and record["pictures_per_second"] > 0
@@ -46,11 +46,11 @@ def test_without_matplotlib_there_is_the_text(
     monkeypatch.setattr("smalti.tasks._report.find_spec", lambda name: None)
     assert main(["report", run, "--out", "notes"]) == 0
     assert "pip install matplotlib" in capsys.readouterr().out
-    assert contents(Path("notes")) == ["report.json"]
+    assert list_contents(Path("notes")) == ["report.json"]
 
 
 def test_what_is_no_run_is_refused(run: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["report", f"{run}/step-3", "--out", "notes"]) == 2
     line = capsys.readouterr().err
     assert line.startswith("smalti: ") and "is no run" in line and line.count("\n") == 1
-    assert contents(tmp_path) == []
+    assert list_contents(tmp_path) == []

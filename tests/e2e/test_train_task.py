@@ -9,14 +9,14 @@ from typing import Any
 import smalti
 from smalti.core.progress import Progress
 from smalti.data import read_splits
-from smalti.recipes import find
-from smalti.recipes.pictures import digits_or_own
+from smalti.recipes import find_recipe
+from smalti.recipes.pictures import read_digits_or_data
 from smalti.recipes.recipe import Recipe
 from smalti.training import Training
 from smalti.training.events import Ended, Started, Stepped
-from tests.command import RUN, contents, typed
-from tests.expect import refusal
-from tests.tiny import diffusion
+from tests.command import TINY_RUN, list_contents, run_command
+from tests.expect import expect_user_error
+from tests.tiny import diffusion_config
 
 TINY = {"network.widths": (8,), "network.attention": (True,)}
 PLAN = {"batch": 4, "precision": "32", "save": 2}
@@ -28,7 +28,7 @@ CLOCKED = ("trainer.pt", "SHA256SUMS", "tensorboard")
 
 
 def files(run: str) -> list[str]:
-    found = [name for name in contents(Path(run)) if (Path(run) / name).is_file()]
+    found = [name for name in list_contents(Path(run)) if (Path(run) / name).is_file()]
     return [name for name in found if not set(Path(name).parts) & set(CLOCKED)]
 
 
@@ -48,9 +48,9 @@ def plain(path: Path) -> Any:
 
 
 def test_python_writes_what_the_command_line_writes(at_home: Path):
-    assert typed(f"train ddpm --data photos --out cli {' '.join(RUN)}") == 0
+    assert run_command(f"train ddpm --data photos --out cli {' '.join(TINY_RUN)}") == 0
     heard: list[Any] = []
-    recipe = find("ddpm").change(training=PLAN, model=TINY)
+    recipe = find_recipe("ddpm").change(training=PLAN, model=TINY)
     ended = smalti.train(
         recipe, data="photos", out="python", steps=3, size=8, on_event=heard.append
     )
@@ -66,26 +66,32 @@ def test_python_writes_what_the_command_line_writes(at_home: Path):
 
 def test_pictures_that_are_loaded_can_be_trained_on(at_home: Path):
     splits = read_splits("photos", size=8)
-    recipe = find("ddpm").change(training=PLAN, model=TINY)
+    recipe = find_recipe("ddpm").change(training=PLAN, model=TINY)
     smalti.train(recipe, data=splits, out="run", steps=2)
-    assert smalti.resume("run", data=splits).taken == 0
-    with refusal("is a run of ddpm, not of vqvae"):
+    assert smalti.resume("run", data=splits).steps_taken == 0
+    with expect_user_error("is a run of ddpm, not of vqvae"):
         smalti.resume("run", "vqvae")
 
 
 def test_a_recipe_of_ones_own(at_home: Path):
-    training = Training(batch=4, precision="32")
-    mine = Recipe(digits_or_own, lambda p: diffusion(shape=p.shape), training, size=8, name="mine")
+    training = Training(batch_size=4, precision="32")
+    mine = Recipe(
+        read_digits_or_data,
+        lambda p: diffusion_config(shape=p.shape),
+        training,
+        size=8,
+        name="mine",
+    )
     assert smalti.train(mine, data="photos", steps=1).checkpoint == Path("runs/mine/step-1")
     assert smalti.resume("runs/mine", mine).step == 1
-    with refusal("minutes and steps are both given"):
+    with expect_user_error("minutes and steps are both given"):
         smalti.train("ddpm", minutes=1, steps=1)
 
 
 def test_fields_are_changed_by_their_names():
-    with refusal("model.network.wdths is given, but model.network is unet, which has"):
-        find("ddpm-digits").change(model={"network.wdths": (8,)}).model(
-            find("ddpm-digits").read(None, size=28).train
+    with expect_user_error("model.network.wdths is given, but model.network is unet, which has"):
+        find_recipe("ddpm-digits").change(model={"network.wdths": (8,)}).make_config(
+            find_recipe("ddpm-digits").read(None, size=28).train
         )
-    with refusal("rat is given, but training is training, which has"):
-        find("ddpm").change(training={"rat": 1.0})
+    with expect_user_error("rat is given, but training is training, which has"):
+        find_recipe("ddpm").change(training={"rat": 1.0})

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from smalti.cli import main
-from tests.command import typed
+from tests.command import run_command
 
 PO = """msgid ""
 msgstr ""
@@ -33,7 +33,7 @@ def lines_in(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
 
 
-def test_sentences_files_and_catalogues(
+def test_sentences_files_and_catalogs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -46,16 +46,16 @@ def test_sentences_files_and_catalogues(
     assert sorted(map(float, scores), reverse=True) == list(map(float, scores))
 
     Path("in.txt").write_text("Save the file.\n\n打开\n")
-    assert typed("translate --file in.txt --out out.txt") == 0
+    assert run_command("translate --file in.txt --out out.txt") == 0
     first, *rest = Path("out.txt").read_text().splitlines()
     assert "保存" in first and rest == ["", "打开"]
     assert "1 line translated, 2 kept as they were" in capsys.readouterr().out
     lines_in(monkeypatch, b"Save the file.\n")
-    assert typed("translate") == 0
+    assert run_command("translate") == 0
     assert capsys.readouterr().out.splitlines() == [first]
 
     Path("app.po").write_text(PO)
-    assert typed("translate --po app.po --out new.po") == 0
+    assert run_command("translate --po app.po --out new.po") == 0
     found = Path("new.po").read_text()
     assert "2 entries filled and marked fuzzy" in capsys.readouterr().out
     assert Path("app.po").read_text() == PO
@@ -63,7 +63,7 @@ def test_sentences_files_and_catalogues(
     assert "<b>%s</b>" in filled.split('msgstr "')[1].split("\n")[0]
     assert "%d" in filled.split("msgstr[0]")[1].split("\n")[0]
     assert filled.endswith('msgid "Cancel"\nmsgstr "不要"\n')
-    assert typed("translate --po new.po") == 0
+    assert run_command("translate --po new.po") == 0
     assert Path("new.po").read_text() == found
 
 
@@ -126,12 +126,12 @@ def test_verbs_of_pictures_refuse_a_model_of_text(
     monkeypatch.chdir(tmp_path)
     for name in ("a.png", "b.png"):
         Image.new("L", (28, 28)).save(name)
-    assert typed(words) == 2
+    assert run_command(words) == 2
     error = capsys.readouterr().err.splitlines()
     assert len(error) == 1, error
     assert "en-zh-help" in error[0], error
 
 
 def test_the_list_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
-    assert typed("list") == 0
+    assert run_command("list") == 0
     assert "en-zh-help" in capsys.readouterr().out

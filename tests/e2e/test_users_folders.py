@@ -14,7 +14,7 @@ from PIL import Image
 
 from smalti.training import read_run
 from tests import albums
-from tests.command import typed
+from tests.command import run_command
 
 Said = pytest.CaptureFixture[str]
 OPTIONS = (
@@ -32,8 +32,11 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The working folder: twelve pictures."""
-    files = {f"{k:02d}.png": albums.encoded(p) for k, p in enumerate(albums.noise(12, 8, 8, 3))}
-    monkeypatch.chdir(albums.folder(tmp_path / "inside", files))
+    files = {
+        f"{k:02d}.png": albums.encode_picture(p)
+        for k, p in enumerate(albums.make_noise(12, 8, 8, 3))
+    }
+    monkeypatch.chdir(albums.write_folder(tmp_path / "inside", files))
     return Path()
 
 
@@ -43,12 +46,12 @@ def heads(text: str, word: str) -> list[str]:
 
 def test_a_look_and_a_run_never_see_their_own_pictures(quick: None, inside: Path, capsys: Said):
     for _ in range(2):
-        assert typed("data . --size 8") == 0
+        assert run_command("data . --size 8") == 0
         assert heads(capsys.readouterr().out, "pictures") == ["12 that can be used"]
-    assert typed(f"train ddpm --data . {OPTIONS} --size 8 --steps 2") == 0
+    assert run_command(f"train ddpm --data . {OPTIONS} --size 8 --steps 2") == 0
     assert "passed over: written by smalti in looks/inside 2" in capsys.readouterr().err
     assert Path("runs/ddpm/grids").is_dir()
-    assert typed("train ddpm --resume") == 0  # the pictures are those that it began with
+    assert run_command("train ddpm --resume") == 0  # the pictures are those that it began with
     assert read_run("runs/ddpm").data["train"]["pictures"] == 11
     said = r"passed over: .*written by smalti in runs/ddpm \d+, looks/inside 2"
     assert re.search(said, capsys.readouterr().err)
@@ -57,37 +60,37 @@ def test_a_look_and_a_run_never_see_their_own_pictures(quick: None, inside: Path
 def test_a_broken_caption_stops_no_recipe_without_captions(quick: None, inside: Path, capsys: Said):
     for k in range(12):
         Path(f"{k:02d}.txt").write_bytes(b"a child\x92s drawing" if k else b"0 0.5 0.5 0.2 0.3")
-    assert typed(f"train ddpm --data . {OPTIONS} --size 8 --steps 1") == 0
+    assert run_command(f"train ddpm --data . {OPTIONS} --size 8 --steps 1") == 0
     assert "captions that cannot be read: 11, the first: 01.txt" in capsys.readouterr().err
-    assert typed("data . --size 8") == 0
+    assert run_command("data . --size 8") == 0
     out = capsys.readouterr().out
     assert heads(out, "captions") == ["of 1 picture: '0 0.5 0.5 0.2 0.3'"]
     assert "11 that cannot be read" in out
 
 
 def test_any_height_and_width_is_trained_and_drawn(inside: Path, capsys: Said):
-    assert typed(f"train ddpm --data . {OPTIONS} --steps 1 --size 8x16") == 0
+    assert run_command(f"train ddpm --data . {OPTIONS} --steps 1 --size 8x16") == 0
     assert read_run("runs/ddpm").model.shape == (3, 8, 16)
     assert read_run("runs/ddpm").about["size"] == [8, 16]
-    assert typed("train ddpm --resume") == 0
-    assert typed("sample runs/ddpm -n 1 --steps 2") == 0
+    assert run_command("train ddpm --resume") == 0
+    assert run_command("sample runs/ddpm -n 1 --steps 2") == 0
     with Image.open("samples/ddpm/00000.png") as image:
         assert image.size == (16, 8)
-    assert typed("pack . ../packed --size 8x16") == 0
-    assert typed("pack ../packed ../again --size 4x8 --crop 8") == 0
+    assert run_command("pack . ../packed --size 8x16") == 0
+    assert run_command("pack ../packed ../again --size 4x8 --crop 8") == 0
     capsys.readouterr()
-    assert typed(f"train ddpm --data ../packed {OPTIONS} --out r --size 16x8") == 2
+    assert run_command(f"train ddpm --data ../packed {OPTIONS} --out r --size 16x8") == 2
     assert "packed at 8 x 16 pixels and wanted at 16 x 8; give --size 8x16" in (
         capsys.readouterr().err
     )
-    assert typed("train ddpm --steps 1 --size 8x16 --out r2") == 2
+    assert run_command("train ddpm --steps 1 --size 8x16 --out r2") == 2
     assert "size 8x16 is given, but these pictures are 28 x 28" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", ["data PIPE", "inpaint PIPE a.png", "match PIPE a.png"])
 def test_a_pipe_is_refused_at_once(inside: Path, capsys: Said, words: str):
     os.mkfifo("PIPE")
-    assert typed(words) == 2
+    assert run_command(words) == 2
     assert "PIPE is no plain file" in capsys.readouterr().err
 
 
@@ -96,7 +99,7 @@ def test_names_that_no_terminal_can_show(tmp_path: Path):
     for k, name in enumerate(["gr\u00f6\u00dfe", "caf\udce9"]):
         folder = tmp_path / "set" / name
         folder.mkdir(parents=True)
-        for j, pixels in enumerate(albums.noise(2, 8, 8, seed=k)):
+        for j, pixels in enumerate(albums.make_noise(2, 8, 8, seed=k)):
             Image.fromarray(np.asarray(pixels)).save(folder / f"{j}\udcff.png")
     code = "import sys; from smalti.cli import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", code, "pack", "set", "packed", "--size", "8"]

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from tests import albums
-from tests.fuzz.cases import Case, from_bytes, written
+from tests.fuzz.cases import Case, make_cases, write_file
 from tests.fuzz.defects import bytes_defects, field_defects, json_defects
 from tests.fuzz.kit import Kit
 
-PIXELS = albums.noise(6, 8, 8, 3)
+PIXELS = albums.make_noise(6, 8, 8, 3)
 LABELS = np.array([0, 1, 0, 1, 2, 2])
 PACKED = PIXELS.transpose(0, 3, 1, 2).copy()
 DOCUMENT = {
@@ -31,8 +31,8 @@ DOCUMENT = {
 INTO = "--out p --size 8"
 
 
-def six(where: Path) -> bool:
-    return np.load(where / "p/pixels.npy").shape[2:] == (8, 8)
+def has_size_8x8(workdir: Path) -> bool:
+    return np.load(workdir / "p/pixels.npy").shape[2:] == (8, 8)
 
 
 def cases(kit: Kit) -> Iterator[Case]:
@@ -41,7 +41,7 @@ def cases(kit: Kit) -> Iterator[Case]:
     yield from idx()
 
 
-def npy(array: np.ndarray) -> bytes:
+def encode_npy(array: np.ndarray) -> bytes:
     file = io.BytesIO()
     np.save(file, array, allow_pickle=False)
     return file.getvalue()
@@ -61,24 +61,27 @@ SHAPES = (
 )  # fmt: skip
 
 
-def head(descr: str = "'|u1'", fortran: str = "False", shape: str = "(6, 8, 8, 3)") -> str:
+def format_head(descr: str = "'|u1'", fortran: str = "False", shape: str = "(6, 8, 8, 3)") -> str:
     return f"{{'descr': {descr}, 'fortran_order': {fortran}, 'shape': {shape}, }}"
 
 
-def with_head(text: str, data: bytes, version: tuple[int, int] = (1, 0)) -> bytes:
+def prepend_head(text: str, data: bytes, version: tuple[int, int] = (1, 0)) -> bytes:
     size = "<H" if version == (1, 0) else "<I"
     line = text.encode("latin1") + b"\n"
     return b"\x93NUMPY" + bytes(version) + struct.pack(size, len(line) % 2**16) + line + data
 
 
-def heads(shape: str, data: bytes) -> Iterator[tuple[str, bytes]]:
+def make_heads(shape: str, data: bytes) -> Iterator[tuple[str, bytes]]:
     """A .npy whose head says what is not so, or cannot be."""
     for descr in DESCRS:
-        yield f"descr {descr}", with_head(head(descr, shape=shape), data)
+        yield f"descr {descr}", prepend_head(format_head(descr, shape=shape), data)
     for other in SHAPES:
-        yield f"shape {other[:40]}", with_head(head(shape=other), data)
+        yield f"shape {other[:40]}", prepend_head(format_head(shape=other), data)
     for fortran in ("True", "None", "'no'", "7"):
-        yield f"fortran_order {fortran}", with_head(head(fortran=fortran, shape=shape), data)
+        yield (
+            f"fortran_order {fortran}",
+            prepend_head(format_head(fortran=fortran, shape=shape), data),
+        )
     texts = {
         "no head": "",
         "a list": "[1]",
@@ -88,14 +91,14 @@ def heads(shape: str, data: bytes) -> Iterator[tuple[str, bytes]]:
         "deep lists": "[" * 9000 + "]" * 9000,
         "many digits": "9" * 9000,
         "a head of zeros": "\0" * 100,
-        "one key more": head(shape=shape)[:-1] + "'more': 1}",
+        "one key more": format_head(shape=shape)[:-1] + "'more': 1}",
         "one key less": "{'descr': '|u1', 'shape': (6,)}",
-        "a long head": head(shape=shape) + " " * 60000,
+        "a long head": format_head(shape=shape) + " " * 60000,
     }
     for title, text in texts.items():
-        yield title, with_head(text, data)
-    yield "version 3", with_head(head(shape=shape), data, (3, 0))
-    yield "version 9", with_head(head(shape=shape), data, (9, 0))
+        yield title, prepend_head(text, data)
+    yield "version 3", prepend_head(format_head(shape=shape), data, (3, 0))
+    yield "version 9", prepend_head(format_head(shape=shape), data, (9, 0))
     yield "a pickle", PICKLE
 
 
@@ -104,28 +107,30 @@ PICKLE = b"\x80\x02cposix\nsystem\nX\x0f\0\0\0touch unpickled\x85R."
 # ---- .npz
 
 
-def npz_of(**members: bytes | np.ndarray) -> bytes:
+def encode_npz(**members: bytes | np.ndarray) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as archive:
         for name, value in members.items():
-            content = value if isinstance(value, bytes) else npy(value)
+            content = value if isinstance(value, bytes) else encode_npy(value)
             archive.writestr(f"{name}.npy", content)
     return file.getvalue()
 
 
 def npz() -> Iterator[Case]:
     words = f"pack six.npz {INTO}"
-    whole = npz_of(images=PIXELS, labels=LABELS)
-    yield from from_bytes("npz", "six.npz", whole, bytes_defects(len(whole), 32), words, check=six)
-    images = npy(PIXELS)
-    for title, content in heads("(6, 8, 8, 3)", PIXELS.tobytes()):
-        data = npz_of(images=content, labels=LABELS)
-        yield Case(f"npz images: {title}", written("six.npz", data), words, six)
-        data = npz_of(images=PIXELS, labels=content)
-        yield Case(f"npz labels: {title}", written("six.npz", data), words, six)
+    whole = encode_npz(images=PIXELS, labels=LABELS)
+    yield from make_cases(
+        "npz", "six.npz", whole, bytes_defects(len(whole), 32), words, check=has_size_8x8
+    )
+    images = encode_npy(PIXELS)
+    for title, content in make_heads("(6, 8, 8, 3)", PIXELS.tobytes()):
+        data = encode_npz(images=content, labels=LABELS)
+        yield Case(f"npz images: {title}", write_file("six.npz", data), words, has_size_8x8)
+        data = encode_npz(images=PIXELS, labels=content)
+        yield Case(f"npz labels: {title}", write_file("six.npz", data), words, has_size_8x8)
     for title, change in bytes_defects(len(images), 16):
-        data = npz_of(images=change(images), labels=LABELS)
-        yield Case(f"npz images: {title}", written("six.npz", data), words, six)
+        data = encode_npz(images=change(images), labels=LABELS)
+        yield Case(f"npz images: {title}", write_file("six.npz", data), words, has_size_8x8)
     floats = PIXELS / 255
     odd = {
         "NaN": {"images": np.where(PIXELS > 250, np.nan, floats)},
@@ -163,15 +168,15 @@ def npz() -> Iterator[Case]:
         both = {"images": PIXELS, "labels": LABELS, **members}
         if "train_images" in members or "test_images" in members:
             both = members
-        make = written("six.npz", npz_of(**both))
+        make = write_file("six.npz", encode_npz(**both))
         yield Case(f"npz: {title}", make, words)
         yield Case(f"npz: {title}, data", make, "data six.npz --size 8")
     bomb = io.BytesIO()
     with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(
-            "images.npy", with_head(head(shape="(3000000, 1024, 1, 1)"), bytes(3 << 28))
+            "images.npy", prepend_head(format_head(shape="(3000000, 1024, 1, 1)"), bytes(3 << 28))
         )
-    yield Case("npz: a bomb", written("six.npz", bomb.getvalue()), words)
+    yield Case("npz: a bomb", write_file("six.npz", bomb.getvalue()), words)
 
 
 # ---- packs
@@ -179,20 +184,20 @@ def npz() -> Iterator[Case]:
 
 def packs() -> Iterator[Case]:
     words = f"pack six {INTO}"
-    document, pixels, labels = json.dumps(DOCUMENT), npy(PACKED), npy(LABELS)
+    document, pixels, labels = json.dumps(DOCUMENT), encode_npy(PACKED), encode_npy(LABELS)
     files = {"pack.json": document.encode(), "pixels.npy": pixels, "labels.npy": labels}
 
     def case(title: str, name: str, content: bytes, good: bool = False) -> Case:
-        others = [written(f"six/{n}", data) for n, data in files.items() if n != name]
-        make = written(f"six/{name}", content, *others)
-        return Case(f"pack {name}: {title}", make, words, six, good)
+        others = [write_file(f"six/{n}", data) for n, data in files.items() if n != name]
+        make = write_file(f"six/{name}", content, *others)
+        return Case(f"pack {name}: {title}", make, words, has_size_8x8, good)
 
     yield case("good", "pack.json", files["pack.json"], good=True)
     for title, content in json_defects(DOCUMENT):
         yield case(title, "pack.json", content)
     for name, array in (("pixels.npy", PACKED), ("labels.npy", LABELS)):
         shape = str(array.shape)
-        for title, content in heads(shape, array.tobytes()):
+        for title, content in make_heads(shape, array.tobytes()):
             yield case(title, name, content)
         for title, change in bytes_defects(len(files[name]), 12):
             yield case(title, name, change(files[name]))
@@ -223,19 +228,21 @@ def idx() -> Iterator[Case]:
     words = f"pack {names[0]} {INTO}"
     sides = {"count": (4, 4), "height": (8, 4), "width": (12, 4)}
     defects = [*bytes_defects(len(images), 16), *field_defects(sides, "big")]
-    beside = written(names[1], labels)
-    yield from from_bytes("IDX", names[0], images, defects, words, beside, check=six)
+    beside = write_file(names[1], labels)
+    yield from make_cases("IDX", names[0], images, defects, words, beside, check=has_size_8x8)
     defects = [*bytes_defects(len(labels), 8), *field_defects({"count": (4, 4)}, "big")]
     for title, change in defects:
-        make = written(names[1], change(labels), written(names[0], images))
-        yield Case(f"IDX labels: {title}", make, words, six)
+        make = write_file(names[1], change(labels), write_file(names[0], images))
+        yield Case(f"IDX labels: {title}", make, words, has_size_8x8)
     packed = gzip.compress(images)
     words = f"pack {names[0]}.gz {INTO}"
     defects = list(bytes_defects(len(packed), 18))
-    yield from from_bytes("IDX.gz", f"{names[0]}.gz", packed, defects, words, beside, check=six)
+    yield from make_cases(
+        "IDX.gz", f"{names[0]}.gz", packed, defects, words, beside, check=has_size_8x8
+    )
     bomb = gzip.compress(images[:4] + b"\xff\xff\xff\xff" * 3 + bytes(1 << 28))
-    yield Case("IDX.gz: a bomb", written(f"{names[0]}.gz", bomb), words)
-    both = written("m/" + names[0], images, written("m/" + names[1], labels))
+    yield Case("IDX.gz: a bomb", write_file(f"{names[0]}.gz", bomb), words)
+    both = write_file("m/" + names[0], images, write_file("m/" + names[1], labels))
     for title, change in list(bytes_defects(len(images), 16))[::3]:
-        make = written("m/t10k-images-idx3-ubyte", change(images), both)
+        make = write_file("m/t10k-images-idx3-ubyte", change(images), both)
         yield Case(f"IDX test: {title}", make, "data m --size 8")

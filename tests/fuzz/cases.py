@@ -20,7 +20,7 @@ class Case:
     name: str
     make: Make
     """Writes the input into a folder that holds nothing else."""
-    words: str
+    command: str
     """The command, typed in that folder."""
     check: Callable[[Path], bool] = lambda where: True
     """Whether the result is right, where the command says that it went well."""
@@ -28,55 +28,55 @@ class Case:
     """Whether nothing is wrong with the input: the command must go well."""
 
 
-def written(name: str, data: bytes | str, *also: Make) -> Make:
+def write_file(name: str, data: bytes | str, *also: Make) -> Make:
     """Writes one file, after what else is wanted."""
 
-    def make(where: Path) -> None:
+    def make(workdir: Path) -> None:
         for other in also:
-            other(where)
-        path = where / name
+            other(workdir)
+        path = workdir / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data if isinstance(data, bytes) else data.encode())
 
     return make
 
 
-def linked(name: str, to: Path) -> Make:
+def link_file(name: str, to: Path) -> Make:
     """A symbolic link: what is only read need not be copied."""
 
-    def make(where: Path) -> None:
-        (where / name).parent.mkdir(parents=True, exist_ok=True)
-        (where / name).symlink_to(to)
+    def make(workdir: Path) -> None:
+        (workdir / name).parent.mkdir(parents=True, exist_ok=True)
+        (workdir / name).symlink_to(to)
 
     return make
 
 
-def copied(folder: Path, name: str, leave: str) -> Make:
+def copy_folder(folder: Path, name: str, omit: str) -> Make:
     """A folder's files in a folder of that name, one of them left out."""
 
-    def make(where: Path) -> None:
-        shutil.copytree(folder, where / name)
-        (where / name / leave).unlink()
+    def make(workdir: Path) -> None:
+        shutil.copytree(folder, workdir / name)
+        (workdir / name / omit).unlink()
 
     return make
 
 
-def from_bytes(
+def make_cases(
     title: str,
     name: str,
     data: bytes,
     defects: Iterable[tuple[str, Callable[[bytes], bytes]]],
-    words: str,
+    command: str,
     *also: Make,
     check: Callable[[Path], bool] = lambda where: True,
 ) -> Iterator[Case]:
     """The file `name` with each of these defects of its bytes, and without any."""
-    yield Case(f"{title}: good", written(name, data, *also), words, check, good=True)
+    yield Case(f"{title}: good", write_file(name, data, *also), command, check, good=True)
     for defect, change in defects:
-        yield Case(f"{title}: {defect}", written(name, change(data), *also), words, check)
+        yield Case(f"{title}: {defect}", write_file(name, change(data), *also), command, check)
 
 
-def spread(cases: Sequence[T], n: int, seed: int) -> list[T]:
+def pick_evenly(cases: Sequence[T], n: int, seed: int) -> list[T]:
     """n of them, evenly spread, or all when there are no more; the seed decides where it begins."""
     if n >= len(cases):
         return list(cases)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.fuzz.cases import Case, copied, linked, written
+from tests.fuzz.cases import Case, copy_folder, link_file, write_file
 from tests.fuzz.defects import FEW, VALUES, json_defects
 from tests.fuzz.kit import Kit
 
@@ -20,28 +20,28 @@ VERBS = {
 }
 
 
-def drawn(where: Path) -> bool:
+def has_pictures(workdir: Path) -> bool:
     """Pictures of the size that a config tells, whatever that is by now."""
-    return any(path.suffix in (".png", ".gif", ".json") for path in (where / "x").rglob("*"))
+    return any(path.suffix in (".png", ".gif", ".json") for path in (workdir / "x").rglob("*"))
 
 
 def cases(kit: Kit) -> Iterator[Case]:
-    photo = linked("photo.png", next((kit.at / "photos").rglob("*.png")))
+    photo = link_file("photo.png", next((kit.root / "photos").rglob("*.png")))
     for name, words in VERBS.items():
         document = json.loads(kit.read(f"{name}/config.json"))
         whole = name == "diffusion"
-        rest = copied(kit.at / name, "model", leave="config.json")
-        yield Case(f"{name}: good", written("model/config.json", json.dumps(document), rest, photo),
-                   words, drawn, good=True)  # fmt: skip
+        rest = copy_folder(kit.root / name, "model", omit="config.json")
+        yield Case(f"{name}: good", write_file("model/config.json", json.dumps(document), rest, photo),
+                   words, has_pictures, good=True)  # fmt: skip
         for title, content in json_defects(document, tuple(VALUES) if whole else FEW):
-            make = written("model/config.json", content, rest, photo)
-            yield Case(f"{name} config.json: {title}", make, words, drawn)
+            make = write_file("model/config.json", content, rest, photo)
+            yield Case(f"{name} config.json: {title}", make, words, has_pictures)
         if name == "diffusion":
-            yield from tags(document, rest, photo, words)
-            yield from listed(document, rest)
+            yield from tag_cases(document, rest, photo, words)
+            yield from card_cases(document, rest)
 
 
-def tags(document, rest, photo, words: str) -> Iterator[Case]:
+def tag_cases(document, rest, photo, words: str) -> Iterator[Case]:
     """A tag of another class, in each place where a class stands."""
     for tag in ("unet", "diffusion", "linear", "training", "vq", "plain", "ddpm", "repaint",
                 "gated", "fsq", "looks", "classifier", "os.system", ""):  # fmt: skip
@@ -52,17 +52,17 @@ def tags(document, rest, photo, words: str) -> Iterator[Case]:
             alone = json.loads(json.dumps(document))
             (alone["model"] if place else alone)[place or "model"] = {"tag": tag}
             for title, value in (("with its fields", model), ("alone", alone)):
-                make = written("model/config.json", json.dumps(value), rest, photo)
+                make = write_file("model/config.json", json.dumps(value), rest, photo)
                 title = f"diffusion tag {tag!r} of {place or 'the model'}, {title}"
-                yield Case(title, make, words, drawn)
+                yield Case(title, make, words, has_pictures)
 
 
-def listed(document, rest) -> Iterator[Case]:
+def card_cases(document, rest) -> Iterator[Case]:
     """The card: what nobody draws by, and everybody shows."""
     for title, value in VALUES.items():
         content = {**document, "card": {**document["card"], "facts": value}}
         try:
-            make = written("model/config.json", json.dumps(content), rest)
+            make = write_file("model/config.json", json.dumps(content), rest)
         except ValueError:
             continue
         yield Case(f"card facts {title}", make, SAMPLE)

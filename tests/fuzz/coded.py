@@ -8,8 +8,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.command import pixels
-from tests.fuzz.cases import Case, from_bytes, written
+from tests.command import read_pixels
+from tests.fuzz.cases import Case, make_cases, write_file
 from tests.fuzz.defects import bytes_defects, field_defects, json_defects
 from tests.fuzz.kit import Kit
 
@@ -22,15 +22,15 @@ NAMES = (
 )  # fmt: skip
 
 
-def three(where: Path) -> bool:
+def has_three_pictures(workdir: Path) -> bool:
     """Three pictures of 8 x 8."""
-    sizes = [pixels(path).shape for path in (where / "again").rglob("*.png")]
+    sizes = [read_pixels(path).shape for path in (workdir / "again").rglob("*.png")]
     return sizes == 3 * [(8, 8)]
 
 
 def cases(kit: Kit) -> Iterator[Case]:
     data = kit.read("three.smalti")
-    words = f"decompress three.smalti again --model {kit.at}/pixelcnn"
+    words = f"decompress three.smalti again --model {kit.root}/pixelcnn"
     _, _, size, _ = PREFIX.unpack_from(data)
     start = PREFIX.size
     header, payload = data[start : start + size], data[start + size :]
@@ -38,14 +38,14 @@ def cases(kit: Kit) -> Iterator[Case]:
     defects += field_defects({"format": (7, 1), "length": (8, 4), "checksum": (12, 4)})
     for place in range(len(data) - len(payload), len(data), max(1, len(payload) // 24)):
         defects.append((f"payload {place}", lambda d, p=place: d[:p] + b"\xa5" + d[p + 1 :]))
-    yield from from_bytes("smalti", "three.smalti", data, defects, words, check=three)
+    yield from make_cases("smalti", "three.smalti", data, defects, words, check=has_three_pictures)
     document = json.loads(zlib.decompress(header))
-    for title, content in [*json_defects(document), *forged(document)]:
+    for title, content in [*json_defects(document), *forge_headers(document)]:
         told = zlib.compress(content)
         whole = PREFIX.pack(b"smalti\0", 1, len(told), zlib.crc32(told)) + told + payload
-        make = written("three.smalti", whole)
+        make = write_file("three.smalti", whole)
         for more in ("", " --anyway"):
-            yield Case(f"smalti header: {title}{more}", make, words + more, three)
+            yield Case(f"smalti header: {title}{more}", make, words + more, has_three_pictures)
     for title, told in {
         "not packed": json.dumps(document).encode(),
         "cut when packed": header[: size // 2],
@@ -55,10 +55,10 @@ def cases(kit: Kit) -> Iterator[Case]:
         "more behind it": header + header,
     }.items():
         whole = PREFIX.pack(b"smalti\0", 1, len(told), zlib.crc32(told)) + told + payload
-        yield Case(f"smalti header: {title}", written("three.smalti", whole), words)
+        yield Case(f"smalti header: {title}", write_file("three.smalti", whole), words)
 
 
-def forged(document: dict) -> Iterator[tuple[str, bytes]]:
+def forge_headers(document: dict) -> Iterator[tuple[str, bytes]]:
     """Headers of the right types that tell what is not so."""
     changes: dict[str, dict] = {f"a name {name[:20]!r}": {"names": [name, "b.png", "c.png"]}
                                 for name in NAMES}  # fmt: skip

@@ -10,28 +10,28 @@ import numpy as np
 import pytest
 
 from tests import albums
-from tests.fuzz.cases import Case, from_bytes
+from tests.fuzz.cases import Case, make_cases
 from tests.fuzz.defects import bytes_defects, field_defects
 from tests.fuzz.kit import Kit
 
 PAGE = 4096
 
 
-def packed(where: Path) -> bool:
-    return np.load(where / "p/pixels.npy").shape[1:] == (3, 8, 8)
+def is_packed(workdir: Path) -> bool:
+    return np.load(workdir / "p/pixels.npy").shape[1:] == (3, 8, 8)
 
 
-def database(at: Path) -> bytes:
+def write_database(at: Path) -> bytes:
     lmdb: Any = pytest.importorskip("lmdb")
     options = {"map_size": 1 << 20, "lock": False}
     with lmdb.open(str(at), **options) as environment, environment.begin(write=True) as transaction:
-        for name, content in albums.two_classes(3, side=24).items():
+        for name, content in albums.make_two_classes(3, side=24).items():
             transaction.put(name.encode(), content)
     return (at / "data.mdb").read_bytes()
 
 
 def cases(kit: Kit) -> Iterator[Case]:
-    data = database(kit.at / "lmdb")
+    data = write_database(kit.root / "lmdb")
     words = "pack db --out p --size 8"
     fields = {f"page {p}, word {w}": (p * PAGE + 8 * w, 8) for p in (0, 1) for w in range(19)}
     tree = {f"page {p}, head {w}": (p * PAGE + 4 * w, 4)
@@ -44,4 +44,4 @@ def cases(kit: Kit) -> Iterator[Case]:
               + d[(p + 1) * PAGE :]) for p in range(len(data) // PAGE)]  # fmt: skip
     defects = [*bytes_defects(len(data), 0), *field_defects(fields), *field_defects(tree)]
     defects += [*cuts, *blank, *noise]
-    yield from from_bytes("LMDB", "db/data.mdb", data, defects, words, check=packed)
+    yield from make_cases("LMDB", "db/data.mdb", data, defects, words, check=is_packed)

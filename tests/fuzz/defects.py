@@ -27,16 +27,16 @@ def bytes_defects(size: int, head: int = 32, step: int = 1) -> Iterator[tuple[st
     yield "grown", lambda data: data + bytes(range(256))
     yield "zeros", lambda data: bytes(len(data))
     for place in range(0, min(head, size), step):
-        yield f"byte {place} inverted", lambda data, p=place: inverted(data, p)
+        yield f"byte {place} inverted", lambda data, p=place: invert_byte(data, p)
     for seed in range(8):
-        yield f"noise {seed}", lambda data, s=seed: noisy(data, s)
+        yield f"noise {seed}", lambda data, s=seed: replace_bytes(data, s)
 
 
-def inverted(data: bytes, place: int) -> bytes:
+def invert_byte(data: bytes, place: int) -> bytes:
     return data[:place] + bytes([data[place] ^ 0xFF]) + data[place + 1 :]
 
 
-def noisy(data: bytes, seed: int) -> bytes:
+def replace_bytes(data: bytes, seed: int) -> bytes:
     """About one byte in fifty is another one."""
     rng, content = random.Random(seed), bytearray(data)
     for _ in range(1 + len(content) // 50):
@@ -44,7 +44,7 @@ def noisy(data: bytes, seed: int) -> bytes:
     return bytes(content)
 
 
-def with_field(data: bytes, place: int, value: int, width: int, order: Any = "little") -> bytes:
+def set_field(data: bytes, place: int, value: int, width: int, order: Any = "little") -> bytes:
     field = (value % (1 << (8 * width))).to_bytes(width, order)
     return data[:place] + field + data[place + width :]
 
@@ -58,7 +58,7 @@ def field_defects(
         for value in (0, 1, top // 2 + 1, top - 1, top):
             yield (
                 f"{name} = {value:#x}",
-                lambda data, p=place, v=value, w=width: with_field(data, p, v, w, order),
+                lambda data, p=place, v=value, w=width: set_field(data, p, v, w, order),
             )
 
 
@@ -105,38 +105,41 @@ JSONS: dict[str, Callable[[str], bytes]] = {
 }
 
 
-def places(value: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def list_paths(value: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The paths of all that stands in a document; of a list its first entry only."""
     if before:
         yield before
     if isinstance(value, dict):
         for key, inner in value.items():
-            yield from places(inner, (*before, key))
+            yield from list_paths(inner, (*before, key))
     elif isinstance(value, list) and value:
-        yield from places(value[0], (*before, 0))
+        yield from list_paths(value[0], (*before, 0))
 
 
 def json_defects(
-    document: Any, values: tuple[str, ...] = tuple(VALUES), leave: tuple[str, ...] = ()
+    document: Any, values: tuple[str, ...] = tuple(VALUES), omit: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, bytes]]:
     """The document with each of its fields gone or another one, and what is no document."""
     text = json.dumps(document)
     for name, make in JSONS.items():
         yield name, make(text)
-    for path in places(document):
-        if path[0] in leave:
+    for path in list_paths(document):
+        if path[0] in omit:
             continue
         title = ".".join(map(str, path))
-        yield f"{title} lost", dumped(changed(document, path, lambda inner, key: inner.pop(key)))
+        yield (
+            f"{title} lost",
+            dump_json(change_value(document, path, lambda inner, key: inner.pop(key))),
+        )
         for name in values:
-            yield f"{title} is {name}", dumped(replaced(document, path, VALUES[name]))
+            yield f"{title} is {name}", dump_json(replace_value(document, path, VALUES[name]))
 
 
-def replaced(document: Any, path: tuple[Any, ...], value: Any) -> Any:
-    return changed(document, path, lambda inner, key: inner.__setitem__(key, value))
+def replace_value(document: Any, path: tuple[Any, ...], value: Any) -> Any:
+    return change_value(document, path, lambda inner, key: inner.__setitem__(key, value))
 
 
-def changed(document: Any, path: tuple[Any, ...], change: Callable[[Any, Any], Any]) -> Any:
+def change_value(document: Any, path: tuple[Any, ...], change: Callable[[Any, Any], Any]) -> Any:
     document = copy.deepcopy(document)
     inner = document
     for key in path[:-1]:
@@ -145,19 +148,19 @@ def changed(document: Any, path: tuple[Any, ...], change: Callable[[Any, Any], A
     return document
 
 
-def dumped(document: Any) -> bytes:
+def dump_json(document: Any) -> bytes:
     """JSON in which `Raw` texts stand as they are."""
     raws: list[str] = []
 
-    def marked(value: Any) -> Any:
+    def mark(value: Any) -> Any:
         if isinstance(value, Raw):
             raws.append(value)
             return f"@{len(raws) - 1}@"
         if isinstance(value, dict):
-            return {key: marked(inner) for key, inner in value.items()}
-        return [marked(inner) for inner in value] if isinstance(value, list) else value
+            return {key: mark(inner) for key, inner in value.items()}
+        return [mark(inner) for inner in value] if isinstance(value, list) else value
 
-    text = json.dumps(marked(document))
+    text = json.dumps(mark(document))
     for k, raw in enumerate(raws):
         text = text.replace(f'"@{k}@"', raw)
     return text.encode()

@@ -18,7 +18,7 @@ from safetensors.torch import save as as_safetensors
 
 from smalti.convert import ArticleDDPM
 from tests.fuzz.arrays import PICKLE
-from tests.fuzz.cases import Case, from_bytes, linked, written
+from tests.fuzz.cases import Case, link_file, make_cases, write_file
 from tests.fuzz.defects import DEEP, VALUES, bytes_defects, json_defects
 from tests.fuzz.kit import Kit
 
@@ -30,38 +30,41 @@ def cases(kit: Kit) -> Iterator[Case]:
     torch.manual_seed(0)
     weights = SMALL.build().state_dict()
     config = json.dumps(asdict(SMALL))
-    told = written("c.json", config)
+    config_file = write_file("c.json", config)
     words = CONVERT
-    for title, content in {"zip": saved(weights), "legacy": saved(weights, False)}.items():
+    for title, content in {
+        "zip": encode_checkpoint(weights),
+        "legacy": encode_checkpoint(weights, False),
+    }.items():
         defects = bytes_defects(len(content), 64, 2)
-        yield from from_bytes(f"pth {title}", "w.pth", content, defects, words, told)
+        yield from make_cases(f"pth {title}", "w.pth", content, defects, words, config_file)
     for title, content in [*pickles(weights), *states(weights)]:
-        yield Case(f"pth: {title}", written("w.pth", content, told), words)
+        yield Case(f"pth: {title}", write_file("w.pth", content, config_file), words)
     for title, content in json_defects(json.loads(config)):
-        make = written("c.json", content, written("w.pth", saved(weights)))
+        make = write_file("c.json", content, write_file("w.pth", encode_checkpoint(weights)))
         yield Case(f"config: {title}", make, words)
     yield from yamls(kit)
     data = as_safetensors(weights, {"config": config})
     words = "convert dldemos-ddpm-unet w.safetensors --out m"
     defects = bytes_defects(len(data), 16)
-    yield from from_bytes("published safetensors", "w.safetensors", data, defects, words)
+    yield from make_cases("published safetensors", "w.safetensors", data, defects, words)
     for title, value in VALUES.items():
         text = value if type(value) is str else json.dumps(value)
         data = as_safetensors(weights, {"config": text.replace("\ud800", "?")})
-        make = written("w.safetensors", data)
+        make = write_file("w.safetensors", data)
         yield Case(f"published config: {title}", make, words)
 
 
 # ---- pickles
 
 
-def saved(content: Any, archive: bool = True) -> bytes:
+def encode_checkpoint(content: Any, archive: bool = True) -> bytes:
     file = io.BytesIO()
     torch.save(content, file, _use_new_zipfile_serialization=archive)
     return file.getvalue()
 
 
-class Runs:
+class CommandRunner:
     """Runs a command when it is unpickled."""
 
     def __init__(self, module: str):
@@ -86,11 +89,11 @@ class Runs:
 def pickles(weights: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
     """Files that would run something, or that a reader of pickles stumbles over."""
     for name in ("os.system", "eval", "exec", "open", "Popen", "import"):
-        content = {"state_dict": weights, "callbacks": Runs(name)}
-        yield f"{name} in callbacks", saved(content)
-        yield f"{name} in callbacks, legacy", saved(content, False)
-        yield f"{name} for all", saved(Runs(name))
-        yield f"{name} plainly", pickle.dumps(Runs(name))
+        content = {"state_dict": weights, "callbacks": CommandRunner(name)}
+        yield f"{name} in callbacks", encode_checkpoint(content)
+        yield f"{name} in callbacks, legacy", encode_checkpoint(content, False)
+        yield f"{name} for all", encode_checkpoint(CommandRunner(name))
+        yield f"{name} plainly", pickle.dumps(CommandRunner(name))
     raws = {
         "a call": PICKLE,
         "no end": PICKLE[:-1],
@@ -122,12 +125,12 @@ def pickles(weights: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
     }  # fmt: skip
     for title, content in raws.items():
         yield title, content
-        yield f"{title}, in an archive", in_archive(weights, content)
+        yield f"{title}, in an archive", replace_pickle(weights, content)
 
 
-def in_archive(weights: dict[str, Any], content: bytes) -> bytes:
+def replace_pickle(weights: dict[str, Any], content: bytes) -> bytes:
     """What torch.save writes, its pickle another one."""
-    old, file = zipfile.ZipFile(io.BytesIO(saved(weights))), io.BytesIO()
+    old, file = zipfile.ZipFile(io.BytesIO(encode_checkpoint(weights))), io.BytesIO()
     with zipfile.ZipFile(file, "w") as new:
         for info in old.infolist():
             new.writestr(info.filename, content if info.filename.endswith("data.pkl")
@@ -166,7 +169,7 @@ def states(weights: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
         "names of surrogates": {"\udc80": w, **weights},
     }
     for title, content in others.items():
-        yield title, saved(content)
+        yield title, encode_checkpoint(content)
 
 
 # ---- YAML
@@ -180,10 +183,12 @@ def yamls(kit: Kit) -> Iterator[Case]:
              "params": params}  # fmt: skip
     document = {"model": model}
     words = "convert taming-vqgan w.safetensors --config c.yaml --out m"
-    weights = linked("w.safetensors", golden)
-    yield Case("YAML: good", written("c.yaml", yaml.safe_dump(document), weights), words, good=True)
+    weights = link_file("w.safetensors", golden)
+    yield Case(
+        "YAML: good", write_file("c.yaml", yaml.safe_dump(document), weights), words, good=True
+    )
     for title, content in json_defects(document):
-        yield Case(f"YAML: {title}", written("c.yaml", content, weights), words)
+        yield Case(f"YAML: {title}", write_file("c.yaml", content, weights), words)
     laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
         f"a{k}: &a{k} [{', '.join([f'*a{k - 1}'] * 10)}]\n" for k in range(1, 12)
     )
@@ -214,4 +219,4 @@ def yamls(kit: Kit) -> Iterator[Case]:
         "a long line": "model: " + "x" * 1_000_000,
     }
     for title, text in texts.items():
-        yield Case(f"YAML: {title}", written("c.yaml", text, weights), words)
+        yield Case(f"YAML: {title}", write_file("c.yaml", text, weights), words)

@@ -44,7 +44,7 @@ class Outcome:
     """What is wrong with it, whatever was asked; empty when nothing is."""
 
 
-def run(words: Sequence[str], where: Path) -> Outcome:
+def run(words: Sequence[str], workdir: Path) -> Outcome:
     """`smalti WORDS` in the folder `where`, and what is wrong with how it went.
 
     The process is a fork, so that nothing is loaded twice and that it may die: of SIGBUS, of too
@@ -56,7 +56,7 @@ def run(words: Sequence[str], where: Path) -> Outcome:
         child = os.fork()
     if not child:
         os.close(reader)
-        _work(words, where, writer)
+        _work(words, workdir, writer)
     os.close(writer)
     try:
         told = _read(reader, time.monotonic() + PATIENCE)
@@ -70,7 +70,9 @@ def run(words: Sequence[str], where: Path) -> Outcome:
         late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU
         return Outcome(-1, "", "", f"takes more than {SECONDS} s" if late else "the process dies")
     outcome = Outcome(*pickle.loads(told))  # our own child's
-    return Outcome(outcome.code, outcome.out, outcome.err, outcome.fault or _fault(outcome, where))
+    return Outcome(
+        outcome.code, outcome.out, outcome.err, outcome.fault or _fault(outcome, workdir)
+    )
 
 
 def _read(reader: int, until: float) -> bytes | None:
@@ -85,14 +87,14 @@ def _read(reader: int, until: float) -> bytes | None:
         told += part
 
 
-def _work(words: Sequence[str], where: Path, writer: int) -> None:
+def _work(words: Sequence[str], workdir: Path, writer: int) -> None:
     """The child's life."""
     out, err, code, fault = io.StringIO(), io.StringIO(), -1, ""
     try:
         torch.set_num_threads(1)  # a fork has no threads but this one
         _limit()
         before = _peak()
-        os.chdir(where)
+        os.chdir(workdir)
         with redirect_stdout(out), redirect_stderr(err):
             from smalti.cli import main
 
@@ -122,8 +124,8 @@ def _peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def _fault(outcome: Outcome, where: Path) -> str:
-    if (where / CANARY).exists():
+def _fault(outcome: Outcome, workdir: Path) -> str:
+    if (workdir / CANARY).exists():
         return "a pickle was run"
     if outcome.code == 2:
         lines = outcome.err.strip().splitlines()

@@ -14,27 +14,34 @@ from smalti.diffusion import DDIM
 from smalti.features.classifier import ClassifierConfig
 from smalti.vq import EMAConfig
 from tests import albums
-from tests.command import RUN
-from tests.tiny import awake, diffusion, pixelcnn, plusplus, vqgan, vqvae
+from tests.command import TINY_RUN
+from tests.tiny import (
+    diffusion_config,
+    pixelcnn_config,
+    plusplus_config,
+    randomize_zeros,
+    vqgan_config,
+    vqvae_config,
+)
 
 
 @dataclass(frozen=True)
 class Kit:
     """A folder of good things; nobody writes into it."""
 
-    at: Path
+    root: Path
     golden: Path = Path(__file__).parents[1] / "golden"
 
     def read(self, name: str) -> bytes:
-        return (self.at / name).read_bytes()
+        return (self.root / name).read_bytes()
 
 
 MODELS = {
-    "diffusion": lambda: diffusion(classes=("cats", "dogs"), sampler=DDIM(steps=2)),
-    "pixelcnn": lambda: pixelcnn(levels=256, width=6, head=6),
-    "plusplus": lambda: plusplus(levels=256, filters=4),
-    "vqvae": lambda: vqvae(EMAConfig(8, 4)),
-    "vqgan": lambda: vqgan(EMAConfig(8, 4)),
+    "diffusion": lambda: diffusion_config(classes=("cats", "dogs"), sampler=DDIM(steps=2)),
+    "pixelcnn": lambda: pixelcnn_config(levels=256, width=6, head=6),
+    "plusplus": lambda: plusplus_config(levels=256, filters=4),
+    "vqvae": lambda: vqvae_config(EMAConfig(8, 4)),
+    "vqgan": lambda: vqgan_config(EMAConfig(8, 4)),
 }
 
 
@@ -54,27 +61,27 @@ WARM = (
 )
 
 
-def make_kit(at: Path) -> Kit:
-    at.mkdir(parents=True, exist_ok=True)
-    with chdir(at):  # where the commands leave what they make unasked
-        return _make(at)
+def make_kit(root: Path) -> Kit:
+    root.mkdir(parents=True, exist_ok=True)
+    with chdir(root):  # where the commands leave what they make unasked
+        return _make(root)
 
 
-def _make(at: Path) -> Kit:
+def _make(root: Path) -> Kit:
     torch.manual_seed(0)
     for name, config in MODELS.items():
-        save(awake(config().build()), at / name)
-    save(ClassifierConfig().build(), at / "classifier")
-    photos = albums.folder(at / "photos", albums.two_classes(4))
-    run = at / "run"
-    words = ["train", "ddpm", "--data", str(photos), "--out", str(run), *RUN]
+        save(randomize_zeros(config().build()), root / name)
+    save(ClassifierConfig().build(), root / "classifier")
+    photos = albums.write_folder(root / "photos", albums.make_two_classes(4))
+    run = root / "run"
+    words = ["train", "ddpm", "--data", str(photos), "--out", str(run), *TINY_RUN]
     assert main(words) == 0
-    small = albums.folder(at / "grey", {f"{k}.png": albums.encoded(albums.noise(3, 8, 8)[k])
+    small = albums.write_folder(root / "gray", {f"{k}.png": albums.encode_picture(albums.make_noise(3, 8, 8)[k])
                                         for k in range(3)})  # fmt: skip
-    pressed = str(at / "three.smalti")
-    assert main(["compress", str(small), pressed, "--model", str(at / "pixelcnn")]) == 0
-    assert main(["evaluate", str(run), "-n", "8", "--metrics", "memorisation", "--bootstraps", "2",
-                 "--features", "digits", "--out", str(at / "report")]) == 0  # fmt: skip
+    pressed = str(root / "three.smalti")
+    assert main(["compress", str(small), pressed, "--model", str(root / "pixelcnn")]) == 0
+    assert main(["evaluate", str(run), "-n", "8", "--metrics", "memorization", "--bootstraps", "2",
+                 "--features", "digits", "--out", str(root / "report")]) == 0  # fmt: skip
     for words in WARM:  # what these load or compile is there then, in every fork
-        assert main([word.format(at=at) for word in words.split()]) == 0, words
-    return Kit(at)
+        assert main([word.format(at=root) for word in words.split()]) == 0, words
+    return Kit(root)

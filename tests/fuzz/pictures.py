@@ -14,12 +14,12 @@ import numpy as np
 from PIL import Image
 
 from tests import albums
-from tests.fuzz.cases import Case, Make, from_bytes, linked, written
+from tests.fuzz.cases import Case, Make, link_file, make_cases, write_file
 from tests.fuzz.defects import bytes_defects, field_defects
 from tests.fuzz.kit import Kit
 
-PIXELS = albums.noise(2, 12, 10, 3)
-GOOD = albums.encoded(PIXELS[0])
+PIXELS = albums.make_noise(2, 12, 10, 3)
+GOOD = albums.encode_picture(PIXELS[0])
 PACK = "pack photos --out p --size 8"
 DATA = "data photos --size 8"
 KINDS = {"PNG": "png", "JPEG": "jpg", "GIF": "gif", "TIFF": "tif", "BMP": "bmp", "WEBP": "webp"}
@@ -27,23 +27,23 @@ HEADS = {"PNG": 64, "JPEG": 48, "GIF": 32, "TIFF": 16, "BMP": 54, "WEBP": 40}
 """Bytes at the start of each that are inverted one at a time."""
 
 
-def packed(where: Path) -> bool:
+def is_packed(workdir: Path) -> bool:
     """Two pictures, the undamaged one as it is alone."""
-    pixels = np.load(where / "p/pixels.npy")
+    pixels = np.load(workdir / "p/pixels.npy")
     wanted = np.asarray(Image.open(io.BytesIO(GOOD)).convert("RGB").getpixel((0, 0)))
     return pixels.shape[0] == 2 and pixels.shape[2:] == (8, 8) and bool(len(wanted))
 
 
 def cases(kit: Kit) -> Iterator[Case]:
-    good = written("photos/a.png", GOOD)
+    good = write_file("photos/a.png", GOOD)
     for kind, ending in KINDS.items():
-        data = albums.encoded(PIXELS[1], kind)
+        data = albums.encode_picture(PIXELS[1], kind)
         name = f"photos/b.{ending}"
         defects = [*bytes_defects(len(data), HEADS[kind]), *fields(kind, data)]
-        yield from from_bytes(kind, name, data, defects, PACK, good, check=packed)
+        yield from make_cases(kind, name, data, defects, PACK, good, check=is_packed)
     yield from chunks(good)
     yield from exif(good)
-    yield from no_files(good)
+    yield from non_file_cases(good)
     yield from large(good)
     yield from by_other_verbs(kit)
 
@@ -52,9 +52,12 @@ def fields(kind: str, data: bytes) -> Iterator[tuple[str, Any]]:
     """Widths, heights and lengths where each format has them."""
     if kind == "PNG":
         yield from field_defects({"width": (16, 4), "height": (20, 4), "length": (8, 4)}, "big")
-        yield from field_defects({"depth": (24, 1), "colour": (25, 1)}, "big")
+        yield from field_defects({"depth": (24, 1), "color": (25, 1)}, "big")
         for name, place in {"width": 16, "height": 20}.items():
-            yield f"{name} of a bomb", lambda d, p=place: signed(d[:p] + b"\0\3\0\0" + d[p + 4 :])
+            yield (
+                f"{name} of a bomb",
+                lambda d, p=place: fix_checksum(d[:p] + b"\0\3\0\0" + d[p + 4 :]),
+            )
     elif kind == "JPEG":
         start = data.index(b"\xff\xc0")
         places = {"length": (start + 2, 2), "height": (start + 5, 2), "width": (start + 7, 2)}
@@ -64,7 +67,7 @@ def fields(kind: str, data: bytes) -> Iterator[tuple[str, Any]]:
     elif kind == "BMP":
         yield from field_defects({"offset": (10, 4), "head": (14, 4), "width": (18, 4)})
         yield from field_defects({"height": (22, 4), "bits": (28, 2), "packing": (30, 4)})
-        yield from field_defects({"colours": (46, 4)})
+        yield from field_defects({"colors": (46, 4)})
     elif kind == "WEBP":
         yield from field_defects({"length": (4, 4), "chunk": (16, 4), "size": (26, 4)})
     elif kind == "TIFF":
@@ -77,7 +80,7 @@ def fields(kind: str, data: bytes) -> Iterator[tuple[str, Any]]:
             yield from field_defects({f"tag {tag} count": (at + 4, 4)})
 
 
-def signed(data: bytes) -> bytes:
+def fix_checksum(data: bytes) -> bytes:
     """A PNG whose first chunk has its checksum right."""
     return data[:29] + struct.pack(">I", zlib.crc32(data[12:29])) + data[33:]
 
@@ -85,7 +88,7 @@ def signed(data: bytes) -> bytes:
 # ---- PNG
 
 
-def chunk(kind: bytes, content: bytes) -> bytes:
+def make_chunk(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + kind + content + struct.pack(
         ">I", zlib.crc32(kind + content)
     )  # fmt: skip
@@ -93,34 +96,34 @@ def chunk(kind: bytes, content: bytes) -> bytes:
 
 def chunks(good: Make) -> Iterator[Case]:
     """Chunks that a PNG may hold, each well-formed outside and damaged inside."""
-    data, bomb = albums.encoded(PIXELS[1]), zlib.compress(bytes(300_000_000), 9)
+    data, bomb = albums.encode_picture(PIXELS[1]), zlib.compress(bytes(300_000_000), 9)
     contents = {
-        "text bomb": chunk(b"zTXt", b"a\0\0" + bomb),
-        "international bomb": chunk(b"iTXt", b"a\0\1\0\0\0" + bomb),
-        "profile bomb": chunk(b"iCCP", b"a\0\0" + bomb),
-        "profile of noise": chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(range(256)))),
-        "profile not packed": chunk(b"iCCP", b"a\0\0no"),
-        "empty profile": chunk(b"iCCP", b""),
-        "empty gamma": chunk(b"gAMA", b""),
-        "empty transparency": chunk(b"tRNS", b""),
-        "wrong transparency": chunk(b"tRNS", bytes(5)),
-        "empty palette": chunk(b"PLTE", b""),
-        "empty size": chunk(b"pHYs", b""),
-        "odd background": chunk(b"bKGD", b"\0"),
-        "animation of 0 frames": chunk(b"acTL", bytes(8)),
-        "animation of many frames": chunk(b"acTL", b"\xff" * 8),
-        "frame outside": chunk(b"fcTL", b"\0" * 3 + b"\xff" * 23),
-        "exif of noise": chunk(b"eXIf", bytes(range(64))),
-        "exif of a tag": chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0\x63\0\0"),
-        "unknown critical": chunk(b"ABCD", b"x"),
+        "text bomb": make_chunk(b"zTXt", b"a\0\0" + bomb),
+        "international bomb": make_chunk(b"iTXt", b"a\0\1\0\0\0" + bomb),
+        "profile bomb": make_chunk(b"iCCP", b"a\0\0" + bomb),
+        "profile of noise": make_chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(range(256)))),
+        "profile not packed": make_chunk(b"iCCP", b"a\0\0no"),
+        "empty profile": make_chunk(b"iCCP", b""),
+        "empty gamma": make_chunk(b"gAMA", b""),
+        "empty transparency": make_chunk(b"tRNS", b""),
+        "wrong transparency": make_chunk(b"tRNS", bytes(5)),
+        "empty palette": make_chunk(b"PLTE", b""),
+        "empty size": make_chunk(b"pHYs", b""),
+        "odd background": make_chunk(b"bKGD", b"\0"),
+        "animation of 0 frames": make_chunk(b"acTL", bytes(8)),
+        "animation of many frames": make_chunk(b"acTL", b"\xff" * 8),
+        "frame outside": make_chunk(b"fcTL", b"\0" * 3 + b"\xff" * 23),
+        "exif of noise": make_chunk(b"eXIf", bytes(range(64))),
+        "exif of a tag": make_chunk(b"eXIf", b"MM\0*\0\0\0\x08\0\1\x01\x12\0\3\0\0\0\1\0\x63\0\0"),
+        "unknown critical": make_chunk(b"ABCD", b"x"),
         "second head": data[8:33],
-        "end": chunk(b"IEND", b""),
+        "end": make_chunk(b"IEND", b""),
         "length beyond": struct.pack(">I", 2**31 - 1) + b"tEXt",
     }
     for title, content in contents.items():
         file = data[:33] + content + data[33:]
         words = PACK
-        yield Case(f"PNG with {title}", written("photos/b.png", file, good), words, packed)
+        yield Case(f"PNG with {title}", write_file("photos/b.png", file, good), words, is_packed)
 
 
 # ---- EXIF
@@ -145,28 +148,28 @@ def exif(good: Make) -> Iterator[Case]:
         for title, change in defects if kind == "JPEG" else defects[::6]:
             file = io.BytesIO()
             Image.fromarray(PIXELS[1]).save(file, kind, exif=change(raw))
-            make = written(f"photos/b.{ending}", file.getvalue(), good)
-            yield Case(f"EXIF in {kind}: {title}", make, PACK, packed)
+            make = write_file(f"photos/b.{ending}", file.getvalue(), good)
+            yield Case(f"EXIF in {kind}: {title}", make, PACK, is_packed)
 
 
 # ---- what is no file, and what is too large
 
 
-def no_files(good: Make) -> Iterator[Case]:
-    def fifo(where: Path) -> None:
-        os.mkfifo(where / "photos/b.png")
+def non_file_cases(good: Make) -> Iterator[Case]:
+    def fifo(workdir: Path) -> None:
+        os.mkfifo(workdir / "photos/b.png")
 
-    def loop(where: Path) -> None:
-        (where / "photos/b.png").symlink_to("b.png")
+    def loop(workdir: Path) -> None:
+        (workdir / "photos/b.png").symlink_to("b.png")
 
-    def around(where: Path) -> None:
-        (where / "photos/b").symlink_to("..")
+    def around(workdir: Path) -> None:
+        (workdir / "photos/b").symlink_to("..")
 
-    def folder(where: Path) -> None:
-        (where / "photos/b.png").mkdir()
+    def folder(workdir: Path) -> None:
+        (workdir / "photos/b.png").mkdir()
 
-    def odd(where: Path) -> None:
-        (where / "photos" / os.fsdecode(b"b\xff\n.png")).write_bytes(GOOD[:40])
+    def odd(workdir: Path) -> None:
+        (workdir / "photos" / os.fsdecode(b"b\xff\n.png")).write_bytes(GOOD[:40])
 
     makes = {
         "a FIFO": fifo,
@@ -174,26 +177,26 @@ def no_files(good: Make) -> Iterator[Case]:
         "a link to its parent": around,
         "a folder": folder,
         "a name of no UTF-8": odd,
-        "zeros without end": linked("photos/b.png", Path("/dev/zero")),
-        "noise without end": linked("photos/b.jpg", Path("/dev/urandom")),
-        "a terminal": linked("photos/b.gif", Path("/dev/tty")),
-        "nothing": linked("photos/b.png", Path("/dev/null")),
-        "a link to nothing": linked("photos/b.png", Path("nowhere")),
-        "a process's memory": linked("photos/b.png", Path("/proc/self/mem")),
+        "zeros without end": link_file("photos/b.png", Path("/dev/zero")),
+        "noise without end": link_file("photos/b.jpg", Path("/dev/urandom")),
+        "a terminal": link_file("photos/b.gif", Path("/dev/tty")),
+        "nothing": link_file("photos/b.png", Path("/dev/null")),
+        "a link to nothing": link_file("photos/b.png", Path("nowhere")),
+        "a process's memory": link_file("photos/b.png", Path("/proc/self/mem")),
     }
     for title, make in makes.items():
         for words in (PACK, DATA):
-            yield Case(f"{title}, {words.partition(' ')[0]}", both(good, make), words)
+            yield Case(f"{title}, {words.partition(' ')[0]}", make_all(good, make), words)
     for title in ("a FIFO", "zeros without end"):
         make, name = makes[title], "photos/b.png"
         for words in (f"match {name} photos/a.png --out m", f"data {name}"):
-            yield Case(f"{title}, {words.partition(' ')[0]} it", both(good, make), words)
+            yield Case(f"{title}, {words.partition(' ')[0]} it", make_all(good, make), words)
 
 
-def both(*makes: Make) -> Make:
-    def make(where: Path) -> None:
+def make_all(*makes: Make) -> Make:
+    def make(workdir: Path) -> None:
         for each in makes:
-            each(where)
+            each(workdir)
 
     return make
 
@@ -202,10 +205,10 @@ def large(good: Make) -> Iterator[Case]:
     """As many pixels as a camera has, and more than any."""
 
     def plane(name: str, mode: str, side: int, **options: Any) -> Make:
-        def make(where: Path) -> None:
-            Image.new(mode, (side, side)).save(where / "photos" / name, **options)
+        def make(workdir: Path) -> None:
+            Image.new(mode, (side, side)).save(workdir / "photos" / name, **options)
 
-        return both(good, make)
+        return make_all(good, make)
 
     makes = {
         "88 megapixels, PNG": plane("b.png", "RGB", 9400, compress_level=1),
@@ -217,7 +220,7 @@ def large(good: Make) -> Iterator[Case]:
         "200 megapixels": plane("b.png", "1", 14200),
     }
     for title, make in makes.items():
-        yield Case(title, make, PACK, packed)
+        yield Case(title, make, PACK, is_packed)
 
 
 # ---- other verbs
@@ -230,16 +233,16 @@ def by_other_verbs(kit: Kit) -> Iterator[Case]:
         "match a.png b.png --out x",
         "inpaint a.png b.png --out x",
         "inpaint b.png a.png --out x",
-        f"reconstruct {kit.at}/vqvae b.png --out x",
-        f"complete {kit.at}/pixelcnn b.png --out x",
-        f"compress b.png x.smalti --model {kit.at}/pixelcnn",
-        f"interpolate {kit.at}/diffusion --from b.png --to 1 --steps 2 --frames 2 --out x.gif",
-        f"sample {kit.at}/diffusion --picture b.png --steps 2 -n 1 --out x",
+        f"reconstruct {kit.root}/vqvae b.png --out x",
+        f"complete {kit.root}/pixelcnn b.png --out x",
+        f"compress b.png x.smalti --model {kit.root}/pixelcnn",
+        f"interpolate {kit.root}/diffusion --from b.png --to 1 --steps 2 --frames 2 --out x.gif",
+        f"sample {kit.root}/diffusion --picture b.png --steps 2 -n 1 --out x",
         "data b.png",
     )
-    data, also = albums.encoded(PIXELS[1]), written("a.png", GOOD)
+    data, also = albums.encode_picture(PIXELS[1]), write_file("a.png", GOOD)
     defects = [*bytes_defects(len(data), 40, 8), *list(fields("PNG", data))[::6]]
     for words in verbs:
         for title, change in defects:
-            make = written("b.png", change(data), also)
+            make = write_file("b.png", change(data), also)
             yield Case(f"{words.partition(' --')[0]}: {title}", make, words)

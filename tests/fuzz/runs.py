@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 
 from tests.fuzz.arrays import PICKLE
-from tests.fuzz.cases import Case, copied, written
-from tests.fuzz.defects import DEEP, FEW, JSONS, VALUES, bytes_defects, dumped, json_defects
+from tests.fuzz.cases import Case, copy_folder, write_file
+from tests.fuzz.defects import DEEP, FEW, JSONS, VALUES, bytes_defects, dump_json, json_defects
 from tests.fuzz.kit import Kit
 
 REPORT, RESUME, SAMPLE = (
@@ -27,7 +27,7 @@ def cases(kit: Kit) -> Iterator[Case]:
 
 def case(kit: Kit, title: str, name: str, content: bytes, words: str, good: bool = False) -> Case:
     """The run with one of its files another one."""
-    make = written(f"run/{name}", content, copied(kit.at / "run", "run", leave=name))
+    make = write_file(f"run/{name}", content, copy_folder(kit.root / "run", "run", omit=name))
     return Case(f"{name}: {title}, {words.partition(' ')[0]}", make, words, good=good)
 
 
@@ -35,7 +35,7 @@ def plans(kit: Kit) -> Iterator[Case]:
     document = json.loads(kit.read("run/run.json"))
     for words in (REPORT, RESUME, SAMPLE):
         yield case(kit, "good", "run.json", json.dumps(document).encode(), words, good=True)
-    for title, content in json_defects(document, tuple(VALUES), leave=("model", "training")):
+    for title, content in json_defects(document, tuple(VALUES), omit=("model", "training")):
         yield case(kit, title, "run.json", content, RESUME)
     inner = {"format": document["format"], "training": document["training"]}
     rest = {key: value for key, value in document.items() if key not in inner}
@@ -55,13 +55,13 @@ def logs(kit: Kit) -> Iterator[Case]:
     texts = {f"a line is {title}": make(lines[0]) for title, make in JSONS.items()}
     for field in first:
         for title in VALUES:
-            texts[f"{field} is {title}"] = dumped({**first, field: VALUES[title]})
-        texts[f"{field} lost"] = dumped({k: v for k, v in first.items() if k != field})
-    texts["one key more"] = dumped({**first, "new": {"a": [1]}})
+            texts[f"{field} is {title}"] = dump_json({**first, field: VALUES[title]})
+        texts[f"{field} lost"] = dump_json({k: v for k, v in first.items() if k != field})
+    texts["one key more"] = dump_json({**first, "new": {"a": [1]}})
     texts["a step twice"] = lines[0].encode()
-    texts["a step from the future"] = dumped({**first, "step": 99})
-    texts["a step of a half"] = dumped({**first, "step": 1.5})
-    texts["a step back"] = dumped({**first, "recovered_to": "no"})
+    texts["a step from the future"] = dump_json({**first, "step": 99})
+    texts["a step of a half"] = dump_json({**first, "step": 1.5})
+    texts["a step back"] = dump_json({**first, "recovered_to": "no"})
     for title, text in texts.items():
         content = text + b"\n" + "\n".join(lines[1:]).encode() + b"\n"
         for words in (REPORT, RESUME):
@@ -72,7 +72,7 @@ def logs(kit: Kit) -> Iterator[Case]:
 
 
 def states(kit: Kit) -> Iterator[Case]:
-    name = next((kit.at / "run").glob("step-*/trainer.pt")).relative_to(kit.at / "run")
+    name = next((kit.root / "run").glob("step-*/trainer.pt")).relative_to(kit.root / "run")
     data = kit.read(f"run/{name}")
     for title, change in bytes_defects(len(data), 64, 4):
         yield case(kit, title, str(name), change(data), RESUME)
@@ -109,10 +109,10 @@ def latest(kit: Kit) -> Iterator[Case]:
 def reports(kit: Kit) -> Iterator[Case]:
     """What `compare` reads of `evaluate`, the second of two."""
     document = json.loads(kit.read("report/report.json"))
-    words = f"compare {kit.at}/report other -n 2"
-    good = written("other/report.json", json.dumps(document))
+    words = f"compare {kit.root}/report other -n 2"
+    good = write_file("other/report.json", json.dumps(document))
     yield Case("report.json: good", good, words, good=True)
-    for title, content in json_defects(document, FEW, leave=("made_with",)):
-        yield Case(f"report.json: {title}", written("other/report.json", content), words)
+    for title, content in json_defects(document, FEW, omit=("made_with",)):
+        yield Case(f"report.json: {title}", write_file("other/report.json", content), words)
     deep = json.dumps({**document, "notes": ["x" * DEEP]})
-    yield Case("report.json: a long note", written("other/report.json", deep), words)
+    yield Case("report.json: a long note", write_file("other/report.json", deep), words)

@@ -23,7 +23,7 @@ from tests.fuzz import (
     weights,
     zips,
 )
-from tests.fuzz.cases import Case, spread
+from tests.fuzz.cases import Case, pick_evenly
 from tests.fuzz.guard import run
 from tests.fuzz.kit import Kit, make_kit
 
@@ -52,8 +52,8 @@ def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
 @pytest.mark.parametrize("name", FORMATS)
 def test_nothing_worse_than_a_line(name: str, kit: Kit, tmp_path: Path) -> None:
     cases, few = FORMATS[name]
-    chosen = list(cases(kit)) if SOAK else spread(list(cases(kit)), few, SEED)
-    faults = [f"{case.name}: {fault}" for case in chosen if (fault := fault_of(case, tmp_path))]
+    chosen = list(cases(kit)) if SOAK else pick_evenly(list(cases(kit)), few, SEED)
+    faults = [f"{case.name}: {fault}" for case in chosen if (fault := find_fault(case, tmp_path))]
     assert not faults, f"{len(faults)} of {len(chosen)}\n" + "\n".join(faults)
 
 
@@ -65,17 +65,17 @@ def test_there_are_enough(kit: Kit) -> None:
     assert sum(few for _, few in FORMATS.values()) >= 200
 
 
-def fault_of(case: Case, tmp: Path) -> str:
+def find_fault(case: Case, tmp: Path) -> str:
     """What is wrong with how the command meets this input; empty when nothing is."""
-    where = tmp / "here"
-    where.mkdir()
+    workdir = tmp / "here"
+    workdir.mkdir()
     try:
-        case.make(where)
-        outcome = run(case.words.split(), where)
+        case.make(workdir)
+        outcome = run(case.command.split(), workdir)
         if outcome.fault:
             return outcome.fault
         if outcome.code and case.good:
             return f"a good input is refused: {outcome.err}"
-        return "" if outcome.code or case.check(where) else "the result is wrong"
+        return "" if outcome.code or case.check(workdir) else "the result is wrong"
     finally:
-        shutil.rmtree(where)
+        shutil.rmtree(workdir)

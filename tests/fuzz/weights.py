@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from safetensors.torch import load, save
 
-from tests.fuzz.cases import Case, copied, from_bytes, written
-from tests.fuzz.checkpoints import SAMPLE, drawn
-from tests.fuzz.defects import HUGE, VALUES, bytes_defects, dumped, field_defects, replaced
+from tests.fuzz.cases import Case, copy_folder, make_cases, write_file
+from tests.fuzz.checkpoints import SAMPLE, has_pictures
+from tests.fuzz.defects import HUGE, VALUES, bytes_defects, dump_json, field_defects, replace_value
 from tests.fuzz.kit import Kit
 
 TYPES = ("F64", "F16", "BF16", "I64", "I32", "U8", "BOOL", "F8_E4M3", "C64", "no", "", 7, None)
@@ -28,13 +28,15 @@ OFFSETS: tuple[Any, ...] = (
 def cases(kit: Kit) -> Iterator[Case]:
     for name in ("diffusion", "pixelcnn"):
         data = kit.read(f"{name}/model.safetensors")
-        rest = copied(kit.at / name, "model", leave="model.safetensors")
+        rest = copy_folder(kit.root / name, "model", omit="model.safetensors")
         place, words = "model/model.safetensors", SAMPLE
         defects = [*bytes_defects(len(data), 24), *field_defects({"length": (0, 8)})]
-        yield from from_bytes(f"{name} weights", place, data, defects, words, rest, check=drawn)
+        yield from make_cases(
+            f"{name} weights", place, data, defects, words, rest, check=has_pictures
+        )
         for title, content in [*heads(data), *values(data)]:
             title = f"{name} weights: {title}"
-            yield Case(title, written(place, content, rest), words, drawn)
+            yield Case(title, write_file(place, content, rest), words, has_pictures)
 
 
 def heads(data: bytes) -> Iterator[tuple[str, bytes]]:
@@ -42,27 +44,27 @@ def heads(data: bytes) -> Iterator[tuple[str, bytes]]:
     header, tensors = json.loads(data[8 : 8 + size]), data[8 + size :]
     first = next(name for name in header if name != "__metadata__")
 
-    def whole(value: Any) -> bytes:
-        text = value if isinstance(value, bytes) else dumped(value)
+    def join_header(value: Any) -> bytes:
+        text = value if isinstance(value, bytes) else dump_json(value)
         return struct.pack("<Q", len(text)) + text + tensors
 
     for field, others in (("dtype", TYPES), ("shape", SHAPES), ("data_offsets", OFFSETS)):
         for other in others:
-            yield f"{field} {other!r}", whole(replaced(header, (first, field), other))
-        yield f"no {field}", whole({**header, first: {k: v for k, v in header[first].items()
+            yield f"{field} {other!r}", join_header(replace_value(header, (first, field), other))
+        yield f"no {field}", join_header({**header, first: {k: v for k, v in header[first].items()
                                                       if k != field}})  # fmt: skip
     for title, value in VALUES.items():
-        yield f"an entry is {title}", whole({**header, first: value})
-        yield f"the metadata is {title}", whole({**header, "__metadata__": value})
+        yield f"an entry is {title}", join_header({**header, first: value})
+        yield f"the metadata is {title}", join_header({**header, "__metadata__": value})
     less = {name: value for name, value in header.items() if name != first}
-    yield "an entry lost", whole(less)
-    yield "an entry more", whole({**header, "more": header[first]})
-    yield "an entry by another name", whole({"a\nb": header[first], **less})
-    yield "a list", whole([header])
-    yield "no header", whole({})
-    yield "an open brace", whole(b"{")
-    yield "deep lists", whole(b"[" * 100_000)
-    yield "no UTF-8", whole(b'{"\xff": 1}')
+    yield "an entry lost", join_header(less)
+    yield "an entry more", join_header({**header, "more": header[first]})
+    yield "an entry by another name", join_header({"a\nb": header[first], **less})
+    yield "a list", join_header([header])
+    yield "no header", join_header({})
+    yield "an open brace", join_header(b"{")
+    yield "deep lists", join_header(b"[" * 100_000)
+    yield "no UTF-8", join_header(b'{"\xff": 1}')
 
 
 def values(data: bytes) -> Iterator[tuple[str, bytes]]:

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from tests import albums
-from tests.fuzz.cases import Case, Make, from_bytes, linked, written
+from tests.fuzz.cases import Case, Make, link_file, make_cases, write_file
 from tests.fuzz.defects import bytes_defects, field_defects
 from tests.fuzz.kit import Kit
 
-FILES = albums.two_classes(2)
+FILES = albums.make_two_classes(2)
 WORDS = "pack a.zip --out p --size 8"
 LOCAL = {
     "magic": (0, 4), "version": (4, 2), "flags": (6, 2), "method": (8, 2), "date": (12, 2),
@@ -34,11 +34,11 @@ END = {
 }  # fmt: skip
 
 
-def packed(where: Path) -> bool:
-    return np.load(where / "p/pixels.npy").shape[1:] == (3, 8, 8)
+def is_packed(workdir: Path) -> bool:
+    return np.load(workdir / "p/pixels.npy").shape[1:] == (3, 8, 8)
 
 
-def archive(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
+def encode_zip(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", method) as zipped:
         for name, content in files.items():
@@ -47,49 +47,49 @@ def archive(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> byte
 
 
 def cases(kit: Kit) -> Iterator[Case]:
-    data = archive(FILES)
+    data = encode_zip(FILES)
     middle, end = data.index(b"PK\1\2"), data.rindex(b"PK\5\6")
     defects = [*bytes_defects(len(data), 4)]
     for place, fields in ((0, LOCAL), (middle, CENTRAL), (end, END)):
         title = {0: "local", middle: "central", end: "end"}[place]
         moved = {f"{title} {name}": (place + at, width) for name, (at, width) in fields.items()}
         defects += field_defects(moved)
-    yield from from_bytes("zip", "a.zip", data, defects, WORDS, check=packed)
-    for title, content in odd().items():
-        yield Case(f"zip: {title}", written("a.zip", content), WORDS, packed)
+    yield from make_cases("zip", "a.zip", data, defects, WORDS, check=is_packed)
+    for title, content in make_odd_zips().items():
+        yield Case(f"zip: {title}", write_file("a.zip", content), WORDS, is_packed)
     yield from captions()
 
 
-def odd() -> dict[str, bytes]:
-    picture = albums.encoded(albums.noise(1, 8, 8, 3)[0])
-    data = archive(FILES)
+def make_odd_zips() -> dict[str, bytes]:
+    picture = albums.encode_picture(albums.make_noise(1, 8, 8, 3)[0])
+    data = encode_zip(FILES)
     others = {
-        "nothing": archive({}),
-        "no picture": archive({"a.txt": b"x"}),
-        "up a folder": archive({**FILES, "../../up.png": picture}),
-        "an absolute name": archive({**FILES, "/tmp/up.png": picture}),
-        "a long name": archive({**FILES, "x" * 60000 + ".png": picture}),
-        "a name of slashes": archive({**FILES, "////.png": picture}),
-        "a name of dots": archive({**FILES, "cats/..png": picture}),
-        "a NUL in a name": archive({**FILES, "cats/a_b.png": picture}).replace(b"a_b", b"a\0b"),
-        "a name of no UTF-8": archive({**FILES, "cats/é.png": picture}).replace(
+        "nothing": encode_zip({}),
+        "no picture": encode_zip({"a.txt": b"x"}),
+        "up a folder": encode_zip({**FILES, "../../up.png": picture}),
+        "an absolute name": encode_zip({**FILES, "/tmp/up.png": picture}),
+        "a long name": encode_zip({**FILES, "x" * 60000 + ".png": picture}),
+        "a name of slashes": encode_zip({**FILES, "////.png": picture}),
+        "a name of dots": encode_zip({**FILES, "cats/..png": picture}),
+        "a NUL in a name": encode_zip({**FILES, "cats/a_b.png": picture}).replace(b"a_b", b"a\0b"),
+        "a name of no UTF-8": encode_zip({**FILES, "cats/é.png": picture}).replace(
             "é".encode(), b"\xff\xfe"
         ),
-        "a newline in a name": archive({**FILES, "cats/a\nb.png": picture[:50]}),
-        "a surrogate in a name": archive({**FILES, "cats/a?b.png": picture}),
-        "a zip in a zip": archive({"b.zip": data, "c.png": data}),
-        "a bomb of a picture": archive({**FILES, "cats/b.png": picture + bytes(450_000_000)}),
-        "a bomb of a caption": archive({**FILES, "cats/0.txt": b"x" * 390_000_000}),
-        "an empty picture": archive({**FILES, "cats/b.png": b""}),
-        "an empty caption": archive({**FILES, "cats/0.txt": b""}),
-        "a caption of no UTF-8": archive({**FILES, "cats/0.txt": b"\xff\xfe\0"}),
-        "a caption of NULs": archive({**FILES, "cats/0.txt": bytes(1000)}),
-        "many classes": archive({f"{k}/a.png": picture for k in range(300)}),
+        "a newline in a name": encode_zip({**FILES, "cats/a\nb.png": picture[:50]}),
+        "a surrogate in a name": encode_zip({**FILES, "cats/a?b.png": picture}),
+        "a zip in a zip": encode_zip({"b.zip": data, "c.png": data}),
+        "a bomb of a picture": encode_zip({**FILES, "cats/b.png": picture + bytes(450_000_000)}),
+        "a bomb of a caption": encode_zip({**FILES, "cats/0.txt": b"x" * 390_000_000}),
+        "an empty picture": encode_zip({**FILES, "cats/b.png": b""}),
+        "an empty caption": encode_zip({**FILES, "cats/0.txt": b""}),
+        "a caption of no UTF-8": encode_zip({**FILES, "cats/0.txt": b"\xff\xfe\0"}),
+        "a caption of NULs": encode_zip({**FILES, "cats/0.txt": bytes(1000)}),
+        "many classes": encode_zip({f"{k}/a.png": picture for k in range(300)}),
         "bytes before it": b"x" * 100 + data,
         "bytes behind it": data + b"x" * 100,
     }
     for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
-        whole = archive(FILES, method)
+        whole = encode_zip(FILES, method)
         others[f"method {method}"] = whole
         for place in (40, 60, 80, 120):
             others[f"method {method}, byte {place}"] = whole[:place] + b"\xff" + whole[place + 1 :]
@@ -108,18 +108,18 @@ def odd() -> dict[str, bytes]:
 
 def captions() -> Iterator[Case]:
     """Text files beside the pictures of a folder."""
-    photos = [written(f"photos/{name}", content) for name, content in FILES.items()]
+    photos = [write_file(f"photos/{name}", content) for name, content in FILES.items()]
 
     def special(make: Make) -> Make:
-        def both(where: Path) -> None:
+        def both(workdir: Path) -> None:
             for photo in photos:
-                photo(where)
-            make(where)
+                photo(workdir)
+            make(workdir)
 
         return both
 
-    def sparse(where: Path) -> None:
-        with (where / "photos/cats/0.txt").open("wb") as file:
+    def sparse(workdir: Path) -> None:
+        with (workdir / "photos/cats/0.txt").open("wb") as file:
             file.truncate(3 << 30)
 
     texts = {
@@ -137,7 +137,7 @@ def captions() -> Iterator[Case]:
         "separators": "a\u2028b\x85c".encode(),
     }
     for title, text in texts.items():
-        make = written("photos/cats/0.txt", text, *photos)
+        make = write_file("photos/cats/0.txt", text, *photos)
         for words in ("pack photos --out p --size 8", "data photos --size 8"):
             yield Case(f"caption: {title}, {words[:4]}", make, words)
     name = "photos/cats/0.txt"
@@ -145,8 +145,8 @@ def captions() -> Iterator[Case]:
         "a FIFO": special(lambda where: os.mkfifo(where / name)),
         "a folder": special(lambda where: (where / name).mkdir()),
         "of 3 GB": special(sparse),
-        "without end": special(linked(name, Path("/dev/zero"))),
-        "a broken link": special(linked(name, Path("nowhere"))),
+        "without end": special(link_file(name, Path("/dev/zero"))),
+        "a broken link": special(link_file(name, Path("nowhere"))),
     }
     for title, make in specials.items():
         for words in ("pack photos --out p --size 8", "data photos --size 8"):

@@ -13,15 +13,15 @@ from smalti.convert import from_reference, infer_config, read_weights
 from smalti.convert.model import model_from_reference
 from smalti.core.checkpoint import save
 from smalti.core.errors import UserError
-from smalti.pixelcnn import Gated, Plain
+from smalti.pixelcnn import GatedPixelCNN, PixelCNN
 from smalti.vq import VQConfig
-from tests.tiny import vqvae
+from tests.tiny import vqvae_config
 
 HERE = Path(__file__).parent
 KINDS = {
-    "dldemos_pixelcnn": ("x", Plain),
-    "dldemos_gated_pixelcnn": ("x", Gated),
-    "dldemos_pixelcnn_prior": ("codes", Gated),
+    "dldemos_pixelcnn": ("x", PixelCNN),
+    "dldemos_gated_pixelcnn": ("x", GatedPixelCNN),
+    "dldemos_pixelcnn_prior": ("codes", GatedPixelCNN),
 }
 
 
@@ -87,12 +87,12 @@ def test_a_converted_prior_draws_its_codecs_codes(tmp_path: Path) -> None:
     assert 0 <= codes.min() < codes.max() < config["color_level"]
     with pytest.raises(UserError, match="codec"):
         model.encode(torch.rand(2, 1, 3, 4))
-    place = save(vqvae(VQConfig(config["color_level"], 8)).build(), tmp_path / "codec")
+    place = save(vqvae_config(VQConfig(config["color_level"], 8)).build(), tmp_path / "codec")
     model = model_from_reference(kind, config, weights, codec=str(place))
     pictures = smalti.sample(model, 2)
     assert isinstance(pictures, torch.Tensor) and pictures.shape == (2, 1, 8, 8)
     assert model.config.codec.sha256
-    other = save(vqvae(VQConfig(config["color_level"] + 1, 8)).build(), tmp_path / "other")
+    other = save(vqvae_config(VQConfig(config["color_level"] + 1, 8)).build(), tmp_path / "other")
     with pytest.raises(UserError, match="codes"):
         model_from_reference(kind, config, weights, codec=str(other))
 

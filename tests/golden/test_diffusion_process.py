@@ -14,8 +14,8 @@ from safetensors import safe_open
 from torch import Tensor
 
 from smalti.diffusion import DDIM, Linear
-from smalti.diffusion.levels import alpha_bar
-from smalti.diffusion.process import add_noise, ddpm_step, picture_of, posterior_variance
+from smalti.diffusion.process import add_noise, compute_x0, ddpm_step, posterior_variance
+from smalti.diffusion.timesteps import look_up_alpha_bar
 
 FILE = Path(__file__).parent / "dldemos_diffusion.safetensors"
 STEPS = range(4)
@@ -33,7 +33,7 @@ def golden() -> tuple[dict[str, Any], dict[str, Tensor]]:
 def alpha_bars() -> Tensor:
     config, _ = golden()
     first, last = config["beta"]
-    return Linear(T=config["n_steps"], first=first, last=last).alpha_bars()
+    return Linear(T=config["n_steps"], beta_start=first, beta_end=last).compute_alpha_bars()
 
 
 def denoiser() -> Callable[[Tensor, int], Tensor]:
@@ -42,7 +42,7 @@ def denoiser() -> Callable[[Tensor, int], Tensor]:
 
     def denoise(x: Tensor, t: int) -> Tensor:
         eps = 0.3 * x.tanh() + 0.1 * math.cos(t / 100) * x
-        return picture_of("eps", eps, x, a[t])
+        return compute_x0("eps", eps, x, a[t])
 
     return denoise
 
@@ -70,7 +70,7 @@ def test_single_ddpm_steps(variance: Literal["beta", "beta-tilde"], i: int) -> N
     config, g = golden()
     assert len(config["step_ts"]) == len(STEPS)
     t, x = config["step_ts"][i], g["x_T"]
-    a_t, a_s = alpha_bars()[t], alpha_bar(alpha_bars(), t - 1)
+    a_t, a_s = alpha_bars()[t], look_up_alpha_bar(alpha_bars(), t - 1)
     wanted = g["ddpm_step_large" if variance == "beta" else "ddpm_step_small"][i]
     size = 1 - a_t / a_s if variance == "beta" else posterior_variance(a_t, a_s)
     noise = g["step_noises"][i] * (t > 0)  # the last step adds none
@@ -82,7 +82,7 @@ def test_single_ddpm_steps(variance: Literal["beta", "beta-tilde"], i: int) -> N
     [
         ("eta0", DDIM(eta=0, clip=False)),
         ("eta1", DDIM(eta=1, clip=False)),
-        ("sigma_hat", DDIM(sigma_hat=True, last_noise=True, clip=False)),
+        ("sigma_hat", DDIM(sigma_hat=True, noise_last_step=True, clip=False)),
     ],
 )
 def test_twenty_ddim_steps(name: str, sampler: DDIM) -> None:
@@ -90,7 +90,9 @@ def test_twenty_ddim_steps(name: str, sampler: DDIM) -> None:
     assert sampler.steps == config["ddim_steps"]
     noises = iter(g["step_noises"])
     a = alpha_bars()
-    *_, last = sampler.stream(denoiser(), g["x_T"], a, lambda: next(noises), sampler.levels(len(a)))
+    *_, last = sampler.stream(
+        denoiser(), g["x_T"], a, lambda: next(noises), sampler.choose_timesteps(len(a))
+    )
     assert_agree(last.x, g[f"ddim20_{name}"])
     assert last.x.abs().max() > 100  # so the test saw the large values
 
@@ -98,7 +100,9 @@ def test_twenty_ddim_steps(name: str, sampler: DDIM) -> None:
 def test_the_options_that_the_file_pins_matter() -> None:
     """Without the article's noise on the last step, sigma-hat ends elsewhere."""
     noises = iter(golden()[1]["step_noises"])
-    sampler = DDIM(sigma_hat=True, last_noise=False, clip=False)
+    sampler = DDIM(sigma_hat=True, noise_last_step=False, clip=False)
     a, x = alpha_bars(), golden()[1]["x_T"]
-    *_, last = sampler.stream(denoiser(), x, a, lambda: next(noises), sampler.levels(len(a)))
+    *_, last = sampler.stream(
+        denoiser(), x, a, lambda: next(noises), sampler.choose_timesteps(len(a))
+    )
     assert (last.x - golden()[1]["ddim20_sigma_hat"]).abs().max() > 0.01

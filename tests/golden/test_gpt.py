@@ -19,8 +19,8 @@ def test_it_gives_the_references_logits() -> None:
     tensors, told = read_weights(FILE)
     assert told is not None
     config = GPTConfig(
-        symbols=told["vocab_size"],
-        context=told["block_size"],
+        vocab_size=told["vocab_size"],
+        context_length=told["block_size"],
         layers=told["n_layer"],
         heads=told["n_head"],
         width=told["n_embd"],

@@ -12,14 +12,14 @@ from torch import Tensor
 
 from smalti.autoregressive.logistic import nll
 from smalti.convert import from_reference, infer_config, read_weights
-from tests.expect import refusal
+from tests.expect import expect_user_error
 
 HERE = Path(__file__).parent
 KINDS = ("pclucas_pixelcnnpp_rgb", "pclucas_pixelcnnpp_gray")
 pytestmark = pytest.mark.parametrize("kind", KINDS)
 
 
-def network_of(kind: str) -> tuple[Any, dict[str, Tensor]]:
+def load_reference(kind: str) -> tuple[Any, dict[str, Tensor]]:
     weights, config = read_weights(HERE / f"{kind}.safetensors")
     assert config is not None
     return from_reference(kind, config, weights), load_file(HERE / f"{kind}.safetensors")
@@ -27,12 +27,12 @@ def network_of(kind: str) -> tuple[Any, dict[str, Tensor]]:
 
 @torch.no_grad()
 def test_parameters_are_the_references(kind: str) -> None:
-    network, golden = network_of(kind)
+    network, golden = load_reference(kind)
     torch.testing.assert_close(network(golden["x"]), golden["params"], atol=1e-4, rtol=0)
 
 
 def test_likelihood_is_the_references(kind: str) -> None:
-    _, golden = network_of(kind)
+    _, golden = load_reference(kind)
     nats = nll(golden["x"], golden["params"])
     assert nats.shape == golden["x"].shape[:1]
     torch.testing.assert_close(nats.sum(), golden["nll_nats_sum"][0], atol=0, rtol=1e-4)
@@ -48,7 +48,7 @@ def test_what_is_missing_is_named(kind: str) -> None:
     assert config is not None
     del weights["upsize_u_stream.1.deconv.weight_g"]
     del weights["nin_out.lin_a.bias"]
-    with refusal(kind, "missing", "doublings.u.1.weight.g", "end.weight.bias"):
+    with expect_user_error(kind, "missing", "doublings.u.1.weight.g", "end.weight.bias"):
         from_reference(kind, config, weights)
-    with refusal(kind, "input_channels", "2"):
+    with expect_user_error(kind, "input_channels", "2"):
         from_reference(kind, {**config, "input_channels": 2}, weights)

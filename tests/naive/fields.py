@@ -8,7 +8,7 @@ BITS = 2**64 - 1
 Place = tuple[int, ...]
 
 
-def scatter(key: int) -> int:
+def splitmix64(key: int) -> int:
     """SplitMix64."""
     z = (key + 0x9E3779B97F4A7C15) & BITS
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & BITS
@@ -16,7 +16,7 @@ def scatter(key: int) -> int:
     return z ^ (z >> 31)
 
 
-def between(low: int, high: int, bits: int) -> int:
+def scale_bits(low: int, high: int, bits: int) -> int:
     return low + ((high - low + 1) * bits >> 32)
 
 
@@ -28,12 +28,12 @@ def window(x: np.ndarray, here: Place, patch: int) -> np.ndarray:
     return np.array([[x[u, v] for v in columns] for u in rows]).astype(int)
 
 
-def apart(a: np.ndarray, b: np.ndarray, patch: int, here: Place, there: Place) -> int:
+def patch_distance(a: np.ndarray, b: np.ndarray, patch: int, here: Place, there: Place) -> int:
     """The sum of squared differences of two patches."""
     return int(((window(a, here, patch) - window(b, there, patch)) ** 2).sum())
 
 
-def classic(
+def patchmatch(
     a: np.ndarray, b: np.ndarray, patch: int, rounds: int, seed: int, field: np.ndarray, mask=None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The field and the sums that `match` comes to from `field`, one patch after the other."""
@@ -41,13 +41,13 @@ def classic(
     (H, W), (height, width) = a.shape[:2], b.shape[:2]
     found = {(i, j): tuple(map(int, field[i, j])) for i in range(H) for j in range(W)}
     far = float("inf")
-    cost = {p: far if closed[q] else apart(a, b, patch, p, q) for p, q in found.items()}
+    cost = {p: far if closed[q] else patch_distance(a, b, patch, p, q) for p, q in found.items()}
 
     def attempt(here, there):
         row, column = there
         if not (0 <= row < height and 0 <= column < width) or closed[there]:
             return
-        if (d := apart(a, b, patch, here, there)) < cost[here]:
+        if (d := patch_distance(a, b, patch, here, there)) < cost[here]:
             found[here], cost[here] = there, d
 
     for n in range(rounds):
@@ -57,12 +57,12 @@ def classic(
                 if (i - down, j - right) in found:
                     row, column = found[i - down, j - right]
                     attempt((i, j), (row + down, column + right))
-            radius, state = max(height, width), scatter((key + i * W + j) & BITS)
+            radius, state = max(height, width), splitmix64((key + i * W + j) & BITS)
             while radius:
-                state = scatter(state)
+                state = splitmix64(state)
                 r, c = found[i, j]
-                row = between(max(r - radius, 0), min(r + radius, height - 1), state % 2**32)
-                column = between(max(c - radius, 0), min(c + radius, width - 1), state >> 32)
+                row = scale_bits(max(r - radius, 0), min(r + radius, height - 1), state % 2**32)
+                column = scale_bits(max(c - radius, 0), min(c + radius, width - 1), state >> 32)
                 attempt((i, j), (row, column))
                 radius //= 2
     return (
@@ -71,11 +71,13 @@ def classic(
     )
 
 
-def exact(a: np.ndarray, b: np.ndarray, patch: int, mask=None) -> tuple[np.ndarray, np.ndarray]:
+def exact_match(
+    a: np.ndarray, b: np.ndarray, patch: int, mask=None
+) -> tuple[np.ndarray, np.ndarray]:
     """The nearest patches and their sums; of equally near ones the first, row by row."""
     places = [p for p in np.ndindex(*b.shape[:2]) if mask is None or not mask[p]]
     field = np.zeros((*a.shape[:2], 2), int)
     sums = np.zeros(a.shape[:2])
     for here in np.ndindex(*a.shape[:2]):
-        sums[here], field[here] = min((apart(a, b, patch, here, q), q) for q in places)
+        sums[here], field[here] = min((patch_distance(a, b, patch, here, q), q) for q in places)
     return field, sums

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smalti.autoregressive.calling import show_symbols
+from smalti.autoregressive.conditioning import to_network_input
 from smalti.autoregressive.naive_walker import NaiveWalker
 from smalti.pixelcnn import Autoregressive
 
@@ -44,7 +44,7 @@ def sigmoid_gate(x: np.ndarray) -> np.ndarray:
     return a / (1 + np.exp(-b))
 
 
-def choose(logits: np.ndarray, u: float, temperature: float) -> int:
+def draw_softmax(logits: np.ndarray, u: float, temperature: float) -> int:
     """The level at which the sum of probabilities passes u."""
     p = [math.exp((float(x) - float(logits.max())) / temperature) for x in logits]
     total = 0.0
@@ -61,11 +61,13 @@ class Naive(Autoregressive):
     def build_walker(self, n: int, y: Tensor | None) -> NaiveWalker:
         values = self.values
         if values is not None:
-            values = show_symbols(self.network, torch.arange(len(values)), values, torch.float64)
-        return NaiveWalker(self.network, n, self.needs.grid[1:], y, values)
+            values = to_network_input(
+                self.network, torch.arange(len(values)), values, torch.float64
+            )
+        return NaiveWalker(self.network, n, self.requirements.grid[1:], y, values)
 
 
-def shaken(module: torch.nn.Module) -> torch.nn.Module:
+def perturb_weights(module: torch.nn.Module) -> torch.nn.Module:
     """Norms as training leaves them; nothing is 0, and what a network sees matters to it."""
     with torch.no_grad():
         for parameter in module.parameters():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 
-def voted(b: np.ndarray, field: np.ndarray, weights: np.ndarray, patch: int) -> np.ndarray:
+def average_votes(b: np.ndarray, field: np.ndarray, weights: np.ndarray, patch: int) -> np.ndarray:
     """(H, W, C) float64: weighted means over the patches at each pixel, b (Hb, Wb, C)."""
     r, (H, W) = patch // 2, weights.shape
     out = np.zeros((H, W, b.shape[2]))

@@ -1,14 +1,14 @@
 """One autoregressive model: a network over the symbols of a codec."""
 
-from smalti.autoregressive.frozen import Frozen
+from smalti.autoregressive.frozen import FrozenCodec
 from smalti.autoregressive.gpt import GPT, GPTConfig
-from smalti.autoregressive.indices import Indices
-from smalti.autoregressive.mixture import LogisticMixture
-from smalti.autoregressive.model import Autoregressive, AutoregressiveConfig, fit
+from smalti.autoregressive.indices import IndexCodec
+from smalti.autoregressive.logistic_mixture import LogisticMixture
+from smalti.autoregressive.model import Autoregressive, AutoregressiveConfig, build_config
 from smalti.autoregressive.output import Categorical
-from smalti.layers.choosing import Ancestral
-from smalti.layers.conditions import Choice
-from smalti.layers.levels import Levels
+from smalti.layers.condition_encoder import Choice
+from smalti.layers.pixel_levels import Levels
+from smalti.layers.symbol_sampling import Ancestral
 
 __all__ = [
     "GPT",
@@ -17,10 +17,10 @@ __all__ = [
     "AutoregressiveConfig",
     "Categorical",
     "Choice",
-    "Frozen",
+    "FrozenCodec",
     "GPTConfig",
-    "Indices",
+    "IndexCodec",
     "Levels",
     "LogisticMixture",
-    "fit",
+    "build_config",
 ]

@@ -7,22 +7,22 @@ from typing import NoReturn
 
 from torch import Tensor
 
-from smalti.core.config import checked
+from smalti.core.config import check_fields
 from smalti.core.errors import UserError
-from smalti.core.ranges import Codes, Width
+from smalti.core.ranges import CodebookSize, Width
 
 
 @dataclass(frozen=True)
-@checked
-class Indices:
+@check_fields
+class IndexCodec:
     """A grid of codes, whose codec is not known."""
 
-    count: Codes = 512
+    vocab_size: CodebookSize = 512
     """Codes there are."""
     size: tuple[Width, Width] = (28, 28)
     """Rows and columns."""
 
-    values = None
+    symbol_values = None
     lossless = False
     has_pictures = False
 
@@ -31,10 +31,10 @@ class Indices:
         """Channels, rows and columns."""
         return (1, *self.size)
 
-    def load(self) -> Indices:
+    def load(self) -> IndexCodec:
         return self
 
-    def grid(self, size: tuple[int, int]) -> tuple[int, int]:
+    def compute_code_shape(self, size: tuple[int, int]) -> tuple[int, int]:
         return size
 
     def encode(self, x: Tensor) -> NoReturn:

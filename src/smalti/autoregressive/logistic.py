@@ -1,8 +1,8 @@
-"""Discretised logistic mixtures: a distribution over the levels of a pixel (arXiv:1701.05517).
+"""Discretized logistic mixtures: a distribution over the levels of a pixel (arXiv:1701.05517).
 
 Levels 0 .. L-1 stand at L even places of [-1, 1]. A logistic density is integrated over the cell
 of each level; the first and the last cell reach to infinity, so that the levels' probabilities sum
-to one. In colour, the mean of G moves with R, and that of B with R and G (section 2.2).
+to one. In color, the mean of G moves with R, and that of B with R and G (section 2.2).
 """
 
 from __future__ import annotations
@@ -14,52 +14,52 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-NARROWEST, WIDEST = -7.0, 50.0
+MIN_LOG_SCALE, MAX_LOG_SCALE = -7.0, 50.0
 """Log-scales are clamped: below, as the original does at 256 levels, and in the same proportion to
 the cell at others; above, where float32 would end."""
 
 
-class Mixture(NamedTuple):
+class MixtureParameters(NamedTuple):
     """K logistics for each of the C channels of a pixel; `...` is (H, W), or nothing."""
 
     log_weights: Tensor
-    """(N, K, ...), normalised."""
+    """(N, K, ...), normalized."""
     means: Tensor
-    """(N, C, K, ...), in colour before they move with the earlier channels."""
+    """(N, C, K, ...), in color before they move with the earlier channels."""
     log_scales: Tensor
     """(N, C, K, ...), clamped."""
     coefficients: Tensor | None
-    """(N, 3, K, ...) in (-1, 1): of R in G, of R in B, of G in B; None in grey."""
+    """(N, 3, K, ...) in (-1, 1): of R in G, of R in B, of G in B; None in gray."""
 
 
-def width(channels: int, components: int) -> int:
-    """Parameters of a pixel: 3 for each component in grey, 10 in colour."""
+def count_parameters(channels: int, components: int) -> int:
+    """Parameters of a pixel: 3 for each component in gray, 10 in color."""
     if channels not in (1, 3):
         raise ValueError(f"pictures of {channels} channels are given; a mixture wants 1 or 3")
     return components * (3 if channels == 1 else 10)
 
 
-def mixture(params: Tensor, channels: int, levels: int = 256) -> Mixture:
+def unpack_mixture(params: Tensor, channels: int, levels: int = 256) -> MixtureParameters:
     """The parameters (N, P, ...) read in the original's order.
 
-    All the weights first; then for each channel its means, log-scales and, in colour, coefficients.
-    Raises ValueError where P is not a multiple of 3 (grey) or 10 (colour).
+    All the weights first; then for each channel its means, log-scales and, in color, coefficients.
+    Raises ValueError where P is not a multiple of 3 (gray) or 10 (color).
     """
-    per = width(channels, 1)
+    per = count_parameters(channels, 1)
     K, rest = divmod(params.shape[1], per)
     if rest or not K:
         raise ValueError(f"{params.shape[1]} parameters are given; a multiple of {per} is wanted")
-    narrowest = NARROWEST + math.log(255 / (levels - 1))
+    narrowest = MIN_LOG_SCALE + math.log(255 / (levels - 1))
     each = params[:, K:].unflatten(1, (channels, -1, K))  # (N, C, 2 or 3, K, ...)
-    return Mixture(
+    return MixtureParameters(
         torch.log_softmax(params[:, :K], dim=1),
         each[:, :, 0],
-        each[:, :, 1].clamp(narrowest, WIDEST),
+        each[:, :, 1].clamp(narrowest, MAX_LOG_SCALE),
         torch.tanh(each[:, :, 2]) if channels == 3 else None,
     )
 
 
-def moved_means(mix: Mixture, x: Tensor) -> Tensor:
+def condition_means(mix: MixtureParameters, x: Tensor) -> Tensor:
     """The means given the earlier channels of x (N, C', ...), C' <= C: (N, C, K, ...)."""
     if (c := mix.coefficients) is None:
         return mix.means
@@ -72,7 +72,7 @@ def moved_means(mix: Mixture, x: Tensor) -> Tensor:
     return torch.stack([R, G, B], dim=1)
 
 
-def log_cells(x: Tensor, means: Tensor, log_scales: Tensor, levels: int = 256) -> Tensor:
+def compute_log_probs(x: Tensor, means: Tensor, log_scales: Tensor, levels: int = 256) -> Tensor:
     """Log-probability of the level at x under each logistic; arguments broadcast.
 
     sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a)), which holds its precision
@@ -81,27 +81,29 @@ def log_cells(x: Tensor, means: Tensor, log_scales: Tensor, levels: int = 256) -
     half = 1 / (levels - 1)
     first, last = x < half - 1, x > 1 - half
     inverse = torch.exp(-log_scales)
-    centred = x - means
-    below_upper = F.logsigmoid(inverse * (centred + half)).masked_fill(last, 0)
-    above_lower = F.logsigmoid(inverse * (half - centred)).masked_fill(first, 0)
+    centered = x - means
+    below_upper = F.logsigmoid(inverse * (centered + half)).masked_fill(last, 0)
+    above_lower = F.logsigmoid(inverse * (half - centered)).masked_fill(first, 0)
     between = torch.log(-torch.expm1(-2 * half * inverse)).masked_fill(first | last, 0)
     return below_upper + above_lower + between
 
 
-def log_joint(mix: Mixture, x: Tensor, levels: int = 256) -> Tensor:
+def compute_joint_log_probs(mix: MixtureParameters, x: Tensor, levels: int = 256) -> Tensor:
     """log p(component k, x_0 .. x_c) for every c of x (N, C, ...) in [-1, 1]: (N, C, K, ...)."""
     C = x.shape[1]
-    means, log_scales = moved_means(mix, x)[:, :C], mix.log_scales[:, :C]
-    cells = log_cells(x[:, :, None], means, log_scales, levels)
+    means, log_scales = condition_means(mix, x)[:, :C], mix.log_scales[:, :C]
+    cells = compute_log_probs(x[:, :, None], means, log_scales, levels)
     return mix.log_weights[:, None] + cells.cumsum(1)
 
 
-def subpixel_nats(params: Tensor, x: Tensor, levels: int = 256) -> Tensor:
+def compute_subpixel_nats(params: Tensor, x: Tensor, levels: int = 256) -> Tensor:
     """-log p(x_c | x_0 .. x_c-1) of every sub-pixel.
 
     params: (N, P, ...), x: (N, C, ...) in [-1, 1], each at one of the levels -> (N, C, ...).
     """
-    joint = torch.logsumexp(log_joint(mixture(params, x.shape[1], levels), x, levels), dim=2)
+    joint = torch.logsumexp(
+        compute_joint_log_probs(unpack_mixture(params, x.shape[1], levels), x, levels), dim=2
+    )
     return torch.cat([-joint[:, :1], joint[:, :-1] - joint[:, 1:]], dim=1)
 
 
@@ -109,6 +111,6 @@ def nll(x: Tensor, params: Tensor, levels: int = 256) -> Tensor:
     """Nats of each picture, -log p(x): (N,).
 
     x: (N, C, H, W) in [-1, 1], C of 1 or 3, at `levels` even places. params: (N, P, H, W) with P of
-    3K in grey and 10K in colour, in the original's order. Raises ValueError for other numbers.
+    3K in gray and 10K in color, in the original's order. Raises ValueError for other numbers.
     """
-    return subpixel_nats(params, x, levels).flatten(1).sum(1)
+    return compute_subpixel_nats(params, x, levels).flatten(1).sum(1)

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from smalti.autoregressive.order import find_place
+from smalti.autoregressive.raster_order import unravel_position
 
 
 class NaiveWalker:
@@ -34,16 +34,16 @@ class NaiveWalker:
         self.x = torch.zeros(shape, dtype=dtype, device=weight.device)
 
     @torch.no_grad()
-    def parameters(self, k: int) -> Tensor:
+    def predict(self, k: int) -> Tensor:
         """(n, P) at position k."""
-        i, j, c = find_place(k, self.x.shape[1], self.x.shape[3])
+        i, j, c = unravel_position(k, self.x.shape[1], self.x.shape[3])
         above = self.x[:, :, : i + 1]  # what lies below is not seen
         here = self.network(above, self.y)[..., i, j]  # (n, P), or (n, P, C)
         return here[..., c] if here.ndim == 3 else here
 
-    def put(self, k: int, symbols: Tensor) -> None:
+    def set_symbols(self, k: int, symbols: Tensor) -> None:
         """symbols: (n,) int64."""
-        i, j, c = find_place(k, self.x.shape[1], self.x.shape[3])
+        i, j, c = unravel_position(k, self.x.shape[1], self.x.shape[3])
         symbols = symbols.to(self.x.device)
         self.x[:, c, i, j] = symbols if self.values is None else self.values[symbols]
 
@@ -56,15 +56,15 @@ class NaiveWalker:
 class NaiveTokenWalker:
     """A walker that runs `network(tokens)` at each step and keeps the last outcome."""
 
-    def __init__(self, network: Any, front: Tensor):
+    def __init__(self, network: Any, prefix: Tensor):
         """front: (n, c) tokens of conditions, c >= 1."""
-        self.network, self.tokens = network, front
+        self.network, self.tokens = network, prefix
 
     @torch.no_grad()
-    def parameters(self, k: int) -> Tensor:
+    def predict(self, k: int) -> Tensor:
         """(n, P): the logits of the k-th symbol behind the front."""
         return self.network(self.tokens)[:, -1]
 
-    def put(self, k: int, symbols: Tensor) -> None:
+    def set_symbols(self, k: int, symbols: Tensor) -> None:
         """symbols: (n,) int64."""
         self.tokens = torch.cat([self.tokens, symbols[:, None].to(self.tokens)], dim=1)

@@ -12,57 +12,57 @@ from torch import nn
 from smalti.autoregressive.output import Output
 from smalti.core.errors import UserError
 from smalti.core.protocols import Codec
-from smalti.layers.conditions import Choice, Conditional, count_columns
+from smalti.layers.condition_encoder import Choice, ConditionConfigs, compute_width
 
 N = TypeVar("N", bound="NetworkConfig")
 
 
 @dataclass(frozen=True)
-class Needs:
+class Requirements:
     """The sizes of a model's codec, output and conditions."""
 
     grid: tuple[int, int, int]
     """C symbols at each of h x w places."""
-    symbols: int
+    n_symbols: int
     """K that there are."""
     ordered: bool
     """Whether symbols have values, which a network may take in their place."""
-    numbers: int
+    n_parameters: int
     """P, parameters of a symbol's distribution; of all symbols at a place, where it is joint."""
     joint: bool
     """Whether one set of parameters is for all channels of a place."""
-    width: int
+    encoder_width: int
     """Length of the vector of conditions."""
-    choices: tuple[int, ...]
+    choice_sizes: tuple[int, ...]
     """Values of each condition that is a choice."""
-    texts: tuple[str, ...]
+    text_names: tuple[str, ...]
     """Names of those that are text."""
-    moves: int
+    n_shifts: int
     """Ways in which pictures are moved in training; 0 for none."""
 
     @property
-    def length(self) -> int:
+    def sequence_length(self) -> int:
         """T, symbols of a picture."""
         return math.prod(self.grid)
 
     @property
-    def condition(self) -> int:
+    def condition_width(self) -> int:
         """D, length of the vector that the network is told; 0 for none."""
-        return self.width + self.moves
+        return self.encoder_width + self.n_shifts
 
     @property
-    def front(self) -> int:
+    def prefix_length(self) -> int:
         """Tokens in front of the symbols: one that says nothing, where there are no choices."""
-        return max(len(self.choices), 1) + (self.moves > 0)
+        return max(len(self.choice_sizes), 1) + (self.n_shifts > 0)
 
     @property
-    def rows(self) -> int:
+    def vocab_size(self) -> int:
         """Rows of a table of tokens: symbols, each choice's values and its "none", moves."""
-        return self.symbols + (sum(K + 1 for K in self.choices) or 1) + self.moves
+        return self.n_symbols + (sum(K + 1 for K in self.choice_sizes) or 1) + self.n_shifts
 
     def __str__(self) -> str:
         kind = "levels" if self.ordered else "codes"
-        return f"{self.symbols} {kind}, {self.length} a picture, the output and the conditions"
+        return f"{self.n_symbols} {kind}, {self.sequence_length} a picture, the output and the conditions"
 
 
 @runtime_checkable
@@ -77,68 +77,70 @@ class NetworkConfig(Protocol):
     """
 
     @property
-    def accepts(self) -> tuple[str, ...]: ...
+    def condition_kinds(self) -> tuple[str, ...]: ...
     @property
-    def takes(self) -> str: ...
+    def input_kind(self) -> str: ...
 
-    def find_sizes(self, needs: Needs) -> dict[str, Any]:
+    def derive_fields(self, requirements: Requirements) -> dict[str, Any]:
         """What its own fields must be, by name. UserError where it cannot do what is asked."""
         ...
 
     def build(self) -> nn.Module: ...
 
 
-def find_needs(
+def compute_requirements(
     codec: Codec,
     size: tuple[int, int],
     output: Output,
-    conditions: Conditional = (),
-    dropout: float = 0.0,
-    shift: int = 0,
-) -> Needs:
+    conditions: ConditionConfigs = (),
+    condition_dropout: float = 0.0,
+    max_shift: int = 0,
+) -> Requirements:
     """What a model of these parts asks of its network; size: of the pictures.
 
     UserError for an output of numbers where the codec's symbols are none.
     """
-    C, h, w = (1, *codec.grid(size))[-3:]
-    if output.joint and codec.values is None:
+    C, h, w = (1, *codec.compute_code_shape(size))[-3:]
+    if output.joint and codec.symbol_values is None:
         raise UserError(
             f"output is {type(output).__name__}, of numbers in order, and the codec's "
-            f"{codec.count} codes have none; give Categorical"
+            f"{codec.vocab_size} codes have none; give Categorical"
         )
-    return Needs(
+    return Requirements(
         grid=(C, h, w),
-        symbols=codec.count,
-        ordered=codec.values is not None,
-        numbers=output.numbers(C, codec.count),
+        n_symbols=codec.vocab_size,
+        ordered=codec.symbol_values is not None,
+        n_parameters=output.count_parameters(C, codec.vocab_size),
         joint=output.joint,
-        width=count_columns(conditions, spare=dropout > 0),
-        choices=tuple(len(c.values) for c in conditions if isinstance(c, Choice)),
-        texts=tuple(c.name for c in conditions if not isinstance(c, Choice)),
-        moves=(2 * shift + 1) ** 2 if shift else 0,
+        encoder_width=compute_width(conditions, reserve_none=condition_dropout > 0),
+        choice_sizes=tuple(len(c.values) for c in conditions if isinstance(c, Choice)),
+        text_names=tuple(c.name for c in conditions if not isinstance(c, Choice)),
+        n_shifts=(2 * max_shift + 1) ** 2 if max_shift else 0,
     )
 
 
-def check_network(network: NetworkConfig, needs: Needs) -> None:
+def check_network(network: NetworkConfig, requirements: Requirements) -> None:
     """UserError unless the network's fields are as the model needs them."""
-    for name, value in network.find_sizes(needs).items():
+    for name, value in network.derive_fields(requirements).items():
         if (own := getattr(network, name)) != value:
-            raise UserError(f"network.{name} is {own}, but {needs} want {value}; make them equal")
-    if needs.texts and "vector" not in network.accepts:
+            raise UserError(
+                f"network.{name} is {own}, but {requirements} want {value}; make them equal"
+            )
+    if requirements.text_names and "vector" not in network.condition_kinds:
         raise UserError(
-            f"{needs.texts[0]} is told by a vector, and this network takes tokens; leave it out, "
+            f"{requirements.text_names[0]} is told by a vector, and this network takes tokens; leave it out, "
             "or give a PixelCNN"
         )
-    if network.takes == "values" and not needs.ordered:
+    if network.input_kind == "values" and not requirements.ordered:
         raise UserError(
-            f"this network takes values, and {needs.symbols} codes have none; give one that takes "
+            f"this network takes values, and {requirements.n_symbols} codes have none; give one that takes "
             "symbols"
         )
 
 
-def fit_network(network: N, needs: Needs) -> N:
+def fill_network_sizes(network: N, requirements: Requirements) -> N:
     """The network with what was left at its default as the model needs it."""
     default: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(network)}  # pyright: ignore
-    sizes = network.find_sizes(needs)
+    sizes = network.derive_fields(requirements)
     left = {k: v for k, v in sizes.items() if getattr(network, k) == default[k]}
     return dataclasses.replace(network, **left)  # pyright: ignore

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from smalti.core.config import checked
-from smalti.core.protocols import Symbols
+from smalti.core.config import check_fields
+from smalti.core.protocols import SymbolDistribution
 
 
 @runtime_checkable
@@ -25,21 +25,23 @@ class Output(Protocol):
         """
         ...
 
-    def nats(self, parameters: Tensor, x: Tensor, levels: int) -> Tensor:
+    def compute_nats(self, parameters: Tensor, x: Tensor, levels: int) -> Tensor:
         """-log p of every number of x (N, C, H, W), int64: (N, C, H, W)."""
         ...
 
-    def at(self, parameters: Tensor, earlier: Tensor, c: int, levels: int) -> Symbols:
+    def build_distribution(
+        self, parameters: Tensor, previous_levels: Tensor, c: int, levels: int
+    ) -> SymbolDistribution:
         """The distribution of one pixel's channel c: parameters (n, P), earlier (n, c) levels."""
         ...
 
-    def numbers(self, channels: int, levels: int) -> int:
+    def count_parameters(self, channels: int, levels: int) -> int:
         """P: how many parameters the network shall put out (a place, or a channel of it)."""
         ...
 
 
 @dataclass(frozen=True)
-class Drawn:
+class SoftmaxDistribution:
     """A softmax over all levels; what is not asked for is not computed."""
 
     parameters: Tensor
@@ -50,30 +52,30 @@ class Drawn:
         """(n, L) float64 log-probabilities."""
         return self.parameters.double().log_softmax(1)
 
-    def draw(self, u: Tensor, temperature: float = 1.0) -> Tensor:
+    def sample(self, u: Tensor, temperature: float = 1.0) -> Tensor:
         """The level where the sum of probabilities passes u[:, 0]; temperature 0: the likeliest."""
         if temperature == 0:
             return self.parameters.argmax(1)
-        from smalti.kernels.softmax_draw import choose  # compiles on first use
+        from smalti.kernels.softmax_draw import draw_softmax  # compiles on first use
 
         x = np.ascontiguousarray(self.parameters.detach().cpu().numpy())
         level = np.empty(len(x), np.int64)
         u0 = np.ascontiguousarray(u[:, 0].double().cpu().numpy())
-        choose(x, u0, float(temperature), np.empty(x.shape[1]), level)
+        draw_softmax(x, u0, float(temperature), np.empty(x.shape[1]), level)
         return torch.from_numpy(level).to(self.parameters.device)
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class Categorical:
     """A softmax over the levels of every number."""
 
     joint = False
 
-    def numbers(self, channels: int, levels: int) -> int:
+    def count_parameters(self, channels: int, levels: int) -> int:
         return levels
 
-    def nats(self, parameters: Tensor, x: Tensor, levels: int) -> Tensor:
+    def compute_nats(self, parameters: Tensor, x: Tensor, levels: int) -> Tensor:
         """parameters: (N, L, H, W), or (N, L, C, H, W).  x: (N, C, H, W) levels."""
         N, C, H, W = x.shape
         each = parameters.reshape(N, levels, C, H, W).permute(0, 3, 4, 2, 1)  # (N, H, W, C, L)
@@ -81,6 +83,8 @@ class Categorical:
         nats = F.cross_entropy(each.flatten(0, 3), there, reduction="none")
         return nats.unflatten(0, (N, H, W, C)).permute(0, 3, 1, 2)
 
-    def at(self, parameters: Tensor, earlier: Tensor, c: int, levels: int) -> Drawn:
+    def build_distribution(
+        self, parameters: Tensor, previous_levels: Tensor, c: int, levels: int
+    ) -> SoftmaxDistribution:
         """The network has seen the earlier channels itself."""
-        return Drawn(parameters)
+        return SoftmaxDistribution(parameters)

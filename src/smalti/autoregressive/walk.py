@@ -8,56 +8,60 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from smalti.autoregressive.order import to_grid, to_sequence
+from smalti.autoregressive.raster_order import to_grid, to_sequence
+from smalti.core.canvas import Canvas
 from smalti.core.errors import UserError
-from smalti.core.given import Given, read_hole
-from smalti.core.protocols import Choose
-from smalti.core.states import Canvas
-from smalti.layers.choosing import check_finite
+from smalti.core.protocols import ChooseSymbols
+from smalti.core.sampling_inputs import SamplingInputs, read_known_and_mask
 from smalti.layers.eval_mode import eval_mode
+from smalti.layers.symbol_sampling import check_finite
 
 if TYPE_CHECKING:
     from smalti.autoregressive.model import Autoregressive
 
 
-class Known(NamedTuple):
+class KnownSymbols(NamedTuple):
     """What is kept of n pictures that are completed."""
 
     symbols: Tensor
     """(n, T) int64."""
-    free: Tensor
+    missing: Tensor
     """(n, T) bool: where they are to be drawn."""
 
 
 def walk_rows(
-    model: Autoregressive, choose: Choose, n: int, y: Tensor | None, known: Known | None
+    model: Autoregressive,
+    choose_symbols: ChooseSymbols,
+    n: int,
+    y: Tensor | None,
+    known: KnownSymbols | None,
 ) -> Iterator[Canvas]:
     """The symbols (n, C, h, w) after each row; those to come are 0. y: what the network is told."""
-    (C, h, w), P = model.needs.grid, model.needs.numbers
+    (C, h, w), P = model.requirements.grid, model.requirements.n_parameters
     sequence = torch.zeros(n, C * h * w, dtype=torch.int64, device=model.device)
     with torch.no_grad(), eval_mode(model):
         walker = model.build_walker(n, y)
     for i in range(h):
         with torch.no_grad(), eval_mode(model):
             for k in range(i * w * C, (i + 1) * w * C):
-                parameters = walker.parameters(k)[:, :P]
+                parameters = walker.predict(k)[:, :P]
                 check_finite(parameters, k)
                 c = k % C
-                symbols = model.config.output.at(
-                    parameters, sequence[:, k - c : k], c, model.needs.symbols
+                symbols = model.config.output.build_distribution(
+                    parameters, sequence[:, k - c : k], c, model.requirements.n_symbols
                 )
-                chosen = choose(k, symbols).to(model.device)
+                chosen = choose_symbols(k, symbols).to(model.device)
                 if known is not None:
-                    chosen = chosen.where(known.free[:, k], known.symbols[:, k])
+                    chosen = chosen.where(known.missing[:, k], known.symbols[:, k])
                 sequence[:, k] = chosen
-                walker.put(k, chosen)
-        canvas = to_grid(sequence, model.needs.grid)
+                walker.set_symbols(k, chosen)
+        canvas = to_grid(sequence, model.requirements.grid)
         yield Canvas(canvas.clone(memory_format=torch.contiguous_format), i + 1, h)
 
 
-def read_known(model: Autoregressive, given: Given, n: int) -> Known | None:
+def encode_known(model: Autoregressive, inputs: SamplingInputs, n: int) -> KnownSymbols | None:
     """What is known of n pictures; None without any. UserError for what does not fit."""
-    hole = read_hole(given, (n, *model.config.shape))
+    hole = read_known_and_mask(inputs, (n, *model.config.shape))
     if hole is None:
         return None
     if not model.is_lossless:
@@ -67,4 +71,4 @@ def read_known(model: Autoregressive, given: Given, n: int) -> Known | None:
         )
     known, free = hole
     symbols = to_sequence(model.encode(known.to(model.device)))
-    return Known(symbols, to_sequence(free.to(model.device)))
+    return KnownSymbols(symbols, to_sequence(free.to(model.device)))

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from smalti.cli.streams import flush, open_missing
+from smalti.cli.streams import flush_streams, open_closed_streams
 
 if TYPE_CHECKING:
     from cyclopts import App
@@ -42,7 +42,7 @@ VERBS = {
 
 # Threads of PyTorch that wait for each other spin, by default for so long that on a machine that is
 # busy with something else they mostly hinder each other: 64 digits then took 70 s instead of 6.
-SPINS = "1000"
+SPIN_COUNT = "1000"
 
 HELP = """Generative models built of small pieces: train on your own data, sample fast.
 
@@ -59,24 +59,24 @@ EXAMPLES = """[bold]Examples[/bold]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code: 0, 2 for a user's error, 128 + N for signal N."""
     tokens = list(sys.argv[1:] if argv is None else argv)
-    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
-    open_missing()
-    write_any_name()
+    os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
+    open_closed_streams()
+    escape_unencodable()
     try:
-        return run(tokens)
+        return run_command(tokens)
     finally:
-        flush()
+        flush_streams()
 
 
-def run(tokens: list[str]) -> int:
+def run_command(tokens: list[str]) -> int:
     try:
         if tokens:
             check_verb(tokens[0])
-        with notices_printed():
-            code = call(verbs(), tokens)
+        with print_notices():
+            code = call_app(build_app(), tokens)
         sys.stdout.flush()
     except KeyboardInterrupt:
-        return complain("interrupted", code=130)
+        return print_message("interrupted", code=130)
     except BrokenPipeError:  # `smalti list | head`
         return 0
     except SystemExit as error:  # Rich's own end of a broken pipe
@@ -84,22 +84,22 @@ def run(tokens: list[str]) -> int:
             return 0
         raise
     except Exception as error:
-        from smalti.cli.complaint import line_of
+        from smalti.cli.errors import format_error
 
-        if (line := line_of(error)) is None:
+        if (line := format_error(error)) is None:
             raise
-        return complain(line)
+        return print_message(line)
     return code if isinstance(code, int) else 0
 
 
-def write_any_name() -> None:
+def escape_unencodable() -> None:
     """Spell out what a terminal's encoding lacks: names of files may hold any bytes."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # not where a test or a caller listens
             stream.reconfigure(errors="backslashreplace")
 
 
-def verbs() -> App:
+def build_app() -> App:
     from cyclopts import App
 
     import smalti
@@ -112,59 +112,61 @@ def verbs() -> App:
         version=smalti.__version__,
     )
     app["--help"].group = app["--version"].group = "Options"
-    for order, (verb, (place, summary)) in enumerate(VERBS.items()):
-        app.command(place, name=verb, help=summary, sort_key=order)
+    for order, (verb, (location, summary)) in enumerate(VERBS.items()):
+        app.command(location, name=verb, help=summary, sort_key=order)
     return app
 
 
-def call(app: App, tokens: list[str]) -> Any:
+def call_app(app: App, tokens: list[str]) -> Any:
     """Run a command and let its errors through to `main`; returns what it returns."""
     from smalti.cli.options import check_numbers
 
     app.suppress_keyboard_interrupt = False
-    command, given, _ = app.parse_args(tokens, print_error=False, exit_on_error=False)
-    check_numbers(command, given, tokens)
-    return command(*given.args, **given.kwargs)
+    command, bound, _ = app.parse_args(tokens, print_error=False, exit_on_error=False)
+    check_numbers(command, bound, tokens)
+    return command(*bound.args, **bound.kwargs)
 
 
 def check_verb(verb: str) -> None:
     """Cyclopts would import every verb, torch and all, to suggest one."""
     from smalti.core.errors import UserError
-    from smalti.core.messages import suggest
+    from smalti.core.messages import suggest_name
 
     known = [*VERBS, "--help", "-h", "--version"]
     if verb in known:
         return
     kind = "option" if verb.startswith("-") else "verb"
-    raise UserError(f"no {kind} {verb!r}; {suggest(verb, known, cutoff=0.5)}")
+    raise UserError(f"no {kind} {verb!r}; {suggest_name(verb, known, cutoff=0.5)}")
 
 
 @contextmanager
-def notices_printed() -> Iterator[None]:
+def print_notices() -> Iterator[None]:
     """While entered, each Notice is a line on stderr, once; so is what smalti logs."""
     from smalti.core.errors import Notice
 
-    told: set[str] = set()
+    printed: set[str] = set()
 
-    def show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    def print_notice(
+        message: Warning | str, category: type[Warning], *where: Any, **more: Any
+    ) -> None:
         if not issubclass(category, Notice):
             return before(message, category, *where, **more)
-        if str(message) not in told:
-            complain(str(message))
-        told.add(str(message))
+        if str(message) not in printed:
+            print_message(str(message))
+        printed.add(str(message))
 
     with warnings.catch_warnings():
         before = warnings.showwarning
-        warnings.showwarning = show
+        warnings.showwarning = print_notice
         warnings.simplefilter("always", Notice)
-        with log_printed():
+        with print_log():
             yield
 
 
 @contextmanager
-def log_printed() -> Iterator[None]:
+def print_log() -> Iterator[None]:
     """While entered, what smalti logs is a line on stderr: on a first use, that it compiles."""
-    log, lines = logging.getLogger("smalti"), Lines()
+    log, lines = logging.getLogger("smalti"), StderrHandler()
     level = log.level
     log.addHandler(lines)
     log.setLevel(logging.INFO)
@@ -175,14 +177,14 @@ def log_printed() -> Iterator[None]:
         log.setLevel(level)
 
 
-class Lines(logging.Handler):
+class StderrHandler(logging.Handler):
     """Shows a record of the log as a line on stderr."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        complain(record.getMessage())
+        print_message(record.getMessage())
 
 
-def complain(line: str, code: int = 2) -> int:
+def print_message(line: str, code: int = 2) -> int:
     with suppress(OSError):  # nobody reads it
         print(f"smalti: {line}", file=sys.stderr)
     return code

@@ -14,38 +14,38 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from smalti.cli.meter import Meter
 from smalti.cli.options import (
     Classes,
     Conditions,
-    Number,
+    Count,
     Size,
     Switch,
     Texts,
-    read_conditions,
-    read_device,
+    parse_conditions,
+    parse_device,
     split_words,
 )
+from smalti.cli.progress_bar import ProgressBar
 
-USUAL: dict[str, Any] = {"out": Path | None, "config": Path | None, "size": Size, "crop": Size,
-                         "model": str, "number": Number, "data": str | None, "mask": Path | None,
+COMMON_TYPES: dict[str, Any] = {"out": Path | None, "config": Path | None, "size": Size, "crop": Size,
+                         "model": str, "number": Count, "data": str | None, "mask": Path | None,
                          "classes": Classes, "text": Texts, "conditions": Conditions}  # fmt: skip
 """What the command line takes these parameters as."""
-DOCUMENTED = re.compile(r"^(\w+): (.*(?:\n(?!\w+: |\n).+)*)", re.MULTILINE)
+DOCUMENTED_PARAMETER = re.compile(r"^(\w+): (.*(?:\n(?!\w+: |\n).+)*)", re.MULTILINE)
 """A parameter in a docstring: its name, and what it is up to the next one or an empty line."""
-Given = Mapping[str, Any]
+CommandArguments = Mapping[str, Any]
 """The arguments of a command, by name."""
 
 
-def as_command(
+def make_command(
     task: Callable[..., Any],
-    show: Callable[[Any, Given], None],
+    print_result: Callable[[Any, CommandArguments], None],
     *,
-    needs: Collection[str] = (),
-    named: Collection[str] = (),
-    home: str = "",
-    fixed: Given = MappingProxyType({}),
-    meter: Callable[[], Any] = Meter,
+    required: Collection[str] = (),
+    keyword_only: Collection[str] = (),
+    results_root: str = "",
+    fixed: CommandArguments = MappingProxyType({}),
+    progress_bar: Callable[[], Any] = ProgressBar,
     **types: Any,
 ) -> Callable[..., None]:
     """The command that runs a task, shows how far it is, and then its result.
@@ -59,58 +59,58 @@ def as_command(
     """
     signature = inspect.signature(task, eval_str=True)
     text = inspect.getdoc(task) or ""
-    helps = {name: " ".join(words.split()) for name, words in DOCUMENTED.findall(text)}
-    taken = {**USUAL, **types}
+    helps = {name: " ".join(words.split()) for name, words in DOCUMENTED_PARAMETER.findall(text)}
+    option_types = {**COMMON_TYPES, **types}
     options = [
-        as_option(
-            p.replace(kind=Argument.KEYWORD_ONLY) if name in named else p,
-            taken.get(name, p.annotation),
+        make_option(
+            p.replace(kind=Argument.KEYWORD_ONLY) if name in keyword_only else p,
+            option_types.get(name, p.annotation),
             helps.get(name, ""),
-            name in needs,
+            name in required,
         )
         for name, p in signature.parameters.items()
         if name != "on_progress" and name not in fixed
     ]
-    own = inspect.Signature(options)
+    command_signature = inspect.Signature(options)
     rest = next((p.name for p in options if p.kind is Argument.VAR_KEYWORD), "")
 
     def command(*words: Any, **options: Any) -> None:
         options |= options.pop(rest, {})
-        given, begun = own.bind(*words, **options), time.perf_counter()
-        given.apply_defaults()
-        given.arguments.update(read_alike(given.arguments))
-        if home and not given.arguments["out"]:
-            given.arguments["out"] = Path(home) / name_results(given.args[0])
-        with meter() as on_progress:
-            result = task(*given.args, **given.kwargs, **fixed, on_progress=on_progress)
-        show(result, {**given.arguments, "seconds": time.perf_counter() - begun})
+        bound, begun = command_signature.bind(*words, **options), time.perf_counter()
+        bound.apply_defaults()
+        bound.arguments.update(parse_common_arguments(bound.arguments))
+        if results_root and not bound.arguments["out"]:
+            bound.arguments["out"] = Path(results_root) / name_results_folder(bound.args[0])
+        with progress_bar() as on_progress:
+            result = task(*bound.args, **bound.kwargs, **fixed, on_progress=on_progress)
+        print_result(result, {**bound.arguments, "seconds": time.perf_counter() - begun})
 
-    command.__signature__ = own  # type: ignore[attr-defined]
-    command.__annotations__ = {p.name: p.annotation for p in own.parameters.values()}
-    command.__doc__ = DOCUMENTED.split(text)[0]
+    command.__signature__ = command_signature  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in command_signature.parameters.values()}
+    command.__doc__ = DOCUMENTED_PARAMETER.split(text)[0]
     return command
 
 
-def read_alike(given: Given) -> dict[str, Any]:
+def parse_common_arguments(arguments: CommandArguments) -> dict[str, Any]:
     """Those of the arguments that mean the same in all commands, as tasks take them."""
-    found: dict[str, Any] = {}
-    if "classes" in given:
-        found["classes"] = split_words(given["classes"])
-    if "conditions" in given:
-        found["conditions"] = read_conditions(given["conditions"])
-    if "metrics" in given:
-        found["metrics"] = split_words(given["metrics"] or ()) or None
-    if given.get("device"):
-        found["device"] = read_device(given["device"])
-    return found
+    parsed: dict[str, Any] = {}
+    if "classes" in arguments:
+        parsed["classes"] = split_words(arguments["classes"])
+    if "conditions" in arguments:
+        parsed["conditions"] = parse_conditions(arguments["conditions"])
+    if "metrics" in arguments:
+        parsed["metrics"] = split_words(arguments["metrics"] or ()) or None
+    if arguments.get("device"):
+        parsed["device"] = parse_device(arguments["device"])
+    return parsed
 
 
-def name_results(word: Any) -> str:
+def name_results_folder(word: Any) -> str:
     """What results are called that are made of a picture, or by a model."""
     return word.stem if isinstance(word, Path) else os.path.basename(os.path.abspath(word))
 
 
-def as_option(argument: Argument, hint: Any, help: str, is_needed: bool) -> Argument:
+def make_option(argument: Argument, hint: Any, help: str, required: bool) -> Argument:
     """A parameter of a task as one of the command."""
     is_word = argument.kind is Argument.POSITIONAL_OR_KEYWORD
     own_help = any(p.help for p in getattr(hint, "__metadata__", ()) if isinstance(p, Parameter))
@@ -119,5 +119,5 @@ def as_option(argument: Argument, hint: Any, help: str, is_needed: bool) -> Argu
     return argument.replace(
         kind=Argument.POSITIONAL_ONLY if is_word and not either else argument.kind,
         annotation=Annotated[Switch if hint is bool else hint, extra],
-        default=Argument.empty if is_needed else argument.default,
+        default=Argument.empty if required else argument.default,
     )

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from cyclopts import App
 
-from smalti.cli.commands import Given, as_command
-from smalti.core.messages import count
+from smalti.cli.commands import CommandArguments, make_command
+from smalti.core.messages import format_count
 from smalti.tasks import Completions, complete
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -20,10 +20,12 @@ EXAMPLES = """[bold]Examples[/bold]
 app = App(name="complete", help_epilogue=EXAMPLES)
 
 
-def show(done: Completions, given: Given) -> None:
-    share, ways = done.hole.float().mean(), count(len(done.seeds), "way")
-    told = f"{count(len(done.known), 'picture')}, {share:.0%} drawn in {ways}"
-    print(f"{told} in {given['seconds']:.1f} s: {given['out'] / 'grid.png'}")
+def print_completions(completions: Completions, arguments: CommandArguments) -> None:
+    share, ways = completions.hole.float().mean(), format_count(len(completions.seeds), "way")
+    summary = f"{format_count(len(completions.originals), 'picture')}, {share:.0%} drawn in {ways}"
+    print(f"{summary} in {arguments['seconds']:.1f} s: {arguments['out'] / 'grid.png'}")
 
 
-app.default(as_command(complete, show, home="completions", pictures=Sequence[Path]))
+app.default(
+    make_command(complete, print_completions, results_root="completions", pictures=Sequence[Path])
+)

@@ -7,9 +7,9 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from smalti.cli.commands import Given, as_command
-from smalti.core.messages import count
-from smalti.tasks import Compressed, compress
+from smalti.cli.commands import CommandArguments, make_command
+from smalti.core.messages import format_count
+from smalti.tasks import CompressedFile, compress
 
 EXAMPLES = """[bold]Examples[/bold]
 
@@ -20,12 +20,12 @@ EXAMPLES = """[bold]Examples[/bold]
 app = App(name="compress", help_epilogue=EXAMPLES)
 
 
-def show(done: Compressed, given: Given) -> None:
-    header, out = done.header, given["out"]
-    print("\n".join(done.notes), end="\n" * bool(done.notes))
+def print_compressed(compressed: CompressedFile, arguments: CommandArguments) -> None:
+    header, out = compressed.header, arguments["out"]
+    print("\n".join(compressed.notes), end="\n" * bool(compressed.notes))
     print(
-        f"{count(header.count, 'picture')} in {given['seconds']:.1f} s: {len(done.content):,} "
-        f"bytes in {out}, {header.payload:,} of them pixels, {done.bits_per_dim:.3f} bits a value "
+        f"{format_count(header.count, 'picture')} in {arguments['seconds']:.1f} s: {len(compressed.content):,} "
+        f"bytes in {out}, {header.payload_bytes:,} of them pixels, {compressed.bits_per_dim:.3f} bits a value "
         "instead of 8"
     )
     print("  kept  the pixels, upright where EXIF turns a picture; not the files' other contents")
@@ -34,4 +34,4 @@ def show(done: Compressed, given: Given) -> None:
 
 label = Annotated[str | None, Parameter(name="--class", metavar="CLASS")]
 types = {"pictures": str, "model": str, "label": label}
-app.default(as_command(compress, show, needs={"out"}, **types))
+app.default(make_command(compress, print_compressed, required={"out"}, **types))

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from smalti.cli.commands import Given, as_command
-from smalti.core.messages import count
-from smalti.tasks import Converted, convert_checkpoint
+from smalti.cli.commands import CommandArguments, make_command
+from smalti.core.messages import format_count
+from smalti.tasks import ConvertedModel, convert_checkpoint
 from smalti.tasks._convert import KINDS
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -29,28 +29,28 @@ NEXT = {
 app = App(name="convert", help_epilogue=EXAMPLES)
 
 
-def show(done: Converted, given: Given) -> None:
-    say_left_out(done.left_out, given["file"])
-    model, out, where = done.model, given["out"], shlex.quote(str(given["out"]))
+def print_converted(converted: ConvertedModel, arguments: CommandArguments) -> None:
+    print_skipped_weights(converted.skipped_weights, arguments["file"])
+    model, out, where = converted.model, arguments["out"], shlex.quote(str(arguments["out"]))
     weights = sum(p.numel() for p in model.parameters())
-    print(f"{weights / 1e6:.2f} M parameters, {shown(model)}: {out}")
+    print(f"{weights / 1e6:.2f} M parameters, {describe_output(model)}: {out}")
     print(f"  next  {NEXT[model.spec.output].format(where)}")
 
 
-def say_left_out(extras: tuple[str, ...], file: str) -> None:
+def print_skipped_weights(skipped: tuple[str, ...], file: str) -> None:
     """Lightning's extras: what a codec does not need is named, and left out."""
-    if extras:
-        roots = ", ".join(sorted({name.partition(".")[0] for name in extras}))
-        left = count(len(extras), f"weight of {roots} is", f"weights of {roots} are")
+    if skipped:
+        roots = ", ".join(sorted({name.partition(".")[0] for name in skipped}))
+        left = format_count(len(skipped), f"weight of {roots} is", f"weights of {roots} are")
         print(f"{file}: {left} not the codec's and left out")
 
 
-def shown(model: Any) -> str:
+def describe_output(model: Any) -> str:
     C, H, W = model.config.shape
     if model.spec.output == "indices":
         return f"{H} x {W} codes"
-    return f"pictures of {H} x {W} pixels in {'grey' if C == 1 else f'{C} channels'}"
+    return f"pictures of {H} x {W} pixels in {'gray' if C == 1 else f'{C} channels'}"
 
 
 kind = Annotated[str, Parameter(help=f"What the weights are of: {', '.join(KINDS)}.")]
-app.default(as_command(convert_checkpoint, show, needs={"out"}, kind=kind))
+app.default(make_command(convert_checkpoint, print_converted, required={"out"}, kind=kind))

@@ -6,12 +6,12 @@ import shlex
 
 from cyclopts import App
 
-from smalti.cli.commands import Given, as_command
-from smalti.cli.findings import show_findings
-from smalti.core.messages import count
-from smalti.core.size import show_size
+from smalti.cli.commands import CommandArguments, make_command
+from smalti.cli.findings import print_findings
+from smalti.core.messages import format_count
+from smalti.core.size import format_size
 from smalti.data.audit import Audit
-from smalti.tasks import Audited, audit
+from smalti.tasks import AuditReport, audit
 
 EXAMPLES = """[bold]Examples[/bold]
 
@@ -19,57 +19,57 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti data photos.zip --size 64 --epochs 200
   smalti data hf:ylecun/mnist --out looks/mnist"""
 
-WHITE = ("--background", "white")
+DEFAULT_BACKGROUND = ("--background", "white")
 
 app = App(name="data", help_epilogue=EXAMPLES)
 
 
-def show(audited: Audited, given: Given) -> None:
-    show_findings(audited.found)
-    tell(audited)
-    for file in audited.files:
+def print_audit(report: AuditReport, arguments: CommandArguments) -> None:
+    print_findings(report.audit)
+    print_training_forecast(report)
+    for file in report.files:
         print(f"{'report' if file.name == 'report.json' else '':9} {file}")
-    print(f"next      {next_command(audited.found, given)}")
+    print(f"next      {suggest_command(report.audit, arguments)}")
 
 
-def tell(audited: Audited) -> None:
+def print_training_forecast(report: AuditReport) -> None:
     """What training takes, and what was measured to know it."""
-    time, epochs, n = audited.time, audited.epochs, audited.found.splits["train"]
+    forecast, epochs, n = report.forecast, report.epochs, report.audit.splits["train"]
     if not n:
         print("training  no picture is left to train on: give more of them")
         return
     print(
-        f"training  {epochs:g} epochs of {count(n, 'picture')} by `ddpm` are "
-        f"{count(time.steps(n, epochs), 'step')}, "
-        f"about {time.minutes(n, epochs):.3g} minutes; 10 minutes are "
-        f"{time.epochs(n, 10):.3g} epochs"
+        f"training  {epochs:g} epochs of {format_count(n, 'picture')} by `ddpm` are "
+        f"{format_count(forecast.count_steps(n, epochs), 'step')}, "
+        f"about {forecast.estimate_minutes(n, epochs):.3g} minutes; 10 minutes are "
+        f"{forecast.estimate_epochs(n, 10):.3g} epochs"
     )
-    H, W = audited.found.size
+    H, W = report.audit.size
     print(
-        f"          ({time.parameters / 1e6:.2f} M parameters, {time.seconds_per_step:.3g} s for a "
-        f"step of {time.batch}, timed on {time.measured} pictures of {H} x {W} on {time.device})"
+        f"          ({forecast.n_parameters / 1e6:.2f} M parameters, {forecast.seconds_per_step:.3g} s for a "
+        f"step of {forecast.batch_size}, timed on {forecast.timed_batch_size} pictures of {H} x {W} on {forecast.device})"
     )
 
 
-def retype(given: Given) -> dict[str, str]:
+def format_preprocessing_options(arguments: CommandArguments) -> dict[str, str]:
     """The options that say how pictures are read, as typed; those left out are not here."""
     every = {
-        "--size": show_size(given["size"]) if given["size"] else None,
-        "--colour": given["colour"] if given["colour"] != "keep" else None,
-        "--background": shlex.quote(given["background"]),
-        "--squeeze": "" if given["squeeze"] else None,
+        "--size": format_size(arguments["size"]) if arguments["size"] else None,
+        "--color": arguments["color"] if arguments["color"] != "keep" else None,
+        "--background": shlex.quote(arguments["background"]),
+        "--squeeze": "" if arguments["squeeze"] else None,
     }
-    return {k: v for k, v in every.items() if v is not None and (k, v) != WHITE}
+    return {k: v for k, v in every.items() if v is not None and (k, v) != DEFAULT_BACKGROUND}
 
 
-def next_command(found: Audit, given: Given) -> str:
+def suggest_command(audit_result: Audit, arguments: CommandArguments) -> str:
     """Training, or a pack first where training could not read the pictures this way."""
-    pictures, options = shlex.quote(given["pictures"]), retype(given)
+    pictures, options = shlex.quote(arguments["pictures"]), format_preprocessing_options(arguments)
     words = "".join(f" {name} {value}".rstrip() for name, value in options.items())
-    if found.bad or options.keys() - {"--size"}:
-        skip = " --skip-bad" if found.bad else ""
-        return f"smalti pack {pictures} packs/{shlex.quote(found.name)}{words}{skip}"
+    if audit_result.bad or options.keys() - {"--size"}:
+        skip = " --skip-bad" if audit_result.bad else ""
+        return f"smalti pack {pictures} packs/{shlex.quote(audit_result.name)}{words}{skip}"
     return f"smalti train ddpm --data {pictures}{words}"
 
 
-app.default(as_command(audit, show, fixed={"into": "looks"}))
+app.default(make_command(audit, print_audit, fixed={"into": "looks"}))

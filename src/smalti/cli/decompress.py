@@ -6,9 +6,9 @@ from pathlib import Path
 
 from cyclopts import App
 
-from smalti.cli.commands import Given, as_command
-from smalti.core.messages import count
-from smalti.tasks import Decompressed, decompress
+from smalti.cli.commands import CommandArguments, make_command
+from smalti.core.messages import format_count
+from smalti.tasks import DecompressedPictures, decompress
 
 EXAMPLES = """[bold]Examples[/bold]
 
@@ -18,9 +18,11 @@ EXAMPLES = """[bold]Examples[/bold]
 app = App(name="decompress", help_epilogue=EXAMPLES)
 
 
-def show(done: Decompressed, given: Given) -> None:
-    pictures = count(len(done.pixels), "picture")
-    print(f"{pictures} in {given['seconds']:.1f} s, their checksum right: {given['out']}")
+def print_decompressed(decompressed: DecompressedPictures, arguments: CommandArguments) -> None:
+    pictures = format_count(len(decompressed.pixels), "picture")
+    print(f"{pictures} in {arguments['seconds']:.1f} s, their checksum right: {arguments['out']}")
 
 
-app.default(as_command(decompress, show, needs={"out"}, file=Path, model=str | None))
+app.default(
+    make_command(decompress, print_decompressed, required={"out"}, file=Path, model=str | None)
+)

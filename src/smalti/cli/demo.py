@@ -8,8 +8,8 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from smalti.cli.commands import Given, as_command
-from smalti.cli.watch import Watcher
+from smalti.cli.commands import CommandArguments, make_command
+from smalti.cli.event_printer import EventPrinter
 from smalti.tasks import make_gallery
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -20,15 +20,15 @@ EXAMPLES = """[bold]Examples[/bold]
 app = App(name="demo", help_epilogue=EXAMPLES)
 
 
-def tell(what: str, seconds: float | None) -> None:
-    print(f"{what} ..." if seconds is None else f"  {seconds:.1f} s", flush=True)
+def print_stage(stage: str, seconds: float | None) -> None:
+    print(f"{stage} ..." if seconds is None else f"  {seconds:.1f} s", flush=True)
 
 
-def show(page: Path, given: Given) -> None:
+def print_page_path(page: Path, arguments: CommandArguments) -> None:
     print(f"open {page.resolve()}")
 
 
-watch = partial(Watcher, tells_end=False)
+event_printer = partial(EventPrinter, prints_end=False)
 model = Annotated[str, Parameter(show=False)]
-how = {"named": {"out"}, "fixed": {"on_stage": tell}, "meter": watch}
-app.default(as_command(make_gallery, show, **how, out=Path, model=model))
+how = {"named": {"out"}, "fixed": {"on_stage": print_stage}, "meter": event_printer}
+app.default(make_command(make_gallery, print_page_path, **how, out=Path, model=model))

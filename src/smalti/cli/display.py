@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 
-def console(**options: bool | int) -> Console:
+def make_console(**options: bool | int) -> Console:
     """A console that takes no markup, so that no name is ever read as some.
 
     Style is put on by `bold` and its like instead.

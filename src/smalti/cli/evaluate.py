@@ -11,14 +11,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from smalti.cli.commands import Given, as_command
-from smalti.cli.display import bold, console, dim
-from smalti.cli.flags import Flags, flags_of
-from smalti.cli.samplers import verb_of_models
-from smalti.core.messages import count
+from smalti.cli.commands import CommandArguments, make_command
+from smalti.cli.display import bold, dim, make_console
+from smalti.cli.flags import Flags, list_flags
+from smalti.cli.samplers import make_model_verb
+from smalti.core.messages import format_count
+from smalti.evaluation.explain import explain_row, format_real, format_value
 from smalti.evaluation.kinds import KINDS, find_output
 from smalti.evaluation.plan import Plan
-from smalti.evaluation.reading import reading, shown_real, shown_value
 from smalti.evaluation.report import Report
 from smalti.tasks import evaluate
 
@@ -26,7 +26,7 @@ EXAMPLES = """[bold]Examples[/bold]
 
   smalti evaluate ddpm-digits
   smalti evaluate runs/vqvae-digits     a codec: PSNR, SSIM, and its codebook
-  smalti evaluate runs/ddpm -n 500 --metrics memorisation,cost
+  smalti evaluate runs/ddpm -n 500 --metrics memorization,cost
   smalti evaluate models/mine --data photos.zip --split valid
   smalti evaluate ddpm-digits --sampler dpm-solver --steps 10 --out reports/fast"""
 
@@ -44,48 +44,48 @@ Metrics = Annotated[
 ]
 
 
-def plan_flags() -> Flags:
+def make_plan_flags() -> Flags:
     """The fields of a plan as options; the sampler has its own."""
-    flags = {flag.name: flag for flag in flags_of(Plan()) if flag.name != "sampler"}
+    flags = {flag.name: flag for flag in list_flags(Plan()) if flag.name != "sampler"}
     flags["features"] = replace(flags["features"], hint=str)
     flags["n"] = replace(flags["n"], names=("--number", "-n"))
     return Flags(tuple(flags.values()), Group("Protocol", sort_key=1))
 
 
-def show(report: Report, given: Given) -> None:
+def print_evaluation(report: Report, arguments: CommandArguments) -> None:
     """The table, and what to know of it."""
-    show_table(report)
+    print_report(report)
     names = KINDS[find_output(report.protocol.metrics)].sheets
-    print(f"{', '.join(['report.json', *names])} in {given['out']}")
+    print(f"{', '.join(['report.json', *names])} in {arguments['out']}")
 
 
-def show_table(report: Report) -> None:
+def print_report(report: Report) -> None:
     p = report.protocol
-    out, head = console(), Text("\n") + bold(report.model)
+    out, head = make_console(), Text("\n") + bold(report.model)
     if find_output(p.metrics) == "codes":
-        held = count(p.held, f"{p.split} picture")
+        held = format_count(p.held, f"{p.split} picture")
         head += f": {held}, to codes and back; trained on the {p.reference:,} of {p.data}"
         out.print(head, soft_wrap=True)
-        return table_of(report, out, "of the codec")
-    head += f": {drawn_and_real(report)} beside the {p.reference:,} of {p.data}"
+        return print_table(report, out, "of the codec")
+    head += f": {describe_samples(report)} beside the {p.reference:,} of {p.data}"
     out.print(head, soft_wrap=True)
-    table_of(report, out, "samples")
+    print_table(report, out, "samples")
 
 
-def drawn_and_real(report: Report, of_each: str = "") -> str:
+def describe_samples(report: Report, suffix: str = "") -> str:
     p = report.protocol
     seeds = f"seeds {p.seed} to {p.seed + p.n - 1}" if p.n > 1 else f"seed {p.seed}"
-    held = count(p.held, f"real {p.split} picture")
-    return f"{count(p.n, 'sample')}{of_each} ({seeds}) and {held}"
+    held = format_count(p.held, f"real {p.split} picture")
+    return f"{format_count(p.n, 'sample')}{suffix} ({seeds}) and {held}"
 
 
-def table_of(report: Report, out: Console, values: str) -> None:
+def print_table(report: Report, out: Console, values_heading: str) -> None:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("measure", values, "real", "how to read it"):
+    for name in ("measure", values_heading, "real", "how to read it"):
         table.add_column(name, no_wrap=name != "how to read it")
     for row in report.rows:
-        says = reading(row, report)
-        table.add_row(bold(row.name), shown_value(row), shown_real(row), says)
+        says = explain_row(row, report)
+        table.add_row(bold(row.name), format_value(row), format_real(row), says)
     out.print(table)
     for note in report.notes:
         out.print(dim(note), soft_wrap=True)
@@ -93,5 +93,9 @@ def table_of(report: Report, out: Console, values: str) -> None:
 
 OPTIONS: Any = {"named": {"data", "metrics"}, "metrics": Metrics}
 """Of the verbs that measure: what is no word, and what these are."""
-command = as_command(evaluate, show, fixed={"name": None}, home="reports", **OPTIONS)
-app = verb_of_models("evaluate", command, about={"help_epilogue": EXAMPLES}, plan=plan_flags())
+command = make_command(
+    evaluate, print_evaluation, fixed={"name": None}, results_root="reports", **OPTIONS
+)
+app = make_model_verb(
+    "evaluate", command, about={"help_epilogue": EXAMPLES}, plan=make_plan_flags()
+)

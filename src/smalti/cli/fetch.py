@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from cyclopts import App
 
-from smalti.cli.commands import Given, as_command
-from smalti.core.messages import count
-from smalti.data.fetched import Fetched
-from smalti.data.packing import Packed
+from smalti.cli.commands import CommandArguments, make_command
+from smalti.core.messages import format_count
+from smalti.data.fetched_packs import FetchedPack
+from smalti.data.packing import PackSummary
 from smalti.tasks import fetch
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -23,32 +23,32 @@ EXAMPLES = """[bold]Examples[/bold]
 app = App(name="fetch", help_epilogue=EXAMPLES)
 
 
-def show(found: Sequence[Fetched], given: Given) -> None:
-    for pack in found:
-        print(f"{shown(pack)}: {pack.path}{'' if pack.is_new else ' (was here already)'}")
-        print(f"  {counted(pack)}")
-    for licence in dict.fromkeys(pack.licence for pack in found):
-        print(f"licence  {licence}")
-    place = found[0].path if given["out"] else found[0].path.name
-    print(f"  next  smalti train ddpm --data {place}")
+def print_packs(packs: Sequence[FetchedPack], arguments: CommandArguments) -> None:
+    for pack in packs:
+        print(f"{describe_pack(pack)}: {pack.path}{'' if pack.is_new else ' (was here already)'}")
+        print(f"  {describe_contents(pack)}")
+    for license in dict.fromkeys(pack.license for pack in packs):
+        print(f"license  {license}")
+    location = packs[0].path if arguments["out"] else packs[0].path.name
+    print(f"  next  smalti train ddpm --data {location}")
 
 
-def shown(fetched: Fetched) -> str:
+def describe_pack(fetched: FetchedPack) -> str:
     N, _, H, W = fetched.packed.shape
-    return f"{count(N, 'picture')} of {H} x {W}, {split_sizes(fetched.packed)}"
+    return f"{format_count(N, 'picture')} of {H} x {W}, {format_splits(fetched.packed)}"
 
 
-def split_sizes(packed: Packed) -> str:
+def format_splits(packed: PackSummary) -> str:
     """The splits as in: train 3331, valid 184, test 271."""
     return ", ".join(f"{split} {len(rows)}" for split, rows in packed.splits.items())
 
 
-def counted(fetched: Fetched) -> str:
-    near = len(fetched.duplicates.near_rows())
+def describe_contents(fetched: FetchedPack) -> str:
+    near = len(fetched.duplicates.collect_near_rows())
     return (
-        f"{fetched.content}; {fetched.distinct} distinct pictures, "
-        f"{near} with one that is nearly the same; {fetched.leaking} pairs alike across splits"
+        f"{fetched.content}; {fetched.n_distinct} distinct pictures, "
+        f"{near} with one that is nearly the same; {fetched.n_leaks} pairs alike across splits"
     )
 
 
-app.default(as_command(fetch, show))
+app.default(make_command(fetch, print_packs))

@@ -7,129 +7,147 @@ from typing import NamedTuple
 
 from rich.text import Text
 
-from smalti.cli.display import console, yellow
-from smalti.core.messages import count
+from smalti.cli.display import make_console, yellow
+from smalti.core.messages import format_count
 from smalti.data.audit import Audit
-from smalti.data.splitting import unlearned_note
+from smalti.data.splitting import describe_untrained
 
-FEW = 5
+MAX_NAMED = 5
 """Pictures, pairs or classes that are named; a report names them all."""
-SOME, WIDE = 3, 60
+MAX_CAPTIONS, CAPTION_WIDTH = 3, 60
 """Captions that are shown, and their characters."""
-UNEVEN = 10.0
+MAX_IMBALANCE = 10.0
 """Largest class by smallest, above which it is said."""
 
 
-class Line(NamedTuple):
+class Finding(NamedTuple):
     """One finding: under which heading, and whether somebody should look into it."""
 
-    head: str
+    heading: str
     text: str
-    asks: bool = False
+    needs_attention: bool = False
 
 
-def show_findings(found: Audit) -> None:
-    """Print all findings, those to look into in another colour."""
-    out = console(soft_wrap=True)
-    for head, text, asks in lines(found):
+def print_findings(audit: Audit) -> None:
+    """Print all findings, those to look into in another color."""
+    out = make_console(soft_wrap=True)
+    for head, text, asks in list_findings(audit):
         out.print(Text(f"{head:9} ") + (yellow(text) if asks else Text(text)))
 
 
-def lines(found: Audit) -> Iterator[Line]:
-    for part in (counts, broken, sizes, repeated, captions, classes, splits):
-        yield from part(found)
+def list_findings(audit: Audit) -> Iterator[Finding]:
+    for part in (
+        list_counts,
+        list_broken,
+        list_sizes,
+        list_duplicates,
+        list_captions,
+        list_classes,
+        list_splits,
+    ):
+        yield from part(audit)
 
 
-def counts(found: Audit) -> Iterator[Line]:
-    coloured = found.coloured()
-    colour = "all grey" if not coloured else f"{coloured} coloured"
-    kinds = f"{listed(found.counted('format'))}; modes {listed(found.counted('mode'))}; {colour}"
-    yield Line("pictures", f"{len(found)} that can be used")
-    yield Line("formats", kinds)
-    if str(found.passed):
-        yield Line("others", f"passed over: {found.passed}", asks=True)
-    if damaged := found.damaged_exif():
-        text = f"{count(damaged, 'EXIF block')} cannot be read; the pixels are used"
-        yield Line("damaged", text, asks=True)
+def list_counts(audit: Audit) -> Iterator[Finding]:
+    colored = audit.count_colored()
+    color = "all gray" if not colored else f"{colored} colored"
+    kinds = f"{format_counts(audit.count_by('format'))}; modes {format_counts(audit.count_by('mode'))}; {color}"
+    yield Finding("pictures", f"{len(audit)} that can be used")
+    yield Finding("formats", kinds)
+    if str(audit.ignored):
+        yield Finding("others", f"passed over: {audit.ignored}", needs_attention=True)
+    if damaged := audit.count_damaged_exif():
+        text = f"{format_count(damaged, 'EXIF block')} cannot be read; the pixels are used"
+        yield Finding("damaged", text, needs_attention=True)
 
 
-def captions(found: Audit) -> Iterator[Line]:
+def list_captions(audit: Audit) -> Iterator[Finding]:
     """How many there are, and some of them."""
-    texts = [text for text in found.captions if text]
+    texts = [text for text in audit.captions if text]
     if texts:
-        some = dict.fromkeys(texts[:: -(-len(texts) // SOME)])
-        shown = ", ".join(repr(t if len(t) <= WIDE else t[:WIDE] + "...") for t in some)
-        yield Line("captions", f"of {count(len(texts), 'picture')}: {shown}")
-    if bad := found.bad_captions:
+        some = dict.fromkeys(texts[:: -(-len(texts) // MAX_CAPTIONS)])
+        shown = ", ".join(
+            repr(t if len(t) <= CAPTION_WIDTH else t[:CAPTION_WIDTH] + "...") for t in some
+        )
+        yield Finding("captions", f"of {format_count(len(texts), 'picture')}: {shown}")
+    if bad := audit.bad_captions:
         head = "" if texts else "captions"
-        yield Line(head, f"{len(bad)} that cannot be read", asks=True)
-        yield from few(bad, asks=True)
+        yield Finding(head, f"{len(bad)} that cannot be read", needs_attention=True)
+        yield from list_first(bad, needs_attention=True)
 
 
-def broken(found: Audit) -> Iterator[Line]:
-    some = f"{len(found.bad)} that cannot be used"
-    yield Line("broken", some if found.bad else "none", asks=bool(found.bad))
-    yield from few([*map(str, found.bad)], asks=True)
+def list_broken(audit: Audit) -> Iterator[Finding]:
+    some = f"{len(audit.bad)} that cannot be used"
+    yield Finding("broken", some if audit.bad else "none", needs_attention=bool(audit.bad))
+    yield from list_first([*map(str, audit.bad)], needs_attention=True)
 
 
-def sizes(found: Audit) -> Iterator[Line]:
-    sides = ", ".join(f"{what} {w} x {h}" for what, (w, h) in found.measures().items())
-    yield Line("sizes", f"{sides} (width x height); by the shorter side:")
-    histogram = found.histogram()
+def list_sizes(audit: Audit) -> Iterator[Finding]:
+    sides = ", ".join(f"{what} {w} x {h}" for what, (w, h) in audit.summarize_sizes().items())
+    yield Finding("sizes", f"{sides} (width x height); by the shorter side:")
+    histogram = audit.count_by_shorter_side()
     top = max(histogram.values())
     for low, n in histogram.items():
-        yield Line("", f"{low:6} to {2 * low - 1:<6} {'█' * -(-24 * n // top):24} {n}")
-    H, W = found.size
-    if smaller := len(found.smaller()):
-        text = f"{count(smaller, 'picture')} smaller than {W} x {H}, enlarged"
-        yield Line("smaller", text, asks=True)
+        yield Finding("", f"{low:6} to {2 * low - 1:<6} {'█' * -(-24 * n // top):24} {n}")
+    H, W = audit.size
+    if smaller := len(audit.list_upscaled_rows()):
+        text = f"{format_count(smaller, 'picture')} smaller than {W} x {H}, enlarged"
+        yield Finding("smaller", text, needs_attention=True)
 
 
-def repeated(found: Audit) -> Iterator[Line]:
-    twice, titles = found.duplicates, found.titles
-    copies = f"{count(twice.copies, 'exact copy', 'exact copies')} in "
-    copies += count(len(twice.exact), "group")
-    copies += f" ({found.mixed} across classes)" if found.mixed else ""
+def list_duplicates(audit: Audit) -> Iterator[Finding]:
+    twice, titles = audit.duplicates, audit.titles
+    copies = f"{format_count(twice.n_copies, 'exact copy', 'exact copies')} in "
+    copies += format_count(len(twice.exact), "group")
+    copies += f" ({audit.n_label_conflicts} across classes)" if audit.n_label_conflicts else ""
     at_least = "" if twice.is_complete else "at least "
-    near = f"{at_least}{count(len(twice.near), 'pair')} nearly the same"
-    yield Line("twice", f"{copies}, {near}", asks=bool(twice.copies))
-    yield from few([" = ".join(titles[row] for row in group[:3]) for group in twice.exact])
-    yield from few([f"{titles[pair.a]} ~ {titles[pair.b]}" for pair in twice.near])
-    if twice.plain:
-        yield Line("plain", f"{count(twice.plain, 'picture')} all of one colour", asks=True)
+    near = f"{at_least}{format_count(len(twice.near), 'pair')} nearly the same"
+    yield Finding("twice", f"{copies}, {near}", needs_attention=bool(twice.n_copies))
+    yield from list_first([" = ".join(titles[row] for row in group[:3]) for group in twice.exact])
+    yield from list_first([f"{titles[pair.a]} ~ {titles[pair.b]}" for pair in twice.near])
+    if twice.n_single_color:
+        yield Finding(
+            "plain",
+            f"{format_count(twice.n_single_color, 'picture')} all of one color",
+            needs_attention=True,
+        )
 
 
-def classes(found: Audit) -> Iterator[Line]:
-    if not found.classes:
-        yield Line("classes", "none")
+def list_classes(audit: Audit) -> Iterator[Finding]:
+    if not audit.classes:
+        yield Finding("classes", "none")
         return
-    least, most = min(found.classes.values()), max(found.classes.values())
-    order = sorted(found.classes.items(), key=lambda item: -item[1])
-    shown = listed(dict(order if len(order) <= 2 * FEW else [*order[:FEW], *order[-FEW:]]))
-    text = f"{len(found.classes)}, from {least} to {count(most, 'picture')}: {shown}"
-    uneven = least == 0 or most / least > UNEVEN
-    yield Line("classes", text + ("; uneven" if uneven else ""), asks=uneven)
+    least, most = min(audit.classes.values()), max(audit.classes.values())
+    order = sorted(audit.classes.items(), key=lambda item: -item[1])
+    shown = format_counts(
+        dict(order if len(order) <= 2 * MAX_NAMED else [*order[:MAX_NAMED], *order[-MAX_NAMED:]])
+    )
+    text = f"{len(audit.classes)}, from {least} to {format_count(most, 'picture')}: {shown}"
+    uneven = least == 0 or most / least > MAX_IMBALANCE
+    yield Finding("classes", text + ("; uneven" if uneven else ""), needs_attention=uneven)
 
 
-def splits(found: Audit) -> Iterator[Line]:
-    whose = "the data's own" if found.has_own_splits else "chosen by chance, as training would"
-    yield Line("splits", f"{listed(found.splits)} ({whose})")
-    if found.unlearned:
-        yield Line("", unlearned_note(found.unlearned), asks=True)
-    equal = sum(pair.levels == 0 for pair in found.leaks)
-    some = f"{count(len(found.leaks), 'pair')} across two splits, {equal} equal"
+def list_splits(audit: Audit) -> Iterator[Finding]:
+    whose = (
+        "the data's own" if audit.has_predefined_splits else "chosen by chance, as training would"
+    )
+    yield Finding("splits", f"{format_counts(audit.splits)} ({whose})")
+    if audit.untrained_classes:
+        yield Finding("", describe_untrained(audit.untrained_classes), needs_attention=True)
+    equal = sum(pair.rms_difference == 0 for pair in audit.leaks)
+    some = f"{format_count(len(audit.leaks), 'pair')} across two splits, {equal} equal"
     none = "none: no picture or near copy stands in two splits"
-    yield Line("leakage", some if found.leaks else none, asks=bool(found.leaks))
-    yield from few([f"{found.titles[p.a]} and {found.titles[p.b]}" for p in found.leaks])
+    yield Finding("leakage", some if audit.leaks else none, needs_attention=bool(audit.leaks))
+    yield from list_first([f"{audit.titles[p.a]} and {audit.titles[p.b]}" for p in audit.leaks])
 
 
-def few(texts: Sequence[str], asks: bool = False) -> Iterator[Line]:
+def list_first(texts: Sequence[str], needs_attention: bool = False) -> Iterator[Finding]:
     """The first of them, and how many more there are."""
-    yield from (Line("", text, asks) for text in texts[:FEW])
-    if len(texts) > FEW:
-        yield Line("", f"... and {len(texts) - FEW} more")
+    yield from (Finding("", text, needs_attention) for text in texts[:MAX_NAMED])
+    if len(texts) > MAX_NAMED:
+        yield Finding("", f"... and {len(texts) - MAX_NAMED} more")
 
 
-def listed(counts: Mapping[str, int]) -> str:
+def format_counts(counts: Mapping[str, int]) -> str:
     """The counts as in: PNG 12, JPEG 3."""
     return ", ".join(f"{name} {count}" for name, count in counts.items())

@@ -18,10 +18,10 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from cyclopts import Group, Parameter
 
-from smalti.cli.options import holds
-from smalti.core.config import fitted, hints_of, tag_of
+from smalti.cli.options import can_be
+from smalti.core.config import coerce_value, collect_hints, find_config_tag
 from smalti.core.errors import UserError
-from smalti.core.ranges import OutOfRange
+from smalti.core.ranges import OutOfRangeError
 
 YES, NO = ("yes", "y", "true", "t", "1"), ("no", "n", "false", "f", "0")
 TRUTHS = {word: word in YES for word in (*YES, *NO)}
@@ -39,72 +39,72 @@ class Flag:
     default: Any
     names: tuple[str, ...] = ()
     """What the option is called, the last one in errors; as its field if empty."""
-    shown: bool = True
+    visible: bool = True
     """Whether help lists it."""
 
     @property
     def option(self) -> str:
-        return self.names[-1] if self.names else option_name(self.name)
+        return self.names[-1] if self.names else format_option(self.name)
 
 
-def option_name(field: str) -> str:
+def format_option(field: str) -> str:
     """weight_decay is --weight-decay, model.network.widths is --model.network.widths."""
     return "--" + field.replace("_", "-")
 
 
-def flags_of(config: Any, prefix: str = "") -> Iterator[Flag]:
+def list_flags(config: Any, prefix: str = "") -> Iterator[Flag]:
     """Every field of a config as a flag, those of configs inside it, too."""
-    hints, docs = hints_of(type(config)), field_docs(type(config))
+    hints, docs = collect_hints(type(config)), read_field_docs(type(config))
     for field in dataclasses.fields(config):
         name, value, hint = prefix + field.name, getattr(config, field.name), hints[field.name]
-        if value is None and other_types(hint, type(None)):
+        if value is None and list_other_types(hint, type(None)):
             continue  # a part that is left out has no options
         if dataclasses.is_dataclass(value):
-            kinds = [value, *(cls() for cls in other_types(hint, type(value)))]
-            yield from flags_of_kinds(kinds, name, docs[field.name], f"{name}.")
+            variants = [value, *(cls() for cls in list_other_types(hint, type(value)))]
+            yield from list_variant_flags(variants, name, docs[field.name], f"{name}.")
         elif isinstance(value, tuple) and any(map(dataclasses.is_dataclass, value)):
             for member in value:
-                own = flags_of(member, f"{name}.{member.name}.")
+                own = list_flags(member, f"{name}.{member.name}.")
                 yield from (flag for flag in own if flag.name != f"{name}.{member.name}.name")
         else:
             yield Flag(name, hint, docs[field.name], value)
 
 
-def flags_of_kinds(kinds: list[Any], name: str, help: str, prefix: str) -> Iterator[Flag]:
+def list_variant_flags(variants: list[Any], name: str, help: str, prefix: str) -> Iterator[Flag]:
     """Configs that take turns: which, by its tag, where there are several; then the fields of each.
 
     The first is the default. A field that it lacks says in its help which types have it. Where
     types differ in a field's range, their own check comes later.
     """
-    if len(kinds) > 1:
-        tags = [tag_of(type(kind)) for kind in kinds]
+    if len(variants) > 1:
+        tags = [find_config_tag(type(kind)) for kind in variants]
         yield Flag(name, Literal[tuple(tags)], help, tags[0])  # type: ignore[valid-type]
     found: dict[str, list[tuple[Any, Flag]]] = {}
-    for kind in kinds:
-        for flag in flags_of(kind, prefix):
+    for kind in variants:
+        for flag in list_flags(kind, prefix):
             found.setdefault(flag.name, []).append((kind, flag))
     for uses in found.values():
         flag = uses[0][1]
-        if uses[0][0] is not kinds[0]:
-            homes = ", ".join(tag_of(type(kind)) for kind, _ in uses)
+        if uses[0][0] is not variants[0]:
+            homes = ", ".join(find_config_tag(type(kind)) for kind, _ in uses)
             flag = replace(flag, help=f"{flag.help} ({homes})")
         if any(use.hint != flag.hint for _, use in uses):
-            flag = replace(flag, hint=without_ranges(flag.hint))
+            flag = replace(flag, hint=strip_ranges(flag.hint))
         yield flag
 
 
-def without_ranges(hint: Any) -> Any:
+def strip_ranges(hint: Any) -> Any:
     return getattr(hint, "__origin__", hint) if hasattr(hint, "__metadata__") else hint
 
 
-def other_types(hint: Any, chosen: type) -> list[type]:
+def list_other_types(hint: Any, current: type) -> list[type]:
     """The other config types that a field of several may have."""
     types_ = [c for c in get_args(hint) if isinstance(c, type) and dataclasses.is_dataclass(c)]
-    return [c for c in types_ if c is not chosen]
+    return [c for c in types_ if c is not current]
 
 
 @cache
-def field_docs(cls: type) -> dict[str, str]:
+def read_field_docs(cls: type) -> dict[str, str]:
     """The line below each field of a dataclass, by the field's name, as far as there is source."""
     docs = dict.fromkeys((f.name for f in dataclasses.fields(cls)), "")
     try:
@@ -121,35 +121,35 @@ def field_docs(cls: type) -> dict[str, str]:
     return docs
 
 
-def parameter(flag: Flag, group: Group, show_default: bool) -> Any:
+def make_parameter(flag: Flag, group: Group, show_default: bool) -> Any:
     """The annotation of a command's parameter for this flag; unset, it is None."""
-    several, shown = holds(flag.hint, tuple), shown_value(flag.default)
-    words = [str(w) for w in words_of(flag.hint)]
+    several, default_text = can_be(flag.hint, tuple), format_default(flag.default)
+    words = [str(w) for w in list_literals(flag.hint)]
     return Annotated[
         (tuple[str, ...] if several else flag.hint) | None,
         Parameter(
             name=flag.names or flag.option,
             help=flag.help,
             group=group,
-            show=flag.shown,
+            show=flag.visible,
             consume_multiple=several or None,
-            show_default=(lambda _: shown) if show_default and shown else False,
+            show_default=(lambda _: default_text) if show_default and default_text else False,
             negative_iterable=(),
             metavar="|".join([*words, "LIST"]) if several else None,
         ),
     ]
 
 
-def words_of(hint: Any) -> list[Any]:
+def list_literals(hint: Any) -> list[Any]:
     """The words that a field may have in place of a list."""
     literals = [h for h in get_args(hint) if get_origin(h) is Literal]
     return [word for literal in literals for word in get_args(literal)]
 
 
-def shown_value(value: Any) -> str:
+def format_default(value: Any) -> str:
     if value is None:
         return ""
-    return " ".join(map(shown_value, value)) if isinstance(value, tuple) else str(value)
+    return " ".join(map(format_default, value)) if isinstance(value, tuple) else str(value)
 
 
 @dataclass(frozen=True)
@@ -161,50 +161,50 @@ class Flags:
     show_default: bool = True
 
 
-def with_flags(command: Callable[..., Any], **sets: Flags) -> Callable[..., Any]:
+def add_flags(command: Callable[..., Any], **flag_sets: Flags) -> Callable[..., Any]:
     """`command`, whose parameter `k` for each of `sets` is a dict, as a function of single options.
 
     `command` gets k={flag's name: value} of the options that are given.
     """
     signature = inspect.signature(command, eval_str=True)
-    own = [p for p in signature.parameters.values() if p.name not in sets]
-    flat = {f"{k}{i}": (k, flag) for k, s in sets.items() for i, flag in enumerate(s.flags)}
+    own = [p for p in signature.parameters.values() if p.name not in flag_sets]
+    flat = {f"{k}{i}": (k, flag) for k, s in flag_sets.items() for i, flag in enumerate(s.flags)}
 
-    def flattened(*args: Any, **given: Any) -> Any:
-        values: dict[str, dict[str, Any]] = {k: {} for k in sets}
+    def flat_command(*args: Any, **arguments: Any) -> Any:
+        values: dict[str, dict[str, Any]] = {k: {} for k in flag_sets}
         for name, (k, flag) in flat.items():
-            if (value := given.pop(name, None)) is not None:
-                values[k][flag.name] = read(value, flag)
-        return command(*args, **given, **values)
+            if (value := arguments.pop(name, None)) is not None:
+                values[k][flag.name] = parse_option(value, flag)
+        return command(*args, **arguments, **values)
 
     extra = [
         inspect.Parameter(
             name,
             inspect.Parameter.KEYWORD_ONLY,
             default=None,
-            annotation=parameter(flag, sets[k].group, sets[k].show_default),
+            annotation=make_parameter(flag, flag_sets[k].group, flag_sets[k].show_default),
         )
         for name, (k, flag) in flat.items()
     ]
-    flattened.__signature__ = signature.replace(parameters=[*own, *extra])  # type: ignore[attr-defined]
-    flattened.__annotations__ = {p.name: p.annotation for p in [*own, *extra]}
-    flattened.__doc__, flattened.__name__ = command.__doc__, command.__name__
-    return flattened
+    flat_command.__signature__ = signature.replace(parameters=[*own, *extra])  # type: ignore[attr-defined]
+    flat_command.__annotations__ = {p.name: p.annotation for p in [*own, *extra]}
+    flat_command.__doc__, flat_command.__name__ = command.__doc__, command.__name__
+    return flat_command
 
 
-def read(value: Any, flag: Flag) -> Any:
+def parse_option(value: Any, flag: Flag) -> Any:
     """An option's value as the field's type wants it: words become a tuple, or one word itself."""
-    if not holds(flag.hint, tuple):
-        return fitted(value, flag.hint, flag.option)
+    if not can_be(flag.hint, tuple):
+        return coerce_value(value, flag.hint, flag.option)
     words = [word for words in value for word in words.replace(",", " ").split()]
-    truths = holds(flag.hint, tuple[bool, ...])
+    truths = can_be(flag.hint, tuple[bool, ...])
     attempts: list[Any] = [
-        [(TRUTHS.get(w.lower(), w) if truths else json_or_word(w)) for w in words]
+        [(TRUTHS.get(w.lower(), w) if truths else parse_json_or_word(w)) for w in words]
     ]
     for attempt in [*attempts, *(words if len(words) == 1 else [])]:
         try:
-            return fitted(attempt, flag.hint, flag.option)
-        except OutOfRange:
+            return coerce_value(attempt, flag.hint, flag.option)
+        except OutOfRangeError:
             raise
         except UserError:
             continue
@@ -212,7 +212,7 @@ def read(value: Any, flag: Flag) -> Any:
     raise UserError(f"{flag.option} is {' '.join(words) or 'empty'!r}; {said}")
 
 
-def json_or_word(word: str) -> Any:
+def parse_json_or_word(word: str) -> Any:
     try:
         return json.loads(word.lower())
     except ValueError:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from smalti.cli.commands import Given, as_command
-from smalti.cli.samplers import verb_of_models
-from smalti.core.messages import count
+from smalti.cli.commands import CommandArguments, make_command
+from smalti.cli.samplers import make_model_verb
+from smalti.core.messages import format_count
 from smalti.tasks import Inpainting, inpaint
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -16,13 +16,15 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti inpaint photo.jpg hole.png --model runs/ddpm -n 8 --resample 10"""
 
 
-def show(done: Inpainting, given: Given) -> None:
-    for loss in done.losses:
-        print(f"{given['picture']} {loss}")
-    n, share, where = len(done.seeds), done.hole.mean(), given["out"] / "grid.png"
-    ways = f" in {count(n, 'way')}" if given["model"] or n > 1 else ""
-    print(f"{share:.0%} filled{ways} in {given['seconds']:.1f} s: {where}")
+def print_inpainting(inpainting: Inpainting, arguments: CommandArguments) -> None:
+    for loss in inpainting.conversion_notes:
+        print(f"{arguments['picture']} {loss}")
+    n, share, where = len(inpainting.seeds), inpainting.hole.mean(), arguments["out"] / "grid.png"
+    ways = f" in {format_count(n, 'way')}" if arguments["model"] or n > 1 else ""
+    print(f"{share:.0%} filled{ways} in {arguments['seconds']:.1f} s: {where}")
 
 
-command = as_command(inpaint, show, named={"model"}, home="inpaintings", picture=Path)
-app = verb_of_models("inpaint", command, fills=True, about={"help_epilogue": EXAMPLES})
+command = make_command(
+    inpaint, print_inpainting, keyword_only={"model"}, results_root="inpaintings", picture=Path
+)
+app = make_model_verb("inpaint", command, fills=True, about={"help_epilogue": EXAMPLES})

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter, Token
 
-from smalti.cli.commands import Given, as_command
+from smalti.cli.commands import CommandArguments, make_command
 from smalti.core.errors import UserError
-from smalti.core.messages import count
+from smalti.core.messages import format_count
 from smalti.tasks import Interpolation, interpolate
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -22,13 +22,13 @@ EXAMPLES = """[bold]Examples[/bold]
 app = App(name="interpolate", help_epilogue=EXAMPLES)
 
 
-def show(walk: Interpolation, given: Given) -> None:
-    total = walk.pictures.shape[0] * walk.pictures.shape[1]
-    where = given["out"] / "strip.png"
-    print(f"{count(total, 'picture')} in {given['seconds']:.1f} s: {where}")
+def print_interpolation(interpolation: Interpolation, arguments: CommandArguments) -> None:
+    total = interpolation.pictures.shape[0] * interpolation.pictures.shape[1]
+    where = arguments["out"] / "strip.png"
+    print(f"{format_count(total, 'picture')} in {arguments['seconds']:.1f} s: {where}")
 
 
-def read_end(_: Any, tokens: Sequence[Token]) -> int | Path:
+def parse_endpoint(_: Any, tokens: Sequence[Token]) -> int | Path:
     """A seed, or a picture file."""
     word = tokens[0].value
     if not (word.isascii() and word.removeprefix("-").isdigit()):
@@ -39,7 +39,11 @@ def read_end(_: Any, tokens: Sequence[Token]) -> int | Path:
 
 
 types: Any = {
-    "first": Annotated[str, Parameter(name="--from", n_tokens=1, converter=read_end)],
-    "last": Annotated[str, Parameter(name="--to", n_tokens=1, converter=read_end)],
+    "first": Annotated[str, Parameter(name="--from", n_tokens=1, converter=parse_endpoint)],
+    "last": Annotated[str, Parameter(name="--to", n_tokens=1, converter=parse_endpoint)],
 }
-app.default(as_command(interpolate, show, named=types, home="interpolations", **types))
+app.default(
+    make_command(
+        interpolate, print_interpolation, keyword_only=types, results_root="interpolations", **types
+    )
+)

@@ -10,52 +10,52 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from smalti.cli.display import bold, console
-from smalti.tasks import Listing, Shipped, list_models
+from smalti.cli.display import bold, make_console
+from smalti.tasks import Listing, ShippedModel, list_models
 
 EXAMPLES = """[bold]Example[/bold]
 
   smalti list"""
 
-HOW = ("recipe", "parameters", "seed", "steps", "step", "batch", "hardware", "size")
+TRAINING_FACTS = ("recipe", "parameters", "seed", "steps", "step", "batch", "hardware", "size")
 """Facts of a card that the table leaves out."""
 
 app = App(name="list", help_epilogue=EXAMPLES)
 
 
 @app.default
-def list_all() -> None:
+def print_listing() -> None:
     """List the shipped models and the recipes."""
-    out, listing = console(), list_models()
-    out.print(model_table(listing.models) if listing.models else "No models are shipped.")
-    out.print(recipe_table(listing))
-    if drawing := [model.name for model in listing.models if model.draws]:
+    out, listing = make_console(), list_models()
+    out.print(make_model_table(listing.models) if listing.models else "No models are shipped.")
+    out.print(make_recipe_table(listing))
+    if drawing := [model.name for model in listing.models if model.can_draw]:
         out.print(Text("  draw   ") + bold(f"smalti sample {drawing[0]} -n 64"))
     out.print(Text("  train  ") + bold("smalti train ddpm --data FOLDER"))
 
 
-def model_table(models: Iterable[Shipped]) -> Table:
-    table = empty_table("model", "family", "size", "weights", "what is known of it")
+def make_model_table(models: Iterable[ShippedModel]) -> Table:
+    table = make_table("model", "family", "size", "weights", "what is known of it")
     for model in models:
-        known = (model.card.get("data"), shown_facts(model.card.get("facts", {})))
+        known = (model.card.get("data"), format_facts(model.card.get("facts", {})))
         table.add_row(
             bold(model.name),
             model.family,
-            f"{model.size / 1e6:.1f} MB",
-            f"{model.parameters / 1e6:.2f} M",
+            f"{model.n_bytes / 1e6:.1f} MB",
+            f"{model.n_parameters / 1e6:.2f} M",
             "\n".join(filter(None, known)),
         )
     return table
 
 
-def recipe_table(listing: Listing) -> Table:
-    table = empty_table("recipe", "trains for", "what it trains")
+def make_recipe_table(listing: Listing) -> Table:
+    table = make_table("recipe", "trains for", "what it trains")
     for name, entry in listing.recipes.items():
-        table.add_row(bold(name), entry.length, entry.summary)
+        table.add_row(bold(name), entry.duration, entry.summary)
     return table
 
 
-def empty_table(*columns: str) -> Table:
+def make_table(*columns: str) -> Table:
     """Everything on one line but the last column."""
     table = Table(box=SIMPLE_HEAD)
     for name in columns:
@@ -63,11 +63,13 @@ def empty_table(*columns: str) -> Table:
     return table
 
 
-def shown_facts(facts: dict[str, Any]) -> str:
+def format_facts(facts: dict[str, Any]) -> str:
     """The card's numbers and words, but not what says how it was trained."""
-    shown = {k.replace("_", " "): v for k, v in facts.items() if k not in HOW and plain(v)}
+    shown = {
+        k.replace("_", " "): v for k, v in facts.items() if k not in TRAINING_FACTS and is_scalar(v)
+    }
     return ", ".join(f"{name} {value}" for name, value in shown.items())
 
 
-def plain(value: Any) -> bool:
+def is_scalar(value: Any) -> bool:
     return isinstance(value, (int, float, str))

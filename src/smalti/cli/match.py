@@ -6,8 +6,8 @@ from pathlib import Path
 
 from cyclopts import App
 
-from smalti.cli.commands import Given, as_command
-from smalti.core.messages import count
+from smalti.cli.commands import CommandArguments, make_command
+from smalti.core.messages import format_count
 from smalti.tasks import Matching, match
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -21,23 +21,25 @@ EXAMPLES = """[bold]Examples[/bold]
 app = App(name="match", help_epilogue=EXAMPLES)
 
 
-def show(found: Matching, given: Given) -> None:
-    print(tell(found), f"{given['seconds']:.1f} s: {given['out']}")
+def print_matching(matching: Matching, arguments: CommandArguments) -> None:
+    print(describe_matching(matching), f"{arguments['seconds']:.1f} s: {arguments['out']}")
 
 
-def tell(found: Matching) -> str:
+def describe_matching(matching: Matching) -> str:
     """What stands on the terminal; None is the PSNR of equal pictures."""
-    facts = found.figures
+    metrics = matching.metrics
     copied, voted = (
         "the same" if value is None else f"{value:.1f} dB"
-        for value in (facts.psnr_copied, facts.psnr_voted)
+        for value in (metrics.psnr_copied, metrics.psnr_voted)
     )
-    what = f"{count(len(found.frames), 'frame')}, " if found.frames else ""
-    back = "" if facts.consistent is None else f", {facts.consistent:.0%} lead back"
+    what = (
+        f"{format_count(len(matching.frame_metrics), 'frame')}, " if matching.frame_metrics else ""
+    )
+    back = "" if metrics.consistent is None else f", {metrics.consistent:.0%} lead back"
     return (
-        f"{what}mean squared difference {facts.mean_distance:.2f}; put together from B: "
+        f"{what}mean squared difference {metrics.mean_distance:.2f}; put together from B: "
         f"{copied} copied, {voted} voted{back};"
     )
 
 
-app.default(as_command(match, show, home="matches", a=Path, b=Path | None))
+app.default(make_command(match, print_matching, results_root="matches", a=Path, b=Path | None))

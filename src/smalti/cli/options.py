@@ -12,21 +12,21 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from cyclopts import Parameter, Token
 
-from smalti.core.config import fitted
+from smalti.core.config import coerce_value
 from smalti.core.errors import UserError, shorten
-from smalti.core.ranges import Samples
-from smalti.core.size import read_size
+from smalti.core.ranges import SampleCount
+from smalti.core.size import parse_size_text
 
 
-def as_size(_: Any, tokens: Sequence[Token]) -> tuple[int, int]:
+def convert_size(_: Any, tokens: Sequence[Token]) -> tuple[int, int]:
     """(H, W) of an option's one word."""
-    return read_size(tokens[0].value, tokens[0].keyword or "--size")
+    return parse_size_text(tokens[0].value, tokens[0].keyword or "--size")
 
 
 Size = Annotated[
     tuple[int, int] | None,
     Parameter(
-        n_tokens=1, converter=as_size, metavar="HEIGHTxWIDTH", negative=(), show_default=False
+        n_tokens=1, converter=convert_size, metavar="HEIGHTxWIDTH", negative=(), show_default=False
     ),
 ]
 """One number for a square, or height and width with an x between them."""
@@ -38,7 +38,7 @@ Classes = Annotated[
     Parameter(name="--class", negative_iterable=(), show_default=False, metavar="CLASS"),
 ]
 """Classes by name or number, the option repeated or its value a list with commas."""
-PicturesGiven = Annotated[
+PictureFiles = Annotated[
     tuple[Path, ...],
     Parameter(name="--picture", negative_iterable=(), show_default=False, metavar="FILE"),
 ]
@@ -55,8 +55,8 @@ Conditions = Annotated[
 ]
 """What else is told, the option repeated."""
 
-NAME = Parameter(name=("--number", "-n"))
-Number = Annotated[Samples, NAME]
+COUNT_NAMES = Parameter(name=("--number", "-n"))
+Count = Annotated[SampleCount, COUNT_NAMES]
 """How many pictures."""
 
 
@@ -65,7 +65,7 @@ def split_words(words: Sequence[str]) -> list[str]:
     return [part for word in words for one in word.split(",") if (part := one.strip())]
 
 
-def read_device(name: str) -> str:
+def parse_device(name: str) -> str:
     """The name of a device of this machine, "auto" resolved. UserError for one that it lacks."""
     from smalti.core.device import check_device  # PatchMatch needs no PyTorch
 
@@ -76,19 +76,19 @@ def read_device(name: str) -> str:
         raise UserError(f"--device {name}: {found}") from error
 
 
-def read_conditions(words: Sequence[str]) -> dict[str, list[str]]:
+def parse_conditions(words: Sequence[str]) -> dict[str, list[str]]:
     """The values by their names, of words as NAME=VALUE."""
-    found: dict[str, list[str]] = {}
+    parsed: dict[str, list[str]] = {}
     for word in words:
         name, sign, value = word.partition("=")
         if not (name and sign):
             raise UserError(f"--condition {shorten(word)} is no NAME=VALUE; write style=flat")
-        found.setdefault(name, []).append(value)
-    return found
+        parsed.setdefault(name, []).append(value)
+    return parsed
 
 
 def check_numbers(
-    command: Callable[..., Any], given: BoundArguments, tokens: Sequence[str] = ()
+    command: Callable[..., Any], bound: BoundArguments, tokens: Sequence[str] = ()
 ) -> None:
     """UserError, which names the option, for a number that is not finite or out of its range.
 
@@ -98,36 +98,36 @@ def check_numbers(
     if not command.__module__.startswith("smalti."):
         return  # help and version
     hints = typing.get_type_hints(command, include_extras=True)
-    for name, value in given.arguments.items():
-        if holds(hint := hints.get(name), int, float):
-            names = option_names(name, hint)
-            if not holds(hint, float):
-                check_whole(names, tokens)
-            given.arguments[name] = fitted(value, hint, min(names, key=len))
+    for name, value in bound.arguments.items():
+        if can_be(hint := hints.get(name), int, float):
+            names = list_option_names(name, hint)
+            if not can_be(hint, float):
+                check_integers(names, tokens)
+            bound.arguments[name] = coerce_value(value, hint, min(names, key=len))
 
 
-def check_whole(names: Sequence[str], tokens: Sequence[str]) -> None:
+def check_integers(names: Sequence[str], tokens: Sequence[str]) -> None:
     words = [*pairwise(tokens), *(token.split("=", 1) for token in tokens if "=" in token)]
     for name, word in words:
         if name in names and "." in word and not float(word).is_integer():
             raise UserError(f"{name} is {shorten(word)}; give a whole number")
 
 
-def holds(hint: Any, *kinds: Any) -> bool:
+def can_be(hint: Any, *kinds: Any) -> bool:
     """Whether a value of this type may be of one of these kinds."""
     if get_origin(hint) in (Annotated, Union, types.UnionType):
-        return any(holds(h, *kinds) for h in get_args(hint))
+        return any(can_be(h, *kinds) for h in get_args(hint))
     return hint in kinds or get_origin(hint) in kinds
 
 
-def option_names(name: str, hint: Any) -> tuple[str, ...]:
+def list_option_names(name: str, hint: Any) -> tuple[str, ...]:
     """As they may be typed."""
-    named = [p.name for p in unfolded(hint) if isinstance(p, Parameter) and p.name]
+    named = [p.name for p in collect_metadata(hint) if isinstance(p, Parameter) and p.name]
     found = named[0] if named else "--" + name.replace("_", "-")
     return (found,) if isinstance(found, str) else tuple(found)
 
 
-def unfolded(hint: Any) -> list[Any]:
+def collect_metadata(hint: Any) -> list[Any]:
     """What stands beside the types of a hint."""
     beside = list(getattr(hint, "__metadata__", ()))
-    return beside + [extra for h in get_args(hint) for extra in unfolded(h)]
+    return beside + [extra for h in get_args(hint) for extra in collect_metadata(h)]

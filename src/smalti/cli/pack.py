@@ -6,10 +6,10 @@ import shlex
 
 from cyclopts import App
 
-from smalti.cli.commands import Given, as_command
-from smalti.cli.fetch import split_sizes
-from smalti.core.messages import count
-from smalti.data import Packed
+from smalti.cli.commands import CommandArguments, make_command
+from smalti.cli.fetch import format_splits
+from smalti.core.messages import format_count
+from smalti.data import PackSummary
 from smalti.data.decode import BadPicture
 from smalti.tasks import pack
 
@@ -19,34 +19,38 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti pack photos.zip packs/photos --size 64 --skip-bad --test 0.1
   smalti train ddpm --data packs/photos"""
 
-SHOWN = 5
+MAX_NAMED = 5
 """Pictures left out that are named."""
 
 app = App(name="pack", help_epilogue=EXAMPLES)
 
 
-def show(packed: Packed, given: Given) -> None:
-    (N, C, H, W), out = packed.shape, given["out"]
-    for line in [*named(packed.bad), *packed.notes]:
+def print_pack(packed: PackSummary, arguments: CommandArguments) -> None:
+    (N, C, H, W), out = packed.shape, arguments["out"]
+    for line in [*list_bad_pictures(packed.bad), *packed.notes]:
         print(line)
     mega = N * C * H * W / 1e6
     print(
-        f"{count(N, 'picture')} of {H} x {W}, {'grey' if C == 1 else 'RGB'}, {mega:.1f} MB: {out}"
+        f"{format_count(N, 'picture')} of {H} x {W}, {'gray' if C == 1 else 'RGB'}, {mega:.1f} MB: {out}"
     )
     if packed.classes:
         print(f"  classes  {len(packed.classes)}: {', '.join(packed.classes[:8])}")
     if packed.splits:
-        print(f"  splits   {split_sizes(packed)}")
-    print(f"  took     {given['seconds']:.1f} s, {N / given['seconds']:.0f} pictures/s")
+        print(f"  splits   {format_splits(packed)}")
+    print(f"  took     {arguments['seconds']:.1f} s, {N / arguments['seconds']:.0f} pictures/s")
     print(f"  next     smalti train ddpm --data {shlex.quote(str(out))}")
 
 
-def named(bad: tuple[BadPicture, ...]) -> list[str]:
+def list_bad_pictures(bad: tuple[BadPicture, ...]) -> list[str]:
     """A few of the pictures that were left out, and how many there are."""
-    lines = [f"  {error}" for error in bad[:SHOWN]]
-    if len(bad) > SHOWN:
-        lines.append(f"  ... and {len(bad) - SHOWN} more")
-    return [f"left out: {count(len(bad), 'picture')} that cannot be used", *lines] if bad else []
+    lines = [f"  {error}" for error in bad[:MAX_NAMED]]
+    if len(bad) > MAX_NAMED:
+        lines.append(f"  ... and {len(bad) - MAX_NAMED} more")
+    return (
+        [f"left out: {format_count(len(bad), 'picture')} that cannot be used", *lines]
+        if bad
+        else []
+    )
 
 
-app.default(as_command(pack, show))
+app.default(make_command(pack, print_pack))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from cyclopts import App
 
-from smalti.cli.commands import Given, as_command
-from smalti.core.messages import count
+from smalti.cli.commands import CommandArguments, make_command
+from smalti.core.messages import format_count
 from smalti.tasks import Reconstruction, reconstruct
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -22,23 +22,27 @@ EXAMPLES = """[bold]Examples[/bold]
 app = App(name="reconstruct", help_epilogue=EXAMPLES)
 
 
-def show(found: Reconstruction, given: Given) -> None:
-    indices, mean = [""] * len(found.files), ""
-    if found.ssim is not None:
-        indices = [f"  SSIM {index:.3f}" for index in found.ssim]
-        mean = f"  SSIM {found.mean_ssim:.3f}"
-    for dB, index, file in zip(found.psnr, indices, found.files, strict=True):
-        print(f"{show_psnr(dB)} dB{index}  {file}")
-    where = given["out"] / "grid.png" if found.has_grid else given["out"]
-    closing = f"in the mean, {given['seconds']:.1f} s: {where}"
-    print(f"{show_psnr(found.mean_psnr)} dB{mean}  {closing}")
-    if found.codes is not None:
-        codes = count(found.codes, "code is", "codes are")
-        print(f"  {found.codes_used} of {codes} used in these pictures")
+def print_reconstruction(reconstruction: Reconstruction, arguments: CommandArguments) -> None:
+    indices, mean = [""] * len(reconstruction.files), ""
+    if reconstruction.ssim is not None:
+        indices = [f"  SSIM {index:.3f}" for index in reconstruction.ssim]
+        mean = f"  SSIM {reconstruction.mean_ssim:.3f}"
+    for dB, index, file in zip(reconstruction.psnr, indices, reconstruction.files, strict=True):
+        print(f"{format_psnr(dB)} dB{index}  {file}")
+    where = arguments["out"] / "grid.png" if reconstruction.has_grid else arguments["out"]
+    closing = f"in the mean, {arguments['seconds']:.1f} s: {where}"
+    print(f"{format_psnr(reconstruction.mean_psnr)} dB{mean}  {closing}")
+    if reconstruction.codebook_size is not None:
+        codes = format_count(reconstruction.codebook_size, "code is", "codes are")
+        print(f"  {reconstruction.codes_used} of {codes} used in these pictures")
 
 
-def show_psnr(dB: float | None) -> str:
+def format_psnr(dB: float | None) -> str:
     return "  same" if dB is None else f"{dB:6.1f}"
 
 
-app.default(as_command(reconstruct, show, home="reconstructions", pictures=Sequence[Path]))
+app.default(
+    make_command(
+        reconstruct, print_reconstruction, results_root="reconstructions", pictures=Sequence[Path]
+    )
+)

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from smalti.cli.commands import Given, as_command
-from smalti.cli.options import PicturesGiven, Switch
-from smalti.cli.samplers import verb_of_models
-from smalti.core.messages import count
+from smalti.cli.commands import CommandArguments, make_command
+from smalti.cli.options import PictureFiles, Switch
+from smalti.cli.samplers import make_model_verb
+from smalti.core.messages import format_count
 from smalti.tasks import DrawnSamples, draw_samples
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -23,13 +23,18 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti sample runs/ddpm --steps 50 --eta 1 --size 48x32 --out wide"""
 
 
-def show(drawn: DrawnSamples, given: Given) -> None:
-    took = f"{count(len(drawn.seeds), 'picture')} in {given['seconds']:.1f} s"
-    print(f"{took}: {given['out'] / 'grid.png'}")
+def print_samples(samples: DrawnSamples, arguments: CommandArguments) -> None:
+    summary = f"{format_count(len(samples.seeds), 'picture')} in {arguments['seconds']:.1f} s"
+    print(f"{summary}: {arguments['out'] / 'grid.png'}")
 
 
 gif = Annotated[Switch, Parameter(name="--gif")]
-command = as_command(
-    draw_samples, show, named={"number"}, home="samples", pictures=PicturesGiven, film=gif
+command = make_command(
+    draw_samples,
+    print_samples,
+    keyword_only={"number"},
+    results_root="samples",
+    pictures=PictureFiles,
+    film=gif,
 )
-app = verb_of_models("sample", command, about={"help_epilogue": EXAMPLES})
+app = make_model_verb("sample", command, about={"help_epilogue": EXAMPLES})

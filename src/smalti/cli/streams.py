@@ -8,35 +8,35 @@ from contextlib import suppress
 from typing import TextIO
 
 
-def open_missing() -> None:
+def open_closed_streams() -> None:
     """Where a shell has closed one (`>&-`), what is written goes nowhere.
 
     Otherwise the next file that is opened would be taken for it.
     """
-    for number in (0, 1, 2):
+    for fd in (0, 1, 2):
         try:
-            os.fstat(number)
+            os.fstat(fd)
         except OSError:
-            discard(number)
+            redirect_to_null(fd)
     if sys.stdout is None:
         sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
     if sys.stderr is None:
         sys.stderr = os.fdopen(2, "w", encoding="utf-8", closefd=False)
 
 
-def discard(number: int) -> None:
+def redirect_to_null(fd: int) -> None:
     """From here on, what is written to this descriptor goes nowhere."""
     nowhere = os.open(os.devnull, os.O_RDWR)
-    if nowhere != number:
-        os.dup2(nowhere, number)
+    if nowhere != fd:
+        os.dup2(nowhere, fd)
         os.close(nowhere)
 
 
-def flush() -> None:
+def flush_streams() -> None:
     """Write what is waiting; what nobody takes is dropped, so that Python's exit says nothing."""
-    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+    for fd, stream in ((1, sys.stdout), (2, sys.stderr)):
         if not try_flush(stream):
-            discard(number)
+            redirect_to_null(fd)
             try_flush(stream)
 
 

@@ -11,14 +11,14 @@ from typing import Any
 import torch
 from cyclopts import Group
 
-from smalti.cli.flags import Flags, flags_of, option_name, with_flags
-from smalti.cli.late import choose_late
+from smalti.cli.dynamic_verb import make_dynamic_verb
+from smalti.cli.event_printer import EventPrinter
+from smalti.cli.flags import Flags, add_flags, format_option, list_flags
 from smalti.cli.options import Size, Switch
-from smalti.cli.watch import Watcher
 from smalti.core.errors import UserError
 from smalti.core.ranges import Minutes
 from smalti.data.pictures import Pictures
-from smalti.recipes import RECIPES, find
+from smalti.recipes import RECIPES, find_recipe
 from smalti.recipes.recipe import Recipe
 from smalti.tasks import _train
 from smalti.training import Training
@@ -34,28 +34,30 @@ GENERAL = """Train a model by a recipe, or go on with a run.
 
 `smalti list` shows the recipes, `smalti train RECIPE --help` what its model can be told."""
 
-OF_THE_DATA = re.compile(
+DATA_FIELDS = re.compile(
     r"model\.(shape|classes|(codec|network|critic)\.(shape|channels|condition|classes)"
     r"|conditions\..*\.values)"
 )
 """Fields of a model's config that its pictures decide."""
 
 
-def recipe_among(words: Sequence[str]) -> Recipe | None:
+def find_recipe_in(words: Sequence[str]) -> Recipe | None:
     """The recipe that is asked for, before the options, which depend on it, can be read."""
     if words and not words[0].startswith("-"):
-        return find(words[0])
+        return find_recipe(words[0])
     named = [word for word in words if word in RECIPES]
-    return find(named[0]) if len(named) == 1 else None
+    return find_recipe(named[0]) if len(named) == 1 else None
 
 
 def choose_command(words: Sequence[str]) -> tuple[Callable[..., Any], str]:
     """The verb with the options of the recipe's training and model, and its defaults."""
-    recipe = recipe_among(words)
-    training = flags_of(recipe.training if recipe else Training())
-    model = flags_of(recipe.model(example(recipe)), "model.") if recipe else ()
-    own = tuple(flag for flag in model if not OF_THE_DATA.fullmatch(flag.name))
-    command = with_flags(
+    recipe = find_recipe_in(words)
+    training = list_flags(recipe.training if recipe else Training())
+    model = (
+        list_flags(recipe.make_config(make_example_pictures(recipe)), "model.") if recipe else ()
+    )
+    own = tuple(flag for flag in model if not DATA_FIELDS.fullmatch(flag.name))
+    command = add_flags(
         train_recipe,
         training=Flags(tuple(training), Group("Training", sort_key=1)),
         model=Flags(own, Group("Model", sort_key=2)),
@@ -63,7 +65,7 @@ def choose_command(words: Sequence[str]) -> tuple[Callable[..., Any], str]:
     return command, f"{recipe.name}: {recipe.summary}." if recipe else GENERAL
 
 
-def example(recipe: Recipe) -> Pictures:
+def make_example_pictures(recipe: Recipe) -> Pictures:
     """A picture that the recipe's model is made for when nobody has read the data yet."""
     classes = tuple(map(str, range(10)))
     pixels = torch.zeros(1, 1, recipe.size, recipe.size, dtype=torch.uint8)
@@ -77,7 +79,7 @@ def train_recipe(
     data: str | None = None,
     minutes: Minutes | None = None,
     size: Size = None,
-    start: str | None = None,
+    init_from: str | None = None,
     out: Path | None = None,
     resume: Switch = False,
     training: dict[str, Any],
@@ -108,30 +110,30 @@ def train_recipe(
         if recipe is None:
             raise UserError("--resume needs a recipe or --out, to know which run to go on with")
         out = _train.RUNS / recipe
-    own = {"data": data, "minutes": minutes, "size": size, "start": start}
-    watcher = Watcher()
+    own = {"data": data, "minutes": minutes, "size": size, "start": init_from}
+    event_printer = EventPrinter()
     try:
         if resume:
             refuse_changes([*(k for k, v in own.items() if v is not None), *training, *model])
-            ended = _train.resume(out, recipe, on_event=watcher)
+            ended = _train.resume(out, recipe, on_event=event_printer)
         else:
             steps = training.pop("steps", None)
             inside = {name.removeprefix("model."): value for name, value in model.items()}
             assert recipe is not None
-            chosen = find(recipe).change(training, inside)
-            ended = _train.train(chosen, **own, steps=steps, out=out, on_event=watcher)
+            selected = find_recipe(recipe).change(training, inside)
+            ended = _train.train(selected, **own, steps=steps, out=out, on_event=event_printer)
     finally:
-        watcher.close()
+        event_printer.close()
     # as a shell tells of a program that a signal ended: `train && sample` stops then
     return 128 + (ended.signal or signal.SIGINT) if ended.interrupted else 0
 
 
-def refuse_changes(given: list[str]) -> None:
+def refuse_changes(changed: list[str]) -> None:
     """UserError for options that a run that goes on cannot take."""
-    if given:
-        first = option_name(given[0])
+    if changed:
+        first = format_option(changed[0])
         raise UserError(f"{first} cannot change in a run that goes on; leave it out with --resume")
 
 
 USAGE = "Usage: smalti train RECIPE [OPTIONS]"
-app = choose_late("train", choose_command, usage=USAGE, help_epilogue=EXAMPLES)
+app = make_dynamic_verb("train", choose_command, usage=USAGE, help_epilogue=EXAMPLES)

@@ -1,4 +1,4 @@
-"""`smalti translate`: sentences, text files and catalogues of messages."""
+"""`smalti translate`: sentences, text files and catalogs of messages."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
-from smalti.cli.meter import Meter
-from smalti.cli.options import read_device
+from smalti.cli.options import parse_device
+from smalti.cli.progress_bar import ProgressBar
 from smalti.core.errors import UserError
-from smalti.core.messages import count
+from smalti.core.messages import format_count
 from smalti.core.ranges import Range
 from smalti.tasks import translate, translate_catalog, translate_file, translate_lines
 from smalti.translation.files import decode_lines, open_bytes
@@ -31,20 +31,20 @@ MODEL = "en-zh-help"
 
 app = App(name="translate", help_epilogue=EXAMPLES)
 
-Widths = Annotated[int, Range(1, 1_024)]
-NAMED = Parameter(show_default=False)
+BeamSize = Annotated[int, Range(1, 1_024)]
+NO_DEFAULT = Parameter(show_default=False)
 
 
 @app.default
-def translate_what_is_given(
+def translate_inputs(
     *text: str,
     model: str = MODEL,
-    file: Annotated[Path | None, NAMED] = None,
-    po: Annotated[Path | None, NAMED] = None,
-    out: Annotated[Path | None, NAMED] = None,
-    beam: Annotated[Widths | None, NAMED] = None,
-    penalty: Annotated[Annotated[float, Range(-100, 100)] | None, NAMED] = None,
-    n_best: Widths = 1,
+    file: Annotated[Path | None, NO_DEFAULT] = None,
+    po: Annotated[Path | None, NO_DEFAULT] = None,
+    out: Annotated[Path | None, NO_DEFAULT] = None,
+    beam_size: Annotated[BeamSize | None, NO_DEFAULT] = None,
+    length_penalty: Annotated[Annotated[float, Range(-100, 100)] | None, NO_DEFAULT] = None,
+    n_best: BeamSize = 1,
     device: str = "auto",
 ) -> None:
     """Translate English into Chinese, offline.
@@ -60,7 +60,7 @@ def translate_what_is_given(
     file
         A text file in UTF-8; it is translated line by line.
     po
-        A gettext catalogue: what is untranslated in it is filled and marked fuzzy.
+        A gettext catalog: what is untranslated in it is filled and marked fuzzy.
     out
         Where to write the result; of --file the screen, of --po the same file unless told
         otherwise.
@@ -75,16 +75,16 @@ def translate_what_is_given(
         cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
     """
     check_inputs(text, file, po, out, n_best)
-    search = {"width": beam, "penalty": penalty, "device": read_device(device)}
+    search = {"width": beam_size, "penalty": length_penalty, "device": parse_device(device)}
     if text:
-        show_translations(model, text, n_best, search)
+        print_translations(model, text, n_best, search)
     elif po or (file and out):
-        write_file(model, file, po, out, search)
+        write_translation(model, file, po, out, search)
     elif file:
         with open_bytes(file) as lines:
-            show_lines(model, decode_lines(lines, file), search)
+            print_translated_lines(model, decode_lines(lines, file), search)
     else:
-        show_lines(model, decode_lines(sys.stdin.buffer, "standard input"), search)
+        print_translated_lines(model, decode_lines(sys.stdin.buffer, "standard input"), search)
 
 
 def check_inputs(
@@ -104,13 +104,13 @@ def check_inputs(
         raise UserError(f"--n-best {n_best} is given without a text; give sentences in quotes")
 
 
-def show_translations(model: str, text: tuple[str, ...], n: int, search: dict[str, Any]) -> None:
-    for found in translate(model, text, n_best=n, **search):
-        for one in found:
+def print_translations(model: str, text: tuple[str, ...], n: int, search: dict[str, Any]) -> None:
+    for translations in translate(model, text, n_best=n, **search):
+        for one in translations:
             print(f"{one.score:7.3f}  {one.text}" if n > 1 else one.text)
 
 
-def show_lines(model: str, lines: Iterator[str], search: dict[str, Any]) -> None:
+def print_translated_lines(model: str, lines: Iterator[str], search: dict[str, Any]) -> None:
     counts: Counter[str] = Counter()
     for line in translate_lines(model, lines, counts, **search):
         sys.stdout.write(line if line.endswith("\n") else line + "\n")
@@ -119,21 +119,23 @@ def show_lines(model: str, lines: Iterator[str], search: dict[str, Any]) -> None
         raise UserError("standard input is empty; give a line or more")
 
 
-def write_file(
+def write_translation(
     model: str, file: Path | None, po: Path | None, out: Path | None, search: dict[str, Any]
 ) -> None:
     begun = time.perf_counter()
-    with Meter() as meter:
+    with ProgressBar() as meter:
         if po:
-            done = translate_catalog(model, po, out, **search, on_progress=meter)
+            translated = translate_catalog(model, po, out, **search, on_progress=meter)
         else:
             assert file and out
-            done = translate_file(model, file, out, **search, on_progress=meter)
+            translated = translate_file(model, file, out, **search, on_progress=meter)
     seconds = time.perf_counter() - begun
     if po:
-        told = f"{count(done.done, 'entry', 'entries')} filled and marked fuzzy"
-        left = f", {done.left:,} left" if done.left else ""
+        summary = (
+            f"{format_count(translated.translated, 'entry', 'entries')} filled and marked fuzzy"
+        )
+        left = f", {translated.untranslated:,} left" if translated.untranslated else ""
     else:
-        told = f"{count(done.done, 'line')} translated"
-        left = f", {done.left:,} kept as they were" if done.left else ""
-    print(f"{told}{left} in {seconds:.1f} s: {out or po}")
+        summary = f"{format_count(translated.translated, 'line')} translated"
+        left = f", {translated.untranslated:,} kept as they were" if translated.untranslated else ""
+    print(f"{summary}{left} in {seconds:.1f} s: {out or po}")

@@ -1,20 +1,20 @@
-"""Codecs: pictures to grids of codes and back. VQ-VAE, VQGAN, and the quantisers between."""
+"""Codecs: pictures to grids of codes and back. VQ-VAE, VQGAN, and the quantizers between."""
 
 from __future__ import annotations
 
-from smalti.codecs.classifier_distance import Looks
+from smalti.codecs.classifier_distance import ClassifierDistance
+from smalti.codecs.codebook_init import KMeans, Revival, Uniform
 from smalti.codecs.codebook_quantizers import EMA, VQ, EMAConfig, SimVQ, SimVQConfig, VQConfig
-from smalti.codecs.discriminator import CriticConfig, PatchCritic
+from smalti.codecs.discriminator import DiscriminatorConfig, PatchDiscriminator
 from smalti.codecs.fsq import FSQ, FSQConfig
 from smalti.codecs.gradient import Rotation, StraightThrough
 from smalti.codecs.gumbel import Gumbel, GumbelConfig
-from smalti.codecs.health import Health, health
+from smalti.codecs.health import Health, measure_health
 from smalti.codecs.lpips import LPIPS
-from smalti.codecs.nearest import nearest
+from smalti.codecs.nearest import find_nearest
 from smalti.codecs.residual import ResidualConfig
 from smalti.codecs.space import Euclidean, Sphere
 from smalti.codecs.strided import StridedConfig
-from smalti.codecs.upkeep import KMeans, Revival, Uniform
 from smalti.codecs.vqgan import VQGAN, VQGANConfig
 from smalti.codecs.vqvae import VQVAE, VQVAEConfig
 
@@ -25,7 +25,8 @@ __all__ = [
     "VQ",
     "VQGAN",
     "VQVAE",
-    "CriticConfig",
+    "ClassifierDistance",
+    "DiscriminatorConfig",
     "EMAConfig",
     "Euclidean",
     "FSQConfig",
@@ -33,8 +34,7 @@ __all__ = [
     "GumbelConfig",
     "Health",
     "KMeans",
-    "Looks",
-    "PatchCritic",
+    "PatchDiscriminator",
     "ResidualConfig",
     "Revival",
     "Rotation",
@@ -47,6 +47,6 @@ __all__ = [
     "VQConfig",
     "VQGANConfig",
     "VQVAEConfig",
-    "health",
-    "nearest",
+    "find_nearest",
+    "measure_health",
 ]

@@ -8,35 +8,35 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from smalti.core.checkpoint import SHIPPED, load
-from smalti.core.config import checked
+from smalti.core.checkpoint import SHIPPED_FOLDER, load
+from smalti.core.config import check_fields
 from smalti.core.errors import UserError
 
 
 @dataclass(frozen=True)
-@checked
-class Looks:
+@check_fields
+class ClassifierDistance:
     """A classifier of smalti: digits, emoji, or the folder of your own."""
 
     classifier: str = "emoji"
     """digits or emoji, which ship; or a checkpoint's folder with maps(x)."""
 
     @property
-    def about(self) -> str:
+    def description(self) -> str:
         return f"the classifier {self.classifier}, not LPIPS"
 
-    def build(self) -> Seen:
-        return Seen(self.classifier)
+    def build(self) -> FeatureDistance:
+        return FeatureDistance(self.classifier)
 
 
-class Seen(nn.Module):
+class FeatureDistance(nn.Module):
     """Distance in the features of a classifier's levels, as LPIPS takes it (arXiv:1801.03924,
     eq. 1) but with every channel and level counting alike.
     """
 
     def __init__(self, name: str):
         super().__init__()
-        own = SHIPPED / f"{name}-classifier"
+        own = SHIPPED_FOLDER / f"{name}-classifier"
         classifier: Any = load(own if (own / "config.json").is_file() else name)
         if not callable(getattr(classifier, "maps", None)):
             kind = type(classifier).__name__
@@ -46,21 +46,21 @@ class Seen(nn.Module):
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Pictures x, y (B, C, H, W) in [0, 1] -> (B,)."""
         C = self.classifier.config.channels
-        x, y = (v if v.shape[1] == C else adapted(v, C) for v in (x, y))
+        x, y = (v if v.shape[1] == C else match_channels(v, C) for v in (x, y))
         pairs = zip(self.classifier.maps(x), self.classifier.maps(y), strict=True)
-        return torch.stack([apart(a, b).sum(1).mean((1, 2)) for a, b in pairs]).mean(0)
+        return torch.stack([compare_features(a, b).sum(1).mean((1, 2)) for a, b in pairs]).mean(0)
 
 
-def adapted(x: Tensor, C: int) -> Tensor:
+def match_channels(x: Tensor, C: int) -> Tensor:
     """Pictures in the channels that a network looks at."""
     return x.mean(1, keepdim=True) if C == 1 else x.expand(-1, C, -1, -1)
 
 
-def apart(a: Tensor, b: Tensor) -> Tensor:
+def compare_features(a: Tensor, b: Tensor) -> Tensor:
     """Squared difference of features (B, D, h, w), brought to length 1 at every place."""
-    return (unit(a) - unit(b)).square()
+    return (normalize_features(a) - normalize_features(b)).square()
 
 
-def unit(a: Tensor) -> Tensor:
+def normalize_features(a: Tensor) -> Tensor:
     a = a.float()
     return a / (a.square().sum(1, keepdim=True) + 1e-10).sqrt()

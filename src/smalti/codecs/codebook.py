@@ -8,18 +8,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smalti.codecs.nearest import nearest
+from smalti.codecs.codebook_init import KMeans, Revival, Uniform, draw_vectors
+from smalti.codecs.nearest import find_nearest
 from smalti.codecs.space import Euclidean, Sphere
-from smalti.codecs.upkeep import KMeans, Revival, Uniform, some
-from smalti.codecs.usage import Use
-from smalti.core.processes import from_first
+from smalti.codecs.usage import CodebookUsage
+from smalti.core.processes import broadcast_from_first
 
-KEPT = 4
+LATENTS_PER_CODE = 4
 """So many latents for each code are kept until the step is over, for codes to begin at."""
 
 
-class Book(nn.Module):
-    """K codes of D numbers. `trained`: by the optimiser; else the quantiser moves them itself."""
+class Codebook(nn.Module):
+    """K codes of D numbers. `trained`: by the optimizer; else the quantizer moves them itself."""
 
     weight: Tensor
 
@@ -28,7 +28,7 @@ class Book(nn.Module):
         K: int,
         D: int,
         space: Euclidean | Sphere,
-        start: Uniform | KMeans,
+        init: Uniform | KMeans,
         revival: Revival,
         trained: bool,
     ):
@@ -38,72 +38,74 @@ class Book(nn.Module):
             self.weight = nn.Parameter(weight)
         else:
             self.register_buffer("weight", weight)
-        self.space, self.start, self.revival = space, start, revival
-        self.use = Use(K)
-        self.seen: Tensor | None = None
-        self.before: Tensor | None = None
+        self.space, self.init, self.revival = space, init, revival
+        self.usage = CodebookUsage(K)
+        self.recent_latents: Tensor | None = None
+        self.previous_weight: Tensor | None = None
 
-    def find(self, z: Tensor) -> Tensor:
+    def find_nearest(self, z: Tensor) -> Tensor:
         """The nearest code of each latent, (N, D) -> (N,)."""
-        return nearest(self.space.place(z), self.space.place(self.weight))
+        return find_nearest(self.space.project(z), self.space.project(self.weight))
 
-    def vectors(self, codes: Tensor) -> Tensor:
+    def embed(self, codes: Tensor) -> Tensor:
         """(N,) or (B, h, w) codes -> (..., D) where the codes lie, with gradient to the codes."""
-        return F.embedding(codes, self.space.place(self.weight))
+        return F.embedding(codes, self.space.project(self.weight))
 
-    def note(self, z: Tensor, codes: Tensor) -> None:
+    def record(self, z: Tensor, codes: Tensor) -> None:
         """Latents (N, D) chose these codes (N,) in training."""
-        self.use.note(codes)
+        self.usage.record(codes)
         kept = z.detach()
-        if len(kept) > (most := KEPT * len(self.weight)):
+        if len(kept) > (most := LATENTS_PER_CODE * len(self.weight)):
             kept = kept[torch.randint(len(kept), (most,), device=kept.device)]
-        self.seen = kept.to(self.weight.dtype)
+        self.recent_latents = kept.to(self.weight.dtype)
 
     @torch.no_grad()
-    def settle(self) -> Tensor | None:
+    def after_step(self) -> Tensor | None:
         """The step is over: start the codes, or revive dead ones; how often each was chosen."""
-        counts = self.use.settle()
-        if counts is None or self.seen is None:
+        counts = self.usage.after_step()
+        if counts is None or self.recent_latents is None:
             return None
-        self.use.drift = self.moved()
-        if int(self.use.steps) == 1:
-            self.begin(self.seen)
-        elif int(self.use.steps) % self.revival.every == 0:
-            self.revive(self.seen)
-        self.before = self.weight.detach().clone()
+        self.usage.drift = self.measure_drift()
+        if int(self.usage.steps) == 1:
+            self.initialize(self.recent_latents)
+        elif int(self.usage.steps) % self.revival.every == 0:
+            self.revive(self.recent_latents)
+        self.previous_weight = self.weight.detach().clone()
         return counts
 
-    def moved(self) -> float:
+    def measure_drift(self) -> float:
         """How far the codes went in a step, as a part of their length."""
-        if self.before is None:
+        if self.previous_weight is None:
             return 0.0
-        length = self.before.norm().clamp(min=1e-12)
-        return float((self.weight - self.before).norm() / length)
+        length = self.previous_weight.norm().clamp(min=1e-12)
+        return float((self.weight - self.previous_weight).norm() / length)
 
-    def training_state(self) -> dict[str, Any]:
+    def training_state_dict(self) -> dict[str, Any]:
         """What training needs beside the weights, to go on as if it had never stopped."""
-        return {"before": self.before, "drift": self.use.drift}
+        return {"before": self.previous_weight, "drift": self.usage.drift}
 
-    def restore_training(self, state: dict[str, Any]) -> None:
+    def load_training_state_dict(self, state: dict[str, Any]) -> None:
         before = state["before"]
-        self.before = None if before is None else before.to(self.weight)
-        self.use.drift = float(state["drift"])
+        self.previous_weight = None if before is None else before.to(self.weight)
+        self.usage.drift = float(state["drift"])
 
-    def begin(self, seen: Tensor) -> None:
-        centres = self.start.centres(self.space.place(seen), len(self.weight))
-        if centres is not None:
-            self.weight.copy_(from_first(centres.contiguous()))
+    def initialize(self, latents: Tensor) -> None:
+        centers = self.init.choose_centers(self.space.project(latents), len(self.weight))
+        if centers is not None:
+            self.weight.copy_(broadcast_from_first(centers.contiguous()))
 
-    def revive(self, seen: Tensor) -> None:
+    def revive(self, latents: Tensor) -> None:
         """Codes below their share begin at latents of the last step, as the first process has them.
 
-        A code whose neighbours take its latents away has a while before it counts as dead again.
+        A code whose neighbors take its latents away has a while before it counts as dead again.
         """
         K = len(self.weight)
-        dead = self.use.share < self.revival.below / K
+        dead = self.usage.share < self.revival.threshold / K
         if not dead.any():
             return
         n = int(dead.sum())
-        self.weight[dead] = from_first(self.space.place(some(seen, n)).contiguous())
-        self.use.share[dead] = 1 / K
-        self.use.revived += n
+        self.weight[dead] = broadcast_from_first(
+            self.space.project(draw_vectors(latents, n)).contiguous()
+        )
+        self.usage.share[dead] = 1 / K
+        self.usage.revived += n

@@ -1,4 +1,4 @@
-"""Quantisers with a codebook: by its own loss, by averages, or through one linear map."""
+"""Quantizers with a codebook: by its own loss, by averages, or through one linear map."""
 
 from __future__ import annotations
 
@@ -8,24 +8,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smalti.codecs.codebook import Book
+from smalti.codecs.codebook import Codebook
+from smalti.codecs.codebook_init import KMeans, Revival, Uniform, sum_by_code
 from smalti.codecs.gradient import Rotation, StraightThrough
-from smalti.codecs.nearest import nearest
-from smalti.codecs.quantizer import Quantised, checked_codes, flat, unflat
+from smalti.codecs.nearest import find_nearest
+from smalti.codecs.quantizer import (
+    QuantizerOutput,
+    check_codes,
+    flatten_positions,
+    unflatten_positions,
+)
 from smalti.codecs.space import Euclidean, Sphere
-from smalti.codecs.upkeep import KMeans, Revival, Uniform, gathered
-from smalti.codecs.usage import Use
-from smalti.core.config import checked
-from smalti.core.processes import summed
-from smalti.core.ranges import Codes, Rate, Weight, Width
+from smalti.codecs.usage import CodebookUsage
+from smalti.core.config import check_fields
+from smalti.core.processes import sum_over_processes
+from smalti.core.ranges import CodebookSize, FractionBelowOne, Weight, Width
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class VQConfig:
     """A codebook that gradients train."""
 
-    codes: Codes = 512
+    codebook_size: CodebookSize = 512
     """Codes K."""
     width: Width = 64
     """Numbers D of a code."""
@@ -37,7 +42,7 @@ class VQConfig:
     """How gradients pass the choice."""
     space: Euclidean | Sphere = field(default_factory=Euclidean)
     """Where latents and codes are compared."""
-    start: KMeans | Uniform = field(default_factory=KMeans)
+    init: KMeans | Uniform = field(default_factory=KMeans)
     """What the codes begin as."""
     revival: Revival = field(default_factory=Revival)
     """What becomes of dead codes."""
@@ -47,7 +52,7 @@ class VQConfig:
 
 
 class VQ(nn.Module):
-    """Vector quantisation with codebook and commitment loss (VQ-VAE, arXiv:1711.00937, eq. 3).
+    """Vector quantization with codebook and commitment loss (VQ-VAE, arXiv:1711.00937, eq. 3).
 
     z: latents (B, D, h, w); e: the nearest codes. The loss is |sg[z] - e|^2 + beta |z - sg[e]|^2,
     each a mean over all numbers.
@@ -56,61 +61,66 @@ class VQ(nn.Module):
     def __init__(self, config: VQConfig):
         super().__init__()
         c = config
-        self.config, self.size, self.width = c, c.codes, c.width
-        self.book = Book(c.codes, c.width, c.space, c.start, c.revival, trained=True)
+        self.config, self.codebook_size, self.width = c, c.codebook_size, c.width
+        self.codebook = Codebook(c.codebook_size, c.width, c.space, c.init, c.revival, trained=True)
 
-    def forward(self, z: Tensor) -> Quantised:
-        v = self.config.space.place(flat(z))
-        codes = self.book.find(v)
-        e = self.book.vectors(codes)
+    def forward(self, z: Tensor) -> QuantizerOutput:
+        v = self.config.space.project(flatten_positions(z))
+        codes = self.codebook.find_nearest(v)
+        e = self.codebook.embed(codes)
         if self.training:
-            self.book.note(v, codes)
+            self.codebook.record(v, codes)
         terms = {"codebook": F.mse_loss(e, v.detach()), "commitment": F.mse_loss(v, e.detach())}
-        loss = weighted(terms, self.config.beta, self.config.legacy)
-        return passed(self.config.gradient(v, e), codes, z, loss, terms, self.book.use)
+        loss = combine_terms(terms, self.config.beta, self.config.legacy)
+        return make_output(self.config.gradient(v, e), codes, z, loss, terms, self.codebook.usage)
 
-    def find(self, z: Tensor) -> Tensor:
-        return self.book.find(flat(z)).view(len(z), *z.shape[2:])
+    def quantize(self, z: Tensor) -> Tensor:
+        return self.codebook.find_nearest(flatten_positions(z)).view(len(z), *z.shape[2:])
 
-    def look_up(self, codes: Tensor) -> Tensor:
-        return self.book.vectors(checked_codes(codes, self.size)).permute(0, 3, 1, 2)
+    def dequantize(self, codes: Tensor) -> Tensor:
+        return self.codebook.embed(check_codes(codes, self.codebook_size)).permute(0, 3, 1, 2)
 
-    def settle(self) -> None:
-        self.book.settle()
+    def after_step(self) -> None:
+        self.codebook.after_step()
 
 
-def weighted(terms: dict[str, Tensor], beta: float, legacy: bool) -> Tensor:
+def combine_terms(terms: dict[str, Tensor], beta: float, legacy: bool) -> Tensor:
     """The two terms, with beta on the paper's, or on the other."""
     light, full = ("codebook", "commitment") if legacy else ("commitment", "codebook")
     return terms[full] + beta * terms[light]
 
 
-def passed(
-    v: Tensor, codes: Tensor, z: Tensor, loss: Tensor, terms: dict[str, Tensor], use: Use
-) -> Quantised:
+def make_output(
+    v: Tensor,
+    codes: Tensor,
+    z: Tensor,
+    loss: Tensor,
+    terms: dict[str, Tensor],
+    usage: CodebookUsage,
+) -> QuantizerOutput:
     """What goes to the decoder: vectors (B h w, D) as a map like z."""
-    told = {**{name: term.detach() for name, term in terms.items()}, **use.terms()}
-    return Quantised(unflat(v, z), codes.view(len(z), *z.shape[2:]), loss, told)
+    told = {**{name: term.detach() for name, term in terms.items()}, **usage.compute_terms()}
+    return QuantizerOutput(unflatten_positions(v, z), codes.view(len(z), *z.shape[2:]), loss, told)
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class EMAConfig:
     """A codebook of running means."""
 
-    codes: Codes = 512
+    codebook_size: CodebookSize = 512
     """Codes K."""
     width: Width = 64
     """Numbers D of a code."""
     beta: Weight = 0.25
     """Weight of the commitment term, which holds the encoder to its codes."""
-    decay: Rate = 0.99
+    decay: FractionBelowOne = 0.99
     """How much of a mean stays at a step."""
     gradient: StraightThrough | Rotation = field(default_factory=StraightThrough)
     """How gradients pass the choice."""
     space: Euclidean | Sphere = field(default_factory=Euclidean)
     """Where latents and codes are compared."""
-    start: KMeans | Uniform = field(default_factory=KMeans)
+    init: KMeans | Uniform = field(default_factory=KMeans)
     """What the codes begin as."""
     revival: Revival = field(default_factory=Revival)
     """What becomes of dead codes."""
@@ -134,57 +144,59 @@ class EMA(nn.Module):
     def __init__(self, config: EMAConfig):
         super().__init__()
         c = config
-        self.config, self.size, self.width = c, c.codes, c.width
-        self.book = Book(c.codes, c.width, c.space, c.start, c.revival, trained=False)
-        self.register_buffer("count", torch.ones(c.codes))
+        self.config, self.codebook_size, self.width = c, c.codebook_size, c.width
+        self.codebook = Codebook(
+            c.codebook_size, c.width, c.space, c.init, c.revival, trained=False
+        )
+        self.register_buffer("count", torch.ones(c.codebook_size))
         self.sums = None
 
-    def forward(self, z: Tensor) -> Quantised:
-        v = self.config.space.place(flat(z))
-        codes = self.book.find(v)
-        e = self.book.vectors(codes)
+    def forward(self, z: Tensor) -> QuantizerOutput:
+        v = self.config.space.project(flatten_positions(z))
+        codes = self.codebook.find_nearest(v)
+        e = self.codebook.embed(codes)
         if self.training:
-            self.book.note(v, codes)
-            sums = gathered(v.detach(), codes, self.size)[1].to(self.count.dtype)
+            self.codebook.record(v, codes)
+            sums = sum_by_code(v.detach(), codes, self.codebook_size)[1].to(self.count.dtype)
             self.sums = sums if self.sums is None else self.sums + sums
         terms = {"commitment": F.mse_loss(v, e.detach())}
         loss = self.config.beta * terms["commitment"]
-        return passed(self.config.gradient(v, e), codes, z, loss, terms, self.book.use)
+        return make_output(self.config.gradient(v, e), codes, z, loss, terms, self.codebook.usage)
 
-    def find(self, z: Tensor) -> Tensor:
-        return self.book.find(flat(z)).view(len(z), *z.shape[2:])
+    def quantize(self, z: Tensor) -> Tensor:
+        return self.codebook.find_nearest(flatten_positions(z)).view(len(z), *z.shape[2:])
 
-    def look_up(self, codes: Tensor) -> Tensor:
-        return self.book.vectors(checked_codes(codes, self.size)).permute(0, 3, 1, 2)
+    def dequantize(self, codes: Tensor) -> Tensor:
+        return self.codebook.embed(check_codes(codes, self.codebook_size)).permute(0, 3, 1, 2)
 
     @torch.no_grad()
-    def settle(self) -> None:
+    def after_step(self) -> None:
         """Move the codes, then start or revive them; a revived one counts as an average one."""
         if self.sums is None:
             return
-        sums, self.sums = summed(self.sums), None
-        before, revived = self.book.weight.clone(), int(self.book.use.revived)
-        counts = self.book.settle()
+        sums, self.sums = sum_over_processes(self.sums), None
+        before, revived = self.codebook.weight.clone(), int(self.codebook.usage.revived)
+        counts = self.codebook.after_step()
         assert counts is not None
-        if int(self.book.use.steps) == 1 or int(self.book.use.revived) > revived:
-            new = (self.book.weight != before).any(1)
+        if int(self.codebook.usage.steps) == 1 or int(self.codebook.usage.revived) > revived:
+            new = (self.codebook.weight != before).any(1)
             self.count[new] = 1.0
             counts, sums = counts.where(~new, 0), sums.where(~new[:, None], 0)
-        even = self.size / counts.sum().clamp(min=1)
+        even = self.codebook_size / counts.sum().clamp(min=1)
         counts, sums = even * counts, even * sums
         share = 1 - self.config.decay
         self.count.lerp_(counts, share)
-        step = share * (sums - counts[:, None] * self.book.weight)
-        moved = self.book.weight + step / self.count[:, None].clamp(min=1e-5)
-        self.book.weight.copy_(self.config.space.place(moved))
+        step = share * (sums - counts[:, None] * self.codebook.weight)
+        moved = self.codebook.weight + step / self.count[:, None].clamp(min=1e-5)
+        self.codebook.weight.copy_(self.config.space.project(moved))
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class SimVQConfig:
     """A fixed codebook behind one linear map that gradients train."""
 
-    codes: Codes = 1024
+    codebook_size: CodebookSize = 1024
     """Codes K."""
     width: Width = 64
     """Numbers D of a code."""
@@ -208,32 +220,36 @@ class SimVQ(nn.Module):
     def __init__(self, config: SimVQConfig):
         super().__init__()
         c = config
-        self.config, self.size, self.width = c, c.codes, c.width
-        self.register_buffer("fixed", torch.randn(c.codes, c.width) * c.width**-0.5)
+        self.config, self.codebook_size, self.width = c, c.codebook_size, c.width
+        self.register_buffer("fixed", torch.randn(c.codebook_size, c.width) * c.width**-0.5)
         self.map = nn.Linear(c.width, c.width, bias=False)
         nn.init.orthogonal_(self.map.weight)
-        self.use = Use(c.codes)
+        self.usage = CodebookUsage(c.codebook_size)
 
-    def vectors(self) -> Tensor:
+    def compute_codebook(self) -> Tensor:
         """All codes, (K, D)."""
         with torch.autocast(self.fixed.device.type, enabled=False):
             return self.map(self.fixed)
 
-    def forward(self, z: Tensor) -> Quantised:
-        v, book = flat(z), self.vectors()
-        codes = nearest(v, book)
+    def forward(self, z: Tensor) -> QuantizerOutput:
+        v, book = flatten_positions(z), self.compute_codebook()
+        codes = find_nearest(v, book)
         e = F.embedding(codes, book)
         if self.training:
-            self.use.note(codes)
+            self.usage.record(codes)
         terms = {"codebook": F.mse_loss(e, v.detach()), "commitment": F.mse_loss(v, e.detach())}
-        loss = weighted(terms, self.config.beta, legacy=False)
-        return passed(self.config.gradient(v, e), codes, z, loss, terms, self.use)
+        loss = combine_terms(terms, self.config.beta, legacy=False)
+        return make_output(self.config.gradient(v, e), codes, z, loss, terms, self.usage)
 
-    def find(self, z: Tensor) -> Tensor:
-        return nearest(flat(z), self.vectors()).view(len(z), *z.shape[2:])
+    def quantize(self, z: Tensor) -> Tensor:
+        return find_nearest(flatten_positions(z), self.compute_codebook()).view(
+            len(z), *z.shape[2:]
+        )
 
-    def look_up(self, codes: Tensor) -> Tensor:
-        return F.embedding(checked_codes(codes, self.size), self.vectors()).permute(0, 3, 1, 2)
+    def dequantize(self, codes: Tensor) -> Tensor:
+        return F.embedding(check_codes(codes, self.codebook_size), self.compute_codebook()).permute(
+            0, 3, 1, 2
+        )
 
-    def settle(self) -> None:
-        self.use.settle()
+    def after_step(self) -> None:
+        self.usage.after_step()

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from smalti.codecs.health import health
+from smalti.codecs.health import measure_health
 from smalti.codecs.network import Autoencoder
 from smalti.core.errors import UserError
 from smalti.core.model import Model
@@ -26,28 +26,28 @@ class Codec(Model):
     column, and cropped back.
     """
 
-    values: None = None
+    symbol_values: None = None
 
     def __init__(self, config: Any):
         super().__init__()
         self.config = config
-        self.network = Autoencoder(config.network, config.quantiser)
+        self.network = Autoencoder(config.network, config.quantizer)
         self.spec = Spec("codes", config.shape[0], config.shape[1:], free_size=True)
 
     @abstractmethod
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss: ...
 
     @property
-    def count(self) -> int:
-        return self.network.quantiser.size
+    def vocab_size(self) -> int:
+        return self.network.quantizer.size
 
     @property
     def device(self) -> torch.device:
         return next(self.network.parameters()).device
 
-    def grid(self, size: tuple[int, int]) -> tuple[int, int]:
+    def compute_code_shape(self, size: tuple[int, int]) -> tuple[int, int]:
         """Rows and columns of codes of a picture of this height and width."""
-        f = self.network.factor
+        f = self.network.downsampling_factor
         return -(-size[0] // f), -(-size[1] // f)
 
     @torch.no_grad()
@@ -56,14 +56,14 @@ class Codec(Model):
 
         Arrays and PIL pictures will do, too (`core/tensors.py`).
         """
-        x = self.check(x)
-        return self.network.encode(self.fitted(self.placed(x.to(self.device))))
+        x = self.check_pictures(x)
+        return self.network.encode(self.pad(self.to_network_range(x.to(self.device))))
 
     @torch.no_grad()
-    def latents(self, x: Tensor) -> Tensor:
-        """Pictures (N, C, H, W) in [0, 1] -> z_e (N, D, h, w), before the quantiser."""
-        self.check(x)
-        return self.network.latents(self.fitted(self.placed(x.to(self.device))))
+    def encode_latents(self, x: Tensor) -> Tensor:
+        """Pictures (N, C, H, W) in [0, 1] -> z_e (N, D, h, w), before the quantizer."""
+        self.check_pictures(x)
+        return self.network.encode_latents(self.pad(self.to_network_range(x.to(self.device))))
 
     @torch.no_grad()
     def decode(self, codes: Tensor, size: tuple[int, int] | None = None) -> Tensor:
@@ -72,60 +72,62 @@ class Codec(Model):
         size: (H, W) to crop to; all that the codes stand for when None. UserError for codes out of
         range, or of another size.
         """
-        if size and codes.ndim == 3 and self.grid(size) != tuple(codes.shape[1:]):
+        if size and codes.ndim == 3 and self.compute_code_shape(size) != tuple(codes.shape[1:]):
             raise UserError(
                 f"codes have shape {tuple(codes.shape)}, but pictures of {size[0]} x {size[1]} "
-                f"have {self.grid(size)} of them; give their size"
+                f"have {self.compute_code_shape(size)} of them; give their size"
             )
-        x = self.shown(self.network.decode(codes.to(self.device)))
+        x = self.from_network_range(self.network.decode(codes.to(self.device)))
         return x if size is None else x[..., : size[0], : size[1]]
 
     @torch.no_grad()
-    def from_latents(self, z: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+    def decode_latents(self, z: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """Latents (N, D, h, w) -> pictures (N, C, H, W) in [0, 1], as `decode` has them.
 
-        They are quantised first: the decoder has seen codes only.
+        They are quantized first: the decoder has seen codes only.
         """
-        return self.decode(self.network.quantiser.find(z.to(self.device)), size)
+        return self.decode(self.network.quantizer.find(z.to(self.device)), size)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """Pictures (N, C, H, W) as `encode` takes them, there and back."""
-        x = self.check(x)
+        x = self.check_pictures(x)
         return self.decode(self.encode(x), (x.shape[2], x.shape[3]))
 
-    def examine(self, take: Callable[[slice], Tensor], n: int) -> tuple[dict[str, Any], list[str]]:
+    def validate(
+        self, read_pictures: Callable[[slice], Tensor], n: int
+    ) -> tuple[dict[str, Any], list[str]]:
         """How many codes n pictures use, of which `take` gives some: for the log, and in words."""
-        found = health(self, take, n, self.device)
+        found = measure_health(self, read_pictures, n, self.device)
         numbers = {
             "pictures_examined": n,
-            "codes": found.size,
-            "codes_used": found.used,
+            "codes": found.codebook_size,
+            "codes_used": found.n_used,
             "perplexity_used": round(found.perplexity, 4),
         }
-        return numbers, [found.line()]
+        return numbers, [found.describe()]
 
     def after_step(self) -> None:
-        """After every optimiser step, on all processes at once."""
-        self.network.quantiser.settle()
+        """After every optimizer step, on all processes at once."""
+        self.network.quantizer.settle()
 
-    def placed(self, x: Tensor) -> Tensor:
+    def to_network_range(self, x: Tensor) -> Tensor:
         """[0, 1] to the network's range."""
-        low, high = self.network.range
+        low, high = self.network.pixel_range
         return low + (high - low) * x
 
-    def shown(self, x: Tensor) -> Tensor:
+    def from_network_range(self, x: Tensor) -> Tensor:
         """The network's range to [0, 1]."""
-        low, high = self.network.range
+        low, high = self.network.pixel_range
         return ((x - low) / (high - low)).clamp(0, 1).float()
 
-    def fitted(self, x: Tensor) -> Tensor:
+    def pad(self, x: Tensor) -> Tensor:
         """Padded to multiples of the factor, below and right."""
-        f = self.network.factor
+        f = self.network.downsampling_factor
         H, W = x.shape[2:]
         below, right = -H % f, -W % f
         return F.pad(x, (0, right, 0, below), mode="replicate") if below or right else x
 
-    def check(self, x: Any) -> Tensor:
+    def check_pictures(self, x: Any) -> Tensor:
         """Pictures as `encode` takes them, as float32 (N, C, H, W). UserError for others."""
         x, C = to_pictures(x, "pictures").float(), self.config.shape[0]
         if x.shape[1] != C:

@@ -13,23 +13,23 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from smalti.core.config import checked
-from smalti.core.processes import summed
+from smalti.core.config import check_fields
+from smalti.core.processes import sum_over_processes
 from smalti.core.protocols import Batch, Loss
 from smalti.core.ranges import Positive, Range, Width
 
-Game = Literal["hinge", "vanilla"]
-STRONG, WEAK = 0.95, 0.55
+GANLoss = Literal["hinge", "vanilla"]
+WINNING_ACCURACY, LOSING_ACCURACY = 0.95, 0.55
 """Shares of right verdicts between which the game is in balance."""
-EARLY = 100
+MIN_STEPS = 100
 """Steps of the game before anything is said."""
-LATELY = 0.98
+RUNNING_DECAY = 0.98
 """Decay of the running numbers: about 50 steps."""
 
 
 @dataclass(frozen=True)
-@checked
-class CriticConfig:
+@check_fields
+class DiscriminatorConfig:
     """A network that tells pictures from reconstructions, patch by patch."""
 
     channels: Width = 3
@@ -40,13 +40,13 @@ class CriticConfig:
     """Layers that halve: 3 look at patches of 70 x 70 pixels, 2 at 34 x 34."""
     norm: Literal["batch", "act", "spectral"] = "batch"
     """Batch norm, ActNorm (Glow's, with several processes), or weights of spectral norm 1."""
-    game: Game = "hinge"
+    gan_loss: GANLoss = "hinge"
     """What critic and generator play for."""
-    pace: Positive = 1.0
+    lr_scale: Positive = 1.0
     """The critic's learning rate, as a multiple of the training's."""
 
-    def build(self) -> PatchCritic:
-        return PatchCritic(self)
+    def build(self) -> PatchDiscriminator:
+        return PatchDiscriminator(self)
 
 
 class ActNorm(nn.Module):
@@ -54,63 +54,67 @@ class ActNorm(nn.Module):
     mean 0 and deviation 1 (Glow, arXiv:1807.03039, section 3.1). The moments are of all processes.
     """
 
-    initialised: Tensor
+    initialized: Tensor
 
     def __init__(self, width: int):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(width))
         self.shift = nn.Parameter(torch.zeros(width))
-        self.register_buffer("initialised", torch.tensor(False))
+        self.register_buffer("initialized", torch.tensor(False))
 
     def forward(self, x: Tensor) -> Tensor:
-        if self.training and not bool(self.initialised):
-            self.initialise(x)
+        if self.training and not bool(self.initialized):
+            self.initialize(x)
         return self.scale[:, None, None] * (x + self.shift[:, None, None])
 
     @torch.no_grad()
-    def initialise(self, x: Tensor) -> None:
+    def initialize(self, x: Tensor) -> None:
         flat = x.detach().double().transpose(0, 1).flatten(1)  # (C, N H W)
         count = torch.full_like(flat[:, 0], flat.shape[1])
-        count, total, squares = summed(torch.stack([count, flat.sum(1), flat.square().sum(1)]))
+        count, total, squares = sum_over_processes(
+            torch.stack([count, flat.sum(1), flat.square().sum(1)])
+        )
         mean = total / count
         deviation = (squares / count - mean.square()).clamp(min=0).sqrt()
         self.shift.copy_(-mean)
         self.scale.copy_(1 / (deviation + 1e-6))
-        self.initialised.fill_(True)
+        self.initialized.fill_(True)
 
 
-class PatchCritic(nn.Module):
+class PatchDiscriminator(nn.Module):
     """Logits of patches: above 0 they look real (pix2pix, arXiv:1611.07004, section 3.2.2).
 
     x: (B, C, H, W) in [-1, 1] -> (B, 1, h, w). 4x4 convolutions, leaky ReLUs, norms in between.
     """
 
-    def __init__(self, config: CriticConfig):
+    def __init__(self, config: DiscriminatorConfig):
         super().__init__()
         self.config = config
         widths = [config.width * min(2**k, 8) for k in range(config.layers + 1)]
         parts: list[nn.Module] = [
-            conv(config.channels, widths[0], 2, True, config),
+            build_conv(config.channels, widths[0], 2, True, config),
             nn.LeakyReLU(0.2),
         ]
         for k, (c_in, c) in enumerate(pairwise(widths), 1):
             stride = 2 if k < config.layers else 1
-            parts += [conv(c_in, c, stride, config.norm != "batch", config)]
-            parts += [norm(c, config), nn.LeakyReLU(0.2)]
-        parts.append(conv(widths[-1], 1, 1, True, config))
+            parts += [build_conv(c_in, c, stride, config.norm != "batch", config)]
+            parts += [build_norm(c, config), nn.LeakyReLU(0.2)]
+        parts.append(build_conv(widths[-1], 1, 1, True, config))
         self.layers = nn.Sequential(*parts)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.layers(x)
 
 
-def conv(c_in: int, c_out: int, stride: int, bias: bool, config: CriticConfig) -> nn.Module:
+def build_conv(
+    c_in: int, c_out: int, stride: int, bias: bool, config: DiscriminatorConfig
+) -> nn.Module:
     layer = nn.Conv2d(c_in, c_out, 4, stride, padding=1, bias=bias)
     nn.init.normal_(layer.weight, 0.0, 0.02)  # as DCGAN has it
     return spectral_norm(layer) if config.norm == "spectral" else layer
 
 
-def norm(width: int, config: CriticConfig) -> nn.Module:
+def build_norm(width: int, config: DiscriminatorConfig) -> nn.Module:
     if config.norm == "spectral":
         return nn.Identity()
     if config.norm == "act":
@@ -120,21 +124,21 @@ def norm(width: int, config: CriticConfig) -> nn.Module:
     return layer
 
 
-class CriticPlayer(nn.Module):
+class DiscriminatorPlayer(nn.Module):
     """The second player: learns to tell the pictures from what the generator made of them.
 
     It gets both through `carry`, and sits out a step without.
     """
 
     betas = (0.5, 0.9)
-    right: Tensor
-    logits: Tensor
+    accuracy: Tensor
+    mean_logits: Tensor
     steps: Tensor
 
-    def __init__(self, config: CriticConfig):
+    def __init__(self, config: DiscriminatorConfig):
         super().__init__()
         self.network = config.build()
-        self.lr_scale = config.pace
+        self.lr_scale = config.lr_scale
         self.register_buffer("right", torch.tensor(0.5))
         self.register_buffer("logits", torch.zeros(2))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
@@ -144,45 +148,45 @@ class CriticPlayer(nn.Module):
             return Loss(0 * next(self.parameters()).sum(), {})
         real, fake = carry  # pyright: ignore
         yes, no = self.network(real).float(), self.network(fake).float()
-        total = critic_loss(yes, no, self.network.config.game)
+        total = discriminator_loss(yes, no, self.network.config.gan_loss)
         right = 0.5 * ((yes > 0).float().mean() + (no < 0).float().mean())
         if self.training:
             self.steps += 1
-            self.right.lerp_(right.detach(), 1 - LATELY)
-            self.logits.lerp_(torch.stack([yes.mean(), no.mean()]).detach(), 1 - LATELY)
+            self.accuracy.lerp_(right.detach(), 1 - RUNNING_DECAY)
+            self.mean_logits.lerp_(torch.stack([yes.mean(), no.mean()]).detach(), 1 - RUNNING_DECAY)
         terms = {"logits_real": yes.mean(), "logits_fake": no.mean(), "critic_right": right}
         return Loss(total, {name: term.detach() for name, term in terms.items()})
 
-    def notes(self) -> list[str]:
+    def list_save_messages(self) -> list[str]:
         """Who is winning."""
-        if int(self.steps) < EARLY:
+        if int(self.steps) < MIN_STEPS:
             return []
-        real, fake = self.logits.tolist()
+        real, fake = self.mean_logits.tolist()
         told = f"logits {real:+.2f} of pictures, {fake:+.2f} of reconstructions"
-        return [f"critic: {verdict(float(self.right))} ({told})"]
+        return [f"critic: {describe_balance(float(self.accuracy))} ({told})"]
 
 
-def verdict(right: float) -> str:
+def describe_balance(accuracy: float) -> str:
     """How the game stands, by the share of patches that the critic is right about."""
-    share = f"right about {right:.0%} of the patches"
-    if right > STRONG:
+    share = f"right about {accuracy:.0%} of the patches"
+    if accuracy > WINNING_ACCURACY:
         return f"it is winning, {share}: lower model.critic.pace, or start it later"
-    if right < WEAK:
+    if accuracy < LOSING_ACCURACY:
         return f"it is losing, {share}: its gradients say little; start it earlier"
     return f"in balance, {share}"
 
 
-def critic_loss(yes: Tensor, no: Tensor, game: Game) -> Tensor:
+def discriminator_loss(logits_real: Tensor, logits_fake: Tensor, kind: GANLoss) -> Tensor:
     """Of logits of pictures and of reconstructions: hinge (arXiv:1705.02894, section 4.2), or the
     vanilla game's cross entropy (arXiv:1406.2661).
     """
-    if game == "hinge":
-        return 0.5 * (F.relu(1 - yes).mean() + F.relu(1 + no).mean())
-    return 0.5 * (F.softplus(-yes).mean() + F.softplus(no).mean())
+    if kind == "hinge":
+        return 0.5 * (F.relu(1 - logits_real).mean() + F.relu(1 + logits_fake).mean())
+    return 0.5 * (F.softplus(-logits_real).mean() + F.softplus(logits_fake).mean())
 
 
 @contextmanager
-def frozen(network: nn.Module) -> Iterator[Callable[[Tensor], Tensor]]:
+def freeze_parameters(network: nn.Module) -> Iterator[Callable[[Tensor], Tensor]]:
     """The network as it is: gradients go through it, and none to it."""
     learning = [p for p in network.parameters() if p.requires_grad]
     for p in learning:

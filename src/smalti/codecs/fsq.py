@@ -1,4 +1,4 @@
-"""Codes without a codebook: finite scalar quantisation."""
+"""Codes without a codebook: finite scalar quantization."""
 
 from __future__ import annotations
 
@@ -9,21 +9,23 @@ from typing import Annotated
 import torch
 from torch import Tensor, nn
 
-from smalti.codecs.quantizer import Quantised, checked_codes
-from smalti.codecs.usage import Use
-from smalti.core.config import checked
-from smalti.core.ranges import Length, Range, Volume
+from smalti.codecs.quantizer import QuantizerOutput, check_codes
+from smalti.codecs.usage import CodebookUsage
+from smalti.core.config import check_fields
+from smalti.core.ranges import LengthRange, ProductLimit, Range
 
 MARGIN = 1e-3
-Grid = Annotated[tuple[Annotated[int, Range(2, 65_536)], ...], Length(), Volume(2**24)]
+LevelCounts = Annotated[
+    tuple[Annotated[int, Range(2, 65_536)], ...], LengthRange(), ProductLimit(2**24)
+]
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class FSQConfig:
     """A grid of levels."""
 
-    levels: Grid = (8, 5, 5, 5)
+    levels: LevelCounts = (8, 5, 5, 5)
     """Levels of each number; their product is the number of codes."""
 
     @property
@@ -36,58 +38,60 @@ class FSQConfig:
 
 class FSQ(nn.Module):
     """Each of the few numbers of a latent is bounded and rounded to its levels (finite scalar
-    quantisation, arXiv:2309.15505, section 3); their product is the codebook. It has no loss.
+    quantization, arXiv:2309.15505, section 3); their product is the codebook. It has no loss.
 
     z: (B, D, h, w), D = len(levels). Vectors lie in [-1, 1].
     """
 
-    steps: Tensor
-    halves: Tensor
+    levels: Tensor
+    half_widths: Tensor
     strides: Tensor
 
     def __init__(self, config: FSQConfig):
         super().__init__()
         levels = config.levels
-        self.config, self.size, self.width = config, math.prod(levels), len(levels)
+        self.config, self.codebook_size, self.width = config, math.prod(levels), len(levels)
         strides = [math.prod(levels[:k]) for k in range(len(levels))]
         for name, value in (("steps", levels), ("strides", strides)):
-            self.register_buffer(name, column(value), persistent=False)
-        self.register_buffer("halves", column([n // 2 for n in levels]), persistent=False)
-        self.use = Use(self.size)
+            self.register_buffer(name, to_column(value), persistent=False)
+        self.register_buffer("halves", to_column([n // 2 for n in levels]), persistent=False)
+        self.usage = CodebookUsage(self.codebook_size)
 
-    def bounded(self, z: Tensor) -> Tensor:
+    def bound(self, z: Tensor) -> Tensor:
         """Each number into the range of its levels: -L/2 .. L/2 - 1 for even L, symmetric else."""
-        half = (self.steps - 1) * (1 + MARGIN) / 2
-        offset = torch.where(self.steps % 2 == 0, 0.5, 0.0)
+        half = (self.levels - 1) * (1 + MARGIN) / 2
+        offset = torch.where(self.levels % 2 == 0, 0.5, 0.0)
         shift = (offset / half).atanh()
         return (z + shift).tanh() * half - offset
 
-    def forward(self, z: Tensor) -> Quantised:
+    def forward(self, z: Tensor) -> QuantizerOutput:
         z = z.to(torch.promote_types(z.dtype, torch.float32))
-        b = self.bounded(z)
-        whole = b + (b.round() - b).detach()
-        codes = self.numbered(whole)
+        b = self.bound(z)
+        levels = b + (b.round() - b).detach()
+        codes = self.to_codes(levels)
         if self.training:
-            self.use.note(codes.flatten())
-        return Quantised(whole / self.halves, codes, z.new_zeros(()), self.use.terms())
+            self.usage.record(codes.flatten())
+        return QuantizerOutput(
+            levels / self.half_widths, codes, z.new_zeros(()), self.usage.compute_terms()
+        )
 
-    def numbered(self, whole: Tensor) -> Tensor:
+    def to_codes(self, levels: Tensor) -> Tensor:
         """Levels as whole numbers around 0, (B, D, h, w) -> codes (B, h, w)."""
-        return ((whole.detach().round() + self.halves) * self.strides).sum(1).long()
+        return ((levels.detach().round() + self.half_widths) * self.strides).sum(1).long()
 
-    def find(self, z: Tensor) -> Tensor:
-        return self.numbered(self.bounded(z.to(torch.promote_types(z.dtype, torch.float32))))
+    def quantize(self, z: Tensor) -> Tensor:
+        return self.to_codes(self.bound(z.to(torch.promote_types(z.dtype, torch.float32))))
 
-    def look_up(self, codes: Tensor) -> Tensor:
-        codes = checked_codes(codes, self.size)[:, None]  # (B, 1, h, w)
-        steps, strides = self.steps.long(), self.strides.long()
+    def dequantize(self, codes: Tensor) -> Tensor:
+        codes = check_codes(codes, self.codebook_size)[:, None]  # (B, 1, h, w)
+        steps, strides = self.levels.long(), self.strides.long()
         levels = (codes // strides) % steps
-        return (levels - self.halves) / self.halves
+        return (levels - self.half_widths) / self.half_widths
 
-    def settle(self) -> None:
-        self.use.settle()
+    def after_step(self) -> None:
+        self.usage.after_step()
 
 
-def column(values: list[int] | tuple[int, ...]) -> Tensor:
+def to_column(values: list[int] | tuple[int, ...]) -> Tensor:
     """(D, 1, 1), beside maps."""
     return torch.tensor(values, dtype=torch.float32)[:, None, None]

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from smalti.core.config import checked
+from smalti.core.config import check_fields
 
-TINY = 1e-6
+EPS = 1e-6
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class StraightThrough:
     """The gradient at the code is taken for that at the latent (VQ-VAE, arXiv:1711.00937, 3.2)."""
 
@@ -22,7 +22,7 @@ class StraightThrough:
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class Rotation:
     """The gradient turns and scales as z has to, to become e (arXiv:2410.06424, section 4.2).
 
@@ -35,10 +35,10 @@ class Rotation:
         R = I - 2 r r^T + 2 e^ z^T with unit vectors z^, e^ and r = (z^ + e^) / |z^ + e^| (eq. 4).
         """
         z0, e0 = z.detach(), e.detach()
-        nz, ne = (v.norm(dim=1, keepdim=True).clamp(min=TINY) for v in (z0, e0))
+        nz, ne = (v.norm(dim=1, keepdim=True).clamp(min=EPS) for v in (z0, e0))
         zu, eu = z0 / nz, e0 / ne
         r = zu + eu
-        r = r / r.norm(dim=1, keepdim=True).clamp(min=TINY)
+        r = r / r.norm(dim=1, keepdim=True).clamp(min=EPS)
         turned = z - 2 * r * dot(r, z) + 2 * eu * dot(zu, z)
         turned = turned * (ne / nz)
         return turned + (e0 - turned).detach()  # the value is e to the last bit, also opposite z

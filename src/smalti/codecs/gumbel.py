@@ -9,37 +9,37 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smalti.codecs.quantizer import Quantised, checked_codes
-from smalti.codecs.usage import Use
-from smalti.core.config import checked
+from smalti.codecs.quantizer import QuantizerOutput, check_codes
+from smalti.codecs.usage import CodebookUsage
+from smalti.core.config import check_fields
 from smalti.core.errors import UserError
-from smalti.core.ranges import Codes, Positive, Steps, Weight, Width
+from smalti.core.ranges import CodebookSize, Positive, TrainingSteps, Weight, Width
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class GumbelConfig:
     """A codebook that is drawn from."""
 
-    codes: Codes = 512
+    codebook_size: CodebookSize = 512
     """Codes K."""
     width: Width = 64
     """Numbers D of a code."""
-    hot: Positive = 1.0
+    max_temperature: Positive = 1.0
     """Temperature at the first step."""
-    cool: Positive = 0.1
+    min_temperature: Positive = 0.1
     """Lowest temperature."""
-    half: Steps = 1000
+    half_life: TrainingSteps = 1000
     """Steps in which the temperature halves."""
-    kl: Weight = 5e-4
+    kl_weight: Weight = 5e-4
     """Weight of the nats by which the draws are off an even use of all codes."""
     hard: bool = True
     """Draw one code, and take the relaxed draw's gradient."""
 
     def __post_init__(self) -> None:
-        if self.cool > self.hot:
+        if self.min_temperature > self.max_temperature:
             raise UserError(
-                f"temperatures are {self.hot} to {self.cool}, halved in {self.half} steps; "
+                f"temperatures are {self.max_temperature} to {self.min_temperature}, halved in {self.half_life} steps; "
                 "give hot >= cool > 0 and half >= 1"
             )
 
@@ -57,34 +57,38 @@ class Gumbel(nn.Module):
     def __init__(self, config: GumbelConfig):
         super().__init__()
         c = config
-        self.config, self.size, self.width = c, c.codes, c.width
-        self.logits = nn.Conv2d(c.width, c.codes, 1)
-        self.weight = nn.Parameter(torch.randn(c.codes, c.width) * c.width**-0.5)
-        self.use = Use(c.codes)
+        self.config, self.codebook_size, self.width = c, c.codebook_size, c.width
+        self.logits = nn.Conv2d(c.width, c.codebook_size, 1)
+        self.weight = nn.Parameter(torch.randn(c.codebook_size, c.width) * c.width**-0.5)
+        self.usage = CodebookUsage(c.codebook_size)
 
-    def temperature(self) -> float:
+    def compute_temperature(self) -> float:
         c = self.config
-        return max(c.cool, c.hot * 0.5 ** (int(self.use.steps) / c.half))
+        return max(
+            c.min_temperature, c.max_temperature * 0.5 ** (int(self.usage.steps) / c.half_life)
+        )
 
-    def forward(self, z: Tensor) -> Quantised:
+    def forward(self, z: Tensor) -> QuantizerOutput:
         logits = self.logits(z)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))  # (B, K, h, w)
         codes = logits.argmax(1)
         if self.training:
-            self.use.note(codes.flatten())
-            chosen = F.gumbel_softmax(logits, self.temperature(), self.config.hard, dim=1)
+            self.usage.record(codes.flatten())
+            chosen = F.gumbel_softmax(logits, self.compute_temperature(), self.config.hard, dim=1)
             e = torch.einsum("bkhw,kd->bdhw", chosen, self.weight)
         else:
-            e = self.look_up(codes)
+            e = self.dequantize(codes)
         nats = logits.log_softmax(1)
-        kl = (nats.exp() * (nats + math.log(self.size))).sum(1).mean()
-        return Quantised(e, codes, self.config.kl * kl, {"kl": kl.detach(), **self.use.terms()})
+        kl = (nats.exp() * (nats + math.log(self.codebook_size))).sum(1).mean()
+        return QuantizerOutput(
+            e, codes, self.config.kl_weight * kl, {"kl": kl.detach(), **self.usage.compute_terms()}
+        )
 
-    def find(self, z: Tensor) -> Tensor:
+    def quantize(self, z: Tensor) -> Tensor:
         return self.logits(z).argmax(1)
 
-    def look_up(self, codes: Tensor) -> Tensor:
-        return F.embedding(checked_codes(codes, self.size), self.weight).permute(0, 3, 1, 2)
+    def dequantize(self, codes: Tensor) -> Tensor:
+        return F.embedding(check_codes(codes, self.codebook_size), self.weight).permute(0, 3, 1, 2)
 
-    def settle(self) -> None:
-        self.use.settle()
+    def after_step(self) -> None:
+        self.usage.after_step()

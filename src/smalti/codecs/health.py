@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from smalti.codecs.usage import Use, perplexity
+from smalti.codecs.usage import CodebookUsage, perplexity
 
 if TYPE_CHECKING:
     from smalti.codecs.codec import Codec
 
-ENOUGH = 4
+MIN_COUNT_PER_CODE = 4
 """Places for each code before a code that stands at none counts as unused."""
-FEW = 0.5
+LOW_SHARE = 0.5
 """A smaller part of the codes in use is worth a warning."""
-BATCH = 64
+BATCH_SIZE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,36 +27,39 @@ class Health:
 
     counts: Tensor
     """(K,) int64: how often each code stands for a piece of a picture."""
-    dead: int | None = None
+    n_dead: int | None = None
     """Codes that training had given up when it ended; None where that is not known."""
-    revived: int | None = None
+    n_revived: int | None = None
     """Revivals in training."""
 
     @property
-    def size(self) -> int:
+    def codebook_size(self) -> int:
         return len(self.counts)
 
     @property
-    def used(self) -> int:
+    def n_used(self) -> int:
         """Codes that stand somewhere."""
         return int((self.counts > 0).sum())
 
     @property
-    def share(self) -> float:
+    def used_share(self) -> float:
         """The part of all codes that is used."""
-        return self.used / self.size
+        return self.n_used / self.codebook_size
 
     @property
     def is_low(self) -> bool:
         """Whether few codes are used, by enough pictures to tell."""
-        return self.share < FEW and int(self.counts.sum()) >= ENOUGH * self.size
+        return (
+            self.used_share < LOW_SHARE
+            and int(self.counts.sum()) >= MIN_COUNT_PER_CODE * self.codebook_size
+        )
 
-    def line(self) -> str:
+    def describe(self) -> str:
         """For the user, with a warning where few are used."""
-        used = f"{self.used} of {self.size} codes are used, perplexity {self.perplexity:.1f}"
+        used = f"{self.n_used} of {self.codebook_size} codes are used, perplexity {self.perplexity:.1f}"
         if not self.is_low:
             return used
-        return f"warning: only {used}; take fewer codes, or --model.quantiser.revival.every 20"
+        return f"warning: only {used}; take fewer codes, or --model.quantizer.revival.every 20"
 
     @property
     def perplexity(self) -> float:
@@ -65,25 +68,25 @@ class Health:
 
 
 @torch.no_grad()
-def health(
+def measure_health(
     codec: Codec, take: Callable[[slice], Tensor], n: int, device: str | torch.device = "cpu"
 ) -> Health:
     """Of a codec over n pictures, of which `take` gives some, (B, C, H, W) in [0, 1]."""
-    counts = torch.zeros(codec.count, dtype=torch.int64)
-    for first in range(0, n, BATCH):
-        codes = codec.encode(take(slice(first, first + BATCH)).to(device))
-        counts += torch.bincount(codes.flatten().cpu(), minlength=codec.count)
-    return health_of(codec, counts)
+    counts = torch.zeros(codec.vocab_size, dtype=torch.int64)
+    for first in range(0, n, BATCH_SIZE):
+        codes = codec.encode(take(slice(first, first + BATCH_SIZE)).to(device))
+        counts += torch.bincount(codes.flatten().cpu(), minlength=codec.vocab_size)
+    return build_health(codec, counts)
 
 
-def health_of(codec: Codec, counts: Tensor) -> Health:
+def build_health(codec: Codec, counts: Tensor) -> Health:
     """The counts beside what training says of the codes."""
-    use = use_of(codec.network.quantiser)
+    use = find_usage(codec.network.quantizer)
     if use is None or not int(use.steps):
         return Health(counts)
-    return Health(counts, int((~use.alive()).sum()), int(use.revived))
+    return Health(counts, int((~use.find_alive()).sum()), int(use.revived))
 
 
-def use_of(quantiser: object) -> Use | None:
-    """What a quantiser notes of its codes' use."""
-    return getattr(getattr(quantiser, "book", quantiser), "use", None)
+def find_usage(quantizer: object) -> CodebookUsage | None:
+    """What a quantizer notes of its codes' use."""
+    return getattr(getattr(quantizer, "book", quantizer), "use", None)

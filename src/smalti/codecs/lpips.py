@@ -10,30 +10,35 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smalti.codecs.classifier_distance import adapted, apart
-from smalti.core.config import checked
+from smalti.codecs.classifier_distance import compare_features, match_channels
+from smalti.core.config import check_fields
 from smalti.core.errors import UserError
 from smalti.core.weights import read_weights
 
-VGG, HEADS = "SMALTI_VGG16", "SMALTI_LPIPS"
+VGG_VARIABLE, HEADS_VARIABLE = "SMALTI_VGG16", "SMALTI_LPIPS"
 STAGES = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
 """Of torchvision's vgg16: places of the convolutions in `features`, between its poolings."""
 WIDTHS = (64, 128, 256, 512, 512)
-MEAN, DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class LPIPS:
     """LPIPS with VGG16, from your files: $SMALTI_VGG16 and $SMALTI_LPIPS name them."""
 
     @property
-    def about(self) -> str:
+    def description(self) -> str:
         return "LPIPS (VGG16)"
 
     def build(self) -> VGGDistance:
         network = VGGDistance()
-        network.load_state_dict({**vgg_weights(named(VGG)), **head_weights(named(HEADS))})
+        network.load_state_dict(
+            {
+                **read_vgg_weights(find_weights_file(VGG_VARIABLE)),
+                **read_head_weights(find_weights_file(HEADS_VARIABLE)),
+            }
+        )
         return network.eval().requires_grad_(False)
 
 
@@ -54,9 +59,9 @@ class VGGDistance(nn.Module):
                 c = width
         self.heads = nn.ModuleList(nn.Conv2d(w, 1, 1, bias=False) for w in WIDTHS)
 
-    def maps(self, x: Tensor) -> list[Tensor]:
+    def extract_features(self, x: Tensor) -> list[Tensor]:
         """(B, 3, H, W) in [0, 1] -> the last features before each pooling, and the very last."""
-        mean, deviation = (x.new_tensor(v)[:, None, None] for v in (MEAN, DEVIATION))
+        mean, deviation = (x.new_tensor(v)[:, None, None] for v in (MEAN, STD))
         x, found = (x - mean) / deviation, []
         for k, stage in enumerate(STAGES):
             if k:
@@ -68,17 +73,21 @@ class VGGDistance(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Pictures x, y (B, C, H, W) in [0, 1] -> (B,)."""
-        x, y = (v if v.shape[1] == 3 else adapted(v, 3) for v in (x, y))
-        triples = zip(self.heads, self.maps(x), self.maps(y), strict=True)
-        return torch.stack([h(apart(a, b)).mean((1, 2, 3)) for h, a, b in triples]).sum(0)
+        x, y = (v if v.shape[1] == 3 else match_channels(v, 3) for v in (x, y))
+        triples = zip(self.heads, self.extract_features(x), self.extract_features(y), strict=True)
+        return torch.stack([h(compare_features(a, b)).mean((1, 2, 3)) for h, a, b in triples]).sum(
+            0
+        )
 
 
-def named(variable: str) -> Path:
+def find_weights_file(variable: str) -> Path:
     """The file that an environment variable names. UserError where there is none."""
     path = os.environ.get(variable)
     if not path or not Path(path).is_file():
         what = (
-            "VGG16's weights (vgg16-397923af.pth)" if variable == VGG else "LPIPS's heads (vgg.pth)"
+            "VGG16's weights (vgg16-397923af.pth)"
+            if variable == VGG_VARIABLE
+            else "LPIPS's heads (vgg.pth)"
         )
         given = f"names {path}, which is no file" if path else "is not set"
         raise UserError(
@@ -87,21 +96,25 @@ def named(variable: str) -> Path:
     return Path(path)
 
 
-def vgg_weights(path: Path) -> dict[str, Tensor]:
+def read_vgg_weights(path: Path) -> dict[str, Tensor]:
     """Of torchvision's state dict, the convolutions'."""
     weights = read_weights(path)[0]
     places = [str(p) for stage in STAGES for p in stage]
-    return picked(weights, {f"features.{p}.{part}": f"features.{p}.{part}"
+    return select_weights(weights, {f"features.{p}.{part}": f"features.{p}.{part}"
                             for p in places for part in ("weight", "bias")}, path)  # fmt: skip
 
 
-def head_weights(path: Path) -> dict[str, Tensor]:
+def read_head_weights(path: Path) -> dict[str, Tensor]:
     """Of the lpips package's file: lin0.model.1.weight and so on."""
     weights = read_weights(path)[0]
-    return picked(weights, {f"heads.{k}.weight": f"lin{k}.model.1.weight" for k in range(5)}, path)
+    return select_weights(
+        weights, {f"heads.{k}.weight": f"lin{k}.model.1.weight" for k in range(5)}, path
+    )
 
 
-def picked(weights: dict[str, Tensor], names: dict[str, str], path: Path) -> dict[str, Tensor]:
+def select_weights(
+    weights: dict[str, Tensor], names: dict[str, str], path: Path
+) -> dict[str, Tensor]:
     """Weights under our names, of theirs. UserError that names what is missing."""
     if missing := [theirs for theirs in names.values() if theirs not in weights]:
         raise UserError(f"{path} lacks {missing[0]} and {len(missing) - 1} more; is it that file?")

@@ -1,4 +1,4 @@
-"""Encoder, quantiser and decoder as one network."""
+"""Encoder, quantizer and decoder as one network."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ from torch import Tensor, nn
 from smalti.codecs.codebook_quantizers import EMAConfig, SimVQConfig, VQConfig
 from smalti.codecs.fsq import FSQConfig
 from smalti.codecs.gumbel import GumbelConfig
-from smalti.codecs.quantizer import Quantised
+from smalti.codecs.quantizer import QuantizerOutput
 from smalti.codecs.residual import ResidualConfig
 from smalti.codecs.strided import StridedConfig
 
 
 @runtime_checkable
-class NetworksConfig(Protocol):
+class EncoderDecoderConfig(Protocol):
     """Of any encoder and decoder: (B, channels, f h, f w) to (B, latent, h, w), and back."""
 
     @property
     def channels(self) -> int: ...
     @property
-    def low(self) -> float: ...  # what black is to them; white is 1
+    def pixel_min(self) -> float: ...  # what black is to them; white is 1
     @property
-    def factor(self) -> int: ...  # f, pixels of a code's side
+    def downsampling_factor(self) -> int: ...  # f, pixels of a code's side
     @property
-    def latent(self) -> int: ...
+    def latent_channels(self) -> int: ...
     @property
-    def bridged(self) -> bool: ...  # whether 1x1 convolutions stand around any quantiser
-    def encoder(self) -> nn.Module: ...
-    def decoder(self) -> nn.Module: ...
+    def uses_quant_conv(self) -> bool: ...  # whether 1x1 convolutions stand around any quantizer
+    def build_encoder(self) -> nn.Module: ...
+    def build_decoder(self) -> nn.Module: ...
 
 
-Networks = StridedConfig | ResidualConfig | NetworksConfig
-Quantisers = VQConfig | EMAConfig | SimVQConfig | GumbelConfig | FSQConfig
+Networks = StridedConfig | ResidualConfig | EncoderDecoderConfig
+Quantizers = VQConfig | EMAConfig | SimVQConfig | GumbelConfig | FSQConfig
 
 
-class Trip(NamedTuple):
-    """There and back: pictures, latents before and after the quantiser."""
+class AutoencoderOutput(NamedTuple):
+    """There and back: pictures, latents before and after the quantizer."""
 
     x_hat: Tensor
     z_e: Tensor
@@ -48,47 +48,55 @@ class Trip(NamedTuple):
 class Autoencoder(nn.Module):
     """Pictures (B, C, H, W) in `range`, H and W multiples of the factor, to codes and back.
 
-    Where the quantiser's width is another than the networks', 1x1 convolutions stand between
+    Where the quantizer's width is another than the networks', 1x1 convolutions stand between
     (VQGAN's have them always).
     """
 
-    quantiser: Any
+    quantizer: Any
 
-    def __init__(self, networks: Networks, quantiser: Quantisers):
+    def __init__(self, networks: Networks, quantizer: Quantizers):
         super().__init__()
-        self.range = (networks.low, 1.0)
-        self.factor = networks.factor
-        self.encoder: Any = networks.encoder()
-        self.decoder: Any = networks.decoder()
-        bridged = networks.bridged or quantiser.width != networks.latent
-        self.before = nn.Conv2d(networks.latent, quantiser.width, 1) if bridged else nn.Identity()
-        self.quantiser = quantiser.build()
-        self.after = nn.Conv2d(quantiser.width, networks.latent, 1) if bridged else nn.Identity()
+        self.pixel_range = (networks.pixel_min, 1.0)
+        self.downsampling_factor = networks.downsampling_factor
+        self.encoder: Any = networks.build_encoder()
+        self.decoder: Any = networks.build_decoder()
+        uses_quant_conv = networks.uses_quant_conv or quantizer.width != networks.latent_channels
+        self.quant_conv = (
+            nn.Conv2d(networks.latent_channels, quantizer.width, 1)
+            if uses_quant_conv
+            else nn.Identity()
+        )
+        self.quantizer = quantizer.build()
+        self.post_quant_conv = (
+            nn.Conv2d(quantizer.width, networks.latent_channels, 1)
+            if uses_quant_conv
+            else nn.Identity()
+        )
 
-    def latents(self, x: Tensor) -> Tensor:
+    def encode_latents(self, x: Tensor) -> Tensor:
         """z_e, (B, D, h, w)."""
-        return self.before(self.encoder(x))
+        return self.quant_conv(self.encoder(x))
 
-    def drawn(self, z: Tensor) -> Tensor:
-        """Quantised latents z_q (B, D, h, w) to pictures."""
-        return self.decoder(self.after(z))
+    def decode_latents(self, z: Tensor) -> Tensor:
+        """Quantized latents z_q (B, D, h, w) to pictures."""
+        return self.decoder(self.post_quant_conv(z))
 
-    def learn(self, x: Tensor) -> tuple[Tensor, Quantised]:
-        """Pictures there and back with gradients, and what the quantiser says."""
-        quantised = self.quantiser(self.latents(x))
-        return self.drawn(quantised.z), quantised
+    def forward_train(self, x: Tensor) -> tuple[Tensor, QuantizerOutput]:
+        """Pictures there and back with gradients, and what the quantizer says."""
+        quantized = self.quantizer(self.encode_latents(x))
+        return self.decode_latents(quantized.z), quantized
 
-    def forward(self, x: Tensor) -> Trip:
-        z_e = self.latents(x)
-        z_q = self.quantiser(z_e).z
-        return Trip(self.drawn(z_q), z_e, z_q)
+    def forward(self, x: Tensor) -> AutoencoderOutput:
+        z_e = self.encode_latents(x)
+        z_q = self.quantizer(z_e).z
+        return AutoencoderOutput(self.decode_latents(z_q), z_e, z_q)
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
         """Codes (B, h, w) int64."""
-        return self.quantiser.find(self.latents(x))
+        return self.quantizer.find(self.encode_latents(x))
 
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
         """Codes (B, h, w) to pictures (B, C, f h, f w) about in `range`."""
-        return self.drawn(self.quantiser.look_up(codes))
+        return self.decode_latents(self.quantizer.look_up(codes))

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smalti.core.config import checked
+from smalti.core.config import check_fields
 from smalti.core.errors import UserError
-from smalti.core.ranges import Depth, Rate, Switches, Width, Widths
+from smalti.core.ranges import Depth, FractionBelowOne, LevelFlags, Width, Widths
 from smalti.layers.attention import attend
 
 EPS = 1e-6
@@ -20,7 +20,7 @@ LARGEST_FACTOR = 1024
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class ResidualConfig:
     """Encoder and decoder of residual blocks, with attention where it pays."""
 
@@ -30,18 +30,18 @@ class ResidualConfig:
     """Feature channels of each level, finest first; each level halves the one before."""
     blocks: Depth = 2
     """Residual blocks of an encoder's level; a decoder's has one more."""
-    attention: Switches = (False, False, False)
+    attention: LevelFlags = (False, False, False)
     """Whether each level attends; the middle, at the coarsest size, always does."""
-    latent: Width = 64
-    """Channels between encoder and quantiser."""
+    latent_channels: Width = 64
+    """Channels between encoder and quantizer."""
     stem: Width = 1
     """Pixels of a side that are taken as one place of more channels (space to depth)."""
     groups: Width = 32
     """Groups of the norms."""
-    dropout: Rate = 0.0
+    dropout: FractionBelowOne = 0.0
     """Part of the features left out in training."""
-    low: ClassVar[float] = -1.0
-    bridged: ClassVar[bool] = True
+    pixel_min: ClassVar[float] = -1.0
+    uses_quant_conv: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if len(self.attention) != len(self.widths):
@@ -50,21 +50,21 @@ class ResidualConfig:
             )
         if bad := [w for w in self.widths if w % self.groups]:
             raise UserError(f"a width of {bad[0]} does not divide into {self.groups} groups")
-        if self.factor > LARGEST_FACTOR:
+        if self.downsampling_factor > LARGEST_FACTOR:
             raise UserError(
-                f"a code would stand for {self.factor} pixels of a side; "
+                f"a code would stand for {self.downsampling_factor} pixels of a side; "
                 f"give a stem and levels of {LARGEST_FACTOR} at most"
             )
 
     @property
-    def factor(self) -> int:
+    def downsampling_factor(self) -> int:
         """Pixels of a code's side."""
         return self.stem * 2 ** (len(self.widths) - 1)
 
-    def encoder(self) -> nn.Module:
+    def build_encoder(self) -> nn.Module:
         return Encoder(self)
 
-    def decoder(self) -> nn.Module:
+    def build_decoder(self) -> nn.Module:
         return Decoder(self)
 
 
@@ -95,12 +95,12 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm(x)
-        q, k, v = (places(f(y)) for f in (self.q, self.k, self.v))  # (B, 1, H W, C)
+        q, k, v = (to_tokens(f(y)) for f in (self.q, self.k, self.v))  # (B, 1, H W, C)
         y = attend(q, k, v)[:, 0].mT.reshape(x.shape)
         return x + self.out(y.to(x.dtype))
 
 
-def places(x: Tensor) -> Tensor:
+def to_tokens(x: Tensor) -> Tensor:
     """(B, C, H, W) -> (B, 1, H W, C), laid out as attention wants it: else it would hold all pairs
     of places at once, which for 2048 x 2048 pixels is 17 GB.
     """
@@ -148,12 +148,12 @@ class Level(nn.Module):
                 x = self.attentions[k](x)
         return self.move(x)
 
-    def parts(self) -> list[nn.Module]:
+    def list_layers(self) -> list[nn.Module]:
         """The steps of a level that does not attend."""
         return [*self.blocks, self.move]
 
 
-def middle(c: int, config: ResidualConfig) -> nn.Sequential:
+def build_middle(c: int, config: ResidualConfig) -> nn.Sequential:
     return nn.Sequential(Block(c, c, config), Attention(c, config), Block(c, c, config))
 
 
@@ -170,27 +170,27 @@ class Encoder(nn.Module):
             Level(c_in, c, config.blocks, a, Down(c) if k < n - 1 else nn.Identity(), config)
             for k, (c_in, c, a) in enumerate(zip(inputs, widths, config.attention, strict=True))
         )
-        self.middle = middle(widths[-1], config)
+        self.middle = build_middle(widths[-1], config)
         self.norm = nn.GroupNorm(config.groups, widths[-1], eps=EPS)
-        self.leave = nn.Conv2d(widths[-1], config.latent, 3, padding=1)
-        self.near = next((k for k, a in enumerate(config.attention) if a), n)
+        self.leave = nn.Conv2d(widths[-1], config.latent_channels, 3, padding=1)
+        self.first_global = next((k for k, a in enumerate(config.attention) if a), n)
 
-    def parts(self) -> list[nn.Module]:
+    def list_local_layers(self) -> list[nn.Module]:
         """The steps before the first level that attends: but for the norms, none looks far."""
-        levels = [part for level in self.levels[: self.near] for part in level.parts()]
+        levels = [part for level in self.levels[: self.first_global] for part in level.parts()]
         return [nn.Sequential(self.stem, self.enter), *levels]
 
-    def coarse(self, x: Tensor) -> Tensor:
+    def forward_global(self, x: Tensor) -> Tensor:
         """The rest, which looks at the whole picture."""
-        for level in self.levels[self.near :]:
+        for level in self.levels[self.first_global :]:
             x = level(x)
         return self.leave(F.silu(self.norm(self.middle(x))))
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.enter(self.stem(x))
-        for level in self.levels[: self.near]:
+        for level in self.levels[: self.first_global]:
             x = level(x)
-        return self.coarse(x)
+        return self.forward_global(x)
 
 
 class Decoder(nn.Module):
@@ -200,8 +200,8 @@ class Decoder(nn.Module):
         super().__init__()
         widths, attention = config.widths[::-1], config.attention[::-1]
         n = len(widths)
-        self.enter = nn.Conv2d(config.latent, widths[0], 3, padding=1)
-        self.middle = middle(widths[0], config)
+        self.enter = nn.Conv2d(config.latent_channels, widths[0], 3, padding=1)
+        self.middle = build_middle(widths[0], config)
         inputs = (widths[0], *widths[:-1])
         self.levels: Any = nn.ModuleList(
             Level(c_in, c, config.blocks + 1, a, Up(c) if k < n - 1 else nn.Identity(), config)
@@ -210,27 +210,27 @@ class Decoder(nn.Module):
         self.norm = nn.GroupNorm(config.groups, widths[-1], eps=EPS)
         self.leave = nn.Conv2d(widths[-1], config.channels * config.stem**2, 3, padding=1)
         self.stem = nn.PixelShuffle(config.stem)
-        self.near = max((k + 1 for k, a in enumerate(attention) if a), default=0)
+        self.first_local = max((k + 1 for k, a in enumerate(attention) if a), default=0)
 
-    def coarse(self, x: Tensor) -> Tensor:
+    def forward_global(self, x: Tensor) -> Tensor:
         """Up to the last level that attends: it looks at the whole picture."""
         x = self.middle(self.enter(x))
-        for level in self.levels[: self.near]:
+        for level in self.levels[: self.first_local]:
             x = level(x)
         return x
 
-    def parts(self) -> list[nn.Module]:
+    def list_local_layers(self) -> list[nn.Module]:
         """The steps after it: but for the norms, none looks far."""
-        levels = [part for level in self.levels[self.near :] for part in level.parts()]
+        levels = [part for level in self.levels[self.first_local :] for part in level.parts()]
         return [*levels, nn.Sequential(self.norm, nn.SiLU(), self.leave, self.stem)]
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.coarse(x)
-        for level in self.levels[self.near :]:
+        x = self.forward_global(x)
+        for level in self.levels[self.first_local :]:
             x = level(x)
         return self.stem(self.leave(F.silu(self.norm(x))))
 
     @property
-    def last(self) -> Tensor:
+    def last_weight(self) -> Tensor:
         """The last layer's weight, whose gradients balance two losses."""
         return self.leave.weight

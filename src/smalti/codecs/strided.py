@@ -8,12 +8,12 @@ from typing import Annotated, ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smalti.core.config import checked
+from smalti.core.config import check_fields
 from smalti.core.ranges import Range, Width
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class StridedConfig:
     """Encoder and decoder of strided convolutions; as many as the factor has halvings."""
 
@@ -25,24 +25,24 @@ class StridedConfig:
     """How often each side is halved: 2 makes a code of 4 x 4 pixels."""
     blocks: Annotated[int, Range(0, 256)] = 2
     """Residual blocks of each network."""
-    low: Annotated[float, Range(-1_000, 1, below=True)] = -1.0
+    pixel_min: Annotated[float, Range(-1_000, 1, excludes_high=True)] = -1.0
     """What black is to the network; white is 1. The article's networks have 0."""
-    bridged: ClassVar[bool] = False
+    uses_quant_conv: ClassVar[bool] = False
 
     @property
-    def factor(self) -> int:
+    def downsampling_factor(self) -> int:
         """Pixels of a code's side."""
         return 2**self.halvings
 
     @property
-    def latent(self) -> int:
+    def latent_channels(self) -> int:
         """Channels between encoder and decoder."""
         return self.width
 
-    def encoder(self) -> nn.Module:
+    def build_encoder(self) -> nn.Module:
         return Encoder(self)
 
-    def decoder(self) -> nn.Module:
+    def build_decoder(self) -> nn.Module:
         return Decoder(self)
 
 
@@ -69,12 +69,12 @@ class Encoder(nn.Module):
         self.enter = nn.Conv2d(D, D, 3, padding=1)
         self.blocks = nn.ModuleList(Block(D) for _ in range(config.blocks))
 
-    def parts(self) -> list[nn.Module]:
+    def list_local_layers(self) -> list[nn.Module]:
         """All steps, none of which looks far."""
         halvings = [nn.Sequential(conv, nn.ReLU()) for conv in self.down]
         return [*halvings, self.enter, *self.blocks]
 
-    def coarse(self, x: Tensor) -> Tensor:
+    def forward_global(self, x: Tensor) -> Tensor:
         """Nothing looks at the whole picture."""
         return x
 
@@ -98,11 +98,11 @@ class Decoder(nn.Module):
         self.blocks = nn.ModuleList(Block(D) for _ in range(config.blocks))
         self.up = nn.ModuleList(nn.ConvTranspose2d(D, c, 4, stride=2, padding=1) for c in outputs)
 
-    def coarse(self, x: Tensor) -> Tensor:
+    def forward_global(self, x: Tensor) -> Tensor:
         """Nothing looks at the whole picture."""
         return x
 
-    def parts(self) -> list[nn.Module]:
+    def list_local_layers(self) -> list[nn.Module]:
         """All steps, none of which looks far."""
         doublings = [
             nn.Sequential(nn.ReLU(), conv) if k else conv for k, conv in enumerate(self.up)
@@ -118,7 +118,7 @@ class Decoder(nn.Module):
         return x
 
     @property
-    def last(self) -> Tensor:
+    def last_weight(self) -> Tensor:
         """The last layer's weight, whose gradients balance two losses."""
         last = self.up[-1]
         assert isinstance(last, nn.ConvTranspose2d)

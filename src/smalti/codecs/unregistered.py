@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 
-class Aside:
+class Unregistered:
     """Holds a module where nn.Module does not find it; a copy of the holder holds the same one."""
 
     def __init__(self, module: Any):
         self.module = module
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Aside:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Unregistered:
         return self

@@ -10,21 +10,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smalti.codecs.classifier_distance import Looks
+from smalti.codecs.classifier_distance import ClassifierDistance
 from smalti.codecs.codebook_quantizers import VQConfig
 from smalti.codecs.codec import Codec
-from smalti.codecs.discriminator import CriticConfig, CriticPlayer, frozen
+from smalti.codecs.discriminator import DiscriminatorConfig, DiscriminatorPlayer, freeze_parameters
 from smalti.codecs.lpips import LPIPS
-from smalti.codecs.network import Networks, Quantisers
+from smalti.codecs.network import Networks, Quantizers
 from smalti.codecs.residual import ResidualConfig
-from smalti.codecs.unregistered import Aside
-from smalti.codecs.vqvae import check_shape, cropped, told
-from smalti.core.config import checked
+from smalti.codecs.unregistered import Unregistered
+from smalti.codecs.vqvae import check_shape, compute_error_terms, crop_like
+from smalti.core.config import check_fields
 from smalti.core.errors import UserError
 from smalti.core.protocols import Batch, Loss
-from smalti.core.ranges import Range, Shape, Weight
+from smalti.core.ranges import PictureShape, Range, Weight
 
-MOST = 1e4
+MAX_ADAPTIVE_WEIGHT = 1e4
 """Bound of the adaptive weight."""
 
 
@@ -32,48 +32,48 @@ Start = Annotated[float, Range(0, 1e9)]
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class VQGANConfig:
     """A VQGAN."""
 
-    shape: Shape = (3, 64, 64)
+    shape: PictureShape = (3, 64, 64)
     """Channels, height and width of the pictures it is trained on; others will do, too."""
     network: Networks = field(default_factory=ResidualConfig)
     """Encoder and decoder."""
-    quantiser: Quantisers = field(default_factory=VQConfig)
+    quantizer: Quantizers = field(default_factory=VQConfig)
     """How latents become codes."""
-    perceptual: Looks | LPIPS = field(default_factory=Looks)
+    perceptual: ClassifierDistance | LPIPS = field(default_factory=ClassifierDistance)
     """The network that tells how far apart two pictures look."""
-    critic: CriticConfig = field(default_factory=CriticConfig)
+    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
     """The critic."""
-    absolute: Weight = 1.0
+    l1_weight: Weight = 1.0
     """Weight of the absolute error of the pictures."""
-    look: Weight = 1.0
+    perceptual_weight: Weight = 1.0
     """Weight of the perceptual distance."""
-    codes_weight: Weight = 1.0
-    """Weight of what the quantiser wants."""
-    critic_weight: Weight = 0.8
+    quantizer_weight: Weight = 1.0
+    """Weight of what the quantizer wants."""
+    discriminator_weight: Weight = 0.8
     """Weight of the critic's verdict, beside the adaptive one."""
-    critic_start: Start = 0.35
+    discriminator_start: Start = 0.35
     """When the critic joins: a step, or below 1 a share of all steps."""
 
     def __post_init__(self) -> None:
         check_shape(self.shape, self.network)
-        if self.critic.channels != self.shape[0]:
+        if self.discriminator.channels != self.shape[0]:
             raise UserError(
-                f"critic.channels is {self.critic.channels}, but pictures have {self.shape[0]}"
+                f"critic.channels is {self.discriminator.channels}, but pictures have {self.shape[0]}"
             )
 
-    def joins_at(self, steps: int) -> int:
+    def compute_start_step(self, steps: int) -> int:
         """The step at which the critic joins a training of so many."""
-        start = self.critic_start
+        start = self.discriminator_start
         return round(start * steps) if start < 1 else int(start)
 
-    def facts(self) -> dict[str, Any]:
+    def collect_facts(self) -> dict[str, Any]:
         """For the card."""
-        return {"perceptual": self.perceptual.about}
+        return {"perceptual": self.perceptual.description}
 
-    def check(self) -> None:
+    def check_training(self) -> None:
         """UserError when the perceptual network lacks its files."""
         self.perceptual.build()
 
@@ -85,77 +85,80 @@ class VQGAN(Codec):
     """VQGAN (arXiv:2012.09841). It is the first player, the generator; `players()` gives both.
 
     Without `players()` nobody has called the critic and the perceptual network: the loss is then
-    the absolute error and the quantiser's, as it is for the critic's part before its start.
+    the absolute error and the quantizer's, as it is for the critic's part before its start.
     """
 
     def __init__(self, config: VQGANConfig):
         super().__init__(config)
-        self.judges: dict[str, Aside] = {}
-        self.adaptive = 0.0
-        self.steps: int | None = None
+        self.loss_networks: dict[str, Unregistered] = {}
+        self.adaptive_weight = 0.0
+        self.total_steps: int | None = None
         """Steps of the training, where it has told."""
-        self.done = 0
+        self.steps_done = 0
         """Steps of it that are done."""
 
-    def plan(self, steps: int) -> None:
+    def set_total_steps(self, total_steps: int) -> None:
         """Training takes so many steps."""
-        self.steps = steps
+        self.total_steps = total_steps
 
     @property
-    def start(self) -> float:
+    def start_step(self) -> float:
         """The step at which the critic joins; a share counts once the steps are known."""
-        if self.steps is None and self.config.critic_start < 1:
+        if self.total_steps is None and self.config.critic_start < 1:
             return math.inf
-        return self.config.joins_at(self.steps or 0)
+        return self.config.joins_at(self.total_steps or 0)
 
     @property
-    def is_alone(self) -> bool:
+    def skips_discriminator(self) -> bool:
         """Whether the critic joins after the last step: it never plays."""
-        return self.steps is not None and self.start >= self.steps
+        return self.total_steps is not None and self.start_step >= self.total_steps
 
-    def players(self) -> dict[str, nn.Module]:
+    def named_players(self) -> dict[str, nn.Module]:
         """Who plays, in the order of a step. The critic is new: checkpoints hold no critic."""
-        critic = CriticPlayer(self.config.critic)
-        self.judges = {
-            "critic": Aside(critic.network),
-            "perceptual": Aside(self.config.perceptual.build()),
+        critic = DiscriminatorPlayer(self.config.critic)
+        self.loss_networks = {
+            "critic": Unregistered(critic.network),
+            "perceptual": Unregistered(self.config.perceptual.build()),
         }
         return {"generator": self, "critic": critic}
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
-        """Eq. 5 to 7: reconstruction, quantiser, and from its start on the critic's verdict.
+        """Eq. 5 to 7: reconstruction, quantizer, and from its start on the critic's verdict.
 
         In eval mode, on held-out pictures, the critic has no say.
         """
-        c, x = self.config, self.placed(batch.require_pictures())
-        x_hat, quantised = self.network.learn(self.fitted(x))
-        x_hat = cropped(x_hat, x)
+        c, x = self.config, self.to_network_range(batch.require_pictures())
+        x_hat, quantized = self.network.forward_train(self.pad(x))
+        x_hat = crop_like(x_hat, x)
         rec = c.absolute * F.l1_loss(x_hat, x)
-        terms = {"absolute": rec.detach(), **told(self, F.mse_loss(x_hat.detach(), x))}
-        if "perceptual" in self.judges:
-            look = self.seen(x_hat, x)
-            rec = rec + c.look * look
-            terms["perceptual"] = look.detach()
-        total = rec + c.codes_weight * quantised.loss
-        terms.update(quantised.terms)
+        terms = {
+            "absolute": rec.detach(),
+            **compute_error_terms(self, F.mse_loss(x_hat.detach(), x)),
+        }
+        if "perceptual" in self.loss_networks:
+            perceptual = self.measure_perceptual_distance(x_hat, x)
+            rec = rec + c.look * perceptual
+            terms["perceptual"] = perceptual.detach()
+        total = rec + c.codes_weight * quantized.loss
+        terms.update(quantized.terms)
         if self.training:
-            self.done = step + 1
-        if not self.training or "critic" not in self.judges or step < self.start:
+            self.steps_done = step + 1
+        if not self.training or "critic" not in self.loss_networks or step < self.start_step:
             return Loss(total, terms)
-        with frozen(self.judges["critic"].module) as critic:
-            verdict = -critic(x_hat).float().mean()
-        weight = self.balance(rec, verdict)
-        terms.update(verdict=verdict.detach(), adaptive=weight)
-        total = total + c.critic_weight * weight * verdict
+        with freeze_parameters(self.loss_networks["critic"].module) as critic:
+            generator_loss = -critic(x_hat).float().mean()
+        weight = self.compute_adaptive_weight(rec, generator_loss)
+        terms.update(verdict=generator_loss.detach(), adaptive=weight)
+        total = total + c.critic_weight * weight * generator_loss
         return Loss(total, terms, carry=(x.detach(), x_hat.detach()))
 
-    def seen(self, x_hat: Tensor, x: Tensor) -> Tensor:
+    def measure_perceptual_distance(self, x_hat: Tensor, x: Tensor) -> Tensor:
         """Mean perceptual distance."""
-        network = self.judges["perceptual"].module.to(x.device)
-        low, high = self.network.range
+        network = self.loss_networks["perceptual"].module.to(x.device)
+        low, high = self.network.pixel_range
         return network((x_hat - low) / (high - low), (x - low) / (high - low)).mean()
 
-    def balance(self, rec: Tensor, verdict: Tensor) -> Tensor:
+    def compute_adaptive_weight(self, rec: Tensor, generator_loss: Tensor) -> Tensor:
         """Eq. 7: the weight that makes both gradients equally long at the last layer.
 
         Processes differ in it, as their pictures do; their gradients are averaged.
@@ -163,29 +166,29 @@ class VQGAN(Codec):
         last = self.network.decoder.last
         ours, theirs = (
             torch.autograd.grad(loss, last, retain_graph=True)[0].float().norm()
-            for loss in (rec, verdict)
+            for loss in (rec, generator_loss)
         )
-        weight = (ours / (theirs + 1e-4)).clamp(0, MOST).detach()
-        self.adaptive = float(weight)
+        weight = (ours / (theirs + 1e-4)).clamp(0, MAX_ADAPTIVE_WEIGHT).detach()
+        self.adaptive_weight = float(weight)
         return weight
 
-    def notes(self) -> list[str]:
+    def list_save_messages(self) -> list[str]:
         """What the user should know by now."""
-        if self.is_alone and self.done == self.steps:
-            return [f"warning: the critic never played; {self.earlier}"]
-        if self.adaptive:
-            return [f"the critic's weight is {self.adaptive:.3g}, so that it pulls as hard"]
+        if self.skips_discriminator and self.steps_done == self.total_steps:
+            return [f"warning: the critic never played; {self.start_advice}"]
+        if self.adaptive_weight:
+            return [f"the critic's weight is {self.adaptive_weight:.3g}, so that it pulls as hard"]
         return []
 
-    def premises(self) -> list[str]:
+    def list_start_messages(self) -> list[str]:
         """What the user should know before it trains."""
         looks = f"looks are judged by {self.config.perceptual.about}"
-        if self.is_alone:
-            why = f"it would join at step {self.start:,} of {self.steps:,}"
-            return [looks, f"warning: the critic never plays: {why}; {self.earlier}"]
-        of = f" of {self.steps:,}" if self.steps else ""
-        return [f"{looks}; the critic joins at step {self.start:,}{of}"]
+        if self.skips_discriminator:
+            why = f"it would join at step {self.start_step:,} of {self.total_steps:,}"
+            return [looks, f"warning: the critic never plays: {why}; {self.start_advice}"]
+        of = f" of {self.total_steps:,}" if self.total_steps else ""
+        return [f"{looks}; the critic joins at step {self.start_step:,}{of}"]
 
     @property
-    def earlier(self) -> str:
+    def start_advice(self) -> str:
         return "give a lower --model.critic-start, such as 0.35 for a share of the steps"

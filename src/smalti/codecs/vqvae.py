@@ -9,29 +9,29 @@ from torch import Tensor
 
 from smalti.codecs.codebook_quantizers import EMAConfig
 from smalti.codecs.codec import Codec
-from smalti.codecs.network import Networks, Quantisers
+from smalti.codecs.network import Networks, Quantizers
 from smalti.codecs.strided import StridedConfig
-from smalti.core.config import checked
+from smalti.core.config import check_fields
 from smalti.core.errors import UserError
 from smalti.core.protocols import Batch, Loss
-from smalti.core.ranges import Shape, Weight
+from smalti.core.ranges import PictureShape, Weight
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class VQVAEConfig:
     """A VQ-VAE."""
 
-    shape: Shape = (3, 64, 64)
+    shape: PictureShape = (3, 64, 64)
     """Channels, height and width of the pictures it is trained on; others will do, too."""
     network: Networks = field(default_factory=StridedConfig)
     """Encoder and decoder."""
-    quantiser: Quantisers = field(default_factory=EMAConfig)
+    quantizer: Quantizers = field(default_factory=EMAConfig)
     """How latents become codes."""
-    squared: Weight = 1.0
+    mse_weight: Weight = 1.0
     """Weight of the squared error of the pictures."""
-    codes_weight: Weight = 1.0
-    """Weight of what the quantiser wants: its codebook and commitment terms."""
+    quantizer_weight: Weight = 1.0
+    """Weight of what the quantizer wants: its codebook and commitment terms."""
 
     def __post_init__(self) -> None:
         check_shape(self.shape, self.network)
@@ -46,21 +46,21 @@ class VQVAE(Codec):
     """
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
-        x = self.placed(batch.require_pictures())
-        x_hat, quantised = self.network.learn(self.fitted(x))
-        error = F.mse_loss(cropped(x_hat, x), x)
-        total = self.config.squared * error + self.config.codes_weight * quantised.loss
-        return Loss(total, {**told(self, error), **quantised.terms})
+        x = self.to_network_range(batch.require_pictures())
+        x_hat, quantized = self.network.forward_train(self.pad(x))
+        error = F.mse_loss(crop_like(x_hat, x), x)
+        total = self.config.squared * error + self.config.codes_weight * quantized.loss
+        return Loss(total, {**compute_error_terms(self, error), **quantized.terms})
 
 
-def cropped(x_hat: Tensor, x: Tensor) -> Tensor:
+def crop_like(x_hat: Tensor, x: Tensor) -> Tensor:
     """The part of a padded picture that was there before, in x's type."""
     return x_hat[..., : x.shape[2], : x.shape[3]].to(x.dtype)
 
 
-def told(codec: Codec, error: Tensor) -> dict[str, Tensor]:
+def compute_error_terms(codec: Codec, error: Tensor) -> dict[str, Tensor]:
     """The squared error for the log, as the network sees it and in dB."""
-    low, high = codec.network.range
+    low, high = codec.network.pixel_range
     mse = error.detach()
     return {"squared": mse, "psnr": -10 * (mse / (high - low) ** 2).clamp(min=1e-10).log10()}
 

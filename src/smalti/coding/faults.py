@@ -8,17 +8,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-KEPT = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
+LOSSLESS_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
 """Pillow's modes of pictures whose 8-bit pixels are read as they stand."""
-DEEP = re.compile(r"(?!BGR).*;(12|16|24|32)")
-"""Raw modes that Pillow reduces to 8 bits ("BGR;16" has 16 bits for all three colours)."""
-EXTRA = re.compile(r"(L|RGB)X+")
+HIGH_BIT_MODE = re.compile(r"(?!BGR).*;(12|16|24|32)")
+"""Raw modes that Pillow reduces to 8 bits ("BGR;16" has 16 bits for all three colors)."""
+EXTRA_CHANNEL_MODE = re.compile(r"(L|RGB)X+")
 """Raw modes of channels that Pillow passes over."""
-START = 1 << 16
+MAX_HEADER_BYTES = 1 << 16
 """Bytes of a file in which its header lies."""
 
 
-def fault_of(image: Image.Image, size: tuple[int, int] | None) -> str | None:
+def find_fault(image: Image.Image, size: tuple[int, int] | None) -> str | None:
     """What would be lost of a picture that is not decoded yet; None when nothing would.
 
     size: (H, W) that it must have, turned or not.
@@ -26,58 +26,60 @@ def fault_of(image: Image.Image, size: tuple[int, int] | None) -> str | None:
     W, H = image.size
     if size and {H, W} != {*size}:  # EXIF may yet turn it
         return f"is {W} x {H} pixels, and this model's pictures are {size[1]} x {size[0]}"
-    if image.mode not in KEPT:
-        return f"is of mode {image.mode}; 8-bit grey or RGB can be kept exactly"
-    if (frames := frame_count(image)) > 1:
+    if image.mode not in LOSSLESS_MODES:
+        return f"is of mode {image.mode}; 8-bit gray or RGB can be kept exactly"
+    if (frames := count_frames(image)) > 1:
         return f"has {frames} frames or pages, and one would be kept; save each by itself"
-    if is_deep(image):
+    if is_high_bit_depth(image):
         return "has more than 8 bits a channel, which would be lost; save it in 8 bits"
-    if any(EXTRA.match(word) for word in raw_modes(image)):
-        return "has channels beside its colours, which would be lost; save it without"
+    if any(EXTRA_CHANNEL_MODE.match(word) for word in list_raw_modes(image)):
+        return "has channels beside its colors, which would be lost; save it without"
     if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
         return "has transparent parts, which would be lost; flatten it"
     return None
 
 
-def frame_count(image: Image.Image) -> int:
+def count_frames(image: Image.Image) -> int:
     """Frames, pages or layers; the sizes of an icon."""
     sizes = image.info.get("sizes", ())
     return max(getattr(image, "n_frames", 1), len(sizes) if image.format in ("ICO", "ICNS") else 1)
 
 
-def is_deep(image: Image.Image) -> bool:
+def is_high_bit_depth(image: Image.Image) -> bool:
     return (
-        any(DEEP.match(word) for word in raw_modes(image))
-        or most_levels(image) > 255
-        or header_bits(image) > 8
+        any(HIGH_BIT_MODE.match(word) for word in list_raw_modes(image))
+        or read_max_level(image) > 255
+        or read_header_bits(image) > 8
     )
 
 
-def raw_modes(image: Image.Image) -> list[str]:
+def list_raw_modes(image: Image.Image) -> list[str]:
     """How the file has its pixels, in Pillow's words."""
-    return [word for args in tile_args(image) for word in args if isinstance(word, str)]
+    return [word for args in list_tile_args(image) for word in args if isinstance(word, str)]
 
 
-def most_levels(image: Image.Image) -> int:
+def read_max_level(image: Image.Image) -> int:
     """The largest level of a PPM, which Pillow scales to 255."""
     if image.format != "PPM":
         return 255
-    return max((n for args in tile_args(image) for n in args[1:2] if type(n) is int), default=255)
+    return max(
+        (n for args in list_tile_args(image) for n in args[1:2] if type(n) is int), default=255
+    )
 
 
-def tile_args(image: Image.Image) -> list[tuple[Any, ...]]:
+def list_tile_args(image: Image.Image) -> list[tuple[Any, ...]]:
     args = [tile[3] for tile in getattr(image, "tile", ())]
     return [a if isinstance(a, tuple) else (a,) for a in args]
 
 
-def header_bits(image: Image.Image) -> int:
+def read_header_bits(image: Image.Image) -> int:
     """Bits of a channel, where Pillow's decoder reduces them unseen: JPEG 2000 and AVIF."""
     file = getattr(image, "fp", None)
     if image.format not in ("JPEG2000", "AVIF") or file is None:
         return 8
     here = file.tell()
     file.seek(0)
-    data = file.read(START)
+    data = file.read(MAX_HEADER_BYTES)
     file.seek(here)
     if image.format == "AVIF":  # "pixi", version and flags, channels, bits of each
         at = data.find(b"pixi") + 4

@@ -13,48 +13,48 @@ from pathlib import Path
 from typing import Any
 
 from smalti.coding import limits
+from smalti.coding.file_names import check_names
 from smalti.coding.limits import is_text
-from smalti.coding.names import check_names
-from smalti.core.brief import brief
-from smalti.core.config import fitted
+from smalti.core.config import coerce_value
 from smalti.core.errors import UserError
+from smalti.core.short_repr import add_short_repr
 
 MAGIC = b"smalti\x00"
 FORMAT = 1
 PREFIX = struct.Struct("<7sBII")
 """Magic, format, the header's length, its CRC-32."""
-WORD = 4
+WORD_BYTES = 4
 """Bytes of a word of the payload."""
-LONG = {"labels": int, "text": str, "names": str}
+PER_PICTURE_FIELDS = {"labels": int, "text": str, "names": str}
 """Fields that have a value for each picture."""
-SHOWN = 120
+MAX_SHOWN = 120
 """Characters of what is wrong in a header, at most, in the line about it."""
 
 
 @dataclass(frozen=True)
-@brief
+@add_short_repr
 class Header:
     """What a file of compressed pictures records beside their bits."""
 
-    model: str
+    model_hash: str
     """SHA-256 of the model, as `core.fingerprint.model_hash` has it."""
-    name: str
+    model_name: str
     """What the model was called, for `smalti decompress` to load it."""
     count: int
     """N, the number of pictures."""
     shape: tuple[int, int, int]
     """C, H and W of each."""
-    batch: int
+    batch_size: int
     """Pictures of one walk; the last walk has what is left."""
     threads: int
     """PyTorch's threads while they were compressed."""
-    units: str
+    vector_units: str
     """The processor's vector units."""
-    surroundings: tuple[tuple[str, str], ...]
+    environment: tuple[tuple[str, str], ...]
     """Versions, and the type and device of the weights."""
-    pictures: str
+    pixels_hash: str
     """SHA-256 of the pixels, uint8 in the order (N, C, H, W)."""
-    payload: int
+    payload_bytes: int
     """Bytes of the payload."""
     checksum: int
     """CRC-32 of the payload."""
@@ -62,114 +62,121 @@ class Header:
     """The classes that the pictures are compressed under."""
     text: tuple[str, ...] | None = None
     """The captions that they are compressed under."""
-    names: tuple[str, ...] | None = None
+    file_names: tuple[str, ...] | None = None
     """What their files are called."""
 
 
 def to_bytes(header: Header, payload: bytes) -> bytes:
-    told = zlib.compress(as_json(header), 9)
-    return PREFIX.pack(MAGIC, FORMAT, len(told), zlib.crc32(told)) + told + payload
+    compressed = zlib.compress(encode_header(header), 9)
+    return (
+        PREFIX.pack(MAGIC, FORMAT, len(compressed), zlib.crc32(compressed)) + compressed + payload
+    )
 
 
-def as_json(header: Header) -> bytes:
+def encode_header(header: Header) -> bytes:
     """UserError for a header that would not be read again."""
     written = json.dumps(asdict(header), separators=(",", ":")).encode()
-    if len(written) > limits.HEADER:
+    if len(written) > limits.MAX_HEADER_BYTES:
         raise UserError(
             f"names and captions of {header.count:,} pictures take {len(written):,} bytes, and a "
-            f"file takes {limits.HEADER:,}; compress them into several"
+            f"file takes {limits.MAX_HEADER_BYTES:,}; compress them into several"
         )
     return written
 
 
 def from_bytes(data: bytes) -> tuple[Header, bytes]:
     """Header and payload, both whole. UserError for what is something else, cut or damaged."""
-    header, start = read_start(data)
+    header, start = read_header_and_offset(data)
     payload = data[start:]
-    if len(payload) < header.payload:
+    if len(payload) < header.payload_bytes:
         raise UserError(
-            f"truncated: {len(data)} bytes are here, and {start + header.payload} were written; "
+            f"truncated: {len(data)} bytes are here, and {start + header.payload_bytes} were written; "
             "fetch it anew"
         )
-    if len(payload) > header.payload or zlib.crc32(payload) != header.checksum:
+    if len(payload) > header.payload_bytes or zlib.crc32(payload) != header.checksum:
         raise UserError("damaged: the bits are not those that were written; fetch it anew")
-    if len(payload) % WORD:
+    if len(payload) % WORD_BYTES:
         raise UserError("damaged: its bits end inside a word; fetch it anew")
     return header, payload
 
 
 def read_file(path: str | Path) -> bytes:
     """A file's bytes. What cannot be one is refused before it is in memory."""
-    place = Path(path)
-    if place.exists() and not place.is_file():
+    file_path = Path(path)
+    if file_path.exists() and not file_path.is_file():
         raise UserError("not a file; give one that `smalti compress` wrote")
-    with place.open("rb") as file:
+    with file_path.open("rb") as file:
         start = file.read(PREFIX.size)
         length = PREFIX.unpack(start)[2] if len(start) == PREFIX.size else 0
-        start += file.read(min(length, limits.HEADER))
-        header, begin = read_start(start)
-        written, here = begin + header.payload, place.stat().st_size
-        if here > written:
-            raise UserError(f"damaged: {here} bytes are here, and {written} were written")
+        start += file.read(min(length, limits.MAX_HEADER_BYTES))
+        header, begin = read_header_and_offset(start)
+        expected, actual = begin + header.payload_bytes, file_path.stat().st_size
+        if actual > expected:
+            raise UserError(f"damaged: {actual} bytes are here, and {expected} were written")
         return start + file.read()
 
 
 def read_header(data: bytes) -> Header:
     """What a file records; its payload is not looked at. UserErrors as `from_bytes` has them."""
-    return read_start(data)[0]
+    return read_header_and_offset(data)[0]
 
 
-def read_start(data: bytes) -> tuple[Header, int]:
+def read_header_and_offset(data: bytes) -> tuple[Header, int]:
     """The header, and where the payload begins."""
     if data[: len(MAGIC)] != MAGIC[: len(data)] or not data:
         raise UserError("not written by `smalti compress`; give a file that is")
     if len(data) < PREFIX.size:
         raise UserError(f"truncated: {len(data)} bytes are here, less than a header; fetch it anew")
-    _, form, length, checksum = PREFIX.unpack_from(data)
-    if form != FORMAT:
-        raise UserError(f"of format {form}; this smalti reads {FORMAT}")
-    told = data[PREFIX.size : PREFIX.size + length]
-    if len(told) < length:
+    _, version, length, checksum = PREFIX.unpack_from(data)
+    if version != FORMAT:
+        raise UserError(f"of format {version}; this smalti reads {FORMAT}")
+    compressed = data[PREFIX.size : PREFIX.size + length]
+    if len(compressed) < length:
         raise UserError(f"truncated: {len(data)} bytes are here, and more were written")
-    if zlib.crc32(told) != checksum:
+    if zlib.crc32(compressed) != checksum:
         raise UserError("damaged: the header is not the one that was written; fetch it anew")
-    return parsed(told), PREFIX.size + length
+    return decode_header(compressed), PREFIX.size + length
 
 
 @lru_cache(maxsize=1)
-def parsed(told: bytes) -> Header:
+def decode_header(compressed: bytes) -> Header:
     """UserError for a header that smalti does not write, whoever wrote it."""
     try:
-        opened = zlib.decompressobj()
-        values = read_object(opened.decompress(told, limits.HEADER))
-        long: dict[str, Any] = {
-            k: as_tuple(k, values.pop(k, None), kind) for k, kind in LONG.items()
+        inflater = zlib.decompressobj()
+        values = parse_json_object(inflater.decompress(compressed, limits.MAX_HEADER_BYTES))
+        per_picture: dict[str, Any] = {
+            k: to_typed_tuple(k, values.pop(k, None), kind)
+            for k, kind in PER_PICTURE_FIELDS.items()
         }
         hints = typing.get_type_hints(Header)
-        header = Header(**{k: fitted(v, hints[k], k) for k, v in values.items()}, **long)
+        header = Header(
+            **{k: coerce_value(v, hints[k], k) for k, v in values.items()}, **per_picture
+        )
         check_counts(header)
         check_texts(header)
-        check_names(header.names or ())
+        check_names(header.file_names or ())
     except (zlib.error, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise UserError(f"its header is none that smalti writes: {str(error)[:SHOWN]}") from error
+        raise UserError(
+            f"its header is none that smalti writes: {str(error)[:MAX_SHOWN]}"
+        ) from error
     return header
 
 
-def read_object(text: bytes) -> dict[str, Any]:
+def parse_json_object(text: bytes) -> dict[str, Any]:
     """A JSON object."""
-    watched = gc.isenabled()
+    was_enabled = gc.isenabled()
     gc.disable()  # or millions of values are looked through again and again
     try:
         values = json.loads(text)
     finally:
-        if watched:
+        if was_enabled:
             gc.enable()
     if not isinstance(values, dict):
         raise UserError("it is no JSON object")
     return values
 
 
-def as_tuple(name: str, values: object, kind: type) -> tuple[Any, ...] | None:
+def to_typed_tuple(name: str, values: object, kind: type) -> tuple[Any, ...] | None:
     """A list of one type, for millions of which there is no time to look at each at length."""
     if values is None:
         return None
@@ -179,11 +186,11 @@ def as_tuple(name: str, values: object, kind: type) -> tuple[Any, ...] | None:
 
 
 def check_counts(header: Header) -> None:
-    if min(header.count, header.batch, *header.shape) < 1:
+    if min(header.count, header.batch_size, *header.shape) < 1:
         raise UserError("it counts less than one")
-    limits.check_size(header.count, header.shape, header.batch)
-    if not 0 <= header.payload <= limits.most_bytes(header.count, header.shape):
-        raise UserError(f"{header.payload} bytes for {header.count} pictures")
+    limits.check_size(header.count, header.shape, header.batch_size)
+    if not 0 <= header.payload_bytes <= limits.compute_max_bytes(header.count, header.shape):
+        raise UserError(f"{header.payload_bytes} bytes for {header.count} pictures")
     for name in ("labels", "text", "names"):
         values = getattr(header, name)
         if values is not None and len(values) != header.count:
@@ -191,10 +198,16 @@ def check_counts(header: Header) -> None:
 
 
 def check_texts(header: Header) -> None:
-    told = (word for pair in header.surroundings for word in pair)
-    for word in (header.model, header.name, header.units, header.pictures, *told):
-        if len(word) > limits.TEXT:
-            raise UserError(f"too long is {word[: SHOWN // 2]!r} ...")
-    for word in (header.name, *(header.text or ())):
+    environment = (word for pair in header.environment for word in pair)
+    for word in (
+        header.model_hash,
+        header.model_name,
+        header.vector_units,
+        header.pixels_hash,
+        *environment,
+    ):
+        if len(word) > limits.MAX_TEXT_LENGTH:
+            raise UserError(f"too long is {word[: MAX_SHOWN // 2]!r} ...")
+    for word in (header.model_name, *(header.text or ())):
         if not is_text(word):
-            raise UserError(f"{word[:SHOWN]!r} cannot be written as UTF-8; call it otherwise")
+            raise UserError(f"{word[:MAX_SHOWN]!r} cannot be written as UTF-8; call it otherwise")

@@ -6,33 +6,33 @@ from collections.abc import Sequence
 
 from smalti.core.errors import UserError
 
-HEADER = 1 << 25
+MAX_HEADER_BYTES = 1 << 25
 """Bytes of a header as JSON, at most."""
-VALUES = 1 << 29
+MAX_VALUES = 1 << 29
 """Numbers of all pictures together, at most."""
-BATCH = 4096
+MAX_BATCH_SIZE = 4096
 """Pictures of one walk, at most."""
-TEXT = 4096
+MAX_TEXT_LENGTH = 4096
 """Characters of a version, a model's name and the like."""
-BITS = 24
+MAX_BITS = 24
 """Bits of one number, at most: no level has less than one step of 2^-24."""
 
 
-def check_size(count: int, shape: tuple[int, int, int], batch: int) -> None:
+def check_size(count: int, shape: tuple[int, int, int], batch_size: int) -> None:
     """UserError for more than one file takes."""
     values = count * shape[0] * shape[1] * shape[2]
-    if values > VALUES:
+    if values > MAX_VALUES:
         raise UserError(
-            f"{count:,} pictures of {shape} are {values:,} numbers, and a file takes {VALUES:,}; "
+            f"{count:,} pictures of {shape} are {values:,} numbers, and a file takes {MAX_VALUES:,}; "
             "compress them into several"
         )
-    if not 1 <= batch <= BATCH:
-        raise UserError(f"batch is {batch}; give 1 to {BATCH}")
+    if not 1 <= batch_size <= MAX_BATCH_SIZE:
+        raise UserError(f"batch is {batch_size}; give 1 to {MAX_BATCH_SIZE}")
 
 
-def most_bytes(count: int, shape: tuple[int, int, int]) -> int:
+def compute_max_bytes(count: int, shape: tuple[int, int, int]) -> int:
     """Of a payload: no number takes more than BITS."""
-    return count * shape[0] * shape[1] * shape[2] * BITS // 8 + 64
+    return count * shape[0] * shape[1] * shape[2] * MAX_BITS // 8 + 64
 
 
 def is_text(word: str) -> bool:

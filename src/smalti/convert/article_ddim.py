@@ -12,39 +12,39 @@ from typing import Literal, NamedTuple
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from smalti.convert.article_parts import (
+from smalti.convert.article_common import (
     ArticleUNet,
     Reference,
     SinusoidTable,
     Size,
     Weights,
     add_class,
-    class_table,
-    common_config,
-    join,
-    level_sizes,
-    settle_size,
-    shape_of,
+    compute_level_sizes,
+    infer_common_config,
+    make_class_table,
+    pad_and_concat,
+    read_shape,
+    resolve_size,
 )
-from smalti.core.config import checked
+from smalti.core.config import check_fields
 from smalti.core.errors import UserError
-from smalti.core.ranges import Switches
+from smalti.core.ranges import LevelFlags
 
-COARSEST = 8
+COARSEST_SIZE = 8
 """Height and width of the coarsest level in all of the article's group-norm configs:
 64 x 64 pictures with 4 levels, 128 x 128 with 5, 256 x 256 with 6."""
 GROUPS = 32
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class ArticleDDIM(ArticleUNet):
     """Config of the DDIM article's U-Net; the defaults are the article's for MNIST.
 
     Raises UserError for values that build no network.
     """
 
-    with_attns: Switches | bool = (False, False, False, False)
+    with_attns: LevelFlags | bool = (False, False, False, False)
     """Whether each level has attention (the reference's single bool stands for all levels)."""
     norm_type: Literal["gn", "ln"] = "ln"
     """Group norm with 32 groups, or layer norm."""
@@ -67,12 +67,12 @@ class ArticleDDIM(ArticleUNet):
         return ArticleDDIMUNet(self)
 
 
-class Level(NamedTuple):
+class LevelConfig(NamedTuple):
     """What the blocks of one level have in common."""
 
     width: int
     size: Size
-    attends: bool
+    has_attention: bool
     c_time: int
     norm: Literal["gn", "ln"]
 
@@ -80,13 +80,13 @@ class Level(NamedTuple):
         return nn.LayerNorm([c, *self.size]) if self.norm == "ln" else nn.GroupNorm(GROUPS, c)
 
     def make_attention(self) -> nn.Module:
-        return Attention(self) if self.attends else nn.Identity()
+        return Attention(self) if self.has_attention else nn.Identity()
 
 
 class ResBlock(nn.Module):
     """Norm, SiLU, convolution, twice; the time is added between; a shortcut around all."""
 
-    def __init__(self, c_in: int, level: Level) -> None:
+    def __init__(self, c_in: int, level: LevelConfig) -> None:
         super().__init__()
         c_out = level.width
         self.norm1 = level.make_norm(c_in)
@@ -105,7 +105,7 @@ class ResBlock(nn.Module):
 class Attention(nn.Module):
     """One head of self-attention over all pixels, with a shortcut."""
 
-    def __init__(self, level: Level) -> None:
+    def __init__(self, level: LevelConfig) -> None:
         super().__init__()
         c = level.width
         self.norm = level.make_norm(c)
@@ -121,7 +121,7 @@ class Attention(nn.Module):
 class Block(nn.Module):
     """A residual block, then attention where the level has it."""
 
-    def __init__(self, c_in: int, level: Level) -> None:
+    def __init__(self, c_in: int, level: LevelConfig) -> None:
         super().__init__()
         self.res_block = ResBlock(c_in, level)
         self.attn_block = level.make_attention()
@@ -133,7 +133,7 @@ class Block(nn.Module):
 class Middle(nn.Module):
     """Residual block, attention where asked for, residual block."""
 
-    def __init__(self, c_in: int, level: Level) -> None:
+    def __init__(self, c_in: int, level: LevelConfig) -> None:
         super().__init__()
         self.res_block1 = ResBlock(c_in, level)
         self.attn_block = level.make_attention()
@@ -158,12 +158,14 @@ class ArticleDDIMUNet(nn.Module):
         c_time = 4 * channels[0]
         attends = config.with_attns
         assert isinstance(attends, tuple)  # as `__post_init__` has made it
-        places = zip(channels, level_sizes(config.img_shape, len(channels)), attends, strict=True)
-        levels = [Level(*place, c_time, config.norm_type) for place in places]
+        places = zip(
+            channels, compute_level_sizes(config.img_shape, len(channels)), attends, strict=True
+        )
+        levels = [LevelConfig(*place, c_time, config.norm_type) for place in places]
         self.pe = SinusoidTable(config.n_steps, config.pe_dim)
         first = nn.Linear(config.pe_dim, c_time)
         self.pe_linears = nn.Sequential(first, nn.SiLU(), nn.Linear(c_time, c_time))
-        self.class_table = class_table(config.classes, c_time)
+        self.class_table = make_class_table(config.classes, c_time)
         self.conv_in = nn.Conv2d(c_picture, channels[0], 3, padding=1)
         self.encoders, self.downs, self.ups, self.decoders = (nn.ModuleList() for _ in range(4))
         c_in = channels[0]
@@ -202,7 +204,7 @@ class ArticleDDIMUNet(nn.Module):
         for up, decoder in zip(self.ups, self.decoders, strict=True):
             x = up(x)
             for block in decoder.children():
-                x = block(join(skips.pop(), x), time)
+                x = block(pad_and_concat(skips.pop(), x), time)
         return self.conv_out(F.silu(x))
 
 
@@ -213,22 +215,22 @@ def infer_ddim(weights: Weights, size: Size | None = None) -> dict[str, object]:
     the article's for that number of levels (4: 64, 5: 128, 6: 256, see COARSEST).
     Layer norm fixes them, and size is checked against them.
     """
-    c_picture = shape_of(weights, "conv_out.weight", 4)[0]
-    found = common_config(weights, mid="mid.res_block1.conv1.weight")
+    c_picture = read_shape(weights, "conv_out.weight", 4)[0]
+    config = infer_common_config(weights, mid="mid.res_block1.conv1.weight")
     levels = sum(1 for key in weights if key.startswith("downs.") and key.endswith(".weight"))
     first = "encoders.0.0.res_block" if levels else "mid.res_block1"
     norm = f"{first}.norm1.weight"
     has_layer_norm = norm in weights and weights[norm].ndim == 3
     if has_layer_norm:
-        _, h, w = shape_of(weights, norm, 3)
-        size = settle_size((h, w), size)
+        _, h, w = read_shape(weights, norm, 3)
+        size = resolve_size((h, w), size)
     elif size is None:
-        size = (COARSEST << levels, COARSEST << levels)
-    found["img_shape"] = [c_picture, *size]
-    found["norm_type"] = "ln" if has_layer_norm else "gn"
+        size = (COARSEST_SIZE << levels, COARSEST_SIZE << levels)
+    config["img_shape"] = [c_picture, *size]
+    config["norm_type"] = "ln" if has_layer_norm else "gn"
     blocks = [f"encoders.{i}.0" for i in range(levels)] + ["mid"]
-    found["with_attns"] = [f"{block}.attn_block.q.weight" in weights for block in blocks]
-    return found
+    config["with_attns"] = [f"{block}.attn_block.q.weight" in weights for block in blocks]
+    return config
 
 
 REFERENCES = {"dldemos_ddim_unet": Reference(ArticleDDIM, infer_ddim)}

@@ -12,26 +12,26 @@ from itertools import pairwise
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from smalti.convert.article_parts import (
+from smalti.convert.article_common import (
     ArticleUNet,
     Reference,
     SinusoidTable,
     Size,
     Weights,
     add_class,
-    class_table,
-    common_config,
-    join,
-    level_sizes,
-    settle_size,
-    shape_of,
+    compute_level_sizes,
+    infer_common_config,
+    make_class_table,
+    pad_and_concat,
+    read_shape,
+    resolve_size,
 )
-from smalti.core.config import checked
+from smalti.core.config import check_fields
 from smalti.core.errors import UserError
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class ArticleDDPM(ArticleUNet):
     """Config of the DDPM article's U-Net; the defaults are the article's for MNIST.
 
@@ -82,14 +82,14 @@ class ArticleDDPMUNet(nn.Module):
         super().__init__()
         self.config = config
         c_picture, width, channels = config.img_shape[0], config.pe_dim, config.channels
-        sizes = level_sizes(config.img_shape, len(channels))
+        sizes = compute_level_sizes(config.img_shape, len(channels))
 
         def blocks(c_in: int, c_out: int, size: tuple[int, int]) -> nn.Sequential:
             first = Block(c_in, c_out, size, config.residual)
             return nn.Sequential(first, Block(c_out, c_out, size, config.residual))
 
         self.pe = SinusoidTable(config.n_steps, width)
-        self.class_table = class_table(config.classes, width)
+        self.class_table = make_class_table(config.classes, width)
         self.pe_linears_en, self.encoders, self.downs = (nn.ModuleList() for _ in range(3))
         self.pe_linears_de, self.ups, self.decoders = (nn.ModuleList() for _ in range(3))
         c_in = c_picture
@@ -127,19 +127,19 @@ class ArticleDDPMUNet(nn.Module):
             x = down(skips[-1])
         x = self.mid(x + self.pe_mid(time)[:, :, None, None])
         for linear, up, decoder in zip(self.pe_linears_de, self.ups, self.decoders, strict=True):
-            x = decoder(join(skips.pop(), up(x)) + linear(time)[:, :, None, None])
+            x = decoder(pad_and_concat(skips.pop(), up(x)) + linear(time)[:, :, None, None])
         return self.conv_out(x)
 
 
 def infer_ddpm(weights: Weights, size: Size | None = None) -> dict[str, object]:
     """The config that the weights' names and shapes tell; size (H, W) is checked against them."""
-    c_picture = shape_of(weights, "conv_out.weight", 4)[0]
+    c_picture = read_shape(weights, "conv_out.weight", 4)[0]
     first = "encoders.0.0" if "encoders.0.0.ln.weight" in weights else "mid.0"
-    _, h, w = shape_of(weights, f"{first}.ln.weight", 3)
-    found = common_config(weights, mid="mid.0.conv1.weight")
-    found["img_shape"] = [c_picture, *settle_size((h, w), size)]
-    found["residual"] = any(".residual_conv." in key for key in weights)
-    return found
+    _, h, w = read_shape(weights, f"{first}.ln.weight", 3)
+    config = infer_common_config(weights, mid="mid.0.conv1.weight")
+    config["img_shape"] = [c_picture, *resolve_size((h, w), size)]
+    config["residual"] = any(".residual_conv." in key for key in weights)
+    return config
 
 
 REFERENCES = {"dldemos_ddpm_unet": Reference(ArticleDDPM, infer_ddpm)}

@@ -14,13 +14,13 @@ from typing import Any
 
 from torch import Tensor
 
-from smalti.autoregressive import AutoregressiveConfig, Frozen, Indices, Levels
-from smalti.autoregressive.pixelcnn.gated.network import GatedConfig
-from smalti.autoregressive.pixelcnn.plain.network import PlainConfig
-from smalti.convert.article_parts import Reference, Size, Weights, shape_of
+from smalti.autoregressive import AutoregressiveConfig, FrozenCodec, IndexCodec, Levels
+from smalti.autoregressive.pixelcnn.gated.network import GatedPixelCNNConfig
+from smalti.autoregressive.pixelcnn.plain.network import PixelCNNConfig
+from smalti.convert.article_common import Reference, Size, Weights, read_shape
 from smalti.core.errors import UserError
 
-SIZE = (28, 28)
+DEFAULT_SIZE = (28, 28)
 """Height and width of the pictures, unless told otherwise."""
 
 
@@ -47,15 +47,15 @@ class ArticleConfig(ABC):
 
     @property
     @abstractmethod
-    def network(self) -> PlainConfig | GatedConfig: ...
+    def network(self) -> PixelCNNConfig | GatedPixelCNNConfig: ...
 
     def build(self) -> Any:
         """A new network with random weights."""
         return self.network.build()
 
-    def model(self, size: Size | None) -> AutoregressiveConfig:
+    def build_model(self, size: Size | None) -> AutoregressiveConfig:
         """A model around the network, for pictures of 28x28 unless a size is given."""
-        H, W = size or SIZE
+        H, W = size or DEFAULT_SIZE
         return AutoregressiveConfig(Levels(self.color_level, (1, H, W)), self.network)
 
 
@@ -67,106 +67,114 @@ class ArticlePixelCNN(ArticleConfig):
     """Features inside a block; 2h between them."""
 
     @property
-    def network(self) -> PlainConfig:
-        return PlainConfig(
+    def network(self) -> PixelCNNConfig:
+        return PixelCNNConfig(
             outputs=self.color_level,
             width=self.h,
             blocks=self.n_blocks,
-            head=self.linear_dim,
-            norm=self.bn,
+            head_width=self.linear_dim,
+            batch_norm=self.bn,
         )
 
 
 @dataclass(frozen=True)
-class ArticleGated(ArticleConfig):
+class ArticleGatedPixelCNN(ArticleConfig):
     """Config of the article's Gated PixelCNN."""
 
     p: int = 128
     """Features of each stack."""
 
     @property
-    def network(self) -> GatedConfig:
-        return GatedConfig(
+    def network(self) -> GatedPixelCNNConfig:
+        return GatedPixelCNNConfig(
             outputs=self.color_level,
             width=self.p,
             blocks=self.n_blocks,
-            first=3,
-            head=self.linear_dim,
-            norm=self.bn,
+            first_kernel_size=3,
+            head_width=self.linear_dim,
+            batch_norm=self.bn,
         )
 
 
 @dataclass(frozen=True)
-class ArticlePrior(ArticleGated):
+class ArticlePixelCNNPrior(ArticleGatedPixelCNN):
     """Config of the article's Gated PixelCNN of a codebook's codes."""
 
     @property
-    def network(self) -> GatedConfig:
+    def network(self) -> GatedPixelCNNConfig:
         return replace(super().network, codes=True)
 
-    def model(self, size: Size | None, codec: str | None = None) -> AutoregressiveConfig:
+    def build_model(self, size: Size | None, codec: str | None = None) -> AutoregressiveConfig:
         """A model around the network: of pictures by this codec, without one of bare codes.
 
         codec: a model's name or folder. size: of its pictures, its own unless told otherwise; or
         rows and columns of codes, 28x28.
         """
         if codec is None:
-            return AutoregressiveConfig(Indices(self.color_level, size or SIZE), self.network)
-        found = Frozen(codec).load().spec
-        H, W = size or found.size
-        frozen = Frozen(codec, shape=(found.channels, H, W)).pinned()
+            return AutoregressiveConfig(
+                IndexCodec(self.color_level, size or DEFAULT_SIZE), self.network
+            )
+        spec = FrozenCodec(codec).load().spec
+        H, W = size or spec.size
+        frozen = FrozenCodec(codec, shape=(spec.channels, H, W)).pin_hash()
         return AutoregressiveConfig(frozen, self.network)
 
 
 def infer_plain(weights: Weights, size: Size | None = None) -> dict[str, object]:
     """The config that the weights' names and shapes tell; any size goes."""
-    return {"h": shape_of(weights, "conv1.conv.weight", 4)[0] // 2, **shared(weights)}
+    return {
+        "h": read_shape(weights, "conv1.conv.weight", 4)[0] // 2,
+        **infer_common_config(weights),
+    }
 
 
 def infer_gated(weights: Weights, size: Size | None = None) -> dict[str, object]:
     """The config that the weights' names and shapes tell; any size goes."""
-    return {"p": shape_of(weights, "block1.h_output_conv.weight", 4)[0], **shared(weights)}
+    return {
+        "p": read_shape(weights, "block1.h_output_conv.weight", 4)[0],
+        **infer_common_config(weights),
+    }
 
 
-def shared(weights: Weights) -> dict[str, object]:
+def infer_common_config(weights: Weights) -> dict[str, object]:
     blocks = {m[1] for key in weights if (m := re.match(r"(?:residual_)?blocks\.(\d+)\.", key))}
     return {
         "n_blocks": len(blocks),
-        "linear_dim": shape_of(weights, "linear1.weight", 4)[0],
+        "linear_dim": read_shape(weights, "linear1.weight", 4)[0],
         "bn": any(key.endswith("running_mean") for key in weights),
-        "color_level": shape_of(weights, "out.weight", 4)[0],
+        "color_level": read_shape(weights, "out.weight", 4)[0],
     }
 
 
 def translate_plain(weights: Weights) -> Weights:
     """Their weights under our names, and as ours are cropped."""
-    found = Parts(weights)
-    found.masked("conv1", "conv1", mask_b=False)
-    found.normed("conv1.conv.bias", "conv1.row.bias", "bn1", "norm1")
-    for n in found.numbers("residual_blocks"):
+    converter = WeightConverter(weights)
+    converter.convert_masked("conv1", "conv1", mask_b=False)
+    converter.convert_bias("conv1.conv.bias", "conv1.row.bias", "bn1", "norm1")
+    for n in converter.list_block_indices("residual_blocks"):
         theirs, ours = f"residual_blocks.{n}", f"blocks.{n}"
         for k in (1, 3):
-            found.point(f"{theirs}.conv{k}", f"{ours}.conv{k}")
-        found.masked(f"{theirs}.conv2", f"{ours}.conv2", mask_b=True)
+            converter.convert_pointwise(f"{theirs}.conv{k}", f"{ours}.conv{k}")
+        converter.convert_masked(f"{theirs}.conv2", f"{ours}.conv2", mask_b=True)
         names = (("conv1.bias",) * 2, ("conv2.conv.bias", "conv2.row.bias"), ("conv3.bias",) * 2)
         for k, (a, b) in enumerate(names):
             norms = f"{theirs}.bn{k + 1}", f"{ours}.norms.{k}"
-            found.normed(f"{theirs}.{a}", f"{ours}.{b}", *norms)
-    return found.ended()
+            converter.convert_bias(f"{theirs}.{a}", f"{ours}.{b}", *norms)
+    return converter.finish()
 
 
 def translate_gated(weights: Weights) -> Weights:
     """Their weights under our names, and as ours are cropped."""
-    found = Parts(weights)
+    converter = WeightConverter(weights)
     pairs = [("block1", "blocks.0")]
-    pairs += [(f"blocks.{n}", f"blocks.{n + 1}") for n in found.numbers("blocks")]
+    pairs += [(f"blocks.{n}", f"blocks.{n + 1}") for n in converter.list_block_indices("blocks")]
     for theirs, ours in pairs:
         taps = 1 if theirs == "block1" else 2
-        above, left = (found.take(f"{theirs}.{c}.conv.weight", 4) for c in ("v_conv", "h_conv"))
-        found.put(f"{ours}.v_conv.weight", above[:, :, :2])
-        found.put(f"{ours}.h_conv.left", left[:, :, 1:2, :taps])
-        found.point(f"{theirs}.v_to_h_conv", f"{ours}.v_to_h")
-        found.point(f"{theirs}.h_output_conv", f"{ours}.h_out")
+        above, left = (converter.take(f"{theirs}.{c}.conv.weight", 4) for c in ("v_conv", "h_conv"))
+        converter.put(f"{ours}.v_conv.weight", above[:, :, :2])
+        converter.put(f"{ours}.h_conv.left", left[:, :, 1:2, :taps])
+        converter.convert_pointwise(f"{theirs}.v_to_h_conv", f"{ours}.v_to_h")
+        converter.convert_pointwise(f"{theirs}.h_output_conv", f"{ours}.h_out")
         biases = {
             "v_conv.conv": "v_conv",
             "v_to_h_conv": "h_conv",  # where there is no norm both are added at the same place
@@ -175,11 +183,11 @@ def translate_gated(weights: Weights) -> Weights:
         }
         for k, (a, b) in enumerate(biases.items()):
             norms = f"{theirs}.bn{k + 1}", f"{ours}.norms.{k}"
-            found.normed(f"{theirs}.{a}.bias", f"{ours}.{b}.bias", *norms)
-    return found.ended()
+            converter.convert_bias(f"{theirs}.{a}.bias", f"{ours}.{b}.bias", *norms)
+    return converter.finish()
 
 
-class Parts:
+class WeightConverter:
     """Their weights, taken one after the other, and ours, put together from them."""
 
     def __init__(self, weights: Weights):
@@ -188,48 +196,50 @@ class Parts:
 
     def take(self, key: str, dims: int) -> Tensor:
         """UserError when there is none of so many dimensions."""
-        shape_of(self.theirs, key, dims)
+        read_shape(self.theirs, key, dims)
         return self.theirs.pop(key)
 
     def put(self, key: str, value: Tensor) -> None:
         self.ours[key] = self.ours[key] + value if key in self.ours else value.contiguous()
 
-    def numbers(self, name: str) -> list[int]:
+    def list_block_indices(self, name: str) -> list[int]:
         """Of all blocks of that name, rising."""
         found = (re.match(rf"{name}\.(\d+)\.", key) for key in self.theirs)
         return sorted({int(m[1]) for m in found if m})
 
-    def point(self, theirs: str, ours: str) -> None:
-        self.put(f"{ours}.centre", self.take(f"{theirs}.weight", 4)[:, :, 0, 0])
+    def convert_pointwise(self, theirs: str, ours: str) -> None:
+        self.put(f"{ours}.center", self.take(f"{theirs}.weight", 4)[:, :, 0, 0])
 
-    def masked(self, theirs: str, ours: str, mask_b: bool) -> None:
+    def convert_masked(self, theirs: str, ours: str, mask_b: bool) -> None:
         """A k x k kernel, as the rows above and what is left of the pixel, itself with mask B."""
         weight = self.take(f"{theirs}.conv.weight", 4)
         half = weight.shape[2] // 2
         self.put(f"{ours}.above.weight", weight[:, :, :half])
         self.put(f"{ours}.row.left", weight[:, :, half : half + 1, : half + mask_b])
 
-    def normed(self, bias: str, our_bias: str, norm: str, our_norm: str) -> None:
+    def convert_bias(self, bias: str, our_bias: str, norm: str, our_norm: str) -> None:
         """A bias, as it is or taken off the mean of the norm behind it."""
         value = self.take(bias, 1)
         if f"{norm}.running_mean" not in self.theirs:
             return self.put(our_bias, value)
         for part, dims in {"weight": 1, "bias": 1, "running_var": 1, "running_mean": 1}.items():
-            given = self.take(f"{norm}.{part}", dims)
-            self.put(f"{our_norm}.{part}", given - value if part == "running_mean" else given)
+            parameter = self.take(f"{norm}.{part}", dims)
+            self.put(
+                f"{our_norm}.{part}", parameter - value if part == "running_mean" else parameter
+            )
         count = f"{norm}.num_batches_tracked"
         self.put(f"{our_norm}.num_batches_tracked", self.take(count, 0))
         return None
 
-    def ended(self) -> Weights:
+    def finish(self) -> Weights:
         """Ours, with the head, and what was not taken under its own name."""
-        self.point("linear1", "head.hidden")
+        self.convert_pointwise("linear1", "head.hidden")
         self.put("head.hidden.bias", self.take("linear1.bias", 1))
         w2, w3 = (self.take(f"{name}.weight", 4)[:, :, 0, 0] for name in ("linear2", "out"))
         b2, b3 = (self.take(f"{name}.bias", 1) for name in ("linear2", "out"))
         if w3.shape[1] != w2.shape[0]:
             raise UserError(f"weights 'linear2' and 'out' do not fit: {w2.shape[0]}, {w3.shape[1]}")
-        self.put("head.out.centre", w3 @ w2)
+        self.put("head.out.center", w3 @ w2)
         self.put("head.out.bias", w3 @ b2 + b3)
         if "embedding.weight" in self.theirs:
             self.put("embedding.weight", self.take("embedding.weight", 2))
@@ -238,6 +248,6 @@ class Parts:
 
 REFERENCES = {
     "dldemos_pixelcnn": Reference(ArticlePixelCNN, infer_plain, translate_plain),
-    "dldemos_gated_pixelcnn": Reference(ArticleGated, infer_gated, translate_gated),
-    "dldemos_pixelcnn_prior": Reference(ArticlePrior, infer_gated, translate_gated),
+    "dldemos_gated_pixelcnn": Reference(ArticleGatedPixelCNN, infer_gated, translate_gated),
+    "dldemos_pixelcnn_prior": Reference(ArticlePixelCNNPrior, infer_gated, translate_gated),
 }

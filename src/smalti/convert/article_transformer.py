@@ -8,12 +8,12 @@ from typing import NoReturn
 
 import torch
 
-from smalti.convert.article_parts import Reference, Size, Weights, rename
+from smalti.convert.article_common import Reference, Size, Weights, rename_weight
 from smalti.core.errors import UserError
+from smalti.translation.tokenizer import PAD
 from smalti.translation.transformer import Transformer, TransformerConfig
-from smalti.translation.vocabulary import PAD
 
-NAMES = (
+REPLACEMENTS = (
     (r"^(en|de)coder\.layers\.", r"\1coder."),
     (r"^encoder\.embedding", "source"),
     (r"^decoder\.embedding", "target"),
@@ -22,7 +22,7 @@ NAMES = (
     (r"\.ffn\.layer1", ".feed_forward.inner"),
     (r"\.ffn\.layer2", ".feed_forward.outer"),
 )
-FUSED = {"attention": ("q", "k", "v"), "cross": ("k", "v")}
+FUSED_PROJECTIONS = {"attention": ("q", "k", "v"), "cross": ("k", "v")}
 """Projections that are one matrix in smalti."""
 
 
@@ -46,18 +46,18 @@ class ArticleTransformer:
 
     def build(self) -> Transformer:
         return TransformerConfig(
-            source_size=self.src_vocab_size,
-            target_size=self.dst_vocab_size,
+            source_vocab_size=self.src_vocab_size,
+            target_vocab_size=self.dst_vocab_size,
             width=self.d_model,
             heads=self.heads,
             encoder_layers=self.n_layers,
             decoder_layers=self.n_layers,
-            hidden=self.d_ff,
+            feed_forward_width=self.d_ff,
             norm="post",
-            tied=False,
+            tied_embeddings=False,
         ).build()
 
-    def model(self, size: Size | None) -> NoReturn:
+    def build_model(self, size: Size | None) -> NoReturn:
         raise UserError(
             "weights hold no vocabulary, so that they cannot translate; "
             "smalti.convert.from_reference gives the network"
@@ -73,7 +73,7 @@ def translate_transformer(weights: Weights) -> Weights:
     renamed = {rename_key(key): value for key, value in weights.items()}
     for key in [key for key in renamed if re.search(r"\.(attention|cross)\.k\.", key)]:
         stem, part = key.split(".k.")
-        letters = FUSED[stem.rpartition(".")[2]]
+        letters = FUSED_PROJECTIONS[stem.rpartition(".")[2]]
         names = [f"{stem}.{letter}.{part}" for letter in letters]
         if all(name in renamed for name in names):
             renamed[f"{stem}.{''.join(letters)}.{part}"] = torch.cat(
@@ -84,7 +84,7 @@ def translate_transformer(weights: Weights) -> Weights:
 
 def rename_key(key: str) -> str:
     key = re.sub(r"^(decoder\.layers\.\d+)\.attention\.", r"\1.cross.", key)
-    key = rename(key, NAMES)
+    key = rename_weight(key, REPLACEMENTS)
     return re.sub(r"\.norm(\d)", lambda match: f".residuals.{int(match[1]) - 1}.norm", key)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from smalti.codecs import (
-    CriticConfig,
+    DiscriminatorConfig,
     ResidualConfig,
     StridedConfig,
     VQConfig,
@@ -18,17 +18,17 @@ from smalti.codecs import (
     VQVAEConfig,
 )
 from smalti.codecs.network import Autoencoder
-from smalti.convert.article_parts import Reference, Size, Weights, rename, shape_of
-from smalti.core.config import checked
+from smalti.convert.article_common import Reference, Size, Weights, read_shape, rename_weight
+from smalti.core.config import check_fields
 from smalti.core.errors import UserError
 from smalti.core.ranges import Count, Depth, Width
 
-LEFT_OUT = re.compile(r"^(loss\.|colorize$|model_ema\.)")
+IGNORED_WEIGHTS = re.compile(r"^(loss\.|colorize$|model_ema\.)")
 """Of a Lightning checkpoint: critic, perceptual network and others that a codec does not need."""
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class ArticleVQVAE:
     """Config of the article's VQ-VAE (SingleZombie/DL-Demos, dldemos/VQVAE)."""
 
@@ -40,21 +40,21 @@ class ArticleVQVAE:
     """Codes."""
 
     @property
-    def parts(self) -> tuple[StridedConfig, VQConfig]:
-        network = StridedConfig(channels=self.input_dim, width=self.dim, low=0.0)
-        return network, VQConfig(codes=self.n_embedding, width=self.dim)
+    def component_configs(self) -> tuple[StridedConfig, VQConfig]:
+        network = StridedConfig(channels=self.input_dim, width=self.dim, pixel_min=0.0)
+        return network, VQConfig(codebook_size=self.n_embedding, width=self.dim)
 
     def build(self) -> Autoencoder:
         """A new network with random weights; pictures are in [0, 1]."""
-        return Autoencoder(*self.parts)
+        return Autoencoder(*self.component_configs)
 
-    def model(self, size: Size | None) -> VQVAEConfig:
-        network, quantiser = self.parts
+    def build_model(self, size: Size | None) -> VQVAEConfig:
+        network, quantizer = self.component_configs
         H, W = size or (128, 128)
-        return VQVAEConfig((self.input_dim, H, W), network, quantiser)
+        return VQVAEConfig((self.input_dim, H, W), network, quantizer)
 
 
-VQVAE_NAMES = (
+VQVAE_REPLACEMENTS = (
     (r"^encoder\.0\.", "encoder.down.0."),
     (r"^encoder\.2\.", "encoder.down.1."),
     (r"^encoder\.4\.", "encoder.enter."),
@@ -65,19 +65,19 @@ VQVAE_NAMES = (
     (r"^decoder\.2\.", "decoder.blocks.1."),
     (r"^decoder\.3\.", "decoder.up.0."),
     (r"^decoder\.5\.", "decoder.up.1."),
-    (r"^vq_embedding\.weight$", "quantiser.book.weight"),
+    (r"^vq_embedding\.weight$", "quantizer.book.weight"),
 )
 
 
 def translate_vqvae(weights: Weights) -> Weights:
-    return with_use(renamed(weights, VQVAE_NAMES))
+    return add_codebook_usage(rename_weights(weights, VQVAE_REPLACEMENTS))
 
 
 def infer_vqvae(weights: Weights, size: Size | None = None) -> dict[str, object]:
     """The config that the weights' shapes tell; any size goes."""
-    K, D = shape_of(weights, "vq_embedding.weight", 2)
+    K, D = read_shape(weights, "vq_embedding.weight", 2)
     return {
-        "input_dim": shape_of(weights, "encoder.0.weight", 4)[1],
+        "input_dim": read_shape(weights, "encoder.0.weight", 4)[1],
         "dim": D,
         "n_embedding": K,
     }
@@ -95,12 +95,12 @@ class TamingVQGAN:
     """Encoder and decoder."""
 
     def __post_init__(self) -> None:
-        wanted = ("z_channels", "resolution", "in_channels", "out_ch", "ch", "ch_mult")
-        known = (*wanted, "num_res_blocks", "attn_resolutions", "dropout", "double_z")
+        required = ("z_channels", "resolution", "in_channels", "out_ch", "ch", "ch_mult")
+        known = (*required, "num_res_blocks", "attn_resolutions", "dropout", "double_z")
         d = self.ddconfig
         if not isinstance(d, dict):
             raise UserError(f"ddconfig is {d!r}; give the networks' settings")
-        if missing := [k for k in (*wanted, "num_res_blocks", "attn_resolutions") if k not in d]:
+        if missing := [k for k in (*required, "num_res_blocks", "attn_resolutions") if k not in d]:
             raise UserError(f"ddconfig has no {missing[0]}; it wants {', '.join(known)}")
         if unknown := [k for k in d if k not in known]:
             raise UserError(f"ddconfig.{unknown[0]} is unknown; it has {', '.join(known)}")
@@ -108,7 +108,7 @@ class TamingVQGAN:
             raise UserError("ddconfig is of a model with double_z or other output channels")
 
     @property
-    def parts(self) -> tuple[ResidualConfig, VQConfig]:
+    def component_configs(self) -> tuple[ResidualConfig, VQConfig]:
         d = self.ddconfig
         sides = [d["resolution"] // 2**k for k in range(len(d["ch_mult"]))]
         network = ResidualConfig(
@@ -116,26 +116,26 @@ class TamingVQGAN:
             widths=tuple(d["ch"] * m for m in d["ch_mult"]),
             blocks=d["num_res_blocks"],
             attention=tuple(side in d["attn_resolutions"] for side in sides),
-            latent=d["z_channels"],
+            latent_channels=d["z_channels"],
             dropout=float(d.get("dropout", 0)),
         )
         # the authors' first code, whose codebook this is, had beta on the other term
-        return network, VQConfig(codes=self.n_embed, width=self.embed_dim, legacy=True)
+        return network, VQConfig(codebook_size=self.n_embed, width=self.embed_dim, legacy=True)
 
     def build(self) -> Autoencoder:
         """A new network with random weights; pictures are in [-1, 1]."""
-        return Autoencoder(*self.parts)
+        return Autoencoder(*self.component_configs)
 
-    def model(self, size: Size | None) -> VQGANConfig:
+    def build_model(self, size: Size | None) -> VQGANConfig:
         side: int = self.ddconfig["resolution"]
         H, W = size or (side, side)
-        network, quantiser = self.parts
+        network, quantizer = self.component_configs
         C = network.channels
-        critic = CriticConfig(channels=C)
-        return VQGANConfig((C, H, W), network, quantiser, critic=critic)
+        discriminator = DiscriminatorConfig(channels=C)
+        return VQGANConfig((C, H, W), network, quantizer, discriminator=discriminator)
 
 
-TAMING_NAMES = (
+TAMING_REPLACEMENTS = (
     (r"\bdown\.(\d+)\.block\.", r"levels.\1.blocks."),
     (r"\bdown\.(\d+)\.attn\.", r"levels.\1.attentions."),
     (r"\bdown\.(\d+)\.downsample\.", r"levels.\1.move."),
@@ -152,20 +152,20 @@ TAMING_NAMES = (
     (r"\bnorm_out\.", "norm."),
     (r"^quant_conv\.", "before."),
     (r"^post_quant_conv\.", "after."),
-    (r"^quantize\.embedding\.", "quantiser.book."),
+    (r"^quantize\.embedding\.", "quantizer.book."),
 )
 
 
 def translate_taming(weights: Weights) -> Weights:
     """Under our names; their decoder counts its levels from the finest, ours from the coarsest."""
-    kept = {name: value for name, value in weights.items() if not LEFT_OUT.match(name)}
+    kept = {name: value for name, value in weights.items() if not IGNORED_WEIGHTS.match(name)}
     levels = [int(m[1]) for name in kept if (m := re.match(r"decoder\.up\.(\d+)\.", name))]
     last = max(levels, default=0)
-    turned = {
+    renumbered = {
         re.sub(r"^(decoder\.up\.)(\d+)", lambda m: f"{m[1]}{last - int(m[2])}", name): value
         for name, value in kept.items()
     }
-    return with_use(renamed(turned, TAMING_NAMES))
+    return add_codebook_usage(rename_weights(renumbered, TAMING_REPLACEMENTS))
 
 
 def infer_taming(weights: Weights, size: Size | None = None) -> dict[str, object]:
@@ -174,8 +174,8 @@ def infer_taming(weights: Weights, size: Size | None = None) -> dict[str, object
 
 
 @dataclass(frozen=True)
-@checked
-class TamingCritic:
+@check_fields
+class TamingDiscriminator:
     """Config of the VQGAN authors' patch discriminator."""
 
     input_nc: Width = 3
@@ -187,39 +187,41 @@ class TamingCritic:
 
     def build(self) -> nn.Module:
         """A new network with random weights; pictures are in [-1, 1]."""
-        return CriticConfig(self.input_nc, self.ndf, self.n_layers).build()
+        return DiscriminatorConfig(self.input_nc, self.ndf, self.n_layers).build()
 
-    def model(self, size: Size | None) -> Any:
+    def build_model(self, size: Size | None) -> Any:
         raise UserError("a critic alone is no model; convert the codec that it judged")
 
 
-def translate_critic(weights: Weights) -> Weights:
-    return renamed(weights, ((r"^main\.", "layers."),))
+def translate_discriminator(weights: Weights) -> Weights:
+    return rename_weights(weights, ((r"^main\.", "layers."),))
 
 
-def infer_critic(weights: Weights, size: Size | None = None) -> dict[str, object]:
+def infer_discriminator(weights: Weights, size: Size | None = None) -> dict[str, object]:
     """The config that the weights' names and shapes tell."""
-    ndf, channels = shape_of(weights, "main.0.weight", 4)[:2]
+    ndf, channels = read_shape(weights, "main.0.weight", 4)[:2]
     convolutions = [n for n, w in weights.items() if n.endswith(".weight") and w.ndim == 4]
     return {"input_nc": channels, "ndf": ndf, "n_layers": len(convolutions) - 2}
 
 
-def renamed(weights: Weights, names: tuple[tuple[str, str], ...]) -> Weights:
-    return {rename(name, names): value for name, value in weights.items()}
+def rename_weights(weights: Weights, replacements: tuple[tuple[str, str], ...]) -> Weights:
+    return {rename_weight(name, replacements): value for name, value in weights.items()}
 
 
-def with_use(weights: Weights) -> Weights:
+def add_codebook_usage(weights: Weights) -> Weights:
     """An even use of all codes, which references do not count."""
-    name = "quantiser.book.weight"
+    name = "quantizer.book.weight"
     if name not in weights:
         return weights
     K = len(weights[name])
-    use = {"share": torch.full((K,), 1 / K), "steps": torch.tensor(1), "revived": torch.tensor(0)}
-    return {**weights, **{f"quantiser.book.use.{k}": v for k, v in use.items()}}
+    usage = {"share": torch.full((K,), 1 / K), "steps": torch.tensor(1), "revived": torch.tensor(0)}
+    return {**weights, **{f"quantizer.book.use.{k}": v for k, v in usage.items()}}
 
 
 REFERENCES = {
     "dldemos_vqvae": Reference(ArticleVQVAE, infer_vqvae, translate_vqvae),
     "taming_vqgan": Reference(TamingVQGAN, infer_taming, translate_taming),
-    "taming_patch_discriminator": Reference(TamingCritic, infer_critic, translate_critic),
+    "taming_patch_discriminator": Reference(
+        TamingDiscriminator, infer_discriminator, translate_discriminator
+    ),
 }

@@ -8,11 +8,11 @@ from torch import Tensor
 
 from smalti.convert.article_ddim import ArticleDDIM
 from smalti.convert.article_ddpm import ArticleDDPM
-from smalti.convert.article_pixelcnn import ArticlePrior
+from smalti.convert.article_pixelcnn import ArticlePixelCNNPrior
 from smalti.convert.reference import from_reference, read_config
 from smalti.core.errors import UserError
 from smalti.diffusion import DDIM, DDPM, DiffusionConfig, Linear
-from smalti.layers.conditions import named_choice
+from smalti.layers.condition_encoder import make_choices
 
 
 def model_from_reference(
@@ -30,20 +30,20 @@ def model_from_reference(
     """
     trained = from_reference(kind, config, weights).state_dict()  # before anything is allocated
     network: Any = read_config(kind, config)
-    if codec is not None and not isinstance(network, ArticlePrior):
+    if codec is not None and not isinstance(network, ArticlePixelCNNPrior):
         raise UserError(f"codec {codec} is given, but {kind} draws no codes; leave it out")
     if isinstance(network, ArticleDDPM | ArticleDDIM):
-        settled: Any = article_diffusion(network)
-    elif isinstance(network, ArticlePrior):
-        settled = network.model(size, codec)
+        model_config: Any = make_diffusion_config(network)
+    elif isinstance(network, ArticlePixelCNNPrior):
+        model_config = network.build_model(size, codec)
     else:
-        settled = network.model(size)
-    model = settled.build().eval()
+        model_config = network.model(size)
+    model = model_config.build().eval()
     model.network.load_state_dict(trained)
     return model
 
 
-def article_diffusion(network: ArticleDDPM | ArticleDDIM) -> DiffusionConfig:
+def make_diffusion_config(network: ArticleDDPM | ArticleDDIM) -> DiffusionConfig:
     """The model of an article's U-Net.
 
     The articles train on linear betas from 1e-4 to 0.02 whatever T is, and predict eps. The DDPM
@@ -54,9 +54,9 @@ def article_diffusion(network: ArticleDDPM | ArticleDDIM) -> DiffusionConfig:
         shape=network.img_shape,
         network=network,
         schedule=Linear(
-            T=T, first=1e-4 * T / 1000, last=0.02 * T / 1000
+            T=T, beta_start=1e-4 * T / 1000, beta_end=0.02 * T / 1000
         ),  # Linear scales them back
         prediction="eps",
-        conditions=named_choice(tuple(str(k) for k in range(network.classes))),
+        conditions=make_choices(tuple(str(k) for k in range(network.classes))),
         sampler=DDPM(variance="beta") if isinstance(network, ArticleDDPM) else DDIM(),
     )

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 import torch
 
 from smalti.autoregressive import AutoregressiveConfig, Levels, LogisticMixture
-from smalti.autoregressive.pixelcnn.plusplus.network import PlusPlus, PlusPlusConfig
-from smalti.convert.article_parts import Reference, Size, Weights, rename, shape_of
-from smalti.core.config import checked
+from smalti.autoregressive.pixelcnn.plusplus.network import PixelCNNPlusPlus, PixelCNNPlusPlusConfig
+from smalti.convert.article_common import Reference, Size, Weights, read_shape, rename_weight
+from smalti.core.config import check_fields
 from smalti.core.errors import UserError
 from smalti.core.ranges import Depth, Width
 
 SCALES = 3
-NAMES = (  # theirs, ours; in this order
+REPLACEMENTS = (  # theirs, ours; in this order
     (r"^up_layers\.", "down."),  # theirs are named by where they stand in the paper's figure
     (r"^down_layers\.", "up."),
     (r"(ul?)_stream\.", r"\1."),
@@ -33,7 +33,7 @@ NAMES = (  # theirs, ours; in this order
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class PixelCNNPP:
     """Config of the public PixelCNN++; the defaults are its own for CIFAR-10."""
 
@@ -55,20 +55,20 @@ class PixelCNNPP:
         return LogisticMixture(self.nr_logistic_mix)
 
     @property
-    def network(self) -> PlusPlusConfig:
-        return PlusPlusConfig(
+    def network(self) -> PixelCNNPlusPlusConfig:
+        return PixelCNNPlusPlusConfig(
             channels=self.input_channels,
-            outputs=self.output.numbers(self.input_channels, 256),
+            outputs=self.output.count_parameters(self.input_channels, 256),
             filters=self.nr_filters,
             blocks=self.nr_resnet,
             scales=SCALES,
         )
 
-    def build(self) -> PlusPlus:
+    def build(self) -> PixelCNNPlusPlus:
         """A new network with random weights."""
         return self.network.build()
 
-    def model(self, size: Size | None) -> AutoregressiveConfig:
+    def build_model(self, size: Size | None) -> AutoregressiveConfig:
         """A model around the network, for pictures of 32x32 unless a size is given."""
         H, W = size or (32, 32)
         codec = Levels(256, (self.input_channels, H, W))
@@ -81,12 +81,12 @@ def translate_pixelcnnpp(weights: Weights) -> Weights:
     Their deconvolutions have a norm for each input, ours for each output, as the paper has it: the
     weight itself is the same.
     """
-    found = {"initialised": torch.tensor(True)}
+    converted = {"initialized": torch.tensor(True)}
     for name, value in weights.items():
         stem, _, part = name.rpartition(".")
         if stem.endswith(".deconv") and part == "weight_g":
             continue
-        ours = rename(name, NAMES)
+        ours = rename_weight(name, REPLACEMENTS)
         if part == "weight_g":
             value = value.flatten()
         elif part == "weight_v" and value.ndim == 2:
@@ -94,15 +94,15 @@ def translate_pixelcnnpp(weights: Weights) -> Weights:
         elif part == "weight_v" and stem.endswith(".deconv") and f"{stem}.weight_g" in weights:
             norm = value.flatten(1).norm(dim=1)[:, None, None, None]
             value = (value * weights[f"{stem}.weight_g"] / norm).transpose(0, 1)
-            found[ours.removesuffix("v") + "g"] = value.flatten(1).norm(dim=1)
-        found[ours] = value.contiguous()
-    return found
+            converted[ours.removesuffix("v") + "g"] = value.flatten(1).norm(dim=1)
+        converted[ours] = value.contiguous()
+    return converted
 
 
 def infer_pixelcnnpp(weights: Weights, size: Size | None = None) -> dict[str, object]:
     """The config that the weights' names and shapes tell; any size goes."""
-    filters, channels = shape_of(weights, "u_init.conv.weight_v", 4)[:2]
-    outputs = shape_of(weights, "nin_out.lin_a.bias", 1)[0]
+    filters, channels = read_shape(weights, "u_init.conv.weight_v", 4)[:2]
+    outputs = read_shape(weights, "nin_out.lin_a.bias", 1)[0]
     blocks = {key.split(".")[3] for key in weights if key.startswith("up_layers.0.u_stream.")}
     return {
         "nr_resnet": len(blocks),

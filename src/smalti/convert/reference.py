@@ -18,7 +18,7 @@ from smalti.convert import (
     codecs,
     pixelcnnpp,
 )
-from smalti.convert.article_parts import Reference, Settled, Size
+from smalti.convert.article_common import Reference, ReferenceConfig, Size
 from smalti.core.errors import UserError, shorten
 
 REFERENCES: dict[str, Reference] = (
@@ -40,15 +40,15 @@ def from_reference(kind: str, config: dict[str, Any], weights: dict[str, Tensor]
     Raises UserError, in one line, for an unknown kind, a config with fields missing, unknown or
     impossible, and weights that are missing, unknown or of another shape.
     """
-    kind, reference = _find(kind)
-    settled = read_config(kind, config)
-    with _refuse_crashes(kind):
-        weights = reference.translate(weights)
+    kind, reference = _find_reference(kind)
+    network_config = read_config(kind, config)
+    with _raise_user_errors(kind):
+        weights = reference.translate_weights(weights)
         with torch.device("meta"):  # names and shapes only, before anything is allocated
-            wanted = settled.build().state_dict()
-    _check_names(kind, wanted, weights)
-    _check_shapes(kind, wanted, weights)
-    network = settled.build()
+            expected = network_config.build().state_dict()
+    _check_names(kind, expected, weights)
+    _check_shapes(kind, expected, weights)
+    network = network_config.build()
     network.load_state_dict(weights)
     return network.eval()
 
@@ -64,24 +64,28 @@ def infer_config(
     Raises UserError, in one line, for an unknown kind, weights of another network, and a size
     other than the one that the weights fix.
     """
-    kind, reference = _find(kind)
-    with _refuse_crashes(kind):
+    kind, reference = _find_reference(kind)
+    with _raise_user_errors(kind):
         try:
-            return reference.infer(weights, (size, size) if isinstance(size, int) else size)
+            return reference.infer_config(weights, (size, size) if isinstance(size, int) else size)
         except UserError as error:
             raise UserError(f"{kind}: {error}") from error
 
 
-def read_config(kind: str, config: dict[str, Any]) -> Settled:
+def read_config(kind: str, config: dict[str, Any]) -> ReferenceConfig:
     """The config dataclass of a reference's JSON config; UserError as in from_reference."""
-    kind, reference = _find(kind)
+    kind, reference = _find_reference(kind)
     known = [field.name for field in fields(reference.config)]
     if missing := [k for k in known if k != "classes" and k not in config]:
-        raise UserError(f"{kind}: the config has no {_some(missing)}; it wants {_some(known)}")
+        raise UserError(
+            f"{kind}: the config has no {_join_names(missing)}; it wants {_join_names(known)}"
+        )
     if unknown := [k for k in config if k not in known]:
-        raise UserError(f"{kind}: the config's {_some(unknown)} is unknown; it has {_some(known)}")
+        raise UserError(
+            f"{kind}: the config's {_join_names(unknown)} is unknown; it has {_join_names(known)}"
+        )
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
-    with _refuse_crashes(kind):
+    with _raise_user_errors(kind):
         try:
             return reference.config(**values)
         except UserError as error:
@@ -89,7 +93,7 @@ def read_config(kind: str, config: dict[str, Any]) -> Settled:
 
 
 @contextmanager
-def _refuse_crashes(kind: str) -> Iterator[None]:
+def _raise_user_errors(kind: str) -> Iterator[None]:
     """A config or weights of another kind of thing than was thought of: one line, no traceback."""
     try:
         yield
@@ -100,32 +104,32 @@ def _refuse_crashes(kind: str) -> Iterator[None]:
         raise UserError(f"{kind}: config and weights build no network: {why}") from error
 
 
-def _find(kind: str) -> tuple[str, Reference]:
+def _find_reference(kind: str) -> tuple[str, Reference]:
     name = kind.replace("-", "_")
     if name not in REFERENCES:
         raise UserError(f"unknown kind '{kind}'; known: {', '.join(REFERENCES)}")
     return name, REFERENCES[name]
 
 
-def _check_names(kind: str, wanted: dict[str, Tensor], given: dict[str, Tensor]) -> None:
+def _check_names(kind: str, expected: dict[str, Tensor], weights: dict[str, Tensor]) -> None:
     faults = []
-    if missing := [key for key in wanted if key not in given]:
-        faults.append(f"{len(missing)} missing ({_some(missing, 3)})")
-    if unknown := [key for key in given if key not in wanted]:
-        faults.append(f"{len(unknown)} unknown ({_some(unknown, 3)})")
+    if missing := [key for key in expected if key not in weights]:
+        faults.append(f"{len(missing)} missing ({_join_names(missing, 3)})")
+    if unknown := [key for key in weights if key not in expected]:
+        faults.append(f"{len(unknown)} unknown ({_join_names(unknown, 3)})")
     if faults:
         raise UserError(f"{kind}: weights {', '.join(faults)}; check the kind and the config")
 
 
-def _check_shapes(kind: str, wanted: dict[str, Tensor], given: dict[str, Tensor]) -> None:
-    wrong = [key for key in wanted if given[key].shape != wanted[key].shape]
+def _check_shapes(kind: str, expected: dict[str, Tensor], weights: dict[str, Tensor]) -> None:
+    wrong = [key for key in expected if weights[key].shape != expected[key].shape]
     if wrong:
         key, more = wrong[0], f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         raise UserError(
-            f"{kind}: weight '{key}' has shape {tuple(given[key].shape)}, but the config wants "
-            f"{tuple(wanted[key].shape)}{more}; check the config"
+            f"{kind}: weight '{key}' has shape {tuple(weights[key].shape)}, but the config wants "
+            f"{tuple(expected[key].shape)}{more}; check the config"
         )
 
 
-def _some(names: list[str], limit: int = 99) -> str:
+def _join_names(names: list[str], limit: int = 99) -> str:
     return ", ".join(names[:limit]) + (", ..." if len(names) > limit else "")

@@ -6,9 +6,9 @@ import re
 
 import torch
 
-from smalti.convert.article_parts import Weights, rename
+from smalti.convert.article_common import Weights, rename_weight
 
-NAMES = (  # theirs, ours
+REPLACEMENTS = (  # theirs, ours
     (r"^tok_emb\b", "tokens"),
     (r"^pos_emb$", "positions"),
     (r"^ln_f\b", "norm"),
@@ -29,6 +29,6 @@ def translate_gpt(weights: Weights) -> Weights:
         if ".attn.query." in name:
             others = (name.replace("query", part) for part in ("key", "value"))
             value = torch.cat([value, *(weights[other] for other in others)])
-        name = rename(name, NAMES)
+        name = rename_weight(name, REPLACEMENTS)
         ours[name] = value[0] if name == "positions" else value
     return ours

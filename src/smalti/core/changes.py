@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from smalti.core.config import class_of, tag_of
+from smalti.core.config import find_config_class, find_config_tag
 from smalti.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 C = TypeVar("C", bound="DataclassInstance")
 
 
-class NoSuchField(UserError):
+class UnknownFieldError(UserError):
     """A value for a field that a config, of the type that it has, lacks."""
 
-    def __init__(self, field: str, place: str, config: DataclassInstance):
-        self.field, self.place = field, place
+    def __init__(self, field: str, config_name: str, config: DataclassInstance):
+        self.field, self.config_name = field, config_name
         names = ", ".join(f.name for f in dataclasses.fields(config))
-        self.rest = f"is {tag_of(type(config))}, which has {names}"
-        super().__init__(self.tell(str))
+        self.reason = f"is {find_config_tag(type(config))}, which has {names}"
+        super().__init__(self.format_message(str))
 
-    def tell(self, name: Callable[[str], str]) -> str:
+    def format_message(self, rename_field: Callable[[str], str]) -> str:
         """The message; name: what a field is called."""
-        return f"{name(self.field)} is given, but {name(self.place)} {self.rest}"
+        return f"{rename_field(self.field)} is given, but {rename_field(self.config_name)} {self.reason}"
 
 
 def change_config(
-    config: C, values: Mapping[str, Any], place: str = "config", prefix: str = ""
+    config: C, values: Mapping[str, Any], config_name: str = "config", prefix: str = ""
 ) -> C:
     """`config` with some fields changed, by their names: {"schedule": "linear", "network.stem": 4}.
 
@@ -42,13 +42,13 @@ def change_config(
     own = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     for key in values:
         if key.split(".")[0] not in own:
-            raise NoSuchField(f"{prefix}{key}", place, config)
+            raise UnknownFieldError(f"{prefix}{key}", config_name, config)
     changed: dict[str, Any] = {}
     for name, value in own.items():
-        inner, where = values_inside(values, name), f"{prefix}{name}"
+        inner, where = select_inner_values(values, name), f"{prefix}{name}"
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             if name in values:
-                value = change_type(value, class_of(values[name]))
+                value = convert_type(value, find_config_class(values[name]))
             changed[name] = change_config(value, inner, where, f"{where}.")
         elif inner and isinstance(value, tuple):
             changed[name] = change_members(value, inner, where)
@@ -62,27 +62,34 @@ def change_config(
         raise UserError(str(error)) from error
 
 
-def values_inside(values: Mapping[str, Any], name: str) -> dict[str, Any]:
+def select_inner_values(values: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Those for fields of the config that stands in the field `name`."""
     before = f"{name}."
     return {k.removeprefix(before): v for k, v in values.items() if k.startswith(before)}
 
 
 def change_members(
-    members: tuple[Any, ...], values: Mapping[str, Any], place: str
+    members: tuple[Any, ...], values: Mapping[str, Any], tuple_name: str
 ) -> tuple[Any, ...]:
     """Configs in a tuple, each with the values that are for its name."""
     names = [getattr(member, "name", "") for member in members]
     for key in values:
         if key.split(".")[0] not in names:
-            raise UserError(f"{place}.{key} is given, but {place} has {', '.join(names) or 'none'}")
+            raise UserError(
+                f"{tuple_name}.{key} is given, but {tuple_name} has {', '.join(names) or 'none'}"
+            )
     return tuple(
-        change_config(member, values_inside(values, name), f"{place}.{name}", f"{place}.{name}.")
+        change_config(
+            member,
+            select_inner_values(values, name),
+            f"{tuple_name}.{name}",
+            f"{tuple_name}.{name}.",
+        )
         for member, name in zip(members, names, strict=True)
     )
 
 
-def change_type(config: DataclassInstance, cls: type[C]) -> C:
+def convert_type(config: DataclassInstance, cls: type[C]) -> C:
     """The config as one of `cls`, with the values of the fields that both have."""
     if isinstance(config, cls):
         return config

@@ -12,29 +12,31 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file
-from safetensors.torch import save as serialised
+from safetensors.torch import save as serialized
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from smalti.core.config import fitted, from_json, hints_of, to_json
+from smalti.core.config import coerce_value, collect_hints, from_json, to_json
 from smalti.core.device import check_device
 from smalti.core.documents import read_json
 from smalti.core.errors import UserError, shorten
-from smalti.core.folders import Results, folder_for
-from smalti.core.int8 import dequantize, own_shapes, quantize
-from smalti.core.messages import find_like, list_beside
+from smalti.core.folders import ResultFiles, stage_folder
+from smalti.core.int8 import dequantize_weights, drop_scale_shapes, quantize_weights
+from smalti.core.messages import list_siblings, suggest_similar
 from smalti.core.protocols import Card, ModelConfig
-from smalti.core.steps import FILES_OF_A_MODEL, damage, is_run, newest_step
+from smalti.core.saved_steps import MODEL_FILES, find_damage, find_newest_step, is_run
 from smalti.core.weights import strip_wrappers
 
 FORMAT = 1
-FILES = Results(r"config\.json|model\.safetensors", "config.json", ("format", "model"), shared=True)
+CHECKPOINT_FILES = ResultFiles(
+    r"config\.json|model\.safetensors", "config.json", ("format", "model"), shared=True
+)
 """What a checkpoint holds; a run's steps have more."""
-SHIPPED = Path(__file__).parent.parent / "assets" / "models"
+SHIPPED_FOLDER = Path(__file__).parent.parent / "assets" / "models"
 
 
 def save(
-    model: nn.Module, to: str | Path, card: Card | None = None, dtype: torch.dtype | None = None
+    model: nn.Module, path: str | Path, card: Card | None = None, dtype: torch.dtype | None = None
 ) -> Path:
     """Write a model as a checkpoint directory, whole or not at all, for `load` to read.
 
@@ -46,38 +48,39 @@ def save(
     if not isinstance(model, nn.Module) or not hasattr(model, "config"):
         raise UserError(f"model is {shorten(model)}; give a model that smalti made or loaded")
     known: Card = card or getattr(model, "card", Card())
-    to = Path(to)
-    taken = to.exists() and not (to / "config.json").is_file()
-    if taken and (to.is_file() or any(to.iterdir())):
-        raise UserError(f"{to} exists and is not a checkpoint; choose another directory")
-    with folder_for(to, FILES) as folder:
-        write_into(folder, model, known, dtype)
-    return to
+    path = Path(path)
+    taken = path.exists() and not (path / "config.json").is_file()
+    if taken and (path.is_file() or any(path.iterdir())):
+        raise UserError(f"{path} exists and is not a checkpoint; choose another directory")
+    with stage_folder(path, CHECKPOINT_FILES) as folder:
+        write_checkpoint(folder, model, known, dtype)
+    return path
 
 
-def write_into(
+def write_checkpoint(
     directory: Path, model: nn.Module, card: Card = Card(), dtype: torch.dtype | None = None
 ) -> None:
     """config.json and model.safetensors, flushed to the disk, into an existing directory."""
     content = {"format": FORMAT, "model": to_json(model.config), "card": asdict(card)}
     (directory / "config.json").write_text(json.dumps(content, indent=1) + "\n")
     weights = {
-        name: w.detach().cpu().contiguous() for name, w in cast(own_weights(model), dtype).items()
+        name: w.detach().cpu().contiguous()
+        for name, w in cast_weights(collect_unique_weights(model), dtype).items()
     }
-    (directory / "model.safetensors").write_bytes(serialised(weights))  # readable, as umask has it
+    (directory / "model.safetensors").write_bytes(serialized(weights))  # readable, as umask has it
     for name in ("config.json", "model.safetensors"):
         with open(directory / name, "rb") as file:
             os.fsync(file.fileno())
 
 
-def cast(weights: dict[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:
+def cast_weights(weights: dict[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:
     """Floating weights as this type; see `save`."""
     if dtype == torch.int8:
-        return quantize(weights)
+        return quantize_weights(weights)
     return {k: w.to(dtype) if dtype and w.is_floating_point() else w for k, w in weights.items()}
 
 
-def own_weights(model: nn.Module) -> dict[str, Tensor]:
+def collect_unique_weights(model: nn.Module) -> dict[str, Tensor]:
     """The state dict, a weight that has several names under the first of them alone."""
     own: dict[int, tuple[str, Tensor]] = {}
     for name, w in model.state_dict(keep_vars=True).items():
@@ -91,39 +94,41 @@ def load(name_or_dir: str | Path, device: str | torch.device = "cpu") -> Any:
     Weights come as float32 whatever they are stored as. Raises UserError naming what is wrong.
     """
     device = check_device(device)
-    directory = find(name_or_dir)
-    config, path = model_config(directory), directory / "model.safetensors"
-    shapes = own_shapes(read_shapes(path), directory)
-    check_shapes(build(config, directory, "meta"), shapes, directory)
-    model: Any = build(config, directory)  # as large as its file, which was not known before
+    directory = find_checkpoint(name_or_dir)
+    config, path = read_model_config(directory), directory / "model.safetensors"
+    shapes = drop_scale_shapes(read_shapes(path), directory)
+    check_shapes(build_model(config, directory, "meta"), shapes, directory)
+    model: Any = build_model(config, directory)  # as large as its file, which was not known before
     try:
         weights = strip_wrappers(load_file(path))
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
-    check_finite(weights, path)
-    whole = {k: w.float() if w.is_floating_point() else w for k, w in dequantize(weights).items()}
+    check_finite_weights(weights, path)
+    whole = {
+        k: w.float() if w.is_floating_point() else w for k, w in dequantize_weights(weights).items()
+    }
     model.load_state_dict(whole, strict=False)  # none is missing but the other names of some
-    model.card = card_in(directory)
+    model.card = read_directory_card(directory)
     return model.to(device).eval()
 
 
-def build(config: ModelConfig, place: str | Path, device: str = "cpu") -> nn.Module:
+def build_model(config: ModelConfig, source: str | Path, device: str = "cpu") -> nn.Module:
     """A model of this config with random weights; on "meta" of names and shapes alone.
 
     UserError, which names `place`, when the config builds none.
     """
     try:
-        with torch.device(device), WithoutCompiler() if device == "meta" else nullcontext():
+        with torch.device(device), CheapMetaInit() if device == "meta" else nullcontext():
             return config.build()
     except UserError:
         raise
     except Exception as error:  # whatever the parts of a network say of numbers that do not fit
         raise UserError(
-            f"{place}: its config builds no model: {shorten(str(error), 120)}"
+            f"{source}: its config builds no model: {shorten(str(error), 120)}"
         ) from error
 
 
-class WithoutCompiler(TorchFunctionMode):
+class CheapMetaInit(TorchFunctionMode):
     """Calculates nothing on "meta" for which PyTorch would load its compiler, which takes seconds:
     normal numbers are not drawn, and tables, which begin with a range, are made as ever.
     """
@@ -150,63 +155,61 @@ def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 def check_shapes(model: nn.Module, shapes: dict[str, tuple[int, ...]], directory: Path) -> None:
     """UserError unless these are the weights that the model has."""
-    wanted = {name: tuple(w.shape) for name, w in own_weights(model).items()}
+    expected = {name: tuple(w.shape) for name, w in collect_unique_weights(model).items()}
     for word, keys in (
-        ("lacks", wanted.keys() - shapes.keys()),
-        ("has unknown", shapes.keys() - wanted.keys()),
+        ("lacks", expected.keys() - shapes.keys()),
+        ("has unknown", shapes.keys() - expected.keys()),
     ):
         if keys:
             raise UserError(
                 f"{directory} {word} weights: {sorted(keys)[0]} and {len(keys) - 1} more"
             )
     for key, shape in shapes.items():
-        if shape != wanted[key]:
+        if shape != expected[key]:
             raise UserError(
-                f"{directory}: weight {key} has shape {shape}; its config wants {wanted[key]}"
+                f"{directory}: weight {key} has shape {shape}; its config wants {expected[key]}"
             )
 
 
-def check_finite(weights: dict[str, Tensor], path: Path) -> None:
+def check_finite_weights(weights: dict[str, Tensor], path: Path) -> None:
     """UserError when a weight is not a number: nothing that is drawn with it would be one."""
     for name, w in weights.items():
         if w.is_floating_point() and not bool(w.float().isfinite().all()):
             raise UserError(f"{path}: weight {name} holds numbers that are not finite")
 
 
-def find(name_or_dir: str | Path) -> Path:
+def find_checkpoint(name_or_dir: str | Path) -> Path:
     """The checkpoint directory behind a shipped name, a checkpoint or a run directory.
 
     Of a run it is the newest step that is whole; a warning says so when that is not the last one.
     UserError when nothing is there, or its files are not those that were saved.
     """
-    given = Path(name_or_dir)
-    if "\0" in str(given):
-        raise UserError(f"no model {shorten(str(given))}: no name holds a NUL")
-    if is_run(given):
-        if step := newest_step(given):
+    path = Path(name_or_dir)
+    if "\0" in str(path):
+        raise UserError(f"no model {shorten(str(path))}: no name holds a NUL")
+    if is_run(path):
+        if step := find_newest_step(path):
             return step
-        raise UserError(f"{given} has saved no step yet; let it train until its first save")
+        raise UserError(f"{path} has saved no step yet; let it train until its first save")
     # where earlier versions had one while another took its place
-    aside = () if given.exists() or not given.name else (given.with_name(given.name + ".old"),)
-    for directory in (given, SHIPPED / str(name_or_dir), *aside):
+    aside = () if path.exists() or not path.name else (path.with_name(path.name + ".old"),)
+    for directory in (path, SHIPPED_FOLDER / str(name_or_dir), *aside):
         if (directory / "config.json").is_file():
-            if complaint := damage(directory, FILES_OF_A_MODEL):
+            if complaint := find_damage(directory, MODEL_FILES):
                 raise UserError(f"{complaint}; take another step, or another copy")
             return directory
-    if given.exists() or Path(name_or_dir).exists():
-        raise UserError(
-            f"{given} is not a checkpoint: it has no config.json; name a run or a model"
-        )
-    known = f"shipped are {', '.join(shipped()) or 'none'}"
+    if path.exists() or Path(name_or_dir).exists():
+        raise UserError(f"{path} is not a checkpoint: it has no config.json; name a run or a model")
+    known = f"shipped are {', '.join(list_shipped()) or 'none'}"
     raise UserError(
         f"no model {str(name_or_dir)!r}: neither a directory nor shipped; "
-        f"{find_like(str(given), [*shipped(), *list_beside(given)]) or known}"
+        f"{suggest_similar(str(path), [*list_shipped(), *list_siblings(path)]) or known}"
     )
 
 
-def shipped() -> list[str]:
+def list_shipped() -> list[str]:
     """Names of the models that come with smalti."""
-    return sorted(p.parent.name for p in SHIPPED.glob("*/config.json"))
+    return sorted(p.parent.name for p in SHIPPED_FOLDER.glob("*/config.json"))
 
 
 def read_config(directory: str | Path) -> dict[str, Any]:
@@ -219,7 +222,7 @@ def read_config(directory: str | Path) -> dict[str, Any]:
     return content
 
 
-def model_config(directory: Path) -> ModelConfig:
+def read_model_config(directory: Path) -> ModelConfig:
     """The config of the model in a checkpoint directory."""
     path, value = directory / "config.json", read_config(directory).get("model")
     try:
@@ -233,19 +236,19 @@ def model_config(directory: Path) -> ModelConfig:
 
 def read_card(name_or_dir: str | Path) -> Card:
     """What is known of a trained model."""
-    return card_in(find(name_or_dir))
+    return read_directory_card(find_checkpoint(name_or_dir))
 
 
-def card_in(directory: Path) -> Card:
+def read_directory_card(directory: Path) -> Card:
     """The card in a checkpoint directory. UserError where it is none."""
     path = directory / "config.json"
     content = read_config(directory).get("card", {})
     if not isinstance(content, dict) or not isinstance(content.get("facts", {}), dict):
         raise UserError(f"{path} has a card that is none: {shorten(content)}")
-    hints = hints_of(Card)
+    hints = collect_hints(Card)
     try:
         return Card(
-            **{k: v if k == "facts" else fitted(v, hints[k], k) for k, v in content.items()}
+            **{k: v if k == "facts" else coerce_value(v, hints[k], k) for k, v in content.items()}
         )
     except (UserError, TypeError, KeyError) as error:
         raise UserError(f"{path} has a card that is none: {error}") from error

@@ -12,7 +12,7 @@ from numbers import Integral, Real
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from smalti.core.errors import UserError, shorten
-from smalti.core.ranges import FLOATS, INTEGERS, RULES, OutOfRange, Range
+from smalti.core.ranges import FLOATS, INTEGERS, RULE_TYPES, OutOfRangeError, Range
 
 C = TypeVar("C")
 
@@ -35,17 +35,17 @@ TAGS = {
     "repaint": "smalti.diffusion.repaint:RePaint",
     "unipc": "smalti.diffusion.solvers:UniPC",
     "autoregressive": "smalti.autoregressive.model:AutoregressiveConfig",
-    "plain": "smalti.autoregressive.pixelcnn.plain.network:PlainConfig",
-    "gated": "smalti.autoregressive.pixelcnn.gated.network:GatedConfig",
+    "plain": "smalti.autoregressive.pixelcnn.plain.network:PixelCNNConfig",
+    "gated": "smalti.autoregressive.pixelcnn.gated.network:GatedPixelCNNConfig",
     "categorical": "smalti.autoregressive.output:Categorical",
-    "plusplus": "smalti.autoregressive.pixelcnn.plusplus.network:PlusPlusConfig",
-    "logistic-mixture": "smalti.autoregressive.mixture:LogisticMixture",
-    "levels": "smalti.layers.levels:Levels",
-    "choice": "smalti.layers.conditions:Choice",
+    "plusplus": "smalti.autoregressive.pixelcnn.plusplus.network:PixelCNNPlusPlusConfig",
+    "logistic-mixture": "smalti.autoregressive.logistic_mixture:LogisticMixture",
+    "levels": "smalti.layers.pixel_levels:Levels",
+    "choice": "smalti.layers.condition_encoder:Choice",
     "caption": "smalti.layers.caption:CaptionConfig",
-    "ancestral": "smalti.layers.choosing:Ancestral",
-    "indices": "smalti.autoregressive.indices:Indices",
-    "frozen": "smalti.autoregressive.frozen:Frozen",
+    "ancestral": "smalti.layers.symbol_sampling:Ancestral",
+    "indices": "smalti.autoregressive.indices:IndexCodec",
+    "frozen": "smalti.autoregressive.frozen:FrozenCodec",
     "gpt": "smalti.autoregressive.gpt.network:GPTConfig",
     "article-ddpm-unet": "smalti.convert.article_ddpm:ArticleDDPM",
     "article-ddim-unet": "smalti.convert.article_ddim:ArticleDDIM",
@@ -62,11 +62,11 @@ TAGS = {
     "rotation": "smalti.codecs.gradient:Rotation",
     "euclidean": "smalti.codecs.space:Euclidean",
     "sphere": "smalti.codecs.space:Sphere",
-    "k-means": "smalti.codecs.upkeep:KMeans",
-    "uniform": "smalti.codecs.upkeep:Uniform",
-    "revival": "smalti.codecs.upkeep:Revival",
-    "critic": "smalti.codecs.discriminator:CriticConfig",
-    "looks": "smalti.codecs.classifier_distance:Looks",
+    "k-means": "smalti.codecs.codebook_init:KMeans",
+    "uniform": "smalti.codecs.codebook_init:Uniform",
+    "revival": "smalti.codecs.codebook_init:Revival",
+    "discriminator": "smalti.codecs.discriminator:DiscriminatorConfig",
+    "classifier-distance": "smalti.codecs.classifier_distance:ClassifierDistance",
     "lpips": "smalti.codecs.lpips:LPIPS",
     "transformer": "smalti.translation.transformer:TransformerConfig",
     "translator": "smalti.translation.model:TranslatorConfig",
@@ -75,7 +75,7 @@ TAGS = {
     "classifier": "smalti.features.classifier:ClassifierConfig",
 }
 
-SAMPLERS = ("ddim", "ddpm", "dpm-solver", "unipc", "consistency", "repaint", "ancestral")
+SAMPLER_TAGS = ("ddim", "ddpm", "dpm-solver", "unipc", "consistency", "repaint", "ancestral")
 """Tags of those whose options are shown where no model is named."""
 
 
@@ -83,7 +83,7 @@ def to_json(config: object) -> Any:
     """A config as plain JSON values; every dataclass carries its `tag`."""
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
         fields = {f.name: to_json(getattr(config, f.name)) for f in dataclasses.fields(config)}
-        return {"tag": tag_of(type(config)), **fields}
+        return {"tag": find_config_tag(type(config)), **fields}
     if isinstance(config, (tuple, list)):
         return [to_json(value) for value in config]
     if config is None or isinstance(config, (bool, int, float, str)):
@@ -98,29 +98,31 @@ def from_json(value: object) -> Any:
     if "tag" not in value:
         keys = shorten(sorted(value))
         raise UserError(f"config has no tag among its keys {keys}; every config names its type")
-    cls = class_of(value["tag"])
-    hints = hints_of(cls)
-    given = {key: v for key, v in value.items() if key != "tag"}
-    if unknown := sorted(set(given) - set(hints)):
+    cls = find_config_class(value["tag"])
+    hints = collect_hints(cls)
+    fields = {key: v for key, v in value.items() if key != "tag"}
+    if unknown := sorted(set(fields) - set(hints)):
         raise UserError(
             f"config {value['tag']!r} has an unknown field {shorten(unknown[0])}; "
             f"known are {', '.join(hints)}"
         )
     try:
-        return cls(**{k: fitted(v, hints[k], f"{value['tag']}.{k}") for k, v in given.items()})
+        return cls(
+            **{k: coerce_value(v, hints[k], f"{value['tag']}.{k}") for k, v in fields.items()}
+        )
     except TypeError as error:
         raise UserError(f"config {value['tag']!r} does not fit its type: {error}") from error
 
 
-def class_of(tag: str) -> type:
+def find_config_class(tag: str) -> type:
     if not isinstance(tag, str) or tag not in TAGS:
         raise UserError(f"config names an unknown type {shorten(tag)}; known are {', '.join(TAGS)}")
     module, name = TAGS[tag].split(":")
     return getattr(import_module(module), name)
 
 
-def tag_of(cls: type) -> str:
-    place = place_of(cls)
+def find_config_tag(cls: type) -> str:
+    place = format_class_path(cls)
     for tag, target in TAGS.items():
         if target == place:
             return tag
@@ -128,22 +130,24 @@ def tag_of(cls: type) -> str:
 
 
 @cache
-def hints_of(cls: type) -> dict[str, Any]:
+def collect_hints(cls: type) -> dict[str, Any]:
     """The type hint of every field of a dataclass, with its ranges."""
     hints = typing.get_type_hints(cls, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
-def checked(cls: type[C]) -> type[C]:
+def check_fields(cls: type[C]) -> type[C]:
     """Let a dataclass refuse values that do not fit the hints of its fields; stands below
     `@dataclass(frozen=True)`. Its `__post_init__` comes after, and can trust the types.
     """
     own = getattr(cls, "__post_init__", None)
 
     def __post_init__(self: Any) -> None:
-        tag = next((f"{t}." for t, place in TAGS.items() if place == place_of(type(self))), "")
-        for name, hint in hints_of(type(self)).items():
-            object.__setattr__(self, name, fitted(getattr(self, name), hint, f"{tag}{name}"))
+        tag = next(
+            (f"{t}." for t, place in TAGS.items() if place == format_class_path(type(self))), ""
+        )
+        for name, hint in collect_hints(type(self)).items():
+            object.__setattr__(self, name, coerce_value(getattr(self, name), hint, f"{tag}{name}"))
         if own:
             own(self)
 
@@ -151,12 +155,12 @@ def checked(cls: type[C]) -> type[C]:
     return cls
 
 
-def place_of(cls: type) -> str:
+def format_class_path(cls: type) -> str:
     """As the table of tags writes it."""
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
-def fitted(value: object, hint: object, place: str) -> Any:
+def coerce_value(value: object, hint: object, name: str) -> Any:
     """The value as the type hint wants it: lists become tuples, tags become configs.
 
     UserError, which names `place`, for another type, and for a number outside the hint's range: in
@@ -166,81 +170,87 @@ def fitted(value: object, hint: object, place: str) -> Any:
         value = from_json(value)
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return within(value, args[0], [rule for rule in args[1:] if isinstance(rule, RULES)], place)
+        return coerce_in_range(
+            value, args[0], [rule for rule in args[1:] if isinstance(rule, RULE_TYPES)], name
+        )
     if origin in (Union, types.UnionType):
-        return fitted_to_one(value, args, hint, place)
+        return coerce_to_union(value, args, hint, name)
     if origin is tuple and isinstance(value, (list, tuple)):
         inner = args[:1] * len(value) if args[1:] == (...,) else args
         if len(inner) == len(value):
-            return tuple(fitted(v, h, place) for v, h in zip(value, inner, strict=True))
+            return tuple(coerce_value(v, h, name) for v, h in zip(value, inner, strict=True))
     elif origin is Literal and isinstance(value, (str, int)) and value in args:
         return value
     elif hint in (int, float) and isinstance(value, Real) and not isinstance(value, bool):
-        return number(value, hint, place)
+        return coerce_number(value, hint, name)
     elif hint in (None, type(None)) and value is None:
         return None
     elif isinstance(value, bool) and hint is not bool:  # to Python, True is an int
         pass
     elif isinstance(hint, type) and isinstance(value, hint):
-        return without_nul(value, place) if isinstance(value, str) else value
-    raise UserError(f"{place} is {shorten(value)}; wanted {wanted(hint)}")
+        return check_text(value, name) if isinstance(value, str) else value
+    raise UserError(f"{name} is {shorten(value)}; wanted {describe_hint(hint)}")
 
 
-def within(value: object, hint: object, rules: list[Any], place: str) -> Any:
+def coerce_in_range(value: object, hint: object, rules: list[Any], name: str) -> Any:
     """The value as the hint wants it, where the rules allow it. A number that is none of the range
     is told the declared range, not that of all numbers.
     """
     if hint in (int, float) and isinstance(value, Real) and not isinstance(value, bool):
         for rule in rules:
-            rule.check(value, place)
+            rule.check(value, name)
         rules = []
-    value = fitted(value, hint, place)
+    value = coerce_value(value, hint, name)
     for rule in rules:
-        rule.check(value, place)
+        rule.check(value, name)
     return value
 
 
-def fitted_to_one(value: object, options: tuple[object, ...], hint: object, place: str) -> Any:
+def coerce_to_union(value: object, options: tuple[object, ...], hint: object, name: str) -> Any:
     """The value as the first of several types wants it that it fits."""
     for option in options:
         try:
-            return fitted(value, option, place)
-        except OutOfRange:  # of the right type: this says best what is wrong
+            return coerce_value(value, option, name)
+        except OutOfRangeError:  # of the right type: this says best what is wrong
             raise
         except UserError:
             continue
-    raise UserError(f"{place} is {shorten(value)}; wanted {wanted(hint)}")
+    raise UserError(f"{name} is {shorten(value)}; wanted {describe_hint(hint)}")
 
 
-def number(value: Real, kind: type, place: str) -> int | float:
+def coerce_number(value: Real, kind: type, name: str) -> int | float:
     """An int or a float, finite and not of thousands of digits."""
     if kind is int and not isinstance(value, Integral):
-        raise UserError(f"{place} is {shorten(value)}; wanted int")
+        raise UserError(f"{name} is {shorten(value)}; wanted int")
     plain = int(value) if isinstance(value, Integral) else float(value)  # NumPy's are none
     if isinstance(plain, float) and not math.isfinite(plain):
-        raise OutOfRange(f"{place} is {plain}; give a finite number")
+        raise OutOfRangeError(f"{name} is {plain}; give a finite number")
     limits = INTEGERS if kind is int else FLOATS
-    limits.check(plain, place)
+    limits.check(plain, name)
     return kind(plain)
 
 
-def without_nul(text: str, place: str) -> str:
+def check_text(text: str, name: str) -> str:
     if "\0" in text:
-        raise UserError(f"{place} is {shorten(text)}, which holds a NUL; leave it out")
+        raise UserError(f"{name} is {shorten(text)}, which holds a NUL; leave it out")
     return text
 
 
-def wanted(hint: object) -> str:
+def describe_hint(hint: object) -> str:
     """A type hint, for people."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
         rules = [str(rule) for rule in args[1:] if isinstance(rule, Range)]
-        return ", ".join([wanted(args[0]), *rules])
+        return ", ".join([describe_hint(args[0]), *rules])
     if origin in (Union, types.UnionType):
-        return " or ".join(map(wanted, args))
+        return " or ".join(map(describe_hint, args))
     if origin is Literal:
         return " or ".join(map(repr, args))
     if origin is tuple:
-        inner = f"{wanted(args[0])}, ..." if args[1:] == (...,) else ", ".join(map(wanted, args))
+        inner = (
+            f"{describe_hint(args[0])}, ..."
+            if args[1:] == (...,)
+            else ", ".join(map(describe_hint, args))
+        )
         return f"tuple ({inner})"
     return "None" if hint is type(None) else getattr(hint, "__name__", str(hint))

@@ -28,7 +28,7 @@ def check_device(name: str | torch.device) -> torch.device:
     return device
 
 
-def send(x: Tensor, device: torch.device) -> Tensor:
+def move_to_device(x: Tensor, device: torch.device) -> Tensor:
     """x on the device; a GPU's own work goes on meanwhile."""
     if device.type != "cuda" or x.device.type != "cpu":
         return x.to(device)

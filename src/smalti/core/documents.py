@@ -8,10 +8,10 @@ from typing import Any
 
 from smalti.core.errors import UserError
 
-LARGEST, LARGEST_YAML = 2**25, 2**20
+MAX_BYTES, MAX_YAML_BYTES = 2**25, 2**20
 """Bytes of a file; YAML is read slowly."""
-NESTS = (dict, list, tuple, set)
-DEEPEST = 64
+NESTED_TYPES = (dict, list, tuple, set)
+MAX_DEPTH = 64
 """Lists and mappings inside one another."""
 
 
@@ -28,13 +28,13 @@ def read_json_object(path: str | Path) -> dict[str, Any]:
     return content
 
 
-def parse_json(text: str, place: str | Path) -> Any:
+def parse_json(text: str, source: str | Path) -> Any:
     """The value of a JSON text. UserError, which names `place`, when it is none, or too deep."""
     try:
         value = json.loads(text, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{place} is not JSON: {one_line(error)}") from error
-    check_depth(value, place)
+        raise UserError(f"{source} is not JSON: {to_one_line(error)}") from error
+    check_depth(value, source)
     return value
 
 
@@ -55,41 +55,43 @@ def read_yaml_object(path: str | Path) -> dict[str, Any]:
             return super().compose_node(parent, index)
 
     try:
-        content = yaml.load(read_text(Path(path), LARGEST_YAML), Loader)  # it is a SafeLoader
+        content = yaml.load(read_text(Path(path), MAX_YAML_BYTES), Loader)  # it is a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
-        raise UserError(f"{path} is not YAML: {one_line(error)}") from error
+        raise UserError(f"{path} is not YAML: {to_one_line(error)}") from error
     if not isinstance(content, dict):
         raise UserError(f"{path} holds no YAML mapping; give the model's config as one")
     check_depth(content, path)
     return content
 
 
-def read_text(path: Path, largest: int = LARGEST) -> str:
+def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
     """The text of a file. UserError when it is not there, not a file, too large, or not UTF-8."""
     try:
         if path.exists() and not path.is_file():
             raise UserError(f"{path} is no file; give the file itself")
-        if path.stat().st_size > largest:
-            raise UserError(f"{path} is larger than {largest >> 20} MB; is it the right file?")
+        if path.stat().st_size > max_bytes:
+            raise UserError(f"{path} is larger than {max_bytes >> 20} MB; is it the right file?")
         return path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not text: {one_line(error)}") from error
+        raise UserError(f"{path} is not text: {to_one_line(error)}") from error
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def check_depth(value: object, place: str | Path) -> None:
+def check_depth(value: object, source: str | Path) -> None:
     """UserError for values that are nested too deeply for whatever walks through them."""
     level = [value]
-    for _ in range(DEEPEST):
-        inner = [v.values() if isinstance(v, dict) else v for v in level if isinstance(v, NESTS)]
+    for _ in range(MAX_DEPTH):
+        inner = [
+            v.values() if isinstance(v, dict) else v for v in level if isinstance(v, NESTED_TYPES)
+        ]
         level = [entry for values in inner for entry in values]
         if not level:
             return
-    raise UserError(f"{place} has more than {DEEPEST} lists or objects inside one another")
+    raise UserError(f"{source} has more than {MAX_DEPTH} lists or objects inside one another")
 
 
-def one_line(error: Exception) -> str:
+def to_one_line(error: Exception) -> str:
     """What a parser says, in part where it is long."""
     if isinstance(error, RecursionError):
         return "too many lists or objects inside one another"

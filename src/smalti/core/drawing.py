@@ -9,21 +9,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from smalti.core.brief import brief
-from smalti.core.given import Given
-from smalti.core.progress import OnProgress, Progress, ignore
-from smalti.core.protocols import Generative, Sampler, State
-from smalti.core.sampling import check_finite, stream
+from smalti.core.progress import OnProgress, Progress, ignore_event
+from smalti.core.protocols import GenerativeModel, Sampler, SamplingState
+from smalti.core.sampling import check_finite_pictures, stream
+from smalti.core.sampling_inputs import SamplingInputs
+from smalti.core.short_repr import add_short_repr
 
-FRAMES = 60
+MAX_FRAMES = 60
 """Most frames of a film: longer walks are thinned out."""
-FILMED = 64
+MAX_GIF_PICTURES = 64
 """Most pictures in a film."""
 
 
 @dataclass(frozen=True, eq=False)
-@brief
-class Drawn:
+@add_short_repr
+class DrawnPictures:
     """Samples, and how they came about."""
 
     pictures: Tensor
@@ -32,63 +32,63 @@ class Drawn:
     """The first of them, (at most FILMED, C, H, W) each, from noise to picture."""
 
 
-def draw_batches(
-    model: Generative,
+def draw_in_batches(
+    model: GenerativeModel,
     seeds: Sequence[int],
-    given: Given = Given(),
+    inputs: SamplingInputs = SamplingInputs(),
     sampler: Sampler | None = None,
     *,
-    batch: int = 64,
-    film: bool = False,
-    on_progress: OnProgress = ignore,
-) -> Drawn:
+    batch_size: int = 64,
+    gif: bool = False,
+    on_progress: OnProgress = ignore_event,
+) -> DrawnPictures:
     """One picture per seed, `batch` at a time; the conditions in `given` are (N, ...).
 
     film: keep frames, too.  UserError as `smalti.sample` raises it.
     """
     pictures: list[Tensor] = []
-    films: list[list[Tensor]] = []
-    for first in range(0, len(seeds), batch):
-        rows = slice(first, first + batch)
-        shown = max(0, FILMED - first) if film else 0
+    clips: list[list[Tensor]] = []
+    for first in range(0, len(seeds), batch_size):
+        rows = slice(first, first + batch_size)
+        shown = max(0, MAX_GIF_PICTURES - first) if gif else 0
         frames: list[Tensor] = []
-        states = stream(model, seeds=seeds[rows], given=pick_rows(given, rows), sampler=sampler)
+        states = stream(model, seeds=seeds[rows], inputs=select_rows(inputs, rows), sampler=sampler)
         state = None
         for state in states:
             where = f"{state.unit} {state.step}/{state.steps}"
             on_progress(Progress("drawing", first, len(seeds), where))
-            if film and is_frame(state):
-                frames.append(show(model, state)[:shown])
+            if gif and is_frame(state):
+                frames.append(render_pictures(model, state)[:shown])
         assert state is not None
-        check_finite(last := show(model, state))
+        check_finite_pictures(last := render_pictures(model, state))
         pictures.append(last)
-        films.append([*frames, last[:shown]])
+        clips.append([*frames, last[:shown]])
         on_progress(Progress("drawing", first + len(last), len(seeds)))
-    return Drawn(torch.cat(pictures), tuple(join_films(films)) if film else ())
+    return DrawnPictures(torch.cat(pictures), tuple(join_frames(clips)) if gif else ())
 
 
-def is_frame(state: State) -> bool:
+def is_frame(state: SamplingState) -> bool:
     """Whether a film shows the state; the last one always comes beside these."""
-    return state.step % max(1, state.steps // FRAMES) == 0 and state.step != state.steps
+    return state.step % max(1, state.steps // MAX_FRAMES) == 0 and state.step != state.steps
 
 
-def show(model: Generative, state: State) -> Tensor:
+def render_pictures(model: GenerativeModel, state: SamplingState) -> Tensor:
     rendered = model.render(state)
     assert isinstance(rendered, Tensor)
     return rendered.cpu()
 
 
-def pick_rows(given: Given, rows: slice) -> Given:
+def select_rows(inputs: SamplingInputs, rows: slice) -> SamplingInputs:
     """The conditions of some of the samples."""
-    values = {f.name: getattr(given, f.name) for f in dataclasses.fields(given)}
+    values = {f.name: getattr(inputs, f.name) for f in dataclasses.fields(inputs)}
     cut = {k: v[rows] for k, v in values.items() if isinstance(v, (Tensor, list))}
-    if given.mask is not None and given.mask.ndim == 2:  # one for all
-        cut["mask"] = given.mask
-    conditions = {name: value[rows] for name, value in given.conditions.items()}
-    return dataclasses.replace(given, **cut, conditions=conditions)
+    if inputs.mask is not None and inputs.mask.ndim == 2:  # one for all
+        cut["mask"] = inputs.mask
+    conditions = {name: value[rows] for name, value in inputs.conditions.items()}
+    return dataclasses.replace(inputs, **cut, conditions=conditions)
 
 
-def join_films(films: list[list[Tensor]]) -> Iterator[Tensor]:
+def join_frames(clips: list[list[Tensor]]) -> Iterator[Tensor]:
     """The frames of all batches side by side, in time."""
-    for frames in zip(*films, strict=True):
+    for frames in zip(*clips, strict=True):
         yield torch.cat(frames)

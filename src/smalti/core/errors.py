@@ -19,7 +19,7 @@ class UserError(ValueError):
         super().__init__(shorten_message(message))
 
 
-class Short(reprlib.Repr):
+class ShortRepr(reprlib.Repr):
     """`repr` of a few entries, a few levels deep."""
 
     def __init__(self) -> None:
@@ -32,11 +32,11 @@ class Short(reprlib.Repr):
         return repr(x) if abs(x) < 10**200 else f"a number of {x.bit_length()} bits"
 
 
-def shorten(value: object, most: int = 60) -> str:
+def shorten(value: object, max_length: int = 60) -> str:
     """`repr(value)`, its middle left out where it is long; for values of any size and depth."""
-    text = " ".join(Short().repr(value).split())
-    half = (most - 5) // 2
-    return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
+    text = " ".join(ShortRepr().repr(value).split())
+    half = (max_length - 5) // 2
+    return text if len(text) <= max_length else f"{text[:half]} ... {text[-half:]}"
 
 
 class Notice(UserWarning):

@@ -8,11 +8,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from smalti.core.errors import UserError
-from smalti.core.staging import disk_named, empty_removed_on_error, make_folders, temporary_folder
+from smalti.core.staging import (
+    make_folders,
+    name_full_disk,
+    remove_empty_on_error,
+    temporary_folder,
+)
 
 
 @contextmanager
-def file_for(path: str | Path) -> Iterator[Path]:
+def stage_file(path: str | Path) -> Iterator[Path]:
     """A temporary name for a file that takes its place at `path` when all went well.
 
     A link is followed and stays. Where nothing can be written, entering says so, before any work.
@@ -24,15 +29,15 @@ def file_for(path: str | Path) -> Iterator[Path]:
     if place.exists() and not place.is_file():
         raise UserError(f"{path} is a device or a pipe; name a file")
     made = make_folders(place.parent)
-    with empty_removed_on_error(made), temporary_folder(place.parent) as folder:
-        with disk_named(path):
+    with remove_empty_on_error(made), temporary_folder(place.parent) as folder:
+        with name_full_disk(path):
             yield folder / "new"
         os.replace(folder / "new", place)
 
 
-def replace(path: str | Path, write: Callable[[Path], object]) -> Path:
+def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
     """Write a file under a temporary name, then rename. Raises as `file_for` does."""
-    with file_for(path) as temporary:
+    with stage_file(path) as temporary:
         write(temporary)
     return Path(path)
 
@@ -46,4 +51,4 @@ def write_text(path: str | Path, text: str) -> Path:
             file.flush()
             os.fsync(file.fileno())
 
-    return replace(path, write)
+    return write_atomically(path, write)

@@ -15,37 +15,37 @@ import smalti
 from smalti.core.errors import UserError
 from smalti.core.locks import lock_folder
 from smalti.core.staging import (
-    disk_named,
-    empty_removed_on_error,
     make_folders,
-    remove_empty,
+    name_full_disk,
+    remove_empty_on_error,
+    remove_if_empty,
     remove_leftovers,
     temporary_folder,
 )
 
-SYSTEM = {"lost+found", "@eaDir", "__MACOSX", "Thumbs.db", "desktop.ini"}
+SYSTEM_FILES = {"lost+found", "@eaDir", "__MACOSX", "Thumbs.db", "desktop.ini"}
 """What systems put into a folder, beside hidden files: it does not count, and stays."""
 
 
 @dataclass(frozen=True)
-class Results:
+class ResultFiles:
     """What a command writes into a folder, by which an earlier result is known as ours."""
 
-    names: str
+    name_pattern: str
     """A regular expression of the files' paths below the folder."""
-    record: str | None = None
+    record_name: str | None = None
     """The JSON file that says how the others were made; without it nothing there is ours.
 
     Its "files", where it has them, are the others: what else is there is not ours. Where None is
     named, every file is such a record of itself."""
-    keys: tuple[str, ...] = ("smalti",)
+    record_keys: tuple[str, ...] = ("smalti",)
     """What a record of ours has at least."""
     shared: bool = False
     """Whether files of other names may lie beside these; they stay."""
 
 
 @contextmanager
-def folder_for(out: str | Path, results: Results) -> Iterator[Path]:
+def stage_folder(out: str | Path, results: ResultFiles) -> Iterator[Path]:
     """A temporary folder whose files take their place in `out` when all went well.
 
     A new `out` appears as a whole. Into one that exists the files are moved, each in one step, and
@@ -57,27 +57,29 @@ def folder_for(out: str | Path, results: Results) -> Iterator[Path]:
     place = Path(os.path.realpath(out))
     check_folder(out)
     made = make_folders(place)
-    with lock_folder(out), empty_removed_on_error(made):
+    with lock_folder(out), remove_empty_on_error(made):
         cut_short = remove_leftovers(place)
         remove_leftovers(place.parent)
-        own_files(out, results, cut_short)
+        list_own_files(out, results, cut_short)
         with temporary_folder(place.parent if place in made else place) as folder:
-            with disk_named(out):
+            with name_full_disk(out):
                 yield folder
             if not (place in made and rename_folder(folder, place)):
                 move_files(folder, out, results, cut_short)
 
 
-def results_folder(out: str | Path | None, results: Results) -> AbstractContextManager[Path | None]:
+def stage_optional_folder(
+    out: str | Path | None, results: ResultFiles
+) -> AbstractContextManager[Path | None]:
     """As `folder_for`; None, and nothing is written, where there is no `out`."""
-    return nullcontext() if out is None else folder_for(out, results)
+    return nullcontext() if out is None else stage_folder(out, results)
 
 
-def check_free(out: str | Path | None, results: Results) -> None:
+def check_replaceable(out: str | Path | None, results: ResultFiles) -> None:
     """UserError unless `out` is new, empty, or holds an earlier result of ours; or is None."""
     if out is not None:
         check_folder(out)
-        own_files(out, results)
+        list_own_files(out, results)
 
 
 def check_writable(out: str | Path) -> None:
@@ -88,7 +90,7 @@ def check_writable(out: str | Path) -> None:
             pass
     except FileNotFoundError:
         for made in make_folders(place):
-            remove_empty(made)
+            remove_if_empty(made)
 
 
 def check_folder(out: str | Path) -> None:
@@ -97,50 +99,50 @@ def check_folder(out: str | Path) -> None:
         raise UserError(f"{out} is a file; choose a folder with --out")
 
 
-def own_files(out: str | Path, results: Results, cut_short: bool = False) -> set[str]:
+def list_own_files(out: str | Path, results: ResultFiles, cut_short: bool = False) -> set[str]:
     """Paths below `out` of an earlier result's files, which may be replaced or removed.
 
     cut_short: a kill may have come between an earlier result's files and its record.
     Raises UserError when something else is there.
     """
-    record = read_record(Path(out, results.record or ""), results.keys)
+    record = read_record(Path(out, results.record_name or ""), results.record_keys)
     if record is None and cut_short:
         record = {}
     own: set[str] = set()
-    for name in members(Path(out)):
-        told = record if results.record else read_record(Path(out, name), results.keys)
-        if told is not None and is_own(name, told, results):
+    for name in list_files(Path(out)):
+        told = record if results.record_name else read_record(Path(out, name), results.record_keys)
+        if told is not None and is_own_file(name, told, results):
             own.add(name)
-        elif not results.shared or re.fullmatch(results.names, name):
+        elif not results.shared or re.fullmatch(results.name_pattern, name):
             first = name.split("/")[0]
             raise UserError(f"{out} holds {first!r}, which is not ours; choose another --out")
     return own
 
 
-def is_own(name: str, record: dict[str, Any], results: Results) -> bool:
+def is_own_file(name: str, record: dict[str, Any], results: ResultFiles) -> bool:
     files = record.get("files")
-    listed = not isinstance(files, list) or name == results.record or name in files
-    return listed and re.fullmatch(results.names, name) is not None
+    listed = not isinstance(files, list) or name == results.record_name or name in files
+    return listed and re.fullmatch(results.name_pattern, name) is not None
 
 
-def read_record(path: Path, keys: tuple[str, ...]) -> dict[str, Any] | None:
+def read_record(path: Path, required_keys: tuple[str, ...]) -> dict[str, Any] | None:
     """The JSON object at `path`; None when it is missing or not one that we write."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    return content if isinstance(content, dict) and content.keys() >= {*keys} else None
+    return content if isinstance(content, dict) and content.keys() >= {*required_keys} else None
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
     """A JSON object with a line for each of its keys, the version, and the files beside it."""
     version = {"smalti": smalti.__version__}
-    content = {**record, **version, "files": sorted(members(path.parent))}
+    content = {**record, **version, "files": sorted(list_files(path.parent))}
     lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
     path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
-def members(folder: Path) -> Iterator[str]:
+def list_files(folder: Path) -> Iterator[str]:
     """Paths below `folder` of its files, links and empty folders; not of what systems put there."""
     for place, folders, files in os.walk(folder):
         here = Path(place).relative_to(folder)
@@ -155,38 +157,38 @@ def members(folder: Path) -> Iterator[str]:
 
 
 def is_visible(name: str) -> bool:
-    return name[0] != "." and name not in SYSTEM
+    return name[0] != "." and name not in SYSTEM_FILES
 
 
-def rename_folder(folder: Path, place: Path) -> bool:
+def rename_folder(folder: Path, target: Path) -> bool:
     """Put a whole folder in the place of an empty one; false where that does not go."""
     try:
-        os.rename(folder, place)
+        os.rename(folder, target)
     except OSError:  # something has come into it
         return False
     return True
 
 
-def move_files(folder: Path, out: str | Path, results: Results, cut_short: bool) -> None:
+def move_files(folder: Path, out: str | Path, results: ResultFiles, cut_short: bool) -> None:
     """Move a folder's files to `out`: the old record goes first, and the new one comes last."""
-    place, own = Path(os.path.realpath(out)), own_files(out, results, cut_short)
-    new = sorted(members(folder), key=lambda name: (name == results.record, name))
+    place, own = Path(os.path.realpath(out)), list_own_files(out, results, cut_short)
+    new = sorted(list_files(folder), key=lambda name: (name == results.record_name, name))
     for name in new:
         if name not in own and os.path.lexists(place / name):
             raise UserError(f"{out} holds {name!r}, which is not ours; choose another --out")
-    if results.record in own:
-        (place / results.record).unlink()
-    for name in sorted(own.difference(new, {results.record})):
+    if results.record_name in own:
+        (place / results.record_name).unlink()
+    for name in sorted(own.difference(new, {results.record_name})):
         (place / name).unlink()
-        remove_empty((place / name).parent)
+        remove_if_empty((place / name).parent)
     for name in new:
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         os.replace(folder / name, place / name)
 
 
-def replace_directory(temporary: Path, to: Path) -> None:
+def replace_directory(temporary: Path, target: Path) -> None:
     """Put a finished directory in the place of another of ours, which goes after."""
-    with temporary_folder(to.parent) as aside:
-        if to.exists():
-            os.rename(to, aside / "old")
-        os.rename(temporary, to)
+    with temporary_folder(target.parent) as aside:
+        if target.exists():
+            os.rename(target, aside / "old")
+        os.rename(temporary, target)

@@ -9,15 +9,15 @@ from torch import Tensor
 
 from smalti.core.errors import UserError
 
-SCALE = ":scale"
+SCALE_SUFFIX = ":scale"
 """Ends the name of the scales (rows,) that stand beside a matrix (rows, ...); no weight's name has
 a colon."""
-MOST = 127
-SMALLEST = 2.0**-24
+MAX_INTEGER = 127
+MIN_SCALE = 2.0**-24
 """The least positive number of float16: a row of zeros has a scale, too."""
 
 
-def quantize(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def quantize_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Floating weights of two and more dimensions as int8 rows and scales, other ones as float16.
 
     A number comes back to within half a scale: 1/254 of the largest of its row.
@@ -30,32 +30,34 @@ def quantize(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
             stored[name] = w.half()
         else:
             rows = w.float().flatten(1)
-            scale = (rows.abs().amax(1) / MOST).half().clamp_min(SMALLEST)
-            integers = (rows / scale.float()[:, None]).round().clamp(-MOST, MOST)
-            stored[name], stored[name + SCALE] = integers.to(torch.int8).view(w.shape), scale
+            scale = (rows.abs().amax(1) / MAX_INTEGER).half().clamp_min(MIN_SCALE)
+            integers = (rows / scale.float()[:, None]).round().clamp(-MAX_INTEGER, MAX_INTEGER)
+            stored[name], stored[name + SCALE_SUFFIX] = integers.to(torch.int8).view(w.shape), scale
     return stored
 
 
-def dequantize(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def dequantize_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The weights under their own names, those with scales as float32, others as they are."""
     return {
-        name: restore(w, weights.get(name + SCALE))
+        name: dequantize_matrix(w, weights.get(name + SCALE_SUFFIX))
         for name, w in weights.items()
-        if not name.endswith(SCALE)
+        if not name.endswith(SCALE_SUFFIX)
     }
 
 
-def restore(w: Tensor, scale: Tensor | None) -> Tensor:
+def dequantize_matrix(w: Tensor, scale: Tensor | None) -> Tensor:
     return w if scale is None else (w.float().flatten(1) * scale.float()[:, None]).view(w.shape)
 
 
-def own_shapes(shapes: Mapping[str, tuple[int, ...]], place: object) -> dict[str, tuple[int, ...]]:
+def drop_scale_shapes(
+    shapes: Mapping[str, tuple[int, ...]], source: object
+) -> dict[str, tuple[int, ...]]:
     """Shapes by name without those of scales. UserError, which names `place`, for a scale that fits
     no matrix.
     """
-    own = {name: shape for name, shape in shapes.items() if not name.endswith(SCALE)}
+    own = {name: shape for name, shape in shapes.items() if not name.endswith(SCALE_SUFFIX)}
     for name in shapes.keys() - own.keys():
-        matrix = own.get(name.removesuffix(SCALE), ())
+        matrix = own.get(name.removesuffix(SCALE_SUFFIX), ())
         if len(matrix) < 2 or shapes[name] != matrix[:1]:
-            raise UserError(f"{place}: {name} has shape {shapes[name]}, which fits no matrix")
+            raise UserError(f"{source}: {name} has shape {shapes[name]}, which fits no matrix")
     return own

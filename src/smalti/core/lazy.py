@@ -9,27 +9,27 @@ from types import ModuleType
 from typing import Any
 
 
-def on_first_use(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+def attach_lazy_names(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
     """`__getattr__` and `__dir__` of a package that lists names in `__all__`, and says where they
     are by imports under `if TYPE_CHECKING:`, as type checkers want it.
     """
     homes: dict[str, str] = {}
 
-    def find(name: str) -> Any:
+    def load_name(name: str) -> Any:
         module = sys.modules[package]
         if name not in module.__all__:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        homes.update({} if homes else read_homes(module))
+        homes.update({} if homes else read_import_modules(module))
         home = homes[name]
         own = home == package  # a room, such as `from smalti import data`
         value = import_module(f"{home}.{name}") if own else getattr(import_module(home), name)
         setattr(module, name, value)  # the next use does not come here
         return value
 
-    return find, lambda: sorted(sys.modules[package].__all__)
+    return load_name, lambda: sorted(sys.modules[package].__all__)
 
 
-def read_homes(package: ModuleType) -> dict[str, str]:
+def read_import_modules(package: ModuleType) -> dict[str, str]:
     """The module of each name, from the package's source, of which nothing is run."""
     import ast
 

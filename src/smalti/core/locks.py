@@ -33,7 +33,9 @@ def lock_folder(folder: str | Path) -> Iterator[None]:
     try:
         descriptor = take_lock(folder)
     except BlockingIOError as error:
-        raise UserError(f"{folder} is in use by another smalti{holder(folder)}") from error
+        raise UserError(
+            f"{folder} is in use by another smalti{describe_lock_holder(folder)}"
+        ) from error
     except OSError as error:
         if error.errno not in NO_LOCKS:
             raise
@@ -42,7 +44,7 @@ def lock_folder(folder: str | Path) -> Iterator[None]:
     try:
         yield
     finally:
-        release(descriptor)
+        release_lock(descriptor)
 
 
 def take_lock(folder: str | Path) -> int:
@@ -64,13 +66,13 @@ def take_lock(folder: str | Path) -> int:
         os.close(descriptor)  # another folder has taken its place meanwhile
 
 
-def release(descriptor: int) -> None:
+def release_lock(descriptor: int) -> None:
     if fcntl is not None:
         fcntl.flock(descriptor, fcntl.LOCK_UN)  # a forked process may still have a copy of it
     os.close(descriptor)
 
 
-def holder(folder: str | Path) -> str:
+def describe_lock_holder(folder: str | Path) -> str:
     """In words, which process holds the lock, where the system tells; else nothing."""
     try:
         inode = os.stat(folder).st_ino

@@ -15,16 +15,16 @@ from smalti.core.errors import UserError, shorten
 from smalti.core.protocols import Card, Spec
 
 Ability = Literal["", "draw", "draw pictures", "encode", "walk", "score", "translate"]
-OUTPUTS = {
+ABILITY_OUTPUTS = {
     "draw": ("picture", "text", "indices"),
     "draw pictures": ("picture",),
     "encode": ("codes",),
     "translate": ("text",),
 }
 """What a model puts out that is able to do so."""
-METHODS = {"walk": "is_lossless", "score": "score"}
+ABILITY_ATTRIBUTES = {"walk": "is_lossless", "score": "score"}
 """What a model has, and is, that is able to do so."""
-WORDS = {
+ABILITY_WORDS = {
     "encode": "turn pictures into codes",
     "walk": "go through pictures symbol by symbol, as a PixelCNN does",
     "score": "tell how likely pictures are",
@@ -56,7 +56,7 @@ class Model(nn.Module):
         return f"<{name}: {', '.join(filter(None, told))}>"
 
 
-def open_model(model: object, able: Ability = "", device: str | torch.device = "cpu") -> Any:
+def open_model(model: object, ability: Ability = "", device: str | torch.device = "cpu") -> Any:
     """A model that is given itself, or by its shipped name or its folder.
 
     able: what it must be able to do.  device: where one is loaded to that is given by its name; any
@@ -71,17 +71,17 @@ def open_model(model: object, able: Ability = "", device: str | torch.device = "
         raise UserError(f"model is a {type(model).__name__}; give what its build() makes")
     if not hasattr(model, "config") and not hasattr(model, "spec"):
         raise UserError(f"model is {shorten(model)}; give a model, its name or its folder")
-    if not is_able(model, able):
-        words = WORDS.get(able, able)
+    if not has_ability(model, ability):
+        words = ABILITY_WORDS.get(ability, ability)
         raise UserError(f"{name} does not {words}; `smalti list` shows which models do")
     return model
 
 
-def is_able(model: object, able: Ability) -> bool:
+def has_ability(model: object, ability: Ability) -> bool:
     """Whether a model puts out, or has, what that takes."""
     output = getattr(getattr(model, "spec", None), "output", "")
-    has = getattr(model, METHODS.get(able, "__class__"), False)
-    return output in OUTPUTS.get(able, (output,)) and bool(has)
+    has = getattr(model, ABILITY_ATTRIBUTES.get(ability, "__class__"), False)
+    return output in ABILITY_OUTPUTS.get(ability, (output,)) and bool(has)
 
 
 def name_model(model: object) -> str:

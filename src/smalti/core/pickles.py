@@ -21,9 +21,9 @@ from typing import Any, BinaryIO
 import torch
 from torch import Tensor
 
-LARGEST_PICKLE = 2**24
+MAX_PICKLE_BYTES = 2**24
 """Bytes of the pickle itself; the tensors' numbers are beside it."""
-LARGEST_INDEX = 2**40
+MAX_INDEX = 2**40
 MAGIC = 0x1950A86A20F9469CFC6C
 """The first thing in files of the older layout."""
 DTYPES = {
@@ -34,14 +34,14 @@ DTYPES = {
 }  # fmt: skip
 
 
-class Damaged(ValueError):
+class DamagedFileError(ValueError):
     """The file is not as `torch.save` writes it."""
 
 
-class Inert:
+class InertStub:
     """Stands for whatever a pickle names beside tensors: takes anything and does nothing."""
 
-    def __new__(cls, *_: Any, **__: Any) -> Inert:
+    def __new__(cls, *_: Any, **__: Any) -> InertStub:
         return object.__new__(cls)
 
     def __init__(self, *_: Any, **__: Any) -> None:
@@ -53,7 +53,7 @@ class Inert:
     def __setitem__(self, key: Any, value: Any) -> None:
         pass
 
-    def __call__(self, *_: Any, **__: Any) -> Inert:
+    def __call__(self, *_: Any, **__: Any) -> InertStub:
         return self
 
     append = extend = add = update = __setstate__
@@ -69,7 +69,7 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredTensor:
     """A tensor that has not been read yet."""
 
     storage: Storage
@@ -78,32 +78,32 @@ class Stored:
     stride: tuple[int, ...]
 
 
-def stored(
+def rebuild_tensor(
     storage: object, offset: int, size: Iterable[int], stride: Iterable[int], *_: object
-) -> Stored | Inert:
+) -> StoredTensor | InertStub:
     """In place of `torch._utils._rebuild_tensor_v2`."""
     known = isinstance(storage, Storage)
-    return Stored(storage, offset, tuple(size), tuple(stride)) if known else Inert()
+    return StoredTensor(storage, offset, tuple(size), tuple(stride)) if known else InertStub()
 
 
-def first(tensor: object, *_: object) -> object:
+def rebuild_parameter(tensor: object, *_: object) -> object:
     """In place of `torch._utils._rebuild_parameter`."""
     return tensor
 
 
-def rebuilt(
+def rebuild_from_type(
     rebuild: Callable[..., object], _: object, arguments: Iterable[object], *__: object
 ) -> object:
     """In place of `torch._tensor._rebuild_from_type_v2`; `rebuild` is of this list, or inert."""
     return rebuild(*arguments)
 
 
-NAMES: dict[tuple[str, str], Any] = {
-    ("torch._utils", "_rebuild_tensor_v2"): stored,
-    ("torch._utils", "_rebuild_tensor"): stored,
-    ("torch._utils", "_rebuild_parameter"): first,
-    ("torch._utils", "_rebuild_parameter_with_state"): first,
-    ("torch._tensor", "_rebuild_from_type_v2"): rebuilt,
+ALLOWED_NAMES: dict[tuple[str, str], Any] = {
+    ("torch._utils", "_rebuild_tensor_v2"): rebuild_tensor,
+    ("torch._utils", "_rebuild_tensor"): rebuild_tensor,
+    ("torch._utils", "_rebuild_parameter"): rebuild_parameter,
+    ("torch._utils", "_rebuild_parameter_with_state"): rebuild_parameter,
+    ("torch._tensor", "_rebuild_from_type_v2"): rebuild_from_type,
     ("collections", "OrderedDict"): OrderedDict,
     **{("torch", name): dtype for name, dtype in DTYPES.items()},
     **{("torch.storage", name): dtype for name, dtype in DTYPES.items()},
@@ -111,7 +111,9 @@ NAMES: dict[tuple[str, str], Any] = {
 """All that a pickle can name."""
 
 
-class Reader(pickle._Unpickler):  # the one in Python: its memo takes no room that is not filled
+class TensorUnpickler(
+    pickle._Unpickler
+):  # the one in Python: its memo takes no room that is not filled
     """Reads one pickle, by the closed list of names."""
 
     dispatch = {  # noqa: RUF012
@@ -122,138 +124,142 @@ class Reader(pickle._Unpickler):  # the one in Python: its memo takes no room th
 
     def __init__(self, file: Any):
         super().__init__(file, encoding="utf-8")
-        self.unknown: set[str] = set()
-        self.widths: dict[str, int] = {}
+        self.unknown_names: set[str] = set()
+        self.item_sizes: dict[str, int] = {}
         """Bytes of a number in each storage."""
 
     def find_class(self, module: str, name: str) -> Any:
-        found = NAMES.get((module, name))
+        found = ALLOWED_NAMES.get((module, name))
         if found is None:
-            self.unknown.add(f"{module}.{name}")
-            return Inert
+            self.unknown_names.add(f"{module}.{name}")
+            return InertStub
         return found
 
-    def persistent_load(self, pid: Any) -> Storage | Inert:
+    def persistent_load(self, pid: Any) -> Storage | InertStub:
         kind, dtype, key, _, count, *view = pid
         if kind != "storage" or not isinstance(dtype, torch.dtype) or any(view):
-            return Inert()
-        self.widths[str(key)] = dtype.itemsize
+            return InertStub()
+        self.item_sizes[str(key)] = dtype.itemsize
         return Storage(str(key), dtype, int(count))
 
 
 @dataclass(frozen=True)
-class Contents:
+class PickleContents:
     """What a file holds, its tensors not read yet."""
 
     value: Any
     """Mappings, lists and plain values; `Stored` for tensors, `Inert` for what is unknown."""
-    unknown: frozenset[str]
+    unknown_names: frozenset[str]
     """Names that were met and not looked up."""
-    read: Callable[[str, int], bytes]
+    read_bytes: Callable[[str, int], bytes]
     """(key of a storage, bytes) -> its numbers."""
 
-    def tensor(self, stored: Stored) -> Tensor:
+    def read_tensor(self, stored: StoredTensor) -> Tensor:
         """The tensor itself. Damaged when it does not lie inside its storage."""
         s, size, stride = stored.storage, stored.size, stored.stride
         numbers = (stored.offset, s.count, *size, *stride)
-        if len(size) != len(stride) or not all(0 <= n < LARGEST_INDEX for n in numbers):
-            raise Damaged("it has a tensor of a size that cannot be")
+        if len(size) != len(stride) or not all(0 <= n < MAX_INDEX for n in numbers):
+            raise DamagedFileError("it has a tensor of a size that cannot be")
         last = stored.offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
         if math.prod(size) > s.count or (math.prod(size) and last >= s.count):
-            raise Damaged("it has a tensor that is larger than its numbers")
-        data = self.read(s.key, s.count * s.dtype.itemsize)
+            raise DamagedFileError("it has a tensor that is larger than its numbers")
+        data = self.read_bytes(s.key, s.count * s.dtype.itemsize)
         flat = torch.frombuffer(bytearray(data), dtype=s.dtype) if data else torch.empty(0)
         return flat.to(s.dtype).as_strided(size, stride, stored.offset).clone()
 
 
-def read_tensors(contents: Contents, found: dict[str, Stored], most: int) -> dict[str, Tensor]:
+def read_tensors(
+    contents: PickleContents, tensors: dict[str, StoredTensor], max_bytes: int
+) -> dict[str, Tensor]:
     """The tensors by name; those that are the same are one. Damaged beyond `most` bytes."""
-    distinct = set(found.values())
-    if sum(math.prod(t.size) * t.storage.dtype.itemsize for t in distinct) > most:
-        raise Damaged("its tensors are larger than the file")
-    read = {tensor: contents.tensor(tensor) for tensor in distinct}
-    return {name: read[tensor] for name, tensor in found.items()}
+    distinct = set(tensors.values())
+    if sum(math.prod(t.size) * t.storage.dtype.itemsize for t in distinct) > max_bytes:
+        raise DamagedFileError("its tensors are larger than the file")
+    read = {tensor: contents.read_tensor(tensor) for tensor in distinct}
+    return {name: read[tensor] for name, tensor in tensors.items()}
 
 
-def open_pickle(path: Path) -> Contents:
+def open_pickle(path: Path) -> PickleContents:
     """The contents of a file that `torch.save` wrote. Damaged, or nearly any other error, when it
     is none.
     """
-    return from_zip(path) if zipfile.is_zipfile(path) else from_older(path)
+    return read_zip(path) if zipfile.is_zipfile(path) else read_legacy_file(path)
 
 
-def from_zip(path: Path) -> Contents:
+def read_zip(path: Path) -> PickleContents:
     """One folder with data.pkl, and each storage as a file of its own, not compressed."""
     with zipfile.ZipFile(path) as archive:
         entries = {info.filename: info for info in archive.infolist()}
         pickles = [name for name in entries if name.endswith("/data.pkl")]
         if len(pickles) != 1:
-            raise Damaged("it has no data.pkl")
+            raise DamagedFileError("it has no data.pkl")
         root = pickles[0].removesuffix("data.pkl")
         order = f"{root}byteorder"
-        if order in entries and contents_of(archive, entries[order], 8) != b"little":
-            raise Damaged("its bytes are in the order of another machine")
-        reader = Reader(io.BytesIO(contents_of(archive, entries[pickles[0]], LARGEST_PICKLE)))
+        if order in entries and read_entry(archive, entries[order], 8) != b"little":
+            raise DamagedFileError("its bytes are in the order of another machine")
+        reader = TensorUnpickler(
+            io.BytesIO(read_entry(archive, entries[pickles[0]], MAX_PICKLE_BYTES))
+        )
         value = reader.load()
 
     def read(key: str, count: int) -> bytes:
         info = entries.get(f"{root}data/{key}")
         if info is None or info.file_size != count:
-            raise Damaged("it lacks numbers of a tensor")
+            raise DamagedFileError("it lacks numbers of a tensor")
         with zipfile.ZipFile(path) as archive:
-            return contents_of(archive, info, count)
+            return read_entry(archive, info, count)
 
-    return Contents(value, frozenset(reader.unknown), read)
+    return PickleContents(value, frozenset(reader.unknown_names), read)
 
 
-def contents_of(archive: zipfile.ZipFile, info: zipfile.ZipInfo, most: int) -> bytes:
+def read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int) -> bytes:
     """A file of the archive. Damaged when it is compressed, which may hide any size, or larger."""
-    if info.compress_type != zipfile.ZIP_STORED or info.file_size > most:
-        raise Damaged(f"its {info.filename.rpartition('/')[2]} is compressed or too large")
+    if info.compress_type != zipfile.ZIP_STORED or info.file_size > max_bytes:
+        raise DamagedFileError(f"its {info.filename.rpartition('/')[2]} is compressed or too large")
     return archive.read(info)
 
 
-def from_older(path: Path) -> Contents:
+def read_legacy_file(path: Path) -> PickleContents:
     """Five pickles, then each storage behind its length. One pickle alone has no tensors."""
     size, places = path.stat().st_size, dict[str, int]()
     with path.open("rb") as file:
-        begin = Reader(Beginning(file))
+        begin = TensorUnpickler(LimitedReader(file))
         value = begin.load()
         if value != MAGIC:
-            return Contents(value, frozenset(begin.unknown), lambda key, count: b"")
+            return PickleContents(value, frozenset(begin.unknown_names), lambda key, count: b"")
         for _ in range(2):  # version, machine
-            Reader(Beginning(file)).load()
-        reader = Reader(Beginning(file))
+            TensorUnpickler(LimitedReader(file)).load()
+        reader = TensorUnpickler(LimitedReader(file))
         value = reader.load()
-        for key in Reader(Beginning(file)).load():
+        for key in TensorUnpickler(LimitedReader(file)).load():
             (count,) = struct.unpack("<q", file.read(8))
             places[str(key)] = file.tell()
-            file.seek(min(max(count, 0) * reader.widths.get(str(key), 1), size), io.SEEK_CUR)
+            file.seek(min(max(count, 0) * reader.item_sizes.get(str(key), 1), size), io.SEEK_CUR)
 
     def read(key: str, count: int) -> bytes:
         if key not in places or places[key] + count > size:
-            raise Damaged("it lacks numbers of a tensor")
+            raise DamagedFileError("it lacks numbers of a tensor")
         with path.open("rb") as file:
             file.seek(places[key])
             return file.read(count)
 
-    return Contents(value, frozenset(reader.unknown), read)
+    return PickleContents(value, frozenset(reader.unknown_names), read)
 
 
-class Beginning:
+class LimitedReader:
     """A file of which only so much is read as a pickle may take."""
 
     def __init__(self, file: BinaryIO):
-        self.file, self.left = file, LARGEST_PICKLE
+        self.file, self.bytes_left = file, MAX_PICKLE_BYTES
 
     def read(self, count: int) -> bytes:
-        return self.counted(self.file.read(min(count, self.left)))
+        return self.count_bytes(self.file.read(min(count, self.bytes_left)))
 
     def readline(self) -> bytes:
-        return self.counted(self.file.readline(self.left))
+        return self.count_bytes(self.file.readline(self.bytes_left))
 
-    def counted(self, data: bytes) -> bytes:
-        self.left -= len(data)
-        if not self.left:
-            raise Damaged("its pickle is too large")
+    def count_bytes(self, data: bytes) -> bytes:
+        self.bytes_left -= len(data)
+        if not self.bytes_left:
+            raise DamagedFileError("its pickle is too large")
         return data

@@ -6,20 +6,20 @@ import torch.distributed as dist
 from torch import Tensor
 
 
-def together() -> bool:
+def is_distributed() -> bool:
     """Whether there are others."""
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
-def summed(value: Tensor) -> Tensor:
+def sum_over_processes(value: Tensor) -> Tensor:
     """The sum over all processes, in place."""
-    if together():
+    if is_distributed():
         dist.all_reduce(value)
     return value
 
 
-def from_first(value: Tensor) -> Tensor:
+def broadcast_from_first(value: Tensor) -> Tensor:
     """The first process's value, in place."""
-    if together():
+    if is_distributed():
         dist.broadcast(value, src=0)
     return value

@@ -9,7 +9,7 @@ from typing import NamedTuple
 class Progress(NamedTuple):
     """How far a task is."""
 
-    what: str
+    activity: str
     """What it does: "drawing", "encoding" ..."""
     done: int
     total: int
@@ -26,10 +26,10 @@ class Cancelled(Exception):
     """Raise it in an `OnProgress` to end a task there; nothing of its results is left behind."""
 
 
-def ignore(event: object) -> None:
+def ignore_event(event: object) -> None:
     """Shows nothing, whatever it is told."""
 
 
-def name_progress(what: str, on_progress: OnProgress) -> Callable[[int, int], None]:
+def label_progress(activity: str, on_progress: OnProgress) -> Callable[[int, int], None]:
     """For work that tells (done, total) alone."""
-    return lambda done, total: on_progress(Progress(what, done, total))
+    return lambda done, total: on_progress(Progress(activity, done, total))

@@ -10,14 +10,14 @@ from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, runtim
 import torch
 from torch import Tensor, nn
 
-from smalti.core.brief import tell_briefly
+from smalti.core.canvas import Canvas
 from smalti.core.errors import UserError
-from smalti.core.given import Given
 from smalti.core.rng import Rng
-from smalti.core.states import Canvas
-from smalti.core.tensors import to_floats
+from smalti.core.sampling_inputs import SamplingInputs
+from smalti.core.short_repr import format_short_repr
+from smalti.core.tensors import to_float_pictures
 
-S = TypeVar("S", bound="State")
+S = TypeVar("S", bound="SamplingState")
 Sampler = Any
 """A frozen dataclass of the model's family, which no room above it can name: `Spec.samplers` lists
 them, and core/sampling.py lets no other through.
@@ -33,7 +33,7 @@ class Condition(NamedTuple):
     """How its network is told: one vector, a sequence in front, a grid beside."""
     values: tuple[str, ...] = ()
     """Its values by name; empty for free text."""
-    unknown: bool = False
+    allows_none: bool = False
     """Whether "none" may be asked for: the model learned without it, too."""
 
 
@@ -52,7 +52,7 @@ class Spec:
     """Whether `Given.size` may ask for another height and width."""
     conditions: tuple[Condition, ...] = ()
     """What it may be told."""
-    given: tuple[str, ...] = ()
+    accepted_inputs: tuple[str, ...] = ()
     """The fields of `Given` that the model takes."""
     samplers: tuple[Sampler, ...] = ()
     """One of each type that it takes; the first is the model's own, the others have defaults."""
@@ -63,15 +63,17 @@ class Spec:
         return next((c.values for c in self.conditions if c.name == "class"), ())
 
 
-def list_samplers(own: object, *others: object) -> tuple[object, ...]:
+def list_samplers(native_sampler: object, *other_samplers: object) -> tuple[object, ...]:
     """The model's own sampler, then those of other types, for `Spec.samplers`."""
-    return own, *(other for other in others if type(other) is not type(own))
+    return native_sampler, *(
+        other for other in other_samplers if type(other) is not type(native_sampler)
+    )
 
 
 class Batch(NamedTuple):
     """What a training step is given: pictures, codes or sentence pairs."""
 
-    __repr__ = tell_briefly
+    __repr__ = format_short_repr
 
     pictures: Tensor | None = None
     """(B, C, H, W) in [0, 1]."""
@@ -90,13 +92,13 @@ class Batch(NamedTuple):
         """Its pictures, floats (B, C, H, W). UserError where it has none, or others."""
         if self.pictures is None:
             raise UserError("the batch has no pictures, and this model takes them; give pictures")
-        return to_floats(self.pictures, "pictures")
+        return to_float_pictures(self.pictures, "pictures")
 
 
-class Order(Protocol):
+class BatchOrder(Protocol):
     """Which items each step of a training is given."""
 
-    def indices(self, step: int) -> Tensor: ...  # (B,) int64 of step 0, 1, ...
+    def select_indices(self, step: int) -> Tensor: ...  # (B,) int64 of step 0, 1, ...
 
 
 class Dataset(Protocol):
@@ -105,36 +107,38 @@ class Dataset(Protocol):
     It may have `facts()` (`Described`), too: what a resume names when it has changed.
     """
 
-    item: ClassVar[str]
+    item_name: ClassVar[str]
     """What one of it is called: "picture", "sentence pair"."""
 
     @property
     def name(self) -> str: ...  # where it comes from, for logs and model cards
     def __len__(self) -> int: ...
-    def batch(self, indices: Tensor, device: torch.device) -> Batch: ...
+    def make_batch(self, indices: Tensor, device: torch.device) -> Batch: ...
 
-    def plan(self, seed: int, size: int) -> Order:
+    def plan_batches(self, seed: int, batch_size: int) -> BatchOrder:
         """Batches of all steps, every item once an epoch: of `size` items, or of `size` tokens."""
         ...
 
-    def parts(self, size: int) -> Iterable[Tensor]:
+    def split_indices(self, batch_size: int) -> Iterable[Tensor]:
         """Indices of all items once, in batches of at most `size`, always the same."""
         ...
 
-    def fingerprint(self) -> str: ...  # other when the data are; of codes also when the codec is
+    def compute_fingerprint(
+        self,
+    ) -> str: ...  # other when the data are; of codes also when the codec is
 
 
 @runtime_checkable
-class Described(Protocol):
+class HasFacts(Protocol):
     """Data, or a model's config, that have more to say: to a resume, or on the model's card."""
 
-    def facts(self) -> dict[str, Any]: ...  # plain values by name
+    def collect_facts(self) -> dict[str, Any]: ...  # plain values by name
 
 
 class Loss(NamedTuple):
     """What a training step gives back."""
 
-    __repr__ = tell_briefly
+    __repr__ = format_short_repr
 
     total: Tensor
     """Scalar, differentiable."""
@@ -169,13 +173,13 @@ class Codec(Protocol):
     """Pictures (N, C, H, W) in [0, 1] to grids of symbols 0 .. count-1, and back."""
 
     @property
-    def count(self) -> int: ...
+    def vocab_size(self) -> int: ...
     @property
-    def values(self) -> Tensor | None:
+    def symbol_values(self) -> Tensor | None:
         """(count,) float64 in [0, 1]: what a symbol means; None where symbols have no order."""
         ...
 
-    def grid(self, size: tuple[int, int]) -> tuple[int, ...]:
+    def compute_code_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
         """(H, W) -> (C, h, w), or (h, w) where a place has one symbol."""
         ...
 
@@ -184,13 +188,13 @@ class Codec(Protocol):
 
 
 class LatentCodec(Codec, Protocol):
-    """A codec with continuous latents (N, D, h, w) before its quantiser."""
+    """A codec with continuous latents (N, D, h, w) before its quantizer."""
 
-    def latents(self, x: Tensor) -> Tensor: ...
-    def from_latents(self, z: Tensor, size: tuple[int, int] | None = None) -> Tensor: ...
+    def encode_latents(self, x: Tensor) -> Tensor: ...
+    def decode_latents(self, z: Tensor, size: tuple[int, int] | None = None) -> Tensor: ...
 
 
-class State(Protocol):
+class SamplingState(Protocol):
     """Where a walk is; what else it holds is its model's, which renders it."""
 
     @property
@@ -201,7 +205,7 @@ class State(Protocol):
     def unit(self) -> str: ...  # what one of them is: "step", "row"
 
 
-class Specified(Protocol):
+class HasSpec(Protocol):
     """A model that says what it draws and takes."""
 
     @property
@@ -209,20 +213,20 @@ class Specified(Protocol):
 
 
 @runtime_checkable
-class Generative(Protocol[S]):
+class GenerativeModel(Protocol[S]):
     """All that sampling, CLI, web page and metrics know."""
 
     @property
     def spec(self) -> Spec: ...
 
     def stream(
-        self, rng: Rng, given: Given = Given(), sampler: Sampler | None = None
+        self, rng: Rng, inputs: SamplingInputs = SamplingInputs(), sampler: Sampler | None = None
     ) -> Iterator[S]: ...
 
     def render(self, state: S) -> Tensor | list[str]: ...
 
 
-class Symbols(Protocol):
+class SymbolDistribution(Protocol):
     """What a model says of the next symbol of n pictures: a distribution over whole numbers."""
 
     @property
@@ -230,12 +234,12 @@ class Symbols(Protocol):
         """(n, L) float64 log-probabilities of every level; each row's probabilities sum to one."""
         ...
 
-    def draw(
+    def sample(
         self, u: Tensor, temperature: float = 1.0
     ) -> Tensor: ...  # u: (n, 2) in [0, 1) -> (n,)
 
 
-Choose = Callable[[int, Symbols], Tensor]
+ChooseSymbols = Callable[[int, SymbolDistribution], Tensor]
 """Which symbols, (n,) int64, stand at a position: drawn, given, or read from a file."""
 
 
@@ -246,11 +250,11 @@ class Walker(Protocol):
     position first `parameters`, then `put`, once each.
     """
 
-    def parameters(self, k: int) -> Tensor:
+    def predict(self, k: int) -> Tensor:
         """(n, P): what the network puts out there."""
         ...
 
-    def put(self, k: int, symbols: Tensor) -> None:
+    def set_symbols(self, k: int, symbols: Tensor) -> None:
         """symbols (n,) int64: what stands there; the walker knows what the network sees of it."""
         ...
 
@@ -263,16 +267,18 @@ class BeamWalker(Walker, Protocol):
         ...
 
 
-class Autoregressive(Protocol):
+class AutoregressiveModel(Protocol):
     """A model that goes through a picture symbol by symbol."""
 
-    def walk(self, choose: Choose, n: int, given: Given = Given()) -> Iterator[Canvas]: ...
+    def walk(
+        self, choose_symbols: ChooseSymbols, n: int, inputs: SamplingInputs = SamplingInputs()
+    ) -> Iterator[Canvas]: ...
 
 
 class Score(NamedTuple):
     """How likely pictures are under a model."""
 
-    __repr__ = tell_briefly
+    __repr__ = format_short_repr
 
     nats: Tensor
     """(B,) float64: -log p(x) of each picture of 8-bit levels, or an upper bound of it."""
@@ -280,7 +286,7 @@ class Score(NamedTuple):
     """Numbers in a picture, C*H*W: bits/dim is nats / (dims log 2); or its codes."""
     kind: Literal["exact", "bound", "codes"]
     """Exact, an upper bound (diffusion), or of the codes of a picture alone."""
-    error: Tensor | None = None
+    standard_error: Tensor | None = None
     """(B,) standard error of each of `nats`, where it is estimated by drawing; None where not."""
     terms: dict[str, Tensor] = {}  # noqa: RUF012
     """(B,) each: parts that add up to `nats`, by name."""
@@ -293,26 +299,26 @@ class Score(NamedTuple):
         """
         if self.kind == "codes":
             raise UserError("this is a score of codes, not of pixels: it has no bits/dim, but nats")
-        return self.in_bits(self.nats)
+        return self.to_bits_per_dim(self.nats)
 
-    def in_bits(self, nats: Tensor) -> Tensor:
+    def to_bits_per_dim(self, nats: Tensor) -> Tensor:
         """Nats of these pictures, such as `error` or one of `terms`, as bits/dim."""
         return nats / (self.dims * math.log(2))
 
 
-class Likelihood(Protocol):
+class HasLikelihood(Protocol):
     """A model that can tell how likely pictures are."""
 
     def score(self, batch: Batch, rng: Rng) -> Score: ...  # rng: one stream per picture
 
 
-class Scored(Likelihood, Specified, Protocol):
+class LikelihoodModel(HasLikelihood, HasSpec, Protocol):
     """One that says of what size and classes these are, too, and where its weights are."""
 
     def parameters(self) -> Iterator[nn.Parameter]: ...
 
 
-class Lossless(Scored, Autoregressive, Protocol):
+class LosslessModel(LikelihoodModel, AutoregressiveModel, Protocol):
     """One whose scores are exact and whose walk a file can follow."""
 
     @property

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from smalti.core.errors import UserError, shorten
 
 
-class OutOfRange(UserError):
+class OutOfRangeError(UserError):
     """A value of the right type, but outside the range that its hint declares."""
 
 
@@ -19,57 +19,59 @@ class Range:
 
     low: float = -math.inf
     high: float = math.inf
-    above: bool = False
+    excludes_low: bool = False
     """Whether `low` itself is left out."""
-    below: bool = False
+    excludes_high: bool = False
     """Whether `high` itself is left out."""
 
-    def check(self, value: Any, place: str) -> None:
+    def check(self, value: Any, name: str) -> None:
         """OutOfRange, which names `place`, unless the number is in the range."""
-        over = value > self.low if self.above else value >= self.low
-        under = value < self.high if self.below else value <= self.high
+        over = value > self.low if self.excludes_low else value >= self.low
+        under = value < self.high if self.excludes_high else value <= self.high
         if not (over and under):
-            raise OutOfRange(f"{place} is {shorten(value)}; give {self}")
+            raise OutOfRangeError(f"{name} is {shorten(value)}; give {self}")
 
     def __str__(self) -> str:
         low, high = (
             f"{end:,}" if isinstance(end, int) else f"{end:g}" for end in (self.low, self.high)
         )
-        start = f"more than {low}" if self.above else f"{low} or more"
-        end = f"less than {high}" if self.below else f"{high} at most"
+        start = f"more than {low}" if self.excludes_low else f"{low} or more"
+        end = f"less than {high}" if self.excludes_high else f"{high} at most"
         if not math.isinf(self.low) and not math.isinf(self.high):
             return f"{start}, {end}"
         return end if math.isinf(self.low) else start
 
 
 @dataclass(frozen=True)
-class Length:
+class LengthRange:
     """Tuples of `low` to `high` entries."""
 
-    low: int = 1
-    high: int = 32
+    min_length: int = 1
+    max_length: int = 32
 
-    def check(self, value: Any, place: str) -> None:
+    def check(self, value: Any, name: str) -> None:
         """OutOfRange, which names `place`, unless the tuple is so long."""
-        if not self.low <= len(value) <= self.high:
+        if not self.min_length <= len(value) <= self.max_length:
             entries = "an empty list" if not value else f"a list of {len(value)}"
-            raise OutOfRange(f"{place} is {entries}; give {self.low} to {self.high} entries")
+            raise OutOfRangeError(
+                f"{name} is {entries}; give {self.min_length} to {self.max_length} entries"
+            )
 
 
 @dataclass(frozen=True)
-class Volume:
+class ProductLimit:
     """Tuples whose numbers multiply to `high` at most."""
 
-    high: int
+    max_product: int
 
-    def check(self, value: Any, place: str) -> None:
+    def check(self, value: Any, name: str) -> None:
         """OutOfRange, which names `place`, when the product is larger."""
-        if math.prod(value) > self.high:
+        if math.prod(value) > self.max_product:
             shape = " x ".join(map(str, value))
-            raise OutOfRange(f"{place} is {shape}; give {self.high:,} numbers at most")
+            raise OutOfRangeError(f"{name} is {shape}; give {self.max_product:,} numbers at most")
 
 
-RULES = (Range, Length, Volume)
+RULE_TYPES = (Range, LengthRange, ProductLimit)
 INTEGERS = Range(-(2**63), 2**64 - 1)
 """Whole numbers without a declared range: what 64 bits hold, with or without a sign."""
 FLOATS = Range(-1e300, 1e300)
@@ -83,51 +85,51 @@ ExtraDepth = Annotated[int, Range(0, 256)]
 """Those behind a first one that is always there."""
 Count = Annotated[int, Range(1, 2**24)]
 """Codes, classes, pictures at once."""
-Amount = Annotated[int, Range(0, 2**24)]
+CountOrZero = Annotated[int, Range(0, 2**24)]
 """The same, where there may be none."""
-Levels = Annotated[int, Range(1, 100_000)]
+SamplingSteps = Annotated[int, Range(1, 100_000)]
 """Steps over noise levels."""
-LevelCount = Annotated[int, Range(2, 100_000)]
+NoiseLevelCount = Annotated[int, Range(2, 100_000)]
 """Noise levels of a schedule, of which something is left to denoise."""
-Steps = Annotated[int, Range(1, 10**9)]
+TrainingSteps = Annotated[int, Range(1, 10**9)]
 """Optimizer steps."""
 Seed = Annotated[int, Range(0, 2**64 - 1)]
 """Of anything random."""
-Samples = Annotated[int, Range(1, 1_000_000)]
+SampleCount = Annotated[int, Range(1, 1_000_000)]
 """Pictures that are asked for, all of which memory must hold."""
-Batch = Annotated[int, Range(1, 65_536)]
+BatchSize = Annotated[int, Range(1, 65_536)]
 """Pictures that are drawn or looked at together."""
-Side = Annotated[int, Range(1, 4_096)]
+SideLength = Annotated[int, Range(1, 4_096)]
 """Pixels of a picture's height or width that is asked for."""
-Frames = Annotated[int, Range(2, 10_000)]
+FrameCount = Annotated[int, Range(2, 10_000)]
 """Pictures of a walk, both ends included."""
-Rounds = Annotated[int, Range(0, 10_000)]
+RepeatCount = Annotated[int, Range(0, 10_000)]
 """How often something is done again; 0 for never."""
-Bootstraps = Annotated[int, Range(2, 100_000)]
+BootstrapCount = Annotated[int, Range(2, 100_000)]
 """How often numbers are drawn again for an error bar."""
-Threads = Annotated[int, Range(1, 256)]
+ThreadCount = Annotated[int, Range(1, 256)]
 """Of this process, at once."""
-Minutes = Annotated[float, Range(0, 1_000_000, above=True)]
+Minutes = Annotated[float, Range(0, 1_000_000, excludes_low=True)]
 """Of training."""
-Share = Annotated[float, Range(0, 1)]
+Fraction = Annotated[float, Range(0, 1)]
 """A part of a whole."""
-Rate = Annotated[float, Range(0, 1, below=True)]
+FractionBelowOne = Annotated[float, Range(0, 1, excludes_high=True)]
 """A part that is never the whole: of dropout, of a running mean."""
 Weight = Annotated[float, Range(0, 1e9)]
 """Of a term in a sum; 0 leaves it out."""
-Positive = Annotated[float, Range(0, 1e9, above=True)]
+Positive = Annotated[float, Range(0, 1e9, excludes_low=True)]
 """A number above 0, of a size to calculate with."""
 Guidance = Annotated[float, Range(-1e4, 1e4)]
 """Strength of classifier-free guidance."""
-Strength = Annotated[float, Range(0, 1, above=True)]
+Strength = Annotated[float, Range(0, 1, excludes_low=True)]
 """How far from a picture."""
-Shape = Annotated[tuple[Width, Width, Width], Volume(2**26)]
+PictureShape = Annotated[tuple[Width, Width, Width], ProductLimit(2**26)]
 """Channels, height and width of pictures."""
-Widths = Annotated[tuple[Width, ...], Length()]
+Widths = Annotated[tuple[Width, ...], LengthRange()]
 """Of every level."""
-Switches = Annotated[tuple[bool, ...], Length()]
+LevelFlags = Annotated[tuple[bool, ...], LengthRange()]
 """One for every level."""
-Codes = Annotated[int, Range(2, 2**24)]
+CodebookSize = Annotated[int, Range(2, 2**24)]
 """Entries of a codebook."""
 Exponent = Annotated[float, Range(-700, 700)]
 """A number whose exponential is one, too."""

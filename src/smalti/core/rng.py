@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smalti.core.config import fitted
+from smalti.core.config import coerce_value
 from smalti.core.errors import UserError
 from smalti.core.ranges import Seed
 
@@ -15,12 +15,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def count_seeds(first: int, n: int) -> range:
+def list_seeds(first_seed: int, n: int) -> range:
     """The seeds of n samples, counted up. UserError where they pass the largest, 2^64 - 1."""
-    first = fitted(first, Seed, "seed")
-    if first + n > 2**64:
-        raise UserError(f"seed is {first}, and {n:,} seeds from there pass 2^64 - 1; begin lower")
-    return range(first, first + n)
+    first_seed = coerce_value(first_seed, Seed, "seed")
+    if first_seed + n > 2**64:
+        raise UserError(
+            f"seed is {first_seed}, and {n:,} seeds from there pass 2^64 - 1; begin lower"
+        )
+    return range(first_seed, first_seed + n)
 
 
 class Rng:
@@ -32,7 +34,7 @@ class Rng:
     """
 
     def __init__(self, seeds: Sequence[int]):
-        self.seeds = tuple(fitted(seed, Seed, "seed") for seed in seeds)
+        self.seeds = tuple(coerce_value(seed, Seed, "seed") for seed in seeds)
         self.streams = [np.random.Generator(np.random.Philox(seed)) for seed in self.seeds]
 
     def __len__(self) -> int:
@@ -40,13 +42,13 @@ class Rng:
 
     def normal(self, *shape: int) -> Tensor:
         """Standard normal numbers, (n, *shape) float64."""
-        return self.stack([stream.standard_normal(shape) for stream in self.streams], shape)
+        return self.stack_rows([stream.standard_normal(shape) for stream in self.streams], shape)
 
     def uniform(self, *shape: int) -> Tensor:
         """Numbers in [0, 1), (n, *shape) float64."""
-        return self.stack([stream.random(shape) for stream in self.streams], shape)
+        return self.stack_rows([stream.random(shape) for stream in self.streams], shape)
 
-    def stack(self, rows: list, shape: tuple[int, ...]) -> Tensor:
+    def stack_rows(self, rows: list, shape: tuple[int, ...]) -> Tensor:
         import torch  # here: seeds are counted without it
 
         return torch.from_numpy(np.stack(rows)) if rows else torch.empty(0, *shape).double()

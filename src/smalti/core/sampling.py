@@ -12,27 +12,27 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smalti.core.changes import change_config, change_type
-from smalti.core.config import TAGS, fitted, place_of
+from smalti.core.changes import change_config, convert_type
+from smalti.core.config import TAGS, coerce_value, format_class_path
 from smalti.core.errors import UserError, shorten
-from smalti.core.given import Given
-from smalti.core.messages import count, suggest
+from smalti.core.messages import format_count, suggest_name
 from smalti.core.model import open_model
-from smalti.core.protocols import Generative, Sampler, Spec, Specified, State
-from smalti.core.ranges import Samples, Seed
+from smalti.core.protocols import GenerativeModel, HasSpec, Sampler, SamplingState, Spec
+from smalti.core.ranges import SampleCount, Seed
 from smalti.core.rng import Rng
+from smalti.core.sampling_inputs import SamplingInputs
 
-One = Tensor | Sequence[int] | Sequence[str] | int | str
-Cond = One | Mapping[str, One]
+CondValue = Tensor | Sequence[int] | Sequence[str] | int | str
+Cond = CondValue | Mapping[str, CondValue]
 
 
 def stream(
-    model: Generative | str | Path,
+    model: GenerativeModel | str | Path,
     n: int | None = None,
     *,
     seeds: Sequence[int] | None = None,
     cond: Cond | None = None,
-    given: Given | None = None,
+    inputs: SamplingInputs | None = None,
     sampler: Sampler | str | None = None,
 ) -> Iterator:
     """The states of n samples, from the first to the last; `model.render(state)` shows one.
@@ -47,35 +47,35 @@ def stream(
     Raises UserError for what the model does not take.
     """
     drawer = open_model(model, "draw")
-    seeds = chosen_seeds(number_of(cond) if n is None and seeds is None else n, seeds)
-    given = with_cond(given or Given(), cond, len(seeds), drawer.spec)
-    for field in dataclasses.fields(given):
-        value = getattr(given, field.name)
+    seeds = choose_seeds(count_conditions(cond) if n is None and seeds is None else n, seeds)
+    inputs = merge_cond(inputs or SamplingInputs(), cond, len(seeds), drawer.spec)
+    for field in dataclasses.fields(inputs):
+        value = getattr(inputs, field.name)
         if field.name != "conditions" and value is not None and field.name not in drawer.spec.given:
             raise UserError(
                 f"{field.name} is given, but this model takes "
                 f"{', '.join(drawer.spec.given) or 'nothing'}; leave it out"
             )
-    return drawer.stream(Rng(seeds), given, find_sampler(sampler, drawer))
+    return drawer.stream(Rng(seeds), inputs, find_sampler(sampler, drawer))
 
 
 def sample(
-    model: Generative | str | Path,
+    model: GenerativeModel | str | Path,
     n: int | None = None,
     *,
     seeds: Sequence[int] | None = None,
     cond: Cond | None = None,
-    given: Given | None = None,
+    inputs: SamplingInputs | None = None,
     sampler: Sampler | str | None = None,
-    progress: bool = False,
+    show_progress: bool = False,
 ) -> Tensor | list[str]:
     """n samples: pictures (n, C, H, W) in [0, 1], or sentences. Arguments as `stream` has them.
 
     UserError where pictures come out that hold NaN.
     """
     drawer = open_model(model, "draw")
-    states = stream(drawer, n, seeds=seeds, cond=cond, given=given, sampler=sampler)
-    if progress:
+    states = stream(drawer, n, seeds=seeds, cond=cond, inputs=inputs, sampler=sampler)
+    if show_progress:
         from rich.progress import track
 
         states = track(states, "sampling", total=None, transient=True)
@@ -83,18 +83,18 @@ def sample(
     return render_finite(drawer, last)
 
 
-def find_sampler(sampler: object, model: Specified) -> Sampler:
+def find_sampler(sampler: object, model: HasSpec) -> Sampler:
     """A sampler of the model's types, or the one of that name. None, its own way, stays None.
 
     Of a mapping, the model's own with some fields changed: {"steps": 8}; {"sampler": "ddpm"} is
     another kind, which keeps the fields that both have. UserError, with the names of those that
     the model takes, for any other.
     """
-    kinds = {name_type(type(own)): own for own in model.spec.samplers}
+    kinds = {find_type_name(type(own)): own for own in model.spec.samplers}
     if isinstance(sampler, Mapping) and kinds:
         fields, own = {**sampler}, model.spec.samplers[0]
         if (name := fields.pop("sampler", None)) is not None:
-            own = change_type(own, type(find_sampler(name, model)))
+            own = convert_type(own, type(find_sampler(name, model)))
         return change_config(own, fields, "sampler")
     if sampler is None or any(type(sampler) is type(own) for own in kinds.values()):
         return sampler
@@ -105,72 +105,76 @@ def find_sampler(sampler: object, model: Specified) -> Sampler:
     elif sampler in kinds:
         return kinds[sampler]
     else:
-        wanted = suggest(sampler, kinds)
+        wanted = suggest_name(sampler, kinds)
     raise UserError(f"sampler {shorten(sampler)} is not this model's; {wanted}")
 
 
-def name_type(kind: type) -> str:
+def find_type_name(cls: type) -> str:
     """The tag of a config's type, or of one without a tag the type's own name."""
-    return next((tag for tag, place in TAGS.items() if place == place_of(kind)), kind.__name__)
+    return next(
+        (tag for tag, place in TAGS.items() if place == format_class_path(cls)), cls.__name__
+    )
 
 
-def render_finite(model: Generative, state: State) -> Tensor | list[str]:
+def render_finite(model: GenerativeModel, state: SamplingState) -> Tensor | list[str]:
     """What a last state shows. UserError where it is no picture: NaN or infinite numbers."""
     rendered = model.render(state)
     if isinstance(rendered, Tensor):
-        check_finite(rendered)
+        check_finite_pictures(rendered)
     return rendered
 
 
-def check_finite(pictures: Tensor) -> None:
+def check_finite_pictures(pictures: Tensor) -> None:
     """UserError unless all numbers of pictures that a model made (n, ...) are finite."""
     if len(bad := (~pictures.flatten(1).isfinite().all(1)).nonzero()):
-        n = count(len(bad), "picture is", "pictures are")
+        n = format_count(len(bad), "picture is", "pictures are")
         raise UserError(
             f"{n} not finite, of {len(pictures)}: the model's weights or the sampler's numbers are "
             "beyond what it can calculate with; use an earlier step, or the sampler's defaults"
         )
 
 
-def number_of(cond: Cond | None) -> int | None:
+def count_conditions(cond: Cond | None) -> int | None:
     """How many conditions are listed; None where one stands for all, or there is none."""
     if isinstance(cond, Mapping):
-        return next((n for value in cond.values() if (n := number_of(value)) is not None), None)
+        return next(
+            (n for value in cond.values() if (n := count_conditions(value)) is not None), None
+        )
     if isinstance(cond, Tensor):
         return len(cond) if cond.ndim else None
     return len(cond) if isinstance(cond, list | tuple) else None
 
 
-def chosen_seeds(n: int | None, seeds: Sequence[int] | None) -> list[int]:
+def choose_seeds(n: int | None, seeds: Sequence[int] | None) -> list[int]:
     if isinstance(seeds, (np.ndarray, Tensor)):
         seeds = seeds.tolist()
     if seeds is None:
         if n is None:
             raise UserError("n is None; ask for 1 sample or more, or give seeds")
-        return list(range(fitted(n, Samples, "n")))
+        return list(range(coerce_value(n, SampleCount, "n")))
     if isinstance(seeds, str) or not isinstance(seeds, Sequence):
         raise UserError(f"seeds is {shorten(seeds)}; give a list, one whole number per sample")
     if not len(seeds) or (n is not None and n != len(seeds)):
         raise UserError(f"{len(seeds)} seeds are given for n={n}; give one seed per sample")
-    return [fitted(seed, Seed, "seed") for seed in seeds]
+    return [coerce_value(seed, Seed, "seed") for seed in seeds]
 
 
-def with_cond(given: Given, cond: Cond | None, n: int, spec: Spec) -> Given:
+def merge_cond(inputs: SamplingInputs, cond: Cond | None, n: int, spec: Spec) -> SamplingInputs:
     """What is given, and what `cond` is short for, of n samples."""
     if cond is None:
-        return given
+        return inputs
     if isinstance(cond, Mapping):
-        told = {name: spread(value, n) for name, value in cond.items()}
-        return dataclasses.replace(given, conditions={**given.conditions, **told})
-    value = spread(cond, n)
+        told = {name: expand_value(value, n) for name, value in cond.items()}
+        return dataclasses.replace(inputs, conditions={**inputs.conditions, **told})
+    value = expand_value(cond, n)
     if isinstance(value, list):
-        if (name := named_by_text(spec)) == "text":
-            return dataclasses.replace(given, text=value)
-        return dataclasses.replace(given, conditions={**given.conditions, name: value})
-    return dataclasses.replace(given, **{"picture" if value.ndim == 4 else "labels": value})
+        if (name := find_text_condition(spec)) == "text":
+            return dataclasses.replace(inputs, text=value)
+        return dataclasses.replace(inputs, conditions={**inputs.conditions, name: value})
+    return dataclasses.replace(inputs, **{"picture" if value.ndim == 4 else "labels": value})
 
 
-def named_by_text(spec: Spec) -> str:
+def find_text_condition(spec: Spec) -> str:
     """The one condition that strings tell. UserError where there are several."""
     names = [c.name for c in spec.conditions]
     if len(names) > 1:
@@ -182,7 +186,7 @@ def named_by_text(spec: Spec) -> str:
     return names[0] if names else "text"
 
 
-def spread(value: object, n: int) -> Tensor | list[str]:
+def expand_value(value: object, n: int) -> Tensor | list[str]:
     """One value for n samples, or n values, as a condition has them."""
     if isinstance(value, str):
         return [value] * n

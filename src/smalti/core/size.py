@@ -6,36 +6,36 @@ import re
 
 from smalti.core.errors import UserError
 
-LARGEST_SIDE = 16_384
+MAX_SIDE = 16_384
 Size = int | tuple[int, int]
 """Pixels of a square's side, or (H, W)."""
 
 
-def parse_size(size: object, what: str = "size") -> tuple[int, int]:
+def normalize_size(size: object, name: str = "size") -> tuple[int, int]:
     """(H, W) of one number for a square, or of two. UserError, naming `what`, for anything else."""
-    given = [*size] if isinstance(size, tuple | list) else [size, size]
-    sides = [s for s in given if type(s) is int and 1 <= s <= LARGEST_SIDE]
-    if len(given) != 2 or len(sides) != 2:
+    values = [*size] if isinstance(size, tuple | list) else [size, size]
+    sides = [s for s in values if type(s) is int and 1 <= s <= MAX_SIDE]
+    if len(values) != 2 or len(sides) != 2:
         raise UserError(
-            f"{what} is {repr(size)[:40]}; give pixels as one integer or as (H, W), each from 1 to "
-            f"{LARGEST_SIDE}"
+            f"{name} is {repr(size)[:40]}; give pixels as one integer or as (H, W), each from 1 to "
+            f"{MAX_SIDE}"
         )
     return sides[0], sides[1]
 
 
-def read_size(text: str, option: str = "--size") -> tuple[int, int]:
+def parse_size_text(text: str, option: str = "--size") -> tuple[int, int]:
     """(H, W) of "64" or "48x64". UserError, naming the option, for anything else."""
     found = re.fullmatch(r"(\d{1,9})(?:[xX](\d{1,9}))?", text.strip(), re.ASCII)
     sides = [int(side) for side in found.groups() if side] if found else []
-    if not sides or not all(1 <= side <= LARGEST_SIDE for side in sides):
+    if not sides or not all(1 <= side <= MAX_SIDE for side in sides):
         raise UserError(
             f"{option} {text[:40]} is no size; give pixels as one number or HEIGHTxWIDTH, each "
-            f"from 1 to {LARGEST_SIDE}"
+            f"from 1 to {MAX_SIDE}"
         )
     return sides[0], sides[-1]
 
 
-def show_size(size: tuple[int, int]) -> str:
+def format_size(size: tuple[int, int]) -> str:
     """As `read_size` reads it."""
     height, width = size
     return str(height) if height == width else f"{height}x{width}"

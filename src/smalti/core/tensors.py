@@ -23,7 +23,7 @@ def to_tensor(value: object, name: str) -> Tensor:
         return value
     try:
         if isinstance(value, Image.Image):
-            return torch.from_numpy(read_levels(value))
+            return torch.from_numpy(to_levels(value))
         if isinstance(value, (list, tuple)) and value and not isinstance(value[0], (int, float)):
             return torch.stack([to_tensor(one, f"{name}[{k}]") for k, one in enumerate(value)])
         if isinstance(value, str) or value is None:
@@ -36,8 +36,8 @@ def to_tensor(value: object, name: str) -> Tensor:
         raise UserError(f"{name} is {shorten(value)}; give a tensor or a NumPy array") from error
 
 
-def read_levels(picture: Image.Image) -> np.ndarray:
-    """uint8 (C, H, W) of a PIL picture: grey as it is, anything else as RGB."""
+def to_levels(picture: Image.Image) -> np.ndarray:
+    """uint8 (C, H, W) of a PIL picture: gray as it is, anything else as RGB."""
     array = np.array(picture if picture.mode == "L" else picture.convert("RGB"))
     return array[None] if array.ndim == 2 else array.transpose(2, 0, 1).copy()
 
@@ -47,7 +47,7 @@ def to_pictures(value: object, name: str) -> Tensor:
 
     UserError, which calls them `name`, for another type or shape, and for values outside.
     """
-    x = to_floats(value, name)
+    x = to_float_pictures(value, name)
     has = "have" if name.endswith("s") else "has"
     if x.isnan().any():
         raise UserError(f"{name} {has} NaN in them, which no picture has; give numbers in 0 to 1")
@@ -57,7 +57,7 @@ def to_pictures(value: object, name: str) -> Tensor:
     return x
 
 
-def to_floats(value: object, name: str) -> Tensor:
+def to_float_pictures(value: object, name: str) -> Tensor:
     """As `to_pictures`, of any values: where they are used they are looked at."""
     x = to_tensor([value] if isinstance(value, Image.Image) else value, name)
     has = "have" if name.endswith("s") else "has"
@@ -66,7 +66,9 @@ def to_floats(value: object, name: str) -> Tensor:
     if not x.is_floating_point():
         raise UserError(f"{name} {has} numbers of {x.dtype}; give floats in 0 to 1, or uint8")
     if x.ndim != 4 or is_channels_last(x):
-        raise UserError(f"{name} {has} shape {tuple(x.shape)}; give (n, C, H, W){tell_change(x)}")
+        raise UserError(
+            f"{name} {has} shape {tuple(x.shape)}; give (n, C, H, W){suggest_conversion(x)}"
+        )
     return x
 
 
@@ -75,7 +77,7 @@ def is_channels_last(x: Tensor) -> bool:
     return x.ndim >= 3 and x.shape[-1] in (1, 3, 4) and min(x.shape[-3:-1]) >= 8
 
 
-def tell_change(x: Tensor) -> str:
+def suggest_conversion(x: Tensor) -> str:
     """How a picture of another shape becomes (n, C, H, W), as far as one can tell."""
     moved = f".permute({'2, 0, 1' if x.ndim == 3 else '0, 3, 1, 2'})" if is_channels_last(x) else ""
     alone = "[None]" if x.ndim == 3 else ""

@@ -11,16 +11,16 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from smalti.core.errors import UserError
-from smalti.core.pickles import Damaged, Stored, open_pickle, read_tensors
+from smalti.core.pickles import DamagedFileError, StoredTensor, open_pickle, read_tensors
 
 T = TypeVar("T")
 
 PICKLES = (".pth", ".pt", ".ckpt")
-NESTS = ("state_dict", "model", "net")
+NESTED_KEYS = ("state_dict", "model", "net")
 """Names under which training scripts put the state dict, beside the optimizer's and others."""
-COUNTERS = {"n_averaged"}
+WRAPPER_COUNTERS = {"n_averaged"}
 """What a wrapper keeps beside the weights."""
-COPIES = 4
+MAX_SIZE_FACTOR = 4
 """Tensors that share numbers may be so many times as large as their file."""
 PREFIX = "weights/"
 """Golden files keep the weights under it, beside inputs and outputs."""
@@ -61,7 +61,9 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any] | N
             }
             metadata = file.metadata() or {}
     except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: not a readable safetensors file ({_line(error)})") from error
+        raise UserError(
+            f"{path}: not a readable safetensors file ({_to_one_line(error)})"
+        ) from error
     return weights, _parse_config(metadata.get("config"))
 
 
@@ -78,19 +80,19 @@ def _read_pickle(path: Path) -> tuple[dict[str, Tensor], None]:
         contents = open_pickle(path)
         found = {
             str(name): value
-            for name, value in _unwrap(contents.value).items()
-            if isinstance(value, Stored)
+            for name, value in _find_state_dict(contents.value).items()
+            if isinstance(value, StoredTensor)
         }
-        if not found and contents.unknown:
+        if not found and contents.unknown_names:
             raise UserError(
                 f"{path}: holds pickled code, which is never run; save the weights alone, "
                 "as torch.save(network.state_dict(), FILE) does"
             )
-        return read_tensors(contents, found, COPIES * path.stat().st_size), None
+        return read_tensors(contents, found, MAX_SIZE_FACTOR * path.stat().st_size), None
     except UserError:
         raise
     except Exception as error:  # a broken pickle can raise nearly anything
-        why = f" ({error})" if isinstance(error, Damaged) else ""
+        why = f" ({error})" if isinstance(error, DamagedFileError) else ""
         raise UserError(f"{path}: not a readable weights file{why}; is it complete?") from error
 
 
@@ -100,7 +102,7 @@ def strip_wrappers(weights: dict[str, T]) -> dict[str, T]:
     """
     while True:
         plain = {name.replace("_orig_mod.", ""): value for name, value in weights.items()}
-        own = plain.keys() - COUNTERS
+        own = plain.keys() - WRAPPER_COUNTERS
         if own and all(name.startswith("module.") for name in own):
             plain = {n.removeprefix("module."): v for n, v in plain.items() if n in own}
         if plain.keys() == weights.keys():
@@ -108,13 +110,13 @@ def strip_wrappers(weights: dict[str, T]) -> dict[str, T]:
         weights = plain
 
 
-def _unwrap(content: object, depth: int = 3) -> Mapping[Any, Any]:
+def _find_state_dict(content: object, depth: int = 3) -> Mapping[Any, Any]:
     """The state dict in nested mappings; a limit in depth, for a mapping may hold itself."""
     if not isinstance(content, Mapping):
         return {}
-    nest = next((n for n in NESTS if isinstance(content.get(n), Mapping)), None)
-    return content if nest is None or depth == 0 else _unwrap(content[nest], depth - 1)
+    nest = next((n for n in NESTED_KEYS if isinstance(content.get(n), Mapping)), None)
+    return content if nest is None or depth == 0 else _find_state_dict(content[nest], depth - 1)
 
 
-def _line(error: Exception) -> str:
+def _to_one_line(error: Exception) -> str:
     return " ".join(str(error).split())

@@ -7,28 +7,28 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smalti.core.lazy import on_first_use
+from smalti.core.lazy import attach_lazy_names
 
 if TYPE_CHECKING:
     from smalti.data.mnist import digit_pictures, digits
-    from smalti.data.packing import Packed, pack
-    from smalti.data.packs import home
+    from smalti.data.packing import PackSummary, pack
+    from smalti.data.packs import find_data_home
     from smalti.data.pictures import Pictures, Splits
-    from smalti.data.reading import emoji_pictures, folder, read, read_splits, size_of
+    from smalti.data.reading import emoji_pictures, folder, read, read_size, read_splits
 
 __all__ = [
-    "Packed",
+    "PackSummary",
     "Pictures",
     "Splits",
     "digit_pictures",
     "digits",
     "emoji_pictures",
+    "find_data_home",
     "folder",
-    "home",
     "pack",
     "read",
+    "read_size",
     "read_splits",
-    "size_of",
 ]
 
-__getattr__, __dir__ = on_first_use(__name__)
+__getattr__, __dir__ = attach_lazy_names(__name__)

@@ -6,16 +6,16 @@ import numpy as np
 from PIL import Image
 
 from smalti.core.errors import UserError
-from smalti.data.decode import SMALLEST_SIDE
-from smalti.data.source import SPLITS, Source, lay_out
+from smalti.data.decode import MIN_SIDE
+from smalti.data.source import SPLITS, Source, make_split_ranges
 
-CHANNELS = (1, 3, 4)  # grey, RGB, RGB with transparency
+CHANNELS = (1, 3, 4)  # gray, RGB, RGB with transparency
 BLOCK = 1024  # pictures converted at a time
 
 
-def array_source(
+def make_array_source(
     name: str,
-    parts: dict[str, np.ndarray],
+    arrays: dict[str, np.ndarray],
     labels: dict[str, np.ndarray],
     classes: tuple[str, ...] = (),
 ) -> Source:
@@ -25,8 +25,8 @@ def array_source(
     labels: (N,) for each part, numbers or names, or empty.
     classes: names for the labels 0, 1, ...
     """
-    order = [split for split in SPLITS if split in parts]
-    pixels = [parts[split] for split in order]
+    order = [split for split in SPLITS if split in arrays]
+    pixels = [arrays[split] for split in order]
     for split, part in zip(order, pixels, strict=True):
         if part.shape[1:] != pixels[0].shape[1:]:
             raise UserError(
@@ -36,29 +36,31 @@ def array_source(
     array = np.concatenate(pixels) if len(pixels) > 1 else pixels[0]
     if not len(array):
         raise UserError(f"{name} holds no pictures")
-    if min(array.shape[2:]) < SMALLEST_SIDE:
+    if min(array.shape[2:]) < MIN_SIDE:
         raise UserError(
             f"{name} holds pictures of {array.shape[2]} x {array.shape[3]} pixels; give some of at "
-            f"least {SMALLEST_SIDE} x {SMALLEST_SIDE}"
+            f"least {MIN_SIDE} x {MIN_SIDE}"
         )
-    numbers, classes = numbered(name, [labels[s] for s in order], classes) if labels else (None, ())
+    numbers, classes = (
+        encode_labels(name, [labels[s] for s in order], classes) if labels else (None, ())
+    )
     return Source(
         name=name,
         titles=[f"{name}[{k}]" for k in range(len(array))],
-        opened=lambda k: as_image(array[k]),
+        open_picture=lambda k: to_pil_image(array[k]),
         labels=numbers,
         classes=classes,
-        splits=lay_out({s: len(parts[s]) for s in order}) if order != ["train"] else {},
-        array=array,
+        splits=make_split_ranges({s: len(arrays[s]) for s in order}) if order != ["train"] else {},
+        pixels=array,
     )
 
 
-def as_image(pixels: np.ndarray) -> Image.Image:
-    """uint8 (C, H, W) as a Pillow image: grey, RGB or RGBA."""
+def to_pil_image(pixels: np.ndarray) -> Image.Image:
+    """uint8 (C, H, W) as a Pillow image: gray, RGB or RGBA."""
     return Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
 
 
-def as_bytes(title: str, array: np.ndarray) -> np.ndarray:
+def to_uint8(title: str, array: np.ndarray) -> np.ndarray:
     """Pictures (N, H, W), (N, H, W, C) or (N, C, H, W) as uint8 (N, C, H, W).
 
     Bytes stay, booleans are black and white, floats lie in [0, 1].  Where both layouts fit, the
@@ -79,7 +81,7 @@ def as_bytes(title: str, array: np.ndarray) -> np.ndarray:
         return array.astype(np.uint8) * np.uint8(255)
     if not np.issubdtype(array.dtype, np.floating):
         raise UserError(f"{title} holds {array.dtype}; give uint8, or floats from 0 to 1")
-    levels = np.empty(array.shape, np.uint8)
+    pixels = np.empty(array.shape, np.uint8)
     for k in range(0, len(array), BLOCK):
         block = array[k : k + BLOCK]
         if not (block.min() >= 0 and block.max() <= 1):  # also when one is not a number
@@ -87,11 +89,11 @@ def as_bytes(title: str, array: np.ndarray) -> np.ndarray:
                 f"{title} reaches from {block.min():g} to {block.max():g}; "
                 "give floats from 0 to 1, or uint8"
             )
-        levels[k : k + BLOCK] = np.rint(block * 255)
-    return levels
+        pixels[k : k + BLOCK] = np.rint(block * 255)
+    return pixels
 
 
-def numbered(
+def encode_labels(
     name: str, labels: list[np.ndarray], classes: tuple[str, ...]
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels of any kind as places int64 (N,) in the classes, which are named by them.

@@ -11,37 +11,50 @@ from typing import Any
 
 import numpy as np
 
-from smalti.core.brief import brief
 from smalti.core.errors import UserError
-from smalti.data.decode import BadPicture, Look, check_size, faults, to_pixels
-from smalti.data.duplicates import Duplicates, Pair, Print, find_duplicates, leaks, print_of
+from smalti.core.short_repr import add_short_repr
+from smalti.data.decode import (
+    BadPicture,
+    Preprocessing,
+    check_picture_size,
+    raise_as_bad_picture,
+    to_pixels,
+)
+from smalti.data.decode_all import ProgressCallback, limit_prefetch, prefetch, summarize_bad
+from smalti.data.duplicates import (
+    DuplicatePair,
+    Duplicates,
+    PictureFingerprint,
+    find_duplicates,
+    find_leaks,
+    fingerprint_picture,
+)
 from smalti.data.exif import has_damaged_exif
-from smalti.data.gather import Progress, ahead, told, waiting_room
+from smalti.data.file_selection import SkippedFiles
 from smalti.data.packing import split_rows
-from smalti.data.sifting import Passed
 from smalti.data.source import Source
-from smalti.data.splitting import unlearned_classes
+from smalti.data.splitting import find_untrained_classes
 
-VALID = 0.05  # held out where the data come without splits, as `read_splits` does
+VALID_SHARE = 0.05  # held out where the data come without splits, as `read_splits` does
 
 
 @dataclass(frozen=True)
-class Facts:
+class PictureInfo:
     """One picture, as it lies there."""
 
     width: int
     height: int
     mode: str
-    """As Pillow names it: L is grey, RGBA has transparency, P a palette."""
+    """As Pillow names it: L is gray, RGBA has transparency, P a palette."""
     format: str
-    is_coloured: bool
-    """Some pixel is not grey, after the picture is brought to its look."""
+    is_colored: bool
+    """Some pixel is not gray, after the picture is brought to its look."""
     has_damaged_exif: bool = False
     """What the camera noted cannot be read; the pixels can."""
 
 
 @dataclass(frozen=True)
-@brief
+@add_short_repr
 class Audit:
     """What is to know of a set of pictures. Rows are the source's."""
 
@@ -50,7 +63,7 @@ class Audit:
     """Of the rows, in words: a file's path, most often."""
     size: tuple[int, int]
     """(H, W) that the pictures were brought to."""
-    facts: Mapping[int, Facts]
+    pictures: Mapping[int, PictureInfo]
     """Of every picture that can be used, by its row."""
     bad: tuple[BadPicture, ...]
     """Those that cannot."""
@@ -58,58 +71,60 @@ class Audit:
     """How many pictures each class has; empty without classes."""
     splits: Mapping[str, int]
     """How many pictures each split has."""
-    has_own_splits: bool
+    has_predefined_splits: bool
     """False: these are the ones that training would make."""
     duplicates: Duplicates
-    mixed: int
+    n_label_conflicts: int
     """Groups of equal pictures that stand in several classes."""
-    leaks: tuple[Pair, ...]
+    leaks: tuple[DuplicatePair, ...]
     """Pairs that stand in two splits, equal or nearly so."""
-    unlearned: Mapping[str, tuple[str, ...]]
+    untrained_classes: Mapping[str, tuple[str, ...]]
     """Classes without a picture to train on, and the splits that theirs stand in."""
     captions: tuple[str, ...]
     """One for each of the source's pictures, or none at all."""
     bad_captions: tuple[str, ...]
     """A line for every caption that cannot be read."""
-    passed: Passed
+    ignored: SkippedFiles
     """What lies there, too, and is no picture to learn from."""
 
     def __len__(self) -> int:
-        return len(self.facts)
+        return len(self.pictures)
 
-    def counted(self, what: str) -> dict[str, int]:
+    def count_by(self, attribute: str) -> dict[str, int]:
         """How many pictures there are of each `mode` or `format`, the most frequent first."""
-        return dict(Counter(getattr(one, what) for one in self.facts.values()).most_common())
+        return dict(
+            Counter(getattr(one, attribute) for one in self.pictures.values()).most_common()
+        )
 
-    def damaged_exif(self) -> int:
-        return sum(one.has_damaged_exif for one in self.facts.values())
+    def count_damaged_exif(self) -> int:
+        return sum(one.has_damaged_exif for one in self.pictures.values())
 
-    def coloured(self) -> int:
-        return sum(one.is_coloured for one in self.facts.values())
+    def count_colored(self) -> int:
+        return sum(one.is_colored for one in self.pictures.values())
 
-    def channels(self) -> int:
-        """Of all pictures, when their colour is kept."""
-        return 3 if self.coloured() else 1
+    def count_channels(self) -> int:
+        """Of all pictures, when their color is kept."""
+        return 3 if self.count_colored() else 1
 
-    def smaller(self) -> list[int]:
+    def list_upscaled_rows(self) -> list[int]:
         """Rows of pictures that have to be enlarged."""
         H, W = self.size
-        return [row for row, one in self.facts.items() if one.height < H or one.width < W]
+        return [row for row, one in self.pictures.items() if one.height < H or one.width < W]
 
-    def measures(self) -> dict[str, tuple[int, int]]:
+    def summarize_sizes(self) -> dict[str, tuple[int, int]]:
         """(width, height) of the smallest, middle and largest, each side by itself."""
-        widths = [one.width for one in self.facts.values()]
-        heights = [one.height for one in self.facts.values()]
+        widths = [one.width for one in self.pictures.values()]
+        heights = [one.height for one in self.pictures.values()]
         return {
             "smallest": (min(widths), min(heights)),
             "median": (round(median(widths)), round(median(heights))),
             "largest": (max(widths), max(heights)),
         }
 
-    def histogram(self) -> dict[int, int]:
+    def count_by_shorter_side(self) -> dict[int, int]:
         """Pictures by their shorter side: {32: n} counts 32 to 63, every key a power of two."""
         floors = Counter(
-            1 << (min(one.width, one.height).bit_length() - 1) for one in self.facts.values()
+            1 << (min(one.width, one.height).bit_length() - 1) for one in self.pictures.values()
         )
         low, high = min(floors).bit_length(), max(floors).bit_length()
         return {1 << k: floors[1 << k] for k in range(low - 1, high)}
@@ -120,87 +135,95 @@ class Audit:
         return {
             "name": self.name,
             "pictures": len(self),
-            "passed": asdict(self.passed),
-            "damaged_exif": self.damaged_exif(),
+            "passed": asdict(self.ignored),
+            "damaged_exif": self.count_damaged_exif(),
             "captions": sum(map(bool, self.captions)),
             "bad_captions": [*self.bad_captions],
             "size": self.size,
-            "formats": self.counted("format"),
-            "modes": self.counted("mode"),
-            "coloured": self.coloured(),
-            "measures": self.measures(),
-            "shorter_side": {str(low): n for low, n in self.histogram().items()},
-            "smaller": [titles[row] for row in self.smaller()],
+            "formats": self.count_by("format"),
+            "modes": self.count_by("mode"),
+            "colored": self.count_colored(),
+            "measures": self.summarize_sizes(),
+            "shorter_side": {str(low): n for low, n in self.count_by_shorter_side().items()},
+            "smaller": [titles[row] for row in self.list_upscaled_rows()],
             "broken": [str(error) for error in self.bad],
             "exact": [[titles[row] for row in group] for group in twice.exact],
             "near": [self.pair_to_json(pair) for pair in twice.near],
-            "plain": twice.plain,
-            "mixed": self.mixed,
+            "plain": twice.n_single_color,
+            "mixed": self.n_label_conflicts,
             "classes": dict(self.classes),
             "splits": dict(self.splits),
-            "own_splits": self.has_own_splits,
-            "unlearned": {name: [*splits] for name, splits in self.unlearned.items()},
+            "own_splits": self.has_predefined_splits,
+            "unlearned": {name: [*splits] for name, splits in self.untrained_classes.items()},
             "leaks": [self.pair_to_json(pair) for pair in self.leaks],
         }
 
-    def pair_to_json(self, pair: Pair) -> dict[str, Any]:
+    def pair_to_json(self, pair: DuplicatePair) -> dict[str, Any]:
         a, b = self.titles[pair.a], self.titles[pair.b]
-        return {"a": a, "b": b, "bits": pair.bits, "levels": round(pair.levels, 2)}
+        return {"a": a, "b": b, "bits": pair.hash_distance, "levels": round(pair.rms_difference, 2)}
 
 
-def audit(source: Source, look: Look, progress: Progress | None = None) -> Audit:
+def audit_source(
+    source: Source, preprocessing: Preprocessing, progress: ProgressCallback | None = None
+) -> Audit:
     """Every picture decoded once, in the look that training would give it, and none kept.
 
     Equal pictures are those of equal pixels in that look.  UserError when none can be used.
     """
-    assert look.size is not None
-    facts: dict[int, Facts] = {}
-    prints: dict[int, Print] = {}
+    assert preprocessing.size is not None
+    facts: dict[int, PictureInfo] = {}
+    fingerprints: dict[int, PictureFingerprint] = {}
     bad: list[BadPicture] = []
     for row, found in enumerate(
-        ahead(partial(survey, source, look), range(len(source)), waiting_room(look))
+        prefetch(
+            partial(inspect_picture, source, preprocessing),
+            range(len(source)),
+            limit_prefetch(preprocessing),
+        )
     ):
         if isinstance(found, BadPicture):
             bad.append(found)
         else:
-            facts[row], prints[row] = found
+            facts[row], fingerprints[row] = found
         if progress is not None:
             progress(row + 1, len(source))
     if not facts:
-        raise UserError(told(bad, len(source)))
-    rows = split_rows(source, VALID, 0.0, 0) if len(source) > 1 else {"train": np.arange(1)}
+        raise UserError(summarize_bad(bad, len(source)))
+    rows = split_rows(source, VALID_SHARE, 0.0, 0) if len(source) > 1 else {"train": np.arange(1)}
     good = {split: [r for r in part.tolist() if r in facts] for split, part in rows.items()}
-    duplicates = find_duplicates(prints)
+    duplicates = find_duplicates(fingerprints)
     return Audit(
         name=source.name,
         titles=source.titles,
-        size=look.size,
-        facts=facts,
+        size=preprocessing.size,
+        pictures=facts,
         bad=tuple(bad),
-        classes=class_counts(source, list(facts)),
+        classes=count_classes(source, list(facts)),
         splits={split: len(part) for split, part in good.items()},
-        has_own_splits=bool(source.splits),
+        has_predefined_splits=bool(source.splits),
         duplicates=duplicates,
-        mixed=sum(has_many_classes(source, group) for group in duplicates.exact),
-        leaks=leaks(duplicates, good),
-        unlearned=unlearned_classes(source.labels, source.classes, good),
+        n_label_conflicts=sum(has_many_classes(source, group) for group in duplicates.exact),
+        leaks=find_leaks(duplicates, good),
+        untrained_classes=find_untrained_classes(source.labels, source.classes, good),
         captions=source.captions,
         bad_captions=source.bad_captions,
-        passed=source.passed,
+        ignored=source.skipped,
     )
 
 
-def survey(source: Source, look: Look, row: int) -> tuple[Facts, Print] | BadPicture:
+def inspect_picture(
+    source: Source, preprocessing: Preprocessing, row: int
+) -> tuple[PictureInfo, PictureFingerprint] | BadPicture:
     """What one picture is, and by what it is known again; or what is wrong with it."""
     title = source.titles[row]
     try:
-        with faults(title), source.opened(row) as image:
-            check_size(title, image)
+        with raise_as_bad_picture(title), source.open_picture(row) as image:
+            check_picture_size(title, image)
             (width, height), mode, kind = image.size, image.mode, image.format
-            pixels = to_pixels(image, look)
+            pixels = to_pixels(image, preprocessing)
             damaged = has_damaged_exif(image)
-            facts = Facts(width, height, mode, kind or "pixels", len(pixels) == 3, damaged)
-            return facts, print_of(pixels)
+            facts = PictureInfo(width, height, mode, kind or "pixels", len(pixels) == 3, damaged)
+            return facts, fingerprint_picture(pixels)
     except BadPicture as error:
         return error
 
@@ -209,7 +232,7 @@ def has_many_classes(source: Source, rows: tuple[int, ...]) -> bool:
     return source.labels is not None and len(set(source.labels[list(rows)].tolist())) > 1
 
 
-def class_counts(source: Source, rows: list[int]) -> dict[str, int]:
+def count_classes(source: Source, rows: list[int]) -> dict[str, int]:
     """In the order of the classes; one without pictures counts 0."""
     if source.labels is None:
         return {}

@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from smalti.core.device import send
-from smalti.core.fingerprint import text_hash
-from smalti.core.progress import OnProgress, Progress, ignore
+from smalti.core.device import move_to_device
+from smalti.core.fingerprint import hash_texts
+from smalti.core.progress import OnProgress, Progress, ignore_event
 from smalti.core.protocols import Batch, Codec
-from smalti.data.order import EqualCounts
 from smalti.data.pictures import Pictures
+from smalti.data.shuffle import ShuffledBatches
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,10 +24,10 @@ class Codes:
     pictures: what was encoded. codec: a hash of what encoded it.
     """
 
-    stored: Tensor
+    stored_codes: Tensor
     pictures: Pictures
-    codec: str
-    item: ClassVar[str] = "picture"
+    codec_sha256: str
+    item_name: ClassVar[str] = "picture"
 
     @property
     def name(self) -> str:
@@ -35,45 +35,45 @@ class Codes:
         return self.pictures.name
 
     def __len__(self) -> int:
-        return len(self.stored)
+        return len(self.stored_codes)
 
-    def batch(self, indices: Tensor, device: torch.device) -> Batch:
+    def make_batch(self, indices: Tensor, device: torch.device) -> Batch:
         """The chosen pictures' codes, int64, with their labels and captions."""
-        codes = send(self.stored[indices], device).long()
-        return self.pictures.describe(indices, device)._replace(codes=codes)
+        codes = move_to_device(self.stored_codes[indices], device).long()
+        return self.pictures.load_annotations(indices, device)._replace(codes=codes)
 
-    def plan(self, seed: int, size: int) -> EqualCounts:
+    def plan_batches(self, seed: int, batch_size: int) -> ShuffledBatches:
         """Batches of `size` pictures for every step."""
-        return self.pictures.plan(seed, size)
+        return self.pictures.plan_batches(seed, batch_size)
 
-    def parts(self, size: int) -> tuple[Tensor, ...]:
+    def split_indices(self, batch_size: int) -> tuple[Tensor, ...]:
         """Indices of all pictures in their order, `size` at a time."""
-        return self.pictures.parts(size)
+        return self.pictures.split_indices(batch_size)
 
-    def fingerprint(self) -> str:
+    def compute_fingerprint(self) -> str:
         """A hash of the pictures' and the codec's."""
-        return text_hash(self.pictures.fingerprint(), self.codec)
+        return hash_texts(self.pictures.compute_fingerprint(), self.codec_sha256)
 
-    def facts(self) -> dict[str, Any]:
+    def collect_facts(self) -> dict[str, Any]:
         """What a resume names when it has changed."""
-        return {**self.pictures.facts(), "codec": self.codec}
+        return {**self.pictures.collect_facts(), "codec": self.codec_sha256}
 
 
 def encode_pictures(
     pictures: Pictures,
     codec: Codec,
-    sha256: str,
+    codec_sha256: str,
     device: torch.device,
     *,
-    batch: int = 256,
-    on_progress: OnProgress = ignore,
+    batch_size: int = 256,
+    on_progress: OnProgress = ignore_event,
 ) -> Codes:
     """All pictures through a codec on `device`, `batch` at a time; sha256: the codec's hash."""
-    small = torch.uint8 if codec.count <= 2**8 else torch.int16
-    dtype = small if codec.count <= 2**15 else torch.int32
+    small = torch.uint8 if codec.vocab_size <= 2**8 else torch.int16
+    dtype = small if codec.vocab_size <= 2**15 else torch.int32
     parts = []
-    for k, rows in enumerate(pictures.parts(batch)):
-        on_progress(Progress("encoding", k * batch, len(pictures)))
-        codes = codec.encode(pictures.batch(rows, device).require_pictures())
+    for k, rows in enumerate(pictures.split_indices(batch_size)):
+        on_progress(Progress("encoding", k * batch_size, len(pictures)))
+        codes = codec.encode(pictures.make_batch(rows, device).require_pictures())
         parts.append((codes if codes.ndim == 4 else codes[:, None]).to("cpu", dtype))
-    return Codes(torch.cat(parts), pictures, sha256)
+    return Codes(torch.cat(parts), pictures, codec_sha256)

@@ -12,69 +12,71 @@ import numpy as np
 from PIL import Image, ImageColor, UnidentifiedImageError
 
 from smalti.core.errors import UserError
-from smalti.core.size import parse_size
+from smalti.core.size import normalize_size
 from smalti.data.exif import turn_upright
 
-SMALLEST_SIDE = 4
-LARGE = 1 << 23
+MIN_SIDE = 4
+LARGE_PIXELS = 1 << 23
 """Pixels of a picture above which it is decoded alone, and flattened in strips of so many."""
-ONE_LARGE = Lock()
-HUNGRY, HUNGRY_PIXELS = ("WEBP", "AVIF", "JPEG2000"), 60_000_000
+LARGE_PICTURE_LOCK = Lock()
+MEMORY_HUNGRY_FORMATS, MEMORY_HUNGRY_MAX_PIXELS = ("WEBP", "AVIF", "JPEG2000"), 60_000_000
 """Formats whose decoders take up to 20 bytes for a pixel, and how large they may be."""
-Colour = Literal["keep", "grey", "rgb"]
+Color = Literal["keep", "gray", "rgb"]
 Crop = bool | int | tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Look:
+class Preprocessing:
     """How the pictures of a set are made alike."""
 
     size: tuple[int, int] | None  # (H, W), or None: as they are
-    colour: Colour
+    color: Color
     background: tuple[int, int, int]  # seen through transparent pixels
     crop: bool  # to the aspect ratio of `size`; otherwise squeezed
-    centre: tuple[int, int] | None = None  # (H, W) that is cut out first
+    center_crop: tuple[int, int] | None = None  # (H, W) that is cut out first
 
 
 class BadPicture(UserError):
     """One picture, named, that cannot be used; the others may well be."""
 
 
-def look_of(
+def make_preprocessing(
     size: int | tuple[int, int] | None,
-    colour: Colour,
+    color: Color,
     background: str | tuple[int, ...],
     crop: Crop,
-) -> Look:
+) -> Preprocessing:
     """The same, checked. UserError for what makes no sense.
 
-    crop: True or False, or a size that is cut out of the centre first.
+    crop: True or False, or a size that is cut out of the center first.
     """
-    if colour not in get_args(Colour):
-        raise UserError(f"colour is {colour!r}; give 'keep', 'grey' or 'rgb'")
-    centre = None if isinstance(crop, bool) else parse_size(crop, "crop")
-    return Look(
-        size if size is None else parse_size(size),
-        colour,
+    if color not in get_args(Color):
+        raise UserError(f"color is {color!r}; give 'keep', 'gray' or 'rgb'")
+    center_crop = None if isinstance(crop, bool) else normalize_size(crop, "crop")
+    return Preprocessing(
+        size if size is None else normalize_size(size),
+        color,
         parse_background(background),
         crop is not False,
-        centre,
+        center_crop,
     )
 
 
-def read_picture(title: str, opened: Callable[[], Image.Image], look: Look) -> np.ndarray:
+def read_picture(
+    title: str, open_picture: Callable[[], Image.Image], preprocessing: Preprocessing
+) -> np.ndarray:
     """The picture that `opened` gives, as uint8 (1, H, W) when its channels are equal.
 
     Otherwise (3, H, W).  Raises BadPicture, naming its title, for what cannot be read, is too
     small or is a bomb.
     """
-    with faults(title), opened() as image:
-        check_size(title, image)
-        return to_pixels(image, look)
+    with raise_as_bad_picture(title), open_picture() as image:
+        check_picture_size(title, image)
+        return to_pixels(image, preprocessing)
 
 
 @contextmanager
-def faults(title: str) -> Iterator[None]:
+def raise_as_bad_picture(title: str) -> Iterator[None]:
     """Whatever goes wrong inside is a BadPicture of this title."""
     try:
         yield
@@ -83,7 +85,7 @@ def faults(title: str) -> Iterator[None]:
     except UserError as error:
         raise BadPicture(str(error)) from error
     except Image.DecompressionBombError as error:
-        raise _bomb(title) from error
+        raise _make_bomb_error(title) from error
     except UnidentifiedImageError as error:
         raise BadPicture(f"{title} is no picture that can be read; replace or remove it") from error
     except Exception as error:  # on faulty files decoders raise nearly anything
@@ -93,68 +95,68 @@ def faults(title: str) -> Iterator[None]:
 
 
 def parse_background(background: str | tuple[int, ...]) -> tuple[int, int, int]:
-    """A colour's name ("white", "#ff8800") or bytes (grey,) or (r, g, b) as (r, g, b)."""
-    wanted = "give a name such as 'white', '#ff8800', or three numbers from 0 to 255"
+    """A color's name ("white", "#ff8800") or bytes (gray,) or (r, g, b) as (r, g, b)."""
+    hint = "give a name such as 'white', '#ff8800', or three numbers from 0 to 255"
     try:
         levels = ImageColor.getrgb(background) if isinstance(background, str) else background
         levels = tuple(int(level) for level in levels)
     except (ValueError, TypeError) as error:
-        raise UserError(f"background {background!r} is no colour; {wanted}") from error
+        raise UserError(f"background {background!r} is no color; {hint}") from error
     levels = levels * 3 if len(levels) == 1 else levels
     if len(levels) != 3 or not all(0 <= level <= 255 for level in levels):
-        raise UserError(f"background {background!r} is no opaque colour; {wanted}")
+        raise UserError(f"background {background!r} is no opaque color; {hint}")
     return levels
 
 
-def _bomb(title: str) -> BadPicture:
+def _make_bomb_error(title: str) -> BadPicture:
     limit = (Image.MAX_IMAGE_PIXELS or 0) / 1e6
     return BadPicture(f"{title} has more than {limit:.3g} million pixels; shrink or remove it")
 
 
-def check_size(title: str, image: Image.Image) -> None:
+def check_picture_size(title: str, image: Image.Image) -> None:
     """BadPicture for a dot or a bomb, before anything is decoded."""
     width, height = image.size
-    if min(width, height) < SMALLEST_SIDE:
+    if min(width, height) < MIN_SIDE:
         raise BadPicture(
             f"{title} is {width} x {height} pixels; "
-            f"remove it, or give one of at least {SMALLEST_SIDE} x {SMALLEST_SIDE}"
+            f"remove it, or give one of at least {MIN_SIDE} x {MIN_SIDE}"
         )
     # Pillow itself only warns of a bomb up to twice its limit.
     if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
-        raise _bomb(title)
-    if image.format in HUNGRY and width * height > HUNGRY_PIXELS:
+        raise _make_bomb_error(title)
+    if image.format in MEMORY_HUNGRY_FORMATS and width * height > MEMORY_HUNGRY_MAX_PIXELS:
         raise BadPicture(
-            f"{title} has more than {HUNGRY_PIXELS / 1e6:g} million pixels, which is much for "
+            f"{title} has more than {MEMORY_HUNGRY_MAX_PIXELS / 1e6:g} million pixels, which is much for "
             f"{image.format}; shrink it, or save it as JPEG or PNG"
         )
 
 
-def to_pixels(image: Image.Image, look: Look) -> np.ndarray:
+def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
     """Decoded and made alike, uint8 (C, H, W)."""
-    with ONE_LARGE if image.width * image.height > LARGE else nullcontext():
-        if look.size is not None and look.centre is None:
+    with LARGE_PICTURE_LOCK if image.width * image.height > LARGE_PIXELS else nullcontext():
+        if preprocessing.size is not None and preprocessing.center_crop is None:
             # JPEG decodes to an eighth, a quarter or half in a fraction of the time; twice the
             # wanted side is left for the resize, on both sides because EXIF may yet turn it.
-            side = 2 * max(look.size)
+            side = 2 * max(preprocessing.size)
             image.draft(None, (side, side))
         image.load()
         image = turn_upright(image)
-        if look.centre is not None:
-            image = _centre(image, look.centre)
-        image = _flat(image, look.background)
-        if look.colour == "grey" and image.mode != "L":
+        if preprocessing.center_crop is not None:
+            image = _crop_center(image, preprocessing.center_crop)
+        image = _flatten(image, preprocessing.background)
+        if preprocessing.color == "gray" and image.mode != "L":
             image = image.convert("L")
-        if look.size is not None:
-            image = _resized(image, look.size, look.crop)
+        if preprocessing.size is not None:
+            image = _resize(image, preprocessing.size, preprocessing.crop)
         pixels = np.array(image)
         if pixels.ndim == 2:
             return pixels[None]  # (1, H, W)
         pixels = pixels.transpose(2, 0, 1)  # (3, H, W)
-        is_grey = (pixels == pixels[:1]).all()
-        return np.ascontiguousarray(pixels[:1] if is_grey else pixels)
+        is_gray = (pixels == pixels[:1]).all()
+        return np.ascontiguousarray(pixels[:1] if is_gray else pixels)
 
 
-def _centre(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+def _crop_center(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     """The central (H, W) of a picture. ValueError when it is smaller."""
     (height, width), (w, h) = size, image.size
     if w < width or h < height:
@@ -163,27 +165,27 @@ def _centre(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image.crop((left, top, left + width, top + height))
 
 
-def _flat(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+def _flatten(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
     """RGB or L of 8 bits, with the background where the picture is transparent.
 
     A large picture goes strip by strip, so that a few of its rows alone are held several times.
     """
     w, h = image.size
-    rows = max(1, LARGE // w)
+    rows = max(1, LARGE_PIXELS // w)
     if rows >= h or (image.mode in ("L", "RGB") and not image.has_transparency_data):
-        return _opaque(_eight_bit(image), background)
+        return _fill_transparent(_to_eight_bits(image), background)
     flat: Image.Image | None = None
     for top in range(0, h, rows):
         strip = image.crop((0, top, w, min(h, top + rows)))
-        strip = _opaque(_eight_bit(strip), background)
+        strip = _fill_transparent(_to_eight_bits(strip), background)
         flat = flat or Image.new(strip.mode, image.size)
         flat.paste(strip, (0, top))
     assert flat is not None
     return flat
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Deeper grey scaled to 8 bits, where Pillow's own conversion would clip it."""
+def _to_eight_bits(image: Image.Image) -> Image.Image:
+    """Deeper gray scaled to 8 bits, where Pillow's own conversion would clip it."""
     if image.mode == "F":
         levels, top = np.asarray(image), 1.0
     elif image.mode == "I" or image.mode.startswith("I;"):
@@ -191,15 +193,15 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     else:
         return image
     if not (levels.min() >= 0 and levels.max() <= top):
-        raise ValueError(f"its grey levels lie outside 0 to {top:g}")
-    grey = Image.fromarray(np.rint(levels * (255 / top)).astype(np.uint8))
+        raise ValueError(f"its gray levels lie outside 0 to {top:g}")
+    gray = Image.fromarray(np.rint(levels * (255 / top)).astype(np.uint8))
     hidden = image.info.get("transparency")  # the one level that is transparent, in PNG
     if hidden is not None:
-        grey.putalpha(Image.fromarray(np.where(levels == hidden, 0, 255).astype(np.uint8)))
-    return grey
+        gray.putalpha(Image.fromarray(np.where(levels == hidden, 0, 255).astype(np.uint8)))
+    return gray
 
 
-def _opaque(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
+def _fill_transparent(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
     """RGB or L, with the background where the picture is transparent."""
     if image.has_transparency_data:
         ground = Image.new("RGBA", image.size, (*background, 255))
@@ -208,12 +210,12 @@ def _opaque(image: Image.Image, background: tuple[int, int, int]) -> Image.Image
     return image if image.mode == mode else image.convert(mode)
 
 
-def _resized(image: Image.Image, size: tuple[int, int], crop: bool) -> Image.Image:
+def _resize(image: Image.Image, size: tuple[int, int], crop: bool) -> Image.Image:
     (height, width), (w, h) = size, image.size
     if image.size == (width, height):
         return image
     box = (0.0, 0.0, float(w), float(h))
-    if crop:  # the largest centred part of the wanted aspect ratio
+    if crop:  # the largest centered part of the wanted aspect ratio
         scale = min(w / width, h / height)
         left = max(0.0, (w - scale * width) / 2)  # rounding may fall below 0
         top = max(0.0, (h - scale * height) / 2)

@@ -13,10 +13,10 @@ from typing import Any
 
 from smalti.core.errors import UserError
 from smalti.data.source import Split
-from smalti.data.splitting import shuffled
+from smalti.data.splitting import draw_permutation
 
 PACKAGE, VERSION = "emoji-datasource-google", "16.0.0"
-CATALOGUE, PICTURES = "emoji.json", "img/google/64"
+CATALOG_FILE, PICTURES_FOLDER = "emoji.json", "img/google/64"
 
 TONES = {
     "1F3FB": "light skin tone",
@@ -26,10 +26,21 @@ TONES = {
     "1F3FF": "dark skin tone",
 }
 # What makes a variant of one emoji: gender signs, hair, the way it faces, and joiners.
-VARIES = {*TONES, "2640", "2642", "1F9B0", "1F9B1", "1F9B2", "1F9B3", "27A1", "FE0F", "200D"}
+VARIANT_POINTS = {
+    *TONES,
+    "2640",
+    "2642",
+    "1F9B0",
+    "1F9B1",
+    "1F9B2",
+    "1F9B3",
+    "27A1",
+    "FE0F",
+    "200D",
+}
 # Man, woman, boy and girl are all people here; and what stands alone for a pair stands for its own.
 PERSON, CHILD, OLD = "1F9D1", "1F9D2", "1F9D3"
-KIN = {
+CANONICAL_POINTS = {
     "1F468": PERSON, "1F469": PERSON, "1F471": PERSON, "1F9D4": PERSON,  # also blond, bearded
     "1F466": CHILD, "1F467": CHILD, "1F474": OLD, "1F475": OLD,
     "1F934": "royal", "1F478": "royal", "1FAC5": "royal",
@@ -40,14 +51,14 @@ KIN = {
     "1FAF1": "handshake", "1FAF2": "handshake", "1F91D": "handshake",
 }  # fmt: skip
 # Beside people: what they are doing says which emoji it is.
-WITH = {"1F384": "claus", "handshake": "hands", "1F48B": "kiss", "2764": "heart"}
+ACTIVITY_POINTS = {"1F384": "claus", "handshake": "hands", "1F48B": "kiss", "2764": "heart"}
 
 
 @dataclass(frozen=True)
 class Emoji:
     """One picture of the package."""
 
-    image: str
+    file_name: str
     """Its file's name."""
     caption: str
     """What it shows, in lower case: "artist, dark skin tone"."""
@@ -56,43 +67,45 @@ class Emoji:
     """Equal for all variants of one emoji in skin tone, gender, hair and direction."""
 
 
-def read_catalogue(package: Path) -> list[Emoji]:
-    """Every picture of the unpacked package, in the order of its catalogue."""
-    path = package / CATALOGUE
+def read_catalog(package: Path) -> list[Emoji]:
+    """Every picture of the unpacked package, in the order of its catalog."""
+    path = package / CATALOG_FILE
     try:
         entries = json.loads(path.read_text())
-        emoji = [one for entry in entries if entry["has_img_google"] for one in variants(entry)]
+        emoji = [
+            one for entry in entries if entry["has_img_google"] for one in expand_variants(entry)
+        ]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is not the catalogue of {PACKAGE} {VERSION}: {error}") from error
+        raise UserError(f"{path} is not the catalog of {PACKAGE} {VERSION}: {error}") from error
     return emoji
 
 
-def variants(entry: dict[str, Any]) -> Iterator[Emoji]:
-    """An entry of the catalogue, plain and in all its skin tones."""
-    caption, category = caption_of(entry), entry["category"]
-    yield Emoji(entry["image"], caption, category, base_of(entry["unified"]))
+def expand_variants(entry: dict[str, Any]) -> Iterator[Emoji]:
+    """An entry of the catalog, plain and in all its skin tones."""
+    caption, category = make_caption(entry), entry["category"]
+    yield Emoji(entry["image"], caption, category, find_base(entry["unified"]))
     for tones, one in entry.get("skin_variations", {}).items():
         names = " and ".join(TONES[tone] for tone in tones.split("-"))
-        yield Emoji(one["image"], f"{caption}, {names}", category, base_of(one["unified"]))
+        yield Emoji(one["image"], f"{caption}, {names}", category, find_base(one["unified"]))
 
 
-def caption_of(entry: dict[str, Any]) -> str:
+def make_caption(entry: dict[str, Any]) -> str:
     return (entry["name"] or entry["short_name"].replace("-", " ")).lower()
 
 
-def base_of(unified: str) -> str:
+def find_base(unified: str) -> str:
     """The code points of an emoji without what makes it a variant of another."""
-    points = [KIN.get(p, p) for p in unified.split("-") if p not in VARIES]
+    points = [CANONICAL_POINTS.get(p, p) for p in unified.split("-") if p not in VARIANT_POINTS]
     people = [p for p in points if p in (PERSON, CHILD)]
     if people and len(points) > 1:
-        if special := [WITH[p] for p in points if p in WITH]:
+        if special := [ACTIVITY_POINTS[p] for p in points if p in ACTIVITY_POINTS]:
             return special[-1]  # the last: a kiss has a heart, too
         if len(people) == len(points):
             return "family"
     return "-".join(sorted(set(points), key=points.index)) or unified
 
 
-def split_of(emoji: list[Emoji], seed: int = 0) -> list[Split]:
+def split_emoji(emoji: list[Emoji], seed: int = 0) -> list[Split]:
     """The split of each, "train", "valid" or "test": all variants of one emoji go to one side.
 
     In every category a twentieth of the base emoji, at least one, is for validation, twice as many
@@ -101,7 +114,7 @@ def split_of(emoji: list[Emoji], seed: int = 0) -> list[Split]:
     side: dict[str, Split] = {}
     for category in sorted({e.category for e in emoji}):
         bases = sorted({e.base for e in emoji if e.category == category} - side.keys())
-        order = shuffled(len(bases), seed)
+        order = draw_permutation(len(bases), seed)
         valid = max(1, round(0.05 * len(bases))) if len(bases) >= 10 else 0
         for place, k in enumerate(order.tolist()):
             side[bases[k]] = "valid" if place < valid else "test" if place < 3 * valid else "train"

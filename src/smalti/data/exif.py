@@ -7,7 +7,7 @@ import struct
 from PIL import Image
 
 ORIENTATION = 0x0112
-TURNS = {
+TRANSPOSES = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -16,14 +16,14 @@ TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 """Of one value of each type."""
 
 
 def turn_upright(image: Image.Image) -> Image.Image:
     """A loaded picture, turned as the camera noted; as it stands where that cannot be read."""
     try:
-        turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
+        turn = TRANSPOSES.get(image.getexif().get(ORIENTATION, 1))
     except Exception:  # on a damaged block Pillow raises nearly anything
         return image
     return image if turn is None else image.transpose(turn)
@@ -32,10 +32,10 @@ def turn_upright(image: Image.Image) -> Image.Image:
 def has_damaged_exif(image: Image.Image) -> bool:
     """Whether a loaded picture carries an EXIF block whose first directory cannot be read."""
     block = image.info.get("exif")
-    return isinstance(block, bytes) and not is_whole(block.removeprefix(b"Exif\0\0"))
+    return isinstance(block, bytes) and not is_complete_exif(block.removeprefix(b"Exif\0\0"))
 
 
-def is_whole(block: bytes) -> bool:
+def is_complete_exif(block: bytes) -> bool:
     """Whether a TIFF header and the directory it points to lie inside a block, values and all."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(block[:4])
     try:
@@ -46,7 +46,7 @@ def is_whole(block: bytes) -> bool:
         for k in range(count):
             entry = struct.unpack_from(f"{order}HHII", block, start + 2 + 12 * k)
             _, kind, n, place = entry
-            size = BYTES[kind] * n
+            size = TYPE_BYTES[kind] * n
             if size > 4 and place + size > len(block):
                 return False
     except (struct.error, KeyError):

@@ -17,13 +17,15 @@ from PIL import Image, ImageDraw, ImageFont
 CHARACTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 SIDE = 32  # of a glyph's picture
 MARGIN = 2  # pixels that stay black on every side
-FINE = 4  # the drawing is so many times finer, and averaged
-MEASURED = 128  # font size at which ink is measured
-LACKING = ("\u0378", "\uffff", "\U0010ffff")  # characters that no font has
-INK = 32  # level from which a pixel is ink
-ALIKE = 4  # characters of one picture, from which on it stands for none
-SHAPES = "ABDEGHNQRT"  # capitals whose small letters have another shape
-SMALL_CAPS = 0.7  # correlation of these, on average, from which on small letters are capitals
+SUPERSAMPLING = 4  # the drawing is so many times finer, and averaged
+MEASURING_FONT_SIZE = 128  # font size at which ink is measured
+MISSING_CHARACTERS = ("\u0378", "\uffff", "\U0010ffff")  # characters that no font has
+INK_LEVEL = 32  # level from which a pixel is ink
+PLACEHOLDER_COUNT = 4  # characters of one picture, from which on it stands for none
+DISTINCT_CAPITALS = "ABDEGHNQRT"  # capitals whose small letters have another shape
+SMALL_CAPS_CORRELATION = (
+    0.7  # correlation of these, on average, from which on small letters are capitals
+)
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom."""
 
@@ -43,14 +45,14 @@ class Face:
 def read_face(path: Path, characters: Sequence[str] = CHARACTERS) -> Face | None:
     """The usable glyphs of a font file, in one scale and on one baseline; None without any."""
     try:
-        font = ImageFont.truetype(path, MEASURED, layout_engine=ImageFont.Layout.BASIC)
-        inked = {c: ink_of_glyph(font, c) for c in characters}
-        lacking = {ink_of_glyph(font, c)[0] for c in LACKING}
+        font = ImageFont.truetype(path, MEASURING_FONT_SIZE, layout_engine=ImageFont.Layout.BASIC)
+        inked = {c: measure_ink(font, c) for c in characters}
+        missing_inks = {measure_ink(font, c)[0] for c in MISSING_CHARACTERS}
     except (OSError, ValueError):  # broken, or without outlines
         return None
-    kept = real_characters({c: ink for c, (ink, _) in inked.items()}, lacking)
+    kept = find_real_characters({c: ink for c, (ink, _) in inked.items()}, missing_inks)
     boxes = {c: box for c, (_, box) in inked.items() if c in kept}
-    pictures = without_capitals(drawn(path, boxes)) if boxes else {}
+    pictures = drop_small_capitals(draw_glyphs(path, boxes)) if boxes else {}
     if not pictures:
         return None
     family, style = font.getname()
@@ -58,7 +60,7 @@ def read_face(path: Path, characters: Sequence[str] = CHARACTERS) -> Face | None
     return Face(family or path.stem, style or "", path.name, "".join(pictures), array)
 
 
-def ink_of_glyph(font: ImageFont.FreeTypeFont, character: str) -> tuple[bytes, Box]:
+def measure_ink(font: ImageFont.FreeTypeFont, character: str) -> tuple[bytes, Box]:
     """What a font draws for a character, empty for nothing, and where: seen from the baseline."""
     core, (x, y) = font.getmask2(character, mode="L", anchor="ls")
     if not min(core.size):
@@ -73,64 +75,66 @@ def ink_of_glyph(font: ImageFont.FreeTypeFont, character: str) -> tuple[bytes, B
     return repr(ink.shape).encode() + ink.tobytes(), box
 
 
-def real_characters(inks: dict[str, bytes], lacking: set[bytes]) -> set[str]:
+def find_real_characters(inks: dict[str, bytes], missing_inks: set[bytes]) -> set[str]:
     """Those with ink of their own: not blank, not the box of a missing one, not one for all."""
     count = Counter(inks[c] for c in {c.lower(): c for c in inks}.values())
-    placeholders = {ink for ink, n in count.items() if n >= ALIKE}
-    return {c for c, ink in inks.items() if ink and ink not in lacking | placeholders}
+    placeholders = {ink for ink, n in count.items() if n >= PLACEHOLDER_COUNT}
+    return {c for c, ink in inks.items() if ink and ink not in missing_inks | placeholders}
 
 
-def drawn(path: Path, boxes: dict[str, Box]) -> dict[str, np.ndarray]:
+def draw_glyphs(path: Path, boxes: dict[str, Box]) -> dict[str, np.ndarray]:
     """uint8 (SIDE, SIDE) of each: one scale and one baseline, each ink centered sideways."""
     top = min(box[1] for box in boxes.values())
     bottom = max(box[3] for box in boxes.values())
     width = max(box[2] - box[0] for box in boxes.values())
-    scale = FINE * (SIDE - 2 * MARGIN) / max(bottom - top, width)
-    font = ImageFont.truetype(path, MEASURED * scale, layout_engine=ImageFont.Layout.BASIC)
-    middle = FINE * SIDE / 2
+    scale = SUPERSAMPLING * (SIDE - 2 * MARGIN) / max(bottom - top, width)
+    font = ImageFont.truetype(
+        path, MEASURING_FONT_SIZE * scale, layout_engine=ImageFont.Layout.BASIC
+    )
+    middle = SUPERSAMPLING * SIDE / 2
     baseline = middle - scale * (top + bottom) / 2
     found: dict[str, np.ndarray] = {}
     for character, (left, _, right, _) in boxes.items():
-        image = Image.new("L", (FINE * SIDE, FINE * SIDE))
+        image = Image.new("L", (SUPERSAMPLING * SIDE, SUPERSAMPLING * SIDE))
         place = (middle - scale * (left + right) / 2, baseline)
         ImageDraw.Draw(image).text(place, character, fill=255, font=font, anchor="ls")
-        picture = np.asarray(image.reduce(FINE))
-        if (picture >= INK).any():
+        picture = np.asarray(image.reduce(SUPERSAMPLING))
+        if (picture >= INK_LEVEL).any():
             found[character] = picture
     return found
 
 
 def crop_to_ink(picture: np.ndarray) -> np.ndarray:
     """The box around the ink."""
-    ink = picture >= INK
+    ink = picture >= INK_LEVEL
     rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
     return picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def without_capitals(pictures: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+def drop_small_capitals(pictures: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Without small letters that are capitals, in this size or a smaller one."""
-    pairs = [(c, c.lower()) for c in SHAPES if c in pictures and c.lower() in pictures]
-    likeness = [correlation(pictures[a], pictures[b]) for a, b in pairs]
-    small = bool(likeness) and float(np.mean(likeness)) > SMALL_CAPS
+    pairs = [(c, c.lower()) for c in DISTINCT_CAPITALS if c in pictures and c.lower() in pictures]
+    likeness = [correlate_glyphs(pictures[a], pictures[b]) for a, b in pairs]
+    small = bool(likeness) and float(np.mean(likeness)) > SMALL_CAPS_CORRELATION
     return {
         c: p
         for c, p in pictures.items()
-        if not (c.islower() and (small or same(p, pictures.get(c.upper()))))
+        if not (c.islower() and (small or are_equal(p, pictures.get(c.upper()))))
     }
 
 
-def same(a: np.ndarray, b: np.ndarray | None) -> bool:
+def are_equal(a: np.ndarray, b: np.ndarray | None) -> bool:
     return b is not None and bool(np.array_equal(a, b))
 
 
-def correlation(a: np.ndarray, b: np.ndarray) -> float:
+def correlate_glyphs(a: np.ndarray, b: np.ndarray) -> float:
     """Of two glyphs brought to one size, from -1 to 1."""
-    x, y = (squeezed(picture) for picture in (a, b))
+    x, y = (resize_ink(picture) for picture in (a, b))
     x, y = x - x.mean(), y - y.mean()
     return float((x * y).sum() / max(1e-6, np.sqrt((x * x).sum() * (y * y).sum())))
 
 
-def squeezed(picture: np.ndarray) -> np.ndarray:
+def resize_ink(picture: np.ndarray) -> np.ndarray:
     """float (12, 12): the box around the ink."""
-    ink = Image.fromarray((255 * (crop_to_ink(picture) >= INK)).astype(np.uint8))
+    ink = Image.fromarray((255 * (crop_to_ink(picture) >= INK_LEVEL)).astype(np.uint8))
     return np.asarray(ink.resize((12, 12), Image.Resampling.BOX), np.float64)

@@ -11,25 +11,29 @@ from pathlib import Path
 import numpy as np
 
 from smalti.core.errors import UserError
-from smalti.data.arrays import array_source
+from smalti.data.arrays import make_array_source
 from smalti.data.source import Source, Split
 
-IMAGES = re.compile(r"(.*images[-._]idx3.*?)(\.gz)?", re.IGNORECASE)
-SIDES: tuple[tuple[str, Split], ...] = (("train", "train"), ("t10k", "test"), ("test", "test"))
-BYTES = 8  # the code of uint8
-RATIO = 1032  # gzip packs no better
-UNPACKED = 700_000_000  # bytes of a packed file
+IMAGE_NAME = re.compile(r"(.*images[-._]idx3.*?)(\.gz)?", re.IGNORECASE)
+SPLITS_BY_WORD: tuple[tuple[str, Split], ...] = (
+    ("train", "train"),
+    ("t10k", "test"),
+    ("test", "test"),
+)
+UINT8_CODE = 8  # the code of uint8
+MAX_GZIP_RATIO = 1032  # gzip packs no better
+MAX_UNPACKED_BYTES = 700_000_000  # bytes of a packed file
 
 
 def is_idx(path: Path) -> bool:
     """Whether a file's name or first bytes say IDX of pictures."""
-    if IMAGES.fullmatch(path.name):
+    if IMAGE_NAME.fullmatch(path.name):
         return True
     with path.open("rb") as file:
-        return file.read(4) == bytes([0, 0, BYTES, 3])
+        return file.read(4) == bytes([0, 0, UINT8_CODE, 3])
 
 
-def image_files(folder: Path) -> dict[str, Path]:
+def find_image_files(folder: Path) -> dict[str, Path]:
     """The picture files of a folder as MNIST comes, by split; empty in any other folder."""
     found: dict[str, Path] = {}
     try:
@@ -37,9 +41,9 @@ def image_files(folder: Path) -> dict[str, Path]:
     except OSError:
         return {}  # another reader will say so
     for path in paths:
-        if not (path.is_file() and IMAGES.fullmatch(path.name)):
+        if not (path.is_file() and IMAGE_NAME.fullmatch(path.name)):
             continue
-        for word, split in SIDES:
+        for word, split in SPLITS_BY_WORD:
             if word in path.name.lower():
                 other = found.setdefault(split, path)
                 if path not in (other, other.with_name(other.name + ".gz")):
@@ -48,14 +52,14 @@ def image_files(folder: Path) -> dict[str, Path]:
     return found
 
 
-def idx_source(path: Path, *, labels: bool = True) -> Source:
+def open_idx_source(path: Path, *, labels: bool = True) -> Source:
     """One file of pictures with the labels beside it, or the training and test files of a folder.
 
     UserError when one is damaged, or pictures and labels are not equally many.
     """
-    files = image_files(path) if path.is_dir() else {SIDES[0][1]: path}
+    files = find_image_files(path) if path.is_dir() else {SPLITS_BY_WORD[0][1]: path}
     parts = {split: read_idx(file, 3)[:, None] for split, file in files.items()}
-    beside = {split: labels_beside(file) for split, file in files.items()} if labels else {}
+    beside = {split: find_label_file(file) for split, file in files.items()} if labels else {}
     numbers: dict[str, np.ndarray] = {}
     for split, file in beside.items():
         if file is not None:
@@ -66,10 +70,10 @@ def idx_source(path: Path, *, labels: bool = True) -> Source:
     if numbers and len(numbers) < len(parts):
         (lost, *_) = parts.keys() - numbers.keys()
         raise UserError(f"{files[lost]} has no file of labels beside it, the other one has")
-    return array_source(path.name.split(".")[0] or path.name, parts, numbers)
+    return make_array_source(path.name.split(".")[0] or path.name, parts, numbers)
 
 
-def labels_beside(images: Path) -> Path | None:
+def find_label_file(images: Path) -> Path | None:
     """train-labels-idx1-ubyte for train-images-idx3-ubyte, with or without .gz."""
     name = re.sub("images", "labels", images.name, flags=re.IGNORECASE)
     name = re.sub("idx3", "idx1", name, flags=re.IGNORECASE).removesuffix(".gz")
@@ -82,33 +86,33 @@ def read_idx(path: Path, ndim: int) -> np.ndarray:
     """uint8 of `ndim` axes. UserError when the file is something else, or cut short."""
     try:
         with path.open("rb") as raw:
-            packed = raw.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if packed else path.open("rb") as file:
+            compressed = raw.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if compressed else path.open("rb") as file:
             head = file.read(4 + 4 * ndim)
-            if len(head) < 4 + 4 * ndim or head[:4] != bytes([0, 0, BYTES, ndim]):
+            if len(head) < 4 + 4 * ndim or head[:4] != bytes([0, 0, UINT8_CODE, ndim]):
                 what = "pictures" if ndim == 3 else "labels"
                 raise UserError(f"{path} is no IDX file of {what} in bytes; download it again")
             shape = np.frombuffer(head, ">u4", offset=4).tolist()
             count = math.prod(shape)
-            check_count(path, shape, packed)
+            check_count(path, shape, compressed)
             content = np.empty(count, np.uint8)
-            read = file.readinto(content.data)
+            n_read = file.readinto(content.data)
     except (OSError, EOFError, zlib.error, MemoryError) as error:
         raise UserError(f"{path} cannot be read ({error}); download it again") from error
-    if read < count:
-        raise cut_short(path, shape)
+    if n_read < count:
+        raise truncation_error(path, shape)
     return content.reshape(shape)
 
 
-def check_count(path: Path, shape: list[int], packed: bool) -> None:
+def check_count(path: Path, shape: list[int], compressed: bool) -> None:
     """UserError when a file cannot hold what it promises, or would unpack to fill the memory."""
     size, count = path.stat().st_size, math.prod(shape)
-    if count > size * (RATIO if packed else 1):
-        raise cut_short(path, shape)
-    if packed and count > UNPACKED:
+    if count > size * (MAX_GZIP_RATIO if compressed else 1):
+        raise truncation_error(path, shape)
+    if compressed and count > MAX_UNPACKED_BYTES:
         raise UserError(f"{path} unpacks to {count / 1e9:.1f} GB; unpack it by gunzip first")
 
 
-def cut_short(path: Path, shape: list[int]) -> UserError:
+def truncation_error(path: Path, shape: list[int]) -> UserError:
     promised = " x ".join(map(str, shape))
     return UserError(f"{path} is cut short: it promises {promised}; download it again")

@@ -11,12 +11,12 @@ import numpy as np
 from PIL import Image
 from scipy.sparse.csgraph import connected_components
 
-from smalti.data.arrays import as_image
-from smalti.data.copyrights import name_licences, read_copyright
-from smalti.data.gather import Progress
+from smalti.data.arrays import to_pil_image
+from smalti.data.debian_copyright import format_licenses, read_copyright
+from smalti.data.decode_all import ProgressCallback
 from smalti.data.glyphs import CHARACTERS, Face, crop_to_ink, read_face
 from smalti.data.source import Source, Split
-from smalti.data.splitting import rows_of_splits
+from smalti.data.splitting import group_rows_by_split
 
 NAMES = """
 adf-accanthis adf-baskervald adf-berenis adf-gillius adf-ikarius adf-irianis adf-libris
@@ -29,16 +29,16 @@ play prociono quattrocento quicksand roboto-slab rufscript sil-gentium-basic sor
 tomsontalks tuffy urw-base35 vollkorn yanone-kaffeesatz
 """
 PACKAGES = tuple(f"fonts-{name}" for name in NAMES.split())
-FONTS = (".ttf", ".otf")
-KNOWN = 0.5  # part of a face's capitals, small letters or digits that must be recognised
-GROUPS = (str.isdigit, str.isupper, str.islower)
+FONT_SUFFIXES = (".ttf", ".otf")
+MIN_RECOGNIZED = 0.5  # part of a face's capitals, small letters or digits that must be recognized
+CHARACTER_GROUPS = (str.isdigit, str.isupper, str.islower)
 TWINS = {"0": "o", "1": "l", "i": "l", "I": "l"}  # characters that many fonts draw alike
-SHARED = "CFJKMOPSUVWXYZ"  # capitals whose small letters have their shape
-LOOK = 16  # side of what is recognised
+SAME_SHAPE_CAPITALS = "CFJKMOPSUVWXYZ"  # capitals whose small letters have their shape
+GLYPH_SIDE = 16  # side of what is recognized
 FEATURES = 1500  # random cosines
-WIDTH = 1.6  # of their frequencies
-COMMON = 8  # characters by which two faces can be compared
-NEAR = 0.25  # of their ink, by which faces differ that are one design
+FREQUENCY_SCALE = 1.6  # of their frequencies
+MIN_COMMON = 8  # characters by which two faces can be compared
+MAX_DISTANCE = 0.25  # of their ink, by which faces differ that are one design
 VALID_NAMES = """
 adf-accanthis:accanthis adf-oldania:oldania aenigma:amplitude aenigma:chemical
 aenigma:dyphusion aenigma:hillock aenigma:jargon aenigma:kinkaid aenigma:kurvature
@@ -60,7 +60,7 @@ HELD_OUT: dict[Split, frozenset[str]] = {
 }
 """Designs that are held out, a twentieth and a tenth, drawn once: named, so that the split stays
 what trained models know when a font comes or goes."""
-WEIGHTS = re.compile(
+WEIGHT_WORDS = re.compile(
     r"\b(thin|hairline|extra ?light|light|book|regular|medium|semi ?bold|demi ?bold|bold|"
     r"extra ?bold|black|heavy|ultra|italic|oblique|condensed|narrow|cond|cn|brk|std|pro)\b",
     re.I,
@@ -77,7 +77,7 @@ class Font:
     @property
     def family(self) -> str:
         """Its name without weight and width: "TeX Gyre Heros" for "TeX Gyre Heros Cn"."""
-        name = " ".join(WEIGHTS.sub(" ", self.face.family).split())
+        name = " ".join(WEIGHT_WORDS.sub(" ", self.face.family).split())
         return name or self.face.family
 
     @property
@@ -87,20 +87,20 @@ class Font:
         return f"{self.package.removeprefix('fonts-')}:{first}"
 
 
-def is_font(name: str) -> bool:
-    """Whether a package's file is a font, or says what its licence is."""
+def is_font_or_license(name: str) -> bool:
+    """Whether a package's file is a font, or says what its license is."""
     path = PurePosixPath(name)
-    return path.suffix.lower() in FONTS or path.name == "copyright"
+    return path.suffix.lower() in FONT_SUFFIXES or path.name == "copyright"
 
 
 def read_fonts(
-    folder: Path, packages: Sequence[str], progress: Progress | None = None
+    folder: Path, packages: Sequence[str], progress: ProgressCallback | None = None
 ) -> list[tuple[str, Face | None]]:
     """Every font file of the unpacked packages, in order; None for one that draws nothing."""
     files: dict[tuple[str, str], Path] = {}  # the same in two formats counts once
     for package in packages:
         for path in sorted((folder / package).rglob("*"), key=lambda path: path.name):
-            if path.suffix.lower() in FONTS and path.is_file():
+            if path.suffix.lower() in FONT_SUFFIXES and path.is_file():
                 files.setdefault((package, path.stem), path)
     found: list[tuple[str, Face | None]] = []
     for (package, _), path in files.items():
@@ -110,73 +110,75 @@ def read_fonts(
     return found
 
 
-def read_licences(folder: Path, packages: Sequence[str]) -> str:
-    """One line: every licence, and the packages under it."""
+def read_licenses(folder: Path, packages: Sequence[str]) -> str:
+    """One line: every license, and the packages under it."""
     under: dict[str, list[str]] = {}
     for package in packages:
         found = sorted((folder / package).rglob("copyright"))
-        named = name_licences(read_copyright(found[0])) if found else ""
+        named = format_licenses(read_copyright(found[0])) if found else ""
         under.setdefault(named or "as their copyright files say", []).append(package)
-    return "; ".join(f"{licence}: {', '.join(names)}" for licence, names in under.items())
+    return "; ".join(f"{license}: {', '.join(names)}" for license, names in under.items())
 
 
 # ---- which glyphs are what they say
 
 
-def shape_class(character: str) -> str:
+def to_shape_class(character: str) -> str:
     """Equal for characters that can only be told apart by their size, or not at all."""
-    lower = character.lower() if character in SHARED else character
+    lower = character.lower() if character in SAME_SHAPE_CAPITALS else character
     return TWINS.get(lower, lower)
 
 
-def look_of_glyph(picture: np.ndarray) -> np.ndarray:
+def compute_glyph_features(picture: np.ndarray) -> np.ndarray:
     """float32 (LOOK^2 + 1,): the ink brought to one size and contrast, and its proportions."""
     part = crop_to_ink(picture)
-    small = Image.fromarray(part).resize((LOOK, LOOK), Image.Resampling.BILINEAR)
+    small = Image.fromarray(part).resize((GLYPH_SIDE, GLYPH_SIDE), Image.Resampling.BILINEAR)
     levels = np.asarray(small, np.float32).ravel()
     levels = levels - levels.mean()
     levels /= np.linalg.norm(levels) + 1e-6
     return np.append(levels, np.float32(0.3 * np.log(part.shape[1] / part.shape[0])))
 
 
-def recognise(fonts: Sequence[Font]) -> list[np.ndarray]:
+def recognize_glyphs(fonts: Sequence[Font]) -> list[np.ndarray]:
     """For each font: which of its glyphs, bool, look like what the other fonts draw for them.
 
     A ridge regression on random cosines of all glyphs; what it says of a font is corrected to
     what it would say had that font not been there, which is exact.
     """
-    classes = sorted({shape_class(c) for c in CHARACTERS})
+    classes = sorted({to_shape_class(c) for c in CHARACTERS})
     random = np.random.Generator(np.random.Philox(0))
-    turns = WIDTH * random.standard_normal((LOOK**2 + 1, FEATURES), np.float32)
+    frequencies = FREQUENCY_SCALE * random.standard_normal(
+        (GLYPH_SIDE**2 + 1, FEATURES), np.float32
+    )
     phase = 2 * np.pi * random.random(FEATURES, np.float32)
-    looks = [np.stack([look_of_glyph(p) for p in font.face.pictures]) for font in fonts]
-    truth = [np.array([classes.index(shape_class(c)) for c in f.face.characters]) for f in fonts]
-    gram, towards = np.eye(FEATURES), np.zeros((FEATURES, len(classes)))
-    for look, numbers in zip(looks, truth, strict=True):
-        cosines = np.cos(look @ turns + phase)  # (glyphs, FEATURES)
+    features = [np.stack([compute_glyph_features(p) for p in font.face.pictures]) for font in fonts]
+    truth = [np.array([classes.index(to_shape_class(c)) for c in f.face.characters]) for f in fonts]
+    gram, moment = np.eye(FEATURES), np.zeros((FEATURES, len(classes)))
+    for x, numbers in zip(features, truth, strict=True):
+        cosines = np.cos(x @ frequencies + phase)  # (glyphs, FEATURES)
         gram += cosines.T @ cosines
-        towards += cosines.T @ np.eye(len(classes))[numbers]
+        moment += cosines.T @ np.eye(len(classes))[numbers]
     inverse = np.linalg.inv(gram)
-    weights = inverse @ towards
+    weights = inverse @ moment
     known: list[np.ndarray] = []
-    for look, numbers in zip(looks, truth, strict=True):
-        cosines = np.cos(look @ turns + phase)
+    for x, numbers in zip(features, truth, strict=True):
+        cosines = np.cos(x @ frequencies + phase)
         one_hot, hat = np.eye(len(classes))[numbers], cosines @ inverse @ cosines.T
         residual = np.linalg.solve(np.eye(len(hat)) - hat, one_hot - cosines @ weights)
         known.append((one_hot - residual).argmax(1) == numbers)
     return known
 
 
-def keep_letters(font: Font, is_known: np.ndarray) -> Font | None:
-    """Without its digits, capitals or small letters where most of them are not recognised.
+def keep_letters(font: Font, recognized: np.ndarray) -> Font | None:
+    """Without its digits, capitals or small letters where most of them are not recognized.
 
     None when neither capitals nor small letters are left: it draws pictures, or inside out.
     """
     characters = font.face.characters
     kept = np.zeros(len(characters), bool)
-    for belongs in GROUPS:
+    for belongs in CHARACTER_GROUPS:
         group = np.array([belongs(c) for c in characters])
-        if group.any() and is_known[group].mean() >= KNOWN:
+        if group.any() and recognized[group].mean() >= MIN_RECOGNIZED:
             kept |= group
     if not any(c.isalpha() and k for c, k in zip(characters, kept, strict=True)):
         return None
@@ -189,7 +191,7 @@ def keep_letters(font: Font, is_known: np.ndarray) -> Font | None:
 # ---- splits
 
 
-def design_groups(fonts: Sequence[Font]) -> np.ndarray:
+def group_designs(fonts: Sequence[Font]) -> np.ndarray:
     """int (fonts,): equal for fonts of one design, by name or by look.
 
     One name are families of a package that begin with the same word; one look have faces whose
@@ -197,7 +199,7 @@ def design_groups(fonts: Sequence[Font]) -> np.ndarray:
     """
     designs = [font.design for font in fonts]
     named = np.unique(designs, return_inverse=True)[1]
-    linked = (named[:, None] == named) | (compare_faces(fonts) < NEAR)
+    linked = (named[:, None] == named) | (compare_faces(fonts) < MAX_DISTANCE)
     return connected_components(linked)[1]
 
 
@@ -218,7 +220,7 @@ def compare_faces(fonts: Sequence[Font]) -> np.ndarray:
     flat = V.reshape(len(fonts), -1)
     both = energy @ M.T + M @ energy.T
     unlike = np.sqrt(np.maximum(both - 2 * flat @ flat.T, 0) / np.maximum(both / 2, 1))
-    return np.where(M @ M.T >= COMMON, unlike, np.inf)
+    return np.where(M @ M.T >= MIN_COMMON, unlike, np.inf)
 
 
 def split_designs(fonts: Sequence[Font], groups: np.ndarray) -> list[Split]:
@@ -231,8 +233,8 @@ def split_designs(fonts: Sequence[Font], groups: np.ndarray) -> list[Split]:
     return [sides.get(group, "train") for group in groups.tolist()]
 
 
-def letter_source(
-    fonts: Sequence[Font], sides: Sequence[Split]
+def make_letter_source(
+    fonts: Sequence[Font], splits: Sequence[Split]
 ) -> tuple[Source, dict[Split, np.ndarray]]:
     """All glyphs, the character as class and the family as caption; the rows of each split."""
     pixels = np.concatenate([font.face.pictures for font in fonts])[:, None]
@@ -241,7 +243,7 @@ def letter_source(
     source = Source(
         name="letters",
         titles=[f"{font.face.file} {c}" for font, c in zip(each, characters, strict=True)],
-        opened=lambda k: as_image(pixels[k]),
+        open_picture=lambda k: to_pil_image(pixels[k]),
         labels=np.array([CHARACTERS.index(c) for c in characters], np.int64),
         classes=tuple(CHARACTERS),
         captions=tuple(font.family for font in each),
@@ -249,9 +251,9 @@ def letter_source(
             "face": tuple(f"{font.face.family} {font.face.style}".strip() for font in each),
             "package": tuple(font.package for font in each),
         },
-        array=pixels,
+        pixels=pixels,
     )
     each_side: list[Split] = [
-        side for font, side in zip(fonts, sides, strict=True) for _ in font.face.characters
+        side for font, side in zip(fonts, splits, strict=True) for _ in font.face.characters
     ]
-    return source, rows_of_splits(each_side)
+    return source, group_rows_by_split(each_side)

@@ -38,4 +38,4 @@ def digits(split: Split) -> tuple[Tensor, Tensor]:
     """
     pictures = digit_pictures(split)
     assert pictures.labels is not None
-    return pictures.floats(slice(None)), pictures.labels
+    return pictures.take_floats(slice(None)), pictures.labels

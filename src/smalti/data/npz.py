@@ -8,19 +8,22 @@ from pathlib import Path
 import numpy as np
 
 from smalti.core.errors import UserError
-from smalti.data.arrays import array_source, as_bytes
+from smalti.data.arrays import make_array_source, to_uint8
 from smalti.data.source import Source, Split
 
-PIXELS = ("images", "image", "pixels", "pictures", "x", "data", "arr_0")
-LABELS = ("labels", "label", "y", "targets", "arr_1")
-UNPACKED, RATIO = 1 << 29, 20  # bytes of a packed array, and how much it may be packed beyond
-CLASSES = ("classes", "class_names", "label_names")
-WORDS: dict[str, Split] = {
+PIXEL_NAMES = ("images", "image", "pixels", "pictures", "x", "data", "arr_0")
+LABEL_NAMES = ("labels", "label", "y", "targets", "arr_1")
+MAX_UNPACKED_BYTES, MAX_RATIO = (
+    1 << 29,
+    20,
+)  # bytes of a packed array, and how much it may be packed beyond
+CLASS_NAMES = ("classes", "class_names", "label_names")
+SPLIT_NAMES: dict[str, Split] = {
     "train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test",
 }  # fmt: skip
 
 
-def npz_source(path: Path, *, labels: bool = True) -> Source:
+def open_npz_source(path: Path, *, labels: bool = True) -> Source:
     """The pictures and labels of a .npz file, by split when their names say so.
 
     `images`, or `train_images` and `test_images`, or `x_train` and `x_test`; the labels likewise.
@@ -33,7 +36,7 @@ def npz_source(path: Path, *, labels: bool = True) -> Source:
             file.seek(0)
             check_members(path)
             with np.load(file, allow_pickle=False) as arrays:
-                return _source(path, arrays, labels)
+                return _make_source(path, arrays, labels)
     except UserError:
         raise
     except Exception as error:  # damaged, locked and lying members raise nearly anything
@@ -46,15 +49,18 @@ def check_members(path: Path) -> None:
     """UserError when a packed array would unpack to fill the memory."""
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
-            if info.file_size > UNPACKED and info.file_size > RATIO * info.compress_size:
+            if (
+                info.file_size > MAX_UNPACKED_BYTES
+                and info.file_size > MAX_RATIO * info.compress_size
+            ):
                 raise UserError(
                     f"{path}: {info.filename} unpacks from {info.compress_size / 1e6:.1f} MB to "
                     f"{info.file_size / 1e9:.1f} GB; save it by np.savez, unpacked"
                 )
 
 
-def _source(path: Path, arrays: np.lib.npyio.NpzFile, with_labels: bool) -> Source:
-    named = {name: where for name in arrays.files if (where := place_of(name, PIXELS))}
+def _make_source(path: Path, arrays: np.lib.npyio.NpzFile, with_labels: bool) -> Source:
+    named = {name: where for name in arrays.files if (where := match_split(name, PIXEL_NAMES))}
     if not named:
         inside = ", ".join(arrays.files) or "nothing"
         raise UserError(f"{path} holds {inside}; name the pictures images, or x_train and x_test")
@@ -62,37 +68,37 @@ def _source(path: Path, arrays: np.lib.npyio.NpzFile, with_labels: bool) -> Sour
     names = split_names or {"train": next(iter(named))}
     if "train" not in names:
         raise UserError(f"{path} has {', '.join(names.values())}, but no pictures to train on")
-    parts = {split: as_bytes(f"{path}: {name}", arrays[name]) for split, name in names.items()}
+    parts = {split: to_uint8(f"{path}: {name}", arrays[name]) for split, name in names.items()}
     labels = {
-        split: labels_of(path, arrays, "all" if not split_names else split, len(part))
+        split: read_labels(path, arrays, "all" if not split_names else split, len(part))
         for split, part in parts.items()
     }
     known = {split: numbers for split, numbers in labels.items() if numbers is not None}
     if known and len(known) < len(parts):
         (lost, *_) = parts.keys() - known.keys()
         raise UserError(f"{path} has no labels for {lost}; give them to every split or to none")
-    classes = next((arrays[n] for n in arrays.files if n.lower() in CLASSES), np.array([]))
+    classes = next((arrays[n] for n in arrays.files if n.lower() in CLASS_NAMES), np.array([]))
     words = tuple(map(str, classes.tolist()))
     if twice := [word for k, word in enumerate(words) if word in words[:k]]:
         raise UserError(f"{path} names the class {twice[0]!r} twice; give each class its own name")
-    return array_source(path.stem, parts, known if with_labels else {}, words)
+    return make_array_source(path.stem, parts, known if with_labels else {}, words)
 
 
-def place_of(name: str, words: tuple[str, ...]) -> str | None:
+def match_split(name: str, words: tuple[str, ...]) -> str | None:
     """The split that an array of such a name belongs to, "all" without one; None: another name."""
     lower = name.lower()
     if lower in words:
         return "all"
-    for word, split in WORDS.items():
+    for word, split in SPLIT_NAMES.items():
         if lower in {w for known in words for w in (f"{word}_{known}", f"{known}_{word}")}:
             return split
     return None
 
 
-def labels_of(path: Path, arrays: np.lib.npyio.NpzFile, split: str, n: int) -> np.ndarray | None:
+def read_labels(path: Path, arrays: np.lib.npyio.NpzFile, split: str, n: int) -> np.ndarray | None:
     """(n,) labels of a split, also where they are kept as (n, 1)."""
     for name in arrays.files:
-        if place_of(name, LABELS) == split:
+        if match_split(name, LABEL_NAMES) == split:
             labels = arrays[name]
             labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
             if labels.shape != (n,):

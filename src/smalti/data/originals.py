@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from smalti.data.decode import check_size, faults
+from smalti.data.decode import check_picture_size, raise_as_bad_picture
 from smalti.data.exif import turn_upright
-from smalti.data.files import open_image, printable, quiet_pillow
-from smalti.data.single import check_file, to_image
+from smalti.data.picture_formats import escape_name, open_image, suppress_pillow_warnings
+from smalti.data.single_picture import check_file, to_image
 
-DEEP = 257
+SCALE_8_TO_16 = 257
 """Levels of 16 bits for one of 8."""
 
 
@@ -23,8 +23,8 @@ class Original:
 
     image: Image.Image
     icc: bytes | None
-    """Its colour profile."""
-    losses: tuple[str, ...]
+    """Its color profile."""
+    conversion_notes: tuple[str, ...]
     """What cannot be kept of the file, in words."""
 
     @property
@@ -33,70 +33,74 @@ class Original:
         return self.image.height, self.image.width
 
     @property
-    def is_grey(self) -> bool:
+    def is_gray(self) -> bool:
         return self.image.mode in ("L", "LA", "I;16")
 
-    def fill(self, filled: np.ndarray, hole: np.ndarray) -> Image.Image:
+    def fill(self, rgb_pixels: np.ndarray, hole: np.ndarray) -> Image.Image:
         """The picture with other pixels in the hole, and nothing changed outside it.
 
         filled: uint8 (H, W, 3), RGB.  hole: bool (H, W).  Transparency in the hole is that of the
         nearest pixel outside.
         """
         mode, pixels = self.image.mode, np.array(self.image)
-        colours = filled if mode[:3] == "RGB" else np.asarray(Image.fromarray(filled).convert("L"))
+        colors = (
+            rgb_pixels
+            if mode[:3] == "RGB"
+            else np.asarray(Image.fromarray(rgb_pixels).convert("L"))
+        )
         if mode == "I;16":
-            colours = colours.astype(np.uint16) * DEEP
+            colors = colors.astype(np.uint16) * SCALE_8_TO_16
         if mode in ("LA", "RGBA"):
-            alpha = spread(pixels[..., -1], hole)
-            colours = np.concatenate([colours.reshape(*hole.shape, -1), alpha[..., None]], axis=2)
-        pixels[hole] = colours[hole]
-        return self.with_profile(Image.fromarray(pixels))
+            alpha = fill_from_nearest(pixels[..., -1], hole)
+            colors = np.concatenate([colors.reshape(*hole.shape, -1), alpha[..., None]], axis=2)
+        pixels[hole] = colors[hole]
+        return self.attach_profile(Image.fromarray(pixels))
 
-    def with_profile(self, image: Image.Image) -> Image.Image:
-        """A picture of the same kind of colours, with this one's profile."""
-        if self.icc and self.is_grey == (image.mode in ("L", "LA", "I;16")):
+    def attach_profile(self, image: Image.Image) -> Image.Image:
+        """A picture of the same kind of colors, with this one's profile."""
+        if self.icc and self.is_gray == (image.mode in ("L", "LA", "I;16")):
             image.info["icc_profile"] = self.icc
         return image
 
 
-def spread(values: np.ndarray, hole: np.ndarray) -> np.ndarray:
+def fill_from_nearest(values: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """Values (H, W), in the hole those of the nearest place outside it."""
     from scipy.ndimage import distance_transform_edt
 
-    places = distance_transform_edt(hole, return_distances=False, return_indices=True)
-    rows, columns = np.asarray(places)
+    indices = distance_transform_edt(hole, return_distances=False, return_indices=True)
+    rows, columns = np.asarray(indices)
     return values[rows, columns]
 
 
-def keep_original(picture: object) -> Original:
-    """The picture in a file, or one that `smalti.data.single.to_image` takes."""
+def load_original(picture: object) -> Original:
+    """The picture in a file, or one that `smalti.data.single_picture.to_image` takes."""
     if isinstance(picture, str | Path):
         return read_original(Path(picture))
     image = to_image(picture)
-    mode = mode_of(image)
-    return Original(image.copy() if image.mode == mode else as_mode(image, mode), None, ())
+    mode = choose_mode(image)
+    return Original(image.copy() if image.mode == mode else convert_mode(image, mode), None, ())
 
 
 def read_original(path: Path) -> Original:
     """The picture in a file. UserError, naming it, for what is none."""
     check_file(path)
-    title = printable(str(path))
-    with quiet_pillow(), faults(title), open_image(path) as opened:
-        check_size(title, opened)
-        deep = has_deep_colours(opened)
+    title = escape_name(str(path))
+    with suppress_pillow_warnings(), raise_as_bad_picture(title), open_image(path) as opened:
+        check_picture_size(title, opened)
+        deep = has_deep_colors(opened)
         opened.load()
         image = turn_upright(opened)
-        mode = mode_of(image)
-        losses = ["has 16 bits a channel, its results 8"] if deep else []
+        mode = choose_mode(image)
+        notes = ["has 16 bits a channel, its results 8"] if deep else []
         if image.mode not in ("1", "P", "PA", "La") and mode[:1] != image.mode[:1]:
-            losses.append(f"is of mode {image.mode}, its results of {mode}")
-        own_colours = image.mode in ("1", "L", "LA", "P", "PA", "RGB", "RGBA") or mode == "I;16"
-        icc = image.info.get("icc_profile") if own_colours else None
-        kept = image.copy() if image.mode == mode else as_mode(image, mode)
-    return Original(kept, icc if isinstance(icc, bytes) else None, tuple(losses))
+            notes.append(f"is of mode {image.mode}, its results of {mode}")
+        keeps_profile = image.mode in ("1", "L", "LA", "P", "PA", "RGB", "RGBA") or mode == "I;16"
+        icc = image.info.get("icc_profile") if keeps_profile else None
+        kept = image.copy() if image.mode == mode else convert_mode(image, mode)
+    return Original(kept, icc if isinstance(icc, bytes) else None, tuple(notes))
 
 
-def mode_of(image: Image.Image) -> str:
+def choose_mode(image: Image.Image) -> str:
     """The mode in which nothing of a picture is lost, as far as a PNG can hold it."""
     if image.mode == "I" or image.mode.startswith("I;16"):
         return "I;16"
@@ -104,21 +108,21 @@ def mode_of(image: Image.Image) -> str:
     return ("L" if image.mode in ("1", "L", "LA", "La", "F") else "RGB") + alpha
 
 
-def as_mode(image: Image.Image, mode: str) -> Image.Image:
+def convert_mode(image: Image.Image, mode: str) -> Image.Image:
     if mode == "I;16":
         levels = np.asarray(image)
         if not (levels.min() >= 0 and levels.max() <= 65535):
-            raise ValueError("its grey levels lie outside 0 to 65535")
+            raise ValueError("its gray levels lie outside 0 to 65535")
         return Image.fromarray(levels.astype(np.uint16))
     if image.mode == "F":
         levels = np.asarray(image)
         if not (levels.min() >= 0 and levels.max() <= 1):
-            raise ValueError("its grey levels lie outside 0 to 1")
+            raise ValueError("its gray levels lie outside 0 to 1")
         return Image.fromarray(np.rint(levels * 255).astype(np.uint8))
     return image.convert(mode)
 
 
-def has_deep_colours(image: Image.Image) -> bool:
-    """Whether a coloured picture, not yet loaded, has 16 bits a channel; Pillow reads 8."""
-    colours = image.mode in ("RGB", "RGBA", "LA", "CMYK")
-    return colours and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
+def has_deep_colors(image: Image.Image) -> bool:
+    """Whether a colored picture, not yet loaded, has 16 bits a channel; Pillow reads 8."""
+    colors = image.mode in ("RGB", "RGBA", "LA", "CMYK")
+    return colors and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))

@@ -13,21 +13,26 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from smalti.core.brief import brief
 from smalti.core.errors import UserError
-from smalti.core.folders import folder_for
-from smalti.data.decode import BadPicture, Colour, Crop, Look, look_of
-from smalti.data.gather import Kept, Progress, gather
+from smalti.core.folders import stage_folder
+from smalti.core.short_repr import add_short_repr
+from smalti.data.decode import BadPicture, Color, Crop, Preprocessing, make_preprocessing
+from smalti.data.decode_all import KeptRows, ProgressCallback, decode_into
 from smalti.data.packs import FILES, FORMAT, archive_pack, is_pack
-from smalti.data.source import SPLITS, Source, lay_out
-from smalti.data.splitting import keep_classes, shuffled, unlearned_classes, unlearned_note
+from smalti.data.source import SPLITS, Source, make_split_ranges
+from smalti.data.splitting import (
+    describe_untrained,
+    draw_permutation,
+    ensure_train_classes,
+    find_untrained_classes,
+)
 
-BLOCK = 1 << 24  # bytes copied at a time
+BLOCK_BYTES = 1 << 24  # bytes copied at a time
 
 
 @dataclass(frozen=True)
-@brief
-class Packed:
+@add_short_repr
+class PackSummary:
     """What was written."""
 
     shape: tuple[int, int, int, int]
@@ -40,8 +45,8 @@ class Packed:
     """Lines that whoever packs them should be told."""
 
 
-class NpyPile:
-    """A pile in a .npy file that grows as pictures come; grey until the first coloured one."""
+class NpySink:
+    """A pile in a .npy file that grows as pictures come; gray until the first colored one."""
 
     def __init__(self, path: Path):
         self.path, self.count = path, 0
@@ -52,9 +57,9 @@ class NpyPile:
         if not self.count:
             C, H, W = picture.shape
             self.shape = (C, H, W)
-            self._head()
+            self._write_header()
         if len(picture) > self.shape[0]:
-            self._repeat(len(picture))
+            self._expand_channels(len(picture))
         if len(picture) < self.shape[0]:
             picture = np.repeat(picture, self.shape[0], axis=0)
         self.file.write(np.ascontiguousarray(picture).tobytes())
@@ -65,29 +70,29 @@ class NpyPile:
         with self.file:  # closed on a full disk, too
             if self.count:
                 self.file.seek(0)
-                self._head()
+                self._write_header()
             self.file.flush()
             os.fsync(self.file.fileno())
 
-    def _head(self) -> None:
+    def _write_header(self) -> None:
         # NumPy leaves room for the first axis to grow: the head of any N is equally long
         shape = (self.count, *self.shape)
         fields = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self.file, fields)
 
-    def _repeat(self, C: int) -> None:
+    def _expand_channels(self, C: int) -> None:
         """Write all that is there again in C channels."""
         self.close()
-        grey = np.load(self.path, mmap_mode="r")
-        coloured = NpyPile(self.path.with_suffix(".coloured"))
-        coloured.shape = (C, self.shape[1], self.shape[2])
-        coloured._head()
-        step = max(1, BLOCK // grey[0].nbytes)
-        for k in range(0, len(grey), step):
-            coloured.file.write(np.repeat(grey[k : k + step], C, axis=1).tobytes())
-        del grey
-        os.replace(coloured.path, self.path)
-        self.file, self.shape = coloured.file, coloured.shape
+        gray = np.load(self.path, mmap_mode="r")
+        colored = NpySink(self.path.with_suffix(".colored"))
+        colored.shape = (C, self.shape[1], self.shape[2])
+        colored._write_header()
+        step = max(1, BLOCK_BYTES // gray[0].nbytes)
+        for k in range(0, len(gray), step):
+            colored.file.write(np.repeat(gray[k : k + step], C, axis=1).tobytes())
+        del gray
+        os.replace(colored.path, self.path)
+        self.file, self.shape = colored.file, colored.shape
 
 
 def pack(
@@ -95,7 +100,7 @@ def pack(
     out: str | Path,
     *,
     size: int | tuple[int, int] | None = 32,
-    colour: Colour = "keep",
+    color: Color = "keep",
     background: str | tuple[int, ...] = "white",
     crop: Crop = True,
     labels: bool = True,
@@ -103,8 +108,8 @@ def pack(
     valid: float = 0.05,
     test: float = 0.0,
     seed: int = 0,
-    progress: Progress | None = None,
-) -> Packed:
+    progress: ProgressCallback | None = None,
+) -> PackSummary:
     """Decode all that `smalti.data.read` can read once, into the pack `out`.
 
     size ... skip_bad, progress: as for `smalti.data.read`; a pack can be packed again in another
@@ -112,23 +117,25 @@ def pack(
     `Pictures.split` chooses them.  `out` appears when it is complete; an older pack is replaced,
     but not by pictures of its own.  An `out` that ends in .zip is one small file, for travel.
     """
-    from smalti.data.reading import opened_source  # which reads packs
+    from smalti.data.reading import open_source  # which reads packs
 
-    look = look_of(size, colour, background, crop)
-    place = Path(out).resolve()
-    if Path(path).resolve() == place and is_pack(place):
+    preprocessing = make_preprocessing(size, color, background, crop)
+    out_path = Path(out).resolve()
+    if Path(path).resolve() == out_path and is_pack(out_path):
         raise UserError(f"{out} is the pack that is read; choose another folder for the new one")
-    with opened_source(path, labels=labels) as source, pack_folder(Path(out)) as folder:
+    with open_source(path, labels=labels) as source, open_pack_folder(Path(out)) as folder:
         rows = split_rows(source, valid, test, seed)
-        how = {"valid": valid, "test": test, "seed": seed}
-        return write_pack(folder, source, look, rows, how, skip_bad=skip_bad, progress=progress)
+        provenance = {"valid": valid, "test": test, "seed": seed}
+        return write_pack(
+            folder, source, preprocessing, rows, provenance, skip_bad=skip_bad, progress=progress
+        )
 
 
 @contextmanager
-def pack_folder(out: Path) -> Iterator[Path]:
+def open_pack_folder(out: Path) -> Iterator[Path]:
     """A folder to write a pack into, which becomes `out`: a folder, or an archive by its ending."""
     if out.suffix.lower() != ".zip":
-        with folder_for(out, FILES) as folder:
+        with stage_folder(out, FILES) as folder:
             yield folder
         return
     if out.is_dir() or (out.exists() and not is_pack(out)):
@@ -142,31 +149,31 @@ def pack_folder(out: Path) -> Iterator[Path]:
 def write_pack(
     folder: Path,
     source: Source,
-    look: Look,
+    preprocessing: Preprocessing,
     splits: dict[str, np.ndarray],
-    how: dict[str, Any],
+    provenance: dict[str, Any],
     *,
     skip_bad: bool = False,
-    progress: Progress | None = None,
-) -> Packed:
+    progress: ProgressCallback | None = None,
+) -> PackSummary:
     """The pack of a source into an empty folder. `how` is noted beside its look."""
     rows = np.concatenate([splits[s] for s in SPLITS if s in splits])
-    pile = NpyPile(folder / "pixels.npy")
+    sink = NpySink(folder / "pixels.npy")
     try:
-        kept = gather(source, rows, look, pile, skip_bad=skip_bad, progress=progress)
+        kept = decode_into(source, rows, preprocessing, sink, skip_bad=skip_bad, progress=progress)
     finally:
-        pile.close()
-    ranges = ranges_of(kept, splits)
+        sink.close()
+    ranges = find_kept_ranges(kept, splits)
     if source.labels is not None:
         np.save(folder / "labels.npy", source.labels[kept.rows])
     made = {
         "from": source.name,
-        "size": look.size or pile.shape[1:],
-        "colour": look.colour,
-        "background": look.background,
-        "crop": look.centre or look.crop,
+        "size": preprocessing.size or sink.shape[1:],
+        "color": preprocessing.color,
+        "background": preprocessing.background,
+        "crop": preprocessing.center_crop or preprocessing.crop,
         **source.origin,
-        **how,
+        **provenance,
         "left_out": len(kept.bad),
     }
     content = {
@@ -185,13 +192,13 @@ def write_pack(
         }
     lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
     (folder / "pack.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
-    notes = notes_of(source, {s: kept.rows[r.start : r.stop] for s, r in ranges.items()})
-    return Packed((pile.count, *pile.shape), source.classes, ranges, kept.bad, notes)
+    notes = collect_notes(source, {s: kept.rows[r.start : r.stop] for s, r in ranges.items()})
+    return PackSummary((sink.count, *sink.shape), source.classes, ranges, kept.bad, notes)
 
 
-def notes_of(source: Source, splits: Mapping[str, Iterable[int]]) -> tuple[str, ...]:
+def collect_notes(source: Source, splits: Mapping[str, Iterable[int]]) -> tuple[str, ...]:
     """What should be told of a source whose rows are split so."""
-    note = unlearned_note(unlearned_classes(source.labels, source.classes, splits))
+    note = describe_untrained(find_untrained_classes(source.labels, source.classes, splits))
     return (*source.notes, note) if note else source.notes
 
 
@@ -203,25 +210,27 @@ def split_rows(source: Source, valid: float, test: float, seed: int) -> dict[str
     for name, part in (("valid", valid), ("test", test)):
         if not 0 <= part < 1:
             raise UserError(f"{name} is {part:g}; give a part from 0 up to, not with, 1")
-    own = {split: np.arange(part.start, part.stop) for split, part in source.splits.items()}
-    if "valid" in own:
-        return own
-    train = own.get("train", np.arange(len(source)))
-    order = train[shuffled(len(train), seed)]
+    native_splits = {
+        split: np.arange(part.start, part.stop) for split, part in source.splits.items()
+    }
+    if "valid" in native_splits:
+        return native_splits
+    train = native_splits.get("train", np.arange(len(source)))
+    order = train[draw_permutation(len(train), seed)]
     a = max(1, round(valid * len(train))) if valid else 0
-    b = a + (max(1, round(test * len(train))) if test and "test" not in own else 0)
+    b = a + (max(1, round(test * len(train))) if test and "test" not in native_splits else 0)
     if b >= len(order):
         raise UserError(
             f"{source.name} holds {len(order)} pictures to train on, of which {b} would be held "
             "out; hold out less, or bring more"
         )
-    rest, first, second = keep_classes([order[b:], order[:a], order[a:b]], source.labels)
-    chosen = {**{"valid": first, "test": second}, **own, "train": rest}
-    return {split: np.sort(chosen[split]) for split in SPLITS if len(chosen.get(split, ()))}
+    rest, first, second = ensure_train_classes([order[b:], order[:a], order[a:b]], source.labels)
+    selected = {**{"valid": first, "test": second}, **native_splits, "train": rest}
+    return {split: np.sort(selected[split]) for split in SPLITS if len(selected.get(split, ()))}
 
 
-def ranges_of(kept: Kept, splits: dict[str, np.ndarray]) -> dict[str, range]:
+def find_kept_ranges(kept: KeptRows, splits: dict[str, np.ndarray]) -> dict[str, range]:
     """Where the splits stand in a pile from which some of their pictures are left out."""
     counts = {s: int(np.isin(splits[s], kept.rows).sum()) for s in SPLITS if s in splits}
-    whole = lay_out({split: n for split, n in counts.items() if n})
+    whole = make_split_ranges({split: n for split, n in counts.items() if n})
     return whole if len(whole) > 1 and "train" in whole else {}

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from smalti.core.errors import UserError
-from smalti.core.folders import Results
-from smalti.data.arrays import as_image
-from smalti.data.source import ORIGIN, SPLITS, Source
+from smalti.core.folders import ResultFiles
+from smalti.data.arrays import to_pil_image
+from smalti.data.source import ORIGIN_KEYS, SPLITS, Source
 
 FORMAT = 1
-FILES = Results(r"pack\.json|pixels\.npy|labels\.npy", "pack.json", ("format", "made"))
+FILES = ResultFiles(r"pack\.json|pixels\.npy|labels\.npy", "pack.json", ("format", "made"))
 """What a pack holds."""
 
 
@@ -51,54 +51,54 @@ def archive_pack(folder: Path, out: Path) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def pack_source(path: Path, *, labels: bool = True) -> Source:
+def open_pack_source(path: Path, *, labels: bool = True) -> Source:
     """The pictures of a pack, not read but mapped: what is not used is never in memory.
 
     UserError, naming the file, when a part is missing, damaged or does not fit the others.
     """
     content = read_json(path / "pack.json")
-    pixels = mapped(path / "pixels.npy")
+    pixels = map_array(path / "pixels.npy")
     fits = pixels.ndim == 4 and pixels.shape[1] in (1, 3) and min(pixels.shape) > 0
     if pixels.dtype != np.uint8 or not fits:
-        raise damaged(path / "pixels.npy", f"it holds {pixels.dtype} {pixels.shape}")
+        raise damage_error(path / "pixels.npy", f"it holds {pixels.dtype} {pixels.shape}")
     N = len(pixels)
-    classes = words_of(path / "pack.json", content, "classes")
-    captions = words_of(path / "pack.json", content, "captions")
-    numbers = labels_of(path / "labels.npy", N, len(classes)) if classes and labels else None
+    classes = read_words(path / "pack.json", content, "classes")
+    captions = read_words(path / "pack.json", content, "captions")
+    numbers = read_labels(path / "labels.npy", N, len(classes)) if classes and labels else None
     if captions and len(captions) != N:
-        raise damaged(path / "pack.json", f"it has {len(captions)} captions for {N} pictures")
-    attributes = attributes_of(path / "pack.json", content.get("attributes", {}), N)
+        raise damage_error(path / "pack.json", f"it has {len(captions)} captions for {N} pictures")
+    attributes = read_attributes(path / "pack.json", content.get("attributes", {}), N)
     made = content.get("made")
     name = str(content.get("name", path.name))[:200]
     return Source(
         name=name,
         titles=[f"{path.name}[{k}]{f' ({captions[k]})' if captions else ''}" for k in range(N)],
-        opened=lambda k: as_image(pixels[k]),
+        open_picture=lambda k: to_pil_image(pixels[k]),
         labels=numbers,
         classes=classes if labels else (),
         captions=captions,
         attributes=attributes,
-        origin={k: made[k] for k in ORIGIN if k in made} if isinstance(made, dict) else {},
-        splits=splits_of(path / "pack.json", content.get("splits", {}), N),
-        array=pixels,
+        origin={k: made[k] for k in ORIGIN_KEYS if k in made} if isinstance(made, dict) else {},
+        splits=read_split_ranges(path / "pack.json", content.get("splits", {}), N),
+        pixels=pixels,
         size=(pixels.shape[2], pixels.shape[3]),
     )
 
 
-def words_of(path: Path, content: dict[str, Any], what: str) -> tuple[str, ...]:
-    words = content.get(what, [])
+def read_words(path: Path, content: dict[str, Any], key: str) -> tuple[str, ...]:
+    words = content.get(key, [])
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise damaged(path, f"its {what} are no list of names")
+        raise damage_error(path, f"its {key} are no list of names")
     return tuple(words)
 
 
-def attributes_of(path: Path, given: object, n: int) -> dict[str, tuple[str, ...]]:
-    if not isinstance(given, dict):
-        raise damaged(path, "its attributes have no names")
-    attributes = {name: words_of(path, given, name) for name in given}
+def read_attributes(path: Path, content: object, n: int) -> dict[str, tuple[str, ...]]:
+    if not isinstance(content, dict):
+        raise damage_error(path, "its attributes have no names")
+    attributes = {name: read_words(path, content, name) for name in content}
     for name, words in attributes.items():
         if len(words) != n:
-            raise damaged(path, f"it has the {name} of {len(words)} pictures, and holds {n}")
+            raise damage_error(path, f"it has the {name} of {len(words)} pictures, and holds {n}")
     return attributes
 
 
@@ -110,14 +110,14 @@ def read_json(path: Path) -> dict[str, Any]:
         else:
             content = json.loads(path.read_text(encoding="utf-8"))
     except Exception as error:  # archives raise nearly anything
-        raise damaged(path, getattr(error, "strerror", None) or str(error)) from error
+        raise damage_error(path, getattr(error, "strerror", None) or str(error)) from error
     found = content.get("format") if isinstance(content, dict) else None
     if found != FORMAT:
         raise UserError(f"{path} has format {found}; this smalti reads {FORMAT}")
     return content
 
 
-def mapped(path: Path) -> np.ndarray:
+def map_array(path: Path) -> np.ndarray:
     """The array in a .npy file. Writing to it would change a copy, and never the file."""
     try:
         if path.parent.is_file():
@@ -125,40 +125,42 @@ def mapped(path: Path) -> np.ndarray:
                 return np.lib.format.read_array(file, allow_pickle=False)
         return np.load(path, mmap_mode="c", allow_pickle=False)
     except Exception as error:  # a head that lies raises nearly anything
-        raise damaged(path, getattr(error, "strerror", None) or str(error)) from error
+        raise damage_error(path, getattr(error, "strerror", None) or str(error)) from error
 
 
-def labels_of(path: Path, n: int, k: int) -> np.ndarray:
-    labels = mapped(path)
+def read_labels(path: Path, n: int, k: int) -> np.ndarray:
+    labels = map_array(path)
     if labels.dtype != np.int64 or labels.shape != (n,):
-        raise damaged(path, f"it holds {labels.dtype} {labels.shape} for {n} pictures")
+        raise damage_error(path, f"it holds {labels.dtype} {labels.shape} for {n} pictures")
     if n and not 0 <= labels.min() <= labels.max() < k:
-        raise damaged(path, f"it reaches from {labels.min()} to {labels.max()} with {k} classes")
+        raise damage_error(
+            path, f"it reaches from {labels.min()} to {labels.max()} with {k} classes"
+        )
     return np.array(labels)
 
 
-def splits_of(path: Path, given: object, n: int) -> dict[str, range]:
+def read_split_ranges(path: Path, content: object, n: int) -> dict[str, range]:
     """The row ranges of the splits, which cover 0 .. n-1 in order."""
-    if not isinstance(given, dict) or not all(
+    if not isinstance(content, dict) or not all(
         isinstance(pair, list) and len(pair) == 2 and all(type(end) is int for end in pair)
-        for pair in given.values()
+        for pair in content.values()
     ):
-        raise damaged(path, "its splits are no ranges of rows")
-    rows = {split: range(*given[split]) for split in SPLITS if split in given}
+        raise damage_error(path, "its splits are no ranges of rows")
+    rows = {split: range(*content[split]) for split in SPLITS if split in content}
     ends = [0, *[part.stop for part in rows.values()]]
     starts = [*[part.start for part in rows.values()], n]
     if rows and not (starts == ends == sorted(ends) and "train" in rows):
-        raise damaged(path, f"its splits do not make up its {n} pictures")
+        raise damage_error(path, f"its splits do not make up its {n} pictures")
     return rows
 
 
-def damaged(path: Path, reason: str) -> UserError:
+def damage_error(path: Path, reason: str) -> UserError:
     text = " ".join(reason.split())[:200]
     return UserError(f"{path} is damaged ({text}); pack the pictures again")
 
 
-def home() -> Path:
+def find_data_home() -> Path:
     """Where fetched data lie: $SMALTI_DATA, or smalti in the user's cache."""
-    if chosen := os.environ.get("SMALTI_DATA"):
-        return Path(chosen).expanduser()
+    if folder := os.environ.get("SMALTI_DATA"):
+        return Path(folder).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "smalti"

@@ -9,21 +9,21 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from smalti.core.device import send
+from smalti.core.device import move_to_device
 from smalti.core.errors import UserError
-from smalti.core.fingerprint import tensor_hash, text_hash
+from smalti.core.fingerprint import hash_tensors, hash_texts
 from smalti.core.protocols import Batch
-from smalti.data.order import EqualCounts
-from smalti.data.splitting import keep_classes, shuffled
+from smalti.data.shuffle import ShuffledBatches
+from smalti.data.splitting import draw_permutation, ensure_train_classes
 
-ROWS = 256  # pictures that a fingerprint looks at, however many there are
+FINGERPRINT_ROWS = 256  # pictures that a fingerprint looks at, however many there are
 
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
     """N pictures of one size, with a class and a caption each or none at all.
 
-    stored: uint8 (M, C, H, W), C is 1 (grey) or 3 (RGB); may be mapped from a file.
+    stored: uint8 (M, C, H, W), C is 1 (gray) or 3 (RGB); may be mapped from a file.
     labels: int64 (N,), each a place in `classes`; None where there are no classes.
     name: where the pictures come from, for logs and model cards.
     captions: what each shows, in words; () where that is not known.
@@ -31,17 +31,17 @@ class Pictures:
     Raises UserError when these do not fit together.
     """
 
-    stored: Tensor
+    stored_pixels: Tensor
     labels: Tensor | None
     classes: tuple[str, ...]
     name: str
     captions: tuple[str, ...] = ()
     rows: Tensor | None = None
-    item: ClassVar[str] = "picture"
+    item_name: ClassVar[str] = "picture"
 
     def __post_init__(self) -> None:
-        if self.stored.dtype != torch.uint8 or self.stored.ndim != 4:
-            given = f"{self.stored.dtype} {tuple(self.stored.shape)}"
+        if self.stored_pixels.dtype != torch.uint8 or self.stored_pixels.ndim != 4:
+            given = f"{self.stored_pixels.dtype} {tuple(self.stored_pixels.shape)}"
             raise UserError(f"{self.name}: pixels are {given}; give uint8 (N, C, H, W)")
         if self.labels is not None:
             self._check_labels(self.labels)
@@ -62,7 +62,7 @@ class Pictures:
             )
 
     def __len__(self) -> int:
-        return len(self.stored if self.rows is None else self.rows)
+        return len(self.stored_pixels if self.rows is None else self.rows)
 
     def __repr__(self) -> str:
         size = "x".join(map(str, self.shape))
@@ -73,50 +73,50 @@ class Pictures:
     @property
     def shape(self) -> tuple[int, int, int]:
         """(C, H, W) of every picture."""
-        channels, height, width = self.stored.shape[1:]
+        channels, height, width = self.stored_pixels.shape[1:]
         return channels, height, width
 
     @property
     def pixels(self) -> Tensor:
         """All of them as uint8 (N, C, H, W); for a part with `rows` a copy, made at every use."""
-        return self.stored if self.rows is None else self.stored[self.rows]
+        return self.stored_pixels if self.rows is None else self.stored_pixels[self.rows]
 
     def take(self, indices: Tensor | Sequence[int] | slice) -> Tensor:
         """The chosen pictures as uint8 (B, C, H, W); no others are touched."""
-        return self.stored[indices if self.rows is None else self.rows[indices]]
+        return self.stored_pixels[indices if self.rows is None else self.rows[indices]]
 
-    def floats(self, indices: Tensor | Sequence[int] | slice) -> Tensor:
+    def take_floats(self, indices: Tensor | Sequence[int] | slice) -> Tensor:
         """The chosen pictures as float32 (B, C, H, W) in [0, 1]."""
         return self.take(indices).float() / 255
 
-    def batch(self, indices: Tensor, device: torch.device) -> Batch:
+    def make_batch(self, indices: Tensor, device: torch.device) -> Batch:
         """The chosen pictures with their labels and captions; bytes are sent, not floats."""
-        x = send(self.take(indices), device).float() / 255  # (B, C, H, W)
-        return self.describe(indices, device)._replace(pictures=x)
+        x = move_to_device(self.take(indices), device).float() / 255  # (B, C, H, W)
+        return self.load_annotations(indices, device)._replace(pictures=x)
 
-    def describe(self, indices: Tensor, device: torch.device) -> Batch:
+    def load_annotations(self, indices: Tensor, device: torch.device) -> Batch:
         """Labels and captions of the chosen pictures, without their pixels."""
-        labels = None if self.labels is None else send(self.labels[indices], device)
+        labels = None if self.labels is None else move_to_device(self.labels[indices], device)
         text = [self.captions[k] for k in indices.tolist()] if self.captions else None
         return Batch(None, labels, text)
 
-    def plan(self, seed: int, size: int) -> EqualCounts:
+    def plan_batches(self, seed: int, batch_size: int) -> ShuffledBatches:
         """Batches of `size` pictures for every step."""
-        return EqualCounts(len(self), size, seed)
+        return ShuffledBatches(len(self), batch_size, seed)
 
-    def parts(self, size: int) -> tuple[Tensor, ...]:
+    def split_indices(self, batch_size: int) -> tuple[Tensor, ...]:
         """Indices of all pictures in their order, `size` at a time."""
-        return torch.arange(len(self)).split(size)
+        return torch.arange(len(self)).split(batch_size)
 
-    def fingerprint(self) -> str:
+    def compute_fingerprint(self) -> str:
         """A hash of evenly spaced pictures and of all labels and captions."""
         n = len(self)
-        rows = torch.linspace(0, n - 1, min(n, ROWS), dtype=torch.float64).long()
-        return text_hash(tensor_hash(self.take(rows), labels=self.labels), *self.captions)
+        rows = torch.linspace(0, n - 1, min(n, FINGERPRINT_ROWS), dtype=torch.float64).long()
+        return hash_texts(hash_tensors(self.take(rows), labels=self.labels), *self.captions)
 
-    def facts(self) -> dict[str, Any]:
+    def collect_facts(self) -> dict[str, Any]:
         """What a resume names when it has changed."""
-        captions = text_hash(*self.captions) if self.captions else ""
+        captions = hash_texts(*self.captions) if self.captions else ""
         return {"shape": [*self.shape], "classes": [*self.classes], "captions": captions}
 
     def split(self, valid: float | int, seed: int = 0) -> tuple[Pictures, Pictures]:
@@ -136,26 +136,29 @@ class Pictures:
                 f"valid is {valid}, but {self.name} holds {len(self)} pictures; "
                 "leave at least one to each part"
             )
-        order = shuffled(len(self), seed)
+        order = draw_permutation(len(self), seed)
         labels = None if self.labels is None else self.labels.numpy()
-        train, held = keep_classes([order[count:], order[:count]], labels)
-        return self.part(torch.from_numpy(train), "train"), self.part(
+        train, held = ensure_train_classes([order[count:], order[:count]], labels)
+        return self.select(torch.from_numpy(train), "train"), self.select(
             torch.from_numpy(held), "valid"
         )
 
-    def part(self, chosen: Tensor | slice, name: str) -> Pictures:
+    def select(self, indices: Tensor | slice, name: str) -> Pictures:
         """Some of the pictures, in the order chosen, without a copy of their pixels."""
-        places = torch.arange(len(self))[chosen]
-        if isinstance(chosen, slice) and self.rows is None:
-            stored, rows = self.stored[chosen], None
+        positions = torch.arange(len(self))[indices]
+        if isinstance(indices, slice) and self.rows is None:
+            stored, rows = self.stored_pixels[indices], None
         else:
-            stored, rows = self.stored, places if self.rows is None else self.rows[places]
+            stored, rows = (
+                self.stored_pixels,
+                positions if self.rows is None else self.rows[positions],
+            )
         return replace(
             self,
             stored=stored,
             rows=rows,
-            labels=None if self.labels is None else self.labels[places],
-            captions=tuple(self.captions[k] for k in places.tolist()) if self.captions else (),
+            labels=None if self.labels is None else self.labels[positions],
+            captions=tuple(self.captions[k] for k in positions.tolist()) if self.captions else (),
             name=f"{self.name}/{name}",
         )
 

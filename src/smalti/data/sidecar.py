@@ -5,19 +5,19 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Iterable
 
-from smalti.data.files import picture_suffixes, suffix_of
+from smalti.data.picture_formats import list_picture_suffixes, parse_suffix
 
-ENDING = ".txt"
-LONGEST = 1 << 16
+CAPTION_SUFFIX = ".txt"
+MAX_CAPTION_BYTES = 1 << 16
 """Bytes within which a caption ends; more of a file is not read."""
 
 
-def caption_path(parts: tuple[str, ...]) -> tuple[str, ...]:
+def to_caption_path(parts: tuple[str, ...]) -> tuple[str, ...]:
     """The path of the file that a picture's caption lies in: its own with another ending."""
     *folders, name = parts
-    suffix = suffix_of(name)
-    stem = name[: -len(suffix)] if suffix in picture_suffixes() else name
-    return (*folders, stem + ENDING)
+    suffix = parse_suffix(name)
+    stem = name[: -len(suffix)] if suffix in list_picture_suffixes() else name
+    return (*folders, stem + CAPTION_SUFFIX)
 
 
 def read_captions(
@@ -32,7 +32,7 @@ def read_captions(
     faults: list[str] = []
     for title, read in files:
         try:
-            texts.append(read and first_line(read(LONGEST)))
+            texts.append(read and read_first_line(read(MAX_CAPTION_BYTES)))
         except UnicodeDecodeError:
             faults.append(f"{title} is no UTF-8 text; save it so, or remove it")
             texts.append(None)
@@ -44,12 +44,12 @@ def read_captions(
     return tuple(text or "" for text in texts if has_any), tuple(faults)
 
 
-def first_line(content: bytes) -> str:
+def read_first_line(content: bytes) -> str:
     """The first line that is not empty. ValueError where it does not end within LONGEST bytes."""
-    whole = len(content) < LONGEST
+    whole = len(content) < MAX_CAPTION_BYTES
     text = codecs.getincrementaldecoder("utf-8-sig")().decode(content, final=whole)
     lines = text.splitlines()
     line = next((line.strip() for line in lines if line.strip()), "")
     if not whole and (not line or len(lines) == 1):
-        raise ValueError(f"its first line is longer than {LONGEST} bytes")
+        raise ValueError(f"its first line is longer than {MAX_CAPTION_BYTES} bytes")
     return line

@@ -10,21 +10,21 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image
 
-from smalti.data.sifting import Passed
+from smalti.data.file_selection import SkippedFiles
 
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
-ORIGIN = ("package", "versions", "licence", "content")
+ORIGIN_KEYS = ("package", "versions", "license", "content")
 """Of a fetched pack, what every pack made of it says, too."""
 
 
-def lay_out(counts: Mapping[str, int]) -> dict[str, range]:
+def make_split_ranges(counts: Mapping[str, int]) -> dict[str, range]:
     """The rows of each split, one behind the other."""
     ends = accumulate(counts.values())
     return {split: range(end - counts[split], end) for split, end in zip(counts, ends, strict=True)}
 
 
-def nothing_to_close() -> None:
+def close_nothing() -> None:
     """What a source does at its end that holds no file open."""
 
 
@@ -39,7 +39,7 @@ class Source:
     """Where the pictures come from, for logs and model cards."""
     titles: Sequence[str]
     """What a line about a picture calls it."""
-    opened: Callable[[int], Image.Image]
+    open_picture: Callable[[int], Image.Image]
     """Picture k, not yet decoded. Raises whatever it likes when the picture is faulty."""
     labels: np.ndarray | None = None
     """int64 (N,), each a place in `classes`."""
@@ -54,13 +54,13 @@ class Source:
     """What a fetched pack says of where its pictures come from: `ORIGIN`."""
     splits: dict[str, range] = field(default_factory=dict)
     """The rows of the data's own splits; empty where they come without."""
-    array: np.ndarray | None = None
+    pixels: np.ndarray | None = None
     """uint8 (N, C, H, W), where the pictures are pixels already."""
     size: tuple[int, int] | None = None
     """(H, W) that they are kept in and cannot be read without; None leaves it open."""
-    passed: Passed = field(default_factory=Passed)
+    skipped: SkippedFiles = field(default_factory=SkippedFiles)
     """What lies there, too, and is no picture to learn from."""
-    close: Callable[[], None] = nothing_to_close
+    close: Callable[[], None] = close_nothing
 
     def __len__(self) -> int:
         return len(self.titles)
@@ -68,7 +68,7 @@ class Source:
     @property
     def notes(self) -> tuple[str, ...]:
         """Lines that whoever reads the pictures should be told."""
-        lines = [f"passed over: {self.passed}"] if str(self.passed) else []
+        lines = [f"passed over: {self.skipped}"] if str(self.skipped) else []
         if bad := self.bad_captions:
             lines.append(f"captions that cannot be read: {len(bad)}, the first: {bad[0]}")
         return tuple(lines)

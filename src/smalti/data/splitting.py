@@ -10,12 +10,14 @@ import numpy as np
 from smalti.data.source import SPLITS, Split
 
 
-def shuffled(n: int, seed: int) -> np.ndarray:
+def draw_permutation(n: int, seed: int) -> np.ndarray:
     """0 .. n-1 in an order that the seed decides, the same on every machine."""
     return np.argsort(np.random.Philox(seed).random_raw(n), kind="stable")
 
 
-def keep_classes(parts: Sequence[np.ndarray], labels: np.ndarray | None) -> list[np.ndarray]:
+def ensure_train_classes(
+    parts: Sequence[np.ndarray], labels: np.ndarray | None
+) -> list[np.ndarray]:
     """Parts that were chosen by chance, changed so that every class is trained on where it can be.
 
     parts: rows to train on first, then those of each part that is held out.  labels: (N,) by row.
@@ -31,10 +33,10 @@ def keep_classes(parts: Sequence[np.ndarray], labels: np.ndarray | None) -> list
         for row in [row for row in part if not counts[labels[row]]]:
             if counts[labels[row]]:
                 continue  # another one of its class has moved
-            place = next((k for k in spare if counts[labels[train[k]]] > 1), None)
-            if place is not None:
-                counts[labels[train[place]]] -= 1
-                part[part.index(row)], train[place] = train[place], row
+            k_train = next((k for k in spare if counts[labels[train[k]]] > 1), None)
+            if k_train is not None:
+                counts[labels[train[k_train]]] -= 1
+                part[part.index(row)], train[k_train] = train[k_train], row
             elif len(part) > 1:
                 part.remove(row)
                 train.append(row)
@@ -44,7 +46,7 @@ def keep_classes(parts: Sequence[np.ndarray], labels: np.ndarray | None) -> list
     return [np.array(part, np.int64) for part in (train, *held)]
 
 
-def unlearned_classes(
+def find_untrained_classes(
     labels: np.ndarray | None, classes: tuple[str, ...], splits: Mapping[str, Iterable[int]]
 ) -> dict[str, tuple[str, ...]]:
     """Classes that have pictures and none to train on, each with the splits that these stand in."""
@@ -57,17 +59,17 @@ def unlearned_classes(
     return {classes[k]: tuple(s for s in found if k in found[s]) for k in sorted(lost)}
 
 
-def unlearned_note(unlearned: Mapping[str, tuple[str, ...]]) -> str:
+def describe_untrained(untrained: Mapping[str, tuple[str, ...]]) -> str:
     """What is to be said of such classes, in a line; empty without any."""
-    if not unlearned:
+    if not untrained:
         return ""
-    named = [f"{name} ({', '.join(splits)} alone)" for name, splits in unlearned.items()]
+    named = [f"{name} ({', '.join(splits)} alone)" for name, splits in untrained.items()]
     more = f" and {len(named) - 5} more" if len(named) > 5 else ""
     return f"classes without a picture to train on: {', '.join(named[:5])}{more}"
 
 
-def rows_of_splits(sides: Iterable[Split]) -> dict[Split, np.ndarray]:
+def group_rows_by_split(splits: Iterable[Split]) -> dict[Split, np.ndarray]:
     """The rows of each split that has any, of pictures whose splits are told one by one."""
-    each = np.array(list(sides))
+    each = np.array(list(splits))
     rows: dict[Split, np.ndarray] = {split: np.flatnonzero(each == split) for split in SPLITS}
     return {split: part for split, part in rows.items() if len(part)}

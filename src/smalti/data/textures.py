@@ -1,6 +1,6 @@
 """Textures: bricks, grass and gravel of scikit-image, and the materials of a free game.
 
-The game is UFO: Alien Invasion.  Its pictures have many licences, which Debian's copyright file
+The game is UFO: Alien Invasion.  Its pictures have many licenses, which Debian's copyright file
 tells one by one.
 """
 
@@ -17,18 +17,18 @@ import numpy as np
 from PIL import Image
 
 from smalti.core.errors import UserError
-from smalti.data.arrays import as_image
-from smalti.data.copyrights import find_licence, read_copyright
-from smalti.data.decode import Look, to_pixels
-from smalti.data.files import open_image
+from smalti.data.arrays import to_pil_image
+from smalti.data.debian_copyright import find_license, read_copyright
+from smalti.data.decode import Preprocessing, to_pixels
+from smalti.data.picture_formats import open_image
 from smalti.data.source import Source, Split
-from smalti.data.splitting import rows_of_splits, shuffled
+from smalti.data.splitting import draw_permutation, group_rows_by_split
 
 WHEEL = "scikit-image==0.26.0"
 WHEEL_CLASSES = {"brick": "CC0", "grass": "public-domain", "gravel": "CC0"}  # as its docs tell
 DEB = "ufoai-textures"
-FREE = ("CC0", "CC-BY-3.0", "Expat", "public-domain")
-"""Licences under which one may pass on what was learned, naming the source."""
+FREE_LICENSES = ("CC0", "CC-BY-3.0", "Expat", "public-domain")
+"""Licenses under which one may pass on what was learned, naming the source."""
 
 MATERIALS = {
     "brick": "brick",
@@ -49,19 +49,24 @@ MATERIALS = {
     "water": "water",
 }
 """What a file's name must hold; the first that fits is its class."""
-NO_TEXTURE = re.compile(
+NOT_A_TEXTURE = re.compile(
     r"_(nm|sm|gm|blend|sign\w*|sgn\w*|cons|ow|pil|k\d|way\w*)$|_way_|trim|trm|window|door|stair|step|"
     r"fnce|fence|crate|pipe|duct|cover|bridge|chopped|support|light|pillar|vent|sign|grate|gate|"
     r"table|shelf|box|plat|edge|corner|hole|dispenser|counter|bench|chair|dirty"
 )
-NO_NAMES = ("tex_buildings/roof004", "tex_nature/water_green")  # a wall with a window, a swirl
-SIDE = 128  # of the tiles that are cut
-SHORT = 2 * SIDE  # shorter side that a picture is shrunk to, so that a tile shows its pattern
-DARK = 28.0  # mean level of 256 below which a picture is near-black
-FLAT = 5.0  # standard deviation of levels below which it is one colour
-SEEN = 0.99  # part of the picture that must be opaque
-PARTS = {"valid": 0.06, "test": 0.12}  # of each class's pictures
-AS_IS = Look(None, "rgb", (255, 255, 255), crop=True)
+EXCLUDED_NAMES = (
+    "tex_buildings/roof004",
+    "tex_nature/water_green",
+)  # a wall with a window, a swirl
+TILE_SIDE = 128  # of the tiles that are cut
+SHORT_SIDE = (
+    2 * TILE_SIDE
+)  # shorter side that a picture is shrunk to, so that a tile shows its pattern
+MIN_MEAN = 28.0  # mean level of 256 below which a picture is near-black
+MIN_STD = 5.0  # standard deviation of levels below which it is one color
+MIN_OPAQUE = 0.99  # part of the picture that must be opaque
+HELD_OUT_FRACTIONS = {"valid": 0.06, "test": 0.12}  # of each class's pictures
+AS_IS = Preprocessing(None, "rgb", (255, 255, 255), crop=True)
 
 
 @dataclass(frozen=True)
@@ -70,16 +75,16 @@ class Texture:
 
     name: str
     material: str
-    licence: str
+    license: str
     pixels: np.ndarray
     """uint8 (3, H, W), the shorter side SHORT."""
 
     @property
     def is_free(self) -> bool:
-        return self.licence in FREE
+        return self.license in FREE_LICENSES
 
 
-def is_sample(name: str) -> bool:
+def is_sample_file(name: str) -> bool:
     path = PurePosixPath(name)
     return str(path.parent) == "skimage/data" and path.stem in WHEEL_CLASSES
 
@@ -89,10 +94,12 @@ def is_game_file(name: str) -> bool:
     return path.suffix == ".pk3" or path.name == "copyright"
 
 
-def material_of(name: str) -> str | None:
+def match_material(name: str) -> str | None:
     """The class of a file by its name; None for signs, doors, normal maps and the like."""
     stem = PurePosixPath(name).stem.lower()
-    if NO_TEXTURE.search(stem) or str(PurePosixPath(name).with_suffix("")).endswith(NO_NAMES):
+    if NOT_A_TEXTURE.search(stem) or str(PurePosixPath(name).with_suffix("")).endswith(
+        EXCLUDED_NAMES
+    ):
         return None
     return next((m for m, words in MATERIALS.items() if re.search(words, stem)), None)
 
@@ -100,49 +107,49 @@ def material_of(name: str) -> str | None:
 def read_samples(folder: Path) -> list[Texture]:
     """The three pictures of scikit-image's unpacked wheel."""
     found: list[Texture] = []
-    for material, licence in WHEEL_CLASSES.items():
+    for material, license in WHEEL_CLASSES.items():
         path = folder / f"skimage/data/{material}.png"
         if not path.is_file():
             raise UserError(f"{WHEEL} holds no {path.name}; it is not as it was known")
-        found.append(Texture(f"skimage/{path.name}", material, licence, shrunk(open_image(path))))
+        found.append(Texture(f"skimage/{path.name}", material, license, shrink(open_image(path))))
     return found
 
 
-def read_game(folder: Path) -> list[Texture]:
-    """The materials of the game's unpacked package, with the licence of each."""
+def read_game_textures(folder: Path) -> list[Texture]:
+    """The materials of the game's unpacked package, with the license of each."""
     archives = sorted(folder.rglob("*.pk3"))
     stanzas = [s for path in folder.rglob("copyright") for s in read_copyright(path)]
     if not archives or not stanzas:
-        raise UserError(f"{DEB} holds no pictures or no licences; it is not as it was known")
+        raise UserError(f"{DEB} holds no pictures or no licenses; it is not as it was known")
     found: list[Texture] = []
     for archive in archives:
         with zipfile.ZipFile(archive) as file:
             for name in sorted(file.namelist()):
-                material = material_of(name)
-                licence = find_licence(stanzas, f"base/{name}")
-                if material and licence and name.lower().endswith((".png", ".jpg")):
+                material = match_material(name)
+                license = find_license(stanzas, f"base/{name}")
+                if material and license and name.lower().endswith((".png", ".jpg")):
                     with open_image(io.BytesIO(file.read(name))) as image:
                         if is_usable(image):
-                            found.append(Texture(name, material, licence, shrunk(image)))
+                            found.append(Texture(name, material, license, shrink(image)))
     return [one for one in found if is_texture(one.pixels)]
 
 
 def is_usable(image: Image.Image) -> bool:
     """Large enough for a tile, and opaque."""
-    if min(image.size) < SIDE:
+    if min(image.size) < TILE_SIDE:
         return False
     if not image.has_transparency_data:
         return True
-    return float((np.asarray(image.convert("RGBA").getchannel("A")) > 250).mean()) >= SEEN
+    return float((np.asarray(image.convert("RGBA").getchannel("A")) > 250).mean()) >= MIN_OPAQUE
 
 
 def is_texture(pixels: np.ndarray) -> bool:
-    return bool(pixels.mean() >= DARK and pixels.std(axis=(1, 2)).max() >= FLAT)
+    return bool(pixels.mean() >= MIN_MEAN and pixels.std(axis=(1, 2)).max() >= MIN_STD)
 
 
-def shrunk(image: Image.Image) -> np.ndarray:
+def shrink(image: Image.Image) -> np.ndarray:
     """uint8 (3, H, W), the shorter side SHORT; a smaller picture stays as it is."""
-    scale = SHORT / min(image.size)
+    scale = SHORT_SIDE / min(image.size)
     image = image.convert("RGB")
     if scale < 1:
         width, height = (round(scale * side) for side in image.size)
@@ -154,34 +161,36 @@ def shrunk(image: Image.Image) -> np.ndarray:
 def cut_tiles(pixels: np.ndarray) -> np.ndarray:
     """uint8 (n, 3, SIDE, SIDE): as many whole tiles as there are, from the middle."""
     _, H, W = pixels.shape
-    rows, columns = H // SIDE, W // SIDE
-    top, left = (H - rows * SIDE) // 2, (W - columns * SIDE) // 2
-    part = pixels[:, top : top + rows * SIDE, left : left + columns * SIDE]
-    tiles = part.reshape(3, rows, SIDE, columns, SIDE).transpose(1, 3, 0, 2, 4)
-    return tiles.reshape(-1, 3, SIDE, SIDE)
+    rows, columns = H // TILE_SIDE, W // TILE_SIDE
+    top, left = (H - rows * TILE_SIDE) // 2, (W - columns * TILE_SIDE) // 2
+    part = pixels[:, top : top + rows * TILE_SIDE, left : left + columns * TILE_SIDE]
+    tiles = part.reshape(3, rows, TILE_SIDE, columns, TILE_SIDE).transpose(1, 3, 0, 2, 4)
+    return tiles.reshape(-1, 3, TILE_SIDE, TILE_SIDE)
 
 
-def motif_of(one: Texture) -> str:
+def name_motif(texture: Texture) -> str:
     """Equal for versions of one picture: "wall/brick2" for brick2, brick2a and brick2_dark."""
-    stem = re.sub(r"_?(dark|light)$|(?<=[\d_])[a-z]{1,2}$", "", one.name.lower().rsplit(".", 1)[0])
-    return f"{one.material} {stem.rstrip('_')}"
+    stem = re.sub(
+        r"_?(dark|light)$|(?<=[\d_])[a-z]{1,2}$", "", texture.name.lower().rsplit(".", 1)[0]
+    )
+    return f"{texture.material} {stem.rstrip('_')}"
 
 
-def split_pictures(textures: Sequence[Texture], seed: int) -> list[Split]:
+def split_textures(textures: Sequence[Texture], seed: int) -> list[Split]:
     """The split of each picture: of a class of eight motifs or more some are held out."""
     sides: dict[str, Split] = {}
     for material in sorted({one.material for one in textures}):
-        motifs = sorted({motif_of(one) for one in textures if one.material == material})
-        order = shuffled(len(motifs), seed)
-        valid = max(1, round(PARTS["valid"] * len(motifs))) if len(motifs) >= 8 else 0
-        count = valid + round(PARTS["test"] / PARTS["valid"] * valid)
+        motifs = sorted({name_motif(one) for one in textures if one.material == material})
+        order = draw_permutation(len(motifs), seed)
+        valid = max(1, round(HELD_OUT_FRACTIONS["valid"] * len(motifs))) if len(motifs) >= 8 else 0
+        count = valid + round(HELD_OUT_FRACTIONS["test"] / HELD_OUT_FRACTIONS["valid"] * valid)
         for place, k in enumerate(order.tolist()):
             sides[motifs[k]] = "valid" if place < valid else "test" if place < count else "train"
-    return [sides[motif_of(one)] for one in textures]
+    return [sides[name_motif(one)] for one in textures]
 
 
-def texture_source(
-    textures: Sequence[Texture], sides: Iterable[Split]
+def make_texture_source(
+    textures: Sequence[Texture], splits: Iterable[Split]
 ) -> tuple[Source, dict[Split, np.ndarray]]:
     """The tiles of all pictures, the material as class; the rows of each split."""
     tiles = [cut_tiles(one.pixels) for one in textures]
@@ -191,14 +200,14 @@ def texture_source(
     source = Source(
         name="textures",
         titles=[one.name for one in each],
-        opened=lambda k: as_image(pixels[k]),
+        open_picture=lambda k: to_pil_image(pixels[k]),
         labels=np.array([classes.index(one.material) for one in each], np.int64),
         classes=classes,
         attributes={
             "picture": tuple(one.name for one in each),
-            "licence": tuple(one.licence for one in each),
+            "license": tuple(one.license for one in each),
         },
-        array=pixels,
+        pixels=pixels,
     )
-    each_side: list[Split] = [side for side, cut in zip(sides, tiles, strict=True) for _ in cut]
-    return source, rows_of_splits(each_side)
+    each_side: list[Split] = [side for side, cut in zip(splits, tiles, strict=True) for _ in cut]
+    return source, group_rows_by_split(each_side)

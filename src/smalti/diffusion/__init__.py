@@ -2,12 +2,12 @@
 
 from smalti.diffusion.consistency import Consistency, ConsistencyTuning
 from smalti.diffusion.inversion import RoundTrip, invert, round_trip
-from smalti.diffusion.likelihood import Estimate
+from smalti.diffusion.likelihood import BoundEstimator
 from smalti.diffusion.model import Diffusion, DiffusionConfig
 from smalti.diffusion.objective import Bound, Hybrid, Simple
 from smalti.diffusion.process import slerp
 from smalti.diffusion.repaint import RePaint
-from smalti.diffusion.samplers import DDIM, DDPM, Noisy
+from smalti.diffusion.samplers import DDIM, DDPM, DiffusionState
 from smalti.diffusion.schedule import Cosine, Linear, Sigmoid
 from smalti.diffusion.solvers import DPMSolver, UniPC
 from smalti.diffusion.unet import UNet, UNetConfig
@@ -16,16 +16,16 @@ __all__ = [
     "DDIM",
     "DDPM",
     "Bound",
+    "BoundEstimator",
     "Consistency",
     "ConsistencyTuning",
     "Cosine",
     "DPMSolver",
     "Diffusion",
     "DiffusionConfig",
-    "Estimate",
+    "DiffusionState",
     "Hybrid",
     "Linear",
-    "Noisy",
     "RePaint",
     "RoundTrip",
     "Sigmoid",

@@ -9,26 +9,26 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from smalti.core.brief import brief
-from smalti.core.conditions import resolve
+from smalti.core.conditions import resolve_conditions
 from smalti.core.errors import UserError
-from smalti.core.given import Given, check_pictures
-from smalti.core.likeness import psnr
 from smalti.core.model import open_model
 from smalti.core.rng import Rng
+from smalti.core.sampling_inputs import SamplingInputs, check_pictures
+from smalti.core.short_repr import add_short_repr
+from smalti.core.similarity import psnr
 from smalti.core.tensors import to_pictures, to_tensor
-from smalti.diffusion.condition import encode_exactly
-from smalti.diffusion.levels import alpha_bar
+from smalti.diffusion.inputs import encode_float64
 from smalti.diffusion.model import Diffusion
-from smalti.diffusion.process import noise_of
+from smalti.diffusion.process import compute_eps
 from smalti.diffusion.samplers import DDIM, Denoise
+from smalti.diffusion.timesteps import look_up_alpha_bar
 
-STEPS = 50
+DEFAULT_STEPS = 50
 """Where no sampler is given."""
 
 
 @dataclass(frozen=True, eq=False)
-@brief
+@add_short_repr
 class RoundTrip:
     """Pictures, the noises they come from, and what these give back."""
 
@@ -61,31 +61,35 @@ def invert(
     if refine < 0:
         raise UserError(f"refine is {refine}; give 0 or more")
     diffusion, pictures = open_diffusion(model), to_pictures(pictures, "pictures")
-    given, still = without_chance(diffusion, sampler, labels)
-    levels = [-1, *still.levels(diffusion.config.schedule.T)[::-1]]
-    check_pictures("pictures", pictures, (len(pictures), *wanted(diffusion, pictures)))
-    x = encode_exactly(pictures, diffusion.alpha_bars.device, diffusion.space)
-    told = resolve(given, diffusion.spec, len(x))
-    denoise = diffusion.denoiser(told, len(x), clip=False, guidance=still.guidance)
-    for s, t in pairwise(levels):
-        x = step_up(denoise, x, s, t, diffusion.alpha_bars, refine)
+    given, deterministic = make_deterministic(diffusion, sampler, labels)
+    timesteps = [-1, *deterministic.choose_timesteps(diffusion.config.schedule.T)[::-1]]
+    check_pictures(
+        "pictures", pictures, (len(pictures), *compute_expected_shape(diffusion, pictures))
+    )
+    x = encode_float64(pictures, diffusion.alpha_bars.device, diffusion.space)
+    told = resolve_conditions(given, diffusion.spec, len(x))
+    denoise = diffusion.build_denoiser(told, len(x), clip=False, guidance=deterministic.guidance)
+    for s, t in pairwise(timesteps):
+        x = invert_step(denoise, x, s, t, diffusion.alpha_bars, refine)
     return x
 
 
-def step_up(denoise: Denoise, x: Tensor, s: int, t: int, alpha_bars: Tensor, refine: int) -> Tensor:
+def invert_step(
+    denoise: Denoise, x: Tensor, s: int, t: int, alpha_bars: Tensor, refine: int
+) -> Tensor:
     """One step from level s to the noisier t. x: (n, C, H, W) float64 at s."""
-    a_s, a_t = alpha_bar(alpha_bars, s), alpha_bars[t]
+    a_s, a_t = look_up_alpha_bar(alpha_bars, s), alpha_bars[t]
 
-    def up(eps: Tensor) -> Tensor:
+    def step(eps: Tensor) -> Tensor:
         x0 = (x - (1 - a_s).sqrt() * eps) / a_s.sqrt()
         return a_t.sqrt() * x0 + (1 - a_t).sqrt() * eps
 
     # The network knows no level -1: the first step asks at the level it goes to, of the picture
     # as it would be there without noise.
     near = (x, s, a_s) if s >= 0 else (a_t.sqrt() * x, t, a_t)
-    x_t = up(noise_of(denoise(near[0], near[1]), near[0], near[2]))
+    x_t = step(compute_eps(denoise(near[0], near[1]), near[0], near[2]))
     for _ in range(refine):
-        x_t = up(noise_of(denoise(x_t, t), x_t, a_t))
+        x_t = step(compute_eps(denoise(x_t, t), x_t, a_t))
     return x_t
 
 
@@ -101,9 +105,9 @@ def round_trip(
     diffusion, pictures = open_diffusion(model), to_pictures(pictures, "pictures")
     latents = invert(diffusion, pictures, labels=labels, sampler=sampler, refine=refine)
     n, size = len(latents), (int(latents.shape[2]), int(latents.shape[3]))
-    given, still = without_chance(diffusion, sampler, labels)
-    given = replace(given, start=latents, size=size)
-    *_, last = diffusion.stream(Rng([0] * n), given, still)
+    inputs, deterministic = make_deterministic(diffusion, sampler, labels)
+    inputs = replace(inputs, start=latents, size=size)
+    *_, last = diffusion.stream(Rng([0] * n), inputs, deterministic)
     again = diffusion.render(last).cpu()
     return RoundTrip(latents.cpu(), again, psnr(pictures.cpu(), again))
 
@@ -116,21 +120,21 @@ def open_diffusion(model: Diffusion | str | Path) -> Diffusion:
     return opened
 
 
-def without_chance(
+def make_deterministic(
     model: Diffusion, sampler: DDIM | None, labels: Tensor | None
-) -> tuple[Given, DDIM]:
+) -> tuple[SamplingInputs, DDIM]:
     """What is told, and the sampler as it can be walked both ways; its guidance is 1, or 0, which
     is nothing told, where there are no labels.
     """
-    sampler = sampler or DDIM(steps=min(STEPS, model.config.schedule.T))
+    sampler = sampler or DDIM(steps=min(DEFAULT_STEPS, model.config.schedule.T))
     if sampler.eta or sampler.sigma_hat:
         raise UserError("a walk with fresh noise has no way back; give DDIM with eta 0")
     if labels is None:
-        return Given(), replace(sampler, clip=False, guidance=0.0)
-    return Given(to_tensor(labels, "labels")), replace(sampler, clip=False, guidance=1.0)
+        return SamplingInputs(), replace(sampler, clip=False, guidance=0.0)
+    return SamplingInputs(to_tensor(labels, "labels")), replace(sampler, clip=False, guidance=1.0)
 
 
-def wanted(model: Diffusion, pictures: Tensor) -> tuple[int, ...]:
+def compute_expected_shape(model: Diffusion, pictures: Tensor) -> tuple[int, ...]:
     """The shape that pictures must have: any height and width where the model's is free."""
     C, *size = model.config.shape
     free = model.spec.free_size and pictures.ndim == 4

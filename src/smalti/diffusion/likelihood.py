@@ -17,18 +17,25 @@ from torch import Tensor
 from smalti.core.errors import UserError
 from smalti.core.protocols import Score
 from smalti.core.rng import Rng
-from smalti.diffusion.process import add_noise, between, posterior_mean, posterior_variance
+from smalti.diffusion.process import (
+    add_noise,
+    interpolate_log_variance,
+    posterior_mean,
+    posterior_variance,
+)
 from smalti.diffusion.space import Pixels
 
 Variance = Literal["beta", "beta-tilde", "learned"]
-See = Callable[[Tensor, Tensor], tuple[Tensor, Tensor | None]]  # (x, t) -> predicted x0, and v
+PredictX0 = Callable[
+    [Tensor, Tensor], tuple[Tensor, Tensor | None]
+]  # (x, t) -> predicted x0, and v
 
 BLACK, WHITE = Pixels.bounds
-BIN = Pixels.half_level
+HALF_LEVEL = Pixels.half_level
 
 
 @dataclass(frozen=True)
-class Estimate:
+class BoundEstimator:
     """How the bound's sum over the levels is worked out."""
 
     strata: int | None = 16
@@ -47,7 +54,9 @@ class Estimate:
             raise UserError(f"draws is {self.draws}; give 1, or 2 or more for a standard error")
 
 
-def estimated(x0: Tensor, see: See, alpha_bars: Tensor, rng: Rng, how: Estimate) -> Score:
+def estimate_bound(
+    x0: Tensor, predict_x0: PredictX0, alpha_bars: Tensor, rng: Rng, estimator: BoundEstimator
+) -> Score:
     """The bound for x0 of 8-bit levels; row i depends on stream i of `rng` alone.
 
     `draws` times in each stratum a level is drawn and the picture noised anew. A stratum of n
@@ -59,32 +68,42 @@ def estimated(x0: Tensor, see: See, alpha_bars: Tensor, rng: Rng, how: Estimate)
         )
     low, high = (0 * prior_nats(x0, alpha_bars) for _ in range(2))  # L_0 and the sum of L_t
     squared = torch.zeros_like(low)
-    variance = how.variance or "beta-tilde"
-    for levels in strata(len(alpha_bars), how.strata):
+    variance = estimator.variance or "beta-tilde"
+    for levels in split_strata(len(alpha_bars), estimator.strata):
         nats = torch.stack(
-            [one_draw(x0, levels, see, alpha_bars, rng, variance) for _ in range(how.draws)]
+            [
+                draw_level_nats(x0, levels, predict_x0, alpha_bars, rng, variance)
+                for _ in range(estimator.draws)
+            ]
         )  # (draws, B)
         part = len(levels) * nats.mean(0)
         low, high = (low + part, high) if levels[0] == 0 else (low, high + part)
-        if how.draws > 1:
-            squared = squared + len(levels) ** 2 * nats.var(0) / how.draws
+        if estimator.draws > 1:
+            squared = squared + len(levels) ** 2 * nats.var(0) / estimator.draws
     terms = {"L_T": prior_nats(x0, alpha_bars), "L_t": high, "L_0": low}
-    error = squared.sqrt() if how.draws > 1 else None
+    error = squared.sqrt() if estimator.draws > 1 else None
     return Score(sum(terms.values(), 0 * low), x0[0].numel(), "bound", error, terms)
 
 
-def one_draw(
-    x0: Tensor, levels: range, see: See, alpha_bars: Tensor, rng: Rng, variance: Variance
+def draw_level_nats(
+    x0: Tensor,
+    levels: range,
+    predict_x0: PredictX0,
+    alpha_bars: Tensor,
+    rng: Rng,
+    variance: Variance,
 ) -> Tensor:
     """(B,) nats of one level for each picture, drawn from `levels`, with fresh noise."""
     u, eps = (drawn.to(x0.device) for drawn in (rng.uniform(), rng.normal(*x0.shape[1:])))
     t = levels[0] + (u * len(levels)).long().clamp(max=len(levels) - 1)  # (B,)
-    x = add_noise(x0, eps, at(alpha_bars, t))
-    seen, v = see(x, t)
-    return level_nats(x0, x, t, seen, log_variance(variance, v, t, alpha_bars), alpha_bars)
+    x = add_noise(x0, eps, extract(alpha_bars, t))
+    x0_hat, v = predict_x0(x, t)
+    return level_nats(
+        x0, x, t, x0_hat, compute_log_variance(variance, v, t, alpha_bars), alpha_bars
+    )
 
 
-def strata(T: int, count: int | None) -> Iterator[range]:
+def split_strata(T: int, count: int | None) -> Iterator[range]:
     """Level 0 by itself, then 1 .. T-1 in count - 1 ranges, finer where L_t is steep.
 
     L_t falls about as 1/t, so each range goes up to a like multiple of where it begins; none is
@@ -102,18 +121,18 @@ def strata(T: int, count: int | None) -> Iterator[range]:
 
 
 def level_nats(
-    x0: Tensor, x: Tensor, t: Tensor, seen: Tensor, log_variance: Tensor, alpha_bars: Tensor
+    x0: Tensor, x: Tensor, t: Tensor, x0_hat: Tensor, log_variance: Tensor, alpha_bars: Tensor
 ) -> Tensor:
     """(B,) L_t of each picture at its level t, L_0 where t is 0; `seen` is the predicted x0.
 
     L_t is the divergence of the step p(x_s | x_t) from the posterior q(x_s | x_t, x_0), eq. 5.
     """
-    a_t, a_s = at(alpha_bars, t), at(one_less_noisy(alpha_bars), t)
-    tilde = at(floored(alpha_bars), t).log()
-    mean = posterior_mean(x, seen, a_t, a_s)
+    a_t, a_s = extract(alpha_bars, t), extract(shift_alpha_bars(alpha_bars), t)
+    tilde = extract(clip_posterior_variance(alpha_bars), t).log()
+    mean = posterior_mean(x, x0_hat, a_t, a_s)
     kl = normal_kl(posterior_mean(x, x0, a_t, a_s), tilde, mean, log_variance)
     nats = torch.where(
-        t[:, None, None, None] == 0, discretised_gaussian_nats(x0, mean, log_variance), kl
+        t[:, None, None, None] == 0, discretized_gaussian_nats(x0, mean, log_variance), kl
     )
     return nats.flatten(1).sum(1)
 
@@ -130,42 +149,44 @@ def normal_kl(mean: Tensor, log_variance: Tensor, mean_p: Tensor, log_variance_p
     return 0.5 * (ratio.exp() - 1 - ratio + (mean - mean_p) ** 2 * (-log_variance_p).exp())
 
 
-def discretised_gaussian_nats(x0: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+def discretized_gaussian_nats(x0: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
     """-log of the Gaussian's mass on each number's level, eq. 13; the outer levels take the tails.
 
     Exact far from the mean too, where the reference code stops at a probability of 1e-12.
     """
-    log_cdf, scale, centre = torch.special.log_ndtr, (-0.5 * log_variance).exp(), x0 - mean
-    black, white = log_cdf(scale * (BIN + centre)), log_cdf(scale * (BIN - centre))
+    log_cdf, scale, center = torch.special.log_ndtr, (-0.5 * log_variance).exp(), x0 - mean
+    black, white = log_cdf(scale * (HALF_LEVEL + center)), log_cdf(scale * (HALF_LEVEL - center))
     # the Gaussian is even: in its lower half small masses are not rounded off
-    near, far = (log_cdf(scale * (edge - centre.abs())) for edge in (BIN, -BIN))
+    near, far = (log_cdf(scale * (edge - center.abs())) for edge in (HALF_LEVEL, -HALF_LEVEL))
     inner = near + (-torch.expm1(far - near)).log()
-    return -torch.where(x0 < BLACK + BIN, black, torch.where(x0 > WHITE - BIN, white, inner))
+    return -torch.where(
+        x0 < BLACK + HALF_LEVEL, black, torch.where(x0 > WHITE - HALF_LEVEL, white, inner)
+    )
 
 
-def log_variance(kind: Variance, v: Tensor | None, t: Tensor, alpha_bars: Tensor) -> Tensor:
+def compute_log_variance(kind: Variance, v: Tensor | None, t: Tensor, alpha_bars: Tensor) -> Tensor:
     """log of a step's variance at levels t, (B, 1, 1, 1), or (B, C, H, W) where it is learned.
 
     At level 0 beta-tilde is 0, and both fixed choices take level 1's, as DDPM's code does.
     """
-    low, beta = floored(alpha_bars), 1 - alpha_bars / one_less_noisy(alpha_bars)
+    low, beta = clip_posterior_variance(alpha_bars), 1 - alpha_bars / shift_alpha_bars(alpha_bars)
     if kind == "learned":
-        return between(v, at(low, t), at(beta, t))
+        return interpolate_log_variance(v, extract(low, t), extract(beta, t))
     fixed = low if kind == "beta-tilde" else torch.cat([low[:1], beta[1:]])
-    return at(fixed, t).log()
+    return extract(fixed, t).log()
 
 
-def one_less_noisy(alpha_bars: Tensor) -> Tensor:
+def shift_alpha_bars(alpha_bars: Tensor) -> Tensor:
     """(T,) alpha-bar of the level below each one; 1, the picture, below level 0."""
     return torch.cat([torch.ones_like(alpha_bars[:1]), alpha_bars[:-1]])
 
 
-def floored(alpha_bars: Tensor) -> Tensor:
+def clip_posterior_variance(alpha_bars: Tensor) -> Tensor:
     """(T,) beta-tilde of each level, level 1's at level 0, where it would be 0."""
-    tilde = posterior_variance(alpha_bars, one_less_noisy(alpha_bars))
+    tilde = posterior_variance(alpha_bars, shift_alpha_bars(alpha_bars))
     return torch.cat([tilde[1:2], tilde[1:]])
 
 
-def at(values: Tensor, t: Tensor) -> Tensor:
+def extract(values: Tensor, t: Tensor) -> Tensor:
     """values (T,) at the levels t (B,), to go with pictures: (B, 1, 1, 1)."""
     return values[t][:, None, None, None]

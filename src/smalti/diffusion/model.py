@@ -8,39 +8,44 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from smalti.core.conditions import Told, merge_shorthands, resolve, shorthands
-from smalti.core.config import checked, fitted
+from smalti.core.conditions import (
+    ConditionValues,
+    list_input_fields,
+    merge_shorthands,
+    resolve_conditions,
+)
+from smalti.core.config import check_fields, coerce_value
 from smalti.core.errors import UserError
-from smalti.core.given import Given
 from smalti.core.model import Model
 from smalti.core.protocols import Batch, Loss, Score, Spec, list_samplers
-from smalti.core.ranges import Shape, Share, Side
+from smalti.core.ranges import Fraction, PictureShape, SideLength
 from smalti.core.rng import Rng
-from smalti.diffusion.condition import beginning, read_known, sampler_for, visited
+from smalti.core.sampling_inputs import SamplingInputs
 from smalti.diffusion.consistency import Consistency, ConsistencyTuning
-from smalti.diffusion.likelihood import Estimate, at, estimated
+from smalti.diffusion.inputs import choose_sampler, encode_hole, plan_timesteps, prepare_start
+from smalti.diffusion.likelihood import BoundEstimator, estimate_bound, extract
 from smalti.diffusion.network import NetworkConfig
-from smalti.diffusion.objective import Bound, Hybrid, Simple, noised, parted
-from smalti.diffusion.process import Prediction, picture_of
+from smalti.diffusion.objective import Bound, Hybrid, Simple, draw_noisy_batch, split_output
+from smalti.diffusion.process import Prediction, compute_x0
 from smalti.diffusion.repaint import RePaint
-from smalti.diffusion.samplers import DDIM, DDPM, Denoiser, Noisy, Sampler
+from smalti.diffusion.samplers import DDIM, DDPM, Denoiser, DiffusionState, Sampler
 from smalti.diffusion.schedule import Cosine, Linear, Sigmoid
 from smalti.diffusion.solvers import DPMSolver, UniPC
 from smalti.diffusion.space import Pixels
 from smalti.diffusion.unet import UNetConfig
-from smalti.layers.conditions import Conditional, Conditions, count_columns
+from smalti.layers.condition_encoder import ConditionConfigs, ConditionEncoder, compute_width
 from smalti.layers.eval_mode import eval_mode
 
 SAMPLERS = DDIM, DDPM, DPMSolver, UniPC, RePaint, Consistency
-ESTIMATE = Estimate()
+DEFAULT_ESTIMATOR = BoundEstimator()
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class DiffusionConfig:
     """A DDPM."""
 
-    shape: Shape = (1, 28, 28)
+    shape: PictureShape = (1, 28, 28)
     """Channels, height and width of the pictures."""
     network: NetworkConfig = field(default_factory=UNetConfig)
     """The network that predicts."""
@@ -50,9 +55,9 @@ class DiffusionConfig:
     """What the network predicts: the noise eps, the picture x0, or the velocity v."""
     objective: Simple | Hybrid | Bound | ConsistencyTuning = field(default_factory=Simple)
     """What training makes small; hybrid and bound learn the variance of a step, too."""
-    conditions: Conditional = ()
+    conditions: ConditionConfigs = ()
     """What it may be told: choices such as a class, and captions."""
-    condition_dropout: Share = 0.1
+    condition_dropout: Fraction = 0.1
     """Share of training pictures of which a condition is hidden, for guidance."""
     sampler: DDIM | DDPM | DPMSolver | UniPC | Consistency = field(default_factory=DDIM)
     """The sampler used when none is asked for."""
@@ -60,12 +65,12 @@ class DiffusionConfig:
     """Where the process runs."""
 
     def __post_init__(self) -> None:
-        if self.conditions and "vector" not in self.network.accepts:
+        if self.conditions and "vector" not in self.network.condition_kinds:
             raise UserError(
-                f"the network accepts {' and '.join(self.network.accepts) or 'no conditions'}, and "
+                f"the network accepts {' and '.join(self.network.condition_kinds) or 'no conditions'}, and "
                 "this model tells by a vector; give another network, or no conditions"
             )
-        self.network.check_fit(self.shape, count_columns(self.conditions, spare=True))
+        self.network.check_fit(self.shape, compute_width(self.conditions, reserve_none=True))
         if self.conditions and not self.condition_dropout and self.sampler.guidance != 1:
             raise UserError(
                 f"sampler.guidance is {self.sampler.guidance}, but with condition_dropout 0 the "
@@ -91,8 +96,10 @@ class Diffusion(Model):
         self.config = config
         self.space = config.space
         self.network = config.network.build(1 + config.objective.learns_variance)
-        self.conditions = Conditions(config.conditions, config.condition_dropout, spare=True)
-        self.register_buffer("alpha_bars", config.schedule.alpha_bars(), persistent=False)
+        self.conditions = ConditionEncoder(
+            config.conditions, config.condition_dropout, reserve_none=True
+        )
+        self.register_buffer("alpha_bars", config.schedule.compute_alpha_bars(), persistent=False)
         free = config.network.free_size
         self.spec = Spec(
             output="picture",
@@ -100,9 +107,9 @@ class Diffusion(Model):
             size=config.shape[1:],
             free_size=free,
             conditions=self.conditions.spec,
-            given=(
-                *shorthands(self.conditions.spec),
-                *("start", "picture", "strength", "known", "mask"),
+            accepted_inputs=(
+                *list_input_fields(self.conditions.spec),
+                *("initial_noise", "picture", "strength", "known", "mask"),
                 *(("size",) if free else ()),
             ),
             samplers=list_samplers(config.sampler, *(kind() for kind in SAMPLERS)),
@@ -112,19 +119,19 @@ class Diffusion(Model):
         """The config's objective at random levels; noise is torch's own."""
         config, x0 = self.config, self.space.encode(batch.require_pictures())
         objective, prediction = config.objective, config.prediction
-        c = self.conditions.vector(merge_shorthands(batch), len(x0))
+        c = self.conditions.to_vector(merge_shorthands(batch), len(x0))
         if isinstance(objective, ConsistencyTuning):
             return objective.loss(self.predict, x0, c, prediction, self.alpha_bars, step)
-        given = noised(x0, self.alpha_bars)
-        output = self.predict(given.x, given.t, c)
-        return objective.loss(given, output, prediction, self.alpha_bars)
+        noisy = draw_noisy_batch(x0, self.alpha_bars)
+        output = self.predict(noisy.x, noisy.t, c)
+        return objective.loss(noisy, output, prediction, self.alpha_bars)
 
     def predict(self, x: Tensor, t: Tensor, c: Tensor | None) -> Tensor:
         return self.network(x, t) if c is None else self.network(x, t, c)
 
     def stream(
-        self, rng: Rng, given: Given = Given(), sampler: Sampler | None = None
-    ) -> Iterator[Noisy]:
+        self, rng: Rng, inputs: SamplingInputs = SamplingInputs(), sampler: Sampler | None = None
+    ) -> Iterator[DiffusionState]:
         """States from noise to picture: one of pure noise, then one per step.
 
         Choices that are not given are drawn per sample, captions are empty then. given.start
@@ -133,100 +140,104 @@ class Diffusion(Model):
         hole to fill (RePaint).
         """
         T = self.config.schedule.T
-        sampler = sampler_for(given, self.config.sampler, sampler, T)
-        levels = visited(given, sampler, T)
-        size = fitted(given.size, tuple[Side, Side] | None, "size")
+        sampler = choose_sampler(inputs, self.config.sampler, sampler, T)
+        timesteps = plan_timesteps(inputs, sampler, T)
+        size = coerce_value(inputs.size, tuple[SideLength, SideLength] | None, "size")
         device = self.alpha_bars.device
         C, H, W = self.config.shape
         H, W = size or (H, W)
         shape = (C, H, W)
         self.config.network.check_fit(shape, self.conditions.width)
-        drawn = rng.normal(*shape).to(device)  # also when x_T is given: what follows is the same
-        x = beginning(given, drawn, self.alpha_bars[levels[0]], self.space)
-        told = self.choose_values(rng, given)
-        denoise = self.denoiser(told, len(rng), sampler.clip, sampler.guidance)
+        fresh_noise = rng.normal(*shape).to(
+            device
+        )  # also when x_T is given: what follows is the same
+        x = prepare_start(inputs, fresh_noise, self.alpha_bars[timesteps[0]], self.space)
+        conditions = self.draw_conditions(rng, inputs)
+        denoise = self.build_denoiser(conditions, len(rng), sampler.clip, sampler.guidance)
 
-        def normal() -> Tensor:
+        def draw_noise() -> Tensor:
             return rng.normal(*shape).to(device)
 
         if isinstance(sampler, RePaint):
-            hole = read_known(given, drawn, self.space)
-            return sampler.stream(denoise, x, self.alpha_bars, normal, levels, hole=hole)
-        return sampler.stream(denoise, x, self.alpha_bars, normal, levels)
+            hole = encode_hole(inputs, fresh_noise, self.space)
+            return sampler.stream(denoise, x, self.alpha_bars, draw_noise, timesteps, hole=hole)
+        return sampler.stream(denoise, x, self.alpha_bars, draw_noise, timesteps)
 
-    def choose_values(self, rng: Rng, given: Given) -> Told:
+    def draw_conditions(self, rng: Rng, inputs: SamplingInputs) -> ConditionValues:
         """What the samples are told: where a choice is not given, each draws a value."""
-        told = resolve(given, self.spec, len(rng))
+        conditions = resolve_conditions(inputs, self.spec, len(rng))
         for condition in self.spec.conditions:
             if K := len(condition.values):  # drawn also when given: what follows is the same
-                told.setdefault(condition.name, (rng.uniform() * K).long())
-        return told
+                conditions.setdefault(condition.name, (rng.uniform() * K).long())
+        return conditions
 
-    def denoiser(self, told: Told, n: int, clip: bool, guidance: float) -> Denoiser:
+    def build_denoiser(
+        self, conditions: ConditionValues, n: int, clip: bool, guidance: float
+    ) -> Denoiser:
         """What a sampler asks for the picture; told: as `resolve` has it, of n pictures.
 
         Classifier-free guidance w gives none + w (told - none), eq. 6 of arXiv:2207.12598 with its
         w + 1 = ours; 0 is nothing told, whose network call is the only one.
         """
         with torch.no_grad(), eval_mode(self):
-            none = None if guidance == 1 else self.conditions.nothing(n)
-            c = self.conditions.vector(told, n) if guidance else none
+            c_uncond = None if guidance == 1 else self.conditions.to_unconditional_vector(n)
+            c = self.conditions.to_vector(conditions, n) if guidance else c_uncond
 
-        def see(x: Tensor, t: int) -> tuple[Tensor, Tensor | None]:
-            output = self.guided(x.float(), t, c, none, guidance).double()
-            return self.seen(output, x, self.alpha_bars[t], clip)
+        def predict_x0(x: Tensor, t: int) -> tuple[Tensor, Tensor | None]:
+            output = self.predict_guided(x.float(), t, c, c_uncond, guidance).double()
+            return self.read_output(output, x, self.alpha_bars[t], clip)
 
-        return Denoiser(see)
+        return Denoiser(predict_x0)
 
     @torch.no_grad()
-    def guided(
-        self, x: Tensor, t: int, c: Tensor | None, none: Tensor | None, guidance: float
+    def predict_guided(
+        self, x: Tensor, t: int, c: Tensor | None, c_uncond: Tensor | None, guidance: float
     ) -> Tensor:
         """The network's output at level t, told c (n, D) and guided away from none (n, D)."""
         ts = torch.full((len(x),), t, device=x.device)
         with eval_mode(self):
-            if c is None or none is None or not guidance:
+            if c is None or c_uncond is None or not guidance:
                 return self.predict(x, ts, c)
-            both = self.predict(torch.cat([x, x]), torch.cat([ts, ts]), torch.cat([c, none]))
-        told, without = both.chunk(2)
-        guided = without + guidance * (told - without)
+            both = self.predict(torch.cat([x, x]), torch.cat([ts, ts]), torch.cat([c, c_uncond]))
+        with_condition, without = both.chunk(2)
+        guided = without + guidance * (with_condition - without)
         C = x.shape[1]  # what gives the variance is not guided
-        return torch.cat([guided[:, :C], told[:, C:]], dim=1)
+        return torch.cat([guided[:, :C], with_condition[:, C:]], dim=1)
 
-    def seen(
+    def read_output(
         self, output: Tensor, x: Tensor, a_t: Tensor, clip: bool
     ) -> tuple[Tensor, Tensor | None]:
         """The x0 that the network's output means for x, and its v where the variance is learned."""
-        output, v = parted(output, x.shape[1], self.config.objective.learns_variance)
-        x0 = picture_of(self.config.prediction, output, x, a_t)
+        output, v = split_output(output, x.shape[1], self.config.objective.learns_variance)
+        x0 = compute_x0(self.config.prediction, output, x, a_t)
         return (self.space.clip(x0) if clip else x0), v
 
     @torch.no_grad()
-    def score(self, batch: Batch, rng: Rng, how: Estimate = ESTIMATE) -> Score:
+    def score(self, batch: Batch, rng: Rng, estimator: BoundEstimator = DEFAULT_ESTIMATOR) -> Score:
         """The variational bound on -log p(x), or p(x | class) where the batch has labels.
 
         batch.pictures are of 8-bit levels, over 255; UserError when they lie between. Row i
         depends on stream i alone. The terms are DDPM's, eq. 5: L_T, the sum of L_t, and L_0.
         """
-        if how.variance is None and self.config.objective.learns_variance:
-            how = replace(how, variance="learned")
+        if estimator.variance is None and self.config.objective.learns_variance:
+            estimator = replace(estimator, variance="learned")
         C, pictures = self.config.shape[0], batch.require_pictures()
         if pictures.shape[1] != C:
             raise UserError(
                 f"pictures have {pictures.shape[1]} channels, and this model's have {C}; "
                 "give such pictures"
             )
-        x0 = self.space.encode_levels(pictures).to(self.alpha_bars.device)
-        told = resolve(batch, self.spec, len(x0))
+        x0 = self.space.encode_8bit(pictures).to(self.alpha_bars.device)
+        conditions = resolve_conditions(batch, self.spec, len(x0))
 
-        def see(x: Tensor, t: Tensor) -> tuple[Tensor, Tensor | None]:
+        def predict_x0(x: Tensor, t: Tensor) -> tuple[Tensor, Tensor | None]:
             output = self.predict(x.float(), t, c).double()
-            return self.seen(output, x, at(self.alpha_bars, t), how.clip)
+            return self.read_output(output, x, extract(self.alpha_bars, t), estimator.clip)
 
         with eval_mode(self):
-            c = self.conditions.vector(told, len(x0))
-            return estimated(x0, see, self.alpha_bars, rng, how)
+            c = self.conditions.to_vector(conditions, len(x0))
+            return estimate_bound(x0, predict_x0, self.alpha_bars, rng, estimator)
 
-    def render(self, state: Noisy) -> Tensor:
+    def render(self, state: DiffusionState) -> Tensor:
         """The state's picture, (n, C, H, W) float32 in [0, 1]."""
         return self.space.decode(state.x)

@@ -8,7 +8,7 @@ from torch import nn
 
 from smalti.core.errors import UserError
 
-Kind = Literal["vector", "tokens", "map"]
+ConditionKind = Literal["vector", "tokens", "map"]
 
 
 @runtime_checkable
@@ -20,7 +20,7 @@ class NetworkConfig(Protocol):
     `layers.conditions.Conditions`. It returns (B, outputs * C, H, W).
     """
 
-    accepts: ClassVar[tuple[Kind, ...]]
+    condition_kinds: ClassVar[tuple[ConditionKind, ...]]
     """The kinds of conditions that it takes."""
     free_size: ClassVar[bool]
     """Whether pictures may have another size than in training."""
@@ -34,7 +34,9 @@ class NetworkConfig(Protocol):
         ...
 
 
-def check_equal(name: str, own: object, wanted: object) -> None:
+def check_equal(name: str, actual: object, expected: object) -> None:
     """UserError unless a field of a network's config is what its model wants."""
-    if own != wanted:
-        raise UserError(f"network.{name} is {own}, and this model wants {wanted}; make them equal")
+    if actual != expected:
+        raise UserError(
+            f"network.{name} is {actual}, and this model wants {expected}; make them equal"
+        )

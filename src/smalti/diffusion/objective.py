@@ -9,18 +9,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from smalti.core.config import checked
+from smalti.core.config import check_fields
 from smalti.core.errors import UserError
 from smalti.core.protocols import Loss
 from smalti.core.ranges import Positive
-from smalti.diffusion.likelihood import Variance, at, level_nats, log_variance, prior_nats
-from smalti.diffusion.process import Prediction, add_noise, picture_of, target
+from smalti.diffusion.likelihood import (
+    Variance,
+    compute_log_variance,
+    extract,
+    level_nats,
+    prior_nats,
+)
+from smalti.diffusion.process import Prediction, add_noise, compute_target, compute_x0
 
-HEAVIEST = 400.0
+MAX_WEIGHT = 400.0
 
 
 @dataclass(frozen=True, eq=False)
-class Noised:
+class NoisyBatch:
     """Pictures, each at its own noise level."""
 
     x0: Tensor
@@ -33,7 +39,7 @@ class Noised:
     """x_t, (B, C, H, W)."""
 
 
-def noised(x0: Tensor, alpha_bars: Tensor) -> Noised:
+def draw_noisy_batch(x0: Tensor, alpha_bars: Tensor) -> NoisyBatch:
     """x0 at random levels, by torch's own generator.
 
     Levels are stratified over the batch: each is uniform, together they cover 0 .. T-1 evenly.
@@ -42,52 +48,56 @@ def noised(x0: Tensor, alpha_bars: Tensor) -> Noised:
     u = (torch.arange(B, device=x0.device) + torch.rand(1, device=x0.device)) / B
     t = (u * T).long().clamp(max=T - 1)  # (B,)
     eps = torch.randn_like(x0)
-    return Noised(x0, eps, t, add_noise(x0, eps, at(alpha_bars, t).to(x0.dtype)))
+    return NoisyBatch(x0, eps, t, add_noise(x0, eps, extract(alpha_bars, t).to(x0.dtype)))
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class Simple:
     """The simple loss, eq. 14 of DDPM (arXiv:2006.11239), of whatever is predicted."""
 
     gamma: Positive | None = None
     """Weight levels by min-SNR with this gamma (arXiv:2303.09556 takes 5); all alike without."""
-    error: Prediction | None = None
+    loss_space: Prediction | None = None
     """Measure the error of eps, x0 or v, whatever is predicted; without, of what is predicted."""
 
     learns_variance = False
 
     def __post_init__(self) -> None:
-        if self.gamma is not None and self.error is not None:
-            raise UserError(f"gamma is {self.gamma} and error {self.error!r}; give one of the two")
+        if self.gamma is not None and self.loss_space is not None:
+            raise UserError(
+                f"gamma is {self.gamma} and error {self.loss_space!r}; give one of the two"
+            )
 
     def loss(
-        self, given: Noised, output: Tensor, prediction: Prediction, alpha_bars: Tensor
+        self, noisy: NoisyBatch, output: Tensor, prediction: Prediction, alpha_bars: Tensor
     ) -> Loss:
-        a_t = at(alpha_bars, given.t).to(given.x0.dtype)  # (B, 1, 1, 1)
-        wanted = target(prediction, given.x0, given.eps, a_t)
-        output = output.to(wanted.dtype)
-        if self.gamma is None and self.error in (None, prediction):
-            total = F.mse_loss(output, wanted)
+        a_t = extract(alpha_bars, noisy.t).to(noisy.x0.dtype)  # (B, 1, 1, 1)
+        expected = compute_target(prediction, noisy.x0, noisy.eps, a_t)
+        output = output.to(expected.dtype)
+        if self.gamma is None and self.loss_space in (None, prediction):
+            total = F.mse_loss(output, expected)
         else:
-            weight = self.weight(prediction, at(alpha_bars, given.t))
-            total = (weight.to(wanted.dtype) * (output - wanted) ** 2).mean()
+            weight = self.compute_weight(prediction, extract(alpha_bars, noisy.t))
+            total = (weight.to(expected.dtype) * (output - expected) ** 2).mean()
         return Loss(total, {"loss": total.detach()})
 
-    def weight(self, prediction: Prediction, a_t: Tensor) -> Tensor:
+    def compute_weight(self, prediction: Prediction, a_t: Tensor) -> Tensor:
         """What a squared error of the prediction counts at a level.
 
         It is at most HEAVIEST, as in arXiv:2511.13720, where x0 is predicted and the
         error is that of v: near the picture the one is blown up without bound into the other.
         """
         if self.gamma is not None:
-            return min_snr(self.gamma, prediction, a_t)
-        worth = worth_of(self.error or prediction, a_t) / worth_of(prediction, a_t)
-        return worth.clamp(max=HEAVIEST)
+            return min_snr_weight(self.gamma, prediction, a_t)
+        worth = compute_error_scale(self.loss_space or prediction, a_t) / compute_error_scale(
+            prediction, a_t
+        )
+        return worth.clamp(max=MAX_WEIGHT)
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class Bound:
     """The variational bound on bits/dim, eq. 5 of DDPM: uniform levels, times their number."""
 
@@ -99,15 +109,15 @@ class Bound:
         return self.variance == "learned"
 
     def loss(
-        self, given: Noised, output: Tensor, prediction: Prediction, alpha_bars: Tensor
+        self, noisy: NoisyBatch, output: Tensor, prediction: Prediction, alpha_bars: Tensor
     ) -> Loss:
-        output, v = parted(output, given.x0.shape[1], self.learns_variance)
-        total = bits_per_dim(given, output, v, prediction, alpha_bars, self.variance)
+        output, v = split_output(output, noisy.x0.shape[1], self.learns_variance)
+        total = bits_per_dim(noisy, output, v, prediction, alpha_bars, self.variance)
         return Loss(total, {"loss": total.detach()})
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class Hybrid:
     """The simple loss, and the bound for a learned variance: eq. 16 of arXiv:2102.09672."""
 
@@ -117,19 +127,19 @@ class Hybrid:
     learns_variance = True
 
     def loss(
-        self, given: Noised, output: Tensor, prediction: Prediction, alpha_bars: Tensor
+        self, noisy: NoisyBatch, output: Tensor, prediction: Prediction, alpha_bars: Tensor
     ) -> Loss:
-        output, v = parted(output, given.x0.shape[1], learned=True)
-        simple = Simple().loss(given, output, prediction, alpha_bars).total
+        output, v = split_output(output, noisy.x0.shape[1], learns_variance=True)
+        simple = Simple().loss(noisy, output, prediction, alpha_bars).total
         # the bound is to move the variance only, not the mean
-        bits = bits_per_dim(given, output.detach(), v, prediction, alpha_bars, "learned")
+        bits = bits_per_dim(noisy, output.detach(), v, prediction, alpha_bars, "learned")
         total = simple + self.weight * bits
         terms = {"loss": total, "simple": simple, "bits_per_dim": bits}
         return Loss(total, {name: term.detach() for name, term in terms.items()})
 
 
 def bits_per_dim(
-    given: Noised,
+    noisy: NoisyBatch,
     output: Tensor,
     v: Tensor | None,
     prediction: Prediction,
@@ -137,34 +147,36 @@ def bits_per_dim(
     variance: Variance,
 ) -> Tensor:
     """The bound's estimate from one level for each picture, bits/dim; scalar float64."""
-    x0, x = given.x0.double(), given.x.double()
-    seen = picture_of(prediction, output.double(), x, at(alpha_bars, given.t))
-    log_var = log_variance(variance, None if v is None else v.double(), given.t, alpha_bars)
-    nats = level_nats(x0, x, given.t, seen, log_var, alpha_bars)  # (B,)
+    x0, x = noisy.x0.double(), noisy.x.double()
+    x0_hat = compute_x0(prediction, output.double(), x, extract(alpha_bars, noisy.t))
+    log_var = compute_log_variance(variance, None if v is None else v.double(), noisy.t, alpha_bars)
+    nats = level_nats(x0, x, noisy.t, x0_hat, log_var, alpha_bars)  # (B,)
     bound = len(alpha_bars) * nats + prior_nats(x0, alpha_bars)
     return bound.mean() / (x0[0].numel() * math.log(2))
 
 
-def parted(output: Tensor, channels: int, learned: bool) -> tuple[Tensor, Tensor | None]:
+def split_output(
+    output: Tensor, channels: int, learns_variance: bool
+) -> tuple[Tensor, Tensor | None]:
     """The network's output as prediction (B, C, H, W) and, where learned, v of that shape."""
-    wanted = 2 * channels if learned else channels
-    if output.shape[1] != wanted:
+    expected = 2 * channels if learns_variance else channels
+    if output.shape[1] != expected:
         raise UserError(
             f"the network puts out {output.shape[1]} channels for pictures of {channels}, and this "
-            f"objective wants {wanted}; give another network or another objective"
+            f"objective wants {expected}; give another network or another objective"
         )
-    return (output[:, :channels], output[:, channels:]) if learned else (output, None)
+    return (output[:, :channels], output[:, channels:]) if learns_variance else (output, None)
 
 
-def min_snr(gamma: float, prediction: Prediction, a_t: Tensor) -> Tensor:
+def min_snr_weight(gamma: float, prediction: Prediction, a_t: Tensor) -> Tensor:
     """Weight of a level, section 3.4 of arXiv:2303.09556: min(SNR, gamma) on the error of x0.
 
     It is shared out by what an error of the prediction is worth in errors of x0.
     """
-    return (a_t / (1 - a_t)).clamp(max=gamma) / worth_of(prediction, a_t)
+    return (a_t / (1 - a_t)).clamp(max=gamma) / compute_error_scale(prediction, a_t)
 
 
-def worth_of(prediction: Prediction, a_t: Tensor) -> Tensor:
+def compute_error_scale(prediction: Prediction, a_t: Tensor) -> Tensor:
     """The squared error of eps, x0 or v that goes with a squared error 1 of x0."""
     snr = a_t / (1 - a_t)
     return {"x0": torch.ones_like(snr), "eps": snr, "v": snr + 1}[prediction]

@@ -23,21 +23,21 @@ def add_noise(x0: Tensor, eps: Tensor, a_t: Tensor) -> Tensor:
     return a_t.sqrt() * x0 + (1 - a_t).sqrt() * eps
 
 
-def target(prediction: Prediction, x0: Tensor, eps: Tensor, a_t: Tensor) -> Tensor:
+def compute_target(prediction: Prediction, x0: Tensor, eps: Tensor, a_t: Tensor) -> Tensor:
     """What the network is to predict; v = sqrt(a) eps - sqrt(1-a) x0, arXiv:2202.00512 app. D."""
     if prediction == "v":
         return a_t.sqrt() * eps - (1 - a_t).sqrt() * x0
     return eps if prediction == "eps" else x0
 
 
-def picture_of(prediction: Prediction, output: Tensor, x: Tensor, a_t: Tensor) -> Tensor:
+def compute_x0(prediction: Prediction, output: Tensor, x: Tensor, a_t: Tensor) -> Tensor:
     """The x0 that a network's output means for x at level t."""
     if prediction == "v":
         return a_t.sqrt() * x - (1 - a_t).sqrt() * output
     return (x - (1 - a_t).sqrt() * output) / a_t.sqrt() if prediction == "eps" else output
 
 
-def noise_of(x0: Tensor, x: Tensor, a_t: Tensor) -> Tensor:
+def compute_eps(x0: Tensor, x: Tensor, a_t: Tensor) -> Tensor:
     """The eps that, with x0, makes x at level t."""
     return (x - a_t.sqrt() * x0) / (1 - a_t).sqrt()
 
@@ -53,7 +53,7 @@ def posterior_mean(x: Tensor, x0: Tensor, a_t: Tensor, a_s: Tensor) -> Tensor:
     return (a_s.sqrt() * beta * x0 + (a_t / a_s).sqrt() * (1 - a_s) * x) / (1 - a_t)
 
 
-def between(v: Tensor | None, low: Tensor, beta: Tensor) -> Tensor:
+def interpolate_log_variance(v: Tensor | None, low: Tensor, beta: Tensor) -> Tensor:
     """log of the learned variance, eq. 15 of Improved DDPM (arXiv:2102.09672).
 
     v is what the network puts out: -1 for `low`, the posterior's variance beta-tilde, and 1 for

@@ -10,12 +10,12 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from smalti.core.config import checked
+from smalti.core.config import check_fields
 from smalti.core.errors import UserError
-from smalti.core.ranges import Depth, Guidance, Levels
-from smalti.diffusion.levels import Spacing, alpha_bar, spaced
+from smalti.core.ranges import Depth, Guidance, SamplingSteps
 from smalti.diffusion.process import add_noise, ddpm_step, posterior_variance
-from smalti.diffusion.samplers import Denoise, Noisy, Normal
+from smalti.diffusion.samplers import Denoise, DiffusionState, DrawNoise
+from smalti.diffusion.timesteps import Spacing, look_up_alpha_bar, space_timesteps
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,7 @@ class Hole:
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class RePaint:
     """Fills a hole by algorithm 1 of arXiv:2201.09865, with jumps.
 
@@ -37,13 +37,13 @@ class RePaint:
     two parts come to agree.
     """
 
-    fills: ClassVar[bool] = True
+    fills_holes: ClassVar[bool] = True
 
-    steps: Levels = 50
+    steps: SamplingSteps = 50
     """Number of noise levels, for the uniform and quadratic spacing."""
-    jump: Levels = 5
+    jump_length: SamplingSteps = 5
     """How many levels a walk goes back up."""
-    resample: Depth = 5
+    jump_n_sample: Depth = 5
     """How often each part of the way is walked; 1 never goes back up."""
     spacing: Spacing = "uniform"
     """Which levels are visited: evenly, denser near the picture, or these (falling)."""
@@ -52,52 +52,57 @@ class RePaint:
     guidance: Guidance = 1.0
     """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
 
-    def levels(self, T: int) -> list[int]:
-        return spaced(self.spacing, self.steps, T)
+    def choose_timesteps(self, T: int) -> list[int]:
+        return space_timesteps(self.spacing, self.steps, T)
 
     def stream(
         self,
         denoise: Denoise,
         x: Tensor,
         alpha_bars: Tensor,
-        normal: Normal,
-        levels: list[int],
+        draw_noise: DrawNoise,
+        timesteps: list[int],
         *,
         hole: Hole | None = None,
-    ) -> Iterator[Noisy]:
+    ) -> Iterator[DiffusionState]:
         """As the other samplers' walks, with one state for each move down or up."""
         if hole is None:
             raise UserError("RePaint fills holes; give it one")
-        walk = [levels[place] if place < len(levels) else -1 for place in self.places(len(levels))]
-        yield Noisy(x, x, walk[0], 0, len(walk) - 1)
+        walk = [
+            timesteps[place] if place < len(timesteps) else -1
+            for place in self.schedule_jumps(len(timesteps))
+        ]
+        yield DiffusionState(x, x, walk[0], 0, len(walk) - 1)
         x0 = x
         for step, (t, s) in enumerate(pairwise(walk), start=1):
-            a_t, a_s = alpha_bar(alpha_bars, t), alpha_bar(alpha_bars, s)
+            a_t, a_s = look_up_alpha_bar(alpha_bars, t), look_up_alpha_bar(alpha_bars, s)
             if s < t:
                 x0 = denoise(x, t)
-                known = add_noise(hole.known, normal(), a_s)  # line 4
-                noise = normal() if s >= 0 else torch.zeros_like(x)
+                known = add_noise(hole.known, draw_noise(), a_s)  # line 4
+                noise = draw_noise() if s >= 0 else torch.zeros_like(x)
                 variance = posterior_variance(a_t, a_s)
                 unknown = ddpm_step(x, x0, a_t, a_s, variance=variance, noise=noise)  # line 7
                 x = torch.where(hole.mask, unknown, known)  # line 8
             else:
-                x = add_noise(x, normal(), a_s / a_t)  # line 10
-            yield Noisy(x, x0, s, step, len(walk) - 1)
+                x = add_noise(x, draw_noise(), a_s / a_t)  # line 10
+            yield DiffusionState(x, x0, s, step, len(walk) - 1)
 
-    def places(self, n: int) -> list[int]:
+    def schedule_jumps(self, n: int) -> list[int]:
         """Where the walk stands after each move, from 0, the first of n levels, to n, clean.
 
         At every `jump`-th level, counted from the last, it goes `jump` levels back up, `resample`
         - 1 times (the paper's appendix B).
         """
-        again = dict.fromkeys(range(n - 1, self.jump - 1, -self.jump), self.resample - 1)
+        again = dict.fromkeys(
+            range(n - 1, self.jump_length - 1, -self.jump_length), self.jump_n_sample - 1
+        )
         place, walk = 0, [0]
         while place < n:
             place += 1
             walk.append(place)
             if again.get(place):
                 again[place] -= 1
-                for _ in range(self.jump):
+                for _ in range(self.jump_length):
                     place -= 1
                     walk.append(place)
         return walk

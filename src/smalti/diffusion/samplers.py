@@ -9,25 +9,25 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
-from smalti.core.brief import brief
-from smalti.core.config import checked
-from smalti.core.ranges import Guidance, Levels, Share
-from smalti.diffusion.levels import Spacing, alpha_bar, spaced
+from smalti.core.config import check_fields
+from smalti.core.ranges import Fraction, Guidance, SamplingSteps
+from smalti.core.short_repr import add_short_repr
 from smalti.diffusion.process import (
-    between,
+    compute_eps,
     ddim_step,
     ddpm_step,
-    noise_of,
+    interpolate_log_variance,
     posterior_variance,
 )
+from smalti.diffusion.timesteps import Spacing, look_up_alpha_bar, space_timesteps
 
 Denoise = Callable[[Tensor, int], Tensor]  # (x (n, C, H, W) float64, level t) -> x0 of that shape
-Normal = Callable[[], Tensor]  # the next standard normal noise, of the shape of x
+DrawNoise = Callable[[], Tensor]  # the next standard normal noise, of the shape of x
 
 
 @dataclass(frozen=True, eq=False)
-@brief
-class Noisy:
+@add_short_repr
+class DiffusionState:
     """A state between noise and picture; x and x0 are (n, C, H, W), about [-1, 1] at the end."""
 
     x: Tensor
@@ -48,11 +48,11 @@ class Noisy:
 class Denoiser:
     """A `Denoise` that knows the variance, too, where it is learned."""
 
-    see: Callable[[Tensor, int], tuple[Tensor, Tensor | None]]
+    predict_x0: Callable[[Tensor, int], tuple[Tensor, Tensor | None]]
     """(x, t) -> x0 and v, of the shape of x each; v is None where none is learned."""
 
     def __call__(self, x: Tensor, t: int) -> Tensor:
-        return self.see(x, t)[0]
+        return self.predict_x0(x, t)[0]
 
 
 class Sampler(Protocol):
@@ -62,14 +62,19 @@ class Sampler(Protocol):
     def clip(self) -> bool: ...
     @property
     def guidance(self) -> float: ...
-    def levels(self, T: int) -> list[int]: ...
+    def choose_timesteps(self, T: int) -> list[int]: ...
     def stream(
-        self, denoise: Denoise, x: Tensor, alpha_bars: Tensor, normal: Normal, levels: list[int]
-    ) -> Iterator[Noisy]: ...
+        self,
+        denoise: Denoise,
+        x: Tensor,
+        alpha_bars: Tensor,
+        draw_noise: DrawNoise,
+        timesteps: list[int],
+    ) -> Iterator[DiffusionState]: ...
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class DDPM:
     """Ancestral sampling over all T levels, algorithm 2 of arXiv:2006.11239, or some of them."""
 
@@ -80,49 +85,58 @@ class DDPM:
     guidance: Guidance = 1.0
     """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
 
-    stride: Levels = 1
+    stride: SamplingSteps = 1
     """Visit only every so many levels, with the betas that go with it; 1 visits all."""
 
-    def levels(self, T: int) -> list[int]:
+    def choose_timesteps(self, T: int) -> list[int]:
         return list(range(T - 1, -1, -self.stride))
 
     def stream(
-        self, denoise: Denoise, x: Tensor, alpha_bars: Tensor, normal: Normal, levels: list[int]
-    ) -> Iterator[Noisy]:
-        yield Noisy(x, x, levels[0], 0, len(levels))
-        for step, (t, s) in enumerate(zip(levels, [*levels[1:], -1], strict=True), start=1):
-            a_t, a_s = alpha_bars[t], alpha_bar(alpha_bars, s)
-            x0, v = denoise.see(x, t) if isinstance(denoise, Denoiser) else (denoise(x, t), None)
-            variance = self.variance_of(v, a_t, a_s, last=s < 0)
-            noise = torch.zeros_like(x) if s < 0 else normal()
+        self,
+        denoise: Denoise,
+        x: Tensor,
+        alpha_bars: Tensor,
+        draw_noise: DrawNoise,
+        timesteps: list[int],
+    ) -> Iterator[DiffusionState]:
+        yield DiffusionState(x, x, timesteps[0], 0, len(timesteps))
+        for step, (t, s) in enumerate(zip(timesteps, [*timesteps[1:], -1], strict=True), start=1):
+            a_t, a_s = alpha_bars[t], look_up_alpha_bar(alpha_bars, s)
+            x0, v = (
+                denoise.predict_x0(x, t) if isinstance(denoise, Denoiser) else (denoise(x, t), None)
+            )
+            variance = self.compute_variance(v, a_t, a_s, is_last=s < 0)
+            noise = torch.zeros_like(x) if s < 0 else draw_noise()
             x = ddpm_step(x, x0, a_t, a_s, variance=variance, noise=noise)
-            yield Noisy(x, x0, s, step, len(levels))
+            yield DiffusionState(x, x0, s, step, len(timesteps))
 
-    def variance_of(self, v: Tensor | None, a_t: Tensor, a_s: Tensor, *, last: bool) -> Tensor:
+    def compute_variance(
+        self, v: Tensor | None, a_t: Tensor, a_s: Tensor, *, is_last: bool
+    ) -> Tensor:
         """Of the step from a_t to a_s; 0 on the last one."""
         tilde, beta = posterior_variance(a_t, a_s), 1 - a_t / a_s
-        if self.variance == "beta-tilde" or last:
+        if self.variance == "beta-tilde" or is_last:
             return tilde
         if self.variance == "beta":
             return beta
-        return between(v, tilde, beta).exp()
+        return interpolate_log_variance(v, tilde, beta).exp()
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class DDIM:
     """Sampling over a sub-sequence of the levels, arXiv:2010.02502."""
 
-    steps: Levels = 20
+    steps: SamplingSteps = 20
     """Number of steps, for the uniform and quadratic spacing."""
     spacing: Spacing = "uniform"
     """Which levels are visited: evenly, denser near the picture, or these (falling)."""
-    eta: Share = 0.0
+    eta: Fraction = 0.0
     """sigma is eta times the paper's eq. 16: 0 is deterministic, 1 is DDPM's posterior. The
     article's code scales the variance instead, so that its eta is the square of this one."""
     sigma_hat: bool = False
     """Larger noise of appendix D.3, sqrt(1 - a_t/a_s), with eta 1 under the root."""
-    last_noise: bool = False
+    noise_last_step: bool = False
     """With sigma_hat: noise on the last step too, as the article's code has it where it skips
     levels; in its 1,000 steps, and in the paper's code, there is none."""
     clip: bool = True
@@ -130,27 +144,32 @@ class DDIM:
     guidance: Guidance = 1.0
     """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
 
-    def levels(self, T: int) -> list[int]:
+    def choose_timesteps(self, T: int) -> list[int]:
         """Visited levels, falling, each in 0 .. T-1."""
-        return spaced(self.spacing, self.steps, T)
+        return space_timesteps(self.spacing, self.steps, T)
 
     def stream(
-        self, denoise: Denoise, x: Tensor, alpha_bars: Tensor, normal: Normal, levels: list[int]
-    ) -> Iterator[Noisy]:
-        yield Noisy(x, x, levels[0], 0, len(levels))
-        for step, (t, s) in enumerate(zip(levels, [*levels[1:], -1], strict=True), start=1):
-            a_t, a_s = alpha_bars[t], alpha_bar(alpha_bars, s)
+        self,
+        denoise: Denoise,
+        x: Tensor,
+        alpha_bars: Tensor,
+        draw_noise: DrawNoise,
+        timesteps: list[int],
+    ) -> Iterator[DiffusionState]:
+        yield DiffusionState(x, x, timesteps[0], 0, len(timesteps))
+        for step, (t, s) in enumerate(zip(timesteps, [*timesteps[1:], -1], strict=True), start=1):
+            a_t, a_s = alpha_bars[t], look_up_alpha_bar(alpha_bars, s)
             x0 = denoise(x, t)
-            eps = noise_of(x0, x, a_t)
-            sigma, scale = self.sigmas(a_t, a_s, last=s < 0)
-            noise = normal() if scale > 0 else torch.zeros_like(x)
+            eps = compute_eps(x0, x, a_t)
+            sigma, scale = self.compute_sigmas(a_t, a_s, is_last=s < 0)
+            noise = draw_noise() if scale > 0 else torch.zeros_like(x)
             x = ddim_step(x0, eps, a_s, sigma=sigma, scale=scale, noise=noise)
-            yield Noisy(x, x0, s, step, len(levels))
+            yield DiffusionState(x, x0, s, step, len(timesteps))
 
-    def sigmas(self, a_t: Tensor, a_s: Tensor, *, last: bool) -> tuple[Tensor, Tensor]:
+    def compute_sigmas(self, a_t: Tensor, a_s: Tensor, *, is_last: bool) -> tuple[Tensor, Tensor]:
         """(sigma under the root, sigma of the noise)."""
         eta = 1.0 if self.sigma_hat else self.eta
         sigma = eta * posterior_variance(a_t, a_s).clamp(min=0).sqrt()
-        if self.sigma_hat and (self.last_noise or not last):
+        if self.sigma_hat and (self.noise_last_step or not is_last):
             return sigma, (1 - a_t / a_s).sqrt()
         return sigma, sigma

@@ -12,64 +12,68 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from smalti.core.config import checked
+from smalti.core.config import check_fields
 from smalti.core.errors import UserError
-from smalti.core.ranges import Exponent, LevelCount, Positive, Weight
+from smalti.core.ranges import Exponent, NoiseLevelCount, Positive, Weight
 
 LARGEST_BETA = 0.999  # as Improved DDPM, so that no level is pure noise to the last bit
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class Linear:
     """beta_t rises linearly, section 4 of arXiv:2006.11239.
 
     With another T than 1000 the betas are scaled by 1000/T, so that the last level is as noisy.
     """
 
-    T: LevelCount = 1000
+    T: NoiseLevelCount = 1000
     """Number of noise levels."""
-    first: Positive = 1e-4
+    beta_start: Positive = 1e-4
     """beta of the first level, for T = 1000."""
-    last: Positive = 0.02
+    beta_end: Positive = 0.02
     """beta of the last level, for T = 1000."""
 
     def __post_init__(self) -> None:
-        if not 0 < self.first <= self.last < 1:
+        if not 0 < self.beta_start <= self.beta_end < 1:
             raise UserError(
-                f"betas go from {self.first} to {self.last}; give 0 < first <= last < 1"
+                f"betas go from {self.beta_start} to {self.beta_end}; give 0 < first <= last < 1"
             )
-        check_fall(self)
+        check_decreasing(self)
 
-    def alpha_bars(self) -> Tensor:
-        betas = torch.linspace(self.first, self.last, self.T, dtype=torch.float64) * 1000 / self.T
+    def compute_alpha_bars(self) -> Tensor:
+        betas = (
+            torch.linspace(self.beta_start, self.beta_end, self.T, dtype=torch.float64)
+            * 1000
+            / self.T
+        )
         return (1 - betas.clamp(max=LARGEST_BETA)).cumprod(0)
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class Cosine:
     """alpha-bar falls as a squared cosine, eq. 17 of arXiv:2102.09672."""
 
-    T: LevelCount = 1000
+    T: NoiseLevelCount = 1000
     """Number of noise levels."""
     s: Weight = 0.008
     """Offset that keeps the first betas from vanishing."""
 
     def __post_init__(self) -> None:
-        check_fall(self)
+        check_decreasing(self)
 
-    def alpha_bars(self) -> Tensor:
+    def compute_alpha_bars(self) -> Tensor:
         u = torch.linspace(0, 1, self.T + 1, dtype=torch.float64)
-        return with_largest_beta(((u + self.s) / (1 + self.s) * math.pi / 2).cos() ** 2)
+        return clip_betas(((u + self.s) / (1 + self.s) * math.pi / 2).cos() ** 2)
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class Sigmoid:
     """alpha-bar falls as a sigmoid, algorithm 1 of arXiv:2212.11972."""
 
-    T: LevelCount = 1000
+    T: NoiseLevelCount = 1000
     """Number of noise levels."""
     start: Exponent = -3.0
     """Where on the sigmoid t = 0 lies."""
@@ -84,25 +88,25 @@ class Sigmoid:
                 f"a sigmoid from {self.start} to {self.end} with tau {self.tau} does not fall; "
                 "give start < end"
             )
-        check_fall(self)
+        check_decreasing(self)
 
-    def alpha_bars(self) -> Tensor:
+    def compute_alpha_bars(self) -> Tensor:
         u = torch.linspace(0, 1, self.T + 1, dtype=torch.float64)
         f = torch.sigmoid(-(u * (self.end - self.start) + self.start) / self.tau)
-        return with_largest_beta((f - f[-1]) / (f[0] - f[-1]))
+        return clip_betas((f - f[-1]) / (f[0] - f[-1]))
 
 
 Schedule = Linear | Cosine | Sigmoid
 
 
-def with_largest_beta(f: Tensor) -> Tensor:
+def clip_betas(f: Tensor) -> Tensor:
     """alpha-bars (T,) of a curve f (T+1,) from level 0 to T, its betas cut at LARGEST_BETA."""
     betas = (1 - f[1:] / f[:-1]).clamp(max=LARGEST_BETA)
     return (1 - betas).cumprod(0)
 
 
-def check_fall(schedule: Schedule) -> None:
+def check_decreasing(schedule: Schedule) -> None:
     """Refuse numbers so extreme that two levels are the same, or one is pure noise, in float64."""
-    a = schedule.alpha_bars()
+    a = schedule.compute_alpha_bars()
     if not (a[0] < 1 and a[-1] > 0 and (a.diff() < 0).all()):
         raise UserError(f"{schedule} does not fall at every level; give less extreme numbers")

@@ -18,13 +18,13 @@ from typing import Annotated, Literal, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from smalti.core.config import checked
-from smalti.core.ranges import Guidance, Levels, Range
-from smalti.diffusion.levels import Spacing, spaced
-from smalti.diffusion.samplers import Denoise, Noisy, Normal
+from smalti.core.config import check_fields
+from smalti.core.ranges import Guidance, Range, SamplingSteps
+from smalti.diffusion.samplers import Denoise, DiffusionState, DrawNoise
+from smalti.diffusion.timesteps import Spacing, space_timesteps
 
 
-class Level(NamedTuple):
+class NoiseLevel(NamedTuple):
     """A noise level in the solvers' letters."""
 
     alpha: float
@@ -32,7 +32,7 @@ class Level(NamedTuple):
     lamb: float
 
 
-class Seen(NamedTuple):
+class ModelOutput(NamedTuple):
     """A picture that the network saw, and where."""
 
     lamb: float
@@ -40,11 +40,11 @@ class Seen(NamedTuple):
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class DPMSolver:
     """DPM-Solver++(2M), algorithm 2 of arXiv:2211.01095: good pictures in about 10 steps."""
 
-    steps: Levels = 10
+    steps: SamplingSteps = 10
     """Number of steps, for the uniform and quadratic spacing."""
     order: Annotated[int, Range(1, 2)] = 2
     """How many network calls a step goes by: 1 (as DDIM without noise), 2, or with UniPC 3."""
@@ -55,35 +55,40 @@ class DPMSolver:
     guidance: Guidance = 1.0
     """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
 
-    def levels(self, T: int) -> list[int]:
-        return spaced(self.spacing, self.steps, T)
+    def choose_timesteps(self, T: int) -> list[int]:
+        return space_timesteps(self.spacing, self.steps, T)
 
     def stream(
-        self, denoise: Denoise, x: Tensor, alpha_bars: Tensor, normal: Normal, levels: list[int]
-    ) -> Iterator[Noisy]:
-        at = [*noise_levels(alpha_bars, levels), CLEAN]
+        self,
+        denoise: Denoise,
+        x: Tensor,
+        alpha_bars: Tensor,
+        draw_noise: DrawNoise,
+        timesteps: list[int],
+    ) -> Iterator[DiffusionState]:
+        at = [*compute_noise_levels(alpha_bars, timesteps), CLEAN]
         before = None
-        yield Noisy(x, x, levels[0], 0, len(levels))
+        yield DiffusionState(x, x, timesteps[0], 0, len(timesteps))
         for i, (s, t) in enumerate(pairwise(at)):
-            now = Seen(s.lamb, denoise(x, levels[i]))
+            now = ModelOutput(s.lamb, denoise(x, timesteps[i]))
             D = now.x0
             if self.order == 2 and before is not None and t is not CLEAN:
                 r = (s.lamb - before.lamb) / (t.lamb - s.lamb)
                 D = (1 + 1 / (2 * r)) * now.x0 - 1 / (2 * r) * before.x0
-            x = first_order(x, D, s, t)
+            x = first_order_step(x, D, s, t)
             before = now
-            yield Noisy(x, now.x0, [*levels, -1][i + 1], i + 1, len(levels))
+            yield DiffusionState(x, now.x0, [*timesteps, -1][i + 1], i + 1, len(timesteps))
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class UniPC:
     """UniPC, algorithms 5 and 6 of arXiv:2302.04867: a predictor, and a corrector that is free.
 
     The corrector mends x with what the network saw in the prediction, and costs no call more.
     """
 
-    steps: Levels = 10
+    steps: SamplingSteps = 10
     """Number of steps, for the uniform and quadratic spacing."""
     order: Annotated[int, Range(1, 3)] = 2
     """How many network calls a step goes by, 1 to 3."""
@@ -100,48 +105,57 @@ class UniPC:
     guidance: Guidance = 1.0
     """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
 
-    def levels(self, T: int) -> list[int]:
-        return spaced(self.spacing, self.steps, T)
+    def choose_timesteps(self, T: int) -> list[int]:
+        return space_timesteps(self.spacing, self.steps, T)
 
     def stream(
-        self, denoise: Denoise, x: Tensor, alpha_bars: Tensor, normal: Normal, levels: list[int]
-    ) -> Iterator[Noisy]:
-        at = [*noise_levels(alpha_bars, levels), CLEAN]
-        seen: deque[Seen] = deque(maxlen=self.order)  # the latest first
+        self,
+        denoise: Denoise,
+        x: Tensor,
+        alpha_bars: Tensor,
+        draw_noise: DrawNoise,
+        timesteps: list[int],
+    ) -> Iterator[DiffusionState]:
+        at = [*compute_noise_levels(alpha_bars, timesteps), CLEAN]
+        outputs: deque[ModelOutput] = deque(maxlen=self.order)  # the latest first
         last, p = x, 1  # the state that x was predicted from, and the order it was predicted with
-        yield Noisy(x, x, levels[0], 0, len(levels))
+        yield DiffusionState(x, x, timesteps[0], 0, len(timesteps))
         for i, (s, t) in enumerate(pairwise(at)):
-            now = Seen(s.lamb, denoise(x, levels[i]))
+            now = ModelOutput(s.lamb, denoise(x, timesteps[i]))
             if self.corrector and i > 0:
-                x = self.corrected(last, [*seen][:p], now, at[i - 1], s)
-            seen.appendleft(now)
-            left = len(levels) - i if self.lower_order_final else self.order
-            p = min(len(seen), left) if t is not CLEAN else 1
-            last, x = x, self.predicted(x, [*seen][:p], s, t)
-            yield Noisy(x, now.x0, [*levels, -1][i + 1], i + 1, len(levels))
+                x = self.apply_corrector(last, [*outputs][:p], now, at[i - 1], s)
+            outputs.appendleft(now)
+            left = len(timesteps) - i if self.lower_order_final else self.order
+            p = min(len(outputs), left) if t is not CLEAN else 1
+            last, x = x, self.apply_predictor(x, [*outputs][:p], s, t)
+            yield DiffusionState(x, now.x0, [*timesteps, -1][i + 1], i + 1, len(timesteps))
 
-    def predicted(self, x: Tensor, seen: list[Seen], s: Level, t: Level) -> Tensor:
+    def apply_predictor(
+        self, x: Tensor, outputs: list[ModelOutput], s: NoiseLevel, t: NoiseLevel
+    ) -> Tensor:
         """UniP of order len(seen), from s to t; its network calls are the latest first."""
-        x_t = first_order(x, seen[0].x0, s, t)
-        if len(seen) == 1:
+        x_t = first_order_step(x, outputs[0].x0, s, t)
+        if len(outputs) == 1:
             return x_t
-        r = ratios(seen, s, t)
-        R, b = self.system(t.lamb - s.lamb, r)
+        r = compute_ratios(outputs, s, t)
+        R, b = self.build_system(t.lamb - s.lamb, r)
         rho = np.linalg.solve(R, b) if len(r) > 1 else [0.5]  # as the paper has it, for order 2
-        return x_t - t.alpha * self.B(s.lamb - t.lamb) * differences(seen, r, rho)
+        return x_t - t.alpha * self.B(s.lamb - t.lamb) * sum_differences(outputs, r, rho)
 
-    def corrected(self, x: Tensor, seen: list[Seen], new: Seen, s: Level, t: Level) -> Tensor:
+    def apply_corrector(
+        self, x: Tensor, outputs: list[ModelOutput], new: ModelOutput, s: NoiseLevel, t: NoiseLevel
+    ) -> Tensor:
         """UniC of order len(seen): the step from s to t again, knowing what was seen at t."""
-        r = [*ratios(seen, s, t), 1.0]
-        R, b = self.system(t.lamb - s.lamb, r)
+        r = [*compute_ratios(outputs, s, t), 1.0]
+        R, b = self.build_system(t.lamb - s.lamb, r)
         rho = np.linalg.solve(R, b) if len(r) > 1 else [0.5]  # as the paper has it, for order 1
-        D = differences([*seen, new], r, rho)
-        return first_order(x, seen[0].x0, s, t) - t.alpha * self.B(s.lamb - t.lamb) * D
+        D = sum_differences([*outputs, new], r, rho)
+        return first_order_step(x, outputs[0].x0, s, t) - t.alpha * self.B(s.lamb - t.lamb) * D
 
     def B(self, h: float) -> float:
         return math.expm1(h) if self.variant == "bh2" else h
 
-    def system(self, h: float, r: list[float]) -> tuple[np.ndarray, np.ndarray]:
+    def build_system(self, h: float, r: list[float]) -> tuple[np.ndarray, np.ndarray]:
         """R(h) and phi(h) / B(h) of eq. 5, for the data prediction, whose h is negated."""
         orders = range(1, len(r) + 1)
         R = np.array([[r_k ** (n - 1) for r_k in r] for n in orders])  # (K, K)
@@ -149,32 +163,34 @@ class UniPC:
         return R, np.array(b)
 
 
-CLEAN = Level(1.0, 0.0, math.inf)
+CLEAN = NoiseLevel(1.0, 0.0, math.inf)
 
 
-def noise_levels(alpha_bars: Tensor, levels: list[int]) -> list[Level]:
-    a = alpha_bars.double().cpu()[levels]
+def compute_noise_levels(alpha_bars: Tensor, timesteps: list[int]) -> list[NoiseLevel]:
+    a = alpha_bars.double().cpu()[timesteps]
     alpha, sigma = a.sqrt(), (1 - a).sqrt()
     columns = alpha.tolist(), sigma.tolist(), (alpha / sigma).log().tolist()
-    return [Level(*values) for values in zip(*columns, strict=True)]
+    return [NoiseLevel(*values) for values in zip(*columns, strict=True)]
 
 
-def first_order(x: Tensor, x0: Tensor, s: Level, t: Level) -> Tensor:
+def first_order_step(x: Tensor, x0: Tensor, s: NoiseLevel, t: NoiseLevel) -> Tensor:
     """s -> t as if the picture stayed x0: sigma_t / sigma_s x - alpha_t (e^-h - 1) x0."""
     shrink = s.alpha * t.sigma / (t.alpha * s.sigma)  # e^-h, also where h is infinite
     return t.sigma / s.sigma * x + t.alpha * (1 - shrink) * x0
 
 
-def ratios(seen: list[Seen], s: Level, t: Level) -> list[float]:
+def compute_ratios(outputs: list[ModelOutput], s: NoiseLevel, t: NoiseLevel) -> list[float]:
     """r_k = (lambda_k - lambda_s) / h of all but the latest."""
-    return [(before.lamb - s.lamb) / (t.lamb - s.lamb) for before in seen[1:]]
+    return [(before.lamb - s.lamb) / (t.lamb - s.lamb) for before in outputs[1:]]
 
 
-def differences(seen: list[Seen], r: list[float], rho: np.ndarray | list[float]) -> Tensor:
+def sum_differences(
+    outputs: list[ModelOutput], r: list[float], rho: np.ndarray | list[float]
+) -> Tensor:
     """Sum of rho_k D_k / r_k, with D_k how far the k-th picture is from the first."""
     terms = [
-        float(rho_k) / r_k * (other.x0 - seen[0].x0)
-        for other, r_k, rho_k in zip(seen[1:], r, rho, strict=True)
+        float(rho_k) / r_k * (other.x0 - outputs[0].x0)
+        for other, r_k, rho_k in zip(outputs[1:], r, rho, strict=True)
     ]
     return sum(terms[1:], terms[0])
 

@@ -7,12 +7,12 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from smalti.core.config import checked
+from smalti.core.config import check_fields
 from smalti.core.errors import UserError
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class Pixels:
     """Pictures themselves, their [0, 1] stretched to [-1, 1]."""
 
@@ -33,7 +33,7 @@ class Pixels:
         """A predicted picture, inside the bounds."""
         return x0.clamp(*self.bounds)
 
-    def encode_levels(self, pictures: Tensor) -> Tensor:
+    def encode_8bit(self, pictures: Tensor) -> Tensor:
         """Pictures in [0, 1] as float64 in the process's range, of exactly their 8-bit levels.
 
         UserError unless they are of such levels.

@@ -9,29 +9,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smalti.core.config import checked
+from smalti.core.config import check_fields
 from smalti.core.errors import UserError
-from smalti.core.ranges import Amount, Depth, Rate, Switches, Width, Widths
-from smalti.diffusion.network import Kind, check_equal
+from smalti.core.ranges import CountOrZero, Depth, FractionBelowOne, LevelFlags, Width, Widths
+from smalti.diffusion.network import ConditionKind, check_equal
 from smalti.layers.attention import PixelAttention
 from smalti.layers.embedding import SinusoidalEmbedding
 from smalti.layers.residual import ResidualBlock
 
-LARGEST_MULTIPLE = 1024
+MAX_SIZE_MULTIPLE = 1024
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class UNetConfig:
     """Shape of the U-Net."""
 
     channels: Width = 1
-    """Channels of the pictures: 1 grey, 3 RGB."""
+    """Channels of the pictures: 1 gray, 3 RGB."""
     widths: Widths = (32, 64)
     """Feature channels of each level, from fine to coarse; each level halves height and width."""
     blocks: Depth = 2
     """Residual blocks of each level, on the way down and again on the way up."""
-    attention: Switches = (False, True)
+    attention: LevelFlags = (False, True)
     """Whether each level has self-attention."""
     stem: Width = 2
     """Space-to-depth factor in front: 2 turns (C, H, W) into (4C, H/2, W/2). 1 for none."""
@@ -39,12 +39,12 @@ class UNetConfig:
     """Attention heads."""
     groups: Width = 8
     """Groups of each group norm."""
-    condition: Amount = 0
+    condition_width: CountOrZero = 0
     """Numbers D that tell what to draw; 0 for a network that is told nothing."""
-    dropout: Rate = 0.0
+    dropout: FractionBelowOne = 0.0
     """Dropout rate inside the residual blocks."""
 
-    accepts: ClassVar[tuple[Kind, ...]] = ("vector",)
+    condition_kinds: ClassVar[tuple[ConditionKind, ...]] = ("vector",)
     free_size: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -60,14 +60,14 @@ class UNetConfig:
                 f"width {bad[0]} is not a multiple of groups={self.groups} and heads={self.heads}; "
                 "choose one that is"
             )
-        if self.multiple > LARGEST_MULTIPLE:
+        if self.size_multiple > MAX_SIZE_MULTIPLE:
             raise UserError(
-                f"sides would be padded to multiples of {self.multiple}; "
-                f"give a stem and levels of {LARGEST_MULTIPLE} at most"
+                f"sides would be padded to multiples of {self.size_multiple}; "
+                f"give a stem and levels of {MAX_SIZE_MULTIPLE} at most"
             )
 
     @property
-    def multiple(self) -> int:
+    def size_multiple(self) -> int:
         """What height and width are padded to a multiple of."""
         return self.stem * 2 ** (len(self.widths) - 1)
 
@@ -76,8 +76,8 @@ class UNetConfig:
         coarsest level's norm would hold a single number.
         """
         check_equal("channels", self.channels, shape[0])
-        check_equal("condition", self.condition, condition)
-        if max(shape[1:]) <= self.multiple and self.widths[-1] == self.groups:
+        check_equal("condition", self.condition_width, condition)
+        if max(shape[1:]) <= self.size_multiple and self.widths[-1] == self.groups:
             raise UserError(
                 f"pictures of {shape[1]}x{shape[2]} are one pixel in the coarsest level, whose "
                 f"width {self.widths[-1]} is in {self.groups} groups: give fewer or larger widths"
@@ -107,11 +107,13 @@ class UNet(nn.Module):
         self.time = nn.Sequential(
             SinusoidalEmbedding(width), nn.Linear(width, E), nn.SiLU(), nn.Linear(E, E)
         )
-        self.condition = embed_normally(c.condition, E) if c.condition else nn.Identity()
+        self.condition = (
+            build_condition_embedding(c.condition_width, E) if c.condition_width else nn.Identity()
+        )
         self.first = nn.Conv2d(pixels, width, 3, padding=1)
         self.levels = Level(c, 0, E)
         self.norm = nn.GroupNorm(c.groups, width)
-        self.last = zero(nn.Conv2d(width, outputs * pixels, 3, padding=1))
+        self.last = zero_weights(nn.Conv2d(width, outputs * pixels, 3, padding=1))
 
     def forward(self, x: Tensor, t: Tensor, c: Tensor | None = None) -> Tensor:
         H, W = x.shape[2:]
@@ -122,14 +124,14 @@ class UNet(nn.Module):
 
     def embed(self, t: Tensor, c: Tensor | None) -> Tensor:
         emb = self.time(t)
-        if D := self.config.condition:
+        if D := self.config.condition_width:
             c = torch.full_like(t, D - 1) if c is None else c
             c = c if c.is_floating_point() else F.one_hot(c, D).to(emb.dtype)
             emb = emb + self.condition(c)
         return F.silu(emb)
 
     def pad(self, x: Tensor) -> Tensor:
-        multiple = self.config.multiple
+        multiple = self.config.size_multiple
         bottom, right = -x.shape[2] % multiple, -x.shape[3] % multiple
         return F.pad(x, (0, right, 0, bottom), mode="replicate") if bottom or right else x
 
@@ -137,16 +139,16 @@ class UNet(nn.Module):
 class Level(nn.Module):
     """One resolution: blocks, then everything coarser, then blocks on both."""
 
-    def __init__(self, c: UNetConfig, level: int, condition: int):
+    def __init__(self, c: UNetConfig, level: int, emb_width: int):
         super().__init__()
         width = c.widths[level]
-        self.down = Blocks(c, level, width, condition)
-        self.coarser = Level(c, level + 1, condition) if level + 1 < len(c.widths) else None
+        self.down = Blocks(c, level, width, emb_width)
+        self.coarser = Level(c, level + 1, emb_width) if level + 1 < len(c.widths) else None
         if self.coarser:
             coarse = c.widths[level + 1]
             self.shrink = nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4 * width, coarse, 1))
             self.grow = nn.Sequential(nn.Conv2d(coarse, 4 * width, 1), nn.PixelShuffle(2))
-        self.up = Blocks(c, level, 2 * width if self.coarser else width, condition)
+        self.up = Blocks(c, level, 2 * width if self.coarser else width, emb_width)
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
         x = self.down(x, emb)
@@ -159,12 +161,12 @@ class Level(nn.Module):
 class Blocks(nn.Module):
     """The residual blocks of one level in one direction, each with attention if wanted."""
 
-    def __init__(self, c: UNetConfig, level: int, width_in: int, condition: int):
+    def __init__(self, c: UNetConfig, level: int, width_in: int, emb_width: int):
         super().__init__()
         width = c.widths[level]
         widths = [width_in] + [width] * (c.blocks - 1)
         self.residual = nn.ModuleList(
-            ResidualBlock(w, width, condition, c.groups, c.dropout) for w in widths
+            ResidualBlock(w, width, emb_width, c.groups, c.dropout) for w in widths
         )
         self.attention = nn.ModuleList(
             PixelAttention(width, c.heads, c.groups) if c.attention[level] else nn.Identity()
@@ -177,14 +179,14 @@ class Blocks(nn.Module):
         return x
 
 
-def embed_normally(condition: int, width: int) -> nn.Linear:
+def build_condition_embedding(condition: int, width: int) -> nn.Linear:
     """A linear layer that begins as an embedding does: one-hots give vectors of normal numbers."""
     layer = nn.Linear(condition, width, bias=False)
     nn.init.normal_(layer.weight)
     return layer
 
 
-def zero(layer: nn.Conv2d) -> nn.Conv2d:
+def zero_weights(layer: nn.Conv2d) -> nn.Conv2d:
     """A convolution that starts at 0, so that a new network predicts 0."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from smalti.evaluation.assess import Evaluation, examine
+from smalti.evaluation._evaluate import Evaluation, evaluate_model
 from smalti.evaluation.coverage import precision_recall
-from smalti.evaluation.frechet import Moments, frechet_distance, moments
+from smalti.evaluation.frechet import Moments, compute_moments, frechet_distance
 from smalti.evaluation.kernel import kernel_distance
 from smalti.evaluation.kinds import KINDS
 from smalti.evaluation.plan import Plan
@@ -19,10 +19,10 @@ __all__ = [
     "Report",
     "Row",
     "check_comparable",
-    "examine",
+    "compute_moments",
+    "evaluate_model",
     "frechet_distance",
     "kernel_distance",
-    "moments",
     "precision_recall",
     "read_report",
 ]

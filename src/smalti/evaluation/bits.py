@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from smalti.core.progress import OnProgress, Progress, ignore
-from smalti.core.protocols import Batch, Score, Scored
+from smalti.core.progress import OnProgress, Progress, ignore_event
+from smalti.core.protocols import Batch, LikelihoodModel, Score
 from smalti.core.rng import Rng
 from smalti.data.pictures import Pictures
-from smalti.evaluation.draws import device_of
+from smalti.evaluation.sample_set import find_device
 
 
 @dataclass(frozen=True)
@@ -28,12 +28,12 @@ class Bits:
     n: int
 
 
-def bits_per_dim(
-    model: Scored,
+def compute_bits_per_dim(
+    model: LikelihoodModel,
     pictures: Pictures,
     seed: int = 0,
-    batch: int = 20,
-    on_progress: OnProgress = ignore,
+    batch_size: int = 20,
+    on_progress: OnProgress = ignore_event,
 ) -> Bits:
     """Scores every picture once, by `model.score`, with one stream of random numbers each.
 
@@ -42,29 +42,29 @@ def bits_per_dim(
     model: has `score(batch, rng) -> Score`.  pictures: N of the model's shape.
     """
     classes = getattr(model.spec, "classes", ())
-    reads = "text" in getattr(model.spec, "given", ()) and pictures.captions
-    device = device_of(model)
+    takes_text = "text" in getattr(model.spec, "given", ()) and pictures.captions
+    device = find_device(model)
     scores: list[Score] = []
-    for rows in torch.arange(len(pictures)).split(batch):
+    for rows in torch.arange(len(pictures)).split(batch_size):
         labels = pictures.labels[rows].to(device) if pictures.labels is not None else None
-        text = [pictures.captions[k] for k in rows.tolist()] if reads else None
-        given = Batch(pictures.floats(rows).to(device), labels if classes else None, text)
-        scores.append(model.score(given, Rng([(seed + row) % 2**64 for row in rows.tolist()])))
+        text = [pictures.captions[k] for k in rows.tolist()] if takes_text else None
+        batch = Batch(pictures.take_floats(rows).to(device), labels if classes else None, text)
+        scores.append(model.score(batch, Rng([(seed + row) % 2**64 for row in rows.tolist()])))
         on_progress(Progress("scoring", int(rows[-1]) + 1, len(pictures)))
-    bits = together([per_number(s) for s in scores])  # (N,)
+    bits = concatenate([normalize_score(s) for s in scores])  # (N,)
     N = len(bits)
     error = float(bits.std() / N**0.5) if N > 1 else float("nan")
     terms = {
-        name: float(together([s.in_bits(s.terms[name]) for s in scores]).mean())
+        name: float(concatenate([s.to_bits_per_dim(s.terms[name]) for s in scores]).mean())
         for name in scores[0].terms
     }
     return Bits(float(bits.mean()), error, scores[0].kind, terms, N)
 
 
-def per_number(score: Score) -> Tensor:
+def normalize_score(score: Score) -> Tensor:
     """(B,) bits/dim; of a score of codes nats per code."""
     return score.nats / score.dims if score.kind == "codes" else score.bits_per_dim
 
 
-def together(parts: list[Tensor]) -> Tensor:
+def concatenate(parts: list[Tensor]) -> Tensor:
     return torch.cat([part.detach().cpu().double() for part in parts])

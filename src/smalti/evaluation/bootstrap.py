@@ -10,15 +10,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-DRAWS = 100
-FEWEST = 3
+DEFAULT_RESAMPLES = 100
+MIN_NUMBERS = 3
 """Numbers of which the spread of what is drawn again says something: two of them are half of the
 time one and the same.
 """
 
 
-def resamples(
-    n: int, draws: int = DRAWS, seed: int = 0, labels: Tensor | None = None
+def draw_resamples(
+    n: int, count: int = DEFAULT_RESAMPLES, seed: int = 0, labels: Tensor | None = None
 ) -> Iterator[Tensor]:
     """`draws` times n rows out of n, with replacement; each (n,) int64.
 
@@ -30,14 +30,14 @@ def resamples(
     if labels is None:
         labels = torch.zeros(n, dtype=torch.int64)
     groups = [(labels == k).nonzero()[:, 0] for k in labels.unique()]
-    for _ in range(draws):
+    for _ in range(count):
         rows = torch.empty(n, dtype=torch.int64)
         for group in groups:
             rows[group] = group[torch.from_numpy(generator.integers(0, len(group), len(group)))]
         yield rows
 
 
-def spread(replicates: Sequence[float]) -> float:
+def compute_spread(replicates: Sequence[float]) -> float:
     """The standard deviation of a statistic's replicates: its standard error (Efron, 1979).
 
     NaN where there are not two, or one is none: then the numbers are too few to tell.
@@ -50,16 +50,18 @@ def spread(replicates: Sequence[float]) -> float:
     return statistics.stdev(replicates)
 
 
-def error_of(statistic: Callable[..., float], *sides: tuple[Tensor, Iterator[Tensor]]) -> float:
+def bootstrap_error(
+    statistic: Callable[..., float], *sides: tuple[Tensor, Iterator[Tensor]]
+) -> float:
     """The standard error of statistic(*numbers), each side's numbers (n, ...) with its resamples.
 
     NaN for fewer than FEWEST numbers on a side. The sides are drawn again together, so their
     resamples must be of different seeds.
     """
-    if min(len(x) for x, _ in sides) < FEWEST:
+    if min(len(x) for x, _ in sides) < MIN_NUMBERS:
         return math.nan
     ways = zip(*(rows for _, rows in sides), strict=True)
     numbers = [x for x, _ in sides]
-    return spread(
+    return compute_spread(
         [statistic(*(x[rows] for x, rows in zip(numbers, way, strict=True))) for way in ways]
     )

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 
-class Forwards:
+class ForwardCounter:
     """Pictures that went through a network."""
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class Forwards:
 
 
 @contextmanager
-def forwards_of(model: object) -> Iterator[Forwards | None]:
+def count_forwards(model: object) -> Iterator[ForwardCounter | None]:
     """Counts pictures through `model.network` meanwhile; None where a model has no network.
 
     A batch that guidance doubles counts twice, as it costs.
@@ -26,18 +26,18 @@ def forwards_of(model: object) -> Iterator[Forwards | None]:
     if not isinstance(network, nn.Module):
         yield None
         return
-    forwards = Forwards()
+    counter = ForwardCounter()
 
-    def seen(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+    def count_batch(module: nn.Module, inputs: tuple[Any, ...]) -> None:
         if inputs and isinstance(inputs[0], Tensor):
-            forwards.count += len(inputs[0])
+            counter.count += len(inputs[0])
 
-    hook = network.register_forward_pre_hook(seen)
+    hook = network.register_forward_pre_hook(count_batch)
     try:
-        yield forwards
+        yield counter
     finally:
         hook.remove()
 
 
-def parameters_of(model: nn.Module) -> int:
+def count_parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())

@@ -19,27 +19,29 @@ def precision_recall(samples: Tensor, real: Tensor, k: int = K) -> tuple[float, 
     share of real ones in that of the samples. The paper takes N = M; neither set may have fewer
     than k + 1 members (UserError).
     """
-    inside, reached = covered(samples, real, k), covered(real, samples, k)
+    inside, reached = find_covered(samples, real, k), find_covered(real, samples, k)
     return float(inside.double().mean()), float(reached.double().mean())
 
 
-def covered(points: Tensor, members: Tensor, k: int = K) -> Tensor:
+def find_covered(points: Tensor, members: Tensor, k: int = K) -> Tensor:
     """Which points (N, D) lie in the manifold of the members (M, D), f of eq. 1: (N,) bool."""
-    radii = radii_of(members, k)
-    return torch.cat([(apart(x, members) <= radii).any(dim=1) for x in points.split(BLOCK)])
+    radii = compute_radii(members, k)
+    return torch.cat(
+        [(compute_distances(x, members) <= radii).any(dim=1) for x in points.split(BLOCK)]
+    )
 
 
-def radii_of(members: Tensor, k: int = K) -> Tensor:
+def compute_radii(members: Tensor, k: int = K) -> Tensor:
     """The distance of each member to its k-th nearest other one, (M, D) -> (M,)."""
     if len(members) <= k:
-        raise UserError(f"{len(members)} pictures have no {k} neighbours each; give more")
+        raise UserError(f"{len(members)} pictures have no {k} neighbors each; give more")
     near = [
-        apart(x, members).kthvalue(k + 1, dim=1).values  # itself, at 0, is the first
+        compute_distances(x, members).kthvalue(k + 1, dim=1).values  # itself, at 0, is the first
         for x in members.split(BLOCK)
     ]
     return torch.cat(near)
 
 
-def apart(x: Tensor, y: Tensor) -> Tensor:
+def compute_distances(x: Tensor, y: Tensor) -> Tensor:
     """Distances (N, M), each from its own difference: a product of matrices would round copies."""
     return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")

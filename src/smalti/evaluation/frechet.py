@@ -23,7 +23,7 @@ class Moments:
     """How many vectors they are of."""
 
 
-def moments(features: Tensor) -> Moments:
+def compute_moments(features: Tensor) -> Moments:
     """Mean and covariance of features (N, D).  UserError if N < 2 or a number is not finite."""
     if features.ndim != 2 or features.shape[1] == 0:
         raise UserError(f"features are {tuple(features.shape)}; give (N, D), one row per sample")
@@ -35,8 +35,8 @@ def moments(features: Tensor) -> Moments:
         bad = int((~x.isfinite().all(dim=1)).nonzero()[0])
         raise UserError(f"features of sample {bad} are not finite; look at how it was made")
     mean = x.mean(dim=0)
-    centred = x - mean
-    return Moments(mean, centred.T @ centred / (n - 1), n)
+    centered = x - mean
+    return Moments(mean, centered.T @ centered / (n - 1), n)
 
 
 def frechet_distance(a: Tensor | Moments, b: Tensor | Moments) -> float:
@@ -46,55 +46,55 @@ def frechet_distance(a: Tensor | Moments, b: Tensor | Moments) -> float:
     is above 0, and the more so the smaller they are: compare at equal numbers of samples only.
     Raises UserError for too few samples, numbers that are not finite, or a different D.
     """
-    a, b = (x if isinstance(x, Moments) else moments(x) for x in (a, b))
+    a, b = (x if isinstance(x, Moments) else compute_moments(x) for x in (a, b))
     if len(a.mean) != len(b.mean):
         raise UserError(
             f"features have {len(a.mean)} and {len(b.mean)} dimensions; take both from one network"
         )
     between = (a.mean - b.mean).square().sum()
     within = a.covariance.trace() + b.covariance.trace()
-    distance = between + within - 2 * trace_of_root(a.covariance, b.covariance)
+    distance = between + within - 2 * compute_sqrt_trace(a.covariance, b.covariance)
     return max(0.0, float(distance))  # rounding can leave a hair below 0
 
 
-def frechet_replicates(features: Tensor, real: Moments, draws: Iterable[Tensor]) -> list[float]:
+def bootstrap_frechet(features: Tensor, real: Moments, resamples: Iterable[Tensor]) -> list[float]:
     """The distance with the rows of features (N, D) drawn again; `real` stays.  draws: (N,) each.
 
     A set drawn again holds fewer different pictures, so replicates lie above the plain distance:
     take their spread alone.  The root of `real` is computed once, and no (D, D) one for N < D.
     """
     x = features.detach().cpu().double()
-    root = symmetric_root(real.covariance)
+    root = compute_symmetric_sqrt(real.covariance)
     found = []
-    for rows in draws:
+    for rows in resamples:
         mean = x[rows].mean(dim=0)
-        centred = x[rows] - mean
-        y = centred @ root / (len(x) - 1) ** 0.5  # (N, D), y^T y = R T R
+        centered = x[rows] - mean
+        y = centered @ root / (len(x) - 1) ** 0.5  # (N, D), y^T y = R T R
         small = y.T @ y if len(y) >= y.shape[1] else y @ y.T  # they share what is not 0
-        trace = roots(torch.linalg.eigvalsh(small)).sum()
+        trace = compute_square_roots(torch.linalg.eigvalsh(small)).sum()
         between = (mean - real.mean).square().sum()
-        within = centred.square().sum() / (len(x) - 1) + real.covariance.trace()
+        within = centered.square().sum() / (len(x) - 1) + real.covariance.trace()
         found.append(max(0.0, float(between + within - 2 * trace)))
     return found
 
 
-def trace_of_root(s: Tensor, t: Tensor) -> Tensor:
+def compute_sqrt_trace(s: Tensor, t: Tensor) -> Tensor:
     """tr((S T)^(1/2)) of symmetric S, T >= 0, (D, D) float64.
 
     S T has the eigenvalues of the symmetric R T R, R = S^(1/2), so no root of S T is needed.
     """
-    root = symmetric_root(s)  # R
+    root = compute_symmetric_sqrt(s)  # R
     middle = root @ t @ root
-    return roots(torch.linalg.eigvalsh((middle + middle.T) / 2)).sum()
+    return compute_square_roots(torch.linalg.eigvalsh((middle + middle.T) / 2)).sum()
 
 
-def symmetric_root(s: Tensor) -> Tensor:
+def compute_symmetric_sqrt(s: Tensor) -> Tensor:
     """The root R of a symmetric S >= 0, R R = S, (D, D) float64."""
     values, vectors = torch.linalg.eigh(s)
-    return vectors * roots(values) @ vectors.T
+    return vectors * compute_square_roots(values) @ vectors.T
 
 
-def roots(values: Tensor) -> Tensor:
+def compute_square_roots(values: Tensor) -> Tensor:
     """Square roots of eigenvalues (D,).
 
     What is 0 but for rounding counts as 0: its root would be as large as 1e-8, D times over.

@@ -23,15 +23,19 @@ def kernel_distance(a: Tensor, b: Tensor, labels: Tensor | None = None) -> float
     fall below 0 by as much as the classes differ; a class of one row leaves all pairs equal.
     Raises UserError for fewer than 2 rows, or different D.
     """
-    check(a, b)
+    check_features(a, b)
     x, y = a.double(), b.double()
     once = torch.ones(len(x)).double()
-    same = mean_of_pairs(x) if labels is None else mean_by_class(kernel(x, x), once, labels)
-    return same + mean_of_pairs(y) - 2 * float(mean_to(x, y).mean())
+    same = (
+        compute_pair_mean(x)
+        if labels is None
+        else compute_class_mean(compute_kernel(x, x), once, labels)
+    )
+    return same + compute_pair_mean(y) - 2 * float(compute_cross_means(x, y).mean())
 
 
-def kernel_replicates(
-    a: Tensor, b: Tensor, draws: Iterable[Tensor], labels: Tensor | None = None
+def bootstrap_kernel(
+    a: Tensor, b: Tensor, resamples: Iterable[Tensor], labels: Tensor | None = None
 ) -> list[float]:
     """The distance with the rows of `a` drawn again; `b` stays.  a: (N, D), draws: (N,) each.
 
@@ -40,18 +44,18 @@ def kernel_replicates(
     """
     x, y = a.double(), b.double()
     labels = torch.zeros(len(x), dtype=torch.int64) if labels is None else labels
-    within, across, others = kernel(x, x), mean_to(x, y), mean_of_pairs(y)
+    within, across, others = compute_kernel(x, x), compute_cross_means(x, y), compute_pair_mean(y)
     found = []
-    for rows in draws:
+    for rows in resamples:
         w = torch.bincount(rows, minlength=len(x)).double()  # how often each was drawn
         if int((w > 0).sum()) < 2:
             continue
-        same = mean_by_class(within, w, labels)
+        same = compute_class_mean(within, w, labels)
         found.append(same + others - 2 * float(w @ across / w.sum()))
     return found
 
 
-def mean_by_class(matrix: Tensor, w: Tensor, labels: Tensor) -> float:
+def compute_class_mean(matrix: Tensor, w: Tensor, labels: Tensor) -> float:
     """The mean of k (N, N) over pairs of rows that count w (N,), as if classes were drawn, too."""
     groups = [labels == k for k in labels.unique()]
     if min(int((w[g] > 0).sum()) for g in groups) < 2:  # no pair of one class to go by
@@ -66,25 +70,25 @@ def mean_by_class(matrix: Tensor, w: Tensor, labels: Tensor) -> float:
     return float(total / w.sum() ** 2)
 
 
-def kernel(x: Tensor, y: Tensor) -> Tensor:
+def compute_kernel(x: Tensor, y: Tensor) -> Tensor:
     """(x.y / D + 1)^3, (N, D) and (M, D) -> (N, M)."""
     return (x @ y.T / x.shape[1] + 1) ** 3
 
 
-def mean_of_pairs(x: Tensor) -> float:
+def compute_pair_mean(x: Tensor) -> float:
     """The mean of k(x_i, x_j) over i != j."""
     N = len(x)
-    total = sum(float(kernel(part, x).sum()) for part in x.split(BLOCK))
+    total = sum(float(compute_kernel(part, x).sum()) for part in x.split(BLOCK))
     own = (x.square().sum(dim=1) / x.shape[1] + 1) ** 3
     return (total - float(own.sum())) / (N * (N - 1))
 
 
-def mean_to(x: Tensor, y: Tensor) -> Tensor:
+def compute_cross_means(x: Tensor, y: Tensor) -> Tensor:
     """The mean of k(x_i, y_j) over j, (N,)."""
-    return torch.cat([kernel(part, y).mean(dim=1) for part in x.split(BLOCK)])
+    return torch.cat([compute_kernel(part, y).mean(dim=1) for part in x.split(BLOCK)])
 
 
-def check(a: Tensor, b: Tensor) -> None:
+def check_features(a: Tensor, b: Tensor) -> None:
     for x in (a, b):
         if x.ndim != 2 or len(x) < 2:
             raise UserError(f"features are {tuple(x.shape)}; give (N, D) with 2 rows or more")

@@ -10,17 +10,17 @@ from typing import Any
 from torch import Tensor
 
 from smalti.core.errors import UserError
-from smalti.evaluation.bits import bits_per_dim
-from smalti.evaluation.bootstrap import FEWEST, error_of, spread
-from smalti.evaluation.case import Case
-from smalti.evaluation.cost import parameters_of
-from smalti.evaluation.coverage import K, covered
-from smalti.evaluation.frechet import frechet_distance, frechet_replicates
-from smalti.evaluation.kernel import kernel_distance, kernel_replicates
-from smalti.evaluation.memorisation import copying_z, median_ratio, share_near
+from smalti.evaluation.bits import compute_bits_per_dim
+from smalti.evaluation.bootstrap import MIN_NUMBERS, bootstrap_error, compute_spread
+from smalti.evaluation.comparison import Comparison
+from smalti.evaluation.cost import count_parameters
+from smalti.evaluation.coverage import K, find_covered
+from smalti.evaluation.frechet import bootstrap_frechet, frechet_distance
+from smalti.evaluation.kernel import bootstrap_kernel, kernel_distance
+from smalti.evaluation.memorization import compute_near_share, copying_z, median_ratio
 from smalti.evaluation.report import Row
 
-SCORED = 250
+MAX_SCORED = 250
 """Most held-out pictures whose bits/dim are worked out."""
 
 
@@ -28,175 +28,195 @@ SCORED = 250
 class Measure:
     """What can be asked for by --metrics."""
 
-    rows: Callable[[Any], list[Row]]
-    names: tuple[str, ...]
+    compute_rows: Callable[[Any], list[Row]]
+    row_names: tuple[str, ...]
     """The rows that it gives."""
     version: int = 1
     """Grows when its numbers change."""
 
 
-def frechet(case: Case) -> list[Row]:
-    def distance(x: Tensor) -> float:
-        return frechet_distance(x, case.real_moments)
+def measure_frechet(comparison: Comparison) -> list[Row]:
+    def measure_distance(x: Tensor) -> float:
+        return frechet_distance(x, comparison.train_moments)
 
-    def error(x: Tensor, again: Iterator[Tensor]) -> float:
-        return spread(frechet_replicates(x, case.real_moments, again))
+    def estimate_error(x: Tensor, resamples: Iterator[Tensor]) -> float:
+        return compute_spread(bootstrap_frechet(x, comparison.train_moments, resamples))
 
-    return [compared(case, "frechet", distance, error)]
+    return [compare_distance(comparison, "frechet", measure_distance, estimate_error)]
 
 
-def kernel(case: Case) -> list[Row]:
-    def classes(x: Tensor) -> Tensor | None:
-        drawn, held = case.drawn.labels, case.held.labels
-        labels = drawn if drawn is None or x is not case.aside else held
+def measure_kernel(comparison: Comparison) -> list[Row]:
+    def choose_labels(x: Tensor) -> Tensor | None:
+        drawn, held = comparison.sample_set.labels, comparison.held_out.labels
+        labels = drawn if drawn is None or x is not comparison.held_out_features else held
         return None if labels is None else labels[: len(x)]
 
-    def distance(x: Tensor) -> float:
-        return kernel_distance(x, case.real, classes(x))
+    def measure_distance(x: Tensor) -> float:
+        return kernel_distance(x, comparison.train_features, choose_labels(x))
 
-    def error(x: Tensor, again: Iterator[Tensor]) -> float:
-        return spread(kernel_replicates(x, case.real, again, classes(x)))
+    def estimate_error(x: Tensor, resamples: Iterator[Tensor]) -> float:
+        return compute_spread(
+            bootstrap_kernel(x, comparison.train_features, resamples, choose_labels(x))
+        )
 
-    return [compared(case, "kernel", distance, error)]
+    return [compare_distance(comparison, "kernel", measure_distance, estimate_error)]
 
 
-def compared(
-    case: Case,
+def compare_distance(
+    comparison: Comparison,
     name: str,
-    distance: Callable[[Tensor], float],
-    error: Callable[[Tensor, Iterator[Tensor]], float],
+    measure_distance: Callable[[Tensor], float],
+    estimate_error: Callable[[Tensor, Iterator[Tensor]], float],
 ) -> Row:
     """A distance of the samples to the training pictures, beside that of the held-out ones.
 
     Samples, or the held-out pictures in their place, are drawn again; the training ones stay.
     """
-    x, y = case.samples, case.aside
-    if min(len(x), len(y), len(case.real)) < 2:
+    x, y = comparison.sample_features, comparison.held_out_features
+    if min(len(x), len(y), len(comparison.train_features)) < 2:
         raise UserError("it takes 2 samples, 2 training and 2 held-out pictures or more")
 
-    def error_of_side(x: Tensor, again: Iterator[Tensor]) -> float | None:
-        return finite(error(x, again)) if len(x) >= FEWEST else None
+    def estimate_side_error(x: Tensor, resamples: Iterator[Tensor]) -> float | None:
+        return finite_or_none(estimate_error(x, resamples)) if len(x) >= MIN_NUMBERS else None
 
     return Row(
         name,
-        distance(x),
-        error_of_side(x, case.samples_again()),
-        real=distance(y),
-        real_error=error_of_side(y, case.held_again()),
-        matched=distance(x[: len(y)]) if case.few else None,
+        measure_distance(x),
+        estimate_side_error(x, comparison.resample_samples()),
+        real=measure_distance(y),
+        real_error=estimate_side_error(y, comparison.resample_held_out()),
+        matched=measure_distance(x[: len(y)]) if comparison.has_fewer_held_out else None,
         better="lower",
     )
 
 
-def coverage(case: Case) -> list[Row]:
-    x, y, real = case.samples, case.aside, case.real_part
+def measure_coverage(comparison: Comparison) -> list[Row]:
+    x, y, real = (
+        comparison.sample_features,
+        comparison.held_out_features,
+        comparison.train_features_part,
+    )
     if min(len(x), len(y), len(real)) <= K:
         raise UserError(f"it takes more than {K} samples and more than {K} real pictures")
     precision = Row(
         "precision",
-        *share(covered(x, real), case.samples_again()),
-        *share(covered(y, real), case.held_again()),
+        *estimate_share(find_covered(x, real), comparison.resample_samples()),
+        *estimate_share(find_covered(y, real), comparison.resample_held_out()),
         better="higher",
     )
     recall = Row(
         "recall",
-        *share(covered(real, x), case.real_again()),
-        *share(covered(real, y), case.real_again()),
-        matched=float(covered(real, x[: len(y)]).double().mean()) if case.few else None,
+        *estimate_share(find_covered(real, x), comparison.resample_train()),
+        *estimate_share(find_covered(real, y), comparison.resample_train()),
+        matched=float(find_covered(real, x[: len(y)]).double().mean())
+        if comparison.has_fewer_held_out
+        else None,
         better="higher",
     )
     return [precision, recall]
 
 
-def share(hits: Tensor, again: Iterator[Tensor]) -> tuple[float, float | None]:
+def estimate_share(hits: Tensor, resamples: Iterator[Tensor]) -> tuple[float, float | None]:
     """The share of hits (N,), and its error: what is counted is drawn again."""
 
     def mean(x: Tensor) -> float:
         return float(x.double().mean())
 
-    return mean(hits), finite(error_of(mean, (hits, again)))
+    return mean(hits), finite_or_none(bootstrap_error(mean, (hits, resamples)))
 
 
-def accuracy(case: Case) -> list[Row]:
-    labels, network = case.drawn.labels, case.seen_by
+def measure_accuracy(comparison: Comparison) -> list[Row]:
+    labels, network = comparison.sample_set.labels, comparison.required_network
     if labels is None:
         raise UserError("the model has no classes")
-    if network.classes != case.model.spec.classes:
+    if network.classes != comparison.model.spec.classes:
         raise UserError(f"features {network.name} do not know the model's classes")
     row = Row(
         "accuracy",
-        *share(network.recognise(case.samples) == labels, case.samples_again()),
+        *estimate_share(
+            network.classify(comparison.sample_features) == labels, comparison.resample_samples()
+        ),
         better="higher",
     )
-    if case.held.labels is None or case.held.classes != network.classes:
+    if comparison.held_out.labels is None or comparison.held_out.classes != network.classes:
         return [row]
-    right = network.recognise(case.aside) == case.held.labels
-    real, real_error = share(right, case.held_again())
+    right = network.classify(comparison.held_out_features) == comparison.held_out.labels
+    real, real_error = estimate_share(right, comparison.resample_held_out())
     return [replace(row, real=real, real_error=real_error)]
 
 
-def memorisation(case: Case) -> list[Row]:
-    near, held = case.near.distances[:, 0], case.near_held.distances[:, 0]
+def measure_memorization(comparison: Comparison) -> list[Row]:
+    near, held = (
+        comparison.nearest_to_samples.distances[:, 0],
+        comparison.nearest_to_held_out.distances[:, 0],
+    )
 
-    def error(statistic: Callable[[Tensor, Tensor], float]) -> float | None:
-        sides = (near, case.samples_again()), (held, case.held_again())
-        return finite(error_of(statistic, *sides))
+    def estimate_error(statistic: Callable[[Tensor, Tensor], float]) -> float | None:
+        sides = (near, comparison.resample_samples()), (held, comparison.resample_held_out())
+        return finite_or_none(bootstrap_error(statistic, *sides))
 
-    copies, as_real = share_near(near, held), share_near(held, held)
+    copies, as_real = compute_near_share(near, held), compute_near_share(held, held)
     try:
-        ratio = Row("nearest", median_ratio(near, held), error(median_ratio), 1.0, better="higher")
+        ratio = Row(
+            "nearest", median_ratio(near, held), estimate_error(median_ratio), 1.0, better="higher"
+        )
     except UserError as why:
         ratio = Row("nearest", None, note=f"left out: {why}")
     return [
         ratio,
-        Row("copies", copies, error(share_near), as_real, better="lower"),
+        Row("copies", copies, estimate_error(compute_near_share), as_real, better="lower"),
         Row("copying z", copying_z(near, held), None, 0.0, better="higher"),
     ]
 
 
-def bits(case: Case) -> list[Row]:
-    if not callable(getattr(case.model, "score", None)):
+def measure_bits(comparison: Comparison) -> list[Row]:
+    if not callable(getattr(comparison.model, "score", None)):
         raise UserError("this kind of model tells no likelihood")
-    if case.held.classes != case.model.spec.classes and case.model.spec.classes:
+    if (
+        comparison.held_out.classes != comparison.model.spec.classes
+        and comparison.model.spec.classes
+    ):
         raise UserError("the held-out pictures do not have the model's classes")
-    first = case.held.part(slice(SCORED), "scored")
-    found = bits_per_dim(case.model, first, case.seed, on_progress=case.on_progress)
+    first = comparison.held_out.select(slice(MAX_SCORED), "scored")
+    found = compute_bits_per_dim(
+        comparison.model, first, comparison.seed, on_progress=comparison.on_progress
+    )
     terms = ", ".join(f"{name} {value:.3f}" for name, value in found.terms.items())
     kind = {"bound": "an upper bound", "codes": "of the codes alone"}.get(found.kind, found.kind)
     note = f"{kind}, over {found.n} held-out pictures" + (f"; {terms}" if terms else "")
     name = "nats/code" if found.kind == "codes" else "bits/dim"
-    return [Row(name, found.mean, finite(found.error), better="lower", note=note)]
+    return [Row(name, found.mean, finite_or_none(found.error), better="lower", note=note)]
 
 
-def cost(case: Case) -> list[Row]:
-    N, drawn = len(case.drawn.pictures), case.drawn
+def measure_cost(comparison: Comparison) -> list[Row]:
+    N, drawn = len(comparison.sample_set.pictures), comparison.sample_set
     forwards = None if drawn.forwards is None else drawn.forwards / N
     note = "" if forwards is not None else "it draws without running one network whole"
     return [
         Row("seconds", drawn.seconds / N, better="lower", unit="a sample"),
         Row("forwards", forwards, better="lower", unit="a sample", note=note),
-        Row("parameters", float(parameters_of(case.model))),
+        Row("parameters", float(count_parameters(comparison.model))),
     ]
 
 
 MEASURES = {
-    "frechet": Measure(frechet, ("frechet",)),
-    "kernel": Measure(kernel, ("kernel",)),
-    "precision-recall": Measure(coverage, ("precision", "recall")),
-    "accuracy": Measure(accuracy, ("accuracy",)),
-    "memorisation": Measure(memorisation, ("nearest", "copies", "copying z")),
-    "bits": Measure(bits, ("bits/dim",)),  # of a model of codes: nats/code
-    "cost": Measure(cost, ("seconds", "forwards", "parameters")),
+    "frechet": Measure(measure_frechet, ("frechet",)),
+    "kernel": Measure(measure_kernel, ("kernel",)),
+    "precision-recall": Measure(measure_coverage, ("precision", "recall")),
+    "accuracy": Measure(measure_accuracy, ("accuracy",)),
+    "memorization": Measure(measure_memorization, ("nearest", "copies", "copying z")),
+    "bits": Measure(measure_bits, ("bits/dim",)),  # of a model of codes: nats/code
+    "cost": Measure(measure_cost, ("seconds", "forwards", "parameters")),
 }
 
 
-def rows_of(measure: Measure, case: object) -> list[Row]:
+def collect_rows(measure: Measure, comparison: object) -> list[Row]:
     """A measure's rows; where it cannot be taken, rows that say why."""
     try:
-        return measure.rows(case)
+        return measure.compute_rows(comparison)
     except UserError as error:
-        return [Row(name, None, note=f"left out: {error}") for name in measure.names]
+        return [Row(name, None, note=f"left out: {error}") for name in measure.row_names]
 
 
-def finite(value: float) -> float | None:
+def finite_or_none(value: float) -> float | None:
     return value if math.isfinite(value) else None

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from smalti.core.config import fitted, hints_of
+from smalti.core.config import coerce_value, collect_hints
 from smalti.core.documents import read_json
 from smalti.core.errors import UserError, shorten
 
 FORMAT = 1
 Better = Literal["lower", "higher", ""]
 T = TypeVar("T")
-HASHED = {"data": "data_hash", "features": "features_hash"}
+HASH_FIELDS = {"data": "data_hash", "features": "features_hash"}
 """Names in a protocol, and the fields that say what they stand for."""
 
 
@@ -94,8 +94,8 @@ class Report:
 
     def __repr__(self) -> str:
         rows = [f"{row.name} {row.value:.4g}" for row in self.rows if row.value is not None]
-        told = f"{', '.join(rows[:4])}{', ...' if len(rows) > 4 else ''}"
-        return f"<Report {self.model} on {self.protocol.data}: {told}>"
+        numbers = f"{', '.join(rows[:4])}{', ...' if len(rows) > 4 else ''}"
+        return f"<Report {self.model} on {self.protocol.data}: {numbers}>"
 
     def __getitem__(self, name: str) -> Row:
         """The row of that name.  UserError when there is none."""
@@ -119,8 +119,10 @@ class Report:
         values = {k: v for k, v in content.items() if k != "format"}
         try:
             protocol = read_protocol(values.pop("protocol"))
-            rows = tuple(read_fields(Row, row, "a row's ") for row in listed(values.pop("rows")))
-            values["notes"] = listed(values.get("notes", ()))
+            rows = tuple(
+                read_fields(Row, row, "a row's ") for row in require_list(values.pop("rows"))
+            )
+            values["notes"] = require_list(values.get("notes", ()))
             return read_fields(Report, values, "", protocol=protocol, rows=rows)
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"a report is not as smalti wrote it: {error}") from error
@@ -128,24 +130,26 @@ class Report:
 
 def read_protocol(content: dict[str, Any]) -> Protocol:
     """UserError for fields that a protocol does not have, or not so; KeyError for lost ones."""
-    metrics = {name: fitted(v, int, f"metrics.{name}") for name, v in content["metrics"].items()}
+    metrics = {
+        name: coerce_value(v, int, f"metrics.{name}") for name, v in content["metrics"].items()
+    }
     values = {name: v for name, v in content.items() if name != "metrics"}
     return read_fields(Protocol, values, "protocol.", metrics=metrics)
 
 
-def read_fields(cls: type[T], values: dict[str, Any], place: str, **known: Any) -> T:
+def read_fields(cls: type[T], values: dict[str, Any], prefix: str, **known: Any) -> T:
     """A dataclass whose fields fit their hints; `known` ones are there already."""
-    hints = hints_of(cls)
+    hints = collect_hints(cls)
     free = {name: values[name] for name in ("sampler", "made_with") if name in values}
-    told = {
-        name: fitted(value, hints.get(name), place + name)
+    fitted_values = {
+        name: coerce_value(value, hints.get(name), prefix + name)
         for name, value in values.items()
         if name not in free
     }
-    return cls(**told, **free, **known)
+    return cls(**fitted_values, **free, **known)
 
 
-def listed(value: object) -> list[Any]:
+def require_list(value: object) -> list[Any]:
     if not isinstance(value, (list, tuple)):
         raise TypeError(f"{shorten(value)} is no list")
     return list(value)
@@ -175,7 +179,7 @@ def check_comparable(reports: list[Report]) -> None:
     for first, other in ((reports[0], r) for r in reports[1:]):
         for f in dataclasses.fields(Protocol):
             a, b = (getattr(r.protocol, f.name) for r in (first, other))
-            if (hashed := HASHED.get(f.name)) and same(first, other, hashed):
+            if (hashed := HASH_FIELDS.get(f.name)) and is_same_field(first, other, hashed):
                 continue  # one thing under two names
             if f.name == "metrics":
                 shared = a.keys() & b.keys()
@@ -183,15 +187,15 @@ def check_comparable(reports: list[Report]) -> None:
             if a != b:
                 raise UserError(
                     f"{first.model} and {other.model} do not compare: {f.name} is "
-                    f"{shown(a)} of one and {shown(b)} of the other; evaluate both alike"
+                    f"{format_value(a)} of one and {format_value(b)} of the other; evaluate both alike"
                 )
 
 
-def same(first: Report, other: Report, field: str) -> bool:
-    return getattr(first.protocol, field) == getattr(other.protocol, field)
+def is_same_field(first: Report, other: Report, name: str) -> bool:
+    return getattr(first.protocol, name) == getattr(other.protocol, name)
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """A value for one line; hashes are cut short."""
     text = "none" if value in ("", None) else str(value)
     return text[:12] if len(text) == 64 else text

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from smalti.features.registry import Features, features_name_for, find_features
+from smalti.features.registry import FeatureExtractor, choose_features_name, find_features
 
-__all__ = ["Features", "features_name_for", "find_features"]
+__all__ = ["FeatureExtractor", "choose_features_name", "find_features"]

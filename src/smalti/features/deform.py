@@ -13,7 +13,7 @@ KNOTS = 5  # the bend is drawn on 5 x 5 points, about as coarse as the strokes o
 
 
 @dataclass(frozen=True)
-class Warp:
+class WarpStrength:
     """How far `warp` goes; every strength 0 leaves pictures as they are."""
 
     degrees: float
@@ -26,7 +26,7 @@ class Warp:
     """Standard deviation of the elastic displacement at its knots, as a part of the side."""
 
 
-def warp(x: Tensor, strength: Warp) -> Tensor:
+def warp(x: Tensor, strength: WarpStrength) -> Tensor:
     """Each picture deformed on its own, with torch's global generator.
 
     x: (B, C, H, W) -> (B, C, H, W), float32; what comes in from outside is 0, black.
@@ -44,7 +44,7 @@ def warp(x: Tensor, strength: Warp) -> Tensor:
         return F.grid_sample(x, grid, align_corners=False)
 
 
-def draw_affine(n: int, strength: Warp, device: torch.device) -> Tensor:
+def draw_affine(n: int, strength: WarpStrength, device: torch.device) -> Tensor:
     """n random affine maps of [-1, 1]^2, (n, 2, 3)."""
     turn, shear, wide, high, across, down = 2 * torch.rand(6, n, device=device) - 1
     turn, shear = (strength.degrees * pi / 180 * angle for angle in (turn, shear))

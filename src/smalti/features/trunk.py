@@ -18,23 +18,23 @@ class Trunk(nn.Module):
     def __init__(self, channels: int, widths: tuple[int, ...]):
         super().__init__()
         inputs = (channels, *widths[:-1])
-        self.levels = nn.ModuleList(Level(*pair) for pair in zip(inputs, widths, strict=True))
+        self.levels = nn.ModuleList(ConvBlock(*pair) for pair in zip(inputs, widths, strict=True))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.maps(x)[-1].mean(dim=(2, 3))  # (N, D)
+        return self.feature_maps(x)[-1].mean(dim=(2, 3))  # (N, D)
 
-    def maps(self, x: Tensor) -> list[Tensor]:
+    def feature_maps(self, x: Tensor) -> list[Tensor]:
         """What each level finds, (N, D_k, H / 2^k, W / 2^k)."""
-        found = []
+        maps = []
         for k, level in enumerate(self.levels):
             if k > 0:
                 x = F.max_pool2d(x, 2, ceil_mode=True)  # (N, D_k, H / 2^k, W / 2^k)
             x = level(x)
-            found.append(x)
-        return found
+            maps.append(x)
+        return maps
 
 
-class Level(nn.Module):
+class ConvBlock(nn.Module):
     """conv, norm, ReLU, twice: (N, width_in, H, W) -> (N, width, H, W)."""
 
     def __init__(self, width_in: int, width: int):

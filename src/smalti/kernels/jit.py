@@ -18,7 +18,7 @@ from smalti.core.errors import Notice
 
 SETTINGS: Any = config
 PACKAGE = Path(__file__).parents[1]
-ROOMS = [PACKAGE / name for name in ("kernels", "patchmatch", "autoregressive/pixelcnn")]
+KERNEL_FOLDERS = [PACKAGE / name for name in ("kernels", "patchmatch", "autoregressive/pixelcnn")]
 """Where kernels are."""
 
 
@@ -31,7 +31,12 @@ def can_cache() -> bool:
     """
     if SETTINGS.CACHE_DIR:  # of $NUMBA_CACHE_DIR
         found = can_write(Path(SETTINGS.CACHE_DIR))
-    elif all(map(can_write, (PACKAGE, *ROOMS, *(room / "__pycache__" for room in ROOMS)))):
+    elif all(
+        map(
+            can_write,
+            (PACKAGE, *KERNEL_FOLDERS, *(room / "__pycache__" for room in KERNEL_FOLDERS)),
+        )
+    ):
         found = True
     else:
         own = Path(AppDirs(appname="numba", appauthor=False).user_cache_dir)
@@ -60,9 +65,9 @@ def can_write(folder: Path) -> bool:
         return False
 
 
-JIT: dict[str, Any] = {"nogil": True, "cache": can_cache(), "error_model": "numpy"}
+JIT_OPTIONS: dict[str, Any] = {"nogil": True, "cache": can_cache(), "error_model": "numpy"}
 """Of what Python calls."""
-INNER: dict[str, Any] = {
+INNER_JIT_OPTIONS: dict[str, Any] = {
     "nogil": True,
     "error_model": "numpy",
     "no_cpython_wrapper": True,
@@ -73,14 +78,14 @@ INNER: dict[str, Any] = {
 Python and no counting of references, which take longer to compile than the loops themselves."""
 
 
-class Announcer(event.Listener):
+class CompilationLogger(event.Listener):
     """Says in the log, once, that a kernel has to be compiled. Later processes find it kept."""
 
-    said = False
+    announced = False
 
     def on_start(self, event: Any) -> None:
-        if not self.said and event.data["dispatcher"].py_func.__module__.startswith("smalti."):
-            self.said = True
+        if not self.announced and event.data["dispatcher"].py_func.__module__.startswith("smalti."):
+            self.announced = True
             often = "once" if can_cache() else "as each time"
             logging.getLogger(__name__).info(f"compiling for this machine, {often}: a few seconds")
 
@@ -88,4 +93,4 @@ class Announcer(event.Listener):
         """Says nothing."""
 
 
-event.register("numba:compile", Announcer())
+event.register("numba:compile", CompilationLogger())

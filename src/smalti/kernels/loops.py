@@ -22,18 +22,18 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
-from smalti.kernels.jit import INNER, JIT
-from smalti.kernels.panels import BYTES
+from smalti.kernels.jit import INNER_JIT_OPTIONS, JIT_OPTIONS
+from smalti.kernels.panels import PANEL_BYTES
 
-AHEAD = 8192
+PREFETCH_BYTES = 8192
 """Bytes of weights that are fetched ahead: for few rows they come no faster than memory gives."""
-ARITHMETIC = {"contract", "nnan", "nsz", "arcp"}  # one multiply-add, but no other order of sums
+FASTMATH_FLAGS = {"contract", "nnan", "nsz", "arcp"}  # one multiply-add, but no other order of sums
 instructions: Any = intrinsic  # whose functions take an argument less than they are written with
 PRODUCT, REPEAT, ADD, RELU, GATE, ADD_GATED, CONCAT_ELU, ELU = range(8)
 
 
 @instructions
-def pointer(typing, address, like):
+def to_pointer(typing, address, like):
     """An address, int64, as a pointer to numbers of the type of the array `like`."""
     kind = types.CPointer(like.dtype)
 
@@ -44,7 +44,7 @@ def pointer(typing, address, like):
 
 
 @instructions
-def start(typing, x):
+def data_pointer(typing, x):
     """A pointer to the first number of a C-contiguous array."""
 
     def code(context, builder, signature, args):
@@ -54,14 +54,14 @@ def start(typing, x):
 
 
 @instructions
-def after(typing, x, n):
+def offset_pointer(typing, x, n):
     """A pointer to the number that is n after the one at x."""
     signature = x(x, types.intp)
     return signature, lambda context, builder, sig, args: builder.gep(args[0], [args[1]])
 
 
 @instructions
-def number(typing, value, like):
+def cast_like(typing, value, like):
     """A value in the type of the numbers at the pointer `like`; Python's own would widen all."""
 
     def code(context, builder, signature, args):
@@ -70,7 +70,7 @@ def number(typing, value, like):
     return like.dtype(value, like), code
 
 
-def tile_of(rows: int) -> Any:
+def build_tile(rows: int) -> Any:
     """out[r, :] += sum_k x[r, k] w[k, :] for so many rows and a panel, all sums in registers."""
 
     @instructions
@@ -78,26 +78,26 @@ def tile_of(rows: int) -> Any:
         """x and out: pointers to rows that are xs and outs numbers apart; w: to (k, width)."""
         i = types.intp
         signature = types.void(x, i, w, i, out, i)
-        return signature, lambda context, builder, sig, args: emit(
+        return signature, lambda context, builder, sig, args: emit_tile(
             rows, context, builder, sig, args
         )
 
     return tile
 
 
-def emit(rows: int, context: Any, builder: Any, signature: Any, args: Any) -> Any:
+def emit_tile(rows: int, context: Any, builder: Any, signature: Any, args: Any) -> Any:
     """The instructions of a tile; vectors of 64 bytes, which smaller machines split."""
     x, xs, w, k, out, outs = args
     scalar = context.get_value_type(signature.args[0].dtype)
     size = signature.args[0].dtype.bitwidth // 8
     lanes, number = 64 // size, k.type
     vector = ir.VectorType(scalar, lanes)
-    halves = range(BYTES // 64)
+    halves = range(PANEL_BYTES // 64)
 
-    def at(base: Any, place: Any) -> Any:
+    def vector_pointer(base: Any, place: Any) -> Any:
         return builder.bitcast(builder.gep(base, [place]), vector.as_pointer())
 
-    def spread(value: Any) -> Any:
+    def broadcast(value: Any) -> Any:
         one = builder.insert_element(vector(ir.Undefined), value, ir.IntType(32)(0))
         zeros = ir.VectorType(ir.IntType(32), lanes)(None)
         return builder.shuffle_vector(one, vector(ir.Undefined), zeros)
@@ -109,7 +109,9 @@ def emit(rows: int, context: Any, builder: Any, signature: Any, args: Any) -> An
     kind = ir.FunctionType(ir.VoidType(), [byte, *[ir.IntType(32)] * 3])
     prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
     starts = [builder.mul(outs, number(r)) for r in range(rows)]
-    places = [[at(out, builder.add(s, number(lanes * h))) for h in halves] for s in starts]
+    places = [
+        [vector_pointer(out, builder.add(s, number(lanes * h))) for h in halves] for s in starts
+    ]
     totals = [
         [cgutils.alloca_once_value(builder, builder.load(p, align=size)) for p in row]
         for row in places
@@ -117,12 +119,16 @@ def emit(rows: int, context: Any, builder: Any, signature: Any, args: Any) -> An
     lines = [builder.gep(x, [builder.mul(xs, number(r))]) for r in range(rows)]
     with cgutils.for_range(builder, k, intp=number) as loop:
         line = builder.gep(w, [builder.mul(loop.index, number(lanes * len(halves)))])
-        weights = [builder.load(at(line, number(lanes * h)), align=size) for h in halves]
+        weights = [
+            builder.load(vector_pointer(line, number(lanes * h)), align=size) for h in halves
+        ]
         for h in halves:
-            later = builder.bitcast(at(line, number(AHEAD // size + lanes * h)), byte)
+            later = builder.bitcast(
+                vector_pointer(line, number(PREFETCH_BYTES // size + lanes * h)), byte
+            )
             builder.call(prefetch, [later, *(ir.IntType(32)(v) for v in (0, 3, 1))])
         for r in range(rows):
-            value = spread(builder.load(builder.gep(lines[r], [loop.index])))
+            value = broadcast(builder.load(builder.gep(lines[r], [loop.index])))
             for total, weight in zip(totals[r], weights, strict=True):
                 new = builder.call(multiply_add, [value, weight, builder.load(total)])
                 builder.store(new, total)
@@ -132,24 +138,24 @@ def emit(rows: int, context: Any, builder: Any, signature: Any, args: Any) -> An
     return context.get_dummy_value()
 
 
-tile8, tile2, tile1 = tile_of(8), tile_of(2), tile_of(1)
+tile8, tile2, tile1 = build_tile(8), build_tile(2), build_tile(1)
 
 
-@numba.njit(**INNER)
+@numba.njit(**INNER_JIT_OPTIONS)
 def add_product(x, w, out, rows, k, panels, width):
     """out += x w, for x (rows, k), packed w (panels, k, width), out (rows, panels width)."""
     o = panels * width
     for p in range(panels):
-        panel, to = after(w, p * k * width), after(out, p * width)
+        panel, to = offset_pointer(w, p * k * width), offset_pointer(out, p * width)
         s = 0
         while s + 8 <= rows:
-            tile8(after(x, s * k), k, panel, k, after(to, s * o), o)
+            tile8(offset_pointer(x, s * k), k, panel, k, offset_pointer(to, s * o), o)
             s += 8
         while s + 2 <= rows:
-            tile2(after(x, s * k), k, panel, k, after(to, s * o), o)
+            tile2(offset_pointer(x, s * k), k, panel, k, offset_pointer(to, s * o), o)
             s += 2
         if s < rows:
-            tile1(after(x, s * k), k, panel, k, after(to, s * o), o)
+            tile1(offset_pointer(x, s * k), k, panel, k, offset_pointer(to, s * o), o)
 
 
 def fast_exp(x: Any) -> Any:
@@ -157,7 +163,7 @@ def fast_exp(x: Any) -> Any:
     return math.exp(x)
 
 
-@overload(fast_exp, jit_options={"fastmath": ARITHMETIC, "error_model": "numpy"})
+@overload(fast_exp, jit_options={"fastmath": FASTMATH_FLAGS, "error_model": "numpy"})
 def _fast_exp(x: Any) -> Any:
     """A series that the compiler turns into vectors, where a call of exp stays a call."""
     if x == types.float32:
@@ -201,61 +207,73 @@ def _exp64(x: Any) -> Any:
     return e * np.int64((np.int64(n) + 1023) << 52).view(np.float64)
 
 
-@numba.njit(**INNER)
+@numba.njit(**INNER_JIT_OPTIONS)
 def repeat(x, out, times, size):
     """out = x (size,), so many times."""
     for t in range(times):
-        to = after(out, t * size)
+        to = offset_pointer(out, t * size)
         for k in range(size):
             to[k] = x[k]
 
 
-@numba.njit(**INNER)
+@numba.njit(**INNER_JIT_OPTIONS)
 def add(x, out, times, size):
     """out += x (size,), repeated so many times."""
     for t in range(times):
-        to = after(out, t * size)
+        to = offset_pointer(out, t * size)
         for k in range(size):
             to[k] += x[k]
 
 
-@numba.njit(**INNER)
+@numba.njit(**INNER_JIT_OPTIONS)
 def relu(x, out, size):
     """out = max(x, 0)."""
-    zero = number(0, x)
+    zero = cast_like(0, x)
     for k in range(size):
         out[k] = max(x[k], zero)
 
 
-@numba.njit(**INNER, fastmath=ARITHMETIC)
+@numba.njit(**INNER_JIT_OPTIONS, fastmath=FASTMATH_FLAGS)
 def gate(x, out, rows, p):
     """out = tanh(a) sigmoid(b), x (rows, 2p) = [a, b], out (rows, p); by one division."""
-    one, far, wide = number(1, x), number(20, x), number(40, x)
-    back = number(-2, x)
+    one, far, wide = cast_like(1, x), cast_like(20, x), cast_like(40, x)
+    back = cast_like(-2, x)
     for s in range(rows):
-        a, b, to = after(x, 2 * s * p), after(x, 2 * s * p + p), after(out, s * p)
+        a, b, to = (
+            offset_pointer(x, 2 * s * p),
+            offset_pointer(x, 2 * s * p + p),
+            offset_pointer(out, s * p),
+        )
         for k in range(p):
             t = fast_exp(back * min(max(a[k], -far), far))
             g = fast_exp(-min(max(b[k], -wide), wide))
             to[k] = (one - t) / ((one + t) * (one + g))
 
 
-@numba.njit(**INNER, fastmath=ARITHMETIC)
+@numba.njit(**INNER_JIT_OPTIONS, fastmath=FASTMATH_FLAGS)
 def add_gated(x, out, rows, p):
     """out += a sigmoid(b), x (rows, 2p) = [a, b], out (rows, p)."""
-    one, wide = number(1, x), number(40, x)
+    one, wide = cast_like(1, x), cast_like(40, x)
     for s in range(rows):
-        a, b, to = after(x, 2 * s * p), after(x, 2 * s * p + p), after(out, s * p)
+        a, b, to = (
+            offset_pointer(x, 2 * s * p),
+            offset_pointer(x, 2 * s * p + p),
+            offset_pointer(out, s * p),
+        )
         for k in range(p):
             to[k] += a[k] / (one + fast_exp(-min(max(b[k], -wide), wide)))
 
 
-@numba.njit(**INNER, fastmath=ARITHMETIC)
+@numba.njit(**INNER_JIT_OPTIONS, fastmath=FASTMATH_FLAGS)
 def concat_elu(x, out, rows, p):
     """out = [elu(x), elu(-x)]: x (rows, p), out (rows, 2p)."""
-    zero, one, far = number(0, x), number(1, x), number(80, x)
+    zero, one, far = cast_like(0, x), cast_like(1, x), cast_like(80, x)
     for s in range(rows):
-        value, plus, minus = after(x, s * p), after(out, 2 * s * p), after(out, 2 * s * p + p)
+        value, plus, minus = (
+            offset_pointer(x, s * p),
+            offset_pointer(out, 2 * s * p),
+            offset_pointer(out, 2 * s * p + p),
+        )
         for k in range(p):
             v = value[k]
             e = fast_exp(-min(abs(v), far)) - one
@@ -263,28 +281,28 @@ def concat_elu(x, out, rows, p):
             minus[k] = e if v > zero else -v
 
 
-@numba.njit(**INNER, fastmath=ARITHMETIC)
+@numba.njit(**INNER_JIT_OPTIONS, fastmath=FASTMATH_FLAGS)
 def elu(x, out, size):
     """out = ELU of x."""
-    zero, one, far = number(0, x), number(1, x), number(80, x)
+    zero, one, far = cast_like(0, x), cast_like(1, x), cast_like(80, x)
     for k in range(size):
         v = x[k]
         e = fast_exp(-min(abs(v), far)) - one
         out[k] = v if v > zero else e
 
 
-@numba.njit(**JIT)
+@numba.njit(**JIT_OPTIONS)
 def play(steps, like):
     """Do what steps (count, 7) int64 say: which loop, addresses of x, w and out, and three sizes.
 
     like: an array of the type of all numbers.
     """
-    width = BYTES // like.itemsize
+    width = PANEL_BYTES // like.itemsize
     for t in range(steps.shape[0]):
         kind, rows, k = steps[t, 0], steps[t, 4], steps[t, 5]
-        x, out = pointer(steps[t, 1], like), pointer(steps[t, 3], like)
+        x, out = to_pointer(steps[t, 1], like), to_pointer(steps[t, 3], like)
         if kind == PRODUCT:
-            add_product(x, pointer(steps[t, 2], like), out, rows, k, steps[t, 6], width)
+            add_product(x, to_pointer(steps[t, 2], like), out, rows, k, steps[t, 6], width)
         elif kind == REPEAT:
             repeat(x, out, rows, k)
         elif kind == ADD:

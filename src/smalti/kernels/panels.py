@@ -6,24 +6,24 @@ from typing import Any
 
 import numpy as np
 
-BYTES = 128
+PANEL_BYTES = 128
 """Of a panel's row: 32 columns in float32, 16 in float64; two vectors of AVX-512, four of AVX."""
 
 
-def width(dtype: Any) -> int:
+def panel_width(dtype: Any) -> int:
     """Columns of a panel."""
-    return BYTES // np.dtype(dtype).itemsize
+    return PANEL_BYTES // np.dtype(dtype).itemsize
 
 
-def padded(n: int, dtype: Any) -> int:
+def round_up_to_panels(n: int, dtype: Any) -> int:
     """n, up to whole panels."""
-    return -(-n // width(dtype)) * width(dtype)
+    return -(-n // panel_width(dtype)) * panel_width(dtype)
 
 
-def pack(weight: np.ndarray) -> np.ndarray:
+def pack_panels(weight: np.ndarray) -> np.ndarray:
     """(..., K, O) as panels of columns, (..., O / width, K, width)."""
     *lead, k, o = weight.shape
-    columns = width(weight.dtype)
+    columns = panel_width(weight.dtype)
     return np.ascontiguousarray(
         weight.reshape(*lead, k, o // columns, columns).swapaxes(-3, -2)
     )  # (..., O / width, K, width)

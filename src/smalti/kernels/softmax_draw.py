@@ -5,19 +5,19 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from smalti.kernels.jit import INNER, JIT
-from smalti.kernels.loops import ARITHMETIC, fast_exp
+from smalti.kernels.jit import INNER_JIT_OPTIONS, JIT_OPTIONS
+from smalti.kernels.loops import FASTMATH_FLAGS, fast_exp
 
 
-@numba.njit(**JIT, fastmath=ARITHMETIC)
-def choose(logits, u, temperature, p, out):
+@numba.njit(**JIT_OPTIONS, fastmath=FASTMATH_FLAGS)
+def draw_softmax(logits, u, temperature, p, out):
     """out (n,): where the sums of softmax(logits / temperature) pass u (n,); logits (n, L).
 
     In float64 throughout; p (L,) is room to work in.
     """
     L = logits.shape[1]
     for s in range(logits.shape[0]):
-        top = np.float64(largest(logits[s]))
+        top = np.float64(find_max(logits[s]))
         for k in range(L):
             x = (np.float64(logits[s, k]) - top) / temperature
             e = fast_exp(max(x, -700.0))
@@ -26,11 +26,11 @@ def choose(logits, u, temperature, p, out):
         for k in range(L):
             total += p[k]
             p[k] = total
-        out[s] = first_above(p, u[s] * total)
+        out[s] = find_first_above(p, u[s] * total)
 
 
-@numba.njit(**INNER, fastmath={"nnan", "nsz", "reassoc"})
-def largest(x):
+@numba.njit(**INNER_JIT_OPTIONS, fastmath={"nnan", "nsz", "reassoc"})
+def find_max(x):
     """The largest number, whatever the order."""
     top = x[0]
     for k in range(x.size):
@@ -38,13 +38,13 @@ def largest(x):
     return top
 
 
-@numba.njit(**INNER)
-def first_above(sums, at):
+@numba.njit(**INNER_JIT_OPTIONS)
+def find_first_above(sums, threshold):
     """The first place of rising sums that is above `at`, below their last."""
     low, high = 0, sums.shape[0] - 1
     while low < high:
         middle = (low + high) // 2
-        if sums[middle] > at:
+        if sums[middle] > threshold:
             high = middle
         else:
             low = middle + 1

@@ -24,7 +24,7 @@ class Tape:
 
     def __init__(self) -> None:
         self.steps: list[tuple[int, ...]] = []
-        self.kept: dict[int, np.ndarray] = {}
+        self.kept_arrays: dict[int, np.ndarray] = {}
         self.cost = 0  # multiply-adds of all products
 
     def add_product(self, x: np.ndarray, w: np.ndarray, out: np.ndarray) -> None:
@@ -65,56 +65,61 @@ class Tape:
         """out = [elu(x), elu(-x)]: x (..., p), out (..., 2p)."""
         self.record_rows(loops.CONCAT_ELU, x, out, 1, 2)
 
-    def record_rows(self, kind: int, x: np.ndarray, out: np.ndarray, wide: int, to: int) -> None:
+    def record_rows(
+        self, kind: int, x: np.ndarray, out: np.ndarray, x_factor: int, out_factor: int
+    ) -> None:
         """A step from rows of `wide` p numbers to rows of `to` p."""
-        p = x.shape[-1] // wide
-        assert (x.shape[-1], out.shape[-1]) == (wide * p, to * p)
-        assert x.size * to == out.size * wide
+        p = x.shape[-1] // x_factor
+        assert (x.shape[-1], out.shape[-1]) == (x_factor * p, out_factor * p)
+        assert x.size * out_factor == out.size * x_factor
         self.record(kind, x, x, out, x.size // x.shape[-1], p)
 
     def record(self, kind: int, x: np.ndarray, w: np.ndarray, out: np.ndarray, *sizes: int) -> None:
         for array in (x, w, out):
             assert array.flags.c_contiguous and array.dtype == out.dtype
             owner = array if array.base is None else array.base
-            self.kept[id(owner)] = array
+            self.kept_arrays[id(owner)] = array
         addresses = (x.ctypes.data, w.ctypes.data, out.ctypes.data)
         self.steps.append((kind, *addresses, *sizes, *(0,) * (3 - len(sizes))))
 
     def play(self) -> None:
         """Do all steps, in their order."""
-        loops.play(*self.recorded)
+        loops.play(*self.encoded_steps)
 
-    def continue_from(self, before: Tape) -> Tape:
+    def extrapolate(self, previous: Tape) -> Tape:
         """The next tape of an even series: as far from this one as this is from the one before."""
-        tape, (steps, like) = Tape(), self.recorded
-        tape.kept, tape.recorded = self.kept, (2 * steps - before.recorded[0], like)
+        tape, (steps, like) = Tape(), self.encoded_steps
+        tape.kept_arrays, tape.encoded_steps = (
+            self.kept_arrays,
+            (2 * steps - previous.encoded_steps[0], like),
+        )
         return tape
 
     @cached_property
-    def recorded(self) -> tuple[np.ndarray, np.ndarray]:
+    def encoded_steps(self) -> tuple[np.ndarray, np.ndarray]:
         """The steps (count, 7) int64, and an array of their numbers' type."""
-        kinds = {array.dtype for array in self.kept.values()}
+        kinds = {array.dtype for array in self.kept_arrays.values()}
         assert len(kinds) == 1
         return np.array(self.steps, np.int64), np.empty(0, kinds.pop())
 
 
-def record_each(places: Iterable[int], record: Callable[[Tape, int], None]) -> list[Tape]:
+def record_tapes(positions: Iterable[int], record: Callable[[Tape, int], None]) -> list[Tape]:
     """A tape for each place."""
     tapes = []
-    for place in places:
+    for place in positions:
         tape = Tape()
         record(tape, place)
         tapes.append(tape)
     return tapes
 
 
-def record_columns(columns: int, record: Callable[[Tape, int], None]) -> list[Tape]:
+def record_column_tapes(columns: int, record: Callable[[Tape, int], None]) -> list[Tape]:
     """A tape for each column, where every other one takes the same steps equally far apart.
 
     Four of them are recorded; the others follow.
     """
-    tapes = record_each(range(min(columns, 4)), record)
+    tapes = record_tapes(range(min(columns, 4)), record)
     while len(tapes) < columns:
         *_, before, _, last, _ = tapes
-        tapes.append(last.continue_from(before))
+        tapes.append(last.extrapolate(before))
     return tapes

@@ -7,30 +7,30 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import Any
 
-WORTH_A_THREAD = 1_000_000
+MIN_COST_PER_THREAD = 1_000_000
 """Multiply-adds of a part below which handing it to a thread takes longer than doing it."""
 
 
 @cache
-def threads(n: int) -> ThreadPoolExecutor:
+def start_threads(n: int) -> ThreadPoolExecutor:
     """Threads besides the caller's; they are started once and sleep when idle."""
     return ThreadPoolExecutor(n, thread_name_prefix="walker")
 
 
-def parts_of(n: int, parts: int) -> list[slice]:
+def split_batch(n: int, n_chunks: int) -> list[slice]:
     """n pictures in at most so many parts, of whole eights where that is even enough."""
-    step = -(-n // parts)
-    step = step if n < 8 * parts else -(-step // 8) * 8
+    step = -(-n // n_chunks)
+    step = step if n < 8 * n_chunks else -(-step // 8) * 8
     return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
 
-def at_once(work: Callable[[Any], None], parts: Sequence[Any], cost: int) -> None:
+def run_in_threads(work: Callable[[Any], None], chunks: Sequence[Any], cost: int) -> None:
     """work(part) for each part, in threads when each costs enough multiply-adds."""
-    if len(parts) == 1 or cost < WORTH_A_THREAD * len(parts):
-        for part in parts:
+    if len(chunks) == 1 or cost < MIN_COST_PER_THREAD * len(chunks):
+        for part in chunks:
             work(part)
         return
-    others = [threads(len(parts) - 1).submit(work, part) for part in parts[1:]]
-    work(parts[0])
+    others = [start_threads(len(chunks) - 1).submit(work, part) for part in chunks[1:]]
+    work(chunks[0])
     for other in others:
         other.result()

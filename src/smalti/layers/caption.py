@@ -14,14 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from smalti.core.config import checked
+from smalti.core.config import check_fields
 from smalti.core.ranges import Count, Range, Width
 
 WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class CaptionConfig:
     """How a caption becomes a vector."""
 
@@ -29,10 +29,10 @@ class CaptionConfig:
     """Length of the vector."""
     buckets: Count = 4096
     """Rows of the table; words that fall into one row are the same to the model."""
-    grams: Annotated[int, Range(0, 16)] = 3
+    ngram_size: Annotated[int, Range(0, 16)] = 3
     """Letters of the pieces of words that are looked at beside them; 0 for whole words alone."""
-    pairs: bool = True
-    """Look at pairs of neighbouring words, too, so that their order counts."""
+    word_pairs: bool = True
+    """Look at pairs of neighboring words, too, so that their order counts."""
     name: str = "text"
     """What the condition is called."""
 
@@ -56,11 +56,11 @@ class CaptionEncoder(nn.Module):
         self.hidden = nn.Linear(config.width, config.width)
         self.out = nn.Linear(config.width, config.width)
 
-    def read(self, text: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
+    def tokenize(self, text: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
         """Rows of the table (T,) and their shares (T,) of all N captions' parts, one behind the
         other, and where each caption begins (N,).
         """
-        read = [weighted(parts_of(one, self.config), self.config.buckets) for one in text]
+        read = [hash_parts(split_caption(one, self.config), self.config.buckets) for one in text]
         rows = [row for one in read for row in one]
         starts = torch.tensor([0, *map(len, read)])[:-1].cumsum(0)
         device = self.table.device
@@ -70,29 +70,29 @@ class CaptionEncoder(nn.Module):
             starts.to(device),
         )
 
-    def forward(self, rows: Tensor, shares: Tensor, starts: Tensor) -> Tensor:
+    def forward(self, indices: Tensor, weights: Tensor, offsets: Tensor) -> Tensor:
         """(N, width)."""
-        x = F.embedding_bag(rows, self.table, starts, mode="sum", per_sample_weights=shares)
+        x = F.embedding_bag(indices, self.table, offsets, mode="sum", per_sample_weights=weights)
         return self.out(F.silu(self.hidden(self.norm(x))))
 
 
-def parts_of(caption: str, config: CaptionConfig) -> list[list[str]]:
+def split_caption(caption: str, config: CaptionConfig) -> list[list[str]]:
     """For every word of a caption what is looked at: itself, its pieces, itself with the next."""
     words = WORD.findall(unicodedata.normalize("NFKC", caption).casefold())
-    parts = [[f"<{word}>", *pieces(word, config.grams)] for word in words]
-    if config.pairs:
+    parts = [[f"<{word}>", *list_ngrams(word, config.ngram_size)] for word in words]
+    if config.word_pairs:
         for own, pair in zip(parts, pairwise(words), strict=False):
             own.append(" ".join(pair))
     return parts
 
 
-def pieces(word: str, n: int) -> list[str]:
+def list_ngrams(word: str, n: int) -> list[str]:
     """All n letters in a row of `<word>`, whose brackets tell beginnings and endings apart."""
     marked = f"<{word}>"
     return [marked[k : k + n] for k in range(len(marked) - n + 1)] if n else []
 
 
-def weighted(parts: list[list[str]], buckets: int) -> list[tuple[int, float]]:
+def hash_parts(parts: list[list[str]], buckets: int) -> list[tuple[int, float]]:
     """(row, share) of every part; words have equal shares, and so do the parts of a word."""
     return [
         (zlib.crc32(part.encode()) % buckets, 1 / (len(parts) * len(word)))

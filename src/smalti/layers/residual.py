@@ -15,12 +15,12 @@ class ResidualBlock(nn.Module):
     """
 
     def __init__(
-        self, width_in: int, width: int, condition: int, groups: int, dropout: float = 0.0
+        self, width_in: int, width: int, condition_width: int, groups: int, dropout: float = 0.0
     ):
         super().__init__()
         self.norm1 = nn.GroupNorm(groups, width_in)
         self.conv1 = nn.Conv2d(width_in, width, 3, padding=1)
-        self.condition = nn.Linear(condition, 2 * width)
+        self.condition = nn.Linear(condition_width, 2 * width)
         self.norm2 = nn.GroupNorm(groups, width)
         self.dropout = nn.Dropout(dropout)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)

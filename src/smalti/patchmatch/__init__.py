@@ -7,30 +7,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smalti.core.lazy import on_first_use
+from smalti.core.lazy import attach_lazy_names
 
 if TYPE_CHECKING:
-    from smalti.patchmatch.analogies import analogy
-    from smalti.patchmatch.brute import exact
-    from smalti.patchmatch.colours import distance_picture, flow_picture
+    from smalti.patchmatch.analogies import make_analogy
+    from smalti.patchmatch.brute_force import match_brute_force
     from smalti.patchmatch.inpainting import inpaint
     from smalti.patchmatch.matching import match
-    from smalti.patchmatch.reconstruction import consistency, psnr, reconstruct
+    from smalti.patchmatch.reconstruction import compute_consistency, psnr, reconstruct
     from smalti.patchmatch.result import Match
     from smalti.patchmatch.video import track
+    from smalti.patchmatch.visualization import distance_to_picture, flow_to_picture
 
 __all__ = [
     "Match",
-    "analogy",
-    "consistency",
-    "distance_picture",
-    "exact",
-    "flow_picture",
+    "compute_consistency",
+    "distance_to_picture",
+    "flow_to_picture",
     "inpaint",
+    "make_analogy",
     "match",
+    "match_brute_force",
     "psnr",
     "reconstruct",
     "track",
 ]
 
-__getattr__, __dir__ = on_first_use(__name__)
+__getattr__, __dir__ = attach_lazy_names(__name__)

@@ -8,12 +8,12 @@ import numpy as np
 
 from smalti.core.errors import UserError
 from smalti.patchmatch import checks
-from smalti.patchmatch.levels import finer, halved
 from smalti.patchmatch.matching import match
-from smalti.patchmatch.reconstruction import as_type, voted
-from smalti.patchmatch.votes import cast
+from smalti.patchmatch.multiscale import downsample, upsample_field
+from smalti.patchmatch.reconstruction import reconstruct_by_votes, to_dtype
+from smalti.patchmatch.votes import add_votes
 
-COARSEST = 4
+MIN_PATCHES_ACROSS = 4
 """The coarsest level has at least so many patches side by side."""
 ROUNDS = 4
 """Turns of matching, and of drawing what was matched, on each level."""
@@ -21,13 +21,13 @@ ITERATIONS = 2
 """Of each matching but the first."""
 
 
-def analogy(
+def make_analogy(
     a: np.ndarray,
     a2: np.ndarray,
     b: np.ndarray,
     patch: int = 5,
-    guide: float = 1.0,
-    complete: float = 0.5,
+    guide_weight: float = 1.0,
+    completeness: float = 0.5,
     seed: int = 0,
     threads: int | None = None,
 ) -> np.ndarray:
@@ -44,31 +44,35 @@ def analogy(
     Where Hertzmann et al. fill in B' pixel by pixel, here both pairs are matched as wholes, from
     coarse to fine, and B' is voted for from both sides (Simakov et al. 2008).
     """
-    start, workers = checks.check_seed(seed), checks.thread_count(threads)
-    like, became, new = (checks.picture(x, name) for x, name in ((a, "a"), (a2, "a2"), (b, "b")))
+    start, workers = checks.check_seed(seed), checks.resolve_threads(threads)
+    like, became, new = (checks.to_picture(x, name) for x, name in ((a, "a"), (a2, "a2"), (b, "b")))
     if like.shape[:2] != became.shape[:2]:
         sizes = "{} x {} pixels and a2 {} x {}".format(*like.shape[:2], *became.shape[:2])
         raise UserError(f"a has {sizes}; give two pictures of one size")
-    for value, name in ((guide, "guide"), (complete, "complete")):
+    for value, name in ((guide_weight, "guide"), (completeness, "complete")):
         if not 0 <= value < np.inf:
             raise UserError(f"{name} is {value}; give a number from 0 on")
-    checks.pair(like, new)
-    p = checks.patch_size(patch, [like.shape, new.shape])
-    share = guide * spread(became) / spread(like, new)
-    pairs = pyramid(share * like.astype(np.float32), became, share * new.astype(np.float32), p)
-    way = Way(p, complete, start, workers)
-    there = back = drawn = None
+    checks.to_picture_pair(like, new)
+    p = checks.check_patch(patch, [like.shape, new.shape])
+    share = guide_weight * compute_std(became) / compute_std(like, new)
+    pairs = build_pyramid(
+        share * like.astype(np.float32), became, share * new.astype(np.float32), p
+    )
+    refiner = AnalogyRefiner(p, completeness, start, workers)
+    forward = backward = b2 = None
     for pair in reversed(pairs):
-        there = None if there is None else finer(there, pair.b.shape, pair.a.shape)
-        back = None if back is None else finer(back, pair.a.shape, pair.b.shape)
-        drawn, there, back = way.improved(pair, there, back)
-    assert drawn is not None
-    out = as_type(drawn, became.dtype)
+        forward = None if forward is None else upsample_field(forward, pair.b.shape, pair.a.shape)
+        backward = (
+            None if backward is None else upsample_field(backward, pair.a.shape, pair.b.shape)
+        )
+        b2, forward, backward = refiner.refine(pair, forward, backward)
+    assert b2 is not None
+    out = to_dtype(b2, became.dtype)
     return out[..., 0] if np.ndim(a2) == 2 else out
 
 
 @dataclass(frozen=True, eq=False)
-class Pairs:
+class AnalogyLevel:
     """A, A' and B at one size, float32 (H, W, C), A and B already weighted."""
 
     a: np.ndarray
@@ -76,78 +80,80 @@ class Pairs:
     b: np.ndarray
 
 
-def pyramid(a: np.ndarray, a2: np.ndarray, b: np.ndarray, patch: int) -> list[Pairs]:
+def build_pyramid(a: np.ndarray, a2: np.ndarray, b: np.ndarray, patch: int) -> list[AnalogyLevel]:
     """From the pictures as they are to the coarsest."""
-    pairs = [Pairs(a, a2.astype(np.float32), b)]
-    while min(*pairs[-1].a.shape[:2], *pairs[-1].b.shape[:2]) >= 2 * COARSEST * patch:
+    pairs = [AnalogyLevel(a, a2.astype(np.float32), b)]
+    while min(*pairs[-1].a.shape[:2], *pairs[-1].b.shape[:2]) >= 2 * MIN_PATCHES_ACROSS * patch:
         last = pairs[-1]
-        pairs.append(Pairs(*(smaller(x) for x in (last.a, last.a2, last.b))))
+        pairs.append(AnalogyLevel(*(halve_picture(x) for x in (last.a, last.a2, last.b))))
     return pairs
 
 
-def copied(picture: np.ndarray, field: np.ndarray) -> np.ndarray:
+def copy_matched_pixels(picture: np.ndarray, field: np.ndarray) -> np.ndarray:
     """Pixel by pixel: means would wash out textures before their places are settled."""
     return picture[field[..., 0], field[..., 1]]
 
 
-def smaller(x: np.ndarray) -> np.ndarray:
-    return halved(x, np.zeros(x.shape[:2], np.bool_))[0]
+def halve_picture(x: np.ndarray) -> np.ndarray:
+    return downsample(x, np.zeros(x.shape[:2], np.bool_))[0]
 
 
-def spread(*pictures: np.ndarray) -> float:
+def compute_std(*pictures: np.ndarray) -> float:
     """The standard deviation of the numbers of all; 1 where they are all the same."""
     numbers = np.concatenate([x.astype(np.float64).ravel() for x in pictures])
     return float(numbers.std()) or 1.0
 
 
 @dataclass(frozen=True)
-class Way:
+class AnalogyRefiner:
     """How one level is worked on."""
 
     patch: int
-    complete: float
+    completeness: float
     seed: int
     threads: int
 
-    def improved(
-        self, pair: Pairs, there: np.ndarray | None, back: np.ndarray | None
+    def refine(
+        self, level: AnalogyLevel, forward: np.ndarray | None, backward: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """B' by some rounds of matching and one vote, and the fields of b in a, and of a in b."""
-        if there is None:
-            there = self.field(pair.b, pair.a, None, 0)
-        drawn = copied(pair.a2, there)
-        known = np.concatenate([pair.a, pair.a2], axis=-1)
+        if forward is None:
+            forward = self.find_field(level.b, level.a, None, 0)
+        b2 = copy_matched_pixels(level.a2, forward)
+        known = np.concatenate([level.a, level.a2], axis=-1)
         for n in range(1, ROUNDS + 1):
-            both = np.concatenate([pair.b, drawn], axis=-1)
-            there = self.field(both, known, there, n)
-            drawn = copied(pair.a2, there)
-        drawn = voted(pair.a2, there, self.patch, self.threads)
-        if self.complete:
-            both = np.concatenate([pair.b, drawn], axis=-1)
-            back = self.field(known, both, back, ROUNDS + 1)
-            drawn = self.completed(pair, drawn, back)
-        return drawn, there, back
+            both = np.concatenate([level.b, b2], axis=-1)
+            forward = self.find_field(both, known, forward, n)
+            b2 = copy_matched_pixels(level.a2, forward)
+        b2 = reconstruct_by_votes(level.a2, forward, self.patch, self.threads)
+        if self.completeness:
+            both = np.concatenate([level.b, b2], axis=-1)
+            backward = self.find_field(known, both, backward, ROUNDS + 1)
+            b2 = self.add_reverse_votes(level, b2, backward)
+        return b2, forward, backward
 
-    def field(
-        self, of: np.ndarray, within: np.ndarray, init: np.ndarray | None, n: int
+    def find_field(
+        self, a: np.ndarray, b: np.ndarray, init: np.ndarray | None, n: int
     ) -> np.ndarray:
         iterations = 5 if init is None else ITERATIONS
         found = match(
-            of, within, self.patch, iterations, (self.seed + n) % 2**64, init, threads=self.threads
+            a, b, self.patch, iterations, (self.seed + n) % 2**64, init, threads=self.threads
         )
         return found.field
 
-    def completed(self, pair: Pairs, drawn: np.ndarray, back: np.ndarray) -> np.ndarray:
+    def add_reverse_votes(
+        self, level: AnalogyLevel, b2: np.ndarray, backward: np.ndarray
+    ) -> np.ndarray:
         """With the votes of the patches of a2 for the places in b that they look like.
 
         As in Simakov et al. each side's votes are counted by the number of its patches.
         """
-        r, (H, W) = self.patch // 2, drawn.shape[:2]
-        sums = np.zeros((H + 2 * r, W + 2 * r, drawn.shape[2]), np.float32)
+        r, (H, W) = self.patch // 2, b2.shape[:2]
+        sums = np.zeros((H + 2 * r, W + 2 * r, b2.shape[2]), np.float32)
         counts = np.zeros((H + 2 * r, W + 2 * r), np.float32)
-        cast(checks.repeat_edges(pair.a2, self.patch), back, sums, counts, self.patch)
+        add_votes(checks.repeat_edges(level.a2, self.patch), backward, sums, counts, self.patch)
         inner = np.s_[r : H + r, r : W + r]
-        share = self.complete * back[..., 0].size ** -1.0 * H * W
+        share = self.completeness * backward[..., 0].size ** -1.0 * H * W
         ours = np.float32(self.patch**2)
         total = ours + share * counts[inner]
-        return (drawn * ours + share * sums[inner]) / total[..., None].astype(np.float32)
+        return (b2 * ours + share * sums[inner]) / total[..., None].astype(np.float32)

@@ -7,15 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from smalti.core.config import fitted
+from smalti.core.config import coerce_value
 from smalti.core.errors import UserError, shorten
-from smalti.core.ranges import Rounds, Seed, Threads, Width
+from smalti.core.ranges import RepeatCount, Seed, ThreadCount, Width
 
-WANTED = "a picture (H, W) or (H, W, C) of uint8 or float numbers"
-LARGEST = 2**31 - 1  # fields are int32, and so are positions within a picture
+EXPECTED = "a picture (H, W) or (H, W, C) of uint8 or float numbers"
+MAX_INT32 = 2**31 - 1  # fields are int32, and so are positions within a picture
 
 
-class Pair(NamedTuple):
+class PicturePair(NamedTuple):
     """Two pictures as the kernels take them: (H, W, C), both uint8 or both float32.
 
     Floats are (x - shift) / scale, so that no square can overflow or vanish.
@@ -26,41 +26,41 @@ class Pair(NamedTuple):
     scale: float
 
 
-def pair(a: object, b: object) -> Pair:
-    x, y = picture(a, "a"), picture(b, "b")
+def to_picture_pair(a: object, b: object) -> PicturePair:
+    x, y = to_picture(a, "a"), to_picture(b, "b")
     if x.shape[2] != y.shape[2]:
         raise UserError(
             f"a has {x.shape[2]} channels and b {y.shape[2]}; give both the same number"
         )
     if x.dtype == y.dtype == np.uint8:
-        return Pair(np.ascontiguousarray(x), np.ascontiguousarray(y), 1.0)
+        return PicturePair(np.ascontiguousarray(x), np.ascontiguousarray(y), 1.0)
     x, y = x.astype(np.float64), y.astype(np.float64)
     low, high = min(x.min(), y.min()), max(x.max(), y.max())
     shift, scale = low / 2 + high / 2, high / 2 - low / 2
     scale = float(2.0 ** np.floor(np.log2(scale))) if scale > 0 else 1.0
-    return Pair(narrow((x - shift) / scale), narrow((y - shift) / scale), scale)
+    return PicturePair(to_float32((x - shift) / scale), to_float32((y - shift) / scale), scale)
 
 
-def narrow(x: np.ndarray) -> np.ndarray:
+def to_float32(x: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(x, dtype=np.float32)
 
 
-def picture(given: object, name: str) -> np.ndarray:
+def to_picture(value: object, name: str) -> np.ndarray:
     """(H, W) or (H, W, C) of numbers, as (H, W, C): an array, a PIL picture or a tensor."""
     try:
-        x = np.asarray(given)
+        x = np.asarray(value)
     except (TypeError, ValueError, RuntimeError) as error:  # of a GPU's memory, with a gradient
-        raise UserError(f"{name} is no array ({shorten(str(error))}); give {WANTED}") from error
+        raise UserError(f"{name} is no array ({shorten(str(error))}); give {EXPECTED}") from error
     if x.dtype.kind not in "buif":
-        raise UserError(f"{name} holds {x.dtype}; give {WANTED}")
+        raise UserError(f"{name} holds {x.dtype}; give {EXPECTED}")
     if x.ndim not in (2, 3) or x.size == 0:
-        raise UserError(f"{name} has shape {x.shape}; give {WANTED}")
+        raise UserError(f"{name} has shape {x.shape}; give {EXPECTED}")
     if x.ndim == 3 and x.shape[0] in (1, 3, 4) and min(x.shape[1:]) >= 8:
         raise UserError(
-            f"{name} has shape {x.shape}, channels first; give {WANTED}, such as "
+            f"{name} has shape {x.shape}, channels first; give {EXPECTED}, such as "
             f"{name}.permute(1, 2, 0) of a tensor or {name}.transpose(1, 2, 0) of an array"
         )
-    if x.shape[0] * x.shape[1] > LARGEST // 4:
+    if x.shape[0] * x.shape[1] > MAX_INT32 // 4:
         raise UserError(
             f"{name} has {x.shape[0]} x {x.shape[1]} pixels; at most 2**29 are possible"
         )
@@ -69,10 +69,10 @@ def picture(given: object, name: str) -> np.ndarray:
     return x[:, :, None] if x.ndim == 2 else x
 
 
-def patch_size(patch: object, shapes: list[tuple[int, ...]]) -> int:
-    p = fitted(patch, Width, "patch")
+def check_patch(patch: object, shapes: list[tuple[int, ...]]) -> int:
+    p = coerce_value(patch, Width, "patch")
     if p % 2 == 0:
-        raise UserError(f"patch is {p}, which has no centre; give an odd number")
+        raise UserError(f"patch is {p}, which has no center; give an odd number")
     for name, shape in zip("ab", shapes, strict=True):
         if p > min(shape[:2]):
             raise UserError(
@@ -84,34 +84,40 @@ def patch_size(patch: object, shapes: list[tuple[int, ...]]) -> int:
 
 def check_search(iterations: object, seed: object, threads: object) -> tuple[int, int, int]:
     """How often, from which seed and in how many threads; None threads are as many as cores."""
-    return fitted(iterations, Rounds, "iterations"), check_seed(seed), thread_count(threads)
+    return (
+        coerce_value(iterations, RepeatCount, "iterations"),
+        check_seed(seed),
+        resolve_threads(threads),
+    )
 
 
 def check_seed(seed: object) -> int:
-    return fitted(seed, Seed, "seed")
+    return coerce_value(seed, Seed, "seed")
 
 
-def closed(mask: object, shape: tuple[int, ...]) -> np.ndarray:
+def read_excluded(mask: object, shape: tuple[int, ...]) -> np.ndarray:
     """(H, W) bool of b, true where no match may lie; (0, 0) without a mask."""
     if mask is None:
         return np.zeros((0, 0), np.bool_)
     words = "b", "no match may lie", "there is no place for a match"
-    return np.ascontiguousarray(part_of(mask, shape, *words))
+    return np.ascontiguousarray(read_mask(mask, shape, *words))
 
 
-def part_of(mask: object, shape: tuple[int, ...], of: str, where: str, lost: str) -> np.ndarray:
+def read_mask(
+    mask: object, shape: tuple[int, ...], picture_name: str, meaning: str, consequence: str
+) -> np.ndarray:
     """(H, W) bool, not all true. The words are those of what is said of any other mask."""
     m = np.asarray(mask)
     if m.shape != shape[:2]:
-        raise UserError(f"mask has shape {m.shape}; give {shape[:2]}, as large as {of}")
+        raise UserError(f"mask has shape {m.shape}; give {shape[:2]}, as large as {picture_name}")
     if m.dtype.kind not in "bui":
-        raise UserError(f"mask holds {m.dtype}; give an array of bool, true where {where}")
+        raise UserError(f"mask holds {m.dtype}; give an array of bool, true where {meaning}")
     if (m != 0).all():
-        raise UserError(f"mask is true everywhere, so {lost}; clear a part")
+        raise UserError(f"mask is true everywhere, so {consequence}; clear a part")
     return m != 0
 
 
-def beginning(init: object, a: tuple[int, ...], b: tuple[int, ...]) -> np.ndarray:
+def read_init(init: object, a: tuple[int, ...], b: tuple[int, ...]) -> np.ndarray:
     """A field to begin with: (Ha, Wa, 2) whole numbers within b, as a fresh int32 array."""
     field = np.asarray(init)
     if field.shape != (*a[:2], 2):
@@ -122,18 +128,18 @@ def beginning(init: object, a: tuple[int, ...], b: tuple[int, ...]) -> np.ndarra
     return np.array(field, dtype=np.int32, order="C")
 
 
-def check_inside(places: np.ndarray, shape: tuple[int, ...], name: str, of: str) -> None:
+def check_inside(field: np.ndarray, shape: tuple[int, ...], name: str, picture_name: str) -> None:
     """UserError unless rows and columns (H, W, 2) lie within a picture of this shape."""
     H, W = shape[:2]
-    if (places < 0).any() or (places >= (H, W)).any():
+    if (field < 0).any() or (field >= (H, W)).any():
         raise UserError(
-            f"{name} points outside of {of}; rows must lie in 0..{H - 1} and columns in 0..{W - 1}"
+            f"{name} points outside of {picture_name}; rows must lie in 0..{H - 1} and columns in 0..{W - 1}"
         )
 
 
-def thread_count(threads: object) -> int:
+def resolve_threads(threads: object) -> int:
     if threads is not None:
-        return fitted(threads, Threads, "threads")
+        return coerce_value(threads, ThreadCount, "threads")
     ours = getattr(os, "sched_getaffinity", None)  # the cores of this process, not on macOS
     return len(ours(0)) if ours else os.cpu_count() or 1
 

@@ -9,11 +9,11 @@ from scipy import ndimage
 
 from smalti.core.errors import UserError
 from smalti.patchmatch import checks
-from smalti.patchmatch.levels import depth_in, halved, seamless
-from smalti.patchmatch.mending import Level
-from smalti.patchmatch.reconstruction import as_type
+from smalti.patchmatch.inpainting_level import InpaintingLevel
+from smalti.patchmatch.multiscale import compute_depth, downsample, fill_smoothly
+from smalti.patchmatch.reconstruction import to_dtype
 
-SMALLEST = 4
+MIN_PATCHES_ACROSS = 4
 """The coarsest level has room for so many patches side by side."""
 ROUNDS = (4, 6, 10)
 """Turns of matching and voting at full size, at half, and at each size below."""
@@ -37,31 +37,33 @@ def inpaint(
     From coarse to fine: match all patches that touch the hole with patches that do not, by
     PatchMatch; set each missing pixel to the weighted mean of what the patches over it say; repeat.
     """
-    start, workers = checks.check_seed(seed), checks.thread_count(threads)
+    start, workers = checks.check_seed(seed), checks.resolve_threads(threads)
     out = np.array(picture)
-    known, hole = parted(out, mask)
-    p = checks.patch_size(patch, [known.shape, known.shape])
+    known, hole = split_hole(out, mask)
+    p = checks.check_patch(patch, [known.shape, known.shape])
     if hole.any():
         low, high = float(known[~hole].min()), float(known[~hole].max())
         size = (high - low) or 1.0  # around [0, 1] no square overflows or vanishes
-        levels = pyramid(((known - low) / size).astype(np.float32), hole, p)
-        pixels = filled(levels, p, start, workers)[hole].astype(np.float64) * size + low  # (n, C)
-        out[hole] = as_type(pixels, out.dtype).reshape(out[hole].shape)
+        levels = build_pyramid(((known - low) / size).astype(np.float32), hole, p)
+        pixels = (
+            fill_pyramid(levels, p, start, workers)[hole].astype(np.float64) * size + low
+        )  # (n, C)
+        out[hole] = to_dtype(pixels, out.dtype).reshape(out[hole].shape)
     return out
 
 
-def parted(picture: np.ndarray, mask: object) -> tuple[np.ndarray, np.ndarray]:
+def split_hole(picture: np.ndarray, mask: object) -> tuple[np.ndarray, np.ndarray]:
     """The picture as (H, W, C) with 0 in the hole, whatever lay there, and the hole (H, W)."""
     if picture.ndim not in (2, 3) or picture.dtype.kind not in "buif":
-        checks.picture(picture, "picture")  # says why not
+        checks.to_picture(picture, "picture")  # says why not
     words = "the picture", "to fill", "nothing is left to fill from"
-    hole = checks.part_of(mask, picture.shape, *words)
+    hole = checks.read_mask(mask, picture.shape, *words)
     known = picture.copy()
     known[hole] = 0
-    return checks.picture(known, "picture"), hole
+    return checks.to_picture(known, "picture"), hole
 
 
-def pyramid(
+def build_pyramid(
     picture: np.ndarray, hole: np.ndarray, patch: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """The picture and its hole at full size, half and so on, until a patch reaches across the hole.
@@ -69,44 +71,49 @@ def pyramid(
     There the hole is filled smoothly.
     """
     levels = [(picture, hole)]
-    while thickness(levels[-1][1]) >= patch / 2:
-        small, lack = halved(*levels[-1])
-        if min(lack.shape) < SMALLEST * patch or not sources(lack, patch).any():
+    while measure_thickness(levels[-1][1]) >= patch / 2:
+        small, lack = downsample(*levels[-1])
+        if (
+            min(lack.shape) < MIN_PATCHES_ACROSS * patch
+            or not find_source_patches(lack, patch).any()
+        ):
             break
         levels.append((small, lack))
     small, lack = levels[-1]
-    if not sources(lack, patch).any():
+    if not find_source_patches(lack, patch).any():
         raise UserError(
             f"no patch of {patch} x {patch} pixels lies outside of the mask; give a smaller one"
         )
-    levels[-1] = (seamless(small, lack), lack)
+    levels[-1] = (fill_smoothly(small, lack), lack)
     return levels
 
 
-def thickness(hole: np.ndarray) -> float:
+def measure_thickness(hole: np.ndarray) -> float:
     """Pixels from the innermost one to what is known; the picture's edge does not count as such."""
-    return float(depth_in(hole).max())
+    return float(compute_depth(hole).max())
 
 
-def sources(hole: np.ndarray, patch: int) -> np.ndarray:
+def find_source_patches(hole: np.ndarray, patch: int) -> np.ndarray:
     """(H, W) bool: the patches that nothing is missing of."""
     touched = np.asarray(ndimage.maximum_filter(hole, patch, mode="nearest"))
     return np.logical_not(touched)
 
 
-def filled(
+def fill_pyramid(
     levels: list[tuple[np.ndarray, np.ndarray]], patch: int, seed: int, threads: int
 ) -> np.ndarray:
     """(H, W, C) float32, filled from the coarsest level to the finest."""
     with ThreadPoolExecutor(threads) as pool:
-        coarse: Level | None = None
+        coarse: InpaintingLevel | None = None
         for depth in reversed(range(len(levels))):
             picture, hole = levels[depth]
-            at = Level(picture.copy(), hole, sources(hole, patch), patch, (seed, depth), pool)
-            at.begin(coarse)
+            level = InpaintingLevel(
+                picture.copy(), hole, find_source_patches(hole, patch), patch, (seed, depth), pool
+            )
+            level.start_from(coarse)
             for n in range(ROUNDS[min(depth, len(ROUNDS) - 1)]):
-                at.search(n)
-                at.vote(threads)
-            coarse = at
+                level.update_matches(n)
+                level.update_picture(threads)
+            coarse = level
     assert coarse is not None
     return coarse.picture

@@ -5,15 +5,15 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from smalti.kernels.jit import JIT
-from smalti.patchmatch.patches import distance
+from smalti.kernels.jit import JIT_OPTIONS
+from smalti.patchmatch.patches import compute_distance
 
 FAR = np.float32(np.inf)
-NEIGHBOURS = 3
+N_NEIGHBORS = 3
 
 
-@numba.njit(**JIT)
-def scatter(key):
+@numba.njit(**JIT_OPTIONS)
+def splitmix64(key):
     """64 bits that look random, from 64 that may be anything (SplitMix64)."""
     z = np.uint64(key) + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -21,29 +21,29 @@ def scatter(key):
     return z ^ (z >> np.uint64(31))
 
 
-@numba.njit(**JIT)
-def between(low, high, bits):
+@numba.njit(**JIT_OPTIONS)
+def draw_integer(low, high, bits):
     """A whole number in low .. high, from 32 bits."""
     return low + np.int64((np.uint64(high - low + 1) * bits) >> np.uint64(32))
 
 
-@numba.njit(**JIT)
-def measure(pair, closed, field, cost, tile):
+@numba.njit(**JIT_OPTIONS)
+def compute_costs(pair, excluded, field, cost, tile):
     """Distances of a field within a tile; a match that is closed counts as infinitely far."""
     top, bottom, left, right = tile
-    x, y, a_runs, b_runs, real = pair.x, pair.y, pair.a_runs, pair.b_runs, pair.real
+    x, y, a_runs, b_runs, valid = pair.x, pair.y, pair.a_runs, pair.b_runs, pair.real
     for i in range(top, bottom):
         for j in range(left, right):
             r, c = field[i, j, 0], field[i, j, 1]
             p, q = i * pair.a_down + j * pair.right, r * pair.b_down + c * pair.right
-            cost[i, j] = distance(x, y, a_runs, b_runs, real, p, q, FAR)
-            if closed.size and closed[r, c]:
+            cost[i, j] = compute_distance(x, y, a_runs, b_runs, valid, p, q, FAR)
+            if excluded.size and excluded[r, c]:
                 cost[i, j] = FAR
 
 
-@numba.njit(**JIT)
-def neighbour(field, i, j, n, step):
-    """Where the match of a neighbour is, shifted as we are from it: the one before us in the row,
+@numba.njit(**JIT_OPTIONS)
+def propagate_match(field, i, j, n, step):
+    """Where the match of a neighbor is, shifted as we are from it: the one before us in the row,
     the one above, the one before that; -1 where there is none.
     """
     down, right = step * (n != 0), step * (n != 1)
@@ -53,51 +53,51 @@ def neighbour(field, i, j, n, step):
     return np.int64(field[u, v, 0]) + down, np.int64(field[u, v, 1]) + right
 
 
-@numba.njit(**JIT)
-def around(r, c, radius, bits, size):
+@numba.njit(**JIT_OPTIONS)
+def draw_in_window(r, c, radius, bits, size):
     """A random place in the window around (r, c) that reaches `radius` far, within b."""
     (height, width), low, half = size, np.uint64(0xFFFFFFFF), np.uint64(32)
-    row = between(max(r - radius, 0), min(r + radius, height - 1), bits & low)
-    return row, between(max(c - radius, 0), min(c + radius, width - 1), bits >> half)
+    row = draw_integer(max(r - radius, 0), min(r + radius, height - 1), bits & low)
+    return row, draw_integer(max(c - radius, 0), min(c + radius, width - 1), bits >> half)
 
 
-@numba.njit(**JIT)
-def allowed(row, column, closed, size):
+@numba.njit(**JIT_OPTIONS)
+def is_allowed(row, column, excluded, size):
     height, width = size
     inside = 0 <= row < height and 0 <= column < width
-    return inside and not (closed.size and closed[row, column])
+    return inside and not (excluded.size and excluded[row, column])
 
 
-@numba.njit(**JIT)
-def improve(pair, closed, field, cost, here, key, step):
+@numba.njit(**JIT_OPTIONS)
+def improve_match(pair, excluded, field, cost, position, key, step):
     """Propagation and random search for one patch, in windows from the whole of b to 1 pixel."""
-    (i, j), size = here, (pair.height, pair.width)
-    x, y, a_runs, b_runs, real = pair.x, pair.y, pair.a_runs, pair.b_runs, pair.real
+    (i, j), size = position, (pair.height, pair.width)
+    x, y, a_runs, b_runs, valid = pair.x, pair.y, pair.a_runs, pair.b_runs, pair.real
     r, c, best = np.int64(field[i, j, 0]), np.int64(field[i, j, 1]), cost[i, j]
     p, radius = i * pair.a_down + j * pair.right, max(size)
-    n, state = 0, scatter(key + np.uint64(i * field.shape[1] + j))
+    n, state = 0, splitmix64(key + np.uint64(i * field.shape[1] + j))
     while radius > 0:
-        if n < NEIGHBOURS:
-            row, column = neighbour(field, i, j, n, step)
+        if n < N_NEIGHBORS:
+            row, column = propagate_match(field, i, j, n, step)
         else:
-            state = scatter(state)
-            row, column = around(r, c, radius, state, size)
+            state = splitmix64(state)
+            row, column = draw_in_window(r, c, radius, state, size)
             radius >>= 1
         n += 1
-        if allowed(row, column, closed, size) and not (row == r and column == c):
+        if is_allowed(row, column, excluded, size) and not (row == r and column == c):
             q = row * pair.b_down + column * pair.right
-            d = distance(x, y, a_runs, b_runs, real, p, q, best)
+            d = compute_distance(x, y, a_runs, b_runs, valid, p, q, best)
             if d < best:
                 r, c, best = row, column, d
     field[i, j, 0], field[i, j, 1], cost[i, j] = r, c, best
 
 
-@numba.njit(**JIT)
-def sweep(pair, closed, field, cost, tile, key, step):
+@numba.njit(**JIT_OPTIONS)
+def sweep(pair, excluded, field, cost, tile, key, step):
     """One iteration within a tile: row by row from the top left for step 1, from the end for -1."""
     top, bottom, left, right = tile
     for u in range(bottom - top):
         i = top + u if step > 0 else bottom - 1 - u
         for v in range(right - left):
             j = left + v if step > 0 else right - 1 - v
-            improve(pair, closed, field, cost, (i, j), key, step)
+            improve_match(pair, excluded, field, cost, (i, j), key, step)

@@ -8,10 +8,10 @@ import numpy as np
 
 from smalti.core.errors import UserError
 from smalti.patchmatch import checks, kernels
-from smalti.patchmatch.leaves import leaves_of, settle, sweep
-from smalti.patchmatch.patches import pair_of
+from smalti.patchmatch.kdtree import build_kdtree, search_initial_leaves, sweep
+from smalti.patchmatch.patches import build_patch_pair
 from smalti.patchmatch.result import Match
-from smalti.patchmatch.waves import Tile, Waves
+from smalti.patchmatch.wavefront import Tile, Wavefront
 
 Method = Literal["classic", "accurate"]
 METHODS = ("classic", "accurate")
@@ -33,74 +33,92 @@ def match(
     a, b: pictures (H, W) or (H, W, C) of uint8 or float, of any sizes and the same channels; their
     edges are repeated where a patch reaches beyond them.  patch: an odd width in pixels.
     init: a field to begin with, (Ha, Wa, 2); otherwise it is drawn from the seed.
-    mask: (Hb, Wb) of b, true where no match's centre may lie.
+    mask: (Hb, Wb) of b, true where no match's center may lie.
     method: "classic", where an iteration is propagation and random search (Barnes et al. 2009,
     "PatchMatch"); or "accurate", where one looks through the leaves of a kd-tree in which the
-    neighbours' matches lie, shifted (He and Sun 2012, "Computing nearest-neighbor fields via
+    neighbors' matches lie, shifted (He and Sun 2012, "Computing nearest-neighbor fields via
     propagation-assisted kd-trees"): nearer at once, for more memory.
     threads: at most so many at once, as many as there are cores by default; the result does not
     depend on it.  Raises `UserError` for anything else.
     """
-    two = checks.pair(a, b)
-    p = checks.patch_size(patch, [two.a.shape, two.b.shape])
+    pictures = checks.to_picture_pair(a, b)
+    p = checks.check_patch(patch, [pictures.a.shape, pictures.b.shape])
     rounds, start, workers = checks.check_search(iterations, seed, threads)
-    closed = checks.closed(mask, two.b.shape)
+    excluded = checks.read_excluded(mask, pictures.b.shape)
     if method not in METHODS:
         raise UserError(f"method is {method!r}; give {' or '.join(METHODS)}")
     if init is None:
-        field = drawn(two.a.shape, two.b.shape, closed, start)
+        field = draw_random_field(pictures.a.shape, pictures.b.shape, excluded, start)
     else:
-        field = checks.beginning(init, two.a.shape, two.b.shape)
+        field = checks.read_init(init, pictures.a.shape, pictures.b.shape)
     cost = np.empty(field.shape[:2], np.float32)
-    found = Found(field, cost, closed)
-    with Waves(two.a.shape[:2], workers) as waves:
-        (classic if method == "classic" else accurate)(two, p, rounds, start, found, waves)
-    numbers = p * p * two.a.shape[2]
-    return Match(field, (cost * two.scale**2 / np.float64(numbers)).astype(np.float32))
+    state = SearchState(field, cost, excluded)
+    with Wavefront(pictures.a.shape[:2], workers) as wavefront:
+        (run_classic if method == "classic" else run_accurate)(
+            pictures, p, rounds, start, state, wavefront
+        )
+    numbers = p * p * pictures.a.shape[2]
+    return Match(field, (cost * pictures.scale**2 / np.float64(numbers)).astype(np.float32))
 
 
-class Found(NamedTuple):
+class SearchState(NamedTuple):
     """A field (Ha, Wa, 2), its costs (Ha, Wa), and where no match may lie: (Hb, Wb) or empty."""
 
     field: np.ndarray
     cost: np.ndarray
-    closed: np.ndarray
+    excluded: np.ndarray
 
 
-def classic(two: checks.Pair, patch: int, rounds: int, seed: int, found: Found, waves: Waves):
+def run_classic(
+    pictures: checks.PicturePair,
+    patch: int,
+    iterations: int,
+    seed: int,
+    state: SearchState,
+    wavefront: Wavefront,
+):
     """Improve what was found by so many rounds of propagation and random search."""
-    pair, (field, cost, closed) = pair_of(two.a, two.b, patch), found
-    waves.each(lambda tile: kernels.measure(pair, closed, field, cost, tile))
-    for n in range(rounds):
+    pair, (field, cost, excluded) = build_patch_pair(pictures.a, pictures.b, patch), state
+    wavefront.run(lambda tile: kernels.compute_costs(pair, excluded, field, cost, tile))
+    for n in range(iterations):
         key = np.uint64((seed * 0x9E3779B97F4A7C15 + (n + 1) * 2**40) % 2**64)
         step = 1 - 2 * (n % 2)
 
-        def work(tile: Tile, key: np.uint64 = key, step: int = step) -> None:
-            kernels.sweep(pair, closed, field, cost, tile, key, step)
+        def sweep_tile(tile: Tile, key: np.uint64 = key, step: int = step) -> None:
+            kernels.sweep(pair, excluded, field, cost, tile, key, step)
 
-        waves.each(work, step)
+        wavefront.run(sweep_tile, step)
 
 
-def accurate(two: checks.Pair, patch: int, rounds: int, seed: int, found: Found, waves: Waves):
+def run_accurate(
+    pictures: checks.PicturePair,
+    patch: int,
+    iterations: int,
+    seed: int,
+    state: SearchState,
+    wavefront: Wavefront,
+):
     """The same through leaves of a kd-tree; nothing is random but the field to begin with."""
-    pair, (field, cost, closed) = pair_of(two.a, two.b, patch), found
-    leaves = leaves_of(two.a, two.b, patch, closed)
-    waves.each(lambda tile: settle(pair, leaves, field, cost, tile))
-    moved = np.zeros(cost.shape, np.int32)
-    for n in range(rounds):
+    pair, (field, cost, excluded) = build_patch_pair(pictures.a, pictures.b, patch), state
+    tree = build_kdtree(pictures.a, pictures.b, patch, excluded)
+    wavefront.run(lambda tile: search_initial_leaves(pair, tree, field, cost, tile))
+    changed_at = np.zeros(cost.shape, np.int32)
+    for n in range(iterations):
 
-        def work(tile: Tile, n: int = n) -> None:
-            sweep(pair, leaves, field, cost, moved, tile, n)
+        def sweep_tile(tile: Tile, n: int = n) -> None:
+            sweep(pair, tree, field, cost, changed_at, tile, n)
 
-        waves.each(work, 1 - 2 * (n % 2))
+        wavefront.run(sweep_tile, 1 - 2 * (n % 2))
 
 
-def drawn(a: tuple[int, ...], b: tuple[int, ...], closed: np.ndarray, seed: int) -> np.ndarray:
+def draw_random_field(
+    a: tuple[int, ...], b: tuple[int, ...], excluded: np.ndarray, seed: int
+) -> np.ndarray:
     """A random field (Ha, Wa, 2) that avoids what is closed."""
     rng = np.random.Generator(np.random.Philox(key=seed % 2**64))
-    if closed.size:
-        places = np.flatnonzero(~closed)
-        flat = places[rng.integers(places.size, size=a[:2])]
+    if excluded.size:
+        indices = np.flatnonzero(~excluded)
+        flat = indices[rng.integers(indices.size, size=a[:2])]
     else:
         flat = rng.integers(b[0] * b[1], size=a[:2])
     return np.ascontiguousarray(np.stack(np.divmod(flat, b[1]), axis=-1), dtype=np.int32)

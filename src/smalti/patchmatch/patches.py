@@ -7,20 +7,20 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from smalti.kernels.jit import JIT
+from smalti.kernels.jit import JIT_OPTIONS
 from smalti.patchmatch.checks import repeat_edges
 
 LANES = 32
 """Numbers that are compared at once."""
-WHOLE = 9
+MAX_WHOLE_PATCH = 9
 """A patch of at most so many rows is one run of memory; a larger one is a run for each row."""
 
 
-class Pair(NamedTuple):
+class PatchPair(NamedTuple):
     """All patches of two pictures.
 
     A picture is kept as strips: beside each other, from left to right, the columns of `tall`
-    pixels below each other, so that neighbouring patches share what they share.  The patch at
+    pixels below each other, so that neighboring patches share what they share.  The patch at
     (i, j) of a begins at x[i * a_down + j * right]; its numbers lie from x[that + a_runs[t]] on.
     """
 
@@ -31,49 +31,52 @@ class Pair(NamedTuple):
     a_runs: np.ndarray
     """(T,) where the pieces of LANES numbers of a patch begin."""
     b_runs: np.ndarray
-    real: np.ndarray
+    valid: np.ndarray
     """(T, LANES) float32: 1 for a number of the patch, 0 for what merely lies behind it."""
-    a_down: int
-    b_down: int
-    right: int
-    height: int
+    a_row_stride: int
+    b_row_stride: int
+    column_stride: int
+    b_height: int
     """Of b, and so the width."""
-    width: int
+    b_width: int
 
 
-def pair_of(a: np.ndarray, b: np.ndarray, patch: int) -> Pair:
+def build_patch_pair(a: np.ndarray, b: np.ndarray, patch: int) -> PatchPair:
     """a, b: (H, W, C), both uint8 or float32; edges are repeated for patches that reach out."""
-    tall = patch if patch <= WHOLE else 1
-    (x, a_down), (y, b_down) = strips(a, patch, tall), strips(b, patch, tall)
-    right = tall * a.shape[2]
-    size = patch * right  # numbers in a run of memory
+    strip_height = patch if patch <= MAX_WHOLE_PATCH else 1
+    (x, a_row_stride), (y, b_row_stride) = (
+        to_strips(a, patch, strip_height),
+        to_strips(b, patch, strip_height),
+    )
+    column_stride = strip_height * a.shape[2]
+    size = patch * column_stride  # numbers in a run of memory
     pieces = np.arange(0, size, LANES)
-    starts = np.arange(patch // tall)[:, None]
-    real = (np.arange(LANES) + pieces[:, None] < size).astype(np.float32)  # (pieces, LANES)
-    return Pair(
+    starts = np.arange(patch // strip_height)[:, None]
+    valid = (np.arange(LANES) + pieces[:, None] < size).astype(np.float32)  # (pieces, LANES)
+    return PatchPair(
         x,
         y,
-        (starts * a_down + pieces).ravel(),
-        (starts * b_down + pieces).ravel(),
-        np.tile(real, (patch // tall, 1)),
-        a_down,
-        b_down,
-        right,
+        (starts * a_row_stride + pieces).ravel(),
+        (starts * b_row_stride + pieces).ravel(),
+        np.tile(valid, (patch // strip_height, 1)),
+        a_row_stride,
+        b_row_stride,
+        column_stride,
         *b.shape[:2],
     )
 
 
-def strips(picture: np.ndarray, patch: int, tall: int) -> tuple[np.ndarray, int]:
+def to_strips(picture: np.ndarray, patch: int, strip_height: int) -> tuple[np.ndarray, int]:
     """The picture as flat strips, and how many numbers lie from one to the next."""
     padded = repeat_edges(picture, patch)  # (H + 2r, W + 2r, C)
-    count = padded.shape[0] + 1 - tall
-    columns = np.stack([padded[t : t + count] for t in range(tall)], axis=2)
+    count = padded.shape[0] + 1 - strip_height
+    columns = np.stack([padded[t : t + count] for t in range(strip_height)], axis=2)
     behind = np.zeros(LANES, picture.dtype)  # the last patch's last piece reaches beyond
     return np.concatenate([columns.ravel(), behind]), columns[0].size
 
 
-@numba.njit(fastmath={"reassoc", "contract", "nsz"}, **JIT)
-def distance(x, y, a_runs, b_runs, real, p, q, best):
+@numba.njit(fastmath={"reassoc", "contract", "nsz"}, **JIT_OPTIONS)
+def compute_distance(x, y, a_runs, b_runs, valid, p, q, best):
     """Sum of squared differences of the patches that begin at x[p] and y[q].
 
     It may stop from `best` on.  Numbers and not a Pair are handed over, and positions without a
@@ -86,7 +89,7 @@ def distance(x, y, a_runs, b_runs, real, p, q, best):
         part = np.float32(0)
         for k in range(LANES):
             d = np.float32(x[np.uintp(u + k)]) - np.float32(y[np.uintp(v + k)])
-            d *= real[np.uintp(t), np.uintp(k)]
+            d *= valid[np.uintp(t), np.uintp(k)]
             part += d * d
         total += part
         if total >= best:

@@ -6,9 +6,9 @@ import numpy as np
 
 from smalti.core.errors import UserError
 from smalti.patchmatch import checks
-from smalti.patchmatch.colours import field_of
 from smalti.patchmatch.result import Match
-from smalti.patchmatch.votes import count_votes
+from smalti.patchmatch.visualization import read_field
+from smalti.patchmatch.votes import average_votes
 
 
 def reconstruct(
@@ -21,28 +21,32 @@ def reconstruct(
     (votes, as of Simakov et al. 2008, "Summarizing visual data"), which is nearer and smoother.
     Raises `UserError`.
     """
-    picture, places = checks.picture(b, "b"), field_of(field)
-    p = checks.patch_size(patch, [picture.shape, picture.shape])
+    picture, places = checks.to_picture(b, "b"), read_field(field)
+    p = checks.check_patch(patch, [picture.shape, picture.shape])
     checks.check_inside(places, picture.shape, "field", "b")
     if p == 1:
         taken = picture[places[..., 0], places[..., 1]]  # (H, W, C)
     else:
-        taken = as_type(voted(picture, places, p, checks.thread_count(threads)), picture.dtype)
+        taken = to_dtype(
+            reconstruct_by_votes(picture, places, p, checks.resolve_threads(threads)), picture.dtype
+        )
     return taken[..., 0] if np.ndim(b) == 2 else taken
 
 
-def voted(picture: np.ndarray, places: np.ndarray, patch: int, threads: int = 1) -> np.ndarray:
+def reconstruct_by_votes(
+    picture: np.ndarray, field: np.ndarray, patch: int, threads: int = 1
+) -> np.ndarray:
     """(H, W, C) float32: means over the patches at each pixel. picture: (Hb, Wb, C)."""
-    H, W = places.shape[:2]
+    H, W = field.shape[:2]
     source = checks.repeat_edges(picture, patch).astype(np.float32)
     out = np.empty((H, W, picture.shape[2]), np.float32)
     everywhere = np.ones((H, W), np.bool_)
     alike = np.ones((H, W), np.float32)
-    count_votes(source, places.astype(np.int32), alike, everywhere, out, patch, threads)
+    average_votes(source, field.astype(np.int32), alike, everywhere, out, patch, threads)
     return out
 
 
-def as_type(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def to_dtype(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Floats as another type; whole numbers are rounded, and kept in its range."""
     if dtype.kind == "b":
         return x >= 0.5
@@ -69,7 +73,7 @@ def psnr(x: np.ndarray, y: np.ndarray, peak: float | None = None) -> float:
     return float(10 * np.log10(peak**2 / error)) if error > 0 else float("inf")
 
 
-def consistency(
+def compute_consistency(
     forward: np.ndarray | Match, backward: np.ndarray | Match, tolerance: float = 1.0
 ) -> np.ndarray:
     """Which matches hold both ways: from a to b and back one comes within `tolerance` pixels.
@@ -77,7 +81,7 @@ def consistency(
     forward: a field of a in b, (Ha, Wa, 2); backward: one of b in a, (Hb, Wb, 2); or Matches.
     Returns bool (Ha, Wa).  What is hidden in b, or repeats, mostly fails.  Raises `UserError`.
     """
-    there, back = field_of(forward, "forward"), field_of(backward, "backward")
+    there, back = read_field(forward, "forward"), read_field(backward, "backward")
     if not 0 <= tolerance < np.inf:
         raise UserError(f"tolerance is {tolerance}; give pixels from 0 on")
     checks.check_inside(there, back.shape, "forward", "the backward field")

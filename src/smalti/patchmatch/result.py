@@ -6,18 +6,18 @@ from typing import NamedTuple
 
 import numpy as np
 
-from smalti.core.brief import tell_briefly
+from smalti.core.short_repr import format_short_repr
 
 
 class Match(NamedTuple):
     """For every patch of a, a patch of b.
 
-    field: (H, W, 2) int32, the row and column in b of the matched patch's centre.
+    field: (H, W, 2) int32, the row and column in b of the matched patch's center.
     distance: (H, W) float32, the mean squared difference of the two patches over all their
     numbers (patch x patch x channels), in the input's units squared.
     """
 
-    __repr__ = tell_briefly
+    __repr__ = format_short_repr
 
     field: np.ndarray
     distance: np.ndarray

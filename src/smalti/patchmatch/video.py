@@ -14,7 +14,7 @@ from smalti.patchmatch.matching import Method, match
 from smalti.patchmatch.result import Match
 
 
-class Seen(NamedTuple):
+class PreviousFrame(NamedTuple):
     """The frame before, and where its patches lie in the reference."""
 
     frame: np.ndarray  # (H, W, C)
@@ -26,8 +26,8 @@ def track(
     reference: np.ndarray | None = None,
     patch: int = 3,
     iterations: int = 2,
-    first: int = 5,
-    warm: bool = True,
+    first_iterations: int = 5,
+    warm_start: bool = True,
     seed: int = 0,
     mask: np.ndarray | None = None,
     method: Method = "classic",
@@ -44,52 +44,52 @@ def track(
     The article that this follows matches every frame against the first one, too, and hands its
     field on as it is.
     """
-    before: Seen | None = None
+    previous: PreviousFrame | None = None
     for number, frame in enumerate(frames):
         known = reference is None and mask is None
         reference = frame if reference is None else reference
         try:
-            picture = checks.picture(frame, "the picture")
-            begin = identity(picture) if known else carried(before, picture)
-            rounds = 0 if known else first if begin is None else iterations
+            picture = checks.to_picture(frame, "the picture")
+            init = make_identity_field(picture) if known else warp_previous_field(previous, picture)
+            rounds = 0 if known else first_iterations if init is None else iterations
             own = (checks.check_seed(seed) + number) % 2**64
-            found = match(frame, reference, patch, rounds, own, begin, mask, method, threads)
+            found = match(frame, reference, patch, rounds, own, init, mask, method, threads)
         except UserError as error:
             raise UserError(f"frame {number}: {error}") from error
-        before = Seen(picture, found.field) if warm else None
+        previous = PreviousFrame(picture, found.field) if warm_start else None
         yield found
 
 
-def identity(picture: np.ndarray) -> np.ndarray:
+def make_identity_field(picture: np.ndarray) -> np.ndarray:
     """(H, W, 2): every place is its own."""
     return np.moveaxis(np.indices(picture.shape[:2], np.int32), 0, -1)
 
 
-def carried(before: Seen | None, picture: np.ndarray) -> np.ndarray | None:
+def warp_previous_field(previous: PreviousFrame | None, picture: np.ndarray) -> np.ndarray | None:
     """The last field where nothing moved, and where it fits better, moved with the picture.
 
     None without a frame of this size before.
     """
-    if before is None or before.frame.shape != picture.shape:
+    if previous is None or previous.frame.shape != picture.shape:
         return None
-    last, now = grey(before.frame), grey(picture)
-    move = motion(last, now)
-    if move == (0, 0):
-        return before.field
+    last, now = to_grayscale(previous.frame), to_grayscale(picture)
+    shift = estimate_motion(last, now)
+    if shift == (0, 0):
+        return previous.field
     H, W = now.shape
-    rows = (np.arange(H) - move[0]).clip(0, H - 1)
-    columns = (np.arange(W) - move[1]).clip(0, W - 1)
+    rows = (np.arange(H) - shift[0]).clip(0, H - 1)
+    columns = (np.arange(W) - shift[1]).clip(0, W - 1)
     still, moved = (ndimage.uniform_filter(abs(now - x), 5) for x in (last, last[rows][:, columns]))
     better = (moved < still)[..., None]  # (H, W, 1)
-    return np.where(better, before.field[rows][:, columns], before.field)
+    return np.where(better, previous.field[rows][:, columns], previous.field)
 
 
-def grey(picture: np.ndarray) -> np.ndarray:
+def to_grayscale(picture: np.ndarray) -> np.ndarray:
     """(H, W) float32, the mean of the channels."""
     return picture.mean(-1, dtype=np.float32)
 
 
-def motion(last: np.ndarray, now: np.ndarray) -> tuple[int, int]:
+def estimate_motion(last: np.ndarray, now: np.ndarray) -> tuple[int, int]:
     """Rows and columns that most of a picture (H, W) has moved by, by phase correlation."""
     H, W = now.shape
     window = np.outer(np.hanning(H), np.hanning(W)).astype(np.float32)
@@ -97,8 +97,8 @@ def motion(last: np.ndarray, now: np.ndarray) -> tuple[int, int]:
     cross = spectra[0] * spectra[1].conj()
     peaks = np.asarray(fft.irfft2(cross / np.maximum(abs(cross), 1e-9), s=(H, W)))
     row, column = np.unravel_index(int(peaks.argmax()), (H, W))
-    return wrapped(int(row), H), wrapped(int(column), W)
+    return wrap_shift(int(row), H), wrap_shift(int(column), W)
 
 
-def wrapped(move: int, size: int) -> int:
-    return move - size if move > size // 2 else move
+def wrap_shift(shift: int, size: int) -> int:
+    return shift - size if shift > size // 2 else shift

@@ -8,17 +8,17 @@ from itertools import pairwise
 import numba
 import numpy as np
 
-from smalti.kernels.jit import JIT
+from smalti.kernels.jit import JIT_OPTIONS
 
-WORTH_A_THREAD = 500_000
+MIN_VOTES_PER_THREAD = 500_000
 """Votes below which handing them to a thread takes longer than counting them."""
 
 
-def count_votes(
+def average_votes(
     source: np.ndarray,
     field: np.ndarray,
     weights: np.ndarray,
-    wanted: np.ndarray,
+    mask: np.ndarray,
     out: np.ndarray,
     patch: int,
     threads: int = 1,
@@ -26,34 +26,34 @@ def count_votes(
     """Set out (H, W, C), where wanted (H, W), to the weighted mean over the patches at each pixel.
 
     source: (Hb + 2r, Wb + 2r, C) float32, b with its edges repeated r times.  field: (H, W, 2)
-    int32 centres in b.  weights: (H, W) float32 of the patches, 0 for one that has no say; a pixel
+    int32 centers in b.  weights: (H, W) float32 of the patches, 0 for one that has no say; a pixel
     with none over it stays as it is.  The same whatever the number of threads.
     """
-    rows = np.flatnonzero(wanted.any(1))
+    rows = np.flatnonzero(mask.any(1))
     if not rows.size:
         return
-    votes = int(wanted.sum()) * patch * patch
-    parts = max(1, min(threads, votes // WORTH_A_THREAD))
+    votes = int(mask.sum()) * patch * patch
+    parts = max(1, min(threads, votes // MIN_VOTES_PER_THREAD))
     cuts = np.linspace(rows[0], rows[-1] + 1, parts + 1).astype(int).tolist()
-    bands = [(source, field, weights, wanted, out, patch, *ends) for ends in pairwise(cuts)]
+    bands = [(source, field, weights, mask, out, patch, *ends) for ends in pairwise(cuts)]
     if parts == 1:
-        vote(*bands[0])
+        average_rows(*bands[0])
         return
     with ThreadPoolExecutor(parts) as pool:
-        list(pool.map(lambda band: vote(*band), bands))
+        list(pool.map(lambda band: average_rows(*band), bands))
 
 
-@numba.njit(**JIT)
-def vote(source, field, weights, wanted, out, patch, top, bottom):
+@numba.njit(**JIT_OPTIONS)
+def average_rows(source, field, weights, mask, out, patch, top, bottom):
     """The same for rows top .. bottom - 1 of out."""
     for i in range(top, bottom):
         for j in range(out.shape[1]):
-            if wanted[i, j]:
-                gather(source, field, weights, out[i, j], patch, i, j)
+            if mask[i, j]:
+                average_pixel(source, field, weights, out[i, j], patch, i, j)
 
 
-@numba.njit(fastmath={"contract", "nsz"}, **JIT)
-def gather(source, field, weights, pixel, patch, i, j):
+@numba.njit(fastmath={"contract", "nsz"}, **JIT_OPTIONS)
+def average_pixel(source, field, weights, pixel, patch, i, j):
     """pixel (C,) becomes the weighted mean of what the patches say of the place (i, j)."""
     r, (height, width) = patch // 2, weights.shape
     first, last = max(i - r, 0), min(i + r, height - 1)
@@ -73,11 +73,11 @@ def gather(source, field, weights, pixel, patch, i, j):
                 pixel[c] += share * source[row, column, c]
 
 
-@numba.njit(**JIT)
-def cast(source, field, sums, counts, patch):
+@numba.njit(**JIT_OPTIONS)
+def add_votes(source, field, sums, counts, patch):
     """Add every patch of source to where the field says: sums (H + 2r, W + 2r, C), counts.
 
-    source: (Ha + 2r, Wa + 2r, C), a with its edges repeated.  field: (Ha, Wa, 2) centres in b.
+    source: (Ha + 2r, Wa + 2r, C), a with its edges repeated.  field: (Ha, Wa, 2) centers in b.
     """
     for i in range(field.shape[0]):
         for j in range(field.shape[1]):

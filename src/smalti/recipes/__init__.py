@@ -7,19 +7,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from smalti.core.errors import UserError
-from smalti.core.messages import suggest
+from smalti.core.messages import suggest_name
 from smalti.recipes.table import RECIPES, Entry
 
 if TYPE_CHECKING:
     from smalti.recipes.recipe import Recipe
 
-__all__ = ["RECIPES", "Entry", "find"]
+__all__ = ["RECIPES", "Entry", "find_recipe"]
 
 
-def find(name: str) -> Recipe:
+def find_recipe(name: str) -> Recipe:
     """The recipe of that name. UserError when there is none."""
     if name not in RECIPES:
-        raise UserError(f"no recipe {name!r}; {suggest(name, RECIPES)}")
+        raise UserError(f"no recipe {name!r}; {suggest_name(name, RECIPES)}")
     entry = RECIPES[name]
     made: Recipe = getattr(import_module(entry.module), name.upper().replace("-", "_"))
     training = replace(made.training, steps=entry.steps)

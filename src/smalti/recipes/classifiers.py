@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smalti.data.pictures import Pictures
 from smalti.features.classifier import ClassifierConfig
-from smalti.recipes.pictures import EMOJI, digits_only
+from smalti.recipes.pictures import EMOJI, read_digits
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
 
@@ -18,13 +18,16 @@ def emoji_classifier(pictures: Pictures) -> ClassifierConfig:
         channels=pictures.shape[0],
         classes=len(pictures.classes),
         widths=(16, 32, 64, 64),
-        ground=1.0,
+        background=1.0,
     )
 
 
 DIGITS_CLASSIFIER = Recipe(
-    digits_only, digits_classifier, Training(batch=64, rate=2e-3, ema=0.999, save=1000), size=28
+    read_digits,
+    digits_classifier,
+    Training(batch_size=64, learning_rate=2e-3, ema=0.999, save_every=1000),
+    size=28,
 )
 EMOJI_CLASSIFIER = Recipe(
-    EMOJI, emoji_classifier, Training(batch=64, rate=2e-3, flip=True), size=64
+    EMOJI, emoji_classifier, Training(batch_size=64, learning_rate=2e-3, flip=True), size=64
 )

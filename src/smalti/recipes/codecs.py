@@ -7,9 +7,9 @@ from dataclasses import replace
 from functools import partial
 
 from smalti.codecs import (
-    CriticConfig,
+    ClassifierDistance,
+    DiscriminatorConfig,
     EMAConfig,
-    Looks,
     ResidualConfig,
     StridedConfig,
     Uniform,
@@ -17,12 +17,12 @@ from smalti.codecs import (
     VQGANConfig,
     VQVAEConfig,
 )
-from smalti.codecs.upkeep import Revival
+from smalti.codecs.codebook_init import Revival
 from smalti.core.errors import UserError
 from smalti.core.size import Size
 from smalti.data import Splits, read_splits
 from smalti.data.pictures import Pictures
-from smalti.recipes.pictures import EMOJI, FetchedOrOwn, digits_only, digits_or_own
+from smalti.recipes.pictures import EMOJI, FetchedReader, read_digits, read_digits_or_data
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
 
@@ -32,13 +32,13 @@ def vqvae(
 ) -> VQVAEConfig:
     """A code for 4x4 pixels, from a codebook of running means."""
     network = StridedConfig(pictures.shape[0], width, halvings=2, blocks=blocks)
-    return VQVAEConfig(pictures.shape, network, EMAConfig(codes=codes, width=code_width))
+    return VQVAEConfig(pictures.shape, network, EMAConfig(codebook_size=codes, width=code_width))
 
 
-def article_vqvae(pictures: Pictures, codes: int) -> VQVAEConfig:
+def celebahq_vqvae(pictures: Pictures, codes: int) -> VQVAEConfig:
     """As the article has it: no k-means, no revival, pictures in [0, 1], no averaged codebook."""
-    network = StridedConfig(channels=pictures.shape[0], width=128, halvings=2, low=0.0)
-    plain = VQConfig(codes, width=128, start=Uniform(), revival=Revival(below=0.0))
+    network = StridedConfig(channels=pictures.shape[0], width=128, halvings=2, pixel_min=0.0)
+    plain = VQConfig(codes, width=128, init=Uniform(), revival=Revival(threshold=0.0))
     return VQVAEConfig(pictures.shape, network, plain)
 
 
@@ -52,23 +52,23 @@ def vqgan(pictures: Pictures) -> VQGANConfig:
         widths=(32, 64, 96),
         blocks=1,
         attention=(False, False, False),
-        latent=64,
+        latent_channels=64,
         stem=2,
         groups=16,
     )
     return VQGANConfig(
         shape=pictures.shape,
         network=network,
-        quantiser=EMAConfig(codes=512, width=32),
-        perceptual=Looks("digits" if (C, H, W) == (1, 28, 28) else "emoji"),
-        critic=CriticConfig(channels=C, width=32, layers=2),
+        quantizer=EMAConfig(codebook_size=512, width=32),
+        perceptual=ClassifierDistance("digits" if (C, H, W) == (1, 28, 28) else "emoji"),
+        discriminator=DiscriminatorConfig(channels=C, width=32, layers=2),
     )
 
 
-def vqgan_twin(pictures: Pictures) -> VQVAEConfig:
+def vqgan_without_discriminator(pictures: Pictures) -> VQVAEConfig:
     """The network of vqgan, trained by its squared error alone."""
     own = vqgan(pictures)
-    return VQVAEConfig(own.shape, own.network, own.quantiser)
+    return VQVAEConfig(own.shape, own.network, own.quantizer)
 
 
 def read_celebahq(
@@ -80,34 +80,36 @@ def read_celebahq(
     return read_splits(path, size=size, progress=progress)
 
 
-SMALL = Training(batch=32, rate=1e-3, weight_decay=0.0, save=500)
-VQVAE = Recipe(digits_or_own, partial(vqvae, codes=256, code_width=32), SMALL, size=64)
+VQVAE_TRAINING = Training(batch_size=32, learning_rate=1e-3, weight_decay=0.0, save_every=500)
+VQVAE = Recipe(
+    read_digits_or_data, partial(vqvae, codes=256, code_width=32), VQVAE_TRAINING, size=64
+)
 VQVAE_DIGITS = Recipe(
-    digits_only,
+    read_digits,
     partial(vqvae, codes=64, code_width=16),
-    replace(SMALL, batch=64, save=1000),
+    replace(VQVAE_TRAINING, batch=64, save=1000),
     size=28,
 )
 VQVAE_EMOJI = Recipe(
     EMOJI,
     partial(vqvae, codes=256, code_width=32, width=96, blocks=3),
-    replace(SMALL, flip=True, save=1000),
+    replace(VQVAE_TRAINING, flip=True, save=1000),
     size=64,
 )
 
-ARTICLE = Training(batch=64, rate=2e-4, weight_decay=0.0, save=2000)
+CELEBAHQ_TRAINING = Training(batch_size=64, learning_rate=2e-4, weight_decay=0.0, save_every=2000)
 VQVAE_CELEBAHQ_1, VQVAE_CELEBAHQ_2, VQVAE_CELEBAHQ_3, VQVAE_CELEBAHQ_4 = (
-    Recipe(read_celebahq, partial(article_vqvae, codes=codes), ARTICLE, size=size)
+    Recipe(read_celebahq, partial(celebahq_vqvae, codes=codes), CELEBAHQ_TRAINING, size=size)
     for size, codes in ((128, 64), (128, 128), (64, 64), (64, 32))  # of SingleZombie/DL-Demos
 )
 
-ADVERSARIAL = Training(batch=16, rate=5e-4, weight_decay=0.0, save=500)
-VQGAN = Recipe(digits_or_own, vqgan, ADVERSARIAL, size=64)
-VQGAN_EMOJI = Recipe(EMOJI, vqgan, replace(ADVERSARIAL, flip=True, save=1000), size=64)
-VQVAE_EMOJI_8 = replace(VQGAN_EMOJI, model=vqgan_twin)
+VQGAN_TRAINING = Training(batch_size=16, learning_rate=5e-4, weight_decay=0.0, save_every=500)
+VQGAN = Recipe(read_digits_or_data, vqgan, VQGAN_TRAINING, size=64)
+VQGAN_EMOJI = Recipe(EMOJI, vqgan, replace(VQGAN_TRAINING, flip=True, save=1000), size=64)
+VQVAE_EMOJI_8 = replace(VQGAN_EMOJI, model=vqgan_without_discriminator)
 VQGAN_EMOJI4 = Recipe(
-    FetchedOrOwn("emoji4-64"),
+    FetchedReader("emoji4-64"),
     vqgan,
-    replace(ADVERSARIAL, batch=48, rate=6e-4, flip=True, save=1000),
+    replace(VQGAN_TRAINING, batch=48, rate=6e-4, flip=True, save=1000),
     size=64,
 )

@@ -13,13 +13,13 @@ from smalti.diffusion import (
     Simple,
     UNetConfig,
 )
-from smalti.layers.conditions import count_columns, named_choice
+from smalti.layers.condition_encoder import compute_width, make_choices
 from smalti.recipes.pictures import (
     EMOJI,
-    FetchedOrOwn,
-    digits_only,
-    digits_or_own,
-    list_conditions,
+    FetchedReader,
+    make_conditions,
+    read_digits,
+    read_digits_or_data,
 )
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
@@ -31,7 +31,7 @@ def ddpm(pictures: Pictures) -> DiffusionConfig:
     Subfolders and captions are learned.
     """
     C, H, W = pictures.shape
-    conditions = list_conditions(pictures)
+    conditions = make_conditions(pictures)
     stem = 2 if max(H, W) <= 64 else 4
     deep = max(H, W) // stem > 16
     network = UNetConfig(
@@ -39,7 +39,7 @@ def ddpm(pictures: Pictures) -> DiffusionConfig:
         widths=(32, 64, 96) if deep else (40, 80),
         attention=(False, False, True) if deep else (False, True),
         stem=stem,
-        condition=count_columns(conditions, spare=True),
+        condition_width=compute_width(conditions, reserve_none=True),
         dropout=0.1,
     )
     sampler = DDIM(guidance=1.5 if conditions else 1.0)
@@ -47,8 +47,8 @@ def ddpm(pictures: Pictures) -> DiffusionConfig:
 
 
 def ddpm_digits(pictures: Pictures) -> DiffusionConfig:
-    network = UNetConfig(widths=(40, 80), attention=(False, True), condition=11)
-    return DiffusionConfig(pictures.shape, network, conditions=named_choice(pictures.classes))
+    network = UNetConfig(widths=(40, 80), attention=(False, True), condition_width=11)
+    return DiffusionConfig(pictures.shape, network, conditions=make_choices(pictures.classes))
 
 
 def consistency_digits(pictures: Pictures) -> DiffusionConfig:
@@ -61,23 +61,23 @@ def consistency_digits(pictures: Pictures) -> DiffusionConfig:
     )
 
 
-def letters(pictures: Pictures) -> DiffusionConfig:
+def ddpm_letters(pictures: Pictures) -> DiffusionConfig:
     """The network of ddpm-digits with more classes: A-Z, a-z and 0-9 in hundreds of typefaces."""
     network = UNetConfig(
         channels=pictures.shape[0],
         widths=(40, 80),
         attention=(False, True),
-        condition=len(pictures.classes) + 1,
+        condition_width=len(pictures.classes) + 1,
         dropout=0.05,
     )
-    told, sampler = named_choice(pictures.classes), DDIM(guidance=1.5)
-    return DiffusionConfig(pictures.shape, network, conditions=told, sampler=sampler)
+    conditions, sampler = make_choices(pictures.classes), DDIM(guidance=1.5)
+    return DiffusionConfig(pictures.shape, network, conditions=conditions, sampler=sampler)
 
 
 def ddpm_emoji(pictures: Pictures) -> DiffusionConfig:
     """Maps of 16x16 and 8x8 behind a stem of 4: what makes 64x64 affordable on a CPU.
 
-    64 channels cannot carry the noise of 4x4 pixels in three colours, 48 numbers, beside all else,
+    64 channels cannot carry the noise of 4x4 pixels in three colors, 48 numbers, beside all else,
     so the network predicts the picture; predicting v left speckles on white.
     """
     network = UNetConfig(
@@ -85,26 +85,35 @@ def ddpm_emoji(pictures: Pictures) -> DiffusionConfig:
         widths=(64, 128),
         attention=(False, True),
         stem=4,
-        condition=len(pictures.classes) + 1,
+        condition_width=len(pictures.classes) + 1,
     )
     return DiffusionConfig(
         pictures.shape,
         network,
         prediction="x0",
-        objective=Simple(error="v"),
-        conditions=named_choice(pictures.classes),
+        objective=Simple(loss_space="v"),
+        conditions=make_choices(pictures.classes),
         sampler=DDIM(guidance=2.0),
     )
 
 
-DDPM = Recipe(digits_or_own, ddpm, Training(batch=64, rate=1e-3, save=1000), size=32)
-LONG = Training(batch=128, rate=2e-3, ema=0.9995, save=1000)
-DDPM_DIGITS = Recipe(digits_only, ddpm_digits, LONG, size=28)
-LETTERS = Recipe(FetchedOrOwn("letters-32"), letters, LONG, size=32)
-DDPM_EMOJI = Recipe(EMOJI, ddpm_emoji, replace(LONG, batch=32, rate=1e-3), size=64)
+DDPM = Recipe(
+    read_digits_or_data, ddpm, Training(batch_size=64, learning_rate=1e-3, save_every=1000), size=32
+)
+LONG_TRAINING = Training(batch_size=128, learning_rate=2e-3, ema=0.9995, save_every=1000)
+DDPM_DIGITS = Recipe(read_digits, ddpm_digits, LONG_TRAINING, size=28)
+LETTERS = Recipe(FetchedReader("letters-32"), ddpm_letters, LONG_TRAINING, size=32)
+DDPM_EMOJI = Recipe(EMOJI, ddpm_emoji, replace(LONG_TRAINING, batch=32, rate=1e-3), size=64)
 CONSISTENCY_DIGITS = Recipe(
-    digits_only,
+    read_digits,
     consistency_digits,
-    Training(batch=128, rate=3e-4, weight_decay=0.0, ema=0.999, precision="32", save=1000),
+    Training(
+        batch_size=128,
+        learning_rate=3e-4,
+        weight_decay=0.0,
+        ema=0.999,
+        precision="32",
+        save_every=1000,
+    ),
     size=28,
 )

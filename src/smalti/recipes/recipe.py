@@ -12,10 +12,10 @@ from smalti.core.size import Size
 from smalti.data.pictures import Pictures, Splits
 from smalti.training.config import Training
 
-NOTHING: Mapping[str, Any] = MappingProxyType({})
+NO_CHANGES: Mapping[str, Any] = MappingProxyType({})
 
 
-class Reader(Protocol):
+class SplitsReader(Protocol):
     """Gives the pictures at (data path or None) in the given size, split."""
 
     def __call__(
@@ -30,9 +30,9 @@ class Recipe:
     Its name, its summary and how long it trains stand in the table, from which `find` takes them.
     """
 
-    read: Reader
+    read: SplitsReader
     """(data path or None, size) -> pictures to train on, to choose by, to measure with."""
-    model: Callable[[Pictures], Any]
+    make_config: Callable[[Pictures], Any]
     """The model's config for these pictures: channels, classes and size are theirs."""
     training: Training
     size: int = 32
@@ -43,15 +43,17 @@ class Recipe:
     """Training time when neither steps nor minutes are given."""
 
     def change(
-        self, training: Mapping[str, Any] = NOTHING, model: Mapping[str, Any] = NOTHING
+        self, training: Mapping[str, Any] = NO_CHANGES, model: Mapping[str, Any] = NO_CHANGES
     ) -> Recipe:
         """The recipe with other values for some fields of its training and of its model's config.
 
         They go by their names: training={"rate": 1e-3}, model={"network.widths": (8, 16)}.
         """
 
-        def changed(pictures: Pictures) -> Any:
-            return change_config(self.model(pictures), model, "model", "model.")
+        def make_changed_config(pictures: Pictures) -> Any:
+            return change_config(self.make_config(pictures), model, "model", "model.")
 
         plan = change_config(self.training, training, "training")
-        return replace(self, training=plan, model=changed if model else self.model)
+        return replace(
+            self, training=plan, model=make_changed_config if model else self.make_config
+        )

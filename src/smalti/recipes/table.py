@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from smalti.core.messages import count
+from smalti.core.messages import format_count
 
 
 class Entry(NamedTuple):
@@ -20,11 +20,11 @@ class Entry(NamedTuple):
     """The same where no steps are given."""
 
     @property
-    def length(self) -> str:
+    def duration(self) -> str:
         """How long it trains unless told otherwise, for people."""
         if self.steps is None:
-            return count(self.minutes, "minute")
-        return count(self.steps, "step")
+            return format_count(self.minutes, "minute")
+        return format_count(self.steps, "step")
 
 
 DIFFUSION = "smalti.recipes.diffusion"
@@ -33,9 +33,9 @@ AUTOREGRESSIVE = "smalti.recipes.autoregressive"
 CLASSIFIERS = "smalti.recipes.classifiers"
 
 
-def celebahq(number: int, size: int, codes: int, epochs: int) -> Entry:
+def make_celebahq_entry(variant: int, size: int, codes: int, epochs: int) -> Entry:
     """One of the article's four VQ-VAEs, trained on 30,000 pictures in batches of 64."""
-    summary = f"the article's VQ-VAE {number} of CelebA-HQ: {size}x{size}, {codes} codes"
+    summary = f"the article's VQ-VAE {variant} of CelebA-HQ: {size}x{size}, {codes} codes"
     return Entry(summary, CODECS, steps=epochs * (30_000 // 64))
 
 
@@ -46,7 +46,7 @@ RECIPES = {
     "ddpm": Entry("DDPM on your pictures (without --data: on the digits)", DIFFUSION),
     "ddpm-digits": Entry("the shipped class-conditional DDPM of digits", DIFFUSION, steps=11_000),
     "ddpm-emoji": Entry(
-        "the shipped DDPM of emoji, 64x64 in colour; first `smalti fetch emoji`",
+        "the shipped DDPM of emoji, 64x64 in color; first `smalti fetch emoji`",
         DIFFUSION,
         steps=9500,
     ),
@@ -68,7 +68,7 @@ RECIPES = {
         "class-conditional PixelCNN++ of digits", AUTOREGRESSIVE, steps=5000
     ),
     "pixelcnnpp-emoji": Entry(
-        "a PixelCNN++ of emoji from their names, 32x32 in colour; first `smalti fetch emoji`",
+        "a PixelCNN++ of emoji from their names, 32x32 in color; first `smalti fetch emoji`",
         AUTOREGRESSIVE,
         minutes=40,
     ),
@@ -82,10 +82,10 @@ RECIPES = {
         CODECS,
         minutes=45,
     ),
-    "vqvae-celebahq-1": celebahq(1, size=128, codes=64, epochs=30),
-    "vqvae-celebahq-2": celebahq(2, size=128, codes=128, epochs=30),
-    "vqvae-celebahq-3": celebahq(3, size=64, codes=64, epochs=20),
-    "vqvae-celebahq-4": celebahq(4, size=64, codes=32, epochs=20),
+    "vqvae-celebahq-1": make_celebahq_entry(1, size=128, codes=64, epochs=30),
+    "vqvae-celebahq-2": make_celebahq_entry(2, size=128, codes=128, epochs=30),
+    "vqvae-celebahq-3": make_celebahq_entry(3, size=64, codes=64, epochs=20),
+    "vqvae-celebahq-4": make_celebahq_entry(4, size=64, codes=32, epochs=20),
     "vqvae-emoji-8": Entry(
         "the network of vqgan-emoji by squared error alone, to compare", CODECS, minutes=45
     ),
@@ -102,7 +102,7 @@ RECIPES = {
     ),
     "digits-classifier": Entry("the judge of digit samples", CLASSIFIERS, steps=6000),
     "emoji-classifier": Entry(
-        "the judge of emoji and other coloured pictures; first `smalti fetch emoji`",
+        "the judge of emoji and other colored pictures; first `smalti fetch emoji`",
         CLASSIFIERS,
         steps=3000,
     ),

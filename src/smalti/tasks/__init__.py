@@ -9,27 +9,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smalti.core.lazy import on_first_use
+from smalti.core.lazy import attach_lazy_names
 
 if TYPE_CHECKING:
-    from smalti.tasks._audit import Audited, audit
-    from smalti.tasks._bench import Climbed, bench_patchmatch
+    from smalti.tasks._audit import AuditReport, audit
+    from smalti.tasks._bench import Benchmark, bench_patchmatch
     from smalti.tasks._compare import Comparison, compare
     from smalti.tasks._complete import Completions, complete
-    from smalti.tasks._compress import Compressed, compress
-    from smalti.tasks._convert import Converted, convert_checkpoint
-    from smalti.tasks._decompress import Decompressed, decompress
+    from smalti.tasks._compress import CompressedFile, compress
+    from smalti.tasks._convert import ConvertedModel, convert_checkpoint
+    from smalti.tasks._decompress import DecompressedPictures, decompress
     from smalti.tasks._demo import make_gallery
     from smalti.tasks._draw_samples import DrawnSamples, draw_samples
     from smalti.tasks._evaluate import evaluate
     from smalti.tasks._fetch import fetch
     from smalti.tasks._inpaint import Inpainting, inpaint
     from smalti.tasks._interpolate import Interpolation, interpolate
-    from smalti.tasks._list import Listing, Shipped, list_models
-    from smalti.tasks._match import Figures, Matching, match
+    from smalti.tasks._list import Listing, ShippedModel, list_models
+    from smalti.tasks._match import Matching, MatchMetrics, match
     from smalti.tasks._pack import pack
     from smalti.tasks._reconstruct import Reconstruction, reconstruct
-    from smalti.tasks._report import Reported, report
+    from smalti.tasks._report import RunReport, report
     from smalti.tasks._train import resume, train
     from smalti.tasks._translate import (
         TranslatedFile,
@@ -40,22 +40,22 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "Audited",
-    "Climbed",
+    "AuditReport",
+    "Benchmark",
     "Comparison",
     "Completions",
-    "Compressed",
-    "Converted",
-    "Decompressed",
+    "CompressedFile",
+    "ConvertedModel",
+    "DecompressedPictures",
     "DrawnSamples",
-    "Figures",
     "Inpainting",
     "Interpolation",
     "Listing",
+    "MatchMetrics",
     "Matching",
     "Reconstruction",
-    "Reported",
-    "Shipped",
+    "RunReport",
+    "ShippedModel",
     "TranslatedFile",
     "audit",
     "bench_patchmatch",
@@ -83,4 +83,4 @@ __all__ = [
     "translate_lines",
 ]
 
-__getattr__, __dir__ = on_first_use(__name__)
+__getattr__, __dir__ = attach_lazy_names(__name__)

@@ -9,30 +9,30 @@ from typing import Annotated
 import numpy as np
 from scipy import ndimage
 
-from smalti.core.brief import brief
-from smalti.core.config import fitted
+from smalti.core.config import coerce_value
 from smalti.core.errors import UserError
-from smalti.core.progress import OnProgress, Progress, ignore
-from smalti.core.ranges import Range, Seed, Threads, Width
-from smalti.data.decode import look_of
-from smalti.data.single import read_file
+from smalti.core.progress import OnProgress, Progress, ignore_event
+from smalti.core.ranges import Range, Seed, ThreadCount, Width
+from smalti.core.short_repr import add_short_repr
+from smalti.data.decode import make_preprocessing
+from smalti.data.single_picture import read_picture_file
 from smalti.patchmatch import checks
-from smalti.tasks.ladder import RUNGS, Case, Step, ladder
+from smalti.tasks.patchmatch_variants import VARIANTS, Problem, Timing, time_variants
 
-SIZE, CROP = (244, 326), 40
+PICTURE_SIZE, CROP_SIDE = (244, 326), 40
 """Of the pictures, and of what the slow rungs run on."""
-SMALL, TINY = (60, 80), 12
+QUICK_PICTURE_SIZE, QUICK_CROP_SIDE = (60, 80), 12
 """The same for `quick`."""
 Iterations = Annotated[int, Range(1, 10_000)]
 
 
 @dataclass(frozen=True, eq=False)
-@brief
-class Climbed:
+@add_short_repr
+class Benchmark:
     """What was matched, and what each way took."""
 
-    case: Case
-    steps: tuple[Step, ...]
+    problem: Problem
+    timings: tuple[Timing, ...]
 
 
 def bench_patchmatch(
@@ -45,9 +45,9 @@ def bench_patchmatch(
     whole: bool = False,
     exact: bool = False,
     quick: bool = False,
-    threads: Threads | None = None,
-    on_progress: OnProgress = ignore,
-) -> Climbed:
+    threads: ThreadCount | None = None,
+    on_progress: OnProgress = ignore_event,
+) -> Benchmark:
     """Time one PatchMatch as plain Python, NumPy and Numba, stopping early, tuned, in parallel.
 
     All of these come to the same field; beside them the accurate method, and the exact field.
@@ -65,26 +65,29 @@ def bench_patchmatch(
     if (a is None) != (b is None):
         raise UserError(f"{b if a is None else a} is one picture; give two to match, or none")
     if a is None or b is None:
-        pair = make_clouds(SMALL if quick else SIZE)
+        pair = make_clouds(QUICK_PICTURE_SIZE if quick else PICTURE_SIZE)
     else:
         pair = read_rgb(a, "a"), read_rgb(b, "b")
-    p = checks.patch_size(patch, [x.shape for x in pair])
-    iterations = fitted(iterations, Iterations, "iterations")
+    p = checks.check_patch(patch, [x.shape for x in pair])
+    iterations = coerce_value(iterations, Iterations, "iterations")
     _, seed, workers = checks.check_search(iterations, seed, threads)
-    case, crop = Case(*pair, p, iterations, seed), max(TINY if quick else CROP, p)
-    steps, total = [], len(RUNGS) + 3 + exact
+    problem, crop = (
+        Problem(*pair, p, iterations, seed),
+        max(QUICK_CROP_SIDE if quick else CROP_SIDE, p),
+    )
+    timings, total = [], len(VARIANTS) + 3 + exact
     on_progress(Progress("timing", 0, total))
-    for step in ladder(case, None if whole else crop, workers, exact):
-        steps.append(step)
-        on_progress(Progress("timing", len(steps), total, step.name))
-    return Climbed(case, tuple(steps))
+    for step in time_variants(problem, None if whole else crop, workers, exact):
+        timings.append(step)
+        on_progress(Progress("timing", len(timings), total, step.name))
+    return Benchmark(problem, tuple(timings))
 
 
 def read_rgb(picture: str | Path | np.ndarray, name: str) -> np.ndarray:
     """(H, W, 3) uint8."""
     if isinstance(picture, np.ndarray):
-        return checks.picture(picture, name)
-    levels = read_file(Path(picture), look_of(None, "rgb", "white", crop=False))
+        return checks.to_picture(picture, name)
+    levels = read_picture_file(Path(picture), make_preprocessing(None, "rgb", "white", crop=False))
     return np.ascontiguousarray(levels.transpose(1, 2, 0))
 
 
@@ -92,13 +95,13 @@ def make_clouds(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     """Two pictures (H, W, 3) uint8 of clouds, coarse and fine, the second partly the first."""
     rng = np.random.default_rng(0)
 
-    def clouds() -> np.ndarray:
+    def make_picture() -> np.ndarray:
         layers = [
             s * ndimage.gaussian_filter(rng.normal(size=(*size, 3)), (s, s, 0)) for s in (1, 3, 9)
         ]
         total = np.sum(layers, axis=0)
         return (total - total.min()) / np.ptp(total) * 255
 
-    a, other = clouds(), clouds()
+    a, other = make_picture(), make_picture()
     moved = np.roll(a, (5, 9), axis=(0, 1))
     return a.astype(np.uint8), (0.8 * moved + 0.2 * other).astype(np.uint8)

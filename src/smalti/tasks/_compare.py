@@ -8,24 +8,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from smalti.core.brief import brief
 from smalti.core.errors import UserError
-from smalti.core.folders import Results, results_folder
+from smalti.core.folders import ResultFiles, stage_optional_folder
 from smalti.core.model import open_model
-from smalti.core.progress import OnProgress, ignore
-from smalti.core.protocols import Generative
+from smalti.core.progress import OnProgress, ignore_event
+from smalti.core.protocols import GenerativeModel
+from smalti.core.short_repr import add_short_repr
 from smalti.data import Splits
 from smalti.evaluation.kinds import find_kind
 from smalti.evaluation.plan import Plan
 from smalti.evaluation.report import Report, check_comparable, read_report, write_report
-from smalti.tasks._evaluate import examine_model, named
+from smalti.tasks._evaluate import evaluate_opened_model, name_model_in_errors
 
-FILES = Results(r"[^/]+\.json", keys=("format", "protocol", "rows"))
+FILES = ResultFiles(r"[^/]+\.json", record_keys=("format", "protocol", "rows"))
 """What a folder of reports holds."""
 
 
 @dataclass(frozen=True)
-@brief
+@add_short_repr
 class Comparison:
     """Reports of one protocol."""
 
@@ -48,7 +48,7 @@ def compare(
     *,
     out: str | Path | None = None,
     device: str = "auto",
-    on_progress: OnProgress = ignore,
+    on_progress: OnProgress = ignore_event,
     **plan: Any,
 ) -> Comparison:
     """Put models side by side; numbers of different protocols are refused.
@@ -70,16 +70,18 @@ def compare(
     loaded = [r or open_model(m, device=device) for m, r in zip(models, saved, strict=True)]
     check_shapes(models, loaded)
     found: list[Report] = []
-    with results_folder(out, FILES) as folder:
+    with stage_optional_folder(out, FILES) as folder:
         for model, one in zip(models, loaded, strict=True):
             if not isinstance(one, Report):
-                one = examine_model(model, one, data, metrics, how, None, on_progress).report
+                one = evaluate_opened_model(
+                    model, one, data, metrics, how, None, on_progress
+                ).report
             found.append(one)
             check_comparable(found)  # before the next one is drawn
         comparison = Comparison(tuple(found))
         if folder is not None:
             for heading, report in zip(comparison.headings, found, strict=True):
-                write_report(report, folder / f"{file_name(heading)}.json")
+                write_report(report, folder / f"{make_file_name(heading)}.json")
     return comparison
 
 
@@ -96,9 +98,9 @@ def find_report(model: object) -> Report | None:
     return read_report(path) if is_report else None
 
 
-def check_shapes(models: Sequence[object], loaded: Sequence[Generative | Report]) -> None:
+def check_shapes(models: Sequence[object], loaded: Sequence[GenerativeModel | Report]) -> None:
     """UserError where two models draw pictures of different shapes, which needs no drawing."""
-    shapes = [drawn_shape(model, one) for model, one in zip(models, loaded, strict=True)]
+    shapes = [read_shape(model, one) for model, one in zip(models, loaded, strict=True)]
     for model, shape in zip(models[1:], shapes[1:], strict=True):
         if any(a != b for a, b in zip(shape, shapes[0], strict=False)):  # a codec takes any size
             raise UserError(
@@ -107,15 +109,15 @@ def check_shapes(models: Sequence[object], loaded: Sequence[Generative | Report]
             )
 
 
-def drawn_shape(model: object, loaded: Generative | Report) -> tuple[int, ...]:
+def read_shape(model: object, loaded: GenerativeModel | Report) -> tuple[int, ...]:
     """Of a model's pictures, or of those that a report tells of."""
     if isinstance(loaded, Report):
         return loaded.protocol.shape
-    with named(model):
+    with name_model_in_errors(model):
         find_kind(loaded)
     return (loaded.spec.channels, *(loaded.spec.size or ()))
 
 
-def file_name(heading: str) -> str:
+def make_file_name(heading: str) -> str:
     """A name as a file's, whoever wrote the report: in its folder, and not too long."""
     return re.sub(r"[^\w .()+-]|^\.", "_", heading)[:60]

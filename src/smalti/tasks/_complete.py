@@ -9,42 +9,42 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from smalti.core.brief import brief
-from smalti.core.config import fitted, to_json
-from smalti.core.drawing import draw_batches
+from smalti.core.config import coerce_value, to_json
+from smalti.core.drawing import draw_in_batches
 from smalti.core.errors import UserError
-from smalti.core.folders import Results, check_free, results_folder, write_record
-from smalti.core.given import Given
-from smalti.core.pictures import grid, image, save_png
-from smalti.core.progress import OnProgress, ignore
-from smalti.core.ranges import Amount, Batch, Samples, Seed, Weight
-from smalti.core.rng import Rng, count_seeds
+from smalti.core.folders import ResultFiles, check_replaceable, stage_optional_folder, write_record
+from smalti.core.pictures import make_grid, save_png, to_image
+from smalti.core.progress import OnProgress, ignore_event
+from smalti.core.ranges import BatchSize, CountOrZero, SampleCount, Seed, Weight
+from smalti.core.rng import Rng, list_seeds
 from smalti.core.sampling import find_sampler
-from smalti.data.single import Picture, read_mask
+from smalti.core.sampling_inputs import SamplingInputs
+from smalti.core.short_repr import add_short_repr
+from smalti.data.single_picture import PictureLike, read_mask
 from smalti.tasks.inputs import (
-    NOTHING,
-    Chosen,
+    NO_CONDITIONS,
     Classes,
     Conditions,
     Pictures,
-    choose_model,
+    SelectedModel,
+    cycle_conditions,
+    cycle_values,
+    list_paths,
     list_pictures,
-    name_files,
-    take_turns,
-    turn_conditions,
+    select_model,
 )
 
-FILES = Results(r"grid\.png|completions\.json|\d+-\d+\.png", "completions.json")
+FILES = ResultFiles(r"grid\.png|completions\.json|\d+-\d+\.png", "completions.json")
 """What a folder of completions holds."""
-GREY = 0.5
+GRAY = 0.5
 
 
 @dataclass(frozen=True, eq=False)
-@brief
+@add_short_repr
 class Completions:
     """Pictures, completed in several ways."""
 
-    known: Tensor
+    originals: Tensor
     """The pictures, (P, C, H, W) in [0, 1]."""
     hole: Tensor
     """(H, W), true where something was drawn."""
@@ -59,18 +59,18 @@ def complete(
     model: object,
     pictures: Pictures,
     *,
-    rows: Amount | None = None,
-    mask: Picture | None = None,
-    number: Samples = 4,
+    keep_rows: CountOrZero | None = None,
+    mask: PictureLike | None = None,
+    n: SampleCount = 4,
     seed: Seed = 0,
     classes: Classes = (),
     text: Sequence[str] | str = (),
-    conditions: Conditions = NOTHING,
+    conditions: Conditions = NO_CONDITIONS,
     temperature: Weight | None = None,
-    batch: Batch = 64,
+    batch_size: BatchSize = 64,
     device: str = "auto",
     out: str | Path | None = None,
-    on_progress: OnProgress = ignore,
+    on_progress: OnProgress = ignore_event,
 ) -> Completions:
     """Keep the upper part of pictures and draw the rest, in several ways.
 
@@ -96,87 +96,88 @@ def complete(
     From Python pictures may be arrays and tensors, too, and without `out` nothing is written.
     """
     each = list_pictures(pictures)
-    seeds = count_seeds(seed, fitted(number, Samples, "number"))
-    check_free(out, FILES)
-    chosen = choose_model(model, device)
-    check_walk(chosen)
-    loaded, turns = chosen.model, chosen.find_classes(classes)
+    seeds = list_seeds(seed, coerce_value(n, SampleCount, "number"))
+    check_replaceable(out, FILES)
+    selected = select_model(model, device)
+    check_draws_by_pixel(selected)
+    loaded, turns = selected.model, selected.find_class_indices(classes)
     changes = {} if temperature is None else {"temperature": temperature}
     sampler = find_sampler(changes, loaded)
-    hole = choose_hole(rows, mask, each, loaded.spec.size)
-    known = chosen.read_pictures(each)  # (P, C, H, W)
-    told = take_turns(chosen.check_text(text), number) or None
-    labels = take_turns(turns, number) * len(known)
-    others = turn_conditions(conditions, number)
-    given = Given(
-        **chosen.tell(labels, {name: one * len(known) for name, one in others.items()}),
-        text=told and told * len(known),
-        known=known.repeat_interleave(number, 0),
-        mask=hole.expand(len(known) * number, 1, -1, -1),
+    hole = choose_hole(keep_rows, mask, each, loaded.spec.size)
+    known = selected.read_pictures(each)  # (P, C, H, W)
+    captions = cycle_values(selected.check_text(text), n) or None
+    labels = cycle_values(turns, n) * len(known)
+    others = cycle_conditions(conditions, n)
+    inputs = SamplingInputs(
+        **selected.make_inputs(labels, {name: one * len(known) for name, one in others.items()}),
+        text=captions and captions * len(known),
+        known=known.repeat_interleave(n, 0),
+        mask=hole.expand(len(known) * n, 1, -1, -1),
     )
     each_seed = [*seeds] * len(known)
-    given = loaded.draw_choices(Rng(each_seed), given)  # here, so that they can be told
-    if given.labels is not None:
-        labels = given.labels.tolist()
-    with results_folder(out, FILES) as folder:
-        drawn = draw_batches(
-            loaded, each_seed, given, sampler, batch=batch, on_progress=on_progress
+    inputs = loaded.draw_choices(Rng(each_seed), inputs)  # here, so that they can be told
+    if inputs.labels is not None:
+        labels = inputs.labels.tolist()
+    with stage_optional_folder(out, FILES) as folder:
+        drawn = draw_in_batches(
+            loaded, each_seed, inputs, sampler, batch_size=batch_size, on_progress=on_progress
         )
-        ways = drawn.pictures.unflatten(0, (len(known), number))  # (P, n, C, H, W)
-        named = chosen.name_classes(labels)
-        shared = (
-            None if named is None else [named[i : i + number] for i in range(0, len(named), number)]
-        )
+        ways = drawn.pictures.unflatten(0, (len(known), n))  # (P, n, C, H, W)
+        named = selected.name_classes(labels)
+        class_names = None if named is None else [named[i : i + n] for i in range(0, len(named), n)]
         if folder:
             write_completions(folder, known, hole, ways, seeds)
             record = {
-                "model": chosen.record,
-                "pictures": name_files(each),
-                "mask": None if mask is None else name_files(mask)[0],
+                "model": selected.recorded_name,
+                "pictures": list_paths(each),
+                "mask": None if mask is None else list_paths(mask)[0],
                 "rows": None if mask is not None else int((~hole).all(1).sum()),
                 "seeds": [*seeds],
-                "classes": shared,
-                "text": told,
+                "classes": class_names,
+                "text": captions,
                 **({"conditions": others} if others else {}),
                 "sampler": to_json(sampler),
             }
             write_record(folder / "completions.json", record)
-    return Completions(known, hole, ways, seeds, shared)
+    return Completions(known, hole, ways, seeds, class_names)
 
 
-def check_walk(chosen: Chosen) -> None:
-    if not hasattr(chosen.model, "walk") or "mask" not in chosen.spec.given:
+def check_draws_by_pixel(selected: SelectedModel) -> None:
+    if not hasattr(selected.model, "walk") or "mask" not in selected.spec.accepted_inputs:
         raise UserError(
-            f"{chosen.name} does not draw pixel by pixel; `smalti inpaint` fills holes by "
+            f"{selected.name} does not draw pixel by pixel; `smalti inpaint` fills holes by "
             "diffusion models"
         )
 
 
 def choose_hole(
-    rows: int | None, mask: Picture | None, pictures: Sequence[Picture], size: tuple[int, int]
+    keep_rows: int | None,
+    mask: PictureLike | None,
+    pictures: Sequence[PictureLike],
+    size: tuple[int, int],
 ) -> Tensor:
     """(H, W), true where something is to be drawn."""
     H, W = size
     if mask is not None:
-        if rows is not None:
+        if keep_rows is not None:
             raise UserError("rows and mask are both given; choose one")
         holes = [torch.from_numpy(read_mask(mask, picture, size=size)) for picture in pictures]
         return holes[0]  # pictures of one size, cropped alike
-    kept = H // 2 if rows is None else rows
+    kept = H // 2 if keep_rows is None else keep_rows
     if not 0 <= kept < H:
-        raise UserError(f"rows {rows} leaves nothing to draw; keep 0 to {H - 1} of {H} rows")
+        raise UserError(f"rows {keep_rows} leaves nothing to draw; keep 0 to {H - 1} of {H} rows")
     return (torch.arange(H) >= kept)[:, None].expand(H, W)
 
 
 def write_completions(
-    folder: Path, known: Tensor, hole: Tensor, ways: Tensor, seeds: range
+    folder: Path, originals: Tensor, hole: Tensor, completions: Tensor, seeds: range
 ) -> None:
     """grid.png with a row for each picture: itself, what is kept, its completions; those by PICTURE
     and SEED, one by one, too.
     """
-    cut = known.masked_fill(hole, GREY)
-    sheet = torch.cat([known[:, None], cut[:, None], ways], dim=1)
-    save_png(grid(sheet.flatten(0, 1), columns=2 + len(seeds)), folder / "grid.png")
-    for i, row in enumerate(ways):
+    cut = originals.masked_fill(hole, GRAY)
+    sheet = torch.cat([originals[:, None], cut[:, None], completions], dim=1)
+    save_png(make_grid(sheet.flatten(0, 1), columns=2 + len(seeds)), folder / "grid.png")
+    for i, row in enumerate(completions):
         for seed, picture in zip(seeds, row, strict=True):
-            save_png(image(picture), folder / f"{i:05d}-{seed:05d}.png")
+            save_png(to_image(picture), folder / f"{i:05d}-{seed:05d}.png")

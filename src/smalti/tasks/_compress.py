@@ -9,23 +9,23 @@ from pathlib import Path
 
 from torch import Tensor
 
+from smalti.coding._compress import BATCH_SIZE
+from smalti.coding._compress import compress as compress_pictures
+from smalti.coding.exact_pictures import read_exact
 from smalti.coding.file import MAGIC, Header, read_header
-from smalti.coding.reading import read_exact
-from smalti.coding.squeeze import BATCH
-from smalti.coding.squeeze import compress as compress_pictures
-from smalti.core.brief import brief
 from smalti.core.errors import UserError
-from smalti.core.files import file_for
+from smalti.core.files import stage_file
 from smalti.core.model import name_model, open_model
-from smalti.core.progress import OnProgress, ignore, name_progress
-from smalti.core.ranges import Batch
+from smalti.core.progress import OnProgress, ignore_event, label_progress
+from smalti.core.ranges import BatchSize
+from smalti.core.short_repr import add_short_repr
 from smalti.data.pictures import Pictures
-from smalti.tasks.inputs import find_class
+from smalti.tasks.inputs import find_class_index
 
 
 @dataclass(frozen=True)
-@brief
-class Compressed:
+@add_short_repr
+class CompressedFile:
     """A file of compressed pictures."""
 
     content: bytes
@@ -41,7 +41,7 @@ class Compressed:
     @property
     def bits_per_dim(self) -> float:
         """Bits of the payload for each number of the pictures, instead of 8."""
-        return 8 * self.header.payload / (self.header.count * math.prod(self.header.shape))
+        return 8 * self.header.payload_bytes / (self.header.count * math.prod(self.header.shape))
 
 
 def compress(
@@ -50,9 +50,9 @@ def compress(
     *,
     model: object,
     label: int | str | None = None,
-    batch: Batch = BATCH,
-    on_progress: OnProgress = ignore,
-) -> Compressed:
+    batch_size: BatchSize = BATCH_SIZE,
+    on_progress: OnProgress = ignore_event,
+) -> CompressedFile:
     """Compress pictures without a loss, by a model whose likelihood is exact.
 
     They must have the model's size already. `smalti decompress` needs the same model, and a machine
@@ -66,31 +66,31 @@ def compress(
     batch: pictures of one walk.
     """
     if out is not None:
-        check_file(Path(out))
+        check_output_file(Path(out))
     loaded = open_model(model, "walk")
-    y = None if label is None else find_class(label, loaded.spec.classes, name_model(model))
+    y = None if label is None else find_class_index(label, loaded.spec.classes, name_model(model))
     notes: list[str] = []
-    with file_for(out) if out is not None else nullcontext() as temporary:
+    with stage_file(out) if out is not None else nullcontext() as temporary:
         names = None
         if isinstance(pictures, str | Path):
             shape = (loaded.spec.channels, *loaded.spec.size)
-            reading = name_progress("reading", on_progress)
+            reading = label_progress("reading", on_progress)
             pictures, names = read_exact(pictures, shape, reading, notes.append)
         content = compress_pictures(
             loaded,
             pictures,
             None if y is None else [y] * len(pictures),
-            names=names,
-            name=str(model) if isinstance(model, str | Path) else "",
-            batch=batch,
+            file_names=names,
+            model_name=str(model) if isinstance(model, str | Path) else "",
+            batch_size=batch_size,
             on_progress=on_progress,
         )
         if temporary is not None:
             temporary.write_bytes(content)
-    return Compressed(content, tuple(notes))
+    return CompressedFile(content, tuple(notes))
 
 
-def check_file(out: Path) -> None:
+def check_output_file(out: Path) -> None:
     """UserError unless `out` is new, or a file that we wrote."""
     if out.is_dir():
         raise UserError(f"{out} is a folder; name a file for the compressed pictures")

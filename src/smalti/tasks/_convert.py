@@ -7,30 +7,30 @@ from pathlib import Path
 from typing import Any
 
 from smalti.convert import REFERENCES, infer_config, read_weights
-from smalti.convert.codecs import LEFT_OUT
+from smalti.convert.codecs import IGNORED_WEIGHTS
 from smalti.convert.model import model_from_reference
-from smalti.core.brief import brief
-from smalti.core.checkpoint import write_into
+from smalti.core.checkpoint import write_checkpoint
 from smalti.core.documents import read_json_object, read_yaml_object
 from smalti.core.errors import UserError, shorten
-from smalti.core.folders import Results, results_folder
-from smalti.core.messages import suggest
-from smalti.core.progress import OnProgress, Progress, ignore
+from smalti.core.folders import ResultFiles, stage_optional_folder
+from smalti.core.messages import suggest_name
+from smalti.core.progress import OnProgress, Progress, ignore_event
 from smalti.core.protocols import Card
+from smalti.core.short_repr import add_short_repr
 
-FILES = Results(r"config\.json|model\.safetensors", "config.json", ("format", "model"))
+FILES = ResultFiles(r"config\.json|model\.safetensors", "config.json", ("format", "model"))
 """What a checkpoint holds."""
 KINDS = tuple(kind.replace("_", "-") for kind in REFERENCES)
 
 
 @dataclass(frozen=True, eq=False)
-@brief
-class Converted:
+@add_short_repr
+class ConvertedModel:
     """A published model as one of smalti's."""
 
     model: Any
     """In eval mode."""
-    left_out: tuple[str, ...]
+    skipped_weights: tuple[str, ...]
     """Weights of the file that it does not need, by name."""
 
 
@@ -42,8 +42,8 @@ def convert_checkpoint(
     config: str | Path | None = None,
     size: tuple[int, int] | None = None,
     codec: str | None = None,
-    on_progress: OnProgress = ignore,
-) -> Converted:
+    on_progress: OnProgress = ignore_event,
+) -> ConvertedModel:
     """Make a published checkpoint into a smalti model. No code in the file is run.
 
     kind: what the weights are of: a name of `smalti.convert.REFERENCES`.
@@ -55,21 +55,23 @@ def convert_checkpoint(
     """
     kind = kind.replace("_", "-")
     if kind not in KINDS:
-        raise UserError(f"unknown kind {kind!r}; {suggest(kind, KINDS)}")
-    with results_folder(out, FILES) as folder:
+        raise UserError(f"unknown kind {kind!r}; {suggest_name(kind, KINDS)}")
+    with stage_optional_folder(out, FILES) as folder:
         on_progress(Progress("reading", 0, 1))
         weights, found = read_weights(Path(file))
-        told, left_out = read_config_file(Path(config)) if config else found, ()
+        parsed, skipped = read_config_file(Path(config)) if config else found, ()
         if kind == "taming-vqgan":
-            told = told and taming_params(told)
-            left_out = tuple(name for name in weights if LEFT_OUT.match(name))
-        told = told or infer_config(kind, weights, size)
-        model = model_from_reference(kind, told, weights, size, codec)
+            parsed = parsed and read_taming_params(parsed)
+            skipped = tuple(name for name in weights if IGNORED_WEIGHTS.match(name))
+        parsed = parsed or infer_config(kind, weights, size)
+        model = model_from_reference(kind, parsed, weights, size, codec)
         on_progress(Progress("reading", 1, 1))
         if folder is not None and out is not None:
             facts = {"file": Path(file).name}
-            write_into(folder, model, Card(Path(out).name, f"converted from {kind}", facts=facts))
-    return Converted(model, left_out)
+            write_checkpoint(
+                folder, model, Card(Path(out).name, f"converted from {kind}", facts=facts)
+            )
+    return ConvertedModel(model, skipped)
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
@@ -78,7 +80,7 @@ def read_config_file(path: Path) -> dict[str, Any]:
     return read_yaml_object(path) if yaml else read_json_object(path)
 
 
-def taming_params(content: dict[str, Any]) -> dict[str, Any]:
+def read_taming_params(content: dict[str, Any]) -> dict[str, Any]:
     """What a published config of VQGAN says of the codec: n_embed, embed_dim and ddconfig.
 
     It stands under model.params there, beside settings of the training.

@@ -10,24 +10,24 @@ from pathlib import Path
 from PIL import Image
 from torch import Tensor
 
+from smalti.coding._compress import decompress as decompress_pictures
+from smalti.coding.environment import detect_vector_units
 from smalti.coding.file import Header, from_bytes, read_file
-from smalti.coding.names import ENDING, is_writable
-from smalti.coding.squeeze import decompress as decompress_pictures
-from smalti.coding.surroundings import vector_units
-from smalti.core.brief import brief
+from smalti.coding.file_names import EXTENSION, is_writable
 from smalti.core.errors import Notice, UserError
-from smalti.core.folders import Results, members, results_folder
+from smalti.core.folders import ResultFiles, list_files, stage_optional_folder
 from smalti.core.model import Model, open_model
 from smalti.core.pictures import save_png
-from smalti.core.progress import OnProgress, ignore
+from smalti.core.progress import OnProgress, ignore_event
+from smalti.core.short_repr import add_short_repr
 
-NOTHING = Results("")
+NO_FILES = ResultFiles("")
 """No file's name: the folder must be new, or empty."""
 
 
 @dataclass(frozen=True, eq=False)
-@brief
-class Decompressed:
+@add_short_repr
+class DecompressedPictures:
     """What was compressed, its checksum right."""
 
     pixels: Tensor
@@ -43,9 +43,9 @@ def decompress(
     out: str | Path | None = None,
     *,
     model: object = None,
-    anyway: bool = False,
-    on_progress: OnProgress = ignore,
-) -> Decompressed:
+    force: bool = False,
+    on_progress: OnProgress = ignore_event,
+) -> DecompressedPictures:
     """Bring back the pictures of a file of `smalti compress`, as PNGs under their old names.
 
     A Notice is given when this processor may round otherwise than that which wrote the file.
@@ -57,30 +57,30 @@ def decompress(
     nothing is written when not.
     """
     if out is not None:
-        check_new(Path(out))
-    with results_folder(out, NOTHING) as folder:
+        check_new_folder(Path(out))
+    with stage_optional_folder(out, NO_FILES) as folder:
         try:
             data = file if isinstance(file, bytes) else read_file(file)
             header, _ = from_bytes(data)
-            loaded = recorded_model(header, model)
+            loaded = open_recorded_model(header, model)
             warn_of_units(header)
-            pixels = decompress_pictures(loaded, data, anyway=anyway, on_progress=on_progress)
+            pixels = decompress_pictures(loaded, data, force=force, on_progress=on_progress)
         except UserError as error:
             if isinstance(file, bytes):
                 raise
             raise UserError(f"{file}: {error}") from error
-        names = file_names(header)
+        names = list_file_names(header)
         if folder is not None:
             write_pictures(folder, pixels, names)
-    return Decompressed(pixels, names, header)
+    return DecompressedPictures(pixels, names, header)
 
 
-def recorded_model(header: Header, model: object) -> Model:
+def open_recorded_model(header: Header, model: object) -> Model:
     """The model that is given, or else the one that the file names."""
-    if model is None and not header.name:
+    if model is None and not header.model_name:
         raise UserError("no model is named in it; give --model")
     try:
-        return open_model(header.name if model is None else model, "draw pictures", "cpu")
+        return open_model(header.model_name if model is None else model, "draw pictures", "cpu")
     except UserError as error:
         if model is not None:
             raise
@@ -90,32 +90,32 @@ def recorded_model(header: Header, model: object) -> Model:
 
 
 def warn_of_units(header: Header) -> None:
-    if header.units != (units := vector_units()):
+    if header.vector_units != (units := detect_vector_units()):
         warnings.warn(
-            f"it was written with {header.units} and this processor has {units}, which may round "
+            f"it was written with {header.vector_units} and this processor has {units}, which may round "
             "otherwise; trying",
             Notice,
             stacklevel=3,
         )
 
 
-def check_new(out: Path) -> None:
+def check_new_folder(out: Path) -> None:
     if out.exists() and not out.is_dir():
         raise UserError(f"{out} is a file; name a new folder for the pictures")
-    if (there := next(members(out), None)) is not None:
-        first = there.split("/")[0]
+    if (existing := next(list_files(out), None)) is not None:
+        first = existing.split("/")[0]
         raise UserError(f"{out} holds {first!r} already; name a new folder for the pictures")
 
 
-def file_names(header: Header) -> tuple[str, ...]:
+def list_file_names(header: Header) -> tuple[str, ...]:
     """The pictures' names; their numbers where none are recorded or some cannot be written."""
-    if header.names and all(map(is_writable, header.names)):
-        return header.names
-    if header.names:
+    if header.file_names and all(map(is_writable, header.file_names)):
+        return header.file_names
+    if header.file_names:
         warnings.warn(
             "names are too long for this system; pictures get their numbers", Notice, stacklevel=3
         )
-    return tuple(f"{i:05d}{ENDING}" for i in range(header.count))
+    return tuple(f"{i:05d}{EXTENSION}" for i in range(header.count))
 
 
 def write_pictures(folder: Path, pixels: Tensor, names: Sequence[str]) -> None:

@@ -13,31 +13,31 @@ import torch
 
 import smalti
 from smalti.core.checkpoint import read_card
-from smalti.core.drawing import draw_batches
-from smalti.core.folders import Results, check_free, folder_for, write_record
-from smalti.core.messages import count
+from smalti.core.drawing import draw_in_batches
+from smalti.core.folders import ResultFiles, check_replaceable, stage_folder, write_record
+from smalti.core.messages import format_count
 from smalti.core.model import open_model
-from smalti.core.pictures import grid, save_png
-from smalti.core.progress import OnProgress, ignore
-from smalti.core.protocols import Specified
+from smalti.core.pictures import make_grid, save_png
+from smalti.core.progress import OnProgress, ignore_event
+from smalti.core.protocols import HasSpec
 from smalti.core.ranges import Minutes
-from smalti.recipes import find
+from smalti.recipes import find_recipe
 from smalti.tasks._draw_samples import draw_samples
 from smalti.tasks._interpolate import interpolate
 from smalti.tasks._train import OnEvent, train
-from smalti.tasks.gallery import Exhibit, Picture, page
+from smalti.tasks.gallery import Exhibit, Picture, render_page
 
-FILES = Results(
+FILES = ResultFiles(
     r"index\.html|before\.png|record\.json|(samples|interpolation|run)/.+", "record.json"
 )
 """What a gallery holds."""
-NUMBER, FRAMES, QUICK_STEPS = 64, 10, 3
+N_SAMPLES, FRAMES, QUICK_STEPS = 64, 10, 3
 RECIPE = "ddpm-digits"
 OnStage = Callable[[str, float | None], None]
 """Told what begins, and again, with its seconds, when it is done."""
 
 
-def pass_over(what: str, seconds: float | None) -> None:
+def ignore_stage(stage: str, seconds: float | None) -> None:
     """Shows nothing."""
 
 
@@ -47,8 +47,8 @@ def make_gallery(
     minutes: Minutes = 2.0,
     quick: bool = False,
     model: str = "ddpm-digits",
-    on_progress: OnEvent = ignore,
-    on_stage: OnStage = pass_over,
+    on_progress: OnEvent = ignore_event,
+    on_stage: OnStage = ignore_stage,
 ) -> Path:
     """Make a page that shows everything once: samples, a walk, and a model that is trained here.
 
@@ -58,15 +58,17 @@ def make_gallery(
 
     on_progress: told of the training's events, too.  Returns the page's path.
     """
-    check_free(out, FILES)
+    check_replaceable(out, FILES)
     loaded = open_model(model, "draw pictures", "cpu")
-    with folder_for(out, FILES) as folder:
+    with stage_folder(out, FILES) as folder:
         exhibits = [
-            *show_samples(loaded, model, folder / "samples", on_progress, on_stage),
-            show_walk(loaded, model, folder / "interpolation", on_progress, on_stage),
-            show_training(folder, minutes, quick, on_progress, on_stage),
+            *make_samples_exhibit(loaded, model, folder / "samples", on_progress, on_stage),
+            make_interpolation_exhibit(
+                loaded, model, folder / "interpolation", on_progress, on_stage
+            ),
+            make_training_exhibit(folder, minutes, quick, on_progress, on_stage),
         ]
-        text = page(exhibits, replace(read_card(model), name=model), describe_machine())
+        text = render_page(exhibits, replace(read_card(model), name=model), describe_machine())
         (folder / "index.html").write_text(text, encoding="utf-8")
         how = {"model": model, "minutes": minutes, "quick": quick}
         write_record(folder / "record.json", how)
@@ -74,33 +76,33 @@ def make_gallery(
 
 
 @contextmanager
-def measured(what: str, on_stage: OnStage) -> Iterator[list[float]]:
+def time_stage(stage: str, on_stage: OnStage) -> Iterator[list[float]]:
     """While entered, some work is done; on leaving, its seconds stand in the list."""
     begun, seconds = time.perf_counter(), []
-    on_stage(what, None)
+    on_stage(stage, None)
     yield seconds
     seconds.append(time.perf_counter() - begun)
-    on_stage(what, seconds[0])
+    on_stage(stage, seconds[0])
 
 
-def show_samples(
-    model: Specified, name: str, folder: Path, on_progress: OnProgress, on_stage: OnStage
+def make_samples_exhibit(
+    model: HasSpec, name: str, folder: Path, on_progress: OnProgress, on_stage: OnStage
 ) -> list[Exhibit]:
     """64 pictures in the order of their classes, and how they came about."""
     K = len(model.spec.classes)
     classes = "all" if K else ()
 
-    drawing = {"batch": NUMBER, "out": folder, "on_progress": on_progress}
-    with measured(f"drawing {NUMBER} pictures from {name}", on_stage) as took:
-        draw_samples(model, NUMBER, classes=classes, film=True, **drawing)
-    command = f"smalti sample {name} -n {NUMBER}" + (" --class all" if K else "")
+    drawing = {"batch": N_SAMPLES, "out": folder, "on_progress": on_progress}
+    with time_stage(f"drawing {N_SAMPLES} pictures from {name}", on_stage) as took:
+        draw_samples(model, N_SAMPLES, classes=classes, gif=True, **drawing)
+    command = f"smalti sample {name} -n {N_SAMPLES}" + (" --class all" if K else "")
     return [
         Exhibit(
-            f"{NUMBER} pictures that nobody drew",
+            f"{N_SAMPLES} pictures that nobody drew",
             f"Every picture begins as its own noise, from its own seed, and {name} takes the noise "
             f"away, step by step."
             + (" They stand in the order of the class that was asked for." if K else ""),
-            (Picture(folder / "grid.png", f"{NUMBER} samples of {name}"),),
+            (Picture(folder / "grid.png", f"{N_SAMPLES} samples of {name}"),),
             command,
             took[0],
         ),
@@ -115,15 +117,15 @@ def show_samples(
     ]
 
 
-def show_walk(
-    model: Specified, name: str, folder: Path, on_progress: OnProgress, on_stage: OnStage
+def make_interpolation_exhibit(
+    model: HasSpec, name: str, folder: Path, on_progress: OnProgress, on_stage: OnStage
 ) -> Exhibit:
     """A walk between two noises, once for each of a few classes."""
     rows = [k for k in (2, 3, 5, 8) if k < len(model.spec.classes)]
     first, last = 3, 8
 
-    walking = {"frames": FRAMES, "batch": NUMBER, "out": folder, "on_progress": on_progress}
-    with measured("walking between two noises", on_stage) as took:
+    walking = {"frames": FRAMES, "batch": N_SAMPLES, "out": folder, "on_progress": on_progress}
+    with time_stage("walking between two noises", on_stage) as took:
         interpolate(model, first, last, classes=rows, gif=True, **walking)
     chosen = " --class " + ",".join(model.spec.classes[k] for k in rows) if rows else ""
     return Exhibit(
@@ -139,7 +141,7 @@ def show_walk(
     )
 
 
-def show_training(
+def make_training_exhibit(
     folder: Path,
     minutes: float,
     quick: bool,
@@ -147,18 +149,18 @@ def show_training(
     on_stage: OnStage,
 ) -> Exhibit:
     """A model that knows nothing, and what it draws after training."""
-    recipe = find(RECIPE).change({"warmup": 50, "save": 10**9})
+    recipe = find_recipe(RECIPE).change({"warmup": 50, "save": 10**9})
     splits = recipe.read(None, size=recipe.size)
     torch.manual_seed(recipe.training.seed)
-    untrained = recipe.model(splits.train).build()
-    before = draw_batches(untrained, range(NUMBER), on_progress=on_progress)
-    save_png(grid(before.pictures), folder / "before.png")
-    length, how = count(minutes, "minute"), f"--minutes {minutes:g}"
+    untrained = recipe.make_config(splits.train).build()
+    before = draw_in_batches(untrained, range(N_SAMPLES), on_progress=on_progress)
+    save_png(make_grid(before.pictures), folder / "before.png")
+    length, how = format_count(minutes, "minute"), f"--minutes {minutes:g}"
     steps, limit = None, minutes
     if quick:
         length, how = f"{QUICK_STEPS} steps", f"--steps {QUICK_STEPS}"
         steps, limit = QUICK_STEPS, None
-    with measured(f"training a new model for {length}", on_stage) as took:
+    with time_stage(f"training a new model for {length}", on_stage) as took:
         how_long = {"steps": steps, "minutes": limit}
         ended = train(recipe, data=splits, out=folder / "run", on_event=on_progress, **how_long)
     if ended.interrupted:  # a run saves and ends in order; here there is nothing to keep
@@ -177,5 +179,5 @@ def show_training(
 def describe_machine() -> str:
     return (
         f"smalti {smalti.__version__}, PyTorch {torch.__version__}, "
-        f"{count(torch.get_num_threads(), 'thread')} on {count(os.cpu_count() or 1, 'core')}."
+        f"{format_count(torch.get_num_threads(), 'thread')} on {format_count(os.cpu_count() or 1, 'core')}."
     )

@@ -10,36 +10,36 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from smalti.core.brief import brief
-from smalti.core.config import fitted, to_json
-from smalti.core.drawing import Drawn, draw_batches
-from smalti.core.folders import Results, check_free, results_folder, write_record
-from smalti.core.given import Given
-from smalti.core.pictures import grid, image, save_gif, save_png
-from smalti.core.progress import OnProgress, ignore
-from smalti.core.ranges import Batch, Samples, Seed, Strength
-from smalti.core.rng import count_seeds
+from smalti.core.config import coerce_value, to_json
+from smalti.core.drawing import DrawnPictures, draw_in_batches
+from smalti.core.folders import ResultFiles, check_replaceable, stage_optional_folder, write_record
+from smalti.core.pictures import make_grid, save_gif, save_png, to_image
+from smalti.core.progress import OnProgress, ignore_event
+from smalti.core.ranges import BatchSize, SampleCount, Seed, Strength
+from smalti.core.rng import list_seeds
 from smalti.core.sampling import find_sampler
-from smalti.diffusion.condition import STRENGTH
+from smalti.core.sampling_inputs import SamplingInputs
+from smalti.core.short_repr import add_short_repr
+from smalti.diffusion.inputs import DEFAULT_STRENGTH
 from smalti.tasks.inputs import (
-    NOTHING,
+    NO_CONDITIONS,
     Classes,
     Conditions,
     Pictures,
-    choose_model,
-    name_files,
-    take_turns,
-    turn_conditions,
+    cycle_conditions,
+    cycle_values,
+    list_paths,
+    select_model,
 )
 
-WIDEST = 16
+MAX_COLUMNS = 16
 """Pictures of a group beside each other in a grid, at most."""
-FILES = Results(r"grid\.png|(denoising|rows)\.gif|samples\.json|\d+\.png", "samples.json")
+FILES = ResultFiles(r"grid\.png|(denoising|rows)\.gif|samples\.json|\d+\.png", "samples.json")
 """What a folder of samples holds."""
 
 
 @dataclass(frozen=True, eq=False)
-@brief
+@add_short_repr
 class DrawnSamples:
     """Samples, and all that is needed to draw them again."""
 
@@ -55,21 +55,21 @@ class DrawnSamples:
 
 def draw_samples(
     model: object,
-    number: Samples = 16,
+    n: SampleCount = 16,
     *,
     seed: Seed = 0,
     classes: Classes = (),
     text: Sequence[str] | str = (),
-    conditions: Conditions = NOTHING,
+    conditions: Conditions = NO_CONDITIONS,
     pictures: Pictures | None = None,
     strength: Strength | None = None,
     size: int | tuple[int, int] | None = None,
     sampler: object = None,
-    batch: Batch = 64,
-    film: bool = False,
+    batch_size: BatchSize = 64,
+    gif: bool = False,
     device: str = "auto",
     out: str | Path | None = None,
-    on_progress: OnProgress = ignore,
+    on_progress: OnProgress = ignore_event,
 ) -> DrawnSamples:
     """Draw from a model: a grid, every picture by itself, and a record of how they were made.
 
@@ -96,71 +96,81 @@ def draw_samples(
 
     From Python pictures may be arrays and tensors, too, and without `out` nothing is written.
     """
-    seeds = count_seeds(seed, fitted(number, Samples, "number"))
-    check_free(out, FILES)
-    chosen = choose_model(model, device)
-    sampler = find_sampler(sampler or {}, chosen.model)
-    labels = take_turns(chosen.find_classes(classes), number)
-    size, texts = chosen.check_size(size), chosen.check_text(text)
-    told = turn_conditions(conditions, number)
-    captions = take_turns(texts, number) or None
-    begun_with = None
+    seeds = list_seeds(seed, coerce_value(n, SampleCount, "number"))
+    check_replaceable(out, FILES)
+    selected = select_model(model, device)
+    sampler = find_sampler(sampler or {}, selected.model)
+    labels = cycle_values(selected.find_class_indices(classes), n)
+    size, texts = selected.check_size(size), selected.check_text(text)
+    turned_conditions = cycle_conditions(conditions, n)
+    captions = cycle_values(texts, n) or None
+    start_pictures = None
     if pictures is not None:
-        begun_with = torch.stack(take_turns([*chosen.read_pictures(pictures, size)], number))
-    given = Given(
-        **chosen.tell(labels, told),
+        start_pictures = torch.stack(cycle_values([*selected.read_pictures(pictures, size)], n))
+    inputs = SamplingInputs(
+        **selected.make_inputs(labels, turned_conditions),
         text=captions,
-        picture=begun_with,
+        picture=start_pictures,
         strength=strength,
         size=size,
     )
-    groups = [k % len(texts) for k in range(number)] if texts else labels
-    with results_folder(out, FILES) as folder:
-        drawn = draw_batches(
-            chosen.model, seeds, given, sampler, batch=batch, film=film, on_progress=on_progress
+    groups = [k % len(texts) for k in range(n)] if texts else labels
+    with stage_optional_folder(out, FILES) as folder:
+        drawn = draw_in_batches(
+            selected.model,
+            seeds,
+            inputs,
+            sampler,
+            batch_size=batch_size,
+            gif=gif,
+            on_progress=on_progress,
         )
-        drawn_classes = chosen.name_classes(labels)
+        drawn_classes = selected.name_classes(labels)
         if folder:
-            gif = "rows.gif" if hasattr(chosen.model, "walk") else "denoising.gif"
-            write_samples(folder, drawn, seed, torch.tensor(groups) if groups else None, gif)
+            gif_name = "rows.gif" if hasattr(selected.model, "walk") else "denoising.gif"
+            write_samples(folder, drawn, seed, torch.tensor(groups) if groups else None, gif_name)
             record = {
-                "model": chosen.record,
+                "model": selected.recorded_name,
                 "seeds": [*seeds],
                 "classes": drawn_classes,
                 "text": captions,
-                **({"conditions": told} if told else {}),
+                **({"conditions": turned_conditions} if turned_conditions else {}),
                 "size": size,
                 "sampler": to_json(sampler),
             }
             if pictures is not None:
-                record["pictures"] = name_files(pictures)
-                record["strength"] = strength or STRENGTH
+                record["pictures"] = list_paths(pictures)
+                record["strength"] = strength or DEFAULT_STRENGTH
             write_record(folder / "samples.json", record)
     return DrawnSamples(drawn.pictures, drawn.frames, seeds, drawn_classes, captions, sampler)
 
 
 def write_samples(
-    folder: Path, drawn: Drawn, seed: int, groups: Tensor | None, film: str = "denoising.gif"
+    folder: Path,
+    drawn: DrawnPictures,
+    seed: int,
+    groups: Tensor | None,
+    gif_name: str = "denoising.gif",
 ) -> None:
     """grid.png, by groups (N,) such as classes, PNGs named by seed, and the film."""
     N = len(drawn.pictures)
     order = torch.arange(N) if groups is None else groups.argsort(stable=True)
     columns = None if groups is None else choose_columns(groups)
-    save_png(grid(drawn.pictures[order], columns), folder / "grid.png")
+    save_png(make_grid(drawn.pictures[order], columns), folder / "grid.png")
     for i, picture in enumerate(drawn.pictures):
-        save_png(image(picture), folder / f"{seed + i:05d}.png")
+        save_png(to_image(picture), folder / f"{seed + i:05d}.png")
     if drawn.frames:
-        save_gif(make_film(drawn, order, columns), folder / film)
+        save_gif(make_gif_frames(drawn, order, columns), folder / gif_name)
 
 
-def make_film(drawn: Drawn, order: Tensor, columns: int | None) -> list[Image.Image]:
+def make_gif_frames(drawn: DrawnPictures, order: Tensor, columns: int | None) -> list[Image.Image]:
     """The frames as grids, for a GIF; `order` arranges the pictures."""
     few = order[order < len(drawn.frames[0])]
-    return [grid(frame[few], columns) for frame in drawn.frames]
+    return [make_grid(frame[few], columns) for frame in drawn.frames]
 
 
 def choose_columns(groups: Tensor) -> int | None:
     """Columns that give each group (N,) a row: where all are alike in number, 2 to WIDEST."""
     counts = groups.unique(return_counts=True)[1].tolist()
-    fits = len(counts) > 1 and 1 < counts[0] <= WIDEST and len(set(counts)) == 1
+    fits = len(counts) > 1 and 1 < counts[0] <= MAX_COLUMNS and len(set(counts)) == 1
     return counts[0] if fits else None

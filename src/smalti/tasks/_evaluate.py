@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from smalti.core.errors import UserError
-from smalti.core.folders import Results, results_folder
+from smalti.core.folders import ResultFiles, stage_optional_folder
 from smalti.core.model import Model, name_model, open_model
-from smalti.core.progress import OnProgress, ignore
+from smalti.core.progress import OnProgress, ignore_event
 from smalti.data import Splits
-from smalti.evaluation.assess import Evaluation, examine
+from smalti.evaluation._evaluate import Evaluation, evaluate_model
 from smalti.evaluation.kinds import KINDS, find_kind
 from smalti.evaluation.plan import Plan
 from smalti.evaluation.report import Report, write_report
-from smalti.tasks.reference import find_reference, flips
+from smalti.tasks.reference import find_reference, has_flips
 
 SHEETS = "|".join(name for kind in KINDS.values() for name in kind.sheets).replace(".", r"\.")
-FILES = Results(rf"report\.json|{SHEETS}", "report.json", ("format", "protocol", "rows"))
+FILES = ResultFiles(rf"report\.json|{SHEETS}", "report.json", ("format", "protocol", "rows"))
 """What a folder of a report holds."""
 
 
@@ -32,7 +32,7 @@ def evaluate(
     out: str | Path | None = None,
     name: str | None = None,
     device: str = "auto",
-    on_progress: OnProgress = ignore,
+    on_progress: OnProgress = ignore_event,
     **plan: Any,
 ) -> Report:
     """Measure a model: its samples beside real pictures, copying, likelihood, cost.
@@ -51,17 +51,19 @@ def evaluate(
     Raises UserError for what does not fit together; a measure that cannot be taken says why in its
     rows instead.
     """
-    how = Plan(**plan)
-    with results_folder(out, FILES) as folder:
+    protocol = Plan(**plan)
+    with stage_optional_folder(out, FILES) as folder:
         loaded = open_model(model, device=device)
-        found = examine_model(model, loaded, data, metrics, how, name, on_progress)
+        evaluation = evaluate_opened_model(
+            model, loaded, data, metrics, protocol, name, on_progress
+        )
         if folder is not None:
-            write_report(found.report, folder / "report.json")
-            found.write_sheets(folder)
-    return found.report
+            write_report(evaluation.report, folder / "report.json")
+            evaluation.write_sheets(folder)
+    return evaluation.report
 
 
-def examine_model(
+def evaluate_opened_model(
     model: object,
     loaded: Model,
     data: Splits | str | Path | None,
@@ -74,15 +76,15 @@ def examine_model(
 
     model: what it was loaded by, which a UserError names.
     """
-    with named(model):
-        find_kind(loaded).choose(metrics)  # a wrong one is refused before any work
+    with name_model_in_errors(model):
+        find_kind(loaded).choose_measures(metrics)  # a wrong one is refused before any work
         splits = find_reference(model, loaded, data, on_progress)
-        plan = replace(plan, mirrored=plan.mirrored or flips(model))
-        return examine(loaded, splits, metrics, plan, name or name_model(model), on_progress)
+        plan = replace(plan, mirrored=plan.mirrored or has_flips(model))
+        return evaluate_model(loaded, splits, metrics, plan, name or name_model(model), on_progress)
 
 
 @contextmanager
-def named(model: object) -> Iterator[None]:
+def name_model_in_errors(model: object) -> Iterator[None]:
     """While entered, a UserError names what a model was loaded by."""
     try:
         yield

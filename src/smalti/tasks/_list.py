@@ -10,33 +10,33 @@ from pathlib import Path
 from typing import Any
 
 import smalti
-from smalti.core.brief import brief
+from smalti.core.short_repr import add_short_repr
 from smalti.recipes import RECIPES, Entry
 
 SHIPPED = Path(smalti.__file__).parent / "assets" / "models"
 
 
 @dataclass(frozen=True)
-class Shipped:
+class ShippedModel:
     """A model that comes with smalti."""
 
     name: str
     family: str
     """The tag of its config."""
-    draws: bool
-    size: int
+    can_draw: bool
+    n_bytes: int
     """Bytes of its files."""
-    parameters: int
+    n_parameters: int
     card: dict[str, Any]
     """What is known of it: `data`, `facts` ..."""
 
 
 @dataclass(frozen=True)
-@brief
+@add_short_repr
 class Listing:
     """What there is to draw from and to train."""
 
-    models: tuple[Shipped, ...]
+    models: tuple[ShippedModel, ...]
     recipes: Mapping[str, Entry]
 
 
@@ -46,14 +46,14 @@ def list_models() -> Listing:
     return Listing(tuple(map(describe_model, folders)), RECIPES)
 
 
-def describe_model(folder: Path) -> Shipped:
+def describe_model(folder: Path) -> ShippedModel:
     content = json.loads((folder / "config.json").read_text())
-    return Shipped(
+    return ShippedModel(
         folder.name,
         content["model"]["tag"],
-        draws="sampler" in content["model"],
-        size=sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
-        parameters=count_weights(folder / "model.safetensors"),
+        can_draw="sampler" in content["model"],
+        n_bytes=sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
+        n_parameters=count_weights(folder / "model.safetensors"),
         card=content.get("card", {}),
     )
 

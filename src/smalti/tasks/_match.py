@@ -10,29 +10,29 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from smalti.core.brief import brief
 from smalti.core.errors import UserError
-from smalti.core.folders import Results, check_free, results_folder, write_record
+from smalti.core.folders import ResultFiles, check_replaceable, stage_optional_folder, write_record
 from smalti.core.pictures import save_gif, save_png
-from smalti.core.progress import OnProgress, Progress, ignore
-from smalti.core.ranges import Rounds, Seed, Threads, Width
-from smalti.data.frames import frames, is_video, length, still
-from smalti.data.single import Picture, read_mask
-from smalti.patchmatch.colours import distance_picture, flow_picture
+from smalti.core.progress import OnProgress, Progress, ignore_event
+from smalti.core.ranges import RepeatCount, Seed, ThreadCount, Width
+from smalti.core.short_repr import add_short_repr
+from smalti.data.frames import count_frames, is_video, read_frames, read_still
+from smalti.data.single_picture import PictureLike, read_mask
 from smalti.patchmatch.matching import Method
 from smalti.patchmatch.matching import match as find_match
-from smalti.patchmatch.reconstruction import consistency, psnr, reconstruct
+from smalti.patchmatch.reconstruction import compute_consistency, psnr, reconstruct
 from smalti.patchmatch.result import Match
 from smalti.patchmatch.video import track
+from smalti.patchmatch.visualization import distance_to_picture, flow_to_picture
 
-FILES = Results(
+FILES = ResultFiles(
     r"(\d{5}-)?(field|distance|copied|voted|consistent)\.(npy|png|gif)|match\.json", "match.json"
 )
 """What a folder of matches holds."""
 
 
 @dataclass(frozen=True)
-class Figures:
+class MatchMetrics:
     """How near a picture, put together from another, comes to what it was; or a video's mean."""
 
     mean_distance: float
@@ -46,14 +46,14 @@ class Figures:
 
 
 @dataclass(frozen=True, eq=False)
-@brief
+@add_short_repr
 class Matching:
     """Matches of a picture, or of each frame of a video."""
 
-    figures: Figures
+    metrics: MatchMetrics
     matches: tuple[Match, ...]
     """One for each frame; of a video only where no files are written."""
-    frames: tuple[Figures, ...] = ()
+    frame_metrics: tuple[MatchMetrics, ...] = ()
     """Of each frame of a video."""
 
 
@@ -62,19 +62,19 @@ Search = Mapping[str, Any]
 
 
 def match(
-    a: Picture | Sequence[Picture],
-    b: Picture | None = None,
+    a: PictureLike | Sequence[PictureLike],
+    b: PictureLike | None = None,
     *,
     patch: Width = 3,
-    iterations: Rounds | None = None,
+    iterations: RepeatCount | None = None,
     method: Method = "classic",
-    mask: Picture | None = None,
+    mask: PictureLike | None = None,
     seed: Seed = 0,
     both_ways: bool = False,
-    cold: bool = False,
-    threads: Threads | None = None,
+    cold_start: bool = False,
+    threads: ThreadCount | None = None,
     out: str | Path | None = None,
-    on_progress: OnProgress = ignore,
+    on_progress: OnProgress = ignore_event,
 ) -> Matching:
     """Find for every patch of A a patch of B that looks like it, and put A together from B.
 
@@ -94,88 +94,93 @@ def match(
     From Python pictures may be arrays and tensors, too, a list of them is a video, and without
     `out` nothing is written.
     """
-    check_free(out, FILES)
+    check_replaceable(out, FILES)
     moving, name = is_video(a), str(a) if isinstance(a, str | Path) else "a"
     if b is None and not moving:
         raise UserError(f"{name} is one picture; give B, the picture to look in")
     if moving and both_ways:
         raise UserError("both ways are asked for, but A is a video; leave that out")
-    if cold and not moving:
+    if cold_start and not moving:
         raise UserError("cold is asked for, but A is no video; leave it out")
-    reference = next(frames(a)) if b is None else still(b)
-    closed = None if mask is None else read_mask(mask, a if b is None else b, reference)
-    rounds = iterations if iterations is not None else 2 if moving and not cold else 5
+    reference = next(read_frames(a)) if b is None else read_still(b)
+    blocked = None if mask is None else read_mask(mask, a if b is None else b, reference)
+    rounds = iterations if iterations is not None else 2 if moving and not cold_start else 5
     search = {"patch": patch, "iterations": rounds, "seed": seed, "method": method,
-              "threads": threads, "mask": closed}  # fmt: skip
-    with results_folder(out, FILES) as folder:
+              "threads": threads, "mask": blocked}  # fmt: skip
+    with stage_optional_folder(out, FILES) as folder:
         if moving:
             begin = None if b is None else reference
-            found = match_video(folder, a, begin, search, cold, on_progress)
+            matching = match_video(folder, a, begin, search, cold_start, on_progress)
         else:
             on_progress(Progress("matching", 0, 1))
-            found = match_pair(folder, still(a), reference, search, both_ways)
+            matching = match_pictures(folder, read_still(a), reference, search, both_ways)
             on_progress(Progress("matching", 1, 1))
         if folder:
-            write_record(folder / "match.json", describe(a, b, mask, search, found, cold))
-    return found
+            write_record(
+                folder / "match.json", describe_matching(a, b, mask, search, matching, cold_start)
+            )
+    return matching
 
 
-def describe(
-    a: object, b: object, mask: object, search: Search, found: Matching, cold: bool
+def describe_matching(
+    a: object, b: object, mask: object, search: Search, result: Matching, cold_start: bool
 ) -> dict[str, Any]:
     """What stands in match.json."""
     given = {"a": a, "b": b, "mask": mask}
     files = {k: str(v) if isinstance(v, str | Path) else None for k, v in given.items()}
     own = {k: v for k, v in search.items() if k not in files}
-    record = {**files, **own, **list_figures(found.figures)}
-    if found.frames:
-        record |= {"cold": cold, "frames": [list_figures(one) for one in found.frames]}
+    record = {**files, **own, **list_metrics(result.metrics)}
+    if result.frame_metrics:
+        record |= {
+            "cold": cold_start,
+            "frames": [list_metrics(one) for one in result.frame_metrics],
+        }
     return record
 
 
-def list_figures(figures: Figures) -> dict[str, Any]:
-    return {k: v for k, v in vars(figures).items() if k != "consistent" or v is not None}
+def list_metrics(metrics: MatchMetrics) -> dict[str, Any]:
+    return {k: v for k, v in vars(metrics).items() if k != "consistent" or v is not None}
 
 
-def match_pair(
+def match_pictures(
     folder: Path | None, a: np.ndarray, b: np.ndarray, search: Search, both_ways: bool
 ) -> Matching:
     """Match two pictures and write everything."""
-    found = find_match(a, b, **search)
-    figures, shown = look_at(a, b, found, search)
+    result = find_match(a, b, **search)
+    metrics, pictures = measure_match(a, b, result, search)
     if both_ways:
         back = find_match(b, a, **{**search, "mask": None})
-        holds = consistency(found, back)
-        figures = replace(figures, consistent=round(float(holds.mean()), 4))
-        shown["consistent"] = holds.astype(np.uint8) * 255
+        holds = compute_consistency(result, back)
+        metrics = replace(metrics, consistent=round(float(holds.mean()), 4))
+        pictures["consistent"] = holds.astype(np.uint8) * 255
     if folder:
-        write_arrays(folder, "", found)
-        for name, picture in shown.items():
+        write_arrays(folder, "", result)
+        for name, picture in pictures.items():
             save_png(Image.fromarray(picture), folder / f"{name}.png")
-    return Matching(figures, (found,))
+    return Matching(metrics, (result,))
 
 
-def look_at(
-    a: np.ndarray, b: np.ndarray, found: Match, search: Search
-) -> tuple[Figures, dict[str, np.ndarray]]:
+def measure_match(
+    a: np.ndarray, b: np.ndarray, result: Match, search: Search
+) -> tuple[MatchMetrics, dict[str, np.ndarray]]:
     """The figures of a match, and its pictures by name."""
-    copied = reconstruct(b, found)
-    voted = reconstruct(b, found, search["patch"], search["threads"])
-    distance = round(float(found.distance.mean()), 4)
-    figures = Figures(distance, find_psnr(a, copied), find_psnr(a, voted))
-    pictures = {"copied": copied, "voted": voted, "field": flow_picture(found)}
-    return figures, {**pictures, "distance": distance_picture(found)}
+    copied = reconstruct(b, result)
+    voted = reconstruct(b, result, search["patch"], search["threads"])
+    distance = round(float(result.distance.mean()), 4)
+    metrics = MatchMetrics(distance, compute_psnr(a, copied), compute_psnr(a, voted))
+    pictures = {"copied": copied, "voted": voted, "field": flow_to_picture(result)}
+    return metrics, {**pictures, "distance": distance_to_picture(result)}
 
 
-def find_psnr(x: np.ndarray, y: np.ndarray) -> float | None:
+def compute_psnr(x: np.ndarray, y: np.ndarray) -> float | None:
     """In dB; None for equal pictures, whose PSNR JSON cannot hold."""
     value = psnr(x, y)
     return round(value, 2) if np.isfinite(value) else None
 
 
-def write_arrays(folder: Path, prefix: str, found: Match) -> None:
-    np.save(folder / f"{prefix}field.npy", found.field)
-    np.save(folder / f"{prefix}distance.npy", found.distance)
+def write_arrays(folder: Path, prefix: str, result: Match) -> None:
+    np.save(folder / f"{prefix}field.npy", result.field)
+    np.save(folder / f"{prefix}distance.npy", result.distance)
 
 
 def match_video(
@@ -183,55 +188,59 @@ def match_video(
     source: object,
     reference: np.ndarray | None,
     search: Search,
-    cold: bool,
+    cold_start: bool,
     on_progress: OnProgress,
 ) -> Matching:
     """Match every frame and write everything."""
-    films: dict[str, list[Image.Image]] = {}
-    each: list[Figures] = []
+    gif_frames: dict[str, list[Image.Image]] = {}
+    frame_metrics: list[MatchMetrics] = []
     matches: list[Match] = []
     rounds = search["iterations"]
-    given = {**search, "first": rounds if cold else max(rounds, 5), "warm": not cold}
-    total = length(source)
-    for number, (frame, found) in enumerate(pair_frames(source, reference, given)):
-        on_progress(Progress("matching", number, total))
+    options = {**search, "first": rounds if cold_start else max(rounds, 5), "warm": not cold_start}
+    total = count_frames(source)
+    for index, (frame, result) in enumerate(pair_frames(source, reference, options)):
+        on_progress(Progress("matching", index, total))
         reference = frame if reference is None else reference
-        figures, shown = look_at(frame, reference, found, search)
-        each.append(figures)
+        metrics, pictures = measure_match(frame, reference, result, search)
+        frame_metrics.append(metrics)
         if not folder:
-            matches.append(found)
+            matches.append(result)
             continue
-        write_arrays(folder, f"{number:05d}-", found)
-        save_png(Image.fromarray(shown["voted"]), folder / f"{number:05d}-voted.png")
+        write_arrays(folder, f"{index:05d}-", result)
+        save_png(Image.fromarray(pictures["voted"]), folder / f"{index:05d}-voted.png")
         for name in ("voted", "field", "distance"):
-            films.setdefault(name, []).append(Image.fromarray(shown[name]))
+            gif_frames.setdefault(name, []).append(Image.fromarray(pictures[name]))
     on_progress(Progress("matching", total, total))
     if folder:
-        for name, film in films.items():
-            save_gif(film, folder / f"{name}.gif")
-    return Matching(find_means(each), tuple(matches), tuple(each))
+        for name, images in gif_frames.items():
+            save_gif(images, folder / f"{name}.gif")
+    return Matching(average_metrics(frame_metrics), tuple(matches), tuple(frame_metrics))
 
 
 def pair_frames(
-    source: object, reference: np.ndarray | None, given: dict[str, Any]
+    source: object, reference: np.ndarray | None, options: dict[str, Any]
 ) -> Iterator[tuple[np.ndarray, Match]]:
     """Each frame with its match, one at a time."""
     held: list[np.ndarray] = []
 
-    def hand_over() -> Iterator[np.ndarray]:
-        for frame in frames(source):
+    def yield_frames() -> Iterator[np.ndarray]:
+        for frame in read_frames(source):
             held[:] = [frame]
             yield frame
 
-    for found in track(hand_over(), reference, **given):
+    for found in track(yield_frames(), reference, **options):
         yield held[0], found
 
 
-def find_means(each: list[Figures]) -> Figures:
+def average_metrics(frame_metrics: list[MatchMetrics]) -> MatchMetrics:
     """Over all frames; a PSNR over those that are not equal to what was put together."""
 
-    def mean(name: str) -> float | None:
-        values = [getattr(one, name) for one in each if getattr(one, name) is not None]
+    def average_metric(name: str) -> float | None:
+        values = [getattr(one, name) for one in frame_metrics if getattr(one, name) is not None]
         return round(float(np.mean(values)), 4) if values else None
 
-    return Figures(mean("mean_distance") or 0.0, mean("psnr_copied"), mean("psnr_voted"))
+    return MatchMetrics(
+        average_metric("mean_distance") or 0.0,
+        average_metric("psnr_copied"),
+        average_metric("psnr_voted"),
+    )

@@ -10,35 +10,35 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from smalti.codecs.codec import Codec
-from smalti.core.brief import brief
-from smalti.core.config import fitted, to_json
+from smalti.core.config import coerce_value, to_json
 from smalti.core.errors import UserError
-from smalti.core.folders import Results, check_free, results_folder, write_record
-from smalti.core.pictures import grid, image, save_png
-from smalti.core.progress import OnProgress, Progress, ignore
-from smalti.core.ranges import Batch, Levels, Rounds, Width
-from smalti.core.sampling import check_finite
-from smalti.data.finding import find_pictures
-from smalti.data.single import Picture
+from smalti.core.folders import ResultFiles, check_replaceable, stage_optional_folder, write_record
+from smalti.core.pictures import make_grid, save_png, to_image
+from smalti.core.progress import OnProgress, Progress, ignore_event
+from smalti.core.ranges import BatchSize, RepeatCount, SamplingSteps, Width
+from smalti.core.sampling import check_finite_pictures
+from smalti.core.short_repr import add_short_repr
+from smalti.data.picture_folder import find_pictures
+from smalti.data.single_picture import PictureLike
 from smalti.diffusion import DDIM, Diffusion
 from smalti.diffusion.inversion import RoundTrip, round_trip
 from smalti.tasks.inputs import (
     Classes,
     Pictures,
-    choose_model,
+    cycle_values,
+    list_paths,
     list_pictures,
-    name_files,
-    take_turns,
+    select_model,
 )
 
-FILES = Results(
+FILES = ResultFiles(
     r"grid\.png|latents\.safetensors|reconstruction\.json|\d+\.png", "reconstruction.json"
 )
 """What a folder of reconstructions holds."""
 
 
 @dataclass(frozen=True, eq=False)
-@brief
+@add_short_repr
 class Reconstruction:
     """Pictures that went there and back."""
 
@@ -51,7 +51,7 @@ class Reconstruction:
     ssim: list[float] | None = None
     """Of a codec."""
     mean_ssim: float | None = None
-    codes: int | None = None
+    codebook_size: int | None = None
     """How many a codec has."""
     codes_used: int | None = None
     latents: Tensor | None = None
@@ -64,16 +64,16 @@ def reconstruct(
     model: object,
     pictures: Pictures,
     *,
-    steps: Levels = 50,
-    refine: Rounds = 1,
+    steps: SamplingSteps = 50,
+    refine: RepeatCount = 1,
     classes: Classes = (),
     size: int | tuple[int, int] | None = None,
-    own_size: bool = False,
-    tile: Width | None = None,
-    batch: Batch = 64,
+    keep_size: bool = False,
+    tile_size: Width | None = None,
+    batch_size: BatchSize = 64,
     device: str = "auto",
     out: str | Path | None = None,
-    on_progress: OnProgress = ignore,
+    on_progress: OnProgress = ignore_event,
 ) -> Reconstruction:
     """Turn pictures into a codec's codes, or the noise that a model draws them from, and back.
 
@@ -96,42 +96,53 @@ def reconstruct(
     From Python pictures may be arrays and tensors, too, and without `out` nothing is written.
     """
     each = list_pictures(pictures)
-    batch = fitted(batch, Batch, "batch")
-    check_free(out, FILES)
-    chosen = choose_model(model, device, able="")
-    loaded, name = chosen.model, chosen.name
+    batch_size = coerce_value(batch_size, BatchSize, "batch")
+    check_replaceable(out, FILES)
+    selected = select_model(model, device, ability="")
+    loaded, name = selected.model, selected.name
     if isinstance(loaded, Codec):
-        from smalti.tasks.codecs import pass_codec
+        from smalti.tasks.codec_reconstruction import reconstruct_by_codec
 
         if classes:
             raise UserError(
                 f"classes are given, but {name} is a codec and has none; leave them out"
             )
-        if own_size and size:
+        if keep_size and size:
             raise UserError("size and own_size are both given; choose one")
-        wanted = "own" if own_size else chosen.check_size(size)
-        files = find_files(each)
-        return pass_codec(loaded, chosen.record, files, wanted, tile, batch, out, on_progress)
+        requested_size = "own" if keep_size else selected.check_size(size)
+        files = expand_folders(each)
+        return reconstruct_by_codec(
+            loaded,
+            selected.recorded_name,
+            files,
+            requested_size,
+            tile_size,
+            batch_size,
+            out,
+            on_progress,
+        )
     if not isinstance(loaded, Diffusion):
         raise UserError(
             f"{name} is no codec and does not draw pictures out of noise, so there is no way back"
         )
-    if own_size or tile is not None:
+    if keep_size or tile_size is not None:
         raise UserError(f"own_size and tile are for codecs, and {name} is none; leave them out")
-    turns = chosen.find_classes(classes)
-    originals = chosen.read_pictures(each, chosen.check_size(size))
+    turns = selected.find_class_indices(classes)
+    originals = selected.read_pictures(each, selected.check_size(size))
     sampler = DDIM(steps=steps, clip=False)
-    with results_folder(out, FILES) as folder:
-        trip = pass_noise(loaded, originals, sampler, refine, turns, batch, on_progress)
+    with stage_optional_folder(out, FILES) as folder:
+        trip = reconstruct_by_inversion(
+            loaded, originals, sampler, refine, turns, batch_size, on_progress
+        )
         psnr, mean = round_psnr(trip.psnr), round_psnr(trip.psnr.mean()[None])[0]
-        files = name_files(each)
+        files = list_paths(each)
         if folder:
-            write_trip(folder, originals, trip)
+            write_reconstruction(folder, originals, trip)
             record = {
-                "model": chosen.record,
+                "model": selected.recorded_name,
                 "psnr": dict(zip(map(str, files), psnr, strict=True)),
                 "mean_psnr": mean,
-                "classes": chosen.name_classes(turns),
+                "classes": selected.name_classes(turns),
                 "sampler": to_json(sampler),
                 "refine": refine,
             }
@@ -139,9 +150,9 @@ def reconstruct(
     return Reconstruction(files, psnr, mean, tuple(trip.pictures), latents=trip.latents)
 
 
-def find_files(pictures: list[Picture]) -> list[Picture]:
+def expand_folders(pictures: list[PictureLike]) -> list[PictureLike]:
     """Pictures; those inside a folder for the folder."""
-    found: list[Picture] = []
+    found: list[PictureLike] = []
     for one in pictures:
         folder = Path(one) if isinstance(one, str | Path) and Path(one).is_dir() else None
         inside = [one] if folder is None else sorted(find_pictures(folder))
@@ -151,26 +162,26 @@ def find_files(pictures: list[Picture]) -> list[Picture]:
     return found
 
 
-def pass_noise(
+def reconstruct_by_inversion(
     model: Diffusion,
     originals: Tensor,
     sampler: DDIM,
     refine: int,
-    turns: list[int],
-    batch: int,
+    classes: list[int],
+    batch_size: int,
     on_progress: OnProgress,
 ) -> RoundTrip:
     """Pictures (n, C, H, W) to noise and back, `batch` at a time; no turns are "no class"."""
     n = len(originals)
-    labels = torch.tensor(take_turns(turns, n)) if turns else None
+    labels = torch.tensor(cycle_values(classes, n)) if classes else None
     trips: list[RoundTrip] = []
-    for first in range(0, n, batch):
+    for first in range(0, n, batch_size):
         on_progress(Progress("inverting", first, n))
-        rows = slice(first, first + batch)
+        rows = slice(first, first + batch_size)
         y = None if labels is None else labels[rows]
         how = {"labels": y, "sampler": sampler, "refine": refine}
         trips.append(round_trip(model, originals[rows], **how))
-        check_finite(trips[-1].pictures)
+        check_finite_pictures(trips[-1].pictures)
     on_progress(Progress("inverting", n, n))
     fields = ("latents", "pictures", "psnr")
     return RoundTrip(*(torch.cat([getattr(trip, f) for trip in trips]) for f in fields))
@@ -181,12 +192,12 @@ def round_psnr(psnr: Tensor) -> list[float | None]:
     return [round(v, 2) if v < float("inf") else None for v in psnr.tolist()]
 
 
-def write_trip(folder: Path, originals: Tensor, trip: RoundTrip) -> None:
+def write_reconstruction(folder: Path, originals: Tensor, trip: RoundTrip) -> None:
     """grid.png, originals, latents and reconstructions; the last one by one, too; the latents."""
     N = len(originals)
     latents = (0.5 + trip.latents.float() / 6).clamp(0, 1)  # three standard deviations to each side
     rows = torch.stack([originals, latents, trip.pictures], dim=1).flatten(0, 1)
-    save_png(grid(rows, columns=3 * max(1, round((N / 3) ** 0.5))), folder / "grid.png")
+    save_png(make_grid(rows, columns=3 * max(1, round((N / 3) ** 0.5))), folder / "grid.png")
     for i, picture in enumerate(trip.pictures):
-        save_png(image(picture), folder / f"{i:05d}.png")
+        save_png(to_image(picture), folder / f"{i:05d}.png")
     save_file({"latents": trip.latents.float().contiguous()}, folder / "latents.safetensors")

@@ -6,21 +6,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from smalti.core.config import fitted
+from smalti.core.config import coerce_value
 from smalti.core.errors import UserError
 from smalti.core.locks import lock_folder
-from smalti.core.progress import Progress, ignore, name_progress
+from smalti.core.progress import Progress, ignore_event, label_progress
 from smalti.core.ranges import Minutes
-from smalti.core.size import Size, parse_size, show_size
+from smalti.core.size import Size, format_size, normalize_size
 from smalti.data.pictures import Splits
-from smalti.data.reading import lasting, size_of
-from smalti.recipes import find
+from smalti.data.reading import read_size, to_absolute_path
+from smalti.recipes import find_recipe
 from smalti.recipes.origin import read_origin
 from smalti.recipes.recipe import Recipe
 from smalti.training import Training
 from smalti.training import resume as resume_run
 from smalti.training import run as begin_run
-from smalti.training.drive import check_unused
+from smalti.training._run import check_empty_folder
 from smalti.training.events import Ended, Event, Note
 
 RUNS = Path("runs")
@@ -37,8 +37,8 @@ def train(
     steps: int | None = None,
     minutes: float | None = None,
     size: Size | None = None,
-    start: str | Path | None = None,
-    on_event: OnEvent = ignore,
+    init_from: str | Path | None = None,
+    on_event: OnEvent = ignore_event,
 ) -> Ended:
     """Train a model by a recipe, in the new folder `out`: runs/RECIPE unless told otherwise.
 
@@ -51,33 +51,33 @@ def train(
     A run that is interrupted (Ctrl-C) saves its step; `Ended` says so, and `resume` goes on with
     it. UserError when `out` is in use, or the loss stops being a number.
     """
-    recipe = find(recipe) if isinstance(recipe, str) else recipe
+    recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
     out = RUNS / recipe.name if out is None else Path(out)
-    check_unused(out)
-    plan, minutes = choose_length(recipe, steps, minutes)
-    place = None if isinstance(data, Splits | None) else str(data)
-    shape = parse_size(size or (size_of(place) if place else None) or recipe.size)
+    check_empty_folder(out)
+    training, minutes = choose_duration(recipe, steps, minutes)
+    source = None if isinstance(data, Splits | None) else str(data)
+    shape = normalize_size(size or (read_size(source) if source else None) or recipe.size)
     side = shape[0] if shape[0] == shape[1] else shape
-    splits = data if isinstance(data, Splits) else read(recipe, place, side, on_event)
+    splits = data if isinstance(data, Splits) else read_pictures(recipe, source, side, on_event)
     if size and splits.train.shape[1:] != shape:
         h, w = splits.train.shape[1:]
         raise UserError(
-            f"size {show_size(shape)} is given, but these pictures are {h} x {w}; leave it out, "
+            f"size {format_size(shape)} is given, but these pictures are {h} x {w}; leave it out, "
             "or bring your own pictures"
         )
-    end = End(on_event)
+    relay = EventRelay(on_event)
     begin_run(
-        recipe.model(splits.train),
+        recipe.make_config(splits.train),
         splits.train,
         splits.valid,
-        plan,
+        training,
         out,
         minutes=minutes,
-        start=None if start is None else str(start),
-        watch=end,
-        about={"recipe": recipe.name, "data": place and lasting(place), "size": side},
+        start=None if init_from is None else str(init_from),
+        on_event=relay,
+        about={"recipe": recipe.name, "data": source and to_absolute_path(source), "size": side},
     )
-    return end.reached
+    return relay.ended
 
 
 def resume(
@@ -85,7 +85,7 @@ def resume(
     recipe: str | Recipe | None = None,
     *,
     data: Splits | None = None,
-    on_event: OnEvent = ignore,
+    on_event: OnEvent = ignore_event,
 ) -> Ended:
     """Go on with the run in `out` from its last step; its options are those that it began with.
 
@@ -98,35 +98,35 @@ def resume(
         raise UserError(f"{out} is a run of {origin.recipe}, not of {name}; name the folder of one")
     with lock_folder(out):
         pass  # in use: said before the pictures are read
-    own = recipe if isinstance(recipe, Recipe) else find(origin.recipe)
-    splits = data or read(own, origin.data, origin.size, on_event)
-    end = End(on_event)
-    resume_run(out, splits.train, splits.valid, watch=end)
-    return end.reached
+    own = recipe if isinstance(recipe, Recipe) else find_recipe(origin.recipe)
+    splits = data or read_pictures(own, origin.data, origin.size, on_event)
+    relay = EventRelay(on_event)
+    resume_run(out, splits.train, splits.valid, on_event=relay)
+    return relay.ended
 
 
-class End:
+class EventRelay:
     """Passes a run's events on, and keeps the last. It goes into other processes."""
 
-    reached: Ended
+    ended: Ended
 
     def __init__(self, on_event: OnEvent):
         self.on_event = on_event
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Ended):
-            self.reached = event
+            self.ended = event
         self.on_event(event)
 
     def close(self) -> None:
         getattr(self.on_event, "close", int)()
 
 
-def choose_length(
+def choose_duration(
     recipe: Recipe, steps: int | None, minutes: float | None
 ) -> tuple[Training, float | None]:
     """How to train, and for how long where no number of steps is set."""
-    minutes = fitted(minutes, Minutes | None, "minutes")
+    minutes = coerce_value(minutes, Minutes | None, "minutes")
     if minutes is not None and steps is not None:
         raise UserError("minutes and steps are both given; choose one")
     if minutes is not None or steps is not None:
@@ -134,9 +134,9 @@ def choose_length(
     return recipe.training, recipe.minutes if recipe.training.steps is None else None
 
 
-def read(recipe: Recipe, data: str | None, size: Size, on_event: OnEvent) -> Splits:
+def read_pictures(recipe: Recipe, data: str | None, size: Size, on_event: OnEvent) -> Splits:
     """The recipe's pictures."""
-    splits = recipe.read(data, size=size, progress=name_progress("reading", on_event))
+    splits = recipe.read(data, size=size, progress=label_progress("reading", on_event))
     for note in splits.notes:
         on_event(Note(note))
     return splits

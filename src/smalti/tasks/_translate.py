@@ -1,4 +1,4 @@
-"""translate: sentences, text files and catalogues of messages."""
+"""translate: sentences, text files and catalogs of messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from smalti import translation
 from smalti.core.errors import UserError
 from smalti.core.model import open_model
-from smalti.core.progress import OnProgress, ignore
+from smalti.core.progress import OnProgress, ignore_event
 from smalti.translation import Beam, Translation, Translator
 from smalti.translation.texts import default_beam
 
@@ -19,9 +19,9 @@ from smalti.translation.texts import default_beam
 class TranslatedFile:
     """How much of a file was translated."""
 
-    done: int
-    """Lines of a text, or entries of a catalogue, which are marked fuzzy."""
-    left: int
+    translated: int
+    """Lines of a text, or entries of a catalog, which are marked fuzzy."""
+    untranslated: int
     """Those that stay as they were: empty, of another language, or without words."""
 
 
@@ -30,8 +30,8 @@ def translate(
     texts: Sequence[str] | str,
     *,
     n_best: int = 1,
-    width: int | None = None,
-    penalty: float | None = None,
+    beam_size: int | None = None,
+    length_penalty: float | None = None,
     device: str = "auto",
 ) -> list[list[Translation]]:
     """Up to n_best translations of each text, best first.
@@ -39,7 +39,7 @@ def translate(
     width: beginnings that a search carries on at once; 1 is greedy.  penalty: exponent of the
     length that log-probabilities are divided by.  Both are the model's own unless given.
     """
-    translator, beam = prepare(model, width, penalty, device, n_best)
+    translator, beam = open_translator(model, beam_size, length_penalty, device, n_best)
     return translation.find_translations(
         translator, [texts] if isinstance(texts, str) else texts, n_best, beam
     )
@@ -50,12 +50,12 @@ def translate_lines(
     lines: Iterable[str],
     counts: Counter[str] | None = None,
     *,
-    width: int | None = None,
-    penalty: float | None = None,
+    beam_size: int | None = None,
+    length_penalty: float | None = None,
     device: str = "auto",
 ) -> Iterator[str]:
     """Each line translated, as they come; `counts` grows by "translated" and "kept"."""
-    translator, beam = prepare(model, width, penalty, device)
+    translator, beam = open_translator(model, beam_size, length_penalty, device)
     return translation.translate_lines(translator, lines, beam, counts)
 
 
@@ -64,13 +64,13 @@ def translate_file(
     path: str | Path,
     out: str | Path,
     *,
-    width: int | None = None,
-    penalty: float | None = None,
+    beam_size: int | None = None,
+    length_penalty: float | None = None,
     device: str = "auto",
-    on_progress: OnProgress = ignore,
+    on_progress: OnProgress = ignore_event,
 ) -> TranslatedFile:
     """Translate a text file line by line into the file `out`."""
-    translator, beam = prepare(model, width, penalty, device)
+    translator, beam = open_translator(model, beam_size, length_penalty, device)
     counts = translation.translate_file(translator, path, out, beam, on_progress)
     return TranslatedFile(counts["translated"], counts["kept"])
 
@@ -80,28 +80,28 @@ def translate_catalog(
     path: str | Path,
     out: str | Path | None = None,
     *,
-    width: int | None = None,
-    penalty: float | None = None,
+    beam_size: int | None = None,
+    length_penalty: float | None = None,
     device: str = "auto",
-    on_progress: OnProgress = ignore,
+    on_progress: OnProgress = ignore_event,
 ) -> TranslatedFile:
-    """Fill what is untranslated in a gettext catalogue, in the file itself or in `out`."""
-    translator, beam = prepare(model, width, penalty, device)
+    """Fill what is untranslated in a gettext catalog, in the file itself or in `out`."""
+    translator, beam = open_translator(model, beam_size, length_penalty, device)
     counts = translation.translate_catalog(translator, path, out, beam, on_progress)
     return TranslatedFile(counts["filled"], counts["left"])
 
 
-def prepare(
-    model: object, width: int | None, penalty: float | None, device: str, n_best: int = 1
+def open_translator(
+    model: object, beam_size: int | None, length_penalty: float | None, device: str, n_best: int = 1
 ) -> tuple[Translator, Beam]:
     """A translator, and its own search with what is asked for."""
     translator = open_model(model, "translate", device)
-    own = default_beam(translator)
-    if width is not None and width < n_best:
+    default = default_beam(translator)
+    if beam_size is not None and beam_size < n_best:
         raise UserError(f"n_best {n_best} wants a beam as wide; give {n_best} or more")
     beam = replace(
-        own,
-        width=max(own.width, n_best) if width is None else width,
-        penalty=own.penalty if penalty is None else penalty,
+        default,
+        width=max(default.width, n_best) if beam_size is None else beam_size,
+        penalty=default.length_penalty if length_penalty is None else length_penalty,
     )
     return translator, beam

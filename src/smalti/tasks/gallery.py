@@ -16,7 +16,7 @@ class Picture:
     """An image file, and what it is, for those who cannot see it."""
 
     path: Path
-    alt: str
+    alt_text: str
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ footer { margin-top: 2rem; color: var(--soft); font-size: .85rem; }
 """
 
 
-def page(exhibits: Sequence[Exhibit], card: Card, footer: str) -> str:
+def render_page(exhibits: Sequence[Exhibit], card: Card, footer: str) -> str:
     """One HTML file with everything in it: style, pictures, numbers."""
-    sections = "\n".join(map(section, exhibits))
+    sections = "\n".join(map(render_section, exhibits))
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -87,7 +87,7 @@ just now, out of random numbers, by the commands that stand beside it.</p>
 </header>
 <main>
 {sections}
-{card_section(card)}
+{render_card(card)}
 </main>
 <footer>{html.escape(footer)}</footer>
 </body>
@@ -95,8 +95,8 @@ just now, out of random numbers, by the commands that stand beside it.</p>
 """
 
 
-def section(exhibit: Exhibit) -> str:
-    figures = "\n".join(map(figure, exhibit.pictures))
+def render_section(exhibit: Exhibit) -> str:
+    figures = "\n".join(map(render_figure, exhibit.pictures))
     shape = ' class="wide"' if len(exhibit.pictures) > 1 else ""
     return f"""<section{shape}>
 <h2>{html.escape(exhibit.title)}</h2>
@@ -106,20 +106,20 @@ def section(exhibit: Exhibit) -> str:
 </div>
 <div class="made">
 <code>{html.escape(exhibit.command)}</code>
-<span>{duration(exhibit.seconds)}</span>
+<span>{format_duration(exhibit.seconds)}</span>
 </div>
 </section>"""
 
 
-def figure(picture: Picture) -> str:
+def render_figure(picture: Picture) -> str:
     kind = picture.path.suffix.removeprefix(".")
     data = base64.b64encode(picture.path.read_bytes()).decode()
-    alt = html.escape(picture.alt, quote=True)
+    alt = html.escape(picture.alt_text, quote=True)
     caption = f"<figcaption>{alt}</figcaption>"
     return f'<figure><img alt="{alt}" src="data:image/{kind};base64,{data}">{caption}</figure>'
 
 
-def card_section(card: Card) -> str:
+def render_card(card: Card) -> str:
     rows = {"data": card.data, **card.facts}
     cells = "\n".join(
         f"<tr><th>{html.escape(str(k))}</th><td>{html.escape(str(v))}</td></tr>"
@@ -135,6 +135,6 @@ def card_section(card: Card) -> str:
 </section>"""
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Seconds as a person says them."""
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} minutes"

@@ -12,70 +12,70 @@ from torch import Tensor
 
 from smalti.core.changes import change_config
 from smalti.core.config import to_json
-from smalti.core.drawing import draw_batches
+from smalti.core.drawing import draw_in_batches
 from smalti.core.errors import UserError
-from smalti.core.folders import results_folder
-from smalti.core.given import Given
-from smalti.core.pictures import grid, image, save_png
+from smalti.core.folders import stage_optional_folder
+from smalti.core.pictures import make_grid, save_png, to_image
 from smalti.core.progress import OnProgress
-from smalti.data.originals import Original, keep_original
-from smalti.data.single import Picture, read_mask
+from smalti.core.sampling_inputs import SamplingInputs
+from smalti.data.originals import Original, load_original
+from smalti.data.single_picture import PictureLike, read_mask
 from smalti.diffusion import DiffusionConfig, RePaint
 from smalti.tasks._inpaint import FILES, Inpainting, write_inpainting
-from smalti.tasks.inputs import Classes, choose_model, take_turns
+from smalti.tasks.inputs import Classes, cycle_values, select_model
 
-GREY = 0.5
+GRAY = 0.5
 
 
-def fill_by_model(
-    picture: Picture,
-    mask: Picture,
+def inpaint_by_model(
+    picture: PictureLike,
+    mask: PictureLike,
     model: object,
     seeds: range,
     *,
     classes: Classes,
     size: int | tuple[int, int] | None,
     sampler: object,
-    batch: int,
+    batch_size: int,
     device: str,
     out: str | Path | None,
     on_progress: OnProgress,
 ) -> Inpainting:
     """Arguments as `inpaint` has them."""
-    chosen = choose_model(model, device)
-    if not any(isinstance(s, RePaint) for s in chosen.spec.samplers):
+    selected = select_model(model, device)
+    if not any(isinstance(s, RePaint) for s in selected.spec.samplers):
         raise UserError(
-            f"{chosen.name} fills no holes; `smalti list` shows the diffusion models, which do, "
+            f"{selected.name} fills no holes; `smalti list` shows the diffusion models, which do, "
             "and `smalti complete` draws the lower part of a picture"
         )
-    n, extent = len(seeds), chosen.check_size(size)
-    labels = take_turns(chosen.find_classes(classes), n)
-    known = chosen.read_pictures([picture], extent)  # (1, C, H, W)
+    n, extent = len(seeds), selected.check_size(size)
+    labels = cycle_values(selected.find_class_indices(classes), n)
+    known = selected.read_pictures([picture], extent)  # (1, C, H, W)
     hole = read_mask(mask, picture, size=(known.shape[2], known.shape[3]))
-    original, sampler = keep_original(picture), choose_repaint(chosen.model.config, sampler)
+    original, sampler = load_original(picture), choose_repaint(selected.model.config, sampler)
     where = torch.from_numpy(hole)
-    given = Given(
-        **chosen.tell(labels),
+    inputs = SamplingInputs(
+        **selected.make_inputs(labels),
         known=known.expand(n, -1, -1, -1),
         mask=where.expand(n, 1, -1, -1),
         size=extent,
     )
-    with results_folder(out, FILES) as folder:
-        filled = draw_batches(
-            chosen.model, seeds, given, sampler, batch=batch, on_progress=on_progress
+    with stage_optional_folder(out, FILES) as folder:
+        filled = draw_in_batches(
+            selected.model, seeds, inputs, sampler, batch_size=batch_size, on_progress=on_progress
         ).pictures
         pictures = tuple(keep_outside(one, hole, original, known) for one in filled)
         if folder:
-            holed = known.masked_fill(where, GREY)
-            save_png(grid(torch.cat([known, holed, filled])), folder / "grid.png")
+            holed = known.masked_fill(where, GRAY)
+            save_png(make_grid(torch.cat([known, holed, filled])), folder / "grid.png")
             record = {
-                "model": chosen.record,
-                "classes": chosen.name_classes(labels),
+                "model": selected.recorded_name,
+                "classes": selected.name_classes(labels),
                 "size": extent,
                 "sampler": to_json(sampler),
             }
             write_inpainting(folder, pictures, seeds, picture, mask, record)
-    return Inpainting(pictures, hole, seeds, tuple(tell_losses(original, known)))
+    return Inpainting(pictures, hole, seeds, tuple(describe_lost_properties(original, known)))
 
 
 def choose_repaint(config: DiffusionConfig, sampler: object) -> RePaint:
@@ -84,8 +84,8 @@ def choose_repaint(config: DiffusionConfig, sampler: object) -> RePaint:
         return sampler
     if not isinstance(sampler, Mapping | None):
         raise UserError("holes are filled by RePaint; give one as sampler, or changes of it")
-    own, steps = config.sampler, min(RePaint.steps, config.schedule.T)
-    default = RePaint(steps=steps, clip=own.clip, guidance=own.guidance)
+    default_sampler, steps = config.sampler, min(RePaint.steps, config.schedule.T)
+    default = RePaint(steps=steps, clip=default_sampler.clip, guidance=default_sampler.guidance)
     return change_config(default, sampler or {})
 
 
@@ -93,23 +93,23 @@ def keep_outside(
     picture: Tensor, hole: np.ndarray, original: Original, known: Tensor
 ) -> Image.Image:
     """A model's picture with the file's own pixels outside the hole, where it has that size."""
-    shown = image(picture)
-    if fits(original, known):
+    shown = to_image(picture)
+    if can_paste_back(original, known):
         shown = original.fill(np.asarray(shown.convert("RGB")), hole)
-    return original.with_profile(shown)
+    return original.attach_profile(shown)
 
 
-def fits(original: Original, known: Tensor) -> bool:
+def can_paste_back(original: Original, known: Tensor) -> bool:
     """Whether the model's pictures can take their place in the file's own."""
     C, H, W = known.shape[1:]
-    return original.size == (H, W) and (C == 3 or original.is_grey)
+    return original.size == (H, W) and (C == 3 or original.is_gray)
 
 
-def tell_losses(original: Original, known: Tensor) -> list[str]:
+def describe_lost_properties(original: Original, known: Tensor) -> list[str]:
     """What of the picture is not in the results, in words."""
-    if fits(original, known):
-        return [*original.losses]
+    if can_paste_back(original, known):
+        return [*original.conversion_notes]
     mode, (H, W) = original.image.mode, known.shape[2:]
     what = {"LA": "transparency", "RGBA": "transparency", "I;16": "16 bits"}.get(mode)
     lost = [f"has {what}, its results of {H} x {W} have not"] if what else []
-    return [*original.losses, *lost]
+    return [*original.conversion_notes, *lost]

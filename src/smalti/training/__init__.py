@@ -1,7 +1,7 @@
 """Training: any player, on one CPU or many devices, resumable."""
 
+from smalti.training._run import resume, run
 from smalti.training.config import Training
-from smalti.training.drive import resume, run
-from smalti.training.job import Job, read_run
+from smalti.training.run_record import RunRecord, read_run
 
-__all__ = ["Job", "Training", "read_run", "resume", "run"]
+__all__ = ["RunRecord", "Training", "read_run", "resume", "run"]

@@ -7,58 +7,58 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from smalti.training.summary import Curve, Summary, smooth
+from smalti.training.summary import Curve, Summary, smooth_curve
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-STRIP = 6  # grids shown
+STRIP_LENGTH = 6  # grids shown
 
 
-def page(s: Summary) -> Figure:
+def draw_figure(summary: Summary) -> Figure:
     """Losses; gradient's norm and rate; pictures per second; grids."""
     from matplotlib.figure import Figure
 
-    grids = chosen(s.grids)
-    kinds = (("codes_used", draw_codes), ("critic_right", draw_critic))
-    extra = [draw for name, draw in kinds if name in s.terms]
-    figure = Figure(figsize=(11, (11 if grids else 9) + 2 * len(extra)), layout="constrained")
-    heights = [3, 2, 1.3, *[1.7] * bool(grids), *[1.5] * len(extra)]
+    previews = choose_previews(summary.previews)
+    kinds = (("codes_used", draw_codes), ("critic_right", draw_discriminator))
+    extra = [draw for name, draw in kinds if name in summary.terms]
+    figure = Figure(figsize=(11, (11 if previews else 9) + 2 * len(extra)), layout="constrained")
+    heights = [3, 2, 1.3, *[1.7] * bool(previews), *[1.5] * len(extra)]
     rows = figure.subplots(len(heights), 1, height_ratios=heights)
     for axes, draw_extra in zip(rows[len(rows) - len(extra) :], extra, strict=True):
-        draw_extra(axes, s)
-        axes.set_xlim(0, max(s.step, 1))
-    draw_losses(rows[0], s)
-    draw_gradient(rows[1], s)
-    speed = s.speed()
-    draw(rows[2], speed, "pictures a second", color="tab:green")
+        draw_extra(axes, summary)
+        axes.set_xlim(0, max(summary.step, 1))
+    draw_losses(rows[0], summary)
+    draw_gradient(rows[1], summary)
+    speed = summary.compute_speed()
+    draw_curve(rows[2], speed, "pictures a second", color="tab:green")
     top = 1.1 * max((value for _, value in speed), default=1.0)
     rows[2].set(ylabel="pictures a second", xlabel="step", ylim=(0, top))
     for axes in rows[:3]:
-        axes.set_xlim(0, max(s.step, 1))
-        for line in s.recoveries:
+        axes.set_xlim(0, max(summary.step, 1))
+        for line in summary.recoveries:
             axes.axvline(line["recovered_to"], color="tab:red", linestyle=":")
-    if grids:
-        draw_strip(rows[3], grids)
-    figure.suptitle(f"{s.run.name}: {s.verdict().text}")
+    if previews:
+        draw_strip(rows[3], previews)
+    figure.suptitle(f"{summary.run.name}: {summary.judge_run().text}")
     return figure
 
 
-def chosen(grids: dict[int, Path], most: int = STRIP) -> dict[int, Path]:
+def choose_previews(previews: dict[int, Path], max_count: int = STRIP_LENGTH) -> dict[int, Path]:
     """The first, the last, and some evenly between."""
-    steps = sorted(grids)
-    if len(steps) > most:
-        steps = [steps[round(k * (len(steps) - 1) / (most - 1))] for k in range(most)]
-    return {step: grids[step] for step in steps}
+    steps = sorted(previews)
+    if len(steps) > max_count:
+        steps = [steps[round(k * (len(steps) - 1) / (max_count - 1))] for k in range(max_count)]
+    return {step: previews[step] for step in steps}
 
 
-def draw(axes: Axes, curve: Curve, label: str, **style: Any) -> None:
+def draw_curve(axes: Axes, curve: Curve, label: str, **style: Any) -> None:
     if curve:
         axes.plot(*zip(*curve, strict=True), label=label, **style)
 
 
-def use_logarithms(axes: Axes, curve: Curve) -> None:
+def use_log_scale(axes: Axes, curve: Curve) -> None:
     """A logarithmic axis with plain numbers, where the curve is above 0."""
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
@@ -75,52 +75,59 @@ def use_logarithms(axes: Axes, curve: Curve) -> None:
     axes.yaxis.set_minor_formatter("{x:.4g}")
 
 
-def draw_losses(axes: Axes, s: Summary) -> None:
-    draw(axes, s.loss, "of a step", color="tab:blue", alpha=0.2, linewidth=0.6)
-    draw(axes, smooth(s.loss), "smoothed", color="tab:blue")
-    draw(axes, s.valid, "held out", color="tab:orange", marker="o", markersize=3)
-    use_logarithms(axes, s.loss)
-    if (step := s.verdict().step) is not None:
+def draw_losses(axes: Axes, summary: Summary) -> None:
+    draw_curve(axes, summary.loss, "of a step", color="tab:blue", alpha=0.2, linewidth=0.6)
+    draw_curve(axes, smooth_curve(summary.loss), "smoothed", color="tab:blue")
+    draw_curve(axes, summary.valid, "held out", color="tab:orange", marker="o", markersize=3)
+    use_log_scale(axes, summary.loss)
+    if (step := summary.judge_run().step) is not None:
         axes.axvline(step, color="tab:orange", linestyle="--", label=f"take step-{step}")
     axes.set_ylabel("loss")
     axes.legend(loc="upper right")
 
 
-def draw_gradient(axes: Axes, s: Summary) -> None:
-    draw(axes, s.norm, "gradient's norm", color="tab:purple", linewidth=0.6)
-    axes.axhline(s.clip, color="grey", linestyle="--", label="clipped above")
-    use_logarithms(axes, s.norm)
+def draw_gradient(axes: Axes, summary: Summary) -> None:
+    draw_curve(axes, summary.norm, "gradient's norm", color="tab:purple", linewidth=0.6)
+    axes.axhline(summary.max_grad_norm, color="gray", linestyle="--", label="clipped above")
+    use_log_scale(axes, summary.norm)
     axes.set_ylabel("gradient's norm")
     axes.legend(loc="lower left")
-    if s.rate:
+    if summary.rate:
         other = axes.twinx()
-        draw(other, s.rate, "rate", color="tab:brown")
+        draw_curve(other, summary.rate, "rate", color="tab:brown")
         other.set_ylabel("rate")
         other.legend(loc="upper right")
 
 
-def draw_codes(axes: Axes, s: Summary) -> None:
+def draw_codes(axes: Axes, summary: Summary) -> None:
     """Codes that the saved weights used on held-out pictures, and their perplexity."""
-    draw(axes, s.terms["codes_used"], "codes used", color="tab:green")
-    draw(axes, s.terms.get("perplexity_used", []), "perplexity", color="tab:olive")
+    draw_curve(axes, summary.terms["codes_used"], "codes used", color="tab:green")
+    draw_curve(axes, summary.terms.get("perplexity_used", []), "perplexity", color="tab:olive")
     axes.set(ylabel="codes", ylim=(0, None))
     axes.legend(loc="lower right")
 
 
-def draw_critic(axes: Axes, s: Summary) -> None:
+def draw_discriminator(axes: Axes, summary: Summary) -> None:
     """The critic's logits."""
-    draw(axes, smooth(s.terms.get("logits_real", [])), "of pictures", color="tab:blue")
-    draw(axes, smooth(s.terms.get("logits_fake", [])), "of reconstructions", color="tab:red")
-    axes.axhline(0, color="grey", linewidth=0.6)
+    draw_curve(
+        axes, smooth_curve(summary.terms.get("logits_real", [])), "of pictures", color="tab:blue"
+    )
+    draw_curve(
+        axes,
+        smooth_curve(summary.terms.get("logits_fake", [])),
+        "of reconstructions",
+        color="tab:red",
+    )
+    axes.axhline(0, color="gray", linewidth=0.6)
     axes.set(ylabel="critic's logits")
     axes.legend(loc="upper left")
 
 
-def draw_strip(axes: Axes, grids: dict[int, Path]) -> None:
+def draw_strip(axes: Axes, previews: dict[int, Path]) -> None:
     """The grids beside each other, in order."""
     axes.axis("off")
-    for k, (step, path) in enumerate(grids.items()):
-        inset = axes.inset_axes((k / len(grids), 0, 0.97 / len(grids), 0.92))
+    for k, (step, path) in enumerate(previews.items()):
+        inset = axes.inset_axes((k / len(previews), 0, 0.97 / len(previews), 0.92))
         with Image.open(path) as picture:
             picture.thumbnail((360, 360))
             inset.imshow(picture.convert("RGB"))

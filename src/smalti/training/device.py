@@ -21,15 +21,15 @@ T = TypeVar("T")
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
-def precision_of(training: Training) -> Precision:
+def choose_precision(training: Training) -> Precision:
     """The training's precision, with "auto" resolved for this machine."""
     if training.precision == "auto":
-        return fast_precision()
+        return find_fast_precision()
     named: dict[str, Precision] = {"32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
     return named[training.precision]
 
 
-def fast_precision() -> Precision:
+def find_fast_precision() -> Precision:
     if torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
     # bf16 pays on a CPU only with matrix units (AMX); elsewhere it is emulated or no faster
@@ -38,44 +38,46 @@ def fast_precision() -> Precision:
     return "bf16-mixed" if abilities.get("amx_bf16") else "32-true"
 
 
-def fabric_for(training: Training) -> Fabric:
+def build_fabric(training: Training) -> Fabric:
     """One process here, or `training.devices` of them to launch. UserError beyond the GPUs here."""
     gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if gpus and training.devices > gpus:
         raise UserError(f"training.devices is {training.devices}; GPUs here: {gpus}")
     if training.precision == "fp16" and not gpus:
         raise UserError("training.precision is fp16, which takes a GPU; choose bf16, 32 or auto")
-    accelerator, precision = "cuda" if gpus else "cpu", precision_of(training)
+    accelerator, precision = "cuda" if gpus else "cpu", choose_precision(training)
     return Fabric(
         accelerator=accelerator,
         devices=training.devices,
         strategy="auto" if training.devices == 1 else "ddp_spawn",
-        plugins=None if precision == "32-true" else [Mixed(precision, accelerator)],
+        plugins=None
+        if precision == "32-true"
+        else [FullInputMixedPrecision(precision, accelerator)],
     )
 
 
-class Mixed(MixedPrecision):
+class FullInputMixedPrecision(MixedPrecision):
     """Layers in 16 bits on batches in 32, so that noise, levels and targets stay exact."""
 
     def convert_input(self, data: Any) -> Any:
         return data  # Fabric's own would round the pictures, with several processes
 
 
-def agreed(fabric: Fabric, asked: bool) -> bool:
+def is_any_process_true(fabric: Fabric, value: bool) -> bool:
     """Whether any process says so."""
     if fabric.world_size == 1:
-        return asked
-    return bool(reduced(fabric, torch.tensor(float(asked)), "sum") > 0)
+        return value
+    return bool(all_reduce(fabric, torch.tensor(float(value)), "sum") > 0)
 
 
-def reduced(fabric: Fabric, value: Tensor, by: Literal["mean", "sum", "max"]) -> Tensor:
+def all_reduce(fabric: Fabric, value: Tensor, reduce_op: Literal["mean", "sum", "max"]) -> Tensor:
     """`value` over all processes."""
-    result = fabric.all_reduce(value, reduce_op=by)
+    result = fabric.all_reduce(value, reduce_op=reduce_op)
     assert isinstance(result, Tensor)
     return result
 
 
-def gathered(fabric: Fabric, value: T) -> list[T]:
+def all_gather(fabric: Fabric, value: T) -> list[T]:
     """`value` of every process, in their order."""
     values = [copy.deepcopy(value)] * fabric.world_size
     if fabric.world_size > 1:

@@ -26,7 +26,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Stepped:
-    """One optimiser step is done."""
+    """One optimizer step is done."""
 
     step: int
     steps: int
@@ -49,7 +49,7 @@ class Saved:
 
     step: int
     checkpoint: Path
-    grid: Path | None
+    preview: Path | None
 
 
 @dataclass(frozen=True)
@@ -69,9 +69,9 @@ class Ended:
     interrupted: bool
     signal: int | None = None
     """What interrupted it, where this process was told."""
-    taken: int = 1
+    steps_taken: int = 1
     """Steps taken in this sitting; 0 when the run was finished before."""
 
 
 Event = Started | Stepped | Validated | Saved | Note | Ended
-Watch = Callable[[Event], None]
+OnEvent = Callable[[Event], None]

@@ -20,34 +20,34 @@ class Interrupt:
     """
 
     def __init__(self) -> None:
-        self.number: int | None = None
+        self.signal_number: int | None = None
         """The first signal that came."""
-        self.before: dict[signal.Signals, Any] = {}
+        self.previous_handlers: dict[signal.Signals, Any] = {}
 
     @property
-    def asked(self) -> bool:
-        return self.number is not None
+    def requested(self) -> bool:
+        return self.signal_number is not None
 
     def __enter__(self) -> Interrupt:
         if threading.current_thread() is threading.main_thread():
             for number in SIGNALS:
                 if number == HANGUP and signal.getsignal(number) == signal.SIG_IGN:
                     continue
-                self.before[number] = signal.signal(number, self.ask)
+                self.previous_handlers[number] = signal.signal(number, self.handle_signal)
         return self
 
-    def ask(self, number: int, frame: FrameType | None) -> None:
-        if self.asked and number == signal.SIGINT:
+    def handle_signal(self, number: int, frame: FrameType | None) -> None:
+        if self.requested and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.number = self.number or number
+        self.signal_number = self.signal_number or number
 
     def __exit__(self, *_: object) -> None:
-        for number, handler in self.before.items():
+        for number, handler in self.previous_handlers.items():
             signal.signal(number, handler)
 
 
 @contextmanager
-def left_to_children() -> Iterator[None]:
+def leave_signals_to_children() -> Iterator[None]:
     """While entered, Ctrl-C and hangups pass this process by: those it started hear them too, save
     and end.
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from smalti.core.files import write_text
-from smalti.core.messages import count
+from smalti.core.messages import format_count
 
 LARGEST_STEP = 10**12
 
@@ -19,32 +19,32 @@ class Log:
 
     def __init__(self, out: Path, step: int):
         """Lines after `step`, left by a run that was stopped between two saves, are dropped."""
-        self.path, self.board = out / "log.jsonl", None
-        self.complaints: list[str] = []
+        self.path, self.summary_writer = out / "log.jsonl", None
+        self.warnings: list[str] = []
         """What the user should know of the log as it was."""
         self.open(step)
 
     def open(self, step: int) -> None:
         if self.path.is_file():
-            kept, skipped = list(lines_until(step, self.path)), read_log(self.path)[1]
+            kept, skipped = list(read_lines_until(step, self.path)), read_log(self.path)[1]
             if skipped:
-                lines = count(skipped, "line")
-                self.complaints = [f"{self.path} had {lines} that cannot be read, left out now"]
+                lines = format_count(skipped, "line")
+                self.warnings = [f"{self.path} had {lines} that cannot be read, left out now"]
             write_text(self.path, "".join(ln + "\n" for ln in kept))
         self.file = self.path.open("a", buffering=1)  # whole lines: it can be read meanwhile
         if find_spec("tensorboard"):
             from torch.utils.tensorboard.writer import SummaryWriter
 
             folder = self.path.parent / "tensorboard"
-            self.board = SummaryWriter(str(folder), purge_step=step + 1)
+            self.summary_writer = SummaryWriter(str(folder), purge_step=step + 1)
 
     def write(self, step: int, **numbers: object) -> None:
         self.file.write(json.dumps({"step": step, **numbers}) + "\n")
-        if self.board and (step % 10 == 0 or "valid" in numbers):
+        if self.summary_writer and (step % 10 == 0 or "valid" in numbers):
             for name, number in numbers.items():
-                self.board.add_scalar(name, number, step)
+                self.summary_writer.add_scalar(name, number, step)
 
-    def step_back(self, step: int, **facts: object) -> None:
+    def roll_back(self, step: int, **facts: object) -> None:
         """Lines after `step` are dropped, and a line says why."""
         self.close()
         self.open(step)
@@ -52,8 +52,8 @@ class Log:
 
     def flush(self) -> None:
         self.file.flush()
-        if self.board:
-            self.board.flush()
+        if self.summary_writer:
+            self.summary_writer.flush()
 
     def __enter__(self) -> Log:
         return self
@@ -63,11 +63,11 @@ class Log:
 
     def close(self) -> None:
         self.file.close()
-        if self.board:
-            self.board.close()
+        if self.summary_writer:
+            self.summary_writer.close()
 
 
-def lines_until(step: int, path: Path) -> Iterator[str]:
+def read_lines_until(step: int, path: Path) -> Iterator[str]:
     """The log's lines up to `step`, without those that cannot be read."""
     for text in path.read_text(errors="replace").splitlines():
         if (line := read_line(text)) is not None and line["step"] <= step:

@@ -9,35 +9,35 @@ from typing import Any
 import torch
 
 from smalti.core.errors import UserError
-from smalti.core.protocols import Dataset, Described
+from smalti.core.protocols import Dataset, HasFacts
 
 
-def facts_of(data: Dataset) -> dict[str, Any]:
+def describe_data(data: Dataset) -> dict[str, Any]:
     """How many items there are, what else the data say of themselves, and their fingerprint."""
-    told = data.facts() if isinstance(data, Described) else {}
-    return {f"{data.item}s": len(data), **told, "checksum": data.fingerprint()}
+    facts = data.collect_facts() if isinstance(data, HasFacts) else {}
+    return {f"{data.item_name}s": len(data), **facts, "checksum": data.compute_fingerprint()}
 
 
-def check_same(began: dict[str, Any], **now: Dataset) -> None:
+def check_data_unchanged(recorded: dict[str, Any], **datasets: Dataset) -> None:
     """UserError unless the data are those that a run began with, as `facts_of` tells them."""
-    if change := find_change(began, **now):
+    if change := find_change(recorded, **datasets):
         raise UserError(f"{change}; put them back, or begin a new run with --start")
 
 
-def find_change(began: dict[str, Any], **now: Dataset) -> str:
+def find_change(recorded: dict[str, Any], **datasets: Dataset) -> str:
     """What changed in the data since a run began, or nothing."""
-    for part, data in now.items():
-        facts = facts_of(data)
-        for what, was in began.get(part, {}).items():
+    for part, data in datasets.items():
+        facts = describe_data(data)
+        for what, was in recorded.get(part, {}).items():
             if facts.get(what) != was:
                 return (
-                    f"the {part} {data.item}s changed since the run began: "
-                    f"{what} {shown(was)} then, {shown(facts.get(what))} now"
+                    f"the {part} {data.item_name}s changed since the run began: "
+                    f"{what} {format_value(was)} then, {format_value(facts.get(what))} now"
                 )
     return ""
 
 
-def shown(value: object) -> str:
+def format_value(value: object) -> str:
     """In few words: a list of many classes by its length and its ends."""
     if not isinstance(value, list):
         return str(value)
@@ -46,16 +46,18 @@ def shown(value: object) -> str:
     return " ".join(map(str, value)) or "none"
 
 
-def machine() -> dict[str, Any]:
+def describe_machine() -> dict[str, Any]:
     """What trains here."""
     return {
-        "processor": torch.cuda.get_device_name() if torch.cuda.is_available() else processor(),
+        "processor": torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else read_processor_name(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
     }
 
 
-def processor() -> str:
+def read_processor_name() -> str:
     """Its name, as far as the system tells."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []

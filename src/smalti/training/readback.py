@@ -10,21 +10,21 @@ import torch
 from torch import Tensor
 
 
-class Done(NamedTuple):
+class StepResult(NamedTuple):
     """A step, and what it came to."""
 
     step: int
     """From 1."""
     terms: dict[str, float]
     """Of its loss, and the gradient's norm."""
-    rate: float
+    learning_rate: float
 
 
-class Due(NamedTuple):
+class PendingStep(NamedTuple):
     """The numbers of a step that are not read yet."""
 
     step: int
-    rate: float
+    learning_rate: float
     names: list[str]
     values: Tensor
     """On the CPU, or on their way there."""
@@ -36,26 +36,26 @@ class Readback:
     """Steps' numbers in order. A GPU copies them while it works; only reading waits for them."""
 
     def __init__(self) -> None:
-        self.due: deque[Due] = deque()
+        self.pending: deque[PendingStep] = deque()
 
-    def push(self, step: int, rate: float, names: list[str], values: Tensor) -> None:
+    def push(self, step: int, learning_rate: float, names: list[str], values: Tensor) -> None:
         """The numbers (one for each name) of the step that the device was just asked for."""
-        self.due.append(Due(step, rate, names, *sent_home(values)))
+        self.pending.append(PendingStep(step, learning_rate, names, *copy_to_cpu(values)))
 
-    def pop(self, ahead: int = 0) -> Iterator[Done]:
+    def pop(self, in_flight: int = 0) -> Iterator[StepResult]:
         """All but the last `ahead` steps."""
-        while len(self.due) > ahead:
-            due = self.due.popleft()
+        while len(self.pending) > in_flight:
+            due = self.pending.popleft()
             if due.arrival is not None:
                 due.arrival.synchronize()
             numbers = dict(zip(due.names, due.values.tolist(), strict=True))
-            yield Done(due.step, numbers, due.rate)
+            yield StepResult(due.step, numbers, due.learning_rate)
 
     def clear(self) -> None:
-        self.due.clear()
+        self.pending.clear()
 
 
-def sent_home(values: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
+def copy_to_cpu(values: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
     """A copy on the CPU, and the event of its arrival."""
     if values.device.type != "cuda":
         return values, None

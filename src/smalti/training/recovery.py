@@ -12,20 +12,22 @@ import torch
 
 from smalti.core.errors import UserError
 
-BACK = 0.5  # the rate is multiplied by this at every step back
-HISTORY = 100  # losses that say what is usual
-ENOUGH = 20  # losses before anything can be said
+ROLLBACK_LR_FACTOR = 0.5  # the rate is multiplied by this at every step back
+HISTORY_LENGTH = 100  # losses that say what is usual
+MIN_HISTORY = 20  # losses before anything can be said
 
 
-class Diverged(UserError):
+class DivergenceError(UserError):
     """The loss, or its gradient, is not a number any more, or the loss has exploded."""
 
-    what = ""
+    reason = ""
     """The complaint alone."""
     step = 0
 
 
-def complaint(terms: dict[str, float], recent: Sequence[float], explode: float | None) -> str:
+def find_divergence(
+    terms: dict[str, float], recent_losses: Sequence[float], explosion_factor: float | None
+) -> str:
     """What is wrong with a step's `loss` and `norm`; empty when all is well.
 
     explode: a loss above so many times the median of the `recent` ones is wrong; None for any.
@@ -33,12 +35,14 @@ def complaint(terms: dict[str, float], recent: Sequence[float], explode: float |
     for name, what in (("loss", "loss"), ("norm", "gradient's norm")):
         if not math.isfinite(terms.get(name, 0)):
             return f"the {what} is {terms[name]}"
-    if explode is None or len(recent) < ENOUGH:
+    if explosion_factor is None or len(recent_losses) < MIN_HISTORY:
         return ""
-    usual = median(recent)
-    if not 0 < explode * usual < terms["loss"]:
+    usual = median(recent_losses)
+    if not 0 < explosion_factor * usual < terms["loss"]:
         return ""
-    return f"the loss is {terms['loss']:.4g}, above {explode:g} times the usual {usual:.4g},"
+    return (
+        f"the loss is {terms['loss']:.4g}, above {explosion_factor:g} times the usual {usual:.4g},"
+    )
 
 
 class Snapshot:
@@ -48,7 +52,7 @@ class Snapshot:
         self.buffer = io.BytesIO()
         torch.save(state, self.buffer)
 
-    def state(self) -> dict[str, Any]:
+    def load(self) -> dict[str, Any]:
         """A copy of it: training on changes nothing here."""
         self.buffer.seek(0)
         return torch.load(self.buffer, weights_only=True, map_location="cpu")

@@ -13,17 +13,17 @@ from typing import Any, Literal, NamedTuple
 from smalti.core.config import from_json
 from smalti.core.documents import read_json
 from smalti.core.errors import UserError
-from smalti.core.messages import count
+from smalti.core.messages import format_count
 from smalti.training.config import Training
 from smalti.training.logs import read_log
 
 Curve = list[tuple[int, float]]
 """(step, number), in the order of the steps."""
 
-OWN = ("step", "loss", "valid", "norm", "rate", "minutes")
+LOOP_KEYS = ("step", "loss", "valid", "norm", "rate", "minutes")
 """Numbers of the log that the loop itself writes at a step; all others are the players' terms."""
-FEW = 20  # steps before anything is said
-CLEAR = 0.005  # a change below this part of the loss counts as none
+MIN_STEPS = 20  # steps before anything is said
+MIN_CHANGE = 0.005  # a change below this part of the loss counts as none
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Summary:
     recipe: str | None
     steps: int | None
     """Planned."""
-    batch: int
-    clip: float
+    batch_size: int
+    max_grad_norm: float
     facts: dict[str, Any]
     """Of run.json: what trains it."""
     loss: Curve
@@ -57,10 +57,10 @@ class Summary:
     """Of the players' terms."""
     recoveries: list[dict[str, Any]]
     """The log's lines of steps back."""
-    skipped: int
+    unreadable_lines: int
     """Lines of the log that cannot be read."""
-    grids: dict[int, Path]
-    saved: list[int]
+    previews: dict[int, Path]
+    saved_steps: list[int]
     """Steps whose checkpoint is there."""
 
     @property
@@ -68,46 +68,52 @@ class Summary:
         """Steps done, as far as the log tells."""
         return self.loss[-1][0] if self.loss else 0
 
-    def speed(self) -> Curve:
+    def compute_speed(self) -> Curve:
         """Pictures per second, over stretches of at most a hundredth of the run."""
         marks = self.minutes[:: max(1, len(self.minutes) // 100)]
         return [
-            (step, self.batch * (step - before) / (60 * (minute - was)))
+            (step, self.batch_size * (step - before) / (60 * (minute - was)))
             for (before, was), (step, minute) in pairwise(marks)
             if minute > was and step > before
         ]
 
-    def lately(self, name: str) -> float:
+    def compute_latest(self, name: str) -> float:
         """The last value of a term, smoothed; NaN where the log has none."""
-        return smooth(self.terms[name])[-1][1] if self.terms.get(name) else math.nan
+        return smooth_curve(self.terms[name])[-1][1] if self.terms.get(name) else math.nan
 
-    def verdict(self) -> Verdict:
-        return verdict(self.loss, self.valid, self.saved)
+    def judge_run(self) -> Verdict:
+        return judge_losses(self.loss, self.valid, self.saved_steps)
 
 
-def summarise(run: str | Path) -> Summary:
+def summarize(run: str | Path) -> Summary:
     """The run in a folder. UserError when there is none; lines that cannot be read are counted."""
     run = Path(run)
-    plan = read_plan(run / "run.json")
+    plan = read_run_plan(run / "run.json")
     lines, skipped = read_log(run / "log.jsonl")
-    curves = {name: curve(lines, name) for name in ("loss", "valid", "norm", "rate", "minutes")}
+    curves = {
+        name: read_curve(lines, name) for name in ("loss", "valid", "norm", "rate", "minutes")
+    }
     return Summary(
         run=run,
         recipe=plan.recipe,
         steps=plan.training.steps,
-        batch=plan.training.batch,
-        clip=plan.training.clip,
+        batch_size=plan.training.batch_size,
+        max_grad_norm=plan.training.max_grad_norm,
         facts=plan.facts,
         recoveries=[line for line in lines if "recovered_to" in line],
-        skipped=skipped,
+        unreadable_lines=skipped,
         terms=read_terms(lines),
-        grids=numbers(run / "grids", "step-*.png"),
-        saved=[n for n, path in numbers(run, "step-*").items() if (path / "config.json").is_file()],
+        previews=find_step_paths(run / "grids", "step-*.png"),
+        saved_steps=[
+            n
+            for n, path in find_step_paths(run, "step-*").items()
+            if (path / "config.json").is_file()
+        ],
         **curves,
     )
 
 
-class Plan(NamedTuple):
+class RunPlan(NamedTuple):
     """Of run.json: what a summary tells."""
 
     training: Training
@@ -115,7 +121,7 @@ class Plan(NamedTuple):
     facts: dict[str, Any]
 
 
-def read_plan(path: Path) -> Plan:
+def read_run_plan(path: Path) -> RunPlan:
     """UserError when there is none, or not as smalti writes it."""
     if not path.is_file():
         raise UserError(f"{path.parent} is no run: it has no run.json; name what a training wrote")
@@ -129,10 +135,10 @@ def read_plan(path: Path) -> Plan:
         raise UserError(f"{path}: {error}") from error
     about, facts = (v if isinstance(v := plan.get(n), dict) else {} for n in ("about", "facts"))
     recipe = about.get("recipe")
-    return Plan(planned, recipe if isinstance(recipe, str) else None, facts)
+    return RunPlan(planned, recipe if isinstance(recipe, str) else None, facts)
 
 
-def curve(lines: list[dict[str, Any]], name: str) -> Curve:
+def read_curve(lines: list[dict[str, Any]], name: str) -> Curve:
     """A number over the steps; of two lines of one step the later one counts."""
     found = {line["step"]: line[name] for line in lines if name in line}
     numbers = {s: v for s, v in found.items() if isinstance(v, (int, float)) and abs(v) < 1e300}
@@ -142,11 +148,11 @@ def curve(lines: list[dict[str, Any]], name: str) -> Curve:
 def read_terms(lines: list[dict[str, Any]]) -> dict[str, Curve]:
     """What the players call their numbers, in the order in which they came up."""
     steps = [line for line in lines if "recovered_to" not in line]
-    names = dict.fromkeys(name for line in steps for name in line if name not in OWN)
-    return {name: found for name in names if (found := curve(steps, name))}
+    names = dict.fromkeys(name for line in steps for name in line if name not in LOOP_KEYS)
+    return {name: found for name in names if (found := read_curve(steps, name))}
 
 
-def numbers(folder: Path, pattern: str) -> dict[int, Path]:
+def find_step_paths(folder: Path, pattern: str) -> dict[int, Path]:
     """N -> its file or folder, of all step-N...; what a crash left under another name is none."""
     paths = folder.glob(pattern)
     found = {path.name.removeprefix("step-").removesuffix(".png"): path for path in paths}
@@ -154,17 +160,17 @@ def numbers(folder: Path, pattern: str) -> dict[int, Path]:
     return {int(n): found[n] for n in sorted(plain, key=int)}
 
 
-def verdict(loss: Curve, valid: Curve, saved: list[int]) -> Verdict:
+def judge_losses(loss: Curve, valid: Curve, saved_steps: list[int]) -> Verdict:
     """How a run stands by its losses: on what it learns from, and on held-out pictures."""
-    if len(loss) < FEW:
-        return Verdict("short", f"{count(len(loss), 'step')}: too few to say how it goes.")
-    if (best := turning_point(valid)) is not None:
-        kept = [step for step in saved if step <= best]
+    if len(loss) < MIN_STEPS:
+        return Verdict("short", f"{format_count(len(loss), 'step')}: too few to say how it goes.")
+    if (best := find_turning_point(valid)) is not None:
+        kept = [step for step in saved_steps if step <= best]
         take = f"take step-{kept[-1]}" if kept else "train for fewer steps"
         text = f"The loss on held-out pictures rises since step {best}: it learns by heart; {take}."
         return Verdict("by heart", text, kept[-1] if kept else None)
-    change = change_of(loss)
-    if change < 0 or improves(valid):
+    change = compute_change(loss)
+    if change < 0 or is_improving(valid):
         how = f"by {-change:.1%} over its last half" if change < 0 else "on held-out pictures"
         return Verdict("falling", f"The loss still falls, {how}: more training would help.")
     if change > 0:
@@ -173,38 +179,38 @@ def verdict(loss: Curve, valid: Curve, saved: list[int]) -> Verdict:
     return Verdict("flat", "The loss is flat: more training of this kind would gain little.")
 
 
-def turning_point(valid: Curve) -> int | None:
+def find_turning_point(valid: Curve) -> int | None:
     """The step with the lowest loss, when it has clearly risen twice or more since."""
     if len(valid) < 3:
         return None
     lowest = min(range(len(valid)), key=lambda k: valid[k][1])
     best, after = valid[lowest][1], [value for _, value in valid[lowest + 1 :]]
-    risen = len(after) >= 2 and min(after[-2:]) > best + 2 * CLEAR * abs(best)
+    risen = len(after) >= 2 and min(after[-2:]) > best + 2 * MIN_CHANGE * abs(best)
     return valid[lowest][0] if risen else None
 
 
-def improves(valid: Curve) -> bool:
+def is_improving(valid: Curve) -> bool:
     """Whether its second half is clearly below its first."""
     half = len(valid) // 2
     if half < 2:
         return False
     before = min(value for _, value in valid[:half])
-    return valid[-1][1] < before - 2 * CLEAR * abs(before)
+    return valid[-1][1] < before - 2 * MIN_CHANGE * abs(before)
 
 
-def change_of(loss: Curve) -> float:
+def compute_change(loss: Curve) -> float:
     """Relative change from the third to the last quarter; 0 when noise could be all of it."""
     late = [value for _, value in loss[len(loss) // 2 :]]
     before, after = late[: len(late) // 2], late[len(late) // 2 :]
     error = math.sqrt(pvariance(before) / len(before) + pvariance(after) / len(after))
     change = fmean(after) - fmean(before)
     scale = abs(fmean(before)) or 1.0
-    clear = abs(change) > max(2 * error, CLEAR * scale)
+    clear = abs(change) > max(2 * error, MIN_CHANGE * scale)
     return change / scale if clear else 0.0
 
 
-def smooth(values: Curve, part: float = 0.02) -> Curve:
+def smooth_curve(values: Curve, fraction: float = 0.02) -> Curve:
     """The median of stretches of a part of the curve, each at its last step."""
-    width = max(1, round(part * len(values)))
+    width = max(1, round(fraction * len(values)))
     pieces = [values[i : i + width] for i in range(0, len(values), width)]
     return [(piece[-1][0], median(value for _, value in piece)) for piece in pieces]

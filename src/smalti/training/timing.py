@@ -11,19 +11,25 @@ from typing import NamedTuple
 import torch
 from lightning_fabric import Fabric
 
-from smalti.core.players import Planned
-from smalti.core.progress import ignore
+from smalti.core.players import NeedsTotalSteps
+from smalti.core.progress import ignore_event
 from smalti.core.protocols import Dataset
-from smalti.training.average import Average
-from smalti.training.device import reduced
-from smalti.training.job import Job
-from smalti.training.loop import Loop, assemble, rng_state, set_rng_state, set_scale
+from smalti.training.device import all_reduce
+from smalti.training.ema import EMA
+from smalti.training.loop import (
+    Loop,
+    assemble_loop,
+    read_rng_state,
+    set_rng_state,
+    set_scaler_state,
+)
+from smalti.training.run_record import RunRecord
 
-STEPS, END = 10**6, 400
+TOTAL_STEPS, FINAL_STEPS = 10**6, 400
 """Of a long training, and its end, where all players play."""
 
 
-class Probe(NamedTuple):
+class ProbeResult(NamedTuple):
     """What a few steps have shown."""
 
     seconds: float
@@ -32,36 +38,40 @@ class Probe(NamedTuple):
     """Parts in which a batch fits into memory."""
 
 
-def probe(
+def probe_step_time(
     fabric: Fabric,
-    job: Job,
+    record: RunRecord,
     data: Dataset,
-    budget: float,
-    tell: Callable[[str], None] = ignore,
-) -> Probe:
+    budget_seconds: float,
+    on_note: Callable[[str], None] = ignore_event,
+) -> ProbeResult:
     """Steps for about `budget` seconds, which leave no trace: the first ones, and where players
     come in later the last ones, too.
     """
-    before = rng_state()
-    model = job.model.build().to(fabric.device)
-    training = replace(job.training, steps=STEPS, recover=0)
-    loop = assemble(fabric, model, Average(model, 0.9), data, training)
-    loop.tell = tell
-    scale = loop.scale()
-    ends = [0, STEPS - END] if any(isinstance(seat.player, Planned) for seat in loop.seats) else [0]
-    seconds = [time_from(loop, step, budget / len(ends)) for step in ends]
-    set_scale(fabric, scale)
+    before = read_rng_state()
+    model = record.model.build().to(fabric.device)
+    training = replace(record.training, steps=TOTAL_STEPS, recover=0)
+    loop = assemble_loop(fabric, model, EMA(model, 0.9), data, training)
+    loop.on_note = on_note
+    scale = loop.read_scaler_state()
+    ends = (
+        [0, TOTAL_STEPS - FINAL_STEPS]
+        if any(isinstance(seat.module, NeedsTotalSteps) for seat in loop.players)
+        else [0]
+    )
+    seconds = [time_steps(loop, step, budget_seconds / len(ends)) for step in ends]
+    set_scaler_state(fabric, scale)
     set_rng_state(before)
-    return Probe(fmean(seconds), loop.training.accumulate)
+    return ProbeResult(fmean(seconds), loop.training.accumulate)
 
 
-def time_from(loop: Loop, step: int, budget: float) -> float:
+def time_steps(loop: Loop, step: int, budget_seconds: float) -> float:
     """Median seconds of the steps from this one on."""
     taken: list[float] = []  # of the slowest process, so that all probe equally long
     loop.step = step
-    while len(taken) < 4 or (sum(taken) < budget and len(taken) < END // 2):
+    while len(taken) < 4 or (sum(taken) < budget_seconds and len(taken) < FINAL_STEPS // 2):
         begun = time.perf_counter()
-        loop.advance()
+        loop.run_step()
         passed = torch.tensor(time.perf_counter() - begun, dtype=torch.float64)
-        taken.append(float(reduced(loop.fabric, passed, "max")))
+        taken.append(float(all_reduce(loop.fabric, passed, "max")))
     return sorted(taken[2:])[len(taken[2:]) // 2]

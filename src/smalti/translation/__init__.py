@@ -1,31 +1,38 @@
 """Translation: cleaning of sentence pairs, sub-words, the Transformer, decoding."""
 
-from smalti.translation.cleaning import Pair, clean, fold, fold_hash, make_steps, read_held_out
-from smalti.translation.decoding import Beam, Hypothesis, search
+from smalti.translation.cleaning import (
+    SentencePair,
+    clean_pairs,
+    fold_text,
+    hash_folded_text,
+    make_cleaning_steps,
+    read_held_out,
+)
+from smalti.translation.decoding import Beam, Hypothesis, beam_search
 from smalti.translation.files import translate_catalog, translate_file, translate_lines
 from smalti.translation.model import Translator, TranslatorConfig
 from smalti.translation.texts import Translation, find_translations, translate
+from smalti.translation.tokenizer import SubwordTokenizer, train_tokenizer
 from smalti.translation.transformer import Transformer, TransformerConfig
-from smalti.translation.vocabulary import Subwords, train_subwords
 
 __all__ = [
     "Beam",
     "Hypothesis",
-    "Pair",
-    "Subwords",
+    "SentencePair",
+    "SubwordTokenizer",
     "Transformer",
     "TransformerConfig",
     "Translation",
     "Translator",
     "TranslatorConfig",
-    "clean",
+    "beam_search",
+    "clean_pairs",
     "find_translations",
-    "fold",
-    "fold_hash",
-    "make_steps",
+    "fold_text",
+    "hash_folded_text",
+    "make_cleaning_steps",
     "read_held_out",
-    "search",
-    "train_subwords",
+    "train_tokenizer",
     "translate",
     "translate_catalog",
     "translate_file",

@@ -1,4 +1,4 @@
-"""Catalogues of messages, gettext's .po: what is untranslated is filled, other bytes stay."""
+"""Catalogs of messages, gettext's .po: what is untranslated is filled, other bytes stay."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ KEYWORD = re.compile(r'(msgctxt|msgid|msgid_plural|msgstr|msgstr\[(\d{1,3})\])\s
 STRING = re.compile(r'"((?:[^"\\]|\\.)*)"$')
 ESCAPE = re.compile(r"\\(x[0-9A-Fa-f]{1,2}|[0-7]{1,3}|.)")
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
-WRITTEN = str.maketrans({"\\": "\\\\", '"': '\\"', **{v: f"\\{k}" for k, v in ESCAPES.items()}})
+ESCAPE_TABLE = str.maketrans(
+    {"\\": "\\\\", '"': '\\"', **{v: f"\\{k}" for k, v in ESCAPES.items()}}
+)
 CHARSET = re.compile(r"charset=([\w.:-]+)")
 LANGUAGE = re.compile(r"^Language: *([\w@.-]+)", re.MULTILINE)
 
@@ -24,28 +26,28 @@ class Entry:
 
     start: int
     """Of msgctxt or msgid."""
-    before: int
+    insert_at: int
     """Where a line of flags may be put: there, or at the earlier msgid beside it."""
-    text: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
     """By keyword: msgctxt, msgid, msgid_plural."""
     translations: dict[str, str] = field(default_factory=dict)
     """By keyword: msgstr, or msgstr[0] and so on."""
-    places: dict[str, tuple[int, int]] = field(default_factory=dict)
+    line_ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
     """First line of each translation, and the one behind its last."""
-    flags: int | None = None
+    flags_line: int | None = None
     """The line of flags, "#, c-format"."""
 
     @property
-    def open(self) -> bool:
+    def is_untranslated(self) -> bool:
         """Whether nothing is translated of it, and something should be."""
-        return bool(self.text.get("msgid")) and not any(self.translations.values())
+        return bool(self.sources.get("msgid")) and not any(self.translations.values())
 
-    def source_of(self, keyword: str) -> str:
+    def find_source(self, keyword: str) -> str:
         """What a translation is one of. The only form of a language without plurals speaks of many:
         "%d files", not "one file".
         """
         singular = keyword == "msgstr" or (keyword == "msgstr[0]" and len(self.translations) > 1)
-        return self.text["msgid"] if singular else self.text["msgid_plural"]
+        return self.sources["msgid"] if singular else self.sources["msgid_plural"]
 
 
 @dataclass
@@ -60,7 +62,7 @@ class Catalog:
 
     @property
     def header(self) -> str:
-        found = [e for e in self.entries if not e.text["msgid"] and "msgctxt" not in e.text]
+        found = [e for e in self.entries if not e.sources["msgid"] and "msgctxt" not in e.sources]
         return found[0].translations.get("msgstr", "") if found else ""
 
     @property
@@ -70,12 +72,12 @@ class Catalog:
         return match[1] if match else ""
 
     @property
-    def open(self) -> list[Entry]:
-        return [entry for entry in self.entries if entry.open]
+    def untranslated(self) -> list[Entry]:
+        return [entry for entry in self.entries if entry.is_untranslated]
 
 
 def read_catalog(path: str | Path) -> Catalog:
-    """UserError, which names the line, for what is no catalogue, or one in another encoding."""
+    """UserError, which names the line, for what is no catalog, or one in another encoding."""
     path = Path(path)
     if path.is_dir():
         raise UserError(f"{path} is a folder; name a .po file")
@@ -84,93 +86,95 @@ def read_catalog(path: str | Path) -> Catalog:
     charset = match[1] if match else "UTF-8"
     if charset == "CHARSET":
         raise UserError(
-            f"{path} is a template, its charset open; make a catalogue of it with msginit first"
+            f"{path} is a template, its charset open; make a catalog of it with msginit first"
         )
-    text = decode(data, charset, path)
+    text = decode_bytes(data, charset, path)
     lines = re.findall(r"[^\n]*\n|[^\n]+", text)
-    return Catalog(path, lines, charset, [*Parser(path, lines)])
+    return Catalog(path, lines, charset, [*CatalogParser(path, lines)])
 
 
-def decode(data: bytes, charset: str, place: object) -> str:
+def decode_bytes(data: bytes, charset: str, location: object) -> str:
     """UserError, which names `place`, where the bytes are not of this charset."""
     try:
         return data.decode(charset)
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{place}: byte {data[error.start]:#04x} is not {charset}; convert it first, as with "
+            f"{location}: byte {data[error.start]:#04x} is not {charset}; convert it first, as with "
             "iconv -f GB18030 -t UTF-8"
         ) from error
     except LookupError as error:
-        raise UserError(f"{place}: its charset {shorten(charset)} is unknown; use UTF-8") from error
+        raise UserError(
+            f"{location}: its charset {shorten(charset)} is unknown; use UTF-8"
+        ) from error
 
 
-class Parser:
-    """Goes through the lines of a catalogue."""
+class CatalogParser:
+    """Goes through the lines of a catalog."""
 
     def __init__(self, path: Path, lines: Sequence[str]):
         self.path, self.lines = path, lines
         self.entry: Entry | None = None
         self.keyword = ""
-        self.flags: int | None = None
-        self.before: int | None = None
+        self.flags_line: int | None = None
+        self.insert_at: int | None = None
 
     def __iter__(self) -> Iterator[Entry]:
         for k, line in enumerate(self.lines):
             line = line.strip().removeprefix("\ufeff")
             if not line or line.startswith("#"):
-                yield from self.end(k)
-                self.note(k, line)
+                yield from self.end_entry(k)
+                self.read_comment(k, line)
             elif match := KEYWORD.match(line):
                 if match[1] in ("msgctxt", "msgid") and self.keyword.startswith("msgstr"):
-                    yield from self.end(k)
-                self.begin(k, match[1], self.unquote(k, match[3]))
+                    yield from self.end_entry(k)
+                self.begin_string(k, match[1], self.unquote(k, match[3]))
             else:
-                self.put(k, self.unquote(k, line))
-        yield from self.end(len(self.lines))
+                self.append_text(k, self.unquote(k, line))
+        yield from self.end_entry(len(self.lines))
 
-    def note(self, k: int, line: str) -> None:
+    def read_comment(self, k: int, line: str) -> None:
         if line.startswith("#,"):
-            self.flags = k
-        elif line.startswith("#|") and self.before is None:
-            self.before = k
+            self.flags_line = k
+        elif line.startswith("#|") and self.insert_at is None:
+            self.insert_at = k
 
-    def end(self, k: int) -> Iterator[Entry]:
+    def end_entry(self, k: int) -> Iterator[Entry]:
         """The entry that stands before line k, when it does."""
         entry, self.entry, self.keyword = self.entry, None, ""
         if entry is None:
             return
-        if "msgid" not in entry.text or not entry.translations:
-            raise self.error(entry.start, "an entry lacks msgid or msgstr")
-        if ("msgid_plural" in entry.text) == ("msgstr" in entry.translations):
-            raise self.error(entry.start, "msgid_plural wants msgstr[0] and so on")
-        self.flags = self.before = None
+        if "msgid" not in entry.sources or not entry.translations:
+            raise self.make_error(entry.start, "an entry lacks msgid or msgstr")
+        if ("msgid_plural" in entry.sources) == ("msgstr" in entry.translations):
+            raise self.make_error(entry.start, "msgid_plural wants msgstr[0] and so on")
+        self.flags_line = self.insert_at = None
         yield entry
 
-    def begin(self, k: int, keyword: str, text: str) -> None:
+    def begin_string(self, k: int, keyword: str, text: str) -> None:
         if self.entry is None:
-            before = k if self.before is None else self.before
-            self.entry = Entry(k, before, flags=self.flags)
+            insert_at = k if self.insert_at is None else self.insert_at
+            self.entry = Entry(k, insert_at, flags_line=self.flags_line)
         self.keyword = keyword
-        if keyword in self.entry.text or keyword in self.entry.translations:
-            raise self.error(k, f"a second {keyword} in an entry")
-        self.put(k, text)
+        if keyword in self.entry.sources or keyword in self.entry.translations:
+            raise self.make_error(k, f"a second {keyword} in an entry")
+        self.append_text(k, text)
 
-    def put(self, k: int, text: str) -> None:
+    def append_text(self, k: int, text: str) -> None:
         if self.entry is None:
-            raise self.error(k, "text outside of an entry")
-        kind = self.entry.translations if self.keyword.startswith("msgstr") else self.entry.text
+            raise self.make_error(k, "text outside of an entry")
+        kind = self.entry.translations if self.keyword.startswith("msgstr") else self.entry.sources
         kind[self.keyword] = kind.get(self.keyword, "") + text
-        first, _ = self.entry.places.get(self.keyword, (k, k))
-        self.entry.places[self.keyword] = first, k + 1
+        first, _ = self.entry.line_ranges.get(self.keyword, (k, k))
+        self.entry.line_ranges[self.keyword] = first, k + 1
 
     def unquote(self, k: int, line: str) -> str:
         match = STRING.match(line)
         if match is None:
             wrong = f"{shorten(line)} is no line of a .po file; check it with msgfmt -c"
-            raise self.error(k, wrong)
+            raise self.make_error(k, wrong)
         return ESCAPE.sub(unescape, match[1])
 
-    def error(self, k: int, text: str) -> UserError:
+    def make_error(self, k: int, text: str) -> UserError:
         return UserError(f"{self.path}, line {k + 1}: {text}")
 
 
@@ -181,19 +185,23 @@ def unescape(match: re.Match[str]) -> str:
     return chr(int(code, 8)) if code[0] in "01234567" else ESCAPES.get(code, code)
 
 
-def fill(catalog: Catalog, found: dict[str, str]) -> tuple[bytes, int]:
-    """The catalogue with the open entries filled whose texts are found, each marked fuzzy, and how
+def fill_catalog(catalog: Catalog, translations: dict[str, str]) -> tuple[bytes, int]:
+    """The catalog with the open entries filled whose texts are found, each marked fuzzy, and how
     many these are.
 
     found: translations by text. UserError where the charset lacks a character of one.
     """
     lines = list(catalog.lines)
     end = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
-    ready = [e for e in catalog.open if all(e.source_of(k) in found for k in e.translations)]
+    ready = [
+        e
+        for e in catalog.untranslated
+        if all(e.find_source(k) in translations for k in e.translations)
+    ]
     for entry in ready:
         for keyword in entry.translations:
-            first, last = entry.places[keyword]
-            lines[first] = quote(keyword, found[entry.source_of(keyword)], end)
+            first, last = entry.line_ranges[keyword]
+            lines[first] = quote(keyword, translations[entry.find_source(keyword)], end)
             lines[first + 1 : last] = [""] * (last - first - 1)
         mark_fuzzy(lines, entry, end)
     try:
@@ -207,16 +215,16 @@ def fill(catalog: Catalog, found: dict[str, str]) -> tuple[bytes, int]:
 
 
 def mark_fuzzy(lines: list[str], entry: Entry, end: str) -> None:
-    if entry.flags is None:
-        lines[entry.before] = f"#, fuzzy{end}{lines[entry.before]}"
-    elif "fuzzy" not in re.split(r"[\s,]+", lines[entry.flags]):
-        flags = lines[entry.flags].rstrip()
-        lines[entry.flags] = f"{flags}, fuzzy{lines[entry.flags][len(flags) :]}"
+    if entry.flags_line is None:
+        lines[entry.insert_at] = f"#, fuzzy{end}{lines[entry.insert_at]}"
+    elif "fuzzy" not in re.split(r"[\s,]+", lines[entry.flags_line]):
+        flags = lines[entry.flags_line].rstrip()
+        lines[entry.flags_line] = f"{flags}, fuzzy{lines[entry.flags_line][len(flags) :]}"
 
 
 def quote(keyword: str, text: str, end: str) -> str:
     """The lines of a translation: one for each of its own where it has several."""
     rows = re.findall(r"[^\n]*\n|[^\n]+", text)
-    quoted = [f'"{row.translate(WRITTEN)}"' for row in rows] or ['""']
+    quoted = [f'"{row.translate(ESCAPE_TABLE)}"' for row in rows] or ['""']
     first = f"{keyword} " if len(quoted) == 1 else f'{keyword} ""{end}'
     return first + end.join(quoted) + end

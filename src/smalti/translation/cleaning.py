@@ -24,35 +24,35 @@ CHARACTERS_PER_WORD = 1.6
 """Median of Chinese characters over English words in help pages."""
 
 
-class Pair(NamedTuple):
+class SentencePair(NamedTuple):
     """A sentence and its translation."""
 
     source: str  # English
     target: str  # Chinese
 
 
-Step = Callable[[Pair], Pair | None]
+CleaningStep = Callable[[SentencePair], SentencePair | None]
 """A cleaning step: the pair, changed or as it was, or None to drop it."""
 
 
-def turn_back(pair: Pair) -> Pair:
+def fix_swapped_languages(pair: SentencePair) -> SentencePair:
     """The pair with its languages in order. Han decides: curly quotes and code are English, too."""
     swapped = HAN.search(pair.source) and not HAN.search(pair.target)
-    return Pair(pair.target, pair.source) if swapped else pair
+    return SentencePair(pair.target, pair.source) if swapped else pair
 
 
-def drop_empty(pair: Pair) -> Pair | None:
+def drop_empty(pair: SentencePair) -> SentencePair | None:
     return pair if pair.source.strip() and pair.target.strip() else None
 
 
-def drop_untranslated(pair: Pair) -> Pair | None:
+def drop_untranslated(pair: SentencePair) -> SentencePair | None:
     """Drop copies, and targets with more Latin words than Han characters."""
-    if fold(pair.source) == fold(pair.target):
+    if fold_text(pair.source) == fold_text(pair.target):
         return None
     return pair if len(WORD.findall(pair.target)) <= max(len(HAN.findall(pair.target)), 2) else None
 
 
-def drop_wrong_script(pair: Pair) -> Pair | None:
+def drop_wrong_script(pair: SentencePair) -> SentencePair | None:
     """Drop sources without Latin words or with Han, targets without Han or not simplified."""
     if not LATIN.search(pair.source) or HAN.search(pair.source):
         return None
@@ -61,7 +61,7 @@ def drop_wrong_script(pair: Pair) -> Pair | None:
     return pair if han and foreign <= 0.1 * len(han) else None
 
 
-def drop_markup(pair: Pair) -> Pair | None:
+def drop_markup(pair: SentencePair) -> SentencePair | None:
     """Drop pairs whose tags or placeholders (%s, {name}, <b>) differ."""
     same = Counter(PLACEHOLDER.findall(pair.source)) == Counter(PLACEHOLDER.findall(pair.target))
     return pair if same else None
@@ -71,37 +71,37 @@ def drop_markup(pair: Pair) -> Pair | None:
 class DropLong:
     """Drop pairs with a long side."""
 
-    words: int = 150
+    max_words: int = 150
     """Words of the source, and Chinese characters per word of the target, at most."""
 
-    def __call__(self, pair: Pair) -> Pair | None:
-        limit = self.words * CHARACTERS_PER_WORD
-        return pair if source_units(pair) <= limit and target_units(pair) <= limit else None
+    def __call__(self, pair: SentencePair) -> SentencePair | None:
+        limit = self.max_words * CHARACTERS_PER_WORD
+        return pair if measure_source(pair) <= limit and measure_target(pair) <= limit else None
 
 
 @dataclass(frozen=True)
 class DropRatio:
     """Drop pairs of unlike lengths: one side holds more than the other, or something else."""
 
-    ratio: float = 5.0
+    max_ratio: float = 5.0
     """Largest ratio of the two lengths, in Chinese characters, either way."""
 
-    def __call__(self, pair: Pair) -> Pair | None:
-        ratio = (target_units(pair) + 1) / (source_units(pair) + 1)
-        return pair if 1 / self.ratio <= ratio <= self.ratio else None
+    def __call__(self, pair: SentencePair) -> SentencePair | None:
+        ratio = (measure_target(pair) + 1) / (measure_source(pair) + 1)
+        return pair if 1 / self.max_ratio <= ratio <= self.max_ratio else None
 
 
 @dataclass
 class DropRepeated:
     """Drop pairs whose folded source was seen before."""
 
-    seen: set[str] = field(default_factory=set)
+    seen_keys: set[str] = field(default_factory=set)
 
-    def __call__(self, pair: Pair) -> Pair | None:
-        key = fold(pair.source)
-        if key in self.seen:
+    def __call__(self, pair: SentencePair) -> SentencePair | None:
+        key = fold_text(pair.source)
+        if key in self.seen_keys:
             return None
-        self.seen.add(key)
+        self.seen_keys.add(key)
         return pair
 
 
@@ -112,29 +112,33 @@ class DropHeldOut:
     hashes: Container[str]
     """Their `fold_hash`."""
 
-    def __call__(self, pair: Pair) -> Pair | None:
-        return None if fold_hash(pair.source) in self.hashes else pair
+    def __call__(self, pair: SentencePair) -> SentencePair | None:
+        return None if hash_folded_text(pair.source) in self.hashes else pair
 
 
-def make_steps(ratio: float = 5.0, held_out: Container[str] = frozenset()) -> dict[str, Step]:
+def make_cleaning_steps(
+    max_ratio: float = 5.0, held_out: Container[str] = frozenset()
+) -> dict[str, CleaningStep]:
     """The usual steps by name, in order. DropRepeated remembers: make new steps for new data."""
     return {
-        "swapped languages": turn_back,
+        "swapped languages": fix_swapped_languages,
         "empty": drop_empty,
         "held out": DropHeldOut(held_out),
         "untranslated": drop_untranslated,
         "wrong script": drop_wrong_script,
         "markup": drop_markup,
         "too long": DropLong(),
-        "length ratio": DropRatio(ratio),
+        "length ratio": DropRatio(max_ratio),
         "repeated": DropRepeated(),
     }
 
 
-def clean(pairs: Iterable[Pair], steps: dict[str, Step], counts: Counter[str]) -> Iterator[Pair]:
+def clean_pairs(
+    pairs: Iterable[SentencePair], steps: dict[str, CleaningStep], counts: Counter[str]
+) -> Iterator[SentencePair]:
     """The pairs that pass all steps. `counts` grows by the pairs each step dropped or changed."""
     for pair in pairs:
-        kept: Pair | None = pair
+        kept: SentencePair | None = pair
         for name, step in steps.items():
             before, kept = kept, step(kept)
             counts[name] += kept != before
@@ -149,27 +153,27 @@ def read_held_out(path: Path = HELD_OUT) -> frozenset[str]:
     return frozenset(path.read_text().split())
 
 
-def fold(text: str) -> str:
+def fold_text(text: str) -> str:
     """The case-folded letters and digits alone: sentences equal in it count as the same."""
     return "".join(character for character in text.casefold() if character.isalnum())
 
 
-def fold_hash(text: str) -> str:
+def hash_folded_text(text: str) -> str:
     """16 hex digits that stand for the folded text in a list of held-out sentences."""
-    return hashlib.sha256(fold(text).encode()).hexdigest()[:16]
+    return hashlib.sha256(fold_text(text).encode()).hexdigest()[:16]
 
 
-def grams(text: str, n: int = 5) -> frozenset[str]:
+def extract_ngrams(text: str, n: int = 5) -> frozenset[str]:
     """All n letters and digits in a row of the folded text."""
-    folded = fold(text)
+    folded = fold_text(text)
     return frozenset(folded[k : k + n] for k in range(len(folded) - n + 1))
 
 
-def source_units(pair: Pair) -> float:
+def measure_source(pair: SentencePair) -> float:
     """Length of the source in Chinese characters."""
     return CHARACTERS_PER_WORD * max(len(pair.source.split()), len(WORD.findall(pair.source)))
 
 
-def target_units(pair: Pair) -> int:
+def measure_target(pair: SentencePair) -> int:
     """Length of the target in Chinese characters, a Latin word counting as one."""
     return len(HAN.findall(pair.target)) + len(TOKEN.findall(pair.target))

@@ -9,13 +9,13 @@ from typing import Annotated, NamedTuple
 import torch
 from torch import Tensor
 
-from smalti.core.config import checked
+from smalti.core.canvas import Canvas
+from smalti.core.config import check_fields
 from smalti.core.ranges import Range, Width
-from smalti.core.states import Canvas
 from smalti.layers.attention import attend
-from smalti.layers.choosing import Ancestral, check_finite, draw_symbols
+from smalti.layers.symbol_sampling import Ancestral, check_finite, draw_symbols
+from smalti.translation.tokenizer import BOS, EOS, PAD, UNK
 from smalti.translation.transformer import Transformer, join_heads
-from smalti.translation.vocabulary import BOS, EOS, PAD, UNK
 
 
 class Hypothesis(NamedTuple):
@@ -26,19 +26,19 @@ class Hypothesis(NamedTuple):
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class Beam:
     """Beam search; of width 1 it is greedy."""
 
     width: Annotated[int, Range(1, 1_024)] = 4
     """Beginnings that are carried on at once."""
-    penalty: Annotated[float, Range(-100, 100)] = 1.0
+    length_penalty: Annotated[float, Range(-100, 100)] = 1.0
     """Exponent of the length that log-probabilities are divided by; 0 favors short ones."""
-    longest: Width = 256
+    max_length: Width = 256
     """Symbols of a translation, at most."""
 
 
-class Cache:
+class KVCache:
     """What the decoder has computed for its n rows so far: keys and values of each layer.
 
     network: in eval mode. source: (n, S) int64, </s> and then <pad> at the ends.
@@ -48,17 +48,19 @@ class Cache:
         self.network = network
         self.length = 0
         memory, self.mask = network.encode(source)
-        self.cross = [layer.cross.project(memory) for layer in network.decoder]
-        empty = memory.new_empty(*self.cross[0][0].shape[:2], 0, self.cross[0][0].shape[-1])
-        self.own = [(empty, empty) for _ in network.decoder]
+        self.cross_cache = [layer.cross.project(memory) for layer in network.decoder]
+        empty = memory.new_empty(
+            *self.cross_cache[0][0].shape[:2], 0, self.cross_cache[0][0].shape[-1]
+        )
+        self.self_cache = [(empty, empty) for _ in network.decoder]
 
-    def put(self, symbols: Tensor) -> Tensor:
+    def append(self, symbols: Tensor) -> Tensor:
         """Append one symbol to each row (n,) -> logits (n, target_size) of the next one."""
         network = self.network
         x = network.embed(network.target, symbols[:, None], self.length)  # (n, 1, width)
         for k, layer in enumerate(network.decoder):
-            x = layer.residuals[0](x, lambda y, k=k: self.attend(k, y))
-            keys, values = self.cross[k]
+            x = layer.residuals[0](x, lambda y, k=k: self.attend_to_self(k, y))
+            keys, values = self.cross_cache[k]
             x = layer.residuals[1](
                 x, lambda y, c=layer.cross, k=keys, v=values: c(y, k, v, self.mask)
             )
@@ -66,35 +68,37 @@ class Cache:
         self.length += 1
         return network.out(network.decoder_norm(x)[:, 0])
 
-    def attend(self, k: int, x: Tensor) -> Tensor:
+    def attend_to_self(self, k: int, x: Tensor) -> Tensor:
         """Self-attention of layer k at the new place, whose keys and values are kept."""
         attention = self.network.decoder[k].attention
         q, key, value = attention.project(x)
-        keys = torch.cat([self.own[k][0], key], dim=2)
-        values = torch.cat([self.own[k][1], value], dim=2)
-        self.own[k] = keys, values
+        keys = torch.cat([self.self_cache[k][0], key], dim=2)
+        values = torch.cat([self.self_cache[k][1], value], dim=2)
+        self.self_cache[k] = keys, values
         return attention.out(join_heads(attend(q, keys, values)))
 
     def select(self, rows: Tensor) -> None:
         """Go on with these rows (m,), in this order; a row may stand there several times."""
         self.mask = self.mask[rows]
-        self.cross = [(k[rows], v[rows]) for k, v in self.cross]
-        self.own = [(k[rows], v[rows]) for k, v in self.own]
+        self.cross_cache = [(k[rows], v[rows]) for k, v in self.cross_cache]
+        self.self_cache = [(k[rows], v[rows]) for k, v in self.self_cache]
 
 
-def search(network: Transformer, source: Tensor, beam: Beam = Beam()) -> list[list[Hypothesis]]:
+def beam_search(
+    network: Transformer, source: Tensor, beam: Beam = Beam()
+) -> list[list[Hypothesis]]:
     """The hypotheses found for each row of source symbols (n, S), best first, 1 to width of them.
 
     A row is done with as many hypotheses as the beam is wide, or at 2 S + 20 symbols. What is
     found for a row depends on the other rows by rounding alone.
     """
-    beams = Beams(network, source, beam)
-    while beams.rows:
+    beams = BeamSearch(network, source, beam)
+    while beams.active_rows:
         beams.step()
-    return [sorted(found, key=lambda one: -one.score) for found in beams.found]
+    return [sorted(found, key=lambda one: -one.score) for found in beams.hypotheses]
 
 
-class Beams:
+class BeamSearch:
     """A search under way: k rows of the cache for each sentence that is not done.
 
     The arguments are those of `search`.
@@ -103,97 +107,99 @@ class Beams:
     @torch.no_grad()
     def __init__(self, network: Transformer, source: Tensor, beam: Beam):
         self.beam, n = beam, len(source)
-        self.cache = Cache(network, source)
-        self.rows = list(range(n))  # the m sentences that are not done
-        self.found: list[list[Hypothesis]] = [[] for _ in self.rows]
-        self.limits = limits(source).clamp(max=beam.longest).tolist()
+        self.cache = KVCache(network, source)
+        self.active_rows = list(range(n))  # the m sentences that are not done
+        self.hypotheses: list[list[Hypothesis]] = [[] for _ in self.active_rows]
+        self.max_lengths = compute_max_lengths(source).clamp(max=beam.max_length).tolist()
         self.cache.select(torch.arange(n, device=source.device).repeat_interleave(beam.width))
-        self.written = source.new_full((n, beam.width, 1), BOS)  # (m, k, t)
+        self.prefixes = source.new_full((n, beam.width, 1), BOS)  # (m, k, t)
         self.scores = torch.full((n, beam.width), -torch.inf, device=source.device)  # (m, k)
         self.scores[:, 0] = 0
 
     @torch.no_grad()
     def step(self) -> None:
         """One symbol more for every beginning."""
-        m, k, t = self.written.shape
-        logits = next_logits(self.cache, self.written[:, :, -1].flatten())
+        m, k, t = self.prefixes.shape
+        logits = compute_next_logits(self.cache, self.prefixes[:, :, -1].flatten())
         totals = self.scores[:, :, None] + logits.log_softmax(-1).unflatten(0, (m, k))
         best, where = totals.flatten(1).topk(2 * k)  # (m, 2k): k of them do not end
         parents, symbols = where // totals.shape[2], where % totals.shape[2]
         ends = symbols == EOS
-        self.finish(best[:, :k], parents[:, :k], ends[:, :k])
-        going = ends.int().argsort(stable=True)[:, :k]  # the best that do not end
-        self.scores, parents = best.gather(1, going), parents.gather(1, going)
-        before = self.written.gather(1, parents[:, :, None].expand(m, k, t))
-        self.written = torch.cat([before, symbols.gather(1, going)[:, :, None]], dim=2)
-        self.drop_done(parents)
+        self.collect_finished(best[:, :k], parents[:, :k], ends[:, :k])
+        surviving = ends.int().argsort(stable=True)[:, :k]  # the best that do not end
+        self.scores, parents = best.gather(1, surviving), parents.gather(1, surviving)
+        before = self.prefixes.gather(1, parents[:, :, None].expand(m, k, t))
+        self.prefixes = torch.cat([before, symbols.gather(1, surviving)[:, :, None]], dim=2)
+        self.drop_finished(parents)
 
-    def best(self) -> list[list[int]]:
+    def list_best(self) -> list[list[int]]:
         """The symbols of each sentence: its best hypothesis, or its likeliest beginning."""
-        leading = dict(zip(self.rows, self.written[:, 0, 1:].tolist(), strict=True))
+        leading = dict(zip(self.active_rows, self.prefixes[:, 0, 1:].tolist(), strict=True))
         return [
             leading[row] if row in leading else max(found, key=lambda one: one.score).symbols
-            for row, found in enumerate(self.found)
+            for row, found in enumerate(self.hypotheses)
         ]
 
-    def finish(self, best: Tensor, parents: Tensor, ends: Tensor) -> None:
+    def collect_finished(self, best: Tensor, parents: Tensor, ends: Tensor) -> None:
         """Keep the hypotheses that end here."""
         if not ends.any():
             return
         ends = ends & best.isfinite()
         for (i, j), total in zip(ends.nonzero().tolist(), best[ends].tolist(), strict=True):
-            self.keep(self.rows[i], self.written[i, parents[i, j], 1:].tolist(), total)
+            self.add_hypothesis(
+                self.active_rows[i], self.prefixes[i, parents[i, j], 1:].tolist(), total
+            )
 
-    def keep(self, row: int, symbols: list[int], total: float) -> None:
-        score = total / (len(symbols) + 1) ** self.beam.penalty
-        self.found[row].append(Hypothesis(symbols, score))
+    def add_hypothesis(self, row: int, symbols: list[int], total: float) -> None:
+        score = total / (len(symbols) + 1) ** self.beam.length_penalty
+        self.hypotheses[row].append(Hypothesis(symbols, score))
 
-    def drop_done(self, parents: Tensor) -> None:
+    def drop_finished(self, parents: Tensor) -> None:
         """Go on with the sentences that need it. One at its limit keeps what is written."""
-        length = self.written.shape[2] - 1
-        for i, row in enumerate(self.rows):
-            if length >= self.limits[row] and not self.found[row]:
-                self.keep(row, self.written[i, 0, 1:].tolist(), float(self.scores[i, 0]))
-        going = [
+        length = self.prefixes.shape[2] - 1
+        for i, row in enumerate(self.active_rows):
+            if length >= self.max_lengths[row] and not self.hypotheses[row]:
+                self.add_hypothesis(row, self.prefixes[i, 0, 1:].tolist(), float(self.scores[i, 0]))
+        active = [
             i
-            for i, row in enumerate(self.rows)
-            if len(self.found[row]) < self.beam.width and length < self.limits[row]
+            for i, row in enumerate(self.active_rows)
+            if len(self.hypotheses[row]) < self.beam.width and length < self.max_lengths[row]
         ]
-        self.rows = [self.rows[i] for i in going]
-        kept = torch.tensor(going, dtype=torch.int64, device=parents.device)
-        self.written, self.scores = self.written[kept], self.scores[kept]
+        self.active_rows = [self.active_rows[i] for i in active]
+        kept = torch.tensor(active, dtype=torch.int64, device=parents.device)
+        self.prefixes, self.scores = self.prefixes[kept], self.scores[kept]
         self.cache.select((kept[:, None] * self.beam.width + parents[kept]).flatten())
 
 
-def draw(
-    network: Transformer, source: Tensor, sampler: Ancestral, uniform: Callable[[], Tensor]
+def draw_translations(
+    network: Transformer, source: Tensor, sampler: Ancestral, draw_uniform: Callable[[], Tensor]
 ) -> Iterator[Canvas]:
     """What is written so far (n, t) for source symbols (n, S), a symbol more each time.
 
     uniform: (n,) numbers in [0, 1), asked for once a symbol. Behind a row's </s> stands <pad>.
     """
     with torch.no_grad():
-        cache = Cache(network, source)
-    written = source.new_full((len(source), 1), BOS)
-    done = torch.zeros_like(written[:, 0], dtype=torch.bool)
-    limit = limits(source)
+        cache = KVCache(network, source)
+    prefixes = source.new_full((len(source), 1), BOS)
+    done = torch.zeros_like(prefixes[:, 0], dtype=torch.bool)
+    max_lengths = compute_max_lengths(source)
     while not done.all():
         with torch.no_grad():
-            logits = next_logits(cache, written[:, -1])
-        check_finite(logits[:, EOS:], written.shape[1])
-        symbols = draw_symbols(logits, uniform().to(logits.device), sampler)
-        written = torch.cat([written, symbols.masked_fill(done, PAD)[:, None]], dim=1)
-        done = done | (symbols == EOS) | (written.shape[1] > limit)
-        yield Canvas(written[:, 1:], written.shape[1] - 1, int(limit.max()), "symbol")
+            logits = compute_next_logits(cache, prefixes[:, -1])
+        check_finite(logits[:, EOS:], prefixes.shape[1])
+        symbols = draw_symbols(logits, draw_uniform().to(logits.device), sampler)
+        prefixes = torch.cat([prefixes, symbols.masked_fill(done, PAD)[:, None]], dim=1)
+        done = done | (symbols == EOS) | (prefixes.shape[1] > max_lengths)
+        yield Canvas(prefixes[:, 1:], prefixes.shape[1] - 1, int(max_lengths.max()), "symbol")
 
 
-def next_logits(cache: Cache, symbols: Tensor) -> Tensor:
+def compute_next_logits(cache: KVCache, symbols: Tensor) -> Tensor:
     """Logits (n, K) float32 behind these symbols (n,); what no translation holds has -inf."""
-    logits = cache.put(symbols).float()
+    logits = cache.append(symbols).float()
     logits[:, [PAD, UNK, BOS]] = -torch.inf
     return logits
 
 
-def limits(source: Tensor) -> Tensor:
+def compute_max_lengths(source: Tensor) -> Tensor:
     """Symbols of a translation, at most: (n,) of source symbols (n, S)."""
     return 2 * (source != PAD).sum(1) + 20

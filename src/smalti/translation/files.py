@@ -1,4 +1,4 @@
-"""Text files and catalogues of messages: read, translated, and written whole or not at all."""
+"""Text files and catalogs of messages: read, translated, and written whole or not at all."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from itertools import islice
 from pathlib import Path
 
 from smalti.core.errors import UserError
-from smalti.core.files import file_for
-from smalti.core.progress import OnProgress, Progress, ignore
-from smalti.translation.catalog import Catalog, decode, fill, read_catalog
+from smalti.core.files import stage_file
+from smalti.core.progress import OnProgress, Progress, ignore_event
+from smalti.translation.catalog import Catalog, decode_bytes, fill_catalog, read_catalog
 from smalti.translation.decoding import Beam
 from smalti.translation.model import Translator
-from smalti.translation.texts import NAMES, find_fault, translate
+from smalti.translation.texts import LANGUAGE_NAMES, find_fault, translate
 
-GROUP = 64
+GROUP_SIZE = 64
 """Texts that are translated together."""
 
 
@@ -25,7 +25,7 @@ def translate_file(
     path: str | Path,
     out: str | Path,
     beam: Beam | None = None,
-    on_progress: OnProgress = ignore,
+    on_progress: OnProgress = ignore_event,
 ) -> Counter[str]:
     """Translate a text file in UTF-8 line by line. Returns how many lines were "translated" and how
     many "kept": empty ones, and those of another language or without words.
@@ -40,7 +40,7 @@ def translate_file(
         lines = list(decode_lines(file, path))  # at once: a pipe can be read but once
     counts: Counter[str] = Counter()
     with (
-        file_for(out) as temporary,
+        stage_file(out) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as result,
     ):
         for line in translate_lines(translator, lines, beam, counts):
@@ -56,24 +56,26 @@ def translate_lines(
     lines: Iterable[str],
     beam: Beam | None = None,
     counts: Counter[str] | None = None,
-    group: int = GROUP,
+    group_size: int = GROUP_SIZE,
 ) -> Iterator[str]:
     """Each line translated, its end as it was; `counts` grows as `translate_file` tells it."""
     counts = Counter() if counts is None else counts
     lines = iter(lines)
-    while some := list(islice(lines, group)):
-        wanted = [line for line in some if not find_fault(translator, line)]
-        found = dict(zip(wanted, translate(translator, wanted, beam), strict=True))
+    while some := list(islice(lines, group_size)):
+        translatable = [line for line in some if not find_fault(translator, line)]
+        translations = dict(
+            zip(translatable, translate(translator, translatable, beam), strict=True)
+        )
         for line in some:
-            changed = found.get(line, line)
+            changed = translations.get(line, line)
             counts["kept" if changed == line else "translated"] += 1
             yield changed
 
 
-def decode_lines(lines: Iterable[bytes], place: object) -> Iterator[str]:
+def decode_lines(lines: Iterable[bytes], location: object) -> Iterator[str]:
     """UserError, which names the line, where they are not UTF-8."""
     for k, line in enumerate(lines, 1):
-        yield decode(line, "UTF-8", f"{place}, line {k}")
+        yield decode_bytes(line, "UTF-8", f"{location}, line {k}")
 
 
 def open_bytes(path: Path):
@@ -87,33 +89,35 @@ def translate_catalog(
     path: str | Path,
     out: str | Path | None = None,
     beam: Beam | None = None,
-    on_progress: OnProgress = ignore,
+    on_progress: OnProgress = ignore_event,
 ) -> Counter[str]:
-    """Fill what is untranslated in a gettext catalogue, and mark it fuzzy. Returns how many entries
+    """Fill what is untranslated in a gettext catalog, and mark it fuzzy. Returns how many entries
     were "filled", and how many of those that were open are "left": in another language.
 
-    out: where to write it; over the catalogue itself when None. All else in it stays byte for byte.
-    Raises UserError for what is no catalogue, or one for another language.
+    out: where to write it; over the catalog itself when None. All else in it stays byte for byte.
+    Raises UserError for what is no catalog, or one for another language.
     """
     catalog = read_catalog(path)
     check_language(translator, catalog)
-    texts = {e.source_of(keyword): None for e in catalog.open for keyword in e.translations}
-    wanted = [text for text in texts if not find_fault(translator, text)]
-    found: dict[str, str] = {}
-    for k in range(0, len(wanted), GROUP):
-        some = wanted[k : k + GROUP]
-        found |= zip(some, translate(translator, some, beam), strict=True)
-        on_progress(Progress("translating", len(found), len(wanted)))
-    content, filled = fill(catalog, found)
-    with file_for(path if out is None else out) as temporary:
+    texts = {
+        e.find_source(keyword): None for e in catalog.untranslated for keyword in e.translations
+    }
+    translatable = [text for text in texts if not find_fault(translator, text)]
+    translations: dict[str, str] = {}
+    for k in range(0, len(translatable), GROUP_SIZE):
+        some = translatable[k : k + GROUP_SIZE]
+        translations |= zip(some, translate(translator, some, beam), strict=True)
+        on_progress(Progress("translating", len(translations), len(translatable)))
+    content, filled = fill_catalog(catalog, translations)
+    with stage_file(path if out is None else out) as temporary:
         temporary.write_bytes(content)
-    return Counter(filled=filled, left=len(catalog.open) - filled)
+    return Counter(filled=filled, left=len(catalog.untranslated) - filled)
 
 
 def check_language(model: Translator, catalog: Catalog) -> None:
-    own = model.config.target_language
-    if catalog.language and not catalog.language.lower().startswith(own):
+    target_language = model.config.target_language
+    if catalog.language and not catalog.language.lower().startswith(target_language):
         raise UserError(
-            f"{catalog.path} is a catalogue for {catalog.language}; this model writes "
-            f"{NAMES.get(own, own)}: give one whose header says Language: {own}"
+            f"{catalog.path} is a catalog for {catalog.language}; this model writes "
+            f"{LANGUAGE_NAMES.get(target_language, target_language)}: give one whose header says Language: {target_language}"
         )

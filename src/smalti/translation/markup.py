@@ -23,15 +23,15 @@ PLACEHOLDER = re.compile(
         ]
     )
 )
-ORDERED = re.compile(r"%(?!\(|\d+\$|%)\D")
+ORDERED_CONVERSION = re.compile(r"%(?!\(|\d+\$|%)\D")
 """Begins a conversion that takes the next argument, whichever it is: these keep their order."""
 TAG = re.compile(r"</?([A-Za-z][\w:-]*)")
 ACCESS_KEY = re.compile(r"(?<![A-Z&])&(?=[A-Za-z0-9])(?!\w+;)|(?<![\w_])_(?=[A-Za-z])")
 """As in "&Open" and "_Open"; not in "AT&T", "&amp;" and "snake_case"."""
 SHORT_KEY = re.compile(r"(?<=[A-Za-z])_(?=[A-Za-z])")
 """As in "E_xit", among a few words."""
-ENDING = re.compile(r"\s*(?:\.\.\.|…|[:：])*\s*$")
-FEW = 3
+TRAILING_PUNCTUATION = re.compile(r"\s*(?:\.\.\.|…|[:：])*\s*$")
+MAX_SHORT_WORDS = 3
 LETTER = re.compile(r"[^\W\d_]")
 
 
@@ -40,24 +40,24 @@ def has_words(text: str) -> bool:
     return bool(LETTER.search(PLACEHOLDER.sub(" ", text)))
 
 
-def keeps(source: str, target: str) -> bool:
+def keeps_placeholders(source: str, target: str) -> bool:
     """Whether a translation has the placeholders of its source, as often, in a usable order."""
     own, found = PLACEHOLDER.findall(source), PLACEHOLDER.findall(target)
-    return Counter(own) == Counter(found) and orders(own) == orders(found)
+    return Counter(own) == Counter(found) and group_ordered(own) == group_ordered(found)
 
 
-def orders(placeholders: Sequence[str]) -> dict[str, list[str]]:
+def group_ordered(placeholders: Sequence[str]) -> dict[str, list[str]]:
     """Those that must keep their order: conversions, and of each kind of tag <b> before </b>."""
     kinds: dict[str, list[str]] = {}
     for one in placeholders:
         if tag := TAG.match(one):
             kinds.setdefault(tag[1], []).append(one)
-        elif ORDERED.match(one):
+        elif ORDERED_CONVERSION.match(one):
             kinds.setdefault("%", []).append(one)
     return kinds
 
 
-def mask(text: str) -> tuple[str, list[str]]:
+def mask_placeholders(text: str) -> tuple[str, list[str]]:
     """The text with {0}, {1}, ... for its placeholders, and these."""
     found: list[str] = []
 
@@ -68,21 +68,21 @@ def mask(text: str) -> tuple[str, list[str]]:
     return PLACEHOLDER.sub(number, text), found
 
 
-def unmask(text: str, placeholders: Sequence[str]) -> str:
+def unmask_placeholders(text: str, placeholders: Sequence[str]) -> str:
     """The text with the placeholders back; numbers beyond them stay."""
 
-    def named(match: re.Match[str]) -> str:
+    def restore(match: re.Match[str]) -> str:
         k = int(match[1])
         return placeholders[k] if k < len(placeholders) else match[0]
 
-    return re.sub(r"\{(\d{1,4})\}", named, text)
+    return re.sub(r"\{(\d{1,4})\}", restore, text)
 
 
-def take_access_key(text: str) -> tuple[str, str]:
+def split_access_key(text: str) -> tuple[str, str]:
     """The text without its access key, and the key as in "&O"; "" where it has none, or several."""
     plain = PLACEHOLDER.sub(lambda match: " " * len(match[0]), text)
     marks = [match.start() for match in ACCESS_KEY.finditer(plain)]
-    if not marks and len(plain.split()) <= FEW and plain.count("_") == 1:
+    if not marks and len(plain.split()) <= MAX_SHORT_WORDS and plain.count("_") == 1:
         marks = [match.start() for match in SHORT_KEY.finditer(plain)]
     if len(marks) != 1:
         return text, ""
@@ -90,10 +90,10 @@ def take_access_key(text: str) -> tuple[str, str]:
     return text[:k] + text[k + 1 :], text[k : k + 2]
 
 
-def put_access_key(text: str, key: str) -> str:
+def add_access_key(text: str, key: str) -> str:
     """As Chinese programs write it: "Open..." with "&O" is "打开(&O)..."."""
     if not key:
         return text
-    end = ENDING.search(text)
+    end = TRAILING_PUNCTUATION.search(text)
     k = end.start() if end else len(text)
     return f"{text[:k]}({key.upper()}){text[k:]}"

@@ -10,38 +10,38 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from smalti.core.canvas import Canvas
 from smalti.core.conditions import merge_shorthands
-from smalti.core.config import checked
+from smalti.core.config import check_fields
 from smalti.core.errors import UserError
-from smalti.core.given import Given
 from smalti.core.model import Model
 from smalti.core.protocols import Batch, Condition, Loss, Spec, list_samplers
-from smalti.core.ranges import Count, Rate
+from smalti.core.ranges import Count, FractionBelowOne
 from smalti.core.rng import Rng
-from smalti.core.states import Canvas
-from smalti.layers.choosing import Ancestral
+from smalti.core.sampling_inputs import SamplingInputs
 from smalti.layers.eval_mode import eval_mode
-from smalti.translation.decoding import Beam, Beams, Hypothesis, draw, search
+from smalti.layers.symbol_sampling import Ancestral
+from smalti.translation.decoding import Beam, BeamSearch, Hypothesis, beam_search, draw_translations
+from smalti.translation.tokenizer import BOS, PAD, SubwordTokenizer, pad_sequences
 from smalti.translation.transformer import TransformerConfig
-from smalti.translation.vocabulary import BOS, PAD, Subwords, pad_batch
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class TranslatorConfig:
     """A translator from one language into another."""
 
     network: TransformerConfig = field(default_factory=TransformerConfig)
     """The network that predicts."""
-    source_bytes: Count = 1
+    source_tokenizer_bytes: Count = 1
     """Size of the source's sentencepiece model, which stands among the weights."""
-    target_bytes: Count = 1
+    target_tokenizer_bytes: Count = 1
     """Size of the target's."""
     source_language: str = "en"
     """The language it reads, an ISO 639 code."""
     target_language: str = "zh"
     """The language it writes."""
-    smoothing: Rate = 0.1
+    label_smoothing: FractionBelowOne = 0.1
     """In training, the share of a label that goes to all symbols alike."""
     sampler: Beam | Ancestral = field(default_factory=Beam)
     """How it searches when nothing else is asked for."""
@@ -64,24 +64,27 @@ class Translator(Model):
         super().__init__()
         self.config = config
         self.network = config.network.build()
-        for side, size in (("source", config.source_bytes), ("target", config.target_bytes)):
+        for side, size in (
+            ("source", config.source_tokenizer_bytes),
+            ("target", config.target_tokenizer_bytes),
+        ):
             self.register_buffer(f"{side}_model", torch.zeros(size, dtype=torch.uint8))
         self.spec = Spec(
             output="text",
             conditions=(Condition("text", "tokens"),),
-            given=("text",),
+            accepted_inputs=("text",),
             samplers=list_samplers(config.sampler, Beam(), Ancestral()),
         )
 
     @cached_property
-    def source(self) -> Subwords:
+    def source_tokenizer(self) -> SubwordTokenizer:
         """The source's vocabulary."""
-        return read_vocabulary(self.source_model, self.config.network.source_size, "source")
+        return read_tokenizer(self.source_model, self.config.network.source_vocab_size, "source")
 
     @cached_property
-    def target(self) -> Subwords:
+    def target_tokenizer(self) -> SubwordTokenizer:
         """The target's vocabulary."""
-        return read_vocabulary(self.target_model, self.config.network.target_size, "target")
+        return read_tokenizer(self.target_model, self.config.network.target_vocab_size, "target")
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
         """Cross-entropy with smoothed labels: a mean over the symbols to write, without <pad>."""
@@ -90,8 +93,8 @@ class Translator(Model):
         source, gold = batch.pairs
         logits = self.network(source, F.pad(gold[:, :-1], (1, 0), value=BOS))
         logits, real = logits.flatten(0, 1).float(), gold.flatten()  # (N T, K) and (N T,)
-        smoothing = self.config.smoothing
-        total = F.cross_entropy(logits, real, ignore_index=PAD, label_smoothing=smoothing)
+        label_smoothing = self.config.label_smoothing
+        total = F.cross_entropy(logits, real, ignore_index=PAD, label_smoothing=label_smoothing)
         plain = F.cross_entropy(logits.detach(), real, ignore_index=PAD)
         return Loss(total, {"nats_per_symbol": plain}, weight=(real != PAD).sum())
 
@@ -100,16 +103,19 @@ class Translator(Model):
         return self.network.out.weight.device
 
     def stream(
-        self, rng: Rng, given: Given = Given(), sampler: Beam | Ancestral | None = None
+        self,
+        rng: Rng,
+        inputs: SamplingInputs = SamplingInputs(),
+        sampler: Beam | Ancestral | None = None,
     ) -> Iterator[Canvas]:
         """Translations of given.text, a symbol longer each time; the last state is the result.
 
         Of a search it is the likeliest so far. Ancestral draws take one uniform number a symbol.
         """
         sampler = sampler or self.config.sampler
-        text = merge_shorthands(given).get("text")
+        text = merge_shorthands(inputs).get("text")
         source = self.encode(text if isinstance(text, list) else None, len(rng))
-        states = self.walk(source, rng, sampler)
+        states = self.iterate_states(source, rng, sampler)
         while True:
             with eval_mode(self):
                 state = next(states, None)
@@ -122,50 +128,58 @@ class Translator(Model):
         if text is None or len(text) != n:
             found = "no text is" if text is None else f"{len(text)} sentences are"
             raise UserError(f"{found} given for {n} translations; give one sentence for each")
-        return pad_batch(self.source.encode(text)).to(self.device)
+        return pad_sequences(self.source_tokenizer.encode(text)).to(self.device)
 
-    def walk(self, source: Tensor, rng: Rng, sampler: Beam | Ancestral) -> Iterator[Canvas]:
+    def iterate_states(
+        self, source: Tensor, rng: Rng, sampler: Beam | Ancestral
+    ) -> Iterator[Canvas]:
         if isinstance(sampler, Ancestral):
-            yield from draw(self.network, source, sampler, lambda: rng.uniform(1)[:, 0])
+            yield from draw_translations(
+                self.network, source, sampler, lambda: rng.uniform(1)[:, 0]
+            )
             return
-        beams, step = Beams(self.network, source, sampler), 0
-        while beams.rows:
+        beams, step = BeamSearch(self.network, source, sampler), 0
+        while beams.active_rows:
             beams.step()
             step += 1
-            best = pad_batch(beams.best()).to(self.device)
-            yield Canvas(best, step, max(beams.limits), "symbol")
+            best = pad_sequences(beams.list_best()).to(self.device)
+            yield Canvas(best, step, max(beams.max_lengths), "symbol")
 
-    def search(self, text: Sequence[str], beam: Beam, batch: int = 32) -> list[list[Hypothesis]]:
+    def search(
+        self, text: Sequence[str], beam: Beam, batch_size: int = 32
+    ) -> list[list[Hypothesis]]:
         """The hypotheses for each sentence, best first; those of like length go together."""
-        symbols = self.source.encode(text)
+        symbols = self.source_tokenizer.encode(text)
         order = sorted(range(len(text)), key=lambda k: len(symbols[k]))
         found: dict[int, list[Hypothesis]] = {}
         with eval_mode(self):
-            for rows in (order[k : k + batch] for k in range(0, len(order), batch)):
-                padded = pad_batch([symbols[row] for row in rows]).to(self.device)
-                found |= zip(rows, search(self.network, padded, beam), strict=True)
+            for rows in (order[k : k + batch_size] for k in range(0, len(order), batch_size)):
+                padded = pad_sequences([symbols[row] for row in rows]).to(self.device)
+                found |= zip(rows, beam_search(self.network, padded, beam), strict=True)
         return [found[k] for k in range(len(text))]
 
     def render(self, state: Canvas) -> list[str]:
         """The sentences that the symbols (n, t) of a state spell."""
-        return self.target.decode(state.symbols.tolist())
+        return self.target_tokenizer.decode(state.symbols.tolist())
 
 
-def read_vocabulary(model: Tensor, size: int, side: str) -> Subwords:
+def read_tokenizer(model: Tensor, size: int, side: str) -> SubwordTokenizer:
     """The codec in a buffer. UserError unless the network has a row for each of its symbols."""
-    codec = Subwords(model.cpu().numpy().tobytes())
-    if codec.size != size:
+    tokenizer = SubwordTokenizer(model.cpu().numpy().tobytes())
+    if tokenizer.size != size:
         raise UserError(
-            f"the {side} vocabulary has {codec.size} symbols and the network {size}; "
+            f"the {side} vocabulary has {tokenizer.size} symbols and the network {size}; "
             "they are of different models"
         )
-    return codec
+    return tokenizer
 
 
-def assemble(network: nn.Module, source: Subwords, target: Subwords, **more: object) -> Translator:
+def build_translator(
+    network: nn.Module, source: SubwordTokenizer, target: SubwordTokenizer, **config_fields: object
+) -> Translator:
     """A translator of a trained network and its vocabularies; more: fields of its config."""
     sizes = {"source_bytes": len(source.model), "target_bytes": len(target.model)}
-    config = TranslatorConfig(network.config, **sizes, **more)  # pyright: ignore
+    config = TranslatorConfig(network.config, **sizes, **config_fields)  # pyright: ignore
     model = Translator(config)
     model.network.load_state_dict(network.state_dict())
     for side, codec in (("source", source), ("target", target)):

@@ -7,18 +7,18 @@ from collections.abc import Callable, Sequence
 
 from smalti.translation.markup import PLACEHOLDER
 
-BREAK = re.compile(r"\s*(?:\n|(?<![:\\])\\[nrt])\s*|^\s+|\s+$")
+LINE_BREAK = re.compile(r"\s*(?:\n|(?<![:\\])\\[nrt])\s*|^\s+|\s+$")
 """Line breaks, also those written as \\n, with the space around them; and that at the ends."""
 SENTENCE = re.compile(r"(?<=[.!?])(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\b[A-Z]\.)\s+(?=[\"'(\[]?[A-Z\0])")
 CLAUSE = re.compile(r"(?<=[;:,])\s+")
 SPACE = re.compile(r"\s+")
-WIDE = re.compile("[\u2e80-\u9fff\uff00-\uffef]")
+WIDE_CHARACTER = re.compile("[\u2e80-\u9fff\uff00-\uffef]")
 
 
 def split_lines(text: str) -> list[str]:
     """Lines at even, what stands between them at odd places; together they are the text."""
     parts, end = [], 0
-    for match in BREAK.finditer(text):
+    for match in LINE_BREAK.finditer(text):
         if match[0]:
             parts += [text[end : match.start()], match[0]]
             end = match.end()
@@ -29,21 +29,21 @@ Measure = Callable[[Sequence[str]], list[int]]
 """The length of each piece."""
 
 
-def split_long(text: str, usual: int, most: int, measure: Measure) -> list[str]:
+def split_long(text: str, usual_length: int, max_length: int, measure: Measure) -> list[str]:
     """The text in pieces: whole sentences, as many as `usual` takes by `measure`; one of more than
     `most` in clauses, then in words. A placeholder is never cut.
     """
-    if measure([text])[0] <= usual:
+    if measure([text])[0] <= usual_length:
         return [text]
     pieces = [PLACEHOLDER.sub(lambda match: match[0].replace(" ", "\0"), text)]
-    for cut, limit in ((SENTENCE, usual), (CLAUSE, most), (SPACE, most)):
+    for cut, limit in ((SENTENCE, usual_length), (CLAUSE, max_length), (SPACE, max_length)):
         sizes = measure([piece.replace("\0", " ") for piece in pieces])
         parts = [[p] if n <= limit else cut.split(p) for p, n in zip(pieces, sizes, strict=True)]
-        pieces = [piece for part in parts for piece in pack(part, limit, measure)]
+        pieces = [piece for part in parts for piece in pack_pieces(part, limit, measure)]
     return [piece.replace("\0", " ") for piece in pieces]
 
 
-def pack(parts: Sequence[str], most: int, measure: Measure) -> list[str]:
+def pack_pieces(parts: Sequence[str], max_length: int, measure: Measure) -> list[str]:
     """Neighbors joined while they fit."""
     packed: list[str] = []
     room = 0
@@ -52,15 +52,15 @@ def pack(parts: Sequence[str], most: int, measure: Measure) -> list[str]:
             packed[-1] += " " + part
         else:
             packed.append(part)
-            room = most
+            room = max_length
         room -= size
     return packed
 
 
-def join(pieces: Sequence[str]) -> str:
+def join_pieces(pieces: Sequence[str]) -> str:
     """Translated pieces as one text: a space between them, but not beside Chinese."""
     text = ""
     for piece in filter(None, pieces):
-        apart = text and not WIDE.match(text[-1]) and not WIDE.match(piece[0])
+        apart = text and not WIDE_CHARACTER.match(text[-1]) and not WIDE_CHARACTER.match(piece[0])
         text += " " + piece if apart else piece
     return text

@@ -16,24 +16,24 @@ from smalti.core.model import open_model
 from smalti.translation.decoding import Beam
 from smalti.translation.markup import (
     PLACEHOLDER,
+    add_access_key,
     has_words,
-    keeps,
-    mask,
-    put_access_key,
-    take_access_key,
-    unmask,
+    keeps_placeholders,
+    mask_placeholders,
+    split_access_key,
+    unmask_placeholders,
 )
 from smalti.translation.model import Translator
-from smalti.translation.segments import join, split_lines, split_long
-from smalti.translation.vocabulary import UNK
+from smalti.translation.segments import join_pieces, split_lines, split_long
+from smalti.translation.tokenizer import UNK
 
-USUAL, LONGEST = 30, 50
+USUAL_LENGTH, MAX_LENGTH = 30, 50
 """Symbols of several sentences that are translated together, and of one alone, at most. Both were
 chosen on validation pages, where longer pieces lose words."""
 LETTERS = re.compile(r"[^\W\d_]")
 SCRIPTS = {"en": re.compile("[A-Za-z\u00c0-\u024f]")}
 """The letters of a language, where they tell it."""
-NAMES = {"en": "English", "zh": "Chinese"}
+LANGUAGE_NAMES = {"en": "English", "zh": "Chinese"}
 
 
 class Translation(NamedTuple):
@@ -44,10 +44,13 @@ class Translation(NamedTuple):
 
 
 def translate(
-    model: Translator | str | Path, texts: Sequence[str], beam: Beam | None = None, batch: int = 32
+    model: Translator | str | Path,
+    texts: Sequence[str],
+    beam: Beam | None = None,
+    batch_size: int = 32,
 ) -> list[str]:
     """The best translation of each text. Arguments and errors as `find_translations` has them."""
-    return [found[0].text for found in find_translations(model, texts, 1, beam, batch)]
+    return [found[0].text for found in find_translations(model, texts, 1, beam, batch_size)]
 
 
 def find_translations(
@@ -55,7 +58,7 @@ def find_translations(
     texts: Sequence[str],
     n: int = 1,
     beam: Beam | None = None,
-    batch: int = 32,
+    batch_size: int = 32,
 ) -> list[list[Translation]]:
     """Up to n translations of each text, best first; a beam finds as many as it is wide.
 
@@ -76,8 +79,10 @@ def find_translations(
         shown = " ".join(sorted(unknown)[:10])
         warnings.warn(Notice(f"the model does not know {shown} and leaves it out"), stacklevel=2)
     beam = beam or default_beam(translator)
-    found = translate_pieces(pieces, partial(search_known, translator, beam, batch, unknown))
-    return [document.assemble(found, n) for document in documents]
+    translations = translate_pieces(
+        pieces, partial(search_without_unknown, translator, beam, batch_size, unknown)
+    )
+    return [document.assemble(translations, n) for document in documents]
 
 
 def default_beam(model: Translator) -> Beam:
@@ -88,7 +93,7 @@ def default_beam(model: Translator) -> Beam:
 def find_fault(model: Translator, text: str) -> str:
     """Why a text cannot be translated, and what to do; "" where it can."""
     code = model.config.source_language
-    name = NAMES.get(code, code)
+    name = LANGUAGE_NAMES.get(code, code)
     if not text.strip():
         return f"empty; give {name} text"
     letters = LETTERS.findall(PLACEHOLDER.sub(" ", text))
@@ -103,14 +108,14 @@ def find_unknown(model: Translator, texts: Sequence[str]) -> set[str]:
     words = [PLACEHOLDER.sub(" ", text) for text in texts]
     return {
         character
-        for text, symbols in zip(words, model.source.encode(words), strict=True)
+        for text, symbols in zip(words, model.source_tokenizer.encode(words), strict=True)
         if UNK in symbols
         for character in set(text) - {" "}
-        if UNK in model.source.encode([character])[0]
+        if UNK in model.source_tokenizer.encode([character])[0]
     }
 
 
-def drop(text: str, characters: set[str]) -> str:
+def drop_characters(text: str, characters: set[str]) -> str:
     """The text without these characters, but for those in placeholders."""
     parts = re.split(f"({PLACEHOLDER.pattern})", text)
     without = str.maketrans(dict.fromkeys(characters))
@@ -118,104 +123,114 @@ def drop(text: str, characters: set[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Part:
+class Segment:
     """A stretch of a text: pieces to translate, or something that stays."""
 
     pieces: tuple[str, ...] = ()
-    key: str = ""  # an access key, as in "&O"
-    fixed: str = ""
+    access_key: str = ""  # an access key, as in "&O"
+    verbatim: str = ""
 
 
 class Document:
     """A text in parts."""
 
     def __init__(self, model: Translator, text: str):
-        self.parts = [
-            Part(fixed=part) if between else make_part(model, part)
+        self.segments = [
+            Segment(verbatim=part) if between else make_segment(model, part)
             for part, between in zip(split_lines(text), cycle([False, True]), strict=False)
         ]
 
     @property
     def pieces(self) -> Iterator[str]:
-        return (piece for part in self.parts for piece in part.pieces)
+        return (piece for part in self.segments for piece in part.pieces)
 
-    def assemble(self, found: dict[str, list[Translation]], n: int) -> list[Translation]:
+    def assemble(self, translations: dict[str, list[Translation]], n: int) -> list[Translation]:
         """Its n best translations, of those of its pieces: the k-th of each, or its last."""
         pieces = list(self.pieces)
-        most = max((len(found[piece]) for piece in pieces), default=1)
-        texts = [self.write(found, k) for k in range(min(n, most))]
+        most = max((len(translations[piece]) for piece in pieces), default=1)
+        texts = [self.write_translation(translations, k) for k in range(min(n, most))]
         return list({translation.text: translation for translation in reversed(texts)}.values())[
             ::-1
         ]
 
-    def write(self, found: dict[str, list[Translation]], k: int) -> Translation:
+    def write_translation(self, translations: dict[str, list[Translation]], k: int) -> Translation:
         def choose(piece: str) -> Translation:
-            return found[piece][min(k, len(found[piece]) - 1)]
+            return translations[piece][min(k, len(translations[piece]) - 1)]
 
         text = "".join(
-            part.fixed
-            or put_access_key(join([choose(piece).text for piece in part.pieces]), part.key)
-            for part in self.parts
+            part.verbatim
+            or add_access_key(
+                join_pieces([choose(piece).text for piece in part.pieces]), part.access_key
+            )
+            for part in self.segments
         )
         scores = [choose(piece).score for piece in self.pieces]
         return Translation(text, sum(scores) / max(1, len(scores)))
 
 
-def make_part(model: Translator, line: str) -> Part:
+def make_segment(model: Translator, line: str) -> Segment:
     if not has_words(line):
-        return Part(fixed=line)
-    text, key = take_access_key(line)
+        return Segment(verbatim=line)
+    text, key = split_access_key(line)
 
     def measure(pieces: Sequence[str]) -> list[int]:
-        return [len(symbols) for symbols in model.source.encode(pieces)]
+        return [len(symbols) for symbols in model.source_tokenizer.encode(pieces)]
 
-    return Part(tuple(split_long(text, USUAL, LONGEST, measure)), key)
-
-
-Searching = Callable[[Sequence[str]], list[list[Translation]]]
+    return Segment(tuple(split_long(text, USUAL_LENGTH, MAX_LENGTH, measure)), key)
 
 
-def translate_pieces(pieces: Sequence[str], search: Searching) -> dict[str, list[Translation]]:
+SearchFunction = Callable[[Sequence[str]], list[list[Translation]]]
+
+
+def translate_pieces(pieces: Sequence[str], search: SearchFunction) -> dict[str, list[Translation]]:
     """The translations of pieces that keep what is to be kept, best first, at least one of each."""
     found = {
-        piece: [one for one in hypotheses if keeps(piece, one.text)]
+        piece: [one for one in hypotheses if keeps_placeholders(piece, one.text)]
         for piece, hypotheses in zip(pieces, search(pieces), strict=True)
     }
     left = [piece for piece in pieces if not found[piece]]
-    masked = [mask(piece) for piece in left]
+    masked = [mask_placeholders(piece) for piece in left]
     for piece, (_, held), hypotheses in zip(
         left, masked, search([text for text, _ in masked]), strict=True
     ):
-        texts = [Translation(unmask(one.text, held), one.score) for one in hypotheses]
-        found[piece] = [one for one in texts if keeps(piece, one.text)]
+        texts = [Translation(unmask_placeholders(one.text, held), one.score) for one in hypotheses]
+        found[piece] = [one for one in texts if keeps_placeholders(piece, one.text)]
     left = [piece for piece in left if not found[piece]]
-    return found | translate_between(left, search)
+    return found | translate_between_placeholders(left, search)
 
 
-def search_known(
-    model: Translator, beam: Beam, batch: int, unknown: set[str], pieces: Sequence[str]
+def search_without_unknown(
+    model: Translator, beam: Beam, batch_size: int, unknown: set[str], pieces: Sequence[str]
 ) -> list[list[Translation]]:
     """What the model says of pieces, without the characters that it does not know."""
-    rows = model.search([drop(p, unknown) for p in pieces], beam, batch) if pieces else []
-    decode = cache(lambda symbols: model.target.decode([symbols])[0])
+    rows = (
+        model.search([drop_characters(p, unknown) for p in pieces], beam, batch_size)
+        if pieces
+        else []
+    )
+    decode = cache(lambda symbols: model.target_tokenizer.decode([symbols])[0])
     return [[Translation(decode(tuple(h.symbols)), h.score) for h in row] for row in rows]
 
 
-def translate_between(pieces: Sequence[str], search: Searching) -> dict[str, list[Translation]]:
+def translate_between_placeholders(
+    pieces: Sequence[str], search: SearchFunction
+) -> dict[str, list[Translation]]:
     """The words between the placeholders of each piece by themselves."""
-    between = {piece: cut_at_placeholders(piece) for piece in pieces}
+    between = {piece: split_at_placeholders(piece) for piece in pieces}
     words = list({part for parts in between.values() for part in parts if has_words(part)})
     best = dict(zip(words, (found[0] for found in search(words)), strict=True))
     result = {}
     for piece, parts in between.items():
         scores = [best[part].score for part in parts if part in best]
         # a translation that invents a placeholder would change them: then the words stay
-        texts = [best[p].text if p in best and keeps(p, best[p].text) else p for p in parts]
+        texts = [
+            best[p].text if p in best and keeps_placeholders(p, best[p].text) else p for p in parts
+        ]
         result[piece] = [Translation("".join(texts), sum(scores) / max(1, len(scores)))]
     return result
 
 
-def cut_at_placeholders(piece: str) -> list[str]:
+def split_at_placeholders(piece: str) -> list[str]:
     """Words, and what stands between them: placeholders and spaces."""
     parts = re.split(rf"(\s*(?:{PLACEHOLDER.pattern})\s*|^\s+|\s+$)", piece)
     return [part for part in parts if part]

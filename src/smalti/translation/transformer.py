@@ -10,21 +10,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smalti.core.config import checked
+from smalti.core.config import check_fields
 from smalti.core.errors import UserError
-from smalti.core.ranges import Count, Depth, Rate, Width
+from smalti.core.ranges import Count, Depth, FractionBelowOne, Width
 from smalti.layers.attention import attend
-from smalti.translation.vocabulary import PAD
+from smalti.translation.tokenizer import PAD
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class TransformerConfig:
     """An encoder-decoder; what it is made of decides size and speed."""
 
-    source_size: Count = 8000
+    source_vocab_size: Count = 8000
     """Symbols of the source vocabulary."""
-    target_size: Count = 8000
+    target_vocab_size: Count = 8000
     """Symbols of the target vocabulary."""
     width: Width = 256
     """Numbers per position (d_model)."""
@@ -34,13 +34,13 @@ class TransformerConfig:
     """Layers of the encoder."""
     decoder_layers: Depth = 2
     """Layers of the decoder; few make decoding fast."""
-    hidden: Width = 1024
+    feed_forward_width: Width = 1024
     """Numbers inside a feed-forward layer (d_ff)."""
-    dropout: Rate = 0.1
+    dropout: FractionBelowOne = 0.1
     """Share of activations dropped in training."""
     norm: Literal["pre", "post"] = "pre"
     """Layer norm before each sub-layer, or after its sum as in the paper."""
-    tied: bool = True
+    tied_embeddings: bool = True
     """The output layer uses the target embedding's matrix."""
 
     def __post_init__(self) -> None:
@@ -65,15 +65,15 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         width = config.width
-        self.source = nn.Embedding(config.source_size, width)
-        self.target = nn.Embedding(config.target_size, width)
+        self.source = nn.Embedding(config.source_vocab_size, width)
+        self.target = nn.Embedding(config.target_vocab_size, width)
         encoder = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
         decoder = nn.ModuleList(DecoderLayer(config) for _ in range(config.decoder_layers))
         self.encoder = cast("list[EncoderLayer]", encoder)
         self.decoder = cast("list[DecoderLayer]", decoder)
         final = nn.LayerNorm if config.norm == "pre" else nn.Identity
         self.encoder_norm, self.decoder_norm = final(width), final(width)
-        self.out = nn.Linear(width, config.target_size)
+        self.out = nn.Linear(width, config.target_vocab_size)
         self.dropout = nn.Dropout(config.dropout)
         self.initialize()
 
@@ -85,7 +85,7 @@ class Transformer(nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
-        if self.config.tied:
+        if self.config.tied_embeddings:
             self.out.weight = self.target.weight
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
@@ -110,8 +110,8 @@ class Transformer(nn.Module):
     def embed(self, table: nn.Embedding, symbols: Tensor, start: int = 0) -> Tensor:
         """Symbols (N, T) at places start, start + 1, ... -> (N, T, width)."""
         x = table(symbols) * self.config.width**0.5
-        places = torch.arange(start, start + symbols.shape[1], device=symbols.device)
-        return self.dropout(x + encode_positions(places, self.config.width))
+        positions = torch.arange(start, start + symbols.shape[1], device=symbols.device)
+        return self.dropout(x + encode_positions(positions, self.config.width))
 
 
 class EncoderLayer(nn.Module):
@@ -167,8 +167,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, config: TransformerConfig):
         super().__init__()
-        self.inner = nn.Linear(config.width, config.hidden)
-        self.outer = nn.Linear(config.hidden, config.width)
+        self.inner = nn.Linear(config.width, config.feed_forward_width)
+        self.outer = nn.Linear(config.feed_forward_width, config.width)
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -226,8 +226,10 @@ def join_heads(x: Tensor) -> Tensor:
     return x.transpose(1, 2).flatten(2)
 
 
-def encode_positions(places: Tensor, width: int) -> Tensor:
+def encode_positions(positions: Tensor, width: int) -> Tensor:
     """Sines at even, cosines at odd numbers: (T,) -> (T, width) float32."""
-    rates = 10000 ** (-torch.arange(0, width, 2, device=places.device) / width)  # (width / 2,)
-    angles = places[:, None] * rates
+    frequencies = 10000 ** (
+        -torch.arange(0, width, 2, device=positions.device) / width
+    )  # (width / 2,)
+    angles = positions[:, None] * frequencies
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)

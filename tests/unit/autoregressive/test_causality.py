@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from smalti.pixelcnn import GatedConfig, PlainConfig
-from tests.tiny import awake
+from smalti.pixelcnn import GatedPixelCNNConfig, PixelCNNConfig
+from tests.tiny import randomize_zeros
 
 SIZE = (7, 6)
 ROUNDING = 1e-12
@@ -18,22 +18,22 @@ ROUNDING = 1e-12
 SMALL: dict[str, Any] = {"outputs": 3, "width": 24, "head": 24, "condition": 2}
 RGB = {**SMALL, "channels": 3}
 NETWORKS = {
-    "plain": PlainConfig(**SMALL, blocks=2, first=3),
-    "plain-7": PlainConfig(**SMALL, blocks=1, first=7, norm=True),
-    "plain-rgb": PlainConfig(**RGB, blocks=1, first=3),
-    "plain-no-block": PlainConfig(**RGB, blocks=0, first=5),
-    "gated": GatedConfig(**SMALL, blocks=2, first=3),
-    "gated-7": GatedConfig(**SMALL, blocks=1, first=7, norm=True),
-    "gated-rgb": GatedConfig(**RGB, blocks=1, first=3),
-    "gated-no-block": GatedConfig(**RGB, blocks=0, first=5),
+    "plain": PixelCNNConfig(**SMALL, blocks=2, first_kernel_size=3),
+    "plain-7": PixelCNNConfig(**SMALL, blocks=1, first_kernel_size=7, batch_norm=True),
+    "plain-rgb": PixelCNNConfig(**RGB, blocks=1, first_kernel_size=3),
+    "plain-no-block": PixelCNNConfig(**RGB, blocks=0, first_kernel_size=5),
+    "gated": GatedPixelCNNConfig(**SMALL, blocks=2, first_kernel_size=3),
+    "gated-7": GatedPixelCNNConfig(**SMALL, blocks=1, first_kernel_size=7, batch_norm=True),
+    "gated-rgb": GatedPixelCNNConfig(**RGB, blocks=1, first_kernel_size=3),
+    "gated-no-block": GatedPixelCNNConfig(**RGB, blocks=0, first_kernel_size=5),
 }
 
 
 @torch.no_grad()
-def said(config: Any) -> Tensor:
+def find_influences(config: Any) -> Tensor:
     """Whether a number has a say: (C, H, W) of those changed x (C, H, W) of those predicted."""
     torch.manual_seed(0)
-    network = awake(config.build()).double().eval()
+    network = randomize_zeros(config.build()).double().eval()
     C, (H, W) = config.channels, SIZE
     says = torch.zeros(C * H * W, C, H, W, dtype=torch.bool)
     for _ in range(6):  # a rectified unit may sleep at one picture
@@ -46,7 +46,7 @@ def said(config: Any) -> Tensor:
     return says.unflatten(0, (C, H, W))
 
 
-def orders(C: int) -> Tensor:
+def build_raster_order(C: int) -> Tensor:
     """Where each number stands in the order: rows, columns, then R, G, B. (C, H, W)."""
     H, W = SIZE
     return torch.arange(H * W * C).reshape(H, W, C).permute(2, 0, 1)
@@ -54,7 +54,7 @@ def orders(C: int) -> Tensor:
 
 @pytest.mark.parametrize("config", NETWORKS.values(), ids=NETWORKS.keys())
 def test_nothing_later_leaks_and_what_is_declared_arrives(config: Any) -> None:
-    says, order = said(config), orders(config.channels)
+    says, order = find_influences(config), build_raster_order(config.channels)
     network = config.build()
     for i in range(SIZE[0]):
         for j in range(SIZE[1]):
@@ -67,9 +67,18 @@ def test_nothing_later_leaks_and_what_is_declared_arrives(config: Any) -> None:
 def test_gated_has_no_blind_spot_and_plain_has_one() -> None:
     """With enough blocks, gated sees all that comes before; above right, plain never does."""
     i, j = 6, 1
-    before = orders(1) < orders(1)[0, i, j]
-    assert torch.equal(GatedConfig(blocks=6, first=3).build().reach((i, j, 0), SIZE), before)
-    plain = PlainConfig(blocks=40, first=3).build().reach((i, j, 0), SIZE)
+    before = build_raster_order(1) < build_raster_order(1)[0, i, j]
+    assert torch.equal(
+        GatedPixelCNNConfig(blocks=6, first_kernel_size=3)
+        .build()
+        .compute_receptive_field((i, j, 0), SIZE),
+        before,
+    )
+    plain = (
+        PixelCNNConfig(blocks=40, first_kernel_size=3)
+        .build()
+        .compute_receptive_field((i, j, 0), SIZE)
+    )
     assert (before & ~plain).any()
     rows, columns = (before & ~plain)[0].nonzero(as_tuple=True)
     assert (columns - j > i - rows).all()  # right of the diagonal, and nothing else

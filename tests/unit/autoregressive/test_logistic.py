@@ -1,4 +1,4 @@
-"""Discretised logistic mixtures: every level's cell, and draws that follow it."""
+"""Discretized logistic mixtures: every level's cell, and draws that follow it."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from torch import Tensor
 
 import smalti.autoregressive.logistic as layer
 from smalti.autoregressive.logistic import nll
-from smalti.autoregressive.mixture import places
+from smalti.autoregressive.logistic_mixture import normalize_levels
 from smalti.pixelcnn import LogisticMixture
-from tests.expect import refusal
+from tests.expect import expect_user_error
 
 
 def parameters(channels: int, K: int, *rest: int, spread: float = 2.0, seed: int = 0) -> Tensor:
     torch.manual_seed(seed)
-    return spread * torch.randn(1, layer.width(channels, K), *rest, dtype=torch.float64)
+    return spread * torch.randn(1, layer.count_parameters(channels, K), *rest, dtype=torch.float64)
 
 
 def symbols(params: Tensor, earlier: list[int], levels: int, K: int) -> Any:
     before = torch.tensor([earlier]).expand(len(params), -1)
-    return LogisticMixture(K).at(params, before, len(earlier), levels)
+    return LogisticMixture(K).build_distribution(params, before, len(earlier), levels)
 
 
 @settings(max_examples=60, deadline=None)
@@ -45,20 +45,20 @@ def test_all_levels_of_all_channels_sum_to_one(levels: int) -> None:
         assert total == pytest.approx(1, abs=1e-12)
 
 
-def test_a_colours_probability_is_that_of_its_channels_in_turn() -> None:
-    """The sum over components of products, written out, for all 27 colours of 3 levels."""
+def test_a_colors_probability_is_that_of_its_channels_in_turn() -> None:
+    """The sum over components of products, written out, for all 27 colors of 3 levels."""
     levels, K = 3, 2
     params = parameters(3, K, 1, 1)
-    colours = torch.tensor(list(itertools.product(range(levels), repeat=3)))  # (27, 3)
-    x = places(colours.double(), levels)[:, :, None, None]
+    colors = torch.tensor(list(itertools.product(range(levels), repeat=3)))  # (27, 3)
+    x = normalize_levels(colors.double(), levels)[:, :, None, None]
     p = params.expand(27, -1, 1, 1)
     nats = nll(x, p, levels)
     assert (-nats).exp().sum().item() == pytest.approx(1, abs=1e-12)
-    each = LogisticMixture(K).nats(p, colours[:, :, None, None], levels)
+    each = LogisticMixture(K).compute_nats(p, colors[:, :, None, None], levels)
     torch.testing.assert_close(each.flatten(1).sum(1), nats)
-    for n, colour in enumerate(colours.tolist()):
+    for n, color in enumerate(colors.tolist()):
         for c in range(3):
-            told = symbols(params[..., 0, 0], colour[:c], levels, K).logits[0, colour[c]]
+            told = symbols(params[..., 0, 0], color[:c], levels, K).logits[0, color[c]]
             torch.testing.assert_close(told, -each[n, c, 0, 0])
 
 
@@ -67,7 +67,7 @@ def test_a_colours_probability_is_that_of_its_channels_in_turn() -> None:
 def test_no_scale_is_too_small_or_too_large(log_scale: float, dtype: torch.dtype) -> None:
     params = torch.tensor([[0.0, 0.9, log_scale]], dtype=dtype)[..., None, None]
     params = params.expand(256, -1, 1, 1).clone().requires_grad_()
-    x = places(torch.arange(256, dtype=dtype), 256)[:, None, None, None]
+    x = normalize_levels(torch.arange(256, dtype=dtype), 256)[:, None, None, None]
     nats = nll(x, params)
     nats.sum().backward()
     assert nats.isfinite().all()
@@ -77,8 +77,10 @@ def test_no_scale_is_too_small_or_too_large(log_scale: float, dtype: torch.dtype
 
 def test_a_cell_is_the_integral_of_the_density() -> None:
     levels, (mean, log_scale) = 8, (0.3, -1.2)
-    mids = places(torch.arange(levels).double(), levels)
-    told = layer.log_cells(mids, torch.tensor(mean).double(), torch.tensor(log_scale), levels).exp()
+    mids = normalize_levels(torch.arange(levels).double(), levels)
+    told = layer.compute_log_probs(
+        mids, torch.tensor(mean).double(), torch.tensor(log_scale), levels
+    ).exp()
     t = torch.linspace(-40, 40, 2_000_001, dtype=torch.float64)  # in scales
     x, density = mean + np.exp(log_scale) * t, torch.sigmoid(t) * torch.sigmoid(-t)
     cell = ((x + 1) / 2 * (levels - 1)).round().clamp(0, levels - 1).long()
@@ -118,7 +120,7 @@ def test_wrong_numbers_are_refused() -> None:
         nll(torch.zeros(1, 2, 1, 1), torch.zeros(1, 10, 1, 1))
     with pytest.raises(ValueError, match="multiple of 10"):
         nll(torch.zeros(1, 3, 1, 1), torch.zeros(1, 12, 1, 1))
-    with refusal("4 channels", "1 or 3"):
-        LogisticMixture().numbers(4, 256)
-    with refusal("components", "0"):
+    with expect_user_error("4 channels", "1 or 3"):
+        LogisticMixture().count_parameters(4, 256)
+    with expect_user_error("components", "0"):
         LogisticMixture(0)

@@ -9,15 +9,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from smalti.autoregressive import Autoregressive, Choice, Indices, Levels, fit
-from smalti.autoregressive.network import Needs
+from smalti.autoregressive import Autoregressive, Choice, IndexCodec, Levels, build_config
+from smalti.autoregressive.network import Requirements
 from smalti.coding import compress, decompress
 from smalti.core.config import TAGS
-from smalti.core.given import Given
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
-from smalti.pixelcnn import GatedConfig, PlainConfig
-from tests.tiny import GPT, awake, drawn
+from smalti.core.sampling_inputs import SamplingInputs
+from smalti.pixelcnn import GatedPixelCNNConfig, PixelCNNConfig
+from tests.tiny import GPT, draw_pictures, randomize_zeros
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,11 @@ class RowsConfig:
 
     count: int = 0
     told: int = 0
-    accepts = ("vector",)
-    takes = "values"
+    condition_kinds = ("vector",)
+    input_kind = "values"
 
-    def find_sizes(self, needs: Needs) -> dict[str, Any]:
-        return {"count": needs.numbers, "told": needs.condition}
+    def derive_fields(self, requirements: Requirements) -> dict[str, Any]:
+        return {"count": requirements.n_parameters, "told": requirements.condition_width}
 
     def build(self) -> nn.Module:
         return Rows(self)
@@ -56,11 +56,11 @@ class BeforeConfig:
     """Sees the token before."""
 
     rows: int = 0
-    accepts = ("tokens",)
-    takes = "symbols"
+    condition_kinds = ("tokens",)
+    input_kind = "symbols"
 
-    def find_sizes(self, needs: Needs) -> dict[str, Any]:
-        return {"rows": needs.rows}
+    def derive_fields(self, requirements: Requirements) -> dict[str, Any]:
+        return {"rows": requirements.vocab_size}
 
     def build(self) -> nn.Module:
         return nn.Embedding(self.rows, self.rows)
@@ -71,7 +71,7 @@ def test_it_does_all_that_others_do(network: Any, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(TAGS, "own", f"{__name__}:{type(network).__name__}")
     torch.manual_seed(0)
     codec, told = Levels(3, (3, 2, 2)), (Choice(("a", "b")),)
-    model: Autoregressive = fit(codec, network, conditions=told).build().double().eval()
+    model: Autoregressive = build_config(codec, network, conditions=told).build().double().eval()
     pictures = torch.randint(0, 3, (3, 3, 2, 2)).double() / 2
     batch, nats = Batch(pictures, torch.tensor([0, 1, 1])), torch.zeros(3).double()
     z = model.encode(pictures)
@@ -81,23 +81,27 @@ def test_it_does_all_that_others_do(network: Any, monkeypatch: pytest.MonkeyPatc
         nats.sub_(symbols.logits.gather(1, here[:, None])[:, 0])
         return here
 
-    list(model.walk(choose, 3, Given(labels=batch.labels)))
+    list(model.walk(choose, 3, SamplingInputs(labels=batch.labels)))
     torch.testing.assert_close(nats, model.score(batch, Rng(range(3))).nats, atol=1e-5, rtol=0)
-    assert not torch.equal(drawn(model, 8, cond=0), drawn(model, 8, cond=1))
+    assert not torch.equal(draw_pictures(model, 8, cond=0), draw_pictures(model, 8, cond=1))
     mask = torch.tensor([[False, False], [True, True]])
-    filled = drawn(model, 3, given=Given(known=pictures.float(), mask=mask))
+    filled = draw_pictures(model, 3, given=SamplingInputs(known=pictures.float(), mask=mask))
     assert torch.equal(filled[:, :, 0], pictures[:, :, 0].float())
-    two = fit(Levels(2, (3, 2, 2)), network, conditions=told).build().eval()
+    two = build_config(Levels(2, (3, 2, 2)), network, conditions=told).build().eval()
     pixels = torch.randint(0, 2, (3, 3, 2, 2), dtype=torch.uint8) * 255
     assert torch.equal(decompress(two, compress(two, pixels)), pixels)
 
 
-@pytest.mark.parametrize("network", [GatedConfig(width=8, blocks=1), PlainConfig(width=8), GPT])
+@pytest.mark.parametrize(
+    "network", [GatedPixelCNNConfig(width=8, blocks=1), PixelCNNConfig(width=8), GPT]
+)
 def test_codebooks_may_be_large(network: Any) -> None:
     """Drawn code by code, as the whole network says."""
     torch.manual_seed(0)
-    model: Autoregressive = awake(fit(Indices(1024, (3, 4)), network).build()).eval()
-    codes = drawn(model, 5)
+    model: Autoregressive = randomize_zeros(
+        build_config(IndexCodec(1024, (3, 4)), network).build()
+    ).eval()
+    codes = draw_pictures(model, 5)
     assert codes.shape == (5, 3, 4) and 256 < codes.max() < 1024
     score = model.score(Batch(None, codes=codes[:, None]), Rng(range(5)))
     assert (score.kind, score.dims) == ("codes", 12)

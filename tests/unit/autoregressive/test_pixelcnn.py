@@ -14,21 +14,21 @@ from torch import Tensor
 import smalti
 from smalti.autoregressive.naive_walker import NaiveWalker
 from smalti.core.errors import UserError
-from smalti.core.given import Given
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
+from smalti.core.sampling_inputs import SamplingInputs
 from smalti.data.pictures import Pictures
-from smalti.evaluation.bits import bits_per_dim
+from smalti.evaluation.bits import compute_bits_per_dim
 from smalti.pixelcnn import (
     Ancestral,
     Autoregressive,
     Categorical,
     Choice,
-    GatedConfig,
+    GatedPixelCNNConfig,
     Levels,
-    PlainConfig,
+    PixelCNNConfig,
 )
-from tests.tiny import awake, drawn, pixelcnn
+from tests.tiny import draw_pictures, pixelcnn_config, randomize_zeros
 
 AB = ("a", "b")
 
@@ -36,7 +36,7 @@ AB = ("a", "b")
 def small(**changes: Any) -> Autoregressive:
     """Its weights are three times what they start as, so that what it sees matters to it."""
     torch.manual_seed(0)
-    model = awake(pixelcnn(**changes).build()).double().eval()
+    model = randomize_zeros(pixelcnn_config(**changes).build()).double().eval()
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(3)
@@ -48,7 +48,7 @@ def all_pictures(shape: tuple[int, int, int], levels: int) -> Tensor:
     return torch.tensor(list(numbers)).unflatten(1, shape) / (levels - 1)
 
 
-@pytest.mark.parametrize("network", [GatedConfig, PlainConfig])
+@pytest.mark.parametrize("network", [GatedPixelCNNConfig, PixelCNNConfig])
 @pytest.mark.parametrize("shape", [(1, 2, 3), (3, 1, 2)])
 def test_probabilities_of_all_pictures_sum_to_one(network: Any, shape: Any) -> None:
     model = small(shape=shape, levels=3, kind=network)
@@ -87,7 +87,7 @@ def test_bytes_are_learned_from_as_levels_over_255() -> None:
 def test_evaluation_takes_exact_scores() -> None:
     model = small(levels=256).float()
     pixels = torch.randint(0, 256, (5, 1, 8, 8), dtype=torch.uint8)
-    bits = bits_per_dim(model, Pictures(pixels, None, (), "noise"))
+    bits = compute_bits_per_dim(model, Pictures(pixels, None, (), "noise"))
     assert bits.kind == "exact"
     assert bits.n == 5
     assert bits.terms == {}
@@ -107,7 +107,7 @@ def test_walking_tells_the_score_number_by_number() -> None:
         torch.testing.assert_close(symbols.logits.exp().sum(1), torch.ones(3).double())
         return level
 
-    states = list(model.walk(choose, 3, Given(labels=labels)))
+    states = list(model.walk(choose, 3, SamplingInputs(labels=labels)))
     assert [(state.step, state.steps, state.unit) for state in states] == [
         (i, 3, "row") for i in (1, 2, 3)
     ]
@@ -124,26 +124,26 @@ def test_samples_follow_the_probabilities() -> None:
     model = small(shape=(1, 1, 2), levels=2)
     pictures = all_pictures((1, 1, 2), 2)
     p = (-model.score(Batch(pictures), Rng(range(4))).nats).exp()
-    many = drawn(model, 4000)
+    many = draw_pictures(model, 4000)
     share = torch.stack([(many == x).flatten(1).all(1).double().mean() for x in pictures])
     torch.testing.assert_close(share, p, atol=0.03, rtol=0)
 
 
 def test_temperature_0_takes_the_likeliest_and_1_does_not() -> None:
     model = small(levels=8)
-    coldly = [drawn(model, seeds=[s], sampler=Ancestral(0.0)) for s in (1, 2)]
+    coldly = [draw_pictures(model, seeds=[s], sampler=Ancestral(0.0)) for s in (1, 2)]
     assert torch.equal(*coldly)
-    assert not torch.equal(*[drawn(model, seeds=[s]) for s in (1, 2)])
+    assert not torch.equal(*[draw_pictures(model, seeds=[s]) for s in (1, 2)])
 
 
 def test_draws_of_a_categorical() -> None:
-    symbols = Categorical().at(
+    symbols = Categorical().build_distribution(
         torch.tensor([[0.5, 0.0, 0.25, 0.25]]).log(), torch.empty(1, 0), 0, 4
     )
     u = torch.tensor([0.0, 0.4999, 0.5001, 0.7499, 0.7501, 0.9999])
-    levels = [int(symbols.draw(torch.stack([x, x])[None])) for x in u]
+    levels = [int(symbols.sample(torch.stack([x, x])[None])) for x in u]
     assert levels == [0, 0, 2, 2, 3, 3]  # never the level of no probability
-    warm = [int(symbols.draw(torch.stack([x, x])[None], temperature=1e-3)) for x in u]
+    warm = [int(symbols.sample(torch.stack([x, x])[None], temperature=1e-3)) for x in u]
     assert warm == [0] * 6
 
 
@@ -151,13 +151,15 @@ def test_known_numbers_stay_and_the_rest_is_drawn() -> None:
     model = small(shape=(3, 5, 4), levels=16)
     known = model.codec.decode(torch.randint(0, 16, (2, 3, 5, 4)))
     mask = torch.rand(2, 1, 5, 4) < 0.5
-    filled = drawn(model, seeds=[4, 9], given=Given(known=known, mask=mask))
+    filled = draw_pictures(model, seeds=[4, 9], given=SamplingInputs(known=known, mask=mask))
     where = mask.expand_as(known)
     assert torch.equal(filled[~where], known[~where])
-    other = drawn(model, seeds=[5, 6], given=Given(known=known, mask=mask))
+    other = draw_pictures(model, seeds=[5, 6], given=SamplingInputs(known=known, mask=mask))
     assert (filled != other)[where].any()
-    nothing = drawn(model, seeds=[4, 9], given=Given(known=known, mask=torch.ones(5, 4).bool()))
-    assert torch.equal(nothing, drawn(model, seeds=[4, 9]))
+    nothing = draw_pictures(
+        model, seeds=[4, 9], given=SamplingInputs(known=known, mask=torch.ones(5, 4).bool())
+    )
+    assert torch.equal(nothing, draw_pictures(model, seeds=[4, 9]))
 
 
 def test_what_is_filled_in_looks_at_what_is_known() -> None:
@@ -165,7 +167,11 @@ def test_what_is_filled_in_looks_at_what_is_known() -> None:
     mask = torch.zeros(4, 4).bool()
     mask[2:] = True
     ends = [
-        drawn(model, seeds=range(8), given=Given(known=torch.full((8, 1, 4, 4), v), mask=mask))
+        draw_pictures(
+            model,
+            seeds=range(8),
+            given=SamplingInputs(known=torch.full((8, 1, 4, 4), v), mask=mask),
+        )
         for v in (0.0, 1.0)
     ]
     assert (ends[0] != ends[1])[:, :, 2:].any()
@@ -174,16 +180,25 @@ def test_what_is_filled_in_looks_at_what_is_known() -> None:
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        (Given(known=torch.zeros(2, 1, 8, 8)), "mask"),
-        (Given(known=torch.zeros(2, 1, 8, 7), mask=torch.ones(8, 8).bool()), "known has shape"),
-        (Given(known=torch.full((2, 1, 8, 8), 2.0), mask=torch.ones(8, 8).bool()), "0 to 1"),
-        (Given(known=torch.zeros(2, 1, 8, 8), mask=torch.ones(8, 8)), "booleans"),
-        (Given(known=torch.zeros(2, 1, 8, 8), mask=torch.ones(3, 8).bool()), "mask has shape"),
+        (SamplingInputs(known=torch.zeros(2, 1, 8, 8)), "mask"),
+        (
+            SamplingInputs(known=torch.zeros(2, 1, 8, 7), mask=torch.ones(8, 8).bool()),
+            "known has shape",
+        ),
+        (
+            SamplingInputs(known=torch.full((2, 1, 8, 8), 2.0), mask=torch.ones(8, 8).bool()),
+            "0 to 1",
+        ),
+        (SamplingInputs(known=torch.zeros(2, 1, 8, 8), mask=torch.ones(8, 8)), "booleans"),
+        (
+            SamplingInputs(known=torch.zeros(2, 1, 8, 8), mask=torch.ones(3, 8).bool()),
+            "mask has shape",
+        ),
     ],
 )
-def test_holes_that_do_not_fit_are_refused(given: Given, words: str) -> None:
+def test_holes_that_do_not_fit_are_refused(given: SamplingInputs, words: str) -> None:
     with pytest.raises(UserError, match=words):
-        smalti.sample(small(), 2, given=given)
+        smalti.sample(small(), 2, inputs=given)
 
 
 @pytest.mark.parametrize("labels", [[0, 2], [0, -1], [0.0, 1.0], [0]])
@@ -193,8 +208,11 @@ def test_classes_that_are_not_there_are_refused(labels: list) -> None:
 
 
 def test_a_vector_is_a_condition_and_enters_everywhere() -> None:
-    for config in (GatedConfig(condition=5, blocks=1), PlainConfig(condition=5, blocks=1)):
-        network = awake(config.build()).double()
+    for config in (
+        GatedPixelCNNConfig(condition_width=5, blocks=1),
+        PixelCNNConfig(condition_width=5, blocks=1),
+    ):
+        network = randomize_zeros(config.build()).double()
         x, y = torch.rand(2, 1, 4, 4).double(), torch.eye(5).double()
         by_class = network(x, torch.tensor([3, 1]))
         assert torch.equal(by_class, network(x, y[[3, 1]]))
@@ -207,7 +225,7 @@ def test_a_vector_is_a_condition_and_enters_everywhere() -> None:
 
 
 def test_mismatched_configs_are_refused() -> None:
-    good = pixelcnn(levels=8)
+    good = pixelcnn_config(levels=8)
     with pytest.raises(UserError, match=r"network\.outputs is 8.*want 256"):
         replace(good, codec=Levels(256, (1, 8, 8)))
     with pytest.raises(UserError, match=r"network\.condition"):
@@ -215,7 +233,7 @@ def test_mismatched_configs_are_refused() -> None:
     with pytest.raises(UserError, match=r"network\.channels"):
         replace(good, codec=Levels(8, (3, 8, 8)))
     with pytest.raises(UserError, match="multiple of the 3"):
-        GatedConfig(channels=3, width=32)
+        GatedPixelCNNConfig(channels=3, width=32)
     with pytest.raises(UserError, match="temperature"):
         Ancestral(-1.0)
 
@@ -229,9 +247,9 @@ def test_the_callers_modes_stay() -> None:
 
 
 def test_the_whole_walker_shows_the_networks_numbers() -> None:
-    network = GatedConfig(outputs=5, width=6, head=6, blocks=1).build().double()
+    network = GatedPixelCNNConfig(outputs=5, width=6, head_width=6, blocks=1).build().double()
     values, symbols = torch.rand(5).double(), torch.randint(5, (2, 1, 3, 4))
     walker, logits = NaiveWalker(network, 2, (3, 4), None, values), network(values[symbols])
     for k, (i, j) in enumerate(itertools.product(range(3), range(4))):
-        torch.testing.assert_close(walker.parameters(k), logits[..., i, j].detach())
-        walker.put(k, symbols[:, 0, i, j])
+        torch.testing.assert_close(walker.predict(k), logits[..., i, j].detach())
+        walker.set_symbols(k, symbols[:, 0, i, j])

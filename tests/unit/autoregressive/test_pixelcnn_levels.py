@@ -16,11 +16,11 @@ COUNTS = range(2, 257)
 def test_levels_come_back() -> None:
     for count in COUNTS:
         codec, levels = Levels(count), torch.arange(count)
-        for x in (codec.decode(levels), codec.values):
+        for x in (codec.decode(levels), codec.symbol_values):
             assert x[0] == 0
             assert x[-1] == 1
             assert torch.equal(codec.encode(x), levels)
-        assert torch.equal(codec.values.float(), codec.decode(levels))
+        assert torch.equal(codec.symbol_values.float(), codec.decode(levels))
 
 
 def test_levels_come_back_from_8_bit_pixels() -> None:
@@ -40,7 +40,7 @@ def test_floats_stay_in_their_cell(count: int, x: float) -> None:
     levels = Levels(count)
     level = levels.encode(torch.tensor(x))
     assert 0 <= level < count
-    assert abs(levels.values[level] - x) <= 0.5 / (count - 1) + 1e-6
+    assert abs(levels.symbol_values[level] - x) <= 0.5 / (count - 1) + 1e-6
     assert levels.encode(levels.decode(level)) == level
 
 

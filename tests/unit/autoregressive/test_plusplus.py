@@ -10,22 +10,22 @@ import pytest
 import torch
 from torch import Tensor
 
-from smalti.autoregressive.pixelcnn.plusplus.blocks import LevelEmbedding, Normed
+from smalti.autoregressive.pixelcnn.plusplus.blocks import LevelEmbedding, WeightNorm
 from smalti.autoregressive.pixelcnn.walkers import build_walker
 from smalti.convert import from_reference, read_weights
 from smalti.core.errors import UserError
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
-from smalti.layers.conditions import named_choice
+from smalti.layers.condition_encoder import make_choices
 from smalti.pixelcnn import (
     Autoregressive,
     AutoregressiveConfig,
     Categorical,
     Levels,
     LogisticMixture,
-    PlusPlusConfig,
+    PixelCNNPlusPlusConfig,
 )
-from tests.expect import refusal
+from tests.expect import expect_user_error
 from tests.naive.kernels import Naive
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -35,10 +35,12 @@ def network(size: tuple[int, int] = (7, 6), **changes: Any) -> Any:
     """Settled on noise, so that every layer has a say; in float64 and eval mode."""
     torch.manual_seed(0)
     values: dict[str, Any] = {"outputs": 6, "filters": 5, "blocks": 1, "dropout": 0.5, **changes}
-    config = PlusPlusConfig(**values)
+    config = PixelCNNPlusPlusConfig(**values)
     built = config.build().double().eval()
     x = 2 * torch.rand(8, config.channels, *size, dtype=torch.float64) - 1
-    built.initialise(x, torch.arange(8) % config.condition if config.condition else None)
+    built.initialize(
+        x, torch.arange(8) % config.condition_width if config.condition_width else None
+    )
     return built
 
 
@@ -73,14 +75,14 @@ def test_the_condition_reaches_every_block(y: Tensor) -> None:
         old, weight = net(x, y), block.condition.weight
         weight.add_(1.0)
         assert (net(x, y) != old).any()
-    with refusal("y has shape", "(2, 3)"):
+    with expect_user_error("y has shape", "(2, 3)"):
         net(x, torch.zeros(2, 4))
 
 
 def test_data_decide_how_it_begins() -> None:
     """Every normed layer then puts out mean 0 and the deviation that it was made with."""
     torch.manual_seed(0)
-    net = PlusPlusConfig(filters=6, blocks=1, dropout=0.0).build().double()
+    net = PixelCNNPlusPlusConfig(filters=6, blocks=1, dropout=0.0).build().double()
     x = torch.rand(16, 1, 8, 8, dtype=torch.float64) * 2 - 1
     seen: list[tuple[float, Tensor, Tensor]] = []
 
@@ -89,9 +91,9 @@ def test_data_decide_how_it_begins() -> None:
             seen.append((module.weight.scale, *torch.std_mean(out, (0, 2, 3), correction=0)))
 
     for module in net.modules():
-        if isinstance(getattr(module, "weight", None), Normed):
+        if isinstance(getattr(module, "weight", None), WeightNorm):
             module.register_forward_hook(note)
-    net.initialise(x)
+    net.initialize(x)
     seen.clear()
     net(x)
     assert len(seen) > 40
@@ -101,8 +103,8 @@ def test_data_decide_how_it_begins() -> None:
 
 
 def test_a_constant_batch_does_not_blow_it_up() -> None:
-    net = PlusPlusConfig(filters=4, blocks=1).build()
-    net.initialise(torch.full((4, 1, 8, 8), -1.0))
+    net = PixelCNNPlusPlusConfig(filters=4, blocks=1).build()
+    net.initialize(torch.full((4, 1, 8, 8), -1.0))
     assert net.eval()(torch.rand(2, 1, 8, 8) * 2 - 1).abs().max() < 100
 
 
@@ -110,23 +112,23 @@ def test_the_first_loss_settles_it_and_only_that() -> None:
     torch.manual_seed(0)
     model = Autoregressive(config(dropout=0.5))
     batch = Batch(torch.rand(4, 1, 7, 6))
-    assert not model.network.initialised
+    assert not model.network.initialized
     model.loss(batch, 0)
     first = {k: v.clone() for k, v in model.state_dict().items()}
-    assert first["network.initialised"]
+    assert first["network.initialized"]
     model.loss(Batch(torch.rand(4, 1, 7, 6)), 0)
     assert all(torch.equal(v, first[k]) for k, v in model.state_dict().items())
 
 
 def test_nonsense_is_refused() -> None:
-    with refusal("filters is 0"):
-        PlusPlusConfig(filters=0)
-    with refusal("dropout is 1"):
-        PlusPlusConfig(dropout=1.0)
-    with refusal("outputs is 5", "15"):
-        AutoregressiveConfig(network=PlusPlusConfig(outputs=5), output=LogisticMixture(5))
-    with refusal("levels is 256", "16"):
-        network = PlusPlusConfig(outputs=16, embed=4)
+    with expect_user_error("filters is 0"):
+        PixelCNNPlusPlusConfig(filters=0)
+    with expect_user_error("dropout is 1"):
+        PixelCNNPlusPlusConfig(dropout=1.0)
+    with expect_user_error("outputs is 5", "15"):
+        AutoregressiveConfig(network=PixelCNNPlusPlusConfig(outputs=5), output=LogisticMixture(5))
+    with expect_user_error("levels is 256", "16"):
+        network = PixelCNNPlusPlusConfig(outputs=16, embedding_width=4)
         AutoregressiveConfig(Levels(16), network, Categorical())
 
 
@@ -150,9 +152,9 @@ def config(**changes: Any) -> AutoregressiveConfig:
     numbers = output.numbers(channels, 9)
     return AutoregressiveConfig(
         Levels(9, (channels, 7, 6)),
-        PlusPlusConfig(channels=channels, outputs=numbers, **values),
+        PixelCNNPlusPlusConfig(channels=channels, outputs=numbers, **values),
         output,
-        named_choice(tuple("abc"[: values.get("condition", 0)])),
+        make_choices(tuple("abc"[: values.get("condition", 0)])),
     )
 
 
@@ -189,9 +191,9 @@ def test_the_golden_networks_walk(kind: str) -> None:
     values, symbols = 2 * torch.rand(20).double() - 1, torch.randint(20, (3, C, H, W))
     whole, walker = net(values[symbols]), build_walker(net, 3, (H, W), None, values)
     for k, (i, j, c) in enumerate(itertools.product(range(H), range(W), range(C))):
-        got = walker.parameters(k)
+        got = walker.predict(k)
         torch.testing.assert_close(got, whole[..., i, j], atol=1e-12, rtol=0)
-        walker.put(k, symbols[:, c, i, j])
+        walker.set_symbols(k, symbols[:, c, i, j])
 
 
 def test_symbols_without_values_are_refused() -> None:

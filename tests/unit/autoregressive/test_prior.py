@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 import smalti
-from smalti.autoregressive import AutoregressiveConfig, Frozen, GPTConfig
-from smalti.autoregressive.augment import disturb_symbols, shift_pictures
+from smalti.autoregressive import AutoregressiveConfig, FrozenCodec, GPTConfig
+from smalti.autoregressive.augment import corrupt_symbols, shift_pictures
 from smalti.autoregressive.gpt.walker import GPTWalker
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
 from smalti.data.pictures import Pictures
-from smalti.evaluation.bits import bits_per_dim
-from smalti.layers.choosing import Ancestral, cut, draw_symbols
-from tests.expect import refusal
-from tests.tiny import drawn, prior
+from smalti.evaluation.bits import compute_bits_per_dim
+from smalti.layers.symbol_sampling import Ancestral, draw_symbols, filter_logits
+from tests.expect import expect_user_error
+from tests.tiny import draw_pictures, prior_config
 
 
 def network(**changes: Any) -> Any:
@@ -51,19 +51,19 @@ def test_the_walker_gives_the_networks_logits(c: int) -> None:
     whole = net(tokens)
     walker = GPTWalker(net, tokens[:, :c], 13 - c)
     for k in range(13 - c):
-        torch.testing.assert_close(walker.parameters(k), whole[:, c - 1 + k], atol=1e-12, rtol=0)
-        walker.put(k, tokens[:, c + k] if c + k < 12 else tokens[:, 0])
+        torch.testing.assert_close(walker.predict(k), whole[:, c - 1 + k], atol=1e-12, rtol=0)
+        walker.set_symbols(k, tokens[:, c + k] if c + k < 12 else tokens[:, 0])
 
 
 @torch.no_grad()
 def test_a_walker_goes_on_with_some_of_its_rows() -> None:
     net, tokens, rows = network(), torch.randint(0, 11, (5, 12)), torch.tensor([4, 1, 1])
     walker = GPTWalker(net, tokens[:, :3], 9)
-    walker.put(0, tokens[:, 3])
+    walker.set_symbols(0, tokens[:, 3])
     walker.reorder(rows)
-    walker.put(1, tokens[rows, 4])
+    walker.set_symbols(1, tokens[rows, 4])
     whole = net(tokens)[rows]
-    torch.testing.assert_close(walker.parameters(2), whole[:, 4], atol=1e-12, rtol=0)
+    torch.testing.assert_close(walker.predict(2), whole[:, 4], atol=1e-12, rtol=0)
 
 
 def test_temperature_top_k_and_top_p_cut_what_they_say() -> None:
@@ -88,13 +88,13 @@ def test_temperature_top_k_and_top_p_cut_what_they_say() -> None:
 
 
 def test_of_equal_symbols_the_first_are_kept() -> None:
-    kept = cut(torch.zeros(1, 5), top_k=2).isfinite()
+    kept = filter_logits(torch.zeros(1, 5), top_k=2).isfinite()
     assert kept.tolist() == [[True, True, False, False, False]]
 
 
 def test_a_class_decides_what_is_drawn() -> None:
     torch.manual_seed(0)
-    model = prior(("left", "right")).build()
+    model = prior_config(("left", "right")).build()
     sides = torch.zeros(2, 1, 8, 8)
     sides[0, :, :, :4] = sides[1, :, :, 4:] = 1
     batch = Batch(sides, torch.tensor([0, 1]))
@@ -103,13 +103,13 @@ def test_a_class_decides_what_is_drawn() -> None:
         optimizer.zero_grad()
         model.loss(batch, step).total.backward()
         optimizer.step()
-    pictures = drawn(model, 4, cond=[0, 1, 1, 0], sampler=Ancestral(temperature=0))
+    pictures = draw_pictures(model, 4, cond=[0, 1, 1, 0], sampler=Ancestral(temperature=0))
     wanted = model.codec.reconstruct(sides)[[0, 1, 1, 0]]
     torch.testing.assert_close(pictures, wanted, atol=1e-5, rtol=0)
 
 
 def test_scores_are_of_codes_and_given_the_class() -> None:
-    model = prior(("a", "b")).build()
+    model = prior_config(("a", "b")).build()
     pictures = torch.rand(3, 1, 8, 8)
     score = model.score(Batch(pictures, torch.tensor([0, 1, 0])), Rng(range(3)))
     assert (score.kind, score.dims) == ("codes", 4)
@@ -118,10 +118,12 @@ def test_scores_are_of_codes_and_given_the_class() -> None:
     logits = model.network.eval()(tokens[:, :-1])[..., :64].double().log_softmax(2)
     wanted = -logits.gather(2, z[..., None])[..., 0].sum(1)
     torch.testing.assert_close(score.nats, wanted, atol=1e-4, rtol=0)
-    with refusal("no bits/dim"):
+    with expect_user_error("no bits/dim"):
         _ = score.bits_per_dim
     pixels = (pictures * 255).to(torch.uint8)
-    found = bits_per_dim(model, Pictures(pixels, torch.tensor([0, 1, 0]), ("a", "b"), "noise"))
+    found = compute_bits_per_dim(
+        model, Pictures(pixels, torch.tensor([0, 1, 0]), ("a", "b"), "noise")
+    )
     assert found.kind == "codes"
     again = model.score(Batch(pixels / 255, torch.tensor([0, 1, 0])), Rng(range(3)))
     assert found.mean == pytest.approx(again.nats.mean().item() / 4)
@@ -129,10 +131,10 @@ def test_scores_are_of_codes_and_given_the_class() -> None:
 
 def test_codes_are_disturbed_in_training_alone() -> None:
     z = torch.zeros(400, 1, 7, 7, dtype=torch.int64)
-    seen = disturb_symbols(z, 64, 0.5)
+    seen = corrupt_symbols(z, 64, 0.5)
     assert (seen != 0).double().mean().item() == pytest.approx(0.5 * 63 / 64, abs=0.02)
     assert seen.unique().numel() == 64
-    model, batch = prior(noise=0.5).build(), Batch(torch.rand(4, 1, 8, 8))
+    model, batch = prior_config(noise=0.5).build(), Batch(torch.rand(4, 1, 8, 8))
     losses = [model.train(mode).loss(batch, 0).total for mode in (True, True, False, False)]
     assert losses[0] != losses[1]
     assert losses[2] == losses[3]
@@ -143,29 +145,29 @@ def test_pictures_are_shifted_and_the_network_is_told() -> None:
     moved = shift_pictures(x, torch.tensor([[1, 0], [0, -2]]))
     assert moved[0, 0].tolist() == [[0, 1, 2, 3], [0, 1, 2, 3], [4, 5, 6, 7]]
     assert moved[1, 0, 0].tolist() == [2, 3, 3, 3]
-    model = prior(("a",), shift=1).build()
-    front: Any = model.tell({"class": torch.tensor([0, 0])}, 2, torch.tensor([0, 5]))
+    model = prior_config(("a",), shift=1).build()
+    front: Any = model.encode_conditions({"class": torch.tensor([0, 0])}, 2, torch.tensor([0, 5]))
     assert front.tolist() == [[64, 66], [64, 66 + 5]]  # first the codes, then "a" and none of it
-    front = model.tell({"class": torch.tensor([0])}, 1)
+    front = model.encode_conditions({"class": torch.tensor([0])}, 1)
     assert front.tolist() == [[64, 66 + 4]]  # not at all
-    x, moves = model.train().move(torch.rand(50, 1, 8, 8))
+    x, moves = model.train().shift_randomly(torch.rand(50, 1, 8, 8))
     assert moves is not None and moves.unique().tolist() == [*range(9)]
     assert model.network.config.symbols == 64 + 2 + 9
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    with refusal("symbols is 512", "64 codes", "65"):
-        AutoregressiveConfig(Frozen(), GPTConfig(context=49)).build()
-    with refusal("ddpm-digits is no codec"):
-        Frozen("ddpm-digits").load()
-    with refusal("another codec", "00000000"):
-        Frozen("vqvae-digits", "0" * 64).load()
-    model = prior(("a", "b")).build()
-    with refusal("class 2"):
+    with expect_user_error("symbols is 512", "64 codes", "65"):
+        AutoregressiveConfig(FrozenCodec(), GPTConfig(context_length=49)).build()
+    with expect_user_error("ddpm-digits is no codec"):
+        FrozenCodec("ddpm-digits").load()
+    with expect_user_error("another codec", "00000000"):
+        FrozenCodec("vqvae-digits", "0" * 64).load()
+    model = prior_config(("a", "b")).build()
+    with expect_user_error("class 2"):
         smalti.sample(model, 1, cond=2)
-    with refusal("top_p is 0"):
+    with expect_user_error("top_p is 0"):
         Ancestral(top_p=0)
-    with refusal("width is 10", "4 heads"):
+    with expect_user_error("width is 10", "4 heads"):
         GPTConfig(width=10)
 
 
@@ -174,7 +176,7 @@ def test_a_codec_in_a_folder_is_found_from_elsewhere(
 ) -> None:
     smalti.save(smalti.load("vqvae-digits"), tmp_path / "codec")
     monkeypatch.chdir(tmp_path)
-    pinned = Frozen("codec").pinned()
+    pinned = FrozenCodec("codec").pin_hash()
     monkeypatch.chdir(tmp_path.parent)
     assert pinned.load().spec.output == "codes"
-    assert Frozen("vqvae-digits").pinned().model == "vqvae-digits"
+    assert FrozenCodec("vqvae-digits").pin_hash().model == "vqvae-digits"

@@ -16,42 +16,42 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from smalti.autoregressive.naive_walker import NaiveWalker
-from smalti.autoregressive.pixelcnn.raster_walker import take_windows
+from smalti.autoregressive.pixelcnn.raster_walker import copy_windows
 from smalti.autoregressive.pixelcnn.walkers import build_walker
 from smalti.convert import from_reference, read_weights
 from smalti.core.errors import UserError
-from smalti.core.given import Given
 from smalti.core.rng import Rng
+from smalti.core.sampling_inputs import SamplingInputs
 from smalti.kernels import threads as walker
 from smalti.kernels.loops import fast_exp
-from smalti.kernels.panels import pack, padded
-from smalti.kernels.softmax_draw import choose
-from smalti.kernels.tape import Tape, record_columns, record_each
+from smalti.kernels.panels import pack_panels, round_up_to_panels
+from smalti.kernels.softmax_draw import draw_softmax
+from smalti.kernels.tape import Tape, record_column_tapes, record_tapes
 from smalti.pixelcnn import (
     Ancestral,
     Autoregressive,
     AutoregressiveConfig,
     Choice,
-    GatedConfig,
+    GatedPixelCNNConfig,
     Levels,
-    PlainConfig,
+    PixelCNNConfig,
 )
 from tests.naive import kernels as naive
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 PRIOR = GOLDEN / "dldemos_pixelcnn_prior.safetensors"
-KINDS = [GatedConfig, PlainConfig]
+KINDS = [GatedPixelCNNConfig, PixelCNNConfig]
 VALUES = torch.linspace(0, 1, 70).double()
 
 
 def network(kind: Any, seed: int = 0, dtype: torch.dtype = torch.float64, **changes: Any) -> Any:
     torch.manual_seed(seed)
     small = {"width": 12, "head": 9, "outputs": 5, "blocks": 2, "first": 5}
-    return naive.shaken(kind(**{**small, **changes}).build()).to(dtype)
+    return naive.perturb_weights(kind(**{**small, **changes}).build()).to(dtype)
 
 
 @torch.no_grad()
-def along(walkers: list[Any], x: Tensor) -> list[Tensor]:
+def walk_along(walkers: list[Any], x: Tensor) -> list[Tensor]:
     """What each says along the symbols x (N, C, H, W): (H W C, N, P)."""
     found = [[] for _ in walkers]
     for k, symbols in enumerate(x.permute(2, 3, 1, 0).flatten(0, 2)):
@@ -84,7 +84,7 @@ def test_a_walker_says_what_the_whole_network_says(
     values = None if changes["codes"] else torch.rand(5).double()
     x = torch.randint(5, (n, changes["channels"], *size))
     both = [make(net, n, size, y, values) for make in (NaiveWalker, build_walker)]
-    whole, quick = along(both, x)
+    whole, quick = walk_along(both, x)
     assert whole.std() > 0.01
     torch.testing.assert_close(quick, whole, atol=1e-10, rtol=1e-10)
 
@@ -93,7 +93,7 @@ def test_a_walker_says_what_the_whole_network_says(
 def test_in_float32_it_is_as_near_as_float32_is(kind: Any) -> None:
     net = network(kind, width=40, head=33, outputs=70, norm=True, dtype=torch.float32)
     both = [make(net, 9, (4, 5), None, VALUES) for make in (NaiveWalker, build_walker)]
-    whole, quick = along(both, torch.randint(70, (9, 1, 4, 5)))
+    whole, quick = walk_along(both, torch.randint(70, (9, 1, 4, 5)))
     assert quick.dtype == torch.float32
     # five layers of sums of a thousand terms: a unit in the last place of them comes to 1.5e-4
     torch.testing.assert_close(quick, whole, atol=5e-4, rtol=1e-4)
@@ -108,7 +108,7 @@ def test_codes_of_large_codebooks(kind: Any, count: int, condition: int) -> None
     both = [make(net, 3, (3, 4), y) for make in (NaiveWalker, build_walker)]
     x = torch.randint(count, (3, 1, 3, 4))
     x[:, 0, 0, 0] = count - 1
-    whole, quick = along(both, x)
+    whole, quick = walk_along(both, x)
     assert whole.shape == (12, 3, count)
     torch.testing.assert_close(quick, whole, atol=1e-10, rtol=1e-10)
 
@@ -121,7 +121,7 @@ def test_the_articles_prior_walks() -> None:
     codes = golden["codes"]
     N, h, w = codes.shape
     walker = build_walker(net, N, (h, w))
-    (quick,) = along([walker], codes[:, None])  # (h w, N, K)
+    (quick,) = walk_along([walker], codes[:, None])  # (h w, N, K)
     logits = golden["logits"].flatten(2).permute(2, 0, 1)
     torch.testing.assert_close(quick, logits, atol=1e-4, rtol=0)
 
@@ -129,20 +129,22 @@ def test_the_articles_prior_walks() -> None:
 @pytest.mark.parametrize("codes", [False, True])
 def test_what_a_network_is_not_made_for_is_refused(codes: bool) -> None:
     with pytest.raises(UserError, match="this network takes"):
-        build_walker(network(GatedConfig, codes=codes), 1, (2, 2), None, VALUES if codes else None)
+        build_walker(
+            network(GatedPixelCNNConfig, codes=codes), 1, (2, 2), None, VALUES if codes else None
+        )
 
 
 def test_a_naive_walker_goes_on_with_some_of_its_rows() -> None:
-    net, x = network(GatedConfig, condition=4), torch.randint(5, (4, 1, 2, 3))
+    net, x = network(GatedPixelCNNConfig, condition=4), torch.randint(5, (4, 1, 2, 3))
     y, rows = torch.arange(4), torch.tensor([3, 0, 0])
-    (alone,) = along([NaiveWalker(net, 3, (2, 3), y[rows], VALUES)], x[rows])
+    (alone,) = walk_along([NaiveWalker(net, 3, (2, 3), y[rows], VALUES)], x[rows])
     walker = NaiveWalker(net, 4, (2, 3), y, VALUES)
-    walker.put(0, x[:, 0, 0, 0])
+    walker.set_symbols(0, x[:, 0, 0, 0])
     walker.reorder(rows)
-    torch.testing.assert_close(walker.parameters(1), alone[1])
+    torch.testing.assert_close(walker.predict(1), alone[1])
 
 
-def twins(config: AutoregressiveConfig, net: Any) -> tuple[Autoregressive, naive.Naive]:
+def build_twins(config: AutoregressiveConfig, net: Any) -> tuple[Autoregressive, naive.Naive]:
     quick, slow = Autoregressive(config), naive.Naive(config)
     quick.network = slow.network = net
     return quick, slow
@@ -155,10 +157,10 @@ def test_the_same_uniforms_give_the_same_pixels(kind: Any, channels: int) -> Non
     codec = Levels(17, (channels, 4, 5))
     config = AutoregressiveConfig(codec, net.config, conditions=(Choice(("a", "b", "c")),))
     for labels in (None, torch.tensor([2, 0, 0, 1])):
-        told = Given(labels=labels)
+        told = SamplingInputs(labels=labels)
         quick, slow = (
             [state.symbols for state in model.stream(Rng(range(4)), told, Ancestral(3.0))]
-            for model in twins(config, net)
+            for model in build_twins(config, net)
         )
         assert len(quick) == 4
         assert torch.equal(torch.stack(quick), torch.stack(slow))
@@ -171,7 +173,7 @@ def test_the_same_pixels_of_the_articles_weights(kind: str) -> None:
     assert config is not None
     net: Any = from_reference(kind, config, weights).double().eval()
     model = AutoregressiveConfig(Levels(config["color_level"], (1, 12, 12)), net.config)
-    quick, slow = (list(m.stream(Rng([5, 8])))[-1].symbols for m in twins(model, net))
+    quick, slow = (list(m.stream(Rng([5, 8])))[-1].symbols for m in build_twins(model, net))
     assert torch.equal(quick, slow)
 
 
@@ -180,10 +182,10 @@ def test_a_picture_does_not_depend_on_its_batch(kind: Any) -> None:
     """In float32, up to rounding: where PyTorch multiplies, a row's last bit may be its place's."""
     net = network(kind, dtype=torch.float32, condition=4)
     x, y = torch.randint(70, (19, 1, 3, 4)), torch.arange(19) % 4
-    (many,) = along([build_walker(net, 19, (3, 4), y, VALUES)], x)
+    (many,) = walk_along([build_walker(net, 19, (3, 4), y, VALUES)], x)
     for part in (slice(0, 1), slice(7, 17)):
         n = part.stop - part.start
-        (few,) = along([build_walker(net, n, (3, 4), y[part], VALUES)], x[part])
+        (few,) = walk_along([build_walker(net, n, (3, 4), y[part], VALUES)], x[part])
         torch.testing.assert_close(few, many[:, part], atol=1e-5, rtol=1e-5)
 
 
@@ -191,17 +193,17 @@ def test_a_picture_does_not_depend_on_its_batch(kind: Any) -> None:
 def test_threads_change_nothing(kind: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     net, x = network(kind, dtype=torch.float32), torch.randint(70, (19, 1, 3, 4))
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
-    (alone,) = along([build_walker(net, 19, (3, 4), None, VALUES)], x)
+    (alone,) = walk_along([build_walker(net, 19, (3, 4), None, VALUES)], x)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     monkeypatch.setattr(walker, "WORTH_A_THREAD", 0)
     together: Any = build_walker(net, 19, (3, 4), None, VALUES)
     assert len(together.slices) == 3
-    assert torch.equal(along([together], x)[0], alone)
+    assert torch.equal(walk_along([together], x)[0], alone)
 
 
 @pytest.mark.parametrize(("n", "parts"), [(1, 2), (16, 2), (17, 2), (5, 3), (64, 7), (2, 2)])
 def test_parts_are_all_pictures_once(n: int, parts: int) -> None:
-    found = walker.parts_of(n, parts)
+    found = walker.split_batch(n, parts)
     assert len(found) <= parts
     assert [k for part in found for k in range(n)[part]] == list(range(n))
 
@@ -212,7 +214,7 @@ def test_an_error_in_a_thread_is_told() -> None:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        walker.at_once(work, [0, 1], 10**9)
+        walker.run_in_threads(work, [0, 1], 10**9)
 
 
 def play(record: Callable[..., None], *arrays: np.ndarray) -> None:
@@ -232,9 +234,9 @@ def play(record: Callable[..., None], *arrays: np.ndarray) -> None:
 def test_products_are_the_slow_twins(rows: int, k: int, o: int, dtype: str) -> None:
     rng = np.random.default_rng(rows + 100 * k + 1000 * o)
     x, w = rng.standard_normal((rows, k)).astype(dtype), rng.standard_normal((k, o))
-    wide = np.pad(w, [(0, 0), (0, padded(o, dtype) - o)]).astype(dtype)
+    wide = np.pad(w, [(0, 0), (0, round_up_to_panels(o, dtype) - o)]).astype(dtype)
     out = np.ones((rows, wide.shape[1]), dtype)
-    play(Tape.add_product, x, pack(wide), out)
+    play(Tape.add_product, x, pack_panels(wide), out)
     near = 1e-5 if dtype == "float32" else 1e-13
     np.testing.assert_allclose(out, 1 + naive.product(x, wide), rtol=near, atol=near)
 
@@ -269,7 +271,7 @@ def test_a_tape_plays_all_its_steps_again_on_what_stands_there() -> None:
     x, w, out = np.ones((3, 4)), np.eye(4, 16), np.zeros((3, 16))
     tape = Tape()
     tape.repeat(np.full(1, 2.0), out)
-    tape.add_product(x, pack(w), out)
+    tape.add_product(x, pack_panels(w), out)
     del w  # the tape keeps what it needs
     for value in (1.0, 5.0):
         x[:] = value
@@ -285,8 +287,10 @@ def test_columns_that_are_not_recorded_follow_from_those_that_are(columns: int) 
         tape.add(x[j % 2, j + 1], out[j])
         tape.relu(x[1, j // 2], out[j])
 
-    found, wanted = record_columns(columns, record), record_each(range(columns), record)
-    assert [t.recorded[0].tolist() for t in found] == [t.recorded[0].tolist() for t in wanted]
+    found, wanted = record_column_tapes(columns, record), record_tapes(range(columns), record)
+    assert [t.encoded_steps[0].tolist() for t in found] == [
+        t.encoded_steps[0].tolist() for t in wanted
+    ]
 
 
 def test_steps_that_do_not_fit_are_refused() -> None:
@@ -309,15 +313,15 @@ def test_a_draw_is_the_slow_twins(dtype: str, n: int) -> None:
     for temperature, L in itertools.product((0.5, 1.0, 2.0), (2, 3, 256)):
         logits = (5 * rng.standard_normal((n, L))).astype(dtype)
         u, out = rng.random(n), np.empty(n, np.int64)
-        choose(logits, u, temperature, np.empty(L), out)
-        assert out.tolist() == [naive.choose(logits[s], u[s], temperature) for s in range(n)]
+        draw_softmax(logits, u, temperature, np.empty(L), out)
+        assert out.tolist() == [naive.draw_softmax(logits[s], u[s], temperature) for s in range(n)]
 
 
 def test_no_draw_is_of_a_level_that_cannot_be() -> None:
     logits = np.array([[-np.inf, -1e5, 0.0, -np.inf, 0.0, -1e5]])
     for u, level in ((0.0, 2), (0.4999, 2), (0.5001, 4), (1 - 2**-53, 4)):
         out = np.empty(1, np.int64)
-        choose(logits, np.array([u]), 1.0, np.empty(6), out)
+        draw_softmax(logits, np.array([u]), 1.0, np.empty(6), out)
         assert out[0] == level
 
 
@@ -328,6 +332,6 @@ def test_fast_exp_is_exp() -> None:
 def test_windows_are_taken_in_their_order() -> None:
     x = np.arange(4 * 6 * 2 * 3, dtype=np.float32).reshape(4, 6, 2, 3)  # W 4, k 3
     window = np.empty((4, 2, 2 * 3 * 3), np.float32)
-    take_windows(x, 1, window)
+    copy_windows(x, 1, window)
     for j, s in itertools.product(range(4), range(2)):
         assert window[j, s].tolist() == x[1:3, j : j + 3, s].ravel().tolist()

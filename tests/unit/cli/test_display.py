@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rich.table import Table
 
-from smalti.cli.compare import show
-from smalti.cli.display import bold, console
-from smalti.cli.evaluate import show_table
+from smalti.cli.compare import print_comparison
+from smalti.cli.display import bold, make_console
+from smalti.cli.evaluate import print_report
 from smalti.evaluation.report import Protocol, Report, Row
 from smalti.tasks import Comparison
 
@@ -31,14 +31,14 @@ def report() -> Report:
 
 def test_evaluate_shows_names_whole(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "200")
-    show_table(report())
+    print_report(report())
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith(f"{NAME}: 1 sample (seed 0) and 1 real ")
     assert sum(NAME in line for line in lines) == 3  # the head with data, the reason, the note
 
 
 def test_compare_shows_names_whole(capsys):
-    show(Comparison((report(), report())), {})
+    print_comparison(Comparison((report(), report())), {})
     out = capsys.readouterr().out
     assert f"{NAME} (2)" in out and out.count(NAME) == 6  # data, two heads, two samplers, a note
 
@@ -48,7 +48,7 @@ def test_tables_show_names_whole():
     table.add_row(NAME)
     table.add_row(bold(NAME))
     file = io.StringIO()
-    out = console(width=100)
+    out = make_console(width=100)
     out.file = file
     out.print(table)
     assert file.getvalue().count(NAME) == 3

@@ -12,38 +12,38 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import smalti
-from smalti.codecs import health
+from smalti.codecs import measure_health
 from smalti.codecs.health import Health
-from smalti.codecs.tiles import cut, decode_tiled, encode_tiled
+from smalti.codecs.tiles import decode_tiled, encode_tiled, split_tiles
 from smalti.core.checkpoint import save
-from smalti.core.likeness import psnr, ssim
-from smalti.recipes import RECIPES, find
+from smalti.core.similarity import psnr, ssim
+from smalti.recipes import RECIPES, find_recipe
 from smalti.vq import EMAConfig, ResidualConfig, StridedConfig, VQConfig, VQGANConfig, VQVAEConfig
-from tests.expect import refusal
+from tests.expect import expect_user_error
 
 WIDE = {"widths": (8, 16), "blocks": 1, "latent": 8, "groups": 4}
 
 
-def strided(shape: tuple[int, int, int] = (3, 16, 16)) -> Any:
+def build_strided(shape: tuple[int, int, int] = (3, 16, 16)) -> Any:
     network = StridedConfig(channels=shape[0], width=12, halvings=2, blocks=1)
     return VQVAEConfig(shape, network, EMAConfig(16, 4)).build().eval()
 
 
-def residual(stem: int = 1, attention: tuple[bool, bool] = (False, False)) -> Any:
+def build_residual(stem: int = 1, attention: tuple[bool, bool] = (False, False)) -> Any:
     network = ResidualConfig(channels=3, attention=attention, stem=stem, **WIDE)
     return VQVAEConfig((3, 16, 16), network, VQConfig(16, 4)).build().eval()
 
 
 CODECS = {
-    "strided": strided,
-    "residual": residual,
-    "stem": lambda: residual(stem=2),
-    "attention": lambda: residual(attention=(False, True)),
+    "strided": build_strided,
+    "residual": build_residual,
+    "stem": lambda: build_residual(stem=2),
+    "attention": lambda: build_residual(attention=(False, True)),
 }
 every = pytest.mark.parametrize("make", CODECS.values(), ids=CODECS.keys())
 
 
-def uneven(n: int, H: int, W: int) -> Tensor:
+def make_uneven_pictures(n: int, H: int, W: int) -> Tensor:
     """Pictures whose parts differ in brightness and detail, as real ones do."""
     x = torch.rand(n, 3, H, W)
     x[..., : H // 2, :] = 0.9
@@ -68,7 +68,7 @@ def test_any_size_goes_there_and_back(make: Any, size: tuple[int, int]) -> None:
 
 
 def test_padding_goes_on_with_the_last_row_and_column() -> None:
-    codec = strided()
+    codec = build_strided()
     x = torch.rand(1, 3, 6, 7)
     wide = torch.cat([x, x[:, :, -1:].expand(-1, -1, 2, -1)], dim=2)
     wide = torch.cat([wide, wide[..., -1:]], dim=3)
@@ -83,7 +83,7 @@ def test_a_batch_is_its_pictures(make: Any) -> None:
 
 
 def test_bad_input_is_named() -> None:
-    codec = strided()
+    codec = build_strided()
     nan = torch.rand(1, 3, 8, 8)
     nan[0, 0, 0, 0] = torch.nan
     for x, words in (
@@ -94,25 +94,25 @@ def test_bad_input_is_named() -> None:
         (torch.rand(1, 3, 8, 8) * 2, ("0 to 1",)),
         (nan, ("NaN",)),
     ):
-        with refusal(*words):
+        with expect_user_error(*words):
             codec.encode(x)
-    with refusal("16", "0 to 15"):
+    with expect_user_error("16", "0 to 15"):
         codec.decode(torch.full((1, 2, 2), 16))
-    with refusal("(1, 2, 2)", "9 x 8", "(3, 2)"):
+    with expect_user_error("(1, 2, 2)", "9 x 8", "(3, 2)"):
         codec.decode(torch.zeros(1, 2, 2, dtype=torch.int64), (9, 8))
 
 
 def test_what_a_checkpoint_lacks_is_named(tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
-    folder = save(strided(), tmp_path / "codec")
+    folder = save(build_strided(), tmp_path / "codec")
     weights = load_file(folder / "model.safetensors")
     save_file({k: v for k, v in weights.items() if "book.weight" not in k},
               folder / "model.safetensors")  # fmt: skip
-    with refusal("lacks", "network.quantiser.book.weight"):
+    with expect_user_error("lacks", "network.quantizer.book.weight"):
         smalti.load(folder)
     save_file({**weights, "odd": torch.zeros(1)}, folder / "model.safetensors")
-    with refusal("unknown", "odd"):
+    with expect_user_error("unknown", "odd"):
         smalti.load(folder)
 
 
@@ -122,7 +122,7 @@ def test_what_a_checkpoint_lacks_is_named(tmp_path: Path) -> None:
 @every
 def test_tiles_give_the_untiled_picture(make: Any) -> None:
     torch.manual_seed(1)
-    codec, x = make(), uneven(2, 44, 60)
+    codec, x = make(), make_uneven_pictures(2, 44, 60)
     codes = codec.encode(x)
     assert (encode_tiled(codec, x, 4) == codes).float().mean() > 0.99
     whole, tiled = codec.decode(codes, (44, 60)), decode_tiled(codec, codes, (44, 60), 4)
@@ -134,40 +134,42 @@ def test_tiles_give_the_untiled_picture(make: Any) -> None:
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 8), st.integers(0, 5))
 def test_the_cores_of_tiles_cover_a_map_once(h: int, w: int, side: int, overlap: int) -> None:
     count, x = torch.zeros(h, w), torch.rand(1, 1, 2 * h, 2 * w)
-    for tile in cut(h, w, side, overlap):
+    for tile in split_tiles(h, w, side, overlap):
         count[tile.top : tile.bottom, tile.left : tile.right] += 1
         own = x[..., 2 * tile.top : 2 * tile.bottom, 2 * tile.left : 2 * tile.right]
-        assert torch.equal(tile.core_of(tile.seen(x, 2), 2), own)
+        assert torch.equal(tile.crop_core(tile.crop(x, 2), 2), own)
     assert (count == 1).all()
 
 
 def test_no_tile_of_nothing() -> None:
-    with refusal("0 codes"):
-        list(cut(4, 4, 0, 1))
+    with expect_user_error("0 codes"):
+        list(split_tiles(4, 4, 0, 1))
 
 
 # ----------------------------------------------------------------------------------------- health
 
 
 def test_health_counts_over_the_whole_set() -> None:
-    codec, x = strided(), torch.rand(150, 3, 8, 8)
-    found = health(codec, x.__getitem__, 150)
+    codec, x = build_strided(), torch.rand(150, 3, 8, 8)
+    found = measure_health(codec, x.__getitem__, 150)
     assert torch.equal(found.counts, torch.bincount(codec.encode(x).flatten(), minlength=16))
-    assert found.used == codec.encode(x).unique().numel()
-    assert found.share == found.used / 16
+    assert found.n_used == codec.encode(x).unique().numel()
+    assert found.used_share == found.n_used / 16
     p = found.counts.double() / found.counts.sum()
     assert found.perplexity == pytest.approx(float((-(p * p.clamp(min=1e-30).log()).sum()).exp()))
-    assert found.dead is None  # nobody trained it
+    assert found.n_dead is None  # nobody trained it
 
 
 def test_few_codes_in_use_are_worth_a_warning() -> None:
     counts = torch.zeros(16, dtype=torch.int64)
     counts[:3] = 40
-    assert Health(counts).line().startswith("warning: only 3 of 16 codes are used, perplexity 3.0")
     assert (
-        Health(counts // 10).line() == "3 of 16 codes are used, perplexity 3.0"
+        Health(counts).describe().startswith("warning: only 3 of 16 codes are used, perplexity 3.0")
+    )
+    assert (
+        Health(counts // 10).describe() == "3 of 16 codes are used, perplexity 3.0"
     )  # too few to tell
-    assert "warning" not in Health(torch.ones(16, dtype=torch.int64) * 40).line()
+    assert "warning" not in Health(torch.ones(16, dtype=torch.int64) * 40).describe()
 
 
 # -------------------------------------------------------------------------------------- likenesses
@@ -200,10 +202,10 @@ def test_ssim_is_the_papers_where_one_window_fits() -> None:
     "name", [n for n in RECIPES if n.startswith("vq") and not n.endswith("gpt")]
 )
 def test_recipes_build_what_they_promise(name: str) -> None:
-    from smalti.cli.train import example
+    from smalti.cli.train import make_example_pictures
 
-    recipe = find(name)
-    config = recipe.model(example(recipe))
+    recipe = find_recipe(name)
+    config = recipe.make_config(make_example_pictures(recipe))
     with torch.device("meta"):
         factors = {config.network.factor}
         parameters = sum(p.numel() for p in config.build().state_dict().values())
@@ -212,13 +214,13 @@ def test_recipes_build_what_they_promise(name: str) -> None:
 
 
 def test_the_articles_settings() -> None:
-    from smalti.cli.train import example
+    from smalti.cli.train import make_example_pictures
 
-    told = {n: (r.size, r.model(example(r)).quantiser.codes, r.training.steps)
-            for n in range(1, 5) for r in [find(f"vqvae-celebahq-{n}")]}  # fmt: skip
+    told = {n: (r.size, r.make_config(make_example_pictures(r)).quantizer.codes, r.training.steps)
+            for n in range(1, 5) for r in [find_recipe(f"vqvae-celebahq-{n}")]}  # fmt: skip
     assert told == {1: (128, 64, 14040), 2: (128, 128, 14040), 3: (64, 64, 9360), 4: (64, 32, 9360)}
-    with refusal("--data", "CelebA-HQ"):
-        find("vqvae-celebahq-1").read(None, size=64)
+    with expect_user_error("--data", "CelebA-HQ"):
+        find_recipe("vqvae-celebahq-1").read(None, size=64)
 
 
 def test_the_vqgan_config_keeps_its_codec_when_converted() -> None:
@@ -227,6 +229,6 @@ def test_the_vqgan_config_keeps_its_codec_when_converted() -> None:
     config = TamingVQGAN(8, 4, {"z_channels": 8, "resolution": 16, "in_channels": 3, "out_ch": 3,
                                 "ch": 32, "ch_mult": [1, 2], "num_res_blocks": 1,
                                 "attn_resolutions": [8], "double_z": False})  # fmt: skip
-    assert isinstance(config.model(None), VQGANConfig)
-    assert config.model((32, 24)).shape == (3, 32, 24)
-    assert config.parts[0].attention == (False, True)
+    assert isinstance(config.build_model(None), VQGANConfig)
+    assert config.build_model((32, 24)).shape == (3, 32, 24)
+    assert config.component_configs[0].attention == (False, True)

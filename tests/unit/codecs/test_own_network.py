@@ -16,16 +16,18 @@ class Pooled:
     """Means of 2x2 pixels, and a linear layer."""
 
     channels: int = 1
-    latent: int = 6
-    low: float = 0.0
-    factor: int = 2
-    bridged: bool = False
+    latent_channels: int = 6
+    pixel_min: float = 0.0
+    downsampling_factor: int = 2
+    uses_quant_conv: bool = False
 
-    def encoder(self) -> nn.Module:
-        return nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(self.channels, self.latent, 1))
+    def build_encoder(self) -> nn.Module:
+        return nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(self.channels, self.latent_channels, 1))
 
-    def decoder(self) -> nn.Module:
-        return nn.Sequential(nn.Conv2d(self.latent, self.channels, 1), nn.Upsample(scale_factor=2))
+    def build_decoder(self) -> nn.Module:
+        return nn.Sequential(
+            nn.Conv2d(self.latent_channels, self.channels, 1), nn.Upsample(scale_factor=2)
+        )
 
 
 def test_a_network_that_says_what_it_is_makes_a_codec() -> None:

@@ -13,15 +13,15 @@ import smalti
 from smalti.data.pictures import Pictures
 from smalti.training import Training, run
 from smalti.vq import EMAConfig, Revival, Uniform, VQGANConfig
-from tests.tiny import vqgan
+from tests.tiny import vqgan_config
 
-PLAN = Training(steps=4, batch=8, warmup=1, precision="32", weight_decay=0.0, save=4)
+PLAN = Training(steps=4, batch_size=8, warmup=1, precision="32", weight_decay=0.0, save_every=4)
 TRAIN = Pictures(torch.randint(0, 256, (16, 1, 8, 8), dtype=torch.uint8), None, (), "toys")
 NONE = Pictures(torch.zeros(0, 1, 8, 8, dtype=torch.uint8), None, (), "none")
-STILL = EMAConfig(8, 4, decay=0.5, start=Uniform(), revival=Revival(below=0.0))
+STILL = EMAConfig(8, 4, decay=0.5, init=Uniform(), revival=Revival(threshold=0.0))
 
 
-def trained(config: VQGANConfig, devices: int, accumulate: int, out: Path) -> dict[str, Any]:
+def train_codec(config: VQGANConfig, devices: int, accumulate: int, out: Path) -> dict[str, Any]:
     run(config, TRAIN, NONE, replace(PLAN, devices=devices, accumulate=accumulate), out)
     return smalti.load(out).state_dict()
 
@@ -33,11 +33,11 @@ def test_two_processes_move_the_codes_as_one_in_two_parts_does(tmp_path: Path) -
     A gradient that is rounding alone, as that of an attention's key bias is, becomes a whole step
     of Adam in a random direction. So weights are compared together, by how far they have moved;
     with half the pictures unseen they are 0.2 of that apart."""
-    config = replace(vqgan(STILL), critic_start=1)
-    config = replace(config, critic=replace(config.critic, norm="spectral"))
+    config = replace(vqgan_config(STILL), critic_start=1)
+    config = replace(config, critic=replace(config.discriminator, norm="spectral"))
     torch.manual_seed(PLAN.seed)
     start = config.build().state_dict()
-    two, one = (trained(config, n, 3 - n, tmp_path / str(n)) for n in (2, 1))
+    two, one = (train_codec(config, n, 3 - n, tmp_path / str(n)) for n in (2, 1))
     book = [name for name in one if ".book." in name]
     assert book
     for name in book:
@@ -48,4 +48,4 @@ def test_two_processes_move_the_codes_as_one_in_two_parts_does(tmp_path: Path) -
         for other in (two, start)
     )
     assert apart < 0.02 * moved
-    assert int(one["network.quantiser.book.use.steps"]) == 4
+    assert int(one["network.quantizer.book.use.steps"]) == 4

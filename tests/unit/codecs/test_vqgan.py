@@ -13,28 +13,40 @@ from torch import Tensor, nn
 
 import smalti
 from smalti.codecs import lpips as lpips_module
-from smalti.codecs.discriminator import ActNorm, CriticPlayer, critic_loss, frozen, verdict
+from smalti.codecs.discriminator import (
+    ActNorm,
+    DiscriminatorPlayer,
+    describe_balance,
+    discriminator_loss,
+    freeze_parameters,
+)
 from smalti.codecs.lpips import LPIPS, VGGDistance
 from smalti.core.protocols import Batch
 from smalti.data.pictures import Pictures
 from smalti.features.classifier import ClassifierConfig
 from smalti.training import Training, resume, run
 from smalti.training.events import Note
-from smalti.vq import CriticConfig, EMAConfig, Looks, ResidualConfig, VQGANConfig
-from tests.expect import refusal
+from smalti.vq import (
+    ClassifierDistance,
+    DiscriminatorConfig,
+    EMAConfig,
+    ResidualConfig,
+    VQGANConfig,
+)
+from tests.expect import expect_user_error
 
 NETWORK = ResidualConfig(
-    channels=1, widths=(8, 8), blocks=1, attention=(False, False), latent=4, groups=4
+    channels=1, widths=(8, 8), blocks=1, attention=(False, False), latent_channels=4, groups=4
 )
 TINY = VQGANConfig(
     shape=(1, 8, 8),
     network=NETWORK,
-    quantiser=EMAConfig(8, 4),
-    perceptual=Looks("digits"),
-    critic=CriticConfig(channels=1, width=4, layers=1),
-    critic_start=2,
+    quantizer=EMAConfig(8, 4),
+    perceptual=ClassifierDistance("digits"),
+    discriminator=DiscriminatorConfig(channels=1, width=4, layers=1),
+    discriminator_start=2,
 )
-PLAN = Training(steps=5, batch=4, warmup=1, save=3, precision="32", weight_decay=0.0)
+PLAN = Training(steps=5, batch_size=4, warmup=1, save_every=3, precision="32", weight_decay=0.0)
 TRAIN = Pictures(torch.randint(0, 256, (12, 1, 8, 8), dtype=torch.uint8), None, (), "toys")
 
 
@@ -47,7 +59,7 @@ def batch(n: int = 4) -> Batch:
 
 def test_the_critic_joins_at_its_start() -> None:
     model = TINY.build().train()
-    model.players()
+    model.named_players()
     early, late = model.loss(batch(), 1), model.loss(batch(), 2)
     assert early.carry is None and "adaptive" not in early.terms
     assert late.carry is not None and "adaptive" in late.terms
@@ -57,7 +69,7 @@ def test_the_critic_joins_at_its_start() -> None:
 
 def test_the_generators_loss_leaves_the_critic_alone() -> None:
     model = TINY.build().train()
-    critic = model.players()["critic"]
+    critic = model.named_players()["critic"]
     model.loss(batch(), 2).total.backward()
     assert all(p.grad is None and p.requires_grad for p in critic.parameters())
     assert any(p.grad is not None and p.grad.any() for p in model.parameters())
@@ -65,7 +77,7 @@ def test_the_generators_loss_leaves_the_critic_alone() -> None:
 
 def test_no_module_is_held_twice_or_saved_beside_the_codec() -> None:
     model = TINY.build()
-    players = model.players()
+    players = model.named_players()
     held = [{id(p) for p in player.parameters()} for player in players.values()]
     assert not held[0] & held[1]
     assert model.state_dict().keys() == TINY.build().state_dict().keys()
@@ -73,11 +85,11 @@ def test_no_module_is_held_twice_or_saved_beside_the_codec() -> None:
 
 def test_the_adaptive_weight_makes_both_pull_alike() -> None:
     model = TINY.build().train()
-    model.players()
-    x = model.placed(torch.rand(4, 1, 8, 8))
-    x_hat, _ = model.network.learn(x)
+    model.named_players()
+    x = model.to_network_range(torch.rand(4, 1, 8, 8))
+    x_hat, _ = model.network.forward_train(x)
     rec, verdict = (x_hat - x).abs().mean(), 7 * x_hat.square().mean()
-    weight = model.balance(rec, verdict)
+    weight = model.compute_adaptive_weight(rec, verdict)
     last = model.network.decoder.last
     ours, theirs = (torch.autograd.grad(v, last, retain_graph=True)[0] for v in (rec, verdict))
     assert float(weight * theirs.norm()) == pytest.approx(float(ours.norm()), rel=1e-2)
@@ -85,14 +97,14 @@ def test_the_adaptive_weight_makes_both_pull_alike() -> None:
 
 def test_held_out_pictures_are_not_judged_by_the_critic() -> None:
     model = TINY.build().train()
-    model.players()
+    model.named_players()
     with torch.no_grad():
         loss = model.eval().loss(batch(), 10)
     assert "verdict" not in loss.terms and "perceptual" in loss.terms
 
 
 def test_the_critic_rests_without_a_carry() -> None:
-    critic = CriticPlayer(TINY.critic).train()
+    critic = DiscriminatorPlayer(TINY.discriminator).train()
     loss = critic.loss(batch(), 0)
     loss.total.backward()
     assert loss.total.detach() == 0 and loss.terms == {}
@@ -102,23 +114,23 @@ def test_the_critic_rests_without_a_carry() -> None:
 @pytest.mark.parametrize("game", ["hinge", "vanilla"])
 def test_a_critic_learns_to_tell_black_from_white(norm: Any, game: Any) -> None:
     torch.manual_seed(0)
-    critic = CriticPlayer(CriticConfig(1, 8, 1, norm=norm, game=game)).train()
-    optimiser = torch.optim.Adam(critic.parameters(), lr=1e-2)
+    critic = DiscriminatorPlayer(DiscriminatorConfig(1, 8, 1, norm=norm, gan_loss=game)).train()
+    optimizer = torch.optim.Adam(critic.parameters(), lr=1e-2)
     for _ in range(40):
         noise = 0.3 * torch.randn(2, 8, 1, 8, 8)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         critic.loss(batch(), 0, carry=(noise[0] - 1, noise[1] + 1)).total.backward()
-        optimiser.step()
+        optimizer.step()
     assert critic.network(torch.full((2, 1, 8, 8), -1.0)).mean() > 0
     assert critic.network(torch.full((2, 1, 8, 8), 1.0)).mean() < 0
 
 
 def test_the_games_losses() -> None:
     yes, no = torch.tensor([2.0, 0.0]), torch.tensor([-3.0, 1.0])
-    assert float(critic_loss(yes, no, "hinge")) == pytest.approx(0.5 * (0.5 + 1.0))
+    assert float(discriminator_loss(yes, no, "hinge")) == pytest.approx(0.5 * (0.5 + 1.0))
     nats = nn.functional.binary_cross_entropy_with_logits
     wanted = 0.5 * (nats(yes, torch.ones(2)) + nats(no, torch.zeros(2)))
-    torch.testing.assert_close(critic_loss(yes, no, "vanilla"), wanted)
+    torch.testing.assert_close(discriminator_loss(yes, no, "vanilla"), wanted)
 
 
 def test_actnorm_starts_with_what_it_sees() -> None:
@@ -132,26 +144,26 @@ def test_actnorm_starts_with_what_it_sees() -> None:
 
 def test_frozen_networks_thaw_again() -> None:
     network = nn.Linear(2, 1)
-    with pytest.raises(RuntimeError, match="inside"), frozen(network):
+    with pytest.raises(RuntimeError, match="inside"), freeze_parameters(network):
         assert not network.weight.requires_grad
         raise RuntimeError("inside")
     assert network.weight.requires_grad
 
 
 def test_who_is_winning() -> None:
-    assert "is winning" in verdict(0.99)
-    assert "is losing" in verdict(0.5)
-    assert "balance" in verdict(0.8)
-    critic = CriticPlayer(TINY.critic)
-    assert critic.notes() == []
+    assert "is winning" in describe_balance(0.99)
+    assert "is losing" in describe_balance(0.5)
+    assert "balance" in describe_balance(0.8)
+    critic = DiscriminatorPlayer(TINY.discriminator)
+    assert critic.list_save_messages() == []
     critic.steps.fill_(200)
-    assert "logits" in critic.notes()[0]
+    assert "logits" in critic.list_save_messages()[0]
 
 
 # --------------------------------------------------------------------------------------- training
 
 
-def log_of(run: Path) -> list[dict[str, Any]]:
+def read_log(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
 
 
@@ -159,8 +171,8 @@ def test_two_players_train_save_and_go_on(tmp_path: Path) -> None:
     """A run that stops on the way and goes on ends with the weights of one that does not."""
     notes: list[str] = []
     run(TINY, TRAIN, TRAIN, PLAN, tmp_path / "whole",
-        watch=lambda e: notes.append(e.text) if isinstance(e, Note) else None)  # fmt: skip
-    lines = [line for line in log_of(tmp_path / "whole") if "loss" in line]
+        on_event=lambda e: notes.append(e.text) if isinstance(e, Note) else None)  # fmt: skip
+    lines = [line for line in read_log(tmp_path / "whole") if "loss" in line]
     assert ["critic_right" in line for line in lines] == [False, False, True, True, True]
     assert lines[2]["norm_critic"] > 0
     assert any("the classifier digits, not LPIPS" in note for note in notes)
@@ -175,7 +187,7 @@ def test_two_players_train_save_and_go_on(tmp_path: Path) -> None:
             raise Enough
 
     with pytest.raises(Enough):
-        run(TINY, TRAIN, TRAIN, PLAN, tmp_path / "parts", watch=stop)
+        run(TINY, TRAIN, TRAIN, PLAN, tmp_path / "parts", on_event=stop)
     resume(tmp_path / "parts", TRAIN, TRAIN)
     ours, theirs = (smalti.load(tmp_path / name).state_dict() for name in ("whole", "parts"))
     assert all(torch.equal(ours[key], theirs[key]) for key in ours)
@@ -185,7 +197,7 @@ def test_two_players_train_save_and_go_on(tmp_path: Path) -> None:
 # ------------------------------------------------------------------------------------------- looks
 
 
-def lpips_files(folder: Path) -> tuple[Path, Path, VGGDistance]:
+def write_lpips_files(folder: Path) -> tuple[Path, Path, VGGDistance]:
     """Files as they are published, with random weights."""
     torch.manual_seed(3)
     network = VGGDistance()
@@ -207,12 +219,12 @@ def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_lpips_reads_the_published_formats(
     narrow: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    vgg, heads, network = lpips_files(tmp_path)
-    with refusal("SMALTI_VGG16", "not set", "looks"):
+    vgg, heads, network = write_lpips_files(tmp_path)
+    with expect_user_error("SMALTI_VGG16", "not set", "looks"):
         LPIPS().build()
     monkeypatch.setenv("SMALTI_VGG16", str(vgg))
     monkeypatch.setenv("SMALTI_LPIPS", str(tmp_path / "gone.pth"))
-    with refusal("SMALTI_LPIPS", "gone.pth"):
+    with expect_user_error("SMALTI_LPIPS", "gone.pth"):
         LPIPS().build()
     monkeypatch.setenv("SMALTI_LPIPS", str(heads))
     found = LPIPS().build()
@@ -220,7 +232,7 @@ def test_lpips_reads_the_published_formats(
     torch.testing.assert_close(found(x, y), naive_lpips(network, x, y))
     assert float(found(x, x).abs().max()) == 0
     monkeypatch.setenv("SMALTI_LPIPS", str(vgg))
-    with refusal("vgg16.pth", "lin0.model.1.weight"):
+    with expect_user_error("vgg16.pth", "lin0.model.1.weight"):
         LPIPS().build()
 
 
@@ -244,27 +256,27 @@ def naive_lpips(network: VGGDistance, x: Tensor, y: Tensor) -> Tensor:
 
 
 def test_a_classifier_looks_at_what_it_can(tmp_path: Path) -> None:
-    network = Looks("emoji").build()
-    grey, colour = torch.rand(2, 1, 16, 16), torch.rand(2, 3, 16, 16)
-    assert network(grey, grey.flip(3)).shape == (2,)
-    assert (network(colour, colour.flip(3)) > 0).all()
-    assert float(network(colour, colour).abs().max()) == 0
+    network = ClassifierDistance("emoji").build()
+    gray, color = torch.rand(2, 1, 16, 16), torch.rand(2, 3, 16, 16)
+    assert network(gray, gray.flip(3)).shape == (2,)
+    assert (network(color, color.flip(3)) > 0).all()
+    assert float(network(color, color).abs().max()) == 0
     assert not any(p.requires_grad for p in network.parameters())
     from smalti.core.checkpoint import save
 
     own = save(ClassifierConfig(3, 2, (4, 4)).build(), tmp_path / "own")
-    assert Looks(str(own)).build()(colour, grey.expand(-1, 3, -1, -1)).shape == (2,)
+    assert ClassifierDistance(str(own)).build()(color, gray.expand(-1, 3, -1, -1)).shape == (2,)
     codec = save(TINY.build(), tmp_path / "codec")
-    with refusal("VQGAN", "maps(x)"):
-        Looks(str(codec)).build()
+    with expect_user_error("VQGAN", "maps(x)"):
+        ClassifierDistance(str(codec)).build()
 
 
 def test_configs_have_to_fit() -> None:
-    with refusal("critic.channels", "3", "1"):
-        replace(TINY, critic=CriticConfig(channels=3))
-    with refusal("network.channels", "1", "3"):
-        replace(TINY, shape=(3, 8, 8), critic=CriticConfig(channels=3))
-    with refusal("width of 6", "4 groups"):
+    with expect_user_error("critic.channels", "3", "1"):
+        replace(TINY, critic=DiscriminatorConfig(channels=3))
+    with expect_user_error("network.channels", "1", "3"):
+        replace(TINY, shape=(3, 8, 8), critic=DiscriminatorConfig(channels=3))
+    with expect_user_error("width of 6", "4 groups"):
         replace(NETWORK, widths=(8, 6))
-    with refusal("attention"):
+    with expect_user_error("attention"):
         replace(NETWORK, attention=(True,))

@@ -12,30 +12,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import smalti
-from smalti.coding import compress, decompress, read_header, surroundings
+from smalti.coding import compress, decompress, environment, read_header
 from smalti.coding.file import Header, from_bytes, to_bytes
-from smalti.coding.stream import Decoder, Encoder
-from smalti.core.given import Given
+from smalti.coding.range_coder import Decoder, Encoder
 from smalti.core.progress import Progress
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
+from smalti.core.sampling_inputs import SamplingInputs
 from smalti.data.pictures import Pictures
-from tests.chain import Chain, drawn_by
-from tests.expect import refusal
+from tests.chain import Chain, draw_pixels
+from tests.expect import expect_user_error
 
 AB = ("a", "b")
 
 
-def noise(n: int, shape=(1, 5, 4)) -> torch.Tensor:
+def draw_noise(n: int, shape=(1, 5, 4)) -> torch.Tensor:
     return torch.randint(0, 256, (n, *shape), dtype=torch.uint8)
 
 
-def bits(model: Chain, pixels: torch.Tensor, labels: torch.Tensor | None = None) -> float:
+def measure_bits(model: Chain, pixels: torch.Tensor, labels: torch.Tensor | None = None) -> float:
     score = model.score(Batch(pixels.float() / 255, labels), Rng([0] * len(pixels)))
     return float(score.nats.sum()) / math.log(2)
 
 
-def rewritten(data: bytes, **changes: object) -> bytes:
+def rewrite_header(data: bytes, **changes: object) -> bytes:
     """The same file with another header, its checksums right."""
     header, payload = from_bytes(data)
     return to_bytes(replace(header, **changes), payload)
@@ -46,8 +46,8 @@ def rewritten(data: bytes, **changes: object) -> bytes:
 
 @pytest.mark.parametrize("shape", [(1, 5, 4), (3, 4, 5)])
 def test_what_comes_out_is_what_went_in(shape: tuple[int, int, int]):
-    model, pixels = Chain(shape), noise(7, shape)
-    data = compress(model, pixels, batch=3)
+    model, pixels = Chain(shape), draw_noise(7, shape)
+    data = compress(model, pixels, batch_size=3)
     out = decompress(model, data)
     assert out.dtype == torch.uint8
     assert torch.equal(out, pixels)
@@ -58,21 +58,24 @@ def test_what_comes_out_is_what_went_in(shape: tuple[int, int, int]):
 @given(st.integers(0, 2**32), st.integers(1, 9), st.integers(2, 256), st.integers(1, 10))
 def test_any_pictures_come_back(seed: int, n: int, levels: int, batch: int):
     rng = np.random.default_rng(seed)
-    model = Chain((1, 3, 2), levels, sharp=float(rng.choice([0, 1, 30])))
+    model = Chain((1, 3, 2), levels, sharpness=float(rng.choice([0, 1, 30])))
     x = torch.from_numpy(rng.integers(0, levels, (n, 1, 3, 2)))
     pixels = (model.codec.decode(x) * 255).round().byte()
-    assert torch.equal(decompress(model, compress(model, pixels, batch=batch)), pixels)
+    assert torch.equal(decompress(model, compress(model, pixels, batch_size=batch)), pixels)
 
 
 def test_floats_in_0_to_1_are_the_same_pictures():
-    model, pixels = Chain(), noise(3)
+    model, pixels = Chain(), draw_noise(3)
     assert compress(model, pixels.float() / 255) == compress(model, pixels)
 
 
 def test_the_payload_takes_the_models_bits():
     model = Chain((1, 8, 8))
-    pixels = drawn_by(model, 60)
-    payload, said = read_header(compress(model, pixels)).payload * 8, bits(model, pixels)
+    pixels = draw_pixels(model, 60)
+    payload, said = (
+        read_header(compress(model, pixels)).payload_bytes * 8,
+        measure_bits(model, pixels),
+    )
     assert said <= payload <= 1.01 * said
 
 
@@ -85,10 +88,10 @@ def test_levels_that_the_model_holds_for_impossible_can_be_written():
             return logits.repeat(len(y), 1)
 
     model, pixels = Sure((1, 1, 8)), torch.full((1, 1, 1, 8), 7, dtype=torch.uint8)
-    assert read_header(compress(model, pixels)).payload <= 4
+    assert read_header(compress(model, pixels)).payload_bytes <= 4
     pixels[0, 0, 0, ::2] = 200
     data = compress(model, pixels)
-    assert read_header(data).payload <= 4 * 24 / 8 + 4
+    assert read_header(data).payload_bytes <= 4 * 24 / 8 + 4
     assert torch.equal(decompress(model, data), pixels)
 
 
@@ -96,14 +99,14 @@ def test_probabilities_that_are_no_numbers_are_refused():
     model = Chain()
     with torch.no_grad():
         model.table[0, 0, 0] = math.nan
-    with refusal("probabilities that are no numbers"):
-        compress(model, noise(1))
+    with expect_user_error("probabilities that are no numbers"):
+        compress(model, draw_noise(1))
 
 
 def test_progress_counts_the_pictures():
     seen: list[Progress] = []
     model = Chain()
-    data = compress(model, noise(5), batch=2, on_progress=seen.append)
+    data = compress(model, draw_noise(5), batch_size=2, on_progress=seen.append)
     assert Progress("compressing", 4, 5, "row 5/5") in seen
     assert [at.done for at in seen if not at.detail] == [2, 4, 5]
     seen.clear()
@@ -116,7 +119,7 @@ def test_progress_counts_the_pictures():
 
 def test_classes_that_are_given_are_kept():
     model, labels = Chain(classes=AB), torch.tensor([1, 0, 1, 1])
-    pixels = drawn_by(model, 4, labels)
+    pixels = draw_pixels(model, 4, labels)
     data = compress(model, pixels, labels)
     assert read_header(data).labels == (1, 0, 1, 1)
     assert torch.equal(decompress(model, data), pixels)
@@ -124,16 +127,16 @@ def test_classes_that_are_given_are_kept():
 
 def test_without_classes_each_picture_takes_the_likeliest():
     model, labels = Chain(classes=AB), torch.tensor([1, 0, 0, 1, 0])
-    pixels = drawn_by(model, 5, labels)
-    assert bits(model, pixels, labels) < 0.8 * bits(model, pixels, 1 - labels)
-    data = compress(model, pixels, batch=2)
+    pixels = draw_pixels(model, 5, labels)
+    assert measure_bits(model, pixels, labels) < 0.8 * measure_bits(model, pixels, 1 - labels)
+    data = compress(model, pixels, batch_size=2)
     assert read_header(data).labels == tuple(labels.tolist())
     assert torch.equal(decompress(model, data), pixels)
 
 
 def test_the_datas_classes_are_the_models_by_name():
     model, labels = Chain(classes=AB), torch.tensor([0, 0, 1])
-    pixels = drawn_by(model, 3, torch.tensor([0, 1, 0]))
+    pixels = draw_pixels(model, 3, torch.tensor([0, 1, 0]))
     data = compress(model, Pictures(pixels, labels, ("b", "a"), "mine"))
     assert read_header(data).labels == (1, 1, 0)
     data = compress(model, Pictures(pixels, labels, ("b", "c"), "mine"))
@@ -146,52 +149,52 @@ def test_the_datas_classes_are_the_models_by_name():
 @pytest.mark.parametrize(
     ("pictures", "options", "words"),
     [
-        (noise(2, (1, 5, 5)), {}, ["shape (1, 5, 5)", "(1, 5, 4)", "resized"]),
-        (noise(2).int(), {}, ["torch.int32", "give uint8"]),
-        (noise(2).float() / 255 + 0.001, {}, ["between 8-bit levels"]),
-        (noise(2).float(), {}, ["between 8-bit levels"]),
-        (noise(0), {}, ["no pictures"]),
-        (noise(2)[0], {}, ["(1, 5, 4)", "give (N, C, H, W)"]),
-        (noise(2), {"batch": 0}, ["batch is 0"]),
-        (noise(2), {"labels": [0, 1]}, ["this model has none"]),
-        (noise(2), {"text": ["a", "b"]}, ["text is given"]),
-        (noise(2), {"names": ["a.png", "../b.png"]}, ["'../b.png'", "no safe name"]),
-        (noise(2), {"names": ["a.png", "A.png"]}, ["one name"]),
-        (noise(2), {"names": ["a.png"]}, ["1 names", "2 pictures"]),
+        (draw_noise(2, (1, 5, 5)), {}, ["shape (1, 5, 5)", "(1, 5, 4)", "resized"]),
+        (draw_noise(2).int(), {}, ["torch.int32", "give uint8"]),
+        (draw_noise(2).float() / 255 + 0.001, {}, ["between 8-bit levels"]),
+        (draw_noise(2).float(), {}, ["between 8-bit levels"]),
+        (draw_noise(0), {}, ["no pictures"]),
+        (draw_noise(2)[0], {}, ["(1, 5, 4)", "give (N, C, H, W)"]),
+        (draw_noise(2), {"batch": 0}, ["batch is 0"]),
+        (draw_noise(2), {"labels": [0, 1]}, ["this model has none"]),
+        (draw_noise(2), {"text": ["a", "b"]}, ["text is given"]),
+        (draw_noise(2), {"names": ["a.png", "../b.png"]}, ["'../b.png'", "no safe name"]),
+        (draw_noise(2), {"names": ["a.png", "A.png"]}, ["one name"]),
+        (draw_noise(2), {"names": ["a.png"]}, ["1 names", "2 pictures"]),
     ],
 )
 def test_what_cannot_be_kept_is_refused(pictures: torch.Tensor, options: dict, words: list[str]):
-    with refusal(*words):
+    with expect_user_error(*words):
         compress(Chain(), pictures, **options)
 
 
 def test_labels_must_be_as_many_as_pictures():
-    with refusal("(1,) classes", "2 pictures"):
-        compress(Chain(classes=AB), noise(2), [0])
+    with expect_user_error("(1,) classes", "2 pictures"):
+        compress(Chain(classes=AB), draw_noise(2), [0])
 
 
 def test_pixels_between_a_models_levels_are_refused():
     model = Chain(levels=8)
-    pixels = drawn_by(model, 3)
+    pixels = draw_pixels(model, 3)
     assert torch.equal(decompress(model, compress(model, pixels)), pixels)
     pixels[1, 0, 2, 2] = 35
-    with refusal("a pixel is 35", "8 levels"):
+    with expect_user_error("a pixel is 35", "8 levels"):
         compress(model, pixels)
 
 
 def test_a_model_without_a_walk_is_refused():
-    with refusal("vqvae-digits does not go through pictures", "as a PixelCNN does"):
-        compress(smalti.load("vqvae-digits"), noise(1))
-    with refusal("vqvae-digits does not go through pictures"):
-        compress("vqvae-digits", noise(1))
-    with refusal("model is Linear", "give a model"):
-        compress(torch.nn.Linear(1, 1), noise(1))
+    with expect_user_error("vqvae-digits does not go through pictures", "as a PixelCNN does"):
+        compress(smalti.load("vqvae-digits"), draw_noise(1))
+    with expect_user_error("vqvae-digits does not go through pictures"):
+        compress("vqvae-digits", draw_noise(1))
+    with expect_user_error("model is Linear", "give a model"):
+        compress(torch.nn.Linear(1, 1), draw_noise(1))
 
 
 # ---- damage
 
 
-DATA = compress(Chain(), drawn_by(Chain(), 3))
+DATA = compress(Chain(), draw_pixels(Chain(), 3))
 
 
 @settings(max_examples=60)
@@ -199,13 +202,13 @@ DATA = compress(Chain(), drawn_by(Chain(), 3))
 def test_any_changed_byte_is_refused(place: int, change: int):
     damaged = bytearray(DATA)
     damaged[place] ^= change
-    with refusal(""):
+    with expect_user_error(""):
         decompress(Chain(), bytes(damaged))
 
 
 @pytest.mark.parametrize("length", [0, 3, 10, 40, len(DATA) - 20, len(DATA) - 1])
 def test_a_cut_file_is_refused(length: int):
-    with refusal("truncated" if length else "not written by"):
+    with expect_user_error("truncated" if length else "not written by"):
         decompress(Chain(), DATA[:length])
 
 
@@ -219,7 +222,7 @@ def test_a_cut_file_is_refused(length: int):
     ],
 )
 def test_what_is_wrong_is_said(data: bytes, word: str):
-    with refusal(word):
+    with expect_user_error(word):
         decompress(Chain(), data)
 
 
@@ -239,8 +242,8 @@ def test_what_is_wrong_is_said(data: bytes, word: str):
     ],
 )
 def test_a_header_that_smalti_does_not_write_is_refused(changes: dict):
-    with refusal("header is none that smalti writes"):
-        decompress(Chain(), rewritten(DATA, **changes))
+    with expect_user_error("header is none that smalti writes"):
+        decompress(Chain(), rewrite_header(DATA, **changes))
 
 
 # ---- mismatch
@@ -250,36 +253,36 @@ def test_another_model_is_refused():
     other = Chain()
     with torch.no_grad():
         other.table[0, 3, 5] += 1e-6
-    data = compress(Chain(), noise(2), name="mine")
-    with refusal("model", "(mine) is recorded, and this one is", "give the one"):
+    data = compress(Chain(), draw_noise(2), model_name="mine")
+    with expect_user_error("model", "(mine) is recorded, and this one is", "give the one"):
         decompress(other, data)
-    with refusal("pictures of (1, 5, 4) are recorded"):
+    with expect_user_error("pictures of (1, 5, 4) are recorded"):
         decompress(Chain((1, 4, 4)), DATA)
 
 
 @pytest.mark.parametrize("name", ["smalti", "torch", "numba", "constriction", "device"])
 def test_other_versions_are_refused_unless_told(name: str):
-    recorded = dict(read_header(DATA).surroundings) | {name: "0.0.1"}
-    data = rewritten(DATA, surroundings=tuple(recorded.items()))
-    here = surroundings.surroundings(Chain())[name]
-    with refusal(f"{name} 0.0.1 is recorded, and here is {name} {here}"):
+    recorded = dict(read_header(DATA).environment) | {name: "0.0.1"}
+    data = rewrite_header(DATA, surroundings=tuple(recorded.items()))
+    here = environment.read_environment(Chain())[name]
+    with expect_user_error(f"{name} 0.0.1 is recorded, and here is {name} {here}"):
         decompress(Chain(), data)
-    assert torch.equal(decompress(Chain(), data, anyway=True), drawn_by(Chain(), 3))
+    assert torch.equal(decompress(Chain(), data, force=True), draw_pixels(Chain(), 3))
 
 
 def test_another_type_of_weights_is_refused():
-    with refusal("dtype float32 is recorded, and here is dtype float64"):
+    with expect_user_error("dtype float32 is recorded, and here is dtype float64"):
         decompress(Chain().double(), DATA)
 
 
 def test_the_recorded_threads_walk_and_those_before_come_back(monkeypatch: pytest.MonkeyPatch):
     before, model = torch.get_num_threads(), Chain()
-    data = rewritten(DATA, threads=before + 1)
+    data = rewrite_header(DATA, threads=before + 1)
     decompress(model, data)
     assert model.threads == [before + 1]
     assert torch.get_num_threads() == before
-    with refusal("0 threads are recorded"):
-        decompress(model, rewritten(DATA, threads=0))
+    with expect_user_error("0 threads are recorded"):
+        decompress(model, rewrite_header(DATA, threads=0))
 
 
 @pytest.mark.parametrize(
@@ -288,14 +291,14 @@ def test_the_recorded_threads_walk_and_those_before_come_back(monkeypatch: pytes
 def test_numbers_that_come_out_otherwise_are_noticed(units: str | None, words: list[str]):
     model = Chain()
     model.noise = 1e-2
-    data = rewritten(DATA, units=units) if units else DATA
-    with refusal("other pictures come out than went in", *words):
+    data = rewrite_header(DATA, units=units) if units else DATA
+    with expect_user_error("other pictures come out than went in", *words):
         decompress(model, data)
 
 
 def test_a_wrong_checksum_of_the_pictures_is_noticed():
-    with refusal("other pictures come out"):
-        decompress(Chain(), rewritten(DATA, pictures="0" * 64))
+    with expect_user_error("other pictures come out"):
+        decompress(Chain(), rewrite_header(DATA, pictures="0" * 64))
 
 
 # ---- the stream by itself
@@ -305,14 +308,16 @@ def test_a_stream_goes_on_over_walks():
     model, x = Chain((1, 2, 2)), torch.randint(0, 256, (5, 1, 2, 2))
     encoder = Encoder()
     for part in (x[:3], x[3:]):
-        list(encoder.walk(model, part, Given()))
-    decoder = Decoder(encoder.payload())
-    (*_, first), (*_, second) = (decoder.walk(model, n, Given()) for n in (3, 2))
+        list(encoder.walk(model, part, SamplingInputs()))
+    decoder = Decoder(encoder.to_bytes())
+    (*_, first), (*_, second) = (decoder.walk(model, n, SamplingInputs()) for n in (3, 2))
     assert torch.equal(torch.cat([first.symbols, second.symbols]), x)
 
 
 def test_the_header_tells_what_a_file_holds():
-    header = read_header(compress(Chain(), noise(2), names=["a.png", "b/c.png"], name="chain"))
+    header = read_header(
+        compress(Chain(), draw_noise(2), file_names=["a.png", "b/c.png"], model_name="chain")
+    )
     assert isinstance(header, Header)
-    assert (header.count, header.shape, header.names) == (2, (1, 5, 4), ("a.png", "b/c.png"))
-    assert {"smalti", "torch", "dtype"} <= {key for key, _ in header.surroundings}
+    assert (header.count, header.shape, header.file_names) == (2, (1, 5, 4), ("a.png", "b/c.png"))
+    assert {"smalti", "torch", "dtype"} <= {key for key, _ in header.environment}

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smalti.coding.reading import read_exact
+from smalti.coding.exact_pictures import read_exact
 from smalti.core.errors import UserError
-from tests.expect import refusal
+from tests.expect import expect_user_error
 
 H, W = 12, 16
 RNG = np.random.default_rng(0)
-GREY8 = RNG.integers(0, 256, (H, W), dtype=np.uint8)
+GRAY8 = RNG.integers(0, 256, (H, W), dtype=np.uint8)
 RGB8 = RNG.integers(0, 256, (H, W, 3), dtype=np.uint8)
 DEEP = RNG.integers(0, 65536, (H, W), dtype=np.uint16)
 
@@ -66,24 +66,24 @@ def tiff(samples: np.ndarray, *, order: Literal["<", ">"] = "<", extra: int | No
     return mark + struct.pack(order + "I", start) + data + count + entries + bytes(4) + spill
 
 
-def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+def save_image(image: Image.Image, kind: str, **options: object) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
-def several(kind: str, **options: object) -> bytes:
+def save_frames(kind: str, **options: object) -> bytes:
     frames = [Image.fromarray(np.roll(RGB8, k, 0)) for k in range(3)]
-    return saved(frames[0], kind, save_all=True, append_images=frames[1:], **options)
+    return save_image(frames[0], kind, save_all=True, append_images=frames[1:], **options)
 
 
 def icon() -> bytes:
-    return saved(Image.new("RGB", (16, 16)), "ICO", sizes=[(12, 12), (16, 16)])
+    return save_image(Image.new("RGB", (16, 16)), "ICO", sizes=[(12, 12), (16, 16)])
 
 
 def jpeg2000(bits: int) -> bytes:
     """As 8 bits, with another depth in its header: Pillow makes 8 bits of any."""
-    data = bytearray(saved(Image.fromarray(RGB8), "JPEG2000", irreversible=False))
+    data = bytearray(save_image(Image.fromarray(RGB8), "JPEG2000", irreversible=False))
     place = data.index(b"\xff\x4f\xff\x51") + 42
     for channel in range(3):
         data[place + 3 * channel] = bits - 1
@@ -92,42 +92,45 @@ def jpeg2000(bits: int) -> bytes:
 
 def palette(transparency: bytes | None = None) -> bytes:
     levels = RNG.integers(0, 4, (H, W), dtype=np.uint8)
-    colours = (b"PLTE", RNG.integers(0, 256, 12, dtype=np.uint8).tobytes())
+    colors = (b"PLTE", RNG.integers(0, 256, 12, dtype=np.uint8).tobytes())
     hidden = () if transparency is None else ((b"tRNS", transparency),)
-    return png(3, 8, levels, colours, *hidden)
+    return png(3, 8, levels, colors, *hidden)
 
 
 RGBA8 = np.concatenate([RGB8, np.full((H, W, 1), 255, np.uint8)], 2)
 CLEAR8 = np.concatenate([RGB8, RNG.integers(0, 255, (H, W, 1), dtype=np.uint8)], 2)
 
 REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
-    "grey16.png": (lambda: png16(0, 1), "mode I;16"),
+    "gray16.png": (lambda: png16(0, 1), "mode I;16"),
     "rgb16.png": (lambda: png16(2, 3), "more than 8 bits"),
     "la16.png": (lambda: png16(4, 2, opaque=True), "more than 8 bits"),
     "rgba16.png": (lambda: png16(6, 4, opaque=True), "more than 8 bits"),
-    "clear.png": (lambda: saved(Image.fromarray(CLEAR8), "PNG"), "transparent parts"),
+    "clear.png": (lambda: save_image(Image.fromarray(CLEAR8), "PNG"), "transparent parts"),
     "palette.png": (lambda: palette(b"\xff\x00"), "transparent parts"),
     "hidden.png": (
         lambda: png(0, 8, np.zeros((H, W), np.uint8), (b"tRNS", b"\0\0")),
         "transparent parts",
     ),
-    "animated.png": (lambda: several("PNG"), "3 frames"),
-    "animated.gif": (lambda: several("GIF"), "3 frames"),
-    "animated.webp": (lambda: several("WEBP", lossless=True), "3 frames"),
-    "pages.tif": (lambda: several("TIFF"), "3 frames"),
-    "photo.mpo": (lambda: several("MPO"), "3 frames"),
+    "animated.png": (lambda: save_frames("PNG"), "3 frames"),
+    "animated.gif": (lambda: save_frames("GIF"), "3 frames"),
+    "animated.webp": (lambda: save_frames("WEBP", lossless=True), "3 frames"),
+    "pages.tif": (lambda: save_frames("TIFF"), "3 frames"),
+    "photo.mpo": (lambda: save_frames("MPO"), "3 frames"),
     "icon.ico": (icon, "12 x 12|16 x 16|frames"),
     "rgb16.tif": (lambda: tiff(np.repeat(DEEP[..., None], 3, 2)), "more than 8 bits"),
     "rgb16be.tif": (lambda: tiff(np.repeat(DEEP[..., None], 3, 2), order=">"), "more than 8 bits"),
-    "grey16.tif": (lambda: tiff(DEEP[..., None]), "mode I;16"),
-    "float.tif": (lambda: tiff((GREY8[..., None] / 255).astype(np.float32)), "mode F"),
+    "gray16.tif": (lambda: tiff(DEEP[..., None]), "mode I;16"),
+    "float.tif": (lambda: tiff((GRAY8[..., None] / 255).astype(np.float32)), "mode F"),
     "extra.tif": (lambda: tiff(CLEAR8, extra=0), "mode RGBX|channels beside"),
     "extras.tif": (lambda: tiff(np.concatenate([RGB8, RGB8[..., :2]], 2), extra=0), "channels"),
-    "cmyk.tif": (lambda: saved(Image.fromarray(RGB8).convert("CMYK"), "TIFF"), "mode CMYK"),
-    "cmyk.jpg": (lambda: saved(Image.fromarray(RGB8).convert("CMYK"), "JPEG"), "mode CMYK"),
-    "lab.tif": (lambda: saved(Image.fromarray(RGB8).convert("RGB").convert("LAB"), "TIFF"), "LAB"),
+    "cmyk.tif": (lambda: save_image(Image.fromarray(RGB8).convert("CMYK"), "TIFF"), "mode CMYK"),
+    "cmyk.jpg": (lambda: save_image(Image.fromarray(RGB8).convert("CMYK"), "JPEG"), "mode CMYK"),
+    "lab.tif": (
+        lambda: save_image(Image.fromarray(RGB8).convert("RGB").convert("LAB"), "TIFF"),
+        "LAB",
+    ),
     "rgb16.ppm": (lambda: b"P6 16 12 65535\n" + png16(2, 3)[:0] + bytes(H * W * 6), "8 bits"),
-    "grey16.pgm": (lambda: b"P5 16 12 65535\n" + bytes(H * W * 2), "mode I"),
+    "gray16.pgm": (lambda: b"P5 16 12 65535\n" + bytes(H * W * 2), "mode I"),
     "rgb12.jp2": (lambda: jpeg2000(12), "more than 8 bits"),
 }
 
@@ -142,16 +145,19 @@ def test_what_would_be_reduced_is_refused(tmp_path: Path, name: str):
 
 
 KEPT: dict[str, tuple[Callable[[], bytes], np.ndarray]] = {
-    "grey.png": (lambda: saved(Image.fromarray(GREY8), "PNG"), GREY8),
-    "rgb.png": (lambda: saved(Image.fromarray(RGB8), "PNG"), RGB8),
-    "opaque.png": (lambda: saved(Image.fromarray(RGBA8), "PNG"), RGB8),
-    "one.png": (lambda: saved(Image.fromarray(GREY8 > 99), "PNG"), (GREY8 > 99) * np.uint8(255)),
+    "gray.png": (lambda: save_image(Image.fromarray(GRAY8), "PNG"), GRAY8),
+    "rgb.png": (lambda: save_image(Image.fromarray(RGB8), "PNG"), RGB8),
+    "opaque.png": (lambda: save_image(Image.fromarray(RGBA8), "PNG"), RGB8),
+    "one.png": (
+        lambda: save_image(Image.fromarray(GRAY8 > 99), "PNG"),
+        (GRAY8 > 99) * np.uint8(255),
+    ),
     "rgb.tif": (lambda: tiff(RGB8), RGB8),
-    "rgb.bmp": (lambda: saved(Image.fromarray(RGB8), "BMP"), RGB8),
-    "rgb.ppm": (lambda: saved(Image.fromarray(RGB8), "PPM"), RGB8),
-    "rgb.webp": (lambda: saved(Image.fromarray(RGB8), "WEBP", lossless=True), RGB8),
+    "rgb.bmp": (lambda: save_image(Image.fromarray(RGB8), "BMP"), RGB8),
+    "rgb.ppm": (lambda: save_image(Image.fromarray(RGB8), "PPM"), RGB8),
+    "rgb.webp": (lambda: save_image(Image.fromarray(RGB8), "WEBP", lossless=True), RGB8),
     "rgb.jp2": (lambda: jpeg2000(8), RGB8),
-    "one.gif": (lambda: saved(Image.fromarray(GREY8), "GIF"), GREY8),
+    "one.gif": (lambda: save_image(Image.fromarray(GRAY8), "GIF"), GRAY8),
 }
 
 
@@ -174,9 +180,9 @@ def test_a_picture_is_turned_as_exif_says(tmp_path: Path):
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_numbers_between_levels_are_refused(tmp_path: Path, dtype: type):
-    exact = (GREY8[None] / 255).astype(dtype)
+    exact = (GRAY8[None] / 255).astype(dtype)
     np.savez(tmp_path / "exact.npz", images=exact)
-    assert np.array_equal(read_exact(tmp_path / "exact.npz", (1, H, W))[0].pixels[0, 0], GREY8)
+    assert np.array_equal(read_exact(tmp_path / "exact.npz", (1, H, W))[0].pixels[0, 0], GRAY8)
     np.savez(tmp_path / "between.npz", images=np.clip(exact + dtype(0.001), 0, 1))
-    with refusal("between.npz: images holds values between 8-bit levels"):
+    with expect_user_error("between.npz: images holds values between 8-bit levels"):
         read_exact(tmp_path / "between.npz", (1, H, W))

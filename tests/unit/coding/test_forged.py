@@ -16,32 +16,32 @@ import torch
 from smalti.coding import compress, decompress, limits
 from smalti.coding.file import PREFIX, from_bytes, read_file, read_header
 from smalti.core.errors import UserError
-from tests.chain import Chain, drawn_by
-from tests.expect import refusal
+from tests.chain import Chain, draw_pixels
+from tests.expect import expect_user_error
 
 AB = ("a", "b")
 MODEL = Chain((1, 3, 2), levels=16, classes=AB)
-PIXELS = drawn_by(MODEL, 3, torch.tensor([0, 1, 1]))
+PIXELS = draw_pixels(MODEL, 3, torch.tensor([0, 1, 1]))
 CJK, E_ACUTE = "\u56fe", "\u00e9"
 NAMES = ("a.png", "b/c.png", "d.png")
-DATA = compress(MODEL, PIXELS, names=NAMES, name="mine", batch=2)
+DATA = compress(MODEL, PIXELS, file_names=NAMES, model_name="mine", batch_size=2)
 
 
-def written(told: bytes, payload: bytes) -> bytes:
+def wrap_header(told: bytes, payload: bytes) -> bytes:
     """A file of this deflated header, its checksum right."""
     return PREFIX.pack(b"smalti\0", 1, len(told), zlib.crc32(told)) + told + payload
 
 
-def content(data: bytes = DATA) -> dict[str, Any]:
+def read_content(data: bytes = DATA) -> dict[str, Any]:
     return json.loads(zlib.decompress(data[PREFIX.size :][: PREFIX.unpack_from(data)[2]]))
 
 
-def forged(**changes: Any) -> bytes:
-    header = {k: v for k, v in {**content(), **changes}.items() if v is not ...}
-    return written(zlib.compress(json.dumps(header).encode()), from_bytes(DATA)[1])
+def forge(**changes: Any) -> bytes:
+    header = {k: v for k, v in {**read_content(), **changes}.items() if v is not ...}
+    return wrap_header(zlib.compress(json.dumps(header).encode()), from_bytes(DATA)[1])
 
 
-def outcome(data: bytes) -> str:
+def try_decompress(data: bytes) -> str:
     """ "same" pictures, or the line about what is wrong."""
     try:
         return "same" if torch.equal(decompress(MODEL, data), PIXELS) else "other pictures"
@@ -63,9 +63,9 @@ HARMLESS = {"name", "units", "threads", "labels", "text", "names", "payload"}
 """Fields of which some other values still bring the pictures back."""
 
 
-@pytest.mark.parametrize("field", content())
+@pytest.mark.parametrize("field", read_content())
 def test_any_value_of_any_field_is_right_or_refused(field: str):
-    said = [outcome(forged(**{field: value})) for value in WRONG]
+    said = [try_decompress(forge(**{field: value})) for value in WRONG]
     assert "other pictures" not in said
     if field not in HARMLESS:
         assert [v for v, text in zip(WRONG, said, strict=True) if text == "same"] in ([], [2])
@@ -90,50 +90,52 @@ def test_any_value_of_any_field_is_right_or_refused(field: str):
     ],
 )
 def test_what_is_wrong_is_said(changes: dict[str, Any], words: str):
-    assert words in outcome(forged(**changes))
+    assert words in try_decompress(forge(**changes))
 
 
-def deflated(text: bytes) -> bytes:
-    return written(zlib.compress(text, 1), from_bytes(DATA)[1])
+def wrap_text(text: bytes) -> bytes:
+    return wrap_header(zlib.compress(text, 1), from_bytes(DATA)[1])
 
 
 BOMBS: dict[str, Callable[[], bytes]] = {
-    "long": lambda: deflated(b" " * (limits.HEADER + 1)),
-    "deep": lambda: deflated(b"[" * 200_000),
-    "wide": lambda: deflated(b'{"labels":[' + b"[]," * 10**5 + b"[]]}"),
-    "a large number": lambda: deflated(b'{"count":' + b"9" * 10**5 + b"}"),
-    "null": lambda: deflated(b"null"),
-    "no text": lambda: deflated(b"\xff\xfe"),
-    "not deflated": lambda: written(b"no zlib", b""),
-    "nothing": lambda: written(b"", b""),
+    "long": lambda: wrap_text(b" " * (limits.MAX_HEADER_BYTES + 1)),
+    "deep": lambda: wrap_text(b"[" * 200_000),
+    "wide": lambda: wrap_text(b'{"labels":[' + b"[]," * 10**5 + b"[]]}"),
+    "a large number": lambda: wrap_text(b'{"count":' + b"9" * 10**5 + b"}"),
+    "null": lambda: wrap_text(b"null"),
+    "no text": lambda: wrap_text(b"\xff\xfe"),
+    "not deflated": lambda: wrap_header(b"no zlib", b""),
+    "nothing": lambda: wrap_header(b"", b""),
     "a length of 4 GB": lambda: PREFIX.pack(b"smalti\0", 1, 2**32 - 1, 0) + DATA[PREFIX.size :],
-    "cut": lambda: forged()[:-1],
-    "more": lambda: forged() + b"\0",
+    "cut": lambda: forge()[:-1],
+    "more": lambda: forge() + b"\0",
 }
 
 
 @pytest.mark.parametrize("kind", BOMBS)
 def test_headers_that_are_none(kind: str, tmp_path: Path):
     data = BOMBS[kind]()
-    assert outcome(data) != "same"
+    assert try_decompress(data) != "same"
     (tmp_path / "file").write_bytes(data)
-    with refusal(""):
+    with expect_user_error(""):
         from_bytes(read_file(tmp_path / "file"))
 
 
 def test_bits_that_end_inside_a_word():
     payload = from_bytes(DATA)[1][:-1]
-    header = {**content(), "payload": len(payload), "checksum": zlib.crc32(payload)}
-    data = written(zlib.compress(json.dumps(header).encode()), payload)
-    assert "inside a word" in outcome(data)
+    header = {**read_content(), "payload": len(payload), "checksum": zlib.crc32(payload)}
+    data = wrap_header(zlib.compress(json.dumps(header).encode()), payload)
+    assert "inside a word" in try_decompress(data)
 
 
 def test_bits_of_nothing_end_soon():
     """A forged count must not walk on and on behind the last bit."""
-    header = {**content(), "count": 10**5, "labels": [0] * 10**5, "names": None, "batch": 64}
+    header = {**read_content(), "count": 10**5, "labels": [0] * 10**5, "names": None, "batch": 64}
     header |= {"payload": 0, "checksum": 0}
     before = len(MODEL.batches)
-    assert "other pictures" in outcome(written(zlib.compress(json.dumps(header).encode()), b""))
+    assert "other pictures" in try_decompress(
+        wrap_header(zlib.compress(json.dumps(header).encode()), b"")
+    )
     assert len(MODEL.batches) < before + 3
 
 
@@ -141,15 +143,15 @@ def test_no_more_of_a_file_is_read_than_it_says(tmp_path: Path):
     path = tmp_path / "file"
     path.write_bytes(DATA)
     os.truncate(path, 10**13)  # a hole of 10 TB
-    with refusal("damaged: 10000000000000 bytes are here"):
+    with expect_user_error("damaged: 10000000000000 bytes are here"):
         read_file(path)
     path.write_bytes(b"\0" * 99)
     os.truncate(path, 10**13)
-    with refusal("not written by"):
+    with expect_user_error("not written by"):
         read_file(path)
     os.mkfifo(tmp_path / "pipe")
     for place in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):
-        with refusal("not a file"):
+        with expect_user_error("not a file"):
             read_file(place)
 
 
@@ -179,7 +181,7 @@ def test_no_more_of_a_file_is_read_than_it_says(tmp_path: Path):
 )
 def test_what_would_not_be_read_again_is_refused_before_the_work(arguments: dict, words: str):
     before = len(MODEL.batches)
-    with refusal(words):
+    with expect_user_error(words):
         compress(MODEL, PIXELS, **arguments)
     assert len(MODEL.batches) == before
 
@@ -187,13 +189,13 @@ def test_what_would_not_be_read_again_is_refused_before_the_work(arguments: dict
 def test_a_header_that_is_too_long_is_refused_before_the_work(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(limits, "HEADER", 1000)
     before = len(MODEL.batches)
-    with refusal("names and captions of 3 pictures take", "compress them into several"):
-        compress(MODEL, PIXELS, names=["x" * 250 + f"{k}.png" for k in range(3)], batch=2)
+    with expect_user_error("names and captions of 3 pictures take", "compress them into several"):
+        compress(MODEL, PIXELS, file_names=["x" * 250 + f"{k}.png" for k in range(3)], batch_size=2)
     assert len(MODEL.batches) == before
 
 
 def test_more_threads_than_are_read_are_not_used(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("smalti.coding.squeeze.MOST_THREADS", 1)
+    monkeypatch.setattr("smalti.coding._compress.MOST_THREADS", 1)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:

@@ -33,12 +33,12 @@ DDIM = ArticleDDIM(
 KINDS = {"dldemos_ddpm_unet": DDPM, "dldemos_ddim_unet": DDIM}
 
 
-def fails(*words: str) -> Any:
+def expect_refusal(*words: str) -> Any:
     """Expect a UserError of one line that has all these words, in this order."""
     return pytest.raises(UserError, match=r"\A[^\n]*" + "[^\n]*".join(words) + r"[^\n]*\Z")
 
 
-def small(kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
+def make_small(kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
     torch.manual_seed(0)
     config = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(KINDS[kind]).items()}
     return config, KINDS[kind].build().state_dict()
@@ -49,7 +49,7 @@ def small(kind: str) -> tuple[dict[str, Any], dict[str, Tensor]]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_from_reference_copies_the_weights(kind: str) -> None:
-    config, weights = small(kind)
+    config, weights = make_small(kind)
     network = from_reference(kind, config, weights)
     before = {key: value.clone() for key, value in network.state_dict().items()}
     for value in weights.values():
@@ -58,38 +58,38 @@ def test_from_reference_copies_the_weights(kind: str) -> None:
 
 
 def test_unknown_kind_lists_the_known() -> None:
-    with fails("'nothing'", "dldemos_ddpm_unet", "dldemos_ddim_unet"):
+    with expect_refusal("'nothing'", "dldemos_ddpm_unet", "dldemos_ddim_unet"):
         from_reference("nothing", {}, {})
-    with fails("'nothing'", "dldemos_ddpm_unet"):
+    with expect_refusal("'nothing'", "dldemos_ddpm_unet"):
         infer_config("nothing", {})
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_missing_and_unknown_weights_are_named(kind: str) -> None:
-    config, weights = small(kind)
+    config, weights = make_small(kind)
     del weights["conv_out.bias"]
     for i in range(9):
         weights[f"extra.{i}"] = torch.zeros(1)
-    with fails(kind, "1 missing", "conv_out.bias", "9 unknown", "extra.0", "extra.2, ..."):
+    with expect_refusal(kind, "1 missing", "conv_out.bias", "9 unknown", "extra.0", "extra.2, ..."):
         from_reference(kind, config, weights)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_wrong_shape_is_named(kind: str) -> None:
-    config, weights = small(kind)
+    config, weights = make_small(kind)
     c = config["img_shape"][0]
     weights["conv_out.bias"] = torch.zeros(9)
-    with fails(kind, "'conv_out.bias'", r"\(9,\)", rf"\({c},\)"):
+    with expect_refusal(kind, "'conv_out.bias'", r"\(9,\)", rf"\({c},\)"):
         from_reference(kind, config, weights)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_config_with_a_field_missing_or_unknown(kind: str) -> None:
-    config, weights = small(kind)
-    with fails(kind, "unknown", "n_steps"):
+    config, weights = make_small(kind)
+    with expect_refusal(kind, "unknown", "n_steps"):
         from_reference(kind, {**config, "depth": 3}, weights)
     del config["pe_dim"]
-    with fails(kind, "no pe_dim"):
+    with expect_refusal(kind, "no pe_dim"):
         from_reference(kind, config, weights)
 
 
@@ -112,9 +112,9 @@ def test_a_config_with_a_field_missing_or_unknown(kind: str) -> None:
     ],
 )
 def test_an_impossible_config_names_its_field(kind: str, field: str, value: object) -> None:
-    config, _ = small(kind)
+    config, _ = make_small(kind)
     offender = "channels" if value == "gn" else field
-    with fails(kind, offender):
+    with expect_refusal(kind, offender):
         read_config(kind, {**config, field: value})
 
 
@@ -140,12 +140,12 @@ def test_classes_reach_the_output(article: type[ArticleDDPM] | type[ArticleDDIM]
 
 @pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
 def test_y_without_classes_is_refused(config: ArticleDDPM | ArticleDDIM) -> None:
-    with fails("y was given"):
+    with expect_refusal("y was given"):
         config.build()(torch.randn(1, *config.img_shape), torch.zeros(1).long(), torch.zeros(1))
 
 
 def test_one_bool_stands_for_all_levels() -> None:
-    config, _ = small("dldemos_ddim_unet")
+    config, _ = make_small("dldemos_ddim_unet")
     read = read_config("dldemos_ddim_unet", {**config, "with_attns": True})
     assert isinstance(read, ArticleDDIM)
     assert read.with_attns == (True, True)
@@ -154,7 +154,7 @@ def test_one_bool_stands_for_all_levels() -> None:
 # ---- infer_config
 
 
-def infers_itself(kind: str, config: ArticleDDPM | ArticleDDIM) -> None:
+def check_inference(kind: str, config: ArticleDDPM | ArticleDDIM) -> None:
     with torch.device("meta"):  # shapes are all that counts
         weights = config.build().state_dict()
     found = infer_config(kind, weights, config.img_shape[1:])
@@ -182,7 +182,7 @@ def test_ddpm_config_comes_back(
 ) -> None:
     channels = tuple(c << i for i in range(levels))
     config = ArticleDDPM(n_steps, shape, channels, pe_dim, residual, classes=classes)
-    infers_itself("dldemos_ddpm_unet", config)
+    check_inference("dldemos_ddpm_unet", config)
 
 
 @settings(deadline=None, max_examples=30)
@@ -199,7 +199,7 @@ def test_ddim_config_comes_back(
     channels = tuple(data.draw(st.lists(width, min_size=1, max_size=4)))
     attns = tuple(data.draw(st.booleans()) for _ in channels)
     config = ArticleDDIM(n_steps, shape, channels, pe_dim, attns, norm, classes=classes)
-    infers_itself("dldemos_ddim_unet", config)
+    check_inference("dldemos_ddim_unet", config)
 
 
 @pytest.mark.parametrize(("levels", "side"), [(4, 64), (5, 128), (6, 256)])
@@ -212,12 +212,12 @@ def test_group_norm_takes_the_articles_size(levels: int, side: int) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_inferring_says_what_is_wrong(kind: str) -> None:
-    _, weights = small(kind)
-    with fails(kind, r"size \(9, 9\)", r"\(7, 6\)"):
+    _, weights = make_small(kind)
+    with expect_refusal(kind, r"size \(9, 9\)", r"\(7, 6\)"):
         infer_config(kind, weights, 9)
-    with fails(kind, "'conv_out.weight'", r"\(2,\)"):
+    with expect_refusal(kind, "'conv_out.weight'", r"\(2,\)"):
         infer_config(kind, {**weights, "conv_out.weight": torch.zeros(2)})
-    with fails(kind, "no 'conv_out.weight'"):
+    with expect_refusal(kind, "no 'conv_out.weight'"):
         infer_config(kind, {"fc.weight": torch.zeros(2, 2)})
 
 
@@ -227,7 +227,7 @@ def test_inferring_says_what_is_wrong(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("suffix", [".pth", ".pt", ".ckpt", ".PTH"])
 def test_a_saved_state_dict_becomes_a_network(kind: str, suffix: str, tmp_path: Path) -> None:
-    _, weights = small(kind)
+    _, weights = make_small(kind)
     torch.save(weights, tmp_path / f"net{suffix}")
     read, config = read_weights(tmp_path / f"net{suffix}")
     assert config is None
@@ -300,7 +300,7 @@ def test_pickled_code_is_never_run(write: Callable[[Trap, Path], None], tmp_path
     if write is _zipped:  # the tensor beside it is read
         assert read_weights(path)[0] == {"a": torch.ones(1)}
     else:
-        with fails("trap.pth", "pickled code", "never run"):
+        with expect_refusal("trap.pth", "pickled code", "never run"):
             read_weights(path)
     assert not caught.exists()
     with path.open("rb") as file:  # the trap is a live one
@@ -313,7 +313,7 @@ def test_pickled_code_is_never_run(write: Callable[[Trap, Path], None], tmp_path
 
 def test_a_whole_pickled_network_is_refused(tmp_path: Path) -> None:
     torch.save(DDPM.build(), tmp_path / "whole.pth")
-    with fails("whole.pth", "pickled code", "state_dict"):
+    with expect_refusal("whole.pth", "pickled code", "state_dict"):
         read_weights(tmp_path / "whole.pth")
 
 
@@ -331,16 +331,16 @@ def test_a_whole_pickled_network_is_refused(tmp_path: Path) -> None:
 )
 def test_what_holds_no_weights_is_named(name: str, content: bytes, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
-    with fails(name, "not a"):
+    with expect_refusal(name, "not a"):
         read_weights(tmp_path / name)
 
 
 def test_missing_folder_and_weightless_files_are_named(tmp_path: Path) -> None:
-    with fails("gone.pth", "no such file"):
+    with expect_refusal("gone.pth", "no such file"):
         read_weights(tmp_path / "gone.pth")
-    with fails("no such file"):
+    with expect_refusal("no such file"):
         read_weights(tmp_path)
     for content in ({}, 3, [torch.ones(1)], {"epoch": 3}):
         torch.save(content, tmp_path / "none.pth")
-        with fails("none.pth", "holds no weights"):
+        with expect_refusal("none.pth", "holds no weights"):
             read_weights(tmp_path / "none.pth")

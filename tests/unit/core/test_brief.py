@@ -10,34 +10,34 @@ import torch
 
 import smalti
 from smalti.core.protocols import Score
-from smalti.diffusion import DDIM, Noisy, round_trip
+from smalti.diffusion import DDIM, DiffusionState, round_trip
 from smalti.patchmatch import match
-from tests.tiny import awake, diffusion
+from tests.tiny import diffusion_config, randomize_zeros
 
 PICTURES = smalti.data.digit_pictures("test")
 TWO = torch.rand(2, 1, 28, 28)
 
 
-def splits() -> Any:
-    return smalti.data.Splits(PICTURES, PICTURES.part(slice(3), "few"))
+def make_splits() -> Any:
+    return smalti.data.Splits(PICTURES, PICTURES.select(slice(3), "few"))
 
 
-def trip() -> Any:
-    model = awake(diffusion((1, 28, 28)).build()).eval()
+def make_round_trip() -> Any:
+    model = randomize_zeros(diffusion_config((1, 28, 28)).build()).eval()
     return round_trip(model, TWO, sampler=DDIM(steps=1))
 
 
-SHOWN = {
+EXPECTED_LINES = {
     "<Pictures digits/test: 1,000 of 1x28x28, 10 classes>": lambda: PICTURES,
-    "<Splits digits/test: 1,000 train, 3 valid of 1x28x28>": splits,
+    "<Splits digits/test: 1,000 train, 3 valid of 1x28x28>": make_splits,
     "Noisy(x=2x1x28x28 float32, x0=2x1x28x28 float32, t=9, step=1, steps=2)": (
-        lambda: Noisy(TWO, TWO, 9, 1, 2)
+        lambda: DiffusionState(TWO, TWO, 9, 1, 2)
     ),
     "Given(labels=2 int64, picture=2x1x28x28 float32)": (
-        lambda: smalti.Given(torch.tensor([1, 2]), picture=TWO)
+        lambda: smalti.SamplingInputs(torch.tensor([1, 2]), picture=TWO)
     ),
-    "Given(text=['red heart'])": lambda: smalti.Given(text=["red heart"]),
-    "Given()": smalti.Given,
+    "Given(text=['red heart'])": lambda: smalti.SamplingInputs(text=["red heart"]),
+    "Given()": smalti.SamplingInputs,
     "Batch(pictures=2x1x28x28 float32)": lambda: smalti.Batch(TWO),
     "Batch(pictures=2x1x28x28 float32, text=100 entries)": (
         lambda: smalti.Batch(TWO, text=["heart"] * 100)
@@ -46,10 +46,10 @@ SHOWN = {
     "Match(field=9x9x2 int32, distance=9x9 float32)": lambda: match(
         np.zeros((9, 9)), np.zeros((9, 9))
     ),
-    "RoundTrip(latents=2x1x28x28 float64, pictures=2x1x28x28 float32, psnr=2 float64)": trip,
+    "RoundTrip(latents=2x1x28x28 float64, pictures=2x1x28x28 float32, psnr=2 float64)": make_round_trip,
 }
 
 
-@pytest.mark.parametrize("line", SHOWN)
+@pytest.mark.parametrize("line", EXPECTED_LINES)
 def test_a_line_tells_shapes_and_counts(line: str) -> None:
-    assert repr(SHOWN[line]()) == line
+    assert repr(EXPECTED_LINES[line]()) == line

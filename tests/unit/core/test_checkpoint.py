@@ -13,16 +13,16 @@ from safetensors.torch import load_file, save_file
 
 import smalti
 from smalti.core import checkpoint
-from smalti.core.checkpoint import read_card, save, shipped
+from smalti.core.checkpoint import list_shipped, read_card, save
 from smalti.core.protocols import Card
 from smalti.diffusion import Diffusion
-from tests.expect import refusal
-from tests.tiny import awake, diffusion
+from tests.expect import expect_user_error
+from tests.tiny import diffusion_config, randomize_zeros
 
 
-def new(seed: int = 0, **changes: Any) -> Diffusion:
+def make_model(seed: int = 0, **changes: Any) -> Diffusion:
     torch.manual_seed(seed)
-    return awake(diffusion(**changes).build())
+    return randomize_zeros(diffusion_config(**changes).build())
 
 
 def assert_equal_bits(a: Diffusion, b: Diffusion) -> None:
@@ -32,21 +32,21 @@ def assert_equal_bits(a: Diffusion, b: Diffusion) -> None:
     assert all(torch.equal(weights[key], others[key]) for key in weights)
 
 
-def edit(directory: Path, **changes: Any) -> None:
+def edit_config(directory: Path, **changes: Any) -> None:
     path = directory / "config.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    return save(new(), tmp_path / "model")
+    return save(make_model(), tmp_path / "model")
 
 
 # ---- what was saved comes back
 
 
 def test_equal_bits_in_eval_mode(tmp_path: Path) -> None:
-    model = new(classes=("a", "b"))
+    model = make_model(classes=("a", "b"))
     assert save(model, tmp_path / "deep" / "model") == tmp_path / "deep" / "model"
     again = smalti.load(tmp_path / "deep" / "model")
     assert_equal_bits(again, model)
@@ -57,7 +57,7 @@ def test_equal_bits_in_eval_mode(tmp_path: Path) -> None:
 
 
 def test_weights_stored_as_float16_come_back_as_float32(tmp_path: Path) -> None:
-    model = new()
+    model = make_model()
     whole = save(model, tmp_path / "whole") / "model.safetensors"
     half = save(model, tmp_path / "half", dtype=torch.float16) / "model.safetensors"
     assert {w.dtype for w in load_file(half).values()} == {torch.float16}
@@ -67,7 +67,7 @@ def test_weights_stored_as_float16_come_back_as_float32(tmp_path: Path) -> None:
 
 
 def test_what_counts_stays_whole_numbers(tmp_path: Path) -> None:
-    model = new()
+    model = make_model()
     model.register_buffer("counted", torch.tensor(70_001))  # beyond float16
     save(model, tmp_path / "model", dtype=torch.float16)
     stored = load_file(tmp_path / "model" / "model.safetensors")["counted"]
@@ -77,11 +77,11 @@ def test_what_counts_stays_whole_numbers(tmp_path: Path) -> None:
 
 def test_a_card_is_kept(tmp_path: Path) -> None:
     card = Card("name", "summary", "data", {"minutes": 3.5, "seed": 0})
-    assert read_card(save(new(), tmp_path / "model", card)) == card
+    assert read_card(save(make_model(), tmp_path / "model", card)) == card
 
 
 def test_a_loaded_model_has_its_card_and_keeps_it(tmp_path: Path) -> None:
-    card, model = Card("name", "summary", "data", {"minutes": 3.5}), new()
+    card, model = Card("name", "summary", "data", {"minutes": 3.5}), make_model()
     assert model.card == Card()
     loaded = smalti.load(smalti.save(model, tmp_path / "a", card))
     assert loaded.card == card
@@ -90,7 +90,7 @@ def test_a_loaded_model_has_its_card_and_keeps_it(tmp_path: Path) -> None:
     assert repr(Card()) == "<Card empty>"
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", list_shipped())
 def test_a_model_is_shown_in_one_short_line(name: str) -> None:
     model = smalti.load(name)
     assert re.fullmatch(rf"<\w+ {name}: .*\d\.\d\d M parameters, cpu>", repr(model))
@@ -104,14 +104,14 @@ def test_the_line_tells_size_and_classes() -> None:
 
 
 def test_saving_again_replaces(saved: Path) -> None:
-    other = new(seed=1)
+    other = make_model(seed=1)
     save(other, saved)
     assert_equal_bits(smalti.load(str(saved)), other)
     assert [p.name for p in saved.parent.iterdir()] == [saved.name]
 
 
 def test_a_run_directory_is_its_latest_step(tmp_path: Path) -> None:
-    models = {name: new(seed) for seed, name in enumerate(("step-5", "step-10"))}
+    models = {name: make_model(seed) for seed, name in enumerate(("step-5", "step-10"))}
     for name, model in models.items():
         save(model, tmp_path / name)
     for name, model in models.items():
@@ -121,14 +121,14 @@ def test_a_run_directory_is_its_latest_step(tmp_path: Path) -> None:
 
 def test_shipped_models_go_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path / "models")
-    assert shipped() == []
-    model = new()
+    assert list_shipped() == []
+    model = make_model()
     for name in ("second", "first"):
         save(model, tmp_path / "models" / name)
     monkeypatch.chdir(tmp_path)
-    assert shipped() == ["first", "second"]
+    assert list_shipped() == ["first", "second"]
     assert_equal_bits(smalti.load("first"), model)
-    with refusal("no model 'frist'", "did you mean 'first'?"):
+    with expect_user_error("no model 'frist'", "did you mean 'first'?"):
         smalti.load("frist")
 
 
@@ -144,11 +144,11 @@ def test_a_failing_write_leaves_the_old_one(
 
     before = smalti.load(saved)
     if part == "weights":
-        monkeypatch.setattr(checkpoint, "serialised", full)
+        monkeypatch.setattr(checkpoint, "serialized", full)
     else:
         monkeypatch.setattr(checkpoint.json, "dumps", full)
     with pytest.raises(OSError, match="No space left"):
-        save(new(seed=1), saved)
+        save(make_model(seed=1), saved)
     monkeypatch.undo()
     assert_equal_bits(smalti.load(saved), before)
     assert [p.name for p in saved.parent.iterdir()] == [saved.name]
@@ -159,7 +159,7 @@ def test_folders_beside_a_checkpoint_are_not_ours(saved: Path) -> None:
         (saved.parent / (saved.name + end)).mkdir()
         (saved.parent / (saved.name + end) / "mine").write_text("mine")
     (saved / "notes.txt").write_text("mine")
-    other = new(seed=1)
+    other = make_model(seed=1)
     save(other, saved)
     assert_equal_bits(smalti.load(saved), other)
     mine = [saved.with_name(saved.name + end) / "mine" for end in (".tmp", ".old")]
@@ -171,8 +171,8 @@ def test_what_is_no_checkpoint_is_not_overwritten(tmp_path: Path) -> None:
     for taken in (tmp_path / "letters" / "dear.txt", tmp_path / "letters"):
         if not taken.exists():
             taken.write_text("Dear")
-        with refusal(str(taken), "not a checkpoint"):
-            save(new(), taken)
+        with expect_user_error(str(taken), "not a checkpoint"):
+            save(make_model(), taken)
     assert (tmp_path / "letters" / "dear.txt").read_text() == "Dear"
 
 
@@ -192,22 +192,22 @@ def test_what_is_no_checkpoint_is_not_overwritten(tmp_path: Path) -> None:
     ],
 )
 def test_configs_that_are_none(saved: Path, changes: Any, words: list[str]) -> None:
-    edit(saved, **changes)
-    with refusal(str(saved), *words):
+    edit_config(saved, **changes)
+    with expect_user_error(str(saved), *words):
         smalti.load(saved)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", "\udcff"])
 def test_a_config_that_is_no_json_object(saved: Path, text: str) -> None:
     (saved / "config.json").write_bytes(text.encode(errors="surrogateescape"))
-    with refusal(str(saved / "config.json")):
+    with expect_user_error(str(saved / "config.json")):
         smalti.load(saved)
 
 
-@pytest.mark.parametrize("card", [{"colour": "red"}, [1], 3])
+@pytest.mark.parametrize("card", [{"color": "red"}, [1], 3])
 def test_a_card_that_is_none(saved: Path, card: Any) -> None:
-    edit(saved, card=card)
-    with refusal(str(saved / "config.json"), "card"):
+    edit_config(saved, card=card)
+    with expect_user_error(str(saved / "config.json"), "card"):
         read_card(saved)
 
 
@@ -216,13 +216,13 @@ def test_weights_that_do_not_fit(saved: Path) -> None:
     weights = load_file(path)
     name = "network.first.bias"
     save_file({k: w for k, w in weights.items() if k != name}, path)
-    with refusal(str(saved), "lacks", name):
+    with expect_user_error(str(saved), "lacks", name):
         smalti.load(saved)
     save_file({**weights, "network.more": torch.zeros(1)}, path)
-    with refusal(str(saved), "unknown", "network.more"):
+    with expect_user_error(str(saved), "unknown", "network.more"):
         smalti.load(saved)
     save_file({**weights, name: torch.zeros(3)}, path)
-    with refusal(str(saved), name, "(3,)", "(8,)"):
+    with expect_user_error(str(saved), name, "(3,)", "(8,)"):
         smalti.load(saved)
 
 
@@ -230,17 +230,17 @@ def test_weights_that_do_not_fit(saved: Path) -> None:
 def test_weights_that_cannot_be_read(saved: Path, content: bytes | None) -> None:
     path = saved / "model.safetensors"
     path.unlink() if content is None else path.write_bytes(content)
-    with refusal(str(path), "cannot be read"):
+    with expect_user_error(str(path), "cannot be read"):
         smalti.load(saved)
 
 
 def test_what_is_no_checkpoint(tmp_path: Path) -> None:
-    with refusal(str(tmp_path), "not a checkpoint", "config.json"):
+    with expect_user_error(str(tmp_path), "not a checkpoint", "config.json"):
         smalti.load(tmp_path)
-    with refusal("no model", str(tmp_path / "nothing")):
+    with expect_user_error("no model", str(tmp_path / "nothing")):
         smalti.load(tmp_path / "nothing")
     (tmp_path / "latest").write_text("step-7")
-    with refusal(str(tmp_path), "no step that is whole", "step-7"):
+    with expect_user_error(str(tmp_path), "no step that is whole", "step-7"):
         smalti.load(tmp_path)
 
 
@@ -254,7 +254,7 @@ def test_a_checkpoint_that_was_set_aside_is_found(saved: Path) -> None:
 
 
 def test_a_run_finds_its_latest_step_set_aside(tmp_path: Path) -> None:
-    model = new()
+    model = make_model()
     save(model, tmp_path / "step-5.old")
     (tmp_path / "latest").write_text("step-5\n")
     assert_equal_bits(smalti.load(tmp_path), model)

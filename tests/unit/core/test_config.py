@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smalti.core.config import TAGS, checked, class_of, from_json, to_json
+from smalti.core.config import TAGS, check_fields, find_config_class, from_json, to_json
 from smalti.core.errors import UserError
 from smalti.diffusion import (
     DDIM,
@@ -23,9 +23,9 @@ from smalti.diffusion import (
     UNetConfig,
     UniPC,
 )
-from smalti.layers.conditions import count_columns, named_choice
+from smalti.layers.condition_encoder import compute_width, make_choices
 from smalti.training import Training
-from tests.expect import refusal
+from tests.expect import expect_user_error
 
 SHARES = st.floats(0, 1)
 NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
@@ -63,11 +63,11 @@ def models(draw: st.DrawFn) -> DiffusionConfig:
     C, classes = draw(st.integers(1, 4)), tuple(draw(st.lists(NAMES, max_size=3)))
     widths = tuple(8 * w for w in draw(st.lists(st.integers(1, 4), min_size=1, max_size=3)))
     attention = tuple(draw(st.booleans()) for _ in widths)
-    conditions, sampler = named_choice(classes), draw(SAMPLERS)
-    D = count_columns(conditions, spare=True)
+    conditions, sampler = make_choices(classes), draw(SAMPLERS)
+    D = compute_width(conditions, reserve_none=True)
     return DiffusionConfig(
         shape=(C, draw(st.integers(9, 64)), draw(st.integers(9, 64))),  # a norm needs two numbers
-        network=UNetConfig(C, widths, attention=attention, condition=D),
+        network=UNetConfig(C, widths, attention=attention, condition_width=D),
         schedule=draw(SCHEDULES),
         prediction=draw(st.sampled_from(["eps", "x0", "v"])),
         conditions=conditions,
@@ -87,7 +87,7 @@ def test_a_config_comes_back_the_same(config: DiffusionConfig) -> None:
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_every_tag_is_a_frozen_dataclass_whose_defaults_come_back(tag: str) -> None:
-    config: Any = class_of(tag)()
+    config: Any = find_config_class(tag)()
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.anything = 1
     written = to_json(config)
@@ -145,7 +145,7 @@ def test_none_comes_back() -> None:
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(value: Any, words: list[str]) -> None:
-    with refusal(*words):
+    with expect_user_error(*words):
         from_json(value)
 
 
@@ -165,7 +165,7 @@ def test_only_classes_of_the_table_go_into_a_file() -> None:
 
 def test_a_check_that_is_inherited_is_made() -> None:
     @dataclasses.dataclass(frozen=True)
-    @checked
+    @check_fields
     class Even:
         width: int = 2
 
@@ -174,9 +174,9 @@ def test_a_check_that_is_inherited_is_made() -> None:
                 raise UserError(f"width is {self.width}; give an even one")
 
     @dataclasses.dataclass(frozen=True)
-    @checked
+    @check_fields
     class Wide(Even):
         height: int = 2
 
-    with refusal("width is 3", "even"):
+    with expect_user_error("width is 3", "even"):
         Wide(3)

@@ -15,21 +15,21 @@ import torch
 from PIL import Image
 
 from smalti.core.errors import UserError
-from smalti.data import decode, gather, npz, pack, read, read_splits
-from smalti.data.audit import audit
-from smalti.data.decode import look_of
-from smalti.data.exif import is_whole
-from smalti.data.reading import opened_source
+from smalti.data import decode, decode_all, npz, pack, read, read_splits
+from smalti.data.audit import audit_source
+from smalti.data.decode import make_preprocessing
+from smalti.data.exif import is_complete_exif
+from smalti.data.reading import open_source
 from tests import albums
-from tests.expect import refusal
+from tests.expect import expect_user_error
 
-PIXELS = albums.noise(6, 8, 8, 3)
+PIXELS = albums.make_noise(6, 8, 8, 3)
 
 # ---- every reader, with bytes changed and ends cut off
 
 
-def database(path: Path) -> bytes:
-    entries = albums.two_classes(8, side=24) | {f"k{k}": b"x" * 100 for k in range(99)}
+def write_database(path: Path) -> bytes:
+    entries = albums.make_two_classes(8, side=24) | {f"k{k}": b"x" * 100 for k in range(99)}
     environment = lmdb.open(str(path), map_size=1 << 20)
     with environment.begin(write=True) as transaction:
         for key, value in entries.items():
@@ -38,30 +38,30 @@ def database(path: Path) -> bytes:
     return (path / "data.mdb").read_bytes()
 
 
-def archived(path: Path) -> bytes:
-    files = albums.two_classes() | {"cats/0.txt": b"a cat"}
-    return albums.archive(path, files).read_bytes()
+def write_archive(path: Path) -> bytes:
+    files = albums.make_two_classes() | {"cats/0.txt": b"a cat"}
+    return albums.write_zip(path, files).read_bytes()
 
 
-def arrays(path: Path) -> bytes:
+def write_arrays(path: Path) -> bytes:
     np.savez_compressed(path.with_suffix(".npz"), x=PIXELS, y=np.arange(6))
     return path.with_suffix(".npz").read_bytes()
 
 
-def mnist(path: Path) -> bytes:
-    return (albums.mnist(path) / "train-images-idx3-ubyte").read_bytes()
+def write_mnist(path: Path) -> bytes:
+    return (albums.write_mnist(path) / "train-images-idx3-ubyte").read_bytes()
 
 
-def packed_mnist(path: Path) -> bytes:
-    return (albums.mnist(path, packed=True) / "train-images-idx3-ubyte.gz").read_bytes()
+def write_packed_mnist(path: Path) -> bytes:
+    return (albums.write_mnist(path, packed=True) / "train-images-idx3-ubyte.gz").read_bytes()
 
 
 KINDS = {
-    "a.zip": archived,
-    "a.npz": arrays,
-    "train-images-idx3-ubyte": mnist,
-    "train-images-idx3-ubyte.gz": packed_mnist,
-    "a.lmdb": database,
+    "a.zip": write_archive,
+    "a.npz": write_arrays,
+    "train-images-idx3-ubyte": write_mnist,
+    "train-images-idx3-ubyte.gz": write_packed_mnist,
+    "a.lmdb": write_database,
 }
 
 
@@ -93,25 +93,25 @@ def test_any_damage_is_a_line_or_harmless(tmp_path: Path, name: str):
 
 def test_a_database_cut_at_any_page_is_said(tmp_path: Path):
     """The library would end the process: it maps the file and believes its first page."""
-    whole = database(tmp_path / "db")
+    whole = write_database(tmp_path / "db")
     (tmp_path / "db/data.mdb").write_bytes(whole)
     assert len(read(tmp_path / "db", size=8)) == 16
     place = tmp_path / "cut.lmdb"
     for pages in range(2, len(whole) // 4096):
         place.write_bytes(whole[: 4096 * pages])
-        with refusal("cut.lmdb is no LMDB that can be read (it is cut short: "):
+        with expect_user_error("cut.lmdb is no LMDB that can be read (it is cut short: "):
             read(place)
 
 
 def test_a_tree_that_leads_in_a_circle_is_said(tmp_path: Path):
-    whole = bytearray(database(tmp_path / "db"))
+    whole = bytearray(write_database(tmp_path / "db"))
     roots = [struct.unpack_from("<Q", whole, at + 128)[0] for at in (0, 4096)]
     root = min(roots)  # an empty tree's is the largest number
     node = struct.unpack_from("<H", whole, root * 4096 + 16)[0]
     assert whole[root * 4096 + 10] & 1  # a branch
     struct.pack_into("<HH", whole, root * 4096 + node, root & 0xFFFF, root >> 16)
     (tmp_path / "a.lmdb").write_bytes(whole)
-    with refusal("its tree leads in a circle, or nowhere"):
+    with expect_user_error("its tree leads in a circle, or nowhere"):
         read(tmp_path / "a.lmdb")
 
 
@@ -121,7 +121,9 @@ def test_a_tree_that_leads_in_a_circle_is_said(tmp_path: Path):
 @pytest.mark.parametrize("end", ["", ".gz"])
 @pytest.mark.parametrize("shape", [(2**32 - 1,) * 3, (2**31, 8, 8), (10_000, 28, 28)])
 def test_idx_files_that_promise_more_than_they_hold(tmp_path: Path, end: str, shape: Any):
-    path = albums.idx(tmp_path / f"train-images-idx3-ubyte{end}", np.zeros((2, 8, 8), np.uint8))
+    path = albums.write_idx(
+        tmp_path / f"train-images-idx3-ubyte{end}", np.zeros((2, 8, 8), np.uint8)
+    )
     content = bytearray(path.read_bytes()) if not end else bytearray(16)
     content[:16] = bytes([0, 0, 8, 3]) + np.array(shape, ">u4").tobytes()
     if end:
@@ -129,20 +131,20 @@ def test_idx_files_that_promise_more_than_they_hold(tmp_path: Path, end: str, sh
 
         content = bytearray(gzip.compress(bytes(content)))
     path.write_bytes(content)
-    with refusal("is cut short: it promises", str(shape[0])):
+    with expect_user_error("is cut short: it promises", str(shape[0])):
         read(path)
 
 
 def test_pictures_without_pixels_are_refused(tmp_path: Path):
-    path = albums.idx(tmp_path / "train-images-idx3-ubyte", np.zeros((3, 0, 0), np.uint8))
-    with refusal("holds pictures of 0 x 0 pixels; give some of at least 4 x 4"):
+    path = albums.write_idx(tmp_path / "train-images-idx3-ubyte", np.zeros((3, 0, 0), np.uint8))
+    with expect_user_error("holds pictures of 0 x 0 pixels; give some of at least 4 x 4"):
         read(path)
 
 
 # ---- npz
 
 
-def header(shape: str, descr: str = "'|u1'", fortran: bool = False) -> bytes:
+def make_header(shape: str, descr: str = "'|u1'", fortran: bool = False) -> bytes:
     text = f"{{'descr': {descr}, 'fortran_order': {fortran}, 'shape': {shape}, }}".ljust(117) + "\n"
     return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode()
 
@@ -150,20 +152,20 @@ def header(shape: str, descr: str = "'|u1'", fortran: bool = False) -> bytes:
 @pytest.mark.parametrize(
     "member",
     [
-        header("(1000000000000, 8, 8)") + bytes(99),
-        header("(4611686018427387904, 8, 8)"),
-        header("(-1, 8, 8)") + bytes(64),
-        header("(1, 8, 8)", "'|O'") + bytes(64),
-        header("(1, 8, 8)", "'nonsense'") + bytes(64),
-        header("((((" * 20) + bytes(64),
+        make_header("(1000000000000, 8, 8)") + bytes(99),
+        make_header("(4611686018427387904, 8, 8)"),
+        make_header("(-1, 8, 8)") + bytes(64),
+        make_header("(1, 8, 8)", "'|O'") + bytes(64),
+        make_header("(1, 8, 8)", "'nonsense'") + bytes(64),
+        make_header("((((" * 20) + bytes(64),
         b"\x93NUMPY\x09\x00" + bytes(99),
         b"no array",
         b"",
     ],
 )
 def test_arrays_whose_heads_lie(tmp_path: Path, member: bytes):
-    albums.archive(tmp_path / "a.npz", {"x.npy": member})
-    with refusal("a.npz cannot be read"):
+    albums.write_zip(tmp_path / "a.npz", {"x.npy": member})
+    with expect_user_error("a.npz cannot be read"):
         read(tmp_path / "a.npz")
 
 
@@ -173,9 +175,11 @@ def test_members_that_cannot_be_unpacked(tmp_path: Path, flaw: str, name: str):
     member = io.BytesIO()
     np.save(member, PIXELS)
     files = (
-        {"x.npy": member.getvalue()} if name == "a.npz" else {"a.png": albums.encoded(PIXELS[0])}
+        {"x.npy": member.getvalue()}
+        if name == "a.npz"
+        else {"a.png": albums.encode_picture(PIXELS[0])}
     )
-    path = albums.archive(tmp_path / name, files)
+    path = albums.write_zip(tmp_path / name, files)
     content = bytearray(path.read_bytes())
     local, central = content.index(b"PK\x03\x04"), content.index(b"PK\x01\x02")
     for start, at in ((local, 6), (central, 8)):
@@ -186,7 +190,7 @@ def test_members_that_cannot_be_unpacked(tmp_path: Path, flaw: str, name: str):
         else:
             content[start + at + 8] ^= 255
     path.write_bytes(content)
-    with refusal("a.npz cannot be read" if name == "a.npz" else "a.png "):
+    with expect_user_error("a.npz cannot be read" if name == "a.npz" else "a.png "):
         read(path)
 
 
@@ -202,15 +206,15 @@ def test_order_and_endianness_of_arrays_do_not_matter(tmp_path: Path):
 def test_an_array_that_would_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     np.savez_compressed(tmp_path / "a.npz", x=np.zeros((1000, 32, 32), np.uint8))
     monkeypatch.setattr(npz, "UNPACKED", 1 << 19)
-    with refusal("a.npz: x.npy unpacks from 0.0 MB to 0.0 GB; save it by np.savez"):
+    with expect_user_error("a.npz: x.npy unpacks from 0.0 MB to 0.0 GB; save it by np.savez"):
         read(tmp_path / "a.npz")
 
 
 def test_more_pictures_than_there_is_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    path = albums.folder(tmp_path / "set", albums.two_classes())
-    monkeypatch.setattr(gather.os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 4}.get)
+    path = albums.write_folder(tmp_path / "set", albums.make_two_classes())
+    monkeypatch.setattr(decode_all.os, "sysconf", {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 4}.get)
     assert len(read(path, size=16)) == 6
-    with refusal("6 pictures of 64 x 64 take 0.0 GB", "give a smaller size"):
+    with expect_user_error("6 pictures of 64 x 64 take 0.0 GB", "give a smaller size"):
         read(path, size=64)
 
 
@@ -235,10 +239,10 @@ LIES: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("lie", "said"), LIES)
 def test_a_pack_whose_json_lies(tmp_path: Path, lie: dict[str, Any], said: str):
-    pack(albums.folder(tmp_path / "set", albums.two_classes()), tmp_path / "p", size=8)
+    pack(albums.write_folder(tmp_path / "set", albums.make_two_classes()), tmp_path / "p", size=8)
     content = json.loads((tmp_path / "p/pack.json").read_text())
     (tmp_path / "p/pack.json").write_text(json.dumps(content | lie))
-    with refusal(said):
+    with expect_user_error(said):
         read(tmp_path / "p", size=8)
 
 
@@ -248,26 +252,26 @@ def test_a_pack_whose_json_lies(tmp_path: Path, lie: dict[str, Any], said: str):
         ("pack.json", b"[" * 100_000),
         ("pack.json", b'{"format": 1' + b"0" * 5000 + b"}"),
         ("pack.json", b"\xff\xfe"),
-        ("pixels.npy", header("(9000000000000000000, 3, 8, 8)")),
-        ("pixels.npy", header("(6, 3, 8, 8)", "'<f4'") + bytes(6 * 3 * 64 * 4)),
-        ("pixels.npy", header("(6, 3, 0, 8)")),
-        ("pixels.npy", header("(6, 3, 8, 8)", "'|O'") + bytes(9999)),
-        ("pixels.npy", header("(7, 3, 8, 8)") + bytes(6 * 3 * 64)),
-        ("labels.npy", header("(6,)", "'<f8'") + bytes(48)),
-        ("labels.npy", header("(1000000000000,)", "'<i8'") + bytes(48)),
+        ("pixels.npy", make_header("(9000000000000000000, 3, 8, 8)")),
+        ("pixels.npy", make_header("(6, 3, 8, 8)", "'<f4'") + bytes(6 * 3 * 64 * 4)),
+        ("pixels.npy", make_header("(6, 3, 0, 8)")),
+        ("pixels.npy", make_header("(6, 3, 8, 8)", "'|O'") + bytes(9999)),
+        ("pixels.npy", make_header("(7, 3, 8, 8)") + bytes(6 * 3 * 64)),
+        ("labels.npy", make_header("(6,)", "'<f8'") + bytes(48)),
+        ("labels.npy", make_header("(1000000000000,)", "'<i8'") + bytes(48)),
     ],
 )
 def test_a_pack_with_a_file_that_lies(tmp_path: Path, name: str, content: bytes):
-    pack(albums.folder(tmp_path / "set", albums.two_classes()), tmp_path / "p", size=8)
+    pack(albums.write_folder(tmp_path / "set", albums.make_two_classes()), tmp_path / "p", size=8)
     (tmp_path / "p" / name).write_bytes(content)
-    with refusal(f"{name} "):
+    with expect_user_error(f"{name} "):
         read(tmp_path / "p", size=8)
 
 
 # ---- single pictures
 
 
-def gradient(mode: str) -> Image.Image:
+def make_gradient(mode: str) -> Image.Image:
     """64 x 48 pixels of a mode, with something transparent where it can be."""
     levels = np.add.outer(np.arange(48), np.arange(64)) * 2
     if mode == "I;16":
@@ -283,7 +287,7 @@ def gradient(mode: str) -> Image.Image:
 def test_a_large_picture_is_read_in_strips_as_a_small_one_is_whole(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
 ):
-    gradient(mode).save(tmp_path / "a.tif")
+    make_gradient(mode).save(tmp_path / "a.tif")
     whole = [read(tmp_path, size=size, background="#123456").pixels for size in (None, 16)]
     monkeypatch.setattr(decode, "LARGE", 64 * 5)
     strips = [read(tmp_path, size=size, background="#123456").pixels for size in (None, 16)]
@@ -291,17 +295,17 @@ def test_a_large_picture_is_read_in_strips_as_a_small_one_is_whole(
 
 
 def test_what_decoders_take_too_much_memory_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    gradient("RGB").save(tmp_path / "a.webp")
-    gradient("RGB").save(tmp_path / "b.png")
+    make_gradient("RGB").save(tmp_path / "a.webp")
+    make_gradient("RGB").save(tmp_path / "b.png")
     monkeypatch.setattr(decode, "HUNGRY_PIXELS", 3000)
-    with refusal("a.webp has more than 0.003 million pixels", "WEBP; shrink it"):
+    with expect_user_error("a.webp has more than 0.003 million pixels", "WEBP; shrink it"):
         read(tmp_path)
 
 
 def test_a_damaged_exif_block_costs_no_picture(tmp_path: Path):
     exif = Image.Exif()
     exif[0x0112] = 6
-    gradient("RGB").save(tmp_path / "a.jpg", exif=exif)
+    make_gradient("RGB").save(tmp_path / "a.jpg", exif=exif)
     content = (tmp_path / "a.jpg").read_bytes()
     at = content.index(b"Exif\0\0") + 6
     flaws = {
@@ -314,11 +318,11 @@ def test_a_damaged_exif_block_costs_no_picture(tmp_path: Path):
         damaged = bytearray(content)
         damaged[at + place : at + place + len(other)] = other
         (tmp_path / f"{name}.jpg").write_bytes(damaged)
-    gradient("RGB").save(tmp_path / "f.png", exif=b"Exif\0\0garbage")
-    look = look_of(32, "keep", "white", crop=True)
-    with opened_source(tmp_path) as source:
-        found = audit(source, look)
-    assert (len(found), found.damaged_exif()) == (6, 5)
+    make_gradient("RGB").save(tmp_path / "f.png", exif=b"Exif\0\0garbage")
+    look = make_preprocessing(32, "keep", "white", crop=True)
+    with open_source(tmp_path) as source:
+        found = audit_source(source, look)
+    assert (len(found), found.count_damaged_exif()) == (6, 5)
     assert len(read(tmp_path)) == 6
 
 
@@ -326,14 +330,14 @@ def test_a_block_of_exif_is_whole_or_not():
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 3, "a maker of cameras"
     block = exif.tobytes().removeprefix(b"Exif\0\0")
-    assert is_whole(block)
-    assert not any(is_whole(block[:k]) for k in range(len(block) - 1))
-    assert not is_whole(b"")
+    assert is_complete_exif(block)
+    assert not any(is_complete_exif(block[:k]) for k in range(len(block) - 1))
+    assert not is_complete_exif(b"")
 
 
 def test_a_central_part_is_cut_out_before_resizing(tmp_path: Path):
     """CelebA's faces: 178 x 218 pixels, of which the article takes the central 168."""
-    pixels = albums.noise(1, 218, 178, 3)[0]
+    pixels = albums.make_noise(1, 218, 178, 3)[0]
     Image.fromarray(pixels).save(tmp_path / "a.png")
     Image.fromarray(pixels[25:193, 5:173]).save(tmp_path / "cut.bmp")
     cut = read(tmp_path, size=24).pixels
@@ -343,7 +347,7 @@ def test_a_central_part_is_cut_out_before_resizing(tmp_path: Path):
     assert not torch.equal(cut[0], second)
     made = pack(tmp_path, tmp_path / "p", size=24, crop=168)
     assert made.shape == (2, 3, 24, 24)
-    with refusal(
+    with expect_user_error(
         "a.png cannot be read (it is 178 x 218 pixels, smaller than the crop of 200 x 200"
     ):
         read(tmp_path, crop=200)

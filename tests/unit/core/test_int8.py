@@ -12,22 +12,22 @@ from torch import Tensor
 
 import smalti
 from smalti.core.checkpoint import save
-from smalti.core.int8 import dequantize, quantize
+from smalti.core.int8 import dequantize_weights, quantize_weights
 from smalti.translation import TransformerConfig
-from tests.expect import refusal
-from tests.tiny import awake, diffusion
+from tests.expect import expect_user_error
+from tests.tiny import diffusion_config, randomize_zeros
 
 
 def test_a_number_comes_back_to_within_half_a_step() -> None:
     w = torch.randn(40, 3, 5, 5) * torch.logspace(-3, 3, 40)[:, None, None, None]
-    stored = quantize({"w": w, "b": torch.tensor([1.0, 0.1]), "n": torch.tensor([[7]])})
+    stored = quantize_weights({"w": w, "b": torch.tensor([1.0, 0.1]), "n": torch.tensor([[7]])})
     assert {k: (v.dtype, tuple(v.shape)) for k, v in stored.items()} == {
         "w": (torch.int8, (40, 3, 5, 5)),
         "w:scale": (torch.float16, (40,)),
         "b": (torch.float16, (2,)),
         "n": (torch.int64, (1, 1)),
     }
-    found = dequantize(stored)
+    found = dequantize_weights(stored)
     assert found.keys() == {"w", "b", "n"}
     assert found["w"].dtype == torch.float32
     largest = w.abs().amax((1, 2, 3), keepdim=True)
@@ -37,11 +37,11 @@ def test_a_number_comes_back_to_within_half_a_step() -> None:
 
 def test_rows_of_zeros_and_of_whole_steps_are_exact() -> None:
     w = torch.tensor([[0.0, 0, 0], [127, -3, 64]])
-    assert torch.equal(dequantize(quantize({"w": w}))["w"], w)
+    assert torch.equal(dequantize_weights(quantize_weights({"w": w}))["w"], w)
 
 
 def test_a_model_is_stored_in_a_byte_a_number(tmp_path: Path) -> None:
-    model = awake(diffusion().build())
+    model = randomize_zeros(diffusion_config().build())
     folder = save(model, tmp_path / "small", dtype=torch.int8)
     again = smalti.load(folder)
     assert {w.dtype for w in again.state_dict().values()} == {
@@ -55,29 +55,29 @@ def test_a_model_is_stored_in_a_byte_a_number(tmp_path: Path) -> None:
     assert sizes[0] < sizes[1]
 
 
-def damaged(folder: Path, **changes: Tensor) -> Path:
+def replace_weights(folder: Path, **changes: Tensor) -> Path:
     path = folder / "model.safetensors"
     save_file({**load_file(path), **changes}, path)
     return folder
 
 
 def test_scales_that_fit_nothing_are_refused(tmp_path: Path) -> None:
-    folder = save(awake(diffusion().build()), tmp_path / "model", dtype=torch.int8)
+    folder = save(randomize_zeros(diffusion_config().build()), tmp_path / "model", dtype=torch.int8)
     scales = {k: v for k, v in load_file(folder / "model.safetensors").items() if ":scale" in k}
     name, scale = next(iter(scales.items()))
-    with refusal(name, f"({len(scale) + 1},)", "fits no matrix"):
-        smalti.load(damaged(folder, **{name: torch.ones(len(scale) + 1).half()}))
-    with refusal(name, "fits no matrix"):
-        smalti.load(damaged(folder, **{name: torch.tensor(1.0).half()}))
-    with refusal(name, "not finite"):
-        smalti.load(damaged(folder, **{name: scale * torch.inf}))
-    with refusal("elsewhere:scale", "fits no matrix"):
-        smalti.load(damaged(folder, **{name: scale, "elsewhere:scale": scale.clone()}))
+    with expect_user_error(name, f"({len(scale) + 1},)", "fits no matrix"):
+        smalti.load(replace_weights(folder, **{name: torch.ones(len(scale) + 1).half()}))
+    with expect_user_error(name, "fits no matrix"):
+        smalti.load(replace_weights(folder, **{name: torch.tensor(1.0).half()}))
+    with expect_user_error(name, "not finite"):
+        smalti.load(replace_weights(folder, **{name: scale * torch.inf}))
+    with expect_user_error("elsewhere:scale", "fits no matrix"):
+        smalti.load(replace_weights(folder, **{name: scale, "elsewhere:scale": scale.clone()}))
 
 
 @pytest.mark.parametrize("dtype", [None, torch.float16, torch.int8])
 def test_a_weight_of_two_names_is_stored_once(tmp_path: Path, dtype: torch.dtype | None) -> None:
-    network = TransformerConfig(9, 9, width=8, heads=2, hidden=8).build()
+    network = TransformerConfig(9, 9, width=8, heads=2, feed_forward_width=8).build()
     folder = save(network, tmp_path / "model", dtype=dtype)
     names = load_file(folder / "model.safetensors").keys()
     assert "target.weight" in names

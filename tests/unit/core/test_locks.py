@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from smalti.core.errors import UserError
-from smalti.core.locks import lock_folder, release, take_lock
+from smalti.core.locks import lock_folder, release_lock, take_lock
 
 HOLD = """
 import sys, time
@@ -77,7 +77,7 @@ def test_release_reaches_copies_of_the_descriptor(tmp_path: Path):
     """Workers of a data loader are forked with one, and may outlive what they were forked in."""
     descriptor = take_lock(tmp_path)
     copy = os.dup(descriptor)
-    release(descriptor)
+    release_lock(descriptor)
     with lock_folder(tmp_path):
         pass
     os.close(copy)

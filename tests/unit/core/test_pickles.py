@@ -17,14 +17,14 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from smalti.core.pickles import LARGEST_PICKLE
+from smalti.core.pickles import MAX_PICKLE_BYTES
 from smalti.core.weights import read_weights, strip_wrappers
-from tests.expect import refusal
+from tests.expect import expect_user_error
 
 WEIGHTS = {"a.weight": torch.arange(6.0).view(2, 3), "b": torch.tensor([1, 2])}
 
 
-class Shell:
+class FolderMaker:
     """Makes a folder when it is unpickled."""
 
     def __init__(self, made: Path):
@@ -34,9 +34,9 @@ class Shell:
         return os.system, (f"mkdir {self.made}",)
 
 
-def alike(found: dict[str, Tensor], wanted: dict[str, Tensor] = WEIGHTS) -> bool:
-    return found.keys() == wanted.keys() and all(
-        found[k].dtype == w.dtype and torch.equal(found[k], w) for k, w in wanted.items()
+def are_equal(tensors: dict[str, Tensor], expected: dict[str, Tensor] = WEIGHTS) -> bool:
+    return tensors.keys() == expected.keys() and all(
+        tensors[k].dtype == w.dtype and torch.equal(tensors[k], w) for k, w in expected.items()
     )
 
 
@@ -59,14 +59,14 @@ def test_a_framework_s_checkpoint_gives_its_weights(
     state.best, state.path = torch.tensor(0.5), Path("x")
     content = {
         "epoch": 3,
-        "callbacks": {callback: state, "shell": Shell(made), "set": {1, 2}},
+        "callbacks": {callback: state, "shell": FolderMaker(made), "set": {1, 2}},
         "hyper_parameters": types.SimpleNamespace(rate=0.1),
         "state_dict": OrderedDict(WEIGHTS),
     }
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
     del sys.modules["some_framework"]
     found, config = read_weights(path)
-    assert alike(found) and config is None
+    assert are_equal(found) and config is None
     assert not made.exists()
 
 
@@ -84,7 +84,7 @@ def test_tensors_of_every_kind_come_back(tmp_path: Path, zipped: bool) -> None:
         "tied": base,
     }
     torch.save(weights, tmp_path / "w.pt", _use_new_zipfile_serialization=zipped)
-    assert alike(read_weights(tmp_path / "w.pt")[0], weights)
+    assert are_equal(read_weights(tmp_path / "w.pt")[0], weights)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_tensors_of_every_kind_come_back(tmp_path: Path, zipped: bool) -> None:
 def test_the_names_of_wrappers_are_stripped(prefix: str, tmp_path: Path) -> None:
     wrapped = {prefix + name: w for name, w in WEIGHTS.items()}
     torch.save(wrapped, tmp_path / "w.pth")
-    assert alike(read_weights(tmp_path / "w.pth")[0])
+    assert are_equal(read_weights(tmp_path / "w.pth")[0])
 
 
 def test_wrappers_inside_and_their_counters_are_stripped() -> None:
@@ -104,7 +104,7 @@ def test_wrappers_inside_and_their_counters_are_stripped() -> None:
     assert strip_wrappers({}) == {}
 
 
-def forge(path: Path, change: Callable[[bytes], bytes], **how: Any) -> None:
+def write_forgery(path: Path, change: Callable[[bytes], bytes], **how: Any) -> None:
     """A file of `WEIGHTS` whose pickle is changed."""
     buffer = io.BytesIO()
     torch.save(WEIGHTS, buffer)
@@ -114,19 +114,25 @@ def forge(path: Path, change: Callable[[bytes], bytes], **how: Any) -> None:
             new.writestr(name, change(content) if name.endswith("data.pkl") else content)
 
 
-def binary(n: int) -> bytes:
+def encode_integer(n: int) -> bytes:
     return pickle.BININT1 + bytes([n])
 
 
 FORGERIES: dict[str, Callable[[bytes], bytes]] = {
     # the size (2, 3) becomes one that the six numbers do not have
-    "larger": lambda p: p.replace(binary(2) + binary(3), binary(2) + binary(4)),
-    "huge": lambda p: p.replace(binary(2) + binary(3), b"J\xff\xff\xff\x7f" * 2),
-    "negative": lambda p: p.replace(binary(2) + binary(3), b"J\xff\xff\xff\xff" * 2),
+    "larger": lambda p: p.replace(
+        encode_integer(2) + encode_integer(3), encode_integer(2) + encode_integer(4)
+    ),
+    "huge": lambda p: p.replace(encode_integer(2) + encode_integer(3), b"J\xff\xff\xff\x7f" * 2),
+    "negative": lambda p: p.replace(
+        encode_integer(2) + encode_integer(3), b"J\xff\xff\xff\xff" * 2
+    ),
     "expanded": lambda p: p.replace(
-        binary(2) + binary(3) + b"\x86", b"J\xff\xff\xff\x7fK\x03\x86"
-    ).replace(binary(3) + binary(1), binary(0) + binary(1)),
-    "more numbers": lambda p: p.replace(b"cpu", b"cpu").replace(binary(6) + b"t", binary(9) + b"t"),
+        encode_integer(2) + encode_integer(3) + b"\x86", b"J\xff\xff\xff\x7fK\x03\x86"
+    ).replace(encode_integer(3) + encode_integer(1), encode_integer(0) + encode_integer(1)),
+    "more numbers": lambda p: p.replace(b"cpu", b"cpu").replace(
+        encode_integer(6) + b"t", encode_integer(9) + b"t"
+    ),
     "cut": lambda p: p[: len(p) // 2],
     "nothing": lambda p: b"",
     "far memo": lambda p: p[:2] + b"Nr\xff\xff\xff\x7f0" + p[2:-1],  # and no end
@@ -136,21 +142,21 @@ FORGERIES: dict[str, Callable[[bytes], bytes]] = {
 
 @pytest.mark.parametrize("name", FORGERIES)
 def test_a_forged_pickle_is_refused(name: str, tmp_path: Path) -> None:
-    forge(tmp_path / "w.pth", FORGERIES[name])
-    with refusal("w.pth", "not a readable weights file"):
+    write_forgery(tmp_path / "w.pth", FORGERIES[name])
+    with expect_user_error("w.pth", "not a readable weights file"):
         read_weights(tmp_path / "w.pth")
 
 
 def test_a_bomb_is_refused(tmp_path: Path) -> None:
-    forge(tmp_path / "w.pth", lambda p: p, compression=zipfile.ZIP_DEFLATED)
-    with refusal("w.pth", "compressed"):
+    write_forgery(tmp_path / "w.pth", lambda p: p, compression=zipfile.ZIP_DEFLATED)
+    with expect_user_error("w.pth", "compressed"):
         read_weights(tmp_path / "w.pth")
-    forge(tmp_path / "w.pth", lambda p: p + bytes(LARGEST_PICKLE))
-    with refusal("w.pth", "too large"):
+    write_forgery(tmp_path / "w.pth", lambda p: p + bytes(MAX_PICKLE_BYTES))
+    with expect_user_error("w.pth", "too large"):
         read_weights(tmp_path / "w.pth")
 
 
 def test_deep_pickles_end(tmp_path: Path) -> None:
-    forge(tmp_path / "w.pth", lambda p: b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".")
-    with refusal("w.pth", "holds no weights"):
+    write_forgery(tmp_path / "w.pth", lambda p: b"\x80\x02" + b"]" * 100_000 + b"a" * 99_999 + b".")
+    with expect_user_error("w.pth", "holds no weights"):
         read_weights(tmp_path / "w.pth")

@@ -9,13 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from smalti.core.config import TAGS, class_of, fitted, from_json, hints_of, to_json
+from smalti.core.config import (
+    TAGS,
+    coerce_value,
+    collect_hints,
+    find_config_class,
+    from_json,
+    to_json,
+)
 from smalti.core.errors import UserError, shorten
-from smalti.core.ranges import Length, OutOfRange, Range, Seed, Shape, Share
+from smalti.core.ranges import Fraction, LengthRange, OutOfRangeError, PictureShape, Range, Seed
 from smalti.diffusion import DDIM, Cosine, DiffusionConfig, UNetConfig
 from smalti.training import Training
 from smalti.vq import FSQConfig, ResidualConfig
-from tests.expect import refusal
+from tests.expect import expect_user_error
 
 NOTHINGS: tuple[Any, ...] = (
     None, True, "", "x", "a\0b", [], {}, [None], -1, -0.5, 0.3, math.nan, math.inf, -math.inf,
@@ -25,7 +32,7 @@ NOTHINGS: tuple[Any, ...] = (
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_whatever_a_field_is_given_is_taken_or_refused_in_one_line(tag: str) -> None:
-    written = to_json(class_of(tag)())
+    written = to_json(find_config_class(tag)())
     for name in written.keys() - {"tag"}:
         for value in NOTHINGS:
             try:
@@ -39,7 +46,7 @@ def test_whatever_a_field_is_given_is_taken_or_refused_in_one_line(tag: str) -> 
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_python_is_told_the_same_as_a_file(tag: str) -> None:
-    cls = class_of(tag)
+    cls = find_config_class(tag)
     if tag == "toy":
         pytest.skip("a toy of the tests")
     for field in dataclasses.fields(cls):
@@ -50,7 +57,9 @@ def test_python_is_told_the_same_as_a_file(tag: str) -> None:
 @pytest.mark.parametrize("tag", sorted(TAGS.keys() - {"toy", "token-toy"}))
 def test_every_number_has_a_range(tag: str) -> None:
     """Where a field is a bare int or float, nothing keeps it from being absurd."""
-    bare = [name for name, hint in hints_of(class_of(tag)).items() if hint in (int, float)]
+    bare = [
+        name for name, hint in collect_hints(find_config_class(tag)).items() if hint in (int, float)
+    ]
     assert not bare
 
 
@@ -60,33 +69,40 @@ def test_every_number_has_a_range(tag: str) -> None:
         (-1, Seed, ["--x is -1", "0 or more", "18,446,744,073,709,551,615 at most"]),
         (2**64, Seed, ["--x is 18446744073709551616"]),
         (10**4000, Seed, ["--x is a number of 13288 bits"]),
-        (1.5, Share, ["--x is 1.5", "1 at most"]),
-        (math.nan, Share, ["--x is nan"]),
+        (1.5, Fraction, ["--x is 1.5", "1 at most"]),
+        (math.nan, Fraction, ["--x is nan"]),
         (math.inf, float, ["--x is inf"]),
         (10**400, float, ["--x is a number of 1329 bits"]),
-        ("1", Share, ["--x is '1'", "float"]),
-        ((3, 65_536, 65_536), Shape, ["--x is 3 x 65536 x 65536", "67,108,864 numbers at most"]),
-        ((3, 8), Shape, ["--x is (3, 8)", "tuple (int, 1 or more"]),
+        ("1", Fraction, ["--x is '1'", "float"]),
+        (
+            (3, 65_536, 65_536),
+            PictureShape,
+            ["--x is 3 x 65536 x 65536", "67,108,864 numbers at most"],
+        ),
+        ((3, 8), PictureShape, ["--x is (3, 8)", "tuple (int, 1 or more"]),
         ("a" * 10_000, int, ["--x is 'aaaa", "..."]),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(value: Any, hint: Any, words: list[str]) -> None:
-    with refusal(*words) as told:
-        fitted(value, hint, "--x")
+    with expect_user_error(*words) as told:
+        coerce_value(value, hint, "--x")
     assert len(str(told.value)) < 300
 
 
 def test_the_ends_of_a_range() -> None:
     for good in (0, 2**64 - 1):
-        assert fitted(good, Seed, "seed") == good
+        assert coerce_value(good, Seed, "seed") == good
     Range(0, 1).check(0, "x")
     Range(0, 1).check(1, "x")
-    for open_range, end in ((Range(0, 1, above=True), 0), (Range(0, 1, below=True), 1)):
-        with pytest.raises(OutOfRange):
+    for open_range, end in (
+        (Range(0, 1, excludes_low=True), 0),
+        (Range(0, 1, excludes_high=True), 1),
+    ):
+        with pytest.raises(OutOfRangeError):
             open_range.check(end, "x")
-    Length(1, 2).check((1, 2), "x")
-    with refusal("x is an empty list", "1 to 2"):
-        Length(1, 2).check((), "x")
+    LengthRange(1, 2).check((1, 2), "x")
+    with expect_user_error("x is an empty list", "1 to 2"):
+        LengthRange(1, 2).check((), "x")
 
 
 def test_numbers_of_other_libraries_and_lists_are_taken() -> None:
@@ -97,20 +113,20 @@ def test_numbers_of_other_libraries_and_lists_are_taken() -> None:
 
 
 def test_configs_inside_configs_are_checked_too() -> None:
-    with refusal("cosine.T is 1", "2 or more"):
+    with expect_user_error("cosine.T is 1", "2 or more"):
         DiffusionConfig(schedule=Cosine(T=1))
-    with refusal("diffusion.schedule is 5", "Linear or Cosine or Sigmoid"):
+    with expect_user_error("diffusion.schedule is 5", "Linear or Cosine or Sigmoid"):
         DiffusionConfig(schedule=5)  # pyright: ignore
 
 
 def test_a_codebook_and_a_padding_that_cannot_be() -> None:
-    with refusal("fsq.levels is 65536 x 65536", "numbers at most"):
+    with expect_user_error("fsq.levels is 65536 x 65536", "numbers at most"):
         FSQConfig((65_536, 65_536))
-    with refusal("pixels of a side", "1024"):
+    with expect_user_error("pixels of a side", "1024"):
         ResidualConfig(widths=(32,) * 12, attention=(False,) * 12)
-    with refusal("padded to multiples of 2048"):
+    with expect_user_error("padded to multiples of 2048"):
         UNetConfig(stem=1024, widths=(32, 32), attention=(False, False))
-    with refusal("training.seed is -1"):
+    with expect_user_error("training.seed is -1"):
         Training(seed=-1)
 
 

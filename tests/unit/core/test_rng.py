@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smalti.core.rng import Rng
-from tests.expect import refusal
+from tests.expect import expect_user_error
 
 SEEDS = st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=5)
 
@@ -74,5 +74,5 @@ def test_no_seeds_give_no_rows() -> None:
 
 
 def test_negative_seeds_are_refused() -> None:
-    with refusal("seed is -2", "0 or more"):
+    with expect_user_error("seed is -2", "0 or more"):
         Rng([1, -2])

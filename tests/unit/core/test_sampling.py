@@ -8,59 +8,59 @@ import pytest
 import torch
 
 import smalti
-from smalti.core.given import Given
 from smalti.core.protocols import Spec
-from smalti.core.sampling import with_cond
+from smalti.core.sampling import merge_cond
+from smalti.core.sampling_inputs import SamplingInputs
 from smalti.diffusion import DDIM, Diffusion
-from tests.expect import refusal
-from tests.tiny import awake, diffusion, drawn
+from tests.expect import expect_user_error
+from tests.tiny import diffusion_config, draw_pictures, randomize_zeros
 
 QUICK = DDIM(steps=2)
 
 
-def model(**changes: Any) -> Diffusion:
-    return awake(diffusion((1, 4, 4), sampler=QUICK, **changes).build()).eval()
+def make_model(**changes: Any) -> Diffusion:
+    return randomize_zeros(diffusion_config((1, 4, 4), sampler=QUICK, **changes).build()).eval()
 
 
 def test_n_samples_are_the_seeds_from_0() -> None:
-    m = model()
-    assert torch.equal(drawn(m, 3), drawn(m, seeds=[0, 1, 2]))
-    assert torch.equal(drawn(m, 2), drawn(m, 2, seeds=range(2)))
+    m = make_model()
+    assert torch.equal(draw_pictures(m, 3), draw_pictures(m, seeds=[0, 1, 2]))
+    assert torch.equal(draw_pictures(m, 2), draw_pictures(m, 2, seeds=range(2)))
 
 
 def test_a_sample_is_its_seeds() -> None:
-    m = model()
-    a, b = drawn(m, seeds=[5, 9])
+    m = make_model()
+    a, b = draw_pictures(m, seeds=[5, 9])
     assert not torch.equal(a, b)
-    torch.testing.assert_close(drawn(m, seeds=[9])[0], b, atol=1e-5, rtol=0)
+    torch.testing.assert_close(draw_pictures(m, seeds=[9])[0], b, atol=1e-5, rtol=0)
 
 
 def test_the_models_own_sampler_unless_another_is_given() -> None:
-    m = model()
+    m = make_model()
     assert len(list(smalti.stream(m, 1))) == 1 + QUICK.steps
     assert len(list(smalti.stream(m, 1, sampler=DDIM(steps=5)))) == 1 + 5
 
 
 def test_progress_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    m = model()
-    assert torch.equal(drawn(m, 2, progress=True), drawn(m, 2))
+    m = make_model()
+    assert torch.equal(draw_pictures(m, 2, progress=True), draw_pictures(m, 2))
 
 
 @pytest.mark.parametrize("cond", [1, [1, 1], torch.tensor([1, 1])])
 def test_whole_numbers_are_classes(cond: Any) -> None:
-    m = model(classes=("a", "b"))
-    wanted = drawn(m, 2, given=Given(labels=torch.tensor([1, 1])))
-    assert torch.equal(drawn(m, 2, cond=cond), wanted)
-    assert not torch.equal(drawn(m, 2, cond=0), wanted)
+    m = make_model(classes=("a", "b"))
+    wanted = draw_pictures(m, 2, given=SamplingInputs(labels=torch.tensor([1, 1])))
+    assert torch.equal(draw_pictures(m, 2, cond=cond), wanted)
+    assert not torch.equal(draw_pictures(m, 2, cond=0), wanted)
 
 
 def test_cond_is_shorthand() -> None:
-    given = Given(size=(2, 3))
-    assert with_cond(given, None, 2, Spec("picture")) is given
-    assert with_cond(given, ["a b", "c"], 2, Spec("picture")).text == ["a b", "c"]
+    inputs = SamplingInputs(size=(2, 3))
+    assert merge_cond(inputs, None, 2, Spec("picture")) is inputs
+    assert merge_cond(inputs, ["a b", "c"], 2, Spec("picture")).text == ["a b", "c"]
     picture = torch.rand(2, 1, 4, 4)
-    assert with_cond(given, picture, 2, Spec("picture")).picture is picture
-    labels = with_cond(given, [3, 4], 2, Spec("picture"))
+    assert merge_cond(inputs, picture, 2, Spec("picture")).picture is picture
+    labels = merge_cond(inputs, [3, 4], 2, Spec("picture"))
     assert labels.labels is not None
     assert labels.labels.tolist() == [3, 4]
     assert labels.size == (2, 3)  # what else is given stays
@@ -77,7 +77,7 @@ def test_cond_is_shorthand() -> None:
         ({"seeds": [1, -2]}, ["seed is -2"]),
         ({"n": 1, "cond": ["hello"]}, ["class 'hello' is none of this model's: a, b"]),
         ({"n": 1, "cond": torch.rand(1, 1, 5, 4)}, ["picture has shape (1, 1, 5, 4)"]),
-        ({"n": 1, "given": Given(mask=torch.ones(1))}, ["known pictures and a mask"]),
+        ({"n": 1, "given": SamplingInputs(mask=torch.ones(1))}, ["known pictures and a mask"]),
         ({"n": 1, "sampler": "euler"}, ["sampler 'euler'", "ddim, ddpm, dpm-solver"]),
         ({"n": 1, "sampler": DDIM(steps=2000)}, ["steps is 2000", "1000 noise levels"]),
         ({"n": 2, "cond": [1]}, ["1 of class", "2 pictures"]),
@@ -93,13 +93,13 @@ def test_cond_is_shorthand() -> None:
         ({"seeds": [10**5000]}, ["seed is a number of 16610 bits"]),
         ({"seeds": [1.5]}, ["seed is 1.5; wanted int"]),
         ({"seeds": [True]}, ["seed is True; wanted int"]),
-        ({"n": 1, "given": Given(size=(10**6, 4))}, ["size is 1000000; give 1 or more"]),
+        ({"n": 1, "given": SamplingInputs(size=(10**6, 4))}, ["size is 1000000; give 1 or more"]),
     ],
 )
 @pytest.mark.parametrize("verb", [smalti.sample, smalti.stream])
 def test_refusals_come_before_any_work(verb: Any, arguments: Any, words: list[str]) -> None:
-    with refusal(*words):
-        verb(model(classes=("a", "b")), **arguments)
+    with expect_user_error(*words):
+        verb(make_model(classes=("a", "b")), **arguments)
 
 
 @pytest.mark.parametrize(
@@ -113,19 +113,19 @@ def test_refusals_come_before_any_work(verb: Any, arguments: Any, words: list[st
     ],
 )
 def test_conditions_of_another_type_are_refused(field: str, value: Any, words: str) -> None:
-    with refusal(words):
-        Given(**{field: value})
+    with expect_user_error(words):
+        SamplingInputs(**{field: value})
 
 
 def test_the_largest_seeds_draw_and_differ() -> None:
-    a, b = drawn(model(), seeds=[2**63, 2**64 - 1])
+    a, b = draw_pictures(make_model(), seeds=[2**63, 2**64 - 1])
     assert not torch.equal(a, b)
 
 
 def test_a_model_that_takes_nothing_says_so() -> None:
-    m = model()
-    with refusal("labels is given", "takes start, picture"):
+    m = make_model()
+    with expect_user_error("labels is given", "takes start, picture"):
         smalti.sample(m, 1, cond=3)
     m.spec = Spec("picture")
-    with refusal("labels is given", "takes nothing"):
+    with expect_user_error("labels is given", "takes nothing"):
         smalti.sample(m, 1, cond=3)

@@ -97,7 +97,7 @@ def test_another_split_is_refused():
         digits("dev")  # pyright: ignore[reportArgumentType]
 
 
-def numbered(n: int) -> Pictures:
+def make_numbered_pictures(n: int) -> Pictures:
     """n pictures of 2 x 3 pixels that carry their number, in three classes."""
     pixels = torch.arange(n, dtype=torch.uint8).view(n, 1, 1, 1).expand(n, 1, 2, 3)
     return Pictures(pixels, torch.arange(n) % 3, ("a", "b", "c"), "numbers")
@@ -107,7 +107,7 @@ def numbered(n: int) -> Pictures:
 def test_split_shares_nothing_and_loses_nothing(n, part, seed):
     if round(part * n) == n:
         part = 1 / n
-    train, valid = numbered(n).split(part, seed)
+    train, valid = make_numbered_pictures(n).split(part, seed)
     wanted = max(1, round(part * n))
     assert max(1, wanted - 3) <= len(valid) <= wanted  # fewer where a class has no other picture
     if part < 0.5 and n >= 30:
@@ -120,23 +120,25 @@ def test_split_shares_nothing_and_loses_nothing(n, part, seed):
 
 
 def test_split_is_fixed_by_its_seed():
-    first, again, other = (numbered(50).split(10, seed)[1].pixels for seed in (1, 1, 2))
+    first, again, other = (
+        make_numbered_pictures(50).split(10, seed)[1].pixels for seed in (1, 1, 2)
+    )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
-    assert numbered(8).split(3)[1].pixels[:, 0, 0, 0].tolist() == [0, 3, 7]
+    assert make_numbered_pictures(8).split(3)[1].pixels[:, 0, 0, 0].tolist() == [0, 3, 7]
 
 
 @pytest.mark.parametrize("valid", [0, 5, -1, 0.0, 1.0, float("nan"), 0.99, True])
 def test_split_refuses_an_empty_part(valid):
     with pytest.raises(UserError, match=f"valid is {valid}"):
-        numbered(5).split(valid)
+        make_numbered_pictures(5).split(valid)
 
 
 def test_shape_and_floats():
-    pictures = numbered(9)
+    pictures = make_numbered_pictures(9)
     assert (len(pictures), pictures.shape) == (9, (1, 2, 3))
     for indices in (torch.tensor([3, 4]), [3, 4], slice(3, 5)):
-        values = pictures.floats(indices)[:, 0, 1, 2]
+        values = pictures.take_floats(indices)[:, 0, 1, 2]
         assert torch.equal(values, torch.tensor([3.0, 4.0]) / 255)
 
 

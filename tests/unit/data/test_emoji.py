@@ -9,18 +9,25 @@ from pathlib import Path
 import pytest
 import torch
 
-from smalti.data import emoji_pictures, home, read, read_splits
-from smalti.data.emoji import Emoji, base_of, caption_of, read_catalogue, split_of, variants
-from smalti.data.fetch_sets import fetch_emoji, is_needed
+from smalti.data import emoji_pictures, find_data_home, read, read_splits
+from smalti.data.emoji import (
+    Emoji,
+    expand_variants,
+    find_base,
+    make_caption,
+    read_catalog,
+    split_emoji,
+)
+from smalti.data.fetch_sets import fetch_emoji, is_emoji_file
 from tests import packages
-from tests.expect import refusal
+from tests.expect import expect_user_error
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where the tiny package's packs lie."""
-    archive = packages.packed(tmp_path / "emoji.tgz", packages.package())
-    packages.npm(tmp_path / "bin", monkeypatch, archive)
+    archive = packages.write_tar(tmp_path / "emoji.tgz", packages.make_package())
+    packages.fake_npm(tmp_path / "bin", monkeypatch, archive)
     monkeypatch.setenv("SMALTI_DATA", str(tmp_path / "home"))
     return tmp_path / "home"
 
@@ -36,7 +43,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_variants_share_a_base(one: str, other: str):
-    assert base_of(one) == base_of(other)
+    assert find_base(one) == find_base(other)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +56,7 @@ def test_variants_share_a_base(one: str, other: str):
     ],
 )
 def test_other_emoji_have_other_bases(one: str, other: str):
-    assert base_of(one) != base_of(other)
+    assert find_base(one) != find_base(other)
 
 
 def test_captions_tell_the_skin_tone():
@@ -59,13 +66,13 @@ def test_captions_tell_the_skin_tone():
         "skin_variations": {"1F3FB-1F3FF": {"unified": "1FAF1-1F3FB-200D-1FAF2-1F3FF",
                                             "image": "b.png"}},
     }  # fmt: skip
-    plain, toned = variants(entry)
+    plain, toned = expand_variants(entry)
     assert (plain.caption, toned.caption) == (
         "handshake",
         "handshake, light skin tone and dark skin tone",
     )
     assert plain.base == toned.base
-    assert caption_of({"name": None, "short_name": "flag-eu"}) == "flag eu"
+    assert make_caption({"name": None, "short_name": "flag-eu"}) == "flag eu"
 
 
 def test_no_base_stands_on_two_sides_and_every_category_is_split():
@@ -74,7 +81,7 @@ def test_no_base_stands_on_two_sides_and_every_category_is_split():
         for k in range(90)
         for v in range(1 + k % 4)
     ]
-    sides = split_of(emoji)
+    sides = split_emoji(emoji)
     of_base, of_category = defaultdict(set), defaultdict(list)
     for one, side in zip(emoji, sides, strict=True):
         of_base[one.base].add(side)
@@ -83,20 +90,22 @@ def test_no_base_stands_on_two_sides_and_every_category_is_split():
     for pairs in of_category.values():  # of 30 bases: a twentieth, and twice as many
         count = {s: len({b for b, t in pairs if t == s}) for s in ("train", "valid", "test")}
         assert count == {"train": 24, "valid": 2, "test": 4}
-    assert split_of(emoji) == sides != split_of(emoji, seed=1)
+    assert split_emoji(emoji) == sides != split_emoji(emoji, seed=1)
     few = [Emoji("x.png", "x", "c", f"b{k}") for k in range(9)]
-    assert set(split_of(few)) == {"train"}
+    assert set(split_emoji(few)) == {"train"}
 
 
-def test_fetched_emoji_are_packed_by_split_in_the_order_of_the_catalogue(place: Path):
+def test_fetched_emoji_are_packed_by_split_in_the_order_of_the_catalog(place: Path):
     small, large = fetch_emoji(place)
     assert (small.packed.shape, large.packed.shape) == ((26, 3, 32, 32), (26, 3, 64, 64))
-    assert (small.content, small.distinct) == ("24 emoji with their variants", 26)
-    catalogue = [one for e in packages.entries() if e["has_img_google"] for one in variants(e)]
-    sides = split_of(catalogue)
+    assert (small.content, small.n_distinct) == ("24 emoji with their variants", 26)
+    catalog = [
+        one for e in packages.make_entries() if e["has_img_google"] for one in expand_variants(e)
+    ]
+    sides = split_emoji(catalog)
     for split in ("train", "valid", "test"):
         pictures = emoji_pictures(split)
-        wanted = [e for e, side in zip(catalogue, sides, strict=True) if side == split]
+        wanted = [e for e, side in zip(catalog, sides, strict=True) if side == split]
         assert pictures.captions == tuple(e.caption for e in wanted)
         assert pictures.classes == ("Animals & Nature", "Objects")
         assert pictures.labels is not None
@@ -112,62 +121,66 @@ def test_fetched_emoji_are_packed_by_split_in_the_order_of_the_catalogue(place: 
 
 def test_what_is_not_fetched_says_how_to(place: Path):
     for ask in (lambda: read("emoji-64", size=64), lambda: emoji_pictures("train")):
-        with refusal("emoji-64 is not here yet; run `smalti fetch emoji`"):
+        with expect_user_error("emoji-64 is not here yet; run `smalti fetch emoji`"):
             ask()
-    with refusal("the emoji have no split 'valdi'; give 'train', 'valid' or 'test'"):
+    with expect_user_error("the emoji have no split 'valdi'; give 'train', 'valid' or 'test'"):
         emoji_pictures("valdi")  # pyright: ignore
-    with refusal("the emoji are not packed at size 48; give 32 or 64"):
+    with expect_user_error("the emoji are not packed at size 48; give 32 or 64"):
         emoji_pictures("train", size=48)
 
 
 def test_nothing_else_of_the_package_is_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     bad = {"../escaped.png": b"x", "package/img/google/64/../../x.png": b"x", "/abs.png": b"x"}
-    archive = packages.packed(tmp_path / "a.tgz", packages.package(bad))
-    packages.npm(tmp_path / "bin", monkeypatch, archive)
+    archive = packages.write_tar(tmp_path / "a.tgz", packages.make_package(bad))
+    packages.fake_npm(tmp_path / "bin", monkeypatch, archive)
     fetch_emoji(tmp_path / "home")
     assert not list(tmp_path.rglob("escaped.png")) and not Path("/abs.png").exists()
-    assert not any(map(is_needed, [*bad, "package/img/apple/64/a.png", "package/package.json"]))
+    assert not any(map(is_emoji_file, [*bad, "package/img/apple/64/a.png", "package/package.json"]))
 
 
 def test_faults_of_the_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     out = tmp_path / "home"
-    packages.npm(tmp_path / "bin", monkeypatch, None, fails="npm error network unreachable")
-    with refusal("`npm pack emoji-datasource-google@16.0.0` failed", "network unreachable"):
+    packages.fake_npm(
+        tmp_path / "bin", monkeypatch, None, error_message="npm error network unreachable"
+    )
+    with expect_user_error(
+        "`npm pack emoji-datasource-google@16.0.0` failed", "network unreachable"
+    ):
         fetch_emoji(out)
-    packages.npm(tmp_path / "bin", monkeypatch, None)
-    with refusal("left no archive"):
+    packages.fake_npm(tmp_path / "bin", monkeypatch, None)
+    with expect_user_error("left no archive"):
         fetch_emoji(out)
     (tmp_path / "cut.tgz").write_bytes(
-        packages.packed(tmp_path / "a.tgz", packages.package()).read_bytes()[:5000]
+        packages.write_tar(tmp_path / "a.tgz", packages.make_package()).read_bytes()[:5000]
     )
-    packages.npm(tmp_path / "bin", monkeypatch, tmp_path / "cut.tgz")
-    with refusal("cannot be unpacked", "fetch it again"):
+    packages.fake_npm(tmp_path / "bin", monkeypatch, tmp_path / "cut.tgz")
+    with expect_user_error("cannot be unpacked", "fetch it again"):
         fetch_emoji(out)
-    files = packages.package()
+    files = packages.make_package()
     lost = next(name for name in files if name.endswith(".png"))
     del files[lost]
-    packages.npm(tmp_path / "bin", monkeypatch, packages.packed(tmp_path / "b.tgz", files))
-    with refusal("1 of 26 pictures cannot be used", lost.rsplit("/", 1)[1]):
+    packages.fake_npm(tmp_path / "bin", monkeypatch, packages.write_tar(tmp_path / "b.tgz", files))
+    with expect_user_error("1 of 26 pictures cannot be used", lost.rsplit("/", 1)[1]):
         fetch_emoji(out)
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
-    with refusal("npm is not installed"):
+    with expect_user_error("npm is not installed"):
         fetch_emoji(out)
     assert not out.exists()
 
 
-def test_a_catalogue_of_something_else(tmp_path: Path):
+def test_a_catalog_of_something_else(tmp_path: Path):
     for content in ("[{}]", "{", json.dumps([{"has_img_google": True}])):
         (tmp_path / "emoji.json").write_text(content)
-        with refusal("emoji.json is not the catalogue of emoji-datasource-google 16.0.0"):
-            read_catalogue(tmp_path)
+        with expect_user_error("emoji.json is not the catalog of emoji-datasource-google 16.0.0"):
+            read_catalog(tmp_path)
 
 
 def test_where_fetched_data_lie(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in ("SMALTI_DATA", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
-    assert home() == tmp_path / ".cache/smalti"
+    assert find_data_home() == tmp_path / ".cache/smalti"
     monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
-    assert home() == Path("/cache/smalti")
+    assert find_data_home() == Path("/cache/smalti")
     monkeypatch.setenv("SMALTI_DATA", "~/data")
-    assert home() == tmp_path / "data"
+    assert find_data_home() == tmp_path / "data"

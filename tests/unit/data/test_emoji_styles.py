@@ -11,20 +11,20 @@ import pytest
 from PIL import Image
 
 from smalti.data import read_splits
-from smalti.data.emoji import Emoji, read_catalogue, split_of
+from smalti.data.emoji import Emoji, read_catalog, split_emoji
 from smalti.data.emoji_styles import (
     STYLES,
     Drawing,
-    has_tone,
-    hold_out,
-    is_national,
-    key_of,
-    rendered,
+    has_skin_tone,
+    is_national_flag,
+    normalize_code,
+    render_icon,
+    split_drawings,
 )
 from smalti.data.fetch_sets import fetch_styles
-from smalti.data.packs import pack_source
+from smalti.data.packs import open_pack_source
 from tests import packages
-from tests.expect import refusal
+from tests.expect import expect_user_error
 
 FLAG = "1F1E9-1F1EA"
 
@@ -40,16 +40,16 @@ FLAG = "1F1E9-1F1EA"
     ],
 )
 def test_code_points_are_one_key_however_a_package_writes_them(code: str, key: str, national: bool):
-    assert key_of(code) == key
-    assert is_national(key) == national
+    assert normalize_code(code) == key
+    assert is_national_flag(key) == national
 
 
 def test_skin_tones_are_known_by_their_captions():
     names = ["waving hand", "waving hand, dark skin tone", "family: man, boy"]
-    assert [has_tone(Emoji("a.png", n, "c", "b")) for n in names] == [False, True, False]
+    assert [has_skin_tone(Emoji("a.png", n, "c", "b")) for n in names] == [False, True, False]
 
 
-def drawings(n: int) -> list[Drawing]:
+def make_drawings(n: int) -> list[Drawing]:
     return [
         Drawing(Emoji(f"{k}.png", f"e{k}", "c", f"b{k // 2}"), f"{k:x}", style.name, Image.Image)
         for style in STYLES
@@ -59,10 +59,10 @@ def drawings(n: int) -> list[Drawing]:
 
 
 def test_held_out_are_whole_emoji_and_single_styles_of_others():
-    every = drawings(400)
+    every = make_drawings(400)
     sides = {f"b{k}": "test" if k % 10 == 0 else "valid" if k % 10 == 1 else "train"
              for k in range(200)}  # fmt: skip
-    placed = hold_out(every, sides, 0)  # pyright: ignore[reportArgumentType]
+    placed = split_drawings(every, sides, 0)  # pyright: ignore[reportArgumentType]
     of_base, of_pair = defaultdict(set), defaultdict(set)
     for one, (split, why) in zip(every, placed, strict=True):
         assert (why == "") == (split == "train")
@@ -79,14 +79,14 @@ def test_held_out_are_whole_emoji_and_single_styles_of_others():
     assert len(held) == round(0.04 * 156) + round(0.18 * 156)  # of 160, 4 lack a style
     counts = [sum(s == style.name for _, s in held) for style in STYLES]
     assert max(counts) - min(counts) <= 1
-    assert hold_out(every, sides, 0) == placed != hold_out(every, sides, 1)  # pyright: ignore
+    assert split_drawings(every, sides, 0) == placed != split_drawings(every, sides, 1)  # pyright: ignore
 
 
 def test_a_drawing_is_rendered_with_a_transparent_ground():
     pytest.importorskip("resvg_py")
     icons = {"height": 32, "icons": {"dot": {
         "body": '<circle cx="32" cy="16" r="16" fill="#f00"/>', "width": 64}}}  # fmt: skip
-    image = np.asarray(rendered(icons, "dot").convert("RGBA"))
+    image = np.asarray(render_icon(icons, "dot").convert("RGBA"))
     H, W = image.shape[:2]
     assert tuple(image[H // 2, W // 2]) == (255, 0, 0, 255)
     assert image[0, 0, 3] == image[H // 2, 0, 3] == 0
@@ -95,22 +95,22 @@ def test_a_drawing_is_rendered_with_a_transparent_ground():
 # ---- all of it, out of tiny packages
 
 
-def archives(folder: Path) -> dict[str, Path]:
+def write_archives(folder: Path) -> dict[str, Path]:
     """Four packages: of 24 emoji in every style, one is the same picture in two of them."""
-    catalogue = [*packages.entries(), {
+    catalog = [*packages.make_entries(), {
         "name": None, "short_name": "flag-de", "unified": FLAG, "image": f"{FLAG.lower()}.png",
         "category": "Flags", "has_img_google": True,
     }]  # fmt: skip
-    plain = [entry for entry in catalogue if entry["has_img_google"]]
-    google = packages.package()
-    google["package/emoji.json"] = json.dumps(catalogue).encode()
-    google[f"package/img/google/64/{FLAG.lower()}.png"] = packages.picture(900)
+    plain = [entry for entry in catalog if entry["has_img_google"]]
+    google = packages.make_package()
+    google["package/emoji.json"] = json.dumps(catalog).encode()
+    google[f"package/img/google/64/{FLAG.lower()}.png"] = packages.make_picture(900)
     files = {"noto": google}
     for s, (style, place, ending) in enumerate(
         [("twemoji", "img/twitter/64", "png"), ("fluent-3d", "assets", "webp")], 1
     ):
         files[style] = {
-            f"package/{place}/{e['unified'].lower()}.{ending}": packages.picture(100 * s + k)
+            f"package/{place}/{e['unified'].lower()}.{ending}": packages.make_picture(100 * s + k)
             for k, e in enumerate(plain)
         }
         files[style]["package/../escaped.png"] = b"x"
@@ -128,7 +128,7 @@ def archives(folder: Path) -> dict[str, Path]:
         "package/chars.json": json.dumps({code: f"name-{code}" for code in codes}).encode(),
     }
     return {
-        style.package: packages.packed(folder / f"{style.name}.tgz", files[style.name])
+        style.package: packages.write_tar(folder / f"{style.name}.tgz", files[style.name])
         for style in STYLES
     }
 
@@ -137,11 +137,11 @@ def test_styles_are_packed_with_what_is_known_of_each_picture(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     pytest.importorskip("resvg_py")
-    packages.npm_with(tmp_path / "bin", monkeypatch, archives(tmp_path))
+    packages.fake_npm_packages(tmp_path / "bin", monkeypatch, write_archives(tmp_path))
     small, large, flags = fetch_styles(tmp_path / "home")
     assert small.path.name == "emoji4-32" and large.path.name == "emoji4-64"
-    assert large.content == "24 emoji in 4 styles" and large.leaking == 0
-    source = pack_source(large.path)
+    assert large.content == "24 emoji in 4 styles" and large.n_leaks == 0
+    source = open_pack_source(large.path)
     style, held = source.attributes["style"], source.attributes["held_out"]
     assert source.classes == ("noto", "twemoji", "fluent-3d", "fluent-flat")
     assert source.labels is not None
@@ -152,18 +152,18 @@ def test_styles_are_packed_with_what_is_known_of_each_picture(
     test = source.splits["test"]
     assert set(held[test.start : test.stop]) == {"emoji", "style"}
     assert set(held[: source.splits["train"].stop]) == {""}
-    catalogue = read_catalogue(unpacked(tmp_path))
-    sides = {e.base: side for e, side in zip(catalogue, split_of(catalogue), strict=True)}
+    catalog = read_catalog(unpack_catalog(tmp_path))
+    sides = {e.base: side for e, side in zip(catalog, split_emoji(catalog), strict=True)}
     for k, (base, why) in enumerate(zip(source.attributes["base"], held, strict=True)):
         if why == "emoji":
             assert k in source.splits[sides[base]]  # pyright: ignore[reportArgumentType]
     assert flags.packed.shape[0] == 3  # one flag, which one style lacks
-    assert "CC BY 4.0" in large.licence and "MIT" in large.licence
+    assert "CC BY 4.0" in large.license and "MIT" in large.license
     splits = read_splits(str(large.path), size=64)
     assert (splits.train.pixels[:, :, :2] == 255).float().mean() > 0.7  # white shows through
 
 
-def unpacked(folder: Path) -> Path:
+def unpack_catalog(folder: Path) -> Path:
     from smalti.data.downloads import extract_tar
 
     place = folder / "noto"
@@ -173,12 +173,14 @@ def unpacked(folder: Path) -> Path:
 
 def test_a_package_that_is_not_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     pytest.importorskip("resvg_py")
-    found = archives(tmp_path)
-    found[STYLES[2].package] = packages.packed(tmp_path / "x.tgz", {"package/assets/a b.webp": b""})
-    packages.npm_with(tmp_path / "bin", monkeypatch, found)
-    with refusal("@lobehub/fluent-emoji-3d@1.1.0 is not as it was known"):
+    found = write_archives(tmp_path)
+    found[STYLES[2].package] = packages.write_tar(
+        tmp_path / "x.tgz", {"package/assets/a b.webp": b""}
+    )
+    packages.fake_npm_packages(tmp_path / "bin", monkeypatch, found)
+    with expect_user_error("@lobehub/fluent-emoji-3d@1.1.0 is not as it was known"):
         fetch_styles(tmp_path / "home")
     monkeypatch.setattr("smalti.data.fetch_sets.find_spec", lambda name: None)
-    with refusal("pip install 'smalti[emoji]'"):
+    with expect_user_error("pip install 'smalti[emoji]'"):
         fetch_styles(tmp_path / "home")
     assert not (tmp_path / "home").exists()

@@ -16,20 +16,20 @@ from PIL import Image
 
 from smalti.core.errors import UserError
 from smalti.data import read as folder
-from smalti.data.finding import find_pictures
+from smalti.data.picture_folder import find_pictures
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 LEVELS16 = np.linspace(0, 65535, 64).astype(np.uint16).reshape(8, 8)
 
 
-def save(path: Path, colour=RED, size=(8, 8), mode="RGB", **options) -> Path:
+def save(path: Path, color=RED, size=(8, 8), mode="RGB", **options) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new(mode, size, colour).save(path, **options)
+    Image.new(mode, size, color).save(path, **options)
     return path
 
 
 def only(path: Path, **options) -> list[int]:
-    """The one colour of the one picture in a folder."""
+    """The one color of the one picture in a folder."""
     pixels = folder(path, size=None, **options).pixels[0]
     assert (pixels == pixels[:, :1, :1]).all()
     return pixels[:, 0, 0].tolist()
@@ -86,25 +86,25 @@ def test_classes_that_are_numbers_are_sorted_as_numbers(tmp_path):
 # --- how they are made alike ---------------------------------------------------------------------
 
 
-def test_grey_is_kept_until_one_picture_is_coloured(tmp_path):
+def test_gray_is_kept_until_one_picture_is_colored(tmp_path):
     save(tmp_path / "a.png", 7, mode="L")
-    save(tmp_path / "b.png", (9, 9, 9))  # grey, though stored as RGB
+    save(tmp_path / "b.png", (9, 9, 9))  # gray, though stored as RGB
     assert folder(tmp_path).shape == (1, 32, 32)
-    assert folder(tmp_path, colour="rgb").shape == (3, 32, 32)
+    assert folder(tmp_path, color="rgb").shape == (3, 32, 32)
     save(tmp_path / "c.png", (1, 2, 3))
     pictures = folder(tmp_path)
     assert pictures.pixels[:, :, 0, 0].tolist() == [[7, 7, 7], [9, 9, 9], [1, 2, 3]]
-    assert folder(tmp_path, colour="grey").pixels[:, :, 0, 0].tolist() == [[7], [9], [2]]
+    assert folder(tmp_path, color="gray").pixels[:, :, 0, 0].tolist() == [[7], [9], [2]]
 
 
 @pytest.mark.parametrize(("name", "form"), [("x.png", "PNG"), ("x.tif", "TIFF"), ("x.pgm", "PPM")])
-def test_16_bit_grey_is_scaled_not_clipped(tmp_path, name, form):
+def test_16_bit_gray_is_scaled_not_clipped(tmp_path, name, form):
     Image.fromarray(LEVELS16).save(tmp_path / name, format=form)
     pixels = folder(tmp_path, size=None).pixels[0, 0].numpy()
     assert np.array_equal(pixels, np.rint(LEVELS16 / 257))
 
 
-def test_float_grey_runs_from_0_to_1(tmp_path):
+def test_float_gray_runs_from_0_to_1(tmp_path):
     Image.fromarray((LEVELS16 / 65535).astype(np.float32)).save(tmp_path / "x.tif")
     pixels = folder(tmp_path, size=None).pixels[0, 0].numpy()
     assert np.array_equal(pixels, np.rint(LEVELS16 / 257))
@@ -169,7 +169,7 @@ def test_an_animation_gives_its_first_frame(tmp_path):
 
 
 def stripes(width: int, height: int) -> Image.Image:
-    """Red, green and blue from left to right; the middle is a centred square."""
+    """Red, green and blue from left to right; the middle is a centered square."""
     image = Image.new("RGB", (width, height), GREEN)
     side = (width - height) // 2
     image.paste(RED, (0, 0, side, height))
@@ -177,7 +177,7 @@ def stripes(width: int, height: int) -> Image.Image:
     return image
 
 
-def test_the_centre_is_cropped_or_all_is_squeezed(tmp_path):
+def test_the_center_is_cropped_or_all_is_squeezed(tmp_path):
     stripes(90, 30).save(tmp_path / "x.png")
     cropped = folder(tmp_path, size=10).pixels[0]
     assert cropped[:, :, 3:7].eq(torch.tensor(GREEN)[:, None, None]).all()
@@ -226,7 +226,7 @@ def test_any_size_and_aspect_ratio_gives_the_wanted_size(given_size, size, crop,
     size=st.tuples(st.integers(4, 20), st.integers(4, 20)),
 )
 @example(h=10, w=25, size=(4, 11))  # 25 / 11 * 11 comes out above 25
-def test_the_crop_is_centred(h, w, size):
+def test_the_crop_is_centered(h, w, size):
     """A mirrored picture gives a mirrored result: nothing leans to one side."""
     pixels = np.random.default_rng(h * w).integers(0, 256, (h, w), dtype=np.uint8)
     with tempfile.TemporaryDirectory() as path:
@@ -322,7 +322,7 @@ def test_mixed_sizes_name_the_first_odd_one(tmp_path):
 
 def test_levels_beyond_16_bits_are_refused(tmp_path):
     Image.fromarray(LEVELS16.astype(np.int32) * 2).save(tmp_path / "x.tif")
-    assert "x.tif cannot be read (its grey levels lie outside 0 to 65535)" in refusal(tmp_path)
+    assert "x.tif cannot be read (its gray levels lie outside 0 to 65535)" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("size", [0, -1, (3,), (3, 0), (1, 2, 3), True, "32", 3.5])
@@ -339,6 +339,6 @@ def test_a_wrong_background_is_refused(tmp_path, background):
     assert f"background {background!r} is no" in refusal(tmp_path, background=background)
 
 
-def test_a_wrong_colour_is_refused(tmp_path):
+def test_a_wrong_color_is_refused(tmp_path):
     save(tmp_path / "x.png")
-    assert "colour is 'gray'; give 'keep', 'grey' or 'rgb'" in refusal(tmp_path, colour="gray")
+    assert "color is 'gray'; give 'keep', 'gray' or 'rgb'" in refusal(tmp_path, color="gray")

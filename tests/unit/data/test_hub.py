@@ -11,7 +11,7 @@ import pytest
 
 from smalti.data import Pictures, read, read_splits
 from tests import albums
-from tests.expect import refusal
+from tests.expect import expect_user_error
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def no_warnings() -> Any:
         yield
 
 
-def labels(pictures: Pictures) -> list[int]:
+def list_labels(pictures: Pictures) -> list[int]:
     assert pictures.labels is not None
     return pictures.labels.tolist()
 
@@ -38,10 +38,10 @@ class FakeClassLabel:
 
 class FakeSet:
     def __init__(self, n: int, seed: int, features: dict[str, Any]):
-        pixels = albums.noise(n, 8, 8, seed=seed)
+        pixels = albums.make_noise(n, 8, 8, seed=seed)
         self.features = features
         self.columns: dict[str, list] = {
-            "picture": [{"bytes": albums.encoded(one), "path": None} for one in pixels],
+            "picture": [{"bytes": albums.encode_picture(one), "path": None} for one in pixels],
             "kind": [k % 2 for k in range(n)],
             "text": [f"no {k}" for k in range(n)],
         }
@@ -86,8 +86,8 @@ def test_a_set_of_the_hub_comes_with_splits_classes_and_captions(hub: Any):
     splits = read_splits("hf:me/pets", size=8)
     assert splits.test is not None
     assert [len(p) for p in (splits.train, splits.valid, splits.test)] == [5, 3, 2]
-    assert splits.test.pixels.numpy()[:, 0].tolist() == albums.noise(2, 8, 8, seed=1).tolist()
-    assert (labels(splits.train), splits.train.classes) == ([0, 1, 0, 1, 0], ("cat", "dog"))
+    assert splits.test.pixels.numpy()[:, 0].tolist() == albums.make_noise(2, 8, 8, seed=1).tolist()
+    assert (list_labels(splits.train), splits.train.classes) == ([0, 1, 0, 1, 0], ("cat", "dog"))
     assert splits.valid.captions == ("no 0", "no 1", "no 2")
     assert splits.train.name == "pets/train"
 
@@ -96,18 +96,18 @@ def test_a_config_and_a_broken_picture_of_the_hub(hub: Any):
     pets = hub.sets[("pets", "small")] = FakeSet(4, 0, FEATURES)
     assert len(read("hf:pets:small")) == 4
     pets.columns["picture"][2]["bytes"] = b"x"
-    with refusal("1 of 4 pictures cannot be used: hf:pets:small train 2 is no picture"):
+    with expect_user_error("1 of 4 pictures cannot be used: hf:pets:small train 2 is no picture"):
         read("hf:pets:small")
 
 
 def test_what_the_hub_cannot_give(hub: Any, monkeypatch: pytest.MonkeyPatch):
-    with refusal("hf:offline cannot be loaded: Couldn't reach the hub (no network)"):
+    with expect_user_error("hf:offline cannot be loaded: Couldn't reach the hub (no network)"):
         read("hf:offline")
-    with refusal("hf: names no data set"):
+    with expect_user_error("hf: names no data set"):
         read("hf:")
     hub.sets[("words", None)] = FakeSet(2, 0, {"text": object()})
-    with refusal("hf:words has no column of pictures; its columns are text"):
+    with expect_user_error("hf:words has no column of pictures; its columns are text"):
         read("hf:words")
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with refusal("hf:words takes the package datasets", "pip install 'smalti[hub]'"):
+    with expect_user_error("hf:words takes the package datasets", "pip install 'smalti[hub]'"):
         read("hf:words")

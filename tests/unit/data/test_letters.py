@@ -10,30 +10,30 @@ import numpy as np
 import pytest
 
 from smalti.data import read_splits
-from smalti.data.copyrights import find_licence, name_licences, read_copyright
+from smalti.data.debian_copyright import find_license, format_licenses, read_copyright
 from smalti.data.fetch_sets import fetch_letters
 from smalti.data.glyphs import (
     CHARACTERS,
     Face,
-    correlation,
+    correlate_glyphs,
     crop_to_ink,
+    drop_small_capitals,
+    find_real_characters,
     read_face,
-    real_characters,
-    without_capitals,
 )
 from smalti.data.letters import (
-    NEAR,
+    MAX_DISTANCE,
     Font,
     compare_faces,
-    design_groups,
+    group_designs,
     keep_letters,
-    recognise,
-    shape_class,
+    recognize_glyphs,
     split_designs,
+    to_shape_class,
 )
-from smalti.data.packs import pack_source
+from smalti.data.packs import open_pack_source
 from tests import packages
-from tests.expect import refusal
+from tests.expect import expect_user_error
 
 FONTS = Path(matplotlib.get_data_path()) / "fonts/ttf"
 NAMED = re.compile(r"DejaVuS(ans|erif)(?!.*Display)|STIXGeneral")
@@ -76,21 +76,25 @@ def test_what_a_font_lacks_is_left_out(sans: Face):
     assert face is not None and face.characters == "A"
     assert read_face(Path(__file__)) is None
     box, ink = b"box", {c: c.encode() for c in "abcdef"}
-    assert real_characters({**ink, "x": box, "y": b""}, {box}) == set("abcdef")
-    assert real_characters({c: b"same" for c in "abcd"}, set()) == set()  # one picture for all
-    assert real_characters({c: b"same" for c in "Il1"}, set()) == set("Il1")
+    assert find_real_characters({**ink, "x": box, "y": b""}, {box}) == set("abcdef")
+    assert find_real_characters({c: b"same" for c in "abcd"}, set()) == set()  # one picture for all
+    assert find_real_characters({c: b"same" for c in "Il1"}, set()) == set("Il1")
     assert len(crop_to_ink(glyph(sans, "x"))) < len(crop_to_ink(glyph(sans, "X")))
 
 
 def test_small_letters_that_are_capitals_are_left_out(sans: Face):
     whole = dict(zip(sans.characters, sans.pictures, strict=True))
-    assert [*without_capitals(whole)] == [*whole]
+    assert [*drop_small_capitals(whole)] == [*whole]
     caps = {c: whole[c.upper()] for c in whole}
-    assert "".join(without_capitals(caps)) == CHARACTERS[:36]
+    assert "".join(drop_small_capitals(caps)) == CHARACTERS[:36]
     half = {c: np.asarray(whole[c.upper()] if c.isupper() else halved(whole[c.upper()]))
             for c in whole if c.isalpha()}  # fmt: skip
-    assert not any(c.islower() for c in without_capitals(half))
-    assert correlation(whole["A"], halved(whole["A"])) > 0.8 > correlation(whole["A"], whole["a"])
+    assert not any(c.islower() for c in drop_small_capitals(half))
+    assert (
+        correlate_glyphs(whole["A"], halved(whole["A"]))
+        > 0.8
+        > correlate_glyphs(whole["A"], whole["a"])
+    )
 
 
 def halved(picture: np.ndarray) -> np.ndarray:
@@ -114,26 +118,26 @@ def test_fonts_that_draw_something_else_are_found(
     fonts: list[Font], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr("smalti.data.letters.FEATURES", 300)  # enough for so few
-    known = recognise(fonts)
+    known = recognize_glyphs(fonts)
     kept = [keep_letters(font, is_known) for font, is_known in zip(fonts, known, strict=True)]
     assert [font.face.family for font, k in zip(fonts, kept, strict=True) if k is None] == [
         "Dings", "Stamp",
     ]  # fmt: skip
     assert all(k is not None and len(k.face.characters) == 62 for k in kept[:-2])
     half = known[0].copy()
-    half[:10] = False  # no digit is recognised
+    half[:10] = False  # no digit is recognized
     letters = keep_letters(fonts[0], half)
     assert letters is not None and letters.face.characters == CHARACTERS[10:]
-    assert shape_class("0") == shape_class("O") == shape_class("o") != shape_class("Q")
+    assert to_shape_class("0") == to_shape_class("O") == to_shape_class("o") != to_shape_class("Q")
 
 
 def test_faces_of_one_design_stand_in_one_split(fonts: list[Font]):
     real = fonts[:-2]
     copy = Font("other", Face("Free Copy", "", "c.ttf", CHARACTERS, real[0].face.pictures))
-    groups = design_groups([*real, copy])
+    groups = group_designs([*real, copy])
     unlike = compare_faces([*real, copy, Font("x", faint(real[3].face))])
     assert max(unlike[0, -2], *np.diag(unlike)) < 0.01  # float32 leaves a thousandth
-    assert np.sort(unlike[-1])[1] > NEAR  # thin strokes alone are no likeness
+    assert np.sort(unlike[-1])[1] > MAX_DISTANCE  # thin strokes alone are no likeness
     of_name = {font.face.family: group for font, group in zip(real, groups, strict=False)}
     assert groups[-1] == groups[0]
     assert of_name["DejaVu Sans"] == of_name["DejaVu Serif"]  # by the first word
@@ -176,13 +180,13 @@ License: Expat
 """
 
 
-def test_licences_out_of_a_copyright_file(tmp_path: Path):
+def test_licenses_out_of_a_copyright_file(tmp_path: Path):
     (tmp_path / "copyright").write_text(COPYRIGHT)
     stanzas = read_copyright(tmp_path / "copyright")
-    assert find_licence(stanzas, "base/textures/a.png") == "public-domain"
-    assert find_licence(stanzas, "base/textures/b_7.png") == "public-domain"
-    assert find_licence(stanzas, "base/textures/c.png") == "GPL-2+"
-    assert name_licences(stanzas) == "GPL-2+, public-domain"
+    assert find_license(stanzas, "base/textures/a.png") == "public-domain"
+    assert find_license(stanzas, "base/textures/b_7.png") == "public-domain"
+    assert find_license(stanzas, "base/textures/c.png") == "GPL-2+"
+    assert format_licenses(stanzas) == "GPL-2+, public-domain"
     assert read_copyright(tmp_path / "nothing") == []
 
 
@@ -190,7 +194,7 @@ def deb(path: Path, names: list[str]) -> Path:
     files = {f"./usr/share/fonts/{name}": (FONTS / name).read_bytes() for name in names}
     files["./usr/share/doc/x/copyright"] = COPYRIGHT.encode()
     files["./usr/bin/other"] = b"x"
-    return packages.packed(path, files)
+    return packages.write_tar(path, files)
 
 
 def test_letters_are_fetched_from_what_this_debian_has(
@@ -202,20 +206,20 @@ def test_letters_are_fetched_from_what_this_debian_has(
         "fonts-play": deb(tmp_path / "c.tar", ["cmr10.ttf"]),
         "fonts-sora": deb(tmp_path / "d.tar", ["DejaVuSerif.ttf"]),
     }
-    packages.apt(tmp_path / "bin", monkeypatch, known)
+    packages.fake_apt(tmp_path / "bin", monkeypatch, known)
     monkeypatch.setattr("smalti.data.fetch_sets.PACKAGES", [*known, "fonts-gone"])
     held = {"valid": frozenset({"lato:stixgeneral"}), "test": frozenset({"sora:dejavu"})}
     monkeypatch.setattr("smalti.data.letters.HELD_OUT", held)
     monkeypatch.setattr("smalti.data.letters.FEATURES", 300)
     (pack,) = fetch_letters(tmp_path / "home")
     assert pack.packed.classes == tuple(CHARACTERS) and pack.packed.shape[1:] == (1, 32, 32)
-    assert "of 5 fonts" in pack.content and pack.leaking == 0
-    assert pack.licence == (
+    assert "of 5 fonts" in pack.content and pack.n_leaks == 0
+    assert pack.license == (
         "GPL-2+, public-domain: fonts-adf-libris, fonts-lato, fonts-play, fonts-sora"
     )
-    source = pack_source(pack.path)
+    source = open_pack_source(pack.path)
     assert source.origin["versions"] == [f"{name}=1:2-3" for name in sorted(known)]
-    assert source.array is not None and source.array[:, 0, 0, 0].max() == 0  # black ground
+    assert source.pixels is not None and source.pixels[:, 0, 0, 0].max() == 0  # black ground
     of_split = {s: {source.captions[k] for k in rows} for s, rows in source.splits.items()}
     assert of_split["valid"] == {"STIXGeneral"} and of_split["test"] == {"DejaVu Serif"}
     assert "DejaVu Sans" in of_split["train"]
@@ -225,11 +229,13 @@ def test_letters_are_fetched_from_what_this_debian_has(
 
 
 def test_without_apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    packages.apt(tmp_path / "bin", monkeypatch, {})
+    packages.fake_apt(tmp_path / "bin", monkeypatch, {})
     monkeypatch.setattr("smalti.data.fetch_sets.PACKAGES", ["fonts-adf-accanthis", "fonts-lato"])
-    with refusal("`apt-get download fonts-adf-accanthis` failed (E: Unable to locate package"):
+    with expect_user_error(
+        "`apt-get download fonts-adf-accanthis` failed (E: Unable to locate package"
+    ):
         fetch_letters(tmp_path / "home")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with refusal("apt-get is not installed"):
+    with expect_user_error("apt-get is not installed"):
         fetch_letters(tmp_path / "home")
     assert not (tmp_path / "home").exists()

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from smalti.data import pack, read, read_splits
-from smalti.data.packs import pack_source
+from smalti.data.packs import open_pack_source
 from tests import albums
-from tests.expect import refusal
+from tests.expect import expect_user_error
 
 
 def picture(seed: int) -> bytes:
-    return albums.encoded(albums.noise(1, 24, 40, 3, seed=seed)[0])
+    return albums.encode_picture(albums.make_noise(1, 24, 40, 3, seed=seed)[0])
 
 
 def test_a_pack_in_one_file_is_read_back_identically(tmp_path: Path):
@@ -27,21 +27,21 @@ def test_a_pack_in_one_file_is_read_back_identically(tmp_path: Path):
     pack(tmp_path / "p", tmp_path / "p.zip", size=16)
     with zipfile.ZipFile(tmp_path / "p.zip") as archive:
         assert sorted(archive.namelist()) == ["labels.npy", "pack.json", "pixels.npy"]
-    one, other = (pack_source(tmp_path / name) for name in ("p", "p.zip"))
-    assert one.array is not None and other.array is not None
+    one, other = (open_pack_source(tmp_path / name) for name in ("p", "p.zip"))
+    assert one.pixels is not None and other.pixels is not None
     assert one.labels is not None and other.labels is not None
-    assert np.array_equal(one.array, other.array) and np.array_equal(one.labels, other.labels)
+    assert np.array_equal(one.pixels, other.pixels) and np.array_equal(one.labels, other.labels)
     assert (one.captions, one.classes, one.splits, one.size) == (
         other.captions, other.classes, other.splits, other.size,
     )  # fmt: skip
     splits = read_splits(tmp_path / "p.zip", size=16)
     assert splits.test is not None and len(splits.test) == 4
-    with refusal("p.zip is packed at 16 x 16 pixels and wanted at 8 x 8"):
+    with expect_user_error("p.zip is packed at 16 x 16 pixels and wanted at 8 x 8"):
         read(tmp_path / "p.zip", size=8)
-    with refusal("is the pack that is read"):
+    with expect_user_error("is the pack that is read"):
         pack(tmp_path / "p.zip", tmp_path / "p.zip", size=16)
     (tmp_path / "mine.zip").write_bytes(b"x")
-    with refusal("mine.zip is no pack"):
+    with expect_user_error("mine.zip is no pack"):
         pack(photos, tmp_path / "mine.zip", size=16)
     assert (tmp_path / "mine.zip").read_bytes() == b"x"
 
@@ -56,5 +56,5 @@ def test_a_damaged_pack_in_one_file(tmp_path: Path):
     with zipfile.ZipFile(tmp_path / "cut.zip", "w") as archive:
         for name, content in files.items():
             archive.writestr(name, content)
-    with refusal("pixels.npy is damaged", "pack the pictures again"):
+    with expect_user_error("pixels.npy is damaged", "pack the pictures again"):
         read(tmp_path / "cut.zip", size=32)

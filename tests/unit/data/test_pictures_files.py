@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from smalti.core.pictures import grid, image, save_gif, save_png
-from tests.expect import refusal
+from smalti.core.pictures import make_grid, save_gif, save_png, to_image
+from tests.expect import expect_user_error
 
-GREY, RGB = torch.linspace(0, 1, 6).reshape(1, 2, 3), torch.linspace(0, 1, 18).reshape(3, 2, 3)
+GRAY, RGB = torch.linspace(0, 1, 6).reshape(1, 2, 3), torch.linspace(0, 1, 18).reshape(3, 2, 3)
 
 
 def frames(n: int) -> list[Image.Image]:
@@ -24,27 +24,27 @@ def frames(n: int) -> list[Image.Image]:
 
 def test_a_picture_keeps_its_levels() -> None:
     levels = torch.arange(256).reshape(1, 16, 16)
-    shown = image(levels / 255)
+    shown = to_image(levels / 255)
     assert shown.mode == "L"
     assert np.array_equal(np.asarray(shown), levels[0].numpy())
 
 
-def test_colours_are_in_their_channels() -> None:
-    shown = image(RGB)
+def test_colors_are_in_their_channels() -> None:
+    shown = to_image(RGB)
     assert shown.mode == "RGB"
     assert np.array_equal(np.asarray(shown), (RGB * 255).round().byte().permute(1, 2, 0).numpy())
 
 
 def test_values_outside_are_clipped() -> None:
-    assert np.asarray(image(torch.tensor([[[-3.0, 0.5, 7.0]]]))).tolist() == [[0, 128, 255]]
+    assert np.asarray(to_image(torch.tensor([[[-3.0, 0.5, 7.0]]]))).tolist() == [[0, 128, 255]]
 
 
 @pytest.mark.parametrize("C", [0, 2, 4])
 def test_other_channels_are_refused(C: int) -> None:
-    with refusal(f"{C} channels", "1 (grey) or 3 (RGB)"):
-        image(torch.zeros(C, 2, 2))
-    with refusal(f"{C} channels"):
-        grid(torch.zeros(1, C, 2, 2))
+    with expect_user_error(f"{C} channels", "1 (gray) or 3 (RGB)"):
+        to_image(torch.zeros(C, 2, 2))
+    with expect_user_error(f"{C} channels"):
+        make_grid(torch.zeros(1, C, 2, 2))
 
 
 @given(
@@ -58,7 +58,7 @@ def test_every_tile_is_its_picture(
     n: int, columns: int | None, pad: int, scale: int, C: int
 ) -> None:
     pictures = torch.rand(n, C, 2, 3)
-    sheet = np.asarray(grid(pictures, columns, pad, scale))
+    sheet = np.asarray(make_grid(pictures, columns, pad, scale))
     across = min(columns or int(np.ceil(np.sqrt(n))), n)
     down = -(-n // across)
     h, w = 2 * scale, 3 * scale
@@ -67,35 +67,35 @@ def test_every_tile_is_its_picture(
     for i, picture in enumerate(pictures):
         top, left = pad + i // across * (h + pad), pad + i % across * (w + pad)
         tile = sheet[top : top + h, left : left + w]
-        assert np.array_equal(tile[::scale, ::scale], np.asarray(image(picture)))
+        assert np.array_equal(tile[::scale, ::scale], np.asarray(to_image(picture)))
         assert np.array_equal(tile, tile[::scale, ::scale].repeat(scale, 0).repeat(scale, 1))
         ground[top : top + h, left : left + w] = False
     assert (sheet[ground] == 128).all()
 
 
 def test_small_pictures_are_shown_large() -> None:
-    assert grid(torch.zeros(1, 1, 28, 28), pad=0).size == (56, 56)
-    assert grid(torch.zeros(1, 1, 7, 5), pad=0).size == (40, 56)
-    assert grid(torch.zeros(1, 1, 100, 3), pad=0).size == (3, 100)
+    assert make_grid(torch.zeros(1, 1, 28, 28), padding=0).size == (56, 56)
+    assert make_grid(torch.zeros(1, 1, 7, 5), padding=0).size == (40, 56)
+    assert make_grid(torch.zeros(1, 1, 100, 3), padding=0).size == (3, 100)
 
 
 def test_nothing_to_show_is_refused() -> None:
-    with refusal("no pictures"):
-        grid(torch.zeros(0, 1, 2, 2))
+    with expect_user_error("no pictures"):
+        make_grid(torch.zeros(0, 1, 2, 2))
 
 
-@pytest.mark.parametrize("picture", [GREY, RGB])
+@pytest.mark.parametrize("picture", [GRAY, RGB])
 def test_png_comes_back(picture: torch.Tensor, tmp_path: Path) -> None:
-    path = save_png(image(picture), tmp_path / "new" / "folder" / "a.png")
+    path = save_png(to_image(picture), tmp_path / "new" / "folder" / "a.png")
     assert path == tmp_path / "new" / "folder" / "a.png"
     with Image.open(path) as again:
         assert again.format == "PNG"
-        assert np.array_equal(np.asarray(again), np.asarray(image(picture)))
+        assert np.array_equal(np.asarray(again), np.asarray(to_image(picture)))
     assert [p.name for p in path.parent.iterdir()] == ["a.png"]
 
 
 def test_gif_has_its_frames_and_times(tmp_path: Path) -> None:
-    path = save_gif(frames(5), tmp_path / "a.gif", seconds=0.1, hold=2)
+    path = save_gif(frames(5), tmp_path / "a.gif", frame_seconds=0.1, last_frame_seconds=2)
     times, levels = [], []
     with Image.open(path) as gif:
         assert gif.format == "GIF"
@@ -112,7 +112,7 @@ def test_gif_has_its_frames_and_times(tmp_path: Path) -> None:
 
 
 def test_a_gif_of_nothing_is_refused(tmp_path: Path) -> None:
-    with refusal("no frames"):
+    with expect_user_error("no frames"):
         save_gif([], tmp_path / "a.gif")
     assert not list(tmp_path.iterdir())
 

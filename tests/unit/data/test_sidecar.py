@@ -8,27 +8,27 @@ from pathlib import Path
 import pytest
 
 from smalti.data import pack, read, read_splits
-from smalti.data.sidecar import LONGEST
-from smalti.recipes.pictures import FetchedOrOwn
+from smalti.data.sidecar import MAX_CAPTION_BYTES
+from smalti.recipes.pictures import FetchedReader
 from tests import albums
-from tests.expect import refusal
+from tests.expect import expect_user_error
 
 TEXTS = {
-    "cats/0.txt": b"\xef\xbb\xbf\n  A grey cat \r\nand a second line",
+    "cats/0.txt": b"\xef\xbb\xbf\n  A gray cat \r\nand a second line",
     "dogs/2.txt": "un ch\u00e9ri".encode(),
     "dogs/1.txt": b"",
     "notes.txt": b"of no picture",
     "dogs/9.txt": b"of a picture that is not there",
 }
-CAPTIONS = ("A grey cat", "", "", "", "", "un ch\u00e9ri")
+CAPTIONS = ("A gray cat", "", "", "", "", "un ch\u00e9ri")
 Lay = Callable[[Path, dict[str, bytes]], Path]
 
 kinds = pytest.mark.parametrize(
     "lay",
     [
-        lambda path, files: albums.folder(path / "pets", files),
-        lambda path, files: albums.archive(path / "pets.zip", files),
-        lambda path, files: albums.archive(
+        lambda path, files: albums.write_folder(path / "pets", files),
+        lambda path, files: albums.write_zip(path / "pets.zip", files),
+        lambda path, files: albums.write_zip(
             path / "pets.zip", {f"pets/{name}": content for name, content in files.items()}
         ),
     ],
@@ -38,7 +38,7 @@ kinds = pytest.mark.parametrize(
 
 @kinds
 def test_a_text_file_beside_a_picture_is_its_caption(tmp_path: Path, lay: Lay):
-    pictures = read(lay(tmp_path, albums.two_classes() | TEXTS), size=8)
+    pictures = read(lay(tmp_path, albums.make_two_classes() | TEXTS), size=8)
     assert pictures.captions == CAPTIONS
     assert pictures.classes == ("cats", "dogs")
     assert len(pictures) == 6
@@ -46,16 +46,20 @@ def test_a_text_file_beside_a_picture_is_its_caption(tmp_path: Path, lay: Lay):
 
 @kinds
 def test_text_files_of_no_picture_make_no_captions(tmp_path: Path, lay: Lay):
-    files = albums.two_classes() | {"notes.txt": b"x", "cats/0.md": b"y", "cats/0.png.bak": b"z"}
+    files = albums.make_two_classes() | {
+        "notes.txt": b"x",
+        "cats/0.md": b"y",
+        "cats/0.png.bak": b"z",
+    }
     path = lay(tmp_path, files)
     assert read(path, size=8).captions == ()
-    with refusal("no captions", "cat.txt"):
-        FetchedOrOwn("x", captions=True)(str(path), size=8)
+    with expect_user_error("no captions", "cat.txt"):
+        FetchedReader("x", needs_captions=True)(str(path), size=8)
 
 
 @kinds
 def test_captions_follow_their_pictures_into_splits_and_packs(tmp_path: Path, lay: Lay):
-    album = albums.two_classes()
+    album = albums.make_two_classes()
     files = {}
     for split in ("train", "val"):
         for name, content in album.items():
@@ -68,31 +72,35 @@ def test_captions_follow_their_pictures_into_splits_and_packs(tmp_path: Path, la
     pack(path, tmp_path / "packed", size=8)
     assert read_splits(tmp_path / "packed", size=8).valid.captions == splits.valid.captions
     assert (
-        FetchedOrOwn("x", captions=True)(str(path), size=8).train.captions == splits.train.captions
+        FetchedReader("x", needs_captions=True)(str(path), size=8).train.captions
+        == splits.train.captions
     )
 
 
 @kinds
 def test_a_caption_that_is_no_text_stops_those_who_learn_from_captions(tmp_path: Path, lay: Lay):
-    files = albums.two_classes() | {"cats/1.txt": b"a child\x92s drawing", "dogs/0.txt": b"Rex"}
+    files = albums.make_two_classes() | {
+        "cats/1.txt": b"a child\x92s drawing",
+        "dogs/0.txt": b"Rex",
+    }
     path = lay(tmp_path, files)
     assert read(path, size=8).captions == ("", "", "", "Rex", "", "")
     said = "cats/1.txt is no UTF-8 text; save it so, or remove it"
     (note,) = read_splits(path, size=8).notes
     assert note.startswith("captions that cannot be read: 1, the first: ")
     assert note.endswith(said)
-    with refusal(said, "1 of 6 captions"):
-        FetchedOrOwn("x", captions=True)(str(path), size=8)
+    with expect_user_error(said, "1 of 6 captions"):
+        FetchedReader("x", needs_captions=True)(str(path), size=8)
 
 
 @kinds
 def test_of_a_huge_caption_the_first_line_is_read(tmp_path: Path, lay: Lay):
     line = b"caf\xc3\xa9 " * 3000  # cut in the middle of a letter somewhere
-    files = albums.two_classes() | {
-        "cats/0.txt": b"short\n" + b"x" * (3 * LONGEST),
-        "cats/1.txt": b"x" * (3 * LONGEST),
-        "cats/2.txt": b"\n" * (3 * LONGEST),
-        "dogs/0.txt": line + b"\n" + b"\xc3\xa9" * LONGEST,
+    files = albums.make_two_classes() | {
+        "cats/0.txt": b"short\n" + b"x" * (3 * MAX_CAPTION_BYTES),
+        "cats/1.txt": b"x" * (3 * MAX_CAPTION_BYTES),
+        "cats/2.txt": b"\n" * (3 * MAX_CAPTION_BYTES),
+        "dogs/0.txt": line + b"\n" + b"\xc3\xa9" * MAX_CAPTION_BYTES,
     }
     path = lay(tmp_path, files)
     texts = read(path, size=8).captions

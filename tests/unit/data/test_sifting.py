@@ -13,8 +13,8 @@ from types import ModuleType
 import pytest
 
 from smalti.data import read, read_splits
-from smalti.data.reading import opened_source
-from smalti.data.written import RECORDS
+from smalti.data.outputs import RECORDS
+from smalti.data.reading import open_source
 from smalti.tasks import (
     _audit,
     _complete,
@@ -26,25 +26,25 @@ from smalti.tasks import (
     _reconstruct,
 )
 from tests import albums
-from tests.expect import refusal
+from tests.expect import expect_user_error
 
-PNG = albums.encoded(albums.noise(8, 8, 3))
+PNG = albums.encode_picture(albums.make_noise(8, 8, 3))
 Lay = Callable[[Path, dict[str, bytes]], Path]
 
 kinds = pytest.mark.parametrize(
     "lay",
     [
-        lambda path, files: albums.folder(path / "set", files),
-        lambda path, files: albums.archive(path / "set.zip", files),
+        lambda path, files: albums.write_folder(path / "set", files),
+        lambda path, files: albums.write_zip(path / "set.zip", files),
     ],
     ids=["folder", "zip"],
 )
 
 
-def taken(path: Path) -> tuple[list[str], str]:
+def list_selected(path: Path) -> tuple[list[str], str]:
     """The paths of the pictures in a set, and what is said of the rest."""
-    with opened_source(path) as source:
-        return [title.removeprefix(f"{path}/") for title in source.titles], str(source.passed)
+    with open_source(path) as source:
+        return [title.removeprefix(f"{path}/") for title in source.titles], str(source.skipped)
 
 
 @kinds
@@ -54,9 +54,9 @@ def test_what_a_system_leaves_behind_is_no_picture_and_no_class(tmp_path: Path, 
     files = {f"{folder}/x.png": PNG for folder in folders}
     files |= {f"{kind}/@eaDir/1.png/SYNOPHOTO_THUMB_M.png": PNG for kind in ("cats", "dogs")}
     files |= {f"cats/{name}": PNG for name in ("._1.png", ".DS_Store", "Thumbs.db", ".x.png")}
-    path = lay(tmp_path, albums.two_classes() | files)
-    names, passed = taken(path)
-    assert names == [*albums.two_classes()]
+    path = lay(tmp_path, albums.make_two_classes() | files)
+    names, passed = list_selected(path)
+    assert names == [*albums.make_two_classes()]
     assert read(path).classes == ("cats", "dogs")
     assert passed.startswith("hidden 4; folders @eaDir 3, ")
     for folder in folders:
@@ -66,8 +66,8 @@ def test_what_a_system_leaves_behind_is_no_picture_and_no_class(tmp_path: Path, 
 @kinds
 def test_content_decides_for_unknown_endings_and_the_others_are_counted(tmp_path: Path, lay: Lay):
     heic = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(99)
-    jpeg = albums.encoded(albums.noise(8, 8, 3), "JPEG")
-    tiff = albums.encoded(albums.noise(8, 8, 3), "TIFF")
+    jpeg = albums.encode_picture(albums.make_noise(8, 8, 3), "JPEG")
+    tiff = albums.encode_picture(albums.make_noise(8, 8, 3), "TIFF")
     pictures = {
         "Shot at 10.30": PNG, "cat.png?width=640": PNG, "dog.jpg_large": jpeg, "noname": PNG,
         "renamed.heic": jpeg, "z.png": PNG,
@@ -77,7 +77,7 @@ def test_content_decides_for_unknown_endings_and_the_others_are_counted(tmp_path
         "z.png~": PNG, "z.jpg_original": jpeg, "half.png.crdownload": PNG, "README": b"text",
         "empty": b"", "labels.csv": b"1,2", "z.txt": b"its caption", "other.txt": b"no caption",
     }  # fmt: skip
-    names, passed = taken(lay(tmp_path, pictures | others))
+    names, passed = list_selected(lay(tmp_path, pictures | others))
     assert sorted(names) == sorted(pictures)
     counts = dict(word.rsplit(" ", 1) for word in passed.split(", ") if word != "...")
     assert (counts["HEIC"], counts["no ending"]) == ("2", "2")
@@ -86,7 +86,7 @@ def test_content_decides_for_unknown_endings_and_the_others_are_counted(tmp_path
 
 @kinds
 def test_what_is_said_reaches_whoever_trains(tmp_path: Path, lay: Lay):
-    path = lay(tmp_path, albums.two_classes() | {"cats/1.heic": b"no picture"})
+    path = lay(tmp_path, albums.make_two_classes() | {"cats/1.heic": b"no picture"})
     assert read_splits(path, size=8).notes == ("passed over: HEIC 1",)
 
 
@@ -113,7 +113,7 @@ WRITTEN = {
 
 @kinds
 def test_what_smalti_wrote_is_passed_over(tmp_path: Path, lay: Lay):
-    names, passed = taken(lay(tmp_path, {"a.png": PNG, "b.png": PNG} | WRITTEN))
+    names, passed = list_selected(lay(tmp_path, {"a.png": PNG, "b.png": PNG} | WRITTEN))
     assert names == ["a.png", "b.png"]
     assert passed == (
         "written by smalti in gallery 3, samples/ddpm 3, looks/set 2, packs/a 2, runs/ddpm 2"
@@ -122,7 +122,7 @@ def test_what_smalti_wrote_is_passed_over(tmp_path: Path, lay: Lay):
 
 @kinds
 def test_samples_that_stand_alone_are_meant(tmp_path: Path, lay: Lay):
-    names, passed = taken(lay(tmp_path, WRITTEN))
+    names, passed = list_selected(lay(tmp_path, WRITTEN))
     assert names == ["samples/ddpm/00000.png"]
     assert "samples/ddpm 2" in passed
 
@@ -135,7 +135,7 @@ def test_a_name_alone_is_no_record(tmp_path: Path, lay: Lay):
         "c/samples.json": record("samples.json", seeds=[7]), "c/00007.png": PNG,
         "c/00008.png": PNG, "d/report.json": b"[" * 100_000, "d/contact.png": PNG,
     }  # fmt: skip
-    names, passed = taken(lay(tmp_path, files))
+    names, passed = list_selected(lay(tmp_path, files))
     assert names == ["a/1.png", "b/2.png", "c/00008.png", "d/contact.png"]
     assert passed == "JSON 3; written by smalti in c 2"
 
@@ -148,7 +148,7 @@ RESULTS = [
     ("interpolation.json", _interpolate, "strip.png interpolation.gif"),
     ("match.json", _match, "field.png distance.png 00001-voted.png voted.gif copied.png"),
     ("report.json", _audit, "contact.png duplicates.png"),
-    ("report.json", _evaluate, "samples.png neighbours.png distances.png codes.png"),
+    ("report.json", _evaluate, "samples.png neighbors.png distances.png codes.png"),
 ]
 
 
@@ -162,30 +162,32 @@ def test_what_a_verb_writes_is_known_by_its_record(record: str, verb: ModuleType
 
 
 def test_pipes_sockets_and_devices_are_no_pictures(tmp_path: Path):
-    path = albums.folder(tmp_path / "set", {"a.png": PNG, "folder.png/b.png": PNG})
+    path = albums.write_folder(tmp_path / "set", {"a.png": PNG, "folder.png/b.png": PNG})
     os.mkfifo(path / "pipe.png")
     (path / "zero.png").symlink_to("/dev/zero")
     with socket.socket(socket.AF_UNIX) as bound:
         bound.bind(str(path / "s.png"))
-        names, passed = taken(path)
+        names, passed = list_selected(path)
     assert names == ["a.png", "folder.png/b.png"]
     assert passed == "pipes and devices 3"
     for place in (path / "pipe.png", path / "zero.png"):
-        with refusal(f"{place.name} is no plain file"):
+        with expect_user_error(f"{place.name} is no plain file"):
             read(place)
 
 
 def test_links_that_lead_nowhere_are_named(tmp_path: Path):
-    path = albums.folder(tmp_path / "set", {"b.png": PNG})
+    path = albums.write_folder(tmp_path / "set", {"b.png": PNG})
     (path / "a.png").symlink_to("a.png")
-    with refusal("1 of 2 pictures", "a.png cannot be read (Too many levels of symbolic links)"):
+    with expect_user_error(
+        "1 of 2 pictures", "a.png cannot be read (Too many levels of symbolic links)"
+    ):
         read(path)
 
 
 def test_names_with_line_breaks_stay_in_their_line(tmp_path: Path):
-    albums.folder(tmp_path / "set", {"a\nb/\x1b[2J.png": PNG, "c/x.png": b"broken"})
-    assert taken(tmp_path / "set")[0] == [r"a\x0ab/\x1b[2J.png", "c/x.png"]
-    with opened_source(tmp_path / "set") as source:
+    albums.write_folder(tmp_path / "set", {"a\nb/\x1b[2J.png": PNG, "c/x.png": b"broken"})
+    assert list_selected(tmp_path / "set")[0] == [r"a\x0ab/\x1b[2J.png", "c/x.png"]
+    with open_source(tmp_path / "set") as source:
         assert source.classes == (r"a\x0ab", "c")
 
 
@@ -197,11 +199,11 @@ def test_names_that_are_no_utf8(tmp_path: Path):
         Path(os.fsdecode(folder), "x\udce9.png").write_bytes(PNG)
     pictures = read(tmp_path / "set", size=8)
     assert pictures.classes == (r"caf\xe9", r"th\xe9")
-    names, _ = taken(tmp_path / "set")
+    names, _ = list_selected(tmp_path / "set")
     assert names == [r"caf\xe9/x\xe9.png", r"th\xe9/x\xe9.png"]
 
 
 @pytest.mark.parametrize("path", ["", "~nobody-of-that-name/x"])
 def test_paths_that_are_none(path: str):
-    with refusal("empty" if not path else "does not exist"):
+    with expect_user_error("empty" if not path else "does not exist"):
         read(path)

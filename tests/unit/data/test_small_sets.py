@@ -15,31 +15,31 @@ from smalti.core.checkpoint import save
 from smalti.core.protocols import Card
 from smalti.data import Pictures, Splits
 from smalti.diffusion import DDIM
-from smalti.evaluation.bootstrap import error_of, resamples, spread
-from smalti.evaluation.codec import likeness_row
-from smalti.evaluation.kernel import kernel_replicates
-from smalti.evaluation.memorisation import median_ratio
+from smalti.evaluation.bootstrap import bootstrap_error, compute_spread, draw_resamples
+from smalti.evaluation.codec import build_likeness_row
+from smalti.evaluation.kernel import bootstrap_kernel
+from smalti.evaluation.memorization import median_ratio
 from smalti.features.classifier import ClassifierConfig
 from smalti.vq import VQConfig
-from tests.expect import refusal
-from tests.tiny import awake, diffusion, pixelcnn, vqvae
-from tests.toys import pictures
+from tests.expect import expect_user_error
+from tests.tiny import diffusion_config, pixelcnn_config, randomize_zeros, vqvae_config
+from tests.toys import make_pictures
 
 CLASSES = ("day", "night")
 ABSURD = 1e6
 
 
 @pytest.fixture(scope="module")
-def eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def classifier_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     network = ClassifierConfig(channels=1, classes=2, widths=(4, 6)).build()
     folder = tmp_path_factory.mktemp("features") / "eyes"
     return save(network, folder, Card(facts={"classes": CLASSES}))
 
 
-def labelled(n: int, seed: int, kind: str) -> Pictures:
-    grey = pictures(n, seed).pixels
-    pixels = torch.full_like(grey, 200) if kind == "constant" else grey
+def make_labeled_pictures(n: int, seed: int, kind: str) -> Pictures:
+    gray = make_pictures(n, seed).pixels
+    pixels = torch.full_like(gray, 200) if kind == "constant" else gray
     labels = torch.zeros(n).long() if kind == "one class" else torch.arange(n) % 2
     return Pictures(pixels, labels, CLASSES, kind)
 
@@ -56,47 +56,58 @@ def check_rows(report: Any) -> None:
 @pytest.mark.parametrize("kind", ["noise", "constant", "one class"])
 @pytest.mark.parametrize("n", [1, 2, 3])
 @pytest.mark.parametrize("held", [1, 2, 3])
-def test_every_measure(n: int, held: int, kind: str, eyes: Path) -> None:
+def test_every_measure(n: int, held: int, kind: str, classifier_folder: Path) -> None:
     torch.manual_seed(0)
-    model = awake(diffusion(classes=CLASSES).build()).eval()
-    data = Splits(labelled(4, 0, kind), labelled(held, 1, kind))
-    how: dict[str, Any] = {"n": n, "bootstraps": 40, "sampler": DDIM(steps=1), "features": eyes}
+    model = randomize_zeros(diffusion_config(classes=CLASSES).build()).eval()
+    data = Splits(make_labeled_pictures(4, 0, kind), make_labeled_pictures(held, 1, kind))
+    how: dict[str, Any] = {
+        "n": n,
+        "bootstraps": 40,
+        "sampler": DDIM(steps=1),
+        "features": classifier_folder,
+    }
     check_rows(smalti.evaluate(model, data, **how))
 
 
-def test_one_training_picture_and_a_model_of_another_kind(eyes: Path) -> None:
-    model = pixelcnn().build().eval()
-    data = Splits(labelled(1, 0, "noise"), labelled(2, 1, "noise"))
-    check_rows(smalti.evaluate(model, data, n=2, features=eyes, bootstraps=3))
+def test_one_training_picture_and_a_model_of_another_kind(classifier_folder: Path) -> None:
+    model = pixelcnn_config().build().eval()
+    data = Splits(make_labeled_pictures(1, 0, "noise"), make_labeled_pictures(2, 1, "noise"))
+    check_rows(smalti.evaluate(model, data, n=2, features=classifier_folder, bootstraps=3))
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
-def test_codecs(n: int, eyes: Path) -> None:
+def test_codecs(n: int, classifier_folder: Path) -> None:
     torch.manual_seed(0)
-    codec = vqvae(VQConfig(8, 8)).build().eval()
+    codec = vqvae_config(VQConfig(8, 8)).build().eval()
     for kind in ("noise", "constant"):
-        data = Splits(labelled(4, 0, kind), labelled(n, 1, kind))
-        found = smalti.evaluate(codec, data, features=eyes)
+        data = Splits(make_labeled_pictures(4, 0, kind), make_labeled_pictures(n, 1, kind))
+        found = smalti.evaluate(codec, data, features=classifier_folder)
         check_rows(found)
         assert (found["perplexity"].value or 0) >= 1
 
 
 def test_pictures_that_come_back_exactly_have_no_psnr() -> None:
-    assert "exactly" in likeness_row("psnr", torch.tensor([torch.inf, torch.inf]), "dB").note
-    row = likeness_row("psnr", torch.tensor([torch.inf, 20.0, 30.0]), "dB")
+    assert "exactly" in build_likeness_row("psnr", torch.tensor([torch.inf, torch.inf]), "dB").note
+    row = build_likeness_row("psnr", torch.tensor([torch.inf, 20.0, 30.0]), "dB")
     assert row.value == 25 and row.note == "without 1 picture that came back exactly"
 
 
-def test_nothing_held_out_is_refused(eyes: Path) -> None:
-    none = labelled(0, 1, "noise")
-    with refusal("holds no pictures to measure with"):
-        smalti.evaluate(diffusion().build(), Splits(labelled(4, 0, "noise"), none), features=eyes)
+def test_nothing_held_out_is_refused(classifier_folder: Path) -> None:
+    none = make_labeled_pictures(0, 1, "noise")
+    with expect_user_error("holds no pictures to measure with"):
+        smalti.evaluate(
+            diffusion_config().build(),
+            Splits(make_labeled_pictures(4, 0, "noise"), none),
+            features=classifier_folder,
+        )
 
 
-def test_a_class_that_is_only_held_out_is_named(eyes: Path) -> None:
-    model = diffusion(classes=CLASSES).build().eval()
-    data = Splits(labelled(4, 0, "one class"), labelled(4, 1, "noise"))
-    report = smalti.evaluate(model, data, ["cost"], n=2, sampler=DDIM(steps=1), features=eyes)
+def test_a_class_that_is_only_held_out_is_named(classifier_folder: Path) -> None:
+    model = diffusion_config(classes=CLASSES).build().eval()
+    data = Splits(make_labeled_pictures(4, 0, "one class"), make_labeled_pictures(4, 1, "noise"))
+    report = smalti.evaluate(
+        model, data, ["cost"], n=2, sampler=DDIM(steps=1), features=classifier_folder
+    )
     assert any("no training picture is of night" in note for note in report.notes)
 
 
@@ -105,21 +116,23 @@ def test_two_rows_have_no_error_and_three_have_one() -> None:
         return float(x.mean())
 
     x = torch.tensor([0.0, 3.0, 6.0])
-    assert math.isnan(error_of(mean, (x[:2], resamples(2))))
+    assert math.isnan(bootstrap_error(mean, (x[:2], draw_resamples(2))))
     # the mean of 3 drawn of {0, 3, 6} has the standard deviation sqrt(6 / 3); 2,000 draws tell
     # it within 5%
-    assert error_of(mean, (x, resamples(3, 2000))) == pytest.approx(math.sqrt(2), rel=0.05)
-    assert math.isnan(spread([])) and math.isnan(spread([1.0, math.nan]))
+    assert bootstrap_error(mean, (x, draw_resamples(3, 2000))) == pytest.approx(
+        math.sqrt(2), rel=0.05
+    )
+    assert math.isnan(compute_spread([])) and math.isnan(compute_spread([1.0, math.nan]))
 
 
 def test_draws_of_one_row_alone_are_left_out() -> None:
     a, b = torch.randn(2, 4), torch.randn(5, 4)
     draws = [torch.tensor(rows) for rows in ([0, 0], [1, 1], [0, 1])]
-    found = kernel_replicates(a, b, draws)
+    found = bootstrap_kernel(a, b, draws)
     assert len(found) == 1 and math.isfinite(found[0])
 
 
 def test_copies_among_the_held_out_leave_no_ratio() -> None:
-    with refusal("held-out pictures or more are training pictures, too"):
+    with expect_user_error("held-out pictures or more are training pictures, too"):
         median_ratio(torch.tensor([1.0]), torch.tensor([0.0, 0.0, 2.0]))
     assert median_ratio(torch.tensor([3.0]), torch.tensor([0.0, 2.0, 2.0])) == 1.5

@@ -1,4 +1,4 @@
-"""Textures: which files show a material, under which licence, and how they are cut and split."""
+"""Textures: which files show a material, under which license, and how they are cut and split."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from PIL import Image
 
 from smalti.data import pack
 from smalti.data.fetch_sets import fetch_textures
-from smalti.data.packs import pack_source
+from smalti.data.packs import open_pack_source
 from smalti.data.textures import (
     Texture,
     cut_tiles,
     is_texture,
     is_usable,
-    material_of,
-    motif_of,
-    shrunk,
-    split_pictures,
+    match_material,
+    name_motif,
+    shrink,
+    split_textures,
 )
 from tests import albums, packages
-from tests.expect import refusal
+from tests.expect import expect_user_error
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ from tests.expect import refusal
     ],
 )
 def test_the_material_is_told_by_the_name(name: str, material: str | None):
-    assert material_of(name) == material
+    assert match_material(name) == material
 
 
 def test_tiles_are_whole_and_from_the_middle():
@@ -52,12 +52,12 @@ def test_tiles_are_whole_and_from_the_middle():
     assert tiles.shape == (4, 3, 128, 128)
     assert (tiles[0] == pixels[:, 22:150, 2:130]).all()
     assert (tiles[3] == pixels[:, 150:278, 130:258]).all()
-    assert shrunk(Image.new("L", (1024, 512))).shape == (3, 256, 512)
-    assert shrunk(Image.new("RGB", (200, 128))).shape == (3, 128, 200)
+    assert shrink(Image.new("L", (1024, 512))).shape == (3, 256, 512)
+    assert shrink(Image.new("RGB", (200, 128))).shape == (3, 128, 200)
 
 
 def test_dark_flat_small_and_transparent_pictures_are_dropped():
-    noise = albums.noise(1, 64, 64, 3, seed=0)[0].transpose(2, 0, 1)
+    noise = albums.make_noise(1, 64, 64, 3, seed=0)[0].transpose(2, 0, 1)
     assert is_texture(noise)
     assert not is_texture(noise // 16)
     assert not is_texture(np.full((3, 64, 64), 90, np.uint8))
@@ -69,13 +69,13 @@ def test_dark_flat_small_and_transparent_pictures_are_dropped():
 def test_versions_of_one_picture_stand_in_one_split():
     names = [f"t/brick{k}{v}.png" for k in range(20) for v in ("", "a", "b", "_dark")]
     textures = [Texture(n, "brick", "CC0", np.zeros((3, 1, 1), np.uint8)) for n in names]
-    assert len({motif_of(one) for one in textures}) == 20
-    sides = split_pictures(textures, 0)
+    assert len({name_motif(one) for one in textures}) == 20
+    sides = split_textures(textures, 0)
     assert {s: sides.count(s) // 4 for s in ("train", "valid", "test")} == {
         "train": 17, "valid": 1, "test": 2,
     }  # fmt: skip
     assert all(len(set(sides[4 * k : 4 * k + 4])) == 1 for k in range(20))
-    assert set(split_pictures(textures[:28], 0)) == {"train"}  # of seven
+    assert set(split_textures(textures[:28], 0)) == {"train"}  # of seven
 
 
 COPYRIGHT = """Files: *
@@ -87,12 +87,12 @@ License: public-domain
 
 
 def picture(seed: int) -> bytes:
-    pixels = albums.noise(1, 32, 32, 3, seed=seed)[0]
+    pixels = albums.make_noise(1, 32, 32, 3, seed=seed)[0]
     image = Image.fromarray(pixels).resize((256, 128), Image.Resampling.NEAREST)
-    return albums.encoded(np.asarray(image))
+    return albums.encode_picture(np.asarray(image))
 
 
-def game(path: Path, copyright: str = COPYRIGHT) -> Path:
+def write_game(path: Path, copyright: str = COPYRIGHT) -> Path:
     pictures = io.BytesIO()
     with zipfile.ZipFile(pictures, "w") as file:
         for k in range(16):
@@ -101,10 +101,10 @@ def game(path: Path, copyright: str = COPYRIGHT) -> Path:
         file.writestr("textures/tex/sign01.png", picture(51))
     files = {"./usr/games/0textures.pk3": pictures.getvalue()}
     files["./usr/share/doc/ufoai-textures/copyright"] = copyright.encode()
-    return packages.packed(path, files)
+    return packages.write_tar(path, files)
 
 
-def wheel(path: Path, names: tuple[str, ...] = ("brick", "grass", "gravel")) -> Path:
+def write_wheel(path: Path, names: tuple[str, ...] = ("brick", "grass", "gravel")) -> Path:
     with zipfile.ZipFile(path, "w") as file:
         for k, name in enumerate(names):
             file.writestr(f"skimage/data/{name}.png", picture(60 + k))
@@ -113,18 +113,20 @@ def wheel(path: Path, names: tuple[str, ...] = ("brick", "grass", "gravel")) -> 
     return path
 
 
-def test_textures_are_packed_with_the_licence_of_each(
+def test_textures_are_packed_with_the_license_of_each(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    packages.apt(tmp_path / "bin", monkeypatch, {"ufoai-textures": game(tmp_path / "g.tar")})
-    packages.pip(tmp_path / "bin", monkeypatch, wheel(tmp_path / "w.whl"))
+    packages.fake_apt(
+        tmp_path / "bin", monkeypatch, {"ufoai-textures": write_game(tmp_path / "g.tar")}
+    )
+    packages.fake_pip(tmp_path / "bin", monkeypatch, write_wheel(tmp_path / "w.whl"))
     every, free = fetch_textures(tmp_path / "home")
     assert every.packed.shape == (38, 3, 128, 128)  # two tiles of each of 19
     assert every.packed.classes == ("brick", "grass", "gravel")
     assert free.packed.shape[0] == 2 * (10 + 3)
-    assert "GPL-2+" in every.licence and "GPL-2+" not in free.licence
-    source = pack_source(free.path)
-    assert set(source.attributes["licence"]) == {"public-domain", "CC0"}
+    assert "GPL-2+" in every.license and "GPL-2+" not in free.license
+    source = open_pack_source(free.path)
+    assert set(source.attributes["license"]) == {"public-domain", "CC0"}
     pictures = source.attributes["picture"]
     held = {pictures[k] for s in ("valid", "test") if s in source.splits for k in source.splits[s]}
     assert not held & {pictures[k] for k in source.splits["train"]}
@@ -132,12 +134,14 @@ def test_textures_are_packed_with_the_licence_of_each(
 
 
 def test_packages_that_are_not_as_they_were(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    packages.apt(tmp_path / "bin", monkeypatch, {"ufoai-textures": game(tmp_path / "g.tar", "")})
-    packages.pip(tmp_path / "bin", monkeypatch, wheel(tmp_path / "w.whl"))
-    with refusal("ufoai-textures holds no pictures or no licences"):
+    packages.fake_apt(
+        tmp_path / "bin", monkeypatch, {"ufoai-textures": write_game(tmp_path / "g.tar", "")}
+    )
+    packages.fake_pip(tmp_path / "bin", monkeypatch, write_wheel(tmp_path / "w.whl"))
+    with expect_user_error("ufoai-textures holds no pictures or no licenses"):
         fetch_textures(tmp_path / "home")
-    packages.pip(tmp_path / "bin", monkeypatch, wheel(tmp_path / "v.whl", ("brick",)))
-    with refusal("scikit-image==0.26.0 holds no grass.png"):
+    packages.fake_pip(tmp_path / "bin", monkeypatch, write_wheel(tmp_path / "v.whl", ("brick",)))
+    with expect_user_error("scikit-image==0.26.0 holds no grass.png"):
         fetch_textures(tmp_path / "home")
     assert not (tmp_path / "home").exists()
 
@@ -145,10 +149,12 @@ def test_packages_that_are_not_as_they_were(tmp_path: Path, monkeypatch: pytest.
 def test_what_is_known_of_pictures_stays_when_they_are_packed_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    packages.apt(tmp_path / "bin", monkeypatch, {"ufoai-textures": game(tmp_path / "g.tar")})
-    packages.pip(tmp_path / "bin", monkeypatch, wheel(tmp_path / "w.whl"))
+    packages.fake_apt(
+        tmp_path / "bin", monkeypatch, {"ufoai-textures": write_game(tmp_path / "g.tar")}
+    )
+    packages.fake_pip(tmp_path / "bin", monkeypatch, write_wheel(tmp_path / "w.whl"))
     every, _ = fetch_textures(tmp_path / "home")
     pack(every.path, tmp_path / "small.zip", size=32)
-    first, again = pack_source(every.path), pack_source(tmp_path / "small.zip")
+    first, again = open_pack_source(every.path), open_pack_source(tmp_path / "small.zip")
     assert again.attributes == first.attributes and again.origin == first.origin
-    assert again.size == (32, 32) and "licence" in again.origin
+    assert again.size == (32, 32) and "license" in again.origin

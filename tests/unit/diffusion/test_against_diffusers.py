@@ -14,8 +14,8 @@ from torch import Tensor
 
 from smalti.core.rng import Rng
 from smalti.diffusion import DDIM, DDPM, Cosine, Diffusion, Hybrid, Linear
-from smalti.diffusion.likelihood import log_variance
-from tests.tiny import awake, diffusion
+from smalti.diffusion.likelihood import compute_log_variance
+from tests.tiny import diffusion_config, randomize_zeros
 
 T, STEPS, SHAPE, SEEDS = 30, 6, (1, 6, 6), (0, 7)
 SCHEDULES = {"linear": Linear(T), "cosine": Cosine(T)}
@@ -26,31 +26,31 @@ each = pytest.mark.parametrize
 pytestmark = [each("prediction", PREDICTIONS), each("schedule", SCHEDULES)]
 
 
-def model_of(prediction: Any, schedule: str) -> Diffusion:
-    config = diffusion(SHAPE, prediction=prediction, schedule=SCHEDULES[schedule])
-    return awake(config.build()).eval()
+def build_model(prediction: Any, schedule: str) -> Diffusion:
+    config = diffusion_config(SHAPE, prediction=prediction, schedule=SCHEDULES[schedule])
+    return randomize_zeros(config.build()).eval()
 
 
-def betas_of(schedule: str) -> Tensor:
+def compute_betas(schedule: str) -> Tensor:
     a = SCHEDULES[schedule].alpha_bars()
     return 1 - a / torch.cat([torch.ones(1), a[:-1]])
 
 
-def settings(schedule: str, prediction: str) -> dict[str, Any]:
+def scheduler_settings(schedule: str, prediction: str) -> dict[str, Any]:
     """The linear betas as their own formula makes them; ours for the schedule they do not have."""
-    betas: dict[str, Any] = {"trained_betas": betas_of(schedule).numpy()}
+    betas: dict[str, Any] = {"trained_betas": compute_betas(schedule).numpy()}
     if schedule == "linear":
         betas = {"beta_start": 1e-4 * 1000 / T, "beta_end": 0.02 * 1000 / T}
     return {"num_train_timesteps": T, "prediction_type": PREDICTIONS[prediction], **betas}
 
 
-def widened(scheduler: Any, schedule: str) -> Any:
+def widen_table(scheduler: Any, schedule: str) -> Any:
     """Their table of alpha-bars is float32, which is too coarse where almost no picture is left.
 
     Compare it with ours, then put float64 in its place, so that the steps are compared and not
     the rounding of the table.
     """
-    exact = (1 - betas_of(schedule)).cumprod(0)
+    exact = (1 - compute_betas(schedule)).cumprod(0)
     torch.testing.assert_close(scheduler.alphas_cumprod.double(), exact, atol=1e-6, rtol=0)
     scheduler.alphas_cumprod = exact
     return scheduler
@@ -72,13 +72,13 @@ def assert_same_states(ours: list[Tensor], theirs: list[Tensor]) -> None:
 def test_ddpm(
     prediction: str, schedule: str, variance: Any, clip: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, rng = model_of(prediction, schedule), Rng(SEEDS)
+    model, rng = build_model(prediction, schedule), Rng(SEEDS)
     monkeypatch.setattr(scheduling_ddpm, "randn_tensor", lambda *_, **__: rng.normal(*SHAPE))
     kind = VARIANCES[variance]
     scheduler = DDPMScheduler(
-        **settings(schedule, prediction), variance_type=kind, clip_sample=clip
+        **scheduler_settings(schedule, prediction), variance_type=kind, clip_sample=clip
     )
-    scheduler = widened(scheduler, schedule)
+    scheduler = widen_table(scheduler, schedule)
     scheduler.set_timesteps(T)
 
     def walk() -> Iterator[Tensor]:
@@ -94,15 +94,15 @@ def test_ddpm(
 def test_ddpm_with_learned_variance(
     prediction: Any, schedule: str, clip: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = diffusion(
+    config = diffusion_config(
         SHAPE, prediction=prediction, schedule=SCHEDULES[schedule], objective=Hybrid()
     )
-    model, rng = awake(config.build()).eval(), Rng(SEEDS)
+    model, rng = randomize_zeros(config.build()).eval(), Rng(SEEDS)
     monkeypatch.setattr(scheduling_ddpm, "randn_tensor", lambda *_, **__: rng.normal(*SHAPE))
     scheduler = DDPMScheduler(
-        **settings(schedule, prediction), variance_type="learned_range", clip_sample=clip
+        **scheduler_settings(schedule, prediction), variance_type="learned_range", clip_sample=clip
     )
-    scheduler = widened(scheduler, schedule)
+    scheduler = widen_table(scheduler, schedule)
     scheduler.set_timesteps(T)
     spread: list[float] = []
 
@@ -114,7 +114,7 @@ def test_ddpm_with_learned_variance(
             if t > 0:  # where theirs is the log of almost 0, and goes unused
                 theirs = scheduler._get_variance(t, predicted_variance=v)
                 at_t = torch.full((len(v),), t)
-                ours = log_variance("learned", v, at_t, model.alpha_bars)
+                ours = compute_log_variance("learned", v, at_t, model.alpha_bars)
                 torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
                 spread.append(float(v.std()))
             yield (x := scheduler.step(output, t, x).prev_sample)
@@ -127,14 +127,14 @@ def test_ddpm_with_learned_variance(
 @each("clip", [True, False])
 @each("eta", [0.0, 0.5, 1.0])
 def test_ddim(prediction: str, schedule: str, eta: float, clip: bool) -> None:
-    model, rng = model_of(prediction, schedule), Rng(SEEDS)
+    model, rng = build_model(prediction, schedule), Rng(SEEDS)
     spacing: Any = (
         "trailing"  # the article's: the last level first, the picture after the last step
     )
     scheduler = DDIMScheduler(
-        **settings(schedule, prediction), clip_sample=clip, timestep_spacing=spacing
+        **scheduler_settings(schedule, prediction), clip_sample=clip, timestep_spacing=spacing
     )
-    scheduler = widened(scheduler, schedule)
+    scheduler = widen_table(scheduler, schedule)
     scheduler.set_timesteps(STEPS)
 
     def walk() -> Iterator[Tensor]:
@@ -148,6 +148,6 @@ def test_ddim(prediction: str, schedule: str, eta: float, clip: bool) -> None:
             yield (x := step.prev_sample)
 
     sampler = DDIM(steps=STEPS, eta=eta, clip=clip)
-    assert sampler.levels(T) == scheduler.timesteps.tolist()
+    assert sampler.choose_timesteps(T) == scheduler.timesteps.tolist()
     ours = [state.x for state in model.stream(Rng(SEEDS), sampler=sampler)]
     assert_same_states(ours, list(walk()))

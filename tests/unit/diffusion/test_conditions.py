@@ -14,17 +14,17 @@ from torch import Tensor, nn
 import smalti
 from smalti.core.config import TAGS
 from smalti.core.errors import UserError
-from smalti.core.given import Given
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
+from smalti.core.sampling_inputs import SamplingInputs
 from smalti.diffusion import DDIM, DDPM, Diffusion, DiffusionConfig, Hybrid
-from smalti.diffusion.network import Kind, check_equal
+from smalti.diffusion.network import ConditionKind, check_equal
 from smalti.layers.attention import attend
 from smalti.layers.caption import CaptionConfig
-from smalti.layers.conditions import Choice, count_columns
+from smalti.layers.condition_encoder import Choice, compute_width
 from smalti.layers.embedding import SinusoidalEmbedding
-from tests.expect import refusal
-from tests.tiny import awake, diffusion, drawn, unet
+from tests.expect import expect_user_error
+from tests.tiny import diffusion_config, draw_pictures, randomize_zeros, unet_config
 
 SHADE = Choice(("dark", "light"))
 SIDE = Choice(("left", "right"), "side")
@@ -32,7 +32,7 @@ SAMPLER = DDIM(steps=8)
 
 
 def paint(shade: int, side: int) -> Tensor:
-    """(1, 4, 4): one half dark or light, the other grey."""
+    """(1, 4, 4): one half dark or light, the other gray."""
     x = torch.full((1, 4, 4), 128 / 255)
     x[:, :, 2 * side : 2 * side + 2] = float(shade)
     return x
@@ -45,15 +45,15 @@ SHADES, SIDES = torch.tensor(GRID * 4).unbind(1)
 
 def train(model: Diffusion, batch: Batch, steps: int = 150) -> Diffusion:
     torch.manual_seed(0)
-    optimiser = torch.optim.Adam(model.train().parameters(), lr=4e-3)
+    optimizer = torch.optim.Adam(model.train().parameters(), lr=4e-3)
     for step in range(steps):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         model.loss(batch, step).total.backward()
-        optimiser.step()
+        optimizer.step()
     return model.eval()
 
 
-def nearest(pictures: Tensor) -> set[tuple[int, int]]:
+def find_nearest(pictures: Tensor) -> set[tuple[int, int]]:
     """Which of the four pictures these are like."""
     distances = [(pictures - paint(*pair)).abs().mean((1, 2, 3)) for pair in GRID]
     return {GRID[k] for k in torch.stack(distances).argmin(0).tolist()}
@@ -61,19 +61,25 @@ def nearest(pictures: Tensor) -> set[tuple[int, int]]:
 
 def conditional(conditions: tuple[Choice | CaptionConfig, ...]) -> Diffusion:
     """A model that predicts the picture, which is quickly learned."""
-    D = count_columns(conditions, spare=True)
-    network = unet(condition=D, widths=(16, 16), stem=1)
+    D = compute_width(conditions, reserve_none=True)
+    network = unet_config(condition=D, widths=(16, 16), stem=1)
     changes = {"network": network, "prediction": "x0", "sampler": SAMPLER}
-    return diffusion((1, 4, 4), conditions=conditions, **changes).build()
+    return diffusion_config((1, 4, 4), conditions=conditions, **changes).build()
 
 
 def test_two_choices_are_learned_at_once_and_each_can_be_hidden() -> None:
     model = train(conditional((SHADE, SIDE)), Batch(PICTURES, SHADES, None, {"side": SIDES}))
     for shade, side in GRID:
         told = {"class": SHADE.values[shade], "side": SIDE.values[side]}
-        assert nearest(drawn(model, 4, cond=told)) == {(shade, side)}
-    assert nearest(drawn(model, 24, cond={"class": "light", "side": "none"})) == {(1, 0), (1, 1)}
-    assert nearest(drawn(model, 24, cond={"class": "none", "side": "left"})) == {(0, 0), (1, 0)}
+        assert find_nearest(draw_pictures(model, 4, cond=told)) == {(shade, side)}
+    assert find_nearest(draw_pictures(model, 24, cond={"class": "light", "side": "none"})) == {
+        (1, 0),
+        (1, 1),
+    }
+    assert find_nearest(draw_pictures(model, 24, cond={"class": "none", "side": "left"})) == {
+        (0, 0),
+        (1, 0),
+    }
     hidden = model.score(Batch(PICTURES[:4]), Rng(range(4))).nats.mean()
     told = Batch(PICTURES[:4], SHADES[:4], None, {"side": SIDES[:4]})
     assert model.score(told, Rng(range(4))).nats.mean() < hidden
@@ -83,46 +89,55 @@ def test_a_class_and_text_are_learned_at_once() -> None:
     words = [f"on the {SIDE.values[k]}" for k in SIDES.tolist()]
     captions = CaptionConfig(width=8, buckets=64)
     model = train(conditional((SHADE, captions)), Batch(PICTURES, SHADES, words))
-    assert model.spec.given[:3] == ("labels", "text", "conditions")
+    assert model.spec.accepted_inputs[:3] == ("labels", "text", "conditions")
     for sampler in (SAMPLER, DDIM(steps=8, guidance=2.0)):
         for shade, side in GRID:
             told = {"class": shade, "text": f"on the {SIDE.values[side]}"}
-            assert nearest(drawn(model, 4, cond=told, sampler=sampler)) == {(shade, side)}
-    left = drawn(model, 24, cond={"class": "none", "text": "on the left"})
-    assert nearest(left) == {(0, 0), (1, 0)}
-    assert nearest(drawn(model, 24, cond={"class": "dark", "text": ""})) == {(0, 0), (0, 1)}
-    with refusal("cond is text, which does not say what of class, text"):
-        drawn(model, 1, cond="light")
+            assert find_nearest(draw_pictures(model, 4, cond=told, sampler=sampler)) == {
+                (shade, side)
+            }
+    left = draw_pictures(model, 24, cond={"class": "none", "text": "on the left"})
+    assert find_nearest(left) == {(0, 0), (1, 0)}
+    assert find_nearest(draw_pictures(model, 24, cond={"class": "dark", "text": ""})) == {
+        (0, 0),
+        (0, 1),
+    }
+    with expect_user_error("cond is text, which does not say what of class, text"):
+        draw_pictures(model, 1, cond="light")
 
 
 def test_choices_that_are_not_given_are_drawn_each_by_itself() -> None:
-    config = diffusion((1, 4, 4), conditions=(SHADE, SIDE), sampler=SAMPLER)
-    model = awake(config.build()).eval()
-    told = model.choose_values(Rng(range(40)), Given())
+    config = diffusion_config((1, 4, 4), conditions=(SHADE, SIDE), sampler=SAMPLER)
+    model = randomize_zeros(config.build()).eval()
+    told = model.draw_conditions(Rng(range(40)), SamplingInputs())
     pairs = {*zip(told["class"].tolist(), told["side"].tolist(), strict=True)}  # type: ignore[union-attr]
     assert pairs == {*GRID}
-    half = model.choose_values(Rng(range(40)), Given(conditions={"class": ["dark"] * 40}))
+    half = model.draw_conditions(
+        Rng(range(40)), SamplingInputs(conditions={"class": ["dark"] * 40})
+    )
     assert torch.equal(half["side"], told["side"])  # type: ignore[arg-type]
 
 
 def test_a_class_goes_by_its_name() -> None:
-    model = awake(diffusion((1, 4, 4), ("3", "7"), sampler=SAMPLER).build()).eval()
-    assert torch.equal(drawn(model, 2, cond="7"), drawn(model, 2, cond=1))
-    assert torch.equal(drawn(model, cond=["7", "3"]), drawn(model, cond=[1, 0]))
-    nothing = drawn(model, 2, cond="none")
-    assert torch.equal(nothing, drawn(model, 2, sampler=DDIM(steps=8, guidance=0)))
-    assert not torch.equal(nothing, drawn(model, 2, cond=1))
+    model = randomize_zeros(diffusion_config((1, 4, 4), ("3", "7"), sampler=SAMPLER).build()).eval()
+    assert torch.equal(draw_pictures(model, 2, cond="7"), draw_pictures(model, 2, cond=1))
+    assert torch.equal(draw_pictures(model, cond=["7", "3"]), draw_pictures(model, cond=[1, 0]))
+    nothing = draw_pictures(model, 2, cond="none")
+    assert torch.equal(nothing, draw_pictures(model, 2, sampler=DDIM(steps=8, guidance=0)))
+    assert not torch.equal(nothing, draw_pictures(model, 2, cond=1))
 
 
 def test_what_was_never_hidden_cannot_be_left_out() -> None:
-    config = diffusion((1, 4, 4), ("3", "7"), sampler=SAMPLER, condition_dropout=0.0)
-    model = awake(config.build()).eval()
-    with refusal("this model never learned without class; give one of 3, 7"):
-        drawn(model, 1, cond="none")
-    with refusal("this model never learned without class; give it, and leave guidance at 1"):
-        drawn(model, 1, cond=1, sampler=DDIM(guidance=2.0))
-    with refusal("sampler.guidance is 2.0, but with condition_dropout 0"):
-        diffusion((1, 4, 4), ("3",), sampler=DDIM(guidance=2.0), condition_dropout=0.0)
+    config = diffusion_config((1, 4, 4), ("3", "7"), sampler=SAMPLER, condition_dropout=0.0)
+    model = randomize_zeros(config.build()).eval()
+    with expect_user_error("this model never learned without class; give one of 3, 7"):
+        draw_pictures(model, 1, cond="none")
+    with expect_user_error(
+        "this model never learned without class; give it, and leave guidance at 1"
+    ):
+        draw_pictures(model, 1, cond=1, sampler=DDIM(guidance=2.0))
+    with expect_user_error("sampler.guidance is 2.0, but with condition_dropout 0"):
+        diffusion_config((1, 4, 4), ("3",), sampler=DDIM(guidance=2.0), condition_dropout=0.0)
 
 
 # ---- a network that smalti has never heard of
@@ -134,7 +149,7 @@ class PatchesConfig:
 
     condition: int = 0
     width: int = 16
-    accepts: ClassVar[tuple[Kind, ...]] = ("vector",)
+    condition_kinds: ClassVar[tuple[ConditionKind, ...]] = ("vector",)
     free_size: ClassVar[bool] = True
 
     def check_fit(self, shape: tuple[int, int, int], condition: int) -> None:
@@ -177,34 +192,36 @@ class Patches(nn.Module):
 
 def patches(objective: Any, classes: tuple[str, ...] = ("left", "right")) -> DiffusionConfig:
     network = PatchesConfig(len(classes) + 1)
-    return diffusion((1, 4, 4), classes, network=network, objective=objective, sampler=SAMPLER)
+    return diffusion_config(
+        (1, 4, 4), classes, network=network, objective=objective, sampler=SAMPLER
+    )
 
 
 def test_any_network_trains_samples_and_comes_back(tmp_path: Path) -> None:
     model = train(patches(Hybrid()).build(), Batch(PICTURES, SIDES), steps=300)
     for side in (0, 1):
-        pictures = drawn(model, 8, cond=SIDE.values[side])
-        grey = pictures[..., 2 - 2 * side : 4 - 2 * side]
-        assert (grey - 0.5).abs().mean() < 0.15
-    assert drawn(model, 2, sampler=DDPM("learned", stride=100)).isfinite().all()
-    assert drawn(model, 1, given=Given(size=(6, 8))).shape == (1, 1, 6, 8)
-    with refusal("pictures of 6x7 have an odd side"):
-        drawn(model, 1, given=Given(size=(6, 7)))
+        pictures = draw_pictures(model, 8, cond=SIDE.values[side])
+        gray = pictures[..., 2 - 2 * side : 4 - 2 * side]
+        assert (gray - 0.5).abs().mean() < 0.15
+    assert draw_pictures(model, 2, sampler=DDPM("learned", stride=100)).isfinite().all()
+    assert draw_pictures(model, 1, given=SamplingInputs(size=(6, 8))).shape == (1, 1, 6, 8)
+    with expect_user_error("pictures of 6x7 have an odd side"):
+        draw_pictures(model, 1, given=SamplingInputs(size=(6, 7)))
     smalti.save(model, tmp_path / "patches")
     again = smalti.load(tmp_path / "patches")
-    assert torch.equal(drawn(again, 2), drawn(model, 2))
+    assert torch.equal(draw_pictures(again, 2), draw_pictures(model, 2))
 
 
 def test_what_a_network_does_not_take_is_refused() -> None:
-    with refusal("network.condition is 3, and this model wants 4"):
-        diffusion((1, 4, 4), ("a", "b", "c"), network=PatchesConfig(3))
-    with refusal("pictures of 5x5 have an odd side"):
-        diffusion((1, 5, 5), ("a", "b"), network=PatchesConfig(3))
+    with expect_user_error("network.condition is 3, and this model wants 4"):
+        diffusion_config((1, 4, 4), ("a", "b", "c"), network=PatchesConfig(3))
+    with expect_user_error("pictures of 5x5 have an odd side"):
+        diffusion_config((1, 5, 5), ("a", "b"), network=PatchesConfig(3))
 
     class DeafConfig(PatchesConfig):
-        accepts = ()
+        condition_kinds = ()
 
-    with refusal("the network accepts no conditions, and this model tells by a vector"):
-        diffusion((1, 4, 4), ("a", "b"), network=DeafConfig(3))
+    with expect_user_error("the network accepts no conditions, and this model tells by a vector"):
+        diffusion_config((1, 4, 4), ("a", "b"), network=DeafConfig(3))
     with pytest.raises(UserError, match="wanted NetworkConfig"):
         DiffusionConfig(network=object())  # type: ignore[arg-type]

@@ -11,20 +11,20 @@ from torch import Tensor
 
 from smalti.core.rng import Rng
 from smalti.diffusion import Consistency, ConsistencyTuning, Cosine, DiffusionConfig
-from smalti.diffusion.process import target
-from tests.expect import refusal
-from tests.tiny import FormulaConfig, diffusion, drawn
+from smalti.diffusion.process import compute_target
+from tests.expect import expect_user_error
+from tests.tiny import FormulaConfig, diffusion_config, draw_pictures
 
-ALPHA_BARS = Cosine().alpha_bars()
+ALPHA_BARS = Cosine().compute_alpha_bars()
 SIGMAS = (1 / ALPHA_BARS - 1).sqrt()
 
 
 def test_pairs_follow_the_paper_and_come_nearer() -> None:
     torch.manual_seed(0)
-    tuning = ConsistencyTuning(steps=400, stages=4, q=4.0, mean=-0.9, deviation=2.0)
+    tuning = ConsistencyTuning(steps=400, stages=4, q=4.0, log_sigma_mean=-0.9, log_sigma_std=2.0)
     gaps = []
     for step in (0, 99, 100, 399, 10_000):
-        t, r = tuning.pairs(4096, SIGMAS, step)
+        t, r = tuning.draw_pairs(4096, SIGMAS, step)
         sigma, k = SIGMAS[t], min(step // 100, 3)
         assert (r < t).all()
         assert sigma.log().mean().item() == pytest.approx(-0.9, abs=0.05)
@@ -44,7 +44,7 @@ def test_a_network_that_knows_the_picture_has_no_loss() -> None:
 
     def knows(x: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
         a = ALPHA_BARS[t][:, None, None, None]
-        return target("v", x0, (x - a.sqrt() * x0) / (1 - a).sqrt(), a)
+        return compute_target("v", x0, (x - a.sqrt() * x0) / (1 - a).sqrt(), a)
 
     tuning = ConsistencyTuning(steps=4)
     for step in range(4):
@@ -68,7 +68,7 @@ def test_every_evaluation_sees_the_picture_anew(steps: int) -> None:
     states = list(model.stream(Rng([3])))
     assert [s.step for s in states] == list(range(steps + 1))
     assert (states[-1].x - 0.5).abs().max() < 1e-12
-    assert [call.t.item() for call in network.calls] == Consistency(steps).levels(1000)
+    assert [call.t.item() for call in network.calls] == Consistency(steps).choose_timesteps(1000)
     for call in network.calls[1:]:
         a = ALPHA_BARS[call.t.item()]
         noise = (call.x - a.sqrt() * 0.5) / (1 - a).sqrt()
@@ -77,14 +77,14 @@ def test_every_evaluation_sees_the_picture_anew(steps: int) -> None:
 
 
 def test_it_takes_classes_like_any_sampler() -> None:
-    model = diffusion(classes=("a", "b"), sampler=Consistency(2)).build()
-    assert drawn(model, 2, cond=[0, 1]).shape == (2, 1, 8, 8)
+    model = diffusion_config(classes=("a", "b"), sampler=Consistency(2)).build()
+    assert draw_pictures(model, 2, cond=[0, 1]).shape == (2, 1, 8, 8)
 
 
 def test_nonsense_is_refused() -> None:
-    with refusal("steps is 5", "4 at most"):
+    with expect_user_error("steps is 5", "4 at most"):
         Consistency(5)
-    with refusal("q is 1.0"):
+    with expect_user_error("q is 1.0"):
         ConsistencyTuning(q=1.0)
-    with refusal("stages is 0"):
+    with expect_user_error("stages is 0"):
         ConsistencyTuning(stages=0)

@@ -14,28 +14,28 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import smalti
-from smalti.core.given import Given
-from smalti.core.likeness import psnr
 from smalti.core.rng import Rng
+from smalti.core.sampling_inputs import SamplingInputs
+from smalti.core.similarity import psnr
 from smalti.diffusion import DDIM, DDPM, Cosine, Diffusion, DPMSolver, RePaint, UniPC
 from smalti.diffusion.inversion import invert, round_trip
 from smalti.diffusion.repaint import Hole
-from tests.expect import refusal
-from tests.tiny import FormulaConfig, awake, diffusion, drawn
+from tests.expect import expect_user_error
+from tests.tiny import FormulaConfig, diffusion_config, draw_pictures, randomize_zeros
 
 T, SHAPE = 40, (1, 6, 5)
 each = pytest.mark.parametrize
 SAMPLERS = [DDIM(steps=10, eta=0.5), DDPM(), DPMSolver(steps=10), UniPC(steps=10)]
 MASK = torch.ones(SHAPE[1:], dtype=torch.bool)
-PAINT = RePaint(steps=6, jump=2, resample=2)
+PAINT = RePaint(steps=6, jump_length=2, jump_n_sample=2)
 
 
 def model(classes: tuple[str, ...] = (), **changes: Any) -> Diffusion:
     torch.manual_seed(0)
-    config = diffusion(
+    config = diffusion_config(
         SHAPE, classes, **{"sampler": DDIM(steps=10), "schedule": Cosine(T), **changes}
     )
-    return awake(config.build())
+    return randomize_zeros(config.build())
 
 
 def pictures(n: int = 3) -> Tensor:
@@ -50,21 +50,21 @@ def pictures(n: int = 3) -> Tensor:
 @each("strength", [0.01, 0.3, 0.6, 1.0])
 def test_the_share_of_steps_is_walked(sampler: Any, strength: float) -> None:
     levels = sampler.levels(T)
-    given = Given(picture=pictures(), strength=strength)
-    states = list(smalti.stream(model(), 3, given=given, sampler=sampler))
+    inputs = SamplingInputs(picture=pictures(), strength=strength)
+    states = list(smalti.stream(model(), 3, inputs=inputs, sampler=sampler))
     walked = max(1, round(strength * len(levels)))
     assert [state.t for state in states] == [*levels[-walked:], -1]
     assert states[-1].x.isfinite().all()
 
 
 def test_the_walk_begins_at_the_picture_with_noise() -> None:
-    given = Given(picture=pictures(), strength=0.5)
-    first, *_ = smalti.stream(model(), 3, given=given)
-    a_t = Cosine(T).alpha_bars()[first.t]
+    inputs = SamplingInputs(picture=pictures(), strength=0.5)
+    first, *_ = smalti.stream(model(), 3, inputs=inputs)
+    a_t = Cosine(T).compute_alpha_bars()[first.t]
     noise = (first.x - a_t.sqrt() * (pictures() * 2 - 1)) / (1 - a_t).sqrt()
     torch.testing.assert_close(noise, Rng([0, 1, 2]).normal(*SHAPE), atol=1e-6, rtol=0)
     start = torch.randn(3, *SHAPE)
-    first, *_ = smalti.stream(model(), 3, given=replace(given, start=start))
+    first, *_ = smalti.stream(model(), 3, inputs=replace(inputs, start=start))
     noise = (first.x - a_t.sqrt() * (pictures() * 2 - 1)) / (1 - a_t).sqrt()
     torch.testing.assert_close(noise, start.double(), atol=1e-6, rtol=0)
 
@@ -72,26 +72,31 @@ def test_the_walk_begins_at_the_picture_with_noise() -> None:
 def test_less_strength_stays_nearer() -> None:
     m = model(prediction="x0", network=FormulaConfig(lambda x, t, y: 0.5 * x))
     apart = [
-        (drawn(m, 3, given=Given(picture=pictures(), strength=s)) - pictures()).abs().mean()
+        (draw_pictures(m, 3, given=SamplingInputs(picture=pictures(), strength=s)) - pictures())
+        .abs()
+        .mean()
         for s in (0.1, 0.4, 1.0)
     ]
     assert apart == sorted(apart)
-    assert torch.equal(drawn(m, 3, cond=pictures()), drawn(m, 3, given=Given(picture=pictures())))
+    assert torch.equal(
+        draw_pictures(m, 3, cond=pictures()),
+        draw_pictures(m, 3, given=SamplingInputs(picture=pictures())),
+    )
 
 
-@each("given", [Given(picture=pictures(), strength=0.5), Given(known=pictures())])
-def test_a_sample_depends_on_its_own_seed_and_picture(given: Given) -> None:
+@each("given", [SamplingInputs(picture=pictures(), strength=0.5), SamplingInputs(known=pictures())])
+def test_a_sample_depends_on_its_own_seed_and_picture(given: SamplingInputs) -> None:
     mask = torch.rand(3, *SHAPE) < 0.5 if given.known is not None else None
     given, m = replace(given, mask=mask), model()
 
-    def rows(index: list[int]) -> Given:
+    def rows(index: list[int]) -> SamplingInputs:
         names = ("picture", "known", "mask")
         values = {name: getattr(given, name) for name in names}
         return replace(given, **{k: v[index] for k, v in values.items() if v is not None})
 
     sampler = DDPM() if mask is None else PAINT
-    together = drawn(m, seeds=[4, 5, 6], given=given, sampler=sampler)
-    alone = drawn(m, seeds=[6, 4], given=rows([2, 0]), sampler=sampler)
+    together = draw_pictures(m, seeds=[4, 5, 6], given=given, sampler=sampler)
+    alone = draw_pictures(m, seeds=[6, 4], given=rows([2, 0]), sampler=sampler)
     torch.testing.assert_close(alone, together[[2, 0]], atol=1e-5, rtol=0)
 
 
@@ -101,7 +106,9 @@ def test_a_sample_depends_on_its_own_seed_and_picture(given: Given) -> None:
 @each("shape", [SHAPE[1:], (3, 1, *SHAPE[1:]), (3, *SHAPE)])
 def test_what_is_known_comes_back_exactly(shape: tuple[int, ...]) -> None:
     mask = torch.rand(shape) < 0.4
-    filled = drawn(model(), 3, given=Given(known=pictures(), mask=mask), sampler=PAINT)
+    filled = draw_pictures(
+        model(), 3, given=SamplingInputs(known=pictures(), mask=mask), sampler=PAINT
+    )
     hole = mask.expand(3, *SHAPE)
     assert torch.equal(filled[~hole], pictures()[~hole])
     assert not torch.isclose(filled[hole], pictures()[hole], atol=1e-3).all()
@@ -110,16 +117,16 @@ def test_what_is_known_comes_back_exactly(shape: tuple[int, ...]) -> None:
 def test_a_hole_is_filled_by_repaint_as_the_model_samples() -> None:
     """With the model's guidance and clipping; 50 levels, or as many as there are."""
     m = model(("a", "b"), sampler=DDIM(steps=2, guidance=3, clip=False), schedule=Cosine(6))
-    given = Given(known=pictures(), mask=MASK)
-    wanted = drawn(m, 3, given=given, sampler=RePaint(steps=6, clip=False, guidance=3))
-    assert torch.equal(drawn(m, 3, given=given), wanted)
+    inputs = SamplingInputs(known=pictures(), mask=MASK)
+    wanted = draw_pictures(m, 3, given=inputs, sampler=RePaint(steps=6, clip=False, guidance=3))
+    assert torch.equal(draw_pictures(m, 3, given=inputs), wanted)
 
 
 def test_what_lies_in_the_hole_does_not_matter() -> None:
     mask = torch.rand(3, *SHAPE) < 0.4
     other = torch.where(mask, torch.rand(3, *SHAPE), pictures())
     a, b = (
-        drawn(model(), 3, given=Given(known=known, mask=mask), sampler=PAINT)
+        draw_pictures(model(), 3, given=SamplingInputs(known=known, mask=mask), sampler=PAINT)
         for known in (pictures(), other)
     )
     assert torch.equal(a, b)
@@ -130,15 +137,15 @@ def test_all_hole_and_no_hole(fill: bool) -> None:
     """Without going back, a picture that is all hole is DDPM's sample but for the noises drawn."""
     x0 = torch.zeros(3, *SHAPE)
     m = model(prediction="x0", network=FormulaConfig(lambda x, t, y: x0))
-    given = Given(known=pictures(), mask=torch.full(SHAPE[1:], fill))
+    inputs = SamplingInputs(known=pictures(), mask=torch.full(SHAPE[1:], fill))
     wanted = x0 + 0.5 if fill else pictures()
-    torch.testing.assert_close(drawn(m, 3, given=given, sampler=PAINT), wanted)
+    torch.testing.assert_close(draw_pictures(m, 3, given=inputs, sampler=PAINT), wanted)
 
 
 def test_states_are_as_noisy_as_their_level() -> None:
     """Where the network knows the picture, both parts have q(x_t | x_0) at every level."""
     n, x0 = 40_000, 0.6
-    a, rng = Cosine(T).alpha_bars(), Rng([0])
+    a, rng = Cosine(T).compute_alpha_bars(), Rng([0])
 
     def normal() -> Tensor:
         return rng.normal(n, 1, 1)[0].reshape(n, 1, 1, 1)
@@ -146,7 +153,7 @@ def test_states_are_as_noisy_as_their_level() -> None:
     known = torch.full((n, 1, 1, 1), x0, dtype=torch.float64)
     hole = Hole(known, torch.arange(n).reshape(n, 1, 1, 1) % 2 == 0)
     start = a[-1].sqrt() * x0 + (1 - a[-1]).sqrt() * normal()
-    levels = PAINT.levels(T)
+    levels = PAINT.choose_timesteps(T)
     states = list(PAINT.stream(lambda x, t: known, start, a, normal, levels, hole=hole))
     for state in (s for s in states if s.t >= 0):
         for part in (state.x[::2], state.x[1::2]):
@@ -156,7 +163,7 @@ def test_states_are_as_noisy_as_their_level() -> None:
 
 @examples(n=st.integers(1, 40), jump=st.integers(1, 12), resample=st.integers(1, 5))
 def test_the_walk_goes_back_up(n: int, jump: int, resample: int) -> None:
-    places = RePaint(steps=n, jump=jump, resample=resample).places(n)
+    places = RePaint(steps=n, jump_length=jump, jump_n_sample=resample).schedule_jumps(n)
     assert (places[0], places[-1]) == (0, n)
     assert all(abs(b - a) == 1 for a, b in pairwise(places))
     assert min(places) == 0
@@ -169,7 +176,9 @@ def test_the_walk_goes_back_up(n: int, jump: int, resample: int) -> None:
 def test_the_papers_walk() -> None:
     """As get_schedule_jump of the paper's code has it for t_T 6, jump 2, 2 resamplings."""
     theirs = [5, 4, 3, 2, 3, 4, 3, 2, 1, 0, 1, 2, 1, 0, -1]
-    assert [5 - place for place in RePaint(steps=6, jump=2, resample=2).places(6)] == theirs
+    assert [
+        5 - place for place in RePaint(steps=6, jump_length=2, jump_n_sample=2).schedule_jumps(6)
+    ] == theirs
 
 
 # ---- inversion
@@ -195,7 +204,7 @@ def test_drawn_pictures_lead_back_to_their_noise() -> None:
     m = model(prediction="v", network=FormulaConfig(lambda x, t, y: 0.3 * torch.tanh(x)))
     sampler = DDIM(spacing=(30, 20, 12, 6, 2), clip=False)
     start = Rng([3, 4]).normal(*SHAPE) * 0.3  # inside the range of pictures all the way
-    *_, last = smalti.stream(m, 2, given=Given(start=start), sampler=sampler)
+    *_, last = smalti.stream(m, 2, inputs=SamplingInputs(initial_noise=start), sampler=sampler)
     assert last.x.abs().max() < 1
     latents = invert(m, m.render(last), sampler=sampler, refine=60)
     torch.testing.assert_close(latents, start, atol=1e-4, rtol=0)
@@ -207,10 +216,15 @@ def test_inversion_hides_the_class_unless_told() -> None:
     none = invert(m, pictures(), sampler=few)
     other = invert(m, pictures(), labels=torch.tensor([0, 1, 1]), sampler=few)
     assert not torch.allclose(none, other)
-    again = drawn(m, 3, given=Given(start=none), sampler=replace(few, guidance=0.0, clip=False))
+    again = draw_pictures(
+        m,
+        3,
+        given=SamplingInputs(initial_noise=none),
+        sampler=replace(few, guidance=0.0, clip=False),
+    )
     trip = round_trip(m, pictures(), sampler=few)
     torch.testing.assert_close(trip.pictures, again, atol=1e-6, rtol=0)
-    with refusal("class 2 is given", "0 to 1"):
+    with expect_user_error("class 2 is given", "0 to 1"):
         invert(m, pictures(), labels=torch.tensor([2, 2, 2]), sampler=few)
     assert none.dtype == torch.float64
     assert none.shape == (3, *SHAPE)
@@ -236,36 +250,50 @@ def test_psnr() -> None:
 @each(
     ("given", "sampler", "words"),
     [
-        (Given(picture=pictures(2)), None, ["picture has shape (2, 1, 6, 5)", "(3, 1, 6, 5)"]),
-        (Given(picture=pictures() * 255), None, ["picture has values", "0 to 1"]),
-        (Given(picture=pictures() * float("nan")), None, ["picture has values", "nan"]),
-        (Given(picture=pictures(), strength=0.0), None, ["strength is 0.0"]),
-        (Given(picture=pictures(), strength=1.1), None, ["strength is 1.1"]),
-        (Given(picture=pictures(), strength=float("nan")), None, ["strength is nan"]),
-        (Given(strength=0.5), None, ["strength", "without a picture"]),
-        (Given(known=pictures()), None, ["both known pictures and a mask"]),
-        (Given(mask=MASK), None, ["both known pictures and a mask"]),
-        (Given(), RePaint(), ["both known pictures and a mask"]),
-        (Given(known=pictures(), mask=MASK), DDIM(), ["DDIM does not fill holes", "RePaint"]),
-        (Given(known=pictures(), mask=MASK.float()), None, ["torch.float32", "booleans"]),
-        (Given(known=pictures(), mask=MASK.T), None, ["mask has shape (5, 6)", "(6, 5)"]),
-        (Given(known=pictures() - 1, mask=MASK), None, ["known has values from -0.9"]),
         (
-            Given(known=pictures(), mask=MASK, picture=pictures()),
+            SamplingInputs(picture=pictures(2)),
+            None,
+            ["picture has shape (2, 1, 6, 5)", "(3, 1, 6, 5)"],
+        ),
+        (SamplingInputs(picture=pictures() * 255), None, ["picture has values", "0 to 1"]),
+        (SamplingInputs(picture=pictures() * float("nan")), None, ["picture has values", "nan"]),
+        (SamplingInputs(picture=pictures(), strength=0.0), None, ["strength is 0.0"]),
+        (SamplingInputs(picture=pictures(), strength=1.1), None, ["strength is 1.1"]),
+        (SamplingInputs(picture=pictures(), strength=float("nan")), None, ["strength is nan"]),
+        (SamplingInputs(strength=0.5), None, ["strength", "without a picture"]),
+        (SamplingInputs(known=pictures()), None, ["both known pictures and a mask"]),
+        (SamplingInputs(mask=MASK), None, ["both known pictures and a mask"]),
+        (SamplingInputs(), RePaint(), ["both known pictures and a mask"]),
+        (
+            SamplingInputs(known=pictures(), mask=MASK),
+            DDIM(),
+            ["DDIM does not fill holes", "RePaint"],
+        ),
+        (SamplingInputs(known=pictures(), mask=MASK.float()), None, ["torch.float32", "booleans"]),
+        (SamplingInputs(known=pictures(), mask=MASK.T), None, ["mask has shape (5, 6)", "(6, 5)"]),
+        (SamplingInputs(known=pictures() - 1, mask=MASK), None, ["known has values from -0.9"]),
+        (
+            SamplingInputs(known=pictures(), mask=MASK, picture=pictures()),
             None,
             ["a picture and a hole are both given"],
         ),
-        (Given(known=pictures(), mask=MASK), RePaint(steps=99), ["steps is 99", "40 noise levels"]),
+        (
+            SamplingInputs(known=pictures(), mask=MASK),
+            RePaint(steps=99),
+            ["steps is 99", "40 noise levels"],
+        ),
     ],
 )
-def test_what_does_not_fit_is_refused(given: Given, sampler: Any, words: list[str]) -> None:
-    with refusal(*words):
-        smalti.stream(model(), 3, given=given, sampler=sampler)
+def test_what_does_not_fit_is_refused(
+    given: SamplingInputs, sampler: Any, words: list[str]
+) -> None:
+    with expect_user_error(*words):
+        smalti.stream(model(), 3, inputs=given, sampler=sampler)
 
 
 @each("field", ["steps", "jump", "resample"])
 def test_repaint_counts_from_one(field: str) -> None:
-    with refusal(f"{field} is 0", "give 1 or more"):
+    with expect_user_error(f"{field} is 0", "give 1 or more"):
         replace(RePaint(), **{field: 0})
 
 
@@ -281,5 +309,5 @@ def test_repaint_counts_from_one(field: str) -> None:
     ],
 )
 def test_what_cannot_be_inverted_is_refused(arguments: Any, words: list[str]) -> None:
-    with refusal(*words):
+    with expect_user_error(*words):
         invert(model(), arguments.pop("pictures", pictures()), **arguments)

@@ -19,19 +19,24 @@ from smalti.diffusion import (
     DDIM,
     DDPM,
     Bound,
+    BoundEstimator,
     Cosine,
     DiffusionConfig,
-    Estimate,
     Hybrid,
     Linear,
     Simple,
 )
-from smalti.diffusion.likelihood import at, floored, log_variance, one_less_noisy
-from smalti.diffusion.network import Kind, check_equal
-from smalti.diffusion.objective import HEAVIEST, noised, parted
-from smalti.diffusion.process import Prediction, noise_of, picture_of, target
-from tests.expect import refusal
-from tests.tiny import FormulaConfig, awake, diffusion, drawn
+from smalti.diffusion.likelihood import (
+    clip_posterior_variance,
+    compute_log_variance,
+    extract,
+    shift_alpha_bars,
+)
+from smalti.diffusion.network import ConditionKind, check_equal
+from smalti.diffusion.objective import MAX_WEIGHT, draw_noisy_batch, split_output
+from smalti.diffusion.process import Prediction, compute_eps, compute_target, compute_x0
+from tests.expect import expect_user_error
+from tests.tiny import FormulaConfig, diffusion_config, draw_pictures, randomize_zeros
 
 SHAPE = (3, 4, 4)
 PREDICTIONS: tuple[Prediction, ...] = ("eps", "x0", "v")
@@ -48,28 +53,28 @@ def with_v(v: float, **changes: Any) -> DiffusionConfig:
         return torch.cat([0.3 * x, torch.full_like(x, v)], dim=1)
 
     changes = {"objective": Hybrid(), "prediction": "x0", "schedule": Linear(20), **changes}
-    return diffusion(SHAPE, network=FormulaConfig(network), **changes)
+    return diffusion_config(SHAPE, network=FormulaConfig(network), **changes)
 
 
 # ---- the choice
 
 
 def test_a_config_without_an_objective_has_the_simple_one() -> None:
-    config = to_json(diffusion())
+    config = to_json(diffusion_config())
     del config["objective"]
-    assert from_json(config) == diffusion()
-    assert diffusion().objective == Simple()
+    assert from_json(config) == diffusion_config()
+    assert diffusion_config().objective == Simple()
 
 
 @pytest.mark.parametrize("objective", [Simple(5.0), Hybrid(0.01), Bound("beta")])
 def test_an_objective_is_saved_with_the_config(objective: Any) -> None:
-    config = diffusion(objective=objective)
+    config = diffusion_config(objective=objective)
     assert from_json(to_json(config)) == config
 
 
 def test_an_objective_is_chosen_by_its_tag() -> None:
     given = {"objective": "hybrid", "objective.weight": 0.1}
-    assert change_config(diffusion(), given).objective == Hybrid(0.1)
+    assert change_config(diffusion_config(), given).objective == Hybrid(0.1)
 
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)
@@ -78,45 +83,47 @@ def test_the_error_of_another_quantity_is_that_of_the_same_picture(
     prediction: Prediction, error: Prediction
 ) -> None:
     """Whatever is predicted means a picture, whose eps or v can be compared as well."""
-    a = Linear(20).alpha_bars()[4:10]  # at the ends errors weigh as much as they may
-    given = noised(pictures().double() * 2 - 1, a)
-    a_t = at(a, given.t)
+    a = Linear(20).compute_alpha_bars()[4:10]  # at the ends errors weigh as much as they may
+    given = draw_noisy_batch(pictures().double() * 2 - 1, a)
+    a_t = extract(a, given.t)
     output = torch.randn_like(given.x0)
-    seen = picture_of(prediction, output, given.x, a_t)
-    meant = target(error, seen, noise_of(seen, given.x, a_t), a_t)
-    wanted = target(error, given.x0, given.eps, a_t)
-    found = Simple(error=error).loss(given, output, prediction, a).total
+    seen = compute_x0(prediction, output, given.x, a_t)
+    meant = compute_target(error, seen, compute_eps(seen, given.x, a_t), a_t)
+    wanted = compute_target(error, given.x0, given.eps, a_t)
+    found = Simple(loss_space=error).loss(given, output, prediction, a).total
     assert found.item() == pytest.approx(F.mse_loss(meant, wanted).item(), rel=1e-9)
 
 
 def test_near_the_picture_an_error_does_not_weigh_without_bound() -> None:
-    a = Cosine(1000).alpha_bars()
-    weights = Simple(error="v").weight("x0", a)
-    assert weights.max() == weights[0] == HEAVIEST
+    a = Cosine(1000).compute_alpha_bars()
+    weights = Simple(loss_space="v").compute_weight("x0", a)
+    assert weights.max() == weights[0] == MAX_WEIGHT
     assert weights[-1] == pytest.approx(1 / (1 - a[-1].item()))
 
 
 def test_min_snr_and_another_error_exclude_each_other() -> None:
-    with refusal("gamma is 5.0 and error 'v'", "give one of the two"):
-        Simple(gamma=5.0, error="v")
+    with expect_user_error("gamma is 5.0 and error 'v'", "give one of the two"):
+        Simple(gamma=5.0, loss_space="v")
 
 
 @pytest.mark.parametrize("objective", [Hybrid(), Bound()])
 def test_only_a_learned_variance_doubles_the_output(objective: Any) -> None:
     outputs = {
-        name: diffusion(SHAPE, objective=o).build().network(torch.zeros(2, *SHAPE), torch.zeros(2))
+        name: diffusion_config(SHAPE, objective=o)
+        .build()
+        .network(torch.zeros(2, *SHAPE), torch.zeros(2))
         for name, o in {"simple": Simple(), "fixed": Bound("beta"), "learned": objective}.items()
     }
     assert {n: o.shape[1] for n, o in outputs.items()} == {"simple": 3, "fixed": 3, "learned": 6}
 
 
 def test_wrong_numbers_are_refused() -> None:
-    with refusal("gamma is 0", "more than 0"):
+    with expect_user_error("gamma is 0", "more than 0"):
         Simple(gamma=0.0)
-    with refusal("weight is 0", "more than 0"):
+    with expect_user_error("weight is 0", "more than 0"):
         Hybrid(weight=0.0)
-    with refusal("3 channels", "wants 6"):
-        parted(torch.zeros(1, 3, 2, 2), 3, learned=True)
+    with expect_user_error("3 channels", "wants 6"):
+        split_output(torch.zeros(1, 3, 2, 2), 3, learns_variance=True)
 
 
 # ---- the simple loss
@@ -124,20 +131,20 @@ def test_wrong_numbers_are_refused() -> None:
 
 def test_min_snr_weights_the_error_of_the_picture() -> None:
     """Weight min(SNR, gamma) on the error of x0 (arXiv:2303.09556), whatever is predicted."""
-    a = Cosine(50).alpha_bars()
-    given = noised(pictures(40).double() * 2 - 1, a)
-    a_t = at(a, given.t)
+    a = Cosine(50).compute_alpha_bars()
+    given = draw_noisy_batch(pictures(40).double() * 2 - 1, a)
+    a_t = extract(a, given.t)
     seen = given.x0 + 0.1 * torch.randn_like(given.x0)
     eps = (given.x - a_t.sqrt() * seen) / (1 - a_t).sqrt()
     wanted = ((a_t / (1 - a_t)).clamp(max=5) * (seen - given.x0) ** 2).mean()
     for prediction in PREDICTIONS:
-        output = target(prediction, seen, eps, a_t)
+        output = compute_target(prediction, seen, eps, a_t)
         torch.testing.assert_close(Simple(5.0).loss(given, output, prediction, a).total, wanted)
 
 
 def test_without_gamma_all_levels_weigh_alike() -> None:
-    a = Cosine(50).alpha_bars()
-    given = noised(pictures() * 2 - 1, a)
+    a = Cosine(50).compute_alpha_bars()
+    given = draw_noisy_batch(pictures() * 2 - 1, a)
     output = torch.randn_like(given.x0)
     wanted = ((output - given.eps) ** 2).mean()  # of the same numbers, in another order
     torch.testing.assert_close(Simple().loss(given, output, "eps", a).total, wanted)
@@ -150,10 +157,12 @@ def test_without_gamma_all_levels_weigh_alike() -> None:
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 def test_the_bound_is_what_score_estimates(kind: Any, prediction: Prediction) -> None:
     torch.manual_seed(0)
-    config = diffusion((1, 2, 2), objective=Bound(kind), schedule=Linear(6), prediction=prediction)
-    m = awake(config.build()).eval()
+    config = diffusion_config(
+        (1, 2, 2), objective=Bound(kind), schedule=Linear(6), prediction=prediction
+    )
+    m = randomize_zeros(config.build()).eval()
     one, n = pictures(1, (1, 2, 2)), 1800
-    how = Estimate(strata=None, variance=kind, clip=False)
+    how = BoundEstimator(strata=None, variance=kind, clip=False)
     score = m.score(Batch(one.expand(120, 1, 2, 2)), Rng(range(120)), how)
     losses = torch.stack([m.loss(Batch(one.expand(60, 1, 2, 2)), 0).total for _ in range(n // 60)])
     bits = score.bits_per_dim
@@ -164,8 +173,11 @@ def test_the_bound_is_what_score_estimates(kind: Any, prediction: Prediction) ->
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 def test_the_hybrid_moves_the_mean_by_the_simple_loss_alone(prediction: Prediction) -> None:
-    a = Linear(20).alpha_bars()
-    given, output = noised(pictures() * 2 - 1, a), torch.randn(6, 6, 4, 4, requires_grad=True)
+    a = Linear(20).compute_alpha_bars()
+    given, output = (
+        draw_noisy_batch(pictures() * 2 - 1, a),
+        torch.randn(6, 6, 4, 4, requires_grad=True),
+    )
 
     def gradient(objective: Any, output: Tensor) -> Tensor:
         loss = objective.loss(given, output, prediction, a).total
@@ -180,7 +192,7 @@ def test_the_hybrid_moves_the_mean_by_the_simple_loss_alone(prediction: Predicti
 
 
 def test_the_hybrid_reports_its_parts() -> None:
-    m = diffusion(objective=Hybrid(0.01)).build()
+    m = diffusion_config(objective=Hybrid(0.01)).build()
     loss = m.loss(Batch(pictures(4, (1, 8, 8))), 0)
     assert set(loss.terms) == {"loss", "simple", "bits_per_dim"}
     torch.testing.assert_close(
@@ -195,12 +207,12 @@ def test_the_hybrid_reports_its_parts() -> None:
 def test_at_the_ends_of_v_stand_beta_and_beta_tilde(schedule: Any) -> None:
     a, t = schedule.alpha_bars(), torch.arange(20)
     one = torch.ones(20, 1, 1, 1).double()
-    low, beta = floored(a), 1 - a / one_less_noisy(a)
+    low, beta = clip_posterior_variance(a), 1 - a / shift_alpha_bars(a)
     # a logarithm's last bit may depend on its place in a vector
     for v, variance in ((one, beta), (-one, low)):
-        ours = log_variance("learned", v, t, a).flatten()
+        ours = compute_log_variance("learned", v, t, a).flatten()
         torch.testing.assert_close(ours, variance.log(), rtol=1e-14, atol=1e-14)
-    middle = log_variance("learned", 0 * one, t, a).flatten()
+    middle = compute_log_variance("learned", 0 * one, t, a).flatten()
     torch.testing.assert_close(middle.exp(), (beta * low).sqrt())
 
 
@@ -208,23 +220,25 @@ def test_at_the_ends_of_v_stand_beta_and_beta_tilde(schedule: Any) -> None:
 @pytest.mark.parametrize(("v", "fixed"), [(-1.0, "beta-tilde"), (1.0, "beta")])
 def test_a_sampler_takes_the_learned_variance(v: float, fixed: Any, stride: int) -> None:
     m = with_v(v).build()
-    learned, same = (drawn(m, 3, sampler=DDPM(kind, stride=stride)) for kind in ("learned", fixed))
+    learned, same = (
+        draw_pictures(m, 3, sampler=DDPM(kind, stride=stride)) for kind in ("learned", fixed)
+    )
     torch.testing.assert_close(learned, same, rtol=0, atol=1e-6)
-    other = drawn(m, 3, sampler=DDPM("beta" if v < 0 else "beta-tilde", stride=stride))
+    other = draw_pictures(m, 3, sampler=DDPM("beta" if v < 0 else "beta-tilde", stride=stride))
     assert (learned - other).abs().max() > 1e-3
 
 
 def test_a_stride_takes_the_steps_of_eta_1() -> None:
     """Over the same levels, DDPM with the posterior's variance is DDIM with eta 1."""
-    m = awake(diffusion(schedule=Linear(20)).build()).eval()
-    levels = DDPM(stride=4).levels(20)
+    m = randomize_zeros(diffusion_config(schedule=Linear(20)).build()).eval()
+    levels = DDPM(stride=4).choose_timesteps(20)
     assert levels == [19, 15, 11, 7, 3]
     samples = [
-        drawn(m, 3, sampler=s)
+        draw_pictures(m, 3, sampler=s)
         for s in (DDPM(stride=4, clip=False), DDIM(spacing=tuple(levels), eta=1, clip=False))
     ]
     torch.testing.assert_close(*samples)
-    with refusal("stride is 0", "1 or more"):
+    with expect_user_error("stride is 0", "1 or more"):
         DDPM(stride=0)
 
 
@@ -233,20 +247,20 @@ def test_guidance_leaves_the_variance_as_the_class_has_it() -> None:
         assert y is not None
         return y.to(x)[:, None, None, None].expand(len(x), 2 * SHAPE[0], *SHAPE[1:])
 
-    config = diffusion(SHAPE, ("a", "b"), network=FormulaConfig(network), objective=Hybrid())
+    config = diffusion_config(SHAPE, ("a", "b"), network=FormulaConfig(network), objective=Hybrid())
     told, none = torch.eye(3)[[1]], torch.eye(3)[[2]]
-    output = config.build().guided(torch.zeros(1, *SHAPE), 5, told, none, 3.0)
+    output = config.build().predict_guided(torch.zeros(1, *SHAPE), 5, told, none, 3.0)
     assert output[:, :3].unique().tolist() == [2 + 3 * (1 - 2)]
     assert output[:, 3:].unique().tolist() == [1]
 
 
 def test_a_model_without_learned_variance_is_not_asked_for_it() -> None:
-    with refusal("learned none", "beta or beta-tilde"):
-        drawn(diffusion().build(), 1, sampler=DDPM("learned"))
+    with expect_user_error("learned none", "beta or beta-tilde"):
+        draw_pictures(diffusion_config().build(), 1, sampler=DDPM("learned"))
 
 
 def test_other_samplers_leave_the_variance_aside() -> None:
-    low, high = (drawn(with_v(v).build(), 2, sampler=DDIM(steps=4)) for v in (-1.0, 1.0))
+    low, high = (draw_pictures(with_v(v).build(), 2, sampler=DDIM(steps=4)) for v in (-1.0, 1.0))
     assert torch.equal(low, high)
 
 
@@ -254,7 +268,7 @@ def test_other_samplers_leave_the_variance_aside() -> None:
 class PerceptronConfig:
     """A network of two layers for pictures of two numbers, which trains in a blink."""
 
-    accepts: ClassVar[tuple[Kind, ...]] = ()
+    condition_kinds: ClassVar[tuple[ConditionKind, ...]] = ()
     free_size: ClassVar[bool] = False
 
     def check_fit(self, shape: tuple[int, int, int], condition: int) -> None:
@@ -275,29 +289,29 @@ class Perceptron(nn.Module):
         return self.layers(torch.cat([x.flatten(1), level], 1)).view(len(x), -1, 1, 2)
 
 
-def bits_after(objective: Any, steps: int) -> Callable[[Any], float]:
+def measure_bits_after(objective: Any, steps: int) -> Callable[[Any], float]:
     """Trains on pictures of a number that is always 0 and one that is anything, since the best
     variance is beta-tilde for the one and near beta for the other; gives their bits/dim."""
     torch.manual_seed(0)
     network = PerceptronConfig()
-    config = diffusion((1, 1, 2), network=network, objective=objective, schedule=Cosine(20))
+    config = diffusion_config((1, 1, 2), network=network, objective=objective, schedule=Cosine(20))
     m, levels = config.build(), torch.stack([torch.zeros(64), 4 * torch.arange(64)], 1)
     batch = Batch(levels.view(64, 1, 1, 2) / 255)
-    optimiser = torch.optim.Adam(m.parameters(), lr=1e-2)
+    optimizer = torch.optim.Adam(m.parameters(), lr=1e-2)
     for step in range(steps):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         m.loss(Batch(batch.require_pictures()[torch.randperm(64)]), step).total.backward()
-        optimiser.step()
+        optimizer.step()
 
     def bits(variance: Any) -> float:
-        how = Estimate(strata=None, draws=1, variance=variance)
+        how = BoundEstimator(strata=None, draws=1, variance=variance)
         return float(m.score(batch, Rng(range(64)), how).bits_per_dim.mean())
 
     return bits
 
 
 def test_the_hybrid_learns_a_better_variance_than_either_fixed_one() -> None:
-    bits_of = bits_after(Hybrid(), steps=200)
+    bits_of = measure_bits_after(Hybrid(), steps=200)
     bits = {kind: bits_of(kind) for kind in ("learned", "beta", "beta-tilde", None)}
     assert bits["learned"] < 0.95 * min(bits["beta"], bits["beta-tilde"])
     assert bits[None] == bits["learned"]
@@ -305,5 +319,5 @@ def test_the_hybrid_learns_a_better_variance_than_either_fixed_one() -> None:
 
 @pytest.mark.parametrize("kind", ["beta-tilde", "learned"])
 def test_the_bound_comes_down_when_it_is_trained(kind: Any) -> None:
-    before, after = (bits_after(Bound(kind), steps)(kind) for steps in (0, 150))
+    before, after = (measure_bits_after(Bound(kind), steps)(kind) for steps in (0, 150))
     assert after < 0.8 * before

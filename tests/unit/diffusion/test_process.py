@@ -15,12 +15,12 @@ from smalti.diffusion import slerp
 from smalti.diffusion.process import (
     Prediction,
     add_noise,
+    compute_eps,
+    compute_target,
+    compute_x0,
     ddim_step,
     ddpm_step,
-    noise_of,
-    picture_of,
     posterior_variance,
-    target,
 )
 from smalti.diffusion.schedule import Linear
 
@@ -43,18 +43,18 @@ def number(value: float) -> Tensor:
 def test_the_picture_comes_back_from_the_target(prediction: Prediction, share: float) -> None:
     x0, eps, a_t = normal(seed=1), normal(seed=2), number(share)
     x = add_noise(x0, eps, a_t)
-    seen = picture_of(prediction, target(prediction, x0, eps, a_t), x, a_t)
+    seen = compute_x0(prediction, compute_target(prediction, x0, eps, a_t), x, a_t)
     torch.testing.assert_close(seen, x0, atol=1e-9, rtol=0)
-    torch.testing.assert_close(noise_of(seen, x, a_t), eps, atol=1e-9, rtol=0)
+    torch.testing.assert_close(compute_eps(seen, x, a_t), eps, atol=1e-9, rtol=0)
 
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 def test_every_sample_may_have_its_own_level(prediction: Prediction) -> None:
     x0, eps, shares = normal(seed=1), normal(seed=2), number(0.0) + torch.tensor([0.9, 0.2])
     a_t = shares[:, None, None, None]
-    together = target(prediction, x0, eps, a_t) + add_noise(x0, eps, a_t)
+    together = compute_target(prediction, x0, eps, a_t) + add_noise(x0, eps, a_t)
     for i, a in enumerate(shares):
-        alone = target(prediction, x0[i], eps[i], a) + add_noise(x0[i], eps[i], a)
+        alone = compute_target(prediction, x0[i], eps[i], a) + add_noise(x0[i], eps[i], a)
         torch.testing.assert_close(together[i], alone)
 
 
@@ -67,7 +67,7 @@ def test_the_velocity_is_the_derivative_along_the_circle() -> None:
     """x = cos(phi) x0 + sin(phi) eps, and v = dx/dphi: arXiv:2202.00512, appendix D."""
     x0, eps, phi, step = normal(seed=1), normal(seed=2), number(0.7), 1e-5
     after, before = (add_noise(x0, eps, (phi + d).cos() ** 2) for d in (step, -step))
-    v = target("v", x0, eps, phi.cos() ** 2)
+    v = compute_target("v", x0, eps, phi.cos() ** 2)
     torch.testing.assert_close(v, (after - before) / (2 * step), atol=1e-8, rtol=0)
 
 
@@ -75,11 +75,11 @@ def test_the_velocity_is_the_derivative_along_the_circle() -> None:
 def test_a_ddpm_step_is_the_textbooks(T: int, data: st.DataObject) -> None:
     """Algorithm 2 of DDPM: x_{t-1} = (x - beta / sqrt(1 - a) eps) / sqrt(alpha) + sigma z."""
     t = data.draw(st.integers(1, T - 1))
-    a = Linear(T).alpha_bars()
+    a = Linear(T).compute_alpha_bars()
     beta, a_t, a_s = 1 - a[t] / a[t - 1], a[t], a[t - 1]
     x, eps, z = normal(seed=1), normal(seed=2), normal(seed=3)
     textbook = (x - beta / (1 - a_t).sqrt() * eps) / (1 - beta).sqrt() + 0.3 * z
-    x0 = picture_of("eps", eps, x, a_t)
+    x0 = compute_x0("eps", eps, x, a_t)
     ours = ddpm_step(x, x0, a_t, a_s, variance=number(0.09), noise=z)
     torch.testing.assert_close(ours, textbook)
     beta_tilde = (1 - a_s) / (1 - a_t) * beta
@@ -103,7 +103,7 @@ def test_a_ddim_step_to_the_same_picture_and_noise(levels: list[float], eta: flo
 # ---- slerp
 
 
-def norms(x: Tensor) -> Tensor:
+def compute_norms(x: Tensor) -> Tensor:
     return x.flatten(-3).norm(dim=-1)
 
 
@@ -117,9 +117,9 @@ def test_slerp_starts_at_a_and_ends_at_b(seed: int) -> None:
 @given(seed=st.integers(0, 99), fraction=st.floats(0, 1))
 def test_slerp_stays_on_the_sphere_at_an_even_pace(seed: int, fraction: float) -> None:
     a, b = normal(seed=seed), normal(seed=seed + 1)
-    a, b = (7 * v / norms(v)[:, None, None, None] for v in (a, b))
+    a, b = (7 * v / compute_norms(v)[:, None, None, None] for v in (a, b))
     c = slerp(a, b, fraction)
-    torch.testing.assert_close(norms(c), torch.full((2,), 7.0).double())
+    torch.testing.assert_close(compute_norms(c), torch.full((2,), 7.0).double())
     angle, whole = (((a * v).flatten(1).sum(1) / 49).clamp(-1, 1).acos() for v in (c, b))
     torch.testing.assert_close(angle, fraction * whole, atol=1e-6, rtol=0)
 
@@ -164,6 +164,9 @@ def test_slerp_is_smooth_where_the_arc_is_short() -> None:
     for angle in 10.0 ** torch.arange(-9, -2):
         turned = normal(1, 1, 3, 4, seed=2)
         turned = turned - (turned * a).sum() / (a * a).sum() * a  # at right angles to a
-        b = math.cos(angle) * a + math.sin(angle) * norms(a) / norms(turned) * turned
+        b = (
+            math.cos(angle) * a
+            + math.sin(angle) * compute_norms(a) / compute_norms(turned) * turned
+        )
         error = (slerp(a, b, 0.5) - (a + b) / 2).abs().max()
         assert error <= angle**2

@@ -15,22 +15,22 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from smalti.core.rng import Rng
-from smalti.diffusion import DDIM, DDPM, Cosine, Linear, Noisy
-from tests.expect import refusal
+from smalti.diffusion import DDIM, DDPM, Cosine, DiffusionState, Linear
+from tests.expect import expect_user_error
 
 SHAPE = (1, 3, 3)
 SPACINGS: list[Any] = ["uniform", "quadratic"]
 
 
-def walk(sampler: DDPM | DDIM, T: int = 20, denoise: Any = None) -> list[Noisy]:
+def walk(sampler: DDPM | DDIM, T: int = 20, denoise: Any = None) -> list[DiffusionState]:
     rng = Rng([0, 1])
     x = rng.normal(*SHAPE)
     denoise = denoise or (lambda x, t: (0.8 * x / (1 + t / T)).tanh())
-    a, levels = Linear(T).alpha_bars(), sampler.levels(T)
+    a, levels = Linear(T).compute_alpha_bars(), sampler.choose_timesteps(T)
     return list(sampler.stream(denoise, x, a, lambda: rng.normal(*SHAPE), levels))
 
 
-def counted(sampler: DDPM | DDIM, T: int) -> int:
+def count_noises(sampler: DDPM | DDIM, T: int) -> int:
     """How many noises a walk draws."""
     drawn = [0]
 
@@ -40,7 +40,7 @@ def counted(sampler: DDPM | DDIM, T: int) -> int:
 
     x = torch.ones(1, *SHAPE, dtype=torch.float64)
     for _ in sampler.stream(
-        lambda x, t: x / 2, x, Linear(T).alpha_bars(), normal, sampler.levels(T)
+        lambda x, t: x / 2, x, Linear(T).compute_alpha_bars(), normal, sampler.choose_timesteps(T)
     ):
         pass
     return drawn[0]
@@ -53,7 +53,7 @@ def counted(sampler: DDPM | DDIM, T: int) -> int:
 @given(data=st.data(), T=st.integers(2, 2000))
 def test_levels_fall_from_the_last(spacing: Any, data: st.DataObject, T: int) -> None:
     steps = data.draw(st.integers(1, T))
-    levels = DDIM(steps=steps, spacing=spacing).levels(T)
+    levels = DDIM(steps=steps, spacing=spacing).choose_timesteps(T)
     assert len(levels) == steps
     assert levels[0] == T - 1
     assert levels[-1] >= 0
@@ -65,31 +65,33 @@ def test_levels_fall_from_the_last(spacing: Any, data: st.DataObject, T: int) ->
 def test_uniform_levels_are_cut_to_integers(data: st.DataObject, T: int) -> None:
     steps = data.draw(st.integers(1, T))
     wanted = [int(T - Fraction(T * i, steps)) - 1 for i in range(steps)]
-    assert DDIM(steps=steps).levels(T) == wanted
+    assert DDIM(steps=steps).choose_timesteps(T) == wanted
 
 
 @given(data=st.data(), T=st.integers(50, 2000))
 def test_quadratic_levels_grow_by_squares(data: st.DataObject, T: int) -> None:
     steps = data.draw(st.integers(2, 20))
     assume(steps**2 < T)  # else squares fall together, and move up
-    levels = DDIM(steps=steps, spacing="quadratic").levels(T)[::-1]
+    levels = DDIM(steps=steps, spacing="quadratic").choose_timesteps(T)[::-1]
     assert levels == [math.floor(Fraction((T - 1) * i**2, (steps - 1) ** 2)) for i in range(steps)]
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)
 def test_all_levels(spacing: Any) -> None:
     assert (
-        DDIM(steps=30, spacing=spacing).levels(30) == DDPM().levels(30) == list(range(29, -1, -1))
+        DDIM(steps=30, spacing=spacing).choose_timesteps(30)
+        == DDPM().choose_timesteps(30)
+        == list(range(29, -1, -1))
     )
 
 
 def test_the_articles_levels() -> None:
-    assert DDIM().levels(1000) == list(range(999, 0, -50))
+    assert DDIM().choose_timesteps(1000) == list(range(999, 0, -50))
 
 
 def test_an_explicit_list_is_taken_as_it_is() -> None:
     sampler = DDIM(spacing=(17, 9, 4))
-    assert sampler.levels(20) == [17, 9, 4]
+    assert sampler.choose_timesteps(20) == [17, 9, 4]
     assert [state.t for state in walk(sampler)] == [17, 9, 4, -1]
 
 
@@ -106,8 +108,8 @@ def test_an_explicit_list_is_taken_as_it_is() -> None:
     ],
 )
 def test_levels_that_the_model_lacks_are_refused(sampler: DDIM, words: list[str]) -> None:
-    with refusal(*words):
-        sampler.levels(20)
+    with expect_user_error(*words):
+        sampler.choose_timesteps(20)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +123,7 @@ def test_levels_that_the_model_lacks_are_refused(sampler: DDIM, words: list[str]
     ],
 )
 def test_fields_that_make_no_sense_are_refused(fields: Any, words: list[str]) -> None:
-    with refusal(*words):
+    with expect_user_error(*words):
         DDIM(**fields)
 
 
@@ -130,7 +132,7 @@ def test_fields_that_make_no_sense_are_refused(fields: Any, words: list[str]) ->
 
 @pytest.mark.parametrize("sampler", [DDPM(), DDIM(steps=7), DDIM(spacing=(9, 2)), DDIM(steps=1)])
 def test_states_tell_where_they_are(sampler: DDPM | DDIM) -> None:
-    states, levels = walk(sampler), sampler.levels(20)
+    states, levels = walk(sampler), sampler.choose_timesteps(20)
     assert [state.t for state in states] == [*levels, -1]
     assert [state.step for state in states] == list(range(len(levels) + 1))
     assert {state.steps for state in states} == {len(levels)}
@@ -163,25 +165,28 @@ def test_a_perfect_network_brings_the_picture_back() -> None:
 # ---- eta, sigma-hat and DDPM
 
 
-def xs(states: list[Noisy]) -> Tensor:
+def stack_x(states: list[DiffusionState]) -> Tensor:
     return torch.stack([state.x for state in states])
 
 
 @pytest.mark.parametrize("T", [2, 20])
 def test_eta_1_over_all_levels_is_ddpm(T: int) -> None:
     torch.testing.assert_close(
-        xs(walk(DDIM(steps=T, eta=1), T)), xs(walk(DDPM("beta-tilde"), T)), atol=1e-9, rtol=0
+        stack_x(walk(DDIM(steps=T, eta=1), T)),
+        stack_x(walk(DDPM("beta-tilde"), T)),
+        atol=1e-9,
+        rtol=0,
     )
-    assert (xs(walk(DDPM("beta"), T)) - xs(walk(DDPM(), T))).abs().max() > 0.01
+    assert (stack_x(walk(DDPM("beta"), T)) - stack_x(walk(DDPM(), T))).abs().max() > 0.01
 
 
 @given(eta=st.floats(0, 1), T=st.integers(2, 200), data=st.data())
 def test_variance_carries_eta_squared(eta: float, T: int, data: st.DataObject) -> None:
     t = data.draw(st.integers(1, T - 1))
     s = data.draw(st.integers(0, t - 1))
-    a_t, a_s = Cosine(T).alpha_bars()[[t, s]]
+    a_t, a_s = Cosine(T).compute_alpha_bars()[[t, s]]
     variance = (1 - a_s) / (1 - a_t) * (1 - a_t / a_s)
-    sigma, scale = DDIM(eta=eta).sigmas(a_t, a_s, last=False)
+    sigma, scale = DDIM(eta=eta).compute_sigmas(a_t, a_s, is_last=False)
     assert sigma == scale
     torch.testing.assert_close(sigma**2, eta**2 * variance)
 
@@ -189,9 +194,9 @@ def test_variance_carries_eta_squared(eta: float, T: int, data: st.DataObject) -
 @given(T=st.integers(2, 200), data=st.data(), eta=st.floats(0, 1))
 def test_sigma_hat_is_larger_than_eta_1(T: int, data: st.DataObject, eta: float) -> None:
     t = data.draw(st.integers(1, T - 1))
-    a_t, a_s = Cosine(T).alpha_bars()[[t, t - 1]]
-    sigma, scale = DDIM(sigma_hat=True, eta=eta).sigmas(a_t, a_s, last=False)
-    assert sigma == DDIM(eta=1).sigmas(a_t, a_s, last=False)[0]
+    a_t, a_s = Cosine(T).compute_alpha_bars()[[t, t - 1]]
+    sigma, scale = DDIM(sigma_hat=True, eta=eta).compute_sigmas(a_t, a_s, is_last=False)
+    assert sigma == DDIM(eta=1).compute_sigmas(a_t, a_s, is_last=False)[0]
     torch.testing.assert_close(scale**2, 1 - a_t / a_s)
     assert scale > sigma
 
@@ -199,22 +204,22 @@ def test_sigma_hat_is_larger_than_eta_1(T: int, data: st.DataObject, eta: float)
 def test_noise_is_drawn_where_it_is_used() -> None:
     """One draw fewer or more would give every later step another noise."""
     steps, sampler = 6, DDIM(steps=6)
-    assert counted(sampler, 20) == 0
-    assert counted(replace(sampler, eta=0.5), 20) == steps - 1
-    assert counted(replace(sampler, sigma_hat=True), 20) == steps - 1
-    assert counted(replace(sampler, sigma_hat=True, last_noise=True), 20) == steps
-    assert counted(replace(sampler, last_noise=True), 20) == 0  # is for sigma-hat alone
-    assert counted(DDPM(), 20) == counted(DDPM("beta"), 20) == 19
+    assert count_noises(sampler, 20) == 0
+    assert count_noises(replace(sampler, eta=0.5), 20) == steps - 1
+    assert count_noises(replace(sampler, sigma_hat=True), 20) == steps - 1
+    assert count_noises(replace(sampler, sigma_hat=True, last_noise=True), 20) == steps
+    assert count_noises(replace(sampler, last_noise=True), 20) == 0  # is for sigma-hat alone
+    assert count_noises(DDPM(), 20) == count_noises(DDPM("beta"), 20) == 19
 
 
 def test_sigma_hats_last_noise() -> None:
     """The article's code adds it; the paper does not."""
     rng = Rng([0, 1])
     noises = [rng.normal(*SHAPE) for _ in range(7)]  # x_T, then one a step
-    with_noise = walk(DDIM(steps=6, sigma_hat=True, last_noise=True))
+    with_noise = walk(DDIM(steps=6, sigma_hat=True, noise_last_step=True))
     without = walk(DDIM(steps=6, sigma_hat=True))
-    torch.testing.assert_close(xs(with_noise[:-1]), xs(without[:-1]), atol=0, rtol=0)
-    a_t = Linear(20).alpha_bars()[DDIM(steps=6).levels(20)[-1]]
+    torch.testing.assert_close(stack_x(with_noise[:-1]), stack_x(without[:-1]), atol=0, rtol=0)
+    a_t = Linear(20).compute_alpha_bars()[DDIM(steps=6).choose_timesteps(20)[-1]]
     difference = with_noise[-1].x - without[-1].x
     torch.testing.assert_close(difference, (1 - a_t).sqrt() * noises[-1])
 
@@ -226,14 +231,14 @@ EXACT = [DDPM(), DDIM(steps=5), DDIM(steps=5, eta=0.7), DDIM(spacing=(19, 8, 1),
 def test_states_are_as_noisy_as_their_level(sampler: DDPM | DDIM) -> None:
     """Lemma 1 of DDIM: with x_0 known, x_s has q(x_s | x_0)'s mean and variance at every s."""
     T, n, x0 = 20, 40_000, 0.6
-    a = Linear(T).alpha_bars()
+    a = Linear(T).compute_alpha_bars()
     rng = Rng([0])
 
     def normal() -> Tensor:
         return rng.normal(n, 1, 1)[0].reshape(n, 1, 1, 1)
 
     start = a[-1].sqrt() * x0 + (1 - a[-1]).sqrt() * normal()
-    levels = sampler.levels(T)
+    levels = sampler.choose_timesteps(T)
     states = list(sampler.stream(lambda x, t: torch.full_like(x, x0), start, a, normal, levels))
     for state in states[:-1]:
         assert abs(state.x.mean() - a[state.t].sqrt() * x0) < 4 / n**0.5

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from smalti.core.rng import Rng
-from smalti.diffusion import DDIM, Cosine, DPMSolver, Linear, Noisy, UniPC
+from smalti.diffusion import DDIM, Cosine, DiffusionState, DPMSolver, Linear, UniPC
 from smalti.diffusion.solvers import h_phi
-from tests.expect import refusal
+from tests.expect import expect_user_error
 
 SHAPE = (1, 3, 3)
 SOLVERS = [DPMSolver(), DPMSolver(order=1), UniPC(), UniPC(order=3), UniPC(variant="bh1")]
@@ -25,7 +25,7 @@ tanh: Any = lambda x, t: (0.8 * x).tanh()  # noqa: E731
 
 def walk(
     sampler: Any, alpha_bars: Tensor, denoise: Any, levels: list[int] | None = None
-) -> list[Noisy]:
+) -> list[DiffusionState]:
     def normal() -> Tensor:
         raise AssertionError("no noise is wanted")
 
@@ -39,9 +39,9 @@ def walk(
 MEAN, SPREAD = 0.3, 0.5
 
 
-def error(sampler: Any, steps: int) -> float:
+def measure_error(sampler: Any, steps: int) -> float:
     """Of the last state before the clean picture, on levels that are even in lambda."""
-    a = Linear(20_000).alpha_bars()
+    a = Linear(20_000).compute_alpha_bars()
     lamb = (a / (1 - a)).log() / 2
     wanted = torch.linspace(-2, 2, steps + 1, dtype=torch.float64)
     levels = tuple(int((lamb - value).abs().argmin()) for value in wanted)
@@ -70,12 +70,14 @@ def error(sampler: Any, steps: int) -> float:
     ],
 )
 def test_the_error_falls_with_the_order(sampler: Any, order: int) -> None:
-    coarse, fine = error(sampler, 20), error(sampler, 40)
+    coarse, fine = measure_error(sampler, 20), measure_error(sampler, 40)
     assert math.log2(coarse / fine) > order - 0.25
 
 
 def test_what_is_worth_more_gives_less_error() -> None:
-    ddim, dpm, unipc, third = (error(s, 20) for s in (DDIM(), DPMSolver(), UniPC(), UniPC(order=3)))
+    ddim, dpm, unipc, third = (
+        measure_error(s, 20) for s in (DDIM(), DPMSolver(), UniPC(), UniPC(order=3))
+    )
     assert third < unipc < dpm < ddim
 
 
@@ -88,7 +90,7 @@ def test_what_is_worth_more_gives_less_error() -> None:
 def test_order_1_is_ddim_without_noise(sampler: Any, data: st.DataObject, T: int) -> None:
     spacing: Any = data.draw(st.sampled_from(["uniform", "quadratic"]))
     levels: Any = {"steps": data.draw(st.integers(1, T)), "spacing": spacing}
-    a = Cosine(T).alpha_bars()
+    a = Cosine(T).compute_alpha_bars()
     ours = walk(replace(sampler, **levels), a, tanh)
     for state, other in zip(ours, walk(DDIM(**levels), a, tanh), strict=True):
         torch.testing.assert_close(state.x, other.x, atol=1e-9, rtol=1e-9)
@@ -99,7 +101,9 @@ def test_order_1_is_ddim_without_noise(sampler: Any, data: st.DataObject, T: int
 def test_a_perfect_network_brings_the_picture_back(sampler: Any) -> None:
     x0 = torch.rand(2, *SHAPE).double() * 2 - 1
     for steps in (1, 2, 5):
-        *_, last = walk(replace(sampler, steps=steps), Cosine(50).alpha_bars(), lambda *_: x0)
+        *_, last = walk(
+            replace(sampler, steps=steps), Cosine(50).compute_alpha_bars(), lambda *_: x0
+        )
         assert torch.equal(last.x, x0)
 
 
@@ -111,7 +115,7 @@ def test_the_network_is_asked_once_a_step_at_the_levels(sampler: Any) -> None:
         asked.append(t)
         return x / 2
 
-    states = walk(replace(sampler, spacing=(17, 9, 4, 0)), Linear(20).alpha_bars(), denoise)
+    states = walk(replace(sampler, spacing=(17, 9, 4, 0)), Linear(20).compute_alpha_bars(), denoise)
     assert asked == [17, 9, 4, 0]
     assert [state.t for state in states] == [17, 9, 4, 0, -1]
     assert [state.step for state in states] == [0, 1, 2, 3, 4]
@@ -121,7 +125,7 @@ def test_the_network_is_asked_once_a_step_at_the_levels(sampler: Any) -> None:
 
 @each("sampler", [*SOLVERS, DDIM()])
 def test_a_walk_may_begin_on_the_way(sampler: Any) -> None:
-    a = Linear(20).alpha_bars()
+    a = Linear(20).compute_alpha_bars()
     states = walk(sampler, a, tanh, levels=[6, 2])
     other = walk(replace(sampler, spacing=(6, 2)), a, tanh)
     assert [state.t for state in states] == [6, 2, -1]
@@ -152,7 +156,7 @@ NODES, WEIGHTS = gauss()
 
 def test_many_steps_stay_exact() -> None:
     """Where h is tiny, differences of nearly equal numbers would drown the higher orders."""
-    assert error(UniPC(order=3), 1000) < 1e-7
+    assert measure_error(UniPC(order=3), 1000) < 1e-7
 
 
 @each(
@@ -162,10 +166,10 @@ def test_many_steps_stay_exact() -> None:
         (lambda: DPMSolver(order=3), ["order is 3", "1 or more, 2 at most"]),
         (lambda: UniPC(steps=-1), ["steps is -1", "give 1 or more"]),
         (lambda: UniPC(order=0), ["order is 0", "1 or more, 3 at most"]),
-        (lambda: UniPC(steps=21).levels(20), ["steps is 21", "20 noise levels"]),
-        (lambda: DPMSolver(spacing=(3, 5)).levels(20), ["(3, 5)", "do not fall"]),
+        (lambda: UniPC(steps=21).choose_timesteps(20), ["steps is 21", "20 noise levels"]),
+        (lambda: DPMSolver(spacing=(3, 5)).choose_timesteps(20), ["(3, 5)", "do not fall"]),
     ],
 )
 def test_what_makes_no_sense_is_refused(make: Any, words: list[str]) -> None:
-    with refusal(*words):
+    with expect_user_error(*words):
         make()

@@ -19,9 +19,9 @@ from tests.unit.diffusion.test_against_diffusers import (
     SEEDS,
     SHAPE,
     T,
-    model_of,
+    build_model,
     outputs,
-    settings,
+    scheduler_settings,
 )
 
 each = pytest.mark.parametrize
@@ -34,14 +34,14 @@ pytestmark = [
 STEPS = 6
 
 
-def ready(kind: type, schedule: str, prediction: str, clip: bool, **more: Any) -> Any:
+def prepare_scheduler(kind: type, schedule: str, prediction: str, clip: bool, **more: Any) -> Any:
     """Their scheduler at our levels, with its sigmas in float64: so the steps are compared, and
     not the rounding of a float32 table where almost no picture is left.
 
     Their dynamic threshold of at most 1 is our clip.
     """
     scheduler = kind(
-        **settings(schedule, prediction),
+        **scheduler_settings(schedule, prediction),
         timestep_spacing="trailing",
         final_sigmas_type="zero",
         lower_order_final=more.pop("lower_order_final", True),
@@ -73,8 +73,8 @@ def walk(scheduler: Any, model: Diffusion, steps: int = STEPS) -> Iterator[Tenso
 @each("clip", [True, False])
 @each("order", [1, 2])
 def test_dpm_solver(prediction: str, schedule: str, order: int, clip: bool) -> None:
-    model = model_of(prediction, schedule)
-    scheduler = ready(
+    model = build_model(prediction, schedule)
+    scheduler = prepare_scheduler(
         DPMSolverMultistepScheduler,
         schedule,
         prediction,
@@ -84,7 +84,7 @@ def test_dpm_solver(prediction: str, schedule: str, order: int, clip: bool) -> N
         solver_type="midpoint",
     )
     sampler = DPMSolver(steps=STEPS, order=order, clip=clip)
-    assert sampler.levels(T) == scheduler.timesteps.tolist()
+    assert sampler.choose_timesteps(T) == scheduler.timesteps.tolist()
     ours = [state.x for state in model.stream(Rng(SEEDS), sampler=sampler)]
     assert_same_states(ours, list(walk(scheduler, model)))
 
@@ -107,8 +107,8 @@ def test_unipc_without_its_care(
 
 def assert_unipc(prediction: str, schedule: str, sampler: UniPC) -> None:
     """Their last step is a number for bh2 of order 1 alone; ours gives the picture that is seen."""
-    model = model_of(prediction, schedule)
-    scheduler = ready(
+    model = build_model(prediction, schedule)
+    scheduler = prepare_scheduler(
         UniPCMultistepScheduler,
         schedule,
         prediction,
@@ -118,7 +118,7 @@ def assert_unipc(prediction: str, schedule: str, sampler: UniPC) -> None:
         lower_order_final=sampler.lower_order_final,
         disable_corrector=[] if sampler.corrector else [*range(T)],
     )
-    assert sampler.levels(T) == scheduler.timesteps.tolist()
+    assert sampler.choose_timesteps(T) == scheduler.timesteps.tolist()
     ours = list(model.stream(Rng(SEEDS), sampler=sampler))
     last_order = 1 if sampler.lower_order_final else sampler.order
     steps = STEPS if (sampler.variant, last_order) == ("bh2", 1) else STEPS - 1

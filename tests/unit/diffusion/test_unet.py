@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from smalti.diffusion import UNet, UNetConfig
-from tests.expect import refusal
-from tests.tiny import awake, unet
+from tests.expect import expect_user_error
+from tests.tiny import randomize_zeros, unet_config
 
 SIZE = st.integers(1, 9)
 
 
 def network(**changes: Any) -> UNet:
     torch.manual_seed(0)
-    return awake(unet(**changes).build()).eval()
+    return randomize_zeros(unet_config(**changes).build()).eval()
 
 
 def levels(*t: int) -> Tensor:
@@ -55,7 +55,7 @@ def test_stems_and_levels(stem: int, widths: tuple[int, ...]) -> None:
 
 @torch.no_grad()
 def test_a_new_network_predicts_0() -> None:
-    assert not unet().build()(torch.randn(2, 1, 8, 8), levels(0, 500)).any()
+    assert not unet_config().build()(torch.randn(2, 1, 8, 8), levels(0, 500)).any()
 
 
 @pytest.mark.parametrize("blocks", [1, 2])
@@ -148,5 +148,5 @@ def test_dropout_acts_in_training_only() -> None:
     ],
 )
 def test_configs_that_build_nothing_are_refused(fields: Any, words: list[str]) -> None:
-    with refusal(*words):
+    with expect_user_error(*words):
         UNetConfig(**fields)

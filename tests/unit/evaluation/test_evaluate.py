@@ -13,36 +13,36 @@ from smalti.core.checkpoint import save
 from smalti.core.protocols import Card, Score
 from smalti.data import Pictures, Splits, digit_pictures
 from smalti.diffusion import DDIM
-from smalti.evaluation import Plan, examine
-from smalti.evaluation.bits import bits_per_dim
-from smalti.evaluation.cost import forwards_of
-from smalti.evaluation.draws import asked_classes, draw_set, in_turn
-from smalti.evaluation.sheets import nearest_first
+from smalti.evaluation import Plan, evaluate_model
+from smalti.evaluation.bits import compute_bits_per_dim
+from smalti.evaluation.cost import count_forwards
+from smalti.evaluation.sample_set import choose_balanced, choose_classes, draw_sample_set
+from smalti.evaluation.sheets import order_by_distance
 from smalti.features.classifier import ClassifierConfig
-from tests.expect import refusal
-from tests.tiny import awake, diffusion, pixelcnn
-from tests.toys import pictures
+from tests.expect import expect_user_error
+from tests.tiny import diffusion_config, pixelcnn_config, randomize_zeros
+from tests.toys import make_pictures
 
 CLASSES = ("day", "night")
 QUICK: dict[str, Any] = {"n": 12, "bootstraps": 3, "sampler": DDIM(steps=2)}
 
 
-def labelled(n: int, seed: int) -> Pictures:
-    grey = pictures(n, seed)
-    return Pictures(grey.pixels, torch.arange(n) % 2, CLASSES, f"noise-{seed}")
+def labeled(n: int, seed: int) -> Pictures:
+    gray = make_pictures(n, seed)
+    return Pictures(gray.pixels, torch.arange(n) % 2, CLASSES, f"noise-{seed}")
 
 
-SPLITS = Splits(labelled(40, 0), labelled(20, 1), labelled(14, 2))
+SPLITS = Splits(labeled(40, 0), labeled(20, 1), labeled(14, 2))
 
 
 @pytest.fixture(scope="module")
 def model() -> Any:
     torch.manual_seed(0)
-    return awake(diffusion(classes=CLASSES).build()).eval()
+    return randomize_zeros(diffusion_config(classes=CLASSES).build()).eval()
 
 
 @pytest.fixture(scope="module")
-def eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def features_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     network = ClassifierConfig(channels=1, classes=2, widths=(4, 6)).build()
     folder = tmp_path_factory.mktemp("features") / "eyes"
@@ -50,8 +50,8 @@ def eyes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def report(model: Any, eyes: Path) -> smalti.evaluation.Report:  # type: ignore[name-defined]
-    return smalti.evaluate(model, SPLITS, features=eyes, name="mine", **QUICK)
+def report(model: Any, features_path: Path) -> smalti.evaluation.Report:  # type: ignore[name-defined]
+    return smalti.evaluate(model, SPLITS, features=features_path, name="mine", **QUICK)
 
 
 def test_every_measure_has_its_rows(report: Any):
@@ -74,8 +74,8 @@ def test_the_protocol_says_how(report: Any):
     assert len(report.model_hash) == len(p.data_hash) == len(p.features_hash) == 64
 
 
-def test_the_same_again_is_the_same(model: Any, eyes: Path, report: Any):
-    again = smalti.evaluate(model, SPLITS, features=eyes, name="mine", batch=5, **QUICK)
+def test_the_same_again_is_the_same(model: Any, features_path: Path, report: Any):
+    again = smalti.evaluate(model, SPLITS, features=features_path, name="mine", batch=5, **QUICK)
     assert again.protocol == report.protocol
     for row, twin in zip(report.rows, again.rows, strict=True):
         if row.name != "seconds":
@@ -83,30 +83,32 @@ def test_the_same_again_is_the_same(model: Any, eyes: Path, report: Any):
 
 
 def test_samples_are_the_seeds_own_and_classes_take_turns(model: Any):
-    drawn = draw_set(model, 6, 3, asked_classes(6, 2, "turns", None), DDIM(steps=2), batch=4)
+    drawn = draw_sample_set(
+        model, 6, 3, choose_classes(6, 2, "turns", None), DDIM(steps=2), batch_size=4
+    )
     wanted = smalti.sample(model, seeds=range(3, 9), cond=[0, 1, 0, 1, 0, 1], sampler=DDIM(steps=2))
     assert isinstance(wanted, torch.Tensor)
     torch.testing.assert_close(drawn.pictures, wanted, atol=1e-4, rtol=0)
 
 
 def test_guidance_counts_twice(model: Any):
-    assert draw_set(model, 3, sampler=DDIM(steps=4)).forwards == 12
-    assert draw_set(model, 3, sampler=DDIM(steps=4, guidance=2.0)).forwards == 24
+    assert draw_sample_set(model, 3, sampler=DDIM(steps=4)).forwards == 12
+    assert draw_sample_set(model, 3, sampler=DDIM(steps=4, guidance=2.0)).forwards == 24
     assert not model.network._forward_pre_hooks
 
 
 def test_a_walk_is_not_counted_in_forwards() -> None:
-    assert draw_set(pixelcnn((1, 4, 4)).build(), 2).forwards is None
+    assert draw_sample_set(pixelcnn_config((1, 4, 4)).build(), 2).forwards is None
 
 
 def test_a_model_without_a_network_counts_none():
-    with forwards_of(object()) as forwards:
+    with count_forwards(object()) as forwards:
         assert forwards is None
 
 
 def test_classes_as_in_the_data_are_so_in_every_first_part():
     labels = torch.tensor([0] * 60 + [1] * 30 + [2] * 10)[torch.randperm(100)]
-    asked = asked_classes(1000, 3, "data", labels)
+    asked = choose_classes(1000, 3, "data", labels)
     assert asked is not None
     for n in (50, 200, 1000):
         shares = torch.bincount(asked[:n], minlength=3) / n
@@ -115,35 +117,35 @@ def test_classes_as_in_the_data_are_so_in_every_first_part():
 
 def test_the_yardstick_is_balanced_as_the_samples_are():
     labels = torch.tensor([0, 0, 0, 0, 1, 1, 0, 1, 0])
-    some = Pictures(pictures(9).pixels, labels, CLASSES, "x")
-    rows = in_turn(some, 6)
+    some = Pictures(make_pictures(9).pixels, labels, CLASSES, "x")
+    rows = choose_balanced(some, 6)
     assert rows.tolist() == [0, 4, 1, 5, 2, 7]
-    assert in_turn(some, 100).tolist()[6:] == [3, 6, 8]
-    assert in_turn(some, 4, "data").tolist() == [0, 1, 2, 3]
+    assert choose_balanced(some, 100).tolist()[6:] == [3, 6, 8]
+    assert choose_balanced(some, 4, "data").tolist() == [0, 1, 2, 3]
 
 
 def test_a_model_that_copies_is_found_out(model: Any, monkeypatch: pytest.MonkeyPatch):
-    train = SPLITS.train.floats(slice(0, 12))
+    train = SPLITS.train.take_floats(slice(0, 12))
     monkeypatch.setattr(model, "render", lambda state: train[: len(state.x)])
-    report = smalti.evaluate(model, SPLITS, ["memorisation"], n=12, sampler=DDIM(steps=1))
+    report = smalti.evaluate(model, SPLITS, ["memorization"], n=12, sampler=DDIM(steps=1))
     assert report["nearest"].value == 0
     assert report["copies"].value == 1
     z = report["copying z"].value
     assert z is not None and z < -3
 
 
-def test_fewer_held_out_pictures_than_samples_are_matched(model: Any, eyes: Path):
-    report = smalti.evaluate(model, SPLITS, features=eyes, **{**QUICK, "n": 30})
+def test_fewer_held_out_pictures_than_samples_are_matched(model: Any, features_path: Path):
+    report = smalti.evaluate(model, SPLITS, features=features_path, **{**QUICK, "n": 30})
     assert report.protocol.held == 14
     assert report["frechet"].matched is not None and report["recall"].matched is not None
     assert any("only 14 pictures are held out" in note for note in report.notes)
 
 
-def test_what_cannot_be_measured_is_left_out_with_the_reason(eyes: Path):
+def test_what_cannot_be_measured_is_left_out_with_the_reason(features_path: Path):
     torch.manual_seed(0)
-    plain = awake(diffusion().build())
-    bare = Splits(pictures(40, 0), pictures(1, 1))
-    report = smalti.evaluate(plain, bare, features=eyes, **QUICK)
+    plain = randomize_zeros(diffusion_config().build())
+    bare = Splits(make_pictures(40, 0), make_pictures(1, 1))
+    report = smalti.evaluate(plain, bare, features=features_path, **QUICK)
     assert report["accuracy"].note == "left out: the model has no classes"
     assert "2 held-out pictures" in report["frechet"].note
     assert report["nearest"].value is not None
@@ -158,7 +160,7 @@ def test_without_a_network_the_rest_is_measured(model: Any, monkeypatch: Any, tm
     assert report.protocol.features == ""
 
 
-def test_other_classes_are_not_recognised(model: Any, tmp_path: Path):
+def test_other_classes_are_not_recognized(model: Any, tmp_path: Path):
     network = ClassifierConfig(channels=1, classes=2, widths=(4,)).build()
     eyes = save(network, tmp_path / "eyes", Card(facts={"classes": ["cat", "dog"]}))
     report = smalti.evaluate(model, SPLITS, ["accuracy"], features=eyes, **QUICK)
@@ -168,7 +170,7 @@ def test_other_classes_are_not_recognised(model: Any, tmp_path: Path):
 class Certain:
     """Scores by a formula, so that the mean can be told beforehand."""
 
-    spec = diffusion().build().spec
+    spec = diffusion_config().build().spec
 
     def parameters(self) -> Any:
         return iter([torch.zeros(1)])
@@ -180,7 +182,7 @@ class Certain:
 
 
 def test_bits_are_a_mean_over_pictures_with_its_error():
-    found = bits_per_dim(Certain(), pictures(10), seed=0, batch=3)
+    found = compute_bits_per_dim(Certain(), make_pictures(10), seed=0, batch_size=3)
     bits = torch.arange(10).double() / (64 * torch.log(torch.tensor(2.0)).double())
     assert found.mean == pytest.approx(float(bits.mean()))
     assert found.error == pytest.approx(float(bits.std()) / 10**0.5)
@@ -189,20 +191,20 @@ def test_bits_are_a_mean_over_pictures_with_its_error():
 
 
 def test_pictures_of_the_report_are_written(model: Any, tmp_path: Path):
-    found = examine(model, SPLITS, ["memorisation"], Plan(**QUICK))
+    found = evaluate_model(model, SPLITS, ["memorization"], Plan(**QUICK))
     found.write_sheets(tmp_path)
     names = sorted(path.name for path in tmp_path.iterdir())
-    assert names == ["distances.png", "neighbours.png", "samples.png"]
+    assert names == ["distances.png", "neighbors.png", "samples.png"]
 
 
 def test_the_sheet_shows_the_nearest_of_each_class_first():
     distances = torch.tensor([5.0, 1.0, 2.0, 3.0, 9.0])
-    assert nearest_first(distances, None).tolist() == [1, 2, 3, 0, 4]
-    assert nearest_first(distances, torch.tensor([0, 1, 1, 1, 0])).tolist() == [1, 0, 2, 4, 3]
+    assert order_by_distance(distances, None).tolist() == [1, 2, 3, 0, 4]
+    assert order_by_distance(distances, torch.tensor([0, 1, 1, 1, 0])).tolist() == [1, 0, 2, 4, 3]
 
 
 def test_digits_are_the_data_of_a_model_of_digits():
-    model = diffusion(shape=(1, 28, 28)).build()
+    model = diffusion_config(shape=(1, 28, 28)).build()
     report = smalti.evaluate(model, None, ["cost"], n=1, sampler=DDIM(steps=1), split="valid")
     assert (report.protocol.data, report.protocol.features) == ("digits/train", "digits")
     assert (report.protocol.reference, report.protocol.held) == (8500, 1)
@@ -226,10 +228,10 @@ def test_digits_are_the_data_of_a_model_of_digits():
 )
 def test_what_does_not_fit_is_refused(model: Any, changes: dict[str, Any], words: str):
     arguments = {"data": SPLITS, "metrics": ["cost"], **QUICK, **changes}
-    with refusal(words):
+    with expect_user_error(words):
         smalti.evaluate(model, **arguments)
 
 
-def test_what_draws_no_pictures_is_refused(eyes: Path):
-    with refusal("Classifier does not draw pictures"):
-        smalti.evaluate(eyes, SPLITS)
+def test_what_draws_no_pictures_is_refused(features_path: Path):
+    with expect_user_error("Classifier does not draw pictures"):
+        smalti.evaluate(features_path, SPLITS)

@@ -11,25 +11,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from smalti.evaluation.bootstrap import resamples, spread
-from smalti.evaluation.kernel import kernel_distance, kernel_replicates
-from tests.expect import refusal
-from tests.naive import sets
+from smalti.evaluation.bootstrap import compute_spread, draw_resamples
+from smalti.evaluation.kernel import bootstrap_kernel, kernel_distance
+from tests.expect import expect_user_error
+from tests.naive import set_metrics
 
 
-def features(n: int, d: int, seed: int, shift: float = 0.0) -> torch.Tensor:
+def draw_features(n: int, d: int, seed: int, shift: float = 0.0) -> torch.Tensor:
     return torch.randn(n, d, generator=torch.Generator().manual_seed(seed)).double() + shift
 
 
 @settings(max_examples=15)
 @given(n=st.integers(2, 9), m=st.integers(2, 9), d=st.integers(1, 5), seed=st.integers(0, 999))
 def test_is_the_sum_over_pairs(n: int, m: int, d: int, seed: int):
-    a, b = features(n, d, seed), features(m, d, seed + 1)
-    assert kernel_distance(a, b) == pytest.approx(sets.kernel_distance(a.numpy(), b.numpy()))
+    a, b = draw_features(n, d, seed), draw_features(m, d, seed + 1)
+    assert kernel_distance(a, b) == pytest.approx(set_metrics.kernel_distance(a.numpy(), b.numpy()))
 
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch):
-    a, b = features(50, 4, 0), features(30, 4, 1)
+    a, b = draw_features(50, 4, 0), draw_features(30, 4, 1)
     whole = kernel_distance(a, b)
     monkeypatch.setattr("smalti.evaluation.kernel.BLOCK", 7)
     assert kernel_distance(a, b) == pytest.approx(whole, rel=1e-12)
@@ -37,7 +37,8 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch):
 
 def test_is_without_bias_between_sets_of_one_distribution():
     found = [
-        kernel_distance(features(20, 3, 2 * k), features(20, 3, 2 * k + 1)) for k in range(200)
+        kernel_distance(draw_features(20, 3, 2 * k), draw_features(20, 3, 2 * k + 1))
+        for k in range(200)
     ]
     error = torch.tensor(found).std() / len(found) ** 0.5
     assert abs(torch.tensor(found).mean()) < 4 * error
@@ -48,7 +49,7 @@ def test_is_without_bias_where_classes_are_set():
     """Two classes far apart: with one of each, plain pairs are always of two classes."""
 
     def drawn(n: int, seed: int, labels: torch.Tensor) -> torch.Tensor:
-        return features(n, 3, seed) + 3.0 * labels[:, None]
+        return draw_features(n, 3, seed) + 3.0 * labels[:, None]
 
     generator, turns = torch.Generator().manual_seed(0), torch.arange(20) % 2
     plain, stratified = [], []
@@ -65,26 +66,26 @@ def test_is_without_bias_where_classes_are_set():
 @settings(max_examples=15)
 @given(d=st.integers(1, 4), seed=st.integers(0, 999))
 def test_with_classes_is_the_sum_over_pairs_of_classes(d: int, seed: int):
-    a, b = features(9, d, seed), features(6, d, seed + 1)
+    a, b = draw_features(9, d, seed), draw_features(6, d, seed + 1)
     labels = torch.tensor([0, 1, 1, 0, 2, 2, 2, 1, 1])
     found = kernel_distance(a, b, labels)
     assert found == pytest.approx(
-        sets.kernel_distance_of_classes(a.numpy(), b.numpy(), labels.tolist())
+        set_metrics.class_kernel_distance(a.numpy(), b.numpy(), labels.tolist())
     )
-    (same,) = kernel_replicates(a, b, [torch.randperm(9)], labels)
+    (same,) = bootstrap_kernel(a, b, [torch.randperm(9)], labels)
     assert same == pytest.approx(found)
 
 
 def test_a_class_of_one_is_no_class():
-    a, b = features(6, 3, 0), features(8, 3, 1)
+    a, b = draw_features(6, 3, 0), draw_features(8, 3, 1)
     labels = torch.tensor([0, 0, 0, 1, 1, 2])
     assert kernel_distance(a, b, labels) == pytest.approx(kernel_distance(a, b))
 
 
 def test_sees_a_shift():
-    a = features(200, 3, 0)
-    assert kernel_distance(a, features(200, 3, 1, shift=1.0)) > 5 * abs(
-        kernel_distance(a, features(200, 3, 1))
+    a = draw_features(200, 3, 0)
+    assert kernel_distance(a, draw_features(200, 3, 1, shift=1.0)) > 5 * abs(
+        kernel_distance(a, draw_features(200, 3, 1))
     )
 
 
@@ -106,29 +107,29 @@ def kernel_by_subsets(
 
 
 def test_subsets_give_the_same_on_average():
-    a, b = features(60, 3, 0), features(50, 3, 1, shift=0.5)
+    a, b = draw_features(60, 3, 0), draw_features(50, 3, 1, shift=0.5)
     mean, deviation = kernel_by_subsets(a, b, subsets=400, size=20)
     assert mean == pytest.approx(kernel_distance(a, b), abs=4 * deviation / 400**0.5)
 
 
 def test_a_subset_as_large_as_the_set_is_the_set():
-    a, b = features(12, 3, 0), features(12, 3, 1)
+    a, b = draw_features(12, 3, 0), draw_features(12, 3, 1)
     mean, deviation = kernel_by_subsets(a, b, subsets=3)
     assert mean == pytest.approx(kernel_distance(a, b))
     assert deviation == pytest.approx(0, abs=1e-12)
 
 
 def test_replicates_are_the_distance_of_rows_drawn_once_each():
-    a, b = features(10, 3, 0), features(8, 3, 1)
-    (same,) = kernel_replicates(a, b, [torch.randperm(10)])
+    a, b = draw_features(10, 3, 0), draw_features(8, 3, 1)
+    (same,) = bootstrap_kernel(a, b, [torch.randperm(10)])
     assert same == pytest.approx(kernel_distance(a, b))
 
 
 def test_their_spread_is_that_of_fresh_samples():
-    b = features(400, 3, 10**6)
-    fresh = [kernel_distance(features(100, 3, k, shift=0.3), b) for k in range(100)]
-    again = kernel_replicates(features(100, 3, 0, shift=0.3), b, resamples(100, 100))
-    assert spread(again) == pytest.approx(spread(fresh), rel=0.5)
+    b = draw_features(400, 3, 10**6)
+    fresh = [kernel_distance(draw_features(100, 3, k, shift=0.3), b) for k in range(100)]
+    again = bootstrap_kernel(draw_features(100, 3, 0, shift=0.3), b, draw_resamples(100, 100))
+    assert compute_spread(again) == pytest.approx(compute_spread(fresh), rel=0.5)
 
 
 @pytest.mark.parametrize(
@@ -136,5 +137,5 @@ def test_their_spread_is_that_of_fresh_samples():
     [(torch.zeros(1, 3), "2 rows or more"), (torch.zeros(4, 2), "2 and 3 dimensions")],
 )
 def test_what_cannot_be_measured_is_refused(a: torch.Tensor, words: str):
-    with refusal(words):
+    with expect_user_error(words):
         kernel_distance(a, torch.zeros(4, 3))

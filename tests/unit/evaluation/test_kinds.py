@@ -13,11 +13,11 @@ import smalti
 from smalti.core.protocols import Spec
 from smalti.data import Splits
 from smalti.evaluation import KINDS
-from smalti.evaluation.kinds import Kind, find_kind, find_output
+from smalti.evaluation.kinds import EvaluationKind, find_kind, find_output
 from smalti.evaluation.measures import Measure
 from smalti.evaluation.report import Row
-from tests.expect import refusal
-from tests.toys import pictures
+from tests.expect import expect_user_error
+from tests.toys import make_pictures
 
 
 class Poet(torch.nn.Module):
@@ -32,10 +32,10 @@ class Poems:
 
     lines: list[str]
     network: None = None
-    batch: int = 1
+    batch_size: int = 1
     sampler: None = None
 
-    def terms(self) -> dict[str, Any]:
+    def describe_protocol(self) -> dict[str, Any]:
         same = {"classes": "none", "split_hash": "", "mirrored": False}
         return {**same, "n": 2, "seed": 0, "held": 2, "bootstraps": 0, "bootstrap_seed": 0}
 
@@ -44,32 +44,32 @@ class Poems:
 
 
 LENGTH = Measure(lambda case: [Row("length", sum(map(len, case.lines)) / 2)], ("length",))
-TEXT = Kind(
+TEXT = EvaluationKind(
     {"length": LENGTH},
     lambda *_: Poems(["ab", "abcd"]),
     {"poems.txt": lambda case, path: path.write_text("\n".join(case.lines))},
 )
-SPLITS = Splits(pictures(4, 0), pictures(2, 1))
+SPLITS = Splits(make_pictures(4, 0), make_pictures(2, 1))
 
 
 def test_a_new_kind_is_an_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    with refusal("a Poet does not draw pictures"):
+    with expect_user_error("a Poet does not draw pictures"):
         smalti.evaluate(Poet(), SPLITS)
     monkeypatch.setitem(KINDS, "text", TEXT)
     report = smalti.evaluate(Poet(), SPLITS)
     assert report.rows == (Row("length", 3.0),)
     assert report.protocol.metrics == {"length": 1} and report.notes == ("in verse",)
     assert find_output(report.protocol.metrics) == "text"
-    found = smalti.evaluation.examine(Poet(), SPLITS)
+    found = smalti.evaluation.evaluate_model(Poet(), SPLITS)
     found.write_sheets(tmp_path)
     assert (tmp_path / "poems.txt").read_text() == "ab\nabcd"
-    with refusal("no metric 'bits'", "length"):
+    with expect_user_error("no metric 'bits'", "length"):
         smalti.evaluate(Poet(), SPLITS, ["bits"])
 
 
 def test_every_kind_names_the_rows_that_it_gives():
     for kind in KINDS.values():
-        names = [name for measure in kind.measures.values() for name in measure.names]
+        names = [name for measure in kind.measures.values() for name in measure.row_names]
         assert len(names) == len({*names}) > 3 and len(kind.sheets) >= 2
     assert find_kind(smalti.load("vqvae-digits")) is KINDS["codes"]
     assert find_kind(smalti.load("ddpm-digits")) is KINDS["picture"]

@@ -8,8 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from smalti.evaluation.explain import (
+    CODEC_EXPLAINERS,
+    EXPLAINERS,
+    explain_row,
+    format_real,
+    format_value,
+)
 from smalti.evaluation.measures import MEASURES
-from smalti.evaluation.reading import OF_CODECS, READINGS, reading, shown_real, shown_value
 from smalti.evaluation.report import (
     Protocol,
     Report,
@@ -18,7 +24,7 @@ from smalti.evaluation.report import (
     read_report,
     write_report,
 )
-from tests.expect import refusal
+from tests.expect import expect_user_error
 
 PROTOCOL = Protocol(
     data="digits/train", data_hash="d" * 64, reference=8500, split="test", split_hash="t" * 64,
@@ -41,7 +47,7 @@ def test_comes_back_from_json_the_same(tmp_path: Path):
 
 def test_a_row_by_its_name():
     assert REPORT["frechet"].value == 0.25
-    with refusal("no row 'fid'", "frechet, accuracy"):
+    with expect_user_error("no row 'fid'", "frechet, accuracy"):
         REPORT["fid"]
 
 
@@ -57,7 +63,7 @@ def test_a_row_by_its_name():
 )
 def test_what_is_no_report_is_refused(tmp_path: Path, text: str, words: str):
     (tmp_path / "report.json").write_text(text)
-    with refusal("report.json", words):
+    with expect_user_error("report.json", words):
         read_report(tmp_path)
 
 
@@ -79,21 +85,23 @@ def test_a_field_that_cannot_be_is_named(tmp_path: Path, part: str, changes: dic
     inner = {"row": content["rows"][0], "protocol": content["protocol"], "report": content}[part]
     inner.update(changes)
     (tmp_path / "report.json").write_text(json.dumps(content))
-    with refusal("report.json", words):
+    with expect_user_error("report.json", words):
         read_report(tmp_path)
 
 
 def test_a_report_that_is_not_there_is_refused(tmp_path: Path):
-    with refusal("none.json", "cannot be read"):
+    with expect_user_error("none.json", "cannot be read"):
         read_report(tmp_path / "none.json")
 
 
-def other(**changes: object) -> Report:
+def change_report(**changes: object) -> Report:
     return replace(REPORT, model="other", protocol=replace(PROTOCOL, **changes))  # type: ignore[arg-type]
 
 
 def test_models_samplers_and_seconds_may_differ():
-    changed = replace(other(), model_hash="x", sampler={"tag": "ddpm"}, made_with={"threads": 1})
+    changed = replace(
+        change_report(), model_hash="x", sampler={"tag": "ddpm"}, made_with={"threads": 1}
+    )
     check_comparable([REPORT, changed, REPORT])
 
 
@@ -109,42 +117,42 @@ def test_models_samplers_and_seconds_may_differ():
     ],
 )
 def test_another_protocol_is_refused(field: str, value: object, words: str):
-    with refusal("mine and other do not compare:", words):
-        check_comparable([REPORT, REPORT, other(**{field: value})])
+    with expect_user_error("mine and other do not compare:", words):
+        check_comparable([REPORT, REPORT, change_report(**{field: value})])
 
 
 def test_the_first_difference_is_named():
-    with refusal("split is test of one and valid"):
-        check_comparable([REPORT, other(n=5, split="valid", bootstraps=3)])
+    with expect_user_error("split is test of one and valid"):
+        check_comparable([REPORT, change_report(n=5, split="valid", bootstraps=3)])
 
 
 def test_one_network_may_have_two_names():
-    check_comparable([REPORT, other(features="models/eyes")])
-    with refusal("features is digits of one and models/eyes of the other"):
-        check_comparable([REPORT, other(features="models/eyes", features_hash="e" * 64)])
+    check_comparable([REPORT, change_report(features="models/eyes")])
+    with expect_user_error("features is digits of one and models/eyes of the other"):
+        check_comparable([REPORT, change_report(features="models/eyes", features_hash="e" * 64)])
 
 
 def test_other_measures_do_not_matter():
-    check_comparable([REPORT, other(metrics={"cost": 1, "bits": 3})])
+    check_comparable([REPORT, change_report(metrics={"cost": 1, "bits": 3})])
 
 
 def test_a_row_is_read_beside_the_real_pictures():
     row = ROWS[0]
-    assert shown_value(row) == "0.2500 ± 0.0100"
-    assert shown_real(row) == "0.1000 ± 0.0200"
-    says = reading(row, REPORT)
+    assert format_value(row) == "0.2500 ± 0.0100"
+    assert format_real(row) == "0.1000 ± 0.0200"
+    says = explain_row(row, REPORT)
     assert says == "0.2500, where 1,000 real test pictures get 0.1000: smaller is better"
 
 
 def test_fewer_held_out_pictures_are_compared_with_as_many_samples():
     row = replace(ROWS[0], matched=0.5)
-    assert shown_value(row) == "0.2500 ± 0.0100 (0.5000)"
-    assert reading(row, REPORT).startswith("0.5000, where")
+    assert format_value(row) == "0.2500 ± 0.0100 (0.5000)"
+    assert explain_row(row, REPORT).startswith("0.5000, where")
 
 
 def test_what_was_left_out_says_why():
-    assert reading(ROWS[1], REPORT) == "left out: the model has no classes"
-    assert shown_value(ROWS[1]) == "-"
+    assert explain_row(ROWS[1], REPORT) == "left out: the model has no classes"
+    assert format_value(ROWS[1]) == "-"
 
 
 @pytest.mark.parametrize(
@@ -159,9 +167,9 @@ def test_what_was_left_out_says_why():
     ],
 )
 def test_copying_is_called_by_its_name(name: str, value: float, words: str):
-    assert words in reading(Row(name, value), REPORT)
+    assert words in explain_row(Row(name, value), REPORT)
 
 
 def test_every_row_has_its_words():
-    drawn = {name for measure in MEASURES.values() for name in measure.names}
-    assert drawn | OF_CODECS.keys() | {"nats/code"} == READINGS.keys()
+    drawn = {name for measure in MEASURES.values() for name in measure.row_names}
+    assert drawn | CODEC_EXPLAINERS.keys() | {"nats/code"} == EXPLAINERS.keys()

@@ -8,78 +8,78 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks._judge import look
-from smalti.core.checkpoint import SHIPPED, load, save
+from benchmarks._judge import classify
+from smalti.core.checkpoint import SHIPPED_FOLDER, load, save
 from smalti.core.protocols import Card
 from smalti.data import digit_pictures
-from smalti.features import features_name_for, find_features
+from smalti.features import choose_features_name, find_features
 from smalti.features.classifier import ClassifierConfig
-from tests.expect import refusal
-from tests.tiny import diffusion
+from tests.expect import expect_user_error
+from tests.tiny import diffusion_config
 
 DIGITS = tuple("0123456789")
 
 
 @pytest.fixture
-def eyes(tmp_path: Path) -> Path:
-    """A tiny colour classifier that knows its classes and its size."""
+def classifier_folder(tmp_path: Path) -> Path:
+    """A tiny color classifier that knows its classes and its size."""
     torch.manual_seed(0)
     model = ClassifierConfig(channels=3, classes=2, widths=(4, 6)).build()
     return save(model, tmp_path / "eyes", Card(facts={"classes": ["day", "night"], "size": 16}))
 
 
 def test_digits_are_seen_as_the_judge_sees_them():
-    pictures = digit_pictures("valid").part(slice(20), "few")
+    pictures = digit_pictures("valid").select(slice(20), "few")
     network = find_features("digits")
     found = network(pictures.pixels)
-    recognised, features = look(pictures.floats(slice(None)))
+    recognized, features = classify(pictures.take_floats(slice(None)))
     assert found.shape == (20, 64) == (20, network.dims)
     torch.testing.assert_close(found, features)
-    assert torch.equal(network.recognise(found), recognised)
+    assert torch.equal(network.classify(found), recognized)
     assert network.classes == DIGITS
 
 
-def test_bytes_and_floats_look_the_same(eyes: Path):
-    network = find_features(eyes)
+def test_bytes_and_floats_look_the_same(classifier_folder: Path):
+    network = find_features(classifier_folder)
     pixels = torch.randint(0, 256, (5, 3, 16, 16), dtype=torch.uint8)
     torch.testing.assert_close(network(pixels), network(pixels.float() / 255))
 
 
-def test_batches_change_nothing(eyes: Path, monkeypatch: pytest.MonkeyPatch):
-    network, pictures = find_features(eyes), torch.rand(7, 3, 16, 16)
+def test_batches_change_nothing(classifier_folder: Path, monkeypatch: pytest.MonkeyPatch):
+    network, pictures = find_features(classifier_folder), torch.rand(7, 3, 16, 16)
     whole = network(pictures)
     monkeypatch.setattr("smalti.features.registry.BATCH", 2)
     torch.testing.assert_close(network(pictures), whole)
     assert network(pictures[:0]).shape == (0, 6)
 
 
-def test_pictures_are_brought_to_the_network_s_size_and_channels(eyes: Path):
-    network = find_features(eyes)
-    assert network.fitted(torch.rand(2, 3, 40, 20)).shape == (2, 3, 16, 16)
-    grey = torch.rand(2, 1, 16, 16)
-    assert torch.equal(network.fitted(grey), grey.expand(-1, 3, -1, -1))
-    assert network.way((1, 40, 20)) == "grey as RGB, 40x20 to 16x16, bilinear"
-    assert network.way((3, 16, 16)) == "as they are"
+def test_pictures_are_brought_to_the_network_s_size_and_channels(classifier_folder: Path):
+    network = find_features(classifier_folder)
+    assert network.preprocess(torch.rand(2, 3, 40, 20)).shape == (2, 3, 16, 16)
+    gray = torch.rand(2, 1, 16, 16)
+    assert torch.equal(network.preprocess(gray), gray.expand(-1, 3, -1, -1))
+    assert network.describe_preprocessing((1, 40, 20)) == "gray as RGB, 40x20 to 16x16, bilinear"
+    assert network.describe_preprocessing((3, 16, 16)) == "as they are"
 
 
-def test_colours_are_seen_grey_by_digits_when_they_are_asked_for():
+def test_colors_are_seen_gray_by_digits_when_they_are_asked_for():
     network = find_features("digits")
     red = torch.zeros(1, 3, 28, 28)
     red[:, 0] = 1
-    torch.testing.assert_close(network.fitted(red), torch.full((1, 1, 28, 28), 0.299))
-    assert network.way((3, 32, 32)) == "grey, 32x32 to 28x28, bilinear"
+    torch.testing.assert_close(network.preprocess(red), torch.full((1, 1, 28, 28), 0.299))
+    assert network.describe_preprocessing((3, 32, 32)) == "gray, 32x32 to 28x28, bilinear"
 
 
 def test_auto_takes_digits_for_digits_alone():
-    assert features_name_for((1, 28, 28), DIGITS) == "digits"
-    assert features_name_for((1, 28, 28), ("shirt", "shoe")) == "emoji"
-    assert features_name_for((3, 28, 28), DIGITS) == "emoji"
+    assert choose_features_name((1, 28, 28), DIGITS) == "digits"
+    assert choose_features_name((1, 28, 28), ("shirt", "shoe")) == "emoji"
+    assert choose_features_name((3, 28, 28), DIGITS) == "emoji"
 
 
-def test_the_hash_is_of_weights_and_config(eyes: Path, tmp_path: Path):
-    first = find_features(eyes)
-    assert len(first.hash) == 64 and first.hash == find_features(eyes).hash
-    model = load(eyes)
+def test_the_hash_is_of_weights_and_config(classifier_folder: Path, tmp_path: Path):
+    first = find_features(classifier_folder)
+    assert len(first.hash) == 64 and first.hash == find_features(classifier_folder).hash
+    model = load(classifier_folder)
     with torch.no_grad():
         model.head.bias[0] += 1
     assert find_features(save(model, tmp_path / "other")).hash != first.hash
@@ -89,41 +89,41 @@ def test_a_card_without_classes_tells_none_apart(tmp_path: Path):
     model = ClassifierConfig(channels=1, classes=2, widths=(4,)).build()
     network = find_features(save(model, tmp_path / "eyes"))
     features = network(torch.rand(2, 1, 9, 9))
-    with refusal("tell no classes apart"):
-        network.recognise(features)
+    with expect_user_error("tell no classes apart"):
+        network.classify(features)
 
 
 def test_what_has_no_features_is_refused(tmp_path: Path):
-    folder = save(diffusion().build(), tmp_path / "ddpm")
-    with refusal("ddpm", "has no features(x)"):
+    folder = save(diffusion_config().build(), tmp_path / "ddpm")
+    with expect_user_error("ddpm", "has no features(x)"):
         find_features(folder)
 
 
 def test_an_unknown_name_is_refused():
-    with refusal("no features 'eyse'", "digits, emoji, inception", "folder"):
+    with expect_user_error("no features 'eyse'", "digits, emoji, inception", "folder"):
         find_features("eyse")
 
 
 def test_emoji_that_do_not_ship_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr("smalti.features.registry.SHIPPED", tmp_path)
-    with refusal("emoji", "do not ship", "emoji-classifier is missing"):
+    with expect_user_error("emoji", "do not ship", "emoji-classifier is missing"):
         find_features("emoji")
-    assert tmp_path != SHIPPED
+    assert tmp_path != SHIPPED_FOLDER
 
 
 def test_inception_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr("smalti.features.inception.find_spec", lambda name: None)
-    with refusal("torch-fidelity", "smalti[inception]"):
+    with expect_user_error("torch-fidelity", "smalti[inception]"):
         find_features("inception")
     monkeypatch.setattr("smalti.features.inception.find_spec", lambda name: object())
     monkeypatch.delenv("SMALTI_INCEPTION", raising=False)
-    with refusal("weights-inception", "$SMALTI_INCEPTION"):
+    with expect_user_error("weights-inception", "$SMALTI_INCEPTION"):
         find_features("inception")
     monkeypatch.setenv("SMALTI_INCEPTION", str(tmp_path / "none.pth"))
-    with refusal("none.pth", "no such file"):
+    with expect_user_error("none.pth", "no such file"):
         find_features("inception")
     (tmp_path / "none.pth").write_bytes(b"not weights")
-    with refusal("none.pth", "no weights that can be read"):
+    with expect_user_error("none.pth", "no weights that can be read"):
         find_features("inception")
 
 

@@ -14,7 +14,7 @@ ROOMS = (
     *("training", "features", "evaluation", "coding", "recipes", "tasks"),
 )
 REASONS = {
-    "autoregressive/calling.py": "a network of any type, which has the range that its config tells",
+    "autoregressive/conditioning.py": "a network of any type, which has the range that its config tells",
     "autoregressive/pixelcnn/packed_weights.py": "layers and networks by the weights they have",
     "core/checkpoint.py": "a model of any family, whose user knows which",
     "core/config.py": "values of the types that hints name, which are read at run time",
@@ -35,7 +35,7 @@ def is_any(annotation: ast.expr | None) -> bool:
     return False
 
 
-def untyped(path: Path) -> Iterator[str]:
+def find_untyped(path: Path) -> Iterator[str]:
     """The public functions of a module that take or give `Any`, and its other names for that."""
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Assign) and is_any(node.value):
@@ -47,12 +47,12 @@ def untyped(path: Path) -> Iterator[str]:
                 yield node.name
 
 
-def found() -> list[str]:
+def list_untyped() -> list[str]:
     paths = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
-    return [f"{p.relative_to(ROOT).as_posix()}:{name}" for p in paths for name in untyped(p)]
+    return [f"{p.relative_to(ROOT).as_posix()}:{name}" for p in paths for name in find_untyped(p)]
 
 
 def test_any_stands_at_borders_for_a_reason_alone() -> None:
-    modules = {one.partition(":")[0] for one in found()}
+    modules = {one.partition(":")[0] for one in list_untyped()}
     assert modules <= REASONS.keys()
     assert modules == REASONS.keys(), "some have types now: take them from the list"

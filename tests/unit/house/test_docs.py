@@ -22,7 +22,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 LISTS = {"design.md"}  # names with their parameters, not to be run
 
 
-def blocks(page: Path) -> list[str]:
+def read_blocks(page: Path) -> list[str]:
     """The page's Python, each block behind as many empty lines as stand before it in the page."""
     text = page.read_text()
     return ["\n" * text[: m.start(1)].count("\n") + m[1] for m in BLOCK.finditer(text)]
@@ -57,20 +57,20 @@ def test_the_python_of_a_page_runs(
 ):
     module = ModuleType(f"page_{page.stem}")
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    for block in blocks(page):
+    for block in read_blocks(page):
         exec(compile(block, str(page), "exec", dont_inherit=True), module.__dict__)
 
 
 def test_there_is_python_in_the_docs():
-    assert sum(len(blocks(page)) for page in PAGES) >= 4
-    assert blocks(ROOT / "docs" / "training.md")
+    assert sum(len(read_blocks(page)) for page in PAGES) >= 4
+    assert read_blocks(ROOT / "docs" / "training.md")
 
 
 def test_a_wrong_line_would_be_found(tmp_path: Path):
     (tmp_path / "page.md").write_text(
         "# a page\n```python\nraise KeyError\n```\n```\nnot this\n```\n"
     )
-    (code,) = blocks(tmp_path / "page.md")
+    (code,) = read_blocks(tmp_path / "page.md")
     with pytest.raises(KeyError) as raised:
         exec(compile(code, "page.md", "exec"), {})
     assert raised.tb.tb_next is not None and raised.tb.tb_next.tb_lineno == 3

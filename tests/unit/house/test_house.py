@@ -20,7 +20,7 @@ LINK = re.compile(r"\]\(([^)#\s]*)(?:#[^)\s]*)?\)")
 
 
 @cache
-def files() -> list[Path]:
+def list_files() -> list[Path]:
     """What git tracks, or would track."""
     if not (ROOT / ".git").exists():
         pytest.skip("needs a git checkout to tell the project's files from others")
@@ -31,43 +31,43 @@ def files() -> list[Path]:
 
 
 @cache
-def texts() -> dict[str, bytes]:
+def read_texts() -> dict[str, bytes]:
     """The text files among them."""
-    contents = {str(path.relative_to(ROOT)): path.read_bytes() for path in files()}
+    contents = {str(path.relative_to(ROOT)): path.read_bytes() for path in list_files()}
     return {name: content for name, content in contents.items() if b"\0" not in content}
 
 
-def lines(path: str | Path) -> int:
+def count_lines(path: str | Path) -> int:
     return len((ROOT / path).read_text().splitlines())
 
 
-def offenders(pattern: re.Pattern[bytes]) -> list[str]:
+def find_offenders(pattern: re.Pattern[bytes]) -> list[str]:
     return [
         f"{name}:{number}: {line.decode(errors='replace').strip()}"
-        for name, content in texts().items()
+        for name, content in read_texts().items()
         for number, line in enumerate(content.splitlines(), 1)
         if pattern.search(line)
     ]
 
 
 def test_contributing_is_short():
-    assert lines("CONTRIBUTING.md") < 50
+    assert count_lines("CONTRIBUTING.md") < 50
 
 
 def test_source_files_are_short():
     sources = list((ROOT / "src").rglob("*.py"))
     assert sources
-    assert [f"{path}: {n}" for path in sources if (n := lines(path)) > 350] == []
+    assert [f"{path}: {n}" for path in sources if (n := count_lines(path)) > 350] == []
 
 
 def test_no_path_of_one_machine():
     assert MACHINE_PATH.search(b"see " + b"/home" + b"/someone")
-    assert offenders(MACHINE_PATH) == []
+    assert find_offenders(MACHINE_PATH) == []
 
 
 def test_no_registry_is_named():
     assert REGISTRY.search(b"https://" + b"pypi" + b".org/simple")
-    assert offenders(REGISTRY) == []
+    assert find_offenders(REGISTRY) == []
 
 
 def test_shipped_files_are_small():
@@ -76,7 +76,7 @@ def test_shipped_files_are_small():
 
 
 def test_links_in_the_docs_lead_somewhere():
-    pages = [ROOT / name for name in texts() if name.endswith(".md")]
+    pages = [ROOT / name for name in read_texts() if name.endswith(".md")]
     prose = [(page, FENCED.sub("", page.read_text())) for page in pages]
     links = [(page, link) for page, text in prose for link in LINK.findall(text) if link]
     inside = [(page, link) for page, link in links if "://" not in link]

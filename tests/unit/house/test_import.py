@@ -13,7 +13,7 @@ import smalti
 HEAVY = ("torch", "numpy", "PIL", "lightning_fabric")
 
 
-def loaded_after(code: str) -> set[str]:
+def list_loaded(code: str) -> set[str]:
     """The heavy modules that a fresh Python has loaded after `code`."""
     ask = f"import sys; print('LOADED', *(m for m in {HEAVY} if m in sys.modules))"
     done = subprocess.run(
@@ -27,11 +27,11 @@ def loaded_after(code: str) -> set[str]:
 
 
 def test_import_loads_nothing_heavy():
-    assert loaded_after("import smalti; smalti.__version__; dir(smalti)") == set()
+    assert list_loaded("import smalti; smalti.__version__; dir(smalti)") == set()
 
 
 def test_the_check_sees_what_is_loaded():
-    assert "torch" in loaded_after("import smalti; smalti.load")
+    assert "torch" in list_loaded("import smalti; smalti.load")
 
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"]])
@@ -45,7 +45,7 @@ try:
 except SystemExit as end:
     assert not end.code, end.code
 """
-    assert "torch" not in loaded_after(code)
+    assert "torch" not in list_loaded(code)
 
 
 @pytest.mark.parametrize("name", smalti.__all__)
@@ -75,16 +75,16 @@ def test_unknown_name_is_an_attribute_error():
 
 
 def test_matching_pictures_does_not_load_torch():
-    assert "torch" not in loaded_after("import smalti.cli.match; import smalti.patchmatch.matching")
+    assert "torch" not in list_loaded("import smalti.cli.match; import smalti.patchmatch.matching")
 
 
 def test_filling_a_hole_by_patches_does_not_load_torch():
     code = "from smalti.cli import main; assert main(['inpaint', 'no.png', 'hole.png', '-n', '2'])"
-    assert "torch" not in loaded_after(code)
+    assert "torch" not in list_loaded(code)
 
 
 @pytest.mark.parametrize("name", ["en-zh-help", "ddpm-digits", "vqvae-digits"])
 def test_loading_a_model_does_not_load_the_compiler(name: str):
     """Which takes seconds, where a sentence takes a tenth of one."""
     code = f"import sys, smalti; smalti.load({name!r})"
-    assert "torch" in loaded_after(f"{code}; assert 'torch._dynamo' not in sys.modules")
+    assert "torch" in list_loaded(f"{code}; assert 'torch._dynamo' not in sys.modules")

@@ -11,19 +11,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from smalti.core.given import Given
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
 from smalti.core.sampling import sample
+from smalti.core.sampling_inputs import SamplingInputs
 from smalti.data.pictures import Pictures
-from smalti.evaluation.bits import bits_per_dim
-from smalti.evaluation.draws import asked_text, draw_set
-from smalti.layers.caption import CaptionConfig, CaptionEncoder, parts_of
-from smalti.pixelcnn import Autoregressive, AutoregressiveConfig, GatedConfig, Levels, fit
-from smalti.training import Training, resume, run, sheet
-from smalti.training.job import last_step, read_state
-from tests.expect import refusal
-from tests.toys import Kill, PowerCut, equal
+from smalti.evaluation.bits import compute_bits_per_dim
+from smalti.evaluation.sample_set import choose_captions, draw_sample_set
+from smalti.layers.caption import CaptionConfig, CaptionEncoder, split_caption
+from smalti.pixelcnn import (
+    Autoregressive,
+    AutoregressiveConfig,
+    GatedPixelCNNConfig,
+    Levels,
+    build_config,
+)
+from smalti.training import Training, preview, resume, run
+from smalti.training.run_record import find_last_step, read_trainer_state
+from tests.expect import expect_user_error
+from tests.toys import KillAfterStep, PowerCut, are_equal
 
 CPU = torch.device("cpu")
 SMALL = CaptionConfig(width=8, buckets=64)
@@ -35,7 +41,7 @@ def encoder(**changes: object) -> CaptionEncoder:
 
 
 def vectors(encode: CaptionEncoder, *text: str) -> Tensor:
-    return encode(*encode.read(text))
+    return encode(*encode.tokenize(text))
 
 
 # ------------------------------------------------------------------------------------ the encoder
@@ -45,7 +51,7 @@ def test_capitals_spaces_and_punctuation_have_no_say():
     h = vectors(encoder(), "red heart", " Red,  HEART! ", "red\nheart", "red_heart")
     torch.testing.assert_close(h, h[:1].expand_as(h))  # rows of one batch: up to rounding
     composed, apart = "caf\u00e9", "cafe\u0301"
-    assert parts_of(composed, SMALL) == parts_of(apart, SMALL)
+    assert split_caption(composed, SMALL) == split_caption(apart, SMALL)
 
 
 def test_the_order_of_words_counts_only_in_pairs():
@@ -68,7 +74,7 @@ def test_an_empty_caption_is_a_vector_of_its_own():
 
 
 def test_the_same_rows_on_every_machine():
-    rows, shares, starts = encoder(buckets=4096).read(["Red heart", "", "ox"])
+    rows, shares, starts = encoder(buckets=4096).tokenize(["Red heart", "", "ox"])
     # CRC-32 of <red> <re red ed> "red heart", <heart> <he hea ear art rt>, <ox> <ox ox>
     red = [78, 2885, 3983, 977, 2073]
     assert rows.tolist() == [*red, 2131, 414, 3494, 2607, 1620, 1141, 2637, 2944, 2906]
@@ -80,7 +86,7 @@ def test_the_same_rows_on_every_machine():
 @given(st.lists(st.text(max_size=30), max_size=5), st.integers(0, 4), st.booleans())
 def test_any_text_is_a_mean_of_rows(text: list[str], grams: int, pairs: bool):
     encode = encoder(grams=grams, pairs=pairs)
-    rows, shares, starts = encode.read(text)
+    rows, shares, starts = encode.tokenize(text)
     assert len(starts) == len(text) and len(rows) == len(shares)
     assert not len(rows) or 0 <= rows.min() <= rows.max() < SMALL.buckets
     ends = [*starts.tolist()[1:], len(rows)] if text else []
@@ -101,7 +107,7 @@ def test_an_unseen_word_is_near_the_one_that_it_is_built_from():
 
 
 def mean_rows(encode: CaptionEncoder, *text: str) -> Tensor:
-    rows, shares, starts = encode.read(text)
+    rows, shares, starts = encode.tokenize(text)
     return torch.nn.functional.embedding_bag(
         rows, encode.table, starts, mode="sum", per_sample_weights=shares
     )
@@ -109,7 +115,7 @@ def mean_rows(encode: CaptionEncoder, *text: str) -> Tensor:
 
 def test_a_gradient_reaches_the_rows_of_the_words_and_no_others():
     encode = encoder()
-    rows = encode.read(["red heart"])[0]
+    rows = encode.tokenize(["red heart"])[0]
     vectors(encode, "red heart", "").square().sum().backward()
     assert encode.table.grad is not None
     touched = encode.table.grad.abs().sum(1).nonzero()[:, 0]
@@ -122,7 +128,7 @@ def test_a_gradient_reaches_the_rows_of_the_words_and_no_others():
     [({"width": 0}, "width is 0"), ({"grams": -1}, "grams is -1")],
 )
 def test_a_wrong_config_is_refused(wrong: dict, words: str):
-    with refusal(words):
+    with expect_user_error(words):
         replace(SMALL, **wrong)
 
 
@@ -133,8 +139,8 @@ CODEC = Levels(4, (1, 4, 4))
 
 
 def config() -> AutoregressiveConfig:
-    network = GatedConfig(width=8, blocks=1)
-    return fit(CODEC, network, conditions=(SMALL,), condition_dropout=0.1)
+    network = GatedPixelCNNConfig(width=8, blocks=1)
+    return build_config(CODEC, network, conditions=(SMALL,), condition_dropout=0.1)
 
 
 def halves(n: int = 24) -> Pictures:
@@ -150,12 +156,12 @@ def halves(n: int = 24) -> Pictures:
 def learned() -> Autoregressive:
     torch.manual_seed(0)
     model = config().build().train()
-    optimiser = torch.optim.Adam(model.parameters(), lr=2e-2)
-    batch = halves().batch(torch.arange(24), CPU)
+    optimizer = torch.optim.Adam(model.parameters(), lr=2e-2)
+    batch = halves().make_batch(torch.arange(24), CPU)
     for step in range(80):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         model.loss(batch, step).total.backward()
-        optimiser.step()
+        optimizer.step()
     return model.eval()
 
 
@@ -165,7 +171,7 @@ def test_a_model_draws_what_is_described(learned: Autoregressive):
     assert isinstance(pictures, Tensor)
     means = pictures.mean((1, 2, 3)).round().tolist()
     assert means == [1, 0, 0, 1]
-    again = sample(learned, seeds=[2], given=Given(text=["dark"]))
+    again = sample(learned, seeds=[2], inputs=SamplingInputs(text=["dark"]))
     assert isinstance(again, Tensor) and torch.equal(again[0], pictures[2])
 
 
@@ -180,66 +186,66 @@ def test_without_text_the_caption_is_empty(learned: Autoregressive):
 
 
 def test_score_is_given_the_caption(learned: Autoregressive):
-    pictures = halves(2).floats(slice(None))
+    pictures = halves(2).take_floats(slice(None))
     right = learned.score(Batch(pictures, None, ["dark night", "bright day"]), Rng([0, 1])).nats
     wrong = learned.score(Batch(pictures, None, ["bright day", "dark night"]), Rng([0, 1])).nats
     none = learned.score(Batch(pictures), Rng([0, 1])).nats
     assert (right < none).all() and (none < wrong).all()
-    with refusal("1 of text are given for 2 pictures"):
+    with expect_user_error("1 of text are given for 2 pictures"):
         learned.score(Batch(pictures, None, ["dark"]), Rng([0, 1]))
 
 
 def test_evaluation_asks_by_the_captions_of_the_held_out_pictures(learned: Autoregressive):
     held = halves(6)
-    told = bits_per_dim(learned, held).mean
-    assert told < 0.5 * bits_per_dim(learned, replace(held, captions=())).mean
-    text = asked_text(8, learned.spec.given, held)
+    told = compute_bits_per_dim(learned, held).mean
+    assert told < 0.5 * compute_bits_per_dim(learned, replace(held, captions=())).mean
+    text = choose_captions(8, learned.spec.accepted_inputs, held)
     assert text is not None and text == [*held.captions, *held.captions[:2]]
-    drawn = draw_set(learned, 8, text=text, batch=3)
+    drawn = draw_sample_set(learned, 8, text=text, batch_size=3)
     means = drawn.pictures.mean((1, 2, 3)).round().tolist()
     assert means == [float("bright" in one) for one in text]
-    assert asked_text(2, learned.spec.given, replace(held, captions=())) == ["", ""]
-    assert asked_text(2, ("labels",), held) is None
+    assert choose_captions(2, learned.spec.accepted_inputs, replace(held, captions=())) == ["", ""]
+    assert choose_captions(2, ("labels",), held) is None
 
 
 def test_what_does_not_fit_is_refused(learned: Autoregressive):
-    with refusal("2 of text are given for 3 pictures"):
+    with expect_user_error("2 of text are given for 3 pictures"):
         sample(learned, 3, cond=["a", "b"])
-    with refusal("network.condition is 8", "16"):
+    with expect_user_error("network.condition is 8", "16"):
         replace(config(), conditions=(replace(SMALL, width=16),))
-    plain = fit(CODEC, GatedConfig(width=8, blocks=1))
-    with refusal("text is given", "known, mask"):
+    plain = build_config(CODEC, GatedPixelCNNConfig(width=8, blocks=1))
+    with expect_user_error("text is given", "known, mask"):
         sample(plain.build(), 1, cond="red heart")
 
 
 # ------------------------------------------------------------------------------------ training
 
-PLAN = Training(steps=6, batch=8, warmup=2, precision="32", save=4)
+PLAN = Training(steps=6, batch_size=8, warmup=2, precision="32", save_every=4)
 
 
 @pytest.fixture(autouse=True)
 def few_on_a_grid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sheet, "GRID", 8)
+    monkeypatch.setattr(preview, "GRID", 8)
 
 
 def test_a_batch_has_its_captions():
-    pictures = halves(6).part(torch.tensor([5, 2, 1]), "three")
-    batch = pictures.batch(torch.tensor([2, 0, 1]), CPU)
+    pictures = halves(6).select(torch.tensor([5, 2, 1]), "three")
+    batch = pictures.make_batch(torch.tensor([2, 0, 1]), CPU)
     assert batch.text == ["bright day", "A day, bright!", "Dark."]
     assert batch.require_pictures()[:, 0, 0, 0].tolist() == [1, 1, 0]
-    assert replace(pictures, captions=()).batch(torch.tensor([0]), CPU).text is None
+    assert replace(pictures, captions=()).make_batch(torch.tensor([0]), CPU).text is None
 
 
 def test_a_run_goes_on_as_if_it_never_stopped(tmp_path: Path):
     train, valid = halves(20), halves(4)
     whole = run(config(), train, valid, PLAN, tmp_path / "whole")
     with pytest.raises(PowerCut):
-        run(config(), train, valid, PLAN, tmp_path / "cut", watch=Kill(5))
-    other = last_step(tmp_path / "cut")
+        run(config(), train, valid, PLAN, tmp_path / "cut", on_event=KillAfterStep(5))
+    other = find_last_step(tmp_path / "cut")
     assert other is not None and other.name == "step-4"
     other = resume(tmp_path / "cut", train, valid)
     assert other.name == whole.name == "step-6"
-    assert equal(read_state(whole)["model"], read_state(other)["model"])
+    assert are_equal(read_trainer_state(whole)["model"], read_trainer_state(other)["model"])
     assert (whole / "model.safetensors").read_bytes() == (other / "model.safetensors").read_bytes()
 
 
@@ -247,7 +253,7 @@ def test_other_captions_are_noticed_by_a_resume(tmp_path: Path):
     train, valid = halves(20), halves(4)
     run(config(), train, valid, PLAN, tmp_path / "run")
     for captions in (("day", *train.captions[1:]), ()):
-        with refusal("train pictures changed", "captions"):
+        with expect_user_error("train pictures changed", "captions"):
             resume(tmp_path / "run", replace(train, captions=captions), valid)
 
 
@@ -265,7 +271,7 @@ def test_text_is_split_as_pictures_are_when_memory_runs_out(
 
     monkeypatch.setattr(Autoregressive, "loss", small)
     train = halves(20)
-    run(config(), train, train.part(slice(0), "none"), replace(PLAN, steps=2), tmp_path / "run")
+    run(config(), train, train.select(slice(0), "none"), replace(PLAN, steps=2), tmp_path / "run")
     assert [len(batch.require_pictures()) for batch in seen] == [2] * 8
     for batch in seen:
         bright = ["bright" in text for text in batch.text or ()]
@@ -278,9 +284,14 @@ def test_the_grid_of_a_run_is_drawn_from_held_out_captions(
     asked: list[str] = []
     walk = Autoregressive.walk
 
-    def spy(self: Autoregressive, choose: object, n: int, given: Given = Given()) -> object:
-        asked.extend(given.text or ())
-        return walk(self, choose, n, given)  # type: ignore[arg-type]
+    def spy(
+        self: Autoregressive,
+        choose_symbols: object,
+        n: int,
+        inputs: SamplingInputs = SamplingInputs(),
+    ) -> object:
+        asked.extend(inputs.text or ())
+        return walk(self, choose_symbols, n, inputs)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Autoregressive, "walk", spy)
     valid = replace(halves(3), captions=("a", "b", "c"))

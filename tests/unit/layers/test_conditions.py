@@ -9,7 +9,7 @@ from torch import Tensor
 from smalti.core.config import from_json, to_json
 from smalti.core.errors import UserError
 from smalti.layers.caption import CaptionConfig
-from smalti.layers.conditions import Choice, Conditions, count_columns, named_choice
+from smalti.layers.condition_encoder import Choice, ConditionEncoder, compute_width, make_choices
 
 STYLE = Choice(("flat", "round", "old"), "style")
 CAPTION = CaptionConfig(width=4, buckets=64)
@@ -17,27 +17,27 @@ ALL = (Choice(("cat", "dog")), STYLE, CAPTION)
 TOLD = {"class": torch.tensor([1, 0]), "style": torch.tensor([3, 2]), "text": ["red", ""]}
 
 
-def vector(conditions: Conditions, told: dict, n: int = 2) -> Tensor:
-    x = conditions.vector(told, n)
+def vector(conditions: ConditionEncoder, told: dict, n: int = 2) -> Tensor:
+    x = conditions.to_vector(told, n)
     assert x is not None
     return x
 
 
 def test_one_hots_and_captions_stand_side_by_side() -> None:
-    conditions = Conditions(ALL, 0.2).eval()
+    conditions = ConditionEncoder(ALL, 0.2).eval()
     x = vector(conditions, TOLD)
     assert x.shape == (2, conditions.width) == (2, 3 + 4 + 4)
     assert x[0, :7].tolist() == [0, 1, 0, 0, 0, 0, 1]
     assert x[1, :7].tolist() == [1, 0, 0, 0, 0, 1, 0]
     assert not torch.equal(x[0, 7:], x[1, 7:])
-    assert conditions.indices(TOLD, 2).tolist() == [[1, 3], [0, 2]]
+    assert conditions.to_indices(TOLD, 2).tolist() == [[1, 3], [0, 2]]
     x.sum().backward()
     assert all(p.grad is not None for p in conditions.parameters())
 
 
 def test_what_is_missing_is_hidden() -> None:
-    conditions = Conditions(ALL, 0.2).eval()
-    nothing = conditions.nothing(1)
+    conditions = ConditionEncoder(ALL, 0.2).eval()
+    nothing = conditions.to_unconditional_vector(1)
     assert nothing is not None
     assert nothing[0, :7].tolist() == [0, 0, 1, 0, 0, 0, 1]
     told = {"class": torch.tensor([2]), "style": torch.tensor([3]), "text": [""]}
@@ -45,19 +45,19 @@ def test_what_is_missing_is_hidden() -> None:
 
 
 def test_training_hides_each_by_itself() -> None:
-    conditions = Conditions((Choice(("cat",)), STYLE), 0.5)
+    conditions = ConditionEncoder((Choice(("cat",)), STYLE), 0.5)
     told = {"class": torch.zeros(400, dtype=torch.int64), "style": torch.ones(400).long()}
     torch.manual_seed(0)
-    first, second = conditions.indices(told, 400).unbind(1)
+    first, second = conditions.to_indices(told, 400).unbind(1)
     both = (first == 1) & (second == 3)
     assert 150 < int((first == 1).sum()) < 250
     assert 150 < int((second == 3).sum()) < 250
     assert 60 < int(both.sum()) < 140
-    assert conditions.eval().indices(told, 400).unique(dim=0).tolist() == [[0, 1]]
+    assert conditions.eval().to_indices(told, 400).unique(dim=0).tolist() == [[0, 1]]
 
 
 def test_training_hides_captions() -> None:
-    conditions = Conditions((CAPTION,), 0.5)
+    conditions = ConditionEncoder((CAPTION,), 0.5)
     torch.manual_seed(0)
     x = vector(conditions, {"text": ["red"] * 200}, 200)
     hidden = x.isclose(vector(conditions.eval(), {}, 1), atol=1e-5).all(1)
@@ -65,39 +65,39 @@ def test_training_hides_captions() -> None:
 
 
 def test_without_dropout_there_is_no_none() -> None:
-    conditions = Conditions(ALL[:2])
-    assert conditions.width == count_columns(ALL[:2], spare=False) == 5
-    assert not any(c.unknown for c in conditions.spec)
+    conditions = ConditionEncoder(ALL[:2])
+    assert conditions.width == compute_width(ALL[:2], reserve_none=False) == 5
+    assert not any(c.allows_none for c in conditions.spec)
     with pytest.raises(UserError, match="never learned without style; give one for each of 2"):
-        conditions.vector({"class": torch.tensor([0, 1])}, 2)
+        conditions.to_vector({"class": torch.tensor([0, 1])}, 2)
     with pytest.raises(UserError, match="never learned without class; give it, and leave guidance"):
-        conditions.nothing(2)
+        conditions.to_unconditional_vector(2)
 
 
 def test_a_place_for_none_can_stay_although_it_is_never_learned() -> None:
-    conditions = Conditions((Choice(("cat", "dog")),), spare=True)
-    assert conditions.width == count_columns((Choice(("cat", "dog")),), spare=True) == 3
+    conditions = ConditionEncoder((Choice(("cat", "dog")),), reserve_none=True)
+    assert conditions.width == compute_width((Choice(("cat", "dog")),), reserve_none=True) == 3
     assert vector(conditions, {"class": torch.tensor([1])}, 1).tolist() == [[0, 1, 0]]
-    assert not conditions.spec[0].unknown
+    assert not conditions.spec[0].allows_none
     with pytest.raises(UserError, match="never learned without class"):
-        conditions.vector({}, 1)
+        conditions.to_vector({}, 1)
 
 
 def test_nothing_to_tell() -> None:
-    conditions = Conditions(named_choice(()))
+    conditions = ConditionEncoder(make_choices(()))
     assert conditions.width == 0
-    assert conditions.vector({}, 2) is None
-    assert conditions.nothing(2) is None
-    assert conditions.indices({}, 2).shape == (2, 0)
+    assert conditions.to_vector({}, 2) is None
+    assert conditions.to_unconditional_vector(2) is None
+    assert conditions.to_indices({}, 2).shape == (2, 0)
 
 
 def test_names_are_different() -> None:
     with pytest.raises(UserError, match="two conditions are called 'class'; give each its own"):
-        Conditions((Choice(("cat",)), Choice(("dog",))))
+        ConditionEncoder((Choice(("cat",)), Choice(("dog",))))
 
 
 def test_it_follows_the_modules_type() -> None:
-    assert vector(Conditions((STYLE,)).double(), {"style": torch.tensor([0])}, 1).dtype == (
+    assert vector(ConditionEncoder((STYLE,)).double(), {"style": torch.tensor([0])}, 1).dtype == (
         torch.float64
     )
 

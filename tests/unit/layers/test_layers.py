@@ -12,13 +12,13 @@ from torch import nn
 from smalti.layers.attention import PixelAttention, attend
 from smalti.layers.embedding import SinusoidalEmbedding
 from smalti.layers.residual import ResidualBlock
-from tests.tiny import awake
+from tests.tiny import randomize_zeros
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("heads", [1, 2, 4])
 def test_attention_is_pytorchs(heads: int) -> None:
-    ours = awake(PixelAttention(8, heads, groups=2))
+    ours = randomize_zeros(PixelAttention(8, heads, groups=2))
     theirs = nn.MultiheadAttention(8, heads, batch_first=True)
     theirs.in_proj_weight.copy_(ours.qkv.weight)
     theirs.in_proj_bias.copy_(ours.qkv.bias)
@@ -56,7 +56,7 @@ def test_sines_then_cosines(width: int) -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("width_in", [4, 6])
 def test_the_condition_scales_and_shifts_the_second_norm(width_in: int) -> None:
-    block = awake(ResidualBlock(width_in, 4, 3, groups=2, dropout=0.5)).eval()
+    block = randomize_zeros(ResidualBlock(width_in, 4, 3, groups=2, dropout=0.5)).eval()
     x, emb = torch.randn(2, width_in, 5, 5), torch.randn(2, 3)
     h = block.norm2(block.conv1(F.silu(block.norm1(x))))
     scale, shift = block.condition(emb)[:, :4], block.condition(emb)[:, 4:]  # (B, D) each

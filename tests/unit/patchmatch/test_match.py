@@ -11,16 +11,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from smalti.patchmatch import exact, match
-from smalti.patchmatch.matching import METHODS, drawn
-from smalti.patchmatch.waves import diagonals
-from tests.expect import refusal
+from smalti.patchmatch import match, match_brute_force
+from smalti.patchmatch.matching import METHODS, draw_random_field
+from smalti.patchmatch.wavefront import list_diagonals
+from tests.expect import expect_user_error
 from tests.naive import fields
 
 KINDS = ("uint8", "bool", "int16", "float16", "float32", "float64")
 
 
-def scene(seed: int, H: int, W: int, C: int = 3) -> np.ndarray:
+def make_scene(seed: int, H: int, W: int, C: int = 3) -> np.ndarray:
     """Soft noise, uint8 (H, W, C)."""
     noise = np.random.default_rng(seed).normal(size=(H, W, C))
     soft = ndimage.gaussian_filter(noise, (1.5, 1.5, 0))
@@ -32,15 +32,15 @@ def means(sums: np.ndarray, patch: int, channels: int) -> np.ndarray:
 
 
 def test_classic_is_its_twin():
-    a, b = scene(0, 12, 11), scene(1, 9, 14)
+    a, b = make_scene(0, 12, 11), make_scene(1, 9, 14)
     mask = np.zeros((9, 14), bool)
     mask[2:5, 3:9] = True
-    begin = drawn(a.shape, b.shape, np.zeros((0, 0), bool), 7)
+    begin = draw_random_field(a.shape, b.shape, np.zeros((0, 0), bool), 7)
     for patch, closed, start in ((3, None, None), (5, mask, begin), (1, mask, None)):
         empty = np.zeros((0, 0), bool)
-        field = drawn(a.shape, b.shape, empty if closed is None else closed, 4)
+        field = draw_random_field(a.shape, b.shape, empty if closed is None else closed, 4)
         field = field if start is None else start
-        want, sums = fields.classic(a, b, patch, 3, 4, field, closed)
+        want, sums = fields.patchmatch(a, b, patch, 3, 4, field, closed)
         found = match(a, b, patch, 3, 4, start, closed, threads=2)
         assert np.array_equal(found.field, want)
         assert np.array_equal(found.distance, means(sums, patch, 3))
@@ -49,21 +49,23 @@ def test_classic_is_its_twin():
 
 
 def test_large_patches_are_runs_of_rows_and_the_same():
-    a, b = scene(0, 14, 12, 1), scene(1, 13, 15, 1)
-    want, sums = fields.classic(a, b, 11, 1, 0, drawn(a.shape, b.shape, np.zeros((0, 0), bool), 0))
+    a, b = make_scene(0, 14, 12, 1), make_scene(1, 13, 15, 1)
+    want, sums = fields.patchmatch(
+        a, b, 11, 1, 0, draw_random_field(a.shape, b.shape, np.zeros((0, 0), bool), 0)
+    )
     found = match(a, b, 11, 1)
     assert np.array_equal(found.field, want)
     assert np.array_equal(found.distance, means(sums, 11, 1))
 
 
 def test_exact_is_its_twin():
-    a, b = scene(0, 7, 8), scene(1, 9, 6)
+    a, b = make_scene(0, 7, 8), make_scene(1, 9, 6)
     b[4:7, 2:5] = b[0:3, 0:3]  # of equals the first
     mask = np.zeros((9, 6), bool)
     mask[:3] = True
     for patch, closed in ((1, None), (3, None), (3, mask), (5, None)):
-        want, sums = fields.exact(a, b, patch, closed)
-        found = exact(a, b, patch, closed, threads=2)
+        want, sums = fields.exact_match(a, b, patch, closed)
+        found = match_brute_force(a, b, patch, closed, threads=2)
         assert np.array_equal(found.field, want)
         assert np.allclose(found.distance, means(sums, patch, 3))
 
@@ -71,7 +73,7 @@ def test_exact_is_its_twin():
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("kind", ["uint8", "float32"])
 def test_threads_change_nothing(method: Any, kind: str):
-    a, b = scene(0, 101, 140).astype(kind), scene(1, 90, 150).astype(kind)
+    a, b = make_scene(0, 101, 140).astype(kind), make_scene(1, 90, 150).astype(kind)
     one = match(a, b, 5, 3, method=method, threads=1)
     for threads in (2, 3, 5):
         more = match(a, b, 5, 3, method=method, threads=threads)
@@ -82,7 +84,7 @@ def test_threads_change_nothing(method: Any, kind: str):
 def test_tiles_cover_a_picture_once_and_come_after_what_they_need():
     for size in ((1, 1), (70, 500), (333, 129)):
         done = np.zeros(size, int)
-        for wave in diagonals(size):
+        for wave in list_diagonals(size):
             before = done.copy()
             for top, bottom, left, right in wave:
                 assert not top or before[top - 1, left:right].all()
@@ -93,8 +95,8 @@ def test_tiles_cover_a_picture_once_and_come_after_what_they_need():
 
 
 def test_near_is_near():
-    a, b = scene(0, 60, 70), scene(2, 64, 66)
-    best = exact(a, b).distance
+    a, b = make_scene(0, 60, 70), make_scene(2, 64, 66)
+    best = match_brute_force(a, b).distance
     found = {m: match(a, b, method=m).distance for m in METHODS}
     for distance in found.values():
         assert (distance >= best * (1 - 1e-5)).all()
@@ -104,7 +106,7 @@ def test_near_is_near():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_what_moved_is_found(method: Any):
-    whole = scene(0, 80, 90)
+    whole = make_scene(0, 80, 90)
     a, b = whole[:60, :70], whole[8:, 5:]
     field = match(a, b, method=method).field[10:-2, 8:-2]
     moved = field - np.moveaxis(np.indices((60, 70)), 0, -1)[10:-2, 8:-2]
@@ -113,11 +115,11 @@ def test_what_moved_is_found(method: Any):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_more_iterations_come_nearer_and_init_is_where_it_begins(method: Any):
-    a, b = scene(0, 40, 50), scene(1, 45, 41)
+    a, b = make_scene(0, 40, 50), make_scene(1, 45, 41)
     distances = [match(a, b, iterations=n, method=method).distance for n in range(5)]
     for before, after in pairwise(distances):
         assert (after <= before).all()
-    best = exact(a, b)
+    best = match_brute_force(a, b)
     again = match(a, b, init=best.field, method=method)
     assert np.allclose(again.distance, best.distance)
     if method == "classic":
@@ -129,7 +131,7 @@ def test_more_iterations_come_nearer_and_init_is_where_it_begins(method: Any):
 def searches(draw: st.DrawFn) -> dict[str, Any]:
     """Any two pictures, with or without a mask and a beginning."""
     sides = [draw(st.integers(1, 40)) for _ in range(4)]
-    channels, grey = draw(st.integers(1, 5)), draw(st.booleans())
+    channels, gray = draw(st.integers(1, 5)), draw(st.booleans())
     rng = np.random.default_rng(draw(st.integers(0, 99)))
     flat, kinds = draw(st.booleans()), [draw(st.sampled_from(KINDS)) for _ in "ab"]
     a, b = (
@@ -144,8 +146,8 @@ def searches(draw: st.DrawFn) -> dict[str, Any]:
         init = rng.integers(0, b.shape[:2], (*a.shape[:2], 2))
     largest = (min(sides) - 1) // 2
     return {
-        "a": a[..., 0] if grey else a,
-        "b": b[..., 0] if grey else b,
+        "a": a[..., 0] if gray else a,
+        "b": b[..., 0] if gray else b,
         "patch": 1 + 2 * draw(st.integers(0, min(largest, 7))),
         "iterations": draw(st.integers(0, 3)),
         "seed": draw(st.integers(0, 2**64 - 1)),
@@ -175,7 +177,7 @@ def test_whatever_is_searched_is_a_field_with_its_distances(search: dict[str, An
         assert found.distance[here] == pytest.approx((apart**2).mean(), rel=1e-3, abs=1e-3)
 
 
-GREY = np.zeros((6, 8), np.uint8)
+GRAY = np.zeros((6, 8), np.uint8)
 FIELD = np.zeros((6, 8, 2), np.int32)
 
 
@@ -183,8 +185,8 @@ FIELD = np.zeros((6, 8, 2), np.int32)
     ("words", "changed"),
     [
         (["a holds <U1"], {"a": np.full((3, 3), "x")}),
-        (["a has shape (6,)"], {"a": GREY[:, 0]}),
-        (["b has shape (0, 8)"], {"b": GREY[:0]}),
+        (["a has shape (6,)"], {"a": GRAY[:, 0]}),
+        (["b has shape (0, 8)"], {"b": GRAY[:0]}),
         (["b holds NaN"], {"b": np.full((6, 8), np.nan)}),
         (["a has 3 channels and b 1"], {"a": np.zeros((6, 8, 3), np.uint8)}),
         (["patch is 4", "odd"], {"patch": 4}),
@@ -198,13 +200,13 @@ FIELD = np.zeros((6, 8, 2), np.int32)
         (["mask is true everywhere"], {"mask": np.ones((6, 8), bool)}),
         (["mask has shape (0, 0)"], {"mask": np.zeros((0, 0), bool)}),
         (["mask holds float64"], {"mask": np.zeros((6, 8))}),
-        (["init has shape (6, 8)"], {"init": GREY}),
+        (["init has shape (6, 8)"], {"init": GRAY}),
         (["init holds float64"], {"init": FIELD.astype(float)}),
         (["init points outside"], {"init": FIELD + 6}),
         (["init points outside"], {"init": FIELD - 1}),
     ],
 )
 def test_refused_in_one_line(words: list[str], changed: dict[str, Any]):
-    with refusal(*words):
-        given: dict[str, Any] = {"a": GREY, "b": GREY}
+    with expect_user_error(*words):
+        given: dict[str, Any] = {"a": GRAY, "b": GRAY}
         match(**(given | changed))

@@ -10,16 +10,23 @@ import pytest
 
 from smalti.core.config import to_json
 from smalti.training import Training
-from smalti.training.summary import Curve, Verdict, change_of, smooth, summarise, verdict
-from tests.expect import refusal
+from smalti.training.summary import (
+    Curve,
+    Verdict,
+    compute_change,
+    judge_losses,
+    smooth_curve,
+    summarize,
+)
+from tests.expect import expect_user_error
 
 
-def noisy(values: np.ndarray, seed: int = 0, noise: float = 0.05) -> Curve:
+def add_noise(values: np.ndarray, seed: int = 0, noise: float = 0.05) -> Curve:
     rng = np.random.default_rng(seed)
     return list(enumerate((values * (1 + noise * rng.normal(size=len(values)))).tolist(), 1))
 
 
-FALLING, FLAT = noisy(np.linspace(2, 1, 400)), noisy(np.full(400, 0.5))
+FALLING, FLAT = add_noise(np.linspace(2, 1, 400)), add_noise(np.full(400, 0.5))
 HELD_OUT = [(100, 0.9), (200, 0.7), (300, 0.72), (400, 0.75)]  # rises since 200
 
 
@@ -28,7 +35,7 @@ HELD_OUT = [(100, 0.9), (200, 0.7), (300, 0.72), (400, 0.75)]  # rises since 200
     [
         (FALLING, [], "falling"),
         (FLAT, [], "flat"),
-        (noisy(np.linspace(1, 2, 400)), [], "rising"),
+        (add_noise(np.linspace(1, 2, 400)), [], "rising"),
         (FLAT[:19], [], "short"),
         (FLAT, [(100, 0.9), (200, 0.8), (300, 0.7), (400, 0.6)], "falling"),
         (FLAT, [(100, 0.5), (200, 0.499), (300, 0.501), (400, 0.5)], "flat"),
@@ -38,36 +45,38 @@ HELD_OUT = [(100, 0.9), (200, 0.7), (300, 0.72), (400, 0.75)]  # rises since 200
     ],
 )
 def test_verdicts(loss: Curve, valid: Curve, kind: str):
-    assert verdict(loss, valid, [100, 200, 300, 400]).kind == kind
+    assert judge_losses(loss, valid, [100, 200, 300, 400]).kind == kind
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_noise_alone_is_no_trend(seed: int):
-    assert abs(change_of(noisy(np.full(200, 3.0), seed, 0.3))) < 0.3  # and most often it is 0
-    assert change_of(noisy(np.full(200, 3.0), seed, 0.001)) == 0
+    assert (
+        abs(compute_change(add_noise(np.full(200, 3.0), seed, 0.3))) < 0.3
+    )  # and most often it is 0
+    assert compute_change(add_noise(np.full(200, 3.0), seed, 0.001)) == 0
 
 
 def test_what_is_learnt_by_heart_names_the_step_to_take():
-    told = verdict(FALLING, HELD_OUT, [100, 200, 300, 400])
+    told = judge_losses(FALLING, HELD_OUT, [100, 200, 300, 400])
     assert told == Verdict(
         "by heart",
         "The loss on held-out pictures rises since step 200: it learns by heart; take step-200.",
         200,
     )
     assert (
-        verdict(FALLING, HELD_OUT, [100, 300]).step == 100
+        judge_losses(FALLING, HELD_OUT, [100, 300]).step == 100
     )  # the nearest before, if it was deleted
-    gone = verdict(FALLING, HELD_OUT, [300])
+    gone = judge_losses(FALLING, HELD_OUT, [300])
     assert gone.step is None and "fewer steps" in gone.text
 
 
 def test_smoothing_takes_medians_of_stretches():
-    assert smooth([(k, float(k)) for k in range(1, 7)], part=0.5) == [(3, 2.0), (6, 5.0)]
-    assert smooth([], 0.1) == []
+    assert smooth_curve([(k, float(k)) for k in range(1, 7)], fraction=0.5) == [(3, 2.0), (6, 5.0)]
+    assert smooth_curve([], 0.1) == []
 
 
-def written(folder: Path, log: str) -> Path:
-    plan = {"training": to_json(Training(steps=9, batch=60)), "about": {"recipe": "toy"}}
+def write_run(folder: Path, log: str) -> Path:
+    plan = {"training": to_json(Training(steps=9, batch_size=60)), "about": {"recipe": "toy"}}
     (folder / "run.json").write_text(json.dumps(plan))
     (folder / "log.jsonl").write_text(log)
     return folder
@@ -85,17 +94,17 @@ not JSON
 {"step": 2, "valid": 2.5}
 {"step": 3, "loss": "high", "minutes": 2.0}
 {"step": 4, "lo"""
-    found = summarise(written(tmp_path, log))
+    found = summarize(write_run(tmp_path, log))
     assert found.loss == [(1, 3.0), (2, 2.0)] and found.valid == [(2, 2.5)]
     assert found.norm == [(1, 1.0)]  # of two lines of a step the later counts; NaN is no point
     assert found.step == 2 and found.steps == 9 and found.recipe == "toy"
-    assert found.skipped == 5
+    assert found.unreadable_lines == 5
     assert [line["diverged_at"] for line in found.recoveries] == [4]
-    assert found.speed() == [(2, 2.0), (3, 1.0)]  # 60 pictures in 30 s, then in 60
+    assert found.compute_speed() == [(2, 2.0), (3, 1.0)]  # 60 pictures in 30 s, then in 60
 
 
 def test_only_whole_steps_count(tmp_path: Path):
-    run = written(tmp_path, "")
+    run = write_run(tmp_path, "")
     for name in ("step-5", "step-10", "step-12.tmp", "step-3.old", "step-7"):
         (run / name).mkdir()
         if name != "step-7":
@@ -103,22 +112,22 @@ def test_only_whole_steps_count(tmp_path: Path):
     (run / "grids").mkdir()
     for name in ("step-10.png", "step-5.png", "step-x.png", "step-3.png.tmp"):
         (run / "grids" / name).write_bytes(b"")
-    found = summarise(run)
-    assert found.saved == [5, 10]
-    assert list(found.grids) == [5, 10]
-    assert (found.step, found.verdict().kind) == (0, "short")
+    found = summarize(run)
+    assert found.saved_steps == [5, 10]
+    assert list(found.previews) == [5, 10]
+    assert (found.step, found.judge_run().kind) == (0, "short")
 
 
 def test_what_is_no_run(tmp_path: Path):
-    with refusal(tmp_path.name, "is no run", "run.json"):
-        summarise(tmp_path)
+    with expect_user_error(tmp_path.name, "is no run", "run.json"):
+        summarize(tmp_path)
     (tmp_path / "run.json").write_text("{")
-    with refusal("run.json", "is not JSON"):
-        summarise(tmp_path)
+    with expect_user_error("run.json", "is not JSON"):
+        summarize(tmp_path)
     for text in ("[]", "{}", '{"training": 3}'):
         (tmp_path / "run.json").write_text(text)
-        with refusal("run.json", "does not say how it is trained"):
-            summarise(tmp_path)
+        with expect_user_error("run.json", "does not say how it is trained"):
+            summarize(tmp_path)
 
 
 def test_terms_are_told_whatever_a_player_calls_them(tmp_path: Path):
@@ -126,4 +135,4 @@ def test_terms_are_told_whatever_a_player_calls_them(tmp_path: Path):
 {"step": 1, "recovered_to": 1, "rate_scale": 0.5, "diverged_at": 2}
 {"step": 2, "loss": 2.0, "norm": 1.0, "sparkle": 0.7, "words": "none"}
 """
-    assert summarise(written(tmp_path, log)).terms == {"sparkle": [(1, 0.5), (2, 0.7)]}
+    assert summarize(write_run(tmp_path, log)).terms == {"sparkle": [(1, 0.5), (2, 0.7)]}

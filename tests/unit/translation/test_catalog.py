@@ -1,4 +1,4 @@
-"""Catalogues of messages: what is untranslated is filled, all other bytes stay."""
+"""Catalogs of messages: what is untranslated is filled, all other bytes stay."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from smalti.translation.catalog import fill, read_catalog
-from tests.expect import refusal
+from smalti.translation.catalog import fill_catalog, read_catalog
+from tests.expect import expect_user_error
 
 HEADER = """# Chinese.
 msgid ""
@@ -52,11 +52,11 @@ def write(folder: Path, text: str, charset: str = "utf-8") -> Path:
 def test_messages_are_read(tmp_path: Path) -> None:
     catalog = read_catalog(write(tmp_path, HEADER + BODY))
     assert catalog.language == "zh_CN"
-    assert [entry.text["msgid"] for entry in catalog.open] == [
+    assert [entry.sources["msgid"] for entry in catalog.untranslated] == [
         "Open %s", 'Say "yes"\t\\ now\n', "One file", "Guessed"
     ]  # fmt: skip
-    assert catalog.open[1].text["msgctxt"] == "menu"
-    assert catalog.open[2].source_of("msgstr[0]") == "%d files"
+    assert catalog.untranslated[1].sources["msgctxt"] == "menu"
+    assert catalog.untranslated[2].find_source("msgstr[0]") == "%d files"
 
 
 def test_only_what_was_open_changes(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_only_what_was_open_changes(tmp_path: Path) -> None:
         "%d files": "%d 个文件",
         "Guessed": "猜",
     }
-    content, filled = fill(catalog, found)
+    content, filled = fill_catalog(catalog, found)
     assert filled == 4
     wanted = (HEADER + BODY).replace("#, c-format\n", "#, c-format, fuzzy\n")
     wanted = wanted.replace('"Open %s"\nmsgstr ""', '"Open %s"\nmsgstr "打开 %s"')
@@ -78,21 +78,21 @@ def test_only_what_was_open_changes(tmp_path: Path) -> None:
     wanted = wanted.replace('"Guessed"\nmsgstr ""', '"Guessed"\nmsgstr "猜"')
     assert content.decode() == wanted
     again = read_catalog(write(tmp_path, wanted))
-    assert again.open == []
+    assert again.untranslated == []
     assert again.entries[2].translations == {"msgstr": '说\n"是"\t\\\n'}
 
 
 def test_nothing_changes_where_nothing_is_found(tmp_path: Path) -> None:
     for text in (HEADER + BODY, HEADER.replace("\n", "\r\n"), "", "\ufeff" + HEADER + BODY):
         path = write(tmp_path, text)
-        assert fill(read_catalog(path), {}) == (path.read_bytes(), 0)
+        assert fill_catalog(read_catalog(path), {}) == (path.read_bytes(), 0)
 
 
 def test_forms_of_a_language_with_two(tmp_path: Path) -> None:
     text = 'msgid "One file"\r\nmsgid_plural "%d files"\r\nmsgstr[0] ""\r\nmsgstr[1] ""\r\n'
     catalog = read_catalog(write(tmp_path, text))
-    assert fill(catalog, {"%d files": "n"}) == (text.encode(), 0)
-    content, _ = fill(catalog, {"%d files": "n", "One file": "1"})
+    assert fill_catalog(catalog, {"%d files": "n"}) == (text.encode(), 0)
+    content, _ = fill_catalog(catalog, {"%d files": "n", "One file": "1"})
     wanted = text.replace('[0] ""', '[0] "1"').replace('[1] ""', '[1] "n"')
     assert content.decode() == "#, fuzzy\r\n" + wanted
 
@@ -100,10 +100,10 @@ def test_forms_of_a_language_with_two(tmp_path: Path) -> None:
 def test_another_charset(tmp_path: Path) -> None:
     text = HEADER.replace("UTF-8", "GB2312") + 'msgid "Open"\nmsgstr ""\n\nmsgid "a"\nmsgstr "打"\n'
     catalog = read_catalog(write(tmp_path, text, "gb2312"))
-    content, _ = fill(catalog, {"Open": "打开"})
+    content, _ = fill_catalog(catalog, {"Open": "打开"})
     assert 'msgstr "打开"' in content.decode("gb2312")
-    with refusal("app.po", "GB2312", "lacks '開'", "msgconv"):
-        fill(catalog, {"Open": "打開"})
+    with expect_user_error("app.po", "GB2312", "lacks '開'", "msgconv"):
+        fill_catalog(catalog, {"Open": "打開"})
 
 
 @pytest.mark.parametrize(
@@ -119,13 +119,13 @@ def test_another_charset(tmp_path: Path) -> None:
         (HEADER.replace("UTF-8", "NONSENSE"), ["charset 'NONSENSE'"]),
     ],
 )
-def test_what_is_no_catalogue(tmp_path: Path, text: str, words: list[str]) -> None:
-    with refusal(*words):
+def test_what_is_no_catalog(tmp_path: Path, text: str, words: list[str]) -> None:
+    with expect_user_error(*words):
         read_catalog(write(tmp_path, text))
 
 
 def test_wrong_bytes(tmp_path: Path) -> None:
-    with refusal("app.po", "0xb4", "is not UTF-8", "iconv"):
+    with expect_user_error("app.po", "0xb4", "is not UTF-8", "iconv"):
         read_catalog(write(tmp_path, HEADER + 'msgid "a"\nmsgstr "打"\n', "gb2312"))
-    with refusal("is a folder"):
+    with expect_user_error("is a folder"):
         read_catalog(tmp_path)

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from smalti.translation.markup import (
     PLACEHOLDER,
+    add_access_key,
     has_words,
-    keeps,
-    mask,
-    put_access_key,
-    take_access_key,
-    unmask,
+    keeps_placeholders,
+    mask_placeholders,
+    split_access_key,
+    unmask_placeholders,
 )
-from smalti.translation.segments import join, split_lines, split_long
+from smalti.translation.segments import join_pieces, split_lines, split_long
 
 
 @pytest.mark.parametrize(
@@ -55,15 +55,15 @@ def test_placeholders_are_found(text: str, found: list[str]) -> None:
     ],
 )
 def test_what_keeps_them(source: str, target: str, kept: bool) -> None:
-    assert keeps(source, target) is kept
+    assert keeps_placeholders(source, target) is kept
 
 
 def test_masks_come_off_again() -> None:
     text = "<b>%s</b> has {0} and %s"
-    masked, found = mask(text)
+    masked, found = mask_placeholders(text)
     assert masked == "{0}{1}{2} has {3} and {4}"
-    assert unmask(masked, found) == text
-    assert unmask("{1}{7}", found) == "%s{7}"
+    assert unmask_placeholders(masked, found) == text
+    assert unmask_placeholders("{1}{7}", found) == "%s{7}"
 
 
 def test_whether_there_are_words() -> None:
@@ -86,14 +86,14 @@ def test_whether_there_are_words() -> None:
     ],
 )
 def test_access_keys_are_taken(text: str, plain: str, key: str) -> None:
-    assert take_access_key(text) == (plain, key)
+    assert split_access_key(text) == (plain, key)
 
 
 def test_access_keys_are_put_as_chinese_programs_do() -> None:
-    assert put_access_key("另存为...", "&a") == "另存为(&A)..."
-    assert put_access_key("名称：", "_N") == "名称(_N)："
-    assert put_access_key("文件", "&F") == "文件(&F)"
-    assert put_access_key("文件", "") == "文件"
+    assert add_access_key("另存为...", "&a") == "另存为(&A)..."
+    assert add_access_key("名称：", "_N") == "名称(_N)："
+    assert add_access_key("文件", "&F") == "文件(&F)"
+    assert add_access_key("文件", "") == "文件"
 
 
 # ---- segments
@@ -138,4 +138,4 @@ def test_a_long_sentence_is_cut_at_commas_then_at_spaces() -> None:
 
 
 def test_chinese_is_joined_without_spaces() -> None:
-    assert join(["一。", "二。", "OK", "then", ""]) == "一。二。OK then"
+    assert join_pieces(["一。", "二。", "OK", "then", ""]) == "一。二。OK then"

@@ -10,12 +10,12 @@ import torch
 import smalti
 from smalti.core.checkpoint import save
 from smalti.core.protocols import Batch
-from smalti.data.pairs import Pairs, join_sentences
+from smalti.data.sentence_pairs import SentencePairs, join_sentences
 from smalti.training import Training, run
-from smalti.translation import Beam, TransformerConfig, Translator, train_subwords
-from smalti.translation.model import assemble
-from smalti.translation.vocabulary import BOS, PAD
-from tests.expect import refusal
+from smalti.translation import Beam, TransformerConfig, Translator, train_tokenizer
+from smalti.translation.model import build_translator
+from smalti.translation.tokenizer import BOS, PAD
+from tests.expect import expect_user_error
 
 ENGLISH = ["Open a file", "Save the file", "Click here", "Close the window now"]
 CHINESE = ["打开文件", "保存文件", "单击这里", "现在关闭窗口"]
@@ -24,18 +24,23 @@ CHINESE = ["打开文件", "保存文件", "单击这里", "现在关闭窗口"]
 @pytest.fixture(scope="module")
 def untrained() -> Translator:
     torch.manual_seed(3)
-    source, target = train_subwords(ENGLISH, 40), train_subwords(CHINESE, 24, spaced=False)
-    network = TransformerConfig(40, 24, 32, 2, encoder_layers=1, decoder_layers=1, hidden=64)
-    return assemble(network.build(), source, target, sampler=Beam(2, longest=12))
+    source, target = (
+        train_tokenizer(ENGLISH, 40),
+        train_tokenizer(CHINESE, 24, add_dummy_prefix=False),
+    )
+    network = TransformerConfig(
+        40, 24, 32, 2, encoder_layers=1, decoder_layers=1, feed_forward_width=64
+    )
+    return build_translator(network.build(), source, target, sampler=Beam(2, max_length=12))
 
 
-def pairs_of(model: Translator) -> Pairs:
-    source, target = model.source.encode(ENGLISH), model.target.encode(CHINESE)
-    return Pairs(join_sentences(source), join_sentences(target), "four sentences")
+def make_pairs(model: Translator) -> SentencePairs:
+    source, target = model.source_tokenizer.encode(ENGLISH), model.target_tokenizer.encode(CHINESE)
+    return SentencePairs(join_sentences(source), join_sentences(target), "four sentences")
 
 
 def test_the_loss_is_that_of_smoothed_labels_per_symbol(untrained: Translator) -> None:
-    batch = pairs_of(untrained).batch(torch.arange(4), torch.device("cpu"))
+    batch = make_pairs(untrained).make_batch(torch.arange(4), torch.device("cpu"))
     assert batch.pairs is not None
     source, gold = batch.pairs
     loss = untrained.loss(batch, 0)
@@ -46,14 +51,22 @@ def test_the_loss_is_that_of_smoothed_labels_per_symbol(untrained: Translator) -
     torch.testing.assert_close(loss.total, smooth[gold != PAD].mean())
     torch.testing.assert_close(loss.terms["nats_per_symbol"], -right[gold != PAD].mean())
     assert loss.weight == (gold != PAD).sum() < gold.numel()
-    with refusal("the batch has no sentence pairs"):
+    with expect_user_error("the batch has no sentence pairs"):
         untrained.loss(Batch(torch.zeros(1, 1, 8, 8)), 0)
 
 
 def test_a_run_teaches_it(untrained: Translator, tmp_path: Path) -> None:
     save(untrained, tmp_path / "start")  # its vocabularies stand among the weights
-    train = pairs_of(untrained)
-    plan = Training(steps=150, batch=16, rate=0.01, warmup=5, ema=0.9, precision="32", save=150)
+    train = make_pairs(untrained)
+    plan = Training(
+        steps=150,
+        batch_size=16,
+        learning_rate=0.01,
+        warmup=5,
+        ema=0.9,
+        precision="32",
+        save_every=150,
+    )
     out = tmp_path / "run"
     run(untrained.config, train, train, plan, out, start=str(tmp_path / "start"))
     assert smalti.sample(untrained, cond=ENGLISH) != CHINESE

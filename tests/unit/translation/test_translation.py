@@ -15,27 +15,27 @@ from smalti.core.config import from_json, to_json
 from smalti.layers.attention import attend
 from smalti.translation import (
     Beam,
-    Pair,
-    Subwords,
+    SentencePair,
+    SubwordTokenizer,
     Transformer,
     TransformerConfig,
-    clean,
-    fold,
-    fold_hash,
-    make_steps,
+    beam_search,
+    clean_pairs,
+    fold_text,
+    hash_folded_text,
+    make_cleaning_steps,
     read_held_out,
-    search,
-    train_subwords,
+    train_tokenizer,
 )
-from smalti.translation.cleaning import grams
-from smalti.translation.decoding import Cache
-from smalti.translation.vocabulary import BOS, EOS, PAD, UNK, pad_batch
-from tests.expect import refusal
+from smalti.translation.cleaning import extract_ngrams
+from smalti.translation.decoding import KVCache
+from smalti.translation.tokenizer import BOS, EOS, PAD, UNK, pad_sequences
+from tests.expect import expect_user_error
 
-CONFIG = TransformerConfig(30, 26, width=16, heads=2, encoder_layers=2, hidden=24)
+CONFIG = TransformerConfig(30, 26, width=16, heads=2, encoder_layers=2, feed_forward_width=24)
 
 
-def close(one: Tensor, other: Tensor) -> None:
+def assert_close(one: Tensor, other: Tensor) -> None:
     """But for the rounding of sums of 16 to 24 float32 numbers, in another order."""
     torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)
 
@@ -60,12 +60,12 @@ def make_rows(lengths: list[int], seed: int = 0) -> list[list[int]]:
 @torch.no_grad()
 def test_padding_and_the_future_have_no_say(norm: str) -> None:
     network = make_network(norm=norm)
-    source, target = pad_batch(make_rows([3, 7])), pad_batch(make_rows([4, 6], 1))
+    source, target = pad_sequences(make_rows([3, 7])), pad_sequences(make_rows([4, 6], 1))
     both = network(source, target)
     alone = network(source[:1, :4], target[:1, :5])
-    close(both[:1, :5], alone)
+    assert_close(both[:1, :5], alone)
     target[:, 3:] = 5
-    close(network(source, target)[:, :3], both[:, :3])
+    assert_close(network(source, target)[:, :3], both[:, :3])
 
 
 @settings(max_examples=20, deadline=None)
@@ -95,7 +95,7 @@ def test_positions_are_the_papers() -> None:
 def test_a_batch_is_overfitted() -> None:
     torch.manual_seed(0)
     network = Transformer(TransformerConfig(30, 26, 32, 2, 1, 1, 64, dropout=0.0))
-    source, gold = pad_batch(make_rows([5, 6, 7, 8])), pad_batch(make_rows([6, 3, 5, 4], 2))
+    source, gold = pad_sequences(make_rows([5, 6, 7, 8])), pad_sequences(make_rows([6, 3, 5, 4], 2))
     target = torch.cat([torch.full((4, 1), BOS), gold[:, :-1]], dim=1)
     optimizer = torch.optim.Adam(network.parameters(), 5e-3)
     for _ in range(60):
@@ -104,13 +104,13 @@ def test_a_batch_is_overfitted() -> None:
         loss = torch.nn.functional.cross_entropy(logits.mT, gold, ignore_index=PAD)
         loss.backward()
         optimizer.step()
-    found = search(network.eval(), source, Beam(width=1))
+    found = beam_search(network.eval(), source, Beam(width=1))
     assert [one[0].symbols for one in found] == [row[:-1] for row in make_rows([6, 3, 5, 4], 2)]
 
 
 def test_every_parameter_has_a_gradient_and_ties_hold() -> None:
     network = make_network()
-    network(pad_batch(make_rows([3])), pad_batch(make_rows([4]))).square().sum().backward()
+    network(pad_sequences(make_rows([3])), pad_sequences(make_rows([4]))).square().sum().backward()
     assert all(p.grad is not None and p.grad.any() for p in network.parameters())
     assert network.out.weight is network.target.weight
     assert make_network(tied=False).out.weight.shape == (26, 16)
@@ -119,13 +119,13 @@ def test_every_parameter_has_a_gradient_and_ties_hold() -> None:
 def test_configs_come_back_and_refuse() -> None:
     assert from_json(to_json(CONFIG)) == CONFIG
     assert from_json(to_json(Beam(3, 0.6))) == Beam(3, 0.6)
-    with refusal("width 30", "4 heads", "multiple of 8"):
+    with expect_user_error("width 30", "4 heads", "multiple of 8"):
         TransformerConfig(9, 9, width=30)
-    with refusal("encoder_layers is 0"):
+    with expect_user_error("encoder_layers is 0"):
         TransformerConfig(9, 9, encoder_layers=0)
-    with refusal("dropout is 1"):
+    with expect_user_error("dropout is 1"):
         TransformerConfig(9, 9, dropout=1)
-    with refusal("width is 0"):
+    with expect_user_error("width is 0"):
         Beam(width=0)
 
 
@@ -166,10 +166,10 @@ def naive_beam(network: Transformer, source: Tensor, k: int, longest: int) -> li
 @pytest.mark.parametrize("norm", ["pre", "post"])
 def test_cached_greedy_is_the_naive_one_in_any_batch(norm: str) -> None:
     network, rows = make_network(norm=norm), make_rows([1, 9, 4, 6, 2])
-    source = pad_batch(rows)
-    found = [one[0].symbols for one in search(network, source, Beam(width=1, longest=12))]
+    source = pad_sequences(rows)
+    found = [one[0].symbols for one in beam_search(network, source, Beam(width=1, max_length=12))]
     assert found == [naive_greedy(network, torch.tensor(row), 12) for row in rows]
-    reverse = search(network, source.flip(0), Beam(width=1, longest=12))
+    reverse = beam_search(network, source.flip(0), Beam(width=1, max_length=12))
     assert [one[0].symbols for one in reversed(reverse)] == found
 
 
@@ -177,7 +177,7 @@ def test_cached_greedy_is_the_naive_one_in_any_batch(norm: str) -> None:
 def test_beams_are_the_naive_ones() -> None:
     network, rows = make_network(), make_rows([1, 9, 4, 6, 2, 12, 3])
     network.out.bias[EOS] = 3  # so that some end early
-    found = search(network, pad_batch(rows), Beam(width=3, longest=9))
+    found = beam_search(network, pad_sequences(rows), Beam(width=3, max_length=9))
     wanted = [naive_beam(network, torch.tensor(row), 3, 9) for row in rows]
     assert [one[0].symbols for one in found] == wanted
     assert {len(one) for one in wanted} != {9}
@@ -186,20 +186,20 @@ def test_beams_are_the_naive_ones() -> None:
 
 @torch.no_grad()
 def test_the_caches_rows_can_be_chosen_anew() -> None:
-    network, target = make_network(), pad_batch(make_rows([3, 5]))
-    source = pad_batch(make_rows([2, 4], 3))
-    cache = Cache(network, source)
-    cache.put(target[:, 0])
+    network, target = make_network(), pad_sequences(make_rows([3, 5]))
+    source = pad_sequences(make_rows([2, 4], 3))
+    cache = KVCache(network, source)
+    cache.append(target[:, 0])
     cache.select(torch.tensor([1, 1, 0]))
-    logits = cache.put(target[[1, 1, 0], 1])
+    logits = cache.append(target[[1, 1, 0], 1])
     whole = network(source[[1, 1, 0]], target[[1, 1, 0], :2])[:, -1]
-    close(logits, whole)
+    assert_close(logits, whole)
 
 
 def test_a_sentence_ends_at_its_own_limit() -> None:
     network = make_network()
     network.out.bias.data[EOS] = -99
-    found = search(network, pad_batch(make_rows([1, 8])), Beam(width=2, longest=30))
+    found = beam_search(network, pad_sequences(make_rows([1, 8])), Beam(width=2, max_length=30))
     assert [len(one[0].symbols) for one in found] == [24, 30]
 
 
@@ -211,73 +211,77 @@ CHINESE = ["单击“确定”保存文档。", "该文档没有名称。", "打
 
 
 @pytest.fixture(scope="module")
-def codecs() -> tuple[Subwords, Subwords]:
-    return train_subwords(ENGLISH, 60), train_subwords(CHINESE, 48, spaced=False)
+def codecs() -> tuple[SubwordTokenizer, SubwordTokenizer]:
+    return train_tokenizer(ENGLISH, 60), train_tokenizer(CHINESE, 48, add_dummy_prefix=False)
 
 
-def test_text_comes_back(codecs: tuple[Subwords, Subwords]) -> None:
+def test_text_comes_back(codecs: tuple[SubwordTokenizer, SubwordTokenizer]) -> None:
     for codec, text in zip(codecs, (ENGLISH, CHINESE), strict=True):
         symbols = codec.encode(text)
         assert all(row[-1] == EOS and UNK not in row for row in symbols)
         assert codec.decode(symbols) == text
         assert codec.decode([[BOS, *symbols[0], PAD, 7]]) == text[:1]
         assert codec.decode(codec.encode(text, dropout=0.5)) == text
-        again = Subwords(codec.model)
+        again = SubwordTokenizer(codec.model)
         assert again.encode(text) == symbols
         assert again.size == codec.size
 
 
-def test_dropout_splits_otherwise(codecs: tuple[Subwords, Subwords]) -> None:
+def test_dropout_splits_otherwise(codecs: tuple[SubwordTokenizer, SubwordTokenizer]) -> None:
     whole, split = codecs[0].encode(ENGLISH), codecs[0].encode(ENGLISH, dropout=0.5)
     assert sum(map(len, split)) > sum(map(len, whole))
 
 
 def test_what_is_no_vocabulary_is_refused() -> None:
-    with refusal("not a sentencepiece model"):
-        Subwords(b"nothing")
-    with refusal("900 symbols"):
-        train_subwords(ENGLISH, 900)
+    with expect_user_error("not a sentencepiece model"):
+        SubwordTokenizer(b"nothing")
+    with expect_user_error("900 symbols"):
+        train_tokenizer(ENGLISH, 900)
 
 
 # ---- cleaning
 
 
-GOOD = Pair("Click “OK” to save the document.", "单击“确定”保存文档。")
+GOOD = SentencePair("Click “OK” to save the document.", "单击“确定”保存文档。")
 
 
 @pytest.mark.parametrize(
     ("name", "pair"),
     [
-        ("empty", Pair(" ", "文档")),
-        ("untranslated", Pair("Save As", "save as")),
-        ("untranslated", Pair("Run the job", "Run the job now 现")),
-        ("wrong script", Pair("3 + 4", "三加四")),
-        ("wrong script", Pair("Save the document", "Enregistrer")),
-        ("wrong script", Pair("Save the document", "儲存這個檔案")),
-        ("markup", Pair("Open %s in <b>bold</b>", "打开 %s 文件")),
-        ("too long", Pair("word " * 200, "字" * 300)),
-        ("length ratio", Pair("one two three four five six", "一")),
-        ("held out", Pair("Keep me, please!", "请保留我")),
-        ("repeated", Pair("click ok to SAVE the document", "点确定来保存")),
+        ("empty", SentencePair(" ", "文档")),
+        ("untranslated", SentencePair("Save As", "save as")),
+        ("untranslated", SentencePair("Run the job", "Run the job now 现")),
+        ("wrong script", SentencePair("3 + 4", "三加四")),
+        ("wrong script", SentencePair("Save the document", "Enregistrer")),
+        ("wrong script", SentencePair("Save the document", "儲存這個檔案")),
+        ("markup", SentencePair("Open %s in <b>bold</b>", "打开 %s 文件")),
+        ("too long", SentencePair("word " * 200, "字" * 300)),
+        ("length ratio", SentencePair("one two three four five six", "一")),
+        ("held out", SentencePair("Keep me, please!", "请保留我")),
+        ("repeated", SentencePair("click ok to SAVE the document", "点确定来保存")),
     ],
 )
-def test_each_step_drops_its_kind(name: str, pair: Pair) -> None:
+def test_each_step_drops_its_kind(name: str, pair: SentencePair) -> None:
     counts: Counter[str] = Counter()
-    steps = make_steps(held_out={fold_hash("keep me please")})
-    assert list(clean([GOOD, pair], steps, counts)) == [GOOD]
+    steps = make_cleaning_steps(held_out={hash_folded_text("keep me please")})
+    assert list(clean_pairs([GOOD, pair], steps, counts)) == [GOOD]
     assert {step: n for step, n in counts.items() if n} == {name: 1}
 
 
 def test_swapped_languages_are_turned_back() -> None:
     counts: Counter[str] = Counter()
-    assert list(clean([Pair(*reversed(GOOD))], make_steps(), counts)) == [GOOD]
+    assert list(clean_pairs([SentencePair(*reversed(GOOD))], make_cleaning_steps(), counts)) == [
+        GOOD
+    ]
     assert counts["swapped languages"] == 1
 
 
 def test_folding_keeps_letters_and_digits() -> None:
-    assert fold("“Straße” No. 5!") == "strasseno5"
-    assert fold_hash("Click OK!") == fold_hash("click, ok") != fold_hash("click")
-    assert grams("A-b c.d,e f") == {"abcde", "bcdef"}
+    assert fold_text("“Straße” No. 5!") == "strasseno5"
+    assert (
+        hash_folded_text("Click OK!") == hash_folded_text("click, ok") != hash_folded_text("click")
+    )
+    assert extract_ngrams("A-b c.d,e f") == {"abcde", "bcdef"}
 
 
 def test_the_list_of_held_out_sentences_is_there() -> None:

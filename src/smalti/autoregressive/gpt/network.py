@@ -8,24 +8,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from smalti.autoregressive.network import Needs
-from smalti.core.config import checked
+from smalti.autoregressive.network import Requirements
+from smalti.core.config import check_fields
 from smalti.core.errors import UserError
-from smalti.core.ranges import Count, Depth, Rate, Width
+from smalti.core.ranges import Count, Depth, FractionBelowOne, Width
 from smalti.layers.attention import attend
 
-STD = 0.02
+INIT_STD = 0.02
 """Deviation of initial weights, as GPT-2 has it."""
 
 
 @dataclass(frozen=True)
-@checked
+@check_fields
 class GPTConfig:
     """A decoder-only Transformer: pre-norm, learned positions, a hidden layer of 4 D with GELU."""
 
-    symbols: Count = 512
+    vocab_size: Count = 512
     """Symbols in the one table: those that are predicted first, then those of conditions."""
-    context: Width = 256
+    context_length: Width = 256
     """Longest sequence T, conditions included."""
     layers: Depth = 4
     """Blocks of attention and hidden layer."""
@@ -33,21 +33,24 @@ class GPTConfig:
     """Attention heads; they divide the width."""
     width: Width = 128
     """Width D of the sequence."""
-    dropout: Rate = 0.1
+    dropout: FractionBelowOne = 0.1
     """Share dropped of embeddings, of attention and of what every block adds."""
 
-    accepts = ("tokens",)
-    takes = "symbols"
+    condition_kinds = ("tokens",)
+    input_kind = "symbols"
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
             raise UserError(f"width is {self.width}, which {self.heads} heads do not divide")
 
-    def find_sizes(self, needs: Needs) -> dict[str, Any]:
+    def derive_fields(self, requirements: Requirements) -> dict[str, Any]:
         """The table's rows, and the longest sequence."""
-        if needs.joint:
+        if requirements.joint:
             raise UserError("a GPT puts one number out for each symbol; give output Categorical")
-        return {"symbols": needs.rows, "context": needs.front + needs.length - 1}
+        return {
+            "symbols": requirements.vocab_size,
+            "context": requirements.prefix_length + requirements.sequence_length - 1,
+        }
 
     def build(self) -> GPT:
         return GPT(self)
@@ -68,18 +71,18 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, T, D) -> (N, T, D)."""
-        q, k, v = self.project(x)
+        q, k, v = self.project_qkv(x)
         dropout = self.dropout if self.training else 0.0
-        return self.finish(x, attend(q, k, v, causal=True, dropout=dropout))
+        return self.add_residuals(x, attend(q, k, v, causal=True, dropout=dropout))
 
-    def project(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def project_qkv(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of x (N, T, D): (N, heads, T, D / heads) each."""
         N, T, _ = x.shape
         qkv = self.qkv(self.attention_norm(x)).view(N, T, 3, self.heads, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         return q, k, v
 
-    def finish(self, x: Tensor, y: Tensor) -> Tensor:
+    def add_residuals(self, x: Tensor, y: Tensor) -> Tensor:
         """The output, from the input x (N, T, D) and attention's y (N, heads, T, D / heads)."""
         x = x + self.drop(self.out(y.transpose(1, 2).flatten(2)))
         return x + self.drop(self.hidden(self.hidden_norm(x)))
@@ -94,27 +97,29 @@ class GPT(nn.Module):
     def __init__(self, config: GPTConfig):
         super().__init__()
         self.config = config
-        self.tokens = nn.Embedding(config.symbols, config.width)
-        self.positions = nn.Parameter(torch.zeros(config.context, config.width))
+        self.tokens = nn.Embedding(config.vocab_size, config.width)
+        self.positions = nn.Parameter(torch.zeros(config.context_length, config.width))
         self.drop = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
-        self.head = nn.Linear(config.width, config.symbols, bias=False)
-        self.apply(initialize)
+        self.head = nn.Linear(config.width, config.vocab_size, bias=False)
+        self.apply(initialize_weights)
 
     def forward(self, tokens: Tensor) -> Tensor:
         T = tokens.shape[1]
-        if self.config.context < T:
-            raise UserError(f"{T} tokens are given; this network takes {self.config.context}")
+        if self.config.context_length < T:
+            raise UserError(
+                f"{T} tokens are given; this network takes {self.config.context_length}"
+            )
         x = self.drop(self.tokens(tokens) + self.positions[:T])  # (N, T, D)
         for block in self.blocks:
             x = block(x)
         return self.head(self.norm(x))
 
 
-def initialize(module: nn.Module) -> None:
+def initialize_weights(module: nn.Module) -> None:
     """Normal weights and no biases, as in GPT-2."""
     if isinstance(module, (nn.Linear, nn.Embedding)):
-        nn.init.normal_(module.weight, std=STD)
+        nn.init.normal_(module.weight, std=INIT_STD)
     if isinstance(module, nn.Linear) and module.bias is not None:
         nn.init.zeros_(module.bias)

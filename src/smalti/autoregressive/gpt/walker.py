@@ -17,7 +17,7 @@ class GPTWalker:
     @torch.no_grad()
     def __init__(self, network: GPT, prefix: Tensor, length: int):
         """prefix: (n, c) tokens of conditions, c >= 1; length: symbols that follow it at most."""
-        self.network, self.next = network, 0
+        self.network, self.position = network, 0
         n, c = prefix.shape
         blocks: Any = network.blocks
         D, heads = network.config.width, network.config.heads
@@ -25,17 +25,17 @@ class GPTWalker:
         like = network.positions
         self.keys = [like.new_empty(shape) for _ in blocks]
         self.values = [like.new_empty(shape) for _ in blocks]
-        self.logits = self.advance(prefix)
+        self.logits = self.append_tokens(prefix)
 
-    def parameters(self, k: int) -> Tensor:
+    def predict(self, k: int) -> Tensor:
         """(n, symbols): the logits of the k-th symbol after the prefix."""
         return self.logits
 
     @torch.no_grad()
-    def put(self, k: int, symbols: Tensor) -> None:
+    def set_symbols(self, k: int, symbols: Tensor) -> None:
         """symbols (n,): what stands at k. The last one of all is not looked at."""
-        if self.next < self.keys[0].shape[2]:
-            self.logits = self.advance(symbols[:, None])
+        if self.position < self.keys[0].shape[2]:
+            self.logits = self.append_tokens(symbols[:, None])
 
     def reorder(self, parents: Tensor) -> None:
         """Go on with the sequences `parents` (m,), which may be fewer, or some of them twice."""
@@ -43,10 +43,10 @@ class GPTWalker:
         self.values = [values[parents] for values in self.values]
         self.logits = self.logits[parents]
 
-    def advance(self, tokens: Tensor) -> Tensor:
+    def append_tokens(self, tokens: Tensor) -> Tensor:
         """Append tokens (n, t); the logits (n, symbols) of what follows the last."""
-        net, start = self.network, self.next
-        self.next = end = start + tokens.shape[1]
+        net, start = self.network, self.position
+        self.position = end = start + tokens.shape[1]
         x = net.tokens(tokens) + net.positions[start:end]  # (n, t, D)
         blocks: Any = net.blocks
         for block, keys, values in zip(blocks, self.keys, self.values, strict=True):

@@ -17,137 +17,159 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from smalti.kernels.bf16_rows import (
-    bring,
-    compiles,
-    empty,
-    fill,
-    last,
-    over,
-    place,
-    read,
-    room,
-    rows,
-    settle,
+    empty_channels_last,
+    empty_workspace,
+    fill_zeros,
+    has_kernel,
+    load_row,
+    read_row,
+    run_over_batch,
+    select_output,
+    to_channels_last,
+    view_rows,
+    write_back,
 )
-from smalti.kernels.jit import INNER, JIT
-from smalti.kernels.loops import add_gated, concat_elu, fast_exp, repeat, start
+from smalti.kernels.jit import INNER_JIT_OPTIONS, JIT_OPTIONS
+from smalti.kernels.loops import add_gated, concat_elu, data_pointer, fast_exp, repeat
 
 Padding = tuple[int, int, int, int]
 """Left, right, above, below, as `F.pad` has it."""
-FAST = {"contract", "arcp"}
+FASTMATH_FLAGS = {"contract", "arcp"}
 
 
-def opened(x: Tensor, padding: Padding, dropout: float = 0.0) -> Tensor:
+def concat_elu_pad_dropout(x: Tensor, padding: Padding, dropout: float = 0.0) -> Tensor:
     """Concat-ELU, padded with zeros, then dropout: (N, C, H, W) -> (N, 2C, H + .., W + ..).
 
     The draws come from torch's global generator.
     """
-    if not compiles(x):
+    if not has_kernel(x):
         x = F.pad(x, padding)
         return F.dropout(F.elu(torch.cat([x, -x], dim=1)), dropout)
     seed = int(torch.randint(2**31, ())) if dropout else 0
-    step: Any = Opened.apply
+    step: Any = ConcatEluPadDropout.apply
     return step(x, padding, dropout, seed)
 
 
-def gated(x: Tensor, t: Tensor) -> Tensor:
+def add_gated_residual(x: Tensor, t: Tensor) -> Tensor:
     """x + a sigmoid(b), [a, b] = t: x (N, C, H, W), t (N, 2C, H, W)."""
-    if not (compiles(x) and t.dtype == x.dtype):
+    if not (has_kernel(x) and t.dtype == x.dtype):
         a, b = t.chunk(2, dim=1)
         return x + a * torch.sigmoid(b)
-    step: Any = Gated.apply
+    step: Any = GatedResidual.apply
     return step(x, t)
 
 
-class Opened(torch.autograd.Function):
+class ConcatEluPadDropout(torch.autograd.Function):
     """`opened`, by the kernels."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, padding: Padding, dropout: float, seed: int) -> Tensor:
         left, right, above, below = padding
-        (N, C, H, W), x = x.shape, last(x)
-        out = empty(x, N, 2 * C, H + above + below, W + left + right)
+        (N, C, H, W), x = x.shape, to_channels_last(x)
+        out = empty_channels_last(x, N, 2 * C, H + above + below, W + left + right)
         ctx.save_for_backward(x)
         at, draw = ctx.rest = (above, left), (int(dropout * 2**32), seed)
 
         def work(n: slice) -> None:
-            open_rows(rows(x[n]), rows(out[n]), n.start, at, draw, room(x))
+            pad_concat_elu_rows(
+                view_rows(x[n]), view_rows(out[n]), n.start, at, draw, empty_workspace(x)
+            )
 
-        over(N, x.numel(), work)
+        run_over_batch(N, x.numel(), work)
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-        (x,), g, (at, draw) = ctx.saved_tensors, last(g), ctx.rest
-        dx = empty(x, *x.shape)
+        (x,), g, (at, draw) = ctx.saved_tensors, to_channels_last(g), ctx.rest
+        dx = empty_channels_last(x, *x.shape)
 
         def work(n: slice) -> None:
-            open_rows_back(rows(x[n]), rows(g[n]), rows(dx[n]), n.start, at, draw, room(x))
+            pad_concat_elu_rows_backward(
+                view_rows(x[n]),
+                view_rows(g[n]),
+                view_rows(dx[n]),
+                n.start,
+                at,
+                draw,
+                empty_workspace(x),
+            )
 
-        over(len(x), x.numel(), work)
+        run_over_batch(len(x), x.numel(), work)
         return dx, None, None, None
 
 
-class Gated(torch.autograd.Function):
+class GatedResidual(torch.autograd.Function):
     """`gated`, by the kernels."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, t: Tensor) -> Tensor:
-        x, t, out = last(x), last(t), empty(x, *x.shape)
+        x, t, out = to_channels_last(x), to_channels_last(t), empty_channels_last(x, *x.shape)
         ctx.save_for_backward(t)
-        over(len(t), t.numel(), lambda n: plus_gated(rows(x[n]), rows(t[n]), rows(out[n]), room(x)))
+        run_over_batch(
+            len(t),
+            t.numel(),
+            lambda n: add_gated_rows(
+                view_rows(x[n]), view_rows(t[n]), view_rows(out[n]), empty_workspace(x)
+            ),
+        )
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor]:
-        (t,), g = ctx.saved_tensors, last(g)
-        dt = empty(t, *t.shape)
-        over(len(t), t.numel(), lambda n: gate_back(rows(t[n]), rows(g[n]), rows(dt[n]), room(g)))
+        (t,), g = ctx.saved_tensors, to_channels_last(g)
+        dt = empty_channels_last(t, *t.shape)
+        run_over_batch(
+            len(t),
+            t.numel(),
+            lambda n: gate_rows_backward(
+                view_rows(t[n]), view_rows(g[n]), view_rows(dt[n]), empty_workspace(g)
+            ),
+        )
         return g, dt
 
 
-@numba.njit(**JIT)
-def open_rows(x, out, first, at, draw, room):
+@numba.njit(**JIT_OPTIONS)
+def pad_concat_elu_rows(x, out, first_index, origin, dropout_and_seed, workspace):
     """out (N, H', W', 2C) = E of x (N, H, W, C) at row and column `at`, and zeros around it.
 
     Of 2^32 numbers as many are zeros as `draw` says first; which, says its seed, and what place a
     picture has after `first`.
     """
-    (N, H, W, C), (above, left), (drop, seed) = x.shape, at, draw
-    opened, entered = room[0].reshape(W, 2 * C), room[1, : W * C].reshape(W, C)
+    (N, H, W, C), (above, left), (drop, seed) = x.shape, origin, dropout_and_seed
+    opened, entered = workspace[0].reshape(W, 2 * C), workspace[1, : W * C].reshape(W, C)
     for n in range(N):
         for i in range(out.shape[1]):
             line = out[n, i]
             if i < above or i >= above + H:
-                fill(line)
+                fill_zeros(line)
                 continue
-            fill(line[:left])
-            fill(line[left + W :])
-            within = place(line[left : left + W], opened)
-            concat_elu(start(read(x[n, i - above], entered)), start(within), W, C)
+            fill_zeros(line[:left])
+            fill_zeros(line[left + W :])
+            within = select_output(line[left : left + W], opened)
+            concat_elu(data_pointer(read_row(x[n, i - above], entered)), data_pointer(within), W, C)
             if drop:
-                thin(within, ((first + n) * H + i - above) * W * 2 * C, drop, seed)
-            settle(line[left : left + W], within)
+                apply_dropout(within, ((first_index + n) * H + i - above) * W * 2 * C, drop, seed)
+            write_back(line[left : left + W], within)
 
 
-@numba.njit(**INNER, fastmath=FAST)
-def thin(x, start, drop, seed):
+@numba.njit(**INNER_JIT_OPTIONS, fastmath=FASTMATH_FLAGS)
+def apply_dropout(x, offset, threshold, seed):
     """Dropout: what the place and the seed draw is 0, the rest larger by 1 / (1 - p)."""
     C = x.shape[1]
-    scale = x.dtype.type(2.0**32 / (2.0**32 - drop))
+    scale = x.dtype.type(2.0**32 / (2.0**32 - threshold))
     for s in range(x.shape[0]):
-        line, base = x[s], np.uint32((start + s * C) & 0xFFFFFFFF)
+        line, base = x[s], np.uint32((offset + s * C) & 0xFFFFFFFF)
         for k in range(C):
-            h = mixed(base + np.uint32(k), np.uint32(seed))
-            line[k] = line[k] * scale if h >= np.uint32(drop) else x.dtype.type(0)
+            h = hash_position(base + np.uint32(k), np.uint32(seed))
+            line[k] = line[k] * scale if h >= np.uint32(threshold) else x.dtype.type(0)
 
 
-@numba.njit(**INNER)
-def mixed(place, seed):
-    """32 bits of which any place and seed make other ones: twice the finaliser of MurmurHash3."""
-    h = np.uint32(place * np.uint32(0x9E3779B1)) ^ seed
+@numba.njit(**INNER_JIT_OPTIONS)
+def hash_position(position, seed):
+    """32 bits of which any place and seed make other ones: twice the finalizer of MurmurHash3."""
+    h = np.uint32(position * np.uint32(0x9E3779B1)) ^ seed
     for _ in range(2):
         h = np.uint32(h ^ (h >> np.uint32(16)))
         h = np.uint32(h * np.uint32(0x85EBCA6B))
@@ -158,26 +180,26 @@ def mixed(place, seed):
     return h
 
 
-@numba.njit(**JIT)
-def open_rows_back(x, g, dx, first, at, draw, room):
+@numba.njit(**JIT_OPTIONS)
+def pad_concat_elu_rows_backward(x, g, dx, first_index, origin, dropout_and_seed, workspace):
     """dx (N, H, W, C) from g (N, H', W', 2C)."""
-    (N, H, W, C), (above, left), (drop, seed) = x.shape, at, draw
-    given, kept = room[0].reshape(W, 2 * C), room[1].reshape(W, 2 * C)
-    entered, result = room[2, : W * C].reshape(W, C), room[2, W * C :].reshape(W, C)
+    (N, H, W, C), (above, left), (drop, seed) = x.shape, origin, dropout_and_seed
+    given, kept = workspace[0].reshape(W, 2 * C), workspace[1].reshape(W, 2 * C)
+    entered, result = workspace[2, : W * C].reshape(W, C), workspace[2, W * C :].reshape(W, C)
     for n in range(N):
         for i in range(H):
-            within = read(g[n, i + above, left : left + W], given)
+            within = read_row(g[n, i + above, left : left + W], given)
             if drop:
-                repeat(start(within), start(kept), 1, kept.size)
-                thin(kept, ((first + n) * H + i) * W * 2 * C, drop, seed)
+                repeat(data_pointer(within), data_pointer(kept), 1, kept.size)
+                apply_dropout(kept, ((first_index + n) * H + i) * W * 2 * C, drop, seed)
                 within = kept
-            to = place(dx[n, i], result)
-            concat_elu_back(read(x[n, i], entered), within, to)
-            settle(dx[n, i], to)
+            to = select_output(dx[n, i], result)
+            concat_elu_backward(read_row(x[n, i], entered), within, to)
+            write_back(dx[n, i], to)
 
 
-@numba.njit(**INNER, fastmath=FAST)
-def concat_elu_back(x, g, dx):
+@numba.njit(**INNER_JIT_OPTIONS, fastmath=FASTMATH_FLAGS)
+def concat_elu_backward(x, g, dx):
     """The gradient of [elu(x), elu(-x)]: x, dx (rows, C), g (rows, 2C)."""
     C = x.shape[1]
     zero, far = x.dtype.type(0), x.dtype.type(80)
@@ -189,34 +211,34 @@ def concat_elu_back(x, g, dx):
             to[k] = plus[k] - minus[k] * e if v > zero else plus[k] * e - minus[k]
 
 
-@numba.njit(**JIT)
-def plus_gated(x, t, out, room):
+@numba.njit(**JIT_OPTIONS)
+def add_gated_rows(x, t, out, workspace):
     """out = x + a sigmoid(b): x, out (N, H, W, C), t (N, H, W, 2C) = [a, b]."""
     N, H, W, C = x.shape
-    given, result = room[0].reshape(W, 2 * C), room[1, : W * C].reshape(W, C)
+    given, result = workspace[0].reshape(W, 2 * C), workspace[1, : W * C].reshape(W, C)
     for n in range(N):
         for i in range(H):
-            to = place(out[n, i], result)
-            bring(x[n, i], to)
-            add_gated(start(read(t[n, i], given)), start(to), W, C)
-            settle(out[n, i], to)
+            to = select_output(out[n, i], result)
+            load_row(x[n, i], to)
+            add_gated(data_pointer(read_row(t[n, i], given)), data_pointer(to), W, C)
+            write_back(out[n, i], to)
 
 
-@numba.njit(**JIT)
-def gate_back(t, g, dt, room):
+@numba.njit(**JIT_OPTIONS)
+def gate_rows_backward(t, g, dt, workspace):
     """The gradient of a sigmoid(b): t, dt (N, H, W, 2C) = [a, b], g (N, H, W, C)."""
     N, H, W, C = g.shape
-    given, result = room[0].reshape(W, 2 * C), room[1].reshape(W, 2 * C)
-    entered = room[2, : W * C].reshape(W, C)
+    given, result = workspace[0].reshape(W, 2 * C), workspace[1].reshape(W, 2 * C)
+    entered = workspace[2, : W * C].reshape(W, C)
     for n in range(N):
         for i in range(H):
-            to = place(dt[n, i], result)
-            gate_line_back(read(t[n, i], given), read(g[n, i], entered), to)
-            settle(dt[n, i], to)
+            to = select_output(dt[n, i], result)
+            gate_line_backward(read_row(t[n, i], given), read_row(g[n, i], entered), to)
+            write_back(dt[n, i], to)
 
 
-@numba.njit(**INNER, fastmath=FAST)
-def gate_line_back(t, g, dt):
+@numba.njit(**INNER_JIT_OPTIONS, fastmath=FASTMATH_FLAGS)
+def gate_line_backward(t, g, dt):
     """Of one line: t, dt (W, 2C), g (W, C)."""
     C = g.shape[1]
     one, wide = t.dtype.type(1), t.dtype.type(40)

@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from smalti.autoregressive.network import Needs
-from smalti.autoregressive.pixelcnn.masks import Point
+from smalti.autoregressive.network import Requirements
+from smalti.autoregressive.pixelcnn.masks import PointwiseConv
 from smalti.core.errors import UserError
 
 
@@ -18,8 +18,8 @@ class Head(nn.Module):
     def __init__(self, i: int, width: int, outputs: int, channels: int):
         super().__init__()
         self.channels, self.outputs = channels, outputs
-        self.hidden = Point(i, width, groups=channels)
-        self.out = Point(width, channels * outputs, groups=channels)
+        self.hidden = PointwiseConv(i, width, groups=channels)
+        self.out = PointwiseConv(width, channels * outputs, groups=channels)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, levels, H, W) of one channel, (N, levels, C, H, W) of more."""
@@ -32,47 +32,49 @@ class Head(nn.Module):
 class StackConfig:
     """What the configs of plain and gated networks say of themselves, whose fields it reads."""
 
-    accepts = ("vector",)
+    condition_kinds = ("vector",)
     channels: int
     width: int
-    head: int
-    first: int
-    codes: bool
+    head_width: int
+    first_kernel_size: int
+    embeds_symbols: bool
 
     def check_sizes(self) -> None:
-        """UserError for features that colours cannot share, and a window without a middle."""
+        """UserError for features that colors cannot share, and a window without a middle."""
         for name in ("width", "head"):
             if (value := getattr(self, name)) % self.channels:
                 raise UserError(
                     f"network.{name} is {value}; give a multiple of the {self.channels} channels"
                 )
-        if self.first < 3 or self.first % 2 == 0:
-            raise UserError(f"network.first is {self.first}; give an odd width of 3 or more")
+        if self.first_kernel_size < 3 or self.first_kernel_size % 2 == 0:
+            raise UserError(
+                f"network.first is {self.first_kernel_size}; give an odd width of 3 or more"
+            )
 
     @property
     def inputs(self) -> int:
         """Numbers of a pixel that the first convolution sees."""
-        return self.channels * (self.width if self.codes else 1)
+        return self.channels * (self.width if self.embeds_symbols else 1)
 
     @property
-    def takes(self) -> str:
-        return "symbols" if self.codes else "values"
+    def input_kind(self) -> str:
+        return "symbols" if self.embeds_symbols else "values"
 
-    def find_sizes(self, needs: Needs) -> dict[str, Any]:
+    def derive_fields(self, requirements: Requirements) -> dict[str, Any]:
         """Channels, outputs and condition; `codes` where symbols have no values."""
-        C, embeds = needs.grid[0], self.codes or not needs.ordered
-        if needs.joint and C > 1:
+        C, embeds = requirements.grid[0], self.embeds_symbols or not requirements.ordered
+        if requirements.joint and C > 1:
             raise UserError(
                 "this network puts out the numbers of each channel, and the output wants those of "
                 f"all {C} together; give PlusPlusConfig, or output Categorical"
             )
-        if embeds and needs.joint:
+        if embeds and requirements.joint:
             raise UserError(
                 "a network that embeds symbols puts one number out for each of them; give "
                 "output Categorical"
             )
-        sizes = {"channels": C, "outputs": needs.numbers}
-        sizes |= {"condition": needs.condition} if needs.condition else {}
+        sizes = {"channels": C, "outputs": requirements.n_parameters}
+        sizes |= {"condition": requirements.condition_width} if requirements.condition_width else {}
         return sizes | ({"codes": True} if embeds else {})
 
 
@@ -84,7 +86,7 @@ def embed_symbols(embedding: nn.Embedding | None, x: Tensor) -> Tensor:
     return embedding(x).movedim(-1, 2).flatten(1, 2)
 
 
-def condition_of(y: Tensor | None, D: int, x: Tensor) -> Tensor | None:
+def to_condition_vector(y: Tensor | None, D: int, x: Tensor) -> Tensor | None:
     """y as (N, D) in the type of x: classes as one-hot. UserError when it does not fit."""
     if y is None:
         return None

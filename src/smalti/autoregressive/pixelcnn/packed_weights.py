@@ -13,16 +13,16 @@ from torch import Tensor, nn
 
 from smalti.autoregressive.pixelcnn.head import Head
 from smalti.core.errors import UserError
-from smalti.kernels.panels import pack, padded
+from smalti.kernels.panels import pack_panels, round_up_to_panels
 
 
-def pad_panels(
+def pad_to_panels(
     x: Tensor | np.ndarray, dtype: np.dtype, axis: int = -1, halves: int = 1
 ) -> np.ndarray:
     """x with zeros after its axis, or after each half of it, to whole panels."""
     x = x if isinstance(x, np.ndarray) else x.detach().cpu().double().numpy()
     size, pads = x.shape[axis] // halves, [(0, 0)] * x.ndim
-    if more := padded(size, dtype) - size:
+    if more := round_up_to_panels(size, dtype) - size:
         pads[axis] = (0, more)
         x = np.concatenate([np.pad(part, pads) for part in np.split(x, halves, axis)], axis)
     return x.astype(dtype, "C")
@@ -34,7 +34,7 @@ def choose_dtype(network: nn.Module) -> np.dtype:
     return np.dtype("float64" if double else "float32")
 
 
-def read_table(network: Any, values: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
+def read_symbol_table(network: Any, values: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
     """What the network is shown of each symbol, (count, D): its value, or its own vector for it.
 
     And which numbers of a place that is, for each channel: (C, D).
@@ -68,12 +68,12 @@ def fold_norm(conv: Any, norm: nn.Module | None = None) -> tuple[Tensor, Tensor]
 
 def pack_taps(taps: Tensor, dtype: np.dtype, halves_in: int = 1, halves: int = 1) -> np.ndarray:
     """Taps (..., i, o) for the kernels; a gated layer's features come in halves."""
-    return pack(pad_panels(pad_panels(taps, dtype, -2, halves_in), dtype, -1, halves))
+    return pack_panels(pad_to_panels(pad_to_panels(taps, dtype, -2, halves_in), dtype, -1, halves))
 
 
 def pack_window(taps: Tensor, dtype: np.dtype, halves: int = 1) -> np.ndarray:
     """Taps (h, w, i, o) of a convolution over what is shown, as one product: (o/w, h w i, w)."""
-    return pack(pad_panels(taps.flatten(0, 2), dtype, -1, halves))
+    return pack_panels(pad_to_panels(taps.flatten(0, 2), dtype, -1, halves))
 
 
 class HeadWeights:
@@ -83,6 +83,6 @@ class HeadWeights:
         (hidden, bias_hidden), (logits, bias_logits) = fold_norm(head.hidden), fold_norm(head.out)
         each = (head.channels, -1)
         self.hidden = pack_taps(hidden[0, 0], dtype)  # (D/w, p, w)
-        self.bias_hidden = pad_panels(bias_hidden, dtype)  # (D,)
+        self.bias_hidden = pad_to_panels(bias_hidden, dtype)  # (D,)
         self.logits = pack_taps(logits[0, 0].unflatten(1, each).movedim(1, 0), dtype)
-        self.bias_logits = pad_panels(bias_logits.unflatten(0, each), dtype)  # (C, L)
+        self.bias_logits = pad_to_panels(bias_logits.unflatten(0, each), dtype)  # (C, L)

@@ -1,7 +1,7 @@
 """What a number of a picture is predicted from: receptive fields, told from the masks alone.
 
 A field is (C, H, W) booleans. Backwards through the layers, from one place of the output: which
-features of each colour group, and at last which numbers of the picture, have a say in it.
+features of each color group, and at last which numbers of the picture, have a say in it.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from torch.nn import functional as F
 from smalti.autoregressive.pixelcnn.masks import Mask
 
 
-def at(size: tuple[int, int], channels: int, place: tuple[int, int, int]) -> Tensor:
+def mark_position(size: tuple[int, int], channels: int, position: tuple[int, int, int]) -> Tensor:
     """The place (i, j, c) alone."""
-    i, j, c = place
+    i, j, c = position
     field = torch.zeros(channels, *size, dtype=torch.bool)
     field[c, i, j] = True
     return field
 
 
-def own(field: Tensor, mask: Mask) -> Tensor:
-    """Behind the tap of the pixel itself: the colours before each one, with mask B its own."""
+def trace_own_pixel(field: Tensor, mask: Mask) -> Tensor:
+    """Behind the tap of the pixel itself: the colors before each one, with mask B its own."""
     C = len(field)
     sees = torch.ones(C, C).tril(0 if mask == "B" else -1)  # (seeing, seen)
     return torch.einsum("gh,gij->hij", sees, field.float()) > 0
 
 
-def window(field: Tensor, rows: range, columns: range) -> Tensor:
-    """Behind taps at these offsets: every colour there. field: (C, H, W)."""
+def trace_window(field: Tensor, rows: range, columns: range) -> Tensor:
+    """Behind taps at these offsets: every color there. field: (C, H, W)."""
     seen = torch.zeros(field.shape[1:], dtype=torch.bool)
     anywhere = field.any(0)
     for r in rows:
@@ -38,34 +38,38 @@ def window(field: Tensor, rows: range, columns: range) -> Tensor:
     return seen.expand_as(field)
 
 
-def left(field: Tensor, k: int, mask: Mask) -> Tensor:
+def trace_row_conv(field: Tensor, k: int, mask: Mask) -> Tensor:
     """Behind a row's convolution: offsets -k//2 .. 0."""
-    return window(field, range(1), range(-(k // 2), 0)) | own(field, mask)
+    return trace_window(field, range(1), range(-(k // 2), 0)) | trace_own_pixel(field, mask)
 
 
-def masked(field: Tensor, k: int, mask: Mask) -> Tensor:
+def trace_masked_conv(field: Tensor, k: int, mask: Mask) -> Tensor:
     """Behind a k x k convolution."""
     half = k // 2
-    return window(field, range(-half, 0), range(-half, half + 1)) | left(field, k, mask)
+    return trace_window(field, range(-half, 0), range(-half, half + 1)) | trace_row_conv(
+        field, k, mask
+    )
 
 
-def plain(field: Tensor, first: int, blocks: int, masks: tuple[Mask, Mask] = ("A", "B")) -> Tensor:
+def trace_pixelcnn(
+    field: Tensor, first: int, blocks: int, masks: tuple[Mask, Mask] = ("A", "B")
+) -> Tensor:
     """Behind a PixelCNN; other masks than its own show why they are so."""
-    field = own(field, "B")  # the head
+    field = trace_own_pixel(field, "B")  # the head
     for _ in range(blocks):
-        inner = masked(own(field, "B"), 3, masks[1])  # around it a sum
-        field = inner if masks[1] == "A" else inner | own(field, "B")
-    return masked(field, first, masks[0])
+        inner = trace_masked_conv(trace_own_pixel(field, "B"), 3, masks[1])  # around it a sum
+        field = inner if masks[1] == "A" else inner | trace_own_pixel(field, "B")
+    return trace_masked_conv(field, first, masks[0])
 
 
-def gated(field: Tensor, first: int, blocks: int) -> Tensor:
+def trace_gated_pixelcnn(field: Tensor, first: int, blocks: int) -> Tensor:
     """Behind a Gated PixelCNN."""
-    h, v = own(field, "B"), torch.zeros_like(field)
+    h, v = trace_own_pixel(field, "B"), torch.zeros_like(field)
     for _ in range(blocks):
-        h = own(h, "B")
-        v = window(v | h, range(-1, 1), range(-1, 2))
-        h = left(h, 3, "B")
+        h = trace_own_pixel(h, "B")
+        v = trace_window(v | h, range(-1, 1), range(-1, 2))
+        h = trace_row_conv(h, 3, "B")
     half = first // 2
-    h = own(h, "B")
-    v = window(v | h, range(-half - 1, 0), range(-half, half + 1))
-    return v | left(h, first, "A")
+    h = trace_own_pixel(h, "B")
+    v = trace_window(v | h, range(-half - 1, 0), range(-half, half + 1))
+    return v | trace_row_conv(h, first, "A")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from smalti.autoregressive.naive_walker import NaiveWalker
-from smalti.autoregressive.pixelcnn.gated.network import Gated
-from smalti.autoregressive.pixelcnn.plain.network import Plain
-from smalti.autoregressive.pixelcnn.plusplus.network import PlusPlus
+from smalti.autoregressive.pixelcnn.gated.network import GatedPixelCNN
+from smalti.autoregressive.pixelcnn.plain.network import PixelCNN
+from smalti.autoregressive.pixelcnn.plusplus.network import PixelCNNPlusPlus
 from smalti.core.protocols import Walker
 
 
@@ -25,18 +25,21 @@ def build_walker(
     symbol, in its `range`; None for a network that embeds symbols itself. channels: of a picture,
     for a network whose config does not say.
     """
-    if isinstance(network, Gated):
-        from smalti.autoregressive.pixelcnn.gated.walker import GatedPart, GatedWeights
+    if isinstance(network, GatedPixelCNN):
+        from smalti.autoregressive.pixelcnn.gated.walker import GatedChunkWalker, GatedWeights
 
-        weights, part = GatedWeights(network, values), GatedPart
-    elif isinstance(network, Plain):
-        from smalti.autoregressive.pixelcnn.plain.walker import PlainPart, PlainWeights
+        weights, part = GatedWeights(network, values), GatedChunkWalker
+    elif isinstance(network, PixelCNN):
+        from smalti.autoregressive.pixelcnn.plain.walker import PlainChunkWalker, PlainWeights
 
-        weights, part = PlainWeights(network, values), PlainPart
-    elif isinstance(network, PlusPlus):
-        from smalti.autoregressive.pixelcnn.plusplus.walker import PlusPlusPart, PlusPlusWeights
+        weights, part = PlainWeights(network, values), PlainChunkWalker
+    elif isinstance(network, PixelCNNPlusPlus):
+        from smalti.autoregressive.pixelcnn.plusplus.walker import (
+            PlusPlusChunkWalker,
+            PlusPlusWeights,
+        )
 
-        weights, part = PlusPlusWeights(network, values), PlusPlusPart
+        weights, part = PlusPlusWeights(network, values), PlusPlusChunkWalker
     else:
         return NaiveWalker(network, n, size, y, values, channels)
     from smalti.autoregressive.pixelcnn.raster_walker import RasterWalker

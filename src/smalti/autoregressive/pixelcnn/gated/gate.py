@@ -17,7 +17,9 @@ class Gate(torch.autograd.Function):
     """tanh(a) sigmoid(b) of [a, b] = x + side + y: eq. 2 and 4 of arXiv:1606.05328."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, side: Tensor | None, y: Tensor | None, down: bool) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, side: Tensor | None, y: Tensor | None, shift_down: bool
+    ) -> Tensor:
         """x (N, 2p, H, W), side (N, 2p, H - 1, W) for all rows but the first, y (N, 2p).
 
         Returns (N, p, H, W), or with `down` moved down by a row of zeros, (N, p, H + 1, W).
@@ -36,10 +38,10 @@ class Gate(torch.autograd.Function):
         t, s = z.chunk(2, dim=1)
         t.mul_(2).sub_(1)
         ctx.save_for_backward(z)
-        ctx.down, ctx.with_side, ctx.with_y = down, side is not None, y is not None
-        if not down:
+        ctx.down, ctx.with_side, ctx.with_y = shift_down, side is not None, y is not None
+        if not shift_down:
             return t * s
-        out = empty_like(z, (N, p, H + 1, W))
+        out = empty_channels_last(z, (N, p, H + 1, W))
         out[:, :, 0] = 0
         torch.mul(t, s, out=out[:, :, 1:])
         return out
@@ -51,7 +53,7 @@ class Gate(torch.autograd.Function):
         t, s = z.chunk(2, dim=1)
         gs = (g[:, :, 1:] if ctx.down else g) * s
         gts = gs * t
-        dz = empty_like(z, z.shape)
+        dz = empty_channels_last(z, z.shape)
         da, db = dz.chunk(2, dim=1)
         torch.addcmul(gs, gts, t, value=-1, out=da)  # g s (1 - t^2)
         torch.addcmul(gts, gts, s, value=-1, out=db)  # g t s (1 - s)
@@ -59,19 +61,23 @@ class Gate(torch.autograd.Function):
         return dz, side, dz.sum((2, 3)) if ctx.with_y else None, None
 
 
-def empty_like(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+def empty_channels_last(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     return torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
 
 
-def gated(x: Tensor, side: Tensor | None, y: Tensor | None, down: bool = False) -> Tensor:
+def apply_gate(
+    x: Tensor, side: Tensor | None, y: Tensor | None, shift_down: bool = False
+) -> Tensor:
     """`Gate`, as a function; elsewhere than on a CPU in PyTorch's own steps, which compile."""
     if x.device.type != "cpu":
-        return plain(x, side, y, down)
+        return apply_gate_eagerly(x, side, y, shift_down)
     gate: Any = Gate.apply
-    return gate(x, side, y, down)
+    return gate(x, side, y, shift_down)
 
 
-def plain(x: Tensor, side: Tensor | None, y: Tensor | None, down: bool) -> Tensor:
+def apply_gate_eagerly(
+    x: Tensor, side: Tensor | None, y: Tensor | None, shift_down: bool
+) -> Tensor:
     """What `Gate` says."""
     if side is not None:
         x = x + F.pad(side, (0, 0, 1, 0))
@@ -79,4 +85,4 @@ def plain(x: Tensor, side: Tensor | None, y: Tensor | None, down: bool) -> Tenso
         x = x + y[..., None, None]
     a, b = x.chunk(2, dim=1)
     out = torch.tanh(a) * torch.sigmoid(b)
-    return F.pad(out, (0, 0, 1, 0)) if down else out
+    return F.pad(out, (0, 0, 1, 0)) if shift_down else out

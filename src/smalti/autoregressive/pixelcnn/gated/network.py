@@ -9,16 +9,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from smalti.autoregressive.pixelcnn import receptive_field as reach
-from smalti.autoregressive.pixelcnn.gated.gate import gated
-from smalti.autoregressive.pixelcnn.head import Head, StackConfig, condition_of, embed_symbols
-from smalti.autoregressive.pixelcnn.masks import Above, Point, Row
-from smalti.core.config import checked
-from smalti.core.ranges import Amount, Count, ExtraDepth, Rate, Width
+from smalti.autoregressive.pixelcnn.gated.gate import apply_gate
+from smalti.autoregressive.pixelcnn.head import (
+    Head,
+    StackConfig,
+    embed_symbols,
+    to_condition_vector,
+)
+from smalti.autoregressive.pixelcnn.masks import PointwiseConv, RowConv, RowsAboveConv
+from smalti.core.config import check_fields
+from smalti.core.ranges import Count, CountOrZero, ExtraDepth, FractionBelowOne, Width
 
 
 @dataclass(frozen=True)
-@checked
-class GatedConfig(StackConfig):
+@check_fields
+class GatedPixelCNNConfig(StackConfig):
     """A Gated PixelCNN."""
 
     channels: Width = 1
@@ -29,24 +34,24 @@ class GatedConfig(StackConfig):
     """Features of each stack; a multiple of the channels."""
     blocks: ExtraDepth = 8
     """Gated blocks after the first one."""
-    first: Width = 7
+    first_kernel_size: Width = 7
     """Width of the first block's window; odd. The others' is 3."""
-    head: Width = 64
+    head_width: Width = 64
     """Features of the layer before the output; a multiple of the channels."""
-    condition: Amount = 0
+    condition_width: CountOrZero = 0
     """Length of the condition, or number of classes; 0 for none."""
-    norm: bool = False
+    batch_norm: bool = False
     """Batch norm after each convolution, as in the article."""
-    dropout: Rate = 0.0
+    dropout: FractionBelowOne = 0.0
     """Share of the horizontal stack's features that is left out in training."""
-    codes: bool = False
+    embeds_symbols: bool = False
     """Take symbols, embedded as vectors of `width`, in place of their values."""
 
     def __post_init__(self) -> None:
         self.check_sizes()
 
-    def build(self) -> Gated:
-        return Gated(self)
+    def build(self) -> GatedPixelCNN:
+        return GatedPixelCNN(self)
 
 
 class GatedBlock(nn.Module):
@@ -54,19 +59,21 @@ class GatedBlock(nn.Module):
     has seen what lies above row i, and row 0, that sees nothing, is 0.
     """
 
-    def __init__(self, c: GatedConfig, first: bool):
+    def __init__(self, c: GatedPixelCNNConfig, first: bool):
         super().__init__()
-        p, C, k = c.width, c.channels, c.first if first else 3
+        p, C, k = c.width, c.channels, c.first_kernel_size if first else 3
         i = c.inputs if first else p
         self.first, self.rows = first, k // 2 + 1
-        bias = not c.norm  # a norm has its own
-        self.v_conv = Above(i, 2 * p, k // 2 + 1, k, bias)
-        self.v_to_h = Point(2 * p, 2 * p, bias=False)  # h_conv's is added to it
-        self.h_conv = Row(i, 2 * p, k, "A" if first else "B", bias, groups=C, parts=2)
-        self.h_out = Point(p, p, bias, groups=C)
-        self.condition = nn.Linear(c.condition, 4 * p, bias=False) if c.condition else None
+        bias = not c.batch_norm  # a norm has its own
+        self.v_conv = RowsAboveConv(i, 2 * p, k // 2 + 1, k, bias)
+        self.v_to_h = PointwiseConv(2 * p, 2 * p, bias=False)  # h_conv's is added to it
+        self.h_conv = RowConv(i, 2 * p, k, "A" if first else "B", bias, groups=C, parts=2)
+        self.h_out = PointwiseConv(p, p, bias, groups=C)
+        self.condition = (
+            nn.Linear(c.condition_width, 4 * p, bias=False) if c.condition_width else None
+        )
         self.norms = nn.ModuleList(
-            nn.BatchNorm2d(n) if c.norm else nn.Identity() for n in (2 * p, 2 * p, 2 * p, p)
+            nn.BatchNorm2d(n) if c.batch_norm else nn.Identity() for n in (2 * p, 2 * p, 2 * p, p)
         )
         self.dropout = nn.Dropout(c.dropout)
 
@@ -83,21 +90,23 @@ class GatedBlock(nn.Module):
         side = self.v_to_h(a)
         if isinstance(norm2, nn.BatchNorm2d):  # it moves row 0, too
             b, side = b + norm2(F.pad(side, (0, 0, 1, 0))), None
-        new = norm4(self.h_out(self.dropout(gated(b, side, for_h))))
-        return gated(a, None, for_v, down=True), new if self.first else h + new
+        new = norm4(self.h_out(self.dropout(apply_gate(b, side, for_h))))
+        return apply_gate(a, None, for_v, shift_down=True), new if self.first else h + new
 
 
-class Gated(nn.Module):
+class GatedPixelCNN(nn.Module):
     """The network of arXiv:1606.05328, conditioned on a vector in every gate (eq. 4)."""
 
     range = (0.0, 1.0)
 
-    def __init__(self, config: GatedConfig):
+    def __init__(self, config: GatedPixelCNNConfig):
         super().__init__()
         self.config = config
         self.blocks = nn.ModuleList(GatedBlock(config, n == 0) for n in range(config.blocks + 1))
-        self.embedding = nn.Embedding(config.outputs, config.width) if config.codes else None
-        self.head = Head(config.width, config.head, config.outputs, config.channels)
+        self.embedding = (
+            nn.Embedding(config.outputs, config.width) if config.embeds_symbols else None
+        )
+        self.head = Head(config.width, config.head_width, config.outputs, config.channels)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Logits of every level: (N, levels, H, W) of one channel, (N, levels, C, H, W) of more.
@@ -106,14 +115,18 @@ class Gated(nn.Module):
         y: (N,) integers, or (N, D) floats; None is the zero vector.
         """
         x = embed_symbols(self.embedding, x)
-        H, y = x.shape[2], condition_of(y, self.config.condition, x)
+        H, y = x.shape[2], to_condition_vector(y, self.config.condition_width, x)
         x = F.pad(x, (0, 0, 0, 1)) if H == 1 else x  # the vertical stack wants two rows
         v = h = x.contiguous(memory_format=torch.channels_last)
         for block in self.blocks:
             v, h = block(v, h, y)
         return self.head(h[:, :, :H])
 
-    def reach(self, place: tuple[int, int, int], size: tuple[int, int]) -> Tensor:
+    def compute_receptive_field(
+        self, position: tuple[int, int, int], size: tuple[int, int]
+    ) -> Tensor:
         """What the logits at row, column, channel are told from, (C, H, W) booleans."""
         c = self.config
-        return reach.gated(reach.at(size, c.channels, place), c.first, c.blocks)
+        return reach.trace_gated_pixelcnn(
+            reach.mark_position(size, c.channels, position), c.first_kernel_size, c.blocks
+        )

@@ -11,24 +11,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smalti.autoregressive.pixelcnn.gated.network import Gated
+from smalti.autoregressive.pixelcnn.gated.network import GatedPixelCNN
 from smalti.autoregressive.pixelcnn.packed_weights import (
     HeadWeights,
     fold_norm,
     pack_taps,
     pack_window,
-    pad_panels,
-    read_table,
+    pad_to_panels,
+    read_symbol_table,
 )
-from smalti.autoregressive.pixelcnn.raster_walker import StackPart, record_taps
+from smalti.autoregressive.pixelcnn.raster_walker import StackChunkWalker, record_conv
 from smalti.kernels.tape import Tape
 
 
 class GatedWeights:
     """Of a whole network, packed, and what it is shown of symbols."""
 
-    def __init__(self, network: Gated, values: Tensor | None):
-        self.table, self.columns = read_table(network, values)
+    def __init__(self, network: GatedPixelCNN, values: Tensor | None):
+        self.table, self.columns = read_symbol_table(network, values)
         self.head = HeadWeights(network.head, self.table.dtype)
         self.blocks = [BlockWeights(block, self.table.dtype) for block in network.blocks]
         self.above, self.left = self.blocks[0].above, self.blocks[0].left
@@ -49,14 +49,14 @@ class BlockWeights:
         else:
             self.above = pack_taps(above, dtype, 1, 2)  # (2, 3, 2p/w, p, w)
             self.left = pack_taps(left[0], dtype, 1, 2)  # (2, 2p/w, p, w)
-        self.bias_above = pad_panels(bias_above, dtype, -1, 2)  # (2p,)
+        self.bias_above = pad_to_panels(bias_above, dtype, -1, 2)  # (2p,)
         self.across = pack_taps(across[0, 0], dtype, 2, 2)  # (2p/w, 2p, w): between the stacks
         self.out = pack_taps(out[0, 0], dtype)  # (p/w, p, w)
-        self.bias_out = pad_panels(bias_out, dtype)  # (p,)
+        self.bias_out = pad_to_panels(bias_out, dtype)  # (p,)
         self.condition = block.condition
         self.bias_side = bias_across + bias_left  # in float64, not padded
 
-    def tell(self, n: int, y: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
+    def compute_biases(self, n: int, y: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
         """What the vertical and the horizontal gate are told of n pictures, biases too: (n, 2p)."""
         for_h = self.bias_side.expand(n, -1)
         for_v = torch.zeros_like(for_h)
@@ -64,37 +64,47 @@ class BlockWeights:
             for_v, more = self.condition(y).cpu().double().chunk(2, dim=1)
             for_h = for_h + more
         dtype = self.bias_out.dtype
-        return pad_panels(for_v, dtype, -1, 2), pad_panels(for_h, dtype, -1, 2)
+        return pad_to_panels(for_v, dtype, -1, 2), pad_to_panels(for_h, dtype, -1, 2)
 
 
-class GatedPart(StackPart):
+class GatedChunkWalker(StackChunkWalker):
     """A walk of n pictures."""
 
     def __init__(
-        self, network: Gated, w: GatedWeights, size: tuple[int, int], n: int, y: Tensor | None
+        self,
+        network: GatedPixelCNN,
+        w: GatedWeights,
+        size: tuple[int, int],
+        n: int,
+        y: Tensor | None,
     ):
         super().__init__(network, w, size, n)
         B, W, p = len(w.blocks), size[1], len(w.blocks[0].bias_out)
-        self.blocks, self.told = w.blocks, [block.tell(n, y) for block in w.blocks]
-        self.v = self.empty(B, 2, 1 + W + 1, n, p)  # the vertical stack's last two rows, a row down
-        self.h = self.empty(B, 2, n, p)  # the horizontal stack's last two columns
-        self.side = self.empty(B, W, n, 2 * p)  # what it gets from above, of this row
-        self.wide, self.pair = self.empty(W, n, 2 * p), self.empty(n, 2 * p)  # room to work in
-        self.record()
+        self.blocks, self.biases = w.blocks, [block.compute_biases(n, y) for block in w.blocks]
+        self.v = self.allocate(
+            B, 2, 1 + W + 1, n, p
+        )  # the vertical stack's last two rows, a row down
+        self.h = self.allocate(B, 2, n, p)  # the horizontal stack's last two columns
+        self.side = self.allocate(B, W, n, 2 * p)  # what it gets from above, of this row
+        self.wide, self.pair = (
+            self.allocate(W, n, 2 * p),
+            self.allocate(n, 2 * p),
+        )  # room to work in
+        self.record_tapes()
 
     def record_row(self, tape: Tape, i: int) -> None:
         """The vertical stack of row i, once all rows above it are put."""
         W = self.size[1]
         tape.repeat(np.zeros_like(self.features), self.h)
-        for b, (w, (for_v, for_h)) in enumerate(zip(self.blocks, self.told, strict=True)):
+        for b, (w, (for_v, for_h)) in enumerate(zip(self.blocks, self.biases, strict=True)):
             tape.repeat(for_h, self.side[b])
             if i == 0:  # row 0 of the vertical stack stays 0
                 continue
             tape.repeat(w.bias_above, self.wide)
             if b == 0:
-                tape.add_product(self.window, w.above, self.wide)
+                tape.add_product(self.row_window, w.above, self.wide)
             else:
-                record_taps(tape, self.v[b - 1], w.above, self.wide, i)
+                record_conv(tape, self.v[b - 1], w.above, self.wide, i)
             tape.add_product(self.wide, w.across, self.side[b])
             tape.add(for_v, self.wide)
             tape.gate(self.wide, self.v[b, i % 2, 1 : W + 1])
@@ -106,7 +116,7 @@ class GatedPart(StackPart):
             tape.repeat(self.side[b, j], self.pair)
             tape.repeat(w.bias_out, here)
             if b == 0:
-                tape.add_product(self.near, w.left, self.pair)
+                tape.add_product(self.pixel_window, w.left, self.pair)
             else:
                 tape.add(seen[j % 2], here)
                 for t in range(2):

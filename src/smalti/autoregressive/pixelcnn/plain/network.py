@@ -9,15 +9,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from smalti.autoregressive.pixelcnn import receptive_field as reach
-from smalti.autoregressive.pixelcnn.head import Head, StackConfig, condition_of, embed_symbols
-from smalti.autoregressive.pixelcnn.masks import Above, Mask, Point, Row
-from smalti.core.config import checked
-from smalti.core.ranges import Amount, Count, ExtraDepth, Width
+from smalti.autoregressive.pixelcnn.head import (
+    Head,
+    StackConfig,
+    embed_symbols,
+    to_condition_vector,
+)
+from smalti.autoregressive.pixelcnn.masks import Mask, PointwiseConv, RowConv, RowsAboveConv
+from smalti.core.config import check_fields
+from smalti.core.ranges import Count, CountOrZero, ExtraDepth, Width
 
 
 @dataclass(frozen=True)
-@checked
-class PlainConfig(StackConfig):
+@check_fields
+class PixelCNNConfig(StackConfig):
     """A PixelCNN."""
 
     channels: Width = 1
@@ -28,31 +33,31 @@ class PlainConfig(StackConfig):
     """Features inside a block, twice as many between them; a multiple of the channels."""
     blocks: ExtraDepth = 8
     """Residual blocks."""
-    first: Width = 7
+    first_kernel_size: Width = 7
     """Width of the first convolution's window; odd. The others' is 3."""
-    head: Width = 64
+    head_width: Width = 64
     """Features of the layer before the output; a multiple of the channels."""
-    condition: Amount = 0
+    condition_width: CountOrZero = 0
     """Length of the condition, or number of classes; 0 for none."""
-    norm: bool = False
+    batch_norm: bool = False
     """Batch norm after each convolution, as in the article."""
-    codes: bool = False
+    embeds_symbols: bool = False
     """Take symbols, embedded as vectors of `width`, in place of their values."""
 
     def __post_init__(self) -> None:
         self.check_sizes()
 
-    def build(self) -> Plain:
-        return Plain(self)
+    def build(self) -> PixelCNN:
+        return PixelCNN(self)
 
 
-class Masked(nn.Module):
+class MaskedConv(nn.Module):
     """A k x k convolution behind a mask, as two: of the rows above, and of the pixel's own row."""
 
     def __init__(self, i: int, o: int, k: int, mask: Mask, bias: bool, groups: int):
         super().__init__()
-        self.above = Above(i, o, k // 2, k, bias=False)
-        self.row = Row(i, o, k, mask, bias, groups)
+        self.above = RowsAboveConv(i, o, k // 2, k, bias=False)
+        self.row = RowConv(i, o, k, mask, bias, groups)
 
     def forward(self, x: Tensor) -> Tensor:
         """x (N, i, H, W) to (N, o, H, W)."""
@@ -60,18 +65,18 @@ class Masked(nn.Module):
         return self.row(x).add_(self.above(F.pad(x, (0, 0, rows, -1))))
 
 
-class PlainBlock(nn.Module):
+class PixelCNNBlock(nn.Module):
     """Figure 5 of arXiv:1601.06759: ReLU before each of 1x1, 3x3 and 1x1, around them a sum."""
 
-    def __init__(self, c: PlainConfig):
+    def __init__(self, c: PixelCNNConfig):
         super().__init__()
-        p, C, bias = c.width, c.channels, not c.norm
-        self.conv1 = Point(2 * p, p, bias, C)
-        self.conv2 = Masked(p, p, 3, "B", bias, C)
-        self.conv3 = Point(p, 2 * p, bias, C)
-        self.condition = nn.Linear(c.condition, p, bias=False) if c.condition else None
+        p, C, bias = c.width, c.channels, not c.batch_norm
+        self.conv1 = PointwiseConv(2 * p, p, bias, C)
+        self.conv2 = MaskedConv(p, p, 3, "B", bias, C)
+        self.conv3 = PointwiseConv(p, 2 * p, bias, C)
+        self.condition = nn.Linear(c.condition_width, p, bias=False) if c.condition_width else None
         self.norms = nn.ModuleList(
-            nn.BatchNorm2d(n) if c.norm else nn.Identity() for n in (p, p, 2 * p)
+            nn.BatchNorm2d(n) if c.batch_norm else nn.Identity() for n in (p, p, 2 * p)
         )
 
     def forward(self, x: Tensor, y: Tensor | None) -> Tensor:
@@ -84,7 +89,7 @@ class PlainBlock(nn.Module):
         return x + norm3(self.conv3(h.relu_()))
 
 
-class Plain(nn.Module):
+class PixelCNN(nn.Module):
     """The PixelCNN of arXiv:1601.06759, conditioned on a vector in every block.
 
     It has a blind spot, right above: `reach` leaves it out.
@@ -92,14 +97,16 @@ class Plain(nn.Module):
 
     range = (0.0, 1.0)
 
-    def __init__(self, config: PlainConfig):
+    def __init__(self, config: PixelCNNConfig):
         super().__init__()
         self.config = c = config
-        self.conv1 = Masked(c.inputs, 2 * c.width, c.first, "A", not c.norm, c.channels)
-        self.norm1 = nn.BatchNorm2d(2 * c.width) if c.norm else nn.Identity()
-        self.blocks = nn.ModuleList(PlainBlock(c) for _ in range(c.blocks))
-        self.head = Head(2 * c.width, c.head, c.outputs, c.channels)
-        self.embedding = nn.Embedding(c.outputs, c.width) if c.codes else None
+        self.conv1 = MaskedConv(
+            c.inputs, 2 * c.width, c.first_kernel_size, "A", not c.batch_norm, c.channels
+        )
+        self.norm1 = nn.BatchNorm2d(2 * c.width) if c.batch_norm else nn.Identity()
+        self.blocks = nn.ModuleList(PixelCNNBlock(c) for _ in range(c.blocks))
+        self.head = Head(2 * c.width, c.head_width, c.outputs, c.channels)
+        self.embedding = nn.Embedding(c.outputs, c.width) if c.embeds_symbols else None
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Logits of every level: (N, levels, H, W) of one channel, (N, levels, C, H, W) of more.
@@ -108,13 +115,17 @@ class Plain(nn.Module):
         y: (N,) integers, or (N, D) floats; None is the zero vector.
         """
         x = embed_symbols(self.embedding, x)
-        y = condition_of(y, self.config.condition, x)
+        y = to_condition_vector(y, self.config.condition_width, x)
         x = self.norm1(self.conv1(x.contiguous(memory_format=torch.channels_last)))
         for block in self.blocks:
             x = block(x, y)
         return self.head(x)
 
-    def reach(self, place: tuple[int, int, int], size: tuple[int, int]) -> Tensor:
+    def compute_receptive_field(
+        self, position: tuple[int, int, int], size: tuple[int, int]
+    ) -> Tensor:
         """What the logits at row, column, channel are told from, (C, H, W) booleans."""
         c = self.config
-        return reach.plain(reach.at(size, c.channels, place), c.first, c.blocks)
+        return reach.trace_pixelcnn(
+            reach.mark_position(size, c.channels, position), c.first_kernel_size, c.blocks
+        )

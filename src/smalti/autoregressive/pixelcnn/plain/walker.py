@@ -15,25 +15,25 @@ from smalti.autoregressive.pixelcnn.packed_weights import (
     fold_norm,
     pack_taps,
     pack_window,
-    pad_panels,
-    read_table,
+    pad_to_panels,
+    read_symbol_table,
 )
-from smalti.autoregressive.pixelcnn.plain.network import Plain
-from smalti.autoregressive.pixelcnn.raster_walker import StackPart
+from smalti.autoregressive.pixelcnn.plain.network import PixelCNN
+from smalti.autoregressive.pixelcnn.raster_walker import StackChunkWalker
 from smalti.kernels.tape import Tape
 
 
 class PlainWeights:
     """Of a whole network, packed, and what it is shown of symbols."""
 
-    def __init__(self, network: Plain, values: Tensor | None):
-        self.table, self.columns = read_table(network, values)
+    def __init__(self, network: PixelCNN, values: Tensor | None):
+        self.table, self.columns = read_symbol_table(network, values)
         dtype = self.table.dtype
         above, _ = fold_norm(network.conv1.above, network.norm1)
         left, bias = fold_norm(network.conv1.row, network.norm1)
         self.above = pack_window(above, dtype)  # (2p/w, (k // 2) k C, w)
-        self.left = pack_window(left, dtype)  # (2p/w, T C, w): T taps, over itself with colours
-        self.bias = pad_panels(bias, dtype)  # (2p,)
+        self.left = pack_window(left, dtype)  # (2p/w, T C, w): T taps, over itself with colors
+        self.bias = pad_to_panels(bias, dtype)  # (2p,)
         self.blocks = [BlockWeights(block, dtype) for block in network.blocks]
         self.head = HeadWeights(network.head, dtype)
 
@@ -48,48 +48,59 @@ class BlockWeights:
         left, self.bias_side = fold_norm(block.conv2.row, norm2)  # (p,) in float64, not padded
         leave, bias_leave = fold_norm(block.conv3, norm3)
         self.enter = pack_taps(enter[0, 0], dtype)  # (p/w, 2p, w)
-        self.bias_enter = pad_panels(bias_enter, dtype)  # (p,)
+        self.bias_enter = pad_to_panels(bias_enter, dtype)  # (p,)
         self.above = pack_taps(above[0], dtype)  # (3, p/w, p, w)
         self.left = pack_taps(left[0], dtype)  # (2, p/w, p, w)
         self.leave = pack_taps(leave[0, 0], dtype)  # (2p/w, p, w)
-        self.bias_leave = pad_panels(bias_leave, dtype)  # (2p,)
+        self.bias_leave = pad_to_panels(bias_leave, dtype)  # (2p,)
         self.condition = block.condition
 
-    def tell(self, n: int, y: Tensor | None) -> np.ndarray:
+    def compute_biases(self, n: int, y: Tensor | None) -> np.ndarray:
         """What the 3x3 is told of n pictures, its bias too: (n, p)."""
         told = self.bias_side.expand(n, -1)
         told = told if y is None else told + self.condition(y).cpu().double()
-        return pad_panels(told, self.bias_enter.dtype)
+        return pad_to_panels(told, self.bias_enter.dtype)
 
 
-class PlainPart(StackPart):
+class PlainChunkWalker(StackChunkWalker):
     """A walk of n pictures."""
 
     def __init__(
-        self, network: Plain, w: PlainWeights, size: tuple[int, int], n: int, y: Tensor | None
+        self, network: PixelCNN, w: PlainWeights, size: tuple[int, int], n: int, y: Tensor | None
     ):
         super().__init__(network, w, size, n)
-        self.first, self.blocks, self.told = w, w.blocks, [block.tell(n, y) for block in w.blocks]
+        self.weights, self.blocks, self.biases = (
+            w,
+            w.blocks,
+            [block.compute_biases(n, y) for block in w.blocks],
+        )
         B, W, wide = len(w.blocks), size[1], len(w.bias)
         p = len(w.blocks[0].bias_enter) if B else 0
-        self.start = self.empty(W, n, wide)  # what the first convolution gets from above
-        self.side = self.empty(B, W, n, p)  # what the 3x3 get from above, of this row
-        self.inner = self.empty(B, 1 + W + 1, n, p)  # what they see, the row above behind the pixel
-        self.now, self.single = self.empty(n, wide), self.empty(n, p)  # between the blocks, inside
-        self.record()
+        self.start = self.allocate(W, n, wide)  # what the first convolution gets from above
+        self.side = self.allocate(B, W, n, p)  # what the 3x3 get from above, of this row
+        self.inner = self.allocate(
+            B, 1 + W + 1, n, p
+        )  # what they see, the row above behind the pixel
+        self.now, self.single = (
+            self.allocate(n, wide),
+            self.allocate(n, p),
+        )  # between the blocks, inside
+        self.record_tapes()
 
     def record_row(self, tape: Tape, i: int) -> None:
         W = self.size[1]
-        tape.repeat(self.first.bias, self.start)
-        tape.add_product(self.window, self.first.above, self.start)
-        for w, told, seen, side in zip(self.blocks, self.told, self.inner, self.side, strict=True):
+        tape.repeat(self.weights.bias, self.start)
+        tape.add_product(self.row_window, self.weights.above, self.start)
+        for w, told, seen, side in zip(
+            self.blocks, self.biases, self.inner, self.side, strict=True
+        ):
             tape.repeat(told, side)
             for t in range(3):
                 tape.add_product(seen[t : t + W], w.above[t], side)
 
     def record_pixel(self, tape: Tape, j: int) -> None:
         tape.repeat(self.start[j], self.now)
-        tape.add_product(self.near, self.first.left, self.now)
+        tape.add_product(self.pixel_window, self.weights.left, self.now)
         for w, seen, side in zip(self.blocks, self.inner, self.side, strict=True):
             here, single = seen[j + 1], self.single
             tape.relu(self.now, self.features)

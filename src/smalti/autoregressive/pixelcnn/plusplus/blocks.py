@@ -7,10 +7,10 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smalti.autoregressive.pixelcnn.fused_ops import gated, opened
+from smalti.autoregressive.pixelcnn.fused_ops import add_gated_residual, concat_elu_pad_dropout
 
 
-class Normed(nn.Module):
+class WeightNorm(nn.Module):
     """A weight g v / ||v|| and a bias, a norm for each output (arXiv:1602.07868).
 
     Before it is settled, g is ||v||, and the weight v itself.
@@ -24,7 +24,7 @@ class Normed(nn.Module):
             self.g.data = self.norm().detach().clone()
         self.bias = nn.Parameter(torch.zeros(shape[0]))
         self.scale = scale
-        self.settling = False
+        self.initializing = False
 
     def norm(self) -> Tensor:
         return self.v.flatten(1).norm(dim=1)  # (out,)
@@ -34,11 +34,11 @@ class Normed(nn.Module):
         return self.v * (self.g / self.norm())[:, None, None, None]
 
     @torch.no_grad()
-    def settle(self, t: Tensor) -> None:
+    def initialize(self, t: Tensor) -> None:
         """Choose g and the bias so that outputs begin with mean 0 and deviation `scale`.
 
         t: (N, out, H, W), what the present weights give. The moments are of all processes.
-        A constant output is centred, and not blown up.
+        A constant output is centered, and not blown up.
         """
         flat = t.detach().double().transpose(0, 1).flatten(1)  # (out, N H W)
         count = torch.full_like(flat[:, 0], flat.shape[1])
@@ -69,7 +69,7 @@ class ShiftedConv(nn.Module):
         scale: float = 1.0,
     ):
         super().__init__()
-        self.weight = Normed((c_out, c_in, *size), scale)
+        self.weight = WeightNorm((c_out, c_in, *size), scale)
         h, w = size
         left = w - 1 if to_right else w // 2
         self.padding = (left, w - 1 - left, h - 1, 0)
@@ -79,11 +79,11 @@ class ShiftedConv(nn.Module):
         """(N, c_in, H, W) -> (N, c_out, H, W), each side halved at stride 2."""
         if any(self.padding) and not padded:
             x = F.pad(x, self.padding)
-        if self.weight.settling:
-            self.weight.settle(self.convolved(x))
-        return self.convolved(x)
+        if self.weight.initializing:
+            self.weight.initialize(self.convolve(x))
+        return self.convolve(x)
 
-    def convolved(self, x: Tensor) -> Tensor:
+    def convolve(self, x: Tensor) -> Tensor:
         return F.conv2d(x, self.weight(), self.weight.bias, self.stride)
 
 
@@ -92,22 +92,22 @@ class ShiftedDeconv(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, size: tuple[int, int]):
         super().__init__()
-        self.weight = Normed((c_out, c_in, *size), scale=1.0)
+        self.weight = WeightNorm((c_out, c_in, *size), scale=1.0)
         self.left = (size[1] - 1) // 2
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, c_in, H, W) -> (N, c_out, 2H, 2W)."""
-        if self.weight.settling:
-            self.weight.settle(self.convolved(x))
-        return self.convolved(x)
+        if self.weight.initializing:
+            self.weight.initialize(self.convolve(x))
+        return self.convolve(x)
 
-    def convolved(self, x: Tensor) -> Tensor:
+    def convolve(self, x: Tensor) -> Tensor:
         weight, W = self.weight().transpose(0, 1), x.shape[-1]
         x = F.conv_transpose2d(x, weight, self.weight.bias, stride=2)
         return x[..., self.left : self.left + 2 * W]
 
 
-class GatedBlock(nn.Module):
+class GatedResNetBlock(nn.Module):
     """Concat-ELU, conv, skips and condition; concat-ELU, dropout, conv; gate; residual (fig. 2).
 
     Filters are F. `skips` inputs of F channels come from other streams and levels. The original
@@ -115,28 +115,39 @@ class GatedBlock(nn.Module):
     """
 
     def __init__(
-        self, filters: int, skips: int, to_right: bool, condition: int = 0, dropout: float = 0.0
+        self,
+        filters: int,
+        n_skips: int,
+        to_right: bool,
+        condition_width: int = 0,
+        dropout: float = 0.0,
     ):
         super().__init__()
         size = (2, 2) if to_right else (2, 3)
         self.enter = ShiftedConv(2 * filters, filters, size, to_right)
-        self.skip = ShiftedConv(2 * skips * filters, filters, (1, 1), to_right) if skips else None
+        self.skip = (
+            ShiftedConv(2 * n_skips * filters, filters, (1, 1), to_right) if n_skips else None
+        )
         self.dropout = dropout
         self.leave = ShiftedConv(2 * filters, 2 * filters, size, to_right, scale=0.1)
-        self.condition = nn.Linear(condition, filters, bias=False) if condition else None
+        self.condition = (
+            nn.Linear(condition_width, filters, bias=False) if condition_width else None
+        )
         if self.condition is not None:
             nn.init.normal_(self.condition.weight, std=0.05)
 
     def forward(self, x: Tensor, skips: tuple[Tensor, ...] = (), h: Tensor | None = None) -> Tensor:
         """x and every skip: (N, F, H, W), h: (N, condition) -> (N, F, H, W)."""
-        t = self.enter(opened(x, self.enter.padding), padded=True)
+        t = self.enter(concat_elu_pad_dropout(x, self.enter.padding), padded=True)
         if self.skip is not None:
             seen = torch.cat(skips, dim=1)
-            t.add_(self.skip(opened(seen, self.skip.padding), padded=True))
+            t.add_(self.skip(concat_elu_pad_dropout(seen, self.skip.padding), padded=True))
         if self.condition is not None and h is not None:
             t.add_(self.condition(h)[:, :, None, None])
         dropout = self.dropout if self.training else 0.0
-        return gated(x, self.leave(opened(t, self.leave.padding, dropout), padded=True))
+        return add_gated_residual(
+            x, self.leave(concat_elu_pad_dropout(t, self.leave.padding, dropout), padded=True)
+        )
 
 
 class LevelEmbedding(nn.Module):

@@ -10,85 +10,85 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from smalti.autoregressive.network import Needs
-from smalti.autoregressive.pixelcnn.head import condition_of
+from smalti.autoregressive.network import Requirements
+from smalti.autoregressive.pixelcnn.head import to_condition_vector
 from smalti.autoregressive.pixelcnn.plusplus.blocks import (
-    GatedBlock,
+    GatedResNetBlock,
     LevelEmbedding,
-    Normed,
     ShiftedConv,
     ShiftedDeconv,
+    WeightNorm,
 )
-from smalti.core.config import checked
+from smalti.core.config import check_fields
 from smalti.core.errors import UserError
-from smalti.core.ranges import Amount, Count, Range, Rate, Width
+from smalti.core.ranges import Count, CountOrZero, FractionBelowOne, Range, Width
 
 
 @dataclass(frozen=True)
-@checked
-class PlusPlusConfig:
+@check_fields
+class PixelCNNPlusPlusConfig:
     """The network of PixelCNN++."""
 
     channels: Width = 1
     """Channels of the pictures: 1 or 3."""
     outputs: Count = 15
-    """Parameters of a pixel: 3 for each logistic in grey, 10 in colour; or the levels."""
+    """Parameters of a pixel: 3 for each logistic in gray, 10 in color; or the levels."""
     filters: Width = 64
     """Width of all blocks."""
     blocks: Annotated[int, Range(1, 32)] = 5
     """Gated blocks of a level on the way down; one more on the way up, save in the coarsest."""
     scales: Annotated[int, Range(1, 10)] = 3
     """Levels of the U-Net, each half the size of the one before."""
-    condition: Amount = 0
+    condition_width: CountOrZero = 0
     """Length of the condition: the number of classes, or of a vector's numbers; 0 for none."""
-    dropout: Rate = 0.5
+    dropout: FractionBelowOne = 0.5
     """Share of activations dropped inside every block."""
-    embed: Annotated[int, Range(0, 65_536)] = 0
+    embedding_width: Annotated[int, Range(0, 65_536)] = 0
     """Length of a vector trained for each level, shown beside its value; 0 for the value alone."""
     levels: Count = 256
     """Values that a pixel may take; of use to `embed` alone."""
 
-    accepts = ("vector",)
-    takes = "values"
+    condition_kinds = ("vector",)
+    input_kind = "values"
 
     @property
     def inputs(self) -> int:
         """Numbers of a pixel that the first convolutions see."""
-        return self.channels * (1 + self.embed)
+        return self.channels * (1 + self.embedding_width)
 
-    def find_sizes(self, needs: Needs) -> dict[str, Any]:
+    def derive_fields(self, requirements: Requirements) -> dict[str, Any]:
         """Channels, outputs and condition; with `embed` the levels."""
-        C = needs.grid[0]
-        if C > 1 and not needs.joint:
+        C = requirements.grid[0]
+        if C > 1 and not requirements.joint:
             raise UserError(
                 f"PixelCNN++ puts out the numbers of all {C} channels together, and the output "
                 "wants those of each; give LogisticMixture, or another network"
             )
-        sizes = {"channels": C, "outputs": needs.numbers}
-        sizes |= {"condition": needs.condition} if needs.condition else {}
-        return sizes | ({"levels": needs.symbols} if self.embed else {})
+        sizes = {"channels": C, "outputs": requirements.n_parameters}
+        sizes |= {"condition": requirements.condition_width} if requirements.condition_width else {}
+        return sizes | ({"levels": requirements.n_symbols} if self.embedding_width else {})
 
-    def build(self) -> PlusPlus:
-        return PlusPlus(self)
+    def build(self) -> PixelCNNPlusPlus:
+        return PixelCNNPlusPlus(self)
 
 
-class Level(nn.Module):
+class UNetLevel(nn.Module):
     """The blocks of one level, one way: a stream u that sees the rows above, and a stream ul that
     sees them and what is left in its own row. Each ul block sees the u block beside it.
     """
 
-    def __init__(self, blocks: int, up: bool, config: PlusPlusConfig):
+    def __init__(self, blocks: int, up: bool, config: PixelCNNPlusPlusConfig):
         super().__init__()
         c = config
 
-        def stream(skips: int, to_right: bool) -> nn.ModuleList:
+        def build_stream(skips: int, to_right: bool) -> nn.ModuleList:
             return nn.ModuleList(
-                GatedBlock(c.filters, skips, to_right, c.condition, c.dropout)
+                GatedResNetBlock(c.filters, skips, to_right, c.condition_width, c.dropout)
                 for _ in range(blocks)
             )
 
-        self.u = stream(1 if up else 0, to_right=False)
-        self.ul = stream(2 if up else 1, to_right=True)
+        self.u = build_stream(1 if up else 0, to_right=False)
+        self.ul = build_stream(2 if up else 1, to_right=True)
 
     def descend(self, streams: list[tuple[Tensor, Tensor]], h: Tensor | None) -> None:
         """Append what every block puts out to the list of (u, ul)."""
@@ -109,7 +109,7 @@ class Level(nn.Module):
         return u, ul
 
 
-class PlusPlus(nn.Module):
+class PixelCNNPlusPlus(nn.Module):
     """PixelCNN++: `network(x, y)` gives the parameters of every pixel's distribution.
 
     x: (N, C, H, W) in [-1, 1] -> (N, outputs, H, W), where a pixel sees those before it in raster
@@ -117,45 +117,45 @@ class PlusPlus(nn.Module):
     not divide are filled up, right and below, where nothing is seen.
     """
 
-    initialised: Tensor
+    initialized: Tensor
     down: Any  # lists of modules, which know no type of what they hold
     up: Any
     halvings: Any
     doublings: Any
     range = (-1.0, 1.0)
 
-    def __init__(self, config: PlusPlusConfig):
+    def __init__(self, config: PixelCNNPlusPlusConfig):
         super().__init__()
         self.config = c = config
         width, scales = c.filters, range(c.scales)
         steps = scales[1:]
-        self.embedding = LevelEmbedding(c.levels, c.embed) if c.embed else None
+        self.embedding = LevelEmbedding(c.levels, c.embedding_width) if c.embedding_width else None
         c_in = c.inputs + 1  # the last is 1 within the picture, and 0 outside
         self.u_start = ShiftedConv(c_in, width, (2, 3), to_right=False)
         self.ul_above = ShiftedConv(c_in, width, (1, 3), to_right=False)
         self.ul_left = ShiftedConv(c_in, width, (2, 1), to_right=True)
-        self.down = nn.ModuleList(Level(c.blocks, False, c) for _ in scales)
-        self.up = nn.ModuleList(Level(c.blocks + (k > 0), True, c) for k in scales)
+        self.down = nn.ModuleList(UNetLevel(c.blocks, False, c) for _ in scales)
+        self.up = nn.ModuleList(UNetLevel(c.blocks + (k > 0), True, c) for k in scales)
         sizes = {"u": (2, 3), "ul": (2, 2)}
 
-        def resize(make: Callable[[str], nn.Module]) -> nn.ModuleDict:
+        def build_resizers(make: Callable[[str], nn.Module]) -> nn.ModuleDict:
             return nn.ModuleDict({name: nn.ModuleList(make(name) for _ in steps) for name in sizes})
 
-        self.halvings = resize(
+        self.halvings = build_resizers(
             lambda name: ShiftedConv(width, width, sizes[name], name == "ul", stride=2)
         )
-        self.doublings = resize(lambda name: ShiftedDeconv(width, width, sizes[name]))
+        self.doublings = build_resizers(lambda name: ShiftedDeconv(width, width, sizes[name]))
         self.end = ShiftedConv(width, c.outputs, (1, 1), to_right=True, scale=0.1)
-        self.register_buffer("initialised", torch.tensor(False))
-        self.known_initialised = False
+        self.register_buffer("initialized", torch.tensor(False))
+        self.known_initialized = False
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         H, W = x.shape[2:]
         step = 2 ** (self.config.scales - 1)
         x = x if self.embedding is None else self.embedding(x)
         x = F.pad(x, (0, -W % step, 0, -H % step)).contiguous(memory_format=torch.channels_last)
-        h = condition_of(y, self.config.condition, x)
-        streams = [self.start(x)]  # of (u, ul)
+        h = to_condition_vector(y, self.config.condition_width, x)
+        streams = [self.start_streams(x)]  # of (u, ul)
         for k, level in enumerate(self.down):
             if k > 0:
                 u, ul = streams[-1]
@@ -168,7 +168,7 @@ class PlusPlus(nn.Module):
             u, ul = level.ascend(u, ul, streams, h)
         return self.end(F.elu(ul))[..., :H, :W]
 
-    def start(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def start_streams(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The streams' first maps, shifted so that no pixel sees itself."""
         x = torch.cat([x, torch.ones_like(x[:, :1])], dim=1)
         u = F.pad(self.u_start(x), (0, 0, 1, -1))
@@ -176,29 +176,29 @@ class PlusPlus(nn.Module):
         return u, ul
 
     @torch.no_grad()
-    def initialise(self, x: Tensor, y: Tensor | None = None) -> None:
+    def initialize(self, x: Tensor, y: Tensor | None = None) -> None:
         """Set every scale and bias by what a first batch shows (arXiv:1602.07868, section 3).
 
         Processes that train together choose the same, from the batches of all.
         """
-        normed = [m for m in self.modules() if isinstance(m, Normed)]
+        normed = [m for m in self.modules() if isinstance(m, WeightNorm)]
         training = self.training
         self.eval()
         for weight in normed:
-            weight.settling = True
+            weight.initializing = True
         self.forward(x, y)  # as it stands, for it is run once: a compiled one is not asked
         for weight in normed:
-            weight.settling = False
+            weight.initializing = False
         self.train(training)
-        self.initialised.fill_(True)
+        self.initialized.fill_(True)
 
     @property
-    def is_initialised(self) -> bool:
-        """`initialised`, which is asked at every step: a GPU is waited for once alone."""
-        if not self.known_initialised:
-            self.known_initialised = bool(self.initialised)
-        return self.known_initialised
+    def is_initialized(self) -> bool:
+        """`initialized`, which is asked at every step: a GPU is waited for once alone."""
+        if not self.known_initialized:
+            self.known_initialized = bool(self.initialized)
+        return self.known_initialized
 
     def _load_from_state_dict(self, *arguments: Any) -> None:
         super()._load_from_state_dict(*arguments)
-        self.known_initialised = False
+        self.known_initialized = False

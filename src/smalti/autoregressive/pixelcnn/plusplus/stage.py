@@ -13,11 +13,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smalti.autoregressive.pixelcnn.packed_weights import pack_taps, pad_panels
+from smalti.autoregressive.pixelcnn.packed_weights import pack_taps, pad_to_panels
 from smalti.autoregressive.pixelcnn.plusplus.blocks import ShiftedConv, ShiftedDeconv
-from smalti.autoregressive.pixelcnn.plusplus.network import PlusPlus
-from smalti.autoregressive.pixelcnn.raster_walker import record_taps
-from smalti.kernels.tape import Tape, record_columns, record_each
+from smalti.autoregressive.pixelcnn.plusplus.network import PixelCNNPlusPlus
+from smalti.autoregressive.pixelcnn.raster_walker import record_conv
+from smalti.kernels.tape import Tape, record_column_tapes, record_tapes
 
 
 def read_taps(conv: ShiftedConv | ShiftedDeconv) -> Tensor:
@@ -35,17 +35,19 @@ def read_bias(conv: ShiftedConv | ShiftedDeconv) -> Tensor:
 class StageWeights:
     """Of a stage of B blocks, packed by `panels.pack`: (..., O/w, K, w)."""
 
-    def __init__(self, network: PlusPlus, stage: int, dtype: np.dtype):
+    def __init__(self, network: PixelCNNPlusPlus, stage: int, dtype: np.dtype):
         S, F, self.dtype = network.config.scales, network.config.filters, dtype
         self.up, k = stage >= S, stage % S
         level = network.up[S - 1 - k] if self.up else network.down[k]
         self.u, self.ul = level.u, level.ul
-        self.u_enter = self.stack(level.u, "enter")  # (B, 2, 3, F/w, 2F, w)
-        self.u_leave = self.stack(level.u, "leave", 2)  # (B, 2, 3, 2F/w, 2F, w)
-        self.u_skip = self.stack(level.u, "skip")[:, 0, 0] if self.up else None  # (B, F/w, 2F, w)
+        self.u_enter = self.stack_taps(level.u, "enter")  # (B, 2, 3, F/w, 2F, w)
+        self.u_leave = self.stack_taps(level.u, "leave", 2)  # (B, 2, 3, 2F/w, 2F, w)
+        self.u_skip = (
+            self.stack_taps(level.u, "skip")[:, 0, 0] if self.up else None
+        )  # (B, F/w, 2F, w)
         self.u_bias = self.stack_biases(level.u)  # (B, 2F): of the leaving convolution
-        self.ul_enter = self.stack(level.ul, "enter")  # (B, 2, 2, F/w, 2F, w)
-        self.ul_leave = self.stack(level.ul, "leave", 2)  # (B, 2, 2, 2F/w, 2F, w)
+        self.ul_enter = self.stack_taps(level.ul, "enter")  # (B, 2, 2, F/w, 2F, w)
+        self.ul_leave = self.stack_taps(level.ul, "leave", 2)  # (B, 2, 2, 2F/w, 2F, w)
         skips = torch.stack([read_taps(block.skip)[0, 0] for block in level.ul])
         parts = skips.unflatten(1, (2, -1, F)).unbind(2)  # from u, and on the way up from before
         self.beside, *skip = (pack_taps(part.flatten(1, 2), dtype, 2) for part in parts)
@@ -54,19 +56,19 @@ class StageWeights:
         at, sizes = (S - 2 - k, network.doublings) if self.up else (k - 1, network.halvings)
         if at >= 0:  # what brings u and ul to the stage, (2, 3, F/w, F, w) and (2, 2, F/w, F, w)
             self.u_resize, self.ul_resize = (
-                (pack_taps(read_taps(conv), dtype), pad_panels(read_bias(conv), dtype))
+                (pack_taps(read_taps(conv), dtype), pad_to_panels(read_bias(conv), dtype))
                 for conv in (sizes["u"][at], sizes["ul"][at])
             )
 
-    def stack(self, blocks: Any, part: str, halves: int = 1) -> np.ndarray:
+    def stack_taps(self, blocks: Any, part: str, halves: int = 1) -> np.ndarray:
         taps = torch.stack([read_taps(getattr(block, part)) for block in blocks])
         return pack_taps(taps, self.dtype, 2, halves)
 
     def stack_biases(self, blocks: Any) -> np.ndarray:
         biases = torch.stack([read_bias(block.leave) for block in blocks])
-        return pad_panels(biases, self.dtype, -1, 2)
+        return pad_to_panels(biases, self.dtype, -1, 2)
 
-    def tell(self, blocks: Any, n: int, y: Tensor | None) -> np.ndarray:
+    def compute_biases(self, blocks: Any, n: int, y: Tensor | None) -> np.ndarray:
         """(B, n, F): all that is constant where the blocks' first convolutions end."""
         told = []
         for block in blocks:
@@ -74,7 +76,7 @@ class StageWeights:
             if y is not None and block.condition is not None:
                 total = total + y.cpu().double() @ block.condition.weight.cpu().double().T
             told.append(total.expand(n, -1))
-        return pad_panels(torch.stack(told), self.dtype)
+        return pad_to_panels(torch.stack(told), self.dtype)
 
 
 class Stage:
@@ -86,12 +88,22 @@ class Stage:
         n: int,
         W: int,
         y: Tensor | None,
-        before: Stage | None,
-        down: Stage | None,
+        previous: Stage | None,
+        down_stage: Stage | None,
     ):
         """It begins with what `before` put out; down: the stage down at its scale, going up."""
-        (B, F), self.w, self.W, self.before, self.down = w.u_bias.shape, w, W, before, down
-        self.for_u, self.for_ul, F = w.tell(w.u, n, y), w.tell(w.ul, n, y), F // 2
+        (B, F), self.w, self.W, self.previous, self.down_stage = (
+            w.u_bias.shape,
+            w,
+            W,
+            previous,
+            down_stage,
+        )
+        self.for_u, self.for_ul, F = (
+            w.compute_biases(w.u, n, y),
+            w.compute_biases(w.ul, n, y),
+            F // 2,
+        )
 
         def empty(*shape: int) -> np.ndarray:
             return np.zeros(shape, w.dtype)
@@ -107,11 +119,11 @@ class Stage:
         # what its convolutions get from above, and from u, of this row
         self.enter, self.leave = empty(B, W, n, F), empty(B, W, n, 2 * F)
 
-    def record(self) -> None:
+    def record_tapes(self) -> None:
         """All tapes; they come again after four rows."""
-        self.rows = record_each(range(4), self.record_row)
+        self.rows = record_tapes(range(4), self.record_row)
         self.pixels = [
-            record_columns(self.W, lambda tape, j: self.record_pixel(tape, i, j))  # noqa: B023
+            record_column_tapes(self.W, lambda tape, j: self.record_pixel(tape, i, j))  # noqa: B023
             for i in range(4)
         ]
 
@@ -133,17 +145,17 @@ class Stage:
 
     def record_row_start(self, tape: Tape, i: int) -> None:
         """u as it comes to row i; to the first stage the picture brings it."""
-        if self.before is None:
+        if self.previous is None:
             return
-        source = self.before.last
-        if self.before is self.down:  # where the way turns
+        source = self.previous.last
+        if self.previous is self.down_stage:  # where the way turns
             tape.repeat(source[i % 2, 1 : self.W + 1], self.now)
             return
         taps, bias = self.w.u_resize
         tape.repeat(bias, self.now)
         for j, u in enumerate(self.now):
-            if self.down is None:  # from the two finer rows that end with its own
-                record_taps(tape, source[:, 2 * j : 2 * j + 3], taps, u[None], 0)
+            if self.down_stage is None:  # from the two finer rows that end with its own
+                record_conv(tape, source[:, 2 * j : 2 * j + 3], taps, u[None], 0)
                 continue
             for more in range(1 + j % 2):  # from the coarse row; an odd column lies between two
                 tap = 0 if more else 1 + j % 2
@@ -153,13 +165,13 @@ class Stage:
         """Block b of u in row i; going up it sees the input B - 1 - b of the way down."""
         w, inner, r = self.w, slice(1, self.W + 1), i % 2
         tape.repeat(self.for_u[b], self.wide)
-        record_taps(tape, self.x[b], w.u_enter[b], self.wide, i)
-        if w.u_skip is not None and self.down is not None:
-            skip = self.down.x[len(self.t) - 1 - b, r, inner]
+        record_conv(tape, self.x[b], w.u_enter[b], self.wide, i)
+        if w.u_skip is not None and self.down_stage is not None:
+            skip = self.down_stage.x[len(self.t) - 1 - b, r, inner]
             tape.add_product(skip, w.u_skip[b], self.wide)
         tape.concat_elu(self.wide, self.t[b, r, inner])
         tape.repeat(w.u_bias[b], self.pair)
-        record_taps(tape, self.t[b], w.u_leave[b], self.pair, i)
+        record_conv(tape, self.t[b], w.u_leave[b], self.pair, i)
         tape.add_gated(self.pair, self.now)
         tape.concat_elu(self.now, self.x[b + 1, r, inner])
 
@@ -172,8 +184,8 @@ class Stage:
             enter, leave = self.enter[b, j], self.leave[b, j]
             for t in range(2):  # the lower half of a 2x2 convolution
                 tape.add_product(self.ul_x[b, j + t], w.ul_enter[b, 1, t], enter)
-            if w.ul_skip is not None and self.down is not None:
-                skip = self.down.ul_x[len(self.t) - 1 - b, j + 1]
+            if w.ul_skip is not None and self.down_stage is not None:
+                skip = self.down_stage.ul_x[len(self.t) - 1 - b, j + 1]
                 tape.add_product(skip, w.ul_skip[b], enter)
             tape.concat_elu(enter, self.ul_t[b, j + 1])
             for t in range(2):
@@ -184,15 +196,15 @@ class Stage:
 
     def record_pixel_start(self, tape: Tape, i: int, j: int) -> None:
         """ul as it comes to pixel (i, j)."""
-        if self.before is None:
+        if self.previous is None:
             return
-        source = self.before.ul_last
-        if self.before is self.down:
+        source = self.previous.ul_last
+        if self.previous is self.down_stage:
             tape.repeat(source[i % 2, j + 1], self.ul_now)
             return
         taps, bias = self.w.ul_resize
         tape.repeat(bias, self.ul_now)
-        if self.down is not None:  # from the coarse pixel that it lies in
+        if self.down_stage is not None:  # from the coarse pixel that it lies in
             tape.add_product(source[i // 2 % 2, j // 2 + 1], taps[i % 2, j % 2], self.ul_now)
             return
         for tap in range(4):  # from the finer pixels that end with its own

@@ -10,18 +10,18 @@ from smalti.autoregressive.pixelcnn.packed_weights import (
     choose_dtype,
     pack_taps,
     pack_window,
-    pad_panels,
+    pad_to_panels,
 )
-from smalti.autoregressive.pixelcnn.plusplus.network import PlusPlus
+from smalti.autoregressive.pixelcnn.plusplus.network import PixelCNNPlusPlus
 from smalti.autoregressive.pixelcnn.plusplus.stage import (
     Stage,
     StageWeights,
     read_bias,
     read_taps,
 )
-from smalti.autoregressive.pixelcnn.raster_walker import Part, take_windows
+from smalti.autoregressive.pixelcnn.raster_walker import ChunkWalker, copy_windows
 from smalti.core.errors import UserError
-from smalti.kernels.tape import Tape, record_each
+from smalti.kernels.tape import Tape, record_tapes
 
 
 class PlusPlusWeights:
@@ -30,8 +30,8 @@ class PlusPlusWeights:
     F is the filters, padded to whole panels, c the numbers of a place and one that is 1.
     """
 
-    def __init__(self, network: PlusPlus, values: Tensor | None):
-        self.table, self.columns = read_table(network, values)
+    def __init__(self, network: PixelCNNPlusPlus, values: Tensor | None):
+        self.table, self.columns = read_symbol_table(network, values)
         dtype = self.table.dtype
         self.stages = [StageWeights(network, at, dtype) for at in range(2 * network.config.scales)]
         above = read_taps(network.ul_above)  # (1, 3, ..)
@@ -39,12 +39,14 @@ class PlusPlusWeights:
         self.above = pack_window(torch.cat([0 * above, above]), dtype)  # the upper row of it is 0
         self.left = pack_window(read_taps(network.ul_left), dtype)  # (F/w, 2c, w)
         start = (network.u_start, network.ul_above, network.ul_left)
-        self.bias = pad_panels(torch.stack([read_bias(conv) for conv in start]), dtype)  # (3, F)
+        self.bias = pad_to_panels(torch.stack([read_bias(conv) for conv in start]), dtype)  # (3, F)
         self.end = pack_taps(read_taps(network.end)[0, 0], dtype)  # (P/w, F, w)
-        self.bias_end = pad_panels(read_bias(network.end), dtype)  # (P,)
+        self.bias_end = pad_to_panels(read_bias(network.end), dtype)  # (P,)
 
 
-def read_table(network: PlusPlus, values: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
+def read_symbol_table(
+    network: PixelCNNPlusPlus, values: Tensor | None
+) -> tuple[np.ndarray, np.ndarray]:
     """What the network is shown of each symbol: its value, and its vector, (count, 1 + D).
 
     And which numbers of a place that is, for each channel: all the values come first.
@@ -60,14 +62,14 @@ def read_table(network: PlusPlus, values: Tensor | None) -> tuple[np.ndarray, np
     return table.numpy().astype(choose_dtype(network)), columns
 
 
-class PlusPlusPart(Part):
+class PlusPlusChunkWalker(ChunkWalker):
     """A walk of n pictures, whose sides are filled up to what the levels divide."""
 
     above, aside, joint = 2, 1, True
 
     def __init__(
         self,
-        network: PlusPlus,
+        network: PixelCNNPlusPlus,
         w: PlusPlusWeights,
         size: tuple[int, int],
         n: int,
@@ -79,7 +81,10 @@ class PlusPlusPart(Part):
         c, dtype, F = network.config.inputs + 1, w.table.dtype, w.bias.shape[1]
         self.x = np.zeros((2 + H, 1 + W + 1, n, c), dtype)
         self.x[2:, 1:-1, :, -1] = 1
-        self.window, self.near = np.zeros((W, n, 6 * c), dtype), np.zeros((n, 2, c), dtype)
+        self.row_window, self.pixel_window = (
+            np.zeros((W, n, 6 * c), dtype),
+            np.zeros((n, 2, c), dtype),
+        )
         self.start_ul = np.zeros((W, n, F), dtype)  # what ul starts with, from above
         self.out = np.zeros((n, len(w.bias_end)), dtype)
         self.stages = [Stage(w.stages[0], n, W, y, None, None)]
@@ -89,26 +94,28 @@ class PlusPlusPart(Part):
         for k in reversed(range(S)):
             before = Stage(w.stages[S + k], n, W >> k, y, before, self.stages[k])
             self.stages.insert(S, before)
-        self.record(w)
+        self.record_tapes(w)
 
-    def record(self, w: PlusPlusWeights) -> None:
+    def record_tapes(self, w: PlusPlusWeights) -> None:
         """All tapes."""
         first, end = self.stages[0], self.stages[self.scales]
         for stage in self.stages:
-            stage.record()
+            stage.record_tapes()
         self.start, self.end, last = Tape(), Tape(), np.zeros_like(end.ul_now)
         self.start.repeat(w.bias[0], first.now)
-        self.start.add_product(self.window, w.u, first.now)
+        self.start.add_product(self.row_window, w.u, first.now)
         self.start.repeat(w.bias[1], self.start_ul)
-        self.start.add_product(self.window, w.above, self.start_ul)
+        self.start.add_product(self.row_window, w.above, self.start_ul)
 
         def record_start(tape: Tape, j: int) -> None:
             tape.repeat(self.start_ul[j], first.ul_now)
             if j > 0:  # else nothing is to the left, not even a bias
                 tape.add(w.bias[2], first.ul_now)
-                tape.add_product(self.near.reshape(len(self.near), -1), w.left, first.ul_now)
+                tape.add_product(
+                    self.pixel_window.reshape(len(self.pixel_window), -1), w.left, first.ul_now
+                )
 
-        self.starts = record_each(range(len(self.window)), record_start)
+        self.starts = record_tapes(range(len(self.row_window)), record_start)
         self.end.elu(end.ul_now, last)
         self.end.repeat(w.bias_end, self.out)
         self.end.add_product(last, w.end, self.out)
@@ -120,22 +127,22 @@ class PlusPlusPart(Part):
         if i == 0:  # nothing is above, not even a bias
             self.stages[0].now[...] = self.start_ul[...] = 0
         else:
-            take_windows(self.x, i, self.window)
+            copy_windows(self.x, i, self.row_window)
             self.start.play()
-        for at in self.find_due(i):
+        for at in self.find_due_stages(i):
             self.stages[at].rows[(i >> at % self.scales) % 4].play()
 
-    def go(self, i: int, j: int, c: int) -> None:
+    def compute_pixel(self, i: int, j: int, c: int) -> None:
         """The ul streams at pixel (i, j), at all scales due, and its parameters."""
-        self.near[...] = self.x[i + 1 : i + 3, j].swapaxes(0, 1)
+        self.pixel_window[...] = self.x[i + 1 : i + 3, j].swapaxes(0, 1)
         self.starts[j].play()
-        for at in self.find_due(i | j):
+        for at in self.find_due_stages(i | j):
             k = at % self.scales
             self.stages[at].pixels[(i >> k) % 4][j >> k].play()
         self.end.play()
 
-    def find_due(self, place: int) -> list[int]:
+    def find_due_stages(self, position: int) -> list[int]:
         """The stages that a row, or row | column, goes through: those whose step divides it."""
-        place |= 1 << self.scales - 1
-        scales = range((place & -place).bit_length())
+        position |= 1 << self.scales - 1
+        scales = range((position & -position).bit_length())
         return [*scales, *(self.scales + k for k in reversed(scales))]

@@ -1,0 +1,32 @@
+"""Verbs whose options depend on the words that they are given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+from cyclopts import App, Parameter
+
+
+def make_dynamic_verb(
+    name: str, choose: Callable[[Sequence[str]], tuple[Callable[..., Any], str]], **about: Any
+) -> App:
+    """A verb that takes any words, and then runs the command that `choose` makes for them.
+
+    choose: words -> the command and what its help says of it. about: usage and examples of its App.
+    """
+    app = App(name=name, help_flags=(), version_flags=())
+
+    @app.default
+    def verb(*words: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)]) -> int:
+        from smalti.cli import call_app
+
+        command, help = choose(words)
+        inner = App(name=f"smalti {name}", help=help, help_format="rich", version_flags=(), **about)
+        inner["--help"].show = False
+        inner.default(command)
+        return call_app(inner, list(words)) or 0
+
+    verb.choose = choose  # type: ignore[attr-defined]
+
+    return app

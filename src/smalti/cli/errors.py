@@ -1,0 +1,58 @@
+"""What went wrong, in one line."""
+
+from __future__ import annotations
+
+from cyclopts import CycloptsError
+from cyclopts.exceptions import MissingArgumentError, UnknownOptionError, UnusedCliTokensError
+
+from smalti.cli.flags import format_option
+from smalti.core.changes import UnknownFieldError
+from smalti.core.errors import UserError
+from smalti.core.messages import shorten_message
+
+
+def format_error(error: Exception) -> str | None:
+    """The line for the user; None when the error is ours, and its traceback should be seen."""
+    if isinstance(error, UnknownFieldError):
+        return to_one_line(error.format_message(format_option))
+    if isinstance(error, UserError):
+        return to_one_line(str(error))
+    if isinstance(error, CycloptsError):
+        return to_one_line(format_usage_error(error))
+    if isinstance(error, OSError) and error.errno is None:  # NumPy and Pillow, of a full disk
+        return to_one_line(f"a file cannot be written or read: {error}")
+    if isinstance(error, OSError):
+        where = f"{error.filename}: " if error.filename else ""
+        return to_one_line(f"{where}{error.strerror or error}")
+    if type(error).__name__ == "SafetensorError":  # a full disk, met by its own writer
+        return to_one_line(f"weights cannot be written or read: {error}")
+    return None
+
+
+def format_usage_error(error: CycloptsError) -> str:
+    error.verbose = False
+    chain = error.command_chain or ()
+    verb = " ".join(["smalti", *chain]) if chain or not error.app else error.app.name[0]
+    if isinstance(error, MissingArgumentError) and error.argument is not None:
+        return format_missing_argument(error, verb)
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        return (
+            f"{error.unused_tokens[0]!r} is one word too many; `{verb} --help` tells what it takes"
+        )
+    text = str(error)
+    text = text[:1].lower() + text[1:].rstrip(".")
+    if isinstance(error, UnknownOptionError) and "Did you mean" not in text:
+        text += f"; `{verb} --help` lists the options"
+    return text
+
+
+def format_missing_argument(error: MissingArgumentError, verb: str) -> str:
+    assert error.argument is not None
+    info = error.argument.field_info
+    if info.is_positional:
+        return f"{error.argument.name.lstrip('-').upper()} is missing; `{verb} --help` explains it"
+    return f"{error.keyword or error.argument.name} wants a value; `{verb} --help` explains it"
+
+
+def to_one_line(text: str) -> str:
+    return shorten_message(" ".join(text.split()))

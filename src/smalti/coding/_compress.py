@@ -1,0 +1,249 @@
+"""compress and decompress: pictures to one file's bytes and back, without a loss."""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from smalti.coding.default_labels import find_likeliest_classes, map_labels
+from smalti.coding.environment import (
+    MAX_THREADS,
+    detect_vector_units,
+    find_difference,
+    read_environment,
+    use_threads,
+)
+from smalti.coding.file import Header, check_texts, encode_header, from_bytes, to_bytes
+from smalti.coding.file_names import check_writable
+from smalti.coding.limits import check_labels, check_size
+from smalti.coding.pixels import levels_to_pixels, pixels_to_levels, to_pixels
+from smalti.coding.range_coder import Decoder, Encoder, StreamMismatch
+from smalti.core.canvas import Canvas
+from smalti.core.errors import UserError
+from smalti.core.fingerprint import hash_model
+from smalti.core.model import Model, open_model
+from smalti.core.progress import OnProgress, Progress, ignore_event
+from smalti.core.protocols import HasSpec, LosslessModel
+from smalti.core.sampling_inputs import SamplingInputs
+from smalti.core.tensors import to_tensor
+from smalti.data.pictures import Pictures
+
+BATCH_SIZE = 64
+FORCE_ADVICE = (
+    "decompress with what is recorded, or try anyway: the checksum tells whether it went well"
+)
+
+
+def compress(
+    model: object,
+    pictures: Tensor | Pictures,
+    labels: Tensor | Sequence[int] | None = None,
+    *,
+    text: Sequence[str] | None = None,
+    file_names: Sequence[str] | None = None,
+    model_name: str = "",
+    batch_size: int = BATCH_SIZE,
+    on_progress: OnProgress = ignore_event,
+) -> bytes:
+    """A file's bytes that `decompress` turns into the same pictures, by the same model.
+
+    model: with a likelihood that is exact and a `walk`, such as a PixelCNN; or its name or folder.
+    pictures: (N, C, H, W) of the model's shape, uint8 or floats in [0, 1] of 8-bit values; or
+    `Pictures`, with their classes and captions where these are the model's.
+    labels: (N,) classes; where there are none, each picture's likeliest, by `model.score`.
+    names: of the pictures' files, ending in .png; name: what to call the model in the file.
+    Raises UserError for what the model cannot hold exactly.
+    """
+    loaded = open_model(model, "walk")
+    data = to_pictures(pictures)
+    check_shape(data, loaded)
+    check_size(len(data), data.shape, batch_size)
+    check_writable(file_names or ())
+    if file_names and len(file_names) != len(data):
+        raise UserError(
+            f"{len(file_names)} names are given for {len(data)} pictures; give one each"
+        )
+    labels = select_labels(loaded, data, labels)
+    text = select_captions(loaded, data, text)
+    header = Header(
+        model_hash=hash_model(loaded),
+        model_name=model_name,
+        count=len(data),
+        shape=data.shape,
+        batch_size=batch_size,
+        threads=min(torch.get_num_threads(), MAX_THREADS),
+        vector_units=detect_vector_units(),
+        environment=tuple(read_environment(loaded).items()),
+        pixels_hash="",
+        payload_bytes=0,
+        checksum=0,
+        labels=(0,) * len(data) if loaded.spec.classes else None,  # not yet known
+        text=tuple(text) if text else None,
+        file_names=tuple(file_names) if file_names else None,
+    )
+    check_texts(header)
+    encode_header(header)  # what does not fit is refused before the work
+    with use_threads(header.threads):
+        payload, digest, y = encode_pictures(loaded, data, labels, text, batch_size, on_progress)
+    measured = {"payload": len(payload), "checksum": zlib.crc32(payload), "pictures": digest}
+    return to_bytes(replace(header, **measured, labels=tuple(y) or None), payload)
+
+
+def encode_pictures(
+    model: LosslessModel,
+    data: Pictures,
+    labels: Tensor | None,
+    text: list[str] | None,
+    batch_size: int,
+    on_progress: OnProgress,
+) -> tuple[bytes, str, list[int]]:
+    """The payload, the pixels' SHA-256, and the class of each picture, where there are classes."""
+    digest: Any = hashlib.sha256()
+    encoder, found = Encoder(), []
+    for rows in split_batches(len(data), batch_size):
+        pixels = data.take(rows).contiguous()
+        levels = pixels_to_levels(pixels, model.codec)
+        digest.update(pixels.numpy())
+        y = None if labels is None else labels[rows]
+        if y is None and model.spec.classes:
+            on_progress(Progress("compressing", rows.start, len(data), "choosing classes"))
+            y = find_likeliest_classes(model, pixels)
+        found += [] if y is None else y.tolist()
+        walk = encoder.walk(model, levels, SamplingInputs(labels=y, text=text and text[rows]))
+        run_walk(walk, "compressing", rows, len(data), on_progress)
+    return encoder.to_bytes(), digest.hexdigest(), found
+
+
+def decompress(
+    model: object, data: bytes, *, force: bool = False, on_progress: OnProgress = ignore_event
+) -> Tensor:
+    """The pictures of `compress`, uint8 (N, C, H, W), their checksum compared.
+
+    Walks in the recorded batches, with the recorded number of threads.
+    anyway: try although versions or the device are others than recorded.
+    Raises UserError when the bytes are cut or damaged, the model is another one, versions, type or
+    device differ, or the outcome is not what was compressed.
+    """
+    loaded = open_model(model, "walk")
+    header, payload = from_bytes(data)
+    check_recorded(header, loaded, force)
+    check_labels(header.labels, len(loaded.spec.classes))
+    with use_threads(header.threads):
+        try:
+            pixels = decode_pictures(loaded, header, payload, on_progress)
+        except StreamMismatch as error:
+            raise UserError(explain_mismatch(header)) from error
+    if hashlib.sha256(pixels.numpy().data).hexdigest() != header.pixels_hash:
+        raise UserError(explain_mismatch(header))
+    return pixels
+
+
+def decode_pictures(
+    model: LosslessModel, header: Header, payload: bytes, on_progress: OnProgress
+) -> Tensor:
+    """uint8 (N, C, H, W), right or wrong."""
+    decoder, pictures = Decoder(payload), []
+    labels = None if header.labels is None else torch.tensor(header.labels)
+    text = None if header.text is None else list(header.text)
+    for rows in split_batches(header.count, header.batch_size):
+        y, n = None if labels is None else labels[rows], rows.stop - rows.start
+        walk = decoder.walk(model, n, SamplingInputs(labels=y, text=text and text[rows]))
+        levels = run_walk(walk, "decompressing", rows, header.count, on_progress)
+        pictures.append(levels_to_pixels(levels, model.codec))
+    return torch.cat(pictures)
+
+
+def run_walk(
+    walk: Iterator[Canvas], stage: str, rows: slice, total: int, on_progress: OnProgress
+) -> Tensor:
+    """The canvas at the end of some pictures' walk, (n, C, H, W) on the CPU."""
+    symbols = torch.empty(0)
+    for state in walk:
+        where = f"{state.unit} {state.step}/{state.steps}"
+        on_progress(Progress(stage, rows.start, total, where))
+        symbols = state.symbols
+    on_progress(Progress(stage, rows.stop, total))
+    return symbols.cpu()
+
+
+def split_batches(n: int, batch_size: int) -> Iterator[slice]:
+    for first in range(0, n, batch_size):
+        yield slice(first, min(first + batch_size, n))
+
+
+def to_pictures(pictures: Tensor | Pictures) -> Pictures:
+    data = pictures
+    if not isinstance(data, Pictures):
+        data = Pictures(to_pixels(data), None, (), "pictures")
+    if not len(data):
+        raise UserError("no pictures are given; give at least one")
+    return data
+
+
+def check_shape(data: Pictures, model: HasSpec) -> None:
+    if data.shape != (expected := (model.spec.channels, *(model.spec.size or ()))):
+        raise UserError(
+            f"pictures have shape {data.shape}, and this model's have {expected}; nothing is resized "
+            "here, for that would lose something"
+        )
+
+
+def select_labels(
+    model: HasSpec, data: Pictures, labels: Tensor | Sequence[int] | None
+) -> Tensor | None:
+    """(N,) classes that are given or the data's own; None where there are none."""
+    if labels is not None and not model.spec.classes:
+        raise UserError("classes are given, but this model has none; leave them out")
+    if labels is None:
+        if data.labels is None or not model.spec.classes:
+            return None
+        return map_labels(data.labels, data.classes, model.spec.classes)
+    labels = to_tensor(labels, "labels").cpu()
+    if labels.shape != (len(data),):
+        raise UserError(f"{tuple(labels.shape)} classes are given for {len(data)} pictures")
+    return labels
+
+
+def select_captions(model: HasSpec, data: Pictures, text: Sequence[str] | None) -> list[str] | None:
+    if "text" not in model.spec.accepted_inputs:
+        if text is not None:
+            raise UserError("text is given, but this model takes none; leave it out")
+        return None
+    captions = list(data.captions if text is None else text)
+    if captions and len(captions) != len(data):
+        raise UserError(f"{len(captions)} captions are given for {len(data)} pictures")
+    return captions or None
+
+
+def check_recorded(header: Header, model: Model, force: bool) -> None:
+    """UserError naming the first thing that is not as it was when the file was written."""
+    if header.shape != (shape := (model.spec.channels, *(model.spec.size or ()))):
+        raise UserError(f"pictures of {header.shape} are recorded, and this model's are {shape}")
+    other = find_difference(dict(header.environment), read_environment(model))
+    if other and not force:
+        raise UserError(f"{other}, and rounding may differ; {FORCE_ADVICE}")
+    if header.model_hash != (model_digest := hash_model(model)):
+        raise UserError(
+            f"model {header.model_hash[:12]} ({header.model_name or 'without a name'}) is recorded, and this "
+            f"one is {model_digest[:12]}; give the one it was compressed by"
+        )
+
+
+def explain_mismatch(header: Header) -> str:
+    """Why the outcome may be wrong, though neither bits nor model are."""
+    units = detect_vector_units()
+    if header.vector_units != units:
+        return (
+            f"other pictures come out than went in: {header.vector_units} is recorded, and this "
+            f"processor has {units}, which rounds otherwise; decompress on such a machine"
+        )
+    return (
+        "other pictures come out than went in, for this machine rounds otherwise than that which "
+        "compressed them; decompress there"
+    )

@@ -1,0 +1,135 @@
+"""What the files of compressed pictures are called, on both sides."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePath, PurePosixPath
+
+import numpy as np
+
+from smalti.core.errors import UserError
+from smalti.data.picture_formats import list_picture_suffixes
+from smalti.data.source import Source
+
+EXTENSION = ".png"
+UNSAFE_CHARACTERS = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]|[. ]$')
+INVALID_UTF8 = re.compile("[\ud800-\udfff]")
+"""Bytes of a name that is not UTF-8, as Python has them."""
+RESERVED_NAME = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+"""Names of devices on Windows, whatever their ending."""
+MAX_PART_BYTES, MAX_NAME_BYTES = 255, 2048
+"""Bytes of a name between two slashes, as most file systems take it, and of one as a whole."""
+MAX_NAME_LENGTH = 1 << 16
+"""Characters of a recorded name at most."""
+PART_PATTERN = r'(?!\.)[^\x00-\x1f\x7f<>:"|?*\\/\ud800-\udc7f\udd00-\udfff]{1,255}(?<![. ])'
+SAFE_NAME = re.compile(f"{PART_PATTERN}(?:/{PART_PATTERN})*")
+"""Names that lead nowhere but below a folder."""
+
+
+def make_file_names(source: Source, rows: np.ndarray, root: Path) -> tuple[str, ...]:
+    """A PNG's name for every row: its own below `root`, or else its number, in its class's folder.
+
+    No two are the same. What no file system takes is replaced by underscores.
+    """
+    numbers = [int(row) for row in rows]
+    names = [
+        make_relative_name(source.titles[k], root) or make_numbered_name(source, k) for k in numbers
+    ]
+    short = [strip_extension(name) for name in names]
+    counts = Counter(map(normalize_name, short))
+    # a.jpg beside a.png becomes a.jpg.png
+    kept = [s if counts[normalize_name(s)] == 1 else n for s, n in zip(short, names, strict=True)]
+    png_names = tuple(to_png_name(name) for name in kept)
+    try:
+        check_writable(png_names)
+    except UserError:  # names that differ in nothing that is left of them
+        return tuple(f"{k:05d}{EXTENSION}" for k in numbers)
+    return png_names
+
+
+def make_relative_name(title: str, root: Path) -> str | None:
+    """The path of a picture below `root`, made safe; None for what lies in no file of its own."""
+    path = PurePath(title)
+    if not path.is_relative_to(root):
+        return None
+    parts = [sanitize_part(part) for part in path.relative_to(root).parts]
+    return "/".join(part for part in parts if part) or None
+
+
+def make_numbered_name(source: Source, row: int) -> str:
+    if source.labels is None:
+        return f"{row:05d}"
+    return f"{sanitize_part(source.classes[int(source.labels[row])].replace('/', '_')) or '_'}/{row:05d}"
+
+
+def sanitize_part(part: str) -> str:
+    """One part of a path as any file system takes it, but for its length."""
+    plain = INVALID_UTF8.sub("_", UNSAFE_CHARACTERS.sub("_", part.lstrip("./")))
+    return f"_{plain}" if RESERVED_NAME.match(plain) else plain
+
+
+def to_png_name(name: str) -> str:
+    """With the ending of a PNG, and no part longer than file systems take it."""
+    *folders, last = name.split("/")
+    short = [truncate_part(part, MAX_PART_BYTES) for part in folders]
+    return "/".join([*short, truncate_part(last, MAX_PART_BYTES - len(EXTENSION)) + EXTENSION])
+
+
+def truncate_part(part: str, size: int) -> str:
+    """At most `size` bytes of UTF-8, and not ending in what would be unsafe there."""
+    return part.encode()[:size].decode(errors="ignore").rstrip(". ") or "_"
+
+
+def strip_extension(name: str) -> str:
+    path = PurePosixPath(name)
+    return str(path.with_suffix("")) if path.suffix.lower() in list_picture_suffixes() else name
+
+
+def check_names(names: Sequence[str]) -> None:
+    """UserError unless all are different PNGs in or below one folder."""
+    for name in names:
+        if not (
+            name.endswith(EXTENSION) and len(name) <= MAX_NAME_LENGTH and SAFE_NAME.fullmatch(name)
+        ):
+            raise UserError(f"a picture is called {name[:80]!r}, which is no safe name of a PNG")
+    check_different([name.casefold() for name in names])
+
+
+def check_writable(names: Sequence[str]) -> None:
+    """UserError unless file systems can hold them; old files need only pass `check_names`."""
+    check_names(names)
+    for name in names:
+        sizes = [len(part.encode(errors="surrogateescape")) for part in name.split("/")]
+        if max(sizes) > MAX_PART_BYTES or sum(sizes) + len(sizes) > MAX_NAME_BYTES:
+            raise UserError(
+                f"a picture is called {name[:80]!r} ..., which is too long for a file: "
+                f"{MAX_PART_BYTES} bytes of UTF-8 go between two slashes, {MAX_NAME_BYTES} in all"
+            )
+    check_different([normalize_name(name) for name in names])
+
+
+def check_different(names: Sequence[str]) -> None:
+    """UserError where two names are one, or one is the folder of another."""
+    folders: set[str] = set()
+    for name in names:
+        while (name := name.rpartition("/")[0]) and name not in folders:
+            folders.add(name)
+    if len({*names}) < len(names) or folders & {*names}:
+        raise UserError("two pictures have one name")
+
+
+def normalize_name(name: str) -> str:
+    """Equal for names that some file systems take for one."""
+    return unicodedata.normalize("NFC", name.casefold())
+
+
+def is_writable(name: str) -> bool:
+    """Whether this system can have a file of that name."""
+    try:
+        return all(len(os.fsencode(part)) <= MAX_PART_BYTES for part in name.split("/"))
+    except UnicodeEncodeError:  # a locale without these letters
+        return False

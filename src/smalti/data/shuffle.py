@@ -1,0 +1,72 @@
+"""Which items each step of a training is given: functions of seed and step, for a resume."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+class ShuffledBatches:
+    """Every epoch is a fresh permutation of 0 .. n-1; batches of `size` go on over the seam."""
+
+    def __init__(self, n: int, batch_size: int, seed: int):
+        self.n, self.batch_size, self.seed = n, batch_size, seed
+        self.permutations: dict[int, np.ndarray] = {}
+
+    def select_indices(self, step: int) -> Tensor:
+        """(size,) int64 of step 0, 1, ..."""
+        positions = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
+        epochs = positions // self.n
+        parts = [self.permute_epoch(e)[positions[epochs == e] % self.n] for e in np.unique(epochs)]
+        return torch.from_numpy(np.concatenate(parts))
+
+    def permute_epoch(self, epoch: int) -> np.ndarray:
+        if epoch not in self.permutations:
+            self.permutations = {e: p for e, p in self.permutations.items() if e == epoch - 1}
+            self.permutations[epoch] = (
+                make_generator(self.seed, epoch).random(self.n).argsort(kind="stable")
+            )
+        return self.permutations[epoch]
+
+
+class ShuffledTokenBatches:
+    """Every epoch is all items once, in batches of like length and at most `size` padded tokens.
+
+    lengths: (n,) tokens of each item; one longer than `size` is a batch of its own. Where batches
+    begin follows from the lengths alone, so that all epochs have equally many; which items of one
+    length stand in which batch, and the order of the batches, are drawn anew for every epoch.
+    """
+
+    def __init__(self, lengths: np.ndarray, max_tokens: int, seed: int):
+        self.lengths, self.seed = lengths, seed
+        self.bounds = find_batch_bounds(np.sort(lengths), max_tokens)
+        self.epoch, self.batches = -1, list[np.ndarray]()
+
+    def select_indices(self, step: int) -> Tensor:
+        """(B,) int64 of step 0, 1, ..."""
+        epoch, k = divmod(step, len(self.bounds) + 1)
+        if epoch != self.epoch:
+            self.epoch, self.batches = epoch, self.shuffle_epoch(epoch)
+        return torch.from_numpy(self.batches[k])
+
+    def shuffle_epoch(self, epoch: int) -> list[np.ndarray]:
+        random = make_generator(self.seed, epoch)
+        rows = np.lexsort((random.random(len(self.lengths)), self.lengths))  # ties by chance
+        batches = np.split(rows, self.bounds)
+        return [batches[k] for k in random.random(len(batches)).argsort(kind="stable")]
+
+
+def find_batch_bounds(lengths: np.ndarray, max_tokens: int) -> list[int]:
+    """Where batches after the first begin, of ascending lengths, none above `size` when padded."""
+    bounds, first = [], 0
+    for k, length in enumerate(lengths.tolist()):
+        if k > first and (k + 1 - first) * length > max_tokens:
+            bounds.append(k)
+            first = k
+    return bounds
+
+
+def make_generator(seed: int, epoch: int) -> np.random.Generator:
+    key = np.array([seed, epoch], np.uint64)  # a list is of floats beyond 2^63
+    return np.random.Generator(np.random.Philox(key=key))

@@ -1,0 +1,80 @@
+"""What a walk begins with and what it keeps: the pictures in a `Given`, checked."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from smalti.core.errors import UserError
+from smalti.core.sampling_inputs import (
+    SamplingInputs,
+    check_pictures,
+    check_shape,
+    read_known_and_mask,
+)
+from smalti.diffusion.process import add_noise
+from smalti.diffusion.repaint import Hole, RePaint
+from smalti.diffusion.samplers import Sampler
+from smalti.diffusion.space import Pixels
+
+DEFAULT_STRENGTH = 0.6
+"""Share of the steps from a picture to its like, where none is asked for."""
+
+
+def choose_sampler(
+    inputs: SamplingInputs, default: Sampler, requested: Sampler | None, T: int
+) -> Sampler:
+    """The one that is asked for, or else the model's own, or RePaint where there is a hole."""
+    has_hole = inputs.known is not None or inputs.mask is not None
+    fill = RePaint(steps=min(RePaint.steps, T), clip=default.clip, guidance=default.guidance)
+    sampler = requested or (fill if has_hole else default)
+    if has_hole and not isinstance(sampler, RePaint):
+        raise UserError(f"{type(sampler).__name__} does not fill holes; give RePaint, or none")
+    if isinstance(sampler, RePaint) and (inputs.known is None or inputs.mask is None):
+        raise UserError("RePaint fills holes: give it both known pictures and a mask")
+    return sampler
+
+
+def plan_timesteps(inputs: SamplingInputs, sampler: Sampler, T: int) -> list[int]:
+    """The sampler's levels; with a picture the last of them, a share of given.strength."""
+    timesteps = sampler.choose_timesteps(T)
+    if inputs.picture is None:
+        if inputs.strength is not None:
+            raise UserError("strength is given without a picture; give both, or leave it out")
+        return timesteps
+    if isinstance(sampler, RePaint):
+        raise UserError("a picture and a hole are both given; give one of them")
+    strength = DEFAULT_STRENGTH if inputs.strength is None else inputs.strength
+    if not 0 < strength <= 1:
+        raise UserError(f"strength is {strength}; give more than 0, and at most 1")
+    return timesteps[-max(1, round(strength * len(timesteps))) :]
+
+
+def prepare_start(
+    inputs: SamplingInputs, fresh_noise: Tensor, a_t: Tensor, space: Pixels
+) -> Tensor:
+    """x at the first level: noise, given or drawn, or a picture with so much of that noise.
+
+    The latter is algorithm 1 of arXiv:2108.01073 (SDEdit). drawn: (n, C, H, W) float64.
+    """
+    noise = fresh_noise
+    if inputs.initial_noise is not None:
+        check_shape("initial_noise", inputs.initial_noise, fresh_noise.shape)
+        noise = inputs.initial_noise.detach().double().to(fresh_noise.device)
+    if inputs.picture is None:
+        return noise
+    check_pictures("picture", inputs.picture, fresh_noise.shape)
+    return add_noise(encode_float64(inputs.picture, fresh_noise.device, space), noise, a_t)
+
+
+def encode_hole(inputs: SamplingInputs, like: Tensor, space: Pixels) -> Hole:
+    """given.known and given.mask. drawn: (n, C, H, W), for the shape and the device."""
+    hole = read_known_and_mask(inputs, like.shape)
+    assert hole is not None
+    known, mask = hole
+    return Hole(encode_float64(known, like.device, space), mask.to(like.device))
+
+
+def encode_float64(pictures: Tensor, device: torch.device, space: Pixels) -> Tensor:
+    """Pictures in [0, 1] as float64 in the process's range."""
+    return space.encode(pictures.detach().to(device).double())

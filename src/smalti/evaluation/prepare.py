@@ -1,0 +1,55 @@
+"""Models that draw pictures: their samples beside real ones, ready to be measured."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from smalti.core.errors import UserError
+from smalti.core.progress import OnProgress
+from smalti.core.protocols import GenerativeModel
+from smalti.core.sampling import find_sampler
+from smalti.data.pictures import Pictures, Splits
+from smalti.evaluation.comparison import Comparison
+from smalti.evaluation.plan import Plan
+from smalti.evaluation.sample_set import (
+    choose_balanced,
+    choose_captions,
+    choose_classes,
+    draw_sample_set,
+)
+from smalti.features import FeatureExtractor
+
+
+def prepare_comparison(
+    model: GenerativeModel,
+    splits: Splits,
+    held_out: Pictures,
+    network: FeatureExtractor | None,
+    reason: str,
+    plan: Plan,
+    on_progress: OnProgress,
+) -> Comparison:
+    """The samples that all measures look at, drawn, and the real pictures beside them."""
+    check_shape(model, splits.train)
+    plan = replace(plan, sampler=find_sampler(plan.sampler, model))
+    n, K = plan.n, len(model.spec.classes)
+    labels = choose_classes(n, K, plan.classes, splits.train.labels)
+    yardstick = held_out.select(
+        choose_balanced(held_out, n, plan.classes if K else "data"), "yardstick"
+    )
+    text = choose_captions(n, model.spec.accepted_inputs, yardstick)
+    sample_set = draw_sample_set(
+        model, n, plan.seed, labels, plan.sampler, plan.batch_size, on_progress, text
+    )
+    return Comparison(
+        model, sample_set, splits.train, yardstick, network, reason, plan, on_progress
+    )
+
+
+def check_shape(model: GenerativeModel, pictures: Pictures) -> None:
+    spec = model.spec
+    if pictures.shape != (spec.channels, *(spec.size or pictures.shape[1:])):
+        raise UserError(
+            f"{pictures.name} holds pictures of {pictures.shape}, but the model draws "
+            f"{(spec.channels, *(spec.size or ()))}; give data of its size and channels"
+        )

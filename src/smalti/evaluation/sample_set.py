@@ -1,0 +1,120 @@
+"""The fixed set of samples that every measure looks at."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from smalti.core.config import coerce_value
+from smalti.core.drawing import draw_in_batches
+from smalti.core.errors import UserError
+from smalti.core.progress import OnProgress, ignore_event
+from smalti.core.protocols import GenerativeModel, LikelihoodModel, Sampler
+from smalti.core.ranges import BatchSize, SampleCount
+from smalti.core.rng import list_seeds
+from smalti.core.sampling_inputs import SamplingInputs
+from smalti.core.short_repr import add_short_repr
+from smalti.data.pictures import Pictures
+from smalti.evaluation.cost import count_forwards
+
+ClassOrder = Literal["turns", "data"]
+"""Classes in turn, all equally often, or as often as the training pictures have them."""
+GOLDEN = 0.6180339887498949
+
+
+@dataclass(frozen=True, eq=False)
+@add_short_repr
+class SampleSet:
+    """Samples, and what they cost."""
+
+    pictures: Tensor
+    """(N, C, H, W) in [0, 1], on the CPU."""
+    labels: Tensor | None
+    """(N,) the class each was asked to be."""
+    seconds: float
+    """For all of them."""
+    forwards: int | None
+    """Pictures that went through the network, for all of them; None for a model that walks."""
+
+
+def draw_sample_set(
+    model: GenerativeModel,
+    n: int,
+    seed: int = 0,
+    labels: Tensor | None = None,
+    sampler: Sampler | None = None,
+    batch_size: int = 100,
+    on_progress: OnProgress = ignore_event,
+    text: list[str] | None = None,
+) -> SampleSet:
+    """n samples of the seeds seed .. seed + n - 1, `batch` at a time.
+
+    labels: (n,) or None.  text: n captions, for a model that is told in words instead.
+    """
+    seeds = list_seeds(seed, coerce_value(n, SampleCount, "n"))
+    batch_size = coerce_value(batch_size, BatchSize, "batch")
+    inputs = SamplingInputs(labels=labels, text=text)
+    begun = time.perf_counter()
+    with count_forwards(model) as forwards:
+        drawn = draw_in_batches(
+            model, seeds, inputs, sampler, batch_size=batch_size, on_progress=on_progress
+        )
+    seconds = time.perf_counter() - begun
+    count = (forwards.count or None) if forwards else None
+    return SampleSet(drawn.pictures, labels, seconds, count)
+
+
+def find_device(model: nn.Module | LikelihoodModel) -> str:
+    """Where a model's weights are."""
+    weight = next(iter(model.parameters()), None)
+    return "cpu" if weight is None else str(weight.device)
+
+
+def choose_classes(n: int, K: int, order: ClassOrder, labels: Tensor | None) -> Tensor | None:
+    """The class that each of n samples is asked to be, (n,); None for a model without classes.
+
+    "turns": i mod K.  "data": as often as in `labels` (M,), in any first part of the n, too:
+    sample i takes the class at the share i * (golden ratio) mod 1 of the sorted labels.
+    """
+    if not K:
+        return None
+    i = torch.arange(n)
+    if order == "turns":
+        return i % K
+    if labels is None or not len(labels):
+        raise UserError("classes as in the data are asked for, but the data have none; take turns")
+    rows = ((i + 0.5) * GOLDEN % 1 * len(labels)).long()
+    return labels.sort().values[rows]
+
+
+def choose_captions(n: int, accepted_inputs: Sequence[str], held_out: Pictures) -> list[str] | None:
+    """The caption of each of n samples: those of the held-out pictures, in turn.
+
+    None where the model takes none; empty ones where the pictures have none.  given: the fields
+    that the model takes.
+    """
+    if "text" not in accepted_inputs:
+        return None
+    captions = held_out.captions or ("",)
+    return [captions[i % len(captions)] for i in range(n)]
+
+
+def choose_balanced(pictures: Pictures, n: int, order: ClassOrder = "turns") -> Tensor:
+    """Which n of the pictures stand beside n samples, (n,), or all where there are fewer.
+
+    "turns": the first of each class, then the second, ..., so that every first part is balanced as
+    the samples are.  "data", or without classes: the first ones.
+    """
+    labels, K = pictures.labels, len(pictures.classes)
+    if labels is None or not K or order == "data":
+        return torch.arange(min(n, len(pictures)))
+    ranks = torch.empty_like(labels)
+    for k in range(K):
+        of_class = labels == k
+        ranks[of_class] = torch.arange(int(of_class.sum()))  # its place among its own
+    return (ranks * K + labels).argsort()[:n]

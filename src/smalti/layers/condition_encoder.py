@@ -1,0 +1,145 @@
+"""What a model is told of a picture, as the vector or the tokens that its network takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from smalti.core.config import check_fields
+from smalti.core.errors import UserError
+from smalti.core.protocols import Condition
+from smalti.core.ranges import LengthRange
+from smalti.layers.caption import CaptionConfig, CaptionEncoder
+
+ConditionValues = Mapping[str, Tensor | list[str]]
+ConditionKind = Literal["vector", "tokens"]
+
+
+@dataclass(frozen=True)
+@check_fields
+class Choice:
+    """One of named values: a class, a category, a style."""
+
+    values: Annotated[tuple[str, ...], LengthRange(1, 2**20)] = ("no", "yes")
+    """The values' names."""
+    name: str = "class"
+    """What the condition is called."""
+
+
+ConditionConfigs = tuple[Choice | CaptionConfig, ...]
+"""The conditions of a model."""
+
+
+def make_choices(values: tuple[str, ...], name: str = "class") -> tuple[Choice, ...]:
+    """One choice, or none where there are no values."""
+    return (Choice(values, name),) if values else ()
+
+
+def compute_width(conditions: ConditionConfigs, reserve_none: bool) -> int:
+    """D, the length of the vector that tells these: a number for every value of a choice and, where
+    `spare`, for "none"; and a caption's width.
+    """
+    return sum(
+        c.width if isinstance(c, CaptionConfig) else len(c.values) + reserve_none
+        for c in conditions
+    )
+
+
+def describe_conditions(
+    conditions: ConditionConfigs, dropout: float, kind: ConditionKind = "vector"
+) -> tuple[Condition, ...]:
+    """What is said of conditions to those who ask a model for samples; kind: of the choices."""
+    return tuple(
+        Condition(c.name, "vector", (), dropout > 0)
+        if isinstance(c, CaptionConfig)
+        else Condition(c.name, kind, c.values, dropout > 0)
+        for c in conditions
+    )
+
+
+class ConditionEncoder(nn.Module):
+    """All that a model is told, side by side in one vector: (n, D).
+
+    A choice is a one-hot, whose last place is "none" where the model learns without, or where
+    `spare` keeps one all the same; a caption is what its encoder says. In training each is hidden
+    by itself, as often as `dropout` says: a choice is "none" then, a caption is empty.
+    """
+
+    zero: Tensor
+
+    def __init__(
+        self,
+        conditions: ConditionConfigs,
+        dropout: float = 0.0,
+        kind: ConditionKind = "vector",
+        reserve_none: bool = False,
+    ):
+        super().__init__()
+        names = [c.name for c in conditions]
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise UserError(f"two conditions are called {twice[0]!r}; give each its own name")
+        self.dropout, self.reserve_none = dropout, reserve_none or dropout > 0
+        self.spec = describe_conditions(conditions, dropout, kind)
+        self.width = compute_width(conditions, self.reserve_none)
+        self.encoders = nn.ModuleList(
+            c.build() if isinstance(c, CaptionConfig) else nn.Identity() for c in conditions
+        )
+        self.register_buffer("zero", torch.zeros(()), persistent=False)  # knows device and dtype
+
+    def to_vector(self, condition_values: ConditionValues, n: int) -> Tensor | None:
+        """(n, D) of what `core.conditions.resolve` gives; None for a model that is told nothing.
+
+        What is missing is hidden. UserError where the model never learned without it.
+        """
+        parts = [
+            self.encode_text(condition_values.get(c.name), encoder, n)
+            if isinstance(encoder, CaptionEncoder)
+            else self.encode_choice(condition_values.get(c.name), c, n)
+            for c, encoder in zip(self.spec, self.encoders, strict=True)
+        ]
+        return torch.cat(parts, 1) if parts else None
+
+    def to_unconditional_vector(self, n: int) -> Tensor | None:
+        """(n, D) with all hidden, for guidance. UserError where the model never learned without."""
+        if never := [c.name for c in self.spec if not c.allows_none]:
+            raise UserError(
+                f"this model never learned without {never[0]}; give it, and leave guidance at 1"
+            )
+        return self.to_vector({}, n)
+
+    def to_indices(self, condition_values: ConditionValues, n: int) -> Tensor:
+        """(n, c) int64 of the choices, in their order, for networks that take tokens."""
+        rows = [self.to_index(condition_values.get(c.name), c, n) for c in self.spec if c.values]
+        return torch.stack(rows, 1) if rows else torch.zeros(n, 0, dtype=torch.int64)
+
+    def encode_choice(self, value: Tensor | list[str] | None, c: Condition, n: int) -> Tensor:
+        places = len(c.values) + self.reserve_none
+        return F.one_hot(self.to_index(value, c, n), places).to(self.zero.dtype)  # (n, places)
+
+    def encode_text(
+        self, text: Tensor | list[str] | None, encoder: CaptionEncoder, n: int
+    ) -> Tensor:
+        told = [""] * n if text is None else [*map(str, text)]
+        if self.training and self.dropout:
+            hidden = (torch.rand(n) < self.dropout).tolist()
+            told = ["" if gone else one for one, gone in zip(told, hidden, strict=True)]
+        return encoder(*encoder.tokenize(told))  # (n, width)
+
+    def to_index(self, value: Tensor | list[str] | None, c: Condition, n: int) -> Tensor:
+        """(n,) places of a choice's values; in training some are hidden."""
+        if value is None and not c.allows_none:
+            raise UserError(
+                f"this model never learned without {c.name}; give one for each of {n} pictures"
+            )
+        if value is None:
+            return torch.full((n,), len(c.values), device=self.zero.device)
+        y = torch.as_tensor(value, device=self.zero.device)
+        if self.training and self.dropout:
+            hidden = torch.rand(n, device=y.device) < self.dropout
+            y = y.masked_fill(hidden, len(c.values))
+        return y

@@ -1,0 +1,296 @@
+"""run and resume: a loop with its logs, saves, sample grids and an orderly end."""
+
+from __future__ import annotations
+
+import shlex
+from contextlib import nullcontext
+from dataclasses import astuple, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from smalti.core.checkpoint import build_model
+from smalti.core.errors import UserError
+from smalti.core.locks import lock_folder
+from smalti.core.messages import format_count
+from smalti.core.players import HasTrainingCheck
+from smalti.core.progress import ignore_event
+from smalti.core.protocols import Dataset, ModelConfig
+from smalti.core.saved_steps import RUN_FILES, find_intact_step
+from smalti.core.staging import make_folders, remove_empty_on_error, remove_leftovers
+from smalti.training.config import Training
+from smalti.training.device import build_fabric, is_any_process_true
+from smalti.training.events import Ended, Note, OnEvent, Started, Stepped
+from smalti.training.interrupt import Interrupt, leave_signals_to_children
+from smalti.training.logs import Log
+from smalti.training.loop import Loop, load_start_weights, start_loop
+from smalti.training.oom import read_memory_bytes
+from smalti.training.players import collect_premises
+from smalti.training.provenance import check_data_unchanged, describe_data, describe_machine
+from smalti.training.recovery import ROLLBACK_LR_FACTOR, DivergenceError
+from smalti.training.run_record import RunRecord, read_run
+from smalti.training.saving import finish_interrupted_save, save_and_validate
+from smalti.training.timing import probe_step_time
+
+WEIGHT_COPIES = 4
+"""Of its weights, that training a model takes: they themselves, their average, and two of Adam."""
+
+
+def run(
+    model: ModelConfig,
+    train: Dataset,
+    valid: Dataset,
+    training: Training,
+    out: str | Path,
+    *,
+    minutes: float | None = None,
+    start: str | None = None,
+    on_event: OnEvent = ignore_event,
+    about: dict[str, Any] | None = None,
+) -> Path:
+    """Train a model of config `model` into the new run directory `out`.
+
+    `training.steps` says how long; when it is None, `minutes` does, through a timed probe.
+    `start` names a model whose weights the run begins with, to train it further or on other data.
+    `about` is stored for a later `resume`. Returns the last checkpoint's directory. UserError when
+    `out` already holds a run, or the loss stops being a number.
+    """
+    out = Path(out)
+    check_empty_folder(out)
+    if training.steps is None and (minutes is None or minutes <= 0):
+        raise UserError(f"minutes is {minutes} and steps is not given; give a time above 0")
+    if not len(train):
+        raise UserError(f"{train.name} holds no {train.item_name}s to train on; give at least one")
+    if training.flip and train.make_batch(torch.arange(1), torch.device("cpu")).pictures is None:
+        raise UserError(f"training.flip mirrors pictures, and {train.name} has none; leave it out")
+    if isinstance(model, HasTrainingCheck):
+        model.check_training()  # what it lacks is told before anything is written
+    check_memory(model)
+    if start is not None:
+        load_start_weights(model.build(), start)  # refused, if need be, before anything is written
+    data = {"train": describe_data(train), "valid": describe_data(valid)}
+    record = RunRecord(model, training, out, about or {}, start, minutes, data)
+    made = make_folders(out)
+    with remove_empty_on_error(made), lock_folder(out):
+        check_empty_folder(out)  # again: another may have begun meanwhile
+        return launch(record, train, valid, on_event)
+
+
+def resume(
+    out: str | Path, train: Dataset, valid: Dataset, *, on_event: OnEvent = ignore_event
+) -> Path:
+    """Go on with the run in `out` as if it had never stopped. Returns the last checkpoint.
+
+    It goes on from the newest step that is whole; a Note says which are passed over. UserError when
+    there is no run, another process trains it, or the data are not those that it began with.
+    """
+    read_run(out)
+    with lock_folder(out):
+        record = read_run(out)
+        check_data_unchanged(record.data, train=train, valid=valid)
+        check_memory(record.model)
+        remove_leftovers(record.out)
+        saved, passed_over = find_intact_step(record.out, RUN_FILES)
+        for note in passed_over:
+            on_event(Note(note))
+        return launch(replace(record, saved=saved), train, valid, on_event)
+
+
+def check_empty_folder(out: Path) -> None:
+    """UserError for a folder that holds something."""
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        go_on = f"go on with it by `smalti train --resume --out {shlex.quote(str(out))}`, or "
+        hint = go_on if (out / "run.json").is_file() else ""
+        raise UserError(f"{out} exists already; {hint}choose another --out")
+
+
+def check_memory(model: ModelConfig) -> None:
+    """UserError for a model that this machine cannot hold, before any memory is taken for it."""
+    weights = build_model(model, "the model", "meta").state_dict().values()
+    needed, available = (
+        WEIGHT_COPIES * sum(w.numel() * w.element_size() for w in weights),
+        read_memory_bytes(),
+    )
+    if needed > available:
+        raise UserError(
+            f"the model takes {needed / 2**30:,.0f} GB to train, and this machine has "
+            f"{available / 2**30:,.0f}; make it smaller"
+        )
+
+
+def launch(record: RunRecord, train: Dataset, valid: Dataset, on_event: OnEvent) -> Path:
+    fabric = build_fabric(record.training)
+    if record.training.devices == 1:
+        ended = run_process(fabric, record, train, valid, on_event)
+    else:
+        # one callable: Fabric takes apart what it is given beside, and stumbles over frozen records
+        work = partial(
+            run_spawned_process, record=record, train=train, valid=valid, on_event=on_event
+        )
+        with leave_signals_to_children():
+            result = fabric.launch(work)
+        if isinstance(result, BaseException):
+            raise result
+        ended = Ended(*result)
+    on_event(ended)
+    return ended.checkpoint
+
+
+def run_spawned_process(
+    fabric: Fabric, record: RunRecord, train: Dataset, valid: Dataset, on_event: OnEvent
+) -> tuple[Any, ...] | UserError | KeyboardInterrupt:
+    """`drive` in a process of its own: the fields of `Ended`, or what the user should see instead
+    of a trace.
+
+    A `watch` that has `close` is closed: it is told of the end in the process that launched.
+    """
+    try:
+        return astuple(run_process(fabric, record, train, valid, on_event))
+    except (UserError, KeyboardInterrupt) as error:
+        return error
+    finally:
+        getattr(on_event, "close", int)()
+
+
+def run_process(
+    fabric: Fabric, record: RunRecord, train: Dataset, valid: Dataset, on_event: OnEvent
+) -> Ended:
+    """The run on one of its processes; the first one writes and is watched."""
+    is_chief = fabric.is_global_zero
+    on_event = on_event if is_chief else ignore_event
+    with Interrupt() as interrupt:
+        record = resolve_steps(fabric, record, train, on_event)
+        record = replace(record, facts={**record.facts, **describe_machine()})
+        if is_chief:
+            record.write()
+        loop = start_loop(fabric, record, train)
+        loop.on_note = lambda text: on_event(Note(text))
+        first = loop.step
+        with Log(record.out, loop.step) if is_chief else nullcontext() as log:
+            on_event(build_started_event(fabric, loop, record))
+            for line in [*(log.warnings if log else ()), *collect_premises(loop.players)]:
+                on_event(Note(line))
+            if log and first:
+                finish_interrupted_save(loop, record, valid, log, on_event)
+            stopped = train_with_recovery(loop, record, valid, log, on_event, interrupt)
+    directory, minutes = record.out / f"step-{loop.step}", loop.seconds / 60
+    return Ended(loop.step, directory, minutes, stopped, interrupt.signal_number, loop.step - first)
+
+
+def train_with_recovery(
+    loop: Loop,
+    record: RunRecord,
+    valid: Dataset,
+    log: Log | None,
+    on_event: OnEvent,
+    interrupt: Interrupt,
+) -> bool:
+    """Train until the last step or an interrupt; returns whether it was one."""
+    while True:
+        try:
+            return train_and_save(loop, record, valid, log, on_event, interrupt)
+        except DivergenceError as error:
+            record = recover_from_divergence(loop, record, log, on_event, error)
+
+
+def train_and_save(
+    loop: Loop,
+    record: RunRecord,
+    valid: Dataset,
+    log: Log | None,
+    on_event: OnEvent,
+    interrupt: Interrupt,
+) -> bool:
+    """Step, log and save; whether an interrupt ended it. Diverged when the loss ran away."""
+    t, first, before = record.training, loop.items, loop.seconds
+    assert t.steps is not None
+    loop.ending = False
+    for step, terms, rate in loop.run_steps():
+        if loop.training != record.training:  # memory ran out
+            record = update_record(record, loop, write=log is not None)
+        speed = (loop.items - first) / (loop.seconds - before)
+        if log:
+            log.write(step, **terms, rate=rate, minutes=round(loop.seconds / 60, 4))
+        on_event(Stepped(step, t.steps, terms, speed))
+        if not loop.ending and is_any_process_true(loop.fabric, interrupt.requested):
+            loop.ending = True
+            on_event(
+                Note(f"stopping: step {loop.step} is being saved; Ctrl-C again leaves at once")
+            )
+        if step == loop.step and (loop.is_save_due() or loop.ending):
+            record = update_record(record, loop, write=log is not None)
+            save_and_validate(loop, record, valid, log, on_event)
+    return loop.ending
+
+
+def update_record(record: RunRecord, loop: Loop, write: bool) -> RunRecord:
+    """The job with what the loop has come to, as run.json keeps it."""
+    minutes = round(loop.seconds / 60, 2)
+    record = replace(record, training=loop.training, facts={**record.facts, "minutes": minutes})
+    if write:
+        record.write()
+    return record
+
+
+def recover_from_divergence(
+    loop: Loop, record: RunRecord, log: Log | None, on_event: OnEvent, error: DivergenceError
+) -> RunRecord:
+    """The job, going on from the last good state. Diverged when it must not step back again."""
+    done, allowed = record.recoveries, record.training.max_recoveries
+    if done >= allowed:
+        tried = (
+            f"; {done} times back, down to {ROLLBACK_LR_FACTOR**done:g} of the rate, did not help"
+        )
+        raise DivergenceError(f"{error}{tried if done else ''}") from None
+    loop.roll_back(done + 1)
+    record = update_record(replace(record, recovered=done + 1), loop, write=log is not None)
+    scale = ROLLBACK_LR_FACTOR**record.recoveries
+    if log:
+        why = {"diverged_at": error.step, "why": error.reason.rstrip(",")}
+        log.roll_back(loop.step, recovered_to=loop.step, rate_scale=scale, **why)
+    on_event(
+        Note(
+            f"{error.reason} at step {error.step}: going on from step {loop.step} with {scale:g} "
+            f"of the rate ({record.recoveries} of {allowed} times)"
+        )
+    )
+    return record
+
+
+def resolve_steps(
+    fabric: Fabric, record: RunRecord, train: Dataset, on_event: OnEvent
+) -> RunRecord:
+    """The job with `steps`; minutes become steps once, by a timed probe, and are saved so."""
+    if record.training.steps is not None:
+        return record
+    assert record.minutes is not None
+    budget = 60 * record.minutes
+    spent = min(10.0, 0.05 * budget)
+    taken, accumulate = probe_step_time(
+        fabric, record, train, spent, lambda text: on_event(Note(text))
+    )
+    steps = max(1, round(0.95 * budget / taken))  # the rest is for grids and saves
+    on_event(
+        Note(
+            f"{taken:.3f} s a step: {format_count(steps, 'step')} in {format_count(record.minutes, 'minute')}"
+        )
+    )
+    return record.with_steps(steps, accumulate)
+
+
+def build_started_event(fabric: Fabric, loop: Loop, record: RunRecord) -> Started:
+    trained = sum(p.numel() for p in loop.model.module.parameters() if p.requires_grad)
+    assert record.training.steps is not None
+    return Started(
+        step=loop.step,
+        steps=record.training.steps,
+        parameters=trained,
+        items=len(loop.data),
+        item=loop.data.item_name,
+        precision=str(fabric._precision.precision),
+        devices=fabric.world_size,
+        out=record.out,
+    )

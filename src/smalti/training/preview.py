@@ -1,0 +1,60 @@
+"""The picture that every save leaves: samples of the model, or what its codes make of pictures."""
+
+from __future__ import annotations
+
+import torch
+from PIL import Image
+from torch import nn
+
+from smalti.core.drawing import draw_in_batches
+from smalti.core.pictures import make_grid
+from smalti.core.protocols import Batch, Codec, Dataset, GenerativeModel
+from smalti.core.sampling_inputs import SamplingInputs
+
+PREVIEW_SIZE = 64  # pictures on a grid
+
+
+def draw_preview(
+    model: nn.Module, parts: int, train: Dataset, valid: Dataset, device: torch.device
+) -> Image.Image | None:
+    """Samples; of a codec pairs, each picture left of what came back. None for other models.
+
+    parts: into how many the batch had to be split, for memory.
+    """
+    if isinstance(model, GenerativeModel) and model.spec.output == "picture":
+        return make_grid(
+            draw_samples(
+                model, PREVIEW_SIZE // parts or 1, read_captions(valid) or read_captions(train)
+            )
+        )
+    if not isinstance(model, Codec):
+        return None
+    x = load_first_batch(valid if len(valid) else train, PREVIEW_SIZE // 2).require_pictures()
+    codes, size = [model.encode(part.to(device)) for part in x.split(8)], (x.shape[2], x.shape[3])
+    again = torch.cat([model.decode(some, size).cpu() for some in codes])
+    pairs = torch.stack([x, again], dim=1).flatten(0, 1)
+    return make_grid(pairs, columns=8)
+
+
+def load_first_batch(data: Dataset, n: int) -> Batch:
+    return data.make_batch(torch.arange(min(n, len(data))), torch.device("cpu"))
+
+
+def read_captions(data: Dataset) -> list[str]:
+    return load_first_batch(data, PREVIEW_SIZE).text or [] if len(data) else []
+
+
+def draw_samples(model: GenerativeModel, batch_size: int, captions: list[str]) -> torch.Tensor:
+    """Samples for a grid; not more at once than fit where the batch had to be split.
+
+    A model that draws what is described gets the captions in turn.
+    """
+    accepted_captions = captions if "text" in model.spec.accepted_inputs else ()
+    text = (
+        [accepted_captions[k % len(accepted_captions)] for k in range(PREVIEW_SIZE)]
+        if accepted_captions
+        else None
+    )
+    return draw_in_batches(
+        model, range(PREVIEW_SIZE), SamplingInputs(text=text), batch_size=batch_size
+    ).pictures

@@ -1,0 +1,189 @@
+"""What a run is, on disk: run.json beside its steps, the trainer's state inside the last one."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+from torch import nn
+
+from smalti.core.checkpoint import write_checkpoint
+from smalti.core.config import check_fields, collect_hints, from_json, to_json
+from smalti.core.documents import read_json
+from smalti.core.errors import UserError, shorten
+from smalti.core.files import write_text
+from smalti.core.folders import replace_directory
+from smalti.core.messages import format_count
+from smalti.core.protocols import Card, HasFacts, ModelConfig
+from smalti.core.ranges import Range
+from smalti.core.saved_steps import (
+    RUN_FILES,
+    find_damage,
+    find_newest_step,
+    list_steps,
+    write_checksums,
+)
+from smalti.core.staging import temporary_folder
+from smalti.training.config import Training
+
+FORMAT = 1
+Recoveries = Annotated[int, Range(0, 1_000)]
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """A run: its plan and its place."""
+
+    model: Any
+    """The model's config, a `ModelConfig`; whoever knows its family reads its fields."""
+    training: Training
+    out: Path
+    about: dict[str, Any]
+    """Whatever the caller needs to resume: the recipe's name, where the data lie."""
+    start: str | None = None
+    """A model (name or directory) whose weights the run begins with, instead of random ones."""
+    minutes: float | None = None
+    """Time budget, while `training.steps` is not yet known."""
+    data: dict[str, Any] = field(default_factory=dict)
+    """`facts_of` the pictures of each part, by which a resume knows them again."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What trains it, and the minutes that it has trained."""
+    recoveries: int = 0
+    """How often it has stepped back."""
+    resume_from: Path | None = None
+    """The saved step that it goes on from."""
+
+    def with_steps(self, steps: int, accumulate: int | None = None) -> RunRecord:
+        accumulate = accumulate or self.training.accumulate
+        return replace(self, training=replace(self.training, steps=steps, accumulate=accumulate))
+
+    def write(self) -> None:
+        """run.json, whole or not at all."""
+        self.out.mkdir(parents=True, exist_ok=True)
+        content = {
+            "format": FORMAT,
+            "model": to_json(self.model),
+            "training": to_json(self.training),
+            "minutes": self.minutes,
+            "start": self.start,
+            "about": self.about,
+            "data": self.data,
+            "facts": self.facts,
+            "recovered": self.recoveries,
+        }
+        write_text(self.out / "run.json", json.dumps(content, indent=1) + "\n")
+
+
+def read_run(out: str | Path) -> RunRecord:
+    """The run in `out`. UserError when there is nothing to resume."""
+    path = Path(out) / "run.json"
+    if not path.is_file():
+        raise UserError(f"nothing to resume in {out}: it has no run.json; train without --resume")
+    content = read_json(path)
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise UserError(f"{path} has format {shorten(found)}; this smalti reads {FORMAT}")
+    if lost := {"model", "training", "about", "minutes"} - content.keys():
+        raise UserError(f"{path} lacks {min(lost)!r}; it is not as smalti wrote it")
+    try:
+        return parse_record(content, Path(out))
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+@dataclass(frozen=True)
+@check_fields
+class StoredValues:
+    """Plain values of run.json."""
+
+    minutes: Annotated[float, Range(0, 1e6, excludes_low=True)] | None = None
+    start: str | None = None
+    recoveries: Recoveries = 0
+
+
+def parse_record(content: dict[str, Any], out: Path) -> RunRecord:
+    """The run that run.json tells of. UserError for values that it cannot have."""
+    model, training = from_json(content["model"]), from_json(content["training"])
+    if not isinstance(model, ModelConfig):
+        raise UserError(f"model is {shorten(model)}; wanted a model's config")
+    if not isinstance(training, Training):
+        raise UserError(f"training is {shorten(training)}; wanted how to train")
+    parts = {name: content.get(name, {}) for name in ("about", "data", "facts")}
+    for name, part in parts.items():
+        if not isinstance(part, dict):
+            raise UserError(f"{name} is {shorten(part)}; wanted an object")
+    for name, part in parts["data"].items():
+        if not isinstance(part, dict):
+            raise UserError(f"data.{name} is {shorten(part)}; wanted an object")
+    stored = StoredValues(
+        **{name: content[name] for name in collect_hints(StoredValues) if name in content}
+    )
+    record = RunRecord(model, training, out, **vars(stored), **parts)
+    if training.steps is None and record.minutes is None:
+        raise UserError("minutes and steps are both missing; one of them says how long to train")
+    return record
+
+
+def find_last_step(out: Path) -> Path | None:
+    """The directory of the newest saved step from which the run can go on."""
+    return find_newest_step(out, RUN_FILES)
+
+
+def build_card(record: RunRecord, step: int) -> Card:
+    """The card of a saved step; where the data lie is not told, for a checkpoint may travel."""
+    recipe = {"recipe": record.about["recipe"]} if "recipe" in record.about else {}
+    model_facts = record.model.collect_facts() if isinstance(record.model, HasFacts) else {}
+    progress = {"seed": record.training.seed, "step": step, **model_facts}
+    return Card(
+        name=record.out.name, facts={**recipe, **progress, **summarize_training(record.facts)}
+    )
+
+
+def summarize_training(facts: dict[str, Any]) -> dict[str, Any]:
+    """`minutes` and `hardware`, as a card tells them."""
+    if not facts:
+        return {}
+    minutes, threads = facts.get("minutes"), facts.get("threads")
+    known = isinstance(minutes, float | int) and math.isfinite(minutes)
+    threads = format_count(threads, "thread") if isinstance(threads, int) else "unknown threads"
+    hardware = f"{facts.get('processor')}, {threads}, torch {facts.get('torch')}"
+    return {"minutes": minutes if known else 0.0, "hardware": hardware}
+
+
+def save_step(record: RunRecord, step: int, model: nn.Module, state: dict[str, Any]) -> Path:
+    """step-N/ with the averaged weights, trainer.pt and hashes, then `latest`.
+
+    Of the states of older steps only the newest stays, in case this one is damaged.
+    """
+    directory = record.out / f"step-{step}"
+    with temporary_folder(record.out) as folder:
+        write_checkpoint(folder, model, build_card(record, step))
+        with open(folder / "trainer.pt", "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        write_checksums(folder)
+        replace_directory(folder, directory)
+    write_text(record.out / "latest", directory.name + "\n")
+    for other in [d for d in list_steps(record.out) if d != directory][1:]:
+        (other / "trainer.pt").unlink(missing_ok=True)
+    return directory
+
+
+def read_trainer_state(directory: Path) -> dict[str, Any]:
+    """The trainer's state, tensors and plain values. UserError when it is missing or damaged."""
+    path = directory / "trainer.pt"
+    if error_text := find_damage(directory, [path.name]):
+        raise UserError(f"{error_text}, so the run cannot go on; train anew")
+    try:
+        state = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # a broken pickle can raise nearly anything
+        raise UserError(f"{path} is damaged, so the run cannot go on; train anew") from error
+    if not isinstance(state, dict):
+        raise UserError(f"{path} holds no state of a run; train anew")
+    return state

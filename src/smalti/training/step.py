@@ -1,0 +1,139 @@
+"""One optimizer step, and the numbers that steer it."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.wrappers import _FabricModule
+from torch import Tensor, nn
+
+from smalti.core.players import HasOptimizerSettings
+from smalti.core.protocols import Batch
+from smalti.training.config import Training
+from smalti.training.device import all_reduce, choose_precision
+
+
+def schedule_learning_rate(step: int, training: Training) -> float:
+    """Learning rate of step 0, 1, ...: linear warm-up, then a cosine to 0 at the last step."""
+    steps = training.steps or 1
+    warmup = min(training.warmup, steps // 5)
+    if step < warmup:
+        return training.learning_rate * (step + 1) / warmup
+    done = (step - warmup) / max(1, steps - warmup)
+    return training.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def build_optimizer(model: torch.nn.Module, training: Training) -> torch.optim.Optimizer:
+    """AdamW over what is trained; weights decay, biases and norms do not."""
+    trained = [p for p in model.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": training.weight_decay},
+        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    # with fp16 gradients are clipped between unscaling and step, which the fused one does at once
+    fused = choose_precision(training) != "16-mixed"
+    betas = model.betas if isinstance(model, HasOptimizerSettings) else (0.9, 0.99)
+    return torch.optim.AdamW(groups, lr=training.learning_rate, betas=betas, fused=fused)
+
+
+class MicroBatch(NamedTuple):
+    """What a process computes at once, of a batch."""
+
+    batch: Batch
+    share: float = 1.0
+    """Its items, as a multiple of an even part's."""
+
+
+class WeightedSum(NamedTuple):
+    """A number's sum over parts of a batch, by weight; divided by its weight it is their mean."""
+
+    value: Tensor
+    weight: float | Tensor
+
+
+def flip_randomly(batch: Batch) -> Batch:
+    """Half of its pictures left for right, by chance."""
+    x = batch.require_pictures()
+    mirrored = torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5
+    return batch._replace(pictures=torch.where(mirrored, x.flip(3), x))
+
+
+def accumulate_gradients(
+    fabric: Fabric,
+    players: dict[str, _FabricModule],
+    micro_batches: list[MicroBatch],
+    step: int,
+    planned_parts: int,
+) -> dict[str, WeightedSum]:
+    """Gradients and terms of the loss, summed by weight over this process's parts of a batch.
+
+    The players (at least one, by name) have their turn at each part; each is handed what the one
+    before it carries. The first one's total is the `loss`, another's bears its name. All is divided
+    by `planned`, the parts of every process. Processes do not wait for each other in here, so that
+    one may run out of memory.
+    """
+    sums: dict[str, WeightedSum] = {}
+    for batch, share in micro_batches:
+        carry: object = None
+        for k, (name, model) in enumerate(players.items()):
+            with fabric.no_backward_sync(model):
+                with fabric.autocast():  # on one device Fabric's marked methods run without it
+                    loss = model.loss(batch, step, carry)
+                weight = share if loss.weight is None else loss.weight
+                fabric.backward(loss.total * weight / planned_parts)
+            carry = loss.carry
+            total = {"loss" if k == 0 else name: loss.total.detach()}
+            for term, value in {**total, **loss.terms}.items():
+                before = sums.get(term, WeightedSum(torch.zeros((), device=value.device), 0.0))
+                value = before.value + value.float() * weight / planned_parts
+                sums[term] = WeightedSum(value, before.weight + weight)
+    return {
+        term: WeightedSum(value, weight / planned_parts) for term, (value, weight) in sums.items()
+    }
+
+
+def take_optimizer_step(
+    fabric: Fabric,
+    model: _FabricModule,
+    optimizer: torch.optim.Optimizer,
+    learning_rate: float,
+    max_grad_norm: float,
+    weight: float | Tensor,
+) -> Tensor:
+    """One optimizer step; returns the gradient's norm before it is clipped.
+
+    weight: of the gradients, which are sums.
+    """
+    average_gradients(fabric, model, weight)
+    for group in optimizer.param_groups:
+        group["lr"] = learning_rate
+    norm = fabric.clip_gradients(model, optimizer, max_norm=max_grad_norm, error_if_nonfinite=False)
+    assert norm is not None
+    optimizer.step()
+    optimizer.zero_grad()
+    return norm
+
+
+def average_gradients(fabric: Fabric, model: nn.Module, weight: float | Tensor) -> None:
+    """Sums become means: of this process's items, and of all processes'."""
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    if fabric.world_size == 1:
+        if isinstance(weight, Tensor) or weight != 1:
+            torch._foreach_div_(gradients, weight)  # pyright: ignore
+        return
+    flat = torch.cat([g.flatten() for g in gradients] + [gradients[0].new_ones(1) * weight])
+    flat = all_reduce(fabric, flat, "mean")
+    means = (flat[:-1] / flat[-1]).split([g.numel() for g in gradients])
+    for gradient, mean in zip(gradients, means, strict=True):
+        gradient.copy_(mean.view_as(gradient))
+
+
+def compute_means(fabric: Fabric, sums: dict[str, WeightedSum]) -> Tensor:
+    """The means of all processes, in the order of the sums; no number is read."""
+    values = torch.stack([value for value, _ in sums.values()])
+    weights = torch.stack([torch.ones_like(value) * weight for value, weight in sums.values()])
+    values, weights = all_reduce(fabric, torch.stack([values, weights]), "mean")
+    return values / weights
