@@ -109,7 +109,7 @@ def build_loop(
     training = replace(
         RECIPE.training,
         steps=ENDLESS,
-        batch=batch_size,
+        batch_size=batch_size,
         accumulate=1,
         ema=0.999,
         precision=precision,

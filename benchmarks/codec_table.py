@@ -35,7 +35,7 @@ def train_and_measure(
     recipe, splits = find_recipe("vqvae-digits"), load_digit_splits()
     config = recipe.make_config(splits.train)
     config = replace(config, quantizer=VQConfig(codes, width=16, beta=beta))
-    training = replace(recipe.training, steps=steps, seed=seed, save=10**6)
+    training = replace(recipe.training, steps=steps, seed=seed, save_every=10**6)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "run"
         run(config, splits.train, splits.valid, training, out, minutes=minutes)

@@ -60,9 +60,9 @@ PLAIN, GATED = PixelCNNConfig(width=48), GatedPixelCNNConfig()
 PLUSPLUS = PixelCNNPlusPlusConfig(filters=24, blocks=2, dropout=0.0)
 NETWORKS: dict[str, tuple[Any, int]] = {
     "plain": (PLAIN, 256),
-    "plain, batch norm": (replace(PLAIN, norm=True), 256),
+    "plain, batch norm": (replace(PLAIN, batch_norm=True), 256),
     "gated": (GATED, 256),
-    "gated, batch norm": (replace(GATED, norm=True), 256),
+    "gated, batch norm": (replace(GATED, batch_norm=True), 256),
     "++": (PLUSPLUS, 256),
     "++, softmax": (PLUSPLUS, 256),
     "plain, 8 levels": (PLAIN, 8),

@@ -125,7 +125,7 @@ JOBS: tuple[AnyJob, ...] = (
     TrainingJob(
         "consistency-digits",
         find_recipe("consistency-digits").make_config,
-        replace(find_recipe("consistency-digits").training, steps=20_000, batch=256, ema=0.9995),
+        replace(find_recipe("consistency-digits").training, steps=20_000, batch_size=256, ema=0.9995),
         recipe="consistency-digits",
         compiled_parts=("network",),
         initial_model="ddpm-digits",

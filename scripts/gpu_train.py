@@ -171,7 +171,7 @@ class Run:
             return
         for each in (model, self.loop.ema.module):
             each.config = replace(
-                each.config, critic_start=int(self.job.discriminator_from * steps)
+                each.config, discriminator_start=int(self.job.discriminator_from * steps)
             )
 
     def plan_stages(self, steps: int) -> None:
@@ -219,7 +219,7 @@ class Run:
 def begin_run(job: TrainingJob, args: argparse.Namespace) -> Run:
     splits = read_pictures(job, args.data, args.few)
     config = job.make_config(splits.train)
-    training = replace(job.training, save=10**9)
+    training = replace(job.training, save_every=10**9)
     fabric = build_fabric(training)
     out = Path(args.out)
     facts = {"pictures": len(splits.train), **describe_machine()}

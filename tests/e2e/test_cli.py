@@ -326,5 +326,5 @@ def ddpm_digits_tiny():
     def model(pictures):
         return replace(own.make_config(pictures), network=unet_config(condition=11))
 
-    training = replace(own.training, steps=None, batch=4, precision="32")
-    return replace(own, model=model, training=training)
+    training = replace(own.training, steps=None, batch_size=4, precision="32")
+    return replace(own, make_config=model, training=training)

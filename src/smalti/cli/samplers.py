@@ -60,7 +60,7 @@ def make_sampler_flags(words: Sequence[str] = (), fills: bool = False) -> Flags:
 
 
 def list_sampler_flags(samplers: list[Any], fills: bool) -> list[Flag]:
-    kinds = {type(s): s for s in reversed(samplers) if getattr(s, "fills", False) == fills}
+    kinds = {type(s): s for s in reversed(samplers) if getattr(s, "fills_holes", False) == fills}
     if not kinds:
         return []
     help = "The way from noise to picture."

@@ -19,7 +19,7 @@ class ClassifierDistance:
     """A classifier of smalti: digits, emoji, or the folder of your own."""
 
     classifier: str = "emoji"
-    """digits or emoji, which ship; or a checkpoint's folder with maps(x)."""
+    """digits or emoji, which ship; or a checkpoint's folder with feature_maps(x)."""
 
     @property
     def description(self) -> str:
@@ -38,16 +38,16 @@ class FeatureDistance(nn.Module):
         super().__init__()
         own = SHIPPED_FOLDER / f"{name}-classifier"
         classifier: Any = load(own if (own / "config.json").is_file() else name)
-        if not callable(getattr(classifier, "maps", None)):
+        if not callable(getattr(classifier, "feature_maps", None)):
             kind = type(classifier).__name__
-            raise UserError(f"{name} is a {kind}, which has no maps(x); give a classifier")
+            raise UserError(f"{name} is a {kind}, which has no feature_maps(x); give a classifier")
         self.classifier = classifier.requires_grad_(False)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Pictures x, y (B, C, H, W) in [0, 1] -> (B,)."""
         C = self.classifier.config.channels
         x, y = (v if v.shape[1] == C else match_channels(v, C) for v in (x, y))
-        pairs = zip(self.classifier.maps(x), self.classifier.maps(y), strict=True)
+        pairs = zip(self.classifier.feature_feature_maps(x), self.classifier.feature_maps(y), strict=True)
         return torch.stack([compare_features(a, b).sum(1).mean((1, 2)) for a, b in pairs]).mean(0)
 
 

@@ -39,7 +39,7 @@ class Codec(Model):
 
     @property
     def vocab_size(self) -> int:
-        return self.network.quantizer.size
+        return self.network.quantizer.codebook_size
 
     @property
     def device(self) -> torch.device:
@@ -86,7 +86,7 @@ class Codec(Model):
 
         They are quantized first: the decoder has seen codes only.
         """
-        return self.decode(self.network.quantizer.find(z.to(self.device)), size)
+        return self.decode(self.network.quantizer.quantize(z.to(self.device)), size)
 
     def reconstruct(self, x: Tensor) -> Tensor:
         """Pictures (N, C, H, W) as `encode` takes them, there and back."""
@@ -108,7 +108,7 @@ class Codec(Model):
 
     def after_step(self) -> None:
         """After every optimizer step, on all processes at once."""
-        self.network.quantizer.settle()
+        self.network.quantizer.after_step()
 
     def to_network_range(self, x: Tensor) -> Tensor:
         """[0, 1] to the network's range."""

@@ -89,4 +89,4 @@ def build_health(codec: Codec, counts: Tensor) -> Health:
 
 def find_usage(quantizer: object) -> CodebookUsage | None:
     """What a quantizer notes of its codes' use."""
-    return getattr(getattr(quantizer, "book", quantizer), "use", None)
+    return getattr(getattr(quantizer, "codebook", quantizer), "usage", None)

@@ -94,9 +94,9 @@ class Autoencoder(nn.Module):
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
         """Codes (B, h, w) int64."""
-        return self.quantizer.find(self.encode_latents(x))
+        return self.quantizer.quantize(self.encode_latents(x))
 
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
         """Codes (B, h, w) to pictures (B, C, f h, f w) about in `range`."""
-        return self.decode_latents(self.quantizer.look_up(codes))
+        return self.decode_latents(self.quantizer.dequantize(codes))

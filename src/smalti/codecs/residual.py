@@ -177,7 +177,7 @@ class Encoder(nn.Module):
 
     def list_local_layers(self) -> list[nn.Module]:
         """The steps before the first level that attends: but for the norms, none looks far."""
-        levels = [part for level in self.levels[: self.first_global] for part in level.parts()]
+        levels = [part for level in self.levels[: self.first_global] for part in level.list_layers()]
         return [nn.Sequential(self.stem, self.enter), *levels]
 
     def forward_global(self, x: Tensor) -> Tensor:
@@ -221,7 +221,7 @@ class Decoder(nn.Module):
 
     def list_local_layers(self) -> list[nn.Module]:
         """The steps after it: but for the norms, none looks far."""
-        levels = [part for level in self.levels[self.first_local :] for part in level.parts()]
+        levels = [part for level in self.levels[self.first_local :] for part in level.list_layers()]
         return [*levels, nn.Sequential(self.norm, nn.SiLU(), self.leave, self.stem)]
 
     def forward(self, x: Tensor) -> Tensor:

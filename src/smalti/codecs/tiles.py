@@ -71,10 +71,10 @@ def decode_tiled(
 ) -> Tensor:
     """As codec.decode, by tiles of `side`: codes (N, h, w) -> (N, C, H, W) float32 in [0, 1]."""
     network, grid = codec.network, codes.shape[1:]
-    x = network.decoder.coarse(
-        network.post_quant_conv(network.quantizer.look_up(codes.to(codec.device)))
+    x = network.decoder.forward_global(
+        network.post_quant_conv(network.quantizer.dequantize(codes.to(codec.device)))
     )
-    for part in network.decoder.parts():
+    for part in network.decoder.list_local_layers():
         x = apply_in_tiles(part, x, grid, side)
     picture = codec.from_network_range(x)
     return picture if size is None else picture[..., : size[0], : size[1]]
@@ -86,9 +86,9 @@ def encode_tiled(codec: Codec, x: Tensor, side: int = DEFAULT_SIDE) -> Tensor:
     x = codec.check_pictures(x)
     network, grid = codec.network, codec.compute_code_shape((x.shape[2], x.shape[3]))
     x = codec.pad(codec.to_network_range(x.to(codec.device)))
-    for part in network.encoder.parts():
+    for part in network.encoder.list_local_layers():
         x = apply_in_tiles(part, x, grid, side)
-    return network.quantizer.find(network.quant_conv(network.encoder.coarse(x)))
+    return network.quantizer.quantize(network.quant_conv(network.encoder.forward_global(x)))
 
 
 def apply_in_tiles(layer: nn.Module, x: Tensor, grid: tuple[int, ...], side: int) -> Tensor:

@@ -163,7 +163,7 @@ class VQGAN(Codec):
 
         Processes differ in it, as their pictures do; their gradients are averaged.
         """
-        last = self.network.decoder.last
+        last = self.network.decoder.last_weight
         ours, theirs = (
             torch.autograd.grad(loss, last, retain_graph=True)[0].float().norm()
             for loss in (rec, generator_loss)

@@ -51,7 +51,7 @@ def read_exact(
             on_notice(f"passed over: {source.skipped}")
         if source.pixels is not None and Path(path).suffix.lower() == ".npz":
             check_arrays(Path(path).expanduser())
-        exact = replace(source, opened=lambda k: open_exact(source, k, (H, W)))
+        exact = replace(source, open_picture=lambda k: open_exact(source, k, (H, W)))
         look = make_preprocessing(None, "rgb" if C == 3 else "keep", "white", crop=False)
         pictures, kept = load_pictures(exact, look, progress=on_progress)
         root = Path(path).expanduser()

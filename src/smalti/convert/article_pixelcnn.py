@@ -102,7 +102,7 @@ class ArticlePixelCNNPrior(ArticleGatedPixelCNN):
 
     @property
     def network(self) -> GatedPixelCNNConfig:
-        return replace(super().network, codes=True)
+        return replace(super().network, embeds_symbols=True)
 
     def build_model(self, size: Size | None, codec: str | None = None) -> AutoregressiveConfig:
         """A model around the network: of pictures by this codec, without one of bare codes.

@@ -65,7 +65,7 @@ VQVAE_REPLACEMENTS = (
     (r"^decoder\.2\.", "decoder.blocks.1."),
     (r"^decoder\.3\.", "decoder.up.0."),
     (r"^decoder\.5\.", "decoder.up.1."),
-    (r"^vq_embedding\.weight$", "quantizer.book.weight"),
+    (r"^vq_embedding\.weight$", "quantizer.codebook.weight"),
 )
 
 
@@ -150,9 +150,9 @@ TAMING_REPLACEMENTS = (
     (r"\bconv_in\.", "enter."),
     (r"\bconv_out\.", "leave."),
     (r"\bnorm_out\.", "norm."),
-    (r"^quant_conv\.", "before."),
-    (r"^post_quant_conv\.", "after."),
-    (r"^quantize\.embedding\.", "quantizer.book."),
+    (r"^quant_conv\.", "quant_conv."),
+    (r"^post_quant_conv\.", "post_quant_conv."),
+    (r"^quantize\.embedding\.", "quantizer.codebook."),
 )
 
 
@@ -210,12 +210,12 @@ def rename_weights(weights: Weights, replacements: tuple[tuple[str, str], ...]) 
 
 def add_codebook_usage(weights: Weights) -> Weights:
     """An even use of all codes, which references do not count."""
-    name = "quantizer.book.weight"
+    name = "quantizer.codebook.weight"
     if name not in weights:
         return weights
     K = len(weights[name])
     usage = {"share": torch.full((K,), 1 / K), "steps": torch.tensor(1), "revived": torch.tensor(0)}
-    return {**weights, **{f"quantizer.book.use.{k}": v for k, v in usage.items()}}
+    return {**weights, **{f"quantizer.codebook.usage.{k}": v for k, v in usage.items()}}
 
 
 REFERENCES = {

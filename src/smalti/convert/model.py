@@ -37,7 +37,7 @@ def model_from_reference(
     elif isinstance(network, ArticlePixelCNNPrior):
         model_config = network.build_model(size, codec)
     else:
-        model_config = network.model(size)
+        model_config = network.build_model(size)
     model = model_config.build().eval()
     model.network.load_state_dict(trained)
     return model

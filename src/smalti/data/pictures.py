@@ -155,7 +155,7 @@ class Pictures:
             )
         return replace(
             self,
-            stored=stored,
+            stored_pixels=stored,
             rows=rows,
             labels=None if self.labels is None else self.labels[positions],
             captions=tuple(self.captions[k] for k in positions.tolist()) if self.captions else (),

@@ -106,7 +106,7 @@ def round_trip(
     latents = invert(diffusion, pictures, labels=labels, sampler=sampler, refine=refine)
     n, size = len(latents), (int(latents.shape[2]), int(latents.shape[3]))
     inputs, deterministic = make_deterministic(diffusion, sampler, labels)
-    inputs = replace(inputs, start=latents, size=size)
+    inputs = replace(inputs, initial_noise=latents, size=size)
     *_, last = diffusion.stream(Rng([0] * n), inputs, deterministic)
     again = diffusion.render(last).cpu()
     return RoundTrip(latents.cpu(), again, psnr(pictures.cpu(), again))

@@ -94,7 +94,7 @@ GATED_PIXELCNN_DIGITS = Recipe(
     size=28,
 )
 GATED_PIXELCNN_DIGITS_8 = replace(
-    GATED_PIXELCNN_DIGITS, model=partial(gated_pixelcnn_digits, levels=8)
+    GATED_PIXELCNN_DIGITS, make_config=partial(gated_pixelcnn_digits, levels=8)
 )
 PIXELCNNPP_DIGITS = Recipe(
     read_digits,

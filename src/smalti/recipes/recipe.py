@@ -55,5 +55,5 @@ class Recipe:
 
         plan = change_config(self.training, training, "training")
         return replace(
-            self, training=plan, model=make_changed_config if model else self.make_config
+            self, training=plan, make_config=make_changed_config if model else self.make_config
         )

@@ -58,7 +58,7 @@ def forecast_training(shape: tuple[int, int, int], classes: tuple[str, ...]) -> 
     pixels = torch.randint(0, 256, (timed_batch_size, C, H, W), dtype=torch.uint8)
     labels = torch.zeros(timed_batch_size, dtype=torch.int64) if classes else None
     pictures = Pictures(pixels, labels, classes, "noise")
-    training = replace(recipe.training, batch=timed_batch_size, accumulate=1, devices=1)
+    training = replace(recipe.training, batch_size=timed_batch_size, accumulate=1, devices=1)
     config, fabric = recipe.make_config(pictures), build_fabric(training)
     seconds = probe_step_time(
         fabric, RunRecord(config, training, Path(), {}), pictures, TIMING_SECONDS

@@ -102,6 +102,6 @@ def open_translator(
     beam = replace(
         default,
         width=max(default.width, n_best) if beam_size is None else beam_size,
-        penalty=default.length_penalty if length_penalty is None else length_penalty,
+        length_penalty=default.length_penalty if length_penalty is None else length_penalty,
     )
     return translator, beam

@@ -96,7 +96,7 @@ def resume(
         saved, passed_over = find_intact_step(record.out, RUN_FILES)
         for note in passed_over:
             on_event(Note(note))
-        return launch(replace(record, saved=saved), train, valid, on_event)
+        return launch(replace(record, resume_from=saved), train, valid, on_event)
 
 
 def check_empty_folder(out: Path) -> None:
@@ -246,7 +246,7 @@ def recover_from_divergence(
         )
         raise DivergenceError(f"{error}{tried if done else ''}") from None
     loop.roll_back(done + 1)
-    record = update_record(replace(record, recovered=done + 1), loop, write=log is not None)
+    record = update_record(replace(record, recoveries=done + 1), loop, write=log is not None)
     scale = ROLLBACK_LR_FACTOR**record.recoveries
     if log:
         why = {"diverged_at": error.step, "why": error.reason.rstrip(",")}

@@ -74,7 +74,7 @@ class RunRecord:
             "about": self.about,
             "data": self.data,
             "facts": self.facts,
-            "recovered": self.recoveries,
+            "recoveries": self.recoveries,
         }
         write_text(self.out / "run.json", json.dumps(content, indent=1) + "\n")
 

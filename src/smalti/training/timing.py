@@ -50,7 +50,7 @@ def probe_step_time(
     """
     before = read_rng_state()
     model = record.model.build().to(fabric.device)
-    training = replace(record.training, steps=TOTAL_STEPS, recover=0)
+    training = replace(record.training, steps=TOTAL_STEPS, max_recoveries=0)
     loop = assemble_loop(fabric, model, EMA(model, 0.9), data, training)
     loop.on_note = on_note
     scale = loop.read_scaler_state()

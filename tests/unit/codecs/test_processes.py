@@ -33,8 +33,8 @@ def test_two_processes_move_the_codes_as_one_in_two_parts_does(tmp_path: Path) -
     A gradient that is rounding alone, as that of an attention's key bias is, becomes a whole step
     of Adam in a random direction. So weights are compared together, by how far they have moved;
     with half the pictures unseen they are 0.2 of that apart."""
-    config = replace(vqgan_config(STILL), critic_start=1)
-    config = replace(config, critic=replace(config.discriminator, norm="spectral"))
+    config = replace(vqgan_config(STILL), discriminator_start=1)
+    config = replace(config, discriminator=replace(config.discriminator, norm="spectral"))
     torch.manual_seed(PLAN.seed)
     start = config.build().state_dict()
     two, one = (train_codec(config, n, 3 - n, tmp_path / str(n)) for n in (2, 1))

@@ -71,7 +71,7 @@ def test_drift_goes_on_after_a_resume(tmp_path: Path, kind: Any) -> None:
 
 
 def test_a_share_of_the_steps_is_when_the_critic_joins(tmp_path: Path) -> None:
-    config = replace(vqgan_config(EMAConfig(codebook_size=4, width=4)), critic_start=0.5)
+    config = replace(vqgan_config(EMAConfig(codebook_size=4, width=4)), discriminator_start=0.5)
     notebook = EventRecorder()
     run(config, TRAIN, VALID, PLAN, tmp_path / "run", on_event=notebook)
     log = {line["step"]: line for line in read_log(tmp_path / "run") if "loss" in line}
@@ -81,7 +81,7 @@ def test_a_share_of_the_steps_is_when_the_critic_joins(tmp_path: Path) -> None:
 
 
 def test_a_critic_that_never_plays_is_told_of_at_the_start_and_the_end(tmp_path: Path) -> None:
-    config = replace(vqgan_config(EMAConfig(codebook_size=4, width=4)), critic_start=1000)
+    config = replace(vqgan_config(EMAConfig(codebook_size=4, width=4)), discriminator_start=1000)
     notebook = EventRecorder()
     run(config, TRAIN, VALID, PLAN, tmp_path / "run", on_event=notebook)
     told = [note.text for note in notebook.select_events(Note) if "critic" in note.text]

@@ -273,9 +273,9 @@ def test_a_classifier_looks_at_what_it_can(tmp_path: Path) -> None:
 
 def test_configs_have_to_fit() -> None:
     with expect_user_error("critic.channels", "3", "1"):
-        replace(TINY, critic=DiscriminatorConfig(channels=3))
+        replace(TINY, discriminator=DiscriminatorConfig(channels=3))
     with expect_user_error("network.channels", "1", "3"):
-        replace(TINY, shape=(3, 8, 8), critic=DiscriminatorConfig(channels=3))
+        replace(TINY, shape=(3, 8, 8), discriminator=DiscriminatorConfig(channels=3))
     with expect_user_error("width of 6", "4 groups"):
         replace(NETWORK, widths=(8, 6))
     with expect_user_error("attention"):

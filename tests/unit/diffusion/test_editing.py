@@ -64,7 +64,7 @@ def test_the_walk_begins_at_the_picture_with_noise() -> None:
     noise = (first.x - a_t.sqrt() * (pictures() * 2 - 1)) / (1 - a_t).sqrt()
     torch.testing.assert_close(noise, Rng([0, 1, 2]).normal(*SHAPE), atol=1e-6, rtol=0)
     start = torch.randn(3, *SHAPE)
-    first, *_ = smalti.stream(model(), 3, inputs=replace(inputs, start=start))
+    first, *_ = smalti.stream(model(), 3, inputs=replace(inputs, initial_noise=start))
     noise = (first.x - a_t.sqrt() * (pictures() * 2 - 1)) / (1 - a_t).sqrt()
     torch.testing.assert_close(noise, start.double(), atol=1e-6, rtol=0)
 

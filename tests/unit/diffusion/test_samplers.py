@@ -207,8 +207,8 @@ def test_noise_is_drawn_where_it_is_used() -> None:
     assert count_noises(sampler, 20) == 0
     assert count_noises(replace(sampler, eta=0.5), 20) == steps - 1
     assert count_noises(replace(sampler, sigma_hat=True), 20) == steps - 1
-    assert count_noises(replace(sampler, sigma_hat=True, last_noise=True), 20) == steps
-    assert count_noises(replace(sampler, last_noise=True), 20) == 0  # is for sigma-hat alone
+    assert count_noises(replace(sampler, sigma_hat=True, noise_last_step=True), 20) == steps
+    assert count_noises(replace(sampler, noise_last_step=True), 20) == 0  # is for sigma-hat alone
     assert count_noises(DDPM(), 20) == count_noises(DDPM("beta"), 20) == 19
 
 

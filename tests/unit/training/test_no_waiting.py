@@ -78,8 +78,8 @@ def test_a_lost_step_is_named_and_stepped_back_from(tmp_path: Path, late_reading
     lost = ToyConfig(nan_loss=4)
     with expect_user_error("the loss is nan at step 5"):
         run(lost, TRAIN, NO_PICTURES, PLAN, tmp_path / "lost")
-    lost = replace(lost, once=str(tmp_path / "once"))
-    run(lost, TRAIN, NO_PICTURES, replace(PLAN, recover=1), tmp_path / "recovered")
+    lost = replace(lost, marker_file=str(tmp_path / "once"))
+    run(lost, TRAIN, NO_PICTURES, replace(PLAN, max_recoveries=1), tmp_path / "recovered")
     (line,) = (line for line in read_lines(tmp_path / "recovered") if "recovered_to" in line)
     assert line["diverged_at"] == 5 and line["recovered_to"] == 3
     weights = load_file(tmp_path / "recovered" / "step-7" / "model.safetensors")

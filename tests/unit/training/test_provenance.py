@@ -52,7 +52,7 @@ def test_one_picture_and_one_label_are_noticed():
     facts = {"train": describe_data(labeled())}
     pixels = labeled().pixels.clone()
     pixels[-1, 0, 0, 0] ^= 1
-    for other in (labeled(first=1), replace(labeled(), stored=pixels)):
+    for other in (labeled(first=1), replace(labeled(), stored_pixels=pixels)):
         with expect_user_error("checksum"):
             check_data_unchanged(facts, train=other)
     with expect_user_error("classes a b then, 7 from c0 to c6 now"):

@@ -185,8 +185,8 @@ def test_all_processes_work_in_parts_when_one_must(tmp_path: Path):
 
 @pytest.mark.parametrize("bad", [ToyConfig(nan_loss=4), ToyConfig(nan_gradient=4)])
 def test_a_run_steps_back_once_and_goes_on(tmp_path: Path, bad: ToyConfig):
-    toy, notebook = replace(bad, once=str(tmp_path / "flag")), EventRecorder()
-    plan = replace(PLAN, recover=2)
+    toy, notebook = replace(bad, marker_file=str(tmp_path / "flag")), EventRecorder()
+    plan = replace(PLAN, max_recoveries=2)
     run(toy, TRAIN, NO_PICTURES, plan, tmp_path / "run", on_event=notebook)
     (note,) = read_notes(notebook)
     assert "is nan at step 5: going on from step 4 with 0.5 of the rate (1 of 2 times)" in note
@@ -208,7 +208,7 @@ def test_a_run_steps_back_once_and_goes_on(tmp_path: Path, bad: ToyConfig):
 
 def test_before_the_first_save_a_run_begins_again(tmp_path: Path):
     toy, notebook = ToyConfig(nan_loss=1, marker_file=str(tmp_path / "flag")), EventRecorder()
-    run(toy, TRAIN, NO_PICTURES, replace(PLAN, recover=1), tmp_path / "run", on_event=notebook)
+    run(toy, TRAIN, NO_PICTURES, replace(PLAN, max_recoveries=1), tmp_path / "run", on_event=notebook)
     assert "going on from step 0" in read_notes(notebook)[0]
     assert [step for step, *_ in read_loop_curve(tmp_path / "run")] == [1, 2, 3, 4, 5, 6]
 
@@ -220,7 +220,7 @@ def test_a_run_that_goes_on_diverging_ends_and_tells_what_was_tried(tmp_path: Pa
     )
     out = tmp_path / "run"
     with pytest.raises(DivergenceError, match=message):
-        run(ToyConfig(nan_loss=3), TRAIN, NO_PICTURES, replace(PLAN, recover=2), out)
+        run(ToyConfig(nan_loss=3), TRAIN, NO_PICTURES, replace(PLAN, max_recoveries=2), out)
     assert find_last_step(out) == out / "step-2"
     assert [ln["rate_scale"] for ln in read_lines(out) if "rate_scale" in ln] == [0.5, 0.25]
 
@@ -238,9 +238,9 @@ def test_an_explosion_is_told_from_a_rise():
 
 
 def test_an_explosion_steps_back_only_where_that_is_asked_for(tmp_path: Path):
-    plan, notebook = replace(PLAN, steps=30, save=10), EventRecorder()
+    plan, notebook = replace(PLAN, steps=30, save_every=10), EventRecorder()
     toy = ToyConfig(exploding=25, marker_file=str(tmp_path / "flag"))
-    run(toy, TRAIN, NO_PICTURES, replace(plan, recover=1), tmp_path / "run", on_event=notebook)
+    run(toy, TRAIN, NO_PICTURES, replace(plan, max_recoveries=1), tmp_path / "run", on_event=notebook)
     (note,) = read_notes(notebook)
     assert "above 10 times the usual" in note and "at step 26: going on from step 20" in note
     (tmp_path / "flag").unlink()
@@ -266,7 +266,7 @@ class KillAfterNote(EventRecorder):
 def test_a_run_killed_after_stepping_back_goes_on_the_same(tmp_path: Path, nan: int, at: str):
     from smalti.training import events
 
-    plan = replace(PLAN, recover=2, steps=8, save=3)
+    plan = replace(PLAN, max_recoveries=2, steps=8, save_every=3)
     whole, out = tmp_path / "whole", tmp_path / "run"
     run(ToyConfig(nan_loss=nan, marker_file=str(tmp_path / "a")), TRAIN, NO_PICTURES, plan, whole)
     toy = ToyConfig(nan_loss=nan, marker_file=str(tmp_path / "b"))
@@ -283,7 +283,7 @@ def test_a_run_killed_after_stepping_back_goes_on_the_same(tmp_path: Path, nan: 
 
 
 def test_training_on_does_not_change_what_is_stepped_back_to():
-    plan = replace(PLAN, recover=1)
+    plan = replace(PLAN, max_recoveries=1)
     loop = start_loop(build_fabric(plan), RunRecord(TINY, plan, Path("nowhere"), {}), TRAIN)
     for _ in range(2):
         loop.run_step()

@@ -284,7 +284,7 @@ def test_a_run_can_begin_with_the_weights_of_another(finished_run: Path, tmp_pat
         TINY,
         TRAIN,
         NO_PICTURES,
-        replace(PLAN, steps=1, rate=1e-9),
+        replace(PLAN, steps=1, learning_rate=1e-9),
         tmp_path / "on",
         start=str(finished_run),
     )

@@ -105,7 +105,7 @@ def test_the_average_is_saved_as_the_model(tmp_path: Path):
 
 def test_the_average_is_what_is_sampled(tmp_path: Path):
     notebook = EventRecorder()
-    run(TINY, TRAIN, NO_PICTURES, dataclasses.replace(PLAN, rate=0.05), tmp_path, on_event=notebook)
+    run(TINY, TRAIN, NO_PICTURES, dataclasses.replace(PLAN, learning_rate=0.05), tmp_path, on_event=notebook)
     model = smalti.load(tmp_path)
 
     def shown() -> np.ndarray:
@@ -140,7 +140,7 @@ def test_accumulating_parts_is_the_same_step(tmp_path: Path):
 
 
 def test_gradients_are_clipped_and_their_norm_is_told():
-    plan = dataclasses.replace(PLAN, clip=1e-3, rate=0.5, weight_decay=0.0)
+    plan = dataclasses.replace(PLAN, max_grad_norm=1e-3, learning_rate=0.5, weight_decay=0.0)
     loop = build_loop(plan, ToyConfig())
     terms = loop.run_step()
     assert terms["norm"] > 0.1  # before clipping
@@ -268,7 +268,7 @@ def test_validation_always_draws_the_same_noise():
 
 
 def test_validation_is_a_mean_over_pictures():
-    loop = build_loop(dataclasses.replace(PLAN, batch=4), ToyConfig())
+    loop = build_loop(dataclasses.replace(PLAN, batch_size=4), ToyConfig())
     everything = VALID.make_batch(torch.arange(6), CPU)  # 6 are batches of 4 and 2
     expected = float(loop.ema.module.loss(everything, 0).total)
     assert compute_validation_loss(loop, VALID) == pytest.approx(expected, rel=1e-5)

@@ -48,8 +48,8 @@ class GPTConfig:
         if requirements.joint:
             raise UserError("a GPT puts one number out for each symbol; give output Categorical")
         return {
-            "symbols": requirements.vocab_size,
-            "context": requirements.prefix_length + requirements.sequence_length - 1,
+            "vocab_size": requirements.vocab_size,
+            "context_length": requirements.prefix_length + requirements.sequence_length - 1,
         }
 
     def build(self) -> GPT:

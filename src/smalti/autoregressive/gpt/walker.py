@@ -50,10 +50,10 @@ class GPTWalker:
         x = net.tokens(tokens) + net.positions[start:end]  # (n, t, D)
         blocks: Any = net.blocks
         for block, keys, values in zip(blocks, self.keys, self.values, strict=True):
-            q, k, v = block.project(x)
+            q, k, v = block.project_qkv(x)
             keys[:, :, start:end], values[:, :, start:end] = k, v
             y = F.scaled_dot_product_attention(
                 q, keys[:, :, :end], values[:, :, :end], is_causal=tokens.shape[1] > 1
             )  # more than one token only at the beginning, where causal means what it says
-            x = block.finish(x, y)
+            x = block.add_residuals(x, y)
         return net.head(net.norm(x[:, -1]))

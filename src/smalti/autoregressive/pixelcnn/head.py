@@ -41,14 +41,14 @@ class StackConfig:
 
     def check_sizes(self) -> None:
         """UserError for features that colors cannot share, and a window without a middle."""
-        for name in ("width", "head"):
+        for name in ("width", "head_width"):
             if (value := getattr(self, name)) % self.channels:
                 raise UserError(
                     f"network.{name} is {value}; give a multiple of the {self.channels} channels"
                 )
         if self.first_kernel_size < 3 or self.first_kernel_size % 2 == 0:
             raise UserError(
-                f"network.first is {self.first_kernel_size}; give an odd width of 3 or more"
+                f"network.first_kernel_size is {self.first_kernel_size}; give an odd width of 3 or more"
             )
 
     @property
@@ -74,8 +74,8 @@ class StackConfig:
                 "output Categorical"
             )
         sizes = {"channels": C, "outputs": requirements.n_parameters}
-        sizes |= {"condition": requirements.condition_width} if requirements.condition_width else {}
-        return sizes | ({"codes": True} if embeds else {})
+        sizes |= {"condition_width": requirements.condition_width} if requirements.condition_width else {}
+        return sizes | ({"embeds_symbols": True} if embeds else {})
 
 
 def embed_symbols(embedding: nn.Embedding | None, x: Tensor) -> Tensor:

@@ -27,11 +27,11 @@ class ChunkWalker(ABC):
     """Some n of the pictures: the memory of their walk, and its tapes."""
 
     x: np.ndarray
-    """(above + H, aside + W + .., n, inputs): the pictures so far, zeros around."""
+    """(pad_top + H, pad_left + W + .., n, inputs): the pictures so far, zeros around."""
     out: np.ndarray
     """(n, P): what the network puts out."""
-    above: int
-    aside: int
+    pad_top: int
+    pad_left: int
     row_cost: int
     """Multiply-adds of a row's beginning."""
     pixel_cost: int
@@ -74,7 +74,7 @@ class RasterWalker:
         self.table, self.width = w.table, size[1]
         self.columns = [to_slice(columns) for columns in w.columns]
         self.outputs, self.device = network.config.outputs, weight.device
-        y = to_condition_vector(y, network.config.condition, weight.new_zeros(n))
+        y = to_condition_vector(y, network.config.condition_width, weight.new_zeros(n))
         self.slices = split_batch(n, torch.get_num_threads())
         self.chunks = [
             build_chunk(network, w, size, s.stop - s.start, None if y is None else y[s])
@@ -98,7 +98,7 @@ class RasterWalker:
         i, j, c = unravel_position(k, len(self.columns), self.width)
         shown = self.table[symbols.cpu().numpy()]  # (n, D)
         for part, rows in zip(self.chunks, self.slices, strict=True):
-            part.x[part.above + i, part.aside + j][:, self.columns[c]] = shown[rows]
+            part.x[part.pad_top + i, part.pad_left + j][:, self.columns[c]] = shown[rows]
 
 
 class StackChunkWalker(ChunkWalker):
@@ -111,8 +111,8 @@ class StackChunkWalker(ChunkWalker):
         """w.above, w.left: the first convolution, packed, over rows above and to the left."""
         c, (H, W) = network.config, size
         self.dtype, self.size, self.n = w.table.dtype, size, n
-        self.above, self.aside = w.above.shape[1] // (c.first * c.inputs), c.first // 2
-        self.x = self.allocate(self.above + H, self.aside + W + self.aside, n, c.inputs)
+        self.pad_top, self.pad_left = w.above.shape[1] // (c.first_kernel_size * c.inputs), c.first_kernel_size // 2
+        self.x = self.allocate(self.pad_top + H, self.pad_left + W + self.pad_left, n, c.inputs)
         self.row_window = self.allocate(
             W, n, w.above.shape[1]
         )  # what a row's first convolution sees
@@ -158,7 +158,7 @@ class StackChunkWalker(ChunkWalker):
         self.rows[i and 2 - i % 2].play()
 
     def compute_pixel(self, i: int, j: int, c: int) -> None:
-        seen = self.x[self.above + i, j : j + self.taps.shape[1]]  # (taps, n, inputs)
+        seen = self.x[self.pad_top + i, j : j + self.taps.shape[1]]  # (taps, n, inputs)
         self.taps[...] = seen.swapaxes(0, 1)
         self.pixels[j].play()
         self.heads[c].play()
