@@ -38,7 +38,7 @@ class TrainingJob:
     compiled_parts: tuple[str, ...] = ()
     """Parts of the model that are compiled, by their path."""
     discriminator_from: float = 0.0
-    """Share of the steps after which a VQGAN's critic joins."""
+    """Share of the steps after which a VQGAN's discriminator joins."""
     keep_best: bool = False
     """Keep the save with the lowest held-out loss, not the last."""
     in_bits: bool = False
@@ -125,7 +125,9 @@ JOBS: tuple[AnyJob, ...] = (
     TrainingJob(
         "consistency-digits",
         find_recipe("consistency-digits").make_config,
-        replace(find_recipe("consistency-digits").training, steps=20_000, batch_size=256, ema=0.9995),
+        replace(
+            find_recipe("consistency-digits").training, steps=20_000, batch_size=256, ema=0.9995
+        ),
         recipe="consistency-digits",
         compiled_parts=("network",),
         initial_model="ddpm-digits",

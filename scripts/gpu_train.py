@@ -165,7 +165,7 @@ class Run:
         self.log.update(self.loop)
 
     def plan_discriminator(self, steps: int) -> None:
-        """The critic joins at its share of the steps, unless it has."""
+        """The discriminator joins at its share of the steps, unless it has."""
         model: Any = self.loop.model.module
         if not self.job.discriminator_from or self.loop.step >= model.start:
             return

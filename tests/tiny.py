@@ -31,7 +31,13 @@ from smalti.vq import (
 )
 
 STRIDED = StridedConfig(channels=1, width=12, halvings=1, blocks=1)
-CODEC_NORMS = {"widths": (8, 8), "blocks": 1, "attention": (False, True), "latent": 8, "groups": 4}
+CODEC_NORMS = {
+    "widths": (8, 8),
+    "blocks": 1,
+    "attention": (False, True),
+    "latent_channels": 8,
+    "groups": 4,
+}
 
 
 def vqvae_config(
@@ -46,8 +52,8 @@ def vqgan_config(
 ) -> VQGANConfig:
     """A VQGAN; changes are the network's."""
     network = ResidualConfig(channels=shape[0], **{**CODEC_NORMS, **changes})
-    critic = DiscriminatorConfig(channels=shape[0], width=4, layers=1)
-    return VQGANConfig(shape, network, quantizer, ClassifierDistance("digits"), critic)
+    discriminator = DiscriminatorConfig(channels=shape[0], width=4, layers=1)
+    return VQGANConfig(shape, network, quantizer, ClassifierDistance("digits"), discriminator)
 
 
 GPT = GPTConfig(layers=2, heads=2, width=16, dropout=0.0)
@@ -75,7 +81,7 @@ def diffusion_config(
 ) -> DiffusionConfig:
     conditions = changes.pop("conditions", None) or make_choices(classes)
     D = compute_width(conditions, reserve_none=True)
-    network = changes.pop("network", None) or unet_config(channels=shape[0], condition=D)
+    network = changes.pop("network", None) or unet_config(channels=shape[0], condition_width=D)
     return DiffusionConfig(shape=shape, network=network, conditions=conditions, **changes)
 
 
@@ -87,7 +93,7 @@ def pixelcnn_config(
     **changes: Any,
 ) -> AutoregressiveConfig:
     """A PixelCNN; changes are the network's."""
-    small = {"width": 12, "blocks": 1, "head": 12, "first": 3}
+    small = {"width": 12, "blocks": 1, "head_width": 12, "first_kernel_size": 3}
     network = kind(channels=shape[0], **{**small, **changes})
     return build_config(Levels(levels, shape), network, conditions=make_choices(classes))
 

@@ -103,10 +103,11 @@ MODELS = {
     "gated-pixelcnn-classes-rgb": ModelCase(
         lambda: pixelcnn_config((3, 4, 5), AB, levels=16, width=24, dropout=0.1), shape=(3, 4, 5)
     ),
-    "gated-pixelcnn-norm": ModelCase(lambda: pixelcnn_config(levels=4, norm=True)),
+    "gated-pixelcnn-norm": ModelCase(lambda: pixelcnn_config(levels=4, batch_norm=True)),
     "plain-pixelcnn": ModelCase(lambda: pixelcnn_config(levels=4, kind=PixelCNNConfig, width=24)),
     "plain-pixelcnn-classes-rgb-norm": ModelCase(
-        lambda: pixelcnn_config((3, 4, 5), AB, kind=PixelCNNConfig, norm=True), shape=(3, 4, 5)
+        lambda: pixelcnn_config((3, 4, 5), AB, kind=PixelCNNConfig, batch_norm=True),
+        shape=(3, 4, 5),
     ),
     "pixelcnnpp": ModelCase(lambda: plusplus_config(classes=AB, scales=2)),
     "pixelcnnpp-odd-rgb": ModelCase(lambda: plusplus_config((3, 7, 5), AB), shape=(3, 7, 5)),
@@ -114,7 +115,7 @@ MODELS = {
         lambda: plusplus_config(levels=4, output=Categorical(), scales=1, dropout=0.1)
     ),
     "pixelcnnpp-embedded": ModelCase(
-        lambda: plusplus_config(levels=4, output=Categorical(), scales=1, embed=3)
+        lambda: plusplus_config(levels=4, output=Categorical(), scales=1, embedding_width=3)
     ),
     "gated-over-codes": ModelCase(
         lambda: build_config(

@@ -90,8 +90,8 @@ def test_pictures_become_a_grid_of_symbols_and_come_back(case: ModelCase) -> Non
     model, x = train_codec(case)[0].eval(), make_pictures(case)
     codes = model.encode(x)
     assert codes.dtype == torch.int64
-    assert codes.shape == (4, *model.grid(case.shape[1:]))
-    assert 0 <= codes.min() <= codes.max() < model.count
+    assert codes.shape == (4, *model.compute_code_shape(case.shape[1:]))
+    assert 0 <= codes.min() <= codes.max() < model.vocab_size
     y = model.decode(codes, case.shape[1:])
     assert y.shape == x.shape and y.dtype == torch.float32 and 0 <= y.min() <= y.max() <= 1
     assert torch.equal(model.encode(x), codes)  # nothing is drawn
@@ -99,9 +99,9 @@ def test_pictures_become_a_grid_of_symbols_and_come_back(case: ModelCase) -> Non
 
 def test_latents_are_quantized_on_their_way_to_a_picture(case: ModelCase) -> None:
     model, x = train_codec(case)[0].eval(), make_pictures(case)
-    z = model.latents(x)
-    assert z.is_floating_point() and z.shape[2:] == model.grid(case.shape[1:])
-    assert torch.equal(model.from_latents(z, case.shape[1:]), model.reconstruct(x))
+    z = model.encode_latents(x)
+    assert z.is_floating_point() and z.shape[2:] == model.compute_code_shape(case.shape[1:])
+    assert torch.equal(model.decode_latents(z, case.shape[1:]), model.reconstruct(x))
 
 
 def test_splitting_the_batch_changes_nothing(case: ModelCase) -> None:

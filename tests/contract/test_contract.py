@@ -23,7 +23,7 @@ def make_batch(case: ModelCase, model: Any, B: int = 4) -> Batch:
     C, H, W = case.shape
     sides = torch.rand(B, C, 1, 2).repeat_interleave(W // 2 + 1, dim=3)
     labels = torch.arange(B) % len(model.spec.classes) if model.spec.classes else None
-    text = [f"picture {k}" for k in range(B)] if "text" in model.spec.given else None
+    text = [f"picture {k}" for k in range(B)] if "text" in model.spec.accepted_inputs else None
     return Batch(sides[..., :W].expand(B, C, H, W), labels, text)
 
 

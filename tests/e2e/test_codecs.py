@@ -20,7 +20,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 RUN = ["--steps", "4", "--batch", "4", "--precision", "32", "--save", "2"]
 SMALL = [*RUN, "--size", "16", "--model.network.width", "8", "--model.quantizer.codes", "8"]
 GAN = [*RUN, "--size", "16", "--model.network.widths", "16", "16", "--model.network.attention",
-       "false", "false", "--model.critic.layers", "1", "--model.critic-start", "2"]  # fmt: skip
+       "false", "false", "--model.discriminator.layers", "1", "--model.discriminator-start", "2"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,11 @@ def test_a_run_shows_pairs_and_says_what_next(at_codecs: Path, capsys: Any) -> N
     assert read_pixels("vqvae/grids/step-4.png").ndim == 3
     assert run_command("report vqgan") == 0
     told = capsys.readouterr().out
-    assert "codebook" in told and "critic" in told and "smalti reconstruct vqgan PICTURES" in told
+    assert (
+        "codebook" in told
+        and "discriminator" in told
+        and "smalti reconstruct vqgan PICTURES" in told
+    )
     assert (at_codecs / "vqgan/report.png").is_file()
 
 

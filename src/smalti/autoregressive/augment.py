@@ -16,6 +16,6 @@ def shift_pictures(x: Tensor, shifts: Tensor) -> Tensor:
 
 
 def corrupt_symbols(z: Tensor, n_symbols: int, fraction: float) -> Tensor:
-    """That share of the symbols z replaced, each of `count` as likely as any other."""
+    """That share of the symbols z replaced, each of `n_symbols` as likely as any other."""
     replaced = torch.rand(z.shape, device=z.device) < fraction
     return torch.where(replaced, torch.randint_like(z, n_symbols), z)

@@ -37,7 +37,7 @@ class VectorConditioning:
     def encode_conditions(
         self, encoder: ConditionEncoder, condition_values: ConditionValues, n: int, shifts: Tensor
     ) -> Tensor | None:
-        """(n, D), or None where there is nothing to tell. moves: (n,) below `needs.moves`."""
+        """(n, D), or None where there is nothing to tell. shifts: (n,) below `needs.moves`."""
         y = encoder.to_vector(condition_values, n)
         if not self.requirements.n_shifts:
             return y

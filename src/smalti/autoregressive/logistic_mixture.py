@@ -89,7 +89,7 @@ class LogisticMixture:
     def build_distribution(
         self, parameters: Tensor, previous_levels: Tensor, c: int, levels: int
     ) -> MixtureDistribution:
-        """Channel c given the pixel's `earlier` levels (n, c). parameters: (n, P).
+        """Channel c given the pixel's `previous_levels` levels (n, c). parameters: (n, P).
 
         One component is of all channels of a pixel: the earlier ones tell which it may be.
         """

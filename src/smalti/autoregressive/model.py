@@ -235,7 +235,7 @@ class Autoregressive(Model):
     ) -> Tensor | None:
         """What the network is told of n pictures: a vector (n, D), or tokens (n, c).
 
-        moves: (n,) which way each was moved; not at all when None.
+        shifts: (n,) which way each was moved; not at all when None.
         """
         if shifts is None:
             shifts = torch.full((n,), self.requirements.n_shifts // 2, device=self.device)
@@ -315,7 +315,7 @@ class Autoregressive(Model):
     ) -> Iterator[Canvas]:
         """Goes through n pictures row by row, column by column, channel by channel.
 
-        At each position k = (i w + j) C + c `choose` is shown the distributions and says the
+        At each position k = (i w + j) C + c `choose_symbols` is shown the distributions and says the
         symbols (n,). Yields them all after each row; what given.mask leaves is taken from
         given.known instead.
         """
@@ -335,7 +335,7 @@ class Autoregressive(Model):
         """Symbols as pictures, (n, C, H, W) float32 in [0, 1]; codes without a codec stay codes."""
         size = self.config.shape[1:]
         z = state.symbols
-        return self.codec.decode(z.reshape(len(z), *self.codec.grid(size)), size)
+        return self.codec.decode(z.reshape(len(z), *self.codec.compute_code_shape(size)), size)
 
 
 SOFTMAX = Categorical()

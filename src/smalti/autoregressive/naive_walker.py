@@ -57,7 +57,7 @@ class NaiveTokenWalker:
     """A walker that runs `network(tokens)` at each step and keeps the last outcome."""
 
     def __init__(self, network: Any, prefix: Tensor):
-        """front: (n, c) tokens of conditions, c >= 1."""
+        """prefix: (n, c) tokens of conditions, c >= 1."""
         self.network, self.tokens = network, prefix
 
     @torch.no_grad()

@@ -28,7 +28,7 @@ from smalti.cli.options import (
 from smalti.cli.progress_bar import ProgressBar
 
 COMMON_TYPES: dict[str, Any] = {"out": Path | None, "config": Path | None, "size": Size, "crop": Size,
-                         "model": str, "number": Count, "data": str | None, "mask": Path | None,
+                         "model": str, "n": Count, "data": str | None, "mask": Path | None,
                          "classes": Classes, "text": Texts, "conditions": Conditions}  # fmt: skip
 """What the command line takes these parameters as."""
 DOCUMENTED_PARAMETER = re.compile(r"^(\w+): (.*(?:\n(?!\w+: |\n).+)*)", re.MULTILINE)
@@ -51,10 +51,10 @@ def make_command(
     """The command that runs a task, shows how far it is, and then its result.
 
     Parameters before the task's `*` are the command's words, those behind it are its options.
-    show: called with the result and the arguments by name, `seconds` among them.
-    needs: what the command cannot go without, though the task can.  named: parameters before the
-    `*` that are options.  home: where results go, into a folder called as the first word, unless
-    `out` says otherwise.  fixed: arguments that are no options.  meter: makes what shows progress.
+    print_result: called with the result and the arguments by name, `seconds` among them.
+    required: what the command cannot go without, though the task can.  keyword_only: parameters before the
+    `*` that are options.  results_root: where results go, into a folder called as the first word, unless
+    `out` says otherwise.  fixed: arguments that are no options.  progress_bar: makes what shows progress.
     types: what the command line takes some of them as.
     """
     signature = inspect.signature(task, eval_str=True)

@@ -57,7 +57,7 @@ def format_preprocessing_options(arguments: CommandArguments) -> dict[str, str]:
         "--size": format_size(arguments["size"]) if arguments["size"] else None,
         "--color": arguments["color"] if arguments["color"] != "keep" else None,
         "--background": shlex.quote(arguments["background"]),
-        "--squeeze": "" if arguments["squeeze"] else None,
+        "--stretch": "" if arguments["stretch"] else None,
     }
     return {k: v for k, v in every.items() if v is not None and (k, v) != DEFAULT_BACKGROUND}
 
@@ -72,4 +72,4 @@ def suggest_command(audit_result: Audit, arguments: CommandArguments) -> str:
     return f"smalti train ddpm --data {pictures}{words}"
 
 
-app.default(make_command(audit, print_audit, fixed={"into": "looks"}))
+app.default(make_command(audit, print_audit, fixed={"out_root": "looks"}))

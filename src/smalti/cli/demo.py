@@ -30,5 +30,5 @@ def print_page_path(page: Path, arguments: CommandArguments) -> None:
 
 event_printer = partial(EventPrinter, prints_end=False)
 model = Annotated[str, Parameter(show=False)]
-how = {"named": {"out"}, "fixed": {"on_stage": print_stage}, "meter": event_printer}
+how = {"keyword_only": {"out"}, "fixed": {"on_stage": print_stage}, "progress_bar": event_printer}
 app.default(make_command(make_gallery, print_page_path, **how, out=Path, model=model))

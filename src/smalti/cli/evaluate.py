@@ -48,7 +48,7 @@ def make_plan_flags() -> Flags:
     """The fields of a plan as options; the sampler has its own."""
     flags = {flag.name: flag for flag in list_flags(Plan()) if flag.name != "sampler"}
     flags["features"] = replace(flags["features"], hint=str)
-    flags["n"] = replace(flags["n"], names=("--number", "-n"))
+    flags["n"] = replace(flags["n"], names=("--num", "-n"))
     return Flags(tuple(flags.values()), Group("Protocol", sort_key=1))
 
 
@@ -91,7 +91,7 @@ def print_table(report: Report, out: Console, values_heading: str) -> None:
         out.print(dim(note), soft_wrap=True)
 
 
-OPTIONS: Any = {"named": {"data", "metrics"}, "metrics": Metrics}
+OPTIONS: Any = {"keyword_only": {"data", "metrics"}, "metrics": Metrics}
 """Of the verbs that measure: what is no word, and what these are."""
 command = make_command(
     evaluate, print_evaluation, fixed={"name": None}, results_root="reports", **OPTIONS

@@ -55,7 +55,7 @@ Conditions = Annotated[
 ]
 """What else is told, the option repeated."""
 
-COUNT_NAMES = Parameter(name=("--number", "-n"))
+COUNT_NAMES = Parameter(name=("--num", "-n"))
 Count = Annotated[SampleCount, COUNT_NAMES]
 """How many pictures."""
 

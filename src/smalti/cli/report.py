@@ -70,8 +70,8 @@ def list_facts(summary: Summary) -> Iterator[tuple[str, str]]:
     elif "codes_alive" in summary.terms:  # runs of earlier versions counted no held-out pictures
         alive = f"{summary.terms['codes_alive'][-1][1]:.0f} codes alive in training, a running mean"
         yield "codebook", f"{alive}; evaluate counts those in use"
-    if "critic_right" in summary.terms:
-        yield "critic", describe_discriminator(summary)
+    if "discriminator_accuracy" in summary.terms:
+        yield "discriminator", describe_discriminator(summary)
     if summary.recoveries:
         yield "stepped back", "; ".join(map(describe_recovery, summary.recoveries))
     if summary.previews:
@@ -117,7 +117,7 @@ def describe_discriminator(summary: Summary) -> str:
         summary.compute_latest(name) for name in ("logits_real", "logits_fake", "adaptive")
     )
     return (
-        f"{describe_balance(summary.compute_latest('critic_right'))}; logits {real:+.2f} of pictures and {fake:+.2f} of "
+        f"{describe_balance(summary.compute_latest('discriminator_accuracy'))}; logits {real:+.2f} of pictures and {fake:+.2f} of "
         f"reconstructions, adaptive weight {weight:.3g}"
     )
 
@@ -139,4 +139,4 @@ def describe_recovery(line: dict[str, Any]) -> str:
     return f"from step {line.get('diverged_at')} to {line['recovered_to']} ({line.get('why')})"
 
 
-app.default(make_command(report, print_run_report, fixed={"into_run": True}))
+app.default(make_command(report, print_run_report, fixed={"save_in_run": True}))

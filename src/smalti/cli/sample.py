@@ -32,9 +32,9 @@ gif = Annotated[Switch, Parameter(name="--gif")]
 command = make_command(
     draw_samples,
     print_samples,
-    keyword_only={"number"},
+    keyword_only={"n"},
     results_root="samples",
     pictures=PictureFiles,
-    film=gif,
+    gif=gif,
 )
 app = make_model_verb("sample", command, about={"help_epilogue": EXAMPLES})

@@ -28,14 +28,14 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti train ddpm --data photos --minutes 30
   smalti train ddpm --resume
   smalti train ddpm --help            the options of its model, too
-  smalti train ddpm --steps 5000 --rate 1e-3 --model.schedule sigmoid"""
+  smalti train ddpm --steps 5000 --lr 1e-3 --model.schedule sigmoid"""
 
 GENERAL = """Train a model by a recipe, or go on with a run.
 
 `smalti list` shows the recipes, `smalti train RECIPE --help` what its model can be told."""
 
 DATA_FIELDS = re.compile(
-    r"model\.(shape|classes|(codec|network|critic)\.(shape|channels|condition|classes)"
+    r"model\.(shape|classes|(codec|network|discriminator)\.(shape|channels|condition_width|classes)"
     r"|conditions\..*\.values)"
 )
 """Fields of a model's config that its pictures decide."""
@@ -97,7 +97,7 @@ def train_recipe(
         How long to train, instead of --steps; the recipe's own time when neither is given.
     size
         Height and width of the pictures; the pack's or the recipe's own when not given.
-    start
+    init_from
         A model whose weights the run begins with: a shipped name, a run or a checkpoint.
     out
         Folder of the run; runs/RECIPE unless told otherwise.
@@ -110,7 +110,7 @@ def train_recipe(
         if recipe is None:
             raise UserError("--resume needs a recipe or --out, to know which run to go on with")
         out = _train.RUNS / recipe
-    own = {"data": data, "minutes": minutes, "size": size, "start": init_from}
+    own = {"data": data, "minutes": minutes, "size": size, "init_from": init_from}
     event_printer = EventPrinter()
     try:
         if resume:

@@ -64,9 +64,9 @@ def translate_inputs(
     out
         Where to write the result; of --file the screen, of --po the same file unless told
         otherwise.
-    beam
+    beam_size
         Beginnings that are carried on at once; 1 is greedy, and fastest.
-    penalty
+    length_penalty
         Exponent of the length that log-probabilities are divided by; larger ones favor longer
         translations.
     n_best
@@ -75,7 +75,11 @@ def translate_inputs(
         cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
     """
     check_inputs(text, file, po, out, n_best)
-    search = {"width": beam_size, "penalty": length_penalty, "device": parse_device(device)}
+    search = {
+        "beam_size": beam_size,
+        "length_penalty": length_penalty,
+        "device": parse_device(device),
+    }
     if text:
         print_translations(model, text, n_best, search)
     elif po or (file and out):

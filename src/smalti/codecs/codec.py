@@ -96,7 +96,7 @@ class Codec(Model):
     def validate(
         self, read_pictures: Callable[[slice], Tensor], n: int
     ) -> tuple[dict[str, Any], list[str]]:
-        """How many codes n pictures use, of which `take` gives some: for the log, and in words."""
+        """How many codes n pictures use, of which `read_pictures` gives some: for the log, and in words."""
         found = measure_health(self, read_pictures, n, self.device)
         numbers = {
             "pictures_examined": n,

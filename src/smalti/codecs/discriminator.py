@@ -1,4 +1,4 @@
-"""The patch critic of VQGAN, and the player that trains it."""
+"""The patch discriminator of VQGAN, and the player that trains it."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class DiscriminatorConfig:
     norm: Literal["batch", "act", "spectral"] = "batch"
     """Batch norm, ActNorm (Glow's, with several processes), or weights of spectral norm 1."""
     gan_loss: GANLoss = "hinge"
-    """What critic and generator play for."""
+    """What discriminator and generator play for."""
     lr_scale: Positive = 1.0
-    """The critic's learning rate, as a multiple of the training's."""
+    """The discriminator's learning rate, as a multiple of the training's."""
 
     def build(self) -> PatchDiscriminator:
         return PatchDiscriminator(self)
@@ -139,8 +139,8 @@ class DiscriminatorPlayer(nn.Module):
         super().__init__()
         self.network = config.build()
         self.lr_scale = config.lr_scale
-        self.register_buffer("right", torch.tensor(0.5))
-        self.register_buffer("logits", torch.zeros(2))
+        self.register_buffer("accuracy", torch.tensor(0.5))
+        self.register_buffer("mean_logits", torch.zeros(2))
         self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
@@ -154,7 +154,11 @@ class DiscriminatorPlayer(nn.Module):
             self.steps += 1
             self.accuracy.lerp_(right.detach(), 1 - RUNNING_DECAY)
             self.mean_logits.lerp_(torch.stack([yes.mean(), no.mean()]).detach(), 1 - RUNNING_DECAY)
-        terms = {"logits_real": yes.mean(), "logits_fake": no.mean(), "critic_right": right}
+        terms = {
+            "logits_real": yes.mean(),
+            "logits_fake": no.mean(),
+            "discriminator_accuracy": right,
+        }
         return Loss(total, {name: term.detach() for name, term in terms.items()})
 
     def list_save_messages(self) -> list[str]:
@@ -163,14 +167,14 @@ class DiscriminatorPlayer(nn.Module):
             return []
         real, fake = self.mean_logits.tolist()
         told = f"logits {real:+.2f} of pictures, {fake:+.2f} of reconstructions"
-        return [f"critic: {describe_balance(float(self.accuracy))} ({told})"]
+        return [f"discriminator: {describe_balance(float(self.accuracy))} ({told})"]
 
 
 def describe_balance(accuracy: float) -> str:
-    """How the game stands, by the share of patches that the critic is right about."""
+    """How the game stands, by the share of patches that the discriminator is right about."""
     share = f"right about {accuracy:.0%} of the patches"
     if accuracy > WINNING_ACCURACY:
-        return f"it is winning, {share}: lower model.critic.pace, or start it later"
+        return f"it is winning, {share}: lower model.discriminator.pace, or start it later"
     if accuracy < LOSING_ACCURACY:
         return f"it is losing, {share}: its gradients say little; start it earlier"
     return f"in balance, {share}"

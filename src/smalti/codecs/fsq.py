@@ -52,9 +52,9 @@ class FSQ(nn.Module):
         levels = config.levels
         self.config, self.codebook_size, self.width = config, math.prod(levels), len(levels)
         strides = [math.prod(levels[:k]) for k in range(len(levels))]
-        for name, value in (("steps", levels), ("strides", strides)):
+        for name, value in (("levels", levels), ("strides", strides)):
             self.register_buffer(name, to_column(value), persistent=False)
-        self.register_buffer("halves", to_column([n // 2 for n in levels]), persistent=False)
+        self.register_buffer("half_widths", to_column([n // 2 for n in levels]), persistent=False)
         self.usage = CodebookUsage(self.codebook_size)
 
     def bound(self, z: Tensor) -> Tensor:

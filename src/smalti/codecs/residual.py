@@ -177,7 +177,9 @@ class Encoder(nn.Module):
 
     def list_local_layers(self) -> list[nn.Module]:
         """The steps before the first level that attends: but for the norms, none looks far."""
-        levels = [part for level in self.levels[: self.first_global] for part in level.list_layers()]
+        levels = [
+            part for level in self.levels[: self.first_global] for part in level.list_layers()
+        ]
         return [nn.Sequential(self.stem, self.enter), *levels]
 
     def forward_global(self, x: Tensor) -> Tensor:

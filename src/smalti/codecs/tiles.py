@@ -183,7 +183,7 @@ def hook_norms(
     recorded: list[Tensor] | None = None,
     tile: Tile | None = None,
 ) -> Iterator[None]:
-    """Norms use settled statistics; the first without adds what it sees to `found`, and that is
+    """Norms use settled statistics; the first without adds what it sees to `recorded`, and that is
     Enough.
     """
 

@@ -1,4 +1,4 @@
-"""VQGAN: a codec trained by how its pictures look, and by a critic."""
+"""VQGAN: a codec trained by how its pictures look, and by a discriminator."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class VQGANConfig:
     perceptual: ClassifierDistance | LPIPS = field(default_factory=ClassifierDistance)
     """The network that tells how far apart two pictures look."""
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
-    """The critic."""
+    """The discriminator."""
     l1_weight: Weight = 1.0
     """Weight of the absolute error of the pictures."""
     perceptual_weight: Weight = 1.0
@@ -53,19 +53,19 @@ class VQGANConfig:
     quantizer_weight: Weight = 1.0
     """Weight of what the quantizer wants."""
     discriminator_weight: Weight = 0.8
-    """Weight of the critic's verdict, beside the adaptive one."""
+    """Weight of the discriminator's verdict, beside the adaptive one."""
     discriminator_start: Start = 0.35
-    """When the critic joins: a step, or below 1 a share of all steps."""
+    """When the discriminator joins: a step, or below 1 a share of all steps."""
 
     def __post_init__(self) -> None:
         check_shape(self.shape, self.network)
         if self.discriminator.channels != self.shape[0]:
             raise UserError(
-                f"critic.channels is {self.discriminator.channels}, but pictures have {self.shape[0]}"
+                f"discriminator.channels is {self.discriminator.channels}, but pictures have {self.shape[0]}"
             )
 
     def compute_start_step(self, steps: int) -> int:
-        """The step at which the critic joins a training of so many."""
+        """The step at which the discriminator joins a training of so many."""
         start = self.discriminator_start
         return round(start * steps) if start < 1 else int(start)
 
@@ -84,8 +84,8 @@ class VQGANConfig:
 class VQGAN(Codec):
     """VQGAN (arXiv:2012.09841). It is the first player, the generator; `players()` gives both.
 
-    Without `players()` nobody has called the critic and the perceptual network: the loss is then
-    the absolute error and the quantizer's, as it is for the critic's part before its start.
+    Without `players()` nobody has called the discriminator and the perceptual network: the loss is then
+    the absolute error and the quantizer's, as it is for the discriminator's part before its start.
     """
 
     def __init__(self, config: VQGANConfig):
@@ -103,34 +103,34 @@ class VQGAN(Codec):
 
     @property
     def start_step(self) -> float:
-        """The step at which the critic joins; a share counts once the steps are known."""
-        if self.total_steps is None and self.config.critic_start < 1:
+        """The step at which the discriminator joins; a share counts once the steps are known."""
+        if self.total_steps is None and self.config.discriminator_start < 1:
             return math.inf
-        return self.config.joins_at(self.total_steps or 0)
+        return self.config.compute_start_step(self.total_steps or 0)
 
     @property
     def skips_discriminator(self) -> bool:
-        """Whether the critic joins after the last step: it never plays."""
+        """Whether the discriminator joins after the last step: it never plays."""
         return self.total_steps is not None and self.start_step >= self.total_steps
 
     def named_players(self) -> dict[str, nn.Module]:
-        """Who plays, in the order of a step. The critic is new: checkpoints hold no critic."""
-        critic = DiscriminatorPlayer(self.config.critic)
+        """Who plays, in the order of a step. The discriminator is new: checkpoints hold no discriminator."""
+        discriminator = DiscriminatorPlayer(self.config.discriminator)
         self.loss_networks = {
-            "critic": Unregistered(critic.network),
+            "discriminator": Unregistered(discriminator.network),
             "perceptual": Unregistered(self.config.perceptual.build()),
         }
-        return {"generator": self, "critic": critic}
+        return {"generator": self, "discriminator": discriminator}
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
-        """Eq. 5 to 7: reconstruction, quantizer, and from its start on the critic's verdict.
+        """Eq. 5 to 7: reconstruction, quantizer, and from its start on the discriminator's verdict.
 
-        In eval mode, on held-out pictures, the critic has no say.
+        In eval mode, on held-out pictures, the discriminator has no say.
         """
         c, x = self.config, self.to_network_range(batch.require_pictures())
         x_hat, quantized = self.network.forward_train(self.pad(x))
         x_hat = crop_like(x_hat, x)
-        rec = c.absolute * F.l1_loss(x_hat, x)
+        rec = c.l1_weight * F.l1_loss(x_hat, x)
         terms = {
             "absolute": rec.detach(),
             **compute_error_terms(self, F.mse_loss(x_hat.detach(), x)),
@@ -139,17 +139,17 @@ class VQGAN(Codec):
             perceptual = self.measure_perceptual_distance(x_hat, x)
             rec = rec + c.look * perceptual
             terms["perceptual"] = perceptual.detach()
-        total = rec + c.codes_weight * quantized.loss
+        total = rec + c.quantizer_weight * quantized.loss
         terms.update(quantized.terms)
         if self.training:
             self.steps_done = step + 1
-        if not self.training or "critic" not in self.loss_networks or step < self.start_step:
+        if not self.training or "discriminator" not in self.loss_networks or step < self.start_step:
             return Loss(total, terms)
-        with freeze_parameters(self.loss_networks["critic"].module) as critic:
-            generator_loss = -critic(x_hat).float().mean()
+        with freeze_parameters(self.loss_networks["discriminator"].module) as discriminator:
+            generator_loss = -discriminator(x_hat).float().mean()
         weight = self.compute_adaptive_weight(rec, generator_loss)
         terms.update(verdict=generator_loss.detach(), adaptive=weight)
-        total = total + c.critic_weight * weight * generator_loss
+        total = total + c.discriminator_weight * weight * generator_loss
         return Loss(total, terms, carry=(x.detach(), x_hat.detach()))
 
     def measure_perceptual_distance(self, x_hat: Tensor, x: Tensor) -> Tensor:
@@ -175,9 +175,11 @@ class VQGAN(Codec):
     def list_save_messages(self) -> list[str]:
         """What the user should know by now."""
         if self.skips_discriminator and self.steps_done == self.total_steps:
-            return [f"warning: the critic never played; {self.start_advice}"]
+            return [f"warning: the discriminator never played; {self.start_advice}"]
         if self.adaptive_weight:
-            return [f"the critic's weight is {self.adaptive_weight:.3g}, so that it pulls as hard"]
+            return [
+                f"the discriminator's weight is {self.adaptive_weight:.3g}, so that it pulls as hard"
+            ]
         return []
 
     def list_start_messages(self) -> list[str]:
@@ -185,10 +187,10 @@ class VQGAN(Codec):
         looks = f"looks are judged by {self.config.perceptual.about}"
         if self.skips_discriminator:
             why = f"it would join at step {self.start_step:,} of {self.total_steps:,}"
-            return [looks, f"warning: the critic never plays: {why}; {self.start_advice}"]
+            return [looks, f"warning: the discriminator never plays: {why}; {self.start_advice}"]
         of = f" of {self.total_steps:,}" if self.total_steps else ""
-        return [f"{looks}; the critic joins at step {self.start_step:,}{of}"]
+        return [f"{looks}; the discriminator joins at step {self.start_step:,}{of}"]
 
     @property
     def start_advice(self) -> str:
-        return "give a lower --model.critic-start, such as 0.35 for a share of the steps"
+        return "give a lower --model.discriminator-start, such as 0.35 for a share of the steps"

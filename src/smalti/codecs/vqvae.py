@@ -49,7 +49,7 @@ class VQVAE(Codec):
         x = self.to_network_range(batch.require_pictures())
         x_hat, quantized = self.network.forward_train(self.pad(x))
         error = F.mse_loss(crop_like(x_hat, x), x)
-        total = self.config.squared * error + self.config.codes_weight * quantized.loss
+        total = self.config.mse_weight * error + self.config.quantizer_weight * quantized.loss
         return Loss(total, {**compute_error_terms(self, error), **quantized.terms})
 
 

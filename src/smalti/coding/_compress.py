@@ -57,7 +57,7 @@ def compress(
     pictures: (N, C, H, W) of the model's shape, uint8 or floats in [0, 1] of 8-bit values; or
     `Pictures`, with their classes and captions where these are the model's.
     labels: (N,) classes; where there are none, each picture's likeliest, by `model.score`.
-    names: of the pictures' files, ending in .png; name: what to call the model in the file.
+    file_names: of the pictures' files, ending in .png; model_name: what to call the model in the file.
     Raises UserError for what the model cannot hold exactly.
     """
     loaded = open_model(model, "walk")
@@ -91,7 +91,11 @@ def compress(
     encode_header(header)  # what does not fit is refused before the work
     with use_threads(header.threads):
         payload, digest, y = encode_pictures(loaded, data, labels, text, batch_size, on_progress)
-    measured = {"payload": len(payload), "checksum": zlib.crc32(payload), "pictures": digest}
+    measured = {
+        "payload_bytes": len(payload),
+        "checksum": zlib.crc32(payload),
+        "pixels_hash": digest,
+    }
     return to_bytes(replace(header, **measured, labels=tuple(y) or None), payload)
 
 
@@ -126,7 +130,7 @@ def decompress(
     """The pictures of `compress`, uint8 (N, C, H, W), their checksum compared.
 
     Walks in the recorded batches, with the recorded number of threads.
-    anyway: try although versions or the device are others than recorded.
+    force: try although versions or the device are others than recorded.
     Raises UserError when the bytes are cut or damaged, the model is another one, versions, type or
     device differ, or the outcome is not what was compressed.
     """

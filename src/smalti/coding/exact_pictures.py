@@ -41,7 +41,7 @@ def read_exact(
     """All pictures at `path`, and names for their files.
 
     path: as `smalti.data.read` takes it, or one picture file. shape: (C, H, W) of the model.
-    tell: called with a line for what lies there, too, and is passed over.
+    on_notice: called with a line for what lies there, too, and is passed over.
     UserError, naming the file, for what would not come back as it was: a picture of another size,
     with transparent parts, of more than 8 bits or of several frames, or in colors where C is 1.
     """

@@ -20,12 +20,12 @@ from smalti.core.errors import UserError
 from smalti.core.short_repr import add_short_repr
 
 MAGIC = b"smalti\x00"
-FORMAT = 1
+FORMAT = 2
 PREFIX = struct.Struct("<7sBII")
 """Magic, format, the header's length, its CRC-32."""
 WORD_BYTES = 4
 """Bytes of a word of the payload."""
-PER_PICTURE_FIELDS = {"labels": int, "text": str, "names": str}
+PER_PICTURE_FIELDS = {"labels": int, "text": str, "file_names": str}
 """Fields that have a value for each picture."""
 MAX_SHOWN = 120
 """Characters of what is wrong in a header, at most, in the line about it."""
@@ -191,7 +191,7 @@ def check_counts(header: Header) -> None:
     limits.check_size(header.count, header.shape, header.batch_size)
     if not 0 <= header.payload_bytes <= limits.compute_max_bytes(header.count, header.shape):
         raise UserError(f"{header.payload_bytes} bytes for {header.count} pictures")
-    for name in ("labels", "text", "names"):
+    for name in ("labels", "text", "file_names"):
         values = getattr(header, name)
         if values is not None and len(values) != header.count:
             raise UserError(f"{len(values)} {name} for {header.count} pictures")

@@ -86,7 +86,7 @@ class Decoder:
 def compute_min_bits(p: np.ndarray, symbols: np.ndarray) -> float:
     """What these symbols took at least; rounding gives none more than two steps of fixed point.
 
-    p: (n, L); read: (n,).
+    p: (n, L); symbols: (n,).
     """
     return -float(
         np.log2(np.minimum(p[np.arange(len(p)), symbols] + 2 * PROBABILITY_STEP, 1)).sum()

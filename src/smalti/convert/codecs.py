@@ -24,7 +24,7 @@ from smalti.core.errors import UserError
 from smalti.core.ranges import Count, Depth, Width
 
 IGNORED_WEIGHTS = re.compile(r"^(loss\.|colorize$|model_ema\.)")
-"""Of a Lightning checkpoint: critic, perceptual network and others that a codec does not need."""
+"""Of a Lightning checkpoint: discriminator, perceptual network and others that a codec does not need."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class TamingDiscriminator:
         return DiscriminatorConfig(self.input_nc, self.ndf, self.n_layers).build()
 
     def build_model(self, size: Size | None) -> Any:
-        raise UserError("a critic alone is no model; convert the codec that it judged")
+        raise UserError("a discriminator alone is no model; convert the codec that it judged")
 
 
 def translate_discriminator(weights: Weights) -> Weights:

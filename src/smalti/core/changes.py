@@ -25,7 +25,7 @@ class UnknownFieldError(UserError):
         super().__init__(self.format_message(str))
 
     def format_message(self, rename_field: Callable[[str], str]) -> str:
-        """The message; name: what a field is called."""
+        """The message; rename_field: what a field is called."""
         return f"{rename_field(self.field)} is given, but {rename_field(self.config_name)} {self.reason}"
 
 

@@ -43,7 +43,7 @@ def save(
     card: what is known of it; None keeps `model.card`.
     dtype: store floating weights as this type (float16 for shipped models); int8 stores matrices as
     integers with a scale for each row (`core/int8.py`).
-    Raises UserError for what is no model, and when `to` exists and is no checkpoint.
+    Raises UserError for what is no model, and when `path` exists and is no checkpoint.
     """
     if not isinstance(model, nn.Module) or not hasattr(model, "config"):
         raise UserError(f"model is {shorten(model)}; give a model that smalti made or loaded")
@@ -115,7 +115,7 @@ def load(name_or_dir: str | Path, device: str | torch.device = "cpu") -> Any:
 def build_model(config: ModelConfig, source: str | Path, device: str = "cpu") -> nn.Module:
     """A model of this config with random weights; on "meta" of names and shapes alone.
 
-    UserError, which names `place`, when the config builds none.
+    UserError, which names `source`, when the config builds none.
     """
     try:
         with torch.device(device), CheapMetaInit() if device == "meta" else nullcontext():

@@ -163,7 +163,7 @@ def format_class_path(cls: type) -> str:
 def coerce_value(value: object, hint: object, name: str) -> Any:
     """The value as the type hint wants it: lists become tuples, tags become configs.
 
-    UserError, which names `place`, for another type, and for a number outside the hint's range: in
+    UserError, which names `name`, for another type, and for a number outside the hint's range: in
     `Annotated`, else that of `core/ranges.py` for all numbers.
     """
     if isinstance(value, dict):

@@ -29,7 +29,7 @@ def read_json_object(path: str | Path) -> dict[str, Any]:
 
 
 def parse_json(text: str, source: str | Path) -> Any:
-    """The value of a JSON text. UserError, which names `place`, when it is none, or too deep."""
+    """The value of a JSON text. UserError, which names `source`, when it is none, or too deep."""
     try:
         value = json.loads(text, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:

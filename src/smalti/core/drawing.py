@@ -42,9 +42,9 @@ def draw_in_batches(
     gif: bool = False,
     on_progress: OnProgress = ignore_event,
 ) -> DrawnPictures:
-    """One picture per seed, `batch` at a time; the conditions in `given` are (N, ...).
+    """One picture per seed, `batch_size` at a time; the conditions in `inputs` are (N, ...).
 
-    film: keep frames, too.  UserError as `smalti.sample` raises it.
+    gif: keep frames, too.  UserError as `smalti.sample` raises it.
     """
     pictures: list[Tensor] = []
     clips: list[list[Tensor]] = []

@@ -52,7 +52,7 @@ def dequantize_matrix(w: Tensor, scale: Tensor | None) -> Tensor:
 def drop_scale_shapes(
     shapes: Mapping[str, tuple[int, ...]], source: object
 ) -> dict[str, tuple[int, ...]]:
-    """Shapes by name without those of scales. UserError, which names `place`, for a scale that fits
+    """Shapes by name without those of scales. UserError, which names `source`, for a scale that fits
     no matrix.
     """
     own = {name: shape for name, shape in shapes.items() if not name.endswith(SCALE_SUFFIX)}

@@ -59,7 +59,7 @@ class Model(nn.Module):
 def open_model(model: object, ability: Ability = "", device: str | torch.device = "cpu") -> Any:
     """A model that is given itself, or by its shipped name or its folder.
 
-    able: what it must be able to do.  device: where one is loaded to that is given by its name; any
+    ability: what it must be able to do.  device: where one is loaded to that is given by its name; any
     other stays where it is.  UserError for whatever is no such model.
     """
     name = name_model(model)

@@ -171,7 +171,7 @@ class PickleContents:
 def read_tensors(
     contents: PickleContents, tensors: dict[str, StoredTensor], max_bytes: int
 ) -> dict[str, Tensor]:
-    """The tensors by name; those that are the same are one. Damaged beyond `most` bytes."""
+    """The tensors by name; those that are the same are one. Damaged beyond `max_bytes` bytes."""
     distinct = set(tensors.values())
     if sum(math.prod(t.size) * t.storage.dtype.itemsize for t in distinct) > max_bytes:
         raise DamagedFileError("its tensors are larger than the file")

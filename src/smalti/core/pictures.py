@@ -65,7 +65,7 @@ def save_gif(
     frame_seconds: float = 0.08,
     last_frame_seconds: float = 1.5,
 ) -> Path:
-    """Write an endless GIF; the last frame stays for `hold` seconds."""
+    """Write an endless GIF; the last frame stays for `last_frame_seconds` seconds."""
     if not frames:
         raise UserError("no frames for a GIF; give at least one")
     durations = np.full(len(frames), round(frame_seconds * 1000))

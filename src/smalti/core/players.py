@@ -63,7 +63,7 @@ class HasValidation(Protocol):
     def validate(
         self, read_pictures: Callable[[slice], Tensor], n: int
     ) -> tuple[dict[str, Any], list[str]]:
-        """Numbers for the log and lines for the user; `take` gives some of the n pictures."""
+        """Numbers for the log and lines for the user; `read_pictures` gives some of the n pictures."""
         ...
 
 

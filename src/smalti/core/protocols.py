@@ -116,11 +116,11 @@ class Dataset(Protocol):
     def make_batch(self, indices: Tensor, device: torch.device) -> Batch: ...
 
     def plan_batches(self, seed: int, batch_size: int) -> BatchOrder:
-        """Batches of all steps, every item once an epoch: of `size` items, or of `size` tokens."""
+        """Batches of all steps, every item once an epoch: of `batch_size` items, or of `batch_size` tokens."""
         ...
 
     def split_indices(self, batch_size: int) -> Iterable[Tensor]:
-        """Indices of all items once, in batches of at most `size`, always the same."""
+        """Indices of all items once, in batches of at most `batch_size`, always the same."""
         ...
 
     def compute_fingerprint(

@@ -15,7 +15,7 @@ class OutOfRangeError(UserError):
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`; without the ends where `above` or `below` say so."""
+    """Numbers from `low` to `high`; without the ends where `excludes_low` or `excludes_high` say so."""
 
     low: float = -math.inf
     high: float = math.inf
@@ -25,7 +25,7 @@ class Range:
     """Whether `high` itself is left out."""
 
     def check(self, value: Any, name: str) -> None:
-        """OutOfRange, which names `place`, unless the number is in the range."""
+        """OutOfRange, which names `name`, unless the number is in the range."""
         over = value > self.low if self.excludes_low else value >= self.low
         under = value < self.high if self.excludes_high else value <= self.high
         if not (over and under):
@@ -44,13 +44,13 @@ class Range:
 
 @dataclass(frozen=True)
 class LengthRange:
-    """Tuples of `low` to `high` entries."""
+    """Tuples of `min_length` to `max_length` entries."""
 
     min_length: int = 1
     max_length: int = 32
 
     def check(self, value: Any, name: str) -> None:
-        """OutOfRange, which names `place`, unless the tuple is so long."""
+        """OutOfRange, which names `name`, unless the tuple is so long."""
         if not self.min_length <= len(value) <= self.max_length:
             entries = "an empty list" if not value else f"a list of {len(value)}"
             raise OutOfRangeError(
@@ -60,12 +60,12 @@ class LengthRange:
 
 @dataclass(frozen=True)
 class ProductLimit:
-    """Tuples whose numbers multiply to `high` at most."""
+    """Tuples whose numbers multiply to `max_product` at most."""
 
     max_product: int
 
     def check(self, value: Any, name: str) -> None:
-        """OutOfRange, which names `place`, when the product is larger."""
+        """OutOfRange, which names `name`, when the product is larger."""
         if math.prod(value) > self.max_product:
             shape = " x ".join(map(str, value))
             raise OutOfRangeError(f"{name} is {shape}; give {self.max_product:,} numbers at most")

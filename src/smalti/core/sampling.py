@@ -40,7 +40,7 @@ def stream(
     model: one that draws, or the name or folder of one.
     n: as many as `cond` lists when neither it nor seeds are given.
     seeds: one per sample, 0 .. n-1 by default; sample i depends on seed i alone, up to rounding.
-    cond: shorthand for `given`, one for all or one each: integers are classes; strings are text, or
+    cond: shorthand for `inputs`, one for all or one each: integers are classes; strings are text, or
     the names of classes, as the model has it, and "none" is no class; a mapping tells several
     conditions by name; a (n, C, H, W) tensor is a condition picture.
     sampler: one of the model's, such as `DDIM(steps=20)`, or its name ("ddim") for its defaults.

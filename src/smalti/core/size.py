@@ -12,7 +12,7 @@ Size = int | tuple[int, int]
 
 
 def normalize_size(size: object, name: str = "size") -> tuple[int, int]:
-    """(H, W) of one number for a square, or of two. UserError, naming `what`, for anything else."""
+    """(H, W) of one number for a square, or of two. UserError, naming `name`, for anything else."""
     values = [*size] if isinstance(size, tuple | list) else [size, size]
     sides = [s for s in values if type(s) is int and 1 <= s <= MAX_SIDE]
     if len(values) != 2 or len(sides) != 2:

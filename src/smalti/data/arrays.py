@@ -21,7 +21,7 @@ def make_array_source(
 ) -> Source:
     """Pictures uint8 (N, C, H, W) of each split, one behind the other.
 
-    parts: by split; a single "train" is taken for data without splits.
+    arrays: by split; a single "train" is taken for data without splits.
     labels: (N,) for each part, numbers or names, or empty.
     classes: names for the labels 0, 1, ...
     """

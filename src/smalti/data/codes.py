@@ -20,8 +20,8 @@ from smalti.data.shuffle import ShuffledBatches
 class Codes:
     """N pictures as codes, with the labels and captions that they have.
 
-    stored: (N, C, h, w) in the smallest integers that hold the codec's symbols.
-    pictures: what was encoded. codec: a hash of what encoded it.
+    stored_codes: (N, C, h, w) in the smallest integers that hold the codec's symbols.
+    pictures: what was encoded. codec_sha256: a hash of what encoded it.
     """
 
     stored_codes: Tensor
@@ -43,11 +43,11 @@ class Codes:
         return self.pictures.load_annotations(indices, device)._replace(codes=codes)
 
     def plan_batches(self, seed: int, batch_size: int) -> ShuffledBatches:
-        """Batches of `size` pictures for every step."""
+        """Batches of `batch_size` pictures for every step."""
         return self.pictures.plan_batches(seed, batch_size)
 
     def split_indices(self, batch_size: int) -> tuple[Tensor, ...]:
-        """Indices of all pictures in their order, `size` at a time."""
+        """Indices of all pictures in their order, `batch_size` at a time."""
         return self.pictures.split_indices(batch_size)
 
     def compute_fingerprint(self) -> str:
@@ -68,7 +68,7 @@ def encode_pictures(
     batch_size: int = 256,
     on_progress: OnProgress = ignore_event,
 ) -> Codes:
-    """All pictures through a codec on `device`, `batch` at a time; sha256: the codec's hash."""
+    """All pictures through a codec on `device`, `batch_size` at a time; codec_sha256: the codec's hash."""
     small = torch.uint8 if codec.vocab_size <= 2**8 else torch.int16
     dtype = small if codec.vocab_size <= 2**15 else torch.int32
     parts = []

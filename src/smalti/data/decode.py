@@ -65,7 +65,7 @@ def make_preprocessing(
 def read_picture(
     title: str, open_picture: Callable[[], Image.Image], preprocessing: Preprocessing
 ) -> np.ndarray:
-    """The picture that `opened` gives, as uint8 (1, H, W) when its channels are equal.
+    """The picture that `open_picture` gives, as uint8 (1, H, W) when its channels are equal.
 
     Otherwise (3, H, W).  Raises BadPicture, naming its title, for what cannot be read, is too
     small or is a bomb.

@@ -48,7 +48,7 @@ def fetch_debs(
 ) -> list[str]:
     """The wanted members of Debian packages into `folder`/NAME; returns them as NAME=VERSION.
 
-    some: those that this release of Debian lacks are passed over, as long as one is there.
+    allow_missing: those that this release of Debian lacks are passed over, as long as one is there.
     """
     folder.mkdir(parents=True, exist_ok=True)
     missing_message = (

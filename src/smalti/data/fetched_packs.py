@@ -80,7 +80,7 @@ def fetch_packs(
 ) -> list[FetchedPack]:
     """The packs at `paths`: as they lie there where they were made so, else brought and written.
 
-    make: downloads into a temporary folder, and gives what each pack is made of.
+    make_packs: downloads into a temporary folder, and gives what each pack is made of.
     """
     if are_fetched(paths, provenance):
         return [describe_pack(path, is_new=False) for path in paths]

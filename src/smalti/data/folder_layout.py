@@ -66,8 +66,8 @@ def make_file_source(
 ) -> Source:
     """The pictures that were found in a folder or an archive, not yet opened.
 
-    show_path, open_path: what a path is called, and the picture there.
-    root: folders at the beginning of every path that say nothing.
+    format_title, open_picture: what a path is called, and the picture there.
+    strip_components: folders at the beginning of every path that say nothing.
     """
     paths = [entry.parts for entry in files.pictures]
     folders = infer_layout([parts[strip_components:] for parts in paths], labels=labels)

@@ -39,7 +39,7 @@ class Original:
     def fill(self, rgb_pixels: np.ndarray, hole: np.ndarray) -> Image.Image:
         """The picture with other pixels in the hole, and nothing changed outside it.
 
-        filled: uint8 (H, W, 3), RGB.  hole: bool (H, W).  Transparency in the hole is that of the
+        rgb_pixels: uint8 (H, W, 3), RGB.  hole: bool (H, W).  Transparency in the hole is that of the
         nearest pixel outside.
         """
         mode, pixels = self.image.mode, np.array(self.image)

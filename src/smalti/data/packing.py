@@ -156,7 +156,7 @@ def write_pack(
     skip_bad: bool = False,
     progress: ProgressCallback | None = None,
 ) -> PackSummary:
-    """The pack of a source into an empty folder. `how` is noted beside its look."""
+    """The pack of a source into an empty folder. `provenance` is noted beside its look."""
     rows = np.concatenate([splits[s] for s in SPLITS if s in splits])
     sink = NpySink(folder / "pixels.npy")
     try:

@@ -23,7 +23,7 @@ FINGERPRINT_ROWS = 256  # pictures that a fingerprint looks at, however many the
 class Pictures:
     """N pictures of one size, with a class and a caption each or none at all.
 
-    stored: uint8 (M, C, H, W), C is 1 (gray) or 3 (RGB); may be mapped from a file.
+    stored_pixels: uint8 (M, C, H, W), C is 1 (gray) or 3 (RGB); may be mapped from a file.
     labels: int64 (N,), each a place in `classes`; None where there are no classes.
     name: where the pictures come from, for logs and model cards.
     captions: what each shows, in words; () where that is not known.
@@ -101,11 +101,11 @@ class Pictures:
         return Batch(None, labels, text)
 
     def plan_batches(self, seed: int, batch_size: int) -> ShuffledBatches:
-        """Batches of `size` pictures for every step."""
+        """Batches of `batch_size` pictures for every step."""
         return ShuffledBatches(len(self), batch_size, seed)
 
     def split_indices(self, batch_size: int) -> tuple[Tensor, ...]:
-        """Indices of all pictures in their order, `size` at a time."""
+        """Indices of all pictures in their order, `batch_size` at a time."""
         return torch.arange(len(self)).split(batch_size)
 
     def compute_fingerprint(self) -> str:

@@ -78,11 +78,11 @@ class SentencePairs:
         return Batch(pairs=(source, target))
 
     def plan_batches(self, seed: int, batch_size: int) -> ShuffledTokenBatches:
-        """Batches of at most `size` tokens for every step."""
+        """Batches of at most `batch_size` tokens for every step."""
         return ShuffledTokenBatches(self.max_lengths, batch_size, seed)
 
     def split_indices(self, batch_size: int) -> tuple[Tensor, ...]:
-        """Indices of all pairs by length, in batches of at most `size` tokens."""
+        """Indices of all pairs by length, in batches of at most `batch_size` tokens."""
         order = self.max_lengths.argsort(kind="stable")
         return torch.from_numpy(order).tensor_split(
             find_batch_bounds(self.max_lengths[order], batch_size)

@@ -58,7 +58,7 @@ class ShuffledTokenBatches:
 
 
 def find_batch_bounds(lengths: np.ndarray, max_tokens: int) -> list[int]:
-    """Where batches after the first begin, of ascending lengths, none above `size` when padded."""
+    """Where batches after the first begin, of ascending lengths, none above `max_tokens` when padded."""
     bounds, first = [], 0
     for k, length in enumerate(lengths.tolist()):
         if k > first and (k + 1 - first) * length > max_tokens:

@@ -95,7 +95,7 @@ def read_mask(
     """(H, W) bool, true where a mask is white: that is what is meant. Both as `read_levels` has
     them.
 
-    levels: those of the picture, (H, W) or (H, W, 3) bytes, where they are at hand.
+    pixels: those of the picture, (H, W) or (H, W, 3) bytes, where they are at hand.
     size: (H, W) that the mask is cropped and resized to, as its picture is; None: as it is.
     UserError when the mask is of another size than the picture, when nothing in it is white, and
     when it is no mask: neither black nor white in many places, as photographs are.

@@ -55,7 +55,7 @@ def prepare_start(
 ) -> Tensor:
     """x at the first level: noise, given or drawn, or a picture with so much of that noise.
 
-    The latter is algorithm 1 of arXiv:2108.01073 (SDEdit). drawn: (n, C, H, W) float64.
+    The latter is algorithm 1 of arXiv:2108.01073 (SDEdit). fresh_noise: (n, C, H, W) float64.
     """
     noise = fresh_noise
     if inputs.initial_noise is not None:
@@ -68,7 +68,7 @@ def prepare_start(
 
 
 def encode_hole(inputs: SamplingInputs, like: Tensor, space: Pixels) -> Hole:
-    """given.known and given.mask. drawn: (n, C, H, W), for the shape and the device."""
+    """given.known and given.mask. like: (n, C, H, W), for the shape and the device."""
     hole = read_known_and_mask(inputs, like.shape)
     assert hole is not None
     known, mask = hole

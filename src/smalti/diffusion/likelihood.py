@@ -123,7 +123,7 @@ def split_strata(T: int, count: int | None) -> Iterator[range]:
 def level_nats(
     x0: Tensor, x: Tensor, t: Tensor, x0_hat: Tensor, log_variance: Tensor, alpha_bars: Tensor
 ) -> Tensor:
-    """(B,) L_t of each picture at its level t, L_0 where t is 0; `seen` is the predicted x0.
+    """(B,) L_t of each picture at its level t, L_0 where t is 0; `x0_hat` is the predicted x0.
 
     L_t is the divergence of the step p(x_s | x_t) from the posterior q(x_s | x_t, x_0), eq. 5.
     """

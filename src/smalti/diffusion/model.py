@@ -174,7 +174,7 @@ class Diffusion(Model):
     def build_denoiser(
         self, conditions: ConditionValues, n: int, clip: bool, guidance: float
     ) -> Denoiser:
-        """What a sampler asks for the picture; told: as `resolve` has it, of n pictures.
+        """What a sampler asks for the picture; conditions: as `resolve` has it, of n pictures.
 
         Classifier-free guidance w gives none + w (told - none), eq. 6 of arXiv:2207.12598 with its
         w + 1 = ours; 0 is nothing told, whose network call is the only one.

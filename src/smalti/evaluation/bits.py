@@ -42,7 +42,7 @@ def compute_bits_per_dim(
     model: has `score(batch, rng) -> Score`.  pictures: N of the model's shape.
     """
     classes = getattr(model.spec, "classes", ())
-    takes_text = "text" in getattr(model.spec, "given", ()) and pictures.captions
+    takes_text = "text" in getattr(model.spec, "accepted_inputs", ()) and pictures.captions
     device = find_device(model)
     scores: list[Score] = []
     for rows in torch.arange(len(pictures)).split(batch_size):

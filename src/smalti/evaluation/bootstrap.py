@@ -20,7 +20,7 @@ time one and the same.
 def draw_resamples(
     n: int, count: int = DEFAULT_RESAMPLES, seed: int = 0, labels: Tensor | None = None
 ) -> Iterator[Tensor]:
-    """`draws` times n rows out of n, with replacement; each (n,) int64.
+    """`count` times n rows out of n, with replacement; each (n,) int64.
 
     labels (n,): each row is replaced by one of its own class, where the number of each class is set
     and not drawn. Otherwise chance in the classes would count as an error, and for the Frechet

@@ -36,7 +36,7 @@ def format_real(row: Row) -> str:
 
 
 def format_number(name: str, value: float, reference: float | None = None) -> str:
-    """A value of a row; an error has the digits of the value that it stands `beside`."""
+    """A value of a row; an error has the digits of the value that it stands `reference`."""
     if name in ("precision", "recall", "accuracy", "copies"):
         return f"{100 * value:.1f}%"
     if name in ("nearest", "copying z"):

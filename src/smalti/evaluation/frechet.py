@@ -58,7 +58,7 @@ def frechet_distance(a: Tensor | Moments, b: Tensor | Moments) -> float:
 
 
 def bootstrap_frechet(features: Tensor, real: Moments, resamples: Iterable[Tensor]) -> list[float]:
-    """The distance with the rows of features (N, D) drawn again; `real` stays.  draws: (N,) each.
+    """The distance with the rows of features (N, D) drawn again; `real` stays.  resamples: (N,) each.
 
     A set drawn again holds fewer different pictures, so replicates lie above the plain distance:
     take their spread alone.  The root of `real` is computed once, and no (D, D) one for N < D.

@@ -37,7 +37,7 @@ def kernel_distance(a: Tensor, b: Tensor, labels: Tensor | None = None) -> float
 def bootstrap_kernel(
     a: Tensor, b: Tensor, resamples: Iterable[Tensor], labels: Tensor | None = None
 ) -> list[float]:
-    """The distance with the rows of `a` drawn again; `b` stays.  a: (N, D), draws: (N,) each.
+    """The distance with the rows of `a` drawn again; `b` stays.  a: (N, D), resamples: (N,) each.
 
     A pair of one picture with itself is never counted, so the replicates stay unbiased. Draws that
     hold one picture alone have no pair, and are left out.

@@ -29,9 +29,9 @@ def median_ratio(samples: Tensor, held_out: Tensor) -> float:
 
 
 def compute_near_share(samples: Tensor, held_out: Tensor, quantile: float = NEAR_QUANTILE) -> float:
-    """The share of samples nearer to the training set than all but `near` of the held-out ones.
+    """The share of samples nearer to the training set than all but `quantile` of the held-out ones.
 
-    samples (N,), held (M,) distances.  Of new pictures it is about `near`.
+    samples (N,), held (M,) distances.  Of new pictures it is about `quantile`.
     """
     check_distances(samples, held_out)
     return float((samples.double() < held_out.double().quantile(quantile)).double().mean())

@@ -29,10 +29,10 @@ class Neighbors:
 def find_nearest(
     queries: Tensor, candidates: Tensor | Pictures, k: int = 1, mirrored: bool = False
 ) -> Neighbors:
-    """The k nearest of `among` (M, ...) for each query (N, ...): pictures or features.
+    """The k nearest of `candidates` (M, ...) for each query (N, ...): pictures or features.
 
     Bytes count as [0, 1]. mirrored: pictures are compared left for right, too, as training with
-    --flip calls for.  Memory is bounded: `among` is gone through in blocks.
+    --flip calls for.  Memory is bounded: `candidates` is gone through in blocks.
     """
     shape = candidates.shape if isinstance(candidates, Pictures) else candidates.shape[1:]
     if not len(candidates) or queries.shape[1:] != shape:

@@ -41,7 +41,7 @@ class Plan:
     """How often samples are drawn again for an error bar."""
 
     def __post_init__(self) -> None:
-        for name in ("n", "seed", "batch", "bootstraps"):
+        for name in ("n", "seed", "batch_size", "bootstraps"):
             object.__setattr__(
                 self, name, coerce_value(getattr(self, name), collect_hints(Plan)[name], name)
             )

@@ -52,12 +52,12 @@ def draw_sample_set(
     on_progress: OnProgress = ignore_event,
     text: list[str] | None = None,
 ) -> SampleSet:
-    """n samples of the seeds seed .. seed + n - 1, `batch` at a time.
+    """n samples of the seeds seed .. seed + n - 1, `batch_size` at a time.
 
     labels: (n,) or None.  text: n captions, for a model that is told in words instead.
     """
     seeds = list_seeds(seed, coerce_value(n, SampleCount, "n"))
-    batch_size = coerce_value(batch_size, BatchSize, "batch")
+    batch_size = coerce_value(batch_size, BatchSize, "batch_size")
     inputs = SamplingInputs(labels=labels, text=text)
     begun = time.perf_counter()
     with count_forwards(model) as forwards:
@@ -95,7 +95,7 @@ def choose_classes(n: int, K: int, order: ClassOrder, labels: Tensor | None) -> 
 def choose_captions(n: int, accepted_inputs: Sequence[str], held_out: Pictures) -> list[str] | None:
     """The caption of each of n samples: those of the held-out pictures, in turn.
 
-    None where the model takes none; empty ones where the pictures have none.  given: the fields
+    None where the model takes none; empty ones where the pictures have none.  accepted_inputs: the fields
     that the model takes.
     """
     if "text" not in accepted_inputs:

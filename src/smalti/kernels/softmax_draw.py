@@ -40,7 +40,7 @@ def find_max(x):
 
 @numba.njit(**INNER_JIT_OPTIONS)
 def find_first_above(sums, threshold):
-    """The first place of rising sums that is above `at`, below their last."""
+    """The first place of rising sums that is above `threshold`, below their last."""
     low, high = 0, sums.shape[0] - 1
     while low < high:
         middle = (low + high) // 2

@@ -68,7 +68,7 @@ class Tape:
     def record_rows(
         self, kind: int, x: np.ndarray, out: np.ndarray, x_factor: int, out_factor: int
     ) -> None:
-        """A step from rows of `wide` p numbers to rows of `to` p."""
+        """A step from rows of `x_factor` p numbers to rows of `out_factor` p."""
         p = x.shape[-1] // x_factor
         assert (x.shape[-1], out.shape[-1]) == (x_factor * p, out_factor * p)
         assert x.size * out_factor == out.size * x_factor

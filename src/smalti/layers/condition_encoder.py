@@ -42,7 +42,7 @@ def make_choices(values: tuple[str, ...], name: str = "class") -> tuple[Choice, 
 
 def compute_width(conditions: ConditionConfigs, reserve_none: bool) -> int:
     """D, the length of the vector that tells these: a number for every value of a choice and, where
-    `spare`, for "none"; and a caption's width.
+    `reserve_none`, for "none"; and a caption's width.
     """
     return sum(
         c.width if isinstance(c, CaptionConfig) else len(c.values) + reserve_none

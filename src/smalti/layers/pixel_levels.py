@@ -16,7 +16,7 @@ from smalti.core.ranges import PictureShape, Range
 @dataclass(frozen=True)
 @check_fields
 class Levels:
-    """The codec of pixels: the nearest of `count` values, evenly spaced from 0 to 1.
+    """The codec of pixels: the nearest of `vocab_size` values, evenly spaced from 0 to 1.
 
     Levels written as 8-bit pixels and read again are the same, for every count up to 256.
     """

@@ -36,8 +36,8 @@ def make_analogy(
     a, a2: two pictures of one size, the second what became of the first: a photograph and a
     drawing of it, a map of regions and what they look like.  b: another picture of the first kind,
     of any size and as many channels as a.  Pictures are (H, W) or (H, W, C), uint8 or float.
-    patch: an odd width.  guide: how much likeness of a and b counts beside likeness of a2 and b2.
-    complete: how much say the patches of (a, a2) have that look for a place in (b, b2), beside
+    patch: an odd width.  guide_weight: how much likeness of a and b counts beside likeness of a2 and b2.
+    completeness: how much say the patches of (a, a2) have that look for a place in (b, b2), beside
     those of (b, b2) that look for one in (a, a2); 0: none.
     Returns b2: b's height and width, a2's channels, type and units.  Raises `UserError`.
 

@@ -31,7 +31,7 @@ def compute_distance(hole, i, j, r, c, best):
     for t in range(hole.patch):
         x = hole.flat[i + t, j * hole.channels : j * hole.channels + span]
         y = hole.flat[r + t, c * hole.channels : c * hole.channels + span]
-        w = hole.certain[i + t, j * hole.channels : j * hole.channels + span]
+        w = hole.confidence[i + t, j * hole.channels : j * hole.channels + span]
         part = np.float32(0)
         for k in range(span):
             d = x[k] - y[k]
@@ -54,7 +54,7 @@ def compute_costs(hole, field, cost, top, bottom):
 
 @numba.njit(**JIT_OPTIONS)
 def try_candidate(hole, field, cost, position, candidate):
-    """Match the patch `here` with the one `there` if that may be, and is nearer.
+    """Match the patch `position` with the one `candidate` if that may be, and is nearer.
 
     Both are int64: of numbers of another type, this and all it calls would be compiled again.
     """

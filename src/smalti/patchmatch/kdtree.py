@@ -37,7 +37,7 @@ class KDTree(NamedTuple):
 
 
 def build_kdtree(a: np.ndarray, b: np.ndarray, patch: int, excluded: np.ndarray) -> KDTree:
-    """a, b: (H, W, C); closed: (Hb, Wb) bool, or empty."""
+    """a, b: (H, W, C); excluded: (Hb, Wb) bool, or empty."""
     a_components, b_components = compute_components(a, b, patch)
     indices = np.flatnonzero(~excluded.ravel()) if excluded.size else np.arange(len(b_components))
     indices = indices.astype(np.int32)
@@ -143,18 +143,18 @@ def lower_bound_distance(b_components, a_components, n, i, j):
 
 @numba.njit(**JIT_OPTIONS)
 def search_leaf(pair, tree, leaf, position, best):
-    """The nearest patch of a leaf to the one `here`, if it is nearer than `best`; -1 if none is."""
-    x, y, a_runs, b_runs, real = pair.x, pair.y, pair.a_runs, pair.b_runs, pair.real
-    b_components, a_components, (i, j) = tree.offered, tree.wanted, position
-    p, index = i * pair.a_down + j * pair.right, np.int64(-1)
-    for n in range(tree.bounds[leaf], tree.bounds[leaf + 1]):
+    """The nearest patch of a leaf to the one `position`, if it is nearer than `best`; -1 if none is."""
+    x, y, a_runs, b_runs, real = pair.x, pair.y, pair.a_runs, pair.b_runs, pair.valid
+    b_components, a_components, (i, j) = tree.b_components, tree.a_components, position
+    p, index = i * pair.a_row_stride + j * pair.column_stride, np.int64(-1)
+    for n in range(tree.leaf_bounds[leaf], tree.leaf_bounds[leaf + 1]):
         if lower_bound_distance(b_components, a_components, n, i, j) >= ROUNDING_MARGIN * best:
             continue
-        row, column = divmod(tree.places[n], pair.width)
-        q = row * pair.b_down + column * pair.right
+        row, column = divmod(tree.indices[n], pair.b_width)
+        q = row * pair.b_row_stride + column * pair.column_stride
         d = compute_distance(x, y, a_runs, b_runs, real, p, q, best)
         if d < best:
-            best, index = d, np.int64(tree.places[n])
+            best, index = d, np.int64(tree.indices[n])
     return index, best
 
 
@@ -162,7 +162,7 @@ def search_leaf(pair, tree, leaf, position, best):
 def search_initial_leaves(pair, tree, field, cost, tile):
     """Look through the leaf of each patch within a tile, and through that of its match so far."""
     top, bottom, left, right = tile
-    a_leaves, b_leaves, width = tree.of_a, tree.of_b, pair.width
+    a_leaves, b_leaves, width = tree.a_leaves, tree.b_leaves, pair.b_width
     for i in range(top, bottom):
         for j in range(left, right):
             now = b_leaves[field[i, j, 0], field[i, j, 1]]
@@ -182,7 +182,7 @@ def improve_match(pair, tree, field, cost, changed_at, position, n):
     moved (Ha, Wa): the iteration in which a match was last changed. What a neighbor had when it
     was last asked, two iterations ago, was looked through then.
     """
-    b_leaves, own_leaf = tree.of_b, tree.of_a[position]
+    b_leaves, own_leaf = tree.b_leaves, tree.a_leaves[position]
     (i, j), step, best = position, 1 - 2 * (n % 2), cost[position]
     match_leaf = b_leaves[field[i, j, 0], field[i, j, 1]]
     for k in range(N_NEIGHBORS):
@@ -195,7 +195,7 @@ def improve_match(pair, tree, field, cost, changed_at, position, n):
         index, best = search_leaf(pair, tree, leaf, position, best)
         if index >= 0:
             match_leaf, changed_at[position], cost[position] = leaf, n, best
-            field[i, j, 0], field[i, j, 1] = divmod(index, pair.width)
+            field[i, j, 0], field[i, j, 1] = divmod(index, pair.b_width)
 
 
 @numba.njit(**JIT_OPTIONS)

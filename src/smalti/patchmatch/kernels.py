@@ -31,11 +31,14 @@ def draw_integer(low, high, bits):
 def compute_costs(pair, excluded, field, cost, tile):
     """Distances of a field within a tile; a match that is closed counts as infinitely far."""
     top, bottom, left, right = tile
-    x, y, a_runs, b_runs, valid = pair.x, pair.y, pair.a_runs, pair.b_runs, pair.real
+    x, y, a_runs, b_runs, valid = pair.x, pair.y, pair.a_runs, pair.b_runs, pair.valid
     for i in range(top, bottom):
         for j in range(left, right):
             r, c = field[i, j, 0], field[i, j, 1]
-            p, q = i * pair.a_down + j * pair.right, r * pair.b_down + c * pair.right
+            p, q = (
+                i * pair.a_row_stride + j * pair.column_stride,
+                r * pair.b_row_stride + c * pair.column_stride,
+            )
             cost[i, j] = compute_distance(x, y, a_runs, b_runs, valid, p, q, FAR)
             if excluded.size and excluded[r, c]:
                 cost[i, j] = FAR
@@ -71,10 +74,10 @@ def is_allowed(row, column, excluded, size):
 @numba.njit(**JIT_OPTIONS)
 def improve_match(pair, excluded, field, cost, position, key, step):
     """Propagation and random search for one patch, in windows from the whole of b to 1 pixel."""
-    (i, j), size = position, (pair.height, pair.width)
-    x, y, a_runs, b_runs, valid = pair.x, pair.y, pair.a_runs, pair.b_runs, pair.real
+    (i, j), size = position, (pair.b_height, pair.b_width)
+    x, y, a_runs, b_runs, valid = pair.x, pair.y, pair.a_runs, pair.b_runs, pair.valid
     r, c, best = np.int64(field[i, j, 0]), np.int64(field[i, j, 1]), cost[i, j]
-    p, radius = i * pair.a_down + j * pair.right, max(size)
+    p, radius = i * pair.a_row_stride + j * pair.column_stride, max(size)
     n, state = 0, splitmix64(key + np.uint64(i * field.shape[1] + j))
     while radius > 0:
         if n < N_NEIGHBORS:
@@ -85,7 +88,7 @@ def improve_match(pair, excluded, field, cost, position, key, step):
             radius >>= 1
         n += 1
         if is_allowed(row, column, excluded, size) and not (row == r and column == c):
-            q = row * pair.b_down + column * pair.right
+            q = row * pair.b_row_stride + column * pair.column_stride
             d = compute_distance(x, y, a_runs, b_runs, valid, p, q, best)
             if d < best:
                 r, c, best = row, column, d

@@ -25,7 +25,7 @@ def downsample(picture: np.ndarray, missing: np.ndarray) -> tuple[np.ndarray, np
 def upsample_field(
     field: np.ndarray, shape: tuple[int, ...], target_shape: tuple[int, ...]
 ) -> np.ndarray:
-    """A field for a picture of `shape`, twice as large, in one `within` that is so, too.
+    """A field for a picture of `shape`, twice as large, in one `target_shape` that is so, too.
 
     field: (h, w, 2).  The four pixels of one keep their places beside each other.
     Returns int32 (H, W, 2).

@@ -37,8 +37,8 @@ def track(
 
     frames: pictures (H, W) or (H, W, C); they are taken one by one, as they are asked for.
     reference: what they are matched against, the first frame unless given.  iterations: for each
-    frame; `first`: for one that has none before it.  warm: begin with the last frame's field,
-    moved as the picture has moved; otherwise every frame begins at random, with `first` iterations.
+    frame; `first_iterations`: for one that has none before it.  warm_start: begin with the last frame's field,
+    moved as the picture has moved; otherwise every frame begins at random, with `first_iterations` iterations.
     The rest is as for `match`.  Raises `UserError`, naming the frame.
 
     The article that this follows matches every frame against the first one, too, and hands its

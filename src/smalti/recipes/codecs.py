@@ -43,7 +43,7 @@ def celebahq_vqvae(pictures: Pictures, codes: int) -> VQVAEConfig:
 
 
 def vqgan(pictures: Pictures) -> VQGANConfig:
-    """A code for 8x8 pixels. Behind a stem of 2x2 pixels a step takes half as long. The critic sees
+    """A code for 8x8 pixels. Behind a stem of 2x2 pixels a step takes half as long. The discriminator sees
     34 x 34 pixels.
     """
     C, H, W = pictures.shape

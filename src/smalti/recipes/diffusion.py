@@ -103,7 +103,9 @@ DDPM = Recipe(
 LONG_TRAINING = Training(batch_size=128, learning_rate=2e-3, ema=0.9995, save_every=1000)
 DDPM_DIGITS = Recipe(read_digits, ddpm_digits, LONG_TRAINING, size=28)
 LETTERS = Recipe(FetchedReader("letters-32"), ddpm_letters, LONG_TRAINING, size=32)
-DDPM_EMOJI = Recipe(EMOJI, ddpm_emoji, replace(LONG_TRAINING, batch_size=32, learning_rate=1e-3), size=64)
+DDPM_EMOJI = Recipe(
+    EMOJI, ddpm_emoji, replace(LONG_TRAINING, batch_size=32, learning_rate=1e-3), size=64
+)
 CONSISTENCY_DIGITS = Recipe(
     read_digits,
     consistency_digits,

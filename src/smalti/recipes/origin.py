@@ -27,7 +27,7 @@ class RunOrigin(NamedTuple):
 
 
 def read_origin(run: Path) -> RunOrigin:
-    """Of the run in `out`. UserError where it does not tell."""
+    """Of the run in `run`. UserError where it does not tell."""
     about, path = read_run(run).about, f"{run / 'run.json'}: about"
     return RunOrigin(
         coerce_value(about.get("recipe"), str, f"{path}.recipe"),

@@ -47,7 +47,7 @@ class Recipe:
     ) -> Recipe:
         """The recipe with other values for some fields of its training and of its model's config.
 
-        They go by their names: training={"rate": 1e-3}, model={"network.widths": (8, 16)}.
+        They go by their names: training={"learning_rate": 1e-3}, model={"network.widths": (8, 16)}.
         """
 
         def make_changed_config(pictures: Pictures) -> Any:

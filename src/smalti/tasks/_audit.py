@@ -74,11 +74,11 @@ def audit(
 
     pictures: a folder, archive, .npz, IDX, LMDB, pack or hf:NAME.
     out: folder for report.json, contact.png and duplicates.png; looks/NAME on the command line.
-    into: the folder of such a folder, called as the pictures are, where `out` is not given.
+    out_root: the folder of such a folder, called as the pictures are, where `out` is not given.
     size: height and width to train at; 32, or a pack's own.
     color: with keep, one channel when every picture is gray, and three otherwise.
     background: what shows through transparent pixels: a color's name or #rrggbb.
-    squeeze: squeeze the whole picture into a square instead of cutting out the center.
+    stretch: squeeze the whole picture into a square instead of cutting out the center.
     epochs: how often training would see every picture, for the estimate of its time.
     """
     side = normalize_size(size or read_size(pictures) or 32)

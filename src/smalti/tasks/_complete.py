@@ -76,10 +76,10 @@ def complete(
 
     model: a shipped model's name, a run or a checkpoint: one that draws pixel by pixel.
     pictures: picture files; cropped and resized to the model's size.
-    rows: rows that are kept; half of them unless told otherwise.
+    keep_rows: rows that are kept; half of them unless told otherwise.
     mask: instead of rows, a picture of the same size: white is filled in, black is kept. Only what
     comes before a pixel, above it or left of it in its row, has a say in what is drawn there.
-    number: how many ways for each picture.
+    n: how many ways for each picture.
     seed: the first way's seed; the others count up from it.
     classes: a class by name or number, or several with commas, or "all"; the ways take turns. Else
     each way draws its class, as probable as it is given what is kept above.
@@ -89,14 +89,14 @@ def complete(
     repeated, and the values of a name take turns.
     temperature: below 1 the likelier levels are drawn more often; the model's own unless told
     otherwise.
-    batch: pictures drawn at a time.
+    batch_size: pictures drawn at a time.
     device: where it runs: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
     out: folder for a grid, every picture and a record; completions/MODEL unless told otherwise.
 
     From Python pictures may be arrays and tensors, too, and without `out` nothing is written.
     """
     each = list_pictures(pictures)
-    seeds = list_seeds(seed, coerce_value(n, SampleCount, "number"))
+    seeds = list_seeds(seed, coerce_value(n, SampleCount, "n"))
     check_replaceable(out, FILES)
     selected = select_model(model, device)
     check_draws_by_pixel(selected)
@@ -115,7 +115,7 @@ def complete(
         mask=hole.expand(len(known) * n, 1, -1, -1),
     )
     each_seed = [*seeds] * len(known)
-    inputs = loaded.draw_choices(Rng(each_seed), inputs)  # here, so that they can be told
+    inputs = loaded.draw_conditions(Rng(each_seed), inputs)  # here, so that they can be told
     if inputs.labels is not None:
         labels = inputs.labels.tolist()
     with stage_optional_folder(out, FILES) as folder:

@@ -63,7 +63,7 @@ def compress(
     model: a shipped model's name, a run or a checkpoint: a PixelCNN.
     label: the class of them all, by name or number; else the data's own classes where the model has
     them, else for each picture that of the fewest bits.
-    batch: pictures of one walk.
+    batch_size: pictures of one walk.
     """
     if out is not None:
         check_output_file(Path(out))

@@ -53,7 +53,7 @@ def decompress(
     file: what `smalti compress` wrote.
     out: a new folder for the pictures.
     model: the model that compressed them; the one that the file names unless told otherwise.
-    anyway: try although versions differ from those recorded. A checksum tells whether it went well;
+    force: try although versions differ from those recorded. A checksum tells whether it went well;
     nothing is written when not.
     """
     if out is not None:

@@ -92,7 +92,7 @@ def make_samples_exhibit(
     K = len(model.spec.classes)
     classes = "all" if K else ()
 
-    drawing = {"batch": N_SAMPLES, "out": folder, "on_progress": on_progress}
+    drawing = {"batch_size": N_SAMPLES, "out": folder, "on_progress": on_progress}
     with time_stage(f"drawing {N_SAMPLES} pictures from {name}", on_stage) as took:
         draw_samples(model, N_SAMPLES, classes=classes, gif=True, **drawing)
     command = f"smalti sample {name} -n {N_SAMPLES}" + (" --class all" if K else "")
@@ -124,7 +124,7 @@ def make_interpolation_exhibit(
     rows = [k for k in (2, 3, 5, 8) if k < len(model.spec.classes)]
     first, last = 3, 8
 
-    walking = {"frames": FRAMES, "batch": N_SAMPLES, "out": folder, "on_progress": on_progress}
+    walking = {"frames": FRAMES, "batch_size": N_SAMPLES, "out": folder, "on_progress": on_progress}
     with time_stage("walking between two noises", on_stage) as took:
         interpolate(model, first, last, classes=rows, gif=True, **walking)
     chosen = " --class " + ",".join(model.spec.classes[k] for k in rows) if rows else ""
@@ -149,7 +149,7 @@ def make_training_exhibit(
     on_stage: OnStage,
 ) -> Exhibit:
     """A model that knows nothing, and what it draws after training."""
-    recipe = find_recipe(RECIPE).change({"warmup": 50, "save": 10**9})
+    recipe = find_recipe(RECIPE).change({"warmup": 50, "save_every": 10**9})
     splits = recipe.read(None, size=recipe.size)
     torch.manual_seed(recipe.training.seed)
     untrained = recipe.make_config(splits.train).build()

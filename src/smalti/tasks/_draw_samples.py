@@ -74,7 +74,7 @@ def draw_samples(
     """Draw from a model: a grid, every picture by itself, and a record of how they were made.
 
     model: a shipped model's name, a run or a checkpoint.
-    number: how many pictures.
+    n: how many pictures.
     seed: the first picture's seed; the others count up from it. A seed always gives the same
     picture.
     classes: a class by name or number, or several with commas, or "all"; the pictures take turns.
@@ -89,14 +89,14 @@ def draw_samples(
     size: height and width in pixels (64 or 48x64), for models that can draw other sizes than they
     were trained on.
     sampler: one of the model's, its name, or changes of the model's own: {"steps": 8}.
-    batch: pictures drawn at a time.
-    film: write denoising.gif, too: the way from noise to picture; or rows.gif, the rows appearing.
+    batch_size: pictures drawn at a time.
+    gif: write denoising.gif, too: the way from noise to picture; or rows.gif, the rows appearing.
     device: where it runs: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
     out: folder for the results; samples/MODEL unless told otherwise.
 
     From Python pictures may be arrays and tensors, too, and without `out` nothing is written.
     """
-    seeds = list_seeds(seed, coerce_value(n, SampleCount, "number"))
+    seeds = list_seeds(seed, coerce_value(n, SampleCount, "n"))
     check_replaceable(out, FILES)
     selected = select_model(model, device)
     sampler = find_sampler(sampler or {}, selected.model)

@@ -68,14 +68,14 @@ def inpaint(
     picture: the picture; for a model cropped and resized to its size.
     mask: a picture of the same size: white is filled in, black is kept.
     model: a shipped model's name, a run or a checkpoint; PatchMatch unless one is named.
-    number: how many ways: 1 by PatchMatch, 4 by a model.
+    n: how many ways: 1 by PatchMatch, 4 by a model.
     seed: the first way's seed; the others count up from it.
     patch: width of PatchMatch's patches in pixels, odd: 7.
     classes: a class by name or number, or several with commas, or "all"; the ways take turns.
     size: height and width in pixels (64 or 48x64), for models that can draw other sizes than they
     were trained on.
     sampler: a RePaint, or changes of the model's, such as {"steps": 20}.
-    batch: pictures that a model draws at a time: 64.
+    batch_size: pictures that a model draws at a time: 64.
     device: where it runs: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
     out: folder for the results; inpaintings/PICTURE unless told otherwise.
 
@@ -84,7 +84,7 @@ def inpaint(
     check_replaceable(out, FILES)
     drawing = {"classes": classes, "size": size, "sampler": sampler}
     if model is None:
-        refuse_model_options({**drawing, "batch": batch_size, "device": device})
+        refuse_model_options({**drawing, "batch_size": batch_size, "device": device})
         seeds = list_seeds(seed, 1 if n is None else n)
         return inpaint_by_patches(
             picture, mask, 7 if patch is None else patch, seeds, out, on_progress
@@ -93,7 +93,7 @@ def inpaint(
         raise UserError("patch is given, but a model fills by no patches; leave one of them out")
     from smalti.tasks.repaint import inpaint_by_model
 
-    drawing |= {"batch": batch_size or 64, "device": device or "auto"}
+    drawing |= {"batch_size": batch_size or 64, "device": device or "auto"}
     seeds = list_seeds(seed, 4 if n is None else n)
     return inpaint_by_model(
         picture, mask, model, seeds, **drawing, out=out, on_progress=on_progress

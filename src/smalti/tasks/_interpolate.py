@@ -69,7 +69,7 @@ def interpolate(
     steps: DDIM steps; the model's own number unless told otherwise, or 50 with a picture.
     guidance: classifier-free guidance; the model's own unless told otherwise, or none with a
     picture.
-    batch: pictures drawn at a time.
+    batch_size: pictures drawn at a time.
     gif: write interpolation.gif, too.
     device: where it runs: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
     out: folder for the results; interpolations/MODEL unless told otherwise.

@@ -87,7 +87,7 @@ def match(
     mask: a picture of B's size: nothing is taken where it is white.
     seed: of what is random.
     both_ways: match B against A, too, and tell which matches lead back to where they began.
-    cold: begin every frame of a video at random, not with what the last one found.
+    cold_start: begin every frame of a video at random, not with what the last one found.
     threads: at most so many at once; as many as there are cores unless told otherwise.
     out: folder for the results; matches/A unless told otherwise.
 
@@ -196,7 +196,11 @@ def match_video(
     frame_metrics: list[MatchMetrics] = []
     matches: list[Match] = []
     rounds = search["iterations"]
-    options = {**search, "first": rounds if cold_start else max(rounds, 5), "warm": not cold_start}
+    options = {
+        **search,
+        "first_iterations": rounds if cold_start else max(rounds, 5),
+        "warm_start": not cold_start,
+    }
     total = count_frames(source)
     for index, (frame, result) in enumerate(pair_frames(source, reference, options)):
         on_progress(Progress("matching", index, total))

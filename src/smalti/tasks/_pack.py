@@ -36,7 +36,7 @@ def pack(
     crop: height and width that are cut out of the center first; other parts are never seen.
     color: with keep, one channel when every picture is gray, and three otherwise.
     background: what shows through transparent pixels: a color's name or #rrggbb.
-    squeeze: squeeze the whole picture into a square instead of cutting out the center.
+    stretch: squeeze the whole picture into a square instead of cutting out the center.
     skip_bad: leave out pictures that cannot be read, and name them.
     valid: part held out to choose by, where the data come without splits.
     test: part held out to measure with, where the data come without splits.

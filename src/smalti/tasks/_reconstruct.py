@@ -87,16 +87,16 @@ def reconstruct(
     classes: class names or numbers, with commas, that the pictures take turns at; else "no class".
     size: height and width in pixels (64 or 48x64), for models that can draw other sizes than they
     were trained on.
-    own_size: leave every picture at its own size; of a codec only.
-    tile: pixels of a tile's side, for pictures larger than memory; of a codec only.
-    batch: pictures taken at a time.
+    keep_size: leave every picture at its own size; of a codec only.
+    tile_size: pixels of a tile's side, for pictures larger than memory; of a codec only.
+    batch_size: pictures taken at a time.
     device: where it runs: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
     out: folder for the results; reconstructions/MODEL unless told otherwise.
 
     From Python pictures may be arrays and tensors, too, and without `out` nothing is written.
     """
     each = list_pictures(pictures)
-    batch_size = coerce_value(batch_size, BatchSize, "batch")
+    batch_size = coerce_value(batch_size, BatchSize, "batch_size")
     check_replaceable(out, FILES)
     selected = select_model(model, device, ability="")
     loaded, name = selected.model, selected.name
@@ -171,7 +171,7 @@ def reconstruct_by_inversion(
     batch_size: int,
     on_progress: OnProgress,
 ) -> RoundTrip:
-    """Pictures (n, C, H, W) to noise and back, `batch` at a time; no turns are "no class"."""
+    """Pictures (n, C, H, W) to noise and back, `batch_size` at a time; no turns are "no class"."""
     n = len(originals)
     labels = torch.tensor(cycle_values(classes, n)) if classes else None
     trips: list[RoundTrip] = []

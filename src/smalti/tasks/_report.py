@@ -72,7 +72,7 @@ def report(
 
     run: a run's folder; it may still be training.
     out: folder for report.png and report.json; the run's own on the command line.
-    into_run: write them into the run, where `out` is not given.
+    save_in_run: write them into the run, where `out` is not given.
     """
     summary, out = summarize(run), out or (run if save_in_run else None)
     if out is not None:

@@ -42,11 +42,11 @@ def train(
 ) -> Ended:
     """Train a model by a recipe, in the new folder `out`: runs/RECIPE unless told otherwise.
 
-    recipe: its name, or a recipe such as `find("ddpm").change(training={"rate": 1e-3})`.
+    recipe: its name, or a recipe such as `find_recipe("ddpm").change(training={"learning_rate": 1e-3})`.
     data: a folder, archive or pack of pictures, or the pictures, if not the recipe's own;
     subfolders become classes. steps or minutes: how long, if not as long as the recipe says.
     size: height and width of the pictures; the pack's or the recipe's own when not given.
-    start: a model whose weights the run begins with: a shipped name, a run or a checkpoint.
+    init_from: a model whose weights the run begins with: a shipped name, a run or a checkpoint.
 
     A run that is interrupted (Ctrl-C) saves its step; `Ended` says so, and `resume` goes on with
     it. UserError when `out` is in use, or the loss stops being a number.

@@ -36,7 +36,7 @@ def translate(
 ) -> list[list[Translation]]:
     """Up to n_best translations of each text, best first.
 
-    width: beginnings that a search carries on at once; 1 is greedy.  penalty: exponent of the
+    beam_size: beginnings that a search carries on at once; 1 is greedy.  length_penalty: exponent of the
     length that log-probabilities are divided by.  Both are the model's own unless given.
     """
     translator, beam = open_translator(model, beam_size, length_penalty, device, n_best)

@@ -198,7 +198,7 @@ def time_variants(
 ) -> Iterator[Timing]:
     """Time every rung, the slow ones on a crop of so many rows and columns, or on all for None.
 
-    brute: climb on to the exact field.
+    brute_force: climb on to the exact field.
     """
     for name, variant in VARIANTS.items():
         timed_problem = problem if crop is None or variant.compiled else problem.crop_center(crop)

@@ -145,7 +145,7 @@ def run_spawned_process(
     """`drive` in a process of its own: the fields of `Ended`, or what the user should see instead
     of a trace.
 
-    A `watch` that has `close` is closed: it is told of the end in the process that launched.
+    A `on_event` that has `close` is closed: it is told of the end in the process that launched.
     """
     try:
         return astuple(run_process(fabric, record, train, valid, on_event))

@@ -21,7 +21,7 @@ def draw_figure(summary: Summary) -> Figure:
     from matplotlib.figure import Figure
 
     previews = choose_previews(summary.previews)
-    kinds = (("codes_used", draw_codes), ("critic_right", draw_discriminator))
+    kinds = (("codes_used", draw_codes), ("discriminator_accuracy", draw_discriminator))
     extra = [draw for name, draw in kinds if name in summary.terms]
     figure = Figure(figsize=(11, (11 if previews else 9) + 2 * len(extra)), layout="constrained")
     heights = [3, 2, 1.3, *[1.7] * bool(previews), *[1.5] * len(extra)]
@@ -108,7 +108,7 @@ def draw_codes(axes: Axes, summary: Summary) -> None:
 
 
 def draw_discriminator(axes: Axes, summary: Summary) -> None:
-    """The critic's logits."""
+    """The discriminator's logits."""
     draw_curve(
         axes, smooth_curve(summary.terms.get("logits_real", [])), "of pictures", color="tab:blue"
     )
@@ -119,7 +119,7 @@ def draw_discriminator(axes: Axes, summary: Summary) -> None:
         color="tab:red",
     )
     axes.axhline(0, color="gray", linewidth=0.6)
-    axes.set(ylabel="critic's logits")
+    axes.set(ylabel="discriminator's logits")
     axes.legend(loc="upper left")
 
 

@@ -45,7 +45,7 @@ class Validated:
 
 @dataclass(frozen=True)
 class Saved:
-    """A step was saved, from which the run can be resumed; `grid` shows samples of it."""
+    """A step was saved, from which the run can be resumed; `preview` shows samples of it."""
 
     step: int
     checkpoint: Path

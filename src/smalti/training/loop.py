@@ -135,7 +135,7 @@ class Loop:
         return self.step % self.training.save_every == 0 or self.step == self.training.steps
 
     def read_results(self, in_flight: int = 0) -> list[StepResult]:
-        """Steps that are done, all but the last `ahead`. Diverged when the loss ran away."""
+        """Steps that are done, all but the last `in_flight`. Diverged when the loss ran away."""
         checked: list[StepResult] = []
         for done in self.readback.pop(in_flight):
             checked.append(done._replace(terms=self.check_terms(done.terms, done.step)))
@@ -281,7 +281,7 @@ class Loop:
             self.snapshot = Snapshot({**state, "average": self.ema.module.state_dict()})
 
     def roll_back(self, recoveries: int) -> None:
-        """From the good state, for the `recovered`-th time: at a lower rate, with other noise.
+        """From the good state, for the `recoveries`-th time: at a lower rate, with other noise.
 
         The order of the data stays. Time that was spent is not got back.
         """

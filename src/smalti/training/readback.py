@@ -43,7 +43,7 @@ class Readback:
         self.pending.append(PendingStep(step, learning_rate, names, *copy_to_cpu(values)))
 
     def pop(self, in_flight: int = 0) -> Iterator[StepResult]:
-        """All but the last `ahead` steps."""
+        """All but the last `in_flight` steps."""
         while len(self.pending) > in_flight:
             due = self.pending.popleft()
             if due.arrival is not None:

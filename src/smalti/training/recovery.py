@@ -30,7 +30,7 @@ def find_divergence(
 ) -> str:
     """What is wrong with a step's `loss` and `norm`; empty when all is well.
 
-    explode: a loss above so many times the median of the `recent` ones is wrong; None for any.
+    explosion_factor: a loss above so many times the median of the `recent_losses` ones is wrong; None for any.
     """
     for name, what in (("loss", "loss"), ("norm", "gradient's norm")):
         if not math.isfinite(terms.get(name, 0)):

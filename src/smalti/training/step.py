@@ -72,7 +72,7 @@ def accumulate_gradients(
 
     The players (at least one, by name) have their turn at each part; each is handed what the one
     before it carries. The first one's total is the `loss`, another's bears its name. All is divided
-    by `planned`, the parts of every process. Processes do not wait for each other in here, so that
+    by `planned_parts`, the parts of every process. Processes do not wait for each other in here, so that
     one may run out of memory.
     """
     sums: dict[str, WeightedSum] = {}

@@ -127,7 +127,7 @@ def read_run_plan(path: Path) -> RunPlan:
         raise UserError(f"{path.parent} is no run: it has no run.json; name what a training wrote")
     plan = read_json(path)
     training = plan.get("training") if isinstance(plan, dict) else None
-    if not isinstance(training, dict) or not {"batch", "clip"} <= training.keys():
+    if not isinstance(training, dict) or not {"batch_size", "max_grad_norm"} <= training.keys():
         raise UserError(f"{path} does not say how it is trained; it is not as smalti wrote it")
     try:
         planned = from_json({"tag": "training", **training})

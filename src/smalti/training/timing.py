@@ -45,7 +45,7 @@ def probe_step_time(
     budget_seconds: float,
     on_note: Callable[[str], None] = ignore_event,
 ) -> ProbeResult:
-    """Steps for about `budget` seconds, which leave no trace: the first ones, and where players
+    """Steps for about `budget_seconds` seconds, which leave no trace: the first ones, and where players
     come in later the last ones, too.
     """
     before = read_rng_state()

@@ -94,7 +94,7 @@ def read_catalog(path: str | Path) -> Catalog:
 
 
 def decode_bytes(data: bytes, charset: str, location: object) -> str:
-    """UserError, which names `place`, where the bytes are not of this charset."""
+    """UserError, which names `location`, where the bytes are not of this charset."""
     try:
         return data.decode(charset)
     except UnicodeDecodeError as error:
@@ -189,7 +189,7 @@ def fill_catalog(catalog: Catalog, translations: dict[str, str]) -> tuple[bytes,
     """The catalog with the open entries filled whose texts are found, each marked fuzzy, and how
     many these are.
 
-    found: translations by text. UserError where the charset lacks a character of one.
+    translations: translations by text. UserError where the charset lacks a character of one.
     """
     lines = list(catalog.lines)
     end = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"

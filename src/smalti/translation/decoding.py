@@ -176,7 +176,7 @@ def draw_translations(
 ) -> Iterator[Canvas]:
     """What is written so far (n, t) for source symbols (n, S), a symbol more each time.
 
-    uniform: (n,) numbers in [0, 1), asked for once a symbol. Behind a row's </s> stands <pad>.
+    draw_uniform: (n,) numbers in [0, 1), asked for once a symbol. Behind a row's </s> stands <pad>.
     """
     with torch.no_grad():
         cache = KVCache(network, source)

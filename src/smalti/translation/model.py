@@ -178,7 +178,10 @@ def build_translator(
     network: nn.Module, source: SubwordTokenizer, target: SubwordTokenizer, **config_fields: object
 ) -> Translator:
     """A translator of a trained network and its vocabularies; more: fields of its config."""
-    sizes = {"source_bytes": len(source.model), "target_bytes": len(target.model)}
+    sizes = {
+        "source_tokenizer_bytes": len(source.model),
+        "target_tokenizer_bytes": len(target.model),
+    }
     config = TranslatorConfig(network.config, **sizes, **config_fields)  # pyright: ignore
     model = Translator(config)
     model.network.load_state_dict(network.state_dict())

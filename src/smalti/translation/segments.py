@@ -30,8 +30,8 @@ Measure = Callable[[Sequence[str]], list[int]]
 
 
 def split_long(text: str, usual_length: int, max_length: int, measure: Measure) -> list[str]:
-    """The text in pieces: whole sentences, as many as `usual` takes by `measure`; one of more than
-    `most` in clauses, then in words. A placeholder is never cut.
+    """The text in pieces: whole sentences, as many as `usual_length` takes by `measure`; one of more than
+    `max_length` in clauses, then in words. A placeholder is never cut.
     """
     if measure([text])[0] <= usual_length:
         return [text]

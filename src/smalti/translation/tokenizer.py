@@ -78,9 +78,9 @@ def train_tokenizer(
     character_coverage: float = 1.0,
     add_dummy_prefix: bool = True,
 ) -> SubwordTokenizer:
-    """A vocabulary of `size` symbols learned from text.
+    """A vocabulary of `vocab_size` symbols learned from text.
 
-    coverage: share of the text's characters that get a symbol of their own. spaced: words are
+    character_coverage: share of the text's characters that get a symbol of their own. add_dummy_prefix: words are
     parted by spaces, so that the first one is written like those behind a space. UserError when
     the text holds too little for so many symbols, or too many characters for so few.
     """

@@ -21,7 +21,7 @@ from smalti.recipes import RECIPES, find_recipe
 from smalti.vq import EMAConfig, ResidualConfig, StridedConfig, VQConfig, VQGANConfig, VQVAEConfig
 from tests.expect import expect_user_error
 
-WIDE = {"widths": (8, 16), "blocks": 1, "latent": 8, "groups": 4}
+WIDE = {"widths": (8, 16), "blocks": 1, "latent_channels": 8, "groups": 4}
 
 
 def build_strided(shape: tuple[int, int, int] = (3, 16, 16)) -> Any:
@@ -59,8 +59,8 @@ def make_uneven_pictures(n: int, H: int, W: int) -> Tensor:
 def test_any_size_goes_there_and_back(make: Any, size: tuple[int, int]) -> None:
     codec, x = make(), torch.rand(2, 3, *size)
     codes = codec.encode(x)
-    assert codes.shape == (2, *codec.grid(size))
-    assert codes.dtype == torch.int64 and 0 <= codes.min() <= codes.max() < codec.count
+    assert codes.shape == (2, *codec.compute_code_shape(size))
+    assert codes.dtype == torch.int64 and 0 <= codes.min() <= codes.max() < codec.vocab_size
     y = codec.decode(codes, size)
     assert y.shape == x.shape and y.dtype == torch.float32
     assert 0 <= y.min() <= y.max() <= 1

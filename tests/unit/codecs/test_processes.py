@@ -1,4 +1,4 @@
-"""Codebooks and critics learn from what all processes have seen."""
+"""Codebooks and discriminators learn from what all processes have seen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What training tells of a codec: of the weights that are saved, of a critic, and on a resume."""
+"""What training tells of a codec: of the weights that are saved, of a discriminator, and on a resume."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_share_of_the_steps_is_when_the_critic_joins(tmp_path: Path) -> None:
     run(config, TRAIN, VALID, PLAN, tmp_path / "run", on_event=notebook)
     log = {line["step"]: line for line in read_log(tmp_path / "run") if "loss" in line}
     assert ["verdict" in log[step] for step in range(1, 7)] == [False] * 3 + [True] * 3
-    assert "the critic joins at step 3 of 6" in notebook.select_events(Note)[0].text
+    assert "the discriminator joins at step 3 of 6" in notebook.select_events(Note)[0].text
     assert not [note for note in notebook.select_events(Note) if "never" in note.text]
 
 
@@ -84,7 +84,7 @@ def test_a_critic_that_never_plays_is_told_of_at_the_start_and_the_end(tmp_path:
     config = replace(vqgan_config(EMAConfig(codebook_size=4, width=4)), discriminator_start=1000)
     notebook = EventRecorder()
     run(config, TRAIN, VALID, PLAN, tmp_path / "run", on_event=notebook)
-    told = [note.text for note in notebook.select_events(Note) if "critic" in note.text]
+    told = [note.text for note in notebook.select_events(Note) if "discriminator" in note.text]
     assert "never plays: it would join at step 1,000 of 6" in told[0]
     assert "never played" in told[-1]
     assert len(told) == 2
@@ -93,14 +93,14 @@ def test_a_critic_that_never_plays_is_told_of_at_the_start_and_the_end(tmp_path:
 def test_starts_of_both_kinds_come_back_from_files() -> None:
     for start in (0, 2800, 0.25):
         written = to_json(VQGANConfig(discriminator_start=start))
-        assert from_json(json.loads(json.dumps(written))).critic_start == start
+        assert from_json(json.loads(json.dumps(written))).discriminator_start == start
     assert VQGANConfig(discriminator_start=0.5).compute_start_step(7000) == 3500
     assert VQGANConfig(discriminator_start=2800).compute_start_step(7000) == 2800
     assert VQGANConfig(discriminator_start=0).compute_start_step(7000) == 0
     for bad in (-1, float("nan"), 1e30, "soon", True):
-        with expect_user_error("vqgan.critic_start is"):
+        with expect_user_error("vqgan.discriminator_start is"):
             VQGANConfig(discriminator_start=bad)  # pyright: ignore
 
 
 def test_the_shipped_vqgan_still_loads() -> None:
-    assert smalti.load("vqgan-emoji").config.critic_start == 2800
+    assert smalti.load("vqgan-emoji").config.discriminator_start == 2800

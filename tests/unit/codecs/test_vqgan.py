@@ -1,4 +1,4 @@
-"""Two players: the generator's loss, the critic's, and how they train together."""
+"""Two players: the generator's loss, the discriminator's, and how they train together."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ def test_the_critic_joins_at_its_start() -> None:
 
 def test_the_generators_loss_leaves_the_critic_alone() -> None:
     model = TINY.build().train()
-    critic = model.named_players()["critic"]
+    discriminator = model.named_players()["discriminator"]
     model.loss(batch(), 2).total.backward()
-    assert all(p.grad is None and p.requires_grad for p in critic.parameters())
+    assert all(p.grad is None and p.requires_grad for p in discriminator.parameters())
     assert any(p.grad is not None and p.grad.any() for p in model.parameters())
 
 
@@ -104,8 +104,8 @@ def test_held_out_pictures_are_not_judged_by_the_critic() -> None:
 
 
 def test_the_critic_rests_without_a_carry() -> None:
-    critic = DiscriminatorPlayer(TINY.discriminator).train()
-    loss = critic.loss(batch(), 0)
+    discriminator = DiscriminatorPlayer(TINY.discriminator).train()
+    loss = discriminator.loss(batch(), 0)
     loss.total.backward()
     assert loss.total.detach() == 0 and loss.terms == {}
 
@@ -114,15 +114,17 @@ def test_the_critic_rests_without_a_carry() -> None:
 @pytest.mark.parametrize("game", ["hinge", "vanilla"])
 def test_a_critic_learns_to_tell_black_from_white(norm: Any, game: Any) -> None:
     torch.manual_seed(0)
-    critic = DiscriminatorPlayer(DiscriminatorConfig(1, 8, 1, norm=norm, gan_loss=game)).train()
-    optimizer = torch.optim.Adam(critic.parameters(), lr=1e-2)
+    discriminator = DiscriminatorPlayer(
+        DiscriminatorConfig(1, 8, 1, norm=norm, gan_loss=game)
+    ).train()
+    optimizer = torch.optim.Adam(discriminator.parameters(), lr=1e-2)
     for _ in range(40):
         noise = 0.3 * torch.randn(2, 8, 1, 8, 8)
         optimizer.zero_grad()
-        critic.loss(batch(), 0, carry=(noise[0] - 1, noise[1] + 1)).total.backward()
+        discriminator.loss(batch(), 0, carry=(noise[0] - 1, noise[1] + 1)).total.backward()
         optimizer.step()
-    assert critic.network(torch.full((2, 1, 8, 8), -1.0)).mean() > 0
-    assert critic.network(torch.full((2, 1, 8, 8), 1.0)).mean() < 0
+    assert discriminator.network(torch.full((2, 1, 8, 8), -1.0)).mean() > 0
+    assert discriminator.network(torch.full((2, 1, 8, 8), 1.0)).mean() < 0
 
 
 def test_the_games_losses() -> None:
@@ -154,10 +156,10 @@ def test_who_is_winning() -> None:
     assert "is winning" in describe_balance(0.99)
     assert "is losing" in describe_balance(0.5)
     assert "balance" in describe_balance(0.8)
-    critic = DiscriminatorPlayer(TINY.discriminator)
-    assert critic.list_save_messages() == []
-    critic.steps.fill_(200)
-    assert "logits" in critic.list_save_messages()[0]
+    discriminator = DiscriminatorPlayer(TINY.discriminator)
+    assert discriminator.list_save_messages() == []
+    discriminator.steps.fill_(200)
+    assert "logits" in discriminator.list_save_messages()[0]
 
 
 # --------------------------------------------------------------------------------------- training
@@ -173,8 +175,8 @@ def test_two_players_train_save_and_go_on(tmp_path: Path) -> None:
     run(TINY, TRAIN, TRAIN, PLAN, tmp_path / "whole",
         on_event=lambda e: notes.append(e.text) if isinstance(e, Note) else None)  # fmt: skip
     lines = [line for line in read_log(tmp_path / "whole") if "loss" in line]
-    assert ["critic_right" in line for line in lines] == [False, False, True, True, True]
-    assert lines[2]["norm_critic"] > 0
+    assert ["discriminator_accuracy" in line for line in lines] == [False, False, True, True, True]
+    assert lines[2]["norm_discriminator"] > 0
     assert any("the classifier digits, not LPIPS" in note for note in notes)
     card = json.loads((tmp_path / "whole/step-5/config.json").read_text())["card"]
     assert card["facts"]["perceptual"] == "the classifier digits, not LPIPS"
@@ -272,7 +274,7 @@ def test_a_classifier_looks_at_what_it_can(tmp_path: Path) -> None:
 
 
 def test_configs_have_to_fit() -> None:
-    with expect_user_error("critic.channels", "3", "1"):
+    with expect_user_error("discriminator.channels", "3", "1"):
         replace(TINY, discriminator=DiscriminatorConfig(channels=3))
     with expect_user_error("network.channels", "1", "3"):
         replace(TINY, shape=(3, 8, 8), discriminator=DiscriminatorConfig(channels=3))

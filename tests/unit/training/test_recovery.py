@@ -208,7 +208,14 @@ def test_a_run_steps_back_once_and_goes_on(tmp_path: Path, bad: ToyConfig):
 
 def test_before_the_first_save_a_run_begins_again(tmp_path: Path):
     toy, notebook = ToyConfig(nan_loss=1, marker_file=str(tmp_path / "flag")), EventRecorder()
-    run(toy, TRAIN, NO_PICTURES, replace(PLAN, max_recoveries=1), tmp_path / "run", on_event=notebook)
+    run(
+        toy,
+        TRAIN,
+        NO_PICTURES,
+        replace(PLAN, max_recoveries=1),
+        tmp_path / "run",
+        on_event=notebook,
+    )
     assert "going on from step 0" in read_notes(notebook)[0]
     assert [step for step, *_ in read_loop_curve(tmp_path / "run")] == [1, 2, 3, 4, 5, 6]
 
@@ -240,7 +247,14 @@ def test_an_explosion_is_told_from_a_rise():
 def test_an_explosion_steps_back_only_where_that_is_asked_for(tmp_path: Path):
     plan, notebook = replace(PLAN, steps=30, save_every=10), EventRecorder()
     toy = ToyConfig(exploding=25, marker_file=str(tmp_path / "flag"))
-    run(toy, TRAIN, NO_PICTURES, replace(plan, max_recoveries=1), tmp_path / "run", on_event=notebook)
+    run(
+        toy,
+        TRAIN,
+        NO_PICTURES,
+        replace(plan, max_recoveries=1),
+        tmp_path / "run",
+        on_event=notebook,
+    )
     (note,) = read_notes(notebook)
     assert "above 10 times the usual" in note and "at step 26: going on from step 20" in note
     (tmp_path / "flag").unlink()

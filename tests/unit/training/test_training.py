@@ -105,7 +105,14 @@ def test_the_average_is_saved_as_the_model(tmp_path: Path):
 
 def test_the_average_is_what_is_sampled(tmp_path: Path):
     notebook = EventRecorder()
-    run(TINY, TRAIN, NO_PICTURES, dataclasses.replace(PLAN, learning_rate=0.05), tmp_path, on_event=notebook)
+    run(
+        TINY,
+        TRAIN,
+        NO_PICTURES,
+        dataclasses.replace(PLAN, learning_rate=0.05),
+        tmp_path,
+        on_event=notebook,
+    )
     model = smalti.load(tmp_path)
 
     def shown() -> np.ndarray:

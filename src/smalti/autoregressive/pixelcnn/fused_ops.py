@@ -132,10 +132,10 @@ class GatedResidual(torch.autograd.Function):
 
 @numba.njit(**JIT_OPTIONS)
 def pad_concat_elu_rows(x, out, first_index, origin, dropout_and_seed, workspace):
-    """out (N, H', W', 2C) = E of x (N, H, W, C) at row and column `at`, and zeros around it.
+    """out (N, H', W', 2C) = E of x (N, H, W, C) at row and column `origin`, and zeros around it.
 
-    Of 2^32 numbers as many are zeros as `draw` says first; which, says its seed, and what place a
-    picture has after `first`.
+    Of 2^32 numbers as many are zeros as `dropout_and_seed` says first; which, says its seed, and what place a
+    picture has after `first_index`.
     """
     (N, H, W, C), (above, left), (drop, seed) = x.shape, origin, dropout_and_seed
     opened, entered = workspace[0].reshape(W, 2 * C), workspace[1, : W * C].reshape(W, C)

@@ -74,7 +74,11 @@ class StackConfig:
                 "output Categorical"
             )
         sizes = {"channels": C, "outputs": requirements.n_parameters}
-        sizes |= {"condition_width": requirements.condition_width} if requirements.condition_width else {}
+        sizes |= (
+            {"condition_width": requirements.condition_width}
+            if requirements.condition_width
+            else {}
+        )
         return sizes | ({"embeds_symbols": True} if embeds else {})
 
 

@@ -69,7 +69,7 @@ class RasterWalker:
         size: tuple[int, int],
         y: Tensor | None,
     ):
-        """part: of some pictures, from network, w, size, their number and what they are told."""
+        """build_chunk: of some pictures, from network, w, size, their number and what they are told."""
         weight = next(network.parameters())
         self.table, self.width = w.table, size[1]
         self.columns = [to_slice(columns) for columns in w.columns]
@@ -89,7 +89,7 @@ class RasterWalker:
         if j == c == 0:
             run_in_threads(lambda part: part.start_row(i), self.chunks, self.row_cost)
         if c == 0 or not self.chunks[0].joint:
-            run_in_threads(lambda part: part.go(i, j, c), self.chunks, self.pixel_cost)
+            run_in_threads(lambda part: part.compute_pixel(i, j, c), self.chunks, self.pixel_cost)
         out = np.concatenate([part.out[:, : self.outputs] for part in self.chunks])
         return torch.from_numpy(out).to(self.device)
 
@@ -111,7 +111,10 @@ class StackChunkWalker(ChunkWalker):
         """w.above, w.left: the first convolution, packed, over rows above and to the left."""
         c, (H, W) = network.config, size
         self.dtype, self.size, self.n = w.table.dtype, size, n
-        self.pad_top, self.pad_left = w.above.shape[1] // (c.first_kernel_size * c.inputs), c.first_kernel_size // 2
+        self.pad_top, self.pad_left = (
+            w.above.shape[1] // (c.first_kernel_size * c.inputs),
+            c.first_kernel_size // 2,
+        )
         self.x = self.allocate(self.pad_top + H, self.pad_left + W + self.pad_left, n, c.inputs)
         self.row_window = self.allocate(
             W, n, w.above.shape[1]

@@ -22,7 +22,7 @@ class Gate(torch.autograd.Function):
     ) -> Tensor:
         """x (N, 2p, H, W), side (N, 2p, H - 1, W) for all rows but the first, y (N, 2p).
 
-        Returns (N, p, H, W), or with `down` moved down by a row of zeros, (N, p, H + 1, W).
+        Returns (N, p, H, W), or with `shift_down` moved down by a row of zeros, (N, p, H + 1, W).
         """
         N, p, H, W = len(x), x.shape[1] // 2, *x.shape[2:]
         twice = x.new_ones(2 * p, 1, 1)

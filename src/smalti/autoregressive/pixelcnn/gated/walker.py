@@ -31,7 +31,7 @@ class GatedWeights:
         self.table, self.columns = read_symbol_table(network, values)
         self.head = HeadWeights(network.head, self.table.dtype)
         self.blocks = [BlockWeights(block, self.table.dtype) for block in network.blocks]
-        self.pad_top, self.left = self.blocks[0].above, self.blocks[0].left
+        self.above, self.left = self.blocks[0].above, self.blocks[0].left
 
 
 class BlockWeights:
@@ -44,10 +44,10 @@ class BlockWeights:
         left, bias_left = fold_norm(block.h_conv, norm3)
         out, bias_out = fold_norm(block.h_out, norm4)
         if block.first:
-            self.pad_top = pack_window(above, dtype, 2)  # (2p/w, (k // 2 + 1) k C, w)
+            self.above = pack_window(above, dtype, 2)  # (2p/w, (k // 2 + 1) k C, w)
             self.left = pack_window(left, dtype, 2)  # (2p/w, T C, w), of T taps
         else:
-            self.pad_top = pack_taps(above, dtype, 1, 2)  # (2, 3, 2p/w, p, w)
+            self.above = pack_taps(above, dtype, 1, 2)  # (2, 3, 2p/w, p, w)
             self.left = pack_taps(left[0], dtype, 1, 2)  # (2, 2p/w, p, w)
         self.bias_above = pad_to_panels(bias_above, dtype, -1, 2)  # (2p,)
         self.across = pack_taps(across[0, 0], dtype, 2, 2)  # (2p/w, 2p, w): between the stacks

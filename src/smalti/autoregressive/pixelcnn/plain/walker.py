@@ -31,7 +31,7 @@ class PlainWeights:
         dtype = self.table.dtype
         above, _ = fold_norm(network.conv1.above, network.norm1)
         left, bias = fold_norm(network.conv1.row, network.norm1)
-        self.pad_top = pack_window(above, dtype)  # (2p/w, (k // 2) k C, w)
+        self.above = pack_window(above, dtype)  # (2p/w, (k // 2) k C, w)
         self.left = pack_window(left, dtype)  # (2p/w, T C, w): T taps, over itself with colors
         self.bias = pad_to_panels(bias, dtype)  # (2p,)
         self.blocks = [BlockWeights(block, dtype) for block in network.blocks]
@@ -49,7 +49,7 @@ class BlockWeights:
         leave, bias_leave = fold_norm(block.conv3, norm3)
         self.enter = pack_taps(enter[0, 0], dtype)  # (p/w, 2p, w)
         self.bias_enter = pad_to_panels(bias_enter, dtype)  # (p,)
-        self.pad_top = pack_taps(above[0], dtype)  # (3, p/w, p, w)
+        self.above = pack_taps(above[0], dtype)  # (3, p/w, p, w)
         self.left = pack_taps(left[0], dtype)  # (2, p/w, p, w)
         self.leave = pack_taps(leave[0, 0], dtype)  # (2p/w, p, w)
         self.bias_leave = pad_to_panels(bias_leave, dtype)  # (2p,)

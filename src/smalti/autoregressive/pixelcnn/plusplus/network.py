@@ -65,7 +65,11 @@ class PixelCNNPlusPlusConfig:
                 "wants those of each; give LogisticMixture, or another network"
             )
         sizes = {"channels": C, "outputs": requirements.n_parameters}
-        sizes |= {"condition_width": requirements.condition_width} if requirements.condition_width else {}
+        sizes |= (
+            {"condition_width": requirements.condition_width}
+            if requirements.condition_width
+            else {}
+        )
         return sizes | ({"levels": requirements.n_symbols} if self.embedding_width else {})
 
     def build(self) -> PixelCNNPlusPlus:

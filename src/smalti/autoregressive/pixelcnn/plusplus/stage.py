@@ -91,7 +91,7 @@ class Stage:
         previous: Stage | None,
         down_stage: Stage | None,
     ):
-        """It begins with what `before` put out; down: the stage down at its scale, going up."""
+        """It begins with what `previous` put out; down_stage: the stage down at its scale, going up."""
         (B, F), self.w, self.W, self.previous, self.down_stage = (
             w.u_bias.shape,
             w,

@@ -36,7 +36,7 @@ class PlusPlusWeights:
         self.stages = [StageWeights(network, at, dtype) for at in range(2 * network.config.scales)]
         above = read_taps(network.ul_above)  # (1, 3, ..)
         self.u = pack_window(read_taps(network.u_start), dtype)  # (F/w, 6c, w)
-        self.pad_top = pack_window(torch.cat([0 * above, above]), dtype)  # the upper row of it is 0
+        self.above = pack_window(torch.cat([0 * above, above]), dtype)  # the upper row of it is 0
         self.left = pack_window(read_taps(network.ul_left), dtype)  # (F/w, 2c, w)
         start = (network.u_start, network.ul_above, network.ul_left)
         self.bias = pad_to_panels(torch.stack([read_bias(conv) for conv in start]), dtype)  # (3, F)
