@@ -49,12 +49,13 @@ def stream(
     drawer = open_model(model, "draw")
     seeds = choose_seeds(count_conditions(cond) if n is None and seeds is None else n, seeds)
     inputs = merge_cond(inputs or SamplingInputs(), cond, len(seeds), drawer.spec)
+    accepted = drawer.spec.accepted_inputs
     for field in dataclasses.fields(inputs):
         value = getattr(inputs, field.name)
-        if field.name != "conditions" and value is not None and field.name not in drawer.spec.given:
+        if field.name != "conditions" and value is not None and field.name not in accepted:
             raise UserError(
                 f"{field.name} is given, but this model takes "
-                f"{', '.join(drawer.spec.given) or 'nothing'}; leave it out"
+                f"{', '.join(accepted) or 'nothing'}; leave it out"
             )
     return drawer.stream(Rng(seeds), inputs, find_sampler(sampler, drawer))
 
