@@ -103,12 +103,16 @@ def build_app() -> App:
     from cyclopts import App
 
     import smalti
+    from smalti.cli.help_layout import ARGUMENTS, OPTIONS, OneLineFormatter
 
     app = App(
         name="smalti",
         help=HELP,
         help_epilogue=EXAMPLES,
         help_format="rich",
+        help_formatter=OneLineFormatter(),
+        group_arguments=ARGUMENTS,
+        group_parameters=OPTIONS,
         version=smalti.__version__,
     )
     app["--help"].group = app["--version"].group = "Options"

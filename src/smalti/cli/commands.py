@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
+from smalti.cli.help_layout import take_first_sentence
 from smalti.cli.options import (
     Classes,
     Conditions,
@@ -31,6 +32,8 @@ COMMON_TYPES: dict[str, Any] = {"out": Path | None, "config": Path | None, "size
                          "model": str, "n": Count, "data": str | None, "mask": Path | None,
                          "classes": Classes, "text": Texts, "conditions": Conditions}  # fmt: skip
 """What the command line takes these parameters as."""
+METAVARS = {"data": "PATH", "device": "DEVICE", "background": "COLOR", "model": "MODEL"}
+"""What the help calls the values of these parameters, whose type is str."""
 DOCUMENTED_PARAMETER = re.compile(r"^(\w+): (.*(?:\n(?!\w+: |\n).+)*)", re.MULTILINE)
 """A parameter in a docstring: its name, and what it is up to the next one or an empty line."""
 CommandArguments = Mapping[str, Any]
@@ -114,10 +117,13 @@ def make_option(argument: Argument, hint: Any, help: str, required: bool) -> Arg
     """A parameter of a task as one of the command."""
     is_word = argument.kind is Argument.POSITIONAL_OR_KEYWORD
     own_help = any(p.help for p in getattr(hint, "__metadata__", ()) if isinstance(p, Parameter))
-    extra = Parameter() if own_help else Parameter(help=help[:1].upper() + help[1:])
+    help = take_first_sentence(help)
+    about: dict[str, Any] = {} if own_help else {"help": help[:1].upper() + help[1:]}
+    if hint in (str, str | None) and argument.name in METAVARS:
+        about["metavar"] = METAVARS[argument.name]
     either = argument.name == "out"  # PACK, or --out PACK
     return argument.replace(
         kind=Argument.POSITIONAL_ONLY if is_word and not either else argument.kind,
-        annotation=Annotated[Switch if hint is bool else hint, extra],
+        annotation=Annotated[Switch if hint is bool else hint, Parameter(**about)],
         default=Argument.empty if required else argument.default,
     )

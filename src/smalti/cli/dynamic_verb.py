@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from cyclopts import App, Parameter
 
+from smalti.cli.help_layout import ARGUMENTS, OPTIONS, OneLineFormatter
+
 
 def make_dynamic_verb(
     name: str, choose: Callable[[Sequence[str]], tuple[Callable[..., Any], str]], **about: Any
@@ -22,7 +24,16 @@ def make_dynamic_verb(
         from smalti.cli import call_app
 
         command, help = choose(words)
-        inner = App(name=f"smalti {name}", help=help, help_format="rich", version_flags=(), **about)
+        inner = App(
+            name=f"smalti {name}",
+            help=help,
+            help_format="rich",
+            help_formatter=OneLineFormatter(),
+            group_arguments=ARGUMENTS,
+            group_parameters=OPTIONS,
+            version_flags=(),
+            **about,
+        )
         inner["--help"].show = False
         inner.default(command)
         return call_app(inner, list(words)) or 0

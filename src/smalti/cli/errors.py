@@ -6,6 +6,7 @@ from cyclopts import CycloptsError
 from cyclopts.exceptions import MissingArgumentError, UnknownOptionError, UnusedCliTokensError
 
 from smalti.cli.flags import format_option
+from smalti.cli.synonyms import find_similar, find_synonym
 from smalti.core.changes import UnknownFieldError
 from smalti.core.errors import UserError
 from smalti.core.messages import shorten_message
@@ -39,11 +40,19 @@ def format_usage_error(error: CycloptsError) -> str:
         return (
             f"{error.unused_tokens[0]!r} is one word too many; `{verb} --help` tells what it takes"
         )
+    if isinstance(error, UnknownOptionError):
+        return format_unknown_option(error, verb)
     text = str(error)
-    text = text[:1].lower() + text[1:].rstrip(".")
-    if isinstance(error, UnknownOptionError) and "Did you mean" not in text:
-        text += f"; `{verb} --help` lists the options"
-    return text
+    return text[:1].lower() + text[1:].rstrip(".")
+
+
+def format_unknown_option(error: UnknownOptionError, verb: str) -> str:
+    """The option that was probably meant: what it is called elsewhere, or a like name."""
+    typed = (error.token.keyword or error.token.value).split("=")[0]
+    known = [name for argument in error.argument_collection for name in argument.names]
+    meant = find_synonym(typed, known) or find_similar(typed, known)
+    hint = f"did you mean {meant}?" if meant else f"`{verb} --help` lists the options"
+    return f"unknown option {typed}; {hint}"
 
 
 def format_missing_argument(error: MissingArgumentError, verb: str) -> str:

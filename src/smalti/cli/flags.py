@@ -18,12 +18,15 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 
 from cyclopts import Group, Parameter
 
+from smalti.cli.help_layout import take_first_sentence
 from smalti.cli.options import can_be
 from smalti.core.config import coerce_value, collect_hints, find_config_tag
 from smalti.core.errors import UserError
 from smalti.core.ranges import OutOfRangeError
 
 YES, NO = ("yes", "y", "true", "t", "1"), ("no", "n", "false", "f", "0")
+ALIASES = {"learning_rate": ("--learning-rate", "--lr")}
+"""What fields are called besides, as everybody types it; errors name the last."""
 TRUTHS = {word: word in YES for word in (*YES, *NO)}
 
 
@@ -61,13 +64,17 @@ def list_flags(config: Any, prefix: str = "") -> Iterator[Flag]:
             continue  # a part that is left out has no options
         if dataclasses.is_dataclass(value):
             variants = [value, *(cls() for cls in list_other_types(hint, type(value)))]
-            yield from list_variant_flags(variants, name, docs[field.name], f"{name}.")
+            yield from list_variant_flags(
+                variants, name, take_first_sentence(docs[field.name]), f"{name}."
+            )
         elif isinstance(value, tuple) and any(map(dataclasses.is_dataclass, value)):
             for member in value:
                 own = list_flags(member, f"{name}.{member.name}.")
                 yield from (flag for flag in own if flag.name != f"{name}.{member.name}.name")
         else:
-            yield Flag(name, hint, docs[field.name], value)
+            yield Flag(
+                name, hint, take_first_sentence(docs[field.name]), value, ALIASES.get(name, ())
+            )
 
 
 def list_variant_flags(variants: list[Any], name: str, help: str, prefix: str) -> Iterator[Flag]:
@@ -147,9 +154,11 @@ def list_literals(hint: Any) -> list[Any]:
 
 
 def format_default(value: Any) -> str:
-    if value is None:
-        return ""
-    return " ".join(map(format_default, value)) if isinstance(value, tuple) else str(value)
+    """As one would type it."""
+    if isinstance(value, tuple):
+        words = {True: "yes", False: "no"}
+        return " ".join(words[v] if isinstance(v, bool) else format_default(v) for v in value)
+    return "" if value is None else str(value)
 
 
 @dataclass(frozen=True)

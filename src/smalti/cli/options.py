@@ -26,7 +26,7 @@ def convert_size(_: Any, tokens: Sequence[Token]) -> tuple[int, int]:
 Size = Annotated[
     tuple[int, int] | None,
     Parameter(
-        n_tokens=1, converter=convert_size, metavar="HEIGHTxWIDTH", negative=(), show_default=False
+        n_tokens=1, converter=convert_size, metavar="64|HxW", negative=(), show_default=False
     ),
 ]
 """One number for a square, or height and width with an x between them."""

@@ -53,9 +53,8 @@ def make_sampler_flags(words: Sequence[str] = (), fills: bool = False) -> Flags:
     all_ = [find_config_class(tag)() for tag in SAMPLER_TAGS]
     flags = {flag.name: flag for flag in list_sampler_flags(named or all_, fills)}
     for flag in list_sampler_flags(all_, fills):
-        flags.setdefault(flag.name, replace(flag, shown=False))
-    left_out = "Guidance and clipping are" if fills else "What is left out is"
-    group = Group("Sampler", help=f"{left_out} the model's own.", sort_key=2)
+        flags.setdefault(flag.name, replace(flag, visible=False))
+    group = Group("Sampler", help="Defaults: the model's.", sort_key=2)
     return Flags(tuple(flags.values()), group, show_default=bool(named) or fills)
 
 

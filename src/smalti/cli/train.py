@@ -16,7 +16,7 @@ from smalti.cli.event_printer import EventPrinter
 from smalti.cli.flags import Flags, add_flags, format_option, list_flags
 from smalti.cli.options import Size, Switch
 from smalti.core.errors import UserError
-from smalti.core.ranges import Minutes
+from smalti.core.ranges import Minutes, Positive
 from smalti.data.pictures import Pictures
 from smalti.recipes import RECIPES, find_recipe
 from smalti.recipes.recipe import Recipe
@@ -78,6 +78,7 @@ def train_recipe(
     *,
     data: str | None = None,
     minutes: Minutes | None = None,
+    epochs: Positive | None = None,
     size: Size = None,
     init_from: str | None = None,
     out: Path | None = None,
@@ -85,24 +86,26 @@ def train_recipe(
     training: dict[str, Any],
     model: dict[str, Any],
 ) -> int:
-    """Train a model by a recipe, or go on with a run.
+    """Train a model with a recipe, or resume a run.
 
     Parameters
     ----------
     recipe
         A recipe's name; `smalti list` shows them.
     data
-        A folder, archive or pack of pictures, if not the recipe's own; subfolders become classes.
+        Folder, archive or pack of pictures; subfolders are classes.
     minutes
-        How long to train, instead of --steps; the recipe's own time when neither is given.
+        Training time, instead of --steps. Default: the recipe's.
+    epochs
+        Passes over the training pictures, instead of --steps.
     size
-        Height and width of the pictures; the pack's or the recipe's own when not given.
+        Height and width in pixels. Default: the data's, or the recipe's.
     init_from
-        A model whose weights the run begins with: a shipped name, a run or a checkpoint.
+        Initial weights: a shipped model, a run or a checkpoint.
     out
-        Folder of the run; runs/RECIPE unless told otherwise.
+        Folder of the run. Default: runs/RECIPE.
     resume
-        Go on with the run in --out; its recipe, data and options are those it began with.
+        Resume the run in --out with its own recipe, data and options.
     """
     if recipe is None and not resume:
         raise UserError(f"RECIPE is missing; there are {', '.join(RECIPES)}")
@@ -110,7 +113,7 @@ def train_recipe(
         if recipe is None:
             raise UserError("--resume needs a recipe or --out, to know which run to go on with")
         out = _train.RUNS / recipe
-    own = {"data": data, "minutes": minutes, "size": size, "init_from": init_from}
+    own = {"data": data, "minutes": minutes, "epochs": epochs, "size": size, "init_from": init_from}
     event_printer = EventPrinter()
     try:
         if resume:

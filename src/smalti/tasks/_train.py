@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,9 @@ from smalti.core.config import coerce_value
 from smalti.core.errors import UserError
 from smalti.core.locks import lock_folder
 from smalti.core.progress import Progress, ignore_event, label_progress
-from smalti.core.ranges import Minutes
+from smalti.core.ranges import Minutes, Positive
 from smalti.core.size import Size, format_size, normalize_size
-from smalti.data.pictures import Splits
+from smalti.data.pictures import Pictures, Splits
 from smalti.data.reading import read_size, to_absolute_path
 from smalti.recipes import find_recipe
 from smalti.recipes.origin import read_origin
@@ -36,6 +37,7 @@ def train(
     out: str | Path | None = None,
     steps: int | None = None,
     minutes: float | None = None,
+    epochs: float | None = None,
     size: Size | None = None,
     init_from: str | Path | None = None,
     on_event: OnEvent = ignore_event,
@@ -44,7 +46,8 @@ def train(
 
     recipe: its name, or a recipe such as `find_recipe("ddpm").change(training={"learning_rate": 1e-3})`.
     data: a folder, archive or pack of pictures, or the pictures, if not the recipe's own;
-    subfolders become classes. steps or minutes: how long, if not as long as the recipe says.
+    subfolders become classes. steps, minutes or epochs: how long, if not as long as the recipe says;
+    an epoch is one pass over the training pictures.
     size: height and width of the pictures; the pack's or the recipe's own when not given.
     init_from: a model whose weights the run begins with: a shipped name, a run or a checkpoint.
 
@@ -54,7 +57,7 @@ def train(
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
     out = RUNS / recipe.name if out is None else Path(out)
     check_empty_folder(out)
-    training, minutes = choose_duration(recipe, steps, minutes)
+    training, minutes = choose_duration(recipe, steps, minutes, epochs)
     source = None if isinstance(data, Splits | None) else str(data)
     shape = normalize_size(size or (read_size(source) if source else None) or recipe.size)
     side = shape[0] if shape[0] == shape[1] else shape
@@ -65,6 +68,8 @@ def train(
             f"size {format_size(shape)} is given, but these pictures are {h} x {w}; leave it out, "
             "or bring your own pictures"
         )
+    if epochs is not None:
+        training = replace(training, steps=count_steps(splits.train, training.batch_size, epochs))
     relay = EventRelay(on_event)
     begin_run(
         recipe.make_config(splits.train),
@@ -122,14 +127,21 @@ class EventRelay:
         getattr(self.on_event, "close", int)()
 
 
+def count_steps(pictures: Pictures, batch_size: int, epochs: float) -> int:
+    """Optimizer steps of so many passes over the pictures, 1 at least."""
+    return max(1, math.ceil(epochs * len(pictures) / batch_size))
+
+
 def choose_duration(
-    recipe: Recipe, steps: int | None, minutes: float | None
+    recipe: Recipe, steps: int | None, minutes: float | None, epochs: float | None
 ) -> tuple[Training, float | None]:
     """How to train, and for how long where no number of steps is set."""
     minutes = coerce_value(minutes, Minutes | None, "minutes")
-    if minutes is not None and steps is not None:
-        raise UserError("minutes and steps are both given; choose one")
-    if minutes is not None or steps is not None:
+    epochs = coerce_value(epochs, Positive | None, "epochs")
+    durations = {"minutes": minutes, "steps": steps, "epochs": epochs}
+    if len(given := [name for name, value in durations.items() if value is not None]) > 1:
+        raise UserError(f"{' and '.join(given)} are both given; choose one")
+    if given:
         return replace(recipe.training, steps=steps), minutes
     return recipe.training, recipe.minutes if recipe.training.steps is None else None
 

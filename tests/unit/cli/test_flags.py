@@ -23,14 +23,14 @@ class Conditioned:
     """A config with conditions."""
 
     conditions: tuple[Choice | CaptionConfig, ...] = (Choice(("a", "b")), CaptionConfig())
-    """What it is told."""
+    """The conditions."""
     steps: Annotated[int, Range(1, 9)] = 3
     """How many."""
 
 
 @pytest.fixture(autouse=True)
 def tagged(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(TAGS, "told", f"{__name__}:Told")
+    monkeypatch.setitem(TAGS, "conditioned", f"{__name__}:Conditioned")
 
 
 def test_conditions_go_by_their_names():
@@ -42,14 +42,14 @@ def test_conditions_go_by_their_names():
     assert changed == Conditioned((Choice(("a", "b")), CaptionConfig(buckets=64)), 4)
 
 
-def test_wrong_names_and_values_are_told():
+def test_wrong_names_and_values_are_refused():
     with expect_user_error("conditions.style.width is given, but conditions has class, text"):
         change_config(Conditioned(), {"conditions.style.width": 3})
     with expect_user_error(
         "conditions.text.wdth is given, but conditions.text is caption, which has"
     ):
         change_config(Conditioned(), {"conditions.text.wdth": 3})
-    with expect_user_error("told.steps is 10; give 1 or more, 9 at most"):
+    with expect_user_error("conditioned.steps is 10; give 1 or more, 9 at most"):
         change_config(Conditioned(), {"steps": 10})
 
 
