@@ -205,7 +205,7 @@ def measure_cells(model: Diffusion, row: str, sampler: Any, judge: Judge) -> dic
         ends.append((model.render(state), ((state.x0 + 1) / 2).clamp(0, 1).float()))
     seconds = time.process_time() - begun
     last, seen = (torch.cat(pictures) for pictures in zip(*ends, strict=True))
-    if not getattr(sampler, "last_noise", False):
+    if not getattr(sampler, "noise_last_step", False):
         return dict([judge(row, sampler.steps, last, seconds)])
     return dict(
         [

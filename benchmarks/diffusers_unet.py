@@ -84,10 +84,10 @@ def compare_shipped(pictures: Pictures, options: argparse.Namespace) -> dict[str
     """(b): ours draws and learns with classes; the pipeline knows none, so theirs has none."""
     ours = choose_network("ours", pictures)
     sizes = {"ours": measure_size(ours, len(pictures.classes)), "diffusers": measure_size(THEIRS)}
-    given: dict[str, Any] = {"precision": "32", "batch": options.batch}
+    settings: dict[str, Any] = {"precision": "32", "batch_size": options.batch}
     loops = {
-        "ours": build_loop(ours, pictures, **given),
-        "diffusers": build_loop(THEIRS, pictures, conditional=False, **given),
+        "ours": build_loop(ours, pictures, **settings),
+        "diffusers": build_loop(THEIRS, pictures, conditional=False, **settings),
     }
     print(f"\n(b) as shipped, batch {options.batch}, float32, seconds")
     found = time_both(loops, sizes, options)

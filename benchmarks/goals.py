@@ -110,7 +110,7 @@ def main() -> None:
             split=args.split,
             features="digits",
             sampler=sampler,
-            batch=args.batch,
+            batch_size=args.batch,
             bootstraps=2,  # the sets tell the spread
             name=args.model,
         )

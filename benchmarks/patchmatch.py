@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks._machine import processor
+from benchmarks._machine import read_processor_name
 from smalti.patchmatch import Match, match, match_brute_force
 from smalti.patchmatch.matching import Method
 from smalti.tasks.patchmatch_variants import Problem
@@ -146,7 +146,7 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="a PNG of seconds against pixels")
     args = parser.parse_args()
     a, b = read_picture(args.a), read_picture(args.b)
-    print(f"{args.a.name}, {args.b.name}: {a.shape[0]} x {a.shape[1]}; {processor()}")
+    print(f"{args.a.name}, {args.b.name}: {a.shape[0]} x {a.shape[1]}; {read_processor_name()}")
     for patch in args.patches:
         compare_methods(a, b, patch, args.threads, args.repeats)
         compare_seeds(a, b, patch, args.seeds)

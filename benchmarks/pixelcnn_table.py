@@ -102,7 +102,7 @@ def parse_options(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def build_config(name: str) -> AutoregressiveConfig:
+def build_entrant_config(name: str) -> AutoregressiveConfig:
     network, levels = NETWORKS[name]
     output = LogisticMixture(5) if name == "++" else Categorical()
     return build_config(Levels(levels), network, output, make_choices(tuple("0123456789")))
@@ -114,7 +114,7 @@ def load_entrant(name: str, pictures: Pictures, options: argparse.Namespace) -> 
     training = Training(
         steps=ENDLESS, batch_size=options.batch, learning_rate=options.rate, ema=0.999
     )
-    model = build_config(name)
+    model = build_entrant_config(name)
     fabric = Fabric(accelerator="cpu", devices=1, precision=choose_precision(training))
     loop = start_loop(fabric, RunRecord(model, training, Path("nowhere"), {}), pictures)
     names = ("threads", "batch", "rate", "samples", "split")

@@ -46,7 +46,7 @@ def time_cold_start(options: argparse.Namespace) -> dict[str, float]:
     environment = os.environ | {"OMP_NUM_THREADS": str(options.threads)}
     with tempfile.TemporaryDirectory() as folder:
         clock = Path(folder, "clock.json")
-        command = [sys.executable, "-c", "from benchmarks.sample64 import child; child()"]
+        command = [sys.executable, "-c", "from benchmarks.sample64 import run_child; run_child()"]
         arguments = ["sample", options.model, "-n", str(options.n), "--out", f"{folder}/samples"]
         begun = time.time()
         command += [str(clock), *arguments]

@@ -60,7 +60,7 @@ def main() -> None:
     parser.add_argument("--tile", type=int, default=256, help="pixels of a tile's side")
     args = parser.parse_args()
     codec, x = load_codec(args.codec), draw_picture(args.side)
-    side = max(1, args.tile // codec.network.factor)
+    side = max(1, args.tile // codec.network.downsampling_factor)
     begun = time.perf_counter()
     codes = encode_tiled(codec, x, side)
     encoded = time.perf_counter() - begun
@@ -68,13 +68,13 @@ def main() -> None:
     y = decode_tiled(codec, codes, (args.side, args.side), side)
     decoded = time.perf_counter() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    at, rest = measure_steps(y, side * codec.network.factor)
+    at, rest = measure_steps(y, side * codec.network.downsampling_factor)
     print(f"{args.side}x{args.side} in tiles of {args.tile}: encoded in {encoded:.1f} s, ")
     print(f"  decoded in {decoded:.1f} s, at most {peak:.2f} GiB held (wanted below 6)")
     print(f"  step across borders {at / rest:.3f} of that elsewhere")
     if args.side <= 512:
         whole = codec.decode(codes, (args.side, args.side))
-        wat, wrest = measure_steps(whole, side * codec.network.factor)
+        wat, wrest = measure_steps(whole, side * codec.network.downsampling_factor)
         print(f"  {wat / wrest:.3f} at the same places of the untiled picture (wanted: within 1.1)")
         print(f"  mean difference {float((whole - y).abs().mean()) * 255:.4f} / 255 (wanted: 2)")
         same = float((codec.encode(x) == codes).float().mean())

@@ -186,12 +186,12 @@ class TimedWalker:
 
     def predict(self, k: int) -> Tensor:
         begun = time.perf_counter()
-        found = self.walker.parameters(k)
+        found = self.walker.predict(k)
         self.spent["pixels" if k % self.row else "rows"] += time.perf_counter() - begun
         return found
 
     def set_symbols(self, k: int, symbols: Tensor) -> None:
-        self.spent["putting"] += time_call(lambda: self.walker.put(k, symbols))
+        self.spent["putting"] += time_call(lambda: self.walker.set_symbols(k, symbols))
 
 
 def time_parts(model: Autoregressive, n: int, y: Tensor | None) -> dict[str, float]:

@@ -72,7 +72,7 @@ def test_models_stand_side_by_side(ready: Path, capsys: pytest.CaptureFixture):
 
 def test_saved_reports_need_no_drawing(ready: Path, monkeypatch: pytest.MonkeyPatch):
     assert run_command(f"evaluate run {QUICK} --out a") == 0
-    monkeypatch.setattr("smalti.tasks._compare.examine_model", None)
+    monkeypatch.setattr("smalti.tasks._compare.evaluate_opened_model", None)
     assert run_command("compare a a/report.json") == 0
 
 

@@ -19,7 +19,7 @@ from tests.expect import expect_user_error
 from tests.tiny import diffusion_config
 
 TINY = {"network.widths": (8,), "network.attention": (True,)}
-PLAN = {"batch": 4, "precision": "32", "save": 2}
+PLAN = {"batch_size": 4, "precision": "32", "save_every": 2}
 TIMES = ("minutes", "hardware", "name")
 
 

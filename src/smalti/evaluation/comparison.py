@@ -81,7 +81,7 @@ class Comparison:
 
     def describe_conditions(self) -> str:
         """What samples of a model without classes are asked to show."""
-        reads = "text" in self.model.spec.given
+        reads = "text" in self.model.spec.accepted_inputs
         return CAPTION_DESCRIPTION if reads and self.held_out.captions else "none"
 
     def notes(self) -> tuple[str, ...]:
@@ -92,7 +92,7 @@ class Comparison:
                 f"distances are seen through {network.description} ({network.name}); they compare with "
                 "others seen through it, and with none else"
             ]
-        if "text" in self.model.spec.given and not self.held_out.captions:
+        if "text" in self.model.spec.accepted_inputs and not self.held_out.captions:
             notes.append(
                 "the held-out pictures have no captions; samples were drawn from empty ones"
             )

@@ -75,7 +75,9 @@ def test_the_protocol_says_how(report: Any):
 
 
 def test_the_same_again_is_the_same(model: Any, features_path: Path, report: Any):
-    again = smalti.evaluate(model, SPLITS, features=features_path, name="mine", batch=5, **QUICK)
+    again = smalti.evaluate(
+        model, SPLITS, features=features_path, name="mine", batch_size=5, **QUICK
+    )
     assert again.protocol == report.protocol
     for row, twin in zip(report.rows, again.rows, strict=True):
         if row.name != "seconds":
@@ -153,7 +155,7 @@ def test_what_cannot_be_measured_is_left_out_with_the_reason(features_path: Path
 
 
 def test_without_a_network_the_rest_is_measured(model: Any, monkeypatch: Any, tmp_path: Path):
-    monkeypatch.setattr("smalti.features.registry.SHIPPED", tmp_path)
+    monkeypatch.setattr("smalti.features.registry.SHIPPED_FOLDER", tmp_path)
     report = smalti.evaluate(model, SPLITS, ["frechet", "cost"], **QUICK)
     assert "emoji-classifier is missing" in report["frechet"].note
     assert report["parameters"].value == sum(p.numel() for p in model.parameters())
@@ -217,7 +219,7 @@ def test_digits_are_the_data_of_a_model_of_digits():
         ({"metrics": []}, "no metrics are asked for"),
         ({"n": 0}, "n is 0"),
         ({"bootstraps": 1}, "bootstraps is 1"),
-        ({"batch": 0}, "batch is 0"),
+        ({"batch_size": 0}, "batch_size is 0"),
         ({"split": "train"}, "no split 'train'"),
         ({"classes": "random"}, "classes are 'random'"),
         ({"features": "nothing"}, "no features 'nothing'"),

@@ -48,7 +48,7 @@ def test_bytes_and_floats_look_the_same(classifier_folder: Path):
 def test_batches_change_nothing(classifier_folder: Path, monkeypatch: pytest.MonkeyPatch):
     network, pictures = find_features(classifier_folder), torch.rand(7, 3, 16, 16)
     whole = network(pictures)
-    monkeypatch.setattr("smalti.features.registry.BATCH", 2)
+    monkeypatch.setattr("smalti.features.registry.BATCH_SIZE", 2)
     torch.testing.assert_close(network(pictures), whole)
     assert network(pictures[:0]).shape == (0, 6)
 
@@ -105,7 +105,7 @@ def test_an_unknown_name_is_refused():
 
 
 def test_emoji_that_do_not_ship_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    monkeypatch.setattr("smalti.features.registry.SHIPPED", tmp_path)
+    monkeypatch.setattr("smalti.features.registry.SHIPPED_FOLDER", tmp_path)
     with expect_user_error("emoji", "do not ship", "emoji-classifier is missing"):
         find_features("emoji")
     assert tmp_path != SHIPPED_FOLDER

@@ -128,7 +128,7 @@ def test_a_kill_between_a_save_and_its_validation_is_made_good(
         raise SystemExit
 
     with monkeypatch.context() as patch, pytest.raises(SystemExit):
-        patch.setattr(saving, "draw_grid", die)
+        patch.setattr(saving, "write_preview", die)
         run(TINY, TRAIN, VALID, PLAN, tmp_path / "run")
     assert not list((tmp_path / "run").glob("grids/*"))
     notebook = resume_run(tmp_path / "run")
@@ -146,7 +146,7 @@ def read_lines(out: Path) -> list[dict[str, Any]]:
 
 
 def test_a_finished_run_says_so(finished_run: Path) -> None:
-    assert resume_run(finished_run).select_events(Ended)[0].taken == 0
+    assert resume_run(finished_run).select_events(Ended)[0].steps_taken == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -154,7 +154,7 @@ def test_a_stopped_run_says_by_what(tmp_path: Path, number: int) -> None:
     stop = InterruptAfterStep(3, number)
     run(ToyConfig(), TRAIN, VALID, PLAN, tmp_path / "run", on_event=stop)
     (ended,) = stop.select_events(Ended)
-    assert (ended.step, ended.interrupted, ended.signal, ended.taken) == (3, True, number, 3)
+    assert (ended.step, ended.interrupted, ended.signal, ended.steps_taken) == (3, True, number, 3)
 
 
 def test_nohup_is_heeded() -> None:

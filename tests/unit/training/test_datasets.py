@@ -43,7 +43,7 @@ KINDS: dict[str, tuple[Any, Dataset, Dataset, int]] = {
 
 
 def build_training(size: int, steps: int = 6, **more: Any) -> Training:
-    more = {"warmup": 0, "rate": 0.1, "save": 2, **more}
+    more = {"warmup": 0, "learning_rate": 0.1, "save_every": 2, **more}
     return Training(steps=steps, batch_size=size, precision="32", **more)
 
 

@@ -185,16 +185,16 @@ def test_more_gpus_than_there_are(monkeypatch: pytest.MonkeyPatch):
     ("options", "words"),
     [
         ({"steps": 0}, "training.steps is 0; give 1 or more"),
-        ({"save": 0}, "training.save is 0"),
+        ({"save_every": 0}, "training.save_every is 0"),
         ({"devices": -1}, "training.devices is -1"),
-        ({"batch": 10, "devices": 2, "accumulate": 2}, "a batch of 10 .* multiple of 4"),
-        ({"rate": 0.0}, "training.rate is 0.0"),
-        ({"rate": float("nan")}, "training.rate is nan"),
+        ({"batch_size": 10, "devices": 2, "accumulate": 2}, "a batch of 10 .* multiple of 4"),
+        ({"learning_rate": 0.0}, "training.learning_rate is 0.0"),
+        ({"learning_rate": float("nan")}, "training.learning_rate is nan"),
         ({"ema": 1.0}, "training.ema is 1.0"),
         ({"warmup": -1}, "training.warmup is -1; give 0 or more"),
         ({"weight_decay": -0.1}, "training.weight_decay is -0.1"),
         ({"seed": -1}, "training.seed is -1"),
-        ({"clip": 0.0}, "training.clip is 0.0; give more than 0"),
+        ({"max_grad_norm": 0.0}, "training.max_grad_norm is 0.0; give more than 0"),
     ],
 )
 def test_options_that_cannot_be(options: dict[str, Any], words: str):

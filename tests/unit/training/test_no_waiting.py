@@ -39,12 +39,12 @@ def read_lines(out: Path) -> list[dict[str, float]]:
 @pytest.fixture
 def late_reading(monkeypatch: pytest.MonkeyPatch) -> None:
     """As on a GPU."""
-    monkeypatch.setattr(Loop, "ahead", 1)
+    monkeypatch.setattr(Loop, "steps_in_flight", 1)
 
 
 def test_reading_late_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plain_run = run(TINY, TRAIN, VALID, PLAN, tmp_path / "plain")
-    monkeypatch.setattr(Loop, "ahead", 1)
+    monkeypatch.setattr(Loop, "steps_in_flight", 1)
     book = EventRecorder()
     late = run(TINY, TRAIN, VALID, PLAN, tmp_path / "late", on_event=book)
     assert [event.step for event in book.select_events(Stepped)] == list(range(1, 8))

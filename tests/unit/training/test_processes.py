@@ -25,7 +25,7 @@ TRAIN, VALID = make_pictures(24), make_pictures(6, seed=1)
 
 
 def build_training(
-    steps: int | None, devices: int = 2, accumulate: int = 1, save: int = 100
+    steps: int | None, devices: int = 2, accumulate: int = 1, save_every: int = 100
 ) -> Training:
     return Training(
         steps=steps,
@@ -34,7 +34,7 @@ def build_training(
         precision="32",
         devices=devices,
         accumulate=accumulate,
-        save_every=save,
+        save_every=save_every,
     )
 
 
@@ -104,9 +104,15 @@ class SameProcessFabric:
 
 
 def test_what_breaks_a_process_is_told_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(_run, "fabric_for", SameProcessFabric)
+    monkeypatch.setattr(_run, "build_fabric", SameProcessFabric)
     with pytest.raises(DivergenceError, match=r"\Athe loss is nan at step 3; [^\n]*\Z"):
-        run(ToyConfig(nan_loss=2), TRAIN, NO_PICTURES, build_training(6, save=2), tmp_path / "run")
+        run(
+            ToyConfig(nan_loss=2),
+            TRAIN,
+            NO_PICTURES,
+            build_training(6, save_every=2),
+            tmp_path / "run",
+        )
     assert find_last_step(tmp_path / "run") == tmp_path / "run" / "step-2"
 
     def impatient(event: Event) -> None:

@@ -75,9 +75,9 @@ def test_a_run_of_an_older_smalti_goes_on(tmp_path: Path):
     run(ToyConfig(), TRAIN, NO_PICTURES, PLAN, tmp_path / "run")
     path = tmp_path / "run" / "run.json"
     content: dict[str, Any] = json.loads(path.read_text())
-    for key in ("data", "facts", "recovered"):
+    for key in ("data", "facts", "recoveries"):
         del content[key]
-    for key in ("recover", "explode"):
+    for key in ("max_recoveries", "explosion_factor"):
         del content["training"][key]
     path.write_text(json.dumps(content))
     resume(tmp_path / "run", make_pictures(30), NO_PICTURES)

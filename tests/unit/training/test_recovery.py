@@ -137,7 +137,7 @@ def test_an_optimizer_that_does_not_fit_ends_the_run(
     def full(*arguments: Any) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("smalti.training.loop.update", full)
+    monkeypatch.setattr("smalti.training.loop.take_optimizer_step", full)
     with expect_user_error("out of memory at step 1", "smaller model"):
         run(ToyConfig(), TRAIN, NO_PICTURES, PLAN, tmp_path / "run")
 
@@ -317,7 +317,7 @@ def test_training_on_does_not_change_what_is_stepped_back_to():
         assert not torch.equal(read_rng_state()[0], noise[0])
 
 
-@pytest.mark.parametrize("options", [{"recover": -1}, {"explode": 1.0}])
+@pytest.mark.parametrize("options", [{"max_recoveries": -1}, {"explosion_factor": 1.0}])
 def test_impossible_recoveries_are_refused(options: dict[str, Any]):
     with pytest.raises(UserError, match=next(iter(options))):
         Training(**options)

@@ -120,7 +120,7 @@ def test_the_average_is_what_is_sampled(tmp_path: Path):
         assert isinstance(samples, torch.Tensor)
         return np.asarray(make_grid(samples))
 
-    shown_by_run = np.asarray(Image.open(notebook.select_events(Saved)[-1].grid))
+    shown_by_run = np.asarray(Image.open(notebook.select_events(Saved)[-1].preview))
     assert np.array_equal(shown_by_run, shown())
     model.load_state_dict(read_raw_weights(tmp_path))
     assert not np.array_equal(shown_by_run, shown())
