@@ -12,7 +12,7 @@ from smalti.training import read_run
 from tests import albums
 from tests.command import list_contents, read_pixels, run_command
 
-RUN = ["--steps", "3", "--batch", "4", "--size", "8", "--precision", "32", "--save", "2",
+RUN = ["--steps", "3", "--batch-size", "4", "--size", "8", "--precision", "32", "--save-every", "2",
        "--model.network.filters", "4", "--model.conditions.text.buckets", "32"]  # fmt: skip
 
 

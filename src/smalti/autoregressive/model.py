@@ -100,7 +100,7 @@ class AutoregressiveConfig:
     def __post_init__(self) -> None:
         if not self.max_shift < min(self.shape[1:]):
             raise UserError(
-                f"shift is {self.max_shift}; give 0 or more, less than a picture's side"
+                f"max_shift is {self.max_shift}; give 0 or more, less than a picture's side"
             )
         if not isinstance(self.codec, FrozenCodec):  # it lies on the disk, and is loaded to be used
             check_network(self.network, self.compute_requirements(self.codec.load()))

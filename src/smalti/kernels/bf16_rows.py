@@ -101,18 +101,18 @@ def dispatch_by_dtype(wide: Any, bf16: Any) -> Any:
     def choose(x: Any, workspace: Any) -> Any:
         raise NotImplementedError  # only compiled loops call it
 
-    overload(choose)(lambda x, room: wide if x.dtype != types.uint16 else bf16)
+    overload(choose)(lambda x, workspace: wide if x.dtype != types.uint16 else bf16)
     return choose
 
 
 # The numbers of a line x (rows, C), for reading: x itself, or widened into the room.
-read_row = dispatch_by_dtype(lambda x, room: x, lambda x, room: widen(x, room))  # noqa: PLW0108
+read_row = dispatch_by_dtype(lambda x, workspace: x, lambda x, workspace: widen(x, workspace))  # noqa: PLW0108
 # Where the numbers of a line x (rows, C) are written to: x itself, or the room.
-select_output = dispatch_by_dtype(lambda x, room: x, lambda x, room: room)
+select_output = dispatch_by_dtype(lambda x, workspace: x, lambda x, workspace: workspace)
 # What was written to `place(x, room)` is in x now.
-write_back = dispatch_by_dtype(lambda x, room: None, lambda x, room: narrow(room, x))
+write_back = dispatch_by_dtype(lambda x, workspace: None, lambda x, workspace: narrow(workspace, x))
 # What is calculated in, the room, becomes the numbers of a line x (rows, C).
 load_row = dispatch_by_dtype(
-    lambda x, room: repeat(data_pointer(x), data_pointer(room), 1, x.size),
-    lambda x, room: widen(x, room),  # noqa: PLW0108
+    lambda x, workspace: repeat(data_pointer(x), data_pointer(workspace), 1, x.size),
+    lambda x, workspace: widen(x, workspace),  # noqa: PLW0108
 )

@@ -15,7 +15,7 @@ SIZE = (7, 6)
 ROUNDING = 1e-12
 """Rows of a batch may be rounded differently: sums of some hundred terms below 1 in float64 move by
 1e-14 at most. One level of one number moves what sees it by 1e-7 or more."""
-SMALL: dict[str, Any] = {"outputs": 3, "width": 24, "head": 24, "condition": 2}
+SMALL: dict[str, Any] = {"outputs": 3, "width": 24, "head_width": 24, "condition_width": 2}
 RGB = {**SMALL, "channels": 3}
 NETWORKS = {
     "plain": PixelCNNConfig(**SMALL, blocks=2, first_kernel_size=3),
@@ -61,7 +61,7 @@ def test_nothing_later_leaks_and_what_is_declared_arrives(config: Any) -> None:
             for c in range(config.channels):
                 seen = says[..., c, i, j]
                 assert not seen[order >= order[c, i, j]].any()
-                assert torch.equal(seen, network.reach((i, j, c), SIZE))
+                assert torch.equal(seen, network.compute_receptive_field((i, j, c), SIZE))
 
 
 def test_gated_has_no_blind_spot_and_plain_has_one() -> None:

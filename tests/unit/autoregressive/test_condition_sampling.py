@@ -32,7 +32,7 @@ from tests.tiny import GPT, draw_pictures, randomize_zeros
 
 CLASSES, STYLES = Choice(("a", "b")), Choice(("x", "y", "z"), name="style")
 TWO = (CLASSES, STYLES)
-SMALL: dict[str, Any] = {"width": 8, "blocks": 1, "head": 8, "first": 3}
+SMALL: dict[str, Any] = {"width": 8, "blocks": 1, "head_width": 8, "first_kernel_size": 3}
 NETWORKS = {
     "plain": PixelCNNConfig(**SMALL),
     "gated": GatedPixelCNNConfig(**SMALL),
@@ -84,11 +84,11 @@ def test_two_conditions_are_told_at_once(network: Any) -> None:
     everything = -torch.logsumexp(-torch.stack(each), 0) + torch.tensor(6.0).log()
     torch.testing.assert_close(nats(net), everything, atol=1e-5, rtol=0)
     named = SamplingInputs(conditions={"class": ["b", "a"], "style": ["z", "x"]})
-    by_name = draw_pictures(net, 2, given=named)
+    by_name = draw_pictures(net, 2, inputs=named)
     counted = SamplingInputs(
         labels=torch.tensor([1, 0]), conditions={"style": torch.tensor([2, 0])}
     )
-    assert torch.equal(draw_pictures(net, 2, given=counted), by_name)
+    assert torch.equal(draw_pictures(net, 2, inputs=counted), by_name)
     with expect_user_error("style"):
         smalti.sample(net, 2, inputs=SamplingInputs(conditions={"style": ["z", "w"]}))
 
@@ -137,7 +137,7 @@ def test_what_is_kept_tells_the_class(network: Any, end: int) -> None:
     u = Rng(range(n)).uniform()
     assert torch.equal(labels, (u >= (-nats).softmax(0)[0]).long())
     asked = SamplingInputs(known=inputs.known, mask=inputs.mask, labels=labels)
-    assert torch.equal(draw_pictures(net, n, given=inputs), draw_pictures(net, n, given=asked))
+    assert torch.equal(draw_pictures(net, n, inputs=inputs), draw_pictures(net, n, inputs=asked))
 
 
 def test_parts_that_do_not_fit_each_other_are_refused() -> None:

@@ -26,7 +26,7 @@ def run_both_ways(x: Tensor, work: Any, monkeypatch: Any) -> list[tuple[Tensor, 
     """What the kernels give, then PyTorch: the outcome and the gradient at x."""
     found = []
     for compiles in (True, False):
-        monkeypatch.setattr(passes, "compiles", lambda x, c=compiles: c)
+        monkeypatch.setattr(passes, "has_kernel", lambda x, c=compiles: c)
         out = work(x)
         weights = torch.randn(out.shape, dtype=x.dtype, generator=torch.Generator().manual_seed(7))
         (gradient,) = torch.autograd.grad((out * weights).sum(), x)
@@ -47,7 +47,7 @@ def test_opened(shape: tuple[int, ...], padding: Any, monkeypatch: Any) -> None:
 def test_gated(threads: int, monkeypatch: Any) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    monkeypatch.setattr(lines, "COST", 10**9)  # so that it is worth a thread
+    monkeypatch.setattr(lines, "COST_PER_NUMBER", 10**9)  # so that it is worth a thread
     x, t = random_numbers(3, 5, 4, 6), random_numbers(3, 10, 4, 6, seed=1)
     try:
         for point, work in (
@@ -75,7 +75,7 @@ def test_bfloat16_is_float32_rounded_once(shape: tuple[int, ...], monkeypatch: A
         lambda x, t: concat_elu_pad_dropout(t, (1, 1, 1, 0)),
         add_gated_residual,
     )
-    monkeypatch.setattr(passes, "compiles", lambda x: True)
+    monkeypatch.setattr(passes, "has_kernel", lambda x: True)
     for work in works:
         found = []
         for float32 in (False, True):

@@ -94,7 +94,7 @@ def test_draws_follow_the_probabilities(earlier: list[int]) -> None:
     params = parameters(3, 3, spread=1.0, seed=len(earlier)).expand(n, -1)
     told = symbols(params, earlier, levels, 3)
     u = torch.rand(n, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    share = torch.bincount(told.draw(u), minlength=levels) / n
+    share = torch.bincount(told.sample(u), minlength=levels) / n
     p = told.logits[0].exp()
     assert p.min() > 0.01
     assert ((share - p).abs() < 5 * (p * (1 - p) / n).sqrt()).all()
@@ -103,15 +103,15 @@ def test_draws_follow_the_probabilities(earlier: list[int]) -> None:
 def test_uniforms_at_the_ends_give_levels() -> None:
     told = symbols(parameters(1, 2).expand(4, -1), [], 256, 2)
     u = torch.tensor([[0.0, 0.0], [0.0, 1 - 1e-16], [1 - 1e-16, 0.0], [1 - 1e-16, 1 - 1e-16]])
-    assert told.draw(u.double()).tolist() == [0, 255, 0, 255]
+    assert told.sample(u.double()).tolist() == [0, 255, 0, 255]
 
 
 def test_temperature_narrows_and_0_takes_the_likeliest_components_mean() -> None:
     params = torch.tensor([[0.0, 1.0, -0.6, 0.5, -1.0, -1.0]]).double().expand(2000, -1)
     told = symbols(params, [], 256, 2)
     u = torch.rand(2000, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    assert told.draw(u, 0.0).unique().tolist() == [191]  # 0.5 of [-1, 1]
-    spreads = [told.draw(u, t).double().std().item() for t in (0.1, 0.5, 1.0)]
+    assert told.sample(u, 0.0).unique().tolist() == [191]  # 0.5 of [-1, 1]
+    spreads = [told.sample(u, t).double().std().item() for t in (0.1, 0.5, 1.0)]
     assert spreads == sorted(spreads)
 
 

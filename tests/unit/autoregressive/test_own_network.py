@@ -85,7 +85,7 @@ def test_it_does_all_that_others_do(network: Any, monkeypatch: pytest.MonkeyPatc
     torch.testing.assert_close(nats, model.score(batch, Rng(range(3))).nats, atol=1e-5, rtol=0)
     assert not torch.equal(draw_pictures(model, 8, cond=0), draw_pictures(model, 8, cond=1))
     mask = torch.tensor([[False, False], [True, True]])
-    filled = draw_pictures(model, 3, given=SamplingInputs(known=pictures.float(), mask=mask))
+    filled = draw_pictures(model, 3, inputs=SamplingInputs(known=pictures.float(), mask=mask))
     assert torch.equal(filled[:, :, 0], pictures[:, :, 0].float())
     two = build_config(Levels(2, (3, 2, 2)), network, conditions=told).build().eval()
     pixels = torch.randint(0, 2, (3, 3, 2, 2), dtype=torch.uint8) * 255

@@ -151,13 +151,13 @@ def test_known_numbers_stay_and_the_rest_is_drawn() -> None:
     model = small(shape=(3, 5, 4), levels=16)
     known = model.codec.decode(torch.randint(0, 16, (2, 3, 5, 4)))
     mask = torch.rand(2, 1, 5, 4) < 0.5
-    filled = draw_pictures(model, seeds=[4, 9], given=SamplingInputs(known=known, mask=mask))
+    filled = draw_pictures(model, seeds=[4, 9], inputs=SamplingInputs(known=known, mask=mask))
     where = mask.expand_as(known)
     assert torch.equal(filled[~where], known[~where])
-    other = draw_pictures(model, seeds=[5, 6], given=SamplingInputs(known=known, mask=mask))
+    other = draw_pictures(model, seeds=[5, 6], inputs=SamplingInputs(known=known, mask=mask))
     assert (filled != other)[where].any()
     nothing = draw_pictures(
-        model, seeds=[4, 9], given=SamplingInputs(known=known, mask=torch.ones(5, 4).bool())
+        model, seeds=[4, 9], inputs=SamplingInputs(known=known, mask=torch.ones(5, 4).bool())
     )
     assert torch.equal(nothing, draw_pictures(model, seeds=[4, 9]))
 
@@ -170,7 +170,7 @@ def test_what_is_filled_in_looks_at_what_is_known() -> None:
         draw_pictures(
             model,
             seeds=range(8),
-            given=SamplingInputs(known=torch.full((8, 1, 4, 4), v), mask=mask),
+            inputs=SamplingInputs(known=torch.full((8, 1, 4, 4), v), mask=mask),
         )
         for v in (0.0, 1.0)
     ]
@@ -178,7 +178,7 @@ def test_what_is_filled_in_looks_at_what_is_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("inputs", "words"),
     [
         (SamplingInputs(known=torch.zeros(2, 1, 8, 8)), "mask"),
         (
@@ -196,9 +196,9 @@ def test_what_is_filled_in_looks_at_what_is_known() -> None:
         ),
     ],
 )
-def test_holes_that_do_not_fit_are_refused(given: SamplingInputs, words: str) -> None:
+def test_holes_that_do_not_fit_are_refused(inputs: SamplingInputs, words: str) -> None:
     with pytest.raises(UserError, match=words):
-        smalti.sample(small(), 2, inputs=given)
+        smalti.sample(small(), 2, inputs=inputs)
 
 
 @pytest.mark.parametrize("labels", [[0, 2], [0, -1], [0.0, 1.0], [0]])
@@ -228,7 +228,7 @@ def test_mismatched_configs_are_refused() -> None:
     good = pixelcnn_config(levels=8)
     with pytest.raises(UserError, match=r"network\.outputs is 8.*want 256"):
         replace(good, codec=Levels(256, (1, 8, 8)))
-    with pytest.raises(UserError, match=r"network\.condition"):
+    with pytest.raises(UserError, match=r"network\.condition_width"):
         replace(good, conditions=(Choice(AB),))
     with pytest.raises(UserError, match=r"network\.channels"):
         replace(good, codec=Levels(8, (3, 8, 8)))

@@ -51,7 +51,7 @@ def test_a_pixel_sees_all_before_it_and_nothing_later(
     scales: int, channels: int, embed: int
 ) -> None:
     H, W = 6, 5
-    net = network((H, W), scales=scales, channels=channels, blocks=2, embed=embed)
+    net = network((H, W), scales=scales, channels=channels, blocks=2, embedding_width=embed)
     x = torch.randint(0, 255, (channels, H, W))
     changed = x.flatten() + torch.eye(x.numel(), dtype=torch.int64)  # one level, one number
     both = torch.cat([x.flatten()[None], changed]).unflatten(1, x.shape).double() / 127.5 - 1
@@ -66,7 +66,7 @@ def test_a_pixel_sees_all_before_it_and_nothing_later(
 @torch.no_grad()
 @pytest.mark.parametrize("y", [torch.tensor([0, 2]), torch.tensor([[1.0, 2, 3], [0, -1, 2]])])
 def test_the_condition_reaches_every_block(y: Tensor) -> None:
-    net = network(condition=3)
+    net = network(condition_width=3)
     x = torch.zeros(2, 1, 7, 6, dtype=torch.float64)
     assert (net(x, y)[0] != net(x, y)[1]).any()
     blocks: list[Any] = [m for m in net.modules() if getattr(m, "condition", None) is not None]
@@ -112,7 +112,7 @@ def test_the_first_loss_settles_it_and_only_that() -> None:
     torch.manual_seed(0)
     model = Autoregressive(config(dropout=0.5))
     batch = Batch(torch.rand(4, 1, 7, 6))
-    assert not model.network.initialized
+    assert not model.network.is_initialized
     model.loss(batch, 0)
     first = {k: v.clone() for k, v in model.state_dict().items()}
     assert first["network.initialized"]
@@ -149,12 +149,12 @@ def config(**changes: Any) -> AutoregressiveConfig:
     channels = changes.pop("channels", 1)
     output = changes.pop("output", LogisticMixture(2))
     values: dict[str, Any] = {"filters": 5, "blocks": 1, "dropout": 0.0, **changes}
-    numbers = output.numbers(channels, 9)
+    numbers = output.count_parameters(channels, 9)
     return AutoregressiveConfig(
         Levels(9, (channels, 7, 6)),
         PixelCNNPlusPlusConfig(channels=channels, outputs=numbers, **values),
         output,
-        make_choices(tuple("abc"[: values.get("condition", 0)])),
+        make_choices(tuple("abc"[: values.get("condition_width", 0)])),
     )
 
 
@@ -162,11 +162,11 @@ def config(**changes: Any) -> AutoregressiveConfig:
     "changes",
     [
         {"blocks": 2},
-        {"channels": 3, "condition": 3},
+        {"channels": 3, "condition_width": 3},
         {"scales": 2, "output": Categorical()},
-        {"scales": 1, "condition": 2},
-        {"scales": 2, "output": Categorical(), "embed": 3, "levels": 9},
-        {"channels": 3, "embed": 2, "levels": 9},
+        {"scales": 1, "condition_width": 2},
+        {"scales": 2, "output": Categorical(), "embedding_width": 3, "levels": 9},
+        {"channels": 3, "embedding_width": 2, "levels": 9},
     ],
 )
 def test_the_same_uniforms_give_the_same_pixels(changes: dict[str, Any]) -> None:

@@ -25,7 +25,13 @@ from tests.tiny import draw_pictures, prior_config
 def network(**changes: Any) -> Any:
     """Large random weights, so that every token has a say."""
     torch.manual_seed(0)
-    values: dict[str, Any] = {"symbols": 11, "context": 12, "layers": 2, "heads": 2, "width": 8}
+    values: dict[str, Any] = {
+        "vocab_size": 11,
+        "context_length": 12,
+        "layers": 2,
+        "heads": 2,
+        "width": 8,
+    }
     net = GPTConfig(**{**values, "dropout": 0.0, **changes}).build().double().eval()
     with torch.no_grad():
         for weight in net.parameters():
@@ -134,7 +140,7 @@ def test_codes_are_disturbed_in_training_alone() -> None:
     seen = corrupt_symbols(z, 64, 0.5)
     assert (seen != 0).double().mean().item() == pytest.approx(0.5 * 63 / 64, abs=0.02)
     assert seen.unique().numel() == 64
-    model, batch = prior_config(noise=0.5).build(), Batch(torch.rand(4, 1, 8, 8))
+    model, batch = prior_config(symbol_noise=0.5).build(), Batch(torch.rand(4, 1, 8, 8))
     losses = [model.train(mode).loss(batch, 0).total for mode in (True, True, False, False)]
     assert losses[0] != losses[1]
     assert losses[2] == losses[3]
@@ -145,18 +151,18 @@ def test_pictures_are_shifted_and_the_network_is_told() -> None:
     moved = shift_pictures(x, torch.tensor([[1, 0], [0, -2]]))
     assert moved[0, 0].tolist() == [[0, 1, 2, 3], [0, 1, 2, 3], [4, 5, 6, 7]]
     assert moved[1, 0, 0].tolist() == [2, 3, 3, 3]
-    model = prior_config(("a",), shift=1).build()
+    model = prior_config(("a",), max_shift=1).build()
     front: Any = model.encode_conditions({"class": torch.tensor([0, 0])}, 2, torch.tensor([0, 5]))
     assert front.tolist() == [[64, 66], [64, 66 + 5]]  # first the codes, then "a" and none of it
     front = model.encode_conditions({"class": torch.tensor([0])}, 1)
     assert front.tolist() == [[64, 66 + 4]]  # not at all
     x, moves = model.train().shift_randomly(torch.rand(50, 1, 8, 8))
     assert moves is not None and moves.unique().tolist() == [*range(9)]
-    assert model.network.config.symbols == 64 + 2 + 9
+    assert model.network.config.vocab_size == 64 + 2 + 9
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    with expect_user_error("symbols is 512", "64 codes", "65"):
+    with expect_user_error("vocab_size is 512", "64 codes", "65"):
         AutoregressiveConfig(FrozenCodec(), GPTConfig(context_length=49)).build()
     with expect_user_error("ddpm-digits is no codec"):
         FrozenCodec("ddpm-digits").load()

@@ -46,7 +46,7 @@ VALUES = torch.linspace(0, 1, 70).double()
 
 def network(kind: Any, seed: int = 0, dtype: torch.dtype = torch.float64, **changes: Any) -> Any:
     torch.manual_seed(seed)
-    small = {"width": 12, "head": 9, "outputs": 5, "blocks": 2, "first": 5}
+    small = {"width": 12, "head_width": 9, "outputs": 5, "blocks": 2, "first_kernel_size": 5}
     return naive.perturb_weights(kind(**{**small, **changes}).build()).to(dtype)
 
 
@@ -56,8 +56,8 @@ def walk_along(walkers: list[Any], x: Tensor) -> list[Tensor]:
     found = [[] for _ in walkers]
     for k, symbols in enumerate(x.permute(2, 3, 1, 0).flatten(0, 2)):
         for each, numbers in zip(walkers, found, strict=True):
-            numbers.append(each.parameters(k))
-            each.put(k, symbols)
+            numbers.append(each.predict(k))
+            each.set_symbols(k, symbols)
     return [torch.stack(numbers) for numbers in found]
 
 
@@ -66,22 +66,22 @@ def walk_along(walkers: list[Any], x: Tensor) -> list[Tensor]:
     kind=st.sampled_from(KINDS),
     channels=st.sampled_from([1, 3]),
     blocks=st.integers(0, 2),
-    first=st.sampled_from([3, 5, 7]),
+    first_kernel_size=st.sampled_from([3, 5, 7]),
     thirds=st.integers(1, 12),
-    norm=st.booleans(),
-    codes=st.booleans(),
-    condition=st.sampled_from([0, 4]),
+    batch_norm=st.booleans(),
+    embeds_symbols=st.booleans(),
+    condition_width=st.sampled_from([0, 4]),
     size=st.tuples(st.integers(1, 4), st.integers(1, 4)),
     n=st.integers(1, 11),
 )
 def test_a_walker_says_what_the_whole_network_says(
     kind: Any, size: tuple[int, int], n: int, thirds: int, **changes: Any
 ) -> None:
-    width = {"width": 3 * thirds, "head": 3 * thirds + 3}
+    width = {"width": 3 * thirds, "head_width": 3 * thirds + 3}
     net = network(kind, **width, **changes)
-    D = changes["condition"]
+    D = changes["condition_width"]
     y = torch.randn(n, D).double() if D else None
-    values = None if changes["codes"] else torch.rand(5).double()
+    values = None if changes["embeds_symbols"] else torch.rand(5).double()
     x = torch.randint(5, (n, changes["channels"], *size))
     both = [make(net, n, size, y, values) for make in (NaiveWalker, build_walker)]
     whole, quick = walk_along(both, x)
@@ -91,7 +91,7 @@ def test_a_walker_says_what_the_whole_network_says(
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_in_float32_it_is_as_near_as_float32_is(kind: Any) -> None:
-    net = network(kind, width=40, head=33, outputs=70, norm=True, dtype=torch.float32)
+    net = network(kind, width=40, head_width=33, outputs=70, batch_norm=True, dtype=torch.float32)
     both = [make(net, 9, (4, 5), None, VALUES) for make in (NaiveWalker, build_walker)]
     whole, quick = walk_along(both, torch.randint(70, (9, 1, 4, 5)))
     assert quick.dtype == torch.float32
@@ -103,7 +103,9 @@ def test_in_float32_it_is_as_near_as_float32_is(kind: Any) -> None:
 @pytest.mark.parametrize("count", [512, 1000])
 @pytest.mark.parametrize("condition", [0, 3])
 def test_codes_of_large_codebooks(kind: Any, count: int, condition: int) -> None:
-    net = network(kind, outputs=count, codes=True, condition=condition, norm=True)
+    net = network(
+        kind, outputs=count, embeds_symbols=True, condition_width=condition, batch_norm=True
+    )
     y = torch.tensor([2, 0, 1]) if condition else None
     both = [make(net, 3, (3, 4), y) for make in (NaiveWalker, build_walker)]
     x = torch.randint(count, (3, 1, 3, 4))
@@ -130,12 +132,16 @@ def test_the_articles_prior_walks() -> None:
 def test_what_a_network_is_not_made_for_is_refused(codes: bool) -> None:
     with pytest.raises(UserError, match="this network takes"):
         build_walker(
-            network(GatedPixelCNNConfig, codes=codes), 1, (2, 2), None, VALUES if codes else None
+            network(GatedPixelCNNConfig, embeds_symbols=codes),
+            1,
+            (2, 2),
+            None,
+            VALUES if codes else None,
         )
 
 
 def test_a_naive_walker_goes_on_with_some_of_its_rows() -> None:
-    net, x = network(GatedPixelCNNConfig, condition=4), torch.randint(5, (4, 1, 2, 3))
+    net, x = network(GatedPixelCNNConfig, condition_width=4), torch.randint(5, (4, 1, 2, 3))
     y, rows = torch.arange(4), torch.tensor([3, 0, 0])
     (alone,) = walk_along([NaiveWalker(net, 3, (2, 3), y[rows], VALUES)], x[rows])
     walker = NaiveWalker(net, 4, (2, 3), y, VALUES)
@@ -153,7 +159,7 @@ def build_twins(config: AutoregressiveConfig, net: Any) -> tuple[Autoregressive,
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_same_uniforms_give_the_same_pixels(kind: Any, channels: int) -> None:
-    net = network(kind, channels=channels, condition=3, outputs=17, norm=True)
+    net = network(kind, channels=channels, condition_width=3, outputs=17, batch_norm=True)
     codec = Levels(17, (channels, 4, 5))
     config = AutoregressiveConfig(codec, net.config, conditions=(Choice(("a", "b", "c")),))
     for labels in (None, torch.tensor([2, 0, 0, 1])):
@@ -180,7 +186,7 @@ def test_the_same_pixels_of_the_articles_weights(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_picture_does_not_depend_on_its_batch(kind: Any) -> None:
     """In float32, up to rounding: where PyTorch multiplies, a row's last bit may be its place's."""
-    net = network(kind, dtype=torch.float32, condition=4)
+    net = network(kind, dtype=torch.float32, condition_width=4)
     x, y = torch.randint(70, (19, 1, 3, 4)), torch.arange(19) % 4
     (many,) = walk_along([build_walker(net, 19, (3, 4), y, VALUES)], x)
     for part in (slice(0, 1), slice(7, 17)):
@@ -195,7 +201,7 @@ def test_threads_change_nothing(kind: Any, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     (alone,) = walk_along([build_walker(net, 19, (3, 4), None, VALUES)], x)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
-    monkeypatch.setattr(walker, "WORTH_A_THREAD", 0)
+    monkeypatch.setattr(walker, "MIN_COST_PER_THREAD", 0)
     together: Any = build_walker(net, 19, (3, 4), None, VALUES)
     assert len(together.slices) == 3
     assert torch.equal(walk_along([together], x)[0], alone)

@@ -16,19 +16,19 @@ from smalti.kernels.jit import can_write
 SOURCE = Path(smalti.__file__).parent
 PROGRAM = """
 import numba
-from smalti.kernels.jit import JIT
-from smalti.patchmatch.kernels import between
-print(between(40, 42, 2**31), JIT["cache"], numba.config.CACHE_DIR)
+from smalti.kernels.jit import JIT_OPTIONS
+from smalti.patchmatch.kernels import draw_integer
+print(draw_integer(40, 42, 2**31), JIT_OPTIONS["cache"], numba.config.CACHE_DIR)
 """
 
 FIRST_USE = """
 import numpy
-from smalti.cli import notices_printed
-with notices_printed():
-    from smalti.kernels.argmin import lowest
+from smalti.cli import print_notices
+with print_notices():
+    from smalti.kernels.argmin import find_argmin
     for kind in ("float32", "float64"):
         found = numpy.empty(1, numpy.int64)
-        lowest(numpy.zeros((1, 3), kind), numpy.array([2, 1, 3], kind), found)
+        find_argmin(numpy.zeros((1, 3), kind), numpy.array([2, 1, 3], kind), found)
 print(found)
 """
 

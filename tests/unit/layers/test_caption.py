@@ -55,7 +55,7 @@ def test_capitals_spaces_and_punctuation_have_no_say():
 
 
 def test_the_order_of_words_counts_only_in_pairs():
-    bag, paired = encoder(pairs=False), encoder(buckets=4096)
+    bag, paired = encoder(word_pairs=False), encoder(buckets=4096)
     a, b = vectors(bag, "white on red", "red on white")
     torch.testing.assert_close(a, b)
     a, b = vectors(paired, "white on red", "red on white")
@@ -85,7 +85,7 @@ def test_the_same_rows_on_every_machine():
 @settings(max_examples=50)
 @given(st.lists(st.text(max_size=30), max_size=5), st.integers(0, 4), st.booleans())
 def test_any_text_is_a_mean_of_rows(text: list[str], grams: int, pairs: bool):
-    encode = encoder(grams=grams, pairs=pairs)
+    encode = encoder(ngram_size=grams, word_pairs=pairs)
     rows, shares, starts = encode.tokenize(text)
     assert len(starts) == len(text) and len(rows) == len(shares)
     assert not len(rows) or 0 <= rows.min() <= rows.max() < SMALL.buckets
@@ -125,7 +125,7 @@ def test_a_gradient_reaches_the_rows_of_the_words_and_no_others():
 
 @pytest.mark.parametrize(
     ("wrong", "words"),
-    [({"width": 0}, "width is 0"), ({"grams": -1}, "grams is -1")],
+    [({"width": 0}, "width is 0"), ({"ngram_size": -1}, "ngram_size is -1")],
 )
 def test_a_wrong_config_is_refused(wrong: dict, words: str):
     with expect_user_error(words):
@@ -211,7 +211,7 @@ def test_evaluation_asks_by_the_captions_of_the_held_out_pictures(learned: Autor
 def test_what_does_not_fit_is_refused(learned: Autoregressive):
     with expect_user_error("2 of text are given for 3 pictures"):
         sample(learned, 3, cond=["a", "b"])
-    with expect_user_error("network.condition is 8", "16"):
+    with expect_user_error("network.condition_width is 8", "16"):
         replace(config(), conditions=(replace(SMALL, width=16),))
     plain = build_config(CODEC, GatedPixelCNNConfig(width=8, blocks=1))
     with expect_user_error("text is given", "known, mask"):
@@ -225,7 +225,7 @@ PLAN = Training(steps=6, batch_size=8, warmup=2, precision="32", save_every=4)
 
 @pytest.fixture(autouse=True)
 def few_on_a_grid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preview, "GRID", 8)
+    monkeypatch.setattr(preview, "PREVIEW_SIZE", 8)
 
 
 def test_a_batch_has_its_captions():
