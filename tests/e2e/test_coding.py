@@ -23,7 +23,7 @@ from tests.command import list_contents, read_pixels, run_command
 from tests.tiny import randomize_zeros
 
 CLASSES = ("cat", "dog", "3")
-SMALL: dict[str, Any] = {"width": 6, "blocks": 1, "head": 6, "first": 3}
+SMALL: dict[str, Any] = {"width": 6, "blocks": 1, "head_width": 6, "first_kernel_size": 3}
 
 
 def gated(channels: int = 1, classes: tuple[str, ...] = (), levels: int = 256, seed: int = 0):
@@ -64,11 +64,11 @@ def at_home(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path
 
 
 def test_a_folder_comes_back_under_its_old_names(capsys: pytest.CaptureFixture[str]):
-    assert run_command("compress photos o.smalti --model gray --batch 3") == 0
-    told = capsys.readouterr().out
+    assert run_command("compress photos o.smalti --model gray --batch-size 3") == 0
+    output = capsys.readouterr().out
     header = read_header(Path("o.smalti").read_bytes())
-    assert "5 pictures" in told
-    assert f"{header.payload_bytes:,} of them pixels" in told
+    assert "5 pictures" in output
+    assert f"{header.payload_bytes:,} of them pixels" in output
     assert (header.labels, header.batch_size, header.model_name) == ((0, 0, 1, 1, 1), 3, "gray")
     assert run_command("decompress o.smalti again") == 0
     names = ["cat/a.png", "cat/b.png", "dog/a.png", "dog/c.png.png", "dog/c.tiff.png"]
@@ -111,13 +111,13 @@ def test_captions_are_kept(at_home: Path):
     config = build_config(
         Levels(256, (1, 8, 6)), GatedPixelCNNConfig(**SMALL), conditions=(captions,)
     )
-    save(randomize_zeros(config.build()), at_home / "told")
+    save(randomize_zeros(config.build()), at_home / "captioned")
     texts = []
     for path in sorted(p for p in Path("photos").rglob("*.*")):
         texts.append(f"{path.parent.name} {len(texts)}")
         path.with_suffix(".txt").write_text(texts[-1])
     Path("photos/dog/c.png").unlink()  # two pictures of one caption file
-    assert run_command("compress photos o.smalti --model told --batch 3") == 0
+    assert run_command("compress photos o.smalti --model captioned --batch-size 3") == 0
     header = read_header(Path("o.smalti").read_bytes())
     assert (header.text, header.labels) == ((*texts[:3], texts[4]), None)
     assert run_command("decompress o.smalti again") == 0
@@ -151,7 +151,7 @@ def test_another_model_is_refused_and_nothing_is_written(
 
 def test_another_processor_is_told(capsys: pytest.CaptureFixture[str], monkeypatch):
     assert run_command("compress photos o.smalti --model gray") == 0
-    monkeypatch.setattr("smalti.tasks._decompress.vector_units", lambda: "VFX9")
+    monkeypatch.setattr("smalti.tasks._decompress.detect_vector_units", lambda: "VFX9")
     capsys.readouterr()
     assert run_command("decompress o.smalti again") == 0
     assert "this processor has VFX9" in capsys.readouterr().err
@@ -190,11 +190,11 @@ def transparent() -> None:
     [
         ("compress photos o.smalti", "--model wants a value"),
         ("compress photos o.smalti --model ddpm-digits", "PixelCNN"),
-        ("compress photos o.smalti --model gray --batch 0", "--batch is 0"),
+        ("compress photos o.smalti --model gray --batch-size 0", "--batch-size is 0"),
         ("compress photos o.smalti --model gray --class cat,dog", "class 'cat,dog' is none of"),
         ("compress photos o.smalti --model rgb --class cat", "has no classes"),
         ("compress photos photos --model gray", "photos is a folder"),
-        ("compress photos photos/cat/a.png --model gray", "is not of `smalti compress`"),
+        ("compress photos photos/cat/a.png --model gray", "is not from `smalti compress`"),
         ("compress nowhere o.smalti --model gray", "nowhere does not exist"),
         ("compress wide.png o.smalti --model gray", "wide.png is 9 x 8 pixels"),
         ("compress clear.png o.smalti --model gray", "clear.png has transparent parts"),
@@ -207,10 +207,10 @@ def transparent() -> None:
         ("decompress nowhere.smalti photos/cat/a.png", "is a file"),
         ("complete gray", "PICTURES"),
         ("complete ddpm-digits photos/cat/a.png", "does not draw pixel by pixel"),
-        ("complete gray photos/cat/a.png --rows 8", "rows 8 leaves nothing to draw"),
-        ("complete gray photos/cat/a.png --rows 3 --mask photos/cat/a.png", "choose one"),
+        ("complete gray photos/cat/a.png --keep-rows 8", "rows 8 leaves nothing to draw"),
+        ("complete gray photos/cat/a.png --keep-rows 3 --mask photos/cat/a.png", "choose one"),
         ("complete gray photos/cat/a.png --class cow", "class 'cow' is none of"),
-        ("complete gray photos/cat/a.png --class none", "gray never learned without a class"),
+        ("complete gray photos/cat/a.png --class none", "gray was not trained without a class"),
         ("complete gray photos/cat/a.png --temperature -1", "temperature is -1"),
         ("complete gray photos/cat/a.png -n 0", "-n is 0; give 1 or more"),
         ("complete gray nowhere.png", "nowhere.png does not exist"),
@@ -235,7 +235,9 @@ def test_what_is_refused(words: str, said: str, capsys: pytest.CaptureFixture[st
 
 
 def test_rows_are_kept_and_the_rest_is_drawn():
-    words = "complete gray photos/cat/a.png photos/dog/a.png --rows 3 -n 2 --seed 5 --class dog,3"
+    words = (
+        "complete gray photos/cat/a.png photos/dog/a.png --keep-rows 3 -n 2 --seed 5 --class dog,3"
+    )
     assert run_command(words) == 0
     out = Path("completions/gray")
     files = [f"{i:05d}-{seed:05d}.png" for i in (0, 1) for seed in (5, 6)]
@@ -258,7 +260,8 @@ def test_rows_are_kept_and_the_rest_is_drawn():
 
 def test_a_completion_depends_on_its_picture_and_seed_alone():
     assert (
-        run_command("complete gray photos/cat/a.png photos/dog/a.png -n 2 --out two --batch 3") == 0
+        run_command("complete gray photos/cat/a.png photos/dog/a.png -n 2 --out two --batch-size 3")
+        == 0
     )
     assert run_command("complete gray photos/dog/a.png -n 1 --seed 1 --out one") == 0
     assert np.array_equal(read_pixels("two/00001-00001.png"), read_pixels("one/00000-00001.png"))
@@ -278,7 +281,7 @@ def test_a_hole_is_painted():
 
 
 def test_samples_appear_row_by_row():
-    assert run_command("sample gray -n 3 --gif --temperature 0.7 --batch 2") == 0
+    assert run_command("sample gray -n 3 --gif --temperature 0.7 --batch-size 2") == 0
     with Image.open("samples/gray/rows.gif") as film:
         assert getattr(film, "n_frames", 1) == 8
         film.seek(0)

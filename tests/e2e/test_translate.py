@@ -37,7 +37,7 @@ def test_sentences_files_and_catalogs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert main(["translate", "Click OK to save the document.", "&File", "--beam", "1"]) == 0
+    assert main(["translate", "Click OK to save the document.", "&File", "--beam-size", "1"]) == 0
     saved, file = capsys.readouterr().out.splitlines()
     assert "保存文档" in saved and file == "文件(&F)"
     assert main(["translate", "Save the file.", "--n-best", "3"]) == 0
@@ -79,9 +79,9 @@ def test_sentences_files_and_catalogs(
         (["--file", "in.txt", "--out", "in.txt"], "in.txt is the file to be translated"),
         (["hi", "--file", "in.txt"], "TEXT and --file are given"),
         (["hi", "--out", "new"], "--out new is given without --file"),
-        (["hi", "--beam", "2", "--n-best", "3"], "n_best 3 wants a beam"),
-        (["hi", "--beam", "0"], "--beam is 0"),
-        (["hi", "--penalty", "nan"], "--penalty is nan"),
+        (["hi", "--beam-size", "2", "--n-best", "3"], "n_best 3 needs a beam_size"),
+        (["hi", "--beam-size", "0"], "--beam-size is 0"),
+        (["hi", "--length-penalty", "nan"], "--length-penalty is nan"),
         (["hi", "--model", "vqvae-digits"], "vqvae-digits does not translate"),
         (["--n-best", "2", "--file", "in.txt"], "--n-best 2 is given without a text"),
         ([], "standard input is empty"),
@@ -115,7 +115,7 @@ def test_refusals(
         "compress a.png out.smalti --model en-zh-help",
         "evaluate en-zh-help",
         "compare en-zh-help ddpm-digits",
-        "train ddpm --start en-zh-help --data .",
+        "train ddpm --init-from en-zh-help --data .",
     ],
 )
 def test_verbs_of_pictures_refuse_a_model_of_text(

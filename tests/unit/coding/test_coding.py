@@ -155,12 +155,12 @@ def test_the_datas_classes_are_the_models_by_name():
         (draw_noise(2).float(), {}, ["between 8-bit levels"]),
         (draw_noise(0), {}, ["no pictures"]),
         (draw_noise(2)[0], {}, ["(1, 5, 4)", "give (N, C, H, W)"]),
-        (draw_noise(2), {"batch": 0}, ["batch is 0"]),
+        (draw_noise(2), {"batch_size": 0}, ["batch is 0"]),
         (draw_noise(2), {"labels": [0, 1]}, ["this model has none"]),
         (draw_noise(2), {"text": ["a", "b"]}, ["text is given"]),
-        (draw_noise(2), {"names": ["a.png", "../b.png"]}, ["'../b.png'", "no safe name"]),
-        (draw_noise(2), {"names": ["a.png", "A.png"]}, ["one name"]),
-        (draw_noise(2), {"names": ["a.png"]}, ["1 names", "2 pictures"]),
+        (draw_noise(2), {"file_names": ["a.png", "../b.png"]}, ["'../b.png'", "no safe name"]),
+        (draw_noise(2), {"file_names": ["a.png", "A.png"]}, ["one name"]),
+        (draw_noise(2), {"file_names": ["a.png"]}, ["1 names", "2 pictures"]),
     ],
 )
 def test_what_cannot_be_kept_is_refused(pictures: torch.Tensor, options: dict, words: list[str]):
@@ -199,9 +199,9 @@ DATA = compress(Chain(), draw_pixels(Chain(), 3))
 
 @settings(max_examples=60)
 @given(st.integers(0, len(DATA) - 1), st.integers(1, 255))
-def test_any_changed_byte_is_refused(place: int, change: int):
+def test_any_changed_byte_is_refused(position: int, change: int):
     damaged = bytearray(DATA)
-    damaged[place] ^= change
+    damaged[position] ^= change
     with expect_user_error(""):
         decompress(Chain(), bytes(damaged))
 
@@ -230,15 +230,15 @@ def test_what_is_wrong_is_said(data: bytes, word: str):
     "changes",
     [
         {"count": 0},
-        {"batch": -1},
+        {"batch_size": -1},
         {"count": "3"},
         {"shape": (1, 5)},
         {"labels": (0,)},
-        {"names": ("a.png", "b.png", "/c.png")},
-        {"names": ("a.png", "b.png", "c/../../d.png")},
-        {"names": ("a.png", "b.png", "c\\d.png")},
-        {"names": ("a.png", "b.png", "c.exe")},
-        {"names": ("a.png", "b.png", "a.png/c.png")},
+        {"file_names": ("a.png", "b.png", "/c.png")},
+        {"file_names": ("a.png", "b.png", "c/../../d.png")},
+        {"file_names": ("a.png", "b.png", "c\\d.png")},
+        {"file_names": ("a.png", "b.png", "c.exe")},
+        {"file_names": ("a.png", "b.png", "a.png/c.png")},
     ],
 )
 def test_a_header_that_smalti_does_not_write_is_refused(changes: dict):
@@ -263,7 +263,7 @@ def test_another_model_is_refused():
 @pytest.mark.parametrize("name", ["smalti", "torch", "numba", "constriction", "device"])
 def test_other_versions_are_refused_unless_told(name: str):
     recorded = dict(read_header(DATA).environment) | {name: "0.0.1"}
-    data = rewrite_header(DATA, surroundings=tuple(recorded.items()))
+    data = rewrite_header(DATA, environment=tuple(recorded.items()))
     here = environment.read_environment(Chain())[name]
     with expect_user_error(f"{name} 0.0.1 is recorded, and here is {name} {here}"):
         decompress(Chain(), data)
@@ -291,14 +291,14 @@ def test_the_recorded_threads_walk_and_those_before_come_back(monkeypatch: pytes
 def test_numbers_that_come_out_otherwise_are_noticed(units: str | None, words: list[str]):
     model = Chain()
     model.noise = 1e-2
-    data = rewrite_header(DATA, units=units) if units else DATA
+    data = rewrite_header(DATA, vector_units=units) if units else DATA
     with expect_user_error("other pictures come out than went in", *words):
         decompress(model, data)
 
 
 def test_a_wrong_checksum_of_the_pictures_is_noticed():
     with expect_user_error("other pictures come out"):
-        decompress(Chain(), rewrite_header(DATA, pictures="0" * 64))
+        decompress(Chain(), rewrite_header(DATA, pixels_hash="0" * 64))
 
 
 # ---- the stream by itself

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from smalti.coding import compress, decompress, limits
-from smalti.coding.file import PREFIX, from_bytes, read_file, read_header
+from smalti.coding.file import FORMAT, PREFIX, from_bytes, read_file, read_header
 from smalti.core.errors import UserError
 from tests.chain import Chain, draw_pixels
 from tests.expect import expect_user_error
@@ -27,9 +27,13 @@ NAMES = ("a.png", "b/c.png", "d.png")
 DATA = compress(MODEL, PIXELS, file_names=NAMES, model_name="mine", batch_size=2)
 
 
-def wrap_header(told: bytes, payload: bytes) -> bytes:
+def wrap_header(compressed: bytes, payload: bytes) -> bytes:
     """A file of this deflated header, its checksum right."""
-    return PREFIX.pack(b"smalti\0", 1, len(told), zlib.crc32(told)) + told + payload
+    return (
+        PREFIX.pack(b"smalti\0", FORMAT, len(compressed), zlib.crc32(compressed))
+        + compressed
+        + payload
+    )
 
 
 def read_content(data: bytes = DATA) -> dict[str, Any]:
@@ -59,7 +63,9 @@ WRONG = [
     ["é.png", "E\u0301.PNG.png", "a/../b.png"], [["a", "b"]], {"tag": "linear"}, {"tag": []}, ...,
 ]  # fmt: skip
 """Values for every field; ... leaves it out."""
-HARMLESS = {"name", "units", "threads", "labels", "text", "names", "payload"}
+HARMLESS = {
+    "model_name", "vector_units", "threads", "labels", "text", "file_names", "payload_bytes",
+}  # fmt: skip
 """Fields of which some other values still bring the pictures back."""
 
 
@@ -74,18 +80,18 @@ def test_any_value_of_any_field_is_right_or_refused(field: str):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"count": 2**40, "labels": None, "names": None}, "a file takes"),
-        ({"count": 2**15, "labels": [0] * 2**15, "names": None}, "other pictures come out"),
-        ({"batch": 2**40}, "batch is"),
+        ({"count": 2**40, "labels": None, "file_names": None}, "a file takes"),
+        ({"count": 2**15, "labels": [0] * 2**15, "file_names": None}, "other pictures come out"),
+        ({"batch_size": 2**40}, "batch is"),
         ({"shape": [2**20, 2**20, 2**20]}, "a file takes"),
-        ({"payload": 2**40}, "bytes for 3 pictures"),
+        ({"payload_bytes": 2**40}, "bytes for 3 pictures"),
         ({"threads": 1000}, "1000 threads are recorded; there can be 1 to 256"),
         ({"threads": 0}, "0 threads are recorded"),
         ({"labels": [0, 1, 2]}, "none of 0 to 1"),
         ({"labels": None}, "this model has 2 classes"),
-        ({"name": "x\ud800"}, "cannot be written as UTF-8"),
-        ({"units": "x" * 10**4}, "too long is"),
-        ({"surroundings": [["torch", "x" * 4000]]}, "is recorded, and here is"),
+        ({"model_name": "x\ud800"}, "cannot be written as UTF-8"),
+        ({"vector_units": "x" * 10**4}, "too long is"),
+        ({"environment": [["torch", "x" * 4000]]}, "is recorded, and here is"),
         ({"more": 1}, "none that smalti writes"),
     ],
 )
@@ -106,7 +112,9 @@ BOMBS: dict[str, Callable[[], bytes]] = {
     "no text": lambda: wrap_text(b"\xff\xfe"),
     "not deflated": lambda: wrap_header(b"no zlib", b""),
     "nothing": lambda: wrap_header(b"", b""),
-    "a length of 4 GB": lambda: PREFIX.pack(b"smalti\0", 1, 2**32 - 1, 0) + DATA[PREFIX.size :],
+    "a length of 4 GB": lambda: (
+        PREFIX.pack(b"smalti\0", FORMAT, 2**32 - 1, 0) + DATA[PREFIX.size :]
+    ),
     "cut": lambda: forge()[:-1],
     "more": lambda: forge() + b"\0",
 }
@@ -123,15 +131,21 @@ def test_headers_that_are_none(kind: str, tmp_path: Path):
 
 def test_bits_that_end_inside_a_word():
     payload = from_bytes(DATA)[1][:-1]
-    header = {**read_content(), "payload": len(payload), "checksum": zlib.crc32(payload)}
+    header = {**read_content(), "payload_bytes": len(payload), "checksum": zlib.crc32(payload)}
     data = wrap_header(zlib.compress(json.dumps(header).encode()), payload)
     assert "inside a word" in try_decompress(data)
 
 
 def test_bits_of_nothing_end_soon():
     """A forged count must not walk on and on behind the last bit."""
-    header = {**read_content(), "count": 10**5, "labels": [0] * 10**5, "names": None, "batch": 64}
-    header |= {"payload": 0, "checksum": 0}
+    header = {
+        **read_content(),
+        "count": 10**5,
+        "labels": [0] * 10**5,
+        "file_names": None,
+        "batch_size": 64,
+    }
+    header |= {"payload_bytes": 0, "checksum": 0}
     before = len(MODEL.batches)
     assert "other pictures" in try_decompress(
         wrap_header(zlib.compress(json.dumps(header).encode()), b"")
@@ -150,9 +164,9 @@ def test_no_more_of_a_file_is_read_than_it_says(tmp_path: Path):
     with expect_user_error("not written by"):
         read_file(path)
     os.mkfifo(tmp_path / "pipe")
-    for place in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):
+    for path in (tmp_path / "pipe", tmp_path, Path("/dev/zero")):
         with expect_user_error("not a file"):
-            read_file(place)
+            read_file(path)
 
 
 # ---- nothing goes in that does not come out
@@ -162,21 +176,21 @@ def test_no_more_of_a_file_is_read_than_it_says(tmp_path: Path):
     ("arguments", "words"),
     [
         (
-            {"names": [CJK * 85 + ".png", "a.png", "b.png"]},
+            {"file_names": [CJK * 85 + ".png", "a.png", "b.png"]},
             "too long",
         ),
-        ({"names": ["/".join(["x" * 200] * 11) + ".png", "a.png", "b.png"]}, "too long"),
+        ({"file_names": ["/".join(["x" * 200] * 11) + ".png", "a.png", "b.png"]}, "too long"),
         (
-            {"names": [E_ACUTE + ".png", "e\u0301.png", "b.png"]},
+            {"file_names": [E_ACUTE + ".png", "e\u0301.png", "b.png"]},
             "one name",
         ),
-        ({"names": ["A.png", "a.png", "b.png"]}, "one name"),
-        ({"names": ["a.png", "a.png/b.png", "c.png"]}, "one name"),
-        ({"names": ["\ud800.png", "a.png", "b.png"]}, "no safe name"),
-        ({"names": ["a\0.png", "b.png", "c.png"]}, "no safe name"),
-        ({"name": "\udc80"}, "cannot be written as UTF-8"),
-        ({"name": "x" * 5000}, "too long is"),
-        ({"batch": 2**20}, "batch is"),
+        ({"file_names": ["A.png", "a.png", "b.png"]}, "one name"),
+        ({"file_names": ["a.png", "a.png/b.png", "c.png"]}, "one name"),
+        ({"file_names": ["\ud800.png", "a.png", "b.png"]}, "no safe name"),
+        ({"file_names": ["a\0.png", "b.png", "c.png"]}, "no safe name"),
+        ({"model_name": "\udc80"}, "cannot be written as UTF-8"),
+        ({"model_name": "x" * 5000}, "too long is"),
+        ({"batch_size": 2**20}, "batch is"),
     ],
 )
 def test_what_would_not_be_read_again_is_refused_before_the_work(arguments: dict, words: str):
@@ -187,7 +201,7 @@ def test_what_would_not_be_read_again_is_refused_before_the_work(arguments: dict
 
 
 def test_a_header_that_is_too_long_is_refused_before_the_work(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(limits, "HEADER", 1000)
+    monkeypatch.setattr(limits, "MAX_HEADER_BYTES", 1000)
     before = len(MODEL.batches)
     with expect_user_error("names and captions of 3 pictures take", "compress them into several"):
         compress(MODEL, PIXELS, file_names=["x" * 250 + f"{k}.png" for k in range(3)], batch_size=2)
@@ -195,7 +209,7 @@ def test_a_header_that_is_too_long_is_refused_before_the_work(monkeypatch: pytes
 
 
 def test_more_threads_than_are_read_are_not_used(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("smalti.coding._compress.MOST_THREADS", 1)
+    monkeypatch.setattr("smalti.coding._compress.MAX_THREADS", 1)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:

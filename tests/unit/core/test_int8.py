@@ -87,4 +87,4 @@ def test_a_weight_of_two_names_is_stored_once(tmp_path: Path, dtype: torch.dtype
     torch.testing.assert_close(  # rounded to float16, or to steps of 1/127 of a row
         again.out.weight, network.out.weight, atol=0 if dtype is None else 0.01, rtol=0
     )
-    assert json.loads((folder / "config.json").read_text())["model"]["tied"]
+    assert json.loads((folder / "config.json").read_text())["model"]["tied_embeddings"]

@@ -18,7 +18,7 @@ from smalti.patchmatch import (
 )
 from smalti.patchmatch.votes import add_votes, average_votes
 from tests.expect import expect_user_error
-from tests.naive.votes import average_votes
+from tests.naive import votes as naive
 
 
 def make_identity_field(H: int, W: int) -> np.ndarray:
@@ -47,7 +47,7 @@ def test_votes_are_those_of_the_slow_twin(seed: int, patch: int, channels: int, 
     r = patch // 2
     source, out = np.pad(b, ((r, r), (r, r), (0, 0)), mode="edge"), np.zeros((H, W, channels), "f4")
     average_votes(source, field, weights, np.ones((H, W), bool), out, patch, threads)
-    assert np.allclose(out, average_votes(b, field, weights, patch), atol=1e-5)
+    assert np.allclose(out, naive.average_votes(b, field, weights, patch), atol=1e-5)
 
 
 def test_votes_leave_alone_what_is_not_wanted_or_not_covered():

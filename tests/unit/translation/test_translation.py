@@ -77,8 +77,8 @@ def test_who_sees_nothing_gets_zeros(shown: list[list[bool]]) -> None:
     y.square().sum().backward()
     assert y.isfinite().all()
     assert all(x.grad is not None and x.grad.isfinite().all() for x in (q, k, v))
-    for row, places in zip(y, shown, strict=True):
-        assert any(places) or not row.any()
+    for row, visible in zip(y, shown, strict=True):
+        assert any(visible) or not row.any()
 
 
 @torch.no_grad()
@@ -86,10 +86,10 @@ def test_positions_are_the_papers() -> None:
     from smalti.translation.transformer import encode_positions
 
     table = encode_positions(torch.arange(50), 16)
-    for place, k in [(0, 0), (7, 4), (49, 14)]:
-        angle = torch.tensor(place / 10000 ** (k / 16))
+    for position, k in [(0, 0), (7, 4), (49, 14)]:
+        angle = torch.tensor(position / 10000 ** (k / 16))
         expected = torch.stack([angle.sin(), angle.cos()])
-        torch.testing.assert_close(table[place, k : k + 2], expected, atol=1e-5, rtol=0)
+        torch.testing.assert_close(table[position, k : k + 2], expected, atol=1e-5, rtol=0)
 
 
 def test_a_batch_is_overfitted() -> None:
@@ -113,7 +113,7 @@ def test_every_parameter_has_a_gradient_and_ties_hold() -> None:
     network(pad_sequences(make_rows([3])), pad_sequences(make_rows([4]))).square().sum().backward()
     assert all(p.grad is not None and p.grad.any() for p in network.parameters())
     assert network.out.weight is network.target.weight
-    assert make_network(tied=False).out.weight.shape == (26, 16)
+    assert make_network(tied_embeddings=False).out.weight.shape == (26, 16)
 
 
 def test_configs_come_back_and_refuse() -> None:

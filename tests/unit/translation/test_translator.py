@@ -63,8 +63,8 @@ def shipped() -> Translator:
 
 def test_it_comes_back_with_its_vocabularies(tiny: Translator, tmp_path: Path) -> None:
     again = smalti.load(save(tiny, tmp_path / "model"))
-    assert again.source.model == tiny.source_tokenizer.model
-    assert again.target.size == tiny.target_tokenizer.size
+    assert again.source_tokenizer.model == tiny.source_tokenizer.model
+    assert again.target_tokenizer.size == tiny.target_tokenizer.size
     assert again.spec.output == "text"
     assert smalti.sample(again, cond=ENGLISH[:2]) == smalti.sample(tiny, cond=ENGLISH[:2])
 
@@ -153,7 +153,7 @@ def make_scripted(tiny: Translator, **answers: list[str]) -> Any:
 def test_what_loses_a_placeholder_is_not_taken(tiny: Translator) -> None:
     model = make_scripted(tiny, **{"Open %s": ["打开", "打开 %s"]})
     assert translate(model, ["Open %s"]) == ["打开 %s"]
-    assert model.asked == ["Open %s"]
+    assert model.queries == ["Open %s"]
     model = make_scripted(tiny, **{"Open %s": ["打开"], "Open {0}": ["打 {0} {0}", "开 {0}"]})
     assert translate(model, ["Open %s"]) == ["开 %s"]
     said = {"Open %s a": ["打开"], "Open {0} a": ["打"], "Open": ["开"], "a": ["%d"]}
@@ -164,7 +164,7 @@ def test_access_keys_and_line_breaks_are_kept(tiny: Translator) -> None:
     model = make_scripted(tiny, **{"Open a file": ["打开文件"]})
     text = "  &Open a file\n\n%d\nOpen a file\\n"
     assert translate(model, [text]) == ["  打开文件(&O)\n\n%d\n打开文件\\n"]
-    assert model.asked == ["Open a file"]
+    assert model.queries == ["Open a file"]
 
 
 def test_the_best_translations_come_with_scores(tiny: Translator) -> None:
