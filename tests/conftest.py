@@ -23,7 +23,7 @@ NUMERIC = {
     "test_coding", "test_coding_files", "test_coverage", "test_editing", "test_evaluate",
     "test_features", "test_frechet", "test_inpainting", "test_kernel", "test_ladder",
     "test_layers", "test_likelihood", "test_logistic", "test_match", "test_model",
-    "test_neighbors", "test_objective", "test_passes", "test_pixelcnn", "test_plusplus",
+    "test_neighbors", "test_objective", "test_fused_ops", "test_pixelcnn", "test_plusplus",
     "test_process", "test_quantizers", "test_reconstruction", "test_samplers", "test_sampling",
     "test_schedule", "test_solvers", "test_solvers_against_diffusers", "test_track",
     "test_training", "test_training_processes", "test_training_recovery", "test_training_resume",

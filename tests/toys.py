@@ -155,7 +155,7 @@ def make_codes(n: int = 24, seed: int = 0) -> Codes:
 class MeanCodec:
     """A codec of 32 symbols: how bright 2x2 pixels are."""
 
-    count, values = 32, None
+    vocab_size, symbol_values = 32, None
 
     def compute_code_shape(self, size: tuple[int, int]) -> tuple[int, int]:
         return size[0] // 2, size[1] // 2

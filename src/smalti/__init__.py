@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from smalti.core.protocols import Batch, Card
     from smalti.core.rng import Rng
     from smalti.core.sampling import sample, stream
-    from smalti.core.sampling_inputs import SamplingInputs
+    from smalti.core.sampling_inputs import Given, SamplingInputs
     from smalti.tasks import (
         audit,
         bench_patchmatch,
@@ -64,6 +64,7 @@ __all__ = [
     "Batch",
     "Cancelled",
     "Card",
+    "Given",
     "Rng",
     "SamplingInputs",
     "UserError",

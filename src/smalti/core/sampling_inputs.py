@@ -62,6 +62,9 @@ class SamplingInputs:
         object.__setattr__(self, "conditions", conditions)
 
 
+Given = SamplingInputs  # its former name
+
+
 def is_text_list(value: object) -> bool:
     """Whether this is a list of strings."""
     return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)

@@ -30,14 +30,14 @@ def make_round_trip() -> Any:
 EXPECTED_LINES = {
     "<Pictures digits/test: 1,000 of 1x28x28, 10 classes>": lambda: PICTURES,
     "<Splits digits/test: 1,000 train, 3 valid of 1x28x28>": make_splits,
-    "Noisy(x=2x1x28x28 float32, x0=2x1x28x28 float32, t=9, step=1, steps=2)": (
+    "DiffusionState(x=2x1x28x28 float32, x0=2x1x28x28 float32, t=9, step=1, steps=2)": (
         lambda: DiffusionState(TWO, TWO, 9, 1, 2)
     ),
-    "Given(labels=2 int64, picture=2x1x28x28 float32)": (
+    "SamplingInputs(labels=2 int64, picture=2x1x28x28 float32)": (
         lambda: smalti.SamplingInputs(torch.tensor([1, 2]), picture=TWO)
     ),
-    "Given(text=['red heart'])": lambda: smalti.SamplingInputs(text=["red heart"]),
-    "Given()": smalti.SamplingInputs,
+    "SamplingInputs(text=['red heart'])": lambda: smalti.SamplingInputs(text=["red heart"]),
+    "SamplingInputs()": smalti.SamplingInputs,
     "Batch(pictures=2x1x28x28 float32)": lambda: smalti.Batch(TWO),
     "Batch(pictures=2x1x28x28 float32, text=100 entries)": (
         lambda: smalti.Batch(TWO, text=["heart"] * 100)

@@ -120,7 +120,7 @@ def test_a_run_directory_is_its_latest_step(tmp_path: Path) -> None:
 
 
 def test_shipped_models_go_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checkpoint, "SHIPPED", tmp_path / "models")
+    monkeypatch.setattr(checkpoint, "SHIPPED_FOLDER", tmp_path / "models")
     assert list_shipped() == []
     model = make_model()
     for name in ("second", "first"):

@@ -30,7 +30,12 @@ from tests.expect import expect_user_error
 SHARES = st.floats(0, 1)
 NAMES = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))
 SCHEDULES = st.one_of(
-    st.builds(Linear, T=st.integers(2, 50), first=st.floats(1e-5, 1e-3), last=st.floats(0.01, 0.1)),
+    st.builds(
+        Linear,
+        T=st.integers(2, 50),
+        beta_start=st.floats(1e-5, 1e-3),
+        beta_end=st.floats(0.01, 0.1),
+    ),
     st.builds(Cosine, T=st.integers(2, 50), s=SHARES),
     st.builds(Sigmoid, T=st.integers(2, 50), tau=st.floats(0.5, 2)),
 )

@@ -193,8 +193,8 @@ def test_folders_of_the_users_next_to_it_stay(out: Path):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from smalti.core.folders import Results, folder_for
-with folder_for(sys.argv[1], Results(r".+", "samples.json")) as folder:
+from smalti.core.folders import ResultFiles, stage_folder
+with stage_folder(sys.argv[1], ResultFiles(r".+", "samples.json")) as folder:
     (folder / "half").write_text("half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -218,9 +218,9 @@ def test_a_kill_leaves_the_earlier_result_and_the_next_run_cleans_up(out: Path, 
 
 MOUNTED = """
 import os
-from smalti.core.folders import Results, folder_for
+from smalti.core.folders import ResultFiles, stage_folder
 for name in "ab":
-    with folder_for("out", Results("a|b|record", "record")) as folder:
+    with stage_folder("out", ResultFiles("a|b|record", "record")) as folder:
         (folder / name).write_text(name)
         (folder / "record").write_text('{"smalti": 1}')
 os.symlink(" ".join(sorted(os.listdir("out"))), "files")

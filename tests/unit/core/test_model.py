@@ -71,7 +71,7 @@ def test_the_loss_is_the_papers(prediction: Any, schedule: Any) -> None:
     x0 = 2 * given.require_pictures() - 1
     t = ((torch.arange(6) + torch.rand(1)) / 6 * schedule.T).long()
     eps = torch.randn(x0.shape)
-    a = schedule.alpha_bars()[t].float()[:, None, None, None]
+    a = schedule.compute_alpha_bars()[t].float()[:, None, None, None]
     x = a.sqrt() * x0 + (1 - a).sqrt() * eps
     wanted = {"eps": eps, "x0": x0, "v": a.sqrt() * eps - (1 - a).sqrt() * x0}[prediction]
     by_hand = ((m.network(x, t) - wanted) ** 2).mean()
@@ -197,25 +197,25 @@ def test_start_is_where_it_starts() -> None:
     states = list(m.stream(Rng([0, 1]), SamplingInputs(initial_noise=start)))
     assert torch.equal(states[0].x, start.detach().double())
     assert not any(state.x.requires_grad for state in states)
-    with expect_user_error("start has shape (2, 1, 4, 4)", "(3, 1, 4, 4)"):
+    with expect_user_error("initial_noise has shape (2, 1, 4, 4)", "(3, 1, 4, 4)"):
         m.stream(Rng([0, 1, 2]), SamplingInputs(initial_noise=start))
 
 
 def test_size_is_free() -> None:
     m = make_model()
     assert m.spec.free_size
-    assert draw_pictures(m, 2, given=SamplingInputs(size=(3, 7))).shape == (2, 1, 3, 7)
+    assert draw_pictures(m, 2, inputs=SamplingInputs(size=(3, 7))).shape == (2, 1, 3, 7)
     for size in ((0, 4), (4, -1)):
         with expect_user_error("size is ", f"{min(size)}", "give 1 or more"):
-            draw_pictures(m, 1, given=SamplingInputs(size=size))
+            draw_pictures(m, 1, inputs=SamplingInputs(size=size))
 
 
 def test_size_is_not_free_where_the_network_fixes_it() -> None:
     article = ArticleDDPM(n_steps=5, img_shape=SHAPE, channels=(4, 8), pe_dim=4)
     m = make_model(network=article, schedule=Linear(5))
     assert not m.spec.free_size
-    with expect_user_error("size is given", "takes start"):
-        draw_pictures(m, 1, given=SamplingInputs(size=(8, 8)))
+    with expect_user_error("size is given", "takes initial_noise"):
+        draw_pictures(m, 1, inputs=SamplingInputs(size=(8, 8)))
 
 
 @pytest.mark.parametrize(
@@ -327,7 +327,7 @@ def test_pictures_are_in_0_to_1() -> None:
     ("fields", "words"),
     [
         ({"shape": (3, 4, 4), "network": unet_config()}, ["network.channels is 1", "wants 3"]),
-        ({"conditions": make_choices(CLASSES)}, ["network.condition is 0", "wants 4"]),
+        ({"conditions": make_choices(CLASSES)}, ["network.condition_width is 0", "wants 4"]),
         ({"condition_dropout": 1.5}, ["condition_dropout is 1.5"]),
         ({"condition_dropout": float("nan")}, ["condition_dropout is nan"]),
     ],
@@ -340,9 +340,9 @@ def test_configs_that_do_not_fit_are_refused(fields: Any, words: list[str]) -> N
 def test_the_spec_tells_what_the_forms_need() -> None:
     plain, classy = make_model().spec, make_model(shape=(3, 4, 6), classes=CLASSES).spec
     assert (plain.output, plain.channels, plain.size) == ("picture", 1, (4, 4))
-    assert plain.accepted_inputs == ("start", *PICTURES, "size")
+    assert plain.accepted_inputs == ("initial_noise", *PICTURES, "size")
     assert (classy.channels, classy.size, classy.classes) == (3, (4, 6), CLASSES)
-    assert classy.accepted_inputs == ("labels", "conditions", "start", *PICTURES, "size")
+    assert classy.accepted_inputs == ("labels", "conditions", "initial_noise", *PICTURES, "size")
     assert classy.samplers[0] == STEPS
     assert DDPM() in classy.samplers
     assert [type(s) for s in classy.samplers].count(DDIM) == 1

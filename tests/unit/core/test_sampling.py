@@ -43,13 +43,13 @@ def test_the_models_own_sampler_unless_another_is_given() -> None:
 
 def test_progress_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     m = make_model()
-    assert torch.equal(draw_pictures(m, 2, progress=True), draw_pictures(m, 2))
+    assert torch.equal(draw_pictures(m, 2, show_progress=True), draw_pictures(m, 2))
 
 
 @pytest.mark.parametrize("cond", [1, [1, 1], torch.tensor([1, 1])])
 def test_whole_numbers_are_classes(cond: Any) -> None:
     m = make_model(classes=("a", "b"))
-    wanted = draw_pictures(m, 2, given=SamplingInputs(labels=torch.tensor([1, 1])))
+    wanted = draw_pictures(m, 2, inputs=SamplingInputs(labels=torch.tensor([1, 1])))
     assert torch.equal(draw_pictures(m, 2, cond=cond), wanted)
     assert not torch.equal(draw_pictures(m, 2, cond=0), wanted)
 
@@ -77,7 +77,7 @@ def test_cond_is_shorthand() -> None:
         ({"seeds": [1, -2]}, ["seed is -2"]),
         ({"n": 1, "cond": ["hello"]}, ["class 'hello' is none of this model's: a, b"]),
         ({"n": 1, "cond": torch.rand(1, 1, 5, 4)}, ["picture has shape (1, 1, 5, 4)"]),
-        ({"n": 1, "given": SamplingInputs(mask=torch.ones(1))}, ["known pictures and a mask"]),
+        ({"n": 1, "inputs": SamplingInputs(mask=torch.ones(1))}, ["known pictures and a mask"]),
         ({"n": 1, "sampler": "euler"}, ["sampler 'euler'", "ddim, ddpm, dpm-solver"]),
         ({"n": 1, "sampler": DDIM(steps=2000)}, ["steps is 2000", "1000 noise levels"]),
         ({"n": 2, "cond": [1]}, ["1 of class", "2 pictures"]),
@@ -93,7 +93,7 @@ def test_cond_is_shorthand() -> None:
         ({"seeds": [10**5000]}, ["seed is a number of 16610 bits"]),
         ({"seeds": [1.5]}, ["seed is 1.5; wanted int"]),
         ({"seeds": [True]}, ["seed is True; wanted int"]),
-        ({"n": 1, "given": SamplingInputs(size=(10**6, 4))}, ["size is 1000000; give 1 or more"]),
+        ({"n": 1, "inputs": SamplingInputs(size=(10**6, 4))}, ["size is 1000000; give 1 or more"]),
     ],
 )
 @pytest.mark.parametrize("verb", [smalti.sample, smalti.stream])
@@ -124,7 +124,7 @@ def test_the_largest_seeds_draw_and_differ() -> None:
 
 def test_a_model_that_takes_nothing_says_so() -> None:
     m = make_model()
-    with expect_user_error("labels is given", "takes start, picture"):
+    with expect_user_error("labels is given", "takes initial_noise, picture"):
         smalti.sample(m, 1, cond=3)
     m.spec = Spec("picture")
     with expect_user_error("labels is given", "takes nothing"):
