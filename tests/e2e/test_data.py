@@ -23,8 +23,8 @@ Said = pytest.CaptureFixture[str]
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No time is spent on measuring beyond its four steps."""
-    monkeypatch.setattr("smalti.tasks._forecast.BUDGET", 0.0)
-    monkeypatch.setattr("smalti.tasks._forecast.PIXELS", 4 * 8 * 8)
+    monkeypatch.setattr("smalti.tasks._forecast.TIMING_SECONDS", 0.0)
+    monkeypatch.setattr("smalti.tasks._forecast.MAX_TIMED_PIXELS", 4 * 8 * 8)
 
 
 @pytest.fixture
@@ -71,10 +71,10 @@ def test_an_audit_of_good_pictures_says_how_to_train(quick: None, at_home: Path,
     assert out.splitlines()[-1].split(maxsplit=1)[1] == "smalti train ddpm --data photos --size 8"
     assert list_contents(at_home / "r") == ["contact.png", "report.json"]
     assert (
-        run_command("data photos --size 8 --out r --squeeze --background #fff") == 0
+        run_command("data photos --size 8 --out r --stretch --background #fff") == 0
     )  # over its own
     assert capsys.readouterr().out.splitlines()[-1].split(maxsplit=1)[1] == (
-        "smalti pack photos packs/photos --size 8 --background '#fff' --squeeze"  # as it was seen
+        "smalti pack photos packs/photos --size 8 --background '#fff' --stretch"  # as it was seen
     )
 
 
@@ -139,7 +139,7 @@ def test_broken_pictures_stop_a_pack_unless_they_are_skipped(holiday: Path, caps
 
 def test_options_of_a_pack(at_home: Path):
     assert (
-        run_command("pack photos p --size 8 --color gray --squeeze --background black --seed 5")
+        run_command("pack photos p --size 8 --color gray --stretch --background black --seed 5")
         == 0
     )
     made = json.loads((at_home / "p/pack.json").read_text())["made"]
@@ -190,13 +190,13 @@ def test_fetch_says_what_it_brought(shop: Path, at_home: Path, capsys: Said):
         ("data photos --size 64x", "--size 64x is no size; give pixels as one number or HEIGHTx"),
         ("pack photos p --size 16385", "--size 16385 is no size"),
         ("pack photos p --crop 12", "11 x 10 pixels, smaller than the crop of 12 x 12"),
-        ("pack photos p --crop 8 --squeeze", "--crop and --squeeze are both given"),
+        ("pack photos p --crop 8 --stretch", "--crop and --stretch are both given"),
         ("data photos --size 5000", "3 x 5000 x 5000; give 67,108,864 numbers at most"),
         ("data photos --epochs 0", "--epochs is 0.0; give more than 0"),
         ("data photos --out plain/config.json", "is a file"),
         ("data photos --out photos", "photos holds 'day', which is not ours"),
         ("data photos --background nocolor", "'nocolor' is no color"),
-        ("data photos --color gray", 'Choose from: "keep"'),
+        ("data photos --color sepia", 'Choose from: "keep"'),
         ("pack photos", "OUT"),
         ("pack photos photos", "photos holds 'day', which is not ours"),
         ("pack nowhere p", "nowhere does not exist"),
@@ -207,7 +207,7 @@ def test_fetch_says_what_it_brought(shop: Path, at_home: Path, capsys: Said):
         ("pack photos p --background nocolor", "'nocolor' is no color"),
         ("pack plain/config.json p", "config.json is a file that holds no set of pictures"),
         ("fetch", "NAME is missing"),
-        ("fetch emojis", "nothing named 'emojis' can be fetched; did you mean 'emoji'?"),
+        ("fetch emojis", "no dataset 'emojis' to fetch; did you mean 'emoji'?"),
         ("train ddpm --data emoji-64", "emoji-64 is not here yet; run `smalti fetch emoji`"),
     ],
 )

@@ -17,16 +17,14 @@ from tests import albums
 from tests.command import run_command
 
 Said = pytest.CaptureFixture[str]
-OPTIONS = (
-    "--batch 4 --precision 32 --save 1 --model.network.widths 8 --model.network.attention true"
-)
+OPTIONS = "--batch-size 4 --precision 32 --save-every 1 --model.network.widths 8 --model.network.attention true"
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No time is spent on measuring beyond its four steps."""
-    monkeypatch.setattr("smalti.tasks._forecast.BUDGET", 0.0)
-    monkeypatch.setattr("smalti.tasks._forecast.PIXELS", 4 * 8 * 8)
+    monkeypatch.setattr("smalti.tasks._forecast.TIMING_SECONDS", 0.0)
+    monkeypatch.setattr("smalti.tasks._forecast.MAX_TIMED_PIXELS", 4 * 8 * 8)
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def cases(kit: Kit) -> Iterator[Case]:
 def tag_cases(document, rest, photo, words: str) -> Iterator[Case]:
     """A tag of another class, in each place where a class stands."""
     for tag in ("unet", "diffusion", "linear", "training", "vq", "plain", "ddpm", "repaint",
-                "gated", "fsq", "looks", "classifier", "os.system", ""):  # fmt: skip
+                "gated", "fsq", "classifier-distance", "classifier", "os.system", ""):  # fmt: skip
         for place in ("", "network", "schedule", "objective", "sampler"):
             model = json.loads(json.dumps(document))
             inner = model["model"][place] if place else model["model"]

@@ -42,7 +42,7 @@ def cases(kit: Kit) -> Iterator[Case]:
     document = json.loads(zlib.decompress(header))
     for title, content in [*json_defects(document), *forge_headers(document)]:
         told = zlib.compress(content)
-        whole = PREFIX.pack(b"smalti\0", 1, len(told), zlib.crc32(told)) + told + payload
+        whole = PREFIX.pack(b"smalti\0", 2, len(told), zlib.crc32(told)) + told + payload
         make = write_file("three.smalti", whole)
         for more in ("", " --anyway"):
             yield Case(f"smalti header: {title}{more}", make, words + more, has_three_pictures)
@@ -54,36 +54,36 @@ def cases(kit: Kit) -> Iterator[Case]:
         "a bomb of spaces": zlib.compress(b" " * 300_000_000 + b"{}", 9),
         "more behind it": header + header,
     }.items():
-        whole = PREFIX.pack(b"smalti\0", 1, len(told), zlib.crc32(told)) + told + payload
+        whole = PREFIX.pack(b"smalti\0", 2, len(told), zlib.crc32(told)) + told + payload
         yield Case(f"smalti header: {title}", write_file("three.smalti", whole), words)
 
 
 def forge_headers(document: dict) -> Iterator[tuple[str, bytes]]:
     """Headers of the right types that tell what is not so."""
-    changes: dict[str, dict] = {f"a name {name[:20]!r}": {"names": [name, "b.png", "c.png"]}
+    changes: dict[str, dict] = {f"a name {name[:20]!r}": {"file_names": [name, "b.png", "c.png"]}
                                 for name in NAMES}  # fmt: skip
     changes |= {
-        "one name twice": {"names": ["a.png", "A.png", "c.png"]},
-        "a name within another": {"names": ["a.png", "a.png/b.png", "c.png"]},
+        "one name twice": {"file_names": ["a.png", "A.png", "c.png"]},
+        "a name within another": {"file_names": ["a.png", "a.png/b.png", "c.png"]},
         "a million pictures": {"count": 10**6},
-        "a billion pictures": {"count": 10**9, "batch": 10**9},
+        "a billion pictures": {"count": 10**9, "batch_size": 10**9},
         "huge sides": {"shape": [1, 10**6, 10**6]},
         "no sides": {"shape": [1, 0, 8]},
         "three channels": {"shape": [3, 8, 8]},
-        "a batch of a billion": {"batch": 10**9},
+        "a batch of a billion": {"batch_size": 10**9},
         "1000 threads": {"threads": 1000},
         "0 threads": {"threads": 0},
-        "no payload": {"payload": 0},
-        "more payload": {"payload": 10**15},
+        "no payload": {"payload_bytes": 0},
+        "more payload": {"payload_bytes": 10**15},
         "classes": {"labels": [0, 1, 2]},
         "huge classes": {"labels": [2**63, 0, 0]},
         "captions": {"text": ["a", "b", "c"]},
-        "another model": {"model": "0" * 64},
-        "a path for a name": {"name": "/etc/passwd"},
-        "an option for a name": {"name": "--help"},
-        "other versions": {"surroundings": [["torch", "9.9"]]},
-        "no versions": {"surroundings": []},
-        "other units": {"units": "SSE"},
+        "another model": {"model_hash": "0" * 64},
+        "a path for a name": {"model_name": "/etc/passwd"},
+        "an option for a name": {"model_name": "--help"},
+        "other versions": {"environment": [["torch", "9.9"]]},
+        "no versions": {"environment": []},
+        "other units": {"vector_units": "SSE"},
     }
     for title, change in changes.items():
         yield title, json.dumps({**document, **change}).encode()

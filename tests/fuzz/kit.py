@@ -38,7 +38,7 @@ class Kit:
 
 MODELS = {
     "diffusion": lambda: diffusion_config(classes=("cats", "dogs"), sampler=DDIM(steps=2)),
-    "pixelcnn": lambda: pixelcnn_config(levels=256, width=6, head=6),
+    "pixelcnn": lambda: pixelcnn_config(levels=256, width=6, head_width=6),
     "plusplus": lambda: plusplus_config(levels=256, filters=4),
     "vqvae": lambda: vqvae_config(EMAConfig(8, 4)),
     "vqgan": lambda: vqgan_config(EMAConfig(8, 4)),

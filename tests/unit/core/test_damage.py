@@ -205,7 +205,7 @@ def test_order_and_endianness_of_arrays_do_not_matter(tmp_path: Path):
 
 def test_an_array_that_would_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     np.savez_compressed(tmp_path / "a.npz", x=np.zeros((1000, 32, 32), np.uint8))
-    monkeypatch.setattr(npz, "UNPACKED", 1 << 19)
+    monkeypatch.setattr(npz, "MAX_UNPACKED_BYTES", 1 << 19)
     with expect_user_error("a.npz: x.npy unpacks from 0.0 MB to 0.0 GB; save it by np.savez"):
         read(tmp_path / "a.npz")
 
@@ -289,7 +289,7 @@ def test_a_large_picture_is_read_in_strips_as_a_small_one_is_whole(
 ):
     make_gradient(mode).save(tmp_path / "a.tif")
     whole = [read(tmp_path, size=size, background="#123456").pixels for size in (None, 16)]
-    monkeypatch.setattr(decode, "LARGE", 64 * 5)
+    monkeypatch.setattr(decode, "LARGE_PIXELS", 64 * 5)
     strips = [read(tmp_path, size=size, background="#123456").pixels for size in (None, 16)]
     assert all(map(torch.equal, whole, strips))
 
@@ -297,7 +297,7 @@ def test_a_large_picture_is_read_in_strips_as_a_small_one_is_whole(
 def test_what_decoders_take_too_much_memory_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     make_gradient("RGB").save(tmp_path / "a.webp")
     make_gradient("RGB").save(tmp_path / "b.png")
-    monkeypatch.setattr(decode, "HUNGRY_PIXELS", 3000)
+    monkeypatch.setattr(decode, "MEMORY_HUNGRY_MAX_PIXELS", 3000)
     with expect_user_error("a.webp has more than 0.003 million pixels", "WEBP; shrink it"):
         read(tmp_path)
 

@@ -93,7 +93,7 @@ def test_blocks_find_what_comparing_all_finds(seed: int, block: int):
 
 
 def test_a_flood_of_pairs_is_cut_and_said(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(duplicates, "MOST", 10)
+    monkeypatch.setattr(duplicates, "MAX_PAIRS", 10)
     hashes, thumbs = np.zeros(20, np.uint64), np.zeros((20, 3), np.uint8)
     pairs, is_complete = find_near_pairs(hashes, thumbs)
     assert (len(pairs), is_complete) == (10, False)

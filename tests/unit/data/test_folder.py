@@ -341,4 +341,4 @@ def test_a_wrong_background_is_refused(tmp_path, background):
 
 def test_a_wrong_color_is_refused(tmp_path):
     save(tmp_path / "x.png")
-    assert "color is 'gray'; give 'keep', 'gray' or 'rgb'" in refusal(tmp_path, color="gray")
+    assert "color is 'sepia'; give 'keep', 'gray' or 'rgb'" in refusal(tmp_path, color="sepia")

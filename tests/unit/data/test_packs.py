@@ -63,7 +63,7 @@ def test_the_same_pack_twice_is_the_same_bytes(album: Path, tmp_path: Path):
 @given(st.lists(st.booleans(), min_size=2, max_size=9), st.sampled_from(["keep", "gray", "rgb"]))
 def test_a_pile_on_disk_is_the_pile_in_memory(colored: list[bool], color: Any):
     with pytest.MonkeyPatch.context() as patch, TemporaryFolder() as folder:
-        patch.setattr(packing, "BLOCK", 100)  # a picture at a time, when gray becomes RGB
+        patch.setattr(packing, "BLOCK_BYTES", 100)  # a picture at a time, when gray becomes RGB
         files = {
             f"{k}.png": albums.encode_picture(
                 albums.make_noise(1, 5, 4, *((3,) if c else ()), seed=k)[0]

@@ -157,7 +157,7 @@ def test_what_a_verb_writes_is_known_by_its_record(record: str, verb: ModuleType
     pattern = RECORDS[record][1]
     assert pattern is not None
     for name in names.split():
-        assert re.fullmatch(verb.FILES.names, name)
+        assert re.fullmatch(verb.FILES.name_pattern, name)
         assert re.fullmatch(pattern, name)
 
 
