@@ -17,8 +17,8 @@ from smalti.convert import read_weights
 from tests.command import list_contents, read_pixels, run_command
 
 GOLDEN = Path(__file__).parents[1] / "golden"
-RUN = ["--steps", "4", "--batch", "4", "--precision", "32", "--save", "2"]
-SMALL = [*RUN, "--size", "16", "--model.network.width", "8", "--model.quantizer.codes", "8"]
+RUN = ["--steps", "4", "--batch-size", "4", "--precision", "32", "--save-every", "2"]
+SMALL = [*RUN, "--size", "16", "--model.network.width", "8", "--model.quantizer.codebook-size", "8"]
 GAN = [*RUN, "--size", "16", "--model.network.widths", "16", "16", "--model.network.attention",
        "false", "false", "--model.discriminator.layers", "1", "--model.discriminator-start", "2"]  # fmt: skip
 
@@ -67,8 +67,10 @@ def test_pictures_go_there_and_back(at_codecs: Path, capsys: Any) -> None:
 
 
 def test_pictures_of_their_own_size_in_tiles(at_codecs: Path, capsys: Any) -> None:
-    assert run_command("reconstruct vqgan photos/day/0.png --own-size --tile 4 --out tiled") == 0
-    assert run_command("reconstruct vqgan photos/day/0.png --own-size --out untiled") == 0
+    assert (
+        run_command("reconstruct vqgan photos/day/0.png --keep-size --tile-size 4 --out tiled") == 0
+    )
+    assert run_command("reconstruct vqgan photos/day/0.png --keep-size --out untiled") == 0
     ours, theirs = read_pixels("tiled/00000.png"), read_pixels("untiled/00000.png")
     assert ours.shape == (9, 24, 3)
     assert abs(ours - theirs).max() <= 2
@@ -89,10 +91,10 @@ def test_a_codec_is_measured(at_codecs: Path, capsys: Any) -> None:
         ("sample vqvae", "vqvae does not draw pictures"),
         ("reconstruct vqvae photos/none.png", "photos/none.png does not exist"),
         ("reconstruct vqvae photos --classes 1", "--classes"),
-        ("reconstruct vqvae photos --tile 0", "--tile is 0"),
-        ("reconstruct vqvae photos --size 8 --own-size", "size and own_size are both given"),
-        ("reconstruct plain photos/day/0.png --tile 8", "tile are for codecs"),
-        ("train vqvae --model.quantizer.codes 1 --out x", "codes is 1"),
+        ("reconstruct vqvae photos --tile-size 0", "--tile-size is 0"),
+        ("reconstruct vqvae photos --size 8 --keep-size", "size and own_size are both given"),
+        ("reconstruct plain photos/day/0.png --tile-size 8", "tile are for codecs"),
+        ("train vqvae --model.quantizer.codebook-size 1 --out x", "codebook_size is 1"),
         ("train vqgan --model.perceptual lpips --out x", "SMALTI_VGG16"),
     ],
 )
@@ -143,7 +145,7 @@ def test_what_does_not_convert_is_named(published: dict[str, Any], capsys: Any) 
     Path("other.yaml").write_text("model: {target: taming.models.vqgan.GumbelVQ, params: {}}")
     Path("broken.yaml").write_text("model: [")
     for words, said in (
-        ("less.safetensors --config model.yaml", "before.bias"),
+        ("less.safetensors --config model.yaml", "quant_conv.bias"),
         ("more.safetensors --config model.yaml", "more.weight"),
         ("last.ckpt", "--config"),
         ("last.ckpt --config other.yaml", "GumbelVQ"),
@@ -163,5 +165,5 @@ def test_the_articles_vqvae_is_converted(tmp_path: Path, capsys: Any) -> None:
 
     golden, codec = load_file(file), smalti.load(out)
     x = golden["x"].clamp(0, 1)
-    assert codec.network.range == (0.0, 1.0)
+    assert codec.network.pixel_range == (0.0, 1.0)
     assert torch.equal(codec.encode(x), codec.network.encode(x))

@@ -82,7 +82,7 @@ def test_samples_begin_with_pictures_in_turn(at_home: Path):
 def test_a_hole_is_filled_and_the_rest_stays(at_home: Path):
     original = small("a.png")
     write_hole("m.png", (8, 8), (2, 5, 1, 7))
-    words = "inpaint a.png m.png --model plain -n 2 --seed 3 --steps 4 --jump 2 --resample 2"
+    words = "inpaint a.png m.png --model plain -n 2 --seed 3 --steps 4 --jump-length 2 --jump-n-sample 2"
     assert run_command(words) == 0
     out = "inpaintings/a"
     assert list_contents(Path(out)) == ["00003.png", "00004.png", "grid.png", "inpainting.json"]
@@ -96,7 +96,7 @@ def test_a_hole_is_filled_and_the_rest_stays(at_home: Path):
     assert (grid[2:58:7, 60:116:7][mask] == 128).all()
     told = read_record(f"{out}/inpainting.json")
     assert told["sampler"] == {
-        "tag": "repaint", "steps": 4, "jump": 2, "resample": 2, "spacing": "uniform",
+        "tag": "repaint", "steps": 4, "jump_length": 2, "jump_n_sample": 2, "spacing": "uniform",
         "clip": True, "guidance": 1.0,
     }  # fmt: skip
     assert (told["model"], told["seeds"], told["classes"]) == ("plain", [3, 4], None)
@@ -160,7 +160,9 @@ def test_a_mask_without_a_hole_is_refused(at_home: Path, capsys: pytest.CaptureF
 
 
 def test_pictures_go_to_noise_and_back(at_home: Path, capsys: pytest.CaptureFixture[str]):
-    words = f"reconstruct named {PICTURE} photos/night/1.png photos/day/2.png --steps 6 --batch 2"
+    words = (
+        f"reconstruct named {PICTURE} photos/night/1.png photos/day/2.png --steps 6 --batch-size 2"
+    )
     assert run_command(f"{words} --class cat --refine 2") == 0
     out = Path("reconstructions/named")
     pictures = ["00000.png", "00001.png", "00002.png"]

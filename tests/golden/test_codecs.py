@@ -35,7 +35,7 @@ def test_pictures_are_the_references(kind: str) -> None:
     torch.testing.assert_close(
         network.decode(golden["codes"]), golden["decoded"], atol=1e-4, rtol=0
     )
-    z_q = network.quantizer.look_up(golden["codes"])
+    z_q = network.quantizer.dequantize(golden["codes"])
     torch.testing.assert_close(z_q, golden["z_q"], atol=1e-5, rtol=0)
 
 
@@ -63,7 +63,7 @@ def test_what_does_not_fit_is_named() -> None:
     weights, config = read_weights(HERE / "taming_vqgan.safetensors")
     assert config is not None
     del weights["quant_conv.bias"]
-    with expect_user_error("taming_vqgan", "missing", "before.bias"):
+    with expect_user_error("taming_vqgan", "missing", "quant_conv.bias"):
         from_reference("taming_vqgan", config, weights)
     with expect_user_error("taming_vqgan", "unknown", "other.weight"):
         from_reference("taming_vqgan", config, {**weights, "other.weight": torch.zeros(1)})

@@ -47,9 +47,7 @@ class FeatureDistance(nn.Module):
         """Pictures x, y (B, C, H, W) in [0, 1] -> (B,)."""
         C = self.classifier.config.channels
         x, y = (v if v.shape[1] == C else match_channels(v, C) for v in (x, y))
-        pairs = zip(
-            self.classifier.feature_feature_maps(x), self.classifier.feature_maps(y), strict=True
-        )
+        pairs = zip(self.classifier.feature_maps(x), self.classifier.feature_maps(y), strict=True)
         return torch.stack([compare_features(a, b).sum(1).mean((1, 2)) for a, b in pairs]).mean(0)
 
 

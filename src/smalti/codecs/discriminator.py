@@ -174,7 +174,7 @@ def describe_balance(accuracy: float) -> str:
     """How the game stands, by the share of patches that the discriminator is right about."""
     share = f"right about {accuracy:.0%} of the patches"
     if accuracy > WINNING_ACCURACY:
-        return f"it is winning, {share}: lower model.discriminator.pace, or start it later"
+        return f"it is winning, {share}: lower --model.discriminator.lr-scale, or start it later"
     if accuracy < LOSING_ACCURACY:
         return f"it is losing, {share}: its gradients say little; start it earlier"
     return f"in balance, {share}"

@@ -39,8 +39,8 @@ class GumbelConfig:
     def __post_init__(self) -> None:
         if self.min_temperature > self.max_temperature:
             raise UserError(
-                f"temperatures are {self.max_temperature} to {self.min_temperature}, halved in {self.half_life} steps; "
-                "give hot >= cool > 0 and half >= 1"
+                f"max_temperature is {self.max_temperature} and min_temperature is "
+                f"{self.min_temperature}; give max_temperature >= min_temperature"
             )
 
     def build(self) -> Gumbel:

@@ -91,7 +91,7 @@ def find_weights_file(variable: str) -> Path:
         )
         given = f"names {path}, which is no file" if path else "is not set"
         raise UserError(
-            f"LPIPS needs {what}: ${variable} {given}; or take --model.perceptual looks"
+            f"LPIPS needs {what}: ${variable} {given}; or take --model.perceptual classifier-distance"
         )
     return Path(path)
 

@@ -18,7 +18,7 @@ def find_nearest(z: Tensor, codes: Tensor) -> Tensor:
     """z: (N, D), codes: (K, D) -> (N,) int64, each the place of the nearest code.
 
     |z - e|^2 = |z|^2 + 2 (|e|^2 / 2 - z e), of which |z|^2 is the same for all codes. Of several
-    at the same distance the first is taken. Never more than PART distances are held at a time.
+    at the same distance the first is taken. Never more than MAX_PRODUCTS distances are held at a time.
     """
     if z.shape[1:] != codes.shape[1:]:
         raise UserError(f"vectors of {tuple(z.shape[1:])} and codes of {tuple(codes.shape[1:])}")

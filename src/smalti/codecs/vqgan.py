@@ -137,7 +137,7 @@ class VQGAN(Codec):
         }
         if "perceptual" in self.loss_networks:
             perceptual = self.measure_perceptual_distance(x_hat, x)
-            rec = rec + c.look * perceptual
+            rec = rec + c.perceptual_weight * perceptual
             terms["perceptual"] = perceptual.detach()
         total = rec + c.quantizer_weight * quantized.loss
         terms.update(quantized.terms)
@@ -184,7 +184,7 @@ class VQGAN(Codec):
 
     def list_start_messages(self) -> list[str]:
         """What the user should know before it trains."""
-        looks = f"looks are judged by {self.config.perceptual.about}"
+        looks = f"looks are judged by {self.config.perceptual.description}"
         if self.skips_discriminator:
             why = f"it would join at step {self.start_step:,} of {self.total_steps:,}"
             return [looks, f"warning: the discriminator never plays: {why}; {self.start_advice}"]

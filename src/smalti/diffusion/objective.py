@@ -66,7 +66,7 @@ class Simple:
     def __post_init__(self) -> None:
         if self.gamma is not None and self.loss_space is not None:
             raise UserError(
-                f"gamma is {self.gamma} and error {self.loss_space!r}; give one of the two"
+                f"gamma is {self.gamma} and loss_space {self.loss_space!r}; give one of the two"
             )
 
     def loss(
@@ -85,7 +85,7 @@ class Simple:
     def compute_weight(self, prediction: Prediction, a_t: Tensor) -> Tensor:
         """What a squared error of the prediction counts at a level.
 
-        It is at most HEAVIEST, as in arXiv:2511.13720, where x0 is predicted and the
+        It is at most MAX_WEIGHT, as in arXiv:2511.13720, where x0 is predicted and the
         error is that of v: near the picture the one is blown up without bound into the other.
         """
         if self.gamma is not None:

@@ -37,7 +37,7 @@ class Linear:
     def __post_init__(self) -> None:
         if not 0 < self.beta_start <= self.beta_end < 1:
             raise UserError(
-                f"betas go from {self.beta_start} to {self.beta_end}; give 0 < first <= last < 1"
+                f"betas go from {self.beta_start} to {self.beta_end}; give 0 < beta_start <= beta_end < 1"
             )
         check_decreasing(self)
 

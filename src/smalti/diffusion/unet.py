@@ -76,7 +76,7 @@ class UNetConfig:
         coarsest level's norm would hold a single number.
         """
         check_equal("channels", self.channels, shape[0])
-        check_equal("condition", self.condition_width, condition)
+        check_equal("condition_width", self.condition_width, condition)
         if max(shape[1:]) <= self.size_multiple and self.widths[-1] == self.groups:
             raise UserError(
                 f"pictures of {shape[1]}x{shape[2]} are one pixel in the coarsest level, whose "

@@ -107,9 +107,9 @@ def test_what_a_checkpoint_lacks_is_named(tmp_path: Path) -> None:
 
     folder = save(build_strided(), tmp_path / "codec")
     weights = load_file(folder / "model.safetensors")
-    save_file({k: v for k, v in weights.items() if "book.weight" not in k},
+    save_file({k: v for k, v in weights.items() if "codebook.weight" not in k},
               folder / "model.safetensors")  # fmt: skip
-    with expect_user_error("lacks", "network.quantizer.book.weight"):
+    with expect_user_error("lacks", "network.quantizer.codebook.weight"):
         smalti.load(folder)
     save_file({**weights, "odd": torch.zeros(1)}, folder / "model.safetensors")
     with expect_user_error("unknown", "odd"):
@@ -207,7 +207,7 @@ def test_recipes_build_what_they_promise(name: str) -> None:
     recipe = find_recipe(name)
     config = recipe.make_config(make_example_pictures(recipe))
     with torch.device("meta"):
-        factors = {config.network.factor}
+        factors = {config.network.downsampling_factor}
         parameters = sum(p.numel() for p in config.build().state_dict().values())
     assert factors <= {4, 8}
     assert 2 * parameters < 4e6
@@ -216,7 +216,7 @@ def test_recipes_build_what_they_promise(name: str) -> None:
 def test_the_articles_settings() -> None:
     from smalti.cli.train import make_example_pictures
 
-    told = {n: (r.size, r.make_config(make_example_pictures(r)).quantizer.codes, r.training.steps)
+    told = {n: (r.size, r.make_config(make_example_pictures(r)).quantizer.codebook_size, r.training.steps)
             for n in range(1, 5) for r in [find_recipe(f"vqvae-celebahq-{n}")]}  # fmt: skip
     assert told == {1: (128, 64, 14040), 2: (128, 128, 14040), 3: (64, 64, 9360), 4: (64, 32, 9360)}
     with expect_user_error("--data", "CelebA-HQ"):

@@ -38,7 +38,7 @@ def test_two_processes_move_the_codes_as_one_in_two_parts_does(tmp_path: Path) -
     torch.manual_seed(PLAN.seed)
     start = config.build().state_dict()
     two, one = (train_codec(config, n, 3 - n, tmp_path / str(n)) for n in (2, 1))
-    book = [name for name in one if ".book." in name]
+    book = [name for name in one if ".codebook." in name]
     assert book
     for name in book:
         torch.testing.assert_close(two[name], one[name], atol=1e-3, rtol=1e-2, msg=name)
@@ -48,4 +48,4 @@ def test_two_processes_move_the_codes_as_one_in_two_parts_does(tmp_path: Path) -
         for other in (two, start)
     )
     assert apart < 0.02 * moved
-    assert int(one["network.quantizer.book.use.steps"]) == 4
+    assert int(one["network.quantizer.codebook.usage.steps"]) == 4

@@ -68,7 +68,7 @@ def test_a_large_search_is_done_in_parts(monkeypatch: pytest.MonkeyPatch) -> Non
     z, codes = torch.randn(1000, 8), torch.randn(50, 8)
     whole = torch.cdist(z.double(), codes.double()).argmin(1)
     for part, n in itertools.product((2**19, 170), (1, 2)):  # 170: 3 vectors at a time
-        monkeypatch.setattr(sys.modules["smalti.codecs.nearest"], "PART", part)
+        monkeypatch.setattr(sys.modules["smalti.codecs.nearest"], "MAX_PRODUCTS", part)
         with use_threads(n):
             assert torch.equal(find_nearest(z, codes), whole)
             assert torch.equal(find_nearest(z.double(), codes), whole)
@@ -97,9 +97,9 @@ def test_codes_and_vectors_agree(config: Any) -> None:
     out = quantizer(z)
     assert out.codes.shape == (2, 5, 3) and out.codes.dtype == torch.int64
     assert out.z.shape == z.shape
-    assert 0 <= int(out.codes.min()) <= int(out.codes.max()) < quantizer.size
-    assert torch.equal(quantizer.find(z), out.codes)
-    torch.testing.assert_close(quantizer.look_up(out.codes), out.z)
+    assert 0 <= int(out.codes.min()) <= int(out.codes.max()) < quantizer.codebook_size
+    assert torch.equal(quantizer.quantize(z), out.codes)
+    torch.testing.assert_close(quantizer.dequantize(out.codes), out.z)
 
 
 @every
@@ -115,16 +115,16 @@ def test_a_step_settles_and_is_told(config: Any) -> None:
     quantizer = config.build().train()
     for _ in range(3):
         out = quantizer(draw_latents(quantizer.width, 4, 5, 3))
-        quantizer.settle()
+        quantizer.after_step()
     assert out.loss.isfinite()
     assert {"codes_alive", "codes_revived", "perplexity"} <= out.terms.keys()
-    quantizer.settle()  # nothing was chosen since: nothing happens
+    quantizer.after_step()  # nothing was chosen since: nothing happens
 
 
 @every
 def test_wrong_codes_are_refused(config: Any) -> None:
     quantizer = config.build()
-    K = quantizer.size
+    K = quantizer.codebook_size
     for codes, words in (
         (torch.full((1, 2, 2), K), (str(K), f"0 to {K - 1}")),
         (torch.full((1, 2, 2), -1), ("-1",)),
@@ -132,7 +132,7 @@ def test_wrong_codes_are_refused(config: Any) -> None:
         (torch.zeros(2, 2, dtype=torch.int64), ("(2, 2)",)),
     ):
         with expect_user_error(*words):
-            quantizer.look_up(codes)
+            quantizer.dequantize(codes)
 
 
 def test_the_two_placements_of_beta() -> None:
@@ -237,15 +237,15 @@ def test_fewer_latents_than_codes_still_give_a_codebook() -> None:
 
 @pytest.mark.parametrize("kind", [VQConfig, EMAConfig])
 def test_dead_codes_begin_again_among_the_latents(kind: Any) -> None:
-    quantizer = kind(8, 2, start=Uniform(), revival=Revival(every=5)).build().train()
+    quantizer = kind(8, 2, init=Uniform(), revival=Revival(every=5)).build().train()
     with torch.no_grad():
-        quantizer.book.weight[4:] = 1000.0  # out of reach
-    quantizer.book.use.share[4:] = 0.001
+        quantizer.codebook.weight[4:] = 1000.0  # out of reach
+    quantizer.codebook.usage.share[4:] = 0.001
     for _ in range(5):
         quantizer(draw_latents(2, 4, 6, 6))
-        quantizer.settle()
-    assert int(quantizer.book.use.revived) == 4
-    assert quantizer.book.weight.abs().max() < 10
+        quantizer.after_step()
+    assert int(quantizer.codebook.usage.revived) == 4
+    assert quantizer.codebook.weight.abs().max() < 10
     quantizer.eval()
     assert quantizer(draw_latents(2, 16, 6, 6)).codes.unique().tolist() == list(range(8))
 
@@ -254,7 +254,9 @@ def test_where_codes_begin_is_said_by_the_first_process(monkeypatch: pytest.Monk
     """Else processes would have codebooks of their own: what it says is taken, whatever it is."""
     import sys
 
-    monkeypatch.setattr(sys.modules["smalti.codecs.codebook"], "from_first", lambda v: v.fill_(7.0))
+    monkeypatch.setattr(
+        sys.modules["smalti.codecs.codebook"], "broadcast_from_first", lambda v: v.fill_(7.0)
+    )
     quantizer = VQConfig(8, 2, revival=Revival(every=2)).build().train()
     quantizer(draw_latents(2, 4, 6, 6))
     quantizer.after_step()
@@ -301,13 +303,13 @@ def test_perplexity_of_even_use_is_their_number() -> None:
 
 def test_configs_refuse_nonsense() -> None:
     for make, words in (
-        (lambda: VQConfig(codebook_size=1), ("codes", "1")),
+        (lambda: VQConfig(codebook_size=1), ("codebook_size", "1")),
         (lambda: EMAConfig(decay=1.0), ("decay",)),
-        (lambda: Revival(threshold=1.0), ("below",)),
+        (lambda: Revival(threshold=1.0), ("threshold",)),
         (lambda: Revival(every=0), ("every",)),
         (lambda: FSQConfig(()), ("levels",)),
         (lambda: FSQConfig((1, 3)), ("levels",)),
-        (lambda: GumbelConfig(min_temperature=2.0), ("hot", "cool")),
+        (lambda: GumbelConfig(min_temperature=2.0), ("max_temperature", "min_temperature")),
     ):
         with expect_user_error(*words):
             make()

@@ -58,7 +58,7 @@ def test_codes_are_counted_with_the_saved_weights_at_every_save(
 
 @pytest.mark.parametrize("kind", [VQConfig, EMAConfig])
 def test_drift_goes_on_after_a_resume(tmp_path: Path, kind: Any) -> None:
-    config = vqvae_config(kind(codes=4, width=4))
+    config = vqvae_config(kind(codebook_size=4, width=4))
     run(config, TRAIN, VALID, PLAN, tmp_path / "whole")
     run(config, TRAIN, VALID, PLAN, tmp_path / "cut", on_event=InterruptAfterStep(4))
     resume(tmp_path / "cut", TRAIN, VALID)

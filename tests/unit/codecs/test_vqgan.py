@@ -90,7 +90,7 @@ def test_the_adaptive_weight_makes_both_pull_alike() -> None:
     x_hat, _ = model.network.forward_train(x)
     rec, verdict = (x_hat - x).abs().mean(), 7 * x_hat.square().mean()
     weight = model.compute_adaptive_weight(rec, verdict)
-    last = model.network.decoder.last
+    last = model.network.decoder.last_weight
     ours, theirs = (torch.autograd.grad(v, last, retain_graph=True)[0] for v in (rec, verdict))
     assert float(weight * theirs.norm()) == pytest.approx(float(ours.norm()), rel=1e-2)
 
@@ -222,7 +222,7 @@ def test_lpips_reads_the_published_formats(
     narrow: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vgg, heads, network = write_lpips_files(tmp_path)
-    with expect_user_error("SMALTI_VGG16", "not set", "looks"):
+    with expect_user_error("SMALTI_VGG16", "not set", "classifier-distance"):
         LPIPS().build()
     monkeypatch.setenv("SMALTI_VGG16", str(vgg))
     monkeypatch.setenv("SMALTI_LPIPS", str(tmp_path / "gone.pth"))
@@ -269,7 +269,7 @@ def test_a_classifier_looks_at_what_it_can(tmp_path: Path) -> None:
     own = save(ClassifierConfig(3, 2, (4, 4)).build(), tmp_path / "own")
     assert ClassifierDistance(str(own)).build()(color, gray.expand(-1, 3, -1, -1)).shape == (2,)
     codec = save(TINY.build(), tmp_path / "codec")
-    with expect_user_error("VQGAN", "maps(x)"):
+    with expect_user_error("VQGAN", "feature_maps(x)"):
         ClassifierDistance(str(codec)).build()
 
 

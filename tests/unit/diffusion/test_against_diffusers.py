@@ -32,7 +32,7 @@ def build_model(prediction: Any, schedule: str) -> Diffusion:
 
 
 def compute_betas(schedule: str) -> Tensor:
-    a = SCHEDULES[schedule].alpha_bars()
+    a = SCHEDULES[schedule].compute_alpha_bars()
     return 1 - a / torch.cat([torch.ones(1), a[:-1]])
 
 

@@ -62,7 +62,7 @@ def find_nearest(pictures: Tensor) -> set[tuple[int, int]]:
 def conditional(conditions: tuple[Choice | CaptionConfig, ...]) -> Diffusion:
     """A model that predicts the picture, which is quickly learned."""
     D = compute_width(conditions, reserve_none=True)
-    network = unet_config(condition=D, widths=(16, 16), stem=1)
+    network = unet_config(condition_width=D, widths=(16, 16), stem=1)
     changes = {"network": network, "prediction": "x0", "sampler": SAMPLER}
     return diffusion_config((1, 4, 4), conditions=conditions, **changes).build()
 
@@ -204,9 +204,9 @@ def test_any_network_trains_samples_and_comes_back(tmp_path: Path) -> None:
         gray = pictures[..., 2 - 2 * side : 4 - 2 * side]
         assert (gray - 0.5).abs().mean() < 0.15
     assert draw_pictures(model, 2, sampler=DDPM("learned", stride=100)).isfinite().all()
-    assert draw_pictures(model, 1, given=SamplingInputs(size=(6, 8))).shape == (1, 1, 6, 8)
+    assert draw_pictures(model, 1, inputs=SamplingInputs(size=(6, 8))).shape == (1, 1, 6, 8)
     with expect_user_error("pictures of 6x7 have an odd side"):
-        draw_pictures(model, 1, given=SamplingInputs(size=(6, 7)))
+        draw_pictures(model, 1, inputs=SamplingInputs(size=(6, 7)))
     smalti.save(model, tmp_path / "patches")
     again = smalti.load(tmp_path / "patches")
     assert torch.equal(draw_pictures(again, 2), draw_pictures(model, 2))

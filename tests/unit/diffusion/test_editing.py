@@ -49,7 +49,7 @@ def pictures(n: int = 3) -> Tensor:
 @each("sampler", SAMPLERS)
 @each("strength", [0.01, 0.3, 0.6, 1.0])
 def test_the_share_of_steps_is_walked(sampler: Any, strength: float) -> None:
-    levels = sampler.levels(T)
+    levels = sampler.choose_timesteps(T)
     inputs = SamplingInputs(picture=pictures(), strength=strength)
     states = list(smalti.stream(model(), 3, inputs=inputs, sampler=sampler))
     walked = max(1, round(strength * len(levels)))
@@ -72,7 +72,7 @@ def test_the_walk_begins_at_the_picture_with_noise() -> None:
 def test_less_strength_stays_nearer() -> None:
     m = model(prediction="x0", network=FormulaConfig(lambda x, t, y: 0.5 * x))
     apart = [
-        (draw_pictures(m, 3, given=SamplingInputs(picture=pictures(), strength=s)) - pictures())
+        (draw_pictures(m, 3, inputs=SamplingInputs(picture=pictures(), strength=s)) - pictures())
         .abs()
         .mean()
         for s in (0.1, 0.4, 1.0)
@@ -80,7 +80,7 @@ def test_less_strength_stays_nearer() -> None:
     assert apart == sorted(apart)
     assert torch.equal(
         draw_pictures(m, 3, cond=pictures()),
-        draw_pictures(m, 3, given=SamplingInputs(picture=pictures())),
+        draw_pictures(m, 3, inputs=SamplingInputs(picture=pictures())),
     )
 
 
@@ -95,8 +95,8 @@ def test_a_sample_depends_on_its_own_seed_and_picture(given: SamplingInputs) -> 
         return replace(given, **{k: v[index] for k, v in values.items() if v is not None})
 
     sampler = DDPM() if mask is None else PAINT
-    together = draw_pictures(m, seeds=[4, 5, 6], given=given, sampler=sampler)
-    alone = draw_pictures(m, seeds=[6, 4], given=rows([2, 0]), sampler=sampler)
+    together = draw_pictures(m, seeds=[4, 5, 6], inputs=given, sampler=sampler)
+    alone = draw_pictures(m, seeds=[6, 4], inputs=rows([2, 0]), sampler=sampler)
     torch.testing.assert_close(alone, together[[2, 0]], atol=1e-5, rtol=0)
 
 
@@ -107,7 +107,7 @@ def test_a_sample_depends_on_its_own_seed_and_picture(given: SamplingInputs) -> 
 def test_what_is_known_comes_back_exactly(shape: tuple[int, ...]) -> None:
     mask = torch.rand(shape) < 0.4
     filled = draw_pictures(
-        model(), 3, given=SamplingInputs(known=pictures(), mask=mask), sampler=PAINT
+        model(), 3, inputs=SamplingInputs(known=pictures(), mask=mask), sampler=PAINT
     )
     hole = mask.expand(3, *SHAPE)
     assert torch.equal(filled[~hole], pictures()[~hole])
@@ -118,15 +118,15 @@ def test_a_hole_is_filled_by_repaint_as_the_model_samples() -> None:
     """With the model's guidance and clipping; 50 levels, or as many as there are."""
     m = model(("a", "b"), sampler=DDIM(steps=2, guidance=3, clip=False), schedule=Cosine(6))
     inputs = SamplingInputs(known=pictures(), mask=MASK)
-    wanted = draw_pictures(m, 3, given=inputs, sampler=RePaint(steps=6, clip=False, guidance=3))
-    assert torch.equal(draw_pictures(m, 3, given=inputs), wanted)
+    wanted = draw_pictures(m, 3, inputs=inputs, sampler=RePaint(steps=6, clip=False, guidance=3))
+    assert torch.equal(draw_pictures(m, 3, inputs=inputs), wanted)
 
 
 def test_what_lies_in_the_hole_does_not_matter() -> None:
     mask = torch.rand(3, *SHAPE) < 0.4
     other = torch.where(mask, torch.rand(3, *SHAPE), pictures())
     a, b = (
-        draw_pictures(model(), 3, given=SamplingInputs(known=known, mask=mask), sampler=PAINT)
+        draw_pictures(model(), 3, inputs=SamplingInputs(known=known, mask=mask), sampler=PAINT)
         for known in (pictures(), other)
     )
     assert torch.equal(a, b)
@@ -139,7 +139,7 @@ def test_all_hole_and_no_hole(fill: bool) -> None:
     m = model(prediction="x0", network=FormulaConfig(lambda x, t, y: x0))
     inputs = SamplingInputs(known=pictures(), mask=torch.full(SHAPE[1:], fill))
     wanted = x0 + 0.5 if fill else pictures()
-    torch.testing.assert_close(draw_pictures(m, 3, given=inputs, sampler=PAINT), wanted)
+    torch.testing.assert_close(draw_pictures(m, 3, inputs=inputs, sampler=PAINT), wanted)
 
 
 def test_states_are_as_noisy_as_their_level() -> None:
@@ -219,7 +219,7 @@ def test_inversion_hides_the_class_unless_told() -> None:
     again = draw_pictures(
         m,
         3,
-        given=SamplingInputs(initial_noise=none),
+        inputs=SamplingInputs(initial_noise=none),
         sampler=replace(few, guidance=0.0, clip=False),
     )
     trip = round_trip(m, pictures(), sampler=few)
@@ -291,7 +291,7 @@ def test_what_does_not_fit_is_refused(
         smalti.stream(model(), 3, inputs=given, sampler=sampler)
 
 
-@each("field", ["steps", "jump", "resample"])
+@each("field", ["steps", "jump_length", "jump_n_sample"])
 def test_repaint_counts_from_one(field: str) -> None:
     with expect_user_error(f"{field} is 0", "give 1 or more"):
         replace(RePaint(), **{field: 0})

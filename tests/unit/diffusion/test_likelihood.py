@@ -75,7 +75,7 @@ def compute_expected_nats(
 
 def compute_exact_bound(schedule: Any, kind: Any) -> tuple[float, float]:
     """(Bound, entropy) of data that are N(MU, S^2) on the 256 levels, in nats."""
-    a, x0 = schedule.alpha_bars(), LEVELS[:, None, None, None]
+    a, x0 = schedule.compute_alpha_bars(), LEVELS[:, None, None, None]
     p = (-discretized_gaussian_nats(LEVELS, torch.tensor(MU), torch.tensor(S**2).log())).exp()
     zero, t = torch.zeros(256).long(), torch.arange(1, schedule.T).repeat_interleave(256)
     sums = (
@@ -93,7 +93,7 @@ def compute_exact_bound(schedule: Any, kind: Any) -> tuple[float, float]:
 @each_schedule
 @pytest.mark.parametrize("kind", ["beta", "beta-tilde", "learned"])
 def test_the_terms_are_those_worked_out_by_hand(schedule: Any, kind: Any) -> None:
-    a = schedule.alpha_bars()
+    a = schedule.compute_alpha_bars()
     t = torch.arange(1, schedule.T)
     a_t, a_s = a[1:], a[:-1]
     x0 = 0.3
@@ -110,7 +110,7 @@ def test_the_terms_are_those_worked_out_by_hand(schedule: Any, kind: Any) -> Non
 
 @each_schedule
 def test_the_prior_term_is_a_divergence_of_gaussians(schedule: Any) -> None:
-    a, x0 = schedule.alpha_bars(), torch.rand(5, 3, 2, 2).double() * 2 - 1
+    a, x0 = schedule.compute_alpha_bars(), torch.rand(5, 3, 2, 2).double() * 2 - 1
     end = Normal(a[-1].sqrt() * x0, (1 - a[-1]).sqrt())
     theirs = kl_divergence(end, Normal(torch.zeros_like(x0), torch.ones_like(x0)))
     torch.testing.assert_close(prior_nats(x0, a), theirs.flatten(1).sum(1), rtol=1e-6, atol=1e-14)

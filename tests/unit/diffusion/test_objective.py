@@ -102,7 +102,7 @@ def test_near_the_picture_an_error_does_not_weigh_without_bound() -> None:
 
 
 def test_min_snr_and_another_error_exclude_each_other() -> None:
-    with expect_user_error("gamma is 5.0 and error 'v'", "give one of the two"):
+    with expect_user_error("gamma is 5.0 and loss_space 'v'", "give one of the two"):
         Simple(gamma=5.0, loss_space="v")
 
 
@@ -205,7 +205,7 @@ def test_the_hybrid_reports_its_parts() -> None:
 
 @pytest.mark.parametrize("schedule", [Linear(20), Cosine(20)])
 def test_at_the_ends_of_v_stand_beta_and_beta_tilde(schedule: Any) -> None:
-    a, t = schedule.alpha_bars(), torch.arange(20)
+    a, t = schedule.compute_alpha_bars(), torch.arange(20)
     one = torch.ones(20, 1, 1, 1).double()
     low, beta = clip_posterior_variance(a), 1 - a / shift_alpha_bars(a)
     # a logarithm's last bit may depend on its place in a vector

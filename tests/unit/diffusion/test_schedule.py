@@ -25,7 +25,7 @@ def compute_betas(schedule: Schedule) -> torch.Tensor:
 @pytest.mark.parametrize("kind", KINDS)
 @given(T=st.integers(2, 3000))
 def test_alpha_bars_fall_between_1_and_0(kind: Any, T: int) -> None:
-    a = kind(T).alpha_bars()
+    a = kind(T).compute_alpha_bars()
     assert a.shape == (T,)
     assert a.dtype == torch.float64
     assert (a > 0).all()
@@ -37,7 +37,7 @@ def test_alpha_bars_fall_between_1_and_0(kind: Any, T: int) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("T", [50, 1000])
 def test_from_almost_a_picture_to_almost_noise(kind: Any, T: int) -> None:
-    a = kind(T).alpha_bars()
+    a = kind(T).compute_alpha_bars()
     assert a[0] > 0.99
     assert a[-1] < 1e-4
 
@@ -91,10 +91,10 @@ def test_too_few_levels_are_refused(kind: Any, T: int) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Linear(beta_start=0), ["linear.first is 0", "more than 0"]),
+        (lambda: Linear(beta_start=0), ["linear.beta_start is 0", "more than 0"]),
         (lambda: Linear(beta_end=1), ["to 1", "< 1"]),
         (lambda: Linear(beta_start=0.5, beta_end=0.1), ["from 0.5 to 0.1"]),
-        (lambda: Linear(beta_start=math.nan), ["linear.first is nan"]),
+        (lambda: Linear(beta_start=math.nan), ["linear.beta_start is nan"]),
         (lambda: Linear(beta_start=1e-18), ["1e-18", "does not fall"]),
         (lambda: Cosine(s=-0.5), ["s is -0.5"]),
         (lambda: Cosine(s=math.inf), ["cosine.s is inf"]),

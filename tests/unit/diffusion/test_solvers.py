@@ -30,7 +30,7 @@ def walk(
         raise AssertionError("no noise is wanted")
 
     x = Rng([0, 1]).normal(*SHAPE)
-    levels = levels or sampler.levels(len(alpha_bars))
+    levels = levels or sampler.choose_timesteps(len(alpha_bars))
     return list(sampler.stream(denoise, x, alpha_bars, normal, levels))
 
 

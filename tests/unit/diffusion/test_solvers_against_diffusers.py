@@ -50,7 +50,7 @@ def prepare_scheduler(kind: type, schedule: str, prediction: str, clip: bool, **
         **more,
     )
     scheduler.set_timesteps(STEPS)
-    a = SCHEDULES[schedule].alpha_bars()[scheduler.timesteps]
+    a = SCHEDULES[schedule].compute_alpha_bars()[scheduler.timesteps]
     exact = torch.cat([((1 - a) / a).sqrt(), torch.zeros(1)])
     torch.testing.assert_close(scheduler.sigmas.double(), exact, rtol=1e-3, atol=1e-6)
     scheduler.sigmas = exact

@@ -61,7 +61,7 @@ def test_a_new_network_predicts_0() -> None:
 @pytest.mark.parametrize("blocks", [1, 2])
 @pytest.mark.parametrize("classes", [0, 3])
 def test_a_gradient_reaches_every_parameter(blocks: int, classes: int) -> None:
-    net = network(condition=classes, blocks=blocks, attention=(True, True)).double().train()
+    net = network(condition_width=classes, blocks=blocks, attention=(True, True)).double().train()
     y = levels(1, 2) if classes else None
     (net(torch.randn(2, 1, 9, 8).double(), levels(3, 900), y) ** 2).sum().backward()
     largest = {
@@ -79,7 +79,7 @@ def test_time_matters() -> None:
 
 @torch.no_grad()
 def test_classes_matter_and_none_is_the_last_index() -> None:
-    x, net = torch.randn(1, 1, 8, 8), network(condition=3)
+    x, net = torch.randn(1, 1, 8, 8), network(condition_width=3)
     seen = [net(x, levels(10), levels(k)) for k in (0, 1, 2)]
     for a, b in ((0, 1), (1, 2), (0, 2)):
         assert (seen[a] - seen[b]).abs().max() > 1e-3
@@ -89,7 +89,7 @@ def test_classes_matter_and_none_is_the_last_index() -> None:
 
 @torch.no_grad()
 def test_samples_of_a_batch_do_not_mix() -> None:
-    net = network(condition=3, attention=(True, True))
+    net = network(condition_width=3, attention=(True, True))
     x, t, y = torch.randn(3, 1, 8, 8), levels(1, 50, 900), levels(0, 1, 2)
     alone = [net(x[i : i + 1], t[i : i + 1], y[i : i + 1]) for i in range(3)]
     torch.testing.assert_close(net(x, t, y), torch.cat(alone), atol=1e-5, rtol=1e-5)
@@ -136,7 +136,7 @@ def test_dropout_acts_in_training_only() -> None:
         ({"stem": 0}, ["stem is 0"]),
         ({"heads": 0}, ["heads is 0"]),
         ({"groups": -1}, ["groups is -1"]),
-        ({"condition": -1}, ["condition is -1"]),
+        ({"condition_width": -1}, ["condition_width is -1"]),
         ({"dropout": 1.0}, ["dropout is 1.0"]),
         ({"dropout": float("nan")}, ["dropout is nan"]),
         ({"widths": (), "attention": ()}, ["widths is an empty list"]),
