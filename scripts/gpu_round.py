@@ -64,7 +64,7 @@ class RunningJob:
         return self.out.with_suffix(".out")
 
     def is_compiled(self) -> bool:
-        return self.mode != "eager" and bool(getattr(self.job, "compile", ()))
+        return self.mode != "eager" and bool(getattr(self.job, "compiled_parts", ()))
 
     def describe_state(self) -> str:
         if self.process.poll() is None:

@@ -167,7 +167,7 @@ class Run:
     def plan_discriminator(self, steps: int) -> None:
         """The discriminator joins at its share of the steps, unless it has."""
         model: Any = self.loop.model.module
-        if not self.job.discriminator_from or self.loop.step >= model.start:
+        if not self.job.discriminator_from or self.loop.step >= model.start_step:
             return
         for each in (model, self.loop.ema.module):
             each.config = replace(

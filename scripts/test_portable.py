@@ -36,7 +36,7 @@ QUICK: dict[str, Mode] = {
 QUICK_FILES = [
     "tests/golden",
     *(f"tests/unit/{room}/test_{name}.py" for room, names in {
-        "autoregressive": "causality logistic passes pixelcnn", "codecs": "processes quantizers",
+        "autoregressive": "causality fused_ops logistic pixelcnn", "codecs": "processes quantizers",
         "coding": "coding", "core": "sampling", "diffusion": "samplers schedule",
         "evaluation": "neighbors", "layers": "layers",
     }.items() for name in names.split()),

@@ -69,7 +69,7 @@ def load(path: Path) -> tuple[Transformer, dict[str, bytes]]:
     packed = load_file(path)
     models = {s: packed.pop(f"{s}:model").numpy().tobytes() for s in ("source", "target")}
     network, state = Transformer(config), unpack_weights(packed)
-    if config.tied:
+    if config.tied_embeddings:
         state["out.weight"] = state["target.weight"]
     network.load_state_dict(state)
     return network.eval(), models
