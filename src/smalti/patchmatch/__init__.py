@@ -1,6 +1,6 @@
-"""PatchMatch: for every patch of one picture, where another one looks like it.
+"""PatchMatch: nearest-neighbor fields between the patches of two pictures.
 
-The names below load on first use: Numba takes a moment.
+The names below are imported on first use, because importing Numba is slow.
 """
 
 from __future__ import annotations

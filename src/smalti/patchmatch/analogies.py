@@ -1,4 +1,4 @@
-"""`analogy`: a picture that is to another as A' is to A."""
+"""Image analogies: find B' so that A is to A' as B is to B'."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from smalti.patchmatch.reconstruction import reconstruct_by_votes, to_dtype
 from smalti.patchmatch.votes import add_votes
 
 MIN_PATCHES_ACROSS = 4
-"""The coarsest level has at least so many patches side by side."""
+"""Smallest side of the coarsest level, in patches."""
 ROUNDS = 4
-"""Turns of matching, and of drawing what was matched, on each level."""
+"""Rounds of matching and copying on each level."""
 ITERATIONS = 2
-"""Of each matching but the first."""
+"""PatchMatch iterations of every matching after the first."""
 
 
 def make_analogy(
@@ -31,32 +31,34 @@ def make_analogy(
     seed: int = 0,
     threads: int | None = None,
 ) -> np.ndarray:
-    """B' so that A is to A' as B is to B' (Hertzmann et al. 2001, "Image analogies").
+    """Make B' so that A is to A' as B is to B' (Hertzmann et al. 2001, "Image analogies").
 
-    a, a2: two pictures of one size, the second what became of the first: a photograph and a
-    drawing of it, a map of regions and what they look like.  b: another picture of the first kind,
-    of any size and as many channels as a.  Pictures are (H, W) or (H, W, C), uint8 or float.
-    patch: an odd width.  guide_weight: how much likeness of a and b counts beside likeness of a2 and b2.
-    completeness: how much say the patches of (a, a2) have that look for a place in (b, b2), beside
-    those of (b, b2) that look for one in (a, a2); 0: none.
-    Returns b2: b's height and width, a2's channels, type and units.  Raises `UserError`.
+    a, a2: two pictures of one size, before and after the transformation: a photograph and a
+    drawing of it, or a map of regions and its texture.  b: another picture of the first kind, of
+    any size, with a's channels.  Pictures are (H, W) or (H, W, C), uint8 or float.
+    patch: patch width, odd.  guide_weight: weight of the distance between a and b relative to
+    that between a2 and b2.  completeness: weight of the votes that the patches of (a, a2) cast in
+    (b, b2), relative to those in the other direction; 0 disables them.
+    Returns b2: b's height and width, a2's channels, dtype and units.  Raises `UserError`.
 
-    Where Hertzmann et al. fill in B' pixel by pixel, here both pairs are matched as wholes, from
-    coarse to fine, and B' is voted for from both sides (Simakov et al. 2008).
+    Hertzmann et al. fill in B' pixel by pixel. Here whole pictures are matched from coarse to
+    fine, and B' is a bidirectional vote (Simakov et al. 2008).
     """
     start, workers = checks.check_seed(seed), checks.resolve_threads(threads)
-    like, became, new = (checks.to_picture(x, name) for x, name in ((a, "a"), (a2, "a2"), (b, "b")))
-    if like.shape[:2] != became.shape[:2]:
-        sizes = "{} x {} pixels and a2 {} x {}".format(*like.shape[:2], *became.shape[:2])
+    a_picture, a2_picture, b_picture = (
+        checks.to_picture(x, name) for x, name in ((a, "a"), (a2, "a2"), (b, "b"))
+    )
+    if a_picture.shape[:2] != a2_picture.shape[:2]:
+        sizes = "{} x {} pixels and a2 {} x {}".format(*a_picture.shape[:2], *a2_picture.shape[:2])
         raise UserError(f"a has {sizes}; give two pictures of one size")
-    for value, name in ((guide_weight, "guide"), (completeness, "complete")):
+    for value, name in ((guide_weight, "guide_weight"), (completeness, "completeness")):
         if not 0 <= value < np.inf:
-            raise UserError(f"{name} is {value}; give a number from 0 on")
-    checks.to_picture_pair(like, new)
-    p = checks.check_patch(patch, [like.shape, new.shape])
-    share = guide_weight * compute_std(became) / compute_std(like, new)
+            raise UserError(f"{name} is {value}; give a number of 0 or more")
+    checks.to_picture_pair(a_picture, b_picture)
+    p = checks.check_patch(patch, [a_picture.shape, b_picture.shape])
+    share = guide_weight * compute_std(a2_picture) / compute_std(a_picture, b_picture)
     pairs = build_pyramid(
-        share * like.astype(np.float32), became, share * new.astype(np.float32), p
+        share * a_picture.astype(np.float32), a2_picture, share * b_picture.astype(np.float32), p
     )
     refiner = AnalogyRefiner(p, completeness, start, workers)
     forward = backward = b2 = None
@@ -67,7 +69,7 @@ def make_analogy(
         )
         b2, forward, backward = refiner.refine(pair, forward, backward)
     assert b2 is not None
-    out = to_dtype(b2, became.dtype)
+    out = to_dtype(b2, a2_picture.dtype)
     return out[..., 0] if np.ndim(a2) == 2 else out
 
 
@@ -81,7 +83,7 @@ class AnalogyLevel:
 
 
 def build_pyramid(a: np.ndarray, a2: np.ndarray, b: np.ndarray, patch: int) -> list[AnalogyLevel]:
-    """From the pictures as they are to the coarsest."""
+    """Build the levels, from full size to the coarsest."""
     pairs = [AnalogyLevel(a, a2.astype(np.float32), b)]
     while min(*pairs[-1].a.shape[:2], *pairs[-1].b.shape[:2]) >= 2 * MIN_PATCHES_ACROSS * patch:
         last = pairs[-1]
@@ -90,7 +92,7 @@ def build_pyramid(a: np.ndarray, a2: np.ndarray, b: np.ndarray, patch: int) -> l
 
 
 def copy_matched_pixels(picture: np.ndarray, field: np.ndarray) -> np.ndarray:
-    """Pixel by pixel: means would wash out textures before their places are settled."""
+    """Copy pixel by pixel: averages would blur textures before the field has converged."""
     return picture[field[..., 0], field[..., 1]]
 
 
@@ -99,14 +101,14 @@ def halve_picture(x: np.ndarray) -> np.ndarray:
 
 
 def compute_std(*pictures: np.ndarray) -> float:
-    """The standard deviation of the numbers of all; 1 where they are all the same."""
+    """Standard deviation over all values of all pictures; 1 if they are constant."""
     numbers = np.concatenate([x.astype(np.float64).ravel() for x in pictures])
     return float(numbers.std()) or 1.0
 
 
 @dataclass(frozen=True)
 class AnalogyRefiner:
-    """How one level is worked on."""
+    """Settings for refining one level."""
 
     patch: int
     completeness: float
@@ -116,7 +118,7 @@ class AnalogyRefiner:
     def refine(
         self, level: AnalogyLevel, forward: np.ndarray | None, backward: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-        """B' by some rounds of matching and one vote, and the fields of b in a, and of a in b."""
+        """Refine B' by matching and one vote; returns B' and the fields b -> a and a -> b."""
         if forward is None:
             forward = self.find_field(level.b, level.a, None, 0)
         b2 = copy_matched_pixels(level.a2, forward)
@@ -144,9 +146,9 @@ class AnalogyRefiner:
     def add_reverse_votes(
         self, level: AnalogyLevel, b2: np.ndarray, backward: np.ndarray
     ) -> np.ndarray:
-        """With the votes of the patches of a2 for the places in b that they look like.
+        """Add the votes of a2's patches at their matches in b.
 
-        As in Simakov et al. each side's votes are counted by the number of its patches.
+        As in Simakov et al., the votes of each direction are normalized by its number of patches.
         """
         r, (H, W) = self.patch // 2, b2.shape[:2]
         sums = np.zeros((H + 2 * r, W + 2 * r, b2.shape[2]), np.float32)

@@ -1,4 +1,4 @@
-"""`exact`: nearest patches by trying every one, to measure the others by."""
+"""Exact nearest patches by exhaustive search, as the reference for the approximate methods."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def match_brute_force(
     mask: np.ndarray | None = None,
     threads: int | None = None,
 ) -> Match:
-    """The nearest patch of b for every patch of a; of equally near ones the first, row by row.
+    """Find the nearest patch of b for every patch of a; ties go to the first in raster order.
 
-    Takes what `match` takes, and Ha Wa Hb Wb steps whatever the patch.  Raises `UserError`.
+    Arguments as in `match`.  Takes Ha Wa Hb Wb steps, for any patch width.  Raises `UserError`.
     """
     pictures = checks.to_picture_pair(a, b)
     p = checks.check_patch(patch, [pictures.a.shape, pictures.b.shape])
@@ -61,7 +61,7 @@ def to_padded_planes(picture: np.ndarray, patch: int) -> np.ndarray:
 
 @numba.njit(**JIT_OPTIONS)
 def scan_rows(a, b, penalty, best, best_index, top, bottom):
-    """For the rows top .. bottom - 1 of a: every offset of b against a, all columns at once."""
+    """Compare rows top .. bottom - 1 of a with b at every offset, all columns at once."""
     height, width = penalty.shape
     patch = b.shape[1] - height + 1
     squared_rows = np.empty((patch, a.shape[2]), np.float32)
@@ -81,7 +81,7 @@ def scan_rows(a, b, penalty, best, best_index, top, bottom):
 
 @numba.njit(fastmath=FASTMATH, **JIT_OPTIONS)
 def square_differences(a, b, dx, squared_row):
-    """line[x] = sum over channels of (a[:, x] - b[:, x + right])**2, where both exist."""
+    """squared_row[x] = sum over channels of (a[:, x] - b[:, x + dx])**2, where both exist."""
     first, last = max(0, -dx), min(a.shape[1], b.shape[1] - dx)
     squared_row[first:last] = np.float32(0)
     for c in range(a.shape[0]):
@@ -103,7 +103,7 @@ def sum_rows(rows, column_sums):
 
 @numba.njit(**JIT_OPTIONS)
 def update_best(column_sums, penalty, dx, start, best, best_index):
-    """Sum the towers of a patch side by side, and keep what is nearer than the best so far."""
+    """Sum the columns of each patch, and keep what is nearer than the best so far."""
     patch = column_sums.size - best.size + 1
     first, last = max(0, -dx), min(best.size, penalty.size - dx)
     for j in range(first, last):

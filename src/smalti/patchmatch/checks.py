@@ -1,4 +1,4 @@
-"""What a search may be given, and what is said of anything else."""
+"""Validation of PatchMatch's arguments."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MAX_INT32 = 2**31 - 1  # fields are int32, and so are positions within a picture
 
 
 class PicturePair(NamedTuple):
-    """Two pictures as the kernels take them: (H, W, C), both uint8 or both float32.
+    """Two pictures in the kernels' format: (H, W, C), both uint8 or both float32.
 
-    Floats are (x - shift) / scale, so that no square can overflow or vanish.
+    Floats are (x - shift) / scale, so that no square overflows or underflows.
     """
 
     a: np.ndarray
@@ -46,11 +46,13 @@ def to_float32(x: np.ndarray) -> np.ndarray:
 
 
 def to_picture(value: object, name: str) -> np.ndarray:
-    """(H, W) or (H, W, C) of numbers, as (H, W, C): an array, a PIL picture or a tensor."""
+    """Convert an array, PIL image or tensor (H, W) or (H, W, C) to an array (H, W, C)."""
     try:
         x = np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:  # of a GPU's memory, with a gradient
-        raise UserError(f"{name} is no array ({shorten(str(error))}); give {EXPECTED}") from error
+    except (TypeError, ValueError, RuntimeError) as error:  # a tensor on a GPU or with a gradient
+        raise UserError(
+            f"{name} is not an array ({shorten(str(error))}); give {EXPECTED}"
+        ) from error
     if x.dtype.kind not in "buif":
         raise UserError(f"{name} holds {x.dtype}; give {EXPECTED}")
     if x.ndim not in (2, 3) or x.size == 0:
@@ -61,9 +63,7 @@ def to_picture(value: object, name: str) -> np.ndarray:
             f"{name}.permute(1, 2, 0) of a tensor or {name}.transpose(1, 2, 0) of an array"
         )
     if x.shape[0] * x.shape[1] > MAX_INT32 // 4:
-        raise UserError(
-            f"{name} has {x.shape[0]} x {x.shape[1]} pixels; at most 2**29 are possible"
-        )
+        raise UserError(f"{name} has {x.shape[0]} x {x.shape[1]} pixels; give at most 2**29")
     if x.dtype.kind == "f" and not np.isfinite(x).all():
         raise UserError(f"{name} holds NaN or infinite numbers; replace them first")
     return x[:, :, None] if x.ndim == 2 else x
@@ -83,7 +83,7 @@ def check_patch(patch: object, shapes: list[tuple[int, ...]]) -> int:
 
 
 def check_search(iterations: object, seed: object, threads: object) -> tuple[int, int, int]:
-    """How often, from which seed and in how many threads; None threads are as many as cores."""
+    """Validate iterations, seed and threads; threads=None means one per core."""
     return (
         coerce_value(iterations, RepeatCount, "iterations"),
         check_seed(seed),
@@ -96,34 +96,36 @@ def check_seed(seed: object) -> int:
 
 
 def read_excluded(mask: object, shape: tuple[int, ...]) -> np.ndarray:
-    """(H, W) bool of b, true where no match may lie; (0, 0) without a mask."""
+    """(H, W) bool of b, true where matches are not allowed; (0, 0) without a mask."""
     if mask is None:
         return np.zeros((0, 0), np.bool_)
-    words = "b", "no match may lie", "there is no place for a match"
+    words = "b", "matches are not allowed", "no match is possible"
     return np.ascontiguousarray(read_mask(mask, shape, *words))
 
 
 def read_mask(
     mask: object, shape: tuple[int, ...], picture_name: str, meaning: str, consequence: str
 ) -> np.ndarray:
-    """(H, W) bool, not all true. The words are those of what is said of any other mask."""
+    """(H, W) bool, not all true. The strings complete the error messages."""
     m = np.asarray(mask)
     if m.shape != shape[:2]:
-        raise UserError(f"mask has shape {m.shape}; give {shape[:2]}, as large as {picture_name}")
+        raise UserError(f"mask has shape {m.shape}; give {shape[:2]}, the size of {picture_name}")
     if m.dtype.kind not in "bui":
         raise UserError(f"mask holds {m.dtype}; give an array of bool, true where {meaning}")
     if (m != 0).all():
-        raise UserError(f"mask is true everywhere, so {consequence}; clear a part")
+        raise UserError(f"mask is true everywhere, so {consequence}; clear part of it")
     return m != 0
 
 
 def read_init(init: object, a: tuple[int, ...], b: tuple[int, ...]) -> np.ndarray:
-    """A field to begin with: (Ha, Wa, 2) whole numbers within b, as a fresh int32 array."""
+    """Read an initial field: (Ha, Wa, 2) integers within b, as a new int32 array."""
     field = np.asarray(init)
     if field.shape != (*a[:2], 2):
-        raise UserError(f"init has shape {field.shape}; give {(*a[:2], 2)}: a row and column each")
+        raise UserError(
+            f"init has shape {field.shape}; give {(*a[:2], 2)}: (row, column) per pixel"
+        )
     if field.dtype.kind not in "ui":
-        raise UserError(f"init holds {field.dtype}; give whole numbers")
+        raise UserError(f"init holds {field.dtype}; give integers")
     check_inside(field, b, "init", "b")
     return np.array(field, dtype=np.int32, order="C")
 
@@ -133,18 +135,19 @@ def check_inside(field: np.ndarray, shape: tuple[int, ...], name: str, picture_n
     H, W = shape[:2]
     if (field < 0).any() or (field >= (H, W)).any():
         raise UserError(
-            f"{name} points outside of {picture_name}; rows must lie in 0..{H - 1} and columns in 0..{W - 1}"
+            f"{name} points outside of {picture_name}; give rows in 0..{H - 1} and "
+            f"columns in 0..{W - 1}"
         )
 
 
 def resolve_threads(threads: object) -> int:
     if threads is not None:
         return coerce_value(threads, ThreadCount, "threads")
-    ours = getattr(os, "sched_getaffinity", None)  # the cores of this process, not on macOS
-    return len(ours(0)) if ours else os.cpu_count() or 1
+    get_affinity = getattr(os, "sched_getaffinity", None)  # this process's cores; not on macOS
+    return len(get_affinity(0)) if get_affinity else os.cpu_count() or 1
 
 
 def repeat_edges(picture: np.ndarray, patch: int) -> np.ndarray:
-    """(H, W, C) -> (H + 2r, W + 2r, C), r the half of a patch: no patch reaches beyond that."""
+    """Pad by half a patch r, repeating edges: (H, W, C) -> (H + 2r, W + 2r, C)."""
     r = patch // 2
     return np.pad(picture, ((r, r), (r, r), (0, 0)), mode="edge")

@@ -1,4 +1,4 @@
-"""Patches in few numbers that tell most of how far they are apart."""
+"""Low-dimensional patch descriptors whose distances bound those of the patches from below."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import numpy as np
 from scipy import ndimage
 
 N_FREQUENCIES = 3
-"""A patch is first told by its cosines of fewer half waves than this, down and across together."""
+"""Cosines kept per patch: those whose vertical and horizontal frequencies sum to less than this."""
 N_COMPONENTS = 8
 MAX_PCA_PATCHES = 20_000
-"""Patches to find the components by."""
+"""Number of patches that the principal components are computed from, at most."""
 
 
 def compute_components(a: np.ndarray, b: np.ndarray, patch: int) -> tuple[np.ndarray, np.ndarray]:
-    """(Ha * Wa, K) and (Hb * Wb, K) float32: principal components of the patches' slow cosines.
+    """Principal components of the patches' low-frequency cosines, float32.
 
-    a, b: (H, W, C).  The cosines are orthonormal, so that components are never further apart than
-    the patches are.
+    a, b: (H, W, C).  Returns (Ha * Wa, K) and (Hb * Wb, K).  The cosines are orthonormal, so the
+    distance of two patches' components is at most that of the patches.
     """
     slow_a, slow_b = (compute_cosines(x.astype(np.float32), patch) for x in (a, b))
     some = slow_b[:: -(-len(slow_b) // MAX_PCA_PATCHES)].astype(np.float64)
@@ -28,7 +28,7 @@ def compute_components(a: np.ndarray, b: np.ndarray, patch: int) -> tuple[np.nda
 
 
 def compute_cosines(picture: np.ndarray, patch: int) -> np.ndarray:
-    """(H * W, 6 C): of every patch and channel the mean, two slopes, three curvatures."""
+    """(H * W, 6 C): the mean, two slopes and three curvatures of every patch and channel."""
     angles = np.pi * (np.arange(patch) + 0.5) / patch
     found = []
     for down in range(min(N_FREQUENCIES, patch)):
@@ -41,6 +41,6 @@ def compute_cosines(picture: np.ndarray, patch: int) -> np.ndarray:
 
 
 def make_cosine(angles: np.ndarray, frequency: int) -> np.ndarray:
-    """A cosine (patch,) of length 1."""
+    """A cosine (patch,) of unit norm."""
     cosine = np.cos(frequency * angles)
     return cosine / np.sqrt((cosine**2).sum())

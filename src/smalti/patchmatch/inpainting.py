@@ -1,4 +1,4 @@
-"""`inpaint`: holes filled with what the rest of a picture looks like."""
+"""Fill holes with patches of the rest of the picture, from coarse to fine."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from smalti.patchmatch.multiscale import compute_depth, downsample, fill_smoothl
 from smalti.patchmatch.reconstruction import to_dtype
 
 MIN_PATCHES_ACROSS = 4
-"""The coarsest level has room for so many patches side by side."""
+"""Smallest side of the coarsest level, in patches."""
 ROUNDS = (4, 6, 10)
-"""Turns of matching and voting at full size, at half, and at each size below."""
+"""Rounds of matching and voting at full size, at half size, and at each smaller size."""
 
 
 def inpaint(
@@ -28,14 +28,14 @@ def inpaint(
 ) -> np.ndarray:
     """Fill a hole with patches of the rest of the picture (Wexler et al. 2007; Barnes et al. 2009).
 
-    picture: (H, W) or (H, W, C), uint8 or float, in any units; what lies in the hole is not looked
-    at.  mask: (H, W), true where to fill.  patch: an odd width in pixels.  seed: other seeds fill
-    in other ways.  threads: at most so many at once; the result does not depend on it.
-    Returns a new picture of the same shape, type and units; outside the hole it is the same to the
-    bit.  Raises `UserError`.
+    picture: (H, W) or (H, W, C), uint8 or float, in any units; pixels in the hole are ignored.
+    mask: (H, W), true where to fill.  patch: patch width in pixels, odd.  seed: different seeds
+    give different fillings.  threads: number of threads, at most; does not affect the result.
+    Returns a new picture of the same shape, dtype and units, bit-identical outside the hole.
+    Raises `UserError`.
 
     From coarse to fine: match all patches that touch the hole with patches that do not, by
-    PatchMatch; set each missing pixel to the weighted mean of what the patches over it say; repeat.
+    PatchMatch; set each missing pixel to the weighted mean over the patches that cover it; repeat.
     """
     start, workers = checks.check_seed(seed), checks.resolve_threads(threads)
     out = np.array(picture)
@@ -43,7 +43,7 @@ def inpaint(
     p = checks.check_patch(patch, [known.shape, known.shape])
     if hole.any():
         low, high = float(known[~hole].min()), float(known[~hole].max())
-        size = (high - low) or 1.0  # around [0, 1] no square overflows or vanishes
+        size = (high - low) or 1.0  # in [0, 1] no square overflows or underflows
         levels = build_pyramid(((known - low) / size).astype(np.float32), hole, p)
         pixels = (
             fill_pyramid(levels, p, start, workers)[hole].astype(np.float64) * size + low
@@ -53,10 +53,10 @@ def inpaint(
 
 
 def split_hole(picture: np.ndarray, mask: object) -> tuple[np.ndarray, np.ndarray]:
-    """The picture as (H, W, C) with 0 in the hole, whatever lay there, and the hole (H, W)."""
+    """The picture as (H, W, C) with 0 in the hole, and the hole (H, W)."""
     if picture.ndim not in (2, 3) or picture.dtype.kind not in "buif":
-        checks.to_picture(picture, "picture")  # says why not
-    words = "the picture", "to fill", "nothing is left to fill from"
+        checks.to_picture(picture, "picture")  # raises the error
+    words = "the picture", "to fill", "there are no pixels to fill from"
     hole = checks.read_mask(mask, picture.shape, *words)
     known = picture.copy()
     known[hole] = 0
@@ -66,10 +66,7 @@ def split_hole(picture: np.ndarray, mask: object) -> tuple[np.ndarray, np.ndarra
 def build_pyramid(
     picture: np.ndarray, hole: np.ndarray, patch: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The picture and its hole at full size, half and so on, until a patch reaches across the hole.
-
-    There the hole is filled smoothly.
-    """
+    """Halve the picture and its hole until a patch spans the hole; fill the coarsest smoothly."""
     levels = [(picture, hole)]
     while measure_thickness(levels[-1][1]) >= patch / 2:
         small, lack = downsample(*levels[-1])
@@ -82,19 +79,19 @@ def build_pyramid(
     small, lack = levels[-1]
     if not find_source_patches(lack, patch).any():
         raise UserError(
-            f"no patch of {patch} x {patch} pixels lies outside of the mask; give a smaller one"
+            f"no patch of {patch} x {patch} pixels is outside the mask; give a smaller mask"
         )
     levels[-1] = (fill_smoothly(small, lack), lack)
     return levels
 
 
 def measure_thickness(hole: np.ndarray) -> float:
-    """Pixels from the innermost one to what is known; the picture's edge does not count as such."""
+    """Distance in pixels from the innermost missing pixel to the nearest known one."""
     return float(compute_depth(hole).max())
 
 
 def find_source_patches(hole: np.ndarray, patch: int) -> np.ndarray:
-    """(H, W) bool: the patches that nothing is missing of."""
+    """(H, W) bool: the patches without missing pixels."""
     touched = np.asarray(ndimage.maximum_filter(hole, patch, mode="nearest"))
     return np.logical_not(touched)
 
@@ -102,7 +99,7 @@ def find_source_patches(hole: np.ndarray, patch: int) -> np.ndarray:
 def fill_pyramid(
     levels: list[tuple[np.ndarray, np.ndarray]], patch: int, seed: int, threads: int
 ) -> np.ndarray:
-    """(H, W, C) float32, filled from the coarsest level to the finest."""
+    """Fill all levels, coarsest first; returns the finest, (H, W, C) float32."""
     with ThreadPoolExecutor(threads) as pool:
         coarse: InpaintingLevel | None = None
         for depth in reversed(range(len(levels))):

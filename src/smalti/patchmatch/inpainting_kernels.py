@@ -1,4 +1,4 @@
-"""Compiled: for patches that touch a hole, where the rest of the picture looks like them."""
+"""Compiled PatchMatch kernels for the patches that touch a hole."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from smalti.patchmatch.kernels import draw_integer, splitmix64
 
 
 class Hole(NamedTuple):
-    """A picture with a hole in it that has been filled somehow, and what is to be matched."""
+    """A picture with a provisionally filled hole, and the patches to match."""
 
     flat: np.ndarray
-    """(H + 2r, (W + 2r) C) float32: the picture with its edges repeated, channels side by side."""
+    """(H + 2r, (W + 2r) C) float32: the picture with repeated edges, channels interleaved."""
     confidence: np.ndarray
-    """The same shape: how much a number counts where it is compared with another."""
+    """Same shape: weight of each value when patches are compared."""
     target: np.ndarray
-    """(H, W) bool: the patches that touch the hole. Matches lie where there are none."""
+    """(H, W) bool: the patches that touch the hole. Matches must be outside of it."""
     patch: int
     channels: int
 
 
 @numba.njit(fastmath={"reassoc", "contract", "nsz"}, **JIT_OPTIONS)
 def compute_distance(hole, i, j, r, c, best):
-    """Weighted sum of squared differences of two patches; it may stop from `best` on."""
+    """Weighted sum of squared differences of two patches; may stop early at `best`."""
     total, span = np.float32(0), hole.patch * hole.channels
     for t in range(hole.patch):
         x = hole.flat[i + t, j * hole.channels : j * hole.channels + span]
@@ -44,7 +44,7 @@ def compute_distance(hole, i, j, r, c, best):
 
 @numba.njit(**JIT_OPTIONS)
 def compute_costs(hole, field, cost, top, bottom):
-    """Distances of a field, in rows top .. bottom - 1."""
+    """Compute the costs of a field in rows top .. bottom - 1."""
     for i in range(top, bottom):
         for j in range(cost.shape[1]):
             if hole.target[i, j]:
@@ -54,9 +54,9 @@ def compute_costs(hole, field, cost, top, bottom):
 
 @numba.njit(**JIT_OPTIONS)
 def try_candidate(hole, field, cost, position, candidate):
-    """Match the patch `position` with the one `candidate` if that may be, and is nearer.
+    """Match the patch at `position` with `candidate` if that is allowed and nearer.
 
-    Both are int64: of numbers of another type, this and all it calls would be compiled again.
+    Both are int64: for another dtype, Numba would compile this and its callees again.
     """
     (i, j), (r, c) = position, candidate
     height, width = cost.shape
@@ -69,7 +69,7 @@ def try_candidate(hole, field, cost, position, candidate):
 
 @numba.njit(**JIT_OPTIONS)
 def search_randomly(hole, field, cost, position, key):
-    """Random candidates around the best match, in windows that shrink by half each time."""
+    """Try random candidates around the best match, in windows that halve each time."""
     low, half = np.uint64(0xFFFFFFFF), np.uint64(32)
     height, width = cost.shape
     i, j = position
@@ -85,9 +85,9 @@ def search_randomly(hole, field, cost, position, key):
 
 @numba.njit(**JIT_OPTIONS)
 def sweep(hole, field, cost, key, step, top, bottom):
-    """Propagation and search over rows top .. bottom - 1: downwards for step 1, upwards for -1.
+    """Propagate and search in rows top .. bottom - 1: downwards for step 1, upwards for -1.
 
-    Nothing is read of other rows, so that several may be swept at once.
+    Reads no other rows, so bands can be swept in parallel.
     """
     width = cost.shape[1]
     for u in range(bottom - top):

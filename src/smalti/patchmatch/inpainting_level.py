@@ -1,4 +1,4 @@
-"""One size of a picture with a hole: match, vote, and again."""
+"""Inpainting at one size: alternate matching and voting."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from smalti.patchmatch.multiscale import compute_depth, upsample_field
 from smalti.patchmatch.votes import average_votes
 
 N_BANDS = 4
-"""Parts that a hole is swept in, at once where there are threads; the result depends on it."""
+"""Bands that a hole is swept in, in parallel if possible; the result depends on it."""
 VOTE_DECAY = 1.7
-"""With every pixel into the hole a patch has so much less say (Wexler et al. 2007: 1.3)."""
+"""Factor by which a vote's weight falls per pixel into the hole (Wexler et al. 2007: 1.3)."""
 CONFIDENCE_DECAY = 1.8
-"""With every pixel into the hole a pixel counts so much less where patches are compared, for it
-was guessed.  Wexler et al. have no such weights."""
+"""Factor by which a pixel's weight in distances falls per pixel into the hole, where pixels are
+guesses.  Wexler et al. have no such weights."""
 COST_QUANTILE = 0.95
-"""The part of the distances that lies below twice the variance of a vote's weight (theirs: 0.75).
-A larger part makes the filling smoother."""
+"""Quantile of the distances that sets the variance of a vote's weight (Wexler et al.: 0.75).
+Larger values give smoother fillings."""
 
 
 class InpaintingLevel:
-    """A picture (H, W, C) float32 whose hole (H, W) is filled better and better."""
+    """A picture (H, W, C) float32 whose hole (H, W) is refined iteratively."""
 
     def __init__(
         self,
@@ -45,11 +45,11 @@ class InpaintingLevel:
         confidence = repeat_edges(confidence, patch)
         self.confidence = confidence.astype(np.float32).reshape(len(confidence), -1)
         self.cost = np.zeros(hole.shape, np.float32)
-        places = np.argwhere(sources)
-        self.field = places[self.rng.integers(len(places), size=hole.shape)].astype(np.int32)
+        allowed = np.argwhere(sources)
+        self.field = allowed[self.rng.integers(len(allowed), size=hole.shape)].astype(np.int32)
 
     def start_from(self, coarse: InpaintingLevel | None) -> None:
-        """With what was found at half the size, where that is allowed here, too."""
+        """Initialize from the level of half the size, where its matches are allowed here."""
         if coarse is None:
             return
         field = upsample_field(coarse.field, self.hole.shape, self.hole.shape)
@@ -60,7 +60,7 @@ class InpaintingLevel:
         self.update_picture(1)
 
     def update_matches(self, n: int) -> None:
-        """An iteration of PatchMatch; its bands lie elsewhere every other time."""
+        """Run one PatchMatch iteration; the band boundaries alternate."""
         flat = repeat_edges(self.picture, self.patch).reshape(len(self.confidence), -1)
         hole = Hole(flat, self.confidence, self.target, self.patch, self.picture.shape[2])
         rows = np.flatnonzero(self.target.any(1))
@@ -74,7 +74,7 @@ class InpaintingLevel:
         list(self.pool.map(sweep_band, pairwise(cuts)))
 
     def update_picture(self, threads: int) -> None:
-        """Set what is missing to the mean of what the patches over it say, the near ones most."""
+        """Set missing pixels to the mean over their patches, weighted by similarity."""
         limit = max(float(np.quantile(self.cost[self.target], COST_QUANTILE)), 1e-12)
         weights = self.patch_weights * np.exp(-self.cost / (2 * limit)) + 1e-12 * self.target
         weights = weights.astype(np.float32)

@@ -1,4 +1,4 @@
-"""A kd-tree over the patches of a picture, and the search through its leaves (He and Sun 2012)."""
+"""Propagation-assisted kd-trees over the patches of a picture (He and Sun 2012)."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from smalti.patchmatch.kernels import FAR, N_NEIGHBORS, propagate_match
 from smalti.patchmatch.patches import compute_distance
 
 LEAF_SIZE = 8
-"""A leaf holds at least so many places, and fewer than twice as many."""
+"""A leaf holds at least LEAF_SIZE positions, and fewer than twice as many."""
 ROUNDING_MARGIN = np.float32(1.001)
-"""Above 1 by more than components may be rounded."""
+"""Exceeds 1 by more than the rounding error of the components."""
 AXIS_SAMPLES = 256
-"""Patches of a node, about, by which its axis is chosen."""
+"""Approximate number of patches that a node's split axis is chosen from."""
 
 
 class KDTree(NamedTuple):
-    """The open places of b, in the order of the leaves that they lie in."""
+    """The allowed positions of b, in the order of their leaves."""
 
     indices: np.ndarray
-    """(N,) int32: row * width + column; leaf k holds those from bounds[k] to bounds[k + 1] - 1."""
+    """(N,) int32: row * width + column; leaf k is leaf_bounds[k] .. leaf_bounds[k + 1] - 1."""
     leaf_bounds: np.ndarray
     b_leaves: np.ndarray
-    """(Hb, Wb) int32: each place's leaf, -1 for what is closed."""
+    """(Hb, Wb) int32: the leaf of each position, -1 where matches are not allowed."""
     a_leaves: np.ndarray
-    """(Ha, Wa) int32: the leaf that a patch of a would lie in."""
+    """(Ha, Wa) int32: the leaf that each patch of a falls into."""
     b_components: np.ndarray
-    """(N, K): the components of the places, in their order."""
+    """(N, K): the components of the positions, in the order of `indices`."""
     a_components: np.ndarray
     """(Ha, Wa, K): the components of the patches of a."""
 
@@ -61,7 +61,7 @@ def build_kdtree(a: np.ndarray, b: np.ndarray, patch: int, excluded: np.ndarray)
 
 @numba.njit(**JIT_OPTIONS)
 def split_nodes(points, indices, depth, axes, cuts):
-    """Order places so that each node's lower half, along its widest axis, stands before the upper.
+    """Sort positions so that each node's lower half along its widest axis precedes the upper one.
 
     points: (all, K).  The children of node k are 2 k + 1 and 2 k + 2.
     """
@@ -81,9 +81,9 @@ def split_nodes(points, indices, depth, axes, cuts):
 
 @numba.njit(**JIT_OPTIONS)
 def quickselect(values, indices, middle):
-    """Swap values and their places until none before the middle is larger, none behind smaller.
+    """Partition values, and indices with them, around the value of rank `middle` (Hoare).
 
-    Hoare's selection: np.argpartition does the same, and takes Numba eight seconds to compile.
+    np.argpartition does the same, but takes Numba eight seconds to compile.
     """
     low, high = 0, values.size - 1
     while low < high:
@@ -104,7 +104,7 @@ def quickselect(values, indices, middle):
 
 @numba.njit(**JIT_OPTIONS)
 def find_widest_axis(points, indices):
-    """The axis along which some of the points differ most."""
+    """The axis of largest variance over a sample of the points."""
     best, axis, step = -1.0, 0, max(1, indices.size // AXIS_SAMPLES)
     some = indices[::step]
     for d in range(points.shape[1]):
@@ -120,7 +120,7 @@ def find_widest_axis(points, indices):
 
 @numba.njit(**JIT_OPTIONS)
 def assign_leaves(points, depth, axes, cuts, leaf):
-    """home (N,): the leaf that each point (N, K) comes to."""
+    """Set leaf (N,) to the leaf that each point (N, K) falls into."""
     for n in range(points.shape[0]):
         node = 0
         for _ in range(depth):
@@ -130,7 +130,7 @@ def assign_leaves(points, depth, axes, cuts, leaf):
 
 @numba.njit(fastmath={"reassoc", "contract", "nsz"}, **JIT_OPTIONS)
 def lower_bound_distance(b_components, a_components, n, i, j):
-    """Two patches are at least so far apart, but for rounding."""
+    """Lower bound of the distance of two patches, up to rounding."""
     total = np.float32(0)
     for k in range(N_COMPONENTS):
         d = (
@@ -143,8 +143,8 @@ def lower_bound_distance(b_components, a_components, n, i, j):
 
 @numba.njit(**JIT_OPTIONS)
 def search_leaf(pair, tree, leaf, position, best):
-    """The nearest patch of a leaf to the one `position`, if it is nearer than `best`; -1 if none is."""
-    x, y, a_runs, b_runs, real = pair.x, pair.y, pair.a_runs, pair.b_runs, pair.valid
+    """The patch of a leaf nearest to that at `position`, if nearer than `best`; else -1."""
+    x, y, a_runs, b_runs, valid = pair.x, pair.y, pair.a_runs, pair.b_runs, pair.valid
     b_components, a_components, (i, j) = tree.b_components, tree.a_components, position
     p, index = i * pair.a_row_stride + j * pair.column_stride, np.int64(-1)
     for n in range(tree.leaf_bounds[leaf], tree.leaf_bounds[leaf + 1]):
@@ -152,7 +152,7 @@ def search_leaf(pair, tree, leaf, position, best):
             continue
         row, column = divmod(tree.indices[n], pair.b_width)
         q = row * pair.b_row_stride + column * pair.column_stride
-        d = compute_distance(x, y, a_runs, b_runs, real, p, q, best)
+        d = compute_distance(x, y, a_runs, b_runs, valid, p, q, best)
         if d < best:
             best, index = d, np.int64(tree.indices[n])
     return index, best
@@ -160,16 +160,16 @@ def search_leaf(pair, tree, leaf, position, best):
 
 @numba.njit(**JIT_OPTIONS)
 def search_initial_leaves(pair, tree, field, cost, tile):
-    """Look through the leaf of each patch within a tile, and through that of its match so far."""
+    """Search the leaf of each patch in a tile, and the leaf of its current match."""
     top, bottom, left, right = tile
     a_leaves, b_leaves, width = tree.a_leaves, tree.b_leaves, pair.b_width
     for i in range(top, bottom):
         for j in range(left, right):
-            now = b_leaves[field[i, j, 0], field[i, j, 1]]
+            match_leaf = b_leaves[field[i, j, 0], field[i, j, 1]]
             index, best = search_leaf(pair, tree, a_leaves[i, j], (i, j), FAR)
             field[i, j, 0], field[i, j, 1] = divmod(index, width)
-            if now >= 0 and now != a_leaves[i, j]:
-                index, best = search_leaf(pair, tree, now, (i, j), best)
+            if match_leaf >= 0 and match_leaf != a_leaves[i, j]:
+                index, best = search_leaf(pair, tree, match_leaf, (i, j), best)
                 if index >= 0:
                     field[i, j, 0], field[i, j, 1] = divmod(index, width)
             cost[i, j] = best
@@ -177,10 +177,10 @@ def search_initial_leaves(pair, tree, field, cost, tile):
 
 @numba.njit(**JIT_OPTIONS)
 def improve_match(pair, tree, field, cost, changed_at, position, n):
-    """Iteration n for one patch: the leaves in which the neighbors' matches lie, shifted.
+    """Iteration n for one patch: search the leaves of the neighbors' shifted matches.
 
-    moved (Ha, Wa): the iteration in which a match was last changed. What a neighbor had when it
-    was last asked, two iterations ago, was looked through then.
+    changed_at (Ha, Wa): the iteration in which a match last changed. Matches unchanged since
+    iteration n - 1 were already searched two iterations ago.
     """
     b_leaves, own_leaf = tree.b_leaves, tree.a_leaves[position]
     (i, j), step, best = position, 1 - 2 * (n % 2), cost[position]
@@ -188,7 +188,7 @@ def improve_match(pair, tree, field, cost, changed_at, position, n):
     for k in range(N_NEIGHBORS):
         row, column = propagate_match(field, i, j, k, step)
         leaf = find_leaf(row, column, b_leaves)
-        if leaf < 0 or leaf in (match_leaf, own_leaf):  # outside, closed, or looked through already
+        if leaf < 0 or leaf in (match_leaf, own_leaf):  # outside, excluded, or already searched
             continue
         if changed_at[i - step * (k != 0), j - step * (k != 1)] < n - 1:
             continue
@@ -200,7 +200,7 @@ def improve_match(pair, tree, field, cost, changed_at, position, n):
 
 @numba.njit(**JIT_OPTIONS)
 def find_leaf(row, column, b_leaves):
-    """The leaf of a place in b, -1 outside."""
+    """The leaf of a position in b, -1 outside."""
     if row < 0 or column < 0 or row >= b_leaves.shape[0] or column >= b_leaves.shape[1]:
         return np.int32(-1)
     return b_leaves[row, column]
@@ -208,7 +208,7 @@ def find_leaf(row, column, b_leaves):
 
 @numba.njit(**JIT_OPTIONS)
 def sweep(pair, tree, field, cost, changed_at, tile, n):
-    """Iteration n within a tile: from the top left for an even n, from the end for an odd one."""
+    """Iteration n in a tile: from the top left for even n, from the bottom right for odd n."""
     top, bottom, left, right = tile
     for u in range(bottom - top):
         i = top + u if n % 2 == 0 else bottom - 1 - u

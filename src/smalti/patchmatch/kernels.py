@@ -1,4 +1,4 @@
-"""Compiled pieces of PatchMatch (Barnes et al. 2009)."""
+"""Compiled kernels of PatchMatch (Barnes et al. 2009)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ N_NEIGHBORS = 3
 
 @numba.njit(**JIT_OPTIONS)
 def splitmix64(key):
-    """64 bits that look random, from 64 that may be anything (SplitMix64)."""
+    """Hash 64 bits to 64 pseudorandom bits (SplitMix64)."""
     z = np.uint64(key) + np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -23,13 +23,13 @@ def splitmix64(key):
 
 @numba.njit(**JIT_OPTIONS)
 def draw_integer(low, high, bits):
-    """A whole number in low .. high, from 32 bits."""
+    """An integer in low .. high from 32 random bits."""
     return low + np.int64((np.uint64(high - low + 1) * bits) >> np.uint64(32))
 
 
 @numba.njit(**JIT_OPTIONS)
 def compute_costs(pair, excluded, field, cost, tile):
-    """Distances of a field within a tile; a match that is closed counts as infinitely far."""
+    """Compute the costs of a field in a tile; excluded matches cost infinity."""
     top, bottom, left, right = tile
     x, y, a_runs, b_runs, valid = pair.x, pair.y, pair.a_runs, pair.b_runs, pair.valid
     for i in range(top, bottom):
@@ -46,8 +46,9 @@ def compute_costs(pair, excluded, field, cost, tile):
 
 @numba.njit(**JIT_OPTIONS)
 def propagate_match(field, i, j, n, step):
-    """Where the match of a neighbor is, shifted as we are from it: the one before us in the row,
-    the one above, the one before that; -1 where there is none.
+    """The match of neighbor n, shifted by our offset from it; -1 outside the field.
+
+    n: 0 is the previous pixel in the row, 1 the one above, 2 the diagonal one.
     """
     down, right = step * (n != 0), step * (n != 1)
     u, v = i - down, j - right
@@ -58,7 +59,7 @@ def propagate_match(field, i, j, n, step):
 
 @numba.njit(**JIT_OPTIONS)
 def draw_in_window(r, c, radius, bits, size):
-    """A random place in the window around (r, c) that reaches `radius` far, within b."""
+    """A random position of b in the window of `radius` around (r, c)."""
     (height, width), low, half = size, np.uint64(0xFFFFFFFF), np.uint64(32)
     row = draw_integer(max(r - radius, 0), min(r + radius, height - 1), bits & low)
     return row, draw_integer(max(c - radius, 0), min(c + radius, width - 1), bits >> half)
@@ -73,7 +74,7 @@ def is_allowed(row, column, excluded, size):
 
 @numba.njit(**JIT_OPTIONS)
 def improve_match(pair, excluded, field, cost, position, key, step):
-    """Propagation and random search for one patch, in windows from the whole of b to 1 pixel."""
+    """Propagation and random search for one patch, in windows from all of b down to 1 pixel."""
     (i, j), size = position, (pair.b_height, pair.b_width)
     x, y, a_runs, b_runs, valid = pair.x, pair.y, pair.a_runs, pair.b_runs, pair.valid
     r, c, best = np.int64(field[i, j, 0]), np.int64(field[i, j, 1]), cost[i, j]
@@ -97,7 +98,7 @@ def improve_match(pair, excluded, field, cost, position, key, step):
 
 @numba.njit(**JIT_OPTIONS)
 def sweep(pair, excluded, field, cost, tile, key, step):
-    """One iteration within a tile: row by row from the top left for step 1, from the end for -1."""
+    """One iteration in a tile, in raster order for step 1, in reverse for -1."""
     top, bottom, left, right = tile
     for u in range(bottom - top):
         i = top + u if step > 0 else bottom - 1 - u

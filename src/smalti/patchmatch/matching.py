@@ -1,4 +1,4 @@
-"""`match`: a field of nearest patches."""
+"""Approximate nearest-neighbor fields: PatchMatch and propagation-assisted kd-trees."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ def match(
     method: Method = "classic",
     threads: int | None = None,
 ) -> Match:
-    """For every patch of a, a patch of b that looks like it.
+    """Find a similar patch of b for every patch of a.
 
-    a, b: pictures (H, W) or (H, W, C) of uint8 or float, of any sizes and the same channels; their
-    edges are repeated where a patch reaches beyond them.  patch: an odd width in pixels.
-    init: a field to begin with, (Ha, Wa, 2); otherwise it is drawn from the seed.
-    mask: (Hb, Wb) of b, true where no match's center may lie.
-    method: "classic", where an iteration is propagation and random search (Barnes et al. 2009,
-    "PatchMatch"); or "accurate", where one looks through the leaves of a kd-tree in which the
-    neighbors' matches lie, shifted (He and Sun 2012, "Computing nearest-neighbor fields via
-    propagation-assisted kd-trees"): nearer at once, for more memory.
-    threads: at most so many at once, as many as there are cores by default; the result does not
-    depend on it.  Raises `UserError` for anything else.
+    a, b: pictures (H, W) or (H, W, C), uint8 or float, of any sizes and equal channels; edges are
+    repeated where a patch extends beyond them.  patch: patch width in pixels, odd.
+    init: initial field, (Ha, Wa, 2).  Default: drawn from the seed.
+    mask: (Hb, Wb) of b, true where match centers are not allowed.
+    method: "classic", propagation and random search (Barnes et al. 2009, "PatchMatch"); or
+    "accurate", which searches the kd-tree leaves of the neighbors' shifted matches (He and Sun
+    2012, "Computing nearest-neighbor fields via propagation-assisted kd-trees"): more accurate
+    per iteration, and needs more memory.
+    threads: number of threads, at most.  Default: one per core.  Does not affect the result.
+    Raises `UserError` for invalid arguments.
     """
     pictures = checks.to_picture_pair(a, b)
     p = checks.check_patch(patch, [pictures.a.shape, pictures.b.shape])
@@ -62,7 +62,7 @@ def match(
 
 
 class SearchState(NamedTuple):
-    """A field (Ha, Wa, 2), its costs (Ha, Wa), and where no match may lie: (Hb, Wb) or empty."""
+    """A field (Ha, Wa, 2), its costs (Ha, Wa), and the excluded positions: (Hb, Wb) or empty."""
 
     field: np.ndarray
     cost: np.ndarray
@@ -77,7 +77,7 @@ def run_classic(
     state: SearchState,
     wavefront: Wavefront,
 ):
-    """Improve what was found by so many rounds of propagation and random search."""
+    """Run PatchMatch: iterations of propagation and random search."""
     pair, (field, cost, excluded) = build_patch_pair(pictures.a, pictures.b, patch), state
     wavefront.run(lambda tile: kernels.compute_costs(pair, excluded, field, cost, tile))
     for n in range(iterations):
@@ -98,7 +98,7 @@ def run_accurate(
     state: SearchState,
     wavefront: Wavefront,
 ):
-    """The same through leaves of a kd-tree; nothing is random but the field to begin with."""
+    """Run the kd-tree search; only the initial field is random."""
     pair, (field, cost, excluded) = build_patch_pair(pictures.a, pictures.b, patch), state
     tree = build_kdtree(pictures.a, pictures.b, patch, excluded)
     wavefront.run(lambda tile: search_initial_leaves(pair, tree, field, cost, tile))
@@ -114,7 +114,7 @@ def run_accurate(
 def draw_random_field(
     a: tuple[int, ...], b: tuple[int, ...], excluded: np.ndarray, seed: int
 ) -> np.ndarray:
-    """A random field (Ha, Wa, 2) that avoids what is closed."""
+    """A random field (Ha, Wa, 2) that avoids excluded positions."""
     rng = np.random.Generator(np.random.Philox(key=seed % 2**64))
     if excluded.size:
         indices = np.flatnonzero(~excluded)

@@ -1,4 +1,4 @@
-"""Pictures at half the size and fields at twice, for what works from coarse to fine."""
+"""Downsampling of pictures and upsampling of fields, for coarse-to-fine algorithms."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from scipy import ndimage
 
 
 def downsample(picture: np.ndarray, missing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Half as high and wide, rounded up: the means of the four pixels, of those that are known.
+    """Halve height and width, rounded up: means over the known ones of each 2 x 2 pixels.
 
-    picture: (H, W, C); missing: (H, W) bool.  Returns float32 and bool: a pixel is missing where
+    picture: (H, W, C); missing: (H, W) bool.  Returns float32 and bool: a pixel is missing if
     all four are.
     """
     H, W = missing.shape
@@ -25,9 +25,9 @@ def downsample(picture: np.ndarray, missing: np.ndarray) -> tuple[np.ndarray, np
 def upsample_field(
     field: np.ndarray, shape: tuple[int, ...], target_shape: tuple[int, ...]
 ) -> np.ndarray:
-    """A field for a picture of `shape`, twice as large, in one `target_shape` that is so, too.
+    """Upsample a field to a source of `shape` and a target of `target_shape`, both twice as large.
 
-    field: (h, w, 2).  The four pixels of one keep their places beside each other.
+    field: (h, w, 2).  The four pixels made from one keep their relative positions.
     Returns int32 (H, W, 2).
     """
     grid = np.indices(shape[:2], np.int32)  # (2, H, W)
@@ -37,14 +37,14 @@ def upsample_field(
 
 
 def compute_depth(hole: np.ndarray) -> np.ndarray:
-    """(H, W): pixels to the nearest one outside of the hole, 0 there."""
+    """(H, W): distance in pixels to the nearest pixel outside the hole, where it is 0."""
     return np.asarray(ndimage.distance_transform_edt(hole))
 
 
 def fill_smoothly(picture: np.ndarray, missing: np.ndarray) -> np.ndarray:
-    """The picture with what is missing filled smoothly: means of ever larger surroundings.
+    """Fill missing pixels smoothly (pull-push).
 
-    Half the size is filled first, its blurred double fills the rest.
+    The half-size picture is filled first; its blurred upsampling fills the missing pixels.
     """
     if not missing.any():
         return picture

@@ -1,4 +1,4 @@
-"""`reconstruct`: a picture put together from pieces of another; `psnr`; `consistency`."""
+"""Reconstruct a picture from a field, and measure fields: PSNR, forward-backward consistency."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from smalti.patchmatch.votes import average_votes
 def reconstruct(
     b: np.ndarray, field: np.ndarray | Match, patch: int = 1, threads: int | None = None
 ) -> np.ndarray:
-    """What the field takes from b: a picture (H, W) or (H, W, C) of b's dtype and units.
+    """Reconstruct a picture (H, W) or (H, W, C) from b, with b's dtype and units.
 
-    field: (H, W, 2) rows and columns in b, or a Match.  patch: 1 copies the matched pixels;
-    with the width that was matched by, each pixel is the mean of what all patches over it say
-    (votes, as of Simakov et al. 2008, "Summarizing visual data"), which is nearer and smoother.
+    field: (H, W, 2) rows and columns in b, or a Match.  patch: 1 copies the matched pixels; with
+    the patch width of the search, each pixel is the mean over all patches that cover it (voting,
+    Simakov et al. 2008, "Summarizing visual data"), which is more accurate and smoother.
     Raises `UserError`.
     """
-    picture, places = checks.to_picture(b, "b"), read_field(field)
+    picture, positions = checks.to_picture(b, "b"), read_field(field)
     p = checks.check_patch(patch, [picture.shape, picture.shape])
-    checks.check_inside(places, picture.shape, "field", "b")
+    checks.check_inside(positions, picture.shape, "field", "b")
     if p == 1:
-        taken = picture[places[..., 0], places[..., 1]]  # (H, W, C)
+        taken = picture[positions[..., 0], positions[..., 1]]  # (H, W, C)
     else:
         taken = to_dtype(
-            reconstruct_by_votes(picture, places, p, checks.resolve_threads(threads)), picture.dtype
+            reconstruct_by_votes(picture, positions, p, checks.resolve_threads(threads)),
+            picture.dtype,
         )
     return taken[..., 0] if np.ndim(b) == 2 else taken
 
@@ -36,18 +37,18 @@ def reconstruct(
 def reconstruct_by_votes(
     picture: np.ndarray, field: np.ndarray, patch: int, threads: int = 1
 ) -> np.ndarray:
-    """(H, W, C) float32: means over the patches at each pixel. picture: (Hb, Wb, C)."""
+    """(H, W, C) float32: mean over the patches that cover each pixel. picture: (Hb, Wb, C)."""
     H, W = field.shape[:2]
     source = checks.repeat_edges(picture, patch).astype(np.float32)
     out = np.empty((H, W, picture.shape[2]), np.float32)
     everywhere = np.ones((H, W), np.bool_)
-    alike = np.ones((H, W), np.float32)
-    average_votes(source, field.astype(np.int32), alike, everywhere, out, patch, threads)
+    weights = np.ones((H, W), np.float32)
+    average_votes(source, field.astype(np.int32), weights, everywhere, out, patch, threads)
     return out
 
 
 def to_dtype(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Floats as another type; whole numbers are rounded, and kept in its range."""
+    """Convert floats to another dtype; for integers, round and clip to its range."""
     if dtype.kind == "b":
         return x >= 0.5
     if dtype.kind in "iu":
@@ -57,14 +58,14 @@ def to_dtype(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 
 def psnr(x: np.ndarray, y: np.ndarray, peak: float | None = None) -> float:
-    """Peak signal to noise ratio of two pictures of one shape, in dB; infinite if they are equal.
+    """Compute the peak signal-to-noise ratio of two pictures of one shape, in dB; inf if equal.
 
-    peak: the range of the numbers, 255 for two of uint8 and else 1 unless told.
+    peak: range of the values.  Default: 255 if both are uint8, else 1.
     Raises `UserError`.
     """
     x, y = np.asarray(x), np.asarray(y)
     if x.shape != y.shape or x.size == 0:
-        raise UserError(f"the pictures have shapes {x.shape} and {y.shape}; give two of one shape")
+        raise UserError(f"the pictures have shapes {x.shape} and {y.shape}; give equal shapes")
     if peak is None:
         peak = 255.0 if x.dtype == y.dtype == np.uint8 else 1.0
     if not 0 < peak < np.inf:
@@ -76,17 +77,17 @@ def psnr(x: np.ndarray, y: np.ndarray, peak: float | None = None) -> float:
 def compute_consistency(
     forward: np.ndarray | Match, backward: np.ndarray | Match, tolerance: float = 1.0
 ) -> np.ndarray:
-    """Which matches hold both ways: from a to b and back one comes within `tolerance` pixels.
+    """Check forward-backward consistency: a -> b -> a returns within `tolerance` pixels.
 
     forward: a field of a in b, (Ha, Wa, 2); backward: one of b in a, (Hb, Wb, 2); or Matches.
-    Returns bool (Ha, Wa).  What is hidden in b, or repeats, mostly fails.  Raises `UserError`.
+    Returns bool (Ha, Wa).  Occluded and repetitive regions mostly fail.  Raises `UserError`.
     """
     there, back = read_field(forward, "forward"), read_field(backward, "backward")
     if not 0 <= tolerance < np.inf:
-        raise UserError(f"tolerance is {tolerance}; give pixels from 0 on")
+        raise UserError(f"tolerance is {tolerance}; give 0 pixels or more")
     checks.check_inside(there, back.shape, "forward", "the backward field")
     H, W = there.shape[:2]
-    home = back[there[..., 0], there[..., 1]]  # (Ha, Wa, 2)
-    checks.check_inside(home, there.shape, "backward", "the forward field")
+    returned = back[there[..., 0], there[..., 1]]  # (Ha, Wa, 2)
+    checks.check_inside(returned, there.shape, "backward", "the forward field")
     grid = np.stack(np.meshgrid(np.arange(H), np.arange(W), indexing="ij"), axis=-1)
-    return ((home - grid) ** 2).sum(-1) <= tolerance**2
+    return ((returned - grid) ** 2).sum(-1) <= tolerance**2

@@ -1,4 +1,4 @@
-"""`track`: a field for every frame, each begun with what the last one found."""
+"""Match the frames of a video, each initialized from the previous frame's field."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from smalti.patchmatch.result import Match
 
 
 class PreviousFrame(NamedTuple):
-    """The frame before, and where its patches lie in the reference."""
+    """The previous frame and its field in the reference."""
 
     frame: np.ndarray  # (H, W, C)
     field: np.ndarray  # (H, W, 2)
@@ -33,16 +33,16 @@ def track(
     method: Method = "classic",
     threads: int | None = None,
 ) -> Iterator[Match]:
-    """Match every frame of a video against one picture; yields a Match for each frame, in time.
+    """Match every frame of a video against one picture; yields a Match per frame.
 
-    frames: pictures (H, W) or (H, W, C); they are taken one by one, as they are asked for.
-    reference: what they are matched against, the first frame unless given.  iterations: for each
-    frame; `first_iterations`: for one that has none before it.  warm_start: begin with the last frame's field,
-    moved as the picture has moved; otherwise every frame begins at random, with `first_iterations` iterations.
-    The rest is as for `match`.  Raises `UserError`, naming the frame.
+    frames: pictures (H, W) or (H, W, C), consumed lazily.
+    reference: the picture to match against.  Default: the first frame.  iterations: per frame;
+    first_iterations: for frames without a previous one.  warm_start: initialize from the previous
+    frame's field, shifted by the estimated motion; otherwise every frame starts from a random
+    field, with `first_iterations` iterations.  Other arguments as in `match`.
+    Raises `UserError`, naming the frame.
 
-    The article that this follows matches every frame against the first one, too, and hands its
-    field on as it is.
+    The article also matches every frame against the first, but passes its field on unshifted.
     """
     previous: PreviousFrame | None = None
     for number, frame in enumerate(frames):
@@ -52,8 +52,8 @@ def track(
             picture = checks.to_picture(frame, "the picture")
             init = make_identity_field(picture) if known else warp_previous_field(previous, picture)
             rounds = 0 if known else first_iterations if init is None else iterations
-            own = (checks.check_seed(seed) + number) % 2**64
-            found = match(frame, reference, patch, rounds, own, init, mask, method, threads)
+            frame_seed = (checks.check_seed(seed) + number) % 2**64
+            found = match(frame, reference, patch, rounds, frame_seed, init, mask, method, threads)
         except UserError as error:
             raise UserError(f"frame {number}: {error}") from error
         previous = PreviousFrame(picture, found.field) if warm_start else None
@@ -61,14 +61,14 @@ def track(
 
 
 def make_identity_field(picture: np.ndarray) -> np.ndarray:
-    """(H, W, 2): every place is its own."""
+    """(H, W, 2): the field that maps every pixel to itself."""
     return np.moveaxis(np.indices(picture.shape[:2], np.int32), 0, -1)
 
 
 def warp_previous_field(previous: PreviousFrame | None, picture: np.ndarray) -> np.ndarray | None:
-    """The last field where nothing moved, and where it fits better, moved with the picture.
+    """The previous field, shifted by the estimated motion where that fits the frame better.
 
-    None without a frame of this size before.
+    None without a previous frame of this size.
     """
     if previous is None or previous.frame.shape != picture.shape:
         return None
@@ -90,7 +90,7 @@ def to_grayscale(picture: np.ndarray) -> np.ndarray:
 
 
 def estimate_motion(last: np.ndarray, now: np.ndarray) -> tuple[int, int]:
-    """Rows and columns that most of a picture (H, W) has moved by, by phase correlation."""
+    """Estimate the global motion of a picture (H, W), in rows and columns, by phase correlation."""
     H, W = now.shape
     window = np.outer(np.hanning(H), np.hanning(W)).astype(np.float32)
     spectra = [np.asarray(fft.rfft2((x - x.mean()) * window)) for x in (now, last)]

@@ -1,4 +1,4 @@
-"""Votes: every pixel is the mean of what the patches over it say."""
+"""Voting: every pixel is the mean over the matched patches that cover it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from smalti.kernels.jit import JIT_OPTIONS
 
 MIN_VOTES_PER_THREAD = 500_000
-"""Votes below which handing them to a thread takes longer than counting them."""
+"""Votes per thread below which threading costs more than it saves."""
 
 
 def average_votes(
@@ -23,11 +23,11 @@ def average_votes(
     patch: int,
     threads: int = 1,
 ) -> None:
-    """Set out (H, W, C), where wanted (H, W), to the weighted mean over the patches at each pixel.
+    """Set out (H, W, C), where mask (H, W) is true, to the weighted mean over the covering patches.
 
     source: (Hb + 2r, Wb + 2r, C) float32, b with its edges repeated r times.  field: (H, W, 2)
-    int32 centers in b.  weights: (H, W) float32 of the patches, 0 for one that has no say; a pixel
-    with none over it stays as it is.  The same whatever the number of threads.
+    int32 centers in b.  weights: (H, W) float32 per patch; pixels with zero total weight stay
+    unchanged.  The result does not depend on the number of threads.
     """
     rows = np.flatnonzero(mask.any(1))
     if not rows.size:
@@ -45,7 +45,7 @@ def average_votes(
 
 @numba.njit(**JIT_OPTIONS)
 def average_rows(source, field, weights, mask, out, patch, top, bottom):
-    """The same for rows top .. bottom - 1 of out."""
+    """Average rows top .. bottom - 1 of out."""
     for i in range(top, bottom):
         for j in range(out.shape[1]):
             if mask[i, j]:
@@ -54,7 +54,7 @@ def average_rows(source, field, weights, mask, out, patch, top, bottom):
 
 @numba.njit(fastmath={"contract", "nsz"}, **JIT_OPTIONS)
 def average_pixel(source, field, weights, pixel, patch, i, j):
-    """pixel (C,) becomes the weighted mean of what the patches say of the place (i, j)."""
+    """Set pixel (C,) to the weighted mean over the patches that cover (i, j)."""
     r, (height, width) = patch // 2, weights.shape
     first, last = max(i - r, 0), min(i + r, height - 1)
     left, right = max(j - r, 0), min(j + r, width - 1)
@@ -75,7 +75,7 @@ def average_pixel(source, field, weights, pixel, patch, i, j):
 
 @numba.njit(**JIT_OPTIONS)
 def add_votes(source, field, sums, counts, patch):
-    """Add every patch of source to where the field says: sums (H + 2r, W + 2r, C), counts.
+    """Add every patch of source at its match: sums (H + 2r, W + 2r, C), counts (H + 2r, W + 2r).
 
     source: (Ha + 2r, Wa + 2r, C), a with its edges repeated.  field: (Ha, Wa, 2) centers in b.
     """

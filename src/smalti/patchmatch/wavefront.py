@@ -1,4 +1,4 @@
-"""Tiles swept at once where none needs what another has not finished: waves along the diagonals."""
+"""Wavefront parallelism: independent tiles along a diagonal are swept in parallel."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 Tile = tuple[int, int, int, int]
-"""Top, bottom, left and right, the bottom and right excluded."""
+"""Top, bottom, left and right; bottom and right are exclusive."""
 TILE_HEIGHT, TILE_WIDTH = 64, 64
-"""Rows and columns of a tile, about: handing out smaller ones takes longer than they save."""
+"""Approximate rows and columns of a tile; smaller ones cost more than they save."""
 
 
 class Wavefront:
     """A picture's tiles and the threads that work on them.
 
-    A patch takes from the ones to the left, above, and between those.  So a tile may be swept once
-    its three neighbors there are done, and what comes out is, to the bit, what one thread finds
-    that sweeps the whole picture row by row.
+    A patch depends on the ones to the left, above, and diagonally above-left.  So a tile can be
+    swept once these three neighbors are done, and the result is bit-identical to that of one
+    thread sweeping the whole picture row by row.
     """
 
     def __init__(self, size: tuple[int, int], threads: int):
@@ -32,7 +32,7 @@ class Wavefront:
             self.pool.shutdown()
 
     def run(self, function: Callable[[Tile], None], step: int = 1) -> None:
-        """Do the work of every tile, from the top left for step 1, from the bottom right for -1."""
+        """Call function on every tile, in raster order for step 1, in reverse for -1."""
         if self.pool is None:
             function((0, self.size[0], 0, self.size[1]))
             return
@@ -42,7 +42,7 @@ class Wavefront:
 
 
 def list_diagonals(size: tuple[int, int]) -> Iterator[list[Tile]]:
-    """The tiles of a picture (H, W), those of a wave together."""
+    """The tiles of a picture (H, W), one diagonal at a time."""
     rows, columns = (
         [*pairwise(split_evenly(n, side))]
         for n, side in zip(size, (TILE_HEIGHT, TILE_WIDTH), strict=True)
@@ -53,6 +53,6 @@ def list_diagonals(size: tuple[int, int]) -> Iterator[list[Tile]]:
 
 
 def split_evenly(length: int, side: int) -> list[int]:
-    """0 .. length in equal parts of about `side`."""
+    """Bounds that split 0 .. length into equal parts of about `side`."""
     parts = max(1, round(length / side))
     return [length * k // parts for k in range(parts + 1)]

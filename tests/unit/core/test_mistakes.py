@@ -184,7 +184,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], list[str]]] = {
     ),
     "a path to match": (lambda: match("a.png", "b.png"), ["a holds", "give a picture (H, W)"]),
     "None to match": (lambda: match(None, None), ["a holds object", "give a picture (H, W)"]),
-    "a gradient": (lambda: match(torch.rand(9, 9, requires_grad=True), 0), ["a is no array"]),
+    "a gradient": (lambda: match(torch.rand(9, 9, requires_grad=True), 0), ["a is not an array"]),
     # translation
     "one text": (lambda: translate("en-zh-help", "Open"), ["texts is 'Open'; give a list"]),
 }

@@ -39,10 +39,10 @@ def test_regions_become_textures():
     assert right > 3 * down
 
 
-@pytest.mark.parametrize("complete", [0.0, 1.0])
-def test_the_same_for_a_seed(complete: float):
+@pytest.mark.parametrize("completeness", [0.0, 1.0])
+def test_the_same_for_a_seed(completeness: float):
     a, b = make_scene(0, 40, 40), make_scene(1, 40, 30)
-    one, two = (make_analogy(a, invert(a), b, completeness=complete, seed=2) for _ in range(2))
+    one, two = (make_analogy(a, invert(a), b, completeness=completeness, seed=2) for _ in range(2))
     assert np.array_equal(one, two)
 
 
@@ -60,7 +60,7 @@ def test_analogy_refuses():
         make_analogy(x, x[:, 1:], x)
     with expect_user_error("channels"):
         make_analogy(x, x, invert(x))
-    with expect_user_error("guide is -1"):
+    with expect_user_error("guide_weight is -1"):
         make_analogy(x, x, x, guide_weight=-1)
     with expect_user_error("patch is 4"):
         make_analogy(x, x, x, patch=4)

@@ -114,7 +114,7 @@ def test_inpaint_refuses():
         inpaint(x, mask * 0.5)
     with expect_user_error("patch is 4"):
         inpaint(x, mask, 4)
-    with expect_user_error("no patch of 7 x 7 pixels lies outside of the mask"):
+    with expect_user_error("no patch of 7 x 7 pixels is outside the mask"):
         inpaint(x, ~make_box(x.shape, 8, 8, 4, 4))
     with expect_user_error("picture holds NaN"):
         inpaint(np.full((20, 20), np.nan), mask)
@@ -125,10 +125,10 @@ def test_inpaint_refuses():
 # ---- the compiled pieces against slow twins
 
 
-def make_hole(picture: np.ndarray, target: np.ndarray, patch: int, certain: np.ndarray) -> Hole:
+def make_hole(picture: np.ndarray, target: np.ndarray, patch: int, confidence: np.ndarray) -> Hole:
     r, C = patch // 2, picture.shape[2]
     flat = np.pad(picture, ((r, r), (r, r), (0, 0)), mode="edge")
-    weights = np.pad(certain, r, mode="edge").repeat(C, 1)
+    weights = np.pad(confidence, r, mode="edge").repeat(C, 1)
     return Hole(flat.reshape(len(flat), -1), weights, target, patch, C)
 
 
@@ -143,11 +143,11 @@ def naive_distance(hole: Hole, p: tuple[int, int], q: tuple[int, int]) -> float:
 def test_distances_and_sweeps(channels: int):
     rng = np.random.default_rng(channels)
     picture = rng.random((14, 15, channels), dtype=np.float32)
-    certain = rng.random((14, 15), dtype=np.float32)
+    confidence = rng.random((14, 15), dtype=np.float32)
     target = make_box((14, 15), 4, 5, 6, 6)
-    hole = make_hole(picture, target, 5, certain)
-    places = np.argwhere(~target)
-    field = places[rng.integers(len(places), size=(14, 15))].astype(np.int32)
+    hole = make_hole(picture, target, 5, confidence)
+    sources = np.argwhere(~target)
+    field = sources[rng.integers(len(sources), size=(14, 15))].astype(np.int32)
     cost = np.zeros((14, 15), np.float32)
     compute_costs(hole, field, cost, 0, 14)
     twin = {
@@ -155,7 +155,7 @@ def test_distances_and_sweeps(channels: int):
     }
     assert all(np.isclose(cost[p], d, rtol=1e-4) for p, d in twin.items())
     assert not cost[~target].any()
-    best = {p: min(naive_distance(hole, p, tuple(q)) for q in places) for p in twin}
+    best = {p: min(naive_distance(hole, p, tuple(q)) for q in sources) for p in twin}
     for n in range(20):
         sweep(hole, field, cost, np.uint64(n), 1 - 2 * (n % 2), 0, 14)
     assert not target[field[..., 0], field[..., 1]].any()
