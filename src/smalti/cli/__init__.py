@@ -18,42 +18,50 @@ if TYPE_CHECKING:
 
 # verb -> (where its app is, what it does)
 VERBS = {
-    "list": ("smalti.cli.listing:app", "List the shipped models and the recipes."),
-    "data": ("smalti.cli.data:app", "Look at pictures before training on them."),
-    "pack": ("smalti.cli.pack:app", "Decode pictures once, into a pack to train on."),
-    "fetch": ("smalti.cli.fetch:app", "Fetch pictures that others publish, and pack them."),
-    "train": ("smalti.cli.train:app", "Train a model by a recipe, or go on with a run."),
-    "report": ("smalti.cli.report:app", "Tell how a run went, or goes, on a page."),
-    "sample": ("smalti.cli.sample:app", "Draw pictures from a model."),
-    "inpaint": ("smalti.cli.inpaint:app", "Fill a hole in a picture."),
-    "match": ("smalti.cli.match:app", "Find the patches of one picture in another."),
-    "reconstruct": ("smalti.cli.reconstruct:app", "Turn pictures into codes or noise, and back."),
-    "interpolate": ("smalti.cli.interpolate:app", "Walk from one sample or picture to another."),
-    "complete": ("smalti.cli.complete:app", "Draw what is missing below in a picture."),
-    "compress": ("smalti.cli.compress:app", "Pack pictures into few bits, without a loss."),
-    "decompress": ("smalti.cli.decompress:app", "Bring back pictures that were compressed."),
+    "list": ("smalti.cli.listing:app", "List the shipped models and the training recipes."),
+    "data": (
+        "smalti.cli.data:app",
+        "Inspect pictures before training: sizes, duplicates, classes.",
+    ),
+    "pack": ("smalti.cli.pack:app", "Decode pictures once into a fast dataset file."),
+    "fetch": ("smalti.cli.fetch:app", "Download and pack a public dataset."),
+    "train": ("smalti.cli.train:app", "Train a model with a recipe, or resume a run."),
+    "report": ("smalti.cli.report:app", "Write a report of a training run: curves and a verdict."),
+    "sample": ("smalti.cli.sample:app", "Generate pictures with a model."),
+    "inpaint": ("smalti.cli.inpaint:app", "Fill a masked region of a picture."),
+    "match": ("smalti.cli.match:app", "Match patches of one picture to another (PatchMatch)."),
+    "reconstruct": (
+        "smalti.cli.reconstruct:app",
+        "Encode and decode pictures with a codec or diffusion model.",
+    ),
+    "interpolate": ("smalti.cli.interpolate:app", "Interpolate between two samples or pictures."),
+    "complete": ("smalti.cli.complete:app", "Complete partly masked pictures with a PixelCNN."),
+    "compress": (
+        "smalti.cli.compress:app",
+        "Compress pictures losslessly with an autoregressive model.",
+    ),
+    "decompress": ("smalti.cli.decompress:app", "Decompress a file written by smalti compress."),
     "translate": ("smalti.cli.translate:app", "Translate English into Chinese."),
-    "evaluate": ("smalti.cli.evaluate:app", "Measure a model: samples beside real pictures."),
-    "compare": ("smalti.cli.compare:app", "Put models side by side, under one protocol."),
-    "convert": ("smalti.cli.convert:app", "Make a published checkpoint into a smalti model."),
-    "bench": ("smalti.cli.bench:app", "Time something on this machine."),
-    "demo": ("smalti.cli.demo:app", "Make a page that shows everything once."),
+    "evaluate": ("smalti.cli.evaluate:app", "Measure a model's quality on held-out data."),
+    "compare": ("smalti.cli.compare:app", "Evaluate several models under one protocol."),
+    "convert": ("smalti.cli.convert:app", "Convert a published checkpoint into a smalti model."),
+    "bench": ("smalti.cli.bench:app", "Time an algorithm on this machine."),
+    "demo": ("smalti.cli.demo:app", "Make a web page with examples of everything."),
 }
 
 # Threads of PyTorch that wait for each other spin, by default for so long that on a machine that is
 # busy with something else they mostly hinder each other: 64 digits then took 70 s instead of 6.
 SPIN_COUNT = "1000"
 
-HELP = """Generative models built of small pieces: train on your own data, sample fast.
+HELP = """Generative models of pictures and text: train on your own data, sample fast.
 
-Every verb explains itself: smalti VERB --help"""
+`smalti VERB --help` lists a verb's options; defaults are in brackets."""
 
 EXAMPLES = """[bold]Examples[/bold]
 
-  smalti demo                                   a page of pictures made here
-  smalti sample ddpm-digits -n 64 --gif         64 digits, out of noise
-  smalti train ddpm --data photos --minutes 30  a model of your own pictures
-  smalti sample runs/ddpm -n 16                 draw from it"""
+  smalti sample ddpm-digits -n 64 --gif         sample 64 digits, film the noise
+  smalti train ddpm --data photos --minutes 30  train on your own pictures
+  smalti sample runs/ddpm -n 16                 sample from the trained model"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

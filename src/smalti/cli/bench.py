@@ -1,4 +1,4 @@
-"""`smalti bench NAME`: how fast something is on this machine."""
+"""`smalti bench NAME`: time an algorithm on this machine."""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from rich.table import Table
 
 from smalti.cli.commands import CommandArguments, make_command
 from smalti.cli.display import make_console
+from smalti.cli.help_layout import OPTIONS
 from smalti.tasks import Benchmark, bench_patchmatch
 from smalti.tasks.patchmatch_variants import Timing
 
 EXAMPLES = """[bold]Examples[/bold]
 
-  smalti bench patchmatch
-  smalti bench patchmatch a.png b.png --exact
-  smalti bench patchmatch --quick"""
+  smalti bench patchmatch --quick
+  smalti bench patchmatch a.png b.png --exact"""
 
-app = App(name="bench", help_epilogue=EXAMPLES)
+app = App(name="bench", help_epilogue=EXAMPLES, group_parameters=OPTIONS)
 
 
 def print_benchmark(benchmark: Benchmark, arguments: CommandArguments) -> None:
-    """A row for every rung; times are those of the whole picture."""
+    """A row for each variant; times are for the whole picture."""
     case, out = benchmark.problem, make_console(highlight=True)
     (H, W), (height, width) = case.a.shape[:2], case.b.shape[:2]
     title = f"{H} x {W} in {height} x {width} pixels, patch {case.patch}, "
     out.print(f"{title}{case.iterations} iterations; seconds without compiling")
     out.print(make_table(benchmark.timings, H * W))
     for pixels in {s.n_pixels for s in benchmark.timings} - {H * W}:
-        note = f"  * run on {pixels:,} of the {H * W:,} pixels, and reckoned for all; "
-        out.print(f"{note}--whole runs all", highlight=False)
+        note = f"  * timed on {pixels:,} of the {H * W:,} pixels and scaled; "
+        out.print(f"{note}--whole times all", highlight=False)
 
 
 def make_table(timings: Sequence[Timing], total_pixels: int) -> Table:
     out = Table(box=SIMPLE_HEAD)
-    out.add_column("rung", no_wrap=True)
+    out.add_column("variant", no_wrap=True)
     for word in ("seconds", "faster", "compiling", "distance", "of exact"):
         out.add_column(word, justify="right")
     first = estimate_seconds(timings[0], total_pixels)
@@ -60,7 +60,7 @@ def format_number(x: float) -> str:
 
 
 def estimate_seconds(timing: Timing, total_pixels: int) -> float:
-    """For the whole picture: by its pixels, if it ran on a crop."""
+    """Seconds for the whole picture, scaled by its pixels if timed on a crop."""
     return timing.seconds * total_pixels / timing.n_pixels
 
 

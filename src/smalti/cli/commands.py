@@ -1,4 +1,4 @@
-"""Verbs made of tasks: a task's parameters are the options, its docstring is their help."""
+"""Verbs made from tasks: parameters become options, the docstring becomes their help."""
 
 from __future__ import annotations
 
@@ -28,14 +28,16 @@ from smalti.cli.options import (
 )
 from smalti.cli.progress_bar import ProgressBar
 
-COMMON_TYPES: dict[str, Any] = {"out": Path | None, "config": Path | None, "size": Size, "crop": Size,
-                         "model": str, "n": Count, "data": str | None, "mask": Path | None,
-                         "classes": Classes, "text": Texts, "conditions": Conditions}  # fmt: skip
-"""What the command line takes these parameters as."""
+COMMON_TYPES: dict[str, Any] = {
+    "out": Path | None, "config": Path | None, "mask": Path | None, "size": Size, "crop": Size,
+    "model": str, "data": str | None, "n": Count, "classes": Classes, "text": Texts,
+    "conditions": Conditions,
+}  # fmt: skip
+"""Types of these parameters on the command line."""
 METAVARS = {"data": "PATH", "device": "DEVICE", "background": "COLOR", "model": "MODEL"}
-"""What the help calls the values of these parameters, whose type is str."""
+"""What help calls the values of these parameters, whose type is str."""
 DOCUMENTED_PARAMETER = re.compile(r"^(\w+): (.*(?:\n(?!\w+: |\n).+)*)", re.MULTILINE)
-"""A parameter in a docstring: its name, and what it is up to the next one or an empty line."""
+"""A parameter in a docstring: its name, and the text up to the next one or an empty line."""
 CommandArguments = Mapping[str, Any]
 """The arguments of a command, by name."""
 
@@ -51,14 +53,15 @@ def make_command(
     progress_bar: Callable[[], Any] = ProgressBar,
     **types: Any,
 ) -> Callable[..., None]:
-    """The command that runs a task, shows how far it is, and then its result.
+    """The command that runs a task, shows its progress and prints the result.
 
-    Parameters before the task's `*` are the command's words, those behind it are its options.
-    print_result: called with the result and the arguments by name, `seconds` among them.
-    required: what the command cannot go without, though the task can.  keyword_only: parameters before the
-    `*` that are options.  results_root: where results go, into a folder called as the first word, unless
-    `out` says otherwise.  fixed: arguments that are no options.  progress_bar: makes what shows progress.
-    types: what the command line takes some of them as.
+    Positional parameters of the task become arguments, keyword-only ones become options.
+    print_result: called with the result and the arguments by name, with `seconds`.
+    required: parameters that the command requires, though the task has a default.
+    keyword_only: positional parameters that become options.
+    results_root: default parent of `out`; the folder is named after the first argument.
+    fixed: arguments that are not options. progress_bar: makes the callback that shows progress.
+    types: types of parameters on the command line, where they differ from the task's.
     """
     signature = inspect.signature(task, eval_str=True)
     text = inspect.getdoc(task) or ""

@@ -1,4 +1,4 @@
-"""`smalti compare`: models side by side, under one protocol."""
+"""`smalti compare`: several models under one protocol."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from smalti.tasks import Comparison, compare
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti compare ddpm-digits runs/ddpm-digits
-  smalti compare reports/a reports/b    saved reports: nothing is drawn again"""
+  smalti compare reports/a reports/b        saved reports"""
 
-DIRECTIONS = {"lower": "less is better", "higher": "more is better", "": ""}
+DIRECTIONS = {"lower": "lower is better", "higher": "higher is better", "": ""}
 TARGETS = {
     "nearest": "about 1 is good",
     "copies": "about 1% is good",
     "copying z": "-3 to 3 is good",
 }
-"""Of rows that are good in the middle."""
+"""Rows whose best value is in the middle of the range."""
 
 
 def print_comparison(comparison: Comparison, arguments: CommandArguments) -> None:
@@ -39,7 +39,7 @@ def print_comparison(comparison: Comparison, arguments: CommandArguments) -> Non
     drawn = describe_samples(reports[0], " of each")
     if codecs:
         drawn = f"Codes of {format_count(p.held, f'{p.split} picture')}"
-    out.print(f"\n{drawn} beside the {p.reference:,} of {p.data}", soft_wrap=True)
+    out.print(f"\n{drawn}; reference: {p.reference:,} of {p.data}", soft_wrap=True)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("measure", *comparison.headings, "real", ""):
         table.add_column(name, no_wrap=True)
@@ -58,18 +58,18 @@ def print_comparison(comparison: Comparison, arguments: CommandArguments) -> Non
 
 
 def describe_sampler(report: Report) -> str:
-    """Its kind and its steps, which a model in two columns may differ in."""
+    """Type and steps: one model may be compared under two samplers."""
     made = report.sampler if isinstance(report.sampler, dict) else {}
     return " ".join(str(made[key]) for key in ("tag", "steps") if key in made) or "-"
 
 
 def describe_direction(row: Row) -> str:
-    """Which numbers of a row are good."""
+    """Which values are good."""
     return TARGETS.get(row.name, DIRECTIONS[row.better])
 
 
 def print_full_width(table: Table) -> None:
-    """As wide as it is: no number is cut off in a narrow window or a file."""
+    """At its full width, so that a narrow window cuts off no number."""
     needed = make_console(width=10_000).measure(table).maximum
     make_console(width=max(make_console().width, needed)).print(table)
 

@@ -1,4 +1,4 @@
-"""`smalti complete`: pictures whose rest is drawn by a model."""
+"""`smalti complete`: draw the missing part of pictures."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ from smalti.tasks import Completions, complete
 
 EXAMPLES = """[bold]Examples[/bold]
 
-  smalti complete runs/gated-pixelcnn-digits seven.png three.png -n 8
-  smalti complete runs/gated-pixelcnn-digits seven.png --rows 10 --class 7 --temperature 0.9
-  smalti complete runs/pixelcnn seven.png --mask hole.png"""
+  smalti complete gated-pixelcnn-digits seven.png --keep-rows 10 --class 7
+  smalti complete runs/pixelcnn seven.png --mask hole.png -n 8"""
 
 app = App(name="complete", help_epilogue=EXAMPLES)
 
 
 def print_completions(completions: Completions, arguments: CommandArguments) -> None:
     share, ways = completions.hole.float().mean(), format_count(len(completions.seeds), "way")
-    summary = f"{format_count(len(completions.originals), 'picture')}, {share:.0%} drawn in {ways}"
+    summary = (
+        f"{format_count(len(completions.originals), 'picture')}, {share:.0%} drawn, {ways} each"
+    )
     print(f"{summary} in {arguments['seconds']:.1f} s: {arguments['out'] / 'grid.png'}")
 
 

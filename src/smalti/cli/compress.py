@@ -1,4 +1,4 @@
-"""`smalti compress`: pictures into one file, without a loss."""
+"""`smalti compress`: pictures into one file, losslessly."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from smalti.tasks import CompressedFile, compress
 
 EXAMPLES = """[bold]Examples[/bold]
 
-  smalti compress digits digits.smalti --model runs/gated-pixelcnn-digits
-  smalti compress scan.png scan.smalti --model runs/pixelcnn --class 7
-  smalti decompress digits.smalti again"""
+  smalti compress digits digits.smalti --model gated-pixelcnn-digits
+  smalti compress scan.png scan.smalti --model runs/pixelcnn --class 7"""
 
 app = App(name="compress", help_epilogue=EXAMPLES)
 
@@ -23,12 +22,12 @@ app = App(name="compress", help_epilogue=EXAMPLES)
 def print_compressed(compressed: CompressedFile, arguments: CommandArguments) -> None:
     header, out = compressed.header, arguments["out"]
     print("\n".join(compressed.notes), end="\n" * bool(compressed.notes))
+    pictures = f"{format_count(header.count, 'picture')} in {arguments['seconds']:.1f} s"
     print(
-        f"{format_count(header.count, 'picture')} in {arguments['seconds']:.1f} s: {len(compressed.content):,} "
-        f"bytes in {out}, {header.payload_bytes:,} of them pixels, {compressed.bits_per_dim:.3f} bits a value "
-        "instead of 8"
+        f"{pictures}: {len(compressed.content):,} bytes in {out}, {header.payload_bytes:,} of them "
+        f"pixel data, {compressed.bits_per_dim:.3f} bits per value instead of 8"
     )
-    print("  kept  the pixels, upright where EXIF turns a picture; not the files' other contents")
+    print("  kept  pixels, rotated as EXIF says; metadata is not kept")
     print(f"  next  smalti decompress {shlex.quote(str(out))} FOLDER")
 
 

@@ -1,4 +1,4 @@
-"""`smalti convert`: published weights into a smalti model."""
+"""`smalti convert`: a published checkpoint into a smalti model."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from smalti.tasks._convert import KINDS
 
 EXAMPLES = """[bold]Examples[/bold]
 
-  smalti convert dldemos-ddim-unet ddim.pth --out models/ddim
   smalti convert dldemos-ddim-unet ddim.pth --size 64 --out models/ddim
-  smalti convert taming-vqgan last.ckpt --config model.yaml --out models/vqgan
-  smalti sample models/ddim -n 16"""
+  smalti convert taming-vqgan last.ckpt --config model.yaml --out models/vqgan"""
 
 NEXT = {
     "picture": "smalti sample {} -n 16",
     "codes": "smalti reconstruct {} PICTURES",
     "indices": "smalti convert ... --codec CODEC, to draw pictures",
 }
-"""What to do with a model, by what it puts out."""
+"""The next command, by what the model outputs."""
 
-app = App(name="convert", help_epilogue=EXAMPLES)
+KINDS_HELP = "[bold]Kinds[/bold]\n\n" + "\n".join(f"  {kind}" for kind in KINDS)
+
+app = App(name="convert", help_epilogue=f"{KINDS_HELP}\n\n{EXAMPLES}")
 
 
 def print_converted(converted: ConvertedModel, arguments: CommandArguments) -> None:
@@ -38,11 +38,11 @@ def print_converted(converted: ConvertedModel, arguments: CommandArguments) -> N
 
 
 def print_skipped_weights(skipped: tuple[str, ...], file: str) -> None:
-    """Lightning's extras: what a codec does not need is named, and left out."""
+    """Names the weights that were not converted, such as Lightning's extras."""
     if skipped:
         roots = ", ".join(sorted({name.partition(".")[0] for name in skipped}))
         left = format_count(len(skipped), f"weight of {roots} is", f"weights of {roots} are")
-        print(f"{file}: {left} not the codec's and left out")
+        print(f"{file}: {left} not part of the codec, skipped")
 
 
 def describe_output(model: Any) -> str:
@@ -52,5 +52,5 @@ def describe_output(model: Any) -> str:
     return f"pictures of {H} x {W} pixels in {'gray' if C == 1 else f'{C} channels'}"
 
 
-kind = Annotated[str, Parameter(help=f"What the weights are of: {', '.join(KINDS)}.")]
+kind = Annotated[str, Parameter(help="Kind of checkpoint, listed below.")]
 app.default(make_command(convert_checkpoint, print_converted, required={"out"}, kind=kind))

@@ -1,4 +1,4 @@
-"""`smalti data`: a look at pictures before training on them."""
+"""`smalti data`: inspect pictures before training on them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from smalti.tasks import AuditReport, audit
 
 EXAMPLES = """[bold]Examples[/bold]
 
-  smalti data photos
   smalti data photos.zip --size 64 --epochs 200
   smalti data hf:ylecun/mnist --out looks/mnist"""
 
@@ -28,31 +27,32 @@ def print_audit(report: AuditReport, arguments: CommandArguments) -> None:
     print_findings(report.audit)
     print_training_forecast(report)
     for file in report.files:
-        print(f"{'report' if file.name == 'report.json' else '':9} {file}")
-    print(f"next      {suggest_command(report.audit, arguments)}")
+        print(f"{'report' if file.name == 'report.json' else '':10} {file}")
+    print(f"next       {suggest_command(report.audit, arguments)}")
 
 
 def print_training_forecast(report: AuditReport) -> None:
-    """What training takes, and what was measured to know it."""
+    """How long training takes, and what was timed to estimate it."""
     forecast, epochs, n = report.forecast, report.epochs, report.audit.splits["train"]
     if not n:
-        print("training  no picture is left to train on: give more of them")
+        print("training   no picture is left to train on; give more pictures")
         return
     print(
-        f"training  {epochs:g} epochs of {format_count(n, 'picture')} by `ddpm` are "
+        f"training   {epochs:g} epochs of {format_count(n, 'picture')} with `ddpm`: "
         f"{format_count(forecast.count_steps(n, epochs), 'step')}, "
-        f"about {forecast.estimate_minutes(n, epochs):.3g} minutes; 10 minutes are "
+        f"about {forecast.estimate_minutes(n, epochs):.3g} minutes; in 10 minutes: "
         f"{forecast.estimate_epochs(n, 10):.3g} epochs"
     )
     H, W = report.audit.size
+    step = f"{forecast.seconds_per_step:.3g} s for a step of {forecast.batch_size}"
     print(
-        f"          ({forecast.n_parameters / 1e6:.2f} M parameters, {forecast.seconds_per_step:.3g} s for a "
-        f"step of {forecast.batch_size}, timed on {forecast.timed_batch_size} pictures of {H} x {W} on {forecast.device})"
+        f"           ({forecast.n_parameters / 1e6:.2f} M parameters, {step}, timed on "
+        f"{forecast.timed_batch_size} pictures of {H} x {W} on {forecast.device})"
     )
 
 
 def format_preprocessing_options(arguments: CommandArguments) -> dict[str, str]:
-    """The options that say how pictures are read, as typed; those left out are not here."""
+    """The preprocessing options that were given, as typed."""
     every = {
         "--size": format_size(arguments["size"]) if arguments["size"] else None,
         "--color": arguments["color"] if arguments["color"] != "keep" else None,
@@ -63,7 +63,7 @@ def format_preprocessing_options(arguments: CommandArguments) -> dict[str, str]:
 
 
 def suggest_command(audit_result: Audit, arguments: CommandArguments) -> str:
-    """Training, or a pack first where training could not read the pictures this way."""
+    """`train`, or `pack` first where `train` cannot read the pictures this way."""
     pictures, options = shlex.quote(arguments["pictures"]), format_preprocessing_options(arguments)
     words = "".join(f" {name} {value}".rstrip() for name, value in options.items())
     if audit_result.bad or options.keys() - {"--size"}:

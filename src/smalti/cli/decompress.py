@@ -1,4 +1,4 @@
-"""`smalti decompress`: the pictures that were compressed, as they were."""
+"""`smalti decompress`: the pictures of a compressed file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from smalti.tasks import DecompressedPictures, decompress
 
 EXAMPLES = """[bold]Examples[/bold]
 
-  smalti decompress digits.smalti again
+  smalti decompress digits.smalti digits-again
   smalti decompress scan.smalti scans --model runs/pixelcnn"""
 
 app = App(name="decompress", help_epilogue=EXAMPLES)
@@ -20,7 +20,7 @@ app = App(name="decompress", help_epilogue=EXAMPLES)
 
 def print_decompressed(decompressed: DecompressedPictures, arguments: CommandArguments) -> None:
     pictures = format_count(len(decompressed.pixels), "picture")
-    print(f"{pictures} in {arguments['seconds']:.1f} s, their checksum right: {arguments['out']}")
+    print(f"{pictures} in {arguments['seconds']:.1f} s, checksum verified: {arguments['out']}")
 
 
 app.default(

@@ -1,4 +1,4 @@
-"""Text on the terminal: what the user named is shown as it is, whatever brackets it has."""
+"""Text on the terminal, without markup: names may contain brackets."""
 
 from __future__ import annotations
 
@@ -7,10 +7,7 @@ from rich.text import Text
 
 
 def make_console(**options: bool | int) -> Console:
-    """A console that takes no markup, so that no name is ever read as some.
-
-    Style is put on by `bold` and its like instead.
-    """
+    """A console without markup. Use `bold`, `dim` and `yellow` for style."""
     return Console(**{"highlight": False, **options}, markup=False, emoji=False)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,4 @@
-"""Verbs whose options depend on the words that they are given."""
+"""Verbs whose options depend on the other words."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from smalti.cli.help_layout import ARGUMENTS, OPTIONS, OneLineFormatter
 def make_dynamic_verb(
     name: str, choose: Callable[[Sequence[str]], tuple[Callable[..., Any], str]], **about: Any
 ) -> App:
-    """A verb that takes any words, and then runs the command that `choose` makes for them.
+    """A verb that reads all words first and then runs the command that `choose` makes of them.
 
-    choose: words -> the command and what its help says of it. about: usage and examples of its App.
+    choose: words -> the command and its help. about: usage and examples of the App.
     """
     app = App(name=name, help_flags=(), version_flags=())
 

@@ -1,4 +1,4 @@
-"""What went wrong, in one line."""
+"""Errors as one line."""
 
 from __future__ import annotations
 
@@ -37,9 +37,7 @@ def format_usage_error(error: CycloptsError) -> str:
     if isinstance(error, MissingArgumentError) and error.argument is not None:
         return format_missing_argument(error, verb)
     if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
-        return (
-            f"{error.unused_tokens[0]!r} is one word too many; `{verb} --help` tells what it takes"
-        )
+        return f"{error.unused_tokens[0]!r} is one argument too many; see `{verb} --help`"
     if isinstance(error, UnknownOptionError):
         return format_unknown_option(error, verb)
     text = str(error)
@@ -51,7 +49,7 @@ def format_unknown_option(error: UnknownOptionError, verb: str) -> str:
     typed = (error.token.keyword or error.token.value).split("=")[0]
     known = [name for argument in error.argument_collection for name in argument.names]
     meant = find_synonym(typed, known) or find_similar(typed, known)
-    hint = f"did you mean {meant}?" if meant else f"`{verb} --help` lists the options"
+    hint = f"did you mean {meant}?" if meant else f"see `{verb} --help`"
     return f"unknown option {typed}; {hint}"
 
 
@@ -59,8 +57,8 @@ def format_missing_argument(error: MissingArgumentError, verb: str) -> str:
     assert error.argument is not None
     info = error.argument.field_info
     if info.is_positional:
-        return f"{error.argument.name.lstrip('-').upper()} is missing; `{verb} --help` explains it"
-    return f"{error.keyword or error.argument.name} wants a value; `{verb} --help` explains it"
+        return f"{error.argument.name.lstrip('-').upper()} is missing; see `{verb} --help`"
+    return f"{error.keyword or error.argument.name} needs a value; see `{verb} --help`"
 
 
 def to_one_line(text: str) -> str:

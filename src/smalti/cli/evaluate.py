@@ -1,4 +1,4 @@
-"""`smalti evaluate`: how good a model is, in numbers that say how they were made."""
+"""`smalti evaluate`: a model's quality on held-out data, with its protocol."""
 
 from __future__ import annotations
 
@@ -24,18 +24,14 @@ from smalti.tasks import evaluate
 
 EXAMPLES = """[bold]Examples[/bold]
 
-  smalti evaluate ddpm-digits
-  smalti evaluate runs/vqvae-digits     a codec: PSNR, SSIM, and its codebook
-  smalti evaluate runs/ddpm -n 500 --metrics memorization,cost
-  smalti evaluate models/mine --data photos.zip --split valid
-  smalti evaluate ddpm-digits --sampler dpm-solver --steps 10 --out reports/fast"""
+  smalti evaluate ddpm-digits --sampler dpm-solver --steps 10
+  smalti evaluate vqvae-digits              a codec: PSNR, SSIM, codebook
+  smalti evaluate runs/ddpm --data photos.zip --split valid --metrics kernel"""
 
 Metrics = Annotated[
     tuple[str, ...],
     Parameter(
-        help="Which, with commas; all of them unless told otherwise: "
-        + "; ".join(f"{output}: {', '.join(kind.measures)}" for output, kind in KINDS.items())
-        + ".",
+        help="Metrics, separated by commas (default: all).",
         consume_multiple=True,
         negative_iterable=(),
         show_default=False,
@@ -53,7 +49,7 @@ def make_plan_flags() -> Flags:
 
 
 def print_evaluation(report: Report, arguments: CommandArguments) -> None:
-    """The table, and what to know of it."""
+    """The table, and where the files are."""
     print_report(report)
     names = KINDS[find_output(report.protocol.metrics)].sheets
     print(f"{', '.join(['report.json', *names])} in {arguments['out']}")
@@ -64,10 +60,10 @@ def print_report(report: Report) -> None:
     out, head = make_console(), Text("\n") + bold(report.model)
     if find_output(p.metrics) == "codes":
         held = format_count(p.held, f"{p.split} picture")
-        head += f": {held}, to codes and back; trained on the {p.reference:,} of {p.data}"
+        head += f": {held} reconstructed; trained on {p.reference:,} of {p.data}"
         out.print(head, soft_wrap=True)
-        return print_table(report, out, "of the codec")
-    head += f": {describe_samples(report)} beside the {p.reference:,} of {p.data}"
+        return print_table(report, out, "codec")
+    head += f": {describe_samples(report)}; reference: {p.reference:,} of {p.data}"
     out.print(head, soft_wrap=True)
     print_table(report, out, "samples")
 

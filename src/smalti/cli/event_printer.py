@@ -1,4 +1,4 @@
-"""What `smalti train` shows while a run goes on."""
+"""What `smalti train` prints during a run."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smalti.training.events import Ended, Event, Note, Started, Stepped, Validat
 
 
 class EventPrinter:
-    """Shows a run's events. It goes into other processes: a meter's bar is made where it shows."""
+    """Prints the events of a run. Other processes get a copy, and make a bar if they need one."""
 
     def __init__(self, prints_end: bool = True):
         self.prints_end = prints_end
@@ -51,7 +51,7 @@ class EventPrinter:
             f"{format_count(event.steps, 'step')}, precision {event.precision}{where}"
         )
         if event.step:
-            self.progress_bar.print_line(f"going on from step {event.step}")
+            self.progress_bar.print_line(f"resuming from step {event.step}")
         self.progress_bar(Progress("training", event.step, event.steps))
 
     def print_step(self, event: Stepped) -> None:
@@ -66,7 +66,7 @@ class EventPrinter:
             return
         run = event.checkpoint.parent
         done = (
-            "stopped" if event.interrupted else "done" if event.steps_taken else "finished before"
+            "stopped" if event.interrupted else "done" if event.steps_taken else "already finished"
         )
         print(f"{done} at step {event.step} after {event.minutes:.1f} minutes")
         print(f"  checkpoint  {event.checkpoint}")
@@ -81,12 +81,12 @@ class EventPrinter:
         if event.interrupted:
             return {"next": f"smalti train --resume --out {where}"}
         use = f"smalti sample {where} -n 64" if grid.is_file() else "smalti list"
-        if "quantizer" in plan["model"]:  # a codec draws nothing by itself
+        if "quantizer" in plan["model"]:  # a codec alone cannot sample
             use = f"smalti reconstruct {where} PICTURES"
         recipe = plan["about"].get("recipe", "RECIPE")
-        on = f"smalti train {recipe} --start {where} --seed 1 --out {where}-2"
+        on = f"smalti train {recipe} --init-from {where} --seed 1 --out {where}-2"
         return {"next": use} if event.steps_taken else {"next": use, "train on": on}
 
     def close(self) -> None:
-        """Take the bar away, also when the run ended in an error."""
+        """Remove the bar."""
         self.progress_bar.close()

@@ -1,4 +1,4 @@
-"""`smalti fetch`: pictures that others publish, packed where smalti finds them by name."""
+"""`smalti fetch`: public datasets, packed where smalti finds them by name."""
 
 from __future__ import annotations
 
@@ -15,17 +15,14 @@ from smalti.tasks import fetch
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti fetch emoji
-  smalti fetch emoji4
-  smalti fetch letters
-  smalti fetch textures
-  smalti train ddpm --data emoji-32"""
+  smalti fetch letters --out packs"""
 
 app = App(name="fetch", help_epilogue=EXAMPLES)
 
 
 def print_packs(packs: Sequence[FetchedPack], arguments: CommandArguments) -> None:
     for pack in packs:
-        print(f"{describe_pack(pack)}: {pack.path}{'' if pack.is_new else ' (was here already)'}")
+        print(f"{describe_pack(pack)}: {pack.path}{'' if pack.is_new else ' (already present)'}")
         print(f"  {describe_contents(pack)}")
     for license in dict.fromkeys(pack.license for pack in packs):
         print(f"license  {license}")
@@ -47,7 +44,7 @@ def describe_contents(fetched: FetchedPack) -> str:
     near = len(fetched.duplicates.collect_near_rows())
     return (
         f"{fetched.content}; {fetched.n_distinct} distinct pictures, "
-        f"{near} with one that is nearly the same; {fetched.n_leaks} pairs alike across splits"
+        f"{near} with a near duplicate; {fetched.n_leaks} near-duplicate pairs across splits"
     )
 
 

@@ -1,4 +1,4 @@
-"""What an audit found, for people."""
+"""The findings of an audit as text."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from smalti.data.audit import Audit
 from smalti.data.splitting import describe_untrained
 
 MAX_NAMED = 5
-"""Pictures, pairs or classes that are named; a report names them all."""
+"""How many pictures, pairs or classes are named; report.json names all."""
 MAX_CAPTIONS, CAPTION_WIDTH = 3, 60
-"""Captions that are shown, and their characters."""
+"""How many captions are shown, and how many characters of each."""
 MAX_IMBALANCE = 10.0
-"""Largest class by smallest, above which it is said."""
+"""Ratio of the largest to the smallest class above which a warning is shown."""
 
 
 class Finding(NamedTuple):
-    """One finding: under which heading, and whether somebody should look into it."""
+    """One line under a heading."""
 
     heading: str
     text: str
@@ -29,10 +29,10 @@ class Finding(NamedTuple):
 
 
 def print_findings(audit: Audit) -> None:
-    """Print all findings, those to look into in another color."""
+    """Print all findings; those that need attention are yellow."""
     out = make_console(soft_wrap=True)
     for head, text, asks in list_findings(audit):
-        out.print(Text(f"{head:9} ") + (yellow(text) if asks else Text(text)))
+        out.print(Text(f"{head:10} ") + (yellow(text) if asks else Text(text)))
 
 
 def list_findings(audit: Audit) -> Iterator[Finding]:
@@ -51,18 +51,19 @@ def list_findings(audit: Audit) -> Iterator[Finding]:
 def list_counts(audit: Audit) -> Iterator[Finding]:
     colored = audit.count_colored()
     color = "all gray" if not colored else f"{colored} colored"
-    kinds = f"{format_counts(audit.count_by('format'))}; modes {format_counts(audit.count_by('mode'))}; {color}"
-    yield Finding("pictures", f"{len(audit)} that can be used")
+    modes = format_counts(audit.count_by("mode"))
+    kinds = f"{format_counts(audit.count_by('format'))}; modes {modes}; {color}"
+    yield Finding("pictures", f"{len(audit)} readable")
     yield Finding("formats", kinds)
     if str(audit.ignored):
-        yield Finding("others", f"passed over: {audit.ignored}", needs_attention=True)
+        yield Finding("others", f"ignored: {audit.ignored}", needs_attention=True)
     if damaged := audit.count_damaged_exif():
         text = f"{format_count(damaged, 'EXIF block')} cannot be read; the pixels are used"
         yield Finding("damaged", text, needs_attention=True)
 
 
 def list_captions(audit: Audit) -> Iterator[Finding]:
-    """How many there are, and some of them."""
+    """How many there are, with a few examples."""
     texts = [text for text in audit.captions if text]
     if texts:
         some = dict.fromkeys(texts[:: -(-len(texts) // MAX_CAPTIONS)])
@@ -72,12 +73,12 @@ def list_captions(audit: Audit) -> Iterator[Finding]:
         yield Finding("captions", f"of {format_count(len(texts), 'picture')}: {shown}")
     if bad := audit.bad_captions:
         head = "" if texts else "captions"
-        yield Finding(head, f"{len(bad)} that cannot be read", needs_attention=True)
+        yield Finding(head, f"{len(bad)} unreadable", needs_attention=True)
         yield from list_first(bad, needs_attention=True)
 
 
 def list_broken(audit: Audit) -> Iterator[Finding]:
-    some = f"{len(audit.bad)} that cannot be used"
+    some = f"{len(audit.bad)} unreadable"
     yield Finding("broken", some if audit.bad else "none", needs_attention=bool(audit.bad))
     yield from list_first([*map(str, audit.bad)], needs_attention=True)
 
@@ -101,8 +102,8 @@ def list_duplicates(audit: Audit) -> Iterator[Finding]:
     copies += format_count(len(twice.exact), "group")
     copies += f" ({audit.n_label_conflicts} across classes)" if audit.n_label_conflicts else ""
     at_least = "" if twice.is_complete else "at least "
-    near = f"{at_least}{format_count(len(twice.near), 'pair')} nearly the same"
-    yield Finding("twice", f"{copies}, {near}", needs_attention=bool(twice.n_copies))
+    near = f"{at_least}{format_count(len(twice.near), 'pair')} nearly identical"
+    yield Finding("duplicates", f"{copies}, {near}", needs_attention=bool(twice.n_copies))
     yield from list_first([" = ".join(titles[row] for row in group[:3]) for group in twice.exact])
     yield from list_first([f"{titles[pair.a]} ~ {titles[pair.b]}" for pair in twice.near])
     if twice.n_single_color:
@@ -128,15 +129,13 @@ def list_classes(audit: Audit) -> Iterator[Finding]:
 
 
 def list_splits(audit: Audit) -> Iterator[Finding]:
-    whose = (
-        "the data's own" if audit.has_predefined_splits else "chosen by chance, as training would"
-    )
+    whose = "predefined" if audit.has_predefined_splits else "random, as training would split"
     yield Finding("splits", f"{format_counts(audit.splits)} ({whose})")
     if audit.untrained_classes:
         yield Finding("", describe_untrained(audit.untrained_classes), needs_attention=True)
     equal = sum(pair.rms_difference == 0 for pair in audit.leaks)
-    some = f"{format_count(len(audit.leaks), 'pair')} across two splits, {equal} equal"
-    none = "none: no picture or near copy stands in two splits"
+    some = f"{format_count(len(audit.leaks), 'pair')} across two splits, {equal} identical"
+    none = "none: no picture or near copy is in two splits"
     yield Finding("leakage", some if audit.leaks else none, needs_attention=bool(audit.leaks))
     yield from list_first([f"{audit.titles[p.a]} and {audit.titles[p.b]}" for p in audit.leaks])
 

@@ -1,7 +1,7 @@
-"""Config fields as command-line options, and options back into values of fields.
+"""Config fields as command-line options, and options back into field values.
 
-cyclopts builds options from dataclasses, too, but from a class and not from a recipe's config: one
-option given would set all others back to the class's defaults. It knows no types by their tags.
+cyclopts also builds options from dataclasses, but from a class, not from a recipe's config: one
+given option would reset all others to the class's defaults. It does not know config tags either.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from smalti.core.ranges import OutOfRangeError
 
 YES, NO = ("yes", "y", "true", "t", "1"), ("no", "n", "false", "f", "0")
 ALIASES = {"learning_rate": ("--learning-rate", "--lr")}
-"""What fields are called besides, as everybody types it; errors name the last."""
+"""Other names of fields; errors use the last."""
 TRUTHS = {word: word in YES for word in (*YES, *NO)}
 
 
@@ -41,7 +41,7 @@ class Flag:
     help: str
     default: Any
     names: tuple[str, ...] = ()
-    """What the option is called, the last one in errors; as its field if empty."""
+    """Names of the option; errors use the last. Empty: the field's name."""
     visible: bool = True
     """Whether help lists it."""
 
@@ -56,7 +56,7 @@ def format_option(field: str) -> str:
 
 
 def list_flags(config: Any, prefix: str = "") -> Iterator[Flag]:
-    """Every field of a config as a flag, those of configs inside it, too."""
+    """All fields of a config and of the configs inside it."""
     hints, docs = collect_hints(type(config)), read_field_docs(type(config))
     for field in dataclasses.fields(config):
         name, value, hint = prefix + field.name, getattr(config, field.name), hints[field.name]
@@ -78,10 +78,10 @@ def list_flags(config: Any, prefix: str = "") -> Iterator[Flag]:
 
 
 def list_variant_flags(variants: list[Any], name: str, help: str, prefix: str) -> Iterator[Flag]:
-    """Configs that take turns: which, by its tag, where there are several; then the fields of each.
+    """A choice between config types: first the tag, then the fields of each type.
 
-    The first is the default. A field that it lacks says in its help which types have it. Where
-    types differ in a field's range, their own check comes later.
+    The first variant is the default. Help names the types of a field that it lacks. Where types
+    differ in a field's range, the config itself checks it later.
     """
     if len(variants) > 1:
         tags = [find_config_tag(type(kind)) for kind in variants]
@@ -112,7 +112,7 @@ def list_other_types(hint: Any, current: type) -> list[type]:
 
 @cache
 def read_field_docs(cls: type) -> dict[str, str]:
-    """The line below each field of a dataclass, by the field's name, as far as there is source."""
+    """The docstring below each field of a dataclass, by name, where source is available."""
     docs = dict.fromkeys((f.name for f in dataclasses.fields(cls)), "")
     try:
         (body,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
@@ -148,7 +148,7 @@ def make_parameter(flag: Flag, group: Group, show_default: bool) -> Any:
 
 
 def list_literals(hint: Any) -> list[Any]:
-    """The words that a field may have in place of a list."""
+    """The words that a field accepts instead of a list."""
     literals = [h for h in get_args(hint) if get_origin(h) is Literal]
     return [word for literal in literals for word in get_args(literal)]
 
@@ -163,7 +163,7 @@ def format_default(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Flags:
-    """Options of one kind, and where help shows them."""
+    """Options of one group in the help."""
 
     flags: tuple[Flag, ...]
     group: Group
@@ -171,9 +171,9 @@ class Flags:
 
 
 def add_flags(command: Callable[..., Any], **flag_sets: Flags) -> Callable[..., Any]:
-    """`command`, whose parameter `k` for each of `sets` is a dict, as a function of single options.
+    """`command` with an option for each flag.
 
-    `command` gets k={flag's name: value} of the options that are given.
+    Each set `k` of flags becomes one parameter of `command`: k={flag name: value} of those given.
     """
     signature = inspect.signature(command, eval_str=True)
     own = [p for p in signature.parameters.values() if p.name not in flag_sets]
@@ -202,7 +202,7 @@ def add_flags(command: Callable[..., Any], **flag_sets: Flags) -> Callable[..., 
 
 
 def parse_option(value: Any, flag: Flag) -> Any:
-    """An option's value as the field's type wants it: words become a tuple, or one word itself."""
+    """The value of the field: words become a tuple, or stay one word."""
     if not can_be(flag.hint, tuple):
         return coerce_value(value, flag.hint, flag.option)
     words = [word for words in value for word in words.replace(",", " ").split()]

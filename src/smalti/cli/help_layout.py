@@ -24,7 +24,7 @@ def take_first_sentence(text: str) -> str:
 
 
 class OneLineFormatter:
-    """Formats help for cyclopts. No text is wrapped; a name that is too long has a line of its own."""
+    """Formats help for cyclopts. No text is wrapped; a long name has a line of its own."""
 
     def __call__(self, console: Console, options: ConsoleOptions, panel: HelpPanel) -> None:
         if not panel.entries:
@@ -32,6 +32,7 @@ class OneLineFormatter:
         title = Text(str(panel.title), style="bold")
         if description := read_plain_text(panel.description, console):
             title.append(f"  {description}", style="not bold")
+        console.print()
         print_line(console, title)
         names = [name_entry(entry) for entry in panel.entries]
         column = COLUMN
@@ -40,17 +41,16 @@ class OneLineFormatter:
         for entry, name in zip(panel.entries, names, strict=True):
             for line in format_entry(entry, name, column, console):
                 print_line(console, line)
-        console.print()
 
     def render_usage(self, console: Console, options: ConsoleOptions, usage: Any) -> None:
         text = read_plain_text(usage, console)
-        print_line(console, Text(f"Usage: {text.removeprefix('Usage: ')}\n"))
+        print_line(console, Text(f"Usage: {text.removeprefix('Usage: ')}"))
 
     def render_description(
         self, console: Console, options: ConsoleOptions, description: Any
     ) -> None:
         if text := read_plain_text(description, console):
-            print_line(console, Text(text + "\n"))
+            print_line(console, Text("\n" + text))
 
 
 def print_line(console: Console, line: Text) -> None:

@@ -12,8 +12,7 @@ from smalti.tasks import Inpainting, inpaint
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti inpaint photo.jpg hole.png
-  smalti inpaint seven.png hole.png --model ddpm-digits --class 7
-  smalti inpaint photo.jpg hole.png --model runs/ddpm -n 8 --resample 10"""
+  smalti inpaint seven.png hole.png --model ddpm-digits --class 7 -n 8"""
 
 
 def print_inpainting(inpainting: Inpainting, arguments: CommandArguments) -> None:

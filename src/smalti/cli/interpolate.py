@@ -15,7 +15,6 @@ from smalti.tasks import Interpolation, interpolate
 
 EXAMPLES = """[bold]Examples[/bold]
 
-  smalti interpolate ddpm-digits --from 3 --to 8
   smalti interpolate ddpm-digits --class 2,3,5 --frames 16 --gif
   smalti interpolate ddpm-digits --from mine.png --to yours.png"""
 

@@ -13,7 +13,7 @@ from rich.text import Text
 from smalti.cli.display import bold, make_console
 from smalti.tasks import Listing, ShippedModel, list_models
 
-EXAMPLES = """[bold]Example[/bold]
+EXAMPLES = """[bold]Examples[/bold]
 
   smalti list"""
 

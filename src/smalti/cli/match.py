@@ -12,11 +12,8 @@ from smalti.tasks import Matching, match
 
 EXAMPLES = """[bold]Examples[/bold]
 
-  smalti match a.png b.png
-  smalti match a.png b.png --method accurate
   smalti match a.png b.png --patch 7 --both-ways
-  smalti match clip.gif                          every frame against the first
-  smalti match frames/ reference.png             frames against a picture"""
+  smalti match clip.gif                     each frame against the first"""
 
 app = App(name="match", help_epilogue=EXAMPLES)
 

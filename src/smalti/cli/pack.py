@@ -1,4 +1,4 @@
-"""`smalti pack`: pictures decoded once."""
+"""`smalti pack`: decode pictures once."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from smalti.tasks import pack
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti pack photos packs/photos
-  smalti pack photos.zip packs/photos --size 64 --skip-bad --test 0.1
-  smalti train ddpm --data packs/photos"""
+  smalti pack photos.zip packs/photos --size 64 --skip-bad --test 0.1"""
 
 MAX_NAMED = 5
-"""Pictures left out that are named."""
+"""How many skipped pictures are named."""
 
 app = App(name="pack", help_epilogue=EXAMPLES)
 
@@ -29,10 +28,8 @@ def print_pack(packed: PackSummary, arguments: CommandArguments) -> None:
     (N, C, H, W), out = packed.shape, arguments["out"]
     for line in [*list_bad_pictures(packed.bad), *packed.notes]:
         print(line)
-    mega = N * C * H * W / 1e6
-    print(
-        f"{format_count(N, 'picture')} of {H} x {W}, {'gray' if C == 1 else 'RGB'}, {mega:.1f} MB: {out}"
-    )
+    mode, megabytes = "gray" if C == 1 else "RGB", N * C * H * W / 1e6
+    print(f"{format_count(N, 'picture')} of {H} x {W}, {mode}, {megabytes:.1f} MB: {out}")
     if packed.classes:
         print(f"  classes  {len(packed.classes)}: {', '.join(packed.classes[:8])}")
     if packed.splits:
@@ -42,15 +39,11 @@ def print_pack(packed: PackSummary, arguments: CommandArguments) -> None:
 
 
 def list_bad_pictures(bad: tuple[BadPicture, ...]) -> list[str]:
-    """A few of the pictures that were left out, and how many there are."""
+    """How many pictures were skipped, with the first few."""
     lines = [f"  {error}" for error in bad[:MAX_NAMED]]
     if len(bad) > MAX_NAMED:
         lines.append(f"  ... and {len(bad) - MAX_NAMED} more")
-    return (
-        [f"left out: {format_count(len(bad), 'picture')} that cannot be used", *lines]
-        if bad
-        else []
-    )
+    return [f"skipped {format_count(len(bad), 'unreadable picture')}", *lines] if bad else []
 
 
 app.default(make_command(pack, print_pack))

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a plain line now and then elsewhere."""
+"""Progress: a bar on a terminal, else a line now and then."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LINE_INTERVAL = 20.0
 
 
 class ProgressBar:
-    """Shows on stderr how far a task is: a bar for each thing that it does in turn."""
+    """Shows a task's progress on stderr: one bar for each activity."""
 
     def __init__(self) -> None:
         self.progress: TaskProgress | None = None
@@ -33,7 +33,7 @@ class ProgressBar:
         if self.progress and (
             progress.activity != self.progress.activity or progress.done < self.progress.done
         ):
-            self.close()  # the next piece of work
+            self.close()  # the next activity
         if self.progress is None:
             self.start(progress)
         self.progress = progress
@@ -66,7 +66,7 @@ class ProgressBar:
             print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self.rich_bar:
             self.rich_bar.stop()
         self.progress = self.rich_bar = None

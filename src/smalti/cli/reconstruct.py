@@ -1,4 +1,4 @@
-"""`smalti reconstruct`: pictures into a model's own terms and back."""
+"""`smalti reconstruct`: encode pictures and decode them again."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ from smalti.tasks import Reconstruction, reconstruct
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti reconstruct vqvae-digits seven.png three.png
-  smalti reconstruct runs/vqgan photos --out pairs
-  smalti reconstruct runs/vqgan large.jpg --own-size --tile 512
-  smalti reconstruct ddpm-digits seven.png three.png
-  smalti reconstruct runs/ddpm photos/*.jpg --steps 100 --refine 3"""
+  smalti reconstruct runs/vqgan large.jpg --keep-size --tile-size 512"""
 
 app = App(name="reconstruct", help_epilogue=EXAMPLES)
 
@@ -30,7 +27,7 @@ def print_reconstruction(reconstruction: Reconstruction, arguments: CommandArgum
     for dB, index, file in zip(reconstruction.psnr, indices, reconstruction.files, strict=True):
         print(f"{format_psnr(dB)} dB{index}  {file}")
     where = arguments["out"] / "grid.png" if reconstruction.has_grid else arguments["out"]
-    closing = f"in the mean, {arguments['seconds']:.1f} s: {where}"
+    closing = f"on average, {arguments['seconds']:.1f} s: {where}"
     print(f"{format_psnr(reconstruction.mean_psnr)} dB{mean}  {closing}")
     if reconstruction.codebook_size is not None:
         codes = format_count(reconstruction.codebook_size, "code is", "codes are")

@@ -1,4 +1,4 @@
-"""`smalti report`: how a run went, on a page."""
+"""`smalti report`: curves and a verdict of a training run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EXAMPLES = """[bold]Examples[/bold]
   smalti report runs/ddpm --out notes"""
 
 FEW_USED = 0.5
-"""A smaller part of the codes in use is worth a warning."""
+"""Fraction of used codes below which a warning is shown."""
 
 app = App(name="report", help_epilogue=EXAMPLES)
 
@@ -36,7 +36,7 @@ def print_run_report(run_report: RunReport, arguments: CommandArguments) -> None
 
 
 def format_summary(summary: Summary) -> list[str]:
-    """The text, line by line."""
+    """The summary as lines of text."""
     of = "" if summary.steps is None else f" of {summary.steps}"
     minutes = f", {summary.minutes[-1][1]:.1f} minutes" if summary.minutes else ""
     head = f"{summary.run}: {summary.recipe or 'a run'}, step {summary.step}{of}{minutes}"
@@ -48,22 +48,22 @@ def format_summary(summary: Summary) -> list[str]:
 
 
 def list_facts(summary: Summary) -> Iterator[tuple[str, str]]:
-    """What is known of the run, and its name."""
+    """Facts of the run: name and text."""
     if hardware := summarize_training(summary.facts).get("hardware"):
         yield "trained by", hardware
     if speed := summary.compute_speed():
-        yield "pictures", f"{median(v for _, v in speed):.0f} a second"
+        yield "speed", f"{median(v for _, v in speed):.0f} items/s"
     if summary.loss:
         last = smooth_curve(summary.loss)[-1][1]
-        yield "loss", f"{summary.loss[0][1]:.4f} at first, about {last:.4f} at last"
+        yield "loss", f"{summary.loss[0][1]:.4f} at the start, about {last:.4f} at the end"
     if summary.valid:
-        yield "held out", describe_validation(summary.valid)
+        yield "validation", describe_validation(summary.valid)
     if summary.norm:
         yield "gradient", describe_gradient(summary)
     if summary.rate:
         yield (
-            "rate",
-            f"{max(v for _, v in summary.rate):.2g} at most, {summary.rate[-1][1]:.2g} at last",
+            "learning rate",
+            f"{max(v for _, v in summary.rate):.2g} at most, {summary.rate[-1][1]:.2g} at the end",
         )
     if "codes_used" in summary.terms:
         yield "codebook", describe_codebook(summary)
@@ -73,22 +73,22 @@ def list_facts(summary: Summary) -> Iterator[tuple[str, str]]:
     if "discriminator_accuracy" in summary.terms:
         yield "discriminator", describe_discriminator(summary)
     if summary.recoveries:
-        yield "stepped back", "; ".join(map(describe_recovery, summary.recoveries))
+        yield "recoveries", "; ".join(map(describe_recovery, summary.recoveries))
     if summary.previews:
-        yield "grids", f"{len(summary.previews)} in {summary.run / 'grids'}"
+        yield "previews", f"{len(summary.previews)} in {summary.run / 'grids'}"
     if summary.unreadable_lines:
         yield "log", f"{format_count(summary.unreadable_lines, 'line')} unreadable"
 
 
 def suggest_command(summary: Summary) -> str | None:
-    """What the verdict suggests to type."""
+    """The command to type next."""
     run, verdict = shlex.quote(str(summary.run)), summary.judge_run()
     if verdict.step is not None:
         return f"smalti sample {shlex.quote(str(summary.run / f'step-{verdict.step}'))} -n 64"
     if summary.steps is not None and summary.step < summary.steps:
         return f"smalti train --resume --out {run}    (unless it is still training)"
     if verdict.kind == "falling" and summary.recipe:
-        return f"smalti train {summary.recipe} --start {run} --seed 1 --out {run}-2"
+        return f"smalti train {summary.recipe} --init-from {run} --seed 1 --out {run}-2"
     if {"codes", "codes_alive"} & summary.terms.keys() and summary.steps:
         return f"smalti reconstruct {run} PICTURES"
     return f"smalti sample {run} -n 64" if summary.step and summary.steps else None
@@ -101,24 +101,23 @@ def describe_codebook(summary: Summary) -> str:
     text = f"{used:.0f} of {K:.0f} codes used at the last save, perplexity {perplexity:.1f}"
     revived = summary.terms.get("codes_revived")
     drift = (
-        f", drift {summary.compute_latest('drift'):.2%} a step at last"
+        f", drift {summary.compute_latest('drift'):.2%} per step"
         if "drift" in summary.terms
         else ""
     )
-    warning = "; few are in use" if used < FEW_USED * K else ""
+    warning = "; few codes are used" if used < FEW_USED * K else ""
     return f"{text}{f', {revived[-1][1]:.0f} revived' if revived else ''}{drift}{warning}"
 
 
 def describe_discriminator(summary: Summary) -> str:
-    """Who is winning."""
+    """The balance between discriminator and generator."""
     from smalti.codecs.discriminator import describe_balance
 
-    real, fake, weight = (
-        summary.compute_latest(name) for name in ("logits_real", "logits_fake", "adaptive")
-    )
+    latest = summary.compute_latest
     return (
-        f"{describe_balance(summary.compute_latest('discriminator_accuracy'))}; logits {real:+.2f} of pictures and {fake:+.2f} of "
-        f"reconstructions, adaptive weight {weight:.3g}"
+        f"{describe_balance(latest('discriminator_accuracy'))}; "
+        f"logits {latest('logits_real'):+.2f} for pictures and {latest('logits_fake'):+.2f} for "
+        f"reconstructions, adaptive weight {latest('adaptive'):.3g}"
     )
 
 
@@ -132,7 +131,7 @@ def describe_gradient(summary: Summary) -> str:
     step, highest = max(summary.norm, key=lambda point: point[1])
     clipped = sum(value > summary.max_grad_norm for _, value in summary.norm) / len(summary.norm)
     usual = median(value for _, value in summary.norm)
-    return f"norm {usual:.3g} as a rule, {highest:.3g} at step {step}; {clipped:.0%} clipped"
+    return f"median norm {usual:.3g}, largest {highest:.3g} at step {step}; {clipped:.0%} clipped"
 
 
 def describe_recovery(line: dict[str, Any]) -> str:

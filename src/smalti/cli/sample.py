@@ -14,13 +14,9 @@ from smalti.tasks import DrawnSamples, draw_samples
 
 EXAMPLES = """[bold]Examples[/bold]
 
-  smalti sample ddpm-digits -n 64
   smalti sample ddpm-digits -n 10 --class all --guidance 1.5 --gif
   smalti sample ddpm-digits --sampler dpm-solver --steps 8
-  smalti sample runs/gated-pixelcnn-digits -n 16 --temperature 0.9 --gif
-  smalti sample runs/pixelcnnpp-emoji -n 8 --text "red heart" --text "green apple"
-  smalti sample ddpm-digits -n 4 --picture sketch.png --strength 0.7 --class 5
-  smalti sample runs/ddpm --steps 50 --eta 1 --size 48x32 --out wide"""
+  smalti sample pixelcnnpp-emoji -n 8 --text "red heart" --gif"""
 
 
 def print_samples(samples: DrawnSamples, arguments: CommandArguments) -> None:

@@ -1,4 +1,4 @@
-"""Options of samplers, as the models that are named list them."""
+"""The sampler options of the models named on the command line."""
 
 from __future__ import annotations
 
@@ -17,15 +17,16 @@ from smalti.core.config import SAMPLER_TAGS, find_config_class
 from smalti.core.errors import UserError
 
 INHERITED = ("clip", "guidance")
-"""Fields of a sampler that fills holes which are as in the model's own unless told otherwise."""
+"""Fields whose default an inpainting sampler takes from the model's own sampler."""
 
 
 def make_model_verb(
     name: str, command: Callable[..., Any], *, fills: bool = False, about: Any, **flag_sets: Flags
 ) -> App:
-    """A verb with the options of the samplers of the models that are named, as `sampler`.
+    """A verb with the sampler options of the models that are named.
 
-    fills: of samplers that fill holes, not of the others. about: usage and examples of its App.
+    fills: whether to list samplers that inpaint, or the others.
+    about: usage and examples of the App.
     """
 
     def choose_command(words: Sequence[str]) -> tuple[Callable[..., Any], str]:
@@ -37,7 +38,7 @@ def make_model_verb(
 
 
 def has_other_options(command: Callable[..., Any], words: Sequence[str]) -> bool:
-    """Whether a model is named, or an option that the command itself does not have."""
+    """Whether a model is named, or an option that is not the command's own."""
     own = inspect.signature(command).parameters.values()
     names = {name for p in own for name in list_option_names(p.name, p.annotation)} - {"--model"}
     return any(word.startswith("-") and word.split("=")[0] not in names for word in words)
@@ -46,8 +47,8 @@ def has_other_options(command: Callable[..., Any], words: Sequence[str]) -> bool
 def make_sampler_flags(words: Sequence[str] = (), fills: bool = False) -> Flags:
     """The options of all samplers of the models among these words.
 
-    Those of every family stand beside them, without being shown unless no model is named: which of
-    them a model does not take is told when it is there.
+    The options of every other family are accepted but hidden, so that the error can say that this
+    model does not take them.
     """
     named = [sampler for word in words for sampler in find_samplers(word)]
     all_ = [find_config_class(tag)() for tag in SAMPLER_TAGS]
@@ -62,13 +63,13 @@ def list_sampler_flags(samplers: list[Any], fills: bool) -> list[Flag]:
     kinds = {type(s): s for s in reversed(samplers) if getattr(s, "fills_holes", False) == fills}
     if not kinds:
         return []
-    help = "The way from noise to picture."
+    help = "Sampling algorithm."
     flags = [*list_variant_flags([*reversed(kinds.values())], "sampler", help, "")]
     return [replace(f, default=None) if fills and f.name in INHERITED else f for f in flags]
 
 
 def find_samplers(word: str) -> tuple[Any, ...]:
-    """Those of a model, the model's own first; none where the word names no model."""
+    """A model's samplers, its default first; none where the word names no model."""
     if word.startswith("-"):
         return ()
     from smalti.core.checkpoint import (  # PatchMatch needs no PyTorch
@@ -80,6 +81,6 @@ def find_samplers(word: str) -> tuple[Any, ...]:
     try:
         directory = find_checkpoint(word)
         model = build_model(read_model_config(directory), directory, "meta")
-    except (UserError, OSError, ValueError):  # the verb itself says what is wrong with it
+    except (UserError, OSError, ValueError):  # the command itself reports it
         return ()
     return getattr(getattr(model, "spec", None), "samplers", ())

@@ -9,9 +9,9 @@ from typing import TextIO
 
 
 def open_closed_streams() -> None:
-    """Where a shell has closed one (`>&-`), what is written goes nowhere.
+    """Redirect streams that a shell has closed (`>&-`) to the null device.
 
-    Otherwise the next file that is opened would be taken for it.
+    Otherwise the next file that is opened would get their number.
     """
     for fd in (0, 1, 2):
         try:
@@ -25,7 +25,7 @@ def open_closed_streams() -> None:
 
 
 def redirect_to_null(fd: int) -> None:
-    """From here on, what is written to this descriptor goes nowhere."""
+    """Discard what is written to this descriptor."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     if nowhere != fd:
         os.dup2(nowhere, fd)
@@ -33,7 +33,7 @@ def redirect_to_null(fd: int) -> None:
 
 
 def flush_streams() -> None:
-    """Write what is waiting; what nobody takes is dropped, so that Python's exit says nothing."""
+    """Flush both; what cannot be written is dropped, so that Python exits silently."""
     for fd, stream in ((1, sys.stdout), (2, sys.stderr)):
         if not try_flush(stream):
             redirect_to_null(fd)

@@ -67,5 +67,5 @@ def find_similar(typed: str, known: Collection[str]) -> str | None:
 
 def find_synonym(typed: str, known: Collection[str]) -> str | None:
     """The option among `known` that means what somebody typed; None where there is none."""
-    word = typed.split("=")[0].lstrip("-").replace("_", "-").lower()
+    word = typed.partition("=")[0].lstrip("-").replace("_", "-").lower()
     return next((option for option in HOMES.get(word, ()) if option in known), None)

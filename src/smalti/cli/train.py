@@ -1,4 +1,4 @@
-"""`smalti train`: a recipe on pictures, or a run that goes on."""
+"""`smalti train`: train with a recipe, or resume a run."""
 
 from __future__ import annotations
 
@@ -26,23 +26,22 @@ from smalti.training import Training
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti train ddpm --data photos --minutes 30
-  smalti train ddpm --resume
-  smalti train ddpm --help            the options of its model, too
-  smalti train ddpm --steps 5000 --lr 1e-3 --model.schedule sigmoid"""
+  smalti train ddpm --epochs 20 --lr 1e-3 --model.schedule sigmoid
+  smalti train ddpm --resume"""
 
-GENERAL = """Train a model by a recipe, or go on with a run.
+GENERAL = """Train a model with a recipe, or resume a run.
 
-`smalti list` shows the recipes, `smalti train RECIPE --help` what its model can be told."""
+`smalti train RECIPE --help` adds the options of the recipe's model."""
 
 DATA_FIELDS = re.compile(
     r"model\.(shape|classes|(codec|network|discriminator)\.(shape|channels|condition_width|classes)"
     r"|conditions\..*\.values)"
 )
-"""Fields of a model's config that its pictures decide."""
+"""Fields of a model's config that the data determine."""
 
 
 def find_recipe_in(words: Sequence[str]) -> Recipe | None:
-    """The recipe that is asked for, before the options, which depend on it, can be read."""
+    """The recipe that is named: it decides which options there are."""
     if words and not words[0].startswith("-"):
         return find_recipe(words[0])
     named = [word for word in words if word in RECIPES]
@@ -50,7 +49,7 @@ def find_recipe_in(words: Sequence[str]) -> Recipe | None:
 
 
 def choose_command(words: Sequence[str]) -> tuple[Callable[..., Any], str]:
-    """The verb with the options of the recipe's training and model, and its defaults."""
+    """The command with the options of the recipe's training and model, and its help."""
     recipe = find_recipe_in(words)
     training = list_flags(recipe.training if recipe else Training())
     model = (
@@ -66,7 +65,7 @@ def choose_command(words: Sequence[str]) -> tuple[Callable[..., Any], str]:
 
 
 def make_example_pictures(recipe: Recipe) -> Pictures:
-    """A picture that the recipe's model is made for when nobody has read the data yet."""
+    """A stand-in for the data, which are not read yet."""
     classes = tuple(map(str, range(10)))
     pixels = torch.zeros(1, 1, recipe.size, recipe.size, dtype=torch.uint8)
     return Pictures(pixels, torch.zeros(1, dtype=torch.int64), classes, "example")
@@ -91,27 +90,27 @@ def train_recipe(
     Parameters
     ----------
     recipe
-        A recipe's name; `smalti list` shows them.
+        Name of a recipe; `smalti list` shows them.
     data
         Folder, archive or pack of pictures; subfolders are classes.
     minutes
-        Training time, instead of --steps. Default: the recipe's.
+        Training time (default: the recipe's).
     epochs
-        Passes over the training pictures, instead of --steps.
+        Passes over the training pictures.
     size
-        Height and width in pixels. Default: the data's, or the recipe's.
+        Height and width (default: the data's or recipe's).
     init_from
-        Initial weights: a shipped model, a run or a checkpoint.
+        Initial weights: shipped model, run or checkpoint.
     out
-        Folder of the run. Default: runs/RECIPE.
+        Folder of the run (default: runs/RECIPE).
     resume
-        Resume the run in --out with its own recipe, data and options.
+        Resume the run in --out with its own options.
     """
     if recipe is None and not resume:
         raise UserError(f"RECIPE is missing; there are {', '.join(RECIPES)}")
     if out is None:
         if recipe is None:
-            raise UserError("--resume needs a recipe or --out, to know which run to go on with")
+            raise UserError("--resume needs a recipe or --out, to find the run")
         out = _train.RUNS / recipe
     own = {"data": data, "minutes": minutes, "epochs": epochs, "size": size, "init_from": init_from}
     event_printer = EventPrinter()
@@ -127,15 +126,15 @@ def train_recipe(
             ended = _train.train(selected, **own, steps=steps, out=out, on_event=event_printer)
     finally:
         event_printer.close()
-    # as a shell tells of a program that a signal ended: `train && sample` stops then
+    # 128 + signal, as shells do, so that `train && sample` stops
     return 128 + (ended.signal or signal.SIGINT) if ended.interrupted else 0
 
 
 def refuse_changes(changed: list[str]) -> None:
-    """UserError for options that a run that goes on cannot take."""
+    """UserError for options that cannot change when a run resumes."""
     if changed:
         first = format_option(changed[0])
-        raise UserError(f"{first} cannot change in a run that goes on; leave it out with --resume")
+        raise UserError(f"{first} cannot change when a run resumes; leave it out with --resume")
 
 
 USAGE = "Usage: smalti train RECIPE [OPTIONS]"

@@ -22,10 +22,7 @@ from smalti.translation.files import decode_lines, open_bytes
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti translate "Click OK to save the document."
-  smalti translate "Save the file first." --beam 8 --n-best 3
-  smalti translate --file in.txt --out out.txt
-  smalti translate --po zh_CN.po
-  fortune | smalti translate"""
+  smalti translate --file in.txt --out out.txt --beam-size 8"""
 
 MODEL = "en-zh-help"
 
@@ -47,7 +44,7 @@ def translate_inputs(
     n_best: BeamSize = 1,
     device: str = "auto",
 ) -> None:
-    """Translate English into Chinese, offline.
+    """Translate English into Chinese.
 
     Without a text or a file, lines are read from standard input.
 
@@ -56,23 +53,21 @@ def translate_inputs(
     text
         Sentences or paragraphs, each in quotes.
     model
-        A shipped model's name, or a checkpoint.
+        Shipped model, run or checkpoint.
     file
-        A text file in UTF-8; it is translated line by line.
+        UTF-8 text file to translate line by line.
     po
-        A gettext catalog: what is untranslated in it is filled and marked fuzzy.
+        gettext catalog; fills missing entries, marked fuzzy.
     out
-        Where to write the result; of --file the screen, of --po the same file unless told
-        otherwise.
+        Output file (default: the screen; --po: in place).
     beam_size
-        Beginnings that are carried on at once; 1 is greedy, and fastest.
+        Beam size; 1 is greedy (default: the model's).
     length_penalty
-        Exponent of the length that log-probabilities are divided by; larger ones favor longer
-        translations.
+        Length penalty; higher favors longer output.
     n_best
-        How many translations to show of each text, with their scores.
+        Translations to show for each text, with scores.
     device
-        cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
+        cpu, cuda, cuda:1, mps, or auto.
     """
     check_inputs(text, file, po, out, n_best)
     search = {
