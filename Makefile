@@ -29,9 +29,10 @@ test-portable: $(STAMP)  ## the numeric tests as other processors round; QUICK=1
 soak: $(STAMP)  ## all malformed inputs, of which `make test` takes 200; ARGS="-k pictures" some
 	SMALTI_SOAK=1 OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal tests/fuzz $(ARGS)
 
-lint: $(STAMP)  ## style, formatting and the import contract
+lint: $(STAMP)  ## style, formatting, names and the import contract
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/python scripts/check_names.py
 	$(BIN)/lint-imports --no-cache
 
 types: $(STAMP)
