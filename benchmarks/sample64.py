@@ -80,12 +80,12 @@ def run_child() -> None:
 def add_timestamp(
     work: Callable[..., Any], marks: dict[str, float], name: str
 ) -> Callable[..., Any]:
-    def timed(*args: Any, **kwargs: Any) -> Any:
+    def run_timed(*args: Any, **kwargs: Any) -> Any:
         result = work(*args, **kwargs)
         marks[name] = time.time()
         return result
 
-    return timed
+    return run_timed
 
 
 if __name__ == "__main__":
