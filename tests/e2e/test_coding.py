@@ -68,7 +68,7 @@ def test_a_folder_comes_back_under_its_old_names(capsys: pytest.CaptureFixture[s
     output = capsys.readouterr().out
     header = read_header(Path("o.smalti").read_bytes())
     assert "5 pictures" in output
-    assert f"{header.payload_bytes:,} of them pixels" in output
+    assert f"{header.payload_bytes:,} of them pixel data" in output
     assert (header.labels, header.batch_size, header.model_name) == ((0, 0, 1, 1, 1), 3, "gray")
     assert run_command("decompress o.smalti again") == 0
     names = ["cat/a.png", "cat/b.png", "dog/a.png", "dog/c.png.png", "dog/c.tiff.png"]
@@ -138,7 +138,7 @@ def test_another_model_is_refused_and_nothing_is_written(
     capsys.readouterr()
     assert run_command("decompress o.smalti again --model other") == 2
     line = capsys.readouterr().err
-    assert line.startswith("smalti: o.smalti: model ")
+    assert line.startswith("smalti: o.smalti: compressed by model ")
     assert line.count("\n") == 1
     (tmp_path / "gray").rename("moved")
     assert run_command("decompress o.smalti again") == 2
@@ -188,10 +188,10 @@ def transparent() -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("compress photos o.smalti", "--model wants a value"),
+        ("compress photos o.smalti", "--model needs a value"),
         ("compress photos o.smalti --model ddpm-digits", "PixelCNN"),
         ("compress photos o.smalti --model gray --batch-size 0", "--batch-size is 0"),
-        ("compress photos o.smalti --model gray --class cat,dog", "class 'cat,dog' is none of"),
+        ("compress photos o.smalti --model gray --class cat,dog", "class 'cat,dog' is not one of"),
         ("compress photos o.smalti --model rgb --class cat", "has no classes"),
         ("compress photos photos --model gray", "photos is a folder"),
         ("compress photos photos/cat/a.png --model gray", "is not from `smalti compress`"),
@@ -200,7 +200,7 @@ def transparent() -> None:
         ("compress clear.png o.smalti --model gray", "clear.png has transparent parts"),
         ("compress deep.png o.smalti --model gray", "deep.png is of mode I;16"),
         ("compress color.png o.smalti --model gray", "color.png holds pictures of shape (3,"),
-        ("compress photos o.smalti --model four", "none of this model's 4 levels"),
+        ("compress photos o.smalti --model four", "not one of this model's 4 levels"),
         ("decompress photos/cat/a.png again", "a.png: not written by"),
         ("decompress nowhere.smalti again", "nowhere.smalti"),
         ("decompress nowhere.smalti photos", "photos holds 'cat' already"),
@@ -209,7 +209,7 @@ def transparent() -> None:
         ("complete ddpm-digits photos/cat/a.png", "does not draw pixel by pixel"),
         ("complete gray photos/cat/a.png --keep-rows 8", "rows 8 leaves nothing to draw"),
         ("complete gray photos/cat/a.png --keep-rows 3 --mask photos/cat/a.png", "choose one"),
-        ("complete gray photos/cat/a.png --class cow", "class 'cow' is none of"),
+        ("complete gray photos/cat/a.png --class cow", "class 'cow' is not one of"),
         ("complete gray photos/cat/a.png --class none", "gray was not trained without a class"),
         ("complete gray photos/cat/a.png --temperature -1", "temperature is -1"),
         ("complete gray photos/cat/a.png -n 0", "-n is 0; give 1 or more"),

@@ -1,4 +1,4 @@
-"""Lossless compression of pictures by any model that goes through them symbol by symbol."""
+"""Lossless compression of pictures by any autoregressive model."""
 
 from smalti.coding._compress import compress, decompress
 from smalti.coding.file import Header, read_header

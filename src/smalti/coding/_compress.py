@@ -1,4 +1,4 @@
-"""compress and decompress: pictures to one file's bytes and back, without a loss."""
+"""compress and decompress: pictures to the bytes of one file and back, losslessly."""
 
 from __future__ import annotations
 
@@ -35,9 +35,7 @@ from smalti.core.tensors import to_tensor
 from smalti.data.pictures import Pictures
 
 BATCH_SIZE = 64
-FORCE_ADVICE = (
-    "decompress with what is recorded, or try anyway: the checksum tells whether it went well"
-)
+FORCE_ADVICE = "use the recorded version and device, or try --force: a checksum verifies the result"
 
 
 def compress(
@@ -51,14 +49,14 @@ def compress(
     batch_size: int = BATCH_SIZE,
     on_progress: OnProgress = ignore_event,
 ) -> bytes:
-    """A file's bytes that `decompress` turns into the same pictures, by the same model.
+    """Compress pictures losslessly; `decompress` with the same model restores them.
 
-    model: with a likelihood that is exact and a `walk`, such as a PixelCNN; or its name or folder.
-    pictures: (N, C, H, W) of the model's shape, uint8 or floats in [0, 1] of 8-bit values; or
-    `Pictures`, with their classes and captions where these are the model's.
-    labels: (N,) classes; where there are none, each picture's likeliest, by `model.score`.
-    file_names: of the pictures' files, ending in .png; model_name: what to call the model in the file.
-    Raises UserError for what the model cannot hold exactly.
+    model: a model with an exact likelihood and a `walk`, such as a PixelCNN; or its name or folder.
+    pictures: (N, C, H, W) of the model's shape, uint8 or floats in [0, 1] that are multiples of
+    1/255; or `Pictures`, whose classes and captions are used if the model has them.
+    labels: (N,) classes.  Default: each picture's likeliest class, by `model.score`.
+    text: N captions.  file_names: N file names ending in .png.  model_name: recorded in the file.
+    Returns the bytes of a file. Raises UserError for pictures that cannot be encoded exactly.
     """
     loaded = open_model(model, "walk")
     data = to_pictures(pictures)
@@ -67,7 +65,7 @@ def compress(
     check_writable(file_names or ())
     if file_names and len(file_names) != len(data):
         raise UserError(
-            f"{len(file_names)} names are given for {len(data)} pictures; give one each"
+            f"file_names has {len(file_names)} names for {len(data)} pictures; give one per picture"
         )
     labels = select_labels(loaded, data, labels)
     text = select_captions(loaded, data, text)
@@ -83,12 +81,12 @@ def compress(
         pixels_hash="",
         payload_bytes=0,
         checksum=0,
-        labels=(0,) * len(data) if loaded.spec.classes else None,  # not yet known
+        labels=(0,) * len(data) if loaded.spec.classes else None,  # placeholders of the right size
         text=tuple(text) if text else None,
         file_names=tuple(file_names) if file_names else None,
     )
     check_texts(header)
-    encode_header(header)  # what does not fit is refused before the work
+    encode_header(header)  # fail before the work if it is too large
     with use_threads(header.threads):
         payload, digest, y = encode_pictures(loaded, data, labels, text, batch_size, on_progress)
     measured = {
@@ -107,9 +105,9 @@ def encode_pictures(
     batch_size: int,
     on_progress: OnProgress,
 ) -> tuple[bytes, str, list[int]]:
-    """The payload, the pixels' SHA-256, and the class of each picture, where there are classes."""
+    """The payload, the SHA-256 of the pixels, and the labels of the pictures, if any."""
     digest: Any = hashlib.sha256()
-    encoder, found = Encoder(), []
+    encoder, used_labels = Encoder(), []
     for rows in split_batches(len(data), batch_size):
         pixels = data.take(rows).contiguous()
         levels = pixels_to_levels(pixels, model.codec)
@@ -118,21 +116,21 @@ def encode_pictures(
         if y is None and model.spec.classes:
             on_progress(Progress("compressing", rows.start, len(data), "choosing classes"))
             y = find_likeliest_classes(model, pixels)
-        found += [] if y is None else y.tolist()
+        used_labels += [] if y is None else y.tolist()
         walk = encoder.walk(model, levels, SamplingInputs(labels=y, text=text and text[rows]))
         run_walk(walk, "compressing", rows, len(data), on_progress)
-    return encoder.to_bytes(), digest.hexdigest(), found
+    return encoder.to_bytes(), digest.hexdigest(), used_labels
 
 
 def decompress(
     model: object, data: bytes, *, force: bool = False, on_progress: OnProgress = ignore_event
 ) -> Tensor:
-    """The pictures of `compress`, uint8 (N, C, H, W), their checksum compared.
+    """Decompress to pictures, uint8 (N, C, H, W), and verify their checksum.
 
-    Walks in the recorded batches, with the recorded number of threads.
-    force: try although versions or the device are others than recorded.
-    Raises UserError when the bytes are cut or damaged, the model is another one, versions, type or
-    device differ, or the outcome is not what was compressed.
+    Uses the recorded batch size and number of threads.
+    force: ignore differences of versions, dtype or device.
+    Raises UserError for truncated or damaged bytes, another model, other versions, dtype or device,
+    or a checksum mismatch.
     """
     loaded = open_model(model, "walk")
     header, payload = from_bytes(data)
@@ -151,7 +149,7 @@ def decompress(
 def decode_pictures(
     model: LosslessModel, header: Header, payload: bytes, on_progress: OnProgress
 ) -> Tensor:
-    """uint8 (N, C, H, W), right or wrong."""
+    """Decode to uint8 (N, C, H, W), without verification."""
     decoder, pictures = Decoder(payload), []
     labels = None if header.labels is None else torch.tensor(header.labels)
     text = None if header.text is None else list(header.text)
@@ -166,7 +164,7 @@ def decode_pictures(
 def run_walk(
     walk: Iterator[Canvas], stage: str, rows: slice, total: int, on_progress: OnProgress
 ) -> Tensor:
-    """The canvas at the end of some pictures' walk, (n, C, H, W) on the CPU."""
+    """Run a walk; returns its final symbols, (n, C, H, W) on the CPU."""
     symbols = torch.empty(0)
     for state in walk:
         where = f"{state.unit} {state.step}/{state.steps}"
@@ -186,68 +184,75 @@ def to_pictures(pictures: Tensor | Pictures) -> Pictures:
     if not isinstance(data, Pictures):
         data = Pictures(to_pixels(data), None, (), "pictures")
     if not len(data):
-        raise UserError("no pictures are given; give at least one")
+        raise UserError("no pictures are given; give one or more")
     return data
 
 
 def check_shape(data: Pictures, model: HasSpec) -> None:
     if data.shape != (expected := (model.spec.channels, *(model.spec.size or ()))):
         raise UserError(
-            f"pictures have shape {data.shape}, and this model's have {expected}; nothing is resized "
-            "here, for that would lose something"
+            f"pictures have shape {data.shape}, but this model takes {expected}; they are not "
+            "resized, because that is lossy"
         )
 
 
 def select_labels(
     model: HasSpec, data: Pictures, labels: Tensor | Sequence[int] | None
 ) -> Tensor | None:
-    """(N,) classes that are given or the data's own; None where there are none."""
+    """The given labels (N,), or else those of the data; None if there are none."""
     if labels is not None and not model.spec.classes:
-        raise UserError("classes are given, but this model has none; leave them out")
+        raise UserError("labels are given, but this model has no classes; omit them")
     if labels is None:
         if data.labels is None or not model.spec.classes:
             return None
         return map_labels(data.labels, data.classes, model.spec.classes)
     labels = to_tensor(labels, "labels").cpu()
     if labels.shape != (len(data),):
-        raise UserError(f"{tuple(labels.shape)} classes are given for {len(data)} pictures")
+        raise UserError(
+            f"labels has shape {tuple(labels.shape)}; give {(len(data),)}, one per picture"
+        )
     return labels
 
 
 def select_captions(model: HasSpec, data: Pictures, text: Sequence[str] | None) -> list[str] | None:
     if "text" not in model.spec.accepted_inputs:
         if text is not None:
-            raise UserError("text is given, but this model takes none; leave it out")
+            raise UserError("text is given, but this model takes no captions; omit it")
         return None
     captions = list(data.captions if text is None else text)
     if captions and len(captions) != len(data):
-        raise UserError(f"{len(captions)} captions are given for {len(data)} pictures")
+        raise UserError(
+            f"{len(captions)} captions are given for {len(data)} pictures; give one each"
+        )
     return captions or None
 
 
 def check_recorded(header: Header, model: Model, force: bool) -> None:
-    """UserError naming the first thing that is not as it was when the file was written."""
+    """UserError for the first difference from the time of compression."""
     if header.shape != (shape := (model.spec.channels, *(model.spec.size or ()))):
-        raise UserError(f"pictures of {header.shape} are recorded, and this model's are {shape}")
+        raise UserError(
+            f"compressed pictures have shape {header.shape}, but this model takes {shape}"
+        )
     other = find_difference(dict(header.environment), read_environment(model))
     if other and not force:
-        raise UserError(f"{other}, and rounding may differ; {FORCE_ADVICE}")
+        raise UserError(f"{other}; rounding may differ: {FORCE_ADVICE}")
     if header.model_hash != (model_digest := hash_model(model)):
         raise UserError(
-            f"model {header.model_hash[:12]} ({header.model_name or 'without a name'}) is recorded, and this "
-            f"one is {model_digest[:12]}; give the one it was compressed by"
+            f"compressed by model {header.model_hash[:12]} ({header.model_name or 'unnamed'}), but "
+            f"this model is {model_digest[:12]}; give the original model"
         )
 
 
 def explain_mismatch(header: Header) -> str:
-    """Why the outcome may be wrong, though neither bits nor model are."""
+    """Explain a checksum mismatch when the bits and the model are right."""
     units = detect_vector_units()
     if header.vector_units != units:
         return (
-            f"other pictures come out than went in: {header.vector_units} is recorded, and this "
-            f"processor has {units}, which rounds otherwise; decompress on such a machine"
+            "decompressed pictures differ from the originals: compressed with "
+            f"{header.vector_units}, but this processor has {units}, which rounds differently; "
+            "use a similar machine"
         )
     return (
-        "other pictures come out than went in, for this machine rounds otherwise than that which "
-        "compressed them; decompress there"
+        "decompressed pictures differ from the originals: this machine rounds differently; "
+        "decompress on the machine that compressed them"
     )

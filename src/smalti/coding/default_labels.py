@@ -1,4 +1,4 @@
-"""Under which classes pictures are compressed, where nobody says."""
+"""Default labels for pictures that are compressed without given ones."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from smalti.core.rng import Rng
 def map_labels(
     labels: Tensor, classes: tuple[str, ...], native_classes: tuple[str, ...]
 ) -> Tensor | None:
-    """Labels of the data's classes as the model's own, by name; None where one is missing."""
+    """Map the data's labels to the model's classes by name; None if a class is missing."""
     if not {*classes} <= {*native_classes}:
         return None
     return torch.tensor([native_classes.index(name) for name in classes])[labels]
 
 
 def find_likeliest_classes(model: LikelihoodModel, pixels: Tensor) -> Tensor:
-    """(n,) the class under which each picture takes the fewest bits. pixels: uint8 (n, C, H, W)."""
+    """The class (n,) under which each picture takes the fewest bits. pixels: uint8 (n, C, H, W)."""
     n, pictures = len(pixels), pixels.float() / 255
-    rng = Rng([0] * n)  # an exact score draws nothing
+    rng = Rng([0] * n)  # an exact score uses no randomness
     nats = [
         model.score(Batch(pictures, torch.full((n,), k)), rng).nats.cpu()
         for k in range(len(model.spec.classes))

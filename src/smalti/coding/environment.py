@@ -1,4 +1,4 @@
-"""What the last bits of a walk's numbers depend on, beside the model and the pictures."""
+"""The environment that a walk's rounding depends on: versions, dtype, device, threads."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ import smalti
 from smalti.core.errors import UserError
 
 LIBRARIES = ("torch", "numpy", "numba", "llvmlite", "constriction")
-"""Whose releases may sum in another order, or quantize otherwise."""
+"""Libraries whose releases may change the order of summation or the quantization."""
 MAX_THREADS = 256
-"""Threads of one walk; more are not used when pictures are compressed."""
+"""Number of threads of a walk, at most."""
 
 
 def read_environment(model: nn.Module) -> dict[str, str]:
-    """smalti's and the libraries' versions, and the type and device of the weights."""
+    """Versions of smalti and the libraries, and the dtype and device of the weights."""
     weight = next(model.parameters())
     return {
         "smalti": smalti.__version__,
@@ -32,23 +32,23 @@ def read_environment(model: nn.Module) -> dict[str, str]:
 
 
 def detect_vector_units() -> str:
-    """The widest vectors that PyTorch uses on this processor, such as "AVX2"."""
+    """The widest vector units that PyTorch uses on this processor, such as "AVX2"."""
     return torch.backends.cpu.get_cpu_capability()
 
 
 def find_difference(recorded: dict[str, Any], current: dict[str, str]) -> str | None:
-    """The first thing that is not as it was, in words; None when all is."""
+    """Describe the first difference between two environments; None if they are equal."""
     for name, value in current.items():
         if (was := recorded.get(name)) != value:
-            return f"{name} {str(was)[:40]} is recorded, and here is {name} {value}"
+            return f"compressed with {name} {str(was)[:40]}, but running with {name} {value}"
     return None
 
 
 @contextmanager
 def use_threads(n: int) -> Iterator[None]:
-    """n threads of PyTorch within, and as many as before afterwards."""
+    """Use n PyTorch threads within the block, then restore the previous number."""
     if not 1 <= n <= MAX_THREADS:
-        raise UserError(f"{n} threads are recorded; there can be 1 to {MAX_THREADS}")
+        raise UserError(f"recorded number of threads is {n}; expected 1 to {MAX_THREADS}")
     before = torch.get_num_threads()
     if n > before:
         check_can_start(n)
@@ -56,7 +56,7 @@ def use_threads(n: int) -> Iterator[None]:
     try:
         if torch.get_num_threads() != n:
             raise UserError(
-                f"{n} threads are recorded, and PyTorch takes no more than "
+                f"recorded number of threads is {n}, but PyTorch uses at most "
                 f"{torch.get_num_threads()} here"
             )
         yield
@@ -65,7 +65,7 @@ def use_threads(n: int) -> Iterator[None]:
 
 
 def check_can_start(n: int) -> None:
-    """UserError where the system gives a process no n threads: PyTorch's runtime would end it."""
+    """UserError if the system cannot start n threads, on which PyTorch's runtime would abort."""
     done = threading.Event()
     started = []
     try:
@@ -75,7 +75,7 @@ def check_can_start(n: int) -> None:
     except (RuntimeError, MemoryError) as error:
         started.pop()
         raise UserError(
-            f"{n} threads are recorded, and {len(started)} are to be had here"
+            f"recorded number of threads is {n}, but only {len(started)} can be started here"
         ) from error
     finally:
         done.set()

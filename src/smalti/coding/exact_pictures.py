@@ -1,4 +1,4 @@
-"""Pictures to be compressed: read as they are, or refused."""
+"""Exact reading of pictures: read losslessly, or refuse."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from smalti.data.reading import open_source
 from smalti.data.source import Source
 
 BLOCK_SIZE = 1024
-"""Pictures looked at together."""
+"""Pictures checked at a time."""
 LEVEL_TOLERANCE = {np.dtype(np.float16): 0.1}
-"""How near to a level counts as it: float16 has 255ths to 0.06 of one, others much nearer."""
+"""Tolerance, in levels: float16 is within 0.06 of a multiple of 1/255, other dtypes far nearer."""
 
 
 def read_exact(
@@ -38,35 +38,35 @@ def read_exact(
     on_progress: ProgressCallback | None = None,
     on_notice: Callable[[str], None] | None = None,
 ) -> tuple[Pictures, tuple[str, ...]]:
-    """All pictures at `path`, and names for their files.
+    """Read all pictures at `path`, and choose file names for them.
 
-    path: as `smalti.data.read` takes it, or one picture file. shape: (C, H, W) of the model.
-    on_notice: called with a line for what lies there, too, and is passed over.
-    UserError, naming the file, for what would not come back as it was: a picture of another size,
-    with transparent parts, of more than 8 bits or of several frames, or in colors where C is 1.
+    path: as in `smalti.data.read`, or one picture file. shape: (C, H, W) of the model.
+    on_notice: called with a line about skipped files.
+    Raises UserError, naming the file, for pictures that would lose information: of another size,
+    with transparent parts, more than 8 bits or several frames, or in color if C is 1.
     """
     C, H, W = shape
     with open_pictures(path) as source:
         if on_notice is not None and str(source.skipped):
-            on_notice(f"passed over: {source.skipped}")
+            on_notice(f"skipped: {source.skipped}")
         if source.pixels is not None and Path(path).suffix.lower() == ".npz":
             check_arrays(Path(path).expanduser())
         exact = replace(source, open_picture=lambda k: open_exact(source, k, (H, W)))
-        look = make_preprocessing(None, "rgb" if C == 3 else "keep", "white", crop=False)
-        pictures, kept = load_pictures(exact, look, progress=on_progress)
+        preprocessing = make_preprocessing(None, "rgb" if C == 3 else "keep", "white", crop=False)
+        pictures, kept = load_pictures(exact, preprocessing, progress=on_progress)
         root = Path(path).expanduser()
         names = make_file_names(source, kept.rows, root.parent if is_picture_file(root) else root)
     if pictures.shape != shape:
         raise UserError(
-            f"{path} holds pictures of shape {pictures.shape}, and this model's are {shape}; "
-            "nothing is resized or made gray here, for that would lose something"
+            f"{path} holds pictures of shape {pictures.shape}, but this model takes {shape}; they "
+            "are not resized or converted to gray, because that is lossy"
         )
     return pictures, names
 
 
 @contextmanager
 def open_pictures(path: str | Path) -> Iterator[Source]:
-    """What lies at `path`, or one picture by itself."""
+    """Open the source at `path`, or a single picture file."""
     file_path = Path(path).expanduser()
     if is_picture_file(file_path):
         yield Source(file_path.stem, [str(file_path)], lambda k: open_image(file_path))
@@ -76,14 +76,14 @@ def open_pictures(path: str | Path) -> Iterator[Source]:
 
 
 def is_picture_file(path: Path) -> bool:
-    """Whether one picture file lies there."""
+    """Whether the path is one picture file."""
     return path.is_file() and looks_like_picture(
         path.name, lambda: read_first_bytes(path, SIGNATURE_BYTES)
     )
 
 
 def open_exact(source: Source, k: int, size: tuple[int, int]) -> Image.Image:
-    """Picture k; BadPicture when reading it would change it."""
+    """Open picture k; BadPicture if decoding it would lose information."""
     image = source.open_picture(k)
     try:
         if fault := find_fault(image, None if source.pixels is not None else size):
@@ -95,7 +95,7 @@ def open_exact(source: Source, k: int, size: tuple[int, int]) -> Image.Image:
 
 
 def check_arrays(path: Path) -> None:
-    """UserError for pictures in a .npz whose numbers lie between 8-bit levels."""
+    """UserError if pictures in a .npz have values between 8-bit levels."""
     with np.load(path, allow_pickle=False) as arrays:
         for name in arrays.files:
             if match_split(name, PIXEL_NAMES):
@@ -107,5 +107,5 @@ def check_levels(title: str, array: np.ndarray) -> None:
         scaled = array[k : k + BLOCK_SIZE].astype(np.float64) * 255
         if (np.abs(scaled - scaled.round()) > LEVEL_TOLERANCE.get(array.dtype, 1e-3)).any():
             raise UserError(
-                f"{title} holds values between 8-bit levels; give uint8, or levels over 255"
+                f"{title} holds values between 8-bit levels; give uint8, or multiples of 1/255"
             )

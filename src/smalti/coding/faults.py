@@ -1,4 +1,4 @@
-"""What reading a picture would lose: looked for in the file, before its mode is converted."""
+"""Detect what decoding a picture would lose, before its mode is converted."""
 
 from __future__ import annotations
 
@@ -9,38 +9,38 @@ import numpy as np
 from PIL import Image
 
 LOSSLESS_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA")
-"""Pillow's modes of pictures whose 8-bit pixels are read as they stand."""
+"""Pillow modes whose 8-bit pixels are read unchanged."""
 HIGH_BIT_MODE = re.compile(r"(?!BGR).*;(12|16|24|32)")
 """Raw modes that Pillow reduces to 8 bits ("BGR;16" has 16 bits for all three colors)."""
 EXTRA_CHANNEL_MODE = re.compile(r"(L|RGB)X+")
-"""Raw modes of channels that Pillow passes over."""
+"""Raw modes with channels that Pillow ignores."""
 MAX_HEADER_BYTES = 1 << 16
-"""Bytes of a file in which its header lies."""
+"""Bytes of a file that are searched for its header."""
 
 
 def find_fault(image: Image.Image, size: tuple[int, int] | None) -> str | None:
-    """What would be lost of a picture that is not decoded yet; None when nothing would.
+    """Describe what decoding a picture would lose; None if nothing.
 
-    size: (H, W) that it must have, turned or not.
+    size: the required (H, W), before or after rotation by EXIF.
     """
     W, H = image.size
-    if size and {H, W} != {*size}:  # EXIF may yet turn it
-        return f"is {W} x {H} pixels, and this model's pictures are {size[1]} x {size[0]}"
+    if size and {H, W} != {*size}:  # EXIF may rotate it later
+        return f"is {W} x {H} pixels, but this model takes {size[1]} x {size[0]}"
     if image.mode not in LOSSLESS_MODES:
-        return f"is of mode {image.mode}; 8-bit gray or RGB can be kept exactly"
+        return f"is of mode {image.mode}; give 8-bit gray or RGB"
     if (frames := count_frames(image)) > 1:
-        return f"has {frames} frames or pages, and one would be kept; save each by itself"
+        return f"has {frames} frames or pages; save each as its own file"
     if is_high_bit_depth(image):
-        return "has more than 8 bits a channel, which would be lost; save it in 8 bits"
+        return "has more than 8 bits per channel; save it with 8 bits"
     if any(EXTRA_CHANNEL_MODE.match(word) for word in list_raw_modes(image)):
-        return "has channels beside its colors, which would be lost; save it without"
+        return "has extra channels besides color; remove them"
     if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
-        return "has transparent parts, which would be lost; flatten it"
+        return "has transparent parts; flatten it first"
     return None
 
 
 def count_frames(image: Image.Image) -> int:
-    """Frames, pages or layers; the sizes of an icon."""
+    """Number of frames, pages or layers, or of sizes in an icon."""
     sizes = image.info.get("sizes", ())
     return max(getattr(image, "n_frames", 1), len(sizes) if image.format in ("ICO", "ICNS") else 1)
 
@@ -54,7 +54,7 @@ def is_high_bit_depth(image: Image.Image) -> bool:
 
 
 def list_raw_modes(image: Image.Image) -> list[str]:
-    """How the file has its pixels, in Pillow's words."""
+    """Pillow's raw modes of the file's pixels."""
     return [word for args in list_tile_args(image) for word in args if isinstance(word, str)]
 
 
@@ -73,18 +73,18 @@ def list_tile_args(image: Image.Image) -> list[tuple[Any, ...]]:
 
 
 def read_header_bits(image: Image.Image) -> int:
-    """Bits of a channel, where Pillow's decoder reduces them unseen: JPEG 2000 and AVIF."""
+    """Bits per channel of JPEG 2000 and AVIF, which Pillow silently reduces to 8."""
     file = getattr(image, "fp", None)
     if image.format not in ("JPEG2000", "AVIF") or file is None:
         return 8
-    here = file.tell()
+    position = file.tell()
     file.seek(0)
     data = file.read(MAX_HEADER_BYTES)
-    file.seek(here)
+    file.seek(position)
     if image.format == "AVIF":  # "pixi", version and flags, channels, bits of each
         at = data.find(b"pixi") + 4
         bits = data[at + 5 : at + 5 + data[at + 4]] if at >= 4 and at + 4 < len(data) else b""
-    else:  # SOC and SIZ; behind 38 bytes the channels, and 3 bytes for each
+    else:  # SOC and SIZ; after 38 bytes the number of channels, then 3 bytes for each
         at = data.find(b"\xff\x4f\xff\x51") + 2
         count = int.from_bytes(data[at + 38 : at + 40], "big") if at >= 2 else 0
         bits = bytes((b & 0x7F) + 1 for b in data[at + 40 : at + 40 + 3 * count : 3])

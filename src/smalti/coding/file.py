@@ -1,4 +1,4 @@
-"""The file: a magic, a header as deflated JSON, a payload; docs/compression.md describes it."""
+"""The file format: magic, header as deflated JSON, payload; see docs/compression.md."""
 
 from __future__ import annotations
 
@@ -24,46 +24,46 @@ FORMAT = 2
 PREFIX = struct.Struct("<7sBII")
 """Magic, format, the header's length, its CRC-32."""
 WORD_BYTES = 4
-"""Bytes of a word of the payload."""
+"""Bytes per word of the payload."""
 PER_PICTURE_FIELDS = {"labels": int, "text": str, "file_names": str}
-"""Fields that have a value for each picture."""
+"""Fields with one value per picture."""
 MAX_SHOWN = 120
-"""Characters of what is wrong in a header, at most, in the line about it."""
+"""Characters of a faulty header value shown in an error, at most."""
 
 
 @dataclass(frozen=True)
 @add_short_repr
 class Header:
-    """What a file of compressed pictures records beside their bits."""
+    """The header of a file of compressed pictures."""
 
     model_hash: str
-    """SHA-256 of the model, as `core.fingerprint.model_hash` has it."""
+    """SHA-256 of the model, by `core.fingerprint.hash_model`."""
     model_name: str
-    """What the model was called, for `smalti decompress` to load it."""
+    """Name of the model, from which `smalti decompress` loads it."""
     count: int
     """N, the number of pictures."""
     shape: tuple[int, int, int]
-    """C, H and W of each."""
+    """C, H and W of each picture."""
     batch_size: int
-    """Pictures of one walk; the last walk has what is left."""
+    """Pictures per walk; the last walk may have fewer."""
     threads: int
-    """PyTorch's threads while they were compressed."""
+    """Number of PyTorch threads during compression."""
     vector_units: str
     """The processor's vector units."""
     environment: tuple[tuple[str, str], ...]
-    """Versions, and the type and device of the weights."""
+    """Versions, and the dtype and device of the weights."""
     pixels_hash: str
     """SHA-256 of the pixels, uint8 in the order (N, C, H, W)."""
     payload_bytes: int
-    """Bytes of the payload."""
+    """Size of the payload in bytes."""
     checksum: int
     """CRC-32 of the payload."""
     labels: tuple[int, ...] | None = None
-    """The classes that the pictures are compressed under."""
+    """Classes that the pictures are conditioned on."""
     text: tuple[str, ...] | None = None
-    """The captions that they are compressed under."""
+    """Captions that the pictures are conditioned on."""
     file_names: tuple[str, ...] | None = None
-    """What their files are called."""
+    """Names of the pictures' files."""
 
 
 def to_bytes(header: Header, payload: bytes) -> bytes:
@@ -74,37 +74,36 @@ def to_bytes(header: Header, payload: bytes) -> bytes:
 
 
 def encode_header(header: Header) -> bytes:
-    """UserError for a header that would not be read again."""
+    """Encode a header as JSON. UserError if it is too large to be read again."""
     written = json.dumps(asdict(header), separators=(",", ":")).encode()
     if len(written) > limits.MAX_HEADER_BYTES:
         raise UserError(
-            f"names and captions of {header.count:,} pictures take {len(written):,} bytes, and a "
-            f"file takes {limits.MAX_HEADER_BYTES:,}; compress them into several"
+            f"names and captions of {header.count:,} pictures take {len(written):,} bytes; a file "
+            f"holds at most {limits.MAX_HEADER_BYTES:,}: compress them into several files"
         )
     return written
 
 
 def from_bytes(data: bytes) -> tuple[Header, bytes]:
-    """Header and payload, both whole. UserError for what is something else, cut or damaged."""
+    """Split a file into header and payload. UserError for other, truncated or damaged files."""
     header, start = read_header_and_offset(data)
     payload = data[start:]
     if len(payload) < header.payload_bytes:
         raise UserError(
-            f"truncated: {len(data)} bytes are here, and {start + header.payload_bytes} were written; "
-            "fetch it anew"
+            f"truncated: {len(data)} of {start + header.payload_bytes} bytes; copy the file again"
         )
     if len(payload) > header.payload_bytes or zlib.crc32(payload) != header.checksum:
-        raise UserError("damaged: the bits are not those that were written; fetch it anew")
+        raise UserError("damaged: the payload's checksum does not match; copy the file again")
     if len(payload) % WORD_BYTES:
-        raise UserError("damaged: its bits end inside a word; fetch it anew")
+        raise UserError("damaged: the payload ends inside a word; copy the file again")
     return header, payload
 
 
 def read_file(path: str | Path) -> bytes:
-    """A file's bytes. What cannot be one is refused before it is in memory."""
+    """Read a file. Files of another format or size are refused before they are in memory."""
     file_path = Path(path)
     if file_path.exists() and not file_path.is_file():
-        raise UserError("not a file; give one that `smalti compress` wrote")
+        raise UserError("not a file; give one written by `smalti compress`")
     with file_path.open("rb") as file:
         start = file.read(PREFIX.size)
         length = PREFIX.unpack(start)[2] if len(start) == PREFIX.size else 0
@@ -112,35 +111,35 @@ def read_file(path: str | Path) -> bytes:
         header, begin = read_header_and_offset(start)
         expected, actual = begin + header.payload_bytes, file_path.stat().st_size
         if actual > expected:
-            raise UserError(f"damaged: {actual} bytes are here, and {expected} were written")
+            raise UserError(f"damaged: {actual} bytes, expected {expected}; copy the file again")
         return start + file.read()
 
 
 def read_header(data: bytes) -> Header:
-    """What a file records; its payload is not looked at. UserErrors as `from_bytes` has them."""
+    """Read the header of a file, ignoring its payload. Raises UserError like `from_bytes`."""
     return read_header_and_offset(data)[0]
 
 
 def read_header_and_offset(data: bytes) -> tuple[Header, int]:
-    """The header, and where the payload begins."""
+    """The header, and the offset of the payload."""
     if data[: len(MAGIC)] != MAGIC[: len(data)] or not data:
-        raise UserError("not written by `smalti compress`; give a file that is")
+        raise UserError("not written by `smalti compress`; give one of its files")
     if len(data) < PREFIX.size:
-        raise UserError(f"truncated: {len(data)} bytes are here, less than a header; fetch it anew")
+        raise UserError(f"truncated: {len(data)} bytes, less than a header; copy the file again")
     _, version, length, checksum = PREFIX.unpack_from(data)
     if version != FORMAT:
-        raise UserError(f"of format {version}; this smalti reads {FORMAT}")
+        raise UserError(f"format {version} is not supported; this smalti reads format {FORMAT}")
     compressed = data[PREFIX.size : PREFIX.size + length]
     if len(compressed) < length:
-        raise UserError(f"truncated: {len(data)} bytes are here, and more were written")
+        raise UserError(f"truncated: {len(data)} bytes, less than its header; copy the file again")
     if zlib.crc32(compressed) != checksum:
-        raise UserError("damaged: the header is not the one that was written; fetch it anew")
+        raise UserError("damaged: the header's checksum does not match; copy the file again")
     return decode_header(compressed), PREFIX.size + length
 
 
 @lru_cache(maxsize=1)
 def decode_header(compressed: bytes) -> Header:
-    """UserError for a header that smalti does not write, whoever wrote it."""
+    """Decode and validate a header. UserError if it is invalid, even if its checksum matches."""
     try:
         inflater = zlib.decompressobj()
         values = parse_json_object(inflater.decompress(compressed, limits.MAX_HEADER_BYTES))
@@ -156,41 +155,39 @@ def decode_header(compressed: bytes) -> Header:
         check_texts(header)
         check_names(header.file_names or ())
     except (zlib.error, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise UserError(
-            f"its header is none that smalti writes: {str(error)[:MAX_SHOWN]}"
-        ) from error
+        raise UserError(f"invalid header: {str(error)[:MAX_SHOWN]}") from error
     return header
 
 
 def parse_json_object(text: bytes) -> dict[str, Any]:
-    """A JSON object."""
+    """Parse a JSON object."""
     was_enabled = gc.isenabled()
-    gc.disable()  # or millions of values are looked through again and again
+    gc.disable()  # else the collector scans millions of values again and again
     try:
         values = json.loads(text)
     finally:
         if was_enabled:
             gc.enable()
     if not isinstance(values, dict):
-        raise UserError("it is no JSON object")
+        raise UserError("not a JSON object")
     return values
 
 
 def to_typed_tuple(name: str, values: object, kind: type) -> tuple[Any, ...] | None:
-    """A list of one type, for millions of which there is no time to look at each at length."""
+    """Convert a list of one type to a tuple; fast enough for millions of values."""
     if values is None:
         return None
     if not isinstance(values, list) or not all(type(value) is kind for value in values):
-        raise UserError(f"{name} are no list of {kind.__name__}")
+        raise UserError(f"{name} is not a list of {kind.__name__}")
     return tuple(values)
 
 
 def check_counts(header: Header) -> None:
     if min(header.count, header.batch_size, *header.shape) < 1:
-        raise UserError("it counts less than one")
+        raise UserError("count, batch_size and shape must be 1 or more")
     limits.check_size(header.count, header.shape, header.batch_size)
     if not 0 <= header.payload_bytes <= limits.compute_max_bytes(header.count, header.shape):
-        raise UserError(f"{header.payload_bytes} bytes for {header.count} pictures")
+        raise UserError(f"payload has {header.payload_bytes} bytes for {header.count} pictures")
     for name in ("labels", "text", "file_names"):
         values = getattr(header, name)
         if values is not None and len(values) != header.count:
@@ -207,7 +204,7 @@ def check_texts(header: Header) -> None:
         *environment,
     ):
         if len(word) > limits.MAX_TEXT_LENGTH:
-            raise UserError(f"too long is {word[: MAX_SHOWN // 2]!r} ...")
+            raise UserError(f"{word[: MAX_SHOWN // 2]!r} ... is too long")
     for word in (header.model_name, *(header.text or ())):
         if not is_text(word):
-            raise UserError(f"{word[:MAX_SHOWN]!r} cannot be written as UTF-8; call it otherwise")
+            raise UserError(f"{word[:MAX_SHOWN]!r} cannot be encoded as UTF-8; rename it")

@@ -1,4 +1,4 @@
-"""What the files of compressed pictures are called, on both sides."""
+"""Safe file names for compressed pictures."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from smalti.data.source import Source
 EXTENSION = ".png"
 UNSAFE_CHARACTERS = re.compile(r'[\x00-\x1f\x7f<>:"|?*\\]|[. ]$')
 INVALID_UTF8 = re.compile("[\ud800-\udfff]")
-"""Bytes of a name that is not UTF-8, as Python has them."""
+"""Surrogates by which Python represents bytes that are not UTF-8."""
 RESERVED_NAME = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
-"""Names of devices on Windows, whatever their ending."""
+"""Device names on Windows, with any extension."""
 MAX_PART_BYTES, MAX_NAME_BYTES = 255, 2048
-"""Bytes of a name between two slashes, as most file systems take it, and of one as a whole."""
+"""Bytes of one part of a path, as in most file systems, and of a whole path, at most."""
 MAX_NAME_LENGTH = 1 << 16
-"""Characters of a recorded name at most."""
+"""Characters of a recorded name, at most."""
 PART_PATTERN = r'(?!\.)[^\x00-\x1f\x7f<>:"|?*\\/\ud800-\udc7f\udd00-\udfff]{1,255}(?<![. ])'
 SAFE_NAME = re.compile(f"{PART_PATTERN}(?:/{PART_PATTERN})*")
-"""Names that lead nowhere but below a folder."""
+"""Relative paths that stay inside a folder."""
 
 
 def make_file_names(source: Source, rows: np.ndarray, root: Path) -> tuple[str, ...]:
-    """A PNG's name for every row: its own below `root`, or else its number, in its class's folder.
+    """Name a PNG for every row: by its path below `root`, or else by its number and class.
 
-    No two are the same. What no file system takes is replaced by underscores.
+    Names are distinct. Characters that file systems do not allow are replaced by underscores.
     """
     numbers = [int(row) for row in rows]
     names = [
@@ -46,13 +46,13 @@ def make_file_names(source: Source, rows: np.ndarray, root: Path) -> tuple[str, 
     png_names = tuple(to_png_name(name) for name in kept)
     try:
         check_writable(png_names)
-    except UserError:  # names that differ in nothing that is left of them
+    except UserError:  # names that are equal after sanitization
         return tuple(f"{k:05d}{EXTENSION}" for k in numbers)
     return png_names
 
 
 def make_relative_name(title: str, root: Path) -> str | None:
-    """The path of a picture below `root`, made safe; None for what lies in no file of its own."""
+    """The sanitized path of a picture below `root`; None if it has no file there."""
     path = PurePath(title)
     if not path.is_relative_to(root):
         return None
@@ -63,24 +63,25 @@ def make_relative_name(title: str, root: Path) -> str | None:
 def make_numbered_name(source: Source, row: int) -> str:
     if source.labels is None:
         return f"{row:05d}"
-    return f"{sanitize_part(source.classes[int(source.labels[row])].replace('/', '_')) or '_'}/{row:05d}"
+    name = source.classes[int(source.labels[row])].replace("/", "_")
+    return f"{sanitize_part(name) or '_'}/{row:05d}"
 
 
 def sanitize_part(part: str) -> str:
-    """One part of a path as any file system takes it, but for its length."""
+    """Make one part of a path safe for any file system, except for its length."""
     plain = INVALID_UTF8.sub("_", UNSAFE_CHARACTERS.sub("_", part.lstrip("./")))
     return f"_{plain}" if RESERVED_NAME.match(plain) else plain
 
 
 def to_png_name(name: str) -> str:
-    """With the ending of a PNG, and no part longer than file systems take it."""
+    """Append .png, and truncate parts that are too long."""
     *folders, last = name.split("/")
     short = [truncate_part(part, MAX_PART_BYTES) for part in folders]
     return "/".join([*short, truncate_part(last, MAX_PART_BYTES - len(EXTENSION)) + EXTENSION])
 
 
 def truncate_part(part: str, size: int) -> str:
-    """At most `size` bytes of UTF-8, and not ending in what would be unsafe there."""
+    """Truncate to `size` bytes of UTF-8, without an unsafe ending."""
     return part.encode()[:size].decode(errors="ignore").rstrip(". ") or "_"
 
 
@@ -90,46 +91,46 @@ def strip_extension(name: str) -> str:
 
 
 def check_names(names: Sequence[str]) -> None:
-    """UserError unless all are different PNGs in or below one folder."""
+    """UserError unless all are distinct, safe, relative paths of PNGs."""
     for name in names:
         if not (
             name.endswith(EXTENSION) and len(name) <= MAX_NAME_LENGTH and SAFE_NAME.fullmatch(name)
         ):
-            raise UserError(f"a picture is called {name[:80]!r}, which is no safe name of a PNG")
+            raise UserError(f"{name[:80]!r} is not a safe file name for a PNG; rename it")
     check_different([name.casefold() for name in names])
 
 
 def check_writable(names: Sequence[str]) -> None:
-    """UserError unless file systems can hold them; old files need only pass `check_names`."""
+    """UserError unless file systems can hold them. Files being read need only `check_names`."""
     check_names(names)
     for name in names:
         sizes = [len(part.encode(errors="surrogateescape")) for part in name.split("/")]
         if max(sizes) > MAX_PART_BYTES or sum(sizes) + len(sizes) > MAX_NAME_BYTES:
             raise UserError(
-                f"a picture is called {name[:80]!r} ..., which is too long for a file: "
-                f"{MAX_PART_BYTES} bytes of UTF-8 go between two slashes, {MAX_NAME_BYTES} in all"
+                f"file name {name[:80]!r} ... is too long; give at most {MAX_PART_BYTES} bytes of "
+                f"UTF-8 per part and {MAX_NAME_BYTES} in total"
             )
     check_different([normalize_name(name) for name in names])
 
 
 def check_different(names: Sequence[str]) -> None:
-    """UserError where two names are one, or one is the folder of another."""
+    """UserError if two names are equal, or one is a folder of another."""
     folders: set[str] = set()
     for name in names:
         while (name := name.rpartition("/")[0]) and name not in folders:
             folders.add(name)
     if len({*names}) < len(names) or folders & {*names}:
-        raise UserError("two pictures have one name")
+        raise UserError("two pictures have the same file name; rename one")
 
 
 def normalize_name(name: str) -> str:
-    """Equal for names that some file systems take for one."""
+    """Normalize case and Unicode: equal for names that collide on some file systems."""
     return unicodedata.normalize("NFC", name.casefold())
 
 
 def is_writable(name: str) -> bool:
-    """Whether this system can have a file of that name."""
+    """Whether this system can create a file of that name."""
     try:
         return all(len(os.fsencode(part)) <= MAX_PART_BYTES for part in name.split("/"))
-    except UnicodeEncodeError:  # a locale without these letters
+    except UnicodeEncodeError:  # a locale without these characters
         return False

@@ -1,7 +1,7 @@
-"""Levels to bits and back: a range coder under the distributions that a model's walk shows.
+"""Range coding of levels under the distributions of a model's walk.
 
-Both sides take the same walk. A forward over whole pictures gives the same numbers only up to
-rounding, and a decoder that rounds otherwise loses its way, so the encoder walks, too.
+Encoder and decoder run the same walk. A forward pass over whole pictures gives the same
+probabilities only up to rounding, which would desynchronize the decoder.
 """
 
 from __future__ import annotations
@@ -20,20 +20,18 @@ from smalti.core.sampling_inputs import SamplingInputs
 
 coders = constriction.stream  # pyright: ignore[reportAttributeAccessIssue] # compiled, untyped
 CATEGORICAL = coders.model.Categorical(perfect=False)
-"""One distribution a symbol, in 24 bits of fixed point, where no level has less than one step."""
-
-
+"""One distribution per symbol, in 24-bit fixed point, with at least one step per level."""
 PROBABILITY_STEP = 2.0**-24
 SLACK_BITS = 64
-"""Bits that a coder may hold back."""
+"""Bits that a coder may buffer."""
 
 
 class StreamMismatch(UserError):
-    """The bits are not of this walk."""
+    """The bits do not decode under this walk."""
 
 
 class Encoder:
-    """Writes what it is shown to be there."""
+    """Encodes given levels along a model's walk."""
 
     def __init__(self) -> None:
         self.coder = coders.queue.RangeEncoder()
@@ -42,15 +40,14 @@ class Encoder:
         self, model: AutoregressiveModel, levels: Tensor, inputs: SamplingInputs
     ) -> Iterator[Canvas]:
         """Encode levels (n, C, H, W), int64, along the model's walk; yields after each row."""
-
         flat = levels.permute(0, 2, 3, 1).flatten(1)  # (n, T)
 
         def choose_symbols(k: int, symbols: SymbolDistribution) -> Tensor:
-            here = flat[:, k]
+            levels_k = flat[:, k]
             self.coder.encode(
-                here.numpy().astype(np.int32), CATEGORICAL, compute_probabilities(symbols)
+                levels_k.numpy().astype(np.int32), CATEGORICAL, compute_probabilities(symbols)
             )
-            return here
+            return levels_k
 
         return model.walk(choose_symbols, len(levels), inputs)
 
@@ -59,12 +56,12 @@ class Encoder:
 
 
 class Decoder:
-    """Reads what an `Encoder` wrote, by the same walks in the same order."""
+    """Decodes the output of an `Encoder` by the same walks in the same order."""
 
     def __init__(self, payload: bytes):
         words = np.frombuffer(payload, "<u4").astype(np.uint32)
         self.coder = coders.queue.RangeDecoder(words)
-        self.bits_left = 8.0 * len(payload) + SLACK_BITS  # bits
+        self.bits_left = 8.0 * len(payload) + SLACK_BITS
 
     def walk(self, model: AutoregressiveModel, n: int, inputs: SamplingInputs) -> Iterator[Canvas]:
         """The canvas of n pictures after each row."""
@@ -73,18 +70,18 @@ class Decoder:
             p = compute_probabilities(symbols)
             try:
                 read = self.coder.decode(CATEGORICAL, p)
-            except AssertionError as error:  # bits that no encoder writes under these tables
-                raise StreamMismatch("the bits are not of this walk") from error
+            except AssertionError as error:  # no encoder writes these bits
+                raise StreamMismatch("the bits do not match this model") from error
             self.bits_left -= compute_min_bits(p, read)
-            if self.bits_left < 0:  # it is past their end
-                raise StreamMismatch("the bits are not of this walk")
+            if self.bits_left < 0:  # past the end
+                raise StreamMismatch("the bits do not match this model")
             return torch.from_numpy(read.astype(np.int64))
 
         return model.walk(choose_symbols, n, inputs)
 
 
 def compute_min_bits(p: np.ndarray, symbols: np.ndarray) -> float:
-    """What these symbols took at least; rounding gives none more than two steps of fixed point.
+    """Lower bound of the bits of these symbols; rounding adds at most two fixed-point steps.
 
     p: (n, L); symbols: (n,).
     """
@@ -94,8 +91,8 @@ def compute_min_bits(p: np.ndarray, symbols: np.ndarray) -> float:
 
 
 def compute_probabilities(symbols: SymbolDistribution) -> np.ndarray:
-    """(n, L) float64. UserError when the model does not know what it says."""
+    """(n, L) float64. UserError if they are not finite."""
     p = symbols.logits.double().exp().cpu().contiguous().numpy()
     if not np.isfinite(p).all():
-        raise UserError("the model gives probabilities that are no numbers; train it anew")
+        raise UserError("the model's probabilities are not finite; use another checkpoint")
     return p

@@ -58,8 +58,8 @@ def tiff(samples: np.ndarray, *, order: Literal["<", ">"] = "<", extra: int | No
         form = order + {3: "H", 4: "I"}[type_] * len(values)
         packed = struct.pack(form, *values)
         if len(packed) > 4:
-            place = start + 2 + 12 * len(tags) + 4 + len(spill)
-            spill, packed = spill + packed, struct.pack(order + "I", place)
+            position = start + 2 + 12 * len(tags) + 4 + len(spill)
+            spill, packed = spill + packed, struct.pack(order + "I", position)
         entries += struct.pack(order + "HHI", tag, type_, len(values)) + packed.ljust(4, b"\0")
     mark = b"II*\0" if order == "<" else b"MM\0*"
     count = struct.pack(order + "H", len(tags))
@@ -84,9 +84,9 @@ def icon() -> bytes:
 def jpeg2000(bits: int) -> bytes:
     """As 8 bits, with another depth in its header: Pillow makes 8 bits of any."""
     data = bytearray(save_image(Image.fromarray(RGB8), "JPEG2000", irreversible=False))
-    place = data.index(b"\xff\x4f\xff\x51") + 42
+    position = data.index(b"\xff\x4f\xff\x51") + 42
     for channel in range(3):
-        data[place + 3 * channel] = bits - 1
+        data[position + 3 * channel] = bits - 1
     return bytes(data)
 
 
@@ -121,7 +121,7 @@ REFUSED: dict[str, tuple[Callable[[], bytes], str]] = {
     "rgb16be.tif": (lambda: tiff(np.repeat(DEEP[..., None], 3, 2), order=">"), "more than 8 bits"),
     "gray16.tif": (lambda: tiff(DEEP[..., None]), "mode I;16"),
     "float.tif": (lambda: tiff((GRAY8[..., None] / 255).astype(np.float32)), "mode F"),
-    "extra.tif": (lambda: tiff(CLEAR8, extra=0), "mode RGBX|channels beside"),
+    "extra.tif": (lambda: tiff(CLEAR8, extra=0), "mode RGBX|extra channels"),
     "extras.tif": (lambda: tiff(np.concatenate([RGB8, RGB8[..., :2]], 2), extra=0), "channels"),
     "cmyk.tif": (lambda: save_image(Image.fromarray(RGB8).convert("CMYK"), "TIFF"), "mode CMYK"),
     "cmyk.jpg": (lambda: save_image(Image.fromarray(RGB8).convert("CMYK"), "JPEG"), "mode CMYK"),

@@ -60,7 +60,7 @@ def test_any_names_become_safe(parts: list[str]):
      "a\n.png", "a", "a.PNG.exe", "a /b.png", "x" * 300 + ".png"],
 )  # fmt: skip
 def test_unsafe_names_are_refused(name: str):
-    with expect_user_error("no safe name"):
+    with expect_user_error("not a safe file name"):
         check_names([name])
 
 
@@ -75,9 +75,9 @@ def test_what_is_opaque_is_read_as_it_is(tmp_path: Path):
     gray.convert("RGBA").save(tmp_path / "c.png")
     Image.merge("RGB", [gray] * 3).quantize(256).save(tmp_path / "d.png")
     (tmp_path / "e.heic").write_bytes(b"no picture")
-    told: list[str] = []
-    read, found = read_exact(tmp_path, (1, 5, 4), on_notice=told.append)
-    assert told == ["passed over: HEIC 1"]
+    notices: list[str] = []
+    read, found = read_exact(tmp_path, (1, 5, 4), on_notice=notices.append)
+    assert notices == ["skipped: HEIC 1"]
     assert found == ("a.png", "b.png", "c.png", "d.png")
     for picture in read.pixels[:3]:
         assert np.array_equal(picture[0], levels)
