@@ -1,4 +1,4 @@
-"""Typing a command in a test, and looking at what it left."""
+"""Runs commands in tests, and reads the files that they write."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from PIL import Image
 from smalti.cli import main
 from smalti.core.progress import Cancelled
 
-TINY_RUN = ["--steps", "3", "--batch", "4", "--size", "8", "--precision", "32", "--save", "2",
-       "--model.network.widths", "8", "--model.network.attention", "true"]  # fmt: skip
+TINY_RUN = ["--steps", "3", "--batch-size", "4", "--size", "8", "--precision", "32",
+       "--save-every", "2", "--model.network.widths", "8",
+       "--model.network.attention", "true"]  # fmt: skip
 
 
 def run_command(command: str) -> int:
@@ -41,7 +42,7 @@ def compute_max_difference(a: np.ndarray, b: np.ndarray) -> int:
 
 @contextmanager
 def limit_file_size(size: int = 2000) -> Iterator[None]:
-    """A disk that is full after so many bytes of a file."""
+    """Simulate a disk that is full after `size` bytes of a file."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
@@ -52,22 +53,22 @@ def limit_file_size(size: int = 2000) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, before)
 
 
-def read_files(place: str | Path) -> dict[str, bytes]:
+def read_files(path: str | Path) -> dict[str, bytes]:
     """The bytes of a file, or of all files below a folder."""
-    place = Path(place)
-    files = [place] if place.is_file() else [p for p in place.rglob("*") if p.is_file()]
+    root = Path(path)
+    files = [root] if root.is_file() else [p for p in root.rglob("*") if p.is_file()]
     assert files
-    return {str(path.relative_to(place)): path.read_bytes() for path in files}
+    return {str(file.relative_to(root)): file.read_bytes() for file in files}
 
 
 @contextmanager
 def expect_nothing_left(folder: Path) -> Iterator[Callable[[object], None]]:
-    """An `on_progress` that ends a task at its second word; then nothing new is in the folder."""
-    before, told = list_contents(folder), []
+    """Cancel a task at its second progress event, and check that nothing new is in the folder."""
+    before, events = list_contents(folder), []
 
-    def cancel(at: object) -> None:
-        told.append(at)
-        if len(told) == 2:
+    def cancel(event: object) -> None:
+        events.append(event)
+        if len(events) == 2:
             raise Cancelled
 
     with pytest.raises(Cancelled):

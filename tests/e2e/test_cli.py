@@ -39,8 +39,8 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
 def test_help_of_a_recipe_shows_its_own_defaults(capsys: pytest.CaptureFixture[str]):
     assert main(["train", "ddpm", "--help"]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "--batch INT" in out and "[default: 64]" in out
-    assert "--model.schedule CHOICE" in out
+    assert "--batch-size INT Pictures per optimizer step. [64]" in out
+    assert "--model.schedule cosine|linear|sigmoid" in out
 
 
 def test_what_pictures_decide_is_no_option(
@@ -130,22 +130,22 @@ def test_ctrl_c_saves_and_resume_goes_on_as_if_it_had_not_been(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ):
-    shown = EventPrinter.print_step
+    original = EventPrinter.print_step
 
-    def step(self: EventPrinter, event: Stepped) -> None:
-        shown(self, event)
+    def print_step(self: EventPrinter, event: Stepped) -> None:
+        original(self, event)
         if event.step == 1:
             signal.raise_signal(signal.SIGINT)
 
     with monkeypatch.context() as patch:
-        patch.setattr(EventPrinter, "step", step)
+        patch.setattr(EventPrinter, "print_step", print_step)
         assert main(["train", "ddpm", "--data", "photos", *TINY_RUN]) == 130
     out = capsys.readouterr().out
     assert "stopped at step 1" in out
     assert out.splitlines()[-1].split(maxsplit=1)[1] == "smalti train --resume --out runs/ddpm"
     assert main(["train", "ddpm", "--resume"]) == 0
     streams = capsys.readouterr()
-    assert "going on from step 1" in streams.err and "done at step 3" in streams.out
+    assert "resuming from step 1" in streams.err and "done at step 3" in streams.out
     weights = smalti.load(trained).state_dict()
     resumed = smalti.load("runs/ddpm").state_dict()
     assert all(torch.equal(value, resumed[key]) for key, value in weights.items())
@@ -177,7 +177,7 @@ def test_sample_writes_pictures_by_seed_and_a_record(
 
 
 def test_a_seed_is_a_picture_whatever_is_drawn_beside_it(at_home: Path):
-    assert run_command("sample plain -n 5 --steps 3 --batch 2 --out a") == 0
+    assert run_command("sample plain -n 5 --steps 3 --batch-size 2 --out a") == 0
     assert run_command("sample plain -n 1 --seed 4 --steps 3 --out b") == 0
     assert (
         compute_max_difference(read_pixels("a/00004.png"), read_pixels("b/00004.png")) <= 1
@@ -306,7 +306,7 @@ def test_a_config_file_goes_before_what_the_weights_tell(at_home: Path):
 
 def test_demo_makes_a_page_that_stands_alone(at_home: Path, monkeypatch: pytest.MonkeyPatch):
     tiny = ddpm_digits_tiny()
-    monkeypatch.setattr("smalti.tasks._demo.find", lambda name: tiny)
+    monkeypatch.setattr("smalti.tasks._demo.find_recipe", lambda name: tiny)
     assert main(["demo", "--quick", "--model", "named", "--out", "g"]) == 0
     text = Path("g/index.html").read_text()
     assert "smalti sample named -n 64 --class all" in text
@@ -323,8 +323,8 @@ def ddpm_digits_tiny():
 
     own = find_recipe("ddpm-digits")
 
-    def model(pictures):
-        return replace(own.make_config(pictures), network=unet_config(condition=11))
+    def make_config(pictures):
+        return replace(own.make_config(pictures), network=unet_config(condition_width=11))
 
     training = replace(own.training, steps=None, batch_size=4, precision="32")
-    return replace(own, make_config=model, training=training)
+    return replace(own, make_config=make_config, training=training)

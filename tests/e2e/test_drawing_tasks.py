@@ -28,7 +28,7 @@ PICTURE, OTHER = "photos/day/0.png", "photos/night/1.png"
 
 
 @pytest.fixture
-def here(at_home: Path) -> Path:
+def workspace(at_home: Path) -> Path:
     """Beside the others: `gray`, a PixelCNN of two classes, `codec`, and a mask of PICTURE."""
     torch.manual_seed(0)
     save(
@@ -62,28 +62,30 @@ def read_record(name: str) -> dict[str, Any]:
     return json.loads(Path("python", name).read_text())
 
 
-def test_draw_samples(here: Path):
-    words = "sample named -n 5 --class dog,0 --steps 3 --gif --batch 2 --seed 4"
+def test_draw_samples(workspace: Path):
+    words = "sample named -n 5 --class dog,0 --steps 3 --gif --batch-size 2 --seed 4"
     sampler = {"steps": 3}
     drawn = check_same_as_verb(
         words, smalti.draw_samples, "named", 5, seed=4, classes=["dog", 0], sampler=sampler,
-        film=True, batch=2,
+        gif=True, batch_size=2,
     )  # fmt: skip
     assert drawn.pictures.shape == (5, 1, 8, 8) and drawn.classes == 2 * ["dog", "cat"] + ["dog"]
     assert drawn.sampler == DDIM(steps=3) and len(drawn.frames) == 4
     assert torch.equal(drawn.frames[-1], drawn.pictures)
     plain = smalti.sample("named", seeds=drawn.seeds, cond=[1, 0, 1, 0, 1], sampler=DDIM(steps=3))
     torch.testing.assert_close(drawn.pictures, plain, atol=1e-5, rtol=0)
-    again = smalti.draw_samples(smalti.load("named"), 5, seed=4, classes=("dog", "cat"), batch_size=2,
-                                sampler=DDIM(steps=3))  # fmt: skip
+    model = smalti.load("named")
+    again = smalti.draw_samples(
+        model, 5, seed=4, classes=("dog", "cat"), batch_size=2, sampler=DDIM(steps=3)
+    )
     assert torch.equal(again.pictures, drawn.pictures)
-    with expect_user_error("class 'cow' is none of named's classes"):
+    with expect_user_error("class 'cow' is not one of named's classes"):
         smalti.draw_samples("named", classes="cow")
-    with expect_user_error("number is 0"):
+    with expect_user_error("n is 0"):
         smalti.draw_samples("named", 0)
 
 
-def test_conditions_beside_the_class(here: Path):
+def test_conditions_beside_the_class(workspace: Path):
     choices = (Choice(("a", "b")), Choice(("flat", "round"), "style"))
     network = GatedPixelCNNConfig(
         channels=1, width=12, blocks=1, head_width=12, first_kernel_size=3
@@ -106,9 +108,7 @@ def test_conditions_beside_the_class(here: Path):
     for made in (Path("cli"), Path("python")):
         made.rename(f"{made}-samples")
     words = f"complete styled {PICTURE} -n 2 --condition style=flat"
-    check_same_as_verb(
-        words, smalti.complete, "styled", PICTURE, number=2, conditions={"style": "flat"}
-    )
+    check_same_as_verb(words, smalti.complete, "styled", PICTURE, n=2, conditions={"style": "flat"})
     with expect_user_error("style is given, but this model"):
         smalti.draw_samples("named", 1, conditions={"style": "flat"})
     with expect_user_error("style 'bold' is none of this model's: flat, round"):
@@ -116,7 +116,7 @@ def test_conditions_beside_the_class(here: Path):
     assert run_command("sample styled --condition flat") == 2
 
 
-def test_draw_samples_from_pictures(here: Path):
+def test_draw_samples_from_pictures(workspace: Path):
     words = f"sample plain -n 3 --picture {PICTURE} --strength 0.3 --steps 4 --sampler ddpm"
     words = words.replace(" --steps 4", " --stride 100")
     sampler = {"sampler": "ddpm", "stride": 100}
@@ -130,24 +130,25 @@ def test_draw_samples_from_pictures(here: Path):
             assert torch.equal(same.pictures, drawn.pictures)
 
 
-def test_complete(here: Path):
-    words = f"complete gray {PICTURE} {OTHER} -n 3 --rows 2 --temperature 0.8 --batch 4"
+def test_complete(workspace: Path):
+    words = f"complete gray {PICTURE} {OTHER} -n 3 --keep-rows 2 --temperature 0.8 --batch-size 4"
     done = check_same_as_verb(
-        words, smalti.complete, "gray", [PICTURE, OTHER], number=3, rows=2, temperature=0.8, batch=4
-    )
+        words, smalti.complete, "gray", [PICTURE, OTHER], n=3, keep_rows=2, temperature=0.8,
+        batch_size=4,
+    )  # fmt: skip
     assert done.pictures.shape == (2, 3, 1, 8, 8) and done.hole[2:].all()
     assert np.shape(done.classes) == (2, 3)
-    kept = done.known[:, None, :, :2].expand(-1, 3, -1, -1, -1)  # in 8 levels
+    kept = done.originals[:, None, :, :2].expand(-1, 3, -1, -1, -1)  # in 8 levels
     torch.testing.assert_close(done.pictures[..., :2, :], kept, atol=0.5 / 7 + 1e-6, rtol=0)
-    same = smalti.complete("gray", done.known, n=3, keep_rows=2, temperature=0.8, batch_size=4)
+    same = smalti.complete("gray", done.originals, n=3, keep_rows=2, temperature=0.8, batch_size=4)
     assert torch.equal(same.pictures, done.pictures)
-    check_same_as_verb(f"complete gray {PICTURE} --mask hole.png --class b", smalti.complete, "gray", PICTURE,
-          mask="hole.png", classes="b")  # fmt: skip
+    words = f"complete gray {PICTURE} --mask hole.png --class b"
+    check_same_as_verb(words, smalti.complete, "gray", PICTURE, mask="hole.png", classes="b")
     with expect_user_error("named does not draw pixel by pixel"):
         smalti.complete("named", PICTURE)
 
 
-def test_interpolate(here: Path):
+def test_interpolate(workspace: Path):
     words = "interpolate named --from 3 --to 8 --frames 4 --class cat,dog --steps 3 --gif"
     walk = check_same_as_verb(
         words, smalti.interpolate, "named", 3, 8, frames=4, classes=["cat", "dog"], steps=3,
@@ -161,10 +162,10 @@ def test_interpolate(here: Path):
     assert ends.sampler.guidance == 0
 
 
-def test_inpaint_by_patches(here: Path):
+def test_inpaint_by_patches(workspace: Path):
     filled = check_same_as_verb(
         f"inpaint {PICTURE} hole.png --patch 3 -n 2 --seed 5", smalti.inpaint, PICTURE, "hole.png",
-        number=2, patch=3, seed=5,
+        n=2, patch=3, seed=5,
     )  # fmt: skip
     with Image.open(PICTURE) as image, Image.open("hole.png") as mask:
         picture, hole = np.asarray(image), np.asarray(mask) > 0
@@ -172,15 +173,15 @@ def test_inpaint_by_patches(here: Path):
     assert np.array_equal(np.asarray(filled.pictures[1])[~hole], picture[~hole])
     same = smalti.inpaint(picture, hole, patch=3, seed=6)
     assert np.array_equal(np.asarray(same.pictures[0]), np.asarray(filled.pictures[1]))
-    with expect_user_error("steps is given, but it is of models"):
+    with expect_user_error("steps is given, but no model"):
         smalti.inpaint(PICTURE, "hole.png", sampler={"steps": 3})
 
 
-def test_inpaint_by_a_model(here: Path):
+def test_inpaint_by_a_model(workspace: Path):
     filled = check_same_as_verb(
-        f"inpaint {PICTURE} hole.png --model named -n 2 --class dog --steps 3 --jump 2",
-        smalti.inpaint, PICTURE, "hole.png", "named", number=2, classes="dog",
-        sampler={"steps": 3, "jump": 2},
+        f"inpaint {PICTURE} hole.png --model named -n 2 --class dog --steps 3 --jump-length 2",
+        smalti.inpaint, PICTURE, "hole.png", "named", n=2, classes="dog",
+        sampler={"steps": 3, "jump_length": 2},
     )  # fmt: skip
     assert len(filled.pictures) == 2 and filled.hole.shape == (8, 8)
     same = smalti.inpaint(
@@ -189,34 +190,35 @@ def test_inpaint_by_a_model(here: Path):
     assert np.array_equal(np.asarray(same.pictures[1]), np.asarray(filled.pictures[1]))
 
 
-def test_reconstruct_by_noise(here: Path):
+def test_reconstruct_by_noise(workspace: Path):
     found = check_same_as_verb(
-        f"reconstruct named {PICTURE} {OTHER} --steps 4 --class cat --batch 1", smalti.reconstruct,
-        "named", [PICTURE, OTHER], steps=4, classes="cat", batch=1,
+        f"reconstruct named {PICTURE} {OTHER} --steps 4 --class cat --batch-size 1",
+        smalti.reconstruct, "named", [PICTURE, OTHER], steps=4, classes="cat", batch_size=1,
     )  # fmt: skip
     assert found.files == [PICTURE, OTHER] and found.latents.shape == (2, 1, 8, 8)
     assert read_record("reconstruction.json")["mean_psnr"] == found.mean_psnr
 
 
-def test_reconstruct_by_a_codec(here: Path):
+def test_reconstruct_by_a_codec(workspace: Path):
     found = check_same_as_verb(
-        "reconstruct codec photos --batch 5", smalti.reconstruct, "codec", "photos", batch=5
-    )
-    assert len(found.files) == 12 and 0 < found.codes_used <= found.codes == 8
+        "reconstruct codec photos --batch-size 5", smalti.reconstruct, "codec", "photos",
+        batch_size=5,
+    )  # fmt: skip
+    assert len(found.files) == 12 and 0 < found.codes_used <= found.codebook_size == 8
     kept = smalti.reconstruct("codec", "photos", batch_size=5)
     assert len(kept.pictures) == 12 and kept.psnr == found.psnr
-    check_same_as_verb("reconstruct codec photos --own-size --tile 4", smalti.reconstruct, "codec", "photos",
-          own_size=True, tile=4)  # fmt: skip
-    with expect_user_error("size and own_size are both given"):
+    words = "reconstruct codec photos --keep-size --tile-size 4"
+    check_same_as_verb(words, smalti.reconstruct, "codec", "photos", keep_size=True, tile_size=4)
+    with expect_user_error("size and keep_size are both given"):
         smalti.reconstruct("codec", PICTURE, size=8, keep_size=True)
 
 
-def test_match(here: Path):
+def test_match(workspace: Path):
     words = f"match {PICTURE} {OTHER} --seed 2 --threads 1 --both-ways"
     found = check_same_as_verb(
         words, smalti.match, PICTURE, OTHER, seed=2, threads=1, both_ways=True
     )
-    assert found.figures.consistent is not None and len(found.matches) == 1
+    assert found.metrics.consistent is not None and len(found.matches) == 1
     with Image.open(PICTURE) as a, Image.open(OTHER) as b:
         same = smalti.match(np.asarray(a), b, seed=2, threads=1)
     assert np.array_equal(same.matches[0].field, found.matches[0].field)
@@ -224,45 +226,45 @@ def test_match(here: Path):
         smalti.match(np.zeros((9, 9, 3)))
 
 
-def test_match_of_a_video(here: Path):
+def test_match_of_a_video(workspace: Path):
     frames = [Image.new("RGB", (12, 10), (40 * k, 9, 9)) for k in range(3)]
     frames[0].save("clip.gif", save_all=True, append_images=frames[1:])
-    words = "match clip.gif --cold --threads 1"
-    found = check_same_as_verb(words, smalti.match, "clip.gif", cold=True, threads=1)
-    assert len(found.frames) == 3 and found.frames[0].psnr_copied is None
+    words = "match clip.gif --cold-start --threads 1"
+    found = check_same_as_verb(words, smalti.match, "clip.gif", cold_start=True, threads=1)
+    assert len(found.frame_metrics) == 3 and found.frame_metrics[0].psnr_copied is None
     assert len(smalti.match(frames).matches) == 3
 
 
-def test_translate(here: Path, capsys: pytest.CaptureFixture[str]):
+def test_translate(workspace: Path, capsys: pytest.CaptureFixture[str]):
     texts = ["Save the file.", "Click OK."]
     assert run_command("translate Save") == 0
     capsys.readouterr()
     Path("in.txt").write_text("\n".join(texts))
-    assert run_command("translate --file in.txt --out cli.txt --beam 2") == 0
-    told = smalti.tasks.translate_file("en-zh-help", "in.txt", "python.txt", beam_size=2)
-    assert read_files("cli.txt") == read_files("python.txt") and told.translated == 2
+    assert run_command("translate --file in.txt --out cli.txt --beam-size 2") == 0
+    translated = smalti.tasks.translate_file("en-zh-help", "in.txt", "python.txt", beam_size=2)
+    assert read_files("cli.txt") == read_files("python.txt") and translated.translated == 2
     found = smalti.translate("en-zh-help", texts, beam_size=2)
     assert [one[0].text for one in found] == Path("cli.txt").read_text().splitlines()
-    with expect_nothing_left(here) as cancel:
+    with expect_nothing_left(workspace) as cancel:
         smalti.tasks.translate_file("en-zh-help", "in.txt", "new.txt", on_progress=cancel)
 
 
-def test_the_gallery(here: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_gallery(workspace: Path, monkeypatch: pytest.MonkeyPatch):
     from tests.e2e.test_cli import ddpm_digits_tiny
 
     tiny = ddpm_digits_tiny()
-    monkeypatch.setattr("smalti.tasks._demo.find", lambda name: tiny)
+    monkeypatch.setattr("smalti.tasks._demo.find_recipe", lambda name: tiny)
     assert run_command("demo --quick --model named --out cli") == 0
     stages: list[tuple[str, float | None]] = []
     smalti.make_gallery("python", quick=True, model="named", on_stage=lambda *at: stages.append(at))
     assert [seconds is None for _, seconds in stages] == [True, False] * 3
     for part in ("samples", "interpolation"):  # beside them there are seconds on the page
         assert read_files(f"python/{part}") == read_files(f"cli/{part}")
-    with expect_nothing_left(here) as cancel:
+    with expect_nothing_left(workspace) as cancel:
         smalti.make_gallery("new", quick=True, model="named", on_progress=cancel)
 
 
-def test_what_is_no_picture(here: Path):
+def test_what_is_no_picture(workspace: Path):
     with expect_user_error("shape (2, 3, 4, 5)"):
         to_image(np.zeros((2, 3, 4, 5)))
     with expect_user_error("of int64"):

@@ -25,16 +25,16 @@ def test_a_rehearsal_trains_packs_and_tells(tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = [sys.executable, str(ROOT / "scripts/gpu_round.py"), "--rehearse", "--out", str(out)]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    told = subprocess.run(words, capture_output=True, text=True, env=environment)
-    assert told.returncode == 0, told.stderr
+    done = subprocess.run(words, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in out.iterdir()) == [
         "command.zip",
         "ddpm.zip",
         "pixelcnn.zip",
     ]
-    rows = {line.split(" | ")[0][2:]: line for line in told.stdout.splitlines() if "| " in line}
+    rows = {line.split(" | ")[0][2:]: line for line in done.stdout.splitlines() if "| " in line}
     assert "| done |" in rows["ddpm"] and "| failed (1) |" in rows["faulty"]
-    assert "this job is to fail" in told.stdout
+    assert "this job is to fail" in done.stdout
     for name in ("ddpm", "pixelcnn"):
         zipfile.ZipFile(out / f"{name}.zip").extractall(tmp_path)
         plan = json.loads((tmp_path / name / "run.json").read_text())
@@ -47,17 +47,17 @@ def test_the_clock_ends_the_steps_on_time() -> None:
     from gpu_train import Clock  # pyright: ignore[reportMissingImports]
 
     clock, now, step, speed = Clock(until=100.0), 0.0, 0, 10.0
-    assert clock.steps(0, 0.0) is None
+    assert clock.estimate_steps(0, 0.0) is None
     planned = None
     while now < 100.0 and step != planned:
         if step == 200:
             speed = 20.0  # others have ended
         now, step = now + 1 / speed, step + 1
-        clock.note(step, now)
-        planned = clock.steps(step, now) or planned
+        clock.record(step, now)
+        planned = clock.estimate_steps(step, now) or planned
     assert 97.0 < now <= 100.0
-    clock.note(step + 1, now + 5.0)  # a step that took so long was compiled, and tells nothing
-    assert clock.steps(step + 1, now + 5.0) is None
+    clock.record(step + 1, now + 5.0)  # a step that took so long was compiled, and tells nothing
+    assert clock.estimate_steps(step + 1, now + 5.0) is None
 
 
 def test_a_tree_to_travel_has_no_more_than_it_needs(
@@ -81,10 +81,10 @@ def test_a_tree_to_travel_has_no_more_than_it_needs(
 
 
 def test_pictures_are_cut_into_squares() -> None:
-    from gpu_jobs import cut  # pyright: ignore[reportMissingImports]
+    from gpu_jobs import cut_squares  # pyright: ignore[reportMissingImports]
 
     pixels = torch.arange(2 * 8 * 8, dtype=torch.uint8).view(2, 1, 8, 8)
-    squares = cut(Pictures(pixels, torch.tensor([0, 1]), ("a", "b"), "some"), 4, 2)
+    squares = cut_squares(Pictures(pixels, torch.tensor([0, 1]), ("a", "b"), "some"), 4, 2)
     assert squares.shape == (1, 4, 4) and len(squares) == 18
     assert squares.labels is not None and squares.labels.tolist() == [0] * 9 + [1] * 9
     assert torch.equal(squares.pixels[9 + 5, 0], pixels[1, 0, 2:6, 4:8])

@@ -106,7 +106,7 @@ def test_a_video_is_matched_against_its_first_frame(workshop: Path, clip: str):
 
 
 def test_a_video_may_be_matched_against_a_picture_and_begin_cold(workshop: Path):
-    assert run_command("match clip b.png --cold --iterations 1 --out cold") == 0
+    assert run_command("match clip b.png --cold-start --iterations 1 --out cold") == 0
     assert run_command("match clip b.png --iterations 1 --out warm") == 0
     cold, warm = (read_record(f"{n}/match.json") for n in ("cold", "warm"))
     assert warm["mean_distance"] < cold["mean_distance"]
@@ -142,8 +142,8 @@ def test_inpaint_without_a_model_fills_at_full_size(workshop: Path):
         ("match a.png b.png --mask a.png", "give a mask of the picture's size"),
         ("match a.png b.png --method best", "method"),
         ("match a.png b.png --iterations -1", "iterations is -1"),
-        ("match a.png b.png --cold", "cold is asked for, but A is no video"),
-        ("match clip.gif --both-ways", "both ways are asked for, but A is a video"),
+        ("match a.png b.png --cold-start", "cold_start is given, but A is not a video"),
+        ("match clip.gif --both-ways", "both_ways is given, but A is a video"),
         ("match a.png b.png --out clip", "clip holds 'frame10.png', which is not ours"),
         ("bench patchmatch a.png", "a.png is one picture; give two"),
         ("bench patchmatch --patch 2", "patch is 2"),
@@ -151,8 +151,8 @@ def test_inpaint_without_a_model_fills_at_full_size(workshop: Path):
         ("bench ddpm", 'unknown command "ddpm". Available commands: patchmatch'),
         ("inpaint a.png right.png", "right.png is 36 x 51 pixels and a.png 30 x 40"),
         ("inpaint b.png right.png --patch 0", "patch is 0"),
-        ("inpaint b.png right.png --class 3", "classes is given, but it is of models"),
-        ("inpaint b.png right.png --steps 3", "steps is given, but it is of models"),
+        ("inpaint b.png right.png --class 3", "classes is given, but no model"),
+        ("inpaint b.png right.png --steps 3", "steps is given, but no model"),
         ("inpaint b.png right.png -n 0", "-n is 0; give 1 or more"),
     ],
 )
@@ -171,7 +171,7 @@ def test_bench_climbs_from_python_to_parallel(capsys: pytest.CaptureFixture[str]
     shown = capsys.readouterr().out
     rungs = ["plain Python*", "NumPy*", "Numba ", "Numba, stopping early", "tuned, 1 thread"]
     assert all(word in shown for word in [*rungs, "tuned, 2 threads", "accurate, 2 threads"])
-    assert "60 x 80 pixels" in shown and "run on 144 of the 4,800 pixels" in shown
+    assert "60 x 80 pixels" in shown and "timed on 144 of the 4,800 pixels" in shown
 
 
 def test_bench_takes_two_pictures(workshop: Path, capsys: pytest.CaptureFixture[str]):

@@ -36,7 +36,7 @@ def coder(at_home: Path) -> Path:
 
 
 def test_compress_and_decompress(coder: Path):
-    assert run_command("compress packed o.smalti --model coder --batch 5") == 0
+    assert run_command("compress packed o.smalti --model coder --batch-size 5") == 0
     done = smalti.compress("packed", "mine.smalti", model="coder", batch_size=5)
     assert read_files("mine.smalti") == read_files("o.smalti") == {".": done.content}
     assert done.header.count == 12 and 0 < done.bits_per_dim < 24
@@ -47,7 +47,7 @@ def test_compress_and_decompress(coder: Path):
     pictures = smalti.data.read("packed", size=8)
     assert torch.equal(smalti.decompress(done.content).pixels, pictures.pixels)
     pixels: Any = smalti.compress(pictures.pixels, model=smalti.load("coder"), batch_size=5)
-    assert pixels.header.payload == done.header.payload_bytes
+    assert pixels.header.payload_bytes == done.header.payload_bytes
     with expect_nothing_left(coder) as cancel:
         smalti.compress("packed", "new.smalti", model="coder", on_progress=cancel)
     with expect_nothing_left(coder) as cancel:
@@ -106,11 +106,11 @@ def test_compare(at_home: Path):
 @pytest.fixture
 def still_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Training is as fast at every measurement, so that two forecasts are the same."""
-    monkeypatch.setattr("smalti.tasks._forecast.probe", lambda *_: Probe(seconds=0.01))
+    monkeypatch.setattr("smalti.tasks._forecast.probe_step_time", lambda *_: Probe(seconds=0.01))
 
 
 class Probe(NamedTuple):
-    """What `probe` measures of a step."""
+    """What `probe_step_time` measures of a step."""
 
     seconds: float
 
@@ -123,8 +123,8 @@ def test_audit(at_home: Path):
     assert found.files == (Path("mine/report.json"), Path("mine/contact.png"))
     assert smalti.audit("photos", size=8).files == ()
     report = json.loads(Path("mine/report.json").read_text())
-    told = json.loads(json.dumps(found.to_json()))
-    assert {"files": [], "smalti": "", **told}.keys() == report.keys()
+    report_json = json.loads(json.dumps(found.to_json()))
+    assert {"files": [], "smalti": "", **report_json}.keys() == report.keys()
     with expect_nothing_left(at_home) as cancel:
         smalti.audit("photos", out="new", size=8, on_progress=cancel)
 
@@ -137,7 +137,7 @@ def test_pack(at_home: Path):
     assert smalti.pack("packs/photos", "again").shape == (12, 3, 8, 8)  # in its own size
     with expect_nothing_left(at_home) as cancel:
         smalti.pack("photos", "new", size=8, on_progress=cancel)
-    with expect_user_error("crop and --squeeze"):
+    with expect_user_error("crop and --stretch"):
         smalti.pack("photos", "new", crop=(8, 8), stretch=True)
 
 

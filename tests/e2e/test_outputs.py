@@ -39,7 +39,7 @@ def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise AssertionError("drawn before it was known where to")
 
-    monkeypatch.setattr("smalti.tasks._draw_samples.draw_batches", fail)
+    monkeypatch.setattr("smalti.tasks._draw_samples.draw_in_batches", fail)
 
 
 # ---- folders
@@ -118,7 +118,7 @@ def test_of_two_runs_into_one_folder_one_is_refused(monkeypatch, capsys):
     second = threading.Thread(
         target=lambda: begun.wait(60) and codes.append(run_command("sample named -n 2 --seed 100"))
     )
-    monkeypatch.setattr("smalti.tasks._draw_samples.draw_batches", slowly)
+    monkeypatch.setattr("smalti.tasks._draw_samples.draw_in_batches", slowly)
     second.start()
     assert run_command("sample named -n 2") == 0
     assert codes == [2]

@@ -20,11 +20,11 @@ from tests.command import list_contents, run_command
         ("trian ddpm", "no verb 'trian'; did you mean 'train'?"),
         ("--halp", "no option '--halp'; did you mean '--help'?"),
         ("sample", "MODEL is missing"),
-        ("sample plain extra", "'extra' is one word too many"),
+        ("sample plain extra", "'extra' is one argument too many"),
         ("sample nothing", "no model 'nothing'"),
         ("sample photos", "photos is not a checkpoint"),
-        ("sample plain --stepz 3", "--stepz. Did you mean --steps?"),
-        ("sample plain --steps", "--steps wants a value"),
+        ("sample plain --stepz 3", "--stepz; did you mean --steps?"),
+        ("sample plain --steps", "--steps needs a value"),
         ("sample plain --steps x", 'unable to convert "x" into int'),
         ("sample plain --steps 0", "steps is 0"),
         ("sample plain --steps 2000", "steps is 2000"),
@@ -34,11 +34,11 @@ from tests.command import list_contents, run_command
         ("sample plain --spacing often", "--spacing is 'often'"),
         ("sample plain --spacing 3,90", "do not fall"),
         ("sample plain -n 0", "-n is 0; give 1 or more"),
-        ("sample plain --batch 0", "--batch is 0"),
+        ("sample plain --batch-size 0", "--batch-size is 0"),
         ("sample plain --seed -1", "--seed is -1; give 0 or more"),
         ("sample plain --class 1", "class 1 is given, but plain has no classes"),
-        ("sample named --class cow", "class 'cow' is none of named's classes: cat, dog, 3"),
-        ("sample named --class 4", "class '4' is none of"),
+        ("sample named --class cow", "class 'cow' is not one of named's classes: cat, dog, 3"),
+        ("sample named --class 4", "class '4' is not one of"),
         ("sample plain --size 8by8", "--size 8by8"),
         ("sample plain --size 0x8", "--size 0x8"),
         ("sample plain --device warp", "--device warp"),
@@ -47,13 +47,13 @@ from tests.command import list_contents, run_command
         ("sample plain --out photos/day/0.png/x", "Not a directory"),
         ("interpolate plain --frames 1", "--frames is 1"),
         ("interpolate named --class cow", "class 'cow'"),
-        ("interpolate plain --to", "--to wants a value"),
+        ("interpolate plain --to", "--to needs a value"),
         ("interpolate plain --from nowhere.png", "nowhere.png does not exist"),
         ("interpolate plain --from -1", "seed is -1; give 0 or more"),
         ("sample plain --strength 0.5", "strength is given without a picture"),
         ("sample plain --picture photos/day/0.png --strength 2", "strength is 2.0"),
         ("sample plain --picture nowhere.png", "nowhere.png does not exist"),
-        ("sample plain --picture plain/config.json", "is no picture that can be read"),
+        ("sample plain --picture plain/config.json", "is not a readable picture"),
         ("sample plain --sampler dpm-solver --order 3", "order is 3; give 1 or more, 2 at most"),
         (
             "sample plain --sampler dpm-solver --eta 1",
@@ -62,14 +62,14 @@ from tests.command import list_contents, run_command
         ("reconstruct plain", "PICTURES"),
         ("reconstruct plain nowhere.png", "nowhere.png does not exist"),
         ("reconstruct plain photos/day/0.png --refine -1", "refine is -1"),
-        ("reconstruct plain photos/day/0.png --batch 0", "--batch is 0"),
+        ("reconstruct plain photos/day/0.png --batch-size 0", "--batch-size is 0"),
         ("reconstruct plain photos/day/0.png --class 1", "class 1 is given, but plain has no"),
         ("reconstruct plain photos/day/0.png --out photos", "photos holds 'day'"),
         ("inpaint photos/day/0.png", "MASK is missing"),
         ("inpaint photos photos/day/0.png --model plain", "photos is a folder; give a picture"),
         (
             "inpaint photos/day/0.png photos/day/0.png --size 8",
-            "size is given, but it is of models",
+            "size is given, but no model",
         ),
         (
             "inpaint photos/day/0.png photos/night/1.png --model plain",
@@ -77,7 +77,10 @@ from tests.command import list_contents, run_command
         ),
         ("inpaint photos/day/0.png nowhere.png --model plain", "nowhere.png does not exist"),
         ("inpaint photos/day/0.png photos/day/0.png --model plain -n 0", "-n is 0; give 1"),
-        ("inpaint photos/day/0.png photos/day/0.png --model plain --jump 0", "jump is 0"),
+        (
+            "inpaint photos/day/0.png photos/day/0.png --model plain --jump-length 0",
+            "jump_length is 0",
+        ),
         ("train", "RECIPE is missing; there are "),
         ("train dppm", "did you mean 'ddpm'?"),
         ("train ddpm --data nowhere", "nowhere does not exist"),
@@ -85,21 +88,21 @@ from tests.command import list_contents, run_command
         ("train ddpm --steps 0 --data photos", "steps is 0"),
         ("train ddpm --steps 3 --minutes 1", "minutes and steps are both given"),
         ("train ddpm --minutes 0", "--minutes is 0"),
-        ("train ddpm --rate 3", "rate is 3"),
-        ("train ddpm --batch 5 --devices 2", "does not divide"),
+        ("train ddpm --lr 3", "--lr is 3"),
+        ("train ddpm --batch-size 5 --devices 2", "does not divide"),
         ("train ddpm --precision 16", 'Choose from: "auto"'),
-        ("train ddpm --model.schedul linear", "Did you mean --model.schedule?"),
+        ("train ddpm --model.schedul linear", "did you mean --model.schedule?"),
         ("train ddpm --model.schedule linaer", 'Did you mean "linear"?'),
         ("train ddpm --model.schedule.tau 1", "--model.schedule.tau is given, but"),
         ("train ddpm --model.network.widths wide", "--model.network.widths is 'wide'"),
         ("train ddpm --model.network.widths 8", "attention has 2 entries for 1 widths"),
-        ("train ddpm-digits --data photos", "tied to the digits"),
+        ("train ddpm-digits --data photos", "works on the digits only"),
         ("train ddpm --out photos", "photos exists already"),
         ("train --resume", "--resume needs a recipe or --out"),
         ("train ddpm --resume", "nothing to resume in runs/ddpm"),
         ("train ddpm --resume --steps 9", "--steps cannot change"),
         ("convert dldemos-ddmi-unet x.pth --out m", "unknown kind 'dldemos-ddmi-unet'"),
-        ("convert dldemos-ddim-unet x.pth", "--out wants a value"),
+        ("convert dldemos-ddim-unet x.pth", "--out needs a value"),
         ("convert dldemos-ddim-unet x.pth --out m", "x.pth: no such file"),
         ("convert dldemos-ddim-unet plain/model.safetensors --out m", "of another network"),
         ("demo --minutes 0", "--minutes is 0"),
@@ -153,7 +156,7 @@ def test_ctrl_c_leaves_nothing_behind(
     def stop(*args: object, **kwargs: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("smalti.tasks._draw_samples.draw_batches", stop)
+    monkeypatch.setattr("smalti.tasks._draw_samples.draw_in_batches", stop)
     before = list_contents(at_home)
     assert run_command("sample plain --out s") == 130
     assert capsys.readouterr().err == "smalti: interrupted\n"
@@ -163,7 +166,7 @@ def test_ctrl_c_leaves_nothing_behind(
 def test_a_failed_redraw_keeps_the_old_pictures(at_home: Path, monkeypatch: pytest.MonkeyPatch):
     assert run_command("sample plain -n 2 --steps 1 --out s") == 0
     before = list_contents(at_home)
-    assert run_command("sample plain -n 1 --steps 1 --out s --batch 0") == 2
+    assert run_command("sample plain -n 1 --steps 1 --out s --batch-size 0") == 2
     assert list_contents(at_home) == before
 
 
@@ -171,7 +174,7 @@ def test_our_own_faults_show_where_they_are(at_home: Path, monkeypatch: pytest.M
     def broken(*args: object, **kwargs: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("smalti.tasks._draw_samples.draw_batches", broken)
+    monkeypatch.setattr("smalti.tasks._draw_samples.draw_in_batches", broken)
     with pytest.raises(ZeroDivisionError):
         main(["sample", "plain"])
 
