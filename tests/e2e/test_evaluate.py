@@ -32,7 +32,7 @@ def ready(at_home: Path, trained: Path) -> Path:
 def test_a_run_is_measured_on_its_own_pictures(ready: Path, capsys: pytest.CaptureFixture):
     assert run_command(f"evaluate run {QUICK}") == 0
     out = capsys.readouterr().out
-    assert "run: 6 samples (seeds 0 to 5) and 1 real valid picture beside the 11 of" in out
+    assert "run: 6 samples (seeds 0 to 5) and 1 real valid picture; reference: 11 of" in out
     for word in ("frechet", "copying z", "bits/dim", "forwards", "how to read it"):
         assert word in out
     assert "only 1 picture is held out, fewer than the samples" in out
@@ -89,7 +89,7 @@ def test_a_run_with_a_page_about_its_training_is_still_a_model(
     shutil.copytree(trained, ready / "mine")
     (ready / "mine" / "report.json").write_text("{}")  # as `smalti report mine` leaves it
     assert run_command("compare mine plain --data photos -n 4 --steps 1 --metrics cost") == 2
-    assert "mine and plain do not compare: classes is" in capsys.readouterr().err
+    assert "mine and plain cannot be compared: classes is" in capsys.readouterr().err
     shutil.copytree(ready / "mine", ready / "page", ignore=lambda *_: ["run.json"])
     assert run_command("compare page plain") == 2
     assert "page/report.json: it is no report of `smalti evaluate`" in capsys.readouterr().err
@@ -105,8 +105,8 @@ def test_other_protocols_are_refused_before_anything_is_drawn(
     capsys.readouterr()
     assert run_command("compare a b.json run") == 2
     assert capsys.readouterr().err == (
-        "smalti: run and run do not compare: n is 6 of one and 5000 of the other; "
-        "evaluate both alike\n"
+        "smalti: run and run cannot be compared: n is 6 for one and 5000 for the other; "
+        "evaluate both with the same options\n"
     )
 
 
@@ -115,7 +115,7 @@ def test_other_protocols_are_refused_before_anything_is_drawn(
     [
         ("evaluate", "MODEL is missing"),
         ("evaluate nothing", "no model 'nothing'"),
-        ("evaluate plain", "plain: data are missing: nothing tells what it was trained on"),
+        ("evaluate plain", "plain: data are missing: its training pictures are unknown"),
         ("evaluate digits-classifier", "does not draw pictures"),
         ("evaluate plain --data nowhere", "nowhere does not exist"),
         ("evaluate plain --data photos --metrics fid", "no metric 'fid'"),
@@ -131,7 +131,7 @@ def test_other_protocols_are_refused_before_anything_is_drawn(
         ("evaluate plain --data photos --out photos", "photos holds 'day', which is not ours"),
         ("compare plain", "1 model is given; compare takes two or more"),
         ("compare plain gone.json", "gone.json cannot be read"),
-        ("compare plain named", "(3, 8, 8) and named of (1, 8, 8), which do not compare"),
+        ("compare plain named", "(3, 8, 8) and named of (1, 8, 8); compare models"),
     ],
 )
 def test_what_cannot_be_is_refused(

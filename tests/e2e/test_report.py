@@ -23,19 +23,18 @@ def test_a_report_tells_and_draws(run: str, capsys: pytest.CaptureFixture[str]):
     assert main(["report", run, "--out", "notes"]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out[0].startswith(f"{run}: ddpm, step 3 of 3, ")
-    told = {line.strip()[:13].strip(): line[16:] for line in out if line.startswith("  ")}
-    assert (
-        told["held out"].endswith("at step 3, the lowest") or "the lowest was" in told["held out"]
-    )
-    assert told["grids"] == f"2 in {run}/grids"
-    assert told["report"] == "notes/report.png, notes/report.json"
-    assert told["next"] == f"smalti sample {run} -n 64"
-    assert "3 steps: too few to say how it goes." in out
+    facts = {line.strip()[:13].strip(): line[16:] for line in out if line.startswith("  ")}
+    validation = facts["validation"]
+    assert validation.endswith("at step 3, the lowest") or "the lowest was" in validation
+    assert facts["previews"] == f"2 in {run}/grids"
+    assert facts["report"] == "notes/report.png, notes/report.json"
+    assert facts["next"] == f"smalti sample {run} -n 64"
+    assert "3 steps: too few for a verdict." in out
     assert list_contents(Path("notes")) == ["report.json", "report.png"]
     record = json.loads(Path("notes/report.json").read_text())
     assert (record["step"], record["steps"], record["recipe"]) == (3, 3, "ddpm")
     assert record["verdict"]["kind"] == "short" and record["pictures_per_second"] > 0
-    assert record["processor"] in told["trained by"]
+    assert record["processor"] in facts["trained by"]
     with Image.open("notes/report.png") as picture:
         assert picture.size == (1100, 1100)
 

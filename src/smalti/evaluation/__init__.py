@@ -1,4 +1,4 @@
-"""How good a model is: its samples beside real pictures, its likelihood, its cost."""
+"""Evaluation of models: sample quality, likelihood and cost, compared with held-out pictures."""
 
 from __future__ import annotations
 

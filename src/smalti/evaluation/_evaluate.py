@@ -1,4 +1,4 @@
-"""examine: one model's outcome, all measures, one report."""
+"""evaluate_model: all measures of one model in one report."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from smalti.features import FeatureExtractor, choose_features_name, find_feature
 @dataclass(frozen=True, eq=False)
 @add_short_repr
 class Evaluation:
-    """A report, and what its pictures show."""
+    """A report, with the samples and pictures that it was made from."""
 
     report: Report
     comparison: AnyComparison
     kind: EvaluationKind
 
     def write_sheets(self, folder: Path) -> None:
-        """The report's pictures, into a folder."""
+        """Write the report's pictures into a folder."""
         for name, write in self.kind.sheets.items():
             write(self.comparison, folder / name)
 
@@ -49,18 +49,18 @@ def evaluate_model(
     name: str | None = None,
     on_progress: OnProgress = ignore_event,
 ) -> Evaluation:
-    """How good a model's outcome is, beside held-out pictures in the same place.
+    """Evaluate a model's output, with held-out pictures as the baseline.
 
-    splits: what it was trained on and what was held out.  metrics: names of the measures that
-    `KINDS` has of its output, all of them by default.  name: what the report calls the model.
-    Raises UserError for what does not fit together; a measure that cannot be taken says why in its
-    rows instead.
+    splits: training and held-out pictures.  metrics: names of measures in `KINDS` for this kind of
+    output. Default: all.  name: the model's name in the report.
+    Raises UserError for options that do not match; a measure that cannot be computed has rows with
+    the reason instead.
     """
     kind = find_kind(model)
     measures = kind.choose_measures(metrics)
     split, held = choose_held_out(splits, plan.split)
     if not len(held):
-        raise UserError(f"{held.name} holds no pictures to measure with; hold some out")
+        raise UserError(f"{held.name} contains no held-out pictures; hold some out")
     device = find_device(model)
     network, reason = choose_network(plan.features, splits.train, device)
     comparison = kind.prepare(model, splits, held, network, reason, plan, on_progress)
@@ -90,9 +90,9 @@ def evaluate_model(
 
 
 def choose_held_out(splits: Splits, split: Split | None) -> tuple[Split, Pictures]:
-    """The pictures of the yardstick, and which split they are."""
+    """Choose the held-out pictures, and name their split."""
     if split == "test" and splits.test is None:
-        raise UserError(f"{splits.train.name} has no test split; take split valid")
+        raise UserError(f"{splits.train.name} has no test split; use split valid")
     if splits.test is not None and split != "valid":
         return "test", splits.test
     return "valid", splits.valid
@@ -101,7 +101,7 @@ def choose_held_out(splits: Splits, split: Split | None) -> tuple[Split, Picture
 def choose_network(
     features: str | Path | FeatureExtractor, pictures: Pictures, device: str
 ) -> tuple[FeatureExtractor | None, str]:
-    """The feature network; with "auto" it may be missing, and then the reason stands beside it."""
+    """Choose the feature network; None and the reason if "auto" finds none."""
     if isinstance(features, FeatureExtractor):
         return features, ""
     if features != "auto":

@@ -1,4 +1,4 @@
-"""Bits per dimension of pictures that a model has not seen."""
+"""Bits per dimension of held-out pictures."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from smalti.evaluation.sample_set import find_device
 
 @dataclass(frozen=True)
 class Bits:
-    """Mean over pictures of -log2 p(x) / dims; of a model of codes, nats per code."""
+    """Mean over pictures of -log2 p(x) / dims; for a model of codes, nats per code."""
 
     mean: float
     error: float
-    """Standard error of the mean over the pictures, what was estimated by drawing included."""
+    """Standard error of the mean over the pictures, including that of stochastic estimates."""
     kind: str
-    """exact, an upper bound, or of codes alone."""
+    """exact, bound (an upper bound), or codes (of codes only)."""
     terms: dict[str, float]
-    """Parts of the mean, by name."""
+    """Terms of the mean, by name."""
     n: int
 
 
@@ -35,11 +35,10 @@ def compute_bits_per_dim(
     batch_size: int = 20,
     on_progress: OnProgress = ignore_event,
 ) -> Bits:
-    """Scores every picture once, by `model.score`, with one stream of random numbers each.
+    """Compute bits/dim of pictures by `model.score`; nats per code for a model of codes.
 
-    A model of codes is scored in nats per code instead.
-
-    model: has `score(batch, rng) -> Score`.  pictures: N of the model's shape.
+    model: has `score(batch, rng) -> Score`.  pictures: N of the model's shape. Picture i is scored
+    with seed `seed` + i.
     """
     classes = getattr(model.spec, "classes", ())
     takes_text = "text" in getattr(model.spec, "accepted_inputs", ()) and pictures.captions
@@ -62,7 +61,7 @@ def compute_bits_per_dim(
 
 
 def normalize_score(score: Score) -> Tensor:
-    """(B,) bits/dim; of a score of codes nats per code."""
+    """(B,) bits/dim; nats per code for a score of codes."""
     return score.nats / score.dims if score.kind == "codes" else score.bits_per_dim
 
 

@@ -1,4 +1,4 @@
-"""Error bars: the same statistic of the same numbers, drawn again with replacement."""
+"""Bootstrap standard errors: a statistic of values resampled with replacement."""
 
 from __future__ import annotations
 
@@ -12,19 +12,16 @@ from torch import Tensor
 
 DEFAULT_RESAMPLES = 100
 MIN_NUMBERS = 3
-"""Numbers of which the spread of what is drawn again says something: two of them are half of the
-time one and the same.
-"""
+"""Fewest values for a standard error: half of all resamples of two values are constant."""
 
 
 def draw_resamples(
     n: int, count: int = DEFAULT_RESAMPLES, seed: int = 0, labels: Tensor | None = None
 ) -> Iterator[Tensor]:
-    """`count` times n rows out of n, with replacement; each (n,) int64.
+    """Yield `count` resamples of n rows with replacement; each (n,) int64.
 
-    labels (n,): each row is replaced by one of its own class, where the number of each class is set
-    and not drawn. Otherwise chance in the classes would count as an error, and for the Frechet
-    distance of digits as the largest one.
+    labels (n,): resample within each class, for samples whose class counts are fixed. Otherwise
+    random class counts would add to the error; for the Frechet distance of digits they dominate it.
     """
     generator = np.random.Generator(np.random.Philox(seed))
     if labels is None:
@@ -38,12 +35,12 @@ def draw_resamples(
 
 
 def compute_spread(replicates: Sequence[float]) -> float:
-    """The standard deviation of a statistic's replicates: its standard error (Efron, 1979).
+    """Compute a statistic's standard error: the standard deviation of its replicates (Efron, 1979).
 
-    NaN where there are not two, or one is none: then the numbers are too few to tell.
+    NaN for fewer than two replicates, or if one is not finite.
 
-    It is a spread about their own mean. Where a statistic is biased upward in small samples, as the
-    Frechet distance is, the replicates' mean is biased once more, so only their spread is used.
+    The deviation is from the replicates' mean. A statistic that is biased upward in small samples,
+    such as the Frechet distance, has replicates with twice the bias: only their spread is used.
     """
     if len(replicates) < 2 or not all(map(math.isfinite, replicates)):
         return math.nan
@@ -53,15 +50,16 @@ def compute_spread(replicates: Sequence[float]) -> float:
 def bootstrap_error(
     statistic: Callable[..., float], *sides: tuple[Tensor, Iterator[Tensor]]
 ) -> float:
-    """The standard error of statistic(*numbers), each side's numbers (n, ...) with its resamples.
+    """Compute the standard error of statistic(*values), given each side's values (n, ...) and
+    resamples.
 
-    NaN for fewer than FEWEST numbers on a side. The sides are drawn again together, so their
-    resamples must be of different seeds.
+    NaN for fewer than MIN_NUMBERS values on a side. The sides are resampled together, so their
+    resamples must have different seeds.
     """
     if min(len(x) for x, _ in sides) < MIN_NUMBERS:
         return math.nan
-    ways = zip(*(rows for _, rows in sides), strict=True)
-    numbers = [x for x, _ in sides]
+    resamples = zip(*(rows for _, rows in sides), strict=True)
+    values = [x for x, _ in sides]
     return compute_spread(
-        [statistic(*(x[rows] for x, rows in zip(numbers, way, strict=True))) for way in ways]
+        [statistic(*(x[rows] for x, rows in zip(values, r, strict=True))) for r in resamples]
     )

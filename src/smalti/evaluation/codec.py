@@ -1,4 +1,4 @@
-"""How good a codec is: what comes back of held-out pictures, and how alive its codebook is."""
+"""Evaluation of codecs: reconstructions of held-out pictures, and codebook usage."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ MAX_PAIRS = 32
 @dataclass(frozen=True, eq=False)
 @add_short_repr
 class CodecComparison:
-    """What came back of held-out pictures, and how often each code stood for some of it."""
+    """Reconstructions of held-out pictures, and how often each code was used."""
 
     codec: Codec
     held_out: Pictures
@@ -46,14 +46,15 @@ class CodecComparison:
     no_network_reason: str
     health: Health
     pairs: Tensor
-    """(2n, C, H, W): pictures, each before what came back."""
+    """(2n, C, H, W): pictures, each followed by its reconstruction."""
     per_picture: dict[str, Tensor]
-    """psnr and ssim (N,); where there is a network, features of the `real` and of `ours` (N, D)."""
+    """psnr and ssim (N,); with a network, features `real` of pictures and `ours` of
+    reconstructions (N, D)."""
     batch_size: int = BATCH_SIZE
     sampler: None = None
 
     def describe_protocol(self) -> dict[str, Any]:
-        """The protocol's fields of what was not drawn, but brought back."""
+        """The protocol's fields for reconstructions instead of samples."""
         return {
             "n": len(self.held_out),
             "seed": 0,
@@ -68,7 +69,7 @@ class CodecComparison:
     def notes(self) -> tuple[str, ...]:
         if self.network is None:
             return ()
-        return (f"seen through {self.network.description} ({self.network.name})",)
+        return (f"features of {self.network.description} ({self.network.name})",)
 
 
 def prepare_codec_comparison(
@@ -80,11 +81,11 @@ def prepare_codec_comparison(
     plan: Plan,
     on_progress: OnProgress,
 ) -> CodecComparison:
-    """A whole split to codes and back; all numbers are of the same reconstructions."""
+    """Reconstruct a whole split; all measures use the same reconstructions."""
     if held_out.shape[0] != codec.spec.channels:
         raise UserError(
-            f"{held_out.name} holds pictures of {held_out.shape}, but the codec takes "
-            f"{codec.spec.channels} channels; give data of its channels"
+            f"{held_out.name} contains pictures of {held_out.shape}, but the codec takes "
+            f"{codec.spec.channels} channels; give data with {codec.spec.channels} channels"
         )
     per_picture: dict[str, list[Tensor]] = {k: [] for k in ("psnr", "ssim", "real", "ours")}
     counts, pairs = torch.zeros(codec.vocab_size, dtype=torch.int64), []
@@ -106,23 +107,23 @@ def prepare_codec_comparison(
         )
     health = build_health(codec, counts)
     joined = {k: torch.cat(v) for k, v in per_picture.items() if v}
-    shown_pairs = torch.cat(pairs)[: 2 * MAX_PAIRS]
-    return CodecComparison(codec, held_out, network, reason, health, shown_pairs, joined)
+    first_pairs = torch.cat(pairs)[: 2 * MAX_PAIRS]
+    return CodecComparison(codec, held_out, network, reason, health, first_pairs, joined)
 
 
 def measure_likeness(comparison: CodecComparison) -> list[Row]:
-    """PSNR and SSIM, means over the pictures with their standard errors."""
+    """Measure PSNR and SSIM: means over the pictures, with standard errors."""
     units = (("psnr", "dB"), ("ssim", ""))
     return [build_likeness_row(name, comparison.per_picture[name], unit) for name, unit in units]
 
 
 def build_likeness_row(name: str, values: Tensor, unit: str) -> Row:
-    """The mean of what is finite: a picture that comes back exactly has a PSNR without end."""
+    """Build a row of the mean of finite values: an exact reconstruction has infinite PSNR."""
     v = values[values.isfinite()]
     if not len(v):
-        return Row(name, None, note="left out: every picture came back exactly")
+        return Row(name, None, note="left out: every reconstruction is exact")
     same = format_count(len(values) - len(v), "picture")
-    note = f"without {same} that came back exactly" if len(v) < len(values) else ""
+    note = f"without {same} reconstructed exactly" if len(v) < len(values) else ""
     return Row(
         name, float(v.mean()), compute_standard_error(v), better="higher", unit=unit, note=note
     )
@@ -134,19 +135,18 @@ def compute_standard_error(values: Tensor) -> float | None:
 
 
 def measure_feature_distance(comparison: CodecComparison) -> list[Row]:
-    """How far reconstructions are from the pictures themselves, in features."""
+    """Measure the distance of reconstructions to their pictures, in features."""
     if comparison.network is None:
         raise UserError(comparison.no_network_reason)
     real, ours = comparison.per_picture["real"].double(), comparison.per_picture["ours"].double()
     length = real.square().sum(1).mean()
     if not length > 0:
-        raise UserError("the network sees nothing in them")
-    apart = (real - ours).square().sum(1) / length
-    row = Row(
-        "feature distance", float(apart.mean()), compute_standard_error(apart), better="lower"
-    )
+        raise UserError("all features are 0")
+    distances = (real - ours).square().sum(1) / length
+    error = compute_standard_error(distances)
+    row = Row("feature distance", float(distances.mean()), error, better="lower")
     if len(real) < 2:
-        return [row, Row("frechet", None, note="left out: it takes 2 pictures or more")]
+        return [row, Row("frechet", None, note="left out: it needs 2 pictures or more")]
     return [row, Row("frechet", frechet_distance(ours, compute_moments(real)), better="lower")]
 
 
@@ -154,19 +154,19 @@ def measure_codebook(comparison: CodecComparison) -> list[Row]:
     health = comparison.health
     rows = [
         Row(
-            "codes used", float(health.n_used), note=f"of {health.codebook_size}, over all of them"
+            "codes used", float(health.n_used), note=f"of {health.codebook_size}, over all pictures"
         ),
         Row("codes used share", health.used_share, better="higher"),
         Row("perplexity", health.perplexity, better="higher"),
     ]
     if health.n_dead is not None and health.n_revived is not None:
         rows.append(Row("dead codes", float(health.n_dead), better="lower", note="in training"))
-        rows.append(Row("revived codes", float(health.n_revived), note="over all of training"))
+        rows.append(Row("revived codes", float(health.n_revived), note="over the whole training"))
     return [*rows, Row("parameters", float(count_parameters(comparison.codec)))]
 
 
 def plot_codes(comparison: CodecComparison, path: Path) -> None:
-    """The codes' shares, the most frequent first, beside an even share."""
+    """Plot how often each code is used, the most frequent first."""
     from matplotlib.figure import Figure
 
     health = comparison.health
@@ -175,11 +175,13 @@ def plot_codes(comparison: CodecComparison, path: Path) -> None:
     share = 100 * health.counts.double() / health.counts.sum().clamp(min=1)
     ordered: Sequence[float] = share.sort(descending=True).values.tolist()
     axes.fill_between(range(len(ordered)), ordered, step="mid", color="C0")
-    axes.axhline(100 / health.codebook_size, color="gray", linestyle="--", label="an even share")
+    axes.axhline(100 / health.codebook_size, color="gray", linestyle="--", label="uniform")
     axes.set_xlabel("codes, the most frequent first")
-    axes.set_ylabel("% of all places")
-    lost = "" if health.n_dead is None else f", {health.n_dead} dead and {health.n_revived} revived"
-    title = f"{health.n_used} of {health.codebook_size} codes used, perplexity {health.perplexity:.1f}{lost}"
+    axes.set_ylabel("% of all positions")
+    title = f"{health.n_used} of {health.codebook_size} codes used, "
+    title += f"perplexity {health.perplexity:.1f}"
+    if health.n_dead is not None:
+        title += f", {health.n_dead} dead and {health.n_revived} revived"
     axes.set_title(title, fontsize=10)
     axes.set_xlim(0, max(1, health.codebook_size - 1))
     axes.set_ylim(bottom=0)
@@ -195,7 +197,9 @@ MEASURES = {
     ),
 }
 SHEETS = {
-    "reconstructions.png": lambda case, path: save_png(make_grid(case.pairs, columns=8), path),
+    "reconstructions.png": lambda comparison, path: save_png(
+        make_grid(comparison.pairs, columns=8), path
+    ),
     "codes.png": plot_codes,
 }
-"""The pictures of a report, and what writes each of a case."""
+"""A report's pictures by name, and the function that writes each."""

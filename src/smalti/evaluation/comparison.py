@@ -1,4 +1,4 @@
-"""What the measures look at: samples, real pictures, and both through one network."""
+"""Input of the measures: samples, real pictures, and the features of both."""
 
 from __future__ import annotations
 
@@ -28,32 +28,32 @@ CLASS_DESCRIPTIONS = {
     "data": "as often as the training pictures have them",
 }
 CAPTION_DESCRIPTION = "none, but the captions of the held-out pictures, in turn"
-BLOCK = 1000  # pictures between two words of progress
+BLOCK = 1000  # pictures per progress event
 CACHE_SIZE = 2
 FEATURE_CACHE: dict[tuple[str, str], Tensor] = {}
-"""Features of the last training pictures, by the hashes of network and pictures."""
+"""Features of recent training pictures, by the hashes of network and pictures."""
 
 
 @dataclass(frozen=True, eq=False)
 @add_short_repr
 class Comparison:
-    """One model's samples beside the pictures that it was trained on and those held out.
+    """A model's samples, with training and held-out pictures to compare them with.
 
-    Features and neighbors are worked out once, when a measure first asks for them.
+    Features and neighbors are computed once, when first needed.
     """
 
     model: Any
     sample_set: SampleSet
     train: Pictures
     held_out: Pictures
-    """The yardstick: held-out pictures, as many as there are samples where there are so many."""
+    """The baseline: held-out pictures, at most as many as there are samples."""
     network: FeatureExtractor | None
-    """None where there is none that suits: `no_network` says why."""
+    """None if there is no suitable one; see `no_network_reason`."""
     no_network_reason: str = ""
     plan: Plan = Plan()
     on_progress: OnProgress = ignore_event
     seed: int = 0
-    """Of the bootstrap, and of what scoring draws."""
+    """Seed of the bootstrap and of scoring."""
 
     @property
     def batch_size(self) -> int:
@@ -64,7 +64,7 @@ class Comparison:
         return self.plan.sampler or getattr(self.model.config, "sampler", None)
 
     def describe_protocol(self) -> dict[str, Any]:
-        """The protocol's fields of how samples were drawn, and of the yardstick."""
+        """The protocol's fields for the samples and the held-out pictures."""
         K = len(self.model.spec.classes)
         return {
             "n": self.plan.n,
@@ -80,55 +80,55 @@ class Comparison:
         }
 
     def describe_conditions(self) -> str:
-        """What samples of a model without classes are asked to show."""
-        reads = "text" in self.model.spec.accepted_inputs
-        return CAPTION_DESCRIPTION if reads and self.held_out.captions else "none"
+        """Describe the conditions of a model without classes."""
+        takes_text = "text" in self.model.spec.accepted_inputs
+        return CAPTION_DESCRIPTION if takes_text and self.held_out.captions else "none"
 
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the numbers should know."""
-        notes = [f"nothing looked at the pictures: {self.no_network_reason}"]
+        """Notes on how to read the numbers."""
+        notes = [f"no feature network: {self.no_network_reason}"]
         if network := self.network:
             notes = [
-                f"distances are seen through {network.description} ({network.name}); they compare with "
-                "others seen through it, and with none else"
+                f"features of {network.description} ({network.name}); compare only numbers "
+                "of the same feature network"
             ]
         if "text" in self.model.spec.accepted_inputs and not self.held_out.captions:
             notes.append(
-                "the held-out pictures have no captions; samples were drawn from empty ones"
+                "the held-out pictures have no captions; samples were drawn with empty ones"
             )
         notes += self.note_untrained_classes()
         if self.has_fewer_held_out:
             held = format_count(len(self.held_out), "picture is", "pictures are")
             notes.append(
-                f"only {held} held out, fewer than the samples: where a number stands in "
-                "brackets, of as many samples, compare that with the yardstick"
+                f"only {held} held out, fewer than the samples: compare the number in brackets, "
+                "of as many samples, with the real pictures"
             )
         return tuple(notes)
 
     def note_untrained_classes(self) -> list[str]:
-        """Which classes nobody could learn: they stand among the held-out pictures alone."""
+        """Name classes without training pictures, which the model cannot have learned."""
         classes, labels = self.model.spec.classes, self.train.labels
         if self.sample_set.labels is None or labels is None or self.train.classes != classes:
             return []
-        asked = self.sample_set.labels.unique().tolist()
-        lone = [classes[k] for k in asked if not (labels == k).any()]
-        if not lone:
+        requested = self.sample_set.labels.unique().tolist()
+        untrained = [classes[k] for k in requested if not (labels == k).any()]
+        if not untrained:
             return []
-        names = ", ".join(lone[:5]) + (", ..." if len(lone) > 5 else "")
-        return [f"no training picture is of {names}: samples of that are of a class never learned"]
+        names = ", ".join(untrained[:5]) + (", ..." if len(untrained) > 5 else "")
+        return [f"no training pictures of class {names}: the model cannot have learned it"]
 
     def resample_samples(self) -> Iterator[Tensor]:
-        """Rows of the samples drawn again, each class by itself; (N,) each."""
+        """Resample the samples within each class; (N,) each."""
         N, labels = len(self.sample_set.pictures), self.sample_set.labels
         return draw_resamples(N, self.plan.bootstraps, self.seed, labels)
 
     def resample_held_out(self) -> Iterator[Tensor]:
-        """Rows of the held-out pictures drawn again, each class by itself; (n,) each."""
+        """Resample the held-out pictures within each class; (n,) each."""
         labels = None if self.sample_set.labels is None else self.held_out.labels
         return draw_resamples(len(self.held_out), self.plan.bootstraps, self.seed + 1, labels)
 
     def resample_train(self) -> Iterator[Tensor]:
-        """Rows of `real_part` drawn again."""
+        """Resample `train_features_part`."""
         return draw_resamples(len(self.train_features_part), self.plan.bootstraps, self.seed + 2)
 
     @property
@@ -145,16 +145,16 @@ class Comparison:
     @cached_property
     def sample_features(self) -> Tensor:
         """Features of the samples, (N, D)."""
-        return self.extract_features("looking at samples", self.sample_set.pictures)
+        return self.extract_features("features of samples", self.sample_set.pictures)
 
     @cached_property
     def train_features(self) -> Tensor:
-        """Features of the training pictures, (M, D); the next case of the same ones finds them."""
+        """Features of the training pictures, (M, D); cached for the next comparison."""
         key = (self.required_network.hash, self.train_hash)
         if key not in FEATURE_CACHE:
             while len(FEATURE_CACHE) >= CACHE_SIZE:
                 FEATURE_CACHE.pop(next(iter(FEATURE_CACHE)))
-            FEATURE_CACHE[key] = self.extract_features("looking at training pictures", self.train)
+            FEATURE_CACHE[key] = self.extract_features("features of training pictures", self.train)
         return FEATURE_CACHE[key]
 
     @cached_property
@@ -164,7 +164,7 @@ class Comparison:
     @cached_property
     def held_out_features(self) -> Tensor:
         """Features of the held-out pictures, (n, D)."""
-        return self.extract_features("looking at held-out pictures", self.held_out)
+        return self.extract_features("features of held-out pictures", self.held_out)
 
     @cached_property
     def train_moments(self) -> Moments:
@@ -172,7 +172,7 @@ class Comparison:
 
     @cached_property
     def train_features_part(self) -> Tensor:
-        """Features of as many training pictures as there are samples, every class in turn."""
+        """Features of as many training pictures as there are samples, with balanced classes."""
         return self.train_features[choose_balanced(self.train, len(self.sample_set.pictures))]
 
     @cached_property
@@ -195,7 +195,7 @@ class Comparison:
 
 
 def hash_pictures(pictures: Pictures) -> str:
-    """SHA-256 of pixels and classes, a part of them at a time."""
+    """Compute the SHA-256 of pixels and classes, in blocks."""
     blocks = (pictures.take(slice(k, k + BLOCK)) for k in range(0, len(pictures), BLOCK))
     labels = [] if pictures.labels is None else [pictures.labels]
     return hash_tensors(*blocks, *labels)

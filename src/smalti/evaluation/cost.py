@@ -1,4 +1,4 @@
-"""What a sample costs: seconds, and forwards of the network."""
+"""Cost of a sample: forwards of the network, and parameters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class ForwardCounter:
-    """Pictures that went through a network."""
+    """Counts pictures passed through a network."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -18,9 +18,9 @@ class ForwardCounter:
 
 @contextmanager
 def count_forwards(model: object) -> Iterator[ForwardCounter | None]:
-    """Counts pictures through `model.network` meanwhile; None where a model has no network.
+    """Count pictures passed through `model.network` while entered; None without a network.
 
-    A batch that guidance doubles counts twice, as it costs.
+    A batch that guidance doubles counts twice.
     """
     network = getattr(model, "network", None)
     if not isinstance(network, nn.Module):

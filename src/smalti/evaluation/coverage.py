@@ -1,4 +1,4 @@
-"""Precision and recall: are samples among the real ones, and the real ones among the samples?"""
+"""Precision and recall of samples, by k-nearest-neighbor manifolds."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ BLOCK = 512  # rows of a distance matrix at a time
 
 
 def precision_recall(samples: Tensor, real: Tensor, k: int = K) -> tuple[float, float]:
-    """Improved precision and recall, eqs. 1 and 2 of arXiv:1904.06991, of features (N, D), (M, D).
+    """Compute improved precision and recall, eqs. 1 and 2 of arXiv:1904.06991.
 
-    A set's manifold is the union of balls about its members, each as wide as to the k-th nearest
-    other member. Precision is the share of samples in the manifold of the real ones, recall the
-    share of real ones in that of the samples. The paper takes N = M; neither set may have fewer
-    than k + 1 members (UserError).
+    samples, real: features (N, D) and (M, D). A set's manifold is the union of balls around its
+    members, with the distance to the k-th nearest other member as radius. Precision is the share of
+    samples in the manifold of the real ones, recall the share of real ones in that of the samples.
+    The paper uses N = M. Raises UserError for fewer than k + 1 members.
     """
     inside, reached = find_covered(samples, real, k), find_covered(real, samples, k)
     return float(inside.double().mean()), float(reached.double().mean())
 
 
 def find_covered(points: Tensor, members: Tensor, k: int = K) -> Tensor:
-    """Which points (N, D) lie in the manifold of the members (M, D), f of eq. 1: (N,) bool."""
+    """Find the points (N, D) in the manifold of the members (M, D), f of eq. 1: (N,) bool."""
     radii = compute_radii(members, k)
     return torch.cat(
         [(compute_distances(x, members) <= radii).any(dim=1) for x in points.split(BLOCK)]
@@ -32,7 +32,7 @@ def find_covered(points: Tensor, members: Tensor, k: int = K) -> Tensor:
 
 
 def compute_radii(members: Tensor, k: int = K) -> Tensor:
-    """The distance of each member to its k-th nearest other one, (M, D) -> (M,)."""
+    """Compute the distance of each member to its k-th nearest other one, (M, D) -> (M,)."""
     if len(members) <= k:
         raise UserError(f"{len(members)} pictures have no {k} neighbors each; give more")
     near = [
@@ -43,5 +43,5 @@ def compute_radii(members: Tensor, k: int = K) -> Tensor:
 
 
 def compute_distances(x: Tensor, y: Tensor) -> Tensor:
-    """Distances (N, M), each from its own difference: a product of matrices would round copies."""
+    """Compute distances (N, M) from differences: a matrix product would round those of copies."""
     return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist")

@@ -1,4 +1,4 @@
-"""How to read the rows of a report: one plain line each."""
+"""Explanations of a report's rows, one line each."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from smalti.core.messages import format_count
 from smalti.evaluation.report import Report, Row
 
 MAX_CHANCE_Z = 3.0
-"""Standard scores beyond which chance is no explanation."""
+"""Absolute z-score beyond which a difference is significant."""
 MIN_NEW_RATIO = 0.9
-"""Samples nearer to the training pictures than this share of what held-out ones are look copied."""
+"""Ratio of distances to the training pictures below which samples look copied."""
 MAX_ALIKE_RATIO = 1.2
-"""Samples farther from the training pictures than this look unlike them."""
+"""Ratio above which samples look unlike the training pictures."""
 Explainer = Callable[[Row, Report], str]
 
 
 def format_value(row: Row) -> str:
-    """The number with its error, and in brackets that of fewer samples."""
+    """Format a row's value with its error, and in brackets the value of fewer samples."""
     if row.value is None:
         return "-"
     error = "" if row.error is None else f" ± {format_number(row.name, row.error, row.value)}"
@@ -26,7 +26,7 @@ def format_value(row: Row) -> str:
 
 
 def format_real(row: Row) -> str:
-    """What held-out pictures get."""
+    """Format the value of held-out pictures."""
     if row.real is None:
         return ""
     error = (
@@ -36,7 +36,7 @@ def format_real(row: Row) -> str:
 
 
 def format_number(name: str, value: float, reference: float | None = None) -> str:
-    """A value of a row; an error has the digits of the value that it stands `reference`."""
+    """Format a value of a row; an error has as many digits as its `reference` value."""
     if name in ("precision", "recall", "accuracy", "copies"):
         return f"{100 * value:.1f}%"
     if name in ("nearest", "copying z"):
@@ -54,27 +54,27 @@ def format_number(name: str, value: float, reference: float | None = None) -> st
 
 
 def explain_row(row: Row, report: Report) -> str:
-    """What the row says, in plain words."""
+    """Explain a row in a sentence."""
     if row.value is None:
         return row.note
-    says = EXPLAINERS[row.name](row, report) if row.name in EXPLAINERS else ""
-    return f"{says} ({row.note})" if says and row.note else says or row.note
+    text = EXPLAINERS[row.name](row, report) if row.name in EXPLAINERS else ""
+    return f"{text} ({row.note})" if text and row.note else text or row.note
 
 
 def explain_distance(row: Row, report: Report) -> str:
     if row.real is None:
-        return "from the held-out pictures to what came back of them: less is better"
+        return "between held-out pictures and their reconstructions; lower is better"
     value = row.value if row.matched is None else row.matched
     assert value is not None
     real = "" if row.real is None else format_number(row.name, row.real)
     held = format_count(report.protocol.held, f"real {report.protocol.split} picture")
-    return f"{format_number(row.name, value)}, where {held} get {real}: smaller is better"
+    return f"{format_number(row.name, value)}; {held} get {real}; lower is better"
 
 
 def explain_kernel(row: Row, report: Report) -> str:
     return (
         explain_distance(row, report)
-        + "; about 0 is as good as real, and chance may carry it below"
+        + "; about 0 is as good as real pictures, and it can be negative"
     )
 
 
@@ -83,7 +83,7 @@ def build_share_explainer(text: str, real_text: str) -> Explainer:
         assert row.value is not None
         value = row.value if row.matched is None else row.matched
         real = "" if row.real is None else f", {format_number(row.name, row.real)} {real_text}"
-        return f"{format_number(row.name, value)} {text}{real}: more is better"
+        return f"{format_number(row.name, value)} {text}{real}; higher is better"
 
     return explain
 
@@ -95,34 +95,34 @@ def explain_nearest(row: Row, report: Report) -> str:
         verdict = "unlike them rather than copied"
     return (
         f"the median sample is {row.value:.2f} times as far from its nearest training picture as "
-        f"a held-out one is: {verdict} (below {MIN_NEW_RATIO} is suspect)"
+        f"a held-out picture: {verdict} (below {MIN_NEW_RATIO} is suspicious)"
     )
 
 
 def explain_copies(row: Row, report: Report) -> str:
     assert row.value is not None
     return (
-        f"{format_number(row.name, row.value)} of the samples are nearer to a training picture than all "
-        "but 1% of held-out ones are; look at neighbors.png"
+        f"{format_number(row.name, row.value)} of the samples are nearer to a training picture "
+        "than 99% of the held-out ones; see neighbors.png"
     )
 
 
 def explain_copying_z(row: Row, report: Report) -> str:
     assert row.value is not None
     if row.value < -MAX_CHANCE_Z:
-        verdict = "nearer to the training pictures than chance allows"
+        verdict = "significantly nearer to the training pictures than real ones"
     elif row.value > MAX_CHANCE_Z:
-        verdict = "farther from the training pictures than real ones are: unlike them, not copied"
+        verdict = "farther from the training pictures than real ones: unlike them, not copied"
     else:
-        verdict = "as near to the training pictures as real ones are"
-    return f"samples are {verdict}; below -{MAX_CHANCE_Z:g} speaks of copying"
+        verdict = "as near to the training pictures as real ones"
+    return f"samples are {verdict}; below -{MAX_CHANCE_Z:g} indicates copying"
 
 
 def explain_seconds(row: Row, report: Report) -> str:
     environment = report.made_with
     threads = format_count(environment.get("threads", 0), "thread")
     batch_size = min(report.protocol.n, environment.get("batch", report.protocol.n))
-    return f"a sample, drawn {batch_size} at a time on {environment.get('device')}, {threads}"
+    return f"per sample, batch size {batch_size}, on {environment.get('device')}, {threads}"
 
 
 def build_fixed_explainer(text: str) -> Explainer:
@@ -130,15 +130,15 @@ def build_fixed_explainer(text: str) -> Explainer:
 
 
 CODEC_EXPLAINERS = {
-    "psnr": build_fixed_explainer("dB between pictures and what comes back: more is better"),
-    "ssim": build_fixed_explainer("likeness of structure, 1 for the same picture: more is better"),
+    "psnr": build_fixed_explainer("dB between pictures and reconstructions; higher is better"),
+    "ssim": build_fixed_explainer(
+        "structural similarity, 1 for identical pictures; higher is better"
+    ),
     "feature distance": build_fixed_explainer(
-        "as a part of the features' own length: less is better"
+        "squared, relative to the features' squared norm; lower is better"
     ),
-    "codes used share": build_fixed_explainer("of all codes stand somewhere in these pictures"),
-    "perplexity": build_fixed_explainer(
-        "as many equally frequent codes would be as varied: more is better"
-    ),
+    "codes used share": build_fixed_explainer("of all codes are used in these pictures"),
+    "perplexity": build_fixed_explainer("effective number of codes used; higher is better"),
 }
 
 
@@ -149,24 +149,20 @@ EXPLAINERS: dict[str, Explainer] = {
         "of the samples look like training pictures", "of the real ones do"
     ),
     "recall": build_share_explainer(
-        "of the variety of the training pictures is drawn", "with real ones"
+        "of the training pictures are covered by samples", "by real ones"
     ),
     "accuracy": build_share_explainer(
-        "are recognized as the class asked for", "of the real ones are"
+        "are recognized as the requested class", "of the real ones are"
     ),
     "nearest": explain_nearest,
     "copies": explain_copies,
     "copying z": explain_copying_z,
-    "bits/dim": build_fixed_explainer(
-        "bits for each number of a held-out picture, where a plain byte takes 8: less is better"
-    ),
+    "bits/dim": build_fixed_explainer("of held-out pictures, uncompressed 8; lower is better"),
     "nats/code": build_fixed_explainer(
-        "nats for each code of a held-out picture, of the codec's codes alone"
+        "of held-out pictures, for the codec's codes only; lower is better"
     ),
     "seconds": explain_seconds,
-    "forwards": build_fixed_explainer(
-        "times that the network runs for a sample; guidance runs it twice a step"
-    ),
-    "parameters": build_fixed_explainer("numbers that training found"),
+    "forwards": build_fixed_explainer("network evaluations per sample; guidance doubles them"),
+    "parameters": build_fixed_explainer("weights of the model"),
     **CODEC_EXPLAINERS,
 }

@@ -1,4 +1,4 @@
-"""The kernel distance between two sets of feature vectors."""
+"""Kernel distance between two sets of feature vectors."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ BLOCK = 1024  # rows of a kernel matrix at a time
 
 
 def kernel_distance(a: Tensor, b: Tensor, labels: Tensor | None = None) -> float:
-    """The squared maximum mean discrepancy of features (N, D) and (M, D), arXiv:1801.01401.
+    """Compute the squared maximum mean discrepancy of features (N, D) and (M, D), arXiv:1801.01401.
 
     The kernel is (x.y / D + 1)^3, the estimate the unbiased one (Gretton et al., JMLR 13, 2012,
-    lemma 6): of two sets of one distribution it is 0 on average, and may fall below. All pairs are
-    used, so it is the mean of what subsets give.
-    labels (N,): the class of each row of `a`, where the number of each class is set and not drawn.
-    Pairs of one class then count a little more, N_c / (N_c - 1), without which the distance would
-    fall below 0 by as much as the classes differ; a class of one row leaves all pairs equal.
+    lemma 6): for two sets of one distribution it is 0 on average, and can be negative. All pairs
+    are used, which is the average over subsets.
+    labels (N,): the class of each row of `a`, for samples whose class counts are fixed. Pairs of
+    one class are then weighted by N_c / (N_c - 1): otherwise the distance would be biased below 0
+    by the differences of the classes. If a class has a single row, all pairs have equal weight.
     Raises UserError for fewer than 2 rows, or different D.
     """
     check_features(a, b)
@@ -37,10 +37,10 @@ def kernel_distance(a: Tensor, b: Tensor, labels: Tensor | None = None) -> float
 def bootstrap_kernel(
     a: Tensor, b: Tensor, resamples: Iterable[Tensor], labels: Tensor | None = None
 ) -> list[float]:
-    """The distance with the rows of `a` drawn again; `b` stays.  a: (N, D), resamples: (N,) each.
+    """Compute the distance for resampled rows of `a`; `b` stays fixed.
 
-    A pair of one picture with itself is never counted, so the replicates stay unbiased. Draws that
-    hold one picture alone have no pair, and are left out.
+    a: (N, D), resamples: (N,) each.  Pairs of a picture with itself are not counted, so the
+    replicates are unbiased. Resamples of a single picture have no pairs and are skipped.
     """
     x, y = a.double(), b.double()
     labels = torch.zeros(len(x), dtype=torch.int64) if labels is None else labels
@@ -56,17 +56,17 @@ def bootstrap_kernel(
 
 
 def compute_class_mean(matrix: Tensor, w: Tensor, labels: Tensor) -> float:
-    """The mean of k (N, N) over pairs of rows that count w (N,), as if classes were drawn, too."""
+    """Compute the mean of k (N, N) over pairs of rows weighted by w (N,), as for random classes."""
     groups = [labels == k for k in labels.unique()]
-    if min(int((w[g] > 0).sum()) for g in groups) < 2:  # no pair of one class to go by
+    if min(int((w[g] > 0).sum()) for g in groups) < 2:  # no pair within a class
         groups = [torch.ones_like(labels, dtype=torch.bool)]
     total = w @ matrix @ w
     for g in groups:
         v, part = w[g], matrix[g][:, g]
-        own = v.square() @ part.diagonal()
+        diagonal = v.square() @ part.diagonal()
         pairs = v.sum() ** 2 - v.square().sum()
         within = v @ part @ v
-        total = total - within + (within - own) * v.sum() ** 2 / pairs
+        total = total - within + (within - diagonal) * v.sum() ** 2 / pairs
     return float(total / w.sum() ** 2)
 
 
@@ -76,15 +76,15 @@ def compute_kernel(x: Tensor, y: Tensor) -> Tensor:
 
 
 def compute_pair_mean(x: Tensor) -> float:
-    """The mean of k(x_i, x_j) over i != j."""
+    """Compute the mean of k(x_i, x_j) over i != j."""
     N = len(x)
     total = sum(float(compute_kernel(part, x).sum()) for part in x.split(BLOCK))
-    own = (x.square().sum(dim=1) / x.shape[1] + 1) ** 3
-    return (total - float(own.sum())) / (N * (N - 1))
+    diagonal = (x.square().sum(dim=1) / x.shape[1] + 1) ** 3
+    return (total - float(diagonal.sum())) / (N * (N - 1))
 
 
 def compute_cross_means(x: Tensor, y: Tensor) -> Tensor:
-    """The mean of k(x_i, y_j) over j, (N,)."""
+    """Compute the mean of k(x_i, y_j) over j, (N,)."""
     return torch.cat([compute_kernel(part, y).mean(dim=1) for part in x.split(BLOCK)])
 
 

@@ -1,4 +1,4 @@
-"""What is measured of which kind of model: an entry for each kind of output."""
+"""Measures for each kind of model output."""
 
 from __future__ import annotations
 
@@ -15,39 +15,37 @@ from smalti.features import FeatureExtractor
 
 
 class AnyComparison(Protocol):
-    """One model's outcome beside real pictures, for its kind's measures to look at."""
+    """A model's output compared with real pictures: the input of its kind's measures."""
 
     @property
     def network(self) -> FeatureExtractor | None: ...
     @property
-    def batch_size(self) -> int: ...  # pictures at a time
+    def batch_size(self) -> int: ...
     @property
-    def sampler(self) -> Any: ...  # the config that drew them, or None
-    def describe_protocol(
-        self,
-    ) -> dict[str, Any]: ...  # fields of `Protocol`: how the outcome came about
-    def notes(self) -> tuple[str, ...]: ...  # what a reader of the numbers should know
+    def sampler(self) -> Any: ...  # the config of the sampler, or None
+    def describe_protocol(self) -> dict[str, Any]: ...  # fields of `Protocol`
+    def notes(self) -> tuple[str, ...]: ...  # notes on how to read the numbers
 
 
 @dataclass(frozen=True)
 class EvaluationKind:
-    """How models of one output are evaluated."""
+    """How models with one kind of output are evaluated."""
 
     measures: dict[str, Measure]
     prepare: Callable[..., AnyComparison]
-    """(model, splits, held, network, why none, plan, on_progress): the outcome to be measured."""
+    """(model, splits, held_out, network, reason, plan, on_progress) -> comparison."""
     sheets: dict[str, Callable[[Any, Path], object]]
-    """A report's pictures by name, each with what writes it of a `Measured`."""
+    """A report's pictures by name, and the function that writes each."""
 
     def choose_measures(self, names: Sequence[str] | None) -> dict[str, Measure]:
-        """The measures of these names, all of them for None.  UserError for an unknown one."""
+        """Choose measures by name, all for None.  Raises UserError for an unknown one."""
         if names is None:
             return dict(self.measures)
         for name in names:
             if name not in self.measures:
                 raise UserError(f"no metric {name!r}; {suggest_name(name, self.measures)}")
         if not names:
-            raise UserError(f"no metrics are asked for; there are {', '.join(self.measures)}")
+            raise UserError(f"metrics is empty; choose from {', '.join(self.measures)}")
         return {name: measure for name, measure in self.measures.items() if name in names}
 
 
@@ -59,7 +57,7 @@ KINDS = {
 
 
 def find_kind(model: object) -> EvaluationKind:
-    """How a model is evaluated.  UserError for one of which nothing can be measured."""
+    """Find how a model is evaluated.  Raises UserError if it cannot be."""
     output = getattr(getattr(model, "spec", None), "output", None)
     if output not in KINDS:
         raise UserError(f"a {type(model).__name__} does not draw pictures; give a model that does")
@@ -67,6 +65,6 @@ def find_kind(model: object) -> EvaluationKind:
 
 
 def find_output(metrics: Iterable[str]) -> str:
-    """The kind of output that has these measures."""
+    """Find the kind of output that has these measures."""
     known = {*metrics}
     return next((output for output, kind in KINDS.items() if known <= {*kind.measures}), "picture")

@@ -1,4 +1,4 @@
-"""The measures by name; each makes rows of a report out of a case."""
+"""Measures by name: each computes rows of a report from a comparison."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from smalti.evaluation.memorization import compute_near_share, copying_z, median
 from smalti.evaluation.report import Row
 
 MAX_SCORED = 250
-"""Most held-out pictures whose bits/dim are worked out."""
+"""Maximum number of held-out pictures scored for bits/dim."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """What can be asked for by --metrics."""
+    """A measure, selected by --metrics."""
 
     compute_rows: Callable[[Any], list[Row]]
     row_names: tuple[str, ...]
-    """The rows that it gives."""
+    """Names of its rows."""
     version: int = 1
-    """Grows when its numbers change."""
+    """Increased when its values change."""
 
 
 def measure_frechet(comparison: Comparison) -> list[Row]:
@@ -68,13 +68,13 @@ def compare_distance(
     measure_distance: Callable[[Tensor], float],
     estimate_error: Callable[[Tensor, Iterator[Tensor]], float],
 ) -> Row:
-    """A distance of the samples to the training pictures, beside that of the held-out ones.
+    """Compute a distance to the training pictures, of the samples and of the held-out pictures.
 
-    Samples, or the held-out pictures in their place, are drawn again; the training ones stay.
+    Samples and held-out pictures are resampled; the training pictures stay fixed.
     """
     x, y = comparison.sample_features, comparison.held_out_features
     if min(len(x), len(y), len(comparison.train_features)) < 2:
-        raise UserError("it takes 2 samples, 2 training and 2 held-out pictures or more")
+        raise UserError("it needs at least 2 samples, 2 training and 2 held-out pictures")
 
     def estimate_side_error(x: Tensor, resamples: Iterator[Tensor]) -> float | None:
         return finite_or_none(estimate_error(x, resamples)) if len(x) >= MIN_NUMBERS else None
@@ -117,7 +117,7 @@ def measure_coverage(comparison: Comparison) -> list[Row]:
 
 
 def estimate_share(hits: Tensor, resamples: Iterator[Tensor]) -> tuple[float, float | None]:
-    """The share of hits (N,), and its error: what is counted is drawn again."""
+    """Compute the share of hits (N,) and its bootstrap error."""
 
     def mean(x: Tensor) -> float:
         return float(x.double().mean())
@@ -140,8 +140,8 @@ def measure_accuracy(comparison: Comparison) -> list[Row]:
     )
     if comparison.held_out.labels is None or comparison.held_out.classes != network.classes:
         return [row]
-    right = network.classify(comparison.held_out_features) == comparison.held_out.labels
-    real, real_error = estimate_share(right, comparison.resample_held_out())
+    correct = network.classify(comparison.held_out_features) == comparison.held_out.labels
+    real, real_error = estimate_share(correct, comparison.resample_held_out())
     return [replace(row, real=real, real_error=real_error)]
 
 
@@ -171,7 +171,7 @@ def measure_memorization(comparison: Comparison) -> list[Row]:
 
 def measure_bits(comparison: Comparison) -> list[Row]:
     if not callable(getattr(comparison.model, "score", None)):
-        raise UserError("this kind of model tells no likelihood")
+        raise UserError("this kind of model has no likelihood")
     if (
         comparison.held_out.classes != comparison.model.spec.classes
         and comparison.model.spec.classes
@@ -191,7 +191,7 @@ def measure_bits(comparison: Comparison) -> list[Row]:
 def measure_cost(comparison: Comparison) -> list[Row]:
     N, drawn = len(comparison.sample_set.pictures), comparison.sample_set
     forwards = None if drawn.forwards is None else drawn.forwards / N
-    note = "" if forwards is not None else "it draws without running one network whole"
+    note = "" if forwards is not None else "it does not run a whole network"
     return [
         Row("seconds", drawn.seconds / N, better="lower", unit="a sample"),
         Row("forwards", forwards, better="lower", unit="a sample", note=note),
@@ -211,7 +211,7 @@ MEASURES = {
 
 
 def collect_rows(measure: Measure, comparison: object) -> list[Row]:
-    """A measure's rows; where it cannot be taken, rows that say why."""
+    """Compute a measure's rows; if it fails, rows with the reason."""
     try:
         return measure.compute_rows(comparison)
     except UserError as error:

@@ -1,4 +1,4 @@
-"""The nearest training pictures of samples."""
+"""Nearest training pictures of samples."""
 
 from __future__ import annotations
 
@@ -11,33 +11,34 @@ from smalti.core.errors import UserError
 from smalti.data.pictures import Pictures
 
 BLOCK = 2048  # training pictures at a time
-SPARE_CANDIDATES = 4  # more candidates than are asked for, against rounding
+SPARE_CANDIDATES = 4  # additional candidates, because their distances are rounded
 
 
 @dataclass(frozen=True, eq=False)
 class Neighbors:
-    """The k nearest of each of N queries, nearest first."""
+    """The k nearest candidates of each of N queries, nearest first."""
 
     distances: Tensor
     """(N, k), Euclidean."""
     rows: Tensor
-    """(N, k), which of the others they are."""
+    """(N, k), row indices of the candidates."""
     mirrored: Tensor
-    """(N, k) bool: the mirrored query is what is near."""
+    """(N, k) bool: whether the mirrored query is the near one."""
 
 
 def find_nearest(
     queries: Tensor, candidates: Tensor | Pictures, k: int = 1, mirrored: bool = False
 ) -> Neighbors:
-    """The k nearest of `candidates` (M, ...) for each query (N, ...): pictures or features.
+    """Find the k nearest of `candidates` (M, ...) for each query (N, ...), pictures or features.
 
-    Bytes count as [0, 1]. mirrored: pictures are compared left for right, too, as training with
-    --flip calls for.  Memory is bounded: `candidates` is gone through in blocks.
+    Bytes are scaled to [0, 1].  mirrored: also compare mirrored queries, for models trained with
+    --flip.  `candidates` are processed in blocks to bound memory.
     """
     shape = candidates.shape if isinstance(candidates, Pictures) else candidates.shape[1:]
     if not len(candidates) or queries.shape[1:] != shape:
         raise UserError(
-            f"{tuple(queries.shape)} have no neighbors among {(len(candidates), *shape)}; "
+            f"queries {tuple(queries.shape)} do not match candidates "
+            f"{(len(candidates), *shape)}; "
             "give pictures or features of one shape"
         )
     found = find_nearest_unmirrored(queries, candidates, k)
@@ -55,7 +56,7 @@ def find_nearest(
 def find_nearest_unmirrored(
     queries: Tensor, candidates: Tensor | Pictures, k: int
 ) -> tuple[Tensor, Tensor]:
-    """Distances and rows (N, k): candidates by a matrix product, then their exact distances."""
+    """Find distances and rows (N, k): preselected by a matrix product, then computed exactly."""
     x = flatten_to_floats(queries)  # (N, F)
     take = candidates.take if isinstance(candidates, Pictures) else candidates.__getitem__
     keep = min(k + SPARE_CANDIDATES, len(candidates))
@@ -63,9 +64,9 @@ def find_nearest_unmirrored(
     for first in range(0, len(candidates), BLOCK):
         block = flatten_to_floats(take(slice(first, first + BLOCK)))
         d = torch.cdist(x, block, compute_mode="use_mm_for_euclid_dist")  # (N, block)
-        d, places = d.topk(min(keep, len(block)), largest=False)
+        d, positions = d.topk(min(keep, len(block)), largest=False)
         distances = torch.cat([distances, d], dim=1)
-        rows = torch.cat([rows, places + first], dim=1)
+        rows = torch.cat([rows, positions + first], dim=1)
         order = distances.argsort(dim=1, stable=True)[:, :keep]
         distances, rows = distances.gather(1, order), rows.gather(1, order)
     for i, query in enumerate(x):

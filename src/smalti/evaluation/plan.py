@@ -1,4 +1,4 @@
-"""How to evaluate: most of what becomes a report's protocol."""
+"""Options of an evaluation."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ Split = Literal["valid", "test"]
 
 @dataclass(frozen=True)
 class Plan:
-    """How to evaluate: most of what becomes the protocol."""
+    """Options of an evaluation; most become part of the report's protocol."""
 
     n: SampleCount = 1000
-    """How many samples."""
+    """Number of samples."""
     seed: Seed = 0
-    """The first sample's seed; the others count up from it."""
+    """Seed of the first sample. The others count up from it."""
     features: str | Path | FeatureExtractor = "auto"
-    """What pictures are looked at through: auto, digits, emoji, inception, or a checkpoint."""
+    """Feature network: auto, digits, emoji, inception, or a checkpoint."""
     split: Split | None = None
-    """The real pictures of the yardstick: test where the data have them, else valid."""
+    """Split of the held-out pictures. Default: test if there is one, else valid."""
     sampler: Any = None
-    """How samples are drawn; None is the model's own way."""
+    """Sampler. Default: the model's sampler."""
     classes: ClassOrder = "turns"
-    """turns asks for every class equally often, data as often as the training pictures have it."""
+    """Class frequencies: turns (equal) or data. With data, as in the training pictures."""
     mirrored: bool = False
-    """Look for copies left for right, too; a run that was trained with --flip always does."""
+    """Also search for mirrored copies. Always on for a run trained with --flip."""
     batch_size: BatchSize = 100
-    """Samples drawn at a time."""
+    """Batch size of sampling."""
     bootstraps: BootstrapCount = DEFAULT_RESAMPLES
-    """How often samples are drawn again for an error bar."""
+    """Number of bootstrap resamples."""
 
     def __post_init__(self) -> None:
         for name in ("n", "seed", "batch_size", "bootstraps"):

@@ -1,4 +1,4 @@
-"""Models that draw pictures: their samples beside real ones, ready to be measured."""
+"""Prepare the comparison of a model's samples with real pictures."""
 
 from __future__ import annotations
 
@@ -29,27 +29,25 @@ def prepare_comparison(
     plan: Plan,
     on_progress: OnProgress,
 ) -> Comparison:
-    """The samples that all measures look at, drawn, and the real pictures beside them."""
+    """Draw the samples of all measures, and select the real pictures to compare them with."""
     check_shape(model, splits.train)
     plan = replace(plan, sampler=find_sampler(plan.sampler, model))
     n, K = plan.n, len(model.spec.classes)
     labels = choose_classes(n, K, plan.classes, splits.train.labels)
-    yardstick = held_out.select(
-        choose_balanced(held_out, n, plan.classes if K else "data"), "yardstick"
+    selected = held_out.select(
+        choose_balanced(held_out, n, plan.classes if K else "data"), "held-out"
     )
-    text = choose_captions(n, model.spec.accepted_inputs, yardstick)
+    text = choose_captions(n, model.spec.accepted_inputs, selected)
     sample_set = draw_sample_set(
         model, n, plan.seed, labels, plan.sampler, plan.batch_size, on_progress, text
     )
-    return Comparison(
-        model, sample_set, splits.train, yardstick, network, reason, plan, on_progress
-    )
+    return Comparison(model, sample_set, splits.train, selected, network, reason, plan, on_progress)
 
 
 def check_shape(model: GenerativeModel, pictures: Pictures) -> None:
     spec = model.spec
     if pictures.shape != (spec.channels, *(spec.size or pictures.shape[1:])):
         raise UserError(
-            f"{pictures.name} holds pictures of {pictures.shape}, but the model draws "
-            f"{(spec.channels, *(spec.size or ()))}; give data of its size and channels"
+            f"{pictures.name} contains pictures of {pictures.shape}, but the model draws "
+            f"{(spec.channels, *(spec.size or ()))}; give data of that size and number of channels"
         )

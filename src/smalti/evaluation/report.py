@@ -1,4 +1,4 @@
-"""What an evaluation found, and under which protocol: plain JSON, to be compared later."""
+"""Report of an evaluation, with its protocol, as JSON."""
 
 from __future__ import annotations
 
@@ -16,62 +16,62 @@ FORMAT = 1
 Better = Literal["lower", "higher", ""]
 T = TypeVar("T")
 HASH_FIELDS = {"data": "data_hash", "features": "features_hash"}
-"""Names in a protocol, and the fields that say what they stand for."""
+"""Name fields of a protocol, and the hash fields that identify them."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """All that two evaluations must share for their numbers to compare."""
+    """What two evaluations must share for their numbers to be comparable."""
 
     data: str
-    """Name of the training pictures, which samples are measured against."""
+    """Name of the training pictures, the reference of the distances."""
     data_hash: str
-    """SHA-256 of their pixels and classes."""
+    """SHA-256 of the training pictures' pixels and classes."""
     reference: int
-    """How many they are."""
+    """Number of training pictures."""
     split: str
-    """The held-out pictures of the yardstick: valid or test."""
+    """Split of the held-out pictures: valid or test."""
     shape: tuple[int, int, int]
     """Channels, height and width of the pictures."""
     features: str
-    """Name of the network that they are looked at through; "" where none is."""
+    """Name of the feature network; "" if there is none."""
     features_hash: str
-    """SHA-256 of that network's config and weights."""
+    """SHA-256 of the feature network's config and weights."""
     resize: str
-    """What happens to pictures before that network sees them."""
+    """Preprocessing of pictures for the feature network."""
     n: int
-    """Samples."""
+    """Number of samples."""
     seed: int
-    """The first sample's; the others count up from it."""
+    """Seed of the first sample; the others count up from it."""
     classes: str
-    """How classes are given to samples."""
+    """How the samples' classes are chosen."""
     held: int
-    """How many held-out pictures the yardstick has: n, or all there are."""
+    """Number of held-out pictures: n, or all if there are fewer."""
     split_hash: str
-    """SHA-256 of them."""
+    """SHA-256 of the held-out pictures."""
     mirrored: bool
-    """Whether nearest pictures are looked for left for right, too."""
+    """Whether mirrored pictures are searched for neighbors, too."""
     bootstraps: int
-    """How often samples were drawn again for an error."""
+    """Number of bootstrap resamples."""
     bootstrap_seed: int
     metrics: dict[str, int]
-    """Each measure taken, with the version of its code."""
+    """Measures, with the version of each."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One number, and what it stands beside."""
+    """A measured value, and that of held-out pictures."""
 
     name: str
     value: float | None
-    """None where it could not be measured: `note` says why."""
+    """None if it could not be measured; `note` has the reason."""
     error: float | None = None
     """Its standard error."""
     real: float | None = None
-    """What held-out pictures get in the samples' place: the yardstick."""
+    """The value of held-out pictures in place of samples."""
     real_error: float | None = None
     matched: float | None = None
-    """What as many samples as there are held-out pictures get, where those are fewer than n."""
+    """The value of as many samples as there are held-out pictures, if those are fewer."""
     better: Better = ""
     unit: str = ""
     note: str = ""
@@ -79,18 +79,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """What was found of one model."""
+    """The results of evaluating one model."""
 
     model: str
     model_hash: str
     protocol: Protocol
     rows: tuple[Row, ...]
     sampler: Any = None
-    """How the samples were drawn, as JSON values."""
+    """The sampler's config, as JSON values."""
     made_with: dict[str, Any] = field(default_factory=dict)
-    """Versions, device and threads: what seconds and the last digits may depend on."""
+    """Versions, device and threads, on which seconds and rounding depend."""
     notes: tuple[str, ...] = ()
-    """What a reader should know of these numbers."""
+    """Notes on how to read the numbers."""
 
     def __repr__(self) -> str:
         rows = [f"{row.name} {row.value:.4g}" for row in self.rows if row.value is not None]
@@ -98,19 +98,19 @@ class Report:
         return f"<Report {self.model} on {self.protocol.data}: {numbers}>"
 
     def __getitem__(self, name: str) -> Row:
-        """The row of that name.  UserError when there is none."""
+        """Return the row of that name.  Raises UserError if there is none."""
         for row in self.rows:
             if row.name == name:
                 return row
         raise UserError(f"no row {name!r}; there are {', '.join(r.name for r in self.rows)}")
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON values."""
+        """Convert to plain JSON values."""
         return {"format": FORMAT, **dataclasses.asdict(self)}
 
     @staticmethod
     def from_json(content: Any) -> Report:
-        """The report that `to_json` wrote.  UserError when it is none."""
+        """Parse what `to_json` returned.  Raises UserError if it is invalid."""
         found = content.get("format") if isinstance(content, dict) else None
         if found != FORMAT:
             if found is None:
@@ -125,11 +125,11 @@ class Report:
             values["notes"] = require_list(values.get("notes", ()))
             return read_fields(Report, values, "", protocol=protocol, rows=rows)
         except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"a report is not as smalti wrote it: {error}") from error
+            raise UserError(f"the report is damaged or was edited: {error}") from error
 
 
 def read_protocol(content: dict[str, Any]) -> Protocol:
-    """UserError for fields that a protocol does not have, or not so; KeyError for lost ones."""
+    """Parse a protocol.  Raises UserError for invalid fields, KeyError for missing ones."""
     metrics = {
         name: coerce_value(v, int, f"metrics.{name}") for name, v in content["metrics"].items()
     }
@@ -138,20 +138,20 @@ def read_protocol(content: dict[str, Any]) -> Protocol:
 
 
 def read_fields(cls: type[T], values: dict[str, Any], prefix: str, **known: Any) -> T:
-    """A dataclass whose fields fit their hints; `known` ones are there already."""
+    """Build a dataclass from checked values; `known` fields are parsed already."""
     hints = collect_hints(cls)
     free = {name: values[name] for name in ("sampler", "made_with") if name in values}
-    fitted_values = {
+    checked_values = {
         name: coerce_value(value, hints.get(name), prefix + name)
         for name, value in values.items()
         if name not in free
     }
-    return cls(**fitted_values, **free, **known)
+    return cls(**checked_values, **free, **known)
 
 
 def require_list(value: object) -> list[Any]:
     if not isinstance(value, (list, tuple)):
-        raise TypeError(f"{shorten(value)} is no list")
+        raise TypeError(f"{shorten(value)} is not a list")
     return list(value)
 
 
@@ -160,7 +160,7 @@ def write_report(report: Report, path: Path) -> None:
 
 
 def read_report(path: str | Path) -> Report:
-    """A saved report, or that in a folder.  UserError names the file and what is wrong with it."""
+    """Read a report from a file or a folder.  Raises UserError if it is invalid."""
     path = Path(path)
     path = path / "report.json" if path.is_dir() else path
     content = read_json(path)
@@ -171,23 +171,24 @@ def read_report(path: str | Path) -> Report:
 
 
 def check_comparable(reports: list[Report]) -> None:
-    """UserError that names the first field in which two protocols differ, and both values.
+    """Raise UserError if two protocols differ, with the first differing field and both values.
 
-    The models, their samplers and their seconds may differ; so may which measures were taken, but
-    not the version of one that both have.
+    The models, their samplers and their seconds may differ, and so may the sets of measures, but
+    not the version of a shared measure.
     """
     for first, other in ((reports[0], r) for r in reports[1:]):
         for f in dataclasses.fields(Protocol):
             a, b = (getattr(r.protocol, f.name) for r in (first, other))
             if (hashed := HASH_FIELDS.get(f.name)) and is_same_field(first, other, hashed):
-                continue  # one thing under two names
+                continue  # same content under two names
             if f.name == "metrics":
                 shared = a.keys() & b.keys()
                 a, b = ({k: m[k] for k in sorted(shared)} for m in (a, b))
             if a != b:
                 raise UserError(
-                    f"{first.model} and {other.model} do not compare: {f.name} is "
-                    f"{format_value(a)} of one and {format_value(b)} of the other; evaluate both alike"
+                    f"{first.model} and {other.model} cannot be compared: {f.name} is "
+                    f"{format_value(a)} for one and {format_value(b)} for the other; "
+                    "evaluate both with the same options"
                 )
 
 
@@ -196,6 +197,6 @@ def is_same_field(first: Report, other: Report, name: str) -> bool:
 
 
 def format_value(value: object) -> str:
-    """A value for one line; hashes are cut short."""
+    """Format a value in one line; hashes are truncated."""
     text = "none" if value in ("", None) else str(value)
     return text[:12] if len(text) == 64 else text

@@ -1,4 +1,4 @@
-"""The fixed set of samples that every measure looks at."""
+"""The set of samples used by all measures."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from smalti.data.pictures import Pictures
 from smalti.evaluation.cost import count_forwards
 
 ClassOrder = Literal["turns", "data"]
-"""Classes in turn, all equally often, or as often as the training pictures have them."""
+"""Classes cycled, all equally often, or as often as in the training pictures."""
 GOLDEN = 0.6180339887498949
 
 
 @dataclass(frozen=True, eq=False)
 @add_short_repr
 class SampleSet:
-    """Samples, and what they cost."""
+    """Samples and their cost."""
 
     pictures: Tensor
     """(N, C, H, W) in [0, 1], on the CPU."""
     labels: Tensor | None
-    """(N,) the class each was asked to be."""
+    """(N,) the requested class of each."""
     seconds: float
-    """For all of them."""
+    """Total time of sampling."""
     forwards: int | None
-    """Pictures that went through the network, for all of them; None for a model that walks."""
+    """Total pictures passed through the network; None for a model that does not run it whole."""
 
 
 def draw_sample_set(
@@ -52,9 +52,9 @@ def draw_sample_set(
     on_progress: OnProgress = ignore_event,
     text: list[str] | None = None,
 ) -> SampleSet:
-    """n samples of the seeds seed .. seed + n - 1, `batch_size` at a time.
+    """Draw n samples with the seeds seed .. seed + n - 1, `batch_size` at a time.
 
-    labels: (n,) or None.  text: n captions, for a model that is told in words instead.
+    labels: (n,) or None.  text: n captions, for a model conditioned on text.
     """
     seeds = list_seeds(seed, coerce_value(n, SampleCount, "n"))
     batch_size = coerce_value(batch_size, BatchSize, "batch_size")
@@ -70,16 +70,16 @@ def draw_sample_set(
 
 
 def find_device(model: nn.Module | LikelihoodModel) -> str:
-    """Where a model's weights are."""
+    """Find the device of a model's weights."""
     weight = next(iter(model.parameters()), None)
     return "cpu" if weight is None else str(weight.device)
 
 
 def choose_classes(n: int, K: int, order: ClassOrder, labels: Tensor | None) -> Tensor | None:
-    """The class that each of n samples is asked to be, (n,); None for a model without classes.
+    """Choose the class of each of n samples, (n,); None for a model without classes.
 
-    "turns": i mod K.  "data": as often as in `labels` (M,), in any first part of the n, too:
-    sample i takes the class at the share i * (golden ratio) mod 1 of the sorted labels.
+    "turns": i mod K.  "data": as often as in `labels` (M,), also in every prefix: sample i takes
+    the class at the fraction i * (golden ratio) mod 1 of the sorted labels.
     """
     if not K:
         return None
@@ -87,16 +87,16 @@ def choose_classes(n: int, K: int, order: ClassOrder, labels: Tensor | None) -> 
     if order == "turns":
         return i % K
     if labels is None or not len(labels):
-        raise UserError("classes as in the data are asked for, but the data have none; take turns")
+        raise UserError("classes is 'data', but the data have no classes; choose 'turns'")
     rows = ((i + 0.5) * GOLDEN % 1 * len(labels)).long()
     return labels.sort().values[rows]
 
 
 def choose_captions(n: int, accepted_inputs: Sequence[str], held_out: Pictures) -> list[str] | None:
-    """The caption of each of n samples: those of the held-out pictures, in turn.
+    """Choose the caption of each of n samples, by cycling those of the held-out pictures.
 
-    None where the model takes none; empty ones where the pictures have none.  accepted_inputs: the fields
-    that the model takes.
+    None if the model takes no text; empty captions if the pictures have none.  accepted_inputs:
+    names of the inputs that the model takes.
     """
     if "text" not in accepted_inputs:
         return None
@@ -105,10 +105,10 @@ def choose_captions(n: int, accepted_inputs: Sequence[str], held_out: Pictures) 
 
 
 def choose_balanced(pictures: Pictures, n: int, order: ClassOrder = "turns") -> Tensor:
-    """Which n of the pictures stand beside n samples, (n,), or all where there are fewer.
+    """Choose n pictures to compare with n samples, (n,), or all if there are fewer.
 
-    "turns": the first of each class, then the second, ..., so that every first part is balanced as
-    the samples are.  "data", or without classes: the first ones.
+    "turns": the first of each class, then the second, ..., so that every prefix is balanced like
+    the samples.  "data", or without classes: the first ones.
     """
     labels, K = pictures.labels, len(pictures.classes)
     if labels is None or not K or order == "data":
@@ -116,5 +116,5 @@ def choose_balanced(pictures: Pictures, n: int, order: ClassOrder = "turns") -> 
     ranks = torch.empty_like(labels)
     for k in range(K):
         of_class = labels == k
-        ranks[of_class] = torch.arange(int(of_class.sum()))  # its place among its own
+        ranks[of_class] = torch.arange(int(of_class.sum()))  # its rank within the class
     return (ranks * K + labels).argsort()[:n]

@@ -1,4 +1,4 @@
-"""The pictures of a report: samples, what is nearest to them, and how near."""
+"""Pictures of a report: samples, their nearest training pictures, and the distances."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from smalti.core.pictures import make_grid, save_png
 from smalti.evaluation.comparison import Comparison
 from smalti.evaluation.neighbors import find_nearest
 
-MAX_SAMPLES = 100  # samples on their sheet
-ROWS, BLOCKS, NEIGHBORS_SHOWN = 8, 3, 4  # the neighbors' sheet: 24 samples, four neighbors each
+MAX_SAMPLES = 100  # samples on samples.png
+ROWS, BLOCKS, NEIGHBORS_SHOWN = 8, 3, 4  # neighbors.png: 24 samples, four neighbors each
 GAP, TITLE_HEIGHT = 14, 26
 BACKGROUND, FOREGROUND = (128, 128, 128), (255, 255, 255)
-TITLE = "left: a sample; right of it: its nearest training pictures. The nearest samples first"
+TITLE = "left: sample; right: its nearest training pictures. Nearest samples first"
 
 
 def draw_samples_sheet(comparison: Comparison) -> Image.Image:
-    """The first 100 samples; those of one class together."""
+    """Draw the first 100 samples, grouped by class."""
     pictures, labels = comparison.sample_set.pictures[:MAX_SAMPLES], comparison.sample_set.labels
     if labels is not None:
         pictures = pictures[labels[:MAX_SAMPLES].argsort(stable=True)]
@@ -29,7 +29,7 @@ def draw_samples_sheet(comparison: Comparison) -> Image.Image:
 
 
 def draw_neighbors_sheet(comparison: Comparison) -> Image.Image:
-    """The 24 samples that are nearest to the training set, each beside its nearest pictures."""
+    """Draw the 24 samples nearest to the training set, each with its nearest pictures."""
     first = order_by_distance(
         comparison.nearest_to_samples.distances[:, 0], comparison.sample_set.labels
     )[: ROWS * BLOCKS]
@@ -53,9 +53,9 @@ def draw_neighbors_sheet(comparison: Comparison) -> Image.Image:
 
 
 def order_by_distance(distances: Tensor, labels: Tensor | None) -> Tensor:
-    """The order of samples on the sheet: the nearest of each class, then the second nearest, ...
+    """Order samples: the nearest of each class, then the second nearest, ...
 
-    Else the plainest class would fill it: all ones are near to some other one.
+    Otherwise the simplest class would fill the sheet: every digit one is near to another.
     """
     order = distances.argsort()
     if labels is None:
@@ -68,7 +68,7 @@ def order_by_distance(distances: Tensor, labels: Tensor | None) -> Tensor:
 
 
 def draw_strip(query: Tensor, others: Tensor, flips: Tensor) -> Image.Image:
-    """A sample, a gap, and what is nearest to it; mirrored ones as they were found near."""
+    """Draw a sample, a gap, and its nearest pictures, mirrored where the mirrored one is near."""
     others = torch.where(flips[:, None, None, None], others.flip(-1), others)
     left, right = make_grid(query[None], 1), make_grid(others, len(others))
     sheet = Image.new("RGB", (left.width + 6 + right.width, left.height), BACKGROUND)
@@ -78,7 +78,7 @@ def draw_strip(query: Tensor, others: Tensor, flips: Tensor) -> Image.Image:
 
 
 def write_title(sheet: Image.Image, text: str) -> None:
-    """White, in the largest letters that fit on one line."""
+    """Write a title in the largest font that fits on one line."""
     draw = ImageDraw.Draw(sheet)
     for size in (14, 12, 10, 8):
         font = ImageFont.load_default(size)
@@ -88,7 +88,7 @@ def write_title(sheet: Image.Image, text: str) -> None:
 
 
 def plot_distances(comparison: Comparison, path: Path) -> None:
-    """How far samples and held-out pictures lie from the training set: a curve each."""
+    """Plot the distances of samples and held-out pictures to the training set."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6, 3.4), dpi=120, layout="constrained")
@@ -102,8 +102,8 @@ def plot_distances(comparison: Comparison, path: Path) -> None:
         shares = torch.arange(1, len(ordered) + 1) / len(ordered)
         axes.step(ordered.numpy(), (100 * shares).numpy(), where="post", label=name, color=color)
     axes.set_xlabel("Euclidean distance to the nearest training picture")
-    axes.set_ylabel("% that are nearer")
-    axes.set_title("Copies would stand far left of the held-out pictures", fontsize=10)
+    axes.set_ylabel("% of pictures that are nearer")
+    axes.set_title("Copies are far to the left of the held-out pictures", fontsize=10)
     axes.set_xlim(left=0)
     axes.set_ylim(0, 100)
     axes.grid(alpha=0.3)
@@ -112,8 +112,8 @@ def plot_distances(comparison: Comparison, path: Path) -> None:
 
 
 SHEETS = {
-    "samples.png": lambda case, path: save_png(draw_samples_sheet(case), path),
-    "neighbors.png": lambda case, path: save_png(draw_neighbors_sheet(case), path),
+    "samples.png": lambda comparison, path: save_png(draw_samples_sheet(comparison), path),
+    "neighbors.png": lambda comparison, path: save_png(draw_neighbors_sheet(comparison), path),
     "distances.png": plot_distances,
 }
-"""The pictures of a report, and what writes each of a case."""
+"""A report's pictures by name, and the function that writes each."""

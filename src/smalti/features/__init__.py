@@ -1,4 +1,4 @@
-"""The small networks that metrics and perceptual losses look through."""
+"""Feature networks of metrics and perceptual losses."""
 
 from __future__ import annotations
 

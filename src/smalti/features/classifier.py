@@ -1,4 +1,4 @@
-"""A small classifier: it judges samples by their class and by their features."""
+"""A small classifier of pictures, used to evaluate samples."""
 
 from __future__ import annotations
 
@@ -20,36 +20,36 @@ from smalti.features.trunk import Trunk
 @dataclass(frozen=True)
 @check_fields
 class ClassifierConfig:
-    """Shape of the classifier, and how its training pictures are varied."""
+    """Config of the classifier and of its data augmentation."""
 
     channels: Width = 1
-    """Channels of the pictures: 1 gray, 3 RGB."""
+    """Picture channels: 1 gray, 3 RGB."""
     classes: Annotated[int, Range(2, 2**24)] = 10
     """Number of classes."""
     widths: Widths = (16, 32, 64)
-    """Feature channels of each level, each at half the size of the one before; the last is D."""
+    """Feature channels of each level. Each level halves the resolution; the last width is D."""
     dropout: FractionBelowOne = 0.2
-    """Part of the features left out in each training step."""
+    """Dropout probability of the features."""
     degrees: Annotated[float, Range(0, 360)] = 12.0
-    """Largest random turn and shear in training."""
+    """Maximum random rotation and shear, in degrees."""
     shift: Annotated[float, Range(0, 10)] = 0.08
-    """Largest random shift in training, as a part of the side."""
+    """Maximum random shift, as a fraction of the side."""
     zoom: Annotated[float, Range(0, 10)] = 0.15
-    """Largest random change of height and width in training, as a natural logarithm."""
+    """Maximum random scaling, as a natural logarithm. Height and width are scaled independently."""
     bend: Annotated[float, Range(0, 10)] = 0.03
-    """Standard deviation of the random elastic bend in training, as a part of the side."""
+    """Elastic deformation, as a fraction of the side. The standard deviation at its knots."""
     background: Fraction = 0.0
-    """Brightness of the pictures' background, 0 black to 1 white: what goes on beyond the edge."""
+    """Background brightness, 0 black to 1 white. Pads pictures beyond their edges."""
 
     def build(self) -> Classifier:
         return Classifier(self)
 
 
 class Classifier(Model):
-    """Classes and features of pictures x, (N, C, H, W) in [0, 1], of any height and width.
+    """Classifier of pictures x, (N, C, H, W) in [0, 1], of any height and width.
 
-    `forward(x)` gives logits (N, K); `features(x)` gives the vectors (N, D) that the last, linear
-    layer reads, in which the Frechet distance is measured.
+    `forward(x)` returns logits (N, K); `features(x)` returns the inputs (N, D) of the last, linear
+    layer, the features of the Frechet distance.
     """
 
     def __init__(self, config: ClassifierConfig):
@@ -60,26 +60,29 @@ class Classifier(Model):
         self.head = nn.Linear(config.widths[-1], config.classes)
 
     def features(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in [0, 1] -> (N, D), each 0 or more.  UserError on another shape."""
+        """Compute features: (N, C, H, W) in [0, 1] -> (N, D), nonnegative.
+
+        Raises UserError for another shape.
+        """
         if x.ndim != 4 or x.shape[1] != self.config.channels:
             raise UserError(
-                f"pictures are {tuple(x.shape)}; this classifier wants "
+                f"pictures are {tuple(x.shape)}; this classifier expects "
                 f"(N, {self.config.channels}, H, W) in [0, 1]"
             )
         return self.trunk(x - self.config.background)
 
     def feature_maps(self, x: Tensor) -> list[Tensor]:
-        """(N, C, H, W) in [0, 1] -> the features of each level, (N, D_k, h, w), finest first."""
+        """(N, C, H, W) in [0, 1] -> feature maps of each level, (N, D_k, h, w), finest first."""
         return self.trunk.feature_maps(x - self.config.background)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in [0, 1] -> logits (N, K).  UserError on another shape."""
+        """(N, C, H, W) in [0, 1] -> logits (N, K).  Raises UserError for another shape."""
         return self.head(self.dropout(self.features(x)))
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
-        """Cross entropy in nats and the part recognized; training pictures are warped first."""
+        """Cross entropy in nats, and accuracy. In training mode pictures are warped first."""
         if batch.labels is None:
-            raise UserError("pictures have no classes; a classifier learns from a folder per class")
+            raise UserError("pictures have no classes; give a folder with one subfolder per class")
         c = self.config
         x = batch.require_pictures()
         if self.training:

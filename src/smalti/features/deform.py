@@ -1,4 +1,4 @@
-"""Random small deformations of pictures: shift, turn, zoom, shear and bend."""
+"""Random small deformations of pictures: shift, rotation, scaling, shear and elastic bend."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-KNOTS = 5  # the bend is drawn on 5 x 5 points, about as coarse as the strokes of a digit
+KNOTS = 5  # the bend is sampled on 5 x 5 points, about as coarse as the strokes of a digit
 
 
 @dataclass(frozen=True)
 class WarpStrength:
-    """How far `warp` goes; every strength 0 leaves pictures as they are."""
+    """Strengths of `warp`; 0 leaves pictures unchanged."""
 
     degrees: float
-    """Largest turn to either side; also the largest shear angle."""
+    """Maximum rotation in either direction, and maximum shear angle."""
     shift: float
-    """Largest shift, as a part of the picture's side."""
+    """Maximum shift, as a fraction of the picture's side."""
     zoom: float
-    """Largest change of height and of width, as a natural logarithm."""
+    """Maximum scaling of height and of width, as a natural logarithm."""
     bend: float
-    """Standard deviation of the elastic displacement at its knots, as a part of the side."""
+    """Standard deviation of the elastic displacement at its knots, as a fraction of the side."""
 
 
 def warp(x: Tensor, strength: WarpStrength) -> Tensor:
-    """Each picture deformed on its own, with torch's global generator.
+    """Deform each picture independently, with torch's global generator.
 
-    x: (B, C, H, W) -> (B, C, H, W), float32; what comes in from outside is 0, black.
+    x: (B, C, H, W) -> (B, C, H, W), float32; padded with 0, black.
     The elastic part follows Simard, Steinkraus and Platt, 2003, "Best practices for convolutional
-    neural networks", with a coarse random field made smooth by bicubic interpolation.
+    neural networks", with a coarse random field smoothed by bicubic interpolation.
     """
-    # Positions need more digits than the half precision that training may run in.
+    # Coordinates need more digits than half precision has.
     with torch.autocast(x.device.type, enabled=False):
         x = x.float()
         size = [len(x), 1, *x.shape[2:]]
@@ -45,7 +45,7 @@ def warp(x: Tensor, strength: WarpStrength) -> Tensor:
 
 
 def draw_affine(n: int, strength: WarpStrength, device: torch.device) -> Tensor:
-    """n random affine maps of [-1, 1]^2, (n, 2, 3)."""
+    """Draw n random affine maps of [-1, 1]^2, (n, 2, 3)."""
     turn, shear, wide, high, across, down = 2 * torch.rand(6, n, device=device) - 1
     turn, shear = (strength.degrees * pi / 180 * angle for angle in (turn, shear))
     wide, high = (strength.zoom * wide).exp(), (strength.zoom * high).exp()

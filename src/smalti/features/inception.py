@@ -1,4 +1,4 @@
-"""The Inception network of published Frechet distances, through torch-fidelity."""
+"""The Inception network of published Frechet distances (FID), from torch-fidelity."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ DIMS = 2048
 
 
 def load_inception(device: str = "cpu") -> FeatureExtractor:
-    """The 2,048 features of the network that arXiv:1706.08500 measured in, scaled to 299x299 as
-    TensorFlow 1 did.  The file of its weights is named by $SMALTI_INCEPTION; nothing is downloaded.
+    """Load the network of arXiv:1706.08500 with its 2,048 features.
+
+    Pictures are resized to 299x299 as in TensorFlow 1.  $SMALTI_INCEPTION is the path of the
+    weights; nothing is downloaded.
     """
     if find_spec("torch_fidelity") is None:
         raise UserError(
             "features inception need torch-fidelity, which is not installed; "
-            "`pip install 'smalti[inception]'`, or choose other --features"
+            "run `pip install 'smalti[inception]'`, or choose other --features"
         )
     path = find_weights()
     with copy_plain_weights(path) as file:
@@ -46,41 +48,42 @@ def load_inception(device: str = "cpu") -> FeatureExtractor:
 
 
 def find_weights() -> Path:
-    """The file that $SMALTI_INCEPTION names."""
+    """Find the weights named by $SMALTI_INCEPTION."""
     named = os.environ.get(PATH_VARIABLE)
     if not named:
         raise UserError(
             f"features inception need the weights {WEIGHTS_FILE} of torch-fidelity's releases; "
-            f"download the file and name it by ${PATH_VARIABLE}"
+            f"download the file and set ${PATH_VARIABLE} to its path"
         )
     path = Path(named)
     if not path.is_file():
         raise UserError(
-            f"${PATH_VARIABLE} is {named}, and there is no such file; name the weights {WEIGHTS_FILE}"
+            f"${PATH_VARIABLE} is {named}, but there is no such file; "
+            f"set it to the path of {WEIGHTS_FILE}"
         )
     return path
 
 
 @contextmanager
 def copy_plain_weights(path: Path) -> Iterator[Path]:
-    """While entered, a copy of the file with its weights alone, under their plain names.
+    """Context manager of a copy of the file that contains only weights.
 
-    UserError when it holds none.
+    Raises UserError if there are none.
     """
     try:
         weights, _ = read_weights(path)
     except UserError as error:
         raise UserError(
-            f"{path} holds no weights that can be read; download {WEIGHTS_FILE}"
+            f"{path} contains no weights that can be read; download {WEIGHTS_FILE}"
         ) from error
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, path.name)
-        torch.save(weights, copy)  # torch-fidelity's own reader may run what a pickle holds
+        torch.save(weights, copy)  # torch-fidelity's reader may execute code in a pickle
         yield copy
 
 
 def wrap_extractor(extractor: Callable[[Tensor], tuple[Tensor, ...]]) -> Callable[[Tensor], Tensor]:
-    """Floats in [0, 1] to the bytes that torch-fidelity looks at."""
+    """Wrap an extractor of bytes as a network of floats in [0, 1]."""
 
     def network(x: Tensor) -> Tensor:
         (features,) = extractor((x * 255).round().clamp(0, 255).byte())

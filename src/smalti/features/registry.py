@@ -1,4 +1,4 @@
-"""Feature networks by name: what pictures are looked at through when they are compared."""
+"""Feature networks by name."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from smalti.core.fingerprint import hash_model
 from smalti.core.messages import suggest_similar
 from smalti.core.short_repr import add_short_repr
 
-BATCH_SIZE = 250  # pictures at a time, for little memory
+BATCH_SIZE = 250  # pictures at a time, to bound memory
 DIGIT_CLASSES = tuple("0123456789")
 EXTRACTOR_NAMES = ("digits", "emoji", "inception")
 LUMA_WEIGHTS = (0.299, 0.587, 0.114)
-"""Weights of red, green and blue in brightness, as Pillow has them (ITU-R 601)."""
+"""Weights of red, green and blue in luma, as in Pillow (ITU-R 601)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,18 +31,18 @@ class FeatureExtractor:
 
     name: str
     hash: str
-    """SHA-256 of its config and weights: numbers of other hashes do not compare."""
+    """SHA-256 of its config and weights; only numbers of equal hashes are comparable."""
     dims: int
     """D."""
     description: str
-    """What the network has learned from, in plain words."""
+    """Short description of the network and its training data."""
     network: Callable[[Tensor], Tensor]
     """(B, channels, *size) in [0, 1] -> (B, D)."""
     channels: int
     size: tuple[int, int] | None = None
-    """Pictures are brought to this height and width first; None looks at them as they are."""
+    """Height and width that pictures are resized to; None for no resizing."""
     classes: tuple[str, ...] = ()
-    """Names of the classes that `recognize` tells apart; empty where it tells none."""
+    """Class names of `classify`; empty if there are none."""
     head: Callable[[Tensor], Tensor] | None = None
     """(B, D) -> logits (B, K)."""
     device: str = "cpu"
@@ -55,13 +55,13 @@ class FeatureExtractor:
 
     @torch.no_grad()
     def classify(self, features: Tensor) -> Tensor:
-        """The class seen in each of these features, (N, D) -> (N,).  UserError without classes."""
+        """Classify features, (N, D) -> (N,).  Raises UserError without classes."""
         if self.head is None or not self.classes:
-            raise UserError(f"features {self.name} tell no classes apart; choose others")
+            raise UserError(f"features {self.name} have no classes; choose others")
         return self.head(features.to(self.device)).argmax(dim=1).cpu()
 
     def preprocess(self, pictures: Tensor) -> Tensor:
-        """Pictures as the network wants them: its channels, its size, floats in [0, 1]."""
+        """Convert pictures to the network's channels and size, as floats in [0, 1]."""
         x = pictures.to(self.device)
         x = x.float() / 255 if x.dtype == torch.uint8 else x.float()
         if x.shape[1] != self.channels:
@@ -71,7 +71,7 @@ class FeatureExtractor:
         return x
 
     def describe_preprocessing(self, shape: tuple[int, int, int]) -> str:
-        """What happens to pictures of this (C, H, W) before they are looked at, in words."""
+        """Describe the preprocessing of pictures of shape (C, H, W)."""
         C, H, W = shape
         steps = [] if self.channels == C else ["gray" if self.channels == 1 else "gray as RGB"]
         if self.size and self.size != (H, W):
@@ -86,10 +86,10 @@ def to_gray(x: Tensor) -> Tensor:
 
 
 def find_features(name: str | Path, device: str = "cpu") -> FeatureExtractor:
-    """The feature network of that name: "digits", "emoji", "inception", or a checkpoint's folder.
+    """Load a feature network: "digits", "emoji", "inception", or a checkpoint's folder.
 
-    A checkpoint is any model of smalti that has `features(x)`.  Raises UserError with what is
-    missing: a network that does not ship, a package, a file of weights, `features`.
+    A checkpoint is any smalti model with `features(x)`.  Raises UserError if the network, a
+    package, a file of weights or `features` is missing.
     """
     if name == "digits":
         description = "a classifier of the 8,500 training digits"
@@ -103,15 +103,15 @@ def find_features(name: str | Path, device: str = "cpu") -> FeatureExtractor:
 
         return load_inception(device)
     if not Path(name).is_dir():
-        known = f"there are {', '.join(EXTRACTOR_NAMES)}, or a checkpoint's folder"
+        known = f"choose {', '.join(EXTRACTOR_NAMES)}, or a checkpoint's folder"
         raise UserError(
             f"no features {str(name)!r}; {suggest_similar(str(name), EXTRACTOR_NAMES) or known}"
         )
-    return load_from_checkpoint(name, str(name), "a network of your own", device=device)
+    return load_from_checkpoint(name, str(name), "a custom network", device=device)
 
 
 def choose_features_name(shape: tuple[int, int, int], classes: tuple[str, ...]) -> str:
-    """What "auto" is for pictures of this (C, H, W) and these classes."""
+    """Resolve "auto" for pictures of shape (C, H, W) with these classes."""
     return "digits" if shape == (1, 28, 28) and classes == DIGIT_CLASSES else "emoji"
 
 
@@ -119,7 +119,7 @@ def load_shipped(name: str, description: str, **options: Any) -> FeatureExtracto
     folder = SHIPPED_FOLDER / f"{name}-classifier"
     if not (folder / "config.json").is_file():
         raise UserError(
-            f"features {name!r} do not ship with this smalti: {folder.name} is missing; "
+            f"features {name!r} are not included in this smalti: {folder.name} is missing; "
             "choose others, or give a checkpoint's folder"
         )
     return load_from_checkpoint(folder, name, description, **options)
@@ -133,7 +133,7 @@ def load_from_checkpoint(
     classes: tuple[str, ...] = (),
     device: str = "cpu",
 ) -> FeatureExtractor:
-    """A checkpoint with `features(x)`; its card may tell `size` and the names of its `classes`."""
+    """Load a checkpoint with `features(x)`; its card may have `size` and `classes`."""
     model, facts = load(folder, device=device), read_card(folder).facts
     if not callable(getattr(model, "features", None)):
         kind = type(model).__name__
@@ -163,5 +163,5 @@ def load_from_checkpoint(
 def measure_dims(
     network: Callable[[Tensor], Tensor], C: int, size: tuple[int, int], device: str
 ) -> int:
-    """D, by looking at one black picture."""
+    """Measure D with one black picture."""
     return network(torch.zeros(1, C, *size, device=device)).shape[1]

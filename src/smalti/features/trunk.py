@@ -5,14 +5,14 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-MOMENTUM = 0.02  # running statistics over about 50 batches, to go with averaged weights
+MOMENTUM = 0.02  # running statistics over about 50 batches, to match averaged weights
 
 
 class Trunk(nn.Module):
-    """Two 3x3 convolutions a level, then the mean over all places.
+    """Two 3x3 convolutions per level, then global average pooling.
 
     x: (N, C, H, W) in [0, 1] -> (N, D), D the last of `widths`; any height and width. Zero padding
-    continues a background of 0, so pictures are not brought to [-1, 1] first.
+    continues a background of 0, so pictures are not scaled to [-1, 1].
     """
 
     def __init__(self, channels: int, widths: tuple[int, ...]):
@@ -24,7 +24,7 @@ class Trunk(nn.Module):
         return self.feature_maps(x)[-1].mean(dim=(2, 3))  # (N, D)
 
     def feature_maps(self, x: Tensor) -> list[Tensor]:
-        """What each level finds, (N, D_k, H / 2^k, W / 2^k)."""
+        """Compute the feature maps of each level, (N, D_k, H / 2^k, W / 2^k)."""
         maps = []
         for k, level in enumerate(self.levels):
             if k > 0:

@@ -1,4 +1,4 @@
-"""Training: any player, on one CPU or many devices, resumable."""
+"""Resumable training of models, on one CPU or several devices."""
 
 from smalti.training._run import resume, run
 from smalti.training.config import Training

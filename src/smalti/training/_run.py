@@ -1,4 +1,4 @@
-"""run and resume: a loop with its logs, saves, sample grids and an orderly end."""
+"""Start and resume training runs: loop, logs, checkpoints, previews and shutdown."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from smalti.training.saving import finish_interrupted_save, save_and_validate
 from smalti.training.timing import probe_step_time
 
 WEIGHT_COPIES = 4
-"""Of its weights, that training a model takes: they themselves, their average, and two of Adam."""
+"""Copies of the weights in memory while training: raw, averaged, and two moments of Adam."""
 
 
 def run(
@@ -53,10 +53,10 @@ def run(
 ) -> Path:
     """Train a model of config `model` into the new run directory `out`.
 
-    `training.steps` says how long; when it is None, `minutes` does, through a timed probe.
-    `start` names a model whose weights the run begins with, to train it further or on other data.
-    `about` is stored for a later `resume`. Returns the last checkpoint's directory. UserError when
-    `out` already holds a run, or the loss stops being a number.
+    The length is `training.steps`; if it is None, `minutes` is converted to steps by timing a few.
+    `start` is a model whose weights initialize the run, for fine-tuning.
+    `about` is stored for a later `resume`. Returns the directory of the last checkpoint. Raises
+    UserError if `out` is not empty or the loss diverges.
     """
     out = Path(out)
     check_empty_folder(out)
@@ -67,25 +67,25 @@ def run(
     if training.flip and train.make_batch(torch.arange(1), torch.device("cpu")).pictures is None:
         raise UserError(f"training.flip mirrors pictures, and {train.name} has none; leave it out")
     if isinstance(model, HasTrainingCheck):
-        model.check_training()  # what it lacks is told before anything is written
+        model.check_training()  # fails before anything is written
     check_memory(model)
     if start is not None:
-        load_start_weights(model.build(), start)  # refused, if need be, before anything is written
+        load_start_weights(model.build(), start)  # fails before anything is written
     data = {"train": describe_data(train), "valid": describe_data(valid)}
     record = RunRecord(model, training, out, about or {}, start, minutes, data)
     made = make_folders(out)
     with remove_empty_on_error(made), lock_folder(out):
-        check_empty_folder(out)  # again: another may have begun meanwhile
+        check_empty_folder(out)  # again: another process may have started meanwhile
         return launch(record, train, valid, on_event)
 
 
 def resume(
     out: str | Path, train: Dataset, valid: Dataset, *, on_event: OnEvent = ignore_event
 ) -> Path:
-    """Go on with the run in `out` as if it had never stopped. Returns the last checkpoint.
+    """Resume the run in `out` as if it had never stopped. Returns the last checkpoint.
 
-    It goes on from the newest step that is whole; a Note says which are passed over. UserError when
-    there is no run, another process trains it, or the data are not those that it began with.
+    Resumes from the newest intact step; a Note names the steps that are skipped. Raises UserError
+    if there is no run, another process trains it, or the data have changed since it started.
     """
     read_run(out)
     with lock_folder(out):
@@ -100,15 +100,15 @@ def resume(
 
 
 def check_empty_folder(out: Path) -> None:
-    """UserError for a folder that holds something."""
+    """Raise UserError unless the folder is empty or missing."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        go_on = f"go on with it by `smalti train --resume --out {shlex.quote(str(out))}`, or "
-        hint = go_on if (out / "run.json").is_file() else ""
+        resume_hint = f"resume it with `smalti train --resume --out {shlex.quote(str(out))}`, or "
+        hint = resume_hint if (out / "run.json").is_file() else ""
         raise UserError(f"{out} exists already; {hint}choose another --out")
 
 
 def check_memory(model: ModelConfig) -> None:
-    """UserError for a model that this machine cannot hold, before any memory is taken for it."""
+    """Raise UserError if the model does not fit into this machine, before allocating memory."""
     weights = build_model(model, "the model", "meta").state_dict().values()
     needed, available = (
         WEIGHT_COPIES * sum(w.numel() * w.element_size() for w in weights),
@@ -116,8 +116,8 @@ def check_memory(model: ModelConfig) -> None:
     )
     if needed > available:
         raise UserError(
-            f"the model takes {needed / 2**30:,.0f} GB to train, and this machine has "
-            f"{available / 2**30:,.0f}; make it smaller"
+            f"the model takes {needed / 2**30:,.0f} GB to train, but this machine has "
+            f"{available / 2**30:,.0f} GB; make it smaller"
         )
 
 
@@ -126,7 +126,7 @@ def launch(record: RunRecord, train: Dataset, valid: Dataset, on_event: OnEvent)
     if record.training.devices == 1:
         ended = run_process(fabric, record, train, valid, on_event)
     else:
-        # one callable: Fabric takes apart what it is given beside, and stumbles over frozen records
+        # one callable: Fabric traverses separate arguments and fails on frozen dataclasses
         work = partial(
             run_spawned_process, record=record, train=train, valid=valid, on_event=on_event
         )
@@ -142,10 +142,10 @@ def launch(record: RunRecord, train: Dataset, valid: Dataset, on_event: OnEvent)
 def run_spawned_process(
     fabric: Fabric, record: RunRecord, train: Dataset, valid: Dataset, on_event: OnEvent
 ) -> tuple[Any, ...] | UserError | KeyboardInterrupt:
-    """`drive` in a process of its own: the fields of `Ended`, or what the user should see instead
-    of a trace.
+    """Run `run_process` in a spawned process; return the fields of `Ended`, or an error to raise
+    without a traceback.
 
-    A `on_event` that has `close` is closed: it is told of the end in the process that launched.
+    Closes `on_event` if it has `close`: the launching process reports the end.
     """
     try:
         return astuple(run_process(fabric, record, train, valid, on_event))
@@ -158,7 +158,7 @@ def run_spawned_process(
 def run_process(
     fabric: Fabric, record: RunRecord, train: Dataset, valid: Dataset, on_event: OnEvent
 ) -> Ended:
-    """The run on one of its processes; the first one writes and is watched."""
+    """Train on one process; only the first one writes files and reports events."""
     is_chief = fabric.is_global_zero
     on_event = on_event if is_chief else ignore_event
     with Interrupt() as interrupt:
@@ -188,7 +188,7 @@ def train_with_recovery(
     on_event: OnEvent,
     interrupt: Interrupt,
 ) -> bool:
-    """Train until the last step or an interrupt; returns whether it was one."""
+    """Train until the last step or an interrupt; return whether it was interrupted."""
     while True:
         try:
             return train_and_save(loop, record, valid, log, on_event, interrupt)
@@ -204,22 +204,23 @@ def train_and_save(
     on_event: OnEvent,
     interrupt: Interrupt,
 ) -> bool:
-    """Step, log and save; whether an interrupt ended it. Diverged when the loss ran away."""
+    """Step, log and save; return whether it was interrupted.
+
+    Raises DivergenceError if the loss diverges.
+    """
     t, first, before = record.training, loop.items, loop.seconds
     assert t.steps is not None
     loop.ending = False
-    for step, terms, rate in loop.run_steps():
-        if loop.training != record.training:  # memory ran out
+    for step, terms, learning_rate in loop.run_steps():
+        if loop.training != record.training:  # more accumulation after running out of memory
             record = update_record(record, loop, write=log is not None)
         speed = (loop.items - first) / (loop.seconds - before)
         if log:
-            log.write(step, **terms, rate=rate, minutes=round(loop.seconds / 60, 4))
+            log.write(step, **terms, rate=learning_rate, minutes=round(loop.seconds / 60, 4))
         on_event(Stepped(step, t.steps, terms, speed))
         if not loop.ending and is_any_process_true(loop.fabric, interrupt.requested):
             loop.ending = True
-            on_event(
-                Note(f"stopping: step {loop.step} is being saved; Ctrl-C again leaves at once")
-            )
+            on_event(Note(f"stopping: saving step {loop.step}; press Ctrl-C again to quit at once"))
         if step == loop.step and (loop.is_save_due() or loop.ending):
             record = update_record(record, loop, write=log is not None)
             save_and_validate(loop, record, valid, log, on_event)
@@ -227,7 +228,7 @@ def train_and_save(
 
 
 def update_record(record: RunRecord, loop: Loop, write: bool) -> RunRecord:
-    """The job with what the loop has come to, as run.json keeps it."""
+    """Update the record with the loop's progress, and write it to run.json."""
     minutes = round(loop.seconds / 60, 2)
     record = replace(record, training=loop.training, facts={**record.facts, "minutes": minutes})
     if write:
@@ -238,11 +239,12 @@ def update_record(record: RunRecord, loop: Loop, write: bool) -> RunRecord:
 def recover_from_divergence(
     loop: Loop, record: RunRecord, log: Log | None, on_event: OnEvent, error: DivergenceError
 ) -> RunRecord:
-    """The job, going on from the last good state. Diverged when it must not step back again."""
+    """Roll back to the last good state. Raises DivergenceError if no recoveries are left."""
     done, allowed = record.recoveries, record.training.max_recoveries
     if done >= allowed:
         tried = (
-            f"; {done} times back, down to {ROLLBACK_LR_FACTOR**done:g} of the rate, did not help"
+            f"; {done} rollbacks, down to {ROLLBACK_LR_FACTOR**done:g} of the learning rate, "
+            "did not help"
         )
         raise DivergenceError(f"{error}{tried if done else ''}") from None
     loop.roll_back(done + 1)
@@ -253,8 +255,8 @@ def recover_from_divergence(
         log.roll_back(loop.step, recovered_to=loop.step, rate_scale=scale, **why)
     on_event(
         Note(
-            f"{error.reason} at step {error.step}: going on from step {loop.step} with {scale:g} "
-            f"of the rate ({record.recoveries} of {allowed} times)"
+            f"{error.reason} at step {error.step}: rolled back to step {loop.step} with {scale:g} "
+            f"of the learning rate (recovery {record.recoveries} of {allowed})"
         )
     )
     return record
@@ -263,7 +265,7 @@ def recover_from_divergence(
 def resolve_steps(
     fabric: Fabric, record: RunRecord, train: Dataset, on_event: OnEvent
 ) -> RunRecord:
-    """The job with `steps`; minutes become steps once, by a timed probe, and are saved so."""
+    """Set `steps`: minutes are converted once, by timing a few steps, and saved in run.json."""
     if record.training.steps is not None:
         return record
     assert record.minutes is not None
@@ -272,10 +274,11 @@ def resolve_steps(
     taken, accumulate = probe_step_time(
         fabric, record, train, spent, lambda text: on_event(Note(text))
     )
-    steps = max(1, round(0.95 * budget / taken))  # the rest is for grids and saves
+    steps = max(1, round(0.95 * budget / taken))  # the rest is for previews and saves
     on_event(
         Note(
-            f"{taken:.3f} s a step: {format_count(steps, 'step')} in {format_count(record.minutes, 'minute')}"
+            f"{taken:.3f} s per step: {format_count(steps, 'step')} in "
+            f"{format_count(record.minutes, 'minute')}"
         )
     )
     return record.with_steps(steps, accumulate)

@@ -1,4 +1,4 @@
-"""Networks as machine code of their own: torch.compile, where a compiler is at hand."""
+"""Compile networks with torch.compile."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from smalti.core.errors import UserError
 
 
 def compile_networks(model: nn.Module) -> None:
-    """Let the model's networks be compiled when they are first called; weights keep their names.
+    """Compile the model's networks on their first call; the names of weights do not change.
 
-    UserError where the machine has no compiler.
+    Raises UserError if the machine has no compiler.
     """
     compilers = (os.environ.get("CXX"), "g++", "clang++")
     if not torch.cuda.is_available() and not any(c and shutil.which(c) for c in compilers):
         raise UserError(
-            "training.compile takes a C++ compiler, and there is none; install g++ or leave it out"
+            "training.compile needs a C++ compiler, but there is none; install g++ or leave it out"
         )
     for network in model.children():
         network.compile()

@@ -1,4 +1,4 @@
-"""The picture of a run: its curves over the steps, and its samples in a strip over time."""
+"""Plot a run: its curves over the steps, and its previews over time."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-STRIP_LENGTH = 6  # grids shown
+STRIP_LENGTH = 6  # previews shown
 
 
 def draw_figure(summary: Summary) -> Figure:
-    """Losses; gradient's norm and rate; pictures per second; grids."""
+    """Plot losses, gradient norm and learning rate, pictures per second, and previews."""
     from matplotlib.figure import Figure
 
     previews = choose_previews(summary.previews)
@@ -32,9 +32,9 @@ def draw_figure(summary: Summary) -> Figure:
     draw_losses(rows[0], summary)
     draw_gradient(rows[1], summary)
     speed = summary.compute_speed()
-    draw_curve(rows[2], speed, "pictures a second", color="tab:green")
+    draw_curve(rows[2], speed, "pictures per second", color="tab:green")
     top = 1.1 * max((value for _, value in speed), default=1.0)
-    rows[2].set(ylabel="pictures a second", xlabel="step", ylim=(0, top))
+    rows[2].set(ylabel="pictures per second", xlabel="step", ylim=(0, top))
     for axes in rows[:3]:
         axes.set_xlim(0, max(summary.step, 1))
         for line in summary.recoveries:
@@ -46,7 +46,7 @@ def draw_figure(summary: Summary) -> Figure:
 
 
 def choose_previews(previews: dict[int, Path], max_count: int = STRIP_LENGTH) -> dict[int, Path]:
-    """The first, the last, and some evenly between."""
+    """Choose the first, the last, and evenly spaced ones between them."""
     steps = sorted(previews)
     if len(steps) > max_count:
         steps = [steps[round(k * (len(steps) - 1) / (max_count - 1))] for k in range(max_count)]
@@ -59,14 +59,14 @@ def draw_curve(axes: Axes, curve: Curve, label: str, **style: Any) -> None:
 
 
 def use_log_scale(axes: Axes, curve: Curve) -> None:
-    """A logarithmic axis with plain numbers, where the curve is above 0."""
+    """Use a logarithmic axis with plain numbers if the curve is above 0."""
     from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     values = [value for _, value in curve]
     if not values or min(values) <= 0:
         return
     axes.set_yscale("log")
-    if max(values) < 10 * min(values):  # hardly a power of ten in sight
+    if max(values) < 10 * min(values):  # too few powers of ten for ticks
         axes.yaxis.set_major_locator(MaxNLocator(6))
         axes.yaxis.set_minor_locator(NullLocator())
     else:
@@ -76,31 +76,31 @@ def use_log_scale(axes: Axes, curve: Curve) -> None:
 
 
 def draw_losses(axes: Axes, summary: Summary) -> None:
-    draw_curve(axes, summary.loss, "of a step", color="tab:blue", alpha=0.2, linewidth=0.6)
+    draw_curve(axes, summary.loss, "per step", color="tab:blue", alpha=0.2, linewidth=0.6)
     draw_curve(axes, smooth_curve(summary.loss), "smoothed", color="tab:blue")
     draw_curve(axes, summary.valid, "held out", color="tab:orange", marker="o", markersize=3)
     use_log_scale(axes, summary.loss)
     if (step := summary.judge_run().step) is not None:
-        axes.axvline(step, color="tab:orange", linestyle="--", label=f"take step-{step}")
+        axes.axvline(step, color="tab:orange", linestyle="--", label=f"use step-{step}")
     axes.set_ylabel("loss")
     axes.legend(loc="upper right")
 
 
 def draw_gradient(axes: Axes, summary: Summary) -> None:
-    draw_curve(axes, summary.norm, "gradient's norm", color="tab:purple", linewidth=0.6)
+    draw_curve(axes, summary.norm, "gradient norm", color="tab:purple", linewidth=0.6)
     axes.axhline(summary.max_grad_norm, color="gray", linestyle="--", label="clipped above")
     use_log_scale(axes, summary.norm)
-    axes.set_ylabel("gradient's norm")
+    axes.set_ylabel("gradient norm")
     axes.legend(loc="lower left")
     if summary.rate:
         other = axes.twinx()
-        draw_curve(other, summary.rate, "rate", color="tab:brown")
-        other.set_ylabel("rate")
+        draw_curve(other, summary.rate, "learning rate", color="tab:brown")
+        other.set_ylabel("learning rate")
         other.legend(loc="upper right")
 
 
 def draw_codes(axes: Axes, summary: Summary) -> None:
-    """Codes that the saved weights used on held-out pictures, and their perplexity."""
+    """Plot the codes used on held-out pictures by the saved weights, and their perplexity."""
     draw_curve(axes, summary.terms["codes_used"], "codes used", color="tab:green")
     draw_curve(axes, summary.terms.get("perplexity_used", []), "perplexity", color="tab:olive")
     axes.set(ylabel="codes", ylim=(0, None))
@@ -108,23 +108,23 @@ def draw_codes(axes: Axes, summary: Summary) -> None:
 
 
 def draw_discriminator(axes: Axes, summary: Summary) -> None:
-    """The discriminator's logits."""
+    """Plot the discriminator's logits of pictures and of reconstructions."""
     draw_curve(
-        axes, smooth_curve(summary.terms.get("logits_real", [])), "of pictures", color="tab:blue"
+        axes, smooth_curve(summary.terms.get("logits_real", [])), "pictures", color="tab:blue"
     )
     draw_curve(
         axes,
         smooth_curve(summary.terms.get("logits_fake", [])),
-        "of reconstructions",
+        "reconstructions",
         color="tab:red",
     )
     axes.axhline(0, color="gray", linewidth=0.6)
-    axes.set(ylabel="discriminator's logits")
+    axes.set(ylabel="discriminator logits")
     axes.legend(loc="upper left")
 
 
 def draw_strip(axes: Axes, previews: dict[int, Path]) -> None:
-    """The grids beside each other, in order."""
+    """Draw the previews side by side, in order."""
     axes.axis("off")
     for k, (step, path) in enumerate(previews.items()):
         inset = axes.inset_axes((k / len(previews), 0, 0.97 / len(previews), 0.92))

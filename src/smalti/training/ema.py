@@ -1,4 +1,4 @@
-"""Averaged weights: what is sampled and shipped."""
+"""Averaged weights (EMA), which are sampled and saved."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from torch import nn
 class EMA:
     """Exponential moving average of a module's weights; buffers are copied.
 
-    The decay is min(decay, (1 + k) / (10 + k)) at update k, so that a young run forgets its start.
+    The decay is min(decay, (1 + k) / (10 + k)) at update k, so that early in a run
+    the initial weights are forgotten.
     """
 
     def __init__(self, module: nn.Module, decay: float):
@@ -21,7 +22,7 @@ class EMA:
 
     @torch.no_grad()
     def update(self, module: nn.Module, k: int) -> None:
-        """Move towards `module`; k updates were done before."""
+        """Update the average with `module`, after k earlier updates."""
         decay = min(self.decay, (1 + k) / (10 + k))
         ours, theirs = list(self.module.parameters()), list(module.parameters())
         torch._foreach_lerp_(ours, theirs, 1 - decay)  # pyright: ignore

@@ -1,4 +1,4 @@
-"""What a run tells whoever watches it."""
+"""Events of a training run, passed to `on_event`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Started:
-    """The plan, once the number of steps is known."""
+    """Training starts; the number of steps is known."""
 
     step: int
-    """Steps done already: 0, or where a resumed run goes on."""
+    """Steps done already; above 0 in a resumed run."""
     steps: int
     parameters: int
     items: int
-    """Of the data that it trains on."""
+    """Items of the training data."""
     item: str
-    """What one of them is called, such as \"picture\"."""
+    """Name of an item, such as "picture"."""
     precision: str
     devices: int
     out: Path
@@ -26,18 +26,18 @@ class Started:
 
 @dataclass(frozen=True)
 class Stepped:
-    """One optimizer step is done."""
+    """An optimizer step is done."""
 
     step: int
     steps: int
     terms: dict[str, float]
-    """Of this step: `loss`, the model's own terms, and `norm`, the gradient's before clipping."""
+    """`loss`, the model's own terms, and `norm`, the gradient norm before clipping."""
     items_per_second: float
 
 
 @dataclass(frozen=True)
 class Validated:
-    """The averaged weights were tried on held-out data."""
+    """The validation loss of the averaged weights was computed."""
 
     step: int
     loss: float
@@ -45,7 +45,7 @@ class Validated:
 
 @dataclass(frozen=True)
 class Saved:
-    """A step was saved, from which the run can be resumed; `preview` shows samples of it."""
+    """A step was saved, from which the run can be resumed; `preview` is a picture of samples."""
 
     step: int
     checkpoint: Path
@@ -54,23 +54,23 @@ class Saved:
 
 @dataclass(frozen=True)
 class Note:
-    """Something that the user should know."""
+    """A message for the user."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Ended:
-    """The run is over, or was interrupted; `checkpoint` is the last saved step."""
+    """The run is finished or was interrupted; `checkpoint` is the last saved step."""
 
     step: int
     checkpoint: Path
     minutes: float
     interrupted: bool
     signal: int | None = None
-    """What interrupted it, where this process was told."""
+    """The signal that interrupted it, if this process received one."""
     steps_taken: int = 1
-    """Steps taken in this sitting; 0 when the run was finished before."""
+    """Steps taken since it was started or resumed; 0 if it was finished before."""
 
 
 Event = Started | Stepped | Validated | Saved | Note | Ended

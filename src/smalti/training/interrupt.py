@@ -1,4 +1,4 @@
-"""Ctrl-C and its like as a flag, so that a step is finished and saved before the run ends."""
+"""Turn Ctrl-C and other signals into a flag, so that the current step is finished and saved."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ SIGNALS = [number for number in (signal.SIGINT, signal.SIGTERM, HANGUP) if numbe
 
 
 class Interrupt:
-    """While entered, SIGINT, SIGTERM and SIGHUP are noted; a second SIGINT breaks at once.
+    """Context manager that records SIGINT, SIGTERM and SIGHUP.
 
-    A hangup that is ignored, as under nohup, stays so.
+    A second SIGINT raises KeyboardInterrupt. A hangup stays ignored if it was, as under nohup.
     """
 
     def __init__(self) -> None:
         self.signal_number: int | None = None
-        """The first signal that came."""
+        """The first signal received."""
         self.previous_handlers: dict[signal.Signals, Any] = {}
 
     @property
@@ -48,8 +48,9 @@ class Interrupt:
 
 @contextmanager
 def leave_signals_to_children() -> Iterator[None]:
-    """While entered, Ctrl-C and hangups pass this process by: those it started hear them too, save
-    and end.
+    """Ignore Ctrl-C and hangups in this process while entered.
+
+    Its child processes receive them too; they save and exit.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

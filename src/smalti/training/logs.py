@@ -1,4 +1,4 @@
-"""The log of a run: log.jsonl always, TensorBoard where it is installed."""
+"""The log of a run: log.jsonl, and TensorBoard if it is installed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ LARGEST_STEP = 10**12
 
 
 class Log:
-    """One JSON line per step in log.jsonl; the same numbers for TensorBoard in tensorboard/."""
+    """Writes a JSON line per step to log.jsonl, and the same numbers to tensorboard/."""
 
     def __init__(self, out: Path, step: int):
-        """Lines after `step`, left by a run that was stopped between two saves, are dropped."""
+        """Open the log; drop lines after `step`, left by a run that stopped between two saves."""
         self.path, self.summary_writer = out / "log.jsonl", None
         self.warnings: list[str] = []
-        """What the user should know of the log as it was."""
+        """Messages for the user about an existing log."""
         self.open(step)
 
     def open(self, step: int) -> None:
@@ -29,7 +29,7 @@ class Log:
             kept, skipped = list(read_lines_until(step, self.path)), read_log(self.path)[1]
             if skipped:
                 lines = format_count(skipped, "line")
-                self.warnings = [f"{self.path} had {lines} that cannot be read, left out now"]
+                self.warnings = [f"{self.path} had {lines} that cannot be read; they were removed"]
             write_text(self.path, "".join(ln + "\n" for ln in kept))
         self.file = self.path.open("a", buffering=1)  # whole lines: it can be read meanwhile
         if find_spec("tensorboard"):
@@ -45,7 +45,7 @@ class Log:
                 self.summary_writer.add_scalar(name, number, step)
 
     def roll_back(self, step: int, **facts: object) -> None:
-        """Lines after `step` are dropped, and a line says why."""
+        """Drop lines after `step`, and write a line with the reason."""
         self.close()
         self.open(step)
         self.file.write(json.dumps({"step": step, **facts}) + "\n")
@@ -68,14 +68,14 @@ class Log:
 
 
 def read_lines_until(step: int, path: Path) -> Iterator[str]:
-    """The log's lines up to `step`, without those that cannot be read."""
+    """Yield the log's lines up to `step`, without unreadable ones."""
     for text in path.read_text(errors="replace").splitlines():
         if (line := read_line(text)) is not None and line["step"] <= step:
             yield text
 
 
 def read_line(text: str) -> dict[str, Any] | None:
-    """One line of the log. None when it tells of no step, as one that a kill has cut short."""
+    """Parse a line of the log; None if it is invalid, such as one that a kill cut short."""
     try:
         line = json.loads(text)
     except (ValueError, RecursionError):
@@ -85,7 +85,7 @@ def read_line(text: str) -> dict[str, Any] | None:
 
 
 def read_log(path: Path) -> tuple[list[dict[str, Any]], int]:
-    """Lines that can be read, and how many others there are; none where there is no log."""
+    """Read the valid lines, and count the others; no lines if there is no log."""
     texts = path.read_text(errors="replace").splitlines() if path.is_file() else []
     lines = [line for text in texts if (line := read_line(text)) is not None]
     return lines, len(texts) - len(lines)

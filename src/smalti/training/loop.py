@@ -56,7 +56,7 @@ from smalti.training.step import (
 
 @dataclass
 class Loop:
-    """A run in progress on one process."""
+    """State of a training run on one process."""
 
     fabric: Fabric
     players: list[PlayerState]
@@ -68,36 +68,37 @@ class Loop:
     step: int = 0
     """Optimizer steps done."""
     items: int = 0
-    """Items of the data that they were given in this sitting."""
+    """Items trained on since the run was started or resumed."""
     seconds: float = 0.0
-    """Time spent training, over all sittings."""
+    """Time spent training, including before a resume."""
     recoveries: int = 0
-    """How often the run has stepped back."""
+    """Number of rollbacks so far."""
     recent_losses: list[float] = field(default_factory=list)
-    """The last losses, which say what is usual."""
+    """The last losses, to detect divergence."""
     snapshot: Snapshot | None = None
-    """The state to step back to; None unless the training may."""
+    """The state to roll back to; None if `max_recoveries` is 0."""
     on_note: Callable[[str], None] = ignore_event
-    """Told what the user should know."""
+    """Called with messages for the user."""
     readback: Readback = field(default_factory=Readback)
-    """Numbers of steps that are not read yet."""
+    """Results of steps that are not read yet."""
     ending: bool = False
-    """Whether the step in hand is to be the last."""
+    """Whether to stop after the current step."""
 
     @property
     def model(self) -> _FabricModule:
-        """The first player's module as Fabric wraps it."""
+        """The first player's module, wrapped by Fabric."""
         return self.players[0].model
 
     @property
     def optimizer(self) -> torch.optim.Optimizer:
-        """The first player's."""
+        """The first player's optimizer."""
         return self.players[0].optimizer
 
     def run_steps(self) -> Iterator[StepResult]:
-        """Train to the end, or until `ending`; yields every step, on a GPU while the next one runs.
+        """Train to the last step, or until `ending`; yields the result of every step.
 
-        At steps to be saved none is under way: `step` is then that of what is yielded.
+        On a GPU the next step is already running, except at steps to be saved: there `step` is
+        that of the yielded result.
         """
         assert self.training.steps is not None
         while self.step < self.training.steps and not self.ending:
@@ -109,12 +110,12 @@ class Loop:
         yield from self.read_results()
 
     def run_step(self) -> dict[str, float]:
-        """One optimizer step; its terms."""
+        """Take one optimizer step; return its terms."""
         self.take_step()
         return self.read_results()[-1].terms
 
     def take_step(self) -> None:
-        """One optimizer step, in finer parts where memory runs out; reads no numbers."""
+        """Take one optimizer step, in smaller parts if memory runs out; reads no results."""
         learning_rate = self.compute_learning_rate()
         while (sums := self.compute_gradients()) is None:
             self.increase_accumulation()
@@ -128,14 +129,17 @@ class Loop:
 
     @property
     def steps_in_flight(self) -> int:
-        """Steps that are begun before the numbers of one are read."""
+        """Steps that may run before the results of one are read."""
         return 1 if self.fabric.device.type == "cuda" else 0
 
     def is_save_due(self) -> bool:
         return self.step % self.training.save_every == 0 or self.step == self.training.steps
 
     def read_results(self, in_flight: int = 0) -> list[StepResult]:
-        """Steps that are done, all but the last `in_flight`. Diverged when the loss ran away."""
+        """Read the results of all steps but the last `in_flight`.
+
+        Raises DivergenceError if the loss diverges.
+        """
         checked: list[StepResult] = []
         for done in self.readback.pop(in_flight):
             checked.append(done._replace(terms=self.check_terms(done.terms, done.step)))
@@ -143,91 +147,94 @@ class Loop:
         return checked
 
     def compute_gradients(self) -> dict[str, WeightedSum] | None:
-        """Of the next batch; None when any process ran out of memory, as if it was not tried."""
+        """Compute gradients of the next batch.
+
+        Returns None, without side effects, if a process is out of memory.
+        """
         before = read_rng_state()
         try:
-            players = {seat.name: seat.model for seat in self.players}
+            players = {player.name: player.model for player in self.players}
             parts, planned = self.split_batch(), self.training.accumulate
             sums = accumulate_gradients(self.fabric, players, parts, self.step, planned)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            sums = None  # the error holds on to the tensors of its frames: it has to be gone
+            sums = None  # not here: the error keeps the tensors of its frames alive
         if not is_any_process_true(self.fabric, sums is None):
             return sums
-        for seat in self.players:
-            seat.optimizer.zero_grad()
+        for player in self.players:
+            player.optimizer.zero_grad()
         set_rng_state(before)
         release_memory()
         return None
 
     def update_weights(self, sums: dict[str, WeightedSum]) -> dict[str, torch.Tensor]:
-        """Take the step; returns the gradient's `norm`, and by name those of other players."""
+        """Update the weights; return the gradient `norm`, and by name those of other players."""
         norms = {}
         try:
-            for k, seat in enumerate(self.players):
-                rate, clip = (
-                    self.compute_learning_rate() * seat.lr_scale,
+            for k, player in enumerate(self.players):
+                learning_rate = self.compute_learning_rate() * player.lr_scale
+                norms["norm" if k == 0 else f"norm_{player.name}"] = take_optimizer_step(
+                    self.fabric,
+                    player.model,
+                    player.optimizer,
+                    learning_rate,
                     self.training.max_grad_norm,
+                    sums["loss" if k == 0 else player.name].weight,
                 )
-                weight = sums["loss" if k == 0 else seat.name].weight
-                norm = take_optimizer_step(
-                    self.fabric, seat.model, seat.optimizer, rate, clip, weight
-                )
-                norms["norm" if k == 0 else f"norm_{seat.name}"] = norm
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
             raise UserError(
-                f"out of memory at step {self.step + 1}, for the optimizer's own numbers: "
-                "take a smaller model"
+                f"out of memory at step {self.step + 1} for the optimizer's state; "
+                "choose a smaller model"
             ) from error
         return norms
 
     def increase_accumulation(self) -> None:
-        """More parts for every batch from now on. UserError when they cannot be smaller."""
+        """Split every batch into more parts. Raises UserError if they cannot be smaller."""
         t = self.training
         share = t.batch_size // t.devices
         if (parts := find_finer_split(t.accumulate, share)) is None:
             raise UserError(
-                f"step {self.step + 1} does not fit into memory, one {self.data.item_name} at a time; "
-                "take a smaller --size, or a smaller model"
+                f"step {self.step + 1} does not fit into memory, even one {self.data.item_name} "
+                "at a time; choose a smaller --size or a smaller model"
             )
         self.training = replace(t, accumulate=parts)
         self.on_note(
             f"out of memory at step {self.step + 1}: "
-            f"working in {parts} parts of {share // parts} now"
+            f"accumulating over {parts} parts of {share // parts} now"
         )
 
     def compute_learning_rate(self) -> float:
-        """Learning rate of the next step."""
+        """Compute the learning rate of the next step."""
         return (
             schedule_learning_rate(self.step, self.training) * ROLLBACK_LR_FACTOR**self.recoveries
         )
 
     def check_terms(self, terms: dict[str, float], step: int) -> dict[str, float]:
-        """The terms of a step, when all is well. Diverged when the loss ran away."""
+        """Return the terms of a step. Raises DivergenceError if the loss diverges."""
         if self.read_scaler_state() and not math.isfinite(terms["norm"]):
             terms = {name: value for name, value in terms.items() if name != "norm"}
-            # fp16 tries scales: where one is too large, the step is left out
+            # fp16 tries loss scales: if one is too large, the step is skipped
         t = self.training
         if what := find_divergence(
             terms, self.recent_losses, t.explosion_factor if t.max_recoveries else None
         ):
             error = DivergenceError(
-                f"{what} at step {step}; the last saved step is kept: "
-                f"train again with a rate below {t.learning_rate:g} or precision 32"
+                f"{what} at step {step}; the last checkpoint is kept: "
+                f"train again with a learning rate below {t.learning_rate:g} or precision 32"
             )
             error.reason, error.step = what, step
             raise error
         return terms
 
     def read_scaler_state(self) -> dict[str, Any]:
-        """State of the scale by which fp16 keeps small gradients above 0; else empty."""
+        """State of fp16's loss scaler; empty for other precisions."""
         return self.fabric._precision.state_dict()
 
     def split_batch(self) -> list[MicroBatch]:
-        """This process's parts of the next batch."""
+        """Split this process's share of the next batch into parts."""
         rows = self.order.select_indices(self.step)
         world, n = self.fabric.world_size, self.training.accumulate
         my_rows = split_rows(rows, world)[self.fabric.global_rank]
@@ -240,15 +247,15 @@ class Loop:
         return flip_randomly(batch) if self.training.flip else batch
 
     def state_dict(self) -> dict[str, Any]:
-        """Tensors and plain values, from which `restore` goes on as if never stopped."""
+        """Tensors and plain values, from which `restore_loop` resumes exactly."""
         return {
             "step": self.step,
             "seconds": self.seconds,
             "model": self.model.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "others": {
-                seat.name: (seat.module.state_dict(), seat.optimizer.state_dict())
-                for seat in self.players[1:]
+                player.name: (player.module.state_dict(), player.optimizer.state_dict())
+                for player in self.players[1:]
             },
             "scale": self.read_scaler_state(),
             "kept": collect_training_states(self.players),
@@ -263,10 +270,10 @@ class Loop:
         self.seconds = coerce_value(state["seconds"], Annotated[float, Range(0, 1e9)], "seconds")
         self.model.module.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
-        for seat in self.players[1:]:
-            weights, moments = state["others"][seat.name]
-            seat.module.load_state_dict(weights)
-            seat.optimizer.load_state_dict(moments)
+        for player in self.players[1:]:
+            weights, moments = state["others"][player.name]
+            player.module.load_state_dict(weights)
+            player.optimizer.load_state_dict(moments)
         for name, module in find_resumed_modules(self.players):
             if name in (kept := state.get("kept", {})):
                 module.load_training_state_dict(kept[name])
@@ -276,14 +283,15 @@ class Loop:
         self.recent_losses = [float(loss) for loss in state.get("recent", [])]
 
     def take_snapshot(self, state: dict[str, Any]) -> None:
-        """Remember `state()`, which is that of now, to step back to."""
+        """Keep `state`, the current state_dict, to roll back to."""
         if self.training.max_recoveries:
             self.snapshot = Snapshot({**state, "average": self.ema.module.state_dict()})
 
     def roll_back(self, recoveries: int) -> None:
-        """From the good state, for the `recoveries`-th time: at a lower rate, with other noise.
+        """Restore the last good state, for the `recoveries`-th time.
 
-        The order of the data stays. Time that was spent is not got back.
+        The learning rate is lower and the noise differs; the order of the data stays. Time already
+        spent still counts.
         """
         assert self.snapshot is not None
         self.readback.clear()
@@ -295,14 +303,14 @@ class Loop:
 
 
 def split_rows(rows: torch.Tensor, world_size: int) -> Sequence[torch.Tensor]:
-    """A part for every process; all rows for each of them where there are fewer than processes."""
+    """Split rows over the processes; each gets all rows if there are fewer rows than processes."""
     return [rows] * world_size if len(rows) < world_size else rows.tensor_split(world_size)
 
 
 def start_loop(fabric: Fabric, record: RunRecord, data: Dataset) -> Loop:
-    """A loop at step 0, or at the last saved step of the run."""
+    """Create a loop at step 0, or at the last saved step of the run."""
     t = record.training
-    torch.manual_seed(t.seed)  # the same first weights on every process
+    torch.manual_seed(t.seed)  # the same initial weights on every process
     model = record.model.build().to(fabric.device)
     if record.start is not None:
         load_start_weights(model, record.start)
@@ -313,38 +321,38 @@ def start_loop(fabric: Fabric, record: RunRecord, data: Dataset) -> Loop:
         restore_loop(loop, record.resume_from)
     if t.max_recoveries:
         loop.take_snapshot(loop.state_dict())
-    if record.recoveries > loop.recoveries:  # the run stepped back after that save
+    if record.recoveries > loop.recoveries:  # the run was rolled back after that save
         loop.roll_back(record.recoveries)
     return loop
 
 
 def restore_loop(loop: Loop, directory: Path) -> None:
-    """Put the loop where it was when a step was saved. UserError when its files do not fit."""
+    """Restore a saved step. Raises UserError if its files do not match the run."""
     state = read_trainer_state(directory)
     try:
         loop.ema.module.load_state_dict(load_file(directory / "model.safetensors"))
         loop.load_state_dict(state)
-    except Exception as error:  # a state of other types or shapes raises nearly anything
+    except Exception as error:  # other types or shapes can raise almost any error
         why = shorten(str(error), 120)
-        raise UserError(f"{directory} does not fit its run: {why}; train anew") from error
+        raise UserError(f"{directory} does not match its run: {why}; start a new run") from error
 
 
 def seed_noise(fabric: Fabric, seed: int, recoveries: int = 0) -> None:
-    """Each process draws its own; other noise after every step back."""
-    own = seed + 1_000_003 * (1 + fabric.global_rank) + 15_485_863 * recoveries
-    torch.manual_seed(own % 2**64)
+    """Seed the noise: different on each process, and after each rollback."""
+    process_seed = seed + 1_000_003 * (1 + fabric.global_rank) + 15_485_863 * recoveries
+    torch.manual_seed(process_seed % 2**64)
 
 
 def load_start_weights(model: torch.nn.Module, start: str) -> None:
-    """Begin with the weights of another model of the same shape. UserError when it has another."""
+    """Load the weights of another model. Raises UserError if the shapes differ."""
     weights, expected = load(start).state_dict(), model.state_dict()
     for key in sorted(weights.keys() | expected.keys()):
         shapes = [tuple(w[key].shape) if key in w else None for w in (weights, expected)]
         if shapes[0] != shapes[1]:
-            its, ours = (shape or "missing" for shape in shapes)
+            start_shape, run_shape = (shape or "missing" for shape in shapes)
             raise UserError(
-                f"--start {start} does not fit: its {key} is {its}, this run's is {ours}; "
-                "train with the same data, size and model options"
+                f"--init-from {start} does not match: its {key} is {start_shape}, this run's is "
+                f"{run_shape}; train with the same data, size and model options"
             )
     model.load_state_dict(weights)
 
@@ -354,12 +362,10 @@ def assemble_loop(
 ) -> Loop:
     if training.compile:
         compile_networks(model)
-    order, seats = (
-        data.plan_batches(training.seed, training.batch_size),
-        set_up_players(fabric, model, training),
-    )
-    plan_steps(seats, training.steps)
-    return Loop(fabric, seats, ema, order, data, training)
+    order = data.plan_batches(training.seed, training.batch_size)
+    players = set_up_players(fabric, model, training)
+    plan_steps(players, training.steps)
+    return Loop(fabric, players, ema, order, data, training)
 
 
 def read_rng_state() -> list[torch.Tensor]:

@@ -1,4 +1,4 @@
-"""The players of a step, in turn: most models are one, a GAN is two."""
+"""Players: modules with their own optimizer. Most models have one, a GAN has two."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from smalti.training.step import build_optimizer
 
 @dataclass(frozen=True)
 class PlayerState:
-    """A player at the table."""
+    """A player with its optimizer."""
 
     name: str
     model: _FabricModule
-    """Its module, as Fabric wraps it."""
+    """Its module, wrapped by Fabric."""
     optimizer: Optimizer
     lr_scale: float = 1.0
-    """Its learning rate, as a multiple of the training's."""
+    """Multiplies the learning rate of the training."""
 
     @property
     def module(self) -> nn.Module:
-        """The module itself."""
+        """The unwrapped module."""
         return self.model.module
 
 
 def set_up_players(fabric: Fabric, model: nn.Module, training: Training) -> list[PlayerState]:
-    """Every player with its own optimizer; the first is the model, which is saved and sampled."""
+    """Build an optimizer for every player; the first is the model, which is saved and sampled."""
     states: list[PlayerState] = []
     for name, player in (
         model.named_players() if isinstance(model, HasPlayers) else {"model": model}
@@ -55,40 +55,38 @@ def set_up_players(fabric: Fabric, model: nn.Module, training: Training) -> list
 
 
 def collect_premises(players: list[PlayerState]) -> list[str]:
-    """What the players have to say before training."""
-    modules = (seat.module for seat in players)
+    """Collect the players' messages before training."""
+    modules = (player.module for player in players)
     return [
         line for p in modules if isinstance(p, HasStartMessages) for line in p.list_start_messages()
     ]
 
 
 def collect_notes(players: list[PlayerState]) -> list[str]:
-    """What they have to say at a save."""
+    """Collect the players' messages at a save."""
+    modules = (player.module for player in players)
     return [
-        line
-        for s in players
-        if isinstance(s.module, HasSaveMessages)
-        for line in s.module.list_save_messages()
+        line for m in modules if isinstance(m, HasSaveMessages) for line in m.list_save_messages()
     ]
 
 
 def call_after_step(players: list[PlayerState]) -> None:
-    """The step is over, for players that want to know."""
-    for seat in players:
-        if isinstance(seat.module, HasAfterStep):
-            seat.module.after_step()
+    """Call `after_step` of the players that have it."""
+    for player in players:
+        if isinstance(player.module, HasAfterStep):
+            player.module.after_step()
 
 
 def plan_steps(players: list[PlayerState], steps: int | None) -> None:
-    """So many steps are planned, for players that want to know."""
-    for seat in players:
-        if steps is not None and isinstance(seat.module, NeedsTotalSteps):
-            seat.module.set_total_steps(steps)
+    """Pass the total number of steps to the players that need it."""
+    for player in players:
+        if steps is not None and isinstance(player.module, NeedsTotalSteps):
+            player.module.set_total_steps(steps)
 
 
 def find_resumed_modules(players: list[PlayerState]) -> list[tuple[str, HasTrainingState]]:
-    """Modules that keep more for training than their weights, by the player's name and theirs."""
-    found = ((f"{seat.name}.{n}", m) for seat in players for n, m in seat.module.named_modules())
+    """Find modules with a training state, by the names of player and module."""
+    found = ((f"{p.name}.{n}", m) for p in players for n, m in p.module.named_modules())
     return [(name, module) for name, module in found if isinstance(module, HasTrainingState)]
 
 

@@ -1,4 +1,4 @@
-"""The picture that every save leaves: samples of the model, or what its codes make of pictures."""
+"""Previews: samples of the model at every save, or reconstructions of a codec."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from smalti.core.pictures import make_grid
 from smalti.core.protocols import Batch, Codec, Dataset, GenerativeModel
 from smalti.core.sampling_inputs import SamplingInputs
 
-PREVIEW_SIZE = 64  # pictures on a grid
+PREVIEW_SIZE = 64  # pictures in a preview
 
 
 def draw_preview(
     model: nn.Module, parts: int, train: Dataset, valid: Dataset, device: torch.device
 ) -> Image.Image | None:
-    """Samples; of a codec pairs, each picture left of what came back. None for other models.
+    """Draw samples, or for a codec pairs of pictures and reconstructions. None for other models.
 
-    parts: into how many the batch had to be split, for memory.
+    parts: number of parts that a batch is split into, to save memory.
     """
     if isinstance(model, GenerativeModel) and model.spec.output == "picture":
         return make_grid(
@@ -31,8 +31,8 @@ def draw_preview(
         return None
     x = load_first_batch(valid if len(valid) else train, PREVIEW_SIZE // 2).require_pictures()
     codes, size = [model.encode(part.to(device)) for part in x.split(8)], (x.shape[2], x.shape[3])
-    again = torch.cat([model.decode(some, size).cpu() for some in codes])
-    pairs = torch.stack([x, again], dim=1).flatten(0, 1)
+    x_hat = torch.cat([model.decode(part, size).cpu() for part in codes])
+    pairs = torch.stack([x, x_hat], dim=1).flatten(0, 1)
     return make_grid(pairs, columns=8)
 
 
@@ -45,9 +45,9 @@ def read_captions(data: Dataset) -> list[str]:
 
 
 def draw_samples(model: GenerativeModel, batch_size: int, captions: list[str]) -> torch.Tensor:
-    """Samples for a grid; not more at once than fit where the batch had to be split.
+    """Draw the samples of a preview, `batch_size` at a time.
 
-    A model that draws what is described gets the captions in turn.
+    The captions are cycled, if the model takes text.
     """
     accepted_captions = captions if "text" in model.spec.accepted_inputs else ()
     text = (

@@ -1,4 +1,4 @@
-"""What a run was trained on and where: data that a resume must find again, and the machine."""
+"""Provenance of a run: its data, which a resume checks, and the machine."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from smalti.core.protocols import Dataset, HasFacts
 
 
 def describe_data(data: Dataset) -> dict[str, Any]:
-    """How many items there are, what else the data say of themselves, and their fingerprint."""
+    """Describe a dataset: number of items, its own facts, and a checksum."""
     facts = data.collect_facts() if isinstance(data, HasFacts) else {}
     return {f"{data.item_name}s": len(data), **facts, "checksum": data.compute_fingerprint()}
 
 
 def check_data_unchanged(recorded: dict[str, Any], **datasets: Dataset) -> None:
-    """UserError unless the data are those that a run began with, as `facts_of` tells them."""
+    """Raise UserError if the data differ from `recorded`, made by `describe_data`."""
     if change := find_change(recorded, **datasets):
-        raise UserError(f"{change}; put them back, or begin a new run with --start")
+        raise UserError(f"{change}; restore them, or start a new run with --init-from")
 
 
 def find_change(recorded: dict[str, Any], **datasets: Dataset) -> str:
-    """What changed in the data since a run began, or nothing."""
+    """Describe what changed in the data since the run began; empty if nothing."""
     for part, data in datasets.items():
         facts = describe_data(data)
         for what, was in recorded.get(part, {}).items():
@@ -38,7 +38,7 @@ def find_change(recorded: dict[str, Any], **datasets: Dataset) -> str:
 
 
 def format_value(value: object) -> str:
-    """In few words: a list of many classes by its length and its ends."""
+    """Format a value briefly; a long list by its length and both ends."""
     if not isinstance(value, list):
         return str(value)
     if len(value) > 6:
@@ -47,7 +47,7 @@ def format_value(value: object) -> str:
 
 
 def describe_machine() -> dict[str, Any]:
-    """What trains here."""
+    """Describe this machine."""
     return {
         "processor": torch.cuda.get_device_name()
         if torch.cuda.is_available()
@@ -58,7 +58,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def read_processor_name() -> str:
-    """Its name, as far as the system tells."""
+    """Name of the processor, as far as the system reports it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]

@@ -1,4 +1,4 @@
-"""The numbers of steps, on their way from the device."""
+"""Asynchronous copies of step results from the device."""
 
 from __future__ import annotations
 
@@ -11,39 +11,39 @@ from torch import Tensor
 
 
 class StepResult(NamedTuple):
-    """A step, and what it came to."""
+    """The result of a step."""
 
     step: int
-    """From 1."""
+    """Counted from 1."""
     terms: dict[str, float]
-    """Of its loss, and the gradient's norm."""
+    """Terms of the loss, and the gradient norm."""
     learning_rate: float
 
 
 class PendingStep(NamedTuple):
-    """The numbers of a step that are not read yet."""
+    """A step whose results are not read yet."""
 
     step: int
     learning_rate: float
     names: list[str]
     values: Tensor
-    """On the CPU, or on their way there."""
+    """On the CPU, or being copied there."""
     arrival: torch.cuda.Event | None
-    """None when they are there."""
+    """Set when the copy is complete; None if it already is."""
 
 
 class Readback:
-    """Steps' numbers in order. A GPU copies them while it works; only reading waits for them."""
+    """Queue of step results. A GPU copies them while it computes; only `pop` waits."""
 
     def __init__(self) -> None:
         self.pending: deque[PendingStep] = deque()
 
     def push(self, step: int, learning_rate: float, names: list[str], values: Tensor) -> None:
-        """The numbers (one for each name) of the step that the device was just asked for."""
+        """Queue the results of the step just launched, one value for each name."""
         self.pending.append(PendingStep(step, learning_rate, names, *copy_to_cpu(values)))
 
     def pop(self, in_flight: int = 0) -> Iterator[StepResult]:
-        """All but the last `in_flight` steps."""
+        """Yield the results of all steps but the last `in_flight`."""
         while len(self.pending) > in_flight:
             due = self.pending.popleft()
             if due.arrival is not None:
@@ -56,7 +56,7 @@ class Readback:
 
 
 def copy_to_cpu(values: Tensor) -> tuple[Tensor, torch.cuda.Event | None]:
-    """A copy on the CPU, and the event of its arrival."""
+    """Start a copy to the CPU; return it, and the event of its completion."""
     if values.device.type != "cuda":
         return values, None
     home = torch.empty(values.shape, dtype=values.dtype, pin_memory=True)

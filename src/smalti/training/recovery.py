@@ -1,4 +1,4 @@
-"""Losses that run away: when one counts as lost, and the state that a run steps back to."""
+"""Divergence: detect it, and keep the state that a run is rolled back to."""
 
 from __future__ import annotations
 
@@ -12,27 +12,28 @@ import torch
 
 from smalti.core.errors import UserError
 
-ROLLBACK_LR_FACTOR = 0.5  # the rate is multiplied by this at every step back
-HISTORY_LENGTH = 100  # losses that say what is usual
-MIN_HISTORY = 20  # losses before anything can be said
+ROLLBACK_LR_FACTOR = 0.5  # multiplies the learning rate at every rollback
+HISTORY_LENGTH = 100  # losses of the median
+MIN_HISTORY = 20  # losses before divergence is detected
 
 
 class DivergenceError(UserError):
-    """The loss, or its gradient, is not a number any more, or the loss has exploded."""
+    """The loss or the gradient norm is not finite, or the loss has exploded."""
 
     reason = ""
-    """The complaint alone."""
+    """The reason alone."""
     step = 0
 
 
 def find_divergence(
     terms: dict[str, float], recent_losses: Sequence[float], explosion_factor: float | None
 ) -> str:
-    """What is wrong with a step's `loss` and `norm`; empty when all is well.
+    """Describe why a step's `loss` or `norm` has diverged; empty if it has not.
 
-    explosion_factor: a loss above so many times the median of the `recent_losses` ones is wrong; None for any.
+    explosion_factor: multiple of the median of `recent_losses` above which a loss has exploded;
+    None for no limit.
     """
-    for name, what in (("loss", "loss"), ("norm", "gradient's norm")):
+    for name, what in (("loss", "loss"), ("norm", "gradient norm")):
         if not math.isfinite(terms.get(name, 0)):
             return f"the {what} is {terms[name]}"
     if explosion_factor is None or len(recent_losses) < MIN_HISTORY:
@@ -41,18 +42,18 @@ def find_divergence(
     if not 0 < explosion_factor * usual < terms["loss"]:
         return ""
     return (
-        f"the loss is {terms['loss']:.4g}, above {explosion_factor:g} times the usual {usual:.4g},"
+        f"the loss is {terms['loss']:.4g}, above {explosion_factor:g} times the median {usual:.4g},"
     )
 
 
 class Snapshot:
-    """A state as it was, kept on the CPU."""
+    """A copy of a state, kept on the CPU."""
 
     def __init__(self, state: dict[str, Any]):
         self.buffer = io.BytesIO()
         torch.save(state, self.buffer)
 
     def load(self) -> dict[str, Any]:
-        """A copy of it: training on changes nothing here."""
+        """Load a copy; further training does not change the snapshot."""
         self.buffer.seek(0)
         return torch.load(self.buffer, weights_only=True, map_location="cpu")

@@ -1,4 +1,4 @@
-"""What a run is, on disk: run.json beside its steps, the trainer's state inside the last one."""
+"""A run on disk: run.json, its saved steps, and the trainer's state."""
 
 from __future__ import annotations
 
@@ -37,33 +37,33 @@ Recoveries = Annotated[int, Range(0, 1_000)]
 
 @dataclass(frozen=True)
 class RunRecord:
-    """A run: its plan and its place."""
+    """A training run: its configuration, its folder and its progress."""
 
     model: Any
-    """The model's config, a `ModelConfig`; whoever knows its family reads its fields."""
+    """The model's config, a `ModelConfig`."""
     training: Training
     out: Path
     about: dict[str, Any]
-    """Whatever the caller needs to resume: the recipe's name, where the data lie."""
+    """What the caller needs to resume: the recipe's name, the path of the data."""
     start: str | None = None
-    """A model (name or directory) whose weights the run begins with, instead of random ones."""
+    """A model (name or directory) whose weights initialize the run, instead of random ones."""
     minutes: float | None = None
-    """Time budget, while `training.steps` is not yet known."""
+    """Time budget, until `training.steps` is known."""
     data: dict[str, Any] = field(default_factory=dict)
-    """`facts_of` the pictures of each part, by which a resume knows them again."""
+    """`describe_data` of each split, checked by a resume."""
     facts: dict[str, Any] = field(default_factory=dict)
-    """What trains it, and the minutes that it has trained."""
+    """The machine, and the minutes trained."""
     recoveries: int = 0
-    """How often it has stepped back."""
+    """Number of rollbacks so far."""
     resume_from: Path | None = None
-    """The saved step that it goes on from."""
+    """The saved step to resume from."""
 
     def with_steps(self, steps: int, accumulate: int | None = None) -> RunRecord:
         accumulate = accumulate or self.training.accumulate
         return replace(self, training=replace(self.training, steps=steps, accumulate=accumulate))
 
     def write(self) -> None:
-        """run.json, whole or not at all."""
+        """Write run.json atomically."""
         self.out.mkdir(parents=True, exist_ok=True)
         content = {
             "format": FORMAT,
@@ -80,7 +80,7 @@ class RunRecord:
 
 
 def read_run(out: str | Path) -> RunRecord:
-    """The run in `out`. UserError when there is nothing to resume."""
+    """Read the run in `out`. Raises UserError if there is nothing to resume."""
     path = Path(out) / "run.json"
     if not path.is_file():
         raise UserError(f"nothing to resume in {out}: it has no run.json; train without --resume")
@@ -89,7 +89,7 @@ def read_run(out: str | Path) -> RunRecord:
     if found != FORMAT:
         raise UserError(f"{path} has format {shorten(found)}; this smalti reads {FORMAT}")
     if lost := {"model", "training", "about", "minutes"} - content.keys():
-        raise UserError(f"{path} lacks {min(lost)!r}; it is not as smalti wrote it")
+        raise UserError(f"{path} has no {min(lost)!r}; it is damaged or was edited")
     try:
         return parse_record(content, Path(out))
     except UserError as error:
@@ -99,7 +99,7 @@ def read_run(out: str | Path) -> RunRecord:
 @dataclass(frozen=True)
 @check_fields
 class StoredValues:
-    """Plain values of run.json."""
+    """Plain values of run.json, checked when read."""
 
     minutes: Annotated[float, Range(0, 1e6, excludes_low=True)] | None = None
     start: str | None = None
@@ -107,35 +107,35 @@ class StoredValues:
 
 
 def parse_record(content: dict[str, Any], out: Path) -> RunRecord:
-    """The run that run.json tells of. UserError for values that it cannot have."""
+    """Parse run.json. Raises UserError for invalid values."""
     model, training = from_json(content["model"]), from_json(content["training"])
     if not isinstance(model, ModelConfig):
-        raise UserError(f"model is {shorten(model)}; wanted a model's config")
+        raise UserError(f"model is {shorten(model)}; expected a model config")
     if not isinstance(training, Training):
-        raise UserError(f"training is {shorten(training)}; wanted how to train")
+        raise UserError(f"training is {shorten(training)}; expected training options")
     parts = {name: content.get(name, {}) for name in ("about", "data", "facts")}
     for name, part in parts.items():
         if not isinstance(part, dict):
-            raise UserError(f"{name} is {shorten(part)}; wanted an object")
+            raise UserError(f"{name} is {shorten(part)}; expected an object")
     for name, part in parts["data"].items():
         if not isinstance(part, dict):
-            raise UserError(f"data.{name} is {shorten(part)}; wanted an object")
+            raise UserError(f"data.{name} is {shorten(part)}; expected an object")
     stored = StoredValues(
         **{name: content[name] for name in collect_hints(StoredValues) if name in content}
     )
     record = RunRecord(model, training, out, **vars(stored), **parts)
     if training.steps is None and record.minutes is None:
-        raise UserError("minutes and steps are both missing; one of them says how long to train")
+        raise UserError("minutes and steps are both missing; one of them is required")
     return record
 
 
 def find_last_step(out: Path) -> Path | None:
-    """The directory of the newest saved step from which the run can go on."""
+    """Directory of the newest saved step that the run can be resumed from."""
     return find_newest_step(out, RUN_FILES)
 
 
 def build_card(record: RunRecord, step: int) -> Card:
-    """The card of a saved step; where the data lie is not told, for a checkpoint may travel."""
+    """Build the card of a saved step, without the path of the data: checkpoints may be shared."""
     recipe = {"recipe": record.about["recipe"]} if "recipe" in record.about else {}
     model_facts = record.model.collect_facts() if isinstance(record.model, HasFacts) else {}
     progress = {"seed": record.training.seed, "step": step, **model_facts}
@@ -145,7 +145,7 @@ def build_card(record: RunRecord, step: int) -> Card:
 
 
 def summarize_training(facts: dict[str, Any]) -> dict[str, Any]:
-    """`minutes` and `hardware`, as a card tells them."""
+    """Summarize `minutes` and `hardware` for a card."""
     if not facts:
         return {}
     minutes, threads = facts.get("minutes"), facts.get("threads")
@@ -156,9 +156,9 @@ def summarize_training(facts: dict[str, Any]) -> dict[str, Any]:
 
 
 def save_step(record: RunRecord, step: int, model: nn.Module, state: dict[str, Any]) -> Path:
-    """step-N/ with the averaged weights, trainer.pt and hashes, then `latest`.
+    """Write step-N/ with the averaged weights, trainer.pt and checksums, then `latest`.
 
-    Of the states of older steps only the newest stays, in case this one is damaged.
+    Only the newest older trainer.pt is kept, in case this one is damaged.
     """
     directory = record.out / f"step-{step}"
     with temporary_folder(record.out) as folder:
@@ -176,14 +176,16 @@ def save_step(record: RunRecord, step: int, model: nn.Module, state: dict[str, A
 
 
 def read_trainer_state(directory: Path) -> dict[str, Any]:
-    """The trainer's state, tensors and plain values. UserError when it is missing or damaged."""
+    """Read the trainer's state. Raises UserError if it is missing or damaged."""
     path = directory / "trainer.pt"
     if error_text := find_damage(directory, [path.name]):
-        raise UserError(f"{error_text}, so the run cannot go on; train anew")
+        raise UserError(f"{error_text}, so the run cannot be resumed; start a new run")
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:  # a broken pickle can raise nearly anything
-        raise UserError(f"{path} is damaged, so the run cannot go on; train anew") from error
+    except Exception as error:  # a broken pickle can raise almost any error
+        raise UserError(
+            f"{path} is damaged, so the run cannot be resumed; start a new run"
+        ) from error
     if not isinstance(state, dict):
-        raise UserError(f"{path} holds no state of a run; train anew")
+        raise UserError(f"{path} contains no trainer state; start a new run")
     return state

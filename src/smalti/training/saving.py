@@ -1,4 +1,4 @@
-"""What is done at every save: the step itself, its grid, and how it does on held-out pictures."""
+"""Save a step: checkpoint, preview and validation loss."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from smalti.training.preview import draw_preview
 from smalti.training.run_record import RunRecord, save_step
 
 MAX_EXAMINED = 512
-"""Pictures that a model without held-out ones is examined on."""
+"""Training pictures to validate a model on if there are no held-out ones."""
 
 
 def save_and_validate(
     loop: Loop, record: RunRecord, valid: Dataset, log: Log | None, on_event: OnEvent
 ) -> None:
-    """Save the step, draw its grid, try it on held-out pictures."""
+    """Save the step, draw its preview, compute its validation loss."""
     state = loop.state_dict()  # every process takes part
     loop.take_snapshot(state)
     if log is None:
@@ -40,7 +40,7 @@ def save_and_validate(
 def finish_interrupted_save(
     loop: Loop, record: RunRecord, valid: Dataset, log: Log, on_event: OnEvent
 ) -> None:
-    """What a kill between a save and its validation has left out of the step at hand."""
+    """Add the preview and validation that a kill after the save has prevented."""
     log_lines = [line for line in read_log(log.path)[0] if line["step"] == loop.step]
     if not locate_preview(record, loop.step).is_file():
         write_preview(loop, record, valid)
@@ -53,14 +53,14 @@ def locate_preview(record: RunRecord, step: int) -> Path:
 
 
 def write_preview(loop: Loop, record: RunRecord, valid: Dataset) -> Path | None:
-    """The picture of a save; None for models that draw none."""
+    """Write the preview of a save; None if the model draws no pictures."""
     model, parts = loop.ema.module, loop.training.accumulate
     preview = draw_preview(model, parts, loop.data, valid, loop.fabric.device)
     return None if preview is None else save_png(preview, locate_preview(record, loop.step))
 
 
 def validate(loop: Loop, valid: Dataset, log: Log, on_event: OnEvent) -> None:
-    """Log the loss on held-out pictures, and what the model tells of itself on them."""
+    """Log the validation loss, and the model's own validation results."""
     numbers, lines = examine_model(loop, valid)
     if len(valid):
         numbers["valid"] = compute_validation_loss(loop, valid)
@@ -73,7 +73,7 @@ def validate(loop: Loop, valid: Dataset, log: Log, on_event: OnEvent) -> None:
 
 
 def examine_model(loop: Loop, valid: Dataset) -> tuple[dict[str, Any], list[str]]:
-    """Numbers and lines of a model that has `examine`, with the weights that are saved."""
+    """Numbers and messages of a model with `validate`, computed with the averaged weights."""
     model = loop.ema.module
     if not isinstance(model, HasValidation):
         return {}, []
@@ -88,7 +88,7 @@ def load_pictures(data: Dataset, rows: slice) -> torch.Tensor:
 
 @torch.no_grad()
 def compute_validation_loss(loop: Loop, valid: Dataset) -> float:
-    """Mean loss of the averaged weights on held-out data, always with the same noise."""
+    """Mean loss of the averaged weights on held-out data, with fixed noise."""
     before = read_rng_state()
     torch.manual_seed(0)
     total = weights = 0.0

@@ -1,4 +1,4 @@
-"""One optimizer step, and the numbers that steer it."""
+"""One optimizer step, its learning rate and its gradients."""
 
 from __future__ import annotations
 
@@ -27,35 +27,35 @@ def schedule_learning_rate(step: int, training: Training) -> float:
 
 
 def build_optimizer(model: torch.nn.Module, training: Training) -> torch.optim.Optimizer:
-    """AdamW over what is trained; weights decay, biases and norms do not."""
+    """Build AdamW for the trainable parameters; without weight decay for biases and norms."""
     trained = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": training.weight_decay},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    # with fp16 gradients are clipped between unscaling and step, which the fused one does at once
+    # fp16 clips gradients after unscaling, which the fused optimizer does inside its step
     fused = choose_precision(training) != "16-mixed"
     betas = model.betas if isinstance(model, HasOptimizerSettings) else (0.9, 0.99)
     return torch.optim.AdamW(groups, lr=training.learning_rate, betas=betas, fused=fused)
 
 
 class MicroBatch(NamedTuple):
-    """What a process computes at once, of a batch."""
+    """A part of a batch, computed at once by a process."""
 
     batch: Batch
     share: float = 1.0
-    """Its items, as a multiple of an even part's."""
+    """Its number of items, relative to an even part."""
 
 
 class WeightedSum(NamedTuple):
-    """A number's sum over parts of a batch, by weight; divided by its weight it is their mean."""
+    """A weighted sum over parts of a batch; value / weight is the mean."""
 
     value: Tensor
     weight: float | Tensor
 
 
 def flip_randomly(batch: Batch) -> Batch:
-    """Half of its pictures left for right, by chance."""
+    """Mirror each picture with probability 1/2."""
     x = batch.require_pictures()
     mirrored = torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5
     return batch._replace(pictures=torch.where(mirrored, x.flip(3), x))
@@ -68,12 +68,12 @@ def accumulate_gradients(
     step: int,
     planned_parts: int,
 ) -> dict[str, WeightedSum]:
-    """Gradients and terms of the loss, summed by weight over this process's parts of a batch.
+    """Accumulate gradients and terms of the loss, weighted, over this process's parts of a batch.
 
-    The players (at least one, by name) have their turn at each part; each is handed what the one
-    before it carries. The first one's total is the `loss`, another's bears its name. All is divided
-    by `planned_parts`, the parts of every process. Processes do not wait for each other in here, so that
-    one may run out of memory.
+    The players (at least one, by name) are cycled at each part; each gets the `carry` of the one
+    before it. The total of the first is `loss`, that of another has its name. All is divided by
+    `planned_parts`, the parts of every process. Processes do not wait for each other in here,
+    because one may run out of memory.
     """
     sums: dict[str, WeightedSum] = {}
     for batch, share in micro_batches:
@@ -103,9 +103,9 @@ def take_optimizer_step(
     max_grad_norm: float,
     weight: float | Tensor,
 ) -> Tensor:
-    """One optimizer step; returns the gradient's norm before it is clipped.
+    """Take an optimizer step; return the gradient norm before clipping.
 
-    weight: of the gradients, which are sums.
+    weight: divisor of the gradients, which are weighted sums.
     """
     average_gradients(fabric, model, weight)
     for group in optimizer.param_groups:
@@ -118,7 +118,7 @@ def take_optimizer_step(
 
 
 def average_gradients(fabric: Fabric, model: nn.Module, weight: float | Tensor) -> None:
-    """Sums become means: of this process's items, and of all processes'."""
+    """Turn gradient sums into means over the items of all processes."""
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     if fabric.world_size == 1:
         if isinstance(weight, Tensor) or weight != 1:
@@ -132,7 +132,7 @@ def average_gradients(fabric: Fabric, model: nn.Module, weight: float | Tensor) 
 
 
 def compute_means(fabric: Fabric, sums: dict[str, WeightedSum]) -> Tensor:
-    """The means of all processes, in the order of the sums; no number is read."""
+    """Compute means over all processes, in the order of the sums, without reading them."""
     values = torch.stack([value for value, _ in sums.values()])
     weights = torch.stack([torch.ones_like(value) * weight for value, weight in sums.values()])
     values, weights = all_reduce(fabric, torch.stack([values, weights]), "mean")

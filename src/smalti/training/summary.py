@@ -1,4 +1,4 @@
-"""What a run's files tell of it: its log in numbers, and in plain words."""
+"""Summarize a run from its files: curves of its log, and a verdict."""
 
 from __future__ import annotations
 
@@ -18,58 +18,58 @@ from smalti.training.config import Training
 from smalti.training.logs import read_log
 
 Curve = list[tuple[int, float]]
-"""(step, number), in the order of the steps."""
+"""(step, value) pairs, in the order of the steps."""
 
 LOOP_KEYS = ("step", "loss", "valid", "norm", "rate", "minutes")
-"""Numbers of the log that the loop itself writes at a step; all others are the players' terms."""
-MIN_STEPS = 20  # steps before anything is said
-MIN_CHANGE = 0.005  # a change below this part of the loss counts as none
+"""Keys of the log written by the loop; all others are the players' terms."""
+MIN_STEPS = 20  # steps needed for a verdict
+MIN_CHANGE = 0.005  # relative change of the loss below which it is flat
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """How a run stands."""
+    """State of a run, judged by its losses."""
 
-    kind: Literal["short", "falling", "flat", "rising", "by heart"]
+    kind: Literal["short", "falling", "flat", "rising", "overfitting"]
     text: str
     step: int | None = None
-    """The step to take, where that is not the last one."""
+    """The step to use, if that is not the last one."""
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A run, finished or not."""
+    """Summary of a run, finished or not."""
 
     run: Path
     recipe: str | None
     steps: int | None
-    """Planned."""
+    """Planned steps."""
     batch_size: int
     max_grad_norm: float
     facts: dict[str, Any]
-    """Of run.json: what trains it."""
+    """The machine, from run.json."""
     loss: Curve
     valid: Curve
     norm: Curve
     rate: Curve
     minutes: Curve
     terms: dict[str, Curve]
-    """Of the players' terms."""
+    """Curves of the players' terms."""
     recoveries: list[dict[str, Any]]
-    """The log's lines of steps back."""
+    """The log's lines of rollbacks."""
     unreadable_lines: int
-    """Lines of the log that cannot be read."""
+    """Number of unreadable lines of the log."""
     previews: dict[int, Path]
     saved_steps: list[int]
-    """Steps whose checkpoint is there."""
+    """Steps with a checkpoint."""
 
     @property
     def step(self) -> int:
-        """Steps done, as far as the log tells."""
+        """Steps done, according to the log."""
         return self.loss[-1][0] if self.loss else 0
 
     def compute_speed(self) -> Curve:
-        """Pictures per second, over stretches of at most a hundredth of the run."""
+        """Pictures per second, over intervals of at most 1% of the run."""
         marks = self.minutes[:: max(1, len(self.minutes) // 100)]
         return [
             (step, self.batch_size * (step - before) / (60 * (minute - was)))
@@ -78,7 +78,7 @@ class Summary:
         ]
 
     def compute_latest(self, name: str) -> float:
-        """The last value of a term, smoothed; NaN where the log has none."""
+        """The last value of a term, smoothed; NaN if the log has none."""
         return smooth_curve(self.terms[name])[-1][1] if self.terms.get(name) else math.nan
 
     def judge_run(self) -> Verdict:
@@ -86,7 +86,10 @@ class Summary:
 
 
 def summarize(run: str | Path) -> Summary:
-    """The run in a folder. UserError when there is none; lines that cannot be read are counted."""
+    """Summarize the run in a folder; unreadable lines are counted.
+
+    Raises UserError if there is no run.
+    """
     run = Path(run)
     plan = read_run_plan(run / "run.json")
     lines, skipped = read_log(run / "log.jsonl")
@@ -114,7 +117,7 @@ def summarize(run: str | Path) -> Summary:
 
 
 class RunPlan(NamedTuple):
-    """Of run.json: what a summary tells."""
+    """The part of run.json that a summary needs."""
 
     training: Training
     recipe: str | None
@@ -122,13 +125,15 @@ class RunPlan(NamedTuple):
 
 
 def read_run_plan(path: Path) -> RunPlan:
-    """UserError when there is none, or not as smalti writes it."""
+    """Read run.json. Raises UserError if it is missing or invalid."""
     if not path.is_file():
-        raise UserError(f"{path.parent} is no run: it has no run.json; name what a training wrote")
+        raise UserError(
+            f"{path.parent} is no run: it has no run.json; give the output folder of a training"
+        )
     plan = read_json(path)
     training = plan.get("training") if isinstance(plan, dict) else None
     if not isinstance(training, dict) or not {"batch_size", "max_grad_norm"} <= training.keys():
-        raise UserError(f"{path} does not say how it is trained; it is not as smalti wrote it")
+        raise UserError(f"{path} has no training options; it is damaged or was edited")
     try:
         planned = from_json({"tag": "training", **training})
     except UserError as error:
@@ -139,21 +144,21 @@ def read_run_plan(path: Path) -> RunPlan:
 
 
 def read_curve(lines: list[dict[str, Any]], name: str) -> Curve:
-    """A number over the steps; of two lines of one step the later one counts."""
+    """Read a value over the steps; the later of two lines of a step counts."""
     found = {line["step"]: line[name] for line in lines if name in line}
     numbers = {s: v for s, v in found.items() if isinstance(v, (int, float)) and abs(v) < 1e300}
     return sorted((step, float(value)) for step, value in numbers.items())
 
 
 def read_terms(lines: list[dict[str, Any]]) -> dict[str, Curve]:
-    """What the players call their numbers, in the order in which they came up."""
+    """Read the players' terms by name, in the order of their appearance."""
     steps = [line for line in lines if "recovered_to" not in line]
     names = dict.fromkeys(name for line in steps for name in line if name not in LOOP_KEYS)
     return {name: found for name in names if (found := read_curve(steps, name))}
 
 
 def find_step_paths(folder: Path, pattern: str) -> dict[int, Path]:
-    """N -> its file or folder, of all step-N...; what a crash left under another name is none."""
+    """Map N to the path of every step-N; other names, left by a crash, are ignored."""
     paths = folder.glob(pattern)
     found = {path.name.removeprefix("step-").removesuffix(".png"): path for path in paths}
     plain = [n for n in found if re.fullmatch(r"\d{1,12}", n, re.ASCII)]
@@ -161,26 +166,26 @@ def find_step_paths(folder: Path, pattern: str) -> dict[int, Path]:
 
 
 def judge_losses(loss: Curve, valid: Curve, saved_steps: list[int]) -> Verdict:
-    """How a run stands by its losses: on what it learns from, and on held-out pictures."""
+    """Judge a run by its training loss and its validation loss."""
     if len(loss) < MIN_STEPS:
-        return Verdict("short", f"{format_count(len(loss), 'step')}: too few to say how it goes.")
+        return Verdict("short", f"{format_count(len(loss), 'step')}: too few for a verdict.")
     if (best := find_turning_point(valid)) is not None:
         kept = [step for step in saved_steps if step <= best]
-        take = f"take step-{kept[-1]}" if kept else "train for fewer steps"
-        text = f"The loss on held-out pictures rises since step {best}: it learns by heart; {take}."
-        return Verdict("by heart", text, kept[-1] if kept else None)
+        advice = f"use step-{kept[-1]}" if kept else "train for fewer steps"
+        text = f"The validation loss rises since step {best}: the model overfits; {advice}."
+        return Verdict("overfitting", text, kept[-1] if kept else None)
     change = compute_change(loss)
     if change < 0 or is_improving(valid):
         how = f"by {-change:.1%} over its last half" if change < 0 else "on held-out pictures"
         return Verdict("falling", f"The loss still falls, {how}: more training would help.")
     if change > 0:
-        text = f"The loss rises, by {change:.1%} over its last half: the rate may be too high."
-        return Verdict("rising", text)
-    return Verdict("flat", "The loss is flat: more training of this kind would gain little.")
+        how = f"by {change:.1%} over its last half"
+        return Verdict("rising", f"The loss rises, {how}: the learning rate may be too high.")
+    return Verdict("flat", "The loss is flat: more training would gain little.")
 
 
 def find_turning_point(valid: Curve) -> int | None:
-    """The step with the lowest loss, when it has clearly risen twice or more since."""
+    """The step with the lowest loss, if it has clearly risen at least twice since; else None."""
     if len(valid) < 3:
         return None
     lowest = min(range(len(valid)), key=lambda k: valid[k][1])
@@ -190,7 +195,7 @@ def find_turning_point(valid: Curve) -> int | None:
 
 
 def is_improving(valid: Curve) -> bool:
-    """Whether its second half is clearly below its first."""
+    """Whether the last loss is clearly below the first half of the curve."""
     half = len(valid) // 2
     if half < 2:
         return False
@@ -199,7 +204,7 @@ def is_improving(valid: Curve) -> bool:
 
 
 def compute_change(loss: Curve) -> float:
-    """Relative change from the third to the last quarter; 0 when noise could be all of it."""
+    """Relative change from the third to the last quarter; 0 if it is within the noise."""
     late = [value for _, value in loss[len(loss) // 2 :]]
     before, after = late[: len(late) // 2], late[len(late) // 2 :]
     error = math.sqrt(pvariance(before) / len(before) + pvariance(after) / len(after))
@@ -210,7 +215,7 @@ def compute_change(loss: Curve) -> float:
 
 
 def smooth_curve(values: Curve, fraction: float = 0.02) -> Curve:
-    """The median of stretches of a part of the curve, each at its last step."""
+    """Median over intervals of `fraction` of the curve, each at its last step."""
     width = max(1, round(fraction * len(values)))
     pieces = [values[i : i + width] for i in range(0, len(values), width)]
     return [(piece[-1][0], median(value for _, value in piece)) for piece in pieces]

@@ -1,4 +1,4 @@
-"""How long a step takes here, from which a number of minutes becomes a number of steps."""
+"""Time a few steps, to convert minutes to steps."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ from smalti.training.loop import (
 from smalti.training.run_record import RunRecord
 
 TOTAL_STEPS, FINAL_STEPS = 10**6, 400
-"""Of a long training, and its end, where all players play."""
+"""Steps of a long training, and its last steps, in which all players take part."""
 
 
 class ProbeResult(NamedTuple):
-    """What a few steps have shown."""
+    """The result of timing a few steps."""
 
     seconds: float
-    """Of a step: the median, or the mean of medians of the first and the last steps."""
+    """Seconds per step: the median, or the mean of the medians at both ends of the training."""
     accumulate: int
-    """Parts in which a batch fits into memory."""
+    """Number of parts in which a batch fits into memory."""
 
 
 def probe_step_time(
@@ -45,8 +45,9 @@ def probe_step_time(
     budget_seconds: float,
     on_note: Callable[[str], None] = ignore_event,
 ) -> ProbeResult:
-    """Steps for about `budget_seconds` seconds, which leave no trace: the first ones, and where players
-    come in later the last ones, too.
+    """Time steps for about `budget_seconds`, without side effects.
+
+    Times the first steps, and also the last ones if a player joins later.
     """
     before = read_rng_state()
     model = record.model.build().to(fabric.device)
@@ -56,7 +57,7 @@ def probe_step_time(
     scale = loop.read_scaler_state()
     ends = (
         [0, TOTAL_STEPS - FINAL_STEPS]
-        if any(isinstance(seat.module, NeedsTotalSteps) for seat in loop.players)
+        if any(isinstance(player.module, NeedsTotalSteps) for player in loop.players)
         else [0]
     )
     seconds = [time_steps(loop, step, budget_seconds / len(ends)) for step in ends]
@@ -66,8 +67,8 @@ def probe_step_time(
 
 
 def time_steps(loop: Loop, step: int, budget_seconds: float) -> float:
-    """Median seconds of the steps from this one on."""
-    taken: list[float] = []  # of the slowest process, so that all probe equally long
+    """Median seconds of the steps from `step` on."""
+    taken: list[float] = []  # of the slowest process, so that all time equally many steps
     loop.step = step
     while len(taken) < 4 or (sum(taken) < budget_seconds and len(taken) < FINAL_STEPS // 2):
         begun = time.perf_counter()

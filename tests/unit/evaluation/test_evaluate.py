@@ -216,7 +216,7 @@ def test_digits_are_the_data_of_a_model_of_digits():
     ("changes", "words"),
     [
         ({"metrics": ["frehcet"]}, "no metric 'frehcet'; did you mean 'frechet'?"),
-        ({"metrics": []}, "no metrics are asked for"),
+        ({"metrics": []}, "metrics is empty"),
         ({"n": 0}, "n is 0"),
         ({"bootstraps": 1}, "bootstraps is 1"),
         ({"batch_size": 0}, "batch_size is 0"),

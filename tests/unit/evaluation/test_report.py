@@ -57,8 +57,8 @@ def test_a_row_by_its_name():
         ("not json", "is not JSON"),
         ("[]", "it is no report of `smalti evaluate`"),
         ('{"format": 9}', "format 9"),
-        ('{"format": 1}', "not as smalti wrote it"),
-        ('{"format": 1, "protocol": {"shape": [1]}, "rows": []}', "not as smalti wrote it"),
+        ('{"format": 1}', "damaged or was edited"),
+        ('{"format": 1, "protocol": {"shape": [1]}, "rows": []}', "damaged or was edited"),
     ],
 )
 def test_what_is_no_report_is_refused(tmp_path: Path, text: str, words: str):
@@ -72,12 +72,12 @@ def test_what_is_no_report_is_refused(tmp_path: Path, text: str, words: str):
     [
         ("row", {"error": "no"}, "a row's error is 'no'"),
         ("row", {"name": 3}, "a row's name is 3"),
-        ("row", {"value": float("nan")}, "NaN is no number"),
+        ("row", {"value": float("nan")}, "NaN is not a number"),
         ("protocol", {"n": None}, "protocol.n is None"),
         ("protocol", {"shape": [1, 2]}, "protocol.shape is [1, 2]"),
         ("protocol", {"metrics": {"frechet": "x"}}, "metrics.frechet is 'x'"),
         ("report", {"notes": [None]}, "notes is None"),
-        ("report", {"rows": 7}, "7 is no list"),
+        ("report", {"rows": 7}, "7 is not a list"),
     ],
 )
 def test_a_field_that_cannot_be_is_named(tmp_path: Path, part: str, changes: dict, words: str):
@@ -108,27 +108,27 @@ def test_models_samplers_and_seconds_may_differ():
 @pytest.mark.parametrize(
     ("field", "value", "words"),
     [
-        ("n", 500, "n is 1000 of one and 500 of the other"),
-        ("seed", 7, "seed is 0 of one and 7 of the other"),
-        ("split", "valid", "split is test of one and valid of the other"),
-        ("features_hash", "0" * 64, "features_hash is ffffffffffff of one and 000000000000"),
-        ("classes", "none", "classes is in turn of one and none"),
-        ("metrics", {"frechet": 2}, "metrics is {'frechet': 1} of one and {'frechet': 2}"),
+        ("n", 500, "n is 1000 for one and 500 for the other"),
+        ("seed", 7, "seed is 0 for one and 7 for the other"),
+        ("split", "valid", "split is test for one and valid for the other"),
+        ("features_hash", "0" * 64, "features_hash is ffffffffffff for one and 000000000000"),
+        ("classes", "none", "classes is in turn for one and none"),
+        ("metrics", {"frechet": 2}, "metrics is {'frechet': 1} for one and {'frechet': 2}"),
     ],
 )
 def test_another_protocol_is_refused(field: str, value: object, words: str):
-    with expect_user_error("mine and other do not compare:", words):
+    with expect_user_error("mine and other cannot be compared:", words):
         check_comparable([REPORT, REPORT, change_report(**{field: value})])
 
 
 def test_the_first_difference_is_named():
-    with expect_user_error("split is test of one and valid"):
+    with expect_user_error("split is test for one and valid"):
         check_comparable([REPORT, change_report(n=5, split="valid", bootstraps=3)])
 
 
 def test_one_network_may_have_two_names():
     check_comparable([REPORT, change_report(features="models/eyes")])
-    with expect_user_error("features is digits of one and models/eyes of the other"):
+    with expect_user_error("features is digits for one and models/eyes for the other"):
         check_comparable([REPORT, change_report(features="models/eyes", features_hash="e" * 64)])
 
 
@@ -140,14 +140,14 @@ def test_a_row_is_read_beside_the_real_pictures():
     row = ROWS[0]
     assert format_value(row) == "0.2500 ± 0.0100"
     assert format_real(row) == "0.1000 ± 0.0200"
-    says = explain_row(row, REPORT)
-    assert says == "0.2500, where 1,000 real test pictures get 0.1000: smaller is better"
+    text = explain_row(row, REPORT)
+    assert text == "0.2500; 1,000 real test pictures get 0.1000; lower is better"
 
 
 def test_fewer_held_out_pictures_are_compared_with_as_many_samples():
     row = replace(ROWS[0], matched=0.5)
     assert format_value(row) == "0.2500 ± 0.0100 (0.5000)"
-    assert explain_row(row, REPORT).startswith("0.5000, where")
+    assert explain_row(row, REPORT).startswith("0.5000; ")
 
 
 def test_what_was_left_out_says_why():
@@ -161,7 +161,7 @@ def test_what_was_left_out_says_why():
         ("nearest", 0.4, "a sign of copying"),
         ("nearest", 1.02, "as new as real pictures"),
         ("nearest", 2.5, "unlike them rather than copied"),
-        ("copying z", -8.0, "nearer to the training pictures than chance allows"),
+        ("copying z", -8.0, "significantly nearer to the training pictures"),
         ("copying z", 0.5, "as near to the training pictures as real ones"),
         ("copying z", 9.0, "farther from the training pictures"),
     ],

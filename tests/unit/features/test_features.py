@@ -1,4 +1,4 @@
-"""Feature networks by name: what pictures are looked at through."""
+"""Feature networks by name."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_card_without_classes_tells_none_apart(tmp_path: Path):
     model = ClassifierConfig(channels=1, classes=2, widths=(4,)).build()
     network = find_features(save(model, tmp_path / "eyes"))
     features = network(torch.rand(2, 1, 9, 9))
-    with expect_user_error("tell no classes apart"):
+    with expect_user_error("have no classes"):
         network.classify(features)
 
 
@@ -106,7 +106,7 @@ def test_an_unknown_name_is_refused():
 
 def test_emoji_that_do_not_ship_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     monkeypatch.setattr("smalti.features.registry.SHIPPED_FOLDER", tmp_path)
-    with expect_user_error("emoji", "do not ship", "emoji-classifier is missing"):
+    with expect_user_error("emoji", "are not included", "emoji-classifier is missing"):
         find_features("emoji")
     assert tmp_path != SHIPPED_FOLDER
 

@@ -34,7 +34,7 @@ def test_a_compiled_network_learns_the_same(tmp_path: Path) -> None:
 
 def test_without_a_compiler_it_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("shutil.which", lambda name: None)
-    with expect_user_error("training.compile takes a C++ compiler", "leave it out"):
+    with expect_user_error("training.compile needs a C++ compiler", "leave it out"):
         run(
             ToyConfig(), make_pictures(), NO_PICTURES, replace(PLAN, compile=True), tmp_path / "run"
         )

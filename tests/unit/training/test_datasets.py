@@ -94,7 +94,7 @@ def test_its_parts_are_all_items_once(kind: str) -> None:
 
 
 def test_other_codecs_make_other_data(tmp_path: Path) -> None:
-    train, other = make_codes(), replace(make_codes(), codec="another")
+    train, other = make_codes(), replace(make_codes(), codec_sha256="another")
     run(TokenToyConfig(), train, make_codes(0), build_training(8), tmp_path / "run")
     with expect_user_error("codec means then", "another now"):
         resume(tmp_path / "run", other, make_codes(0))

@@ -187,7 +187,7 @@ def test_more_gpus_than_there_are(monkeypatch: pytest.MonkeyPatch):
         ({"steps": 0}, "training.steps is 0; give 1 or more"),
         ({"save_every": 0}, "training.save_every is 0"),
         ({"devices": -1}, "training.devices is -1"),
-        ({"batch_size": 10, "devices": 2, "accumulate": 2}, "a batch of 10 .* multiple of 4"),
+        ({"batch_size": 10, "devices": 2, "accumulate": 2}, "a batch size of 10 .* multiple of 4"),
         ({"learning_rate": 0.0}, "training.learning_rate is 0.0"),
         ({"learning_rate": float("nan")}, "training.learning_rate is nan"),
         ({"ema": 1.0}, "training.ema is 1.0"),

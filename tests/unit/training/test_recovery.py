@@ -96,7 +96,7 @@ def test_a_step_that_does_not_fit_is_taken_in_parts(tmp_path: Path, fits: int, p
     notebook = EventRecorder()
     run(ToyConfig(max_pictures=fits), TRAIN, NO_PICTURES, PLAN, tmp_path / "out", on_event=notebook)
     assert read_notes(notebook)[-1] == (
-        f"out of memory at step 1: working in {parts} parts of {8 // parts} now"
+        f"out of memory at step 1: accumulating over {parts} parts of {8 // parts} now"
     )
     assert read_run(tmp_path / "out").training == replace(PLAN, accumulate=parts)
     run(ToyConfig(), TRAIN, NO_PICTURES, replace(PLAN, accumulate=parts), tmp_path / "told")
@@ -189,7 +189,10 @@ def test_a_run_steps_back_once_and_goes_on(tmp_path: Path, bad: ToyConfig):
     plan = replace(PLAN, max_recoveries=2)
     run(toy, TRAIN, NO_PICTURES, plan, tmp_path / "run", on_event=notebook)
     (note,) = read_notes(notebook)
-    assert "is nan at step 5: going on from step 4 with 0.5 of the rate (1 of 2 times)" in note
+    assert (
+        "is nan at step 5: rolled back to step 4 with 0.5 of the learning rate (recovery 1 of 2)"
+        in note
+    )
     assert read_run(tmp_path / "run").recoveries == 1
     (line,) = [ln for ln in read_lines(tmp_path / "run") if "recovered_to" in ln]
     assert (line["step"], line["recovered_to"], line["diverged_at"]) == (4, 4, 5)
@@ -216,14 +219,15 @@ def test_before_the_first_save_a_run_begins_again(tmp_path: Path):
         tmp_path / "run",
         on_event=notebook,
     )
-    assert "going on from step 0" in read_notes(notebook)[0]
+    assert "rolled back to step 0" in read_notes(notebook)[0]
     assert [step for step, *_ in read_loop_curve(tmp_path / "run")] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_run_that_goes_on_diverging_ends_and_tells_what_was_tried(tmp_path: Path):
     message = (
-        r"\Athe loss is nan at step 4; the last saved step is kept: train again with a rate below "
-        r"0.002 or precision 32; 2 times back, down to 0.25 of the rate, did not help\Z"
+        r"\Athe loss is nan at step 4; the last checkpoint is kept: train again with "
+        r"a learning rate below 0.002 or precision 32; 2 rollbacks, down to 0.25 of "
+        r"the learning rate, did not help\Z"
     )
     out = tmp_path / "run"
     with pytest.raises(DivergenceError, match=message):
@@ -235,7 +239,7 @@ def test_a_run_that_goes_on_diverging_ends_and_tells_what_was_tried(tmp_path: Pa
 def test_an_explosion_is_told_from_a_rise():
     usual = [1.0, 2.0, 3.0] * 10
     assert not find_divergence({"loss": 20.0, "norm": 1.0}, usual, 10)
-    assert "the loss is 20.1, above 10 times the usual 2," in find_divergence(
+    assert "the loss is 20.1, above 10 times the median 2," in find_divergence(
         {"loss": 20.1}, usual, 10
     )
     assert not find_divergence({"loss": 20.1}, usual, None)
@@ -256,7 +260,7 @@ def test_an_explosion_steps_back_only_where_that_is_asked_for(tmp_path: Path):
         on_event=notebook,
     )
     (note,) = read_notes(notebook)
-    assert "above 10 times the usual" in note and "at step 26: going on from step 20" in note
+    assert "above 10 times the median" in note and "at step 26: rolled back to step 20" in note
     (tmp_path / "flag").unlink()
     run(toy, TRAIN, NO_PICTURES, plan, tmp_path / "plain", on_event=notebook)
     assert len(read_notes(notebook)) == 1 and len(read_loop_curve(tmp_path / "plain")) == 30

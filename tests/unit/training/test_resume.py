@@ -99,7 +99,7 @@ def test_an_interrupted_run_saves_and_goes_on_the_same(
     assert run(TINY, TRAIN, VALID, PLAN, out, on_event=stop) == out / "step-4"
     ended = stop.select_events(Ended)[0]
     assert (ended.step, ended.checkpoint, ended.interrupted) == (4, out / "step-4", True)
-    assert "step 4 is being saved" in stop.select_events(Note)[0].text
+    assert "saving step 4" in stop.select_events(Note)[0].text
     assert signal.getsignal(number) is before
     assert len(read_loop_curve(out)) == 4
 
@@ -254,7 +254,7 @@ def test_resume_needs_a_run(tmp_path: Path):
         ("{", "is not JSON"),
         ("[]", "has format None"),
         ('{"format": 99}', "has format 99"),
-        ('{"format": 1, "about": {}, "minutes": null, "training": {}}', "lacks 'model'"),
+        ('{"format": 1, "about": {}, "minutes": null, "training": {}}', "has no 'model'"),
     ],
 )
 def test_a_damaged_run_json_is_named(tmp_path: Path, content: str, words: str):
@@ -301,7 +301,7 @@ def test_weights_of_another_shape_are_refused_before_anything_is_written(
 ):
     assert isinstance(TINY.network, UNetConfig)
     wider = replace(TINY, network=replace(TINY.network, widths=(16,)))
-    with expect_user_error("--start", "does not fit"):
+    with expect_user_error("--init-from", "does not match"):
         run(wider, TRAIN, NO_PICTURES, PLAN, tmp_path / "on", start=str(finished_run))
     assert not (tmp_path / "on").exists()
 

@@ -39,7 +39,7 @@ HELD_OUT = [(100, 0.9), (200, 0.7), (300, 0.72), (400, 0.75)]  # rises since 200
         (FLAT[:19], [], "short"),
         (FLAT, [(100, 0.9), (200, 0.8), (300, 0.7), (400, 0.6)], "falling"),
         (FLAT, [(100, 0.5), (200, 0.499), (300, 0.501), (400, 0.5)], "flat"),
-        (FALLING, HELD_OUT, "by heart"),
+        (FALLING, HELD_OUT, "overfitting"),
         (FALLING, HELD_OUT[:3], "falling"),  # risen once: that may be chance
         (FALLING, [(100, 0.7), (200, 0.9), (300, 0.69)], "falling"),
     ],
@@ -59,8 +59,8 @@ def test_noise_alone_is_no_trend(seed: int):
 def test_what_is_learnt_by_heart_names_the_step_to_take():
     told = judge_losses(FALLING, HELD_OUT, [100, 200, 300, 400])
     assert told == Verdict(
-        "by heart",
-        "The loss on held-out pictures rises since step 200: it learns by heart; take step-200.",
+        "overfitting",
+        "The validation loss rises since step 200: the model overfits; use step-200.",
         200,
     )
     assert (
@@ -126,7 +126,7 @@ def test_what_is_no_run(tmp_path: Path):
         summarize(tmp_path)
     for text in ("[]", "{}", '{"training": 3}'):
         (tmp_path / "run.json").write_text(text)
-        with expect_user_error("run.json", "does not say how it is trained"):
+        with expect_user_error("run.json", "has no training options"):
             summarize(tmp_path)
 
 
