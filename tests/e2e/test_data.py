@@ -43,7 +43,7 @@ def test_an_audit_names_what_is_wrong_and_what_to_type(quick: None, holiday: Pat
     out = capsys.readouterr().out
     assert re.search(r"^pictures +13 that can be used$", out, re.M)
     assert re.search(r"^broken +2 that cannot be used$", out, re.M)
-    assert "holiday.zip/cats/x.png is no picture that can be read" in out
+    assert "holiday.zip/cats/x.png is not a readable picture" in out
     assert "1 exact copy in 1 group (1 across classes), 0 pairs nearly the same" in out
     assert "holiday.zip/cats/1.png = holiday.zip/dogs/copy.png" in out
     assert re.search(r"^classes +2, from 6 to 7 pictures: dogs 7, cats 6$", out, re.M)
@@ -186,29 +186,29 @@ def test_fetch_says_what_it_brought(shop: Path, at_home: Path, capsys: Said):
     [
         ("data", "PICTURES is missing"),
         ("data nowhere", "nowhere does not exist"),
-        ("data photos --size 0", "--size 0 is no size"),
-        ("data photos --size 64x", "--size 64x is no size; give pixels as one number or HEIGHTx"),
-        ("pack photos p --size 16385", "--size 16385 is no size"),
+        ("data photos --size 0", "--size 0 is not a size"),
+        ("data photos --size 64x", "--size 64x is not a size; give pixels as one number or HEIGHTx"),
+        ("pack photos p --size 16385", "--size 16385 is not a size"),
         ("pack photos p --crop 12", "11 x 10 pixels, smaller than the crop of 12 x 12"),
         ("pack photos p --crop 8 --stretch", "--crop and --stretch are both given"),
         ("data photos --size 5000", "3 x 5000 x 5000; give 67,108,864 numbers at most"),
         ("data photos --epochs 0", "--epochs is 0.0; give more than 0"),
         ("data photos --out plain/config.json", "is a file"),
         ("data photos --out photos", "photos holds 'day', which is not ours"),
-        ("data photos --background nocolor", "'nocolor' is no color"),
+        ("data photos --background nocolor", "'nocolor' is not a color"),
         ("data photos --color sepia", 'Choose from: "keep"'),
         ("pack photos", "OUT"),
         ("pack photos photos", "photos holds 'day', which is not ours"),
         ("pack nowhere p", "nowhere does not exist"),
-        ("pack photos p --size 0", "--size 0 is no size"),
-        ("pack photos p --valid 1", "valid is 1; give a part from 0"),
-        ("pack photos p --valid 0.6 --test 0.6", "holds 12 pictures to train on, of which 14"),
+        ("pack photos p --size 0", "--size 0 is not a size"),
+        ("pack photos p --valid 1", "valid is 1; give a fraction from 0"),
+        ("pack photos p --valid 0.6 --test 0.6", "holds 12 training pictures, of which 14"),
         ("pack photos p --seed -1", "--seed is -1; give 0 or more"),
-        ("pack photos p --background nocolor", "'nocolor' is no color"),
-        ("pack plain/config.json p", "config.json is a file that holds no set of pictures"),
+        ("pack photos p --background nocolor", "'nocolor' is not a color"),
+        ("pack plain/config.json p", "config.json is not a supported dataset"),
         ("fetch", "NAME is missing"),
         ("fetch emojis", "no dataset 'emojis' to fetch; did you mean 'emoji'?"),
-        ("train ddpm --data emoji-64", "emoji-64 is not here yet; run `smalti fetch emoji`"),
+        ("train ddpm --data emoji-64", "emoji-64 is not downloaded yet; run `smalti fetch emoji`"),
     ],
 )
 def test_refusal(
@@ -228,7 +228,7 @@ def test_a_damaged_pack_and_one_of_another_size(at_home: Path, capsys: Said):
     assert run_command("pack photos p --size 8") == 0
     capsys.readouterr()
     assert run_command("train ddpm --data p --size 16 --steps 1") == 2
-    assert "p is packed at 8 x 8 pixels and wanted at 16 x 16; give --size 8" in (
+    assert "p is packed at 8 x 8 pixels, but 16 x 16 is requested; give --size 8" in (
         capsys.readouterr().err
     )
     whole = (at_home / "p/pixels.npy").read_bytes()

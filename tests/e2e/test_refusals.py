@@ -32,7 +32,7 @@ from tests.command import list_contents, run_command
         ("sample plain --sampler ddmp", 'Did you mean "ddpm"?'),
         ("sample plain --sampler ddpm --eta 1", "--eta is given, but --sampler is ddpm"),
         ("sample plain --spacing often", "--spacing is 'often'"),
-        ("sample plain --spacing 3,90", "do not fall"),
+        ("sample plain --spacing 3,90", "are not decreasing"),
         ("sample plain -n 0", "-n is 0; give 1 or more"),
         ("sample plain --batch-size 0", "--batch-size is 0"),
         ("sample plain --seed -1", "--seed is -1; give 0 or more"),

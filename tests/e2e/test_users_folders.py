@@ -47,11 +47,11 @@ def test_a_look_and_a_run_never_see_their_own_pictures(quick: None, inside: Path
         assert run_command("data . --size 8") == 0
         assert heads(capsys.readouterr().out, "pictures") == ["12 that can be used"]
     assert run_command(f"train ddpm --data . {OPTIONS} --size 8 --steps 2") == 0
-    assert "passed over: written by smalti in looks/inside 2" in capsys.readouterr().err
+    assert "skipped: written by smalti in looks/inside 2" in capsys.readouterr().err
     assert Path("runs/ddpm/grids").is_dir()
     assert run_command("train ddpm --resume") == 0  # the pictures are those that it began with
     assert read_run("runs/ddpm").data["train"]["pictures"] == 11
-    said = r"passed over: .*written by smalti in runs/ddpm \d+, looks/inside 2"
+    said = r"skipped: .*written by smalti in runs/ddpm \d+, looks/inside 2"
     assert re.search(said, capsys.readouterr().err)
 
 
@@ -78,7 +78,7 @@ def test_any_height_and_width_is_trained_and_drawn(inside: Path, capsys: Said):
     assert run_command("pack ../packed ../again --size 4x8 --crop 8") == 0
     capsys.readouterr()
     assert run_command(f"train ddpm --data ../packed {OPTIONS} --out r --size 16x8") == 2
-    assert "packed at 8 x 16 pixels and wanted at 16 x 8; give --size 8x16" in (
+    assert "packed at 8 x 16 pixels, but 16 x 8 is requested; give --size 8x16" in (
         capsys.readouterr().err
     )
     assert run_command("train ddpm --steps 1 --size 8x16 --out r2") == 2
@@ -89,7 +89,7 @@ def test_any_height_and_width_is_trained_and_drawn(inside: Path, capsys: Said):
 def test_a_pipe_is_refused_at_once(inside: Path, capsys: Said, words: str):
     os.mkfifo("PIPE")
     assert run_command(words) == 2
-    assert "PIPE is no plain file" in capsys.readouterr().err
+    assert "PIPE is not a regular file" in capsys.readouterr().err
 
 
 def test_names_that_no_terminal_can_show(tmp_path: Path):

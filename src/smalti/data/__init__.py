@@ -1,6 +1,6 @@
-"""Picture sources: what is shipped, what is fetched, and whatever lies on your disk.
+"""Datasets of pictures: shipped, downloaded, or from your disk.
 
-The names below load on first use: pictures can be read without PyTorch.
+The names below are imported on first use, so the package imports without PyTorch.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Pictures that are pixels already: arrays in any of the usual layouts, with their labels."""
+"""Sources of pictures from arrays in the usual layouts, with labels."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ def make_array_source(
     labels: dict[str, np.ndarray],
     classes: tuple[str, ...] = (),
 ) -> Source:
-    """Pictures uint8 (N, C, H, W) of each split, one behind the other.
+    """Make a source of pictures uint8 (N, C, H, W), the splits concatenated.
 
-    arrays: by split; a single "train" is taken for data without splits.
-    labels: (N,) for each part, numbers or names, or empty.
-    classes: names for the labels 0, 1, ...
+    arrays: by split; a single "train" means data without splits.
+    labels: (N,) for each split, numbers or names, or empty.
+    classes: names of the labels 0, 1, ...
+    Raises UserError when the splits differ in size, or there is nothing to use.
     """
     order = [split for split in SPLITS if split in arrays]
     pixels = [arrays[split] for split in order]
@@ -31,15 +32,15 @@ def make_array_source(
         if part.shape[1:] != pixels[0].shape[1:]:
             raise UserError(
                 f"{name}: {split} holds pictures of {part.shape[1:]}, {order[0]} of "
-                f"{pixels[0].shape[1:]} (channels, height, width); make them alike"
+                f"{pixels[0].shape[1:]} (channels, height, width); give all splits one shape"
             )
     array = np.concatenate(pixels) if len(pixels) > 1 else pixels[0]
     if not len(array):
         raise UserError(f"{name} holds no pictures")
     if min(array.shape[2:]) < MIN_SIDE:
         raise UserError(
-            f"{name} holds pictures of {array.shape[2]} x {array.shape[3]} pixels; give some of at "
-            f"least {MIN_SIDE} x {MIN_SIDE}"
+            f"{name} holds pictures of {array.shape[2]} x {array.shape[3]} pixels; give at least "
+            f"{MIN_SIDE} x {MIN_SIDE}"
         )
     numbers, classes = (
         encode_labels(name, [labels[s] for s in order], classes) if labels else (None, ())
@@ -56,15 +57,15 @@ def make_array_source(
 
 
 def to_pil_image(pixels: np.ndarray) -> Image.Image:
-    """uint8 (C, H, W) as a Pillow image: gray, RGB or RGBA."""
+    """Convert uint8 (C, H, W) to a Pillow image: gray, RGB or RGBA."""
     return Image.fromarray(pixels[0] if len(pixels) == 1 else pixels.transpose(1, 2, 0))
 
 
 def to_uint8(title: str, array: np.ndarray) -> np.ndarray:
-    """Pictures (N, H, W), (N, H, W, C) or (N, C, H, W) as uint8 (N, C, H, W).
+    """Convert pictures (N, H, W), (N, H, W, C) or (N, C, H, W) to uint8 (N, C, H, W).
 
-    Bytes stay, booleans are black and white, floats lie in [0, 1].  Where both layouts fit, the
-    last axis holds the channels.  UserError names what is otherwise.
+    Bytes stay, booleans become black and white, floats must be in [0, 1].  If both layouts fit,
+    the last axis holds the channels.  Raises UserError for any other shape, dtype or range.
     """
     if array.ndim == 3:
         array = array[:, None]
@@ -84,9 +85,9 @@ def to_uint8(title: str, array: np.ndarray) -> np.ndarray:
     pixels = np.empty(array.shape, np.uint8)
     for k in range(0, len(array), BLOCK):
         block = array[k : k + BLOCK]
-        if not (block.min() >= 0 and block.max() <= 1):  # also when one is not a number
+        if not (block.min() >= 0 and block.max() <= 1):  # also true for NaN
             raise UserError(
-                f"{title} reaches from {block.min():g} to {block.max():g}; "
+                f"{title} has values from {block.min():g} to {block.max():g}; "
                 "give floats from 0 to 1, or uint8"
             )
         pixels[k : k + BLOCK] = np.rint(block * 255)
@@ -96,15 +97,18 @@ def to_uint8(title: str, array: np.ndarray) -> np.ndarray:
 def encode_labels(
     name: str, labels: list[np.ndarray], classes: tuple[str, ...]
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Labels of any kind as places int64 (N,) in the classes, which are named by them.
+    """Encode labels as class indices int64 (N,); returns them and the class names.
 
-    `classes` names the labels 0, 1, ... instead, where there are enough of them.
+    labels: integers or names of each split.  classes: names of the labels 0, 1, ..., used if it
+    has a name for every label; otherwise the labels' values are the names.
     """
     values = np.concatenate(labels)
     if not np.issubdtype(values.dtype, np.integer) and values.dtype.kind not in "US":
         raise UserError(f"{name}: labels are {values.dtype}; give integers or names")
-    found, places = np.unique(values, return_inverse=True)
-    if classes and values.dtype.kind in "iu" and found[0] >= 0 and found[-1] < len(classes):
+    unique, indices = np.unique(values, return_inverse=True)
+    if classes and values.dtype.kind in "iu" and unique[0] >= 0 and unique[-1] < len(classes):
         return values.astype(np.int64), classes
-    names = (x.decode(errors="replace") if isinstance(x, bytes) else str(x) for x in found.tolist())
-    return places.astype(np.int64), tuple(names)
+    names = (
+        x.decode(errors="replace") if isinstance(x, bytes) else str(x) for x in unique.tolist()
+    )
+    return indices.astype(np.int64), tuple(names)

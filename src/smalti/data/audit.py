@@ -1,4 +1,4 @@
-"""A look at all pictures of a source before training on them."""
+"""Check all pictures of a source before training on them."""
 
 from __future__ import annotations
 
@@ -35,63 +35,63 @@ from smalti.data.packing import split_rows
 from smalti.data.source import Source
 from smalti.data.splitting import find_untrained_classes
 
-VALID_SHARE = 0.05  # held out where the data come without splits, as `read_splits` does
+VALID_SHARE = 0.05  # held out if the data have no splits, as in `read_splits`
 
 
 @dataclass(frozen=True)
 class PictureInfo:
-    """One picture, as it lies there."""
+    """Properties of one picture file."""
 
     width: int
     height: int
     mode: str
-    """As Pillow names it: L is gray, RGBA has transparency, P a palette."""
+    """Pillow's name: L is gray, RGBA has transparency, P a palette."""
     format: str
     is_colored: bool
-    """Some pixel is not gray, after the picture is brought to its look."""
+    """True if some pixel is not gray after preprocessing."""
     has_damaged_exif: bool = False
-    """What the camera noted cannot be read; the pixels can."""
+    """True if the EXIF block cannot be read; the pixels can."""
 
 
 @dataclass(frozen=True)
 @add_short_repr
 class Audit:
-    """What is to know of a set of pictures. Rows are the source's."""
+    """Findings about a set of pictures. Rows are the source's."""
 
     name: str
     titles: Sequence[str]
-    """Of the rows, in words: a file's path, most often."""
+    """Names of the rows: usually a file's path."""
     size: tuple[int, int]
-    """(H, W) that the pictures were brought to."""
+    """(H, W) that the pictures were resized to."""
     pictures: Mapping[int, PictureInfo]
-    """Of every picture that can be used, by its row."""
+    """Properties of every usable picture, by row."""
     bad: tuple[BadPicture, ...]
-    """Those that cannot."""
+    """Pictures that cannot be used."""
     classes: Mapping[str, int]
-    """How many pictures each class has; empty without classes."""
+    """Number of pictures of each class; empty without classes."""
     splits: Mapping[str, int]
-    """How many pictures each split has."""
+    """Number of pictures of each split."""
     has_predefined_splits: bool
-    """False: these are the ones that training would make."""
+    """False if the data have no splits: then these are the ones that training makes."""
     duplicates: Duplicates
     n_label_conflicts: int
-    """Groups of equal pictures that stand in several classes."""
+    """Groups of equal pictures with several classes."""
     leaks: tuple[DuplicatePair, ...]
-    """Pairs that stand in two splits, equal or nearly so."""
+    """Pairs of equal or nearly equal pictures in two splits."""
     untrained_classes: Mapping[str, tuple[str, ...]]
-    """Classes without a picture to train on, and the splits that theirs stand in."""
+    """Classes without a training picture, and the splits that contain them."""
     captions: tuple[str, ...]
-    """One for each of the source's pictures, or none at all."""
+    """One per picture of the source, or empty."""
     bad_captions: tuple[str, ...]
-    """A line for every caption that cannot be read."""
+    """One message per caption that cannot be read."""
     ignored: SkippedFiles
-    """What lies there, too, and is no picture to learn from."""
+    """Files that were skipped."""
 
     def __len__(self) -> int:
         return len(self.pictures)
 
     def count_by(self, attribute: str) -> dict[str, int]:
-        """How many pictures there are of each `mode` or `format`, the most frequent first."""
+        """Count pictures by `mode` or `format`, the most frequent first."""
         return dict(
             Counter(getattr(one, attribute) for one in self.pictures.values()).most_common()
         )
@@ -103,16 +103,16 @@ class Audit:
         return sum(one.is_colored for one in self.pictures.values())
 
     def count_channels(self) -> int:
-        """Of all pictures, when their color is kept."""
+        """Return the number of channels of all pictures with color="keep"."""
         return 3 if self.count_colored() else 1
 
     def list_upscaled_rows(self) -> list[int]:
-        """Rows of pictures that have to be enlarged."""
+        """List the rows of pictures that are enlarged."""
         H, W = self.size
         return [row for row, one in self.pictures.items() if one.height < H or one.width < W]
 
     def summarize_sizes(self) -> dict[str, tuple[int, int]]:
-        """(width, height) of the smallest, middle and largest, each side by itself."""
+        """Compute minimum, median and maximum (width, height), each side separately."""
         widths = [one.width for one in self.pictures.values()]
         heights = [one.height for one in self.pictures.values()]
         return {
@@ -122,7 +122,7 @@ class Audit:
         }
 
     def count_by_shorter_side(self) -> dict[int, int]:
-        """Pictures by their shorter side: {32: n} counts 32 to 63, every key a power of two."""
+        """Count pictures by their shorter side: {32: n} counts 32 to 63, keys are powers of two."""
         floors = Counter(
             1 << (min(one.width, one.height).bit_length() - 1) for one in self.pictures.values()
         )
@@ -130,8 +130,8 @@ class Audit:
         return {1 << k: floors[1 << k] for k in range(low - 1, high)}
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, as JSON values; rows by their titles."""
-        titles, twice = self.titles, self.duplicates
+        """Convert to JSON values, with titles in place of rows."""
+        titles, duplicates = self.titles, self.duplicates
         return {
             "name": self.name,
             "pictures": len(self),
@@ -147,9 +147,9 @@ class Audit:
             "shorter_side": {str(low): n for low, n in self.count_by_shorter_side().items()},
             "smaller": [titles[row] for row in self.list_upscaled_rows()],
             "broken": [str(error) for error in self.bad],
-            "exact": [[titles[row] for row in group] for group in twice.exact],
-            "near": [self.pair_to_json(pair) for pair in twice.near],
-            "plain": twice.n_single_color,
+            "exact": [[titles[row] for row in group] for group in duplicates.exact],
+            "near": [self.pair_to_json(pair) for pair in duplicates.near],
+            "plain": duplicates.n_single_color,
             "mixed": self.n_label_conflicts,
             "classes": dict(self.classes),
             "splits": dict(self.splits),
@@ -166,25 +166,25 @@ class Audit:
 def audit_source(
     source: Source, preprocessing: Preprocessing, progress: ProgressCallback | None = None
 ) -> Audit:
-    """Every picture decoded once, in the look that training would give it, and none kept.
+    """Decode every picture once, preprocessed as for training, and keep none.
 
-    Equal pictures are those of equal pixels in that look.  UserError when none can be used.
+    Pictures are equal if their preprocessed pixels are.  Raises UserError if none can be used.
     """
     assert preprocessing.size is not None
     facts: dict[int, PictureInfo] = {}
     fingerprints: dict[int, PictureFingerprint] = {}
     bad: list[BadPicture] = []
-    for row, found in enumerate(
+    for row, result in enumerate(
         prefetch(
             partial(inspect_picture, source, preprocessing),
             range(len(source)),
             limit_prefetch(preprocessing),
         )
     ):
-        if isinstance(found, BadPicture):
-            bad.append(found)
+        if isinstance(result, BadPicture):
+            bad.append(result)
         else:
-            facts[row], fingerprints[row] = found
+            facts[row], fingerprints[row] = result
         if progress is not None:
             progress(row + 1, len(source))
     if not facts:
@@ -214,7 +214,7 @@ def audit_source(
 def inspect_picture(
     source: Source, preprocessing: Preprocessing, row: int
 ) -> tuple[PictureInfo, PictureFingerprint] | BadPicture:
-    """What one picture is, and by what it is known again; or what is wrong with it."""
+    """Compute the properties and the fingerprint of one picture, or return its error."""
     title = source.titles[row]
     try:
         with raise_as_bad_picture(title), source.open_picture(row) as image:
@@ -233,7 +233,7 @@ def has_many_classes(source: Source, rows: tuple[int, ...]) -> bool:
 
 
 def count_classes(source: Source, rows: list[int]) -> dict[str, int]:
-    """In the order of the classes; one without pictures counts 0."""
+    """Count the pictures of each class, including empty classes."""
     if source.labels is None:
         return {}
     counts = np.bincount(source.labels[rows], minlength=len(source.classes))

@@ -1,4 +1,4 @@
-"""Pictures as a codec's codes, encoded once: what a model over codes is trained on."""
+"""A dataset of codec codes, encoded once, to train a model of codes on."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from smalti.data.shuffle import ShuffledBatches
 
 @dataclass(frozen=True, eq=False)
 class Codes:
-    """N pictures as codes, with the labels and captions that they have.
+    """N pictures as codes, with their labels and captions.
 
-    stored_codes: (N, C, h, w) in the smallest integers that hold the codec's symbols.
-    pictures: what was encoded. codec_sha256: a hash of what encoded it.
+    stored_codes: (N, C, h, w) in the smallest integer dtype for the codec's vocabulary.
+    pictures: the encoded pictures. codec_sha256: a hash of the codec.
     """
 
     stored_codes: Tensor
@@ -31,31 +31,31 @@ class Codes:
 
     @property
     def name(self) -> str:
-        """Where the pictures come from."""
+        """The name of the pictures."""
         return self.pictures.name
 
     def __len__(self) -> int:
         return len(self.stored_codes)
 
     def make_batch(self, indices: Tensor, device: torch.device) -> Batch:
-        """The chosen pictures' codes, int64, with their labels and captions."""
+        """Gather codes int64 (B, C, h, w), labels and captions of the given pictures."""
         codes = move_to_device(self.stored_codes[indices], device).long()
         return self.pictures.load_annotations(indices, device)._replace(codes=codes)
 
     def plan_batches(self, seed: int, batch_size: int) -> ShuffledBatches:
-        """Batches of `batch_size` pictures for every step."""
+        """Plan shuffled batches of `batch_size` pictures."""
         return self.pictures.plan_batches(seed, batch_size)
 
     def split_indices(self, batch_size: int) -> tuple[Tensor, ...]:
-        """Indices of all pictures in their order, `batch_size` at a time."""
+        """Split the indices of all pictures, in order, into batches of `batch_size`."""
         return self.pictures.split_indices(batch_size)
 
     def compute_fingerprint(self) -> str:
-        """A hash of the pictures' and the codec's."""
+        """Hash the pictures' fingerprint and the codec's hash."""
         return hash_texts(self.pictures.compute_fingerprint(), self.codec_sha256)
 
     def collect_facts(self) -> dict[str, Any]:
-        """What a resume names when it has changed."""
+        """Collect the facts that a resumed run compares."""
         return {**self.pictures.collect_facts(), "codec": self.codec_sha256}
 
 
@@ -68,7 +68,10 @@ def encode_pictures(
     batch_size: int = 256,
     on_progress: OnProgress = ignore_event,
 ) -> Codes:
-    """All pictures through a codec on `device`, `batch_size` at a time; codec_sha256: the codec's hash."""
+    """Encode all pictures with a codec on `device`, `batch_size` at a time.
+
+    codec_sha256: the codec's hash.
+    """
     small = torch.uint8 if codec.vocab_size <= 2**8 else torch.int16
     dtype = small if codec.vocab_size <= 2**15 else torch.int32
     parts = []

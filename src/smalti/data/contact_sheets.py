@@ -1,4 +1,4 @@
-"""Pictures of an audit: a sheet of some, and what is alike side by side."""
+"""Contact sheets of an audit: a random selection, and duplicates side by side."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from smalti.data.splitting import draw_permutation
 MAX_PICTURES = 100
 """Pictures on a contact sheet."""
 MAX_PAIRS = 40
-"""Pairs that are shown."""
+"""Pairs on a duplicate sheet."""
 
 
 def draw_contact_sheet(source: Source, audit: Audit, preprocessing: Preprocessing) -> Image.Image:
-    """Some pictures as training would see them, chosen by chance, in the order of their classes."""
+    """Draw random pictures, preprocessed as for training, sorted by class."""
     rows = np.array(list(audit.pictures))
     rows = np.sort(rows[draw_permutation(len(rows), seed=0)[:MAX_PICTURES]])
     if source.labels is not None:
@@ -35,9 +35,9 @@ def draw_contact_sheet(source: Source, audit: Audit, preprocessing: Preprocessin
 def draw_duplicate_sheet(
     source: Source, audit: Audit, preprocessing: Preprocessing
 ) -> Image.Image | None:
-    """Pairs side by side: what two splits share, then equal and nearly equal ones. None: no pair.
+    """Draw pairs side by side: leaks, then equal, then nearly equal pictures.
 
-    Left the one that comes first.
+    The earlier picture is on the left.  Returns None if there are no pairs.
     """
     equal = [(group[0], row) for group in audit.duplicates.exact for row in group[1:]]
     near = [(pair.a, pair.b) for pair in audit.duplicates.near]

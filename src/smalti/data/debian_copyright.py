@@ -1,4 +1,4 @@
-"""Debian's copyright files, which tell the license of every file of a package."""
+"""Parse Debian's copyright files, which give the license of every file of a package."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 Stanza = tuple[tuple[str, ...], str]
-"""Patterns of files and the name of their license."""
+"""File patterns and the name of their license."""
 FIELD = re.compile(r"^(Files|License):[ \t]*(.*(?:\n[ \t]+.*)*)", re.M)
 
 
 def read_copyright(path: Path) -> list[Stanza]:
-    """The stanzas of a file in Debian's machine-readable format; none of another format."""
+    """Read the stanzas of a machine-readable copyright file; [] for any other format."""
     try:
         text = path.read_text(errors="replace")
     except OSError:
@@ -27,7 +27,7 @@ def read_copyright(path: Path) -> list[Stanza]:
 
 
 def find_license(stanzas: list[Stanza], file: str) -> str | None:
-    """The license of a file: the last stanza that names it counts, as Debian says."""
+    """Find the license of a file: that of the last matching stanza, as Debian specifies."""
     for patterns, license in reversed(stanzas):
         if any(fnmatchcase(file, pattern) for pattern in patterns):
             return license
@@ -35,6 +35,6 @@ def find_license(stanzas: list[Stanza], file: str) -> str | None:
 
 
 def format_licenses(stanzas: list[Stanza]) -> str:
-    """The licenses of what a package holds, without those of its packaging."""
+    """List the licenses of a package's contents, without those of its packaging."""
     names = [license for files, license in stanzas if not all("debian/" in f for f in files)]
     return ", ".join(dict.fromkeys(names))

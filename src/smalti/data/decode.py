@@ -1,4 +1,4 @@
-"""One picture file to bytes: decoded, turned, laid on a background, cropped and resized."""
+"""Decode one picture file: orientation, background, crop, resize."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from smalti.data.exif import turn_upright
 
 MIN_SIDE = 4
 LARGE_PIXELS = 1 << 23
-"""Pixels of a picture above which it is decoded alone, and flattened in strips of so many."""
+"""Pictures with more pixels are decoded one at a time, and flattened in strips of this size."""
 LARGE_PICTURE_LOCK = Lock()
 MEMORY_HUNGRY_FORMATS, MEMORY_HUNGRY_MAX_PIXELS = ("WEBP", "AVIF", "JPEG2000"), 60_000_000
-"""Formats whose decoders take up to 20 bytes for a pixel, and how large they may be."""
+"""Formats whose decoders take up to 20 bytes per pixel, and their largest size in pixels."""
 Color = Literal["keep", "gray", "rgb"]
 Crop = bool | int | tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How the pictures of a set are made alike."""
+    """How every picture of a dataset is preprocessed."""
 
-    size: tuple[int, int] | None  # (H, W), or None: as they are
+    size: tuple[int, int] | None  # (H, W); None keeps the picture's
     color: Color
-    background: tuple[int, int, int]  # seen through transparent pixels
-    crop: bool  # to the aspect ratio of `size`; otherwise squeezed
+    background: tuple[int, int, int]  # RGB, shown through transparent pixels
+    crop: bool  # to the aspect ratio of `size`; False stretches
     center_crop: tuple[int, int] | None = None  # (H, W) that is cut out first
 
 
 class BadPicture(UserError):
-    """One picture, named, that cannot be used; the others may well be."""
+    """One picture of a dataset cannot be used; the message names it."""
 
 
 def make_preprocessing(
@@ -46,9 +46,10 @@ def make_preprocessing(
     background: str | tuple[int, ...],
     crop: Crop,
 ) -> Preprocessing:
-    """The same, checked. UserError for what makes no sense.
+    """Make a checked Preprocessing.
 
-    crop: True or False, or a size that is cut out of the center first.
+    crop: True, False, or a size that is cut out of the center first.
+    Raises UserError for an invalid value.
     """
     if color not in get_args(Color):
         raise UserError(f"color is {color!r}; give 'keep', 'gray' or 'rgb'")
@@ -65,10 +66,9 @@ def make_preprocessing(
 def read_picture(
     title: str, open_picture: Callable[[], Image.Image], preprocessing: Preprocessing
 ) -> np.ndarray:
-    """The picture that `open_picture` gives, as uint8 (1, H, W) when its channels are equal.
+    """Decode a picture to uint8 (3, H, W), or (1, H, W) if its channels are equal.
 
-    Otherwise (3, H, W).  Raises BadPicture, naming its title, for what cannot be read, is too
-    small or is a bomb.
+    Raises BadPicture, naming its title, if it is unreadable, too small, or a decompression bomb.
     """
     with raise_as_bad_picture(title), open_picture() as image:
         check_picture_size(title, image)
@@ -77,7 +77,7 @@ def read_picture(
 
 @contextmanager
 def raise_as_bad_picture(title: str) -> Iterator[None]:
-    """Whatever goes wrong inside is a BadPicture of this title."""
+    """Convert every exception inside into a BadPicture with this title."""
     try:
         yield
     except BadPicture:
@@ -87,7 +87,7 @@ def raise_as_bad_picture(title: str) -> Iterator[None]:
     except Image.DecompressionBombError as error:
         raise _make_bomb_error(title) from error
     except UnidentifiedImageError as error:
-        raise BadPicture(f"{title} is no picture that can be read; replace or remove it") from error
+        raise BadPicture(f"{title} is not a readable picture; replace or remove it") from error
     except Exception as error:  # on faulty files decoders raise nearly anything
         text = getattr(error, "strerror", None) or str(error) or type(error).__name__
         reason = " ".join(text.split())
@@ -95,16 +95,16 @@ def raise_as_bad_picture(title: str) -> Iterator[None]:
 
 
 def parse_background(background: str | tuple[int, ...]) -> tuple[int, int, int]:
-    """A color's name ("white", "#ff8800") or bytes (gray,) or (r, g, b) as (r, g, b)."""
+    """Parse a color name ("white", "#ff8800") or bytes (gray,) or (r, g, b) to (r, g, b)."""
     hint = "give a name such as 'white', '#ff8800', or three numbers from 0 to 255"
     try:
         levels = ImageColor.getrgb(background) if isinstance(background, str) else background
         levels = tuple(int(level) for level in levels)
     except (ValueError, TypeError) as error:
-        raise UserError(f"background {background!r} is no color; {hint}") from error
+        raise UserError(f"background {background!r} is not a color; {hint}") from error
     levels = levels * 3 if len(levels) == 1 else levels
     if len(levels) != 3 or not all(0 <= level <= 255 for level in levels):
-        raise UserError(f"background {background!r} is no opaque color; {hint}")
+        raise UserError(f"background {background!r} is not an opaque color; {hint}")
     return levels
 
 
@@ -114,29 +114,29 @@ def _make_bomb_error(title: str) -> BadPicture:
 
 
 def check_picture_size(title: str, image: Image.Image) -> None:
-    """BadPicture for a dot or a bomb, before anything is decoded."""
+    """Raise BadPicture if a picture is too small or too large, before decoding it."""
     width, height = image.size
     if min(width, height) < MIN_SIDE:
         raise BadPicture(
             f"{title} is {width} x {height} pixels; "
-            f"remove it, or give one of at least {MIN_SIDE} x {MIN_SIDE}"
+            f"remove it, or give at least {MIN_SIDE} x {MIN_SIDE}"
         )
     # Pillow itself only warns of a bomb up to twice its limit.
     if Image.MAX_IMAGE_PIXELS is not None and width * height > Image.MAX_IMAGE_PIXELS:
         raise _make_bomb_error(title)
     if image.format in MEMORY_HUNGRY_FORMATS and width * height > MEMORY_HUNGRY_MAX_PIXELS:
         raise BadPicture(
-            f"{title} has more than {MEMORY_HUNGRY_MAX_PIXELS / 1e6:g} million pixels, which is much for "
-            f"{image.format}; shrink it, or save it as JPEG or PNG"
+            f"{title} has more than {MEMORY_HUNGRY_MAX_PIXELS / 1e6:g} million pixels, the limit "
+            f"for {image.format}; shrink it, or save it as JPEG or PNG"
         )
 
 
 def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
-    """Decoded and made alike, uint8 (C, H, W)."""
+    """Decode and preprocess a picture to uint8 (C, H, W)."""
     with LARGE_PICTURE_LOCK if image.width * image.height > LARGE_PIXELS else nullcontext():
         if preprocessing.size is not None and preprocessing.center_crop is None:
-            # JPEG decodes to an eighth, a quarter or half in a fraction of the time; twice the
-            # wanted side is left for the resize, on both sides because EXIF may yet turn it.
+            # JPEG decodes to 1/8, 1/4 or 1/2 in a fraction of the time. Twice the target side is
+            # left for the resize, on both sides because EXIF may still rotate the picture.
             side = 2 * max(preprocessing.size)
             image.draft(None, (side, side))
         image.load()
@@ -157,7 +157,7 @@ def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
 
 
 def _crop_center(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The central (H, W) of a picture. ValueError when it is smaller."""
+    """Crop the central (H, W). Raises ValueError if the picture is smaller."""
     (height, width), (w, h) = size, image.size
     if w < width or h < height:
         raise ValueError(f"it is {w} x {h} pixels, smaller than the crop of {width} x {height}")
@@ -166,9 +166,9 @@ def _crop_center(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def _flatten(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
-    """RGB or L of 8 bits, with the background where the picture is transparent.
+    """Convert to 8-bit RGB or L, with the background where the picture is transparent.
 
-    A large picture goes strip by strip, so that a few of its rows alone are held several times.
+    A large picture is converted in strips, so that only a few rows are copied at a time.
     """
     w, h = image.size
     rows = max(1, LARGE_PIXELS // w)
@@ -185,7 +185,7 @@ def _flatten(image: Image.Image, background: tuple[int, int, int]) -> Image.Imag
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Deeper gray scaled to 8 bits, where Pillow's own conversion would clip it."""
+    """Scale deeper gray to 8 bits, because Pillow's conversion clips it."""
     if image.mode == "F":
         levels, top = np.asarray(image), 1.0
     elif image.mode == "I" or image.mode.startswith("I;"):
@@ -193,16 +193,16 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
     else:
         return image
     if not (levels.min() >= 0 and levels.max() <= top):
-        raise ValueError(f"its gray levels lie outside 0 to {top:g}")
+        raise ValueError(f"its gray levels are outside 0 to {top:g}")
     gray = Image.fromarray(np.rint(levels * (255 / top)).astype(np.uint8))
-    hidden = image.info.get("transparency")  # the one level that is transparent, in PNG
+    hidden = image.info.get("transparency")  # PNG: the one transparent level
     if hidden is not None:
         gray.putalpha(Image.fromarray(np.where(levels == hidden, 0, 255).astype(np.uint8)))
     return gray
 
 
 def _fill_transparent(image: Image.Image, background: tuple[int, int, int]) -> Image.Image:
-    """RGB or L, with the background where the picture is transparent."""
+    """Convert to RGB or L, with the background where the picture is transparent."""
     if image.has_transparency_data:
         ground = Image.new("RGBA", image.size, (*background, 255))
         return Image.alpha_composite(ground, image.convert("RGBA")).convert("RGB")
@@ -215,7 +215,7 @@ def _resize(image: Image.Image, size: tuple[int, int], crop: bool) -> Image.Imag
     if image.size == (width, height):
         return image
     box = (0.0, 0.0, float(w), float(h))
-    if crop:  # the largest centered part of the wanted aspect ratio
+    if crop:  # the largest centered part of the target aspect ratio
         scale = min(w / width, h / height)
         left = max(0.0, (w - scale * width) / 2)  # rounding may fall below 0
         top = max(0.0, (h - scale * height) / 2)

@@ -1,4 +1,4 @@
-"""A source's pictures, decoded a little ahead of their use and laid on one pile."""
+"""Decode all pictures of a source, with prefetching, into one array."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ from smalti.data.decode import BadPicture, Preprocessing, read_picture
 from smalti.data.pictures import Pictures
 from smalti.data.source import Source
 
-THREADS = 2  # decoders let go of the interpreter lock
-PREFETCH = 64  # pictures decoded before they are asked for
-PREFETCH_BYTES = 1 << 28  # of large ones fewer
+THREADS = 2  # decoders release the GIL
+PREFETCH = 64  # pictures decoded ahead
+PREFETCH_BYTES = 1 << 28  # fewer if they are large
 ProgressCallback = Callable[[int, int], None]
 T = TypeVar("T")
 U = TypeVar("U")
 
 
 class PictureWriter(Protocol):
-    """Pictures one upon the other; gray until the first colored one comes."""
+    """Appends pictures to an array; gray until the first colored one."""
 
     def append(self, picture: np.ndarray) -> None:
-        """picture: uint8 (C, H, W)."""
+        """Append a picture, uint8 (C, H, W)."""
         ...
 
 
 class MemoryWriter:
-    """A pile in memory, of n pictures at most."""
+    """An array in memory, of at most `capacity` pictures."""
 
     def __init__(self, capacity: int):
         self.capacity, self.count = capacity, 0
@@ -55,31 +55,31 @@ class MemoryWriter:
         self.count += 1
 
     def to_array(self) -> np.ndarray:
-        """uint8 (count, C, H, W)."""
+        """Return uint8 (count, C, H, W)."""
         return self.buffer[: self.count]
 
 
 def check_memory(n: int, shape: tuple[int, ...]) -> None:
-    """UserError when n pictures of a shape (C, H, W) take more than this machine has."""
+    """Raise UserError if n pictures of a shape (C, H, W) exceed this machine's memory."""
     needed = n * math.prod(shape)
     if not hasattr(os, "sysconf"):
-        return  # nothing tells how much there is
+        return  # the memory size is unknown
     available = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > available:
         raise UserError(
-            f"{n} pictures of {shape[1]} x {shape[2]} take {needed / 1e9:.1f} GB of memory, and "
-            f"this machine has {available / 1e9:.1f}; give a smaller size, or `smalti pack` them first"
+            f"{n} pictures of {shape[1]} x {shape[2]} take {needed / 1e9:.1f} GB of memory, but "
+            f"this machine has {available / 1e9:.1f} GB; give a smaller size, or use `smalti pack`"
         )
 
 
 @dataclass(frozen=True)
 class KeptRows:
-    """What a pile was made of."""
+    """Which rows of a source were decoded."""
 
     rows: np.ndarray
-    """int64, the source's rows in the order of the pile."""
+    """int64, the source's rows in the order of the array."""
     bad: tuple[BadPicture, ...]
-    """What was left out."""
+    """Pictures that were skipped."""
 
 
 def decode_into(
@@ -91,10 +91,10 @@ def decode_into(
     skip_bad: bool = False,
     progress: ProgressCallback | None = None,
 ) -> KeptRows:
-    """Lay the source's pictures of these rows on the pile.
+    """Decode the source's pictures of the given rows into a writer.
 
-    UserError names the first one that cannot be used and says how many there are, unless skip_bad;
-    the pictures must share a size when the look leaves it open.
+    Raises UserError if some cannot be used, unless skip_bad, naming the first and their number;
+    and if the pictures differ in size when the preprocessing has none.
     """
     kept: list[int] = []
     bad: list[BadPicture] = []
@@ -103,7 +103,7 @@ def decode_into(
         for done, (row, picture) in enumerate(zip(rows.tolist(), pictures, strict=True), 1):
             if isinstance(picture, BadPicture):
                 bad.append(picture)
-            elif skip_bad or not bad:  # otherwise the rest is read only to be counted
+            elif skip_bad or not bad:  # otherwise the rest is only counted
                 shape = shape or picture.shape[1:]
                 if picture.shape[1:] != shape:
                     raise _make_size_error(source, row, picture, kept[0], shape)
@@ -119,19 +119,17 @@ def decode_into(
 def decode_rows(
     source: Source, rows: np.ndarray, preprocessing: Preprocessing
 ) -> Generator[np.ndarray | BadPicture, None, None]:
-    """uint8 (C, H, W) of every row, or what is wrong with it."""
+    """Yield uint8 (C, H, W) of every row, or its error."""
     array = source.pixels
     if preprocessing.color == "keep" and array is not None and array.shape[1] == 3:
-        preprocessing = replace(
-            preprocessing, color="rgb"
-        )  # it says itself how many channels it has
+        preprocessing = replace(preprocessing, color="rgb")  # arrays keep their channels
     yield from prefetch(
         partial(_decode_row, source, preprocessing), rows.tolist(), limit_prefetch(preprocessing)
     )
 
 
 def limit_prefetch(preprocessing: Preprocessing) -> int:
-    """How many pictures may wait until they are asked for."""
+    """Return how many pictures to decode ahead."""
     H, W = preprocessing.size or (4096, 4096)
     return max(THREADS, min(PREFETCH, PREFETCH_BYTES // (3 * H * W)))
 
@@ -147,7 +145,7 @@ def _decode_row(source: Source, preprocessing: Preprocessing, row: int) -> np.nd
 
 
 def prefetch(function: Callable[[T], U], items: Iterable[T], limit: int = PREFETCH) -> Iterator[U]:
-    """work(item) of every item in order, a few of them computed ahead in other threads."""
+    """Yield function(item) for every item in order, computing ahead in other threads."""
     with ThreadPoolExecutor(THREADS) as pool:
         waiting: deque[Future[U]] = deque()
         try:
@@ -168,9 +166,9 @@ def load_pictures(
     skip_bad: bool = False,
     progress: ProgressCallback | None = None,
 ) -> tuple[Pictures, KeptRows]:
-    """All pictures of a source, in memory; pixels that lie there in the wanted look are not copied.
+    """Load all pictures of a source; pixels that are already preprocessed are not copied.
 
-    A warning names what skip_bad leaves out.
+    With skip_bad, a warning names the skipped pictures.
     """
     rows = np.arange(len(source))
     array, kept = source.pixels, KeptRows(rows, ())
@@ -181,39 +179,39 @@ def load_pictures(
         )
         array = writer.to_array()
     if kept.bad:
-        warnings.warn(f"left out: {summarize_bad(kept.bad, len(rows))}", stacklevel=3)
+        warnings.warn(f"skipped: {summarize_bad(kept.bad, len(rows))}", stacklevel=3)
     return make_pictures(source, kept.rows, array), kept
 
 
 def is_preprocessed(array: np.ndarray, preprocessing: Preprocessing) -> bool:
-    """Whether pixels (N, C, H, W) look so already."""
+    """Whether pixels (N, C, H, W) already have this size and color."""
     C, H, W = array.shape[1:]
     channels = {"keep": (1, 3), "gray": (1,), "rgb": (3,)}[preprocessing.color]
     return C in channels and preprocessing.size in (None, (H, W))
 
 
 def make_pictures(source: Source, rows: np.ndarray, pixels: np.ndarray) -> Pictures:
-    """Pixels (N, C, H, W) with what the source knows of these rows."""
+    """Combine pixels (N, C, H, W) with the labels and captions of the given rows."""
     labels = None if source.labels is None else torch.from_numpy(source.labels[rows])
     captions = tuple(source.captions[k] for k in rows.tolist()) if source.captions else ()
     return Pictures(torch.from_numpy(pixels), labels, source.classes, source.name, captions)
 
 
 def summarize_bad(bad: Iterable[BadPicture], total: int) -> str:
-    """How many pictures cannot be used, and the first one."""
+    """Say how many pictures cannot be used, and the first error."""
     first, *others = map(str, bad)
-    bad_ones = 1 + len(others)
-    if bad_ones == 1:
+    n_bad = 1 + len(others)
+    if n_bad == 1:
         return f"1 of {format_count(total, 'picture')} cannot be used: {first}"
-    return f"{bad_ones} of {format_count(total, 'picture')} cannot be used, the first: {first}"
+    return f"{n_bad} of {format_count(total, 'picture')} cannot be used, the first: {first}"
 
 
 def _make_size_error(
     source: Source, row: int, picture: np.ndarray, first: int, shape: tuple[int, ...]
 ) -> UserError:
     (h, w), (H, W) = picture.shape[1:], shape
-    whose = source.titles[first].rsplit("/", 1)[-1]
+    other = source.titles[first].rsplit("/", 1)[-1]
     return UserError(
-        f"{source.titles[row]} is {w} x {h} pixels where {whose} is {W} x {H}; "
-        "give a size, such as 32, to bring all to"
+        f"{source.titles[row]} is {w} x {h} pixels, but {other} is {W} x {H}; "
+        "give a size, such as 32, to resize all to"
     )

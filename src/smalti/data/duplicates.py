@@ -1,7 +1,7 @@
-"""Pictures that stand in a set twice: the same pixels, or nearly.
+"""Find duplicate pictures: equal or nearly equal pixels.
 
-Nearly the same are two whose perceptual hashes (64 bits, from a picture's lowest frequencies)
-differ in a few bits, and whose small versions look alike, too: hashes know nothing of color.
+Two pictures are nearly equal if their perceptual hashes (64 bits, from the lowest frequencies)
+differ in a few bits and their thumbnails are close: hashes ignore color.
 """
 
 from __future__ import annotations
@@ -17,57 +17,56 @@ from PIL import Image
 from smalti.core.short_repr import add_short_repr
 from smalti.data.arrays import to_pil_image
 
-MAX_HASH_DISTANCE = 6  # hashes of near pictures differ in no more
-MAX_RMS_DIFFERENCE = 12.0  # nor do their small versions, of 256 levels, by root mean square
+MAX_HASH_DISTANCE = 6  # bits in which hashes of nearly equal pictures differ
+MAX_RMS_DIFFERENCE = 12.0  # root mean square of their thumbnails, of 256 levels
 THUMB_SIDE = 16
-SINGLE_COLOR_STD = 2.0  # a picture whose levels spread less is one color, and its hash is chance
-BLOCK = 1024  # hashes compared with all others at a time
-MAX_PAIRS = 100_000  # pairs that are listed
+SINGLE_COLOR_STD = 2.0  # below this a picture is one color, and its hash is noise
+BLOCK = 1024  # hashes compared with all others at once
+MAX_PAIRS = 100_000  # listed pairs
 
 
 @dataclass(frozen=True)
 class PictureFingerprint:
-    """By what a picture is known again."""
+    """What identifies a picture."""
 
     digest: bytes
-    """Of its pixels."""
+    """Hash of its pixels."""
     perceptual_hash: int
-    """Perceptual, 64 bits."""
+    """64 bits."""
     thumb: np.ndarray
-    """uint8 (3, THUMB, THUMB)."""
+    """uint8 (3, THUMB_SIDE, THUMB_SIDE)."""
     is_single_color: bool
-    """All of one color."""
 
 
 @dataclass(frozen=True)
 class DuplicatePair:
-    """Two rows that are nearly the same."""
+    """Two rows that are nearly equal."""
 
     a: int
     b: int
     hash_distance: int
-    """By which their hashes differ."""
+    """Number of bits in which the hashes differ."""
     rms_difference: float
-    """By which their small versions differ, root mean square of 256."""
+    """Root mean square difference of the thumbnails, of 256 levels."""
 
 
 @dataclass(frozen=True)
 @add_short_repr
 class Duplicates:
-    """What stands in a set twice."""
+    """Duplicate pictures of a dataset."""
 
     exact: tuple[tuple[int, ...], ...]
-    """Rows of equal pixels, in groups of two or more, each in ascending order."""
+    """Groups of two or more rows with equal pixels, each in ascending order."""
     near: tuple[DuplicatePair, ...]
-    """Pairs that are nearly equal, the nearest first; of a group in `exact` only its first row."""
+    """Nearly equal pairs, the nearest first; a group of `exact` is represented by its first row."""
     n_single_color: int
-    """Pictures of one color, which are compared for equality alone."""
+    """Number of pictures of one color, which are only compared for equality."""
     is_complete: bool = True
-    """False when there are more pairs than are listed."""
+    """False if there are more pairs than listed."""
 
     @property
     def n_copies(self) -> int:
-        """How many pictures repeat the pixels of one before them."""
+        """Number of pictures that repeat an earlier one."""
         return sum(len(group) - 1 for group in self.exact)
 
     def collect_near_rows(self) -> set[int]:
@@ -75,7 +74,7 @@ class Duplicates:
 
 
 def fingerprint_picture(pixels: np.ndarray) -> PictureFingerprint:
-    """pixels: uint8 (C, H, W), C being 1 or 3."""
+    """Fingerprint a picture. pixels: uint8 (C, H, W), C is 1 or 3."""
     import imagehash
 
     image = to_pil_image(pixels)
@@ -92,7 +91,7 @@ def fingerprint_picture(pixels: np.ndarray) -> PictureFingerprint:
 
 
 def find_duplicates(fingerprints: Mapping[int, PictureFingerprint]) -> Duplicates:
-    """Among pictures, given by their rows. Seconds for tens of thousands."""
+    """Find duplicates among fingerprints by row. Takes seconds for tens of thousands."""
     exact = group_equal_rows({row: one.digest for row, one in fingerprints.items()})
     copies = {row for group in exact for row in group[1:]}
     rows = [
@@ -111,7 +110,7 @@ def find_duplicates(fingerprints: Mapping[int, PictureFingerprint]) -> Duplicate
 
 
 def group_equal_rows(digests: Mapping[int, bytes]) -> tuple[tuple[int, ...], ...]:
-    """Groups of two or more rows with one digest, by their first row."""
+    """Group rows with equal digests; groups of two or more, ordered by their first row."""
     groups: dict[bytes, list[int]] = defaultdict(list)
     for row, digest in digests.items():
         groups[digest].append(row)
@@ -119,7 +118,7 @@ def group_equal_rows(digests: Mapping[int, bytes]) -> tuple[tuple[int, ...], ...
 
 
 def find_near_pairs(hashes: np.ndarray, thumbs: np.ndarray) -> tuple[list[DuplicatePair], bool]:
-    """All a < b whose hashes (N,) and small versions (N, D) are near, and whether these are all."""
+    """Find all a < b with close hashes (N,) and thumbnails (N, D), and whether these are all."""
     pairs: list[DuplicatePair] = []
     for start in range(0, len(hashes), BLOCK):
         block, rest = hashes[start : start + BLOCK], hashes[start:]
@@ -129,12 +128,12 @@ def find_near_pairs(hashes: np.ndarray, thumbs: np.ndarray) -> tuple[list[Duplic
         a, b = a[later], b[later]
         for k in range(0, len(a), 10 * BLOCK):
             i, j = a[k : k + 10 * BLOCK], b[k : k + 10 * BLOCK]
-            apart = thumbs[start + i].astype(np.float32) - thumbs[start + j]
-            levels = np.sqrt(np.square(apart).mean(axis=1))
-            for m in np.flatnonzero(levels <= MAX_RMS_DIFFERENCE).tolist():
+            difference = thumbs[start + i].astype(np.float32) - thumbs[start + j]
+            rms = np.sqrt(np.square(difference).mean(axis=1))
+            for m in np.flatnonzero(rms <= MAX_RMS_DIFFERENCE).tolist():
                 bit = int(bits[i[m], j[m]])
                 pairs.append(
-                    DuplicatePair(int(start + i[m]), int(start + j[m]), bit, float(levels[m]))
+                    DuplicatePair(int(start + i[m]), int(start + j[m]), bit, float(rms[m]))
                 )
             if len(pairs) >= MAX_PAIRS:
                 return pairs[:MAX_PAIRS], False
@@ -144,9 +143,9 @@ def find_near_pairs(hashes: np.ndarray, thumbs: np.ndarray) -> tuple[list[Duplic
 def find_leaks(
     duplicates: Duplicates, splits: Mapping[str, Iterable[int]]
 ) -> tuple[DuplicatePair, ...]:
-    """Pairs that stand in two splits: what is held out would be known by heart.
+    """Find pairs across splits, which leak held-out pictures into training.
 
-    splits: the rows of each, any container of them.  Equal pictures give a pair for each copy.
+    splits: the rows of each.  Equal pictures give one pair for each copy.
     """
     split_by_row = {int(row): split for split, rows in splits.items() for row in rows}
     equal = (
@@ -159,5 +158,5 @@ def find_leaks(
 
 
 def find_rows_across_splits(group: tuple[int, ...], split_by_row: dict[int, str]) -> list[int]:
-    """The rows of a group that stand in another split than its first."""
+    """Find the rows of a group that are in another split than its first."""
     return [row for row in group[1:] if split_by_row.get(row) != split_by_row.get(group[0])]

@@ -1,6 +1,6 @@
-"""What Google's emoji show, their categories, and on which side of a split each belongs.
+"""Google's emoji: captions, categories and splits.
 
-They come in the npm package `emoji-datasource-google`.
+The source is the npm package `emoji-datasource-google`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ TONES = {
     "1F3FE": "medium-dark skin tone",
     "1F3FF": "dark skin tone",
 }
-# What makes a variant of one emoji: gender signs, hair, the way it faces, and joiners.
+# Code points that make a variant of an emoji: gender, hair, direction, and joiners.
 VARIANT_POINTS = {
     *TONES,
     "2640",
@@ -38,7 +38,7 @@ VARIANT_POINTS = {
     "FE0F",
     "200D",
 }
-# Man, woman, boy and girl are all people here; and what stands alone for a pair stands for its own.
+# Man, woman, boy and girl count as one person; so do the single code points of couples.
 PERSON, CHILD, OLD = "1F9D1", "1F9D2", "1F9D3"
 CANONICAL_POINTS = {
     "1F468": PERSON, "1F469": PERSON, "1F471": PERSON, "1F9D4": PERSON,  # also blond, bearded
@@ -50,7 +50,7 @@ CANONICAL_POINTS = {
     "1F930": "pregnant", "1FAC3": "pregnant", "1FAC4": "pregnant",
     "1FAF1": "handshake", "1FAF2": "handshake", "1F91D": "handshake",
 }  # fmt: skip
-# Beside people: what they are doing says which emoji it is.
+# Next to people, the activity identifies the emoji.
 ACTIVITY_POINTS = {"1F384": "claus", "handshake": "hands", "1F48B": "kiss", "2764": "heart"}
 
 
@@ -59,16 +59,16 @@ class Emoji:
     """One picture of the package."""
 
     file_name: str
-    """Its file's name."""
+    """The picture file."""
     caption: str
-    """What it shows, in lower case: "artist, dark skin tone"."""
+    """A description in lower case: "artist, dark skin tone"."""
     category: str
     base: str
-    """Equal for all variants of one emoji in skin tone, gender, hair and direction."""
+    """Equal for all variants of an emoji in skin tone, gender, hair and direction."""
 
 
 def read_catalog(package: Path) -> list[Emoji]:
-    """Every picture of the unpacked package, in the order of its catalog."""
+    """Read every picture of the unpacked package, in catalog order."""
     path = package / CATALOG_FILE
     try:
         entries = json.loads(path.read_text())
@@ -81,7 +81,7 @@ def read_catalog(package: Path) -> list[Emoji]:
 
 
 def expand_variants(entry: dict[str, Any]) -> Iterator[Emoji]:
-    """An entry of the catalog, plain and in all its skin tones."""
+    """Yield an entry of the catalog, plain and in all its skin tones."""
     caption, category = make_caption(entry), entry["category"]
     yield Emoji(entry["image"], caption, category, find_base(entry["unified"]))
     for tones, one in entry.get("skin_variations", {}).items():
@@ -94,28 +94,29 @@ def make_caption(entry: dict[str, Any]) -> str:
 
 
 def find_base(unified: str) -> str:
-    """The code points of an emoji without what makes it a variant of another."""
+    """Find the code points that all variants of an emoji share."""
     points = [CANONICAL_POINTS.get(p, p) for p in unified.split("-") if p not in VARIANT_POINTS]
     people = [p for p in points if p in (PERSON, CHILD)]
     if people and len(points) > 1:
         if special := [ACTIVITY_POINTS[p] for p in points if p in ACTIVITY_POINTS]:
-            return special[-1]  # the last: a kiss has a heart, too
+            return special[-1]  # the last: a kiss also has a heart
         if len(people) == len(points):
             return "family"
     return "-".join(sorted(set(points), key=points.index)) or unified
 
 
 def split_emoji(emoji: list[Emoji], seed: int = 0) -> list[Split]:
-    """The split of each, "train", "valid" or "test": all variants of one emoji go to one side.
+    """Choose the split of each emoji; all variants of one are in the same split.
 
-    In every category a twentieth of the base emoji, at least one, is for validation, twice as many
-    are for the test; a category of fewer than ten is for training alone.
+    In every category 5 % of the base emoji, at least one, are for validation and twice as many for
+    testing; a category of fewer than ten is only for training.
     """
-    side: dict[str, Split] = {}
+    split_by_base: dict[str, Split] = {}
     for category in sorted({e.category for e in emoji}):
-        bases = sorted({e.base for e in emoji if e.category == category} - side.keys())
+        bases = sorted({e.base for e in emoji if e.category == category} - split_by_base.keys())
         order = draw_permutation(len(bases), seed)
         valid = max(1, round(0.05 * len(bases))) if len(bases) >= 10 else 0
-        for place, k in enumerate(order.tolist()):
-            side[bases[k]] = "valid" if place < valid else "test" if place < 3 * valid else "train"
-    return [side[e.base] for e in emoji]
+        for i, k in enumerate(order.tolist()):
+            split = "valid" if i < valid else "test" if i < 3 * valid else "train"
+            split_by_base[bases[k]] = split
+    return [split_by_base[e.base] for e in emoji]

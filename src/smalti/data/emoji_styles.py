@@ -1,7 +1,7 @@
-"""One emoji drawn in several styles: where each style comes from, and what is held out of it.
+"""Emoji in several styles: their sources and splits.
 
-Skin tones are left out: half of all pictures would show people's hands.  National flags, nearly
-the same in every style, stand apart from all others.
+Skin tones are excluded: half of all pictures would be people.  National flags, nearly equal in
+every style, are a separate dataset.
 """
 
 from __future__ import annotations
@@ -24,14 +24,12 @@ from smalti.data.picture_formats import open_image
 from smalti.data.source import Source, Split
 from smalti.data.splitting import draw_permutation, group_rows_by_split
 
-HELD_OUT_STYLE_SHARES = {
-    "valid": 0.04,
-    "test": 0.18,
-}  # parts of the emoji of which one style is held out
-SVG_SIDE = 256  # pixels that a drawing is rendered at; packs are smaller
-OPTIONAL_POINTS = {0xFE0F, 0xE007F}  # code points that some packages write and others do not
-REGIONAL_INDICATORS = range(0x1F1E6, 0x1F200)  # letters of which two are a country
-REGION_TAG = 0xE0067  # the tag that begins England, Scotland and Wales
+HELD_OUT_STYLE_SHARES = {"valid": 0.04, "test": 0.18}
+"""Fractions of the emoji of which one style is held out."""
+SVG_SIDE = 256  # pixels of a rendered drawing; packs are smaller
+OPTIONAL_POINTS = {0xFE0F, 0xE007F}  # code points that only some packages write
+REGIONAL_INDICATORS = range(0x1F1E6, 0x1F200)  # two of these are a country
+REGION_TAG = 0xE0067  # first tag of England, Scotland and Wales
 
 Opener = Callable[[], Image.Image]
 HeldOutReason = Literal["", "emoji", "style"]
@@ -39,16 +37,16 @@ HeldOutReason = Literal["", "emoji", "style"]
 
 @dataclass(frozen=True)
 class Style:
-    """Where one style of emoji comes from."""
+    """The source of one style of emoji."""
 
     name: str
     package: str
-    """As npm knows it: NAME@VERSION."""
+    """npm's NAME@VERSION."""
     license: str
     needed_paths: tuple[str, ...]
-    """Folders and files of the package that are unpacked."""
+    """Folders and files of the package to unpack."""
     list_pictures: Callable[[Path], dict[str, Opener]]
-    """The pictures of the unpacked package, by `key_of` their code points."""
+    """Lists the pictures of the unpacked package by normalized code points."""
 
     def is_needed(self, member: str) -> bool:
         path = PurePosixPath(member)
@@ -61,13 +59,13 @@ class Drawing:
 
     emoji: Emoji
     key: str
-    """Of its code points."""
+    """Normalized code points."""
     style: str
     open_picture: Opener
 
 
 def normalize_code(code: str) -> str:
-    """Code points as every package's are: "1f3f4-e0067_fe0f" and "0023-20E3" without frills."""
+    """Normalize code points such as "1f3f4-e0067_fe0f" or "0023-20E3" to one format."""
     points = [int(point, 16) for point in re.split("[-_]", code)]
     return "-".join(f"{point:x}" for point in points if point not in OPTIONAL_POINTS)
 
@@ -78,20 +76,20 @@ def is_national_flag(key: str) -> bool:
 
 
 def list_picture_files(folder: str, package: Path) -> dict[str, Opener]:
-    """Picture files that are named by their code points."""
+    """List picture files that are named by their code points."""
     paths = sorted((package / folder).iterdir())
     return {normalize_code(path.stem): partial(open_image, path) for path in paths}
 
 
 def list_svg_drawings(package: Path) -> dict[str, Opener]:
-    """The SVG drawings of one of Iconify's packages."""
+    """List the SVG drawings of an Iconify package."""
     icons = json.loads((package / "icons.json").read_text())
     names = json.loads((package / "chars.json").read_text())
     return {normalize_code(code): partial(render_icon, icons, name) for code, name in names.items()}
 
 
 def render_icon(icons: Mapping[str, Any], name: str) -> Image.Image:
-    """A drawing, transparent around it."""
+    """Render an icon on a transparent background."""
     icon = icons["icons"][name]
     width, height = (icon.get(side, icons.get(side, 16)) for side in ("width", "height"))
     box = f"{icon.get('left', 0)} {icon.get('top', 0)} {width} {height}"
@@ -100,7 +98,7 @@ def render_icon(icons: Mapping[str, Any], name: str) -> Image.Image:
 
 
 def rasterize(svg: str) -> bytes:
-    from resvg_py import svg_to_bytes  # cairosvg draws many of these wrongly
+    from resvg_py import svg_to_bytes  # cairosvg renders many of these wrongly
 
     return svg_to_bytes(svg_string=svg, width=SVG_SIDE, height=SVG_SIDE, skip_system_fonts=True)
 
@@ -108,7 +106,8 @@ def rasterize(svg: str) -> bytes:
 STYLES = (
     Style(
         "noto", f"{PACKAGE}@{VERSION}", "Noto Emoji by Google, Apache License 2.0",
-        (f"package/{CATALOG_FILE}", "package/img/google/64"), partial(list_picture_files, "img/google/64"),
+        (f"package/{CATALOG_FILE}", "package/img/google/64"),
+        partial(list_picture_files, "img/google/64"),
     ),
     Style(
         "twemoji", f"emoji-datasource-twitter@{VERSION}",
@@ -127,10 +126,10 @@ STYLES = (
 
 
 def find_drawings(packages: Mapping[str, Path]) -> tuple[list[Drawing], dict[str, Split]]:
-    """All emoji in all styles, style by style in the catalog's order; each base's split.
+    """List all emoji in all styles, by style in catalog order; and the split of each base.
 
-    packages: the unpacked package of every style.  The splits are those of `emoji-64`, so that
-    what its models never saw is held out here, too.
+    packages: the unpacked package of every style.  The splits are those of `emoji-64`, so its
+    held-out emoji are held out here as well.
     """
     catalog = read_catalog(packages["noto"])
     splits = dict(zip((one.base for one in catalog), split_emoji(catalog), strict=True))
@@ -146,7 +145,7 @@ def find_drawings(packages: Mapping[str, Path]) -> tuple[list[Drawing], dict[str
         try:
             found = style.list_pictures(packages[style.name])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{style.package} is not as it was known: {error}") from error
+            raise UserError(f"{style.package} has unexpected contents: {error}") from error
         drawings += [
             Drawing(one, key, style.name, found[key])
             for one, key in zip(plain, keys, strict=True)
@@ -160,7 +159,7 @@ def has_skin_tone(emoji: Emoji) -> bool:
 
 
 def read_names(package: Path) -> dict[str, str]:
-    """How people call the emoji, from Iconify: "red heart", of which Unicode says "heavy black"."""
+    """Read common names from Iconify: "red heart" for Unicode's "heavy black heart"."""
     path = package / "chars.json"
     try:
         names = json.loads(path.read_text())
@@ -172,10 +171,10 @@ def read_names(package: Path) -> dict[str, str]:
 def split_drawings(
     drawings: list[Drawing], splits: Mapping[str, Split], seed: int
 ) -> list[tuple[Split, HeldOutReason]]:
-    """The split of each drawing, and why: all styles of an emoji are held out, or one of them.
+    """Choose the split of each drawing, and the reason: the emoji or one style is held out.
 
-    Of the emoji to train on that come in every style, `HELD_STYLE` says how many have one style
-    held out, each style in turn.
+    `HELD_OUT_STYLE_SHARES` of the training emoji that exist in every style have one style held
+    out, cycling through the styles.
     """
     styles = [style.name for style in STYLES]
     drawn: dict[str, set[str]] = {}
@@ -186,8 +185,8 @@ def split_drawings(
     valid = round(HELD_OUT_STYLE_SHARES["valid"] * len(whole))
     count = valid + round(HELD_OUT_STYLE_SHARES["test"] * len(whole))
     held_out: dict[tuple[str, str], Split] = {
-        (whole[k], styles[place % len(styles)]): "valid" if place < valid else "test"
-        for place, k in enumerate(order[:count])
+        (whole[k], styles[i % len(styles)]): "valid" if i < valid else "test"
+        for i, k in enumerate(order[:count])
     }
     return [assign_split(one, splits, held_out) for one in drawings]
 
@@ -195,9 +194,9 @@ def split_drawings(
 def assign_split(
     drawing: Drawing, splits: Mapping[str, Split], held_out: Mapping[tuple[str, str], Split]
 ) -> tuple[Split, HeldOutReason]:
-    side = splits[drawing.emoji.base]
-    if side != "train":
-        return side, "emoji"
+    base_split = splits[drawing.emoji.base]
+    if base_split != "train":
+        return base_split, "emoji"
     split = held_out.get((drawing.emoji.base, drawing.style))
     return (split, "style") if split else ("train", "")
 
@@ -205,12 +204,12 @@ def assign_split(
 def make_style_source(
     name: str, drawings: list[Drawing], assignments: Iterable[tuple[Split, HeldOutReason]]
 ) -> tuple[Source, dict[Split, np.ndarray]]:
-    """The drawings with their style as class and their name as caption; the rows of each split.
+    """Make a source with style as class and name as caption; and the rows of each split.
 
-    Their attributes are "style", "category", "base" (equal for an emoji's variants) and "held_out":
-    "emoji" for one that no style of is trained on, "style" where others are, "" for training.
+    Attributes are "style", "category", "base" (equal for an emoji's variants) and "held_out":
+    "emoji" if no style of it is trained on, "style" if other styles are, "" for training.
     """
-    splits, why = zip(*assignments, strict=True)
+    splits, reasons = zip(*assignments, strict=True)
     styles = tuple(style.name for style in STYLES)
     source = Source(
         name=name,
@@ -223,7 +222,7 @@ def make_style_source(
             "style": tuple(one.style for one in drawings),
             "category": tuple(one.emoji.category for one in drawings),
             "base": tuple(one.emoji.base for one in drawings),
-            "held_out": why,
+            "held_out": reasons,
         },
     )
     return source, group_rows_by_split(splits)

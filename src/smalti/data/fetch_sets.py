@@ -1,4 +1,4 @@
-"""All that `smalti fetch` brings, by name: emoji, letters, textures."""
+"""The datasets of `smalti fetch`, by name: emoji, letters, textures."""
 
 from __future__ import annotations
 
@@ -56,18 +56,18 @@ from smalti.data.textures import (
 )
 
 EMOJI_SIZES = (32, 64)
-EMOJI_SEED = 0  # of the emoji's splits, which must stay what trained models know them as
+EMOJI_SEED = 0  # of the emoji's splits; fixed, because trained models depend on it
 EMOJI_LICENSE = "Noto Emoji by Google, Apache License 2.0; catalog by emoji-data, MIT"  # its README
-TEXTURE_SEED = 3  # by which free pictures are held out in their share
+TEXTURE_SEED = 3  # with which free pictures are held out in proportion
 WHEEL_LICENSE = "scikit-image's pictures by CC0Textures and others, CC0 or public domain"
 
 
 def fetch_emoji(out: Path, progress: ProgressCallback | None = None) -> list[FetchedPack]:
     """Download Google's emoji and write the packs emoji-32 and emoji-64 into the folder `out`.
 
-    Category is the class, name the caption, white the background.  Packs of the same version that
-    lie there are left as they are.  UserError when npm is missing or fails, or the package is not
-    the one that is known.
+    The category is the class, the name the caption, the background white.  Existing packs of the
+    same version are kept.  Raises UserError if npm is missing or fails, or the package has
+    unexpected contents.
     """
     provenance = {"package": f"{PACKAGE}@{VERSION}", "license": EMOJI_LICENSE, "seed": EMOJI_SEED}
 
@@ -86,11 +86,11 @@ def fetch_emoji(out: Path, progress: ProgressCallback | None = None) -> list[Fet
 def fetch_styles(out: Path, progress: ProgressCallback | None = None) -> list[FetchedPack]:
     """Download emoji in four styles: emoji4-32, emoji4-64 and, with flags, emoji4-flags-64.
 
-    Style is the class, name the caption, white the background.  Of two pictures that are nearly
-    the same and would stand in different splits, the one to train on is left out.
+    The style is the class, the name the caption, the background white.  Training pictures that
+    are nearly equal to held-out ones are dropped.
     """
     if find_spec("resvg_py") is None:
-        raise UserError("Fluent's drawings take resvg; run `pip install 'smalti[emoji]'`")
+        raise UserError("the Fluent drawings need resvg; run `pip install 'smalti[emoji]'`")
     provenance = {
         "package": [style.package for style in STYLES],
         "license": "; ".join(dict.fromkeys(style.license for style in STYLES)),
@@ -127,8 +127,8 @@ def make_white_preprocessing(size: int) -> Preprocessing:
 def fetch_letters(out: Path, progress: ProgressCallback | None = None) -> list[FetchedPack]:
     """Download free fonts and write the pack letters-32 into the folder `out`.
 
-    The character is the class, the font's family the caption; white on black.  Fonts whose
-    characters most others do not know are left out, and so are glyphs that are nearly the same as
+    The character is the class, the font's family the caption; white on black.  Fonts with
+    unrecognizable characters are dropped, and so are training glyphs that are nearly equal to
     held-out ones.
     """
 
@@ -138,7 +138,7 @@ def fetch_letters(out: Path, progress: ProgressCallback | None = None) -> list[F
         found = read_fonts(folder, packages, progress)
         fonts = [Font(package, face) for package, face in found if face is not None]
         if not fonts:
-            raise UserError("none of the fonts could be read; fetch them again")
+            raise UserError("no font can be read; fetch them again")
         kept = [
             letters
             for font, is_known in zip(fonts, recognize_glyphs(fonts), strict=True)
@@ -165,7 +165,7 @@ def fetch_letters(out: Path, progress: ProgressCallback | None = None) -> list[F
 def fetch_textures(out: Path, progress: ProgressCallback | None = None) -> list[FetchedPack]:
     """Download textures and write the packs textures-128 and textures-free-128 into `out`.
 
-    The material is the class.  What the second holds may be passed on, and what learned from it.
+    The material is the class.  The second pack, and models trained on it, may be redistributed.
     """
 
     def make_packs(folder: Path) -> Iterator[PackContents]:
@@ -206,7 +206,7 @@ def is_emoji_file(name: str) -> bool:
 
 
 def make_emoji_source(package: Path) -> tuple[Source, dict[Split, np.ndarray], int]:
-    """The emoji of the unpacked package in the catalog's order; rows of each split; bases."""
+    """Make a source in catalog order; returns it, the rows of each split, and the base count."""
     emoji = read_catalog(package)
     classes = tuple(sorted({one.category for one in emoji}))
     files = [package / PICTURES_FOLDER / one.file_name for one in emoji]
@@ -231,4 +231,4 @@ FETCHERS: dict[str, Callable[[Path, ProgressCallback | None], list[FetchedPack]]
     "letters": fetch_letters,
     "textures": fetch_textures,
 }
-"""What can be fetched. Each writes its packs into a folder and describes them."""
+"""Datasets by name. Each function writes its packs into a folder and returns them."""

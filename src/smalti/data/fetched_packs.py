@@ -1,4 +1,4 @@
-"""Packs of what was fetched: written once, found again, and described."""
+"""Packs of downloaded datasets: written once, reused and described."""
 
 from __future__ import annotations
 
@@ -22,38 +22,38 @@ from smalti.data.picture_formats import suppress_pillow_warnings
 from smalti.data.source import SPLITS, Source, Split
 
 PackContents = tuple[Source, Preprocessing, Mapping[Split, np.ndarray], Mapping[str, Any]]
-"""Of a pack: its pictures, their look, the rows of each split, and what is noted with it: "content"
-at least."""
+"""A pack's source, preprocessing, rows of each split, and further entries of its record: at least
+"content"."""
 
 
 @dataclass(frozen=True)
 @add_short_repr
 class FetchedPack:
-    """A pack, and what stands in it twice."""
+    """A downloaded pack and its duplicates."""
 
     path: Path
     packed: PackSummary
     content: str
-    """What it holds, in words: "1,212 emoji with their variants"."""
+    """A description: "1,212 emoji with their variants"."""
     license: str
     duplicates: Duplicates
     n_leaks: int
-    """Pairs, equal or nearly so, of which the two sides stand in different splits."""
+    """Number of pairs of equal or nearly equal pictures in different splits."""
     is_new: bool = True
-    """False for a pack that was here already, so that nothing was downloaded."""
+    """False if the pack already existed and nothing was downloaded."""
 
     @property
     def n_distinct(self) -> int:
-        """Pictures of different pixels."""
+        """Number of pictures with distinct pixels."""
         return self.packed.shape[0] - self.duplicates.n_copies
 
 
 def drop_leaks(
     source: Source, preprocessing: Preprocessing, rows: Mapping[Split, np.ndarray]
 ) -> dict[Split, np.ndarray]:
-    """The rows of each split without what is nearly the same as a row of a later split.
+    """Drop rows that are equal or nearly equal to a row of a later split.
 
-    Equal pictures of one class, which have several names then, are taken once.
+    Equal pictures of one class, which have several names, are kept once.
     """
     pictures, _ = load_pictures(source, preprocessing)
     labels = np.zeros(len(source), np.int64) if source.labels is None else source.labels
@@ -78,26 +78,32 @@ def fetch_packs(
     make_packs: Callable[[Path], Iterable[PackContents]],
     progress: ProgressCallback | None,
 ) -> list[FetchedPack]:
-    """The packs at `paths`: as they lie there where they were made so, else brought and written.
+    """Return the packs at `paths`, downloading and writing them unless they exist.
 
-    make_packs: downloads into a temporary folder, and gives what each pack is made of.
+    provenance: entries of an existing pack's record that must match.
+    make_packs: downloads into a temporary folder and yields the contents of each pack.
     """
     if are_fetched(paths, provenance):
         return [describe_pack(path, is_new=False) for path in paths]
     packs: list[FetchedPack] = []
     with TemporaryDirectory(prefix="smalti-") as name, suppress_pillow_warnings():
-        for path, (source, look, rows, more) in zip(paths, make_packs(Path(name)), strict=True):
+        for path, (source, preprocessing, rows, more) in zip(
+            paths, make_packs(Path(name)), strict=True
+        ):
             with stage_folder(path, FILES) as folder:
                 named = replace(source, name=path.name)
-                write_pack(folder, named, look, {**rows}, {**provenance, **more}, progress=progress)
+                provenance_and_more = {**provenance, **more}
+                write_pack(
+                    folder, named, preprocessing, {**rows}, provenance_and_more, progress=progress
+                )
             packs.append(describe_pack(path, is_new=True))
     return packs
 
 
 def are_fetched(paths: Sequence[Path], provenance: Mapping[str, Any]) -> bool:
-    """Whether packs that were made so lie at all these paths.
+    """Whether packs with this provenance exist at all paths.
 
-    Where not, UserError or OSError unless they can be written: before anything is downloaded.
+    If not, raises UserError or OSError if they cannot be written, before any download.
     """
     if all(is_fetched(path, provenance) for path in paths):
         return True
@@ -115,12 +121,12 @@ def is_fetched(path: Path, provenance: Mapping[str, Any]) -> bool:
         return "content" in made and all(
             made.get(key) == value for key, value in provenance.items()
         )
-    except UserError:  # damaged: it is fetched anew
+    except UserError:  # damaged: download it again
         return False
 
 
 def describe_pack(path: Path, *, is_new: bool) -> FetchedPack:
-    """What a fetched pack holds. A second's work."""
+    """Describe a downloaded pack. Takes about a second."""
     source, made = open_pack_source(path), read_json(path / "pack.json")["made"]
     array = source.pixels
     assert array is not None

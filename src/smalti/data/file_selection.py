@@ -1,4 +1,4 @@
-"""Which files of a folder or an archive are pictures, and what is passed over."""
+"""Select the pictures of a folder or an archive, and count skipped files."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ SYSTEM_NAMES = {
     "system volume information", "temporary items", "thumbs.db", "ehthumbs.db", "desktop.ini",
     "icon\r",
 }  # fmt: skip
-"""What storage devices and file managers leave behind, in lower case."""
+"""Files and folders of storage devices and file managers, in lower case."""
 RAW_AND_VECTOR = (
     "3fr arw cr2 cr3 crw dcr dng erf iiq kdc mef mos mrw nef nrw orf pef raf raw rw2 rwl sr2 srf "
     "srw x3f ai eps pdf svg svgz thm lrv"
 )
-"""Photographs and drawings that Pillow does not read, or of which it reads a preview alone."""
+"""Photographs and drawings that Pillow cannot read, or only as a preview."""
 UNFINISHED = "part partial crdownload download tmp bak orig swp"
-"""What is not finished, and copies that a program keeps."""
+"""Unfinished downloads, and backups."""
 TEXT_SUFFIXES = "txt json jsonl csv tsv xml yaml yml md html log aae xmp"
-"""Of which there may be one beside each picture."""
+"""Text files that may accompany pictures."""
 NON_PICTURE_SUFFIXES = frozenset(
     f".{word}" for words in (RAW_AND_VECTOR, UNFINISHED, TEXT_SUFFIXES) for word in words.split()
 )
-"""Endings of files that are not looked into."""
+"""Suffixes of files that are never opened."""
 BACKUP_ENDS = ("_original", "~")
-"""Ends of the endings that programs give to what was there before."""
+"""Ends of the suffixes of backups."""
 MAX_SHOWN = 8
-"""Kinds that are named."""
+"""Number of kinds in a message."""
 
 
 @dataclass(frozen=True)
@@ -48,26 +48,26 @@ class Entry:
     """Something in a folder or an archive, not yet opened."""
 
     parts: tuple[str, ...]
-    """Its path from there."""
+    """Its path relative to the folder or archive."""
     read: Callable[[int], bytes] = bytes
-    """So many of its first bytes. Raises whatever it likes."""
+    """Reads its first n bytes. May raise any exception."""
     kind: Literal["file", "folder", "device"] = "file"
-    """A folder stands for all that is in it; a device is a pipe or a socket, too."""
+    """A folder includes everything in it; pipes and sockets are devices."""
 
 
 @dataclass(frozen=True)
 class SkippedFiles:
-    """What was passed over."""
+    """Counts of skipped files."""
 
     files: Mapping[str, int] = field(default_factory=dict)
-    """How many files of each kind, the most frequent first."""
+    """Number of files of each kind, the most frequent first."""
     folders: Mapping[str, int] = field(default_factory=dict)
-    """How many folders of each name: the system's, and hidden ones."""
+    """Number of hidden and system folders of each name."""
     outputs: Mapping[str, int] = field(default_factory=dict)
-    """How many files that smalti wrote, by the folder they lie in."""
+    """Number of files written by smalti, by folder."""
 
     def __str__(self) -> str:
-        """What was passed over, in a line; empty when nothing was."""
+        """Summarize in one line; empty if nothing was skipped."""
         words = ("", "folders ", "written by smalti in ")
         kinds = (self.files, self.folders, self.outputs)
         return "; ".join(
@@ -77,29 +77,28 @@ class SkippedFiles:
 
 @dataclass(frozen=True)
 class FileSelection:
-    """The pictures among many files."""
+    """The pictures among the files of a folder or an archive."""
 
     pictures: Sequence[Entry]
     captions: Mapping[tuple[str, ...], Entry]
-    """Text files beside pictures, by the picture's path."""
+    """Caption files, by the picture's path."""
     skipped: SkippedFiles
 
 
 def require_pictures(found: FileSelection, location: object) -> FileSelection:
-    """The same. UserError, which names the place, where no picture was found."""
+    """Return the selection. Raises UserError, naming the location, if it has no pictures."""
     if not found.pictures:
-        others = f" (passed over: {found.skipped})" if str(found.skipped) else ""
+        others = f" (skipped: {found.skipped})" if str(found.skipped) else ""
         raise UserError(f"{location} holds no pictures{others}; put PNG or JPEG files into it")
     return found
 
 
 def select_pictures(entries: Sequence[Entry]) -> FileSelection:
-    """The pictures among the entries, in their order.
+    """Select the pictures among the entries, in order.
 
-    A picture is a file whose ending promises one (whether it can be read shows later), or one of
-    an unknown ending, or of none, that begins as a picture does.  Hidden files and folders and the
-    system's are passed over, and what smalti wrote, of which the single pictures are taken when
-    there are no others.
+    A picture is a file with a picture's suffix, readable or not, or a file with an unknown or no
+    suffix and a picture's signature.  Hidden and system files and folders are skipped, and so is
+    smalti's output, except its single pictures if there are no others.
     """
     hidden = [find_hidden_folder(e) for e in entries]
     visible = [e for e, folder in zip(entries, hidden, strict=True) if not folder]
@@ -124,7 +123,7 @@ PICTURE = "picture"
 
 
 def classify_entry(entry: Entry) -> str:
-    """PICTURE, or what the entry is called where it is counted."""
+    """Return PICTURE, or the kind that the entry is counted under."""
     name = entry.parts[-1]
     suffix = parse_suffix(name)
     if is_hidden(name):
@@ -143,7 +142,7 @@ def classify_entry(entry: Entry) -> str:
 
 
 def read_entry_start(entry: Entry) -> bytes:
-    """Its first bytes; none when it cannot be read."""
+    """Read an entry's first bytes; b"" if it cannot be read."""
     try:
         return entry.read(SIGNATURE_BYTES)
     except Exception:  # archives raise nearly anything
@@ -151,14 +150,14 @@ def read_entry_start(entry: Entry) -> bytes:
 
 
 def find_hidden_folder(entry: Entry) -> tuple[str, ...] | None:
-    """The outermost folder on the way to an entry that is hidden or the system's; None: none."""
+    """Find the outermost hidden or system folder that contains an entry; None if there is none."""
     folders = entry.parts if entry.kind == "folder" else entry.parts[:-1]
     at = next((k for k, name in enumerate(folders, 1) if is_hidden(name)), None)
     return folders[:at] if at else None
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a file or folder of this name is hidden, or the system's."""
+    """Whether a file or folder of this name is hidden or a system file."""
     return name.startswith(".") or name.casefold() in SYSTEM_NAMES
 
 
@@ -167,6 +166,6 @@ def count_kinds(kinds: Iterable[str]) -> dict[str, int]:
 
 
 def format_counts(counts: Mapping[str, int]) -> str:
-    """The counts as in: HEIC 20, no ending 3."""
+    """Format counts: HEIC 20, no ending 3."""
     words = [f"{name} {count}" for name, count in counts.items()]
     return ", ".join([*words[:MAX_SHOWN], *(["..."] if len(words) > MAX_SHOWN else [])])

@@ -1,4 +1,4 @@
-"""Pictures that lie in folders, and what these say of each: its split, its class."""
+"""Infer splits and classes of pictures from their folders."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ SPLIT_FOLDERS: dict[str, Split] = {
 
 @dataclass(frozen=True, eq=False)
 class FolderLayout:
-    """N pictures in order: those to train on, then the validation's, then the test's."""
+    """N pictures in order: train, then valid, then test."""
 
     order: list[int]
-    """Places in the paths that were arranged."""
+    """Indices into the given paths."""
     labels: np.ndarray | None = None
     """int64 (N,), in the new order."""
     classes: tuple[str, ...] = ()
     splits: dict[str, range] = field(default_factory=dict)
-    """The rows of each split; empty where the folders are none."""
+    """The rows of each split; empty if the folders are not splits."""
 
 
 def infer_layout(paths: Sequence[tuple[str, ...]], *, labels: bool = True) -> FolderLayout:
-    """Splits and classes from the parts of every picture's path.
+    """Infer splits and classes from the parts of every picture's path.
 
-    When all pictures lie in folders called as splits are (train and at least one of valid, val,
+    If all pictures are in folders named like splits (train and at least one of valid, val,
     test ...), those are the splits, and the folders below them may be classes.
     """
     folders = {parts[0] for parts in paths if len(parts) > 1}
     named = {name: SPLIT_FOLDERS.get(name.lower()) for name in folders}
-    found = set(named.values())
+    folder_splits = set(named.values())
     splits: dict[str, range] = {}
     order = list(range(len(paths)))
-    if all(len(p) > 1 for p in paths) and None not in found and {"train"} < found:
-        split_of = [named[parts[0]] for parts in paths]
-        order = [k for split in SPLITS for k in order if split_of[k] == split]
-        splits = make_split_ranges({s: n for s in SPLITS if (n := split_of.count(s))})
+    if all(len(p) > 1 for p in paths) and None not in folder_splits and {"train"} < folder_splits:
+        picture_splits = [named[parts[0]] for parts in paths]
+        order = [k for split in SPLITS for k in order if picture_splits[k] == split]
+        splits = make_split_ranges({s: n for s in SPLITS if (n := picture_splits.count(s))})
         paths = [parts[1:] for parts in paths]
     numbers, classes = find_classes([paths[k] for k in order]) if labels else (None, ())
     return FolderLayout(
@@ -64,10 +64,10 @@ def make_file_source(
     labels: bool = True,
     close: Callable[[], None] = close_nothing,
 ) -> Source:
-    """The pictures that were found in a folder or an archive, not yet opened.
+    """Make a source of the selected pictures of a folder or an archive.
 
-    format_title, open_picture: what a path is called, and the picture there.
-    strip_components: folders at the beginning of every path that say nothing.
+    format_title, open_picture: map a path to its title and its picture.
+    strip_components: number of leading folders of every path to ignore.
     """
     paths = [entry.parts for entry in files.pictures]
     folders = infer_layout([parts[strip_components:] for parts in paths], labels=labels)

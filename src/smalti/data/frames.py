@@ -1,4 +1,4 @@
-"""Pictures and videos for patches: a file, an animation, or a folder of frames."""
+"""Read pictures and videos for patch matching: a file, an animation, or a folder of frames."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from smalti.data.single_picture import read_pixels
 
 PREPROCESSING = make_preprocessing(None, "keep", "white", crop=False)
 ANIMATIONS = ("GIF", "PNG", "WEBP", "AVIF", "FLI")
-"""Formats whose pictures follow each other; TIFF, MPO, ICO ... hold pages or sizes of one."""
+"""Formats with frames; TIFF, MPO, ICO ... contain pages or sizes."""
 
 
 def read_still(picture: object) -> np.ndarray:
-    """(H, W, 3) uint8, of what `read_levels` takes; of an animation the first frame."""
+    """Read uint8 (H, W, 3) from what `read_pixels` accepts; the first frame of an animation."""
     return to_rgb(read_pixels(picture, PREPROCESSING))
 
 
 def to_rgb(pixels: np.ndarray) -> np.ndarray:
-    """(1 or 3, H, W) as (H, W, 3)."""
+    """Convert (1 or 3, H, W) to (H, W, 3)."""
     return np.ascontiguousarray(np.broadcast_to(pixels, (3, *pixels.shape[1:])).transpose(1, 2, 0))
 
 
 def is_video(source: object) -> bool:
-    """A folder of frames, an animation, or several pictures."""
+    """Whether a source is a folder of frames, an animation, or several pictures."""
     if not isinstance(source, str | Path):
         return isinstance(source, list | tuple) or getattr(source, "ndim", 0) == 4
     if not Path(source).exists():
@@ -44,7 +44,7 @@ def is_video(source: object) -> bool:
 
 
 def count_frames(source: object) -> int:
-    """Frames of a folder, an animation or several pictures; 1 for any other picture."""
+    """Count the frames of a folder, an animation or several pictures; 1 for a picture."""
     if not isinstance(source, str | Path):
         return len(source) if isinstance(source, Sized) else 1
     if Path(source).is_dir():
@@ -58,7 +58,7 @@ def count_frames(source: object) -> int:
 
 
 def read_frames(source: object) -> Iterator[np.ndarray]:
-    """Each (H, W, 3) uint8, in time; a folder's in the order of the numbers in their names."""
+    """Yield frames uint8 (H, W, 3) in order; a folder's are sorted by numbers in their names."""
     if not isinstance(source, str | Path) or Path(source).is_dir():
         yield from map(read_still, list_frames(source))
         return
@@ -71,13 +71,13 @@ def read_frames(source: object) -> Iterator[np.ndarray]:
 
 
 def list_frames(source: object) -> Iterable[object]:
-    """The files of a folder in the order of their numbers; several pictures as they are."""
+    """List the files of a folder sorted by their numbers; or the given pictures."""
     if isinstance(source, str | Path):
         return sorted(find_pictures(Path(source)), key=natural_sort_key)
     return source if isinstance(source, Iterable) else [source]
 
 
 def natural_sort_key(path: Path) -> list[tuple[int, str]]:
-    """frame2 before frame10."""
+    """Key that sorts frame2 before frame10."""
     words = re.findall(r"\d+|\D+", str(path))
     return [(int(w), "") if w.isdigit() and w.isascii() else (-1, w) for w in words]

@@ -1,7 +1,7 @@
-"""Letters drawn by a font, white on black, and what of them is no letter.
+"""Draw the letters of a font, white on black, without unusable glyphs.
 
-Fonts promise characters that they lack, and draw capitals for small letters.  What is drawn
-inside out, or as a little picture, only shows beside other fonts: see `smalti.data.letters`.
+Fonts claim characters that they lack, and draw capitals for small letters.  Inverted or pictorial
+glyphs are found by comparison with other fonts: see `smalti.data.letters`.
 """
 
 from __future__ import annotations
@@ -15,24 +15,22 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 CHARACTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-SIDE = 32  # of a glyph's picture
+SIDE = 32  # pixels of a glyph's picture
 MARGIN = 2  # pixels that stay black on every side
-SUPERSAMPLING = 4  # the drawing is so many times finer, and averaged
-MEASURING_FONT_SIZE = 128  # font size at which ink is measured
+SUPERSAMPLING = 4  # factor of the finer drawing that is averaged
+MEASURING_FONT_SIZE = 128  # font size for measuring ink
 MISSING_CHARACTERS = ("\u0378", "\uffff", "\U0010ffff")  # characters that no font has
-INK_LEVEL = 32  # level from which a pixel is ink
-PLACEHOLDER_COUNT = 4  # characters of one picture, from which on it stands for none
+INK_LEVEL = 32  # a pixel of at least this level is ink
+PLACEHOLDER_COUNT = 4  # this many characters with one picture: it is a placeholder
 DISTINCT_CAPITALS = "ABDEGHNQRT"  # capitals whose small letters have another shape
-SMALL_CAPS_CORRELATION = (
-    0.7  # correlation of these, on average, from which on small letters are capitals
-)
+SMALL_CAPS_CORRELATION = 0.7  # mean correlation of these above which small letters are capitals
 Box = tuple[int, int, int, int]
 """Left, top, right and bottom."""
 
 
 @dataclass(frozen=True)
 class Face:
-    """What one font file draws of the characters that were asked for."""
+    """The requested characters that one font file draws."""
 
     family: str
     style: str
@@ -43,7 +41,7 @@ class Face:
 
 
 def read_face(path: Path, characters: Sequence[str] = CHARACTERS) -> Face | None:
-    """The usable glyphs of a font file, in one scale and on one baseline; None without any."""
+    """Read the usable glyphs of a font file, at one scale and baseline; None if it has none."""
     try:
         font = ImageFont.truetype(path, MEASURING_FONT_SIZE, layout_engine=ImageFont.Layout.BASIC)
         inked = {c: measure_ink(font, c) for c in characters}
@@ -61,7 +59,7 @@ def read_face(path: Path, characters: Sequence[str] = CHARACTERS) -> Face | None
 
 
 def measure_ink(font: ImageFont.FreeTypeFont, character: str) -> tuple[bytes, Box]:
-    """What a font draws for a character, empty for nothing, and where: seen from the baseline."""
+    """Measure the ink of a character (empty if none) and its box relative to the baseline."""
     core, (x, y) = font.getmask2(character, mode="L", anchor="ls")
     if not min(core.size):
         return b"", (0, 0, 0, 0)
@@ -76,14 +74,14 @@ def measure_ink(font: ImageFont.FreeTypeFont, character: str) -> tuple[bytes, Bo
 
 
 def find_real_characters(inks: dict[str, bytes], missing_inks: set[bytes]) -> set[str]:
-    """Those with ink of their own: not blank, not the box of a missing one, not one for all."""
+    """Find the characters that are not blank, missing or placeholders."""
     count = Counter(inks[c] for c in {c.lower(): c for c in inks}.values())
     placeholders = {ink for ink, n in count.items() if n >= PLACEHOLDER_COUNT}
     return {c for c, ink in inks.items() if ink and ink not in missing_inks | placeholders}
 
 
 def draw_glyphs(path: Path, boxes: dict[str, Box]) -> dict[str, np.ndarray]:
-    """uint8 (SIDE, SIDE) of each: one scale and one baseline, each ink centered sideways."""
+    """Draw uint8 (SIDE, SIDE) of each at one scale and baseline, centered horizontally."""
     top = min(box[1] for box in boxes.values())
     bottom = max(box[3] for box in boxes.values())
     width = max(box[2] - box[0] for box in boxes.values())
@@ -93,29 +91,29 @@ def draw_glyphs(path: Path, boxes: dict[str, Box]) -> dict[str, np.ndarray]:
     )
     middle = SUPERSAMPLING * SIDE / 2
     baseline = middle - scale * (top + bottom) / 2
-    found: dict[str, np.ndarray] = {}
+    pictures: dict[str, np.ndarray] = {}
     for character, (left, _, right, _) in boxes.items():
         image = Image.new("L", (SUPERSAMPLING * SIDE, SUPERSAMPLING * SIDE))
-        place = (middle - scale * (left + right) / 2, baseline)
-        ImageDraw.Draw(image).text(place, character, fill=255, font=font, anchor="ls")
+        position = (middle - scale * (left + right) / 2, baseline)
+        ImageDraw.Draw(image).text(position, character, fill=255, font=font, anchor="ls")
         picture = np.asarray(image.reduce(SUPERSAMPLING))
         if (picture >= INK_LEVEL).any():
-            found[character] = picture
-    return found
+            pictures[character] = picture
+    return pictures
 
 
 def crop_to_ink(picture: np.ndarray) -> np.ndarray:
-    """The box around the ink."""
+    """Crop to the bounding box of the ink."""
     ink = picture >= INK_LEVEL
     rows, columns = np.flatnonzero(ink.any(1)), np.flatnonzero(ink.any(0))
     return picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def drop_small_capitals(pictures: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Without small letters that are capitals, in this size or a smaller one."""
+    """Drop small letters that are capitals, of the same or a smaller size."""
     pairs = [(c, c.lower()) for c in DISTINCT_CAPITALS if c in pictures and c.lower() in pictures]
-    likeness = [correlate_glyphs(pictures[a], pictures[b]) for a, b in pairs]
-    small = bool(likeness) and float(np.mean(likeness)) > SMALL_CAPS_CORRELATION
+    correlations = [correlate_glyphs(pictures[a], pictures[b]) for a, b in pairs]
+    small = bool(correlations) and float(np.mean(correlations)) > SMALL_CAPS_CORRELATION
     return {
         c: p
         for c, p in pictures.items()
@@ -128,13 +126,13 @@ def are_equal(a: np.ndarray, b: np.ndarray | None) -> bool:
 
 
 def correlate_glyphs(a: np.ndarray, b: np.ndarray) -> float:
-    """Of two glyphs brought to one size, from -1 to 1."""
+    """Compute the correlation of two glyphs resized to one size, from -1 to 1."""
     x, y = (resize_ink(picture) for picture in (a, b))
     x, y = x - x.mean(), y - y.mean()
     return float((x * y).sum() / max(1e-6, np.sqrt((x * x).sum() * (y * y).sum())))
 
 
 def resize_ink(picture: np.ndarray) -> np.ndarray:
-    """float (12, 12): the box around the ink."""
+    """Resize the bounding box of the ink to float (12, 12)."""
     ink = Image.fromarray((255 * (crop_to_ink(picture) >= INK_LEVEL)).astype(np.uint8))
     return np.asarray(ink.resize((12, 12), Image.Resampling.BOX), np.float64)

@@ -1,4 +1,4 @@
-"""A data set of the Hugging Face hub, by its name. Needs the extra `hub`."""
+"""Load a dataset of the Hugging Face hub by name. Needs the extra `hub`."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ CAPTION_COLUMNS = ("caption", "text", "captions")
 
 
 def open_hub_source(path: str, *, labels: bool = True) -> Source:
-    """The pictures of `hf:NAME` or `hf:NAME:CONFIG`, its splits one behind the other.
+    """Open the pictures of `hf:NAME` or `hf:NAME:CONFIG`, its splits concatenated.
 
-    The column of pictures and the one of classes are found by their types; words in a column
-    `caption` or `text` become captions.  UserError when the package is missing, the hub cannot be
-    reached or there is no such data set.
+    The picture and class columns are found by type; text in a column `caption` or `text` becomes
+    captions.  Raises UserError if the package is missing, the hub cannot be reached or the dataset
+    does not exist.
     """
     hub: Any = import_datasets(path)
     name, _, config = path.removeprefix(HUB_PREFIX).partition(":")
     if not name:
-        raise UserError(f"{path} names no data set; give hf:NAME, such as hf:ylecun/mnist")
+        raise UserError(f"{path} names no dataset; give hf:NAME, such as hf:ylecun/mnist")
     try:
         dataset = hub.load_dataset(name, config or None)
-    except Exception as error:  # the hub's many kinds, none of which the package promises
+    except Exception as error:  # the package documents none of its exceptions
         line = " ".join(str(error).split()) or type(error).__name__
         raise UserError(f"{path} cannot be loaded: {line[:300]}") from error
     parts = split_parts(path, dataset)
@@ -42,8 +42,8 @@ def open_hub_source(path: str, *, labels: bool = True) -> Source:
     column = find_column(features, hub.Image)
     if column is None:
         inside = ", ".join(features) or "none"
-        raise UserError(f"{path} has no column of pictures; its columns are {inside}")
-    # the files as they are, so that one broken picture is one broken picture
+        raise UserError(f"{path} has no picture column; its columns are {inside}")
+    # undecoded, so that one broken picture affects no other
     sets = [part.cast_column(column, hub.Image(decode=False)) for part in parts.values()]
     ends = np.cumsum([0, *map(len, sets)]).tolist()
 
@@ -54,9 +54,7 @@ def open_hub_source(path: str, *, labels: bool = True) -> Source:
     splits = make_split_ranges({split: len(part) for split, part in parts.items()})
     class_column = find_column(features, hub.ClassLabel) if labels else None
     class_numbers = None if class_column is None else read_column(sets, class_column)
-    if (
-        class_numbers is not None and min(class_numbers) < 0
-    ):  # a test split whose answers are kept secret
+    if class_numbers is not None and min(class_numbers) < 0:  # test labels are withheld
         class_numbers = class_column = None
     caption_column = next((c for c in CAPTION_COLUMNS if c in features and c != class_column), None)
     captions = read_column(sets, caption_column) if caption_column else []
@@ -72,13 +70,13 @@ def open_hub_source(path: str, *, labels: bool = True) -> Source:
 
 
 def split_parts(path: str, dataset: object) -> dict[str, Any]:
-    """The data set's parts under our names, train first; others are passed over."""
+    """Map the dataset's splits to smalti's names, train first; others are ignored."""
     if not isinstance(dataset, dict):
         return {"train": dataset}
     ours = {SPLIT_NAMES[name]: part for name, part in dataset.items() if name in SPLIT_NAMES}
     if "train" not in ours:
         if len(dataset) != 1:
-            raise UserError(f"{path} has the splits {', '.join(dataset)}, and no train among them")
+            raise UserError(f"{path} has the splits {', '.join(dataset)}, but no train split")
         ours = {"train": next(iter(dataset.values()))}
     return {split: ours[split] for split in SPLITS if split in ours and len(ours[split])}
 
@@ -92,7 +90,7 @@ def read_column(sets: list[Any], name: str) -> list[Any]:
 
 
 def open_value(value: Image.Image | Mapping[str, Any]) -> Image.Image:
-    """A picture as the package gives it: bytes, a path, or decoded after all."""
+    """Open a picture as the package returns it: bytes, a path, or decoded."""
     if isinstance(value, Image.Image):
         return value
     if value.get("bytes") is not None:
@@ -105,5 +103,5 @@ def import_datasets(path: str) -> ModuleType:
         return import_module("datasets")
     except ImportError as error:
         raise UserError(
-            f"{path} takes the package datasets; install it by `pip install 'smalti[hub]'`"
+            f"{path} needs the package datasets; install it with `pip install 'smalti[hub]'`"
         ) from error

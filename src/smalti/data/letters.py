@@ -1,4 +1,4 @@
-"""Letters and digits out of free fonts, and which fonts draw none worth learning from."""
+"""Letters and digits from free fonts, without unusable fonts."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ tomsontalks tuffy urw-base35 vollkorn yanone-kaffeesatz
 """
 PACKAGES = tuple(f"fonts-{name}" for name in NAMES.split())
 FONT_SUFFIXES = (".ttf", ".otf")
-MIN_RECOGNIZED = 0.5  # part of a face's capitals, small letters or digits that must be recognized
+MIN_RECOGNIZED = 0.5  # fraction of a face's capitals, small letters or digits to recognize
 CHARACTER_GROUPS = (str.isdigit, str.isupper, str.islower)
 TWINS = {"0": "o", "1": "l", "i": "l", "I": "l"}  # characters that many fonts draw alike
-SAME_SHAPE_CAPITALS = "CFJKMOPSUVWXYZ"  # capitals whose small letters have their shape
-GLYPH_SIDE = 16  # side of what is recognized
-FEATURES = 1500  # random cosines
-FREQUENCY_SCALE = 1.6  # of their frequencies
-MIN_COMMON = 8  # characters by which two faces can be compared
-MAX_DISTANCE = 0.25  # of their ink, by which faces differ that are one design
+SAME_SHAPE_CAPITALS = "CFJKMOPSUVWXYZ"  # capitals whose small letters have the same shape
+GLYPH_SIDE = 16  # pixels of a glyph for recognition
+FEATURES = 1500  # random cosine features
+FREQUENCY_SCALE = 1.6  # standard deviation of their frequencies
+MIN_COMMON = 8  # common characters needed to compare two faces
+MAX_DISTANCE = 0.25  # relative difference of ink below which two faces are one design
 VALID_NAMES = """
 adf-accanthis:accanthis adf-oldania:oldania aenigma:amplitude aenigma:chemical
 aenigma:dyphusion aenigma:hillock aenigma:jargon aenigma:kinkaid aenigma:kurvature
@@ -58,8 +58,8 @@ HELD_OUT: dict[Split, frozenset[str]] = {
     "valid": frozenset(VALID_NAMES.split()),
     "test": frozenset(TEST_NAMES.split()),
 }
-"""Designs that are held out, a twentieth and a tenth, drawn once: named, so that the split stays
-what trained models know when a font comes or goes."""
+"""Held-out designs, 5 % and 10 %, drawn once. They are named so that the split of trained models
+stays the same when fonts are added or removed."""
 WEIGHT_WORDS = re.compile(
     r"\b(thin|hairline|extra ?light|light|book|regular|medium|semi ?bold|demi ?bold|bold|"
     r"extra ?bold|black|heavy|ultra|italic|oblique|condensed|narrow|cond|cn|brk|std|pro)\b",
@@ -69,26 +69,26 @@ WEIGHT_WORDS = re.compile(
 
 @dataclass(frozen=True)
 class Font:
-    """A face, and the package that it came in."""
+    """A face and its package."""
 
     package: str
     face: Face
 
     @property
     def family(self) -> str:
-        """Its name without weight and width: "TeX Gyre Heros" for "TeX Gyre Heros Cn"."""
+        """The name without weight and width: "TeX Gyre Heros" for "TeX Gyre Heros Cn"."""
         name = " ".join(WEIGHT_WORDS.sub(" ", self.face.family).split())
         return name or self.face.family
 
     @property
     def design(self) -> str:
-        """Its package and its family's first word."""
+        """The package and the first word of the family."""
         first = (self.family.split() or [""])[0].lower()
         return f"{self.package.removeprefix('fonts-')}:{first}"
 
 
 def is_font_or_license(name: str) -> bool:
-    """Whether a package's file is a font, or says what its license is."""
+    """Whether a package's file is a font or a copyright file."""
     path = PurePosixPath(name)
     return path.suffix.lower() in FONT_SUFFIXES or path.name == "copyright"
 
@@ -96,8 +96,8 @@ def is_font_or_license(name: str) -> bool:
 def read_fonts(
     folder: Path, packages: Sequence[str], progress: ProgressCallback | None = None
 ) -> list[tuple[str, Face | None]]:
-    """Every font file of the unpacked packages, in order; None for one that draws nothing."""
-    files: dict[tuple[str, str], Path] = {}  # the same in two formats counts once
+    """Read every font file of the unpacked packages, in order; None for one without glyphs."""
+    files: dict[tuple[str, str], Path] = {}  # a font in two formats counts once
     for package in packages:
         for path in sorted((folder / package).rglob("*"), key=lambda path: path.name):
             if path.suffix.lower() in FONT_SUFFIXES and path.is_file():
@@ -111,26 +111,26 @@ def read_fonts(
 
 
 def read_licenses(folder: Path, packages: Sequence[str]) -> str:
-    """One line: every license, and the packages under it."""
+    """Format every license with its packages, in one line."""
     under: dict[str, list[str]] = {}
     for package in packages:
         found = sorted((folder / package).rglob("copyright"))
         named = format_licenses(read_copyright(found[0])) if found else ""
-        under.setdefault(named or "as their copyright files say", []).append(package)
+        under.setdefault(named or "see their copyright files", []).append(package)
     return "; ".join(f"{license}: {', '.join(names)}" for license, names in under.items())
 
 
-# ---- which glyphs are what they say
+# ---- glyph recognition
 
 
 def to_shape_class(character: str) -> str:
-    """Equal for characters that can only be told apart by their size, or not at all."""
+    """Map characters of the same shape, apart from size, to one class."""
     lower = character.lower() if character in SAME_SHAPE_CAPITALS else character
     return TWINS.get(lower, lower)
 
 
 def compute_glyph_features(picture: np.ndarray) -> np.ndarray:
-    """float32 (LOOK^2 + 1,): the ink brought to one size and contrast, and its proportions."""
+    """Compute float32 (GLYPH_SIDE^2 + 1,): resized, normalized ink and its aspect ratio."""
     part = crop_to_ink(picture)
     small = Image.fromarray(part).resize((GLYPH_SIDE, GLYPH_SIDE), Image.Resampling.BILINEAR)
     levels = np.asarray(small, np.float32).ravel()
@@ -140,10 +140,10 @@ def compute_glyph_features(picture: np.ndarray) -> np.ndarray:
 
 
 def recognize_glyphs(fonts: Sequence[Font]) -> list[np.ndarray]:
-    """For each font: which of its glyphs, bool, look like what the other fonts draw for them.
+    """Find, per font, which glyphs (bool) look like those of the other fonts.
 
-    A ridge regression on random cosines of all glyphs; what it says of a font is corrected to
-    what it would say had that font not been there, which is exact.
+    A ridge regression on random cosine features of all glyphs, with the exact leave-one-font-out
+    correction of its predictions.
     """
     classes = sorted({to_shape_class(c) for c in CHARACTERS})
     random = np.random.Generator(np.random.Philox(0))
@@ -160,19 +160,19 @@ def recognize_glyphs(fonts: Sequence[Font]) -> list[np.ndarray]:
         moment += cosines.T @ np.eye(len(classes))[numbers]
     inverse = np.linalg.inv(gram)
     weights = inverse @ moment
-    known: list[np.ndarray] = []
+    recognized: list[np.ndarray] = []
     for x, numbers in zip(features, truth, strict=True):
         cosines = np.cos(x @ frequencies + phase)
         one_hot, hat = np.eye(len(classes))[numbers], cosines @ inverse @ cosines.T
         residual = np.linalg.solve(np.eye(len(hat)) - hat, one_hot - cosines @ weights)
-        known.append((one_hot - residual).argmax(1) == numbers)
-    return known
+        recognized.append((one_hot - residual).argmax(1) == numbers)
+    return recognized
 
 
 def keep_letters(font: Font, recognized: np.ndarray) -> Font | None:
-    """Without its digits, capitals or small letters where most of them are not recognized.
+    """Drop digits, capitals or small letters if most of them are not recognized.
 
-    None when neither capitals nor small letters are left: it draws pictures, or inside out.
+    Returns None if no letters are left: the font is pictorial or inverted.
     """
     characters = font.face.characters
     kept = np.zeros(len(characters), bool)
@@ -192,10 +192,10 @@ def keep_letters(font: Font, recognized: np.ndarray) -> Font | None:
 
 
 def group_designs(fonts: Sequence[Font]) -> np.ndarray:
-    """int (fonts,): equal for fonts of one design, by name or by look.
+    """Group fonts of one design, int (fonts,), by name or by shape.
 
-    One name are families of a package that begin with the same word; one look have faces whose
-    common characters are nearly the same, as free copies of one old typeface are.
+    By name: families of a package with the same first word.  By shape: faces whose common
+    characters are nearly equal, such as free copies of one typeface.
     """
     designs = [font.design for font in fonts]
     named = np.unique(designs, return_inverse=True)[1]
@@ -204,39 +204,39 @@ def group_designs(fonts: Sequence[Font]) -> np.ndarray:
 
 
 def compare_faces(fonts: Sequence[Font]) -> np.ndarray:
-    """(fonts, fonts): how much they differ in the characters that both have, 0 for not at all.
+    """Compute the relative difference (fonts, fonts) of common characters, 0 if equal.
 
-    It is the root mean square of the difference, as a part of that of their levels: fonts of thin
-    strokes, black for the most part, are no more alike for that.
+    The root mean square of the difference is divided by that of the levels, so that thin, mostly
+    black fonts are not closer.
     """
     side = fonts[0].face.pictures.shape[1] // 2
     V = np.zeros((len(fonts), len(CHARACTERS), side * side), np.float32)
     M = np.zeros((len(fonts), len(CHARACTERS)), np.float32)
     for k, font in enumerate(fonts):
-        places = [CHARACTERS.index(c) for c in font.face.characters]
+        indices = [CHARACTERS.index(c) for c in font.face.characters]
         halves = font.face.pictures.reshape(-1, side, 2, side, 2).mean((2, 4))
-        V[k, places], M[k, places] = halves.reshape(len(halves), -1), 1
+        V[k, indices], M[k, indices] = halves.reshape(len(halves), -1), 1
     energy = np.square(V).sum(2)  # (fonts, characters)
     flat = V.reshape(len(fonts), -1)
     both = energy @ M.T + M @ energy.T
-    unlike = np.sqrt(np.maximum(both - 2 * flat @ flat.T, 0) / np.maximum(both / 2, 1))
-    return np.where(M @ M.T >= MIN_COMMON, unlike, np.inf)
+    difference = np.sqrt(np.maximum(both - 2 * flat @ flat.T, 0) / np.maximum(both / 2, 1))
+    return np.where(M @ M.T >= MIN_COMMON, difference, np.inf)
 
 
 def split_designs(fonts: Sequence[Font], groups: np.ndarray) -> list[Split]:
-    """The split of each font, all fonts of a group in one: where one of them is named for."""
-    sides: dict[int, Split] = {}
+    """Choose the split of each font; a group is held out if one of its designs is in HELD_OUT."""
+    group_splits: dict[int, Split] = {}
     for split, names in HELD_OUT.items():
         for font, group in zip(fonts, groups.tolist(), strict=True):
             if font.design in names:
-                sides[group] = split
-    return [sides.get(group, "train") for group in groups.tolist()]
+                group_splits[group] = split
+    return [group_splits.get(group, "train") for group in groups.tolist()]
 
 
 def make_letter_source(
     fonts: Sequence[Font], splits: Sequence[Split]
 ) -> tuple[Source, dict[Split, np.ndarray]]:
-    """All glyphs, the character as class and the family as caption; the rows of each split."""
+    """Make a source with the character as class and the family as caption; rows of each split."""
     pixels = np.concatenate([font.face.pictures for font in fonts])[:, None]
     characters = "".join(font.face.characters for font in fonts)
     each = [font for font in fonts for _ in font.face.characters]
@@ -253,7 +253,7 @@ def make_letter_source(
         },
         pixels=pixels,
     )
-    each_side: list[Split] = [
-        side for font, side in zip(fonts, splits, strict=True) for _ in font.face.characters
+    glyph_splits: list[Split] = [
+        split for font, split in zip(fonts, splits, strict=True) for _ in font.face.characters
     ]
-    return source, group_rows_by_split(each_side)
+    return source, group_rows_by_split(glyph_splits)

@@ -1,7 +1,7 @@
-"""An LMDB of encoded pictures, read page by page.
+"""Read an LMDB of encoded pictures, page by page.
 
-LMDB maps the whole file into memory and believes what stands there: a file that is cut short or
-damaged ends the process.  Reading needs a few pages' layout, so here every place is checked first.
+The LMDB library maps the file into memory and trusts it: a truncated or damaged file crashes the
+process.  Reading needs only the layout of a few pages, so this reader checks every offset.
 """
 
 from __future__ import annotations
@@ -30,37 +30,33 @@ from smalti.data.source import Source
 
 MAGIC = b"\xde\xc0\xef\xbe"
 HEADER_BYTES = 16  # bytes of a page before its content
-BRANCH, LEAF = 1, 2  # kinds of page
-F_BIGDATA, F_SUBDATA, F_DUPDATA = (
-    1,
-    2,
-    4,
-)  # a value in pages of its own, another database, several values
+BRANCH, LEAF = 1, 2  # page flags
+F_BIGDATA, F_SUBDATA, F_DUPDATA = 1, 2, 4  # overflow pages, a sub-database, duplicate values
 MAX_DEPTH = 32  # levels of the tree
 P_INVALID = 2**64 - 1  # the root of an empty tree
 
 
 class CorruptedError(ValueError):
-    """What stands in the file cannot be."""
+    """The file is not a valid LMDB."""
 
 
 @dataclass(frozen=True)
 class ValueSpan:
-    """Where a value lies in the file."""
+    """Position of a value in the file."""
 
     start: int
     size: int
 
 
 class Database:
-    """The keys of an LMDB in order, and where their values lie. Raises Damaged."""
+    """The keys of an LMDB in order, and positions of their values. Raises CorruptedError."""
 
     def __init__(self, file: BinaryIO):
         self.file, self.lock = file, Lock()
         self.file_size = os.fstat(file.fileno()).st_size
         head = self.read_bytes(0, 152)
         if head[HEADER_BYTES : HEADER_BYTES + 4] != MAGIC:
-            raise CorruptedError("it does not begin as one")
+            raise CorruptedError("it has no LMDB header")
         (self.page_size,) = struct.unpack_from("<I", head, 40)
         if self.page_size not in (1 << k for k in range(9, 17)):
             raise CorruptedError(f"its pages are of {self.page_size} bytes")
@@ -73,10 +69,10 @@ class Database:
         )
         if (self.last_page + 1) * self.page_size > self.file_size:
             whole = (self.last_page + 1) * self.page_size
-            raise CorruptedError(f"it is cut short: {self.file_size} bytes of {whole}")
+            raise CorruptedError(f"it is truncated: {self.file_size} bytes of {whole}")
 
     def read_bytes(self, start: int, size: int) -> bytes:
-        """Bytes of the file, from any thread."""
+        """Read bytes of the file; thread-safe."""
         if not 0 <= start <= start + size <= self.file_size:
             raise CorruptedError("it points beyond its end")
         with self.lock:
@@ -87,7 +83,7 @@ class Database:
         return self.read_bytes(span.start, span.size)
 
     def iter_entries(self) -> Iterator[tuple[bytes, ValueSpan]]:
-        """Every key and its value; other databases and keys of several values are passed over."""
+        """Yield every key and its value; sub-databases and duplicate keys are skipped."""
         if self.root != P_INVALID:
             yield from self._iter_subtree(self.root, 0, set())
 
@@ -95,7 +91,7 @@ class Database:
         self, page_number: int, depth: int, visited: set[int]
     ) -> Iterator[tuple[bytes, ValueSpan]]:
         if depth > MAX_DEPTH or page_number in visited or page_number > self.last_page:
-            raise CorruptedError("its tree leads in a circle, or nowhere")
+            raise CorruptedError("its tree has a cycle or an invalid page")
         visited.add(page_number)
         page = self.read_bytes(page_number * self.page_size, self.page_size)
         kind, lower = struct.unpack_from("<HH", page, 10)
@@ -115,17 +111,17 @@ class Database:
             elif not flags & (F_SUBDATA | F_DUPDATA):
                 start = node + 8 + length
                 if start + size > self.page_size:
-                    raise CorruptedError("a value reaches beyond its page")
+                    raise CorruptedError("a value exceeds its page")
                 yield key, ValueSpan(page_number * self.page_size + start, size)
 
     def _make_span(self, start: int, size: int) -> ValueSpan:
         if start + size > self.file_size:
-            raise CorruptedError("a value reaches beyond the file's end")
+            raise CorruptedError("a value exceeds the file")
         return ValueSpan(start, size)
 
 
 def is_lmdb(path: Path) -> bool:
-    """Whether a folder holds LMDB's file, or a file is one."""
+    """Whether a path is an LMDB file or a folder with one."""
     if path.is_dir():
         return (path / "data.mdb").is_file()
     with path.open("rb") as file:
@@ -133,31 +129,33 @@ def is_lmdb(path: Path) -> bool:
 
 
 def open_lmdb_source(path: Path, *, labels: bool = True) -> Source:
-    """The pictures of a database in the order of its keys: every value is a picture file.
+    """Open the pictures of a database in key order; every value is a picture file.
 
-    A key is read as a path: one with the ending of a picture, or with none and a picture as its
-    value, is one; "cats/0001" belongs to the class "cats", as in a folder.  Other entries (counts,
-    labels in words) are passed over.  UserError when it is damaged or holds no picture.
+    Keys are paths: a picture's key has a picture's suffix, or none and a picture as its value;
+    "cats/0001" has the class "cats", as in a folder.  Other entries are skipped.  Raises UserError
+    if the database is damaged or has no pictures.
     """
     file = (path / "data.mdb" if path.is_dir() else path).open("rb")
     try:
         database = Database(file)
-        found = [e for e in database.iter_entries() if is_picture(database, *e)]
-        if not found:
-            raise UserError(f"{path} holds no pictures; put encoded ones (PNG, JPEG) as its values")
+        entries = [e for e in database.iter_entries() if is_picture(database, *e)]
+        if not entries:
+            raise UserError(
+                f"{path} holds no pictures; store encoded pictures (PNG, JPEG) as its values"
+            )
     except (CorruptedError, struct.error, OSError) as error:
         file.close()
-        raise UserError(f"{path} is no LMDB that can be read ({error}); copy it again") from error
+        raise UserError(f"{path} is not a readable LMDB ({error}); copy it again") from error
     except UserError:
         file.close()
         raise
-    names = [key.decode(errors="backslashreplace") for key, _ in found]
+    names = [key.decode(errors="backslashreplace") for key, _ in entries]
     parts = [tuple(filter(None, name.split("/"))) or (name,) for name in names]
     numbers, classes = find_classes(parts) if labels else (None, ())
 
     def open_picture(k: int) -> Image.Image:
         try:
-            return open_image(io.BytesIO(database.read_value(found[k][1])))
+            return open_image(io.BytesIO(database.read_value(entries[k][1])))
         except CorruptedError as error:
             raise BadPicture(f"{path}/{names[k]} cannot be read ({error})") from error
 

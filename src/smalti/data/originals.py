@@ -1,4 +1,4 @@
-"""A picture with all that its file holds, to be changed in one place and left alone elsewhere."""
+"""A picture with its depth, transparency and color profile, for editing parts of it losslessly."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from smalti.data.picture_formats import escape_name, open_image, suppress_pillow
 from smalti.data.single_picture import check_file, to_image
 
 SCALE_8_TO_16 = 257
-"""Levels of 16 bits for one of 8."""
+"""Factor from 8-bit to 16-bit levels."""
 
 
 @dataclass(frozen=True, eq=False)
 class Original:
-    """A picture of mode L, LA, RGB, RGBA or I;16, upright."""
+    """An upright picture of mode L, LA, RGB, RGBA or I;16."""
 
     image: Image.Image
     icc: bytes | None
-    """Its color profile."""
+    """ICC color profile."""
     conversion_notes: tuple[str, ...]
-    """What cannot be kept of the file, in words."""
+    """Descriptions of what is lost from the file."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -37,10 +37,10 @@ class Original:
         return self.image.mode in ("L", "LA", "I;16")
 
     def fill(self, rgb_pixels: np.ndarray, hole: np.ndarray) -> Image.Image:
-        """The picture with other pixels in the hole, and nothing changed outside it.
+        """Replace the pixels in the hole, leaving all others unchanged.
 
-        rgb_pixels: uint8 (H, W, 3), RGB.  hole: bool (H, W).  Transparency in the hole is that of the
-        nearest pixel outside.
+        rgb_pixels: uint8 (H, W, 3), RGB.  hole: bool (H, W).  Transparency in the hole is copied
+        from the nearest pixel outside.
         """
         mode, pixels = self.image.mode, np.array(self.image)
         colors = (
@@ -57,14 +57,14 @@ class Original:
         return self.attach_profile(Image.fromarray(pixels))
 
     def attach_profile(self, image: Image.Image) -> Image.Image:
-        """A picture of the same kind of colors, with this one's profile."""
+        """Attach this picture's profile to another one, if both are gray or both are colored."""
         if self.icc and self.is_gray == (image.mode in ("L", "LA", "I;16")):
             image.info["icc_profile"] = self.icc
         return image
 
 
 def fill_from_nearest(values: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """Values (H, W), in the hole those of the nearest place outside it."""
+    """Fill the hole in values (H, W) from the nearest positions outside it."""
     from scipy.ndimage import distance_transform_edt
 
     indices = distance_transform_edt(hole, return_distances=False, return_indices=True)
@@ -73,7 +73,7 @@ def fill_from_nearest(values: np.ndarray, hole: np.ndarray) -> np.ndarray:
 
 
 def load_original(picture: object) -> Original:
-    """The picture in a file, or one that `smalti.data.single_picture.to_image` takes."""
+    """Load a picture file, or anything that `smalti.data.single_picture.to_image` accepts."""
     if isinstance(picture, str | Path):
         return read_original(Path(picture))
     image = to_image(picture)
@@ -82,7 +82,7 @@ def load_original(picture: object) -> Original:
 
 
 def read_original(path: Path) -> Original:
-    """The picture in a file. UserError, naming it, for what is none."""
+    """Read a picture file. Raises UserError, naming it, if it is not a picture."""
     check_file(path)
     title = escape_name(str(path))
     with suppress_pillow_warnings(), raise_as_bad_picture(title), open_image(path) as opened:
@@ -91,9 +91,9 @@ def read_original(path: Path) -> Original:
         opened.load()
         image = turn_upright(opened)
         mode = choose_mode(image)
-        notes = ["has 16 bits a channel, its results 8"] if deep else []
+        notes = ["has 16 bits per channel; results have 8"] if deep else []
         if image.mode not in ("1", "P", "PA", "La") and mode[:1] != image.mode[:1]:
-            notes.append(f"is of mode {image.mode}, its results of {mode}")
+            notes.append(f"has mode {image.mode}; results have {mode}")
         keeps_profile = image.mode in ("1", "L", "LA", "P", "PA", "RGB", "RGBA") or mode == "I;16"
         icc = image.info.get("icc_profile") if keeps_profile else None
         kept = image.copy() if image.mode == mode else convert_mode(image, mode)
@@ -101,7 +101,7 @@ def read_original(path: Path) -> Original:
 
 
 def choose_mode(image: Image.Image) -> str:
-    """The mode in which nothing of a picture is lost, as far as a PNG can hold it."""
+    """Choose the mode that keeps a picture's content, as far as PNG supports it."""
     if image.mode == "I" or image.mode.startswith("I;16"):
         return "I;16"
     alpha = "A" if image.has_transparency_data else ""
@@ -112,17 +112,17 @@ def convert_mode(image: Image.Image, mode: str) -> Image.Image:
     if mode == "I;16":
         levels = np.asarray(image)
         if not (levels.min() >= 0 and levels.max() <= 65535):
-            raise ValueError("its gray levels lie outside 0 to 65535")
+            raise ValueError("its gray levels are outside 0 to 65535")
         return Image.fromarray(levels.astype(np.uint16))
     if image.mode == "F":
         levels = np.asarray(image)
         if not (levels.min() >= 0 and levels.max() <= 1):
-            raise ValueError("its gray levels lie outside 0 to 1")
+            raise ValueError("its gray levels are outside 0 to 1")
         return Image.fromarray(np.rint(levels * 255).astype(np.uint8))
     return image.convert(mode)
 
 
 def has_deep_colors(image: Image.Image) -> bool:
-    """Whether a colored picture, not yet loaded, has 16 bits a channel; Pillow reads 8."""
+    """Whether an unloaded color picture has 16 bits per channel; Pillow reads 8."""
     colors = image.mode in ("RGB", "RGBA", "LA", "CMYK")
     return colors and any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))

@@ -1,4 +1,4 @@
-"""What smalti itself wrote into a folder, known by the records beside it."""
+"""Recognize smalti's own output in a folder by its record files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
-MAX_RECORD_BYTES = 1 << 24  # bytes of a record; a longer file is none
+MAX_RECORD_BYTES = 1 << 24  # a longer file is not a record
 PathParts = tuple[str, ...]
 
 
@@ -21,7 +21,7 @@ class File(Protocol):
     def read(self) -> Callable[[int], bytes]: ...
 
 
-# record -> (the keys of one that smalti wrote, the pictures beside it; None: all in the folder)
+# record -> (keys of smalti's records, pictures written with it; None: everything in the folder)
 RECORDS: dict[str, tuple[tuple[set[str], ...], str | None]] = {
     "run.json": (({"format", "model", "training"},), None),
     "pack.json": (({"format", "splits", "made"},), None),
@@ -47,14 +47,14 @@ class OutputFile(NamedTuple):
     """A file that smalti wrote."""
 
     folder: PathParts
-    """The run, the pack or the results that it is a part of."""
+    """The folder of the run, pack or results."""
     is_single: bool = False
-    """A picture by itself, such as a sample: it may be meant to be read. Sheets and films are not,
-    nor what a run draws."""
+    """True for a single picture, such as a sample, which may be meant as input; False for sheets,
+    animations and previews."""
 
 
 def find_outputs(files: Iterable[File]) -> dict[PathParts, OutputFile]:
-    """The files that smalti wrote, by their paths."""
+    """Find the files that smalti wrote, by path."""
     folders: dict[PathParts, dict[str, File]] = defaultdict(dict)
     for file in files:
         folders[file.parts[:-1]][file.parts[-1]] = file
@@ -78,7 +78,7 @@ def find_outputs(files: Iterable[File]) -> dict[PathParts, OutputFile]:
 
 
 def list_results(inside: Mapping[str, File], record: str) -> list[str]:
-    """The names of a record and of what was written with it; none when it is no record."""
+    """List a record and the files written with it; [] if it is not smalti's record."""
     content, pattern = read_record(inside[record], record), RECORDS[record][1]
     if content is None or pattern is None:
         return []
@@ -87,7 +87,7 @@ def list_results(inside: Mapping[str, File], record: str) -> list[str]:
 
 
 def is_output_folder(folder: PathParts, folders: Mapping[PathParts, Mapping[str, File]]) -> bool:
-    """Whether all in and below a folder is smalti's: a run, a pack, a gallery."""
+    """Whether everything below a folder is smalti's: a run, a pack, a gallery."""
     inside = folders[folder]
     for record, (_, pattern) in RECORDS.items():
         if pattern is None and record in inside and read_record(inside[record], record) is not None:
@@ -96,7 +96,7 @@ def is_output_folder(folder: PathParts, folders: Mapping[PathParts, Mapping[str,
 
 
 def is_listed(name: str, record: dict[str, Any]) -> bool:
-    """Whether a picture is one of the record's: it lists them or, in older ones, their seeds."""
+    """Whether a record lists a picture, by file name or, in older records, by seed."""
     if isinstance(files := record.get("files"), list):
         return name in files
     seeds, stem = record.get("seeds"), name.removesuffix(".png")
@@ -104,7 +104,7 @@ def is_listed(name: str, record: dict[str, Any]) -> bool:
 
 
 def read_record(file: File, record: str) -> dict[str, Any] | None:
-    """The record in a file; None when it is another program's."""
+    """Read a record file; None if smalti did not write it."""
     try:
         content = json.loads(read_bytes(file))
     except (ValueError, RecursionError):
@@ -115,7 +115,7 @@ def read_record(file: File, record: str) -> dict[str, Any] | None:
 
 
 def read_bytes(file: File | None) -> bytes:
-    """A file's content; of one that is too large for a record, a part."""
+    """Read a file, up to the size limit of a record; b"" if it cannot be read."""
     try:
         return file.read(MAX_RECORD_BYTES) if file else b""
     except Exception:  # archives raise nearly anything

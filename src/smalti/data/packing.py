@@ -1,4 +1,4 @@
-"""Writing a pack: every picture is decoded once, and only a few are in memory at a time."""
+"""Write a pack: every picture is decoded once, with few in memory at a time."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ BLOCK_BYTES = 1 << 24  # bytes copied at a time
 @dataclass(frozen=True)
 @add_short_repr
 class PackSummary:
-    """What was written."""
+    """A written pack."""
 
     shape: tuple[int, int, int, int]
     """(N, C, H, W)."""
     classes: tuple[str, ...]
     splits: dict[str, range]
     bad: tuple[BadPicture, ...]
-    """Pictures that were left out."""
+    """Pictures that were skipped."""
     notes: tuple[str, ...] = ()
-    """Lines that whoever packs them should be told."""
+    """Messages for the user."""
 
 
 class NpySink:
-    """A pile in a .npy file that grows as pictures come; gray until the first colored one."""
+    """Appends pictures to a .npy file; gray until the first colored one."""
 
     def __init__(self, path: Path):
         self.path, self.count = path, 0
@@ -66,8 +66,8 @@ class NpySink:
         self.count += 1
 
     def close(self) -> None:
-        """Write down how many there are, and see them safely on the disk."""
-        with self.file:  # closed on a full disk, too
+        """Write the final count and sync the file to disk."""
+        with self.file:  # also closed on a full disk
             if self.count:
                 self.file.seek(0)
                 self._write_header()
@@ -75,13 +75,13 @@ class NpySink:
             os.fsync(self.file.fileno())
 
     def _write_header(self) -> None:
-        # NumPy leaves room for the first axis to grow: the head of any N is equally long
+        # NumPy pads the header so that its length is the same for any N
         shape = (self.count, *self.shape)
         fields = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self.file, fields)
 
     def _expand_channels(self, C: int) -> None:
-        """Write all that is there again in C channels."""
+        """Rewrite all pictures in C channels."""
         self.close()
         gray = np.load(self.path, mmap_mode="r")
         colored = NpySink(self.path.with_suffix(".colored"))
@@ -110,19 +110,21 @@ def pack(
     seed: int = 0,
     progress: ProgressCallback | None = None,
 ) -> PackSummary:
-    """Decode all that `smalti.data.read` can read once, into the pack `out`.
+    """Decode a dataset once, into the pack `out`.
 
-    size ... skip_bad, progress: as for `smalti.data.read`; a pack can be packed again in another
-    size.  valid, test: the parts to hold out where the data come without splits, as
-    `Pictures.split` chooses them.  `out` appears when it is complete; an older pack is replaced,
-    but not by pictures of its own.  An `out` that ends in .zip is one small file, for travel.
+    path, size ... skip_bad, progress: as for `smalti.data.read`; a pack can be repacked at another
+    size.
+    out: a folder, or a compressed archive if it ends in .zip.  It appears when it is complete and
+    replaces an older pack, but not the one that is read.
+    valid, test: fractions to hold out if the data have no splits, chosen like `Pictures.split`.
+    Raises UserError as `smalti.data.read` does, and if nothing is left to train on.
     """
     from smalti.data.reading import open_source  # which reads packs
 
     preprocessing = make_preprocessing(size, color, background, crop)
     out_path = Path(out).resolve()
     if Path(path).resolve() == out_path and is_pack(out_path):
-        raise UserError(f"{out} is the pack that is read; choose another folder for the new one")
+        raise UserError(f"{out} is the input pack; choose another folder for the output")
     with open_source(path, labels=labels) as source, open_pack_folder(Path(out)) as folder:
         rows = split_rows(source, valid, test, seed)
         provenance = {"valid": valid, "test": test, "seed": seed}
@@ -133,13 +135,13 @@ def pack(
 
 @contextmanager
 def open_pack_folder(out: Path) -> Iterator[Path]:
-    """A folder to write a pack into, which becomes `out`: a folder, or an archive by its ending."""
+    """Open a temporary folder for a pack that becomes `out`: a folder, or a .zip archive."""
     if out.suffix.lower() != ".zip":
         with stage_folder(out, FILES) as folder:
             yield folder
         return
     if out.is_dir() or (out.exists() and not is_pack(out)):
-        raise UserError(f"{out} is no pack, and would be replaced by one; choose another name")
+        raise UserError(f"{out} is not a pack and would be overwritten; choose another name")
     with TemporaryDirectory(prefix="smalti-") as name:
         yield Path(name)
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -156,7 +158,10 @@ def write_pack(
     skip_bad: bool = False,
     progress: ProgressCallback | None = None,
 ) -> PackSummary:
-    """The pack of a source into an empty folder. `provenance` is noted beside its look."""
+    """Write a source as a pack into an empty folder.
+
+    splits: the rows of each.  provenance: further entries of the pack's record.
+    """
     rows = np.concatenate([splits[s] for s in SPLITS if s in splits])
     sink = NpySink(folder / "pixels.npy")
     try:
@@ -197,40 +202,38 @@ def write_pack(
 
 
 def collect_notes(source: Source, splits: Mapping[str, Iterable[int]]) -> tuple[str, ...]:
-    """What should be told of a source whose rows are split so."""
+    """Collect the messages about a source with the given splits."""
     note = describe_untrained(find_untrained_classes(source.labels, source.classes, splits))
     return (*source.notes, note) if note else source.notes
 
 
 def split_rows(source: Source, valid: float, test: float, seed: int) -> dict[str, np.ndarray]:
-    """The rows of each split: the data's own where there are any, else chosen by the seed.
+    """Choose the rows of each split: predefined ones if there are any, else by seed.
 
-    Where the data bring a test but nothing to validate by, that is taken from what they train on.
+    If the data have a test split but no validation split, that is taken from the training rows.
     """
     for name, part in (("valid", valid), ("test", test)):
         if not 0 <= part < 1:
-            raise UserError(f"{name} is {part:g}; give a part from 0 up to, not with, 1")
-    native_splits = {
-        split: np.arange(part.start, part.stop) for split, part in source.splits.items()
-    }
-    if "valid" in native_splits:
-        return native_splits
-    train = native_splits.get("train", np.arange(len(source)))
+            raise UserError(f"{name} is {part:g}; give a fraction from 0 to less than 1")
+    predefined = {split: np.arange(part.start, part.stop) for split, part in source.splits.items()}
+    if "valid" in predefined:
+        return predefined
+    train = predefined.get("train", np.arange(len(source)))
     order = train[draw_permutation(len(train), seed)]
     a = max(1, round(valid * len(train))) if valid else 0
-    b = a + (max(1, round(test * len(train))) if test and "test" not in native_splits else 0)
+    b = a + (max(1, round(test * len(train))) if test and "test" not in predefined else 0)
     if b >= len(order):
         raise UserError(
-            f"{source.name} holds {len(order)} pictures to train on, of which {b} would be held "
-            "out; hold out less, or bring more"
+            f"{source.name} holds {len(order)} training pictures, of which {b} would be held out; "
+            "hold out fewer, or add pictures"
         )
     rest, first, second = ensure_train_classes([order[b:], order[:a], order[a:b]], source.labels)
-    selected = {**{"valid": first, "test": second}, **native_splits, "train": rest}
+    selected = {**{"valid": first, "test": second}, **predefined, "train": rest}
     return {split: np.sort(selected[split]) for split in SPLITS if len(selected.get(split, ()))}
 
 
 def find_kept_ranges(kept: KeptRows, splits: dict[str, np.ndarray]) -> dict[str, range]:
-    """Where the splits stand in a pile from which some of their pictures are left out."""
+    """Compute the row ranges of the splits after pictures were skipped."""
     counts = {s: int(np.isin(splits[s], kept.rows).sum()) for s in SPLITS if s in splits}
     whole = make_split_ranges({split: n for split, n in counts.items() if n})
     return whole if len(whole) > 1 and "train" in whole else {}

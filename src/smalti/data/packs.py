@@ -1,8 +1,8 @@
-"""A pack: pictures decoded once, as bytes in a file that is mapped into memory.
+"""Read a pack: decoded pictures in a memory-mapped file.
 
-A directory of `pack.json` (what they are and how they were made), `pixels.npy` (uint8, N x C x H x
-W) and, with classes, `labels.npy` (int64, N). The rows of a split stand one behind the other.
-A pack that travels is a zip archive of these files, much smaller, and is read into memory.
+A folder of `pack.json` (contents and provenance), `pixels.npy` (uint8, N x C x H x W) and, with
+classes, `labels.npy` (int64, N). The rows of a split are contiguous.
+A pack may also be a zip archive of these files, which is smaller and read into memory.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from smalti.data.source import ORIGIN_KEYS, SPLITS, Source
 
 FORMAT = 1
 FILES = ResultFiles(r"pack\.json|pixels\.npy|labels\.npy", "pack.json", ("format", "made"))
-"""What a pack holds."""
+"""The files of a pack."""
 
 
 def is_pack(path: Path) -> bool:
-    """Whether a pack lies there, a folder or an archive."""
+    """Whether a path is a pack, a folder or an archive."""
     if path.is_file():
         with path.open("rb") as file:
             if file.read(2) != b"PK":
@@ -40,7 +40,7 @@ def is_pack(path: Path) -> bool:
 
 
 def archive_pack(folder: Path, out: Path) -> None:
-    """The pack in a folder as one archive, whole or not at all."""
+    """Write the pack in a folder as one archive, atomically."""
     temporary = out.with_name(out.name + ".tmp")
     try:
         with zipfile.ZipFile(temporary, "w", zipfile.ZIP_BZIP2) as archive:
@@ -52,9 +52,9 @@ def archive_pack(folder: Path, out: Path) -> None:
 
 
 def open_pack_source(path: Path, *, labels: bool = True) -> Source:
-    """The pictures of a pack, not read but mapped: what is not used is never in memory.
+    """Open the pictures of a pack, memory-mapped.
 
-    UserError, naming the file, when a part is missing, damaged or does not fit the others.
+    Raises UserError, naming the file, if a file is missing, damaged or inconsistent.
     """
     content = read_json(path / "pack.json")
     pixels = map_array(path / "pixels.npy")
@@ -88,17 +88,17 @@ def open_pack_source(path: Path, *, labels: bool = True) -> Source:
 def read_words(path: Path, content: dict[str, Any], key: str) -> tuple[str, ...]:
     words = content.get(key, [])
     if not isinstance(words, list) or not all(isinstance(word, str) for word in words):
-        raise damage_error(path, f"its {key} are no list of names")
+        raise damage_error(path, f"its {key} are not a list of strings")
     return tuple(words)
 
 
 def read_attributes(path: Path, content: object, n: int) -> dict[str, tuple[str, ...]]:
     if not isinstance(content, dict):
-        raise damage_error(path, "its attributes have no names")
+        raise damage_error(path, "its attributes are not an object")
     attributes = {name: read_words(path, content, name) for name in content}
     for name, words in attributes.items():
         if len(words) != n:
-            raise damage_error(path, f"it has the {name} of {len(words)} pictures, and holds {n}")
+            raise damage_error(path, f"it has {len(words)} values of {name} for {n} pictures")
     return attributes
 
 
@@ -111,20 +111,20 @@ def read_json(path: Path) -> dict[str, Any]:
             content = json.loads(path.read_text(encoding="utf-8"))
     except Exception as error:  # archives raise nearly anything
         raise damage_error(path, getattr(error, "strerror", None) or str(error)) from error
-    found = content.get("format") if isinstance(content, dict) else None
-    if found != FORMAT:
-        raise UserError(f"{path} has format {found}; this smalti reads {FORMAT}")
+    version = content.get("format") if isinstance(content, dict) else None
+    if version != FORMAT:
+        raise UserError(f"{path} has format {version}; this smalti reads {FORMAT}")
     return content
 
 
 def map_array(path: Path) -> np.ndarray:
-    """The array in a .npy file. Writing to it would change a copy, and never the file."""
+    """Map the array of a .npy file, copy-on-write: the file never changes."""
     try:
         if path.parent.is_file():
             with zipfile.ZipFile(path.parent) as archive, archive.open(path.name) as file:
                 return np.lib.format.read_array(file, allow_pickle=False)
         return np.load(path, mmap_mode="c", allow_pickle=False)
-    except Exception as error:  # a head that lies raises nearly anything
+    except Exception as error:  # an invalid header raises nearly anything
         raise damage_error(path, getattr(error, "strerror", None) or str(error)) from error
 
 
@@ -134,23 +134,23 @@ def read_labels(path: Path, n: int, k: int) -> np.ndarray:
         raise damage_error(path, f"it holds {labels.dtype} {labels.shape} for {n} pictures")
     if n and not 0 <= labels.min() <= labels.max() < k:
         raise damage_error(
-            path, f"it reaches from {labels.min()} to {labels.max()} with {k} classes"
+            path, f"it has labels from {labels.min()} to {labels.max()} for {k} classes"
         )
     return np.array(labels)
 
 
 def read_split_ranges(path: Path, content: object, n: int) -> dict[str, range]:
-    """The row ranges of the splits, which cover 0 .. n-1 in order."""
+    """Parse the row ranges of the splits, which cover 0 .. n-1 in order."""
     if not isinstance(content, dict) or not all(
         isinstance(pair, list) and len(pair) == 2 and all(type(end) is int for end in pair)
         for pair in content.values()
     ):
-        raise damage_error(path, "its splits are no ranges of rows")
+        raise damage_error(path, "its splits are not row ranges")
     rows = {split: range(*content[split]) for split in SPLITS if split in content}
     ends = [0, *[part.stop for part in rows.values()]]
     starts = [*[part.start for part in rows.values()], n]
     if rows and not (starts == ends == sorted(ends) and "train" in rows):
-        raise damage_error(path, f"its splits do not make up its {n} pictures")
+        raise damage_error(path, f"its splits do not cover its {n} pictures")
     return rows
 
 
@@ -160,7 +160,7 @@ def damage_error(path: Path, reason: str) -> UserError:
 
 
 def find_data_home() -> Path:
-    """Where fetched data lie: $SMALTI_DATA, or smalti in the user's cache."""
+    """Return the folder of downloaded data: $SMALTI_DATA, or smalti in the user's cache."""
     if folder := os.environ.get("SMALTI_DATA"):
         return Path(folder).expanduser()
     return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "smalti"

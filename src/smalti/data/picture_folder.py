@@ -1,4 +1,4 @@
-"""The files below a folder: which are pictures, and which are passed over."""
+"""Find the pictures below a folder."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from smalti.data.source import Source
 
 
 def find_pictures(root: Path) -> list[Path]:
-    """The pictures in and below `root`, sorted by their path from there, as `sift` tells them.
+    """Find the pictures in and below `root`, sorted by relative path.
 
-    UserError when root is missing, is no folder or holds no picture.
+    Raises UserError if root is missing, is not a folder or has no pictures.
     """
     return [root.joinpath(*entry.parts) for entry in select_folder_pictures(root).pictures]
 
 
 def select_folder_pictures(root: Path) -> FileSelection:
-    """The pictures in and below `root` and what is passed over there, sorted by path."""
+    """Select the pictures in and below `root`, sorted by path; skipped files are counted."""
     if not root.exists():
         raise UserError(f"{root} does not exist; give a folder of pictures")
     if not root.is_dir():
-        raise UserError(f"{root} is a file; give the folder that holds the pictures")
+        raise UserError(f"{root} is a file; give a folder of pictures")
     return require_pictures(
         select_pictures(sorted(_walk_entries(root), key=lambda entry: entry.parts)), root
     )
 
 
 def open_folder_source(root: Path, *, labels: bool = True) -> Source:
-    """The pictures below `root`, found and not yet opened. UserError when there are none."""
+    """Open the pictures below `root` as a source. Raises UserError if there are none."""
     return make_file_source(
         select_folder_pictures(root),
         root.resolve().name,
@@ -53,12 +53,12 @@ def open_folder_source(root: Path, *, labels: bool = True) -> Source:
 
 
 def join_path(root: Path, parts: tuple[str, ...]) -> str:
-    """As str(root.joinpath(*parts)), which takes long for many."""
+    """Join like str(root.joinpath(*parts)), but faster."""
     return os.path.join("" if str(root) == "." else str(root), *parts)
 
 
 def _walk_entries(root: Path) -> Iterator[Entry]:
-    seen = {os.path.realpath(root)}  # links are followed, so one may lead back
+    seen = {os.path.realpath(root)}  # followed links may form a cycle
     for folder, subfolders, names in os.walk(root, followlinks=True, onerror=_raise_listing_error):
         parts = () if folder == str(root) else Path(folder).relative_to(root).parts
         yield from (Entry((*parts, n), kind="folder") for n in subfolders if is_hidden(n))
@@ -75,7 +75,7 @@ def _classify_path(path: str) -> Literal["file", "device"]:
     try:
         return "file" if stat.S_ISREG(os.stat(path).st_mode) else "device"
     except OSError:
-        return "file"  # a broken link, or no permission: reading it will say so
+        return "file"  # a broken link or no permission: reading reports it
 
 
 def _raise_listing_error(error: OSError) -> None:

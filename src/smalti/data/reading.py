@@ -1,4 +1,4 @@
-"""One way in: whatever the pictures lie in, read it."""
+"""Read pictures from any supported dataset format."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from smalti.data.source import SPLITS, Source, Split, make_split_ranges
 from smalti.data.splitting import describe_untrained, find_untrained_classes
 from smalti.data.zip_archive import is_zip, open_zip_source
 
-VALID_FRACTION = 0.05  # share that is held out where the data come without splits
-FETCH_COMMANDS = {  # packs by name -> what fetches them
+VALID_FRACTION = 0.05  # held out if the data have no splits
+FETCH_COMMANDS = {  # pack -> argument of `smalti fetch`
     "emoji-32": "emoji",
     "emoji-64": "emoji",
     "emoji4-32": "emoji4",
@@ -50,23 +50,23 @@ def read(
     skip_bad: bool = False,
     progress: ProgressCallback | None = None,
 ) -> Pictures:
-    """All pictures at `path`, its splits one behind the other.
+    """Read all pictures at `path`, its splits concatenated.
 
     path: a folder, a zip archive, a .npz, an IDX file or a folder of MNIST's four, an LMDB,
-    hf:NAME for a data set of the Hugging Face hub, a pack, or the name of a fetched one.
+    hf:NAME for a dataset of the Hugging Face hub, a pack, or the name of a fetched one.
     size: (H, W) in pixels, one number for a square, None to keep a size that all share.
-    color: "keep" gives one channel when every picture is gray and three otherwise.
-    background: what shows through transparent pixels: a color's name or bytes (r, g, b).
-    crop: cut the center to the aspect ratio of `size`; False squeezes the whole picture; a size
-    (one number or (H, W)) cuts that many pixels out of the center first.
-    labels: when the pictures of a folder or an archive lie in two or more subfolders and nowhere
-    else, those are the classes, unless they are called train, valid and test: then they are splits,
-    and classes lie below.  A text file `cat.txt` beside `cat.png` is its caption.
-    skip_bad: leave out pictures that cannot be used, with a warning, instead of refusing all.
-    progress: called as progress(done, all) after each picture.
-    EXIF orientation is applied, animations give their first frame, 16-bit gray is scaled.  A pack
-    is mapped, not read, and has one size.
-    Raises UserError, naming the file, for whatever cannot be used.
+    color: "keep" gives one channel if every picture is gray and three otherwise.
+    background: shown through transparent pixels: a color name or bytes (r, g, b).
+    crop: True crops the center to the aspect ratio of `size`; False stretches the whole picture; a
+    size (one number or (H, W)) cuts that many pixels out of the center first.
+    labels: if all pictures of a folder or an archive are in two or more subfolders, those are the
+    classes; subfolders named train, valid and test are splits, with classes below.  A text file
+    `cat.txt` next to `cat.png` is its caption.
+    skip_bad: skip pictures that cannot be used, with a warning, instead of raising.
+    progress: called as progress(done, total) after each picture.
+    EXIF orientation is applied, the first frame of an animation is used, 16-bit gray is scaled.  A
+    pack is memory-mapped and has one size.
+    Raises UserError, naming the file, if something cannot be used.
     """
     preprocessing = make_preprocessing(size, color, background, crop)
     with open_source(path, labels=labels) as source:
@@ -74,7 +74,7 @@ def read(
         return load_pictures(source, preprocessing, skip_bad=skip_bad, progress=progress)[0]
 
 
-folder = read  # the name that folders had before all could be read
+folder = read  # the older name
 
 
 def read_splits(
@@ -89,11 +89,11 @@ def read_splits(
     skip_bad: bool = False,
     progress: ProgressCallback | None = None,
 ) -> Splits:
-    """The pictures at `path` in the data's own splits, or with a twentieth held out by a seed.
+    """Read the pictures at `path` in predefined splits, or with 5 % held out at random.
 
-    What is held out then is `valid`, always the same, and leaves a picture of every class to train
-    on; `test` is None.  captions: they are learned from, so that none and one that cannot be read
-    are a UserError; otherwise that is empty, and counted in the notes.  The rest is as in `read`.
+    The random `valid` split is always the same and leaves every class a training picture; `test` is
+    None.  captions: require captions, so that missing or unreadable ones raise UserError; otherwise
+    unreadable ones are empty and counted in the notes.  Other parameters are those of `read`.
     """
     preprocessing = make_preprocessing(size, color, background, crop)
     with open_source(path, labels=labels) as source:
@@ -106,7 +106,7 @@ def read_splits(
     train = parts.get("train", pictures)
     if "valid" not in parts:
         if len(train) < 2:
-            raise UserError(f"{path} holds {len(train)} picture; training needs 2 or more")
+            raise UserError(f"{path} holds {len(train)} picture; training needs at least 2")
         train, parts["valid"] = train.split(max(1, round(VALID_FRACTION * len(train))), seed=0)
     note = describe_untrained(find_untrained_in_splits({**parts, "train": train}))
     notes = (*source.notes, note) if note else source.notes
@@ -114,7 +114,7 @@ def read_splits(
 
 
 def find_untrained_in_splits(parts: dict[str, Pictures]) -> dict[str, tuple[str, ...]]:
-    """Classes that have pictures and none to train on, each with the splits that these stand in."""
+    """Find classes without training pictures, and the splits that contain them."""
     labels = [part.labels for part in parts.values() if part.labels is not None]
     if len(labels) < len(parts):
         return {}
@@ -123,31 +123,31 @@ def find_untrained_in_splits(parts: dict[str, Pictures]) -> dict[str, tuple[str,
 
 
 def check_captions(source: Source, path: str | Path) -> None:
-    """UserError unless there are captions to learn from, and all of them can be read."""
+    """Raise UserError unless there are captions and all of them can be read."""
     if bad := source.bad_captions:
         raise UserError(f"{bad[0]} ({len(bad)} of {len(source)} captions cannot be read)")
     if not source.captions:
         raise UserError(
-            f"{path} has no captions, which are learned from; put them into text files beside the "
-            "pictures (cat.txt for cat.png)"
+            f"{path} has no captions, but this recipe needs them; put them into text files next to "
+            "the pictures (cat.txt for cat.png)"
         )
 
 
 def select_range(pictures: Pictures, rows: np.ndarray, span: range, name: str) -> Pictures:
-    """The pictures whose rows lie in a range; `rows` ascends."""
+    """Select the pictures whose rows are in a range; `rows` ascends."""
     start, stop = np.searchsorted(rows, [span.start, span.stop]).tolist()
     return pictures.select(slice(start, stop), name)
 
 
 @contextmanager
 def open_source(path: str | Path, *, labels: bool = True) -> Iterator[Source]:
-    """What lies at `path`, open until the block ends."""
+    """Open the source at `path` until the block ends."""
     with suppress_pillow_warnings(), closing(make_source(path, labels=labels)) as source:
         yield source
 
 
 def make_source(path: str | Path, *, labels: bool = True) -> Source:
-    """The reader that suits what lies there. UserError when none does."""
+    """Make a source with the reader for the format of `path`. Raises UserError if none fits."""
     if str(path).startswith(HUB_PREFIX):
         return open_hub_source(str(path), labels=labels)
     location = resolve_path(path)
@@ -168,15 +168,15 @@ def make_source(path: str | Path, *, labels: bool = True) -> Source:
     if is_lmdb(location):
         return open_lmdb_source(location, labels=labels)
     raise UserError(
-        f"{location} is a file that holds no set of pictures; give a folder, a .zip, a .npz, an IDX "
-        "file, an LMDB or a pack"
+        f"{location} is not a supported dataset; give a folder, a .zip, a .npz, an IDX file, an "
+        "LMDB or a pack"
     )
 
 
 def resolve_path(path: str | Path) -> Path:
-    """The path as it stands, or where the data of that name were fetched to."""
+    """Resolve a path, or the name of a fetched dataset, to an existing path."""
     if not str(path):
-        raise UserError("the path is empty; name a folder, an archive or a pack of pictures")
+        raise UserError("the path is empty; give a folder, an archive or a pack of pictures")
     location = expand_home(path)
     if location.exists():
         check_not_device(location)
@@ -185,14 +185,16 @@ def resolve_path(path: str | Path) -> Path:
         fetched = find_data_home() / str(path)
         if fetched.exists():
             return fetched
-        raise UserError(f"{path} is not here yet; run `smalti fetch {FETCH_COMMANDS[str(path)]}`")
-    like = suggest_similar(str(path), [*FETCH_COMMANDS, *list_siblings(location)])
+        raise UserError(
+            f"{path} is not downloaded yet; run `smalti fetch {FETCH_COMMANDS[str(path)]}`"
+        )
+    suggestion = suggest_similar(str(path), [*FETCH_COMMANDS, *list_siblings(location)])
     hint = "give a folder, an archive or a pack of pictures"
-    raise UserError(f"{location} does not exist; {like or hint}")
+    raise UserError(f"{location} does not exist; {suggestion or hint}")
 
 
 def expand_home(path: str | Path) -> Path:
-    """The path with ~ for its user's home, where there is such a user."""
+    """Expand ~, if that user exists."""
     try:
         return Path(path).expanduser()
     except RuntimeError:
@@ -200,17 +202,17 @@ def expand_home(path: str | Path) -> Path:
 
 
 def check_pack_size(source: Source, preprocessing: Preprocessing, path: str | Path) -> None:
-    """UserError when a pack is wanted in another size than it was made in: pack it again."""
+    """Raise UserError if the requested size is not that of the pack."""
     if source.size is not None and preprocessing.size not in (None, source.size):
         (h, w), (H, W) = source.size, preprocessing.size or source.size
         raise UserError(
-            f"{path} is packed at {h} x {w} pixels and wanted at {H} x {W}; give --size "
-            f"{format_size((h, w))}, or pack the pictures in that size"
+            f"{path} is packed at {h} x {w} pixels, but {H} x {W} is requested; give --size "
+            f"{format_size((h, w))}, or pack the pictures at that size"
         )
 
 
 def read_size(path: str | Path) -> tuple[int, int] | None:
-    """(H, W) of a pack, which has one; None for pictures that are brought to any size."""
+    """Read (H, W) of a pack; None for data that are resized when read."""
     if str(path).startswith(HUB_PREFIX):
         return None
     location = resolve_path(path)
@@ -218,16 +220,16 @@ def read_size(path: str | Path) -> tuple[int, int] | None:
 
 
 def to_absolute_path(path: str) -> str:
-    """The path, or the name of a set, so that it can be read from any working folder."""
+    """Make a path absolute; the name of a dataset stays."""
     location = expand_home(path)
     return str(location.resolve()) if location.exists() else path
 
 
 def emoji_pictures(split: Split, size: int = 64) -> Pictures:
-    """Google's emoji on white, RGB, with their category as class and their name as caption.
+    """Load Google's emoji on white, RGB, with category as class and name as caption.
 
-    size: 32 or 64.  All variants of one emoji (skin tone, gender, hair) stand in one split.
-    UserError until `smalti fetch emoji` has run.
+    size: 32 or 64.  All variants of an emoji (skin tone, gender, hair) are in one split.
+    Raises UserError until `smalti fetch emoji` has run.
     """
     if split not in SPLITS:
         raise UserError(f"the emoji have no split {split!r}; give 'train', 'valid' or 'test'")

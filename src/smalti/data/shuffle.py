@@ -1,4 +1,4 @@
-"""Which items each step of a training is given: functions of seed and step, for a resume."""
+"""Shuffled batches as functions of seed and step, so that a resumed run sees the same ones."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from torch import Tensor
 
 
 class ShuffledBatches:
-    """Every epoch is a fresh permutation of 0 .. n-1; batches of `size` go on over the seam."""
+    """Batches of a new permutation of 0 .. n-1 in every epoch; a batch may span two epochs."""
 
     def __init__(self, n: int, batch_size: int, seed: int):
         self.n, self.batch_size, self.seed = n, batch_size, seed
         self.permutations: dict[int, np.ndarray] = {}
 
     def select_indices(self, step: int) -> Tensor:
-        """(size,) int64 of step 0, 1, ..."""
+        """Return the item indices (batch_size,) int64 of step 0, 1, ..."""
         positions = np.arange(step * self.batch_size, (step + 1) * self.batch_size)
         epochs = positions // self.n
         parts = [self.permute_epoch(e)[positions[epochs == e] % self.n] for e in np.unique(epochs)]
@@ -31,11 +31,12 @@ class ShuffledBatches:
 
 
 class ShuffledTokenBatches:
-    """Every epoch is all items once, in batches of like length and at most `size` padded tokens.
+    """Batches of items of similar length, with at most `max_tokens` padded tokens.
 
-    lengths: (n,) tokens of each item; one longer than `size` is a batch of its own. Where batches
-    begin follows from the lengths alone, so that all epochs have equally many; which items of one
-    length stand in which batch, and the order of the batches, are drawn anew for every epoch.
+    Every epoch has every item once.  lengths: (n,) tokens of each item; an item longer than
+    `max_tokens` is a batch by itself.  Batch boundaries depend only on the lengths, so all epochs
+    have equally many batches; the assignment of items of one length, and the order of the batches,
+    are drawn in every epoch.
     """
 
     def __init__(self, lengths: np.ndarray, max_tokens: int, seed: int):
@@ -44,7 +45,7 @@ class ShuffledTokenBatches:
         self.epoch, self.batches = -1, list[np.ndarray]()
 
     def select_indices(self, step: int) -> Tensor:
-        """(B,) int64 of step 0, 1, ..."""
+        """Return the item indices (B,) int64 of step 0, 1, ..."""
         epoch, k = divmod(step, len(self.bounds) + 1)
         if epoch != self.epoch:
             self.epoch, self.batches = epoch, self.shuffle_epoch(epoch)
@@ -52,13 +53,16 @@ class ShuffledTokenBatches:
 
     def shuffle_epoch(self, epoch: int) -> list[np.ndarray]:
         random = make_generator(self.seed, epoch)
-        rows = np.lexsort((random.random(len(self.lengths)), self.lengths))  # ties by chance
+        rows = np.lexsort((random.random(len(self.lengths)), self.lengths))  # random order of ties
         batches = np.split(rows, self.bounds)
         return [batches[k] for k in random.random(len(batches)).argsort(kind="stable")]
 
 
 def find_batch_bounds(lengths: np.ndarray, max_tokens: int) -> list[int]:
-    """Where batches after the first begin, of ascending lengths, none above `max_tokens` when padded."""
+    """Find the starts of all batches but the first, for ascending lengths.
+
+    No batch exceeds `max_tokens` when padded, except single items.
+    """
     bounds, first = [], 0
     for k, length in enumerate(lengths.tolist()):
         if k > first and (k + 1 - first) * length > max_tokens:
@@ -68,5 +72,5 @@ def find_batch_bounds(lengths: np.ndarray, max_tokens: int) -> list[int]:
 
 
 def make_generator(seed: int, epoch: int) -> np.random.Generator:
-    key = np.array([seed, epoch], np.uint64)  # a list is of floats beyond 2^63
+    key = np.array([seed, epoch], np.uint64)  # a list would become floats beyond 2^63
     return np.random.Generator(np.random.Philox(key=key))

@@ -1,4 +1,4 @@
-"""Captions that lie beside pictures: `cat.txt` says what `cat.png` shows."""
+"""Captions in text files next to pictures: `cat.txt` for `cat.png`."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from smalti.data.picture_formats import list_picture_suffixes, parse_suffix
 
 CAPTION_SUFFIX = ".txt"
 MAX_CAPTION_BYTES = 1 << 16
-"""Bytes within which a caption ends; more of a file is not read."""
+"""A caption must end within these bytes; the rest of a file is not read."""
 
 
 def to_caption_path(parts: tuple[str, ...]) -> tuple[str, ...]:
-    """The path of the file that a picture's caption lies in: its own with another ending."""
+    """Return the path of a picture's caption file."""
     *folders, name = parts
     suffix = parse_suffix(name)
     stem = name[: -len(suffix)] if suffix in list_picture_suffixes() else name
@@ -23,29 +23,29 @@ def to_caption_path(parts: tuple[str, ...]) -> tuple[str, ...]:
 def read_captions(
     files: Iterable[tuple[str, Callable[[int], bytes] | None]],
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The captions of pictures, () where none has one, and a line for each that cannot be read.
+    """Read captions, () if no picture has one, and an error message for each unreadable one.
 
-    files: the title of every picture's caption file, and what reads so many of its first bytes;
-    None where it is missing.  A caption is the file's first line that is not empty.
+    files: the title of every picture's caption file, and a function that reads its first n bytes;
+    None if it is missing.  A caption is the first non-empty line of the file.
     """
     texts: list[str | None] = []
-    faults: list[str] = []
+    errors: list[str] = []
     for title, read in files:
         try:
             texts.append(read and read_first_line(read(MAX_CAPTION_BYTES)))
         except UnicodeDecodeError:
-            faults.append(f"{title} is no UTF-8 text; save it so, or remove it")
+            errors.append(f"{title} is not UTF-8 text; save it as UTF-8, or remove it")
             texts.append(None)
         except Exception as error:  # archives raise nearly anything
             reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-            faults.append(f"{title} cannot be read ({' '.join(reason.split())}); check it")
+            errors.append(f"{title} cannot be read ({' '.join(reason.split())}); check it")
             texts.append(None)
     has_any = any(text is not None for text in texts)
-    return tuple(text or "" for text in texts if has_any), tuple(faults)
+    return tuple(text or "" for text in texts if has_any), tuple(errors)
 
 
 def read_first_line(content: bytes) -> str:
-    """The first line that is not empty. ValueError where it does not end within LONGEST bytes."""
+    """Parse the first non-empty line. Raises ValueError beyond MAX_CAPTION_BYTES."""
     whole = len(content) < MAX_CAPTION_BYTES
     text = codecs.getincrementaldecoder("utf-8-sig")().decode(content, final=whole)
     lines = text.splitlines()

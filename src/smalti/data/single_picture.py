@@ -1,4 +1,4 @@
-"""One picture or one mask: by its file, or as an array."""
+"""Read one picture or mask, from a file or an array."""
 
 from __future__ import annotations
 
@@ -22,38 +22,36 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 PictureLike = Union[str, Path, Image.Image, np.ndarray, "Tensor"]
-"""By its path, of Pillow, an array (H, W) or (H, W, 3), or a tensor (C, H, W); the last two of
-uint8 or floats in [0, 1]."""
+"""A path, a Pillow image, an array (H, W) or (H, W, 3), or a tensor (C, H, W); arrays and tensors
+are uint8 or floats in [0, 1]."""
 GRAY_AS_IS = make_preprocessing(None, "gray", "black", crop=False)
 MAX_BLACK, MIN_WHITE = 48, 207
-"""A mask's levels up to the one are black, from the other on white."""
+"""Mask levels up to the first are black, from the second on white."""
 MAX_GRAY, MAX_HARD_GRAY = 0.1, 0.01
-"""Shares of gray: of a mask that has soft edges, at most; of one that has none."""
+"""Largest fraction of gray pixels in a mask with soft edges, and with hard edges."""
 
 
 def read_picture_file(path: Path, preprocessing: Preprocessing) -> np.ndarray:
-    """A picture as uint8 (C, H, W). UserError, naming the file, for what is none."""
+    """Read a picture file as uint8 (C, H, W). Raises UserError, naming it, if it is invalid."""
     check_file(path)
     with suppress_pillow_warnings():
         return read_picture(escape_name(str(path)), partial(open_image, path), preprocessing)
 
 
 def read_pixels(picture: object, preprocessing: Preprocessing) -> np.ndarray:
-    """A picture as uint8 (C, H, W): by its path, of Pillow, an array (H, W) or (H, W, 3), or a
-    tensor (C, H, W). UserError for what is none.
-    """
+    """Read a picture, as in `PictureLike`, as uint8 (C, H, W). Raises UserError if invalid."""
     if isinstance(picture, str | Path):
         return read_picture_file(Path(picture), preprocessing)
     return read_picture(name_picture(picture), to_image(picture).copy, preprocessing)
 
 
 def name_picture(picture: object, default: str = "the picture") -> str:
-    """What to call a picture: its path, where it has one."""
+    """Return a picture's path, or `default` if it has none."""
     return str(picture) if isinstance(picture, str | Path) else default
 
 
 def to_image(picture: object) -> Image.Image:
-    """A picture of Pillow, or made of an array of bytes, booleans, or numbers in [0, 1]."""
+    """Convert an array of bytes, booleans, or floats in [0, 1] to a Pillow image."""
     if isinstance(picture, Image.Image):
         return picture
     detach = getattr(picture, "detach", None)
@@ -64,8 +62,8 @@ def to_image(picture: object) -> Image.Image:
     if x.ndim == 3 and x.shape[2] == 1:
         x = x[..., 0]
     if not x.size or not (x.ndim == 2 or (x.ndim == 3 and x.shape[2] == 3)):
-        wanted = "a tensor (1 or 3, H, W)" if detach else "an array (H, W) or (H, W, 3)"
-        raise UserError(f"the picture has shape {shape}; give {wanted}")
+        expected = "a tensor (1 or 3, H, W)" if detach else "an array (H, W) or (H, W, 3)"
+        raise UserError(f"the picture has shape {shape}; give {expected}")
     if x.dtype.kind in "fb":
         if not ((x >= 0) & (x <= 1)).all():
             raise UserError(
@@ -73,12 +71,12 @@ def to_image(picture: object) -> Image.Image:
             )
         x = np.rint(x.astype(np.float64) * 255).astype(np.uint8)
     if x.dtype != np.uint8:
-        raise UserError(f"the picture is of {x.dtype}; give uint8, or floats in 0 to 1")
+        raise UserError(f"the picture has dtype {x.dtype}; give uint8, or floats in 0 to 1")
     return Image.fromarray(np.ascontiguousarray(x))
 
 
 def check_file(path: Path) -> None:
-    """UserError unless a plain file lies there."""
+    """Raise UserError unless the path is a regular file."""
     if not path.exists():
         raise UserError(f"{path} does not exist; give a picture file")
     if path.is_dir():
@@ -92,13 +90,13 @@ def read_mask(
     pixels: np.ndarray | None = None,
     size: tuple[int, int] | None = None,
 ) -> np.ndarray:
-    """(H, W) bool, true where a mask is white: that is what is meant. Both as `read_levels` has
-    them.
+    """Read a mask as bool (H, W), true where it is white.
 
-    pixels: those of the picture, (H, W) or (H, W, 3) bytes, where they are at hand.
-    size: (H, W) that the mask is cropped and resized to, as its picture is; None: as it is.
-    UserError when the mask is of another size than the picture, when nothing in it is white, and
-    when it is no mask: neither black nor white in many places, as photographs are.
+    mask, picture: as in `PictureLike`.
+    pixels: the picture's pixels, uint8 (H, W) or (H, W, 3), if already read.
+    size: (H, W) that the mask is cropped and resized to, like its picture; None keeps its size.
+    Raises UserError if mask and picture differ in size, if no pixel is white, or if many pixels
+    are neither black nor white, as in photographs.
     """
     white = read_pixels(mask, GRAY_AS_IS)[0]
     picture_pixels = (
@@ -115,12 +113,12 @@ def read_mask(
         white = read_pixels(mask, make_preprocessing(size, "gray", "black", crop=True))[0]
     hole = white > 127
     if not hole.any():
-        raise UserError(f"{name} has nothing white in it; paint white what is meant")
+        raise UserError(f"{name} has no white pixels; paint the masked region white")
     return hole
 
 
 def check_mask(name: str, mask: np.ndarray, picture: str, pixels: np.ndarray) -> None:
-    """UserError for what is no mask, or stands in the picture's place."""
+    """Raise UserError if a mask is not one, or swapped with its picture."""
     gray = compute_gray_fraction(mask)
     swapped = (
         compute_gray_fraction(pixels) <= MAX_HARD_GRAY
@@ -130,11 +128,11 @@ def check_mask(name: str, mask: np.ndarray, picture: str, pixels: np.ndarray) ->
     if gray > MAX_GRAY or (gray > MAX_HARD_GRAY and swapped):
         hint = f"; {picture} looks like one: are the two swapped?" if swapped else ""
         raise UserError(
-            f"{name} is no mask, for {gray:.0%} of it are neither black nor white; paint white "
-            f"what is meant and black what is not{hint}"
+            f"{name} is not a mask: {gray:.0%} of its pixels are neither black nor white; paint "
+            f"the masked region white and the rest black{hint}"
         )
 
 
 def compute_gray_fraction(pixels: np.ndarray) -> float:
-    """Of all pixels, those that are neither black nor white."""
+    """Compute the fraction of pixels that are neither black nor white."""
     return float(((pixels > MAX_BLACK) & (pixels < MIN_WHITE)).mean())

@@ -1,4 +1,4 @@
-"""Pictures that are not decoded yet, whatever they lie in."""
+"""Sources of undecoded pictures, of any format."""
 
 from __future__ import annotations
 
@@ -15,51 +15,51 @@ from smalti.data.file_selection import SkippedFiles
 Split = Literal["train", "valid", "test"]
 SPLITS: tuple[Split, ...] = ("train", "valid", "test")
 ORIGIN_KEYS = ("package", "versions", "license", "content")
-"""Of a fetched pack, what every pack made of it says, too."""
+"""Record entries of a fetched pack that packs made from it inherit."""
 
 
 def make_split_ranges(counts: Mapping[str, int]) -> dict[str, range]:
-    """The rows of each split, one behind the other."""
+    """Make contiguous row ranges from the number of pictures of each split."""
     ends = accumulate(counts.values())
     return {split: range(end - counts[split], end) for split, end in zip(counts, ends, strict=True)}
 
 
 def close_nothing() -> None:
-    """What a source does at its end that holds no file open."""
+    """The `close` of a source without open files."""
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """N pictures in a row: each can be opened by itself, in any order and from any thread.
+    """N pictures that can be opened in any order and from any thread.
 
-    Every reader makes one; reading, packing and the audit see nothing else.
+    Every reader makes one; reading, packing and the audit use it.
     """
 
     name: str
-    """Where the pictures come from, for logs and model cards."""
+    """The origin of the pictures, for logs and model cards."""
     titles: Sequence[str]
-    """What a line about a picture calls it."""
+    """The name of each picture in messages."""
     open_picture: Callable[[int], Image.Image]
-    """Picture k, not yet decoded. Raises whatever it likes when the picture is faulty."""
+    """Opens picture k, undecoded. May raise any exception for a faulty picture."""
     labels: np.ndarray | None = None
-    """int64 (N,), each a place in `classes`."""
+    """int64 (N,), indices into `classes`."""
     classes: tuple[str, ...] = ()
     captions: tuple[str, ...] = ()
-    """One for each picture, or none at all."""
+    """One per picture, or empty."""
     bad_captions: tuple[str, ...] = ()
-    """A line for every caption that cannot be read, and is empty therefore."""
+    """One message per caption that cannot be read and is therefore empty."""
     attributes: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """What else is known of every picture, such as its "style": one word for each."""
+    """Further values of every picture by name, such as "style"."""
     origin: dict[str, Any] = field(default_factory=dict)
-    """What a fetched pack says of where its pictures come from: `ORIGIN`."""
+    """Provenance of a fetched pack; see `ORIGIN_KEYS`."""
     splits: dict[str, range] = field(default_factory=dict)
-    """The rows of the data's own splits; empty where they come without."""
+    """The rows of predefined splits; empty if there are none."""
     pixels: np.ndarray | None = None
-    """uint8 (N, C, H, W), where the pictures are pixels already."""
+    """uint8 (N, C, H, W) if the pictures are already decoded."""
     size: tuple[int, int] | None = None
-    """(H, W) that they are kept in and cannot be read without; None leaves it open."""
+    """(H, W) of a pack, the only size that it can be read at; None otherwise."""
     skipped: SkippedFiles = field(default_factory=SkippedFiles)
-    """What lies there, too, and is no picture to learn from."""
+    """Files that were skipped."""
     close: Callable[[], None] = close_nothing
 
     def __len__(self) -> int:
@@ -67,8 +67,8 @@ class Source:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Lines that whoever reads the pictures should be told."""
-        lines = [f"passed over: {self.skipped}"] if str(self.skipped) else []
+        """Messages for the user."""
+        lines = [f"skipped: {self.skipped}"] if str(self.skipped) else []
         if bad := self.bad_captions:
             lines.append(f"captions that cannot be read: {len(bad)}, the first: {bad[0]}")
         return tuple(lines)

@@ -1,7 +1,7 @@
-"""Textures: bricks, grass and gravel of scikit-image, and the materials of a free game.
+"""Textures: brick, grass and gravel of scikit-image, and the materials of a free game.
 
-The game is UFO: Alien Invasion.  Its pictures have many licenses, which Debian's copyright file
-tells one by one.
+The game is UFO: Alien Invasion.  Its pictures have different licenses, listed in Debian's
+copyright file.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from smalti.data.source import Source, Split
 from smalti.data.splitting import draw_permutation, group_rows_by_split
 
 WHEEL = "scikit-image==0.26.0"
-WHEEL_CLASSES = {"brick": "CC0", "grass": "public-domain", "gravel": "CC0"}  # as its docs tell
+WHEEL_CLASSES = {"brick": "CC0", "grass": "public-domain", "gravel": "CC0"}  # from its docs
 DEB = "ufoai-textures"
 FREE_LICENSES = ("CC0", "CC-BY-3.0", "Expat", "public-domain")
-"""Licenses under which one may pass on what was learned, naming the source."""
+"""Licenses that allow redistribution of trained models with attribution."""
 
 MATERIALS = {
     "brick": "brick",
@@ -48,24 +48,19 @@ MATERIALS = {
     "leaves": "leaves|hedge|jungle",
     "water": "water",
 }
-"""What a file's name must hold; the first that fits is its class."""
+"""Pattern of a file's name for each class; the first match counts."""
 NOT_A_TEXTURE = re.compile(
     r"_(nm|sm|gm|blend|sign\w*|sgn\w*|cons|ow|pil|k\d|way\w*)$|_way_|trim|trm|window|door|stair|step|"
     r"fnce|fence|crate|pipe|duct|cover|bridge|chopped|support|light|pillar|vent|sign|grate|gate|"
     r"table|shelf|box|plat|edge|corner|hole|dispenser|counter|bench|chair|dirty"
 )
-EXCLUDED_NAMES = (
-    "tex_buildings/roof004",
-    "tex_nature/water_green",
-)  # a wall with a window, a swirl
-TILE_SIDE = 128  # of the tiles that are cut
-SHORT_SIDE = (
-    2 * TILE_SIDE
-)  # shorter side that a picture is shrunk to, so that a tile shows its pattern
+EXCLUDED_NAMES = ("tex_buildings/roof004", "tex_nature/water_green")  # a window, a swirl
+TILE_SIDE = 128  # pixels of a tile
+SHORT_SIDE = 2 * TILE_SIDE  # shorter side after shrinking, so that a tile shows the pattern
 MIN_MEAN = 28.0  # mean level of 256 below which a picture is near-black
 MIN_STD = 5.0  # standard deviation of levels below which it is one color
-MIN_OPAQUE = 0.99  # part of the picture that must be opaque
-HELD_OUT_FRACTIONS = {"valid": 0.06, "test": 0.12}  # of each class's pictures
+MIN_OPAQUE = 0.99  # fraction of the picture that must be opaque
+HELD_OUT_FRACTIONS = {"valid": 0.06, "test": 0.12}  # fractions of each class's pictures
 AS_IS = Preprocessing(None, "rgb", (255, 255, 255), crop=True)
 
 
@@ -77,7 +72,7 @@ class Texture:
     material: str
     license: str
     pixels: np.ndarray
-    """uint8 (3, H, W), the shorter side SHORT."""
+    """uint8 (3, H, W), the shorter side SHORT_SIDE."""
 
     @property
     def is_free(self) -> bool:
@@ -95,7 +90,7 @@ def is_game_file(name: str) -> bool:
 
 
 def match_material(name: str) -> str | None:
-    """The class of a file by its name; None for signs, doors, normal maps and the like."""
+    """Match a file name to a class; None for signs, doors, normal maps and the like."""
     stem = PurePosixPath(name).stem.lower()
     if NOT_A_TEXTURE.search(stem) or str(PurePosixPath(name).with_suffix("")).endswith(
         EXCLUDED_NAMES
@@ -105,22 +100,22 @@ def match_material(name: str) -> str | None:
 
 
 def read_samples(folder: Path) -> list[Texture]:
-    """The three pictures of scikit-image's unpacked wheel."""
+    """Read the three pictures of scikit-image's unpacked wheel."""
     found: list[Texture] = []
     for material, license in WHEEL_CLASSES.items():
         path = folder / f"skimage/data/{material}.png"
         if not path.is_file():
-            raise UserError(f"{WHEEL} holds no {path.name}; it is not as it was known")
+            raise UserError(f"{WHEEL} has unexpected contents: it holds no {path.name}")
         found.append(Texture(f"skimage/{path.name}", material, license, shrink(open_image(path))))
     return found
 
 
 def read_game_textures(folder: Path) -> list[Texture]:
-    """The materials of the game's unpacked package, with the license of each."""
+    """Read the materials of the game's unpacked package, with their licenses."""
     archives = sorted(folder.rglob("*.pk3"))
     stanzas = [s for path in folder.rglob("copyright") for s in read_copyright(path)]
     if not archives or not stanzas:
-        raise UserError(f"{DEB} holds no pictures or no licenses; it is not as it was known")
+        raise UserError(f"{DEB} has unexpected contents: it holds no pictures or no licenses")
     found: list[Texture] = []
     for archive in archives:
         with zipfile.ZipFile(archive) as file:
@@ -135,7 +130,7 @@ def read_game_textures(folder: Path) -> list[Texture]:
 
 
 def is_usable(image: Image.Image) -> bool:
-    """Large enough for a tile, and opaque."""
+    """Whether a picture is large enough for a tile, and opaque."""
     if min(image.size) < TILE_SIDE:
         return False
     if not image.has_transparency_data:
@@ -148,7 +143,7 @@ def is_texture(pixels: np.ndarray) -> bool:
 
 
 def shrink(image: Image.Image) -> np.ndarray:
-    """uint8 (3, H, W), the shorter side SHORT; a smaller picture stays as it is."""
+    """Shrink the shorter side to SHORT_SIDE, uint8 (3, H, W); smaller pictures keep their size."""
     scale = SHORT_SIDE / min(image.size)
     image = image.convert("RGB")
     if scale < 1:
@@ -159,7 +154,7 @@ def shrink(image: Image.Image) -> np.ndarray:
 
 
 def cut_tiles(pixels: np.ndarray) -> np.ndarray:
-    """uint8 (n, 3, SIDE, SIDE): as many whole tiles as there are, from the middle."""
+    """Cut all whole tiles from the center, uint8 (n, 3, TILE_SIDE, TILE_SIDE)."""
     _, H, W = pixels.shape
     rows, columns = H // TILE_SIDE, W // TILE_SIDE
     top, left = (H - rows * TILE_SIDE) // 2, (W - columns * TILE_SIDE) // 2
@@ -169,7 +164,7 @@ def cut_tiles(pixels: np.ndarray) -> np.ndarray:
 
 
 def name_motif(texture: Texture) -> str:
-    """Equal for versions of one picture: "wall/brick2" for brick2, brick2a and brick2_dark."""
+    """Name the motif of a picture: "wall/brick2" for brick2, brick2a and brick2_dark."""
     stem = re.sub(
         r"_?(dark|light)$|(?<=[\d_])[a-z]{1,2}$", "", texture.name.lower().rsplit(".", 1)[0]
     )
@@ -177,22 +172,22 @@ def name_motif(texture: Texture) -> str:
 
 
 def split_textures(textures: Sequence[Texture], seed: int) -> list[Split]:
-    """The split of each picture: of a class of eight motifs or more some are held out."""
-    sides: dict[str, Split] = {}
+    """Choose the split of each picture; classes of under eight motifs are only trained on."""
+    motif_splits: dict[str, Split] = {}
     for material in sorted({one.material for one in textures}):
         motifs = sorted({name_motif(one) for one in textures if one.material == material})
         order = draw_permutation(len(motifs), seed)
         valid = max(1, round(HELD_OUT_FRACTIONS["valid"] * len(motifs))) if len(motifs) >= 8 else 0
         count = valid + round(HELD_OUT_FRACTIONS["test"] / HELD_OUT_FRACTIONS["valid"] * valid)
-        for place, k in enumerate(order.tolist()):
-            sides[motifs[k]] = "valid" if place < valid else "test" if place < count else "train"
-    return [sides[name_motif(one)] for one in textures]
+        for i, k in enumerate(order.tolist()):
+            motif_splits[motifs[k]] = "valid" if i < valid else "test" if i < count else "train"
+    return [motif_splits[name_motif(one)] for one in textures]
 
 
 def make_texture_source(
     textures: Sequence[Texture], splits: Iterable[Split]
 ) -> tuple[Source, dict[Split, np.ndarray]]:
-    """The tiles of all pictures, the material as class; the rows of each split."""
+    """Make a source of all tiles, the material as class; and the rows of each split."""
     tiles = [cut_tiles(one.pixels) for one in textures]
     pixels = np.concatenate(tiles)
     each = [one for one, cut in zip(textures, tiles, strict=True) for _ in cut]
@@ -209,5 +204,5 @@ def make_texture_source(
         },
         pixels=pixels,
     )
-    each_side: list[Split] = [side for side, cut in zip(splits, tiles, strict=True) for _ in cut]
-    return source, group_rows_by_split(each_side)
+    tile_splits: list[Split] = [s for s, cut in zip(splits, tiles, strict=True) for _ in cut]
+    return source, group_rows_by_split(tile_splits)

@@ -1,4 +1,4 @@
-"""A zip archive of a folder of pictures, read without unpacking it."""
+"""Read a zip archive of pictures without unpacking it."""
 
 from __future__ import annotations
 
@@ -20,12 +20,8 @@ from smalti.data.picture_formats import (
 )
 from smalti.data.source import Source
 
-MAX_UNPACKED_BYTES = (
-    400_000_000  # bytes of one unpacked file: 4 for each pixel that Pillow lets pass
-)
-SIGNATURE_CHECK_BYTES = (
-    1_000_000  # bytes of an unpacked file, above which it has to begin as a picture does
-)
+MAX_UNPACKED_BYTES = 400_000_000  # of one file: 4 for each pixel that Pillow allows
+SIGNATURE_CHECK_BYTES = 1_000_000  # larger unpacked files must have a picture's signature
 SUFFIXES_WITH_SIGNATURE = {
     ".png",
     ".apng",
@@ -41,15 +37,15 @@ SUFFIXES_WITH_SIGNATURE = {
 
 
 def open_zip_source(path: Path, *, labels: bool = True) -> Source:
-    """The pictures of an archive, sorted by path; its folders are classes as a folder's are.
+    """Open the pictures of an archive, sorted by path; folders are classes, as in a folder.
 
-    When all lies in one folder, as `zip -r photos.zip photos` makes it, that is passed over.
-    UserError when it cannot be opened or holds no picture.
+    If everything is in one folder, as after `zip -r photos.zip photos`, that is ignored.
+    Raises UserError if it cannot be opened or has no pictures.
     """
     try:
         archive = zipfile.ZipFile(path)
-    except Exception as error:  # a damaged one raises nearly anything
-        raise UserError(f"{path} is no zip archive that can be read ({error})") from error
+    except Exception as error:  # a damaged archive raises nearly anything
+        raise UserError(f"{path} is not a readable zip archive ({error}); copy it again") from error
     members = {p: i for i in archive.infolist() if not i.is_dir() and (p := split_path(i.filename))}
     found = select_pictures(
         [Entry(p, partial(read_member_start, archive, members[p])) for p in sorted(members)]
@@ -74,31 +70,30 @@ def split_path(name: str) -> tuple[str, ...]:
 
 
 def read_member_start(archive: zipfile.ZipFile, info: zipfile.ZipInfo, n_bytes: int) -> bytes:
-    """So many of a member's first bytes. Raises whatever it likes for a locked or damaged one."""
+    """Read a member's first bytes. May raise any exception if it is encrypted or damaged."""
     with archive.open(info) as file:
         return file.read(n_bytes)
 
 
 def read_member(archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo) -> io.BytesIO:
-    """A member, unpacked in memory. BadPicture when it is locked, or a bomb."""
+    """Decompress a member into memory. Raises BadPicture if it is encrypted or too large."""
     title = escape_name(f"{path}/{info.filename}")
     if info.flag_bits & 1:
         raise BadPicture(f"{title} is encrypted; unpack the archive with its password")
     if info.file_size > MAX_UNPACKED_BYTES:
         raise BadPicture(
-            f"{title} unpacks to {info.file_size / 1e6:.0f} MB, more than a picture can be; "
-            "remove it"
+            f"{title} unpacks to {info.file_size / 1e6:.0f} MB, too large for a picture; remove it"
         )
     is_suspect = (
         info.file_size > SIGNATURE_CHECK_BYTES
         and parse_suffix(info.filename) in SUFFIXES_WITH_SIGNATURE
     )
     if is_suspect and not has_signature(read_member_start(archive, info, SIGNATURE_BYTES)):
-        raise BadPicture(f"{title} is no picture that can be read; replace or remove it")
-    return io.BytesIO(archive.read(info))  # no more than it promises, and its checksum compared
+        raise BadPicture(f"{title} is not a readable picture; replace or remove it")
+    return io.BytesIO(archive.read(info))  # at most the declared size, and the checksum is verified
 
 
 def is_zip(path: Path) -> bool:
-    """Whether a file begins as an archive does."""
+    """Whether a file is a zip archive."""
     with path.open("rb") as file:
         return file.read(4) in (b"PK\x03\x04", b"PK\x05\x06") or zipfile.is_zipfile(path)

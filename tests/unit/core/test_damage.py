@@ -99,7 +99,7 @@ def test_a_database_cut_at_any_page_is_said(tmp_path: Path):
     place = tmp_path / "cut.lmdb"
     for pages in range(2, len(whole) // 4096):
         place.write_bytes(whole[: 4096 * pages])
-        with expect_user_error("cut.lmdb is no LMDB that can be read (it is cut short: "):
+        with expect_user_error("cut.lmdb is not a readable LMDB (it is truncated: "):
             read(place)
 
 
@@ -111,7 +111,7 @@ def test_a_tree_that_leads_in_a_circle_is_said(tmp_path: Path):
     assert whole[root * 4096 + 10] & 1  # a branch
     struct.pack_into("<HH", whole, root * 4096 + node, root & 0xFFFF, root >> 16)
     (tmp_path / "a.lmdb").write_bytes(whole)
-    with expect_user_error("its tree leads in a circle, or nowhere"):
+    with expect_user_error("its tree has a cycle or an invalid page"):
         read(tmp_path / "a.lmdb")
 
 
@@ -131,13 +131,13 @@ def test_idx_files_that_promise_more_than_they_hold(tmp_path: Path, end: str, sh
 
         content = bytearray(gzip.compress(bytes(content)))
     path.write_bytes(content)
-    with expect_user_error("is cut short: it promises", str(shape[0])):
+    with expect_user_error("is truncated: its header says", str(shape[0])):
         read(path)
 
 
 def test_pictures_without_pixels_are_refused(tmp_path: Path):
     path = albums.write_idx(tmp_path / "train-images-idx3-ubyte", np.zeros((3, 0, 0), np.uint8))
-    with expect_user_error("holds pictures of 0 x 0 pixels; give some of at least 4 x 4"):
+    with expect_user_error("holds pictures of 0 x 0 pixels; give at least 4 x 4"):
         read(path)
 
 
@@ -206,7 +206,7 @@ def test_order_and_endianness_of_arrays_do_not_matter(tmp_path: Path):
 def test_an_array_that_would_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     np.savez_compressed(tmp_path / "a.npz", x=np.zeros((1000, 32, 32), np.uint8))
     monkeypatch.setattr(npz, "MAX_UNPACKED_BYTES", 1 << 19)
-    with expect_user_error("a.npz: x.npy unpacks from 0.0 MB to 0.0 GB; save it by np.savez"):
+    with expect_user_error("a.npz: x.npy unpacks from 0.0 MB to 0.0 GB; save it with np.savez"):
         read(tmp_path / "a.npz")
 
 
@@ -222,17 +222,17 @@ def test_more_pictures_than_there_is_memory(tmp_path: Path, monkeypatch: pytest.
 
 
 LIES: list[tuple[dict[str, Any], str]] = [
-    ({"classes": 5}, "its classes are no list of names"),
-    ({"classes": [1, 2]}, "its classes are no list of names"),
-    ({"classes": ["cats"]}, "it reaches from 0 to 1 with 1 classes"),
-    ({"captions": "x"}, "its captions are no list of names"),
+    ({"classes": 5}, "its classes are not a list of strings"),
+    ({"classes": [1, 2]}, "its classes are not a list of strings"),
+    ({"classes": ["cats"]}, "it has labels from 0 to 1 for 1 classes"),
+    ({"captions": "x"}, "its captions are not a list of strings"),
     ({"captions": ["x"]}, "it has 1 captions for 6 pictures"),
-    ({"splits": []}, "its splits are no ranges of rows"),
-    ({"splits": {"train": [0, 10**30]}}, "its splits do not make up its 6 pictures"),
-    ({"splits": {"train": [0, 2, 3], "valid": [2, 6]}}, "its splits are no ranges of rows"),
-    ({"splits": {"train": [0.5, 6]}}, "its splits are no ranges of rows"),
-    ({"splits": {"train": [-6, 6]}}, "its splits do not make up its 6 pictures"),
-    ({"splits": {"train": [0, 5]}}, "its splits do not make up its 6 pictures"),
+    ({"splits": []}, "its splits are not row ranges"),
+    ({"splits": {"train": [0, 10**30]}}, "its splits do not cover its 6 pictures"),
+    ({"splits": {"train": [0, 2, 3], "valid": [2, 6]}}, "its splits are not row ranges"),
+    ({"splits": {"train": [0.5, 6]}}, "its splits are not row ranges"),
+    ({"splits": {"train": [-6, 6]}}, "its splits do not cover its 6 pictures"),
+    ({"splits": {"train": [0, 5]}}, "its splits do not cover its 6 pictures"),
     ({"format": 99}, "has format 99; this smalti reads 1"),
 ]
 

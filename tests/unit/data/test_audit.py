@@ -69,7 +69,7 @@ def test_everything_is_counted(album: Path):
     assert found.count_by_shorter_side() == {8: 1, 16: 15, 32: 0, 64: 0, 128: 4}
     assert list_titles(album, found.list_upscaled_rows()) == ["tiny.png"]
     assert [str(b) for b in found.bad] == [
-        f"{album}/cats/bad.png is no picture that can be read; replace or remove it"
+        f"{album}/cats/bad.png is not a readable picture; replace or remove it"
     ]
     assert found.classes == {"cats": 12, "dogs": 8}
     assert (found.splits, found.has_predefined_splits) == ({"train": 19, "valid": 1}, False)
@@ -119,7 +119,7 @@ def test_every_kind_of_set_can_be_audited(tmp_path: Path):
 def test_an_album_of_one_and_one_of_none(tmp_path: Path):
     one = albums.write_folder(tmp_path / "one", {"x.png": encode_image(scene(0))})
     assert audit_folder(one).splits == {"train": 1}
-    with expect_user_error("1 of 1 picture cannot be used: ", "x.png is no picture"):
+    with expect_user_error("1 of 1 picture cannot be used: ", "x.png is not a readable picture"):
         audit_folder(albums.write_folder(tmp_path / "none", {"x.png": b"x"}))
 
 

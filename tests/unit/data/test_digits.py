@@ -148,7 +148,11 @@ def test_shape_and_floats():
         (torch.zeros(2, 1, 4, 4), None, "pixels are torch.float32"),
         (torch.zeros(2, 4, 4, dtype=torch.uint8), None, "give uint8"),
         (torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.zeros(3).long(), "give int64 .2,."),
-        (torch.zeros(2, 1, 4, 4, dtype=torch.uint8), torch.tensor([0, 2]), "reach from 0 to 2"),
+        (
+            torch.zeros(2, 1, 4, 4, dtype=torch.uint8),
+            torch.tensor([0, 2]),
+            "labels are from 0 to 2",
+        ),
     ],
 )
 def test_pictures_that_do_not_fit_together_are_refused(pixels, labels, says):

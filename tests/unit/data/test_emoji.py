@@ -121,7 +121,7 @@ def test_fetched_emoji_are_packed_by_split_in_the_order_of_the_catalog(place: Pa
 
 def test_what_is_not_fetched_says_how_to(place: Path):
     for ask in (lambda: read("emoji-64", size=64), lambda: emoji_pictures("train")):
-        with expect_user_error("emoji-64 is not here yet; run `smalti fetch emoji`"):
+        with expect_user_error("emoji-64 is not downloaded yet; run `smalti fetch emoji`"):
             ask()
     with expect_user_error("the emoji have no split 'valdi'; give 'train', 'valid' or 'test'"):
         emoji_pictures("valdi")  # pyright: ignore
@@ -148,7 +148,7 @@ def test_faults_of_the_download(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ):
         fetch_emoji(out)
     packages.fake_npm(tmp_path / "bin", monkeypatch, None)
-    with expect_user_error("left no archive"):
+    with expect_user_error("downloaded no archive"):
         fetch_emoji(out)
     (tmp_path / "cut.tgz").write_bytes(
         packages.write_tar(tmp_path / "a.tgz", packages.make_package()).read_bytes()[:5000]

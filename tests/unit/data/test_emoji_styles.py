@@ -178,7 +178,7 @@ def test_a_package_that_is_not_as_it_was(tmp_path: Path, monkeypatch: pytest.Mon
         tmp_path / "x.tgz", {"package/assets/a b.webp": b""}
     )
     packages.fake_npm_packages(tmp_path / "bin", monkeypatch, found)
-    with expect_user_error("@lobehub/fluent-emoji-3d@1.1.0 is not as it was known"):
+    with expect_user_error("@lobehub/fluent-emoji-3d@1.1.0 has unexpected contents"):
         fetch_styles(tmp_path / "home")
     monkeypatch.setattr("smalti.data.fetch_sets.find_spec", lambda name: None)
     with expect_user_error("pip install 'smalti[emoji]'"):

@@ -260,18 +260,18 @@ def refusal(path: Path, **options) -> str:
 
 def test_a_folder_that_is_missing_a_file_or_empty(tmp_path):
     assert "missing does not exist; give a folder" in refusal(tmp_path / "missing")
-    with pytest.raises(UserError, match=r"x\.png is a file; give the folder"):
+    with pytest.raises(UserError, match=r"x\.png is a file; give a folder"):
         find_pictures(save(tmp_path / "x.png"))
     (tmp_path / "empty").mkdir()
     assert "empty holds no pictures; put" in refusal(tmp_path / "empty")
     (tmp_path / "empty/notes.txt").write_text("x")
-    assert "no pictures (passed over: TXT 1)" in refusal(tmp_path / "empty")
+    assert "no pictures (skipped: TXT 1)" in refusal(tmp_path / "empty")
 
 
 def test_a_file_that_is_no_picture_is_named(tmp_path):
     save(tmp_path / "a.png")
     (tmp_path / "b.jpg").write_text("not a picture")
-    assert "b.jpg is no picture that can be read; replace" in refusal(tmp_path)
+    assert "b.jpg is not a readable picture; replace" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "bmp", "webp", "tif"])
@@ -316,13 +316,13 @@ def test_mixed_sizes_name_the_first_odd_one(tmp_path):
     save(tmp_path / "b.png", size=(9, 6))
     save(tmp_path / "c.png", size=(7, 6))
     line = refusal(tmp_path, size=None)
-    assert "b.png is 9 x 6 pixels where a.png is 8 x 6; give a size" in line
+    assert "b.png is 9 x 6 pixels, but a.png is 8 x 6; give a size" in line
     assert folder(tmp_path).shape == (3, 32, 32)
 
 
 def test_levels_beyond_16_bits_are_refused(tmp_path):
     Image.fromarray(LEVELS16.astype(np.int32) * 2).save(tmp_path / "x.tif")
-    assert "x.tif cannot be read (its gray levels lie outside 0 to 65535)" in refusal(tmp_path)
+    assert "x.tif cannot be read (its gray levels are outside 0 to 65535)" in refusal(tmp_path)
 
 
 @pytest.mark.parametrize("size", [0, -1, (3,), (3, 0), (1, 2, 3), True, "32", 3.5])

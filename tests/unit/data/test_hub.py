@@ -96,18 +96,20 @@ def test_a_config_and_a_broken_picture_of_the_hub(hub: Any):
     pets = hub.sets[("pets", "small")] = FakeSet(4, 0, FEATURES)
     assert len(read("hf:pets:small")) == 4
     pets.columns["picture"][2]["bytes"] = b"x"
-    with expect_user_error("1 of 4 pictures cannot be used: hf:pets:small train 2 is no picture"):
+    with expect_user_error(
+        "1 of 4 pictures cannot be used: hf:pets:small train 2 is not a readable picture"
+    ):
         read("hf:pets:small")
 
 
 def test_what_the_hub_cannot_give(hub: Any, monkeypatch: pytest.MonkeyPatch):
     with expect_user_error("hf:offline cannot be loaded: Couldn't reach the hub (no network)"):
         read("hf:offline")
-    with expect_user_error("hf: names no data set"):
+    with expect_user_error("hf: names no dataset"):
         read("hf:")
     hub.sets[("words", None)] = FakeSet(2, 0, {"text": object()})
-    with expect_user_error("hf:words has no column of pictures; its columns are text"):
+    with expect_user_error("hf:words has no picture column; its columns are text"):
         read("hf:words")
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with expect_user_error("hf:words takes the package datasets", "pip install 'smalti[hub]'"):
+    with expect_user_error("hf:words needs the package datasets", "pip install 'smalti[hub]'"):
         read("hf:words")

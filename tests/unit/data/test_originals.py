@@ -48,15 +48,15 @@ def test_a_mask_is_white_where_it_is_meant(tmp_path: Path):
 def test_a_photograph_is_no_mask(tmp_path: Path):
     photo = save(tmp_path / "photo.jpg", albums.make_noise(12, 10, 3, seed=1))
     mask = save(tmp_path / "m.png", HOLE.astype(np.uint8) * 255)
-    with expect_user_error("photo.jpg is no mask", "m.png looks like one: are the two swapped?"):
+    with expect_user_error("photo.jpg is not a mask", "m.png looks like one: are the two swapped?"):
         read_mask(photo, mask)
     with expect_user_error(
-        "photo.jpg is no mask", "neither black nor white; paint white what is meant"
+        "photo.jpg is not a mask", "neither black nor white; paint the masked region white"
     ):
         read_mask(photo, save(tmp_path / "b.png", NOISE[..., :3]))
     red = np.zeros((12, 10, 3), np.uint8)
     red[HOLE, 0] = 255
-    with expect_user_error("red.png is no mask, for 13% of it"):
+    with expect_user_error("red.png is not a mask: 13% of its pixels"):
         read_mask(save(tmp_path / "red.png", red), photo)
 
 
@@ -69,7 +69,7 @@ def test_a_digit_in_the_mask_s_place_is_noticed(tmp_path: Path):
     hole = np.zeros((28, 28), np.uint8)
     hole[10:20, 5:25] = 255
     mask = save(tmp_path / "m.png", hole)
-    with expect_user_error("one.png is no mask", "swapped"):
+    with expect_user_error("one.png is not a mask", "swapped"):
         read_mask(digit, mask)
     assert read_mask(mask, digit).sum() == 200
 
@@ -129,7 +129,7 @@ def test_palettes_are_unfolded_and_two_levels_are_gray(tmp_path: Path):
 
 
 def deep_png(path: Path) -> Path:
-    """An RGB picture of 16 bits a channel, which Pillow cannot write."""
+    """An RGB picture of 16 bits per channel, which Pillow cannot write."""
     row = b"\0" + bytes(range(60))
     chunks = {
         b"IHDR": struct.pack(">IIBBBBB", 10, 12, 16, 2, 0, 0, 0),
@@ -146,12 +146,12 @@ def deep_png(path: Path) -> Path:
 
 def test_what_cannot_be_kept_is_said(tmp_path: Path):
     assert read_original(deep_png(tmp_path / "a.png")).conversion_notes == (
-        "has 16 bits a channel, its results 8",
+        "has 16 bits per channel; results have 8",
     )
     Image.new("CMYK", (10, 12)).save(tmp_path / "a.tif")
     original = read_original(tmp_path / "a.tif")
     assert (original.image.mode, original.icc) == ("RGB", None)
-    assert original.conversion_notes == ("is of mode CMYK, its results of RGB",)
+    assert original.conversion_notes == ("has mode CMYK; results have RGB",)
 
 
 # ---- files of several pictures

@@ -36,12 +36,12 @@ def test_a_pack_in_one_file_is_read_back_identically(tmp_path: Path):
     )  # fmt: skip
     splits = read_splits(tmp_path / "p.zip", size=16)
     assert splits.test is not None and len(splits.test) == 4
-    with expect_user_error("p.zip is packed at 16 x 16 pixels and wanted at 8 x 8"):
+    with expect_user_error("p.zip is packed at 16 x 16 pixels, but 8 x 8 is requested"):
         read(tmp_path / "p.zip", size=8)
-    with expect_user_error("is the pack that is read"):
+    with expect_user_error("is the input pack"):
         pack(tmp_path / "p.zip", tmp_path / "p.zip", size=16)
     (tmp_path / "mine.zip").write_bytes(b"x")
-    with expect_user_error("mine.zip is no pack"):
+    with expect_user_error("mine.zip is not a pack"):
         pack(photos, tmp_path / "mine.zip", size=16)
     assert (tmp_path / "mine.zip").read_bytes() == b"x"
 

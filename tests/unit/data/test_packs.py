@@ -113,7 +113,9 @@ def test_a_pack_is_packed_again_in_another_size(album: Path, tmp_path: Path):
 def test_a_pack_in_another_size_than_it_was_made_is_refused(album: Path, tmp_path: Path):
     pack(album, tmp_path / "p", size=8)
     for reader in (read, read_splits):
-        with expect_user_error("p is packed at 8 x 8 pixels and wanted at 32 x 32; give --size 8"):
+        with expect_user_error(
+            "p is packed at 8 x 8 pixels, but 32 x 32 is requested; give --size 8"
+        ):
             reader(tmp_path / "p", size=32)
     assert read(tmp_path / "p", size=None).shape == (3, 8, 8)
     assert read(tmp_path / "p", size=8, color="gray").shape == (1, 8, 8)
@@ -123,7 +125,9 @@ def test_a_pack_in_another_size_than_it_was_made_is_refused(album: Path, tmp_pat
 def test_broken_pictures_stop_a_pack_or_are_left_out(album: Path, tmp_path: Path):
     for name in ("cats/a.png", "dogs/zz.png"):
         (album / name).write_bytes(b"x")
-    with expect_user_error("2 of 42 pictures cannot be used, the first: ", "a.png is no picture"):
+    with expect_user_error(
+        "2 of 42 pictures cannot be used, the first: ", "a.png is not a readable picture"
+    ):
         pack(album, tmp_path / "new/p", size=8)
     assert list_contents(tmp_path) == contents_without(tmp_path, "new")
     made = pack(album, tmp_path / "p", size=8, skip_bad=True)
@@ -145,7 +149,7 @@ def test_an_old_pack_is_replaced_and_other_folders_are_not(album: Path, tmp_path
     assert read(tmp_path / "p", size=4).shape == (3, 4, 4)
     with expect_user_error("album holds 'cats', which is not ours"):
         pack(tmp_path / "p", album)
-    with expect_user_error("p is the pack that is read; choose another folder"):
+    with expect_user_error("p is the input pack; choose another folder"):
         pack(tmp_path / "p", tmp_path / "q" / ".." / "p", size=2)
     assert read(tmp_path / "p", size=4).shape == (3, 4, 4)
 
@@ -192,13 +196,13 @@ def write_array(name: str, value: np.ndarray) -> Callable[[Path], None]:
         (lambda p: (p / "labels.npy").unlink(), "labels.npy is damaged (No such file"),
         (write_array("labels.npy", np.zeros(39, np.int64)), "it holds int64 (39,) for 40 pictures"),
         (write_array("labels.npy", np.zeros(40)), "it holds float64 (40,)"),
-        (write_array("labels.npy", np.full(40, 2)), "it reaches from 2 to 2 with 2 classes"),
+        (write_array("labels.npy", np.full(40, 2)), "it has labels from 2 to 2 for 2 classes"),
         (rewrite(format=2), "pack.json has format 2; this smalti reads 1"),
         (rewrite(captions=["one"]), "it has 1 captions for 40 pictures"),
-        (rewrite(splits={"train": [0, 39]}), "its splits do not make up its 40 pictures"),
-        (rewrite(splits={"train": [0, 30], "valid": [20, 40]}), "do not make up"),
-        (rewrite(splits={"test": [0, 40]}), "do not make up"),
-        (rewrite(splits={"train": "all"}), "its splits are no ranges of rows"),
+        (rewrite(splits={"train": [0, 39]}), "its splits do not cover its 40 pictures"),
+        (rewrite(splits={"train": [0, 30], "valid": [20, 40]}), "do not cover"),
+        (rewrite(splits={"test": [0, 40]}), "do not cover"),
+        (rewrite(splits={"train": "all"}), "its splits are not row ranges"),
         (lambda p: (p / "pack.json").write_text("{"), "pack.json is damaged"),
         (lambda p: (p / "pack.json").write_text("[]"), "pack.json has format None"),
     ],

@@ -62,12 +62,13 @@ def test_broken_pictures_are_named_and_counted(tmp_path: Path):
     files = albums.make_two_classes() | {"cats/bad.png": b"x", "dogs/z.png": b"y"}
     path = albums.write_zip(tmp_path / "a.zip", files)
     with expect_user_error(
-        "2 of 8 pictures cannot be used, the first: ", "a.zip/cats/bad.png is no picture"
+        "2 of 8 pictures cannot be used, the first: ",
+        "a.zip/cats/bad.png is not a readable picture",
     ):
         read(path)
     with expect_user_error("2 of 8 pictures cannot be used, the first: ", "set/cats/bad.png"):
         read(albums.write_folder(tmp_path / "set", files))
-    with pytest.warns(UserWarning, match="left out: 2 of 8"):
+    with pytest.warns(UserWarning, match="skipped: 2 of 8"):
         pictures = read(path, size=None, skip_bad=True)
     assert list_labels(pictures) == [0, 0, 0, 1, 1, 1]
     good = read(albums.write_zip(path, albums.make_two_classes()), size=None)
@@ -114,12 +115,12 @@ def test_a_bomb_in_an_archive_is_not_unpacked(tmp_path: Path):
 
 
 def test_archives_that_hold_nothing(tmp_path: Path):
-    with expect_user_error("a.zip holds no pictures (passed over: TXT 1)"):
+    with expect_user_error("a.zip holds no pictures (skipped: TXT 1)"):
         read(albums.write_zip(tmp_path / "a.zip", {"b.txt": b"x"}))
     (tmp_path / "cut.zip").write_bytes(
         albums.write_zip(tmp_path / "a.zip", {"b.png": b"x"}).read_bytes()[:40]
     )
-    with expect_user_error("cut.zip is no zip archive that can be read"):
+    with expect_user_error("cut.zip is not a readable zip archive"):
         read(tmp_path / "cut.zip")
 
 
@@ -196,14 +197,14 @@ PIXELS = albums.make_noise(3, 8, 8)
         ({"x": PIXELS[0]}, "a.npz: x has the shape (8, 8); give (N, H, W)"),
         ({"x": albums.make_noise(3, 8, 8, 7)}, "x has the shape (3, 8, 8, 7)"),
         ({"x": PIXELS.astype(np.float32)}, "give floats from 0 to 1, or uint8"),
-        ({"x": np.full((2, 8, 8), np.nan)}, "x reaches from nan to nan"),
+        ({"x": np.full((2, 8, 8), np.nan)}, "x has values from nan to nan"),
         ({"x": PIXELS.astype(np.int64)}, "x holds int64; give uint8"),
         ({"x": PIXELS, "y": [1, 2]}, "y has the shape (2,) for 3 pictures"),
         ({"x": PIXELS, "y": [0.5, 1, 2]}, "labels are float64; give integers or names"),
         ({"x": PIXELS[:0]}, "a holds no pictures"),
         ({"x_test": PIXELS}, "no pictures to train on"),
         ({"x_train": PIXELS, "x_test": PIXELS, "y_test": [1, 2, 3]}, "no labels for train"),
-        ({"x_train": PIXELS, "x_test": albums.make_noise(3, 9, 9)}, "make them alike"),
+        ({"x_train": PIXELS, "x_test": albums.make_noise(3, 9, 9)}, "give all splits one shape"),
         ({"x": np.array([None, None])}, "a.npz cannot be read", ),
     ],
 )  # fmt: skip
@@ -255,14 +256,14 @@ def test_idx_files_that_are_damaged(tmp_path: Path):
     images, marks = folder / "train-images-idx3-ubyte", folder / "train-labels-idx1-ubyte"
     whole = images.read_bytes()
     images.write_bytes(whole[:-1])
-    with expect_user_error("train-images-idx3-ubyte is cut short: it promises 6 x 8 x 8"):
+    with expect_user_error("train-images-idx3-ubyte is truncated: its header says 6 x 8 x 8"):
         read(folder)
     images.write_bytes(whole)
     albums.write_idx(marks, np.zeros(5, np.uint8))
     with expect_user_error("train-labels-idx1-ubyte holds 5 labels for 6 pictures"):
         read(images)
     marks.write_bytes(whole)
-    with expect_user_error("train-labels-idx1-ubyte is no IDX file of labels"):
+    with expect_user_error("train-labels-idx1-ubyte is not an IDX file of uint8 labels"):
         read(images)
     images.with_name(images.name + ".gz").write_bytes(b"\x1f\x8bnothing")
     with expect_user_error("train-images-idx3-ubyte.gz cannot be read"):
@@ -303,7 +304,7 @@ def test_databases_that_are_damaged_or_empty(tmp_path: Path):
         read(database(tmp_path / "two", {"a.png": good, "b.png": good[:50]}))
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken/data.mdb").write_bytes(b"no database" * 1000)
-    with expect_user_error("broken is no LMDB that can be read"):
+    with expect_user_error("broken is not a readable LMDB"):
         read(tmp_path / "broken")
 
 
@@ -314,16 +315,16 @@ def test_a_path_that_is_nothing(tmp_path: Path):
     with expect_user_error("nowhere does not exist"):
         read(tmp_path / "nowhere")
     (tmp_path / "a.txt").write_text("text that is longer than any magic number")
-    with expect_user_error("a.txt is a file that holds no set of pictures; give a folder, a .zip"):
+    with expect_user_error("a.txt is not a supported dataset; give a folder, a .zip"):
         read(tmp_path / "a.txt")
     Image.new("L", (8, 8)).save(tmp_path / "one.png")
-    with expect_user_error("one.png is a file that holds no set of pictures"):
+    with expect_user_error("one.png is not a supported dataset"):
         read(tmp_path / "one.png")
 
 
 def test_one_picture_cannot_be_split(tmp_path: Path):
     Image.new("L", (8, 8)).save(tmp_path / "one.png")
-    with expect_user_error("holds 1 picture; training needs 2 or more"):
+    with expect_user_error("holds 1 picture; training needs at least 2"):
         read_splits(tmp_path)
 
 

@@ -85,7 +85,7 @@ def test_a_caption_that_is_no_text_stops_those_who_learn_from_captions(tmp_path:
     }
     path = lay(tmp_path, files)
     assert read(path, size=8).captions == ("", "", "", "Rex", "", "")
-    said = "cats/1.txt is no UTF-8 text; save it so, or remove it"
+    said = "cats/1.txt is not UTF-8 text; save it as UTF-8, or remove it"
     (note,) = read_splits(path, size=8).notes
     assert note.startswith("captions that cannot be read: 1, the first: ")
     assert note.endswith(said)

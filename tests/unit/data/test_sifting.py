@@ -87,7 +87,7 @@ def test_content_decides_for_unknown_endings_and_the_others_are_counted(tmp_path
 @kinds
 def test_what_is_said_reaches_whoever_trains(tmp_path: Path, lay: Lay):
     path = lay(tmp_path, albums.make_two_classes() | {"cats/1.heic": b"no picture"})
-    assert read_splits(path, size=8).notes == ("passed over: HEIC 1",)
+    assert read_splits(path, size=8).notes == ("skipped: HEIC 1",)
 
 
 def record(name: str, **more: object) -> bytes:
@@ -171,7 +171,7 @@ def test_pipes_sockets_and_devices_are_no_pictures(tmp_path: Path):
     assert names == ["a.png", "folder.png/b.png"]
     assert passed == "pipes and devices 3"
     for place in (path / "pipe.png", path / "zero.png"):
-        with expect_user_error(f"{place.name} is no plain file"):
+        with expect_user_error(f"{place.name} is not a regular file"):
             read(place)
 
 

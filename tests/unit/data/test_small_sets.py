@@ -87,14 +87,14 @@ def test_codecs(n: int, classifier_folder: Path) -> None:
 
 
 def test_pictures_that_come_back_exactly_have_no_psnr() -> None:
-    assert "exactly" in build_likeness_row("psnr", torch.tensor([torch.inf, torch.inf]), "dB").note
+    assert "exact" in build_likeness_row("psnr", torch.tensor([torch.inf, torch.inf]), "dB").note
     row = build_likeness_row("psnr", torch.tensor([torch.inf, 20.0, 30.0]), "dB")
-    assert row.value == 25 and row.note == "without 1 picture that came back exactly"
+    assert row.value == 25 and row.note == "without 1 picture reconstructed exactly"
 
 
 def test_nothing_held_out_is_refused(classifier_folder: Path) -> None:
     none = make_labeled_pictures(0, 1, "noise")
-    with expect_user_error("holds no pictures to measure with"):
+    with expect_user_error("contains no held-out pictures"):
         smalti.evaluate(
             diffusion_config().build(),
             Splits(make_labeled_pictures(4, 0, "noise"), none),
@@ -108,7 +108,7 @@ def test_a_class_that_is_only_held_out_is_named(classifier_folder: Path) -> None
     report = smalti.evaluate(
         model, data, ["cost"], n=2, sampler=DDIM(steps=1), features=classifier_folder
     )
-    assert any("no training picture is of night" in note for note in report.notes)
+    assert any("no training pictures of class night" in note for note in report.notes)
 
 
 def test_two_rows_have_no_error_and_three_have_one() -> None:
@@ -133,6 +133,6 @@ def test_draws_of_one_row_alone_are_left_out() -> None:
 
 
 def test_copies_among_the_held_out_leave_no_ratio() -> None:
-    with expect_user_error("held-out pictures or more are training pictures, too"):
+    with expect_user_error("held-out pictures or more are also training pictures"):
         median_ratio(torch.tensor([1.0]), torch.tensor([0.0, 0.0, 2.0]))
     assert median_ratio(torch.tensor([3.0]), torch.tensor([0.0, 2.0, 2.0])) == 1.5

@@ -65,8 +65,8 @@ def test_a_class_of_one_picture_is_trained_on(tmp_path: Path):
 def test_where_each_class_has_one_picture_it_is_said(tmp_path: Path):
     path = write_pictures(tmp_path / "set", a=1, b=1, c=1)
     (note,) = read_splits(path, size=8).notes
-    assert note.startswith("classes without a picture to train on: ")
-    assert note.endswith("(valid alone)")
+    assert note.startswith("classes without training pictures: ")
+    assert note.endswith("(only valid)")
 
 
 def test_a_class_of_the_data_s_own_test_alone_is_said(tmp_path: Path):
@@ -74,7 +74,7 @@ def test_a_class_of_the_data_s_own_test_alone_is_said(tmp_path: Path):
     pixels = albums.make_noise(len(names), 8, 8)
     files = {f"{n}.png": albums.encode_picture(p) for n, p in zip(names, pixels, strict=True)}
     path = albums.write_folder(tmp_path / "set", files)
-    said = "classes without a picture to train on: fox (valid, test alone)"
+    said = "classes without training pictures: fox (only valid, test)"
     assert read_splits(path, size=8).notes == (said,)
     assert pack(path, tmp_path / "packed", size=8).notes == (said,)
     with open_source(path) as source:

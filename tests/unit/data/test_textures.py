@@ -138,10 +138,10 @@ def test_packages_that_are_not_as_they_were(tmp_path: Path, monkeypatch: pytest.
         tmp_path / "bin", monkeypatch, {"ufoai-textures": write_game(tmp_path / "g.tar", "")}
     )
     packages.fake_pip(tmp_path / "bin", monkeypatch, write_wheel(tmp_path / "w.whl"))
-    with expect_user_error("ufoai-textures holds no pictures or no licenses"):
+    with expect_user_error("ufoai-textures has unexpected contents: it holds no pictures or no"):
         fetch_textures(tmp_path / "home")
     packages.fake_pip(tmp_path / "bin", monkeypatch, write_wheel(tmp_path / "v.whl", ("brick",)))
-    with expect_user_error("scikit-image==0.26.0 holds no grass.png"):
+    with expect_user_error("scikit-image==0.26.0 has unexpected contents: it holds no grass.png"):
         fetch_textures(tmp_path / "home")
     assert not (tmp_path / "home").exists()
 
