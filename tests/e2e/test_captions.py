@@ -68,7 +68,7 @@ def test_sample_draws_what_the_text_says(here: Path):
 
 def test_text_is_refused_where_nothing_reads_it(here: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["sample", "ddpm-digits", "--text", "red heart", "--out", "no"]) == 2
-    assert "text 'red heart' is given, but ddpm-digits reads no text" in capsys.readouterr().err
+    assert "text 'red heart' is given, but ddpm-digits takes no captions" in capsys.readouterr().err
     assert not (here / "no").exists()
 
 

@@ -1,4 +1,4 @@
-"""Recipes: complete runs, each with the numbers it reached."""
+"""Recipes: data, model and training of complete runs."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["RECIPES", "Entry", "find_recipe"]
 
 
 def find_recipe(name: str) -> Recipe:
-    """The recipe of that name. UserError when there is none."""
+    """Find a recipe by its name. UserError if there is none."""
     if name not in RECIPES:
         raise UserError(f"no recipe {name!r}; {suggest_name(name, RECIPES)}")
     entry = RECIPES[name]
-    made: Recipe = getattr(import_module(entry.module), name.upper().replace("-", "_"))
-    training = replace(made.training, steps=entry.steps)
+    recipe: Recipe = getattr(import_module(entry.module), name.upper().replace("-", "_"))
+    training = replace(recipe.training, steps=entry.steps)
     about = {"name": name, "summary": entry.summary, "minutes": entry.minutes}
-    return replace(made, training=training, **about)
+    return replace(recipe, training=training, **about)

@@ -1,4 +1,4 @@
-"""Autoregressive models: PixelCNNs of pictures, and a GPT over codes."""
+"""Recipes of autoregressive models: PixelCNNs of pictures, and a GPT over codes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from smalti.training.config import Training
 
 
 def pixelcnn(pictures: Pictures) -> AutoregressiveConfig:
-    """In color wider, for each of the three groups of features has a third of the width."""
+    """Wider in color, because each of the three feature groups gets a third of the width."""
     C = pictures.shape[0]
     width, head = (32, 64) if C == 1 else (48, 96)
     network = GatedPixelCNNConfig(C, width=width, head_width=head, blocks=8, dropout=0.1)
@@ -34,9 +34,9 @@ def pixelcnn(pictures: Pictures) -> AutoregressiveConfig:
 
 
 def gated_pixelcnn_digits(pictures: Pictures, levels: int = 256) -> AutoregressiveConfig:
-    """The first window is 27 wide instead of the paper's 7: over one channel that costs less than a
-    block, and lets a pixel see the whole digit above it. Blocks alone would take three times as
-    many for that, and with less in view strokes begin where none belongs.
+    """The first kernel is 27 wide instead of 7 as in the paper. On one channel it costs less than a
+    block, and the receptive field covers the whole digit above a pixel. That would need three times
+    as many blocks otherwise; with a smaller receptive field, strokes start in wrong places.
     """
     network = GatedPixelCNNConfig(width=64, blocks=8, first_kernel_size=27, head_width=128)
     conditions = make_choices(pictures.classes)
@@ -44,9 +44,9 @@ def gated_pixelcnn_digits(pictures: Pictures, levels: int = 256) -> Autoregressi
 
 
 def pixelcnnpp_digits(pictures: Pictures) -> AutoregressiveConfig:
-    """Its output is a softmax over the levels, not the paper's mixture of logistics: of four pixels
-    three are 0 and many are 255, which smooth curves spend bits on. It looks levels up as vectors,
-    too: the digits' gray bytes repeat themselves exactly (docs/numbers.md has what each changed).
+    """The output is a softmax over the levels, not the mixture of logistics of the paper: three of
+    four pixels are 0 and many are 255, which cost a smooth density bits. The levels are embedded,
+    because the gray values of the digits repeat exactly (docs/numbers.md has the effect of each).
     """
     network = PixelCNNPlusPlusConfig(filters=32, blocks=2, dropout=0.35, embedding_width=16)
     conditions = make_choices(pictures.classes)
@@ -54,11 +54,10 @@ def pixelcnnpp_digits(pictures: Pictures) -> AutoregressiveConfig:
 
 
 def pixelcnnpp_emoji(pictures: Pictures) -> AutoregressiveConfig:
-    """Pictures from a description, as in arXiv:1606.05328, at the scale of a CPU.
+    """Pictures conditioned on captions, as in arXiv:1606.05328, small enough for a CPU.
 
-    Colors have 32 levels each. With 256 most of the loss is the grain of shades, and a short
-    training learns little else. With a few bits first shapes come sooner, which arXiv:1612.08185
-    shows.
+    Each channel has 32 levels. With 256, most of the loss is the noise of the low bits, and a short
+    training learns little else. With fewer bits, shapes are learned sooner (arXiv:1612.08185).
     """
     return build_config(
         Levels(32, pictures.shape),

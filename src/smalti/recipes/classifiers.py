@@ -1,4 +1,4 @@
-"""The shipped classifiers: judges of samples, in whose features pictures are compared."""
+"""Recipes of the shipped classifiers, which give the labels and features of evaluation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""VQ-VAEs and VQGANs: on anybody's pictures, of digits, of emoji, and the article's."""
+"""Recipes of VQ-VAEs and VQGANs: on your pictures, digits, emoji, and those of the article."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ from smalti.training.config import Training
 def vqvae(
     pictures: Pictures, codes: int, code_width: int, width: int = 64, blocks: int = 2
 ) -> VQVAEConfig:
-    """A code for 4x4 pixels, from a codebook of running means."""
+    """One code per 4x4 pixels; the codebook is updated by EMA."""
     network = StridedConfig(pictures.shape[0], width, halvings=2, blocks=blocks)
     return VQVAEConfig(pictures.shape, network, EMAConfig(codebook_size=codes, width=code_width))
 
 
 def celebahq_vqvae(pictures: Pictures, codes: int) -> VQVAEConfig:
-    """As the article has it: no k-means, no revival, pictures in [0, 1], no averaged codebook."""
+    """As in the article: no k-means, no revival, pictures in [0, 1], no EMA codebook."""
     network = StridedConfig(channels=pictures.shape[0], width=128, halvings=2, pixel_min=0.0)
     plain = VQConfig(codes, width=128, init=Uniform(), revival=Revival(threshold=0.0))
     return VQVAEConfig(pictures.shape, network, plain)
 
 
 def vqgan(pictures: Pictures) -> VQGANConfig:
-    """A code for 8x8 pixels. Behind a stem of 2x2 pixels a step takes half as long. The discriminator sees
-    34 x 34 pixels.
+    """One code per 8x8 pixels. The 2x2 stem halves the time of a step. The discriminator has a
+    receptive field of 34 x 34 pixels.
     """
     C, H, W = pictures.shape
     network = ResidualConfig(
@@ -66,17 +66,17 @@ def vqgan(pictures: Pictures) -> VQGANConfig:
 
 
 def vqgan_without_discriminator(pictures: Pictures) -> VQVAEConfig:
-    """The network of vqgan, trained by its squared error alone."""
-    own = vqgan(pictures)
-    return VQVAEConfig(own.shape, own.network, own.quantizer)
+    """The network of vqgan, trained with the squared error only."""
+    config = vqgan(pictures)
+    return VQVAEConfig(config.shape, config.network, config.quantizer)
 
 
 def read_celebahq(
     path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
 ) -> Splits:
-    """CelebA-HQ, of whoever has it and a GPU."""
+    """Read CelebA-HQ, which you have to provide."""
     if path is None:
-        raise UserError("--data is missing; this recipe is for CelebA-HQ, which you have to bring")
+        raise UserError("--data is missing; this recipe needs CelebA-HQ, which smalti cannot fetch")
     return read_splits(path, size=size, progress=progress)
 
 

@@ -1,4 +1,4 @@
-"""Diffusion models: on anybody's pictures, of digits, of letters and of emoji."""
+"""Recipes of diffusion models: on your pictures, digits, letters and emoji."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from smalti.training.config import Training
 
 
 def ddpm(pictures: Pictures) -> DiffusionConfig:
-    """A U-Net whose finest maps are at most 32x32 and whose coarsest attend to themselves.
+    """A U-Net whose largest feature maps are 32x32, with self-attention in the smallest.
 
-    Subfolders and captions are learned.
+    Conditioned on subfolders (as classes) and on captions.
     """
     C, H, W = pictures.shape
     conditions = make_conditions(pictures)
@@ -52,10 +52,10 @@ def ddpm_digits(pictures: Pictures) -> DiffusionConfig:
 
 
 def consistency_digits(pictures: Pictures) -> DiffusionConfig:
-    """Classes are not hidden: what guidance does is not asked of it."""
+    """Without condition dropout, since it is sampled without guidance."""
     return replace(
         ddpm_digits(pictures),
-        objective=ConsistencyTuning(),  # over 4,000 steps, which the table gives the run, too
+        objective=ConsistencyTuning(),  # its 4,000 steps are those of the table
         sampler=Consistency(),
         condition_dropout=0.0,
     )
@@ -75,10 +75,10 @@ def ddpm_letters(pictures: Pictures) -> DiffusionConfig:
 
 
 def ddpm_emoji(pictures: Pictures) -> DiffusionConfig:
-    """Maps of 16x16 and 8x8 behind a stem of 4: what makes 64x64 affordable on a CPU.
+    """Feature maps of 16x16 and 8x8 after a stem of 4 make 64x64 affordable on a CPU.
 
-    64 channels cannot carry the noise of 4x4 pixels in three colors, 48 numbers, beside all else,
-    so the network predicts the picture; predicting v left speckles on white.
+    64 channels are too few for the noise of 4x4 pixels in three colors (48 numbers) and everything
+    else, so the network predicts x_0; predicting v left speckles on white.
     """
     network = UNetConfig(
         channels=pictures.shape[0],

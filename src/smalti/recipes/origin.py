@@ -1,4 +1,4 @@
-"""What a run began with, by which it finds its pictures again."""
+"""The recipe and data that a run was started with."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from smalti.training import read_run
 
 
 class RunOrigin(NamedTuple):
-    """A run's recipe and its pictures, as run.json's `about` tells of them."""
+    """Recipe and pictures of a run, from `about` in run.json."""
 
     recipe: str
     data: str | None
     size: Size
 
     def read_splits(self, progress: Callable[[int, int], None] | None = None) -> Splits:
-        """The pictures, as they are now."""
+        """Read the pictures in their present state."""
         return find_recipe(self.recipe).read(self.data, size=self.size, progress=progress)
 
 
 def read_origin(run: Path) -> RunOrigin:
-    """Of the run in `run`. UserError where it does not tell."""
+    """Read the origin of the run in a folder. UserError if run.json lacks it."""
     about, path = read_run(run).about, f"{run / 'run.json'}: about"
     return RunOrigin(
         coerce_value(about.get("recipe"), str, f"{path}.recipe"),

@@ -1,4 +1,4 @@
-"""Where recipes get pictures from: the digits in the package, or your own."""
+"""The data of recipes: the digits in the package, fetched packs, or your pictures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from smalti.layers.condition_encoder import Choice, make_choices
 def read_digits_or_data(
     path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
 ) -> Splits:
-    """The pictures that lie at a path, or the digits when none is given."""
+    """Read the pictures at a path, or the digits by default."""
     if path is None:
         return load_digit_splits()
     return read_splits(path, size=size, progress=progress)
@@ -25,22 +25,22 @@ def read_digits_or_data(
 def read_digits(
     path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
 ) -> Splits:
-    """The digits of the package; a recipe that is tied to them takes no other data."""
+    """Read the digits of the package. UserError if a path is given."""
     if path is not None:
         raise UserError(
-            f"--data {path} is given, but this recipe is tied to the digits; leave it out"
+            f"--data {path} is given, but this recipe works on the digits only; leave it out"
         )
     return load_digit_splits()
 
 
 @dataclass(frozen=True)
 class FetchedReader:
-    """Reads the pictures that lie at a path, or those that were fetched under a name."""
+    """Reads the pictures at a path, or a fetched pack by default."""
 
     pack: str
-    """Of the pack; {size} stands for the size that is asked for."""
+    """Name of the pack; {size} is replaced by the size."""
     needs_captions: bool = False
-    """Whether they are needed: UserError where there are none."""
+    """Whether captions are required: UserError if there are none."""
 
     def __call__(
         self, path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
@@ -50,7 +50,7 @@ class FetchedReader:
 
 
 def make_conditions(pictures: Pictures) -> tuple[Choice | CaptionConfig, ...]:
-    """All that pictures tell of themselves: their classes, and their captions."""
+    """Conditions for the classes and the captions that the pictures have."""
     captions = (CaptionConfig(),) if pictures.captions else ()
     return (*make_choices(pictures.classes), *captions)
 

@@ -1,4 +1,4 @@
-"""A recipe: which pictures, which model, how trained."""
+"""A recipe: pictures, model and training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NO_CHANGES: Mapping[str, Any] = MappingProxyType({})
 
 
 class SplitsReader(Protocol):
-    """Gives the pictures at (data path or None) in the given size, split."""
+    """Reads the pictures at a path, or the default ones for None, in this size, with splits."""
 
     def __call__(
         self, path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
@@ -25,35 +25,36 @@ class SplitsReader(Protocol):
 
 @dataclass(frozen=True)
 class Recipe:
-    """One complete run; `smalti train NAME` follows it.
+    """A complete run, for `smalti train NAME`.
 
-    Its name, its summary and how long it trains stand in the table, from which `find` takes them.
+    The name, the summary and the training time are in the table; `find_recipe` fills them in.
     """
 
     read: SplitsReader
-    """(data path or None, size) -> pictures to train on, to choose by, to measure with."""
+    """(data path or None, size) -> pictures to train on, to validate and to test."""
     make_config: Callable[[Pictures], Any]
-    """The model's config for these pictures: channels, classes and size are theirs."""
+    """Makes the model's config, with the channels, classes and size of the pictures."""
     training: Training
     size: int = 32
-    """Height and width that a folder's pictures are brought to."""
+    """Height and width that pictures are resized to."""
     name: str = ""
     summary: str = ""
     minutes: float = 10.0
-    """Training time when neither steps nor minutes are given."""
+    """Training time if neither steps nor minutes are given."""
 
     def change(
         self, training: Mapping[str, Any] = NO_CHANGES, model: Mapping[str, Any] = NO_CHANGES
     ) -> Recipe:
-        """The recipe with other values for some fields of its training and of its model's config.
+        """Return a recipe with changed fields of the training and of the model's config.
 
-        They go by their names: training={"learning_rate": 1e-3}, model={"network.widths": (8, 16)}.
+        Fields are given by name: training={"learning_rate": 1e-3},
+        model={"network.widths": (8, 16)}.
         """
 
         def make_changed_config(pictures: Pictures) -> Any:
             return change_config(self.make_config(pictures), model, "model", "model.")
 
-        plan = change_config(self.training, training, "training")
+        changed = change_config(self.training, training, "training")
         return replace(
-            self, training=plan, make_config=make_changed_config if model else self.make_config
+            self, training=changed, make_config=make_changed_config if model else self.make_config
         )

@@ -1,8 +1,9 @@
-"""What a user can ask for: one function for each verb, with typed arguments and a typed result.
+"""The tasks behind the verbs: one function per verb, with typed arguments and a typed result.
 
-Each says how far it is to an `OnProgress`, which may end it by raising `Cancelled`.  A task that
-makes files takes `out`, where they appear when all of them are whole; without it nothing is
-written.  None prints: the command line and the web page parse, call a task and show its result.
+Each reports its progress to an `OnProgress`, which may stop it by raising `Cancelled`. A task that
+makes files takes `out`: the files appear there once all of them are complete. Nothing is written
+without `out`. Tasks do not print: the command line and the web page call a task and show its
+result.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""audit: a look at pictures before training on them."""
+"""audit: inspect pictures before training on them."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from smalti.core.progress import OnProgress, ignore_event, label_progress
 from smalti.core.ranges import Positive
 from smalti.core.short_repr import add_short_repr
 from smalti.core.size import Size, normalize_size
-from smalti.data.audit import Audit
-from smalti.data.audit import audit_source as audit_source
+from smalti.data.audit import Audit, audit_source
 from smalti.data.contact_sheets import draw_contact_sheet, draw_duplicate_sheet
 from smalti.data.decode import Color, make_preprocessing
 from smalti.data.reading import open_source, read_size
@@ -25,22 +24,22 @@ FILES = ResultFiles(
     "report.json",
     ("name", "pictures", "measures", "training"),
 )
-"""What a report on pictures holds."""
+"""Files of an audit's folder."""
 
 
 @dataclass(frozen=True, eq=False)
 @add_short_repr
 class AuditReport:
-    """What was found in a set of pictures, and how long training on them would take."""
+    """Statistics of a set of pictures, and an estimate of the training time."""
 
     audit: Audit
     forecast: Forecast
     epochs: float
     files: tuple[Path, ...]
-    """Those that were written."""
+    """The files that were written."""
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, as JSON values."""
+        """All fields as JSON values."""
         n, time = self.audit.splits["train"], self.forecast
         training = {
             "recipe": RECIPE,
@@ -67,19 +66,21 @@ def audit(
     epochs: Positive = 100,
     on_progress: OnProgress = ignore_event,
 ) -> AuditReport:
-    """Look at pictures before training on them.
+    """Inspect pictures before training on them.
 
-    Counts, sizes, colors, what cannot be read, what stands there twice, classes, splits, and how
-    long training will take. Nothing is changed.
+    Reports counts, sizes, colors, unreadable files, duplicates, classes, splits and an estimate of
+    the training time. Changes nothing.
 
-    pictures: a folder, archive, .npz, IDX, LMDB, pack or hf:NAME.
-    out: folder for report.json, contact.png and duplicates.png; looks/NAME on the command line.
-    out_root: the folder of such a folder, called as the pictures are, where `out` is not given.
-    size: height and width to train at; 32, or a pack's own.
-    color: with keep, one channel when every picture is gray, and three otherwise.
-    background: what shows through transparent pixels: a color's name or #rrggbb.
-    stretch: squeeze the whole picture into a square instead of cutting out the center.
-    epochs: how often training would see every picture, for the estimate of its time.
+    pictures: Folder, archive, .npz, IDX, LMDB, pack or hf:NAME.
+    out: Output folder (default: looks/NAME). It holds report.json, contact.png and duplicates.png.
+    From Python, nothing is written by default.
+    out_root: Parent of the output folder. Used without `out`; the folder is named after the
+    pictures.
+    size: Height and width (default: 32, or the pack's).
+    color: Color mode. With keep, one channel if every picture is gray, else three.
+    background: Color behind transparent pixels. A color's name or #rrggbb.
+    stretch: Stretch pictures instead of center-cropping.
+    epochs: Epochs for the estimate of training time.
     """
     side = normalize_size(size or read_size(pictures) or 32)
     check_trainable(side)
@@ -89,7 +90,7 @@ def audit(
         folder_path = out or (Path(out_root, source.name) if out_root else None)
         with stage_optional_folder(folder_path, FILES) as folder:
             audited_source = audit_source(
-                source, preprocessing, label_progress("looking", on_progress)
+                source, preprocessing, label_progress("inspecting", on_progress)
             )
             sheets = {
                 "contact.png": draw_contact_sheet(source, audited_source, preprocessing),

@@ -1,4 +1,4 @@
-"""bench_patchmatch: how fast one PatchMatch is on this machine, in several ways."""
+"""bench_patchmatch: time several implementations of PatchMatch on this machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from smalti.patchmatch import checks
 from smalti.tasks.patchmatch_variants import VARIANTS, Problem, Timing, time_variants
 
 PICTURE_SIZE, CROP_SIDE = (244, 326), 40
-"""Of the pictures, and of what the slow rungs run on."""
+"""Size of the pictures, and side of the crop that the slow variants run on."""
 QUICK_PICTURE_SIZE, QUICK_CROP_SIDE = (60, 80), 12
 """The same for `quick`."""
 Iterations = Annotated[int, Range(1, 10_000)]
@@ -29,7 +29,7 @@ Iterations = Annotated[int, Range(1, 10_000)]
 @dataclass(frozen=True, eq=False)
 @add_short_repr
 class Benchmark:
-    """What was matched, and what each way took."""
+    """What was matched, and the time of each variant."""
 
     problem: Problem
     timings: tuple[Timing, ...]
@@ -48,19 +48,21 @@ def bench_patchmatch(
     threads: ThreadCount | None = None,
     on_progress: OnProgress = ignore_event,
 ) -> Benchmark:
-    """Time one PatchMatch as plain Python, NumPy and Numba, stopping early, tuned, in parallel.
+    """Time PatchMatch in Python, NumPy and Numba.
 
-    All of these come to the same field; beside them the accurate method, and the exact field.
+    The variants are plain Python, NumPy, Numba, Numba with early stopping, tuned, and tuned with
+    threads. All of them compute the same field. The accurate method, and optionally the exact
+    field, are timed for comparison.
 
-    a: the picture to match; without it, and B, two are made up.
-    b: where to look.
-    patch: width of the patches in pixels; odd.
-    iterations: rounds of propagation and search.
-    seed: of the random search.
-    whole: run plain Python and NumPy on all of A, not on a crop; minutes.
-    exact: find the exact field, too, and how far from it the others are.
-    quick: small pictures, in a few seconds, most of it compiling.
-    threads: at most so many at once; as many as there are cores unless told otherwise.
+    a: Picture to match (default: a generated pair).
+    b: Picture to search.
+    patch: Patch width in pixels; odd.
+    iterations: Rounds of propagation and random search.
+    seed: Seed of the random search.
+    whole: Run Python and NumPy on all of A (minutes). By default they run on a crop.
+    exact: Also find the exact field. Shows the error of the others.
+    quick: Use small pictures. Takes a few seconds, most of them to compile.
+    threads: Maximum number of threads (default: CPU cores).
     """
     if (a is None) != (b is None):
         raise UserError(f"{b if a is None else a} is one picture; give two to match, or none")
@@ -92,7 +94,7 @@ def read_rgb(picture: str | Path | np.ndarray, name: str) -> np.ndarray:
 
 
 def make_clouds(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Two pictures (H, W, 3) uint8 of clouds, coarse and fine, the second partly the first."""
+    """Two noise pictures (H, W, 3) uint8, the second a mix of the first, shifted, and new noise."""
     rng = np.random.default_rng(0)
 
     def make_picture() -> np.ndarray:

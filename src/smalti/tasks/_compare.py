@@ -1,4 +1,4 @@
-"""compare: models side by side, under one protocol."""
+"""compare: evaluate several models under one protocol."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from smalti.evaluation.report import Report, check_comparable, read_report, writ
 from smalti.tasks._evaluate import evaluate_opened_model, name_model_in_errors
 
 FILES = ResultFiles(r"[^/]+\.json", record_keys=("format", "protocol", "rows"))
-"""What a folder of reports holds."""
+"""Files of a folder of reports."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Comparison:
 
     @property
     def headings(self) -> list[str]:
-        """The models' names; one that stands before counts up."""
+        """The models' names; a repeated name is numbered."""
         names = [r.model for r in self.reports]
         return [
             name if name not in names[:i] else f"{name} ({names[:i].count(name) + 1})"
@@ -51,44 +51,44 @@ def compare(
     on_progress: OnProgress = ignore_event,
     **plan: Any,
 ) -> Comparison:
-    """Put models side by side; numbers of different protocols are refused.
+    """Evaluate several models under one protocol.
 
-    models: shipped models' names, runs, checkpoints, or reports that `smalti evaluate` saved.
-    data: the pictures that they were trained on; runs and shipped models know theirs.
-    out: folder for the reports, one file for each model; none are kept unless it is given.
-    device: where it runs: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
+    No samples are drawn for saved reports. The other parameters are those of `evaluate`.
+    Raises UserError if protocols differ, if possible before any samples are drawn.
 
-    Of a report nothing is drawn. The rest is as in `evaluate`.
-    UserError where protocols differ, before anything is drawn as far as that can be known.
+    models: Models, runs, checkpoints or saved reports.
+    data: Training pictures (default: the models').
+    metrics: Metrics to compute (default: all).
+    out: Folder for one report per model. Reports are not saved by default.
+    device: Device: auto, cpu, cuda, cuda:1 or mps. The default prefers CUDA.
     """
     if len(models) < 2:
-        given = f"{len(models) or 'no'} model is given"
-        raise UserError(f"{given}; compare takes two or more")
-    how = Plan(**plan)
+        raise UserError(f"{len(models) or 'no'} model is given; compare takes two or more")
+    protocol = Plan(**plan)
     saved = [find_report(model) for model in models]
     check_comparable([r for r in saved if r])
     loaded = [r or open_model(m, device=device) for m, r in zip(models, saved, strict=True)]
     check_shapes(models, loaded)
-    found: list[Report] = []
+    reports: list[Report] = []
     with stage_optional_folder(out, FILES) as folder:
         for model, one in zip(models, loaded, strict=True):
             if not isinstance(one, Report):
                 one = evaluate_opened_model(
-                    model, one, data, metrics, how, None, on_progress
+                    model, one, data, metrics, protocol, None, on_progress
                 ).report
-            found.append(one)
-            check_comparable(found)  # before the next one is drawn
-        comparison = Comparison(tuple(found))
+            reports.append(one)
+            check_comparable(reports)  # before the next model's samples are drawn
+        comparison = Comparison(tuple(reports))
         if folder is not None:
-            for heading, report in zip(comparison.headings, found, strict=True):
+            for heading, report in zip(comparison.headings, reports, strict=True):
                 write_report(report, folder / f"{make_file_name(heading)}.json")
     return comparison
 
 
 def find_report(model: object) -> Report | None:
-    """A saved report, or that in a folder which `evaluate` made; None for a model.
+    """The saved report at this path, or in this folder of `evaluate`; None for a model.
 
-    A run may hold a report.json, too: what `smalti report` tells about its training.
+    The report.json of a run is by `smalti report`, about its training, and is not used here.
     """
     if isinstance(model, Report) or not isinstance(model, str | Path):
         return model if isinstance(model, Report) else None
@@ -99,18 +99,18 @@ def find_report(model: object) -> Report | None:
 
 
 def check_shapes(models: Sequence[object], loaded: Sequence[GenerativeModel | Report]) -> None:
-    """UserError where two models draw pictures of different shapes, which needs no drawing."""
+    """UserError if two models draw pictures of different shapes. Draws nothing."""
     shapes = [read_shape(model, one) for model, one in zip(models, loaded, strict=True)]
     for model, shape in zip(models[1:], shapes[1:], strict=True):
         if any(a != b for a, b in zip(shape, shapes[0], strict=False)):  # a codec takes any size
             raise UserError(
-                f"{models[0]} draws pictures of {shapes[0]} and {model} of {shape}, which do not "
-                "compare; name models of the same pictures"
+                f"{models[0]} draws pictures of shape {shapes[0]} and {model} of {shape}; compare "
+                "models that draw the same shape"
             )
 
 
 def read_shape(model: object, loaded: GenerativeModel | Report) -> tuple[int, ...]:
-    """Of a model's pictures, or of those that a report tells of."""
+    """Shape of the pictures of a model or of a report."""
     if isinstance(loaded, Report):
         return loaded.protocol.shape
     with name_model_in_errors(model):
@@ -119,5 +119,5 @@ def read_shape(model: object, loaded: GenerativeModel | Report) -> tuple[int, ..
 
 
 def make_file_name(heading: str) -> str:
-    """A name as a file's, whoever wrote the report: in its folder, and not too long."""
+    """A safe file name: no path separators, at most 60 characters."""
     return re.sub(r"[^\w .()+-]|^\.", "_", heading)[:60]

@@ -1,4 +1,4 @@
-"""complete: pictures whose rest is drawn by a model."""
+"""complete: keep a part of pictures and draw the rest with a model."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ from smalti.tasks.inputs import (
 )
 
 FILES = ResultFiles(r"grid\.png|completions\.json|\d+-\d+\.png", "completions.json")
-"""What a folder of completions holds."""
+"""Files of a folder of completions."""
 GRAY = 0.5
 
 
 @dataclass(frozen=True, eq=False)
 @add_short_repr
 class Completions:
-    """Pictures, completed in several ways."""
+    """Completed pictures."""
 
     originals: Tensor
-    """The pictures, (P, C, H, W) in [0, 1]."""
+    """(P, C, H, W) in [0, 1]."""
     hole: Tensor
-    """(H, W), true where something was drawn."""
+    """(H, W), true for the pixels that were drawn."""
     pictures: Tensor
-    """(P, n, C, H, W): n ways for each."""
+    """(P, n, C, H, W): n completions of each original."""
     seeds: range
     classes: list[list[str]] | None
-    """Of each picture's ways."""
+    """Class names, n for each original."""
 
 
 def complete(
@@ -72,41 +72,40 @@ def complete(
     out: str | Path | None = None,
     on_progress: OnProgress = ignore_event,
 ) -> Completions:
-    """Keep the upper part of pictures and draw the rest, in several ways.
+    """Complete partly masked pictures with a PixelCNN.
 
-    model: a shipped model's name, a run or a checkpoint: one that draws pixel by pixel.
-    pictures: picture files; cropped and resized to the model's size.
-    keep_rows: rows that are kept; half of them unless told otherwise.
-    mask: instead of rows, a picture of the same size: white is filled in, black is kept. Only what
-    comes before a pixel, above it or left of it in its row, has a say in what is drawn there.
-    n: how many ways for each picture.
-    seed: the first way's seed; the others count up from it.
-    classes: a class by name or number, or several with commas, or "all"; the ways take turns. Else
-    each way draws its class, as probable as it is given what is kept above.
-    text: what the pictures show, for models that were trained with captions; the option may be
-    repeated, and the ways take turns.
-    conditions: what else a model is told, as NAME=VALUE, such as style=flat; the option may be
-    repeated, and the values of a name take turns.
-    temperature: below 1 the likelier levels are drawn more often; the model's own unless told
-    otherwise.
-    batch_size: pictures drawn at a time.
-    device: where it runs: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
-    out: folder for a grid, every picture and a record; completions/MODEL unless told otherwise.
+    model: PixelCNN: shipped model, run or checkpoint.
+    pictures: Picture files. They are cropped and resized to the model's size.
+    keep_rows: Rows to keep (default: half of them).
+    mask: Mask to use instead of rows; white is drawn. It has the picture's size. A drawn pixel
+    depends only on the pixels above it and left of it in its row.
+    n: Completions per picture.
+    seed: Seed of the first completion. The others count up from it.
+    classes: Class name or number, or "all". Several are separated by commas and cycled over the
+    completions. By default each completion draws its class, given the pixels kept above.
+    text: Caption, for models trained with captions. May be repeated; captions are cycled.
+    conditions: Other condition, such as style=flat. May be repeated; the values of a name are
+    cycled.
+    temperature: Sampling temperature (default: the model's). Below 1, likely levels are drawn more
+    often.
+    batch_size: Pictures per batch.
+    device: Device: auto, cpu, cuda, cuda:1 or mps. The default prefers CUDA.
+    out: Output folder (default: completions/MODEL).
 
-    From Python pictures may be arrays and tensors, too, and without `out` nothing is written.
+    From Python, pictures may also be arrays or tensors, and nothing is written without `out`.
     """
     each = list_pictures(pictures)
     seeds = list_seeds(seed, coerce_value(n, SampleCount, "n"))
     check_replaceable(out, FILES)
     selected = select_model(model, device)
     check_draws_by_pixel(selected)
-    loaded, turns = selected.model, selected.find_class_indices(classes)
+    loaded, class_indices = selected.model, selected.find_class_indices(classes)
     changes = {} if temperature is None else {"temperature": temperature}
     sampler = find_sampler(changes, loaded)
     hole = choose_hole(keep_rows, mask, each, loaded.spec.size)
     known = selected.read_pictures(each)  # (P, C, H, W)
     captions = cycle_values(selected.check_text(text), n) or None
-    labels = cycle_values(turns, n) * len(known)
+    labels = cycle_values(class_indices, n) * len(known)
     others = cycle_conditions(conditions, n)
     inputs = SamplingInputs(
         **selected.make_inputs(labels, {name: one * len(known) for name, one in others.items()}),
@@ -114,19 +113,19 @@ def complete(
         known=known.repeat_interleave(n, 0),
         mask=hole.expand(len(known) * n, 1, -1, -1),
     )
-    each_seed = [*seeds] * len(known)
-    inputs = loaded.draw_conditions(Rng(each_seed), inputs)  # here, so that they can be told
+    all_seeds = [*seeds] * len(known)
+    inputs = loaded.draw_conditions(Rng(all_seeds), inputs)  # drawn here, to record them
     if inputs.labels is not None:
         labels = inputs.labels.tolist()
     with stage_optional_folder(out, FILES) as folder:
         drawn = draw_in_batches(
-            loaded, each_seed, inputs, sampler, batch_size=batch_size, on_progress=on_progress
+            loaded, all_seeds, inputs, sampler, batch_size=batch_size, on_progress=on_progress
         )
-        ways = drawn.pictures.unflatten(0, (len(known), n))  # (P, n, C, H, W)
-        named = selected.name_classes(labels)
-        class_names = None if named is None else [named[i : i + n] for i in range(0, len(named), n)]
+        completions = drawn.pictures.unflatten(0, (len(known), n))  # (P, n, C, H, W)
+        names = selected.name_classes(labels)
+        class_names = None if names is None else [names[i : i + n] for i in range(0, len(names), n)]
         if folder:
-            write_completions(folder, known, hole, ways, seeds)
+            write_completions(folder, known, hole, completions, seeds)
             record = {
                 "model": selected.recorded_name,
                 "pictures": list_paths(each),
@@ -139,14 +138,14 @@ def complete(
                 "sampler": to_json(sampler),
             }
             write_record(folder / "completions.json", record)
-    return Completions(known, hole, ways, seeds, class_names)
+    return Completions(known, hole, completions, seeds, class_names)
 
 
 def check_draws_by_pixel(selected: SelectedModel) -> None:
     if not hasattr(selected.model, "walk") or "mask" not in selected.spec.accepted_inputs:
         raise UserError(
-            f"{selected.name} does not draw pixel by pixel; `smalti inpaint` fills holes by "
-            "diffusion models"
+            f"{selected.name} does not draw pixel by pixel; use a PixelCNN, or `smalti inpaint` "
+            "with a diffusion model"
         )
 
 
@@ -156,24 +155,24 @@ def choose_hole(
     pictures: Sequence[PictureLike],
     size: tuple[int, int],
 ) -> Tensor:
-    """(H, W), true where something is to be drawn."""
+    """(H, W), true for the pixels to draw."""
     H, W = size
     if mask is not None:
         if keep_rows is not None:
-            raise UserError("rows and mask are both given; choose one")
+            raise UserError("keep_rows and mask are both given; choose one")
         holes = [torch.from_numpy(read_mask(mask, picture, size=size)) for picture in pictures]
         return holes[0]  # pictures of one size, cropped alike
     kept = H // 2 if keep_rows is None else keep_rows
     if not 0 <= kept < H:
-        raise UserError(f"rows {keep_rows} leaves nothing to draw; keep 0 to {H - 1} of {H} rows")
+        raise UserError(f"keep_rows {keep_rows} leaves nothing to draw; give 0 to {H - 1}")
     return (torch.arange(H) >= kept)[:, None].expand(H, W)
 
 
 def write_completions(
     folder: Path, originals: Tensor, hole: Tensor, completions: Tensor, seeds: range
 ) -> None:
-    """grid.png with a row for each picture: itself, what is kept, its completions; those by PICTURE
-    and SEED, one by one, too.
+    """Write grid.png, one row per picture (original, kept part, completions), and each completion
+    as PICTURE-SEED.png.
     """
     cut = originals.masked_fill(hole, GRAY)
     sheet = torch.cat([originals[:, None], cut[:, None], completions], dim=1)

@@ -1,4 +1,4 @@
-"""compress: pictures into one file, without a loss."""
+"""compress: lossless compression of pictures into one file."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class CompressedFile:
     content: bytes
     """The whole file."""
     notes: tuple[str, ...]
-    """What lay beside the pictures and was passed over."""
+    """Messages about files that were skipped."""
 
     @property
     def header(self) -> Header:
-        """What the file records: its `count` of pictures, the bytes of their `payload` ..."""
+        """The file's header: the number of pictures, the bytes of the payload, ..."""
         return read_header(self.content)
 
     @property
     def bits_per_dim(self) -> float:
-        """Bits of the payload for each number of the pictures, instead of 8."""
+        """Payload bits per pixel value; uncompressed, it would be 8."""
         return 8 * self.header.payload_bytes / (self.header.count * math.prod(self.header.shape))
 
 
@@ -53,17 +53,17 @@ def compress(
     batch_size: BatchSize = BATCH_SIZE,
     on_progress: OnProgress = ignore_event,
 ) -> CompressedFile:
-    """Compress pictures without a loss, by a model whose likelihood is exact.
+    """Compress pictures losslessly with a PixelCNN.
 
-    They must have the model's size already. `smalti decompress` needs the same model, and a machine
-    that rounds as this one does.
+    The pictures must have the model's size. `smalti decompress` needs the same model, and a machine
+    with the same floating-point rounding.
 
-    pictures: a picture, a folder, archive, .npz, IDX, LMDB, pack or hf:NAME.
-    out: the file for them all; one that was compressed before is replaced.
-    model: a shipped model's name, a run or a checkpoint: a PixelCNN.
-    label: the class of them all, by name or number; else the data's own classes where the model has
-    them, else for each picture that of the fewest bits.
-    batch_size: pictures of one walk.
+    pictures: Picture, folder, archive, .npz, pack or hf:NAME. IDX files and LMDBs are read, too.
+    out: Output file. A file that smalti compressed before is replaced.
+    model: PixelCNN: shipped model, run or checkpoint.
+    label: Class name or number of all pictures. Default: the data's classes if the model has them,
+    else for each picture the class that needs the fewest bits.
+    batch_size: Pictures per batch.
     """
     if out is not None:
         check_output_file(Path(out))
@@ -91,10 +91,12 @@ def compress(
 
 
 def check_output_file(out: Path) -> None:
-    """UserError unless `out` is new, or a file that we wrote."""
+    """UserError unless `out` is new or a file that smalti compressed."""
     if out.is_dir():
         raise UserError(f"{out} is a folder; name a file for the compressed pictures")
     if out.exists() and out.stat().st_size:
         with out.open("rb") as file:
             if file.read(len(MAGIC)) != MAGIC:
-                raise UserError(f"{out} exists and is not of `smalti compress`; name another file")
+                raise UserError(
+                    f"{out} exists and is not from `smalti compress`; name another file"
+                )

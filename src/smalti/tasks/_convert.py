@@ -1,4 +1,4 @@
-"""convert_checkpoint: published weights into a smalti model."""
+"""convert_checkpoint: convert published weights into a smalti model."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from smalti.core.protocols import Card
 from smalti.core.short_repr import add_short_repr
 
 FILES = ResultFiles(r"config\.json|model\.safetensors", "config.json", ("format", "model"))
-"""What a checkpoint holds."""
+"""Files of a checkpoint."""
 KINDS = tuple(kind.replace("_", "-") for kind in REFERENCES)
 
 
 @dataclass(frozen=True, eq=False)
 @add_short_repr
 class ConvertedModel:
-    """A published model as one of smalti's."""
+    """A converted model."""
 
     model: Any
     """In eval mode."""
     skipped_weights: tuple[str, ...]
-    """Weights of the file that it does not need, by name."""
+    """Names of the file's weights that the model does not need."""
 
 
 def convert_checkpoint(
@@ -44,22 +44,24 @@ def convert_checkpoint(
     codec: str | None = None,
     on_progress: OnProgress = ignore_event,
 ) -> ConvertedModel:
-    """Make a published checkpoint into a smalti model. No code in the file is run.
+    """Convert a published checkpoint into a smalti model.
 
-    kind: what the weights are of: a name of `smalti.convert.REFERENCES`.
-    file: the published weights: .pth, .pt, .ckpt or .safetensors.
-    out: folder for the model.
-    config: the network's config as a JSON or YAML file, where the weights do not tell it.
-    size: height and width of the pictures, where the weights leave them open.
-    codec: of a network that draws codes, their codec's name or folder.
+    No code in the file is run.
+
+    kind: Kind of the weights. A name of `smalti.convert.REFERENCES`.
+    file: Published weights: .pth, .pt, .ckpt, .safetensors.
+    out: Output folder.
+    config: Network config as JSON or YAML. Needed if it cannot be inferred from the weights.
+    size: Height and width of the pictures. Needed if they cannot be inferred from the weights.
+    codec: Codec of a prior over codes: name or folder.
     """
     kind = kind.replace("_", "-")
     if kind not in KINDS:
         raise UserError(f"unknown kind {kind!r}; {suggest_name(kind, KINDS)}")
     with stage_optional_folder(out, FILES) as folder:
         on_progress(Progress("reading", 0, 1))
-        weights, found = read_weights(Path(file))
-        parsed, skipped = read_config_file(Path(config)) if config else found, ()
+        weights, file_config = read_weights(Path(file))
+        parsed, skipped = read_config_file(Path(config)) if config else file_config, ()
         if kind == "taming-vqgan":
             parsed = parsed and read_taming_params(parsed)
             skipped = tuple(name for name in weights if IGNORED_WEIGHTS.match(name))
@@ -75,20 +77,20 @@ def convert_checkpoint(
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
-    """A JSON or YAML file with one mapping. UserError, in one line, for another."""
+    """The mapping in a JSON or YAML file. UserError, in one line, if there is none."""
     yaml = path.suffix.lower() in (".yaml", ".yml")
     return read_yaml_object(path) if yaml else read_json_object(path)
 
 
 def read_taming_params(content: dict[str, Any]) -> dict[str, Any]:
-    """What a published config of VQGAN says of the codec: n_embed, embed_dim and ddconfig.
+    """n_embed, embed_dim and ddconfig from a published VQGAN config.
 
-    It stands under model.params there, beside settings of the training.
+    They are under model.params, among settings of the training.
     """
     model = content.get("model", content)
     target = str(model.get("target", "VQModel")) if isinstance(model, dict) else ""
     params = model.get("params", model) if isinstance(model, dict) else {}
     params = params if isinstance(params, dict) else {}
     if target.rpartition(".")[2] != "VQModel":
-        raise UserError(f"the config is of {shorten(target or content)}; give that of a VQModel")
+        raise UserError(f"the config is for {shorten(target or content)}; give one for a VQModel")
     return {key: params[key] for key in ("n_embed", "embed_dim", "ddconfig") if key in params}

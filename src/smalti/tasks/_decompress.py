@@ -1,4 +1,4 @@
-"""decompress: the pictures that were compressed, as they were."""
+"""decompress: restore compressed pictures."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from smalti.core.progress import OnProgress, ignore_event
 from smalti.core.short_repr import add_short_repr
 
 NO_FILES = ResultFiles("")
-"""No file's name: the folder must be new, or empty."""
+"""No file names: the folder must be new or empty."""
 
 
 @dataclass(frozen=True, eq=False)
 @add_short_repr
 class DecompressedPictures:
-    """What was compressed, its checksum right."""
+    """Decompressed pictures, whose checksum was verified."""
 
     pixels: Tensor
     """uint8 (N, C, H, W)."""
     names: tuple[str, ...]
-    """Of the pictures' files, PNGs."""
+    """File names of the pictures (PNG)."""
     header: Header
-    """What the file records."""
+    """The file's header."""
 
 
 def decompress(
@@ -46,15 +46,16 @@ def decompress(
     force: bool = False,
     on_progress: OnProgress = ignore_event,
 ) -> DecompressedPictures:
-    """Bring back the pictures of a file of `smalti compress`, as PNGs under their old names.
+    """Decompress a file written by `smalti compress`.
 
-    A Notice is given when this processor may round otherwise than that which wrote the file.
+    The pictures are written as PNGs under their original names. Warns with a Notice if this
+    processor may round differently from the one that wrote the file.
 
-    file: what `smalti compress` wrote.
-    out: a new folder for the pictures.
-    model: the model that compressed them; the one that the file names unless told otherwise.
-    force: try although versions differ from those recorded. A checksum tells whether it went well;
-    nothing is written when not.
+    file: File written by `smalti compress`.
+    out: New folder for the pictures.
+    model: Model that compressed them (default: as recorded).
+    force: Ignore differences from the recorded versions. A checksum verifies the result; nothing is
+    written if it does not match.
     """
     if out is not None:
         check_new_folder(Path(out))
@@ -76,24 +77,24 @@ def decompress(
 
 
 def open_recorded_model(header: Header, model: object) -> Model:
-    """The model that is given, or else the one that the file names."""
+    """The given model, or else the one that the file names."""
     if model is None and not header.model_name:
-        raise UserError("no model is named in it; give --model")
+        raise UserError("the file names no model; give --model")
     try:
         return open_model(header.model_name if model is None else model, "draw pictures", "cpu")
     except UserError as error:
         if model is not None:
             raise
         raise UserError(
-            f"{error}; this file names it, and --model can name another place"
+            f"{error}; the file names this model; use --model to name another"
         ) from error
 
 
 def warn_of_units(header: Header) -> None:
     if header.vector_units != (units := detect_vector_units()):
         warnings.warn(
-            f"it was written with {header.vector_units} and this processor has {units}, which may round "
-            "otherwise; trying",
+            f"the file was written with {header.vector_units}, this processor has {units}, which "
+            "may round differently; trying",
             Notice,
             stacklevel=3,
         )
@@ -108,12 +109,14 @@ def check_new_folder(out: Path) -> None:
 
 
 def list_file_names(header: Header) -> tuple[str, ...]:
-    """The pictures' names; their numbers where none are recorded or some cannot be written."""
+    """The recorded file names, or numbers if there are none or some cannot be written."""
     if header.file_names and all(map(is_writable, header.file_names)):
         return header.file_names
     if header.file_names:
         warnings.warn(
-            "names are too long for this system; pictures get their numbers", Notice, stacklevel=3
+            "file names are too long for this system; pictures are numbered instead",
+            Notice,
+            stacklevel=3,
         )
     return tuple(f"{i:05d}{EXTENSION}" for i in range(header.count))
 

@@ -1,4 +1,4 @@
-"""draw_samples: pictures from a model, and files of them."""
+"""draw_samples: generate pictures with a model and write them to files."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ from smalti.tasks.inputs import (
 )
 
 MAX_COLUMNS = 16
-"""Pictures of a group beside each other in a grid, at most."""
+"""Maximum number of columns of a grid whose rows are groups."""
 FILES = ResultFiles(r"grid\.png|(denoising|rows)\.gif|samples\.json|\d+\.png", "samples.json")
-"""What a folder of samples holds."""
+"""Files of a folder of samples."""
 
 
 @dataclass(frozen=True, eq=False)
 @add_short_repr
 class DrawnSamples:
-    """Samples, and all that is needed to draw them again."""
+    """Samples, and what is needed to draw them again."""
 
     pictures: Tensor
     """(n, C, H, W) in [0, 1]."""
     frames: tuple[Tensor, ...]
-    """The first of them on their way, where a film is asked for."""
+    """States of the first samples during sampling, if `gif` is set."""
     seeds: range
     classes: list[str] | None
     text: list[str] | None
@@ -71,30 +71,32 @@ def draw_samples(
     out: str | Path | None = None,
     on_progress: OnProgress = ignore_event,
 ) -> DrawnSamples:
-    """Draw from a model: a grid, every picture by itself, and a record of how they were made.
+    """Generate pictures with a model.
 
-    model: a shipped model's name, a run or a checkpoint.
-    n: how many pictures.
-    seed: the first picture's seed; the others count up from it. A seed always gives the same
+    Writes a grid, every picture, and a record of how they were drawn.
+
+    model: Shipped model, run or checkpoint.
+    n: Number of pictures.
+    seed: Seed of the first picture. The others count up from it. A seed always gives the same
     picture.
-    classes: a class by name or number, or several with commas, or "all"; the pictures take turns.
-    text: what a picture shows, for models that were trained with captions, such as "red heart"; the
-    option may be repeated, and the texts take turns.
-    conditions: what else a model is told, as NAME=VALUE, such as style=flat; the option may be
-    repeated, and the values of a name take turns.
-    pictures: a picture to begin with, instead of noise; the option may be repeated, and they take
-    turns.
-    strength: how far to go from that picture: the share of the steps, up to 1; 0.6 unless told
-    otherwise.
-    size: height and width in pixels (64 or 48x64), for models that can draw other sizes than they
-    were trained on.
-    sampler: one of the model's, its name, or changes of the model's own: {"steps": 8}.
-    batch_size: pictures drawn at a time.
-    gif: write denoising.gif, too: the way from noise to picture; or rows.gif, the rows appearing.
-    device: where it runs: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
-    out: folder for the results; samples/MODEL unless told otherwise.
+    classes: Class name or number, or "all". Several are separated by commas and cycled over the
+    pictures.
+    text: Caption, for models trained with captions. Such as "red heart". May be repeated; captions
+    are cycled.
+    conditions: Other condition, such as style=flat. May be repeated; the values of a name are
+    cycled.
+    pictures: Picture to start from instead of noise. May be repeated; pictures are cycled.
+    strength: Share of the steps to run on it (default: 0.6). Up to 1; more keeps less of it.
+    size: Height and width (default: the model's). In pixels, as 64 or 48x64; for models that can
+    draw other sizes than their training size.
+    sampler: Sampler of the model. A config, a name, or changes of the default: {"steps": 8}.
+    batch_size: Pictures per batch.
+    gif: Also write denoising.gif or rows.gif. The pictures while they are sampled: from noise, or
+    row by row.
+    device: Device: auto, cpu, cuda, cuda:1 or mps. The default prefers CUDA.
+    out: Output folder (default: samples/MODEL).
 
-    From Python pictures may be arrays and tensors, too, and without `out` nothing is written.
+    From Python, pictures may also be arrays or tensors, and nothing is written without `out`.
     """
     seeds = list_seeds(seed, coerce_value(n, SampleCount, "n"))
     check_replaceable(out, FILES)
@@ -102,13 +104,13 @@ def draw_samples(
     sampler = find_sampler(sampler or {}, selected.model)
     labels = cycle_values(selected.find_class_indices(classes), n)
     size, texts = selected.check_size(size), selected.check_text(text)
-    turned_conditions = cycle_conditions(conditions, n)
+    cycled_conditions = cycle_conditions(conditions, n)
     captions = cycle_values(texts, n) or None
     start_pictures = None
     if pictures is not None:
         start_pictures = torch.stack(cycle_values([*selected.read_pictures(pictures, size)], n))
     inputs = SamplingInputs(
-        **selected.make_inputs(labels, turned_conditions),
+        **selected.make_inputs(labels, cycled_conditions),
         text=captions,
         picture=start_pictures,
         strength=strength,
@@ -134,7 +136,7 @@ def draw_samples(
                 "seeds": [*seeds],
                 "classes": drawn_classes,
                 "text": captions,
-                **({"conditions": turned_conditions} if turned_conditions else {}),
+                **({"conditions": cycled_conditions} if cycled_conditions else {}),
                 "size": size,
                 "sampler": to_json(sampler),
             }
@@ -152,7 +154,7 @@ def write_samples(
     groups: Tensor | None,
     gif_name: str = "denoising.gif",
 ) -> None:
-    """grid.png, by groups (N,) such as classes, PNGs named by seed, and the film."""
+    """Write grid.png, sorted by groups (N,) such as classes, a PNG per seed, and the GIF."""
     N = len(drawn.pictures)
     order = torch.arange(N) if groups is None else groups.argsort(stable=True)
     columns = None if groups is None else choose_columns(groups)
@@ -164,13 +166,13 @@ def write_samples(
 
 
 def make_gif_frames(drawn: DrawnPictures, order: Tensor, columns: int | None) -> list[Image.Image]:
-    """The frames as grids, for a GIF; `order` arranges the pictures."""
+    """The frames as grids; `order` sorts the pictures."""
     few = order[order < len(drawn.frames[0])]
     return [make_grid(frame[few], columns) for frame in drawn.frames]
 
 
 def choose_columns(groups: Tensor) -> int | None:
-    """Columns that give each group (N,) a row: where all are alike in number, 2 to WIDEST."""
+    """Columns that give each group (N,) a row, if all have the same size, 2 to MAX_COLUMNS."""
     counts = groups.unique(return_counts=True)[1].tolist()
     fits = len(counts) > 1 and 1 < counts[0] <= MAX_COLUMNS and len(set(counts)) == 1
     return counts[0] if fits else None

@@ -1,4 +1,4 @@
-"""evaluate: how good a model is, in numbers that say how they were made."""
+"""evaluate: measure a model, and record the protocol."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from smalti.tasks.reference import find_reference, has_flips
 
 SHEETS = "|".join(name for kind in KINDS.values() for name in kind.sheets).replace(".", r"\.")
 FILES = ResultFiles(rf"report\.json|{SHEETS}", "report.json", ("format", "protocol", "rows"))
-"""What a folder of a report holds."""
+"""Files of a report's folder."""
 
 
 def evaluate(
@@ -35,21 +35,23 @@ def evaluate(
     on_progress: OnProgress = ignore_event,
     **plan: Any,
 ) -> Report:
-    """Measure a model: its samples beside real pictures, copying, likelihood, cost.
+    """Measure a model's samples, likelihood and cost.
 
-    model: a shipped model's name, a run or a checkpoint.
-    data: the pictures that it was trained on; a run and a shipped model know theirs.
-    metrics: names of the measures in `smalti.evaluation.KINDS`, all of them by default.
-    out: folder for the report and its pictures; reports/MODEL unless told otherwise.
-    name: what the report calls the model.
-    device: where it runs: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
-    plan: n, seed, features, split, sampler ...: the fields of `smalti.evaluation.Plan`, which tells
-    what they are.
+    The samples are compared with real pictures and checked for copies of the training pictures. A
+    codec is measured by its reconstructions.
 
-    From Python without `out` nothing is written; of a codec the report tells what it brings back,
-    and a loaded model of digits knows the shipped ones.
-    Raises UserError for what does not fit together; a measure that cannot be taken says why in its
-    rows instead.
+    model: Shipped model, run or checkpoint.
+    data: Training pictures (default: the model's). Runs, shipped models and loaded models of digits
+    have a default.
+    metrics: Metrics to compute (default: all). Names of `smalti.evaluation.KINDS`.
+    out: Output folder (default: reports/MODEL).
+    name: Name of the model in the report.
+    device: Device: auto, cpu, cuda, cuda:1 or mps. The default prefers CUDA.
+    plan: n, seed, features, split, sampler, ... The fields of `smalti.evaluation.Plan`.
+
+    From Python, nothing is written without `out`.
+    Raises UserError for arguments that do not fit together. A metric that cannot be computed says
+    why in its row.
     """
     protocol = Plan(**plan)
     with stage_optional_folder(out, FILES) as folder:
@@ -72,12 +74,12 @@ def evaluate_opened_model(
     name: str | None,
     on_progress: OnProgress,
 ) -> Evaluation:
-    """A model evaluated on the pictures that it was trained on.
+    """Evaluate a loaded model on its training pictures.
 
-    model: what it was loaded by, which a UserError names.
+    model: what it was loaded from, named in UserErrors.
     """
     with name_model_in_errors(model):
-        find_kind(loaded).choose_measures(metrics)  # a wrong one is refused before any work
+        find_kind(loaded).choose_measures(metrics)  # raises before any work
         splits = find_reference(model, loaded, data, on_progress)
         plan = replace(plan, mirrored=plan.mirrored or has_flips(model))
         return evaluate_model(loaded, splits, metrics, plan, name or name_model(model), on_progress)
@@ -85,7 +87,7 @@ def evaluate_opened_model(
 
 @contextmanager
 def name_model_in_errors(model: object) -> Iterator[None]:
-    """While entered, a UserError names what a model was loaded by."""
+    """While entered, UserErrors name what the model was loaded from."""
     try:
         yield
     except UserError as error:

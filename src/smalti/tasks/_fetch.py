@@ -1,4 +1,4 @@
-"""fetch: pictures that others publish, packed where smalti finds them by name."""
+"""fetch: download public datasets and pack them where smalti finds them by name."""
 
 from __future__ import annotations
 
@@ -15,15 +15,16 @@ from smalti.data.fetched_packs import FetchedPack
 def fetch(
     name: str, *, out: str | Path | None = None, on_progress: OnProgress = ignore_event
 ) -> tuple[FetchedPack, ...]:
-    """Fetch pictures that others publish, and pack them.
+    """Download and pack a public dataset.
 
-    What lies there already is not downloaded again; remove its folder to fetch it anew.
+    An existing pack is not downloaded again; delete its folder to fetch it anew.
 
-    name: what to fetch: emoji, emoji4 (four styles), letters or textures.
-    out: folder for the packs; $SMALTI_DATA or ~/.cache/smalti, where they are found by name.
+    name: Dataset: emoji, emoji4, letters or textures. The pack emoji4 has four styles.
+    out: Output folder (default: $SMALTI_DATA). Or ~/.cache/smalti if that is not set; packs are
+    found there by name.
     """
     if name not in FETCHERS:
-        raise UserError(f"nothing named {name!r} can be fetched; {suggest_name(name, FETCHERS)}")
+        raise UserError(f"no dataset {name!r} to fetch; {suggest_name(name, FETCHERS)}")
     return tuple(
         FETCHERS[name](Path(out or find_data_home()), label_progress("packing", on_progress))
     )

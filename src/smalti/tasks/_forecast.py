@@ -1,4 +1,4 @@
-"""How long training will take, by a few steps of it."""
+"""An estimate of training time from a few timed steps."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from smalti.training.timing import probe_step_time
 
 RECIPE = "ddpm"
 TIMING_SECONDS = 2.0
-"""Seconds that are spent on measuring; four steps at least."""
+"""Seconds to spend on timing; at least four steps are timed."""
 MAX_TIMED_PIXELS = 16 * 32 * 32
-"""Of a batch that is measured: more of them, and the steps would be waited for."""
+"""Pixels of a timed batch; steps of larger batches would take too long."""
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What training by the recipe `ddpm` takes."""
+    """Estimated cost of training by the recipe `ddpm`."""
 
     seconds_per_step: float
-    """Of a whole batch."""
+    """For a full batch."""
     batch_size: int
     timed_batch_size: int
-    """Pictures in the steps that were measured; time is taken to grow with their number."""
+    """Batch size of the timed steps; time is assumed to be proportional to it."""
     n_parameters: int
     device: str
 
@@ -44,14 +44,14 @@ class Forecast:
 
 
 def check_trainable(size: tuple[int, int]) -> None:
-    """UserError for a size (H, W) that no model of the recipe can have."""
+    """UserError if the recipe's model cannot have this size (H, W)."""
     find_recipe(RECIPE).make_config(
         Pictures(torch.empty(0, 3, *size, dtype=torch.uint8), None, (), "none")
     )
 
 
 def forecast_training(shape: tuple[int, int, int], classes: tuple[str, ...]) -> Forecast:
-    """Measured on noise of this shape (C, H, W): what is on the pictures does not matter."""
+    """Time a few steps on noise of this shape (C, H, W)."""
     recipe, (C, H, W) = find_recipe(RECIPE), shape
     batch_size = recipe.training.batch_size
     timed_batch_size = max(4, min(batch_size, MAX_TIMED_PIXELS // (H * W)))

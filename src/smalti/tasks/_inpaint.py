@@ -1,6 +1,6 @@
-"""inpaint: holes in a picture filled with its own patches, or by a model.
+"""inpaint: fill holes in a picture with its own patches, or with a model.
 
-What needs PyTorch is loaded for a model alone.
+PyTorch is imported only for a model.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from smalti.data.single_picture import PictureLike, read_mask
 from smalti.patchmatch.inpainting import inpaint as fill_hole
 
 FILES = ResultFiles(r"grid\.png|inpainting\.json|\d+\.png", "inpainting.json")
-"""What a folder of filled pictures holds."""
+"""Files of a folder of inpaintings."""
 GRAY, GAP = 128, 2
 
 
 @dataclass(frozen=True, eq=False)
 @add_short_repr
 class Inpainting:
-    """A picture whose hole is filled in several ways."""
+    """A picture whose hole was filled, once per seed."""
 
     pictures: tuple[Image.Image, ...]
-    """One for each seed. Outside the hole they are the picture itself, of its own mode, where it
-    has the size of what was drawn."""
+    """One per seed. If the picture has the size of the results, they equal it outside the hole, in
+    its mode."""
     hole: np.ndarray
     """(H, W) bool."""
     seeds: range
     conversion_notes: tuple[str, ...]
-    """What of the picture is not in the results, in words."""
+    """Messages about properties of the picture that the results lack."""
 
 
 def inpaint(
@@ -61,50 +61,52 @@ def inpaint(
     out: str | Path | None = None,
     on_progress: OnProgress = ignore_event,
 ) -> Inpainting:
-    """Fill a hole in a picture: with patches of the rest of it (PatchMatch), or by a model.
+    """Fill a masked region of a picture.
 
-    What is outside the hole stays as it is.
+    The hole is filled with patches of the rest of the picture (PatchMatch), or by a model. Pixels
+    outside the hole do not change.
 
-    picture: the picture; for a model cropped and resized to its size.
-    mask: a picture of the same size: white is filled in, black is kept.
-    model: a shipped model's name, a run or a checkpoint; PatchMatch unless one is named.
-    n: how many ways: 1 by PatchMatch, 4 by a model.
-    seed: the first way's seed; the others count up from it.
-    patch: width of PatchMatch's patches in pixels, odd: 7.
-    classes: a class by name or number, or several with commas, or "all"; the ways take turns.
-    size: height and width in pixels (64 or 48x64), for models that can draw other sizes than they
-    were trained on.
-    sampler: a RePaint, or changes of the model's, such as {"steps": 20}.
-    batch_size: pictures that a model draws at a time: 64.
-    device: where it runs: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
-    out: folder for the results; inpaintings/PICTURE unless told otherwise.
+    picture: Picture file. For a model it is cropped and resized to the model's size.
+    mask: Mask of the picture's size; white is filled.
+    model: Model to fill the hole (default: PatchMatch). Shipped model, run or checkpoint.
+    n: Number of results (default: 1; with a model 4).
+    seed: Seed of the first result. The others count up from it.
+    patch: Patch width of PatchMatch; odd (default: 7).
+    classes: Class name or number, or "all". Several are separated by commas and cycled over the
+    results.
+    size: Height and width (default: the model's). In pixels, as 64 or 48x64; for models that can
+    draw other sizes than their training size.
+    sampler: RePaint, or changes of the default. Such as {"steps": 20}.
+    batch_size: Pictures per batch of a model (default: 64).
+    device: Device of a model: auto, cpu, cuda, cuda:1, mps. The default, auto, prefers CUDA.
+    out: Output folder (default: inpaintings/PICTURE).
 
-    From Python pictures may be arrays and tensors, too, and without `out` nothing is written.
+    From Python, pictures may also be arrays or tensors, and nothing is written without `out`.
     """
     check_replaceable(out, FILES)
-    drawing = {"classes": classes, "size": size, "sampler": sampler}
+    model_options = {"classes": classes, "size": size, "sampler": sampler}
     if model is None:
-        refuse_model_options({**drawing, "batch_size": batch_size, "device": device})
+        refuse_model_options({**model_options, "batch_size": batch_size, "device": device})
         seeds = list_seeds(seed, 1 if n is None else n)
         return inpaint_by_patches(
             picture, mask, 7 if patch is None else patch, seeds, out, on_progress
         )
     if patch is not None:
-        raise UserError("patch is given, but a model fills by no patches; leave one of them out")
+        raise UserError("patch is for PatchMatch, but a model is given; leave one of them out")
     from smalti.tasks.repaint import inpaint_by_model
 
-    drawing |= {"batch_size": batch_size or 64, "device": device or "auto"}
+    model_options |= {"batch_size": batch_size or 64, "device": device or "auto"}
     seeds = list_seeds(seed, 4 if n is None else n)
     return inpaint_by_model(
-        picture, mask, model, seeds, **drawing, out=out, on_progress=on_progress
+        picture, mask, model, seeds, **model_options, out=out, on_progress=on_progress
     )
 
 
 def refuse_model_options(options: dict[str, Any]) -> None:
-    """UserError for the first argument that is of models."""
+    """UserError if an argument is given that only models use."""
     values = {**(options.pop("sampler") or {}), **options}
     if refused := [name for name, value in values.items() if value not in (None, (), [])]:
-        raise UserError(f"{refused[0]} is given, but it is of models; name one as model")
+        raise UserError(f"{refused[0]} is given, but no model; name a model to fill the hole")
 
 
 def inpaint_by_patches(
@@ -115,7 +117,7 @@ def inpaint_by_patches(
     out: str | Path | None = None,
     on_progress: OnProgress = ignore_event,
 ) -> Inpainting:
-    """Each seed's filling in the picture's own mode."""
+    """Fill the hole once per seed; results have the mode of the picture."""
     levels, original = read_still(picture), load_original(picture)
     hole = read_mask(mask, picture, levels)
     with stage_optional_folder(out, FILES) as folder:
@@ -141,7 +143,7 @@ def write_inpainting(
     mask: PictureLike,
     record: dict[str, Any],
 ) -> None:
-    """Each way by its seed, and the record."""
+    """Write each result, named by its seed, and the record."""
     for seed, one in zip(seeds, pictures, strict=True):
         save_png(one, folder / f"{seed:05d}.png")
     files = {name: str(one) if isinstance(one, str | Path) else None
@@ -150,7 +152,7 @@ def write_inpainting(
 
 
 def join_pictures(pictures: list[np.ndarray]) -> Image.Image:
-    """Pictures (H, W, 3) of one size in a row."""
+    """Join pictures (H, W, 3) of one size in a row."""
     gap = np.full((pictures[0].shape[0], GAP, 3), GRAY, np.uint8)
     row = [piece for picture in pictures for piece in (gap, picture)][1:]
     return Image.fromarray(np.concatenate(row, axis=1))

@@ -1,4 +1,4 @@
-"""interpolate: a walk between samples or pictures through the noise they start from."""
+"""interpolate: interpolate between samples or pictures in the space of their noise."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from smalti.diffusion import DDIM, Diffusion, invert, slerp
 from smalti.tasks.inputs import Classes, SelectedModel, list_paths, select_model
 
 FILES = ResultFiles(r"strip\.png|interpolation\.gif|interpolation\.json", "interpolation.json")
-"""What a folder of an interpolation holds."""
+"""Files of a folder of an interpolation."""
 REFINE_STEPS = 1
 Endpoint = int | PictureLike
-"""The noise of a seed, or the one that a picture comes from."""
+"""A seed, which gives the noise, or a picture, which is inverted to noise."""
 
 
 @dataclass(frozen=True, eq=False)
 @add_short_repr
 class Interpolation:
-    """Walks from one picture to another."""
+    """Interpolations between two pictures."""
 
     pictures: Tensor
-    """(walks, frames, C, H, W) in [0, 1]: one walk for each class, or one alone."""
+    """(rows, frames, C, H, W) in [0, 1]: one row per class, or one without classes."""
     classes: list[str] | None
     sampler: DDIM
 
@@ -59,22 +59,23 @@ def interpolate(
     out: str | Path | None = None,
     on_progress: OnProgress = ignore_event,
 ) -> Interpolation:
-    """Walk from one sample or picture to another, through the noise that they start from.
+    """Interpolate between two samples or pictures.
 
-    model: a shipped model's name, a run or a checkpoint.
-    first: the seed, or the picture file, to start from.
-    last: the seed, or the picture file, to arrive at.
-    frames: pictures on the way, both ends included.
-    classes: a class by name or number, or several with commas, or "all": a row for each.
-    steps: DDIM steps; the model's own number unless told otherwise, or 50 with a picture.
-    guidance: classifier-free guidance; the model's own unless told otherwise, or none with a
-    picture.
-    batch_size: pictures drawn at a time.
-    gif: write interpolation.gif, too.
-    device: where it runs: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
-    out: folder for the results; interpolations/MODEL unless told otherwise.
+    Spherical interpolation (slerp) of the noise that DDIM starts from.
 
-    From Python pictures may be arrays and tensors, too, and without `out` nothing is written.
+    model: Shipped model, run or checkpoint.
+    first: Start: a seed or a picture file.
+    last: End: a seed or a picture file.
+    frames: Number of pictures, endpoints included.
+    classes: Class name or number, or "all". Several are separated by commas; each gives a row.
+    steps: DDIM steps (default: the model's). With a picture, the default is 50.
+    guidance: Guidance scale (default: the model's). With a picture, the default is no guidance.
+    batch_size: Pictures per batch.
+    gif: Also write interpolation.gif.
+    device: Device: auto, cpu, cuda, cuda:1 or mps. The default prefers CUDA.
+    out: Output folder (default: interpolations/MODEL).
+
+    From Python, pictures may also be arrays or tensors, and nothing is written without `out`.
     """
     check_replaceable(out, FILES)
     selected = select_model(model, device)
@@ -84,13 +85,14 @@ def interpolate(
     )
     if "initial_noise" not in selected.spec.accepted_inputs:
         raise UserError(
-            f"{selected.name} does not start from noise, so it has nothing to walk between"
+            f"{selected.name} does not sample from noise, so it cannot interpolate; name a "
+            "diffusion model"
         )
     class_labels = selected.find_class_indices(classes)
     inverts = not all(isinstance(end, int) for end in ends)
     sampler = choose_ddim(selected.model, steps, guidance, inverts)
     if inverts and not class_labels and selected.spec.classes:
-        sampler = replace(sampler, guidance=0.0)  # "no class", as the noises are found
+        sampler = replace(sampler, guidance=0.0)  # "no class", as in the inversion
     with stage_optional_folder(out, FILES) as folder:
         pictures = draw_interpolation(
             selected, ends, frames, class_labels, sampler, batch_size, on_progress
@@ -111,7 +113,7 @@ def interpolate(
 
 
 def check_endpoint(end: Endpoint) -> Endpoint:
-    """A seed in range, or a picture."""
+    """The endpoint; UserError for a seed out of range."""
     return coerce_value(end, Seed, "seed") if isinstance(end, int) else end
 
 
@@ -120,7 +122,7 @@ def describe_endpoint(end: Endpoint) -> int | str | None:
 
 
 def choose_ddim(model: Diffusion, steps: int | None, guidance: float | None, inverts: bool) -> DDIM:
-    """The model's sampler as DDIM; where pictures become noise, one that can be walked back."""
+    """The model's sampler as DDIM; if pictures are inverted, one that can be inverted."""
     values: dict[str, Any] = {"steps": steps, "guidance": guidance}
     if inverts:
         defaults = {"steps": min(50, model.config.schedule.T), "guidance": 1.0}
@@ -129,7 +131,7 @@ def choose_ddim(model: Diffusion, steps: int | None, guidance: float | None, inv
 
 
 def make_deterministic(model: Diffusion, values: Mapping[str, Any]) -> DDIM:
-    """The model's sampler as DDIM without noise, so that near starts end near each other."""
+    """The model's sampler as deterministic DDIM, so that similar noise gives similar pictures."""
     return find_sampler({"sampler": "ddim", "eta": 0.0, "sigma_hat": False, **values}, model)
 
 
@@ -142,13 +144,13 @@ def draw_interpolation(
     batch_size: int,
     on_progress: OnProgress = ignore_event,
 ) -> Tensor:
-    """(walks, frames, C, H, W): the walk once for each class, or once when there are none."""
+    """(rows, frames, C, H, W): one row per class, or one without classes."""
     starts: list[Tensor] = []
     for k in classes or [None]:
         a, b = (find_endpoint_noise(end, selected, k, sampler) for end in ends)
         starts += [slerp(a, b, i / (frames - 1)) for i in range(frames)]
     labels = [k for k in classes for _ in range(frames)]
-    # without labels, every frame draws the class that the seed `first` draws: one for the walk
+    # without labels, all frames share the seed of `first`, and so draw the same class
     seed = ends[0] if isinstance(ends[0], int) else 0
     inputs = SamplingInputs(**selected.make_inputs(labels), initial_noise=torch.stack(starts))
     drawn = draw_in_batches(
@@ -165,22 +167,22 @@ def draw_interpolation(
 def find_endpoint_noise(
     end: Endpoint, selected: SelectedModel, k: int | None, sampler: DDIM
 ) -> Tensor:
-    """The noise (C, H, W) of a seed, or the one that a picture comes from, as one of class k."""
+    """The noise (C, H, W) of a seed, or of a picture by inversion with class k."""
     if isinstance(end, int):
         return Rng([end]).normal(selected.spec.channels, *(selected.spec.size or ()))[0]
     labels = None if k is None else torch.tensor([k])
-    how = {"labels": labels, "sampler": sampler, "refine": REFINE_STEPS}
-    return invert(selected.model, selected.read_pictures(end), **how)[0].cpu()
+    options = {"labels": labels, "sampler": sampler, "refine": REFINE_STEPS}
+    return invert(selected.model, selected.read_pictures(end), **options)[0].cpu()
 
 
 def write_interpolation(folder: Path, pictures: Tensor, gif: bool) -> None:
-    """strip.png, a row for each walk, and interpolation.gif. pictures: (walks, frames, C, H, W)."""
+    """Write strip.png, and interpolation.gif. pictures: (rows, frames, C, H, W)."""
     save_png(make_grid(pictures.flatten(0, 1), columns=pictures.shape[1]), folder / "strip.png")
     if gif:
         save_gif(make_gif_frames(pictures), folder / "interpolation.gif", last_frame_seconds=0.08)
 
 
 def make_gif_frames(pictures: Tensor) -> list[Image.Image]:
-    """GIF frames: a column of the strip each, forth and back again."""
-    forth = [make_grid(moment, columns=1) for moment in pictures.transpose(0, 1)]
-    return [*forth, *forth[-2:0:-1]]
+    """GIF frames: one column of the strip each, forward and then backward."""
+    frames = [make_grid(column, columns=1) for column in pictures.transpose(0, 1)]
+    return [*frames, *frames[-2:0:-1]]

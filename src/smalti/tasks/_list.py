@@ -1,4 +1,4 @@
-"""list_models: what there is to draw from and to train, found without importing PyTorch."""
+"""list_models: the shipped models and the recipes, without importing PyTorch."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ SHIPPED = Path(smalti.__file__).parent / "assets" / "models"
 
 @dataclass(frozen=True)
 class ShippedModel:
-    """A model that comes with smalti."""
+    """A model that is shipped with smalti."""
 
     name: str
     family: str
-    """The tag of its config."""
+    """Tag of the model's config."""
     can_draw: bool
     n_bytes: int
-    """Bytes of its files."""
+    """Size of the model's files."""
     n_parameters: int
     card: dict[str, Any]
-    """What is known of it: `data`, `facts` ..."""
+    """Model card: `data`, `facts`, ..."""
 
 
 @dataclass(frozen=True)
 @add_short_repr
 class Listing:
-    """What there is to draw from and to train."""
+    """Shipped models and recipes."""
 
     models: tuple[ShippedModel, ...]
     recipes: Mapping[str, Entry]
 
 
 def list_models() -> Listing:
-    """The shipped models, and the recipes."""
+    """List the shipped models and the recipes."""
     folders = sorted(path.parent for path in SHIPPED.glob("*/config.json"))
     return Listing(tuple(map(describe_model, folders)), RECIPES)
 
@@ -59,7 +59,7 @@ def describe_model(folder: Path) -> ShippedModel:
 
 
 def count_weights(weights: Path) -> int:
-    """Weights in a safetensors file, by its header alone: no scales of int8, and no vocabulary."""
+    """Number of weights by a safetensors file's header, without int8 scales and vocabularies."""
     with weights.open("rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
     return sum(

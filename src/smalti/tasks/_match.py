@@ -1,4 +1,4 @@
-"""match: where every patch of a picture is found in another, or of a video in one."""
+"""match: match the patches of a picture or a video to the patches of another picture."""
 
 from __future__ import annotations
 
@@ -28,37 +28,37 @@ from smalti.patchmatch.visualization import distance_to_picture, flow_to_picture
 FILES = ResultFiles(
     r"(\d{5}-)?(field|distance|copied|voted|consistent)\.(npy|png|gif)|match\.json", "match.json"
 )
-"""What a folder of matches holds."""
+"""Files of a folder of matches."""
 
 
 @dataclass(frozen=True)
 class MatchMetrics:
-    """How near a picture, put together from another, comes to what it was; or a video's mean."""
+    """Error of a picture that is rebuilt from matches, or its mean over the frames of a video."""
 
     mean_distance: float
-    """Mean squared difference of the patches."""
+    """Mean squared difference of matched patches."""
     psnr_copied: float | None
-    """In dB, of single pixels put together; None for equal pictures."""
+    """PSNR in dB of A rebuilt from single pixels; None if it is identical."""
     psnr_voted: float | None
-    """The same of what overlapping patches say."""
+    """PSNR in dB of A rebuilt from averages of overlapping patches; None if it is identical."""
     consistent: float | None = None
-    """Share of matches that lead back to where they began, where both ways are matched."""
+    """Share of matches whose reverse match leads back; None unless both ways are matched."""
 
 
 @dataclass(frozen=True, eq=False)
 @add_short_repr
 class Matching:
-    """Matches of a picture, or of each frame of a video."""
+    """The match of a picture, or those of a video's frames."""
 
     metrics: MatchMetrics
     matches: tuple[Match, ...]
-    """One for each frame; of a video only where no files are written."""
+    """One per frame; of a video, only if no files are written."""
     frame_metrics: tuple[MatchMetrics, ...] = ()
-    """Of each frame of a video."""
+    """Metrics of each frame of a video."""
 
 
 Search = Mapping[str, Any]
-"""How pictures are matched: what `smalti.patchmatch.match` takes beside them."""
+"""Keyword arguments of `smalti.patchmatch.match`."""
 
 
 def match(
@@ -76,32 +76,35 @@ def match(
     out: str | Path | None = None,
     on_progress: OnProgress = ignore_event,
 ) -> Matching:
-    """Find for every patch of A a patch of B that looks like it, and put A together from B.
+    """Match patches of one picture to another (PatchMatch).
 
-    a: a picture; or a video, as an animation (GIF, ...) or a folder of frames.
-    b: where to look. For a video it may be left out, and is then the first frame.
-    patch: width of the patches in pixels; odd.
-    iterations: rounds of propagation and search: 5; for a frame of a video that has one before it,
-    2.
-    method: classic searches at random; accurate looks through a tree of patches, and comes nearer.
-    mask: a picture of B's size: nothing is taken where it is white.
-    seed: of what is random.
-    both_ways: match B against A, too, and tell which matches lead back to where they began.
-    cold_start: begin every frame of a video at random, not with what the last one found.
-    threads: at most so many at once; as many as there are cores unless told otherwise.
-    out: folder for the results; matches/A unless told otherwise.
+    Finds a similar patch of B for every patch of A, and rebuilds A from these patches.
 
-    From Python pictures may be arrays and tensors, too, a list of them is a video, and without
-    `out` nothing is written.
+    a: Picture, animation or folder of frames.
+    b: Picture to search (default: A's first frame). Required unless A is a video.
+    patch: Patch width in pixels; odd.
+    iterations: Search rounds (default: 5; 2 for video frames). A video's first frame takes 5.
+    method: Random search, or a k-d tree (accurate). The latter finds better matches.
+    mask: Mask of B's size; white is excluded.
+    seed: Random seed.
+    both_ways: Also match B to A, and check consistency. A match is consistent if the match back
+    leads to where it started.
+    cold_start: Start each frame of a video at random. By default a frame starts from the matches of
+    the previous one.
+    threads: Maximum number of threads (default: CPU cores).
+    out: Output folder (default: matches/A).
+
+    From Python, pictures may also be arrays or tensors, a list of them is a video, and nothing is
+    written without `out`.
     """
     check_replaceable(out, FILES)
     moving, name = is_video(a), str(a) if isinstance(a, str | Path) else "a"
     if b is None and not moving:
-        raise UserError(f"{name} is one picture; give B, the picture to look in")
+        raise UserError(f"{name} is one picture; give B, the picture to search")
     if moving and both_ways:
-        raise UserError("both ways are asked for, but A is a video; leave that out")
+        raise UserError("both_ways is given, but A is a video; leave it out")
     if cold_start and not moving:
-        raise UserError("cold is asked for, but A is no video; leave it out")
+        raise UserError("cold_start is given, but A is not a video; leave it out")
     reference = next(read_frames(a)) if b is None else read_still(b)
     blocked = None if mask is None else read_mask(mask, a if b is None else b, reference)
     rounds = iterations if iterations is not None else 2 if moving and not cold_start else 5
@@ -125,11 +128,11 @@ def match(
 def describe_matching(
     a: object, b: object, mask: object, search: Search, result: Matching, cold_start: bool
 ) -> dict[str, Any]:
-    """What stands in match.json."""
-    given = {"a": a, "b": b, "mask": mask}
-    files = {k: str(v) if isinstance(v, str | Path) else None for k, v in given.items()}
-    own = {k: v for k, v in search.items() if k not in files}
-    record = {**files, **own, **list_metrics(result.metrics)}
+    """The content of match.json."""
+    inputs = {"a": a, "b": b, "mask": mask}
+    files = {k: str(v) if isinstance(v, str | Path) else None for k, v in inputs.items()}
+    options = {k: v for k, v in search.items() if k not in files}
+    record = {**files, **options, **list_metrics(result.metrics)}
     if result.frame_metrics:
         record |= {
             "cold": cold_start,
@@ -145,14 +148,14 @@ def list_metrics(metrics: MatchMetrics) -> dict[str, Any]:
 def match_pictures(
     folder: Path | None, a: np.ndarray, b: np.ndarray, search: Search, both_ways: bool
 ) -> Matching:
-    """Match two pictures and write everything."""
+    """Match two pictures and write the results."""
     result = find_match(a, b, **search)
     metrics, pictures = measure_match(a, b, result, search)
     if both_ways:
         back = find_match(b, a, **{**search, "mask": None})
-        holds = compute_consistency(result, back)
-        metrics = replace(metrics, consistent=round(float(holds.mean()), 4))
-        pictures["consistent"] = holds.astype(np.uint8) * 255
+        consistent = compute_consistency(result, back)
+        metrics = replace(metrics, consistent=round(float(consistent.mean()), 4))
+        pictures["consistent"] = consistent.astype(np.uint8) * 255
     if folder:
         write_arrays(folder, "", result)
         for name, picture in pictures.items():
@@ -163,7 +166,7 @@ def match_pictures(
 def measure_match(
     a: np.ndarray, b: np.ndarray, result: Match, search: Search
 ) -> tuple[MatchMetrics, dict[str, np.ndarray]]:
-    """The figures of a match, and its pictures by name."""
+    """Metrics of a match, and its pictures by name."""
     copied = reconstruct(b, result)
     voted = reconstruct(b, result, search["patch"], search["threads"])
     distance = round(float(result.distance.mean()), 4)
@@ -173,7 +176,7 @@ def measure_match(
 
 
 def compute_psnr(x: np.ndarray, y: np.ndarray) -> float | None:
-    """In dB; None for equal pictures, whose PSNR JSON cannot hold."""
+    """PSNR in dB; None for identical pictures, since JSON has no infinity."""
     value = psnr(x, y)
     return round(value, 2) if np.isfinite(value) else None
 
@@ -191,7 +194,7 @@ def match_video(
     cold_start: bool,
     on_progress: OnProgress,
 ) -> Matching:
-    """Match every frame and write everything."""
+    """Match every frame and write the results."""
     gif_frames: dict[str, list[Image.Image]] = {}
     frame_metrics: list[MatchMetrics] = []
     matches: list[Match] = []
@@ -224,20 +227,20 @@ def match_video(
 def pair_frames(
     source: object, reference: np.ndarray | None, options: dict[str, Any]
 ) -> Iterator[tuple[np.ndarray, Match]]:
-    """Each frame with its match, one at a time."""
-    held: list[np.ndarray] = []
+    """Yield each frame with its match."""
+    latest: list[np.ndarray] = []
 
     def yield_frames() -> Iterator[np.ndarray]:
         for frame in read_frames(source):
-            held[:] = [frame]
+            latest[:] = [frame]
             yield frame
 
-    for found in track(yield_frames(), reference, **options):
-        yield held[0], found
+    for result in track(yield_frames(), reference, **options):
+        yield latest[0], result
 
 
 def average_metrics(frame_metrics: list[MatchMetrics]) -> MatchMetrics:
-    """Over all frames; a PSNR over those that are not equal to what was put together."""
+    """Mean over the frames; of a PSNR, over the frames where it is finite."""
 
     def average_metric(name: str) -> float | None:
         values = [getattr(one, name) for one in frame_metrics if getattr(one, name) is not None]

@@ -1,4 +1,4 @@
-"""pack: pictures decoded once."""
+"""pack: decode pictures once into a pack."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ def pack(
     seed: Seed = 0,
     on_progress: OnProgress = ignore_event,
 ) -> PackSummary:
-    """Decode pictures once, into a pack to train on.
+    """Decode pictures once into a pack, a fast dataset file.
 
-    pictures: a folder, archive, .npz, IDX, LMDB, pack or hf:NAME.
-    out: folder for the pack, or a .zip; a pack that lies there is replaced.
-    size: height and width that the pictures are brought to; 32, or an older pack's own.
-    crop: height and width that are cut out of the center first; other parts are never seen.
-    color: with keep, one channel when every picture is gray, and three otherwise.
-    background: what shows through transparent pixels: a color's name or #rrggbb.
-    stretch: squeeze the whole picture into a square instead of cutting out the center.
-    skip_bad: leave out pictures that cannot be read, and name them.
-    valid: part held out to choose by, where the data come without splits.
-    test: part held out to measure with, where the data come without splits.
-    seed: decides which pictures are held out.
+    pictures: Folder, archive, .npz, IDX, LMDB, pack or hf:NAME.
+    out: Output folder or .zip. A pack that is there is replaced.
+    size: Height and width (default: 32, or the pack's).
+    crop: Height and width of a center crop, taken first. The rest of the picture is not used.
+    color: Color mode. With keep, one channel if every picture is gray, else three.
+    background: Color behind transparent pixels. A color's name or #rrggbb.
+    stretch: Stretch pictures instead of center-cropping.
+    skip_bad: Skip unreadable pictures, and list them.
+    valid: Fraction for validation. Used if the data have no splits.
+    test: Fraction for testing. Used if the data have no splits.
+    seed: Seed of the random split.
     """
     if crop and stretch:
-        raise UserError("--crop and --squeeze are both given; choose one")
+        raise UserError("--crop and --stretch are both given; choose one")
     return pack_pictures(
         pictures,
         out,

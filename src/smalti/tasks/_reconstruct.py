@@ -1,4 +1,4 @@
-"""reconstruct: pictures into a model's own terms and back."""
+"""reconstruct: encode pictures with a model, and decode them."""
 
 from __future__ import annotations
 
@@ -34,30 +34,31 @@ from smalti.tasks.inputs import (
 FILES = ResultFiles(
     r"grid\.png|latents\.safetensors|reconstruction\.json|\d+\.png", "reconstruction.json"
 )
-"""What a folder of reconstructions holds."""
+"""Files of a folder of reconstructions."""
 
 
 @dataclass(frozen=True, eq=False)
 @add_short_repr
 class Reconstruction:
-    """Pictures that went there and back."""
+    """Reconstructed pictures, and their error."""
 
     files: list[str | None]
     psnr: list[float | None]
-    """In dB of each picture, more is nearer; None where it came back the same."""
+    """PSNR in dB of each picture; None if it is identical."""
     mean_psnr: float | None
     pictures: tuple[Tensor, ...] = ()
-    """(C, H, W) in [0, 1] each; of a codec only where no files are written."""
+    """(C, H, W) in [0, 1] each; of a codec, only if no files are written."""
     ssim: list[float] | None = None
-    """Of a codec."""
+    """SSIM of each picture, for a codec."""
     mean_ssim: float | None = None
     codebook_size: int | None = None
-    """How many a codec has."""
+    """Number of codes of a codec."""
     codes_used: int | None = None
+    """Number of different codes in these pictures."""
     latents: Tensor | None = None
-    """(n, C, H, W): the noises that a diffusion model draws the pictures from."""
+    """(n, C, H, W): the noise of each picture, for a diffusion model."""
     has_grid: bool = True
-    """Whether grid.png is written: of pictures of one size."""
+    """Whether there is a grid.png: if all pictures have one size."""
 
 
 def reconstruct(
@@ -75,27 +76,28 @@ def reconstruct(
     out: str | Path | None = None,
     on_progress: OnProgress = ignore_event,
 ) -> Reconstruction:
-    """Turn pictures into a codec's codes, or the noise that a model draws them from, and back.
+    """Encode pictures into codes or noise, and decode them.
 
-    How near the second picture comes to the first is given as a PSNR in dB.
+    A codec encodes into codes, a diffusion model into noise (DDIM inversion). The error is given as
+    PSNR in dB.
 
-    model: a shipped model's name, a run or a checkpoint.
-    pictures: picture files, for a codec also folders; cropped and resized to the model's size.
-    steps: DDIM steps, each way, of a diffusion model.
-    refine: iterations that bring a step up nearer to the reverse of the step down; 0 is the plain
-    way.
-    classes: class names or numbers, with commas, that the pictures take turns at; else "no class".
-    size: height and width in pixels (64 or 48x64), for models that can draw other sizes than they
-    were trained on.
-    keep_size: leave every picture at its own size; of a codec only.
-    tile_size: pixels of a tile's side, for pictures larger than memory; of a codec only.
-    batch_size: pictures taken at a time.
-    device: where it runs: cpu, cuda, cuda:1, mps ...; auto takes CUDA where there is one.
-    out: folder for the results; reconstructions/MODEL unless told otherwise.
+    model: Shipped model, run or checkpoint.
+    pictures: Picture files; for a codec, folders too. Cropped and resized to the model's size.
+    steps: DDIM steps in each direction (diffusion).
+    refine: Fixed-point iterations per step (diffusion). With 0, plain DDIM inversion.
+    classes: Class name or number (default: no class). Several are separated by commas and cycled
+    over the pictures.
+    size: Height and width (default: the model's). In pixels, as 64 or 48x64; for models that can
+    draw other sizes than their training size.
+    keep_size: Keep the size of each picture (codecs only).
+    tile_size: Side of a tile in pixels (codecs only). For pictures that do not fit into memory.
+    batch_size: Pictures per batch.
+    device: Device: auto, cpu, cuda, cuda:1 or mps. The default prefers CUDA.
+    out: Output folder (default: reconstructions/MODEL).
 
-    From Python pictures may be arrays and tensors, too, and without `out` nothing is written.
+    From Python, pictures may also be arrays or tensors, and nothing is written without `out`.
     """
-    each = list_pictures(pictures)
+    picture_list = list_pictures(pictures)
     batch_size = coerce_value(batch_size, BatchSize, "batch_size")
     check_replaceable(out, FILES)
     selected = select_model(model, device, ability="")
@@ -108,9 +110,9 @@ def reconstruct(
                 f"classes are given, but {name} is a codec and has none; leave them out"
             )
         if keep_size and size:
-            raise UserError("size and own_size are both given; choose one")
-        requested_size = "own" if keep_size else selected.check_size(size)
-        files = expand_folders(each)
+            raise UserError("size and keep_size are both given; choose one")
+        requested_size = "native" if keep_size else selected.check_size(size)
+        files = expand_folders(picture_list)
         return reconstruct_by_codec(
             loaded,
             selected.recorded_name,
@@ -123,26 +125,28 @@ def reconstruct(
         )
     if not isinstance(loaded, Diffusion):
         raise UserError(
-            f"{name} is no codec and does not draw pictures out of noise, so there is no way back"
+            f"{name} is neither a codec nor a diffusion model, so it cannot reconstruct"
         )
     if keep_size or tile_size is not None:
-        raise UserError(f"own_size and tile are for codecs, and {name} is none; leave them out")
-    turns = selected.find_class_indices(classes)
-    originals = selected.read_pictures(each, selected.check_size(size))
+        raise UserError(
+            f"keep_size and tile_size are for codecs, and {name} is not one; leave them out"
+        )
+    class_indices = selected.find_class_indices(classes)
+    originals = selected.read_pictures(picture_list, selected.check_size(size))
     sampler = DDIM(steps=steps, clip=False)
     with stage_optional_folder(out, FILES) as folder:
         trip = reconstruct_by_inversion(
-            loaded, originals, sampler, refine, turns, batch_size, on_progress
+            loaded, originals, sampler, refine, class_indices, batch_size, on_progress
         )
         psnr, mean = round_psnr(trip.psnr), round_psnr(trip.psnr.mean()[None])[0]
-        files = list_paths(each)
+        files = list_paths(picture_list)
         if folder:
             write_reconstruction(folder, originals, trip)
             record = {
                 "model": selected.recorded_name,
                 "psnr": dict(zip(map(str, files), psnr, strict=True)),
                 "mean_psnr": mean,
-                "classes": selected.name_classes(turns),
+                "classes": selected.name_classes(class_indices),
                 "sampler": to_json(sampler),
                 "refine": refine,
             }
@@ -151,7 +155,7 @@ def reconstruct(
 
 
 def expand_folders(pictures: list[PictureLike]) -> list[PictureLike]:
-    """Pictures; those inside a folder for the folder."""
+    """The pictures, with each folder replaced by the pictures in it."""
     found: list[PictureLike] = []
     for one in pictures:
         folder = Path(one) if isinstance(one, str | Path) and Path(one).is_dir() else None
@@ -171,7 +175,7 @@ def reconstruct_by_inversion(
     batch_size: int,
     on_progress: OnProgress,
 ) -> RoundTrip:
-    """Pictures (n, C, H, W) to noise and back, `batch_size` at a time; no turns are "no class"."""
+    """Pictures (n, C, H, W) to noise and back, in batches; no `classes` is "no class"."""
     n = len(originals)
     labels = torch.tensor(cycle_values(classes, n)) if classes else None
     trips: list[RoundTrip] = []
@@ -179,8 +183,8 @@ def reconstruct_by_inversion(
         on_progress(Progress("inverting", first, n))
         rows = slice(first, first + batch_size)
         y = None if labels is None else labels[rows]
-        how = {"labels": y, "sampler": sampler, "refine": refine}
-        trips.append(round_trip(model, originals[rows], **how))
+        options = {"labels": y, "sampler": sampler, "refine": refine}
+        trips.append(round_trip(model, originals[rows], **options))
         check_finite_pictures(trips[-1].pictures)
     on_progress(Progress("inverting", n, n))
     fields = ("latents", "pictures", "psnr")
@@ -188,14 +192,14 @@ def reconstruct_by_inversion(
 
 
 def round_psnr(psnr: Tensor) -> list[float | None]:
-    """In dB to two places; None where the two pictures are the same."""
+    """PSNR in dB with two digits; None for identical pictures."""
     return [round(v, 2) if v < float("inf") else None for v in psnr.tolist()]
 
 
 def write_reconstruction(folder: Path, originals: Tensor, trip: RoundTrip) -> None:
-    """grid.png, originals, latents and reconstructions; the last one by one, too; the latents."""
+    """Write grid.png (originals, latents, reconstructions), the reconstructions and the latents."""
     N = len(originals)
-    latents = (0.5 + trip.latents.float() / 6).clamp(0, 1)  # three standard deviations to each side
+    latents = (0.5 + trip.latents.float() / 6).clamp(0, 1)  # -3 to 3 standard deviations
     rows = torch.stack([originals, latents, trip.pictures], dim=1).flatten(0, 1)
     save_png(make_grid(rows, columns=3 * max(1, round((N / 3) ** 0.5))), folder / "grid.png")
     for i, picture in enumerate(trip.pictures):

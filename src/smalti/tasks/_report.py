@@ -1,4 +1,4 @@
-"""report: how a run went, on a page."""
+"""report: summarize a training run."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from smalti.core.short_repr import add_short_repr
 from smalti.training.summary import Summary, smooth_curve, summarize
 
 FILES = ResultFiles(r"report\.(json|png)", "report.json", ("run", "verdict"), shared=True)
-"""What is written into a run, or a folder of the user's."""
+"""Files written into a run, or into a folder of the user."""
 
 
 @dataclass(frozen=True, eq=False)
 @add_short_repr
 class RunReport:
-    """How a run stands."""
+    """Summary of a training run."""
 
     summary: Summary
     curves_png: bytes | None
-    """The curves and the samples over time, a PNG; None without matplotlib, or before any step."""
+    """Curves and samples over time (PNG); None without matplotlib or before the first step."""
     files: tuple[Path, ...]
-    """Those that were written."""
+    """The files that were written."""
 
     def to_json(self) -> dict[str, Any]:
-        """What report.json holds; curves are in log.jsonl."""
+        """The content of report.json; the curves are in log.jsonl."""
         s = self.summary
         speed, verdict = s.compute_speed(), s.judge_run()
         lowest = min(s.valid, key=lambda point: point[1]) if s.valid else None
@@ -66,13 +66,14 @@ def report(
     save_in_run: bool = False,
     on_progress: OnProgress = ignore_event,
 ) -> RunReport:
-    """Tell how a run went, or goes, on a page.
+    """Write a report of a training run.
 
-    Its losses, rate and speed, its samples over time, and a verdict in plain words.
+    Shows the losses, the learning rate, the speed, samples over time, and a verdict.
 
-    run: a run's folder; it may still be training.
-    out: folder for report.png and report.json; the run's own on the command line.
-    save_in_run: write them into the run, where `out` is not given.
+    run: Run folder. The run may still be training.
+    out: Output folder (default: the run). It holds report.png and report.json. From Python, nothing
+    is written by default.
+    save_in_run: Write into the run if `out` is not given.
     """
     summary, out = summarize(run), out or (run if save_in_run else None)
     if out is not None:

@@ -1,4 +1,4 @@
-"""Training: a recipe on pictures, or a run that goes on."""
+"""Train a model with a recipe, or resume a run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from smalti.training.events import Ended, Event, Note
 RUNS = Path("runs")
 
 OnEvent = Callable[[Event | Progress], None]
-"""Called with all that a run tells, and before it with how many pictures are read."""
+"""Called with the progress of reading pictures, then with the events of the run."""
 
 
 def train(
@@ -42,17 +42,21 @@ def train(
     init_from: str | Path | None = None,
     on_event: OnEvent = ignore_event,
 ) -> Ended:
-    """Train a model by a recipe, in the new folder `out`: runs/RECIPE unless told otherwise.
+    """Train a model with a recipe, in a new folder.
 
-    recipe: its name, or a recipe such as `find_recipe("ddpm").change(training={"learning_rate": 1e-3})`.
-    data: a folder, archive or pack of pictures, or the pictures, if not the recipe's own;
-    subfolders become classes. steps, minutes or epochs: how long, if not as long as the recipe says;
-    an epoch is one pass over the training pictures.
-    size: height and width of the pictures; the pack's or the recipe's own when not given.
-    init_from: a model whose weights the run begins with: a shipped name, a run or a checkpoint.
+    recipe: A name, or a recipe such as
+    `find_recipe("ddpm").change(training={"learning_rate": 1e-3})`.
+    data: Pictures (default: the recipe's). Folder, archive, pack or `Splits`; subfolders become
+    classes.
+    out: Run folder (default: runs/RECIPE).
+    steps: Training steps (default: the recipe's).
+    minutes: Training time in minutes, instead of steps.
+    epochs: Passes over the training set, instead of steps.
+    size: Height and width (default: the data's or recipe's).
+    init_from: Model to take the initial weights from. Shipped model, run or checkpoint.
 
-    A run that is interrupted (Ctrl-C) saves its step; `Ended` says so, and `resume` goes on with
-    it. UserError when `out` is in use, or the loss stops being a number.
+    An interrupted run (Ctrl-C) saves a checkpoint; `Ended` says so, and `resume` continues it.
+    Raises UserError if `out` is in use, or if the loss becomes NaN or infinite.
     """
     recipe = find_recipe(recipe) if isinstance(recipe, str) else recipe
     out = RUNS / recipe.name if out is None else Path(out)
@@ -66,7 +70,7 @@ def train(
         h, w = splits.train.shape[1:]
         raise UserError(
             f"size {format_size(shape)} is given, but these pictures are {h} x {w}; leave it out, "
-            "or bring your own pictures"
+            "or give other pictures"
         )
     if epochs is not None:
         training = replace(training, steps=count_steps(splits.train, training.batch_size, epochs))
@@ -92,26 +96,31 @@ def resume(
     data: Splits | None = None,
     on_event: OnEvent = ignore_event,
 ) -> Ended:
-    """Go on with the run in `out` from its last step; its options are those that it began with.
+    """Resume a run from its last checkpoint.
 
-    recipe and data: for a recipe that is in no table, and for pictures that were given as such.
-    UserError where there is no run, another process trains it, or its pictures have changed.
+    The run keeps its original options.
+
+    out: Run folder.
+    recipe: Needed if it is not one of the table.
+    data: Needed if the run was given `Splits`.
+
+    Raises UserError if there is no run, if another process trains it, or if its pictures changed.
     """
     out, name = Path(out), recipe.name if isinstance(recipe, Recipe) else recipe
     origin = read_origin(out)
     if name not in (None, origin.recipe):
-        raise UserError(f"{out} is a run of {origin.recipe}, not of {name}; name the folder of one")
+        raise UserError(f"{out} is a run of {origin.recipe}, not of {name}; name another folder")
     with lock_folder(out):
-        pass  # in use: said before the pictures are read
-    own = recipe if isinstance(recipe, Recipe) else find_recipe(origin.recipe)
-    splits = data or read_pictures(own, origin.data, origin.size, on_event)
+        pass  # a run in use raises before its pictures are read
+    run_recipe = recipe if isinstance(recipe, Recipe) else find_recipe(origin.recipe)
+    splits = data or read_pictures(run_recipe, origin.data, origin.size, on_event)
     relay = EventRelay(on_event)
     resume_run(out, splits.train, splits.valid, on_event=relay)
     return relay.ended
 
 
 class EventRelay:
-    """Passes a run's events on, and keeps the last. It goes into other processes."""
+    """Forwards a run's events and keeps the last one. It is pickled into other processes."""
 
     ended: Ended
 
@@ -128,14 +137,14 @@ class EventRelay:
 
 
 def count_steps(pictures: Pictures, batch_size: int, epochs: float) -> int:
-    """Optimizer steps of so many passes over the pictures, 1 at least."""
+    """Optimizer steps in `epochs` passes over the pictures, at least 1."""
     return max(1, math.ceil(epochs * len(pictures) / batch_size))
 
 
 def choose_duration(
     recipe: Recipe, steps: int | None, minutes: float | None, epochs: float | None
 ) -> tuple[Training, float | None]:
-    """How to train, and for how long where no number of steps is set."""
+    """The training config, and minutes if no number of steps is set."""
     minutes = coerce_value(minutes, Minutes | None, "minutes")
     epochs = coerce_value(epochs, Positive | None, "epochs")
     durations = {"minutes": minutes, "steps": steps, "epochs": epochs}
@@ -147,7 +156,7 @@ def choose_duration(
 
 
 def read_pictures(recipe: Recipe, data: str | None, size: Size, on_event: OnEvent) -> Splits:
-    """The recipe's pictures."""
+    """Read the pictures of a recipe."""
     splits = recipe.read(data, size=size, progress=label_progress("reading", on_event))
     for note in splits.notes:
         on_event(Note(note))

@@ -1,4 +1,4 @@
-"""translate: sentences, text files and catalogs of messages."""
+"""translate: translate sentences, text files and gettext catalogs."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from smalti.translation.texts import default_beam
 
 @dataclass(frozen=True)
 class TranslatedFile:
-    """How much of a file was translated."""
+    """Counts of what was translated in a file."""
 
     translated: int
-    """Lines of a text, or entries of a catalog, which are marked fuzzy."""
+    """Lines of a text, or entries of a catalog; those are marked fuzzy."""
     untranslated: int
-    """Those that stay as they were: empty, of another language, or without words."""
+    """Unchanged ones: empty, in another language, or without words."""
 
 
 def translate(
@@ -34,10 +34,11 @@ def translate(
     length_penalty: float | None = None,
     device: str = "auto",
 ) -> list[list[Translation]]:
-    """Up to n_best translations of each text, best first.
+    """Translate texts; returns up to `n_best` translations of each, best first.
 
-    beam_size: beginnings that a search carries on at once; 1 is greedy.  length_penalty: exponent of the
-    length that log-probabilities are divided by.  Both are the model's own unless given.
+    beam_size: Beam size (default: the model's). With 1, the search is greedy.
+    length_penalty: Length-penalty exponent (default: the model's). Scores are
+    log-probabilities divided by the length to this power.
     """
     translator, beam = open_translator(model, beam_size, length_penalty, device, n_best)
     return translation.find_translations(
@@ -54,7 +55,7 @@ def translate_lines(
     length_penalty: float | None = None,
     device: str = "auto",
 ) -> Iterator[str]:
-    """Each line translated, as they come; `counts` grows by "translated" and "kept"."""
+    """Translate lines one by one; adds to `counts["translated"]` and `counts["kept"]`."""
     translator, beam = open_translator(model, beam_size, length_penalty, device)
     return translation.translate_lines(translator, lines, beam, counts)
 
@@ -85,7 +86,7 @@ def translate_catalog(
     device: str = "auto",
     on_progress: OnProgress = ignore_event,
 ) -> TranslatedFile:
-    """Fill what is untranslated in a gettext catalog, in the file itself or in `out`."""
+    """Translate the untranslated entries of a gettext catalog, in place or into `out`."""
     translator, beam = open_translator(model, beam_size, length_penalty, device)
     counts = translation.translate_catalog(translator, path, out, beam, on_progress)
     return TranslatedFile(counts["filled"], counts["left"])
@@ -94,11 +95,11 @@ def translate_catalog(
 def open_translator(
     model: object, beam_size: int | None, length_penalty: float | None, device: str, n_best: int = 1
 ) -> tuple[Translator, Beam]:
-    """A translator, and its own search with what is asked for."""
+    """A translator, and its beam search with the given options."""
     translator = open_model(model, "translate", device)
     default = default_beam(translator)
     if beam_size is not None and beam_size < n_best:
-        raise UserError(f"n_best {n_best} wants a beam as wide; give {n_best} or more")
+        raise UserError(f"n_best {n_best} needs a beam_size of {n_best} or more, not {beam_size}")
     beam = replace(
         default,
         width=max(default.width, n_best) if beam_size is None else beam_size,

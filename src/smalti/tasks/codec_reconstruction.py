@@ -1,4 +1,4 @@
-"""Pictures to a codec's codes and back, side by side, for `reconstruct`."""
+"""Encode and decode pictures with a codec, for `reconstruct`."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def reconstruct_by_codec(
     codec: Codec,
     name: str,
     files: list[PictureLike],
-    size: tuple[int, int] | Literal["own"] | None,
+    size: tuple[int, int] | Literal["native"] | None,
     tile_size: int | None,
     batch_size: int,
     out: str | Path | None,
     on_progress: OnProgress,
 ) -> Reconstruction:
-    """As `reconstruct`, with files grid.png of pairs, and each pair by itself.
+    """Like `reconstruct`; writes each picture beside its reconstruction, and a grid of these pairs.
 
-    size: (H, W) that pictures are brought to; "own" leaves each as it is, for any size goes.
+    size: (H, W) to resize the pictures to, or "native" to keep the size of each.
     """
-    extent = None if size == "own" else size or codec.spec.size
-    n, step = len(files), 1 if size == "own" else batch_size
+    target_size = None if size == "native" else size or codec.spec.size
+    n, step = len(files), 1 if size == "native" else batch_size
     dB: list[float | None] = []
     indices: list[float] = []
     pairs: list[Tensor] = []
@@ -48,7 +48,7 @@ def reconstruct_by_codec(
         for first in range(0, n, step):
             on_progress(Progress("reconstructing", first, n))
             part = files[first : first + step]
-            x = read_pictures(part, codec.spec.channels, extent)
+            x = read_pictures(part, codec.spec.channels, target_size)
             codes, y = encode_and_decode(codec, x, tile_size)
             check_finite_pictures(y)
             used |= set(codes.unique().tolist())
@@ -59,7 +59,7 @@ def reconstruct_by_codec(
                 continue
             for k, (a, b) in enumerate(zip(x, y, strict=True), first):
                 save_png(join_pictures(a, b), folder / f"{k:05d}.png")
-            if size != "own" or n == 1:
+            if size != "native" or n == 1:
                 pairs.append(torch.stack([x, y], dim=1).flatten(0, 1))
         on_progress(Progress("reconstructing", n, n))
         reconstruction = Reconstruction(
@@ -81,7 +81,7 @@ def reconstruct_by_codec(
 def write_pairs(
     folder: Path, pairs: list[Tensor], reconstruction: Reconstruction, name: str
 ) -> None:
-    """grid.png, where all pictures are of one size, and the record."""
+    """Write grid.png, if all pictures have one size, and the record."""
     if pairs:
         sheet = torch.cat(pairs)
         columns = 2 * max(1, round((len(sheet) / 2) ** 0.5))
@@ -92,8 +92,14 @@ def write_pairs(
             reconstruction.files, reconstruction.psnr, reconstruction.ssim or (), strict=True
         )
     ]
-    record = {"model": name, "mean_psnr": reconstruction.mean_psnr, "mean_ssim": reconstruction.mean_ssim,
-              "codes": reconstruction.codebook_size, "codes_used": reconstruction.codes_used, "pictures": rows}  # fmt: skip
+    record = {
+        "model": name,
+        "mean_psnr": reconstruction.mean_psnr,
+        "mean_ssim": reconstruction.mean_ssim,
+        "codes": reconstruction.codebook_size,
+        "codes_used": reconstruction.codes_used,
+        "pictures": rows,
+    }
     write_record(folder / "reconstruction.json", record)
 
 
@@ -109,7 +115,7 @@ def encode_and_decode(codec: Codec, x: Tensor, tile_size: int | None) -> tuple[T
 
 
 def join_pictures(a: Tensor, b: Tensor) -> Image.Image:
-    """A picture left of what came back."""
+    """A picture and its reconstruction, side by side."""
     left, right = to_image(a), to_image(b)
     gray = GRAY if left.mode == "L" else (GRAY,) * 3
     sheet = Image.new(left.mode, (left.width * 2 + 2, left.height), gray)

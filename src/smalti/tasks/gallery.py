@@ -1,4 +1,4 @@
-"""The page that `make_gallery` makes: pictures, the commands behind them, the model's card."""
+"""The HTML page of `make_gallery`: pictures, their commands, and the model card."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smalti.core.protocols import Card
 
 @dataclass(frozen=True)
 class Picture:
-    """An image file, and what it is, for those who cannot see it."""
+    """An image file and its alt text."""
 
     path: Path
     alt_text: str
@@ -21,15 +21,15 @@ class Picture:
 
 @dataclass(frozen=True)
 class Exhibit:
-    """One thing to see."""
+    """A section of the page."""
 
     title: str
     text: str
     pictures: tuple[Picture, ...]
     command: str
-    """What to type to make it."""
+    """The command that makes it."""
     seconds: float
-    """How long making it took."""
+    """The time that it took."""
 
 
 CSS = """
@@ -69,7 +69,7 @@ footer { margin-top: 2rem; color: var(--soft); font-size: .85rem; }
 
 
 def render_page(exhibits: Sequence[Exhibit], card: Card, footer: str) -> str:
-    """One HTML file with everything in it: style, pictures, numbers."""
+    """One self-contained HTML file."""
     sections = "\n".join(map(render_section, exhibits))
     return f"""<!doctype html>
 <html lang="en">
@@ -83,7 +83,7 @@ def render_page(exhibits: Sequence[Exhibit], card: Card, footer: str) -> str:
 <header>
 <h1>smalti</h1>
 <p>Smalti are the cut glass that mosaics are made of. Everything below was made on this machine
-just now, out of random numbers, by the commands that stand beside it.</p>
+just now, from random noise, by the commands shown with it.</p>
 </header>
 <main>
 {sections}
@@ -136,5 +136,5 @@ def render_card(card: Card) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Seconds as a person says them."""
+    """Seconds as text, in minutes from 100 s."""
     return f"{seconds:.1f} s" if seconds < 100 else f"{seconds / 60:.1f} minutes"

@@ -1,4 +1,4 @@
-"""What a task is given: a model, and pictures, classes, text and a size in the model's terms."""
+"""The inputs of tasks: a model, and pictures, classes, captions and sizes checked against it."""
 
 from __future__ import annotations
 
@@ -22,113 +22,118 @@ from smalti.data.single_picture import PictureLike, read_pixels
 
 BACKGROUND = "white"
 MAX_SIDE = 4096
-"""Pixels; the largest side that can be asked for."""
+"""Largest side of a picture to draw, in pixels."""
 MAX_CLASS_DIGITS = 18
-"""Of the longest whole number that is read as a class."""
+"""Maximum digits of a class number."""
 Classes = Sequence[int | str] | int | str
-"""By number or name, or "all"; "none" for none of them. Several take turns."""
+"""Class numbers or names, or "all", or "none" for no class. Several are cycled."""
 Pictures = PictureLike | Sequence[PictureLike]
-"""One or several, by path, of Pillow, as arrays (H, W) or (H, W, 3) or tensors (C, H, W), the last
-two of uint8 or floats in [0, 1]; several in a list, or along the first of four axes."""
+"""One picture or several: paths, Pillow images, arrays (H, W) or (H, W, 3), or tensors (C, H, W),
+of uint8 or of floats in [0, 1]. Several are a list, or an array or tensor with a batch axis."""
 Conditions = Mapping[str, Sequence[str] | str]
-"""What else is told of pictures, by name; several values of one take turns."""
+"""Values of other conditions, by name; several values are cycled."""
 NO_CONDITIONS: Conditions = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class SelectedModel:
-    """A model as a task is given it, and what the task's other arguments mean to it."""
+    """The model of a task, and checks of the task's other arguments against it."""
 
     model: Any
     name: str
-    """In errors."""
+    """The name in errors."""
     recorded_name: str
-    """In records: its name or folder as it was given."""
+    """The name in records: the name or folder that was given."""
 
     @property
     def spec(self) -> Spec:
         return self.model.spec
 
     def read_pictures(self, pictures: Pictures, size: tuple[int, int] | None = None) -> Tensor:
-        """(n, C, H, W) in [0, 1], of the model's channels, in `size` or its own."""
+        """(n, C, H, W) in [0, 1], with the model's channels, in `size` or the model's size."""
         return read_pictures(pictures, self.spec.channels, size or self.spec.size)
 
     def find_class_indices(self, classes: Classes) -> list[int]:
-        """The numbers of classes. "none" is the one behind the last, for a model that knows it."""
+        """Class indices. "none" is the index after the last class, if the model has it."""
         words = [classes] if isinstance(classes, int | str) else [*classes]
         known, spec = self.spec.classes, self.spec
         if words == ["all"] and known:
             return list(range(len(known)))
-        unknown = any(c.name == "class" and c.allows_none for c in spec.conditions)
-        if NONE in words and NONE not in known and unknown and "conditions" in spec.accepted_inputs:
+        has_none = any(c.name == "class" and c.allows_none for c in spec.conditions)
+        if (
+            NONE in words
+            and NONE not in known
+            and has_none
+            and "conditions" in spec.accepted_inputs
+        ):
             known = (*known, NONE)
         return [find_class_index(word, known, self.name) for word in words]
 
     def name_classes(self, labels: Sequence[int] | None) -> list[str] | None:
-        """The names of what `find_classes` finds; None without any."""
+        """The names of these class indices; None if there are none."""
         return [(*self.spec.classes, NONE)[k] for k in labels] if labels else None
 
     def make_inputs(
         self, labels: Sequence[int] | None, conditions: Conditions = NO_CONDITIONS
     ) -> dict[str, Any]:
-        """The fields of a `Given` for these classes of n samples, and for as many conditions."""
+        """Fields of `SamplingInputs` for n samples with these class indices and conditions."""
         fields: dict[str, Any] = {"conditions": dict(conditions)} if conditions else {}
         if not labels:
             return fields
-        if max(labels) == len(self.spec.classes):  # said by name alone
+        if max(labels) == len(self.spec.classes):  # "none" has a name only
             return {"conditions": {"class": self.name_classes(labels), **conditions}}
         return {"labels": torch.tensor(labels), **fields}
 
     def check_text(self, text: Sequence[str] | str) -> list[str]:
-        """Captions, one or several. UserError where the model reads none."""
+        """The captions as a list. UserError if the model takes none."""
         texts = [text] if isinstance(text, str) else [*text]
         if texts and "text" not in self.spec.accepted_inputs:
             raise UserError(
-                f"text {texts[0]!r} is given, but {self.name} reads no text; leave it out"
+                f"text {texts[0]!r} is given, but {self.name} takes no captions; leave it out"
             )
         return texts
 
     def check_size(self, size: object) -> tuple[int, int] | None:
-        """(H, W) of one number or two. UserError when the model draws one size alone."""
+        """(H, W) from one number or two. UserError if the model has a fixed size."""
         if size is None:
             return None
         size = normalize_size(size)
-        given = f"size {format_size(size)} is"
+        words = f"size {format_size(size)} is"
         if not self.spec.free_size:
-            raise UserError(f"{given} given, but {self.name} has a fixed size; leave it out")
+            raise UserError(f"{words} given, but {self.name} has a fixed size; leave it out")
         if max(size) > MAX_SIDE:
-            raise UserError(f"{given} more than can be drawn; give {MAX_SIDE} at most")
+            raise UserError(f"{words} too large; give {MAX_SIDE} at most")
         return size
 
 
 def select_model(
     model: object, device: str = "auto", ability: Ability = "draw pictures"
 ) -> SelectedModel:
-    """A model by name, folder or loaded.  UserError when it is not able."""
+    """Open a model by name or folder, or take a loaded one. UserError if it lacks the ability."""
     loaded, name = open_model(model, ability, device), name_model(model)
     return SelectedModel(loaded, name, str(model) if isinstance(model, str | Path) else name)
 
 
 def list_pictures(pictures: Pictures) -> list[PictureLike]:
-    """One picture, or several, as a list. UserError where there are none."""
+    """One picture or several as a list. UserError if there are none."""
     if isinstance(pictures, str | Path | Image.Image) or getattr(pictures, "ndim", 4) < 4:
         pictures = cast(Sequence[PictureLike], [pictures])
-    found = list(pictures)
-    if not found:
+    picture_list = list(pictures)
+    if not picture_list:
         raise UserError("no pictures are given; name one file or more")
-    return found
+    return picture_list
 
 
 def read_pictures(pictures: Pictures, channels: int, size: tuple[int, int] | None) -> Tensor:
-    """(n, C, H, W) in [0, 1], cropped and resized to `size`; None leaves a picture at its own.
+    """(n, C, H, W) in [0, 1], cropped and resized to `size`, or in their size for None.
 
-    Raises UserError, naming the file, for what is no picture.
+    Raises UserError, naming the file, if one is not a picture.
     """
     return torch.stack([fit_picture(one, channels, size) for one in list_pictures(pictures)])
 
 
 def fit_picture(picture: PictureLike, channels: int, size: tuple[int, int] | None) -> Tensor:
-    """(C, H, W) in [0, 1]; a tensor of floats that fits already stays as it is."""
+    """(C, H, W) in [0, 1]; a float tensor of this shape is not changed."""
     if (
         isinstance(picture, Tensor)
         and picture.is_floating_point()
@@ -145,24 +150,23 @@ def fit_picture(picture: PictureLike, channels: int, size: tuple[int, int] | Non
 
 
 def list_paths(pictures: Pictures) -> list[str | None]:
-    """The paths of pictures, for a record; None for one that is no file."""
-    each = list_pictures(pictures)
-    return [str(one) if isinstance(one, str | Path) else None for one in each]
+    """The paths of pictures, for a record; None for one that is not a file."""
+    return [str(one) if isinstance(one, str | Path) else None for one in list_pictures(pictures)]
 
 
 def cycle_values(values: Sequence[Any], n: int) -> list[Any]:
-    """n of these values in turn; none of none."""
+    """n values, cycled; an empty list if there are none."""
     return [values[i % len(values)] for i in range(n)] if values else []
 
 
 def cycle_conditions(conditions: Conditions, n: int) -> dict[str, list[str]]:
-    """n values of each condition, in turn."""
+    """n values of each condition, cycled."""
     each = {k: [v] if isinstance(v, str) else [*v] for k, v in conditions.items()}
     return {name: cycle_values(values, n) for name, values in each.items()}
 
 
 def find_class_index(label: int | str, classes: Sequence[str], model: str) -> int:
-    """The number of a class that is given by name or number, which may be a word, too."""
+    """The index of a class given by name or number; a number may be a string."""
     if label in classes:
         return classes.index(label)
     index = int(label) if is_class_number(label) else -1
@@ -172,12 +176,12 @@ def find_class_index(label: int | str, classes: Sequence[str], model: str) -> in
         raise UserError(f"class {label} is given, but {model} has no classes; leave it out")
     shown = ", ".join(classes[:20]) + (", ..." if len(classes) > 20 else "")
     if label == NONE:
-        raise UserError(f"{model} never learned without a class; give one of {shown}")
-    raise UserError(f"class {shorten(label)} is none of {model}'s classes: {shown}")
+        raise UserError(f"{model} was not trained without a class; give one of {shown}")
+    raise UserError(f"class {shorten(label)} is not one of {model}'s classes: {shown}")
 
 
 def is_class_number(label: int | str) -> bool:
-    """Whether it is a number that some class may have."""
+    """Whether a label is a number that can be a class index."""
     if isinstance(label, str):
         return label.isascii() and label.isdigit() and len(label) <= MAX_CLASS_DIGITS
     return not isinstance(label, bool)

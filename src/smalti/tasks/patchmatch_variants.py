@@ -1,7 +1,7 @@
-"""From plain Python to compiled and parallel: one algorithm, one result, and what each rung takes.
+"""Variants of one PatchMatch, from plain Python to compiled and parallel, and their timing.
 
-The rungs of the article that this package follows.  All draw the same numbers and come to the same
-field, so that only the time differs.
+They follow the article on which this package is based. All variants draw the same random numbers
+and find the same field, so only the time differs.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from smalti.patchmatch.result import Match
 
 MAX_DISTANCE = 2**62
 MAX_REPEATED_SECONDS = 10
-"""What takes more seconds than this is not run twice."""
+"""A call that takes longer is not repeated."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """A rung: its name, seconds warm and to compile, the mean distance, and what it was run on."""
+    """Time of a variant, without and of its compilation, and the mean distance of its matches."""
 
     name: str
     seconds: float
     compile_seconds: float
     mean_distance: float
     n_pixels: int
-    """Of a; fewer than all for a rung that ran on a crop."""
+    """Matched pixels of a; a variant that ran on a crop has fewer."""
 
 
 def python_distance(a, b, position, candidate, patch, best):
-    """a, b: padded pictures as lists of rows of pixels of numbers."""
+    """a, b: padded pictures as nested lists [H][W][C] of numbers."""
     (i, j), (r, c), total = position, candidate, 0
     for t in range(patch):
         for x, y in zip(a[i + t][j : j + patch], b[r + t][c : c + patch], strict=True):
@@ -56,7 +56,7 @@ def numpy_distance(a, b, position, candidate, patch, best):
 
 
 def loop_distance(a, b, position, candidate, patch, best):
-    """a, b: padded pictures (H, W, C) of int64; stops where it can no longer be below `best`."""
+    """a, b: padded pictures (H, W, C) of int64; stops once the sum reaches `best`."""
     (i, j), (r, c), total = position, candidate, 0
     for t in range(patch):
         for u in range(patch):
@@ -70,7 +70,7 @@ def loop_distance(a, b, position, candidate, patch, best):
 
 @cache
 def build_sweep(name: str) -> Callable[..., None]:
-    """A rung's scanline PatchMatch, in plain loops or in compiled ones."""
+    """The scanline PatchMatch of a variant, in plain or compiled loops."""
     variant = VARIANTS[name]
     build = numba.njit(nogil=True) if variant.compiled else lambda function: function
     distance, stops = build(variant.distance), variant.stops_early
@@ -121,7 +121,7 @@ def build_sweep(name: str) -> Callable[..., None]:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is matched: a and b (H, W, C) uint8, and how."""
+    """Pictures a and b (H, W, C) uint8 to match, and the options."""
 
     a: np.ndarray
     b: np.ndarray
@@ -130,7 +130,7 @@ class Problem:
     seed: int
 
     def crop_center(self, side: int) -> Problem:
-        """With at most so many rows and columns, from the middle."""
+        """The problem on center crops of at most `side` rows and columns."""
         a, b = (
             x[slice_center(x.shape[0], side), slice_center(x.shape[1], side)]
             for x in (self.a, self.b)
@@ -138,18 +138,18 @@ class Problem:
         return Problem(a, b, self.patch, self.iterations, self.seed)
 
     def draw_numbers(self, n: int) -> np.ndarray:
-        """(H, W, radii, 2): what iteration n of `match` draws."""
+        """(H, W, radii, 2): the random numbers of iteration n of `match`."""
         (H, W), size = self.a.shape[:2], max(self.b.shape[:2])
         key = np.uint64((self.seed * 0x9E3779B97F4A7C15 + (n + 1) * 2**40) % 2**64)
         state = splitmix64.py_func(key + np.arange(H * W, dtype=np.uint64).reshape(H, W))
-        found = np.empty((H, W, size.bit_length(), 2), np.int64)
+        draws = np.empty((H, W, size.bit_length(), 2), np.int64)
         for k in range(size.bit_length()):
             state = splitmix64.py_func(state)
-            found[:, :, k, 0], found[:, :, k, 1] = state & np.uint64(2**32 - 1), state >> 32
-        return found
+            draws[:, :, k, 0], draws[:, :, k, 1] = state & np.uint64(2**32 - 1), state >> 32
+        return draws
 
     def run_variant(self, name: str) -> tuple[Match, float]:
-        """What a rung finds, and its seconds without the drawing of numbers."""
+        """The match of a variant, and its seconds without drawing random numbers."""
         sweep, pack = build_sweep(name), VARIANTS[name].prepare
         size = self.b.shape[:2]
         pictures = tuple(pack(repeat_edges(x, self.patch)) for x in (self.a, self.b))
@@ -174,15 +174,15 @@ def to_int64(x: np.ndarray) -> np.ndarray:
 
 
 class Variant(NamedTuple):
-    """A way to measure how far apart two patches are."""
+    """An implementation of the distance of two patches."""
 
     distance: Callable
     prepare: Callable[[np.ndarray], Any] = to_int64
-    """Makes of a picture what `distance` takes."""
+    """Converts a picture to what `distance` takes."""
     compiled: bool = True
-    """The others are slow: they run on a crop, unless told otherwise."""
+    """The others are slow, and by default run on a crop."""
     stops_early: bool = False
-    """Whether `distance` is told the nearest so far."""
+    """Whether `distance` gets the smallest distance so far."""
 
 
 VARIANTS = {
@@ -196,9 +196,10 @@ VARIANTS = {
 def time_variants(
     problem: Problem, crop: int | None = 40, threads: int = 2, brute_force: bool = False
 ) -> Iterator[Timing]:
-    """Time every rung, the slow ones on a crop of so many rows and columns, or on all for None.
+    """Time every variant.
 
-    brute_force: climb on to the exact field.
+    crop: Side of the crop for the variants that are not compiled; None for all of the picture.
+    brute_force: Also time the exact field.
     """
     for name, variant in VARIANTS.items():
         timed_problem = problem if crop is None or variant.compiled else problem.crop_center(crop)
@@ -206,21 +207,21 @@ def time_variants(
         if variant.compiled:
             problem.crop_center(problem.patch).run_variant(name)
         compiling = time.perf_counter() - begun
-        found, seconds = timed_problem.run_variant(name)
-        yield Timing(name, seconds, compiling, float(found.distance.mean()), found.distance.size)
-    settings, many = (
+        result, seconds = timed_problem.run_variant(name)
+        yield Timing(name, seconds, compiling, float(result.distance.mean()), result.distance.size)
+    settings, thread_count = (
         (problem.patch, problem.iterations, problem.seed),
         f"{threads} thread{'s' * (threads > 1)}",
     )
     calls: dict[str, Callable[[], Match]] = {
         "tuned, 1 thread": lambda: match(problem.a, problem.b, *settings, threads=1),
-        f"tuned, {many}": lambda: match(problem.a, problem.b, *settings, threads=threads),
-        f"accurate, {many}": lambda: match(
+        f"tuned, {thread_count}": lambda: match(problem.a, problem.b, *settings, threads=threads),
+        f"accurate, {thread_count}": lambda: match(
             problem.a, problem.b, *settings, method="accurate", threads=threads
         ),
     }
     if brute_force:
-        calls[f"exact, {many}"] = lambda: match_brute_force(
+        calls[f"exact, {thread_count}"] = lambda: match_brute_force(
             problem.a, problem.b, problem.patch, threads=threads
         )
     for name, work in calls.items():
@@ -228,13 +229,13 @@ def time_variants(
 
 
 def time_call(name: str, call: Callable[[], Match]) -> Timing:
-    """The first call loads the compiled code, or compiles where there is none yet."""
+    """Time a call. The first of two loads the compiled code, or compiles it."""
     taken = []
     for _ in range(2):
         begun = time.perf_counter()
-        found = call()
+        result = call()
         taken.append(time.perf_counter() - begun)
         if taken[0] > MAX_REPEATED_SECONDS:
             break
-    mean = float(found.distance.mean())
-    return Timing(name, taken[-1], max(0.0, taken[0] - taken[-1]), mean, found.distance.size)
+    mean = float(result.distance.mean())
+    return Timing(name, taken[-1], max(0.0, taken[0] - taken[-1]), mean, result.distance.size)

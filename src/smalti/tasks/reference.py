@@ -1,4 +1,4 @@
-"""Which pictures a model is measured against: those it was trained on and those held out."""
+"""The reference pictures of an evaluation: training and held-out pictures of the model."""
 
 from __future__ import annotations
 
@@ -11,25 +11,24 @@ from smalti.core.progress import OnProgress, label_progress
 from smalti.core.protocols import HasSpec
 from smalti.data import Splits, digit_pictures, read_splits
 from smalti.features.registry import DIGIT_CLASSES
-from smalti.recipes import RECIPES
-from smalti.recipes import find_recipe as find_recipe
+from smalti.recipes import RECIPES, find_recipe
 from smalti.recipes.origin import read_origin
 from smalti.training import read_run
 from smalti.training.provenance import find_change
 
 OTHER_PICTURES = (
-    "--data names other pictures than the run's ({}): if some of them were trained on, the numbers "
-    "flatter"
+    "--data names other pictures than the run's ({}): if some of them were used in training, the "
+    "metrics are too good"
 )
 
 
 def find_reference(
     model: object, loaded: HasSpec, data: Splits | str | Path | None, on_progress: OnProgress
 ) -> Splits:
-    """The pictures at `data`, or those that the model's run or recipe names, or the digits.
+    """The pictures at `data`, or those of the model's run or recipe, or the digits.
 
-    model: what it was loaded by, or the loaded one.  UserError where nothing tells what it was
-    trained on, or its run's pictures have changed since.
+    model: what it was loaded from, or the loaded model. UserError if its training pictures are
+    unknown, or if the pictures of its run have changed.
     """
     if isinstance(data, Splits):
         return data
@@ -55,13 +54,11 @@ def find_reference(
             and recipe in RECIPES
             and find_checkpoint(model).parent == SHIPPED_FOLDER
         ):
-            recipe_used = find_recipe(recipe)
-            return recipe_used.read(None, size=recipe_used.size, progress=reading)
+            shipped = find_recipe(recipe)
+            return shipped.read(None, size=shipped.size, progress=reading)
     elif is_digits_model(loaded):
         return Splits(digit_pictures("train"), digit_pictures("valid"), digit_pictures("test"))
-    raise UserError(
-        "data are missing: nothing tells what it was trained on; give those pictures (--data)"
-    )
+    raise UserError("data are missing: its training pictures are unknown; give them (--data)")
 
 
 def is_digits_model(model: HasSpec) -> bool:
@@ -70,7 +67,7 @@ def is_digits_model(model: HasSpec) -> bool:
 
 
 def find_run(model: object) -> Path | None:
-    """The run that a folder is, or is a step of."""
+    """The run of a folder that is a run, or a checkpoint in one."""
     folder = Path(model) if isinstance(model, str | Path) else Path()
     for path in (folder, folder.parent):
         if (path / "run.json").is_file() and (path == folder or folder.name.startswith("step-")):
@@ -79,11 +76,11 @@ def find_run(model: object) -> Path | None:
 
 
 def describe_change(run: Path, splits: Splits) -> str:
-    """What changed in the pictures since the run began, or nothing."""
+    """What changed in the pictures since the run began, or an empty string."""
     return find_change(read_run(run).data, train=splits.train, valid=splits.valid)
 
 
 def has_flips(model: object) -> bool:
-    """Whether a run mirrored its training pictures."""
+    """Whether a run flipped its training pictures."""
     run = find_run(model)
     return run is not None and read_run(run).training.flip

@@ -1,4 +1,4 @@
-"""Holes filled by a diffusion model, for `inpaint`."""
+"""Fill holes with a diffusion model, for `inpaint`."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ def inpaint_by_model(
     out: str | Path | None,
     on_progress: OnProgress,
 ) -> Inpainting:
-    """Arguments as `inpaint` has them."""
+    """The arguments are those of `inpaint`."""
     selected = select_model(model, device)
     if not any(isinstance(s, RePaint) for s in selected.spec.samplers):
         raise UserError(
-            f"{selected.name} fills no holes; `smalti list` shows the diffusion models, which do, "
-            "and `smalti complete` draws the lower part of a picture"
+            f"{selected.name} cannot inpaint; use a diffusion model (`smalti list`), or "
+            "`smalti complete` to draw the rest of a picture"
         )
-    n, extent = len(seeds), selected.check_size(size)
+    n, target_size = len(seeds), selected.check_size(size)
     labels = cycle_values(selected.find_class_indices(classes), n)
-    known = selected.read_pictures([picture], extent)  # (1, C, H, W)
+    known = selected.read_pictures([picture], target_size)  # (1, C, H, W)
     hole = read_mask(mask, picture, size=(known.shape[2], known.shape[3]))
     original, sampler = load_original(picture), choose_repaint(selected.model.config, sampler)
-    where = torch.from_numpy(hole)
+    hole_mask = torch.from_numpy(hole)
     inputs = SamplingInputs(
         **selected.make_inputs(labels),
         known=known.expand(n, -1, -1, -1),
-        mask=where.expand(n, 1, -1, -1),
-        size=extent,
+        mask=hole_mask.expand(n, 1, -1, -1),
+        size=target_size,
     )
     with stage_optional_folder(out, FILES) as folder:
         filled = draw_in_batches(
@@ -66,12 +66,12 @@ def inpaint_by_model(
         ).pictures
         pictures = tuple(keep_outside(one, hole, original, known) for one in filled)
         if folder:
-            holed = known.masked_fill(where, GRAY)
-            save_png(make_grid(torch.cat([known, holed, filled])), folder / "grid.png")
+            cut = known.masked_fill(hole_mask, GRAY)
+            save_png(make_grid(torch.cat([known, cut, filled])), folder / "grid.png")
             record = {
                 "model": selected.recorded_name,
                 "classes": selected.name_classes(labels),
-                "size": extent,
+                "size": target_size,
                 "sampler": to_json(sampler),
             }
             write_inpainting(folder, pictures, seeds, picture, mask, record)
@@ -79,11 +79,11 @@ def inpaint_by_model(
 
 
 def choose_repaint(config: DiffusionConfig, sampler: object) -> RePaint:
-    """RePaint as it is given, or changed; no more steps than the model has, unless asked for."""
+    """The given RePaint, or the default with changes; it has at most the model's steps."""
     if isinstance(sampler, RePaint):
         return sampler
     if not isinstance(sampler, Mapping | None):
-        raise UserError("holes are filled by RePaint; give one as sampler, or changes of it")
+        raise UserError("inpainting needs a RePaint sampler; give one, or changes of it")
     default_sampler, steps = config.sampler, min(RePaint.steps, config.schedule.T)
     default = RePaint(steps=steps, clip=default_sampler.clip, guidance=default_sampler.guidance)
     return change_config(default, sampler or {})
@@ -92,21 +92,21 @@ def choose_repaint(config: DiffusionConfig, sampler: object) -> RePaint:
 def keep_outside(
     picture: Tensor, hole: np.ndarray, original: Original, known: Tensor
 ) -> Image.Image:
-    """A model's picture with the file's own pixels outside the hole, where it has that size."""
-    shown = to_image(picture)
+    """A result with the pixels of the file outside the hole, if it has the size of the file."""
+    image = to_image(picture)
     if can_paste_back(original, known):
-        shown = original.fill(np.asarray(shown.convert("RGB")), hole)
-    return original.attach_profile(shown)
+        image = original.fill(np.asarray(image.convert("RGB")), hole)
+    return original.attach_profile(image)
 
 
 def can_paste_back(original: Original, known: Tensor) -> bool:
-    """Whether the model's pictures can take their place in the file's own."""
+    """Whether the model's pictures have the size and the channels of the file."""
     C, H, W = known.shape[1:]
     return original.size == (H, W) and (C == 3 or original.is_gray)
 
 
 def describe_lost_properties(original: Original, known: Tensor) -> list[str]:
-    """What of the picture is not in the results, in words."""
+    """Messages about properties of the picture that the results lack."""
     if can_paste_back(original, known):
         return [*original.conversion_notes]
     mode, (H, W) = original.image.mode, known.shape[2:]
