@@ -87,8 +87,8 @@ def test_a_converted_prior_draws_its_codecs_codes(tmp_path: Path) -> None:
     assert 0 <= codes.min() < codes.max() < config["color_level"]
     with pytest.raises(UserError, match="codec"):
         model.encode(torch.rand(2, 1, 3, 4))
-    place = save(vqvae_config(VQConfig(config["color_level"], 8)).build(), tmp_path / "codec")
-    model = model_from_reference(kind, config, weights, codec=str(place))
+    path = save(vqvae_config(VQConfig(config["color_level"], 8)).build(), tmp_path / "codec")
+    model = model_from_reference(kind, config, weights, codec=str(path))
     pictures = smalti.sample(model, 2)
     assert isinstance(pictures, torch.Tensor) and pictures.shape == (2, 1, 8, 8)
     assert model.config.codec.sha256

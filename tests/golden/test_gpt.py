@@ -16,14 +16,14 @@ FILE = Path(__file__).parent / "taming_gpt.safetensors"
 
 @torch.no_grad()
 def test_it_gives_the_references_logits() -> None:
-    tensors, told = read_weights(FILE)
-    assert told is not None
+    tensors, reference = read_weights(FILE)
+    assert reference is not None
     config = GPTConfig(
-        vocab_size=told["vocab_size"],
-        context_length=told["block_size"],
-        layers=told["n_layer"],
-        heads=told["n_head"],
-        width=told["n_embd"],
+        vocab_size=reference["vocab_size"],
+        context_length=reference["block_size"],
+        layers=reference["n_layer"],
+        heads=reference["n_head"],
+        width=reference["n_embd"],
     )
     network = config.build().eval()
     network.load_state_dict(translate_gpt(tensors))

@@ -1,4 +1,4 @@
-"""Slow, obvious twins of what codecs do fast."""
+"""Naive twins of the codecs' fast code."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ def nearest_code(z: Tensor, codes: Tensor) -> Tensor:
     """(N, D), (K, D) -> (N,): one vector and one code at a time; the first of equals."""
     found = []
     for v in z.tolist():
-        best, at = float("inf"), 0
+        best, index = float("inf"), 0
         for k, e in enumerate(codes.tolist()):
             distance = sum((a - b) ** 2 for a, b in zip(v, e, strict=True))
             if distance < best:
-                best, at = distance, k
-        found.append(at)
+                best, index = distance, k
+        found.append(index)
     return torch.tensor(found, dtype=torch.int64)
 
 
@@ -28,7 +28,7 @@ def rotation_matrix(z: Tensor, e: Tensor) -> Tensor:
 
 
 def fsq_codes(z: Tensor, levels: tuple[int, ...]) -> Tensor:
-    """Codes of latents (N, D) by going through all levels, nearest first."""
+    """Codes of latents (N, D), by a search over all levels for the nearest."""
     found = []
     for v in z:
         code, stride = 0, 1

@@ -1,11 +1,11 @@
-"""Fields of nearest patches, patch by patch in plain Python; pictures of whole numbers."""
+"""Fields of nearest patches, patch by patch in plain Python; pictures of integers."""
 
 from __future__ import annotations
 
 import numpy as np
 
 BITS = 2**64 - 1
-Place = tuple[int, ...]
+Position = tuple[int, ...]
 
 
 def splitmix64(key: int) -> int:
@@ -20,15 +20,17 @@ def scale_bits(low: int, high: int, bits: int) -> int:
     return low + ((high - low + 1) * bits >> 32)
 
 
-def window(x: np.ndarray, here: Place, patch: int) -> np.ndarray:
-    """The patch around a place; where it reaches out, the nearest pixel of x stands."""
+def window(x: np.ndarray, here: Position, patch: int) -> np.ndarray:
+    """The patch around a position, with border pixels replicated outside x."""
     (i, j), r = here, patch // 2
     rows = [min(max(i + t, 0), x.shape[0] - 1) for t in range(-r, r + 1)]
     columns = [min(max(j + t, 0), x.shape[1] - 1) for t in range(-r, r + 1)]
     return np.array([[x[u, v] for v in columns] for u in rows]).astype(int)
 
 
-def patch_distance(a: np.ndarray, b: np.ndarray, patch: int, here: Place, there: Place) -> int:
+def patch_distance(
+    a: np.ndarray, b: np.ndarray, patch: int, here: Position, there: Position
+) -> int:
     """The sum of squared differences of two patches."""
     return int(((window(a, here, patch) - window(b, there, patch)) ** 2).sum())
 
@@ -36,7 +38,7 @@ def patch_distance(a: np.ndarray, b: np.ndarray, patch: int, here: Place, there:
 def patchmatch(
     a: np.ndarray, b: np.ndarray, patch: int, rounds: int, seed: int, field: np.ndarray, mask=None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The field and the sums that `match` comes to from `field`, one patch after the other."""
+    """The field and costs of `match` starting from `field`, one patch after the other."""
     closed = np.zeros(b.shape[:2], bool) if mask is None else mask
     (H, W), (height, width) = a.shape[:2], b.shape[:2]
     found = {(i, j): tuple(map(int, field[i, j])) for i in range(H) for j in range(W)}
@@ -74,10 +76,10 @@ def patchmatch(
 def exact_match(
     a: np.ndarray, b: np.ndarray, patch: int, mask=None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest patches and their sums; of equally near ones the first, row by row."""
-    places = [p for p in np.ndindex(*b.shape[:2]) if mask is None or not mask[p]]
+    """The nearest patches and their costs; among equals the first in raster order."""
+    positions = [p for p in np.ndindex(*b.shape[:2]) if mask is None or not mask[p]]
     field = np.zeros((*a.shape[:2], 2), int)
     sums = np.zeros(a.shape[:2])
     for here in np.ndindex(*a.shape[:2]):
-        sums[here], field[here] = min((patch_distance(a, b, patch, here, q), q) for q in places)
+        sums[here], field[here] = min((patch_distance(a, b, patch, here, q), q) for q in positions)
     return field, sums

@@ -1,4 +1,4 @@
-"""The slow, obvious twins of pixelcnn's compiled kernels, and of its walkers."""
+"""Naive twins of PixelCNN's compiled kernels and walkers."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def sigmoid_gate(x: np.ndarray) -> np.ndarray:
 
 
 def draw_softmax(logits: np.ndarray, u: float, temperature: float) -> int:
-    """The level at which the sum of probabilities passes u."""
+    """The level drawn by inverse transform of u."""
     p = [math.exp((float(x) - float(logits.max())) / temperature) for x in logits]
     total = 0.0
     for level, share in enumerate(p):
@@ -56,7 +56,7 @@ def draw_softmax(logits: np.ndarray, u: float, temperature: float) -> int:
 
 
 class Naive(Autoregressive):
-    """A model that runs the whole network anew for every number."""
+    """A model that runs the full network for every symbol."""
 
     def build_walker(self, n: int, y: Tensor | None) -> NaiveWalker:
         values = self.values
@@ -68,7 +68,7 @@ class Naive(Autoregressive):
 
 
 def perturb_weights(module: torch.nn.Module) -> torch.nn.Module:
-    """Norms as training leaves them; nothing is 0, and what a network sees matters to it."""
+    """Perturb weights and norm statistics, so that none are 0 and inputs matter."""
     with torch.no_grad():
         for parameter in module.parameters():
             parameter.mul_(2).add_(0.01 * torch.randn_like(parameter))

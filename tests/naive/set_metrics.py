@@ -1,4 +1,4 @@
-"""Slow, obvious twins of the measures: one pair of pictures at a time."""
+"""Naive twins of the set metrics: one pair of pictures at a time."""
 
 from __future__ import annotations
 

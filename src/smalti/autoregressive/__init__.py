@@ -1,4 +1,4 @@
-"""One autoregressive model: a network over the symbols of a codec."""
+"""Autoregressive models: a network over the symbols of a codec."""
 
 from smalti.autoregressive.frozen import FrozenCodec
 from smalti.autoregressive.gpt import GPT, GPTConfig

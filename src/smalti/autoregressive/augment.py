@@ -1,4 +1,4 @@
-"""What training changes of pictures and symbols, so that a network does not learn them by heart."""
+"""Data augmentation in training: shifted pictures and corrupted symbols."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def shift_pictures(x: Tensor, shifts: Tensor) -> Tensor:
-    """Pictures x (N, C, H, W) moved down and right by moves (N, 2); what comes in is the border."""
+    """Shift pictures x (N, C, H, W) down and right by shifts (N, 2), replicating the border."""
     N, C, H, W = x.shape
     rows = (torch.arange(H, device=x.device) - shifts[:, :1]).clamp(0, H - 1)  # (N, H)
     columns = (torch.arange(W, device=x.device) - shifts[:, 1:]).clamp(0, W - 1)
@@ -16,6 +16,6 @@ def shift_pictures(x: Tensor, shifts: Tensor) -> Tensor:
 
 
 def corrupt_symbols(z: Tensor, n_symbols: int, fraction: float) -> Tensor:
-    """That share of the symbols z replaced, each of `n_symbols` as likely as any other."""
+    """Replace a fraction of the symbols z by random ones, uniform over 0 .. n_symbols-1."""
     replaced = torch.rand(z.shape, device=z.device) < fraction
     return torch.where(replaced, torch.randint_like(z, n_symbols), z)

@@ -1,4 +1,4 @@
-"""Choices that nobody makes for a model: drawn, also from what is known of a picture, or summed."""
+"""Draw the conditions that the caller leaves open, given the known part of a picture if any."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ if TYPE_CHECKING:
 def list_unspecified(
     conditions: Sequence[Condition], condition_values: ConditionValues
 ) -> list[Condition]:
-    """The choices that nobody made."""
+    """List the choices that have no value."""
     return [c for c in conditions if c.values and c.name not in condition_values]
 
 
 def list_combinations(unspecified: Sequence[Condition]) -> Tensor:
-    """(R, c): every combination of their values."""
+    """List every combination of their values: (R, c)."""
     values = [torch.arange(len(c.values)) for c in unspecified]
     return torch.cartesian_prod(*values).view(-1, len(unspecified))
 
 
 def draw_conditions(model: Autoregressive, rng: Rng, inputs: SamplingInputs) -> SamplingInputs:
-    """The same, with values drawn for the choices that are not made.
+    """Return the inputs with values drawn for the unspecified choices.
 
-    Of pictures of which a part is known, as probable as they are given what comes before its first
-    gap; else each as probable as any other.
+    For partly known pictures they are drawn from the posterior given the symbols before the first
+    gap, otherwise uniformly.
     """
     n, conditions = len(rng), model.spec.conditions
-    told = resolve_conditions(inputs, model.spec, n)
-    # one number a choice, also of those that are made: what follows is the same
+    values = resolve_conditions(inputs, model.spec, n)
+    # one number per choice, specified or not, so that later draws are the same
     u = {c.name: rng.uniform() for c in conditions if c.values}
-    if not (untold := list_unspecified(conditions, told)):
+    if not (unspecified := list_unspecified(conditions, values)):
         return inputs
     if (known := encode_known(model, inputs, n)) is None:
-        drawn = {c.name: (u[c.name] * len(c.values)).long() for c in untold}
+        drawn = {c.name: (u[c.name] * len(c.values)).long() for c in unspecified}
     else:
-        sums = compute_posteriors(model, known, told, untold).cumsum(1)  # (n, R)
-        row = torch.searchsorted(sums, u[untold[0].name][:, None], right=True)[:, 0]
-        values = list_combinations(untold)[row.clamp(max=sums.shape[1] - 1)]  # (n, c)
-        drawn = {c.name: values[:, k] for k, c in enumerate(untold)}
+        sums = compute_posteriors(model, known, values, unspecified).cumsum(1)  # (n, R)
+        row = torch.searchsorted(sums, u[unspecified[0].name][:, None], right=True)[:, 0]
+        chosen = list_combinations(unspecified)[row.clamp(max=sums.shape[1] - 1)]  # (n, c)
+        drawn = {c.name: chosen[:, k] for k, c in enumerate(unspecified)}
     labels = drawn.pop("class", inputs.labels)
     return replace(inputs, labels=labels, conditions={**inputs.conditions, **drawn})
 
@@ -62,16 +62,16 @@ def compute_posteriors(
     condition_values: ConditionValues,
     unspecified: Sequence[Condition],
 ) -> Tensor:
-    """(n, R) how probable each combination of values is; pictures that are alike are asked once."""
-    found: dict[object, Tensor] = {}
+    """Compute the posterior (n, R) over combinations of values, once for identical pictures."""
+    posteriors: dict[object, Tensor] = {}
     rows = []
     for i in range(len(known.symbols)):
-        own = {name: value[i : i + 1] for name, value in condition_values.items()}
+        given = {name: value[i : i + 1] for name, value in condition_values.items()}
         part = KnownSymbols(*(x[i].cpu() for x in known))
-        key = (*(x.numpy().tobytes() for x in part), str(own))
-        if key not in found:
-            found[key] = compute_posterior(model, part, own, unspecified)
-        rows.append(found[key])
+        key = (*(x.numpy().tobytes() for x in part), str(given))
+        if key not in posteriors:
+            posteriors[key] = compute_posterior(model, part, given, unspecified)
+        rows.append(posteriors[key])
     return torch.stack(rows)
 
 
@@ -81,9 +81,9 @@ def compute_posterior(
     condition_values: ConditionValues,
     unspecified: Sequence[Condition],
 ) -> Tensor:
-    """(R,) how probable each combination of values is, given what comes before the first gap.
+    """Compute the posterior (R,) over combinations, given the symbols before the first gap.
 
-    known: of one picture, (T,) each, on the CPU. All combinations are as probable beforehand.
+    known: of one picture, (T,) each, on the CPU. The prior over combinations is uniform.
     """
     values = list_combinations(unspecified)
     R, (C, _, w) = len(values), model.requirements.grid

@@ -1,4 +1,4 @@
-"""How a network is called: told of conditions by a vector, or by tokens in front of the symbols."""
+"""How a network is conditioned: by a vector, or by prefix tokens before the symbols."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from smalti.layers.condition_encoder import ConditionEncoder
 
 
 def to_network_input(network: Any, z: Tensor, values: Tensor | None, dtype: torch.dtype) -> Tensor:
-    """Symbols z as a network takes them: as they are without `values`, else these in its range."""
+    """Convert symbols z to network input: values in its range, or z itself without `values`."""
     if values is None:
         return z
     low, high = network.range
@@ -30,24 +30,24 @@ def to_network_input(network: Any, z: Tensor, values: Tensor | None, dtype: torc
 
 @dataclass(frozen=True)
 class VectorConditioning:
-    """As `network(x, y)`: PixelCNNs."""
+    """Calls `network(x, y)` with a condition vector y: PixelCNNs."""
 
     requirements: Requirements
 
     def encode_conditions(
         self, encoder: ConditionEncoder, condition_values: ConditionValues, n: int, shifts: Tensor
     ) -> Tensor | None:
-        """(n, D), or None where there is nothing to tell. shifts: (n,) below `needs.moves`."""
+        """Encode conditions as (n, D), or None without any. shifts: (n,) below `n_shifts`."""
         y = encoder.to_vector(condition_values, n)
         if not self.requirements.n_shifts:
             return y
-        shown = F.one_hot(shifts, self.requirements.n_shifts).to(encoder.zero)
-        return shown if y is None else torch.cat([y, shown], dim=1)
+        one_hot = F.one_hot(shifts, self.requirements.n_shifts).to(encoder.zero)
+        return one_hot if y is None else torch.cat([y, one_hot], dim=1)
 
     def predict(
         self, network: Any, z: Tensor, y: Any, values: Tensor | None, dtype: torch.dtype
     ) -> Tensor:
-        """Parameters of symbols z (N, C, h, w): (N, P, C, h, w), or (N, P, h, w) of places."""
+        """Predict parameters for symbols z (N, C, h, w): (N, P, C, h, w), or joint (N, P, h, w)."""
         return network(to_network_input(network, z, values, dtype), y)
 
     def build_walker(self, network: Any, n: int, y: Any, values: Tensor | None) -> Walker:
@@ -60,14 +60,14 @@ class VectorConditioning:
 
 @dataclass(frozen=True)
 class TokenConditioning:
-    """As `network(tokens)`: GPTs."""
+    """Calls `network(tokens)` with conditions as prefix tokens: GPTs."""
 
     requirements: Requirements
 
     def encode_conditions(
         self, encoder: ConditionEncoder, condition_values: ConditionValues, n: int, shifts: Tensor
     ) -> Tensor:
-        """(n, c) tokens in front of the symbols; their rows come in the order of `needs.rows`."""
+        """Encode conditions as prefix tokens (n, c), numbered as in `Requirements.vocab_size`."""
         index = [*encoder.to_indices(condition_values, n).unbind(1)] or [torch.zeros_like(shifts)]
         index += [shifts] if self.requirements.n_shifts else []
         rows = accumulate(
@@ -78,7 +78,7 @@ class TokenConditioning:
     def predict(
         self, network: Any, z: Tensor, y: Any, values: Tensor | None, dtype: torch.dtype
     ) -> Tensor:
-        """Logits of symbols z (N, C, h, w): (N, K, C, h, w)."""
+        """Predict logits for symbols z (N, C, h, w): (N, K, C, h, w)."""
         tokens = torch.cat([y, to_sequence(z)], dim=1)[:, :-1]
         logits = network(tokens)[:, y.shape[1] - 1 :, : self.requirements.n_symbols]  # (N, T, K)
         wide = torch.promote_types(logits.dtype, torch.float32)

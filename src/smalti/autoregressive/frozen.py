@@ -1,4 +1,4 @@
-"""A trained codec that a model draws the codes of, and leaves as it is."""
+"""A frozen, trained codec whose codes a model predicts."""
 
 from __future__ import annotations
 
@@ -20,32 +20,32 @@ from smalti.core.ranges import PictureShape
 @dataclass(frozen=True)
 @check_fields
 class FrozenCodec:
-    """A trained codec, by its name."""
+    """A trained codec, referenced by name or folder."""
 
     model: str = "vqvae-digits"
-    """A shipped codec's name, or the folder of a checkpoint or a run."""
+    """Codec: a shipped name, checkpoint or run folder."""
     sha256: str = ""
-    """The hash of its config and weights; empty takes what stands there."""
+    """Hash of the codec. Covers config and weights; empty accepts any codec."""
     shape: PictureShape = (1, 28, 28)
-    """Channels, height and width of the pictures."""
+    """Channels, height, width of the pictures."""
 
     lossless = False
     has_pictures = True
 
     def load(self) -> Any:
-        """The codec in eval mode, on the CPU. UserError when it is another than is wanted."""
+        """Load the codec in eval mode, on the CPU. UserError when its hash does not match."""
         codec = load(self.model)
         if codec.spec.output != "codes":
-            raise UserError(f"{self.model} is no codec; name a VQ-VAE or a VQGAN")
+            raise UserError(f"{self.model} is not a codec; give a VQ-VAE or a VQGAN")
         if self.sha256 and (found := hash_model(codec)) != self.sha256:
             raise UserError(
-                f"{self.model} is another codec than this model was trained with: its hash begins "
-                f"with {found[:8]}, wanted is {self.sha256[:8]}; bring back the one it belongs to"
+                f"{self.model} is not the codec this model was trained with: its hash starts with "
+                f"{found[:8]}, expected {self.sha256[:8]}; restore the original codec"
             )
         return codec.requires_grad_(False)
 
     def pin_hash(self) -> FrozenCodec:
-        """The same, with the hash of what stands there now; a folder by its whole path."""
+        """Return a copy with the codec's current hash, and a folder as an absolute path."""
         model, folder = self.model, Path(self.model)
         if find_checkpoint(model).is_relative_to(folder):
             model = str(folder.absolute())
@@ -58,7 +58,7 @@ def hash_codec(model: str) -> str:
 
 
 class UnregisteredCodec:
-    """Holds a codec where nn.Module does not find it, so that it is neither trained nor saved."""
+    """Holds a codec outside nn.Module's registry, so that it is neither trained nor saved."""
 
     def __init__(self, codec: Codec):
         self.codec: Any = codec
@@ -68,13 +68,13 @@ class UnregisteredCodec:
         return self
 
     def move_codec(self, device: torch.device) -> Any:
-        """The codec, on a device."""
+        """Move the codec to a device and return it."""
         if isinstance(self.codec, torch.nn.Module) and self.codec.device != device:
             self.codec.to(device)
         return self.codec
 
     def move_values(self, device: torch.device) -> Any:
-        """The symbols' values, on a device; None where they have none."""
+        """Move the symbols' values to a device and return them; None if they have none."""
         if self.values is not None and self.values.device != device:
             self.values = self.values.to(device)
         return self.values

@@ -1,4 +1,4 @@
-"""Codes without pictures behind them: a grid of whole numbers, as published files have it."""
+"""Codes without a codec: a grid of integers, as in published checkpoints of priors."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from smalti.core.ranges import CodebookSize, Width
 @dataclass(frozen=True)
 @check_fields
 class IndexCodec:
-    """A grid of codes, whose codec is not known."""
+    """A grid of codes without a codec."""
 
     vocab_size: CodebookSize = 512
-    """Codes there are."""
+    """Number of codes."""
     size: tuple[Width, Width] = (28, 28)
-    """Rows and columns."""
+    """Rows and columns of the grid."""
 
     symbol_values = None
     lossless = False
@@ -39,10 +39,10 @@ class IndexCodec:
 
     def encode(self, x: Tensor) -> NoReturn:
         raise UserError(
-            "no codec stands behind these codes, so pictures cannot become such; "
-            "name one when the model is converted"
+            "this model has no codec, so pictures cannot be encoded; "
+            "give --codec when converting the model"
         )
 
     def decode(self, codes: Tensor, size: tuple[int, int] | None = None) -> Tensor:
-        """The codes as they are."""
+        """Return the codes unchanged."""
         return codes

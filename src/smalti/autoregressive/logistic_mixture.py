@@ -1,4 +1,4 @@
-"""Logistic mixtures as an output: from parameters to distributions over levels."""
+"""The logistic mixture output: from parameters to distributions over levels."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from smalti.layers.symbol_sampling import draw_index
 
 
 def normalize_levels(levels: Tensor, count: int) -> Tensor:
-    """Whole numbers 0 .. count-1 as numbers in [-1, 1]."""
+    """Map integers 0 .. count-1 to [-1, 1]."""
     return 2 * levels / (count - 1) - 1
 
 
 @dataclass(frozen=True)
 class MixtureDistribution:
-    """A mixture of K logistics for one number of each of n pictures."""
+    """A mixture of K logistics for one symbol of each of n pictures."""
 
     log_weights: Tensor
     """(n, K) float64 log-probabilities of the components."""
     means: Tensor
-    """(n, K) float64 in about [-1, 1]."""
+    """(n, K) float64, roughly in [-1, 1]."""
     log_scales: Tensor
     """(n, K) float64."""
     levels: int
@@ -51,7 +51,7 @@ class MixtureDistribution:
         return torch.logsumexp(self.log_weights[:, None] + cells, dim=2)
 
     def sample(self, u: Tensor, temperature: float = 1.0) -> Tensor:
-        """A component by u[:, 0], its logistic by u[:, 1], then the nearest level: (n,) int64.
+        """Draw a component by u[:, 0] and its logistic by u[:, 1], rounded to a level: (n,) int64.
 
         The temperature divides the components' log-probabilities and multiplies the scales.
         """
@@ -66,22 +66,22 @@ class MixtureDistribution:
 @dataclass(frozen=True)
 @check_fields
 class LogisticMixture:
-    """A mixture of logistics over the levels, for gray or RGB (PixelCNN++)."""
+    """A mixture of logistics over levels (PixelCNN++)."""
 
     components: Depth = 5
-    """Logistics of a pixel."""
+    """Mixture components per pixel."""
 
     joint = True
 
     def count_parameters(self, channels: int, levels: int) -> int:
-        """Parameters of a pixel. UserError for pictures of other than 1 or 3 channels."""
+        """Count the parameters of a pixel. UserError unless pictures have 1 or 3 channels."""
         try:
             return count_parameters(channels, self.components)
         except ValueError as error:
             raise UserError(str(error)) from error
 
     def compute_nats(self, parameters: Tensor, x: Tensor, levels: int) -> Tensor:
-        """-log p of every number. parameters: (N, P, H, W), x: (N, C, H, W) levels."""
+        """Compute -log p of every level. parameters: (N, P, H, W), x: (N, C, H, W)."""
         return compute_subpixel_nats(
             parameters, normalize_levels(x.to(parameters.dtype), levels), levels
         )
@@ -89,14 +89,16 @@ class LogisticMixture:
     def build_distribution(
         self, parameters: Tensor, previous_levels: Tensor, c: int, levels: int
     ) -> MixtureDistribution:
-        """Channel c given the pixel's `previous_levels` levels (n, c). parameters: (n, P).
+        """Build the distribution of channel c given `previous_levels` (n, c). parameters: (n, P).
 
-        One component is of all channels of a pixel: the earlier ones tell which it may be.
+        The channels of a pixel share one component, so earlier channels update the weights.
         """
         channels = 1 if parameters.shape[1] == count_parameters(1, self.components) else 3
         mix = unpack_mixture(parameters.double(), channels, levels)
-        seen = normalize_levels(previous_levels.to(parameters.device).double(), levels)
-        weights, means = mix.log_weights, condition_means(mix, seen)
+        previous = normalize_levels(previous_levels.to(parameters.device).double(), levels)
+        weights, means = mix.log_weights, condition_means(mix, previous)
         if c > 0:
-            weights = torch.log_softmax(compute_joint_log_probs(mix, seen, levels)[:, -1], dim=1)
+            weights = torch.log_softmax(
+                compute_joint_log_probs(mix, previous, levels)[:, -1], dim=1
+            )
         return MixtureDistribution(weights, means[:, c], mix.log_scales[:, c], levels)

@@ -1,4 +1,4 @@
-"""An autoregressive model: a network over the symbols of a codec, drawn one after the other."""
+"""The autoregressive model: a network that predicts the symbols of a codec one by one."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ from smalti.layers.symbol_sampling import Ancestral, draw_symbols
 
 @runtime_checkable
 class CodecConfig(Protocol):
-    """Names a codec, and the pictures that its symbols are of."""
+    """The config of a codec: what it loads, and the shape of its pictures."""
 
     @property
     def shape(self) -> PictureShape: ...  # C, H, W
     @property
-    def lossless(self) -> bool: ...  # whether the symbols are the picture
+    def lossless(self) -> bool: ...  # whether symbols determine the picture exactly
     @property
-    def has_pictures(self) -> bool: ...  # whether symbols can be shown as such
+    def has_pictures(self) -> bool: ...  # whether symbols can be decoded to pictures
 
     def load(self) -> Codec: ...
 
@@ -81,28 +81,30 @@ class AutoregressiveConfig:
     """An autoregressive model: a network over the symbols of a codec."""
 
     codec: CodecConfig = field(default_factory=Levels)
-    """Whose symbols it draws: the levels of pixels, or the codes of a trained codec."""
+    """Codec: pixel levels, or a trained codec's codes."""
     network: NetworkConfig = field(default_factory=GatedPixelCNNConfig)
-    """The network that predicts."""
+    """Network that predicts the symbols."""
     output: Output = field(default_factory=Categorical)
-    """What its numbers mean."""
+    """Output distribution of a symbol."""
     conditions: ConditionConfigs = ()
-    """What it is told of a picture."""
+    """Conditions: classes, choices or captions."""
     condition_dropout: FractionBelowOne = 0.0
-    """In training, share of pictures of which a condition is hidden."""
+    """Probability of dropping a condition in training."""
     symbol_noise: FractionBelowOne = 0.0
-    """In training, share of symbols that the network sees replaced by random ones."""
+    """Fraction of input symbols randomized in training."""
     max_shift: Annotated[int, Range(0, 1_024)] = 0
-    """In training, pixels that pictures are moved by at most; the network is told by how many."""
+    """Largest random shift in training, in pixels. The network is conditioned on the shift."""
     sampler: Ancestral = field(default_factory=Ancestral)
-    """The sampler used when none is asked for."""
+    """Default sampler of the model."""
 
     def __post_init__(self) -> None:
         if not self.max_shift < min(self.shape[1:]):
             raise UserError(
-                f"max_shift is {self.max_shift}; give 0 or more, less than a picture's side"
+                f"max_shift is {self.max_shift}; give at least 0 and less than the picture's side"
             )
-        if not isinstance(self.codec, FrozenCodec):  # it lies on the disk, and is loaded to be used
+        if not isinstance(
+            self.codec, FrozenCodec
+        ):  # a codec on disk is loaded when the model is built
             check_network(self.network, self.compute_requirements(self.codec.load()))
 
     @property
@@ -111,9 +113,9 @@ class AutoregressiveConfig:
         return self.codec.shape
 
     def compute_requirements(self, codec: Codec) -> Requirements:
-        """What is asked of the network. UserError where the other parts do not fit each other."""
-        told = self.conditions, self.condition_dropout, self.max_shift
-        return compute_requirements(codec, self.shape[1:], self.output, *told)
+        """Compute what the network must provide. UserError when the other parts do not fit."""
+        conditioning = self.conditions, self.condition_dropout, self.max_shift
+        return compute_requirements(codec, self.shape[1:], self.output, *conditioning)
 
     def build(self) -> Autoregressive:
         return Autoregressive(self)
@@ -125,8 +127,8 @@ class Autoregressive(Model):
     PixelCNN (arXiv:1601.06759), Gated PixelCNN (arXiv:1606.05328), PixelCNN++ (arXiv:1701.05517)
     or a GPT (arXiv:2012.09841), over the levels of pixels or over a codec's codes.
 
-    `loss` trains it, `score` tells nats of symbols, `stream` draws them row by row, `walk` goes
-    through them one by one. Symbols are (n, C, h, w) int64, codes with C = 1.
+    `loss` trains it, `score` computes nats, `stream` samples row by row, `walk` visits the symbols
+    one by one. Symbols are (n, C, h, w) int64, codes with C = 1.
     """
 
     network: Any
@@ -161,17 +163,17 @@ class Autoregressive(Model):
 
     @property
     def codec(self) -> Any:
-        """The codec, on this model's device."""
+        """The codec, on the model's device."""
         return self.codec_holder.move_codec(self.device)
 
     @property
     def is_lossless(self) -> bool:
-        """Whether the symbols are the picture, so that it can be completed and compressed."""
+        """Whether symbols determine the picture, so that it can be completed and compressed."""
         return self.config.codec.lossless
 
     @property
     def values(self) -> Tensor | None:
-        """(K,) float64, what the network is shown of symbols; None where it is shown themselves."""
+        """(K,) float64, the symbols' values as network input; None if it takes the symbols."""
         return (
             self.codec_holder.move_values(self.device)
             if self.config.network.input_kind == "values"
@@ -179,63 +181,63 @@ class Autoregressive(Model):
         )
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
-        """Mean nats of a symbol."""
-        z, moves = self.read_symbols(batch)
+        """Mean nats per symbol."""
+        z, shifts = self.read_symbols(batch)
         names = {c.name for c in self.spec.conditions}
-        told = {k: v for k, v in merge_shorthands(batch).items() if k in names}
-        y = self.encode_conditions(told, len(z), moves)
+        values = {k: v for k, v in merge_shorthands(batch).items() if k in names}
+        y = self.encode_conditions(values, len(z), shifts)
         dtype = batch.require_pictures().dtype if batch.codes is None else torch.float32
-        seen = z
+        z_in = z
         if self.training and self.config.symbol_noise:
-            seen = corrupt_symbols(z, self.requirements.n_symbols, self.config.symbol_noise)
-        if not getattr(self.network, "is_initialized", True):  # by what a first batch shows
-            self.network.initialize(to_network_input(self.network, seen, self.values, dtype), y)
-        parameters = self.conditioning.predict(self.network, seen, y, self.values, dtype)
+            z_in = corrupt_symbols(z, self.requirements.n_symbols, self.config.symbol_noise)
+        if not getattr(self.network, "is_initialized", True):  # from the first batch
+            self.network.initialize(to_network_input(self.network, z_in, self.values, dtype), y)
+        parameters = self.conditioning.predict(self.network, z_in, y, self.values, dtype)
         nats = self.config.output.compute_nats(parameters, z, self.requirements.n_symbols).mean()
         if self.is_lossless:
             return Loss(nats, {"bits_per_dim": nats.detach() / math.log(2)})
         return Loss(nats, {"nats_per_code": nats.detach()})
 
     def read_symbols(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """Symbols of a batch that is learned from, and how pictures were moved for it."""
+        """Encode a training batch: its symbols, and the index of each picture's shift."""
         if batch.codes is not None:
             return self.check_codes(batch.codes), None
-        x, moves = self.shift_randomly(batch.require_pictures())
-        return self.encode(x), moves
+        x, shifts = self.shift_randomly(batch.require_pictures())
+        return self.encode(x), shifts
 
     def shift_randomly(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """In training, pictures moved by up to `shift` pixels, and which way each was: (N,)."""
+        """In training, shift pictures by up to `max_shift` pixels; also the shift index (N,)."""
         if not (self.training and (s := self.config.max_shift)):
             return x, None
-        moves = torch.randint(-s, s + 1, (len(x), 2), device=x.device)
-        return shift_pictures(x, moves), (moves[:, 0] + s) * (2 * s + 1) + moves[:, 1] + s
+        shifts = torch.randint(-s, s + 1, (len(x), 2), device=x.device)
+        return shift_pictures(x, shifts), (shifts[:, 0] + s) * (2 * s + 1) + shifts[:, 1] + s
 
     def encode(self, x: Tensor) -> Tensor:
-        """Pictures -> symbols (N, C, h, w), in full precision whatever trains the network."""
+        """Encode pictures as symbols (N, C, h, w), in full precision even under autocast."""
         if x.shape[1:] != self.config.shape:
             raise UserError(
-                f"pictures have shape {tuple(x.shape[1:])}, and this model's have "
-                f"{self.config.shape}; give such pictures"
+                f"pictures have shape {tuple(x.shape[1:])}, but this model's have "
+                f"{self.config.shape}; resize them"
             )
         with torch.autocast(x.device.type, enabled=False):
             z = self.codec.encode(x if self.is_lossless else x.float())
         return z.reshape(len(x), *self.requirements.grid)
 
     def check_codes(self, codes: Tensor) -> Tensor:
-        """Symbols (N, C, h, w) that are given as such. UserError for those of another codec."""
+        """Check codes (N, C, h, w) given directly. UserError when their shape is wrong."""
         if codes.shape[1:] != self.requirements.grid:
             raise UserError(
-                f"codes have shape {tuple(codes.shape[1:])}, and this model's have "
-                f"{self.requirements.grid}; encode pictures by its codec"
+                f"codes have shape {tuple(codes.shape[1:])}, but this model's have "
+                f"{self.requirements.grid}; encode pictures with its codec"
             )
         return codes
 
     def encode_conditions(
         self, condition_values: ConditionValues, n: int, shifts: Tensor | None = None
     ) -> Tensor | None:
-        """What the network is told of n pictures: a vector (n, D), or tokens (n, c).
+        """Encode the conditions of n pictures: a vector (n, D), or tokens (n, c).
 
-        shifts: (n,) which way each was moved; not at all when None.
+        shifts: (n,) shift indices; None for unshifted pictures.
         """
         if shifts is None:
             shifts = torch.full((n,), self.requirements.n_shifts // 2, device=self.device)
@@ -243,29 +245,31 @@ class Autoregressive(Model):
 
     @torch.no_grad()
     def score(self, batch: Batch, rng: Rng) -> Score:
-        """-log p of the pictures' symbols, given what the batch tells of them.
+        """Compute -log p of the pictures' symbols, given the batch's conditions.
 
-        Exact for pixels, of the codes alone for a codec's. A choice that is not told and that the
-        model never learned without is summed over: the mean of p over all its values.
+        Exact for pixels; for a codec it covers the codes alone. A missing choice that the model was
+        not trained without is marginalized: the mean of p over all its values.
         """
-        with eval_mode(self):  # where nothing is moved
+        with eval_mode(self):  # no shifts
             z, _ = self.read_symbols(batch)
         z, n = z.to(self.device), len(z)
-        told = resolve_conditions(batch, self.spec, n)
-        untold = [c for c in list_unspecified(self.spec.conditions, told) if not c.allows_none]
+        values = resolve_conditions(batch, self.spec, n)
+        missing = [c for c in list_unspecified(self.spec.conditions, values) if not c.allows_none]
         kind = "exact" if self.is_lossless else "codes"
-        if not untold:
-            return Score(self.sum_nats(z, told), self.requirements.sequence_length, kind)
-        names = [c.name for c in untold]
+        if not missing:
+            return Score(self.sum_nats(z, values), self.requirements.sequence_length, kind)
+        names = [c.name for c in missing]
         each = [
-            self.sum_nats(z, {**told, **dict(zip(names, row[:, None].expand(-1, n), strict=True))})
-            for row in list_combinations(untold)
+            self.sum_nats(
+                z, {**values, **dict(zip(names, row[:, None].expand(-1, n), strict=True))}
+            )
+            for row in list_combinations(missing)
         ]
         nats = math.log(len(each)) - torch.logsumexp(-torch.stack(each), dim=0)
         return Score(nats, self.requirements.sequence_length, kind)
 
     def sum_nats(self, z: Tensor, condition_values: ConditionValues) -> Tensor:
-        """(N,) float64 nats of symbols z (N, C, h, w)."""
+        """Compute the nats (N,) float64 of symbols z (N, C, h, w)."""
         with eval_mode(self):
             y, dtype = (
                 self.encode_conditions(condition_values, len(z)),
@@ -281,11 +285,11 @@ class Autoregressive(Model):
     def stream(
         self, rng: Rng, inputs: SamplingInputs = SamplingInputs(), sampler: Ancestral | None = None
     ) -> Iterator[Canvas]:
-        """Symbols, after each row.
+        """Sample symbols, yielding the canvas after each row.
 
-        Choices that are not made are drawn for each sample (`draw_choices`). With given.known and
-        given.mask what the mask says is filled in, and the rest is kept. Of each row, sample i
-        draws 2 uniform numbers a level, or 1 a code, from its own stream.
+        Unspecified choices are drawn for each sample (`draw_conditions`). With inputs.known and
+        inputs.mask, masked symbols are drawn and the others kept. For each row, sample i draws 2
+        uniform numbers per level, or 1 per code, from its own stream.
         """
         sampler = sampler or self.config.sampler
         C, _, w = self.requirements.grid
@@ -296,43 +300,43 @@ class Autoregressive(Model):
             nonlocal u
             if k % count == 0:
                 u = rng.uniform(count, numbers)
-            own = u[:, k % count]
+            u_k = u[:, k % count]
             if sampler.is_truncated:
-                return draw_symbols(symbols.logits, own[:, 0], sampler)
-            return symbols.sample(own, sampler.temperature)
+                return draw_symbols(symbols.logits, u_k[:, 0], sampler)
+            return symbols.sample(u_k, sampler.temperature)
 
         return self.walk(choose, len(rng), self.draw_conditions(rng, inputs))
 
     def draw_conditions(self, rng: Rng, inputs: SamplingInputs) -> SamplingInputs:
-        """The same, with values drawn for the choices that are not made; rng: one stream a sample.
+        """Return the inputs with unspecified choices drawn; rng: one stream per sample.
 
-        As probable as they are given the known part before its first gap, if there is one.
+        For partly known pictures they are drawn given the symbols before the first gap.
         """
         return draw_conditions(self, rng, inputs)
 
     def walk(
         self, choose_symbols: ChooseSymbols, n: int, inputs: SamplingInputs = SamplingInputs()
     ) -> Iterator[Canvas]:
-        """Goes through n pictures row by row, column by column, channel by channel.
+        """Visit the symbols of n pictures in raster order, channels innermost.
 
-        At each position k = (i w + j) C + c `choose_symbols` is shown the distributions and says the
-        symbols (n,). Yields them all after each row; what given.mask leaves is taken from
-        given.known instead.
+        At each position k = (i w + j) C + c, `choose_symbols` gets the distributions and returns
+        the symbols (n,). Yields the canvas after each row; unmasked symbols are taken from
+        inputs.known instead.
         """
-        told = resolve_conditions(inputs, self.spec, n)
-        for c in list_unspecified(self.spec.conditions, told):
+        values = resolve_conditions(inputs, self.spec, n)
+        for c in list_unspecified(self.spec.conditions, values):
             if not c.allows_none:
-                raise UserError(f"this model has {c.name}; give one for each picture")
+                raise UserError(f"this model needs {c.name}; give one for each picture")
         with torch.no_grad(), eval_mode(self):
-            y = self.encode_conditions(told, n)
+            y = self.encode_conditions(values, n)
         return walk_rows(self, choose_symbols, n, y, encode_known(self, inputs, n))
 
     def build_walker(self, n: int, y: Tensor | None) -> Walker:
-        """Of n pictures, of which the network is told y."""
+        """Build a walker of n pictures, conditioned on y."""
         return self.conditioning.build_walker(self.network, n, y, self.values)
 
     def render(self, state: Canvas) -> Tensor:
-        """Symbols as pictures, (n, C, H, W) float32 in [0, 1]; codes without a codec stay codes."""
+        """Decode symbols to pictures (n, C, H, W) float32 in [0, 1]; without a codec, to codes."""
         size = self.config.shape[1:]
         z = state.symbols
         return self.codec.decode(z.reshape(len(z), *self.codec.compute_code_shape(size)), size)
@@ -350,12 +354,16 @@ def build_config(
     max_shift: int = 0,
     **others: Any,
 ) -> AutoregressiveConfig:
-    """A config whose network has the sizes that were left at their defaults as the rest wants them.
+    """Build a config, filling in the network's default sizes to fit the other parts.
 
-    A frozen codec is pinned by its hash. others: fields of the config.
+    A frozen codec is pinned by its hash. others: further fields of the config.
     """
     codec = codec.pin_hash() if isinstance(codec, FrozenCodec) else codec
-    told = conditions, condition_dropout
-    needs = compute_requirements(codec.load(), codec.shape[1:], output, *told, max_shift)
-    fitted = fill_network_sizes(network, needs)
-    return AutoregressiveConfig(codec, fitted, output, *told, max_shift=max_shift, **others)
+    conditioning = conditions, condition_dropout
+    requirements = compute_requirements(
+        codec.load(), codec.shape[1:], output, *conditioning, max_shift
+    )
+    network = fill_network_sizes(network, requirements)
+    return AutoregressiveConfig(
+        codec, network, output, *conditioning, max_shift=max_shift, **others
+    )

@@ -1,4 +1,4 @@
-"""The walk that any network can take: the whole of it anew for every number."""
+"""Reference walkers for any network: they run it in full at every position."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from smalti.autoregressive.raster_order import unravel_position
 
 
 class NaiveWalker:
-    """A walker that runs `network(x, y)` at each step and keeps one place of the outcome."""
+    """Runs `network(x, y)` at every position and keeps one pixel of the output."""
 
     def __init__(
         self,
@@ -22,9 +22,9 @@ class NaiveWalker:
         values: Tensor | None = None,
         channels: int | None = None,
     ):
-        """values: what the network is shown of each symbol; None shows the symbols themselves.
+        """values: the network input for each symbol; None to feed the symbols themselves.
 
-        channels: of a picture; None for as many as the network's config says.
+        channels: of a picture. Default: the network config's.
         """
         self.network, self.y = network, y
         weight = next(network.parameters())
@@ -35,26 +35,26 @@ class NaiveWalker:
 
     @torch.no_grad()
     def predict(self, k: int) -> Tensor:
-        """(n, P) at position k."""
+        """Predict the parameters (n, P) at position k."""
         i, j, c = unravel_position(k, self.x.shape[1], self.x.shape[3])
-        above = self.x[:, :, : i + 1]  # what lies below is not seen
-        here = self.network(above, self.y)[..., i, j]  # (n, P), or (n, P, C)
-        return here[..., c] if here.ndim == 3 else here
+        above = self.x[:, :, : i + 1]  # rows below have no influence
+        out = self.network(above, self.y)[..., i, j]  # (n, P), or (n, P, C)
+        return out[..., c] if out.ndim == 3 else out
 
     def set_symbols(self, k: int, symbols: Tensor) -> None:
-        """symbols: (n,) int64."""
+        """Set symbols (n,) int64 at position k."""
         i, j, c = unravel_position(k, self.x.shape[1], self.x.shape[3])
         symbols = symbols.to(self.x.device)
         self.x[:, c, i, j] = symbols if self.values is None else self.values[symbols]
 
     def reorder(self, parents: Tensor) -> None:
-        """Go on with the pictures `parents` (m,), which may be fewer, or some of them twice."""
+        """Keep the pictures with indices `parents` (m,), which may repeat."""
         self.x = self.x[parents]
         self.y = None if self.y is None else self.y[parents]
 
 
 class NaiveTokenWalker:
-    """A walker that runs `network(tokens)` at each step and keeps the last outcome."""
+    """Runs `network(tokens)` at every position and keeps the last logits."""
 
     def __init__(self, network: Any, prefix: Tensor):
         """prefix: (n, c) tokens of conditions, c >= 1."""
@@ -62,9 +62,9 @@ class NaiveTokenWalker:
 
     @torch.no_grad()
     def predict(self, k: int) -> Tensor:
-        """(n, P): the logits of the k-th symbol behind the front."""
+        """Predict the logits (n, P) of the k-th symbol after the prefix."""
         return self.network(self.tokens)[:, -1]
 
     def set_symbols(self, k: int, symbols: Tensor) -> None:
-        """symbols: (n,) int64."""
+        """Set symbols (n,) int64 at position k."""
         self.tokens = torch.cat([self.tokens, symbols[:, None].to(self.tokens)], dim=1)

@@ -1,4 +1,4 @@
-"""What an autoregressive model asks of its network, and what a network's config says of itself."""
+"""What an autoregressive model requires of its network, and the interface of network configs."""
 
 from __future__ import annotations
 
@@ -19,61 +19,64 @@ N = TypeVar("N", bound="NetworkConfig")
 
 @dataclass(frozen=True)
 class Requirements:
-    """The sizes of a model's codec, output and conditions."""
+    """Sizes derived from a model's codec, output and conditions."""
 
     grid: tuple[int, int, int]
-    """C symbols at each of h x w places."""
+    """C symbols at each of h x w positions."""
     n_symbols: int
-    """K that there are."""
+    """K, the size of the symbol alphabet."""
     ordered: bool
-    """Whether symbols have values, which a network may take in their place."""
+    """Whether symbols have numeric values, which a network may take as input."""
     n_parameters: int
-    """P, parameters of a symbol's distribution; of all symbols at a place, where it is joint."""
+    """P, parameters of a symbol's distribution; of all symbols of a pixel if joint."""
     joint: bool
-    """Whether one set of parameters is for all channels of a place."""
+    """Whether all channels of a pixel share one set of parameters."""
     encoder_width: int
-    """Length of the vector of conditions."""
+    """Length of the condition encoder's vector."""
     choice_sizes: tuple[int, ...]
-    """Values of each condition that is a choice."""
+    """Number of values of each choice."""
     text_names: tuple[str, ...]
-    """Names of those that are text."""
+    """Names of the text conditions."""
     n_shifts: int
-    """Ways in which pictures are moved in training; 0 for none."""
+    """Number of shifts used in training; 0 for none."""
 
     @property
     def sequence_length(self) -> int:
-        """T, symbols of a picture."""
+        """T, symbols per picture."""
         return math.prod(self.grid)
 
     @property
     def condition_width(self) -> int:
-        """D, length of the vector that the network is told; 0 for none."""
+        """D, length of the condition vector; 0 for none."""
         return self.encoder_width + self.n_shifts
 
     @property
     def prefix_length(self) -> int:
-        """Tokens in front of the symbols: one that says nothing, where there are no choices."""
+        """Prefix tokens before the symbols; an empty one if there are no choices."""
         return max(len(self.choice_sizes), 1) + (self.n_shifts > 0)
 
     @property
     def vocab_size(self) -> int:
-        """Rows of a table of tokens: symbols, each choice's values and its "none", moves."""
+        """Rows of the token table: symbols, each choice's values and its "none", shifts."""
         return self.n_symbols + (sum(K + 1 for K in self.choice_sizes) or 1) + self.n_shifts
 
     def __str__(self) -> str:
         kind = "levels" if self.ordered else "codes"
-        return f"{self.n_symbols} {kind}, {self.sequence_length} a picture, the output and the conditions"
+        return (
+            f"{self.n_symbols} {kind}, {self.sequence_length} per picture, "
+            "the output and the conditions"
+        )
 
 
 @runtime_checkable
 class NetworkConfig(Protocol):
-    """The config of any network that an autoregressive model may have.
+    """The interface of network configs for autoregressive models.
 
-    accepts: how it is told of conditions. "vector": it is called as `network(x, y)`, x (N, C, h, w)
-    and y (N, D) or None, and puts out parameters (N, P, C, h, w), or (N, P, h, w) for all channels
-    of a place. "tokens": it is called as `network(tokens)`, (N, T) integers, those of conditions in
-    front, and puts out logits (N, T, rows) of what follows each.
-    takes: what x is, "values" in the network's `range`, or "symbols" as int64.
+    condition_kinds: how conditions enter. "vector": `network(x, y)` takes x (N, C, h, w) and y
+    (N, D) or None, and returns parameters (N, P, C, h, w), or joint ones (N, P, h, w). "tokens":
+    `network(tokens)` takes (N, T) integers, conditions first, and returns next-token logits
+    (N, T, vocab_size).
+    input_kind: what x is, "values" in the network's `range`, or "symbols" as int64.
     """
 
     @property
@@ -82,7 +85,7 @@ class NetworkConfig(Protocol):
     def input_kind(self) -> str: ...
 
     def derive_fields(self, requirements: Requirements) -> dict[str, Any]:
-        """What its own fields must be, by name. UserError where it cannot do what is asked."""
+        """The required values of its fields, by name. UserError when it cannot meet them."""
         ...
 
     def build(self) -> nn.Module: ...
@@ -96,14 +99,14 @@ def compute_requirements(
     condition_dropout: float = 0.0,
     max_shift: int = 0,
 ) -> Requirements:
-    """What a model of these parts asks of its network; size: of the pictures.
+    """Compute the requirements of a model of these parts; size: of the pictures.
 
-    UserError for an output of numbers where the codec's symbols are none.
+    UserError when the output needs ordered values and the codec's symbols have none.
     """
     C, h, w = (1, *codec.compute_code_shape(size))[-3:]
     if output.joint and codec.symbol_values is None:
         raise UserError(
-            f"output is {type(output).__name__}, of numbers in order, and the codec's "
+            f"output is {type(output).__name__}, which needs ordered values, but the codec's "
             f"{codec.vocab_size} codes have none; give Categorical"
         )
     return Requirements(
@@ -120,27 +123,27 @@ def compute_requirements(
 
 
 def check_network(network: NetworkConfig, requirements: Requirements) -> None:
-    """UserError unless the network's fields are as the model needs them."""
+    """Check that the network's fields meet the model's requirements, else UserError."""
     for name, value in network.derive_fields(requirements).items():
-        if (own := getattr(network, name)) != value:
+        if (actual := getattr(network, name)) != value:
             raise UserError(
-                f"network.{name} is {own}, but {requirements} want {value}; make them equal"
+                f"network.{name} is {actual}, but {requirements} require {value}; set it to {value}"
             )
     if requirements.text_names and "vector" not in network.condition_kinds:
         raise UserError(
-            f"{requirements.text_names[0]} is told by a vector, and this network takes tokens; leave it out, "
-            "or give a PixelCNN"
+            f"condition {requirements.text_names[0]!r} is a vector, but this network takes tokens; "
+            "remove it, or give a PixelCNN"
         )
     if network.input_kind == "values" and not requirements.ordered:
         raise UserError(
-            f"this network takes values, and {requirements.n_symbols} codes have none; give one that takes "
-            "symbols"
+            f"this network takes values, but the codec's {requirements.n_symbols} codes have none; "
+            "give a network that takes symbols"
         )
 
 
 def fill_network_sizes(network: N, requirements: Requirements) -> N:
-    """The network with what was left at its default as the model needs it."""
+    """Fill in the network's default fields with the values the model requires."""
     default: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(network)}  # pyright: ignore
     sizes = network.derive_fields(requirements)
-    left = {k: v for k, v in sizes.items() if getattr(network, k) == default[k]}
-    return dataclasses.replace(network, **left)  # pyright: ignore
+    changes = {k: v for k, v in sizes.items() if getattr(network, k) == default[k]}
+    return dataclasses.replace(network, **changes)  # pyright: ignore

@@ -1,4 +1,4 @@
-"""What a network's numbers mean: a distribution over the levels of every pixel."""
+"""Outputs: from a network's parameters to a distribution over the levels of every pixel."""
 
 from __future__ import annotations
 
@@ -16,33 +16,31 @@ from smalti.core.protocols import SymbolDistribution
 
 @runtime_checkable
 class Output(Protocol):
-    """The config of an output: from a network's parameters to distributions over levels."""
+    """The interface of outputs: from a network's parameters to distributions over levels."""
 
     @property
     def joint(self) -> bool:
-        """Whether one set of parameters is for all channels of a place, whose symbols are numbers
-        in order.
-        """
+        """Whether all channels of a pixel share one set of parameters; symbols must be ordered."""
         ...
 
     def compute_nats(self, parameters: Tensor, x: Tensor, levels: int) -> Tensor:
-        """-log p of every number of x (N, C, H, W), int64: (N, C, H, W)."""
+        """Compute -log p of every symbol of x (N, C, H, W), int64: (N, C, H, W)."""
         ...
 
     def build_distribution(
         self, parameters: Tensor, previous_levels: Tensor, c: int, levels: int
     ) -> SymbolDistribution:
-        """The distribution of one pixel's channel c: parameters (n, P), earlier (n, c) levels."""
+        """Build the distribution of channel c: parameters (n, P), previous_levels (n, c)."""
         ...
 
     def count_parameters(self, channels: int, levels: int) -> int:
-        """P: how many parameters the network shall put out (a place, or a channel of it)."""
+        """Count the parameters P that the network outputs per pixel, or per channel of it."""
         ...
 
 
 @dataclass(frozen=True)
 class SoftmaxDistribution:
-    """A softmax over all levels; what is not asked for is not computed."""
+    """A softmax over all levels; probabilities are computed on demand."""
 
     parameters: Tensor
     """(n, L)"""
@@ -53,7 +51,7 @@ class SoftmaxDistribution:
         return self.parameters.double().log_softmax(1)
 
     def sample(self, u: Tensor, temperature: float = 1.0) -> Tensor:
-        """The level where the sum of probabilities passes u[:, 0]; temperature 0: the likeliest."""
+        """Draw levels (n,) by inverse transform of u[:, 0]; temperature 0 takes the likeliest."""
         if temperature == 0:
             return self.parameters.argmax(1)
         from smalti.kernels.softmax_draw import draw_softmax  # compiles on first use
@@ -68,7 +66,7 @@ class SoftmaxDistribution:
 @dataclass(frozen=True)
 @check_fields
 class Categorical:
-    """A softmax over the levels of every number."""
+    """A softmax over the levels of every symbol."""
 
     joint = False
 
@@ -79,12 +77,12 @@ class Categorical:
         """parameters: (N, L, H, W), or (N, L, C, H, W).  x: (N, C, H, W) levels."""
         N, C, H, W = x.shape
         each = parameters.reshape(N, levels, C, H, W).permute(0, 3, 4, 2, 1)  # (N, H, W, C, L)
-        there = x.permute(0, 2, 3, 1).flatten()
-        nats = F.cross_entropy(each.flatten(0, 3), there, reduction="none")
+        target = x.permute(0, 2, 3, 1).flatten()
+        nats = F.cross_entropy(each.flatten(0, 3), target, reduction="none")
         return nats.unflatten(0, (N, H, W, C)).permute(0, 3, 1, 2)
 
     def build_distribution(
         self, parameters: Tensor, previous_levels: Tensor, c: int, levels: int
     ) -> SoftmaxDistribution:
-        """The network has seen the earlier channels itself."""
+        """Build the softmax; the network has already seen the earlier channels."""
         return SoftmaxDistribution(parameters)

@@ -1,4 +1,4 @@
-"""The walk: a model goes through n pictures symbol by symbol, and what is known stays."""
+"""Sequential sampling: visit n pictures symbol by symbol, keeping the known symbols."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 class KnownSymbols(NamedTuple):
-    """What is kept of n pictures that are completed."""
+    """The known symbols of n pictures to complete."""
 
     symbols: Tensor
     """(n, T) int64."""
     missing: Tensor
-    """(n, T) bool: where they are to be drawn."""
+    """(n, T) bool: True where symbols are drawn."""
 
 
 def walk_rows(
@@ -36,7 +36,7 @@ def walk_rows(
     y: Tensor | None,
     known: KnownSymbols | None,
 ) -> Iterator[Canvas]:
-    """The symbols (n, C, h, w) after each row; those to come are 0. y: what the network is told."""
+    """Yield the symbols (n, C, h, w) after each row, later ones 0. y: the encoded conditions."""
     (C, h, w), P = model.requirements.grid, model.requirements.n_parameters
     sequence = torch.zeros(n, C * h * w, dtype=torch.int64, device=model.device)
     with torch.no_grad(), eval_mode(model):
@@ -60,15 +60,15 @@ def walk_rows(
 
 
 def encode_known(model: Autoregressive, inputs: SamplingInputs, n: int) -> KnownSymbols | None:
-    """What is known of n pictures; None without any. UserError for what does not fit."""
+    """Encode the known part of n pictures; None without any. UserError when it does not fit."""
     hole = read_known_and_mask(inputs, (n, *model.config.shape))
     if hole is None:
         return None
     if not model.is_lossless:
         raise UserError(
-            "known pictures are given, but this model draws codes, each of which stands for many "
-            "pixels; give a model that draws pixels"
+            "known pictures are given, but this model predicts codes, each covering many pixels; "
+            "give a model of pixels"
         )
-    known, free = hole
+    known, mask = hole
     symbols = to_sequence(model.encode(known.to(model.device)))
-    return KnownSymbols(symbols, to_sequence(free.to(model.device)))
+    return KnownSymbols(symbols, to_sequence(mask.to(model.device)))

@@ -1,4 +1,4 @@
-"""The place of each row's smallest number, compiled. Its twin is `tests/naive/codes.py`."""
+"""Compiled argmin over rows. Its naive twin is in `tests/naive/codes.py`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 from smalti.kernels.jit import JIT_OPTIONS
 
 LANES = 32
-"""Columns looked at together, in two registers of AVX-512 or four of AVX2."""
+"""Columns compared at once, in two registers of AVX-512 or four of AVX2."""
 
 
 @numba.njit(**JIT_OPTIONS, fastmath={"nnan", "nsz"})
 def find_argmin(products, half_norms, out):
-    """found (N,) = the first place of the smallest of half (K,) - products (N, K), in each row.
+    """out (N,) = argmin over k of half_norms (K,) - products (N, K), the first of equals.
 
-    Lane j keeps the best of the columns j, j + LANES, ...: one comparison and two selections for
-    32 columns. The first in a lane is the first of equals there; among lanes it is looked up.
+    Lane j keeps the best of columns j, j + LANES, ...: one comparison and two selections for 32
+    columns. Within a lane the first of equals is kept; across lanes the indices are compared.
     """
     N, K = products.shape
     whole = K // LANES
@@ -25,18 +25,18 @@ def find_argmin(products, half_norms, out):
         row = products[n]
         best[:], step[:] = np.inf, 0
         for s in range(whole):
-            here, h = row[s * LANES : (s + 1) * LANES], half_norms[s * LANES : (s + 1) * LANES]
+            part, h = row[s * LANES : (s + 1) * LANES], half_norms[s * LANES : (s + 1) * LANES]
             for j in range(LANES):
-                d = h[j] - here[j]
+                d = h[j] - part[j]
                 less = d < best[j]
                 step[j] = s if less else step[j]
                 best[j] = d if less else best[j]
-        least, place = half_norms.dtype.type(np.inf), 0
+        least, index = half_norms.dtype.type(np.inf), 0
         for j in range(LANES):
             k = step[j] * LANES + j
-            if best[j] < least or (best[j] == least and k < place):
-                least, place = best[j], k
+            if best[j] < least or (best[j] == least and k < index):
+                least, index = best[j], k
         for k in range(whole * LANES, K):
             if half_norms[k] - row[k] < least:
-                least, place = half_norms[k] - row[k], k
-        out[n] = place
+                least, index = half_norms[k] - row[k], k
+        out[n] = index

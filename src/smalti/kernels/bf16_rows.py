@@ -1,8 +1,8 @@
-"""Features as compiled loops take them: line by line, in channels-last memory.
+"""Row access to features for compiled loops, in channels-last memory.
 
-Numbers of bfloat16 are widened to float32, worked on and narrowed again, a line at a time. NumPy
-has no such type: its arrays are of uint16, the upper halves of float32's bits. Of float32 and
-float64 nothing is copied; their lines are worked on where they lie.
+bfloat16 rows are widened to float32, computed on and narrowed again, one at a time. NumPy has no
+such type: its arrays are uint16, the upper halves of float32's bits. float32 and float64 rows are
+used in place, without copies.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ COMPUTE_DTYPES: dict[torch.dtype, Any] = {
     torch.float64: np.float64,
     torch.bfloat16: np.float32,
 }
-"""The types there are kernels for, and what these calculate in."""
-COST_PER_NUMBER = 16  # multiply-adds that a number of a pass takes as long as
+"""The types that kernels support, and the types they compute in."""
+COST_PER_NUMBER = 16  # time of an elementwise operation, in multiply-adds
 
 
 def has_kernel(x: Tensor) -> bool:
-    """Whether kernels take x."""
+    """Whether kernels support x."""
     return (
         x.dtype in COMPUTE_DTYPES and x.device.type == "cpu" and not torch.compiler.is_compiling()
     )
@@ -46,25 +46,25 @@ def empty_channels_last(x: Tensor, *shape: int) -> Tensor:
 
 
 def view_rows(x: Tensor) -> np.ndarray:
-    """(N, C, H, W) in channels-last memory as a C-contiguous (N, H, W, C)."""
+    """View (N, C, H, W) in channels-last memory as a C-contiguous (N, H, W, C)."""
     N, C, H, W = x.shape
     x = x.detach().as_strided((N, H, W, C), (H * W * C, W * C, C, 1))
     return (x.view(torch.uint16) if x.dtype == torch.bfloat16 else x).numpy()
 
 
 def empty_workspace(x: Tensor, n_lines: int = 3) -> np.ndarray:
-    """For lines of x (N, C, H, W), each with twice its features, in what is worked in."""
+    """Allocate rows of x (N, C, H, W) with twice its features, in the compute dtype."""
     return np.empty((n_lines, 2 * x.shape[1] * x.shape[3]), COMPUTE_DTYPES[x.dtype])
 
 
 def run_over_batch(N: int, size: int, work: Callable[[slice], None]) -> None:
-    """work(some of N pictures), in as many threads as PyTorch has."""
+    """Call work(slice) on slices of N pictures, in PyTorch's number of threads."""
     run_in_threads(work, split_batch(N, torch.get_num_threads()), size * COST_PER_NUMBER)
 
 
 @numba.njit(**JIT_OPTIONS)
 def widen(x, workspace):
-    """room (rows, C) float32 = x, which is returned."""
+    """workspace (rows, C) float32 = x; returns workspace."""
     C = x.shape[1]
     for s in range(x.shape[0]):
         line, to = x[s], workspace[s]
@@ -75,7 +75,7 @@ def widen(x, workspace):
 
 @numba.njit(**INNER_JIT_OPTIONS)
 def narrow(workspace, x):
-    """x = room (rows, C) float32, rounded to the nearest, of two the even one."""
+    """x = workspace (rows, C) float32, rounded to nearest even."""
     C = x.shape[1]
     for s in range(x.shape[0]):
         line, to = workspace[s], x[s]
@@ -83,7 +83,9 @@ def narrow(workspace, x):
             bits = np.float32(line[k]).view(np.uint32)
             odd = (bits >> np.uint32(16)) & np.uint32(1)
             up = (bits + np.uint32(0x7FFF) + odd) >> np.uint32(16)
-            cut = (bits | np.uint32(0x400000)) >> np.uint32(16)  # rounding might end a NaN
+            cut = (bits | np.uint32(0x400000)) >> np.uint32(
+                16
+            )  # rounding could turn a NaN into infinity
             to[k] = np.uint16(up) if line[k] == line[k] else np.uint16(cut)
 
 
@@ -96,22 +98,22 @@ def fill_zeros(x):
 
 
 def dispatch_by_dtype(wide: Any, bf16: Any) -> Any:
-    """A function of compiled loops: `wide` where a line x is of float32 or float64, else `bf16`."""
+    """Build a kernel function: `wide` for rows x of float32 or float64, else `bf16`."""
 
     def choose(x: Any, workspace: Any) -> Any:
-        raise NotImplementedError  # only compiled loops call it
+        raise NotImplementedError  # only called from compiled code
 
     overload(choose)(lambda x, workspace: wide if x.dtype != types.uint16 else bf16)
     return choose
 
 
-# The numbers of a line x (rows, C), for reading: x itself, or widened into the room.
+# A line x (rows, C) for reading: x itself, or widened into the workspace.
 read_row = dispatch_by_dtype(lambda x, workspace: x, lambda x, workspace: widen(x, workspace))  # noqa: PLW0108
-# Where the numbers of a line x (rows, C) are written to: x itself, or the room.
+# The array to write a line x (rows, C) to: x itself, or the workspace.
 select_output = dispatch_by_dtype(lambda x, workspace: x, lambda x, workspace: workspace)
-# What was written to `place(x, room)` is in x now.
+# Write `select_output(x, workspace)` back to x.
 write_back = dispatch_by_dtype(lambda x, workspace: None, lambda x, workspace: narrow(workspace, x))
-# What is calculated in, the room, becomes the numbers of a line x (rows, C).
+# Copy a line x (rows, C) into the workspace.
 load_row = dispatch_by_dtype(
     lambda x, workspace: repeat(data_pointer(x), data_pointer(workspace), 1, x.size),
     lambda x, workspace: widen(x, workspace),  # noqa: PLW0108

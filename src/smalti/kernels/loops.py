@@ -1,13 +1,12 @@
-"""The loops that walkers are made of, compiled: products with packed weights, gates, exp.
+"""The compiled loops of walkers: products with packed weights, gates, exp.
 
-They run over memory that addresses name, of float32 or float64, hold no lock of Python, and add in
-an order that does not depend on how many rows there are: a picture's numbers are the same alone and
-in a batch, but for its condition, which PyTorch multiplies. PyTorch's product of 16 rows by a
-(32, 32) matrix reaches 7 GFLOP/s on a core that can do 100; this one reaches 85, since it is never
-called from Python.
+They work on raw addresses of float32 or float64, release the GIL, and sum in an order independent
+of the number of rows: a picture's numbers are the same alone and in a batch, except for its
+condition, which PyTorch multiplies. PyTorch's product of 16 rows by a (32, 32) matrix reaches
+7 GFLOP/s on a core that can do 100; this one reaches 85, since it is never called from Python.
 
-Arrays in their place, with views of them taken in compiled code, took five times as long to
-compile. All is in one file, for Numba keeps what it compiled until that file changes.
+Arrays instead of addresses, with views taken in compiled code, took five times as long to compile.
+All loops are in one file, since Numba's cache is valid until that file changes.
 """
 
 from __future__ import annotations
@@ -26,15 +25,20 @@ from smalti.kernels.jit import INNER_JIT_OPTIONS, JIT_OPTIONS
 from smalti.kernels.panels import PANEL_BYTES
 
 PREFETCH_BYTES = 8192
-"""Bytes of weights that are fetched ahead: for few rows they come no faster than memory gives."""
-FASTMATH_FLAGS = {"contract", "nnan", "nsz", "arcp"}  # one multiply-add, but no other order of sums
-instructions: Any = intrinsic  # whose functions take an argument less than they are written with
+"""Bytes of weights to prefetch: with few rows, memory is the bottleneck."""
+FASTMATH_FLAGS = {
+    "contract",
+    "nnan",
+    "nsz",
+    "arcp",
+}  # fused multiply-adds, but no reordering of sums
+instructions: Any = intrinsic  # intrinsics omit the first argument when called
 PRODUCT, REPEAT, ADD, RELU, GATE, ADD_GATED, CONCAT_ELU, ELU = range(8)
 
 
 @instructions
 def to_pointer(typing, address, like):
-    """An address, int64, as a pointer to numbers of the type of the array `like`."""
+    """Convert an int64 address to a pointer with the dtype of the array `like`."""
     kind = types.CPointer(like.dtype)
 
     def code(context, builder, signature, args):
@@ -45,7 +49,7 @@ def to_pointer(typing, address, like):
 
 @instructions
 def data_pointer(typing, x):
-    """A pointer to the first number of a C-contiguous array."""
+    """A pointer to the first element of a C-contiguous array."""
 
     def code(context, builder, signature, args):
         return context.make_array(signature.args[0])(context, builder, args[0]).data
@@ -55,14 +59,14 @@ def data_pointer(typing, x):
 
 @instructions
 def offset_pointer(typing, x, n):
-    """A pointer to the number that is n after the one at x."""
+    """The pointer x advanced by n elements."""
     signature = x(x, types.intp)
     return signature, lambda context, builder, sig, args: builder.gep(args[0], [args[1]])
 
 
 @instructions
 def cast_like(typing, value, like):
-    """A value in the type of the numbers at the pointer `like`; Python's own would widen all."""
+    """Cast a value to the type of the pointer `like`; Python numbers would widen the result."""
 
     def code(context, builder, signature, args):
         return context.cast(builder, args[0], value, like.dtype)
@@ -71,11 +75,11 @@ def cast_like(typing, value, like):
 
 
 def build_tile(rows: int) -> Any:
-    """out[r, :] += sum_k x[r, k] w[k, :] for so many rows and a panel, all sums in registers."""
+    """Build out[r, :] += sum_k x[r, k] w[k, :] for `rows` rows and a panel, sums in registers."""
 
     @instructions
     def tile(typing, x, xs, w, k, out, outs):
-        """x and out: pointers to rows that are xs and outs numbers apart; w: to (k, width)."""
+        """x and out: pointers to rows with strides xs and outs; w: to (k, width)."""
         i = types.intp
         signature = types.void(x, i, w, i, out, i)
         return signature, lambda context, builder, sig, args: emit_tile(
@@ -86,7 +90,7 @@ def build_tile(rows: int) -> Any:
 
 
 def emit_tile(rows: int, context: Any, builder: Any, signature: Any, args: Any) -> Any:
-    """The instructions of a tile; vectors of 64 bytes, which smaller machines split."""
+    """Emit a tile's instructions, with vectors of 64 bytes, which narrower machines split."""
     x, xs, w, k, out, outs = args
     scalar = context.get_value_type(signature.args[0].dtype)
     size = signature.args[0].dtype.bitwidth // 8
@@ -94,8 +98,8 @@ def emit_tile(rows: int, context: Any, builder: Any, signature: Any, args: Any) 
     vector = ir.VectorType(scalar, lanes)
     halves = range(PANEL_BYTES // 64)
 
-    def vector_pointer(base: Any, place: Any) -> Any:
-        return builder.bitcast(builder.gep(base, [place]), vector.as_pointer())
+    def vector_pointer(base: Any, offset: Any) -> Any:
+        return builder.bitcast(builder.gep(base, [offset]), vector.as_pointer())
 
     def broadcast(value: Any) -> Any:
         one = builder.insert_element(vector(ir.Undefined), value, ir.IntType(32)(0))
@@ -109,12 +113,12 @@ def emit_tile(rows: int, context: Any, builder: Any, signature: Any, args: Any) 
     kind = ir.FunctionType(ir.VoidType(), [byte, *[ir.IntType(32)] * 3])
     prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
     starts = [builder.mul(outs, number(r)) for r in range(rows)]
-    places = [
+    pointers = [
         [vector_pointer(out, builder.add(s, number(lanes * h))) for h in halves] for s in starts
     ]
     totals = [
         [cgutils.alloca_once_value(builder, builder.load(p, align=size)) for p in row]
-        for row in places
+        for row in pointers
     ]
     lines = [builder.gep(x, [builder.mul(xs, number(r))]) for r in range(rows)]
     with cgutils.for_range(builder, k, intp=number) as loop:
@@ -132,9 +136,9 @@ def emit_tile(rows: int, context: Any, builder: Any, signature: Any, args: Any) 
             for total, weight in zip(totals[r], weights, strict=True):
                 new = builder.call(multiply_add, [value, weight, builder.load(total)])
                 builder.store(new, total)
-    for row, there in zip(totals, places, strict=True):
-        for total, place in zip(row, there, strict=True):
-            builder.store(builder.load(total), place, align=size)
+    for row, targets in zip(totals, pointers, strict=True):
+        for total, target in zip(row, targets, strict=True):
+            builder.store(builder.load(total), target, align=size)
     return context.get_dummy_value()
 
 
@@ -159,13 +163,13 @@ def add_product(x, w, out, rows, k, panels, width):
 
 
 def fast_exp(x: Any) -> Any:
-    """e^x for |x| <= 80, to the last bit or two: 2^n times a series of the rest."""
+    """e^x for |x| <= 80, accurate to the last bit or two: 2^n times a series."""
     return math.exp(x)
 
 
 @overload(fast_exp, jit_options={"fastmath": FASTMATH_FLAGS, "error_model": "numpy"})
 def _fast_exp(x: Any) -> Any:
-    """A series that the compiler turns into vectors, where a call of exp stays a call."""
+    """A series that the compiler can vectorize, unlike a call of exp."""
     if x == types.float32:
         return _exp32
     if x == types.float64:
@@ -209,7 +213,7 @@ def _exp64(x: Any) -> Any:
 
 @numba.njit(**INNER_JIT_OPTIONS)
 def repeat(x, out, times, size):
-    """out = x (size,), so many times."""
+    """out = x (size,), repeated `times` times."""
     for t in range(times):
         to = offset_pointer(out, t * size)
         for k in range(size):
@@ -218,7 +222,7 @@ def repeat(x, out, times, size):
 
 @numba.njit(**INNER_JIT_OPTIONS)
 def add(x, out, times, size):
-    """out += x (size,), repeated so many times."""
+    """out += x (size,), repeated `times` times."""
     for t in range(times):
         to = offset_pointer(out, t * size)
         for k in range(size):
@@ -235,9 +239,9 @@ def relu(x, out, size):
 
 @numba.njit(**INNER_JIT_OPTIONS, fastmath=FASTMATH_FLAGS)
 def gate(x, out, rows, p):
-    """out = tanh(a) sigmoid(b), x (rows, 2p) = [a, b], out (rows, p); by one division."""
+    """out = tanh(a) sigmoid(b), x (rows, 2p) = [a, b], out (rows, p); with a single division."""
     one, far, wide = cast_like(1, x), cast_like(20, x), cast_like(40, x)
-    back = cast_like(-2, x)
+    minus_two = cast_like(-2, x)
     for s in range(rows):
         a, b, to = (
             offset_pointer(x, 2 * s * p),
@@ -245,7 +249,7 @@ def gate(x, out, rows, p):
             offset_pointer(out, s * p),
         )
         for k in range(p):
-            t = fast_exp(back * min(max(a[k], -far), far))
+            t = fast_exp(minus_two * min(max(a[k], -far), far))
             g = fast_exp(-min(max(b[k], -wide), wide))
             to[k] = (one - t) / ((one + t) * (one + g))
 
@@ -293,9 +297,9 @@ def elu(x, out, size):
 
 @numba.njit(**JIT_OPTIONS)
 def play(steps, like):
-    """Do what steps (count, 7) int64 say: which loop, addresses of x, w and out, and three sizes.
+    """Execute steps (count, 7) int64: the loop, addresses of x, w and out, and three sizes.
 
-    like: an array of the type of all numbers.
+    like: an array of the dtype of all arrays.
     """
     width = PANEL_BYTES // like.itemsize
     for t in range(steps.shape[0]):

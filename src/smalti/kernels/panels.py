@@ -1,4 +1,4 @@
-"""Weights as the compiled products read them, from front to back: in panels of columns."""
+"""Packing weights in panels of columns, the order in which compiled products read them."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from typing import Any
 import numpy as np
 
 PANEL_BYTES = 128
-"""Of a panel's row: 32 columns in float32, 16 in float64; two vectors of AVX-512, four of AVX."""
+"""Bytes of a panel's row: 32 columns in float32, 16 in float64; two AVX-512 vectors, four AVX."""
 
 
 def panel_width(dtype: Any) -> int:
-    """Columns of a panel."""
+    """Return the columns of a panel."""
     return PANEL_BYTES // np.dtype(dtype).itemsize
 
 
 def round_up_to_panels(n: int, dtype: Any) -> int:
-    """n, up to whole panels."""
+    """Round n up to whole panels."""
     return -(-n // panel_width(dtype)) * panel_width(dtype)
 
 
 def pack_panels(weight: np.ndarray) -> np.ndarray:
-    """(..., K, O) as panels of columns, (..., O / width, K, width)."""
+    """Pack (..., K, O) in panels of columns, (..., O / width, K, width)."""
     *lead, k, o = weight.shape
     columns = panel_width(weight.dtype)
     return np.ascontiguousarray(

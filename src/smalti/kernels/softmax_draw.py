@@ -1,4 +1,4 @@
-"""Draws from a softmax, compiled: one call in place of a dozen of PyTorch's a pixel."""
+"""Compiled draws from a softmax: one call instead of a dozen PyTorch calls per pixel."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from smalti.kernels.loops import FASTMATH_FLAGS, fast_exp
 
 @numba.njit(**JIT_OPTIONS, fastmath=FASTMATH_FLAGS)
 def draw_softmax(logits, u, temperature, p, out):
-    """out (n,): where the sums of softmax(logits / temperature) pass u (n,); logits (n, L).
+    """out (n,): inverse transform of softmax(logits / temperature) at u (n,); logits (n, L).
 
-    In float64 throughout; p (L,) is room to work in.
+    Computed in float64; p (L,) is workspace.
     """
     L = logits.shape[1]
     for s in range(logits.shape[0]):
@@ -31,7 +31,7 @@ def draw_softmax(logits, u, temperature, p, out):
 
 @numba.njit(**INNER_JIT_OPTIONS, fastmath={"nnan", "nsz", "reassoc"})
 def find_max(x):
-    """The largest number, whatever the order."""
+    """Return the largest number, with reordering allowed."""
     top = x[0]
     for k in range(x.size):
         top = max(top, x[k])
@@ -40,7 +40,7 @@ def find_max(x):
 
 @numba.njit(**INNER_JIT_OPTIONS)
 def find_first_above(sums, threshold):
-    """The first place of rising sums that is above `threshold`, below their last."""
+    """Return the first index of increasing sums above `threshold`, which is below the last."""
     low, high = 0, sums.shape[0] - 1
     while low < high:
         middle = (low + high) // 2

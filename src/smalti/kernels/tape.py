@@ -1,8 +1,8 @@
-"""What a walker does at a place, recorded once and played as often as the place comes again.
+"""Tapes: a walker's steps at a position, recorded once and replayed at every picture and row.
 
 A row or a pixel takes the same few steps each time, on the same memory. Recording them in Python
-and playing them in one compiled loop spares each network its own kernels, which took tens of
-seconds to compile, and serves all walkers by one.
+and playing them in one compiled loop serves all walkers; separate kernels per network took tens of
+seconds to compile.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from smalti.kernels import loops
 
 
 class Tape:
-    """Steps on C-contiguous arrays of one type; their memory is kept as long as the tape is.
+    """Steps on C-contiguous arrays of one dtype, which the tape keeps alive.
 
-    Where an array is repeated, its size divides the output's. Sizes that do not fit are an
-    AssertionError when a step is recorded; when it is played nothing is looked at any more.
+    A repeated array's size divides the output's. Mismatched sizes raise AssertionError when a step
+    is recorded; nothing is checked when it is played.
     """
 
     def __init__(self) -> None:
@@ -36,12 +36,12 @@ class Tape:
         self.record(loops.PRODUCT, x, w, out, x.size // k, k, panels)
 
     def repeat(self, x: np.ndarray, out: np.ndarray) -> None:
-        """out = x, as often as it goes into out."""
+        """out = x, repeated to fill out."""
         assert out.size % x.size == 0
         self.record(loops.REPEAT, x, x, out, out.size // x.size, x.size)
 
     def add(self, x: np.ndarray, out: np.ndarray) -> None:
-        """out += x, as often as it goes into out."""
+        """out += x, repeated to fill out."""
         assert out.size % x.size == 0
         self.record(loops.ADD, x, x, out, out.size // x.size, x.size)
 
@@ -68,7 +68,7 @@ class Tape:
     def record_rows(
         self, kind: int, x: np.ndarray, out: np.ndarray, x_factor: int, out_factor: int
     ) -> None:
-        """A step from rows of `x_factor` p numbers to rows of `out_factor` p."""
+        """Record a step from rows of `x_factor` p elements to rows of `out_factor` p."""
         p = x.shape[-1] // x_factor
         assert (x.shape[-1], out.shape[-1]) == (x_factor * p, out_factor * p)
         assert x.size * out_factor == out.size * x_factor
@@ -83,11 +83,11 @@ class Tape:
         self.steps.append((kind, *addresses, *sizes, *(0,) * (3 - len(sizes))))
 
     def play(self) -> None:
-        """Do all steps, in their order."""
+        """Execute all steps in order."""
         loops.play(*self.encoded_steps)
 
     def extrapolate(self, previous: Tape) -> Tape:
-        """The next tape of an even series: as far from this one as this is from the one before."""
+        """Return the next tape of an evenly spaced series, from this one and the previous."""
         tape, (steps, like) = Tape(), self.encoded_steps
         tape.kept_arrays, tape.encoded_steps = (
             self.kept_arrays,
@@ -97,26 +97,26 @@ class Tape:
 
     @cached_property
     def encoded_steps(self) -> tuple[np.ndarray, np.ndarray]:
-        """The steps (count, 7) int64, and an array of their numbers' type."""
+        """The steps (count, 7) int64, and an array of their dtype."""
         kinds = {array.dtype for array in self.kept_arrays.values()}
         assert len(kinds) == 1
         return np.array(self.steps, np.int64), np.empty(0, kinds.pop())
 
 
 def record_tapes(positions: Iterable[int], record: Callable[[Tape, int], None]) -> list[Tape]:
-    """A tape for each place."""
+    """Record a tape for each position."""
     tapes = []
-    for place in positions:
+    for position in positions:
         tape = Tape()
-        record(tape, place)
+        record(tape, position)
         tapes.append(tape)
     return tapes
 
 
 def record_column_tapes(columns: int, record: Callable[[Tape, int], None]) -> list[Tape]:
-    """A tape for each column, where every other one takes the same steps equally far apart.
+    """Record a tape for each column, whose every other one has the same steps, evenly spaced.
 
-    Four of them are recorded; the others follow.
+    Four are recorded; the others are extrapolated.
     """
     tapes = record_tapes(range(min(columns, 4)), record)
     while len(tapes) < columns:

@@ -37,11 +37,13 @@ def attend(
     dropout: float = 0.0,
     mask: Tensor | None = None,
 ) -> Tensor:
-    """softmax(q k^T / sqrt(d)) v; on a CPU in float32 or more: the bf16 backward is 10x slower.
+    """Compute softmax(q k^T / sqrt(d)) v; on a CPU in float32 or more.
 
-    causal: position t of q sees positions 0 .. t of k. dropout: share of weights dropped.
-    mask: bool, broadcast to (N, heads, T, S), True where a position of q sees one of k, instead
-    of causal; a position that sees nothing gets zeros, never NaN.
+    The bf16 backward is 10x slower there.
+
+    causal: position t of q sees positions 0 .. t of k. dropout: of attention weights.
+    mask: bool, broadcast to (N, heads, T, S), True where a position of q attends to one of k;
+    replaces causal. A fully masked position gets zeros, never NaN.
     """
     sees = None if mask is None else mask.any(-1, keepdim=True)
     if mask is not None and sees is not None:

@@ -1,4 +1,4 @@
-"""Captions as vectors: words and their parts, hashed into one table."""
+"""The caption encoder: hashed embeddings of words and character n-grams."""
 
 from __future__ import annotations
 
@@ -23,29 +23,29 @@ WORD = re.compile(r"[^\W_]+")
 @dataclass(frozen=True)
 @check_fields
 class CaptionConfig:
-    """How a caption becomes a vector."""
+    """A caption encoder."""
 
     width: Width = 64
-    """Length of the vector."""
+    """Length of the caption vector."""
     buckets: Count = 4096
-    """Rows of the table; words that fall into one row are the same to the model."""
+    """Rows of the hash table. Words with the same hash share a row."""
     ngram_size: Annotated[int, Range(0, 16)] = 3
-    """Letters of the pieces of words that are looked at beside them; 0 for whole words alone."""
+    """Letters per n-gram; 0 for whole words only."""
     word_pairs: bool = True
-    """Look at pairs of neighboring words, too, so that their order counts."""
+    """Also embed pairs of neighboring words. This makes word order count."""
     name: str = "text"
-    """What the condition is called."""
+    """Name of the condition."""
 
     def build(self) -> CaptionEncoder:
         return CaptionEncoder(self)
 
 
 class CaptionEncoder(nn.Module):
-    """The mean of a caption's words, through two layers: `encoder(*encoder.read(text))`.
+    """The mean of a caption's word vectors, through an MLP: `encoder(*encoder.tokenize(text))`.
 
-    A word is the mean of its own row and those of its pieces (arXiv:1607.04606), hashed by CRC-32,
-    which is the same everywhere. Capitals, punctuation and spaces have no say; an empty caption is
-    a vector of its own. There is no vocabulary, so no caption is refused.
+    A word vector is the mean of the rows of the word and its n-grams (arXiv:1607.04606), hashed by
+    CRC-32, which is platform independent. Case, punctuation and spaces are ignored; an empty
+    caption has its own vector. There is no vocabulary, so every caption is accepted.
     """
 
     def __init__(self, config: CaptionConfig):
@@ -57,43 +57,41 @@ class CaptionEncoder(nn.Module):
         self.out = nn.Linear(config.width, config.width)
 
     def tokenize(self, text: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
-        """Rows of the table (T,) and their shares (T,) of all N captions' parts, one behind the
-        other, and where each caption begins (N,).
-        """
-        read = [hash_parts(split_caption(one, self.config), self.config.buckets) for one in text]
-        rows = [row for one in read for row in one]
-        starts = torch.tensor([0, *map(len, read)])[:-1].cumsum(0)
+        """Tokenize N captions: concatenated table rows (T,), weights (T,), and offsets (N,)."""
+        hashed = [hash_parts(split_caption(one, self.config), self.config.buckets) for one in text]
+        rows = [row for one in hashed for row in one]
+        offsets = torch.tensor([0, *map(len, hashed)])[:-1].cumsum(0)
         device = self.table.device
         return (
             torch.tensor([row for row, _ in rows], dtype=torch.int64, device=device),
-            torch.tensor([share for _, share in rows], dtype=self.table.dtype, device=device),
-            starts.to(device),
+            torch.tensor([weight for _, weight in rows], dtype=self.table.dtype, device=device),
+            offsets.to(device),
         )
 
     def forward(self, indices: Tensor, weights: Tensor, offsets: Tensor) -> Tensor:
-        """(N, width)."""
+        """Encode tokenized captions as (N, width)."""
         x = F.embedding_bag(indices, self.table, offsets, mode="sum", per_sample_weights=weights)
         return self.out(F.silu(self.hidden(self.norm(x))))
 
 
 def split_caption(caption: str, config: CaptionConfig) -> list[list[str]]:
-    """For every word of a caption what is looked at: itself, its pieces, itself with the next."""
+    """List the parts of every word: itself, its n-grams, itself with the next word."""
     words = WORD.findall(unicodedata.normalize("NFKC", caption).casefold())
     parts = [[f"<{word}>", *list_ngrams(word, config.ngram_size)] for word in words]
     if config.word_pairs:
-        for own, pair in zip(parts, pairwise(words), strict=False):
-            own.append(" ".join(pair))
+        for part, pair in zip(parts, pairwise(words), strict=False):
+            part.append(" ".join(pair))
     return parts
 
 
 def list_ngrams(word: str, n: int) -> list[str]:
-    """All n letters in a row of `<word>`, whose brackets tell beginnings and endings apart."""
+    """List the n-grams of `<word>`; the brackets mark its beginning and end."""
     marked = f"<{word}>"
     return [marked[k : k + n] for k in range(len(marked) - n + 1)] if n else []
 
 
 def hash_parts(parts: list[list[str]], buckets: int) -> list[tuple[int, float]]:
-    """(row, share) of every part; words have equal shares, and so do the parts of a word."""
+    """Hash every part to (row, weight); words weigh the same, as do the parts of a word."""
     return [
         (zlib.crc32(part.encode()) % buckets, 1 / (len(parts) * len(word)))
         for word in parts

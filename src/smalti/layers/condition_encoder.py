@@ -1,4 +1,4 @@
-"""What a model is told of a picture, as the vector or the tokens that its network takes."""
+"""The condition encoder: conditions as the vector or the tokens that a network takes."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ ConditionKind = Literal["vector", "tokens"]
 @dataclass(frozen=True)
 @check_fields
 class Choice:
-    """One of named values: a class, a category, a style."""
+    """One of several named values, e.g. a class."""
 
     values: Annotated[tuple[str, ...], LengthRange(1, 2**20)] = ("no", "yes")
-    """The values' names."""
+    """Names of the values."""
     name: str = "class"
-    """What the condition is called."""
+    """Name of the condition."""
 
 
 ConditionConfigs = tuple[Choice | CaptionConfig, ...]
@@ -36,13 +36,13 @@ ConditionConfigs = tuple[Choice | CaptionConfig, ...]
 
 
 def make_choices(values: tuple[str, ...], name: str = "class") -> tuple[Choice, ...]:
-    """One choice, or none where there are no values."""
+    """Return one choice, or none if there are no values."""
     return (Choice(values, name),) if values else ()
 
 
 def compute_width(conditions: ConditionConfigs, reserve_none: bool) -> int:
-    """D, the length of the vector that tells these: a number for every value of a choice and, where
-    `reserve_none`, for "none"; and a caption's width.
+    """Compute D, the length of the condition vector: one per value of a choice, plus one for "none"
+    if `reserve_none`; and a caption's width.
     """
     return sum(
         c.width if isinstance(c, CaptionConfig) else len(c.values) + reserve_none
@@ -53,7 +53,7 @@ def compute_width(conditions: ConditionConfigs, reserve_none: bool) -> int:
 def describe_conditions(
     conditions: ConditionConfigs, dropout: float, kind: ConditionKind = "vector"
 ) -> tuple[Condition, ...]:
-    """What is said of conditions to those who ask a model for samples; kind: of the choices."""
+    """Describe the conditions for the model's spec; kind: of the choices."""
     return tuple(
         Condition(c.name, "vector", (), dropout > 0)
         if isinstance(c, CaptionConfig)
@@ -63,11 +63,11 @@ def describe_conditions(
 
 
 class ConditionEncoder(nn.Module):
-    """All that a model is told, side by side in one vector: (n, D).
+    """Encodes all conditions as one concatenated vector (n, D).
 
-    A choice is a one-hot, whose last place is "none" where the model learns without, or where
-    `spare` keeps one all the same; a caption is what its encoder says. In training each is hidden
-    by itself, as often as `dropout` says: a choice is "none" then, a caption is empty.
+    A choice is a one-hot, with a last entry for "none" if there is dropout or `reserve_none`; a
+    caption is its encoder's output. In training each condition is dropped independently with
+    probability `dropout`: a choice becomes "none", a caption empty.
     """
 
     zero: Tensor
@@ -82,19 +82,19 @@ class ConditionEncoder(nn.Module):
         super().__init__()
         names = [c.name for c in conditions]
         if twice := [name for name in names if names.count(name) > 1]:
-            raise UserError(f"two conditions are called {twice[0]!r}; give each its own name")
+            raise UserError(f"two conditions are named {twice[0]!r}; give each a different name")
         self.dropout, self.reserve_none = dropout, reserve_none or dropout > 0
         self.spec = describe_conditions(conditions, dropout, kind)
         self.width = compute_width(conditions, self.reserve_none)
         self.encoders = nn.ModuleList(
             c.build() if isinstance(c, CaptionConfig) else nn.Identity() for c in conditions
         )
-        self.register_buffer("zero", torch.zeros(()), persistent=False)  # knows device and dtype
+        self.register_buffer("zero", torch.zeros(()), persistent=False)  # for device and dtype
 
     def to_vector(self, condition_values: ConditionValues, n: int) -> Tensor | None:
-        """(n, D) of what `core.conditions.resolve` gives; None for a model that is told nothing.
+        """Encode the values of `resolve_conditions` as (n, D); None without conditions.
 
-        What is missing is hidden. UserError where the model never learned without it.
+        Missing conditions are dropped. UserError if the model never learned without them.
         """
         parts = [
             self.encode_text(condition_values.get(c.name), encoder, n)
@@ -105,7 +105,7 @@ class ConditionEncoder(nn.Module):
         return torch.cat(parts, 1) if parts else None
 
     def to_unconditional_vector(self, n: int) -> Tensor | None:
-        """(n, D) with all hidden, for guidance. UserError where the model never learned without."""
+        """Encode n times "no condition", for guidance: (n, D). UserError if never learned."""
         if never := [c.name for c in self.spec if not c.allows_none]:
             raise UserError(
                 f"this model never learned without {never[0]}; give it, and leave guidance at 1"
@@ -113,25 +113,25 @@ class ConditionEncoder(nn.Module):
         return self.to_vector({}, n)
 
     def to_indices(self, condition_values: ConditionValues, n: int) -> Tensor:
-        """(n, c) int64 of the choices, in their order, for networks that take tokens."""
+        """Encode the choices as (n, c) int64, for networks that take tokens."""
         rows = [self.to_index(condition_values.get(c.name), c, n) for c in self.spec if c.values]
         return torch.stack(rows, 1) if rows else torch.zeros(n, 0, dtype=torch.int64)
 
     def encode_choice(self, value: Tensor | list[str] | None, c: Condition, n: int) -> Tensor:
-        places = len(c.values) + self.reserve_none
-        return F.one_hot(self.to_index(value, c, n), places).to(self.zero.dtype)  # (n, places)
+        K = len(c.values) + self.reserve_none
+        return F.one_hot(self.to_index(value, c, n), K).to(self.zero.dtype)  # (n, K)
 
     def encode_text(
         self, text: Tensor | list[str] | None, encoder: CaptionEncoder, n: int
     ) -> Tensor:
-        told = [""] * n if text is None else [*map(str, text)]
+        captions = [""] * n if text is None else [*map(str, text)]
         if self.training and self.dropout:
-            hidden = (torch.rand(n) < self.dropout).tolist()
-            told = ["" if gone else one for one, gone in zip(told, hidden, strict=True)]
-        return encoder(*encoder.tokenize(told))  # (n, width)
+            dropped = (torch.rand(n) < self.dropout).tolist()
+            captions = ["" if drop else one for one, drop in zip(captions, dropped, strict=True)]
+        return encoder(*encoder.tokenize(captions))  # (n, width)
 
     def to_index(self, value: Tensor | list[str] | None, c: Condition, n: int) -> Tensor:
-        """(n,) places of a choice's values; in training some are hidden."""
+        """Convert a choice's values to indices (n,); in training some are dropped."""
         if value is None and not c.allows_none:
             raise UserError(
                 f"this model never learned without {c.name}; give one for each of {n} pictures"
@@ -140,6 +140,6 @@ class ConditionEncoder(nn.Module):
             return torch.full((n,), len(c.values), device=self.zero.device)
         y = torch.as_tensor(value, device=self.zero.device)
         if self.training and self.dropout:
-            hidden = torch.rand(n, device=y.device) < self.dropout
-            y = y.masked_fill(hidden, len(c.values))
+            dropped = torch.rand(n, device=y.device) < self.dropout
+            y = y.masked_fill(dropped, len(c.values))
         return y

@@ -1,4 +1,4 @@
-"""Eval mode for a while."""
+"""Temporary eval mode."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from torch import nn
 
 @contextmanager
 def eval_mode(module: nn.Module) -> Iterator[None]:
-    """Eval mode within, and the modes that all its parts had afterwards."""
-    learning = [part for part in module.modules() if part.training]
-    for part in learning:
+    """Switch to eval mode inside the block, and restore all modules' modes afterwards."""
+    training = [part for part in module.modules() if part.training]
+    for part in training:
         part.training = False
     try:
         yield
     finally:
-        for part in learning:
+        for part in training:
             part.training = True

@@ -1,4 +1,4 @@
-"""The residual block that U-Nets are built of."""
+"""The residual block of U-Nets."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ResidualBlock(nn.Module):
             nn.init.zeros_(parameter)
 
     def forward(self, x: Tensor, emb: Tensor) -> Tensor:
-        """x: (B, width_in, H, W), emb: (B, condition) -> (B, width, H, W)."""
+        """x: (B, width_in, H, W), emb: (B, condition_width) -> (B, width, H, W)."""
         scale, shift = self.condition(emb)[:, :, None, None].chunk(2, dim=1)
         h = self.conv1(F.silu(self.norm1(x)))
         h = F.silu(self.norm2(h) * (1 + scale) + shift)

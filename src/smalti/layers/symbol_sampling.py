@@ -1,4 +1,4 @@
-"""Which symbol comes next, out of a distribution: temperature, top-k, top-p."""
+"""Drawing symbols from logits: temperature, top-k, top-p."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ from smalti.core.ranges import CountOrZero, Range, Weight
 @dataclass(frozen=True)
 @check_fields
 class Ancestral:
-    """Draws every symbol given those before it."""
+    """Ancestral sampling: symbols one by one."""
 
     temperature: Weight = 1.0
-    """Below 1 the likelier symbols are drawn more often; 0 takes the likeliest."""
+    """Temperature of the softmax; 0 takes the likeliest."""
     top_k: CountOrZero = 0
-    """Draw among so many of the likeliest symbols; 0 for all."""
+    """Keep the k likeliest symbols; 0 for all."""
     top_p: Annotated[float, Range(0, 1, excludes_low=True)] = 1.0
-    """Draw among the fewest of the likeliest symbols whose probabilities sum to this."""
+    """Keep the likeliest symbols up to this probability. The fewest that sum to it."""
 
     @property
     def is_truncated(self) -> bool:
-        """Whether only some of the symbols may be drawn."""
+        """Whether top-k or top-p excludes symbols."""
         return self.top_k > 0 or self.top_p < 1
 
 
 def check_finite(parameters: Tensor, position: object) -> None:
-    """UserError unless all that a network puts out at a place (n, P) is finite."""
+    """Raise UserError unless a network's output (n, P) at a position is finite."""
     if not parameters.sum().isfinite():
         raise UserError(
-            f"what the network puts out at {position} is not finite: its weights are damaged, or ran "
-            "away in training; use an earlier step"
+            f"the network's output at position {position} is not finite: its weights are damaged, "
+            "or training diverged; use an earlier checkpoint"
         )
 
 
 def draw_symbols(logits: Tensor, u: Tensor, sampler: Ancestral) -> Tensor:
-    """One symbol a row, (n,) int64, by u (n,) in [0, 1), as `draw_index`.
+    """Draw one symbol per row, (n,) int64, by u (n,) in [0, 1), as `draw_index`.
 
-    logits: (n, K), normalized or not. Symbols that the sampler cuts off are never drawn.
+    logits: (n, K), normalized or not. Symbols excluded by the sampler are never drawn.
     """
     temperature = sampler.temperature
     if temperature and sampler.is_truncated:
@@ -53,7 +53,7 @@ def draw_symbols(logits: Tensor, u: Tensor, sampler: Ancestral) -> Tensor:
 
 
 def draw_index(logits: Tensor, u: Tensor, temperature: float) -> Tensor:
-    """Where the sum of a row's probabilities passes u; at temperature 0 the likeliest: (n,)."""
+    """Draw an index (n,) per row by inverse transform of u; temperature 0 takes the likeliest."""
     if temperature == 0:
         return logits.argmax(1)
     total = (logits.double() / temperature).softmax(1).cumsum(1)
@@ -61,10 +61,10 @@ def draw_index(logits: Tensor, u: Tensor, temperature: float) -> Tensor:
 
 
 def filter_logits(logits: Tensor, top_k: int = 0, top_p: float = 1.0) -> Tensor:
-    """logits (n, K), with -inf where a symbol may not be drawn.
+    """Set the logits (n, K) of excluded symbols to -inf.
 
-    First all but the top_k likeliest go, then those that the likelier of the rest sum to top_p
-    without (arXiv:1904.09751). The likeliest stays; equal ones go from the last.
+    Keeps the top_k likeliest, and of these the fewest whose probabilities sum to top_p
+    (arXiv:1904.09751). The likeliest is always kept; among equals, the first.
     """
     values, order = logits.sort(dim=1, descending=True, stable=True)
     if top_k:

@@ -1,4 +1,4 @@
-"""Which numbers of a picture have a say in which distributions: by changing them one at a time."""
+"""Which inputs influence which predictions, measured by changing them one at a time."""
 
 from __future__ import annotations
 
@@ -31,35 +31,35 @@ NETWORKS = {
 
 @torch.no_grad()
 def find_influences(config: Any) -> Tensor:
-    """Whether a number has a say: (C, H, W) of those changed x (C, H, W) of those predicted."""
+    """Whether inputs (C, H, W) influence predictions (C, H, W), as one bool tensor of both."""
     torch.manual_seed(0)
     network = randomize_zeros(config.build()).double().eval()
     C, (H, W) = config.channels, SIZE
-    says = torch.zeros(C * H * W, C, H, W, dtype=torch.bool)
-    for _ in range(6):  # a rectified unit may sleep at one picture
+    influences = torch.zeros(C * H * W, C, H, W, dtype=torch.bool)
+    for _ in range(6):  # a ReLU may be inactive at one picture
         x = torch.randint(0, 255, (C, H, W))
         changed = x.flatten() + torch.eye(C * H * W, dtype=torch.int64)  # one level, one number
         both = torch.cat([x.flatten()[None], changed]).unflatten(1, (C, H, W)).double() / 255
         logits = network(both, torch.zeros(len(both), dtype=torch.int64))
         logits = logits.reshape(len(both), -1, C, H, W)
-        says |= ((logits[1:] - logits[:1]).abs() > ROUNDING).any(1)
-    return says.unflatten(0, (C, H, W))
+        influences |= ((logits[1:] - logits[:1]).abs() > ROUNDING).any(1)
+    return influences.unflatten(0, (C, H, W))
 
 
 def build_raster_order(C: int) -> Tensor:
-    """Where each number stands in the order: rows, columns, then R, G, B. (C, H, W)."""
+    """Index of each symbol in raster order: rows, columns, then R, G, B. (C, H, W)."""
     H, W = SIZE
     return torch.arange(H * W * C).reshape(H, W, C).permute(2, 0, 1)
 
 
 @pytest.mark.parametrize("config", NETWORKS.values(), ids=NETWORKS.keys())
 def test_nothing_later_leaks_and_what_is_declared_arrives(config: Any) -> None:
-    says, order = find_influences(config), build_raster_order(config.channels)
+    influences, order = find_influences(config), build_raster_order(config.channels)
     network = config.build()
     for i in range(SIZE[0]):
         for j in range(SIZE[1]):
             for c in range(config.channels):
-                seen = says[..., c, i, j]
+                seen = influences[..., c, i, j]
                 assert not seen[order >= order[c, i, j]].any()
                 assert torch.equal(seen, network.compute_receptive_field((i, j, c), SIZE))
 

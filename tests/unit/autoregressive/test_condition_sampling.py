@@ -1,4 +1,4 @@
-"""What an autoregressive model is told: several things at once, summed over, or drawn."""
+"""Conditions of an autoregressive model: several at once, marginalized, or drawn."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NETWORKS = {
 
 
 def model(network: Any, conditions: Any = TWO, **others: Any) -> Autoregressive:
-    """Its weights are large, so that what it is told matters to it."""
+    """Large weights, so that conditions matter."""
     torch.manual_seed(0)
     built = randomize_zeros(
         build_config(Levels(3, (1, 2, 3)), network, conditions=conditions, **others).build()
@@ -60,14 +60,14 @@ def style(k: int, n: int) -> dict[str, Tensor]:
     return {"style": torch.full((n,), k)}
 
 
-def nats(model: Autoregressive, **told: Any) -> Tensor:
-    """(3,) of the same pictures."""
+def nats(model: Autoregressive, **conditions: Any) -> Tensor:
+    """Nats (3,) of the same pictures."""
     pictures = torch.linspace(0, 1, 18).view(3, 1, 2, 3).double()
-    return model.score(Batch(pictures, **told), Rng(range(3))).nats
+    return model.score(Batch(pictures, **conditions), Rng(range(3))).nats
 
 
 @pytest.mark.parametrize("network", NETWORKS.values(), ids=NETWORKS)
-def test_two_conditions_are_told_at_once(network: Any) -> None:
+def test_two_conditions_at_once(network: Any) -> None:
     net = model(network)
     assert [c.name for c in net.spec.conditions] == ["class", "style"]
     each = [
@@ -77,7 +77,7 @@ def test_two_conditions_are_told_at_once(network: Any) -> None:
     ]
     assert torch.stack(each).unique(dim=0).shape[0] == 6
     by_style = -torch.logsumexp(-torch.stack(each).view(2, 3, 3), 0) + torch.tensor(2.0).log()
-    for b in range(3):  # a choice that nobody makes is summed over
+    for b in range(3):  # an unspecified choice is marginalized
         torch.testing.assert_close(
             nats(net, conditions=style(b, 3)), by_style[b], atol=1e-5, rtol=0
         )
@@ -94,7 +94,7 @@ def test_two_conditions_are_told_at_once(network: Any) -> None:
 
 
 @pytest.mark.parametrize("network", [NETWORKS["gated"], NETWORKS["gpt"]], ids=["gated", "gpt"])
-def test_none_is_asked_for_by_name_where_it_was_learned(network: Any) -> None:
+def test_none_can_be_requested_if_it_was_learned(network: Any) -> None:
     net = model(network, condition_dropout=0.1)
     none = nats(net, conditions={"class": ["none"] * 3, "style": ["none"] * 3})
     assert torch.equal(nats(net), none)
@@ -103,7 +103,7 @@ def test_none_is_asked_for_by_name_where_it_was_learned(network: Any) -> None:
         smalti.sample(model(network), 1, inputs=SamplingInputs(conditions={"class": ["none"]}))
 
 
-def test_a_caption_stands_beside_a_class() -> None:
+def test_a_caption_and_a_class() -> None:
     net = model(NETWORKS["gated"], (CLASSES, CaptionConfig(width=4, buckets=16)))
     red, green = (
         nats(net, labels=torch.zeros(3).long(), text=[word] * 3) for word in ("red", "green")
@@ -115,7 +115,7 @@ def test_a_caption_stands_beside_a_class() -> None:
 
 @pytest.mark.parametrize("network", [NETWORKS["gated"], NETWORKS["gpt"]], ids=["gated", "gpt"])
 @pytest.mark.parametrize("end", [0, 1, 4])
-def test_what_is_kept_tells_the_class(network: Any, end: int) -> None:
+def test_the_class_is_drawn_from_its_posterior(network: Any, end: int) -> None:
     """By Bayes' rule from the pixels before the first gap, and from no others."""
     net = model(network, (CLASSES,))
     known = net.codec.decode(torch.tensor([[[[2, 0, 1], [1, 2, 0]]]]))
@@ -124,9 +124,9 @@ def test_what_is_kept_tells_the_class(network: Any, end: int) -> None:
     nats = torch.zeros(2).double()
     symbols = net.encode(known).flatten()
 
-    def choose(k: int, at: Any) -> Tensor:
+    def choose(k: int, distribution: Any) -> Tensor:
         if k < end:
-            nats.sub_(at.logits[:, symbols[k]])
+            nats.sub_(distribution.logits[:, symbols[k]])
         return symbols[k].expand(2)
 
     list(net.walk(choose, 2, SamplingInputs(labels=torch.arange(2))))
@@ -136,11 +136,11 @@ def test_what_is_kept_tells_the_class(network: Any, end: int) -> None:
     assert labels is not None
     u = Rng(range(n)).uniform()
     assert torch.equal(labels, (u >= (-nats).softmax(0)[0]).long())
-    asked = SamplingInputs(known=inputs.known, mask=inputs.mask, labels=labels)
-    assert torch.equal(draw_pictures(net, n, inputs=inputs), draw_pictures(net, n, inputs=asked))
+    given = SamplingInputs(known=inputs.known, mask=inputs.mask, labels=labels)
+    assert torch.equal(draw_pictures(net, n, inputs=inputs), draw_pictures(net, n, inputs=given))
 
 
-def test_parts_that_do_not_fit_each_other_are_refused() -> None:
+def test_mismatched_parts_are_refused() -> None:
     codes = FrozenCodec("vqvae-digits")
     with expect_user_error("LogisticMixture", "64 codes", "Categorical"):
         build_config(codes, GatedPixelCNNConfig(), LogisticMixture())
@@ -148,7 +148,7 @@ def test_parts_that_do_not_fit_each_other_are_refused() -> None:
         build_config(codes, PixelCNNPlusPlusConfig()).build()
     with expect_user_error("GPT", "Categorical"):
         build_config(Levels(), GPTConfig(), LogisticMixture())
-    with expect_user_error("all 3 together", "PlusPlusConfig"):
+    with expect_user_error("all 3", "PixelCNNPlusPlusConfig"):
         build_config(
             Levels(256, (3, 8, 8)),
             GatedPixelCNNConfig(3, width=12, head_width=12),
@@ -164,7 +164,7 @@ def test_parts_that_do_not_fit_each_other_are_refused() -> None:
         )
 
 
-def test_what_a_network_was_given_is_not_overruled() -> None:
-    with expect_user_error("network.outputs is 9", "want 8"):
+def test_explicit_network_sizes_are_not_overruled() -> None:
+    with expect_user_error("network.outputs is 9", "require 8"):
         build_config(Levels(8), GatedPixelCNNConfig(outputs=9))
     assert build_config(Levels(8), GatedPixelCNNConfig()).network.outputs == 8  # pyright: ignore

@@ -1,4 +1,4 @@
-"""The compiled passes of PixelCNN++ against PyTorch's own, one by one."""
+"""The fused operations of PixelCNN++ against plain PyTorch."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from smalti.autoregressive.pixelcnn import fused_ops as passes
+from smalti.autoregressive.pixelcnn import fused_ops
 from smalti.autoregressive.pixelcnn.fused_ops import add_gated_residual, concat_elu_pad_dropout
-from smalti.kernels import bf16_rows as lines
+from smalti.kernels import bf16_rows
 
 
 def random_numbers(*shape: int, seed: int = 0) -> Tensor:
@@ -23,10 +23,10 @@ def random_numbers(*shape: int, seed: int = 0) -> Tensor:
 
 
 def run_both_ways(x: Tensor, work: Any, monkeypatch: Any) -> list[tuple[Tensor, Tensor]]:
-    """What the kernels give, then PyTorch: the outcome and the gradient at x."""
+    """Output and gradient at x, by the kernels, then by PyTorch."""
     found = []
-    for compiles in (True, False):
-        monkeypatch.setattr(passes, "has_kernel", lambda x, c=compiles: c)
+    for use_kernel in (True, False):
+        monkeypatch.setattr(fused_ops, "has_kernel", lambda x, k=use_kernel: k)
         out = work(x)
         weights = torch.randn(out.shape, dtype=x.dtype, generator=torch.Generator().manual_seed(7))
         (gradient,) = torch.autograd.grad((out * weights).sum(), x)
@@ -36,7 +36,7 @@ def run_both_ways(x: Tensor, work: Any, monkeypatch: Any) -> list[tuple[Tensor, 
 
 @pytest.mark.parametrize("padding", [(0, 0, 0, 0), (1, 1, 1, 0), (1, 0, 1, 0)])
 @pytest.mark.parametrize("shape", [(3, 5, 4, 6), (1, 1, 1, 1), (2, 32, 3, 3)])
-def test_opened(shape: tuple[int, ...], padding: Any, monkeypatch: Any) -> None:
+def test_concat_elu_pad(shape: tuple[int, ...], padding: Any, monkeypatch: Any) -> None:
     got, wanted = run_both_ways(
         random_numbers(*shape), lambda x: concat_elu_pad_dropout(x, padding), monkeypatch
     )
@@ -44,10 +44,10 @@ def test_opened(shape: tuple[int, ...], padding: Any, monkeypatch: Any) -> None:
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_gated(threads: int, monkeypatch: Any) -> None:
+def test_add_gated_residual(threads: int, monkeypatch: Any) -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    monkeypatch.setattr(lines, "COST_PER_NUMBER", 10**9)  # so that it is worth a thread
+    monkeypatch.setattr(bf16_rows, "COST_PER_NUMBER", 10**9)  # so that it is worth a thread
     x, t = random_numbers(3, 5, 4, 6), random_numbers(3, 10, 4, 6, seed=1)
     try:
         for point, work in (
@@ -75,7 +75,7 @@ def test_bfloat16_is_float32_rounded_once(shape: tuple[int, ...], monkeypatch: A
         lambda x, t: concat_elu_pad_dropout(t, (1, 1, 1, 0)),
         add_gated_residual,
     )
-    monkeypatch.setattr(passes, "has_kernel", lambda x: True)
+    monkeypatch.setattr(fused_ops, "has_kernel", lambda x: True)
     for work in works:
         found = []
         for float32 in (False, True):
@@ -93,7 +93,7 @@ def test_bfloat16_is_float32_rounded_once(shape: tuple[int, ...], monkeypatch: A
                 torch.testing.assert_close(got.float(), wanted, rtol=1.001 * 2**-8, atol=1e-30)
 
 
-def test_other_types_take_pytorchs_way() -> None:
+def test_other_types_use_pytorch() -> None:
     x = torch.randn(2, 3, 4, 4).half()
     out = concat_elu_pad_dropout(x, (1, 1, 1, 0))
     assert out.dtype == torch.float16
@@ -129,7 +129,7 @@ def test_dropout_follows_the_global_generator_and_its_gradient_the_draws() -> No
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_a_number_that_is_none_is_not_lost(dtype: torch.dtype) -> None:
+def test_nan_is_not_lost(dtype: torch.dtype) -> None:
     x = torch.full((1, 2, 2, 2), torch.nan, dtype=dtype)
     t = torch.full((1, 4, 2, 2), torch.nan, dtype=dtype)
     assert concat_elu_pad_dropout(x, (0, 0, 0, 0)).isnan().any()

@@ -24,9 +24,9 @@ def parameters(channels: int, K: int, *rest: int, spread: float = 2.0, seed: int
     return spread * torch.randn(1, layer.count_parameters(channels, K), *rest, dtype=torch.float64)
 
 
-def symbols(params: Tensor, earlier: list[int], levels: int, K: int) -> Any:
-    before = torch.tensor([earlier]).expand(len(params), -1)
-    return LogisticMixture(K).build_distribution(params, before, len(earlier), levels)
+def symbols(params: Tensor, previous: list[int], levels: int, K: int) -> Any:
+    before = torch.tensor([previous]).expand(len(params), -1)
+    return LogisticMixture(K).build_distribution(params, before, len(previous), levels)
 
 
 @settings(max_examples=60, deadline=None)
@@ -40,12 +40,12 @@ def test_a_pixels_levels_sum_to_one(levels: int, seed: int, spread: float) -> No
 def test_all_levels_of_all_channels_sum_to_one(levels: int) -> None:
     params = parameters(3, 2)
     every = [levels - 1, 0, levels // 2]
-    for earlier in ([], every[:1], every[:2]):
-        total = symbols(params, earlier, levels, 2).logits.exp().sum().item()
+    for previous in ([], every[:1], every[:2]):
+        total = symbols(params, previous, levels, 2).logits.exp().sum().item()
         assert total == pytest.approx(1, abs=1e-12)
 
 
-def test_a_colors_probability_is_that_of_its_channels_in_turn() -> None:
+def test_a_colors_probability_is_the_product_of_its_channels() -> None:
     """The sum over components of products, written out, for all 27 colors of 3 levels."""
     levels, K = 3, 2
     params = parameters(3, K, 1, 1)
@@ -58,8 +58,8 @@ def test_a_colors_probability_is_that_of_its_channels_in_turn() -> None:
     torch.testing.assert_close(each.flatten(1).sum(1), nats)
     for n, color in enumerate(colors.tolist()):
         for c in range(3):
-            told = symbols(params[..., 0, 0], color[:c], levels, K).logits[0, color[c]]
-            torch.testing.assert_close(told, -each[n, c, 0, 0])
+            log_p = symbols(params[..., 0, 0], color[:c], levels, K).logits[0, color[c]]
+            torch.testing.assert_close(log_p, -each[n, c, 0, 0])
 
 
 @pytest.mark.parametrize("log_scale", [-20.0, -7.0, 0.0, 45.0, 300.0])
@@ -78,40 +78,40 @@ def test_no_scale_is_too_small_or_too_large(log_scale: float, dtype: torch.dtype
 def test_a_cell_is_the_integral_of_the_density() -> None:
     levels, (mean, log_scale) = 8, (0.3, -1.2)
     mids = normalize_levels(torch.arange(levels).double(), levels)
-    told = layer.compute_log_probs(
+    distribution = layer.compute_log_probs(
         mids, torch.tensor(mean).double(), torch.tensor(log_scale), levels
     ).exp()
     t = torch.linspace(-40, 40, 2_000_001, dtype=torch.float64)  # in scales
     x, density = mean + np.exp(log_scale) * t, torch.sigmoid(t) * torch.sigmoid(-t)
     cell = ((x + 1) / 2 * (levels - 1)).round().clamp(0, levels - 1).long()
     sums = torch.zeros(levels).double().index_add(0, cell, density * (t[1] - t[0]))
-    torch.testing.assert_close(told, sums, atol=1e-4, rtol=0)
+    torch.testing.assert_close(distribution, sums, atol=1e-4, rtol=0)
 
 
-@pytest.mark.parametrize("earlier", [[], [3], [0, 4]])
-def test_draws_follow_the_probabilities(earlier: list[int]) -> None:
+@pytest.mark.parametrize("previous", [[], [3], [0, 4]])
+def test_draws_follow_the_probabilities(previous: list[int]) -> None:
     levels, n = 5, 100_000
-    params = parameters(3, 3, spread=1.0, seed=len(earlier)).expand(n, -1)
-    told = symbols(params, earlier, levels, 3)
+    params = parameters(3, 3, spread=1.0, seed=len(previous)).expand(n, -1)
+    distribution = symbols(params, previous, levels, 3)
     u = torch.rand(n, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    share = torch.bincount(told.sample(u), minlength=levels) / n
-    p = told.logits[0].exp()
+    share = torch.bincount(distribution.sample(u), minlength=levels) / n
+    p = distribution.logits[0].exp()
     assert p.min() > 0.01
     assert ((share - p).abs() < 5 * (p * (1 - p) / n).sqrt()).all()
 
 
 def test_uniforms_at_the_ends_give_levels() -> None:
-    told = symbols(parameters(1, 2).expand(4, -1), [], 256, 2)
+    distribution = symbols(parameters(1, 2).expand(4, -1), [], 256, 2)
     u = torch.tensor([[0.0, 0.0], [0.0, 1 - 1e-16], [1 - 1e-16, 0.0], [1 - 1e-16, 1 - 1e-16]])
-    assert told.sample(u.double()).tolist() == [0, 255, 0, 255]
+    assert distribution.sample(u.double()).tolist() == [0, 255, 0, 255]
 
 
 def test_temperature_narrows_and_0_takes_the_likeliest_components_mean() -> None:
     params = torch.tensor([[0.0, 1.0, -0.6, 0.5, -1.0, -1.0]]).double().expand(2000, -1)
-    told = symbols(params, [], 256, 2)
+    distribution = symbols(params, [], 256, 2)
     u = torch.rand(2000, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    assert told.sample(u, 0.0).unique().tolist() == [191]  # 0.5 of [-1, 1]
-    spreads = [told.sample(u, t).double().std().item() for t in (0.1, 0.5, 1.0)]
+    assert distribution.sample(u, 0.0).unique().tolist() == [191]  # 0.5 of [-1, 1]
+    spreads = [distribution.sample(u, t).double().std().item() for t in (0.1, 0.5, 1.0)]
     assert spreads == sorted(spreads)
 
 

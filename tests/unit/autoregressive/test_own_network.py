@@ -1,4 +1,4 @@
-"""A network of anybody's own is as good as smalti's: it is scored, walked, completed and told."""
+"""Custom networks support all that smalti's do: scores, walks, completion and conditions."""
 
 from __future__ import annotations
 
@@ -24,13 +24,16 @@ from tests.tiny import GPT, draw_pictures, randomize_zeros
 class RowsConfig:
     """Sees the sum of all rows above, each channel the same."""
 
-    count: int = 0
-    told: int = 0
+    outputs: int = 0
+    condition_width: int = 0
     condition_kinds = ("vector",)
     input_kind = "values"
 
     def derive_fields(self, requirements: Requirements) -> dict[str, Any]:
-        return {"count": requirements.n_parameters, "told": requirements.condition_width}
+        return {
+            "outputs": requirements.n_parameters,
+            "condition_width": requirements.condition_width,
+        }
 
     def build(self) -> nn.Module:
         return Rows(self)
@@ -41,13 +44,13 @@ class Rows(nn.Module):
 
     def __init__(self, config: RowsConfig):
         super().__init__()
-        self.weight = nn.Parameter(3 * torch.randn(config.count))
-        self.told = nn.Linear(config.told, config.count)
-        nn.init.normal_(self.told.weight, std=3)
+        self.weight = nn.Parameter(3 * torch.randn(config.outputs))
+        self.condition = nn.Linear(config.condition_width, config.outputs)
+        nn.init.normal_(self.condition.weight, std=3)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         above = (x.sum((1, 3)).cumsum(1) - x.sum((1, 3))).sin()  # (N, H)
-        logits = above[..., None] * self.weight + self.told(y)[:, None]  # (N, H, K)
+        logits = above[..., None] * self.weight + self.condition(y)[:, None]  # (N, H, K)
         return logits.movedim(2, 1)[:, :, None, :, None].expand(-1, -1, *x.shape[1:])
 
 
@@ -67,11 +70,13 @@ class BeforeConfig:
 
 
 @pytest.mark.parametrize("network", [RowsConfig(), BeforeConfig()], ids=["vector", "tokens"])
-def test_it_does_all_that_others_do(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_supports_all_that_others_do(network: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(TAGS, "own", f"{__name__}:{type(network).__name__}")
     torch.manual_seed(0)
-    codec, told = Levels(3, (3, 2, 2)), (Choice(("a", "b")),)
-    model: Autoregressive = build_config(codec, network, conditions=told).build().double().eval()
+    codec, conditions = Levels(3, (3, 2, 2)), (Choice(("a", "b")),)
+    model: Autoregressive = (
+        build_config(codec, network, conditions=conditions).build().double().eval()
+    )
     pictures = torch.randint(0, 3, (3, 3, 2, 2)).double() / 2
     batch, nats = Batch(pictures, torch.tensor([0, 1, 1])), torch.zeros(3).double()
     z = model.encode(pictures)
@@ -87,7 +92,7 @@ def test_it_does_all_that_others_do(network: Any, monkeypatch: pytest.MonkeyPatc
     mask = torch.tensor([[False, False], [True, True]])
     filled = draw_pictures(model, 3, inputs=SamplingInputs(known=pictures.float(), mask=mask))
     assert torch.equal(filled[:, :, 0], pictures[:, :, 0].float())
-    two = build_config(Levels(2, (3, 2, 2)), network, conditions=told).build().eval()
+    two = build_config(Levels(2, (3, 2, 2)), network, conditions=conditions).build().eval()
     pixels = torch.randint(0, 2, (3, 3, 2, 2), dtype=torch.uint8) * 255
     assert torch.equal(decompress(two, compress(two, pixels)), pixels)
 
@@ -96,7 +101,7 @@ def test_it_does_all_that_others_do(network: Any, monkeypatch: pytest.MonkeyPatc
     "network", [GatedPixelCNNConfig(width=8, blocks=1), PixelCNNConfig(width=8), GPT]
 )
 def test_codebooks_may_be_large(network: Any) -> None:
-    """Drawn code by code, as the whole network says."""
+    """Codes drawn one by one have the full network's score."""
     torch.manual_seed(0)
     model: Autoregressive = randomize_zeros(
         build_config(IndexCodec(1024, (3, 4)), network).build()

@@ -34,7 +34,7 @@ AB = ("a", "b")
 
 
 def small(**changes: Any) -> Autoregressive:
-    """Its weights are three times what they start as, so that what it sees matters to it."""
+    """Weights three times the initial ones, so that inputs matter."""
     torch.manual_seed(0)
     model = randomize_zeros(pixelcnn_config(**changes).build()).double().eval()
     with torch.no_grad():
@@ -91,11 +91,11 @@ def test_evaluation_takes_exact_scores() -> None:
     assert bits.kind == "exact"
     assert bits.n == 5
     assert bits.terms == {}
-    assert bits.mean > 8  # pixels of noise cannot be told
+    assert bits.mean > 8  # noise cannot be predicted
 
 
-def test_walking_tells_the_score_number_by_number() -> None:
-    """Along given pictures the walk's distributions give the same nats as the whole network."""
+def test_walking_gives_the_score_symbol_by_symbol() -> None:
+    """Along given pictures the walk's distributions give the same nats as the full network."""
     model = small(shape=(3, 3, 4), levels=4, classes=AB)
     pictures, labels = torch.rand(3, 3, 3, 4), torch.tensor([0, 1, 1])
     levels, nats, places = model.encode(pictures), torch.zeros(3).double(), []
@@ -162,7 +162,7 @@ def test_known_numbers_stay_and_the_rest_is_drawn() -> None:
     assert torch.equal(nothing, draw_pictures(model, seeds=[4, 9]))
 
 
-def test_what_is_filled_in_looks_at_what_is_known() -> None:
+def test_completion_depends_on_the_known_part() -> None:
     model = small(shape=(1, 4, 4), levels=16)
     mask = torch.zeros(4, 4).bool()
     mask[2:] = True
@@ -226,7 +226,7 @@ def test_a_vector_is_a_condition_and_enters_everywhere() -> None:
 
 def test_mismatched_configs_are_refused() -> None:
     good = pixelcnn_config(levels=8)
-    with pytest.raises(UserError, match=r"network\.outputs is 8.*want 256"):
+    with pytest.raises(UserError, match=r"network\.outputs is 8.*require 256"):
         replace(good, codec=Levels(256, (1, 8, 8)))
     with pytest.raises(UserError, match=r"network\.condition_width"):
         replace(good, conditions=(Choice(AB),))
@@ -246,7 +246,7 @@ def test_the_callers_modes_stay() -> None:
     assert torch.is_grad_enabled()
 
 
-def test_the_whole_walker_shows_the_networks_numbers() -> None:
+def test_the_naive_walker_gives_the_networks_numbers() -> None:
     network = GatedPixelCNNConfig(outputs=5, width=6, head_width=6, blocks=1).build().double()
     values, symbols = torch.rand(5).double(), torch.randint(5, (2, 1, 3, 4))
     walker, logits = NaiveWalker(network, 2, (3, 4), None, values), network(values[symbols])

@@ -1,4 +1,4 @@
-"""Levels: floats and whole numbers, there and back."""
+"""Levels: round trips between floats and integers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network of PixelCNN++: what it sees, how it begins, its walker against the whole of it."""
+"""The network of PixelCNN++: receptive field, initialization, its walker against the network."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ GOLDEN = Path(__file__).parents[2] / "golden"
 
 
 def network(size: tuple[int, int] = (7, 6), **changes: Any) -> Any:
-    """Settled on noise, so that every layer has a say; in float64 and eval mode."""
+    """Initialized on noise, so that every layer matters; in float64 and eval mode."""
     torch.manual_seed(0)
     values: dict[str, Any] = {"outputs": 6, "filters": 5, "blocks": 1, "dropout": 0.5, **changes}
     config = PixelCNNPlusPlusConfig(**values)
@@ -79,15 +79,15 @@ def test_the_condition_reaches_every_block(y: Tensor) -> None:
         net(x, torch.zeros(2, 4))
 
 
-def test_data_decide_how_it_begins() -> None:
-    """Every normed layer then puts out mean 0 and the deviation that it was made with."""
+def test_initialization_depends_on_the_data() -> None:
+    """Every normed layer then outputs mean 0 and its configured standard deviation."""
     torch.manual_seed(0)
     net = PixelCNNPlusPlusConfig(filters=6, blocks=1, dropout=0.0).build().double()
     x = torch.rand(16, 1, 8, 8, dtype=torch.float64) * 2 - 1
     seen: list[tuple[float, Tensor, Tensor]] = []
 
     def note(module: Any, _: Any, out: Tensor) -> None:
-        if "Deconv" not in type(module).__name__:  # which is cropped after it is settled
+        if "Deconv" not in type(module).__name__:  # cropped after initialization
             seen.append((module.weight.scale, *torch.std_mean(out, (0, 2, 3), correction=0)))
 
     for module in net.modules():
@@ -108,7 +108,7 @@ def test_a_constant_batch_does_not_blow_it_up() -> None:
     assert net.eval()(torch.rand(2, 1, 8, 8) * 2 - 1).abs().max() < 100
 
 
-def test_the_first_loss_settles_it_and_only_that() -> None:
+def test_only_the_first_loss_initializes_it() -> None:
     torch.manual_seed(0)
     model = Autoregressive(config(dropout=0.5))
     batch = Batch(torch.rand(4, 1, 7, 6))
@@ -183,11 +183,11 @@ def test_the_same_uniforms_give_the_same_pixels(changes: dict[str, Any]) -> None
 @torch.no_grad()
 @pytest.mark.parametrize("kind", ["pclucas_pixelcnnpp_rgb", "pclucas_pixelcnnpp_gray"])
 def test_the_golden_networks_walk(kind: str) -> None:
-    """Put any pixels, a walker says what the whole network says of them."""
-    weights, told = read_weights(GOLDEN / f"{kind}.safetensors")
-    assert told is not None
-    net: Any = from_reference(kind, told, weights).double()
-    C, H, W = told["input_channels"], 9, 10  # sides that the scales do not divide
+    """For any pixels, the walker's parameters are the full network's."""
+    weights, reference = read_weights(GOLDEN / f"{kind}.safetensors")
+    assert reference is not None
+    net: Any = from_reference(kind, reference, weights).double()
+    C, H, W = reference["input_channels"], 9, 10  # sides that the scales do not divide
     values, symbols = 2 * torch.rand(20).double() - 1, torch.randint(20, (3, C, H, W))
     whole, walker = net(values[symbols]), build_walker(net, 3, (H, W), None, values)
     for k, (i, j, c) in enumerate(itertools.product(range(H), range(W), range(C))):

@@ -1,4 +1,4 @@
-"""Priors over codes: the walker, conditions, choosing, what is disturbed in training."""
+"""Priors over codes: the walker, conditions, sampling, augmentation in training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.tiny import draw_pictures, prior_config
 
 
 def network(**changes: Any) -> Any:
-    """Large random weights, so that every token has a say."""
+    """Large random weights, so that every token matters."""
     torch.manual_seed(0)
     values: dict[str, Any] = {
         "vocab_size": 11,
@@ -62,7 +62,7 @@ def test_the_walker_gives_the_networks_logits(c: int) -> None:
 
 
 @torch.no_grad()
-def test_a_walker_goes_on_with_some_of_its_rows() -> None:
+def test_a_walker_can_be_reordered() -> None:
     net, tokens, rows = network(), torch.randint(0, 11, (5, 12)), torch.tensor([4, 1, 1])
     walker = GPTWalker(net, tokens[:, :3], 9)
     walker.set_symbols(0, tokens[:, 3])
@@ -72,7 +72,7 @@ def test_a_walker_goes_on_with_some_of_its_rows() -> None:
     torch.testing.assert_close(walker.predict(2), whole[:, 4], atol=1e-12, rtol=0)
 
 
-def test_temperature_top_k_and_top_p_cut_what_they_say() -> None:
+def test_temperature_top_k_and_top_p() -> None:
     p = torch.tensor([[0.1, 0.4, 0.2, 0.3]], dtype=torch.float64)
     u = torch.linspace(0, 1, 10_001, dtype=torch.float64)[:-1]
 
@@ -135,7 +135,7 @@ def test_scores_are_of_codes_and_given_the_class() -> None:
     assert found.mean == pytest.approx(again.nats.mean().item() / 4)
 
 
-def test_codes_are_disturbed_in_training_alone() -> None:
+def test_codes_are_corrupted_in_training_alone() -> None:
     z = torch.zeros(400, 1, 7, 7, dtype=torch.int64)
     seen = corrupt_symbols(z, 64, 0.5)
     assert (seen != 0).double().mean().item() == pytest.approx(0.5 * 63 / 64, abs=0.02)
@@ -146,27 +146,30 @@ def test_codes_are_disturbed_in_training_alone() -> None:
     assert losses[2] == losses[3]
 
 
-def test_pictures_are_shifted_and_the_network_is_told() -> None:
+def test_pictures_are_shifted_and_the_network_knows() -> None:
     x = torch.arange(12.0).reshape(1, 1, 3, 4).expand(2, 1, 3, 4)
     moved = shift_pictures(x, torch.tensor([[1, 0], [0, -2]]))
     assert moved[0, 0].tolist() == [[0, 1, 2, 3], [0, 1, 2, 3], [4, 5, 6, 7]]
     assert moved[1, 0, 0].tolist() == [2, 3, 3, 3]
     model = prior_config(("a",), max_shift=1).build()
-    front: Any = model.encode_conditions({"class": torch.tensor([0, 0])}, 2, torch.tensor([0, 5]))
-    assert front.tolist() == [[64, 66], [64, 66 + 5]]  # first the codes, then "a" and none of it
-    front = model.encode_conditions({"class": torch.tensor([0])}, 1)
-    assert front.tolist() == [[64, 66 + 4]]  # not at all
-    x, moves = model.train().shift_randomly(torch.rand(50, 1, 8, 8))
-    assert moves is not None and moves.unique().tolist() == [*range(9)]
+    prefix: Any = model.encode_conditions({"class": torch.tensor([0, 0])}, 2, torch.tensor([0, 5]))
+    assert prefix.tolist() == [
+        [64, 66],
+        [64, 66 + 5],
+    ]  # the codes come first, then "a" and its none
+    prefix = model.encode_conditions({"class": torch.tensor([0])}, 1)
+    assert prefix.tolist() == [[64, 66 + 4]]  # no shift
+    x, shifts = model.train().shift_randomly(torch.rand(50, 1, 8, 8))
+    assert shifts is not None and shifts.unique().tolist() == [*range(9)]
     assert model.network.config.vocab_size == 64 + 2 + 9
 
 
 def test_what_does_not_fit_is_refused() -> None:
     with expect_user_error("vocab_size is 512", "64 codes", "65"):
         AutoregressiveConfig(FrozenCodec(), GPTConfig(context_length=49)).build()
-    with expect_user_error("ddpm-digits is no codec"):
+    with expect_user_error("ddpm-digits is not a codec"):
         FrozenCodec("ddpm-digits").load()
-    with expect_user_error("another codec", "00000000"):
+    with expect_user_error("is not the codec", "00000000"):
         FrozenCodec("vqvae-digits", "0" * 64).load()
     model = prior_config(("a", "b")).build()
     with expect_user_error("class 2"):

@@ -1,4 +1,4 @@
-"""Walkers of PixelCNN and Gated PixelCNN are the whole network, only faster; so are the kernels."""
+"""Walkers and kernels of PixelCNN and Gated PixelCNN against their naive twins."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from smalti.convert import from_reference, read_weights
 from smalti.core.errors import UserError
 from smalti.core.rng import Rng
 from smalti.core.sampling_inputs import SamplingInputs
-from smalti.kernels import threads as walker
+from smalti.kernels import threads
 from smalti.kernels.loops import fast_exp
 from smalti.kernels.panels import pack_panels, round_up_to_panels
 from smalti.kernels.softmax_draw import draw_softmax
@@ -52,7 +52,7 @@ def network(kind: Any, seed: int = 0, dtype: torch.dtype = torch.float64, **chan
 
 @torch.no_grad()
 def walk_along(walkers: list[Any], x: Tensor) -> list[Tensor]:
-    """What each says along the symbols x (N, C, H, W): (H W C, N, P)."""
+    """Each walker's parameters along the symbols x (N, C, H, W): (H W C, N, P)."""
     found = [[] for _ in walkers]
     for k, symbols in enumerate(x.permute(2, 3, 1, 0).flatten(0, 2)):
         for each, numbers in zip(walkers, found, strict=True):
@@ -74,7 +74,7 @@ def walk_along(walkers: list[Any], x: Tensor) -> list[Tensor]:
     size=st.tuples(st.integers(1, 4), st.integers(1, 4)),
     n=st.integers(1, 11),
 )
-def test_a_walker_says_what_the_whole_network_says(
+def test_a_walker_gives_the_networks_parameters(
     kind: Any, size: tuple[int, int], n: int, thirds: int, **changes: Any
 ) -> None:
     width = {"width": 3 * thirds, "head_width": 3 * thirds + 3}
@@ -90,12 +90,12 @@ def test_a_walker_says_what_the_whole_network_says(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_in_float32_it_is_as_near_as_float32_is(kind: Any) -> None:
+def test_float32_is_accurate_to_rounding(kind: Any) -> None:
     net = network(kind, width=40, head_width=33, outputs=70, batch_norm=True, dtype=torch.float32)
     both = [make(net, 9, (4, 5), None, VALUES) for make in (NaiveWalker, build_walker)]
     whole, quick = walk_along(both, torch.randint(70, (9, 1, 4, 5)))
     assert quick.dtype == torch.float32
-    # five layers of sums of a thousand terms: a unit in the last place of them comes to 1.5e-4
+    # five layers of sums of a thousand terms: one unit in the last place of these is 1.5e-4
     torch.testing.assert_close(quick, whole, atol=5e-4, rtol=1e-4)
 
 
@@ -129,7 +129,7 @@ def test_the_articles_prior_walks() -> None:
 
 
 @pytest.mark.parametrize("codes", [False, True])
-def test_what_a_network_is_not_made_for_is_refused(codes: bool) -> None:
+def test_unsupported_input_is_refused(codes: bool) -> None:
     with pytest.raises(UserError, match="this network takes"):
         build_walker(
             network(GatedPixelCNNConfig, embeds_symbols=codes),
@@ -140,7 +140,7 @@ def test_what_a_network_is_not_made_for_is_refused(codes: bool) -> None:
         )
 
 
-def test_a_naive_walker_goes_on_with_some_of_its_rows() -> None:
+def test_a_naive_walker_can_be_reordered() -> None:
     net, x = network(GatedPixelCNNConfig, condition_width=4), torch.randint(5, (4, 1, 2, 3))
     y, rows = torch.arange(4), torch.tensor([3, 0, 0])
     (alone,) = walk_along([NaiveWalker(net, 3, (2, 3), y[rows], VALUES)], x[rows])
@@ -163,9 +163,9 @@ def test_the_same_uniforms_give_the_same_pixels(kind: Any, channels: int) -> Non
     codec = Levels(17, (channels, 4, 5))
     config = AutoregressiveConfig(codec, net.config, conditions=(Choice(("a", "b", "c")),))
     for labels in (None, torch.tensor([2, 0, 0, 1])):
-        told = SamplingInputs(labels=labels)
+        inputs = SamplingInputs(labels=labels)
         quick, slow = (
-            [state.symbols for state in model.stream(Rng(range(4)), told, Ancestral(3.0))]
+            [state.symbols for state in model.stream(Rng(range(4)), inputs, Ancestral(3.0))]
             for model in build_twins(config, net)
         )
         assert len(quick) == 4
@@ -201,26 +201,26 @@ def test_threads_change_nothing(kind: Any, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     (alone,) = walk_along([build_walker(net, 19, (3, 4), None, VALUES)], x)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
-    monkeypatch.setattr(walker, "MIN_COST_PER_THREAD", 0)
+    monkeypatch.setattr(threads, "MIN_COST_PER_THREAD", 0)
     together: Any = build_walker(net, 19, (3, 4), None, VALUES)
     assert len(together.slices) == 3
     assert torch.equal(walk_along([together], x)[0], alone)
 
 
 @pytest.mark.parametrize(("n", "parts"), [(1, 2), (16, 2), (17, 2), (5, 3), (64, 7), (2, 2)])
-def test_parts_are_all_pictures_once(n: int, parts: int) -> None:
-    found = walker.split_batch(n, parts)
+def test_chunks_cover_all_pictures_once(n: int, parts: int) -> None:
+    found = threads.split_batch(n, parts)
     assert len(found) <= parts
     assert [k for part in found for k in range(n)[part]] == list(range(n))
 
 
-def test_an_error_in_a_thread_is_told() -> None:
+def test_an_error_in_a_thread_is_raised() -> None:
     def work(part: int) -> None:
         if part == 1:
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        walker.run_in_threads(work, [0, 1], 10**9)
+        threads.run_in_threads(work, [0, 1], 10**9)
 
 
 def play(record: Callable[..., None], *arrays: np.ndarray) -> None:

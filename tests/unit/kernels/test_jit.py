@@ -1,4 +1,4 @@
-"""Compiled code is kept where that goes, and otherwise done without."""
+"""Compiled kernels are cached where possible."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ def test_a_read_only_package_is_left_alone(tmp_path: Path, home: str) -> None:
     folders = [tmp_path / "smalti", *(tmp_path / "smalti").rglob("*")]
     for path in folders:
         path.chmod(path.stat().st_mode & ~0o222)
-    place = "/proc/nothing" if home == "missing" else str(tmp_path / "home")
+    home_folder = "/proc/nothing" if home == "missing" else str(tmp_path / "home")
     kept = {k: v for k, v in os.environ.items() if k not in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
     done = subprocess.run(
         [sys.executable, "-B", "-c", PROGRAM],
-        env={**kept, "HOME": place, "PYTHONPATH": str(tmp_path)},
+        env={**kept, "HOME": home_folder, "PYTHONPATH": str(tmp_path)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     for path in folders:
@@ -57,23 +57,23 @@ def test_a_read_only_package_is_left_alone(tmp_path: Path, home: str) -> None:
     assert not list((tmp_path / "smalti").rglob("*.nb?"))
     if home == "missing":
         assert done.stdout.startswith("41 False")
-        assert "compiled code cannot be kept" in done.stderr
+        assert "compiled code cannot be cached" in done.stderr
         assert "NUMBA_CACHE_DIR" in done.stderr
     else:
         assert done.stdout.startswith(f"41 True {tmp_path / 'home'}")
-        assert "cannot be kept" not in done.stderr
+        assert "cannot be cached" not in done.stderr
 
 
-def test_a_first_use_says_once_what_it_waits_for(tmp_path: Path) -> None:
-    for wanted in (1, 0):  # the second process finds what the first has kept
+def test_compilation_is_logged_once(tmp_path: Path) -> None:
+    for expected in (1, 0):  # the second process uses the first one's cache
         done = subprocess.run(
             [sys.executable, "-c", FIRST_USE],
             env={**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)},
             capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert done.stdout == "[1]\n"
-        assert done.stderr.count("smalti: compiling for this machine, once") == wanted
-        assert len(done.stderr.splitlines()) == wanted
+        assert done.stderr.count("smalti: compiling for this machine, once") == expected
+        assert len(done.stderr.splitlines()) == expected
 
 
 def test_what_can_be_written(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Captions as vectors, and as what training and a model are given."""
+"""The caption encoder, and captions in training and models."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def vectors(encode: CaptionEncoder, *text: str) -> Tensor:
 # ------------------------------------------------------------------------------------ the encoder
 
 
-def test_capitals_spaces_and_punctuation_have_no_say():
+def test_case_spaces_and_punctuation_are_ignored():
     h = vectors(encoder(), "red heart", " Red,  HEART! ", "red\nheart", "red_heart")
     torch.testing.assert_close(h, h[:1].expand_as(h))  # rows of one batch: up to rounding
     composed, apart = "caf\u00e9", "cafe\u0301"
@@ -144,7 +144,7 @@ def config() -> AutoregressiveConfig:
 
 
 def halves(n: int = 24) -> Pictures:
-    """Black pictures and white ones in turn, and their captions."""
+    """Alternating black and white pictures, and their captions."""
     pixels = torch.zeros(n, 1, 4, 4, dtype=torch.uint8)
     pixels[1::2] = 255
     words = ("dark night", "bright day", "Dark.", "bright", "a night, dark", "A day, bright!")
@@ -195,10 +195,10 @@ def test_score_is_given_the_caption(learned: Autoregressive):
         learned.score(Batch(pictures, None, ["dark"]), Rng([0, 1]))
 
 
-def test_evaluation_asks_by_the_captions_of_the_held_out_pictures(learned: Autoregressive):
+def test_evaluation_uses_the_captions_of_held_out_pictures(learned: Autoregressive):
     held = halves(6)
-    told = compute_bits_per_dim(learned, held).mean
-    assert told < 0.5 * compute_bits_per_dim(learned, replace(held, captions=())).mean
+    bits = compute_bits_per_dim(learned, held).mean
+    assert bits < 0.5 * compute_bits_per_dim(learned, replace(held, captions=())).mean
     text = choose_captions(8, learned.spec.accepted_inputs, held)
     assert text is not None and text == [*held.captions, *held.captions[:2]]
     drawn = draw_sample_set(learned, 8, text=text, batch_size=3)
@@ -236,7 +236,7 @@ def test_a_batch_has_its_captions():
     assert replace(pictures, captions=()).make_batch(torch.tensor([0]), CPU).text is None
 
 
-def test_a_run_goes_on_as_if_it_never_stopped(tmp_path: Path):
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path):
     train, valid = halves(20), halves(4)
     whole = run(config(), train, valid, PLAN, tmp_path / "whole")
     with pytest.raises(PowerCut):

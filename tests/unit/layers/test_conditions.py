@@ -1,4 +1,4 @@
-"""Conditions as vectors and as tokens: what stands where, what is hidden, what is refused."""
+"""Conditions as vectors and tokens: layout, dropout, and errors."""
 
 from __future__ import annotations
 
@@ -14,49 +14,49 @@ from smalti.layers.condition_encoder import Choice, ConditionEncoder, compute_wi
 STYLE = Choice(("flat", "round", "old"), "style")
 CAPTION = CaptionConfig(width=4, buckets=64)
 ALL = (Choice(("cat", "dog")), STYLE, CAPTION)
-TOLD = {"class": torch.tensor([1, 0]), "style": torch.tensor([3, 2]), "text": ["red", ""]}
+VALUES = {"class": torch.tensor([1, 0]), "style": torch.tensor([3, 2]), "text": ["red", ""]}
 
 
-def vector(conditions: ConditionEncoder, told: dict, n: int = 2) -> Tensor:
-    x = conditions.to_vector(told, n)
+def vector(conditions: ConditionEncoder, values: dict, n: int = 2) -> Tensor:
+    x = conditions.to_vector(values, n)
     assert x is not None
     return x
 
 
-def test_one_hots_and_captions_stand_side_by_side() -> None:
+def test_one_hots_and_captions_are_concatenated() -> None:
     conditions = ConditionEncoder(ALL, 0.2).eval()
-    x = vector(conditions, TOLD)
+    x = vector(conditions, VALUES)
     assert x.shape == (2, conditions.width) == (2, 3 + 4 + 4)
     assert x[0, :7].tolist() == [0, 1, 0, 0, 0, 0, 1]
     assert x[1, :7].tolist() == [1, 0, 0, 0, 0, 1, 0]
     assert not torch.equal(x[0, 7:], x[1, 7:])
-    assert conditions.to_indices(TOLD, 2).tolist() == [[1, 3], [0, 2]]
+    assert conditions.to_indices(VALUES, 2).tolist() == [[1, 3], [0, 2]]
     x.sum().backward()
     assert all(p.grad is not None for p in conditions.parameters())
 
 
-def test_what_is_missing_is_hidden() -> None:
+def test_missing_conditions_are_dropped() -> None:
     conditions = ConditionEncoder(ALL, 0.2).eval()
     nothing = conditions.to_unconditional_vector(1)
     assert nothing is not None
     assert nothing[0, :7].tolist() == [0, 0, 1, 0, 0, 0, 1]
-    told = {"class": torch.tensor([2]), "style": torch.tensor([3]), "text": [""]}
-    assert torch.equal(vector(conditions, told, 1), nothing)
+    values = {"class": torch.tensor([2]), "style": torch.tensor([3]), "text": [""]}
+    assert torch.equal(vector(conditions, values, 1), nothing)
 
 
-def test_training_hides_each_by_itself() -> None:
+def test_training_drops_each_independently() -> None:
     conditions = ConditionEncoder((Choice(("cat",)), STYLE), 0.5)
-    told = {"class": torch.zeros(400, dtype=torch.int64), "style": torch.ones(400).long()}
+    values = {"class": torch.zeros(400, dtype=torch.int64), "style": torch.ones(400).long()}
     torch.manual_seed(0)
-    first, second = conditions.to_indices(told, 400).unbind(1)
+    first, second = conditions.to_indices(values, 400).unbind(1)
     both = (first == 1) & (second == 3)
     assert 150 < int((first == 1).sum()) < 250
     assert 150 < int((second == 3).sum()) < 250
     assert 60 < int(both.sum()) < 140
-    assert conditions.eval().to_indices(told, 400).unique(dim=0).tolist() == [[0, 1]]
+    assert conditions.eval().to_indices(values, 400).unique(dim=0).tolist() == [[0, 1]]
 
 
-def test_training_hides_captions() -> None:
+def test_training_drops_captions() -> None:
     conditions = ConditionEncoder((CAPTION,), 0.5)
     torch.manual_seed(0)
     x = vector(conditions, {"text": ["red"] * 200}, 200)
@@ -74,7 +74,7 @@ def test_without_dropout_there_is_no_none() -> None:
         conditions.to_unconditional_vector(2)
 
 
-def test_a_place_for_none_can_stay_although_it_is_never_learned() -> None:
+def test_none_can_be_reserved_although_it_is_never_learned() -> None:
     conditions = ConditionEncoder((Choice(("cat", "dog")),), reserve_none=True)
     assert conditions.width == compute_width((Choice(("cat", "dog")),), reserve_none=True) == 3
     assert vector(conditions, {"class": torch.tensor([1])}, 1).tolist() == [[0, 1, 0]]
@@ -83,7 +83,7 @@ def test_a_place_for_none_can_stay_although_it_is_never_learned() -> None:
         conditions.to_vector({}, 1)
 
 
-def test_nothing_to_tell() -> None:
+def test_no_conditions() -> None:
     conditions = ConditionEncoder(make_choices(()))
     assert conditions.width == 0
     assert conditions.to_vector({}, 2) is None
@@ -92,7 +92,7 @@ def test_nothing_to_tell() -> None:
 
 
 def test_names_are_different() -> None:
-    with pytest.raises(UserError, match="two conditions are called 'class'; give each its own"):
+    with pytest.raises(UserError, match="two conditions are named 'class'; give each a different"):
         ConditionEncoder((Choice(("cat",)), Choice(("dog",))))
 
 

@@ -1,4 +1,4 @@
-"""A decoder-only Transformer, as VQGAN's second stage has it (arXiv:2012.09841, section 3.2)."""
+"""A decoder-only Transformer, as in VQGAN's second stage (arXiv:2012.09841, section 3.2)."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from smalti.core.ranges import Count, Depth, FractionBelowOne, Width
 from smalti.layers.attention import attend
 
 INIT_STD = 0.02
-"""Deviation of initial weights, as GPT-2 has it."""
+"""Standard deviation of initial weights, as in GPT-2."""
 
 
 @dataclass(frozen=True)
 @check_fields
 class GPTConfig:
-    """A decoder-only Transformer: pre-norm, learned positions, a hidden layer of 4 D with GELU."""
+    """A decoder-only Transformer: pre-norm, learned positions, an MLP of 4 D with GELU."""
 
     vocab_size: Count = 512
-    """Symbols in the one table: those that are predicted first, then those of conditions."""
+    """Rows of the token table. Predicted symbols come first, then conditions."""
     context_length: Width = 256
-    """Longest sequence T, conditions included."""
+    """Longest sequence, conditions included."""
     layers: Depth = 4
-    """Blocks of attention and hidden layer."""
+    """Number of Transformer blocks."""
     heads: Width = 4
-    """Attention heads; they divide the width."""
+    """Attention heads. They must divide the width."""
     width: Width = 128
-    """Width D of the sequence."""
+    """Embedding width D."""
     dropout: FractionBelowOne = 0.1
-    """Share dropped of embeddings, of attention and of what every block adds."""
+    """Dropout of embeddings, attention and residuals."""
 
     condition_kinds = ("tokens",)
     input_kind = "symbols"
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
-            raise UserError(f"width is {self.width}, which {self.heads} heads do not divide")
+            raise UserError(f"width is {self.width}; give a multiple of the {self.heads} heads")
 
     def derive_fields(self, requirements: Requirements) -> dict[str, Any]:
-        """The table's rows, and the longest sequence."""
+        """The token table's rows, and the longest sequence."""
         if requirements.joint:
-            raise UserError("a GPT puts one number out for each symbol; give output Categorical")
+            raise UserError("a GPT outputs one logit per symbol; give output Categorical")
         return {
             "vocab_size": requirements.vocab_size,
             "context_length": requirements.prefix_length + requirements.sequence_length - 1,
@@ -57,7 +57,7 @@ class GPTConfig:
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + hidden(norm(x)); a position sees itself and those before."""
+    """x + attention(norm(x)), then x + MLP(norm(x)), with causal attention."""
 
     def __init__(self, config: GPTConfig):
         super().__init__()
@@ -76,22 +76,22 @@ class Block(nn.Module):
         return self.add_residuals(x, attend(q, k, v, causal=True, dropout=dropout))
 
     def project_qkv(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Queries, keys and values of x (N, T, D): (N, heads, T, D / heads) each."""
+        """Project x (N, T, D) to queries, keys, values: (N, heads, T, D / heads) each."""
         N, T, _ = x.shape
         qkv = self.qkv(self.attention_norm(x)).view(N, T, 3, self.heads, -1)
         q, k, v = qkv.permute(2, 0, 3, 1, 4).unbind(0)
         return q, k, v
 
     def add_residuals(self, x: Tensor, y: Tensor) -> Tensor:
-        """The output, from the input x (N, T, D) and attention's y (N, heads, T, D / heads)."""
+        """Add attention's output y (N, heads, T, D / heads) and the MLP to x (N, T, D)."""
         x = x + self.drop(self.out(y.transpose(1, 2).flatten(2)))
         return x + self.drop(self.hidden(self.hidden_norm(x)))
 
 
 class GPT(nn.Module):
-    """`network(tokens)`: (N, T) integers below `symbols` -> logits (N, T, symbols) of what follows.
+    """`network(tokens)`: (N, T) integers below vocab_size -> next-token logits (N, T, vocab_size).
 
-    T is at most `context`; the logits at t depend on tokens 0 .. t.
+    T is at most context_length; the logits at t depend on tokens 0 .. t.
     """
 
     def __init__(self, config: GPTConfig):
@@ -109,7 +109,7 @@ class GPT(nn.Module):
         T = tokens.shape[1]
         if self.config.context_length < T:
             raise UserError(
-                f"{T} tokens are given; this network takes {self.config.context_length}"
+                f"{T} tokens are given; this network takes at most {self.config.context_length}"
             )
         x = self.drop(self.tokens(tokens) + self.positions[:T])  # (N, T, D)
         for block in self.blocks:
@@ -118,7 +118,7 @@ class GPT(nn.Module):
 
 
 def initialize_weights(module: nn.Module) -> None:
-    """Normal weights and no biases, as in GPT-2."""
+    """Initialize weights as normal and biases as 0, as in GPT-2."""
     if isinstance(module, (nn.Linear, nn.Embedding)):
         nn.init.normal_(module.weight, std=INIT_STD)
     if isinstance(module, nn.Linear) and module.bias is not None:

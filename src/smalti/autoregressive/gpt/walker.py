@@ -1,4 +1,4 @@
-"""GPT's walker: keys and values of all positions so far are kept, each computed once."""
+"""GPT's walker: a key-value cache, so that each position is computed once."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from smalti.autoregressive.gpt.network import GPT
 
 
 class GPTWalker:
-    """n sequences that grow by one symbol at a time, after a prefix; for a GPT in eval mode."""
+    """Extends n sequences symbol by symbol after a prefix; for a GPT in eval mode."""
 
     @torch.no_grad()
     def __init__(self, network: GPT, prefix: Tensor, length: int):
-        """prefix: (n, c) tokens of conditions, c >= 1; length: symbols that follow it at most."""
+        """prefix: (n, c) tokens of conditions, c >= 1; length: the most symbols after it."""
         self.network, self.position = network, 0
         n, c = prefix.shape
         blocks: Any = network.blocks
@@ -28,23 +28,23 @@ class GPTWalker:
         self.logits = self.append_tokens(prefix)
 
     def predict(self, k: int) -> Tensor:
-        """(n, symbols): the logits of the k-th symbol after the prefix."""
+        """Predict the logits (n, vocab_size) of the k-th symbol after the prefix."""
         return self.logits
 
     @torch.no_grad()
     def set_symbols(self, k: int, symbols: Tensor) -> None:
-        """symbols (n,): what stands at k. The last one of all is not looked at."""
+        """Set symbols (n,) at position k. The last position of all is ignored."""
         if self.position < self.keys[0].shape[2]:
             self.logits = self.append_tokens(symbols[:, None])
 
     def reorder(self, parents: Tensor) -> None:
-        """Go on with the sequences `parents` (m,), which may be fewer, or some of them twice."""
+        """Keep the sequences with indices `parents` (m,), which may repeat."""
         self.keys = [keys[parents] for keys in self.keys]
         self.values = [values[parents] for values in self.values]
         self.logits = self.logits[parents]
 
     def append_tokens(self, tokens: Tensor) -> Tensor:
-        """Append tokens (n, t); the logits (n, symbols) of what follows the last."""
+        """Append tokens (n, t); return the logits (n, vocab_size) after the last."""
         net, start = self.network, self.position
         self.position = end = start + tokens.shape[1]
         x = net.tokens(tokens) + net.positions[start:end]  # (n, t, D)
@@ -54,6 +54,6 @@ class GPTWalker:
             keys[:, :, start:end], values[:, :, start:end] = k, v
             y = F.scaled_dot_product_attention(
                 q, keys[:, :, :end], values[:, :, :end], is_causal=tokens.shape[1] > 1
-            )  # more than one token only at the beginning, where causal means what it says
+            )  # several tokens come only first, so a square causal mask is right
             x = block.add_residuals(x, y)
         return net.head(net.norm(x[:, -1]))

@@ -1,1 +1,1 @@
-"""PixelCNN, Gated PixelCNN and PixelCNN++: networks that see what is above and to the left."""
+"""PixelCNN, Gated PixelCNN and PixelCNN++: causal convolutional networks in raster order."""

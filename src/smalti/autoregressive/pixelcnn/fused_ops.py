@@ -1,8 +1,8 @@
-"""The passes over memory between PixelCNN++'s convolutions, each as one compiled loop on a CPU.
+"""Fused elementwise operations between PixelCNN++'s convolutions, compiled for CPUs.
 
-There they take as long as the convolutions themselves when PyTorch does them one by one. Features
-are in channels-last memory, where the convolutions are faster, too. Elsewhere, and in other types
-than float32, float64 and bfloat16 (which is worked on in float32), the same is said in PyTorch.
+Run one by one in PyTorch, they take as long as the convolutions themselves. Features are in
+channels-last memory, where convolutions are faster, too. On other devices, and for types other than
+float32, float64 and bfloat16 (computed in float32), plain PyTorch is used.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from smalti.kernels.jit import INNER_JIT_OPTIONS, JIT_OPTIONS
 from smalti.kernels.loops import add_gated, concat_elu, data_pointer, fast_exp, repeat
 
 Padding = tuple[int, int, int, int]
-"""Left, right, above, below, as `F.pad` has it."""
+"""Left, right, above, below, as in `F.pad`."""
 FASTMATH_FLAGS = {"contract", "arcp"}
 
 
 def concat_elu_pad_dropout(x: Tensor, padding: Padding, dropout: float = 0.0) -> Tensor:
-    """Concat-ELU, padded with zeros, then dropout: (N, C, H, W) -> (N, 2C, H + .., W + ..).
+    """Apply concat-ELU, zero padding, then dropout: (N, C, H, W) -> (N, 2C, H + .., W + ..).
 
-    The draws come from torch's global generator.
+    Dropout is seeded by torch's global generator.
     """
     if not has_kernel(x):
         x = F.pad(x, padding)
@@ -51,7 +51,7 @@ def concat_elu_pad_dropout(x: Tensor, padding: Padding, dropout: float = 0.0) ->
 
 
 def add_gated_residual(x: Tensor, t: Tensor) -> Tensor:
-    """x + a sigmoid(b), [a, b] = t: x (N, C, H, W), t (N, 2C, H, W)."""
+    """Return x + a sigmoid(b), [a, b] = t: x (N, C, H, W), t (N, 2C, H, W)."""
     if not (has_kernel(x) and t.dtype == x.dtype):
         a, b = t.chunk(2, dim=1)
         return x + a * torch.sigmoid(b)
@@ -60,7 +60,7 @@ def add_gated_residual(x: Tensor, t: Tensor) -> Tensor:
 
 
 class ConcatEluPadDropout(torch.autograd.Function):
-    """`opened`, by the kernels."""
+    """`concat_elu_pad_dropout`, by the kernels."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, padding: Padding, dropout: float, seed: int) -> Tensor:
@@ -100,7 +100,7 @@ class ConcatEluPadDropout(torch.autograd.Function):
 
 
 class GatedResidual(torch.autograd.Function):
-    """`gated`, by the kernels."""
+    """`add_gated_residual`, by the kernels."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, t: Tensor) -> Tensor:
@@ -132,13 +132,13 @@ class GatedResidual(torch.autograd.Function):
 
 @numba.njit(**JIT_OPTIONS)
 def pad_concat_elu_rows(x, out, first_index, origin, dropout_and_seed, workspace):
-    """out (N, H', W', 2C) = E of x (N, H, W, C) at row and column `origin`, and zeros around it.
+    """out (N, H', W', 2C) = concat-ELU of x (N, H, W, C) at row and column `origin`, 0 around it.
 
-    Of 2^32 numbers as many are zeros as `dropout_and_seed` says first; which, says its seed, and what place a
-    picture has after `first_index`.
+    dropout_and_seed: the dropout probability times 2^32, and the seed. first_index: the batch index
+    of x[0], so that dropout does not depend on how the batch is split.
     """
     (N, H, W, C), (above, left), (drop, seed) = x.shape, origin, dropout_and_seed
-    opened, entered = workspace[0].reshape(W, 2 * C), workspace[1, : W * C].reshape(W, C)
+    out_line, x_line = workspace[0].reshape(W, 2 * C), workspace[1, : W * C].reshape(W, C)
     for n in range(N):
         for i in range(out.shape[1]):
             line = out[n, i]
@@ -147,8 +147,8 @@ def pad_concat_elu_rows(x, out, first_index, origin, dropout_and_seed, workspace
                 continue
             fill_zeros(line[:left])
             fill_zeros(line[left + W :])
-            within = select_output(line[left : left + W], opened)
-            concat_elu(data_pointer(read_row(x[n, i - above], entered)), data_pointer(within), W, C)
+            within = select_output(line[left : left + W], out_line)
+            concat_elu(data_pointer(read_row(x[n, i - above], x_line)), data_pointer(within), W, C)
             if drop:
                 apply_dropout(within, ((first_index + n) * H + i - above) * W * 2 * C, drop, seed)
             write_back(line[left : left + W], within)
@@ -156,7 +156,7 @@ def pad_concat_elu_rows(x, out, first_index, origin, dropout_and_seed, workspace
 
 @numba.njit(**INNER_JIT_OPTIONS, fastmath=FASTMATH_FLAGS)
 def apply_dropout(x, offset, threshold, seed):
-    """Dropout: what the place and the seed draw is 0, the rest larger by 1 / (1 - p)."""
+    """Dropout, hashed from position and seed; kept values are scaled by 1 / (1 - p)."""
     C = x.shape[1]
     scale = x.dtype.type(2.0**32 / (2.0**32 - threshold))
     for s in range(x.shape[0]):
@@ -168,7 +168,7 @@ def apply_dropout(x, offset, threshold, seed):
 
 @numba.njit(**INNER_JIT_OPTIONS)
 def hash_position(position, seed):
-    """32 bits of which any place and seed make other ones: twice the finalizer of MurmurHash3."""
+    """Hash a position and a seed to 32 bits: MurmurHash3's finalizer, twice."""
     h = np.uint32(position * np.uint32(0x9E3779B1)) ^ seed
     for _ in range(2):
         h = np.uint32(h ^ (h >> np.uint32(16)))
@@ -184,17 +184,17 @@ def hash_position(position, seed):
 def pad_concat_elu_rows_backward(x, g, dx, first_index, origin, dropout_and_seed, workspace):
     """dx (N, H, W, C) from g (N, H', W', 2C)."""
     (N, H, W, C), (above, left), (drop, seed) = x.shape, origin, dropout_and_seed
-    given, kept = workspace[0].reshape(W, 2 * C), workspace[1].reshape(W, 2 * C)
-    entered, result = workspace[2, : W * C].reshape(W, C), workspace[2, W * C :].reshape(W, C)
+    g_line, masked = workspace[0].reshape(W, 2 * C), workspace[1].reshape(W, 2 * C)
+    x_line, dx_line = workspace[2, : W * C].reshape(W, C), workspace[2, W * C :].reshape(W, C)
     for n in range(N):
         for i in range(H):
-            within = read_row(g[n, i + above, left : left + W], given)
+            within = read_row(g[n, i + above, left : left + W], g_line)
             if drop:
-                repeat(data_pointer(within), data_pointer(kept), 1, kept.size)
-                apply_dropout(kept, ((first_index + n) * H + i) * W * 2 * C, drop, seed)
-                within = kept
-            to = select_output(dx[n, i], result)
-            concat_elu_backward(read_row(x[n, i], entered), within, to)
+                repeat(data_pointer(within), data_pointer(masked), 1, masked.size)
+                apply_dropout(masked, ((first_index + n) * H + i) * W * 2 * C, drop, seed)
+                within = masked
+            to = select_output(dx[n, i], dx_line)
+            concat_elu_backward(read_row(x[n, i], x_line), within, to)
             write_back(dx[n, i], to)
 
 
@@ -215,12 +215,12 @@ def concat_elu_backward(x, g, dx):
 def add_gated_rows(x, t, out, workspace):
     """out = x + a sigmoid(b): x, out (N, H, W, C), t (N, H, W, 2C) = [a, b]."""
     N, H, W, C = x.shape
-    given, result = workspace[0].reshape(W, 2 * C), workspace[1, : W * C].reshape(W, C)
+    t_line, out_line = workspace[0].reshape(W, 2 * C), workspace[1, : W * C].reshape(W, C)
     for n in range(N):
         for i in range(H):
-            to = select_output(out[n, i], result)
+            to = select_output(out[n, i], out_line)
             load_row(x[n, i], to)
-            add_gated(data_pointer(read_row(t[n, i], given)), data_pointer(to), W, C)
+            add_gated(data_pointer(read_row(t[n, i], t_line)), data_pointer(to), W, C)
             write_back(out[n, i], to)
 
 
@@ -228,18 +228,18 @@ def add_gated_rows(x, t, out, workspace):
 def gate_rows_backward(t, g, dt, workspace):
     """The gradient of a sigmoid(b): t, dt (N, H, W, 2C) = [a, b], g (N, H, W, C)."""
     N, H, W, C = g.shape
-    given, result = workspace[0].reshape(W, 2 * C), workspace[1].reshape(W, 2 * C)
-    entered = workspace[2, : W * C].reshape(W, C)
+    t_line, dt_line = workspace[0].reshape(W, 2 * C), workspace[1].reshape(W, 2 * C)
+    g_line = workspace[2, : W * C].reshape(W, C)
     for n in range(N):
         for i in range(H):
-            to = select_output(dt[n, i], result)
-            gate_line_backward(read_row(t[n, i], given), read_row(g[n, i], entered), to)
+            to = select_output(dt[n, i], dt_line)
+            gate_line_backward(read_row(t[n, i], t_line), read_row(g[n, i], g_line), to)
             write_back(dt[n, i], to)
 
 
 @numba.njit(**INNER_JIT_OPTIONS, fastmath=FASTMATH_FLAGS)
 def gate_line_backward(t, g, dt):
-    """Of one line: t, dt (W, 2C), g (W, C)."""
+    """The gradient of a sigmoid(b) for one line: t, dt (W, 2C), g (W, C)."""
     C = g.shape[1]
     one, wide = t.dtype.type(1), t.dtype.type(40)
     for s in range(g.shape[0]):

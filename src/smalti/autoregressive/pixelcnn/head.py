@@ -1,4 +1,4 @@
-"""What plain and gated PixelCNN share: sizes, symbols and conditions as vectors, last layers."""
+"""Parts shared by plain and gated PixelCNN: config checks, embeddings, output head."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smalti.core.errors import UserError
 
 
 class Head(nn.Module):
-    """ReLU, 1x1, ReLU, 1x1, as in both papers: features to logits."""
+    """Features to logits: ReLU, 1x1, ReLU, 1x1, as in both papers."""
 
     def __init__(self, i: int, width: int, outputs: int, channels: int):
         super().__init__()
@@ -22,7 +22,7 @@ class Head(nn.Module):
         self.out = PointwiseConv(width, channels * outputs, groups=channels)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, levels, H, W) of one channel, (N, levels, C, H, W) of more."""
+        """Logits (N, levels, H, W) for one channel, (N, levels, C, H, W) for more."""
         x = self.out(self.hidden(x.relu()).relu())
         if self.channels == 1:
             return x
@@ -30,7 +30,7 @@ class Head(nn.Module):
 
 
 class StackConfig:
-    """What the configs of plain and gated networks say of themselves, whose fields it reads."""
+    """Checks and derived fields shared by the configs of plain and gated networks."""
 
     condition_kinds = ("vector",)
     channels: int
@@ -40,7 +40,7 @@ class StackConfig:
     embeds_symbols: bool
 
     def check_sizes(self) -> None:
-        """UserError for features that colors cannot share, and a window without a middle."""
+        """Check that the channels divide the widths and the kernel size is odd, else UserError."""
         for name in ("width", "head_width"):
             if (value := getattr(self, name)) % self.channels:
                 raise UserError(
@@ -48,12 +48,13 @@ class StackConfig:
                 )
         if self.first_kernel_size < 3 or self.first_kernel_size % 2 == 0:
             raise UserError(
-                f"network.first_kernel_size is {self.first_kernel_size}; give an odd width of 3 or more"
+                f"network.first_kernel_size is {self.first_kernel_size}; "
+                "give an odd number, at least 3"
             )
 
     @property
     def inputs(self) -> int:
-        """Numbers of a pixel that the first convolution sees."""
+        """Input features per pixel of the first convolution."""
         return self.channels * (self.width if self.embeds_symbols else 1)
 
     @property
@@ -61,17 +62,16 @@ class StackConfig:
         return "symbols" if self.embeds_symbols else "values"
 
     def derive_fields(self, requirements: Requirements) -> dict[str, Any]:
-        """Channels, outputs and condition; `codes` where symbols have no values."""
+        """Channels, outputs and condition width; embeds_symbols if symbols have no values."""
         C, embeds = requirements.grid[0], self.embeds_symbols or not requirements.ordered
         if requirements.joint and C > 1:
             raise UserError(
-                "this network puts out the numbers of each channel, and the output wants those of "
-                f"all {C} together; give PlusPlusConfig, or output Categorical"
+                "this network outputs separate parameters for each channel, but the output needs "
+                f"joint ones for all {C}; give PixelCNNPlusPlusConfig, or output Categorical"
             )
         if embeds and requirements.joint:
             raise UserError(
-                "a network that embeds symbols puts one number out for each of them; give "
-                "output Categorical"
+                "a network that embeds symbols outputs one logit for each; give output Categorical"
             )
         sizes = {"channels": C, "outputs": requirements.n_parameters}
         sizes |= (
@@ -83,7 +83,7 @@ class StackConfig:
 
 
 def embed_symbols(embedding: nn.Embedding | None, x: Tensor) -> Tensor:
-    """Symbols (N, C, H, W), or (N, H, W), as vectors: (N, C D, H, W); values stay as they are."""
+    """Embed symbols (N, C, H, W) or (N, H, W) as (N, C D, H, W); no embedding returns x."""
     if embedding is None:
         return x
     x = x.view(len(x), -1, *x.shape[-2:])
@@ -91,11 +91,11 @@ def embed_symbols(embedding: nn.Embedding | None, x: Tensor) -> Tensor:
 
 
 def to_condition_vector(y: Tensor | None, D: int, x: Tensor) -> Tensor | None:
-    """y as (N, D) in the type of x: classes as one-hot. UserError when it does not fit."""
+    """Convert y to (N, D) in the type of x, classes to one-hot. UserError on a mismatch."""
     if y is None:
         return None
     if not D:
-        raise UserError("y is given to a network without a condition; leave it out")
+        raise UserError("y is given, but this network has no condition; omit it")
     if not y.is_floating_point():
         if y.shape != x.shape[:1]:
             raise UserError(f"y has shape {tuple(y.shape)}; give {len(x)} classes")

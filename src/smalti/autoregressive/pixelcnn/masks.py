@@ -1,9 +1,9 @@
-"""What a pixel may see: convolutions cropped to the taps that a mask leaves.
+"""Masked convolutions, cropped to the taps that the mask leaves.
 
 The masks of arXiv:1601.06759, sec. 3.4. Mask A hides the pixel itself, mask B shows it. With RGB
-the features come in three groups; at the pixel itself a group sees those of the colors before it
-(A), and with mask B its own as well. Kernels hold no tap that a mask hides: what lies above a
-pixel is one convolution, what lies left of it another.
+the features form three groups; at the pixel itself a group sees the groups of earlier colors (A),
+and with mask B its own as well. Kernels store no masked taps: one convolution covers the rows above
+a pixel, another the pixels to its left.
 """
 
 from __future__ import annotations
@@ -18,23 +18,23 @@ Mask = Literal["A", "B"]
 
 
 def initialize_weight(*shape: int, fan_in: int) -> nn.Parameter:
-    """Weights as PyTorch's convolutions start: uniform within 1 / sqrt(fan_in)."""
+    """Initialize a weight as PyTorch's convolutions do: uniform within 1 / sqrt(fan_in)."""
     weight = torch.empty(shape).uniform_(-(fan_in**-0.5), fan_in**-0.5)
-    if weight.ndim == 4:  # as the features are, which spares every convolution a copy
+    if weight.ndim == 4:  # as the features, which saves each convolution a copy
         weight = weight.contiguous(memory_format=torch.channels_last)
     return nn.Parameter(weight)
 
 
 class BlockTriangularWeight(nn.Module):
-    """The weight (o, i) of one tap, the pixel's own: the blocks that groups of colors may see.
+    """The weight (o, i) of the pixel's own tap, block triangular over color groups.
 
-    parts: 2 where the outputs are the two halves of a gated unit, each with its own groups.
+    parts: 2 if the outputs are the two halves of a gated unit, each with its own groups.
     """
 
     def __init__(self, i: int, o: int, groups: int, mask: Mask, fan_in: int, parts: int = 1):
         super().__init__()
         self.i, self.o = i, o
-        self.unseen_shape = (parts, o // parts // groups, i)  # shape of rows that see nothing
+        self.unseen_shape = (parts, o // parts // groups, i)  # shape of rows without inputs
         seen = [(g + (mask == "B")) * i // groups for g in range(groups)]
         self.blocks = nn.ParameterList(
             initialize_weight(*self.unseen_shape[:2], n, fan_in=fan_in) for n in seen if n
@@ -42,7 +42,7 @@ class BlockTriangularWeight(nn.Module):
         self.n_unseen = len([n for n in seen if not n])
 
     def forward(self) -> Tensor:
-        """The whole weight (o, i), zeros where a group sees nothing."""
+        """The full weight (o, i), with zeros where it is masked."""
         like = self.blocks[0]
         rows = [like.new_zeros(self.unseen_shape)] * self.n_unseen
         rows += [F.pad(block, (0, self.i - block.shape[2])) for block in self.blocks]
@@ -50,7 +50,7 @@ class BlockTriangularWeight(nn.Module):
 
 
 class PointwiseConv(nn.Module):
-    """A 1x1 convolution, each group of colors seeing those before it and itself (mask B)."""
+    """A 1x1 convolution; each color group sees the earlier ones and itself (mask B)."""
 
     def __init__(self, i: int, o: int, bias: bool = True, groups: int = 1):
         super().__init__()
@@ -67,21 +67,21 @@ class PointwiseConv(nn.Module):
         return (center() if isinstance(center, BlockTriangularWeight) else center)[:, :, None, None]
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (N, i, H, W) to (N, o, H, W): in channels-last memory one plain product."""
+        """(N, i, H, W) -> (N, o, H, W); in channels-last memory a single matrix product."""
         return F.linear(x.movedim(1, -1), self.kernel()[:, :, 0, 0], self.bias).movedim(-1, 1)
 
 
 class RowConv(nn.Module):
-    """A convolution over the k // 2 pixels left of each one, and over itself as the mask has it.
+    """A convolution over the k // 2 pixels to the left, and over the pixel itself per the mask.
 
-    parts: as in Triangle.
+    parts: as in BlockTriangularWeight.
     """
 
     def __init__(
         self, i: int, o: int, k: int, mask: Mask, bias: bool = True, groups: int = 1, parts: int = 1
     ):
         super().__init__()
-        own = mask == "B" and groups == 1  # with colors, the pixel's own tap is a Triangle
+        own = mask == "B" and groups == 1  # with colors, it is a BlockTriangularWeight
         fan_in = i * (k // 2 + 1)
         self.left = initialize_weight(o, i, 1, k // 2 + own, fan_in=fan_in)
         self.center = (
@@ -91,18 +91,18 @@ class RowConv(nn.Module):
         self.pad = (k // 2, 0) if own or groups > 1 else (k // 2, -1)
 
     def kernel(self) -> Tensor:
-        """(o, i, 1, taps), from left to right."""
+        """(o, i, 1, taps), left to right."""
         if self.center is None:
             return self.left
         return torch.cat([self.left, self.center()[:, :, None, None]], dim=3)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (N, i, H, W) to (N, o, H, W)."""
+        """(N, i, H, W) -> (N, o, H, W)."""
         return F.conv2d(F.pad(x, self.pad), self.kernel(), self.bias)
 
 
 class RowsAboveConv(nn.Module):
-    """A convolution over some rows, k wide; what stands above x comes with it."""
+    """A k-wide convolution over several rows; x includes the rows above."""
 
     def __init__(self, i: int, o: int, rows: int, k: int, bias: bool = True):
         super().__init__()
@@ -110,5 +110,5 @@ class RowsAboveConv(nn.Module):
         self.bias = initialize_weight(o, fan_in=i * rows * k) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (N, i, H + rows - 1, W) to (N, o, H, W)."""
+        """(N, i, H + rows - 1, W) -> (N, o, H, W)."""
         return F.conv2d(x, self.weight, self.bias, padding=(0, self.weight.shape[3] // 2))

@@ -1,6 +1,6 @@
-"""A network's weights as the walkers' kernels take them: norms folded in, padded, in panels.
+"""A network's weights for the walkers' kernels: norms folded in, padded, packed in panels.
 
-Shapes are said of what is packed (as `panels.pack` has it); `K/w` counts panels of K.
+Shapes are those after packing (`panels.pack_panels`); `K/w` counts panels of K.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from smalti.kernels.panels import pack_panels, round_up_to_panels
 def pad_to_panels(
     x: Tensor | np.ndarray, dtype: np.dtype, axis: int = -1, halves: int = 1
 ) -> np.ndarray:
-    """x with zeros after its axis, or after each half of it, to whole panels."""
+    """Pad an axis of x, or each half of it, with zeros to whole panels."""
     x = x if isinstance(x, np.ndarray) else x.detach().cpu().double().numpy()
     size, pads = x.shape[axis] // halves, [(0, 0)] * x.ndim
     if more := round_up_to_panels(size, dtype) - size:
@@ -29,28 +29,28 @@ def pad_to_panels(
 
 
 def choose_dtype(network: nn.Module) -> np.dtype:
-    """Of a walker's numbers: float64 where the weights have it, float32 for all others."""
+    """Choose a walker's dtype: float64 for float64 weights, else float32."""
     double = next(network.parameters()).dtype == torch.float64
     return np.dtype("float64" if double else "float32")
 
 
 def read_symbol_table(network: Any, values: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
-    """What the network is shown of each symbol, (count, D): its value, or its own vector for it.
+    """Read the network input of each symbol (K, D), a value or an embedding.
 
-    And which numbers of a place that is, for each channel: (C, D).
+    Also its input features at a pixel, for each channel: (C, D).
     """
     if (values is None) != (network.embedding is not None):
-        wanted = "values" if values is None else "symbols"
-        raise UserError(f"this network takes {wanted}; set `codes` in its config to change that")
+        expected = "values" if values is None else "symbols"
+        raise UserError(f"this network takes {expected}; set embeds_symbols to change that")
     table = network.embedding.weight if values is None else values[:, None]
     columns = np.arange(network.config.inputs).reshape(network.config.channels, -1)
     return table.detach().cpu().numpy().astype(choose_dtype(network)), columns
 
 
 def fold_norm(conv: Any, norm: nn.Module | None = None) -> tuple[Tensor, Tensor]:
-    """A convolution and the batch norm after it in eval mode, as taps (h, w, i, o) and bias (o,).
+    """Fold the batch norm after a convolution into taps (h, w, i, o) and bias (o,), in eval mode.
 
-    In float64 on the CPU; a norm that is none counts as none.
+    In float64 on the CPU. Any other norm module is ignored.
     """
     kernel = conv.kernel() if hasattr(conv, "kernel") else conv.weight
     taps = kernel.detach().cpu().double().permute(2, 3, 1, 0)
@@ -67,17 +67,17 @@ def fold_norm(conv: Any, norm: nn.Module | None = None) -> tuple[Tensor, Tensor]
 
 
 def pack_taps(taps: Tensor, dtype: np.dtype, halves_in: int = 1, halves: int = 1) -> np.ndarray:
-    """Taps (..., i, o) for the kernels; a gated layer's features come in halves."""
+    """Pack taps (..., i, o) for the kernels; a gated layer's features are two halves."""
     return pack_panels(pad_to_panels(pad_to_panels(taps, dtype, -2, halves_in), dtype, -1, halves))
 
 
 def pack_window(taps: Tensor, dtype: np.dtype, halves: int = 1) -> np.ndarray:
-    """Taps (h, w, i, o) of a convolution over what is shown, as one product: (o/w, h w i, w)."""
+    """Pack taps (h, w, i, o) of a first convolution as one product: (o/w, h w i, w)."""
     return pack_panels(pad_to_panels(taps.flatten(0, 2), dtype, -1, halves))
 
 
 class HeadWeights:
-    """The last layers' (D features in the middle, L outputs for each of C channels)."""
+    """Weights of the head (D hidden features, L outputs for each of C channels)."""
 
     def __init__(self, head: Head, dtype: np.dtype):
         (hidden, bias_hidden), (logits, bias_logits) = fold_norm(head.hidden), fold_norm(head.out)

@@ -1,8 +1,8 @@
-"""The walker of all PixelCNNs: tapes for a row, and tapes for each number.
+"""The walker of all PixelCNNs: tapes for a row, and tapes for each symbol.
 
-It keeps what the layers have put out, so that a picture costs about as much as one forward. Its
-state is NumPy arrays, its work recorded on tapes; a batch is cut into one part a thread, and
-pictures do not depend on the cut.
+It caches the layers' outputs, so that a picture costs about as much as one forward pass. Its state
+is NumPy arrays, its work is recorded on tapes; a batch is split into one chunk per thread, and
+pictures do not depend on the split.
 """
 
 from __future__ import annotations
@@ -24,40 +24,40 @@ from smalti.kernels.threads import run_in_threads, split_batch
 
 
 class ChunkWalker(ABC):
-    """Some n of the pictures: the memory of their walk, and its tapes."""
+    """State and tapes for a chunk of n pictures."""
 
     x: np.ndarray
-    """(pad_top + H, pad_left + W + .., n, inputs): the pictures so far, zeros around."""
+    """(pad_top + H, pad_left + W + .., n, inputs): the pictures so far, zero padded."""
     out: np.ndarray
-    """(n, P): what the network puts out."""
+    """(n, P): the network's output."""
     pad_top: int
     pad_left: int
     row_cost: int
-    """Multiply-adds of a row's beginning."""
+    """Multiply-adds of starting a row."""
     pixel_cost: int
     joint = False
-    """Whether one output is of all channels of a pixel."""
+    """Whether one output covers all channels of a pixel."""
 
     @abstractmethod
     def start_row(self, i: int) -> None:
-        """All that row i gets from the rows above it."""
+        """Compute the contributions to row i from the rows above."""
 
     @abstractmethod
     def compute_pixel(self, i: int, j: int, c: int) -> None:
-        """`out` at one number."""
+        """Compute `out` at one symbol."""
 
 
 class PackedWeights(Protocol):
-    """Of a network, packed."""
+    """Packed weights of a network."""
 
     table: np.ndarray
-    """(count, D): what the network is shown of each symbol."""
+    """(K, D): the network's input for each symbol."""
     columns: np.ndarray
-    """(C, D): which of a place's numbers that is, for each channel."""
+    """(C, D): its input features at a pixel, for each channel."""
 
 
 class RasterWalker:
-    """A Walker of n pictures, cut into parts, one a thread."""
+    """A Walker of n pictures, split into one chunk per thread."""
 
     @torch.no_grad()
     def __init__(
@@ -69,7 +69,7 @@ class RasterWalker:
         size: tuple[int, int],
         y: Tensor | None,
     ):
-        """build_chunk: of some pictures, from network, w, size, their number and what they are told."""
+        """build_chunk: builds a chunk from network, w, size, number of pictures and conditions."""
         weight = next(network.parameters())
         self.table, self.width = w.table, size[1]
         self.columns = [to_slice(columns) for columns in w.columns]
@@ -84,7 +84,7 @@ class RasterWalker:
         self.pixel_cost = sum(part.pixel_cost for part in self.chunks)
 
     def predict(self, k: int) -> Tensor:
-        """(n, outputs) at position k."""
+        """Predict the parameters (n, outputs) at position k."""
         i, j, c = unravel_position(k, len(self.columns), self.width)
         if j == c == 0:
             run_in_threads(lambda part: part.start_row(i), self.chunks, self.row_cost)
@@ -94,21 +94,22 @@ class RasterWalker:
         return torch.from_numpy(out).to(self.device)
 
     def set_symbols(self, k: int, symbols: Tensor) -> None:
-        """symbols: (n,) int64."""
+        """Set symbols (n,) int64 at position k."""
         i, j, c = unravel_position(k, len(self.columns), self.width)
-        shown = self.table[symbols.cpu().numpy()]  # (n, D)
+        features = self.table[symbols.cpu().numpy()]  # (n, D)
         for part, rows in zip(self.chunks, self.slices, strict=True):
-            part.x[part.pad_top + i, part.pad_left + j][:, self.columns[c]] = shown[rows]
+            part.x[part.pad_top + i, part.pad_left + j][:, self.columns[c]] = features[rows]
 
 
 class StackChunkWalker(ChunkWalker):
-    """Of a plain or a gated network: a tape for a row, one for a pixel, and one for each channel.
+    """Chunks of plain and gated networks: tapes per row, per pixel and per channel.
 
-    Places come first in all memory, so that a row is one product. Sizes are padded to panels.
+    Positions are the leading axis of all arrays, so that a row is one product. Sizes are padded to
+    panels.
     """
 
     def __init__(self, network: Any, w: Any, size: tuple[int, int], n: int):
-        """w.above, w.left: the first convolution, packed, over rows above and to the left."""
+        """w.above, w.left: the packed first convolution, over rows above and to the left."""
         c, (H, W) = network.config, size
         self.dtype, self.size, self.n = w.table.dtype, size, n
         self.pad_top, self.pad_left = (
@@ -118,11 +119,11 @@ class StackChunkWalker(ChunkWalker):
         self.x = self.allocate(self.pad_top + H, self.pad_left + W + self.pad_left, n, c.inputs)
         self.row_window = self.allocate(
             W, n, w.above.shape[1]
-        )  # what a row's first convolution sees
-        self.pixel_window = self.allocate(n, w.left.shape[1])  # and what a pixel's
+        )  # input of a row's first convolution
+        self.pixel_window = self.allocate(n, w.left.shape[1])  # and of a pixel's
         self.taps = self.pixel_window.reshape(n, -1, c.inputs)
         self.head: HeadWeights = w.head
-        self.features = self.allocate(n, self.head.hidden.shape[1])  # what the head sees
+        self.features = self.allocate(n, self.head.hidden.shape[1])  # input of the head
         self.hidden = self.allocate(n, len(self.head.bias_hidden))
         self.out = self.allocate(n, self.head.bias_logits.shape[1])
 
@@ -131,17 +132,17 @@ class StackChunkWalker(ChunkWalker):
 
     @abstractmethod
     def record_row(self, tape: Tape, i: int) -> None:
-        """All that row i gets from the rows above it, from `window` on."""
+        """Record the contributions to row i from the rows above, starting from `row_window`."""
 
     @abstractmethod
     def record_pixel(self, tape: Tape, j: int) -> None:
-        """The rest of the network at column j, from `near` to `features`.
+        """Record the rest of the network at column j, from `pixel_window` to `features`.
 
-        Features of later channels are not yet what they will be; no earlier channel's see them.
+        Features of later channels are not final yet; earlier channels do not depend on them.
         """
 
     def record_head(self, tape: Tape, c: int) -> None:
-        """`out` of channel c, from `features` after ReLU."""
+        """Record `out` of channel c, from `features` after ReLU."""
         tape.repeat(self.head.bias_hidden, self.hidden)
         tape.add_product(self.features, self.head.hidden, self.hidden)
         tape.relu(self.hidden, self.hidden)
@@ -149,8 +150,8 @@ class StackChunkWalker(ChunkWalker):
         tape.add_product(self.hidden, self.head.logits[c], self.out)
 
     def record_tapes(self) -> None:
-        """All tapes, once all memory is made."""
-        self.rows = record_tapes(range(3), self.record_row)  # the first, odd ones and even ones
+        """Record all tapes, once all arrays are allocated."""
+        self.rows = record_tapes(range(3), self.record_row)  # the first, odd and even rows
         self.pixels = record_column_tapes(self.size[1], self.record_pixel)
         self.heads = record_tapes(range(len(self.head.logits)), self.record_head)
         self.row_cost = self.rows[-1].cost
@@ -161,29 +162,29 @@ class StackChunkWalker(ChunkWalker):
         self.rows[i and 2 - i % 2].play()
 
     def compute_pixel(self, i: int, j: int, c: int) -> None:
-        seen = self.x[self.pad_top + i, j : j + self.taps.shape[1]]  # (taps, n, inputs)
-        self.taps[...] = seen.swapaxes(0, 1)
+        window = self.x[self.pad_top + i, j : j + self.taps.shape[1]]  # (taps, n, inputs)
+        self.taps[...] = window.swapaxes(0, 1)
         self.pixels[j].play()
         self.heads[c].play()
 
 
 def to_slice(columns: np.ndarray) -> slice | np.ndarray:
-    """Columns one behind the other as a slice, which is the faster."""
+    """Return consecutive columns as a slice, which is faster."""
     start, end = columns[0], columns[-1] + 1
     return slice(start, end) if end - start == len(columns) else columns
 
 
 def record_conv(tape: Tape, x: np.ndarray, w: np.ndarray, out: np.ndarray, i: int) -> None:
-    """out (W, n, O) += the 2x3 convolution of x (2, 1 + W + 1, n, K) of rows i - 1 and i."""
+    """Record out (W, n, O) += the 2x3 convolution of x (2, 1 + W + 1, n, K) of rows i - 1 and i."""
     for tap in range(6):
         r, t = tap // 3, tap % 3
         tape.add_product(x[(i - 1 + r) % 2, t : t + len(out)], w[r, t], out)
 
 
 def copy_windows(x: np.ndarray, i: int, window: np.ndarray) -> None:
-    """Of row i of windows, each k wide, over a padded x (.., W + k - 1, n, C): (W, n, rows k C)."""
+    """Copy row i of the k-wide windows of a padded x (.., W + k - 1, n, C): (W, n, rows k C)."""
     W, n, size = window.shape
     k, C = x.shape[1] - W + 1, x.shape[3]
     rows = size // (k * C)
-    seen = sliding_window_view(x[i : i + rows], k, 1)  # (rows, W, n, C, k)
-    window.reshape(W, n, rows, k, C)[...] = seen.transpose(1, 2, 0, 4, 3)
+    windows = sliding_window_view(x[i : i + rows], k, 1)  # (rows, W, n, C, k)
+    window.reshape(W, n, rows, k, C)[...] = windows.transpose(1, 2, 0, 4, 3)

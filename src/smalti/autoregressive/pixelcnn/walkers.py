@@ -1,4 +1,4 @@
-"""The fastest walker there is for a network; its kernels are imported when it is asked for."""
+"""Choose the fastest walker for a network, importing its kernels on demand."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ def build_walker(
     values: Tensor | None = None,
     channels: int | None = None,
 ) -> Walker:
-    """A walker of n pictures (H, W), for a network in eval mode, with the weights it has now.
+    """Build a walker of n pictures (H, W), for a network in eval mode with its current weights.
 
-    y: what the network is told, (n,) or (n, D). values: (count,) float64, what it is shown of each
-    symbol, in its `range`; None for a network that embeds symbols itself. channels: of a picture,
-    for a network whose config does not say.
+    y: conditions, (n,) or (n, D). values: (K,) float64, the input for each symbol, in the network's
+    `range`; None for a network that embeds symbols. channels: of a picture, for networks whose
+    config has none.
     """
     if isinstance(network, GatedPixelCNN):
         from smalti.autoregressive.pixelcnn.gated.walker import GatedChunkWalker, GatedWeights

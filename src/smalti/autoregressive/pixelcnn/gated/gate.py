@@ -1,6 +1,6 @@
-"""The gated unit, as one step of autograd: on a CPU its passes over memory count.
+"""The gated unit as one autograd function, which saves passes over memory on a CPU.
 
-Features are in channels-last memory, where a convolution of one pixel is a plain product.
+Features are in channels-last memory, where a 1x1 convolution is a matrix product.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ class Gate(torch.autograd.Function):
     def forward(
         ctx: Any, x: Tensor, side: Tensor | None, y: Tensor | None, shift_down: bool
     ) -> Tensor:
-        """x (N, 2p, H, W), side (N, 2p, H - 1, W) for all rows but the first, y (N, 2p).
+        """x (N, 2p, H, W), side (N, 2p, H - 1, W) for rows 1 and on, y (N, 2p).
 
-        Returns (N, p, H, W), or with `shift_down` moved down by a row of zeros, (N, p, H + 1, W).
+        Returns (N, p, H, W), or with `shift_down` a row of zeros on top, (N, p, H + 1, W).
         """
         N, p, H, W = len(x), x.shape[1] // 2, *x.shape[2:]
         twice = x.new_ones(2 * p, 1, 1)
-        twice[:p] = 2  # tanh(a) = 2 sigmoid(2a) - 1, much the faster on a CPU
+        twice[:p] = 2  # tanh(a) = 2 sigmoid(2a) - 1, much faster on a CPU
         z = (
             x * twice
             if y is None
@@ -68,7 +68,7 @@ def empty_channels_last(x: Tensor, shape: tuple[int, ...]) -> Tensor:
 def apply_gate(
     x: Tensor, side: Tensor | None, y: Tensor | None, shift_down: bool = False
 ) -> Tensor:
-    """`Gate`, as a function; elsewhere than on a CPU in PyTorch's own steps, which compile."""
+    """Apply `Gate` on a CPU; on other devices use plain PyTorch, which can be compiled."""
     if x.device.type != "cpu":
         return apply_gate_eagerly(x, side, y, shift_down)
     gate: Any = Gate.apply
@@ -78,7 +78,7 @@ def apply_gate(
 def apply_gate_eagerly(
     x: Tensor, side: Tensor | None, y: Tensor | None, shift_down: bool
 ) -> Tensor:
-    """What `Gate` says."""
+    """`Gate` in plain PyTorch."""
     if side is not None:
         x = x + F.pad(side, (0, 0, 1, 0))
     if y is not None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from smalti.autoregressive.pixelcnn import receptive_field as reach
+from smalti.autoregressive.pixelcnn import receptive_field
 from smalti.autoregressive.pixelcnn.gated.gate import apply_gate
 from smalti.autoregressive.pixelcnn.head import (
     Head,
@@ -29,23 +29,23 @@ class GatedPixelCNNConfig(StackConfig):
     channels: Width = 1
     """Channels of the pictures."""
     outputs: Count = 256
-    """Numbers put out for each of a picture's numbers: the levels, of a categorical output."""
+    """Outputs per symbol: the levels if categorical."""
     width: Width = 32
-    """Features of each stack; a multiple of the channels."""
+    """Features of each stack. A multiple of the channels."""
     blocks: ExtraDepth = 8
-    """Gated blocks after the first one."""
+    """Number of gated blocks after the first."""
     first_kernel_size: Width = 7
-    """Width of the first block's window; odd. The others' is 3."""
+    """Kernel size of the first layer, odd. Other layers use 3."""
     head_width: Width = 64
-    """Features of the layer before the output; a multiple of the channels."""
+    """Features of the hidden output layer. A multiple of the channels."""
     condition_width: CountOrZero = 0
-    """Length of the condition, or number of classes; 0 for none."""
+    """Length of the condition vector; 0 for none. For a class, the number of classes."""
     batch_norm: bool = False
-    """Batch norm after each convolution, as in the article."""
+    """Batch norm after each convolution. As in the article."""
     dropout: FractionBelowOne = 0.0
-    """Share of the horizontal stack's features that is left out in training."""
+    """Dropout of the horizontal stack's features."""
     embeds_symbols: bool = False
-    """Take symbols, embedded as vectors of `width`, in place of their values."""
+    """Embed symbols instead of using their values. Embeddings have `width` features."""
 
     def __post_init__(self) -> None:
         self.check_sizes()
@@ -55,8 +55,8 @@ class GatedPixelCNNConfig(StackConfig):
 
 
 class GatedBlock(nn.Module):
-    """Figure 2 of arXiv:1606.05328. The vertical stack v is kept moved down by one row: its row i
-    has seen what lies above row i, and row 0, that sees nothing, is 0.
+    """Figure 2 of arXiv:1606.05328. The vertical stack v is stored shifted down by one row: its row
+    i depends on the rows above row i, and row 0 is 0.
     """
 
     def __init__(self, c: GatedPixelCNNConfig, first: bool):
@@ -78,17 +78,17 @@ class GatedBlock(nn.Module):
         self.dropout = nn.Dropout(c.dropout)
 
     def forward(self, v: Tensor, h: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
-        """v and h (N, p, H, W), in the first block both the picture; y (N, D)."""
+        """v and h (N, p, H, W), both the picture in the first block; y (N, D)."""
         norm1, norm2, norm3, norm4 = self.norms
         for_v = for_h = None
         if y is not None and self.condition is not None:
             for_v, for_h = self.condition(y).chunk(2, dim=1)  # (N, 2p) each
         if self.first:
             v = F.pad(v, (0, 0, self.rows - 1, -1))
-        a = norm1(self.v_conv(v))  # (N, 2p, H - 1, W): for row 0, nothing
+        a = norm1(self.v_conv(v))  # (N, 2p, H - 1, W): row 0 has none
         b = norm3(self.h_conv(h))
         side = self.v_to_h(a)
-        if isinstance(norm2, nn.BatchNorm2d):  # it moves row 0, too
+        if isinstance(norm2, nn.BatchNorm2d):  # it shifts row 0, too
             b, side = b + norm2(F.pad(side, (0, 0, 1, 0))), None
         new = norm4(self.h_out(self.dropout(apply_gate(b, side, for_h))))
         return apply_gate(a, None, for_v, shift_down=True), new if self.first else h + new
@@ -109,14 +109,14 @@ class GatedPixelCNN(nn.Module):
         self.head = Head(config.width, config.head_width, config.outputs, config.channels)
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Logits of every level: (N, levels, H, W) of one channel, (N, levels, C, H, W) of more.
+        """Logits (N, levels, H, W) for one channel, (N, levels, C, H, W) for more.
 
-        x: (N, C, H, W) in [0, 1], or with `codes` integers; (N, H, W) of one channel will do.
+        x: (N, C, H, W) in [0, 1], or with embeds_symbols integers; (N, H, W) works for one channel.
         y: (N,) integers, or (N, D) floats; None is the zero vector.
         """
         x = embed_symbols(self.embedding, x)
         H, y = x.shape[2], to_condition_vector(y, self.config.condition_width, x)
-        x = F.pad(x, (0, 0, 0, 1)) if H == 1 else x  # the vertical stack wants two rows
+        x = F.pad(x, (0, 0, 0, 1)) if H == 1 else x  # the vertical stack needs two rows
         v = h = x.contiguous(memory_format=torch.channels_last)
         for block in self.blocks:
             v, h = block(v, h, y)
@@ -125,8 +125,8 @@ class GatedPixelCNN(nn.Module):
     def compute_receptive_field(
         self, position: tuple[int, int, int], size: tuple[int, int]
     ) -> Tensor:
-        """What the logits at row, column, channel are told from, (C, H, W) booleans."""
+        """Compute which inputs the logits at (row, column, channel) depend on: (C, H, W) bool."""
         c = self.config
-        return reach.trace_gated_pixelcnn(
-            reach.mark_position(size, c.channels, position), c.first_kernel_size, c.blocks
+        return receptive_field.trace_gated_pixelcnn(
+            receptive_field.mark_position(size, c.channels, position), c.first_kernel_size, c.blocks
         )

@@ -1,6 +1,6 @@
-"""The Gated PixelCNN's walker: the vertical stack once a row, the horizontal one once a pixel.
+"""The Gated PixelCNN's walker: vertical stack once per row, horizontal stack once per pixel.
 
-B blocks of p features, padded to whole panels; `K/w` counts panels of K (`panels.pack`).
+B blocks of p features, padded to whole panels; `K/w` counts panels of K (`panels.pack_panels`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from smalti.kernels.tape import Tape
 
 
 class GatedWeights:
-    """Of a whole network, packed, and what it is shown of symbols."""
+    """Packed weights of a network, and its input for each symbol."""
 
     def __init__(self, network: GatedPixelCNN, values: Tensor | None):
         self.table, self.columns = read_symbol_table(network, values)
@@ -35,7 +35,7 @@ class GatedWeights:
 
 
 class BlockWeights:
-    """Of a block, packed; of the first one `above` and `left` are over its whole window."""
+    """Packed weights of a block; in the first one `above` and `left` cover the full window."""
 
     def __init__(self, block: Any, dtype: np.dtype):
         norm1, norm2, norm3, norm4 = block.norms
@@ -57,7 +57,7 @@ class BlockWeights:
         self.bias_side = bias_across + bias_left  # in float64, not padded
 
     def compute_biases(self, n: int, y: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
-        """What the vertical and the horizontal gate are told of n pictures, biases too: (n, 2p)."""
+        """Sum biases and conditions of the vertical and horizontal gate: (n, 2p) each."""
         for_h = self.bias_side.expand(n, -1)
         for_v = torch.zeros_like(for_h)
         if y is not None:
@@ -68,7 +68,7 @@ class BlockWeights:
 
 
 class GatedChunkWalker(StackChunkWalker):
-    """A walk of n pictures."""
+    """Walks n pictures."""
 
     def __init__(
         self,
@@ -81,19 +81,17 @@ class GatedChunkWalker(StackChunkWalker):
         super().__init__(network, w, size, n)
         B, W, p = len(w.blocks), size[1], len(w.blocks[0].bias_out)
         self.blocks, self.biases = w.blocks, [block.compute_biases(n, y) for block in w.blocks]
-        self.v = self.allocate(
-            B, 2, 1 + W + 1, n, p
-        )  # the vertical stack's last two rows, a row down
+        self.v = self.allocate(B, 2, 1 + W + 1, n, p)  # the vertical stack's last two rows, shifted
         self.h = self.allocate(B, 2, n, p)  # the horizontal stack's last two columns
-        self.side = self.allocate(B, W, n, 2 * p)  # what it gets from above, of this row
+        self.side = self.allocate(B, W, n, 2 * p)  # its sums from above, this row
         self.wide, self.pair = (
             self.allocate(W, n, 2 * p),
             self.allocate(n, 2 * p),
-        )  # room to work in
+        )  # workspace
         self.record_tapes()
 
     def record_row(self, tape: Tape, i: int) -> None:
-        """The vertical stack of row i, once all rows above it are put."""
+        """Record the vertical stack of row i, once all rows above are set."""
         W = self.size[1]
         tape.repeat(np.zeros_like(self.features), self.h)
         for b, (w, (for_v, for_h)) in enumerate(zip(self.blocks, self.biases, strict=True)):
@@ -110,17 +108,17 @@ class GatedChunkWalker(StackChunkWalker):
             tape.gate(self.wide, self.v[b, i % 2, 1 : W + 1])
 
     def record_pixel(self, tape: Tape, j: int) -> None:
-        """The horizontal stack at column j."""
+        """Record the horizontal stack at column j."""
         for b, w in enumerate(self.blocks):
-            here, seen = self.h[b, j % 2], self.h[b - 1]
+            h, h_in = self.h[b, j % 2], self.h[b - 1]
             tape.repeat(self.side[b, j], self.pair)
-            tape.repeat(w.bias_out, here)
+            tape.repeat(w.bias_out, h)
             if b == 0:
                 tape.add_product(self.pixel_window, w.left, self.pair)
             else:
-                tape.add(seen[j % 2], here)
+                tape.add(h_in[j % 2], h)
                 for t in range(2):
-                    tape.add_product(seen[(j + 1 + t) % 2], w.left[t], self.pair)
+                    tape.add_product(h_in[(j + 1 + t) % 2], w.left[t], self.pair)
             tape.gate(self.pair, self.features)
-            tape.add_product(self.features, w.out, here)
+            tape.add_product(self.features, w.out, h)
         tape.relu(self.h[-1, j % 2], self.features)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from smalti.autoregressive.pixelcnn import receptive_field as reach
+from smalti.autoregressive.pixelcnn import receptive_field
 from smalti.autoregressive.pixelcnn.head import (
     Head,
     StackConfig,
@@ -28,21 +28,21 @@ class PixelCNNConfig(StackConfig):
     channels: Width = 1
     """Channels of the pictures."""
     outputs: Count = 256
-    """Numbers put out for each of a picture's numbers: the levels, of a categorical output."""
+    """Outputs per symbol: the levels if categorical."""
     width: Width = 32
-    """Features inside a block, twice as many between them; a multiple of the channels."""
+    """Features inside a block. A multiple of the channels; twice as many between blocks."""
     blocks: ExtraDepth = 8
-    """Residual blocks."""
+    """Number of residual blocks."""
     first_kernel_size: Width = 7
-    """Width of the first convolution's window; odd. The others' is 3."""
+    """Kernel size of the first layer, odd. Other layers use 3."""
     head_width: Width = 64
-    """Features of the layer before the output; a multiple of the channels."""
+    """Features of the hidden output layer. A multiple of the channels."""
     condition_width: CountOrZero = 0
-    """Length of the condition, or number of classes; 0 for none."""
+    """Length of the condition vector; 0 for none. For a class, the number of classes."""
     batch_norm: bool = False
-    """Batch norm after each convolution, as in the article."""
+    """Batch norm after each convolution. As in the article."""
     embeds_symbols: bool = False
-    """Take symbols, embedded as vectors of `width`, in place of their values."""
+    """Embed symbols instead of using their values. Embeddings have `width` features."""
 
     def __post_init__(self) -> None:
         self.check_sizes()
@@ -52,7 +52,7 @@ class PixelCNNConfig(StackConfig):
 
 
 class MaskedConv(nn.Module):
-    """A k x k convolution behind a mask, as two: of the rows above, and of the pixel's own row."""
+    """A masked k x k convolution, as two: over the rows above, and over the pixel's own row."""
 
     def __init__(self, i: int, o: int, k: int, mask: Mask, bias: bool, groups: int):
         super().__init__()
@@ -60,13 +60,13 @@ class MaskedConv(nn.Module):
         self.row = RowConv(i, o, k, mask, bias, groups)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x (N, i, H, W) to (N, o, H, W)."""
+        """(N, i, H, W) -> (N, o, H, W)."""
         rows = self.above.weight.shape[2]
         return self.row(x).add_(self.above(F.pad(x, (0, 0, rows, -1))))
 
 
 class PixelCNNBlock(nn.Module):
-    """Figure 5 of arXiv:1601.06759: ReLU before each of 1x1, 3x3 and 1x1, around them a sum."""
+    """Residual block of figure 5, arXiv:1601.06759: ReLU before each of 1x1, 3x3 and 1x1."""
 
     def __init__(self, c: PixelCNNConfig):
         super().__init__()
@@ -80,7 +80,7 @@ class PixelCNNBlock(nn.Module):
         )
 
     def forward(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """x (N, 2p, H, W); y (N, D) is added, as a bias, to what the 3x3 puts out."""
+        """x (N, 2p, H, W); y (N, D) is added to the output of the 3x3 as a bias."""
         norm1, norm2, norm3 = self.norms
         h = norm1(self.conv1(x.relu()))
         h = norm2(self.conv2(h.relu_()))
@@ -92,7 +92,7 @@ class PixelCNNBlock(nn.Module):
 class PixelCNN(nn.Module):
     """The PixelCNN of arXiv:1601.06759, conditioned on a vector in every block.
 
-    It has a blind spot, right above: `reach` leaves it out.
+    It has a blind spot above and to the right, see `compute_receptive_field`.
     """
 
     range = (0.0, 1.0)
@@ -109,9 +109,9 @@ class PixelCNN(nn.Module):
         self.embedding = nn.Embedding(c.outputs, c.width) if c.embeds_symbols else None
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
-        """Logits of every level: (N, levels, H, W) of one channel, (N, levels, C, H, W) of more.
+        """Logits (N, levels, H, W) for one channel, (N, levels, C, H, W) for more.
 
-        x: (N, C, H, W) in [0, 1], or with `codes` integers; (N, H, W) of one channel will do.
+        x: (N, C, H, W) in [0, 1], or with embeds_symbols integers; (N, H, W) works for one channel.
         y: (N,) integers, or (N, D) floats; None is the zero vector.
         """
         x = embed_symbols(self.embedding, x)
@@ -124,8 +124,8 @@ class PixelCNN(nn.Module):
     def compute_receptive_field(
         self, position: tuple[int, int, int], size: tuple[int, int]
     ) -> Tensor:
-        """What the logits at row, column, channel are told from, (C, H, W) booleans."""
+        """Compute which inputs the logits at (row, column, channel) depend on: (C, H, W) bool."""
         c = self.config
-        return reach.trace_pixelcnn(
-            reach.mark_position(size, c.channels, position), c.first_kernel_size, c.blocks
+        return receptive_field.trace_pixelcnn(
+            receptive_field.mark_position(size, c.channels, position), c.first_kernel_size, c.blocks
         )

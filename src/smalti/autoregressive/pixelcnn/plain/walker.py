@@ -1,6 +1,6 @@
-"""PixelCNN's walker: what comes from above once a row, the rest once a pixel.
+"""PixelCNN's walker: contributions from above once per row, the rest once per pixel.
 
-B blocks of p features, padded to whole panels; `K/w` counts panels of K (`panels.pack`).
+B blocks of p features, padded to whole panels; `K/w` counts panels of K (`panels.pack_panels`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from smalti.kernels.tape import Tape
 
 
 class PlainWeights:
-    """Of a whole network, packed, and what it is shown of symbols."""
+    """Packed weights of a network, and its input for each symbol."""
 
     def __init__(self, network: PixelCNN, values: Tensor | None):
         self.table, self.columns = read_symbol_table(network, values)
@@ -39,7 +39,7 @@ class PlainWeights:
 
 
 class BlockWeights:
-    """Of a block, packed."""
+    """Packed weights of a block."""
 
     def __init__(self, block: Any, dtype: np.dtype):
         norm1, norm2, norm3 = block.norms
@@ -56,14 +56,14 @@ class BlockWeights:
         self.condition = block.condition
 
     def compute_biases(self, n: int, y: Tensor | None) -> np.ndarray:
-        """What the 3x3 is told of n pictures, its bias too: (n, p)."""
-        told = self.bias_side.expand(n, -1)
-        told = told if y is None else told + self.condition(y).cpu().double()
-        return pad_to_panels(told, self.bias_enter.dtype)
+        """Sum the bias and condition of the 3x3 for n pictures: (n, p)."""
+        biases = self.bias_side.expand(n, -1)
+        biases = biases if y is None else biases + self.condition(y).cpu().double()
+        return pad_to_panels(biases, self.bias_enter.dtype)
 
 
 class PlainChunkWalker(StackChunkWalker):
-    """A walk of n pictures."""
+    """Walks n pictures."""
 
     def __init__(
         self, network: PixelCNN, w: PlainWeights, size: tuple[int, int], n: int, y: Tensor | None
@@ -76,11 +76,11 @@ class PlainChunkWalker(StackChunkWalker):
         )
         B, W, wide = len(w.blocks), size[1], len(w.bias)
         p = len(w.blocks[0].bias_enter) if B else 0
-        self.start = self.allocate(W, n, wide)  # what the first convolution gets from above
-        self.side = self.allocate(B, W, n, p)  # what the 3x3 get from above, of this row
+        self.start = self.allocate(W, n, wide)  # the first convolution's sums from above
+        self.side = self.allocate(B, W, n, p)  # the 3x3s' sums from above, this row
         self.inner = self.allocate(
             B, 1 + W + 1, n, p
-        )  # what they see, the row above behind the pixel
+        )  # their inputs; past the pixel, the row above
         self.now, self.single = (
             self.allocate(n, wide),
             self.allocate(n, p),
@@ -91,25 +91,25 @@ class PlainChunkWalker(StackChunkWalker):
         W = self.size[1]
         tape.repeat(self.weights.bias, self.start)
         tape.add_product(self.row_window, self.weights.above, self.start)
-        for w, told, seen, side in zip(
+        for w, biases, inner, side in zip(
             self.blocks, self.biases, self.inner, self.side, strict=True
         ):
-            tape.repeat(told, side)
+            tape.repeat(biases, side)
             for t in range(3):
-                tape.add_product(seen[t : t + W], w.above[t], side)
+                tape.add_product(inner[t : t + W], w.above[t], side)
 
     def record_pixel(self, tape: Tape, j: int) -> None:
         tape.repeat(self.start[j], self.now)
         tape.add_product(self.pixel_window, self.weights.left, self.now)
-        for w, seen, side in zip(self.blocks, self.inner, self.side, strict=True):
-            here, single = seen[j + 1], self.single
+        for w, inner, side in zip(self.blocks, self.inner, self.side, strict=True):
+            h, single = inner[j + 1], self.single
             tape.relu(self.now, self.features)
-            tape.repeat(w.bias_enter, here)
-            tape.add_product(self.features, w.enter, here)
-            tape.relu(here, here)
+            tape.repeat(w.bias_enter, h)
+            tape.add_product(self.features, w.enter, h)
+            tape.relu(h, h)
             tape.repeat(side[j], single)
             for t in range(2):
-                tape.add_product(seen[j + t], w.left[t], single)
+                tape.add_product(inner[j + t], w.left[t], single)
             tape.relu(single, single)
             tape.add(w.bias_leave, self.now)
             tape.add_product(single, w.leave, self.now)

@@ -1,4 +1,4 @@
-"""The layers of PixelCNN++: convolutions with weight norm, gated blocks, levels as vectors."""
+"""The layers of PixelCNN++: weight-normed shifted convolutions, gated blocks, embeddings."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from smalti.autoregressive.pixelcnn.fused_ops import add_gated_residual, concat_
 
 
 class WeightNorm(nn.Module):
-    """A weight g v / ||v|| and a bias, a norm for each output (arXiv:1602.07868).
+    """A weight g v / ||v|| and a bias, normalized per output (arXiv:1602.07868).
 
-    Before it is settled, g is ||v||, and the weight v itself.
+    Before `initialize`, g is ||v||, so that the weight is v.
     """
 
     def __init__(self, shape: tuple[int, int, int, int], scale: float):
         super().__init__()
         self.v = nn.Parameter(torch.empty(shape).normal_(std=0.05))
         self.g = nn.Parameter(torch.empty(shape[0]))
-        if not self.v.is_meta:  # where there are no numbers yet, a norm takes a second of imports
+        if not self.v.is_meta:  # on the meta device, a norm takes a second of imports
             self.g.data = self.norm().detach().clone()
         self.bias = nn.Parameter(torch.zeros(shape[0]))
         self.scale = scale
@@ -35,10 +35,10 @@ class WeightNorm(nn.Module):
 
     @torch.no_grad()
     def initialize(self, t: Tensor) -> None:
-        """Choose g and the bias so that outputs begin with mean 0 and deviation `scale`.
+        """Set g and the bias so that outputs have mean 0 and standard deviation `scale`.
 
-        t: (N, out, H, W), what the present weights give. The moments are of all processes.
-        A constant output is centered, and not blown up.
+        t: (N, out, H, W), the output of the current weights. Moments are taken over all processes.
+        A constant output is centered but not rescaled.
         """
         flat = t.detach().double().transpose(0, 1).flatten(1)  # (out, N H W)
         count = torch.full_like(flat[:, 0], flat.shape[1])
@@ -54,9 +54,9 @@ class WeightNorm(nn.Module):
 
 
 class ShiftedConv(nn.Module):
-    """A convolution that sees no row below its own; `to_right`, no column to the right either.
+    """A convolution that sees no row below, and with `to_right` no column to the right.
 
-    The picture is padded instead of the weight masked (arXiv:1701.05517, section 2.5).
+    The input is padded instead of masking the weight (arXiv:1701.05517, section 2.5).
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class ShiftedConv(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor, padded: bool = False) -> Tensor:
-        """(N, c_in, H, W) -> (N, c_out, H, W), each side halved at stride 2."""
+        """(N, c_in, H, W) -> (N, c_out, H, W), or half of each side at stride 2."""
         if any(self.padding) and not padded:
             x = F.pad(x, self.padding)
         if self.weight.initializing:
@@ -88,7 +88,7 @@ class ShiftedConv(nn.Module):
 
 
 class ShiftedDeconv(nn.Module):
-    """A transposed convolution at stride 2 whose outputs see no coarse pixel after their own."""
+    """A transposed convolution at stride 2; outputs see no coarse pixel after their own."""
 
     def __init__(self, c_in: int, c_out: int, size: tuple[int, int]):
         super().__init__()
@@ -110,8 +110,8 @@ class ShiftedDeconv(nn.Module):
 class GatedResNetBlock(nn.Module):
     """Concat-ELU, conv, skips and condition; concat-ELU, dropout, conv; gate; residual (fig. 2).
 
-    Filters are F. `skips` inputs of F channels come from other streams and levels. The original
-    adds its condition after the second conv, which takes twice the weights.
+    F filters. `n_skips` inputs of F channels come from other streams and levels. The original adds
+    the condition after the second conv, which takes twice the weights.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class GatedResNetBlock(nn.Module):
             nn.init.normal_(self.condition.weight, std=0.05)
 
     def forward(self, x: Tensor, skips: tuple[Tensor, ...] = (), h: Tensor | None = None) -> Tensor:
-        """x and every skip: (N, F, H, W), h: (N, condition) -> (N, F, H, W)."""
+        """x and every skip: (N, F, H, W), h: (N, condition_width) -> (N, F, H, W)."""
         t = self.enter(concat_elu_pad_dropout(x, self.enter.padding), padded=True)
         if self.skip is not None:
             seen = torch.cat(skips, dim=1)
@@ -151,10 +151,9 @@ class GatedResNetBlock(nn.Module):
 
 
 class LevelEmbedding(nn.Module):
-    """A trained vector of `width` numbers for each of `levels` levels.
+    """A learned embedding of `width` features for each of `levels` levels.
 
-    A value alone says how bright a pixel is; which of 256 levels it is exactly, a convolution of
-    values can hardly tell.
+    From the value alone, a convolution can hardly distinguish 256 levels.
     """
 
     def __init__(self, levels: int, width: int):
@@ -163,11 +162,11 @@ class LevelEmbedding(nn.Module):
         self.table = nn.Embedding(levels, width)
 
     def lookup(self, x: Tensor) -> Tensor:
-        """The vectors of values in [-1, 1], of any shape (...): (..., width)."""
+        """Look up the embeddings of values (...) in [-1, 1]: (..., width)."""
         index = ((x.float() + 1) / 2 * (self.levels - 1)).round().long()
         return self.table(index.clamp(0, self.levels - 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, C + C width, H, W): the values, then each channel's vector."""
+        """(N, C, H, W) -> (N, C + C width, H, W): the values, then each channel's embedding."""
         vectors = self.lookup(x).movedim(-1, 2).flatten(1, 2)  # (N, C width, H, W)
         return torch.cat([x, vectors.to(x.dtype)], dim=1)

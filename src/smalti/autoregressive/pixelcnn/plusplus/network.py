@@ -32,37 +32,37 @@ class PixelCNNPlusPlusConfig:
     channels: Width = 1
     """Channels of the pictures: 1 or 3."""
     outputs: Count = 15
-    """Parameters of a pixel: 3 for each logistic in gray, 10 in color; or the levels."""
+    """Output parameters per pixel. A logistic has 3 in gray and 10 in color; or the levels."""
     filters: Width = 64
-    """Width of all blocks."""
+    """Filters of all blocks."""
     blocks: Annotated[int, Range(1, 32)] = 5
-    """Gated blocks of a level on the way down; one more on the way up, save in the coarsest."""
+    """Gated blocks per level of the U-Net. Going up has one more, except in the coarsest level."""
     scales: Annotated[int, Range(1, 10)] = 3
-    """Levels of the U-Net, each half the size of the one before."""
+    """Levels of the U-Net. Each has half the size of the one before."""
     condition_width: CountOrZero = 0
-    """Length of the condition: the number of classes, or of a vector's numbers; 0 for none."""
+    """Length of the condition vector; 0 for none. For a class, the number of classes."""
     dropout: FractionBelowOne = 0.5
-    """Share of activations dropped inside every block."""
+    """Dropout inside every block."""
     embedding_width: Annotated[int, Range(0, 65_536)] = 0
-    """Length of a vector trained for each level, shown beside its value; 0 for the value alone."""
+    """Embedding length of a level; 0 for none. Concatenated with the level's value."""
     levels: Count = 256
-    """Values that a pixel may take; of use to `embed` alone."""
+    """Levels of a pixel. Only used by embeddings."""
 
     condition_kinds = ("vector",)
     input_kind = "values"
 
     @property
     def inputs(self) -> int:
-        """Numbers of a pixel that the first convolutions see."""
+        """Input features per pixel of the first convolutions."""
         return self.channels * (1 + self.embedding_width)
 
     def derive_fields(self, requirements: Requirements) -> dict[str, Any]:
-        """Channels, outputs and condition; with `embed` the levels."""
+        """Channels, outputs and condition width; with embeddings also the levels."""
         C = requirements.grid[0]
         if C > 1 and not requirements.joint:
             raise UserError(
-                f"PixelCNN++ puts out the numbers of all {C} channels together, and the output "
-                "wants those of each; give LogisticMixture, or another network"
+                f"PixelCNN++ outputs parameters for all {C} channels together, but the output "
+                "needs separate ones; give LogisticMixture, or another network"
             )
         sizes = {"channels": C, "outputs": requirements.n_parameters}
         sizes |= (
@@ -77,8 +77,8 @@ class PixelCNNPlusPlusConfig:
 
 
 class UNetLevel(nn.Module):
-    """The blocks of one level, one way: a stream u that sees the rows above, and a stream ul that
-    sees them and what is left in its own row. Each ul block sees the u block beside it.
+    """The blocks of one level in one direction: a stream u that sees the rows above, and a stream
+    ul that also sees the pixels to its left. Each ul block takes the output of its u block.
     """
 
     def __init__(self, blocks: int, up: bool, config: PixelCNNPlusPlusConfig):
@@ -95,7 +95,7 @@ class UNetLevel(nn.Module):
         self.ul = build_stream(2 if up else 1, to_right=True)
 
     def descend(self, streams: list[tuple[Tensor, Tensor]], h: Tensor | None) -> None:
-        """Append what every block puts out to the list of (u, ul)."""
+        """Append every block's output to the list of (u, ul)."""
         u, ul = streams[-1]
         for u_block, ul_block in zip(self.u, self.ul, strict=True):
             u = u_block(u, (), h)
@@ -105,7 +105,7 @@ class UNetLevel(nn.Module):
     def ascend(
         self, u: Tensor, ul: Tensor, streams: list[tuple[Tensor, Tensor]], h: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Take from the list's end a pair for every block."""
+        """Pop a pair from the list for every block."""
         for u_block, ul_block in zip(self.u, self.ul, strict=True):
             u_skip, ul_skip = streams.pop()
             u = u_block(u, (u_skip,), h)
@@ -117,12 +117,12 @@ class PixelCNNPlusPlus(nn.Module):
     """PixelCNN++: `network(x, y)` gives the parameters of every pixel's distribution.
 
     x: (N, C, H, W) in [-1, 1] -> (N, outputs, H, W), where a pixel sees those before it in raster
-    order. y: (N,) integers below `condition`, or (N, condition) numbers. Sides that the levels do
-    not divide are filled up, right and below, where nothing is seen.
+    order. y: (N,) integers below condition_width, or (N, condition_width) floats. Sides that the
+    levels do not divide are padded on the right and below, which no pixel sees.
     """
 
     initialized: Tensor
-    down: Any  # lists of modules, which know no type of what they hold
+    down: Any  # module lists, which are untyped
     up: Any
     halvings: Any
     doublings: Any
@@ -134,7 +134,7 @@ class PixelCNNPlusPlus(nn.Module):
         width, scales = c.filters, range(c.scales)
         steps = scales[1:]
         self.embedding = LevelEmbedding(c.levels, c.embedding_width) if c.embedding_width else None
-        c_in = c.inputs + 1  # the last is 1 within the picture, and 0 outside
+        c_in = c.inputs + 1  # the last is 1 inside the picture and 0 in the padding
         self.u_start = ShiftedConv(c_in, width, (2, 3), to_right=False)
         self.ul_above = ShiftedConv(c_in, width, (1, 3), to_right=False)
         self.ul_left = ShiftedConv(c_in, width, (2, 1), to_right=True)
@@ -181,16 +181,16 @@ class PixelCNNPlusPlus(nn.Module):
 
     @torch.no_grad()
     def initialize(self, x: Tensor, y: Tensor | None = None) -> None:
-        """Set every scale and bias by what a first batch shows (arXiv:1602.07868, section 3).
+        """Initialize every scale and bias from a first batch (arXiv:1602.07868, section 3).
 
-        Processes that train together choose the same, from the batches of all.
+        Distributed processes share the moments, so all get the same values.
         """
         normed = [m for m in self.modules() if isinstance(m, WeightNorm)]
         training = self.training
         self.eval()
         for weight in normed:
             weight.initializing = True
-        self.forward(x, y)  # as it stands, for it is run once: a compiled one is not asked
+        self.forward(x, y)  # not the compiled module: it runs once
         for weight in normed:
             weight.initializing = False
         self.train(training)
@@ -198,7 +198,7 @@ class PixelCNNPlusPlus(nn.Module):
 
     @property
     def is_initialized(self) -> bool:
-        """`initialized`, which is asked at every step: a GPU is waited for once alone."""
+        """Whether `initialize` ran; cached, since reading the buffer waits for the GPU."""
         if not self.known_initialized:
             self.known_initialized = bool(self.initialized)
         return self.known_initialized

@@ -1,8 +1,8 @@
-"""One way through the blocks of one scale of PixelCNN++'s walk: its weights, memory and tapes.
+"""One stage of PixelCNN++'s walk, the blocks of one scale in one direction: weights and tapes.
 
-F is the filters, padded to whole panels. Stages 0 .. S-1 go down, S+k is the way up at scale k.
-E(x) is concat-ELU, [elu(x), elu(-x)]. What a block sees of its own row's past and of the rows
-above lies in rows of places, so that all that comes from above is one product a row.
+F is the filters, padded to whole panels. Stages 0 .. S-1 go down, S+k goes up at scale k. E(x) is
+concat-ELU, [elu(x), elu(-x)]. Cached features are stored row by row, so that the contribution from
+above is one product per row.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ from smalti.kernels.tape import Tape, record_column_tapes, record_tapes
 
 
 def read_taps(conv: ShiftedConv | ShiftedDeconv) -> Tensor:
-    """A shifted convolution's weight as (h, w, in, out), in float64 on the CPU."""
+    """Read a shifted convolution's weight as (h, w, in, out), in float64 on the CPU."""
     weight = conv.weight
     v, g = weight.v.detach().cpu().double(), weight.g.detach().cpu().double()
     return (v * (g / v.flatten(1).norm(dim=1))[:, None, None, None]).permute(2, 3, 1, 0)
 
 
 def read_bias(conv: ShiftedConv | ShiftedDeconv) -> Tensor:
-    """(out,) in float64 on the CPU."""
+    """Read a shifted convolution's bias (out,), in float64 on the CPU."""
     return conv.weight.bias.detach().cpu().double()
 
 
 class StageWeights:
-    """Of a stage of B blocks, packed by `panels.pack`: (..., O/w, K, w)."""
+    """Weights of a stage of B blocks, packed by `panels.pack_panels`: (..., O/w, K, w)."""
 
     def __init__(self, network: PixelCNNPlusPlus, stage: int, dtype: np.dtype):
         S, F, self.dtype = network.config.scales, network.config.filters, dtype
@@ -45,16 +45,16 @@ class StageWeights:
         self.u_skip = (
             self.stack_taps(level.u, "skip")[:, 0, 0] if self.up else None
         )  # (B, F/w, 2F, w)
-        self.u_bias = self.stack_biases(level.u)  # (B, 2F): of the leaving convolution
+        self.u_bias = self.stack_biases(level.u)  # (B, 2F): of the `leave` convolution
         self.ul_enter = self.stack_taps(level.ul, "enter")  # (B, 2, 2, F/w, 2F, w)
         self.ul_leave = self.stack_taps(level.ul, "leave", 2)  # (B, 2, 2, 2F/w, 2F, w)
         skips = torch.stack([read_taps(block.skip)[0, 0] for block in level.ul])
-        parts = skips.unflatten(1, (2, -1, F)).unbind(2)  # from u, and on the way up from before
+        parts = skips.unflatten(1, (2, -1, F)).unbind(2)  # from u, and going up the skip
         self.beside, *skip = (pack_taps(part.flatten(1, 2), dtype, 2) for part in parts)
         self.ul_skip = skip[0] if self.up else None  # as `beside`, (B, F/w, 2F, w)
         self.ul_bias = self.stack_biases(level.ul)
         at, sizes = (S - 2 - k, network.doublings) if self.up else (k - 1, network.halvings)
-        if at >= 0:  # what brings u and ul to the stage, (2, 3, F/w, F, w) and (2, 2, F/w, F, w)
+        if at >= 0:  # resizing of u and ul into the stage, (2, 3, F/w, F, w) and (2, 2, F/w, F, w)
             self.u_resize, self.ul_resize = (
                 (pack_taps(read_taps(conv), dtype), pad_to_panels(read_bias(conv), dtype))
                 for conv in (sizes["u"][at], sizes["ul"][at])
@@ -69,18 +69,18 @@ class StageWeights:
         return pad_to_panels(biases, self.dtype, -1, 2)
 
     def compute_biases(self, blocks: Any, n: int, y: Tensor | None) -> np.ndarray:
-        """(B, n, F): all that is constant where the blocks' first convolutions end."""
-        told = []
+        """Sum biases and conditions of the blocks' first convolutions: (B, n, F)."""
+        biases = []
         for block in blocks:
             total = read_bias(block.enter) + (0 if block.skip is None else read_bias(block.skip))
             if y is not None and block.condition is not None:
                 total = total + y.cpu().double() @ block.condition.weight.cpu().double().T
-            told.append(total.expand(n, -1))
-        return pad_to_panels(torch.stack(told), self.dtype)
+            biases.append(total.expand(n, -1))
+        return pad_to_panels(torch.stack(biases), self.dtype)
 
 
 class Stage:
-    """Memory of n pictures, W columns of the stage's scale with zeros beside them, and tapes."""
+    """Cached features of n pictures, W columns at the stage's scale, zero padded; and tapes."""
 
     def __init__(
         self,
@@ -91,36 +91,27 @@ class Stage:
         previous: Stage | None,
         down_stage: Stage | None,
     ):
-        """It begins with what `previous` put out; down_stage: the stage down at its scale, going up."""
-        (B, F), self.w, self.W, self.previous, self.down_stage = (
-            w.u_bias.shape,
-            w,
-            W,
-            previous,
-            down_stage,
-        )
-        self.for_u, self.for_ul, F = (
-            w.compute_biases(w.u, n, y),
-            w.compute_biases(w.ul, n, y),
-            F // 2,
-        )
+        """previous: the stage feeding this one; down_stage: going up, the source of skips."""
+        (B, F), self.w, self.W = w.u_bias.shape, w, W
+        self.previous, self.down_stage, F = previous, down_stage, F // 2
+        self.for_u, self.for_ul = w.compute_biases(w.u, n, y), w.compute_biases(w.ul, n, y)
 
         def empty(*shape: int) -> np.ndarray:
             return np.zeros(shape, w.dtype)
 
-        # u: E of every block's input and of the output, and of what its first convolution gives;
+        # u: E of every block's input and of the output, and of its first convolution's output;
         # two rows each
         self.x, self.t = empty(B + 1, 2, 1 + W + 1, n, 2 * F), empty(B, 2, 1 + W + 1, n, 2 * F)
-        self.now, self.last = empty(W, n, F), empty(2, 1 + W + 1, n, F)  # this row, and two rows
-        self.wide, self.pair = empty(W, n, F), empty(W, n, 2 * F)  # room to work in
-        # ul: the same, of this row up to the pixel, the row above behind it
+        self.now, self.last = empty(W, n, F), empty(2, 1 + W + 1, n, F)  # this row, the last two
+        self.wide, self.pair = empty(W, n, F), empty(W, n, 2 * F)  # workspace
+        # ul: the same for this row up to the pixel, and the row above after it
         self.ul_x, self.ul_t = empty(B + 1, 1 + W, n, 2 * F), empty(B, 1 + W, n, 2 * F)
         self.ul_now, self.ul_last = empty(n, F), empty(2, 1 + W, n, F)
-        # what its convolutions get from above, and from u, of this row
+        # sums of its convolutions from above and from u, this row
         self.enter, self.leave = empty(B, W, n, F), empty(B, W, n, 2 * F)
 
     def record_tapes(self) -> None:
-        """All tapes; they come again after four rows."""
+        """Record all tapes; they repeat after four rows."""
         self.rows = record_tapes(range(4), self.record_row)
         self.pixels = [
             record_column_tapes(self.W, lambda tape, j: self.record_pixel(tape, i, j))  # noqa: B023
@@ -128,7 +119,7 @@ class Stage:
         ]
 
     def record_row(self, tape: Tape, i: int) -> None:
-        """u of row i, and what ul gets from it and from the row above."""
+        """Record u of row i, and its and the upper row's contributions to ul."""
         w, inner, r = self.w, slice(1, self.W + 1), i % 2
         self.record_row_start(tape, i)
         tape.concat_elu(self.now, self.x[0, r, inner])
@@ -144,25 +135,25 @@ class Stage:
         tape.repeat(self.now, self.last[r, inner])
 
     def record_row_start(self, tape: Tape, i: int) -> None:
-        """u as it comes to row i; to the first stage the picture brings it."""
+        """Record the input u of row i; the first stage takes it from the picture."""
         if self.previous is None:
             return
         source = self.previous.last
-        if self.previous is self.down_stage:  # where the way turns
+        if self.previous is self.down_stage:  # the bottom of the U-Net
             tape.repeat(source[i % 2, 1 : self.W + 1], self.now)
             return
         taps, bias = self.w.u_resize
         tape.repeat(bias, self.now)
         for j, u in enumerate(self.now):
-            if self.down_stage is None:  # from the two finer rows that end with its own
+            if self.down_stage is None:  # from the two finer rows up to its own
                 record_conv(tape, source[:, 2 * j : 2 * j + 3], taps, u[None], 0)
                 continue
-            for more in range(1 + j % 2):  # from the coarse row; an odd column lies between two
+            for more in range(1 + j % 2):  # from the coarse row; odd columns see two
                 tap = 0 if more else 1 + j % 2
                 tape.add_product(source[i // 2 % 2, j // 2 + 1 + more], taps[i % 2, tap], u)
 
     def record_row_block(self, tape: Tape, b: int, i: int) -> None:
-        """Block b of u in row i; going up it sees the input B - 1 - b of the way down."""
+        """Record block b of u in row i; going up its skip is input B - 1 - b of the way down."""
         w, inner, r = self.w, slice(1, self.W + 1), i % 2
         tape.repeat(self.for_u[b], self.wide)
         record_conv(tape, self.x[b], w.u_enter[b], self.wide, i)
@@ -176,7 +167,7 @@ class Stage:
         tape.concat_elu(self.now, self.x[b + 1, r, inner])
 
     def record_pixel(self, tape: Tape, i: int, j: int) -> None:
-        """ul at pixel (i, j)."""
+        """Record ul at pixel (i, j)."""
         w, now = self.w, self.ul_now
         self.record_pixel_start(tape, i, j)
         tape.concat_elu(now, self.ul_x[0, j + 1])
@@ -195,7 +186,7 @@ class Stage:
         tape.repeat(now, self.ul_last[i % 2, j + 1])
 
     def record_pixel_start(self, tape: Tape, i: int, j: int) -> None:
-        """ul as it comes to pixel (i, j)."""
+        """Record the input ul at pixel (i, j)."""
         if self.previous is None:
             return
         source = self.previous.ul_last
@@ -204,9 +195,9 @@ class Stage:
             return
         taps, bias = self.w.ul_resize
         tape.repeat(bias, self.ul_now)
-        if self.down_stage is not None:  # from the coarse pixel that it lies in
+        if self.down_stage is not None:  # from the coarse pixel that contains it
             tape.add_product(source[i // 2 % 2, j // 2 + 1], taps[i % 2, j % 2], self.ul_now)
             return
-        for tap in range(4):  # from the finer pixels that end with its own
+        for tap in range(4):  # from the 2x2 finer pixels
             r, t = tap // 2, tap % 2
             tape.add_product(source[(1 + r) % 2, 2 * j + t], taps[r, t], self.ul_now)

@@ -1,4 +1,4 @@
-"""PixelCNN++'s walker: u once a row, ul once a pixel, coarse scales only when they are due."""
+"""PixelCNN++'s walker: u once per row, ul once per pixel, coarse scales only when due."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from smalti.kernels.tape import Tape, record_tapes
 
 
 class PlusPlusWeights:
-    """Of a whole network, packed, and what it is shown of symbols.
+    """Packed weights of a network, and its input for each symbol.
 
-    F is the filters, padded to whole panels, c the numbers of a place and one that is 1.
+    F is the filters, padded to whole panels; c is the input features of a pixel plus a constant 1.
     """
 
     def __init__(self, network: PixelCNNPlusPlus, values: Tensor | None):
@@ -36,7 +36,7 @@ class PlusPlusWeights:
         self.stages = [StageWeights(network, at, dtype) for at in range(2 * network.config.scales)]
         above = read_taps(network.ul_above)  # (1, 3, ..)
         self.u = pack_window(read_taps(network.u_start), dtype)  # (F/w, 6c, w)
-        self.above = pack_window(torch.cat([0 * above, above]), dtype)  # the upper row of it is 0
+        self.above = pack_window(torch.cat([0 * above, above]), dtype)  # its upper row is 0
         self.left = pack_window(read_taps(network.ul_left), dtype)  # (F/w, 2c, w)
         start = (network.u_start, network.ul_above, network.ul_left)
         self.bias = pad_to_panels(torch.stack([read_bias(conv) for conv in start]), dtype)  # (3, F)
@@ -47,12 +47,14 @@ class PlusPlusWeights:
 def read_symbol_table(
     network: PixelCNNPlusPlus, values: Tensor | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What the network is shown of each symbol: its value, and its vector, (count, 1 + D).
+    """Read the network input of each symbol, value and embedding: (K, 1 + D).
 
-    And which numbers of a place that is, for each channel: all the values come first.
+    Also its input features at a pixel, for each channel; all values come first.
     """
     if values is None:
-        raise UserError("PixelCNN++ takes values, which these symbols have none of; choose another")
+        raise UserError(
+            "PixelCNN++ takes values, but these symbols have none; give another network"
+        )
     table, C = values[:, None].cpu(), network.config.channels
     if network.embedding is not None:
         vectors = network.embedding.lookup(values.to(network.end.weight.v.device))
@@ -63,7 +65,7 @@ def read_symbol_table(
 
 
 class PlusPlusChunkWalker(ChunkWalker):
-    """A walk of n pictures, whose sides are filled up to what the levels divide."""
+    """Walks n pictures, padded to sides that the levels divide."""
 
     pad_top, pad_left, joint = 2, 1, True
 
@@ -85,7 +87,7 @@ class PlusPlusChunkWalker(ChunkWalker):
             np.zeros((W, n, 6 * c), dtype),
             np.zeros((n, 2, c), dtype),
         )
-        self.start_ul = np.zeros((W, n, F), dtype)  # what ul starts with, from above
+        self.start_ul = np.zeros((W, n, F), dtype)  # the start of ul, from above
         self.out = np.zeros((n, len(w.bias_end)), dtype)
         self.stages = [Stage(w.stages[0], n, W, y, None, None)]
         for k in range(1, S):
@@ -97,7 +99,7 @@ class PlusPlusChunkWalker(ChunkWalker):
         self.record_tapes(w)
 
     def record_tapes(self, w: PlusPlusWeights) -> None:
-        """All tapes."""
+        """Record all tapes."""
         first, end = self.stages[0], self.stages[self.scales]
         for stage in self.stages:
             stage.record_tapes()
@@ -109,7 +111,7 @@ class PlusPlusChunkWalker(ChunkWalker):
 
         def record_start(tape: Tape, j: int) -> None:
             tape.repeat(self.start_ul[j], first.ul_now)
-            if j > 0:  # else nothing is to the left, not even a bias
+            if j > 0:  # else there is no left pixel, not even a bias
                 tape.add(w.bias[2], first.ul_now)
                 tape.add_product(
                     self.pixel_window.reshape(len(self.pixel_window), -1), w.left, first.ul_now
@@ -123,8 +125,8 @@ class PlusPlusChunkWalker(ChunkWalker):
         self.pixel_cost = first.pixels[0][0].cost + end.pixels[0][0].cost
 
     def start_row(self, i: int) -> None:
-        """The u streams of row i, at all scales due."""
-        if i == 0:  # nothing is above, not even a bias
+        """Compute the u streams of row i, at all scales due."""
+        if i == 0:  # no row above, not even a bias
             self.stages[0].now[...] = self.start_ul[...] = 0
         else:
             copy_windows(self.x, i, self.row_window)
@@ -133,7 +135,7 @@ class PlusPlusChunkWalker(ChunkWalker):
             self.stages[at].rows[(i >> at % self.scales) % 4].play()
 
     def compute_pixel(self, i: int, j: int, c: int) -> None:
-        """The ul streams at pixel (i, j), at all scales due, and its parameters."""
+        """Compute the ul streams at pixel (i, j), at all scales due, and its parameters."""
         self.pixel_window[...] = self.x[i + 1 : i + 3, j].swapaxes(0, 1)
         self.starts[j].play()
         for at in self.find_due_stages(i | j):
@@ -142,7 +144,7 @@ class PlusPlusChunkWalker(ChunkWalker):
         self.end.play()
 
     def find_due_stages(self, position: int) -> list[int]:
-        """The stages that a row, or row | column, goes through: those whose step divides it."""
+        """List the stages due at a row, or row | column: those whose step divides it."""
         position |= 1 << self.scales - 1
         scales = range((position & -position).bit_length())
         return [*scales, *(self.scales + k for k in reversed(scales))]
