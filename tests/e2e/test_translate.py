@@ -76,7 +76,7 @@ def test_sentences_files_and_catalogs(
         (["--file", "."], ". is a folder"),
         (["--po", "in.txt"], "in.txt, line 1"),
         (["--file", "bad.txt", "--out", "new"], "bad.txt, line 1: byte 0xff is not UTF-8"),
-        (["--file", "in.txt", "--out", "in.txt"], "in.txt is the file to be translated"),
+        (["--file", "in.txt", "--out", "in.txt"], "in.txt is the input file"),
         (["hi", "--file", "in.txt"], "TEXT and --file are given"),
         (["hi", "--out", "new"], "--out new is given without --file"),
         (["hi", "--beam-size", "2", "--n-best", "3"], "n_best 3 needs a beam_size"),

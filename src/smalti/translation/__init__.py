@@ -1,4 +1,4 @@
-"""Translation: cleaning of sentence pairs, sub-words, the Transformer, decoding."""
+"""Machine translation: data cleaning, subword tokenizers, the Transformer, decoding."""
 
 from smalti.translation.cleaning import (
     SentencePair,

@@ -1,4 +1,4 @@
-"""Catalogs of messages, gettext's .po: what is untranslated is filled, other bytes stay."""
+"""gettext message catalogs (.po): fill untranslated entries, and keep all other bytes."""
 
 from __future__ import annotations
 
@@ -22,29 +22,30 @@ LANGUAGE = re.compile(r"^Language: *([\w@.-]+)", re.MULTILINE)
 
 @dataclass
 class Entry:
-    """A message; places are numbers of lines, from 0."""
+    """A message. Line numbers count from 0."""
 
     start: int
-    """Of msgctxt or msgid."""
+    """Line of msgctxt or msgid."""
     insert_at: int
-    """Where a line of flags may be put: there, or at the earlier msgid beside it."""
+    """Line before which flags can be inserted: `start`, or that of a previous msgid (#|)."""
     sources: dict[str, str] = field(default_factory=dict)
-    """By keyword: msgctxt, msgid, msgid_plural."""
+    """Source texts by keyword: msgctxt, msgid, msgid_plural."""
     translations: dict[str, str] = field(default_factory=dict)
-    """By keyword: msgstr, or msgstr[0] and so on."""
+    """Translations by keyword: msgstr, or msgstr[0] and so on."""
     line_ranges: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """First line of each translation, and the one behind its last."""
+    """First line of each text and the line after its last, by keyword."""
     flags_line: int | None = None
-    """The line of flags, "#, c-format"."""
+    """Line of the flags, such as "#, c-format"."""
 
     @property
     def is_untranslated(self) -> bool:
-        """Whether nothing is translated of it, and something should be."""
+        """Whether it has a source text and no translation."""
         return bool(self.sources.get("msgid")) and not any(self.translations.values())
 
     def find_source(self, keyword: str) -> str:
-        """What a translation is one of. The only form of a language without plurals speaks of many:
-        "%d files", not "one file".
+        """The source text of a translation.
+
+        The only form of a language without plurals translates msgid_plural: "%d files".
         """
         singular = keyword == "msgstr" or (keyword == "msgstr[0]" and len(self.translations) > 1)
         return self.sources["msgid"] if singular else self.sources["msgid_plural"]
@@ -56,18 +57,18 @@ class Catalog:
 
     path: Path
     lines: list[str]
-    """With their ends."""
+    """With line endings."""
     charset: str
     entries: list[Entry]
 
     @property
     def header(self) -> str:
-        found = [e for e in self.entries if not e.sources["msgid"] and "msgctxt" not in e.sources]
-        return found[0].translations.get("msgstr", "") if found else ""
+        headers = [e for e in self.entries if not e.sources["msgid"] and "msgctxt" not in e.sources]
+        return headers[0].translations.get("msgstr", "") if headers else ""
 
     @property
     def language(self) -> str:
-        """As in "zh_CN"; "" where the header names none."""
+        """Language code such as "zh_CN"; "" if the header has none."""
         match = LANGUAGE.search(self.header)
         return match[1] if match else ""
 
@@ -77,7 +78,7 @@ class Catalog:
 
 
 def read_catalog(path: str | Path) -> Catalog:
-    """UserError, which names the line, for what is no catalog, or one in another encoding."""
+    """Read a catalog. Raises UserError, naming the line, for other files or encodings."""
     path = Path(path)
     if path.is_dir():
         raise UserError(f"{path} is a folder; name a .po file")
@@ -86,7 +87,7 @@ def read_catalog(path: str | Path) -> Catalog:
     charset = match[1] if match else "UTF-8"
     if charset == "CHARSET":
         raise UserError(
-            f"{path} is a template, its charset open; make a catalog of it with msginit first"
+            f"{path} is a template without a charset; make a catalog from it with msginit first"
         )
     text = decode_bytes(data, charset, path)
     lines = re.findall(r"[^\n]*\n|[^\n]+", text)
@@ -94,22 +95,20 @@ def read_catalog(path: str | Path) -> Catalog:
 
 
 def decode_bytes(data: bytes, charset: str, location: object) -> str:
-    """UserError, which names `location`, where the bytes are not of this charset."""
+    """Decode bytes. Raises UserError, naming `location`, for bytes invalid in this charset."""
     try:
         return data.decode(charset)
     except UnicodeDecodeError as error:
         raise UserError(
-            f"{location}: byte {data[error.start]:#04x} is not {charset}; convert it first, as with "
-            "iconv -f GB18030 -t UTF-8"
+            f"{location}: byte {data[error.start]:#04x} is not {charset}; convert it first, for "
+            "example with iconv -f GB18030 -t UTF-8"
         ) from error
     except LookupError as error:
-        raise UserError(
-            f"{location}: its charset {shorten(charset)} is unknown; use UTF-8"
-        ) from error
+        raise UserError(f"{location}: charset {shorten(charset)} is unknown; use UTF-8") from error
 
 
 class CatalogParser:
-    """Goes through the lines of a catalog."""
+    """Parses the lines of a catalog into entries."""
 
     def __init__(self, path: Path, lines: Sequence[str]):
         self.path, self.lines = path, lines
@@ -139,14 +138,14 @@ class CatalogParser:
             self.insert_at = k
 
     def end_entry(self, k: int) -> Iterator[Entry]:
-        """The entry that stands before line k, when it does."""
+        """Yield the entry that ends before line k, if there is one."""
         entry, self.entry, self.keyword = self.entry, None, ""
         if entry is None:
             return
         if "msgid" not in entry.sources or not entry.translations:
-            raise self.make_error(entry.start, "an entry lacks msgid or msgstr")
+            raise self.make_error(entry.start, "an entry has no msgid or msgstr")
         if ("msgid_plural" in entry.sources) == ("msgstr" in entry.translations):
-            raise self.make_error(entry.start, "msgid_plural wants msgstr[0] and so on")
+            raise self.make_error(entry.start, "msgid_plural needs msgstr[0] and so on")
         self.flags_line = self.insert_at = None
         yield entry
 
@@ -156,7 +155,7 @@ class CatalogParser:
             self.entry = Entry(k, insert_at, flags_line=self.flags_line)
         self.keyword = keyword
         if keyword in self.entry.sources or keyword in self.entry.translations:
-            raise self.make_error(k, f"a second {keyword} in an entry")
+            raise self.make_error(k, f"second {keyword} in an entry")
         self.append_text(k, text)
 
     def append_text(self, k: int, text: str) -> None:
@@ -170,7 +169,7 @@ class CatalogParser:
     def unquote(self, k: int, line: str) -> str:
         match = STRING.match(line)
         if match is None:
-            wrong = f"{shorten(line)} is no line of a .po file; check it with msgfmt -c"
+            wrong = f"{shorten(line)} is not valid in a .po file; check it with msgfmt -c"
             raise self.make_error(k, wrong)
         return ESCAPE.sub(unescape, match[1])
 
@@ -186,10 +185,10 @@ def unescape(match: re.Match[str]) -> str:
 
 
 def fill_catalog(catalog: Catalog, translations: dict[str, str]) -> tuple[bytes, int]:
-    """The catalog with the open entries filled whose texts are found, each marked fuzzy, and how
-    many these are.
+    """Fill untranslated entries and mark them fuzzy; returns the bytes and the number filled.
 
-    translations: translations by text. UserError where the charset lacks a character of one.
+    translations: translations by source text. Entries without one stay untranslated.
+    Raises UserError if the charset lacks a character of a translation.
     """
     lines = list(catalog.lines)
     end = "\r\n" if lines and lines[0].endswith("\r\n") else "\n"
@@ -210,7 +209,7 @@ def fill_catalog(catalog: Catalog, translations: dict[str, str]) -> tuple[bytes,
         character = error.object[error.start]
         raise UserError(
             f"{catalog.path} is in {catalog.charset}, which lacks {character!r}; "
-            "convert it to UTF-8 first, as with msgconv -t UTF-8"
+            "convert it to UTF-8 first with msgconv -t UTF-8"
         ) from error
 
 
@@ -223,7 +222,7 @@ def mark_fuzzy(lines: list[str], entry: Entry, end: str) -> None:
 
 
 def quote(keyword: str, text: str, end: str) -> str:
-    """The lines of a translation: one for each of its own where it has several."""
+    """Quote a translation; text of several lines takes one quoted line each."""
     rows = re.findall(r"[^\n]*\n|[^\n]+", text)
     quoted = [f'"{row.translate(ESCAPE_TABLE)}"' for row in rows] or ['""']
     first = f"{keyword} " if len(quoted) == 1 else f'{keyword} ""{end}'

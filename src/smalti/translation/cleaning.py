@@ -1,4 +1,4 @@
-"""Cleaning sentence pairs: named steps that change or drop a pair, and are counted."""
+"""Cleaning of sentence pairs: named steps that change or drop pairs, with counts."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ PLACEHOLDER = re.compile(
     r"%(?:\d+\$)?[-+#0]*\d*(?:\.\d+)?l*[a-zA-Z]\b|%\d+|\{\w*\}|\$\{?\w+\}?|@\w+@|</?[A-Za-z][^<>]*>"
 )
 HELD_OUT = Path(__file__).parent.parent / "assets" / "data" / "translation-held-out.txt"
-"""The `fold_hash` of 1,049 sentences on pages that are kept for judging translators: no pair with
-one of them may be trained on, or chosen by."""
+"""`hash_folded_text` of 1,049 sentences held out for evaluating translators: do not train or select
+on pairs that contain one."""
 CHARACTERS_PER_WORD = 1.6
-"""Median of Chinese characters over English words in help pages."""
+"""Median ratio of Chinese characters to English words in help pages."""
 
 
 class SentencePair(NamedTuple):
@@ -32,11 +32,11 @@ class SentencePair(NamedTuple):
 
 
 CleaningStep = Callable[[SentencePair], SentencePair | None]
-"""A cleaning step: the pair, changed or as it was, or None to drop it."""
+"""A cleaning step: returns the pair, possibly changed, or None to drop it."""
 
 
 def fix_swapped_languages(pair: SentencePair) -> SentencePair:
-    """The pair with its languages in order. Han decides: curly quotes and code are English, too."""
+    """Swap source and target if only the source has Han characters."""
     swapped = HAN.search(pair.source) and not HAN.search(pair.target)
     return SentencePair(pair.target, pair.source) if swapped else pair
 
@@ -53,7 +53,7 @@ def drop_untranslated(pair: SentencePair) -> SentencePair | None:
 
 
 def drop_wrong_script(pair: SentencePair) -> SentencePair | None:
-    """Drop sources without Latin words or with Han, targets without Han or not simplified."""
+    """Drop sources without Latin words or with Han, and targets without Han or in Traditional."""
     if not LATIN.search(pair.source) or HAN.search(pair.source):
         return None
     han = HAN.findall(pair.target)
@@ -69,10 +69,10 @@ def drop_markup(pair: SentencePair) -> SentencePair | None:
 
 @dataclass(frozen=True)
 class DropLong:
-    """Drop pairs with a long side."""
+    """Drop long pairs."""
 
     max_words: int = 150
-    """Words of the source, and Chinese characters per word of the target, at most."""
+    """Maximum length in words. Chinese characters count 1 / 1.6."""
 
     def __call__(self, pair: SentencePair) -> SentencePair | None:
         limit = self.max_words * CHARACTERS_PER_WORD
@@ -81,10 +81,10 @@ class DropLong:
 
 @dataclass(frozen=True)
 class DropRatio:
-    """Drop pairs of unlike lengths: one side holds more than the other, or something else."""
+    """Drop pairs whose lengths differ too much, which are likely misaligned."""
 
     max_ratio: float = 5.0
-    """Largest ratio of the two lengths, in Chinese characters, either way."""
+    """Maximum ratio of the lengths, in either direction."""
 
     def __call__(self, pair: SentencePair) -> SentencePair | None:
         ratio = (measure_target(pair) + 1) / (measure_source(pair) + 1)
@@ -93,7 +93,7 @@ class DropRatio:
 
 @dataclass
 class DropRepeated:
-    """Drop pairs whose folded source was seen before."""
+    """Drop pairs whose folded source occurred before."""
 
     seen_keys: set[str] = field(default_factory=set)
 
@@ -107,10 +107,10 @@ class DropRepeated:
 
 @dataclass(frozen=True)
 class DropHeldOut:
-    """Drop pairs whose source is on a list of sentences kept for judging."""
+    """Drop pairs whose source is in the held-out list."""
 
     hashes: Container[str]
-    """Their `fold_hash`."""
+    """Held-out sentences by `hash_folded_text`."""
 
     def __call__(self, pair: SentencePair) -> SentencePair | None:
         return None if hash_folded_text(pair.source) in self.hashes else pair
@@ -119,7 +119,7 @@ class DropHeldOut:
 def make_cleaning_steps(
     max_ratio: float = 5.0, held_out: Container[str] = frozenset()
 ) -> dict[str, CleaningStep]:
-    """The usual steps by name, in order. DropRepeated remembers: make new steps for new data."""
+    """Make the default steps by name, in order. DropRepeated is stateful: use once per dataset."""
     return {
         "swapped languages": fix_swapped_languages,
         "empty": drop_empty,
@@ -136,7 +136,7 @@ def make_cleaning_steps(
 def clean_pairs(
     pairs: Iterable[SentencePair], steps: dict[str, CleaningStep], counts: Counter[str]
 ) -> Iterator[SentencePair]:
-    """The pairs that pass all steps. `counts` grows by the pairs each step dropped or changed."""
+    """Yield the pairs that pass all steps; `counts` counts those each step changed or dropped."""
     for pair in pairs:
         kept: SentencePair | None = pair
         for name, step in steps.items():
@@ -149,22 +149,22 @@ def clean_pairs(
 
 
 def read_held_out(path: Path = HELD_OUT) -> frozenset[str]:
-    """The hashes of sentences that are kept for judging, one a line."""
+    """Read the hashes of held-out sentences, one per line."""
     return frozenset(path.read_text().split())
 
 
 def fold_text(text: str) -> str:
-    """The case-folded letters and digits alone: sentences equal in it count as the same."""
+    """Case-folded letters and digits only; sentences that are equal in it count as duplicates."""
     return "".join(character for character in text.casefold() if character.isalnum())
 
 
 def hash_folded_text(text: str) -> str:
-    """16 hex digits that stand for the folded text in a list of held-out sentences."""
+    """Hash the folded text to 16 hex digits, for the held-out list."""
     return hashlib.sha256(fold_text(text).encode()).hexdigest()[:16]
 
 
 def extract_ngrams(text: str, n: int = 5) -> frozenset[str]:
-    """All n letters and digits in a row of the folded text."""
+    """All character n-grams of the folded text."""
     folded = fold_text(text)
     return frozenset(folded[k : k + n] for k in range(len(folded) - n + 1))
 

@@ -1,4 +1,4 @@
-"""Decoding: greedy and beam search, symbol by symbol, with cached keys and values."""
+"""Decoding: greedy search, beam search and sampling, with a key-value cache."""
 
 from __future__ import annotations
 
@@ -19,29 +19,30 @@ from smalti.translation.transformer import Transformer, join_heads
 
 
 class Hypothesis(NamedTuple):
-    """A translation that the search found."""
+    """A translation found by the search."""
 
     symbols: list[int]  # without <s> and </s>
-    score: float  # log-probability over the length penalty
+    score: float  # log-probability divided by the length penalty
 
 
 @dataclass(frozen=True)
 @check_fields
 class Beam:
-    """Beam search; of width 1 it is greedy."""
+    """Beam search. Width 1 is greedy."""
 
     width: Annotated[int, Range(1, 1_024)] = 4
-    """Beginnings that are carried on at once."""
+    """Beam size. 1 is greedy search."""
     length_penalty: Annotated[float, Range(-100, 100)] = 1.0
-    """Exponent of the length that log-probabilities are divided by; 0 favors short ones."""
+    """Exponent of the length normalization. Log-probabilities are divided by length to this power;
+    0 favors short translations."""
     max_length: Width = 256
-    """Symbols of a translation, at most."""
+    """Maximum number of symbols of a translation."""
 
 
 class KVCache:
-    """What the decoder has computed for its n rows so far: keys and values of each layer.
+    """Cached keys and values of every decoder layer, for n rows.
 
-    network: in eval mode. source: (n, S) int64, </s> and then <pad> at the ends.
+    network: in eval mode. source: (n, S) int64, ending in </s> and padded with <pad>.
     """
 
     def __init__(self, network: Transformer, source: Tensor):
@@ -69,7 +70,7 @@ class KVCache:
         return network.out(network.decoder_norm(x)[:, 0])
 
     def attend_to_self(self, k: int, x: Tensor) -> Tensor:
-        """Self-attention of layer k at the new place, whose keys and values are kept."""
+        """Self-attention of layer k at the new position; caches its keys and values."""
         attention = self.network.decoder[k].attention
         q, key, value = attention.project(x)
         keys = torch.cat([self.self_cache[k][0], key], dim=2)
@@ -78,7 +79,7 @@ class KVCache:
         return attention.out(join_heads(attend(q, keys, values)))
 
     def select(self, rows: Tensor) -> None:
-        """Go on with these rows (m,), in this order; a row may stand there several times."""
+        """Keep these rows (m,), in this order; rows may repeat."""
         self.mask = self.mask[rows]
         self.cross_cache = [(k[rows], v[rows]) for k, v in self.cross_cache]
         self.self_cache = [(k[rows], v[rows]) for k, v in self.self_cache]
@@ -87,10 +88,10 @@ class KVCache:
 def beam_search(
     network: Transformer, source: Tensor, beam: Beam = Beam()
 ) -> list[list[Hypothesis]]:
-    """The hypotheses found for each row of source symbols (n, S), best first, 1 to width of them.
+    """Search hypotheses for each row of source symbols (n, S): 1 to width of them, best first.
 
-    A row is done with as many hypotheses as the beam is wide, or at 2 S + 20 symbols. What is
-    found for a row depends on the other rows by rounding alone.
+    A row is done when it has `width` hypotheses, or at 2 S + 20 symbols. The result of a row
+    depends on the other rows only by rounding.
     """
     beams = BeamSearch(network, source, beam)
     while beams.active_rows:
@@ -99,16 +100,16 @@ def beam_search(
 
 
 class BeamSearch:
-    """A search under way: k rows of the cache for each sentence that is not done.
+    """State of a beam search: k cache rows for each active sentence.
 
-    The arguments are those of `search`.
+    Arguments as in `beam_search`.
     """
 
     @torch.no_grad()
     def __init__(self, network: Transformer, source: Tensor, beam: Beam):
         self.beam, n = beam, len(source)
         self.cache = KVCache(network, source)
-        self.active_rows = list(range(n))  # the m sentences that are not done
+        self.active_rows = list(range(n))  # the m sentences still being decoded
         self.hypotheses: list[list[Hypothesis]] = [[] for _ in self.active_rows]
         self.max_lengths = compute_max_lengths(source).clamp(max=beam.max_length).tolist()
         self.cache.select(torch.arange(n, device=source.device).repeat_interleave(beam.width))
@@ -118,12 +119,12 @@ class BeamSearch:
 
     @torch.no_grad()
     def step(self) -> None:
-        """One symbol more for every beginning."""
+        """Extend every prefix by one symbol."""
         m, k, t = self.prefixes.shape
         logits = compute_next_logits(self.cache, self.prefixes[:, :, -1].flatten())
         totals = self.scores[:, :, None] + logits.log_softmax(-1).unflatten(0, (m, k))
-        best, where = totals.flatten(1).topk(2 * k)  # (m, 2k): k of them do not end
-        parents, symbols = where // totals.shape[2], where % totals.shape[2]
+        best, indices = totals.flatten(1).topk(2 * k)  # (m, 2k): at least k do not end
+        parents, symbols = indices // totals.shape[2], indices % totals.shape[2]
         ends = symbols == EOS
         self.collect_finished(best[:, :k], parents[:, :k], ends[:, :k])
         surviving = ends.int().argsort(stable=True)[:, :k]  # the best that do not end
@@ -133,7 +134,7 @@ class BeamSearch:
         self.drop_finished(parents)
 
     def list_best(self) -> list[list[int]]:
-        """The symbols of each sentence: its best hypothesis, or its likeliest beginning."""
+        """The symbols of each sentence: its likeliest prefix, or once done its best hypothesis."""
         leading = dict(zip(self.active_rows, self.prefixes[:, 0, 1:].tolist(), strict=True))
         return [
             leading[row] if row in leading else max(found, key=lambda one: one.score).symbols
@@ -141,7 +142,7 @@ class BeamSearch:
         ]
 
     def collect_finished(self, best: Tensor, parents: Tensor, ends: Tensor) -> None:
-        """Keep the hypotheses that end here."""
+        """Add the prefixes that end with </s> to the hypotheses."""
         if not ends.any():
             return
         ends = ends & best.isfinite()
@@ -155,7 +156,7 @@ class BeamSearch:
         self.hypotheses[row].append(Hypothesis(symbols, score))
 
     def drop_finished(self, parents: Tensor) -> None:
-        """Go on with the sentences that need it. One at its limit keeps what is written."""
+        """Drop the finished sentences. One at its length limit keeps its likeliest prefix."""
         length = self.prefixes.shape[2] - 1
         for i, row in enumerate(self.active_rows):
             if length >= self.max_lengths[row] and not self.hypotheses[row]:
@@ -174,9 +175,10 @@ class BeamSearch:
 def draw_translations(
     network: Transformer, source: Tensor, sampler: Ancestral, draw_uniform: Callable[[], Tensor]
 ) -> Iterator[Canvas]:
-    """What is written so far (n, t) for source symbols (n, S), a symbol more each time.
+    """Sample translations of source symbols (n, S); yields (n, t), one symbol longer each time.
 
-    draw_uniform: (n,) numbers in [0, 1), asked for once a symbol. Behind a row's </s> stands <pad>.
+    draw_uniform: returns (n,) numbers in [0, 1), called once per symbol. Rows are padded with
+    <pad> after </s>.
     """
     with torch.no_grad():
         cache = KVCache(network, source)
@@ -194,12 +196,12 @@ def draw_translations(
 
 
 def compute_next_logits(cache: KVCache, symbols: Tensor) -> Tensor:
-    """Logits (n, K) float32 behind these symbols (n,); what no translation holds has -inf."""
+    """Logits (n, K) float32 after these symbols (n,); <pad>, <unk> and <s> get -inf."""
     logits = cache.append(symbols).float()
     logits[:, [PAD, UNK, BOS]] = -torch.inf
     return logits
 
 
 def compute_max_lengths(source: Tensor) -> Tensor:
-    """Symbols of a translation, at most: (n,) of source symbols (n, S)."""
+    """Maximum length of each translation: (n,) from source symbols (n, S)."""
     return 2 * (source != PAD).sum(1) + 20

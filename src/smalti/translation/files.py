@@ -1,4 +1,4 @@
-"""Text files and catalogs of messages: read, translated, and written whole or not at all."""
+"""Translation of text files and message catalogs, written atomically."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from smalti.translation.model import Translator
 from smalti.translation.texts import LANGUAGE_NAMES, find_fault, translate
 
 GROUP_SIZE = 64
-"""Texts that are translated together."""
+"""Texts per call of `translate`."""
 
 
 def translate_file(
@@ -27,17 +27,17 @@ def translate_file(
     beam: Beam | None = None,
     on_progress: OnProgress = ignore_event,
 ) -> Counter[str]:
-    """Translate a text file in UTF-8 line by line. Returns how many lines were "translated" and how
-    many "kept": empty ones, and those of another language or without words.
+    """Translate a UTF-8 text file line by line.
 
-    `out` appears when all is done. Raises UserError for a file that is missing or in another
+    Returns the number of lines "translated" and "kept": empty lines, and those in another language
+    or without words. `out` is written atomically. Raises UserError for a missing file or another
     encoding, before any work.
     """
     path, out = Path(path), Path(out)
     if out.exists() and path.exists() and out.samefile(path):
-        raise UserError(f"{out} is the file to be translated; name another one for the result")
+        raise UserError(f"{out} is the input file; name another output file")
     with open_bytes(path) as file:
-        lines = list(decode_lines(file, path))  # at once: a pipe can be read but once
+        lines = list(decode_lines(file, path))  # at once: a pipe can be read only once
     counts: Counter[str] = Counter()
     with (
         stage_file(out) as temporary,
@@ -58,22 +58,22 @@ def translate_lines(
     counts: Counter[str] | None = None,
     group_size: int = GROUP_SIZE,
 ) -> Iterator[str]:
-    """Each line translated, its end as it was; `counts` grows as `translate_file` tells it."""
+    """Translate lines, keeping their endings; `counts` is updated as in `translate_file`."""
     counts = Counter() if counts is None else counts
     lines = iter(lines)
-    while some := list(islice(lines, group_size)):
-        translatable = [line for line in some if not find_fault(translator, line)]
+    while group := list(islice(lines, group_size)):
+        translatable = [line for line in group if not find_fault(translator, line)]
         translations = dict(
             zip(translatable, translate(translator, translatable, beam), strict=True)
         )
-        for line in some:
-            changed = translations.get(line, line)
-            counts["kept" if changed == line else "translated"] += 1
-            yield changed
+        for line in group:
+            translated = translations.get(line, line)
+            counts["kept" if translated == line else "translated"] += 1
+            yield translated
 
 
 def decode_lines(lines: Iterable[bytes], location: object) -> Iterator[str]:
-    """UserError, which names the line, where they are not UTF-8."""
+    """Decode lines as UTF-8. Raises UserError naming the line."""
     for k, line in enumerate(lines, 1):
         yield decode_bytes(line, "UTF-8", f"{location}, line {k}")
 
@@ -91,11 +91,11 @@ def translate_catalog(
     beam: Beam | None = None,
     on_progress: OnProgress = ignore_event,
 ) -> Counter[str]:
-    """Fill what is untranslated in a gettext catalog, and mark it fuzzy. Returns how many entries
-    were "filled", and how many of those that were open are "left": in another language.
+    """Fill untranslated entries of a gettext catalog, and mark them fuzzy.
 
-    out: where to write it; over the catalog itself when None. All else in it stays byte for byte.
-    Raises UserError for what is no catalog, or one for another language.
+    Returns the number of entries "filled", and of those "left" untranslated, because their text is
+    in another language. out: output file.  Default: the catalog itself. All other bytes are kept.
+    Raises UserError for an invalid catalog, or one for another language.
     """
     catalog = read_catalog(path)
     check_language(translator, catalog)
@@ -105,8 +105,8 @@ def translate_catalog(
     translatable = [text for text in texts if not find_fault(translator, text)]
     translations: dict[str, str] = {}
     for k in range(0, len(translatable), GROUP_SIZE):
-        some = translatable[k : k + GROUP_SIZE]
-        translations |= zip(some, translate(translator, some, beam), strict=True)
+        group = translatable[k : k + GROUP_SIZE]
+        translations |= zip(group, translate(translator, group, beam), strict=True)
         on_progress(Progress("translating", len(translations), len(translatable)))
     content, filled = fill_catalog(catalog, translations)
     with stage_file(path if out is None else out) as temporary:
@@ -118,6 +118,7 @@ def check_language(model: Translator, catalog: Catalog) -> None:
     target_language = model.config.target_language
     if catalog.language and not catalog.language.lower().startswith(target_language):
         raise UserError(
-            f"{catalog.path} is a catalog for {catalog.language}; this model writes "
-            f"{LANGUAGE_NAMES.get(target_language, target_language)}: give one whose header says Language: {target_language}"
+            f"{catalog.path} is a catalog for {catalog.language}, but this model writes "
+            f"{LANGUAGE_NAMES.get(target_language, target_language)}; give one whose header says "
+            f"Language: {target_language}"
         )

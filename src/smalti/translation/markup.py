@@ -1,4 +1,4 @@
-"""Placeholders, tags and access keys of messages: what a translation has to keep."""
+"""Placeholders, tags and access keys of messages, which a translation must keep."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 CONVERSION = r"%(?:\(\w+\)|\d+\$)?[-+#0']*(?:\d+|\*)?(?:\.(?:\d+|\*))?(?:hh?|ll?|[Lqjzt])?[A-Za-z%]"
-"""As in printf and Python: %s, %1$d, %-5.2f, %(name)s, %%; a space is no flag, for "100% of"."""
+"""printf and Python: %s, %1$d, %-5.2f, %(name)s, %%. A space is not a flag: "100% of"."""
 PLACEHOLDER = re.compile(
     "|".join(
         [
@@ -24,30 +24,30 @@ PLACEHOLDER = re.compile(
     )
 )
 ORDERED_CONVERSION = re.compile(r"%(?!\(|\d+\$|%)\D")
-"""Begins a conversion that takes the next argument, whichever it is: these keep their order."""
+"""Start of a conversion that takes the next argument: these must keep their order."""
 TAG = re.compile(r"</?([A-Za-z][\w:-]*)")
 ACCESS_KEY = re.compile(r"(?<![A-Z&])&(?=[A-Za-z0-9])(?!\w+;)|(?<![\w_])_(?=[A-Za-z])")
-"""As in "&Open" and "_Open"; not in "AT&T", "&amp;" and "snake_case"."""
+"""Matches "&Open" and "_Open", but not "AT&T", "&amp;" or "snake_case"."""
 SHORT_KEY = re.compile(r"(?<=[A-Za-z])_(?=[A-Za-z])")
-"""As in "E_xit", among a few words."""
+"""Matches "E_xit", in texts of few words."""
 TRAILING_PUNCTUATION = re.compile(r"\s*(?:\.\.\.|…|[:：])*\s*$")
 MAX_SHORT_WORDS = 3
 LETTER = re.compile(r"[^\W\d_]")
 
 
 def has_words(text: str) -> bool:
-    """Whether there is something to translate beside the placeholders."""
+    """Whether there is text to translate besides placeholders."""
     return bool(LETTER.search(PLACEHOLDER.sub(" ", text)))
 
 
 def keeps_placeholders(source: str, target: str) -> bool:
-    """Whether a translation has the placeholders of its source, as often, in a usable order."""
-    own, found = PLACEHOLDER.findall(source), PLACEHOLDER.findall(target)
-    return Counter(own) == Counter(found) and group_ordered(own) == group_ordered(found)
+    """Whether a translation has the same placeholders as its source, in a valid order."""
+    expected, found = PLACEHOLDER.findall(source), PLACEHOLDER.findall(target)
+    return Counter(expected) == Counter(found) and group_ordered(expected) == group_ordered(found)
 
 
 def group_ordered(placeholders: Sequence[str]) -> dict[str, list[str]]:
-    """Those that must keep their order: conversions, and of each kind of tag <b> before </b>."""
+    """Group those that must keep their order: conversions, and the tags of each kind."""
     kinds: dict[str, list[str]] = {}
     for one in placeholders:
         if tag := TAG.match(one):
@@ -58,7 +58,7 @@ def group_ordered(placeholders: Sequence[str]) -> dict[str, list[str]]:
 
 
 def mask_placeholders(text: str) -> tuple[str, list[str]]:
-    """The text with {0}, {1}, ... for its placeholders, and these."""
+    """Replace placeholders by {0}, {1}, ...; returns the text and the placeholders."""
     found: list[str] = []
 
     def number(match: re.Match[str]) -> str:
@@ -69,7 +69,7 @@ def mask_placeholders(text: str) -> tuple[str, list[str]]:
 
 
 def unmask_placeholders(text: str, placeholders: Sequence[str]) -> str:
-    """The text with the placeholders back; numbers beyond them stay."""
+    """Restore placeholders; larger numbers stay unchanged."""
 
     def restore(match: re.Match[str]) -> str:
         k = int(match[1])
@@ -79,7 +79,7 @@ def unmask_placeholders(text: str, placeholders: Sequence[str]) -> str:
 
 
 def split_access_key(text: str) -> tuple[str, str]:
-    """The text without its access key, and the key as in "&O"; "" where it has none, or several."""
+    """Remove the access key; returns the text and the key such as "&O", "" unless there is one."""
     plain = PLACEHOLDER.sub(lambda match: " " * len(match[0]), text)
     marks = [match.start() for match in ACCESS_KEY.finditer(plain)]
     if not marks and len(plain.split()) <= MAX_SHORT_WORDS and plain.count("_") == 1:
@@ -91,7 +91,7 @@ def split_access_key(text: str) -> tuple[str, str]:
 
 
 def add_access_key(text: str, key: str) -> str:
-    """As Chinese programs write it: "Open..." with "&O" is "打开(&O)..."."""
+    """Append an access key in the Chinese style: "打开..." with "&O" becomes "打开(&O)..."."""
     if not key:
         return text
     end = TRAILING_PUNCTUATION.search(text)

@@ -1,4 +1,4 @@
-"""A translator: the Transformer with the vocabularies of its two languages."""
+"""A translator: the Transformer with a tokenizer for each language."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ from smalti.translation.transformer import TransformerConfig
 @dataclass(frozen=True)
 @check_fields
 class TranslatorConfig:
-    """A translator from one language into another."""
+    """Configuration of a translator."""
 
     network: TransformerConfig = field(default_factory=TransformerConfig)
-    """The network that predicts."""
+    """Encoder-decoder network."""
     source_tokenizer_bytes: Count = 1
-    """Size of the source's sentencepiece model, which stands among the weights."""
+    """Bytes of the source tokenizer. It is stored with the weights."""
     target_tokenizer_bytes: Count = 1
-    """Size of the target's."""
+    """Bytes of the target tokenizer."""
     source_language: str = "en"
-    """The language it reads, an ISO 639 code."""
+    """Source language, an ISO 639 code."""
     target_language: str = "zh"
-    """The language it writes."""
+    """Target language, an ISO 639 code."""
     label_smoothing: FractionBelowOne = 0.1
-    """In training, the share of a label that goes to all symbols alike."""
+    """Label smoothing of the training loss."""
     sampler: Beam | Ancestral = field(default_factory=Beam)
-    """How it searches when nothing else is asked for."""
+    """Default search or sampler."""
 
     def build(self) -> Translator:
         return Translator(self)
 
 
 class Translator(Model):
-    """Sentences to sentences. A state is what is written so far: symbols (n, t) int64, then <pad>.
+    """Translates sentences. A state holds the symbols so far: (n, t) int64, padded with <pad>.
 
-    It takes sentences of a few dozen words; `smalti.translation.translate` takes any text, and
-    looks after its placeholders.
+    Takes sentences of a few dozen words; `smalti.translation.translate` takes any text and
+    preserves its placeholders.
     """
 
     source_model: Tensor
@@ -78,18 +78,18 @@ class Translator(Model):
 
     @cached_property
     def source_tokenizer(self) -> SubwordTokenizer:
-        """The source's vocabulary."""
+        """Tokenizer of the source language."""
         return read_tokenizer(self.source_model, self.config.network.source_vocab_size, "source")
 
     @cached_property
     def target_tokenizer(self) -> SubwordTokenizer:
-        """The target's vocabulary."""
+        """Tokenizer of the target language."""
         return read_tokenizer(self.target_model, self.config.network.target_vocab_size, "target")
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
-        """Cross-entropy with smoothed labels: a mean over the symbols to write, without <pad>."""
+        """Cross-entropy with label smoothing, averaged over the target symbols except <pad>."""
         if batch.pairs is None:
-            raise UserError("the batch has no sentence pairs, and a translator takes them")
+            raise UserError("the batch has no sentence pairs; a translator needs them")
         source, gold = batch.pairs
         logits = self.network(source, F.pad(gold[:, :-1], (1, 0), value=BOS))
         logits, real = logits.flatten(0, 1).float(), gold.flatten()  # (N T, K) and (N T,)
@@ -108,9 +108,10 @@ class Translator(Model):
         inputs: SamplingInputs = SamplingInputs(),
         sampler: Beam | Ancestral | None = None,
     ) -> Iterator[Canvas]:
-        """Translations of given.text, a symbol longer each time; the last state is the result.
+        """Translate inputs.text, one symbol longer each time; the last state is the result.
 
-        Of a search it is the likeliest so far. Ancestral draws take one uniform number a symbol.
+        States of a search are the likeliest so far. Ancestral sampling draws one uniform number
+        per symbol.
         """
         sampler = sampler or self.config.sampler
         text = merge_shorthands(inputs).get("text")
@@ -124,10 +125,10 @@ class Translator(Model):
             yield state
 
     def encode(self, text: Sequence[str] | None, n: int) -> Tensor:
-        """Symbols (n, S) of n sentences. UserError for another number of them."""
+        """Encode n sentences as symbols (n, S). Raises UserError for another number of them."""
         if text is None or len(text) != n:
-            found = "no text is" if text is None else f"{len(text)} sentences are"
-            raise UserError(f"{found} given for {n} translations; give one sentence for each")
+            given = "no text is" if text is None else f"{len(text)} sentences are"
+            raise UserError(f"{given} given for {n} translations; give one sentence each")
         return pad_sequences(self.source_tokenizer.encode(text)).to(self.device)
 
     def iterate_states(
@@ -148,7 +149,7 @@ class Translator(Model):
     def search(
         self, text: Sequence[str], beam: Beam, batch_size: int = 32
     ) -> list[list[Hypothesis]]:
-        """The hypotheses for each sentence, best first; those of like length go together."""
+        """Search hypotheses for each sentence, best first; batches group similar lengths."""
         symbols = self.source_tokenizer.encode(text)
         order = sorted(range(len(text)), key=lambda k: len(symbols[k]))
         found: dict[int, list[Hypothesis]] = {}
@@ -159,17 +160,17 @@ class Translator(Model):
         return [found[k] for k in range(len(text))]
 
     def render(self, state: Canvas) -> list[str]:
-        """The sentences that the symbols (n, t) of a state spell."""
+        """Decode the symbols (n, t) of a state to sentences."""
         return self.target_tokenizer.decode(state.symbols.tolist())
 
 
 def read_tokenizer(model: Tensor, size: int, side: str) -> SubwordTokenizer:
-    """The codec in a buffer. UserError unless the network has a row for each of its symbols."""
+    """Read a tokenizer from a buffer. UserError if its size is not the network's."""
     tokenizer = SubwordTokenizer(model.cpu().numpy().tobytes())
     if tokenizer.size != size:
         raise UserError(
-            f"the {side} vocabulary has {tokenizer.size} symbols and the network {size}; "
-            "they are of different models"
+            f"the {side} vocabulary has {tokenizer.size} symbols, but the network {size}; "
+            "they belong to different models"
         )
     return tokenizer
 
@@ -177,7 +178,7 @@ def read_tokenizer(model: Tensor, size: int, side: str) -> SubwordTokenizer:
 def build_translator(
     network: nn.Module, source: SubwordTokenizer, target: SubwordTokenizer, **config_fields: object
 ) -> Translator:
-    """A translator of a trained network and its vocabularies; more: fields of its config."""
+    """Build a translator from a trained network, tokenizers and fields of TranslatorConfig."""
     sizes = {
         "source_tokenizer_bytes": len(source.model),
         "target_tokenizer_bytes": len(target.model),
@@ -185,7 +186,7 @@ def build_translator(
     config = TranslatorConfig(network.config, **sizes, **config_fields)  # pyright: ignore
     model = Translator(config)
     model.network.load_state_dict(network.state_dict())
-    for side, codec in (("source", source), ("target", target)):
-        content = torch.frombuffer(bytearray(codec.model), dtype=torch.uint8)
+    for side, tokenizer in (("source", source), ("target", target)):
+        content = torch.frombuffer(bytearray(tokenizer.model), dtype=torch.uint8)
         model.get_buffer(f"{side}_model").copy_(content)
     return model.eval()

@@ -1,4 +1,4 @@
-"""Text in parts that a translator takes: lines, sentences, and what lies between them."""
+"""Segmentation of text into lines and sentences that a translator takes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from smalti.translation.markup import PLACEHOLDER
 
 LINE_BREAK = re.compile(r"\s*(?:\n|(?<![:\\])\\[nrt])\s*|^\s+|\s+$")
-"""Line breaks, also those written as \\n, with the space around them; and that at the ends."""
+"""Line breaks, also those written as \\n, with surrounding space; and space at the ends."""
 SENTENCE = re.compile(r"(?<=[.!?])(?<!\be\.g\.)(?<!\bi\.e\.)(?<!\b[A-Z]\.)\s+(?=[\"'(\[]?[A-Z\0])")
 CLAUSE = re.compile(r"(?<=[;:,])\s+")
 SPACE = re.compile(r"\s+")
@@ -16,7 +16,7 @@ WIDE_CHARACTER = re.compile("[\u2e80-\u9fff\uff00-\uffef]")
 
 
 def split_lines(text: str) -> list[str]:
-    """Lines at even, what stands between them at odd places; together they are the text."""
+    """Split into lines (even items) and separators (odd items), which join to the text."""
     parts, end = [], 0
     for match in LINE_BREAK.finditer(text):
         if match[0]:
@@ -30,8 +30,10 @@ Measure = Callable[[Sequence[str]], list[int]]
 
 
 def split_long(text: str, usual_length: int, max_length: int, measure: Measure) -> list[str]:
-    """The text in pieces: whole sentences, as many as `usual_length` takes by `measure`; one of more than
-    `max_length` in clauses, then in words. A placeholder is never cut.
+    """Split text into pieces of whole sentences, up to `usual_length` by `measure`.
+
+    A sentence longer than `max_length` is split into clauses, then words. Placeholders are never
+    split.
     """
     if measure([text])[0] <= usual_length:
         return [text]
@@ -44,7 +46,7 @@ def split_long(text: str, usual_length: int, max_length: int, measure: Measure) 
 
 
 def pack_pieces(parts: Sequence[str], max_length: int, measure: Measure) -> list[str]:
-    """Neighbors joined while they fit."""
+    """Join neighbors while they fit."""
     packed: list[str] = []
     room = 0
     for part, size in zip(parts, measure(parts), strict=True):
@@ -58,7 +60,7 @@ def pack_pieces(parts: Sequence[str], max_length: int, measure: Measure) -> list
 
 
 def join_pieces(pieces: Sequence[str]) -> str:
-    """Translated pieces as one text: a space between them, but not beside Chinese."""
+    """Join translated pieces with spaces, except next to Chinese."""
     text = ""
     for piece in filter(None, pieces):
         apart = text and not WIDE_CHARACTER.match(text[-1]) and not WIDE_CHARACTER.match(piece[0])

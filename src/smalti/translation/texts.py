@@ -1,4 +1,4 @@
-"""Translating texts: long ones in parts, placeholders as they are."""
+"""Translation of any text: splits long text and preserves placeholders."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from smalti.translation.segments import join_pieces, split_lines, split_long
 from smalti.translation.tokenizer import UNK
 
 USUAL_LENGTH, MAX_LENGTH = 30, 50
-"""Symbols of several sentences that are translated together, and of one alone, at most. Both were
-chosen on validation pages, where longer pieces lose words."""
+"""Maximum symbols of several sentences translated together, and of a single one. Selected on
+validation pages: the model drops words in longer pieces."""
 LETTERS = re.compile(r"[^\W\d_]")
 SCRIPTS = {"en": re.compile("[A-Za-z\u00c0-\u024f]")}
-"""The letters of a language, where they tell it."""
+"""Letters of the languages that can be recognized by them."""
 LANGUAGE_NAMES = {"en": "English", "zh": "Chinese"}
 
 
 class Translation(NamedTuple):
-    """A translation that the search found."""
+    """A translation found by the search."""
 
     text: str
-    score: float  # log-probability over the length penalty, on average of the text's pieces
+    score: float  # length-normalized log-probability, averaged over pieces
 
 
 def translate(
@@ -49,7 +49,7 @@ def translate(
     beam: Beam | None = None,
     batch_size: int = 32,
 ) -> list[str]:
-    """The best translation of each text. Arguments and errors as `find_translations` has them."""
+    """Translate texts. Arguments and errors as in `find_translations`."""
     return [found[0].text for found in find_translations(model, texts, 1, beam, batch_size)]
 
 
@@ -60,16 +60,16 @@ def find_translations(
     beam: Beam | None = None,
     batch_size: int = 32,
 ) -> list[list[Translation]]:
-    """Up to n translations of each text, best first; a beam finds as many as it is wide.
+    """Find up to n translations of each text, best first; n is limited by the beam's width.
 
-    Line breaks stay where they are; a line of more than USUAL symbols is split at the ends of its
-    sentences. Placeholders and tags are kept: what loses one is left out, and where all do, they
-    are masked, or the words between them are translated by themselves. Raises UserError for a text
+    Line breaks are kept; lines of more than USUAL_LENGTH symbols are split into sentences.
+    Placeholders and tags are preserved: hypotheses that lose one are dropped; if all do, they are
+    masked, or else the words between them are translated separately. Raises UserError for a text
     that is empty or in another language.
     """
     translator = open_model(model, "translate")
     if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
-        raise UserError(f"texts is {shorten(texts)}; give a list of texts")
+        raise UserError(f"texts is {shorten(texts)}; give a list of strings")
     for k, text in enumerate(texts, 1):
         if fault := find_fault(translator, text):
             raise UserError(f"text {k} is {fault}")
@@ -77,7 +77,7 @@ def find_translations(
     pieces = list(dict.fromkeys(piece for document in documents for piece in document.pieces))
     if unknown := find_unknown(translator, pieces):
         shown = " ".join(sorted(unknown)[:10])
-        warnings.warn(Notice(f"the model does not know {shown} and leaves it out"), stacklevel=2)
+        warnings.warn(Notice(f"unknown to the model, omitted: {shown}"), stacklevel=2)
     beam = beam or default_beam(translator)
     translations = translate_pieces(
         pieces, partial(search_without_unknown, translator, beam, batch_size, unknown)
@@ -91,7 +91,7 @@ def default_beam(model: Translator) -> Beam:
 
 
 def find_fault(model: Translator, text: str) -> str:
-    """Why a text cannot be translated, and what to do; "" where it can."""
+    """Describe why a text cannot be translated; "" if it can."""
     code = model.config.source_language
     name = LANGUAGE_NAMES.get(code, code)
     if not text.strip():
@@ -99,12 +99,12 @@ def find_fault(model: Translator, text: str) -> str:
     letters = LETTERS.findall(PLACEHOLDER.sub(" ", text))
     script = SCRIPTS.get(code)
     if script and 2 * sum(map(bool, map(script.match, letters))) < len(letters):
-        return f"not {name}: {shorten(text)}; this model reads {name} alone"
+        return f"not {name}: {shorten(text)}; this model translates only {name}"
     return ""
 
 
 def find_unknown(model: Translator, texts: Sequence[str]) -> set[str]:
-    """The characters outside of placeholders that have no symbol."""
+    """Characters outside of placeholders that the vocabulary lacks."""
     words = [PLACEHOLDER.sub(" ", text) for text in texts]
     return {
         character
@@ -116,7 +116,7 @@ def find_unknown(model: Translator, texts: Sequence[str]) -> set[str]:
 
 
 def drop_characters(text: str, characters: set[str]) -> str:
-    """The text without these characters, but for those in placeholders."""
+    """Remove these characters outside of placeholders."""
     parts = re.split(f"({PLACEHOLDER.pattern})", text)
     without = str.maketrans(dict.fromkeys(characters))
     return "".join(p if k % 2 else p.translate(without) for k, p in enumerate(parts))
@@ -124,15 +124,15 @@ def drop_characters(text: str, characters: set[str]) -> str:
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of a text: pieces to translate, or something that stays."""
+    """Part of a text: pieces to translate, or verbatim text."""
 
     pieces: tuple[str, ...] = ()
-    access_key: str = ""  # an access key, as in "&O"
+    access_key: str = ""  # such as "&O"
     verbatim: str = ""
 
 
 class Document:
-    """A text in parts."""
+    """A text split into segments."""
 
     def __init__(self, model: Translator, text: str):
         self.segments = [
@@ -145,7 +145,7 @@ class Document:
         return (piece for part in self.segments for piece in part.pieces)
 
     def assemble(self, translations: dict[str, list[Translation]], n: int) -> list[Translation]:
-        """Its n best translations, of those of its pieces: the k-th of each, or its last."""
+        """Combine the translations of its pieces: the k-th of each, or its last."""
         pieces = list(self.pieces)
         most = max((len(translations[piece]) for piece in pieces), default=1)
         texts = [self.write_translation(translations, k) for k in range(min(n, most))]
@@ -183,7 +183,7 @@ SearchFunction = Callable[[Sequence[str]], list[list[Translation]]]
 
 
 def translate_pieces(pieces: Sequence[str], search: SearchFunction) -> dict[str, list[Translation]]:
-    """The translations of pieces that keep what is to be kept, best first, at least one of each."""
+    """Translate pieces, preserving placeholders: best first, at least one translation each."""
     found = {
         piece: [one for one in hypotheses if keeps_placeholders(piece, one.text)]
         for piece, hypotheses in zip(pieces, search(pieces), strict=True)
@@ -202,7 +202,7 @@ def translate_pieces(pieces: Sequence[str], search: SearchFunction) -> dict[str,
 def search_without_unknown(
     model: Translator, beam: Beam, batch_size: int, unknown: set[str], pieces: Sequence[str]
 ) -> list[list[Translation]]:
-    """What the model says of pieces, without the characters that it does not know."""
+    """Search translations of pieces, without characters unknown to the model."""
     rows = (
         model.search([drop_characters(p, unknown) for p in pieces], beam, batch_size)
         if pieces
@@ -215,14 +215,14 @@ def search_without_unknown(
 def translate_between_placeholders(
     pieces: Sequence[str], search: SearchFunction
 ) -> dict[str, list[Translation]]:
-    """The words between the placeholders of each piece by themselves."""
+    """Translate the words between the placeholders of each piece separately."""
     between = {piece: split_at_placeholders(piece) for piece in pieces}
     words = list({part for parts in between.values() for part in parts if has_words(part)})
     best = dict(zip(words, (found[0] for found in search(words)), strict=True))
     result = {}
     for piece, parts in between.items():
         scores = [best[part].score for part in parts if part in best]
-        # a translation that invents a placeholder would change them: then the words stay
+        # words whose translation adds a placeholder stay untranslated
         texts = [
             best[p].text if p in best and keeps_placeholders(p, best[p].text) else p for p in parts
         ]
@@ -231,6 +231,6 @@ def translate_between_placeholders(
 
 
 def split_at_placeholders(piece: str) -> list[str]:
-    """Words, and what stands between them: placeholders and spaces."""
+    """Split into words, and the placeholders and spaces between them."""
     parts = re.split(rf"(\s*(?:{PLACEHOLDER.pattern})\s*|^\s+|\s+$)", piece)
     return [part for part in parts if part]

@@ -1,4 +1,4 @@
-"""Sub-words as a codec: text to symbols and back, by a sentencepiece model."""
+"""Subword tokenizers: text to symbols and back, by a sentencepiece model."""
 
 from __future__ import annotations
 
@@ -17,44 +17,44 @@ if TYPE_CHECKING:
     from sentencepiece import SentencePieceProcessor
 
 UNK, BOS, EOS = 1, 2, 3
-"""With PAD, 0: symbols of <pad>, <unk>, <s> and </s>, the same in every vocabulary."""
+"""With PAD (0), the symbols of <pad>, <unk>, <s> and </s> in every vocabulary."""
 
 
 class SubwordTokenizer:
-    """A codec of text: `encode` and `decode` go through the pieces of a sentencepiece model.
+    """Encodes and decodes text by a sentencepiece model.
 
-    Source and target have one each. Sentences end with </s>; <s> is only put in front of what a
-    decoder has written so far. Spaces at the ends and repeated spaces are lost, nothing else.
+    Encoded sentences end with </s>; <s> only starts the decoder's input. Lossless except for
+    leading, trailing and repeated spaces.
 
-    model: the bytes of a sentencepiece model file, which a checkpoint carries.
+    model: the bytes of a sentencepiece model file, which are stored in checkpoints.
     """
 
     def __init__(self, model: bytes):
         self.model = model
         self.processor = load_processor(model)
-        found = [self.processor.id_to_piece(k) for k in range(min(4, self.size))]
-        if found != ["<pad>", "<unk>", "<s>", "</s>"]:
+        first = [self.processor.id_to_piece(k) for k in range(min(4, self.size))]
+        if first != ["<pad>", "<unk>", "<s>", "</s>"]:
             raise UserError(
-                f"vocabulary begins with {' '.join(found)}; give a sentencepiece model "
+                f"vocabulary begins with {' '.join(first)}; give a sentencepiece model "
                 "that begins with <pad> <unk> <s> </s>"
             )
 
     @property
     def size(self) -> int:
-        """Number of symbols, special ones included."""
+        """Number of symbols, including special ones."""
         return self.processor.get_piece_size()
 
     def encode(self, text: Sequence[str], dropout: float = 0.0) -> list[list[int]]:
-        """Symbols of each text, </s> at the end.
+        """Encode each text to symbols, ending with </s>.
 
-        dropout: share of merges that are left out at random (BPE-dropout, arXiv:1910.13267), for
-        training; its randomness is sentencepiece's own.
+        dropout: probability of skipping a merge (BPE-dropout, arXiv:1910.13267), for training;
+        uses sentencepiece's random generator.
         """
         sampling = {"enable_sampling": True, "alpha": dropout} if dropout else {}
         return self.processor.encode(list(text), add_eos=True, **sampling)
 
     def decode(self, symbols: Iterable[Sequence[int]]) -> list[str]:
-        """Text of each sequence of symbols, up to its first </s>; <pad> and <s> say nothing."""
+        """Decode sequences of symbols to text, up to the first </s>, ignoring <pad> and <s>."""
         return [self.processor.decode(trim_symbols(sequence)) for sequence in symbols]
 
 
@@ -63,12 +63,12 @@ def load_processor(model: bytes) -> SentencePieceProcessor:
         from sentencepiece import SentencePieceProcessor
     except ImportError as error:
         raise UserError(
-            "sub-words need the package sentencepiece; install smalti[translate]"
+            "translation needs the package sentencepiece; install smalti[translate]"
         ) from error
     try:
         return SentencePieceProcessor(model_proto=model)
     except RuntimeError as error:
-        raise UserError("vocabulary is not a sentencepiece model; is the file whole?") from error
+        raise UserError("vocabulary is not a sentencepiece model; check the file") from error
 
 
 def train_tokenizer(
@@ -78,11 +78,11 @@ def train_tokenizer(
     character_coverage: float = 1.0,
     add_dummy_prefix: bool = True,
 ) -> SubwordTokenizer:
-    """A vocabulary of `vocab_size` symbols learned from text.
+    """Train a tokenizer with `vocab_size` symbols on text.
 
-    character_coverage: share of the text's characters that get a symbol of their own. add_dummy_prefix: words are
-    parted by spaces, so that the first one is written like those behind a space. UserError when
-    the text holds too little for so many symbols, or too many characters for so few.
+    character_coverage: share of the text's characters that get a symbol.
+    add_dummy_prefix: encode the first word like those after a space.
+    Raises UserError if the text is too short for vocab_size, or has too many characters for it.
     """
     from sentencepiece import SentencePieceTrainer
 
@@ -106,21 +106,21 @@ def train_tokenizer(
         )
     except RuntimeError as error:
         raise UserError(
-            f"no vocabulary of {vocab_size} symbols can be learned from this text; "
-            "give more text, or another size"
+            f"cannot train a vocabulary of {vocab_size} symbols on this text; "
+            "give more text or another vocab_size"
         ) from error
     return SubwordTokenizer(model.getvalue())
 
 
 def trim_symbols(symbols: Sequence[int]) -> list[int]:
     """The symbols up to the first </s>, without <pad> and <s>."""
-    listed = [int(symbol) for symbol in symbols]
-    end = listed.index(EOS) if EOS in listed else len(listed)
-    return [symbol for symbol in listed[:end] if symbol not in (PAD, BOS)]
+    values = [int(symbol) for symbol in symbols]
+    end = values.index(EOS) if EOS in values else len(values)
+    return [symbol for symbol in values[:end] if symbol not in (PAD, BOS)]
 
 
 def pad_sequences(sequences: Sequence[Sequence[int]]) -> Tensor:
-    """(N, T) int64, <pad> behind each sequence that is not the longest."""
+    """Pad sequences with <pad> to (N, T) int64."""
     batch = np.full((len(sequences), max(map(len, sequences))), PAD)
     for row, sequence in zip(batch, sequences, strict=True):
         row[: len(sequence)] = sequence

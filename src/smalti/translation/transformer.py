@@ -20,33 +20,33 @@ from smalti.translation.tokenizer import PAD
 @dataclass(frozen=True)
 @check_fields
 class TransformerConfig:
-    """An encoder-decoder; what it is made of decides size and speed."""
+    """Configuration of the encoder-decoder Transformer."""
 
     source_vocab_size: Count = 8000
-    """Symbols of the source vocabulary."""
+    """Size of the source vocabulary."""
     target_vocab_size: Count = 8000
-    """Symbols of the target vocabulary."""
+    """Size of the target vocabulary."""
     width: Width = 256
-    """Numbers per position (d_model)."""
+    """Features per position (d_model)."""
     heads: Width = 4
-    """Attention heads; they share the width."""
+    """Number of attention heads."""
     encoder_layers: Depth = 6
-    """Layers of the encoder."""
+    """Number of encoder layers."""
     decoder_layers: Depth = 2
-    """Layers of the decoder; few make decoding fast."""
+    """Number of decoder layers. Fewer decode faster."""
     feed_forward_width: Width = 1024
-    """Numbers inside a feed-forward layer (d_ff)."""
+    """Hidden features of feed-forward layers (d_ff)."""
     dropout: FractionBelowOne = 0.1
-    """Share of activations dropped in training."""
+    """Dropout probability."""
     norm: Literal["pre", "post"] = "pre"
-    """Layer norm before each sub-layer, or after its sum as in the paper."""
+    """Layer norm before each sub-layer or after it. The paper has it after."""
     tied_embeddings: bool = True
-    """The output layer uses the target embedding's matrix."""
+    """Share the output matrix with the embedding. That is, with the target embedding."""
 
     def __post_init__(self) -> None:
         if self.width % (2 * self.heads):
             raise UserError(
-                f"width {self.width} does not go into {self.heads} heads of an even width; "
+                f"width {self.width} does not divide into {self.heads} heads of even width; "
                 f"give a multiple of {2 * self.heads}"
             )
 
@@ -55,10 +55,10 @@ class TransformerConfig:
 
 
 class Transformer(nn.Module):
-    """Source symbols (N, S) and target symbols (N, T) int64 -> logits (N, T, target_size).
+    """Source symbols (N, S) and target symbols (N, T) int64 -> logits (N, T, target_vocab_size).
 
-    Rows are padded at their ends with <pad>. The logits at place t are those of the symbol behind
-    the first t + 1 target symbols; behind a row's end they mean nothing.
+    Rows are padded with <pad>. The logits at position t predict the symbol after the first t + 1
+    target symbols; they are meaningless after a row's end.
     """
 
     def __init__(self, config: TransformerConfig):
@@ -78,7 +78,7 @@ class Transformer(nn.Module):
         self.initialize()
 
     def initialize(self) -> None:
-        """Embeddings of variance 1/d, so that times sqrt(d) they are as large as positions."""
+        """Initialize embeddings with variance 1/d, to match the positions when scaled by sqrt(d)."""
         for table in (self.source, self.target):
             nn.init.normal_(table.weight, std=self.config.width**-0.5)
         for module in self.modules():
@@ -93,7 +93,7 @@ class Transformer(nn.Module):
         return self.out(self.decode(target, memory, mask))
 
     def encode(self, source: Tensor) -> tuple[Tensor, Tensor]:
-        """Source symbols (N, S) -> memory (N, S, width), and the mask (N, 1, 1, S) of its words."""
+        """Source symbols (N, S) -> memory (N, S, width), and the mask (N, 1, 1, S) of its symbols."""
         mask = (source != PAD)[:, None, None, :]
         x = self.embed(self.source, source)
         for layer in self.encoder:
@@ -101,14 +101,14 @@ class Transformer(nn.Module):
         return self.encoder_norm(x), mask
 
     def decode(self, target: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
-        """Target symbols (N, T) -> (N, T, width), what `out` makes logits of."""
+        """Target symbols (N, T) -> features (N, T, width), before the output layer."""
         x = self.embed(self.target, target)
         for layer in self.decoder:
             x = layer(x, memory, mask)
         return self.decoder_norm(x)
 
     def embed(self, table: nn.Embedding, symbols: Tensor, start: int = 0) -> Tensor:
-        """Symbols (N, T) at places start, start + 1, ... -> (N, T, width)."""
+        """Symbols (N, T) at positions start, start + 1, ... -> (N, T, width)."""
         x = table(symbols) * self.config.width**0.5
         positions = torch.arange(start, start + symbols.shape[1], device=symbols.device)
         return self.dropout(x + encode_positions(positions, self.config.width))
@@ -163,7 +163,7 @@ class Residual(nn.Module):
 
 
 class FeedForward(nn.Module):
-    """Two layers at each place."""
+    """A two-layer perceptron at each position."""
 
     def __init__(self, config: TransformerConfig):
         super().__init__()
@@ -176,7 +176,7 @@ class FeedForward(nn.Module):
 
 
 class SelfAttention(nn.Module):
-    """Attention of a sequence to itself: to all that the mask shows, or causal without a mask."""
+    """Self-attention: to the positions of the mask, or causal without a mask."""
 
     def __init__(self, config: TransformerConfig):
         super().__init__()
@@ -196,7 +196,7 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Attention of the target to the source's memory."""
+    """Attention of the target to the encoder's memory."""
 
     def __init__(self, config: TransformerConfig):
         super().__init__()
@@ -227,7 +227,7 @@ def join_heads(x: Tensor) -> Tensor:
 
 
 def encode_positions(positions: Tensor, width: int) -> Tensor:
-    """Sines at even, cosines at odd numbers: (T,) -> (T, width) float32."""
+    """Sinusoidal encoding, sines at even features, cosines at odd: (T,) -> (T, width) float32."""
     frequencies = 10000 ** (
         -torch.arange(0, width, 2, device=positions.device) / width
     )  # (width / 2,)

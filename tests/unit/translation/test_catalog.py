@@ -69,15 +69,15 @@ def test_only_what_was_open_changes(tmp_path: Path) -> None:
     }
     content, filled = fill_catalog(catalog, found)
     assert filled == 4
-    wanted = (HEADER + BODY).replace("#, c-format\n", "#, c-format, fuzzy\n")
-    wanted = wanted.replace('"Open %s"\nmsgstr ""', '"Open %s"\nmsgstr "打开 %s"')
-    wanted = wanted.replace('#| msgid "old"', '#, fuzzy\n#| msgid "old"')
-    wanted = wanted.replace('msgstr   ""\n', 'msgstr ""\n"说\\n"\n"\\"是\\"\\t\\\\\\n"\n')
-    wanted = wanted.replace('msgid "One file"', '#, fuzzy\nmsgid "One file"')
-    wanted = wanted.replace('msgstr[0] ""', 'msgstr[0] "%d 个文件"')
-    wanted = wanted.replace('"Guessed"\nmsgstr ""', '"Guessed"\nmsgstr "猜"')
-    assert content.decode() == wanted
-    again = read_catalog(write(tmp_path, wanted))
+    expected = (HEADER + BODY).replace("#, c-format\n", "#, c-format, fuzzy\n")
+    expected = expected.replace('"Open %s"\nmsgstr ""', '"Open %s"\nmsgstr "打开 %s"')
+    expected = expected.replace('#| msgid "old"', '#, fuzzy\n#| msgid "old"')
+    expected = expected.replace('msgstr   ""\n', 'msgstr ""\n"说\\n"\n"\\"是\\"\\t\\\\\\n"\n')
+    expected = expected.replace('msgid "One file"', '#, fuzzy\nmsgid "One file"')
+    expected = expected.replace('msgstr[0] ""', 'msgstr[0] "%d 个文件"')
+    expected = expected.replace('"Guessed"\nmsgstr ""', '"Guessed"\nmsgstr "猜"')
+    assert content.decode() == expected
+    again = read_catalog(write(tmp_path, expected))
     assert again.untranslated == []
     assert again.entries[2].translations == {"msgstr": '说\n"是"\t\\\n'}
 
@@ -93,8 +93,8 @@ def test_forms_of_a_language_with_two(tmp_path: Path) -> None:
     catalog = read_catalog(write(tmp_path, text))
     assert fill_catalog(catalog, {"%d files": "n"}) == (text.encode(), 0)
     content, _ = fill_catalog(catalog, {"%d files": "n", "One file": "1"})
-    wanted = text.replace('[0] ""', '[0] "1"').replace('[1] ""', '[1] "n"')
-    assert content.decode() == "#, fuzzy\r\n" + wanted
+    expected = text.replace('[0] ""', '[0] "1"').replace('[1] ""', '[1] "n"')
+    assert content.decode() == "#, fuzzy\r\n" + expected
 
 
 def test_another_charset(tmp_path: Path) -> None:
@@ -110,11 +110,11 @@ def test_another_charset(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("hello\n", ["app.po, line 1", "'hello'", "msgfmt"]),
-        ('msgid "a\nmsgstr ""\n', ["line 1", "no line of a .po file"]),
-        ('msgid "a"\n\nmsgstr "b"\n', ["line 1", "lacks msgid or msgstr"]),
+        ('msgid "a\nmsgstr ""\n', ["line 1", "not valid in a .po file"]),
+        ('msgid "a"\n\nmsgstr "b"\n', ["line 1", "no msgid or msgstr"]),
         ('"a"\n', ["line 1", "outside of an entry"]),
         ('msgid "a"\nmsgid "b"\nmsgstr ""\n', ["line 2", "second msgid"]),
-        ('msgid "a"\nmsgid_plural "b"\nmsgstr ""\n', ["line 1", "wants msgstr[0]"]),
+        ('msgid "a"\nmsgid_plural "b"\nmsgstr ""\n', ["line 1", "needs msgstr[0]"]),
         (HEADER.replace("UTF-8", "CHARSET"), ["template", "msginit"]),
         (HEADER.replace("UTF-8", "NONSENSE"), ["charset 'NONSENSE'"]),
     ],

@@ -178,9 +178,9 @@ def test_beams_are_the_naive_ones() -> None:
     network, rows = make_network(), make_rows([1, 9, 4, 6, 2, 12, 3])
     network.out.bias[EOS] = 3  # so that some end early
     found = beam_search(network, pad_sequences(rows), Beam(width=3, max_length=9))
-    wanted = [naive_beam(network, torch.tensor(row), 3, 9) for row in rows]
-    assert [one[0].symbols for one in found] == wanted
-    assert {len(one) for one in wanted} != {9}
+    expected = [naive_beam(network, torch.tensor(row), 3, 9) for row in rows]
+    assert [one[0].symbols for one in found] == expected
+    assert {len(one) for one in expected} != {9}
     assert all(one == sorted(one, key=lambda h: -h.score) for one in found)
 
 

@@ -119,7 +119,7 @@ def test_what_the_model_does_not_take(tiny: Translator) -> None:
 
 
 class Scripted:
-    """Says what it is told to of each piece, and else the piece in capitals."""
+    """Returns the given answers, or else the piece in capitals."""
 
     def __init__(self, tiny: Translator, **answers: list[str]):
         self.spec = tiny.spec
@@ -182,7 +182,7 @@ def test_the_best_translations_come_with_scores(tiny: Translator) -> None:
 def test_texts_that_are_none_are_refused(tiny: Translator) -> None:
     with expect_user_error("text 2 is empty"):
         translate(tiny, ["Open", " "])
-    with expect_user_error("text 1 is not English", "打开文件", "English alone"):
+    with expect_user_error("text 1 is not English", "打开文件", "only English"):
         translate(tiny, ["打开文件"])
     with expect_user_error("text 1 is not English"):
         translate(tiny, ["Открыть файл"])
@@ -191,7 +191,7 @@ def test_texts_that_are_none_are_refused(tiny: Translator) -> None:
 
 def test_unknown_characters_are_told(tiny: Translator) -> None:
     model = make_scripted(tiny)
-    with pytest.warns(Notice, match="does not know ☃ and leaves it out"):
+    with pytest.warns(Notice, match="unknown to the model, omitted: ☃"):
         assert translate(model, ["a☃ file {☃}"]) == ["A FILE {☃}"]
 
 
@@ -219,7 +219,7 @@ def test_a_file_is_translated_whole_or_not_at_all(tiny: Translator, tmp_path: Pa
     translate_file(make_scripted(tiny), f"/dev/fd/{reader}", out)
     os.close(reader)
     assert out.read_text() == "FILE\n"
-    with expect_user_error("out.txt", "the file to be translated"):
+    with expect_user_error("out.txt", "is the input file"):
         translate_file(make_scripted(tiny), out, out)
     source.write_bytes(b"a\nf\xfcr\n")
     with expect_user_error("in.txt, line 2", "0xfc is not UTF-8", "iconv"):
@@ -233,8 +233,8 @@ def test_a_catalog_is_filled(tiny: Translator, tmp_path: Path) -> None:
     text = 'msgid "Open %s\\n"\nmsgstr ""\n\nmsgid "打开"\nmsgstr ""\n'
     path.write_text(text)
     assert translate_catalog(make_scripted(tiny), path) == {"filled": 1, "left": 1}
-    wanted = text.replace('msgstr ""', 'msgstr "OPEN %s\\n"', 1)
-    assert path.read_text() == "#, fuzzy\n" + wanted.replace("OPEN %s", "OPEN %s")
+    expected = text.replace('msgstr ""', 'msgstr "OPEN %s\\n"', 1)
+    assert path.read_text() == "#, fuzzy\n" + expected.replace("OPEN %s", "OPEN %s")
     path.write_text('msgid ""\nmsgstr "Language: de\\n"\n')
     with expect_user_error("zh.po", "catalog for de", "writes Chinese"):
         translate_catalog(make_scripted(tiny), path)
