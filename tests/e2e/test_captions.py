@@ -1,4 +1,4 @@
-"""Pictures from a description, as their user types it."""
+"""Text-conditional models on the command line."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_text_is_refused_where_nothing_reads_it(here: Path, capsys: pytest.Captu
     assert not (here / "no").exists()
 
 
-def test_evaluate_asks_for_the_held_out_captions(here: Path):
+def test_evaluate_uses_the_held_out_captions(here: Path):
     assert run_command("evaluate runs/pixelcnnpp-emoji -n 4 --metrics bits --out report") == 0
     report = json.loads((here / "report/report.json").read_text())
     assert "captions of the held-out pictures" in report["protocol"]["classes"]
@@ -80,7 +80,7 @@ def test_evaluate_asks_for_the_held_out_captions(here: Path):
     assert row["name"] == "bits/dim" and "exact" in json.dumps(row)
 
 
-def test_complete_is_told_what_to_draw(here: Path):
+def test_complete_uses_the_text(here: Path):
     words = ["complete", "runs/pixelcnnpp-emoji", "pets/cats/0.png", "-n", "2", "--text", "cat"]
     assert main([*words, "--out", "done"]) == 0
     assert json.loads((here / "done/completions.json").read_text())["text"] == ["cat", "cat"]

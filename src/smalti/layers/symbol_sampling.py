@@ -19,11 +19,11 @@ class Ancestral:
     """Ancestral sampling: symbols one by one."""
 
     temperature: Weight = 1.0
-    """Temperature of the softmax; 0 takes the likeliest."""
+    """Softmax temperature; 0 takes the likeliest."""
     top_k: CountOrZero = 0
     """Keep the k likeliest symbols; 0 for all."""
     top_p: Annotated[float, Range(0, 1, excludes_low=True)] = 1.0
-    """Keep the likeliest symbols up to this probability. The fewest that sum to it."""
+    """Nucleus sampling: total probability to keep. Keeps the fewest symbols that sum to it."""
 
     @property
     def is_truncated(self) -> bool:
