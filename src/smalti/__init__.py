@@ -1,6 +1,6 @@
 """smalti: generative models built of small pieces.
 
-The names below load on first use, so that `import smalti` costs next to nothing.
+The names below are imported on first use, so that `import smalti` is fast.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""PixelCNNs under their public name, with the logistic mixture's likelihood beside them."""
+"""Public names of the PixelCNNs, and the likelihood of the logistic mixture."""
 
 import sys
 

@@ -1,3 +1,3 @@
-"""Codecs under their public name: all of `smalti.codecs`."""
+"""Public names of the codecs: all of `smalti.codecs`."""
 
 from smalti.codecs import *  # noqa: F403

@@ -1,4 +1,4 @@
-"""The state of every model that puts symbols down one after the other."""
+"""The sampling state of autoregressive models."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Canvas:
-    """Symbols of n samples, of which the first `step` rows, or symbols, are there."""
+    """Symbols of n samples, of which the first `step` rows, or symbols, are drawn."""
 
     symbols: Tensor
-    """int64; those to come are 0, or not yet there."""
+    """int64; symbols not yet drawn are 0 or absent."""
     step: int
     """Steps done."""
     steps: int
-    """Steps in all; of sentences at most."""
+    """Total steps; for sentences an upper bound."""
     unit: str = "row"
-    """What a step puts down."""
+    """What one step draws."""
 
     def __repr__(self) -> str:
         return f"Canvas({tuple(self.symbols.shape)}, {self.unit} {self.step}/{self.steps})"

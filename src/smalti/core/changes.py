@@ -1,4 +1,4 @@
-"""Configs with some of their fields changed, those of configs inside them, too."""
+"""Change fields of configs, nested ones included."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ C = TypeVar("C", bound="DataclassInstance")
 
 
 class UnknownFieldError(UserError):
-    """A value for a field that a config, of the type that it has, lacks."""
+    """A value for a field that the config's type does not have."""
 
     def __init__(self, field: str, config_name: str, config: DataclassInstance):
         self.field, self.config_name = field, config_name
@@ -25,26 +25,27 @@ class UnknownFieldError(UserError):
         super().__init__(self.format_message(str))
 
     def format_message(self, rename_field: Callable[[str], str]) -> str:
-        """The message; rename_field: what a field is called."""
-        return f"{rename_field(self.field)} is given, but {rename_field(self.config_name)} {self.reason}"
+        """The error message. rename_field: maps a field to its name for the user."""
+        field, config = rename_field(self.field), rename_field(self.config_name)
+        return f"{field} is given, but {config} {self.reason}"
 
 
 def change_config(
     config: C, values: Mapping[str, Any], config_name: str = "config", prefix: str = ""
 ) -> C:
-    """`config` with some fields changed, by their names: {"schedule": "linear", "network.stem": 4}.
+    """Copy `config` with some fields changed, by name: {"schedule": "linear", "network.stem": 4}.
 
-    A config inside it changes its type by a tag, and keeps the fields that both types have; one in
-    a tuple goes by its own `name`. place and prefix: what the config, and what stands before its
-    fields, is called in errors. UserError for a field that the chosen type lacks, and for a value
-    that does not fit.
+    A tag changes the type of a nested config, which keeps the fields that both types have. A
+    config in a tuple is addressed by its `name`. config_name, prefix: the names of the config and
+    the prefix of its fields in errors. UserError for a field that the selected type lacks, and for
+    an invalid value.
     """
-    own = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    current = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     for key in values:
-        if key.split(".")[0] not in own:
+        if key.split(".")[0] not in current:
             raise UnknownFieldError(f"{prefix}{key}", config_name, config)
     changed: dict[str, Any] = {}
-    for name, value in own.items():
+    for name, value in current.items():
         inner, where = select_inner_values(values, name), f"{prefix}{name}"
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             if name in values:
@@ -58,12 +59,12 @@ def change_config(
         return dataclasses.replace(config, **changed)
     except UserError:
         raise
-    except ValueError as error:  # a config's own complaint
+    except ValueError as error:  # raised by the config's check
         raise UserError(str(error)) from error
 
 
 def select_inner_values(values: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Those for fields of the config that stands in the field `name`."""
+    """Select the values for the config in the field `name`, without that prefix."""
     before = f"{name}."
     return {k.removeprefix(before): v for k, v in values.items() if k.startswith(before)}
 
@@ -71,7 +72,7 @@ def select_inner_values(values: Mapping[str, Any], name: str) -> dict[str, Any]:
 def change_members(
     members: tuple[Any, ...], values: Mapping[str, Any], tuple_name: str
 ) -> tuple[Any, ...]:
-    """Configs in a tuple, each with the values that are for its name."""
+    """Change configs in a tuple; values are addressed by a config's `name`."""
     names = [getattr(member, "name", "") for member in members]
     for key in values:
         if key.split(".")[0] not in names:
@@ -90,9 +91,9 @@ def change_members(
 
 
 def convert_type(config: DataclassInstance, cls: type[C]) -> C:
-    """The config as one of `cls`, with the values of the fields that both have."""
+    """Convert a config to `cls`, keeping the fields that both types have."""
     if isinstance(config, cls):
         return config
-    own = {field.name for field in dataclasses.fields(config)}
-    shared = [field.name for field in dataclasses.fields(cls) if field.name in own]
+    names = {field.name for field in dataclasses.fields(config)}
+    shared = [field.name for field in dataclasses.fields(cls) if field.name in names]
     return cls(**{name: getattr(config, name) for name in shared})

@@ -1,4 +1,4 @@
-"""Checkpoints: a directory with config.json and model.safetensors; a run points at its latest."""
+"""Checkpoints: directories with config.json and model.safetensors."""
 
 from __future__ import annotations
 
@@ -31,106 +31,107 @@ FORMAT = 1
 CHECKPOINT_FILES = ResultFiles(
     r"config\.json|model\.safetensors", "config.json", ("format", "model"), shared=True
 )
-"""What a checkpoint holds; a run's steps have more."""
+"""The files of a checkpoint; a saved step of a run has more."""
 SHIPPED_FOLDER = Path(__file__).parent.parent / "assets" / "models"
 
 
 def save(
     model: nn.Module, path: str | Path, card: Card | None = None, dtype: torch.dtype | None = None
 ) -> Path:
-    """Write a model as a checkpoint directory, whole or not at all, for `load` to read.
+    """Write a model atomically as a checkpoint directory, for `load` to read.
 
-    card: what is known of it; None keeps `model.card`.
+    card: the model card; None keeps `model.card`.
     dtype: store floating weights as this type (float16 for shipped models); int8 stores matrices as
     integers with a scale for each row (`core/int8.py`).
-    Raises UserError for what is no model, and when `path` exists and is no checkpoint.
+    Raises UserError if `model` is not a model, or if `path` exists and is not a checkpoint.
     """
     if not isinstance(model, nn.Module) or not hasattr(model, "config"):
         raise UserError(f"model is {shorten(model)}; give a model that smalti made or loaded")
-    known: Card = card or getattr(model, "card", Card())
+    model_card: Card = card or getattr(model, "card", Card())
     path = Path(path)
     taken = path.exists() and not (path / "config.json").is_file()
     if taken and (path.is_file() or any(path.iterdir())):
         raise UserError(f"{path} exists and is not a checkpoint; choose another directory")
     with stage_folder(path, CHECKPOINT_FILES) as folder:
-        write_checkpoint(folder, model, known, dtype)
+        write_checkpoint(folder, model, model_card, dtype)
     return path
 
 
 def write_checkpoint(
     directory: Path, model: nn.Module, card: Card = Card(), dtype: torch.dtype | None = None
 ) -> None:
-    """config.json and model.safetensors, flushed to the disk, into an existing directory."""
+    """Write config.json and model.safetensors into an existing directory, and fsync them."""
     content = {"format": FORMAT, "model": to_json(model.config), "card": asdict(card)}
     (directory / "config.json").write_text(json.dumps(content, indent=1) + "\n")
     weights = {
         name: w.detach().cpu().contiguous()
         for name, w in cast_weights(collect_unique_weights(model), dtype).items()
     }
-    (directory / "model.safetensors").write_bytes(serialized(weights))  # readable, as umask has it
+    (directory / "model.safetensors").write_bytes(serialized(weights))  # file mode as umask says
     for name in ("config.json", "model.safetensors"):
         with open(directory / name, "rb") as file:
             os.fsync(file.fileno())
 
 
 def cast_weights(weights: dict[str, Tensor], dtype: torch.dtype | None) -> dict[str, Tensor]:
-    """Floating weights as this type; see `save`."""
+    """Cast floating weights to this type; see `save`."""
     if dtype == torch.int8:
         return quantize_weights(weights)
     return {k: w.to(dtype) if dtype and w.is_floating_point() else w for k, w in weights.items()}
 
 
 def collect_unique_weights(model: nn.Module) -> dict[str, Tensor]:
-    """The state dict, a weight that has several names under the first of them alone."""
-    own: dict[int, tuple[str, Tensor]] = {}
+    """The state dict; a weight with several names is stored under the first one only."""
+    unique: dict[int, tuple[str, Tensor]] = {}
     for name, w in model.state_dict(keep_vars=True).items():
-        own.setdefault(id(w), (name, w))
-    return dict(own.values())
+        unique.setdefault(id(w), (name, w))
+    return dict(unique.values())
 
 
 def load(name_or_dir: str | Path, device: str | torch.device = "cpu") -> Any:
-    """A model in eval mode: a shipped name, a checkpoint directory or a run directory.
+    """Load a model in eval mode, by its shipped name, checkpoint directory or run directory.
 
-    Weights come as float32 whatever they are stored as. Raises UserError naming what is wrong.
+    Weights are converted to float32. Raises UserError for a missing or damaged checkpoint.
     """
     device = check_device(device)
     directory = find_checkpoint(name_or_dir)
     config, path = read_model_config(directory), directory / "model.safetensors"
     shapes = drop_scale_shapes(read_shapes(path), directory)
     check_shapes(build_model(config, directory, "meta"), shapes, directory)
-    model: Any = build_model(config, directory)  # as large as its file, which was not known before
+    model: Any = build_model(config, directory)  # its size is checked against the file first
     try:
         weights = strip_wrappers(load_file(path))
     except (OSError, SafetensorError) as error:
         raise UserError(f"{path} cannot be read: {error}") from error
     check_finite_weights(weights, path)
-    whole = {
+    state = {
         k: w.float() if w.is_floating_point() else w for k, w in dequantize_weights(weights).items()
     }
-    model.load_state_dict(whole, strict=False)  # none is missing but the other names of some
+    model.load_state_dict(state, strict=False)  # only second names of shared weights are missing
     model.card = read_directory_card(directory)
     return model.to(device).eval()
 
 
 def build_model(config: ModelConfig, source: str | Path, device: str = "cpu") -> nn.Module:
-    """A model of this config with random weights; on "meta" of names and shapes alone.
+    """Build a model with random weights; on "meta" it has only names and shapes.
 
-    UserError, which names `source`, when the config builds none.
+    UserError, which names `source`, if the config cannot be built.
     """
     try:
         with torch.device(device), CheapMetaInit() if device == "meta" else nullcontext():
             return config.build()
     except UserError:
         raise
-    except Exception as error:  # whatever the parts of a network say of numbers that do not fit
+    except Exception as error:  # networks raise anything for numbers that do not fit
         raise UserError(
             f"{source}: its config builds no model: {shorten(str(error), 120)}"
         ) from error
 
 
 class CheapMetaInit(TorchFunctionMode):
-    """Calculates nothing on "meta" for which PyTorch would load its compiler, which takes seconds:
-    normal numbers are not drawn, and tables, which begin with a range, are made as ever.
+    """Skip what makes PyTorch load its compiler on "meta", which takes seconds.
+
+    Normal numbers are not drawn; ranges, from which tables are computed, are made on the CPU.
     """
 
     def __torch_function__(
@@ -144,7 +145,7 @@ class CheapMetaInit(TorchFunctionMode):
 
 
 def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
-    """Shapes of the weights in a file, by name, without reading them."""
+    """Read the shapes of the weights in a file, by name, without reading the weights."""
     try:
         with safe_open(path, "pt", device="cpu") as file:
             names = list(file.keys())
@@ -154,7 +155,7 @@ def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def check_shapes(model: nn.Module, shapes: dict[str, tuple[int, ...]], directory: Path) -> None:
-    """UserError unless these are the weights that the model has."""
+    """UserError unless names and shapes equal the model's."""
     expected = {name: tuple(w.shape) for name, w in collect_unique_weights(model).items()}
     for word, keys in (
         ("lacks", expected.keys() - shapes.keys()),
@@ -167,39 +168,39 @@ def check_shapes(model: nn.Module, shapes: dict[str, tuple[int, ...]], directory
     for key, shape in shapes.items():
         if shape != expected[key]:
             raise UserError(
-                f"{directory}: weight {key} has shape {shape}; its config wants {expected[key]}"
+                f"{directory}: weight {key} has shape {shape}; its config expects {expected[key]}"
             )
 
 
 def check_finite_weights(weights: dict[str, Tensor], path: Path) -> None:
-    """UserError when a weight is not a number: nothing that is drawn with it would be one."""
+    """UserError if a weight is NaN or infinite, which makes all samples so."""
     for name, w in weights.items():
         if w.is_floating_point() and not bool(w.float().isfinite().all()):
             raise UserError(f"{path}: weight {name} holds numbers that are not finite")
 
 
 def find_checkpoint(name_or_dir: str | Path) -> Path:
-    """The checkpoint directory behind a shipped name, a checkpoint or a run directory.
+    """Find the checkpoint directory of a shipped name, a checkpoint or a run directory.
 
-    Of a run it is the newest step that is whole; a warning says so when that is not the last one.
-    UserError when nothing is there, or its files are not those that were saved.
+    For a run it is the newest intact step; a warning names damaged newer ones. UserError if there
+    is no checkpoint, or its files are damaged.
     """
     path = Path(name_or_dir)
     if "\0" in str(path):
-        raise UserError(f"no model {shorten(str(path))}: no name holds a NUL")
+        raise UserError(f"no model {shorten(str(path))}: names cannot contain NUL")
     if is_run(path):
         if step := find_newest_step(path):
             return step
-        raise UserError(f"{path} has saved no step yet; let it train until its first save")
-    # where earlier versions had one while another took its place
+        raise UserError(f"{path} has no saved step yet; train until the first save")
+    # earlier versions moved a checkpoint there while replacing it
     aside = () if path.exists() or not path.name else (path.with_name(path.name + ".old"),)
     for directory in (path, SHIPPED_FOLDER / str(name_or_dir), *aside):
         if (directory / "config.json").is_file():
-            if complaint := find_damage(directory, MODEL_FILES):
-                raise UserError(f"{complaint}; take another step, or another copy")
+            if damage := find_damage(directory, MODEL_FILES):
+                raise UserError(f"{damage}; use another step, or another copy")
             return directory
     if path.exists() or Path(name_or_dir).exists():
-        raise UserError(f"{path} is not a checkpoint: it has no config.json; name a run or a model")
+        raise UserError(f"{path} is not a checkpoint: it has no config.json; give a run or a model")
     known = f"shipped are {', '.join(list_shipped()) or 'none'}"
     raise UserError(
         f"no model {str(name_or_dir)!r}: neither a directory nor shipped; "
@@ -208,22 +209,22 @@ def find_checkpoint(name_or_dir: str | Path) -> Path:
 
 
 def list_shipped() -> list[str]:
-    """Names of the models that come with smalti."""
+    """List the names of the shipped models."""
     return sorted(p.parent.name for p in SHIPPED_FOLDER.glob("*/config.json"))
 
 
 def read_config(directory: str | Path) -> dict[str, Any]:
-    """config.json as JSON values, its format checked."""
+    """Read config.json as JSON values, and check its format."""
     path = Path(directory) / "config.json"
     content = read_json(path)
     if not isinstance(content, dict) or content.get("format") != FORMAT:
-        found = content.get("format") if isinstance(content, dict) else None
-        raise UserError(f"{path} has format {shorten(found)}; this smalti reads {FORMAT}")
+        version = content.get("format") if isinstance(content, dict) else None
+        raise UserError(f"{path} has format {shorten(version)}; this version reads {FORMAT}")
     return content
 
 
 def read_model_config(directory: Path) -> ModelConfig:
-    """The config of the model in a checkpoint directory."""
+    """Read the model's config in a checkpoint directory."""
     path, value = directory / "config.json", read_config(directory).get("model")
     try:
         config = from_json(value)
@@ -235,20 +236,20 @@ def read_model_config(directory: Path) -> ModelConfig:
 
 
 def read_card(name_or_dir: str | Path) -> Card:
-    """What is known of a trained model."""
+    """Read a model's card."""
     return read_directory_card(find_checkpoint(name_or_dir))
 
 
 def read_directory_card(directory: Path) -> Card:
-    """The card in a checkpoint directory. UserError where it is none."""
+    """Read the card in a checkpoint directory. UserError if it is invalid."""
     path = directory / "config.json"
     content = read_config(directory).get("card", {})
     if not isinstance(content, dict) or not isinstance(content.get("facts", {}), dict):
-        raise UserError(f"{path} has a card that is none: {shorten(content)}")
+        raise UserError(f"{path} has an invalid card: {shorten(content)}")
     hints = collect_hints(Card)
     try:
         return Card(
             **{k: v if k == "facts" else coerce_value(v, hints[k], k) for k, v in content.items()}
         )
     except (UserError, TypeError, KeyError) as error:
-        raise UserError(f"{path} has a card that is none: {error}") from error
+        raise UserError(f"{path} has an invalid card: {error}") from error

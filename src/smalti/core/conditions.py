@@ -1,4 +1,4 @@
-"""What a model is told, checked: one mechanism for classes, captions and whatever else there is."""
+"""Check the conditions of samples: classes, captions and others."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from smalti.core.protocols import Batch, Condition, Spec
 from smalti.core.sampling_inputs import SamplingInputs
 
 ConditionValues = dict[str, Tensor | list[str]]
-"""What is told of n pictures, by the condition's name: (n,) integers, or n texts."""
+"""Conditions of n pictures, by name: (n,) integers, or n texts."""
 NONE = "none"
-"""The value of a condition that is not told."""
+"""The value that means "unconditional"."""
 MAX_LISTED = 20
-"""Most values that an error lists."""
+"""Maximum number of values that an error lists."""
 
 
 def merge_shorthands(inputs: SamplingInputs | Batch) -> ConditionValues:
-    """`labels` and `text` by their names beside the other conditions. UserError for any twice."""
+    """Merge `labels` and `text` into the conditions. UserError for one that is given twice."""
     conditions: ConditionValues = dict(inputs.conditions)
     for name, field, value in (("class", "labels", inputs.labels), ("text", "text", inputs.text)):
         if value is None:
@@ -32,29 +32,30 @@ def merge_shorthands(inputs: SamplingInputs | Batch) -> ConditionValues:
 
 
 def resolve_conditions(inputs: SamplingInputs | Batch, spec: Spec, n: int) -> ConditionValues:
-    """What a model is told of n pictures: (n,) int64 on the CPU for values, n strings for text.
+    """Resolve the conditions of n pictures: (n,) int64 on the CPU for values, n strings for text.
 
-    Values may be given by name, and "none" where the model learned without: this is the index
-    behind the last. Of a batch that tells more than the model asks, the rest is left out. UserError
-    for what the model is not told, for another number than n, and for values it does not have.
+    Values may be given by name; "none", for models trained without the condition, too, is the index
+    after the last value. A batch may have more conditions than the model, which are ignored.
+    UserError for conditions that the model does not take, for a number other than n, and for
+    unknown values.
     """
     conditions, known = merge_shorthands(inputs), {c.name: c for c in spec.conditions}
     if isinstance(inputs, SamplingInputs) and (
         odd := [name for name in conditions if name not in known]
     ):
-        told_as = "classes are" if odd[0] == "class" else f"{odd[0]} is"
-        takes = f"is told {', '.join(known)}" if known else "has none"
-        raise UserError(f"{told_as} given, but this model {takes}; leave {odd[0]} out")
+        subject = "classes are" if odd[0] == "class" else f"{odd[0]} is"
+        takes = f"takes {', '.join(known)}" if known else "has none"
+        raise UserError(f"{subject} given, but this model {takes}; leave {odd[0]} out")
     return {k: check_condition(v, known[k], n) for k, v in conditions.items() if k in known}
 
 
 def check_condition(value: Tensor | list[str], condition: Condition, n: int) -> Tensor | list[str]:
-    """The value of one condition, as `resolve` has it."""
+    """Check and convert the value of one condition, as in `resolve_conditions`."""
     name, K = condition.name, len(condition.values)
     shape = (len(value),) if not isinstance(value, Tensor) else tuple(value.shape)
     if shape != (n,):
-        found = shape[0] if len(shape) == 1 else shape
-        raise UserError(f"{found} of {name} are given for {n} pictures; give one each")
+        count = shape[0] if len(shape) == 1 else shape
+        raise UserError(f"{count} of {name} are given for {n} pictures; give one each")
     if not isinstance(value, Tensor):
         return find_value_indices(value, condition) if K else list(value)
     if not K or value.is_floating_point() or value.dtype == torch.bool:
@@ -68,7 +69,7 @@ def check_condition(value: Tensor | list[str], condition: Condition, n: int) -> 
 
 
 def find_value_indices(names: Sequence[str], condition: Condition) -> Tensor:
-    """(n,) places of names among a condition's values; "none" is the one behind the last."""
+    """Find the (n,) indices of names among a condition's values; "none" comes after the last."""
     indices = {name: k for k, name in reversed([*enumerate(condition.values)])}
     if condition.allows_none:
         indices.setdefault(NONE, len(indices))
@@ -79,17 +80,17 @@ def find_value_indices(names: Sequence[str], condition: Condition) -> Tensor:
 
 
 def explain_unknown_value(value: str, condition: Condition) -> str:
-    """What is said of a value that a model does not have."""
+    """Explain in an error that a model does not have this value."""
     shown = ", ".join(condition.values[:MAX_LISTED]) + ", ..." * (
         len(condition.values) > MAX_LISTED
     )
     if value == NONE:
-        return f"this model never learned without {condition.name}; give one of {shown}"
-    return f"{condition.name} {shorten(value)} is none of this model's: {shown}"
+        return f"this model was not trained without {condition.name}; give one of {shown}"
+    return f"{condition.name} {shorten(value)} is not one of this model's: {shown}"
 
 
 def list_input_fields(conditions: Sequence[Condition]) -> tuple[str, ...]:
-    """The fields of `Given` by which a model may be told these."""
+    """List the fields of `SamplingInputs` that set these conditions."""
     names = {c.name for c in conditions}
     short = {"class": "labels", "text": "text"}
     fields = tuple(field for name, field in short.items() if name in names)

@@ -1,4 +1,4 @@
-"""Configs: frozen dataclasses that go to tagged JSON and come back the same."""
+"""Configs: frozen dataclasses that are written as tagged JSON and read back equal."""
 
 from __future__ import annotations
 
@@ -76,11 +76,11 @@ TAGS = {
 }
 
 SAMPLER_TAGS = ("ddim", "ddpm", "dpm-solver", "unipc", "consistency", "repaint", "ancestral")
-"""Tags of those whose options are shown where no model is named."""
+"""Tags of the samplers whose options are shown if no model is given."""
 
 
 def to_json(config: object) -> Any:
-    """A config as plain JSON values; every dataclass carries its `tag`."""
+    """Convert a config to plain JSON values; every dataclass has its `tag`."""
     if dataclasses.is_dataclass(config) and not isinstance(config, type):
         fields = {f.name: to_json(getattr(config, f.name)) for f in dataclasses.fields(config)}
         return {"tag": find_config_tag(type(config)), **fields}
@@ -88,83 +88,84 @@ def to_json(config: object) -> Any:
         return [to_json(value) for value in config]
     if config is None or isinstance(config, (bool, int, float, str)):
         return config
-    raise TypeError(f"{config!r} of type {type(config).__name__} does not go into a config file")
+    raise TypeError(f"{config!r} of type {type(config).__name__} is not a value of config files")
 
 
 def from_json(value: object) -> Any:
-    """The config that `to_json` wrote. UserError names a wrong tag, field or value."""
+    """Read the config that `to_json` wrote. UserError names an invalid tag, field or value."""
     if not isinstance(value, dict):
         return value
     if "tag" not in value:
         keys = shorten(sorted(value))
-        raise UserError(f"config has no tag among its keys {keys}; every config names its type")
+        raise UserError(f"config has no tag among its keys {keys}; every config has one")
     cls = find_config_class(value["tag"])
     hints = collect_hints(cls)
     fields = {key: v for key, v in value.items() if key != "tag"}
     if unknown := sorted(set(fields) - set(hints)):
         raise UserError(
             f"config {value['tag']!r} has an unknown field {shorten(unknown[0])}; "
-            f"known are {', '.join(hints)}"
+            f"known fields: {', '.join(hints)}"
         )
     try:
         return cls(
             **{k: coerce_value(v, hints[k], f"{value['tag']}.{k}") for k, v in fields.items()}
         )
     except TypeError as error:
-        raise UserError(f"config {value['tag']!r} does not fit its type: {error}") from error
+        raise UserError(f"config {value['tag']!r} is invalid: {error}") from error
 
 
 def find_config_class(tag: str) -> type:
     if not isinstance(tag, str) or tag not in TAGS:
-        raise UserError(f"config names an unknown type {shorten(tag)}; known are {', '.join(TAGS)}")
+        raise UserError(f"config has an unknown tag {shorten(tag)}; known tags: {', '.join(TAGS)}")
     module, name = TAGS[tag].split(":")
     return getattr(import_module(module), name)
 
 
 def find_config_tag(cls: type) -> str:
-    place = format_class_path(cls)
+    path = format_class_path(cls)
     for tag, target in TAGS.items():
-        if target == place:
+        if target == path:
             return tag
-    raise TypeError(f"{place} has no line in the table of tags (smalti.core.config.TAGS)")
+    raise TypeError(f"{path} has no line in the table of tags (smalti.core.config.TAGS)")
 
 
 @cache
 def collect_hints(cls: type) -> dict[str, Any]:
-    """The type hint of every field of a dataclass, with its ranges."""
+    """Collect the type hint of every field of a dataclass, with its ranges."""
     hints = typing.get_type_hints(cls, include_extras=True)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
 def check_fields(cls: type[C]) -> type[C]:
-    """Let a dataclass refuse values that do not fit the hints of its fields; stands below
-    `@dataclass(frozen=True)`. Its `__post_init__` comes after, and can trust the types.
+    """Check the fields of a dataclass against their type hints; put it below `@dataclass`.
+
+    The class's `__post_init__` is called after the check, and can rely on the types.
     """
-    own = getattr(cls, "__post_init__", None)
+    post_init = getattr(cls, "__post_init__", None)
 
     def __post_init__(self: Any) -> None:
         tag = next(
-            (f"{t}." for t, place in TAGS.items() if place == format_class_path(type(self))), ""
+            (f"{t}." for t, path in TAGS.items() if path == format_class_path(type(self))), ""
         )
         for name, hint in collect_hints(type(self)).items():
             object.__setattr__(self, name, coerce_value(getattr(self, name), hint, f"{tag}{name}"))
-        if own:
-            own(self)
+        if post_init:
+            post_init(self)
 
     cls.__post_init__ = __post_init__  # type: ignore[attr-defined]
     return cls
 
 
 def format_class_path(cls: type) -> str:
-    """As the table of tags writes it."""
+    """Format a class as in the table of tags: "module:Name"."""
     return f"{cls.__module__}:{cls.__qualname__}"
 
 
 def coerce_value(value: object, hint: object, name: str) -> Any:
-    """The value as the type hint wants it: lists become tuples, tags become configs.
+    """Convert a value to its type hint: lists become tuples, tagged mappings become configs.
 
-    UserError, which names `name`, for another type, and for a number outside the hint's range: in
-    `Annotated`, else that of `core/ranges.py` for all numbers.
+    UserError, which names `name`, for another type, and for a number outside the range of the hint
+    (in `Annotated`, else the default of `core/ranges.py`).
     """
     if isinstance(value, dict):
         value = from_json(value)
@@ -189,12 +190,13 @@ def coerce_value(value: object, hint: object, name: str) -> Any:
         pass
     elif isinstance(hint, type) and isinstance(value, hint):
         return check_text(value, name) if isinstance(value, str) else value
-    raise UserError(f"{name} is {shorten(value)}; wanted {describe_hint(hint)}")
+    raise UserError(f"{name} is {shorten(value)}; expected {describe_hint(hint)}")
 
 
 def coerce_in_range(value: object, hint: object, rules: list[Any], name: str) -> Any:
-    """The value as the hint wants it, where the rules allow it. A number that is none of the range
-    is told the declared range, not that of all numbers.
+    """Convert a value to its hint, and check its rules.
+
+    Numbers are checked first, so that the error names the declared range, not the default one.
     """
     if hint in (int, float) and isinstance(value, Real) and not isinstance(value, bool):
         for rule in rules:
@@ -207,22 +209,22 @@ def coerce_in_range(value: object, hint: object, rules: list[Any], name: str) ->
 
 
 def coerce_to_union(value: object, options: tuple[object, ...], hint: object, name: str) -> Any:
-    """The value as the first of several types wants it that it fits."""
+    """Convert a value to the first type of a union that accepts it."""
     for option in options:
         try:
             return coerce_value(value, option, name)
-        except OutOfRangeError:  # of the right type: this says best what is wrong
+        except OutOfRangeError:  # the type is right: this is the most useful error
             raise
         except UserError:
             continue
-    raise UserError(f"{name} is {shorten(value)}; wanted {describe_hint(hint)}")
+    raise UserError(f"{name} is {shorten(value)}; expected {describe_hint(hint)}")
 
 
 def coerce_number(value: Real, kind: type, name: str) -> int | float:
-    """An int or a float, finite and not of thousands of digits."""
+    """Convert to a finite int or float of reasonable size."""
     if kind is int and not isinstance(value, Integral):
-        raise UserError(f"{name} is {shorten(value)}; wanted int")
-    plain = int(value) if isinstance(value, Integral) else float(value)  # NumPy's are none
+        raise UserError(f"{name} is {shorten(value)}; expected int")
+    plain = int(value) if isinstance(value, Integral) else float(value)  # NumPy's are neither
     if isinstance(plain, float) and not math.isfinite(plain):
         raise OutOfRangeError(f"{name} is {plain}; give a finite number")
     limits = INTEGERS if kind is int else FLOATS
@@ -232,12 +234,12 @@ def coerce_number(value: Real, kind: type, name: str) -> int | float:
 
 def check_text(text: str, name: str) -> str:
     if "\0" in text:
-        raise UserError(f"{name} is {shorten(text)}, which holds a NUL; leave it out")
+        raise UserError(f"{name} is {shorten(text)}, which contains NUL; remove it")
     return text
 
 
 def describe_hint(hint: object) -> str:
-    """A type hint, for people."""
+    """Describe a type hint in an error message."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
         rules = [str(rule) for rule in args[1:] if isinstance(rule, Range)]

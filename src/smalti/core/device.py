@@ -1,4 +1,4 @@
-"""Where models run."""
+"""Devices that models run on."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ KINDS = ("cpu", "cuda", "mps", "xpu")
 
 
 def check_device(name: str | torch.device) -> torch.device:
-    """A device of this machine by its name, such as "cpu" or "cuda:1"; "auto" is CUDA where there
-    is one.  UserError for others.
+    """Return a device by its name, such as "cpu" or "cuda:1"; "auto" prefers CUDA.
+
+    UserError if PyTorch does not find it.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -29,7 +30,7 @@ def check_device(name: str | torch.device) -> torch.device:
 
 
 def move_to_device(x: Tensor, device: torch.device) -> Tensor:
-    """x on the device; a GPU's own work goes on meanwhile."""
+    """Move x to the device; copies to CUDA do not block."""
     if device.type != "cuda" or x.device.type != "cpu":
         return x.to(device)
     return x.pin_memory().to(device, non_blocking=True)

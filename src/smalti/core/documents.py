@@ -1,4 +1,4 @@
-"""JSON and YAML that somebody wrote: read whole, or refused in a line, whatever is in them."""
+"""Read JSON and YAML files safely: any content gives a value or a UserError of one line."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from typing import Any
 from smalti.core.errors import UserError
 
 MAX_BYTES, MAX_YAML_BYTES = 2**25, 2**20
-"""Bytes of a file; YAML is read slowly."""
+"""Maximum bytes of a file; YAML is slow to parse."""
 NESTED_TYPES = (dict, list, tuple, set)
 MAX_DEPTH = 64
-"""Lists and mappings inside one another."""
+"""Maximum nesting of lists and mappings."""
 
 
 def read_json(path: str | Path) -> Any:
-    """The JSON in a file. UserError, which names it, when there is none."""
+    """Read a JSON file. UserError, which names the file, if it is not JSON."""
     return parse_json(read_text(Path(path)), path)
 
 
 def read_json_object(path: str | Path) -> dict[str, Any]:
-    """The one JSON object in a file. UserError when it holds something else."""
+    """Read a file with one JSON object. UserError if it contains something else."""
     content = read_json(path)
     if not isinstance(content, dict):
-        raise UserError(f"{path} holds no JSON object; is it the right file?")
+        raise UserError(f"{path} does not contain a JSON object; is it the right file?")
     return content
 
 
 def parse_json(text: str, source: str | Path) -> Any:
-    """The value of a JSON text. UserError, which names `source`, when it is none, or too deep."""
+    """Parse a JSON text. UserError, which names `source`, if it is invalid or nested too deeply."""
     try:
         value = json.loads(text, parse_constant=refuse_constant)
     except (ValueError, RecursionError) as error:
@@ -39,12 +39,13 @@ def parse_json(text: str, source: str | Path) -> Any:
 
 
 def refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def read_yaml_object(path: str | Path) -> dict[str, Any]:
-    """The one mapping in a YAML file, of plain values. UserError for another, and for aliases,
-    by which a small file can stand for one of any size.
+    """Read a YAML file with one mapping of plain values.
+
+    UserError for anything else, and for aliases, with which a small file can expand to any size.
     """
     import yaml
 
@@ -59,16 +60,16 @@ def read_yaml_object(path: str | Path) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, RecursionError, TypeError) as error:
         raise UserError(f"{path} is not YAML: {to_one_line(error)}") from error
     if not isinstance(content, dict):
-        raise UserError(f"{path} holds no YAML mapping; give the model's config as one")
+        raise UserError(f"{path} does not contain a YAML mapping; give the model's config as one")
     check_depth(content, path)
     return content
 
 
 def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
-    """The text of a file. UserError when it is not there, not a file, too large, or not UTF-8."""
+    """Read a text file. UserError if it is missing, not a file, too large, or not UTF-8."""
     try:
         if path.exists() and not path.is_file():
-            raise UserError(f"{path} is no file; give the file itself")
+            raise UserError(f"{path} is not a file; give a file")
         if path.stat().st_size > max_bytes:
             raise UserError(f"{path} is larger than {max_bytes >> 20} MB; is it the right file?")
         return path.read_text(encoding="utf-8")
@@ -79,7 +80,7 @@ def read_text(path: Path, max_bytes: int = MAX_BYTES) -> str:
 
 
 def check_depth(value: object, source: str | Path) -> None:
-    """UserError for values that are nested too deeply for whatever walks through them."""
+    """UserError for values nested too deeply for recursive functions."""
     level = [value]
     for _ in range(MAX_DEPTH):
         inner = [
@@ -88,12 +89,12 @@ def check_depth(value: object, source: str | Path) -> None:
         level = [entry for values in inner for entry in values]
         if not level:
             return
-    raise UserError(f"{source} has more than {MAX_DEPTH} lists or objects inside one another")
+    raise UserError(f"{source} has more than {MAX_DEPTH} nested lists or objects")
 
 
 def to_one_line(error: Exception) -> str:
-    """What a parser says, in part where it is long."""
+    """Format a parser's message in one line, shortened if it is long."""
     if isinstance(error, RecursionError):
-        return "too many lists or objects inside one another"
+        return "too many nested lists or objects"
     text = " ".join(str(error).split())
     return text if len(text) <= 200 else f"{text[:120]} ... {text[-70:]}"

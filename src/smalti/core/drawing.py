@@ -1,4 +1,4 @@
-"""Drawing many pictures, some at a time, with what they look like on the way."""
+"""Draw many pictures in batches, with frames for a GIF."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from smalti.core.sampling_inputs import SamplingInputs
 from smalti.core.short_repr import add_short_repr
 
 MAX_FRAMES = 60
-"""Most frames of a film: longer walks are thinned out."""
+"""Maximum frames of a GIF; of more steps, a subset is shown."""
 MAX_GIF_PICTURES = 64
-"""Most pictures in a film."""
+"""Maximum pictures in a GIF."""
 
 
 @dataclass(frozen=True, eq=False)
 @add_short_repr
 class DrawnPictures:
-    """Samples, and how they came about."""
+    """Samples, and the states of their sampling."""
 
     pictures: Tensor
     """(N, C, H, W) in [0, 1], on the CPU."""
     frames: tuple[Tensor, ...] = ()
-    """The first of them, (at most FILMED, C, H, W) each, from noise to picture."""
+    """Frames of the first pictures, (at most MAX_GIF_PICTURES, C, H, W) each."""
 
 
 def draw_in_batches(
@@ -42,9 +42,9 @@ def draw_in_batches(
     gif: bool = False,
     on_progress: OnProgress = ignore_event,
 ) -> DrawnPictures:
-    """One picture per seed, `batch_size` at a time; the conditions in `inputs` are (N, ...).
+    """Draw one picture per seed, `batch_size` at a time; the conditions in `inputs` are (N, ...).
 
-    gif: keep frames, too.  UserError as `smalti.sample` raises it.
+    gif: keep frames, too.  Raises UserError as `smalti.sample` does.
     """
     pictures: list[Tensor] = []
     clips: list[list[Tensor]] = []
@@ -68,7 +68,7 @@ def draw_in_batches(
 
 
 def is_frame(state: SamplingState) -> bool:
-    """Whether a film shows the state; the last one always comes beside these."""
+    """Whether a GIF shows the state; the last state is always added."""
     return state.step % max(1, state.steps // MAX_FRAMES) == 0 and state.step != state.steps
 
 
@@ -79,7 +79,7 @@ def render_pictures(model: GenerativeModel, state: SamplingState) -> Tensor:
 
 
 def select_rows(inputs: SamplingInputs, rows: slice) -> SamplingInputs:
-    """The conditions of some of the samples."""
+    """Select the conditions of some of the samples."""
     values = {f.name: getattr(inputs, f.name) for f in dataclasses.fields(inputs)}
     cut = {k: v[rows] for k, v in values.items() if isinstance(v, (Tensor, list))}
     if inputs.mask is not None and inputs.mask.ndim == 2:  # one for all
@@ -89,6 +89,6 @@ def select_rows(inputs: SamplingInputs, rows: slice) -> SamplingInputs:
 
 
 def join_frames(clips: list[list[Tensor]]) -> Iterator[Tensor]:
-    """The frames of all batches side by side, in time."""
+    """Concatenate the frames of all batches, step by step."""
     for frames in zip(*clips, strict=True):
         yield torch.cat(frames)

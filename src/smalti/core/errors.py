@@ -1,4 +1,4 @@
-"""The one kind of error that is meant for the person at the keyboard."""
+"""Errors and notices for the user."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from smalti.core.messages import shorten_message
 
 
 class UserError(ValueError):
-    """What the user gave cannot be used.
+    """The user's input is invalid.
 
-    The message is one clear line: what was given, what was wanted, what to do, naming the file or
-    option at fault.  The command line prints that line alone and exits with code 2.  Long values
-    are shown in part (`shorten_message`).
+    The message is one line: what was given, what was expected, what to do, naming the file or
+    option.  The command line prints only that line and exits with code 2.  Long values are
+    shortened (`shorten_message`).
     """
 
     def __init__(self, message: str):
@@ -20,7 +20,7 @@ class UserError(ValueError):
 
 
 class ShortRepr(reprlib.Repr):
-    """`repr` of a few entries, a few levels deep."""
+    """A `repr` limited in entries and depth."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,11 +33,11 @@ class ShortRepr(reprlib.Repr):
 
 
 def shorten(value: object, max_length: int = 60) -> str:
-    """`repr(value)`, its middle left out where it is long; for values of any size and depth."""
+    """Return `repr(value)` without its middle if it is long; for values of any size and depth."""
     text = " ".join(ShortRepr().repr(value).split())
     half = (max_length - 5) // 2
     return text if len(text) <= max_length else f"{text[:half]} ... {text[-half:]}"
 
 
 class Notice(UserWarning):
-    """What the user should know, though it went well; the command line prints the line."""
+    """A warning for the user; the command line prints it as one line."""

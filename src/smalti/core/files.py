@@ -1,4 +1,4 @@
-"""Files of results: made whole or not at all."""
+"""Write result files atomically."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ from smalti.core.staging import (
 
 @contextmanager
 def stage_file(path: str | Path) -> Iterator[Path]:
-    """A temporary name for a file that takes its place at `path` when all went well.
+    """Yield a temporary path; on success the file is renamed to `path`.
 
-    A link is followed and stays. Where nothing can be written, entering says so, before any work.
-    Raises UserError for a path that is a folder, a device or a pipe.
+    A symbolic link is followed and kept. Entering fails, before any work, if `path` is not
+    writable. Raises UserError for a path that is a folder, a device or a pipe.
     """
-    place = Path(os.path.realpath(path))
-    if place.is_dir():
-        raise UserError(f"{path} is a folder; name a file")
-    if place.exists() and not place.is_file():
-        raise UserError(f"{path} is a device or a pipe; name a file")
-    made = make_folders(place.parent)
-    with remove_empty_on_error(made), temporary_folder(place.parent) as folder:
+    target = Path(os.path.realpath(path))
+    if target.is_dir():
+        raise UserError(f"{path} is a folder; give a file")
+    if target.exists() and not target.is_file():
+        raise UserError(f"{path} is a device or a pipe; give a file")
+    made = make_folders(target.parent)
+    with remove_empty_on_error(made), temporary_folder(target.parent) as folder:
         with name_full_disk(path):
             yield folder / "new"
-        os.replace(folder / "new", place)
+        os.replace(folder / "new", target)
 
 
 def write_atomically(path: str | Path, write: Callable[[Path], object]) -> Path:
-    """Write a file under a temporary name, then rename. Raises as `file_for` does."""
+    """Write a file under a temporary name, then rename it. Raises as `stage_file` does."""
     with stage_file(path) as temporary:
         write(temporary)
     return Path(path)
 
 
 def write_text(path: str | Path, text: str) -> Path:
-    """Write a text file in UTF-8, on the disk before it takes its place. Raises as `file_for`."""
+    """Write a UTF-8 text file atomically, with fsync. Raises as `stage_file` does."""
 
     def write(temporary: Path) -> None:
         with temporary.open("w", encoding="utf-8") as file:

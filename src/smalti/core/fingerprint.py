@@ -1,4 +1,4 @@
-"""Hashes that tell whether two results came from the same model or the same data."""
+"""Hashes of models, tensors and texts, to compare their origin."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from smalti.core.config import to_json
 
 
 def hash_model(model: nn.Module) -> str:
-    """SHA-256 of a model's config and weights, in hexadecimal."""
+    """Hash a model's config and weights: SHA-256 in hexadecimal."""
     digest = hashlib.sha256()
     digest.update(json.dumps(to_json(model.config), sort_keys=True).encode())
     for name, weight in sorted(model.state_dict().items()):
@@ -21,7 +21,7 @@ def hash_model(model: nn.Module) -> str:
 
 
 def hash_tensors(*tensors: Tensor, **named: Tensor | None) -> str:
-    """SHA-256 of tensors in their order, then of named ones: their types, shapes and bytes."""
+    """Hash types, shapes and bytes of tensors in order, then of named ones: SHA-256."""
     digest = hashlib.sha256()
     for name, tensor in [*(("", t) for t in tensors), *sorted(named.items())]:
         if tensor is not None:
@@ -30,7 +30,7 @@ def hash_tensors(*tensors: Tensor, **named: Tensor | None) -> str:
 
 
 def hash_texts(*texts: str) -> str:
-    """Sixteen hexadecimal digits of the SHA-256 of texts in their order."""
+    """Hash texts in order: the first 16 hexadecimal digits of SHA-256."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""Folders of results: made whole or not at all, and never over somebody else's files."""
+"""Write result folders atomically, and never overwrite files that smalti did not write."""
 
 from __future__ import annotations
 
@@ -24,94 +24,96 @@ from smalti.core.staging import (
 )
 
 SYSTEM_FILES = {"lost+found", "@eaDir", "__MACOSX", "Thumbs.db", "desktop.ini"}
-"""What systems put into a folder, beside hidden files: it does not count, and stays."""
+"""Files that operating systems create; like hidden files they are ignored and kept."""
 
 
 @dataclass(frozen=True)
 class ResultFiles:
-    """What a command writes into a folder, by which an earlier result is known as ours."""
+    """The files that a command writes into a folder; they identify an earlier result as ours."""
 
     name_pattern: str
-    """A regular expression of the files' paths below the folder."""
+    """Regular expression of the files' paths relative to the folder."""
     record_name: str | None = None
-    """The JSON file that says how the others were made; without it nothing there is ours.
+    """The JSON file that describes how the others were made; without it no file is ours.
 
-    Its "files", where it has them, are the others: what else is there is not ours. Where None is
-    named, every file is such a record of itself."""
+    Its "files", if present, lists the others; files not listed are not ours. If None, every file
+    is its own record."""
     record_keys: tuple[str, ...] = ("smalti",)
-    """What a record of ours has at least."""
+    """Keys that our records have."""
     shared: bool = False
-    """Whether files of other names may lie beside these; they stay."""
+    """Whether the folder may contain files of other names, which are kept."""
 
 
 @contextmanager
 def stage_folder(out: str | Path, results: ResultFiles) -> Iterator[Path]:
-    """A temporary folder whose files take their place in `out` when all went well.
+    """Yield a temporary folder; on success its files are moved to `out`.
 
-    A new `out` appears as a whole. Into one that exists the files are moved, each in one step, and
-    those of an earlier result of ours that are not written again are removed; so a link, a mount
-    point or the working folder stays what it is.
-    Entering finds out whether `out` can be written, and keeps it for this process until the end.
-    Raises UserError for an `out` that is a file, is in use or holds what is not ours.
+    A new `out` appears in one rename. In an existing one the files are replaced one by one, and
+    files of our earlier result that are not written again are removed; so a symbolic link, a mount
+    point or the working folder is kept.
+    Entering checks that `out` is writable, and locks it until the end.
+    Raises UserError if `out` is a file, is in use or contains files that are not ours.
     """
-    place = Path(os.path.realpath(out))
+    target = Path(os.path.realpath(out))
     check_folder(out)
-    made = make_folders(place)
+    made = make_folders(target)
     with lock_folder(out), remove_empty_on_error(made):
-        cut_short = remove_leftovers(place)
-        remove_leftovers(place.parent)
+        cut_short = remove_leftovers(target)
+        remove_leftovers(target.parent)
         list_own_files(out, results, cut_short)
-        with temporary_folder(place.parent if place in made else place) as folder:
+        with temporary_folder(target.parent if target in made else target) as folder:
             with name_full_disk(out):
                 yield folder
-            if not (place in made and rename_folder(folder, place)):
+            if not (target in made and rename_folder(folder, target)):
                 move_files(folder, out, results, cut_short)
 
 
 def stage_optional_folder(
     out: str | Path | None, results: ResultFiles
 ) -> AbstractContextManager[Path | None]:
-    """As `folder_for`; None, and nothing is written, where there is no `out`."""
+    """As `stage_folder`; if `out` is None, yield None and write nothing."""
     return nullcontext() if out is None else stage_folder(out, results)
 
 
 def check_replaceable(out: str | Path | None, results: ResultFiles) -> None:
-    """UserError unless `out` is new, empty, or holds an earlier result of ours; or is None."""
+    """UserError unless `out` is None, new, empty, or contains our earlier result."""
     if out is not None:
         check_folder(out)
         list_own_files(out, results)
 
 
 def check_writable(out: str | Path) -> None:
-    """OSError unless something can be written into the folder `out`, which need not exist."""
-    place = Path(os.path.realpath(out))
+    """OSError unless the folder `out`, which need not exist, is writable."""
+    target = Path(os.path.realpath(out))
     try:
-        with temporary_folder(place):
+        with temporary_folder(target):
             pass
     except FileNotFoundError:
-        for made in make_folders(place):
+        for made in make_folders(target):
             remove_if_empty(made)
 
 
 def check_folder(out: str | Path) -> None:
-    place = Path(out)
-    if place.exists() and not place.is_dir():
+    target = Path(out)
+    if target.exists() and not target.is_dir():
         raise UserError(f"{out} is a file; choose a folder with --out")
 
 
 def list_own_files(out: str | Path, results: ResultFiles, cut_short: bool = False) -> set[str]:
-    """Paths below `out` of an earlier result's files, which may be replaced or removed.
+    """List the files of our earlier result in `out`, which may be replaced or removed.
 
-    cut_short: a kill may have come between an earlier result's files and its record.
-    Raises UserError when something else is there.
+    cut_short: a process may have been killed after writing its files, before its record.
+    Raises UserError if there are other files.
     """
     record = read_record(Path(out, results.record_name or ""), results.record_keys)
     if record is None and cut_short:
         record = {}
     own: set[str] = set()
     for name in list_files(Path(out)):
-        told = record if results.record_name else read_record(Path(out, name), results.record_keys)
-        if told is not None and is_own_file(name, told, results):
+        described = (
+            record if results.record_name else read_record(Path(out, name), results.record_keys)
+        )
+        if described is not None and is_own_file(name, described, results):
             own.add(name)
         elif not results.shared or re.fullmatch(results.name_pattern, name):
             first = name.split("/")[0]
@@ -126,7 +128,7 @@ def is_own_file(name: str, record: dict[str, Any], results: ResultFiles) -> bool
 
 
 def read_record(path: Path, required_keys: tuple[str, ...]) -> dict[str, Any] | None:
-    """The JSON object at `path`; None when it is missing or not one that we write."""
+    """Read a record; None if it is missing or not ours."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -135,7 +137,7 @@ def read_record(path: Path, required_keys: tuple[str, ...]) -> dict[str, Any] | 
 
 
 def write_record(path: Path, record: dict[str, Any]) -> None:
-    """A JSON object with a line for each of its keys, the version, and the files beside it."""
+    """Write a record as JSON, one key a line, with the version and the files of its folder."""
     version = {"smalti": smalti.__version__}
     content = {**record, **version, "files": sorted(list_files(path.parent))}
     lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in content.items()]
@@ -143,17 +145,17 @@ def write_record(path: Path, record: dict[str, Any]) -> None:
 
 
 def list_files(folder: Path) -> Iterator[str]:
-    """Paths below `folder` of its files, links and empty folders; not of what systems put there."""
-    for place, folders, files in os.walk(folder):
-        here = Path(place).relative_to(folder)
+    """List files, links and empty folders, relative to `folder`, without system files."""
+    for path, folders, files in os.walk(folder):
+        relative = Path(path).relative_to(folder)
         folders.sort()
-        if place == str(folder):
+        if path == str(folder):
             folders[:] = filter(is_visible, folders)
             files = filter(is_visible, files)
         elif not folders and not files:
-            yield here.as_posix()
-        links = [name for name in folders if os.path.islink(os.path.join(place, name))]
-        yield from ((here / name).as_posix() for name in sorted([*files, *links]))
+            yield relative.as_posix()
+        links = [name for name in folders if os.path.islink(os.path.join(path, name))]
+        yield from ((relative / name).as_posix() for name in sorted([*files, *links]))
 
 
 def is_visible(name: str) -> bool:
@@ -161,33 +163,33 @@ def is_visible(name: str) -> bool:
 
 
 def rename_folder(folder: Path, target: Path) -> bool:
-    """Put a whole folder in the place of an empty one; false where that does not go."""
+    """Replace an empty folder by another; return whether that worked."""
     try:
         os.rename(folder, target)
-    except OSError:  # something has come into it
+    except OSError:  # it is no longer empty
         return False
     return True
 
 
 def move_files(folder: Path, out: str | Path, results: ResultFiles, cut_short: bool) -> None:
-    """Move a folder's files to `out`: the old record goes first, and the new one comes last."""
-    place, own = Path(os.path.realpath(out)), list_own_files(out, results, cut_short)
+    """Move a folder's files to `out`: remove the old record first, write the new one last."""
+    target, own = Path(os.path.realpath(out)), list_own_files(out, results, cut_short)
     new = sorted(list_files(folder), key=lambda name: (name == results.record_name, name))
     for name in new:
-        if name not in own and os.path.lexists(place / name):
+        if name not in own and os.path.lexists(target / name):
             raise UserError(f"{out} holds {name!r}, which is not ours; choose another --out")
     if results.record_name in own:
-        (place / results.record_name).unlink()
+        (target / results.record_name).unlink()
     for name in sorted(own.difference(new, {results.record_name})):
-        (place / name).unlink()
-        remove_if_empty((place / name).parent)
+        (target / name).unlink()
+        remove_if_empty((target / name).parent)
     for name in new:
-        (place / name).parent.mkdir(parents=True, exist_ok=True)
-        os.replace(folder / name, place / name)
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(folder / name, target / name)
 
 
 def replace_directory(temporary: Path, target: Path) -> None:
-    """Put a finished directory in the place of another of ours, which goes after."""
+    """Replace one of our directories by a finished one."""
     with temporary_folder(target.parent) as aside:
         if target.exists():
             os.rename(target, aside / "old")

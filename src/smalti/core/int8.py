@@ -1,4 +1,4 @@
-"""Weights of 8 bits: matrices as int8 with one float16 scale for each row."""
+"""8-bit weights: int8 matrices with one float16 scale per row."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ from torch import Tensor
 from smalti.core.errors import UserError
 
 SCALE_SUFFIX = ":scale"
-"""Ends the name of the scales (rows,) that stand beside a matrix (rows, ...); no weight's name has
-a colon."""
+"""Suffix of the name of a matrix's scales (rows,); no weight's name has a colon."""
 MAX_INTEGER = 127
 MIN_SCALE = 2.0**-24
-"""The least positive number of float16: a row of zeros has a scale, too."""
+"""The smallest positive float16, the scale of a row of zeros."""
 
 
 def quantize_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Floating weights of two and more dimensions as int8 rows and scales, other ones as float16.
+    """Quantize floating weights: matrices to int8 rows and scales, vectors to float16.
 
-    A number comes back to within half a scale: 1/254 of the largest of its row.
+    The error is at most half a scale: 1/254 of the largest number of the row.
     """
     stored: dict[str, Tensor] = {}
     for name, w in weights.items():
@@ -37,7 +36,7 @@ def quantize_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def dequantize_weights(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights under their own names, those with scales as float32, others as they are."""
+    """Restore weights: those with scales as float32, others unchanged."""
     return {
         name: dequantize_matrix(w, weights.get(name + SCALE_SUFFIX))
         for name, w in weights.items()
@@ -52,12 +51,10 @@ def dequantize_matrix(w: Tensor, scale: Tensor | None) -> Tensor:
 def drop_scale_shapes(
     shapes: Mapping[str, tuple[int, ...]], source: object
 ) -> dict[str, tuple[int, ...]]:
-    """Shapes by name without those of scales. UserError, which names `source`, for a scale that fits
-    no matrix.
-    """
-    own = {name: shape for name, shape in shapes.items() if not name.endswith(SCALE_SUFFIX)}
-    for name in shapes.keys() - own.keys():
-        matrix = own.get(name.removesuffix(SCALE_SUFFIX), ())
+    """Drop the scales from shapes. UserError, naming `source`, for a scale without matrix."""
+    kept = {name: shape for name, shape in shapes.items() if not name.endswith(SCALE_SUFFIX)}
+    for name in shapes.keys() - kept.keys():
+        matrix = kept.get(name.removesuffix(SCALE_SUFFIX), ())
         if len(matrix) < 2 or shapes[name] != matrix[:1]:
             raise UserError(f"{source}: {name} has shape {shapes[name]}, which fits no matrix")
-    return own
+    return kept

@@ -1,4 +1,4 @@
-"""Names of a package that load on first use."""
+"""Package attributes that are imported on first use."""
 
 from __future__ import annotations
 
@@ -10,27 +10,31 @@ from typing import Any
 
 
 def attach_lazy_names(package: str) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """`__getattr__` and `__dir__` of a package that lists names in `__all__`, and says where they
-    are by imports under `if TYPE_CHECKING:`, as type checkers want it.
+    """Make `__getattr__` and `__dir__` of a package.
+
+    The package lists its names in `__all__`, and imports them under `if TYPE_CHECKING:`, as type
+    checkers expect.
     """
-    homes: dict[str, str] = {}
+    modules: dict[str, str] = {}
 
     def load_name(name: str) -> Any:
         module = sys.modules[package]
         if name not in module.__all__:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        homes.update({} if homes else read_import_modules(module))
-        home = homes[name]
-        own = home == package  # a room, such as `from smalti import data`
-        value = import_module(f"{home}.{name}") if own else getattr(import_module(home), name)
-        setattr(module, name, value)  # the next use does not come here
+        modules.update({} if modules else read_import_modules(module))
+        source = modules[name]
+        is_module = source == package  # such as `from smalti import data`
+        value = (
+            import_module(f"{source}.{name}") if is_module else getattr(import_module(source), name)
+        )
+        setattr(module, name, value)  # the next access does not call this
         return value
 
     return load_name, lambda: sorted(sys.modules[package].__all__)
 
 
 def read_import_modules(package: ModuleType) -> dict[str, str]:
-    """The module of each name, from the package's source, of which nothing is run."""
+    """Read the module of each name from the package's source, without running it."""
     import ast
 
     source = package.__loader__.get_source(package.__name__)  # type: ignore[union-attr]

@@ -1,4 +1,4 @@
-"""One writer to a folder at a time."""
+"""Lock a folder for one writer at a time."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ NO_LOCKS = {
     errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL, errno.EBADF, errno.ENOLCK,
     errno.EACCES, errno.EPERM,
 }  # fmt: skip
-"""What a file system says that has no locks for folders (NFS, some FUSE)."""
+"""Errors of file systems without locks for folders (NFS, some FUSE)."""
 
 
 @contextmanager
 def lock_folder(folder: str | Path) -> Iterator[None]:
-    """Keep an existing folder for this thread and process alone.
+    """Lock an existing folder for this thread and process.
 
-    Whatever holds the lock loses it when it ends, by kill -9, too; nothing is left in the folder.
+    The lock ends with its process, also by kill -9, and leaves no file in the folder.
     On a file system without locks nothing is locked.
-    Raises UserError when another holds it: at once, without waiting.
+    Raises UserError, without waiting, if the folder is locked.
     """
     try:
         descriptor = take_lock(folder)
@@ -48,9 +48,9 @@ def lock_folder(folder: str | Path) -> Iterator[None]:
 
 
 def take_lock(folder: str | Path) -> int:
-    """A descriptor that holds the folder's lock.
+    """Return a descriptor that holds the folder's lock.
 
-    Raises BlockingIOError when another holds it, another OSError where locks are not to be had.
+    Raises BlockingIOError if it is locked, another OSError if locks are not available.
     """
     while True:
         descriptor = os.open(folder, os.O_RDONLY)
@@ -63,17 +63,19 @@ def take_lock(folder: str | Path) -> int:
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # another folder has taken its place meanwhile
+        os.close(descriptor)  # the folder was replaced meanwhile
 
 
 def release_lock(descriptor: int) -> None:
     if fcntl is not None:
-        fcntl.flock(descriptor, fcntl.LOCK_UN)  # a forked process may still have a copy of it
+        fcntl.flock(
+            descriptor, fcntl.LOCK_UN
+        )  # a forked process may still have a copy of the descriptor
     os.close(descriptor)
 
 
 def describe_lock_holder(folder: str | Path) -> str:
-    """In words, which process holds the lock, where the system tells; else nothing."""
+    """Describe the process that holds the lock; empty if the system does not say."""
     try:
         inode = os.stat(folder).st_ino
         with open("/proc/locks") as file:

@@ -1,4 +1,4 @@
-"""The base of every model that a user holds, and the way from a name to one."""
+"""The base class of models, and how to open a model by name."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ ABILITY_OUTPUTS = {
     "encode": ("codes",),
     "translate": ("text",),
 }
-"""What a model puts out that is able to do so."""
+"""The outputs of models with an ability."""
 ABILITY_ATTRIBUTES = {"walk": "is_lossless", "score": "score"}
-"""What a model has, and is, that is able to do so."""
+"""The attributes of models with an ability."""
 ABILITY_WORDS = {
-    "encode": "turn pictures into codes",
+    "encode": "encode pictures as codes",
     "walk": "go through pictures symbol by symbol, as a PixelCNN does",
-    "score": "tell how likely pictures are",
+    "score": "compute the likelihood of pictures",
 }
 
 
@@ -37,30 +37,30 @@ class Model(nn.Module):
     `repr(model.network)` is PyTorch's tree of modules, `nn.Module.__repr__(model)` that of all.
     """
 
-    spec: Spec  # of all but classifiers
+    spec: Spec  # all models except classifiers have one
     card: Card = Card()
-    """What is known of it; empty until it is loaded, or set. `smalti.save` writes it."""
+    """The model card; empty unless loaded or set. `smalti.save` writes it."""
 
     def __repr__(self) -> str:
         spec, config = getattr(self, "spec", None), getattr(self, "config", None)
         K = len(spec.classes) if spec is not None else getattr(config, "classes", 0)
         size = () if spec is None or not spec.channels else (spec.channels, *(spec.size or ()))
         weights = [*self.parameters()]
-        told = (
+        parts = (
             "x".join(map(str, size)),
             f"{K:,} classes" if K else "",
             f"{sum(w.numel() for w in weights) / 1e6:.2f} M parameters",
             str(weights[0].device) if weights else "",
         )
         name = f"{type(self).__name__} {self.card.name}".strip()
-        return f"<{name}: {', '.join(filter(None, told))}>"
+        return f"<{name}: {', '.join(filter(None, parts))}>"
 
 
 def open_model(model: object, ability: Ability = "", device: str | torch.device = "cpu") -> Any:
-    """A model that is given itself, or by its shipped name or its folder.
+    """Return a model that is given itself, by its shipped name or by its folder.
 
-    ability: what it must be able to do.  device: where one is loaded to that is given by its name; any
-    other stays where it is.  UserError for whatever is no such model.
+    ability: what it must be able to do.  device: the device for a model given by name or folder;
+    a model object is not moved.  UserError if it is not such a model.
     """
     name = name_model(model)
     if isinstance(model, (str, Path)):
@@ -68,7 +68,7 @@ def open_model(model: object, ability: Ability = "", device: str | torch.device 
     if isinstance(model, type):
         raise UserError(f"model is the class {model.__name__}; give a model, or a model's name")
     if dataclasses.is_dataclass(model) and hasattr(model, "build"):
-        raise UserError(f"model is a {type(model).__name__}; give what its build() makes")
+        raise UserError(f"model is a {type(model).__name__}; give the result of its build()")
     if not hasattr(model, "config") and not hasattr(model, "spec"):
         raise UserError(f"model is {shorten(model)}; give a model, its name or its folder")
     if not has_ability(model, ability):
@@ -78,14 +78,14 @@ def open_model(model: object, ability: Ability = "", device: str | torch.device 
 
 
 def has_ability(model: object, ability: Ability) -> bool:
-    """Whether a model puts out, or has, what that takes."""
+    """Whether a model has the output or attribute that an ability requires."""
     output = getattr(getattr(model, "spec", None), "output", "")
     has = getattr(model, ABILITY_ATTRIBUTES.get(ability, "__class__"), False)
     return output in ABILITY_OUTPUTS.get(ability, (output,)) and bool(has)
 
 
 def name_model(model: object) -> str:
-    """What to call a model: its folder's name, the name on its card, or its type's."""
+    """Return a model's name: its folder's, the one on its card, or its type's."""
     if isinstance(model, (str, Path)):
         return os.path.basename(os.path.abspath(model))
     card: Card = getattr(model, "card", Card())

@@ -1,8 +1,8 @@
-"""Tensors out of PyTorch's pickles, of which nothing is run.
+"""Read tensors from PyTorch's pickles without running code.
 
-A pickle is a program: it names functions, and has them called. This reader knows a closed list of
-names, those of tensors; every other one becomes an inert stub, which takes anything and does
-nothing. It reads files of `torch.save`, zip archives since PyTorch 1.6 and the older layout.
+A pickle is a program: it names functions and calls them. This reader allows a closed list of
+names, those of tensors; every other name becomes an inert stub, which accepts anything and does
+nothing. It reads files of `torch.save`: zip archives since PyTorch 1.6, and the older layout.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 
 MAX_PICKLE_BYTES = 2**24
-"""Bytes of the pickle itself; the tensors' numbers are beside it."""
+"""Maximum bytes of the pickle itself, without the tensors' numbers."""
 MAX_INDEX = 2**40
 MAGIC = 0x1950A86A20F9469CFC6C
-"""The first thing in files of the older layout."""
+"""The first value in files of the older layout."""
 DTYPES = {
     "FloatStorage": torch.float32, "DoubleStorage": torch.float64, "HalfStorage": torch.float16,
     "BFloat16Storage": torch.bfloat16, "LongStorage": torch.int64, "IntStorage": torch.int32,
@@ -35,11 +35,11 @@ DTYPES = {
 
 
 class DamagedFileError(ValueError):
-    """The file is not as `torch.save` writes it."""
+    """The file was not written by `torch.save`, or is damaged."""
 
 
 class InertStub:
-    """Stands for whatever a pickle names beside tensors: takes anything and does nothing."""
+    """Replaces whatever a pickle names except tensors: accepts anything and does nothing."""
 
     def __new__(cls, *_: Any, **__: Any) -> InertStub:
         return object.__new__(cls)
@@ -61,7 +61,7 @@ class InertStub:
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """Numbers in the file: where they are, and of what type. They are read when they are wanted."""
+    """A storage in the file, by key and type; its numbers are read on demand."""
 
     key: str
     dtype: torch.dtype
@@ -70,7 +70,7 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """A tensor that has not been read yet."""
+    """A tensor whose numbers are not read yet."""
 
     storage: Storage
     offset: int
@@ -81,20 +81,20 @@ class StoredTensor:
 def rebuild_tensor(
     storage: object, offset: int, size: Iterable[int], stride: Iterable[int], *_: object
 ) -> StoredTensor | InertStub:
-    """In place of `torch._utils._rebuild_tensor_v2`."""
+    """Replaces `torch._utils._rebuild_tensor_v2`."""
     known = isinstance(storage, Storage)
     return StoredTensor(storage, offset, tuple(size), tuple(stride)) if known else InertStub()
 
 
 def rebuild_parameter(tensor: object, *_: object) -> object:
-    """In place of `torch._utils._rebuild_parameter`."""
+    """Replaces `torch._utils._rebuild_parameter`."""
     return tensor
 
 
 def rebuild_from_type(
     rebuild: Callable[..., object], _: object, arguments: Iterable[object], *__: object
 ) -> object:
-    """In place of `torch._tensor._rebuild_from_type_v2`; `rebuild` is of this list, or inert."""
+    """Replaces `torch._tensor._rebuild_from_type_v2`; `rebuild` is allowed or inert."""
     return rebuild(*arguments)
 
 
@@ -108,13 +108,11 @@ ALLOWED_NAMES: dict[tuple[str, str], Any] = {
     **{("torch", name): dtype for name, dtype in DTYPES.items()},
     **{("torch.storage", name): dtype for name, dtype in DTYPES.items()},
 }
-"""All that a pickle can name."""
+"""All names that a pickle may use."""
 
 
-class TensorUnpickler(
-    pickle._Unpickler
-):  # the one in Python: its memo takes no room that is not filled
-    """Reads one pickle, by the closed list of names."""
+class TensorUnpickler(pickle._Unpickler):  # in Python: its memo is not preallocated
+    """Reads one pickle, with the closed list of names."""
 
     dispatch = {  # noqa: RUF012
         code: load
@@ -126,7 +124,7 @@ class TensorUnpickler(
         super().__init__(file, encoding="utf-8")
         self.unknown_names: set[str] = set()
         self.item_sizes: dict[str, int] = {}
-        """Bytes of a number in each storage."""
+        """Bytes of one number in each storage."""
 
     def find_class(self, module: str, name: str) -> Any:
         found = ALLOWED_NAMES.get((module, name))
@@ -145,21 +143,21 @@ class TensorUnpickler(
 
 @dataclass(frozen=True)
 class PickleContents:
-    """What a file holds, its tensors not read yet."""
+    """The contents of a file; its tensors are not read yet."""
 
     value: Any
-    """Mappings, lists and plain values; `Stored` for tensors, `Inert` for what is unknown."""
+    """Mappings, lists and plain values; `StoredTensor` for tensors, `InertStub` for the unknown."""
     unknown_names: frozenset[str]
-    """Names that were met and not looked up."""
+    """Names in the file that are not allowed; they were not looked up."""
     read_bytes: Callable[[str, int], bytes]
     """(key of a storage, bytes) -> its numbers."""
 
     def read_tensor(self, stored: StoredTensor) -> Tensor:
-        """The tensor itself. Damaged when it does not lie inside its storage."""
+        """Read a tensor. DamagedFileError if it is not inside its storage."""
         s, size, stride = stored.storage, stored.size, stored.stride
         numbers = (stored.offset, s.count, *size, *stride)
         if len(size) != len(stride) or not all(0 <= n < MAX_INDEX for n in numbers):
-            raise DamagedFileError("it has a tensor of a size that cannot be")
+            raise DamagedFileError("it has a tensor of an impossible size")
         last = stored.offset + sum((n - 1) * step for n, step in zip(size, stride, strict=True))
         if math.prod(size) > s.count or (math.prod(size) and last >= s.count):
             raise DamagedFileError("it has a tensor that is larger than its numbers")
@@ -171,7 +169,7 @@ class PickleContents:
 def read_tensors(
     contents: PickleContents, tensors: dict[str, StoredTensor], max_bytes: int
 ) -> dict[str, Tensor]:
-    """The tensors by name; those that are the same are one. Damaged beyond `max_bytes` bytes."""
+    """Read tensors by name; equal ones are read once. DamagedFileError beyond `max_bytes` bytes."""
     distinct = set(tensors.values())
     if sum(math.prod(t.size) * t.storage.dtype.itemsize for t in distinct) > max_bytes:
         raise DamagedFileError("its tensors are larger than the file")
@@ -180,14 +178,14 @@ def read_tensors(
 
 
 def open_pickle(path: Path) -> PickleContents:
-    """The contents of a file that `torch.save` wrote. Damaged, or nearly any other error, when it
-    is none.
+    """Open a file that `torch.save` wrote. DamagedFileError, or nearly any other error, if it did
+    not.
     """
     return read_zip(path) if zipfile.is_zipfile(path) else read_legacy_file(path)
 
 
 def read_zip(path: Path) -> PickleContents:
-    """One folder with data.pkl, and each storage as a file of its own, not compressed."""
+    """Read a zip archive: one folder with data.pkl, and one uncompressed file per storage."""
     with zipfile.ZipFile(path) as archive:
         entries = {info.filename: info for info in archive.infolist()}
         pickles = [name for name in entries if name.endswith("/data.pkl")]
@@ -196,7 +194,7 @@ def read_zip(path: Path) -> PickleContents:
         root = pickles[0].removesuffix("data.pkl")
         order = f"{root}byteorder"
         if order in entries and read_entry(archive, entries[order], 8) != b"little":
-            raise DamagedFileError("its bytes are in the order of another machine")
+            raise DamagedFileError("its byte order is not little-endian")
         reader = TensorUnpickler(
             io.BytesIO(read_entry(archive, entries[pickles[0]], MAX_PICKLE_BYTES))
         )
@@ -213,15 +211,15 @@ def read_zip(path: Path) -> PickleContents:
 
 
 def read_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int) -> bytes:
-    """A file of the archive. Damaged when it is compressed, which may hide any size, or larger."""
+    """Read a file of the archive. DamagedFileError if it is compressed or too large."""
     if info.compress_type != zipfile.ZIP_STORED or info.file_size > max_bytes:
         raise DamagedFileError(f"its {info.filename.rpartition('/')[2]} is compressed or too large")
     return archive.read(info)
 
 
 def read_legacy_file(path: Path) -> PickleContents:
-    """Five pickles, then each storage behind its length. One pickle alone has no tensors."""
-    size, places = path.stat().st_size, dict[str, int]()
+    """Read five pickles, then each storage after its length. A single pickle has no tensors."""
+    size, offsets = path.stat().st_size, dict[str, int]()
     with path.open("rb") as file:
         begin = TensorUnpickler(LimitedReader(file))
         value = begin.load()
@@ -233,21 +231,21 @@ def read_legacy_file(path: Path) -> PickleContents:
         value = reader.load()
         for key in TensorUnpickler(LimitedReader(file)).load():
             (count,) = struct.unpack("<q", file.read(8))
-            places[str(key)] = file.tell()
+            offsets[str(key)] = file.tell()
             file.seek(min(max(count, 0) * reader.item_sizes.get(str(key), 1), size), io.SEEK_CUR)
 
     def read(key: str, count: int) -> bytes:
-        if key not in places or places[key] + count > size:
+        if key not in offsets or offsets[key] + count > size:
             raise DamagedFileError("it lacks numbers of a tensor")
         with path.open("rb") as file:
-            file.seek(places[key])
+            file.seek(offsets[key])
             return file.read(count)
 
     return PickleContents(value, frozenset(reader.unknown_names), read)
 
 
 class LimitedReader:
-    """A file of which only so much is read as a pickle may take."""
+    """A file that is read up to the maximum size of a pickle."""
 
     def __init__(self, file: BinaryIO):
         self.file, self.bytes_left = file, MAX_PICKLE_BYTES

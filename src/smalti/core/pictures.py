@@ -1,4 +1,4 @@
-"""Pictures to files: grids, PNG and GIF, written whole or not at all."""
+"""Write pictures to files atomically: grids, PNG and GIF."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def to_image(picture: Tensor) -> Image.Image:
-    """A picture (C, H, W) in [0, 1] as a Pillow image, gray for C = 1 and RGB for C = 3."""
+    """Convert a picture (C, H, W) in [0, 1] to a PIL image: gray for C = 1, RGB for C = 3."""
     C = picture.shape[0]
     if C not in (1, 3):
-        raise UserError(f"a picture of {C} channels cannot be shown; 1 (gray) or 3 (RGB) can")
+        raise UserError(f"the picture has {C} channels; give 1 (gray) or 3 (RGB)")
     levels = (picture.detach().cpu().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).numpy()
     return Image.fromarray(levels[:, :, 0] if C == 1 else levels)
 
@@ -29,10 +29,10 @@ def to_image(picture: Tensor) -> Image.Image:
 def make_grid(
     pictures: Tensor, columns: int | None = None, padding: int = 2, scale: int | None = None
 ) -> Image.Image:
-    """Pictures (N, C, H, W) in [0, 1] side by side on a mid-gray ground.
+    """Arrange pictures (N, C, H, W) in [0, 1] in a grid on a mid-gray background.
 
-    columns: the square root of N by default. scale: every pixel becomes scale x scale; by default
-    what brings small pictures to at least 56 pixels.
+    columns: default is the square root of N. scale: every pixel becomes scale x scale; by default
+    small pictures are enlarged to at least 56 pixels.
     """
     N, C, H, W = pictures.shape
     if not N:
@@ -53,7 +53,7 @@ def make_grid(
 
 
 def save_png(picture: Image.Image, path: str | Path) -> Path:
-    """Write a PNG under a temporary name, then rename."""
+    """Write a PNG file atomically."""
     return write_atomically(
         path, lambda temporary: picture.save(temporary, format="PNG", optimize=True)
     )
@@ -65,7 +65,7 @@ def save_gif(
     frame_seconds: float = 0.08,
     last_frame_seconds: float = 1.5,
 ) -> Path:
-    """Write an endless GIF; the last frame stays for `last_frame_seconds` seconds."""
+    """Write an endless GIF; the last frame is shown for `last_frame_seconds` seconds."""
     if not frames:
         raise UserError("no frames for a GIF; give at least one")
     durations = np.full(len(frames), round(frame_seconds * 1000))

@@ -1,4 +1,4 @@
-"""What several processes that train one model tell each other; alone, nothing."""
+"""Communication between the processes that train one model."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from torch import Tensor
 
 
 def is_distributed() -> bool:
-    """Whether there are others."""
+    """Whether there are several processes."""
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 
 
 def sum_over_processes(value: Tensor) -> Tensor:
-    """The sum over all processes, in place."""
+    """Sum over all processes, in place."""
     if is_distributed():
         dist.all_reduce(value)
     return value
 
 
 def broadcast_from_first(value: Tensor) -> Tensor:
-    """The first process's value, in place."""
+    """Broadcast the first process's value, in place."""
     if is_distributed():
         dist.broadcast(value, src=0)
     return value

@@ -1,4 +1,4 @@
-"""How a task says how far it is, and how it is told to stop."""
+"""Progress events of tasks, and cancellation."""
 
 from __future__ import annotations
 
@@ -7,29 +7,29 @@ from typing import NamedTuple
 
 
 class Progress(NamedTuple):
-    """How far a task is."""
+    """The progress of a task."""
 
     activity: str
-    """What it does: "drawing", "encoding" ..."""
+    """Its activity: "drawing", "encoding" ..."""
     done: int
     total: int
-    """Pictures, or whatever the task counts."""
+    """Number of pictures, or of what the task counts."""
     detail: str = ""
-    """Where it is within the next of them: "row 3/28"."""
+    """Progress within the current one: "row 3/28"."""
 
 
 OnProgress = Callable[[Progress], None]
-"""Called between two states of a task, and at its end."""
+"""Called during a task, and at its end."""
 
 
 class Cancelled(Exception):
-    """Raise it in an `OnProgress` to end a task there; nothing of its results is left behind."""
+    """Raise it in an `OnProgress` to cancel a task; it leaves no results behind."""
 
 
 def ignore_event(event: object) -> None:
-    """Shows nothing, whatever it is told."""
+    """Ignore every event."""
 
 
 def label_progress(activity: str, on_progress: OnProgress) -> Callable[[int, int], None]:
-    """For work that tells (done, total) alone."""
+    """Make a callback of (done, total) that reports progress of this activity."""
     return lambda done, total: on_progress(Progress(activity, done, total))

@@ -1,4 +1,4 @@
-"""What the rooms of smalti know of each other: protocols and the small records they exchange."""
+"""Protocols and small records that the packages of smalti share."""
 
 from __future__ import annotations
 
@@ -19,59 +19,59 @@ from smalti.core.tensors import to_float_pictures
 
 S = TypeVar("S", bound="SamplingState")
 Sampler = Any
-"""A frozen dataclass of the model's family, which no room above it can name: `Spec.samplers` lists
-them, and core/sampling.py lets no other through.
+"""A frozen dataclass of the model's family, which core cannot import: `Spec.samplers` lists them,
+and core/sampling.py rejects others.
 """
 
 
 class Condition(NamedTuple):
-    """Something that a model may be told."""
+    """A condition that a model accepts."""
 
     name: str
-    """class, text, style ..."""
+    """Name: class, text, style ..."""
     kind: Literal["vector", "tokens", "map"]
-    """How its network is told: one vector, a sequence in front, a grid beside."""
+    """How the network takes it: a vector, a token sequence before the input, or a feature map."""
     values: tuple[str, ...] = ()
-    """Its values by name; empty for free text."""
+    """Names of its values; empty for free text."""
     allows_none: bool = False
-    """Whether "none" may be asked for: the model learned without it, too."""
+    """Whether "none" is allowed: the model was trained without the condition, too."""
 
 
 @dataclass(frozen=True)
 class Spec:
-    """All that the CLI and the web page need to build their forms."""
+    """What a model outputs and accepts; the command line is built from it."""
 
     output: Literal["picture", "text", "codes", "indices"]
-    """A codec's output is codes: it draws nothing by itself. Indices are drawn, codes without a
-    codec that makes pictures of them."""
+    """Codecs have codes, and draw no samples. Indices are samples of codes without a codec that
+    decodes them."""
     channels: int = 0
     """Channels of the pictures."""
     size: tuple[int, int] | None = None
-    """Height and width; None when any size goes."""
+    """Height and width; None if any size is allowed."""
     free_size: bool = False
-    """Whether `Given.size` may ask for another height and width."""
+    """Whether `SamplingInputs.size` may set another height and width."""
     conditions: tuple[Condition, ...] = ()
-    """What it may be told."""
+    """The conditions that the model accepts."""
     accepted_inputs: tuple[str, ...] = ()
-    """The fields of `Given` that the model takes."""
+    """The fields of `SamplingInputs` that the model accepts."""
     samplers: tuple[Sampler, ...] = ()
-    """One of each type that it takes; the first is the model's own, the others have defaults."""
+    """One of each accepted type; the first is the model's default, others have default options."""
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """The names of its classes; empty without any."""
+        """Names of the classes; empty for unconditional models."""
         return next((c.values for c in self.conditions if c.name == "class"), ())
 
 
 def list_samplers(native_sampler: object, *other_samplers: object) -> tuple[object, ...]:
-    """The model's own sampler, then those of other types, for `Spec.samplers`."""
+    """List the model's default sampler, then those of other types, for `Spec.samplers`."""
     return native_sampler, *(
         other for other in other_samplers if type(other) is not type(native_sampler)
     )
 
 
 class Batch(NamedTuple):
-    """What a training step is given: pictures, codes or sentence pairs."""
+    """A training batch: pictures, codes or sentence pairs."""
 
     __repr__ = format_short_repr
 
@@ -82,61 +82,62 @@ class Batch(NamedTuple):
     text: list[str] | None = None
     """B captions."""
     conditions: Mapping[str, Tensor | list[str]] = {}
-    """What else is told of each, by name: (B,) integers, or B texts."""
+    """Other conditions by name: (B,) integers, or B texts."""
     codes: Tensor | None = None
-    """(B, C, h, w) int64, of pictures that a codec has encoded."""
+    """(B, C, h, w) int64: codes of encoded pictures."""
     pairs: tuple[Tensor, Tensor] | None = None
     """(B, S) and (B, T) int64: tokens of sentences and of their translations, padded."""
 
     def require_pictures(self) -> Tensor:
-        """Its pictures, floats (B, C, H, W). UserError where it has none, or others."""
+        """Return the pictures, floats (B, C, H, W). UserError if missing or invalid."""
         if self.pictures is None:
-            raise UserError("the batch has no pictures, and this model takes them; give pictures")
+            raise UserError("the batch has no pictures, which this model takes; give pictures")
         return to_float_pictures(self.pictures, "pictures")
 
 
 class BatchOrder(Protocol):
-    """Which items each step of a training is given."""
+    """The indices of the items of each training step."""
 
     def select_indices(self, step: int) -> Tensor: ...  # (B,) int64 of step 0, 1, ...
 
 
 class Dataset(Protocol):
-    """What training indexes: pictures, codes, sentence pairs.
+    """A dataset: pictures, codes or sentence pairs.
 
-    It may have `facts()` (`Described`), too: what a resume names when it has changed.
+    It may implement `HasFacts`, too: facts that a resumed run compares with the new data.
     """
 
     item_name: ClassVar[str]
-    """What one of it is called: "picture", "sentence pair"."""
+    """What an item is called: "picture", "sentence pair"."""
 
     @property
-    def name(self) -> str: ...  # where it comes from, for logs and model cards
+    def name(self) -> str: ...  # its source, for logs and model cards
     def __len__(self) -> int: ...
     def make_batch(self, indices: Tensor, device: torch.device) -> Batch: ...
 
     def plan_batches(self, seed: int, batch_size: int) -> BatchOrder:
-        """Batches of all steps, every item once an epoch: of `batch_size` items, or of `batch_size` tokens."""
+        """Plan the batches of all steps, with every item once per epoch.
+
+        batch_size: items or, for sentence pairs, tokens.
+        """
         ...
 
     def split_indices(self, batch_size: int) -> Iterable[Tensor]:
-        """Indices of all items once, in batches of at most `batch_size`, always the same."""
+        """Split the indices of all items into fixed batches of at most `batch_size`."""
         ...
 
-    def compute_fingerprint(
-        self,
-    ) -> str: ...  # other when the data are; of codes also when the codec is
+    def compute_fingerprint(self) -> str: ...  # hash of the data, and of a codec that made it
 
 
 @runtime_checkable
 class HasFacts(Protocol):
-    """Data, or a model's config, that have more to say: to a resume, or on the model's card."""
+    """A dataset or config with facts for resuming, or for the model card."""
 
     def collect_facts(self) -> dict[str, Any]: ...  # plain values by name
 
 
 class Loss(NamedTuple):
-    """What a training step gives back."""
+    """The result of a training step."""
 
     __repr__ = format_short_repr
 
@@ -145,17 +146,17 @@ class Loss(NamedTuple):
     terms: dict[str, Tensor]
     """Detached scalars, for the log."""
     carry: object = None
-    """Detached, handed to the next player of the same step."""
+    """Detached values for the next player of the same step."""
     weight: float | Tensor | None = None
-    """What total and terms are means over, such as tokens: parts of a batch and processes are
-    averaged by it. None: its items."""
+    """Number of elements that total and terms are means over, such as tokens; weights the average
+    over micro-batches and processes. None: the number of items."""
 
 
 @runtime_checkable
 class Player(Protocol):
-    """All that training knows; a player registers only what it trains.
+    """A module with a loss; it registers only the parameters that it trains.
 
-    core/players.py says what it may have beside.
+    core/players.py has optional protocols.
     """
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss: ...
@@ -163,27 +164,27 @@ class Player(Protocol):
 
 @runtime_checkable
 class ModelConfig(Protocol):
-    """How a model is built: a frozen dataclass, which a checkpoint stores."""
+    """The config of a model: a frozen dataclass, stored in checkpoints."""
 
     def build(self) -> nn.Module: ...
 
 
 @runtime_checkable
 class Codec(Protocol):
-    """Pictures (N, C, H, W) in [0, 1] to grids of symbols 0 .. count-1, and back."""
+    """Encodes pictures (N, C, H, W) in [0, 1] as grids of symbols 0 .. K-1, and decodes them."""
 
     @property
     def vocab_size(self) -> int: ...
     @property
     def symbol_values(self) -> Tensor | None:
-        """(count,) float64 in [0, 1]: what a symbol means; None where symbols have no order."""
+        """(K,) float64 in [0, 1]: the gray level of each symbol; None if symbols have no order."""
         ...
 
     def compute_code_shape(self, size: tuple[int, int]) -> tuple[int, ...]:
-        """(H, W) -> (C, h, w), or (h, w) where a place has one symbol."""
+        """(H, W) -> (C, h, w), or (h, w) if a position has one symbol."""
         ...
 
-    def encode(self, x: Tensor) -> Tensor: ...  # (N, *grid) int64
+    def encode(self, x: Tensor) -> Tensor: ...  # (N, *code_shape) int64
     def decode(self, codes: Tensor, size: tuple[int, int] | None = None) -> Tensor: ...
 
 
@@ -195,18 +196,18 @@ class LatentCodec(Codec, Protocol):
 
 
 class SamplingState(Protocol):
-    """Where a walk is; what else it holds is its model's, which renders it."""
+    """A state of sampling; the model that made it renders it."""
 
     @property
     def step(self) -> int: ...  # done
     @property
     def steps(self) -> int: ...  # in all
     @property
-    def unit(self) -> str: ...  # what one of them is: "step", "row"
+    def unit(self) -> str: ...  # name of a step: "step", "row"
 
 
 class HasSpec(Protocol):
-    """A model that says what it draws and takes."""
+    """A model with a spec."""
 
     @property
     def spec(self) -> Spec: ...
@@ -214,7 +215,7 @@ class HasSpec(Protocol):
 
 @runtime_checkable
 class GenerativeModel(Protocol[S]):
-    """All that sampling, CLI, web page and metrics know."""
+    """A model to draw samples from."""
 
     @property
     def spec(self) -> Spec: ...
@@ -227,48 +228,48 @@ class GenerativeModel(Protocol[S]):
 
 
 class SymbolDistribution(Protocol):
-    """What a model says of the next symbol of n pictures: a distribution over whole numbers."""
+    """The predicted distribution of the next symbol of n pictures."""
 
     @property
     def logits(self) -> Tensor:
-        """(n, L) float64 log-probabilities of every level; each row's probabilities sum to one."""
+        """(n, K) float64 log-probabilities of every symbol; the probabilities of a row sum to 1."""
         ...
 
-    def sample(
-        self, u: Tensor, temperature: float = 1.0
-    ) -> Tensor: ...  # u: (n, 2) in [0, 1) -> (n,)
+    def sample(self, u: Tensor, temperature: float = 1.0) -> Tensor:
+        """u (n, 2) in [0, 1) -> (n,) symbols."""
+        ...
 
 
 ChooseSymbols = Callable[[int, SymbolDistribution], Tensor]
-"""Which symbols, (n,) int64, stand at a position: drawn, given, or read from a file."""
+"""Chooses the symbols (n,) int64 at a position: drawn, given, or decoded from a file."""
 
 
 class Walker(Protocol):
-    """A network gone through symbol by symbol, for n pictures at once.
+    """Evaluates a network symbol by symbol, for n pictures at once.
 
-    A position k counts along row-major order, channels innermost: k = (i * W + j) * C + c. At every
-    position first `parameters`, then `put`, once each.
+    Position k counts in row-major order, channels innermost: k = (i * W + j) * C + c. At every
+    position `predict` is called once, then `set_symbols`.
     """
 
     def predict(self, k: int) -> Tensor:
-        """(n, P): what the network puts out there."""
+        """Return the network's output (n, P) at position k."""
         ...
 
     def set_symbols(self, k: int, symbols: Tensor) -> None:
-        """symbols (n,) int64: what stands there; the walker knows what the network sees of it."""
+        """Set the symbols (n,) int64 at position k, as input of the next positions."""
         ...
 
 
 class BeamWalker(Walker, Protocol):
-    """A walker whose rows can be taken apart."""
+    """A walker whose rows can be reordered, for beam search."""
 
     def reorder(self, parents: Tensor) -> None:
-        """Go on with the rows `parents` (m,), which may be fewer, or some of them twice."""
+        """Continue with the rows `parents` (m,), which may be fewer or repeated."""
         ...
 
 
 class AutoregressiveModel(Protocol):
-    """A model that goes through a picture symbol by symbol."""
+    """A model that generates a picture symbol by symbol."""
 
     def walk(
         self, choose_symbols: ChooseSymbols, n: int, inputs: SamplingInputs = SamplingInputs()
@@ -276,64 +277,64 @@ class AutoregressiveModel(Protocol):
 
 
 class Score(NamedTuple):
-    """How likely pictures are under a model."""
+    """The likelihood of pictures under a model."""
 
     __repr__ = format_short_repr
 
     nats: Tensor
-    """(B,) float64: -log p(x) of each picture of 8-bit levels, or an upper bound of it."""
+    """(B,) float64: -log p(x) of each 8-bit picture, or an upper bound on it."""
     dims: int
-    """Numbers in a picture, C*H*W: bits/dim is nats / (dims log 2); or its codes."""
+    """Numbers in a picture, C*H*W, or codes: bits/dim is nats / (dims log 2)."""
     kind: Literal["exact", "bound", "codes"]
-    """Exact, an upper bound (diffusion), or of the codes of a picture alone."""
+    """Exact, an upper bound (diffusion), or of the picture's codes only."""
     standard_error: Tensor | None = None
-    """(B,) standard error of each of `nats`, where it is estimated by drawing; None where not."""
+    """(B,) standard error of `nats` for Monte Carlo estimates; None otherwise."""
     terms: dict[str, Tensor] = {}  # noqa: RUF012
-    """(B,) each: parts that add up to `nats`, by name."""
+    """Terms that sum to `nats`, by name, (B,) each."""
 
     @property
     def bits_per_dim(self) -> Tensor:
-        """(B,) float64: bits per number of the picture; 8 is what storing the levels takes.
+        """(B,) float64: bits per dimension; uncompressed 8-bit levels have 8.
 
-        UserError for a score of codes, which says nothing of the picture's numbers.
+        UserError for a score of codes, which has no bits per dimension.
         """
         if self.kind == "codes":
-            raise UserError("this is a score of codes, not of pixels: it has no bits/dim, but nats")
+            raise UserError("this is a score of codes, not of pixels: it has no bits/dim; use nats")
         return self.to_bits_per_dim(self.nats)
 
     def to_bits_per_dim(self, nats: Tensor) -> Tensor:
-        """Nats of these pictures, such as `error` or one of `terms`, as bits/dim."""
+        """Convert nats of these pictures, such as `standard_error` or a term, to bits/dim."""
         return nats / (self.dims * math.log(2))
 
 
 class HasLikelihood(Protocol):
-    """A model that can tell how likely pictures are."""
+    """A model that computes the likelihood of pictures."""
 
     def score(self, batch: Batch, rng: Rng) -> Score: ...  # rng: one stream per picture
 
 
 class LikelihoodModel(HasLikelihood, HasSpec, Protocol):
-    """One that says of what size and classes these are, too, and where its weights are."""
+    """A likelihood model with a spec and parameters."""
 
     def parameters(self) -> Iterator[nn.Parameter]: ...
 
 
 class LosslessModel(LikelihoodModel, AutoregressiveModel, Protocol):
-    """One whose scores are exact and whose walk a file can follow."""
+    """A model with exact likelihood, for lossless compression."""
 
     @property
-    def codec(self) -> Codec: ...  # 8-bit levels to symbols and back, without a loss
+    def codec(self) -> Codec: ...  # lossless: 8-bit levels <-> symbols
 
 
 @dataclass(frozen=True)
 class Card:
-    """What is known of a trained model; written beside its weights."""
+    """A model card; stored with the weights."""
 
     name: str = ""
     summary: str = ""
     data: str = ""
     facts: dict[str, Any] = field(default_factory=dict)
-    """Minutes, seed, hardware, numbers: whatever the recipe reports."""
+    """Minutes, seed, hardware, metrics: whatever the recipe reports."""
 
     def __repr__(self) -> str:
         facts = f"; facts: {', '.join(self.facts)}" if self.facts else ""

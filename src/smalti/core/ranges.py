@@ -1,4 +1,4 @@
-"""What a number may be: ranges that stand in type hints, for configs and for options."""
+"""Ranges of numbers for type hints of configs and options."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from smalti.core.errors import UserError, shorten
 
 
 class OutOfRangeError(UserError):
-    """A value of the right type, but outside the range that its hint declares."""
+    """A value of the right type, but outside its range."""
 
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`; without the ends where `excludes_low` or `excludes_high` say so."""
+    """Numbers from `low` to `high`; an end can be excluded."""
 
     low: float = -math.inf
     high: float = math.inf
     excludes_low: bool = False
-    """Whether `low` itself is left out."""
+    """Whether `low` itself is excluded."""
     excludes_high: bool = False
-    """Whether `high` itself is left out."""
+    """Whether `high` itself is excluded."""
 
     def check(self, value: Any, name: str) -> None:
-        """OutOfRange, which names `name`, unless the number is in the range."""
+        """OutOfRangeError, which names `name`, unless the number is in the range."""
         over = value > self.low if self.excludes_low else value >= self.low
         under = value < self.high if self.excludes_high else value <= self.high
         if not (over and under):
@@ -50,7 +50,7 @@ class LengthRange:
     max_length: int = 32
 
     def check(self, value: Any, name: str) -> None:
-        """OutOfRange, which names `name`, unless the tuple is so long."""
+        """OutOfRangeError, which names `name`, unless the length is in the range."""
         if not self.min_length <= len(value) <= self.max_length:
             entries = "an empty list" if not value else f"a list of {len(value)}"
             raise OutOfRangeError(
@@ -60,12 +60,12 @@ class LengthRange:
 
 @dataclass(frozen=True)
 class ProductLimit:
-    """Tuples whose numbers multiply to `max_product` at most."""
+    """Tuples whose product is at most `max_product`."""
 
     max_product: int
 
     def check(self, value: Any, name: str) -> None:
-        """OutOfRange, which names `name`, when the product is larger."""
+        """OutOfRangeError, which names `name`, if the product is larger."""
         if math.prod(value) > self.max_product:
             shape = " x ".join(map(str, value))
             raise OutOfRangeError(f"{name} is {shape}; give {self.max_product:,} numbers at most")
@@ -73,63 +73,63 @@ class ProductLimit:
 
 RULE_TYPES = (Range, LengthRange, ProductLimit)
 INTEGERS = Range(-(2**63), 2**64 - 1)
-"""Whole numbers without a declared range: what 64 bits hold, with or without a sign."""
+"""The range of other integers: signed and unsigned 64 bits."""
 FLOATS = Range(-1e300, 1e300)
-"""Other numbers without a declared range; the finite ones, with room to calculate."""
+"""The range of other floats: finite, with room to calculate."""
 
 Width = Annotated[int, Range(1, 65_536)]
-"""Channels, features, heads, groups, pixels of a side."""
+"""Channels, features, heads, groups, side lengths."""
 Depth = Annotated[int, Range(1, 256)]
-"""Layers or blocks, one after another."""
+"""Number of layers or blocks."""
 ExtraDepth = Annotated[int, Range(0, 256)]
-"""Those behind a first one that is always there."""
+"""Number of additional layers or blocks."""
 Count = Annotated[int, Range(1, 2**24)]
-"""Codes, classes, pictures at once."""
+"""Number of codes, classes, pictures."""
 CountOrZero = Annotated[int, Range(0, 2**24)]
-"""The same, where there may be none."""
+"""The same, or 0."""
 SamplingSteps = Annotated[int, Range(1, 100_000)]
-"""Steps over noise levels."""
+"""Sampling steps."""
 NoiseLevelCount = Annotated[int, Range(2, 100_000)]
-"""Noise levels of a schedule, of which something is left to denoise."""
+"""Noise levels of a schedule."""
 TrainingSteps = Annotated[int, Range(1, 10**9)]
 """Optimizer steps."""
 Seed = Annotated[int, Range(0, 2**64 - 1)]
-"""Of anything random."""
+"""Random seeds."""
 SampleCount = Annotated[int, Range(1, 1_000_000)]
-"""Pictures that are asked for, all of which memory must hold."""
+"""Number of samples, all kept in memory."""
 BatchSize = Annotated[int, Range(1, 65_536)]
-"""Pictures that are drawn or looked at together."""
+"""Pictures processed together."""
 SideLength = Annotated[int, Range(1, 4_096)]
-"""Pixels of a picture's height or width that is asked for."""
+"""Height or width of samples, in pixels."""
 FrameCount = Annotated[int, Range(2, 10_000)]
-"""Pictures of a walk, both ends included."""
+"""Pictures of an interpolation, endpoints included."""
 RepeatCount = Annotated[int, Range(0, 10_000)]
-"""How often something is done again; 0 for never."""
+"""Number of repetitions; 0 for none."""
 BootstrapCount = Annotated[int, Range(2, 100_000)]
-"""How often numbers are drawn again for an error bar."""
+"""Bootstrap resamples."""
 ThreadCount = Annotated[int, Range(1, 256)]
-"""Of this process, at once."""
+"""Threads of this process."""
 Minutes = Annotated[float, Range(0, 1_000_000, excludes_low=True)]
-"""Of training."""
+"""Training time."""
 Fraction = Annotated[float, Range(0, 1)]
-"""A part of a whole."""
+"""A fraction, 0 to 1."""
 FractionBelowOne = Annotated[float, Range(0, 1, excludes_high=True)]
-"""A part that is never the whole: of dropout, of a running mean."""
+"""A fraction below 1: dropout, decay of a moving average."""
 Weight = Annotated[float, Range(0, 1e9)]
-"""Of a term in a sum; 0 leaves it out."""
+"""Weight of a term; 0 disables it."""
 Positive = Annotated[float, Range(0, 1e9, excludes_low=True)]
-"""A number above 0, of a size to calculate with."""
+"""A positive number."""
 Guidance = Annotated[float, Range(-1e4, 1e4)]
 """Strength of classifier-free guidance."""
 Strength = Annotated[float, Range(0, 1, excludes_low=True)]
-"""How far from a picture."""
+"""Fraction of the sampling steps to run on a picture, as in SDEdit."""
 PictureShape = Annotated[tuple[Width, Width, Width], ProductLimit(2**26)]
-"""Channels, height and width of pictures."""
+"""Channels, height and width."""
 Widths = Annotated[tuple[Width, ...], LengthRange()]
-"""Of every level."""
+"""Channels of every resolution level."""
 LevelFlags = Annotated[tuple[bool, ...], LengthRange()]
-"""One for every level."""
+"""One flag per resolution level."""
 CodebookSize = Annotated[int, Range(2, 2**24)]
-"""Entries of a codebook."""
+"""Codebook size K."""
 Exponent = Annotated[float, Range(-700, 700)]
-"""A number whose exponential is one, too."""
+"""A number whose exponential is finite."""

@@ -1,4 +1,4 @@
-"""Random numbers with one stream per sample."""
+"""Random numbers, one stream per sample."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 
 def list_seeds(first_seed: int, n: int) -> range:
-    """The seeds of n samples, counted up. UserError where they pass the largest, 2^64 - 1."""
+    """List n consecutive seeds. UserError if they exceed 2^64 - 1."""
     first_seed = coerce_value(first_seed, Seed, "seed")
     if first_seed + n > 2**64:
         raise UserError(
-            f"seed is {first_seed}, and {n:,} seeds from there pass 2^64 - 1; begin lower"
+            f"seed is {first_seed}, and {n:,} seeds from there exceed 2^64 - 1; give a smaller seed"
         )
     return range(first_seed, first_seed + n)
 
@@ -28,9 +28,9 @@ def list_seeds(first_seed: int, n: int) -> range:
 class Rng:
     """n independent streams (NumPy's Philox), one per seed.
 
-    Row i of every draw comes from the stream of seed i alone, in float64 on the CPU, and is the
-    same whether it is asked for in one draw or in many. So a sample depends on its own seed, and
-    only by the rounding of what a network computes on the batch, the processes or the device.
+    Row i of every draw comes only from the stream of seed i, in float64 on the CPU, and does not
+    depend on how the draws are split. So a sample depends only on its seed, up to the rounding of
+    what a network computes on other batches, processes or devices.
     """
 
     def __init__(self, seeds: Sequence[int]):
@@ -41,14 +41,14 @@ class Rng:
         return len(self.seeds)
 
     def normal(self, *shape: int) -> Tensor:
-        """Standard normal numbers, (n, *shape) float64."""
+        """Draw standard normal numbers, (n, *shape) float64."""
         return self.stack_rows([stream.standard_normal(shape) for stream in self.streams], shape)
 
     def uniform(self, *shape: int) -> Tensor:
-        """Numbers in [0, 1), (n, *shape) float64."""
+        """Draw uniform numbers in [0, 1), (n, *shape) float64."""
         return self.stack_rows([stream.random(shape) for stream in self.streams], shape)
 
     def stack_rows(self, rows: list, shape: tuple[int, ...]) -> Tensor:
-        import torch  # here: seeds are counted without it
+        import torch  # imported late: list_seeds does not need it
 
         return torch.from_numpy(np.stack(rows)) if rows else torch.empty(0, *shape).double()

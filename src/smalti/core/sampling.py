@@ -1,4 +1,4 @@
-"""sample and stream: the one way to draw from any model."""
+"""sample and stream: draw samples from any model."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def stream(
     inputs: SamplingInputs | None = None,
     sampler: Sampler | str | None = None,
 ) -> Iterator:
-    """The states of n samples, from the first to the last; `model.render(state)` shows one.
+    """Yield the states of n samples, from the first to the last; `model.render(state)` shows one.
 
-    model: one that draws, or the name or folder of one.
-    n: as many as `cond` lists when neither it nor seeds are given.
-    seeds: one per sample, 0 .. n-1 by default; sample i depends on seed i alone, up to rounding.
-    cond: shorthand for `inputs`, one for all or one each: integers are classes; strings are text, or
-    the names of classes, as the model has it, and "none" is no class; a mapping tells several
-    conditions by name; a (n, C, H, W) tensor is a condition picture.
-    sampler: one of the model's, such as `DDIM(steps=20)`, or its name ("ddim") for its defaults.
-    Raises UserError for what the model does not take.
+    model: a generative model, its name or its folder.
+    n: number of samples; default is the number of seeds, or of conditions in `cond`.
+    seeds: one per sample, default 0 .. n-1; sample i depends only on seed i, up to rounding.
+    cond: shorthand for `inputs`, one value for all samples or one each: integers are classes;
+    strings are captions or class names, depending on the model, and "none" is unconditional; a
+    mapping gives several conditions by name; a (n, C, H, W) tensor is a condition picture.
+    sampler: one of the model's types, such as `DDIM(steps=20)`, or its name ("ddim").
+    Raises UserError for arguments that the model does not accept.
     """
     drawer = open_model(model, "draw")
     seeds = choose_seeds(count_conditions(cond) if n is None and seeds is None else n, seeds)
@@ -70,9 +70,9 @@ def sample(
     sampler: Sampler | str | None = None,
     show_progress: bool = False,
 ) -> Tensor | list[str]:
-    """n samples: pictures (n, C, H, W) in [0, 1], or sentences. Arguments as `stream` has them.
+    """Draw n samples: pictures (n, C, H, W) in [0, 1], or sentences. Arguments as in `stream`.
 
-    UserError where pictures come out that hold NaN.
+    UserError if pictures contain NaN.
     """
     drawer = open_model(model, "draw")
     states = stream(drawer, n, seeds=seeds, cond=cond, inputs=inputs, sampler=sampler)
@@ -85,40 +85,38 @@ def sample(
 
 
 def find_sampler(sampler: object, model: HasSpec) -> Sampler:
-    """A sampler of the model's types, or the one of that name. None, its own way, stays None.
+    """Return a sampler of the model's types, given itself or by name. None stays None.
 
-    Of a mapping, the model's own with some fields changed: {"steps": 8}; {"sampler": "ddpm"} is
-    another kind, which keeps the fields that both have. UserError, with the names of those that
-    the model takes, for any other.
+    A mapping changes fields of the model's default sampler: {"steps": 8}; {"sampler": "ddpm"}
+    selects another type, which keeps the fields that both have. UserError, with the names of the
+    accepted samplers, for any other.
     """
-    kinds = {find_type_name(type(own)): own for own in model.spec.samplers}
+    kinds = {find_type_name(type(one)): one for one in model.spec.samplers}
     if isinstance(sampler, Mapping) and kinds:
-        fields, own = {**sampler}, model.spec.samplers[0]
+        fields, native = {**sampler}, model.spec.samplers[0]
         if (name := fields.pop("sampler", None)) is not None:
-            own = convert_type(own, type(find_sampler(name, model)))
-        return change_config(own, fields, "sampler")
-    if sampler is None or any(type(sampler) is type(own) for own in kinds.values()):
+            native = convert_type(native, type(find_sampler(name, model)))
+        return change_config(native, fields, "sampler")
+    if sampler is None or any(type(sampler) is type(one) for one in kinds.values()):
         return sampler
     if isinstance(sampler, type):
         raise UserError(f"sampler is the class {sampler.__name__}; give {sampler.__name__}()")
     if not isinstance(sampler, str):
-        wanted = f"it takes {', '.join(kinds) or 'none'}"
+        hint = f"it takes {', '.join(kinds) or 'none'}"
     elif sampler in kinds:
         return kinds[sampler]
     else:
-        wanted = suggest_name(sampler, kinds)
-    raise UserError(f"sampler {shorten(sampler)} is not this model's; {wanted}")
+        hint = suggest_name(sampler, kinds)
+    raise UserError(f"sampler {shorten(sampler)} is not this model's; {hint}")
 
 
 def find_type_name(cls: type) -> str:
-    """The tag of a config's type, or of one without a tag the type's own name."""
-    return next(
-        (tag for tag, place in TAGS.items() if place == format_class_path(cls)), cls.__name__
-    )
+    """Find the tag of a config's type, or else the type's name."""
+    return next((tag for tag, path in TAGS.items() if path == format_class_path(cls)), cls.__name__)
 
 
 def render_finite(model: GenerativeModel, state: SamplingState) -> Tensor | list[str]:
-    """What a last state shows. UserError where it is no picture: NaN or infinite numbers."""
+    """Render a last state. UserError for NaN or infinite pictures."""
     rendered = model.render(state)
     if isinstance(rendered, Tensor):
         check_finite_pictures(rendered)
@@ -126,17 +124,17 @@ def render_finite(model: GenerativeModel, state: SamplingState) -> Tensor | list
 
 
 def check_finite_pictures(pictures: Tensor) -> None:
-    """UserError unless all numbers of pictures that a model made (n, ...) are finite."""
+    """UserError unless all numbers of generated pictures (n, ...) are finite."""
     if len(bad := (~pictures.flatten(1).isfinite().all(1)).nonzero()):
         n = format_count(len(bad), "picture is", "pictures are")
         raise UserError(
             f"{n} not finite, of {len(pictures)}: the model's weights or the sampler's numbers are "
-            "beyond what it can calculate with; use an earlier step, or the sampler's defaults"
+            "too large; use an earlier step, or the sampler's defaults"
         )
 
 
 def count_conditions(cond: Cond | None) -> int | None:
-    """How many conditions are listed; None where one stands for all, or there is none."""
+    """Count the listed conditions; None if there is one for all samples, or none."""
     if isinstance(cond, Mapping):
         return next(
             (n for value in cond.values() if (n := count_conditions(value)) is not None), None
@@ -151,22 +149,22 @@ def choose_seeds(n: int | None, seeds: Sequence[int] | None) -> list[int]:
         seeds = seeds.tolist()
     if seeds is None:
         if n is None:
-            raise UserError("n is None; ask for 1 sample or more, or give seeds")
+            raise UserError("n is None; give 1 or more, or give seeds")
         return list(range(coerce_value(n, SampleCount, "n")))
     if isinstance(seeds, str) or not isinstance(seeds, Sequence):
-        raise UserError(f"seeds is {shorten(seeds)}; give a list, one whole number per sample")
+        raise UserError(f"seeds is {shorten(seeds)}; give a list, one integer per sample")
     if not len(seeds) or (n is not None and n != len(seeds)):
         raise UserError(f"{len(seeds)} seeds are given for n={n}; give one seed per sample")
     return [coerce_value(seed, Seed, "seed") for seed in seeds]
 
 
 def merge_cond(inputs: SamplingInputs, cond: Cond | None, n: int, spec: Spec) -> SamplingInputs:
-    """What is given, and what `cond` is short for, of n samples."""
+    """Merge `cond` into the inputs of n samples."""
     if cond is None:
         return inputs
     if isinstance(cond, Mapping):
-        told = {name: expand_value(value, n) for name, value in cond.items()}
-        return dataclasses.replace(inputs, conditions={**inputs.conditions, **told})
+        conditions = {name: expand_value(value, n) for name, value in cond.items()}
+        return dataclasses.replace(inputs, conditions={**inputs.conditions, **conditions})
     value = expand_value(cond, n)
     if isinstance(value, list):
         if (name := find_text_condition(spec)) == "text":
@@ -176,19 +174,19 @@ def merge_cond(inputs: SamplingInputs, cond: Cond | None, n: int, spec: Spec) ->
 
 
 def find_text_condition(spec: Spec) -> str:
-    """The one condition that strings tell. UserError where there are several."""
+    """Find the condition that strings set. UserError if there are several."""
     names = [c.name for c in spec.conditions]
     if len(names) > 1:
         example = ", ".join(f'"{name}": ...' for name in names)
         raise UserError(
-            f"cond is text, which does not say what of {', '.join(names)}; give a mapping, "
-            f"{{{example}}}, or Given(conditions=...)"
+            f"cond is text, which may be any of {', '.join(names)}; give a mapping, "
+            f"{{{example}}}, or SamplingInputs(conditions=...)"
         )
     return names[0] if names else "text"
 
 
 def expand_value(value: object, n: int) -> Tensor | list[str]:
-    """One value for n samples, or n values, as a condition has them."""
+    """Expand one value to n samples, or convert n values."""
     if isinstance(value, str):
         return [value] * n
     if isinstance(value, Tensor):
@@ -201,5 +199,5 @@ def expand_value(value: object, n: int) -> Tensor | list[str]:
         return torch.as_tensor(value)
     except (TypeError, ValueError, RuntimeError) as error:
         raise UserError(
-            f"cond is {shorten(value)}; give whole numbers, text, or pictures (n, C, H, W)"
+            f"cond is {shorten(value)}; give integers, text, or pictures (n, C, H, W)"
         ) from error

@@ -1,4 +1,4 @@
-"""What a sample may be conditioned on."""
+"""Conditions and other inputs of sampling."""
 
 from __future__ import annotations
 
@@ -24,36 +24,36 @@ CONVERTERS = {
 @dataclass(frozen=True, eq=False)
 @add_short_repr
 class SamplingInputs:
-    """Conditions of n samples; a model's spec names the fields it takes, the rest stay None.
+    """Inputs of n samples; a model's spec lists the fields that it accepts, others stay None.
 
-    NumPy arrays become tensors, and PIL pictures and uint8 are divided by 255 (`core/tensors.py`).
+    NumPy arrays become tensors; PIL pictures and uint8 are divided by 255 (`core/tensors.py`).
     """
 
     labels: Tensor | None = None
-    """(n,) integers: classes; short for conditions["class"]."""
+    """(n,) integers: classes; shorthand for conditions["class"]."""
     text: list[str] | None = None
-    """n sentences; short for conditions["text"]."""
+    """n sentences; shorthand for conditions["text"]."""
     picture: Tensor | None = None
     """(n, C, H, W) in [0, 1]: a condition picture."""
     strength: float | None = None
-    """How far from that picture, up to 1: the share of the sampler's steps that are walked."""
+    """Fraction of the sampler's steps to run on that picture, up to 1 (SDEdit)."""
     known: Tensor | None = None
-    """(n, C, H, W) in [0, 1]: these values are kept ..."""
+    """(n, C, H, W) in [0, 1]: known values, kept where `mask` is false."""
     mask: Tensor | None = None
-    """... and what is true here is filled in: (H, W), (n, 1, H, W) or (n, C, H, W)."""
+    """Booleans, true where to fill in: (H, W), (n, 1, H, W) or (n, C, H, W)."""
     initial_noise: Tensor | None = None
-    """x_T, the noise that diffusion starts from."""
+    """x_T, the initial noise of diffusion."""
     size: tuple[int, int] | None = None
-    """Height and width, for models of free size."""
+    """Height and width, for models with free size."""
     conditions: Mapping[str, Tensor | list[str]] = field(default_factory=dict)
-    """What else is told of each sample, by name: (n,) integers, n names of values, or n texts."""
+    """Other conditions by name: (n,) integers, n value names, or n texts."""
 
     def __post_init__(self) -> None:
         for name, convert in CONVERTERS.items():
             if (value := getattr(self, name)) is not None:
                 object.__setattr__(self, name, convert(value, name))
         if self.labels is not None and self.labels.dtype == torch.bool:
-            raise UserError("labels are of torch.bool; give whole numbers")
+            raise UserError("labels are of torch.bool; give integers")
         if self.text is not None and not is_text_list(self.text):
             raise UserError(f"text is {shorten(self.text)}; give a list of sentences")
         conditions = {
@@ -73,15 +73,15 @@ def is_text_list(value: object) -> bool:
 def read_known_and_mask(
     inputs: SamplingInputs, shape: Sequence[int]
 ) -> tuple[Tensor, Tensor] | None:
-    """given.known and given.mask of n pictures, both of `shape` (n, C, H, W); None without.
+    """Return `known` and `mask` of n pictures, both of `shape` (n, C, H, W); None without them.
 
-    UserError where one is missing, or they are not as `Given` has them.
+    UserError if one is missing or invalid.
     """
     known, mask, (n, C, H, W) = inputs.known, inputs.mask, shape
     if known is None and mask is None:
         return None
     if known is None or mask is None:
-        raise UserError("completion takes known pictures and a mask; give both")
+        raise UserError("completion needs known pictures and a mask; give both")
     check_pictures("known", known, shape)
     if mask.dtype != torch.bool:
         raise UserError(f"mask is of {mask.dtype}; give booleans, true where to fill in")
@@ -93,7 +93,7 @@ def read_known_and_mask(
 
 
 def check_pictures(name: str, pictures: Tensor, shape: Sequence[int]) -> None:
-    """UserError unless the pictures are of this shape, and in [0, 1]."""
+    """UserError unless the pictures have this shape and are in [0, 1]."""
     check_shape(name, pictures, shape)
     if not (pictures.min() >= 0 and pictures.max() <= 1):
         raise UserError(
@@ -104,6 +104,4 @@ def check_pictures(name: str, pictures: Tensor, shape: Sequence[int]) -> None:
 
 def check_shape(name: str, tensor: Tensor, expected_shape: Sequence[int]) -> None:
     if tuple(tensor.shape) != tuple(expected_shape):
-        raise UserError(
-            f"{name} has shape {tuple(tensor.shape)}; these samples want {tuple(expected_shape)}"
-        )
+        raise UserError(f"{name} has shape {tuple(tensor.shape)}; expected {tuple(expected_shape)}")

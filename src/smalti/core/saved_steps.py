@@ -1,7 +1,7 @@
-"""The saved steps of a run: which are there, and which of them are whole.
+"""Find the saved steps of a run, and check their files.
 
-Beside the files of a step lies SHA256SUMS, as `sha256sum` writes it and `sha256sum -c` reads it.
-Steps of earlier versions have none; they count as whole while their files are there.
+A step has a file SHA256SUMS in the format of `sha256sum -c`. Steps of earlier versions have none;
+they count as intact if their files exist.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ MAX_CHECKSUM_BYTES = 2**16
 STEP_PATTERN = r"step-(\d{1,12})"
 MODEL_FILES = ("config.json", "model.safetensors")
 RUN_FILES = (*MODEL_FILES, "trainer.pt")
-"""What going on with a run takes."""
+"""The files needed to resume a run."""
 
 
 def write_checksums(step: Path) -> None:
-    """Hash every file of a step, before it is put in its place."""
+    """Hash every file of a step, before the step is moved into its run."""
     files = sorted(path for path in step.iterdir() if path.is_file() and path.name != CHECKSUM_FILE)
     with open(step / CHECKSUM_FILE, "w", encoding="utf-8") as file:
         file.writelines(f"{hash_file(path)}  {path.name}\n" for path in files)
@@ -33,7 +33,7 @@ def write_checksums(step: Path) -> None:
 
 
 def read_checksums(step: Path) -> dict[str, str]:
-    """SHA-256 by file, as far as it is recorded."""
+    """Read the recorded SHA-256 of each file."""
     try:
         with open(step / CHECKSUM_FILE, encoding="utf-8", errors="replace") as file:
             lines = file.read(MAX_CHECKSUM_BYTES).splitlines()
@@ -49,7 +49,7 @@ def hash_file(path: Path) -> str:
 
 
 def find_damage(step: Path, file_names: Iterable[str]) -> str:
-    """What is wrong with these files of a step, in a few words; empty when they are as saved."""
+    """Describe what is wrong with files of a step; empty if they are as saved."""
     sums = read_checksums(step)
     for name in file_names:
         path = step / name
@@ -57,14 +57,14 @@ def find_damage(step: Path, file_names: Iterable[str]) -> str:
             return f"{path} cannot be read: it is missing"
         try:
             if name in sums and hash_file(path) != sums[name]:
-                return f"{path} is damaged: it is not what was saved"
+                return f"{path} is damaged: its checksum differs"
         except OSError as error:
             return f"{path} cannot be read: {error.strerror or error}"
     return ""
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder is a run, and no checkpoint itself."""
+    """Whether a folder is a run, not a checkpoint."""
     if not folder.is_dir() or (folder / "config.json").is_file():
         return False
     return any((folder / name).is_file() for name in ("run.json", "latest")) or bool(
@@ -73,7 +73,7 @@ def is_run(folder: Path) -> bool:
 
 
 def list_steps(run: Path) -> list[Path]:
-    """The directories of a run's steps: first the one that `latest` names, then the newest."""
+    """List the directories of a run's steps: first the one that `latest` names, then the newest."""
     found = {
         path: re.fullmatch(STEP_PATTERN, path.name) for path in run.glob("step-*") if path.is_dir()
     }
@@ -83,7 +83,7 @@ def list_steps(run: Path) -> list[Path]:
 
 
 def list_latest_step(run: Path) -> list[Path]:
-    """The directory that `latest` names, or where earlier versions put it aside."""
+    """List the directory that `latest` names, or its .old copy of earlier versions."""
     try:
         with open(run / "latest", encoding="utf-8", errors="replace") as file:
             name = file.read(100).strip()
@@ -96,23 +96,23 @@ def list_latest_step(run: Path) -> list[Path]:
 
 
 def find_newest_step(run: Path, file_names: Iterable[str] = MODEL_FILES) -> Path | None:
-    """The newest step of a run whose files are whole; a Notice says which are passed over.
+    """Find the newest intact step of a run; a Notice lists damaged newer ones.
 
-    None when nothing was saved yet. UserError when no saved step is whole.
+    None if nothing is saved yet. UserError if no saved step is intact.
     """
-    step, passed_over = find_intact_step(run, file_names)
-    for complaint in passed_over:
-        warnings.warn(Notice(complaint), stacklevel=2)
+    step, messages = find_intact_step(run, file_names)
+    for message in messages:
+        warnings.warn(Notice(message), stacklevel=2)
     return step
 
 
 def find_intact_step(run: Path, file_names: Iterable[str]) -> tuple[Path | None, list[str]]:
-    """As `newest_step`, with a line for each step that is passed over."""
-    file_names, complaints = tuple(file_names), list[str]()
+    """As `find_newest_step`, with a message for each damaged step."""
+    file_names, damaged = tuple(file_names), list[str]()
     for step in list_steps(run):
-        if not (complaint := find_damage(step, file_names)):
-            return step, [f"{passed_over}; taking {step.name}" for passed_over in complaints]
-        complaints.append(complaint)
-    if complaints:
-        raise UserError(f"{run} has no step that is whole: {complaints[0]}; train anew")
+        if not (damage := find_damage(step, file_names)):
+            return step, [f"{message}; taking {step.name}" for message in damaged]
+        damaged.append(damage)
+    if damaged:
+        raise UserError(f"{run} has no intact step: {damaged[0]}; train again")
     return None, []

@@ -1,4 +1,4 @@
-"""Results whose `repr` is one short line, whatever they hold."""
+"""A `repr` of one short line, for any contents."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ from smalti.core.errors import shorten
 
 C = TypeVar("C", bound=type)
 MAX_CHARACTERS = 60
-"""Characters of a field that tells no line of its own."""
+"""Maximum characters of a field without a short `repr`."""
 
 
 def add_short_repr(cls: C) -> C:
-    """Show a dataclass by `tell_briefly`; stands below `@dataclass`."""
+    """Give a dataclass the `repr` of `format_short_repr`; put it below `@dataclass`."""
     cls.__repr__ = format_short_repr  # pyright: ignore[reportAttributeAccessIssue]
     return cls
 
 
 def format_short_repr(self: object) -> str:
-    """The `repr` of a dataclass or named tuple by shapes and counts, without what is empty or as by
-    default: "Drawn(pictures=4x1x28x28 float32, seconds=0.3)".
+    """Format a dataclass or named tuple by shapes and counts, without empty and default fields:
+    "DrawnPictures(pictures=4x1x28x28 float32)".
     """
     if dataclasses.is_dataclass(self):
-        usual = {field.name: field.default for field in dataclasses.fields(self)}
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
     else:
-        defaults = getattr(self, "_field_defaults", {})
-        usual = {name: defaults.get(name) for name in getattr(self, "_fields", ())}
-    values = {name: getattr(self, name) for name in usual}
-    told = [f"{k}={format_value(v)}" for k, v in values.items() if not is_default(v, usual[k])]
-    return f"{type(self).__name__}({', '.join(told)})"
+        known = getattr(self, "_field_defaults", {})
+        defaults = {name: known.get(name) for name in getattr(self, "_fields", ())}
+    values = {name: getattr(self, name) for name in defaults}
+    fields = [f"{k}={format_value(v)}" for k, v in values.items() if not is_default(v, defaults[k])]
+    return f"{type(self).__name__}({', '.join(fields)})"
 
 
 def is_default(value: object, default: object) -> bool:
@@ -39,7 +39,7 @@ def is_default(value: object, default: object) -> bool:
 
 
 def format_value(value: object) -> str:
-    """A tensor or an array by shape and type, bytes and long lists by how many they are."""
+    """Format tensors and arrays by shape and type, bytes and long lists by length."""
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if shape is not None and dtype is not None:
         return f"{'x'.join(map(str, shape))} {str(dtype).removeprefix('torch.')}".strip()

@@ -1,4 +1,4 @@
-"""How like two pictures are: PSNR and SSIM."""
+"""Similarity of two pictures: PSNR and SSIM."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ C1, C2 = 0.01**2, 0.03**2
 
 
 def psnr(a: Tensor, b: Tensor) -> Tensor:
-    """Peak signal to noise ratio of pictures (n, C, H, W) in [0, 1]: (n,) float64, in dB."""
+    """Peak signal-to-noise ratio of pictures (n, C, H, W) in [0, 1]: (n,) float64, in dB."""
     mse = (a.double() - b.double()).square().mean((1, 2, 3))
     return -10 * mse.log10()
 
@@ -19,9 +19,9 @@ def psnr(a: Tensor, b: Tensor) -> Tensor:
 def ssim(a: Tensor, b: Tensor) -> Tensor:
     """Structural similarity of pictures (n, C, H, W) in [0, 1]: (n,) float64, 1 for equal ones.
 
-    Eq. 13 of Wang and others (IEEE Transactions on Image Processing 13, 2004) under their Gaussian
-    window of 11 x 11, sigma 1.5, where it lies inside the picture; the mean over places and
-    channels. Smaller pictures get the largest odd window that fits.
+    Eq. 13 of Wang and others (IEEE Transactions on Image Processing 13, 2004) with their Gaussian
+    window of 11 x 11, sigma 1.5, at all positions inside the picture; the mean over positions and
+    channels. Smaller pictures use the largest odd window that fits.
     """
     a, b = a.double(), b.double()
     C, H, W = a.shape[1:]

@@ -1,7 +1,7 @@
-"""Tensors of what users hold: NumPy arrays, PIL pictures, numbers, and lists of all these.
+"""Convert NumPy arrays, PIL pictures, numbers, and lists of these to tensors.
 
-Bytes mean levels: uint8 and PIL pictures are 0 to 255, and are divided by 255 where pictures in
-[0, 1] are wanted.
+uint8 arrays and PIL pictures have levels 0 to 255; they are divided by 255 where pictures in
+[0, 1] are expected.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from smalti.core.errors import UserError, shorten
 
 
 def to_tensor(value: object, name: str) -> Tensor:
-    """A tensor as it is; an array, a PIL picture (C, H, W), or a list of these, stacked, as one.
+    """Convert an array, a PIL picture (C, H, W), or a list of these (stacked) to a tensor.
 
-    UserError, which calls it `name`, for anything else.
+    UserError, which names `name`, for anything else.
     """
     if isinstance(value, Tensor):
         return value
@@ -37,20 +37,20 @@ def to_tensor(value: object, name: str) -> Tensor:
 
 
 def to_levels(picture: Image.Image) -> np.ndarray:
-    """uint8 (C, H, W) of a PIL picture: gray as it is, anything else as RGB."""
+    """Convert a PIL picture to uint8 (C, H, W): gray pictures to C = 1, others to RGB."""
     array = np.array(picture if picture.mode == "L" else picture.convert("RGB"))
     return array[None] if array.ndim == 2 else array.transpose(2, 0, 1).copy()
 
 
 def to_pictures(value: object, name: str) -> Tensor:
-    """Floats (n, C, H, W) in [0, 1] of what `to_tensor` takes; one PIL picture is n = 1.
+    """Convert what `to_tensor` takes to floats (n, C, H, W) in [0, 1]; one PIL picture is n = 1.
 
-    UserError, which calls them `name`, for another type or shape, and for values outside.
+    UserError, which names `name`, for another type or shape, and for values out of range.
     """
     x = to_float_pictures(value, name)
     has = "have" if name.endswith("s") else "has"
     if x.isnan().any():
-        raise UserError(f"{name} {has} NaN in them, which no picture has; give numbers in 0 to 1")
+        raise UserError(f"{name} {has} NaN values; give pictures in 0 to 1")
     if x.numel() and not (x.min() >= 0 and x.max() <= 1):
         ends = f"{float(x.min()):.4g} to {float(x.max()):.4g}"
         raise UserError(f"{name} {has} values from {ends}; give pictures in 0 to 1")
@@ -58,7 +58,7 @@ def to_pictures(value: object, name: str) -> Tensor:
 
 
 def to_float_pictures(value: object, name: str) -> Tensor:
-    """As `to_pictures`, of any values: where they are used they are looked at."""
+    """As `to_pictures`, without checking the range, which is checked on use."""
     x = to_tensor([value] if isinstance(value, Image.Image) else value, name)
     has = "have" if name.endswith("s") else "has"
     if x.dtype == torch.uint8:
@@ -73,12 +73,12 @@ def to_float_pictures(value: object, name: str) -> Tensor:
 
 
 def is_channels_last(x: Tensor) -> bool:
-    """Whether pictures (..., a, b, c) can hardly be anything but (..., H, W, C)."""
+    """Whether the shape (..., a, b, c) is most likely (..., H, W, C)."""
     return x.ndim >= 3 and x.shape[-1] in (1, 3, 4) and min(x.shape[-3:-1]) >= 8
 
 
 def suggest_conversion(x: Tensor) -> str:
-    """How a picture of another shape becomes (n, C, H, W), as far as one can tell."""
+    """Suggest how to convert a picture to (n, C, H, W); empty if unknown."""
     moved = f".permute({'2, 0, 1' if x.ndim == 3 else '0, 3, 1, 2'})" if is_channels_last(x) else ""
     alone = "[None]" if x.ndim == 3 else ""
-    return f", as x{moved}{alone} is of a tensor x" if moved or alone else ""
+    return f", such as x{moved}{alone} for a tensor x" if moved or alone else ""

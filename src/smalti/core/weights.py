@@ -1,4 +1,4 @@
-"""Reading the weights of a published checkpoint, never running what is in it."""
+"""Read the weights of a published checkpoint without running its code."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ T = TypeVar("T")
 
 PICKLES = (".pth", ".pt", ".ckpt")
 NESTED_KEYS = ("state_dict", "model", "net")
-"""Names under which training scripts put the state dict, beside the optimizer's and others."""
+"""Keys under which training scripts store the state dict."""
 WRAPPER_COUNTERS = {"n_averaged"}
-"""What a wrapper keeps beside the weights."""
+"""Counters that wrappers store with the weights."""
 MAX_SIZE_FACTOR = 4
-"""Tensors that share numbers may be so many times as large as their file."""
+"""Maximum size of tensors that share storage, as a multiple of the file's."""
 PREFIX = "weights/"
-"""Golden files keep the weights under it, beside inputs and outputs."""
+"""Prefix of weights in golden files, which have inputs and outputs, too."""
 
 
 def read_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any] | None]:
-    """Weights by name, on the CPU, and the config where the file holds one.
+    """Read weights by name, on the CPU, and the config if the file has one.
 
-    .safetensors: only what stands under "weights/" when anything does, without that prefix;
-    the config is the JSON object in the metadata's `config`. .pth, .pt, .ckpt: the state dict,
-    also out of a "state_dict", "model" or "net"; no config. What else a pickle names is not looked
-    up, and nothing in it is run. Names that wrappers left are stripped (`strip_wrappers`).
+    .safetensors: if any name starts with "weights/", only those, without that prefix; the config
+    is the JSON object in the metadata's `config`. .pth, .pt, .ckpt: the state dict, also nested
+    in "state_dict", "model" or "net"; no config. No code in a pickle is run. Prefixes of wrappers
+    are stripped (`strip_wrappers`).
 
-    Raises UserError, in one line naming the file, when it is missing or holds no weights.
+    Raises UserError, in one line naming the file, if it is missing or has no weights.
     """
     path = Path(path)
     if not path.is_file():
@@ -71,7 +71,7 @@ def _parse_config(text: str | None) -> dict[str, Any] | None:
     try:
         config = json.loads(text or "null")
     except (ValueError, RecursionError):
-        return None  # some other tool's "config": as good as none
+        return None  # not a config of ours
     return config if isinstance(config, dict) else None
 
 
@@ -85,7 +85,7 @@ def _read_pickle(path: Path) -> tuple[dict[str, Tensor], None]:
         }
         if not found and contents.unknown_names:
             raise UserError(
-                f"{path}: holds pickled code, which is never run; save the weights alone, "
+                f"{path}: contains pickled code, which is never run; save only the weights, "
                 "as torch.save(network.state_dict(), FILE) does"
             )
         return read_tensors(contents, found, MAX_SIZE_FACTOR * path.stat().st_size), None
@@ -97,21 +97,21 @@ def _read_pickle(path: Path) -> tuple[dict[str, Tensor], None]:
 
 
 def strip_wrappers(weights: dict[str, T]) -> dict[str, T]:
-    """Weights without the names that wrappers put before them: "module." of data-parallel training
-    and of averaged models, "_orig_mod." of torch.compile, in any order.
+    """Strip the prefixes of wrappers from names, in any order: "module." of data-parallel training
+    and of averaged models, "_orig_mod." of torch.compile.
     """
     while True:
         plain = {name.replace("_orig_mod.", ""): value for name, value in weights.items()}
-        own = plain.keys() - WRAPPER_COUNTERS
-        if own and all(name.startswith("module.") for name in own):
-            plain = {n.removeprefix("module."): v for n, v in plain.items() if n in own}
+        names = plain.keys() - WRAPPER_COUNTERS
+        if names and all(name.startswith("module.") for name in names):
+            plain = {n.removeprefix("module."): v for n, v in plain.items() if n in names}
         if plain.keys() == weights.keys():
             return weights
         weights = plain
 
 
 def _find_state_dict(content: object, depth: int = 3) -> Mapping[Any, Any]:
-    """The state dict in nested mappings; a limit in depth, for a mapping may hold itself."""
+    """Find the state dict in nested mappings, up to a depth: a mapping may contain itself."""
     if not isinstance(content, Mapping):
         return {}
     nest = next((n for n in NESTED_KEYS if isinstance(content.get(n), Mapping)), None)

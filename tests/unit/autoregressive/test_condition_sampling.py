@@ -99,7 +99,7 @@ def test_none_can_be_requested_if_it_was_learned(network: Any) -> None:
     none = nats(net, conditions={"class": ["none"] * 3, "style": ["none"] * 3})
     assert torch.equal(nats(net), none)
     assert not torch.equal(nats(net, labels=torch.zeros(3).long()), none)
-    with expect_user_error("never learned without"):
+    with expect_user_error("not trained without"):
         smalti.sample(model(network), 1, inputs=SamplingInputs(conditions={"class": ["none"]}))
 
 

@@ -46,7 +46,9 @@ EXPECTED_LINES = {
     "Match(field=9x9x2 int32, distance=9x9 float32)": lambda: match(
         np.zeros((9, 9)), np.zeros((9, 9))
     ),
-    "RoundTrip(latents=2x1x28x28 float64, pictures=2x1x28x28 float32, psnr=2 float64)": make_round_trip,
+    "RoundTrip(latents=2x1x28x28 float64, pictures=2x1x28x28 float32, psnr=2 float64)": (
+        make_round_trip
+    ),
 }
 
 

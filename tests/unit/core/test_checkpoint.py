@@ -240,7 +240,7 @@ def test_what_is_no_checkpoint(tmp_path: Path) -> None:
     with expect_user_error("no model", str(tmp_path / "nothing")):
         smalti.load(tmp_path / "nothing")
     (tmp_path / "latest").write_text("step-7")
-    with expect_user_error(str(tmp_path), "no step that is whole", "step-7"):
+    with expect_user_error(str(tmp_path), "no intact step", "step-7"):
         smalti.load(tmp_path)
 
 

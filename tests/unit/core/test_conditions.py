@@ -64,11 +64,11 @@ def test_a_batch_may_tell_more_than_a_model_asks() -> None:
     [
         (
             SamplingInputs(conditions={"class": ["none"]}),
-            "never learned without class; give one of cat",
+            "was not trained without class; give one of cat",
         ),
         (
             SamplingInputs(conditions={"class": ["cow"]}),
-            "class 'cow' is none of this model's: cat, dog, 7",
+            "class 'cow' is not one of this model's: cat, dog, 7",
         ),
         (SamplingInputs(torch.tensor([3])), "class 3 is given; this model's are 0 to 2$"),
         (
@@ -90,7 +90,7 @@ def test_a_batch_may_tell_more_than_a_model_asks() -> None:
         ),
         (
             SamplingInputs(conditions={"size": ["large"]}),
-            "size is given, but this model is told class, sty",
+            "size is given, but this model takes class, sty",
         ),
         (
             SamplingInputs(torch.tensor([0]), conditions={"class": ["cat"]}),

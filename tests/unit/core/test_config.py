@@ -123,10 +123,10 @@ def test_none_comes_back() -> None:
     ("value", "words"),
     [
         ({"steps": 5}, ["no tag", "steps"]),
-        ({"tag": "ddmi"}, ["unknown type 'ddmi'", "ddim"]),
-        ({"tag": ["ddim"]}, ["unknown type ['ddim']"]),
-        ({"tag": None}, ["unknown type None"]),
-        ({"tag": "os:system"}, ["unknown type 'os:system'"]),
+        ({"tag": "ddmi"}, ["unknown tag 'ddmi'", "ddim"]),
+        ({"tag": ["ddim"]}, ["unknown tag ['ddim']"]),
+        ({"tag": None}, ["unknown tag None"]),
+        ({"tag": "os:system"}, ["unknown tag 'os:system'"]),
         ({"tag": "ddim", "stepz": 5}, ["'ddim'", "unknown field 'stepz'", "steps"]),
         ({"tag": "ddim", "steps": "many"}, ["ddim.steps is 'many'", "int"]),
         ({"tag": "ddim", "steps": 2.5}, ["ddim.steps is 2.5", "int"]),
@@ -155,7 +155,7 @@ def test_what_is_wrong_is_told_in_one_line(value: Any, words: list[str]) -> None
 
 
 def test_only_plain_values_go_into_a_file() -> None:
-    with pytest.raises(TypeError, match="does not go into a config file"):
+    with pytest.raises(TypeError, match="is not a value of config files"):
         to_json({1, 2})
 
 

@@ -21,7 +21,7 @@ from tests.expect import expect_user_error
 )
 def test_json_of_any_depth_is_a_line(text: str, tmp_path: Path) -> None:
     (tmp_path / "deep.json").write_text(text)
-    with expect_user_error("deep.json", "inside one another"):
+    with expect_user_error("deep.json", "nested"):
         read_json_object(tmp_path / "deep.json")
 
 
@@ -34,7 +34,7 @@ def test_what_we_write_is_not_too_deep() -> None:
 
 @pytest.mark.parametrize("word", ["NaN", "Infinity", "-Infinity", "[1, NaN]"])
 def test_what_is_no_number_is_no_json(word: str) -> None:
-    with expect_user_error("here is not JSON", "is no number"):
+    with expect_user_error("here is not JSON", "is not a number"):
         parse_json(word, "here")
 
 

@@ -61,9 +61,9 @@ def make_mask_inputs(**changes: Any) -> SamplingInputs:
 bytes_ = np.zeros((2, *SHAPE), np.uint8)
 MISTAKES: dict[str, tuple[Callable[[], object], list[str]]] = {
     # how many, and which
-    "n is a float": (lambda: smalti.sample(make_diffusion(), 2.0), ["n is 2.0; wanted int"]),
-    "n is text": (lambda: smalti.sample(make_diffusion(), "2"), ["n is '2'; wanted int"]),
-    "n is missing": (lambda: smalti.sample(make_diffusion()), ["n is None; ask for 1"]),
+    "n is a float": (lambda: smalti.sample(make_diffusion(), 2.0), ["n is 2.0; expected int"]),
+    "n is text": (lambda: smalti.sample(make_diffusion(), "2"), ["n is '2'; expected int"]),
+    "n is missing": (lambda: smalti.sample(make_diffusion()), ["n is None; give 1"]),
     "seeds are one": (
         lambda: smalti.sample(make_diffusion(), seeds=5),
         ["seeds is 5; give a list"],
@@ -77,7 +77,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], list[str]]] = {
     "no such folder": (lambda: smalti.load("runs/none"), ["no model 'runs/none'", "shipped are"]),
     "model is None": (lambda: smalti.sample(None, 1), ["model is None; give a model, its name"]),
     "model is a class": (lambda: smalti.sample(Diffusion, 1), ["is the class Diffusion"]),
-    "model is a config": (lambda: smalti.sample(DiffusionConfig(), 1), ["its build() makes"]),
+    "model is a config": (lambda: smalti.sample(DiffusionConfig(), 1), ["its build()"]),
     "a classifier draws": (
         lambda: smalti.sample(load_classifier(), 1),
         ["digits-classifier does not draw"],
@@ -93,7 +93,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], list[str]]] = {
     ),
     "inverting a PixelCNN": (
         lambda: invert(make_pixelcnn(), torch.rand(1, *SHAPE)),
-        ["no latents"],
+        ["cannot be inverted"],
     ),
     "translating by diffusion": (lambda: translate("ddpm-digits", ["a"]), ["does not translate"]),
     "saving a config": (lambda: smalti.save(DiffusionConfig(), "x"), ["give a model"]),
@@ -112,8 +112,8 @@ MISTAKES: dict[str, tuple[Callable[[], object], list[str]]] = {
         lambda: smalti.sample(make_pixelcnn(), 1, sampler=QUICK),
         ["is not this model's; it takes ancestral"],
     ),
-    "steps as text": (lambda: DDIM(steps="20"), ["ddim.steps is '20'; wanted int"]),
-    "steps as a float": (lambda: DDIM(steps=2.5), ["ddim.steps is 2.5; wanted int"]),
+    "steps as text": (lambda: DDIM(steps="20"), ["ddim.steps is '20'; expected int"]),
+    "steps as a float": (lambda: DDIM(steps=2.5), ["ddim.steps is 2.5; expected int"]),
     # conditions
     "classes beyond": (lambda: smalti.sample(make_diffusion(), 1, cond=2), ["class 2 is given"]),
     "a picture without n": (
@@ -154,7 +154,7 @@ MISTAKES: dict[str, tuple[Callable[[], object], list[str]]] = {
         lambda: smalti.sample(
             make_diffusion(), 1, inputs=SamplingInputs(picture=torch.rand(1, 1, 9, 8))
         ),
-        ["picture has shape (1, 1, 9, 8); these samples want (1, 1, 8, 8)"],
+        ["picture has shape (1, 1, 9, 8); expected (1, 1, 8, 8)"],
     ),
     # codecs
     "RGB to a gray codec": (

@@ -326,8 +326,8 @@ def test_pictures_are_in_0_to_1() -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"shape": (3, 4, 4), "network": unet_config()}, ["network.channels is 1", "wants 3"]),
-        ({"conditions": make_choices(CLASSES)}, ["network.condition_width is 0", "wants 4"]),
+        ({"shape": (3, 4, 4), "network": unet_config()}, ["network.channels is 1", "needs 3"]),
+        ({"conditions": make_choices(CLASSES)}, ["network.condition_width is 0", "needs 4"]),
         ({"condition_dropout": 1.5}, ["condition_dropout is 1.5"]),
         ({"condition_dropout": float("nan")}, ["condition_dropout is nan"]),
     ],

@@ -122,9 +122,9 @@ def test_configs_inside_configs_are_checked_too() -> None:
 def test_a_codebook_and_a_padding_that_cannot_be() -> None:
     with expect_user_error("fsq.levels is 65536 x 65536", "numbers at most"):
         FSQConfig((65_536, 65_536))
-    with expect_user_error("pixels of a side", "1024"):
+    with expect_user_error("downsampling factor", "1024"):
         ResidualConfig(widths=(32,) * 12, attention=(False,) * 12)
-    with expect_user_error("padded to multiples of 2048"):
+    with expect_user_error("to multiples of 2048"):
         UNetConfig(stem=1024, widths=(32, 32), attention=(False, False))
     with expect_user_error("training.seed is -1"):
         Training(seed=-1)

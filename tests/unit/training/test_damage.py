@@ -103,7 +103,7 @@ def test_a_run_without_a_whole_step_does_not_begin_anew(finished_run: Path) -> N
     for step in (2, 4, 6):
         flip_bit(finished_run / f"step-{step}" / "model.safetensors")
     for use in (lambda: resume(finished_run, TRAIN, VALID), lambda: smalti.load(finished_run)):
-        with expect_user_error("no step that is whole", "step-6", "damaged"):
+        with expect_user_error("no intact step", "step-6", "damaged"):
             use()
 
 
