@@ -94,7 +94,7 @@ class ConditionEncoder(nn.Module):
     def to_vector(self, condition_values: ConditionValues, n: int) -> Tensor | None:
         """Encode the values of `resolve_conditions` as (n, D); None without conditions.
 
-        Missing conditions are dropped. UserError if the model never learned without them.
+        Missing conditions are dropped. UserError if the model was not trained without them.
         """
         parts = [
             self.encode_text(condition_values.get(c.name), encoder, n)
@@ -105,10 +105,10 @@ class ConditionEncoder(nn.Module):
         return torch.cat(parts, 1) if parts else None
 
     def to_unconditional_vector(self, n: int) -> Tensor | None:
-        """Encode n times "no condition", for guidance: (n, D). UserError if never learned."""
+        """Encode n times "no condition", for guidance: (n, D). UserError if not trained so."""
         if never := [c.name for c in self.spec if not c.allows_none]:
             raise UserError(
-                f"this model never learned without {never[0]}; give it, and leave guidance at 1"
+                f"this model was not trained without {never[0]}; give it, and set guidance to 1"
             )
         return self.to_vector({}, n)
 
@@ -134,7 +134,7 @@ class ConditionEncoder(nn.Module):
         """Convert a choice's values to indices (n,); in training some are dropped."""
         if value is None and not c.allows_none:
             raise UserError(
-                f"this model never learned without {c.name}; give one for each of {n} pictures"
+                f"this model was not trained without {c.name}; give one for each of {n} pictures"
             )
         if value is None:
             return torch.full((n,), len(c.values), device=self.zero.device)

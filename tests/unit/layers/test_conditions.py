@@ -68,9 +68,9 @@ def test_without_dropout_there_is_no_none() -> None:
     conditions = ConditionEncoder(ALL[:2])
     assert conditions.width == compute_width(ALL[:2], reserve_none=False) == 5
     assert not any(c.allows_none for c in conditions.spec)
-    with pytest.raises(UserError, match="never learned without style; give one for each of 2"):
+    with pytest.raises(UserError, match="was not trained without style; give one for each of 2"):
         conditions.to_vector({"class": torch.tensor([0, 1])}, 2)
-    with pytest.raises(UserError, match="never learned without class; give it, and leave guidance"):
+    with pytest.raises(UserError, match="was not trained without class; give it, and set guidance"):
         conditions.to_unconditional_vector(2)
 
 
@@ -79,7 +79,7 @@ def test_none_can_be_reserved_although_it_is_never_learned() -> None:
     assert conditions.width == compute_width((Choice(("cat", "dog")),), reserve_none=True) == 3
     assert vector(conditions, {"class": torch.tensor([1])}, 1).tolist() == [[0, 1, 0]]
     assert not conditions.spec[0].allows_none
-    with pytest.raises(UserError, match="never learned without class"):
+    with pytest.raises(UserError, match="was not trained without class"):
         conditions.to_vector({}, 1)
 
 
