@@ -1,4 +1,4 @@
-"""Reference checkpoints into modules: read_weights, infer_config, from_reference."""
+"""Convert published checkpoints to smalti modules: read_weights, infer_config, from_reference."""
 
 from __future__ import annotations
 

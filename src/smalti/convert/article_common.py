@@ -1,4 +1,4 @@
-"""What conversions share: how a reference becomes a module, and parts of the two article U-Nets.
+"""Shared code of conversions: `Reference`, and parts of the two article U-Nets.
 
 Source of the architecture: the DDPM and DDIM articles of SingleZombie/DL-Demos (GitHub).
 """
@@ -23,7 +23,7 @@ Size = tuple[int, int]
 
 
 class ReferenceConfig(Protocol):
-    """The config of a reference: a dataclass of the fields that it has there."""
+    """Config of a reference: a dataclass with the reference's own fields."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -32,18 +32,18 @@ class ReferenceConfig(Protocol):
 
 @dataclass(frozen=True)
 class Reference:
-    """How one kind of reference checkpoint becomes a module."""
+    """How to convert one kind of reference checkpoint."""
 
     config: type[ReferenceConfig]
-    """Its fields are the reference's config, save `classes`, which may be left out."""
+    """Fields as in the reference's config; only `classes` is optional."""
     infer_config: Callable[[Weights, Size | None], dict[str, object]]
     """(weights, size or None) -> config."""
     translate_weights: Callable[[Weights], Weights] = dict
-    """Weights under the names and in the shapes of smalti's own network."""
+    """Translates weights to the names and shapes of smalti's network."""
 
 
 def rename_weight(name: str, replacements: tuple[tuple[str, str], ...]) -> str:
-    """A weight's name after all replacements, (pattern, ours) each, in their order."""
+    """Apply all replacements (pattern, replacement) to a weight's name, in order."""
     for pattern, ours in replacements:
         name = re.sub(pattern, ours, name)
     return name
@@ -51,18 +51,18 @@ def rename_weight(name: str, replacements: tuple[tuple[str, str], ...]) -> str:
 
 @dataclass(frozen=True)
 class ArticleUNet:
-    """What the configs of both U-Nets have in common; the defaults are the articles' for MNIST."""
+    """Common config fields of both U-Nets. Defaults are the articles' for MNIST."""
 
     n_steps: SamplingSteps = 1000
-    """Number of noise levels T; t runs over 0 .. T-1."""
+    """Number of noise levels T. t is in 0 .. T-1."""
     img_shape: PictureShape = (1, 28, 28)
-    """Channels, height and width of a picture; fixed by layer norm, a default by group norm."""
+    """Shape of a picture, (C, H, W). Fixed with layer norm, a default with group norm."""
     channels: Widths = (10, 20, 40, 80)
     """Width of every level, finest first."""
     pe_dim: Width = 128
     """Width of the time encoding, even."""
     classes: CountOrZero = field(default=0, kw_only=True)
-    """Number of classes to condition on; 0 is the article's network (our addition)."""
+    """Number of classes. 0 is the article's network (conditioning is our addition)."""
 
     condition_kinds: ClassVar[tuple[ConditionKind, ...]] = ("vector",)
     free_size: ClassVar[bool] = False
@@ -78,21 +78,21 @@ class ArticleUNet:
             )
 
     def check_fit(self, shape: tuple[int, int, int], condition: int) -> None:
-        """UserError for pictures of another shape, and for other numbers of classes."""
+        """UserError for another shape of pictures or number of classes."""
         check_equal("img_shape", self.img_shape, shape)
         check_equal("classes", self.classes, max(condition - 1, 0))
 
     def check_outputs(self, outputs: int) -> None:
-        """UserError for a variance, which the article's networks do not learn."""
+        """UserError for objectives that learn a variance, which these networks do not output."""
         if outputs != 1:
             raise UserError(
-                "the article's network puts out no variance, which this objective learns; give "
-                "another network or another objective"
+                "the article's network has no variance output, which this objective needs; give "
+                "another network or objective"
             )
 
 
 class SinusoidTable(nn.Module):
-    """Frozen table of sines and cosines, sec. 3.5 of arXiv:1706.03762: t (N,) -> (N, D)."""
+    """Frozen sinusoidal table, sec. 3.5 of arXiv:1706.03762: t (N,) -> (N, D)."""
 
     def __init__(self, n_steps: int, width: int) -> None:
         super().__init__()
@@ -107,20 +107,20 @@ class SinusoidTable(nn.Module):
 
 
 def make_class_table(classes: int, width: int) -> nn.Embedding | None:
-    """classes + 1 vectors, the last for "no class"; None for a network without classes."""
+    """Embedding of classes + 1 vectors, the last for "no class"; None without classes."""
     return nn.Embedding(classes + 1, width) if classes else None
 
 
 def add_class(time: Tensor, table: nn.Embedding | None, y: Tensor | None) -> Tensor:
-    """time (N, D) plus the vectors of the classes y (N,), or of one-hots (N, classes + 1); y None
-    means "no class" for all.
+    """Add class embeddings to time (N, D).
 
-    Raises UserError when y is given to a network without classes.
+    y: classes (N,), one-hots (N, classes + 1), or None for "no class".
+    Raises UserError if y is given to a network without classes.
     """
     if table is None:
         if y is None:
             return time
-        raise UserError("y was given to a network without classes; leave it out or set classes > 0")
+        raise UserError("y was given to a network without classes; omit it, or set classes > 0")
     if y is None:
         y = torch.full((len(time),), table.num_embeddings - 1, device=time.device)
     return time + (y @ table.weight if y.is_floating_point() else table(y))
@@ -129,8 +129,7 @@ def add_class(time: Tensor, table: nn.Embedding | None, y: Tensor | None) -> Ten
 def pad_and_concat(skip: Tensor, x: Tensor) -> Tensor:
     """Pad x (N, C, h, w) to the height and width of skip (N, C, H, W): (N, 2 C, H, W).
 
-    The reference pads the width by what the height lacks and the reverse. That is the same
-    wherever it does not fail, so here each side gets its own.
+    The reference swaps the two paddings, which fails unless they are equal; this does not.
     """
     dh, dw = skip.shape[2] - x.shape[2], skip.shape[3] - x.shape[3]
     x = F.pad(x, (dw // 2, dw - dw // 2, dh // 2, dh - dh // 2))
@@ -138,25 +137,25 @@ def pad_and_concat(skip: Tensor, x: Tensor) -> Tensor:
 
 
 def compute_level_sizes(img_shape: tuple[int, ...], levels: int) -> list[tuple[int, int]]:
-    """(H, W) at every level, halved and rounded down from one to the next."""
+    """(H, W) of every level; each is half the one before, rounded down."""
     _, h, w = img_shape
     return [(h >> i, w >> i) for i in range(levels)]
 
 
 def read_shape(weights: Weights, key: str, dims: int) -> tuple[int, ...]:
-    """Shape of one weight; UserError when it is not there or has other than `dims` dimensions."""
+    """Shape of one weight. UserError if it is missing or does not have `dims` dimensions."""
     if key not in weights:
-        raise UserError(f"the weights have no '{key}', so they are of another network")
+        raise UserError(f"the weights have no '{key}'; they are of another network")
     shape = tuple(weights[key].shape)
     if len(shape) != dims:
-        raise UserError(f"weight '{key}' has shape {shape}, but {dims} dimensions were wanted")
+        raise UserError(f"weight '{key}' has shape {shape}, expected {dims} dimensions")
     return shape
 
 
 def infer_common_config(weights: Weights, mid: str) -> dict[str, object]:
-    """The fields that both U-Nets have, img_shape excepted; classes only where there are any.
+    """Infer the common fields except img_shape; `classes` only if there are any.
 
-    Channels are those that the downward convolutions put out, and the weight `mid`.
+    `channels` are the outputs of the downsampling convolutions and of the weight `mid`.
     """
     n_steps, pe_dim = read_shape(weights, "pe.embedding.weight", 2)
     levels = sum(1 for key in weights if key.startswith("downs.") and key.endswith(".weight"))
@@ -169,9 +168,7 @@ def infer_common_config(weights: Weights, mid: str) -> dict[str, object]:
 
 
 def resolve_size(inferred: tuple[int, int], requested: Size | None) -> tuple[int, int]:
-    """The size (H, W) that the layer norms fix; UserError when another one was given."""
+    """The size (H, W) fixed by layer norm. UserError if another one is requested."""
     if requested is not None and requested != inferred:
-        raise UserError(
-            f"size {requested} was given, but the weights are for {inferred}; leave it out"
-        )
+        raise UserError(f"size {requested} was given, but the weights are for {inferred}; omit it")
     return inferred

@@ -1,7 +1,7 @@
 """The U-Net of the DDIM article (SingleZombie/DL-Demos, dldemos/ddim), under its weights' names.
 
-A faithful copy, kept for its golden numbers and published weights: smalti's own U-Net has
-another shape. The class condition is our addition and is absent at `classes=0`.
+A faithful copy, kept for its golden outputs and published weights; smalti's U-Net has another
+architecture. Class conditioning is our addition and is absent if `classes=0`.
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ GROUPS = 32
 @dataclass(frozen=True)
 @check_fields
 class ArticleDDIM(ArticleUNet):
-    """Config of the DDIM article's U-Net; the defaults are the article's for MNIST.
+    """Config of the DDIM article's U-Net. Defaults are the article's for MNIST.
 
-    Raises UserError for values that build no network.
+    Raises UserError for invalid values.
     """
 
     with_attns: LevelFlags | bool = (False, False, False, False)
-    """Whether each level has attention (the reference's single bool stands for all levels)."""
+    """Whether each level has attention. A single bool applies to all levels."""
     norm_type: Literal["gn", "ln"] = "ln"
-    """Group norm with 32 groups, or layer norm."""
+    """Group norm (32 groups) or layer norm."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -55,11 +55,11 @@ class ArticleDDIM(ArticleUNet):
             object.__setattr__(self, "with_attns", (self.with_attns,) * len(self.channels))
         attns = self.with_attns
         if not isinstance(attns, tuple) or len(attns) != len(self.channels):
-            raise UserError(
-                f"with_attns is {attns!r}; give true or false, or one of them per level"
-            )
+            raise UserError(f"with_attns is {attns!r}; give one bool, or one per level")
         if self.norm_type == "gn" and any(c % GROUPS for c in self.channels):
-            raise UserError(f"channels is {self.channels}; group norm wants multiples of {GROUPS}")
+            raise UserError(
+                f"channels is {self.channels}; give multiples of {GROUPS} for group norm"
+            )
 
     def build(self, outputs: int = 1) -> ArticleDDIMUNet:
         """A new network with random weights."""
@@ -68,7 +68,7 @@ class ArticleDDIM(ArticleUNet):
 
 
 class LevelConfig(NamedTuple):
-    """What the blocks of one level have in common."""
+    """Settings shared by the blocks of one level."""
 
     width: int
     size: Size
@@ -84,7 +84,7 @@ class LevelConfig(NamedTuple):
 
 
 class ResBlock(nn.Module):
-    """Norm, SiLU, convolution, twice; the time is added between; a shortcut around all."""
+    """Two times norm, SiLU and convolution, with the time added in between, and a shortcut."""
 
     def __init__(self, c_in: int, level: LevelConfig) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """A residual block, then attention where the level has it."""
+    """A residual block, then attention if the level has it."""
 
     def __init__(self, c_in: int, level: LevelConfig) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ class Block(nn.Module):
 
 
 class Middle(nn.Module):
-    """Residual block, attention where asked for, residual block."""
+    """Residual block, optional attention, residual block."""
 
     def __init__(self, c_in: int, level: LevelConfig) -> None:
         super().__init__()
@@ -144,11 +144,11 @@ class Middle(nn.Module):
 
 
 class ArticleDDIMUNet(nn.Module):
-    """eps(x_t, t), as in the DDIM article: two blocks a level, each with its own skip.
+    """eps(x_t, t), as in the DDIM article: two blocks per level, each with a skip connection.
 
-    With `classes > 0`, our addition, a learned vector per class (the last is "no class")
-    is added to the time embedding. With group norm any height and width will do that
-    the levels can halve; with layer norm only the config's.
+    With `classes > 0` (our addition), a learned vector per class (the last is "no class") is
+    added to the time embedding. Group norm takes any height and width that the levels can halve;
+    layer norm only those of the config.
     """
 
     def __init__(self, config: ArticleDDIM) -> None:
@@ -157,11 +157,11 @@ class ArticleDDIMUNet(nn.Module):
         c_picture, channels = config.img_shape[0], config.channels
         c_time = 4 * channels[0]
         attends = config.with_attns
-        assert isinstance(attends, tuple)  # as `__post_init__` has made it
-        places = zip(
+        assert isinstance(attends, tuple)  # set by `__post_init__`
+        settings = zip(
             channels, compute_level_sizes(config.img_shape, len(channels)), attends, strict=True
         )
-        levels = [LevelConfig(*place, c_time, config.norm_type) for place in places]
+        levels = [LevelConfig(*values, c_time, config.norm_type) for values in settings]
         self.pe = SinusoidTable(config.n_steps, config.pe_dim)
         first = nn.Linear(config.pe_dim, c_time)
         self.pe_linears = nn.Sequential(first, nn.SiLU(), nn.Linear(c_time, c_time))
@@ -189,7 +189,7 @@ class ArticleDDIMUNet(nn.Module):
         x: (N, C, H, W) in [-1, 1] plus noise. t: integers (N,) or (N, 1) in 0 .. n_steps-1.
         y: integers (N,) in 0 .. classes, where `classes` itself, like None, is "no class"; or
         one-hots of them, (N, classes + 1).
-        Returns eps (N, C, H, W). Raises UserError when y is given and the config has no classes.
+        Returns eps (N, C, H, W). Raises UserError if y is given and the config has no classes.
         """
         time = self.pe_linears(self.pe(t.reshape(len(x))))
         time = add_class(time, self.class_table, y)  # (N, 4 channels[0])
@@ -209,11 +209,10 @@ class ArticleDDIMUNet(nn.Module):
 
 
 def infer_ddim(weights: Weights, size: Size | None = None) -> dict[str, object]:
-    """The config that the weights' names and shapes tell.
+    """Infer the config from the weights' names and shapes.
 
-    Group norm leaves height and width open: size (H, W) gives them; when it is None, they are
-    the article's for that number of levels (4: 64, 5: 128, 6: 256, see COARSEST).
-    Layer norm fixes them, and size is checked against them.
+    Group norm does not determine the size (H, W).  Default: the article's for that number of
+    levels (4: 64, 5: 128, 6: 256, see COARSEST_SIZE). Layer norm does, and size is checked.
     """
     c_picture = read_shape(weights, "conv_out.weight", 4)[0]
     config = infer_common_config(weights, mid="mid.res_block1.conv1.weight")

@@ -1,7 +1,7 @@
 """The U-Net of the DDPM article (SingleZombie/DL-Demos, dldemos/ddpm), under its weights' names.
 
-A faithful copy, kept for its golden numbers and published weights: smalti's own U-Net has
-another shape. The class condition is our addition and is absent at `classes=0`.
+A faithful copy, kept for its golden outputs and published weights; smalti's U-Net has another
+architecture. Class conditioning is our addition and is absent if `classes=0`.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from smalti.core.errors import UserError
 @dataclass(frozen=True)
 @check_fields
 class ArticleDDPM(ArticleUNet):
-    """Config of the DDPM article's U-Net; the defaults are the article's for MNIST.
+    """Config of the DDPM article's U-Net. Defaults are the article's for MNIST.
 
-    Raises UserError for values that build no network.
+    Raises UserError for invalid values.
     """
 
     residual: bool = True
-    """Whether the blocks have a shortcut."""
+    """Whether blocks have a shortcut."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if any(b != 2 * a for a, b in pairwise(self.channels)):
             raise UserError(
-                f"channels is {self.channels}; the article's network wants each level "
-                "twice as wide as the one before"
+                f"channels is {self.channels}; give each level twice the width of the one "
+                "before, as in the article"
             )
 
     def build(self, outputs: int = 1) -> ArticleDDPMUNet:
@@ -56,7 +56,7 @@ class ArticleDDPM(ArticleUNet):
 
 
 class Block(nn.Module):
-    """Layer norm and two convolutions, with a shortcut when residual."""
+    """Layer norm and two convolutions, with a shortcut if residual."""
 
     def __init__(self, c_in: int, c_out: int, size: tuple[int, int], residual: bool) -> None:
         super().__init__()
@@ -72,10 +72,10 @@ class Block(nn.Module):
 
 
 class ArticleDDPMUNet(nn.Module):
-    """eps(x_t, t), as in the DDPM article; a frozen sinusoid table gives the time.
+    """eps(x_t, t), as in the DDPM article, with a frozen sinusoidal time encoding.
 
-    With `classes > 0`, our addition, a learned vector per class (the last is "no class")
-    is added to the time encoding.
+    With `classes > 0` (our addition), a learned vector per class (the last is "no class") is
+    added to the time encoding.
     """
 
     def __init__(self, config: ArticleDDPM) -> None:
@@ -103,7 +103,7 @@ class ArticleDDPMUNet(nn.Module):
         self.mid = blocks(c_in, channels[-1], sizes[-1])
         c_in = channels[-1]
         for c, size in zip(channels[-2::-1], sizes[-2::-1], strict=True):
-            # c_in is 2 c, which the config checks: the time is added to the joined 2 c channels.
+            # c_in is 2 c, as the config ensures: time is added to the concatenated 2 c channels.
             self.pe_linears_de.append(nn.Linear(width, c_in))
             self.ups.append(nn.ConvTranspose2d(c_in, c, 2, stride=2))
             self.decoders.append(blocks(2 * c, c, size))
@@ -116,7 +116,7 @@ class ArticleDDPMUNet(nn.Module):
         x: (N, C, H, W) in [-1, 1] plus noise. t: integers (N,) or (N, 1) in 0 .. n_steps-1.
         y: integers (N,) in 0 .. classes, where `classes` itself, like None, is "no class"; or
         one-hots of them, (N, classes + 1).
-        Returns eps (N, C, H, W). Raises UserError when y is given and the config has no classes.
+        Returns eps (N, C, H, W). Raises UserError if y is given and the config has no classes.
         """
         time = add_class(self.pe(t.reshape(len(x))), self.class_table, y)  # (N, D)
         skips = []
@@ -132,7 +132,7 @@ class ArticleDDPMUNet(nn.Module):
 
 
 def infer_ddpm(weights: Weights, size: Size | None = None) -> dict[str, object]:
-    """The config that the weights' names and shapes tell; size (H, W) is checked against them."""
+    """Infer the config from the weights' names and shapes; size (H, W) is only checked."""
     c_picture = read_shape(weights, "conv_out.weight", 4)[0]
     first = "encoders.0.0" if "encoders.0.0.ln.weight" in weights else "mid.0"
     _, h, w = read_shape(weights, f"{first}.ln.weight", 3)

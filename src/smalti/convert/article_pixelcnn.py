@@ -1,8 +1,8 @@
 """The PixelCNNs of the article (SingleZombie/DL-Demos, dldemos/pixelcnn and its prior on codes).
 
-Their kernels are whole, with taps that a mask turns to 0; ours hold the other taps alone. A bias
-before a batch norm goes into the norm's mean, and their last two layers, with nothing between,
-are one of ours.
+The article's kernels are full and masked; smalti's hold only the unmasked taps. Biases before
+batch norm are folded into the norm's mean, and the last two layers, which have no nonlinearity
+between them, into one.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from smalti.convert.article_common import Reference, Size, Weights, read_shape
 from smalti.core.errors import UserError
 
 DEFAULT_SIZE = (28, 28)
-"""Height and width of the pictures, unless told otherwise."""
+"""Default height and width of the pictures."""
 
 
 @dataclass(frozen=True)
 class ArticleConfig(ABC):
-    """What the configs of the article's networks have in common."""
+    """Common config fields of the article's networks."""
 
     n_blocks: int = 15
-    """Residual blocks; of a Gated PixelCNN those after the first one."""
+    """Number of residual blocks. A Gated PixelCNN has one more in front."""
     linear_dim: int = 32
     """Features of the last layers."""
     bn: bool = True
-    """Whether batch norm follows the convolutions."""
+    """Whether convolutions have batch norm."""
     color_level: int = 8
-    """Levels of a pixel."""
+    """Number of levels per pixel."""
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
@@ -43,7 +43,7 @@ class ArticleConfig(ABC):
                 if type(value) is not bool:
                     raise UserError(f"bn is {value!r}; give true or false")
             elif type(value) is not int or value < 1:
-                raise UserError(f"{name} is {value!r}; give a whole number of 1 or more")
+                raise UserError(f"{name} is {value!r}; give a positive integer")
 
     @property
     @abstractmethod
@@ -54,7 +54,7 @@ class ArticleConfig(ABC):
         return self.network.build()
 
     def build_model(self, size: Size | None) -> AutoregressiveConfig:
-        """A model around the network, for pictures of 28x28 unless a size is given."""
+        """Config of a model with this network. Default size: 28x28."""
         H, W = size or DEFAULT_SIZE
         return AutoregressiveConfig(Levels(self.color_level, (1, H, W)), self.network)
 
@@ -64,7 +64,7 @@ class ArticlePixelCNN(ArticleConfig):
     """Config of the article's PixelCNN."""
 
     h: int = 128
-    """Features inside a block; 2h between them."""
+    """Features inside a block. There are 2h between blocks."""
 
     @property
     def network(self) -> PixelCNNConfig:
@@ -98,17 +98,17 @@ class ArticleGatedPixelCNN(ArticleConfig):
 
 @dataclass(frozen=True)
 class ArticlePixelCNNPrior(ArticleGatedPixelCNN):
-    """Config of the article's Gated PixelCNN of a codebook's codes."""
+    """Config of the article's Gated PixelCNN prior over codes."""
 
     @property
     def network(self) -> GatedPixelCNNConfig:
         return replace(super().network, embeds_symbols=True)
 
     def build_model(self, size: Size | None, codec: str | None = None) -> AutoregressiveConfig:
-        """A model around the network: of pictures by this codec, without one of bare codes.
+        """Config of a model with this network: of pictures with a codec, else of bare codes.
 
-        codec: a model's name or folder. size: of its pictures, its own unless told otherwise; or
-        rows and columns of codes, 28x28.
+        codec: name or folder of a codec. size: height and width of its pictures.  Default: the
+        codec's size.  Without a codec: rows and columns of codes.  Default: 28x28.
         """
         if codec is None:
             return AutoregressiveConfig(
@@ -121,7 +121,7 @@ class ArticlePixelCNNPrior(ArticleGatedPixelCNN):
 
 
 def infer_plain(weights: Weights, size: Size | None = None) -> dict[str, object]:
-    """The config that the weights' names and shapes tell; any size goes."""
+    """Infer the config from the weights' names and shapes; size is ignored."""
     return {
         "h": read_shape(weights, "conv1.conv.weight", 4)[0] // 2,
         **infer_common_config(weights),
@@ -129,7 +129,7 @@ def infer_plain(weights: Weights, size: Size | None = None) -> dict[str, object]
 
 
 def infer_gated(weights: Weights, size: Size | None = None) -> dict[str, object]:
-    """The config that the weights' names and shapes tell; any size goes."""
+    """Infer the config from the weights' names and shapes; size is ignored."""
     return {
         "p": read_shape(weights, "block1.h_output_conv.weight", 4)[0],
         **infer_common_config(weights),
@@ -147,7 +147,7 @@ def infer_common_config(weights: Weights) -> dict[str, object]:
 
 
 def translate_plain(weights: Weights) -> Weights:
-    """Their weights under our names, and as ours are cropped."""
+    """Translate weights to smalti's names and cropped kernels."""
     converter = WeightConverter(weights)
     converter.convert_masked("conv1", "conv1", mask_b=False)
     converter.convert_bias("conv1.conv.bias", "conv1.row.bias", "bn1", "norm1")
@@ -164,7 +164,7 @@ def translate_plain(weights: Weights) -> Weights:
 
 
 def translate_gated(weights: Weights) -> Weights:
-    """Their weights under our names, and as ours are cropped."""
+    """Translate weights to smalti's names and cropped kernels."""
     converter = WeightConverter(weights)
     pairs = [("block1", "blocks.0")]
     pairs += [(f"blocks.{n}", f"blocks.{n + 1}") for n in converter.list_block_indices("blocks")]
@@ -177,7 +177,7 @@ def translate_gated(weights: Weights) -> Weights:
         converter.convert_pointwise(f"{theirs}.h_output_conv", f"{ours}.h_out")
         biases = {
             "v_conv.conv": "v_conv",
-            "v_to_h_conv": "h_conv",  # where there is no norm both are added at the same place
+            "v_to_h_conv": "h_conv",  # without a norm, both are added to the same bias
             "h_conv.conv": "h_conv",
             "h_output_conv": "h_out",
         }
@@ -188,14 +188,14 @@ def translate_gated(weights: Weights) -> Weights:
 
 
 class WeightConverter:
-    """Their weights, taken one after the other, and ours, put together from them."""
+    """Converts weights one by one: `theirs` are the remaining ones, `ours` the converted ones."""
 
     def __init__(self, weights: Weights):
         self.theirs = dict(weights)
         self.ours: Weights = {}
 
     def take(self, key: str, dims: int) -> Tensor:
-        """UserError when there is none of so many dimensions."""
+        """Remove and return a weight. UserError if it is missing or has other dimensions."""
         read_shape(self.theirs, key, dims)
         return self.theirs.pop(key)
 
@@ -203,7 +203,7 @@ class WeightConverter:
         self.ours[key] = self.ours[key] + value if key in self.ours else value.contiguous()
 
     def list_block_indices(self, name: str) -> list[int]:
-        """Of all blocks of that name, rising."""
+        """Sorted indices of the blocks of that name."""
         found = (re.match(rf"{name}\.(\d+)\.", key) for key in self.theirs)
         return sorted({int(m[1]) for m in found if m})
 
@@ -211,14 +211,14 @@ class WeightConverter:
         self.put(f"{ours}.center", self.take(f"{theirs}.weight", 4)[:, :, 0, 0])
 
     def convert_masked(self, theirs: str, ours: str, mask_b: bool) -> None:
-        """A k x k kernel, as the rows above and what is left of the pixel, itself with mask B."""
+        """Split a masked k x k kernel into the rows above and the row's left part."""
         weight = self.take(f"{theirs}.conv.weight", 4)
         half = weight.shape[2] // 2
         self.put(f"{ours}.above.weight", weight[:, :, :half])
         self.put(f"{ours}.row.left", weight[:, :, half : half + 1, : half + mask_b])
 
     def convert_bias(self, bias: str, our_bias: str, norm: str, our_norm: str) -> None:
-        """A bias, as it is or taken off the mean of the norm behind it."""
+        """Copy a bias, or subtract it from the mean of the following norm."""
         value = self.take(bias, 1)
         if f"{norm}.running_mean" not in self.theirs:
             return self.put(our_bias, value)
@@ -232,13 +232,15 @@ class WeightConverter:
         return None
 
     def finish(self) -> Weights:
-        """Ours, with the head, and what was not taken under its own name."""
+        """Convert the head; returns converted weights, and the remaining ones unchanged."""
         self.convert_pointwise("linear1", "head.hidden")
         self.put("head.hidden.bias", self.take("linear1.bias", 1))
         w2, w3 = (self.take(f"{name}.weight", 4)[:, :, 0, 0] for name in ("linear2", "out"))
         b2, b3 = (self.take(f"{name}.bias", 1) for name in ("linear2", "out"))
         if w3.shape[1] != w2.shape[0]:
-            raise UserError(f"weights 'linear2' and 'out' do not fit: {w2.shape[0]}, {w3.shape[1]}")
+            raise UserError(
+                f"weights 'linear2' and 'out' do not match: {w2.shape[0]}, {w3.shape[1]}"
+            )
         self.put("head.out.center", w3 @ w2)
         self.put("head.out.bias", w3 @ b2 + b3)
         if "embedding.weight" in self.theirs:

@@ -1,4 +1,4 @@
-"""The article's Transformer: its config and weights in smalti's own."""
+"""The article's Transformer, converted to smalti's network."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ REPLACEMENTS = (
     (r"\.ffn\.layer2", ".feed_forward.outer"),
 )
 FUSED_PROJECTIONS = {"attention": ("q", "k", "v"), "cross": ("k", "v")}
-"""Projections that are one matrix in smalti."""
+"""Projections that smalti fuses into one matrix."""
 
 
 @dataclass(frozen=True)
 class ArticleTransformer:
-    """The article's encoder-decoder, under the names of its config."""
+    """Config of the article's encoder-decoder."""
 
     src_vocab_size: int
     dst_vocab_size: int
@@ -38,11 +38,11 @@ class ArticleTransformer:
     n_layers: int
     heads: int
     max_seq_len: int
-    """Longest sentence of the article's table of positions; here there is no limit."""
+    """Maximum sentence length in the article. Unlimited in smalti."""
 
     def __post_init__(self) -> None:
         if self.pad_idx != PAD:
-            raise UserError(f"pad_idx is {self.pad_idx}; only {PAD} can be converted")
+            raise UserError(f"pad_idx is {self.pad_idx}; only {PAD} is supported")
 
     def build(self) -> Transformer:
         return TransformerConfig(
@@ -59,17 +59,17 @@ class ArticleTransformer:
 
     def build_model(self, size: Size | None) -> NoReturn:
         raise UserError(
-            "weights hold no vocabulary, so that they cannot translate; "
-            "smalti.convert.from_reference gives the network"
+            "the weights have no vocabulary, so they cannot translate; "
+            "use smalti.convert.from_reference for the network alone"
         )
 
 
 def infer_transformer(weights: Weights, size: Size | None = None) -> dict[str, object]:
-    raise UserError("weights do not tell the number of heads; give the config")
+    raise UserError("the number of heads cannot be inferred from the weights; give the config")
 
 
 def translate_transformer(weights: Weights) -> Weights:
-    """The article's names to smalti's; queries, keys and values side by side."""
+    """Translate weight names, and fuse queries, keys and values."""
     renamed = {rename_key(key): value for key, value in weights.items()}
     for key in [key for key in renamed if re.search(r"\.(attention|cross)\.k\.", key)]:
         stem, part = key.split(".k.")

@@ -1,4 +1,4 @@
-"""Published codecs, whose weights our own networks take: the article's VQ-VAE, and VQGAN."""
+"""Published codecs: the article's VQ-VAE, and VQGAN."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from smalti.core.errors import UserError
 from smalti.core.ranges import Count, Depth, Width
 
 IGNORED_WEIGHTS = re.compile(r"^(loss\.|colorize$|model_ema\.)")
-"""Of a Lightning checkpoint: discriminator, perceptual network and others that a codec does not need."""
+"""Lightning weights that are not part of the codec: discriminator, perceptual network, EMA."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class ArticleVQVAE:
     input_dim: Width = 3
     """Channels of the pictures."""
     dim: Width = 128
-    """Feature channels, and numbers of a code."""
+    """Feature channels, and dimensions of a code."""
     n_embedding: Count = 64
-    """Codes."""
+    """Number of codes."""
 
     @property
     def component_configs(self) -> tuple[StridedConfig, VQConfig]:
@@ -74,7 +74,7 @@ def translate_vqvae(weights: Weights) -> Weights:
 
 
 def infer_vqvae(weights: Weights, size: Size | None = None) -> dict[str, object]:
-    """The config that the weights' shapes tell; any size goes."""
+    """Infer the config from the weights' shapes; size is ignored."""
     K, D = read_shape(weights, "vq_embedding.weight", 2)
     return {
         "input_dim": read_shape(weights, "encoder.0.weight", 4)[1],
@@ -88,24 +88,24 @@ class TamingVQGAN:
     """Config of the VQGAN authors' VQModel (CompVis/taming-transformers), their YAML's `params`."""
 
     n_embed: int
-    """Codes."""
+    """Number of codes."""
     embed_dim: int
-    """Numbers of a code."""
+    """Dimensions of a code."""
     ddconfig: dict[str, Any]
-    """Encoder and decoder."""
+    """Settings of encoder and decoder."""
 
     def __post_init__(self) -> None:
         required = ("z_channels", "resolution", "in_channels", "out_ch", "ch", "ch_mult")
         known = (*required, "num_res_blocks", "attn_resolutions", "dropout", "double_z")
         d = self.ddconfig
         if not isinstance(d, dict):
-            raise UserError(f"ddconfig is {d!r}; give the networks' settings")
+            raise UserError(f"ddconfig is {d!r}; give a mapping of the networks' settings")
         if missing := [k for k in (*required, "num_res_blocks", "attn_resolutions") if k not in d]:
-            raise UserError(f"ddconfig has no {missing[0]}; it wants {', '.join(known)}")
+            raise UserError(f"ddconfig has no {missing[0]}; give {', '.join(known)}")
         if unknown := [k for k in d if k not in known]:
-            raise UserError(f"ddconfig.{unknown[0]} is unknown; it has {', '.join(known)}")
+            raise UserError(f"ddconfig.{unknown[0]} is unknown; known: {', '.join(known)}")
         if d.get("double_z") or d["out_ch"] != d["in_channels"]:
-            raise UserError("ddconfig is of a model with double_z or other output channels")
+            raise UserError("ddconfig has double_z or out_ch other than in_channels; not supported")
 
     @property
     def component_configs(self) -> tuple[ResidualConfig, VQConfig]:
@@ -119,7 +119,7 @@ class TamingVQGAN:
             latent_channels=d["z_channels"],
             dropout=float(d.get("dropout", 0)),
         )
-        # the authors' first code, whose codebook this is, had beta on the other term
+        # legacy: the authors' first code applied beta to the other term
         return network, VQConfig(codebook_size=self.n_embed, width=self.embed_dim, legacy=True)
 
     def build(self) -> Autoencoder:
@@ -157,7 +157,7 @@ TAMING_REPLACEMENTS = (
 
 
 def translate_taming(weights: Weights) -> Weights:
-    """Under our names; their decoder counts its levels from the finest, ours from the coarsest."""
+    """Translate weight names; their decoder numbers levels from the finest, ours reversed."""
     kept = {name: value for name, value in weights.items() if not IGNORED_WEIGHTS.match(name)}
     levels = [int(m[1]) for name in kept if (m := re.match(r"decoder\.up\.(\d+)\.", name))]
     last = max(levels, default=0)
@@ -169,8 +169,10 @@ def translate_taming(weights: Weights) -> Weights:
 
 
 def infer_taming(weights: Weights, size: Size | None = None) -> dict[str, object]:
-    """UserError: the weights do not tell the resolution at which attention was asked for."""
-    raise UserError("the weights do not tell the networks' settings; give --config FILE.yaml")
+    """UserError: attention resolutions cannot be inferred from the weights."""
+    raise UserError(
+        "the networks' settings cannot be inferred from the weights; give --config FILE.yaml"
+    )
 
 
 @dataclass(frozen=True)
@@ -183,14 +185,14 @@ class TamingDiscriminator:
     ndf: Width = 64
     """Feature channels of the first layer."""
     n_layers: Depth = 3
-    """Layers that halve."""
+    """Number of downsampling layers."""
 
     def build(self) -> nn.Module:
         """A new network with random weights; pictures are in [-1, 1]."""
         return DiscriminatorConfig(self.input_nc, self.ndf, self.n_layers).build()
 
     def build_model(self, size: Size | None) -> Any:
-        raise UserError("a discriminator alone is no model; convert the codec that it judged")
+        raise UserError("a discriminator alone is not a model; convert its codec instead")
 
 
 def translate_discriminator(weights: Weights) -> Weights:
@@ -198,7 +200,7 @@ def translate_discriminator(weights: Weights) -> Weights:
 
 
 def infer_discriminator(weights: Weights, size: Size | None = None) -> dict[str, object]:
-    """The config that the weights' names and shapes tell."""
+    """Infer the config from the weights' names and shapes."""
     ndf, channels = read_shape(weights, "main.0.weight", 4)[:2]
     convolutions = [n for n, w in weights.items() if n.endswith(".weight") and w.ndim == 4]
     return {"input_nc": channels, "ndf": ndf, "n_layers": len(convolutions) - 2}
@@ -209,7 +211,7 @@ def rename_weights(weights: Weights, replacements: tuple[tuple[str, str], ...]) 
 
 
 def add_codebook_usage(weights: Weights) -> Weights:
-    """An even use of all codes, which references do not count."""
+    """Add uniform codebook usage, which references do not record."""
     name = "quantizer.codebook.weight"
     if name not in weights:
         return weights

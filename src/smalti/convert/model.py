@@ -1,4 +1,4 @@
-"""From a reference's network to a model that samples."""
+"""Build a model that samples from a reference's network."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def model_from_reference(
     size: tuple[int, int] | None = None,
     codec: str | None = None,
 ) -> Any:
-    """The model around a reference's network, in eval mode.
+    """Build the model of a reference's network, in eval mode.
 
-    size: height and width of what it draws, where the network leaves them open.
-    codec: the codec whose codes it draws, by its name or folder, for a network of codes.
-    Raises UserError as `from_reference` does.
+    size: height and width of its samples, if the network does not fix them.
+    codec: name or folder of the codec, for a prior over codes.
+    Raises UserError like `from_reference`.
     """
     trained = from_reference(kind, config, weights).state_dict()  # before anything is allocated
     network: Any = read_config(kind, config)
     if codec is not None and not isinstance(network, ArticlePixelCNNPrior):
-        raise UserError(f"codec {codec} is given, but {kind} draws no codes; leave it out")
+        raise UserError(f"codec {codec} is given, but {kind} is not a prior over codes; omit it")
     if isinstance(network, ArticleDDPM | ArticleDDIM):
         model_config: Any = make_diffusion_config(network)
     elif isinstance(network, ArticlePixelCNNPrior):
@@ -44,10 +44,10 @@ def model_from_reference(
 
 
 def make_diffusion_config(network: ArticleDDPM | ArticleDDIM) -> DiffusionConfig:
-    """The model of an article's U-Net.
+    """Config of the diffusion model of an article's U-Net.
 
-    The articles train on linear betas from 1e-4 to 0.02 whatever T is, and predict eps. The DDPM
-    article samples with the variance beta; the DDIM article's model takes 20 steps here.
+    The articles predict eps, and use linear betas from 1e-4 to 0.02 for any T. The DDPM article
+    samples with variance beta; the DDIM article's model defaults to 20 steps here.
     """
     T = network.n_steps
     return DiffusionConfig(
@@ -55,7 +55,7 @@ def make_diffusion_config(network: ArticleDDPM | ArticleDDIM) -> DiffusionConfig
         network=network,
         schedule=Linear(
             T=T, beta_start=1e-4 * T / 1000, beta_end=0.02 * T / 1000
-        ),  # Linear scales them back
+        ),  # Linear scales by 1000 / T
         prediction="eps",
         conditions=make_choices(tuple(str(k) for k in range(network.classes))),
         sampler=DDPM(variance="beta") if isinstance(network, ArticleDDPM) else DDIM(),

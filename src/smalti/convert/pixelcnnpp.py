@@ -1,4 +1,4 @@
-"""The public PyTorch PixelCNN++ (pclucas14/pixel-cnn-pp), whose weights our own network takes."""
+"""The public PyTorch PixelCNN++ (pclucas14/pixel-cnn-pp), converted to smalti's network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from smalti.core.ranges import Depth, Width
 
 SCALES = 3
 REPLACEMENTS = (  # theirs, ours; in this order
-    (r"^up_layers\.", "down."),  # theirs are named by where they stand in the paper's figure
+    (r"^up_layers\.", "down."),  # theirs are named by direction in the paper's figure
     (r"^down_layers\.", "up."),
     (r"(ul?)_stream\.", r"\1."),
     (r"^downsize_(ul?)\.", r"halvings.\1."),
@@ -35,14 +35,14 @@ REPLACEMENTS = (  # theirs, ours; in this order
 @dataclass(frozen=True)
 @check_fields
 class PixelCNNPP:
-    """Config of the public PixelCNN++; the defaults are its own for CIFAR-10."""
+    """Config of the public PixelCNN++. Defaults are for CIFAR-10."""
 
     nr_resnet: Depth = 5
-    """Gated blocks of a level on the way down."""
+    """Number of gated blocks per level."""
     nr_filters: Width = 80
-    """Width of all blocks."""
+    """Features of all blocks."""
     nr_logistic_mix: Width = 10
-    """Logistics of a pixel."""
+    """Logistics per pixel."""
     input_channels: Width = 3
     """Channels of the pictures: 1 or 3."""
 
@@ -69,17 +69,17 @@ class PixelCNNPP:
         return self.network.build()
 
     def build_model(self, size: Size | None) -> AutoregressiveConfig:
-        """A model around the network, for pictures of 32x32 unless a size is given."""
+        """Config of a model with this network. Default size: 32x32."""
         H, W = size or (32, 32)
         codec = Levels(256, (self.input_channels, H, W))
         return AutoregressiveConfig(codec, self.network, self.output)
 
 
 def translate_pixelcnnpp(weights: Weights) -> Weights:
-    """Their weights under our names, and as ours are shaped.
+    """Translate weights to smalti's names and shapes.
 
-    Their deconvolutions have a norm for each input, ours for each output, as the paper has it: the
-    weight itself is the same.
+    Weight norm of their transposed convolutions is per input channel, ours per output channel as
+    in the paper; the effective weight is the same.
     """
     converted = {"initialized": torch.tensor(True)}
     for name, value in weights.items():
@@ -100,7 +100,7 @@ def translate_pixelcnnpp(weights: Weights) -> Weights:
 
 
 def infer_pixelcnnpp(weights: Weights, size: Size | None = None) -> dict[str, object]:
-    """The config that the weights' names and shapes tell; any size goes."""
+    """Infer the config from the weights' names and shapes; size is ignored."""
     filters, channels = read_shape(weights, "u_init.conv.weight_v", 4)[:2]
     outputs = read_shape(weights, "nin_out.lin_a.bias", 1)[0]
     blocks = {key.split(".")[3] for key in weights if key.startswith("up_layers.0.u_stream.")}

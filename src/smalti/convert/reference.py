@@ -1,4 +1,4 @@
-"""From a reference's config and weights to a module: a closed table of kinds."""
+"""Convert a reference's config and weights to a module, by kind."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ REFERENCES: dict[str, Reference] = (
     | codecs.REFERENCES
     | article_transformer.REFERENCES
 )
-"""Every kind that can be converted."""
+"""All kinds of reference checkpoints."""
 
 
 def from_reference(kind: str, config: dict[str, Any], weights: dict[str, Tensor]) -> nn.Module:
-    """The network of a reference checkpoint, in eval mode, float32, on the CPU.
+    """Build the network of a reference checkpoint, in eval mode, float32, on the CPU.
 
-    kind: a key of REFERENCES, hyphens allowed for underscores. config: the reference's own,
-    as JSON gives it. weights: the reference's state dict; it is copied.
-    Raises UserError, in one line, for an unknown kind, a config with fields missing, unknown or
-    impossible, and weights that are missing, unknown or of another shape.
+    kind: a key of REFERENCES, with hyphens or underscores. config: the reference's config as
+    parsed JSON. weights: the reference's state dict, which is copied.
+    Raises UserError for an unknown kind; missing, unknown or invalid config fields; and missing,
+    unknown or misshapen weights.
     """
     kind, reference = _find_reference(kind)
     network_config = read_config(kind, config)
@@ -56,13 +56,13 @@ def from_reference(kind: str, config: dict[str, Any], weights: dict[str, Tensor]
 def infer_config(
     kind: str, weights: dict[str, Tensor], size: int | Size | None = None
 ) -> dict[str, object]:
-    """The config that a published state dict tells by its names and shapes, for from_reference.
+    """Infer the config for `from_reference` from the names and shapes of a state dict.
 
-    size: height and width of the pictures, or one number for both. It is wanted only where the
-    weights leave it open (dldemos_ddim_unet with group norm), and None stands there for the
-    article's: 64 with 4 levels, 128 with 5, 256 with 6.
-    Raises UserError, in one line, for an unknown kind, weights of another network, and a size
-    other than the one that the weights fix.
+    size: height and width of the pictures, or one number for both. Only used if the weights do
+    not determine it (dldemos_ddim_unet with group norm).  Default there: the article's, 64 with 4
+    levels, 128 with 5, 256 with 6.
+    Raises UserError for an unknown kind, weights of another network, and a size that contradicts
+    the weights.
     """
     kind, reference = _find_reference(kind)
     with _raise_user_errors(kind):
@@ -73,35 +73,35 @@ def infer_config(
 
 
 def read_config(kind: str, config: dict[str, Any]) -> ReferenceConfig:
-    """The config dataclass of a reference's JSON config; UserError as in from_reference."""
+    """Read a reference's JSON config. Raises UserError like `from_reference`."""
     kind, reference = _find_reference(kind)
     known = [field.name for field in fields(reference.config)]
     if missing := [k for k in known if k != "classes" and k not in config]:
         raise UserError(
-            f"{kind}: the config has no {_join_names(missing)}; it wants {_join_names(known)}"
+            f"{kind}: the config has no {_join_names(missing)}; give {_join_names(known)}"
         )
     if unknown := [k for k in config if k not in known]:
         raise UserError(
-            f"{kind}: the config's {_join_names(unknown)} is unknown; it has {_join_names(known)}"
+            f"{kind}: config field {_join_names(unknown)} is unknown; known: {_join_names(known)}"
         )
     values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in config.items()}
     with _raise_user_errors(kind):
         try:
             return reference.config(**values)
         except UserError as error:
-            raise UserError(f"{kind}: the config's {error}") from error
+            raise UserError(f"{kind}: config field {error}") from error
 
 
 @contextmanager
 def _raise_user_errors(kind: str) -> Iterator[None]:
-    """A config or weights of another kind of thing than was thought of: one line, no traceback."""
+    """Turn unexpected errors from config or weights into a UserError."""
     try:
         yield
     except UserError:
         raise
     except Exception as error:
         why = shorten(str(error), 120)
-        raise UserError(f"{kind}: config and weights build no network: {why}") from error
+        raise UserError(f"{kind}: cannot build a network from config and weights: {why}") from error
 
 
 def _find_reference(kind: str) -> tuple[str, Reference]:
@@ -126,7 +126,7 @@ def _check_shapes(kind: str, expected: dict[str, Tensor], weights: dict[str, Ten
     if wrong:
         key, more = wrong[0], f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         raise UserError(
-            f"{kind}: weight '{key}' has shape {tuple(weights[key].shape)}, but the config wants "
+            f"{kind}: weight '{key}' has shape {tuple(weights[key].shape)}, but the config needs "
             f"{tuple(expected[key].shape)}{more}; check the config"
         )
 

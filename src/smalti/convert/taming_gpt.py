@@ -1,4 +1,4 @@
-"""The GPT of VQGAN's authors (CompVis/taming-transformers), whose weights our own network takes."""
+"""The GPT of VQGAN's authors (CompVis/taming-transformers), converted to smalti's network."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REPLACEMENTS = (  # theirs, ours
 
 
 def translate_gpt(weights: Weights) -> Weights:
-    """Their weights under our names: queries, keys and values are one product, and no mask."""
+    """Translate weight names, fuse queries, keys and values, and drop masks."""
     ours = {}
     for name, value in weights.items():
         if re.search(r"\battn\.(key|value|mask)\b", name):

@@ -78,7 +78,7 @@ class Transformer(nn.Module):
         self.initialize()
 
     def initialize(self) -> None:
-        """Initialize embeddings with variance 1/d, to match the positions when scaled by sqrt(d)."""
+        """Set embeddings to variance 1/d: scaled by sqrt(d), they match the positions."""
         for table in (self.source, self.target):
             nn.init.normal_(table.weight, std=self.config.width**-0.5)
         for module in self.modules():
@@ -93,7 +93,7 @@ class Transformer(nn.Module):
         return self.out(self.decode(target, memory, mask))
 
     def encode(self, source: Tensor) -> tuple[Tensor, Tensor]:
-        """Source symbols (N, S) -> memory (N, S, width), and the mask (N, 1, 1, S) of its symbols."""
+        """Source symbols (N, S) -> memory (N, S, width), and its mask (N, 1, 1, S)."""
         mask = (source != PAD)[:, None, None, :]
         x = self.embed(self.source, source)
         for layer in self.encoder:
