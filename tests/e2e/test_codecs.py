@@ -18,9 +18,11 @@ from tests.command import list_contents, read_pixels, run_command
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 RUN = ["--steps", "4", "--batch-size", "4", "--precision", "32", "--save-every", "2"]
-SMALL = [*RUN, "--size", "16", "--model.network.width", "8", "--model.quantizer.codebook-size", "8"]
-GAN = [*RUN, "--size", "16", "--model.network.widths", "16", "16", "--model.network.attention",
-       "false", "false", "--model.discriminator.layers", "1", "--model.discriminator-start", "2"]  # fmt: skip
+SMALL = [*RUN, "--size", "16", "--model.network.width", "8",
+         "--model.quantizer.codebook-size", "8"]  # fmt: skip
+GAN = [*RUN, "--size", "16", "--model.network.widths", "16", "16",
+       "--model.network.attention", "false", "false",
+       "--model.discriminator.layers", "1", "--model.discriminator-start", "2"]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -43,25 +45,25 @@ def read_record(path: str) -> dict[str, Any]:
     return json.loads(Path(path).read_text())
 
 
-def test_a_run_shows_pairs_and_says_what_next(at_codecs: Path, capsys: Any) -> None:
+def test_a_run_shows_pairs_and_the_next_command(at_codecs: Path, capsys: Any) -> None:
     assert read_pixels("vqvae/grids/step-4.png").ndim == 3
     assert run_command("report vqgan") == 0
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     assert (
-        "codebook" in told
-        and "discriminator" in told
-        and "smalti reconstruct vqgan PICTURES" in told
+        "codebook" in output
+        and "discriminator" in output
+        and "smalti reconstruct vqgan PICTURES" in output
     )
     assert (at_codecs / "vqgan/report.png").is_file()
 
 
-def test_pictures_go_there_and_back(at_codecs: Path, capsys: Any) -> None:
+def test_pictures_are_reconstructed(at_codecs: Path, capsys: Any) -> None:
     assert run_command("reconstruct vqvae photos --out pairs") == 0
-    told = capsys.readouterr().out
-    assert told.count(" dB ") == 13 and "of 8 codes are used" in told
+    output = capsys.readouterr().out
+    assert output.count(" dB ") == 13 and "of 8 codes are used" in output
     names = [f"{k:05d}.png" for k in range(12)]
     assert list_contents(Path("pairs")) == [*names, "grid.png", "reconstruction.json"]
-    assert read_pixels("pairs/00000.png").shape == (16, 34, 3)  # beside each other
+    assert read_pixels("pairs/00000.png").shape == (16, 34, 3)  # side by side
     kept = read_record("pairs/reconstruction.json")
     assert len(kept["pictures"]) == 12 and kept["mean_psnr"] > 0 and kept["codes"] == 8
 
@@ -78,8 +80,8 @@ def test_pictures_of_their_own_size_in_tiles(at_codecs: Path, capsys: Any) -> No
 
 def test_a_codec_is_measured(at_codecs: Path, capsys: Any) -> None:
     assert run_command("evaluate vqvae --data photos --split valid --out report") == 0
-    told = capsys.readouterr().out
-    assert all(word in told for word in ("psnr", "ssim", "perplexity", "codes used", "valid"))
+    output = capsys.readouterr().out
+    assert all(word in output for word in ("psnr", "ssim", "perplexity", "codes used", "valid"))
     assert list_contents(Path("report")) == ["codes.png", "reconstructions.png", "report.json"]
     assert run_command("compare report report") == 0
     assert "perplexity" in capsys.readouterr().out
@@ -92,9 +94,9 @@ def test_a_codec_is_measured(at_codecs: Path, capsys: Any) -> None:
         ("reconstruct vqvae photos/none.png", "photos/none.png does not exist"),
         ("reconstruct vqvae photos --classes 1", "--classes"),
         ("reconstruct vqvae photos --tile-size 0", "--tile-size is 0"),
-        ("reconstruct vqvae photos --size 8 --keep-size", "size and own_size are both given"),
-        ("reconstruct plain photos/day/0.png --tile-size 8", "tile are for codecs"),
-        ("train vqvae --model.quantizer.codebook-size 1 --out x", "codebook_size is 1"),
+        ("reconstruct vqvae photos --size 8 --keep-size", "size and keep_size are both given"),
+        ("reconstruct plain photos/day/0.png --tile-size 8", "tile_size are for codecs"),
+        ("train vqvae --model.quantizer.codebook-size 1 --out x", "codebook-size is 1"),
         ("train vqgan --model.perceptual lpips --out x", "SMALTI_VGG16"),
     ],
 )
@@ -128,9 +130,9 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]
 
 def test_a_published_vqgan_is_converted(published: dict[str, Any], capsys: Any) -> None:
     assert run_command("convert taming-vqgan last.ckpt --config model.yaml --out vqgan") == 0
-    told = capsys.readouterr().out
-    assert "2 weights of colorize, loss are not the codec's" in told
-    assert "smalti reconstruct vqgan PICTURES" in told
+    output = capsys.readouterr().out
+    assert "2 weights of colorize, loss are not part of the codec" in output
+    assert "smalti reconstruct vqgan PICTURES" in output
     from safetensors.torch import load_file
 
     golden, codec = load_file(GOLDEN / "taming_vqgan.safetensors"), smalti.load("vqgan")

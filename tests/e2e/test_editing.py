@@ -1,4 +1,4 @@
-"""The verbs that begin with pictures: typed as a user types them, looked at as a user looks."""
+"""The verbs that take pictures, as a user types them."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ def test_help_says_which_solver_has_an_option(capsys: pytest.CaptureFixture[str]
     assert main(["sample", "--help"]) == 0
     shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
     assert "or with UniPC 3. (dpm-solver, unipc)" in shown
-    assert "choices: ddim, ddpm, dpm-solver, unipc" in shown
+    assert "--sampler ddim|ddpm|dpm-solver|unipc" in shown
 
 
 # ---- picture to picture
 
 
-def test_samples_begin_with_pictures_in_turn(at_home: Path):
+def test_samples_start_from_pictures_cycled(at_home: Path):
     original = small("a.png")
     words = f"sample plain -n 3 --picture a.png --picture {PICTURE} --steps 50 --out s"
     assert run_command(f"{words} --strength 0.02") == 0
@@ -82,24 +82,25 @@ def test_samples_begin_with_pictures_in_turn(at_home: Path):
 def test_a_hole_is_filled_and_the_rest_stays(at_home: Path):
     original = small("a.png")
     write_hole("m.png", (8, 8), (2, 5, 1, 7))
-    words = "inpaint a.png m.png --model plain -n 2 --seed 3 --steps 4 --jump-length 2 --jump-n-sample 2"
-    assert run_command(words) == 0
+    words = "inpaint a.png m.png --model plain -n 2 --seed 3 --steps 4"
+    assert run_command(f"{words} --jump-length 2 --jump-n-sample 2") == 0
     out = "inpaintings/a"
     assert list_contents(Path(out)) == ["00003.png", "00004.png", "grid.png", "inpainting.json"]
     mask = read_pixels("m.png") > 0
-    ways = [read_pixels(f"{out}/{seed:05d}.png") for seed in (3, 4)]
-    for way in ways:
-        assert np.array_equal(way[~mask], original[~mask])
-    assert compute_max_difference(*ways) > 10
-    grid = read_pixels(f"{out}/grid.png")  # 2 x 2 tiles of 56 pixels: picture, hole, and two ways
+    results = [read_pixels(f"{out}/{seed:05d}.png") for seed in (3, 4)]
+    for result in results:
+        assert np.array_equal(result[~mask], original[~mask])
+    assert compute_max_difference(*results) > 10
+    # 2 x 2 tiles of 56 pixels: picture, hole, and two results
+    grid = read_pixels(f"{out}/grid.png")
     assert np.array_equal(grid[2:58:7, 2:58:7], original)
     assert (grid[2:58:7, 60:116:7][mask] == 128).all()
-    told = read_record(f"{out}/inpainting.json")
-    assert told["sampler"] == {
+    record = read_record(f"{out}/inpainting.json")
+    assert record["sampler"] == {
         "tag": "repaint", "steps": 4, "jump_length": 2, "jump_n_sample": 2, "spacing": "uniform",
         "clip": True, "guidance": 1.0,
     }  # fmt: skip
-    assert (told["model"], told["seeds"], told["classes"]) == ("plain", [3, 4], None)
+    assert (record["model"], record["seeds"], record["classes"]) == ("plain", [3, 4], None)
 
 
 def test_mask_and_picture_are_cropped_alike(at_home: Path):
@@ -129,7 +130,7 @@ def test_transparency_outside_a_hole_stays(at_home: Path, way: str):
     assert np.array_equal(filled[outside], pixels[outside])
 
 
-def test_what_a_model_s_size_loses_is_said(at_home: Path, capsys: pytest.CaptureFixture[str]):
+def test_what_resizing_loses_is_reported(at_home: Path, capsys: pytest.CaptureFixture[str]):
     Image.new("RGBA", (16, 16), (9, 9, 9, 9)).save("a.png")
     write_hole("m.png", (16, 16), (0, 8, 0, 16))
     assert run_command("inpaint a.png m.png --model plain --steps 2 -n 1") == 0
@@ -143,7 +144,7 @@ def test_arguments_in_the_wrong_order_are_refused(
     write_hole("m.png", (8, 8), (2, 4, 2, 4))
     for way in ("", "--model plain"):
         assert run_command(f"inpaint m.png a.png {way}") == 2
-        assert "a.png is no mask" in (said := capsys.readouterr().err)
+        assert "a.png is not a mask" in (said := capsys.readouterr().err)
         assert "m.png looks like one: are the two swapped?" in said
     assert not Path("inpaintings").exists()
 
@@ -152,14 +153,14 @@ def test_a_mask_without_a_hole_is_refused(at_home: Path, capsys: pytest.CaptureF
     small("a.png")
     write_hole("m.png", (8, 8), (0, 0, 0, 0))
     assert run_command("inpaint a.png m.png --model plain") == 2
-    assert "m.png has nothing white in it" in capsys.readouterr().err
+    assert "m.png has no white pixels" in capsys.readouterr().err
     assert not Path("inpaintings").exists()
 
 
 # ---- reconstruct
 
 
-def test_pictures_go_to_noise_and_back(at_home: Path, capsys: pytest.CaptureFixture[str]):
+def test_pictures_are_inverted_and_reconstructed(at_home: Path, capsys: pytest.CaptureFixture[str]):
     words = (
         f"reconstruct named {PICTURE} photos/night/1.png photos/day/2.png --steps 6 --batch-size 2"
     )
@@ -174,16 +175,16 @@ def test_pictures_go_to_noise_and_back(at_home: Path, capsys: pytest.CaptureFixt
     ]
     latents = load_file(out / "latents.safetensors")["latents"]
     assert latents.shape == (3, 1, 8, 8)
-    told = read_record(f"{out}/reconstruction.json")
-    assert [*told["psnr"]] == [PICTURE, "photos/night/1.png", "photos/day/2.png"]
-    assert told["mean_psnr"] == pytest.approx(np.mean([*told["psnr"].values()]), abs=0.02)
-    assert (told["classes"], told["refine"], told["sampler"]["steps"]) == (["cat"], 2, 6)
+    record = read_record(f"{out}/reconstruction.json")
+    assert [*record["psnr"]] == [PICTURE, "photos/night/1.png", "photos/day/2.png"]
+    assert record["mean_psnr"] == pytest.approx(np.mean([*record["psnr"].values()]), abs=0.02)
+    assert (record["classes"], record["refine"], record["sampler"]["steps"]) == (["cat"], 2, 6)
     sheet = read_pixels(out / "grid.png")
     assert sheet.shape == (3 * 58 + 2, 3 * 58 + 2)
     assert np.array_equal(sheet[2:58:7, 118:174:7], read_pixels(out / "00000.png"))
     shown = capsys.readouterr().out.splitlines()
     assert shown[0].endswith(f"dB  {PICTURE}")
-    assert "dB  in the mean" in shown[-1]
+    assert "dB  on average" in shown[-1]
 
 
 # ---- interpolate
@@ -199,9 +200,9 @@ def test_a_walk_between_pictures_begins_and_ends_with_their_reconstructions(at_h
     strip = read_pixels("walk/strip.png")
     assert strip.shape == (2 * 58 + 2, 3 * 58 + 2)
     assert compute_max_difference(strip[60:116:7, 2:58:7], read_pixels("there/00000.png")) <= 1
-    told = read_record("walk/interpolation.json")
-    assert (told["from"], told["to"]) == (PICTURE, "photos/night/1.png")
-    assert (told["sampler"]["clip"], told["sampler"]["guidance"]) == (False, 1.0)
+    record = read_record("walk/interpolation.json")
+    assert (record["from"], record["to"]) == (PICTURE, "photos/night/1.png")
+    assert (record["sampler"]["clip"], record["sampler"]["guidance"]) == (False, 1.0)
 
 
 def test_a_walk_from_a_seed_to_a_picture(at_home: Path):

@@ -48,7 +48,7 @@ def test_the_articles_forward_is_the_references() -> None:
 
 
 @torch.no_grad()
-def test_the_critics_logits_are_the_references() -> None:
+def test_the_discriminators_logits_are_the_references() -> None:
     network, golden = load_reference("taming_patch_discriminator")
     torch.testing.assert_close(network(golden["x"]), golden["logits"], atol=1e-4, rtol=0)
 

@@ -26,8 +26,8 @@ def golden() -> tuple[dict[str, Any], dict[str, Tensor]]:
     """(config, tensors, floating ones as float64)."""
     with safe_open(FILE, "pt") as file:
         config = json.loads(file.metadata()["config"])
-        found = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    return config, {k: v.double() if v.is_floating_point() else v for k, v in found.items()}
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    return config, {k: v.double() if v.is_floating_point() else v for k, v in tensors.items()}
 
 
 def alpha_bars() -> Tensor:
@@ -37,7 +37,7 @@ def alpha_bars() -> Tensor:
 
 
 def denoiser() -> Callable[[Tensor, int], Tensor]:
-    """x0 as the file's toy network sees it."""
+    """x0 as predicted by the file's toy network."""
     a = alpha_bars()
 
     def denoise(x: Tensor, t: int) -> Tensor:
@@ -71,10 +71,10 @@ def test_single_ddpm_steps(variance: Literal["beta", "beta-tilde"], i: int) -> N
     assert len(config["step_ts"]) == len(STEPS)
     t, x = config["step_ts"][i], g["x_T"]
     a_t, a_s = alpha_bars()[t], look_up_alpha_bar(alpha_bars(), t - 1)
-    wanted = g["ddpm_step_large" if variance == "beta" else "ddpm_step_small"][i]
+    expected = g["ddpm_step_large" if variance == "beta" else "ddpm_step_small"][i]
     size = 1 - a_t / a_s if variance == "beta" else posterior_variance(a_t, a_s)
     noise = g["step_noises"][i] * (t > 0)  # the last step adds none
-    assert_agree(ddpm_step(x, denoiser()(x, t), a_t, a_s, variance=size, noise=noise), wanted)
+    assert_agree(ddpm_step(x, denoiser()(x, t), a_t, a_s, variance=size, noise=noise), expected)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Codecs: pictures to grids of codes and back. VQ-VAE, VQGAN, and the quantizers between."""
+"""Codecs: pictures to grids of codes and back. VQ-VAE, VQGAN and their quantizers."""
 
 from __future__ import annotations
 

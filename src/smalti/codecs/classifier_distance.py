@@ -1,4 +1,4 @@
-"""How far apart two pictures look to a network."""
+"""Perceptual distance in the features of a classifier."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from smalti.core.errors import UserError
 @dataclass(frozen=True)
 @check_fields
 class ClassifierDistance:
-    """A classifier of smalti: digits, emoji, or the folder of your own."""
+    """Distance in the features of a smalti classifier."""
 
     classifier: str = "emoji"
-    """digits or emoji, which ship; or a checkpoint's folder with feature_maps(x)."""
+    """Classifier: digits, emoji or a folder. A folder is a checkpoint whose model has
+    `feature_maps(x)`."""
 
     @property
     def description(self) -> str:
@@ -30,14 +31,14 @@ class ClassifierDistance:
 
 
 class FeatureDistance(nn.Module):
-    """Distance in the features of a classifier's levels, as LPIPS takes it (arXiv:1801.03924,
-    eq. 1) but with every channel and level counting alike.
+    """Distance in the feature maps of a classifier: LPIPS (arXiv:1801.03924, eq. 1) with equal
+    weights for all channels and levels.
     """
 
     def __init__(self, name: str):
         super().__init__()
-        own = SHIPPED_FOLDER / f"{name}-classifier"
-        classifier: Any = load(own if (own / "config.json").is_file() else name)
+        shipped = SHIPPED_FOLDER / f"{name}-classifier"
+        classifier: Any = load(shipped if (shipped / "config.json").is_file() else name)
         if not callable(getattr(classifier, "feature_maps", None)):
             kind = type(classifier).__name__
             raise UserError(f"{name} is a {kind}, which has no feature_maps(x); give a classifier")
@@ -52,12 +53,12 @@ class FeatureDistance(nn.Module):
 
 
 def match_channels(x: Tensor, C: int) -> Tensor:
-    """Pictures in the channels that a network looks at."""
+    """Convert pictures to C channels: the mean for one, else repeated. (B, ., H, W)."""
     return x.mean(1, keepdim=True) if C == 1 else x.expand(-1, C, -1, -1)
 
 
 def compare_features(a: Tensor, b: Tensor) -> Tensor:
-    """Squared difference of features (B, D, h, w), brought to length 1 at every place."""
+    """Squared difference of features (B, D, h, w), each normalized over D."""
     return (normalize_features(a) - normalize_features(b)).square()
 
 

@@ -1,4 +1,4 @@
-"""A codebook: K vectors, how latents find theirs, and what keeps them in use."""
+"""A codebook: K vectors, nearest-neighbor search, initialization and revival of dead codes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from smalti.codecs.usage import CodebookUsage
 from smalti.core.processes import broadcast_from_first
 
 LATENTS_PER_CODE = 4
-"""So many latents for each code are kept until the step is over, for codes to begin at."""
+"""Latents kept per code until the end of the step, to initialize and revive codes."""
 
 
 class Codebook(nn.Module):
-    """K codes of D numbers. `trained`: by the optimizer; else the quantizer moves them itself."""
+    """K codes of D numbers. `trained`: a parameter of the optimizer, else a buffer."""
 
     weight: Tensor
 
@@ -44,15 +44,15 @@ class Codebook(nn.Module):
         self.previous_weight: Tensor | None = None
 
     def find_nearest(self, z: Tensor) -> Tensor:
-        """The nearest code of each latent, (N, D) -> (N,)."""
+        """Find the nearest code of each latent, (N, D) -> (N,)."""
         return find_nearest(self.space.project(z), self.space.project(self.weight))
 
     def embed(self, codes: Tensor) -> Tensor:
-        """(N,) or (B, h, w) codes -> (..., D) where the codes lie, with gradient to the codes."""
+        """Look up codes (N,) or (B, h, w) -> vectors (..., D), with gradients to the codebook."""
         return F.embedding(codes, self.space.project(self.weight))
 
     def record(self, z: Tensor, codes: Tensor) -> None:
-        """Latents (N, D) chose these codes (N,) in training."""
+        """Record that latents (N, D) were assigned to codes (N,) in training."""
         self.usage.record(codes)
         kept = z.detach()
         if len(kept) > (most := LATENTS_PER_CODE * len(self.weight)):
@@ -61,7 +61,10 @@ class Codebook(nn.Module):
 
     @torch.no_grad()
     def after_step(self) -> Tensor | None:
-        """The step is over: start the codes, or revive dead ones; how often each was chosen."""
+        """Initialize or revive codes after an optimizer step.
+
+        Returns how often each code was chosen, (K,), or None if nothing was recorded.
+        """
         counts = self.usage.after_step()
         if counts is None or self.recent_latents is None:
             return None
@@ -74,14 +77,14 @@ class Codebook(nn.Module):
         return counts
 
     def measure_drift(self) -> float:
-        """How far the codes went in a step, as a part of their length."""
+        """Relative change of the codebook in the last step: norm of the change over the norm."""
         if self.previous_weight is None:
             return 0.0
         length = self.previous_weight.norm().clamp(min=1e-12)
         return float((self.weight - self.previous_weight).norm() / length)
 
     def training_state_dict(self) -> dict[str, Any]:
-        """What training needs beside the weights, to go on as if it had never stopped."""
+        """State besides the weights that an exact resume needs."""
         return {"before": self.previous_weight, "drift": self.usage.drift}
 
     def load_training_state_dict(self, state: dict[str, Any]) -> None:
@@ -95,9 +98,9 @@ class Codebook(nn.Module):
             self.weight.copy_(broadcast_from_first(centers.contiguous()))
 
     def revive(self, latents: Tensor) -> None:
-        """Codes below their share begin at latents of the last step, as the first process has them.
+        """Move dead codes to latents of the last step, those of the first process.
 
-        A code whose neighbors take its latents away has a while before it counts as dead again.
+        A revived code starts with an even share, so it is not dead again at once.
         """
         K = len(self.weight)
         dead = self.usage.share < self.revival.threshold / K

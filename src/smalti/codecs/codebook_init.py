@@ -1,4 +1,4 @@
-"""Keeping a codebook alive: how it starts, and what becomes of codes that nobody chooses."""
+"""Initialization of a codebook, and revival of its dead codes."""
 
 from __future__ import annotations
 
@@ -16,28 +16,29 @@ from smalti.core.ranges import FractionBelowOne, Range, TrainingSteps
 @dataclass(frozen=True)
 @check_fields
 class Uniform:
-    """Random codes between -1/K and 1/K, as VQ-VAE's authors begin."""
+    """Uniform random codes in [-1/K, 1/K], as in the VQ-VAE authors' code."""
 
     def choose_centers(self, z: Tensor, K: int) -> Tensor | None:
-        """None: the codes stay as they are."""
+        """Return None: the codes stay unchanged."""
         return None
 
 
 @dataclass(frozen=True)
 @check_fields
 class KMeans:
-    """Codes begin as the k-means centers of the first step's latents (SoundStream,
-    arXiv:2107.03312, section III-C; arXiv:2005.08520 does so, too).
+    """K-means centers of the first step's latents.
+
+    SoundStream, arXiv:2107.03312, section III-C; also arXiv:2005.08520.
     """
 
     iterations: Annotated[int, Range(0, 1_000)] = 10
-    """Lloyd's iterations."""
+    """Lloyd iterations."""
 
     def choose_centers(self, z: Tensor, K: int) -> Tensor | None:
-        """(N, D) -> (K, D): Lloyd's algorithm from K of the latents, chosen at random.
+        """Run Lloyd's algorithm from K random latents, (N, D) -> (K, D).
 
-        A center that wins nothing stays. Where there are fewer latents than codes some come twice,
-        a little apart.
+        A center without latents stays unchanged. With fewer latents than codes, some are repeated
+        with a little noise.
         """
         centers = draw_vectors(z, K)
         for _ in range(self.iterations):
@@ -50,19 +51,22 @@ class KMeans:
 @dataclass(frozen=True)
 @check_fields
 class Revival:
-    """A code that is hardly chosen any more begins again at a latent of the last step: the random
-    restarts of Jukebox (arXiv:2005.00341, section 4.3).
+    """Random restarts of dead codes at latents of the last step.
+
+    Jukebox, arXiv:2005.00341, section 4.3.
     """
 
     threshold: FractionBelowOne = 0.1
-    """A code is dead with less than this part of an even share of the latents; 0 revives none."""
+    """Usage below which a code is dead; 0 disables. As a fraction of an even share (1/K) of the
+    latents."""
     every: TrainingSteps = 50
     """Steps between revivals."""
 
 
 def draw_vectors(z: Tensor, n: int) -> Tensor:
-    """n of the vectors (N, D), at random: different ones as far as they reach, else some twice, a
-    hundredth of the deviation apart.
+    """Draw n of the vectors (N, D) at random, without replacement if n <= N.
+
+    Otherwise all are repeated, with noise of 0.01 standard deviations.
     """
     rounds = -(-n // len(z))
     order = torch.cat([torch.randperm(len(z), device=z.device) for _ in range(rounds)])[:n]
@@ -73,6 +77,6 @@ def draw_vectors(z: Tensor, n: int) -> Tensor:
 
 
 def sum_by_code(z: Tensor, codes: Tensor, K: int) -> tuple[Tensor, Tensor]:
-    """How many of the vectors (N, D) each code has, (K,), and their sums, (K, D)."""
+    """Count and sum the vectors (N, D) of each code: counts (K,), sums (K, D)."""
     counts = torch.bincount(codes, minlength=K).to(z.dtype)
     return counts, z.new_zeros(K, z.shape[1]).index_add_(0, codes, z)

@@ -1,4 +1,4 @@
-"""Quantizers with a codebook: by its own loss, by averages, or through one linear map."""
+"""Quantizers with a codebook: trained by a loss, by moving averages, or by one linear map."""
 
 from __future__ import annotations
 
@@ -28,24 +28,24 @@ from smalti.core.ranges import CodebookSize, FractionBelowOne, Weight, Width
 @dataclass(frozen=True)
 @check_fields
 class VQConfig:
-    """A codebook that gradients train."""
+    """VQ: a codebook trained by gradients."""
 
     codebook_size: CodebookSize = 512
-    """Codes K."""
+    """Number of codes K."""
     width: Width = 64
-    """Numbers D of a code."""
+    """Dimension D of a code."""
     beta: Weight = 0.25
-    """Weight of the commitment term, which holds the encoder to its codes."""
+    """Weight of the commitment loss."""
     legacy: bool = False
-    """Put beta on the codebook term instead, as VQGAN's first code and the VQGAN article do."""
+    """Apply beta to the codebook loss instead. As in VQGAN's first code and the VQGAN article."""
     gradient: StraightThrough | Rotation = field(default_factory=StraightThrough)
-    """How gradients pass the choice."""
+    """Gradient estimator."""
     space: Euclidean | Sphere = field(default_factory=Euclidean)
-    """Where latents and codes are compared."""
+    """Space of the nearest-neighbor search."""
     init: KMeans | Uniform = field(default_factory=KMeans)
-    """What the codes begin as."""
+    """Initialization of the codebook."""
     revival: Revival = field(default_factory=Revival)
-    """What becomes of dead codes."""
+    """Revival of dead codes."""
 
     def build(self) -> VQ:
         return VQ(self)
@@ -55,7 +55,7 @@ class VQ(nn.Module):
     """Vector quantization with codebook and commitment loss (VQ-VAE, arXiv:1711.00937, eq. 3).
 
     z: latents (B, D, h, w); e: the nearest codes. The loss is |sg[z] - e|^2 + beta |z - sg[e]|^2,
-    each a mean over all numbers.
+    each averaged over all elements.
     """
 
     def __init__(self, config: VQConfig):
@@ -85,7 +85,7 @@ class VQ(nn.Module):
 
 
 def combine_terms(terms: dict[str, Tensor], beta: float, legacy: bool) -> Tensor:
-    """The two terms, with beta on the paper's, or on the other."""
+    """Sum both terms, with beta on the commitment term, or on the codebook term if legacy."""
     light, full = ("codebook", "commitment") if legacy else ("commitment", "codebook")
     return terms[full] + beta * terms[light]
 
@@ -98,44 +98,46 @@ def make_output(
     terms: dict[str, Tensor],
     usage: CodebookUsage,
 ) -> QuantizerOutput:
-    """What goes to the decoder: vectors (B h w, D) as a map like z."""
-    told = {**{name: term.detach() for name, term in terms.items()}, **usage.compute_terms()}
-    return QuantizerOutput(unflatten_positions(v, z), codes.view(len(z), *z.shape[2:]), loss, told)
+    """Build a quantizer's output from vectors (B h w, D), reshaped like z."""
+    logged = {**{name: term.detach() for name, term in terms.items()}, **usage.compute_terms()}
+    codes = codes.view(len(z), *z.shape[2:])
+    return QuantizerOutput(unflatten_positions(v, z), codes, loss, logged)
 
 
 @dataclass(frozen=True)
 @check_fields
 class EMAConfig:
-    """A codebook of running means."""
+    """EMA: a codebook of moving averages."""
 
     codebook_size: CodebookSize = 512
-    """Codes K."""
+    """Number of codes K."""
     width: Width = 64
-    """Numbers D of a code."""
+    """Dimension D of a code."""
     beta: Weight = 0.25
-    """Weight of the commitment term, which holds the encoder to its codes."""
+    """Weight of the commitment loss."""
     decay: FractionBelowOne = 0.99
-    """How much of a mean stays at a step."""
+    """Decay of the moving averages."""
     gradient: StraightThrough | Rotation = field(default_factory=StraightThrough)
-    """How gradients pass the choice."""
+    """Gradient estimator."""
     space: Euclidean | Sphere = field(default_factory=Euclidean)
-    """Where latents and codes are compared."""
+    """Space of the nearest-neighbor search."""
     init: KMeans | Uniform = field(default_factory=KMeans)
-    """What the codes begin as."""
+    """Initialization of the codebook."""
     revival: Revival = field(default_factory=Revival)
-    """What becomes of dead codes."""
+    """Revival of dead codes."""
 
     def build(self) -> EMA:
         return EMA(self)
 
 
 class EMA(nn.Module):
-    """Codes are running means of the latents that chose them (VQ-VAE, arXiv:1711.00937, appendix
-    A.1); only the commitment term is left of the loss. Sums are over all processes.
+    """Codes are moving averages of their latents (VQ-VAE, arXiv:1711.00937, appendix A.1).
 
-    The paper keeps N_k and m_k = N_k e_k, each with decay gamma. Here m is not kept, for it is
-    N e: e moves by (1 - gamma) (sum of its latents - n e) / N, which is the same. Counts are in
-    even shares of a step's latents, so that they fit into float16 whatever the batch.
+    The loss is the commitment term only. Sums are over all processes.
+
+    The paper keeps N_k and m_k = N_k e_k, each with decay gamma. Here m is not stored, since it is
+    N e: e moves by (1 - gamma) (sum of its latents - n e) / N, which is equivalent. Counts are in
+    units of an even share of a step's latents, so that they fit into float16 for any batch size.
     """
 
     count: Tensor
@@ -171,7 +173,7 @@ class EMA(nn.Module):
 
     @torch.no_grad()
     def after_step(self) -> None:
-        """Move the codes, then start or revive them; a revived one counts as an average one."""
+        """Initialize or revive codes, then update them. A new code starts with an even count."""
         if self.sums is None:
             return
         sums, self.sums = sum_over_processes(self.sums), None
@@ -194,16 +196,16 @@ class EMA(nn.Module):
 @dataclass(frozen=True)
 @check_fields
 class SimVQConfig:
-    """A fixed codebook behind one linear map that gradients train."""
+    """SimVQ: a fixed codebook and a trained linear map."""
 
     codebook_size: CodebookSize = 1024
-    """Codes K."""
+    """Number of codes K."""
     width: Width = 64
-    """Numbers D of a code."""
+    """Dimension D of a code."""
     beta: Weight = 0.25
-    """Weight of the commitment term, which holds the encoder to its codes."""
+    """Weight of the commitment loss."""
     gradient: StraightThrough | Rotation = field(default_factory=StraightThrough)
-    """How gradients pass the choice."""
+    """Gradient estimator."""
 
     def build(self) -> SimVQ:
         return SimVQ(self)
@@ -212,7 +214,7 @@ class SimVQConfig:
 class SimVQ(nn.Module):
     """Codes are C W with C random and fixed, and W (D, D) trained (SimVQ, arXiv:2411.02038).
 
-    Every step moves all codes at once, so none is left behind. The loss is VQ-VAE's.
+    Every step moves all codes at once, so none dies. The loss is VQ-VAE's.
     """
 
     fixed: Tensor
@@ -227,7 +229,7 @@ class SimVQ(nn.Module):
         self.usage = CodebookUsage(c.codebook_size)
 
     def compute_codebook(self) -> Tensor:
-        """All codes, (K, D)."""
+        """Compute all codes, (K, D)."""
         with torch.autocast(self.fixed.device.type, enabled=False):
             return self.map(self.fixed)
 

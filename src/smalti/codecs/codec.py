@@ -1,4 +1,4 @@
-"""What every codec gives its users: pictures in [0, 1] to codes and back, of any size."""
+"""The codec interface: pictures in [0, 1] of any size to codes and back."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ from smalti.core.tensors import to_pictures
 
 
 class Codec(Model):
-    """A network between pictures and codes, for users. How it is trained is told by who inherits.
+    """Base class of codecs: encodes pictures to codes and decodes them. Subclasses define the loss.
 
-    count: number of codes K, which have no order. A code stands for `network.factor` x
-    `network.factor` pixels; pictures whose sides are no multiples are padded by their last row and
-    column, and cropped back.
+    A code represents f x f pixels, f = `network.downsampling_factor`. Pictures whose sides are not
+    multiples of f are padded by repeating the last row and column, and cropped after decoding.
     """
 
     symbol_values: None = None
@@ -39,6 +38,7 @@ class Codec(Model):
 
     @property
     def vocab_size(self) -> int:
+        """Number of codes K; codes have no order."""
         return self.network.quantizer.codebook_size
 
     @property
@@ -46,89 +46,92 @@ class Codec(Model):
         return next(self.network.parameters()).device
 
     def compute_code_shape(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Rows and columns of codes of a picture of this height and width."""
+        """Rows and columns of codes for a picture of this height and width."""
         f = self.network.downsampling_factor
         return -(-size[0] // f), -(-size[1] // f)
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
-        """Pictures (N, C, H, W) in [0, 1], or uint8 -> codes (N, h, w) int64. UserError for others.
+        """Encode pictures (N, C, H, W) in [0, 1], or uint8, to codes (N, h, w) int64.
 
-        Arrays and PIL pictures will do, too (`core/tensors.py`).
+        Arrays and PIL pictures are accepted too (`core/tensors.py`). UserError for other input.
         """
         x = self.check_pictures(x)
         return self.network.encode(self.pad(self.to_network_range(x.to(self.device))))
 
     @torch.no_grad()
     def encode_latents(self, x: Tensor) -> Tensor:
-        """Pictures (N, C, H, W) in [0, 1] -> z_e (N, D, h, w), before the quantizer."""
+        """Encode pictures (N, C, H, W) in [0, 1] to z_e (N, D, h, w), before the quantizer."""
         self.check_pictures(x)
         return self.network.encode_latents(self.pad(self.to_network_range(x.to(self.device))))
 
     @torch.no_grad()
     def decode(self, codes: Tensor, size: tuple[int, int] | None = None) -> Tensor:
-        """Codes (N, h, w) -> pictures (N, C, H, W) float32 in [0, 1].
+        """Decode codes (N, h, w) to pictures (N, C, H, W) float32 in [0, 1].
 
-        size: (H, W) to crop to; all that the codes stand for when None. UserError for codes out of
-        range, or of another size.
+        size: (H, W) to crop to. Default: no cropping. UserError for codes out of range or of
+        another size.
         """
         if size and codes.ndim == 3 and self.compute_code_shape(size) != tuple(codes.shape[1:]):
             raise UserError(
                 f"codes have shape {tuple(codes.shape)}, but pictures of {size[0]} x {size[1]} "
-                f"have {self.compute_code_shape(size)} of them; give their size"
+                f"have {self.compute_code_shape(size)} codes; give the size of the encoded pictures"
             )
         x = self.from_network_range(self.network.decode(codes.to(self.device)))
         return x if size is None else x[..., : size[0], : size[1]]
 
     @torch.no_grad()
     def decode_latents(self, z: Tensor, size: tuple[int, int] | None = None) -> Tensor:
-        """Latents (N, D, h, w) -> pictures (N, C, H, W) in [0, 1], as `decode` has them.
+        """Decode latents (N, D, h, w) to pictures (N, C, H, W) in [0, 1], as `decode` does.
 
-        They are quantized first: the decoder has seen codes only.
+        Latents are quantized first, since the decoder is trained on codes only.
         """
         return self.decode(self.network.quantizer.quantize(z.to(self.device)), size)
 
     def reconstruct(self, x: Tensor) -> Tensor:
-        """Pictures (N, C, H, W) as `encode` takes them, there and back."""
+        """Encode and decode pictures (N, C, H, W), given as for `encode`."""
         x = self.check_pictures(x)
         return self.decode(self.encode(x), (x.shape[2], x.shape[3]))
 
     def validate(
         self, read_pictures: Callable[[slice], Tensor], n: int
     ) -> tuple[dict[str, Any], list[str]]:
-        """How many codes n pictures use, of which `read_pictures` gives some: for the log, and in words."""
-        found = measure_health(self, read_pictures, n, self.device)
+        """Count the codes that n pictures use; `read_pictures` reads a slice of them.
+
+        Returns numbers for the log, and messages.
+        """
+        health = measure_health(self, read_pictures, n, self.device)
         numbers = {
             "pictures_examined": n,
-            "codes": found.codebook_size,
-            "codes_used": found.n_used,
-            "perplexity_used": round(found.perplexity, 4),
+            "codes": health.codebook_size,
+            "codes_used": health.n_used,
+            "perplexity_used": round(health.perplexity, 4),
         }
-        return numbers, [found.describe()]
+        return numbers, [health.describe()]
 
     def after_step(self) -> None:
-        """After every optimizer step, on all processes at once."""
+        """Update the quantizer after an optimizer step, in all processes at once."""
         self.network.quantizer.after_step()
 
     def to_network_range(self, x: Tensor) -> Tensor:
-        """[0, 1] to the network's range."""
+        """Map [0, 1] to the network's range."""
         low, high = self.network.pixel_range
         return low + (high - low) * x
 
     def from_network_range(self, x: Tensor) -> Tensor:
-        """The network's range to [0, 1]."""
+        """Map the network's range to [0, 1], clamped, as float32."""
         low, high = self.network.pixel_range
         return ((x - low) / (high - low)).clamp(0, 1).float()
 
     def pad(self, x: Tensor) -> Tensor:
-        """Padded to multiples of the factor, below and right."""
+        """Pad to multiples of the downsampling factor, at the bottom and right."""
         f = self.network.downsampling_factor
         H, W = x.shape[2:]
         below, right = -H % f, -W % f
         return F.pad(x, (0, right, 0, below), mode="replicate") if below or right else x
 
     def check_pictures(self, x: Any) -> Tensor:
-        """Pictures as `encode` takes them, as float32 (N, C, H, W). UserError for others."""
+        """Convert pictures to float32 (N, C, H, W), given as for `encode`. UserError for others."""
         x, C = to_pictures(x, "pictures").float(), self.config.shape[0]
         if x.shape[1] != C:
             raise UserError(f"pictures have shape {tuple(x.shape)}; give (N, {C}, H, W)")

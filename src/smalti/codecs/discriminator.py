@@ -20,38 +20,39 @@ from smalti.core.ranges import Positive, Range, Width
 
 GANLoss = Literal["hinge", "vanilla"]
 WINNING_ACCURACY, LOSING_ACCURACY = 0.95, 0.55
-"""Shares of right verdicts between which the game is in balance."""
+"""Accuracies between which generator and discriminator are in balance."""
 MIN_STEPS = 100
-"""Steps of the game before anything is said."""
+"""Discriminator steps before its accuracy is reported."""
 RUNNING_DECAY = 0.98
-"""Decay of the running numbers: about 50 steps."""
+"""Decay of the running averages: about 50 steps."""
 
 
 @dataclass(frozen=True)
 @check_fields
 class DiscriminatorConfig:
-    """A network that tells pictures from reconstructions, patch by patch."""
+    """PatchGAN discriminator of pictures and reconstructions."""
 
     channels: Width = 3
     """Channels of the pictures."""
     width: Width = 64
-    """Feature channels of the first layer; each later one has twice as many, up to 8 times."""
+    """Feature channels of the first layer. Each later layer doubles them, up to 8 times."""
     layers: Annotated[int, Range(1, 16)] = 3
-    """Layers that halve: 3 look at patches of 70 x 70 pixels, 2 at 34 x 34."""
+    """Downsampling layers. With 3, patches are 70 x 70 pixels; with 2, 34 x 34."""
     norm: Literal["batch", "act", "spectral"] = "batch"
-    """Batch norm, ActNorm (Glow's, with several processes), or weights of spectral norm 1."""
+    """Normalization layers. ActNorm is Glow's, for several processes; spectral normalizes
+    weights."""
     gan_loss: GANLoss = "hinge"
-    """What discriminator and generator play for."""
+    """Loss of the discriminator."""
     lr_scale: Positive = 1.0
-    """The discriminator's learning rate, as a multiple of the training's."""
+    """Multiplier of the learning rate."""
 
     def build(self) -> PatchDiscriminator:
         return PatchDiscriminator(self)
 
 
 class ActNorm(nn.Module):
-    """A scale and a shift for each channel, which the first batch sets so that it comes out with
-    mean 0 and deviation 1 (Glow, arXiv:1807.03039, section 3.1). The moments are of all processes.
+    """Per-channel scale and shift, initialized by the first batch to give mean 0 and standard
+    deviation 1 (Glow, arXiv:1807.03039, section 3.1). Moments are over all processes.
     """
 
     initialized: Tensor
@@ -75,14 +76,14 @@ class ActNorm(nn.Module):
             torch.stack([count, flat.sum(1), flat.square().sum(1)])
         )
         mean = total / count
-        deviation = (squares / count - mean.square()).clamp(min=0).sqrt()
+        std = (squares / count - mean.square()).clamp(min=0).sqrt()
         self.shift.copy_(-mean)
-        self.scale.copy_(1 / (deviation + 1e-6))
+        self.scale.copy_(1 / (std + 1e-6))
         self.initialized.fill_(True)
 
 
 class PatchDiscriminator(nn.Module):
-    """Logits of patches: above 0 they look real (pix2pix, arXiv:1611.07004, section 3.2.2).
+    """Logits of patches, above 0 for real (pix2pix, arXiv:1611.07004, section 3.2.2).
 
     x: (B, C, H, W) in [-1, 1] -> (B, 1, h, w). 4x4 convolutions, leaky ReLUs, norms in between.
     """
@@ -110,7 +111,7 @@ def build_conv(
     c_in: int, c_out: int, stride: int, bias: bool, config: DiscriminatorConfig
 ) -> nn.Module:
     layer = nn.Conv2d(c_in, c_out, 4, stride, padding=1, bias=bias)
-    nn.init.normal_(layer.weight, 0.0, 0.02)  # as DCGAN has it
+    nn.init.normal_(layer.weight, 0.0, 0.02)  # as in DCGAN
     return spectral_norm(layer) if config.norm == "spectral" else layer
 
 
@@ -125,9 +126,9 @@ def build_norm(width: int, config: DiscriminatorConfig) -> nn.Module:
 
 
 class DiscriminatorPlayer(nn.Module):
-    """The second player: learns to tell the pictures from what the generator made of them.
+    """The second player: learns to distinguish pictures from reconstructions.
 
-    It gets both through `carry`, and sits out a step without.
+    `carry` holds both; without it the step is skipped.
     """
 
     betas = (0.5, 0.9)
@@ -147,42 +148,44 @@ class DiscriminatorPlayer(nn.Module):
         if carry is None:
             return Loss(0 * next(self.parameters()).sum(), {})
         real, fake = carry  # pyright: ignore
-        yes, no = self.network(real).float(), self.network(fake).float()
-        total = discriminator_loss(yes, no, self.network.config.gan_loss)
-        right = 0.5 * ((yes > 0).float().mean() + (no < 0).float().mean())
+        logits_real, logits_fake = self.network(real).float(), self.network(fake).float()
+        total = discriminator_loss(logits_real, logits_fake, self.network.config.gan_loss)
+        means = torch.stack([logits_real.mean(), logits_fake.mean()])
+        accuracy = 0.5 * ((logits_real > 0).float().mean() + (logits_fake < 0).float().mean())
         if self.training:
             self.steps += 1
-            self.accuracy.lerp_(right.detach(), 1 - RUNNING_DECAY)
-            self.mean_logits.lerp_(torch.stack([yes.mean(), no.mean()]).detach(), 1 - RUNNING_DECAY)
+            self.accuracy.lerp_(accuracy.detach(), 1 - RUNNING_DECAY)
+            self.mean_logits.lerp_(means.detach(), 1 - RUNNING_DECAY)
         terms = {
-            "logits_real": yes.mean(),
-            "logits_fake": no.mean(),
-            "discriminator_accuracy": right,
+            "logits_real": means[0],
+            "logits_fake": means[1],
+            "discriminator_accuracy": accuracy,
         }
         return Loss(total, {name: term.detach() for name, term in terms.items()})
 
     def list_save_messages(self) -> list[str]:
-        """Who is winning."""
+        """Report the balance of generator and discriminator."""
         if int(self.steps) < MIN_STEPS:
             return []
         real, fake = self.mean_logits.tolist()
-        told = f"logits {real:+.2f} of pictures, {fake:+.2f} of reconstructions"
-        return [f"discriminator: {describe_balance(float(self.accuracy))} ({told})"]
+        logits = f"logits {real:+.2f} of pictures, {fake:+.2f} of reconstructions"
+        return [f"discriminator: {describe_balance(float(self.accuracy))} ({logits})"]
 
 
 def describe_balance(accuracy: float) -> str:
-    """How the game stands, by the share of patches that the discriminator is right about."""
-    share = f"right about {accuracy:.0%} of the patches"
+    """Describe the balance by the discriminator's accuracy on patches."""
+    share = f"accuracy {accuracy:.0%}"
     if accuracy > WINNING_ACCURACY:
         return f"it is winning, {share}: lower --model.discriminator.lr-scale, or start it later"
     if accuracy < LOSING_ACCURACY:
-        return f"it is losing, {share}: its gradients say little; start it earlier"
+        return f"it is losing, {share}: its gradients are uninformative; start it earlier"
     return f"in balance, {share}"
 
 
 def discriminator_loss(logits_real: Tensor, logits_fake: Tensor, kind: GANLoss) -> Tensor:
-    """Of logits of pictures and of reconstructions: hinge (arXiv:1705.02894, section 4.2), or the
-    vanilla game's cross entropy (arXiv:1406.2661).
+    """Loss of the logits of pictures and of reconstructions, scalar.
+
+    hinge: arXiv:1705.02894, section 4.2. vanilla: cross entropy, arXiv:1406.2661.
     """
     if kind == "hinge":
         return 0.5 * (F.relu(1 - logits_real).mean() + F.relu(1 + logits_fake).mean())
@@ -191,12 +194,12 @@ def discriminator_loss(logits_real: Tensor, logits_fake: Tensor, kind: GANLoss) 
 
 @contextmanager
 def freeze_parameters(network: nn.Module) -> Iterator[Callable[[Tensor], Tensor]]:
-    """The network as it is: gradients go through it, and none to it."""
-    learning = [p for p in network.parameters() if p.requires_grad]
-    for p in learning:
+    """Freeze the network's parameters: gradients pass through it, but none reach them."""
+    trainable = [p for p in network.parameters() if p.requires_grad]
+    for p in trainable:
         p.requires_grad_(False)
     try:
         yield network
     finally:
-        for p in learning:
+        for p in trainable:
             p.requires_grad_(True)

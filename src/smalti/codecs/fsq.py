@@ -1,4 +1,4 @@
-"""Codes without a codebook: finite scalar quantization."""
+"""Finite scalar quantization (FSQ): codes without a codebook."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ LevelCounts = Annotated[
 @dataclass(frozen=True)
 @check_fields
 class FSQConfig:
-    """A grid of levels."""
+    """FSQ: rounding to a grid of levels."""
 
     levels: LevelCounts = (8, 5, 5, 5)
-    """Levels of each number; their product is the number of codes."""
+    """Levels of each dimension. Their product is the number of codes."""
 
     @property
     def width(self) -> int:
@@ -37,10 +37,10 @@ class FSQConfig:
 
 
 class FSQ(nn.Module):
-    """Each of the few numbers of a latent is bounded and rounded to its levels (finite scalar
-    quantization, arXiv:2309.15505, section 3); their product is the codebook. It has no loss.
+    """Bounds each dimension of a latent and rounds it to its levels; it has no loss.
 
-    z: (B, D, h, w), D = len(levels). Vectors lie in [-1, 1].
+    Finite scalar quantization, arXiv:2309.15505, section 3.
+    z: (B, D, h, w), D = len(levels). Vectors are in [-1, 1].
     """
 
     levels: Tensor
@@ -58,7 +58,7 @@ class FSQ(nn.Module):
         self.usage = CodebookUsage(self.codebook_size)
 
     def bound(self, z: Tensor) -> Tensor:
-        """Each number into the range of its levels: -L/2 .. L/2 - 1 for even L, symmetric else."""
+        """Bound each dimension to its levels: -L/2 .. L/2 - 1 for even L, else symmetric."""
         half = (self.levels - 1) * (1 + MARGIN) / 2
         offset = torch.where(self.levels % 2 == 0, 0.5, 0.0)
         shift = (offset / half).atanh()
@@ -76,7 +76,7 @@ class FSQ(nn.Module):
         )
 
     def to_codes(self, levels: Tensor) -> Tensor:
-        """Levels as whole numbers around 0, (B, D, h, w) -> codes (B, h, w)."""
+        """Convert integer levels around 0, (B, D, h, w), to codes (B, h, w)."""
         return ((levels.detach().round() + self.half_widths) * self.strides).sum(1).long()
 
     def quantize(self, z: Tensor) -> Tensor:
@@ -84,8 +84,7 @@ class FSQ(nn.Module):
 
     def dequantize(self, codes: Tensor) -> Tensor:
         codes = check_codes(codes, self.codebook_size)[:, None]  # (B, 1, h, w)
-        steps, strides = self.levels.long(), self.strides.long()
-        levels = (codes // strides) % steps
+        levels = (codes // self.strides.long()) % self.levels.long()
         return (levels - self.half_widths) / self.half_widths
 
     def after_step(self) -> None:
@@ -93,5 +92,5 @@ class FSQ(nn.Module):
 
 
 def to_column(values: list[int] | tuple[int, ...]) -> Tensor:
-    """(D, 1, 1), beside maps."""
+    """Make a (D, 1, 1) tensor that broadcasts over (B, D, h, w)."""
     return torch.tensor(values, dtype=torch.float32)[:, None, None]

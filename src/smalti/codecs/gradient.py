@@ -1,4 +1,4 @@
-"""How gradients pass a choice of codes: two estimators, by type."""
+"""Gradient estimators through the choice of codes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ EPS = 1e-6
 @dataclass(frozen=True)
 @check_fields
 class StraightThrough:
-    """The gradient at the code is taken for that at the latent (VQ-VAE, arXiv:1711.00937, 3.2)."""
+    """Straight-through: copies the gradient of the code to the latent.
+
+    VQ-VAE, arXiv:1711.00937, section 3.2.
+    """
 
     def __call__(self, z: Tensor, e: Tensor) -> Tensor:
         """z: latents (N, D), e: their codes (N, D) -> e, with z's gradient."""
@@ -24,9 +27,10 @@ class StraightThrough:
 @dataclass(frozen=True)
 @check_fields
 class Rotation:
-    """The gradient turns and scales as z has to, to become e (arXiv:2410.06424, section 4.2).
+    """Rotation trick: rotates and scales the gradient as z to e.
 
-    Points that share a code keep their angles, where straight-through moves them all alike.
+    arXiv:2410.06424, section 4.2. Latents of the same code keep the angles between them;
+    straight-through moves all of them alike.
     """
 
     def __call__(self, z: Tensor, e: Tensor) -> Tensor:
@@ -39,9 +43,10 @@ class Rotation:
         zu, eu = z0 / nz, e0 / ne
         r = zu + eu
         r = r / r.norm(dim=1, keepdim=True).clamp(min=EPS)
-        turned = z - 2 * r * dot(r, z) + 2 * eu * dot(zu, z)
-        turned = turned * (ne / nz)
-        return turned + (e0 - turned).detach()  # the value is e to the last bit, also opposite z
+        rotated = z - 2 * r * dot(r, z) + 2 * eu * dot(zu, z)
+        rotated = rotated * (ne / nz)
+        # the value is exactly e, also where e is opposite z
+        return rotated + (e0 - rotated).detach()
 
 
 def dot(a: Tensor, b: Tensor) -> Tensor:

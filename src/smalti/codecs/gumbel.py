@@ -1,4 +1,4 @@
-"""Codes by a relaxed draw: Gumbel-softmax."""
+"""Gumbel-softmax quantization."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from smalti.core.ranges import CodebookSize, Positive, TrainingSteps, Weight, Wi
 @dataclass(frozen=True)
 @check_fields
 class GumbelConfig:
-    """A codebook that is drawn from."""
+    """Gumbel-softmax: codes are sampled from logits."""
 
     codebook_size: CodebookSize = 512
-    """Codes K."""
+    """Number of codes K."""
     width: Width = 64
-    """Numbers D of a code."""
+    """Dimension D of a code."""
     max_temperature: Positive = 1.0
     """Temperature at the first step."""
     min_temperature: Positive = 0.1
-    """Lowest temperature."""
+    """Lower bound of the temperature."""
     half_life: TrainingSteps = 1000
     """Steps in which the temperature halves."""
     kl_weight: Weight = 5e-4
-    """Weight of the nats by which the draws are off an even use of all codes."""
+    """Weight of KL(q || uniform)."""
     hard: bool = True
-    """Draw one code, and take the relaxed draw's gradient."""
+    """Sample one-hot codes. Their gradient is that of the relaxed sample."""
 
     def __post_init__(self) -> None:
         if self.min_temperature > self.max_temperature:
@@ -48,10 +48,10 @@ class GumbelConfig:
 
 
 class Gumbel(nn.Module):
-    """A code is drawn from softmax(logits / temperature) of Gumbel noise and logits, which a
-    1x1 convolution reads off the latents (arXiv:1611.01144, eq. 2; in codecs arXiv:2102.12092).
+    """Samples codes by softmax((logits + Gumbel noise) / temperature) (arXiv:1611.01144, eq. 2).
 
-    In eval mode the likeliest is taken. The loss is KL(q || even), mean over places.
+    A 1x1 convolution maps latents to logits; in codecs since arXiv:2102.12092. In eval mode the
+    most likely code is taken. The loss is KL(q || uniform), averaged over positions.
     """
 
     def __init__(self, config: GumbelConfig):
@@ -63,6 +63,7 @@ class Gumbel(nn.Module):
         self.usage = CodebookUsage(c.codebook_size)
 
     def compute_temperature(self) -> float:
+        """The annealed temperature of this step."""
         c = self.config
         return max(
             c.min_temperature, c.max_temperature * 0.5 ** (int(self.usage.steps) / c.half_life)
@@ -74,12 +75,12 @@ class Gumbel(nn.Module):
         codes = logits.argmax(1)
         if self.training:
             self.usage.record(codes.flatten())
-            chosen = F.gumbel_softmax(logits, self.compute_temperature(), self.config.hard, dim=1)
-            e = torch.einsum("bkhw,kd->bdhw", chosen, self.weight)
+            sampled = F.gumbel_softmax(logits, self.compute_temperature(), self.config.hard, dim=1)
+            e = torch.einsum("bkhw,kd->bdhw", sampled, self.weight)
         else:
             e = self.dequantize(codes)
-        nats = logits.log_softmax(1)
-        kl = (nats.exp() * (nats + math.log(self.codebook_size))).sum(1).mean()
+        log_q = logits.log_softmax(1)
+        kl = (log_q.exp() * (log_q + math.log(self.codebook_size))).sum(1).mean()
         return QuantizerOutput(
             e, codes, self.config.kl_weight * kl, {"kl": kl.detach(), **self.usage.compute_terms()}
         )

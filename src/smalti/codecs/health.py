@@ -1,4 +1,4 @@
-"""Whether a codebook is alive, counted over a whole set of pictures."""
+"""Codebook usage over a set of pictures."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
     from smalti.codecs.codec import Codec
 
 MIN_COUNT_PER_CODE = 4
-"""Places for each code before a code that stands at none counts as unused."""
+"""Mean count per code from which low usage is reported."""
 LOW_SHARE = 0.5
-"""A smaller part of the codes in use is worth a warning."""
+"""Used share of the codes below which there is a warning."""
 BATCH_SIZE = 64
 
 
 @dataclass(frozen=True, eq=False)
 class Health:
-    """How a codec's codes are used over a set of pictures."""
+    """Usage of a codec's codes over a set of pictures."""
 
     counts: Tensor
-    """(K,) int64: how often each code stands for a piece of a picture."""
+    """(K,) int64: how often each code occurs."""
     n_dead: int | None = None
-    """Codes that training had given up when it ended; None where that is not known."""
+    """Dead codes at the end of training. None if unknown."""
     n_revived: int | None = None
-    """Revivals in training."""
+    """Revivals during training. None if unknown."""
 
     @property
     def codebook_size(self) -> int:
@@ -38,32 +38,33 @@ class Health:
 
     @property
     def n_used(self) -> int:
-        """Codes that stand somewhere."""
+        """Number of codes that occur."""
         return int((self.counts > 0).sum())
 
     @property
     def used_share(self) -> float:
-        """The part of all codes that is used."""
+        """Share of all codes that occur."""
         return self.n_used / self.codebook_size
 
     @property
     def is_low(self) -> bool:
-        """Whether few codes are used, by enough pictures to tell."""
+        """Whether few codes are used, given enough pictures to judge."""
         return (
             self.used_share < LOW_SHARE
             and int(self.counts.sum()) >= MIN_COUNT_PER_CODE * self.codebook_size
         )
 
     def describe(self) -> str:
-        """For the user, with a warning where few are used."""
-        used = f"{self.n_used} of {self.codebook_size} codes are used, perplexity {self.perplexity:.1f}"
+        """One line on the usage, with a warning if it is low."""
+        used = f"{self.n_used} of {self.codebook_size} codes are used"
+        used += f", perplexity {self.perplexity:.1f}"
         if not self.is_low:
             return used
-        return f"warning: only {used}; take fewer codes, or --model.quantizer.revival.every 20"
+        return f"warning: only {used}; use fewer codes, or --model.quantizer.revival.every 20"
 
     @property
     def perplexity(self) -> float:
-        """As many equally frequent codes would be as varied; a batch's is lower than the set's."""
+        """exp of the entropy of the usage. Lower for a batch than for the set."""
         return float(perplexity(self.counts.double()))
 
 
@@ -71,7 +72,10 @@ class Health:
 def measure_health(
     codec: Codec, take: Callable[[slice], Tensor], n: int, device: str | torch.device = "cpu"
 ) -> Health:
-    """Of a codec over n pictures, of which `take` gives some, (B, C, H, W) in [0, 1]."""
+    """Measure a codec's codebook usage over n pictures.
+
+    take: reads a slice of them, (B, C, H, W) in [0, 1].
+    """
     counts = torch.zeros(codec.vocab_size, dtype=torch.int64)
     for first in range(0, n, BATCH_SIZE):
         codes = codec.encode(take(slice(first, first + BATCH_SIZE)).to(device))
@@ -80,13 +84,13 @@ def measure_health(
 
 
 def build_health(codec: Codec, counts: Tensor) -> Health:
-    """The counts beside what training says of the codes."""
-    use = find_usage(codec.network.quantizer)
-    if use is None or not int(use.steps):
+    """Combine the counts with the usage recorded in training."""
+    usage = find_usage(codec.network.quantizer)
+    if usage is None or not int(usage.steps):
         return Health(counts)
-    return Health(counts, int((~use.find_alive()).sum()), int(use.revived))
+    return Health(counts, int((~usage.find_alive()).sum()), int(usage.revived))
 
 
 def find_usage(quantizer: object) -> CodebookUsage | None:
-    """What a quantizer notes of its codes' use."""
+    """The usage that a quantizer records in training, or None."""
     return getattr(getattr(quantizer, "codebook", quantizer), "usage", None)

@@ -1,4 +1,4 @@
-"""LPIPS from the files that were published for it."""
+"""LPIPS from its published weights."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from smalti.core.weights import read_weights
 
 VGG_VARIABLE, HEADS_VARIABLE = "SMALTI_VGG16", "SMALTI_LPIPS"
 STAGES = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
-"""Of torchvision's vgg16: places of the convolutions in `features`, between its poolings."""
+"""Indices of the convolutions in `features` of torchvision's vgg16, grouped by its poolings."""
 WIDTHS = (64, 128, 256, 512, 512)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -25,7 +25,10 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 @dataclass(frozen=True)
 @check_fields
 class LPIPS:
-    """LPIPS with VGG16, from your files: $SMALTI_VGG16 and $SMALTI_LPIPS name them."""
+    """LPIPS with VGG16, read from your files.
+
+    $SMALTI_VGG16 and $SMALTI_LPIPS are their paths.
+    """
 
     @property
     def description(self) -> str:
@@ -45,8 +48,8 @@ class LPIPS:
 class VGGDistance(nn.Module):
     """LPIPS (arXiv:1801.03924, eq. 1), version 0.1 with VGG16.
 
-    features.N are the convolutions under torchvision's names, heads.N (1, D, 1, 1) say how much
-    each channel counts.
+    features.N are the convolutions under torchvision's names, heads.N (1, D, 1, 1) the weights of
+    the channels.
     """
 
     def __init__(self) -> None:
@@ -54,22 +57,22 @@ class VGGDistance(nn.Module):
         self.features = nn.ModuleDict()
         c = 3
         for stage, width in zip(STAGES, WIDTHS, strict=True):
-            for place in stage:
-                self.features[str(place)] = nn.Conv2d(c, width, 3, padding=1)
+            for index in stage:
+                self.features[str(index)] = nn.Conv2d(c, width, 3, padding=1)
                 c = width
         self.heads = nn.ModuleList(nn.Conv2d(w, 1, 1, bias=False) for w in WIDTHS)
 
     def extract_features(self, x: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) in [0, 1] -> the last features before each pooling, and the very last."""
-        mean, deviation = (x.new_tensor(v)[:, None, None] for v in (MEAN, STD))
-        x, found = (x - mean) / deviation, []
+        """Features before each pooling and at the end, of x (B, 3, H, W) in [0, 1]."""
+        mean, std = (x.new_tensor(v)[:, None, None] for v in (MEAN, STD))
+        x, features = (x - mean) / std, []
         for k, stage in enumerate(STAGES):
             if k:
                 x = F.max_pool2d(x, 2)
-            for place in stage:
-                x = F.relu(self.features[str(place)](x))
-            found.append(x)
-        return found
+            for index in stage:
+                x = F.relu(self.features[str(index)](x))
+            features.append(x)
+        return features
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """Pictures x, y (B, C, H, W) in [0, 1] -> (B,)."""
@@ -81,7 +84,7 @@ class VGGDistance(nn.Module):
 
 
 def find_weights_file(variable: str) -> Path:
-    """The file that an environment variable names. UserError where there is none."""
+    """Find the file named by an environment variable. UserError if there is none."""
     path = os.environ.get(variable)
     if not path or not Path(path).is_file():
         what = (
@@ -89,23 +92,24 @@ def find_weights_file(variable: str) -> Path:
             if variable == VGG_VARIABLE
             else "LPIPS's heads (vgg.pth)"
         )
-        given = f"names {path}, which is no file" if path else "is not set"
+        problem = f"is {path}, which is not a file" if path else "is not set"
         raise UserError(
-            f"LPIPS needs {what}: ${variable} {given}; or take --model.perceptual classifier-distance"
+            f"LPIPS needs {what}, but ${variable} {problem}; set it, "
+            "or give --model.perceptual classifier-distance"
         )
     return Path(path)
 
 
 def read_vgg_weights(path: Path) -> dict[str, Tensor]:
-    """Of torchvision's state dict, the convolutions'."""
+    """Read the convolutions' weights of torchvision's state dict."""
     weights = read_weights(path)[0]
-    places = [str(p) for stage in STAGES for p in stage]
-    return select_weights(weights, {f"features.{p}.{part}": f"features.{p}.{part}"
-                            for p in places for part in ("weight", "bias")}, path)  # fmt: skip
+    indices = [str(k) for stage in STAGES for k in stage]
+    return select_weights(weights, {f"features.{k}.{part}": f"features.{k}.{part}"
+                            for k in indices for part in ("weight", "bias")}, path)  # fmt: skip
 
 
 def read_head_weights(path: Path) -> dict[str, Tensor]:
-    """Of the lpips package's file: lin0.model.1.weight and so on."""
+    """Read the heads of the lpips package's file: lin0.model.1.weight and so on."""
     weights = read_weights(path)[0]
     return select_weights(
         weights, {f"heads.{k}.weight": f"lin{k}.model.1.weight" for k in range(5)}, path
@@ -115,7 +119,9 @@ def read_head_weights(path: Path) -> dict[str, Tensor]:
 def select_weights(
     weights: dict[str, Tensor], names: dict[str, str], path: Path
 ) -> dict[str, Tensor]:
-    """Weights under our names, of theirs. UserError that names what is missing."""
+    """Select weights by `names` (ours -> theirs). UserError if one is missing."""
     if missing := [theirs for theirs in names.values() if theirs not in weights]:
-        raise UserError(f"{path} lacks {missing[0]} and {len(missing) - 1} more; is it that file?")
+        raise UserError(
+            f"{path} lacks {missing[0]} and {len(missing) - 1} more; is it the right file?"
+        )
     return {ours: weights[theirs].float() for ours, theirs in names.items()}

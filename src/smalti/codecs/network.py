@@ -17,18 +17,18 @@ from smalti.codecs.strided import StridedConfig
 
 @runtime_checkable
 class EncoderDecoderConfig(Protocol):
-    """Of any encoder and decoder: (B, channels, f h, f w) to (B, latent, h, w), and back."""
+    """Any encoder and decoder: (B, channels, f h, f w) to (B, latent_channels, h, w), and back."""
 
     @property
     def channels(self) -> int: ...
     @property
-    def pixel_min(self) -> float: ...  # what black is to them; white is 1
+    def pixel_min(self) -> float: ...  # value of black; white is 1
     @property
-    def downsampling_factor(self) -> int: ...  # f, pixels of a code's side
+    def downsampling_factor(self) -> int: ...  # f, pixels along a side of a code
     @property
     def latent_channels(self) -> int: ...
     @property
-    def uses_quant_conv(self) -> bool: ...  # whether 1x1 convolutions stand around any quantizer
+    def uses_quant_conv(self) -> bool: ...  # always have 1x1 convolutions around the quantizer
     def build_encoder(self) -> nn.Module: ...
     def build_decoder(self) -> nn.Module: ...
 
@@ -38,7 +38,7 @@ Quantizers = VQConfig | EMAConfig | SimVQConfig | GumbelConfig | FSQConfig
 
 
 class AutoencoderOutput(NamedTuple):
-    """There and back: pictures, latents before and after the quantizer."""
+    """Reconstructions, and the latents before and after the quantizer."""
 
     x_hat: Tensor
     z_e: Tensor
@@ -46,10 +46,10 @@ class AutoencoderOutput(NamedTuple):
 
 
 class Autoencoder(nn.Module):
-    """Pictures (B, C, H, W) in `range`, H and W multiples of the factor, to codes and back.
+    """Pictures (B, C, H, W) in `pixel_range` to codes and back.
 
-    Where the quantizer's width is another than the networks', 1x1 convolutions stand between
-    (VQGAN's have them always).
+    H and W are multiples of `downsampling_factor`. 1x1 convolutions surround the quantizer if its
+    width differs from the networks' (in VQGAN always).
     """
 
     quantizer: Any
@@ -74,15 +74,15 @@ class Autoencoder(nn.Module):
         )
 
     def encode_latents(self, x: Tensor) -> Tensor:
-        """z_e, (B, D, h, w)."""
+        """Encode pictures to z_e (B, D, h, w), before the quantizer."""
         return self.quant_conv(self.encoder(x))
 
     def decode_latents(self, z: Tensor) -> Tensor:
-        """Quantized latents z_q (B, D, h, w) to pictures."""
+        """Decode quantized latents z_q (B, D, h, w) to pictures."""
         return self.decoder(self.post_quant_conv(z))
 
     def forward_train(self, x: Tensor) -> tuple[Tensor, QuantizerOutput]:
-        """Pictures there and back with gradients, and what the quantizer says."""
+        """Reconstruct pictures with gradients. Returns x_hat and the quantizer's output."""
         quantized = self.quantizer(self.encode_latents(x))
         return self.decode_latents(quantized.z), quantized
 
@@ -93,10 +93,10 @@ class Autoencoder(nn.Module):
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
-        """Codes (B, h, w) int64."""
+        """Encode pictures to codes (B, h, w) int64."""
         return self.quantizer.quantize(self.encode_latents(x))
 
     @torch.no_grad()
     def decode(self, codes: Tensor) -> Tensor:
-        """Codes (B, h, w) to pictures (B, C, f h, f w) about in `range`."""
+        """Decode codes (B, h, w) to pictures (B, C, f h, f w), about in `pixel_range`."""
         return self.decode_latents(self.quantizer.dequantize(codes))

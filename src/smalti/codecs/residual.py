@@ -22,43 +22,47 @@ LARGEST_FACTOR = 1024
 @dataclass(frozen=True)
 @check_fields
 class ResidualConfig:
-    """Encoder and decoder of residual blocks, with attention where it pays."""
+    """VQGAN's encoder and decoder: residual blocks and attention."""
 
     channels: Width = 3
     """Channels of the pictures."""
     widths: Widths = (64, 128, 128)
-    """Feature channels of each level, finest first; each level halves the one before."""
+    """Feature channels of each level, finest first. Each level halves the resolution."""
     blocks: Depth = 2
-    """Residual blocks of an encoder's level; a decoder's has one more."""
+    """Residual blocks per encoder level. A decoder level has one more."""
     attention: LevelFlags = (False, False, False)
-    """Whether each level attends; the middle, at the coarsest size, always does."""
+    """Whether each level has attention. The coarsest resolution always has attention between
+    two blocks."""
     latent_channels: Width = 64
     """Channels between encoder and quantizer."""
     stem: Width = 1
-    """Pixels of a side that are taken as one place of more channels (space to depth)."""
+    """Space-to-depth factor in front of the encoder."""
     groups: Width = 32
-    """Groups of the norms."""
+    """Groups of the group norms."""
     dropout: FractionBelowOne = 0.0
-    """Part of the features left out in training."""
+    """Dropout rate in the residual blocks."""
     pixel_min: ClassVar[float] = -1.0
     uses_quant_conv: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if len(self.attention) != len(self.widths):
             raise UserError(
-                f"widths is {self.widths} and attention {self.attention}; give one of each a level"
+                f"widths is {self.widths} and attention is {self.attention}; "
+                "give one of each per level"
             )
         if bad := [w for w in self.widths if w % self.groups]:
-            raise UserError(f"a width of {bad[0]} does not divide into {self.groups} groups")
+            raise UserError(
+                f"width of {bad[0]} is not a multiple of {self.groups} groups; give one that is"
+            )
         if self.downsampling_factor > LARGEST_FACTOR:
             raise UserError(
-                f"a code would stand for {self.downsampling_factor} pixels of a side; "
-                f"give a stem and levels of {LARGEST_FACTOR} at most"
+                f"the downsampling factor of stem and levels is {self.downsampling_factor}; "
+                f"give {LARGEST_FACTOR} at most"
             )
 
     @property
     def downsampling_factor(self) -> int:
-        """Pixels of a code's side."""
+        """Pixels along a side of a code."""
         return self.stem * 2 ** (len(self.widths) - 1)
 
     def build_encoder(self) -> nn.Module:
@@ -69,7 +73,7 @@ class ResidualConfig:
 
 
 class Block(nn.Module):
-    """norm, swish, conv, norm, swish, dropout, conv, and the input added."""
+    """Residual block: norm, swish, conv, norm, swish, dropout, conv, plus the input."""
 
     def __init__(self, c_in: int, c_out: int, config: ResidualConfig):
         super().__init__()
@@ -86,7 +90,7 @@ class Block(nn.Module):
 
 
 class Attention(nn.Module):
-    """One head of self-attention over all places, and the input added."""
+    """Single-head self-attention over all positions, plus the input."""
 
     def __init__(self, c: int, config: ResidualConfig):
         super().__init__()
@@ -101,14 +105,14 @@ class Attention(nn.Module):
 
 
 def to_tokens(x: Tensor) -> Tensor:
-    """(B, C, H, W) -> (B, 1, H W, C), laid out as attention wants it: else it would hold all pairs
-    of places at once, which for 2048 x 2048 pixels is 17 GB.
+    """(B, C, H, W) -> (B, 1, H W, C), contiguous: otherwise attention would hold all pairs of
+    positions at once, 17 GB for 2048 x 2048 pixels.
     """
     return x.flatten(2).mT[:, None].contiguous()
 
 
 class Down(nn.Module):
-    """Half the size: a 3x3 of stride 2, with a row and a column of zeros below and right."""
+    """Downsampling: a 3x3 convolution of stride 2, zero-padded at the bottom and right."""
 
     def __init__(self, c: int):
         super().__init__()
@@ -119,7 +123,7 @@ class Down(nn.Module):
 
 
 class Up(nn.Module):
-    """Twice the size: every number four times, then a 3x3."""
+    """Upsampling: nearest neighbor, then a 3x3 convolution."""
 
     def __init__(self, c: int):
         super().__init__()
@@ -130,7 +134,7 @@ class Up(nn.Module):
 
 
 class Level(nn.Module):
-    """Blocks of one size, each followed by attention where the level has it, and the way on."""
+    """Blocks of one resolution, each followed by attention if `attends`; then `move` (Up, Down)."""
 
     def __init__(
         self, c_in: int, c: int, blocks: int, attends: bool, move: nn.Module, config: ResidualConfig
@@ -149,7 +153,7 @@ class Level(nn.Module):
         return self.move(x)
 
     def list_layers(self) -> list[nn.Module]:
-        """The steps of a level that does not attend."""
+        """The layers of a level without attention."""
         return [*self.blocks, self.move]
 
 
@@ -158,7 +162,7 @@ def build_middle(c: int, config: ResidualConfig) -> nn.Sequential:
 
 
 class Encoder(nn.Module):
-    """(B, C, H, W) -> (B, latent, H / f, W / f)."""
+    """(B, C, H, W) -> (B, latent_channels, H / f, W / f)."""
 
     def __init__(self, config: ResidualConfig):
         super().__init__()
@@ -176,14 +180,14 @@ class Encoder(nn.Module):
         self.first_global = next((k for k, a in enumerate(config.attention) if a), n)
 
     def list_local_layers(self) -> list[nn.Module]:
-        """The steps before the first level that attends: but for the norms, none looks far."""
+        """Layers before the first attention. Apart from norms, their receptive field is small."""
         levels = [
             part for level in self.levels[: self.first_global] for part in level.list_layers()
         ]
         return [nn.Sequential(self.stem, self.enter), *levels]
 
     def forward_global(self, x: Tensor) -> Tensor:
-        """The rest, which looks at the whole picture."""
+        """Apply the remaining layers, which see the whole picture."""
         for level in self.levels[self.first_global :]:
             x = level(x)
         return self.leave(F.silu(self.norm(self.middle(x))))
@@ -196,7 +200,7 @@ class Encoder(nn.Module):
 
 
 class Decoder(nn.Module):
-    """(B, latent, h, w) -> (B, C, f h, f w)."""
+    """(B, latent_channels, h, w) -> (B, C, f h, f w)."""
 
     def __init__(self, config: ResidualConfig):
         super().__init__()
@@ -215,14 +219,14 @@ class Decoder(nn.Module):
         self.first_local = max((k + 1 for k, a in enumerate(attention) if a), default=0)
 
     def forward_global(self, x: Tensor) -> Tensor:
-        """Up to the last level that attends: it looks at the whole picture."""
+        """Apply the layers up to the last attention, which see the whole picture."""
         x = self.middle(self.enter(x))
         for level in self.levels[: self.first_local]:
             x = level(x)
         return x
 
     def list_local_layers(self) -> list[nn.Module]:
-        """The steps after it: but for the norms, none looks far."""
+        """Layers after the last attention. Apart from norms, their receptive field is small."""
         levels = [part for level in self.levels[self.first_local :] for part in level.list_layers()]
         return [*levels, nn.Sequential(self.norm, nn.SiLU(), self.leave, self.stem)]
 
@@ -234,5 +238,5 @@ class Decoder(nn.Module):
 
     @property
     def last_weight(self) -> Tensor:
-        """The last layer's weight, whose gradients balance two losses."""
+        """The last layer's weight, at which the adaptive weight compares gradients."""
         return self.leave.weight

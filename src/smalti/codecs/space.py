@@ -1,4 +1,4 @@
-"""Where latents and codes lie when they are compared."""
+"""Spaces in which latents and codes are compared."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from smalti.core.config import check_fields
 @dataclass(frozen=True)
 @check_fields
 class Euclidean:
-    """As they are."""
+    """Euclidean distance of latents and codes."""
 
     def project(self, v: Tensor) -> Tensor:
-        """(N, D) -> (N, D)."""
+        """Return v (N, D) unchanged."""
         return v
 
 
 @dataclass(frozen=True)
 @check_fields
 class Sphere:
-    """Brought to length 1: the nearest code is that of the smallest angle, and no code is out of
-    reach for its length. ViT-VQGAN's l2-normalized codes (arXiv:2110.04627, section 3.2).
+    """L2-normalized latents and codes: the nearest code has the smallest angle.
+
+    No code is unreachable because of its norm. ViT-VQGAN, arXiv:2110.04627, section 3.2.
     """
 
     def project(self, v: Tensor) -> Tensor:
-        """(N, D) -> (N, D), each of length 1."""
+        """Normalize v (N, D) to length 1."""
         return F.normalize(v, dim=1)

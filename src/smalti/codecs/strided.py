@@ -1,4 +1,4 @@
-"""The VQ-VAE's networks: strided convolutions, and residual blocks at the coarse end."""
+"""The VQ-VAE's networks: strided convolutions, and residual blocks at the lowest resolution."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from smalti.core.ranges import Range, Width
 @dataclass(frozen=True)
 @check_fields
 class StridedConfig:
-    """Encoder and decoder of strided convolutions; as many as the factor has halvings."""
+    """VQ-VAE's encoder and decoder: strided convolutions."""
 
     channels: Width = 3
     """Channels of the pictures."""
     width: Width = 64
     """Feature channels."""
     halvings: Annotated[int, Range(1, 10)] = 2
-    """How often each side is halved: 2 makes a code of 4 x 4 pixels."""
+    """Number of strided convolutions. With 2, a code covers 4 x 4 pixels."""
     blocks: Annotated[int, Range(0, 256)] = 2
-    """Residual blocks of each network."""
+    """Residual blocks in each of encoder and decoder."""
     pixel_min: Annotated[float, Range(-1_000, 1, excludes_high=True)] = -1.0
-    """What black is to the network; white is 1. The article's networks have 0."""
+    """Value of black; white is 1. The article's networks have 0."""
     uses_quant_conv: ClassVar[bool] = False
 
     @property
     def downsampling_factor(self) -> int:
-        """Pixels of a code's side."""
+        """Pixels along a side of a code."""
         return 2**self.halvings
 
     @property
@@ -47,7 +47,7 @@ class StridedConfig:
 
 
 class Block(nn.Module):
-    """ReLU, 3x3, ReLU, 1x1, and the input added (section 4.1 of arXiv:1711.00937)."""
+    """Residual block: ReLU, 3x3, ReLU, 1x1, plus the input (arXiv:1711.00937, section 4.1)."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -70,12 +70,12 @@ class Encoder(nn.Module):
         self.blocks = nn.ModuleList(Block(D) for _ in range(config.blocks))
 
     def list_local_layers(self) -> list[nn.Module]:
-        """All steps, none of which looks far."""
+        """All layers, each of a small receptive field."""
         halvings = [nn.Sequential(conv, nn.ReLU()) for conv in self.down]
         return [*halvings, self.enter, *self.blocks]
 
     def forward_global(self, x: Tensor) -> Tensor:
-        """Nothing looks at the whole picture."""
+        """Return x: no layer sees the whole picture."""
         return x
 
     def forward(self, x: Tensor) -> Tensor:
@@ -99,11 +99,11 @@ class Decoder(nn.Module):
         self.up = nn.ModuleList(nn.ConvTranspose2d(D, c, 4, stride=2, padding=1) for c in outputs)
 
     def forward_global(self, x: Tensor) -> Tensor:
-        """Nothing looks at the whole picture."""
+        """Return x: no layer sees the whole picture."""
         return x
 
     def list_local_layers(self) -> list[nn.Module]:
-        """All steps, none of which looks far."""
+        """All layers, each of a small receptive field."""
         doublings = [
             nn.Sequential(nn.ReLU(), conv) if k else conv for k, conv in enumerate(self.up)
         ]
@@ -119,7 +119,7 @@ class Decoder(nn.Module):
 
     @property
     def last_weight(self) -> Tensor:
-        """The last layer's weight, whose gradients balance two losses."""
+        """The last layer's weight, at which the adaptive weight compares gradients."""
         last = self.up[-1]
         assert isinstance(last, nn.ConvTranspose2d)
         return last.weight

@@ -1,10 +1,9 @@
-"""Codecs on pictures larger than memory: in tiles that overlap, and are blended.
+"""Codecs on pictures larger than memory: overlapping tiles are processed and blended.
 
-Networks go step by step over all tiles: a residual block, a halving. So a tile needs to see no more
-than a few places beyond its edge, and the statistics of a group norm are those of the whole
-picture: a first pass over the tiles gathers them. Attention, at the coarse size where maps are
-small, looks at the whole picture as it always does. Held at a time are a step's input, its output
-and the inside of one tile.
+Each layer (a residual block, a downsampling) runs on all tiles before the next one. So a tile needs
+only a few positions beyond its edges, and group norms use the statistics of the whole picture,
+which a first pass over the tiles computes. Attention, at the lowest resolution with small maps,
+sees the whole picture. Memory holds a layer's input, its output and the activations of one tile.
 """
 
 from __future__ import annotations
@@ -20,15 +19,15 @@ from smalti.codecs.codec import Codec
 from smalti.core.errors import UserError
 
 OVERLAP = 4
-"""Places that a tile sees beyond its edges: two convolutions of 3 x 3 and to spare."""
+"""Positions of overlap on each side of a tile: enough for two 3 x 3 convolutions."""
 
 
 DEFAULT_SIDE = 32
-"""Codes of a tile's side unless told otherwise, beside the overlap."""
+"""Codes along a side of a tile, without the overlap."""
 
 
 class Tile(NamedTuple):
-    """A piece of a map, in codes: its core [top, bottom) x [left, right), and what it sees."""
+    """A tile, in codes: its core [top, bottom) x [left, right), and `outer`, with the overlap."""
 
     top: int
     bottom: int
@@ -37,12 +36,12 @@ class Tile(NamedTuple):
     outer: tuple[int, int, int, int]
 
     def crop(self, x: Tensor, scale: int) -> Tensor:
-        """The piece with its overlap, of a map with `scale` numbers a code."""
+        """Crop the tile with its overlap from a map with `scale` positions per code."""
         t, b, le, r = (v * scale for v in self.outer)
         return x[..., t:b, le:r]
 
     def crop_core(self, y: Tensor, scale: float) -> Tensor:
-        """Of a map of the piece with its overlap, the core."""
+        """Crop the core from a map of the tile with its overlap."""
         t, _, le, _ = self.outer
         rows = slice(round((self.top - t) * scale), round((self.bottom - t) * scale))
         columns = slice(round((self.left - le) * scale), round((self.right - le) * scale))
@@ -50,9 +49,9 @@ class Tile(NamedTuple):
 
 
 def split_tiles(h: int, w: int, side: int, overlap: int) -> Iterator[Tile]:
-    """All tiles of a map of h x w codes."""
+    """Split a map of h x w codes into tiles. UserError if side < 1."""
     if side < 1:
-        raise UserError(f"tiles of {side} codes hold nothing; give 1 or more")
+        raise UserError(f"the tile side is {side} codes; give 1 or more")
     for top in range(0, h, side):
         for left in range(0, w, side):
             bottom, right = min(h, top + side), min(w, left + side)
@@ -69,7 +68,7 @@ def split_tiles(h: int, w: int, side: int, overlap: int) -> Iterator[Tile]:
 def decode_tiled(
     codec: Codec, codes: Tensor, size: tuple[int, int] | None = None, side: int = DEFAULT_SIDE
 ) -> Tensor:
-    """As codec.decode, by tiles of `side`: codes (N, h, w) -> (N, C, H, W) float32 in [0, 1]."""
+    """Decode in tiles of `side` codes, as codec.decode: (N, h, w) -> (N, C, H, W) in [0, 1]."""
     network, grid = codec.network, codes.shape[1:]
     x = network.decoder.forward_global(
         network.post_quant_conv(network.quantizer.dequantize(codes.to(codec.device)))
@@ -82,7 +81,7 @@ def decode_tiled(
 
 @torch.no_grad()
 def encode_tiled(codec: Codec, x: Tensor, side: int = DEFAULT_SIDE) -> Tensor:
-    """As codec.encode, by tiles of `side`: pictures (N, C, H, W) in [0, 1] -> codes (N, h, w)."""
+    """Encode in tiles of `side` codes, as codec.encode: (N, C, H, W) in [0, 1] -> (N, h, w)."""
     x = codec.check_pictures(x)
     network, grid = codec.network, codec.compute_code_shape((x.shape[2], x.shape[3]))
     x = codec.pad(codec.to_network_range(x.to(codec.device)))
@@ -92,12 +91,12 @@ def encode_tiled(codec: Codec, x: Tensor, side: int = DEFAULT_SIDE) -> Tensor:
 
 
 def apply_in_tiles(layer: nn.Module, x: Tensor, grid: tuple[int, ...], side: int) -> Tensor:
-    """A step of a network on overlapping tiles of x, whose places are those of a grid of codes.
+    """Apply a layer to overlapping tiles of x, which covers a grid of codes.
 
-    Where tiles overlap their results are blended, with weights that fall towards their edges.
+    Overlapping results are blended with weights that fall towards the tiles' edges.
     """
     h, w = grid
-    scale = x.shape[2] // h  # places a code
+    scale = x.shape[2] // h  # positions per code
     tiles = list(split_tiles(h, w, side, -(-OVERLAP // scale)))
     if len(tiles) == 1 or isinstance(layer, nn.Identity):
         return layer(x)
@@ -119,7 +118,7 @@ def apply_in_tiles(layer: nn.Module, x: Tensor, grid: tuple[int, ...], side: int
 
 
 def compute_tile_weights(tile: Tile, size: tuple[int, int], scale: int) -> Tensor:
-    """(rows, columns) of weights: 1 inside, falling to about 0 over the overlap of two tiles."""
+    """Weights (rows, columns): 1 inside, falling to about 0 over the overlap of two tiles."""
     t, b, le, r = tile.outer
     rows = compute_side_weights(tile.top - t, tile.bottom - t, b - t, t > 0, b < size[0], scale)
     columns = compute_side_weights(
@@ -131,9 +130,9 @@ def compute_tile_weights(tile: Tile, size: tuple[int, int], scale: int) -> Tenso
 def compute_side_weights(
     first: int, last: int, length: int, fades_before: bool, fades_after: bool, scale: int
 ) -> Tensor:
-    """Weights along a side. The core is [first, last) of `length`; it fades where a tile follows.
+    """Weights along a side with core [first, last) of `length`, fading next to another tile.
 
-    The outer half of the overlap has little say, for there a tile lacks what lies beyond it.
+    The outer half of the overlap gets little weight, since the tile lacks context there.
     """
     positions = (torch.arange(length * scale) + 0.5) / scale
     weight = torch.ones(length * scale)
@@ -145,24 +144,22 @@ def compute_side_weights(
 
 
 def fade(positions: Tensor, border: int) -> Tensor:
-    """From the tile's edge to as far inside its core as the overlap is wide: half at the border,
-    where two tiles weigh alike.
-    """
+    """Ramp centered on the core's border, half there, where two tiles have equal weights."""
     return ((positions - border / 2) / max(border, 1)).clamp(1e-4, 1)
 
 
 Statistics = list[Tensor]
-"""Of a step's norms, in their order: (3, N, groups) counts, sums and sums of squares."""
+"""Counts, sums and sums of squares (3, N, groups) of each norm of a layer, in order."""
 
 
 class NormReached(Exception):
-    """The norm has been reached that a pass was for."""
+    """Stops a forward pass at the norm whose moments it computes."""
 
 
 def compute_global_statistics(
     layer: nn.Module, norms: list[nn.GroupNorm], x: Tensor, tiles: list[Tile], scale: int
 ) -> Statistics:
-    """Of each norm over all of x: a pass for each, in which those before it are settled."""
+    """Compute the statistics of each norm over all of x, one pass per norm, in order."""
     statistics: Statistics = []
     for _ in norms:
         recorded: list[Tensor] = []
@@ -183,8 +180,8 @@ def hook_norms(
     recorded: list[Tensor] | None = None,
     tile: Tile | None = None,
 ) -> Iterator[None]:
-    """Norms use settled statistics; the first without adds what it sees to `recorded`, and that is
-    Enough.
+    """Make norms use the given statistics. The first norm without any appends its moments to
+    `recorded` and raises NormReached.
     """
 
     def normalize_globally(norm: nn.GroupNorm, inputs: tuple[Tensor], output: Tensor) -> Tensor:
@@ -206,20 +203,20 @@ def hook_norms(
 
 
 def crop_to_core(x: Tensor, tile: Tile) -> Tensor:
-    """What of a map inside the network belongs to the tile alone; each place counts once."""
+    """Crop a map inside the network to the tile's core, so that each position counts once."""
     t, b, _, _ = tile.outer
     return tile.crop_core(x, x.shape[2] / (b - t))
 
 
 def compute_moments(x: Tensor, groups: int) -> Tensor:
-    """(N, C, h, w) -> (3, N, groups) in float64."""
+    """Count, sum and sum of squares per group, (N, C, h, w) -> (3, N, groups) in float64."""
     flat = x.unflatten(1, (groups, -1)).flatten(2).double()  # (N, groups, numbers)
     count = torch.full_like(flat[..., 0], flat.shape[2])
     return torch.stack([count, flat.sum(2), flat.square().sum(2)])
 
 
 def apply_norm(x: Tensor, norm: nn.GroupNorm, statistics: Tensor) -> Tensor:
-    """What the norm gives with these statistics."""
+    """Apply a group norm with the given statistics."""
     count, total, squares = statistics
     mean = total / count
     scale = (squares / count - mean.square()).clamp(min=0).add(norm.eps).rsqrt()

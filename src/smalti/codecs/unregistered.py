@@ -1,4 +1,4 @@
-"""A module that its holder uses, and neither trains nor saves."""
+"""A module that its owner uses but neither trains nor saves."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class Unregistered:
-    """Holds a module where nn.Module does not find it; a copy of the holder holds the same one."""
+    """Hides a module from nn.Module's registration. A deep copy shares the same module."""
 
     def __init__(self, module: Any):
         self.module = module

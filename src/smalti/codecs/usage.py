@@ -1,4 +1,4 @@
-"""How much of a codebook is used, as training sees it."""
+"""Codebook usage during training."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from torch import Tensor, nn
 from smalti.core.processes import sum_over_processes
 
 DECAY = 0.99
-"""Of the running shares: about 100 steps count."""
+"""Decay of the running shares: about 100 steps."""
 ALIVE_SHARE = 0.1
-"""A code is alive with this part of an even share, or more."""
+"""Smallest usage of a code that is alive, as a fraction of an even share (1/K)."""
 
 
 class CodebookUsage(nn.Module):
-    """The running share of every code among the latents, over all processes.
+    """Running share of the latents of each code, over all processes.
 
-    It starts even, so that a code has a hundred steps or so before it counts as dead.
+    It starts even, so a code is not dead in the first hundred steps or so.
     """
 
     share: Tensor
@@ -32,12 +32,15 @@ class CodebookUsage(nn.Module):
         self.drift = 0.0
 
     def record(self, codes: Tensor) -> None:
-        """Codes (N,) were chosen in this step."""
+        """Record the codes (N,) chosen in this step."""
         counts = torch.bincount(codes, minlength=len(self.share)).to(self.share.dtype)
         self.counts = counts if self.counts is None else self.counts + counts
 
     def after_step(self) -> Tensor | None:
-        """The step is over: how often each code was chosen in it, (K,); None without a choice."""
+        """Update the shares after an optimizer step.
+
+        Returns how often each code was chosen, (K,), or None if nothing was recorded.
+        """
         if self.counts is None:
             return None
         counts, self.counts = sum_over_processes(self.counts), None
@@ -46,11 +49,11 @@ class CodebookUsage(nn.Module):
         return counts
 
     def find_alive(self) -> Tensor:
-        """(K,) booleans."""
+        """Which codes are alive, (K,) bool."""
         return self.share >= ALIVE_SHARE / len(self.share)
 
     def compute_terms(self) -> dict[str, Tensor]:
-        """For the log: codes alive, and their perplexity over the last hundred steps."""
+        """Terms for the log: codes alive and revived, perplexity (about 100 steps), drift."""
         alive = self.find_alive().sum().float()
         drift = torch.tensor(self.drift, device=self.share.device)
         counts = {"codes_alive": alive, "codes_revived": self.revived.float()}
@@ -58,8 +61,6 @@ class CodebookUsage(nn.Module):
 
 
 def perplexity(share: Tensor) -> Tensor:
-    """exp of the entropy of shares (K,) of any sum: how many equally likely codes would be as
-    varied. From 1 to K.
-    """
+    """exp of the entropy of shares (K,) of any sum: the effective number of codes, 1 to K."""
     p = share / share.sum().clamp(min=1e-12)
     return torch.special.entr(p).sum().exp()

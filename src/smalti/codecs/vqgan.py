@@ -1,4 +1,4 @@
-"""VQGAN: a codec trained by how its pictures look, and by a discriminator."""
+"""VQGAN: a codec trained with a perceptual and an adversarial loss."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from smalti.core.protocols import Batch, Loss
 from smalti.core.ranges import PictureShape, Range, Weight
 
 MAX_ADAPTIVE_WEIGHT = 1e4
-"""Bound of the adaptive weight."""
+"""Upper bound of the adaptive weight."""
 
 
 Start = Annotated[float, Range(0, 1e9)]
@@ -34,47 +34,48 @@ Start = Annotated[float, Range(0, 1e9)]
 @dataclass(frozen=True)
 @check_fields
 class VQGANConfig:
-    """A VQGAN."""
+    """A VQGAN codec."""
 
     shape: PictureShape = (3, 64, 64)
-    """Channels, height and width of the pictures it is trained on; others will do, too."""
+    """Channels, height and width of training pictures. Other sizes work too."""
     network: Networks = field(default_factory=ResidualConfig)
     """Encoder and decoder."""
     quantizer: Quantizers = field(default_factory=VQConfig)
-    """How latents become codes."""
+    """Quantizer of the latents."""
     perceptual: ClassifierDistance | LPIPS = field(default_factory=ClassifierDistance)
-    """The network that tells how far apart two pictures look."""
+    """Perceptual distance."""
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
-    """The discriminator."""
+    """Patch discriminator."""
     l1_weight: Weight = 1.0
-    """Weight of the absolute error of the pictures."""
+    """Weight of the L1 reconstruction error."""
     perceptual_weight: Weight = 1.0
     """Weight of the perceptual distance."""
     quantizer_weight: Weight = 1.0
-    """Weight of what the quantizer wants."""
+    """Weight of the quantizer's loss."""
     discriminator_weight: Weight = 0.8
-    """Weight of the discriminator's verdict, beside the adaptive one."""
+    """Weight of the adversarial loss. It is multiplied by the adaptive weight."""
     discriminator_start: Start = 0.35
-    """When the discriminator joins: a step, or below 1 a share of all steps."""
+    """Discriminator's start: a step, or below 1 a share. The share is of all training steps."""
 
     def __post_init__(self) -> None:
         check_shape(self.shape, self.network)
         if self.discriminator.channels != self.shape[0]:
             raise UserError(
-                f"discriminator.channels is {self.discriminator.channels}, but pictures have {self.shape[0]}"
+                f"discriminator.channels is {self.discriminator.channels}, but pictures have "
+                f"{self.shape[0]}; make them equal"
             )
 
     def compute_start_step(self, steps: int) -> int:
-        """The step at which the discriminator joins a training of so many."""
+        """The step at which the discriminator starts, in a training of `steps` steps."""
         start = self.discriminator_start
         return round(start * steps) if start < 1 else int(start)
 
     def collect_facts(self) -> dict[str, Any]:
-        """For the card."""
+        """Facts for the model card."""
         return {"perceptual": self.perceptual.description}
 
     def check_training(self) -> None:
-        """UserError when the perceptual network lacks its files."""
+        """Check that the perceptual network's files exist. UserError otherwise."""
         self.perceptual.build()
 
     def build(self) -> VQGAN:
@@ -82,10 +83,11 @@ class VQGANConfig:
 
 
 class VQGAN(Codec):
-    """VQGAN (arXiv:2012.09841). It is the first player, the generator; `players()` gives both.
+    """VQGAN (arXiv:2012.09841): the first player, the generator. `named_players()` gives both.
 
-    Without `players()` nobody has called the discriminator and the perceptual network: the loss is then
-    the absolute error and the quantizer's, as it is for the discriminator's part before its start.
+    Before `named_players()` is called there is neither discriminator nor perceptual network, and
+    the loss is the L1 error and the quantizer's loss. Before its start step, the discriminator's
+    term is left out.
     """
 
     def __init__(self, config: VQGANConfig):
@@ -93,28 +95,28 @@ class VQGAN(Codec):
         self.loss_networks: dict[str, Unregistered] = {}
         self.adaptive_weight = 0.0
         self.total_steps: int | None = None
-        """Steps of the training, where it has told."""
+        """Steps of the training, once known."""
         self.steps_done = 0
-        """Steps of it that are done."""
+        """Training steps done."""
 
     def set_total_steps(self, total_steps: int) -> None:
-        """Training takes so many steps."""
+        """Set the number of steps of the training."""
         self.total_steps = total_steps
 
     @property
     def start_step(self) -> float:
-        """The step at which the discriminator joins; a share counts once the steps are known."""
+        """The step at which the discriminator starts; inf for a share of unknown total steps."""
         if self.total_steps is None and self.config.discriminator_start < 1:
             return math.inf
         return self.config.compute_start_step(self.total_steps or 0)
 
     @property
     def skips_discriminator(self) -> bool:
-        """Whether the discriminator joins after the last step: it never plays."""
+        """Whether the discriminator would start after the last step."""
         return self.total_steps is not None and self.start_step >= self.total_steps
 
     def named_players(self) -> dict[str, nn.Module]:
-        """Who plays, in the order of a step. The discriminator is new: checkpoints hold no discriminator."""
+        """The players in the order of a step. The discriminator is new: checkpoints hold none."""
         discriminator = DiscriminatorPlayer(self.config.discriminator)
         self.loss_networks = {
             "discriminator": Unregistered(discriminator.network),
@@ -123,9 +125,9 @@ class VQGAN(Codec):
         return {"generator": self, "discriminator": discriminator}
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
-        """Eq. 5 to 7: reconstruction, quantizer, and from its start on the discriminator's verdict.
+        """Eq. 5 to 7: reconstruction, quantizer, and from the start step on the adversarial loss.
 
-        In eval mode, on held-out pictures, the discriminator has no say.
+        In eval mode, on held-out pictures, the adversarial loss is left out.
         """
         c, x = self.config, self.to_network_range(batch.require_pictures())
         x_hat, quantized = self.network.forward_train(self.pad(x))
@@ -153,43 +155,42 @@ class VQGAN(Codec):
         return Loss(total, terms, carry=(x.detach(), x_hat.detach()))
 
     def measure_perceptual_distance(self, x_hat: Tensor, x: Tensor) -> Tensor:
-        """Mean perceptual distance."""
+        """Mean perceptual distance of reconstructions x_hat to pictures x."""
         network = self.loss_networks["perceptual"].module.to(x.device)
         low, high = self.network.pixel_range
         return network((x_hat - low) / (high - low), (x - low) / (high - low)).mean()
 
     def compute_adaptive_weight(self, rec: Tensor, generator_loss: Tensor) -> Tensor:
-        """Eq. 7: the weight that makes both gradients equally long at the last layer.
+        """Eq. 7: the weight that makes the norms of both gradients equal at the last layer.
 
-        Processes differ in it, as their pictures do; their gradients are averaged.
+        Each process computes it from its own pictures; their gradients are averaged.
         """
         last = self.network.decoder.last_weight
-        ours, theirs = (
+        rec_norm, gan_norm = (
             torch.autograd.grad(loss, last, retain_graph=True)[0].float().norm()
             for loss in (rec, generator_loss)
         )
-        weight = (ours / (theirs + 1e-4)).clamp(0, MAX_ADAPTIVE_WEIGHT).detach()
+        weight = (rec_norm / (gan_norm + 1e-4)).clamp(0, MAX_ADAPTIVE_WEIGHT).detach()
         self.adaptive_weight = float(weight)
         return weight
 
     def list_save_messages(self) -> list[str]:
-        """What the user should know by now."""
+        """Messages at a save: the adaptive weight, or that the discriminator never started."""
         if self.skips_discriminator and self.steps_done == self.total_steps:
-            return [f"warning: the discriminator never played; {self.start_advice}"]
+            return [f"warning: the discriminator never started; {self.start_advice}"]
         if self.adaptive_weight:
-            return [
-                f"the discriminator's weight is {self.adaptive_weight:.3g}, so that it pulls as hard"
-            ]
+            return [f"the discriminator's adaptive weight is {self.adaptive_weight:.3g}"]
         return []
 
     def list_start_messages(self) -> list[str]:
-        """What the user should know before it trains."""
-        looks = f"looks are judged by {self.config.perceptual.description}"
+        """Messages before training: the perceptual distance, and when the discriminator starts."""
+        perceptual = f"the perceptual distance is {self.config.perceptual.description}"
         if self.skips_discriminator:
-            why = f"it would join at step {self.start_step:,} of {self.total_steps:,}"
-            return [looks, f"warning: the discriminator never plays: {why}; {self.start_advice}"]
+            why = f"its start is step {self.start_step:,} of {self.total_steps:,}"
+            warning = f"warning: the discriminator never starts: {why}; {self.start_advice}"
+            return [perceptual, warning]
         of = f" of {self.total_steps:,}" if self.total_steps else ""
-        return [f"{looks}; the discriminator joins at step {self.start_step:,}{of}"]
+        return [f"{perceptual}; the discriminator starts at step {self.start_step:,}{of}"]
 
     @property
     def start_advice(self) -> str:

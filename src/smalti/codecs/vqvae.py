@@ -1,4 +1,4 @@
-"""VQ-VAE: a codec trained by its squared error."""
+"""VQ-VAE: a codec trained with the squared error."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from smalti.core.ranges import PictureShape, Weight
 @dataclass(frozen=True)
 @check_fields
 class VQVAEConfig:
-    """A VQ-VAE."""
+    """A VQ-VAE codec."""
 
     shape: PictureShape = (3, 64, 64)
-    """Channels, height and width of the pictures it is trained on; others will do, too."""
+    """Channels, height and width of training pictures. Other sizes work too."""
     network: Networks = field(default_factory=StridedConfig)
     """Encoder and decoder."""
     quantizer: Quantizers = field(default_factory=EMAConfig)
-    """How latents become codes."""
+    """Quantizer of the latents."""
     mse_weight: Weight = 1.0
-    """Weight of the squared error of the pictures."""
+    """Weight of the squared reconstruction error."""
     quantizer_weight: Weight = 1.0
-    """Weight of what the quantizer wants: its codebook and commitment terms."""
+    """Weight of the quantizer's loss. That is its codebook and commitment terms."""
 
     def __post_init__(self) -> None:
         check_shape(self.shape, self.network)
@@ -42,7 +42,7 @@ class VQVAEConfig:
 
 class VQVAE(Codec):
     """VQ-VAE (arXiv:1711.00937). The loss is eq. 3: squared error, codebook and commitment term,
-    each a mean over all numbers, summed with the config's weights.
+    each averaged over all elements, summed with the config's weights.
     """
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
@@ -54,18 +54,19 @@ class VQVAE(Codec):
 
 
 def crop_like(x_hat: Tensor, x: Tensor) -> Tensor:
-    """The part of a padded picture that was there before, in x's type."""
+    """Crop x_hat to the size of x, in x's dtype."""
     return x_hat[..., : x.shape[2], : x.shape[3]].to(x.dtype)
 
 
 def compute_error_terms(codec: Codec, error: Tensor) -> dict[str, Tensor]:
-    """The squared error for the log, as the network sees it and in dB."""
+    """Terms for the log: the squared error in the network's range, and the PSNR in dB."""
     low, high = codec.network.pixel_range
     mse = error.detach()
     return {"squared": mse, "psnr": -10 * (mse / (high - low) ** 2).clamp(min=1e-10).log10()}
 
 
 def check_shape(shape: tuple[int, int, int], network: Networks) -> None:
+    """UserError unless the channels of pictures and network are equal."""
     if shape[0] != network.channels:
         raise UserError(
             f"network.channels is {network.channels}, but pictures of {shape} have {shape[0]}; "

@@ -1,4 +1,4 @@
-"""Diffusion: DDPM, DDIM and faster solvers."""
+"""Diffusion models: DDPM, DDIM and faster solvers."""
 
 from smalti.diffusion.consistency import Consistency, ConsistencyTuning
 from smalti.diffusion.inversion import RoundTrip, invert, round_trip

@@ -1,8 +1,8 @@
-"""Consistency models: a diffusion model tuned to see the picture at once, and how to draw from it.
+"""Consistency tuning of diffusion models, and the sampler of consistency models.
 
-Letters of ECT (arXiv:2406.14548): sigma is the noise of a level over what is left of the picture,
-r the less noisy level of a pair, f(x, t) the picture that the network sees. With a variance-
-preserving process and any prediction f(x0, no noise) = x0 holds as it is.
+Letters of ECT (arXiv:2406.14548): sigma is the noise-to-signal ratio of a level, r the less noisy
+level of a pair, f(x, t) the predicted x0. With a variance-preserving process and any prediction,
+f(x0, no noise) = x0 holds by construction.
 """
 
 from __future__ import annotations
@@ -26,25 +26,28 @@ PredictOutput = Callable[
 ]  # (x, t, y) -> the network's output
 
 FIRST_LEVEL = 0.992
-"""Where on the levels a walk begins: sigma is 80 there on a cosine, nothing of the picture left."""
+"""First level, as a share of T: sigma is 80 there on a cosine schedule, almost pure noise."""
 LATER_LEVELS = {1: (), 2: (0.43,), 3: (0.7, 0.3), 4: (0.7, 0.43, 0.19)}
-"""Levels visited after it, as shares of all; on a cosine sigma is 2, 0.8, 0.5, 0.3 there."""
+"""Later levels, as shares of T; on a cosine schedule sigma is 2, 0.8, 0.5, 0.3 there."""
 
 
 @dataclass(frozen=True)
 @check_fields
 class Consistency:
-    """Sees the picture, adds less noise, sees again: algorithm 1 of arXiv:2303.01469."""
+    """Multistep consistency sampling, algorithm 1 of arXiv:2303.01469.
+
+    Predicts x0, adds less noise, and predicts again.
+    """
 
     steps: Annotated[int, Range(1, 4)] = 2
-    """Evaluations of the network, 1 to 4."""
+    """Network evaluations, 1 to 4."""
     clip: bool = True
-    """Keep the predicted picture in the range of pictures."""
+    """Clip the predicted x0 to the range of pictures."""
     guidance: Guidance = 1.0
-    """Classifier-free guidance; 1 is none, and what was folded in when it was tuned stays."""
+    """Classifier-free guidance scale; 1 disables it. Guidance used in tuning remains."""
 
     def choose_timesteps(self, T: int) -> list[int]:
-        """Visited levels, falling, each in 0 .. T-1."""
+        """Choose the visited levels, decreasing, each in 0 .. T-1."""
         return [min(round(share * T), T - 1) for share in (FIRST_LEVEL, *LATER_LEVELS[self.steps])]
 
     def stream(
@@ -65,23 +68,25 @@ class Consistency:
 @dataclass(frozen=True)
 @check_fields
 class ConsistencyTuning:
-    """Consistency of pairs of levels that move together, in stages: ECT (arXiv:2406.14548).
+    """Consistency tuning of a diffusion model (ECT, arXiv:2406.14548).
 
-    Trains from the weights of a diffusion model (--start).
+    The predictions at pairs of levels are made equal; in stages, the pairs get closer. Training
+    starts from the weights of a diffusion model (--start).
     """
 
     steps: TrainingSteps = 4000
-    """Optimizer steps over which the stages are spread; the run's own number."""
+    """Optimizer steps that the stages cover. Usually the run's number of steps."""
     stages: Annotated[int, Range(1, 16)] = 4
-    """In stage k a pair's lower level is sigma max(0, 1 - (1 + 8 sigmoid(-sigma)) / q^(k+1))."""
+    """Number of stages. In stage k, a pair's lower level is
+    sigma max(0, 1 - (1 + 8 sigmoid(-sigma)) / q^(k+1))."""
     q: Annotated[float, Range(1, 1e4, excludes_low=True)] = 4.0
-    """By how much the levels of a pair come nearer from stage to stage."""
+    """Factor by which the gap shrinks at each stage."""
     log_sigma_mean: Annotated[float, Range(-20, 20)] = -0.9
     """Mean of log sigma over a batch."""
     log_sigma_std: Annotated[float, Range(0, 20, excludes_low=True)] = 2.0
     """Standard deviation of log sigma."""
     c: Positive = 0.03
-    """Distances below c count by their squares (pseudo-Huber)."""
+    """Pseudo-Huber constant. Distances below c count quadratically."""
 
     learns_variance = False
 
@@ -94,12 +99,12 @@ class ConsistencyTuning:
         alpha_bars: Tensor,
         step: int,
     ) -> Loss:
-        """Of pictures x0 (B, C, H, W) in [-1, 1], by torch's own generator.
+        """Loss of pictures x0 (B, C, H, W) in [-1, 1]; randomness is torch's default generator.
 
-        The same noise stands at both levels of a pair; the lower one's picture is the target, and
-        at no noise x0 itself.
+        Both levels of a pair have the same noise. The target is the prediction at the lower level,
+        or x0 if that level has no noise.
         """
-        sigmas = (1 / alpha_bars - 1).sqrt()  # (T,), rising
+        sigmas = (1 / alpha_bars - 1).sqrt()  # (T,), increasing
         t, r = self.draw_pairs(len(x0), sigmas, step)
         eps = torch.randn_like(x0)
 
@@ -117,9 +122,9 @@ class ConsistencyTuning:
         return Loss(total, {"loss": total.detach(), "distance": distance.mean().detach()})
 
     def draw_pairs(self, B: int, sigmas: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """Levels t and r of each picture, (B,) each, r below t and -1 for no noise at all.
+        """Draw levels t and r of each picture, (B,) each; r is below t, and -1 for no noise.
 
-        log sigma is normal, and stratified over the batch.
+        log sigma is normally distributed, stratified over the batch.
         """
         u = (torch.arange(B, device=sigmas.device) + torch.rand(B, device=sigmas.device)) / B
         z = torch.special.ndtri(u.double().clamp(1e-6, 1 - 1e-6))

@@ -1,4 +1,4 @@
-"""What a walk begins with and what it keeps: the pictures in a `Given`, checked."""
+"""Checks and prepares `SamplingInputs`: sampler, timesteps, start and hole."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from smalti.diffusion.samplers import Sampler
 from smalti.diffusion.space import Pixels
 
 DEFAULT_STRENGTH = 0.6
-"""Share of the steps from a picture to its like, where none is asked for."""
+"""Default share of the sampler's steps for picture-to-picture sampling."""
 
 
 def choose_sampler(
     inputs: SamplingInputs, default: Sampler, requested: Sampler | None, T: int
 ) -> Sampler:
-    """The one that is asked for, or else the model's own, or RePaint where there is a hole."""
+    """Choose the requested sampler, else RePaint if there is a hole, else the default."""
     has_hole = inputs.known is not None or inputs.mask is not None
     fill = RePaint(steps=min(RePaint.steps, T), clip=default.clip, guidance=default.guidance)
     sampler = requested or (fill if has_hole else default)
@@ -36,7 +36,7 @@ def choose_sampler(
 
 
 def plan_timesteps(inputs: SamplingInputs, sampler: Sampler, T: int) -> list[int]:
-    """The sampler's levels; with a picture the last of them, a share of given.strength."""
+    """The sampler's levels; with a picture only the last ones, a share of inputs.strength."""
     timesteps = sampler.choose_timesteps(T)
     if inputs.picture is None:
         if inputs.strength is not None:
@@ -53,7 +53,7 @@ def plan_timesteps(inputs: SamplingInputs, sampler: Sampler, T: int) -> list[int
 def prepare_start(
     inputs: SamplingInputs, fresh_noise: Tensor, a_t: Tensor, space: Pixels
 ) -> Tensor:
-    """x at the first level: noise, given or drawn, or a picture with so much of that noise.
+    """x at the first level: the given or fresh noise, or the picture with that noise added.
 
     The latter is algorithm 1 of arXiv:2108.01073 (SDEdit). fresh_noise: (n, C, H, W) float64.
     """
@@ -68,7 +68,7 @@ def prepare_start(
 
 
 def encode_hole(inputs: SamplingInputs, like: Tensor, space: Pixels) -> Hole:
-    """given.known and given.mask. like: (n, C, H, W), for the shape and the device."""
+    """Convert inputs.known and inputs.mask. like: (n, C, H, W), for the shape and the device."""
     hole = read_known_and_mask(inputs, like.shape)
     assert hole is not None
     known, mask = hole
@@ -76,5 +76,5 @@ def encode_hole(inputs: SamplingInputs, like: Tensor, space: Pixels) -> Hole:
 
 
 def encode_float64(pictures: Tensor, device: torch.device, space: Pixels) -> Tensor:
-    """Pictures in [0, 1] as float64 in the process's range."""
+    """Convert pictures in [0, 1] to float64 in the process's range."""
     return space.encode(pictures.detach().to(device).double())

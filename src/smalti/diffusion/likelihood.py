@@ -1,8 +1,8 @@
-"""The variational bound on -log p(x): what a diffusion model says of pictures it did not draw.
+"""The variational bound on -log p(x) of a diffusion model.
 
-Letters of DDPM (arXiv:2006.11239), whose eq. 5 splits the bound into L_T + sum of L_t + L_0; its
-levels 1 .. T are 0 .. T-1 here, so that L_0 is the term of level 0. All in nats and float64; x0, x
-and means are (B, C, H, W) in the range of `Pixels`, t (B,) levels, alpha_bars (T,).
+Letters of DDPM (arXiv:2006.11239), whose eq. 5 splits the bound into L_T + sum of L_t + L_0. Its
+levels 1 .. T are 0 .. T-1 here, so L_0 is the term of level 0. All values are in nats and float64;
+x0, x and means are (B, C, H, W) in the range of `Pixels`, t is (B,) levels, alpha_bars is (T,).
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ HALF_LEVEL = Pixels.half_level
 
 @dataclass(frozen=True)
 class BoundEstimator:
-    """How the bound's sum over the levels is worked out."""
+    """Monte Carlo estimator of the bound's sum over noise levels."""
 
     strata: int | None = 16
-    """Groups of levels, one or more levels drawn from each; None: every level, the full sum."""
+    """Number of strata of levels to draw from. None: every level, the full sum."""
     draws: int = 2
-    """Draws from each for every picture, each a network call; 1 gives no standard error."""
+    """Draws per stratum and picture. Each is a network call; 1 gives no standard error."""
     variance: Variance | None = None
-    """Variance of a step; None: learned where the model has it, else beta-tilde."""
+    """Variance of a step. None: learned if the model has it, else beta-tilde."""
     clip: bool = True
-    """Keep the predicted picture in the range of pictures, which only tightens the bound."""
+    """Clip the predicted x0 to the range of pictures. It can only tighten the bound."""
 
     def __post_init__(self) -> None:
         if self.strata is not None and self.strata < 2:
@@ -57,10 +57,10 @@ class BoundEstimator:
 def estimate_bound(
     x0: Tensor, predict_x0: PredictX0, alpha_bars: Tensor, rng: Rng, estimator: BoundEstimator
 ) -> Score:
-    """The bound for x0 of 8-bit levels; row i depends on stream i of `rng` alone.
+    """Estimate the bound for x0 of 8-bit levels; row i depends only on stream i of `rng`.
 
-    `draws` times in each stratum a level is drawn and the picture noised anew. A stratum of n
-    levels counts n times the mean of its draws; their spread gives its part of the standard error.
+    In each stratum, a level and noise are drawn `draws` times. A stratum of n levels contributes n
+    times the mean of its draws, and their variance its part of the standard error.
     """
     if len(rng) != len(x0):
         raise UserError(
@@ -93,7 +93,7 @@ def draw_level_nats(
     rng: Rng,
     variance: Variance,
 ) -> Tensor:
-    """(B,) nats of one level for each picture, drawn from `levels`, with fresh noise."""
+    """Nats (B,) of one level per picture, drawn from `levels`, with fresh noise."""
     u, eps = (drawn.to(x0.device) for drawn in (rng.uniform(), rng.normal(*x0.shape[1:])))
     t = levels[0] + (u * len(levels)).long().clamp(max=len(levels) - 1)  # (B,)
     x = add_noise(x0, eps, extract(alpha_bars, t))
@@ -104,10 +104,10 @@ def draw_level_nats(
 
 
 def split_strata(T: int, count: int | None) -> Iterator[range]:
-    """Level 0 by itself, then 1 .. T-1 in count - 1 ranges, finer where L_t is steep.
+    """Split levels into strata: level 0 alone, then 1 .. T-1 in count - 1 ranges.
 
-    L_t falls about as 1/t, so each range goes up to a like multiple of where it begins; none is
-    empty. count None: each level.
+    L_t decreases about as 1/t, so the ranges are spaced geometrically; none is empty. count None:
+    one level each.
     """
     if count is not None and count > T:
         raise UserError(f"strata is {count}, but the model has {T} noise levels; give fewer")
@@ -123,9 +123,9 @@ def split_strata(T: int, count: int | None) -> Iterator[range]:
 def level_nats(
     x0: Tensor, x: Tensor, t: Tensor, x0_hat: Tensor, log_variance: Tensor, alpha_bars: Tensor
 ) -> Tensor:
-    """(B,) L_t of each picture at its level t, L_0 where t is 0; `x0_hat` is the predicted x0.
+    """L_t (B,) of each picture at its level t, or L_0 if t is 0; `x0_hat` is the predicted x0.
 
-    L_t is the divergence of the step p(x_s | x_t) from the posterior q(x_s | x_t, x_0), eq. 5.
+    L_t is KL(q(x_s | x_t, x_0) || p(x_s | x_t)), eq. 5.
     """
     a_t, a_s = extract(alpha_bars, t), extract(shift_alpha_bars(alpha_bars), t)
     tilde = extract(clip_posterior_variance(alpha_bars), t).log()
@@ -138,25 +138,25 @@ def level_nats(
 
 
 def prior_nats(x0: Tensor, alpha_bars: Tensor) -> Tensor:
-    """(B,) L_T: the divergence of N(0, 1) from q(x_T | x_0). No network has a part in it."""
+    """L_T (B,): KL(q(x_T | x_0) || N(0, 1)). It does not depend on the network."""
     a_T, zero = alpha_bars[-1], torch.zeros((), dtype=x0.dtype, device=x0.device)
     return normal_kl(a_T.sqrt() * x0, (1 - a_T).log(), zero, zero).flatten(1).sum(1)
 
 
 def normal_kl(mean: Tensor, log_variance: Tensor, mean_p: Tensor, log_variance_p: Tensor) -> Tensor:
-    """KL(N(mean, variance) || N(mean_p, variance_p)) of each number, in nats."""
+    """KL(N(mean, variance) || N(mean_p, variance_p)) of each element, in nats."""
     ratio = log_variance - log_variance_p
     return 0.5 * (ratio.exp() - 1 - ratio + (mean - mean_p) ** 2 * (-log_variance_p).exp())
 
 
 def discretized_gaussian_nats(x0: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
-    """-log of the Gaussian's mass on each number's level, eq. 13; the outer levels take the tails.
+    """-log of the Gaussian's mass on each element's level, eq. 13. The outer levels get the tails.
 
-    Exact far from the mean too, where the reference code stops at a probability of 1e-12.
+    Exact also far from the mean, where the reference code is limited to probabilities above 1e-12.
     """
     log_cdf, scale, center = torch.special.log_ndtr, (-0.5 * log_variance).exp(), x0 - mean
     black, white = log_cdf(scale * (HALF_LEVEL + center)), log_cdf(scale * (HALF_LEVEL - center))
-    # the Gaussian is even: in its lower half small masses are not rounded off
+    # the Gaussian is symmetric, and in its lower half small masses are not rounded off
     near, far = (log_cdf(scale * (edge - center.abs())) for edge in (HALF_LEVEL, -HALF_LEVEL))
     inner = near + (-torch.expm1(far - near)).log()
     return -torch.where(
@@ -165,9 +165,9 @@ def discretized_gaussian_nats(x0: Tensor, mean: Tensor, log_variance: Tensor) ->
 
 
 def compute_log_variance(kind: Variance, v: Tensor | None, t: Tensor, alpha_bars: Tensor) -> Tensor:
-    """log of a step's variance at levels t, (B, 1, 1, 1), or (B, C, H, W) where it is learned.
+    """log of a step's variance at levels t, (B, 1, 1, 1), or (B, C, H, W) if learned.
 
-    At level 0 beta-tilde is 0, and both fixed choices take level 1's, as DDPM's code does.
+    At level 0 beta-tilde is 0, and both fixed variances use that of level 1, as in DDPM's code.
     """
     low, beta = clip_posterior_variance(alpha_bars), 1 - alpha_bars / shift_alpha_bars(alpha_bars)
     if kind == "learned":
@@ -177,16 +177,16 @@ def compute_log_variance(kind: Variance, v: Tensor | None, t: Tensor, alpha_bars
 
 
 def shift_alpha_bars(alpha_bars: Tensor) -> Tensor:
-    """(T,) alpha-bar of the level below each one; 1, the picture, below level 0."""
+    """alpha-bar (T,) of the level below each one; 1 (the clean picture) below level 0."""
     return torch.cat([torch.ones_like(alpha_bars[:1]), alpha_bars[:-1]])
 
 
 def clip_posterior_variance(alpha_bars: Tensor) -> Tensor:
-    """(T,) beta-tilde of each level, level 1's at level 0, where it would be 0."""
+    """beta-tilde (T,) of each level; that of level 1 at level 0, where it would be 0."""
     tilde = posterior_variance(alpha_bars, shift_alpha_bars(alpha_bars))
     return torch.cat([tilde[1:2], tilde[1:]])
 
 
 def extract(values: Tensor, t: Tensor) -> Tensor:
-    """values (T,) at the levels t (B,), to go with pictures: (B, 1, 1, 1)."""
+    """Look up values (T,) at levels t (B,), shaped (B, 1, 1, 1) to broadcast over pictures."""
     return values[t][:, None, None, None]

@@ -1,4 +1,4 @@
-"""A diffusion model: a network, a schedule and the loss that ties them together."""
+"""A diffusion model: network, noise schedule, objective and sampler."""
 
 from __future__ import annotations
 
@@ -43,38 +43,39 @@ DEFAULT_ESTIMATOR = BoundEstimator()
 @dataclass(frozen=True)
 @check_fields
 class DiffusionConfig:
-    """A DDPM."""
+    """A diffusion model (DDPM)."""
 
     shape: PictureShape = (1, 28, 28)
     """Channels, height and width of the pictures."""
     network: NetworkConfig = field(default_factory=UNetConfig)
-    """The network that predicts."""
+    """Denoising network."""
     schedule: Linear | Cosine | Sigmoid = field(default_factory=Cosine)
-    """How noise grows from level to level."""
+    """Noise schedule."""
     prediction: Prediction = "v"
-    """What the network predicts: the noise eps, the picture x0, or the velocity v."""
+    """Prediction target. The noise eps, the picture x0, or the velocity v."""
     objective: Simple | Hybrid | Bound | ConsistencyTuning = field(default_factory=Simple)
-    """What training makes small; hybrid and bound learn the variance of a step, too."""
+    """Training objective. Hybrid and bound can also learn the variance of a step."""
     conditions: ConditionConfigs = ()
-    """What it may be told: choices such as a class, and captions."""
+    """Conditions: choices such as a class, and captions."""
     condition_dropout: Fraction = 0.1
-    """Share of training pictures of which a condition is hidden, for guidance."""
+    """Share of pictures trained without a condition. For classifier-free guidance."""
     sampler: DDIM | DDPM | DPMSolver | UniPC | Consistency = field(default_factory=DDIM)
-    """The sampler used when none is asked for."""
+    """Default sampler."""
     space: Pixels = field(default_factory=Pixels)
-    """Where the process runs."""
+    """Space of the diffusion process."""
 
     def __post_init__(self) -> None:
         if self.conditions and "vector" not in self.network.condition_kinds:
+            kinds = " and ".join(self.network.condition_kinds) or "no conditions"
             raise UserError(
-                f"the network accepts {' and '.join(self.network.condition_kinds) or 'no conditions'}, and "
-                "this model tells by a vector; give another network, or no conditions"
+                f"the network accepts {kinds}, but this model's condition is a vector; "
+                "give another network, or no conditions"
             )
         self.network.check_fit(self.shape, compute_width(self.conditions, reserve_none=True))
         if self.conditions and not self.condition_dropout and self.sampler.guidance != 1:
             raise UserError(
                 f"sampler.guidance is {self.sampler.guidance}, but with condition_dropout 0 the "
-                "model never learns without conditions; give guidance 1, or a condition_dropout"
+                "model never trains without conditions; give guidance 1, or a condition_dropout"
             )
 
     def build(self) -> Diffusion:
@@ -84,8 +85,8 @@ class DiffusionConfig:
 class Diffusion(Model):
     """DDPM (arXiv:2006.11239) with any schedule, prediction and sampler.
 
-    `loss` trains it, `stream` samples it, `render` turns a state into pictures in [0, 1].
-    `network(x, t)`, or `network(x, t, c)` where it is told something, is as `NetworkConfig` has it;
+    `loss` is the training objective, `stream` samples, `render` converts a state to pictures in
+    [0, 1]. `network(x, t)`, or `network(x, t, c)` with conditions, is described in `NetworkConfig`;
     x is in the range of the config's space.
     """
 
@@ -116,7 +117,7 @@ class Diffusion(Model):
         )
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
-        """The config's objective at random levels; noise is torch's own."""
+        """The objective at random levels; randomness is torch's default generator."""
         config, x0 = self.config, self.space.encode(batch.require_pictures())
         objective, prediction = config.objective, config.prediction
         c = self.conditions.to_vector(merge_shorthands(batch), len(x0))
@@ -132,12 +133,12 @@ class Diffusion(Model):
     def stream(
         self, rng: Rng, inputs: SamplingInputs = SamplingInputs(), sampler: Sampler | None = None
     ) -> Iterator[DiffusionState]:
-        """States from noise to picture: one of pure noise, then one per step.
+        """Yield the states of sampling: pure noise first, then one state per step.
 
-        Choices that are not given are drawn per sample, captions are empty then. given.start
-        (n, C, H, W) is x_T; given.size is another height and width. With given.picture the walk
-        begins on the way, at that picture with noise (SDEdit); given.known and given.mask are a
-        hole to fill (RePaint).
+        Choices that are not given are drawn per sample; captions default to empty.
+        inputs.initial_noise (n, C, H, W) is x_T; inputs.size is another height and width. With
+        inputs.picture, sampling starts at an intermediate level from that picture with noise
+        (SDEdit); inputs.known and inputs.mask are a hole to fill (RePaint).
         """
         T = self.config.schedule.T
         sampler = choose_sampler(inputs, self.config.sampler, sampler, T)
@@ -148,9 +149,8 @@ class Diffusion(Model):
         H, W = size or (H, W)
         shape = (C, H, W)
         self.config.network.check_fit(shape, self.conditions.width)
-        fresh_noise = rng.normal(*shape).to(
-            device
-        )  # also when x_T is given: what follows is the same
+        # drawn also when x_T is given, so that later draws stay the same
+        fresh_noise = rng.normal(*shape).to(device)
         x = prepare_start(inputs, fresh_noise, self.alpha_bars[timesteps[0]], self.space)
         conditions = self.draw_conditions(rng, inputs)
         denoise = self.build_denoiser(conditions, len(rng), sampler.clip, sampler.guidance)
@@ -164,20 +164,20 @@ class Diffusion(Model):
         return sampler.stream(denoise, x, self.alpha_bars, draw_noise, timesteps)
 
     def draw_conditions(self, rng: Rng, inputs: SamplingInputs) -> ConditionValues:
-        """What the samples are told: where a choice is not given, each draws a value."""
+        """Resolve the conditions of the samples. Choices that are not given are drawn."""
         conditions = resolve_conditions(inputs, self.spec, len(rng))
         for condition in self.spec.conditions:
-            if K := len(condition.values):  # drawn also when given: what follows is the same
+            if K := len(condition.values):  # drawn also when given: later draws stay the same
                 conditions.setdefault(condition.name, (rng.uniform() * K).long())
         return conditions
 
     def build_denoiser(
         self, conditions: ConditionValues, n: int, clip: bool, guidance: float
     ) -> Denoiser:
-        """What a sampler asks for the picture; conditions: as `resolve` has it, of n pictures.
+        """Build the denoiser that a sampler calls. conditions: of n pictures, as resolved.
 
-        Classifier-free guidance w gives none + w (told - none), eq. 6 of arXiv:2207.12598 with its
-        w + 1 = ours; 0 is nothing told, whose network call is the only one.
+        Classifier-free guidance w gives uncond + w (cond - uncond), eq. 6 of arXiv:2207.12598,
+        whose w + 1 is ours. 0 is unconditional, with a single network call.
         """
         with torch.no_grad(), eval_mode(self):
             c_uncond = None if guidance == 1 else self.conditions.to_unconditional_vector(n)
@@ -193,39 +193,39 @@ class Diffusion(Model):
     def predict_guided(
         self, x: Tensor, t: int, c: Tensor | None, c_uncond: Tensor | None, guidance: float
     ) -> Tensor:
-        """The network's output at level t, told c (n, D) and guided away from none (n, D)."""
+        """The network's output at level t for c (n, D), guided away from c_uncond (n, D)."""
         ts = torch.full((len(x),), t, device=x.device)
         with eval_mode(self):
             if c is None or c_uncond is None or not guidance:
                 return self.predict(x, ts, c)
             both = self.predict(torch.cat([x, x]), torch.cat([ts, ts]), torch.cat([c, c_uncond]))
-        with_condition, without = both.chunk(2)
-        guided = without + guidance * (with_condition - without)
-        C = x.shape[1]  # what gives the variance is not guided
-        return torch.cat([guided[:, :C], with_condition[:, C:]], dim=1)
+        cond, uncond = both.chunk(2)
+        guided = uncond + guidance * (cond - uncond)
+        C = x.shape[1]  # the variance is not guided
+        return torch.cat([guided[:, :C], cond[:, C:]], dim=1)
 
     def read_output(
         self, output: Tensor, x: Tensor, a_t: Tensor, clip: bool
     ) -> tuple[Tensor, Tensor | None]:
-        """The x0 that the network's output means for x, and its v where the variance is learned."""
+        """Convert the network's output for x to the predicted x0, and to v if learned."""
         output, v = split_output(output, x.shape[1], self.config.objective.learns_variance)
         x0 = compute_x0(self.config.prediction, output, x, a_t)
         return (self.space.clip(x0) if clip else x0), v
 
     @torch.no_grad()
     def score(self, batch: Batch, rng: Rng, estimator: BoundEstimator = DEFAULT_ESTIMATOR) -> Score:
-        """The variational bound on -log p(x), or p(x | class) where the batch has labels.
+        """Estimate the variational bound on -log p(x), or -log p(x | class) if there are labels.
 
-        batch.pictures are of 8-bit levels, over 255; UserError when they lie between. Row i
-        depends on stream i alone. The terms are DDPM's, eq. 5: L_T, the sum of L_t, and L_0.
+        batch.pictures are 8-bit levels / 255; UserError for other values. Row i depends only on
+        stream i. The terms are those of DDPM's eq. 5: L_T, the sum of L_t, and L_0.
         """
         if estimator.variance is None and self.config.objective.learns_variance:
             estimator = replace(estimator, variance="learned")
         C, pictures = self.config.shape[0], batch.require_pictures()
         if pictures.shape[1] != C:
             raise UserError(
-                f"pictures have {pictures.shape[1]} channels, and this model's have {C}; "
-                "give such pictures"
+                f"pictures have {pictures.shape[1]} channels, but the model has {C}; "
+                f"give pictures of {C} channels"
             )
         x0 = self.space.encode_8bit(pictures).to(self.alpha_bars.device)
         conditions = resolve_conditions(batch, self.spec, len(x0))
@@ -239,5 +239,5 @@ class Diffusion(Model):
             return estimate_bound(x0, predict_x0, self.alpha_bars, rng, estimator)
 
     def render(self, state: DiffusionState) -> Tensor:
-        """The state's picture, (n, C, H, W) float32 in [0, 1]."""
+        """Convert a state to pictures, (n, C, H, W) float32 in [0, 1]."""
         return self.space.decode(state.x)

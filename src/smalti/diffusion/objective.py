@@ -1,4 +1,4 @@
-"""Objectives: what training makes small. Each takes noised pictures and the network's output."""
+"""Training objectives. Each takes noisy pictures and the network's output."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAX_WEIGHT = 400.0
 
 @dataclass(frozen=True, eq=False)
 class NoisyBatch:
-    """Pictures, each at its own noise level."""
+    """Noisy pictures, each at its noise level."""
 
     x0: Tensor
     """(B, C, H, W) in [-1, 1]."""
@@ -40,7 +40,7 @@ class NoisyBatch:
 
 
 def draw_noisy_batch(x0: Tensor, alpha_bars: Tensor) -> NoisyBatch:
-    """x0 at random levels, by torch's own generator.
+    """Add noise to x0 at random levels, by torch's default generator.
 
     Levels are stratified over the batch: each is uniform, together they cover 0 .. T-1 evenly.
     """
@@ -54,12 +54,12 @@ def draw_noisy_batch(x0: Tensor, alpha_bars: Tensor) -> NoisyBatch:
 @dataclass(frozen=True)
 @check_fields
 class Simple:
-    """The simple loss, eq. 14 of DDPM (arXiv:2006.11239), of whatever is predicted."""
+    """The simple loss, eq. 14 of DDPM (arXiv:2006.11239)."""
 
     gamma: Positive | None = None
-    """Weight levels by min-SNR with this gamma (arXiv:2303.09556 takes 5); all alike without."""
+    """Gamma of min-SNR weighting. None: equal weights. arXiv:2303.09556 uses 5."""
     loss_space: Prediction | None = None
-    """Measure the error of eps, x0 or v, whatever is predicted; without, of what is predicted."""
+    """Space of the error: eps, x0 or v. Default: the prediction's."""
 
     learns_variance = False
 
@@ -83,26 +83,29 @@ class Simple:
         return Loss(total, {"loss": total.detach()})
 
     def compute_weight(self, prediction: Prediction, a_t: Tensor) -> Tensor:
-        """What a squared error of the prediction counts at a level.
+        """Weight of a squared error of the prediction at a level, at most MAX_WEIGHT.
 
-        It is at most MAX_WEIGHT, as in arXiv:2511.13720, where x0 is predicted and the
-        error is that of v: near the picture the one is blown up without bound into the other.
+        The limit is that of arXiv:2511.13720, where x0 is predicted and the error is that of v:
+        near the picture that weight is unbounded.
         """
         if self.gamma is not None:
             return min_snr_weight(self.gamma, prediction, a_t)
-        worth = compute_error_scale(self.loss_space or prediction, a_t) / compute_error_scale(
+        scale = compute_error_scale(self.loss_space or prediction, a_t) / compute_error_scale(
             prediction, a_t
         )
-        return worth.clamp(max=MAX_WEIGHT)
+        return scale.clamp(max=MAX_WEIGHT)
 
 
 @dataclass(frozen=True)
 @check_fields
 class Bound:
-    """The variational bound on bits/dim, eq. 5 of DDPM: uniform levels, times their number."""
+    """The variational bound in bits/dim, eq. 5 of DDPM.
+
+    Estimated at uniform levels, times their number.
+    """
 
     variance: Variance = "learned"
-    """Variance of a step: learned between the two that can be fixed, beta and beta-tilde."""
+    """Variance of a step. Learned is between the fixed beta and beta-tilde."""
 
     @property
     def learns_variance(self) -> bool:
@@ -119,10 +122,13 @@ class Bound:
 @dataclass(frozen=True)
 @check_fields
 class Hybrid:
-    """The simple loss, and the bound for a learned variance: eq. 16 of arXiv:2102.09672."""
+    """The simple loss plus the bound, eq. 16 of arXiv:2102.09672.
+
+    The bound trains the variance.
+    """
 
     weight: Positive = 0.001
-    """lambda, the weight of the bound in bits/dim."""
+    """Weight lambda of the bound, in bits/dim."""
 
     learns_variance = True
 
@@ -131,7 +137,7 @@ class Hybrid:
     ) -> Loss:
         output, v = split_output(output, noisy.x0.shape[1], learns_variance=True)
         simple = Simple().loss(noisy, output, prediction, alpha_bars).total
-        # the bound is to move the variance only, not the mean
+        # the bound trains the variance only, not the mean
         bits = bits_per_dim(noisy, output.detach(), v, prediction, alpha_bars, "learned")
         total = simple + self.weight * bits
         terms = {"loss": total, "simple": simple, "bits_per_dim": bits}
@@ -146,7 +152,7 @@ def bits_per_dim(
     alpha_bars: Tensor,
     variance: Variance,
 ) -> Tensor:
-    """The bound's estimate from one level for each picture, bits/dim; scalar float64."""
+    """Estimate the bound from one level per picture, in bits/dim; scalar float64."""
     x0, x = noisy.x0.double(), noisy.x.double()
     x0_hat = compute_x0(prediction, output.double(), x, extract(alpha_bars, noisy.t))
     log_var = compute_log_variance(variance, None if v is None else v.double(), noisy.t, alpha_bars)
@@ -158,25 +164,25 @@ def bits_per_dim(
 def split_output(
     output: Tensor, channels: int, learns_variance: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """The network's output as prediction (B, C, H, W) and, where learned, v of that shape."""
+    """Split the network's output into the prediction and, if learned, v; (B, C, H, W) each."""
     expected = 2 * channels if learns_variance else channels
     if output.shape[1] != expected:
         raise UserError(
-            f"the network puts out {output.shape[1]} channels for pictures of {channels}, and this "
-            f"objective wants {expected}; give another network or another objective"
+            f"the network outputs {output.shape[1]} channels for pictures of {channels}, but this "
+            f"objective needs {expected}; give another network or another objective"
         )
     return (output[:, :channels], output[:, channels:]) if learns_variance else (output, None)
 
 
 def min_snr_weight(gamma: float, prediction: Prediction, a_t: Tensor) -> Tensor:
-    """Weight of a level, section 3.4 of arXiv:2303.09556: min(SNR, gamma) on the error of x0.
+    """Min-SNR weight of a level, section 3.4 of arXiv:2303.09556: min(SNR, gamma) on the x0 error.
 
-    It is shared out by what an error of the prediction is worth in errors of x0.
+    It is converted to a weight on the error of the prediction.
     """
     return (a_t / (1 - a_t)).clamp(max=gamma) / compute_error_scale(prediction, a_t)
 
 
 def compute_error_scale(prediction: Prediction, a_t: Tensor) -> Tensor:
-    """The squared error of eps, x0 or v that goes with a squared error 1 of x0."""
+    """The squared error of eps, x0 or v that corresponds to a squared error 1 of x0."""
     snr = a_t / (1 - a_t)
     return {"x0": torch.ones_like(snr), "eps": snr, "v": snr + 1}[prediction]

@@ -1,4 +1,4 @@
-"""RePaint (arXiv:2201.09865): filling holes by a model that was never trained for it."""
+"""RePaint (arXiv:2201.09865): inpainting by an unconditional diffusion model."""
 
 from __future__ import annotations
 
@@ -20,37 +20,39 @@ from smalti.diffusion.timesteps import Spacing, look_up_alpha_bar, space_timeste
 
 @dataclass(frozen=True, eq=False)
 class Hole:
-    """What is known of pictures, and where it is not; both (n, C, H, W)."""
+    """Known pictures and a mask of what to fill, both (n, C, H, W)."""
 
     known: Tensor
-    """float64 in [-1, 1]; what it says inside the hole does not matter."""
+    """float64 in [-1, 1]. Values inside the hole are ignored."""
     mask: Tensor
-    """Boolean, true where to fill in. (The paper's m is true where the picture is known.)"""
+    """Boolean, true where to fill. (The paper's m is true where the picture is known.)"""
 
 
 @dataclass(frozen=True)
 @check_fields
 class RePaint:
-    """Fills a hole by algorithm 1 of arXiv:2201.09865, with jumps.
+    """Inpainting by algorithm 1 of arXiv:2201.09865, with jumps.
 
-    What is known is put in at every level, and the walk goes back up again and again, so that the
-    two parts come to agree.
+    The known part is inserted at every level. Jumps back to noisier levels and resampling make
+    both parts consistent.
     """
 
     fills_holes: ClassVar[bool] = True
 
     steps: SamplingSteps = 50
-    """Number of noise levels, for the uniform and quadratic spacing."""
+    """Number of noise levels. Ignored if `spacing` lists them."""
     jump_length: SamplingSteps = 5
-    """How many levels a walk goes back up."""
+    """Jump length: levels to go back in a jump."""
     jump_n_sample: Depth = 5
-    """How often each part of the way is walked; 1 never goes back up."""
+    """Passes over each part; 1 disables jumps."""
     spacing: Spacing = "uniform"
-    """Which levels are visited: evenly, denser near the picture, or these (falling)."""
+    """Noise levels: uniform, quadratic or a list. Quadratic is denser near the picture; a list is
+    decreasing."""
     clip: bool = True
-    """Keep the predicted picture in the range of pictures."""
+    """Clip the predicted x0 to the range of pictures."""
     guidance: Guidance = 1.0
-    """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
+    """Classifier-free guidance scale; 1 disables it. More follows the condition more closely, with
+    less diversity."""
 
     def choose_timesteps(self, T: int) -> list[int]:
         return space_timesteps(self.spacing, self.steps, T)
@@ -65,16 +67,15 @@ class RePaint:
         *,
         hole: Hole | None = None,
     ) -> Iterator[DiffusionState]:
-        """As the other samplers' walks, with one state for each move down or up."""
+        """Yield the states, one for each step down or up."""
         if hole is None:
-            raise UserError("RePaint fills holes; give it one")
-        walk = [
-            timesteps[place] if place < len(timesteps) else -1
-            for place in self.schedule_jumps(len(timesteps))
+            raise UserError("RePaint fills holes; give a hole")
+        path = [
+            timesteps[i] if i < len(timesteps) else -1 for i in self.schedule_jumps(len(timesteps))
         ]
-        yield DiffusionState(x, x, walk[0], 0, len(walk) - 1)
+        yield DiffusionState(x, x, path[0], 0, len(path) - 1)
         x0 = x
-        for step, (t, s) in enumerate(pairwise(walk), start=1):
+        for step, (t, s) in enumerate(pairwise(path), start=1):
             a_t, a_s = look_up_alpha_bar(alpha_bars, t), look_up_alpha_bar(alpha_bars, s)
             if s < t:
                 x0 = denoise(x, t)
@@ -85,24 +86,24 @@ class RePaint:
                 x = torch.where(hole.mask, unknown, known)  # line 8
             else:
                 x = add_noise(x, draw_noise(), a_s / a_t)  # line 10
-            yield DiffusionState(x, x0, s, step, len(walk) - 1)
+            yield DiffusionState(x, x0, s, step, len(path) - 1)
 
     def schedule_jumps(self, n: int) -> list[int]:
-        """Where the walk stands after each move, from 0, the first of n levels, to n, clean.
+        """Indices of the visited levels, from 0, the first of n levels, to n, the clean picture.
 
-        At every `jump`-th level, counted from the last, it goes `jump` levels back up, `resample`
-        - 1 times (the paper's appendix B).
+        At every `jump_length`-th level, counted from the last, it goes `jump_length` levels back,
+        `jump_n_sample` - 1 times (appendix B of the paper).
         """
-        again = dict.fromkeys(
+        jumps = dict.fromkeys(
             range(n - 1, self.jump_length - 1, -self.jump_length), self.jump_n_sample - 1
         )
-        place, walk = 0, [0]
-        while place < n:
-            place += 1
-            walk.append(place)
-            if again.get(place):
-                again[place] -= 1
+        index, path = 0, [0]
+        while index < n:
+            index += 1
+            path.append(index)
+            if jumps.get(index):
+                jumps[index] -= 1
                 for _ in range(self.jump_length):
-                    place -= 1
-                    walk.append(place)
-        return walk
+                    index -= 1
+                    path.append(index)
+        return path

@@ -1,4 +1,4 @@
-"""Samplers: ways to walk from noise to a picture. Each yields its states; the caller decides."""
+"""Samplers of diffusion models. Each yields its states; the caller decides what to do."""
 
 from __future__ import annotations
 
@@ -28,35 +28,35 @@ DrawNoise = Callable[[], Tensor]  # the next standard normal noise, of the shape
 @dataclass(frozen=True, eq=False)
 @add_short_repr
 class DiffusionState:
-    """A state between noise and picture; x and x0 are (n, C, H, W), about [-1, 1] at the end."""
+    """A state of sampling; x and x0 are (n, C, H, W), about in [-1, 1] at the end."""
 
     x: Tensor
-    """The picture as it is now."""
+    """The noisy picture."""
     x0: Tensor
-    """The picture that the network sees in it (x itself before the first step)."""
+    """The predicted clean picture (x itself before the first step)."""
     t: int
-    """The noise level of x; -1 when it is done."""
+    """Noise level of x; -1 for the final picture."""
     step: int
     """Steps done."""
     steps: int
-    """Steps in all."""
+    """Total number of steps."""
     unit: str = "step"
-    """What a step is called."""
+    """Name of a step, for progress bars."""
 
 
 @dataclass(frozen=True)
 class Denoiser:
-    """A `Denoise` that knows the variance, too, where it is learned."""
+    """A `Denoise` that also gives v if the variance is learned."""
 
     predict_x0: Callable[[Tensor, int], tuple[Tensor, Tensor | None]]
-    """(x, t) -> x0 and v, of the shape of x each; v is None where none is learned."""
+    """(x, t) -> x0 and v, each of the shape of x; v is None without learned variance."""
 
     def __call__(self, x: Tensor, t: int) -> Tensor:
         return self.predict_x0(x, t)[0]
 
 
 class Sampler(Protocol):
-    """What a diffusion model asks of its sampler."""
+    """The interface of a diffusion sampler."""
 
     @property
     def clip(self) -> bool: ...
@@ -76,17 +76,18 @@ class Sampler(Protocol):
 @dataclass(frozen=True)
 @check_fields
 class DDPM:
-    """Ancestral sampling over all T levels, algorithm 2 of arXiv:2006.11239, or some of them."""
+    """DDPM sampling over all or some levels, algorithm 2 of arXiv:2006.11239."""
 
     variance: Literal["beta-tilde", "beta", "learned"] = "beta-tilde"
-    """Variance of a step: the posterior's, the forward process's (larger), or learned between."""
+    """Variance of a step. The posterior's is beta-tilde, the forward process's beta is larger,
+    learned is in between."""
     clip: bool = True
-    """Keep the predicted picture in the range of pictures, which the article never does."""
+    """Clip the predicted x0 to the range of pictures. The article never clips."""
     guidance: Guidance = 1.0
-    """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
-
+    """Classifier-free guidance scale; 1 disables it. More follows the condition more closely, with
+    less diversity."""
     stride: SamplingSteps = 1
-    """Visit only every so many levels, with the betas that go with it; 1 visits all."""
+    """Stride over the noise levels; 1 visits all. The betas are adapted to it."""
 
     def choose_timesteps(self, T: int) -> list[int]:
         return list(range(T - 1, -1, -self.stride))
@@ -113,7 +114,7 @@ class DDPM:
     def compute_variance(
         self, v: Tensor | None, a_t: Tensor, a_s: Tensor, *, is_last: bool
     ) -> Tensor:
-        """Of the step from a_t to a_s; 0 on the last one."""
+        """Variance of the step from a_t to a_s; 0 for the last one."""
         tilde, beta = posterior_variance(a_t, a_s), 1 - a_t / a_s
         if self.variance == "beta-tilde" or is_last:
             return tilde
@@ -125,27 +126,30 @@ class DDPM:
 @dataclass(frozen=True)
 @check_fields
 class DDIM:
-    """Sampling over a sub-sequence of the levels, arXiv:2010.02502."""
+    """DDIM sampling over a subsequence of the levels, arXiv:2010.02502."""
 
     steps: SamplingSteps = 20
-    """Number of steps, for the uniform and quadratic spacing."""
+    """Number of steps. Ignored if `spacing` lists the levels."""
     spacing: Spacing = "uniform"
-    """Which levels are visited: evenly, denser near the picture, or these (falling)."""
+    """Noise levels: uniform, quadratic or a list. Quadratic is denser near the picture; a list is
+    decreasing."""
     eta: Fraction = 0.0
-    """sigma is eta times the paper's eq. 16: 0 is deterministic, 1 is DDPM's posterior. The
-    article's code scales the variance instead, so that its eta is the square of this one."""
+    """Noise scale: 0 is deterministic, 1 is DDPM's. Sigma is eta times eq. 16 of the paper. The
+    article's code scales the variance instead, so its eta is the square of this one."""
     sigma_hat: bool = False
-    """Larger noise of appendix D.3, sqrt(1 - a_t/a_s), with eta 1 under the root."""
+    """Use the larger noise of the paper's appendix D.3. Its scale is sqrt(1 - a_t/a_s), with eta 1
+    under the root."""
     noise_last_step: bool = False
-    """With sigma_hat: noise on the last step too, as the article's code has it where it skips
-    levels; in its 1,000 steps, and in the paper's code, there is none."""
+    """With sigma_hat, add noise in the last step too. So does the article's code when it skips
+    levels; its 1,000 steps and the paper's code do not."""
     clip: bool = True
-    """Keep the predicted picture in the range of pictures, which the article never does."""
+    """Clip the predicted x0 to the range of pictures. The article never clips."""
     guidance: Guidance = 1.0
-    """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
+    """Classifier-free guidance scale; 1 disables it. More follows the condition more closely, with
+    less diversity."""
 
     def choose_timesteps(self, T: int) -> list[int]:
-        """Visited levels, falling, each in 0 .. T-1."""
+        """Choose the visited levels, decreasing, each in 0 .. T-1."""
         return space_timesteps(self.spacing, self.steps, T)
 
     def stream(
@@ -167,7 +171,7 @@ class DDIM:
             yield DiffusionState(x, x0, s, step, len(timesteps))
 
     def compute_sigmas(self, a_t: Tensor, a_s: Tensor, *, is_last: bool) -> tuple[Tensor, Tensor]:
-        """(sigma under the root, sigma of the noise)."""
+        """Compute (sigma under the root, scale of the noise)."""
         eta = 1.0 if self.sigma_hat else self.eta
         sigma = eta * posterior_variance(a_t, a_s).clamp(min=0).sqrt()
         if self.sigma_hat and (self.noise_last_step or not is_last):

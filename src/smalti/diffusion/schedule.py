@@ -1,7 +1,7 @@
-"""Noise schedules: how much of the picture is left at each noise level t = 0 .. T-1.
+"""Noise schedules over the levels t = 0 .. T-1.
 
-Each schedule gives alpha-bar_t, the share of variance that is still picture (DDPM's letters,
-arXiv:2006.11239), as float64 (T,), falling.
+Each schedule gives alpha-bar_t, the share of signal variance (DDPM's letters, arXiv:2006.11239),
+as float64 (T,), strictly decreasing.
 """
 
 from __future__ import annotations
@@ -16,28 +16,29 @@ from smalti.core.config import check_fields
 from smalti.core.errors import UserError
 from smalti.core.ranges import Exponent, NoiseLevelCount, Positive, Weight
 
-LARGEST_BETA = 0.999  # as Improved DDPM, so that no level is pure noise to the last bit
+LARGEST_BETA = 0.999  # as in Improved DDPM, so that no level is exactly pure noise
 
 
 @dataclass(frozen=True)
 @check_fields
 class Linear:
-    """beta_t rises linearly, section 4 of arXiv:2006.11239.
+    """Linear schedule of beta_t, section 4 of arXiv:2006.11239.
 
-    With another T than 1000 the betas are scaled by 1000/T, so that the last level is as noisy.
+    If T is not 1000, betas are scaled by 1000/T, so that the last level is equally noisy.
     """
 
     T: NoiseLevelCount = 1000
     """Number of noise levels."""
     beta_start: Positive = 1e-4
-    """beta of the first level, for T = 1000."""
+    """Beta of the first level, for T = 1000."""
     beta_end: Positive = 0.02
-    """beta of the last level, for T = 1000."""
+    """Beta of the last level, for T = 1000."""
 
     def __post_init__(self) -> None:
         if not 0 < self.beta_start <= self.beta_end < 1:
             raise UserError(
-                f"betas go from {self.beta_start} to {self.beta_end}; give 0 < beta_start <= beta_end < 1"
+                f"betas go from {self.beta_start} to {self.beta_end}; "
+                "give 0 < beta_start <= beta_end < 1"
             )
         check_decreasing(self)
 
@@ -53,12 +54,12 @@ class Linear:
 @dataclass(frozen=True)
 @check_fields
 class Cosine:
-    """alpha-bar falls as a squared cosine, eq. 17 of arXiv:2102.09672."""
+    """Cosine schedule of alpha-bar, eq. 17 of arXiv:2102.09672."""
 
     T: NoiseLevelCount = 1000
     """Number of noise levels."""
     s: Weight = 0.008
-    """Offset that keeps the first betas from vanishing."""
+    """Offset s, which keeps the first betas above 0."""
 
     def __post_init__(self) -> None:
         check_decreasing(self)
@@ -71,23 +72,20 @@ class Cosine:
 @dataclass(frozen=True)
 @check_fields
 class Sigmoid:
-    """alpha-bar falls as a sigmoid, algorithm 1 of arXiv:2212.11972."""
+    """Sigmoid schedule of alpha-bar, algorithm 1 of arXiv:2212.11972."""
 
     T: NoiseLevelCount = 1000
     """Number of noise levels."""
     start: Exponent = -3.0
-    """Where on the sigmoid t = 0 lies."""
+    """Input of the sigmoid at t = 0."""
     end: Exponent = 3.0
-    """Where on the sigmoid t = T lies."""
+    """Input of the sigmoid at t = T."""
     tau: Positive = 1.0
-    """Temperature: larger is closer to a straight line."""
+    """Temperature; larger is closer to linear."""
 
     def __post_init__(self) -> None:
         if not self.start < self.end:
-            raise UserError(
-                f"a sigmoid from {self.start} to {self.end} with tau {self.tau} does not fall; "
-                "give start < end"
-            )
+            raise UserError(f"the sigmoid goes from {self.start} to {self.end}; give start < end")
         check_decreasing(self)
 
     def compute_alpha_bars(self) -> Tensor:
@@ -100,13 +98,13 @@ Schedule = Linear | Cosine | Sigmoid
 
 
 def clip_betas(f: Tensor) -> Tensor:
-    """alpha-bars (T,) of a curve f (T+1,) from level 0 to T, its betas cut at LARGEST_BETA."""
+    """Convert a curve f (T+1,) of levels 0 .. T to alpha-bars (T,), clipping betas."""
     betas = (1 - f[1:] / f[:-1]).clamp(max=LARGEST_BETA)
     return (1 - betas).cumprod(0)
 
 
 def check_decreasing(schedule: Schedule) -> None:
-    """Refuse numbers so extreme that two levels are the same, or one is pure noise, in float64."""
+    """UserError if two levels are equal, or one is pure noise, in float64."""
     a = schedule.compute_alpha_bars()
     if not (a[0] < 1 and a[-1] > 0 and (a.diff() < 0).all()):
-        raise UserError(f"{schedule} does not fall at every level; give less extreme numbers")
+        raise UserError(f"{schedule} does not decrease at every level; give less extreme values")

@@ -1,9 +1,9 @@
-"""Solvers of diffusion's ODE that need few steps, because they remember what the network said.
+"""Multistep solvers of the diffusion ODE, which need few steps.
 
-Both walk in lambda = log(alpha / sigma), half the logarithm of the signal-to-noise ratio, from
-lambda_s to lambda_t = lambda_s + h, and predict the picture x0. Letters are those of the papers,
-where alpha_t is the square root of our alpha-bar and s -> t is the way a step goes. Coefficients
-are Python floats. The step to the clean picture, where lambda is infinite, is of order 1.
+Both step in lambda = log(alpha / sigma), half the log signal-to-noise ratio, from lambda_s to
+lambda_t = lambda_s + h, and use the predicted x0. Letters are those of the papers, where alpha_t is
+the square root of our alpha-bar, and a step goes s -> t. Coefficients are Python floats. The step
+to the clean picture, where lambda is infinite, has order 1.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from smalti.diffusion.timesteps import Spacing, space_timesteps
 
 
 class NoiseLevel(NamedTuple):
-    """A noise level in the solvers' letters."""
+    """A noise level in the papers' letters."""
 
     alpha: float
     sigma: float
@@ -33,7 +33,7 @@ class NoiseLevel(NamedTuple):
 
 
 class ModelOutput(NamedTuple):
-    """A picture that the network saw, and where."""
+    """A predicted x0, and the lambda of its level."""
 
     lamb: float
     x0: Tensor
@@ -42,18 +42,23 @@ class ModelOutput(NamedTuple):
 @dataclass(frozen=True)
 @check_fields
 class DPMSolver:
-    """DPM-Solver++(2M), algorithm 2 of arXiv:2211.01095: good pictures in about 10 steps."""
+    """DPM-Solver++(2M), algorithm 2 of arXiv:2211.01095.
+
+    About 10 steps give good pictures.
+    """
 
     steps: SamplingSteps = 10
-    """Number of steps, for the uniform and quadratic spacing."""
+    """Number of steps. Ignored if `spacing` lists the levels."""
     order: Annotated[int, Range(1, 2)] = 2
-    """How many network calls a step goes by: 1 (as DDIM without noise), 2, or with UniPC 3."""
+    """Solver order: 1, 2, or with UniPC 3. Order 1 of DPM-Solver++ is DDIM without noise."""
     spacing: Spacing = "uniform"
-    """Which levels are visited: evenly, denser near the picture, or these (falling)."""
+    """Noise levels: uniform, quadratic or a list. Quadratic is denser near the picture; a list is
+    decreasing."""
     clip: bool = True
-    """Keep the predicted picture in the range of pictures."""
+    """Clip the predicted x0 to the range of pictures."""
     guidance: Guidance = 1.0
-    """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
+    """Classifier-free guidance scale; 1 disables it. More follows the condition more closely, with
+    less diversity."""
 
     def choose_timesteps(self, T: int) -> list[int]:
         return space_timesteps(self.spacing, self.steps, T)
@@ -83,27 +88,29 @@ class DPMSolver:
 @dataclass(frozen=True)
 @check_fields
 class UniPC:
-    """UniPC, algorithms 5 and 6 of arXiv:2302.04867: a predictor, and a corrector that is free.
+    """UniPC, algorithms 5 and 6 of arXiv:2302.04867: a predictor and a corrector.
 
-    The corrector mends x with what the network saw in the prediction, and costs no call more.
+    The corrector refines x with the network's output at the predicted x; it needs no further call.
     """
 
     steps: SamplingSteps = 10
-    """Number of steps, for the uniform and quadratic spacing."""
+    """Number of steps. Ignored if `spacing` lists the levels."""
     order: Annotated[int, Range(1, 3)] = 2
-    """How many network calls a step goes by, 1 to 3."""
+    """Solver order, 1 to 3."""
     variant: Literal["bh2", "bh1"] = "bh2"
-    """B(h) of the paper: bh2 is exp(h) - 1, bh1 is h."""
+    """B(h) of the paper: exp(h) - 1 (bh2) or h (bh1)."""
     corrector: bool = True
-    """Mend every state once the network has seen it."""
+    """Apply the corrector."""
     lower_order_final: bool = True
-    """With order 3: order 2 in the last step but one."""
+    """Reduce order 3 to 2 in the second-to-last step."""
     spacing: Spacing = "uniform"
-    """Which levels are visited: evenly, denser near the picture, or these (falling)."""
+    """Noise levels: uniform, quadratic or a list. Quadratic is denser near the picture; a list is
+    decreasing."""
     clip: bool = True
-    """Keep the predicted picture in the range of pictures."""
+    """Clip the predicted x0 to the range of pictures."""
     guidance: Guidance = 1.0
-    """Classifier-free guidance; 1 is none, more is truer to class and less diverse."""
+    """Classifier-free guidance scale; 1 disables it. More follows the condition more closely, with
+    less diversity."""
 
     def choose_timesteps(self, T: int) -> list[int]:
         return space_timesteps(self.spacing, self.steps, T)
@@ -118,7 +125,7 @@ class UniPC:
     ) -> Iterator[DiffusionState]:
         at = [*compute_noise_levels(alpha_bars, timesteps), CLEAN]
         outputs: deque[ModelOutput] = deque(maxlen=self.order)  # the latest first
-        last, p = x, 1  # the state that x was predicted from, and the order it was predicted with
+        last, p = x, 1  # the state before the prediction, and the prediction's order
         yield DiffusionState(x, x, timesteps[0], 0, len(timesteps))
         for i, (s, t) in enumerate(pairwise(at)):
             now = ModelOutput(s.lamb, denoise(x, timesteps[i]))
@@ -133,22 +140,22 @@ class UniPC:
     def apply_predictor(
         self, x: Tensor, outputs: list[ModelOutput], s: NoiseLevel, t: NoiseLevel
     ) -> Tensor:
-        """UniP of order len(seen), from s to t; its network calls are the latest first."""
+        """UniP of order len(outputs), from s to t; outputs are latest first."""
         x_t = first_order_step(x, outputs[0].x0, s, t)
         if len(outputs) == 1:
             return x_t
         r = compute_ratios(outputs, s, t)
         R, b = self.build_system(t.lamb - s.lamb, r)
-        rho = np.linalg.solve(R, b) if len(r) > 1 else [0.5]  # as the paper has it, for order 2
+        rho = np.linalg.solve(R, b) if len(r) > 1 else [0.5]  # as in the paper, for order 2
         return x_t - t.alpha * self.B(s.lamb - t.lamb) * sum_differences(outputs, r, rho)
 
     def apply_corrector(
         self, x: Tensor, outputs: list[ModelOutput], new: ModelOutput, s: NoiseLevel, t: NoiseLevel
     ) -> Tensor:
-        """UniC of order len(seen): the step from s to t again, knowing what was seen at t."""
+        """UniC of order len(outputs): repeat the step from s to t with the output at t."""
         r = [*compute_ratios(outputs, s, t), 1.0]
         R, b = self.build_system(t.lamb - s.lamb, r)
-        rho = np.linalg.solve(R, b) if len(r) > 1 else [0.5]  # as the paper has it, for order 1
+        rho = np.linalg.solve(R, b) if len(r) > 1 else [0.5]  # as in the paper, for order 1
         D = sum_differences([*outputs, new], r, rho)
         return first_order_step(x, outputs[0].x0, s, t) - t.alpha * self.B(s.lamb - t.lamb) * D
 
@@ -156,7 +163,7 @@ class UniPC:
         return math.expm1(h) if self.variant == "bh2" else h
 
     def build_system(self, h: float, r: list[float]) -> tuple[np.ndarray, np.ndarray]:
-        """R(h) and phi(h) / B(h) of eq. 5, for the data prediction, whose h is negated."""
+        """R(h) and phi(h) / B(h) of eq. 5, for data prediction, where h is negated."""
         orders = range(1, len(r) + 1)
         R = np.array([[r_k ** (n - 1) for r_k in r] for n in orders])  # (K, K)
         b = [math.factorial(n) * h_phi(n + 1, -h) / self.B(-h) for n in orders]  # (K,)
@@ -174,20 +181,20 @@ def compute_noise_levels(alpha_bars: Tensor, timesteps: list[int]) -> list[Noise
 
 
 def first_order_step(x: Tensor, x0: Tensor, s: NoiseLevel, t: NoiseLevel) -> Tensor:
-    """s -> t as if the picture stayed x0: sigma_t / sigma_s x - alpha_t (e^-h - 1) x0."""
-    shrink = s.alpha * t.sigma / (t.alpha * s.sigma)  # e^-h, also where h is infinite
+    """s -> t with constant x0: sigma_t / sigma_s x - alpha_t (e^-h - 1) x0."""
+    shrink = s.alpha * t.sigma / (t.alpha * s.sigma)  # e^-h, also if h is infinite
     return t.sigma / s.sigma * x + t.alpha * (1 - shrink) * x0
 
 
 def compute_ratios(outputs: list[ModelOutput], s: NoiseLevel, t: NoiseLevel) -> list[float]:
-    """r_k = (lambda_k - lambda_s) / h of all but the latest."""
+    """r_k = (lambda_k - lambda_s) / h of all outputs but the latest."""
     return [(before.lamb - s.lamb) / (t.lamb - s.lamb) for before in outputs[1:]]
 
 
 def sum_differences(
     outputs: list[ModelOutput], r: list[float], rho: np.ndarray | list[float]
 ) -> Tensor:
-    """Sum of rho_k D_k / r_k, with D_k how far the k-th picture is from the first."""
+    """Sum of rho_k D_k / r_k, where D_k is the k-th x0 minus the first."""
     terms = [
         float(rho_k) / r_k * (other.x0 - outputs[0].x0)
         for other, r_k, rho_k in zip(outputs[1:], r, rho, strict=True)
@@ -196,7 +203,7 @@ def sum_differences(
 
 
 def h_phi(k: int, h: float) -> float:
-    """h phi_k(h); phi_0 = e^h, phi_(k+1)(h) = (phi_k(h) - 1/k!) / h; a series where it cancels."""
+    """h phi_k(h); phi_0 = e^h, phi_(k+1)(h) = (phi_k(h) - 1/k!) / h. A series for small h."""
     if abs(h) < 1:
         return sum(h ** (j + 1) / math.factorial(j + k) for j in range(18))
     phi = math.exp(h)

@@ -1,4 +1,4 @@
-"""The space that a diffusion process runs in: how pictures come into its range, and back."""
+"""The space of a diffusion process: conversion of pictures to its range and back."""
 
 from __future__ import annotations
 
@@ -14,34 +14,32 @@ from smalti.core.errors import UserError
 @dataclass(frozen=True)
 @check_fields
 class Pixels:
-    """Pictures themselves, their [0, 1] stretched to [-1, 1]."""
+    """Pixel space: pictures scaled from [0, 1] to [-1, 1]."""
 
     bounds: ClassVar[tuple[float, float]] = (-1.0, 1.0)
-    """The range of a clean picture's numbers, to which predictions can be clipped."""
+    """Range of clean pictures, to which predictions can be clipped."""
     half_level: ClassVar[float] = 1 / 255
-    """Half the distance of two levels of an 8-bit picture."""
+    """Half the distance of two 8-bit levels."""
 
     def encode(self, pictures: Tensor) -> Tensor:
-        """Pictures in [0, 1], (N, C, H, W), as the process has them."""
+        """Convert pictures (N, C, H, W) in [0, 1] to the process's range."""
         return pictures * 2 - 1
 
     def decode(self, x: Tensor) -> Tensor:
-        """The pictures (N, C, H, W), float32 in [0, 1], that such numbers show."""
+        """Convert x to pictures (N, C, H, W), float32 in [0, 1]."""
         return ((x + 1) / 2).clamp(0, 1).float()
 
     def clip(self, x0: Tensor) -> Tensor:
-        """A predicted picture, inside the bounds."""
+        """Clip a predicted x0 to the bounds."""
         return x0.clamp(*self.bounds)
 
     def encode_8bit(self, pictures: Tensor) -> Tensor:
-        """Pictures in [0, 1] as float64 in the process's range, of exactly their 8-bit levels.
+        """Convert pictures in [0, 1] to float64 in the process's range, at exact 8-bit levels.
 
-        UserError unless they are of such levels.
+        UserError unless all values are 8-bit levels.
         """
         level = pictures.double() * 255
         nearest = level.round().clamp(0, 255)
         if not ((level - nearest).abs() < 1e-3).all():
-            raise UserError(
-                "these pictures are not of 8-bit levels, whose bits are counted; give levels / 255"
-            )
+            raise UserError("pictures are not of 8-bit levels; give levels / 255")
         return nearest / 127.5 - 1

@@ -1,4 +1,4 @@
-"""A U-Net that predicts noise, picture or velocity: small, and cheap on a CPU."""
+"""A small U-Net that predicts noise, picture or velocity, fast on a CPU."""
 
 from __future__ import annotations
 
@@ -23,33 +23,34 @@ MAX_SIZE_MULTIPLE = 1024
 @dataclass(frozen=True)
 @check_fields
 class UNetConfig:
-    """Shape of the U-Net."""
+    """A U-Net after DDPM."""
 
     channels: Width = 1
     """Channels of the pictures: 1 gray, 3 RGB."""
     widths: Widths = (32, 64)
-    """Feature channels of each level, from fine to coarse; each level halves height and width."""
+    """Feature channels of each level, finest first. Each level halves height and width."""
     blocks: Depth = 2
-    """Residual blocks of each level, on the way down and again on the way up."""
+    """Residual blocks per level, down and again up."""
     attention: LevelFlags = (False, True)
     """Whether each level has self-attention."""
     stem: Width = 2
-    """Space-to-depth factor in front: 2 turns (C, H, W) into (4C, H/2, W/2). 1 for none."""
+    """Space-to-depth factor in front; 1 for none. A factor of 2 turns (C, H, W) into
+    (4C, H/2, W/2)."""
     heads: Width = 4
     """Attention heads."""
     groups: Width = 8
     """Groups of each group norm."""
     condition_width: CountOrZero = 0
-    """Numbers D that tell what to draw; 0 for a network that is told nothing."""
+    """Width D of the condition vector; 0 for none."""
     dropout: FractionBelowOne = 0.0
-    """Dropout rate inside the residual blocks."""
+    """Dropout rate in the residual blocks."""
 
     condition_kinds: ClassVar[tuple[ConditionKind, ...]] = ("vector",)
     free_size: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.widths[0] % 2:
-            raise UserError(f"widths is {self.widths}; the first one is even")
+            raise UserError(f"widths is {self.widths}; give an even first width")
         if len(self.attention) != len(self.widths):
             raise UserError(
                 f"attention has {len(self.attention)} entries for {len(self.widths)} widths; "
@@ -62,25 +63,25 @@ class UNetConfig:
             )
         if self.size_multiple > MAX_SIZE_MULTIPLE:
             raise UserError(
-                f"sides would be padded to multiples of {self.size_multiple}; "
-                f"give a stem and levels of {MAX_SIZE_MULTIPLE} at most"
+                f"stem and levels pad height and width to multiples of {self.size_multiple}; "
+                f"give {MAX_SIZE_MULTIPLE} at most"
             )
 
     @property
     def size_multiple(self) -> int:
-        """What height and width are padded to a multiple of."""
+        """Height and width are padded to a multiple of this."""
         return self.stem * 2 ** (len(self.widths) - 1)
 
     def check_fit(self, shape: tuple[int, int, int], condition: int) -> None:
         """UserError for other channels or conditions, and for pictures so small that a group of the
-        coarsest level's norm would hold a single number.
+        coarsest level's norm has a single value.
         """
         check_equal("channels", self.channels, shape[0])
         check_equal("condition_width", self.condition_width, condition)
         if max(shape[1:]) <= self.size_multiple and self.widths[-1] == self.groups:
             raise UserError(
-                f"pictures of {shape[1]}x{shape[2]} are one pixel in the coarsest level, whose "
-                f"width {self.widths[-1]} is in {self.groups} groups: give fewer or larger widths"
+                f"pictures of {shape[1]}x{shape[2]} are one pixel at the coarsest level, whose "
+                f"width {self.widths[-1]} has {self.groups} groups; give fewer or larger widths"
             )
 
     def build(self, outputs: int = 1) -> UNet:
@@ -90,14 +91,14 @@ class UNetConfig:
 class UNet(nn.Module):
     """U-Net after DDPM (arXiv:2006.11239, appendix B) on space-to-depth pictures.
 
-    `network(x, t, c)`: x (B, C, H, W), a noisy picture in about [-1, 1]; t (B,) noise level;
-    c (B, D) tells what to draw, or integers (B,) for one-hots; without, D - 1, which is "none" of a
-    choice that is the only condition. Returns (B, outputs * C, H, W): with two outputs first the
-    prediction's channels, then those of v, which gives the variance. Any H and W: pictures are
-    padded to a multiple of what the levels need, and cropped back.
+    `network(x, t, c)`: x (B, C, H, W), noisy pictures in about [-1, 1]; t (B,) noise levels;
+    c (B, D) condition vectors, or integers (B,) for one-hots. Default c: index D - 1, which is
+    "none" if a single choice is the only condition. Returns (B, outputs * C, H, W): with two
+    outputs, the prediction's channels come first, then those of v for the variance. Any H and W:
+    pictures are padded to `size_multiple` and cropped back.
 
-    Deviations from DDPM, for speed: one skip connection a level instead of one a block, and the
-    way between levels is space-to-depth with a 1x1 convolution.
+    Deviations from DDPM, for speed: one skip connection per level instead of one per block, and
+    resampling between levels by space-to-depth with a 1x1 convolution.
     """
 
     def __init__(self, config: UNetConfig, outputs: int = 1):
@@ -137,7 +138,7 @@ class UNet(nn.Module):
 
 
 class Level(nn.Module):
-    """One resolution: blocks, then everything coarser, then blocks on both."""
+    """One resolution: blocks, then all coarser levels, then blocks on the concatenation."""
 
     def __init__(self, c: UNetConfig, level: int, emb_width: int):
         super().__init__()
@@ -159,7 +160,7 @@ class Level(nn.Module):
 
 
 class Blocks(nn.Module):
-    """The residual blocks of one level in one direction, each with attention if wanted."""
+    """The residual blocks of one level in one direction, each with attention if enabled."""
 
     def __init__(self, c: UNetConfig, level: int, width_in: int, emb_width: int):
         super().__init__()
@@ -180,14 +181,14 @@ class Blocks(nn.Module):
 
 
 def build_condition_embedding(condition: int, width: int) -> nn.Linear:
-    """A linear layer that begins as an embedding does: one-hots give vectors of normal numbers."""
+    """Build a linear layer initialized like an embedding, with normal weights."""
     layer = nn.Linear(condition, width, bias=False)
     nn.init.normal_(layer.weight)
     return layer
 
 
 def zero_weights(layer: nn.Conv2d) -> nn.Conv2d:
-    """A convolution that starts at 0, so that a new network predicts 0."""
+    """Zero a convolution's parameters, so that a new network predicts 0."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer

@@ -56,7 +56,7 @@ def make_uneven_pictures(n: int, H: int, W: int) -> Tensor:
 
 @every
 @pytest.mark.parametrize("size", [(16, 16), (5, 7), (1, 1), (17, 30)])
-def test_any_size_goes_there_and_back(make: Any, size: tuple[int, int]) -> None:
+def test_any_size_is_encoded_and_decoded(make: Any, size: tuple[int, int]) -> None:
     codec, x = make(), torch.rand(2, 3, *size)
     codes = codec.encode(x)
     assert codes.shape == (2, *codec.compute_code_shape(size))
@@ -67,7 +67,7 @@ def test_any_size_goes_there_and_back(make: Any, size: tuple[int, int]) -> None:
     assert torch.equal(codec.reconstruct(x), y)
 
 
-def test_padding_goes_on_with_the_last_row_and_column() -> None:
+def test_padding_repeats_the_last_row_and_column() -> None:
     codec = build_strided()
     x = torch.rand(1, 3, 6, 7)
     wide = torch.cat([x, x[:, :, -1:].expand(-1, -1, 2, -1)], dim=2)
@@ -151,13 +151,13 @@ def test_no_tile_of_nothing() -> None:
 
 def test_health_counts_over_the_whole_set() -> None:
     codec, x = build_strided(), torch.rand(150, 3, 8, 8)
-    found = measure_health(codec, x.__getitem__, 150)
-    assert torch.equal(found.counts, torch.bincount(codec.encode(x).flatten(), minlength=16))
-    assert found.n_used == codec.encode(x).unique().numel()
-    assert found.used_share == found.n_used / 16
-    p = found.counts.double() / found.counts.sum()
-    assert found.perplexity == pytest.approx(float((-(p * p.clamp(min=1e-30).log()).sum()).exp()))
-    assert found.n_dead is None  # nobody trained it
+    health = measure_health(codec, x.__getitem__, 150)
+    assert torch.equal(health.counts, torch.bincount(codec.encode(x).flatten(), minlength=16))
+    assert health.n_used == codec.encode(x).unique().numel()
+    assert health.used_share == health.n_used / 16
+    p = health.counts.double() / health.counts.sum()
+    assert health.perplexity == pytest.approx(float((-(p * p.clamp(min=1e-30).log()).sum()).exp()))
+    assert health.n_dead is None  # it was not trained
 
 
 def test_few_codes_in_use_are_worth_a_warning() -> None:
@@ -168,11 +168,11 @@ def test_few_codes_in_use_are_worth_a_warning() -> None:
     )
     assert (
         Health(counts // 10).describe() == "3 of 16 codes are used, perplexity 3.0"
-    )  # too few to tell
+    )  # too few to judge
     assert "warning" not in Health(torch.ones(16, dtype=torch.int64) * 40).describe()
 
 
-# -------------------------------------------------------------------------------------- likenesses
+# -------------------------------------------------------------------------------------- similarity
 
 
 def test_ssim_is_1_for_equal_pictures_and_less_for_others() -> None:
@@ -191,8 +191,8 @@ def test_ssim_is_the_papers_where_one_window_fits() -> None:
     va, vb, cov = ((w * (p - m) * (q - n)).sum() for p, m, q, n in
                    ((a, ma, a, ma), (b, mb, b, mb), (a, ma, b, mb)))  # fmt: skip
     c1, c2 = 1e-4, 9e-4
-    wanted = (2 * ma * mb + c1) * (2 * cov + c2) / ((ma**2 + mb**2 + c1) * (va + vb + c2))
-    torch.testing.assert_close(ssim(a, b)[0], wanted)
+    expected = (2 * ma * mb + c1) * (2 * cov + c2) / ((ma**2 + mb**2 + c1) * (va + vb + c2))
+    torch.testing.assert_close(ssim(a, b)[0], expected)
 
 
 # ---------------------------------------------------------------------------------------- recipes
@@ -216,9 +216,17 @@ def test_recipes_build_what_they_promise(name: str) -> None:
 def test_the_articles_settings() -> None:
     from smalti.cli.train import make_example_pictures
 
-    told = {n: (r.size, r.make_config(make_example_pictures(r)).quantizer.codebook_size, r.training.steps)
-            for n in range(1, 5) for r in [find_recipe(f"vqvae-celebahq-{n}")]}  # fmt: skip
-    assert told == {1: (128, 64, 14040), 2: (128, 128, 14040), 3: (64, 64, 9360), 4: (64, 32, 9360)}
+    settings = {}
+    for n in range(1, 5):
+        recipe = find_recipe(f"vqvae-celebahq-{n}")
+        config = recipe.make_config(make_example_pictures(recipe))
+        settings[n] = (recipe.size, config.quantizer.codebook_size, recipe.training.steps)
+    assert settings == {
+        1: (128, 64, 14040),
+        2: (128, 128, 14040),
+        3: (64, 64, 9360),
+        4: (64, 32, 9360),
+    }
     with expect_user_error("--data", "CelebA-HQ"):
         find_recipe("vqvae-celebahq-1").read(None, size=64)
 

@@ -1,4 +1,4 @@
-"""An encoder and a decoder of one's own are as good as those that come along."""
+"""A codec accepts an encoder and a decoder of one's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Codebooks and discriminators learn from what all processes have seen."""
+"""Codebooks and discriminators learn from the pictures of all processes."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def test_two_processes_move_the_codes_as_one_in_two_parts_does(tmp_path: Path) -
     torch.manual_seed(PLAN.seed)
     start = config.build().state_dict()
     two, one = (train_codec(config, n, 3 - n, tmp_path / str(n)) for n in (2, 1))
-    book = [name for name in one if ".codebook." in name]
-    assert book
-    for name in book:
+    codebook = [name for name in one if ".codebook." in name]
+    assert codebook
+    for name in codebook:
         torch.testing.assert_close(two[name], one[name], atol=1e-3, rtol=1e-2, msg=name)
-    weights = [name for name in one if name not in book]
+    weights = [name for name in one if name not in codebook]
     apart, moved = (
         torch.cat([(one[k].float() - other[k].float()).flatten() for k in weights]).norm()
         for other in (two, start)

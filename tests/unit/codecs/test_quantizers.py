@@ -54,14 +54,14 @@ def draw_latents(width: int, *size: int) -> Tensor:
 
 
 @given(st.integers(0, 30), st.integers(1, 100), st.integers(1, 6), st.integers(0, 10_000))
-def test_the_nearest_code_is_found_as_by_looking_at_each(N: int, K: int, D: int, seed: int) -> None:
+def test_the_nearest_code_is_found_as_by_brute_force(N: int, K: int, D: int, seed: int) -> None:
     """Whole numbers, so that there are ties and all arithmetic is exact."""
     torch.manual_seed(seed)
     z, codes = (torch.randint(-2, 3, (n, D)).float() for n in (N, K))
-    wanted = nearest_code(z, codes)
+    expected = nearest_code(z, codes)
     for n in (1, 2):  # compiled, and by PyTorch
         with use_threads(n):
-            assert torch.equal(find_nearest(z, codes), wanted)
+            assert torch.equal(find_nearest(z, codes), expected)
 
 
 def test_a_large_search_is_done_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +74,7 @@ def test_a_large_search_is_done_in_parts(monkeypatch: pytest.MonkeyPatch) -> Non
             assert torch.equal(find_nearest(z.double(), codes), whole)
 
 
-def test_bf16_does_not_blur_the_search() -> None:
+def test_autocast_does_not_blur_the_search() -> None:
     codes = torch.tensor([[1.0], [1.002]])
     with torch.autocast("cpu", torch.bfloat16):
         assert find_nearest(torch.tensor([[1.002], [1.0]]), codes).tolist() == [1, 0]
@@ -111,7 +111,7 @@ def test_the_encoder_gets_a_gradient(config: Any) -> None:
 
 
 @every
-def test_a_step_settles_and_is_told(config: Any) -> None:
+def test_a_step_updates_usage_and_logs_it(config: Any) -> None:
     quantizer = config.build().train()
     for _ in range(3):
         out = quantizer(draw_latents(quantizer.width, 4, 5, 3))
@@ -164,8 +164,8 @@ def test_the_rotation_is_the_papers() -> None:
     torch.testing.assert_close(out, e)
     g = torch.randn(6, 4, dtype=torch.float64)
     out.backward(g)
-    wanted = [rotation_matrix(a, b).T @ c for a, b, c in zip(z.detach(), e, g, strict=True)]
-    torch.testing.assert_close(z.grad, torch.stack(wanted))
+    expected = [rotation_matrix(a, b).T @ c for a, b, c in zip(z.detach(), e, g, strict=True)]
+    torch.testing.assert_close(z.grad, torch.stack(expected))
 
 
 def test_fsq_takes_the_nearest_levels() -> None:
@@ -189,13 +189,13 @@ def test_simvq_moves_all_codes_at_once() -> None:
     assert ((quantizer.compute_codebook() - before).abs().sum(1) > 0).all()
 
 
-def test_gumbel_cools_and_takes_the_likeliest_in_the_end() -> None:
+def test_gumbel_anneals_and_takes_the_most_likely_in_eval() -> None:
     quantizer = GumbelConfig(8, 4, half_life=2).build()
-    hot = quantizer.compute_temperature()
+    start = quantizer.compute_temperature()
     for _ in range(4):
         quantizer(draw_latents(4, 2, 3, 3))
         quantizer.after_step()
-    assert quantizer.compute_temperature() == pytest.approx(hot / 4)
+    assert quantizer.compute_temperature() == pytest.approx(start / 4)
     z = draw_latents(4, 2, 3, 3)
     assert torch.equal(quantizer.eval()(z).codes, quantizer.logits(z).argmax(1))
 
@@ -204,7 +204,7 @@ def test_gumbel_cools_and_takes_the_likeliest_in_the_end() -> None:
 
 
 def test_ema_is_the_papers() -> None:
-    """From its second step on: the first one starts the codes."""
+    """From the second step on: the first one initializes the codes."""
     quantizer = (
         EMAConfig(4, 2, decay=0.8, revival=Revival(threshold=0), init=Uniform()).build().train()
     )
@@ -216,8 +216,8 @@ def test_ema_is_the_papers() -> None:
         out = quantizer(z)
         steps.append((z.permute(0, 2, 3, 1).reshape(-1, 2), out.codes.flatten()))
         quantizer.after_step()
-    wanted = ema_codebook(codes, torch.ones(4), codes.clone(), steps, 0.8)
-    torch.testing.assert_close(quantizer.codebook.weight, wanted)
+    expected = ema_codebook(codes, torch.ones(4), codes.clone(), steps, 0.8)
+    torch.testing.assert_close(quantizer.codebook.weight, expected)
 
 
 def test_kmeans_finds_clusters() -> None:
@@ -236,7 +236,7 @@ def test_fewer_latents_than_codes_still_give_a_codebook() -> None:
 
 
 @pytest.mark.parametrize("kind", [VQConfig, EMAConfig])
-def test_dead_codes_begin_again_among_the_latents(kind: Any) -> None:
+def test_dead_codes_are_revived_at_latents(kind: Any) -> None:
     quantizer = kind(8, 2, init=Uniform(), revival=Revival(every=5)).build().train()
     with torch.no_grad():
         quantizer.codebook.weight[4:] = 1000.0  # out of reach
@@ -250,8 +250,8 @@ def test_dead_codes_begin_again_among_the_latents(kind: Any) -> None:
     assert quantizer(draw_latents(2, 16, 6, 6)).codes.unique().tolist() == list(range(8))
 
 
-def test_where_codes_begin_is_said_by_the_first_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else processes would have codebooks of their own: what it says is taken, whatever it is."""
+def test_new_codes_are_broadcast_from_the_first_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise codebooks would differ between processes."""
     import sys
 
     monkeypatch.setattr(
@@ -269,7 +269,7 @@ def test_where_codes_begin_is_said_by_the_first_process(monkeypatch: pytest.Monk
     assert (quantizer.codebook.weight == 7).all(1).tolist() == [k == 3 for k in range(8)]
 
 
-def test_nobody_is_revived_when_told_so() -> None:
+def test_a_threshold_of_0_revives_nothing() -> None:
     quantizer = VQConfig(8, 2, init=Uniform(), revival=Revival(0.0, 1)).build().train()
     with torch.no_grad():
         quantizer.codebook.weight[4:] = 1000.0
@@ -281,14 +281,14 @@ def test_nobody_is_revived_when_told_so() -> None:
     assert int(quantizer.codebook.usage.find_alive().sum()) == 1
 
 
-def test_use_counts_what_was_chosen() -> None:
-    use = CodebookUsage(4)
+def test_usage_counts_what_was_chosen() -> None:
+    usage = CodebookUsage(4)
     for _ in range(400):
-        use.record(torch.tensor([0, 0, 1, 2]))
-        use.record(torch.tensor([0, 0, 1, 2]))
-        use.after_step()
-    torch.testing.assert_close(use.share, torch.tensor([0.5, 0.25, 0.25, 0.0]), atol=5e-3, rtol=0)
-    assert use.find_alive().tolist() == [True, True, True, False]
+        usage.record(torch.tensor([0, 0, 1, 2]))
+        usage.record(torch.tensor([0, 0, 1, 2]))
+        usage.after_step()
+    torch.testing.assert_close(usage.share, torch.tensor([0.5, 0.25, 0.25, 0.0]), atol=5e-3, rtol=0)
+    assert usage.find_alive().tolist() == [True, True, True, False]
 
 
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=30).filter(any))

@@ -1,4 +1,4 @@
-"""What training tells of a codec: of the weights that are saved, of a discriminator, and on a resume."""
+"""Training of codecs: health of saved weights, start of the discriminator, resume."""
 
 from __future__ import annotations
 
@@ -32,32 +32,32 @@ def read_log(out: Path) -> list[dict[str, Any]]:
 def test_codes_are_counted_with_the_saved_weights_at_every_save(
     tmp_path: Path, valid: Pictures
 ) -> None:
-    notebook = EventRecorder()
+    recorder = EventRecorder()
     run(
         vqvae_config(EMAConfig(codebook_size=4, width=4)),
         TRAIN,
         valid,
         PLAN,
         tmp_path / "run",
-        on_event=notebook,
+        on_event=recorder,
     )
     counted = {line["step"]: line for line in read_log(tmp_path / "run") if "codes_used" in line}
-    looked_at = valid if len(valid) else TRAIN
+    examined = valid if len(valid) else TRAIN
     for step in (3, 6):
-        found = measure_health(
-            smalti.load(tmp_path / "run" / f"step-{step}"), looked_at.take_floats, len(looked_at)
+        health = measure_health(
+            smalti.load(tmp_path / "run" / f"step-{step}"), examined.take_floats, len(examined)
         )
         line = counted[step]
-        assert (line["codes"], line["codes_used"]) == (4, found.n_used)
-        assert line["perplexity_used"] == pytest.approx(found.perplexity, abs=1e-3)
-        assert line["pictures_examined"] == len(looked_at)
+        assert (line["codes"], line["codes_used"]) == (4, health.n_used)
+        assert line["perplexity_used"] == pytest.approx(health.perplexity, abs=1e-3)
+        assert line["pictures_examined"] == len(examined)
         assert any(
-            f"{found.n_used} of 4 codes are used" in n.text for n in notebook.select_events(Note)
+            f"{health.n_used} of 4 codes are used" in n.text for n in recorder.select_events(Note)
         )
 
 
 @pytest.mark.parametrize("kind", [VQConfig, EMAConfig])
-def test_drift_goes_on_after_a_resume(tmp_path: Path, kind: Any) -> None:
+def test_drift_continues_after_a_resume(tmp_path: Path, kind: Any) -> None:
     config = vqvae_config(kind(codebook_size=4, width=4))
     run(config, TRAIN, VALID, PLAN, tmp_path / "whole")
     run(config, TRAIN, VALID, PLAN, tmp_path / "cut", on_event=InterruptAfterStep(4))
@@ -70,27 +70,29 @@ def test_drift_goes_on_after_a_resume(tmp_path: Path, kind: Any) -> None:
     assert drifts[1] == pytest.approx(drifts[0])
 
 
-def test_a_share_of_the_steps_is_when_the_critic_joins(tmp_path: Path) -> None:
+def test_the_discriminator_starts_at_a_share_of_the_steps(tmp_path: Path) -> None:
     config = replace(vqgan_config(EMAConfig(codebook_size=4, width=4)), discriminator_start=0.5)
-    notebook = EventRecorder()
-    run(config, TRAIN, VALID, PLAN, tmp_path / "run", on_event=notebook)
+    recorder = EventRecorder()
+    run(config, TRAIN, VALID, PLAN, tmp_path / "run", on_event=recorder)
     log = {line["step"]: line for line in read_log(tmp_path / "run") if "loss" in line}
     assert ["verdict" in log[step] for step in range(1, 7)] == [False] * 3 + [True] * 3
-    assert "the discriminator joins at step 3 of 6" in notebook.select_events(Note)[0].text
-    assert not [note for note in notebook.select_events(Note) if "never" in note.text]
+    assert "the discriminator starts at step 3 of 6" in recorder.select_events(Note)[0].text
+    assert not [note for note in recorder.select_events(Note) if "never" in note.text]
 
 
-def test_a_critic_that_never_plays_is_told_of_at_the_start_and_the_end(tmp_path: Path) -> None:
+def test_a_discriminator_that_never_starts_is_reported_at_the_start_and_the_end(
+    tmp_path: Path,
+) -> None:
     config = replace(vqgan_config(EMAConfig(codebook_size=4, width=4)), discriminator_start=1000)
-    notebook = EventRecorder()
-    run(config, TRAIN, VALID, PLAN, tmp_path / "run", on_event=notebook)
-    told = [note.text for note in notebook.select_events(Note) if "discriminator" in note.text]
-    assert "never plays: it would join at step 1,000 of 6" in told[0]
-    assert "never played" in told[-1]
-    assert len(told) == 2
+    recorder = EventRecorder()
+    run(config, TRAIN, VALID, PLAN, tmp_path / "run", on_event=recorder)
+    messages = [note.text for note in recorder.select_events(Note) if "discriminator" in note.text]
+    assert "never starts: its start is step 1,000 of 6" in messages[0]
+    assert "never started" in messages[-1]
+    assert len(messages) == 2
 
 
-def test_starts_of_both_kinds_come_back_from_files() -> None:
+def test_starts_of_both_kinds_are_saved_and_loaded() -> None:
     for start in (0, 2800, 0.25):
         written = to_json(VQGANConfig(discriminator_start=start))
         assert from_json(json.loads(json.dumps(written))).discriminator_start == start

@@ -57,7 +57,7 @@ def batch(n: int = 4) -> Batch:
 # ------------------------------------------------------------------------------------ the players
 
 
-def test_the_critic_joins_at_its_start() -> None:
+def test_the_discriminator_starts_at_its_step() -> None:
     model = TINY.build().train()
     model.named_players()
     early, late = model.loss(batch(), 1), model.loss(batch(), 2)
@@ -67,7 +67,7 @@ def test_the_critic_joins_at_its_start() -> None:
     assert not real.requires_grad and not fake.requires_grad
 
 
-def test_the_generators_loss_leaves_the_critic_alone() -> None:
+def test_the_generators_loss_does_not_train_the_discriminator() -> None:
     model = TINY.build().train()
     discriminator = model.named_players()["discriminator"]
     model.loss(batch(), 2).total.backward()
@@ -75,7 +75,7 @@ def test_the_generators_loss_leaves_the_critic_alone() -> None:
     assert any(p.grad is not None and p.grad.any() for p in model.parameters())
 
 
-def test_no_module_is_held_twice_or_saved_beside_the_codec() -> None:
+def test_no_module_is_held_twice_or_saved_with_the_codec() -> None:
     model = TINY.build()
     players = model.named_players()
     held = [{id(p) for p in player.parameters()} for player in players.values()]
@@ -83,19 +83,19 @@ def test_no_module_is_held_twice_or_saved_beside_the_codec() -> None:
     assert model.state_dict().keys() == TINY.build().state_dict().keys()
 
 
-def test_the_adaptive_weight_makes_both_pull_alike() -> None:
+def test_the_adaptive_weight_equalizes_the_gradient_norms() -> None:
     model = TINY.build().train()
     model.named_players()
     x = model.to_network_range(torch.rand(4, 1, 8, 8))
     x_hat, _ = model.network.forward_train(x)
-    rec, verdict = (x_hat - x).abs().mean(), 7 * x_hat.square().mean()
-    weight = model.compute_adaptive_weight(rec, verdict)
+    rec, gan = (x_hat - x).abs().mean(), 7 * x_hat.square().mean()
+    weight = model.compute_adaptive_weight(rec, gan)
     last = model.network.decoder.last_weight
-    ours, theirs = (torch.autograd.grad(v, last, retain_graph=True)[0] for v in (rec, verdict))
+    ours, theirs = (torch.autograd.grad(v, last, retain_graph=True)[0] for v in (rec, gan))
     assert float(weight * theirs.norm()) == pytest.approx(float(ours.norm()), rel=1e-2)
 
 
-def test_held_out_pictures_are_not_judged_by_the_critic() -> None:
+def test_held_out_pictures_have_no_adversarial_loss() -> None:
     model = TINY.build().train()
     model.named_players()
     with torch.no_grad():
@@ -103,7 +103,7 @@ def test_held_out_pictures_are_not_judged_by_the_critic() -> None:
     assert "verdict" not in loss.terms and "perceptual" in loss.terms
 
 
-def test_the_critic_rests_without_a_carry() -> None:
+def test_the_discriminator_skips_a_step_without_carry() -> None:
     discriminator = DiscriminatorPlayer(TINY.discriminator).train()
     loss = discriminator.loss(batch(), 0)
     loss.total.backward()
@@ -111,11 +111,11 @@ def test_the_critic_rests_without_a_carry() -> None:
 
 
 @pytest.mark.parametrize("norm", ["batch", "act", "spectral"])
-@pytest.mark.parametrize("game", ["hinge", "vanilla"])
-def test_a_critic_learns_to_tell_black_from_white(norm: Any, game: Any) -> None:
+@pytest.mark.parametrize("gan_loss", ["hinge", "vanilla"])
+def test_a_discriminator_learns_to_distinguish_black_and_white(norm: Any, gan_loss: Any) -> None:
     torch.manual_seed(0)
     discriminator = DiscriminatorPlayer(
-        DiscriminatorConfig(1, 8, 1, norm=norm, gan_loss=game)
+        DiscriminatorConfig(1, 8, 1, norm=norm, gan_loss=gan_loss)
     ).train()
     optimizer = torch.optim.Adam(discriminator.parameters(), lr=1e-2)
     for _ in range(40):
@@ -127,12 +127,12 @@ def test_a_critic_learns_to_tell_black_from_white(norm: Any, game: Any) -> None:
     assert discriminator.network(torch.full((2, 1, 8, 8), 1.0)).mean() < 0
 
 
-def test_the_games_losses() -> None:
-    yes, no = torch.tensor([2.0, 0.0]), torch.tensor([-3.0, 1.0])
-    assert float(discriminator_loss(yes, no, "hinge")) == pytest.approx(0.5 * (0.5 + 1.0))
-    nats = nn.functional.binary_cross_entropy_with_logits
-    wanted = 0.5 * (nats(yes, torch.ones(2)) + nats(no, torch.zeros(2)))
-    torch.testing.assert_close(discriminator_loss(yes, no, "vanilla"), wanted)
+def test_discriminator_losses() -> None:
+    real, fake = torch.tensor([2.0, 0.0]), torch.tensor([-3.0, 1.0])
+    assert float(discriminator_loss(real, fake, "hinge")) == pytest.approx(0.5 * (0.5 + 1.0))
+    bce = nn.functional.binary_cross_entropy_with_logits
+    expected = 0.5 * (bce(real, torch.ones(2)) + bce(fake, torch.zeros(2)))
+    torch.testing.assert_close(discriminator_loss(real, fake, "vanilla"), expected)
 
 
 def test_actnorm_starts_with_what_it_sees() -> None:
@@ -169,8 +169,8 @@ def read_log(run: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
 
 
-def test_two_players_train_save_and_go_on(tmp_path: Path) -> None:
-    """A run that stops on the way and goes on ends with the weights of one that does not."""
+def test_two_players_train_save_and_resume(tmp_path: Path) -> None:
+    """An interrupted and resumed run ends with the weights of an uninterrupted one."""
     notes: list[str] = []
     run(TINY, TRAIN, TRAIN, PLAN, tmp_path / "whole",
         on_event=lambda e: notes.append(e.text) if isinstance(e, Note) else None)  # fmt: skip
@@ -196,7 +196,7 @@ def test_two_players_train_save_and_go_on(tmp_path: Path) -> None:
     assert (tmp_path / "whole/grids/step-5.png").is_file()
 
 
-# ------------------------------------------------------------------------------------------- looks
+# ------------------------------------------------------------------------------ perceptual distance
 
 
 def write_lpips_files(folder: Path) -> tuple[Path, Path, VGGDistance]:
@@ -240,7 +240,7 @@ def test_lpips_reads_the_published_formats(
 
 @torch.no_grad()
 def naive_lpips(network: VGGDistance, x: Tensor, y: Tensor) -> Tensor:
-    """As its authors scale: pictures to [-1, 1], then by their shift and scale."""
+    """With the authors' scaling: pictures to [-1, 1], then their shift and scale."""
     shift, scale = torch.tensor([-0.030, -0.088, -0.188]), torch.tensor([0.458, 0.448, 0.450])
     maps: list[list[Tensor]] = []
     for picture in (x, y):
@@ -257,7 +257,7 @@ def naive_lpips(network: VGGDistance, x: Tensor, y: Tensor) -> Tensor:
     return total
 
 
-def test_a_classifier_looks_at_what_it_can(tmp_path: Path) -> None:
+def test_classifier_distance_takes_gray_and_color(tmp_path: Path) -> None:
     network = ClassifierDistance("emoji").build()
     gray, color = torch.rand(2, 1, 16, 16), torch.rand(2, 3, 16, 16)
     assert network(gray, gray.flip(3)).shape == (2,)

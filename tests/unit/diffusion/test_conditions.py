@@ -1,4 +1,4 @@
-"""Diffusion is told several things at once, by names, and by networks of anybody's."""
+"""Diffusion with several conditions, class names, and networks of users."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def conditional(conditions: tuple[Choice | CaptionConfig, ...]) -> Diffusion:
 def test_two_choices_are_learned_at_once_and_each_can_be_hidden() -> None:
     model = train(conditional((SHADE, SIDE)), Batch(PICTURES, SHADES, None, {"side": SIDES}))
     for shade, side in GRID:
-        told = {"class": SHADE.values[shade], "side": SIDE.values[side]}
-        assert find_nearest(draw_pictures(model, 4, cond=told)) == {(shade, side)}
+        cond = {"class": SHADE.values[shade], "side": SIDE.values[side]}
+        assert find_nearest(draw_pictures(model, 4, cond=cond)) == {(shade, side)}
     assert find_nearest(draw_pictures(model, 24, cond={"class": "light", "side": "none"})) == {
         (1, 0),
         (1, 1),
@@ -81,8 +81,8 @@ def test_two_choices_are_learned_at_once_and_each_can_be_hidden() -> None:
         (1, 0),
     }
     hidden = model.score(Batch(PICTURES[:4]), Rng(range(4))).nats.mean()
-    told = Batch(PICTURES[:4], SHADES[:4], None, {"side": SIDES[:4]})
-    assert model.score(told, Rng(range(4))).nats.mean() < hidden
+    labeled = Batch(PICTURES[:4], SHADES[:4], None, {"side": SIDES[:4]})
+    assert model.score(labeled, Rng(range(4))).nats.mean() < hidden
 
 
 def test_a_class_and_text_are_learned_at_once() -> None:
@@ -92,8 +92,8 @@ def test_a_class_and_text_are_learned_at_once() -> None:
     assert model.spec.accepted_inputs[:3] == ("labels", "text", "conditions")
     for sampler in (SAMPLER, DDIM(steps=8, guidance=2.0)):
         for shade, side in GRID:
-            told = {"class": shade, "text": f"on the {SIDE.values[side]}"}
-            assert find_nearest(draw_pictures(model, 4, cond=told, sampler=sampler)) == {
+            cond = {"class": shade, "text": f"on the {SIDE.values[side]}"}
+            assert find_nearest(draw_pictures(model, 4, cond=cond, sampler=sampler)) == {
                 (shade, side)
             }
     left = draw_pictures(model, 24, cond={"class": "none", "text": "on the left"})
@@ -102,20 +102,20 @@ def test_a_class_and_text_are_learned_at_once() -> None:
         (0, 0),
         (0, 1),
     }
-    with expect_user_error("cond is text, which does not say what of class, text"):
+    with expect_user_error("cond is text, which may be any of class, text"):
         draw_pictures(model, 1, cond="light")
 
 
 def test_choices_that_are_not_given_are_drawn_each_by_itself() -> None:
     config = diffusion_config((1, 4, 4), conditions=(SHADE, SIDE), sampler=SAMPLER)
     model = randomize_zeros(config.build()).eval()
-    told = model.draw_conditions(Rng(range(40)), SamplingInputs())
-    pairs = {*zip(told["class"].tolist(), told["side"].tolist(), strict=True)}  # type: ignore[union-attr]
+    drawn = model.draw_conditions(Rng(range(40)), SamplingInputs())
+    pairs = {*zip(drawn["class"].tolist(), drawn["side"].tolist(), strict=True)}  # type: ignore[union-attr]
     assert pairs == {*GRID}
     half = model.draw_conditions(
         Rng(range(40)), SamplingInputs(conditions={"class": ["dark"] * 40})
     )
-    assert torch.equal(half["side"], told["side"])  # type: ignore[arg-type]
+    assert torch.equal(half["side"], drawn["side"])  # type: ignore[arg-type]
 
 
 def test_a_class_goes_by_its_name() -> None:
@@ -130,17 +130,17 @@ def test_a_class_goes_by_its_name() -> None:
 def test_what_was_never_hidden_cannot_be_left_out() -> None:
     config = diffusion_config((1, 4, 4), ("3", "7"), sampler=SAMPLER, condition_dropout=0.0)
     model = randomize_zeros(config.build()).eval()
-    with expect_user_error("this model never learned without class; give one of 3, 7"):
+    with expect_user_error("this model was not trained without class; give one of 3, 7"):
         draw_pictures(model, 1, cond="none")
     with expect_user_error(
-        "this model never learned without class; give it, and leave guidance at 1"
+        "this model was not trained without class; give it, and set guidance to 1"
     ):
         draw_pictures(model, 1, cond=1, sampler=DDIM(guidance=2.0))
     with expect_user_error("sampler.guidance is 2.0, but with condition_dropout 0"):
         diffusion_config((1, 4, 4), ("3",), sampler=DDIM(guidance=2.0), condition_dropout=0.0)
 
 
-# ---- a network that smalti has never heard of
+# ---- a network of a user
 
 
 @dataclass(frozen=True)
@@ -169,9 +169,9 @@ class Patches(nn.Module):
     def __init__(self, config: PatchesConfig, outputs: int):
         super().__init__()
         D = config.width
-        self.first = nn.Linear(4 + 2, D)  # a patch, and where it is
+        self.first = nn.Linear(4 + 2, D)  # a patch and its position
         self.time = nn.Sequential(SinusoidalEmbedding(D), nn.Linear(D, D))
-        self.told = nn.Linear(config.condition, 2 * D)
+        self.condition = nn.Linear(config.condition, 2 * D)
         self.norm = nn.LayerNorm(D, elementwise_affine=False)
         self.qkv, self.out = nn.Linear(D, 3 * D), nn.Linear(D, D)
         self.hidden = nn.Sequential(nn.Linear(D, 4 * D), nn.GELU(), nn.Linear(4 * D, D))
@@ -181,9 +181,9 @@ class Patches(nn.Module):
         B, _, H, W = x.shape
         patches = F.pixel_unshuffle(x, 2).flatten(2).transpose(1, 2)  # (B, T, 4)
         rows = torch.linspace(-1, 1, H // 2).repeat_interleave(W // 2)
-        places = torch.stack([rows, torch.linspace(-1, 1, W // 2).repeat(H // 2)], 1)
-        h = self.first(torch.cat([patches, places.expand(B, -1, -1)], 2))  # (B, T, D)
-        scale, shift = (self.time(t).repeat(1, 2) + self.told(c))[:, None].chunk(2, 2)
+        positions = torch.stack([rows, torch.linspace(-1, 1, W // 2).repeat(H // 2)], 1)
+        h = self.first(torch.cat([patches, positions.expand(B, -1, -1)], 2))  # (B, T, D)
+        scale, shift = (self.time(t).repeat(1, 2) + self.condition(c))[:, None].chunk(2, 2)
         q, k, v = self.qkv(self.norm(h) * (1 + scale) + shift).chunk(3, 2)
         h = h + self.out(attend(q[:, None], k[:, None], v[:, None])[:, 0])
         h = h + self.hidden(self.norm(h) * (1 + scale) + shift)
@@ -213,7 +213,7 @@ def test_any_network_trains_samples_and_comes_back(tmp_path: Path) -> None:
 
 
 def test_what_a_network_does_not_take_is_refused() -> None:
-    with expect_user_error("network.condition is 3, and this model wants 4"):
+    with expect_user_error("network.condition is 3, but this model needs 4"):
         diffusion_config((1, 4, 4), ("a", "b", "c"), network=PatchesConfig(3))
     with expect_user_error("pictures of 5x5 have an odd side"):
         diffusion_config((1, 5, 5), ("a", "b"), network=PatchesConfig(3))
@@ -221,7 +221,9 @@ def test_what_a_network_does_not_take_is_refused() -> None:
     class DeafConfig(PatchesConfig):
         condition_kinds = ()
 
-    with expect_user_error("the network accepts no conditions, and this model tells by a vector"):
+    with expect_user_error(
+        "the network accepts no conditions, but this model's condition is a vector"
+    ):
         diffusion_config((1, 4, 4), ("a", "b"), network=DeafConfig(3))
-    with pytest.raises(UserError, match="wanted NetworkConfig"):
+    with pytest.raises(UserError, match="expected NetworkConfig"):
         DiffusionConfig(network=object())  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Consistency tuning and its sampler: pairs of levels, the loss of a perfect network, the walk."""
+"""Consistency tuning and its sampler: pairs of levels, the loss of a perfect network, sampling."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def test_pairs_follow_the_paper_and_come_nearer() -> None:
         assert (r < t).all()
         assert sigma.log().mean().item() == pytest.approx(-0.9, abs=0.05)
         assert sigma.log().std().item() == pytest.approx(2.0, abs=0.1)  # cut at the least level
-        wanted = sigma * (1 - (1 + 8 / (1 + sigma.exp())) / 4 ** (k + 1)).clamp(min=0)
+        target = sigma * (1 - (1 + 8 / (1 + sigma.exp())) / 4 ** (k + 1)).clamp(min=0)
         level = torch.where(r < 0, 0.0, SIGMAS[r.clamp(min=0)])
         above = SIGMAS[(r + 1).clamp(max=999)]
-        assert ((level <= wanted) & (wanted < above) | (r == t - 1)).all()
+        assert ((level <= target) & (target < above) | (r == t - 1)).all()
         gaps.append((t - r).double().mean().item())
     assert gaps[1] == pytest.approx(gaps[0], rel=0.05)
     assert gaps[0] > 2 * gaps[2] > 4 * gaps[3]
@@ -56,7 +56,7 @@ def test_a_network_that_knows_the_picture_has_no_loss() -> None:
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 4])
 def test_every_evaluation_sees_the_picture_anew(steps: int) -> None:
-    """The network says 0.5 everywhere: what it is shown then is that picture with fresh noise."""
+    """The network predicts 0.5 everywhere: its next input is that picture with fresh noise."""
     config = DiffusionConfig(
         shape=(1, 64, 64),
         network=FormulaConfig(lambda x, t, y: torch.full_like(x, 0.5)),

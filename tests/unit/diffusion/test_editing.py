@@ -1,4 +1,4 @@
-"""Pictures that a walk begins with, holes that it fills, and the way back to the noise."""
+"""Picture-to-picture sampling, inpainting and inversion."""
 
 from __future__ import annotations
 
@@ -48,16 +48,16 @@ def pictures(n: int = 3) -> Tensor:
 
 @each("sampler", SAMPLERS)
 @each("strength", [0.01, 0.3, 0.6, 1.0])
-def test_the_share_of_steps_is_walked(sampler: Any, strength: float) -> None:
-    levels = sampler.choose_timesteps(T)
+def test_a_share_of_the_steps_is_run(sampler: Any, strength: float) -> None:
+    timesteps = sampler.choose_timesteps(T)
     inputs = SamplingInputs(picture=pictures(), strength=strength)
     states = list(smalti.stream(model(), 3, inputs=inputs, sampler=sampler))
-    walked = max(1, round(strength * len(levels)))
-    assert [state.t for state in states] == [*levels[-walked:], -1]
+    n = max(1, round(strength * len(timesteps)))
+    assert [state.t for state in states] == [*timesteps[-n:], -1]
     assert states[-1].x.isfinite().all()
 
 
-def test_the_walk_begins_at_the_picture_with_noise() -> None:
+def test_sampling_starts_at_the_picture_with_noise() -> None:
     inputs = SamplingInputs(picture=pictures(), strength=0.5)
     first, *_ = smalti.stream(model(), 3, inputs=inputs)
     a_t = Cosine(T).compute_alpha_bars()[first.t]
@@ -71,31 +71,33 @@ def test_the_walk_begins_at_the_picture_with_noise() -> None:
 
 def test_less_strength_stays_nearer() -> None:
     m = model(prediction="x0", network=FormulaConfig(lambda x, t, y: 0.5 * x))
-    apart = [
+    distances = [
         (draw_pictures(m, 3, inputs=SamplingInputs(picture=pictures(), strength=s)) - pictures())
         .abs()
         .mean()
         for s in (0.1, 0.4, 1.0)
     ]
-    assert apart == sorted(apart)
+    assert distances == sorted(distances)
     assert torch.equal(
         draw_pictures(m, 3, cond=pictures()),
         draw_pictures(m, 3, inputs=SamplingInputs(picture=pictures())),
     )
 
 
-@each("given", [SamplingInputs(picture=pictures(), strength=0.5), SamplingInputs(known=pictures())])
-def test_a_sample_depends_on_its_own_seed_and_picture(given: SamplingInputs) -> None:
-    mask = torch.rand(3, *SHAPE) < 0.5 if given.known is not None else None
-    given, m = replace(given, mask=mask), model()
+@each(
+    "inputs", [SamplingInputs(picture=pictures(), strength=0.5), SamplingInputs(known=pictures())]
+)
+def test_a_sample_depends_on_its_own_seed_and_picture(inputs: SamplingInputs) -> None:
+    mask = torch.rand(3, *SHAPE) < 0.5 if inputs.known is not None else None
+    inputs, m = replace(inputs, mask=mask), model()
 
     def rows(index: list[int]) -> SamplingInputs:
         names = ("picture", "known", "mask")
-        values = {name: getattr(given, name) for name in names}
-        return replace(given, **{k: v[index] for k, v in values.items() if v is not None})
+        values = {name: getattr(inputs, name) for name in names}
+        return replace(inputs, **{k: v[index] for k, v in values.items() if v is not None})
 
     sampler = DDPM() if mask is None else PAINT
-    together = draw_pictures(m, seeds=[4, 5, 6], inputs=given, sampler=sampler)
+    together = draw_pictures(m, seeds=[4, 5, 6], inputs=inputs, sampler=sampler)
     alone = draw_pictures(m, seeds=[6, 4], inputs=rows([2, 0]), sampler=sampler)
     torch.testing.assert_close(alone, together[[2, 0]], atol=1e-5, rtol=0)
 
@@ -118,8 +120,8 @@ def test_a_hole_is_filled_by_repaint_as_the_model_samples() -> None:
     """With the model's guidance and clipping; 50 levels, or as many as there are."""
     m = model(("a", "b"), sampler=DDIM(steps=2, guidance=3, clip=False), schedule=Cosine(6))
     inputs = SamplingInputs(known=pictures(), mask=MASK)
-    wanted = draw_pictures(m, 3, inputs=inputs, sampler=RePaint(steps=6, clip=False, guidance=3))
-    assert torch.equal(draw_pictures(m, 3, inputs=inputs), wanted)
+    expected = draw_pictures(m, 3, inputs=inputs, sampler=RePaint(steps=6, clip=False, guidance=3))
+    assert torch.equal(draw_pictures(m, 3, inputs=inputs), expected)
 
 
 def test_what_lies_in_the_hole_does_not_matter() -> None:
@@ -138,8 +140,8 @@ def test_all_hole_and_no_hole(fill: bool) -> None:
     x0 = torch.zeros(3, *SHAPE)
     m = model(prediction="x0", network=FormulaConfig(lambda x, t, y: x0))
     inputs = SamplingInputs(known=pictures(), mask=torch.full(SHAPE[1:], fill))
-    wanted = x0 + 0.5 if fill else pictures()
-    torch.testing.assert_close(draw_pictures(m, 3, inputs=inputs, sampler=PAINT), wanted)
+    expected = x0 + 0.5 if fill else pictures()
+    torch.testing.assert_close(draw_pictures(m, 3, inputs=inputs, sampler=PAINT), expected)
 
 
 def test_states_are_as_noisy_as_their_level() -> None:
@@ -162,22 +164,22 @@ def test_states_are_as_noisy_as_their_level() -> None:
 
 
 @examples(n=st.integers(1, 40), jump=st.integers(1, 12), resample=st.integers(1, 5))
-def test_the_walk_goes_back_up(n: int, jump: int, resample: int) -> None:
-    places = RePaint(steps=n, jump_length=jump, jump_n_sample=resample).schedule_jumps(n)
-    assert (places[0], places[-1]) == (0, n)
-    assert all(abs(b - a) == 1 for a, b in pairwise(places))
-    assert min(places) == 0
-    turns = Counter(b for a, b, c in zip(places, places[1:], places[2:], strict=False) if a < b > c)
+def test_the_schedule_jumps_back(n: int, jump: int, resample: int) -> None:
+    path = RePaint(steps=n, jump_length=jump, jump_n_sample=resample).schedule_jumps(n)
+    assert (path[0], path[-1]) == (0, n)
+    assert all(abs(b - a) == 1 for a, b in pairwise(path))
+    assert min(path) == 0
+    turns = Counter(b for a, b, c in zip(path, path[1:], path[2:], strict=False) if a < b > c)
     assert turns == (
         Counter(dict.fromkeys(range(n - 1, jump - 1, -jump), resample - 1)) if resample > 1 else {}
     )
 
 
-def test_the_papers_walk() -> None:
-    """As get_schedule_jump of the paper's code has it for t_T 6, jump 2, 2 resamplings."""
+def test_the_papers_schedule() -> None:
+    """As get_schedule_jump of the paper's code for t_T 6, jump 2, 2 resamplings."""
     theirs = [5, 4, 3, 2, 3, 4, 3, 2, 1, 0, 1, 2, 1, 0, -1]
     assert [
-        5 - place for place in RePaint(steps=6, jump_length=2, jump_n_sample=2).schedule_jumps(6)
+        5 - i for i in RePaint(steps=6, jump_length=2, jump_n_sample=2).schedule_jumps(6)
     ] == theirs
 
 
@@ -210,7 +212,7 @@ def test_drawn_pictures_lead_back_to_their_noise() -> None:
     torch.testing.assert_close(latents, start, atol=1e-4, rtol=0)
 
 
-def test_inversion_hides_the_class_unless_told() -> None:
+def test_inversion_is_unconditional_without_labels() -> None:
     m = model(("a", "b"))
     few = DDIM(steps=4)
     none = invert(m, pictures(), sampler=few)
@@ -248,7 +250,7 @@ def test_psnr() -> None:
 
 
 @each(
-    ("given", "sampler", "words"),
+    ("inputs", "sampler", "words"),
     [
         (
             SamplingInputs(picture=pictures(2)),
@@ -285,10 +287,10 @@ def test_psnr() -> None:
     ],
 )
 def test_what_does_not_fit_is_refused(
-    given: SamplingInputs, sampler: Any, words: list[str]
+    inputs: SamplingInputs, sampler: Any, words: list[str]
 ) -> None:
     with expect_user_error(*words):
-        smalti.stream(model(), 3, inputs=given, sampler=sampler)
+        smalti.stream(model(), 3, inputs=inputs, sampler=sampler)
 
 
 @each("field", ["steps", "jump_length", "jump_n_sample"])

@@ -63,13 +63,13 @@ def compute_expected_nats(
     network: Callable[[Tensor, Tensor], Tensor] = predict_best_x0,
 ) -> Tensor:
     """(B,) level_nats of pictures of one number, the noise integrated out by Gauss and Hermite."""
-    places, weights = np.polynomial.hermite_e.hermegauss(nodes)
+    points, weights = np.polynomial.hermite_e.hermegauss(nodes)
     v = extract(predict_best_v(alpha_bars), t) if kind == "learned" else None
     log_var, total = compute_log_variance(kind, v, t, alpha_bars), torch.zeros(len(t)).double()
-    for place, weight in zip(places, weights / weights.sum(), strict=True):
-        x = add_noise(x0, torch.full_like(x0, place), extract(alpha_bars, t))
-        seen = network(x, extract(alpha_bars, t))
-        total += weight * level_nats(x0, x, t, seen, log_var, alpha_bars)
+    for point, weight in zip(points, weights / weights.sum(), strict=True):
+        x = add_noise(x0, torch.full_like(x0, point), extract(alpha_bars, t))
+        x0_hat = network(x, extract(alpha_bars, t))
+        total += weight * level_nats(x0, x, t, x0_hat, log_var, alpha_bars)
     return total
 
 
@@ -197,8 +197,8 @@ def model(prediction: Prediction = "x0", learned: bool = False, T: int = 30) -> 
 
     def network(x: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
         x, a_t = x.double(), extract(a, t)
-        seen = predict_best_x0(x, a_t)
-        output = compute_target(prediction, seen, compute_eps(seen, x, a_t), a_t)
+        x0_hat = predict_best_x0(x, a_t)
+        output = compute_target(prediction, x0_hat, compute_eps(x0_hat, x, a_t), a_t)
         v = extract(predict_best_v(a), t).expand_as(output)
         return torch.cat([output, v], 1) if learned else output
 
@@ -213,10 +213,10 @@ def model(prediction: Prediction = "x0", learned: bool = False, T: int = 30) -> 
     return config.build()
 
 
-def score_copies(m: Diffusion, n: int, level: int = 160, **how: Any) -> Score:
+def score_copies(m: Diffusion, n: int, level: int = 160, **estimator: Any) -> Score:
     """n estimates for one and the same picture."""
     pictures = torch.full((n, 1, 1, 1), level / 255)
-    return m.score(Batch(pictures), Rng(range(n)), BoundEstimator(clip=False, **how))
+    return m.score(Batch(pictures), Rng(range(n)), BoundEstimator(clip=False, **estimator))
 
 
 def compute_true_bound(m: Diffusion, kind: Any, level: int = 160) -> float:
@@ -328,7 +328,7 @@ def test_what_cannot_be_scored_is_refused() -> None:
         m.score(Batch(black), Rng([0, 1, 2]))
     with expect_user_error("class 7"):
         m.score(Batch(black, torch.tensor([0, 7])), Rng([0, 1]))
-    with expect_user_error("learned none", "beta-tilde"):
+    with expect_user_error("no learned variance", "beta-tilde"):
         m.score(Batch(black), Rng([0, 1]), BoundEstimator(variance="learned"))
     with expect_user_error("strata is 1001", "1000"):
         m.score(Batch(black), Rng([0, 1]), BoundEstimator(strata=1001))

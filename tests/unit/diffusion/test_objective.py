@@ -1,4 +1,4 @@
-"""What training makes small, and the variance it learns."""
+"""Training objectives and learned variance."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ def test_an_objective_is_saved_with_the_config(objective: Any) -> None:
 
 
 def test_an_objective_is_chosen_by_its_tag() -> None:
-    given = {"objective": "hybrid", "objective.weight": 0.1}
-    assert change_config(diffusion_config(), given).objective == Hybrid(0.1)
+    changes = {"objective": "hybrid", "objective.weight": 0.1}
+    assert change_config(diffusion_config(), changes).objective == Hybrid(0.1)
 
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)
@@ -84,14 +84,14 @@ def test_the_error_of_another_quantity_is_that_of_the_same_picture(
 ) -> None:
     """Whatever is predicted means a picture, whose eps or v can be compared as well."""
     a = Linear(20).compute_alpha_bars()[4:10]  # at the ends errors weigh as much as they may
-    given = draw_noisy_batch(pictures().double() * 2 - 1, a)
-    a_t = extract(a, given.t)
-    output = torch.randn_like(given.x0)
-    seen = compute_x0(prediction, output, given.x, a_t)
-    meant = compute_target(error, seen, compute_eps(seen, given.x, a_t), a_t)
-    wanted = compute_target(error, given.x0, given.eps, a_t)
-    found = Simple(loss_space=error).loss(given, output, prediction, a).total
-    assert found.item() == pytest.approx(F.mse_loss(meant, wanted).item(), rel=1e-9)
+    noisy = draw_noisy_batch(pictures().double() * 2 - 1, a)
+    a_t = extract(a, noisy.t)
+    output = torch.randn_like(noisy.x0)
+    x0_hat = compute_x0(prediction, output, noisy.x, a_t)
+    implied = compute_target(error, x0_hat, compute_eps(x0_hat, noisy.x, a_t), a_t)
+    expected = compute_target(error, noisy.x0, noisy.eps, a_t)
+    loss = Simple(loss_space=error).loss(noisy, output, prediction, a).total
+    assert loss.item() == pytest.approx(F.mse_loss(implied, expected).item(), rel=1e-9)
 
 
 def test_near_the_picture_an_error_does_not_weigh_without_bound() -> None:
@@ -122,7 +122,7 @@ def test_wrong_numbers_are_refused() -> None:
         Simple(gamma=0.0)
     with expect_user_error("weight is 0", "more than 0"):
         Hybrid(weight=0.0)
-    with expect_user_error("3 channels", "wants 6"):
+    with expect_user_error("3 channels", "needs 6"):
         split_output(torch.zeros(1, 3, 2, 2), 3, learns_variance=True)
 
 
@@ -132,22 +132,22 @@ def test_wrong_numbers_are_refused() -> None:
 def test_min_snr_weights_the_error_of_the_picture() -> None:
     """Weight min(SNR, gamma) on the error of x0 (arXiv:2303.09556), whatever is predicted."""
     a = Cosine(50).compute_alpha_bars()
-    given = draw_noisy_batch(pictures(40).double() * 2 - 1, a)
-    a_t = extract(a, given.t)
-    seen = given.x0 + 0.1 * torch.randn_like(given.x0)
-    eps = (given.x - a_t.sqrt() * seen) / (1 - a_t).sqrt()
-    wanted = ((a_t / (1 - a_t)).clamp(max=5) * (seen - given.x0) ** 2).mean()
+    noisy = draw_noisy_batch(pictures(40).double() * 2 - 1, a)
+    a_t = extract(a, noisy.t)
+    x0_hat = noisy.x0 + 0.1 * torch.randn_like(noisy.x0)
+    eps = (noisy.x - a_t.sqrt() * x0_hat) / (1 - a_t).sqrt()
+    expected = ((a_t / (1 - a_t)).clamp(max=5) * (x0_hat - noisy.x0) ** 2).mean()
     for prediction in PREDICTIONS:
-        output = compute_target(prediction, seen, eps, a_t)
-        torch.testing.assert_close(Simple(5.0).loss(given, output, prediction, a).total, wanted)
+        output = compute_target(prediction, x0_hat, eps, a_t)
+        torch.testing.assert_close(Simple(5.0).loss(noisy, output, prediction, a).total, expected)
 
 
 def test_without_gamma_all_levels_weigh_alike() -> None:
     a = Cosine(50).compute_alpha_bars()
-    given = draw_noisy_batch(pictures() * 2 - 1, a)
-    output = torch.randn_like(given.x0)
-    wanted = ((output - given.eps) ** 2).mean()  # of the same numbers, in another order
-    torch.testing.assert_close(Simple().loss(given, output, "eps", a).total, wanted)
+    noisy = draw_noisy_batch(pictures() * 2 - 1, a)
+    output = torch.randn_like(noisy.x0)
+    expected = ((output - noisy.eps) ** 2).mean()  # of the same numbers, in another order
+    torch.testing.assert_close(Simple().loss(noisy, output, "eps", a).total, expected)
 
 
 # ---- the bound
@@ -162,8 +162,8 @@ def test_the_bound_is_what_score_estimates(kind: Any, prediction: Prediction) ->
     )
     m = randomize_zeros(config.build()).eval()
     one, n = pictures(1, (1, 2, 2)), 1800
-    how = BoundEstimator(strata=None, variance=kind, clip=False)
-    score = m.score(Batch(one.expand(120, 1, 2, 2)), Rng(range(120)), how)
+    estimator = BoundEstimator(strata=None, variance=kind, clip=False)
+    score = m.score(Batch(one.expand(120, 1, 2, 2)), Rng(range(120)), estimator)
     losses = torch.stack([m.loss(Batch(one.expand(60, 1, 2, 2)), 0).total for _ in range(n // 60)])
     bits = score.bits_per_dim
     error = (bits.var() / len(bits) + losses.detach().var() / len(losses)).sqrt()
@@ -174,13 +174,13 @@ def test_the_bound_is_what_score_estimates(kind: Any, prediction: Prediction) ->
 @pytest.mark.parametrize("prediction", PREDICTIONS)
 def test_the_hybrid_moves_the_mean_by_the_simple_loss_alone(prediction: Prediction) -> None:
     a = Linear(20).compute_alpha_bars()
-    given, output = (
+    noisy, output = (
         draw_noisy_batch(pictures() * 2 - 1, a),
         torch.randn(6, 6, 4, 4, requires_grad=True),
     )
 
     def gradient(objective: Any, output: Tensor) -> Tensor:
-        loss = objective.loss(given, output, prediction, a).total
+        loss = objective.loss(noisy, output, prediction, a).total
         return torch.autograd.grad(loss, output)[0]
 
     hybrid, bound = gradient(Hybrid(), output), gradient(Bound(), output)
@@ -204,7 +204,7 @@ def test_the_hybrid_reports_its_parts() -> None:
 
 
 @pytest.mark.parametrize("schedule", [Linear(20), Cosine(20)])
-def test_at_the_ends_of_v_stand_beta_and_beta_tilde(schedule: Any) -> None:
+def test_the_ends_of_v_are_beta_and_beta_tilde(schedule: Any) -> None:
     a, t = schedule.compute_alpha_bars(), torch.arange(20)
     one = torch.ones(20, 1, 1, 1).double()
     low, beta = clip_posterior_variance(a), 1 - a / shift_alpha_bars(a)
@@ -248,14 +248,14 @@ def test_guidance_leaves_the_variance_as_the_class_has_it() -> None:
         return y.to(x)[:, None, None, None].expand(len(x), 2 * SHAPE[0], *SHAPE[1:])
 
     config = diffusion_config(SHAPE, ("a", "b"), network=FormulaConfig(network), objective=Hybrid())
-    told, none = torch.eye(3)[[1]], torch.eye(3)[[2]]
-    output = config.build().predict_guided(torch.zeros(1, *SHAPE), 5, told, none, 3.0)
+    c, c_uncond = torch.eye(3)[[1]], torch.eye(3)[[2]]
+    output = config.build().predict_guided(torch.zeros(1, *SHAPE), 5, c, c_uncond, 3.0)
     assert output[:, :3].unique().tolist() == [2 + 3 * (1 - 2)]
     assert output[:, 3:].unique().tolist() == [1]
 
 
 def test_a_model_without_learned_variance_is_not_asked_for_it() -> None:
-    with expect_user_error("learned none", "beta or beta-tilde"):
+    with expect_user_error("no learned variance", "beta or beta-tilde"):
         draw_pictures(diffusion_config().build(), 1, sampler=DDPM("learned"))
 
 
@@ -304,8 +304,8 @@ def measure_bits_after(objective: Any, steps: int) -> Callable[[Any], float]:
         optimizer.step()
 
     def bits(variance: Any) -> float:
-        how = BoundEstimator(strata=None, draws=1, variance=variance)
-        return float(m.score(batch, Rng(range(64)), how).bits_per_dim.mean())
+        estimator = BoundEstimator(strata=None, draws=1, variance=variance)
+        return float(m.score(batch, Rng(range(64)), estimator).bits_per_dim.mean())
 
     return bits
 

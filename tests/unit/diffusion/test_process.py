@@ -43,9 +43,9 @@ def number(value: float) -> Tensor:
 def test_the_picture_comes_back_from_the_target(prediction: Prediction, share: float) -> None:
     x0, eps, a_t = normal(seed=1), normal(seed=2), number(share)
     x = add_noise(x0, eps, a_t)
-    seen = compute_x0(prediction, compute_target(prediction, x0, eps, a_t), x, a_t)
-    torch.testing.assert_close(seen, x0, atol=1e-9, rtol=0)
-    torch.testing.assert_close(compute_eps(seen, x, a_t), eps, atol=1e-9, rtol=0)
+    x0_hat = compute_x0(prediction, compute_target(prediction, x0, eps, a_t), x, a_t)
+    torch.testing.assert_close(x0_hat, x0, atol=1e-9, rtol=0)
+    torch.testing.assert_close(compute_eps(x0_hat, x, a_t), eps, atol=1e-9, rtol=0)
 
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)

@@ -31,7 +31,7 @@ def walk(sampler: DDPM | DDIM, T: int = 20, denoise: Any = None) -> list[Diffusi
 
 
 def count_noises(sampler: DDPM | DDIM, T: int) -> int:
-    """How many noises a walk draws."""
+    """How many noises a sampler draws."""
     drawn = [0]
 
     def normal() -> Tensor:
@@ -64,8 +64,8 @@ def test_levels_fall_from_the_last(spacing: Any, data: st.DataObject, T: int) ->
 @given(data=st.data(), T=st.integers(2, 2000))
 def test_uniform_levels_are_cut_to_integers(data: st.DataObject, T: int) -> None:
     steps = data.draw(st.integers(1, T))
-    wanted = [int(T - Fraction(T * i, steps)) - 1 for i in range(steps)]
-    assert DDIM(steps=steps).choose_timesteps(T) == wanted
+    expected = [int(T - Fraction(T * i, steps)) - 1 for i in range(steps)]
+    assert DDIM(steps=steps).choose_timesteps(T) == expected
 
 
 @given(data=st.data(), T=st.integers(50, 2000))
@@ -99,8 +99,8 @@ def test_an_explicit_list_is_taken_as_it_is() -> None:
     ("sampler", "words"),
     [
         (DDIM(spacing=()), ["empty"]),
-        (DDIM(spacing=(5, 5)), ["(5, 5)", "do not fall"]),
-        (DDIM(spacing=(5, 9)), ["(5, 9)", "do not fall"]),
+        (DDIM(spacing=(5, 5)), ["(5, 5)", "are not decreasing"]),
+        (DDIM(spacing=(5, 9)), ["(5, 9)", "are not decreasing"]),
         (DDIM(spacing=(20, 3)), ["(20, 3)", "0..19"]),
         (DDIM(spacing=(5, -1)), ["(5, -1)", "0..19"]),
         (DDIM(steps=21), ["steps is 21", "20 noise levels"]),

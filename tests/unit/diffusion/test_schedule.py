@@ -57,8 +57,8 @@ def test_linear_ends_as_noisy_for_any_T(T: int) -> None:
 @pytest.mark.parametrize("T", [10, 1000])
 def test_cosine_is_eq_17(T: int) -> None:
     f = [math.cos((t / T + 0.008) / 1.008 * math.pi / 2) ** 2 for t in range(T + 1)]
-    wanted = torch.tensor([value / f[0] for value in f[1:-1]], dtype=torch.float64)
-    torch.testing.assert_close(Cosine(T).compute_alpha_bars()[:-1], wanted)
+    expected = torch.tensor([value / f[0] for value in f[1:-1]], dtype=torch.float64)
+    torch.testing.assert_close(Cosine(T).compute_alpha_bars()[:-1], expected)
 
 
 def test_cosines_last_beta_is_cut() -> None:
@@ -95,15 +95,15 @@ def test_too_few_levels_are_refused(kind: Any, T: int) -> None:
         (lambda: Linear(beta_end=1), ["to 1", "< 1"]),
         (lambda: Linear(beta_start=0.5, beta_end=0.1), ["from 0.5 to 0.1"]),
         (lambda: Linear(beta_start=math.nan), ["linear.beta_start is nan"]),
-        (lambda: Linear(beta_start=1e-18), ["1e-18", "does not fall"]),
+        (lambda: Linear(beta_start=1e-18), ["1e-18", "does not decrease"]),
         (lambda: Cosine(s=-0.5), ["s is -0.5"]),
         (lambda: Cosine(s=math.inf), ["cosine.s is inf"]),
         (lambda: Sigmoid(start=3, end=-3), ["from 3.0 to -3.0"]),
         (lambda: Sigmoid(tau=0), ["sigmoid.tau is 0"]),
-        (lambda: Sigmoid(tau=0.01), ["tau=0.01", "does not fall"]),
+        (lambda: Sigmoid(tau=0.01), ["tau=0.01", "does not decrease"]),
         (lambda: Sigmoid(start=-1000, end=1000), ["sigmoid.start is -1000"]),
     ],
 )
-def test_what_does_not_fall_is_refused(make: Any, words: list[str]) -> None:
+def test_what_does_not_decrease_is_refused(make: Any, words: list[str]) -> None:
     with expect_user_error(*words):
         make()

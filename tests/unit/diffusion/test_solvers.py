@@ -27,7 +27,7 @@ def walk(
     sampler: Any, alpha_bars: Tensor, denoise: Any, levels: list[int] | None = None
 ) -> list[DiffusionState]:
     def normal() -> Tensor:
-        raise AssertionError("no noise is wanted")
+        raise AssertionError("no noise is drawn")
 
     x = Rng([0, 1]).normal(*SHAPE)
     levels = levels or sampler.choose_timesteps(len(alpha_bars))
@@ -43,8 +43,8 @@ def measure_error(sampler: Any, steps: int) -> float:
     """Of the last state before the clean picture, on levels that are even in lambda."""
     a = Linear(20_000).compute_alpha_bars()
     lamb = (a / (1 - a)).log() / 2
-    wanted = torch.linspace(-2, 2, steps + 1, dtype=torch.float64)
-    levels = tuple(int((lamb - value).abs().argmin()) for value in wanted)
+    targets = torch.linspace(-2, 2, steps + 1, dtype=torch.float64)
+    levels = tuple(int((lamb - value).abs().argmin()) for value in targets)
     spread = (a * SPREAD**2 + 1 - a).sqrt()  # of x_t
 
     def denoise(x: Tensor, t: int) -> Tensor:
@@ -81,7 +81,7 @@ def test_what_is_worth_more_gives_less_error() -> None:
     assert third < unipc < dpm < ddim
 
 
-# ---- beside DDIM
+# ---- compared with DDIM
 
 
 @each("sampler", [DPMSolver(order=1), UniPC(order=1, corrector=False)])
@@ -167,7 +167,7 @@ def test_many_steps_stay_exact() -> None:
         (lambda: UniPC(steps=-1), ["steps is -1", "give 1 or more"]),
         (lambda: UniPC(order=0), ["order is 0", "1 or more, 3 at most"]),
         (lambda: UniPC(steps=21).choose_timesteps(20), ["steps is 21", "20 noise levels"]),
-        (lambda: DPMSolver(spacing=(3, 5)).choose_timesteps(20), ["(3, 5)", "do not fall"]),
+        (lambda: DPMSolver(spacing=(3, 5)).choose_timesteps(20), ["(3, 5)", "are not decreasing"]),
     ],
 )
 def test_what_makes_no_sense_is_refused(make: Any, words: list[str]) -> None:

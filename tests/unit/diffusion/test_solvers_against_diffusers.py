@@ -106,7 +106,7 @@ def test_unipc_without_its_care(
 
 
 def assert_unipc(prediction: str, schedule: str, sampler: UniPC) -> None:
-    """Their last step is a number for bh2 of order 1 alone; ours gives the picture that is seen."""
+    """Their last step is a number for bh2 of order 1 alone; ours is the predicted x0."""
     model = build_model(prediction, schedule)
     scheduler = prepare_scheduler(
         UniPCMultistepScheduler,

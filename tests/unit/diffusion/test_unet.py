@@ -80,11 +80,11 @@ def test_time_matters() -> None:
 @torch.no_grad()
 def test_classes_matter_and_none_is_the_last_index() -> None:
     x, net = torch.randn(1, 1, 8, 8), network(condition_width=3)
-    seen = [net(x, levels(10), levels(k)) for k in (0, 1, 2)]
+    outputs = [net(x, levels(10), levels(k)) for k in (0, 1, 2)]
     for a, b in ((0, 1), (1, 2), (0, 2)):
-        assert (seen[a] - seen[b]).abs().max() > 1e-3
-    assert torch.equal(net(x, levels(10)), seen[2])
-    assert torch.equal(net(x, levels(10), torch.eye(3)[[1]]), seen[1])
+        assert (outputs[a] - outputs[b]).abs().max() > 1e-3
+    assert torch.equal(net(x, levels(10)), outputs[2])
+    assert torch.equal(net(x, levels(10), torch.eye(3)[[1]]), outputs[1])
 
 
 @torch.no_grad()
