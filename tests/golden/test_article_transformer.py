@@ -1,4 +1,4 @@
-"""The article's Transformer in smalti's class gives the reference's logits."""
+"""The article's Transformer, converted, gives the reference's logits."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def make_file_names(source: Source, rows: np.ndarray, root: Path) -> tuple[str, 
     ]
     short = [strip_extension(name) for name in names]
     counts = Counter(map(normalize_name, short))
-    # a.jpg beside a.png becomes a.jpg.png
+    # a.jpg next to a.png becomes a.jpg.png
     kept = [s if counts[normalize_name(s)] == 1 else n for s, n in zip(short, names, strict=True)]
     png_names = tuple(to_png_name(name) for name in kept)
     try:

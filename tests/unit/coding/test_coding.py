@@ -1,4 +1,4 @@
-"""Compression: what comes out is what went in, in as many bits as the model says, or a refusal."""
+"""Compression: lossless, in as many bits as the model's score, or refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lossless means that: what reading would reduce is refused, whatever the format calls it."""
+"""Pictures that decoding would reduce are refused, in any format."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def icon() -> bytes:
 
 
 def jpeg2000(bits: int) -> bytes:
-    """As 8 bits, with another depth in its header: Pillow makes 8 bits of any."""
+    """8-bit data with another depth in its header: Pillow decodes any depth to 8 bits."""
     data = bytearray(save_image(Image.fromarray(RGB8), "JPEG2000", irreversible=False))
     position = data.index(b"\xff\x4f\xff\x51") + 42
     for channel in range(3):
@@ -166,8 +166,8 @@ def test_what_is_kept_is_kept_exactly(tmp_path: Path, name: str):
     make, levels = KEPT[name]
     (tmp_path / name).write_bytes(make())
     read, _ = read_exact(tmp_path / name, (3, H, W))
-    wanted = levels if levels.ndim == 3 else np.repeat(levels[..., None], 3, 2)
-    assert np.array_equal(np.moveaxis(np.asarray(read.pixels[0]), 0, 2), wanted)
+    expected = levels if levels.ndim == 3 else np.repeat(levels[..., None], 3, 2)
+    assert np.array_equal(np.moveaxis(np.asarray(read.pixels[0]), 0, 2), expected)
 
 
 def test_a_picture_is_turned_as_exif_says(tmp_path: Path):

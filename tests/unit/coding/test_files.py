@@ -103,7 +103,7 @@ def test_the_likeliest_class_takes_the_fewest_bits():
 
 
 def test_the_chain_scores_what_it_walks():
-    """The tests' own model: its score is the sum of what its walk shows."""
+    """The test model's score is the sum over its walk."""
     model = Chain((3, 4, 5))
     pixels, nats = draw_pixels(model, 2), torch.zeros(2).double()
     x = to_sequence(model.codec.encode(pixels / 255))

@@ -1,4 +1,4 @@
-"""Files that no `compress` wrote: each is refused in a line, soon, and in little memory."""
+"""Forged files are refused with one line, quickly and in little memory."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ WRONG = [
 HARMLESS = {
     "model_name", "vector_units", "threads", "labels", "text", "file_names", "payload_bytes",
 }  # fmt: skip
-"""Fields of which some other values still bring the pictures back."""
+"""Fields for which some other values still decode to the same pictures."""
 
 
 @pytest.mark.parametrize("field", read_content())
@@ -137,7 +137,7 @@ def test_bits_that_end_inside_a_word():
 
 
 def test_bits_of_nothing_end_soon():
-    """A forged count must not walk on and on behind the last bit."""
+    """A forged count must not make the walk continue after the last bit."""
     header = {
         **read_content(),
         "count": 10**5,
@@ -169,7 +169,7 @@ def test_no_more_of_a_file_is_read_than_it_says(tmp_path: Path):
             read_file(path)
 
 
-# ---- nothing goes in that does not come out
+# ---- nothing is written that cannot be read
 
 
 @pytest.mark.parametrize(

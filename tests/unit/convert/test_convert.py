@@ -1,4 +1,4 @@
-"""Reading weights, inferring configs, and what is said when either cannot be done."""
+"""Reading weights, inferring configs, and their errors."""
 
 from __future__ import annotations
 
@@ -297,7 +297,7 @@ def _plain(protocol: int) -> Callable[[Trap, Path], None]:
 def test_pickled_code_is_never_run(write: Callable[[Trap, Path], None], tmp_path: Path) -> None:
     caught, path = tmp_path / "caught", tmp_path / "trap.pth"
     write(Trap(caught), path)
-    if write is _zipped:  # the tensor beside it is read
+    if write is _zipped:  # the other tensor is read
         assert read_weights(path)[0] == {"a": torch.ones(1)}
     else:
         with expect_refusal("trap.pth", "pickled code", "never run"):

@@ -1,4 +1,4 @@
-"""Holes filled with patches."""
+"""Inpainting with patches."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_what_repeats_itself_is_found_again():
 
 
 def test_an_object_on_a_ground_goes():
-    """Nothing of its color is left, for it lies in the mask alone."""
+    """Its color is only in the mask, so none is left."""
     x = np.full((60, 60, 3), (40, 160, 40), np.uint8)
     x[20:40, 20:40] = (255, 0, 0)
     out = inpaint(x, make_box(x.shape, 18, 18, 24, 24))
@@ -122,7 +122,7 @@ def test_inpaint_refuses():
         inpaint(x, mask, seed=-1)
 
 
-# ---- the compiled pieces against slow twins
+# ---- compiled kernels against naive ones
 
 
 def make_hole(picture: np.ndarray, target: np.ndarray, patch: int, confidence: np.ndarray) -> Hole:

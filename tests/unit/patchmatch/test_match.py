@@ -1,4 +1,4 @@
-"""Fields: beside slow twins, for any threads, and whatever is given."""
+"""Fields: equal to naive implementations, for any number of threads, and for any input."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ def test_classic_is_its_twin():
         empty = np.zeros((0, 0), bool)
         field = draw_random_field(a.shape, b.shape, empty if closed is None else closed, 4)
         field = field if start is None else start
-        want, sums = fields.patchmatch(a, b, patch, 3, 4, field, closed)
+        expected, sums = fields.patchmatch(a, b, patch, 3, 4, field, closed)
         found = match(a, b, patch, 3, 4, start, closed, threads=2)
-        assert np.array_equal(found.field, want)
+        assert np.array_equal(found.field, expected)
         assert np.array_equal(found.distance, means(sums, patch, 3))
         floats = match(a.astype(float), b.astype(float), patch, 3, 4, start, closed)
-        assert np.array_equal(floats.field, want)
+        assert np.array_equal(floats.field, expected)
 
 
 def test_large_patches_are_runs_of_rows_and_the_same():
     a, b = make_scene(0, 14, 12, 1), make_scene(1, 13, 15, 1)
-    want, sums = fields.patchmatch(
+    expected, sums = fields.patchmatch(
         a, b, 11, 1, 0, draw_random_field(a.shape, b.shape, np.zeros((0, 0), bool), 0)
     )
     found = match(a, b, 11, 1)
-    assert np.array_equal(found.field, want)
+    assert np.array_equal(found.field, expected)
     assert np.array_equal(found.distance, means(sums, 11, 1))
 
 
@@ -64,9 +64,9 @@ def test_exact_is_its_twin():
     mask = np.zeros((9, 6), bool)
     mask[:3] = True
     for patch, closed in ((1, None), (3, None), (3, mask), (5, None)):
-        want, sums = fields.exact_match(a, b, patch, closed)
+        expected, sums = fields.exact_match(a, b, patch, closed)
         found = match_brute_force(a, b, patch, closed, threads=2)
-        assert np.array_equal(found.field, want)
+        assert np.array_equal(found.field, expected)
         assert np.allclose(found.distance, means(sums, patch, 3))
 
 

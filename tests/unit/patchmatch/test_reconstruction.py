@@ -1,4 +1,4 @@
-"""What is put together from a field, and what is told and shown of one."""
+"""Reconstruction from a field, its measures and visualization."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ def test_votes_are_those_of_the_slow_twin(seed: int, patch: int, channels: int, 
 
 def test_votes_leave_alone_what_is_not_wanted_or_not_covered():
     source, field = np.ones((4, 4, 1), np.float32), np.zeros((2, 2, 2), np.int32)
-    wanted, out = np.array([[True, False], [True, True]]), np.full((2, 2, 1), 7, np.float32)
-    average_votes(source, field, np.zeros((2, 2), np.float32), wanted, out, 3)
+    mask, out = np.array([[True, False], [True, True]]), np.full((2, 2, 1), 7, np.float32)
+    average_votes(source, field, np.zeros((2, 2), np.float32), mask, out, 3)
     assert (out == 7).all()
-    average_votes(source, field, np.ones((2, 2), np.float32), wanted, out, 3)
-    assert np.allclose(out[..., 0], np.where(wanted, 1, 7))
+    average_votes(source, field, np.ones((2, 2), np.float32), mask, out, 3)
+    assert np.allclose(out[..., 0], np.where(mask, 1, 7))
 
 
 def test_patches_are_cast_where_the_field_says():

@@ -1,4 +1,4 @@
-"""Catalogs of messages: what is untranslated is filled, all other bytes stay."""
+"""Message catalogs: untranslated entries are filled, all other bytes are kept."""
 
 from __future__ import annotations
 

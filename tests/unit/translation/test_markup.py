@@ -1,4 +1,4 @@
-"""What a translation has to keep: placeholders, tags, access keys, line breaks."""
+"""What a translation must keep: placeholders, tags, access keys, line breaks."""
 
 from __future__ import annotations
 

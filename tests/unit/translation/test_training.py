@@ -1,4 +1,4 @@
-"""The translator as a player: its loss, and a run of the training loop that teaches it."""
+"""Training a translator: its loss, and a run of the training loop."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_the_loss_is_that_of_smoothed_labels_per_symbol(untrained: Translator) -
 
 
 def test_a_run_teaches_it(untrained: Translator, tmp_path: Path) -> None:
-    save(untrained, tmp_path / "start")  # its vocabularies stand among the weights
+    save(untrained, tmp_path / "start")  # its tokenizers are stored with the weights
     train = make_pairs(untrained)
     plan = Training(
         steps=150,

@@ -1,4 +1,4 @@
-"""The Transformer, its decoding, sub-words and cleaning."""
+"""The Transformer, its decoding, tokenizers and cleaning."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_configs_come_back_and_refuse() -> None:
 
 
 def naive_greedy(network: Transformer, source: Tensor, longest: int) -> list[int]:
-    """The whole network anew for every symbol."""
+    """Run the whole network for every symbol."""
     written = [BOS]
     for _ in range(longest):
         logits = network(source[None], torch.tensor([written]))[0, -1]

@@ -1,4 +1,4 @@
-"""The translator as a model, and what users call: any text, files, catalogs."""
+"""The translator as a model, and the functions for text, files and catalogs."""
 
 from __future__ import annotations
 
