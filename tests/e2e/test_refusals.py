@@ -79,7 +79,7 @@ from tests.command import list_contents, run_command
         ("inpaint photos/day/0.png photos/day/0.png --model plain -n 0", "-n is 0; give 1"),
         (
             "inpaint photos/day/0.png photos/day/0.png --model plain --jump-length 0",
-            "jump_length is 0",
+            "--jump-length is 0",
         ),
         ("train", "RECIPE is missing; there are "),
         ("train dppm", "did you mean 'ddpm'?"),
