@@ -5,6 +5,7 @@ from smalti.autoregressive.gpt import GPT, GPTConfig
 from smalti.autoregressive.indices import IndexCodec
 from smalti.autoregressive.logistic_mixture import LogisticMixture
 from smalti.autoregressive.model import Autoregressive, AutoregressiveConfig, build_config
+from smalti.autoregressive.orders import Alternate, RowMajor, Spiral
 from smalti.autoregressive.output import Categorical
 from smalti.layers.condition_encoder import Choice
 from smalti.layers.pixel_levels import Levels
@@ -12,6 +13,7 @@ from smalti.layers.symbol_sampling import Ancestral
 
 __all__ = [
     "GPT",
+    "Alternate",
     "Ancestral",
     "Autoregressive",
     "AutoregressiveConfig",
@@ -22,5 +24,7 @@ __all__ = [
     "IndexCodec",
     "Levels",
     "LogisticMixture",
+    "RowMajor",
+    "Spiral",
     "build_config",
 ]

@@ -14,7 +14,6 @@ from smalti.autoregressive.gpt.network import GPT
 from smalti.autoregressive.naive_walker import NaiveTokenWalker
 from smalti.autoregressive.network import Requirements
 from smalti.autoregressive.pixelcnn.walkers import build_walker
-from smalti.autoregressive.raster_order import to_grid, to_sequence
 from smalti.core.conditions import ConditionValues
 from smalti.core.protocols import Walker
 from smalti.layers.condition_encoder import ConditionEncoder
@@ -79,10 +78,10 @@ class TokenConditioning:
         self, network: Any, z: Tensor, y: Any, values: Tensor | None, dtype: torch.dtype
     ) -> Tensor:
         """Predict logits for symbols z (N, C, h, w): (N, K, C, h, w)."""
-        tokens = torch.cat([y, to_sequence(z)], dim=1)[:, :-1]
+        tokens = torch.cat([y, self.requirements.to_sequence(z)], dim=1)[:, :-1]
         logits = network(tokens)[:, y.shape[1] - 1 :, : self.requirements.n_symbols]  # (N, T, K)
         wide = torch.promote_types(logits.dtype, torch.float32)
-        return to_grid(logits.to(wide), self.requirements.grid).movedim(-1, 1)
+        return self.requirements.to_grid(logits.to(wide)).movedim(-1, 1)
 
     def build_walker(self, network: Any, n: int, y: Any, values: Tensor | None) -> Walker:
         if not isinstance(network, GPT):

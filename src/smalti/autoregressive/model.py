@@ -11,24 +11,23 @@ import torch
 from torch import Tensor
 
 from smalti.autoregressive.augment import corrupt_symbols, shift_pictures
-from smalti.autoregressive.condition_sampling import (
-    draw_conditions,
-    list_combinations,
-    list_unspecified,
-)
+from smalti.autoregressive.condition_sampling import draw_conditions, list_unspecified
 from smalti.autoregressive.conditioning import (
     TokenConditioning,
     VectorConditioning,
     to_network_input,
 )
 from smalti.autoregressive.frozen import FrozenCodec, UnregisteredCodec
+from smalti.autoregressive.likelihood import compute_score
 from smalti.autoregressive.network import (
+    ROW_MAJOR,
     NetworkConfig,
     Requirements,
     check_network,
     compute_requirements,
     fill_network_sizes,
 )
+from smalti.autoregressive.orders import Order, RowMajor
 from smalti.autoregressive.output import Categorical, Output
 from smalti.autoregressive.pixelcnn.gated.network import GatedPixelCNNConfig
 from smalti.autoregressive.walk import encode_known, walk_rows
@@ -94,6 +93,8 @@ class AutoregressiveConfig:
     """Fraction of input symbols randomized in training."""
     max_shift: Annotated[int, Range(0, 1_024)] = 0
     """Largest random shift in training, in pixels. The network is conditioned on the shift."""
+    order: Order = field(default_factory=RowMajor)
+    """Order of a GPT's symbols."""
     sampler: Ancestral = field(default_factory=Ancestral)
     """Default sampler of the model."""
 
@@ -114,15 +115,22 @@ class AutoregressiveConfig:
 
     def compute_requirements(self, codec: Codec) -> Requirements:
         """Compute what the network must provide. UserError when the other parts do not fit."""
-        conditioning = self.conditions, self.condition_dropout, self.max_shift
-        return compute_requirements(codec, self.shape[1:], self.output, *conditioning)
+        return compute_requirements(
+            codec,
+            self.shape[1:],
+            self.output,
+            self.conditions,
+            self.condition_dropout,
+            self.max_shift,
+            self.order,
+        )
 
     def build(self) -> Autoregressive:
         return Autoregressive(self)
 
 
 class Autoregressive(Model):
-    """p(symbols) = prod_k p(symbol k | symbols before it, conditions), in row-major order.
+    """p(symbols) = prod_k p(symbol k | symbols before it, conditions), in the order of the config.
 
     PixelCNN (arXiv:1601.06759), Gated PixelCNN (arXiv:1606.05328), PixelCNN++ (arXiv:1701.05517)
     or a GPT (arXiv:2012.09841), over the levels of pixels or over a codec's codes.
@@ -243,44 +251,13 @@ class Autoregressive(Model):
             shifts = torch.full((n,), self.requirements.n_shifts // 2, device=self.device)
         return self.conditioning.encode_conditions(self.conditions, condition_values, n, shifts)
 
-    @torch.no_grad()
     def score(self, batch: Batch, rng: Rng) -> Score:
         """Compute -log p of the pictures' symbols, given the batch's conditions.
 
         Exact for pixels; for a codec it covers the codes alone. A missing choice that the model was
         not trained without is marginalized: the mean of p over all its values.
         """
-        with eval_mode(self):  # no shifts
-            z, _ = self.read_symbols(batch)
-        z, n = z.to(self.device), len(z)
-        values = resolve_conditions(batch, self.spec, n)
-        missing = [c for c in list_unspecified(self.spec.conditions, values) if not c.allows_none]
-        kind = "exact" if self.is_lossless else "codes"
-        if not missing:
-            return Score(self.sum_nats(z, values), self.requirements.sequence_length, kind)
-        names = [c.name for c in missing]
-        each = [
-            self.sum_nats(
-                z, {**values, **dict(zip(names, row[:, None].expand(-1, n), strict=True))}
-            )
-            for row in list_combinations(missing)
-        ]
-        nats = math.log(len(each)) - torch.logsumexp(-torch.stack(each), dim=0)
-        return Score(nats, self.requirements.sequence_length, kind)
-
-    def sum_nats(self, z: Tensor, condition_values: ConditionValues) -> Tensor:
-        """Compute the nats (N,) float64 of symbols z (N, C, h, w)."""
-        with eval_mode(self):
-            y, dtype = (
-                self.encode_conditions(condition_values, len(z)),
-                next(self.network.parameters()).dtype,
-            )
-            parameters = self.conditioning.predict(self.network, z, y, self.values, dtype).double()
-        return (
-            self.config.output.compute_nats(parameters, z, self.requirements.n_symbols)
-            .flatten(1)
-            .sum(1)
-        )
+        return compute_score(self, batch)
 
     def stream(
         self, rng: Rng, inputs: SamplingInputs = SamplingInputs(), sampler: Ancestral | None = None
@@ -317,11 +294,11 @@ class Autoregressive(Model):
     def walk(
         self, choose_symbols: ChooseSymbols, n: int, inputs: SamplingInputs = SamplingInputs()
     ) -> Iterator[Canvas]:
-        """Visit the symbols of n pictures in raster order, channels innermost.
+        """Visit the symbols of n pictures in the model's order, channels innermost.
 
-        At each position k = (i w + j) C + c, `choose_symbols` gets the distributions and returns
-        the symbols (n,). Yields the canvas after each row; unmasked symbols are taken from
-        inputs.known instead.
+        At each position k, `choose_symbols` gets the distributions and returns the symbols (n,);
+        row by row, k = (i w + j) C + c, and otherwise as in `to_sequence`. Yields the canvas after
+        each row; unmasked symbols are taken from inputs.known instead.
         """
         values = resolve_conditions(inputs, self.spec, n)
         for c in list_unspecified(self.spec.conditions, values):
@@ -330,6 +307,10 @@ class Autoregressive(Model):
         with torch.no_grad(), eval_mode(self):
             y = self.encode_conditions(values, n)
         return walk_rows(self, choose_symbols, n, y, encode_known(self, inputs, n))
+
+    def to_sequence(self, z: Tensor) -> Tensor:
+        """Arrange symbols (n, C, h, w) in the order of the walk's positions: (n, T)."""
+        return self.requirements.to_sequence(z)
 
     def build_walker(self, n: int, y: Tensor | None) -> Walker:
         """Build a walker of n pictures, conditioned on y."""
@@ -352,6 +333,7 @@ def build_config(
     conditions: ConditionConfigs = (),
     condition_dropout: float = 0.0,
     max_shift: int = 0,
+    order: Order = ROW_MAJOR,
     **others: Any,
 ) -> AutoregressiveConfig:
     """Build a config, filling in the network's default sizes to fit the other parts.
@@ -359,11 +341,16 @@ def build_config(
     A frozen codec is pinned by its hash. others: further fields of the config.
     """
     codec = codec.pin_hash() if isinstance(codec, FrozenCodec) else codec
-    conditioning = conditions, condition_dropout
     requirements = compute_requirements(
-        codec.load(), codec.shape[1:], output, *conditioning, max_shift
+        codec.load(), codec.shape[1:], output, conditions, condition_dropout, max_shift, order
     )
-    network = fill_network_sizes(network, requirements)
     return AutoregressiveConfig(
-        codec, network, output, *conditioning, max_shift=max_shift, **others
+        codec,
+        fill_network_sizes(network, requirements),
+        output,
+        conditions,
+        condition_dropout,
+        max_shift=max_shift,
+        order=order,
+        **others,
     )

@@ -5,16 +5,20 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
-from torch import nn
+from torch import Tensor, nn
 
+from smalti.autoregressive.orders import Order, RowMajor
 from smalti.autoregressive.output import Output
+from smalti.autoregressive.raster_order import to_grid, to_sequence
 from smalti.core.errors import UserError
 from smalti.core.protocols import Codec
 from smalti.layers.condition_encoder import Choice, ConditionConfigs, compute_width
 
 N = TypeVar("N", bound="NetworkConfig")
+ROW_MAJOR = RowMajor()
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,21 @@ class Requirements:
     """Names of the text conditions."""
     n_shifts: int
     """Number of shifts used in training; 0 for none."""
+    order: Order = ROW_MAJOR
+    """The order of the grid's positions."""
+
+    @cached_property
+    def places(self) -> Tensor | None:
+        """(h w,) the pixel at each position of the sequence; None for row by row."""
+        return None if self.order.is_raster else self.order.list_places(*self.grid[1:])
+
+    def to_sequence(self, z: Tensor) -> Tensor:
+        """Arrange symbols (N, C, h, w) in the model's order: (N, T)."""
+        return to_sequence(z, self.places)
+
+    def to_grid(self, sequence: Tensor) -> Tensor:
+        """Arrange a sequence (N, T, ...) as grids (N, C, h, w, ...)."""
+        return to_grid(sequence, self.grid, self.places)
 
     @property
     def sequence_length(self) -> int:
@@ -98,6 +117,7 @@ def compute_requirements(
     conditions: ConditionConfigs = (),
     condition_dropout: float = 0.0,
     max_shift: int = 0,
+    order: Order = ROW_MAJOR,
 ) -> Requirements:
     """Compute the requirements of a model of these parts; size: of the pictures.
 
@@ -119,6 +139,7 @@ def compute_requirements(
         choice_sizes=tuple(len(c.values) for c in conditions if isinstance(c, Choice)),
         text_names=tuple(c.name for c in conditions if not isinstance(c, Choice)),
         n_shifts=(2 * max_shift + 1) ** 2 if max_shift else 0,
+        order=order,
     )
 
 
@@ -133,6 +154,11 @@ def check_network(network: NetworkConfig, requirements: Requirements) -> None:
         raise UserError(
             f"condition {requirements.text_names[0]!r} is a vector, but this network takes tokens; "
             "remove it, or give a PixelCNN"
+        )
+    if not requirements.order.is_raster and "tokens" not in network.condition_kinds:
+        raise UserError(
+            f"order is {type(requirements.order).__name__}, but this network predicts row by row; "
+            "give order RowMajor, or a GPT"
         )
     if network.input_kind == "values" and not requirements.ordered:
         raise UserError(

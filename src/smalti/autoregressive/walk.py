@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import Tensor
 
-from smalti.autoregressive.raster_order import to_grid, to_sequence
 from smalti.core.canvas import Canvas
 from smalti.core.errors import UserError
 from smalti.core.protocols import ChooseSymbols
@@ -36,7 +35,10 @@ def walk_rows(
     y: Tensor | None,
     known: KnownSymbols | None,
 ) -> Iterator[Canvas]:
-    """Yield the symbols (n, C, h, w) after each row, later ones 0. y: the encoded conditions."""
+    """Yield the symbols (n, C, h, w) after each row, later ones 0. y: the encoded conditions.
+
+    In other orders than row by row, a row is w pixels of the sequence.
+    """
     (C, h, w), P = model.requirements.grid, model.requirements.n_parameters
     sequence = torch.zeros(n, C * h * w, dtype=torch.int64, device=model.device)
     with torch.no_grad(), eval_mode(model):
@@ -55,7 +57,7 @@ def walk_rows(
                     chosen = chosen.where(known.missing[:, k], known.symbols[:, k])
                 sequence[:, k] = chosen
                 walker.set_symbols(k, chosen)
-        canvas = to_grid(sequence, model.requirements.grid)
+        canvas = model.requirements.to_grid(sequence)
         yield Canvas(canvas.clone(memory_format=torch.contiguous_format), i + 1, h)
 
 
@@ -70,5 +72,5 @@ def encode_known(model: Autoregressive, inputs: SamplingInputs, n: int) -> Known
             "give a model of pixels"
         )
     known, mask = hole
-    symbols = to_sequence(model.encode(known.to(model.device)))
-    return KnownSymbols(symbols, to_sequence(mask.to(model.device)))
+    symbols = model.requirements.to_sequence(model.encode(known.to(model.device)))
+    return KnownSymbols(symbols, model.requirements.to_sequence(mask.to(model.device)))

@@ -1,0 +1,47 @@
+"""The likelihood of pictures' symbols under an autoregressive model."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from smalti.autoregressive.condition_sampling import list_combinations, list_unspecified
+from smalti.core.conditions import ConditionValues, resolve_conditions
+from smalti.core.protocols import Batch, Score
+from smalti.layers.eval_mode import eval_mode
+
+if TYPE_CHECKING:
+    from smalti.autoregressive.model import Autoregressive
+
+
+@torch.no_grad()
+def compute_score(model: Autoregressive, batch: Batch) -> Score:
+    """Compute -log p of the pictures' symbols, as `Autoregressive.score`."""
+    with eval_mode(model):  # no shifts
+        z, _ = model.read_symbols(batch)
+    z, n = z.to(model.device), len(z)
+    values = resolve_conditions(batch, model.spec, n)
+    missing = [c for c in list_unspecified(model.spec.conditions, values) if not c.allows_none]
+    kind, T = "exact" if model.is_lossless else "codes", model.requirements.sequence_length
+    if not missing:
+        return Score(sum_nats(model, z, values), T, kind)
+    names = [c.name for c in missing]
+    each = [
+        sum_nats(model, z, {**values, **dict(zip(names, row[:, None].expand(-1, n), strict=True))})
+        for row in list_combinations(missing)
+    ]
+    nats = math.log(len(each)) - torch.logsumexp(-torch.stack(each), dim=0)
+    return Score(nats, T, kind)
+
+
+def sum_nats(model: Autoregressive, z: Tensor, condition_values: ConditionValues) -> Tensor:
+    """Compute the nats (N,) float64 of symbols z (N, C, h, w)."""
+    with eval_mode(model):
+        y = model.encode_conditions(condition_values, len(z))
+        dtype = next(model.network.parameters()).dtype
+        parameters = model.conditioning.predict(model.network, z, y, model.values, dtype).double()
+    nats = model.config.output.compute_nats(parameters, z, model.requirements.n_symbols)
+    return nats.flatten(1).sum(1)
