@@ -2,11 +2,11 @@
 
     python scripts/train_translator.py --data FOLDER --out FILE.safetensors --seconds 480
 
-FOLDER is what prepare_translation.py wrote. Needs torch, NumPy, safetensors and smalti.translation;
-with sentencepiece every pass sees other sub-words (BPE-dropout). `--seconds` counts from the start
+FOLDER is the output of prepare_translation.py. Needs torch, NumPy, safetensors and
+smalti.translation; with sentencepiece every epoch has other subwords (BPE-dropout). `--seconds` counts from the start
 of the process. The averaged weights are written every two minutes and at the end, 12 bits each
 (`unpack_weights` reads them). `--variant b` adds R-Drop (arXiv:2106.14448); `--rehearse` trains a
-tiny network for a minute on whatever there is.
+tiny network for a minute on the available device.
 """
 
 from __future__ import annotations
@@ -46,25 +46,25 @@ from translator_pairs import (  # noqa: E402
 from smalti.translation.transformer import Transformer, TransformerConfig  # noqa: E402
 
 PHASES = ((0.0, (2.0, 1.0, 0.5)), (0.7, (1.0, 0.25, 0.05)))
-"""From which share of the time on, how often prose, messages and games stand in a pass."""
+"""From which fraction of the time on, how often prose, messages and games are in an epoch."""
 PLAIN_FROM = 0.88
-"""From this share of the time on, sub-words are split as they will be in use."""
+"""From this fraction of the time on, there is no BPE-dropout."""
 VARIANTS: dict[str, dict[str, float]] = {
     "a": {"dropout": 0.25, "r_drop": 0.0},
     "b": {"dropout": 0.2, "r_drop": 4.0},
 }
 
 
-def elapsed() -> float:
+def measure_elapsed() -> float:
     return time.monotonic() - START
 
 
 def print_line(text: str) -> None:
-    print(f"{elapsed():6.1f} s  {text}", flush=True)
+    print(f"{measure_elapsed():6.1f} s  {text}", flush=True)
 
 
 def exit_now() -> None:
-    """End on time, come what may: what is saved by then is whole."""
+    """Exit on time; saved files are complete."""
     print_line("time is up")
     os._exit(0)
 
@@ -73,10 +73,10 @@ def exit_now() -> None:
 
 
 class Phase(NamedTuple):
-    """How a pass is made."""
+    """How an epoch is made."""
 
-    weights: tuple[float, ...]  # how often prose, messages and games stand in it
-    plain: bool  # sub-words as in use
+    weights: tuple[float, ...]  # how often prose, messages and games are in it
+    plain: bool  # subwords without BPE-dropout
     r_drop: bool
 
 
@@ -126,16 +126,16 @@ class Training:
 
     @property
     def progress(self) -> float:
-        """Share of the time for training that has gone, from 0 to 1."""
-        return min(1.0, (elapsed() - self.begin) / max(1e-3, self.end - self.begin))
+        """Elapsed fraction of the training time, 0 to 1."""
+        return min(1.0, (measure_elapsed() - self.begin) / max(1e-3, self.end - self.begin))
 
     def run(self) -> None:
         compute = GradientStep(self.network, self.options.r_drop, self.options.compile)
         if self.options.compile:
             warm_up(compute, self.options, self.device, print_line)
         signal.signal(signal.SIGALRM, lambda *_: exit_now())
-        signal.setitimer(signal.ITIMER_REAL, max(1.0, self.options.seconds - elapsed()))
-        self.begin = self.saved = self.last_print = elapsed()
+        signal.setitimer(signal.ITIMER_REAL, max(1.0, self.options.seconds - measure_elapsed()))
+        self.begin = self.saved = self.last_print = measure_elapsed()
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "stopped", True))
         print_line("training begins")
         for source, gold in self.iterate_batches():
@@ -143,7 +143,7 @@ class Training:
                 self.take_step(compute, source, gold)
             except torch.OutOfMemoryError:
                 self.reduce_batch_size()
-            if self.stopped or elapsed() > self.end:
+            if self.stopped or measure_elapsed() > self.end:
                 break
         print_line(f"{self.step} steps, {self.tokens / 1e6:.1f} M padded target symbols")
         self.save()
@@ -157,7 +157,7 @@ class Training:
             pairs = self.plain if phase.plain else self.segmentations.draw_pairs(self.random)
             tokens = self.options.tokens // 2 if phase.r_drop else self.options.tokens
             plan = plan_epoch(pairs, self.kinds, phase.weights, tokens, self.random)
-            print_line(f"a pass of {len(plan)} batches, {phase}")
+            print_line(f"an epoch of {len(plan)} batches, {phase}")
             for rows in plan:
                 yield pairs.make_batch(rows)
                 if self.phase != phase or self.replan:
@@ -166,17 +166,17 @@ class Training:
 
     @property
     def phase(self) -> Phase:
-        p, given = self.progress, self.options
+        p, options = self.progress, self.options
         weights = [weights for start, weights in PHASES if p >= start][-1]
-        return Phase(weights, p >= PLAIN_FROM, given.r_drop > 0 and p >= given.r_drop_from)
+        return Phase(weights, p >= PLAIN_FROM, options.r_drop > 0 and p >= options.r_drop_from)
 
     def reduce_batch_size(self) -> None:
-        """Smaller batches from now on: others may use the device's memory, too."""
+        """Reduce the batch size: other processes may use the device's memory, too."""
         self.network.zero_grad(set_to_none=True)
         torch.cuda.empty_cache()
         self.options.tokens = max(2048, self.options.tokens * 3 // 4)
         self.replan = True
-        print_line(f"out of memory; going on with {self.options.tokens} symbols a batch")
+        print_line(f"out of memory; continuing with {self.options.tokens} symbols a batch")
 
     def take_step(self, compute: GradientStep, source: Tensor, gold: Tensor) -> None:
         self.step += 1
@@ -193,11 +193,11 @@ class Training:
         with torch.no_grad():
             averages, values = list(self.average.parameters()), list(self.network.parameters())
             torch._foreach_lerp_(averages, values, 1 - decay)  # pyright: ignore
-        if self.step % 8 == 0:  # never far ahead of the device: time is kept by the clock
+        if self.step % 8 == 0:  # synchronize with the device: progress is measured in time
             self.check_progress(float(plain), rate)
 
     def check_progress(self, loss: float, learning_rate: float) -> None:
-        now = elapsed()
+        now = measure_elapsed()
         if not math.isfinite(loss):
             print_line(f"step {self.step}: the loss is {loss}; back to the averaged weights")
             self.recover()
@@ -205,15 +205,15 @@ class Training:
             self.last_print = now
             speed = self.tokens / (now - self.begin)
             print_line(
-                f"step {self.step}, loss {loss:.3f}, rate {learning_rate:.2e}, {speed / 1e3:.0f} k/s"
+                f"step {self.step}, loss {loss:.3f}, lr {learning_rate:.2e}, {speed / 1e3:.0f} k/s"
             )
         if now - self.saved > self.options.save_every:
             self.save()
             self.validate()
-            self.saved = elapsed()
+            self.saved = measure_elapsed()
 
     def recover(self) -> None:
-        """From the last average that was finite, with a fresh optimizer."""
+        """Restart from the last finite averaged weights, with a new optimizer."""
         with torch.no_grad(), contextlib.suppress(OSError, AttributeError):
             for one, good in zip(self.network.parameters(), self.last_finite, strict=True):
                 one.copy_(good)
@@ -222,7 +222,7 @@ class Training:
         self.optimizer = self.build_optimizer()
 
     def validate(self) -> None:
-        """Measure what was saved, on the CPU in a process of its own, unless one is at it."""
+        """Evaluate the saved file on the CPU in another process, unless one is running."""
         if self.validation_process and self.validation_process.poll() is None:
             return
         script = Path(__file__).with_name("evaluate_translator.py")
@@ -244,7 +244,7 @@ class Training:
             return
         self.last_finite = [p.clone() for p in state]
         keep = {k: v for k, v in vars(self.options).items() if not isinstance(v, Path)}
-        note = {"given": keep, "step": self.step, "seconds": round(elapsed())}
+        note = {"given": keep, "step": self.step, "seconds": round(measure_elapsed())}
         save(self.average, self.arrays, self.options.out, note)
         print_line(f"saved {self.options.out.name}, {self.options.out.stat().st_size:,} bytes")
 
@@ -261,7 +261,7 @@ def read_arguments() -> argparse.Namespace:
     add("--r-drop", type=float)
     add("--r-drop-from", type=float, default=0.25)
     add("--bpe-dropout", type=float, default=0.1)
-    add("--workers", type=int, default=3, help="processes that draw sub-words")
+    add("--workers", type=int, default=3, help="processes for BPE-dropout")
     add("--width", type=int, default=256)
     add("--heads", type=int, default=4)
     add("--encoder-layers", type=int, default=6)
@@ -271,35 +271,37 @@ def read_arguments() -> argparse.Namespace:
     add("--rate", type=float, default=2e-3)
     add("--weight-decay", type=float, default=0.05)
     add("--warm-up", type=int, default=400)
-    add("--decay", type=float, default=0.999, help="of the averaged weights")
+    add("--decay", type=float, default=0.999, help="decay of the averaged weights (EMA)")
     add("--save-every", type=float, default=80)
-    add("--sentences", type=int, default=100, help="of each group, for a look at what is saved")
+    add("--sentences", type=int, default=100, help="per group, to evaluate saved files")
     add("--compile", action=argparse.BooleanOptionalAction, default=torch.cuda.is_available())
     add("--compile-seconds", type=float, default=100)
     add("--seed", type=int, default=0)
     add("--rehearse", action="store_true")
     add("--segment", type=Path, help=argparse.SUPPRESS)
     add("--first", type=int, default=0, help=argparse.SUPPRESS)
-    given = parser.parse_args()
-    for name, value in VARIANTS[given.variant].items():
-        if getattr(given, name) is None:
-            setattr(given, name, value)
-    if given.rehearse:
+    options = parser.parse_args()
+    for name, value in VARIANTS[options.variant].items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    if options.rehearse:
         tiny = {"width": 32, "hidden": 64, "encoder_layers": 2, "decoder_layers": 1, "heads": 2}
         times = {"seconds": 60.0, "save_every": 20.0, "reserve": 5.0}
-        vars(given).update(tiny, **times, tokens=2048, sentences=8, workers=1)
-    return given
+        vars(options).update(tiny, **times, tokens=2048, sentences=8, workers=1)
+    return options
 
 
 def main() -> None:
-    given = read_arguments()
-    if given.segment:
-        segment(given.data, given.segment, given.bpe_dropout, given.first, given.workers, 45)
+    options = read_arguments()
+    if options.segment:
+        segment(
+            options.data, options.segment, options.bpe_dropout, options.first, options.workers, 45
+        )
         return
     torch.set_float32_matmul_precision("high")
     if torch.cuda.is_available():
         torch.backends.cuda.enable_cudnn_sdp(False)  # it would plan anew for every shape
-    training = Training(given)
+    training = Training(options)
     training.run()
     print_line("done")
 

@@ -35,7 +35,7 @@ def print_listing() -> None:
 
 
 def make_model_table(models: Iterable[ShippedModel]) -> Table:
-    table = make_table("model", "family", "size", "weights", "what is known of it")
+    table = make_table("model", "family", "size", "weights", "details")
     for model in models:
         known = (model.card.get("data"), format_facts(model.card.get("facts", {})))
         table.add_row(
@@ -56,7 +56,7 @@ def make_recipe_table(listing: Listing) -> Table:
 
 
 def make_table(*columns: str) -> Table:
-    """Everything on one line but the last column."""
+    """A table whose columns but the last are not wrapped."""
     table = Table(box=SIMPLE_HEAD)
     for name in columns:
         table.add_column(name, no_wrap=name != columns[-1])
@@ -64,7 +64,7 @@ def make_table(*columns: str) -> Table:
 
 
 def format_facts(facts: dict[str, Any]) -> str:
-    """The card's numbers and words, but not what says how it was trained."""
+    """The card's numbers and words, without the facts of its training."""
     shown = {
         k.replace("_", " "): v for k, v in facts.items() if k not in TRAINING_FACTS and is_scalar(v)
     }

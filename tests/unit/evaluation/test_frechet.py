@@ -1,4 +1,4 @@
-"""The Frechet distance against SciPy's matrix root, and against what is known of it."""
+"""The Frechet distance against SciPy's matrix root, and its known properties."""
 
 from __future__ import annotations
 

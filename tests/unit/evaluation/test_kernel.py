@@ -1,4 +1,4 @@
-"""The kernel distance against a loop over pairs, and against what is known of it."""
+"""The kernel distance against a loop over pairs, and its known properties."""
 
 from __future__ import annotations
 
