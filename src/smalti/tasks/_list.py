@@ -15,6 +15,13 @@ from smalti.recipes import RECIPES, Entry
 
 SHIPPED = Path(smalti.__file__).parent / "assets" / "models"
 
+NETWORK_FAMILIES = {
+    "plain": "PixelCNN",
+    "gated": "Gated PixelCNN",
+    "plusplus": "PixelCNN++",
+    "gpt": "GPT",
+}
+
 
 @dataclass(frozen=True)
 class ShippedModel:
@@ -50,12 +57,18 @@ def describe_model(folder: Path) -> ShippedModel:
     content = json.loads((folder / "config.json").read_text())
     return ShippedModel(
         folder.name,
-        content["model"]["tag"],
+        name_family(content["model"]),
         can_draw="sampler" in content["model"],
         n_bytes=sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
         n_parameters=count_weights(folder / "model.safetensors"),
         card=content.get("card", {}),
     )
+
+
+def name_family(model: dict[str, Any]) -> str:
+    """The kind of a model by its config's tag, of an autoregressive one by its network's."""
+    tag = model["tag"]
+    return NETWORK_FAMILIES.get(model["network"]["tag"], tag) if tag == "autoregressive" else tag
 
 
 def count_weights(weights: Path) -> int:
