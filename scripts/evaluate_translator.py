@@ -1,11 +1,11 @@
-"""Measure a translator on pairs that it has not seen: BLEU and chrF, greedy and with a beam.
+"""Evaluate a translator on held-out pairs: BLEU and chrF, greedy and with beam search.
 
     python scripts/evaluate_translator.py en-zh-help --data FOLDER --split test --beam 1 4
 
-Scores are sacrebleu's (zh tokenizer, its signature is printed), or without it those of an own count
-that is within a point of them. The model is a shipped one, a checkpoint, or a file of
-train_translator.py, which `--int8` rounds as for shipping. Intervals come of drawing the documents
-again.
+Scores are sacrebleu's (zh tokenizer; its signature is printed), or without it a simple BLEU
+within one point of it. The model is a shipped one, a checkpoint, or a file of
+train_translator.py, which `--int8` rounds as for shipping. Intervals are bootstrapped over
+documents.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def thin_out(rows: list[Row], limit: int) -> list[Row]:
 
 
 def group_rows(rows: list[Row]) -> dict[str, list[int]]:
-    """Which rows are scored together, by name."""
+    """Group the rows that are scored together, by name."""
 
     def select_rows(fits: Callable[[Row], bool]) -> list[int]:
         return [k for k, row in enumerate(rows) if fits(row)]
@@ -93,7 +93,7 @@ def score_chrf(translations: list[str], references: list[str]) -> float:
 
 
 def score_tokens(translations: list[str], references: list[str]) -> float:
-    """BLEU over Chinese characters, Latin words and signs."""
+    """Compute BLEU over Chinese characters, Latin words and punctuation."""
     hits, counts, lengths = [0] * 4, [0] * 4, [0, 0]
     for texts in zip(translations, references, strict=True):
         own, gold = (re.findall(r"[A-Za-z0-9]+|\S", text) for text in texts)
@@ -112,7 +112,7 @@ def score_tokens(translations: list[str], references: list[str]) -> float:
 
 
 def count_placeholders(rows: list[Row], translations: list[str]) -> tuple[int, int]:
-    """Placeholders and tags kept, of those in sources whose reference keeps them."""
+    """Count the kept placeholders and tags, and those that source and reference share."""
     kept = total = 0
     for row, text in zip(rows, translations, strict=True):
         own = Counter(PLACEHOLDER.findall(row.english)) & Counter(PLACEHOLDER.findall(row.chinese))
@@ -124,7 +124,7 @@ def count_placeholders(rows: list[Row], translations: list[str]) -> tuple[int, i
 def format_interval(
     rows: list[Row], translations: list[str], indices: list[int], n_resamples: int = 1000
 ) -> str:
-    """The middle 95% of BLEU when documents are drawn again, as text; "" without sacrebleu."""
+    """Format the 95% bootstrap interval of BLEU over documents; "" without sacrebleu."""
     try:
         from sacrebleu.metrics import BLEU  # pyright: ignore
     except ImportError:
@@ -143,7 +143,7 @@ def format_interval(
 
 
 def load_translator(path: str, rounded: bool) -> Translator:
-    """A shipped model or checkpoint, or a file of train_translator.py."""
+    """Load a shipped model, a checkpoint, or a file of train_translator.py."""
     if not path.endswith(".safetensors"):
         return smalti.load(path)
     network, models = load(Path(path))
@@ -156,7 +156,7 @@ def load_translator(path: str, rounded: bool) -> Translator:
 
 
 def translate_all(model: Translator, text: list[str], beam: Beam) -> list[str]:
-    """What `smalti translate` makes of each; what it refuses stays as it is."""
+    """Translate as `smalti translate` does; rejected texts are kept unchanged."""
     fit = [one for one in text if not find_fault(model, one)]
     found = dict(zip(fit, translate(model, fit, beam, batch_size=64), strict=True))
     return [found.get(one, one) for one in text]
@@ -187,35 +187,37 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--split", choices=("valid", "test", "strings"), default="valid")
     parser.add_argument("--beam", type=int, nargs="+", default=[1])
-    parser.add_argument("--penalty", type=float, help="the model's own unless told otherwise")
+    parser.add_argument("--penalty", type=float, help="length penalty (default: the model's)")
     parser.add_argument("--int8", action="store_true", help="round a file as for shipping")
     parser.add_argument("--limit", type=int, help="sentences of each group")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--brief", action="store_true")
     parser.add_argument("--out", type=Path, help="sources, references and translations, as TSV")
-    parser.add_argument("--examples", type=int, help="print so many sentences, by a hash")
-    given = parser.parse_args()
-    torch.set_num_threads(given.threads)
-    model = load_translator(given.model, given.int8)
-    own = default_beam(model)
-    rows = read_rows(given.data / f"{given.split}.jsonl")
-    rows = thin_out(rows, given.limit) if given.limit else rows
-    for width in given.beam:
-        penalty = own.length_penalty if given.penalty is None else given.penalty
+    parser.add_argument("--examples", type=int, help="number of sentences to print")
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    model = load_translator(options.model, options.int8)
+    native_beam = default_beam(model)
+    rows = read_rows(options.data / f"{options.split}.jsonl")
+    rows = thin_out(rows, options.limit) if options.limit else rows
+    for width in options.beam:
+        penalty = native_beam.length_penalty if options.penalty is None else options.penalty
         begun, beam = time.monotonic(), Beam(width, penalty)
         found = translate_all(model, [row.english for row in rows], beam)
-        print(f"{Path(given.model).name}, {given.split}, {beam}: {time.monotonic() - begun:.1f} s")
-        print_scores(rows, found, given.brief)
-        if given.brief:
+        print(
+            f"{Path(options.model).name}, {options.split}, {beam}: {time.monotonic() - begun:.1f} s"
+        )
+        print_scores(rows, found, options.brief)
+        if options.brief:
             print(
                 "".join(f"  {rows[k].english[:80]} -> {found[k][:60]}\n" for k in (2, -2)), end=""
             )
-        if given.examples:
-            print_examples(rows, found, given.examples)
-        if given.out:
+        if options.examples:
+            print_examples(rows, found, options.examples)
+        if options.out:
             lines = ["\t".join([*row, text]) for row, text in zip(rows, found, strict=True)]
-            given.out.with_suffix(f".beam{width}.tsv").write_text("\n".join(lines), "utf-8")
-    if not given.brief:
+            options.out.with_suffix(f".beam{width}.tsv").write_text("\n".join(lines), "utf-8")
+    if not options.brief:
         print_signature()
 
 
@@ -232,7 +234,7 @@ def print_signature() -> None:
     try:
         from sacrebleu.metrics import BLEU  # pyright: ignore
     except ImportError:
-        print("own BLEU, for sacrebleu is not installed")
+        print("simple BLEU: sacrebleu is not installed")
         return
     bleu = BLEU(tokenize="zh")
     bleu.corpus_score(["一"], [["一"]])

@@ -1,4 +1,4 @@
-"""Whether CUDA does what the CPU does: arithmetic, averages, resuming, samplers, codecs, waiting.
+"""Check that CUDA agrees with the CPU: precisions, EMA, resuming, samplers, codecs, waiting.
 
 python scripts/gpu_checks.py --out FOLDER
 """
@@ -38,8 +38,8 @@ NONE = DIGITS.train.select(slice(0), "none")
 
 
 def check_precisions(out: Path) -> str:
-    """A ddpm-digits trains in each arithmetic, and its loss falls."""
-    told = []
+    """ddpm-digits trains in each precision, and its loss falls."""
+    results = []
     names = ("32", "bf16", "fp16") if DEVICE.type == "cuda" else ("32",)
     for name in names:
         losses: list[float] = []
@@ -54,12 +54,12 @@ def check_precisions(out: Path) -> str:
         run(make_ddpm_config(), FEW, NONE, plan, out / name, on_event=on_event)
         first, last = sum(losses[:5]) / 5, sum(losses[-5:]) / 5
         require(last < 0.7 * first, f"{name}: {first:.3f} -> {last:.3f}")
-        told.append(f"{name} {first:.3f} -> {last:.3f}")
-    return ", ".join(told)
+        results.append(f"{name} {first:.3f} -> {last:.3f}")
+    return ", ".join(results)
 
 
 def check_averages(out: Path) -> str:
-    """The averaged weights are what the rule says of the raw ones."""
+    """The averaged weights follow the EMA rule."""
     loop = begin_training(
         make_ddpm_config(), Training(steps=10, batch_size=32, ema=0.5, precision="32"), out
     )
@@ -79,14 +79,14 @@ def check_averages(out: Path) -> str:
 
 
 def check_resuming(out: Path) -> str:
-    """A run that was stopped and resumed is the one that was not."""
+    """A run that is stopped and resumed equals an uninterrupted one."""
     plan = Training(steps=8, batch_size=32, precision="32", save_every=4)
     whole = run(make_ddpm_config(), FEW, NONE, plan, out / "whole")
     run(make_ddpm_config(), FEW, NONE, plan, out / "cut", on_event=InterruptAfterStep(4))
     again = resume(out / "cut", FEW, NONE)
     a, b = (load_file(path / "model.safetensors") for path in (whole, again))
     off = max(float((a[name].double() - b[name].double()).abs().max()) for name in a)
-    require(off < 1e-4, f"off by {off:.1e}")  # sums by atomics differ from run to run
+    require(off < 1e-4, f"off by {off:.1e}")  # atomic sums differ between runs
     return f"off by {off:.1e}"
 
 
@@ -105,49 +105,50 @@ class InterruptAfterStep:
 
 
 def check_samplers(out: Path) -> str:
-    """Every sampler of ddpm-digits draws on both devices the same pictures."""
+    """Every sampler of ddpm-digits draws the same pictures on both devices."""
     models = [smalti.load("ddpm-digits", device) for device in ("cpu", DEVICE)]
-    told, labels = [], torch.arange(8) % 10
+    results, labels = [], torch.arange(8) % 10
     for sampler in (DDIM(10), DDIM(10, eta=1.0), DPMSolver(8), UniPC(8), DDPM(stride=20)):
         few = [smalti.sample(m, 8, cond=labels, sampler=sampler) for m in models]
         a, b = (picture.float().cpu() for picture in few)  # pyright: ignore
         off = float((a - b).abs().max())
-        told.append(f"{type(sampler).__name__} {off:.1e}")
-        require(off < 0.02, told[-1])  # rounding, grown over 50 steps
-    return ", ".join(told)
+        results.append(f"{type(sampler).__name__} {off:.1e}")
+        require(off < 0.02, results[-1])  # rounding, grown over 50 steps
+    return ", ".join(results)
 
 
 def check_pixelcnns(out: Path) -> str:
-    """Networks of both kinds score and draw on both devices alike."""
-    told = []
+    """Both kinds of networks score and draw alike on both devices."""
+    results = []
     gated = GatedPixelCNNConfig(width=16, blocks=2, head_width=16)
-    shifted = PixelCNNPlusPlusConfig(filters=16, blocks=1, dropout=0.0)
+    plusplus = PixelCNNPlusPlusConfig(filters=16, blocks=1, dropout=0.0)
     classes = make_choices(DIGITS.train.classes)
-    for network in (gated, shifted):
+    for network in (gated, plusplus):
         config = build_config(Levels(8), network, conditions=classes)
         torch.manual_seed(0)
-        here = config.build().eval()
-        if hasattr(here.network, "initialize"):
-            here.loss(make_batch(16, torch.device("cpu")), 0)
-        there = config.build().eval().to(DEVICE)
-        there.load_state_dict(here.state_dict())
+        cpu_model = config.build().eval()
+        if hasattr(cpu_model.network, "initialize"):
+            cpu_model.loss(make_batch(16, torch.device("cpu")), 0)
+        gpu_model = config.build().eval().to(DEVICE)
+        gpu_model.load_state_dict(cpu_model.state_dict())
         pictures = make_batch(32, torch.device("cpu"))
-        scores = [m.score(pictures, Rng(range(32))).nats.cpu() for m in (here, there)]
+        scores = [m.score(pictures, Rng(range(32))).nats.cpu() for m in (cpu_model, gpu_model)]
         off = float((scores[0] / scores[1] - 1).abs().max())
-        few = [smalti.sample(m, 4, cond=[1, 2, 3, 4]).cpu() for m in (here, there)]  # pyright: ignore
+        models = (cpu_model, gpu_model)
+        few = [smalti.sample(m, 4, cond=[1, 2, 3, 4]).cpu() for m in models]  # pyright: ignore
         same = float((few[0] == few[1]).float().mean())
-        told.append(f"{type(network).__name__} nats {off:.1e}, {same:.2%} of the pixels")
-        require(off < 1e-3 and same > 0.98, told[-1])
-    return "; ".join(told)
+        results.append(f"{type(network).__name__} nats {off:.1e}, {same:.2%} of the pixels")
+        require(off < 1e-3 and same > 0.98, results[-1])
+    return "; ".join(results)
 
 
 def check_codecs(out: Path) -> str:
-    """vqvae-digits codes and decodes alike."""
-    here, there = (smalti.load("vqvae-digits", device) for device in ("cpu", DEVICE))
+    """vqvae-digits encodes and decodes alike."""
+    cpu_model, gpu_model = (smalti.load("vqvae-digits", device) for device in ("cpu", DEVICE))
     x = FEW.take_floats(slice(64))
-    a, b = here.encode(x), there.encode(x.to(DEVICE)).cpu()
+    a, b = cpu_model.encode(x), gpu_model.encode(x.to(DEVICE)).cpu()
     same = float((a == b).float().mean())
-    off = float((here.decode(a) - there.decode(a.to(DEVICE)).cpu()).abs().max())
+    off = float((cpu_model.decode(a) - gpu_model.decode(a.to(DEVICE)).cpu()).abs().max())
     require(same > 0.99 and off < 1e-2, f"{same:.2%} of the codes, off by {off:.1e}")
     return f"{same:.2%} of the codes, off by {off:.1e}"
 
@@ -156,7 +157,7 @@ def check_no_waiting(out: Path) -> str:
     """No step of training waits for the device."""
     if DEVICE.type != "cuda":
         return "no CUDA here"
-    told = []
+    results = []
     names = ("ddpm-digits", "gated-pixelcnn-digits-8", "pixelcnnpp-digits", "vqgan")
     for name in names:
         loop = begin_training(
@@ -168,19 +169,19 @@ def check_no_waiting(out: Path) -> str:
             loop.run_step()
         torch.cuda.synchronize()
         torch.cuda.set_sync_debug_mode("warn")
-        with warnings.catch_warnings(record=True) as said:
+        with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
             loop.take_step()
         torch.cuda.set_sync_debug_mode("default")
         loop.read_results()
-        places = sorted({f"{Path(w.filename).name}:{w.lineno}" for w in said})
-        told.append(f"{name} {len(said)} {' '.join(places)}".strip())
-    return "; ".join(told)
+        locations = sorted({f"{Path(w.filename).name}:{w.lineno}" for w in warned})
+        results.append(f"{name} {len(warned)} {' '.join(locations)}".strip())
+    return "; ".join(results)
 
 
 def measure_speed(out: Path) -> str:
-    """Pictures a second of ddpm-digits' training; diffusers' U-Net where it is installed."""
-    told = []
+    """Measure the training speed of ddpm-digits, in pictures per second."""
+    results = []
     for batch in (128, 512):
         plan = Training(steps=10**6, batch_size=batch, save_every=10**6)
         loop, steps = (
@@ -188,8 +189,8 @@ def measure_speed(out: Path) -> str:
             choose_seconds(3.0),
         )
         speeds = measure_rate(loop, steps)
-        told.append(f"batch {batch}: {speeds:,.0f}")
-    return ", ".join(told) + "; diffusers is not timed here"
+        results.append(f"batch {batch}: {speeds:,.0f}")
+    return ", ".join(results) + "; diffusers is not timed here"
 
 
 def choose_seconds(seconds: float) -> float:
@@ -197,7 +198,7 @@ def choose_seconds(seconds: float) -> float:
 
 
 def measure_rate(loop: Loop, seconds: float) -> float:
-    """Pictures a second."""
+    """Measure pictures per second."""
     steps = loop.run_steps()
     for _ in range(5):
         next(steps)
@@ -256,12 +257,12 @@ def main() -> int:
             continue
         begun_at = time.perf_counter()
         try:
-            told = check(args.out / check.__name__)
+            results = check(args.out / check.__name__)
         except Exception as error:
             failed += 1
-            told = f"FAILED: {error}"
+            results = f"FAILED: {error}"
             traceback.print_exc(limit=-3)
-        print(f"{check.__name__:10} {time.perf_counter() - begun_at:5.1f} s  {told}", flush=True)
+        print(f"{check.__name__:10} {time.perf_counter() - begun_at:5.1f} s  {results}", flush=True)
     return 1 if failed else 0
 
 

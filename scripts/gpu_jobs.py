@@ -1,4 +1,4 @@
-"""What `gpu_round.py` trains, in the order of its worth: edit this list."""
+"""The jobs of `gpu_round.py`, most important first: edit this list."""
 
 from __future__ import annotations
 
@@ -28,32 +28,32 @@ class TrainingJob:
     make_config: Callable[[Pictures], Any]
     """The model's config for these pictures."""
     training: Training
-    """Its steps are a first guess: the clock says how many there are."""
+    """Its steps are a first estimate; the clock sets them."""
     data: str | None = None
     """A pack below --data; None for the digits of the package."""
     crop: int | None = None
     """Cut the pictures into squares of this side, which overlap by half in training."""
     recipe: str = ""
-    """For the card: the recipe that this is a longer run of."""
+    """For the card: the recipe that is trained longer here."""
     compiled_parts: tuple[str, ...] = ()
-    """Parts of the model that are compiled, by their path."""
+    """Paths of the modules to compile."""
     discriminator_from: float = 0.0
-    """Share of the steps after which a VQGAN's discriminator joins."""
+    """Fraction of the steps after which a VQGAN's discriminator starts."""
     keep_best: bool = False
-    """Keep the save with the lowest held-out loss, not the last."""
+    """Keep the save with the lowest validation loss, not the last one."""
     in_bits: bool = False
-    """The held-out loss is told in bits, not nats."""
+    """Report the validation loss in bits, not nats."""
     seconds: float | None = None
-    """Most seconds of training; None: until the round ends."""
+    """Maximum seconds of training; None: until the round ends."""
     initial_model: str | None = None
-    """A model whose weights it begins with."""
+    """A model with the initial weights."""
     full_precision: bool = False
-    """Products of all 24 bits, where small differences of outputs are learned from."""
+    """Disable TF32, for objectives with small differences of outputs."""
 
 
 @dataclass(frozen=True)
 class CommandJob:
-    """Another program. {data}, {out}, {python} and {seconds} in its words are filled in."""
+    """Another program. {data}, {out}, {python} and {seconds} in its command are replaced."""
 
     name: str
     command: tuple[str, ...]
@@ -67,10 +67,10 @@ AnyJob = TrainingJob | CommandJob
 
 
 def texture_codec_config(pictures: Pictures) -> Any:
-    """Narrower: 0.9 M parameters."""
-    own = vqgan(pictures)
-    assert isinstance(own.network, ResidualConfig)
-    return replace(own, network=replace(own.network, widths=(32, 48, 64)))
+    """A narrower VQGAN: 0.9 M parameters."""
+    config = vqgan(pictures)
+    assert isinstance(config.network, ResidualConfig)
+    return replace(config, network=replace(config.network, widths=(32, 48, 64)))
 
 
 # -------------------------------------------------------------------------------- jobs
@@ -176,7 +176,7 @@ REHEARSAL: tuple[AnyJob, ...] = (
 
 
 def read_pictures(job: TrainingJob, data: Path, max_pictures: int | None = None) -> Splits:
-    """The job's pictures, whole in memory; no more than `few` to a split where that is given."""
+    """Read the job's pictures into memory; at most `max_pictures` per split if given."""
     if job.data is None:
         splits = load_digit_splits()
     else:
@@ -195,7 +195,7 @@ def read_pictures(job: TrainingJob, data: Path, max_pictures: int | None = None)
 
 
 def cut_squares(pictures: Pictures, side: int, stride: int | None = None) -> Pictures:
-    """All squares of `side`, `stride` apart."""
+    """Cut all squares of `side`, `stride` apart."""
     squares = pictures.pixels.unfold(2, side, stride or side).unfold(3, side, stride or side)
     squares = squares.permute(0, 2, 3, 1, 4, 5)  # (N, h, w, C, side, side)
     each = squares.shape[1] * squares.shape[2]
@@ -205,9 +205,9 @@ def cut_squares(pictures: Pictures, side: int, stride: int | None = None) -> Pic
 
 
 def read_side(folder: Path) -> int:
-    """Side of a pack's pictures."""
+    """Read the side length of a pack's pictures."""
     from smalti.data.packs import map_array
 
     if not is_pack(folder):
-        raise FileNotFoundError(f"{folder} is no pack")
+        raise FileNotFoundError(f"{folder} is not a pack")
     return map_array(folder / "pixels.npy").shape[2]

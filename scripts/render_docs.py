@@ -1,8 +1,8 @@
 """Render the pictures of README and docs/ from the shipped models.
 
-python scripts/render_docs.py                  # all that shipped models suffice for
+python scripts/render_docs.py                  # all that need only shipped models
 python scripts/render_docs.py pixelcnn emoji   # some
-python scripts/render_docs.py twins            # wants runs/vqvae-emoji-8, too (docs/numbers.md)
+python scripts/render_docs.py twins            # also needs runs/vqvae-emoji-8 (docs/numbers.md)
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ LEVELS = (0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 999)
 
 
 def draw_digits(model) -> Tensor:
-    """Ten classes, eight each: (80, 1, 28, 28), classes from left to right."""
+    """Draw ten classes, eight each: (80, 1, 28, 28), classes from left to right."""
     pictures = smalti.sample(model, 80, cond=[i % 10 for i in range(80)])
     assert isinstance(pictures, Tensor)
     return pictures
 
 
 def draw_emoji(model) -> Tensor:
-    """Eight of every category but "Component", which has five pictures: (72, 3, 64, 64)."""
+    """Draw eight of every category except "Component", which has five pictures: (72, 3, 64, 64)."""
     classes = [k for k, name in enumerate(model.spec.classes) if name != "Component"]
     labels = torch.tensor(classes).repeat_interleave(8)
     pictures = smalti.sample(model, len(labels), cond=labels)
@@ -41,14 +41,14 @@ def draw_emoji(model) -> Tensor:
 
 
 def draw_denoising(model) -> Tensor:
-    """Five digits as rows, every second step as a column."""
+    """Draw five digits as rows, every second step as a column."""
     states = smalti.stream(model, 5, cond=[0, 2, 4, 6, 8])
     frames = [model.render(state) for state in states][::2]  # 11 of (5, 1, 28, 28)
     return torch.stack(frames, dim=1).flatten(0, 1)
 
 
 def draw_schedules() -> Tensor:
-    """One digit at eleven noise levels: rows linear, cosine, sigmoid."""
+    """Draw one digit at eleven noise levels; rows: linear, cosine, sigmoid."""
     pictures, _ = smalti.data.digits("train")
     x0 = (pictures[:1] * 2 - 1).double()
     noise = Rng([0]).normal(1, 28, 28)
@@ -61,13 +61,13 @@ def draw_schedules() -> Tensor:
 
 
 def draw_completions(model, known: Tensor, labels: Tensor, n: int = 8) -> Tensor:
-    """Pictures as rows: itself, its upper half, and ways to go on from there."""
+    """Draw rows: a picture, its upper half, and completions of it."""
     mask = torch.zeros(known.shape[2:], dtype=torch.bool)
     mask[known.shape[2] // 2 :] = True
-    given = SamplingInputs(
+    inputs = SamplingInputs(
         labels=labels.repeat_interleave(n), known=known.repeat_interleave(n, 0), mask=mask
     )
-    drawn = smalti.sample(model, n * len(known), inputs=given)
+    drawn = smalti.sample(model, n * len(known), inputs=inputs)
     assert isinstance(drawn, Tensor)
     upper = torch.where(mask, 0.5, known)
     rows = zip(known, upper, drawn.split(n), strict=True)
@@ -75,7 +75,7 @@ def draw_completions(model, known: Tensor, labels: Tensor, n: int = 8) -> Tensor
 
 
 def draw_reconstructions(codec, x: Tensor) -> Tensor:
-    """Pictures, each left of what its codes give back."""
+    """Pair each picture with its reconstruction."""
     return torch.stack([x, codec.reconstruct(x)], dim=1).flatten(0, 1)
 
 
@@ -107,7 +107,7 @@ def render_prior() -> None:
 
 
 def render_letters() -> None:
-    """Four ways of every second character."""
+    """Draw four samples of every second character."""
     pictures = smalti.sample(
         smalti.load("letters"), 4 * 31, cond=[2 * (k % 31) for k in range(124)]
     )
@@ -116,7 +116,7 @@ def render_letters() -> None:
 
 
 def render_captions() -> None:
-    """Eight pictures of every caption, a row each."""
+    """Draw eight pictures of every caption, a row each."""
     captions = [
         "smiling face",
         "flag: italy",
@@ -138,7 +138,7 @@ def render_codecs() -> None:
     save_png(make_grid(pictures, columns=16), PICTURES / "vqvae-digits.png")
     x = smalti.data.emoji_pictures("test", size=64).take_floats(slice(0, 270, 9))[
         :24
-    ]  # fetched before
+    ]  # must be fetched before
     for name in ("vqvae-emoji", "vqgan-emoji"):
         save_png(
             make_grid(draw_reconstructions(smalti.load(name), x), columns=8),
@@ -147,10 +147,12 @@ def render_codecs() -> None:
 
 
 def render_twins() -> None:
-    """Test emoji, by squared error alone, and by the VQGAN of the same network."""
+    """Draw test emoji, and reconstructions by a VQ-VAE and by a VQGAN with the same network."""
     x = smalti.data.emoji_pictures("test", size=64).take_floats(slice(0, 270, 17))[:16]
-    ways = [smalti.load(name).reconstruct(x) for name in ("runs/vqvae-emoji-8", "vqgan-emoji")]
-    pictures = torch.stack([x, *ways], dim=1).flatten(0, 1)
+    reconstructions = [
+        smalti.load(name).reconstruct(x) for name in ("runs/vqvae-emoji-8", "vqgan-emoji")
+    ]
+    pictures = torch.stack([x, *reconstructions], dim=1).flatten(0, 1)
     save_png(make_grid(pictures, columns=12), PICTURES / "vqgan-twins.png")
 
 

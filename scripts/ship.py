@@ -1,4 +1,4 @@
-"""Put a trained run among the shipped models, float16, with its card.
+"""Add a trained run to the shipped models, in float16, with a card.
 
 python scripts/ship.py runs/ddpm-digits ddpm-digits --summary "..." --data "..." --fact minutes=60
 """
@@ -32,9 +32,11 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("--summary", default="")
     parser.add_argument("--data", default="")
-    parser.add_argument("--guidance", type=float, help="of the default sampler; for diffusion")
     parser.add_argument(
-        "--top-p", type=float, help="of the default sampler; for autoregressive models"
+        "--guidance", type=float, help="guidance of the default sampler; diffusion only"
+    )
+    parser.add_argument(
+        "--top-p", type=float, help="top-p of the default sampler; autoregressive models only"
     )
     parser.add_argument("--fact", action="append", default=[], metavar="NAME=VALUE")
     args = parser.parse_args()
@@ -47,9 +49,11 @@ def main() -> None:
         config: Any = model.config
         sampler = dataclasses.replace(config.sampler, **changes)
         setattr(model, "config", dataclasses.replace(config, sampler=sampler))  # noqa: B010
-    given = {k: parse_value(v) for k, v in (fact.split("=", 1) for fact in args.fact)}
-    known = {k: v for k, v in read_card(args.run).facts.items() if v is not None and k != "step"}
-    facts = {**known, "parameters": count_parameters(model), **given}
+    new_facts = {k: parse_value(v) for k, v in (fact.split("=", 1) for fact in args.fact)}
+    run_facts = {
+        k: v for k, v in read_card(args.run).facts.items() if v is not None and k != "step"
+    }
+    facts = {**run_facts, "parameters": count_parameters(model), **new_facts}
     card = Card(name=args.name, summary=args.summary, data=args.data, facts=facts)
     print(save(model, SHIPPED_FOLDER / args.name, card, torch.float16))
 

@@ -1,4 +1,4 @@
-"""Put a trained translator among the shipped models, int8, with its card.
+"""Add a trained translator to the shipped models, in int8, with a card.
 
 python scripts/ship_translator.py FILE.safetensors en-zh-help --summary "..." --fact minutes=9
 """

@@ -1,7 +1,7 @@
-"""The numeric tests as other processors would run them: `make test-portable`.
+"""Run the numeric tests as on other processors: `make test-portable`.
 
-Fewer vector units, one thread and two, and sums rounded by chance (`tests/rounding.py`). The quick
-form takes some files through three modes that cover all of these, for `.ci/run`.
+With smaller vector units, one and two threads, and random rounding (`tests/rounding.py`). The quick
+form runs some files in three modes, for `.ci/run`.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ PLAIN = {"ATEN_CPU_CAPABILITY": "default"}
 ROUNDING = ["-p", "tests.rounding"]
 
 Mode = tuple[dict[str, str], int, list[str]]
-"""Variables, threads, further words for pytest."""
+"""Environment variables, threads, more arguments of pytest."""
 
 FULL: dict[str, Mode] = {
     f"{name}, {threads} thread{'s' * (threads > 1)}": (variables, threads, [])
-    for name, variables in {"as it is": {}, "plain": PLAIN, "AVX2": AVX2}.items()
+    for name, variables in {"unchanged": {}, "plain": PLAIN, "AVX2": AVX2}.items()
     for threads in (1, 2)
 }
-FULL["rounded by chance"] = ({}, 1, ROUNDING)
+FULL["random rounding"] = ({}, 1, ROUNDING)
 
 QUICK: dict[str, Mode] = {
     "plain, 1 thread": (PLAIN, 1, []),
     "AVX2, 2 threads": (AVX2, 2, []),
-    "rounded by chance": ({}, 1, ROUNDING),
+    "random rounding": ({}, 1, ROUNDING),
 }
 QUICK_FILES = [
     "tests/golden",
@@ -56,7 +56,7 @@ def main() -> int:
 
 
 def run(name: str, mode: Mode, words: list[str]) -> int:
-    """pytest under a mode, a process for each thread that is not used inside one."""
+    """Run pytest in a mode, with 2 / threads processes."""
     variables, threads, more = mode
     begun = time.monotonic()
     print(f"\n-- {name}", flush=True)

@@ -3,10 +3,10 @@
     python scripts/train_translator.py --data FOLDER --out FILE.safetensors --seconds 480
 
 FOLDER is the output of prepare_translation.py. Needs torch, NumPy, safetensors and
-smalti.translation; with sentencepiece every epoch has other subwords (BPE-dropout). `--seconds` counts from the start
-of the process. The averaged weights are written every two minutes and at the end, 12 bits each
-(`unpack_weights` reads them). `--variant b` adds R-Drop (arXiv:2106.14448); `--rehearse` trains a
-tiny network for a minute on the available device.
+smalti.translation; with sentencepiece every epoch has other subwords (BPE-dropout). `--seconds`
+counts from the start of the process. The averaged weights are written every two minutes and at the
+end, 12 bits each (`unpack_weights` reads them). `--variant b` adds R-Drop (arXiv:2106.14448);
+`--rehearse` trains a tiny network for a minute on the available device.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A translator under training in one file: weights of 12 bits, config, vocabularies.
 
-Two runs' files fit where full ones do not; what is shipped is rounded further.
+Small enough for two runs' files; shipped models are rounded further.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SIDES = ("source", "target")
 
 
 def pack_weights(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Matrices as 12-bit integers, two in three bytes, with a scale per row; the rest as it is."""
+    """Pack matrices as 12-bit integers, two in three bytes, with row scales; vectors as float16."""
     packed = {}
     for name, value in state.items():
         value = value.detach().float().cpu().contiguous()
@@ -63,7 +63,7 @@ def save(network: Transformer, arrays: Any, path: Path, note: dict[str, Any]) ->
 
 
 def load(path: Path) -> tuple[Transformer, dict[str, bytes]]:
-    """The network in eval mode, and the two vocabularies' models by side."""
+    """Load the network in eval mode, and the two vocabularies' models by side."""
     with safe_open(path, "pt") as file:
         config = from_json(json.loads(file.metadata()["config"]))
     packed = load_file(path)

@@ -1,4 +1,4 @@
-"""What a translator's training makes small, and how a step is compiled."""
+"""The training objective of a translator, and its compilation."""
 
 from __future__ import annotations
 
@@ -20,14 +20,13 @@ from smalti.translation.transformer import Transformer
 
 
 def smooth_loss(out: nn.Linear, x: Tensor, gold: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross-entropy with labels smoothed by 0.1, and the plain one, per symbol that is no <pad>."""
+    """Cross-entropy with label smoothing of 0.1, and without, per symbol except <pad>."""
     return smooth(out(x).flatten(0, 1).float().log_softmax(-1), gold.flatten())
 
 
 def r_drop_loss(out: nn.Linear, x: Tensor, gold: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """The same, and the divergence between the two halves of the batch.
-
-    They hold the same sentences under other dropout.
+    """The same plus R-Drop: the divergence between the two halves of the batch, which are the same
+    sentences under different dropout.
     """
     log_p, gold = out(x).flatten(0, 1).float().log_softmax(-1), gold.flatten()
     loss, plain = smooth(log_p, gold)
@@ -45,7 +44,7 @@ def smooth(log_p: Tensor, gold: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class GradientStep:
-    """Loss and gradients of a batch, compiled where that works."""
+    """Computes loss and gradients of a batch, compiled if possible."""
 
     def __init__(self, network: Transformer, r_drop: float, compiled: bool):
         self.network, self.r_drop = network, r_drop
@@ -59,7 +58,7 @@ class GradientStep:
             self.double = torch.compile(r_drop_loss, dynamic=True)
 
     def disable_compilation(self) -> None:
-        """No longer compiled."""
+        """Switch to eager mode."""
         self.loss, self.double = smooth_loss, r_drop_loss
         for layer in self.layers:
             layer._compiled_call_impl = None
@@ -87,7 +86,7 @@ def warm_up(
     device: torch.device,
     print_line: Callable[[str], None],
 ) -> None:
-    """Compile for every shape; give up on compiling when it fails, or takes too long."""
+    """Compile for every shape; use eager mode if that fails or takes too long."""
 
     def stop(*_: object) -> None:
         raise TimeoutError("compiling takes too long")
@@ -106,7 +105,7 @@ def warm_up(
                         raise ValueError("the loss is not finite")
                 print_line(f"compiled for {size} x {length}{' with R-Drop' * r_drop}")
     except Exception as error:  # a compiler can raise anything
-        print_line(f"going on without compiling: {type(error).__name__}: {str(error)[:200]!r}")
+        print_line(f"continuing without compilation: {type(error).__name__}: {str(error)[:200]!r}")
         step.disable_compilation()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

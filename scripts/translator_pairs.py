@@ -1,4 +1,4 @@
-"""The pairs that a translator learns from: their batches, and their sub-words drawn anew."""
+"""Training pairs of a translator: batches, and random segmentations into subwords."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ PROSE = (
 )
 GAMES = ("mo:cataclysm-dda-data", "mo:wesnoth-1.16-data")
 LENGTHS = (8, 16, 24, 32, 40, 48, 64, 80, 96, 128, 160, 192)
-"""Lengths that either side of a batch is padded to; longer sentences are not trained on."""
+"""Lengths that the sides of a batch are padded to; longer sentences are skipped."""
 
 
 def count_pieces(model: np.ndarray) -> int:
-    """Pieces of a sentencepiece model, without the package: they are its fields of number 1."""
+    """Count the pieces of a sentencepiece model without the package: its fields of number 1."""
     data, at, count = model.tobytes(), 0, 0
     while at < len(data) and data[at] == 0x0A:
         size, shift, at = 0, 0, at + 1
@@ -115,7 +115,7 @@ def compute_batch_size(tokens: int, length: int) -> int:
 def plan_epoch(
     pairs: Pairs, kinds: np.ndarray, weights: tuple[float, ...], tokens: int, random: Any
 ) -> list[np.ndarray]:
-    """The batches of one pass in random order: rows of like length, at most `tokens` of a side."""
+    """Plan one epoch in random order: batches of similar lengths, at most `tokens` per side."""
     share = np.array([*weights, 0.0])[kinds]
     count = np.floor(share + random.random(len(kinds))).astype(np.int64)
     rows = random.permutation(np.repeat(np.arange(len(kinds)), count))
@@ -126,16 +126,16 @@ def plan_epoch(
     batches = []
     for k, length in enumerate(LENGTHS):
         own, size = rows[longer == k], compute_batch_size(tokens, length)
-        first = random.integers(size)  # so that not always the same ones are left over
+        first = random.integers(size)  # so that the dropped remainder changes
         batches += [own[i : i + size] for i in range(first, len(own) - size + 1, size)]
     return [batches[k] for k in random.permutation(len(batches))]
 
 
-# ---------------------------------------------------------------- sub-words drawn anew
+# ---------------------------------------------------------------- random segmentations
 
 
 def segment(data: Path, folder: Path, dropout: float, first: int, step: int, most: int) -> None:
-    """Write segmentations first, first + step, ... into the folder, in a process of its own."""
+    """Write segmentations first, first + step, ... into the folder; runs in its own process."""
     import sentencepiece
 
     arrays, parent = np.load(data / "pairs.npz"), os.getppid()
@@ -146,7 +146,7 @@ def segment(data: Path, folder: Path, dropout: float, first: int, step: int, mos
         parts = np.split(symbols, np.cumsum(lengths.astype(np.int64))[:-1])
         codecs[side] = codec
         kept = [part[:-1].tolist() for part in parts]
-        # What <unk> stood for is gone: such sentences keep their segmentation.
+        # Text behind <unk> is lost: such sentences keep their segmentation.
         texts[side] = kept, [None if UNK in part else codec.decode(part) for part in kept]
     for number in range(first, most, step):
         sentencepiece.set_random_generator_seed(number)
@@ -174,7 +174,7 @@ def segment(data: Path, folder: Path, dropout: float, first: int, step: int, mos
 
 
 class Segmentations:
-    """Segmentations as they come; the one in `pairs.npz` until the first is there."""
+    """Serves new segmentations; the one in `pairs.npz` until the first is written."""
 
     def __init__(
         self,
@@ -204,7 +204,7 @@ class Segmentations:
             self.processes.append(subprocess.Popen(["nice", "-n", "10", *one], env=environment))
 
     def draw_pairs(self, random: Any) -> Pairs:
-        """The newest segmentation that was not used yet, else one of those that were."""
+        """Read the newest unused segmentation, or else a random used one."""
         there = sorted(self.folder.glob("[0-9][0-9][0-9].npz"))
         if not there:
             return self.plain
@@ -215,7 +215,7 @@ class Segmentations:
             with np.load(path) as arrays:
                 return read_pairs(arrays, "train", self.device)
         except (OSError, ValueError, KeyError) as error:
-            self.say(f"segmentation {path.name} is not readable ({error}); going on without")
+            self.say(f"segmentation {path.name} is not readable ({error}); skipped")
             return self.plain
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""A tiny model that goes through pictures symbol by symbol: each depends on the one before."""
+"""A tiny autoregressive model: each symbol depends on the previous one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TableDistribution:
 
 
 class Chain(nn.Module):
-    """p(next | previous, class) is a table; `noise` moves the walk's numbers, as other machines."""
+    """p(next | previous, class) is a table; `noise` changes the logits."""
 
     is_lossless = True
 
@@ -83,7 +83,7 @@ class Chain(nn.Module):
 
 
 def draw_pixels(model: Chain, n: int, labels: Tensor | None = None) -> Tensor:
-    """Pixels, uint8 (n, C, H, W), as likely as the model says."""
+    """Draw pixels, uint8 (n, C, H, W), from the model."""
     draws = torch.Generator().manual_seed(n)
 
     def choose(at, symbols) -> Tensor:

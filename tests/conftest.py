@@ -1,4 +1,4 @@
-"""What every test stands on: reproducible draws, no network, GPU tests only where there is one."""
+"""Fixtures of all tests: reproducible random numbers, no network, GPU tests only with a GPU."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NUMERIC = {
     "test_training", "test_training_processes", "test_training_recovery", "test_training_resume",
     "test_unet", "test_vqgan", "test_walkers",
 }  # fmt: skip
-"""Folders and files of tests whose numbers another processor may round otherwise."""
+"""Folders and files of tests whose results depend on the processor's rounding."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -48,14 +48,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.fixture(autouse=True)
 def seed_generator() -> None:
-    """Every test starts from the same global generator, alone or in the suite."""
+    """Seed the global generator before every test."""
     if torch := sys.modules.get("torch"):
         torch.manual_seed(0)
 
 
 @pytest.fixture(autouse=True, scope="session")
 def block_network() -> Iterator[None]:
-    """A test that reaches beyond this machine fails, whether or not there is a network."""
+    """Fail tests that connect to other machines."""
     connect = socket.socket.connect
 
     def connect_locally(self: socket.socket, address: Any) -> None:

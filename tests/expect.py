@@ -1,4 +1,4 @@
-"""What a user's error must look like."""
+"""Check errors for users."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A tiny package of emoji, and an npm that brings it."""
+"""A tiny package of emoji, and fake package managers."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ def write_tar(path: Path, files: dict[str, bytes]) -> Path:
 def fake_npm(
     folder: Path, patch: pytest.MonkeyPatch, archive: Path | None, error_message: str = ""
 ) -> None:
-    """Put an npm on the path that leaves a copy of the archive where it is called."""
-    wanted = "emoji-datasource-google@16.0.0"
+    """Put a fake npm on the path that copies the archive into the working folder."""
+    known = "emoji-datasource-google@16.0.0"
     fake_npm_packages(
-        folder, patch, {} if archive is None else {wanted: archive}, error_message, [wanted]
+        folder, patch, {} if archive is None else {known: archive}, error_message, [known]
     )
 
 
@@ -84,7 +84,7 @@ def fake_npm_packages(
     error_message: str = "",
     known: list[str] | None = None,
 ) -> None:
-    """An npm that knows these packages; it tells on standard error why it fails."""
+    """Fake an npm with these packages; it prints an error message if it fails."""
     names = {name: str(path) for name, path in archives.items()}
     write_program(folder, patch, "npm", [
         f"if {error_message!r}: print({error_message!r}, file=sys.stderr); sys.exit(1)",
@@ -95,14 +95,14 @@ def fake_npm_packages(
 
 
 def fake_apt(folder: Path, patch: pytest.MonkeyPatch, packages: dict[str, Path]) -> None:
-    """An apt-get that knows these packages, version 1:2-3, which are tar archives; and dpkg-deb."""
+    """Fake apt-get with these packages (tar archives, version 1:2-3), and dpkg-deb."""
     names = {name: str(path) for name, path in packages.items()}
     write_program(folder, patch, "apt-get", [
         f"packages = {names!r}",
-        "asked = [name for name in sys.argv[2:] if name[0] != '-']",
-        "lost = [name for name in asked if name not in packages]",
+        "requested = [name for name in sys.argv[2:] if name[0] != '-']",
+        "lost = [name for name in requested if name not in packages]",
         "if lost: print('E: Unable to locate package', lost[0], file=sys.stderr); sys.exit(100)",
-        "for name in asked: shutil.copy(packages[name], f'{name}_1%3a2-3_all.deb')",
+        "for name in requested: shutil.copy(packages[name], f'{name}_1%3a2-3_all.deb')",
     ])  # fmt: skip
     write_program(folder, patch, "dpkg-deb", [
         "assert sys.argv[1] == '--fsys-tarfile'",
@@ -111,7 +111,7 @@ def fake_apt(folder: Path, patch: pytest.MonkeyPatch, packages: dict[str, Path])
 
 
 def fake_pip(folder: Path, patch: pytest.MonkeyPatch, wheel: Path) -> None:
-    """A pip that downloads this wheel, whatever is asked for."""
+    """Fake a pip that downloads this wheel for any request."""
     lines = [f"shutil.copy({str(wheel)!r}, 'package-1-py3-none-any.whl')"]
     write_program(folder, patch, "pip", lines)
     patch.setattr("smalti.data.downloads.PIP", [str(folder / "pip")])

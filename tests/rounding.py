@@ -1,10 +1,10 @@
-"""A pytest plugin that rounds as another processor might: `pytest -p tests.rounding`.
+"""A pytest plugin that simulates the rounding of other processors: `pytest -p tests.rounding`.
 
-What a processor may round its own way is which row of a batch a number stands in, how large the
-call is, and in which order a sum goes. Here every sum and every function is moved by up to one
-unit in the last place of its terms, by chance that the operation, the shapes and the place in the
-result decide: the same call twice gives the same bits, another batch does not. Sums of short
-binary fractions stay, for they are exact anywhere.
+Rounding may depend on the row of a batch, the size of the call and the order of a sum. Here every
+sum and every function is changed by up to one unit in the last place of its terms, at random,
+seeded by the operation, the shapes and the position in the result: the same call gives the same
+bits, another batch does not. Sums of short binary fractions are not changed: they are exact on
+any processor.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 ATEN = torch.ops.aten
 SUMS = {ATEN.mm, ATEN.addmm, ATEN.bmm, ATEN.baddbmm, ATEN.mv, ATEN.dot, ATEN.addmv,
         ATEN.convolution, ATEN.convolution_backward, ATEN.sum, ATEN.mean}  # fmt: skip
-"""Whose rounding is that of the terms, which may cancel."""
+"""Rounded relative to their terms, which may cancel."""
 FUNCTIONS = {
     ATEN.exp, ATEN.log, ATEN.sigmoid, ATEN.tanh, ATEN.silu, ATEN.elu, ATEN.sin, ATEN.cos,
     ATEN._softmax, ATEN._log_softmax, ATEN.logsumexp, ATEN.log1p, ATEN.expm1, ATEN.softplus,
@@ -32,11 +32,11 @@ FUNCTIONS = {
     ATEN._scaled_dot_product_flash_attention_for_cpu, ATEN.upsample_bilinear2d,
     ATEN.grid_sampler_2d, ATEN.cumsum, ATEN._cdist_forward,
 }  # fmt: skip
-"""Whose rounding is that of the result."""
+"""Rounded relative to their result."""
 
 
 class Rounding(TorchDispatchMode):
-    """Moves the results of PyTorch's operations within."""
+    """Changes the results of PyTorch's operations."""
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -74,7 +74,7 @@ def is_short(x: Tensor) -> bool:
 
 
 def perturb(out: Any, terms: Any, key: object) -> Any:
-    """Each number by up to one unit in the last place of its terms; 0, whole results, inf stay."""
+    """Change each number by up to one unit in the last place of its terms; not 0, integers, inf."""
     wide = (torch.float32, torch.float64)
     if not isinstance(out, Tensor) or out.dtype not in wide:
         return out

@@ -1,4 +1,4 @@
-"""Networks and models so small that a test of them takes milliseconds."""
+"""Networks and models so small that tests take milliseconds."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ GPT = GPTConfig(layers=2, heads=2, width=16, dropout=0.0)
 def prior_config(
     classes: tuple[str, ...] = (), shape: tuple[int, int, int] = (1, 8, 8), **changes: Any
 ) -> AutoregressiveConfig:
-    """A GPT over the codes of the shipped codec of digits; nothing is disturbed in training."""
+    """A GPT over the codes of the shipped codec of digits; without symbol noise."""
     codec = FrozenCodec("vqvae-digits", shape=shape)
     return build_config(codec, GPT, conditions=make_choices(classes), **changes)
 
@@ -115,7 +115,7 @@ def plusplus_config(
 
 
 def randomize_zeros(module: M) -> M:
-    """Move what starts at 0, so that every layer has a say in the output."""
+    """Randomize parameters that start at 0, so that every layer affects the output."""
     with torch.no_grad():
         for parameter in module.parameters():
             if parameter.requires_grad and not parameter.any():
@@ -132,7 +132,7 @@ def draw_pictures(model: Any, n: int | None = None, **arguments: Any) -> Tensor:
 
 @dataclass
 class Call:
-    """What a network was called with."""
+    """The arguments of a network call."""
 
     x: Tensor
     t: Tensor
@@ -141,9 +141,7 @@ class Call:
 
 
 class Formula(nn.Module):
-    """A network that is a formula f(x, t, y), and remembers how it was called; y are the places of
-    one-hots.
-    """
+    """A network that computes f(x, t, y) and records its calls; y are the indices of one-hots."""
 
     def __init__(self, formula: Callable[[Tensor, Tensor, Tensor | None], Tensor]):
         super().__init__()
@@ -158,14 +156,14 @@ class Formula(nn.Module):
 
 @dataclass(frozen=True)
 class FormulaConfig:
-    """Builds that network; it goes into a DiffusionConfig as any network's config does."""
+    """The config of a Formula."""
 
     formula: Callable[[Tensor, Tensor, Tensor | None], Tensor]
     condition_kinds: ClassVar[tuple[ConditionKind, ...]] = ("vector",)
     free_size: ClassVar[bool] = False
 
     def check_fit(self, shape: tuple[int, int, int], condition: int) -> None:
-        """A formula fits any."""
+        """Every shape fits."""
 
     def build(self, outputs: int = 1) -> Formula:
         return Formula(self.formula)

@@ -1,4 +1,4 @@
-"""A small deterministic player, and watches that can go into other processes."""
+"""A small deterministic player, and callbacks that can be sent to other processes."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ TAGS["token-toy"] = "tests.toys:TokenToyConfig"
 
 @dataclass(frozen=True)
 class ToyConfig:
-    """How the toy misbehaves; steps count from 0, and -1 is never."""
+    """Faults of the toy, by step; -1 is never."""
 
     nan_loss: int = -1
     nan_gradient: int = -1
     trace_folder: str = ""
-    """A folder where every process leaves its weights before each step."""
+    """Folder where every process saves its weights before each step."""
     max_pictures: int = 0
-    """Most pictures that memory holds at once; 0 for any number, -1 for none."""
+    """Pictures that fit into memory; 0 for any number, -1 for none."""
     failing_rank: str = ""
-    """The one process that has no more memory than that; empty for all."""
+    """The process with that limit; empty for all."""
     error_message: str = "CUDA out of memory"
-    """How running out is told."""
+    """Message of the out-of-memory error."""
     exploding: int = -1
-    """The step whose loss is a thousand times too large."""
+    """The step whose loss is multiplied by 1000."""
     marker_file: str = ""
-    """A file that is made when the toy first misbehaves; while it is there the toy behaves."""
+    """A file made at the first fault; while it exists there are no faults."""
 
     def build(self) -> Toy:
         return Toy(self)
 
 
 class Toy(nn.Module):
-    """Learns the brightness of 8x8 pictures: its loss knows no chance."""
+    """Learns the brightness of 8x8 pictures, with a deterministic loss."""
 
     def __init__(self, config: ToyConfig):
         super().__init__()
@@ -66,7 +66,7 @@ class Toy(nn.Module):
             and self.config.max_pictures < len(pictures)
             and self.is_affected()
         ):
-            torch.rand(3)  # what was drawn before is drawn again
+            torch.rand(3)  # must be drawn again in the retry
             raise RuntimeError(self.config.error_message)
         x = pictures.flatten(1)  # (B, 64)
         total = (self.layer(x).squeeze(1) - x.mean(1)).square().mean()
@@ -98,7 +98,7 @@ class TokenToyConfig:
 
 
 class TokenToy(nn.Module):
-    """Learns a number for each of 32 tokens, as a mean over tokens: its loss knows no chance."""
+    """Learns a number for each of 32 tokens, with a deterministic mean loss over tokens."""
 
     def __init__(self, config: TokenToyConfig):
         super().__init__()
@@ -125,7 +125,7 @@ TINY = DiffusionConfig(
     network=UNetConfig(widths=(8,), blocks=1, attention=(True,), heads=2, groups=4, dropout=0.1),
     sampler=DDIM(steps=2),
 )
-"""A diffusion model whose loss draws noise, levels and dropout."""
+"""A diffusion model, whose loss draws noise, levels and dropout."""
 
 
 def make_pictures(n: int = 24, seed: int = 0) -> Pictures:
@@ -153,7 +153,7 @@ def make_codes(n: int = 24, seed: int = 0) -> Codes:
 
 
 class MeanCodec:
-    """A codec of 32 symbols: how bright 2x2 pixels are."""
+    """A codec with 32 symbols: the brightness of 2x2 pixels."""
 
     vocab_size, symbol_values = 32, None
 
@@ -168,7 +168,7 @@ class MeanCodec:
 
 
 class EventRecorder:
-    """Keeps a run's events."""
+    """Records a run's events."""
 
     def __init__(self) -> None:
         self.events: list[Any] = []
@@ -181,7 +181,7 @@ class EventRecorder:
 
 
 class InterruptAfterStep(EventRecorder):
-    """Sends a signal to its process once `step` is done."""
+    """Sends a signal to its process after `step`."""
 
     def __init__(self, step: int, signal_number: int = signal.SIGINT):
         super().__init__()
@@ -194,7 +194,7 @@ class InterruptAfterStep(EventRecorder):
 
 
 class KillAfterStep(EventRecorder):
-    """Dies once `step` is done, as a run does whose machine loses its power."""
+    """Raises PowerCut after `step`, to simulate a power failure."""
 
     def __init__(self, step: int):
         super().__init__()
@@ -216,7 +216,7 @@ def are_equal(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
 
 
 class EventLog:
-    """Writes down events in a file, for a run in another process; may stop it once."""
+    """Writes events to a file, for a run in another process; can stop it once."""
 
     def __init__(self, path: Path, stop: int = 0):
         self.path, self.stop = path, stop

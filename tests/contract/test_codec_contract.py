@@ -1,4 +1,4 @@
-"""What every codec keeps, whatever its family."""
+"""What every codec must do."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def train_codec(
 ) -> tuple[Any, list[float]]:
     """A codec and its losses, on one batch and the same draws at every step.
 
-    It stops before when the loss is below the part `until` of the first.
+    It stops early if the loss is below `loss_fraction` of the first.
     """
     torch.manual_seed(0)
     model = case.config().build().train()

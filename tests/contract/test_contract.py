@@ -1,4 +1,4 @@
-"""What every model keeps, whatever its family."""
+"""What every model must do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints: equal bits, whole or not at all, and one clear line for whatever is wrong."""
+"""Checkpoints: equal bits, atomic writes, and one clear line for errors."""
 
 from __future__ import annotations
 
@@ -99,8 +99,8 @@ def test_a_model_is_shown_in_one_short_line(name: str) -> None:
 
 
 def test_the_line_tells_size_and_classes() -> None:
-    wanted = "<Diffusion ddpm-digits: 1x28x28, 10 classes, 0.92 M parameters, cpu>"
-    assert repr(smalti.load("ddpm-digits")) == wanted
+    expected = "<Diffusion ddpm-digits: 1x28x28, 10 classes, 0.92 M parameters, cpu>"
+    assert repr(smalti.load("ddpm-digits")) == expected
 
 
 def test_saving_again_replaces(saved: Path) -> None:
@@ -132,7 +132,7 @@ def test_shipped_models_go_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         smalti.load("frist")
 
 
-# ---- whole or not at all
+# ---- atomic writes
 
 
 @pytest.mark.parametrize("part", ["weights", "json"])

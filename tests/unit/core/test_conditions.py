@@ -1,4 +1,4 @@
-"""What a model is told: shorthands, names of values, "none", and all that is refused."""
+"""Conditions: shorthands, names of values, "none", and invalid ones."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def to_integers(value: Tensor | list[str]) -> list[int]:
 
 def test_labels_and_text_are_short_for_class_and_text() -> None:
     inputs = SamplingInputs(torch.tensor([0, 2], dtype=torch.int8), ["red", "blue"])
-    told = resolve_conditions(inputs, SPEC, 2)
-    assert to_integers(told["class"]) == [0, 2]
-    assert told["text"] == ["red", "blue"]
+    resolved = resolve_conditions(inputs, SPEC, 2)
+    assert to_integers(resolved["class"]) == [0, 2]
+    assert resolved["text"] == ["red", "blue"]
     assert SPEC.classes == ("cat", "dog", "7")
 
 
 def test_values_go_by_name() -> None:
-    told = resolve_conditions(
+    resolved = resolve_conditions(
         SamplingInputs(conditions={"class": ["7", "dog"], "style": ["none", "flat"]}), SPEC, 2
     )
-    assert to_integers(told["class"]) == [2, 1]
-    assert to_integers(told["style"]) == [2, 0]
+    assert to_integers(resolved["class"]) == [2, 1]
+    assert to_integers(resolved["style"]) == [2, 0]
 
 
 def test_a_value_may_itself_be_called_none() -> None:

@@ -1,4 +1,4 @@
-"""Configs go to JSON and come back the same; what is wrong in a file is told in one line."""
+"""Configs survive a JSON round trip; errors in a file give one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where results go: whole or not at all, and over nothing that is not ours."""
+"""Result folders: atomic, and never overwriting files that are not ours."""
 
 from __future__ import annotations
 

@@ -231,10 +231,10 @@ def test_arrays_are_tensors() -> None:
 def test_a_pil_picture_is_one_of_its_levels(mode: str) -> None:
     levels = np.random.default_rng(0).integers(0, 256, (9, 8, 3), np.uint8)
     image = Image.fromarray(levels).convert(mode)
-    wanted = np.atleast_3d(np.array(image if mode == "L" else image.convert("RGB")))
+    expected = np.atleast_3d(np.array(image if mode == "L" else image.convert("RGB")))
     picture = SamplingInputs(picture=image).picture
     assert picture is not None
-    assert torch.equal(picture[0], torch.from_numpy(wanted).permute(2, 0, 1).float() / 255)
+    assert torch.equal(picture[0], torch.from_numpy(expected).permute(2, 0, 1).float() / 255)
 
 
 def test_bytes_are_levels_of_255() -> None:
@@ -257,6 +257,6 @@ def test_bytes_are_scored_as_levels(make: Callable[[], Any]) -> None:
 
 def test_pictures_to_match_may_be_pils_and_tensors() -> None:
     levels = np.random.default_rng(0).integers(0, 256, (9, 9, 3), np.uint8)
-    wanted = match(levels, levels).field
+    expected = match(levels, levels).field
     for x in (Image.fromarray(levels), torch.from_numpy(levels)):
-        assert np.array_equal(match(x, x).field, wanted)
+        assert np.array_equal(match(x, x).field, expected)

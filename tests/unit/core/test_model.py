@@ -73,8 +73,8 @@ def test_the_loss_is_the_papers(prediction: Any, schedule: Any) -> None:
     eps = torch.randn(x0.shape)
     a = schedule.compute_alpha_bars()[t].float()[:, None, None, None]
     x = a.sqrt() * x0 + (1 - a).sqrt() * eps
-    wanted = {"eps": eps, "x0": x0, "v": a.sqrt() * eps - (1 - a).sqrt() * x0}[prediction]
-    by_hand = ((m.network(x, t) - wanted) ** 2).mean()
+    expected = {"eps": eps, "x0": x0, "v": a.sqrt() * eps - (1 - a).sqrt() * x0}[prediction]
+    by_hand = ((m.network(x, t) - expected) ** 2).mean()
 
     torch.testing.assert_close(loss.total, by_hand)
     assert loss.total.requires_grad
@@ -136,8 +136,8 @@ def test_guidance_goes_from_none_towards_the_class() -> None:
         network.calls.clear()
         sampler = DDIM(steps=2, clip=False, guidance=guidance)
         *_, last = m.stream(Rng([0, 1]), SamplingInputs(labels=labels), sampler)
-        wanted = 3 + guidance * (labels.double() - 3)  # 3 is "no class"
-        torch.testing.assert_close(last.x0[:, 0, 0, 0], wanted)
+        expected = 3 + guidance * (labels.double() - 3)  # 3 is "no class"
+        torch.testing.assert_close(last.x0[:, 0, 0, 0], expected)
         calls = [len(call.x) for call in network.calls]
         assert calls == ([4, 4] if guidance == 2.5 else [2, 2])  # both halves in one call
 

@@ -84,9 +84,9 @@ def test_every_number_has_a_range(tag: str) -> None:
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(value: Any, hint: Any, words: list[str]) -> None:
-    with expect_user_error(*words) as told:
+    with expect_user_error(*words) as error:
         coerce_value(value, hint, "--x")
-    assert len(str(told.value)) < 300
+    assert len(str(error.value)) < 300
 
 
 def test_the_ends_of_a_range() -> None:

@@ -49,9 +49,9 @@ def test_progress_changes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("cond", [1, [1, 1], torch.tensor([1, 1])])
 def test_whole_numbers_are_classes(cond: Any) -> None:
     m = make_model(classes=("a", "b"))
-    wanted = draw_pictures(m, 2, inputs=SamplingInputs(labels=torch.tensor([1, 1])))
-    assert torch.equal(draw_pictures(m, 2, cond=cond), wanted)
-    assert not torch.equal(draw_pictures(m, 2, cond=0), wanted)
+    expected = draw_pictures(m, 2, inputs=SamplingInputs(labels=torch.tensor([1, 1])))
+    assert torch.equal(draw_pictures(m, 2, cond=cond), expected)
+    assert not torch.equal(draw_pictures(m, 2, cond=0), expected)
 
 
 def test_cond_is_shorthand() -> None:

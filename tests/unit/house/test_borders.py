@@ -1,4 +1,4 @@
-"""What crosses the borders of rooms has a type: `Any` stands there only for a reason."""
+"""Public functions have types: `Any` is allowed only for a reason."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ ROOMS = (
     *("training", "features", "evaluation", "coding", "recipes", "tasks"),
 )
 REASONS = {
-    "autoregressive/conditioning.py": "a network of any type, which has the range that its config tells",
+    "autoregressive/conditioning.py": "a network of any type, with the range of its config",
     "autoregressive/pixelcnn/packed_weights.py": "layers and networks by the weights they have",
-    "core/checkpoint.py": "a model of any family, whose user knows which",
-    "core/config.py": "values of the types that hints name, which are read at run time",
-    "core/documents.py": "what JSON holds",
-    "core/model.py": "a model of any family, whose user knows which",
-    "core/protocols.py": "a sampler of any family, which no room above it can name",
+    "core/checkpoint.py": "a model of any family",
+    "core/config.py": "values of the types in hints, which are read at run time",
+    "core/documents.py": "JSON values",
+    "core/model.py": "a model of any family",
+    "core/protocols.py": "a sampler of any family, which core cannot import",
 }
-"""Modules that may, and why; none is added without a reason."""
+"""Modules that may use Any, and why."""
 
 
 def is_any(annotation: ast.expr | None) -> bool:
-    """Whether it is Any, or a union with it; plain values in a dict or list are no model."""
+    """Whether it is Any, or a union with it; plain values in a dict or list do not count."""
     match annotation:
         case ast.Name(id="Any"):
             return True
@@ -36,14 +36,14 @@ def is_any(annotation: ast.expr | None) -> bool:
 
 
 def find_untyped(path: Path) -> Iterator[str]:
-    """The public functions of a module that take or give `Any`, and its other names for that."""
+    """Find the public functions of a module that take or return `Any`, and its aliases of Any."""
     for node in ast.parse(path.read_text()).body:
         if isinstance(node, ast.Assign) and is_any(node.value):
             yield ast.unparse(node.targets[0])
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
             a = node.args
-            given = [*a.posonlyargs, *a.args, *a.kwonlyargs]
-            if any(map(is_any, (*(one.annotation for one in given), node.returns))):
+            arguments = [*a.posonlyargs, *a.args, *a.kwonlyargs]
+            if any(map(is_any, (*(one.annotation for one in arguments), node.returns))):
                 yield node.name
 
 

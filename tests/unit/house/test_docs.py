@@ -1,4 +1,4 @@
-"""The Python in the docs runs as it stands."""
+"""The Python examples in the docs run."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LISTS = {"design.md"}  # names with their parameters, not to be run
 
 
 def read_blocks(page: Path) -> list[str]:
-    """The page's Python, each block behind as many empty lines as stand before it in the page."""
+    """Read the page's Python blocks, with empty lines before them to keep line numbers."""
     text = page.read_text()
     return ["\n" * text[: m.start(1)].count("\n") + m[1] for m in BLOCK.finditer(text)]
 

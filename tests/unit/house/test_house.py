@@ -1,4 +1,4 @@
-"""Rules of the house that no linter knows."""
+"""Rules of the repository that no linter checks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LINK = re.compile(r"\]\(([^)#\s]*)(?:#[^)\s]*)?\)")
 def list_files() -> list[Path]:
     """What git tracks, or would track."""
     if not (ROOT / ".git").exists():
-        pytest.skip("needs a git checkout to tell the project's files from others")
+        pytest.skip("needs a git checkout to list the project's files")
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     names = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.split(b"\0")
     found = [ROOT / name.decode() for name in names if name]
@@ -92,8 +92,8 @@ def test_every_dependency_is_pinned_to_a_version_it_allows():
         if not line.startswith("#")
     )
     assert not [name for name, version in pins.items() if Version(version).local]
-    wanted = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
-    for requirement in map(Requirement, wanted):
+    required = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    for requirement in map(Requirement, required):
         pin = pins.get(requirement.name, pins.get(requirement.name.replace("-", "_")))
         assert pin is not None, f"{requirement.name} is not in constraints.txt"
         assert pin in requirement.specifier, f"{requirement} is pinned to {pin}"
