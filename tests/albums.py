@@ -1,4 +1,4 @@
-"""Small sets of pictures, written in every way that smalti reads."""
+"""Small datasets in every format that smalti reads."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from PIL import Image
 
 
 def make_noise(n: int, *shape: int, seed: int = 0) -> np.ndarray:
-    """uint8 (n, *shape)."""
+    """Make random uint8 (n, *shape)."""
     return np.random.default_rng(seed).integers(0, 256, (n, *shape), dtype=np.uint8)
 
 
 def encode_picture(pixels: np.ndarray, kind: str = "PNG") -> bytes:
-    """A picture (H, W) or (H, W, 3) as a file's content."""
+    """Encode a picture (H, W) or (H, W, 3) as a file's content."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, kind)
     return file.getvalue()
@@ -38,7 +38,7 @@ def write_zip(path: Path, files: dict[str, bytes]) -> Path:
 
 
 def write_idx(path: Path, array: np.ndarray) -> Path:
-    """uint8 of any shape in MNIST's format, packed when the name says so."""
+    """Write uint8 of any shape in MNIST's format, compressed if the suffix is .gz."""
     head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
     content = head + array.tobytes()
     path.write_bytes(gzip.compress(content) if path.suffix == ".gz" else content)
@@ -46,7 +46,7 @@ def write_idx(path: Path, array: np.ndarray) -> Path:
 
 
 def write_mnist(path: Path, train: int = 6, test: int = 3, packed: bool = False) -> Path:
-    """A folder of the four files."""
+    """Write a folder of the four files."""
     path.mkdir(parents=True, exist_ok=True)
     end = ".gz" if packed else ""
     for word, n, seed in (("train", train, 0), ("t10k", test, 1)):
@@ -56,7 +56,7 @@ def write_mnist(path: Path, train: int = 6, test: int = 3, packed: bool = False)
 
 
 def make_two_classes(n: int = 3, side: int = 8) -> dict[str, bytes]:
-    """n cats and n dogs."""
+    """Make n cats and n dogs."""
     pixels = make_noise(2 * n, side, side, 3)
     names = [f"{kind}/{k}.png" for kind in ("cats", "dogs") for k in range(n)]
     return dict(zip(names, map(encode_picture, pixels), strict=True))

@@ -1,4 +1,4 @@
-"""`smalti data`, `pack` and `fetch`, as their user meets them."""
+"""`smalti data`, `pack` and `fetch`, as a user runs them."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def holiday(at_home: Path) -> Path:
 def test_an_audit_names_what_is_wrong_and_what_to_type(quick: None, holiday: Path, capsys: Said):
     assert run_command("data holiday.zip --size 8 --epochs 7") == 0
     out = capsys.readouterr().out
-    assert re.search(r"^pictures +13 that can be used$", out, re.M)
-    assert re.search(r"^broken +2 that cannot be used$", out, re.M)
+    assert re.search(r"^pictures +13 readable$", out, re.M)
+    assert re.search(r"^broken +2 unreadable$", out, re.M)
     assert "holiday.zip/cats/x.png is not a readable picture" in out
-    assert "1 exact copy in 1 group (1 across classes), 0 pairs nearly the same" in out
+    assert "1 exact copy in 1 group (1 across classes), 0 pairs nearly identical" in out
     assert "holiday.zip/cats/1.png = holiday.zip/dogs/copy.png" in out
     assert re.search(r"^classes +2, from 6 to 7 pictures: dogs 7, cats 6$", out, re.M)
-    assert "7 epochs of 12 pictures by `ddpm` are 2 steps" in out
+    assert "7 epochs of 12 pictures with `ddpm`: 2 steps" in out
     assert "timed on 4 pictures of 8 x 8 on" in out
     assert out.splitlines()[-1].split(maxsplit=1)[1] == (
         "smalti pack holiday.zip packs/holiday --size 8 --skip-bad"
@@ -82,13 +82,13 @@ def test_an_audit_of_a_pack_is_in_its_size(quick: None, at_home: Path, capsys: S
     assert run_command("pack photos p --size 8 --test 0.2") == 0
     assert run_command("data p") == 0
     out = capsys.readouterr().out
-    assert "train 9, valid 1, test 2 (the data's own)" in out
+    assert "train 9, valid 1, test 2 (predefined)" in out
     assert "pictures of 8 x 8 on" in out
 
 
 @pytest.mark.parametrize("value", [0, 200])
 def test_one_plain_picture_is_audited(value: int, quick: None, at_home: Path, capsys: Said):
-    """Plain as it is, it is no copy of anything, either."""
+    """A picture of one color is not a duplicate."""
     (at_home / "one").mkdir()
     picture = np.full((8, 8, 3), value, np.uint8)
     picture[0, 0] = 0
@@ -132,7 +132,7 @@ def test_broken_pictures_stop_a_pack_unless_they_are_skipped(holiday: Path, caps
     assert list_contents(holiday.parent) == before
     assert run_command("pack holiday.zip p --skip-bad --size 8") == 0
     out = capsys.readouterr().out
-    assert out.startswith("left out: 2 pictures that cannot be used\n  holiday.zip/cats/x.png is")
+    assert out.startswith("skipped 2 unreadable pictures\n  holiday.zip/cats/x.png is")
     splits = read_splits("p", size=8)
     assert len(splits.train) + len(splits.valid) == 13
 
@@ -174,7 +174,7 @@ def test_fetch_says_what_it_brought(shop: Path, at_home: Path, capsys: Said):
     (shop / "bin/npm").unlink()
     capsys.readouterr()
     assert run_command("fetch emoji") == 0  # no second download
-    assert "emoji-64 (was here already)" in capsys.readouterr().out
+    assert "emoji-64 (already present)" in capsys.readouterr().out
     assert list_contents(at_home / "here")[0] == "emoji-32"
 
 
@@ -187,7 +187,10 @@ def test_fetch_says_what_it_brought(shop: Path, at_home: Path, capsys: Said):
         ("data", "PICTURES is missing"),
         ("data nowhere", "nowhere does not exist"),
         ("data photos --size 0", "--size 0 is not a size"),
-        ("data photos --size 64x", "--size 64x is not a size; give pixels as one number or HEIGHTx"),
+        (
+            "data photos --size 64x",
+            "--size 64x is not a size; give pixels as one number or HEIGHTx",
+        ),
         ("pack photos p --size 16385", "--size 16385 is not a size"),
         ("pack photos p --crop 12", "11 x 10 pixels, smaller than the crop of 12 x 12"),
         ("pack photos p --crop 8 --stretch", "--crop and --stretch are both given"),

@@ -1,4 +1,4 @@
-"""Folders as users have them: with results, thumbnails, odd names and broken captions in them."""
+"""Folders of users: with results, thumbnails, odd names and broken captions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from tests import albums
 from tests.command import run_command
 
 Said = pytest.CaptureFixture[str]
-OPTIONS = "--batch-size 4 --precision 32 --save-every 1 --model.network.widths 8 --model.network.attention true"
+OPTIONS = (
+    "--batch-size 4 --precision 32 --save-every 1 "
+    "--model.network.widths 8 --model.network.attention true"
+)
 
 
 @pytest.fixture
@@ -45,7 +48,7 @@ def heads(text: str, word: str) -> list[str]:
 def test_a_look_and_a_run_never_see_their_own_pictures(quick: None, inside: Path, capsys: Said):
     for _ in range(2):
         assert run_command("data . --size 8") == 0
-        assert heads(capsys.readouterr().out, "pictures") == ["12 that can be used"]
+        assert heads(capsys.readouterr().out, "pictures") == ["12 readable"]
     assert run_command(f"train ddpm --data . {OPTIONS} --size 8 --steps 2") == 0
     assert "skipped: written by smalti in looks/inside 2" in capsys.readouterr().err
     assert Path("runs/ddpm/grids").is_dir()
@@ -63,7 +66,7 @@ def test_a_broken_caption_stops_no_recipe_without_captions(quick: None, inside: 
     assert run_command("data . --size 8") == 0
     out = capsys.readouterr().out
     assert heads(out, "captions") == ["of 1 picture: '0 0.5 0.5 0.2 0.3'"]
-    assert "11 that cannot be read" in out
+    assert "11 unreadable" in out
 
 
 def test_any_height_and_width_is_trained_and_drawn(inside: Path, capsys: Said):
@@ -93,7 +96,7 @@ def test_a_pipe_is_refused_at_once(inside: Path, capsys: Said, words: str):
 
 
 def test_names_that_no_terminal_can_show(tmp_path: Path):
-    """A name that is no UTF-8, told where the terminal knows ASCII alone."""
+    """A name that is not UTF-8, printed on an ASCII terminal."""
     for k, name in enumerate(["gr\u00f6\u00dfe", "caf\udce9"]):
         folder = tmp_path / "set" / name
         folder.mkdir(parents=True)

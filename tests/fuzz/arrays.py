@@ -1,4 +1,4 @@
-"""Arrays: .npy inside .npz and packs, IDX, and the pack.json beside them."""
+"""Arrays: .npy inside .npz and packs, IDX, and pack.json."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def prepend_head(text: str, data: bytes, version: tuple[int, int] = (1, 0)) -> b
 
 
 def make_heads(shape: str, data: bytes) -> Iterator[tuple[str, bytes]]:
-    """A .npy whose head says what is not so, or cannot be."""
+    """Make .npy files with wrong or impossible headers."""
     for descr in DESCRS:
         yield f"descr {descr}", prepend_head(format_head(descr, shape=shape), data)
     for other in SHAPES:
@@ -228,8 +228,8 @@ def idx() -> Iterator[Case]:
     words = f"pack {names[0]} {INTO}"
     sides = {"count": (4, 4), "height": (8, 4), "width": (12, 4)}
     defects = [*bytes_defects(len(images), 16), *field_defects(sides, "big")]
-    beside = write_file(names[1], labels)
-    yield from make_cases("IDX", names[0], images, defects, words, beside, check=has_size_8x8)
+    label_file = write_file(names[1], labels)
+    yield from make_cases("IDX", names[0], images, defects, words, label_file, check=has_size_8x8)
     defects = [*bytes_defects(len(labels), 8), *field_defects({"count": (4, 4)}, "big")]
     for title, change in defects:
         make = write_file(names[1], change(labels), write_file(names[0], images))
@@ -238,7 +238,7 @@ def idx() -> Iterator[Case]:
     words = f"pack {names[0]}.gz {INTO}"
     defects = list(bytes_defects(len(packed), 18))
     yield from make_cases(
-        "IDX.gz", f"{names[0]}.gz", packed, defects, words, beside, check=has_size_8x8
+        "IDX.gz", f"{names[0]}.gz", packed, defects, words, label_file, check=has_size_8x8
     )
     bomb = gzip.compress(images[:4] + b"\xff\xff\xff\xff" * 3 + bytes(1 << 28))
     yield Case("IDX.gz: a bomb", write_file(f"{names[0]}.gz", bomb), words)

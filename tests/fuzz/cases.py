@@ -1,4 +1,4 @@
-"""A malformed input, and the command that meets it."""
+"""A malformed input, and the command that reads it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ class Case:
 
     name: str
     make: Make
-    """Writes the input into a folder that holds nothing else."""
+    """Writes the input into an empty folder."""
     command: str
-    """The command, typed in that folder."""
-    check: Callable[[Path], bool] = lambda where: True
-    """Whether the result is right, where the command says that it went well."""
+    """The command, run in that folder."""
+    check: Callable[[Path], bool] = lambda workdir: True
+    """Whether the result is right, if the command succeeds."""
     good: bool = False
-    """Whether nothing is wrong with the input: the command must go well."""
+    """Whether the input is valid: the command must succeed."""
 
 
 def write_file(name: str, data: bytes | str, *also: Make) -> Make:
-    """Writes one file, after what else is wanted."""
+    """Make a function that writes one file, after the others."""
 
     def make(workdir: Path) -> None:
         for other in also:
@@ -42,7 +42,7 @@ def write_file(name: str, data: bytes | str, *also: Make) -> Make:
 
 
 def link_file(name: str, to: Path) -> Make:
-    """A symbolic link: what is only read need not be copied."""
+    """Make a function that creates a symbolic link instead of a copy."""
 
     def make(workdir: Path) -> None:
         (workdir / name).parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ def link_file(name: str, to: Path) -> Make:
 
 
 def copy_folder(folder: Path, name: str, omit: str) -> Make:
-    """A folder's files in a folder of that name, one of them left out."""
+    """Make a function that copies a folder without one of its files."""
 
     def make(workdir: Path) -> None:
         shutil.copytree(folder, workdir / name)
@@ -68,16 +68,16 @@ def make_cases(
     defects: Iterable[tuple[str, Callable[[bytes], bytes]]],
     command: str,
     *also: Make,
-    check: Callable[[Path], bool] = lambda where: True,
+    check: Callable[[Path], bool] = lambda workdir: True,
 ) -> Iterator[Case]:
-    """The file `name` with each of these defects of its bytes, and without any."""
+    """Yield cases of the file `name` with each of these defects, and without any."""
     yield Case(f"{title}: good", write_file(name, data, *also), command, check, good=True)
     for defect, change in defects:
         yield Case(f"{title}: {defect}", write_file(name, change(data), *also), command, check)
 
 
 def pick_evenly(cases: Sequence[T], n: int, seed: int) -> list[T]:
-    """n of them, evenly spread, or all when there are no more; the seed decides where it begins."""
+    """Pick n evenly spaced cases, or all if there are fewer; the seed sets the offset."""
     if n >= len(cases):
         return list(cases)
     offset = random.Random(seed).random()

@@ -1,4 +1,4 @@
-"""config.json of every family of models: each field gone, of another type, out of its range."""
+"""config.json of every model family: each field missing, of another type, out of range."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ VERBS = {
 
 
 def has_pictures(workdir: Path) -> bool:
-    """Pictures of the size that a config tells, whatever that is by now."""
+    """Whether there are pictures, of any size."""
     return any(path.suffix in (".png", ".gif", ".json") for path in (workdir / "x").rglob("*"))
 
 
@@ -31,8 +31,8 @@ def cases(kit: Kit) -> Iterator[Case]:
         document = json.loads(kit.read(f"{name}/config.json"))
         whole = name == "diffusion"
         rest = copy_folder(kit.root / name, "model", omit="config.json")
-        yield Case(f"{name}: good", write_file("model/config.json", json.dumps(document), rest, photo),
-                   words, has_pictures, good=True)  # fmt: skip
+        good = write_file("model/config.json", json.dumps(document), rest, photo)
+        yield Case(f"{name}: good", good, words, has_pictures, good=True)
         for title, content in json_defects(document, tuple(VALUES) if whole else FEW):
             make = write_file("model/config.json", content, rest, photo)
             yield Case(f"{name} config.json: {title}", make, words, has_pictures)
@@ -42,7 +42,7 @@ def cases(kit: Kit) -> Iterator[Case]:
 
 
 def tag_cases(document, rest, photo, words: str) -> Iterator[Case]:
-    """A tag of another class, in each place where a class stands."""
+    """Yield cases with a tag of another class, at each position of a class."""
     for tag in ("unet", "diffusion", "linear", "training", "vq", "plain", "ddpm", "repaint",
                 "gated", "fsq", "classifier-distance", "classifier", "os.system", ""):  # fmt: skip
         for place in ("", "network", "schedule", "objective", "sampler"):
@@ -58,7 +58,7 @@ def tag_cases(document, rest, photo, words: str) -> Iterator[Case]:
 
 
 def card_cases(document, rest) -> Iterator[Case]:
-    """The card: what nobody draws by, and everybody shows."""
+    """Yield cases of the model card, which is shown but not used for sampling."""
     for title, value in VALUES.items():
         content = {**document, "card": {**document["card"], "facts": value}}
         try:

@@ -1,4 +1,4 @@
-"""A file of `smalti compress`: its prefix, each field of its header, its payload."""
+"""A compressed file: its prefix, each field of its header, its payload."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.fuzz.defects import bytes_defects, field_defects, json_defects
 from tests.fuzz.kit import Kit
 
 PREFIX = struct.Struct("<7sBII")
-"""Magic, format, the header's length and checksum, as docs/compression.md has them."""
+"""Magic, format, the header's length and checksum, as in docs/compression.md."""
 NAMES = (
     "../up.png", "/tmp/up.png", "a\\b.png", "CON.png", "a\0b.png", ".png", "a/../b.png", "a//b.png",
     "\ud800.png", "x" * 300 + ".png", "字" * 100 + ".png", "a.gif", "", "a\n.png",
@@ -23,7 +23,7 @@ NAMES = (
 
 
 def has_three_pictures(workdir: Path) -> bool:
-    """Three pictures of 8 x 8."""
+    """Whether there are three pictures of 8 x 8."""
     sizes = [read_pixels(path).shape for path in (workdir / "again").rglob("*.png")]
     return sizes == 3 * [(8, 8)]
 
@@ -41,12 +41,16 @@ def cases(kit: Kit) -> Iterator[Case]:
     yield from make_cases("smalti", "three.smalti", data, defects, words, check=has_three_pictures)
     document = json.loads(zlib.decompress(header))
     for title, content in [*json_defects(document), *forge_headers(document)]:
-        told = zlib.compress(content)
-        whole = PREFIX.pack(b"smalti\0", 2, len(told), zlib.crc32(told)) + told + payload
+        header_bytes = zlib.compress(content)
+        whole = (
+            PREFIX.pack(b"smalti\0", 2, len(header_bytes), zlib.crc32(header_bytes))
+            + header_bytes
+            + payload
+        )
         make = write_file("three.smalti", whole)
         for more in ("", " --anyway"):
             yield Case(f"smalti header: {title}{more}", make, words + more, has_three_pictures)
-    for title, told in {
+    for title, header_bytes in {
         "not packed": json.dumps(document).encode(),
         "cut when packed": header[: size // 2],
         "nothing packed": b"",
@@ -54,12 +58,16 @@ def cases(kit: Kit) -> Iterator[Case]:
         "a bomb of spaces": zlib.compress(b" " * 300_000_000 + b"{}", 9),
         "more behind it": header + header,
     }.items():
-        whole = PREFIX.pack(b"smalti\0", 2, len(told), zlib.crc32(told)) + told + payload
+        whole = (
+            PREFIX.pack(b"smalti\0", 2, len(header_bytes), zlib.crc32(header_bytes))
+            + header_bytes
+            + payload
+        )
         yield Case(f"smalti header: {title}", write_file("three.smalti", whole), words)
 
 
 def forge_headers(document: dict) -> Iterator[tuple[str, bytes]]:
-    """Headers of the right types that tell what is not so."""
+    """Yield headers of the right types with wrong values."""
     changes: dict[str, dict] = {f"a name {name[:20]!r}": {"file_names": [name, "b.png", "c.png"]}
                                 for name in NAMES}  # fmt: skip
     changes |= {

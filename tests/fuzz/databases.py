@@ -1,4 +1,4 @@
-"""An LMDB: every word of its meta pages and of the page behind them, cut at pages and between."""
+"""An LMDB: every word of its meta pages and of the next page, truncated at pages and between."""
 
 from __future__ import annotations
 

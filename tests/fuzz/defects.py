@@ -1,4 +1,4 @@
-"""What can be wrong with bytes, with JSON and with text, whatever they mean."""
+"""Defects of bytes, JSON and text, whatever their format."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PARTS = (0.02, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97)
 
 
 def bytes_defects(size: int, head: int = 32, step: int = 1) -> Iterator[tuple[str, Bytes]]:
-    """Cut, empty, grown, each of the first `head` bytes inverted, some others in all places."""
+    """Yield defects: truncated, empty, longer, noise, each of the first `head` bytes inverted."""
     yield "empty", lambda data: b""
     yield "one byte", lambda data: data[:1]
     for part in PARTS:
@@ -37,7 +37,7 @@ def invert_byte(data: bytes, place: int) -> bytes:
 
 
 def replace_bytes(data: bytes, seed: int) -> bytes:
-    """About one byte in fifty is another one."""
+    """Replace about one byte in fifty."""
     rng, content = random.Random(seed), bytearray(data)
     for _ in range(1 + len(content) // 50):
         content[rng.randrange(len(content))] = rng.randrange(256)
@@ -52,7 +52,7 @@ def set_field(data: bytes, place: int, value: int, width: int, order: Any = "lit
 def field_defects(
     fields: dict[str, tuple[int, int]], order: Any = "little"
 ) -> Iterator[tuple[str, Bytes]]:
-    """Each field, named with its place and width, at the ends of its range and near them."""
+    """Set each field, by offset and width, to values at and near the ends of its range."""
     for name, (place, width) in fields.items():
         top = (1 << (8 * width)) - 1
         for value in (0, 1, top // 2 + 1, top - 1, top):
@@ -65,7 +65,7 @@ def field_defects(
 # ---- JSON
 
 Raw = type("Raw", (str,), {})
-"""Text that stands in a JSON document as it is: what `json.dumps` would not write."""
+"""Text inserted verbatim into a JSON document, which `json.dumps` would not write."""
 
 VALUES: dict[str, Any] = {
     "null": None,
@@ -86,7 +86,7 @@ VALUES: dict[str, Any] = {
     "deep lists": Raw("[" * DEEP + "]" * DEEP),
 }
 FEW = ("null", "text", "an object", "-1", "huge", "NaN")
-"""For fields of documents that have very many."""
+"""For documents with very many fields."""
 
 JSONS: dict[str, Callable[[str], bytes]] = {
     "empty": lambda text: b"",
@@ -106,7 +106,7 @@ JSONS: dict[str, Callable[[str], bytes]] = {
 
 
 def list_paths(value: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The paths of all that stands in a document; of a list its first entry only."""
+    """List the paths of all values of a document; only the first entry of a list."""
     if before:
         yield before
     if isinstance(value, dict):
@@ -119,7 +119,7 @@ def list_paths(value: Any, before: tuple[Any, ...] = ()) -> Iterator[tuple[Any, 
 def json_defects(
     document: Any, values: tuple[str, ...] = tuple(VALUES), omit: tuple[str, ...] = ()
 ) -> Iterator[tuple[str, bytes]]:
-    """The document with each of its fields gone or another one, and what is no document."""
+    """Yield the document with each field missing or replaced, and invalid documents."""
     text = json.dumps(document)
     for name, make in JSONS.items():
         yield name, make(text)
@@ -149,7 +149,7 @@ def change_value(document: Any, path: tuple[Any, ...], change: Callable[[Any, An
 
 
 def dump_json(document: Any) -> bytes:
-    """JSON in which `Raw` texts stand as they are."""
+    """Dump JSON with `Raw` texts inserted verbatim."""
     raws: list[str] = []
 
     def mark(value: Any) -> Any:

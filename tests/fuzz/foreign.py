@@ -1,4 +1,4 @@
-"""Checkpoints of others: forged pickles, safetensors, YAML and JSON beside them."""
+"""Foreign checkpoints: forged pickles, safetensors, YAML and JSON."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class CommandRunner:
 
 
 def pickles(weights: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
-    """Files that would run something, or that a reader of pickles stumbles over."""
+    """Yield pickles that would run something, or that crash a reader."""
     for name in ("os.system", "eval", "exec", "open", "Popen", "import"):
         content = {"state_dict": weights, "callbacks": CommandRunner(name)}
         yield f"{name} in callbacks", encode_checkpoint(content)
@@ -129,7 +129,7 @@ def pickles(weights: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
 
 
 def replace_pickle(weights: dict[str, Any], content: bytes) -> bytes:
-    """What torch.save writes, its pickle another one."""
+    """Replace the pickle in the output of torch.save."""
     old, file = zipfile.ZipFile(io.BytesIO(encode_checkpoint(weights))), io.BytesIO()
     with zipfile.ZipFile(file, "w") as new:
         for info in old.infolist():
@@ -139,11 +139,11 @@ def replace_pickle(weights: dict[str, Any], content: bytes) -> bytes:
 
 
 def states(weights: dict[str, Any]) -> Iterator[tuple[str, bytes]]:
-    """Well-formed checkpoints of what is no state dict of this network."""
+    """Yield well-formed checkpoints that are not a state dict of this network."""
     first = next(iter(weights))
     w = weights[first]
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it is deprecated, and such files are about
+        warnings.simplefilter("ignore")  # deprecated, but such files exist
         quantized = torch.quantize_per_tensor(w, 0.1, 0, torch.qint8)
     others: dict[str, Any] = {
         "empty": {},

@@ -1,4 +1,4 @@
-"""One command in a process of its own, with its time, its memory and its manners watched."""
+"""Run one command in its own process, limiting time and memory and checking its output."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from pathlib import Path
 import torch
 
 SECONDS = 20
-"""Of the processor's time, for the machine may be busy with something else."""
+"""CPU time, because the machine may be busy."""
 PATIENCE = 120
-"""Seconds after which a process waits for what never comes."""
+"""Seconds after which a process counts as waiting forever."""
 BYTES = 2 << 30
 SPARE = 2 << 30
-"""Address space on top of BYTES: what is reserved and never touched is no fault."""
+"""Address space on top of BYTES: reserving untouched memory is allowed."""
 NUMBERLESS = re.compile(r"\b(nan|inf)\b")
 CANARY = "unpickled"
-"""A file that the pickles of tests/fuzz make when somebody runs them."""
+"""A file that the pickles of tests/fuzz create if they are executed."""
 
 
 @dataclass(frozen=True)
@@ -37,18 +37,18 @@ class Outcome:
     """How a command ended."""
 
     code: int
-    """0, 2, or something that must not be."""
+    """0, 2, or an invalid exit code."""
     out: str
     err: str
     fault: str = ""
-    """What is wrong with it, whatever was asked; empty when nothing is."""
+    """What is wrong; empty if nothing is."""
 
 
 def run(words: Sequence[str], workdir: Path) -> Outcome:
-    """`smalti WORDS` in the folder `where`, and what is wrong with how it went.
+    """Run `smalti WORDS` in the folder `workdir` and check the outcome.
 
-    The process is a fork, so that nothing is loaded twice and that it may die: of SIGBUS, of too
-    much memory, of a limit on its time.
+    The process is a fork, so that nothing is loaded twice and it may crash: by SIGBUS, by too much
+    memory, or by its time limit.
     """
     reader, writer = os.pipe()
     with warnings.catch_warnings():
@@ -59,39 +59,39 @@ def run(words: Sequence[str], workdir: Path) -> Outcome:
         _work(words, workdir, writer)
     os.close(writer)
     try:
-        told = _read(reader, time.monotonic() + PATIENCE)
+        output = _read(reader, time.monotonic() + PATIENCE)
     finally:
         os.close(reader)
-        os.kill(child, signal.SIGKILL)  # it has told all that it has to tell
+        os.kill(child, signal.SIGKILL)  # it has sent everything
         _, status = os.waitpid(child, 0)
-    if told is None:
+    if output is None:
         return Outcome(-1, "", "", f"waits for more than {PATIENCE} s")
-    if not told:
+    if not output:
         late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU
         return Outcome(-1, "", "", f"takes more than {SECONDS} s" if late else "the process dies")
-    outcome = Outcome(*pickle.loads(told))  # our own child's
+    outcome = Outcome(*pickle.loads(output))  # our own child's
     return Outcome(
         outcome.code, outcome.out, outcome.err, outcome.fault or _fault(outcome, workdir)
     )
 
 
 def _read(reader: int, until: float) -> bytes | None:
-    """All that is written before the other end closes; None when that takes too long."""
-    told = b""
+    """Read until the other end closes; None if that takes too long."""
+    output = b""
     while True:
         if not select.select([reader], [], [], max(0.0, until - time.monotonic()))[0]:
             return None
         part = os.read(reader, 1 << 16)
         if not part:
-            return told
-        told += part
+            return output
+        output += part
 
 
 def _work(words: Sequence[str], workdir: Path, writer: int) -> None:
-    """The child's life."""
+    """Run the command in the child process."""
     out, err, code, fault = io.StringIO(), io.StringIO(), -1, ""
     try:
-        torch.set_num_threads(1)  # a fork has no threads but this one
+        torch.set_num_threads(1)  # a fork has only this thread
         _limit()
         before = _peak()
         os.chdir(workdir)

@@ -1,4 +1,4 @@
-"""What is made once, for the commands to work on: models, a run, a compressed file, a report."""
+"""Shared inputs of the commands: models, a run, a compressed file, a report."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.tiny import (
 
 @dataclass(frozen=True)
 class Kit:
-    """A folder of good things; nobody writes into it."""
+    """A folder of valid inputs; it is never written to."""
 
     root: Path
     golden: Path = Path(__file__).parents[1] / "golden"
@@ -63,7 +63,7 @@ WARM = (
 
 def make_kit(root: Path) -> Kit:
     root.mkdir(parents=True, exist_ok=True)
-    with chdir(root):  # where the commands leave what they make unasked
+    with chdir(root):  # for the commands' default output
         return _make(root)
 
 
@@ -76,12 +76,13 @@ def _make(root: Path) -> Kit:
     run = root / "run"
     words = ["train", "ddpm", "--data", str(photos), "--out", str(run), *TINY_RUN]
     assert main(words) == 0
-    small = albums.write_folder(root / "gray", {f"{k}.png": albums.encode_picture(albums.make_noise(3, 8, 8)[k])
-                                        for k in range(3)})  # fmt: skip
-    pressed = str(root / "three.smalti")
-    assert main(["compress", str(small), pressed, "--model", str(root / "pixelcnn")]) == 0
+    noise = albums.make_noise(3, 8, 8)
+    files = {f"{k}.png": albums.encode_picture(noise[k]) for k in range(3)}
+    small = albums.write_folder(root / "gray", files)
+    compressed = str(root / "three.smalti")
+    assert main(["compress", str(small), compressed, "--model", str(root / "pixelcnn")]) == 0
     assert main(["evaluate", str(run), "-n", "8", "--metrics", "memorization", "--bootstraps", "2",
                  "--features", "digits", "--out", str(root / "report")]) == 0  # fmt: skip
-    for words in WARM:  # what these load or compile is there then, in every fork
+    for words in WARM:  # loaded and compiled code is then shared by every fork
         assert main([word.format(at=root) for word in words.split()]) == 0, words
     return Kit(root)

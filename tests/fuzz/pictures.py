@@ -1,4 +1,4 @@
-"""Pictures: every format's head byte by byte, EXIF and PNG's chunks, what is no file at all."""
+"""Pictures: every format's header byte by byte, EXIF, PNG chunks, and paths that are not files."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ PACK = "pack photos --out p --size 8"
 DATA = "data photos --size 8"
 KINDS = {"PNG": "png", "JPEG": "jpg", "GIF": "gif", "TIFF": "tif", "BMP": "bmp", "WEBP": "webp"}
 HEADS = {"PNG": 64, "JPEG": 48, "GIF": 32, "TIFF": 16, "BMP": 54, "WEBP": 40}
-"""Bytes at the start of each that are inverted one at a time."""
+"""Number of first bytes that are inverted one by one."""
 
 
 def is_packed(workdir: Path) -> bool:
-    """Two pictures, the undamaged one as it is alone."""
+    """Whether there are two pictures of 8 x 8."""
     pixels = np.load(workdir / "p/pixels.npy")
-    wanted = np.asarray(Image.open(io.BytesIO(GOOD)).convert("RGB").getpixel((0, 0)))
-    return pixels.shape[0] == 2 and pixels.shape[2:] == (8, 8) and bool(len(wanted))
+    corner = np.asarray(Image.open(io.BytesIO(GOOD)).convert("RGB").getpixel((0, 0)))
+    return pixels.shape[0] == 2 and pixels.shape[2:] == (8, 8) and bool(len(corner))
 
 
 def cases(kit: Kit) -> Iterator[Case]:
@@ -49,7 +49,7 @@ def cases(kit: Kit) -> Iterator[Case]:
 
 
 def fields(kind: str, data: bytes) -> Iterator[tuple[str, Any]]:
-    """Widths, heights and lengths where each format has them."""
+    """Yield defects of the width, height and length fields of each format."""
     if kind == "PNG":
         yield from field_defects({"width": (16, 4), "height": (20, 4), "length": (8, 4)}, "big")
         yield from field_defects({"depth": (24, 1), "color": (25, 1)}, "big")
@@ -81,7 +81,7 @@ def fields(kind: str, data: bytes) -> Iterator[tuple[str, Any]]:
 
 
 def fix_checksum(data: bytes) -> bytes:
-    """A PNG whose first chunk has its checksum right."""
+    """Fix the checksum of a PNG's first chunk."""
     return data[:29] + struct.pack(">I", zlib.crc32(data[12:29])) + data[33:]
 
 
@@ -95,7 +95,7 @@ def make_chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def chunks(good: Make) -> Iterator[Case]:
-    """Chunks that a PNG may hold, each well-formed outside and damaged inside."""
+    """Yield PNGs with chunks that are well-formed outside and damaged inside."""
     data, bomb = albums.encode_picture(PIXELS[1]), zlib.compress(bytes(300_000_000), 9)
     contents = {
         "text bomb": make_chunk(b"zTXt", b"a\0\0" + bomb),
@@ -130,7 +130,7 @@ def chunks(good: Make) -> Iterator[Case]:
 
 
 def exif(good: Make) -> Iterator[Case]:
-    """A good picture whose block of EXIF is damaged: its pixels are still there."""
+    """Yield valid pictures with a damaged EXIF block."""
     block = Image.Exif()
     block[0x0112] = 6
     block[0x010E] = "a picture"
@@ -152,7 +152,7 @@ def exif(good: Make) -> Iterator[Case]:
             yield Case(f"EXIF in {kind}: {title}", make, PACK, is_packed)
 
 
-# ---- what is no file, and what is too large
+# ---- not a file, or too large
 
 
 def non_file_cases(good: Make) -> Iterator[Case]:
@@ -202,7 +202,7 @@ def make_all(*makes: Make) -> Make:
 
 
 def large(good: Make) -> Iterator[Case]:
-    """As many pixels as a camera has, and more than any."""
+    """Yield pictures as large as a camera's, and larger."""
 
     def plane(name: str, mode: str, side: int, **options: Any) -> Make:
         def make(workdir: Path) -> None:
@@ -227,7 +227,7 @@ def large(good: Make) -> Iterator[Case]:
 
 
 def by_other_verbs(kit: Kit) -> Iterator[Case]:
-    """The verbs that open a picture by themselves."""
+    """Yield cases of the verbs that open a picture themselves."""
     verbs = (
         "match b.png a.png --out x",
         "match a.png b.png --out x",

@@ -26,7 +26,7 @@ def cases(kit: Kit) -> Iterator[Case]:
 
 
 def case(kit: Kit, title: str, name: str, content: bytes, words: str, good: bool = False) -> Case:
-    """The run with one of its files another one."""
+    """Make a case of the run with one file replaced."""
     make = write_file(f"run/{name}", content, copy_folder(kit.root / "run", "run", omit=name))
     return Case(f"{name}: {title}, {words.partition(' ')[0]}", make, words, good=good)
 
@@ -107,7 +107,7 @@ def latest(kit: Kit) -> Iterator[Case]:
 
 
 def reports(kit: Kit) -> Iterator[Case]:
-    """What `compare` reads of `evaluate`, the second of two."""
+    """Yield reports for `compare`, as the second of two."""
     document = json.loads(kit.read("report/report.json"))
     words = f"compare {kit.root}/report other -n 2"
     good = write_file("other/report.json", json.dumps(document))

@@ -1,6 +1,6 @@
-"""Malformed inputs: each gets its result, or one line and exit code 2, and nothing worse.
+"""Malformed inputs: each gives a result, or one error line and exit code 2.
 
-`make test` takes some of every format, `make soak` takes all of them.
+`make test` runs some of every format, `make soak` runs all of them.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ FORMATS: dict[str, tuple[Callable[[Kit], Iterator[Case]], int]] = {
     "coded": (coded.cases, 15),
     "foreign": (foreign.cases, 20),
 }
-"""Every format's inputs, and how many of them `make test` takes."""
+"""Inputs by format, and how many of them `make test` runs."""
 SOAK = bool(os.environ.get("SMALTI_SOAK"))
 SEED = int(os.environ.get("SMALTI_SOAK_SEED", "0"))
 
@@ -66,7 +66,7 @@ def test_there_are_enough(kit: Kit) -> None:
 
 
 def find_fault(case: Case, tmp: Path) -> str:
-    """What is wrong with how the command meets this input; empty when nothing is."""
+    """Find what is wrong with the command's outcome; empty if nothing is."""
     workdir = tmp / "here"
     workdir.mkdir()
     try:

@@ -1,4 +1,4 @@
-"""model.safetensors: cut, a head that lies about lengths, types, shapes and places, NaN."""
+"""model.safetensors: truncated, wrong lengths, types, shapes and offsets, NaN."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def heads(data: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def values(data: bytes) -> Iterator[tuple[str, bytes]]:
-    """Well-formed files of weights that are no weights."""
+    """Yield well-formed files with invalid weights."""
     tensors = load(data)
     name = next(n for n, w in tensors.items() if w.is_floating_point() and w.ndim > 1)
     for title, value in (("NaN", torch.nan), ("infinite", torch.inf), ("1e38", 1e38)):

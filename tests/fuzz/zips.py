@@ -1,4 +1,4 @@
-"""Zip archives: every field of their heads, names, methods, bombs; captions beside pictures."""
+"""Zip archives: every header field, names, methods, bombs; caption files."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def make_odd_zips() -> dict[str, bytes]:
         )
     twice = io.BytesIO()
     with warnings.catch_warnings(), zipfile.ZipFile(twice, "w") as zipped:
-        warnings.simplefilter("ignore")  # that is what it is about
+        warnings.simplefilter("ignore")  # duplicate names are the point
         for _ in range(2):
             zipped.writestr("cats/a.png", picture)
     others["one name twice"] = twice.getvalue()
@@ -107,7 +107,7 @@ def make_odd_zips() -> dict[str, bytes]:
 
 
 def captions() -> Iterator[Case]:
-    """Text files beside the pictures of a folder."""
+    """Yield damaged caption files of a folder."""
     photos = [write_file(f"photos/{name}", content) for name, content in FILES.items()]
 
     def special(make: Make) -> Make:

@@ -1,4 +1,4 @@
-"""Folders that are called as splits are."""
+"""Folders named like splits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an audit counts, on albums whose every fault was put there."""
+"""What an audit counts, on albums with known faults."""
 
 from __future__ import annotations
 

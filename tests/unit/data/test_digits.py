@@ -1,4 +1,4 @@
-"""The shipped digits are the ones that were packed, and Pictures splits and converts them."""
+"""The shipped digits, and how Pictures splits and converts them."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_the_script_chooses_the_shipped_split(packer, splits):
 def test_the_script_restores_every_byte_and_refuses_other_numbers(packer):
     every = np.arange(256)
     assert np.array_equal(packer.restore_bytes(np.round(every / 255, 3)), every)
-    with pytest.raises(SystemExit, match="no byte"):
+    with pytest.raises(SystemExit, match="not a byte"):
         packer.restore_bytes(np.array([0.5, 0.001]))
 
 
@@ -108,10 +108,12 @@ def test_split_shares_nothing_and_loses_nothing(n, part, seed):
     if round(part * n) == n:
         part = 1 / n
     train, valid = make_numbered_pictures(n).split(part, seed)
-    wanted = max(1, round(part * n))
-    assert max(1, wanted - 3) <= len(valid) <= wanted  # fewer where a class has no other picture
+    expected = max(1, round(part * n))
+    assert (
+        max(1, expected - 3) <= len(valid) <= expected
+    )  # fewer where a class has no other picture
     if part < 0.5 and n >= 30:
-        assert len(valid) == wanted
+        assert len(valid) == expected
     numbers = torch.cat([train.pixels, valid.pixels])[:, 0, 0, 0].long()
     assert sorted(numbers.tolist()) == list(range(n))
     assert train.labels is not None

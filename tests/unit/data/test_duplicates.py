@@ -1,4 +1,4 @@
-"""What counts as the same picture, and what nearly."""
+"""Which pictures count as equal or nearly equal."""
 
 from __future__ import annotations
 

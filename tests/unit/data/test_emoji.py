@@ -1,4 +1,4 @@
-"""Emoji: what makes two of them variants of one, how they are split, fetched and packed."""
+"""Emoji: variants, splits, download and packs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.expect import expect_user_error
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the tiny package's packs lie."""
+    """The folder of the tiny package's packs."""
     archive = packages.write_tar(tmp_path / "emoji.tgz", packages.make_package())
     packages.fake_npm(tmp_path / "bin", monkeypatch, archive)
     monkeypatch.setenv("SMALTI_DATA", str(tmp_path / "home"))
@@ -105,12 +105,12 @@ def test_fetched_emoji_are_packed_by_split_in_the_order_of_the_catalog(place: Pa
     sides = split_emoji(catalog)
     for split in ("train", "valid", "test"):
         pictures = emoji_pictures(split)
-        wanted = [e for e, side in zip(catalog, sides, strict=True) if side == split]
-        assert pictures.captions == tuple(e.caption for e in wanted)
+        expected = [e for e, side in zip(catalog, sides, strict=True) if side == split]
+        assert pictures.captions == tuple(e.caption for e in expected)
         assert pictures.classes == ("Animals & Nature", "Objects")
         assert pictures.labels is not None
         names = [pictures.classes[k] for k in pictures.labels.tolist()]
-        assert names == [e.category for e in wanted]
+        assert names == [e.category for e in expected]
         assert (pictures.pixels[:, :, :2] == 255).all()  # white shows through
         assert pictures.name == f"emoji-64/{split}"
     splits = read_splits("emoji-32", size=32)

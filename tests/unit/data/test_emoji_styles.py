@@ -1,4 +1,4 @@
-"""Emoji in four styles: found by their code points, and held out by emoji and by style."""
+"""Emoji in four styles: found by code points, held out by emoji and by style."""
 
 from __future__ import annotations
 

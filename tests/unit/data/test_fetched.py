@@ -1,4 +1,4 @@
-"""What is left out of a fetched pack, so that nothing held out is known by heart."""
+"""Leaks that are dropped from a fetched pack."""
 
 from __future__ import annotations
 

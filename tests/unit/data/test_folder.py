@@ -1,4 +1,4 @@
-"""Folders of pictures: what is found, how it is made alike, and what each fault says."""
+"""Folders of pictures: selection, preprocessing, and error messages."""
 
 from __future__ import annotations
 

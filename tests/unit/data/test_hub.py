@@ -1,4 +1,4 @@
-"""Pictures of the Hugging Face hub, by a stand-in for its package."""
+"""Pictures of the Hugging Face hub, with a fake of its package."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Letters out of fonts: what counts as one, and how fonts are held out."""
+"""Letters of fonts: which glyphs are kept, and how fonts are held out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Masks, and pictures that keep all that their file holds where no hole is filled."""
+"""Masks, and pictures that are unchanged outside a hole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A pack in one file, which travels."""
+"""A pack in one zip file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Packs: what is written, how it is read, and what a damaged one says."""
+"""Packs: writing, reading, and errors of damaged ones."""
 
 from __future__ import annotations
 
@@ -261,11 +261,11 @@ def test_a_part_of_a_part_is_what_it_would_be_in_memory(album: Path, tmp_path: P
     )
     twice = eager.pixels[eager.split(0.5, seed=1)[0].rows][:]
     order = torch.from_numpy(np.argsort(np.random.Philox(2).random_raw(20), kind="stable"))
-    wanted = twice[order[:3]][1:3]
+    expected = twice[order[:3]][1:3]
     for part in (a, b):
-        assert torch.equal(part.pixels, wanted)
-        assert torch.equal(part.take(torch.tensor([1])), wanted[1:])
-        assert torch.equal(part.take_floats(slice(None)), wanted.float() / 255)
+        assert torch.equal(part.pixels, expected)
+        assert torch.equal(part.take(torch.tensor([1])), expected[1:])
+        assert torch.equal(part.take_floats(slice(None)), expected.float() / 255)
     assert a.name == "album/train/valid/x"
 
 

@@ -1,4 +1,4 @@
-"""Pictures to files: grids, PNG and GIF, written whole or not at all."""
+"""Pictures to files: grids, PNG and GIF, written atomically."""
 
 from __future__ import annotations
 

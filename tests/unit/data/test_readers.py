@@ -1,4 +1,4 @@
-"""Every kind of picture set that can be read, and what each says when it cannot."""
+"""Every dataset format, and its error messages."""
 
 from __future__ import annotations
 
@@ -131,13 +131,13 @@ def test_archives_that_hold_nothing(tmp_path: Path):
 @pytest.mark.parametrize("kind", ["bytes", "floats"])
 def test_arrays_of_every_layout(tmp_path: Path, layout: str, kind: str):
     pixels = albums.make_noise(5, 8, 6) if layout == "NHW" else albums.make_noise(5, 8, 6, 3)
-    wanted = pixels[:, None] if layout == "NHW" else pixels.transpose(0, 3, 1, 2)
-    array = wanted if layout == "NCHW" else pixels
+    expected = pixels[:, None] if layout == "NHW" else pixels.transpose(0, 3, 1, 2)
+    array = expected if layout == "NCHW" else pixels
     if kind == "floats":
         array = array.astype(np.float32) / 255
     np.savez(tmp_path / "set.npz", images=array, labels=np.array([7, 3, 7, 3, 9]))
     pictures = read(tmp_path / "set.npz", size=None)
-    assert np.array_equal(pictures.pixels.numpy(), wanted)
+    assert np.array_equal(pictures.pixels.numpy(), expected)
     assert (list_labels(pictures), pictures.classes) == ([1, 0, 1, 0, 2], ("3", "7", "9"))
     assert pictures.name == "set"
     assert read(tmp_path / "set.npz", size=16, color="gray").shape == (1, 16, 16)

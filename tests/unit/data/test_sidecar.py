@@ -1,4 +1,4 @@
-"""Captions in text files beside pictures."""
+"""Captions in text files next to pictures."""
 
 from __future__ import annotations
 

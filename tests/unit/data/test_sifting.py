@@ -1,4 +1,4 @@
-"""Which files are taken for pictures, and what is said of the others."""
+"""Which files count as pictures, and how the others are reported."""
 
 from __future__ import annotations
 
@@ -192,7 +192,7 @@ def test_names_with_line_breaks_stay_in_their_line(tmp_path: Path):
 
 
 def test_names_that_are_no_utf8(tmp_path: Path):
-    """They are spelled out wherever they are told; the pictures are read."""
+    """They are escaped in messages; the pictures are read."""
     for kind in (b"caf\xe9", b"th\xe9"):
         folder = os.fsencode(tmp_path) + b"/set/" + kind
         os.makedirs(folder)

@@ -1,4 +1,4 @@
-"""Sets of one, two and three pictures get an answer or a reason, never NaN nor an absurd number."""
+"""Datasets of one, two and three pictures give a value or a reason, never NaN."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is held out by chance, and that every class is trained on where it can be."""
+"""Random held-out pictures, and that every class has a training picture if possible."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PNG = albums.encode_picture(albums.make_noise(8, 8, 3))
 
 
 def write_pictures(path: Path, **counts: int) -> Path:
-    """A folder of so many pictures of each class, no two alike."""
+    """A folder with the given number of different pictures of each class."""
     pixels = iter(albums.make_noise(sum(counts.values()), 8, 8))
     names = [f"{name}/{k:03d}.png" for name, n in counts.items() for k in range(n)]
     return albums.write_folder(path, {name: albums.encode_picture(next(pixels)) for name in names})

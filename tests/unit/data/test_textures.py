@@ -1,4 +1,4 @@
-"""Textures: which files show a material, under which license, and how they are cut and split."""
+"""Textures: materials of files, licenses, tiles and splits."""
 
 from __future__ import annotations
 
