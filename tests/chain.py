@@ -73,6 +73,9 @@ class Chain(nn.Module):
                     canvas[:, c, i, j] = before
             yield Canvas(canvas.clone(), i + 1, H)
 
+    def to_sequence(self, z: Tensor) -> Tensor:
+        return z.permute(0, 2, 3, 1).flatten(1)
+
     def score(self, batch: Batch, rng: Rng) -> Score:
         levels = self.codec.encode(batch.require_pictures())
         x = levels.permute(0, 2, 3, 1).flatten(1)  # (n, H*W*C)

@@ -40,7 +40,7 @@ class Encoder:
         self, model: AutoregressiveModel, levels: Tensor, inputs: SamplingInputs
     ) -> Iterator[Canvas]:
         """Encode levels (n, C, H, W), int64, along the model's walk; yields after each row."""
-        flat = levels.permute(0, 2, 3, 1).flatten(1)  # (n, T)
+        flat = model.to_sequence(levels)  # (n, T)
 
         def choose_symbols(k: int, symbols: SymbolDistribution) -> Tensor:
             levels_k = flat[:, k]

@@ -275,6 +275,10 @@ class AutoregressiveModel(Protocol):
         self, choose_symbols: ChooseSymbols, n: int, inputs: SamplingInputs = SamplingInputs()
     ) -> Iterator[Canvas]: ...
 
+    def to_sequence(self, z: Tensor) -> Tensor:
+        """Arrange symbols (n, C, h, w) in the order of the walk's positions: (n, T)."""
+        ...
+
 
 class Score(NamedTuple):
     """The likelihood of pictures under a model."""
