@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Protocol, runtime_checkable
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
 from smalti.autoregressive.augment import corrupt_symbols, shift_pictures
+from smalti.autoregressive.codec_config import CodecConfig
 from smalti.autoregressive.condition_sampling import draw_conditions, list_unspecified
 from smalti.autoregressive.conditioning import (
     TokenConditioning,
@@ -18,6 +19,7 @@ from smalti.autoregressive.conditioning import (
     to_network_input,
 )
 from smalti.autoregressive.frozen import FrozenCodec, UnregisteredCodec
+from smalti.autoregressive.guidance import check_guidance, choose_by_draws, walk_guided
 from smalti.autoregressive.likelihood import compute_score
 from smalti.autoregressive.network import (
     ROW_MAJOR,
@@ -48,30 +50,15 @@ from smalti.core.protocols import (
     Loss,
     Score,
     Spec,
-    SymbolDistribution,
     Walker,
 )
 from smalti.core.ranges import FractionBelowOne, PictureShape, Range
 from smalti.core.rng import Rng
 from smalti.core.sampling_inputs import SamplingInputs
-from smalti.layers.condition_encoder import ConditionConfigs, ConditionEncoder
+from smalti.layers.condition_encoder import ConditionConfigs, ConditionEncoder, describe_conditions
 from smalti.layers.eval_mode import eval_mode
 from smalti.layers.pixel_levels import Levels
-from smalti.layers.symbol_sampling import Ancestral, draw_symbols
-
-
-@runtime_checkable
-class CodecConfig(Protocol):
-    """The config of a codec: what it loads, and the shape of its pictures."""
-
-    @property
-    def shape(self) -> PictureShape: ...  # C, H, W
-    @property
-    def lossless(self) -> bool: ...  # whether symbols determine the picture exactly
-    @property
-    def has_pictures(self) -> bool: ...  # whether symbols can be decoded to pictures
-
-    def load(self) -> Codec: ...
+from smalti.layers.symbol_sampling import Ancestral
 
 
 @dataclass(frozen=True)
@@ -103,6 +90,10 @@ class AutoregressiveConfig:
             raise UserError(
                 f"max_shift is {self.max_shift}; give at least 0 and less than the picture's side"
             )
+        check_guidance(
+            self.sampler.guidance,
+            describe_conditions(self.conditions, self.condition_dropout),
+        )
         if not isinstance(
             self.codec, FrozenCodec
         ):  # a codec on disk is loaded when the model is built
@@ -265,24 +256,13 @@ class Autoregressive(Model):
         """Sample symbols, yielding the canvas after each row.
 
         Unspecified choices are drawn for each sample (`draw_conditions`). With inputs.known and
-        inputs.mask, masked symbols are drawn and the others kept. For each row, sample i draws 2
-        uniform numbers per level, or 1 per code, from its own stream.
+        inputs.mask, masked symbols are drawn and the others kept. Sample i draws from its own
+        stream (`choose_by_draws`).
         """
         sampler = sampler or self.config.sampler
-        C, _, w = self.requirements.grid
-        count, numbers = w * C, 2 if self.requirements.ordered else 1  # a mixture takes two
-        u = torch.empty(0)
-
-        def choose(k: int, symbols: SymbolDistribution) -> Tensor:
-            nonlocal u
-            if k % count == 0:
-                u = rng.uniform(count, numbers)
-            u_k = u[:, k % count]
-            if sampler.is_truncated:
-                return draw_symbols(symbols.logits, u_k[:, 0], sampler)
-            return symbols.sample(u_k, sampler.temperature)
-
-        return self.walk(choose, len(rng), self.draw_conditions(rng, inputs))
+        check_guidance(sampler.guidance, self.spec.conditions)
+        choose = choose_by_draws(rng, self.requirements, sampler)
+        return self.walk(choose, len(rng), self.draw_conditions(rng, inputs), sampler.guidance)
 
     def draw_conditions(self, rng: Rng, inputs: SamplingInputs) -> SamplingInputs:
         """Return the inputs with unspecified choices drawn; rng: one stream per sample.
@@ -292,21 +272,32 @@ class Autoregressive(Model):
         return draw_conditions(self, rng, inputs)
 
     def walk(
-        self, choose_symbols: ChooseSymbols, n: int, inputs: SamplingInputs = SamplingInputs()
+        self,
+        choose_symbols: ChooseSymbols,
+        n: int,
+        inputs: SamplingInputs = SamplingInputs(),
+        guidance: float = 1.0,
     ) -> Iterator[Canvas]:
         """Visit the symbols of n pictures in the model's order, channels innermost.
 
         At each position k, `choose_symbols` gets the distributions and returns the symbols (n,);
         row by row, k = (i w + j) C + c, and otherwise as in `to_sequence`. Yields the canvas after
         each row; unmasked symbols are taken from inputs.known instead.
+
+        guidance: scale of classifier-free guidance, which takes two network evaluations.
         """
         values = resolve_conditions(inputs, self.spec, n)
         for c in list_unspecified(self.spec.conditions, values):
             if not c.allows_none:
                 raise UserError(f"this model needs {c.name}; give one for each picture")
+        check_guidance(guidance, self.spec.conditions)
+        known = encode_known(self, inputs, n)
         with torch.no_grad(), eval_mode(self):
             y = self.encode_conditions(values, n)
-        return walk_rows(self, choose_symbols, n, y, encode_known(self, inputs, n))
+            y_none = None if guidance == 1 else self.encode_conditions({}, n)
+        if y is None or y_none is None:
+            return walk_rows(self, choose_symbols, n, y, known)
+        return walk_guided(self, choose_symbols, n, torch.cat([y, y_none]), known, guidance)
 
     def to_sequence(self, z: Tensor) -> Tensor:
         """Arrange symbols (n, C, h, w) in the order of the walk's positions: (n, T)."""

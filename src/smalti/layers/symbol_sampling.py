@@ -10,7 +10,7 @@ from torch import Tensor
 
 from smalti.core.config import check_fields
 from smalti.core.errors import UserError
-from smalti.core.ranges import CountOrZero, Range, Weight
+from smalti.core.ranges import CountOrZero, Guidance, Range, Weight
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,9 @@ class Ancestral:
     """Keep the k likeliest symbols; 0 for all."""
     top_p: Annotated[float, Range(0, 1, excludes_low=True)] = 1.0
     """Nucleus sampling: total probability to keep. Keeps the fewest symbols that sum to it."""
+    guidance: Guidance = 1.0
+    """Classifier-free guidance scale; 1 disables it. More follows the condition more closely. It is
+    for models trained with condition_dropout, and takes two evaluations of the network."""
 
     @property
     def is_truncated(self) -> bool:
