@@ -19,15 +19,15 @@ settings.load_profile("smalti-ci" if os.environ.get("CI") else "smalti")
 
 NUMERIC = {
     "contract", "golden", "test_against_diffusers", "test_analogies", "test_caption",
-    "test_causality", "test_checkpoint", "test_classifier", "test_codec", "test_codec_processes",
-    "test_coding", "test_coding_files", "test_coverage", "test_editing", "test_evaluate",
-    "test_features", "test_frechet", "test_inpainting", "test_kernel", "test_ladder",
-    "test_layers", "test_likelihood", "test_logistic", "test_match", "test_model",
-    "test_neighbors", "test_objective", "test_fused_ops", "test_pixelcnn", "test_plusplus",
-    "test_process", "test_quantizers", "test_reconstruction", "test_samplers", "test_sampling",
-    "test_schedule", "test_solvers", "test_solvers_against_diffusers", "test_track",
-    "test_training", "test_training_processes", "test_training_recovery", "test_training_resume",
-    "test_unet", "test_vqgan", "test_walkers",
+    "test_causality", "test_checkpoint", "test_classifier", "test_codec", "test_coding",
+    "test_condition_sampling", "test_coverage", "test_editing", "test_evaluate",
+    "test_features", "test_files", "test_frechet", "test_fused_ops", "test_gpt",
+    "test_inpainting", "test_kernel", "test_layers", "test_likelihood", "test_logistic",
+    "test_match", "test_model", "test_neighbors", "test_objective", "test_patchmatch_variants",
+    "test_pixelcnn", "test_plusplus", "test_prior", "test_process", "test_processes",
+    "test_quantizers", "test_reconstruction", "test_recovery", "test_resume", "test_samplers",
+    "test_sampling", "test_schedule", "test_solvers", "test_solvers_against_diffusers",
+    "test_track", "test_training", "test_unet", "test_vqgan", "test_walkers",
 }  # fmt: skip
 """Folders and files of tests whose results depend on the processor's rounding."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import sys
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -11,6 +12,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
+
+from tests.conftest import NUMERIC
 
 ROOT = Path(__file__).parents[3]
 MACHINE_PATH = re.compile(rb"(?<![\w.~-])/(work|root|home|Users|opt|mnt)/[\w.]")
@@ -97,3 +100,16 @@ def test_every_dependency_is_pinned_to_a_version_it_allows():
         pin = pins.get(requirement.name, pins.get(requirement.name.replace("-", "_")))
         assert pin is not None, f"{requirement.name} is not in constraints.txt"
         assert pin in requirement.specifier, f"{requirement} is pinned to {pin}"
+
+
+def test_every_numeric_test_exists():
+    tests = ROOT / "tests"
+    names = {path.stem for path in tests.rglob("test_*.py")}
+    folders = {path.name for path in tests.rglob("*") if path.is_dir()}
+    assert NUMERIC - names - folders == set()
+
+
+def test_names_are_the_fields_words():
+    check = ROOT / "scripts" / "check_names.py"
+    done = subprocess.run([sys.executable, check], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
