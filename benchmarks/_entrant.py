@@ -1,4 +1,4 @@
-"""One network on the front: it trains in slices until its minutes are over, then it is measured."""
+"""One network on the front: it trains in time slices and is measured at the end."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ BATCH_SIZE = 100  # samples drawn at a time
 
 @dataclass
 class Entrant:
-    """A network with its training loop, and what was measured of it at which minute."""
+    """A network with its training loop and its results."""
 
     name: str
     loop: Loop
     settings: dict[str, Any]
-    """What must not change between two sittings."""
+    """What must not change between two sessions."""
     out: Path
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Minutes, as text -> its figures."""
+    """Minutes (as text) -> results."""
     rng: list[torch.Tensor] = field(default_factory=read_rng_state)
     loss: float = float("nan")
-    """Its running mean."""
+    """Running mean of the training loss."""
 
     @property
     def minutes(self) -> float:
         return self.loop.seconds / 60
 
     def train(self, seconds: float, minutes: float, should_stop: Callable[[], bool]) -> None:
-        """For about `seconds`, until it has trained for `minutes`, or until told to stop."""
+        """Train for about `seconds`, up to `minutes` in total, or until `should_stop()`."""
         set_rng_state(self.rng)
         end = min(self.loop.seconds + seconds, 60 * minutes)
         for done in self.loop.run_steps():
@@ -54,7 +54,7 @@ class Entrant:
         self.save()
 
     def measure(self, minutes: float, samples: int, guidances: list[float]) -> None:
-        """The averaged weights' samples, every class equally often, at each guidance."""
+        """Measure balanced samples of the averaged weights, at each guidance."""
         found = {f"{w:g}": self.judge_samples(samples, w) for w in guidances}
         done = {"minutes": self.minutes, "steps": self.loop.step, "loss": self.loss}
         self.results[f"{minutes:g}"] = {**done, "guidance": found}
@@ -74,11 +74,11 @@ class Entrant:
                 )
             assert isinstance(drawn, torch.Tensor)
             parts.append(drawn)
-        verdict = judge(torch.cat(parts), labels)
-        return {"accuracy": verdict.accuracy, "frechet": verdict.frechet}
+        quality = judge(torch.cat(parts), labels)
+        return {"accuracy": quality.accuracy, "frechet": quality.frechet}
 
     def save(self) -> None:
-        """NAME.pt, to go on from."""
+        """Write NAME.pt to resume from."""
         state = {
             "settings": self.settings,
             "results": self.results,
@@ -92,7 +92,7 @@ class Entrant:
         os.replace(temporary, self.out / f"{self.name}.pt")
 
     def restore(self) -> None:
-        """Go on from NAME.pt, if there is one. UserError when it was made under other settings."""
+        """Resume from NAME.pt if it exists. Raises UserError if its settings differ."""
         path = self.out / f"{self.name}.pt"
         if not path.is_file():
             return
@@ -109,7 +109,7 @@ def take_turns(
     sitting: float,
     take_turn: Callable[[Entrant, Interrupt], None],
 ) -> None:
-    """A turn each until all are measured, Ctrl-C is pressed, or `sitting` minutes are over."""
+    """Cycle through the entrants until all are measured, Ctrl-C, or `sitting` minutes are over."""
     begun, mark = time.perf_counter(), f"{minutes:g}"
     with Interrupt() as interrupt:
         while running := [e for e in entrants if mark not in e.results]:

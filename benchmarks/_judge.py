@@ -1,4 +1,4 @@
-"""How good samples of digits are: recognized as their class, and close to real ones."""
+"""Quality of samples of digits: class accuracy and Frechet distance."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from smalti.evaluation.frechet import Moments, compute_moments, frechet_distance
 from smalti.features.classifier import Classifier
 
 CLASSIFIER = "digits-classifier"
-BATCH_SIZE = 250  # pictures at a time, for little memory
-SLACK = 1e-4  # rounding that may carry a picture past black or white
+BATCH_SIZE = 250  # pictures at a time, to bound memory
+SLACK = 1e-4  # rounding that may exceed black or white
 
 
 @dataclass(frozen=True)
 class Judgment:
-    """What the shipped classifier makes of samples of digits."""
+    """Quality of samples of digits, measured with the shipped classifier."""
 
     accuracy: float
-    """The part recognized as the class that it was asked to be, in [0, 1]."""
+    """Share recognized as the requested class, in [0, 1]."""
     frechet: float
     """Frechet distance of the samples' features to those of the 8,500 training digits."""
     n: int
-    """Number of samples; compare `frechet` at equal n and with every class equally often only, as
-    `real_baseline(n)` is: chance alone in the classes of 500 digits more than doubles it."""
+    """Number of samples. Compare `frechet` only at equal n and with balanced classes, as in
+    `compute_real_baseline(n)`: random classes of 500 digits more than double it."""
 
 
 def judge(pictures: Tensor, labels: Tensor) -> Judgment:
-    """Judge digits by the shipped classifier.
+    """Measure the quality of digits with the shipped classifier.
 
-    pictures: (N, 1, 28, 28) in [0, 1], white on black; labels: (N,), the class each was asked
-    to be.  Raises UserError for other shapes, fewer than 2 pictures or values out of [0, 1].
+    pictures: (N, 1, 28, 28) in [0, 1], white on black; labels: (N,), the requested classes.
+     Raises UserError for other shapes, fewer than 2 pictures or values out of [0, 1].
     """
     check_digits(pictures, labels)
     recognized, features = classify(pictures)
@@ -47,7 +47,7 @@ def judge(pictures: Tensor, labels: Tensor) -> Judgment:
 
 
 def compute_real_baseline(n: int = 500, split: Literal["valid", "test"] = "test") -> float:
-    """The Frechet distance that n real digits get, every class equally often.
+    """Compute the Frechet distance of n real digits with balanced classes.
 
     n: a multiple of 10, at most 500 of "valid" and 1,000 of "test"; the first n / 10 of each class.
     """
@@ -68,7 +68,7 @@ def check_digits(pictures: Tensor, labels: Tensor) -> None:
         expected = f"({len(pictures)},), one class per picture"
         raise UserError(f"labels are {tuple(labels.shape)}; give {expected}")
     if len(pictures) < 2:
-        raise UserError(f"{len(pictures)} pictures are too few to judge; give at least 2")
+        raise UserError(f"{len(pictures)} pictures are too few; give at least 2")
     if not (pictures.min() >= -SLACK and pictures.max() <= 1 + SLACK):  # refuses NaN too
         low, high = float(pictures.min()), float(pictures.max())
         raise UserError(f"pictures reach from {low:g} to {high:g}; give values in [0, 1]")
@@ -76,7 +76,7 @@ def check_digits(pictures: Tensor, labels: Tensor) -> None:
 
 @torch.no_grad()
 def classify(pictures: Tensor) -> tuple[Tensor, Tensor]:
-    """The class recognized in each picture (N,), and its features (N, D)."""
+    """Compute the class (N,) and the features (N, D) of each picture."""
     network = load_classifier()
     features = torch.cat([network.features(x.cpu().float()) for x in pictures.split(BATCH_SIZE)])
     return network.head(features).argmax(dim=1), features
@@ -84,13 +84,12 @@ def classify(pictures: Tensor) -> tuple[Tensor, Tensor]:
 
 @cache
 def load_classifier() -> Classifier:
-    """The shipped classifier, in eval mode on the CPU."""
-    return load(
-        SHIPPED_FOLDER / CLASSIFIER
-    )  # a run of that name in the working directory is no judge
+    """Load the shipped classifier, in eval mode on the CPU."""
+    # by path: not a run of that name in the working directory
+    return load(SHIPPED_FOLDER / CLASSIFIER)
 
 
 @cache
 def compute_training_moments() -> Moments:
-    """Moments of the features of the 8,500 training digits; takes a few seconds once."""
+    """Compute moments of the features of the 8,500 training digits (takes a few seconds)."""
     return compute_moments(classify(digits("train")[0])[1])

@@ -1,4 +1,4 @@
-"""The machine under a measurement, and the clock."""
+"""Description of the machine, and timing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ UNITS = ("amx_bf16", "amx_tile", "avx512_bf16", "avx512_f", "avx2")
 
 
 def read_processor_name() -> str:
-    """Its name, as far as the system tells."""
+    """Name of the processor, as far as the system reports it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.is_file() else []
     names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -22,13 +22,13 @@ def read_processor_name() -> str:
 
 
 def list_vector_units() -> list[str]:
-    """The vector and matrix units that PyTorch sees."""
+    """List the vector and matrix units that PyTorch detects."""
     known = torch.cpu.get_capabilities()
     return [unit for unit in UNITS if known.get(unit)]
 
 
 def measure_gflops(dtype: torch.dtype, n: int = 1536, seconds: float = 1.0) -> float:
-    """Rate of a bare (n, n) by (n, n) matrix product, the best of about `seconds`."""
+    """GFLOP/s of an (n, n) by (n, n) matrix product, the best within about `seconds`."""
     a, b = torch.randn(2, n, n).to(dtype).unbind()
     torch.mm(a, b)
     taken = time_calls(lambda: torch.mm(a, b), seconds)
@@ -36,7 +36,7 @@ def measure_gflops(dtype: torch.dtype, n: int = 1536, seconds: float = 1.0) -> f
 
 
 def describe_machine() -> dict[str, object]:
-    """What stands beside every figure."""
+    """Describe the machine, for every result."""
     return {
         "processor": read_processor_name(),
         "units": list_vector_units(),
@@ -63,7 +63,7 @@ def time_call(work: Callable[[], object]) -> float:
 
 
 def time_calls(work: Callable[[], object], seconds: float) -> list[float]:
-    """Seconds of each call, over about `seconds`, three calls at least."""
+    """Seconds of each call, for about `seconds` and at least three calls."""
     taken: list[float] = []
     while len(taken) < 3 or sum(taken) < seconds:
         taken.append(time_call(work))
@@ -71,7 +71,7 @@ def time_calls(work: Callable[[], object], seconds: float) -> list[float]:
 
 
 def time_interleaved(works: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median seconds of each; they take turns, so that a change of load hits all alike."""
+    """Median seconds of each, interleaved so that changes of load affect all alike."""
     for work in works.values():
         work()
     taken: dict[str, list[float]] = {name: [] for name in works}

@@ -1,4 +1,4 @@
-"""The networks that are compared, and the one loop that trains them all."""
+"""Networks to compare, and their common training loop."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from smalti.training.loop import Loop, start_loop
 from smalti.training.run_record import RunRecord
 
 RECIPE = find_recipe("ddpm-digits")
-ENDLESS = 10**9  # steps: the cosine decay of the rate stays at its top, so it is constant
+ENDLESS = 10**9  # steps: the cosine decay does not start, so the learning rate is constant
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class DiffusersUNet:
     free_size: ClassVar[bool] = True
 
     def check_fit(self, shape: tuple[int, int, int], condition: int) -> None:
-        """UserError for another number of classes."""
+        """Raise UserError for another number of classes."""
         check_equal("classes", self.classes, max(condition - 1, 0))
 
     def build(self, outputs: int = 1) -> DiffusersAdapter:
@@ -63,7 +63,7 @@ class DiffusersUNet:
 
 
 class DiffusersAdapter(nn.Module):
-    """A diffusers network, called as smalti calls its own: `network(x, t, y)`, y one-hots."""
+    """A diffusers network with smalti's interface: `network(x, t, y)`, y one-hot."""
 
     def __init__(self, unet: UNet2DModel):
         super().__init__()
@@ -74,7 +74,7 @@ class DiffusersAdapter(nn.Module):
 
 
 def choose_network(name: str, pictures: Pictures) -> NetworkConfig:
-    """The class-conditional network of that name for the digits. UserError for another name."""
+    """Choose a class-conditional network for the digits. Raises UserError for another name."""
     K = len(pictures.classes)
     networks = {
         "ours": RECIPE.make_config(pictures).network,
@@ -95,10 +95,10 @@ def build_loop(
     batch_size: int = 128,
     conditional: bool = True,
 ) -> Loop:
-    """smalti's own training loop around any network, as the recipe has it but for the decay.
+    """Build smalti's training loop for a network, as in the recipe but without decay.
 
-    Cosine schedule, v-prediction, AdamW at the recipe's rate after its warm-up, clipping, and an
-    average of the weights that is short at first (see `Average`).
+    Cosine schedule, v-prediction, AdamW at the recipe's learning rate after its warm-up, gradient
+    clipping, and averaged weights (see `EMA`).
     """
     model = DiffusionConfig(
         shape=pictures.shape,
@@ -119,10 +119,10 @@ def build_loop(
 
 
 def measure_size(network: NetworkConfig, classes: int = 0) -> tuple[int, int]:
-    """Parameters, and multiply-adds of one forward of one 28x28 picture."""
+    """Count parameters, and multiply-adds of one forward of one 28x28 picture."""
     built = network.build().eval()
     t = torch.zeros(1, dtype=torch.long)
-    # attention as plain matrix products, for the counter does not see the fused kernel of a CPU
+    # attention as plain matrix products: the counter ignores the fused kernel of a CPU
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         y = F.one_hot(t, classes + 1).float()
         built(torch.zeros(1, 1, 28, 28), t, *((y,) if classes else ()))

@@ -1,4 +1,4 @@
-"""Photographs that scikit-image brings along, and holes in them."""
+"""Photographs included in scikit-image, and holes in them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from smalti.core.errors import UserError
 
 NAMES = ("astronaut", "chelsea", "coffee", "rocket", "motorcycle_left", "camera", "retina", "ihc")
 CROP_SIDE = 512
-"""Very large photographs are cut to so many rows and columns, in the middle."""
+"""Rows and columns that very large photographs are center-cropped to."""
 
 
 def find_folder() -> Path:
-    """Where scikit-image, once installed, keeps its photographs."""
+    """Find the folder of scikit-image's photographs."""
     try:
         import skimage  # pyright: ignore[reportMissingImports]
     except ImportError as error:
@@ -35,7 +35,7 @@ def read_photograph(name: str, crop: bool = True) -> np.ndarray:
 
 
 def draw_block(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """A hole of 120 x 150 pixels in 512 x 512, and in proportion."""
+    """Draw a hole of 120 x 150 pixels in 512 x 512, scaled for other sizes."""
     H, W = shape[:2]
     h, w = 120 * H // 512, 150 * W // 512
     top, left = rng.integers(H // 8, H - h - H // 8), rng.integers(W // 8, W - w - W // 8)
@@ -45,7 +45,7 @@ def draw_block(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_blobs(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Five ellipses."""
+    """Draw five ellipses."""
     H, W = shape[:2]
     i, j = np.indices((H, W))
     mask = np.zeros((H, W), bool)
@@ -56,7 +56,7 @@ def draw_blobs(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_strokes(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Ten lines of 4 to 10 pixels' width."""
+    """Draw ten lines, 4 to 10 pixels wide."""
     H, W = shape[:2]
     i, j = np.indices((H, W))
     mask = np.zeros((H, W), bool)

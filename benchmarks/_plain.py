@@ -1,4 +1,4 @@
-"""The plain network of the DDPM article: convolutions, one behind the other, at full size."""
+"""The plain network of the DDPM article: a stack of convolutions at full resolution."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class PlainBlock(nn.Module):
 
 
 class PlainNetwork(nn.Module):
-    """`network(x, t, y)`, x (B, C, H, W); the time is added in front of every block."""
+    """`network(x, t, y)`, x (B, C, H, W); the time embedding is added before every block."""
 
     def __init__(self, config: PlainConvNet):
         super().__init__()

@@ -1,4 +1,4 @@
-"""One network in the race: it trains in slices, and is tried every so often."""
+"""One network in the race: it trains in time slices, with trials in between."""
 
 from __future__ import annotations
 
@@ -19,25 +19,23 @@ from smalti.diffusion import DDIM
 from smalti.training.loop import Loop, read_rng_state, set_rng_state
 
 MARKS = (0.95, 0.97)
-FIRST_TRIAL, TRIAL_GROWTH = (
-    10.0,
-    1.1,
-)  # a trial when training time has grown by a tenth, and by 10 s at least
-BATCH_SIZE = 50  # samples drawn between two looks at the number of errors
+# a trial is due when training time has grown by 10%, and by at least 10 s
+FIRST_TRIAL, TRIAL_GROWTH = 10.0, 1.1
+BATCH_SIZE = 50  # samples drawn between two checks of the number of errors
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What the judge made of the averaged weights after some time of training."""
+    """Results of the averaged weights after some time of training."""
 
     minutes: float
     step: int
     wrong: int
     """Samples not recognized as their class."""
     judged: int
-    """Samples judged: fewer than asked for when the errors had already lost every open mark."""
+    """Samples classified: fewer than planned if the errors already exceed every open mark."""
     frechet: float | None
-    """Frechet distance to the training digits; None when not all were judged."""
+    """Frechet distance to the training digits; None if not all were classified."""
 
     def passes(self, mark: float, samples: int) -> bool:
         return self.judged == samples and self.wrong <= count_allowed_errors(mark, samples)
@@ -45,12 +43,12 @@ class Trial:
 
 @dataclass
 class Racer:
-    """A network with its training loop and its trials so far."""
+    """A network with its training loop and trials."""
 
     name: str
     loop: Loop
     settings: dict[str, Any]
-    """What must not change between two sittings; `samples` is the size of a trial."""
+    """What must not change between two sessions; `samples` is the size of a trial."""
     out: Path
     trials: list[Trial] = field(default_factory=list)
     rng: list[torch.Tensor] = field(default_factory=read_rng_state)
@@ -60,7 +58,7 @@ class Racer:
         return self.loop.seconds / 60
 
     def find_mark(self, mark: float) -> tuple[float, bool | None] | None:
-        """Minutes until the mark, and whether the next trial passes it too (None: not yet made)."""
+        """Minutes until the mark, and whether the next trial passes it too (None if not run)."""
         passed = [trial.passes(mark, self.settings["samples"]) for trial in self.trials]
         if True not in passed:
             return None
@@ -69,11 +67,11 @@ class Racer:
         return self.trials[first].minutes, held
 
     def list_open_marks(self) -> list[float]:
-        """Marks not reached, or not tried again since."""
+        """Marks not reached, or not confirmed by another trial."""
         return [m for m in MARKS if (found := self.find_mark(m)) is None or found[1] is None]
 
     def train(self, seconds: float, on_trial: Callable[[Racer], None]) -> None:
-        """Train for about `seconds`; trials fall due by training time and do not count in it."""
+        """Train for about `seconds`; trials are due by training time and do not count in it."""
         set_rng_state(self.rng)
         end = self.loop.seconds + seconds
         for _ in self.loop.run_steps():
@@ -86,16 +84,16 @@ class Racer:
         self.save()
 
     def schedule_trial(self) -> float:
-        """Seconds of training at which the next trial is made: one rule for all."""
+        """Seconds of training at which the next trial is due."""
         last = self.trials[-1].minutes * 60 if self.trials else 0.0
         return max(last + FIRST_TRIAL, last * TRIAL_GROWTH)
 
     def run_trial(self) -> Trial:
-        """Samples of every class in equal numbers, until all are judged or too many are wrong."""
+        """Draw balanced samples until all are classified or too many are wrong."""
         samples, model = self.settings["samples"], self.loop.ema.module
-        most = count_allowed_errors(min(self.list_open_marks()), samples)
+        max_errors = count_allowed_errors(min(self.list_open_marks()), samples)
         pictures, wrong, frechet = torch.empty(0, 1, 28, 28), 0, None
-        while len(pictures) < samples and wrong <= most:
+        while len(pictures) < samples and wrong <= max_errors:
             seeds = range(len(pictures), min(len(pictures) + BATCH_SIZE, samples))
             labels = torch.arange(seeds.stop) % 10
             sampler = DDIM(steps=20, eta=0, guidance=1.5)
@@ -107,13 +105,13 @@ class Racer:
                 )
             assert isinstance(drawn, torch.Tensor)
             pictures = torch.cat([pictures, drawn])
-            verdict = judge(pictures, labels)
-            wrong = round((1 - verdict.accuracy) * verdict.n)
-            frechet = round(verdict.frechet, 2) if verdict.n == samples else None
+            quality = judge(pictures, labels)
+            wrong = round((1 - quality.accuracy) * quality.n)
+            frechet = round(quality.frechet, 2) if quality.n == samples else None
         return Trial(self.minutes, self.loop.step, wrong, len(pictures), frechet)
 
     def save(self) -> None:
-        """NAME.pt to go on from, and NAME.jsonl to read: a line per trial."""
+        """Write NAME.pt to resume from, and NAME.jsonl with a line per trial."""
         state = {
             "settings": self.settings,
             "trials": [asdict(trial) for trial in self.trials],
@@ -128,7 +126,7 @@ class Racer:
         write_text(path.with_suffix(".jsonl"), "".join(lines))
 
     def restore(self) -> None:
-        """Go on from NAME.pt, if there is one. UserError when it was made under other settings."""
+        """Resume from NAME.pt if it exists. Raises UserError if its settings differ."""
         path = self.out / f"{self.name}.pt"
         if not path.is_file():
             return
@@ -140,24 +138,24 @@ class Racer:
 
 
 def count_allowed_errors(mark: float, samples: int) -> int:
-    """Most errors among the samples with which the mark is reached."""
+    """Maximum number of errors with which the mark is reached."""
     return math.floor((1 - mark) * samples + 1e-9)
 
 
 def read_state(path: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """What `path` holds. UserError when it was made under other settings."""
+    """Read the state in `path`. Raises UserError if its settings differ."""
     state = torch.load(path, weights_only=True)
     if changed := [k for k, v in settings.items() if state["settings"].get(k) != v]:
         was, now = state["settings"].get(changed[0]), settings[changed[0]]
         raise UserError(
             f"{path} was made with {changed[0]} {was}, now it is {now}; "
-            "give the same, or another --out"
+            "use the same, or another --out"
         )
     return state
 
 
 def write_text(path: Path, text: str) -> None:
-    """Whole or not at all."""
+    """Write a file atomically."""
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_text(text)
     os.replace(temporary, path)

@@ -1,8 +1,8 @@
-"""How many bits do test digits take under a model's bound?  `python -m benchmarks.bits`.
+"""Bits/dim of the test digits under a model's variational bound.  `python -m benchmarks.bits`.
 
 Bits/dim of the test digits given their class, by the variational bound of the averaged weights:
-estimated over strata of the levels for all of them, and as the full sum over all levels for some,
-beside the estimate on these same ones. The terms are DDPM's, eq. 5.
+estimated over strata of the noise levels for all digits, and as the full sum over all levels for
+some, with the estimate for the same ones. The terms are those of DDPM, eq. 5.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TERMS = ("L_T", "L_t", "L_0")
 def score_pictures(
     model: Diffusion, pictures: Pictures, estimate: BoundEstimator, batch_size: int, name: str
 ) -> Iterator[Score]:
-    """Picture i is scored with seed i, whatever the batch."""
+    """Score picture i with seed i, for any batch size."""
     with ProgressBar() as meter:
         for rows in torch.arange(len(pictures)).split(batch_size):
             labels = None if pictures.labels is None else pictures.labels[rows]
@@ -48,8 +48,9 @@ def measure_row(
     errors = [s.to_bits_per_dim(s.standard_error) for s in found if s.standard_error is not None]
     drawing = f"{float(torch.cat(errors).norm()) / n:9.4f}" if errors else "        -"
     terms = {t: torch.cat([s.to_bits_per_dim(s.terms[t]) for s in found]).mean() for t in TERMS}
+    error = float(compute_standard_error(bits))
     return (
-        f"{name:24} {n:5} {float(bits.mean()):9.4f} {float(compute_standard_error(bits)):9.4f} {drawing} "
+        f"{name:24} {n:5} {float(bits.mean()):9.4f} {error:9.4f} {drawing} "
         + " ".join(
             f"{float(value):9.2g}" if t == "L_T" else f"{float(value):9.4f}"
             for t, value in terms.items()
@@ -59,7 +60,7 @@ def measure_row(
 
 
 def compute_standard_error(values: Tensor) -> Tensor:
-    """Of their mean: pictures differ, and what is drawn for each differs."""
+    """Compute the standard error of the mean, over pictures and their random draws."""
     return values.std() / len(values) ** 0.5
 
 
@@ -67,10 +68,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--model", default="ddpm-digits", help="a shipped name or a directory")
     parser.add_argument("--split", choices=("valid", "test"), default="test")
-    parser.add_argument("-n", "--n", type=int, default=1000, help="digits for the estimate")
-    parser.add_argument("--levels", type=int, default=16, help="strata of levels")
-    parser.add_argument("--draws", type=int, default=2, help="levels drawn from each stratum")
-    parser.add_argument("--full", type=int, default=100, help="digits for the full sum; 0 for none")
+    parser.add_argument("-n", "--n", type=int, default=1000, help="digits of the estimate")
+    parser.add_argument("--levels", type=int, default=16, help="strata of noise levels")
+    parser.add_argument("--draws", type=int, default=2, help="levels per stratum")
+    parser.add_argument("--full", type=int, default=100, help="digits of the full sum; 0 for none")
     parser.add_argument("--batch", type=int, default=50)
     parser.add_argument("--variance", nargs="+", choices=get_args(Variance))
     args = parser.parse_args()

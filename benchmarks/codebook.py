@@ -1,11 +1,11 @@
-"""Finding the nearest code, beside the matrix product that it takes.
+"""Time to find the nearest code, compared with its matrix product.
 
     .venv/bin/python -m benchmarks.codebook
     .venv/bin/python -m benchmarks.codebook --vectors 65536 --threads 1
 
-`product` is that product alone, in the parts that `nearest` takes it in, into memory that is there
-already; `at once` is z @ codes.T, which has to find room for all N x K numbers. `ratio` is of
-`nearest` to the lesser of the two.
+`product` is the product alone, in the same parts as `nearest` and into allocated memory; `at once`
+is z @ codes.T, which allocates all N x K numbers. `ratio` is that of `nearest` to the faster of
+the two.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def multiply_in_parts(z: torch.Tensor, codes: torch.Tensor, out: torch.Tensor) -
 
 
 def time_best(work: Callable[[], object], rounds: int) -> float:
-    """The least of several rounds."""
+    """Minimum seconds of several rounds."""
     work()
     found = []
     for _ in range(rounds):
@@ -43,14 +43,14 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     print(f"{args.vectors} vectors, {args.threads} threads")
-    print("    D      K   at once   product   nearest    ratio    wanted at most")
+    print("    D      K   at once   product   nearest    ratio    limit")
     for D, max_ratio in ((64, 1.6), (256, 1.2)):
         for K in (256, 512, 1024, 4096):
             z, codes = torch.randn(args.vectors, D), torch.randn(K, D)
             out = torch.empty(MAX_PRODUCTS // K, K)
             at_once = time_best(lambda z=z, codes=codes: z @ codes.t(), args.rounds)
             parts = time_best(
-                lambda z=z, c=codes, held=out: multiply_in_parts(z, c, held), args.rounds
+                lambda z=z, c=codes, out=out: multiply_in_parts(z, c, out), args.rounds
             )
             found = time_best(lambda z=z, codes=codes: find_nearest(z, codes), args.rounds)
             print(

@@ -1,13 +1,13 @@
-"""The article's two claims about VQ-VAE as a table, each row trained for equal minutes.
+"""Two claims of the article about VQ-VAE; each row is trained for equal minutes.
 
     .venv/bin/python -m benchmarks.codec_table --minutes 3
-    .venv/bin/python -m benchmarks.codec_table --steps 20 --betas 0.25 --codes 16 32   # a try
+    .venv/bin/python -m benchmarks.codec_table --steps 20 --betas 0.25 --codes 16 32   # quick test
 
 1. beta from 0.1 to 2 changes little.  2. More codes, 16 to 512, reconstruct better.
-Of the digits' test split: PSNR, Frechet distance of the reconstructions, codes used, perplexity.
-The error of the PSNR is over the pictures; how far seeds differ, a few `--seeds` of one row tell.
-The codebook is the article's (`vq`), with revival; `--json FILE` keeps a line for each row. On a
-machine that does something else meanwhile, give equal `--steps`, for minutes buy fewer of them.
+Columns: PSNR, Frechet distance of the reconstructions, codes used and perplexity, on the digits'
+test split. The error of the PSNR is over the pictures; use several `--seeds` to compare seeds.
+The codebook is the article's (`vq`), with revival; `--json FILE` appends a line for each row. On a
+busy machine give equal `--steps` instead of minutes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ROWS = ("psnr", "ssim", "frechet", "codes used", "perplexity")
 def train_and_measure(
     beta: float, codes: int, seed: int, minutes: float | None, steps: int | None
 ) -> dict[str, Any]:
-    """One row: a codec trained and measured."""
+    """Train and evaluate a codec; return a row."""
     recipe, splits = find_recipe("vqvae-digits"), load_digit_splits()
     config = recipe.make_config(splits.train)
     config = replace(config, quantizer=VQConfig(codes, width=16, beta=beta))

@@ -1,10 +1,9 @@
-"""How many bits do test digits take, compressed?  `python -m benchmarks.compression --model NAME`.
+"""Compressed size of the test digits.  `python -m benchmarks.compression --model NAME`.
 
-A model's own count (its exact score, given the class), what `smalti.coding` makes of it, checked by
-decompressing, and beside them what compresses pictures without a model: PNG and WebP of one sheet,
-xz of the bare bytes, and a histogram coder that has counted the training digits' pixels in contexts
-of their four neighbors. Bits are per pixel; a stored byte has 8. With `--levels 8` all of this is
-of digits that were brought to 8 levels before, as a model of 8 takes them.
+The likelihood of a model (its exact score, given the class), the size with `smalti.coding`, checked
+by decompressing, and baselines without a model: PNG and WebP of one sheet, xz of the raw bytes, and
+a histogram coder with the statistics of the training digits in contexts of four neighbors. Bits are
+per pixel; uncompressed 8. With `--levels 8` the digits are quantized to 8 levels first.
 """
 
 from __future__ import annotations
@@ -35,24 +34,24 @@ from smalti.data import Pictures, digit_pictures
 from smalti.layers.pixel_levels import Levels
 
 COLUMNS = (1, 10, 20, 25, 40, 50)
-"""Sheets that are tried for PNG and WebP; the smallest counts."""
+"""Columns of the sheets tried for PNG and WebP; the smallest file counts."""
 CELLS = (7, 7, 4, 4)
-"""Parts that the left and the upper neighbor, and the two upper corners, are told apart in."""
+"""Number of bins of the left and the upper neighbor, and of the two upper corners."""
 SMOOTHING = (3, 10, 30, 100, 300)
-"""Counts that each context has beforehand, spread as all contexts' are; chosen by the validation
+"""Pseudo-counts of each context, distributed as all contexts together; chosen on the validation
 digits."""
 
 
 @cache
 def quantize_digits(split: Literal["train", "valid", "test"], levels: int) -> Pictures:
-    """The digits in so many levels, as 8-bit pixels still."""
+    """Quantize the digits to `levels` levels, as 8-bit pixels."""
     pictures, codec = digit_pictures(split), Levels(levels)
     pixels = levels_to_pixels(codec.encode(pictures.pixels.double() / 255), codec)
     return Pictures(pixels, labels=pictures.labels, classes=pictures.classes, name=pictures.name)
 
 
 def draw_sheet(pixels: Tensor, columns: int) -> Image.Image:
-    """uint8 (N, 1, H, W) side by side without a margin; what is left of the last row is black."""
+    """Tile uint8 (N, 1, H, W) without margins; the rest of the last row is black."""
     N, _, H, W = pixels.shape
     rows = math.ceil(N / columns)
     padded = torch.zeros(rows * columns, H, W, dtype=torch.uint8)
@@ -68,7 +67,7 @@ def count_encoded_bytes(picture: Image.Image, **options: object) -> int:
 
 
 def count_png_bytes(pixels: Tensor) -> int:
-    """Bytes of the smallest sheet."""
+    """Count the bytes of the smallest sheet."""
     return min(
         count_encoded_bytes(draw_sheet(pixels, c), format="PNG", optimize=True) for c in COLUMNS
     )
@@ -85,7 +84,7 @@ def count_xz_bytes(pixels: Tensor) -> int:
 
 
 def find_contexts(pixels: Tensor, levels: int) -> Tensor:
-    """A number below 784 for each pixel, by its neighbors: left, above, and both corners above."""
+    """Find the context below 784 of each pixel, by its left, upper and two corner neighbors."""
     N, _, H, W = pixels.shape
     framed = torch.zeros(N, H + 1, W + 2, dtype=torch.int64)
     framed[:, 1:, 1:-1] = pixels[:, 0]
@@ -100,49 +99,51 @@ def find_contexts(pixels: Tensor, levels: int) -> Tensor:
 
 @cache
 def find_cell_edges(cells: int, levels: int) -> Tensor:
-    """Where cells begin after black: as many of the training digits' other pixels in each."""
+    """Find bin edges above black: equal numbers of the training digits' nonblack pixels."""
     pixels = quantize_digits("train", levels).pixels
     parts = pixels[pixels > 0].float().quantile(torch.linspace(0, 1, cells)[1:-1]).round()
     return torch.cat([torch.ones(1), parts]).long()
 
 
 def count_levels(pixels: Tensor, levels: int) -> Tensor:
-    """(784, 256) how often each level stands in each context."""
-    places = find_contexts(pixels, levels) * 256 + pixels[:, 0]
-    return torch.bincount(places.flatten(), minlength=math.prod(CELLS) * 256).view(-1, 256).double()
+    """Count each level in each context, (784, 256)."""
+    indices = find_contexts(pixels, levels) * 256 + pixels[:, 0]
+    return (
+        torch.bincount(indices.flatten(), minlength=math.prod(CELLS) * 256).view(-1, 256).double()
+    )
 
 
 def compute_tables(counts: Tensor, smoothing: float) -> Tensor:
-    """(784, 256) probabilities: counts beside a little of those of all contexts."""
+    """Compute (784, 256) probabilities: counts smoothed with those of all contexts."""
     overall = (counts.sum(0) + 0.5) / (counts.sum() + 128)
     return (counts + smoothing * overall) / (counts.sum(1, keepdim=True) + smoothing)
 
 
 def fit_histogram(levels: int) -> Tensor:
-    """The tables of the training digits, smoothed as suits the validation digits best."""
+    """Compute tables of the training digits, with the smoothing best for the validation digits."""
     counts = count_levels(quantize_digits("train", levels).pixels, levels)
     valid = quantize_digits("valid", levels).pixels
-    places = find_contexts(valid, levels), valid[:, 0].long()
-    nats = {s: -compute_tables(counts, s)[places].log().mean() for s in SMOOTHING}
+    indices = find_contexts(valid, levels), valid[:, 0].long()
+    nats = {s: -compute_tables(counts, s)[indices].log().mean() for s in SMOOTHING}
     return compute_tables(counts, min(nats, key=lambda s: float(nats[s])))
 
 
 def count_histogram_bytes(pixels: Tensor, levels: int) -> int:
-    """Bytes of a range coder under those tables, and back again."""
+    """Count the bytes of a range coder with these tables."""
     p, coders = fit_histogram(levels).numpy(), constriction.stream  # pyright: ignore[reportAttributeAccessIssue]
-    where = find_contexts(pixels, levels).flatten().numpy()
+    contexts = find_contexts(pixels, levels).flatten().numpy()
     symbols, family = (
         pixels.flatten().numpy().astype(np.int32),
         coders.model.Categorical(perfect=False),
     )
     encoder = coders.queue.RangeEncoder()
     for part in np.array_split(np.arange(len(symbols)), 64):
-        encoder.encode(symbols[part], family, p[where[part]])
+        encoder.encode(symbols[part], family, p[contexts[part]])
     return 4 * len(encoder.get_compressed())
 
 
 def count_model_bits(model, data: Pictures, batch_size: int) -> float:
-    """Bits of all pictures by the model's exact score, given their classes."""
+    """Count bits of all pictures by the model's exact score, given their classes."""
     total = 0.0
     for rows in torch.arange(len(data)).split(batch_size):
         labels = data.labels[rows] if data.labels is not None and model.spec.classes else None
@@ -153,21 +154,25 @@ def count_model_bits(model, data: Pictures, batch_size: int) -> float:
 
 
 def measure_model(name: str, data: Pictures, batch_size: int) -> Iterator[tuple[str, float, str]]:
-    """Name, bytes and a remark: of a model."""
+    """Yield name, bytes and remark of each measurement of a model."""
     model, pixels = smalti.load(name), data.pixels
     bits = count_model_bits(model, data, batch_size)
-    yield f"{name}: its own count", bits / 8, "exact score of the pictures, given their classes"
+    yield f"{name}: likelihood", bits / 8, "exact score of the pictures, given their classes"
     begun = time.perf_counter()
     with ProgressBar() as meter:
         packed = compress(model, data, model_name=name, batch_size=batch_size, on_progress=meter)
-    there = time.perf_counter()
+    compressed = time.perf_counter()
     with ProgressBar() as meter:
-        back = decompress(model, packed, on_progress=meter)
-    seconds = there - begun, time.perf_counter() - there
-    assert torch.equal(back, pixels), "decompressing gave other pictures"
+        restored = decompress(model, packed, on_progress=meter)
+    seconds = compressed - begun, time.perf_counter() - compressed
+    assert torch.equal(restored, pixels), "decompressing gave other pictures"
     payload = read_header(packed).payload_bytes
-    over = f"{8 * payload / bits - 1:+.3%} of that"
-    yield f"{name}: payload", payload, f"{over}; {seconds[0]:.1f} s, back {seconds[1]:.1f} s, equal"
+    over = f"{8 * payload / bits - 1:+.3%} of the likelihood"
+    yield (
+        f"{name}: payload",
+        payload,
+        f"{over}; {seconds[0]:.1f} s, decompressing {seconds[1]:.1f} s",
+    )
     yield f"{name}: the whole file", len(packed), "with header and classes"
 
 
@@ -176,17 +181,18 @@ def main() -> None:
     parser.add_argument("--model", nargs="*", default=[], help="shipped names or directories")
     parser.add_argument("--split", choices=("valid", "test"), default="test")
     parser.add_argument("-n", type=int, default=1000, help="digits")
-    parser.add_argument("--levels", type=int, default=256, help="of a pixel")
-    parser.add_argument("--batch", type=int, default=250, help="digits of a walk")
+    parser.add_argument("--levels", type=int, default=256, help="levels of a pixel")
+    parser.add_argument("--batch", type=int, default=250, help="batch size")
     args = parser.parse_args()
     data = quantize_digits(args.split, args.levels).select(slice(args.n), f"first {args.n}")
     pixels, values = data.pixels, data.pixels.numel()
     print(
-        f"{len(data)} digits of {args.split}, {values:,} pixels; {format_machine(describe_machine())}"
+        f"{len(data)} digits of {args.split}, {values:,} pixels; "
+        f"{format_machine(describe_machine())}"
     )
     print(f"{'what':44} {'bytes':>10} {'bits/pixel':>10}")
     baselines = {
-        "bare bytes": (values, ""),
+        "raw bytes": (values, ""),
         "xz -9e of the bytes": (count_xz_bytes(pixels), ""),
         "PNG of one sheet": (count_png_bytes(pixels), "the smallest of several layouts"),
         "WebP lossless of one sheet": (count_webp_bytes(pixels), "the smallest of several layouts"),

@@ -1,12 +1,11 @@
 """The table of the DDIM paper (arXiv:2010.02502, table 1), on digits.
 
-`python -m benchmarks.ddim_table` draws class-balanced digits from one model by every sampler: 256
-in each cell, whose kernel distance to the training digits stands there with its standard error, and
-1,000 at 20 steps, whose Frechet distance stands beside it. No guidance, for the paper has none.
-Finished cells are kept in the folder `--cells` and not drawn again, so the command can be stopped
-and gone on with. At the end it prints the tables, says which of the paper's and the article's
-orders hold, and draws the plot. Two cells are compared with the same samples drawn again in both,
-for sample i of every cell begins at the same noise. Seconds are those of the processor for 256
+`python -m benchmarks.ddim_table` draws class-balanced digits from one model with every sampler: 256
+per cell, for the kernel distance to the training digits with its standard error, and 1,000 at 20
+steps, for the Frechet distance. No guidance, as in the paper. Finished cells are kept in the folder
+`--cells`, so the command can be stopped and resumed. At the end it prints the tables, reports which
+orders of the paper and the article hold, and draws the plot. Two cells are compared with the same
+resamples, because sample i of every cell starts from the same noise. Seconds are CPU time for 256
 samples, on one thread.
 """
 
@@ -55,8 +54,8 @@ ROWS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "DPM-Solver++ 2M": (DPMSolver(), (5, 10, 20)),
     "UniPC": (UniPC(), (5, 10, 20)),
 }
-"""Samplers and their numbers of steps. One walk serves sigma-hat with and without noise on its last
-step: without, its end is the picture that the network saw last."""
+"""Samplers and their numbers of steps. One sampling gives sigma-hat with and without noise on its
+last step: without, the result is the last input of the network."""
 
 
 ROW_NAMES = [name for row in ROWS for name in (row, row + NOISY)]
@@ -64,7 +63,7 @@ ROW_NAMES = [name for row in ROWS for name in (row, row + NOISY)]
 
 @dataclass(frozen=True)
 class PublishedOrder:
-    """Rows that were published from best to worst at a number of steps."""
+    """A published order of rows, from best to worst, at a number of steps."""
 
     steps: int
     rows: tuple[str, ...]
@@ -79,13 +78,13 @@ ORDERS = (
     PublishedOrder(20, ("eta 0", "eta 1", "sigma-hat" + NOISY), ARTICLE),
     PublishedOrder(LONG, ("eta 0", "sigma-hat"), ARTICLE),
 )
-"""The article's code adds noise on sigma-hat's last step where levels are skipped, and none in its
-1,000 steps, which are DDPM's."""
+"""The article's code adds noise on sigma-hat's last step if levels are skipped, but not for its
+1,000 steps, which are those of DDPM."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What one sampler's digits get."""
+    """Results of one sampler at one number of steps."""
 
     row: str
     steps: int
@@ -97,11 +96,11 @@ class Cell:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--model", default="ddpm-digits", help="a shipped name or a directory")
+    parser.add_argument("--model", default="ddpm-digits", help="shipped name or directory")
     parser.add_argument("--cells", type=Path, default=Path("runs/ddim_table"))
     parser.add_argument("--plot", type=Path, help="write the plot to this PNG")
-    parser.add_argument("--emoji", action="store_true", help="a model of emoji, not of digits")
-    parser.add_argument("--only", type=int, help="one number of steps alone, such as 20")
+    parser.add_argument("--emoji", action="store_true", help="a model of emoji instead of digits")
+    parser.add_argument("--only", type=int, help="only this number of steps, such as 20")
     parser.add_argument("--compile", action="store_true", help="faster, with a C++ compiler")
     parser.add_argument("--many", type=int, default=MANY, help="samples at 20 steps")
     args = parser.parse_args()
@@ -115,11 +114,11 @@ def main() -> None:
     index = args.cells / "cells.json"
     kept = json.loads(index.read_text()) if index.is_file() else {}
     if kept.get("model", key) != key:
-        parser.error(f"{args.cells} holds cells of another model; give other --cells")
+        parser.error(f"{args.cells} contains cells of another model; choose another --cells")
     cells = [Cell(**cell) for cell in kept.get("cells", [])]
     print(f"{args.model}, {key[:12]}; {format_machine(describe_machine())}", flush=True)
-    wanted = [(steps, row) for row, (_, counts) in ROWS.items() for steps in counts]
-    for steps, row in sorted(wanted, key=lambda cell: cell[0]):  # the long ones last
+    planned = [(steps, row) for row, (_, counts) in ROWS.items() for steps in counts]
+    for steps, row in sorted(planned, key=lambda cell: cell[0]):  # the longest last
         if args.only not in (None, steps):
             continue
         if any((c.row, c.steps) == (row, steps) for c in cells):
@@ -144,7 +143,7 @@ def build_digit_judge(n_samples: int) -> Judge:
 
 
 def build_emoji_judge(n_samples: int) -> Judge:
-    """Categories as often as they are among the emoji: two thirds are people."""
+    """Build a judge with the class frequencies of the emoji: two thirds are people."""
     train = emoji_pictures("train", size=64)
     labels = choose_classes(n_samples, len(train.classes), "data", train.labels)
     assert labels is not None
@@ -152,12 +151,12 @@ def build_emoji_judge(n_samples: int) -> Judge:
 
 
 class Judge:
-    """Distances to training pictures in a classifier's features."""
+    """Computes distances to training pictures in a classifier's features."""
 
     def __init__(self, features: FeatureExtractor, train: Pictures, labels: Tensor):
         self.features, self.real = features, features(train.pixels)
         self.labels = labels
-        """The class that each sample is asked to be, (many,)."""
+        """Requested class of each sample, (n_samples,)."""
 
     @property
     def n_samples(self) -> int:
@@ -166,7 +165,7 @@ class Judge:
     def __call__(
         self, row: str, steps: int, pictures: Tensor, seconds: float
     ) -> tuple[Cell, Tensor]:
-        """The cell, and the features of its first 256 pictures."""
+        """Compute the cell, and the features of its first 256 pictures."""
         found = self.features(pictures)
         few = found[:FEW]
         cell = Cell(
@@ -180,7 +179,7 @@ class Judge:
         return cell, few
 
     def bootstrap_kernel_distance(self, few: Tensor) -> list[float]:
-        """Kernel distances with the samples drawn again, the same ones for every cell."""
+        """Compute kernel distances of resamples, the same ones for every cell."""
         classes = self.labels[:FEW]
         return bootstrap_kernel(few, self.real, draw_resamples(FEW, labels=classes), classes)
 
@@ -194,7 +193,7 @@ def set_steps(sampler: Any, steps: int) -> Any:
 
 
 def measure_cells(model: Diffusion, row: str, sampler: Any, judge: Judge) -> dict[Cell, Tensor]:
-    """The sampler's cell and features; of sigma-hat, without and with noise on the last step."""
+    """Measure a sampler; sigma-hat without and with noise on the last step."""
     n = judge.n_samples if sampler.steps == 20 else FEW
     begun = time.process_time()
     ends = []
@@ -204,12 +203,12 @@ def measure_cells(model: Diffusion, row: str, sampler: Any, judge: Judge) -> dic
         (state,) = deque(states, maxlen=1)
         ends.append((model.render(state), ((state.x0 + 1) / 2).clamp(0, 1).float()))
     seconds = time.process_time() - begun
-    last, seen = (torch.cat(pictures) for pictures in zip(*ends, strict=True))
+    last, denoised = (torch.cat(pictures) for pictures in zip(*ends, strict=True))
     if not getattr(sampler, "noise_last_step", False):
         return dict([judge(row, sampler.steps, last, seconds)])
     return dict(
         [
-            judge(row, sampler.steps, seen, seconds),
+            judge(row, sampler.steps, denoised, seconds),
             judge(row + NOISY, sampler.steps, last, seconds),
         ]
     )
@@ -222,17 +221,19 @@ def format_cell(cell: Cell) -> str:
 
 
 def format_table(cells: list[Cell]) -> list[str]:
-    """Kernel distances in thousandths; the last column is seconds for 256 samples a step."""
+    """Format kernel distances in thousandths; the last column is seconds per step, 256 samples."""
     columns = (*STEPS, LONG)
     head = " | ".join(f"{steps} steps" for steps in columns)
-    lines = [f"| sampler | {head} | seconds a step |", "|---" * (len(columns) + 2) + "|"]
+    lines = [f"| sampler | {head} | seconds per step |", "|---" * (len(columns) + 2) + "|"]
     for row in dict.fromkeys(cell.row for cell in cells):
-        own = {cell.steps: cell for cell in cells if cell.row == row}
+        row_cells = {cell.steps: cell for cell in cells if cell.row == row}
         entries = [
-            f"{1e3 * own[s].kernel:.2f} +- {1e3 * own[s].error:.2f}" if s in own else ""
+            f"{1e3 * row_cells[s].kernel:.2f} +- {1e3 * row_cells[s].error:.2f}"
+            if s in row_cells
+            else ""
             for s in columns
         ]
-        rate = sum(c.seconds for c in own.values()) / sum(own)
+        rate = sum(c.seconds for c in row_cells.values()) / sum(row_cells)
         lines.append(f"| {row} | {' | '.join(entries)} | {rate:.2f} |")
     return lines
 
@@ -243,7 +244,7 @@ def format_frechet_table(cells: list[Cell]) -> list[str]:
 
 
 def compare_orders(cells: list[Cell], folder: Path, judge: Judge) -> list[str]:
-    """For every published order: does each pair of neighbors stand the same way here?"""
+    """Compare each adjacent pair of every published order with the results."""
     at = {(cell.row, cell.steps): cell for cell in cells}
 
     def replicate_cell(cell: Cell) -> Tensor:
@@ -258,7 +259,7 @@ def compare_orders(cells: list[Cell], folder: Path, judge: Judge) -> list[str]:
             a, b = at[better, order.steps], at[worse, order.steps]
             gap, error = b.kernel - a.kernel, float((replicate_cell(b) - replicate_cell(a)).std())
             here = (
-                "the same" if gap > 2 * error else "reversed" if gap < -2 * error else "no telling"
+                "same" if gap > 2 * error else "reversed" if gap < -2 * error else "not significant"
             )
             numbers = f"{1e3 * gap:+.2f} +- {1e3 * error:.2f}"
             lines.append(
@@ -275,12 +276,14 @@ def plot_cells(cells: list[Cell], path: Path) -> None:
 
     figure, axes = plt.subplots(figsize=(9, 4.6), layout="constrained")
     for at, row in enumerate(row for row in ROW_NAMES if any(cell.row == row for cell in cells)):
-        own = sorted((c for c in cells if c.row == row), key=lambda c: c.steps)
+        row_cells = sorted((c for c in cells if c.row == row), key=lambda c: c.steps)
         style = "--" if "quadratic" in row else ":" if NOISY in row else "-"
-        aside = [c.steps * 1.015 ** (at - 5) for c in own]  # so that error bars do not hide others
-        values, errors = [1e3 * c.kernel for c in own], [1e3 * c.error for c in own]
-        look = {"fmt": style + "o", "ms": 3, "lw": 1.2, "color": plt.get_cmap("tab20")(at)}
-        axes.errorbar(aside, values, errors, label=row, **look)
+        shifted = [
+            c.steps * 1.015 ** (at - 5) for c in row_cells
+        ]  # so that error bars do not hide others
+        values, errors = [1e3 * c.kernel for c in row_cells], [1e3 * c.error for c in row_cells]
+        line_style = {"fmt": style + "o", "ms": 3, "lw": 1.2, "color": plt.get_cmap("tab20")(at)}
+        axes.errorbar(shifted, values, errors, label=row, **line_style)
     axes.set_yscale("symlog", linthresh=50, linscale=1.5)  # an unbiased distance can be negative
     axes.set(xscale="log", xlabel="steps", ylabel="kernel distance, thousandths")
     axes.set_xticks((*STEPS, LONG), [f"{steps}" for steps in (*STEPS, LONG)])

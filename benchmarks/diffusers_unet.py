@@ -1,13 +1,13 @@
-"""The U-Net beside diffusers' UNet2DModel with its DDIMPipeline, in one run.
+"""The U-Net compared with diffusers' UNet2DModel and its DDIMPipeline, in one run.
 
-(a) equal: ours without its space-to-depth stem against theirs, of equal parameter count,
+(a) equal: ours without its space-to-depth stem and theirs, with equal parameters,
     multiply-adds and resolution (28, 14 and 7), without classes.
-(b) shipped: the network of the recipe ddpm-digits against diffusers' (32, 64, 64).
-(c) forwards: what a step of training costs in forwards of the same network and batch.
+(b) shipped: the network of the recipe ddpm-digits and diffusers' (32, 64, 64).
+(c) forwards: cost of a training step in forwards of the same network and batch size.
 
-A step is forward, backward, clipping, fused AdamW and the average of the weights, of smalti's
-training loop for both. 20 steps of DDIM, eta 0: ours through smalti's stream, theirs through
-DDIMPipeline with its bar off. What is compared takes turns; the median counts.
+A step is forward, backward, clipping, fused AdamW and the EMA update of smalti's training loop, for
+both. Sampling is 20 steps of DDIM, eta 0: ours with smalti.sample, theirs with DDIMPipeline without
+its progress bar. Measurements are interleaved; the median is reported.
 
     python -m benchmarks.diffusers_unet --repeats 15
 """
@@ -60,12 +60,12 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--out", type=Path, help="a JSON file for the result")
+    parser.add_argument("--out", type=Path, help="JSON file of the result")
     return parser.parse_args()
 
 
 def compare_equal(pictures: Pictures, options: argparse.Namespace) -> dict[str, Any]:
-    """(a): both unconditional, float32."""
+    """(a): compare both unconditional networks in float32."""
     ours, theirs = EQUAL, THEIRS
     sizes = {"ours": measure_size(ours), "diffusers": measure_size(theirs)}
     for i, what in enumerate(("parameters", "multiply-adds")):
@@ -81,7 +81,7 @@ def compare_equal(pictures: Pictures, options: argparse.Namespace) -> dict[str, 
 
 
 def compare_shipped(pictures: Pictures, options: argparse.Namespace) -> dict[str, Any]:
-    """(b): ours draws and learns with classes; the pipeline knows none, so theirs has none."""
+    """(b): ours is class-conditional; theirs is not, because the pipeline has no classes."""
     ours = choose_network("ours", pictures)
     sizes = {"ours": measure_size(ours, len(pictures.classes)), "diffusers": measure_size(THEIRS)}
     settings: dict[str, Any] = {"precision": "32", "batch_size": options.batch}
@@ -102,7 +102,7 @@ def compare_shipped(pictures: Pictures, options: argparse.Namespace) -> dict[str
 def time_both(
     loops: dict[str, Loop], sizes: dict[str, tuple[int, int]], options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Seconds of a training step and of a 20-step batch, with the sizes; prints them."""
+    """Time and print a training step and the sampling of a batch in 20 steps, with the sizes."""
     ours, theirs = loops["ours"], loops["diffusers"]
     draws = {
         "ours": partial(smalti.sample, ours.ema.module, options.batch),
@@ -128,7 +128,7 @@ def time_both(
 
 
 def build_pipeline(loop: Loop, batch_size: int) -> Callable[[], object]:
-    """diffusers' own way to draw a batch with the network of `loop`."""
+    """Build diffusers' pipeline with the network of `loop`."""
     scheduler = DDIMScheduler(beta_schedule="squaredcos_cap_v2", prediction_type="v_prediction")
     pipe = DDIMPipeline(loop.ema.module.network.unet, scheduler)
     pipe.set_progress_bar_config(disable=True)
@@ -138,7 +138,7 @@ def build_pipeline(loop: Loop, batch_size: int) -> Callable[[], object]:
 def measure_step_cost(
     name: str, pictures: Pictures, precision: Any, options: argparse.Namespace
 ) -> dict[str, Any]:
-    """(c): a step of training over a forward without gradients, in evaluation mode."""
+    """(c): divide a training step by a forward without gradients in eval mode."""
     loop = build_loop(
         choose_network(name, pictures), pictures, precision=precision, batch_size=options.batch
     )

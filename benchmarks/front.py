@@ -1,14 +1,14 @@
-"""A front of size against quality: networks from plain to ours, after equal minutes of training.
+"""Pareto front of size and quality: networks from plain to ours, after equal training minutes.
 
-All are given the class and trained by the same loop (smalti's) with the same schedule, prediction,
-optimizer, batch, precision and threads; the rate is constant after its warm-up, so that a longer
-training goes on from a shorter one. They take turns, a slice each, so that whatever else the
-machine does hits all alike; only time inside training steps counts. After `--minutes` of training
-the averaged weights draw `--samples` digits, every class equally often (20 DDIM steps, eta 0), and
-the digits-classifier judges them. A network is on the front when none that is as cheap or cheaper
-is nearer to the real digits.
+All are conditioned on the class and trained by the same loop (smalti's) with the same schedule,
+prediction, optimizer, batch size, precision and threads; the learning rate is constant after its
+warm-up, so that a longer training can continue a shorter one. They train in alternating time
+slices, so that other load affects all alike; only time inside training steps counts. After
+`--minutes` of training the averaged weights draw `--samples` digits with balanced classes (20 DDIM
+steps, eta 0), evaluated with the digits-classifier. A network is on the front if no network of at
+most its cost has a lower Frechet distance.
 
-    python -m benchmarks.front --minutes 20                  # each; Ctrl-C saves, the same goes on
+    python -m benchmarks.front --minutes 20                  # each; Ctrl-C saves, rerun to resume
     python -m benchmarks.front --minutes 20 --sitting 60     # at most an hour now
 """
 
@@ -43,7 +43,7 @@ NETWORKS = {
     "ours-32-64": UNetConfig(widths=(32, 64), condition_width=11),
     "ours-40-80": UNetConfig(widths=(40, 80), condition_width=11),
 }
-"""From the article's plain stack of convolutions, without and with shortcuts, to ours."""
+"""From the article's stack of convolutions, without and with shortcuts, to ours."""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -58,28 +58,34 @@ def main(argv: list[str] | None = None) -> None:
     if rows:
         write_report(options, machine, rows)
     if waiting:
-        print(f"Not done: {', '.join(waiting)}. The same command goes on.")
+        print(f"Not done: {', '.join(waiting)}. Run the same command to resume.")
 
 
 def parse_options(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.front", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--minutes", type=float, default=20.0, help="of training, for each network")
-    parser.add_argument("--sitting", type=float, default=1e9, help="minutes until this one ends")
+    parser.add_argument(
+        "--minutes", type=float, default=20.0, help="training minutes of each network"
+    )
+    parser.add_argument(
+        "--sitting", type=float, default=1e9, help="maximum minutes of this session"
+    )
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--threads", type=int, default=1)
     fast = "bf16" if find_fast_precision() == "bf16-mixed" else "32"
     parser.add_argument("--precision", choices=("32", "bf16"), default=fast, help="of training")
     parser.add_argument("--batch", type=int, default=128)
-    parser.add_argument("--slice", type=float, default=20.0, help="seconds of training in turn")
-    parser.add_argument("--samples", type=int, default=500, help="digits drawn, a multiple of 10")
+    parser.add_argument("--slice", type=float, default=20.0, help="seconds of a time slice")
+    parser.add_argument(
+        "--samples", type=int, default=500, help="number of digits, a multiple of 10"
+    )
     parser.add_argument("--guidance", type=float, nargs="+", default=[1.0, 1.5])
     parser.add_argument("--out", type=Path, default=Path("runs/front"))
     return parser.parse_args(argv)
 
 
 def load_entrant(name: str, pictures: Pictures, options: argparse.Namespace) -> Entrant:
-    """A network at its start, or where it was when the last sitting ended."""
+    """Create an entrant, or restore it from the last session."""
     network = NETWORKS[name]
     loop = build_loop(network, pictures, precision=options.precision, batch_size=options.batch)
     names = ("threads", "precision", "batch", "samples", "guidance")
@@ -90,7 +96,7 @@ def load_entrant(name: str, pictures: Pictures, options: argparse.Namespace) -> 
 
 
 def take_turn(entrant: Entrant, options: argparse.Namespace, interrupt: Interrupt) -> None:
-    """A slice of training, and the measurement when it was the last one."""
+    """Train for a time slice, and measure after the last one."""
     if entrant.minutes < options.minutes:
         entrant.train(options.slice, options.minutes, lambda: interrupt.requested)
     print(
@@ -104,7 +110,7 @@ def take_turn(entrant: Entrant, options: argparse.Namespace, interrupt: Interrup
 
 
 def build_row(entrant: Entrant, minutes: str) -> dict[str, Any]:
-    """Its figures; accuracy and Frechet distance at the first guidance and at its best one."""
+    """Build its row; accuracy and Frechet distance at the first and at the best guidance."""
     found = entrant.results[minutes]
     parameters, multiply_adds = measure_size(NETWORKS[entrant.name], classes=10)
     best = min(found["guidance"], key=lambda w: found["guidance"][w]["frechet"])
@@ -125,7 +131,7 @@ def build_row(entrant: Entrant, minutes: str) -> dict[str, Any]:
 
 
 def find_front(rows: list[dict[str, Any]], cost: str) -> list[str]:
-    """The networks that no other of at most their cost beats."""
+    """Find the networks that no other of at most their cost beats."""
     return [
         row["network"]
         for row in rows
@@ -134,7 +140,7 @@ def find_front(rows: list[dict[str, Any]], cost: str) -> list[str]:
 
 
 HEAD = (
-    f"{'network':13} {'parameters':>10} {'MACs':>7} {'steps':>6} {'s/step':>7} {'class right':>11} "
+    f"{'network':13} {'parameters':>10} {'MACs':>7} {'steps':>6} {'s/step':>7} {'accuracy':>11} "
     f"{'Frechet':>8} {'guided':>7} {'right':>7} {'Frechet':>8}"
 )
 
@@ -149,7 +155,7 @@ def format_row(row: dict[str, Any]) -> str:
 
 
 def write_report(options: argparse.Namespace, machine: dict, rows: list[dict[str, Any]]) -> None:
-    """The table, and the same in result.json and front.png."""
+    """Print the table; write result-MINUTES.json and front-MINUTES.png."""
     real = compute_real_baseline(options.samples, "valid")
     fronts = {cost: find_front(rows, cost) for cost in ("parameters", "multiply_adds")}
     print(HEAD, *map(format_row, rows), sep="\n")
@@ -165,7 +171,7 @@ def write_report(options: argparse.Namespace, machine: dict, rows: list[dict[str
 
 
 def plot_front(path: Path, rows: list[dict[str, Any]], real: float) -> Path:
-    """Parameters, and multiply-adds, against the Frechet distance."""
+    """Plot the Frechet distance against parameters and against multiply-adds."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(10, 4), layout="constrained")

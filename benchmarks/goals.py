@@ -1,11 +1,11 @@
-"""Does a model of digits reach its goals?  `python -m benchmarks.goals --model ddpm-digits`.
+"""Check the goals of a model of digits.  `python -m benchmarks.goals --model ddpm-digits`.
 
-Fixed sets of class-balanced samples (seeds 0 .. n-1, n .. 2n-1, ...), all numbers of a row from the
-same set: class accuracy, Frechet distance and its ratio to that of as many real held-out digits,
-kernel distance, precision and recall, the median distance to the nearest training digit as a ratio
-to the held-out digits', seconds and forwards a sample. Mean and spread over the sets come last.
-Choices are made with `--split valid` (500 digits); `--split test` is for the record. A line of JSON
-for each set goes to standard error, or to the file `--json`.
+Fixed sets of class-balanced samples (seeds 0 .. n-1, n .. 2n-1, ...), one row per set: class
+accuracy, Frechet distance and its ratio to that of as many held-out digits, kernel distance,
+precision and recall, the ratio of the median distance to the nearest training digit to that of
+held-out digits, seconds and forwards per sample. The last rows are mean and standard deviation over
+the sets. Choose options with `--split valid` (500 digits); report `--split test`. A line of JSON
+for each set is written to standard error, or to the file `--json`.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ COLUMNS = {
     "seconds": "{:.4f}",
 }
 SHARED = ("kernel", "precision", "recall", "accuracy", "frechet", "copies")
-"""Columns that real digits have, too."""
+"""Columns that real digits also have."""
 GOALS = {"accuracy": (">=", 0.98), "ratio": ("<=", 1.5), "nearest": (">=", 0.9)}
 
 
 def build_sampler(model: Any, args: argparse.Namespace) -> Any:
-    """The sampler of the options; what is left out is the model's own guidance, or the kind's."""
-    own = model.config.sampler
-    cls = KINDS[args.sampler] if args.sampler else type(own)
-    base = own if cls is type(own) else cls(guidance=own.guidance)
-    given = {"steps": args.steps, "guidance": args.guidance, "eta": args.eta, "clip": args.clip}
-    values = {k: v for k, v in given.items() if v is not None}
+    """Build the sampler of the options. Defaults: the model's, or those of another sampler."""
+    default = model.config.sampler
+    cls = KINDS[args.sampler] if args.sampler else type(default)
+    base = default if cls is type(default) else cls(guidance=default.guidance)
+    options = {"steps": args.steps, "guidance": args.guidance, "eta": args.eta, "clip": args.clip}
+    values = {k: v for k, v in options.items() if v is not None}
     return type(base)(**{**base.__dict__, **values})
 
 
 def read_numbers(report: Report) -> dict[str, float]:
-    """The columns of one set."""
+    """Read the columns of one set."""
     found = {row.name: row.value for row in report.rows if row.value is not None}
     frechet = report["frechet"]
     if frechet.value is not None and frechet.real:
@@ -65,7 +65,7 @@ def read_numbers(report: Report) -> dict[str, float]:
 
 
 def read_real_numbers(report: Report) -> dict[str, float]:
-    """What the held-out digits get in the samples' place."""
+    """Read the columns of the held-out digits."""
     real = {name: report[name].real for name in SHARED}
     found = {name: value for name, value in real.items() if value is not None}
     return {**found, "ratio": 1.0, "nearest": 1.0}
@@ -78,26 +78,28 @@ def format_row(label: str, row: dict[str, float]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--model", default="ddpm-digits", help="a shipped name or a directory")
+    parser.add_argument("--model", default="ddpm-digits", help="shipped name or directory")
     parser.add_argument("--split", choices=("valid", "test"), default="valid")
-    parser.add_argument("--sampler", choices=tuple(KINDS), help="default: the model's own")
+    parser.add_argument("--sampler", choices=tuple(KINDS), help="default: the model's")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--guidance", type=float)
     parser.add_argument("--eta", type=float)
     parser.add_argument("--no-clip", dest="clip", action="store_false", default=None)
-    parser.add_argument("--n", "-n", type=int, help="samples in a set; 1,000, of valid 500")
+    parser.add_argument("--n", "-n", type=int, help="samples per set (default: 1,000; valid: 500)")
     parser.add_argument("--sets", type=int, default=5)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--compile", action="store_true", help="faster, with a C++ compiler")
-    parser.add_argument("--json", type=Path, help="add the lines of JSON to this file")
+    parser.add_argument("--json", type=Path, help="append the lines of JSON to this file")
     args = parser.parse_args()
     n = args.n or (1000 if args.split == "test" else 500)
     model = smalti.load(args.model)
     if args.compile:
         model.network.compile()
     sampler = build_sampler(model, args)
-    print(f"{args.model}, {args.sets} sets of {n}, beside the {args.split} digits: {sampler}")
+    print(
+        f"{args.model}, {args.sets} sets of {n}, compared with the {args.split} digits: {sampler}"
+    )
     print(f"{'set':10}" + "".join(f"{name:>11}" for name in COLUMNS))
     rows: list[dict[str, float]] = []
     for k in range(args.sets):
@@ -111,7 +113,7 @@ def main() -> None:
             features="digits",
             sampler=sampler,
             batch_size=args.batch,
-            bootstraps=2,  # the sets tell the spread
+            bootstraps=2,  # errors come from the sets
             name=args.model,
         )
         if k == 0:

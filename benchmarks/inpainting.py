@@ -1,8 +1,8 @@
-"""Photographs with holes, filled by smalti, pypatchmatch and patchmatch-cython in turns.
+"""Photographs with holes, filled by smalti, pypatchmatch and patchmatch-cython.
 
-The rivals and scikit-image, which brings the photographs, are no dependencies of smalti: install
-them beside it (`pip install pypatchmatch patchmatch-cython scikit-image`), or see smalti alone.
-Patches are 7 x 7 everywhere. PSNR and SSIM are of the filled pixels alone: all others are the same.
+The photographs are those of scikit-image, which like the other libraries is not a dependency of
+smalti: `pip install pypatchmatch patchmatch-cython scikit-image`. Missing libraries are skipped.
+Patches are 7 x 7. PSNR and SSIM are of the filled pixels only: all others are unchanged.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def list_fills(threads: int) -> dict[str, Fill]:
 
 
 def ssim(x: np.ndarray, y: np.ndarray, mask: np.ndarray) -> float:
-    """Wang et al. 2004, Gaussian windows of 1.5 pixels; the mean over `where` and the channels."""
+    """Wang et al. 2004, Gaussian windows of 1.5 pixels; the mean over `mask` and the channels."""
 
     def blur(z: np.ndarray) -> np.ndarray:
         return np.asarray(ndimage.gaussian_filter(z, (1.5, 1.5, 0), truncate=3.5))
@@ -62,18 +62,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--names", nargs="+", default=NAMES)
     parser.add_argument("--holes", nargs="+", default=[*HOLES], choices=[*HOLES])
-    parser.add_argument("--seed", type=int, default=1, help="of the holes' places")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the holes' positions")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--out", type=Path, help="folder for the filled pictures")
+    parser.add_argument("--out", type=Path, help="output folder of the filled pictures")
     args = parser.parse_args()
     fills = list_fills(args.threads)
     rows: dict[str, list[tuple[float, float, float]]] = {name: [] for name in fills}
-    for case, x, mask in iterate_cases(args.names, args.holes, args.seed):
+    for case_name, x, mask in iterate_cases(args.names, args.holes, args.seed):
         holed = np.where(mask[..., None], np.uint8(0), x)
         if not any(rows.values()):  # the first call of each loads and compiles
             for fill in fills.values():
                 fill(holed[:64, :64], np.pad(np.ones((12, 12), bool), 26))
-        words = [f"{case:26}"]
+        words = [f"{case_name:26}"]
         for name, fill in fills.items():
             begun = time.perf_counter()
             out = fill(holed, mask)
@@ -82,7 +82,7 @@ def main() -> None:
             words.append("{:6.2f} dB {:.3f} {:5.2f} s".format(*rows[name][-1]))
             if args.out:
                 args.out.mkdir(parents=True, exist_ok=True)
-                Image.fromarray(out).save(args.out / f"{case}-{name.split(',')[0]}.png")
+                Image.fromarray(out).save(args.out / f"{case_name}-{name.split(',')[0]}.png")
         print("  ".join(words), flush=True)
     print_report(rows)
 
@@ -95,13 +95,16 @@ def iterate_cases(names: list[str], holes: list[str], seed: int):
 
 
 def print_report(rows: dict[str, list[tuple[float, float, float]]]) -> None:
-    (first, own), *_ = rows.items()
-    print(f"\nmeans of {len(own)}{'':22}PSNR    SSIM  seconds  best PSNR in, {first} wins in")
+    (first, first_figures), *_ = rows.items()
+    print(
+        f"\nmeans of {len(first_figures)}{'':22}PSNR    SSIM  seconds  "
+        f"best PSNR in, {first} wins in"
+    )
     best = np.max([[p for p, _, _ in figures] for figures in rows.values()], axis=0)
     for name, figures in rows.items():
         p, s, t = np.mean(figures, axis=0)
         tops = int(sum(a[0] == b for a, b in zip(figures, best, strict=True)))
-        wins = sum(a[0] > b[0] for a, b in zip(own, figures, strict=True))
+        wins = sum(a[0] > b[0] for a, b in zip(first_figures, figures, strict=True))
         print(f"{name:30} {p:8.2f} {s:7.3f} {t:8.2f}  {tops:6}, {wins:6}")
 
 

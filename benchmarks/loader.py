@@ -1,8 +1,8 @@
-"""Whether pictures come faster than training can use them.
+"""Speed of data loading, compared with training.
 
-A pack of noise is mapped from the disk, and shuffled batches are made of it as training makes them,
-without a model; beside it stand training steps of the recipe `ddpm` on the same pictures. The first
-pass over the pack is timed by itself: the system is asked to forget the file before it.
+A pack of noise is memory-mapped, and shuffled batches are made as in training, without a model;
+for comparison, training steps of the recipe `ddpm` on the same pictures. The first pass over the
+pack is timed separately, after dropping the file from the system's cache.
 
     python -m benchmarks.loader
 """
@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def write_noise_pack(folder: Path, n: int, size: int) -> Path:
-    """A pack of n pictures of noise."""
+    """Write a pack of n pictures of noise."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (n, 3, size, size), dtype=np.uint8)
     np.savez(folder / "noise.npz", images=pixels, labels=np.arange(n) % 10)
@@ -63,7 +63,7 @@ def write_noise_pack(folder: Path, n: int, size: int) -> Path:
 
 
 def drop_from_cache(path: Path) -> None:
-    """Ask the system to drop the file from memory, where it can be asked."""
+    """Ask the system to drop the file from its cache, if it supports that."""
     if hasattr(os, "posix_fadvise"):
         with path.open("rb") as file:
             os.fsync(file.fileno())
@@ -71,7 +71,7 @@ def drop_from_cache(path: Path) -> None:
 
 
 def measure_loading(pictures: Pictures, epoch: int) -> float:
-    """Pictures a second of a pass in shuffled batches, as a loop makes them."""
+    """Pictures per second of a pass in shuffled batches, as in training."""
     batch, device = RECIPE.training.batch_size, torch.device("cpu")
     order = pictures.plan_batches(seed=0, batch_size=batch)
     steps = len(pictures) // batch
@@ -82,7 +82,7 @@ def measure_loading(pictures: Pictures, epoch: int) -> float:
 
 
 def measure_training(pictures: Pictures, seconds: float) -> float:
-    """Pictures a second of whole training steps."""
+    """Pictures per second of whole training steps."""
     training = replace(RECIPE.training, steps=1)
     record = RunRecord(RECIPE.make_config(pictures), training, Path(), {})
     return (

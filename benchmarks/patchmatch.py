@@ -1,9 +1,9 @@
-"""Fields of two pictures: seconds and distances of every way there is, and how both grow.
+"""Nearest-neighbor fields of two pictures: seconds and distances of every method.
 
-A and B are two photographs of one thing; the article's pair of cups has 244 x 326 pixels.  The
-ways take turns.  "Plain" is a scanline PatchMatch in Numba as one writes it down, in one thread
-and stopping early (`smalti bench patchmatch` has it as a rung); exact tries every patch.
-pypatchmatch and patchmatch-cython fill holes, but hand out no field.
+A and B are two photographs of one object; the article's pair of cups has 244 x 326 pixels.
+Measurements are interleaved.  "Plain" is a straightforward scanline PatchMatch in Numba with one
+thread and early stopping (a row of `smalti bench patchmatch`); exact compares all patches.
+pypatchmatch and patchmatch-cython return no field.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def read_picture(path: Path) -> np.ndarray:
 
 
 def enlarge(x: np.ndarray, side: int) -> np.ndarray:
-    """(side, side, 3): resampled, with the grain that enlarging takes away."""
+    """Resample to (side, side, 3), with noise for the grain lost by enlarging."""
     rng = np.random.default_rng(side)
     big = np.asarray(Image.fromarray(x).resize((side, side), Image.Resampling.LANCZOS), int)
     return (big + rng.integers(-6, 7, big.shape)).clip(0, 255).astype(np.uint8)
@@ -49,9 +49,9 @@ def time_match(work: Callable[[], Match]) -> Work:
 
 
 def list_methods(a: np.ndarray, b: np.ndarray, patch: int, threads: int) -> dict[str, Work]:
-    case = Problem(a, b, patch, 5, 0)
+    problem = Problem(a, b, patch, 5, 0)
     return {
-        "plain, 1 thread": lambda: case.run_variant("Numba, stopping early"),
+        "plain, 1 thread": lambda: problem.run_variant("Numba, stopping early"),
         "classic, 1 thread": time_match(lambda: match(a, b, patch, threads=1)),
         f"classic, {threads} threads": time_match(lambda: match(a, b, patch, threads=threads)),
         "accurate, 1 thread": time_match(lambda: match(a, b, patch, method="accurate", threads=1)),
@@ -78,8 +78,9 @@ def compare_methods(a: np.ndarray, b: np.ndarray, patch: int, threads: int, repe
     taken[name], distance[name] = [seconds], float(best.distance.mean())
     plain = float(np.median(taken["plain, 1 thread"]))
     for name, times in taken.items():
-        own, ratio = float(np.median(times)), distance[name] / distance[f"exact, {threads} threads"]
-        print(f"{name:26} {own:9.3f} {own / plain:9.2f} {distance[name]:9.2f} {ratio:9.2f}")
+        middle = float(np.median(times))
+        ratio = distance[name] / distance[f"exact, {threads} threads"]
+        print(f"{name:26} {middle:9.3f} {middle / plain:9.2f} {distance[name]:9.2f} {ratio:9.2f}")
 
 
 def compare_seeds(a: np.ndarray, b: np.ndarray, patch: int, count: int) -> None:
@@ -93,8 +94,8 @@ def measure_growth(a: np.ndarray, b: np.ndarray, threads: int, plot: Path | None
     for side in SIDES:
         x, y = enlarge(a, side), enlarge(b, side)
         for method, curve in curves.items():
-            go = time_match(lambda m=method, x=x, y=y: match(x, y, method=m, threads=threads))
-            curve.append(min(go()[1] for _ in range(3)))
+            run = time_match(lambda m=method, x=x, y=y: match(x, y, method=m, threads=threads))
+            curve.append(min(run()[1] for _ in range(3)))
         classic, accurate = (curve[-1] for curve in curves.values())
         print(f"{side * side:12,}{'':25}{classic:7.3f} s {accurate:7.3f} s", flush=True)
     if plot:
@@ -117,7 +118,7 @@ def plot_growth(curves: Mapping[Method, list[float]], path: Path) -> None:
 
 
 def measure_first_match(patch: int = 3) -> None:
-    """What a process pays for its first match beyond imports and what the match itself takes."""
+    """Measure the overhead of a process's first match, without imports and the match itself."""
     code = f"""
 import time
 import numpy as np
@@ -132,7 +133,7 @@ for method in matching.METHODS:
     print(f"{{method}} {{taken[0] - taken[1]:.2f}} s", end="  ")
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    print(f"\na fresh process pays for its first match, beyond imports: {done.stdout}")
+    print(f"\noverhead of the first match in a new process, without imports: {done.stdout}")
 
 
 def main() -> None:

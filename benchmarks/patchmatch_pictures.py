@@ -1,7 +1,7 @@
-"""Draw the pictures of docs/patchmatch.md anew, from two photographs of one thing.
+"""Draw the pictures of docs/patchmatch.md, from two photographs of one object.
 
 A and B: the article's pair of cups in the docs.  The removed rocket and the textures are
-photographs that scikit-image brings along (`pip install scikit-image`).  The plots come from
+photographs of scikit-image (`pip install scikit-image`).  The plots come from
 `benchmarks.patchmatch --plot` and `benchmarks.video --plot`.
 """
 
@@ -26,12 +26,12 @@ from smalti.patchmatch import (
 
 GAP = 4
 ROCKET = np.s_[110:427, 270:372]
-"""Rows and columns of the photograph `rocket` that are to be filled."""
+"""Rows and columns of the photograph `rocket` to fill."""
 MAGENTA = np.array([255, 0, 255], np.uint8)
 
 
 def draw_row(pictures: list[np.ndarray], height: int) -> np.ndarray:
-    """Pictures (H, W) or (H, W, 3) uint8 beside each other, all of one height."""
+    """Draw pictures (H, W) or (H, W, 3) uint8 side by side, resized to one height."""
     pieces: list[np.ndarray] = []
     for x in pictures:
         image = Image.fromarray(x).convert("RGB")
@@ -50,7 +50,7 @@ def stack_rows(rows: list[np.ndarray]) -> np.ndarray:
 
 
 def draw_fields(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """A row for each method: a, b, a by votes from b, the field, the distances on one scale."""
+    """Draw a row for each method: a, b, a reconstructed from b, the field, the distances."""
     found = {m: match(a, b, method=m) for m in ("classic", "accurate")}
     largest = float(np.quantile(found["classic"].distance, 0.99))
     rows = []
@@ -61,9 +61,9 @@ def draw_fields(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def draw_consistency(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    there, back = match(a, b, 7, method="accurate"), match(b, a, 7, method="accurate")
-    holds = compute_consistency(there, back)
-    return draw_row([a, b, flow_to_picture(there), holds.astype(np.uint8) * 255], 150)
+    forward, backward = match(a, b, 7, method="accurate"), match(b, a, 7, method="accurate")
+    consistent = compute_consistency(forward, backward)
+    return draw_row([a, b, flow_to_picture(forward), consistent.astype(np.uint8) * 255], 150)
 
 
 def draw_removal() -> np.ndarray:
@@ -75,7 +75,7 @@ def draw_removal() -> np.ndarray:
 
 
 def draw_analogies(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Gray to color, and a map of regions to textures."""
+    """Draw two analogies: gray to color, and regions to textures."""
     gray_a, gray_b = (np.asarray(Image.fromarray(x).convert("L")) for x in (a, b))
     top = draw_row([gray_a, a, gray_b, make_analogy(gray_a, a, gray_b)], 170)
     grass, gravel = (read_photograph(n)[100:270, 100:202] for n in ("grass", "gravel"))

@@ -1,14 +1,14 @@
-"""The PixelCNNs side by side after equal minutes of training, as the articles compare them.
+"""Compare PixelCNNs after equal minutes of training, as in the articles.
 
 Plain, gated and ++ at 256 levels; plain and gated at 2, 8 and 256; batch norm on and off. All are
-given the class and trained by the same loop at one rate, batch and number of threads; they take
-turns, a slice each, so that whatever else the machine does hits all alike; only time in training
-steps counts. After `--minutes` of training the averaged weights score the test digits (exactly; in
-the levels that they are trained on) and draw `--samples` digits, every class equally often, which
-the digits-classifier judges. Bits/dim at 2, 8 and 256 levels are of different pictures and do not
-compare; at 2 levels nats a digit stand beside them, as they are published.
+conditioned on the class and trained by the same loop with the same learning rate, batch size and
+threads, in alternating time slices, so that other load affects all alike; only time in training
+steps counts. After `--minutes` of training the averaged weights score the test digits (exactly; at
+the levels that they are trained on) and draw `--samples` digits with balanced classes, evaluated
+with the digits-classifier. Bits/dim at 2, 8 and 256 levels are not comparable; for 2 levels the
+table also has nats per digit, as published.
 
-    python -m benchmarks.pixelcnn_table --minutes 10                # Ctrl-C saves, the same goes on
+    python -m benchmarks.pixelcnn_table --minutes 10                # Ctrl-C saves, rerun to resume
     python -m benchmarks.pixelcnn_table --minutes 10 --sitting 60   # at most an hour now
 """
 
@@ -52,8 +52,8 @@ from smalti.training.loop import start_loop
 from smalti.training.run_record import RunRecord
 
 RECIPE = find_recipe("gated-pixelcnn-digits")
-ENDLESS = 10**9  # steps: the rate stays at its top, so that a longer training goes on
-TIMED_SAMPLES = 64  # samples whose seconds are told
+ENDLESS = 10**9  # steps: constant learning rate, so that a longer training can continue
+TIMED_SAMPLES = 64  # samples of the seconds column
 
 
 PLAIN, GATED = PixelCNNConfig(width=48), GatedPixelCNNConfig()
@@ -70,7 +70,7 @@ NETWORKS: dict[str, tuple[Any, int]] = {
     "plain, 2 levels": (PLAIN, 2),
     "gated, 2 levels": (GATED, 2),
 }
-"""Networks and their levels; plain is wider, so that it costs about what gated costs."""
+"""Networks and their levels; plain is wider, so that it costs about as much as gated."""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -83,20 +83,26 @@ def main(argv: list[str] | None = None) -> None:
     mark = f"{options.minutes:g}"
     write_report(options, machine, [e for e in entrants if mark in e.results])
     if waiting := [e.name for e in entrants if mark not in e.results]:
-        print(f"Not done: {'; '.join(waiting)}. The same command goes on.")
+        print(f"Not done: {'; '.join(waiting)}. Run the same command to resume.")
 
 
 def parse_options(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.pixelcnn_table")
     parser.description, parser.formatter_class = __doc__, argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--minutes", type=float, default=10.0, help="of training, for each network")
-    parser.add_argument("--sitting", type=float, default=1e9, help="minutes until this one ends")
+    parser.add_argument(
+        "--minutes", type=float, default=10.0, help="training minutes of each network"
+    )
+    parser.add_argument(
+        "--sitting", type=float, default=1e9, help="maximum minutes of this session"
+    )
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--slice", type=float, default=20.0, help="seconds of training in turn")
-    parser.add_argument("--samples", type=int, default=500, help="digits drawn, a multiple of 10")
+    parser.add_argument("--slice", type=float, default=20.0, help="seconds of a time slice")
+    parser.add_argument(
+        "--samples", type=int, default=500, help="number of digits, a multiple of 10"
+    )
     parser.add_argument("--split", choices=("valid", "test"), default="test")
     parser.add_argument("--out", type=Path, default=Path("runs/pixelcnn_table"))
     return parser.parse_args(argv)
@@ -109,7 +115,7 @@ def build_entrant_config(name: str) -> AutoregressiveConfig:
 
 
 def load_entrant(name: str, pictures: Pictures, options: argparse.Namespace) -> Entrant:
-    """A network at its start, or where it was when the last sitting ended."""
+    """Create an entrant, or restore it from the last session."""
     torch.manual_seed(0)
     training = Training(
         steps=ENDLESS, batch_size=options.batch, learning_rate=options.rate, ema=0.999
@@ -125,7 +131,7 @@ def load_entrant(name: str, pictures: Pictures, options: argparse.Namespace) -> 
 
 
 def take_turn(entrant: Entrant, options: argparse.Namespace, interrupt: Interrupt) -> None:
-    """A slice of training, and the measurement when it was the last one."""
+    """Train for a time slice, and measure after the last one."""
     if entrant.minutes < options.minutes:
         entrant.train(options.slice, options.minutes, lambda: interrupt.requested)
     progress = f"{entrant.minutes:7.2f} of {options.minutes:g} min, step {entrant.loop.step:6}"
@@ -137,11 +143,11 @@ def take_turn(entrant: Entrant, options: argparse.Namespace, interrupt: Interrup
 
 
 def measure_entrant(entrant: Entrant, options: argparse.Namespace) -> dict[str, Any]:
-    """What the averaged weights are worth."""
+    """Measure the averaged weights."""
     model = entrant.loop.ema.module
     bits = compute_bits_per_dim(model, digit_pictures(options.split), batch_size=50)
     labels = torch.arange(options.samples) % 10
-    smalti.sample(model, 1)  # compiles the walk
+    smalti.sample(model, 1)  # compiles
     begun = time.perf_counter()
     smalti.sample(model, TIMED_SAMPLES)
     seconds = time.perf_counter() - begun
@@ -149,11 +155,11 @@ def measure_entrant(entrant: Entrant, options: argparse.Namespace) -> dict[str, 
         smalti.sample(model, seeds=seeds.tolist(), cond=labels[seeds])
         for seeds in torch.arange(options.samples).split(100)
     ]
-    verdict = judge(torch.cat(drawn), labels)  # pyright: ignore[reportArgumentType]
+    quality = judge(torch.cat(drawn), labels)  # pyright: ignore[reportArgumentType]
     return {
         "minutes": entrant.minutes, "steps": entrant.loop.step, "bits": bits.mean,
-        "error": bits.error, "seconds": seconds, "accuracy": verdict.accuracy,
-        "frechet": verdict.frechet,
+        "error": bits.error, "seconds": seconds, "accuracy": quality.accuracy,
+        "frechet": quality.frechet,
     }  # fmt: skip
 
 
@@ -166,7 +172,7 @@ def build_row(entrant: Entrant, options: argparse.Namespace) -> dict[str, Any]:
 
 HEAD = (
     f"{'network':18} {'parameters':>10} {'steps':>6} {'bits/dim':>8} {'error':>7} {'nats':>7} "
-    f"{'class right':>11} {'Frechet':>8} {f'{TIMED_SAMPLES} in':>7}"
+    f"{'accuracy':>11} {'Frechet':>8} {f'{TIMED_SAMPLES} in':>7}"
 )
 
 
@@ -180,7 +186,7 @@ def format_row(row: dict[str, Any]) -> str:
 
 
 def write_report(options: argparse.Namespace, machine: dict, entrants: list[Entrant]) -> None:
-    """The table, and the same in result-MINUTES.json."""
+    """Print the table; write result-MINUTES.json."""
     if not entrants:
         return
     rows = [build_row(entrant, options) for entrant in entrants]
@@ -189,8 +195,8 @@ def write_report(options: argparse.Namespace, machine: dict, entrants: list[Entr
         real = digit_pictures(options.split)
         codec = Levels(levels)
         pictures = codec.decode(codec.encode(real.take_floats(torch.arange(len(real)))))
-        verdict = judge(pictures, real.labels)  # pyright: ignore[reportArgumentType]
-        print(f"real digits of {levels} levels: {verdict.accuracy:.1%}, {verdict.frechet:.3f}")
+        quality = judge(pictures, real.labels)  # pyright: ignore[reportArgumentType]
+        print(f"real digits of {levels} levels: {quality.accuracy:.1%}, {quality.frechet:.3f}")
     content = {"machine": machine, "minutes": options.minutes, "networks": rows}
     text = json.dumps(content, indent=1) + "\n"
     write_text(options.out / f"result-{options.minutes:g}.json", text)

@@ -1,8 +1,8 @@
-"""How good are the digits that a model draws?  `python -m benchmarks.quality --model ddpm-digits`.
+"""Quality of a model's digits.  `python -m benchmarks.quality --model ddpm-digits`.
 
-Sets of class-balanced samples, judged by the shipped classifier: the share recognized as the class
-asked for, and the Frechet distance to the 8,500 training digits, next to what as many real digits
-get. Guidance and other choices are made with `--split valid`; `--split test` is for the card.
+Sets of class-balanced samples, evaluated with the shipped classifier: the share recognized as the
+requested class, and the Frechet distance to the 8,500 training digits, compared with that of as
+many real digits. Choose options with `--split valid`; report `--split test`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from smalti.diffusion import DDIM, Diffusion
 def draw_samples(
     model: Diffusion, sampler: DDIM, first_seed: int, n: int, batch_size: int
 ) -> torch.Tensor:
-    """n samples (n, 1, 28, 28), classes 0 .. 9 in turn, seeds from `first_seed`."""
+    """Draw n samples (n, 1, 28, 28), cycling classes 0 .. 9, with seeds from `first_seed`."""
     parts = []
     for rows in torch.arange(n).split(batch_size):
         seeds = (first_seed + rows).tolist()
@@ -33,7 +33,7 @@ def draw_samples(
 def measure_sets(
     model: Diffusion, sampler: DDIM, sets: int, n: int, batch_size: int
 ) -> dict[str, float]:
-    """Mean and spread over sets of seeds 0 .. n-1, n .. 2n-1, ..."""
+    """Compute mean and standard deviation over sets of seeds 0 .. n-1, n .. 2n-1, ..."""
     begun = time.perf_counter()
     found = [
         judge(draw_samples(model, sampler, i * n, n, batch_size), torch.arange(n) % 10)
@@ -52,10 +52,10 @@ def measure_sets(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--model", default="ddpm-digits", help="a shipped name or a directory")
-    parser.add_argument("--guidance", type=float, nargs="+", help="default: the model's own")
+    parser.add_argument("--model", default="ddpm-digits", help="shipped name or directory")
+    parser.add_argument("--guidance", type=float, nargs="+", help="default: the model's")
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("-n", type=int, default=500, help="samples in a set")
+    parser.add_argument("-n", type=int, default=500, help="samples per set")
     parser.add_argument("--sets", type=int, default=1)
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--split", choices=("valid", "test"), default="valid")

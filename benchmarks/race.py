@@ -1,12 +1,12 @@
 """The race: minutes of training until samples of digits are recognized.
 
 Ours ("small": `UNetConfig` with its defaults, narrower than ddpm-digits), diffusers' UNet2DModel
-and the U-Net of the DDPM article, all given the class, trained by the same loop (smalti's) with the
-same schedule, prediction, optimizer, batch, precision and threads. They train in turns, a slice
-each; only time inside training steps counts. From time to time the averaged weights draw 500
-digits, 50 of each class (20 DDIM steps, eta 0, guidance 1.5), and the digits-classifier says how
-many are recognized as their class. A mark is reached at the first trial that passes it; the table
-says whether the next trial passed it too.
+and the U-Net of the DDPM article, all conditioned on the class and trained by the same loop
+(smalti's) with the same schedule, prediction, optimizer, batch size, precision and threads. They
+train in alternating time slices; only time inside training steps counts. From time to time the
+averaged weights draw 500 digits, 50 of each class (20 DDIM steps, eta 0, guidance 1.5), which the
+digits-classifier classifies. A mark is reached at the first trial that passes it; the table shows
+whether the next trial passed it too.
 
     python -m benchmarks.race --minutes 60      # and again, until all are done
 """
@@ -44,29 +44,31 @@ def main(argv: list[str] | None = None) -> None:
             break
     write_result(options.out / "result.json", machine, racers)
     print(format_table(racers))
-    print("Everybody is done." if not running else "Run the same command again to go on.")
+    print("All networks are done." if not running else "Run the same command again to resume.")
 
 
 def parse_options(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.race", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--precision", choices=("32", "bf16"), default="32", help="of training")
+    parser.add_argument(
+        "--precision", choices=("32", "bf16"), default="32", help="precision of training"
+    )
     parser.add_argument("--batch", type=int, default=RECIPE.training.batch_size)
-    parser.add_argument("--slice", type=float, default=20.0, help="seconds of training in turn")
+    parser.add_argument("--slice", type=float, default=20.0, help="seconds of a time slice")
     parser.add_argument("--samples", type=int, default=500, help="digits drawn in a trial")
     parser.add_argument(
-        "--limit", type=float, default=12.0, help="a rival stops after so many times our minutes"
+        "--limit", type=float, default=12.0, help="a rival stops after this multiple of our minutes"
     )
     parser.add_argument(
-        "--minutes", type=float, default=60.0, help="of this sitting, trials included"
+        "--minutes", type=float, default=60.0, help="of this session, including trials"
     )
     parser.add_argument("--out", type=Path, default=Path("runs/race"))
     return parser.parse_args(argv)
 
 
 def load_racer(name: str, pictures: Pictures, options: argparse.Namespace) -> Racer:
-    """A racer at its start, or where it was when the last sitting ended."""
+    """Create a racer, or restore it from the last session."""
     network = choose_network(name, pictures)
     loop = build_loop(network, pictures, precision=options.precision, batch_size=options.batch)
     names = ("threads", "precision", "batch", "samples")
@@ -77,7 +79,7 @@ def load_racer(name: str, pictures: Pictures, options: argparse.Namespace) -> Ra
 
 
 def is_done(racer: Racer, ours: Racer, limit: float) -> bool:
-    """Whether it has reached every mark, or had its time. Ours has no limit."""
+    """Whether it has reached every mark or its time limit. Ours has no limit."""
     if not racer.list_open_marks():
         return True
     last = ours.find_mark(MARKS[-1])
@@ -114,7 +116,7 @@ def format_table(racers: list[Racer]) -> str:
 
 
 def build_row(racer: Racer, ours: Racer) -> dict:
-    """Its figures; a mark that was not reached gives the minutes so far, `reached` false."""
+    """Build its row; for a mark not reached, the minutes so far and `reached` false."""
     model: Any = racer.loop.model.module
     parameters, multiply_adds = measure_size(model.config.network, len(model.spec.classes))
     speed = racer.settings["batch"] * racer.loop.step / max(racer.loop.seconds, 1e-9)

@@ -1,7 +1,7 @@
-"""Seconds of `smalti sample MODEL -n 64` in a fresh process, and what they are made of.
+"""Seconds of `smalti sample MODEL -n 64` in a new process, part by part.
 
-The parent notes the time, starts Python and waits; the child runs the very command, with a clock
-around its parts. What is left over after the parts is Python's own start and end.
+The parent records the time and starts Python; the child runs the command and records the end of its
+parts. The rest is the start and end of Python.
 
     python -m benchmarks.sample64
     python -m benchmarks.sample64 --model runs/ddpm-digits --repeats 3
@@ -27,7 +27,7 @@ PARTS = ("start", "imports", "load", "sampling", "writing", "end")
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sample64", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--model", default="ddpm-digits", help="a shipped model, run or checkpoint")
+    parser.add_argument("--model", default="ddpm-digits", help="shipped model, run or checkpoint")
     parser.add_argument("-n", type=int, default=64, help="pictures")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 def time_cold_start(options: argparse.Namespace) -> dict[str, float]:
-    """Seconds of each part of one fresh process."""
+    """Time each part of a new process."""
     environment = os.environ | {"OMP_NUM_THREADS": str(options.threads)}
     with tempfile.TemporaryDirectory() as folder:
         clock = Path(folder, "clock.json")
@@ -62,7 +62,7 @@ def time_cold_start(options: argparse.Namespace) -> dict[str, float]:
 
 
 def run_child() -> None:
-    """The command itself; the times at which its parts end go into a file."""
+    """Run the command, and write the end times of its parts to a file."""
     marks = {"start": time.time()}
     import smalti.cli
     import smalti.tasks._draw_samples as task

@@ -1,8 +1,8 @@
-"""How near do few steps come to many?  `python -m benchmarks.solvers --model ddpm-digits`.
+"""Error of samplers with few steps.  `python -m benchmarks.solvers --model ddpm-digits`.
 
-The pictures of each solver in few steps, and those of DDIM without noise in `--reference` steps,
-from the same x_T and without guidance: the root of the mean squared difference of their pixels, in
-0 to 1, in the mean over `-n` pictures with the classes in turn. A step is one network call.
+Root mean squared pixel difference (range 0 to 1) between the pictures of each sampler with few
+steps and those of deterministic DDIM with `--reference` steps, from the same x_T and without
+guidance, averaged over `-n` pictures with cycled classes. A step is one network call.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SOLVERS: dict[str, Callable[[int], Any]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--model", default="ddpm-digits", help="a shipped name or a directory")
+    parser.add_argument("--model", default="ddpm-digits", help="shipped name or directory")
     parser.add_argument("--steps", type=int, nargs="+", default=[5, 10, 20])
     parser.add_argument("--reference", type=int, default=200, help="steps of DDIM")
     parser.add_argument("-n", type=int, default=64)
@@ -45,10 +45,10 @@ def main() -> None:
     print("| " + " | ".join(["sampler", *heads]) + " |")
     print("|---" * (1 + len(args.steps)) + "|")
     for name, make in SOLVERS.items():
-        apart = [
+        errors = [
             (draw_pictures(make(steps)) - expected).square().mean((1, 2, 3)) for steps in args.steps
         ]
-        cells = (f"{mse.sqrt().mean():.4f}" for mse in apart)
+        cells = (f"{mse.sqrt().mean():.4f}" for mse in errors)
         print("| " + " | ".join([f"`{name}`", *cells]) + " |", flush=True)
 
 

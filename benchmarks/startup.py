@@ -1,9 +1,9 @@
-"""What starting costs, and what a first use costs more.
+"""Startup time, and the overhead of a first use.
 
-`import smalti` and `smalti --help`, beside a Python that does nothing; then the first picture of
-verbs that compile, in a process that finds nothing compiled and in the next one. `import torch` is
-counted apart. Seconds of the clock, and in brackets of the processor: where a machine is busy, only
-those say something.
+`import smalti` and `smalti --help`, compared with an empty Python program; then the first picture
+of verbs that compile, with an empty cache and in the next process. `import torch` is counted
+separately. Wall-clock seconds, and CPU seconds in brackets: on a busy machine only these are
+meaningful.
 
     python -m benchmarks.startup
 """
@@ -39,7 +39,7 @@ USES = {
     "match": "match PHOTO PHOTO --out OUT",
     "inpaint": "inpaint PHOTO HOLE --out OUT",
 }
-"""What they are called, and their words; capitals stand for files."""
+"""Names and command lines; capitals are files."""
 USE = """
 import json, sys, time
 def clocks():
@@ -54,7 +54,7 @@ print(json.dumps([begun, imported, clocks()]))
 
 
 def time_python(code: str) -> float:
-    """Wall time of a fresh Python that runs `code`."""
+    """Wall-clock time of a new Python process that runs `code`."""
     begun = time.perf_counter()
     subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - begun
@@ -63,7 +63,7 @@ def time_python(code: str) -> float:
 def measure_starts() -> None:
     taken: dict[str, list[float]] = {name: [] for name in CODES}
     for run in range(RUNS + 1):
-        for name, code in CODES.items():  # in turns, so that a busy moment hits all alike
+        for name, code in CODES.items():  # interleaved, so that other load affects all alike
             if run:  # the first round fills the caches
                 taken[name].append(time_python(code))
             else:
@@ -75,7 +75,7 @@ def measure_starts() -> None:
 
 
 def measure_first_uses(folder: Path) -> None:
-    """A row for each verb: the first process, and the next."""
+    """Print a row for each verb: the first process, and the next."""
     write_pictures(folder)
     print(f"\n{'seconds':32} {'import torch':>16} {'first use':>16} {'second process':>16}")
     for n, (name, words) in enumerate(USES.items()):
@@ -90,7 +90,7 @@ def measure_first_uses(folder: Path) -> None:
 
 
 def time_use(tokens: list[str], cache: Path) -> tuple[str, str]:
-    """What importing torch and the rest took, with compiled code kept in `cache`."""
+    """Time importing torch, and the rest, with compiled code cached in `cache`."""
     done = subprocess.run(
         [sys.executable, "-c", USE, *tokens],
         check=True, capture_output=True, text=True,

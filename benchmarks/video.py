@@ -1,8 +1,8 @@
-"""Error against iterations for the frames of a video, begun cold and begun with the last field.
+"""Error over iterations for the frames of a video, with cold and warm start.
 
-Two sequences of photographs that scikit-image brings along (`pip install scikit-image`): a window
-that moves over a large photograph of a retina, matched against its first frame and against another
-window; and one that moves over the right half of a stereo pair, matched against the left one.
+Two sequences from photographs of scikit-image (`pip install scikit-image`): a window that moves
+over a large photograph of a retina, matched with its first frame; and one that moves over the right
+picture of a stereo pair, matched with the left one. A warm start uses the field of the last frame.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmarks._photographs import read_photograph
 from smalti.patchmatch import track
 
 STEP = (3, 7)
-"""Rows and columns that a window moves by from frame to frame."""
+"""Rows and columns that a window moves per frame."""
 
 
 def cut_windows(x: np.ndarray, top: int, left: int, side: int, frames: int) -> list[np.ndarray]:
@@ -40,12 +40,12 @@ def read_sequences(side: int, frames: int) -> dict[str, tuple[list[np.ndarray], 
 def measure_error(
     frames: list[np.ndarray], reference: np.ndarray | None, iterations: int, warm: bool, patch: int
 ) -> tuple[float, float]:
-    """The mean squared difference and the seconds of a frame, over all but the first."""
+    """Measure mean squared difference and seconds per frame, without the first."""
     first = 5 if warm else iterations
-    walk = track(frames, reference, patch, iterations, first, warm)
-    next(walk)
+    matches = track(frames, reference, patch, iterations, first, warm)
+    next(matches)
     begun = time.perf_counter()
-    found = [float(m.distance.mean()) for m in walk]
+    found = [float(m.distance.mean()) for m in matches]
     return float(np.mean(found)), (time.perf_counter() - begun) / len(found)
 
 
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--side", type=int, default=256)
     parser.add_argument("--frames", type=int, default=8)
     parser.add_argument("--patch", type=int, default=3)
-    parser.add_argument("--most", type=int, default=6, help="iterations")
+    parser.add_argument("--most", type=int, default=6, help="maximum number of iterations")
     parser.add_argument("--plot", type=Path, help="a PNG of the curves")
     args = parser.parse_args()
     curves: dict[str, dict[str, list[float]]] = {}
@@ -79,7 +79,7 @@ def plot_curves(curves: dict[str, dict[str, list[float]]], path: Path) -> None:
     for axes, (name, curve) in zip(figure.subplots(1, len(curves)), curves.items(), strict=True):
         for start, values in curve.items():
             axes.semilogy(range(len(values)), values, marker="o", label=f"{start} start")
-        axes.set(title=name, xlabel="iterations a frame", ylabel="mean squared difference")
+        axes.set(title=name, xlabel="iterations per frame", ylabel="mean squared difference")
         axes.legend()
     figure.savefig(path, dpi=90)
 

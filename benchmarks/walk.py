@@ -1,10 +1,9 @@
-"""Forwards per sampling: what drawing a batch costs, in forwards of the same network and batch.
+"""Cost of sampling a batch, in forwards of the same network and batch size.
 
-For each model, in turns: the bare convolutions and products of a forward (of the same shapes, and
-nothing else), the forward, and a whole sampling of 28x28 digits, `model.stream` from new seeds each
-time. Naive is what 784 forwards take. Then what a sampling is made of: building the walker, what
-comes from above once a row, what is done once a pixel, choosing levels, putting them back, and the
-rest, which is Python around all that.
+For each model, interleaved: only the convolutions and matrix products of a forward (with the same
+shapes), the forward, and the sampling of 28x28 digits, `model.stream` with new seeds each time.
+Naive is 784 forwards. Then the parts of a sampling: building the walker, work once per row, work
+once per pixel, choosing levels, setting them, and the rest, which is Python overhead.
 
     python -m benchmarks.walk --repeats 5
 """
@@ -48,7 +47,7 @@ seeds = itertools.count(1)
 
 
 class Workload(NamedTuple):
-    """A model and how many pictures it draws at once."""
+    """A model and its batch size."""
 
     name: str
     config: AutoregressiveConfig
@@ -56,7 +55,7 @@ class Workload(NamedTuple):
 
 
 def list_workloads() -> list[Workload]:
-    """The large networks at 16, the shipped ones at 16 and 64."""
+    """List the large networks at batch size 16, the shipped ones at 16 and 64."""
     gray, plusplus = Levels(256, (1, 28, 28)), PixelCNNPlusPlusConfig(filters=64, blocks=5)
     found = [
         Workload(
@@ -95,14 +94,14 @@ def parse_options() -> argparse.Namespace:
     parser.formatter_class, parser.description = argparse.RawDescriptionHelpFormatter, __doc__
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--only", default="", help="models whose name contains this")
-    parser.add_argument("--out", type=Path, help="a JSON file for the result")
+    parser.add_argument("--only", default="", help="only models whose name contains this")
+    parser.add_argument("--out", type=Path, help="JSON file of the result")
     return parser.parse_args()
 
 
 @torch.no_grad()
 def measure_workload(workload: Workload, repeats: int) -> dict[str, Any]:
-    """Seconds of each, forwards per sampling with their spread, and the parts; prints a row."""
+    """Measure seconds, forwards per sampling with their range, and the parts; print a row."""
     torch.manual_seed(0)
     model = workload.config.build().eval()
     z = torch.randint(model.requirements.n_symbols, (workload.batch_size, *workload.config.shape))
@@ -111,16 +110,17 @@ def measure_workload(workload: Workload, repeats: int) -> dict[str, Any]:
         y = torch.arange(workload.batch_size) % len(model.spec.classes)
     forward: Callable[[], object] = lambda: model.network(x, y)  # noqa: E731
     bare = record_convolutions(forward)
-    drawing = lambda: list(
-        model.stream(build_fresh_rng(workload.batch_size), SamplingInputs(labels=y))
-    )  # noqa: E731
+
+    def draw() -> None:
+        list(model.stream(build_fresh_rng(workload.batch_size), SamplingInputs(labels=y)))
+
     taken: dict[str, list[float]] = {"bare": [], "forward": [], "sampling": []}
-    for work in (bare, forward, drawing):  # to compile, and to find memory
+    for work in (bare, forward, draw):  # to compile and allocate memory
         work()
     for _ in range(repeats):
         taken["bare"].append(median(time_call(bare) for _ in range(5)))
         taken["forward"].append(median(time_call(forward) for _ in range(5)))
-        taken["sampling"].append(time_call(drawing))
+        taken["sampling"].append(time_call(draw))
     pairs = zip(taken["sampling"], taken["forward"], strict=True)
     ratios = sorted(sampling / forward for sampling, forward in pairs)
     row: dict[str, Any] = {name: median(seconds) for name, seconds in taken.items()}
@@ -138,12 +138,12 @@ def measure_workload(workload: Workload, repeats: int) -> dict[str, Any]:
 
 
 def build_fresh_rng(n: int) -> Rng:
-    """Seeds that were not used before."""
+    """Build an Rng with n unused seeds."""
     return Rng([next(seeds) for _ in range(n)])
 
 
 class Recorder(TorchDispatchMode):
-    """Keeps every convolution and matrix product that is called."""
+    """Records every convolution and matrix product."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -156,7 +156,7 @@ class Recorder(TorchDispatchMode):
 
 
 def record_convolutions(work: Callable[[], object]) -> Callable[[], None]:
-    """The convolutions and products of some work, on other numbers of the same shapes."""
+    """Replay the convolutions and matrix products of `work` on random numbers of their shapes."""
     with Recorder() as recorder:
         work()
     room: dict[tuple, Tensor] = {}
@@ -179,7 +179,7 @@ def record_convolutions(work: Callable[[], object]) -> Callable[[], None]:
 
 
 class TimedWalker:
-    """A walker that counts the seconds of what it is asked."""
+    """A walker that times its calls."""
 
     def __init__(self, walker: Any, spent: dict[str, float], row: int):
         self.walker, self.spent, self.row = walker, spent, row  # numbers of a row
@@ -195,9 +195,9 @@ class TimedWalker:
 
 
 def time_parts(model: Autoregressive, n: int, y: Tensor | None) -> dict[str, float]:
-    """Seconds of each part of a sampling, told from outside its walker.
+    """Measure the parts of a sampling by timing the calls of its walker.
 
-    What a row's first pixel takes more than the others do is the row's.
+    The excess time of a row's first pixel over the others is that of the row.
     """
     spent: dict[str, float] = dict.fromkeys(PARTS, 0.0)
     C, H, W = model.config.shape
@@ -226,7 +226,7 @@ def time_parts(model: Autoregressive, n: int, y: Tensor | None) -> dict[str, flo
 
 
 def print_parts(rows: list[dict[str, Any]]) -> None:
-    """What a sampling of each consists of, in seconds."""
+    """Print the parts of each sampling, in seconds."""
     print(f"\n{'seconds of a sampling':30} " + " ".join(f"{part:>9}" for part in PARTS))
     for row in rows:
         parts = " ".join(f"{row['parts'][part]:9.3f}" for part in PARTS)
