@@ -1,4 +1,4 @@
-"""A home with models and pictures, for the commands to work in."""
+"""A folder with models and pictures, for the commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line as its user meets it: what it writes, says and refuses."""
+"""The command line: what it writes, prints and refuses."""
 
 from __future__ import annotations
 
@@ -90,16 +90,20 @@ def test_list_shows_what_the_card_says(
 # ---- train
 
 
-def test_train_ends_with_a_checkpoint_a_grid_and_what_to_type(
+def test_train_ends_with_a_checkpoint_a_grid_and_the_next_command(
     at_home: Path, capsys: pytest.CaptureFixture[str]
 ):
     assert main(["train", "ddpm", "--data", "photos", *TINY_RUN, "--out", "my run"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("done at step 3 after")
-    told = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines[1:]}
-    assert told["checkpoint"] == "my run/step-3"
-    assert read_pixels(told["grid"]).shape == (466, 466, 3)  # 8 x 8 tiles of 56, and lines between
-    assert told["next"] == "smalti sample 'my run' -n 64"
+    summary = {line.split()[0]: line.split(maxsplit=1)[1] for line in lines[1:]}
+    assert summary["checkpoint"] == "my run/step-3"
+    assert read_pixels(summary["grid"]).shape == (
+        466,
+        466,
+        3,
+    )  # 8 x 8 tiles of 56, and lines between
+    assert summary["next"] == "smalti sample 'my run' -n 64"
     assert smalti.load("my run").spec.classes == ("day", "night")
 
 
@@ -124,7 +128,7 @@ def test_a_config_of_another_type_can_be_chosen(at_home: Path):
     assert config.sampler.spacing == (900, 500, 10)
 
 
-def test_ctrl_c_saves_and_resume_goes_on_as_if_it_had_not_been(
+def test_ctrl_c_saves_and_resume_continues_identically(
     at_home: Path,
     trained: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -304,7 +308,7 @@ def test_a_config_file_goes_before_what_the_weights_tell(at_home: Path):
 # ---- demo
 
 
-def test_demo_makes_a_page_that_stands_alone(at_home: Path, monkeypatch: pytest.MonkeyPatch):
+def test_demo_makes_a_self_contained_page(at_home: Path, monkeypatch: pytest.MonkeyPatch):
     tiny = ddpm_digits_tiny()
     monkeypatch.setattr("smalti.tasks._demo.find_recipe", lambda name: tiny)
     assert main(["demo", "--quick", "--model", "named", "--out", "g"]) == 0
@@ -321,10 +325,10 @@ def ddpm_digits_tiny():
     from smalti.recipes import find_recipe
     from tests.tiny import unet_config
 
-    own = find_recipe("ddpm-digits")
+    recipe = find_recipe("ddpm-digits")
 
     def make_config(pictures):
-        return replace(own.make_config(pictures), network=unet_config(condition_width=11))
+        return replace(recipe.make_config(pictures), network=unet_config(condition_width=11))
 
-    training = replace(own.training, steps=None, batch_size=4, precision="32")
-    return replace(own, make_config=make_config, training=training)
+    training = replace(recipe.training, steps=None, batch_size=4, precision="32")
+    return replace(recipe, make_config=make_config, training=training)

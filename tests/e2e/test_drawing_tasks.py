@@ -1,4 +1,4 @@
-"""Tasks that draw and edit, called from Python: the command line's bytes, or none."""
+"""Tasks that draw and edit, called from Python, write the files of the command line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PICTURE, OTHER = "photos/day/0.png", "photos/night/1.png"
 
 @pytest.fixture
 def workspace(at_home: Path) -> Path:
-    """Beside the others: `gray`, a PixelCNN of two classes, `codec`, and a mask of PICTURE."""
+    """Adds `gray`, a PixelCNN of two classes, `codec`, and a mask of PICTURE."""
     torch.manual_seed(0)
     save(
         randomize_zeros(pixelcnn_config(classes=("a", "b")).build()),
@@ -45,7 +45,7 @@ def workspace(at_home: Path) -> Path:
 
 
 def check_same_as_verb(words: str, task: Any, *args: Any, **options: Any) -> Any:
-    """What a task gives, whose files are those of the verb."""
+    """The result of a task; its files must equal those of the verb."""
     assert run_command(f"{words} --out cli") == 0
     result = task(*args, **options, out="python")
     files = read_files("python")
@@ -111,7 +111,7 @@ def test_conditions_beside_the_class(workspace: Path):
     check_same_as_verb(words, smalti.complete, "styled", PICTURE, n=2, conditions={"style": "flat"})
     with expect_user_error("style is given, but this model"):
         smalti.draw_samples("named", 1, conditions={"style": "flat"})
-    with expect_user_error("style 'bold' is none of this model's: flat, round"):
+    with expect_user_error("style 'bold' is not one of this model's: flat, round"):
         smalti.draw_samples("styled", 1, conditions={"style": "bold"})
     assert run_command("sample styled --condition flat") == 2
 
@@ -125,8 +125,8 @@ def test_draw_samples_from_pictures(workspace: Path):
     )
     assert read_record("samples.json")["pictures"] == [PICTURE]
     with Image.open(PICTURE) as image:
-        for given in (image, np.asarray(image), [np.asarray(image) / 255]):
-            same = smalti.draw_samples("plain", 3, pictures=given, strength=0.3, sampler=sampler)
+        for source in (image, np.asarray(image), [np.asarray(image) / 255]):
+            same = smalti.draw_samples("plain", 3, pictures=source, strength=0.3, sampler=sampler)
             assert torch.equal(same.pictures, drawn.pictures)
 
 
@@ -258,7 +258,7 @@ def test_the_gallery(workspace: Path, monkeypatch: pytest.MonkeyPatch):
     stages: list[tuple[str, float | None]] = []
     smalti.make_gallery("python", quick=True, model="named", on_stage=lambda *at: stages.append(at))
     assert [seconds is None for _, seconds in stages] == [True, False] * 3
-    for part in ("samples", "interpolation"):  # beside them there are seconds on the page
+    for part in ("samples", "interpolation"):  # the page itself has seconds on it
         assert read_files(f"python/{part}") == read_files(f"cli/{part}")
     with expect_nothing_left(workspace) as cancel:
         smalti.make_gallery("new", quick=True, model="named", on_progress=cancel)
@@ -267,7 +267,7 @@ def test_the_gallery(workspace: Path, monkeypatch: pytest.MonkeyPatch):
 def test_what_is_no_picture(workspace: Path):
     with expect_user_error("shape (2, 3, 4, 5)"):
         to_image(np.zeros((2, 3, 4, 5)))
-    with expect_user_error("of int64"):
+    with expect_user_error("dtype int64"):
         to_image(np.zeros((4, 5), int))
     with expect_user_error("values from 0 to 3"):
         to_image(torch.full((3, 4, 5), 3.0) * torch.eye(4, 5))

@@ -1,4 +1,4 @@
-"""The round for a lent GPU, rehearsed on a CPU."""
+"""The GPU round, rehearsed on a CPU."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 
 
 @pytest.mark.slow
-def test_a_rehearsal_trains_packs_and_tells(tmp_path: Path) -> None:
+def test_a_rehearsal_trains_packs_and_reports(tmp_path: Path) -> None:
     out = tmp_path / "out"
     words = [sys.executable, str(ROOT / "scripts/gpu_round.py"), "--rehearse", "--out", str(out)]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
@@ -56,7 +56,7 @@ def test_the_clock_ends_the_steps_on_time() -> None:
         clock.record(step, now)
         planned = clock.estimate_steps(step, now) or planned
     assert 97.0 < now <= 100.0
-    clock.record(step + 1, now + 5.0)  # a step that took so long was compiled, and tells nothing
+    clock.record(step + 1, now + 5.0)  # such a long step was compiling, and is not counted
     assert clock.estimate_steps(step + 1, now + 5.0) is None
 
 

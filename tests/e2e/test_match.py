@@ -1,4 +1,4 @@
-"""`smalti match`, and `smalti inpaint` without a model: typed, and looked at."""
+"""`smalti match`, and `smalti inpaint` without a model."""
 
 from __future__ import annotations
 
@@ -166,11 +166,11 @@ def test_refused_in_one_line_with_nothing_left(
     assert list_contents(workshop) == before
 
 
-def test_bench_climbs_from_python_to_parallel(capsys: pytest.CaptureFixture[str]):
+def test_bench_times_all_variants(capsys: pytest.CaptureFixture[str]):
     assert run_command("bench patchmatch --quick --threads 2 --iterations 1") == 0
     shown = capsys.readouterr().out
-    rungs = ["plain Python*", "NumPy*", "Numba ", "Numba, stopping early", "tuned, 1 thread"]
-    assert all(word in shown for word in [*rungs, "tuned, 2 threads", "accurate, 2 threads"])
+    variants = ["plain Python*", "NumPy*", "Numba ", "Numba, stopping early", "tuned, 1 thread"]
+    assert all(word in shown for word in [*variants, "tuned, 2 threads", "accurate, 2 threads"])
     assert "60 x 80 pixels" in shown and "timed on 144 of the 4,800 pixels" in shown
 
 

@@ -1,4 +1,4 @@
-"""Tasks that measure, read and pack, called from Python: the command line's bytes, or none."""
+"""Tasks that measure, read and pack, called from Python, write the files of the command line."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_compare(at_home: Path):
 
 @pytest.fixture
 def still_clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Training is as fast at every measurement, so that two forecasts are the same."""
+    """Makes every step take the same time, so that two forecasts are equal."""
     monkeypatch.setattr("smalti.tasks._forecast.probe_step_time", lambda *_: Probe(seconds=0.01))
 
 
@@ -134,7 +134,7 @@ def test_pack(at_home: Path):
     packed = smalti.pack("photos", "mine/photos", size=(8, 8), crop=(8, 8), test=0.2, seed=3)
     assert read_files("mine") == read_files("packs")
     assert packed.shape == (12, 3, 8, 8)
-    assert smalti.pack("packs/photos", "again").shape == (12, 3, 8, 8)  # in its own size
+    assert smalti.pack("packs/photos", "again").shape == (12, 3, 8, 8)  # in the pack's size
     with expect_nothing_left(at_home) as cancel:
         smalti.pack("photos", "new", size=8, on_progress=cancel)
     with expect_user_error("crop and --stretch"):

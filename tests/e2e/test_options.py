@@ -1,4 +1,4 @@
-"""What the options of the command line take."""
+"""The values that command-line options take."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ LARGEST = 2**64 - 1
             "size 5000 is too large; give 4096 at most",
         ),
         (f"sample plain --seed {LARGEST + 1}", "--seed is 18446744073709551616; give 0 or more, "),
-        (f"sample plain -n 2 --seed {LARGEST}", "2 seeds from there pass 2^64 - 1; begin lower"),
+        (f"sample plain -n 2 --seed {LARGEST}", "2 seeds from there exceed 2^64 - 1; give a"),
         (f"sample plain --seed {'9' * 5000}", "--seed"),
         ("evaluate plain --data photos --bootstraps 1", "--bootstraps is 1; give 2 or more"),
         ("evaluate plain --data photos -n 1000000000000", "-n is 1000000000000; give 1 or more"),
@@ -105,7 +105,7 @@ def test_numbers_that_cannot_be(at_home: Path, capsys: Any, words: str, said: st
 
 
 def test_every_number_of_every_verb_is_finite():
-    """Whatever options are added: the check is of all verbs, not in each of them."""
+    """All verbs share the check, so options that are added later are checked, too."""
     for verb in ("sample", "inpaint", "evaluate", "interpolate", "complete"):
         command = importlib.import_module(f"smalti.cli.{verb}").app.default_command
         if choose := getattr(command, "choose", None):
@@ -113,9 +113,9 @@ def test_every_number_of_every_verb_is_finite():
         for name, hint in get_type_hints(command, include_extras=True).items():
             if not can_be(hint, int, float):
                 continue
-            given = inspect.signature(command).bind_partial(**{name: float("nan")})
+            arguments = inspect.signature(command).bind_partial(**{name: float("nan")})
             with pytest.raises(UserError):
-                check_numbers(command, given)
+                check_numbers(command, arguments)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Where results go: nothing of the user's is lost, and what cannot be written is said at once."""
+"""Output folders: no file of the user is lost, and a folder that cannot be written is an error."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("at_home")
 
 
 def shell(line: str) -> int:
-    """The exit code of the first command of a shell's line, in which `smalti` may stand."""
+    """The exit code of the first command of a shell line, which may contain `smalti`."""
     program = f'{sys.executable} -c "import sys; from smalti.cli import main; sys.exit(main())"'
     script = f'smalti() {{ {program} "$@"; }}\n{line}\nexit ${{PIPESTATUS[0]}}'
     return subprocess.run(["bash", "-c", script], check=False).returncode
@@ -34,10 +34,10 @@ def shell(line: str) -> int:
 
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing may be drawn any more."""
+    """Fail if anything is drawn."""
 
     def fail(*_: object, **__: object) -> None:
-        raise AssertionError("drawn before it was known where to")
+        raise AssertionError("drawn before the output folder was checked")
 
     monkeypatch.setattr("smalti.tasks._draw_samples.draw_in_batches", fail)
 
