@@ -29,7 +29,7 @@ class ShippedModel:
 
     name: str
     family: str
-    """Tag of the model's config."""
+    """Kind of model, such as PixelCNN++ or diffusion."""
     can_draw: bool
     n_bytes: int
     """Size of the model's files."""
