@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from smalti.autoregressive.walk import KnownSymbols, encode_known, walk_rows
+from smalti.autoregressive.known import KnownSymbols, encode_known
+from smalti.autoregressive.walk import walk_rows
 from smalti.core.conditions import ConditionValues, resolve_conditions
 from smalti.core.protocols import Condition, SymbolDistribution
 from smalti.core.rng import Rng
@@ -67,8 +68,8 @@ def compute_posteriors(
     rows = []
     for i in range(len(known.symbols)):
         given = {name: value[i : i + 1] for name, value in condition_values.items()}
-        part = KnownSymbols(*(x[i].cpu() for x in known))
-        key = (*(x.numpy().tobytes() for x in part), str(given))
+        part = KnownSymbols(known.symbols[i].cpu(), known.missing[i].cpu())
+        key = (*(x.numpy().tobytes() for x in part[:2]), str(given))
         if key not in posteriors:
             posteriors[key] = compute_posterior(model, part, given, unspecified)
         rows.append(posteriors[key])

@@ -49,12 +49,19 @@ class VectorConditioning:
         """Predict parameters for symbols z (N, C, h, w): (N, P, C, h, w), or joint (N, P, h, w)."""
         return network(to_network_input(network, z, values, dtype), y)
 
-    def build_walker(self, network: Any, n: int, y: Any, values: Tensor | None) -> Walker:
+    def build_walker(
+        self, network: Any, n: int, y: Any, values: Tensor | None, start: Tensor | None = None
+    ) -> Walker:
+        """Build a walker of n pictures; start: (n, m) symbols that are set already."""
         if values is not None:
             every = torch.arange(len(values), device=values.device)
             values = to_network_input(network, every, values, torch.float64)
         C, *size = self.requirements.grid
-        return build_walker(network, n, (size[0], size[1]), y, values, C)
+        walker = build_walker(network, n, (size[0], size[1]), y, values, C)
+        for k in range(0 if start is None else start.shape[1]):
+            walker.predict(k)
+            walker.set_symbols(k, start[:, k])
+        return walker
 
 
 @dataclass(frozen=True)
@@ -83,12 +90,17 @@ class TokenConditioning:
         wide = torch.promote_types(logits.dtype, torch.float32)
         return self.requirements.to_grid(logits.to(wide)).movedim(-1, 1)
 
-    def build_walker(self, network: Any, n: int, y: Any, values: Tensor | None) -> Walker:
+    def build_walker(
+        self, network: Any, n: int, y: Any, values: Tensor | None, start: Tensor | None = None
+    ) -> Walker:
+        """Build a walker of n pictures; start: (n, m) symbols that are set already."""
+        prefix = y if start is None else torch.cat([y, start], dim=1)
         if not isinstance(network, GPT):
-            return NaiveTokenWalker(network, y)
+            return NaiveTokenWalker(network, prefix)
         from smalti.autoregressive.gpt.walker import GPTWalker
 
-        return GPTWalker(network, y, self.requirements.sequence_length)
+        length = self.requirements.sequence_length + y.shape[1] - prefix.shape[1]
+        return GPTWalker(network, prefix, length)
 
 
 Conditioning = VectorConditioning | TokenConditioning

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from smalti.autoregressive.known import KnownSymbols
 from smalti.autoregressive.network import Requirements
 from smalti.autoregressive.output import SoftmaxDistribution
-from smalti.autoregressive.walk import KnownSymbols, walk_rows
+from smalti.autoregressive.walk import walk_rows
 from smalti.core.canvas import Canvas
 from smalti.core.errors import UserError
 from smalti.core.protocols import ChooseSymbols, Condition, SymbolDistribution
@@ -26,12 +27,12 @@ def choose_by_draws(rng: Rng, requirements: Requirements, sampler: Ancestral) ->
     """Draw symbols: for each row sample i takes 2 uniform numbers per level, or 1 per code."""
     C, _, w = requirements.grid
     count, numbers = w * C, 2 if requirements.ordered else 1  # a mixture takes two
-    u = torch.empty(0)
+    u, rows = torch.empty(0), 0
 
     def choose(k: int, symbols: SymbolDistribution) -> Tensor:
-        nonlocal u
-        if k % count == 0:
-            u = rng.uniform(count, numbers)
+        nonlocal u, rows
+        while rows <= k // count:  # also for the rows that need no drawing
+            u, rows = rng.uniform(count, numbers), rows + 1
         u_k = u[:, k % count]
         if sampler.is_truncated:
             return draw_symbols(symbols.logits, u_k[:, 0], sampler)
@@ -67,9 +68,12 @@ def walk_guided(
 
     y: encoded conditions of the 2n, first those of the pictures, then n times none.
     """
-    twice = None if known is None else KnownSymbols(*(x.repeat(2, 1) for x in known))
+    twice = pixels = None
+    if known is not None:
+        twice = KnownSymbols(known.symbols.repeat(2, 1), known.missing.repeat(2, 1))
+        pixels = known.pixels
     for canvas in walk_rows(model, guide_choice(choose_symbols, guidance), 2 * n, y, twice):
-        yield replace(canvas, symbols=canvas.symbols[:n].clone())
+        yield replace(canvas, symbols=canvas.symbols[:n].clone(), known=pixels)
 
 
 def check_guidance(guidance: float, conditions: Sequence[Condition]) -> None:

@@ -20,6 +20,7 @@ from smalti.autoregressive.conditioning import (
 )
 from smalti.autoregressive.frozen import FrozenCodec, UnregisteredCodec
 from smalti.autoregressive.guidance import check_guidance, choose_by_draws, walk_guided
+from smalti.autoregressive.known import encode_known
 from smalti.autoregressive.likelihood import compute_score
 from smalti.autoregressive.network import (
     ROW_MAJOR,
@@ -32,7 +33,7 @@ from smalti.autoregressive.network import (
 from smalti.autoregressive.orders import Order, RowMajor
 from smalti.autoregressive.output import Categorical, Output
 from smalti.autoregressive.pixelcnn.gated.network import GatedPixelCNNConfig
-from smalti.autoregressive.walk import encode_known, walk_rows
+from smalti.autoregressive.walk import walk_rows
 from smalti.core.canvas import Canvas
 from smalti.core.conditions import (
     ConditionValues,
@@ -146,7 +147,7 @@ class Autoregressive(Model):
         )
         self.conditions = ConditionEncoder(config.conditions, config.condition_dropout, kind)
         self.network = config.network.build()
-        completes = ("known", "mask") if self.is_lossless else ()
+        completes = ("known", "mask") if config.codec.has_pictures else ()
         self.spec = Spec(
             output="picture" if config.codec.has_pictures else "indices",
             channels=config.shape[0],
@@ -256,8 +257,8 @@ class Autoregressive(Model):
         """Sample symbols, yielding the canvas after each row.
 
         Unspecified choices are drawn for each sample (`draw_conditions`). With inputs.known and
-        inputs.mask, masked symbols are drawn and the others kept. Sample i draws from its own
-        stream (`choose_by_draws`).
+        inputs.mask, masked symbols are drawn and the others kept (`encode_known`). Sample i
+        draws from its own stream (`choose_by_draws`).
         """
         sampler = sampler or self.config.sampler
         check_guidance(sampler.guidance, self.spec.conditions)
@@ -282,7 +283,8 @@ class Autoregressive(Model):
 
         At each position k, `choose_symbols` gets the distributions and returns the symbols (n,);
         row by row, k = (i w + j) C + c, and otherwise as in `to_sequence`. Yields the canvas after
-        each row; unmasked symbols are taken from inputs.known instead.
+        each row; unmasked symbols are taken from inputs.known instead, without a call where all
+        pictures have one.
 
         guidance: scale of classifier-free guidance, which takes two network evaluations.
         """
@@ -303,15 +305,16 @@ class Autoregressive(Model):
         """Arrange symbols (n, C, h, w) in the order of the walk's positions: (n, T)."""
         return self.requirements.to_sequence(z)
 
-    def build_walker(self, n: int, y: Tensor | None) -> Walker:
-        """Build a walker of n pictures, conditioned on y."""
-        return self.conditioning.build_walker(self.network, n, y, self.values)
+    def build_walker(self, n: int, y: Tensor | None, start: Tensor | None = None) -> Walker:
+        """Build a walker of n pictures, conditioned on y. start: (n, m) the first symbols."""
+        return self.conditioning.build_walker(self.network, n, y, self.values, start)
 
     def render(self, state: Canvas) -> Tensor:
         """Decode symbols to pictures (n, C, H, W) float32 in [0, 1]; without a codec, to codes."""
         size = self.config.shape[1:]
         z = state.symbols
-        return self.codec.decode(z.reshape(len(z), *self.codec.compute_code_shape(size)), size)
+        x = self.codec.decode(z.reshape(len(z), *self.codec.compute_code_shape(size)), size)
+        return x if state.known is None else state.known.paste(x)
 
 
 SOFTMAX = Categorical()

@@ -35,7 +35,10 @@ VERBS = {
         "Encode and decode pictures with a codec or diffusion model.",
     ),
     "interpolate": ("smalti.cli.interpolate:app", "Interpolate between two samples or pictures."),
-    "complete": ("smalti.cli.complete:app", "Complete partly masked pictures with a PixelCNN."),
+    "complete": (
+        "smalti.cli.complete:app",
+        "Complete partly masked pictures with a PixelCNN or a GPT.",
+    ),
     "compress": (
         "smalti.cli.compress:app",
         "Compress pictures losslessly with an autoregressive model.",

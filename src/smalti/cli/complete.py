@@ -14,6 +14,7 @@ from smalti.tasks import Completions, complete
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti complete gated-pixelcnn-digits seven.png --keep-rows 10 --class 7
+  smalti complete vqvae-digits-gpt seven.png --keep-rows 14
   smalti complete runs/pixelcnn seven.png --mask hole.png -n 8"""
 
 app = App(name="complete", help_epilogue=EXAMPLES)

@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
+
+
+class KnownPixels(NamedTuple):
+    """Pixels of n pictures that do not change."""
+
+    pictures: Tensor
+    """(n, C, H, W) in [0, 1]."""
+    mask: Tensor
+    """(n, C, H, W) bool: True for the other pixels."""
+
+    def paste(self, x: Tensor) -> Tensor:
+        """Replace the known pixels of pictures (n, C, H, W)."""
+        return x.where(self.mask, self.pictures)
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,6 +33,8 @@ class Canvas:
     """Total steps; for sentences an upper bound."""
     unit: str = "row"
     """What one step draws."""
+    known: KnownPixels | None = None
+    """Pixels that replace the decoded ones."""
 
     def __repr__(self) -> str:
         return f"Canvas({tuple(self.symbols.shape)}, {self.unit} {self.step}/{self.steps})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ from smalti.core.errors import UserError
 from smalti.core.folders import ResultFiles, check_replaceable, stage_optional_folder, write_record
 from smalti.core.pictures import make_grid, save_png, to_image
 from smalti.core.progress import OnProgress, ignore_event
-from smalti.core.ranges import BatchSize, CountOrZero, SampleCount, Seed, Weight
+from smalti.core.ranges import BatchSize, CountOrZero, Range, SampleCount, Seed, Weight
 from smalti.core.rng import Rng, list_seeds
 from smalti.core.sampling import find_sampler
 from smalti.core.sampling_inputs import SamplingInputs
@@ -67,18 +68,22 @@ def complete(
     text: Sequence[str] | str = (),
     conditions: Conditions = NO_CONDITIONS,
     temperature: Weight | None = None,
+    top_k: CountOrZero | None = None,
+    top_p: Annotated[float, Range(0, 1, excludes_low=True)] | None = None,
     batch_size: BatchSize = 64,
     device: str = "auto",
     out: str | Path | None = None,
     on_progress: OnProgress = ignore_event,
 ) -> Completions:
-    """Complete partly masked pictures with a PixelCNN.
+    """Complete partly masked pictures with a PixelCNN or a GPT.
 
-    model: PixelCNN: shipped model, run or checkpoint.
+    Of a model of codes, every code that sees the missing part is drawn; known pixels do not change.
+
+    model: PixelCNN or GPT: shipped model, run or checkpoint.
     pictures: Picture files. They are cropped and resized to the model's size.
     keep_rows: Rows to keep (default: half of them).
-    mask: Mask to use instead of rows; white is drawn. It has the picture's size. A drawn pixel
-    depends only on the pixels above it and left of it in its row.
+    mask: Mask to use instead of rows; white is drawn. It has the picture's size. A drawn pixel, or
+    code, depends only on those above it and left of it in its row.
     n: Completions per picture.
     seed: Seed of the first completion. The others count up from it.
     classes: Class name or number, or "all". Several are separated by commas and cycled over the
@@ -86,8 +91,10 @@ def complete(
     text: Caption, for models trained with captions. May be repeated; captions are cycled.
     conditions: Other condition, such as style=flat. May be repeated; the values of a name are
     cycled.
-    temperature: Sampling temperature (default: the model's). Below 1, likely levels are drawn more
-    often.
+    temperature: Sampling temperature (default: the model's). Below 1, likely levels or codes are
+    drawn more often.
+    top_k: Keep the k likeliest; 0: all (default: the model's).
+    top_p: Total probability to keep (default: the model's).
     batch_size: Pictures per batch.
     device: Device: auto, cpu, cuda, cuda:1 or mps. The default prefers CUDA.
     out: Output folder (default: completions/MODEL).
@@ -98,10 +105,10 @@ def complete(
     seeds = list_seeds(seed, coerce_value(n, SampleCount, "n"))
     check_replaceable(out, FILES)
     selected = select_model(model, device)
-    check_draws_by_pixel(selected)
+    check_completes(selected)
     loaded, class_indices = selected.model, selected.find_class_indices(classes)
-    changes = {} if temperature is None else {"temperature": temperature}
-    sampler = find_sampler(changes, loaded)
+    changes = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+    sampler = find_sampler({k: v for k, v in changes.items() if v is not None}, loaded)
     hole = choose_hole(keep_rows, mask, each, loaded.spec.size)
     known = selected.read_pictures(each)  # (P, C, H, W)
     captions = cycle_values(selected.check_text(text), n) or None
@@ -141,11 +148,12 @@ def complete(
     return Completions(known, hole, completions, seeds, class_names)
 
 
-def check_draws_by_pixel(selected: SelectedModel) -> None:
+def check_completes(selected: SelectedModel) -> None:
+    """UserError unless the model is autoregressive and takes partly known pictures."""
     if not hasattr(selected.model, "walk") or "mask" not in selected.spec.accepted_inputs:
         raise UserError(
-            f"{selected.name} does not draw pixel by pixel; use a PixelCNN, or `smalti inpaint` "
-            "with a diffusion model"
+            f"{selected.name} does not draw pixel by pixel, or code by code; use a PixelCNN or a "
+            "GPT, or `smalti inpaint` with a diffusion model"
         )
 
 

@@ -44,10 +44,11 @@ def inpaint_by_model(
     """The arguments are those of `inpaint`."""
     selected = select_model(model, device)
     if not any(isinstance(s, RePaint) for s in selected.spec.samplers):
-        raise UserError(
-            f"{selected.name} cannot inpaint; use a diffusion model (`smalti list`), or "
-            "`smalti complete` to draw the rest of a picture"
-        )
+        if "mask" in selected.spec.accepted_inputs:
+            other = f"`smalti complete {selected.recorded_name} PICTURE --mask MASK`"
+        else:
+            other = "`smalti complete` with a PixelCNN or a GPT"
+        raise UserError(f"{selected.name} cannot inpaint; use a diffusion model, or {other}")
     n, target_size = len(seeds), selected.check_size(size)
     labels = cycle_values(selected.find_class_indices(classes), n)
     known = selected.read_pictures([picture], target_size)  # (1, C, H, W)

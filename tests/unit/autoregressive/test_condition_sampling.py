@@ -156,12 +156,6 @@ def test_mismatched_parts_are_refused() -> None:
         )
     with expect_user_error("all 3 channels together", "LogisticMixture"):
         build_config(Levels(256, (3, 8, 8)), PixelCNNPlusPlusConfig())
-    with expect_user_error("known is given"):
-        smalti.sample(
-            build_config(codes, GPT).build(),
-            1,
-            inputs=SamplingInputs(known=torch.zeros(1, 1, 28, 28), mask=torch.ones(28, 28).bool()),
-        )
 
 
 def test_explicit_network_sizes_are_not_overruled() -> None:
