@@ -22,7 +22,7 @@ from smalti.pixelcnn import GatedPixelCNNConfig, Levels
 from smalti.vq import VQConfig
 from tests.command import expect_nothing_left, list_contents, read_files, run_command
 from tests.expect import expect_user_error
-from tests.tiny import pixelcnn_config, randomize_zeros, vqvae_config
+from tests.tiny import pixelcnn_config, prior_config, randomize_zeros, vqvae_config
 
 PICTURE, OTHER = "photos/day/0.png", "photos/night/1.png"
 
@@ -128,6 +128,26 @@ def test_draw_samples_from_pictures(workspace: Path):
         for source in (image, np.asarray(image), [np.asarray(image) / 255]):
             same = smalti.draw_samples("plain", 3, pictures=source, strength=0.3, sampler=sampler)
             assert torch.equal(same.pictures, drawn.pictures)
+
+
+def test_complete_with_a_prior(workspace: Path):
+    torch.manual_seed(0)
+    model = randomize_zeros(prior_config(classes=("a", "b")).build())
+    save(model, workspace / "prior", Card(name="prior"))
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8) * 4).save("gray.png")
+    words = "complete prior gray.png -n 3 --keep-rows 5 --temperature 0.8 --top-k 9 --top-p 0.9"
+    done = check_same_as_verb(
+        words, smalti.complete, "prior", "gray.png", n=3, keep_rows=5, temperature=0.8, top_k=9,
+        top_p=0.9,
+    )  # fmt: skip
+    kept = np.asarray(Image.open("gray.png"))[:5]
+    for seed in range(3):
+        assert np.array_equal(np.asarray(Image.open(f"cli/00000-{seed:05d}.png"))[:5], kept)
+    assert len({picture.numpy().tobytes() for picture in done.pictures[0]}) > 1
+    sampler = json.loads(Path("cli/completions.json").read_text())["sampler"]
+    assert (sampler["temperature"], sampler["top_k"], sampler["top_p"]) == (0.8, 9, 0.9)
+    with expect_user_error("prior cannot inpaint", "`smalti complete prior PICTURE --mask MASK`"):
+        smalti.inpaint(PICTURE, "hole.png", "prior")
 
 
 def test_complete(workspace: Path):

@@ -58,9 +58,9 @@ class VectorConditioning:
             values = to_network_input(network, every, values, torch.float64)
         C, *size = self.requirements.grid
         walker = build_walker(network, n, (size[0], size[1]), y, values, C)
-        for k in range(0 if start is None else start.shape[1]):
+        for k, symbols in enumerate(() if start is None else start.unbind(1)):
             walker.predict(k)
-            walker.set_symbols(k, start[:, k])
+            walker.set_symbols(k, symbols)
         return walker
 
 

@@ -199,3 +199,17 @@ def test_holes_of_another_size_are_refused(prior: Any) -> None:
         smalti.sample(
             prior, 1, inputs=SamplingInputs(known=torch.rand(1, 1, 28, 28), mask=box(0, 1, 0, 1))
         )
+
+
+def test_guidance_keeps_what_is_known() -> None:
+    torch.manual_seed(0)
+    config = prior_config(classes=("a", "b"), shape=SHAPE, condition_dropout=0.1)
+    model: Any = randomize_zeros(config.build().eval())
+    model.network.head.weight.data *= 40  # classes differ
+    x, mask = pictures(2), box(6, 19, 0, 26)
+    inputs = SamplingInputs(known=x, mask=mask, labels=torch.tensor([0, 1]))
+    plain, guided = (
+        draw_pictures(model, 2, inputs=inputs, sampler=Ancestral(guidance=s)) for s in (1, 50)
+    )
+    assert torch.equal(guided[..., :6, :], x[..., :6, :])
+    assert not torch.equal(plain, guided)
