@@ -1,1 +1,1 @@
-"""How fast smalti is, measured beside others in the same run; README.md says how to run each."""
+"""Benchmarks of smalti, compared with other libraries in the same run; see README.md."""

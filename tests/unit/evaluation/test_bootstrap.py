@@ -1,4 +1,4 @@
-"""Error bars by drawing again."""
+"""Bootstrap errors."""
 
 from __future__ import annotations
 

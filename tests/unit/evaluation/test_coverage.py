@@ -1,4 +1,4 @@
-"""Precision and recall against a loop over pairs, and on sets where the answer is plain."""
+"""Precision and recall against a loop over pairs, and on sets with a known answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""smalti.evaluate: one set of samples, real pictures beside them, and what is said of both."""
+"""smalti.evaluate: samples, held-out pictures, and the report."""
 
 from __future__ import annotations
 
@@ -170,7 +170,7 @@ def test_other_classes_are_not_recognized(model: Any, tmp_path: Path):
 
 
 class Certain:
-    """Scores by a formula, so that the mean can be told beforehand."""
+    """Scores by a formula, so that the mean is known."""
 
     spec = diffusion_config().build().spec
 

@@ -14,7 +14,7 @@ from smalti.evaluation import compute_moments, frechet_distance
 
 
 def draw_samples(n: int, d: int, seed: int) -> torch.Tensor:
-    """Correlated features with a mean of their own, (n, d) float64."""
+    """Correlated features with a random mean, (n, d) float64."""
     g = torch.Generator().manual_seed(seed)
     mix = torch.randn(d, d, generator=g, dtype=torch.float64)
     x = torch.randn(n, d, generator=g, dtype=torch.float64)

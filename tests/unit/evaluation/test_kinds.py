@@ -1,4 +1,4 @@
-"""What is measured belongs to a kind of output, and a new kind is one entry."""
+"""Kinds of output have their measures; a new kind is one entry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports: plain JSON that comes back the same, and compares with its like only."""
+"""Reports: JSON round trip, and comparison under one protocol."""
 
 from __future__ import annotations
 

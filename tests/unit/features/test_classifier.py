@@ -1,4 +1,4 @@
-"""The classifier as a network, as a player, and the shipped one as a judge."""
+"""The classifier: network, training, and the shipped one."""
 
 from __future__ import annotations
 

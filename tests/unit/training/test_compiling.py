@@ -1,4 +1,4 @@
-"""Compiled networks train as others do."""
+"""Training with compiled networks."""
 
 from __future__ import annotations
 

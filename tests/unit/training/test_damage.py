@@ -1,4 +1,4 @@
-"""What stands in a run's folder is believed only when it is what was saved."""
+"""Damaged and edited files of a run."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def finished_run(tmp_path: Path) -> Path:
 
 
 def flip_bit(path: Path, seed: int = 0) -> None:
-    """Change one bit."""
+    """Flip one bit."""
     content = bytearray(path.read_bytes())
     at = random.Random(seed).randrange(8 * len(content))
     content[at // 8] ^= 1 << at % 8
@@ -220,7 +220,7 @@ def test_whatever_run_json_says_is_taken_or_refused_in_a_line(finished_run: Path
 
 
 def change_state(step: Path, edit: Callable[[dict[str, Any]], Any]) -> None:
-    """A state that is not what was saved, though its hash is right."""
+    """Change the saved state, with a matching hash."""
     state = torch.load(step / "trainer.pt", weights_only=True)
     torch.save(edit(state), step / "trainer.pt")
     (step / "SHA256SUMS").unlink()

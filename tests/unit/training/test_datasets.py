@@ -1,4 +1,4 @@
-"""Pictures, codes and sentence pairs: planned, cut into parts, trained on, found again."""
+"""Training on pictures, codes and sentence pairs: batches, parts, resume."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ KINDS: dict[str, tuple[Any, Dataset, Dataset, int]] = {
     "codes": (TokenToyConfig(), make_codes(24), make_codes(6, seed=1), 8),
     "pairs": (TokenToyConfig(), make_pairs(40), make_pairs(9, seed=1), 64),
 }
-"""A model, its data, held-out ones, and the size of a batch."""
+"""A model, training data, held-out data, and the batch size."""
 
 
 def build_training(size: int, steps: int = 6, **more: Any) -> Training:

@@ -1,4 +1,4 @@
-"""What a run tells, and which arithmetic it takes."""
+"""Events and logs of a run, and its precision."""
 
 from __future__ import annotations
 

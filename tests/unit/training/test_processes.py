@@ -59,12 +59,12 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path):
         run(two, TRAIN, VALID, build_training(6, accumulate=2), out, on_event=journal)
         == out / "step-3"
     )
-    told = ["Started 0", "Stepped 1", "Stepped 2", "Stepped 3"]
-    assert journal.read_lines() == [*told, "Note", "Saved 3", "Validated 3", "Ended 3"]
+    expected = ["Started 0", "Stepped 1", "Stepped 2", "Stepped 3"]
+    assert journal.read_lines() == [*expected, "Note", "Saved 3", "Validated 3", "Ended 3"]
     journal = EventLog(tmp_path / "journal-2")
     assert resume(out, TRAIN, VALID, on_event=journal) == out / "step-6"
-    told = ["Started 3", "Stepped 4", "Stepped 5", "Stepped 6"]
-    assert journal.read_lines() == [*told, "Saved 6", "Validated 6", "Ended 6"]
+    expected = ["Started 3", "Stepped 4", "Stepped 5", "Stepped 6"]
+    assert journal.read_lines() == [*expected, "Saved 6", "Validated 6", "Ended 6"]
 
     assert read_losses(out) == pytest.approx(read_losses(tmp_path / "one"), rel=1e-4)
     for step in range(6):
@@ -84,7 +84,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path):
 
 @pytest.mark.slow
 def test_a_budget_on_two_processes(tmp_path: Path):
-    """All probe equally long, or one would wait for another in vain; it draws and it is loaded."""
+    """All processes time equally many steps, else one would wait forever; sampling and loading work."""
     out = tmp_path / "run"
     run(TINY, TRAIN, NO_PICTURES, build_training(None), out, minutes=0.01)
     steps = read_run(out).training.steps
@@ -94,7 +94,7 @@ def test_a_budget_on_two_processes(tmp_path: Path):
 
 
 class SameProcessFabric:
-    """Does here what Fabric does in processes of their own."""
+    """Does in this process what Fabric does in spawned ones."""
 
     def __init__(self, training: Training):
         self.training = replace(training, devices=1)

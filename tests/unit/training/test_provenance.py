@@ -1,4 +1,4 @@
-"""What a run keeps of its pictures and its machine, and a resume that finds others."""
+"""Provenance of a run: its pictures and machine, and a resume with other pictures."""
 
 from __future__ import annotations
 
@@ -60,14 +60,17 @@ def test_one_picture_and_one_label_are_noticed():
 
 
 def test_few_pictures_are_looked_at_however_many_there_are(monkeypatch: pytest.MonkeyPatch):
-    looked: list[int] = []
+    rows_read: list[int] = []
     take = Pictures.take
     monkeypatch.setattr(
-        Pictures, "take", lambda self, rows: (looked.extend(rows.tolist()), take(self, rows))[1]
+        Pictures, "take", lambda self, rows: (rows_read.extend(rows.tolist()), take(self, rows))[1]
     )
     stored = torch.zeros(1, 1, 8, 8, dtype=torch.uint8).expand(10_000_000, 1, 8, 8)
     describe_data(Pictures(stored, None, (), "many"))
-    assert len(set(looked)) == FINGERPRINT_ROWS and (looked[0], looked[-1]) == (0, 9_999_999)
+    assert len(set(rows_read)) == FINGERPRINT_ROWS and (rows_read[0], rows_read[-1]) == (
+        0,
+        9_999_999,
+    )
     assert describe_data(NO_PICTURES)["pictures"] == 0
 
 

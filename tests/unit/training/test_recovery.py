@@ -1,4 +1,4 @@
-"""What a run does when memory runs out, and when its loss runs away."""
+"""Running out of memory, and divergence."""
 
 from __future__ import annotations
 
@@ -76,9 +76,9 @@ def test_running_out_of_memory_is_recognized(says: str):
 def test_other_ways_of_running_out_and_other_errors():
     assert is_out_of_memory(MemoryError()) and is_out_of_memory(torch.OutOfMemoryError("x"))
     assert not is_out_of_memory(RuntimeError("shapes do not fit"))
-    with pytest.raises(RuntimeError) as told:
+    with pytest.raises(RuntimeError) as raised:
         torch.empty(2**60)
-    assert is_out_of_memory(told.value)
+    assert is_out_of_memory(raised.value)
 
 
 @given(share=st.integers(1, 500), data=st.data())
@@ -99,11 +99,11 @@ def test_a_step_that_does_not_fit_is_taken_in_parts(tmp_path: Path, fits: int, p
         f"out of memory at step 1: accumulating over {parts} parts of {8 // parts} now"
     )
     assert read_run(tmp_path / "out").training == replace(PLAN, accumulate=parts)
-    run(ToyConfig(), TRAIN, NO_PICTURES, replace(PLAN, accumulate=parts), tmp_path / "told")
+    run(ToyConfig(), TRAIN, NO_PICTURES, replace(PLAN, accumulate=parts), tmp_path / "planned")
     assert read_loop_curve(tmp_path / "out") == read_loop_curve(
-        tmp_path / "told"
+        tmp_path / "planned"
     )  # flips are drawn again, the same
-    assert are_equal(read_weights(tmp_path / "out"), read_weights(tmp_path / "told"))
+    assert are_equal(read_weights(tmp_path / "out"), read_weights(tmp_path / "planned"))
 
 
 def test_a_resumed_run_begins_with_the_parts_found(tmp_path: Path):
@@ -117,10 +117,10 @@ def test_a_resumed_run_begins_with_the_parts_found(tmp_path: Path):
 
 def test_the_probe_finds_the_parts_too(tmp_path: Path):
     job = RunRecord(ToyConfig(max_pictures=2), PLAN, Path("nowhere"), {})
-    told: list[str] = []
+    notes: list[str] = []
     before = read_rng_state()
-    found = probe_step_time(build_fabric(PLAN), job, TRAIN, 0, told.append)
-    assert found.accumulate == 4 and len(told) == 2
+    found = probe_step_time(build_fabric(PLAN), job, TRAIN, 0, notes.append)
+    assert found.accumulate == 4 and len(notes) == 2
     assert all(map(torch.equal, before, read_rng_state()))
     run(job.model, TRAIN, NO_PICTURES, replace(PLAN, steps=None), tmp_path / "run", minutes=1e-4)
     assert read_run(tmp_path / "run").training.accumulate == 4
@@ -267,7 +267,7 @@ def test_an_explosion_steps_back_only_where_that_is_asked_for(tmp_path: Path):
 
 
 class KillAfterNote(EventRecorder):
-    """Dies at the step after a note, before the next save; or at the note itself."""
+    """Killed at the step after a note, before the next save; or at the note itself."""
 
     def __init__(self, at: type):
         super().__init__()

@@ -1,4 +1,4 @@
-"""A run that stops, however it stops, goes on as if it never had."""
+"""A run that stops for any reason is resumed exactly."""
 
 from __future__ import annotations
 
@@ -181,8 +181,8 @@ def test_minutes_become_steps_once(tmp_path: Path):
     job = read_run(budget)
     steps = job.training.steps
     assert steps and job.minutes == 0.003
-    told = f"{steps} step{'s' * (steps > 1)} in 0.003 minutes"  # a slow machine does one
-    assert told in notebook.select_events(Note)[0].text
+    expected = f"{steps} step{'s' * (steps > 1)} in 0.003 minutes"  # a slow machine does one
+    assert expected in notebook.select_events(Note)[0].text
     assert notebook.select_events(Started)[0].steps == len(read_loop_curve(budget)) == steps
 
     torch.random.set_rng_state(random)

@@ -1,4 +1,4 @@
-"""What the files of a run tell of it."""
+"""Summary of a run's files."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def test_noise_alone_is_no_trend(seed: int):
 
 
 def test_what_is_learnt_by_heart_names_the_step_to_take():
-    told = judge_losses(FALLING, HELD_OUT, [100, 200, 300, 400])
-    assert told == Verdict(
+    verdict = judge_losses(FALLING, HELD_OUT, [100, 200, 300, 400])
+    assert verdict == Verdict(
         "overfitting",
         "The validation loss rises since step 200: the model overfits; use step-200.",
         200,

@@ -1,4 +1,4 @@
-"""One step and what steers it: rate, decay, clipping, accumulation, averages, order, arithmetic."""
+"""A training step: learning rate, decay, clipping, accumulation, averages, order, precision."""
 
 from __future__ import annotations
 
