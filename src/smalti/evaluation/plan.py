@@ -26,7 +26,7 @@ class Plan:
     seed: Seed = 0
     """Seed of the first sample. The others count up from it."""
     features: str | Path | FeatureExtractor = "auto"
-    """Feature network: auto, digits, emoji, inception, or a checkpoint."""
+    """Feature network: auto, a name, or a checkpoint. Names: digits, emoji, inception."""
     split: Split | None = None
     """Split of the held-out pictures. Default: test if there is one, else valid."""
     sampler: Any = None

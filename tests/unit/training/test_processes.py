@@ -84,7 +84,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path):
 
 @pytest.mark.slow
 def test_a_budget_on_two_processes(tmp_path: Path):
-    """All processes time equally many steps, else one would wait forever; sampling and loading work."""
+    """All processes time equally many steps, else one would wait forever."""
     out = tmp_path / "run"
     run(TINY, TRAIN, NO_PICTURES, build_training(None), out, minutes=0.01)
     steps = read_run(out).training.steps
