@@ -131,7 +131,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]
 def test_a_published_vqgan_is_converted(published: dict[str, Any], capsys: Any) -> None:
     assert run_command("convert taming-vqgan last.ckpt --config model.yaml --out vqgan") == 0
     output = capsys.readouterr().out
-    assert "2 weights of colorize, loss are not part of the codec" in output
+    assert "2 weights of colorize, loss are not part of the model" in output
     assert "smalti reconstruct vqgan PICTURES" in output
     from safetensors.torch import load_file
 

@@ -15,7 +15,8 @@ from smalti.tasks._convert import KINDS
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti convert dldemos-ddim-unet ddim.pth --size 64 --out models/ddim
-  smalti convert taming-vqgan last.ckpt --config model.yaml --out models/vqgan"""
+  smalti convert taming-vqgan last.ckpt --config model.yaml --out models/vqgan
+  smalti convert taming-transformer last.ckpt --config model.yaml --out models/prior"""
 
 NEXT = {
     "picture": "smalti sample {} -n 16",
@@ -40,9 +41,10 @@ def print_converted(converted: ConvertedModel, arguments: CommandArguments) -> N
 def print_skipped_weights(skipped: tuple[str, ...], file: str) -> None:
     """Names the weights that were not converted, such as Lightning's extras."""
     if skipped:
-        roots = ", ".join(sorted({name.partition(".")[0] for name in skipped}))
+        own_names = (name.removeprefix("first_stage_model.") for name in skipped)
+        roots = ", ".join(sorted({name.partition(".")[0] for name in own_names}))
         left = format_count(len(skipped), f"weight of {roots} is", f"weights of {roots} are")
-        print(f"{file}: {left} not part of the codec, skipped")
+        print(f"{file}: {left} not part of the model, skipped")
 
 
 def describe_output(model: Any) -> str:

@@ -9,6 +9,12 @@ from typing import Any
 from smalti.convert import REFERENCES, infer_config, read_weights
 from smalti.convert.codecs import IGNORED_WEIGHTS
 from smalti.convert.model import model_from_reference
+from smalti.convert.taming_transformer import (
+    KIND,
+    convert_taming_transformer,
+    move_codec,
+    read_taming_transformer,
+)
 from smalti.core.checkpoint import write_checkpoint
 from smalti.core.documents import read_json_object, read_yaml_object
 from smalti.core.errors import UserError, shorten
@@ -18,9 +24,11 @@ from smalti.core.progress import OnProgress, Progress, ignore_event
 from smalti.core.protocols import Card
 from smalti.core.short_repr import add_short_repr
 
-FILES = ResultFiles(r"config\.json|model\.safetensors", "config.json", ("format", "model"))
-"""Files of a checkpoint."""
-KINDS = tuple(kind.replace("_", "-") for kind in REFERENCES)
+FILES = ResultFiles(
+    r"(codec/)?(config\.json|model\.safetensors)", "config.json", ("format", "model")
+)
+"""Files of a checkpoint, and of the codec of a prior."""
+KINDS = (*(kind.replace("_", "-") for kind in REFERENCES), KIND)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +73,11 @@ def convert_checkpoint(
         if kind == "taming-vqgan":
             parsed = parsed and read_taming_params(parsed)
             skipped = tuple(name for name in weights if IGNORED_WEIGHTS.match(name))
-        parsed = parsed or infer_config(kind, weights, size)
-        model = model_from_reference(kind, parsed, weights, size, codec)
+        if kind == KIND:
+            model, skipped = convert_prior(parsed, weights, size, codec, folder, out)
+        else:
+            parsed = parsed or infer_config(kind, weights, size)
+            model = model_from_reference(kind, parsed, weights, size, codec)
         on_progress(Progress("reading", 1, 1))
         if folder is not None and out is not None:
             facts = {"file": Path(file).name}
@@ -74,6 +85,27 @@ def convert_checkpoint(
                 folder, model, Card(Path(out).name, f"converted from {kind}", facts=facts)
             )
     return ConvertedModel(model, skipped)
+
+
+def convert_prior(
+    config: dict[str, Any] | None,
+    weights: dict[str, Any],
+    size: tuple[int, int] | None,
+    codec: str | None,
+    folder: Path | None,
+    out: str | Path | None,
+) -> tuple[Any, tuple[str, ...]]:
+    """Convert a published Transformer and its VQGAN, which is saved in folder/codec."""
+    if config is None:
+        raise UserError(f"the settings of a {KIND} cannot be inferred; give --config FILE.yaml")
+    if codec is not None:
+        raise UserError(f"codec {codec} is given, but a {KIND}'s file contains it; omit it")
+    if folder is None or out is None:
+        raise UserError(f"a {KIND}'s codec is saved beside it; give out")
+    read = read_taming_transformer(config)
+    model, skipped = convert_taming_transformer(read, weights, size, folder)
+    move_codec(model, Path(out) / "codec")
+    return model, skipped
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
