@@ -34,6 +34,13 @@ from smalti.autoregressive.orders import Order, RowMajor
 from smalti.autoregressive.output import Categorical, Output
 from smalti.autoregressive.pixelcnn.gated.network import GatedPixelCNNConfig
 from smalti.autoregressive.walk import walk_rows
+from smalti.autoregressive.windows.sampler import add_windows
+from smalti.autoregressive.windows.stream import (
+    decode_large,
+    draws_any_size,
+    read_canvas_size,
+    stream_windows,
+)
 from smalti.core.canvas import Canvas
 from smalti.core.conditions import (
     ConditionValues,
@@ -148,13 +155,19 @@ class Autoregressive(Model):
         self.conditions = ConditionEncoder(config.conditions, config.condition_dropout, kind)
         self.network = config.network.build()
         completes = ("known", "mask") if config.codec.has_pictures else ()
+        free = draws_any_size(config)
         self.spec = Spec(
             output="picture" if config.codec.has_pictures else "indices",
             channels=config.shape[0],
             size=config.shape[1:],
+            free_size=free,
             conditions=self.conditions.spec,
-            accepted_inputs=(*list_input_fields(self.conditions.spec), *completes),
-            samplers=(config.sampler,),
+            accepted_inputs=(
+                *list_input_fields(self.conditions.spec),
+                *completes,
+                *(("size",) if free else ()),
+            ),
+            samplers=(config.sampler, add_windows(config.sampler)) if free else (config.sampler,),
         )
 
     @property
@@ -258,10 +271,13 @@ class Autoregressive(Model):
 
         Unspecified choices are drawn for each sample (`draw_conditions`). With inputs.known and
         inputs.mask, masked symbols are drawn and the others kept (`encode_known`). Sample i
-        draws from its own stream (`choose_by_draws`).
+        draws from its own stream (`choose_by_draws`). Pictures of another inputs.size are drawn
+        in windows (`windows/stream.py`).
         """
         sampler = sampler or self.config.sampler
         check_guidance(sampler.guidance, self.spec.conditions)
+        if (size := read_canvas_size(self, inputs)) is not None:
+            return stream_windows(self, rng, self.draw_conditions(rng, inputs), sampler, size)
         choose = choose_by_draws(rng, self.requirements, sampler)
         return self.walk(choose, len(rng), self.draw_conditions(rng, inputs), sampler.guidance)
 
@@ -311,6 +327,8 @@ class Autoregressive(Model):
 
     def render(self, state: Canvas) -> Tensor:
         """Decode symbols to pictures (n, C, H, W) float32 in [0, 1]; without a codec, to codes."""
+        if state.size is not None:
+            return decode_large(self.codec, state.symbols[:, 0], state.size)
         size = self.config.shape[1:]
         z = state.symbols
         x = self.codec.decode(z.reshape(len(z), *self.codec.compute_code_shape(size)), size)

@@ -80,6 +80,12 @@ class Codec(Model):
         x = self.from_network_range(self.network.decode(codes.to(self.device)))
         return x if size is None else x[..., : size[0], : size[1]]
 
+    def decode_tiled(self, codes: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        """Decode as `decode` does, in overlapping tiles that are blended, for large pictures."""
+        from smalti.codecs.tiles import decode_tiled
+
+        return decode_tiled(self, codes, size)
+
     @torch.no_grad()
     def decode_latents(self, z: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """Decode latents (N, D, h, w) to pictures (N, C, H, W) in [0, 1], as `decode` does.

@@ -35,6 +35,8 @@ class Canvas:
     """What one step draws."""
     known: KnownPixels | None = None
     """Pixels that replace the decoded ones."""
+    size: tuple[int, int] | None = None
+    """Height and width of the pictures; None for the model's own."""
 
     def __repr__(self) -> str:
         return f"Canvas({tuple(self.symbols.shape)}, {self.unit} {self.step}/{self.steps})"

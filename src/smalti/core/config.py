@@ -44,6 +44,7 @@ TAGS = {
     "choice": "smalti.layers.condition_encoder:Choice",
     "caption": "smalti.layers.caption:CaptionConfig",
     "ancestral": "smalti.layers.symbol_sampling:Ancestral",
+    "sliding": "smalti.autoregressive.windows.sampler:Sliding",
     "indices": "smalti.autoregressive.indices:IndexCodec",
     "frozen": "smalti.autoregressive.frozen:FrozenCodec",
     "gpt": "smalti.autoregressive.gpt.network:GPTConfig",
@@ -78,7 +79,16 @@ TAGS = {
     "classifier": "smalti.features.classifier:ClassifierConfig",
 }
 
-SAMPLER_TAGS = ("ddim", "ddpm", "dpm-solver", "unipc", "consistency", "repaint", "ancestral")
+SAMPLER_TAGS = (
+    "ddim",
+    "ddpm",
+    "dpm-solver",
+    "unipc",
+    "consistency",
+    "repaint",
+    "ancestral",
+    "sliding",
+)
 """Tags of the samplers whose options are shown if no model is given."""
 
 

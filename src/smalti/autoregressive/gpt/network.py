@@ -38,6 +38,7 @@ class GPTConfig:
 
     condition_kinds = ("tokens",)
     input_kind = "symbols"
+    slides = True  # in windows, over canvases of any size (autoregressive/windows)
 
     def __post_init__(self) -> None:
         if self.width % self.heads:

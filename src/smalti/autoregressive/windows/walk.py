@@ -33,6 +33,20 @@ def choose_by_sampler(u: Tensor, sampler: Ancestral) -> ChooseCodes:
     return choose
 
 
+def guide_codes(choose_codes: ChooseCodes, guidance: float) -> ChooseCodes:
+    """Choose for 2n canvases, of which the first n are conditioned: both halves get the same codes.
+
+    Of logits uncond + guidance (cond - uncond), as `autoregressive/guidance.py` has them.
+    """
+
+    def choose(places: Sequence[Place], logits: Tensor) -> Tensor:
+        cond, uncond = logits.double().log_softmax(2).chunk(2, dim=1)  # (P, n, K) each
+        chosen = choose_codes(places, uncond + guidance * (cond - uncond))
+        return torch.cat([chosen, chosen], dim=1)
+
+    return choose
+
+
 def walk_windows(walker: WindowWalker, choose_codes: ChooseCodes) -> Iterator[Tensor]:
     """The codes (n, H, W) after each row, with zeros for those to come."""
     W = walker.layout.canvas[1]

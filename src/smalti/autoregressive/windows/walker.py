@@ -110,7 +110,7 @@ class WindowWalker:
         self.canvas = torch.zeros(self.n, *layout.canvas, dtype=torch.int64, device=self.device)
         self.n_front = prefix.count_tokens(layout)
         places = prefix.place_tokens(layout, keeps_grid).to(self.device)
-        self.positions = network.positions.detach()[places]  # (c + h w, D)
+        self.positions = network.positions.detach()[places[:-1]]  # nothing follows the last
         self.uses = Counter(map(layout.find_window, layout.list_places()))
         self.longest = {
             layout.find_window(p): layout.count_previous(p) for p in layout.list_places()

@@ -1,0 +1,107 @@
+"""Pictures of any size from a model of codes, in windows as large as its own grid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from smalti.autoregressive.windows.layout import WindowLayout
+from smalti.autoregressive.windows.prefix import WindowPrefix
+from smalti.autoregressive.windows.sampler import Sliding
+from smalti.autoregressive.windows.walk import choose_by_sampler, guide_codes, walk_windows
+from smalti.autoregressive.windows.walker import WindowWalker
+from smalti.core.canvas import Canvas
+from smalti.core.conditions import resolve_conditions
+from smalti.core.errors import UserError
+from smalti.core.protocols import Codec
+from smalti.core.rng import Rng
+from smalti.core.sampling_inputs import SamplingInputs
+from smalti.core.size import format_size, normalize_size
+from smalti.layers.eval_mode import eval_mode
+from smalti.layers.symbol_sampling import Ancestral
+
+if TYPE_CHECKING:
+    from smalti.autoregressive.model import Autoregressive, AutoregressiveConfig
+
+MAX_CODES = 2**18
+"""Most codes of a canvas: 512 x 512."""
+MAX_WHOLE_CODES = 2**12
+"""Most codes that are decoded in one piece: 64 x 64."""
+
+
+@runtime_checkable
+class TilingCodec(Codec, Protocol):
+    """A codec that decodes in tiles, too."""
+
+    def decode_tiled(self, codes: Tensor, size: tuple[int, int] | None = None) -> Tensor: ...
+
+
+def read_canvas_size(model: Autoregressive, inputs: SamplingInputs) -> tuple[int, int] | None:
+    """The pictures' size, where it is not the model's own; UserError for one that does not fit."""
+    if inputs.size is None:
+        return None
+    size, own = normalize_size(inputs.size), model.config.shape[1:]
+    if size == own:
+        return None
+    if not model.spec.free_size:
+        raise UserError(
+            f"size {format_size(size)} is given, but this model draws {format_size(own)} alone; "
+            "leave it out"
+        )
+    if inputs.known is not None or inputs.mask is not None:
+        raise UserError(
+            f"size {format_size(size)} and known pictures are given; leave one of them out"
+        )
+    h, w = model.codec.compute_code_shape(size)
+    if h * w > MAX_CODES:
+        raise UserError(
+            f"size {format_size(size)} takes {h}x{w} codes; give one of {MAX_CODES:,} codes at most"
+        )
+    return size
+
+
+def draws_any_size(config: AutoregressiveConfig) -> bool:
+    """Whether windows may slide: over codes, row by row, by a network that sees a sequence."""
+    slides = getattr(config.network, "slides", False)
+    return slides and config.order.is_raster and not config.codec.lossless
+
+
+def decode_large(codec: Codec, codes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Pictures (n, C, H, W) of codes (n, h, w), one at a time, and large ones in tiles."""
+    decode = codec.decode
+    if codes[0].numel() > MAX_WHOLE_CODES and isinstance(codec, TilingCodec):
+        decode = codec.decode_tiled
+    return torch.cat([decode(codes[k : k + 1], size) for k in range(len(codes))])
+
+
+def stream_windows(
+    model: Autoregressive,
+    rng: Rng,
+    inputs: SamplingInputs,
+    sampler: Ancestral,
+    size: tuple[int, int],
+) -> Iterator[Canvas]:
+    """Codes of pictures of this size, after each row; the conditions are all given.
+
+    Sample i draws one number a code from its own stream, row by row, as it does without windows.
+    """
+    _, h, w = model.requirements.grid
+    stride = sampler.stride if isinstance(sampler, Sliding) else 1
+    layout = WindowLayout(model.codec.compute_code_shape(size), (h, w), stride)
+    n, values = len(rng), resolve_conditions(inputs, model.spec, len(rng))
+    choose = choose_by_sampler(rng.uniform(*layout.canvas), sampler)
+    with torch.no_grad(), eval_mode(model):
+        fronts = [model.encode_conditions(values, n)]
+        if sampler.guidance != 1:
+            fronts.append(model.encode_conditions({}, n))
+            choose = guide_codes(choose, sampler.guidance)
+    prefix = WindowPrefix((torch.cat([y for y in fronts if y is not None]),))
+    walker = WindowWalker(
+        model.network, prefix, layout, model.requirements.n_symbols, keeps_grid=True
+    )
+    H = layout.canvas[0]
+    rows = walk_windows(walker, choose)
+    return (Canvas(codes[:n, None], i, H, size=size) for i, codes in enumerate(rows, 1))
