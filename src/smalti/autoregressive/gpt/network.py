@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,9 @@ from smalti.core.config import check_fields
 from smalti.core.errors import UserError
 from smalti.core.ranges import Count, Depth, FractionBelowOne, Width
 from smalti.layers.attention import attend
+
+if TYPE_CHECKING:
+    from smalti.autoregressive.gpt.int8_weights import Int8Weights
 
 INIT_STD = 0.02
 """Standard deviation of initial weights, as in GPT-2."""
@@ -98,6 +101,7 @@ class GPT(nn.Module):
     def __init__(self, config: GPTConfig):
         super().__init__()
         self.config = config
+        self.int8_weights: Int8Weights | None = None  # of `quantize_for_sampling`
         self.tokens = nn.Embedding(config.vocab_size, config.width)
         self.positions = nn.Parameter(torch.zeros(config.context_length, config.width))
         self.drop = nn.Dropout(config.dropout)
