@@ -16,7 +16,8 @@ from benchmarks._judge import judge
 from benchmarks._racer import read_state
 from smalti.diffusion import DDIM
 from smalti.training.interrupt import Interrupt
-from smalti.training.loop import Loop, read_rng_state, set_rng_state
+from smalti.training.loop import Loop
+from smalti.training.rng_state import read_rng_state, set_rng_state
 
 BATCH_SIZE = 100  # samples drawn at a time
 

@@ -22,8 +22,9 @@ from smalti.diffusion.network import ConditionKind, NetworkConfig, check_equal
 from smalti.layers.condition_encoder import make_choices
 from smalti.recipes import find_recipe
 from smalti.training.device import choose_precision
-from smalti.training.loop import Loop, start_loop
+from smalti.training.loop import Loop
 from smalti.training.run_record import RunRecord
+from smalti.training.start import start_loop
 
 RECIPE = find_recipe("ddpm-digits")
 ENDLESS = 10**9  # steps: the cosine decay does not start, so the learning rate is constant

@@ -48,8 +48,8 @@ from smalti.recipes import find_recipe
 from smalti.training.config import Training
 from smalti.training.device import choose_precision
 from smalti.training.interrupt import Interrupt
-from smalti.training.loop import start_loop
 from smalti.training.run_record import RunRecord
+from smalti.training.start import start_loop
 
 RECIPE = find_recipe("gated-pixelcnn-digits")
 ENDLESS = 10**9  # steps: constant learning rate, so that a longer training can continue

@@ -28,8 +28,9 @@ from smalti.recipes.pictures import load_digit_splits
 from smalti.training import Training, resume, run
 from smalti.training.device import build_fabric
 from smalti.training.events import Stepped
-from smalti.training.loop import Loop, start_loop
+from smalti.training.loop import Loop
 from smalti.training.run_record import RunRecord
+from smalti.training.start import start_loop
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 DIGITS = load_digit_splits()

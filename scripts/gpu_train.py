@@ -24,11 +24,12 @@ from gpu_jobs import JOBS, REHEARSAL, TrainingJob, read_pictures
 from smalti.core.checkpoint import save as save_checkpoint
 from smalti.data.pictures import Pictures
 from smalti.training.device import build_fabric
-from smalti.training.loop import Loop, start_loop
+from smalti.training.loop import Loop
 from smalti.training.provenance import describe_machine
 from smalti.training.readback import StepResult
 from smalti.training.run_record import RunRecord, build_card
 from smalti.training.saving import compute_validation_loss
+from smalti.training.start import start_loop
 
 SAVE_SECONDS = 45.0  # seconds between saves
 UPDATE_SECONDS = 2.0  # seconds between speed measurements

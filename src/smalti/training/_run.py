@@ -26,13 +26,14 @@ from smalti.training.device import build_fabric, is_any_process_true
 from smalti.training.events import Ended, Note, OnEvent, Started, Stepped
 from smalti.training.interrupt import Interrupt, leave_signals_to_children
 from smalti.training.logs import Log
-from smalti.training.loop import Loop, load_start_weights, start_loop
+from smalti.training.loop import Loop
 from smalti.training.oom import read_memory_bytes
 from smalti.training.players import collect_premises
 from smalti.training.provenance import check_data_unchanged, describe_data, describe_machine
 from smalti.training.recovery import ROLLBACK_LR_FACTOR, DivergenceError
 from smalti.training.run_record import RunRecord, read_run
 from smalti.training.saving import finish_interrupted_save, save_and_validate
+from smalti.training.start import load_start_weights, start_loop
 from smalti.training.timing import probe_step_time
 
 WEIGHT_COPIES = 4

@@ -6,22 +6,17 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricModule
-from safetensors.torch import load_file
-from torch import nn
 
-from smalti.core.checkpoint import load
 from smalti.core.config import coerce_value
-from smalti.core.errors import UserError, shorten
+from smalti.core.errors import UserError
 from smalti.core.progress import ignore_event
 from smalti.core.protocols import Batch, BatchOrder, Dataset
 from smalti.core.ranges import Range
-from smalti.training.compilation import compile_networks
 from smalti.training.config import Training
 from smalti.training.device import all_gather, is_any_process_true
 from smalti.training.ema import EMA
@@ -31,8 +26,6 @@ from smalti.training.players import (
     call_after_step,
     collect_training_states,
     find_resumed_modules,
-    plan_steps,
-    set_up_players,
 )
 from smalti.training.readback import Readback, StepResult
 from smalti.training.recovery import (
@@ -42,7 +35,8 @@ from smalti.training.recovery import (
     Snapshot,
     find_divergence,
 )
-from smalti.training.run_record import Recoveries, RunRecord, read_trainer_state
+from smalti.training.rng_state import read_rng_state, seed_noise, set_rng_state
+from smalti.training.run_record import Recoveries
 from smalti.training.step import (
     MicroBatch,
     WeightedSum,
@@ -305,78 +299,6 @@ class Loop:
 def split_rows(rows: torch.Tensor, world_size: int) -> Sequence[torch.Tensor]:
     """Split rows over the processes; each gets all rows if there are fewer rows than processes."""
     return [rows] * world_size if len(rows) < world_size else rows.tensor_split(world_size)
-
-
-def start_loop(fabric: Fabric, record: RunRecord, data: Dataset) -> Loop:
-    """Create a loop at step 0, or at the last saved step of the run."""
-    t = record.training
-    torch.manual_seed(t.seed)  # the same initial weights on every process
-    model = record.model.build().to(fabric.device)
-    if record.start is not None:
-        load_start_weights(model, record.start)
-    ema = EMA(model, t.ema)
-    loop = assemble_loop(fabric, model, ema, data, t)
-    seed_noise(fabric, t.seed)
-    if record.resume_from:
-        restore_loop(loop, record.resume_from)
-    if t.max_recoveries:
-        loop.take_snapshot(loop.state_dict())
-    if record.recoveries > loop.recoveries:  # the run was rolled back after that save
-        loop.roll_back(record.recoveries)
-    return loop
-
-
-def restore_loop(loop: Loop, directory: Path) -> None:
-    """Restore a saved step. Raises UserError if its files do not match the run."""
-    state = read_trainer_state(directory)
-    try:
-        loop.ema.module.load_state_dict(load_file(directory / "model.safetensors"))
-        loop.load_state_dict(state)
-    except Exception as error:  # other types or shapes can raise almost any error
-        why = shorten(str(error), 120)
-        raise UserError(f"{directory} does not match its run: {why}; start a new run") from error
-
-
-def seed_noise(fabric: Fabric, seed: int, recoveries: int = 0) -> None:
-    """Seed the noise: different on each process, and after each rollback."""
-    process_seed = seed + 1_000_003 * (1 + fabric.global_rank) + 15_485_863 * recoveries
-    torch.manual_seed(process_seed % 2**64)
-
-
-def load_start_weights(model: torch.nn.Module, start: str) -> None:
-    """Load the weights of another model. Raises UserError if the shapes differ."""
-    weights, expected = load(start).state_dict(), model.state_dict()
-    for key in sorted(weights.keys() | expected.keys()):
-        shapes = [tuple(w[key].shape) if key in w else None for w in (weights, expected)]
-        if shapes[0] != shapes[1]:
-            start_shape, run_shape = (shape or "missing" for shape in shapes)
-            raise UserError(
-                f"--init-from {start} does not match: its {key} is {start_shape}, this run's is "
-                f"{run_shape}; train with the same data, size and model options"
-            )
-    model.load_state_dict(weights)
-
-
-def assemble_loop(
-    fabric: Fabric, model: nn.Module, ema: EMA, data: Dataset, training: Training
-) -> Loop:
-    if training.compile:
-        compile_networks(model)
-    order = data.plan_batches(training.seed, training.batch_size)
-    players = set_up_players(fabric, model, training)
-    plan_steps(players, training.steps)
-    return Loop(fabric, players, ema, order, data, training)
-
-
-def read_rng_state() -> list[torch.Tensor]:
-    states = [torch.get_rng_state()]
-    return [*states, torch.cuda.get_rng_state()] if torch.cuda.is_available() else states
-
-
-def set_rng_state(states: list[torch.Tensor]) -> None:
-    torch.set_rng_state(states[0])
-    if len(states) > 1 and torch.cuda.is_available():
-        torch.cuda.set_rng_state(states[1])
 
 
 def set_scaler_state(fabric: Fabric, scale: dict[str, Any] | None) -> None:

@@ -13,9 +13,10 @@ from smalti.core.players import HasValidation
 from smalti.core.protocols import Dataset
 from smalti.training.events import Note, OnEvent, Saved, Validated
 from smalti.training.logs import Log, read_log
-from smalti.training.loop import Loop, read_rng_state, set_rng_state
+from smalti.training.loop import Loop
 from smalti.training.players import collect_notes
 from smalti.training.preview import draw_preview
+from smalti.training.rng_state import read_rng_state, set_rng_state
 from smalti.training.run_record import RunRecord, save_step
 
 MAX_EXAMINED = 512

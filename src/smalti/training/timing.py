@@ -16,14 +16,10 @@ from smalti.core.progress import ignore_event
 from smalti.core.protocols import Dataset
 from smalti.training.device import all_reduce
 from smalti.training.ema import EMA
-from smalti.training.loop import (
-    Loop,
-    assemble_loop,
-    read_rng_state,
-    set_rng_state,
-    set_scaler_state,
-)
+from smalti.training.loop import Loop, set_scaler_state
+from smalti.training.rng_state import read_rng_state, set_rng_state
 from smalti.training.run_record import RunRecord
+from smalti.training.start import assemble_loop
 
 TOTAL_STEPS, FINAL_STEPS = 10**6, 400
 """Steps of a long training, and its last steps, in which all players take part."""

@@ -28,7 +28,7 @@ def test_an_option_has_one_line_of_help(command: str, capsys: pytest.CaptureFixt
     below = [bool(line) and not OPTION.match(line) for line in options]
     starts = [k for k, line in enumerate(options) if OPTION.match(line)]
     for k in starts:  # at most one line of text below a long name
-        assert not (below[k + 1 : k + 3] == [True, True]), options[k : k + 3]
+        assert below[k + 1 : k + 3] != [True, True], options[k : k + 3]
 
 
 @pytest.mark.parametrize("verb", VERBS)

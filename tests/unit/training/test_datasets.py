@@ -18,9 +18,10 @@ from smalti.data.sentence_pairs import SentencePairs, join_sentences
 from smalti.data.shuffle import ShuffledTokenBatches
 from smalti.training import Training, resume, run
 from smalti.training.device import build_fabric
-from smalti.training.loop import Loop, split_rows, start_loop
+from smalti.training.loop import Loop, split_rows
 from smalti.training.run_record import RunRecord, find_last_step, read_trainer_state
 from smalti.training.saving import compute_validation_loss
+from smalti.training.start import start_loop
 from tests.expect import expect_user_error
 from tests.toys import (
     KillAfterStep,

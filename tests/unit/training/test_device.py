@@ -20,8 +20,9 @@ from smalti.training import Training, run
 from smalti.training.device import FullInputMixedPrecision, build_fabric, choose_precision
 from smalti.training.events import Saved, Started, Stepped, Validated
 from smalti.training.logs import Log
-from smalti.training.loop import Loop, set_scaler_state, start_loop
+from smalti.training.loop import Loop, set_scaler_state
 from smalti.training.run_record import RunRecord, find_last_step, read_trainer_state
+from smalti.training.start import start_loop
 from smalti.training.timing import probe_step_time
 from tests.toys import NO_PICTURES, TINY, EventRecorder, ToyConfig, make_pictures
 

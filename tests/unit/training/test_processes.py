@@ -17,7 +17,7 @@ import smalti
 from smalti.training import Training, _run, read_run, resume, run
 from smalti.training.device import build_fabric
 from smalti.training.events import Event
-from smalti.training.loop import DivergenceError
+from smalti.training.recovery import DivergenceError
 from smalti.training.run_record import find_last_step, read_trainer_state
 from tests.toys import NO_PICTURES, TINY, EventLog, ToyConfig, make_pictures
 

@@ -16,10 +16,11 @@ from smalti.core.errors import UserError
 from smalti.training import Training, read_run, resume, run
 from smalti.training.device import build_fabric
 from smalti.training.events import Event, Note, Saved
-from smalti.training.loop import DivergenceError, read_rng_state, start_loop
 from smalti.training.oom import find_finer_split, is_out_of_memory
-from smalti.training.recovery import find_divergence
+from smalti.training.recovery import DivergenceError, find_divergence
+from smalti.training.rng_state import read_rng_state
 from smalti.training.run_record import RunRecord, find_last_step, read_trainer_state
+from smalti.training.start import start_loop
 from smalti.training.timing import probe_step_time
 from tests.expect import expect_user_error
 from tests.toys import (

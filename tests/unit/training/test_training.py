@@ -26,9 +26,12 @@ from smalti.training import Training, run
 from smalti.training.device import build_fabric
 from smalti.training.ema import EMA
 from smalti.training.events import Event, Saved
-from smalti.training.loop import DivergenceError, Loop, read_rng_state, start_loop
+from smalti.training.loop import Loop
+from smalti.training.recovery import DivergenceError
+from smalti.training.rng_state import read_rng_state
 from smalti.training.run_record import RunRecord, find_last_step, read_trainer_state
 from smalti.training.saving import compute_validation_loss
+from smalti.training.start import start_loop
 from smalti.training.step import build_optimizer, flip_randomly, schedule_learning_rate
 from tests.toys import NO_PICTURES, TINY, EventRecorder, ToyConfig, are_equal, make_pictures
 
