@@ -23,6 +23,7 @@ from smalti import sliding
 from smalti.autoregressive import GPTConfig
 from smalti.autoregressive.windows import WindowLayout, WindowPrefix, WindowWalker
 from smalti.core.rng import Rng
+from smalti.core.sampling import find_sampler
 
 N_CODES = 512
 
@@ -120,6 +121,22 @@ def compare_strides(args: argparse.Namespace) -> None:
         )
 
 
+def compare_seams(args: argparse.Namespace) -> None:
+    """Mean step across the border to the other side, over the mean step elsewhere; 1 is no seam."""
+    model = smalti.load(args.model)
+    H, W = (args.factor * side for side in model.spec.size)
+    inputs = smalti.SamplingInputs(size=(H, W))
+    for name in (False, True):
+        sampler = {"sampler": "sliding", "seamless": name}
+        x: Any = smalti.sample(model, args.n, inputs=inputs, sampler=find_sampler(sampler, model))
+        across = (x[..., 0] - x[..., -1]).abs().mean(), (x[:, :, 0] - x[:, :, -1]).abs().mean()
+        steps = x.diff(dim=3).abs().mean(), x.diff(dim=2).abs().mean()
+        columns, rows = (float(a / b) for a, b in zip(across, steps, strict=True))
+        print(
+            f"  {'seamless' if name else 'clamped'}: {columns:.2f} left and right, {rows:.2f} above"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", help="measure strides of this model instead")
@@ -133,8 +150,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=2)
     parser.add_argument("--strides", type=int, nargs="*", default=[2, 4])
     parser.add_argument("--factor", type=int, default=4, help="canvas of so many grids a side")
+    parser.add_argument("--seams", action="store_true", help="measure seams of --model instead")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    if args.seams:
+        return compare_seams(args)
     compare_strides(args) if args.model else compare_speed(args)
 
 

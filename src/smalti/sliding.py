@@ -16,6 +16,7 @@ from smalti.autoregressive.windows import (
     choose_by_sampler,
     walk_windows,
 )
+from smalti.autoregressive.windows.seamless import SWEEPS, sweep_borders
 from smalti.core.config import coerce_value
 from smalti.core.errors import UserError, shorten
 from smalti.core.ranges import Range
@@ -40,6 +41,7 @@ def sample(
     start_token: int = 0,
     n_symbols: int | None = None,
     stride: int = 1,
+    seamless: bool = False,
 ) -> Tensor:
     """Canvases of codes (n, H, W) int64; each code is predicted in the window around it.
 
@@ -60,6 +62,7 @@ def sample(
     start_token: what stands in front where nothing else does; 0 in taming-transformers.
     n_symbols: how many codes there are; all rows of the table when None.
     stride: move the window only every `stride` codes: faster, and no longer the same codes.
+    seamless: draw the codes near the borders again in windows that wrap around, so that they tile.
     Raises UserError for conditions that do not fit each other or the network, and for windows that
     the network has no positions for.
     """
@@ -81,9 +84,15 @@ def sample(
     layout = WindowLayout((H, W), read_pair(window, "window"), stride)
     prefix = WindowPrefix(tuple(parts))
     check_context(gpt, prefix.count_tokens(layout), layout)
-    u = Rng(seeds).uniform(H, W)
+    rng = Rng(seeds)
+    u = rng.uniform(H, W)
     walker = WindowWalker(gpt, prefix, layout, n_symbols)
     for _ in walk_windows(walker, choose_by_sampler(u, sampler)):
+        pass
+    again = SWEEPS if seamless else 0
+    for _ in sweep_borders(
+        walker, [choose_by_sampler(rng.uniform(H, W), sampler) for _ in range(again)]
+    ):
         pass
     return walker.canvas
 

@@ -276,7 +276,7 @@ class Autoregressive(Model):
         """
         sampler = sampler or self.config.sampler
         check_guidance(sampler.guidance, self.spec.conditions)
-        if (size := read_canvas_size(self, inputs)) is not None:
+        if (size := read_canvas_size(self, inputs, sampler)) is not None:
             return stream_windows(self, rng, self.draw_conditions(rng, inputs), sampler, size)
         choose = choose_by_draws(rng, self.requirements, sampler)
         return self.walk(choose, len(rng), self.draw_conditions(rng, inputs), sampler.guidance)
@@ -328,7 +328,7 @@ class Autoregressive(Model):
     def render(self, state: Canvas) -> Tensor:
         """Decode symbols to pictures (n, C, H, W) float32 in [0, 1]; without a codec, to codes."""
         if state.size is not None:
-            return decode_large(self.codec, state.symbols[:, 0], state.size)
+            return decode_large(self.codec, state.symbols[:, 0], state.size, state.wraps)
         size = self.config.shape[1:]
         z = state.symbols
         x = self.codec.decode(z.reshape(len(z), *self.codec.compute_code_shape(size)), size)

@@ -37,6 +37,8 @@ class Canvas:
     """Pixels that replace the decoded ones."""
     size: tuple[int, int] | None = None
     """Height and width of the pictures; None for the model's own."""
+    wraps: bool = False
+    """Whether the pictures tile, so that they are decoded around their borders."""
 
     def __repr__(self) -> str:
         return f"Canvas({tuple(self.symbols.shape)}, {self.unit} {self.step}/{self.steps})"

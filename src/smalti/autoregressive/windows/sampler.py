@@ -16,6 +16,8 @@ class Sliding(Ancestral):
 
     stride: Count = 1
     """Codes between two moves of the window; 1 is exact."""
+    seamless: bool = False
+    """Draw pictures that tile without a seam."""
 
 
 def add_windows(sampler: Ancestral) -> Sliding:

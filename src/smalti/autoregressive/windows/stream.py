@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import torch
@@ -11,6 +12,12 @@ from torch import Tensor
 from smalti.autoregressive.windows.layout import WindowLayout
 from smalti.autoregressive.windows.prefix import WindowPrefix
 from smalti.autoregressive.windows.sampler import Sliding
+from smalti.autoregressive.windows.seamless import (
+    SWEEPS,
+    check_seamless_size,
+    decode_wrapped,
+    sweep_borders,
+)
 from smalti.autoregressive.windows.walk import choose_by_sampler, guide_codes, walk_windows
 from smalti.autoregressive.windows.walker import WindowWalker
 from smalti.core.canvas import Canvas
@@ -39,12 +46,13 @@ class TilingCodec(Codec, Protocol):
     def decode_tiled(self, codes: Tensor, size: tuple[int, int] | None = None) -> Tensor: ...
 
 
-def read_canvas_size(model: Autoregressive, inputs: SamplingInputs) -> tuple[int, int] | None:
+def read_canvas_size(
+    model: Autoregressive, inputs: SamplingInputs, sampler: Ancestral
+) -> tuple[int, int] | None:
     """The pictures' size, where it is not the model's own; UserError for one that does not fit."""
-    if inputs.size is None:
-        return None
-    size, own = normalize_size(inputs.size), model.config.shape[1:]
-    if size == own:
+    own, seamless = model.config.shape[1:], isinstance(sampler, Sliding) and sampler.seamless
+    size = own if inputs.size is None else normalize_size(inputs.size)
+    if size == own and not seamless:
         return None
     if not model.spec.free_size:
         raise UserError(
@@ -60,21 +68,26 @@ def read_canvas_size(model: Autoregressive, inputs: SamplingInputs) -> tuple[int
         raise UserError(
             f"size {format_size(size)} takes {h}x{w} codes; give one of {MAX_CODES:,} codes at most"
         )
+    if seamless:
+        check_seamless_size(model.codec, size)
     return size
 
 
 def draws_any_size(config: AutoregressiveConfig) -> bool:
     """Whether windows may slide: over codes, row by row, by a network that sees a sequence."""
     slides = getattr(config.network, "slides", False)
+    slides = slides and all(hasattr(c, "values") for c in config.conditions)  # the same everywhere
     return slides and config.order.is_raster and not config.codec.lossless
 
 
-def decode_large(codec: Codec, codes: Tensor, size: tuple[int, int]) -> Tensor:
+def decode_large(codec: Codec, codes: Tensor, size: tuple[int, int], wraps: bool = False) -> Tensor:
     """Pictures (n, C, H, W) of codes (n, h, w), one at a time, and large ones in tiles."""
     decode = codec.decode
     if codes[0].numel() > MAX_WHOLE_CODES and isinstance(codec, TilingCodec):
         decode = codec.decode_tiled
-    return torch.cat([decode(codes[k : k + 1], size) for k in range(len(codes))])
+    if wraps:
+        return torch.cat([decode_wrapped(decode, one, size) for one in codes.split(1)])
+    return torch.cat([decode(one, size) for one in codes.split(1)])
 
 
 def stream_windows(
@@ -103,5 +116,14 @@ def stream_windows(
         model.network, prefix, layout, model.requirements.n_symbols, keeps_grid=True
     )
     H = layout.canvas[0]
-    rows = walk_windows(walker, choose)
-    return (Canvas(codes[:n, None], i, H, size=size) for i, codes in enumerate(rows, 1))
+    if not (isinstance(sampler, Sliding) and sampler.seamless):
+        rows = walk_windows(walker, choose)
+        return (Canvas(codes[:n, None], i, H, size=size) for i, codes in enumerate(rows, 1))
+    again = [choose_by_sampler(rng.uniform(*layout.canvas), sampler) for _ in range(SWEEPS)]
+    if sampler.guidance != 1:
+        again = [guide_codes(one, sampler.guidance) for one in again]
+    rows = chain(walk_windows(walker, choose), sweep_borders(walker, again))
+    return (
+        Canvas(codes[:n, None], i, H + SWEEPS, size=size, wraps=True)
+        for i, codes in enumerate(rows, 1)
+    )
