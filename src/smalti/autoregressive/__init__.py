@@ -1,12 +1,15 @@
 """Autoregressive models: a network over the symbols of a codec."""
 
+from smalti.autoregressive.config import AutoregressiveConfig, build_config
+from smalti.autoregressive.coordinates import CoordinateCodec
 from smalti.autoregressive.frozen import FrozenCodec
 from smalti.autoregressive.gpt import GPT, GPTConfig
 from smalti.autoregressive.indices import IndexCodec
 from smalti.autoregressive.logistic_mixture import LogisticMixture
-from smalti.autoregressive.model import Autoregressive, AutoregressiveConfig, build_config
+from smalti.autoregressive.model import Autoregressive
 from smalti.autoregressive.orders import Alternate, RowMajor, Spiral
 from smalti.autoregressive.output import Categorical
+from smalti.autoregressive.picture_condition import PictureCondition
 from smalti.layers.condition_encoder import Choice
 from smalti.layers.pixel_levels import Levels
 from smalti.layers.symbol_sampling import Ancestral
@@ -19,11 +22,13 @@ __all__ = [
     "AutoregressiveConfig",
     "Categorical",
     "Choice",
+    "CoordinateCodec",
     "FrozenCodec",
     "GPTConfig",
     "IndexCodec",
     "Levels",
     "LogisticMixture",
+    "PictureCondition",
     "RowMajor",
     "Spiral",
     "build_config",

@@ -1,4 +1,4 @@
-"""Data augmentation in training: shifted pictures and corrupted symbols."""
+"""Data augmentation in training: shifted pictures, crops, and corrupted symbols."""
 
 from __future__ import annotations
 
@@ -13,6 +13,24 @@ def shift_pictures(x: Tensor, shifts: Tensor) -> Tensor:
     columns = (torch.arange(W, device=x.device) - shifts[:, 1:]).clamp(0, W - 1)
     x = x.gather(2, rows[:, None, :, None].expand(N, C, H, W))
     return x.gather(3, columns[:, None, None, :].expand(N, C, H, W))
+
+
+def crop_pictures(x: Tensor, corners: Tensor, size: tuple[int, int]) -> Tensor:
+    """Crop pictures x (N, C, H, W) to `size`; corners (N, 2): each one's first row and column."""
+    N, C, _, W = x.shape
+    h, w = size
+    rows = corners[:, :1] + torch.arange(h, device=x.device)  # (N, h)
+    columns = corners[:, 1:] + torch.arange(w, device=x.device)  # (N, w)
+    x = x.gather(2, rows[:, None, :, None].expand(N, C, h, W))
+    return x.gather(3, columns[:, None, None, :].expand(N, C, h, w))
+
+
+def choose_corners(n: int, spare: tuple[int, int], centered: bool, device: torch.device) -> Tensor:
+    """Choose where n crops begin: (n, 2) from 0 to `spare`, random or in the middle."""
+    if centered:
+        return torch.tensor([side // 2 for side in spare], device=device).expand(n, 2)
+    sides = [torch.randint(side + 1, (n,), device=device) for side in spare]
+    return torch.stack(sides, dim=1)
 
 
 def corrupt_symbols(z: Tensor, n_symbols: int, fraction: float) -> Tensor:

@@ -69,7 +69,10 @@ def compute_posteriors(
     for i in range(len(known.symbols)):
         given = {name: value[i : i + 1] for name, value in condition_values.items()}
         part = KnownSymbols(known.symbols[i].cpu(), known.missing[i].cpu())
-        key = (*(x.numpy().tobytes() for x in part[:2]), str(given))
+        values = (
+            v.cpu().numpy().tobytes() if isinstance(v, Tensor) else v[0] for v in given.values()
+        )
+        key = (*(x.numpy().tobytes() for x in part[:2]), *values)
         if key not in posteriors:
             posteriors[key] = compute_posterior(model, part, given, unspecified)
         rows.append(posteriors[key])
@@ -98,7 +101,7 @@ def compute_posterior(
         return x.expand(R)
 
     each: ConditionValues = {
-        name: value.expand(R) if isinstance(value, Tensor) else value * R
+        name: value.expand(R, *value.shape[1:]) if isinstance(value, Tensor) else value * R
         for name, value in condition_values.items()
     }
     each |= {c.name: values[:, k] for k, c in enumerate(unspecified)}

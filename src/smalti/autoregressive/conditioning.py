@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any
 
 import torch
@@ -34,7 +34,12 @@ class VectorConditioning:
     requirements: Requirements
 
     def encode_conditions(
-        self, encoder: ConditionEncoder, condition_values: ConditionValues, n: int, shifts: Tensor
+        self,
+        encoder: ConditionEncoder,
+        condition_values: ConditionValues,
+        n: int,
+        shifts: Tensor,
+        pictures: Sequence[Tensor] = (),
     ) -> Tensor | None:
         """Encode conditions as (n, D), or None without any. shifts: (n,) below `n_shifts`."""
         y = encoder.to_vector(condition_values, n)
@@ -71,15 +76,37 @@ class TokenConditioning:
     requirements: Requirements
 
     def encode_conditions(
-        self, encoder: ConditionEncoder, condition_values: ConditionValues, n: int, shifts: Tensor
+        self,
+        encoder: ConditionEncoder,
+        condition_values: ConditionValues,
+        n: int,
+        shifts: Tensor,
+        pictures: Sequence[Tensor] = (),
     ) -> Tensor:
-        """Encode conditions as prefix tokens (n, c), numbered as in `Requirements.vocab_size`."""
-        index = [*encoder.to_indices(condition_values, n).unbind(1)] or [torch.zeros_like(shifts)]
-        index += [shifts] if self.requirements.n_shifts else []
-        rows = accumulate(
-            [self.requirements.n_symbols, *(K + 1 for K in self.requirements.choice_sizes or (0,))]
-        )
-        return torch.stack([i.to(shifts) + row for i, row in zip(index, rows, strict=False)], dim=1)
+        """Encode conditions as prefix tokens (n, c), numbered as in `Requirements.prefix_rows`.
+
+        pictures: tokens (n, c) of each picture condition.
+        """
+        return torch.cat(self.encode_parts(encoder, condition_values, n, shifts, pictures), dim=1)
+
+    def encode_parts(
+        self,
+        encoder: ConditionEncoder,
+        condition_values: ConditionValues,
+        n: int,
+        shifts: Tensor,
+        pictures: Sequence[Tensor] = (),
+    ) -> list[Tensor]:
+        """Encode each condition's prefix tokens (n, c): choices, shifts, pictures row by row."""
+        r = self.requirements
+        choices = encoder.to_indices(condition_values, n).split(1, dim=1) if r.choice_sizes else ()
+        start = [torch.zeros_like(shifts)[:, None]] if r.has_start else []
+        own = [shifts[:, None]] if r.n_shifts else []
+        parts = [part.to(shifts) for part in (*choices, *start, *own, *pictures)]
+        return [
+            torch.where(part == K, none, first + part)
+            for part, K, (first, none) in zip(parts, r.prefix_sizes, r.prefix_rows, strict=True)
+        ]
 
     def predict(
         self, network: Any, z: Tensor, y: Any, values: Tensor | None, dtype: torch.dtype

@@ -80,7 +80,7 @@ def check_guidance(guidance: float, conditions: Sequence[Condition]) -> None:
     """UserError unless guidance is 1, or the model was trained without its conditions, too."""
     if guidance == 1:
         return
-    never = [c.name for c in conditions if not c.allows_none]
+    never = [c.name for c in conditions if not (c.allows_none or c.has_default)]
     if never or not conditions:
         why = f"was not trained without {never[0]}" if never else "has no conditions"
         raise UserError(f"guidance is {guidance:g}, but this model {why}; set guidance to 1")

@@ -20,10 +20,11 @@ if TYPE_CHECKING:
 @torch.no_grad()
 def compute_score(model: Autoregressive, batch: Batch) -> Score:
     """Compute -log p of the pictures' symbols, as `Autoregressive.score`."""
-    with eval_mode(model):  # no shifts
-        z, _ = model.read_symbols(batch)
-    z, n = z.to(model.device), len(z)
+    n = len(batch.require_pictures() if batch.codes is None else batch.codes)
     values = resolve_conditions(batch, model.spec, n)
+    with eval_mode(model):  # no shifts
+        z, values, _ = model.read_symbols(batch, values)
+    z = z.to(model.device)
     missing = [c for c in list_unspecified(model.spec.conditions, values) if not c.allows_none]
     kind, T = "exact" if model.is_lossless else "codes", model.requirements.sequence_length
     if not missing:

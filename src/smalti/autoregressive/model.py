@@ -4,35 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from smalti.autoregressive.augment import corrupt_symbols, shift_pictures
-from smalti.autoregressive.codec_config import CodecConfig
+from smalti.autoregressive.augment import (
+    choose_corners,
+    corrupt_symbols,
+    crop_pictures,
+    shift_pictures,
+)
 from smalti.autoregressive.condition_sampling import draw_conditions, list_unspecified
 from smalti.autoregressive.conditioning import (
     TokenConditioning,
     VectorConditioning,
     to_network_input,
 )
-from smalti.autoregressive.frozen import FrozenCodec, UnregisteredCodec
+from smalti.autoregressive.config import AutoregressiveConfig
+from smalti.autoregressive.frozen import UnregisteredCodec
 from smalti.autoregressive.guidance import check_guidance, choose_by_draws, walk_guided
 from smalti.autoregressive.known import encode_known
 from smalti.autoregressive.likelihood import compute_score
 from smalti.autoregressive.network import (
-    ROW_MAJOR,
-    NetworkConfig,
-    Requirements,
     check_network,
-    compute_requirements,
-    fill_network_sizes,
+    split_conditions,
 )
-from smalti.autoregressive.orders import Order, RowMajor
-from smalti.autoregressive.output import Categorical, Output
-from smalti.autoregressive.pixelcnn.gated.network import GatedPixelCNNConfig
+from smalti.autoregressive.picture_condition import PictureEncoders
 from smalti.autoregressive.walk import walk_rows
 from smalti.autoregressive.windows.sampler import add_windows
 from smalti.autoregressive.windows.stream import (
@@ -48,84 +46,21 @@ from smalti.core.conditions import (
     merge_shorthands,
     resolve_conditions,
 )
-from smalti.core.config import check_fields
 from smalti.core.errors import UserError
 from smalti.core.model import Model
 from smalti.core.protocols import (
     Batch,
     ChooseSymbols,
-    Codec,
     Loss,
     Score,
     Spec,
     Walker,
 )
-from smalti.core.ranges import FractionBelowOne, PictureShape, Range
 from smalti.core.rng import Rng
 from smalti.core.sampling_inputs import SamplingInputs
-from smalti.layers.condition_encoder import ConditionConfigs, ConditionEncoder, describe_conditions
+from smalti.layers.condition_encoder import ConditionEncoder
 from smalti.layers.eval_mode import eval_mode
-from smalti.layers.pixel_levels import Levels
 from smalti.layers.symbol_sampling import Ancestral
-
-
-@dataclass(frozen=True)
-@check_fields
-class AutoregressiveConfig:
-    """An autoregressive model: a network over the symbols of a codec."""
-
-    codec: CodecConfig = field(default_factory=Levels)
-    """Codec: pixel levels, or a trained codec's codes."""
-    network: NetworkConfig = field(default_factory=GatedPixelCNNConfig)
-    """Network that predicts the symbols."""
-    output: Output = field(default_factory=Categorical)
-    """Output distribution of a symbol."""
-    conditions: ConditionConfigs = ()
-    """Conditions: classes, choices or captions."""
-    condition_dropout: FractionBelowOne = 0.0
-    """Probability of dropping a condition in training."""
-    symbol_noise: FractionBelowOne = 0.0
-    """Fraction of input symbols randomized in training."""
-    max_shift: Annotated[int, Range(0, 1_024)] = 0
-    """Largest random shift in training, in pixels. The network is conditioned on the shift."""
-    order: Order = field(default_factory=RowMajor)
-    """Order of a GPT's symbols."""
-    sampler: Ancestral = field(default_factory=Ancestral)
-    """Default sampler of the model."""
-
-    def __post_init__(self) -> None:
-        if not self.max_shift < min(self.shape[1:]):
-            raise UserError(
-                f"max_shift is {self.max_shift}; give at least 0 and less than the picture's side"
-            )
-        check_guidance(
-            self.sampler.guidance,
-            describe_conditions(self.conditions, self.condition_dropout),
-        )
-        if not isinstance(
-            self.codec, FrozenCodec
-        ):  # a codec on disk is loaded when the model is built
-            check_network(self.network, self.compute_requirements(self.codec.load()))
-
-    @property
-    def shape(self) -> PictureShape:
-        """Channels, height and width of the pictures."""
-        return self.codec.shape
-
-    def compute_requirements(self, codec: Codec) -> Requirements:
-        """Compute what the network must provide. UserError when the other parts do not fit."""
-        return compute_requirements(
-            codec,
-            self.shape[1:],
-            self.output,
-            self.conditions,
-            self.condition_dropout,
-            self.max_shift,
-            self.order,
-        )
-
-    def build(self) -> Autoregressive:
-        return Autoregressive(self)
 
 
 class Autoregressive(Model):
@@ -152,18 +87,21 @@ class Autoregressive(Model):
             if kind == "vector"
             else TokenConditioning(self.requirements)
         )
-        self.conditions = ConditionEncoder(config.conditions, config.condition_dropout, kind)
+        vectors, pictures = split_conditions(config.conditions)
+        self.conditions = ConditionEncoder(vectors, config.condition_dropout, kind)
+        self.pictures = PictureEncoders([c.build() for c in pictures], config.condition_dropout)
         self.network = config.network.build()
         completes = ("known", "mask") if config.codec.has_pictures else ()
-        free = draws_any_size(config)
+        conditions = (*self.conditions.spec, *self.pictures.spec)
+        free = draws_any_size(config) and not pictures  # a window sees a cut of them
         self.spec = Spec(
             output="picture" if config.codec.has_pictures else "indices",
             channels=config.shape[0],
             size=config.shape[1:],
             free_size=free,
-            conditions=self.conditions.spec,
+            conditions=conditions,
             accepted_inputs=(
-                *list_input_fields(self.conditions.spec),
+                *list_input_fields(conditions),
                 *completes,
                 *(("size",) if free else ()),
             ),
@@ -195,9 +133,9 @@ class Autoregressive(Model):
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
         """Mean nats per symbol."""
-        z, shifts = self.read_symbols(batch)
         names = {c.name for c in self.spec.conditions}
         values = {k: v for k, v in merge_shorthands(batch).items() if k in names}
+        z, values, shifts = self.read_symbols(batch, values)
         y = self.encode_conditions(values, len(z), shifts)
         dtype = batch.require_pictures().dtype if batch.codes is None else torch.float32
         z_in = z
@@ -211,12 +149,38 @@ class Autoregressive(Model):
             return Loss(nats, {"bits_per_dim": nats.detach() / math.log(2)})
         return Loss(nats, {"nats_per_code": nats.detach()})
 
-    def read_symbols(self, batch: Batch) -> tuple[Tensor, Tensor | None]:
-        """Encode a training batch: its symbols, and the index of each picture's shift."""
+    def read_symbols(
+        self, batch: Batch, condition_values: ConditionValues
+    ) -> tuple[Tensor, ConditionValues, Tensor | None]:
+        """Encode a training batch: its symbols, its conditions, and the index of each shift.
+
+        Conditions that are derived from the pictures are added; in training both are augmented.
+        """
         if batch.codes is not None:
-            return self.check_codes(batch.codes), None
-        x, shifts = self.shift_randomly(batch.require_pictures())
-        return self.encode(x), shifts
+            return self.check_codes(batch.codes), condition_values, None
+        x, values = self.crop_to_shape(batch.require_pictures(), condition_values)
+        x, shifts = self.shift_randomly(x)
+        return self.encode(x), self.pictures.derive(values, x), shifts
+
+    def crop_to_shape(self, x: Tensor, values: ConditionValues) -> tuple[Tensor, ConditionValues]:
+        """Crop larger pictures, for a model that is conditioned on coordinates.
+
+        At random in training, else in the middle; coordinates, and conditions of the pictures'
+        size, are cropped alike.
+        """
+        (C, h, w), (N, H, W) = self.config.shape, (len(x), *x.shape[2:])
+        if not self.pictures.sees_coordinates or x.shape[1] != C or (h, w) == (H, W):
+            return x, values
+        if h > H or w > W:
+            return x, values  # `encode` refuses it
+        values = self.pictures.derive_coordinates(values, x)
+        corners = choose_corners(N, (H - h, W - w), not self.training, x.device)
+        return crop_pictures(x, corners, (h, w)), {
+            name: crop_pictures(value, corners, (h, w))
+            if isinstance(value, Tensor) and value.shape[2:] == (H, W)
+            else value
+            for name, value in values.items()
+        }
 
     def shift_randomly(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """In training, shift pictures by up to `max_shift` pixels; also the shift index (N,)."""
@@ -254,7 +218,10 @@ class Autoregressive(Model):
         """
         if shifts is None:
             shifts = torch.full((n,), self.requirements.n_shifts // 2, device=self.device)
-        return self.conditioning.encode_conditions(self.conditions, condition_values, n, shifts)
+        pictures = self.pictures.encode(condition_values, n, self.device, self.training)
+        return self.conditioning.encode_conditions(
+            self.conditions, condition_values, n, shifts, pictures
+        )
 
     def score(self, batch: Batch, rng: Rng) -> Score:
         """Compute -log p of the pictures' symbols, given the batch's conditions.
@@ -333,36 +300,3 @@ class Autoregressive(Model):
         z = state.symbols
         x = self.codec.decode(z.reshape(len(z), *self.codec.compute_code_shape(size)), size)
         return x if state.known is None else state.known.paste(x)
-
-
-SOFTMAX = Categorical()
-
-
-def build_config(
-    codec: CodecConfig,
-    network: NetworkConfig,
-    output: Output = SOFTMAX,
-    conditions: ConditionConfigs = (),
-    condition_dropout: float = 0.0,
-    max_shift: int = 0,
-    order: Order = ROW_MAJOR,
-    **others: Any,
-) -> AutoregressiveConfig:
-    """Build a config, filling in the network's default sizes to fit the other parts.
-
-    A frozen codec is pinned by its hash. others: further fields of the config.
-    """
-    codec = codec.pin_hash() if isinstance(codec, FrozenCodec) else codec
-    requirements = compute_requirements(
-        codec.load(), codec.shape[1:], output, conditions, condition_dropout, max_shift, order
-    )
-    return AutoregressiveConfig(
-        codec,
-        fill_network_sizes(network, requirements),
-        output,
-        conditions,
-        condition_dropout,
-        max_shift=max_shift,
-        order=order,
-        **others,
-    )

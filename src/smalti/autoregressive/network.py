@@ -12,13 +12,17 @@ from torch import Tensor, nn
 
 from smalti.autoregressive.orders import Order, RowMajor
 from smalti.autoregressive.output import Output
+from smalti.autoregressive.picture_condition import PictureCondition
 from smalti.autoregressive.raster_order import to_grid, to_sequence
 from smalti.core.errors import UserError
 from smalti.core.protocols import Codec
+from smalti.layers.caption import CaptionConfig
 from smalti.layers.condition_encoder import Choice, ConditionConfigs, compute_width
 
 N = TypeVar("N", bound="NetworkConfig")
 ROW_MAJOR = RowMajor()
+PriorConditions = tuple[Choice | CaptionConfig | PictureCondition, ...]
+"""The conditions of an autoregressive model."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,12 @@ class Requirements:
     """Number of shifts used in training; 0 for none."""
     order: Order = ROW_MAJOR
     """The order of the grid's positions."""
+    pictures: tuple[tuple[str, int, int], ...] = ()
+    """Name, number of symbols and tokens of each picture condition."""
+    shared_table: bool = False
+    """Whether conditions have the same rows of the token table as symbols."""
+    drops_conditions: bool = False
+    """Whether conditions are dropped in training, so that each has a token for "none"."""
 
     @cached_property
     def places(self) -> Tensor | None:
@@ -70,14 +80,56 @@ class Requirements:
         return self.encoder_width + self.n_shifts
 
     @property
+    def has_start(self) -> bool:
+        """Whether an empty token stands in front, since nothing else does."""
+        return not self.choice_sizes and not self.pictures
+
+    @property
+    def prefix_sizes(self) -> tuple[int, ...]:
+        """Values of each condition in front, in their order: choices, shifts, pictures."""
+        sizes = self.choice_sizes or (1,) * self.has_start
+        shifts = (self.n_shifts,) if self.n_shifts else ()
+        return (*sizes, *shifts, *(K for _, K, _ in self.pictures))
+
+    @property
     def prefix_length(self) -> int:
-        """Prefix tokens before the symbols; an empty one if there are no choices."""
-        return max(len(self.choice_sizes), 1) + (self.n_shifts > 0)
+        """Prefix tokens before the symbols."""
+        return (
+            (len(self.choice_sizes) or self.has_start)
+            + (self.n_shifts > 0)
+            + sum(length for _, _, length in self.pictures)
+        )
+
+    @property
+    def prefix_rows(self) -> tuple[tuple[int, int], ...]:
+        """For each of `prefix_sizes`, its first row of the token table, and the row of "none".
+
+        Own rows come after the symbols': each condition's values, then its "none". With
+        `shared_table` all values begin at row 0, and each "none" has a row after all.
+        """
+        if self.shared_table:
+            last = max(self.n_symbols, *self.prefix_sizes)
+            return tuple((0, last + k) for k in range(len(self.prefix_sizes)))
+        rows, first = [], self.n_symbols
+        for k, K in enumerate(self.prefix_sizes):
+            rows.append((first, first + K))
+            first += K + self.has_none_row(k)
+        return tuple(rows)
+
+    def has_none_row(self, k: int) -> bool:
+        """Whether a condition's own rows have one for "none": choices always do, shifts never."""
+        n = len(self.choice_sizes) or self.has_start
+        if k < len(self.choice_sizes):
+            return True
+        return k >= n + (self.n_shifts > 0) and self.drops_conditions
 
     @property
     def vocab_size(self) -> int:
-        """Rows of the token table: symbols, each choice's values and its "none", shifts."""
-        return self.n_symbols + (sum(K + 1 for K in self.choice_sizes) or 1) + self.n_shifts
+        """Rows of the token table."""
+        sizes, rows = self.prefix_sizes, self.prefix_rows
+        if self.shared_table:
+            return rows[0][1] + (len(sizes) if self.drops_conditions else 0)
+        return rows[-1][0] + sizes[-1] + self.has_none_row(len(sizes) - 1)
 
     def __str__(self) -> str:
         kind = "levels" if self.ordered else "codes"
@@ -110,14 +162,26 @@ class NetworkConfig(Protocol):
     def build(self) -> nn.Module: ...
 
 
+def split_conditions(
+    conditions: PriorConditions,
+) -> tuple[ConditionConfigs, tuple[PictureCondition, ...]]:
+    """Split conditions: choices and captions, then pictures. UserError if two share a name."""
+    names = [c.name for c in conditions]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise UserError(f"two conditions are named {twice[0]!r}; give each a different name")
+    pictures = tuple(c for c in conditions if isinstance(c, PictureCondition))
+    return tuple(c for c in conditions if not isinstance(c, PictureCondition)), pictures
+
+
 def compute_requirements(
     codec: Codec,
     size: tuple[int, int],
     output: Output,
-    conditions: ConditionConfigs = (),
+    conditions: PriorConditions = (),
     condition_dropout: float = 0.0,
     max_shift: int = 0,
     order: Order = ROW_MAJOR,
+    shared_table: bool = False,
 ) -> Requirements:
     """Compute the requirements of a model of these parts; size: of the pictures.
 
@@ -129,17 +193,22 @@ def compute_requirements(
             f"output is {type(output).__name__}, which needs ordered values, but the codec's "
             f"{codec.vocab_size} codes have none; give Categorical"
         )
+    vectors, pictures = split_conditions(conditions)
+    encoders = [condition.build() for condition in pictures]
     return Requirements(
         grid=(C, h, w),
         n_symbols=codec.vocab_size,
         ordered=codec.symbol_values is not None,
         n_parameters=output.count_parameters(C, codec.vocab_size),
         joint=output.joint,
-        encoder_width=compute_width(conditions, reserve_none=condition_dropout > 0),
-        choice_sizes=tuple(len(c.values) for c in conditions if isinstance(c, Choice)),
-        text_names=tuple(c.name for c in conditions if not isinstance(c, Choice)),
+        encoder_width=compute_width(vectors, reserve_none=condition_dropout > 0),
+        choice_sizes=tuple(len(c.values) for c in vectors if isinstance(c, Choice)),
+        text_names=tuple(c.name for c in vectors if not isinstance(c, Choice)),
         n_shifts=(2 * max_shift + 1) ** 2 if max_shift else 0,
         order=order,
+        pictures=tuple((e.name, e.vocab_size, e.n_tokens) for e in encoders),
+        shared_table=shared_table,
+        drops_conditions=condition_dropout > 0,
     )
 
 
@@ -154,6 +223,11 @@ def check_network(network: NetworkConfig, requirements: Requirements) -> None:
         raise UserError(
             f"condition {requirements.text_names[0]!r} is a vector, but this network takes tokens; "
             "remove it, or give a PixelCNN"
+        )
+    if requirements.pictures and "tokens" not in network.condition_kinds:
+        raise UserError(
+            f"condition {requirements.pictures[0][0]!r} is a picture, which is encoded as tokens, "
+            "but this network takes a vector; remove it, or give a GPT"
         )
     if not requirements.order.is_raster and "tokens" not in network.condition_kinds:
         raise UserError(

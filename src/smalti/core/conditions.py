@@ -12,7 +12,7 @@ from smalti.core.protocols import Batch, Condition, Spec
 from smalti.core.sampling_inputs import SamplingInputs
 
 ConditionValues = dict[str, Tensor | list[str]]
-"""Conditions of n pictures, by name: (n,) integers, or n texts."""
+"""Conditions of n pictures, by name: (n,) integers, n texts, or n pictures (n, C, H, W)."""
 NONE = "none"
 """The value that means "unconditional"."""
 MAX_LISTED = 20
@@ -32,7 +32,9 @@ def merge_shorthands(inputs: SamplingInputs | Batch) -> ConditionValues:
 
 
 def resolve_conditions(inputs: SamplingInputs | Batch, spec: Spec, n: int) -> ConditionValues:
-    """Resolve the conditions of n pictures: (n,) int64 on the CPU for values, n strings for text.
+    """Resolve the conditions of n pictures.
+
+    (n,) int64 on the CPU for values, n strings for text, (n, C, H, W) or codes for pictures.
 
     Values may be given by name; "none", for models trained without the condition, too, is the index
     after the last value. A batch may have more conditions than the model, which are ignored.
@@ -40,6 +42,11 @@ def resolve_conditions(inputs: SamplingInputs | Batch, spec: Spec, n: int) -> Co
     unknown values.
     """
     conditions, known = merge_shorthands(inputs), {c.name: c for c in spec.conditions}
+    name = find_picture_condition(spec.conditions)
+    if name and isinstance(inputs, SamplingInputs) and inputs.picture is not None:
+        if name in conditions:
+            raise UserError(f"picture and conditions[{name!r}] are both given; give one of them")
+        conditions[name] = inputs.picture
     if isinstance(inputs, SamplingInputs) and (
         odd := [name for name in conditions if name not in known]
     ):
@@ -52,6 +59,8 @@ def resolve_conditions(inputs: SamplingInputs | Batch, spec: Spec, n: int) -> Co
 def check_condition(value: Tensor | list[str], condition: Condition, n: int) -> Tensor | list[str]:
     """Check and convert the value of one condition, as in `resolve_conditions`."""
     name, K = condition.name, len(condition.values)
+    if condition.is_picture:
+        return check_picture_condition(value, name, n)
     shape = (len(value),) if not isinstance(value, Tensor) else tuple(value.shape)
     if shape != (n,):
         count = shape[0] if len(shape) == 1 else shape
@@ -66,6 +75,21 @@ def check_condition(value: Tensor | list[str], condition: Condition, n: int) -> 
         by_name = f', or "{NONE}" by name' if condition.allows_none else ""
         raise UserError(f"{name} {int(bad[0])} is given; this model's are 0 to {K - 1}{by_name}")
     return y.long()
+
+
+def check_picture_condition(value: Tensor | list[str], name: str, n: int) -> Tensor:
+    """Check that a condition is n pictures, or codes of n pictures; the codec checks the rest."""
+    if not isinstance(value, Tensor) or value.ndim not in (3, 4):
+        raise UserError(f"{name} is a picture; give pictures (n, C, H, W)")
+    if len(value) != n:
+        raise UserError(f"{len(value)} of {name} are given for {n} pictures; give one each")
+    return value.detach()
+
+
+def find_picture_condition(conditions: Sequence[Condition]) -> str | None:
+    """Find the condition that `SamplingInputs.picture` sets: the only one that is a picture."""
+    names = [c.name for c in conditions if c.is_picture and not c.has_default]
+    return names[0] if len(names) == 1 else None
 
 
 def find_value_indices(names: Sequence[str], condition: Condition) -> Tensor:
@@ -94,4 +118,5 @@ def list_input_fields(conditions: Sequence[Condition]) -> tuple[str, ...]:
     names = {c.name for c in conditions}
     short = {"class": "labels", "text": "text"}
     fields = tuple(field for name, field in short.items() if name in names)
+    fields += ("picture",) if find_picture_condition(conditions) else ()
     return (*fields, "conditions") if names else ()

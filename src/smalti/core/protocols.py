@@ -32,9 +32,13 @@ class Condition(NamedTuple):
     kind: Literal["vector", "tokens", "map"]
     """How the network takes it: a vector, a token sequence before the input, or a feature map."""
     values: tuple[str, ...] = ()
-    """Names of its values; empty for free text."""
+    """Names of its values; empty for free text and pictures."""
     allows_none: bool = False
     """Whether "none" is allowed: the model was trained without the condition, too."""
+    is_picture: bool = False
+    """Whether its values are pictures (n, C, H, W), or their codes (n, h, w) as int64."""
+    has_default: bool = False
+    """Whether the model knows a value where none is given, such as the place of a crop."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ class Batch(NamedTuple):
     text: list[str] | None = None
     """B captions."""
     conditions: Mapping[str, Tensor | list[str]] = {}
-    """Other conditions by name: (B,) integers, or B texts."""
+    """Other conditions by name: (B,) integers, B texts, or pictures (B, C, H, W)."""
     codes: Tensor | None = None
     """(B, C, h, w) int64: codes of encoded pictures."""
     pairs: tuple[Tensor, Tensor] | None = None

@@ -34,7 +34,7 @@ class SamplingInputs:
     text: list[str] | None = None
     """n sentences; shorthand for conditions["text"]."""
     picture: Tensor | None = None
-    """(n, C, H, W) in [0, 1]: a condition picture."""
+    """(n, C, H, W) in [0, 1]: a picture to start from, or a model's one picture condition."""
     strength: float | None = None
     """Fraction of the sampler's steps to run on that picture, up to 1 (SDEdit)."""
     known: Tensor | None = None
@@ -46,7 +46,7 @@ class SamplingInputs:
     size: tuple[int, int] | None = None
     """Height and width, for models with free size."""
     conditions: Mapping[str, Tensor | list[str]] = field(default_factory=dict)
-    """Other conditions by name: (n,) integers, n value names, or n texts."""
+    """Other conditions by name: (n,) integers, n value names, n texts, or n pictures."""
 
     def __post_init__(self) -> None:
         for name, convert in CONVERTERS.items():

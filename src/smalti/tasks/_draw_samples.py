@@ -85,7 +85,7 @@ def draw_samples(
     are cycled.
     conditions: Other condition, such as style=flat. May be repeated; the values of a name are
     cycled.
-    pictures: Picture to start from instead of noise. May be repeated; pictures are cycled.
+    pictures: Picture to start from, or to condition on. May be repeated; pictures are cycled.
     strength: Share of the steps to run on it (default: 0.6). Up to 1; more keeps less of it.
     size: Height and width (default: the model's). In pixels, as 64 or 48x64; for models that can
     draw other sizes than their training size.
@@ -142,7 +142,8 @@ def draw_samples(
             }
             if pictures is not None:
                 record["pictures"] = list_paths(pictures)
-                record["strength"] = strength or DEFAULT_STRENGTH
+                if "strength" in selected.spec.accepted_inputs:
+                    record["strength"] = strength or DEFAULT_STRENGTH
             write_record(folder / "samples.json", record)
     return DrawnSamples(drawn.pictures, drawn.frames, seeds, drawn_classes, captions, sampler)
 

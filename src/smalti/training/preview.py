@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import torch
 from PIL import Image
-from torch import nn
+from torch import Tensor, nn
 
+from smalti.core.conditions import find_picture_condition
 from smalti.core.drawing import draw_in_batches
 from smalti.core.pictures import make_grid
-from smalti.core.protocols import Batch, Codec, Dataset, GenerativeModel
+from smalti.core.protocols import Batch, Codec, Dataset, GenerativeModel, Spec
 from smalti.core.sampling_inputs import SamplingInputs
 
 PREVIEW_SIZE = 64  # pictures in a preview
@@ -22,11 +23,9 @@ def draw_preview(
     parts: number of parts that a batch is split into, to save memory.
     """
     if isinstance(model, GenerativeModel) and model.spec.output == "picture":
-        return make_grid(
-            draw_samples(
-                model, PREVIEW_SIZE // parts or 1, read_captions(valid) or read_captions(train)
-            )
-        )
+        captions = read_captions(valid) or read_captions(train)
+        pictures = read_condition_pictures(model.spec, valid if len(valid) else train)
+        return make_grid(draw_samples(model, PREVIEW_SIZE // parts or 1, captions, pictures))
     if not isinstance(model, Codec):
         return None
     x = load_first_batch(valid if len(valid) else train, PREVIEW_SIZE // 2).require_pictures()
@@ -44,10 +43,22 @@ def read_captions(data: Dataset) -> list[str]:
     return load_first_batch(data, PREVIEW_SIZE).text or [] if len(data) else []
 
 
-def draw_samples(model: GenerativeModel, batch_size: int, captions: list[str]) -> torch.Tensor:
+def read_condition_pictures(spec: Spec, data: Dataset) -> Tensor | None:
+    """Read pictures (N, C, H, W) for the model's picture condition, if it has one."""
+    name = find_picture_condition(spec.conditions)
+    if name is None or not len(data):
+        return None
+    batch = load_first_batch(data, PREVIEW_SIZE)
+    value = batch.conditions.get(name, batch.pictures)
+    return value if isinstance(value, Tensor) else None
+
+
+def draw_samples(
+    model: GenerativeModel, batch_size: int, captions: list[str], pictures: Tensor | None
+) -> Tensor:
     """Draw the samples of a preview, `batch_size` at a time.
 
-    The captions are cycled, if the model takes text.
+    The captions and the pictures to condition on are cycled, if the model takes them.
     """
     accepted_captions = captions if "text" in model.spec.accepted_inputs else ()
     text = (
@@ -55,6 +66,7 @@ def draw_samples(model: GenerativeModel, batch_size: int, captions: list[str]) -
         if accepted_captions
         else None
     )
-    return draw_in_batches(
-        model, range(PREVIEW_SIZE), SamplingInputs(text=text), batch_size=batch_size
-    ).pictures
+    if pictures is not None:
+        pictures = pictures[torch.arange(PREVIEW_SIZE) % len(pictures)]
+    inputs = SamplingInputs(text=text, picture=pictures)
+    return draw_in_batches(model, range(PREVIEW_SIZE), inputs, batch_size=batch_size).pictures
