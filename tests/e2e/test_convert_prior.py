@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -29,10 +30,14 @@ CLASSES = {
     "cond_stage_key": "class_label",
     "cond_stage_config": {"target": "taming.modules.util.Labelator", "params": {"n_classes": 7}},
 }
-SEGMENTATION = {
-    "cond_stage_key": "segmentation",
-    "cond_stage_config": {"target": "taming.models.vqgan.VQModel", "params": {}},
+COORDINATES = {
+    "cond_stage_key": "coord",
+    "cond_stage_config": {
+        "target": "taming.modules.misc.coord.CoordStage",
+        "params": {"n_embed": 64, "down_factor": 4},
+    },
 }
+LOW_RESOLUTION = {"cond_stage_config": "__is_first_stage__", "downsample_cond_size": 4}
 H, W = 8, 12  # 4 x 6 codes: the golden Transformer has 40 positions
 
 
@@ -44,6 +49,10 @@ def write_published(condition: dict[str, Any], **gpt_changes: Any) -> dict[str, 
     weights = {f"transformer.{name}": value for name, value in gpt.items()}
     weights |= {f"first_stage_model.{name}": value for name, value in codec.items()}
     weights["first_stage_model.loss.discriminator.main.0.weight"] = torch.zeros(2)
+    if condition.get("cond_stage_key") in ("depth", "segmentation"):
+        weights |= {f"cond_stage_model.{name}": value for name, value in codec.items()}
+        stage = {"target": "taming.models.vqgan.VQModel", "params": copy.deepcopy(codec_config)}
+        condition = {**condition, "cond_stage_config": stage, "downsample_cond_size": 8}
     torch.save({"state_dict": weights, "epoch": 3, "callbacks": {}}, "last.ckpt")
     params = {
         "transformer_config": {
@@ -100,6 +109,35 @@ def test_logits_are_the_references(condition: dict[str, Any]) -> None:
     torch.testing.assert_close(ours, logits, atol=1e-5, rtol=1e-5)
 
 
+@torch.no_grad()
+def test_pictures_and_coordinates_stand_in_front() -> None:
+    """Conditions encoded as by `Net2NetTransformer.encode_to_c`, on the golden Transformer."""
+    z = torch.randint(0, 64, (2, 1, 4, 6), generator=torch.Generator().manual_seed(0))
+    x = torch.rand(2, 3, H, W, generator=torch.Generator().manual_seed(1))
+    for condition, name in (
+        (COORDINATES, "coordinates"),
+        (LOW_RESOLUTION, "picture"),
+        ({"cond_stage_key": "depth"}, "depth"),
+    ):
+        golden = build_golden_network(write_published(condition))
+        assert run_command(CONVERT) == 0
+        model = smalti.load("models/prior")
+        if name == "coordinates":
+            place = torch.arange(H * W).view(1, 1, H, W) / (H * W)
+            means = torch.nn.functional.interpolate(place, size=(2, 3), mode="area")
+            front, values = (64 * means).round().long().flatten(1).expand(2, -1), {}
+        else:
+            small = torch.nn.functional.interpolate(x, size=(4, 4) if name == "picture" else (8, 8))
+            front, values = model.codec.encode(small).flatten(1), {name: x}
+        logits = golden(torch.cat([front, z.flatten(1)], dim=1)[:, :-1])[:, front.shape[1] - 1 :]
+        y = model.encode_conditions(values, 2)
+        assert torch.equal(y, front)
+        ours = model.conditioning.predict(model.network, z, y, None, torch.float32)
+        torch.testing.assert_close(ours.flatten(2).movedim(1, 2), logits, atol=1e-5, rtol=1e-5)
+        drawn = smalti.sample(model, 2, inputs=smalti.SamplingInputs(conditions=values))
+        assert isinstance(drawn, Tensor) and drawn.shape == (2, 3, H, W)
+
+
 def test_a_published_prior_is_converted_and_draws(capsys: Any) -> None:
     write_published(CLASSES)
     assert run_command(CONVERT) == 0
@@ -128,9 +166,10 @@ def test_permuters_are_orders() -> None:
 @pytest.mark.parametrize(
     ("condition", "gpt", "words", "said"),
     [
-        (SEGMENTATION, {}, "", "'segmentation', by VQModel; classes (Labelator)"),
-        ({"cond_stage_key": "coord", "cond_stage_config": {"target": "a.CoordStage"}}, {}, "",
-         "'coord', by CoordStage"),
+        ({"cond_stage_key": "segmentation"}, {}, "", "'segmentation', whose VQGAN takes one-hot"),
+        ({"cond_stage_config": {"target": "a.BertEmbedder"}}, {}, "", "'depth', by BertEmbedder"),
+        ({"cond_stage_config": {"target": "a.Labelator"}}, {}, "", "n_classes of Labelator"),
+        ({**LOW_RESOLUTION, "downsample_cond_size": 12}, {}, "", "take 59 positions"),
         (CLASSES, {"vocab_size": 65}, "", "has 64 rows, but the config needs 65"),
         (CLASSES, {"n_layer": 3}, "", "blocks.2"),
         (CLASSES, {"n_embd": None}, "", "n_embd of transformer_config is None"),

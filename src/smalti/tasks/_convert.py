@@ -9,12 +9,8 @@ from typing import Any
 from smalti.convert import REFERENCES, infer_config, read_weights
 from smalti.convert.codecs import IGNORED_WEIGHTS
 from smalti.convert.model import model_from_reference
-from smalti.convert.taming_transformer import (
-    KIND,
-    convert_taming_transformer,
-    move_codec,
-    read_taming_transformer,
-)
+from smalti.convert.taming_prior import convert_taming_transformer, move_codecs
+from smalti.convert.taming_transformer import KIND, read_taming_transformer
 from smalti.core.checkpoint import write_checkpoint
 from smalti.core.documents import read_json_object, read_yaml_object
 from smalti.core.errors import UserError, shorten
@@ -25,7 +21,7 @@ from smalti.core.protocols import Card
 from smalti.core.short_repr import add_short_repr
 
 FILES = ResultFiles(
-    r"(codec/)?(config\.json|model\.safetensors)", "config.json", ("format", "model")
+    r"((codec|condition)/)?(config\.json|model\.safetensors)", "config.json", ("format", "model")
 )
 """Files of a checkpoint, and of the codec of a prior."""
 KINDS = (*(kind.replace("_", "-") for kind in REFERENCES), KIND)
@@ -104,7 +100,7 @@ def convert_prior(
         raise UserError(f"a {KIND}'s codec is saved beside it; give out")
     read = read_taming_transformer(config)
     model, skipped = convert_taming_transformer(read, weights, size, folder)
-    move_codec(model, Path(out) / "codec")
+    move_codecs(model, folder, Path(out))
     return model, skipped
 
 
