@@ -32,7 +32,7 @@ class Entrant:
     """What must not change between two sessions."""
     out: Path
     results: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Minutes (as text) -> results."""
+    """Results by mark, such as the minutes of training as text."""
     rng: list[torch.Tensor] = field(default_factory=read_rng_state)
     loss: float = float("nan")
     """Running mean of the training loss."""
@@ -106,12 +106,12 @@ class Entrant:
 
 def take_turns(
     entrants: list[Entrant],
-    minutes: float,
+    mark: str,
     sitting: float,
     take_turn: Callable[[Entrant, Interrupt], None],
 ) -> None:
-    """Cycle through the entrants until all are measured, Ctrl-C, or `sitting` minutes are over."""
-    begun, mark = time.perf_counter(), f"{minutes:g}"
+    """Cycle through the entrants until all have results of `mark`, Ctrl-C, or `sitting` minutes."""
+    begun = time.perf_counter()
     with Interrupt() as interrupt:
         while running := [e for e in entrants if mark not in e.results]:
             for entrant in running:

@@ -52,7 +52,9 @@ def main(argv: list[str] | None = None) -> None:
     pictures, machine = digit_pictures("train"), describe_machine()
     entrants = [load_entrant(name, pictures, options) for name in options.networks]
     print(format_machine(machine), flush=True)
-    take_turns(entrants, options.minutes, options.sitting, lambda e, i: take_turn(e, options, i))
+    take_turns(
+        entrants, f"{options.minutes:g}", options.sitting, lambda e, i: take_turn(e, options, i)
+    )
     waiting = [e.name for e in entrants if f"{options.minutes:g}" not in e.results]
     rows = [build_row(e, f"{options.minutes:g}") for e in entrants if e.name not in waiting]
     if rows:

@@ -79,8 +79,8 @@ def main(argv: list[str] | None = None) -> None:
     pictures, machine = digit_pictures("train"), describe_machine()
     entrants = [load_entrant(name, pictures, options) for name in options.networks]
     print(format_machine(machine), flush=True)
-    take_turns(entrants, options.minutes, options.sitting, lambda e, i: take_turn(e, options, i))
     mark = f"{options.minutes:g}"
+    take_turns(entrants, mark, options.sitting, lambda e, i: take_turn(e, options, i))
     write_report(options, machine, [e for e in entrants if mark in e.results])
     if waiting := [e.name for e in entrants if mark not in e.results]:
         print(f"Not done: {'; '.join(waiting)}. Run the same command to resume.")
