@@ -28,6 +28,7 @@ from smalti.translation.model import TranslatorConfig
 
 DATASETS: list[type[c.Dataset]] = [Pictures, Codes, SentencePairs]
 BATCH_ORDERS: list[type[c.BatchOrder]] = [ShuffledBatches, ShuffledTokenBatches]
+HAVE_MIRRORED: list[type[p.HasMirrored]] = [Codes]
 HAVE_FACTS: list[type[c.HasFacts]] = [Pictures, Codes, VQGANConfig]
 
 CONFIGS: list[type[c.ModelConfig]] = [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -34,7 +33,10 @@ class FrozenCodec:
 
     def load(self) -> Any:
         """Load the codec in eval mode, on the CPU. UserError when its hash does not match."""
-        codec = load(self.model)
+        try:
+            codec = load(self.model)
+        except UserError as error:
+            raise UserError(f"the codec of a prior is missing: {error}") from error
         if codec.spec.output != "codes":
             raise UserError(f"{self.model} is not a codec; give a VQ-VAE or a VQGAN")
         if self.sha256 and (found := hash_model(codec)) != self.sha256:
@@ -45,10 +47,13 @@ class FrozenCodec:
         return codec.requires_grad_(False)
 
     def pin_hash(self) -> FrozenCodec:
-        """Return a copy with the codec's current hash, and a folder as an absolute path."""
-        model, folder = self.model, Path(self.model)
-        if find_checkpoint(model).is_relative_to(folder):
-            model = str(folder.absolute())
+        """Return a copy with the codec's current hash, and a folder as an absolute path.
+
+        For a run it is the folder of its newest step, so that the run may go on.
+        """
+        model, checkpoint = self.model, find_checkpoint(self.model)
+        if checkpoint.is_relative_to(model):
+            model = str(checkpoint.absolute())
         return replace(self, model=model, sha256=self.sha256 or hash_codec(model))
 
 

@@ -13,10 +13,12 @@ from cyclopts import Group
 
 from smalti.cli.dynamic_verb import make_dynamic_verb
 from smalti.cli.event_printer import EventPrinter
-from smalti.cli.flags import Flags, add_flags, format_option, list_flags
+from smalti.cli.flags import Flag, Flags, add_flags, format_option, list_flags
+from smalti.cli.help_layout import OPTIONS
 from smalti.cli.options import Size, Switch
 from smalti.core.errors import UserError
 from smalti.core.ranges import Minutes, Positive
+from smalti.core.size import normalize_size
 from smalti.data.pictures import Pictures
 from smalti.recipes import RECIPES, find_recipe
 from smalti.recipes.recipe import Recipe
@@ -27,6 +29,7 @@ EXAMPLES = """[bold]Examples[/bold]
 
   smalti train ddpm --data photos --minutes 30
   smalti train ddpm --epochs 20 --lr 1e-3 --model.schedule sigmoid
+  smalti train gpt --data photos --codec runs/vqgan --minutes 20
   smalti train ddpm --resume"""
 
 GENERAL = """Train a model with a recipe, or resume a run.
@@ -35,9 +38,11 @@ GENERAL = """Train a model with a recipe, or resume a run.
 
 DATA_FIELDS = re.compile(
     r"model\.(shape|classes|(codec|network|discriminator)\.(shape|channels|condition_width|classes)"
-    r"|conditions\..*\.values)"
+    r"|codec\.(model|sha256)|network\.(vocab_size|context_length)|conditions\..*\.values)"
 )
-"""Fields of a model's config that the data determine."""
+"""Fields of a model's config that the data and the codec determine."""
+
+EXAMPLE_CODEC = "vqvae-digits"
 
 
 def find_recipe_in(words: Sequence[str]) -> Recipe | None:
@@ -52,22 +57,37 @@ def choose_command(words: Sequence[str]) -> tuple[Callable[..., Any], str]:
     """The command with the options of the recipe's training and model, and its help."""
     recipe = find_recipe_in(words)
     training = list_flags(recipe.training if recipe else Training())
-    model = (
-        list_flags(recipe.make_config(make_example_pictures(recipe)), "model.") if recipe else ()
-    )
+    model = list_flags(make_example_config(recipe), "model.") if recipe else ()
     own = tuple(flag for flag in model if not DATA_FIELDS.fullmatch(flag.name))
     command = add_flags(
         train_recipe,
         training=Flags(tuple(training), Group("Training", sort_key=1)),
         model=Flags(own, Group("Model", sort_key=2)),
+        prior=Flags(make_codec_flags(recipe), OPTIONS),
     )
     return command, f"{recipe.name}: {recipe.summary}." if recipe else GENERAL
+
+
+def make_codec_flags(recipe: Recipe | None) -> tuple[Flag, ...]:
+    """--codec, for the recipes that take one."""
+    if recipe is None or recipe.codec is None:
+        return ()
+    help = "Trained codec: shipped model, run or checkpoint."
+    default = None if recipe.codec_recipe else recipe.codec
+    return (Flag("codec", str, help, default),)
+
+
+def make_example_config(recipe: Recipe) -> Any:
+    """The model's config with stand-ins for the data and the codec, which are not read yet."""
+    if recipe.codec is not None:
+        recipe = recipe.use_codec(EXAMPLE_CODEC)
+    return recipe.make_config(make_example_pictures(recipe))
 
 
 def make_example_pictures(recipe: Recipe) -> Pictures:
     """A stand-in for the data, which are not read yet."""
     classes = tuple(map(str, range(10)))
-    pixels = torch.zeros(1, 1, recipe.size, recipe.size, dtype=torch.uint8)
+    pixels = torch.zeros(1, 1, *normalize_size(recipe.size), dtype=torch.uint8)
     return Pictures(pixels, torch.zeros(1, dtype=torch.int64), classes, "example")
 
 
@@ -84,6 +104,7 @@ def train_recipe(
     resume: Switch = False,
     training: dict[str, Any],
     model: dict[str, Any],
+    prior: dict[str, Any],
 ) -> int:
     """Train a model with a recipe, or resume a run.
 
@@ -116,14 +137,18 @@ def train_recipe(
     event_printer = EventPrinter()
     try:
         if resume:
-            refuse_changes([*(k for k, v in own.items() if v is not None), *training, *model])
+            refuse_changes(
+                [*(k for k, v in {**own, **prior}.items() if v is not None), *training, *model]
+            )
             ended = _train.resume(out, recipe, on_event=event_printer)
         else:
             steps = training.pop("steps", None)
             inside = {name.removeprefix("model."): value for name, value in model.items()}
             assert recipe is not None
             selected = find_recipe(recipe).change(training, inside)
-            ended = _train.train(selected, **own, steps=steps, out=out, on_event=event_printer)
+            ended = _train.train(
+                selected, **own, **prior, steps=steps, out=out, on_event=event_printer
+            )
     finally:
         event_printer.close()
     # 128 + signal, as shells do, so that `train && sample` stops

@@ -1,4 +1,4 @@
-"""Optional protocols of players, which training checks with `isinstance`.
+"""Optional protocols of players and datasets, which training checks with `isinstance`.
 
 A player implements those it needs; a class need not inherit from them.
 """
@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
+
+from smalti.core.protocols import Batch
 
 
 @runtime_checkable
@@ -80,3 +83,12 @@ class HasTrainingState(Protocol):
 
     def training_state_dict(self) -> dict[str, Any]: ...
     def load_training_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class HasMirrored(Protocol):
+    """A dataset that has its items mirrored, too: codes, which cannot be mirrored themselves."""
+
+    def make_flipped_batch(self, indices: Tensor, flipped: Tensor, device: torch.device) -> Batch:
+        """As `make_batch`, with the mirrored items where flipped (B,). UserError without them."""
+        ...

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from smalti.core.device import move_to_device
+from smalti.core.errors import UserError
 from smalti.core.fingerprint import hash_texts
 from smalti.core.progress import OnProgress, Progress, ignore_event
 from smalti.core.protocols import Batch, Codec
@@ -22,11 +23,13 @@ class Codes:
 
     stored_codes: (N, C, h, w) in the smallest integer dtype for the codec's vocabulary.
     pictures: the encoded pictures. codec_sha256: a hash of the codec.
+    mirrored_codes: those of the mirrored pictures, as `stored_codes`; None if not encoded.
     """
 
     stored_codes: Tensor
     pictures: Pictures
     codec_sha256: str
+    mirrored_codes: Tensor | None = None
     item_name: ClassVar[str] = "picture"
 
     @property
@@ -39,7 +42,21 @@ class Codes:
 
     def make_batch(self, indices: Tensor, device: torch.device) -> Batch:
         """Gather codes int64 (B, C, h, w), labels and captions of the given pictures."""
-        codes = move_to_device(self.stored_codes[indices], device).long()
+        return self._annotate(self.stored_codes[indices], indices, device)
+
+    def make_flipped_batch(self, indices: Tensor, flipped: Tensor, device: torch.device) -> Batch:
+        """As `make_batch`, with the mirrored pictures where flipped (B,). UserError without."""
+        if self.mirrored_codes is None:
+            raise UserError(
+                f"training.flip mirrors pictures, but {self.name} is encoded without; encode the "
+                "mirrored pictures, too, or leave it out"
+            )
+        plain, mirrored = self.stored_codes[indices], self.mirrored_codes[indices]
+        codes = torch.where(flipped[:, None, None, None], mirrored, plain)
+        return self._annotate(codes, indices, device)
+
+    def _annotate(self, codes: Tensor, indices: Tensor, device: torch.device) -> Batch:
+        codes = move_to_device(codes, device).long()
         return self.pictures.load_annotations(indices, device)._replace(codes=codes)
 
     def plan_batches(self, seed: int, batch_size: int) -> ShuffledBatches:
@@ -72,11 +89,25 @@ def encode_pictures(
 
     codec_sha256: the codec's hash.
     """
-    small = torch.uint8 if codec.vocab_size <= 2**8 else torch.int16
-    dtype = small if codec.vocab_size <= 2**15 else torch.int32
     parts = []
     for k, rows in enumerate(pictures.split_indices(batch_size)):
         on_progress(Progress("encoding", k * batch_size, len(pictures)))
-        codes = codec.encode(pictures.make_batch(rows, device).require_pictures())
-        parts.append((codes if codes.ndim == 4 else codes[:, None]).to("cpu", dtype))
+        parts.append(encode_bytes(pictures.take(rows), codec, device, batch_size))
     return Codes(torch.cat(parts), pictures, codec_sha256)
+
+
+def encode_bytes(x: Tensor, codec: Codec, device: torch.device, batch_size: int = 64) -> Tensor:
+    """Encode pictures x (N, C, H, W) uint8 as codes (N, C, h, w), on the CPU."""
+    parts = []
+    for part in x.split(batch_size):
+        codes = codec.encode(move_to_device(part, device).float() / 255)
+        codes = codes if codes.ndim == 4 else codes[:, None]
+        parts.append(codes.to("cpu", choose_dtype(codec.vocab_size)))
+    return torch.cat(parts)
+
+
+def choose_dtype(vocab_size: int) -> torch.dtype:
+    """The smallest integer dtype for symbols below vocab_size."""
+    if vocab_size <= 2**8:
+        return torch.uint8
+    return torch.int16 if vocab_size <= 2**15 else torch.int32

@@ -1,4 +1,4 @@
-"""Recipes of autoregressive models: PixelCNNs of pictures, and a GPT over codes."""
+"""Recipes of PixelCNNs of pictures; those over a codec's codes are in priors.py."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from functools import partial
 
 from smalti.autoregressive import (
     AutoregressiveConfig,
-    FrozenCodec,
-    GPTConfig,
     Levels,
     LogisticMixture,
     build_config,
@@ -18,7 +16,6 @@ from smalti.autoregressive.pixelcnn.plusplus.network import PixelCNNPlusPlusConf
 from smalti.data.pictures import Pictures
 from smalti.layers.caption import CaptionConfig
 from smalti.layers.condition_encoder import make_choices
-from smalti.layers.symbol_sampling import Ancestral
 from smalti.recipes.pictures import FetchedReader, read_digits, read_digits_or_data
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
@@ -68,18 +65,6 @@ def pixelcnnpp_emoji(pictures: Pictures) -> AutoregressiveConfig:
     )
 
 
-def vqvae_digits_gpt(pictures: Pictures) -> AutoregressiveConfig:
-    return build_config(
-        FrozenCodec("vqvae-digits", shape=pictures.shape),
-        GPTConfig(layers=4, heads=4, width=128, dropout=0.1),
-        conditions=make_choices(pictures.classes),
-        condition_dropout=0.1,
-        noise=0.05,
-        max_shift=2,
-        sampler=Ancestral(top_p=0.9),
-    )
-
-
 PIXELCNN = Recipe(
     read_digits_or_data,
     pixelcnn,
@@ -106,10 +91,4 @@ PIXELCNNPP_EMOJI = Recipe(
     pixelcnnpp_emoji,
     Training(batch_size=16, learning_rate=2e-3, ema=0.999, save_every=500),
     size=32,
-)
-VQVAE_DIGITS_GPT = Recipe(
-    read_digits,
-    vqvae_digits_gpt,
-    Training(batch_size=128, learning_rate=1e-3, weight_decay=0.05, ema=0.9995, save_every=2000),
-    size=28,
 )

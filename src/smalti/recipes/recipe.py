@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from smalti.core.changes import change_config
+from smalti.core.checkpoint import load
+from smalti.core.errors import UserError
 from smalti.core.size import Size
 from smalti.data.pictures import Pictures, Splits
 from smalti.training.config import Training
@@ -32,15 +35,22 @@ class Recipe:
 
     read: SplitsReader
     """(data path or None, size) -> pictures to train on, to validate and to test."""
-    make_config: Callable[[Pictures], Any]
-    """Makes the model's config, with the channels, classes and size of the pictures."""
+    make_config: Callable[..., Any]
+    """Makes the model's config from the pictures: their channels, classes and size. That of a prior
+    has a keyword `codec`, too."""
     training: Training
-    size: int = 32
+    size: Size = 32
     """Height and width that pictures are resized to."""
     name: str = ""
     summary: str = ""
     minutes: float = 10.0
     """Training time if neither steps nor minutes are given."""
+    codec: str | None = None
+    """The codec whose codes a prior models; None for other models. Without `codec_recipe` it is the
+    default."""
+    codec_recipe: str = ""
+    """The recipe that trains such a codec on your pictures. With your pictures the codec must be
+    given."""
 
     def change(
         self, training: Mapping[str, Any] = NO_CHANGES, model: Mapping[str, Any] = NO_CHANGES
@@ -51,10 +61,32 @@ class Recipe:
         model={"network.widths": (8, 16)}.
         """
 
-        def make_changed_config(pictures: Pictures) -> Any:
-            return change_config(self.make_config(pictures), model, "model", "model.")
+        def make_changed_config(pictures: Pictures, **options: Any) -> Any:
+            config = self.make_config(pictures, **options)
+            return change_config(config, model, "model", "model.")
 
         changed = change_config(self.training, training, "training")
         return replace(
             self, training=changed, make_config=make_changed_config if model else self.make_config
         )
+
+    def use_codec(self, codec: str) -> Recipe:
+        """Return a prior's recipe for another codec, a shipped name, checkpoint or run.
+
+        The size of the pictures becomes the codec's. UserError if this recipe takes no codec, or
+        if the model is no codec.
+        """
+        if self.codec is None:
+            raise UserError(f"codec {codec} is given, but {self.name} takes none; leave it out")
+        H, W = read_picture_size(codec)
+        size = H if H == W else (H, W)
+        make_config = partial(self.make_config, codec=codec)
+        return replace(self, codec=codec, make_config=make_config, size=size)
+
+
+def read_picture_size(codec: str) -> tuple[int, int]:
+    """(H, W) of the pictures that a codec was trained on. UserError if it is not a codec."""
+    spec = load(codec).spec
+    if spec.output != "codes":
+        raise UserError(f"{codec} is not a codec; give a VQ-VAE or a VQGAN")
+    return spec.size

@@ -30,6 +30,7 @@ class Entry(NamedTuple):
 DIFFUSION = "smalti.recipes.diffusion"
 CODECS = "smalti.recipes.codecs"
 AUTOREGRESSIVE = "smalti.recipes.autoregressive"
+PRIORS = "smalti.recipes.priors"
 CLASSIFIERS = "smalti.recipes.classifiers"
 
 
@@ -39,7 +40,16 @@ def make_celebahq_entry(variant: int, size: int, codes: int, epochs: int) -> Ent
     return Entry(summary, CODECS, steps=epochs * (30_000 // 64))
 
 
+def make_celebahq_prior_entry(variant: int) -> Entry:
+    """The article's PixelCNN over a codec of CelebA-HQ, 50 epochs of batches of 64."""
+    summary = f"the article's prior of vqvae-celebahq-{variant}; with --devices 4"
+    return Entry(summary, PRIORS, steps=50 * (30_000 // 64))
+
+
 RECIPES = {
+    "article-prior-digits": Entry(
+        "the article's prior of vqvae-digits", PRIORS, steps=50 * (60_000 // 256)
+    ),
     "consistency-digits": Entry(
         "consistency tuning of a DDPM; needs --init-from ddpm-digits", DIFFUSION, steps=4000
     ),
@@ -56,12 +66,20 @@ RECIPES = {
     "gated-pixelcnn-digits-8": Entry(
         "class-conditional Gated PixelCNN of digits, 8 levels", AUTOREGRESSIVE, minutes=60
     ),
+    "gpt": Entry("GPT over the codes of your codec (default: of the digits)", PRIORS, minutes=20),
     "letters": Entry(
         "DDPM of letters, 32x32; needs `smalti fetch letters`",
         DIFFUSION,
         steps=15_000,
     ),
     "pixelcnn": Entry("Gated PixelCNN on your pictures (default: the digits)", AUTOREGRESSIVE),
+    "pixelcnn-celebahq-1": make_celebahq_prior_entry(1),
+    "pixelcnn-celebahq-2": make_celebahq_prior_entry(2),
+    "pixelcnn-celebahq-3": make_celebahq_prior_entry(3),
+    "pixelcnn-celebahq-4": make_celebahq_prior_entry(4),
+    "pixelcnn-codes": Entry(
+        "PixelCNN over the codes of your codec (default: of the digits)", PRIORS, minutes=20
+    ),
     "pixelcnnpp-digits": Entry(
         "class-conditional PixelCNN++ of digits", AUTOREGRESSIVE, steps=5000
     ),
@@ -73,7 +91,10 @@ RECIPES = {
     "vqvae": Entry("VQ-VAE on your pictures (default: the digits)", CODECS),
     "vqvae-digits": Entry("VQ-VAE of digits: 7x7 of 64 codes", CODECS, minutes=15),
     "vqvae-digits-gpt": Entry(
-        "class-conditional GPT over the codes of vqvae-digits", AUTOREGRESSIVE, steps=32_000
+        "class-conditional GPT over the codes of vqvae-digits", PRIORS, steps=32_000
+    ),
+    "vqvae-digits-pixelcnn": Entry(
+        "class-conditional PixelCNN over codes of vqvae-digits", PRIORS, steps=18_000
     ),
     "vqvae-emoji": Entry(
         "VQ-VAE of emoji, 16x16 codes; needs `smalti fetch emoji`",

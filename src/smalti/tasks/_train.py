@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from smalti.core.checkpoint import read_card
 from smalti.core.config import coerce_value
 from smalti.core.errors import UserError
 from smalti.core.locks import lock_folder
@@ -15,10 +16,13 @@ from smalti.core.ranges import Minutes, Positive
 from smalti.core.size import Size, format_size, normalize_size
 from smalti.data.pictures import Pictures, Splits
 from smalti.data.reading import read_size, to_absolute_path
-from smalti.recipes import find_recipe
+from smalti.recipes import RECIPES, find_recipe
 from smalti.recipes.origin import read_origin
+from smalti.recipes.pictures import FetchedReader
 from smalti.recipes.recipe import Recipe
-from smalti.training import Training
+from smalti.tasks.encoding import encode_once
+from smalti.tasks.reference import find_run
+from smalti.training import Training, read_run
 from smalti.training import resume as resume_run
 from smalti.training import run as begin_run
 from smalti.training._run import check_empty_folder
@@ -40,6 +44,7 @@ def train(
     epochs: float | None = None,
     size: Size | None = None,
     init_from: str | Path | None = None,
+    codec: str | Path | None = None,
     on_event: OnEvent = ignore_event,
 ) -> Ended:
     """Train a model with a recipe, in a new folder.
@@ -54,6 +59,7 @@ def train(
     epochs: Passes over the training set, instead of steps.
     size: Height and width (default: the data's or recipe's).
     init_from: Model to take the initial weights from. Shipped model, run or checkpoint.
+    codec: Trained codec of a prior. Shipped model, run or checkpoint (default: the recipe's).
 
     An interrupted run (Ctrl-C) saves a checkpoint; `Ended` says so, and `resume` continues it.
     Raises UserError if `out` is in use, or if the loss becomes NaN or infinite.
@@ -63,6 +69,12 @@ def train(
     check_empty_folder(out)
     training, minutes = choose_duration(recipe, steps, minutes, epochs)
     source = None if isinstance(data, Splits | None) else str(data)
+    if recipe.codec is not None:
+        recipe = choose_codec(recipe, codec, data, size)
+        if data is None and codec is not None and recipe.codec_recipe:
+            source = find_codec_pictures(codec)
+    elif codec is not None:
+        raise UserError(f"codec {codec} is given, but {recipe.name} takes none; leave it out")
     shape = normalize_size(size or (read_size(source) if source else None) or recipe.size)
     side = shape[0] if shape[0] == shape[1] else shape
     splits = data if isinstance(data, Splits) else read_pictures(recipe, source, side, on_event)
@@ -75,10 +87,12 @@ def train(
     if epochs is not None:
         training = replace(training, steps=count_steps(splits.train, training.batch_size, epochs))
     relay = EventRelay(on_event)
+    config = recipe.make_config(splits.train)
+    train_data, valid_data = encode_once(config, training.flip, splits, on_event)
     begin_run(
-        recipe.make_config(splits.train),
-        splits.train,
-        splits.valid,
+        config,
+        train_data,
+        valid_data,
         training,
         out,
         minutes=minutes,
@@ -115,8 +129,47 @@ def resume(
     run_recipe = recipe if isinstance(recipe, Recipe) else find_recipe(origin.recipe)
     splits = data or read_pictures(run_recipe, origin.data, origin.size, on_event)
     relay = EventRelay(on_event)
-    resume_run(out, splits.train, splits.valid, on_event=relay)
+    record = read_run(out)
+    train_data, valid_data = encode_once(record.model, record.training.flip, splits, on_event)
+    resume_run(out, train_data, valid_data, on_event=relay)
     return relay.ended
+
+
+def choose_codec(
+    recipe: Recipe, codec: str | Path | None, data: str | Path | Splits | None, size: Size | None
+) -> Recipe:
+    """The recipe with the given codec, whose pictures have one size.
+
+    UserError for a model that is no codec, and for another size.
+    """
+    source = None if isinstance(data, Splits | None) else str(data)
+    if codec is None and data is not None and recipe.codec_recipe:
+        raise UserError(
+            f"codec is missing: train one with `smalti train {recipe.codec_recipe} --data "
+            f"{source or 'FOLDER'}`, and then give it (--codec {RUNS / recipe.codec_recipe})"
+        )
+    recipe = recipe.use_codec(str(codec or recipe.codec))
+    for given, what in ((size, "size"), (source and read_size(source), f"{source}: size")):
+        if given and normalize_size(given) != normalize_size(recipe.size):
+            raise UserError(
+                f"{what} is {format_size(normalize_size(given))}, but codec {recipe.codec} has "
+                f"pictures of {format_size(normalize_size(recipe.size))}; give that size"
+            )
+    return recipe
+
+
+def find_codec_pictures(codec: str | Path) -> str | None:
+    """The data that a codec was trained on: a path, or the name of a pack; None if unknown."""
+    if (run := find_run(codec)) is not None:
+        origin = read_origin(run)
+        name, data = origin.recipe, origin.data
+    else:
+        name, data = read_card(codec).facts.get("recipe"), None
+    if data is None and name in RECIPES:
+        recipe = find_recipe(name)
+        if isinstance(recipe.read, FetchedReader):
+            return recipe.read.pack.format(size=format_size(normalize_size(recipe.size)))
+    return data
 
 
 class EventRelay:

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import torch
+
 from smalti.core.checkpoint import SHIPPED_FOLDER, find_checkpoint, read_card
 from smalti.core.errors import UserError
 from smalti.core.progress import OnProgress, label_progress
-from smalti.core.protocols import HasSpec
+from smalti.core.protocols import Dataset, HasSpec
 from smalti.data import Splits, digit_pictures, read_splits
+from smalti.data.codes import Codes
 from smalti.features.registry import DIGIT_CLASSES
 from smalti.recipes import RECIPES, find_recipe
 from smalti.recipes.origin import read_origin
@@ -77,7 +80,14 @@ def find_run(model: object) -> Path | None:
 
 def describe_change(run: Path, splits: Splits) -> str:
     """What changed in the pictures since the run began, or an empty string."""
-    return find_change(read_run(run).data, train=splits.train, valid=splits.valid)
+    recorded = read_run(run).data
+    parts: dict[str, Dataset] = {"train": splits.train, "valid": splits.valid}
+    if codec_sha256 := recorded.get("train", {}).get("codec"):  # it was trained on codes of them
+        parts = {
+            name: Codes(torch.empty(len(part), 0), part, codec_sha256)
+            for name, part in (("train", splits.train), ("valid", splits.valid))
+        }
+    return find_change(recorded, **parts)
 
 
 def has_flips(model: object) -> bool:

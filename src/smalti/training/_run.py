@@ -34,6 +34,7 @@ from smalti.training.recovery import ROLLBACK_LR_FACTOR, DivergenceError
 from smalti.training.run_record import RunRecord, read_run
 from smalti.training.saving import finish_interrupted_save, save_and_validate
 from smalti.training.start import load_start_weights, start_loop
+from smalti.training.step import make_flipped_batch
 from smalti.training.timing import probe_step_time
 
 WEIGHT_COPIES = 4
@@ -65,8 +66,8 @@ def run(
         raise UserError(f"minutes is {minutes} and steps is not given; give a time above 0")
     if not len(train):
         raise UserError(f"{train.name} holds no {train.item_name}s to train on; give at least one")
-    if training.flip and train.make_batch(torch.arange(1), torch.device("cpu")).pictures is None:
-        raise UserError(f"training.flip mirrors pictures, and {train.name} has none; leave it out")
+    if training.flip:
+        make_flipped_batch(train, torch.arange(1), torch.device("cpu"))  # UserError if impossible
     if isinstance(model, HasTrainingCheck):
         model.check_training()  # fails before anything is written
     check_memory(model)

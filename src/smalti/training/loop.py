@@ -42,7 +42,7 @@ from smalti.training.step import (
     WeightedSum,
     accumulate_gradients,
     compute_means,
-    flip_randomly,
+    make_flipped_batch,
     schedule_learning_rate,
     take_optimizer_step,
 )
@@ -237,8 +237,8 @@ class Loop:
         return [MicroBatch(self.load_batch(part), len(part) / even_share) for part in parts]
 
     def load_batch(self, indices: torch.Tensor) -> Batch:
-        batch = self.data.make_batch(indices, self.fabric.device)
-        return flip_randomly(batch) if self.training.flip else batch
+        make_batch = make_flipped_batch if self.training.flip else type(self.data).make_batch
+        return make_batch(self.data, indices, self.fabric.device)
 
     def state_dict(self) -> dict[str, Any]:
         """Tensors and plain values, from which `restore_loop` resumes exactly."""

@@ -10,8 +10,9 @@ from lightning_fabric import Fabric
 from lightning_fabric.wrappers import _FabricModule
 from torch import Tensor, nn
 
-from smalti.core.players import HasOptimizerSettings
-from smalti.core.protocols import Batch
+from smalti.core.errors import UserError
+from smalti.core.players import HasMirrored, HasOptimizerSettings
+from smalti.core.protocols import Batch, Dataset
 from smalti.training.config import Training
 from smalti.training.device import all_reduce, choose_precision
 
@@ -54,8 +55,13 @@ class WeightedSum(NamedTuple):
     weight: float | Tensor
 
 
-def flip_randomly(batch: Batch) -> Batch:
-    """Mirror each picture with probability 1/2."""
+def make_flipped_batch(data: Dataset, indices: Tensor, device: torch.device) -> Batch:
+    """Gather items, each mirrored with probability 1/2. UserError if they have no pictures."""
+    if isinstance(data, HasMirrored):
+        return data.make_flipped_batch(indices, torch.rand(len(indices)) < 0.5, device)
+    batch = data.make_batch(indices, device)
+    if batch.pictures is None:
+        raise UserError(f"training.flip mirrors pictures, and {data.name} has none; leave it out")
     x = batch.require_pictures()
     mirrored = torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5
     return batch._replace(pictures=torch.where(mirrored, x.flip(3), x))

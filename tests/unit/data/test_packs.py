@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smalti.data import Pictures, pack, packing, read, read_size, read_splits
-from smalti.training.step import flip_randomly
+from smalti.training.step import make_flipped_batch
 from tests import albums
 from tests.command import list_contents
 from tests.expect import expect_user_error
@@ -237,7 +237,7 @@ def test_a_pack_is_indexed_without_being_read(huge_pack: Path):
         before = resident()
         splits = read_splits(huge_pack, size=64)
         first = splits.train.plan_batches(seed=0, batch_size=8).select_indices(0)
-        batch = flip_randomly(splits.train.make_batch(first, torch.device("cpu")))
+        batch = make_flipped_batch(splits.train, first, torch.device("cpu"))
         assert batch.require_pictures().shape == (8, 3, 64, 64)
     assert len(splits.train) == 38_000
     assert splits.train.stored_pixels.data_ptr() == splits.valid.stored_pixels.data_ptr()

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smalti.core.protocols import Dataset
+from smalti.data.code_cache import encode_with_cache
 from smalti.data.sentence_pairs import SentencePairs, join_sentences
 from smalti.data.shuffle import ShuffledTokenBatches
 from smalti.training import Training, resume, run
@@ -25,6 +26,7 @@ from smalti.training.start import start_loop
 from tests.expect import expect_user_error
 from tests.toys import (
     KillAfterStep,
+    MeanCodec,
     PowerCut,
     TokenToyConfig,
     ToyConfig,
@@ -236,3 +238,29 @@ def test_held_out_pairs_are_a_mean_over_tokens() -> None:
     expected = float(loop.ema.module.loss(everything, 0).total)
     assert len(list(valid.split_indices(size))) > 1
     assert math.isclose(compute_validation_loss(loop, valid), expected, rel_tol=1e-5)
+
+
+def test_flipped_codes_are_those_of_mirrored_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMALTI_DATA", str(tmp_path))
+    pictures, indices = make_pictures(), torch.tensor([3, 0, 9])
+    codes = encode_with_cache(pictures, MeanCodec(), "means", CPU, mirrored=True)
+    flipped = torch.tensor([True, False, True])
+    x = pictures.take_floats(indices)
+    wanted = MeanCodec().encode(torch.where(flipped[:, None, None, None], x.flip(3), x))
+    found = codes.make_flipped_batch(indices, flipped, CPU).codes
+    assert found is not None and torch.equal(found[:, 0], wanted)
+    assert torch.equal(codes.stored_codes, make_codes().stored_codes)
+    with expect_user_error("is encoded without"):
+        make_codes().make_flipped_batch(indices, flipped, CPU)
+
+
+def test_an_unwritable_cache_costs_time_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("SMALTI_DATA", str(tmp_path / "file"))
+    codes = encode_with_cache(make_pictures(), MeanCodec(), "means", CPU)
+    assert torch.equal(codes.stored_codes, make_codes().stored_codes)
+    assert "codes are not cached" in caplog.text

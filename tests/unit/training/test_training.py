@@ -32,7 +32,7 @@ from smalti.training.rng_state import read_rng_state
 from smalti.training.run_record import RunRecord, find_last_step, read_trainer_state
 from smalti.training.saving import compute_validation_loss
 from smalti.training.start import start_loop
-from smalti.training.step import build_optimizer, flip_randomly, schedule_learning_rate
+from smalti.training.step import build_optimizer, make_flipped_batch, schedule_learning_rate
 from tests.toys import NO_PICTURES, TINY, EventRecorder, ToyConfig, are_equal, make_pictures
 
 TRAIN, VALID = make_pictures(24), make_pictures(6, seed=1)
@@ -205,8 +205,9 @@ def test_frozen_weights_are_left_out():
 @pytest.mark.parametrize(("flip", "low", "high"), [(False, 0, 0), (True, 0.4, 0.6)])
 def test_flip_mirrors_half_of_the_pictures(flip: bool, low: float, high: float):
     pixels = torch.tensor([[0, 51], [102, 255]], dtype=torch.uint8).expand(1000, 1, 2, 2)
-    batch = Pictures(pixels, None, (), "slopes").make_batch(torch.arange(1000), CPU)
-    x = (flip_randomly(batch) if flip else batch).require_pictures()
+    make_batch = make_flipped_batch if flip else Pictures.make_batch
+    batch = make_batch(Pictures(pixels, None, (), "slopes"), torch.arange(1000), CPU)
+    x = batch.require_pictures()
     upright = torch.tensor([[0.0, 0.2], [0.4, 1.0]])
     mirrored = (x == upright.flip(1)).all(dim=(1, 2, 3))
     assert torch.equal(x[~mirrored], upright.expand_as(x[~mirrored]))

@@ -1,0 +1,78 @@
+"""Codes of pictures on disk, so that every picture is encoded once by a codec.
+
+$SMALTI_DATA/codes/CODEC/PICTURES.safetensors holds the codes of up to `BLOCK` pictures, named by
+hashes of the codec and of all their pixels. Each file is written atomically, so that an interrupted
+encoding goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from smalti.core.errors import UserError
+from smalti.core.files import write_atomically
+from smalti.core.fingerprint import hash_tensors
+from smalti.core.progress import OnProgress, Progress, ignore_event
+from smalti.core.protocols import Codec
+from smalti.data.codes import Codes, choose_dtype, encode_bytes
+from smalti.data.packs import find_data_home
+from smalti.data.pictures import Pictures
+
+BLOCK = 4096
+"""Pictures in a file."""
+
+
+def encode_with_cache(
+    pictures: Pictures,
+    codec: Codec,
+    codec_sha256: str,
+    device: torch.device,
+    *,
+    mirrored: bool = False,
+    on_progress: OnProgress = ignore_event,
+) -> Codes:
+    """Encode all pictures with a codec on `device`, or read their codes from the cache.
+
+    mirrored: encode the mirrored pictures, too.
+    """
+    folder = find_data_home() / "codes" / codec_sha256[:16]
+    variants: list[Tensor] = []
+    n = (1 + mirrored) * len(pictures)
+    for flip in (False, True)[: 1 + mirrored]:
+        parts = []
+        for rows in pictures.split_indices(BLOCK):
+            on_progress(Progress("encoding", int(rows[0]) + flip * len(pictures), n))
+            x = pictures.take(rows)
+            parts.append(read_or_encode(x.flip(3) if flip else x, codec, folder, device))
+        variants.append(torch.cat(parts))
+    return Codes(variants[0], pictures, codec_sha256, *variants[1:])
+
+
+def read_or_encode(x: Tensor, codec: Codec, folder: Path, device: torch.device) -> Tensor:
+    """Codes (B, C, h, w) of pictures x (B, C, H, W) uint8, from the cache if they are there."""
+    path = folder / f"{hash_tensors(x)[:32]}.safetensors"
+    codes = read_codes(path, codec, x)
+    if codes is None:
+        codes = encode_bytes(x, codec, device)
+        try:
+            write_atomically(path, lambda new: save_file({"codes": codes}, new))
+        except (OSError, UserError) as error:  # a cache that cannot be written costs time alone
+            logging.getLogger("smalti").warning("codes are not cached: %s", error)
+    return codes
+
+
+def read_codes(path: Path, codec: Codec, x: Tensor) -> Tensor | None:
+    """Read the codes of pictures x; None if they are missing or damaged."""
+    try:
+        codes = load_file(path)["codes"]
+    except (OSError, SafetensorError, KeyError):
+        return None
+    grid = (1, *codec.compute_code_shape((x.shape[2], x.shape[3])))[-3:]
+    fits = codes.shape == (len(x), *grid) and codes.dtype == choose_dtype(codec.vocab_size)
+    return codes if fits and int(codes.max()) < codec.vocab_size and codes.min() >= 0 else None

@@ -1,0 +1,35 @@
+"""Pictures as codes, encoded once before a prior is trained."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from smalti.autoregressive import AutoregressiveConfig, FrozenCodec
+from smalti.core.device import check_device
+from smalti.core.progress import OnProgress
+from smalti.core.protocols import Dataset
+from smalti.data.code_cache import encode_with_cache
+from smalti.data.pictures import Splits
+
+
+def encode_once(
+    config: object, flip: bool, splits: Splits, on_progress: OnProgress
+) -> tuple[Dataset, Dataset]:
+    """Training and validation data for a model: codes for a prior, pictures for other models.
+
+    A prior whose pictures are shifted is trained on pictures: random shifts have (2s + 1)^2
+    variants each, more than a training visits, so the codec runs at every step.
+    """
+    if not isinstance(config, AutoregressiveConfig) or not isinstance(config.codec, FrozenCodec):
+        return splits.train, splits.valid
+    if config.max_shift:
+        return splits.train, splits.valid
+    codec = config.codec.load().to(check_device("auto"))
+    encode = partial(
+        encode_with_cache,
+        codec=codec,
+        codec_sha256=config.codec.sha256,
+        device=codec.device,
+        on_progress=on_progress,
+    )
+    return encode(splits.train, mirrored=flip), encode(splits.valid)
