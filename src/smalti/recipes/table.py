@@ -47,7 +47,7 @@ def make_celebahq_prior_entry(variant: int) -> Entry:
 
 
 RECIPES = {
-    "article-prior-digits": Entry(
+    "article-prior-digits": Entry(  # 50 epochs of MNIST
         "the article's prior of vqvae-digits", PRIORS, steps=50 * (60_000 // 256)
     ),
     "consistency-digits": Entry(
