@@ -277,7 +277,8 @@ def test_a_hole_is_painted():
     assert not np.array_equal(after[mask > 0][:, 0], before[mask > 0])
     told = json.loads(Path("completions/rgb/completions.json").read_text())
     assert (told["mask"], told["classes"]) == ("hole.png", None)
-    assert told["sampler"] == {"tag": "ancestral", "temperature": 0.5, "top_k": 0, "top_p": 1.0}
+    expected = {"temperature": 0.5, "top_k": 0, "top_p": 1.0, "guidance": 1.0}
+    assert told["sampler"] == {"tag": "ancestral", **expected}
 
 
 def test_samples_appear_row_by_row():
@@ -291,4 +292,5 @@ def test_samples_appear_row_by_row():
     assert (first[2 + 7 : 58 : 7, 2:44:7] == 0).all()
     assert abs(last - read_pixels("samples/gray/grid.png")).max() <= 8  # a GIF has a palette
     told = json.loads(Path("samples/gray/samples.json").read_text())
-    assert told["sampler"] == {"tag": "ancestral", "temperature": 0.7, "top_k": 0, "top_p": 1.0}
+    expected = {"temperature": 0.7, "top_k": 0, "top_p": 1.0, "guidance": 1.0}
+    assert told["sampler"] == {"tag": "ancestral", **expected}
