@@ -60,4 +60,4 @@ def test_a_prior_conditioned_on_small_pictures(
     assert (again[0] == again[1]).all()
     capsys.readouterr()
     assert run_command(f"{command} --out none") == 2
-    assert "not trained without picture; give a picture for each of 2" in capsys.readouterr().err
+    assert "not trained without picture; give one for each of 2" in capsys.readouterr().err

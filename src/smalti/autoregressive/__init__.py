@@ -1,5 +1,6 @@
 """Autoregressive models: a network over the symbols of a codec."""
 
+from smalti.autoregressive.caption_tokens import CaptionTokens
 from smalti.autoregressive.config import AutoregressiveConfig, build_config
 from smalti.autoregressive.coordinates import CoordinateCodec
 from smalti.autoregressive.frozen import FrozenCodec
@@ -20,6 +21,7 @@ __all__ = [
     "Ancestral",
     "Autoregressive",
     "AutoregressiveConfig",
+    "CaptionTokens",
     "Categorical",
     "Choice",
     "CoordinateCodec",

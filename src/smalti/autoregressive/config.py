@@ -10,6 +10,7 @@ from smalti.autoregressive.frozen import FrozenCodec
 from smalti.autoregressive.guidance import check_guidance
 from smalti.autoregressive.network import (
     ROW_MAJOR,
+    FrontCondition,
     NetworkConfig,
     PriorConditions,
     Requirements,
@@ -20,7 +21,6 @@ from smalti.autoregressive.network import (
 )
 from smalti.autoregressive.orders import Order, RowMajor
 from smalti.autoregressive.output import Categorical, Output
-from smalti.autoregressive.picture_condition import PictureCondition
 from smalti.autoregressive.pixelcnn.gated.network import GatedPixelCNNConfig
 from smalti.core.config import check_fields
 from smalti.core.errors import UserError
@@ -69,7 +69,7 @@ class AutoregressiveConfig:
                 f"max_shift is {self.max_shift}; give at least 0 and less than the picture's side"
             )
         vectors, pictures = split_conditions(self.conditions)
-        if self.max_shift and any(c.source in ("given", "coordinates") for c in pictures):
+        if self.max_shift and not all(c.follows_shifts for c in pictures):
             raise UserError(
                 f"max_shift is {self.max_shift}, but {pictures[0].name} would not shift with the "
                 "picture; give max_shift 0"
@@ -78,7 +78,7 @@ class AutoregressiveConfig:
             spec = describe_conditions(vectors, self.condition_dropout)
             check_guidance(self.sampler.guidance, spec)
         # codecs on disk are loaded when the model is built
-        if not any(isinstance(c, FrozenCodec) for c in (self.codec, *(p.codec for p in pictures))):
+        if not isinstance(self.codec, FrozenCodec) and not any(c.is_on_disk for c in pictures):
             check_network(self.network, self.compute_requirements(self.codec.load()))
 
     @property
@@ -124,7 +124,7 @@ def build_config(
     A frozen codec is pinned by its hash. others: further fields of the config.
     """
     codec = codec.pin_hash() if isinstance(codec, FrozenCodec) else codec
-    conditions = tuple(c.pin_hash() if isinstance(c, PictureCondition) else c for c in conditions)
+    conditions = tuple(c.pin_hash() if isinstance(c, FrontCondition) else c for c in conditions)
     parts = output, conditions, condition_dropout
     requirements = compute_requirements(
         codec.load(), codec.shape[1:], *parts, max_shift, order, shared_table

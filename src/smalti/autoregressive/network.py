@@ -10,6 +10,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor, nn
 
+from smalti.autoregressive.caption_tokens import CaptionTokens
 from smalti.autoregressive.orders import Order, RowMajor
 from smalti.autoregressive.output import Output
 from smalti.autoregressive.picture_condition import PictureCondition
@@ -21,7 +22,9 @@ from smalti.layers.condition_encoder import Choice, ConditionConfigs, compute_wi
 
 N = TypeVar("N", bound="NetworkConfig")
 ROW_MAJOR = RowMajor()
-PriorConditions = tuple[Choice | CaptionConfig | PictureCondition, ...]
+FrontCondition = PictureCondition | CaptionTokens
+"""A condition of several tokens in front of a GPT's symbols."""
+PriorConditions = tuple[Choice | CaptionConfig | FrontCondition, ...]
 """The conditions of an autoregressive model."""
 
 
@@ -164,13 +167,16 @@ class NetworkConfig(Protocol):
 
 def split_conditions(
     conditions: PriorConditions,
-) -> tuple[ConditionConfigs, tuple[PictureCondition, ...]]:
-    """Split conditions: choices and captions, then pictures. UserError if two share a name."""
+) -> tuple[ConditionConfigs, tuple[FrontCondition, ...]]:
+    """Split conditions: choices and captions, then those of several tokens.
+
+    UserError if two share a name.
+    """
     names = [c.name for c in conditions]
     if twice := [name for name in names if names.count(name) > 1]:
         raise UserError(f"two conditions are named {twice[0]!r}; give each a different name")
-    pictures = tuple(c for c in conditions if isinstance(c, PictureCondition))
-    return tuple(c for c in conditions if not isinstance(c, PictureCondition)), pictures
+    pictures = tuple(c for c in conditions if isinstance(c, FrontCondition))
+    return tuple(c for c in conditions if not isinstance(c, FrontCondition)), pictures
 
 
 def compute_requirements(
@@ -222,11 +228,11 @@ def check_network(network: NetworkConfig, requirements: Requirements) -> None:
     if requirements.text_names and "vector" not in network.condition_kinds:
         raise UserError(
             f"condition {requirements.text_names[0]!r} is a vector, but this network takes tokens; "
-            "remove it, or give a PixelCNN"
+            "give CaptionTokens, or a PixelCNN"
         )
     if requirements.pictures and "tokens" not in network.condition_kinds:
         raise UserError(
-            f"condition {requirements.pictures[0][0]!r} is a picture, which is encoded as tokens, "
+            f"condition {requirements.pictures[0][0]!r} is encoded as tokens, "
             "but this network takes a vector; remove it, or give a GPT"
         )
     if not requirements.order.is_raster and "tokens" not in network.condition_kinds:

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from smalti.autoregressive.caption_tokens import CaptionTokenizer
 from smalti.autoregressive.codec_config import CodecConfig
 from smalti.autoregressive.coordinates import make_coordinates
 from smalti.autoregressive.frozen import FrozenCodec, UnregisteredCodec
@@ -43,6 +44,16 @@ class PictureCondition:
     resize: Literal["area", "nearest"] = "area"
     """How pictures are resized: averaged, or picked."""
 
+    @property
+    def follows_shifts(self) -> bool:
+        """Whether it is derived from pictures after they are shifted."""
+        return self.source not in ("given", "coordinates")
+
+    @property
+    def is_on_disk(self) -> bool:
+        """Whether its codec is loaded from disk."""
+        return isinstance(self.codec, FrozenCodec)
+
     def pin_hash(self) -> PictureCondition:
         """Return a copy whose frozen codec has its current hash."""
         pinned = self.codec.pin_hash() if isinstance(self.codec, FrozenCodec) else self.codec
@@ -54,6 +65,8 @@ class PictureCondition:
 
 class PictureEncoder:
     """Encodes the pictures of a condition as tokens; not trained, nor saved with the model."""
+
+    is_picture = True
 
     def __init__(self, config: PictureCondition):
         self.config, self.name = config, config.name
@@ -113,12 +126,12 @@ class PictureEncoder:
 
 
 class PictureEncoders:
-    """All picture conditions of a model."""
+    """All conditions of a model that are several tokens: pictures and captions."""
 
-    def __init__(self, encoders: Sequence[PictureEncoder], dropout: float):
+    def __init__(self, encoders: Sequence[PictureEncoder | CaptionTokenizer], dropout: float):
         self.encoders, self.dropout = tuple(encoders), dropout
         self.spec = tuple(
-            Condition(e.name, "tokens", (), dropout > 0, True, e.is_always_known)
+            Condition(e.name, "tokens", (), dropout > 0, e.is_picture, e.is_always_known)
             for e in self.encoders
         )
 
@@ -148,7 +161,7 @@ class PictureEncoders:
         parts = []
         for e in self.encoders:
             value = values.get(e.name)
-            if value is None and e.is_always_known:
+            if value is None and isinstance(e, PictureEncoder) and e.is_always_known:
                 value = make_coordinates(n, e.size)
             if value is not None:
                 tokens = e.encode(value, device)
@@ -156,7 +169,8 @@ class PictureEncoders:
                 tokens = torch.full((n, e.n_tokens), e.vocab_size, device=device)
             else:
                 raise UserError(
-                    f"this model was not trained without {e.name}; give a picture for each of {n}"
+                    f"this model was not trained without {e.name}; "
+                    f"give one for each of {n} pictures"
                 )
             if training and self.dropout and not e.is_always_known:
                 hidden = torch.rand(n, 1, device=device) < self.dropout

@@ -45,6 +45,7 @@ TAGS = {
     "caption": "smalti.layers.caption:CaptionConfig",
     "ancestral": "smalti.layers.symbol_sampling:Ancestral",
     "sliding": "smalti.autoregressive.windows.sampler:Sliding",
+    "caption-tokens": "smalti.autoregressive.caption_tokens:CaptionTokens",
     "picture-condition": "smalti.autoregressive.picture_condition:PictureCondition",
     "coordinates": "smalti.autoregressive.coordinates:CoordinateCodec",
     "indices": "smalti.autoregressive.indices:IndexCodec",

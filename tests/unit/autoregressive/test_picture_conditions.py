@@ -13,6 +13,7 @@ import smalti
 from smalti.autoregressive import (
     Ancestral,
     Autoregressive,
+    CaptionTokens,
     Choice,
     CoordinateCodec,
     FrozenCodec,
@@ -28,6 +29,7 @@ from smalti.core.config import from_json, to_json
 from smalti.core.protocols import Batch, SymbolDistribution
 from smalti.core.rng import Rng
 from smalti.core.sampling_inputs import SamplingInputs
+from smalti.layers.caption import CaptionConfig
 from smalti.pixelcnn import GatedPixelCNNConfig
 from tests.expect import expect_user_error
 from tests.tiny import GPT, draw_pictures, randomize_zeros
@@ -193,7 +195,7 @@ def test_crops_know_where_they_are() -> None:
 
 def test_what_does_not_fit_is_refused() -> None:
     net, x = model(SMALL), torch.rand(2, 1, 8, 8)
-    with expect_user_error("not trained without picture", "give a picture for each of 2"):
+    with expect_user_error("not trained without picture", "give one for each of 2"):
         smalti.sample(net, 2)
     with expect_user_error("3 of picture are given for 2 pictures"):
         smalti.sample(net, 2, cond=torch.rand(3, 1, 8, 8))
@@ -213,7 +215,7 @@ def test_what_does_not_fit_is_refused() -> None:
         smalti.sample(net, 2, inputs=SamplingInputs(picture=x, conditions={"picture": x}))
     with expect_user_error("guidance is 2", "not trained without picture"):
         smalti.sample(net, 2, cond=x, sampler=Ancestral(guidance=2.0))
-    with expect_user_error("'picture' is a picture", "give a GPT"):
+    with expect_user_error("'picture' is encoded as tokens", "give a GPT"):
         build_config(DIGITS, GatedPixelCNNConfig(), conditions=(SMALL,)).build()
     with expect_user_error("two conditions are named 'picture'"):
         build_config(DIGITS, GPT, conditions=(SMALL, SMALL))
@@ -221,9 +223,33 @@ def test_what_does_not_fit_is_refused() -> None:
         build_config(DIGITS, GPT, conditions=(COORDINATES,), max_shift=2)
     with expect_user_error("pictures have shape (1, 9, 9)", "resize them"):
         net.score(Batch(torch.rand(1, 1, 9, 9)), Rng([0]))
+    with expect_user_error("'text' is a vector", "give CaptionTokens, or a PixelCNN"):
+        model(CaptionConfig())
     given = model(PictureCondition(Levels(4, (1, 2, 2)), "style", "given"))
     with expect_user_error("not trained without style"):
         given.loss(Batch(x), 0)
+
+
+def test_captions_are_words_in_front() -> None:
+    words = CaptionTokens(length=3, buckets=50)
+    net = model(words, SMALL, condition_dropout=0.1)
+    assert net.requirements.vocab_size == 64 + 51 + 5
+    (row,) = encode(net, 1, text=["Red, HEART"])
+    assert 65 <= row[0] < 64 + 50 and row[0] != row[1] and row[2] == 64
+    assert encode(net, 1, text=["red heart"]) == [row]
+    assert encode(net, 1, text=["heart red blue green"])[0][:2] == [row[1], row[0]]
+    assert encode(net, 1)[0][:3] == [64 + 50] * 3
+    alone = model(words)
+    x = torch.rand(2, 1, 8, 8)
+    one, other = (
+        alone.score(Batch(x, text=[text] * 2), Rng(range(2))).nats for text in ("red", "heart")
+    )
+    assert not torch.equal(one, other)
+    assert alone.train().loss(Batch(x, text=["red", "heart"]), 0).total.isfinite()
+    assert draw_pictures(alone, 2, cond="red heart").shape == (2, 1, 8, 8)
+    with expect_user_error("not trained without text", "give one for each of 2 pictures"):
+        smalti.sample(alone, 2)
+    assert from_json(to_json(net.config)) == net.config
 
 
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
