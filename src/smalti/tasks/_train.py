@@ -138,7 +138,7 @@ def resume(
 def choose_codec(
     recipe: Recipe, codec: str | Path | None, data: str | Path | Splits | None, size: Size | None
 ) -> Recipe:
-    """The recipe with the given codec, whose pictures have one size.
+    """The recipe with the given codec, if one is, whose pictures have one size.
 
     UserError for a model that is no codec, and for another size.
     """
@@ -148,7 +148,9 @@ def choose_codec(
             f"codec is missing: train one with `smalti train {recipe.codec_recipe} --data "
             f"{source or 'FOLDER'}`, and then give it (--codec {RUNS / recipe.codec_recipe})"
         )
-    recipe = recipe.use_codec(str(codec or recipe.codec))
+    if codec is None:
+        return recipe
+    recipe = recipe.use_codec(str(codec))
     for given, what in ((size, "size"), (source and read_size(source), f"{source}: size")):
         if given and normalize_size(given) != normalize_size(recipe.size):
             raise UserError(

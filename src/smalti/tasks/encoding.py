@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from smalti.autoregressive import AutoregressiveConfig, FrozenCodec
+from smalti.autoregressive import AutoregressiveConfig, FrozenCodec, PictureCondition
 from smalti.core.device import check_device
 from smalti.core.progress import OnProgress
 from smalti.core.protocols import Dataset
@@ -19,10 +19,11 @@ def encode_once(
 
     With `max_shift` a prior is trained on pictures: (2s + 1)^2 shifts of each would take minutes to
     encode before the first step, and the codec takes 5 to 13 % of a step of the shipped priors.
+    So is a prior with conditions that are made of the pictures.
     """
     if not isinstance(config, AutoregressiveConfig) or not isinstance(config.codec, FrozenCodec):
         return splits.train, splits.valid
-    if config.max_shift:
+    if config.max_shift or any(isinstance(c, PictureCondition) for c in config.conditions):
         return splits.train, splits.valid
     codec = config.codec.load().to(check_device("auto"))
     encode = partial(
