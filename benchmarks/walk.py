@@ -20,11 +20,13 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from benchmarks._machine import describe_machine, format_machine, time_call
+from smalti.autoregressive import FrozenCodec
 from smalti.autoregressive.conditioning import to_network_input
+from smalti.autoregressive.pixelcnn.masks import RowsAboveConv
 from smalti.core.protocols import SymbolDistribution
 from smalti.core.rng import Rng
 from smalti.core.sampling_inputs import SamplingInputs
@@ -65,6 +67,14 @@ def list_workloads() -> list[Workload]:
             "Gated, 15 x 128", build_config(gray, GatedPixelCNNConfig(width=128, blocks=14)), 16
         ),
         Workload("PixelCNN++, 5 x 64", build_config(gray, plusplus, LogisticMixture(10)), 16),
+        Workload(
+            "PixelCNN prior, 15 x 128",
+            build_config(
+                FrozenCodec(),
+                PixelCNNConfig(width=128, blocks=15, head_width=32, embeds_symbols=True),
+            ),
+            16,
+        ),
     ]
     pictures = digit_pictures("train")
     for name in SHIPPED:
@@ -104,7 +114,7 @@ def measure_workload(workload: Workload, repeats: int) -> dict[str, Any]:
     """Measure seconds, forwards per sampling with their range, and the parts; print a row."""
     torch.manual_seed(0)
     model = workload.config.build().eval()
-    z = torch.randint(model.requirements.n_symbols, (workload.batch_size, *workload.config.shape))
+    z = torch.randint(model.requirements.n_symbols, (workload.batch_size, *model.requirements.grid))
     x, y = to_network_input(model.network, z, model.values, torch.float32), None
     if model.spec.classes:
         y = torch.arange(workload.batch_size) % len(model.spec.classes)
@@ -126,15 +136,34 @@ def measure_workload(workload: Workload, repeats: int) -> dict[str, Any]:
     row: dict[str, Any] = {name: median(seconds) for name, seconds in taken.items()}
     row |= {"name": workload.name, "batch": workload.batch_size, "forwards": median(ratios)}
     row |= {"least": ratios[0], "most": ratios[-1], "overhead": row["forward"] / row["bare"]}
-    row["naive"] = row["forward"] * model.spec.channels * 784
+    row["naive"] = row["forward"] * model.requirements.sequence_length
     row["parts"] = time_parts(model, workload.batch_size, y)
+    row["reading"] = sum_read_bytes(model) / measure_bandwidth()
     print(
         f"{workload.name:26} {workload.batch_size:3}  {row['bare']:8.3f} s {row['forward']:6.3f} s "
         f"{row['sampling']:7.3f} s  {row['forwards']:5.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})   "
-        f"{row['naive']:8.1f} s; a forward is {row['overhead']:.2f} bare",
+        f"{row['naive']:8.1f} s; a forward is {row['overhead']:.2f} bare, "
+        f"reading weights {row['reading']:.3f} s",
         flush=True,
     )
     return row
+
+
+def sum_read_bytes(model: Autoregressive) -> int:
+    """Bytes of weights read once a pixel, or once a row by convolutions of the rows above."""
+    total, (_, h, w) = 0, model.requirements.grid
+    for module in model.network.modules():
+        if isinstance(module, nn.Embedding):
+            continue  # a row of it at a time
+        count = h if isinstance(module, RowsAboveConv) else h * w
+        total += count * sum(p.nbytes for p in module.parameters(recurse=False))
+    return total
+
+
+def measure_bandwidth(numbers: int = 1 << 25) -> float:
+    """Bytes per second of reading an array, the best of five."""
+    x = torch.ones(numbers)
+    return x.nbytes / min(time_call(x.sum) for _ in range(5))
 
 
 def build_fresh_rng(n: int) -> Rng:
@@ -200,7 +229,7 @@ def time_parts(model: Autoregressive, n: int, y: Tensor | None) -> dict[str, flo
     The excess time of a row's first pixel over the others is that of the row.
     """
     spent: dict[str, float] = dict.fromkeys(PARTS, 0.0)
-    C, H, W = model.config.shape
+    C, H, W = model.requirements.grid
     u = build_fresh_rng(n).uniform(H * W * C, 2)
 
     def choose(k: int, symbols: SymbolDistribution) -> Tensor:
@@ -212,7 +241,7 @@ def time_parts(model: Autoregressive, n: int, y: Tensor | None) -> dict[str, flo
     begun = time.perf_counter()
     walker = TimedWalker(model.build_walker(n, y), spent, W * C)
     spent["building"] = time.perf_counter() - begun
-    model.build_walker = lambda n, y: walker
+    model.build_walker = lambda n, y, start=None: walker
     begun = time.perf_counter()
     for _ in model.walk(choose, n, SamplingInputs(labels=y)):
         pass
