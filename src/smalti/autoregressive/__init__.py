@@ -4,7 +4,7 @@ from smalti.autoregressive.caption_tokens import CaptionTokens
 from smalti.autoregressive.config import AutoregressiveConfig, build_config
 from smalti.autoregressive.coordinates import CoordinateCodec
 from smalti.autoregressive.frozen import FrozenCodec
-from smalti.autoregressive.gpt import GPT, GPTConfig
+from smalti.autoregressive.gpt import GPT, GPTConfig, quantize_for_sampling
 from smalti.autoregressive.indices import IndexCodec
 from smalti.autoregressive.logistic_mixture import LogisticMixture
 from smalti.autoregressive.model import Autoregressive
@@ -34,4 +34,5 @@ __all__ = [
     "RowMajor",
     "Spiral",
     "build_config",
+    "quantize_for_sampling",
 ]
