@@ -93,8 +93,7 @@ class Autoregressive(Model):
         self.network = config.network.build()
         completes = ("known", "mask") if config.codec.has_pictures else ()
         conditions = (*self.conditions.spec, *self.pictures.spec)
-        sees_pictures = any(c.is_picture for c in self.pictures.spec)
-        free = draws_any_size(config) and not sees_pictures  # a window sees a cut of them
+        free = draws_any_size(config)
         self.spec = Spec(
             output="picture" if config.codec.has_pictures else "indices",
             channels=config.shape[0],

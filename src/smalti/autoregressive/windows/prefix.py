@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -16,23 +17,38 @@ class WindowPrefix:
 
     parts: tuple[Tensor, ...]
     """(n, c): c tokens before each window, such as a class; (n, H, W): a map of tokens on the
-    canvas, of which each window gets its own cut, row by row."""
+    canvas, of which each window gets its own cut, row by row; (n, H', W', C): a map with a grid of
+    its own, C tokens a place, over the same canvas."""
+    grids: tuple[tuple[int, int] | None, ...] = ()
+    """Of each part: rows and columns that a window sees of a map with its own grid."""
+
+    def measure_parts(self, layout: WindowLayout) -> list[int]:
+        """Count the tokens of each part in front of a window."""
+        own = layout.height, layout.width
+        grids = self.grids or (None,) * len(self.parts)
+        return [
+            part.shape[1] if part.ndim == 2 else math.prod((*(grid or own), *part.shape[3:]))
+            for part, grid in zip(self.parts, grids, strict=True)
+        ]
 
     def count_tokens(self, layout: WindowLayout) -> int:
         """c, all tokens in front of a window."""
-        cut = layout.height * layout.width
-        return sum(part.shape[1] if part.ndim == 2 else cut for part in self.parts)
+        return sum(self.measure_parts(layout))
 
     def cut_tokens(self, layout: WindowLayout, window: Place) -> Tensor:
         """(n, c) for the window that starts there."""
-        (top, left), (h, w) = window, (layout.height, layout.width)
-        return torch.cat(
-            [
-                part if part.ndim == 2 else part[:, top : top + h, left : left + w].flatten(1)
-                for part in self.parts
-            ],
-            dim=1,
-        )
+        own = layout.height, layout.width
+        grids = self.grids or (None,) * len(self.parts)
+        cuts: list[Tensor] = []
+        for part, grid in zip(self.parts, grids, strict=True):
+            if part.ndim > 2:
+                for axis, (start, seen, side) in enumerate(
+                    zip(window, grid or own, own, strict=True), 1
+                ):
+                    first = min(start * seen // side, part.shape[axis] - seen)
+                    part = part.narrow(axis, first, seen)
+            cuts.append(part.flatten(1))
+        return torch.cat(cuts, dim=1)
 
     def place_tokens(self, layout: WindowLayout, keeps_grid: bool) -> Tensor:
         """(c + h w,) which of the network's positions each token of a window has.
@@ -45,8 +61,7 @@ class WindowPrefix:
             H, W = h, w
         grid = (torch.arange(h)[:, None] * W + torch.arange(w)).flatten()
         places, first = [], 0
-        for part in self.parts:
-            own = torch.arange(part.shape[1]) if part.ndim == 2 else grid
-            places.append(first + own)
-            first += part.shape[1] if part.ndim == 2 else H * W
+        for part, count in zip(self.parts, self.measure_parts(layout), strict=True):
+            places.append(first + (grid if part.ndim == 3 else torch.arange(count)))
+            first += H * W if part.ndim == 3 else count
         return torch.cat([*places, first + grid])

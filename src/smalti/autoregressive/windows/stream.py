@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from smalti.autoregressive.windows.layout import WindowLayout
-from smalti.autoregressive.windows.prefix import WindowPrefix
+from smalti.autoregressive.windows.picture_maps import encode_prefix
 from smalti.autoregressive.windows.sampler import Sliding
 from smalti.autoregressive.windows.seamless import (
     SWEEPS,
@@ -70,13 +70,14 @@ def read_canvas_size(
         )
     if seamless:
         check_seamless_size(model.codec, size)
+        if names := [c.name for c in model.spec.conditions if c.is_picture]:
+            raise UserError(f"seamless is set, but {names[0]} has borders; leave it out")
     return size
 
 
 def draws_any_size(config: AutoregressiveConfig) -> bool:
     """Whether windows may slide: over codes, row by row, by a network that sees a sequence."""
     slides = getattr(config.network, "slides", False)
-    slides = slides and all(hasattr(c, "values") for c in config.conditions)  # the same everywhere
     return slides and config.order.is_raster and not config.codec.lossless
 
 
@@ -107,11 +108,10 @@ def stream_windows(
     n, values = len(rng), resolve_conditions(inputs, model.spec, len(rng))
     choose = choose_by_sampler(rng.uniform(*layout.canvas), sampler)
     with torch.no_grad(), eval_mode(model):
-        fronts = [model.encode_conditions(values, n)]
-        if sampler.guidance != 1:
-            fronts.append(model.encode_conditions({}, n))
-            choose = guide_codes(choose, sampler.guidance)
-    prefix = WindowPrefix((torch.cat([y for y in fronts if y is not None]),))
+        told = (values,) if sampler.guidance == 1 else (values, {})
+        prefix = encode_prefix(model, told, n, size)
+    if sampler.guidance != 1:
+        choose = guide_codes(choose, sampler.guidance)
     walker = WindowWalker(
         model.network, prefix, layout, model.requirements.n_symbols, keeps_grid=True
     )
