@@ -93,7 +93,7 @@ def make_command(
 
     command.__signature__ = command_signature  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in command_signature.parameters.values()}
-    command.__doc__ = DOCUMENTED_PARAMETER.split(text)[0]
+    command.__doc__ = text.partition("\n\n")[0]
     return command
 
 

@@ -46,7 +46,7 @@ class RePaint:
     jump_n_sample: Depth = 5
     """Passes over each part; 1 disables jumps."""
     spacing: Spacing = "uniform"
-    """Noise levels: uniform, quadratic or a list. Quadratic is denser near the picture; a list is
+    """Spacing of the noise levels. Quadratic is denser near the picture; a list is
     decreasing."""
     clip: bool = True
     """Clip the predicted x0 to the range of pictures."""

@@ -131,7 +131,7 @@ class DDIM:
     steps: SamplingSteps = 20
     """Number of steps. Ignored if `spacing` lists the levels."""
     spacing: Spacing = "uniform"
-    """Noise levels: uniform, quadratic or a list. Quadratic is denser near the picture; a list is
+    """Spacing of the noise levels. Quadratic is denser near the picture; a list is
     decreasing."""
     eta: Fraction = 0.0
     """Noise scale: 0 is deterministic, 1 is DDPM's. Sigma is eta times eq. 16 of the paper. The

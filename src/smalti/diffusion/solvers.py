@@ -52,7 +52,7 @@ class DPMSolver:
     order: Annotated[int, Range(1, 2)] = 2
     """Solver order: 1, 2, or with UniPC 3. Order 1 of DPM-Solver++ is DDIM without noise."""
     spacing: Spacing = "uniform"
-    """Noise levels: uniform, quadratic or a list. Quadratic is denser near the picture; a list is
+    """Spacing of the noise levels. Quadratic is denser near the picture; a list is
     decreasing."""
     clip: bool = True
     """Clip the predicted x0 to the range of pictures."""
@@ -104,7 +104,7 @@ class UniPC:
     lower_order_final: bool = True
     """Reduce order 3 to 2 in the second-to-last step."""
     spacing: Spacing = "uniform"
-    """Noise levels: uniform, quadratic or a list. Quadratic is denser near the picture; a list is
+    """Spacing of the noise levels. Quadratic is denser near the picture; a list is
     decreasing."""
     clip: bool = True
     """Clip the predicted x0 to the range of pictures."""
