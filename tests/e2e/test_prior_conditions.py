@@ -11,7 +11,14 @@ import pytest
 from PIL import Image
 
 import smalti
-from smalti.autoregressive import FrozenCodec, Levels, PictureCondition, build_config
+from smalti.autoregressive import (
+    AutoregressiveConfig,
+    FrozenCodec,
+    Levels,
+    PictureCondition,
+    build_config,
+)
+from smalti.data.pictures import Pictures
 from smalti.recipes import find_recipe
 from smalti.training.config import Training
 from tests.command import read_pixels, run_command
@@ -34,16 +41,19 @@ def test_guidance_is_an_option_of_priors(tmp_path: Path, capsys: pytest.CaptureF
     )
 
 
+def make_enlarging_config(pictures: Pictures, codec: str) -> AutoregressiveConfig:
+    small = PictureCondition(Levels(16, (1, 2, 2)))
+    return build_config(FrozenCodec(codec, shape=pictures.shape), GPT, conditions=(small,))
+
+
 def test_a_prior_conditioned_on_small_pictures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    small = PictureCondition(Levels(16, (1, 2, 2)))
-    config = build_config(FrozenCodec("vqvae-digits"), GPT, conditions=(small,))
     recipe = replace(
         find_recipe("vqvae-digits-gpt"),
         name="enlarge",
-        make_config=lambda pictures: config,
+        make_config=make_enlarging_config,
         training=Training(batch_size=4, precision="32"),
     )
     assert smalti.train(recipe, steps=2).step == 2

@@ -95,6 +95,19 @@ def test_in_training_it_is_derived_from_the_picture_and_may_be_hidden() -> None:
     assert not torch.equal(score.nats, other.nats)
 
 
+def test_symbol_noise_replaces_codes_alone() -> None:
+    """pkeep of the reference: uniform over all codes, in training; the prefix and targets stay."""
+    x, seen = torch.rand(200, 1, 8, 8), []
+    net = model(SMALL, symbol_noise=0.5).train()
+    net.network.register_forward_hook(lambda _, inputs, out: seen.append((inputs[0], out)))
+    loss = net.loss(Batch(x), 0).total
+    (tokens, logits), z = seen[0], net.encode(x).flatten(1)
+    assert torch.equal(tokens[:, :4], torch.tensor(encode(net, 200, picture=x)))
+    assert 0.4 < (tokens[:, 4:] != z[:, :-1]).double().mean() < 0.6
+    clean = F.cross_entropy(logits[:, 3:, :64].flatten(0, 1), z.flatten())
+    torch.testing.assert_close(loss, clean)
+
+
 def test_walks_see_it_as_scores_do() -> None:
     net, x = model(Choice(("a", "b")), SMALL).double(), torch.rand(3, 1, 8, 8)
     y, nats = torch.tensor([0, 1, 1]), torch.zeros(3).double()
