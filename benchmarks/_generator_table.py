@@ -101,7 +101,7 @@ def plot_results(results: list[Result], path: Path) -> None:
     axes.set_xlabel(f"processor seconds for {TIMED_SAMPLES} samples")
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter("{x:g}")
+        axis.set_minor_formatter("{x:g}")
     axes.grid(alpha=0.3, which="both")
     figure.legend(fontsize=8, loc="outside right upper", frameon=False)
     figure.savefig(path, dpi=110)
