@@ -41,7 +41,7 @@ def test_guidance_is_an_option_of_priors(tmp_path: Path, capsys: pytest.CaptureF
     )
 
 
-def make_enlarging_config(pictures: Pictures, codec: str) -> AutoregressiveConfig:
+def make_enlarging_config(pictures: Pictures, codec: str = "vqvae-digits") -> AutoregressiveConfig:
     small = PictureCondition(Levels(16, (1, 2, 2)))
     return build_config(FrozenCodec(codec, shape=pictures.shape), GPT, conditions=(small,))
 
