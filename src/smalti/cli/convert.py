@@ -16,7 +16,7 @@ EXAMPLES = """[bold]Examples[/bold]
 
   smalti convert dldemos-ddim-unet ddim.pth --size 64 --out models/ddim
   smalti convert taming-vqgan last.ckpt --config model.yaml --out models/vqgan
-  smalti convert taming-transformer last.ckpt --config model.yaml --out models/prior"""
+  smalti convert taming-transformer last.ckpt --config model.yaml --out prior"""
 
 NEXT = {
     "picture": "smalti sample {} -n 16",
