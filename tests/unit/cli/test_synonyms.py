@@ -72,10 +72,8 @@ def test_other_names_of_an_option_are_taken(
     option: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["train", "ddpm", *option.split()]) == 2
-    assert (
-        ("unknown" not in (said := capsys.readouterr().err)
-        and "give more than 0" in said)
-        or ("give 1 or more" in said)
+    assert ("unknown" not in (said := capsys.readouterr().err) and "give more than 0" in said) or (
+        "give 1 or more" in said
     )
 
 
