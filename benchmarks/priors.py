@@ -49,8 +49,8 @@ from smalti.core.fingerprint import hash_model
 from smalti.training.config import Training
 from smalti.training.device import choose_precision
 from smalti.training.interrupt import Interrupt
-from smalti.training.loop import start_loop
 from smalti.training.run_record import RunRecord
+from smalti.training.start import start_loop
 
 ENDLESS = 10**9  # steps: constant learning rate, so that a longer training can continue
 

@@ -127,8 +127,8 @@ def test_what_does_not_fit_is_refused_in_a_line(model: Any) -> None:
         draw_codes(pixelcnn, (16, 16), n=1)
     with expect_user_error("size 16 is given, but this model draws 8 alone"):
         pixelcnn.stream(Rng([0]), smalti.SamplingInputs(size=(16, 16)), Ancestral())
-    hole = {"known": torch.zeros(1, 1, 32, 32), "mask": torch.ones(32, 32, dtype=torch.bool)}
+    known, mask = torch.zeros(1, 1, 32, 32), torch.ones(32, 32, dtype=torch.bool)
     with expect_user_error("size 32 and known pictures are given; leave one of them out"):
-        inputs = smalti.SamplingInputs(size=(32, 32), **hole)
+        inputs = smalti.SamplingInputs(size=(32, 32), known=known, mask=mask)
         smalti.stream(model, 1, inputs=inputs)
     assert not prior_config(order=Spiral()).build().spec.free_size
