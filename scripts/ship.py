@@ -32,18 +32,18 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("--summary", default="")
     parser.add_argument("--data", default="")
-    parser.add_argument(
-        "--guidance", type=float, help="guidance of the default sampler; diffusion only"
-    )
+    parser.add_argument("--guidance", type=float, help="guidance of the default sampler")
     parser.add_argument(
         "--top-p", type=float, help="top-p of the default sampler; autoregressive models only"
     )
     parser.add_argument("--fact", action="append", default=[], metavar="NAME=VALUE")
     args = parser.parse_args()
     model = smalti.load(args.run)
-    changes = {"guidance": args.guidance} if isinstance(model, Diffusion) else {}
+    changes = {}
+    if isinstance(model, Diffusion | Autoregressive):
+        changes["guidance"] = args.guidance
     if isinstance(model, Autoregressive):
-        changes = {"top_p": args.top_p}
+        changes["top_p"] = args.top_p
     changes = {name: value for name, value in changes.items() if value is not None}
     if changes:
         config: Any = model.config

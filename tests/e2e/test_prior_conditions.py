@@ -27,10 +27,10 @@ from tests.tiny import GPT
 
 def test_guidance_is_an_option_of_priors(tmp_path: Path, capsys: pytest.CaptureFixture) -> None:
     command = "sample vqvae-digits-gpt -n 3 --class 3,5,8 --out"
-    for name, guidance in (("none", ""), ("one", " --guidance 1"), ("more", " --guidance 20")):
+    for name, guidance in (("own", ""), ("same", " --guidance 1.25"), ("more", " --guidance 20")):
         assert run_command(f"{command} {tmp_path / name}{guidance}") == 0
-    none, one, more = (read_pixels(tmp_path / n / "grid.png") for n in ("none", "one", "more"))
-    assert (none == one).all() and (none != more).any()
+    own, same, more = (read_pixels(tmp_path / n / "grid.png") for n in ("own", "same", "more"))
+    assert (own == same).all() and (own != more).any()
     record = json.loads((tmp_path / "more" / "samples.json").read_text())
     assert record["sampler"]["guidance"] == 20
     capsys.readouterr()

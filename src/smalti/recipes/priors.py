@@ -61,14 +61,14 @@ def make_frozen_codec(codec: str, pictures: Pictures) -> FrozenCodec:
 
 
 DIGITS_CODEC = "vqvae-digits"
-SHIFTED_DIGITS = {"max_shift": 2, "sampler": Ancestral(top_p=0.9)}
 VQVAE_DIGITS_GPT = Recipe(
     read_digits,
     partial(
         prior,
         network=GPTConfig(layers=4, heads=4, width=128, dropout=0.1),
         codec=DIGITS_CODEC,
-        **SHIFTED_DIGITS,
+        max_shift=2,
+        sampler=Ancestral(top_p=0.95, guidance=1.25),
     ),
     Training(batch_size=128, learning_rate=1e-3, weight_decay=0.05, ema=0.9995, save_every=2000),
     size=28,
@@ -82,7 +82,8 @@ VQVAE_DIGITS_PIXELCNN = Recipe(
             width=48, blocks=6, first_kernel_size=5, head_width=64, dropout=0.1
         ),
         codec=DIGITS_CODEC,
-        **SHIFTED_DIGITS,
+        max_shift=2,
+        sampler=Ancestral(top_p=0.95, guidance=1.5),
     ),
     Training(batch_size=64, learning_rate=2e-3, weight_decay=0.05, ema=0.9995, save_every=1000),
     size=28,

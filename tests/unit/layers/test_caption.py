@@ -289,9 +289,10 @@ def test_the_grid_of_a_run_is_drawn_from_held_out_captions(
         choose_symbols: object,
         n: int,
         inputs: SamplingInputs = SamplingInputs(),
+        *others: object,
     ) -> object:
         asked.extend(inputs.text or ())
-        return walk(self, choose_symbols, n, inputs)  # type: ignore[arg-type]
+        return walk(self, choose_symbols, n, inputs, *others)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Autoregressive, "walk", spy)
     valid = replace(halves(3), captions=("a", "b", "c"))
