@@ -102,8 +102,8 @@ def render_pixelcnn() -> None:
 
 
 def render_prior() -> None:
-    pictures = draw_digits(smalti.load("vqvae-digits-gpt"))
-    save_png(make_grid(pictures, columns=10), PICTURES / "vqvae-digits-gpt.png")
+    for name in ("vqvae-digits-gpt", "vqvae-digits-pixelcnn"):
+        save_png(make_grid(draw_digits(smalti.load(name)), columns=10), PICTURES / f"{name}.png")
 
 
 def render_letters() -> None:
