@@ -17,7 +17,11 @@ from smalti.evaluation.cost import count_parameters
 from smalti.evaluation.coverage import K, find_covered
 from smalti.evaluation.frechet import bootstrap_frechet, frechet_distance
 from smalti.evaluation.kernel import bootstrap_kernel, kernel_distance
-from smalti.evaluation.memorization import compute_near_share, copying_z, median_ratio
+from smalti.evaluation.memorization import (
+    compute_copying_z,
+    compute_median_ratio,
+    compute_near_share,
+)
 from smalti.evaluation.report import Row
 
 MAX_SCORED = 250
@@ -158,14 +162,18 @@ def measure_memorization(comparison: Comparison) -> list[Row]:
     copies, as_real = compute_near_share(near, held), compute_near_share(held, held)
     try:
         ratio = Row(
-            "nearest", median_ratio(near, held), estimate_error(median_ratio), 1.0, better="higher"
+            "nearest",
+            compute_median_ratio(near, held),
+            estimate_error(compute_median_ratio),
+            1.0,
+            better="higher",
         )
     except UserError as why:
         ratio = Row("nearest", None, note=f"left out: {why}")
     return [
         ratio,
         Row("copies", copies, estimate_error(compute_near_share), as_real, better="lower"),
-        Row("copying z", copying_z(near, held), None, 0.0, better="higher"),
+        Row("copying z", compute_copying_z(near, held), None, 0.0, better="higher"),
     ]
 
 

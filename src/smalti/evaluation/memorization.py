@@ -13,7 +13,7 @@ NEAR_QUANTILE = 0.01
 """Quantile of the held-out distances that is the threshold of `compute_near_share`."""
 
 
-def median_ratio(samples: Tensor, held_out: Tensor) -> float:
+def compute_median_ratio(samples: Tensor, held_out: Tensor) -> float:
     """Compute the ratio of the median distances to the nearest training picture.
 
     samples (N,), held_out (M,).  About 1 for a model that draws new pictures, 0 for one that
@@ -37,7 +37,7 @@ def compute_near_share(samples: Tensor, held_out: Tensor, quantile: float = NEAR
     return float((samples.double() < held_out.double().quantile(quantile)).double().mean())
 
 
-def copying_z(samples: Tensor, held_out: Tensor) -> float:
+def compute_copying_z(samples: Tensor, held_out: Tensor) -> float:
     """Compute the z-score of the Mann-Whitney U of distances samples (N,) and held_out (M,).
 
     The data-copying test of arXiv:2004.05675, section 3, with the whole space as one cell. Below

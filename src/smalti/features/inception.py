@@ -35,7 +35,7 @@ def load_inception(device: str = "cpu") -> FeatureExtractor:
             "run `pip install 'smalti[inception]'`, or choose other --features"
         )
     path = find_weights()
-    with copy_plain_weights(path) as file:
+    with copy_weights_only(path) as file:
         module = import_module("torch_fidelity.feature_extractor_inceptionv3")
         extractor = module.FeatureExtractorInceptionV3(
             "inception-v3-compat", [str(DIMS)], feature_extractor_weights_path=str(file)
@@ -65,7 +65,7 @@ def find_weights() -> Path:
 
 
 @contextmanager
-def copy_plain_weights(path: Path) -> Iterator[Path]:
+def copy_weights_only(path: Path) -> Iterator[Path]:
     """Context manager of a copy of the file that contains only weights.
 
     Raises UserError if there are none.

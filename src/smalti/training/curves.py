@@ -21,7 +21,7 @@ def draw_figure(summary: Summary) -> Figure:
     from matplotlib.figure import Figure
 
     previews = choose_previews(summary.previews)
-    kinds = (("codes_used", draw_codes), ("discriminator_accuracy", draw_discriminator))
+    kinds = (("codes_used", plot_codes), ("discriminator_accuracy", plot_discriminator))
     extra = [draw for name, draw in kinds if name in summary.terms]
     figure = Figure(figsize=(11, (11 if previews else 9) + 2 * len(extra)), layout="constrained")
     heights = [3, 2, 1.3, *[1.7] * bool(previews), *[1.5] * len(extra)]
@@ -29,10 +29,10 @@ def draw_figure(summary: Summary) -> Figure:
     for axes, draw_extra in zip(rows[len(rows) - len(extra) :], extra, strict=True):
         draw_extra(axes, summary)
         axes.set_xlim(0, max(summary.step, 1))
-    draw_losses(rows[0], summary)
-    draw_gradient(rows[1], summary)
+    plot_losses(rows[0], summary)
+    plot_gradient(rows[1], summary)
     speed = summary.compute_speed()
-    draw_curve(rows[2], speed, "pictures per second", color="tab:green")
+    plot_curve(rows[2], speed, "pictures per second", color="tab:green")
     top = 1.1 * max((value for _, value in speed), default=1.0)
     rows[2].set(ylabel="pictures per second", xlabel="step", ylim=(0, top))
     for axes in rows[:3]:
@@ -53,7 +53,7 @@ def choose_previews(previews: dict[int, Path], max_count: int = STRIP_LENGTH) ->
     return {step: previews[step] for step in steps}
 
 
-def draw_curve(axes: Axes, curve: Curve, label: str, **style: Any) -> None:
+def plot_curve(axes: Axes, curve: Curve, label: str, **style: Any) -> None:
     if curve:
         axes.plot(*zip(*curve, strict=True), label=label, **style)
 
@@ -75,10 +75,10 @@ def use_log_scale(axes: Axes, curve: Curve) -> None:
     axes.yaxis.set_minor_formatter("{x:.4g}")
 
 
-def draw_losses(axes: Axes, summary: Summary) -> None:
-    draw_curve(axes, summary.loss, "per step", color="tab:blue", alpha=0.2, linewidth=0.6)
-    draw_curve(axes, smooth_curve(summary.loss), "smoothed", color="tab:blue")
-    draw_curve(axes, summary.valid, "held out", color="tab:orange", marker="o", markersize=3)
+def plot_losses(axes: Axes, summary: Summary) -> None:
+    plot_curve(axes, summary.loss, "per step", color="tab:blue", alpha=0.2, linewidth=0.6)
+    plot_curve(axes, smooth_curve(summary.loss), "smoothed", color="tab:blue")
+    plot_curve(axes, summary.valid, "held out", color="tab:orange", marker="o", markersize=3)
     use_log_scale(axes, summary.loss)
     if (step := summary.judge_run().step) is not None:
         axes.axvline(step, color="tab:orange", linestyle="--", label=f"use step-{step}")
@@ -86,33 +86,33 @@ def draw_losses(axes: Axes, summary: Summary) -> None:
     axes.legend(loc="upper right")
 
 
-def draw_gradient(axes: Axes, summary: Summary) -> None:
-    draw_curve(axes, summary.norm, "gradient norm", color="tab:purple", linewidth=0.6)
+def plot_gradient(axes: Axes, summary: Summary) -> None:
+    plot_curve(axes, summary.norm, "gradient norm", color="tab:purple", linewidth=0.6)
     axes.axhline(summary.max_grad_norm, color="gray", linestyle="--", label="clipped above")
     use_log_scale(axes, summary.norm)
     axes.set_ylabel("gradient norm")
     axes.legend(loc="lower left")
     if summary.rate:
         other = axes.twinx()
-        draw_curve(other, summary.rate, "learning rate", color="tab:brown")
+        plot_curve(other, summary.rate, "learning rate", color="tab:brown")
         other.set_ylabel("learning rate")
         other.legend(loc="upper right")
 
 
-def draw_codes(axes: Axes, summary: Summary) -> None:
+def plot_codes(axes: Axes, summary: Summary) -> None:
     """Plot the codes used on held-out pictures by the saved weights, and their perplexity."""
-    draw_curve(axes, summary.terms["codes_used"], "codes used", color="tab:green")
-    draw_curve(axes, summary.terms.get("perplexity_used", []), "perplexity", color="tab:olive")
+    plot_curve(axes, summary.terms["codes_used"], "codes used", color="tab:green")
+    plot_curve(axes, summary.terms.get("perplexity_used", []), "perplexity", color="tab:olive")
     axes.set(ylabel="codes", ylim=(0, None))
     axes.legend(loc="lower right")
 
 
-def draw_discriminator(axes: Axes, summary: Summary) -> None:
+def plot_discriminator(axes: Axes, summary: Summary) -> None:
     """Plot the discriminator's logits of pictures and of reconstructions."""
-    draw_curve(
+    plot_curve(
         axes, smooth_curve(summary.terms.get("logits_real", [])), "pictures", color="tab:blue"
     )
-    draw_curve(
+    plot_curve(
         axes,
         smooth_curve(summary.terms.get("logits_fake", [])),
         "reconstructions",

@@ -18,7 +18,7 @@ from smalti.diffusion import DDIM
 from smalti.evaluation.bootstrap import bootstrap_error, compute_spread, draw_resamples
 from smalti.evaluation.codec import build_likeness_row
 from smalti.evaluation.kernel import bootstrap_kernel
-from smalti.evaluation.memorization import median_ratio
+from smalti.evaluation.memorization import compute_median_ratio
 from smalti.features.classifier import ClassifierConfig
 from smalti.vq import VQConfig
 from tests.expect import expect_user_error
@@ -134,5 +134,5 @@ def test_draws_of_one_row_alone_are_left_out() -> None:
 
 def test_copies_among_the_held_out_leave_no_ratio() -> None:
     with expect_user_error("held-out pictures or more are also training pictures"):
-        median_ratio(torch.tensor([1.0]), torch.tensor([0.0, 0.0, 2.0]))
-    assert median_ratio(torch.tensor([3.0]), torch.tensor([0.0, 2.0, 2.0])) == 1.5
+        compute_median_ratio(torch.tensor([1.0]), torch.tensor([0.0, 0.0, 2.0]))
+    assert compute_median_ratio(torch.tensor([3.0]), torch.tensor([0.0, 2.0, 2.0])) == 1.5

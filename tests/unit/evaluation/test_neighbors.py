@@ -10,7 +10,12 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from smalti.data.pictures import Pictures
-from smalti.evaluation.memorization import compute_near_share, copying_z, mann_whitney, median_ratio
+from smalti.evaluation.memorization import (
+    compute_copying_z,
+    compute_median_ratio,
+    compute_near_share,
+    mann_whitney,
+)
 from smalti.evaluation.neighbors import find_nearest
 from tests.expect import expect_user_error
 from tests.naive import set_metrics
@@ -81,7 +86,7 @@ def test_u_counts_pairs(a: list[int], b: list[int]):
 def test_z_gives_scipy_s_p_value():
     rng = np.random.default_rng(0)
     a, b = rng.normal(-0.3, 1, 50), rng.normal(0, 1, 60)
-    z = copying_z(torch.tensor(a), torch.tensor(b))
+    z = compute_copying_z(torch.tensor(a), torch.tensor(b))
     wanted = stats.mannwhitneyu(a, b, alternative="less", method="asymptotic", use_continuity=False)
     assert stats.norm.cdf(z) == pytest.approx(wanted.pvalue, rel=1e-6)
 
@@ -89,16 +94,16 @@ def test_z_gives_scipy_s_p_value():
 def test_new_pictures_look_like_held_out_ones():
     train, held, samples = draw_pictures(300, 0), draw_pictures(200, 1), draw_pictures(200, 2)
     near, real = (find_nearest(x, train).distances[:, 0] for x in (samples, held))
-    assert median_ratio(near, real) == pytest.approx(1, abs=0.05)
-    assert abs(copying_z(near, real)) < 3
+    assert compute_median_ratio(near, real) == pytest.approx(1, abs=0.05)
+    assert abs(compute_copying_z(near, real)) < 3
     assert compute_near_share(near, real) < 0.05
 
 
 def test_copies_are_told():
     train, held = draw_pictures(300, 0), draw_pictures(200, 1)
     near, real = (find_nearest(x, train).distances[:, 0] for x in (train[:200] + 0.01, held))
-    assert median_ratio(near, real) < 0.1
-    assert copying_z(near, real) < -10
+    assert compute_median_ratio(near, real) < 0.1
+    assert compute_copying_z(near, real) < -10
     assert compute_near_share(near, real) == 1
 
 
@@ -106,13 +111,13 @@ def test_a_few_copies_among_new_ones_show_in_the_share():
     train, held = draw_pictures(300, 0), draw_pictures(200, 1)
     samples = torch.cat([draw_pictures(180, 2), train[:20]])
     near, real = (find_nearest(x, train).distances[:, 0] for x in (samples, held))
-    assert median_ratio(near, real) > 0.9
+    assert compute_median_ratio(near, real) > 0.9
     assert compute_near_share(near, real) >= 0.1
 
 
 def test_nothing_to_compare_is_refused():
     with expect_user_error("0 samples", "3 held-out"):
-        median_ratio(torch.zeros(0), torch.ones(3))
+        compute_median_ratio(torch.zeros(0), torch.ones(3))
 
 
 def test_bytes_count_from_0_to_1():
