@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from smalti.core.config import find_config_class, find_config_tag
+from smalti.core.config import SAMPLER_TAGS, find_config_class, find_config_tag
 from smalti.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -21,13 +21,23 @@ class UnknownFieldError(UserError):
     def __init__(self, field: str, config_name: str, config: DataclassInstance):
         self.field, self.config_name = field, config_name
         names = ", ".join(f.name for f in dataclasses.fields(config))
-        self.reason = f"is {find_config_tag(type(config))}, which has {names}"
+        tag = find_config_tag(type(config))
+        others = list_samplers_with(field.rpartition(".")[2]) if tag in SAMPLER_TAGS else []
+        self.reason = f"is {tag}, which has {names}"
+        if others:
+            self.reason += f"; {', '.join(others)} {'has' if len(others) == 1 else 'have'} it"
         super().__init__(self.format_message(str))
 
     def format_message(self, rename_field: Callable[[str], str]) -> str:
         """The error message. rename_field: maps a field to its name for the user."""
         field, config = rename_field(self.field), rename_field(self.config_name)
         return f"{field} is given, but {config} {self.reason}"
+
+
+def list_samplers_with(field: str) -> list[str]:
+    """The tags of samplers that have a field of this name."""
+    classes = {tag: find_config_class(tag) for tag in SAMPLER_TAGS}
+    return [t for t, cls in classes.items() if field in (f.name for f in dataclasses.fields(cls))]
 
 
 def change_config(
