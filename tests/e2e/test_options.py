@@ -68,7 +68,7 @@ LARGEST = 2**64 - 1
         ("compare plain plain --seed -1", "--seed is -1; give 0 or more"),
         ("interpolate plain --frames 1000000000", "--frames is 1000000000; give 2 or more"),
         (f"interpolate plain --from {LARGEST + 1}", "seed is 18446744073709551616; give 0 or more"),
-        (f"interpolate plain --from {'9' * 5000}", "is no seed; give 0 to 2^64 - 1"),
+        (f"interpolate plain --from {'9' * 5000}", "is not a seed; give 0 to 2^64 - 1"),
         ("interpolate plain --guidance nan", "--guidance is nan; give -10000 or more"),
         ("reconstruct plain photos/day/0.png --refine -1", "--refine is -1; give 0 or more"),
         ("match photos/day/0.png photos/day/2.png --threads 1000", "--threads is 1000; give 1 or"),

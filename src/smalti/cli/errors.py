@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from cyclopts import CycloptsError
 from cyclopts.exceptions import MissingArgumentError, UnknownOptionError, UnusedCliTokensError
 
@@ -10,6 +12,9 @@ from smalti.cli.synonyms import find_similar, find_synonym
 from smalti.core.changes import UnknownFieldError
 from smalti.core.errors import UserError
 from smalti.core.messages import shorten_message
+
+NAMED_TWICE = re.compile(r"^invalid value for (\S+): (?=\1 )")
+"""What cyclopts puts before an error of ours, which names the option itself."""
 
 
 def format_error(error: Exception) -> str | None:
@@ -41,7 +46,8 @@ def format_usage_error(error: CycloptsError) -> str:
     if isinstance(error, UnknownOptionError):
         return format_unknown_option(error, verb)
     text = str(error)
-    return text[:1].lower() + text[1:].rstrip(".")
+    text = text[:1].lower() + text[1:].rstrip(".")
+    return NAMED_TWICE.sub("", text)
 
 
 def format_unknown_option(error: UnknownOptionError, verb: str) -> str:

@@ -33,7 +33,7 @@ def parse_endpoint(_: Any, tokens: Sequence[Token]) -> int | Path:
     if not (word.isascii() and word.removeprefix("-").isdigit()):
         return Path(word)
     if len(word) > len(str(2**64)):
-        raise UserError(f"{word} is no seed; give 0 to 2^64 - 1, or a picture file")
+        raise UserError(f"{word} is not a seed; give 0 to 2^64 - 1, or a picture file")
     return int(word)
 
 
