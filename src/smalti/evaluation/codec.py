@@ -23,9 +23,9 @@ from smalti.core.short_repr import add_short_repr
 from smalti.core.similarity import psnr, ssim
 from smalti.data import Splits
 from smalti.data.pictures import Pictures
-from smalti.evaluation.comparison import hash_pictures
 from smalti.evaluation.cost import count_parameters
 from smalti.evaluation.frechet import compute_moments, frechet_distance
+from smalti.evaluation.held_out_pictures import PictureReference, hash_pictures, open_reference
 from smalti.evaluation.measures import Measure
 from smalti.evaluation.plan import Plan
 from smalti.evaluation.report import Row
@@ -41,9 +41,7 @@ class CodecComparison:
     """Reconstructions of held-out pictures, and how often each code was used."""
 
     codec: Codec
-    held_out: Pictures
-    network: FeatureExtractor | None
-    no_network_reason: str
+    reference: PictureReference
     health: Health
     pairs: Tensor
     """(2n, C, H, W): pictures, each followed by its reconstruction."""
@@ -53,9 +51,18 @@ class CodecComparison:
     batch_size: int = BATCH_SIZE
     sampler: None = None
 
+    @property
+    def held_out(self) -> Pictures:
+        return self.reference.held_out
+
+    @property
+    def network(self) -> FeatureExtractor | None:
+        return self.reference.network
+
     def describe_protocol(self) -> dict[str, Any]:
         """The protocol's fields for reconstructions instead of samples."""
         return {
+            **self.reference.describe_protocol(),
             "n": len(self.held_out),
             "seed": 0,
             "classes": "none: the held-out pictures themselves",
@@ -67,21 +74,21 @@ class CodecComparison:
         }
 
     def notes(self) -> tuple[str, ...]:
+        notes = self.reference.splits.notes
         if self.network is None:
-            return ()
-        return (f"features of {self.network.description} ({self.network.name})",)
+            return notes
+        return (*notes, f"features of {self.network.description} ({self.network.name})")
 
 
 def prepare_codec_comparison(
     codec: Codec,
     splits: Splits,
-    held_out: Pictures,
-    network: FeatureExtractor | None,
-    reason: str,
     plan: Plan,
     on_progress: OnProgress,
 ) -> CodecComparison:
     """Reconstruct a whole split; all measures use the same reconstructions."""
+    reference = open_reference(codec, splits, plan)
+    held_out, network = reference.held_out, reference.network
     if held_out.shape[0] != codec.spec.channels:
         raise UserError(
             f"{held_out.name} contains pictures of {held_out.shape}, but the codec takes "
@@ -108,7 +115,7 @@ def prepare_codec_comparison(
     health = build_health(codec, counts)
     joined = {k: torch.cat(v) for k, v in per_picture.items() if v}
     first_pairs = torch.cat(pairs)[: 2 * MAX_PAIRS]
-    return CodecComparison(codec, held_out, network, reason, health, first_pairs, joined)
+    return CodecComparison(codec, reference, health, first_pairs, joined)
 
 
 def measure_likeness(comparison: CodecComparison) -> list[Row]:
@@ -137,7 +144,7 @@ def compute_standard_error(values: Tensor) -> float | None:
 def measure_feature_distance(comparison: CodecComparison) -> list[Row]:
     """Measure the distance of reconstructions to their pictures, in features."""
     if comparison.network is None:
-        raise UserError(comparison.no_network_reason)
+        raise UserError(comparison.reference.no_network_reason)
     real, ours = comparison.per_picture["real"].double(), comparison.per_picture["ours"].double()
     length = real.square().sum(1).mean()
     if not length > 0:

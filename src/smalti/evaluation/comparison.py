@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from smalti.core.errors import UserError
-from smalti.core.fingerprint import hash_tensors
 from smalti.core.messages import format_count
 from smalti.core.progress import OnProgress, Progress, ignore_event
 from smalti.core.short_repr import add_short_repr
 from smalti.data.pictures import Pictures
 from smalti.evaluation.bootstrap import draw_resamples
 from smalti.evaluation.frechet import Moments, compute_moments
+from smalti.evaluation.held_out_pictures import PictureReference, hash_pictures
 from smalti.evaluation.neighbors import Neighbors, find_nearest
 from smalti.evaluation.plan import Plan
 from smalti.evaluation.sample_set import SampleSet, choose_balanced
@@ -44,16 +44,22 @@ class Comparison:
 
     model: Any
     sample_set: SampleSet
-    train: Pictures
     held_out: Pictures
     """The baseline: held-out pictures, at most as many as there are samples."""
-    network: FeatureExtractor | None
-    """None if there is no suitable one; see `no_network_reason`."""
-    no_network_reason: str = ""
+    reference: PictureReference
     plan: Plan = Plan()
     on_progress: OnProgress = ignore_event
     seed: int = 0
     """Seed of the bootstrap and of scoring."""
+
+    @property
+    def train(self) -> Pictures:
+        return self.reference.train
+
+    @property
+    def network(self) -> FeatureExtractor | None:
+        """None if there is no suitable one."""
+        return self.reference.network
 
     @property
     def batch_size(self) -> int:
@@ -64,9 +70,10 @@ class Comparison:
         return self.plan.sampler or getattr(self.model.config, "sampler", None)
 
     def describe_protocol(self) -> dict[str, Any]:
-        """The protocol's fields for the samples and the held-out pictures."""
+        """The protocol's fields."""
         K = len(self.model.spec.classes)
         return {
+            **self.reference.describe_protocol(),
             "n": self.plan.n,
             "seed": self.plan.seed,
             "classes": CLASS_DESCRIPTIONS[self.plan.classes].format(K=K)
@@ -86,7 +93,7 @@ class Comparison:
 
     def notes(self) -> tuple[str, ...]:
         """Notes on how to read the numbers."""
-        notes = [f"no feature network: {self.no_network_reason}"]
+        notes = [f"no feature network: {self.reference.no_network_reason}"]
         if network := self.network:
             notes = [
                 f"features of {network.description} ({network.name}); compare only numbers "
@@ -103,7 +110,7 @@ class Comparison:
                 f"only {held} held out, fewer than the samples: compare the number in brackets, "
                 "of as many samples, with the real pictures"
             )
-        return tuple(notes)
+        return (*self.reference.splits.notes, *notes)
 
     def note_untrained_classes(self) -> list[str]:
         """Name classes without training pictures, which the model cannot have learned."""
@@ -139,7 +146,7 @@ class Comparison:
     @property
     def required_network(self) -> FeatureExtractor:
         if self.network is None:
-            raise UserError(self.no_network_reason)
+            raise UserError(self.reference.no_network_reason)
         return self.network
 
     @cached_property
@@ -150,16 +157,12 @@ class Comparison:
     @cached_property
     def train_features(self) -> Tensor:
         """Features of the training pictures, (M, D); cached for the next comparison."""
-        key = (self.required_network.hash, self.train_hash)
+        key = (self.required_network.hash, self.reference.train_hash)
         if key not in FEATURE_CACHE:
             while len(FEATURE_CACHE) >= CACHE_SIZE:
                 FEATURE_CACHE.pop(next(iter(FEATURE_CACHE)))
             FEATURE_CACHE[key] = self.extract_features("features of training pictures", self.train)
         return FEATURE_CACHE[key]
-
-    @cached_property
-    def train_hash(self) -> str:
-        return hash_pictures(self.train)
 
     @cached_property
     def held_out_features(self) -> Tensor:
@@ -192,10 +195,3 @@ class Comparison:
             parts.append(self.required_network(take(slice(first, first + BLOCK))))
             self.on_progress(Progress(stage, min(first + BLOCK, total), total))
         return torch.cat(parts)
-
-
-def hash_pictures(pictures: Pictures) -> str:
-    """Compute the SHA-256 of pixels and classes, in blocks."""
-    blocks = (pictures.take(slice(k, k + BLOCK)) for k in range(0, len(pictures), BLOCK))
-    labels = [] if pictures.labels is None else [pictures.labels]
-    return hash_tensors(*blocks, *labels)

@@ -11,14 +11,11 @@ from smalti.core.errors import UserError
 from smalti.core.messages import suggest_name
 from smalti.evaluation import codec, prepare, sheets
 from smalti.evaluation.measures import MEASURES, Measure
-from smalti.features import FeatureExtractor
 
 
 class AnyComparison(Protocol):
-    """A model's output compared with real pictures: the input of its kind's measures."""
+    """A model's output compared with held-out data: the input of its kind's measures."""
 
-    @property
-    def network(self) -> FeatureExtractor | None: ...
     @property
     def batch_size(self) -> int: ...
     @property
@@ -33,7 +30,7 @@ class EvaluationKind:
 
     measures: dict[str, Measure]
     prepare: Callable[..., AnyComparison]
-    """(model, splits, held_out, network, reason, plan, on_progress) -> comparison."""
+    """(model, data, plan, on_progress) -> comparison."""
     sheets: dict[str, Callable[[Any, Path], object]]
     """A report's pictures by name, and the function that writes each."""
 

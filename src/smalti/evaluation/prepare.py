@@ -10,6 +10,7 @@ from smalti.core.protocols import GenerativeModel
 from smalti.core.sampling import find_sampler
 from smalti.data.pictures import Pictures, Splits
 from smalti.evaluation.comparison import Comparison
+from smalti.evaluation.held_out_pictures import open_reference
 from smalti.evaluation.plan import Plan
 from smalti.evaluation.sample_set import (
     choose_balanced,
@@ -17,19 +18,17 @@ from smalti.evaluation.sample_set import (
     choose_classes,
     draw_sample_set,
 )
-from smalti.features import FeatureExtractor
 
 
 def prepare_comparison(
     model: GenerativeModel,
     splits: Splits,
-    held_out: Pictures,
-    network: FeatureExtractor | None,
-    reason: str,
     plan: Plan,
     on_progress: OnProgress,
 ) -> Comparison:
     """Draw the samples of all measures, and select the real pictures to compare them with."""
+    reference = open_reference(model, splits, plan)
+    held_out = reference.held_out
     check_shape(model, splits.train)
     plan = replace(plan, sampler=find_sampler(plan.sampler, model))
     n, K = plan.n, len(model.spec.classes)
@@ -41,7 +40,7 @@ def prepare_comparison(
     sample_set = draw_sample_set(
         model, n, plan.seed, labels, plan.sampler, plan.batch_size, on_progress, text
     )
-    return Comparison(model, sample_set, splits.train, selected, network, reason, plan, on_progress)
+    return Comparison(model, sample_set, selected, reference, plan, on_progress)
 
 
 def check_shape(model: GenerativeModel, pictures: Pictures) -> None:

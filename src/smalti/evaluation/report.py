@@ -31,8 +31,8 @@ class Protocol:
     """Number of training pictures."""
     split: str
     """Split of the held-out pictures: valid or test."""
-    shape: tuple[int, int, int]
-    """Channels, height and width of the pictures."""
+    shape: tuple[int, int, int] | None
+    """Channels, height and width of the pictures; None for text."""
     features: str
     """Name of the feature network; "" if there is none."""
     features_hash: str

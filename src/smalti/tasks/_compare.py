@@ -112,7 +112,7 @@ def check_shapes(models: Sequence[object], loaded: Sequence[GenerativeModel | Re
 def read_shape(model: object, loaded: GenerativeModel | Report) -> tuple[int, ...]:
     """Shape of the pictures of a model or of a report."""
     if isinstance(loaded, Report):
-        return loaded.protocol.shape
+        return loaded.protocol.shape or ()
     with name_model_in_errors(model):
         find_kind(loaded)
     return (loaded.spec.channels, *(loaded.spec.size or ()))

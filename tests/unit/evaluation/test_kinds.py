@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from smalti.data import Splits
 from smalti.evaluation import KINDS
 from smalti.evaluation.kinds import EvaluationKind, find_kind, find_output
 from smalti.evaluation.measures import Measure
-from smalti.evaluation.report import Row
+from smalti.evaluation.report import Protocol, Row
 from tests.expect import expect_user_error
 from tests.toys import make_pictures
 
@@ -23,7 +23,7 @@ from tests.toys import make_pictures
 class Poet(torch.nn.Module):
     """Writes as many lines as it is asked for."""
 
-    spec, config = Spec("text"), None
+    spec, config = Spec("indices"), None
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,13 @@ class Poems:
     """What the poet wrote."""
 
     lines: list[str]
-    network: None = None
     batch_size: int = 1
     sampler: None = None
 
     def describe_protocol(self) -> dict[str, Any]:
-        same = {"classes": "none", "split_hash": "", "mirrored": False}
-        return {**same, "n": 2, "seed": 0, "held": 2, "bootstraps": 0, "bootstrap_seed": 0}
+        words = {field.name: "" for field in fields(Protocol) if field.name != "metrics"}
+        counts = ("n", "seed", "held", "reference", "bootstraps", "bootstrap_seed")
+        return {**words, **dict.fromkeys(counts, 2), "shape": None, "mirrored": False}
 
     def notes(self) -> tuple[str, ...]:
         return ("in verse",)
@@ -55,11 +55,11 @@ SPLITS = Splits(make_pictures(4, 0), make_pictures(2, 1))
 def test_a_new_kind_is_an_entry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     with expect_user_error("a Poet does not draw pictures"):
         smalti.evaluate(Poet(), SPLITS)
-    monkeypatch.setitem(KINDS, "text", TEXT)
+    monkeypatch.setitem(KINDS, "indices", TEXT)
     report = smalti.evaluate(Poet(), SPLITS)
     assert report.rows == (Row("length", 3.0),)
     assert report.protocol.metrics == {"length": 1} and report.notes == ("in verse",)
-    assert find_output(report.protocol.metrics) == "text"
+    assert find_output(report.protocol.metrics) == "indices"
     found = smalti.evaluation.evaluate_model(Poet(), SPLITS)
     found.write_sheets(tmp_path)
     assert (tmp_path / "poems.txt").read_text() == "ab\nabcd"
