@@ -25,6 +25,7 @@ from smalti.vq import (
     ClassifierDistance,
     DiscriminatorConfig,
     ResidualConfig,
+    SegmentationConfig,
     StridedConfig,
     VQGANConfig,
     VQVAEConfig,
@@ -54,6 +55,14 @@ def vqgan_config(
     network = ResidualConfig(channels=shape[0], **{**CODEC_NORMS, **changes})
     discriminator = DiscriminatorConfig(channels=shape[0], width=4, layers=1)
     return VQGANConfig(shape, network, quantizer, ClassifierDistance("digits"), discriminator)
+
+
+def segmentation_config(
+    quantizer: Any, shape: tuple[int, int, int] = (1, 8, 8), labels: int = 256
+) -> SegmentationConfig:
+    """A codec of label maps."""
+    network = ResidualConfig(channels=labels, **CODEC_NORMS)
+    return SegmentationConfig(shape, labels, network, quantizer)
 
 
 GPT = GPTConfig(layers=2, heads=2, width=16, dropout=0.0)

@@ -29,6 +29,7 @@ from tests.tiny import (
     pixelcnn_config,
     plusplus_config,
     prior_config,
+    segmentation_config,
     vqgan_config,
     vqvae_config,
 )
@@ -158,4 +159,5 @@ CODECS = {
         ),
         shape=(3, 7, 5),
     ),
+    "segmentation": ModelCase(lambda: segmentation_config(VQConfig(16, 4))),
 }

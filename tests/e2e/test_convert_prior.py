@@ -7,16 +7,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 from torch import Tensor
 
 import smalti
 from smalti.autoregressive import GPTConfig, Spiral
 from smalti.convert import read_weights
 from smalti.convert.taming_gpt import translate_gpt
-from tests.command import run_command
+from tests.command import read_pixels, run_command
+from tests.naive import taming
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 UNCONDITIONAL = {
@@ -38,6 +41,9 @@ COORDINATES = {
     },
 }
 LOW_RESOLUTION = {"cond_stage_config": "__is_first_stage__", "downsample_cond_size": 4}
+SEGMENTATION = {"cond_stage_key": "segmentation"}
+SEGMENTED_BY_MANY = {**SEGMENTATION, "labels": 300}
+LABELS = 5
 H, W = 8, 12  # 4 x 6 codes: the golden Transformer has 40 positions
 
 
@@ -49,10 +55,12 @@ def write_published(condition: dict[str, Any], **gpt_changes: Any) -> dict[str, 
     weights = {f"transformer.{name}": value for name, value in gpt.items()}
     weights |= {f"first_stage_model.{name}": value for name, value in codec.items()}
     weights["first_stage_model.loss.discriminator.main.0.weight"] = torch.zeros(2)
-    if condition.get("cond_stage_key") in ("depth", "segmentation"):
+    if condition.get("cond_stage_key") == "depth":
         weights |= {f"cond_stage_model.{name}": value for name, value in codec.items()}
         stage = {"target": "taming.models.vqgan.VQModel", "params": copy.deepcopy(codec_config)}
         condition = {**condition, "cond_stage_config": stage, "downsample_cond_size": 8}
+    if condition.get("cond_stage_key") == "segmentation":
+        weights, condition = add_segmentation(weights, codec, codec_config, condition)
     torch.save({"state_dict": weights, "epoch": 3, "callbacks": {}}, "last.ckpt")
     params = {
         "transformer_config": {
@@ -74,6 +82,28 @@ def write_published(condition: dict[str, Any], **gpt_changes: Any) -> dict[str, 
     }
     Path("model.yaml").write_text(yaml.safe_dump({"model": model, "data": {}}))
     return gpt
+
+
+def add_segmentation(
+    weights: dict[str, Tensor], codec: dict[str, Tensor], config: Any, condition: dict[str, Any]
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Their VQGAN of label maps: the golden one, with a channel per label."""
+    K, g = condition.get("labels", LABELS), torch.Generator().manual_seed(2)
+    first = {
+        "encoder.conv_in.weight": torch.randn(32, K, 3, 3, generator=g),
+        "decoder.conv_out.weight": torch.randn(K, 32, 3, 3, generator=g),
+        "decoder.conv_out.bias": torch.randn(K, generator=g),
+        "colorize": torch.randn(3, K, 1, 1, generator=g),
+    }
+    settings = copy.deepcopy(config)
+    settings["ddconfig"] |= {"in_channels": K, "out_ch": K}
+    stage = {
+        "target": "taming.models.vqgan.VQSegmentationModel",
+        "params": {**settings, "n_labels": K, "image_key": "segmentation"},
+    }
+    own = {f"cond_stage_model.{name}": value for name, value in {**codec, **first}.items()}
+    rest = {k: v for k, v in condition.items() if k != "labels"}
+    return weights | own, {**rest, "cond_stage_config": stage, "downsample_cond_size": 8}
 
 
 def build_golden_network(weights: dict[str, Tensor]) -> Any:
@@ -138,6 +168,69 @@ def test_pictures_and_coordinates_stand_in_front() -> None:
         assert isinstance(drawn, Tensor) and drawn.shape == (2, 3, H, W)
 
 
+@torch.no_grad()
+def test_label_maps_stand_in_front_one_hot() -> None:
+    """As theirs: `np.eye(n_labels)[segmentation]` into the encoder, without a change of range."""
+    gpt = write_published(SEGMENTATION)
+    assert run_command(CONVERT) == 0
+    model = smalti.load("models/prior")
+    theirs = torch.load("last.ckpt")["state_dict"]
+    own = {k.removeprefix("cond_stage_model."): v for k, v in theirs.items()}
+    settings = yaml.safe_load(Path("model.yaml").read_text())["model"]["params"]
+    settings = settings["cond_stage_config"]["params"]
+    z = torch.randint(0, 64, (2, 1, 4, 6), generator=torch.Generator().manual_seed(0))
+    labels = torch.randint(0, LABELS, (2, H, W), generator=torch.Generator().manual_seed(1))
+    one_hot = torch.eye(LABELS)[labels].movedim(3, 1)  # (2, K, H, W)
+    small = torch.nn.functional.interpolate(one_hot, size=(8, 8))
+    front = taming.encode(own, settings["n_embed"], settings["ddconfig"], small).flatten(1)
+    tokens = torch.cat([front, z.flatten(1)], dim=1)
+    logits = taming.compute_logits(gpt, 4, tokens[:, :-1])[:, front.shape[1] - 1 :]
+    y = model.encode_conditions({"segmentation": labels[:, None].to(torch.uint8)}, 2)
+    assert torch.equal(y, front)
+    ours = model.conditioning.predict(model.network, z, y, None, torch.float32)
+    torch.testing.assert_close(ours.flatten(2).movedim(1, 2), logits, atol=1e-4, rtol=1e-4)
+
+
+def test_a_prior_of_label_maps_draws_from_files(capsys: Any) -> None:
+    write_published(SEGMENTATION)
+    assert run_command(CONVERT) == 0
+    assert "2 weights of cond_stage_model, loss are not part" in capsys.readouterr().out
+    labels = np.arange(H * W, dtype=np.uint8).reshape(H, W) // 8 % LABELS
+    gray, indexed = Image.fromarray(labels), Image.fromarray(labels.repeat(3, 0).repeat(3, 1))
+    indexed.putpalette([9, 200, 30, 7, 7, 7, 255, 0, 0])  # colors that look like other labels
+    gray.save("gray.png")
+    indexed.save("indexed.png")
+    command = "sample models/prior -n 1 --temperature 0 --picture"
+    assert run_command(f"{command} gray.png --out gray") == 0
+    assert run_command(f"{command} indexed.png --out indexed") == 0  # indices, and no blending
+    assert (read_pixels("gray/00000.png") == read_pixels("indexed/00000.png")).all()
+    assert run_command("reconstruct models/prior/condition gray.png --out back") == 0
+    assert read_pixels("back/00000.png")[:, -8:].max() < LABELS
+    assert run_command("sample models/prior -n 1 --size 12x16 --picture gray.png --out big") == 0
+    Image.fromarray(labels + 1).save("other.png")
+    Image.fromarray(np.zeros((H, W, 3), np.uint8)).save("color.png")
+    for file, said in (("other.png", "has label 5, but this codec's are 0 to 4"),
+                       ("color.png", "color.png cannot be read (it is no label map")):  # fmt: skip
+        capsys.readouterr()
+        assert run_command(f"{command} {file} --out none") == 2
+        (error,) = capsys.readouterr().err.strip().splitlines()
+        assert said in error
+
+
+def test_a_codec_of_label_maps_converts_alone(capsys: Any) -> None:
+    write_published(SEGMENTATION)
+    weights = torch.load("last.ckpt")["state_dict"]
+    own = {k.removeprefix("cond_stage_model."): v for k, v in weights.items() if "cond_st" in k}
+    torch.save({"state_dict": own}, "codec.ckpt")
+    stage = yaml.safe_load(Path("model.yaml").read_text())["model"]["params"]["cond_stage_config"]
+    Path("codec.yaml").write_text(yaml.safe_dump({"model": stage}))
+    convert = "convert taming-{} codec.ckpt --config codec.yaml --out models/codec"
+    assert run_command(convert.format("vqgan")) == 2
+    assert "VQSegmentationModel'; convert it as taming-segmentation" in capsys.readouterr().err
+    assert run_command(convert.format("segmentation")) == 0
+    assert smalti.load("models/codec").config.shape == (1, 32, 32)
+
+
 def test_a_published_prior_is_converted_and_draws(capsys: Any) -> None:
     write_published(CLASSES)
     assert run_command(CONVERT) == 0
@@ -166,7 +259,7 @@ def test_permuters_are_orders() -> None:
 @pytest.mark.parametrize(
     ("condition", "gpt", "words", "said"),
     [
-        ({"cond_stage_key": "segmentation"}, {}, "", "'segmentation', whose VQGAN takes one-hot"),
+        (SEGMENTED_BY_MANY, {}, "", "in_channels is 300 labels; supported: 2 to 256"),
         ({"cond_stage_config": {"target": "a.BertEmbedder"}}, {}, "", "'depth', by BertEmbedder"),
         ({"cond_stage_config": {"target": "a.Labelator"}}, {}, "", "n_classes of Labelator"),
         ({**LOW_RESOLUTION, "downsample_cond_size": 12}, {}, "", "take 59 positions"),

@@ -41,7 +41,7 @@ class CaptionTokens:
 class CaptionTokenizer:
     """Hashes the words of captions by CRC-32, which is platform independent; 0 is padding."""
 
-    is_picture = is_always_known = False
+    is_picture = is_always_known = takes_labels = is_derived = False
 
     def __init__(self, config: CaptionTokens):
         self.name, self.vocab_size, self.n_tokens = config.name, config.buckets, config.length

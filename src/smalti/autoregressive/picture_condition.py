@@ -86,6 +86,16 @@ class PictureEncoder:
         """Whether it needs no value: without one, coordinates are those of a whole canvas."""
         return self.config.source == "coordinates"
 
+    @property
+    def takes_labels(self) -> bool:
+        """Whether its pictures are label maps."""
+        return bool(getattr(self.holder.codec, "takes_labels", False))
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether it is made of the pictures themselves."""
+        return self.config.source in ("low-resolution", "edges")
+
     def derive(self, x: Tensor) -> Tensor | None:
         """Derive the condition of pictures x (N, C, H, W); None where the data must have it."""
         if self.config.source == "given":
@@ -131,7 +141,15 @@ class PictureEncoders:
     def __init__(self, encoders: Sequence[PictureEncoder | CaptionTokenizer], dropout: float):
         self.encoders, self.dropout = tuple(encoders), dropout
         self.spec = tuple(
-            Condition(e.name, "tokens", (), dropout > 0, e.is_picture, e.is_always_known)
+            Condition(
+                e.name,
+                "tokens",
+                allows_none=dropout > 0,
+                is_picture=e.is_picture,
+                has_default=e.is_always_known,
+                takes_labels=e.takes_labels,
+                is_derived=e.is_derived,
+            )
             for e in self.encoders
         )
 

@@ -13,6 +13,7 @@ from smalti.codecs.health import Health, measure_health
 from smalti.codecs.lpips import LPIPS
 from smalti.codecs.nearest import find_nearest
 from smalti.codecs.residual import ResidualConfig
+from smalti.codecs.segmentation import SegmentationCodec, SegmentationConfig
 from smalti.codecs.space import Euclidean, Sphere
 from smalti.codecs.strided import StridedConfig
 from smalti.codecs.vqgan import VQGAN, VQGANConfig
@@ -38,6 +39,8 @@ __all__ = [
     "ResidualConfig",
     "Revival",
     "Rotation",
+    "SegmentationCodec",
+    "SegmentationConfig",
     "SimVQ",
     "SimVQConfig",
     "Sphere",

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from smalti.codecs.health import measure_health
 from smalti.codecs.network import Autoencoder
+from smalti.codecs.pixel_format import PixelFormat, PixelRange
 from smalti.core.errors import UserError
 from smalti.core.model import Model
 from smalti.core.protocols import Batch, Loss, Spec
@@ -27,10 +28,12 @@ class Codec(Model):
 
     symbol_values: None = None
 
-    def __init__(self, config: Any):
+    def __init__(self, config: Any, pixels: PixelFormat | None = None):
+        """pixels: how the network sees pictures; None: in its `pixel_range`."""
         super().__init__()
         self.config = config
         self.network = Autoencoder(config.network, config.quantizer)
+        self.pixels = pixels or PixelRange(*self.network.pixel_range)
         self.spec = Spec("codes", config.shape[0], config.shape[1:], free_size=True)
 
     @abstractmethod
@@ -121,13 +124,11 @@ class Codec(Model):
 
     def to_network_range(self, x: Tensor) -> Tensor:
         """Map [0, 1] to the network's range."""
-        low, high = self.network.pixel_range
-        return low + (high - low) * x
+        return self.pixels.to_network(x)
 
     def from_network_range(self, x: Tensor) -> Tensor:
         """Map the network's range to [0, 1], clamped, as float32."""
-        low, high = self.network.pixel_range
-        return ((x - low) / (high - low)).clamp(0, 1).float()
+        return self.pixels.from_network(x)
 
     def pad(self, x: Tensor) -> Tensor:
         """Pad to multiples of the downsampling factor, at the bottom and right."""

@@ -12,12 +12,14 @@ from torch import nn
 from smalti.codecs import (
     DiscriminatorConfig,
     ResidualConfig,
+    SegmentationConfig,
     StridedConfig,
     VQConfig,
     VQGANConfig,
     VQVAEConfig,
 )
 from smalti.codecs.network import Autoencoder
+from smalti.codecs.pixel_format import MAX_LABELS
 from smalti.convert.article_common import Reference, Size, Weights, read_shape, rename_weight
 from smalti.core.config import check_fields
 from smalti.core.errors import UserError
@@ -135,6 +137,41 @@ class TamingVQGAN:
         return VQGANConfig((C, H, W), network, quantizer, discriminator=discriminator)
 
 
+@dataclass(frozen=True)
+class TamingSegmentation:
+    """Config of their VQSegmentationModel, a VQGAN of label maps, of the same `params`."""
+
+    n_embed: int
+    """Number of codes."""
+    embed_dim: int
+    """Dimensions of a code."""
+    ddconfig: dict[str, Any]
+    """Settings of encoder and decoder, with one channel per label."""
+
+    def __post_init__(self) -> None:
+        labels = self.vqgan.ddconfig["in_channels"]
+        if not isinstance(labels, int) or not 2 <= labels <= MAX_LABELS:
+            raise UserError(
+                f"ddconfig.in_channels is {labels!r} labels; supported: 2 to {MAX_LABELS}"
+            )
+
+    @property
+    def vqgan(self) -> TamingVQGAN:
+        """The config of its networks."""
+        return TamingVQGAN(self.n_embed, self.embed_dim, self.ddconfig)
+
+    def build(self) -> Autoencoder:
+        """A new network with random weights; it takes one-hot labels."""
+        return self.vqgan.build()
+
+    def build_model(self, size: Size | None) -> SegmentationConfig:
+        side: int = self.ddconfig["resolution"]
+        network, quantizer = self.vqgan.component_configs
+        return SegmentationConfig(
+            (1, *(size or (side, side))), network.channels, network, quantizer
+        )
+
+
 TAMING_REPLACEMENTS = (
     (r"\bdown\.(\d+)\.block\.", r"levels.\1.blocks."),
     (r"\bdown\.(\d+)\.attn\.", r"levels.\1.attentions."),
@@ -223,6 +260,7 @@ def add_codebook_usage(weights: Weights) -> Weights:
 REFERENCES = {
     "dldemos_vqvae": Reference(ArticleVQVAE, infer_vqvae, translate_vqvae),
     "taming_vqgan": Reference(TamingVQGAN, infer_taming, translate_taming),
+    "taming_segmentation": Reference(TamingSegmentation, infer_taming, translate_taming),
     "taming_patch_discriminator": Reference(
         TamingDiscriminator, infer_discriminator, translate_discriminator
     ),

@@ -35,6 +35,8 @@ from smalti.layers.symbol_sampling import Ancestral
 
 TOP_K = 100
 """Default of the reference's sampling."""
+CODEC_KINDS = {"VQModel": "taming-vqgan", "VQSegmentationModel": "taming-segmentation"}
+"""Conditions with a codec of their own, and the kind that it converts as."""
 PARTS = ("transformer", "first_stage_model", "cond_stage_model", "permuter")
 
 
@@ -90,7 +92,7 @@ def split_weights(weights: Weights) -> dict[str, Weights]:
 def is_skipped(name: str, condition: TamingCondition) -> bool:
     """Whether a weight is not part of the prior or its codecs."""
     part, _, rest = name.partition(".")
-    if part == "cond_stage_model" and condition.kind != "VQModel":
+    if part == "cond_stage_model" and condition.kind not in CODEC_KINDS:
         return True
     return part.endswith("_stage_model") and bool(IGNORED_WEIGHTS.match(rest))
 
@@ -188,17 +190,22 @@ def make_conditions(
     if kind == "__is_first_stage__":
         codec = FrozenCodec(str(folder / "codec"), shape=(C, h, w))
         return (PictureCondition(codec, "picture", "low-resolution", "nearest"),)
-    if kind == "VQModel":
-        saved = save_codec(select_codec(settings), weights, (h, w), folder / "condition")
+    if kind in CODEC_KINDS:
+        codec_settings, place = select_codec(settings), folder / "condition"
+        saved = save_codec(codec_settings, weights, (h, w), place, CODEC_KINDS[kind])
         return (PictureCondition(saved, condition.name, "given", "nearest"),)
     return ()
 
 
 def save_codec(
-    settings: dict[str, Any], weights: Weights, size: Size | None, folder: Path
+    settings: dict[str, Any],
+    weights: Weights,
+    size: Size | None,
+    folder: Path,
+    kind: str = "taming-vqgan",
 ) -> FrozenCodec:
     """Convert a VQGAN and save it in a new folder; size: of its pictures."""
-    codec = model_from_reference("taming-vqgan", settings, weights, size)
+    codec = model_from_reference(kind, settings, weights, size)
     folder.mkdir()
     write_checkpoint(folder, codec, Card(folder.name, f"converted from {KIND}"))
     return FrozenCodec(str(folder), shape=codec.config.shape)

@@ -23,6 +23,7 @@ CONDITION_SETTINGS = {
     "Labelator": ("n_classes",),
     "CoordStage": ("n_embed", "down_factor"),
     "VQModel": ("n_embed", "embed_dim"),
+    "VQSegmentationModel": ("n_embed", "embed_dim"),
     "__is_first_stage__": (),
 }
 """Their conditions, and the settings that are needed."""
@@ -122,11 +123,8 @@ def read_condition(params: dict[str, Any]) -> TamingCondition:
     for field in CONDITION_SETTINGS[kind]:
         if not isinstance(settings.get(field), int) or settings[field] < 1:
             raise UserError(f"{KIND}: {field} of {kind} is {settings.get(field)!r}; give 1 or more")
-    if kind == "VQModel" and name == "segmentation":
-        raise UserError(
-            f"{KIND}: the condition is 'segmentation', whose VQGAN takes one-hot pictures; "
-            "not supported"
-        )
+    if kind == "VQModel" and name == "segmentation":  # as before there was a class of its own
+        kind = "VQSegmentationModel"
     return TamingCondition(kind, name, settings, side, 0)
 
 

@@ -92,6 +92,12 @@ def find_picture_condition(conditions: Sequence[Condition]) -> str | None:
     return names[0] if len(names) == 1 else None
 
 
+def takes_label_maps(conditions: Sequence[Condition]) -> bool:
+    """Whether `SamplingInputs.picture` sets a condition of label maps."""
+    name = find_picture_condition(conditions)
+    return any(c.name == name and c.takes_labels for c in conditions)
+
+
 def find_value_indices(names: Sequence[str], condition: Condition) -> Tensor:
     """Find the (n,) indices of names among a condition's values; "none" comes after the last."""
     indices = {name: k for k, name in reversed([*enumerate(condition.values)])}

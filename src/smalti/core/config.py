@@ -58,6 +58,7 @@ TAGS = {
     "article-ddim-unet": "smalti.convert.article_ddim:ArticleDDIM",
     "vqvae": "smalti.codecs.vqvae:VQVAEConfig",
     "vqgan": "smalti.codecs.vqgan:VQGANConfig",
+    "segmentation": "smalti.codecs.segmentation:SegmentationConfig",
     "strided": "smalti.codecs.strided:StridedConfig",
     "residual": "smalti.codecs.residual:ResidualConfig",
     "vq": "smalti.codecs.codebook_quantizers:VQConfig",

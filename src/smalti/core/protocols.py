@@ -19,9 +19,7 @@ from smalti.core.tensors import to_float_pictures
 
 S = TypeVar("S", bound="SamplingState")
 Sampler = Any
-"""A frozen dataclass of the model's family, which core cannot import: `Spec.samplers` lists them,
-and core/sampling.py rejects others.
-"""
+"""A frozen dataclass of the model's family, one of `Spec.samplers`; core cannot import it."""
 
 
 class Condition(NamedTuple):
@@ -39,6 +37,10 @@ class Condition(NamedTuple):
     """Whether its values are pictures (n, C, H, W), or their codes (n, h, w) as int64."""
     has_default: bool = False
     """Whether the model knows a value where none is given, such as the place of a crop."""
+    takes_labels: bool = False
+    """Whether its pictures are label maps: levels (of 255) are labels, and do not blend."""
+    is_derived: bool = False
+    """Whether it is made of any picture, such as its edges, and needs no data of its own."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,7 @@ class Spec:
     """What a model outputs and accepts; the command line is built from it."""
 
     output: Literal["picture", "text", "codes", "indices"]
-    """Codecs have codes, and draw no samples. Indices are samples of codes without a codec that
-    decodes them."""
+    """Codecs have codes, and draw no samples. Indices are codes without a codec to decode them."""
     channels: int = 0
     """Channels of the pictures."""
     size: tuple[int, int] | None = None
@@ -152,8 +153,8 @@ class Loss(NamedTuple):
     carry: object = None
     """Detached values for the next player of the same step."""
     weight: float | Tensor | None = None
-    """Number of elements that total and terms are means over, such as tokens; weights the average
-    over micro-batches and processes. None: the number of items."""
+    """Elements that total and terms are means over, such as tokens; weights the average over
+    micro-batches and processes. None: the number of items."""
 
 
 @runtime_checkable

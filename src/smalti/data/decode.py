@@ -34,6 +34,12 @@ class Preprocessing:
     background: tuple[int, int, int]  # RGB, shown through transparent pixels
     crop: bool  # to the aspect ratio of `size`; False stretches
     center_crop: tuple[int, int] | None = None  # (H, W) that is cut out first
+    is_label_map: bool = False  # levels, or palette indices, are labels, which do not blend
+
+
+def make_label_preprocessing(size: tuple[int, int] | None) -> Preprocessing:
+    """A Preprocessing of label maps, which are cropped as pictures are and resized by picking."""
+    return Preprocessing(size, "gray", (0, 0, 0), crop=True, is_label_map=True)
 
 
 class BadPicture(UserError):
@@ -134,15 +140,18 @@ def check_picture_size(title: str, image: Image.Image) -> None:
 def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
     """Decode and preprocess a picture to uint8 (C, H, W)."""
     with LARGE_PICTURE_LOCK if image.width * image.height > LARGE_PIXELS else nullcontext():
-        if preprocessing.size is not None and preprocessing.center_crop is None:
+        drafts = preprocessing.size is not None and not preprocessing.is_label_map
+        if drafts and preprocessing.center_crop is None:
             # JPEG decodes to 1/8, 1/4 or 1/2 in a fraction of the time. Twice the target side is
             # left for the resize, on both sides because EXIF may still rotate the picture.
-            side = 2 * max(preprocessing.size)
+            side = 2 * max(preprocessing.size or ())
             image.draft(None, (side, side))
         image.load()
         image = turn_upright(image)
         if preprocessing.center_crop is not None:
             image = _crop_center(image, preprocessing.center_crop)
+        if preprocessing.is_label_map:
+            return _to_labels(image, preprocessing)
         image = _flatten(image, preprocessing.background)
         if preprocessing.color == "gray" and image.mode != "L":
             image = image.convert("L")
@@ -154,6 +163,17 @@ def to_pixels(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
         pixels = pixels.transpose(2, 0, 1)  # (3, H, W)
         is_gray = (pixels == pixels[:1]).all()
         return np.ascontiguousarray(pixels[:1] if is_gray else pixels)
+
+
+def _to_labels(image: Image.Image, preprocessing: Preprocessing) -> np.ndarray:
+    """Labels uint8 (1, H, W): gray levels or palette indices. ValueError for a color picture."""
+    levels = np.array(image)
+    if image.mode not in ("1", "L", "P", "I", "I;16") or levels.max() > np.iinfo(np.uint8).max:
+        raise ValueError("it is no label map: give gray levels or a palette, of 256 labels at most")
+    labels = Image.fromarray(levels.astype(np.uint8))
+    if preprocessing.size is not None:
+        labels = _resize(labels, preprocessing.size, preprocessing.crop, Image.Resampling.NEAREST)
+    return np.array(labels)[None]
 
 
 def _crop_center(image: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -210,7 +230,12 @@ def _fill_transparent(image: Image.Image, background: tuple[int, int, int]) -> I
     return image if image.mode == mode else image.convert(mode)
 
 
-def _resize(image: Image.Image, size: tuple[int, int], crop: bool) -> Image.Image:
+def _resize(
+    image: Image.Image,
+    size: tuple[int, int],
+    crop: bool,
+    resampling: Image.Resampling = Image.Resampling.LANCZOS,
+) -> Image.Image:
     (height, width), (w, h) = size, image.size
     if image.size == (width, height):
         return image
@@ -220,4 +245,4 @@ def _resize(image: Image.Image, size: tuple[int, int], crop: bool) -> Image.Imag
         left = max(0.0, (w - scale * width) / 2)  # rounding may fall below 0
         top = max(0.0, (h - scale * height) / 2)
         box = (left, top, w - left, h - top)
-    return image.resize((width, height), Image.Resampling.LANCZOS, box=box)
+    return image.resize((width, height), resampling, box=box)

@@ -24,6 +24,8 @@ FILES = ResultFiles(
     r"((codec|condition)/)?(config\.json|model\.safetensors)", "config.json", ("format", "model")
 )
 """Files of a checkpoint, and of the codec of a prior."""
+TAMING_CODECS = {"taming-vqgan": "VQModel", "taming-segmentation": "VQSegmentationModel"}
+"""Their class of each of these kinds."""
 KINDS = (*(kind.replace("_", "-") for kind in REFERENCES), KIND)
 
 
@@ -66,8 +68,8 @@ def convert_checkpoint(
         on_progress(Progress("reading", 0, 1))
         weights, file_config = read_weights(Path(file))
         parsed, skipped = read_config_file(Path(config)) if config else file_config, ()
-        if kind == "taming-vqgan":
-            parsed = parsed and read_taming_params(parsed)
+        if kind in TAMING_CODECS:
+            parsed = parsed and read_taming_params(parsed, TAMING_CODECS[kind])
             skipped = tuple(name for name in weights if IGNORED_WEIGHTS.match(name))
         if kind == KIND:
             model, skipped = convert_prior(parsed, weights, size, codec, folder, out)
@@ -110,15 +112,18 @@ def read_config_file(path: Path) -> dict[str, Any]:
     return read_yaml_object(path) if yaml else read_json_object(path)
 
 
-def read_taming_params(content: dict[str, Any]) -> dict[str, Any]:
-    """n_embed, embed_dim and ddconfig from a published VQGAN config.
+def read_taming_params(content: dict[str, Any], expected_target: str) -> dict[str, Any]:
+    """n_embed, embed_dim and ddconfig from a published VQGAN config, of this class.
 
     They are under model.params, among settings of the training.
     """
     model = content.get("model", content)
-    target = str(model.get("target", "VQModel")) if isinstance(model, dict) else ""
+    target = str(model.get("target", expected_target)) if isinstance(model, dict) else ""
     params = model.get("params", model) if isinstance(model, dict) else {}
     params = params if isinstance(params, dict) else {}
-    if target.rpartition(".")[2] != "VQModel":
-        raise UserError(f"the config is for {shorten(target or content)}; give one for a VQModel")
+    found = target.rpartition(".")[2]
+    if found != expected_target:
+        kinds = [kind for kind, name in TAMING_CODECS.items() if name == found]
+        hint = f"convert it as {kinds[0]}" if kinds else f"give one for a {expected_target}"
+        raise UserError(f"the config is for {shorten(target or content)}; {hint}")
     return {key: params[key] for key in ("n_embed", "embed_dim", "ddconfig") if key in params}

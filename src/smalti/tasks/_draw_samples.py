@@ -108,7 +108,9 @@ def draw_samples(
     captions = cycle_values(texts, n) or None
     start_pictures = None
     if pictures is not None:
-        start_pictures = torch.stack(cycle_values([*selected.read_pictures(pictures, size)], n))
+        start_pictures = torch.stack(
+            cycle_values([*selected.read_input_pictures(pictures, size)], n)
+        )
     inputs = SamplingInputs(
         **selected.make_inputs(labels, cycled_conditions),
         text=captions,

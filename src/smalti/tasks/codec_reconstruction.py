@@ -18,7 +18,7 @@ from smalti.core.sampling import check_finite_pictures
 from smalti.core.similarity import psnr, ssim
 from smalti.data.single_picture import PictureLike
 from smalti.tasks._reconstruct import FILES, Reconstruction, round_psnr
-from smalti.tasks.inputs import list_paths, read_pictures
+from smalti.tasks.inputs import list_paths, read_label_maps, read_pictures
 
 GRAY = 128
 
@@ -48,7 +48,7 @@ def reconstruct_by_codec(
         for first in range(0, n, step):
             on_progress(Progress("reconstructing", first, n))
             part = files[first : first + step]
-            x = read_pictures(part, codec.spec.channels, target_size)
+            x = read_codec_pictures(codec, part, target_size)
             codes, y = encode_and_decode(codec, x, tile_size)
             check_finite_pictures(y)
             used |= set(codes.unique().tolist())
@@ -76,6 +76,15 @@ def reconstruct_by_codec(
         if folder:
             write_pairs(folder, pairs, reconstruction, name)
     return reconstruction
+
+
+def read_codec_pictures(
+    codec: Codec, pictures: list[PictureLike], size: tuple[int, int] | None
+) -> Tensor:
+    """(n, C, H, W) as the codec takes them; label maps as they are."""
+    if getattr(codec, "takes_labels", False):
+        return read_label_maps(pictures, size)
+    return read_pictures(pictures, codec.spec.channels, size)
 
 
 def write_pairs(

@@ -12,12 +12,12 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from smalti.core.conditions import NONE
+from smalti.core.conditions import NONE, takes_label_maps
 from smalti.core.errors import UserError, shorten
 from smalti.core.model import Ability, name_model, open_model
 from smalti.core.protocols import Spec
 from smalti.core.size import format_size, normalize_size
-from smalti.data.decode import make_preprocessing
+from smalti.data.decode import make_label_preprocessing, make_preprocessing
 from smalti.data.single_picture import PictureLike, read_pixels
 
 BACKGROUND = "white"
@@ -52,6 +52,12 @@ class SelectedModel:
     def read_pictures(self, pictures: Pictures, size: tuple[int, int] | None = None) -> Tensor:
         """(n, C, H, W) in [0, 1], with the model's channels, in `size` or the model's size."""
         return read_pictures(pictures, self.spec.channels, size or self.spec.size)
+
+    def read_input_pictures(self, pictures: Pictures, size: tuple[int, int] | None) -> Tensor:
+        """As `read_pictures`, for `SamplingInputs.picture`; label maps (n, 1, H, W) as they are."""
+        if not takes_label_maps(self.spec.conditions):
+            return self.read_pictures(pictures, size)
+        return read_label_maps(pictures, size or self.spec.size)
 
     def find_class_indices(self, classes: Classes) -> list[int]:
         """Class indices. "none" is the index after the last class, if the model has it."""
@@ -130,6 +136,13 @@ def read_pictures(pictures: Pictures, channels: int, size: tuple[int, int] | Non
     Raises UserError, naming the file, if one is not a picture.
     """
     return torch.stack([fit_picture(one, channels, size) for one in list_pictures(pictures)])
+
+
+def read_label_maps(pictures: Pictures, size: tuple[int, int] | None) -> Tensor:
+    """(n, 1, H, W): label k as k / 255, cropped and resized without blending labels."""
+    preprocessing = make_label_preprocessing(size)
+    maps = [torch.from_numpy(read_pixels(one, preprocessing)) for one in list_pictures(pictures)]
+    return torch.stack(maps).float() / 255
 
 
 def fit_picture(picture: PictureLike, channels: int, size: tuple[int, int] | None) -> Tensor:
