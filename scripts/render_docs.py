@@ -2,7 +2,7 @@
 
 python scripts/render_docs.py                  # all that need only shipped models
 python scripts/render_docs.py pixelcnn emoji   # some
-python scripts/render_docs.py twins            # also needs runs/vqvae-emoji-8 (docs/numbers.md)
+python scripts/render_docs.py twins            # also needs two runs (docs/numbers.md)
 """
 
 from __future__ import annotations
@@ -139,18 +139,18 @@ def render_codecs() -> None:
     x = smalti.data.emoji_pictures("test", size=64).take_floats(slice(0, 270, 9))[
         :24
     ]  # must be fetched before
-    for name in ("vqvae-emoji", "vqgan-emoji"):
-        save_png(
-            make_grid(draw_reconstructions(smalti.load(name), x), columns=8),
-            PICTURES / f"{name}.png",
-        )
+    four = smalti.data.read_splits("emoji4-64", size=64).test
+    drawn = {"vqvae-emoji": x, "vqgan-emoji": four.take_floats(slice(0, len(four), 35))[:24]}
+    for name, pictures in drawn.items():
+        grid = make_grid(draw_reconstructions(smalti.load(name), pictures), columns=8)
+        save_png(grid, PICTURES / f"{name}.png")
 
 
 def render_twins() -> None:
     """Draw test emoji, and reconstructions by a VQ-VAE and by a VQGAN with the same network."""
     x = smalti.data.emoji_pictures("test", size=64).take_floats(slice(0, 270, 17))[:16]
     reconstructions = [
-        smalti.load(name).reconstruct(x) for name in ("runs/vqvae-emoji-8", "vqgan-emoji")
+        smalti.load(name).reconstruct(x) for name in ("runs/vqvae-emoji-8", "runs/vqgan-emoji")
     ]
     pictures = torch.stack([x, *reconstructions], dim=1).flatten(0, 1)
     save_png(make_grid(pictures, columns=12), PICTURES / "vqgan-twins.png")

@@ -105,11 +105,10 @@ VQVAE_CELEBAHQ_1, VQVAE_CELEBAHQ_2, VQVAE_CELEBAHQ_3, VQVAE_CELEBAHQ_4 = (
 
 VQGAN_TRAINING = Training(batch_size=16, learning_rate=5e-4, weight_decay=0.0, save_every=500)
 VQGAN = Recipe(read_digits_or_data, vqgan, VQGAN_TRAINING, size=64)
-VQGAN_EMOJI = Recipe(EMOJI, vqgan, replace(VQGAN_TRAINING, flip=True, save_every=1000), size=64)
-VQVAE_EMOJI_8 = replace(VQGAN_EMOJI, make_config=vqgan_without_discriminator)
-VQGAN_EMOJI4 = Recipe(
+VQGAN_EMOJI = Recipe(
     FetchedReader("emoji4-64"),
     vqgan,
     replace(VQGAN_TRAINING, batch_size=48, learning_rate=6e-4, flip=True, save_every=1000),
     size=64,
 )
+VQVAE_EMOJI_8 = replace(VQGAN_EMOJI, make_config=vqgan_without_discriminator)

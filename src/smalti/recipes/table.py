@@ -110,12 +110,7 @@ RECIPES = {
     ),
     "vqgan": Entry("VQGAN on your pictures (default: the digits)", CODECS, minutes=30),
     "vqgan-emoji": Entry(
-        "VQGAN of emoji, 8x8 codes; needs `smalti fetch emoji`",
-        CODECS,
-        minutes=45,
-    ),
-    "vqgan-emoji4": Entry(
-        "VQGAN of emoji4, 8x8 codes; needs `smalti fetch emoji4`",
+        "VQGAN of emoji, 8x8 codes; needs `smalti fetch emoji4`",
         CODECS,
         steps=7000,
     ),

@@ -105,4 +105,4 @@ def test_starts_of_both_kinds_are_saved_and_loaded() -> None:
 
 
 def test_the_shipped_vqgan_still_loads() -> None:
-    assert smalti.load("vqgan-emoji").config.discriminator_start == 2800
+    assert smalti.load("vqgan-emoji").config.discriminator_start == 3058
