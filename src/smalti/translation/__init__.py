@@ -1,13 +1,14 @@
 """Machine translation: data cleaning, subword tokenizers, the Transformer, decoding."""
 
+from smalti.data.corpora.pair import SentencePair
 from smalti.translation.cleaning import (
-    SentencePair,
     clean_pairs,
     fold_text,
     hash_folded_text,
     make_cleaning_steps,
     read_held_out,
 )
+from smalti.translation.corpus import CorpusReport, CorpusSplits, prepare_corpus
 from smalti.translation.decoding import Beam, Hypothesis, beam_search
 from smalti.translation.files import translate_catalog, translate_file, translate_lines
 from smalti.translation.model import Translator, TranslatorConfig
@@ -17,6 +18,8 @@ from smalti.translation.transformer import Transformer, TransformerConfig
 
 __all__ = [
     "Beam",
+    "CorpusReport",
+    "CorpusSplits",
     "Hypothesis",
     "SentencePair",
     "SubwordTokenizer",
@@ -31,6 +34,7 @@ __all__ = [
     "fold_text",
     "hash_folded_text",
     "make_cleaning_steps",
+    "prepare_corpus",
     "read_held_out",
     "train_tokenizer",
     "translate",

@@ -270,9 +270,7 @@ def test_each_step_drops_its_kind(name: str, pair: SentencePair) -> None:
 
 def test_swapped_languages_are_turned_back() -> None:
     counts: Counter[str] = Counter()
-    assert list(clean_pairs([SentencePair(*reversed(GOOD))], make_cleaning_steps(), counts)) == [
-        GOOD
-    ]
+    assert list(clean_pairs([SentencePair(*GOOD[1::-1])], make_cleaning_steps(), counts)) == [GOOD]
     assert counts["swapped languages"] == 1
 
 
