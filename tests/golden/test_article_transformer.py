@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from smalti.convert import from_reference, infer_config, read_weights
 from smalti.convert.model import model_from_reference
 from smalti.translation import Beam, Transformer, beam_search
-from smalti.translation.decoding import KVCache
+from smalti.translation.kv_cache import KVCache
 from smalti.translation.tokenizer import BOS, EOS, PAD, UNK
 from tests.expect import expect_user_error
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import torch
 from torch import Tensor
@@ -37,10 +37,15 @@ class Ancestral:
 def check_finite(parameters: Tensor, position: object) -> None:
     """Raise UserError unless a network's output (n, P) at a position is finite."""
     if not parameters.sum().isfinite():
-        raise UserError(
-            f"the network's output at position {position} is not finite: its weights are damaged, "
-            "or training diverged; use an earlier checkpoint"
-        )
+        raise_not_finite(position)
+
+
+def raise_not_finite(position: object) -> NoReturn:
+    """Raise UserError: a network's output at a position is not finite."""
+    raise UserError(
+        f"the network's output at position {position} is not finite: its weights are damaged, "
+        "or training diverged; use an earlier checkpoint"
+    )
 
 
 def draw_symbols(logits: Tensor, u: Tensor, sampler: Ancestral) -> Tensor:

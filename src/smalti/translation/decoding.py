@@ -6,16 +6,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from smalti.core.canvas import Canvas
 from smalti.core.config import check_fields
 from smalti.core.ranges import Range, Width
-from smalti.layers.attention import attend
-from smalti.layers.symbol_sampling import Ancestral, check_finite, draw_symbols
-from smalti.translation.tokenizer import BOS, EOS, PAD, UNK
-from smalti.translation.transformer import Transformer, join_heads
+from smalti.layers.symbol_sampling import Ancestral, check_finite, draw_symbols, raise_not_finite
+from smalti.translation.kv_cache import DecoderCache, make_cache
+from smalti.translation.tokenizer import BOS, EOS, PAD
+from smalti.translation.transformer import Transformer
 
 
 class Hypothesis(NamedTuple):
@@ -39,52 +40,6 @@ class Beam:
     """Maximum number of symbols of a translation."""
 
 
-class KVCache:
-    """Cached keys and values of every decoder layer, for n rows.
-
-    network: in eval mode. source: (n, S) int64, ending in </s> and padded with <pad>.
-    """
-
-    def __init__(self, network: Transformer, source: Tensor):
-        self.network = network
-        self.length = 0
-        memory, self.mask = network.encode(source)
-        self.cross_cache = [layer.cross.project(memory) for layer in network.decoder]
-        empty = memory.new_empty(
-            *self.cross_cache[0][0].shape[:2], 0, self.cross_cache[0][0].shape[-1]
-        )
-        self.self_cache = [(empty, empty) for _ in network.decoder]
-
-    def append(self, symbols: Tensor) -> Tensor:
-        """Append one symbol to each row (n,) -> logits (n, target_size) of the next one."""
-        network = self.network
-        x = network.embed(network.target, symbols[:, None], self.length)  # (n, 1, width)
-        for k, layer in enumerate(network.decoder):
-            x = layer.residuals[0](x, lambda y, k=k: self.attend_to_self(k, y))
-            keys, values = self.cross_cache[k]
-            x = layer.residuals[1](
-                x, lambda y, c=layer.cross, k=keys, v=values: c(y, k, v, self.mask)
-            )
-            x = layer.residuals[2](x, layer.feed_forward)
-        self.length += 1
-        return network.out(network.decoder_norm(x)[:, 0])
-
-    def attend_to_self(self, k: int, x: Tensor) -> Tensor:
-        """Self-attention of layer k at the new position; caches its keys and values."""
-        attention = self.network.decoder[k].attention
-        q, key, value = attention.project(x)
-        keys = torch.cat([self.self_cache[k][0], key], dim=2)
-        values = torch.cat([self.self_cache[k][1], value], dim=2)
-        self.self_cache[k] = keys, values
-        return attention.out(join_heads(attend(q, keys, values)))
-
-    def select(self, rows: Tensor) -> None:
-        """Keep these rows (m,), in this order; rows may repeat."""
-        self.mask = self.mask[rows]
-        self.cross_cache = [(k[rows], v[rows]) for k, v in self.cross_cache]
-        self.self_cache = [(k[rows], v[rows]) for k, v in self.self_cache]
-
-
 def beam_search(
     network: Transformer, source: Tensor, beam: Beam = Beam()
 ) -> list[list[Hypothesis]]:
@@ -94,7 +49,7 @@ def beam_search(
     depends on the other rows only by rounding.
     """
     beams = BeamSearch(network, source, beam)
-    while beams.active_rows:
+    while len(beams.active_rows):
         beams.step()
     return [sorted(found, key=lambda one: -one.score) for found in beams.hypotheses]
 
@@ -107,69 +62,69 @@ class BeamSearch:
 
     @torch.no_grad()
     def __init__(self, network: Transformer, source: Tensor, beam: Beam):
-        self.beam, n = beam, len(source)
-        self.cache = KVCache(network, source)
-        self.active_rows = list(range(n))  # the m sentences still being decoded
-        self.hypotheses: list[list[Hypothesis]] = [[] for _ in self.active_rows]
-        self.max_lengths = compute_max_lengths(source).clamp(max=beam.max_length).tolist()
-        self.cache.select(torch.arange(n, device=source.device).repeat_interleave(beam.width))
-        self.prefixes = source.new_full((n, beam.width, 1), BOS)  # (m, k, t)
-        self.scores = torch.full((n, beam.width), -torch.inf, device=source.device)  # (m, k)
+        self.beam, n, self.device = beam, len(source), source.device
+        self.cache = make_cache(network, source)
+        self.active_rows = np.arange(n)  # the m sentences still being decoded
+        self.hypotheses: list[list[Hypothesis]] = [[] for _ in range(n)]
+        self.max_lengths = compute_max_lengths(source).clamp(max=beam.max_length).cpu().numpy()
+        self.select_rows(np.arange(n).repeat(beam.width))
+        self.prefixes = np.full((n, beam.width, 1), BOS)  # (m, k, t)
+        self.scores = np.full((n, beam.width), -np.inf)  # (m, k)
         self.scores[:, 0] = 0
 
     @torch.no_grad()
     def step(self) -> None:
         """Extend every prefix by one symbol."""
-        m, k, t = self.prefixes.shape
-        logits = compute_next_logits(self.cache, self.prefixes[:, :, -1].flatten())
-        totals = self.scores[:, :, None] + logits.log_softmax(-1).unflatten(0, (m, k))
-        best, indices = totals.flatten(1).topk(2 * k)  # (m, 2k): at least k do not end
-        parents, symbols = indices // totals.shape[2], indices % totals.shape[2]
+        k, length = self.beam.width, self.prefixes.shape[2]
+        symbols = torch.from_numpy(self.prefixes[:, :, -1].ravel()).to(self.device)
+        # each (m, 2k): at least k do not end
+        best, parents, symbols = self.cache.rank_next(symbols, self.scores, 2 * k)
+        if not (best[:, 0] > -np.inf).all():
+            raise_not_finite(length)
         ends = symbols == EOS
         self.collect_finished(best[:, :k], parents[:, :k], ends[:, :k])
-        surviving = ends.int().argsort(stable=True)[:, :k]  # the best that do not end
-        self.scores, parents = best.gather(1, surviving), parents.gather(1, surviving)
-        before = self.prefixes.gather(1, parents[:, :, None].expand(m, k, t))
-        self.prefixes = torch.cat([before, symbols.gather(1, surviving)[:, :, None]], dim=2)
+        surviving = ends.argsort(axis=1, kind="stable")[:, :k]  # the best that do not end
+        at = np.arange(len(best))[:, None], surviving
+        self.scores, parents = best[at], parents[at]
+        before = self.prefixes[at[0], parents]
+        self.prefixes = np.concatenate([before, symbols[at][:, :, None]], axis=2)
         self.drop_finished(parents)
 
     def list_best(self) -> list[list[int]]:
         """The symbols of each sentence: its likeliest prefix, or once done its best hypothesis."""
-        leading = dict(zip(self.active_rows, self.prefixes[:, 0, 1:].tolist(), strict=True))
+        leading = dict(
+            zip(self.active_rows.tolist(), self.prefixes[:, 0, 1:].tolist(), strict=True)
+        )
         return [
             leading[row] if row in leading else max(found, key=lambda one: one.score).symbols
             for row, found in enumerate(self.hypotheses)
         ]
 
-    def collect_finished(self, best: Tensor, parents: Tensor, ends: Tensor) -> None:
+    def collect_finished(self, best: np.ndarray, parents: np.ndarray, ends: np.ndarray) -> None:
         """Add the prefixes that end with </s> to the hypotheses."""
-        if not ends.any():
-            return
-        ends = ends & best.isfinite()
-        for (i, j), total in zip(ends.nonzero().tolist(), best[ends].tolist(), strict=True):
-            self.add_hypothesis(
-                self.active_rows[i], self.prefixes[i, parents[i, j], 1:].tolist(), total
-            )
+        for i, j in np.argwhere(ends & (best > -np.inf)).tolist():
+            self.add_hypothesis(i, self.prefixes[i, parents[i, j]], float(best[i, j]))
 
-    def add_hypothesis(self, row: int, symbols: list[int], total: float) -> None:
-        score = total / (len(symbols) + 1) ** self.beam.length_penalty
-        self.hypotheses[row].append(Hypothesis(symbols, score))
+    def add_hypothesis(self, i: int, prefix: np.ndarray, total: float) -> None:
+        """Add a prefix with <s> (t,) to the hypotheses of the i-th active sentence."""
+        score = total / len(prefix) ** self.beam.length_penalty
+        self.hypotheses[self.active_rows[i]].append(Hypothesis(prefix[1:].tolist(), score))
 
-    def drop_finished(self, parents: Tensor) -> None:
+    def drop_finished(self, parents: np.ndarray) -> None:
         """Drop the finished sentences. One at its length limit keeps its likeliest prefix."""
         length = self.prefixes.shape[2] - 1
-        for i, row in enumerate(self.active_rows):
-            if length >= self.max_lengths[row] and not self.hypotheses[row]:
-                self.add_hypothesis(row, self.prefixes[i, 0, 1:].tolist(), float(self.scores[i, 0]))
-        active = [
-            i
-            for i, row in enumerate(self.active_rows)
-            if len(self.hypotheses[row]) < self.beam.width and length < self.max_lengths[row]
-        ]
-        self.active_rows = [self.active_rows[i] for i in active]
-        kept = torch.tensor(active, dtype=torch.int64, device=parents.device)
+        at_limit = self.max_lengths[self.active_rows] <= length
+        for i in at_limit.nonzero()[0].tolist():
+            if not self.hypotheses[self.active_rows[i]]:
+                self.add_hypothesis(i, self.prefixes[i, 0], float(self.scores[i, 0]))
+        counts = np.array([len(self.hypotheses[row]) for row in self.active_rows])
+        kept = (~at_limit & (counts < self.beam.width)).nonzero()[0]
+        self.active_rows = self.active_rows[kept]
         self.prefixes, self.scores = self.prefixes[kept], self.scores[kept]
-        self.cache.select((kept[:, None] * self.beam.width + parents[kept]).flatten())
+        self.select_rows((kept[:, None] * self.beam.width + parents[kept]).ravel())
+
+    def select_rows(self, rows: np.ndarray) -> None:
+        self.cache.select(torch.from_numpy(rows).to(self.device))
 
 
 def draw_translations(
@@ -181,7 +136,7 @@ def draw_translations(
     <pad> after </s>.
     """
     with torch.no_grad():
-        cache = KVCache(network, source)
+        cache = make_cache(network, source)
     prefixes = source.new_full((len(source), 1), BOS)
     done = torch.zeros_like(prefixes[:, 0], dtype=torch.bool)
     max_lengths = compute_max_lengths(source)
@@ -195,10 +150,10 @@ def draw_translations(
         yield Canvas(prefixes[:, 1:], prefixes.shape[1] - 1, int(max_lengths.max()), "symbol")
 
 
-def compute_next_logits(cache: KVCache, symbols: Tensor) -> Tensor:
+def compute_next_logits(cache: DecoderCache, symbols: Tensor) -> Tensor:
     """Logits (n, K) float32 after these symbols (n,); <pad>, <unk> and <s> get -inf."""
     logits = cache.append(symbols).float()
-    logits[:, [PAD, UNK, BOS]] = -torch.inf
+    logits[:, :EOS] = -torch.inf
     return logits
 
 

@@ -140,11 +140,11 @@ class Translator(Model):
             )
             return
         beams, step = BeamSearch(self.network, source, sampler), 0
-        while beams.active_rows:
+        while len(beams.active_rows):
             beams.step()
             step += 1
             best = pad_sequences(beams.list_best()).to(self.device)
-            yield Canvas(best, step, max(beams.max_lengths), "symbol")
+            yield Canvas(best, step, int(beams.max_lengths.max()), "symbol")
 
     def search(
         self, text: Sequence[str], beam: Beam, batch_size: int = 32

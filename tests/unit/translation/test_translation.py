@@ -28,7 +28,7 @@ from smalti.translation import (
     train_tokenizer,
 )
 from smalti.translation.cleaning import extract_ngrams
-from smalti.translation.decoding import KVCache
+from smalti.translation.kv_cache import KVCache
 from smalti.translation.tokenizer import BOS, EOS, PAD, UNK, pad_sequences
 from tests.expect import expect_user_error
 

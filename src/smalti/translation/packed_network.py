@@ -1,0 +1,93 @@
+"""The Transformer's weights in the order in which compiled products read them."""
+
+from __future__ import annotations
+
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from smalti.kernels import encoder_decoder as kernel
+from smalti.kernels.panels import pack_panels, panel_width, round_up_to_panels
+from smalti.translation.transformer import Transformer, encode_positions
+
+packed_networks: WeakKeyDictionary[Transformer, PackedNetwork] = WeakKeyDictionary()
+
+
+def pack_network(network: Transformer) -> PackedNetwork:
+    """Pack a network's weights, once until they change (other than through `.data`)."""
+    version = [(p.data_ptr(), p._version) for p in network.parameters()]
+    packed = packed_networks.get(network)
+    if packed is None or packed.version != version:
+        packed = packed_networks[network] = PackedNetwork(network, version)
+    return packed
+
+
+class PackedNetwork:
+    """A network's weights as kernels read them: `table` has their addresses.
+
+    version: identifies the weights that were packed.
+    """
+
+    def __init__(self, network: Transformer, version: object):
+        self.version, self.dtype = version, network.out.weight.detach().numpy().dtype
+        self.arrays: list[np.ndarray] = []  # kept alive
+        config, size = network.config, self.round_up
+        self.cost = sum(p.numel() for p in network.parameters())  # multiply-adds of a row, about
+        layers = [self.list_layer(layer) for layer in (*network.encoder, *network.decoder)]
+        end = [self.list_norm(network.encoder_norm), self.list_norm(network.decoder_norm)]
+        layers.append([*end[0], *end[1], *self.list_matrix(network.out)])
+        self.table = np.array([row + [0] * (20 - len(row)) for row in layers], np.int64)
+        self.embeddings = [self.keep(t.weight) for t in (network.source, network.target)]
+        self.positions = np.empty((0, config.width), self.dtype)
+        sizes = {kernel.WIDTH: config.width, kernel.HEADS: config.heads}
+        sizes |= {kernel.PRE: config.norm == "pre", kernel.ENCODER_LAYERS: config.encoder_layers}
+        sizes |= {kernel.STRIDE: size(config.width), kernel.QKV_STRIDE: size(3 * config.width)}
+        sizes |= {kernel.KV_STRIDE: size(2 * config.width), kernel.PANEL: panel_width(self.dtype)}
+        sizes |= {kernel.HIDDEN_STRIDE: size(config.feed_forward_width)}
+        sizes |= {kernel.LOGITS_STRIDE: size(config.target_vocab_size)}
+        self.sizes = np.array([sizes.get(k, 0) for k in range(16)], np.int64)
+
+    def round_up(self, n: int) -> int:
+        return round_up_to_panels(n, self.dtype)
+
+    def list_layer(self, layer: Any) -> list[int]:
+        """List the addresses of a layer's weights in the kernel's order; 0 where it has none."""
+        norms = [self.list_norm(residual.norm) for residual in layer.residuals]
+        row = [*norms[0], *self.list_matrix(layer.attention.qkv)]
+        row += self.list_matrix(layer.attention.out)
+        if len(norms) == 3:
+            matrices = (layer.cross.q, layer.cross.out, layer.cross.kv)
+            row += sum(map(self.list_matrix, matrices), norms[1])
+        else:
+            row += [0] * 8
+        row += [*norms[-1], *self.list_matrix(layer.feed_forward.inner)]
+        return row + self.list_matrix(layer.feed_forward.outer)
+
+    def list_norm(self, norm: nn.Module) -> list[int]:
+        if not isinstance(norm, nn.LayerNorm):
+            return [0, 0]
+        return [self.keep(norm.weight), self.keep(norm.bias)]
+
+    def list_matrix(self, layer: nn.Linear) -> list[int]:
+        """Pack a matrix and its bias, padded with zeros to whole panels."""
+        w, b = layer.weight.detach().numpy().T, layer.bias.detach().numpy()
+        k, o = map(self.round_up, w.shape)
+        matrix, bias = np.zeros((k, o), self.dtype), np.zeros(o, self.dtype)
+        matrix[: w.shape[0], : w.shape[1]], bias[: len(b)] = w, b
+        return [self.keep(pack_panels(matrix)), self.keep(bias)]
+
+    def keep(self, array: np.ndarray | Tensor) -> int:
+        """Keep an array, or a tensor's memory, alive; returns its address."""
+        kept = array.detach().contiguous().numpy() if isinstance(array, Tensor) else array
+        self.arrays.append(kept)
+        return kept.ctypes.data
+
+    def list_positions(self, count: int) -> np.ndarray:
+        """List the encodings of at least `count` positions: (more, width)."""
+        if len(self.positions) < count:
+            found = encode_positions(torch.arange(2 * count), self.positions.shape[1])
+            self.positions = found.numpy().astype(self.dtype)
+        return self.positions
