@@ -140,6 +140,7 @@ def render_codecs() -> None:
         :24
     ]  # must be fetched before
     four = smalti.data.read_splits("emoji4-64", size=64).test
+    assert four is not None
     drawn = {"vqvae-emoji": x, "vqgan-emoji": four.take_floats(slice(0, len(four), 35))[:24]}
     for name, pictures in drawn.items():
         grid = make_grid(draw_reconstructions(smalti.load(name), pictures), columns=8)
