@@ -242,11 +242,14 @@ def test_a_published_prior_is_converted_and_draws(capsys: Any) -> None:
     names = ["codec/config.json", "codec/model.safetensors", "config.json", "model.safetensors"]
     assert files == [f"models/prior/{name}" for name in names]
     model = json.loads(Path("models/prior/config.json").read_text())["model"]
-    assert model["codec"]["model"] == str(Path("models/prior/codec").absolute())
+    assert model["codec"]["model"] == "./codec"
     assert (model["symbol_noise"], model["sampler"]["top_k"]) == (0.1, 64)
     assert run_command("sample models/prior -n 2 --class 6 --out drawn") == 0
     assert run_command(CONVERT) == 0  # replaces its own files
     assert run_command("complete models/prior drawn/00000.png --keep-rows 4 -n 1 --out done") == 0
+    Path("models").rename("moved")
+    assert run_command("sample moved/prior -n 2 --class 6 --out again") == 0
+    assert (read_pixels("drawn/grid.png") == read_pixels("again/grid.png")).all()
 
 
 def test_permuters_are_orders() -> None:

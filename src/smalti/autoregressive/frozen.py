@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -45,6 +46,14 @@ class FrozenCodec:
                 f"{found[:8]}, expected {self.sha256[:8]}; restore the original codec"
             )
         return codec.requires_grad_(False)
+
+    def find_folder(self) -> Path:
+        """Return the folder of the codec's checkpoint. UserError if there is none."""
+        return find_checkpoint(self.model)
+
+    def refer_to(self, model: str) -> FrozenCodec:
+        """Return a copy that refers to the same codec by this name or folder."""
+        return replace(self, model=model)
 
     def pin_hash(self) -> FrozenCodec:
         """Return a copy with the codec's current hash, and a folder as an absolute path.

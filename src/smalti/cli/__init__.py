@@ -47,6 +47,7 @@ VERBS = {
     "translate": ("smalti.cli.translate:app", "Translate English into Chinese."),
     "evaluate": ("smalti.cli.evaluate:app", "Measure a model's quality on held-out data."),
     "compare": ("smalti.cli.compare:app", "Evaluate several models under one protocol."),
+    "export": ("smalti.cli.export:app", "Write a model as one folder, to move or share."),
     "convert": ("smalti.cli.convert:app", "Convert a published checkpoint into a smalti model."),
     "bench": ("smalti.cli.bench:app", "Time an algorithm on this machine."),
     "demo": ("smalti.cli.demo:app", "Make a web page with examples of everything."),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -157,23 +156,6 @@ def load_weights(network: torch.nn.Module, trained: Weights) -> None:
                 "check the config"
             )
     network.load_state_dict(trained)
-
-
-def move_codecs(model: Autoregressive, staged: Path, out: Path) -> None:
-    """Let a prior refer to its codecs in `out`, where they are moved from the staged folder."""
-
-    def move(codec: Any) -> Any:
-        path = Path(codec.model) if isinstance(codec, FrozenCodec) else None
-        if path is None or not path.is_relative_to(staged):
-            return codec
-        return replace(codec, model=str((out / path.relative_to(staged)).absolute()))
-
-    config = model.config
-    conditions = tuple(
-        replace(c, codec=move(c.codec)) if isinstance(c, PictureCondition) else c
-        for c in config.conditions
-    )
-    model.config = replace(config, codec=move(config.codec), conditions=conditions)
 
 
 def make_conditions(

@@ -24,26 +24,37 @@ from smalti.core.folders import ResultFiles, stage_folder
 from smalti.core.int8 import dequantize_weights, drop_scale_shapes, quantize_weights
 from smalti.core.messages import list_siblings, suggest_similar
 from smalti.core.protocols import Card, ModelConfig
+from smalti.core.references import embed_references, resolve_references, shorten_references
 from smalti.core.saved_steps import MODEL_FILES, find_damage, find_newest_step, is_run
 from smalti.core.weights import strip_wrappers
 
 FORMAT = 1
 CHECKPOINT_FILES = ResultFiles(
-    r"config\.json|model\.safetensors", "config.json", ("format", "model"), shared=True
+    r"((codec(-\d+)?|condition)/)?(config\.json|model\.safetensors)",
+    "config.json",
+    ("format", "model"),
+    shared=True,
 )
-"""The files of a checkpoint; a saved step of a run has more."""
+"""The files of a checkpoint, and of codecs inside it; a saved step of a run has more."""
 SHIPPED_FOLDER = Path(__file__).parent.parent / "assets" / "models"
 
 
 def save(
-    model: nn.Module, path: str | Path, card: Card | None = None, dtype: torch.dtype | None = None
+    model: nn.Module,
+    path: str | Path,
+    card: Card | None = None,
+    dtype: torch.dtype | None = None,
+    *,
+    standalone: bool = False,
 ) -> Path:
     """Write a model atomically as a checkpoint directory, for `load` to read.
 
     card: the model card; None keeps `model.card`.
     dtype: store floating weights as this type (float16 for shipped models); int8 stores matrices as
     integers with a scale for each row (`core/int8.py`).
-    Raises UserError if `model` is not a model, or if `path` exists and is not a checkpoint.
+    standalone: copy the codecs that a prior refers to into the folder, which may then be moved.
+    Raises UserError if `model` is not a model, if `path` exists and is not a checkpoint, and for a
+    codec that is missing or another one.
     """
     if not isinstance(model, nn.Module) or not hasattr(model, "config"):
         raise UserError(f"model is {shorten(model)}; give a model that smalti made or loaded")
@@ -53,15 +64,25 @@ def save(
     if taken and (path.is_file() or any(path.iterdir())):
         raise UserError(f"{path} exists and is not a checkpoint; choose another directory")
     with stage_folder(path, CHECKPOINT_FILES) as folder:
-        write_checkpoint(folder, model, model_card, dtype)
+        config = embed_references(model.config, folder, kept=path, standalone=standalone)
+        write_checkpoint(folder, model, model_card, dtype, config)
     return path
 
 
 def write_checkpoint(
-    directory: Path, model: nn.Module, card: Card = Card(), dtype: torch.dtype | None = None
+    directory: Path,
+    model: nn.Module,
+    card: Card = Card(),
+    dtype: torch.dtype | None = None,
+    config: object = None,
 ) -> None:
-    """Write config.json and model.safetensors into an existing directory, and fsync them."""
-    content = {"format": FORMAT, "model": to_json(model.config), "card": asdict(card)}
+    """Write config.json and model.safetensors into an existing directory, and fsync them.
+
+    config: the model's in the file; its own for None. References into the directory are written
+    relative to it.
+    """
+    config = shorten_references(config or model.config, directory)
+    content = {"format": FORMAT, "model": to_json(config), "card": asdict(card)}
     (directory / "config.json").write_text(json.dumps(content, indent=1) + "\n")
     weights = {
         name: w.detach().cpu().contiguous()
@@ -232,7 +253,7 @@ def read_model_config(directory: Path) -> ModelConfig:
         raise UserError(f"{path}: {error}") from error
     if not isinstance(config, ModelConfig):
         raise UserError(f"{path} holds no model, but {shorten(value)}; was it written by smalti?")
-    return config
+    return resolve_references(config, directory)
 
 
 def read_card(name_or_dir: str | Path) -> Card:

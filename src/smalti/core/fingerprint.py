@@ -9,15 +9,24 @@ import numpy as np
 from torch import Tensor, nn
 
 from smalti.core.config import to_json
+from smalti.core.references import ModelReference, change_references
 
 
 def hash_model(model: nn.Module) -> str:
-    """Hash a model's config and weights: SHA-256 in hexadecimal."""
+    """Hash a model's config and weights: SHA-256 in hexadecimal.
+
+    A codec that the config refers to by hash counts by that, wherever its folder is.
+    """
     digest = hashlib.sha256()
-    digest.update(json.dumps(to_json(model.config), sort_keys=True).encode())
+    config = change_references(model.config, forget_folder)
+    digest.update(json.dumps(to_json(config), sort_keys=True).encode())
     for name, weight in sorted(model.state_dict().items()):
         _update_digest(digest, name, weight)
     return digest.hexdigest()
+
+
+def forget_folder(reference: ModelReference) -> ModelReference:
+    return reference.refer_to("") if reference.sha256 else reference
 
 
 def hash_tensors(*tensors: Tensor, **named: Tensor | None) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from smalti.tasks._demo import make_gallery
     from smalti.tasks._draw_samples import DrawnSamples, draw_samples
     from smalti.tasks._evaluate import evaluate
+    from smalti.tasks._export import ExportedModel, export_model
     from smalti.tasks._fetch import fetch
     from smalti.tasks._inpaint import Inpainting, inpaint
     from smalti.tasks._interpolate import Interpolation, interpolate
@@ -49,6 +50,7 @@ __all__ = [
     "ConvertedModel",
     "DecompressedPictures",
     "DrawnSamples",
+    "ExportedModel",
     "Inpainting",
     "Interpolation",
     "Listing",
@@ -67,6 +69,7 @@ __all__ = [
     "decompress",
     "draw_samples",
     "evaluate",
+    "export_model",
     "fetch",
     "inpaint",
     "interpolate",

@@ -9,7 +9,7 @@ from typing import Any
 from smalti.convert import REFERENCES, infer_config, read_weights
 from smalti.convert.codecs import IGNORED_WEIGHTS
 from smalti.convert.model import model_from_reference
-from smalti.convert.taming_prior import convert_taming_transformer, move_codecs
+from smalti.convert.taming_prior import convert_taming_transformer
 from smalti.convert.taming_transformer import KIND, read_taming_transformer
 from smalti.core.checkpoint import write_checkpoint
 from smalti.core.documents import read_json_object, read_yaml_object
@@ -18,6 +18,7 @@ from smalti.core.folders import ResultFiles, stage_optional_folder
 from smalti.core.messages import suggest_name
 from smalti.core.progress import OnProgress, Progress, ignore_event
 from smalti.core.protocols import Card
+from smalti.core.references import move_references
 from smalti.core.short_repr import add_short_repr
 
 FILES = ResultFiles(
@@ -72,7 +73,7 @@ def convert_checkpoint(
             parsed = parsed and read_taming_params(parsed, TAMING_CODECS[kind])
             skipped = tuple(name for name in weights if IGNORED_WEIGHTS.match(name))
         if kind == KIND:
-            model, skipped = convert_prior(parsed, weights, size, codec, folder, out)
+            model, skipped = convert_prior(parsed, weights, size, codec, folder)
         else:
             parsed = parsed or infer_config(kind, weights, size)
             model = model_from_reference(kind, parsed, weights, size, codec)
@@ -82,6 +83,7 @@ def convert_checkpoint(
             write_checkpoint(
                 folder, model, Card(Path(out).name, f"converted from {kind}", facts=facts)
             )
+            model.config = move_references(model.config, folder, Path(out))
     return ConvertedModel(model, skipped)
 
 
@@ -91,19 +93,16 @@ def convert_prior(
     size: tuple[int, int] | None,
     codec: str | None,
     folder: Path | None,
-    out: str | Path | None,
 ) -> tuple[Any, tuple[str, ...]]:
     """Convert a published Transformer and its VQGAN, which is saved in folder/codec."""
     if config is None:
         raise UserError(f"the settings of a {KIND} cannot be inferred; give --config FILE.yaml")
     if codec is not None:
         raise UserError(f"codec {codec} is given, but a {KIND}'s file contains it; omit it")
-    if folder is None or out is None:
+    if folder is None:
         raise UserError(f"a {KIND}'s codec is saved beside it; give out")
     read = read_taming_transformer(config)
-    model, skipped = convert_taming_transformer(read, weights, size, folder)
-    move_codecs(model, folder, Path(out))
-    return model, skipped
+    return convert_taming_transformer(read, weights, size, folder)
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
