@@ -17,6 +17,7 @@ from typing import Any
 import numba
 import numpy as np
 from llvmlite import ir
+from llvmlite.binding import get_host_cpu_features
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
@@ -26,6 +27,10 @@ from smalti.kernels.panels import PANEL_BYTES
 
 PREFETCH_BYTES = 8192
 """Bytes of weights to prefetch: with few rows, memory is the bottleneck."""
+IS_WIDE = bool(get_host_cpu_features().get("avx512f"))
+"""Whether there are 32 registers of 64 bytes. Others hold fewer sums."""
+TILE_ROWS, TILE_BYTES = (8, PANEL_BYTES) if IS_WIDE else (4, PANEL_BYTES // 2)
+"""Rows of a tile, and bytes of its columns."""
 FASTMATH_FLAGS = {
     "contract",
     "nnan",
@@ -75,11 +80,14 @@ def cast_like(typing, value, like):
 
 
 def build_tile(rows: int) -> Any:
-    """Build out[r, :] += sum_k x[r, k] w[k, :] for `rows` rows and a panel, sums in registers."""
+    """Build out[r, :] += sum_k x[r, k] w[k, :] for `rows` rows and the columns of a tile.
+
+    Sums stay in registers; their order does not depend on the tile.
+    """
 
     @instructions
     def tile(typing, x, xs, w, k, out, outs):
-        """x and out: pointers to rows with strides xs and outs; w: to (k, width)."""
+        """x and out: pointers to rows with strides xs and outs; w: to rows of panels."""
         i = types.intp
         signature = types.void(x, i, w, i, out, i)
         return signature, lambda context, builder, sig, args: emit_tile(
@@ -96,7 +104,7 @@ def emit_tile(rows: int, context: Any, builder: Any, signature: Any, args: Any) 
     size = signature.args[0].dtype.bitwidth // 8
     lanes, number = 64 // size, k.type
     vector = ir.VectorType(scalar, lanes)
-    halves = range(PANEL_BYTES // 64)
+    halves = range(TILE_BYTES // 64)
 
     def vector_pointer(base: Any, offset: Any) -> Any:
         return builder.bitcast(builder.gep(base, [offset]), vector.as_pointer())
@@ -122,7 +130,7 @@ def emit_tile(rows: int, context: Any, builder: Any, signature: Any, args: Any) 
     ]
     lines = [builder.gep(x, [builder.mul(xs, number(r))]) for r in range(rows)]
     with cgutils.for_range(builder, k, intp=number) as loop:
-        line = builder.gep(w, [builder.mul(loop.index, number(lanes * len(halves)))])
+        line = builder.gep(w, [builder.mul(loop.index, number(PANEL_BYTES // size))])
         weights = [
             builder.load(vector_pointer(line, number(lanes * h)), align=size) for h in halves
         ]
@@ -142,24 +150,24 @@ def emit_tile(rows: int, context: Any, builder: Any, signature: Any, args: Any) 
     return context.get_dummy_value()
 
 
-tile8, tile2, tile1 = build_tile(8), build_tile(2), build_tile(1)
+tile_rows, tile2, tile1 = build_tile(TILE_ROWS), build_tile(2), build_tile(1)
 
 
 @numba.njit(**INNER_JIT_OPTIONS)
 def add_product(x, w, out, rows, k, panels, width):
     """out += x w, for x (rows, k), packed w (panels, k, width), out (rows, panels width)."""
-    o = panels * width
-    for p in range(panels):
-        panel, to = offset_pointer(w, p * k * width), offset_pointer(out, p * width)
+    o, step = panels * width, width * TILE_BYTES // PANEL_BYTES
+    for c in range(0, o, step):
+        tile, to = offset_pointer(w, c // width * width * k + c % width), offset_pointer(out, c)
         s = 0
-        while s + 8 <= rows:
-            tile8(offset_pointer(x, s * k), k, panel, k, offset_pointer(to, s * o), o)
-            s += 8
+        while s + TILE_ROWS <= rows:
+            tile_rows(offset_pointer(x, s * k), k, tile, k, offset_pointer(to, s * o), o)
+            s += TILE_ROWS
         while s + 2 <= rows:
-            tile2(offset_pointer(x, s * k), k, panel, k, offset_pointer(to, s * o), o)
+            tile2(offset_pointer(x, s * k), k, tile, k, offset_pointer(to, s * o), o)
             s += 2
         if s < rows:
-            tile1(offset_pointer(x, s * k), k, panel, k, offset_pointer(to, s * o), o)
+            tile1(offset_pointer(x, s * k), k, tile, k, offset_pointer(to, s * o), o)
 
 
 def fast_exp(x: Any) -> Any:

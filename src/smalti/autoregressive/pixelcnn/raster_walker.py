@@ -108,6 +108,9 @@ class StackChunkWalker(ChunkWalker):
     panels.
     """
 
+    alternates: bool
+    """Whether rows take turns with two arrays, and columns too."""
+
     def __init__(self, network: Any, w: Any, size: tuple[int, int], n: int):
         """w.above, w.left: the packed first convolution, over rows above and to the left."""
         c, (H, W) = network.config, size
@@ -151,15 +154,16 @@ class StackChunkWalker(ChunkWalker):
 
     def record_tapes(self) -> None:
         """Record all tapes, once all arrays are allocated."""
-        self.rows = record_tapes(range(3), self.record_row)  # the first, odd and even rows
-        self.pixels = record_column_tapes(self.size[1], self.record_pixel)
+        kinds, period = (3, 2) if self.alternates else (1, 1)
+        self.rows = record_tapes(range(kinds), self.record_row)  # the first, odd and even rows
+        self.pixels = record_column_tapes(self.size[1], self.record_pixel, period)
         self.heads = record_tapes(range(len(self.head.logits)), self.record_head)
         self.row_cost = self.rows[-1].cost
         self.pixel_cost = self.pixels[0].cost + self.heads[0].cost
 
     def start_row(self, i: int) -> None:
         copy_windows(self.x, i, self.row_window)
-        self.rows[i and 2 - i % 2].play()
+        self.rows[(i and 2 - i % 2) % len(self.rows)].play()
 
     def compute_pixel(self, i: int, j: int, c: int) -> None:
         window = self.x[self.pad_top + i, j : j + self.taps.shape[1]]  # (taps, n, inputs)

@@ -8,6 +8,7 @@ from smalti.autoregressive.naive_walker import NaiveWalker
 from smalti.autoregressive.pixelcnn.gated.network import GatedPixelCNN
 from smalti.autoregressive.pixelcnn.plain.network import PixelCNN
 from smalti.autoregressive.pixelcnn.plusplus.network import PixelCNNPlusPlus
+from smalti.autoregressive.pixelcnn.weight_cache import pack_once
 from smalti.core.protocols import Walker
 
 
@@ -28,20 +29,20 @@ def build_walker(
     if isinstance(network, GatedPixelCNN):
         from smalti.autoregressive.pixelcnn.gated.walker import GatedChunkWalker, GatedWeights
 
-        weights, part = GatedWeights(network, values), GatedChunkWalker
+        w, part = pack_once(network, values, GatedWeights), GatedChunkWalker
     elif isinstance(network, PixelCNN):
         from smalti.autoregressive.pixelcnn.plain.walker import PlainChunkWalker, PlainWeights
 
-        weights, part = PlainWeights(network, values), PlainChunkWalker
+        w, part = pack_once(network, values, PlainWeights), PlainChunkWalker
     elif isinstance(network, PixelCNNPlusPlus):
         from smalti.autoregressive.pixelcnn.plusplus.walker import (
             PlusPlusChunkWalker,
             PlusPlusWeights,
         )
 
-        weights, part = PlusPlusWeights(network, values), PlusPlusChunkWalker
+        w, part = pack_once(network, values, PlusPlusWeights), PlusPlusChunkWalker
     else:
         return NaiveWalker(network, n, size, y, values, channels)
     from smalti.autoregressive.pixelcnn.raster_walker import RasterWalker
 
-    return RasterWalker(network, weights, part, n, size, y)
+    return RasterWalker(network, w, part, n, size, y)

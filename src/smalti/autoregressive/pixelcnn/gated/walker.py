@@ -70,6 +70,8 @@ class BlockWeights:
 class GatedChunkWalker(StackChunkWalker):
     """Walks n pictures."""
 
+    alternates = True
+
     def __init__(
         self,
         network: GatedPixelCNN,

@@ -65,6 +65,8 @@ class BlockWeights:
 class PlainChunkWalker(StackChunkWalker):
     """Walks n pictures."""
 
+    alternates = False
+
     def __init__(
         self, network: PixelCNN, w: PlainWeights, size: tuple[int, int], n: int, y: Tensor | None
     ):
