@@ -27,7 +27,9 @@ def take_texts(pairs: list[SentencePair]) -> list[tuple[str, str]]:
 def test_aligned_files(tmp_path: Path) -> None:
     source = write_lines(tmp_path / "a.en", [pair.source for pair in PAIRS])
     target = write_lines(tmp_path / "a.zh", [pair.target for pair in PAIRS])
-    assert read_pairs(source, target) == [pair._replace(document="a.en") for pair in PAIRS]
+    assert read_pairs(source, target) == [
+        pair._replace(document="a.en", corpus="a") for pair in PAIRS
+    ]
     assert guess_languages(target, source) == ("zh", "en")
     write_lines(target, ["一", "二", "三"])
     with expect_user_error("a.en has 2 lines and", "a.zh 3"):
@@ -41,10 +43,10 @@ def test_aligned_files(tmp_path: Path) -> None:
 
 def test_tsv_with_and_without_names(tmp_path: Path) -> None:
     path = write_lines(tmp_path / "a.tsv", [f"{p.source}\t{p.target}\t7" for p in PAIRS])
-    assert read_pairs(path) == [pair._replace(document="a.tsv") for pair in PAIRS]
+    assert read_pairs(path) == [pair._replace(document="a.tsv", corpus="a") for pair in PAIRS]
     rows = ["document\tchinese\tenglish", f"page 3\t{PAIRS[0].target}\t{PAIRS[0].source}"]
     write_lines(path, rows)
-    assert read_pairs(path) == [PAIRS[0]._replace(document="page 3")]
+    assert read_pairs(path) == [PAIRS[0]._replace(document="page 3", corpus="a")]
     assert read_pairs(path, languages=("zh", "en"))[0][:2] == PAIRS[0][1::-1]
     write_lines(path, ["a\tb", "c"])
     with expect_user_error("a.tsv, line 2", "1 columns"):
@@ -93,3 +95,12 @@ def test_wrong_encodings_and_bombs_are_told(tmp_path: Path) -> None:
     bomb.write_bytes(gzip.compress(b"a\tb\n" * 999)[:-9])
     with expect_user_error("cannot be decompressed"):
         read_pairs(bomb)
+
+
+def test_several_corpora_are_told_apart(tmp_path: Path) -> None:
+    write_lines(tmp_path / "b.jsonl", ['{"en": "a", "zh": "b"}'])
+    write_lines(tmp_path / "a.en", ["Hi"])
+    write_lines(tmp_path / "a.zh", ["你好"])
+    found = read_pairs(tmp_path / "b.jsonl", tmp_path / "a.en", tmp_path / "a.zh")
+    assert [pair.corpus for pair in found] == ["b", "a"]
+    assert {pair[:2] for pair in read_pairs(tmp_path)} == {("a", "b"), ("Hi", "你好")}
