@@ -13,32 +13,45 @@ from smalti.translation.decoding import Beam, Hypothesis, beam_search
 from smalti.translation.files import translate_catalog, translate_file, translate_lines
 from smalti.translation.model import Translator, TranslatorConfig
 from smalti.translation.texts import Translation, find_translations, translate
-from smalti.translation.tokenizer import SubwordTokenizer, train_tokenizer
+from smalti.translation.tokenizer import SubwordTokenizer, Tokenizer, train_tokenizer
 from smalti.translation.transformer import Transformer, TransformerConfig
+from smalti.translation.words import (
+    LAYOUTS,
+    WordTokenizer,
+    learn_words,
+    read_word_counts,
+    write_word_counts,
+)
 
 __all__ = [
+    "LAYOUTS",
     "Beam",
     "CorpusReport",
     "CorpusSplits",
     "Hypothesis",
     "SentencePair",
     "SubwordTokenizer",
+    "Tokenizer",
     "Transformer",
     "TransformerConfig",
     "Translation",
     "Translator",
     "TranslatorConfig",
+    "WordTokenizer",
     "beam_search",
     "clean_pairs",
     "find_translations",
     "fold_text",
     "hash_folded_text",
+    "learn_words",
     "make_cleaning_steps",
     "prepare_corpus",
     "read_held_out",
+    "read_word_counts",
     "train_tokenizer",
     "translate",
     "translate_catalog",
     "translate_file",
     "translate_lines",
+    "write_word_counts",
 ]

@@ -1,10 +1,10 @@
-"""Subword tokenizers: text to symbols and back, by a sentencepiece model."""
+"""Vocabularies as codecs of text: text to symbols and back; subwords by a sentencepiece model."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 import torch
@@ -20,17 +20,31 @@ UNK, BOS, EOS = 1, 2, 3
 """With PAD (0), the symbols of <pad>, <unk>, <s> and </s> in every vocabulary."""
 
 
+class Tokenizer(Protocol):
+    """A vocabulary: encodes texts as symbols 0 .. size - 1, and decodes them.
+
+    One rule for all: an encoded sentence ends with </s>, be it a source or a target, and does not
+    begin with <s>, which only starts the decoder's input.
+    """
+
+    @property
+    def size(self) -> int: ...  # symbols, including the four special ones
+    @property
+    def model(self) -> bytes: ...  # stored in checkpoints
+    def encode(self, text: Sequence[str], dropout: float = 0.0) -> list[list[int]]: ...
+    def decode(self, symbols: Iterable[Sequence[int]]) -> list[str]: ...
+
+
 class SubwordTokenizer:
     """Encodes and decodes text by a sentencepiece model.
 
-    Encoded sentences end with </s>; <s> only starts the decoder's input. Lossless except for
-    leading, trailing and repeated spaces.
+    Encoded sentences end with </s>. Lossless except for leading, trailing and repeated spaces.
 
     model: the bytes of a sentencepiece model file, which are stored in checkpoints.
     """
 
     def __init__(self, model: bytes):
-        self.model = model
+        self.model: bytes = model
         self.processor = load_processor(model)
         first = [self.processor.id_to_piece(k) for k in range(min(4, self.size))]
         if first != ["<pad>", "<unk>", "<s>", "</s>"]:
@@ -48,10 +62,17 @@ class SubwordTokenizer:
         """Encode each text to symbols, ending with </s>.
 
         dropout: probability of skipping a merge (BPE-dropout, arXiv:1910.13267), for training;
-        uses sentencepiece's random generator.
+        drawn from PyTorch's global generator, which a run seeds and saves.
         """
-        sampling = {"enable_sampling": True, "alpha": dropout} if dropout else {}
-        return self.processor.encode(list(text), add_eos=True, **sampling)
+        if not dropout:
+            return self.processor.encode(list(text), add_eos=True)
+        from sentencepiece import set_random_generator_seed
+
+        set_random_generator_seed(int(torch.randint(1, 2**31, ())))
+        # a new thread starts with this seed; several would share the texts out by chance
+        return self.processor.encode(
+            list(text), add_eos=True, enable_sampling=True, alpha=dropout, num_threads=1
+        )
 
     def decode(self, symbols: Iterable[Sequence[int]]) -> list[str]:
         """Decode sequences of symbols to text, up to the first </s>, ignoring <pad> and <s>."""
@@ -77,12 +98,14 @@ def train_tokenizer(
     algorithm: Literal["bpe", "unigram"] = "bpe",
     character_coverage: float = 1.0,
     add_dummy_prefix: bool = True,
+    exact: bool = True,
 ) -> SubwordTokenizer:
     """Train a tokenizer with `vocab_size` symbols on text.
 
     character_coverage: share of the text's characters that get a symbol.
     add_dummy_prefix: encode the first word like those after a space.
-    Raises UserError if the text is too short for vocab_size, or has too many characters for it.
+    exact: raise UserError if the text is too short for vocab_size, instead of learning fewer.
+    Raises UserError if the text has too many characters for vocab_size, or none.
     """
     from sentencepiece import SentencePieceTrainer
 
@@ -97,6 +120,7 @@ def train_tokenizer(
             normalization_rule_name="identity",
             add_dummy_prefix=add_dummy_prefix,
             max_sentence_length=1 << 16,
+            hard_vocab_limit=exact,
             pad_id=PAD,
             unk_id=UNK,
             bos_id=BOS,
