@@ -6,6 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+NOISE = 0.3
+"""Relative noise of lengths by which ties are sorted: pairs meet others in every epoch."""
+
 
 class ShuffledBatches:
     """Batches of a new permutation of 0 .. n-1 in every epoch; a batch may span two epochs."""
@@ -36,11 +39,19 @@ class ShuffledTokenBatches:
     Every epoch has every item once.  lengths: (n,) tokens of each item; an item longer than
     `max_tokens` is a batch by itself.  Batch boundaries depend only on the lengths, so all epochs
     have equally many batches; the assignment of items of one length, and the order of the batches,
-    are drawn in every epoch.
+    are drawn in every epoch.  other_lengths: (n,) tokens of the other side of pairs; items of one
+    length are sorted by them, up to noise, so that this side is padded less, too.
     """
 
-    def __init__(self, lengths: np.ndarray, max_tokens: int, seed: int):
+    def __init__(
+        self,
+        lengths: np.ndarray,
+        max_tokens: int,
+        seed: int,
+        other_lengths: np.ndarray | None = None,
+    ):
         self.lengths, self.seed = lengths, seed
+        self.other_lengths = other_lengths
         self.bounds = find_batch_bounds(np.sort(lengths), max_tokens)
         self.epoch, self.batches = -1, list[np.ndarray]()
 
@@ -53,7 +64,10 @@ class ShuffledTokenBatches:
 
     def shuffle_epoch(self, epoch: int) -> list[np.ndarray]:
         random = make_generator(self.seed, epoch)
-        rows = np.lexsort((random.random(len(self.lengths)), self.lengths))  # random order of ties
+        ties = random.random(len(self.lengths))  # random order of ties
+        if self.other_lengths is not None:
+            ties = self.other_lengths * (1 + NOISE * ties)
+        rows = np.lexsort((ties, self.lengths))
         batches = np.split(rows, self.bounds)
         return [batches[k] for k in random.random(len(batches)).argsort(kind="stable")]
 
