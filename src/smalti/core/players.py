@@ -11,7 +11,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
-from smalti.core.protocols import Batch
+from smalti.core.protocols import Batch, Dataset
 
 
 @runtime_checkable
@@ -26,6 +26,13 @@ class NeedsTotalSteps(Protocol):
     """A player that needs the total number of steps before the first one."""
 
     def set_total_steps(self, total_steps: int) -> None: ...
+
+
+@runtime_checkable
+class NeedsTrainingData(Protocol):
+    """A player that takes something from its data before the first step, such as a vocabulary."""
+
+    def set_training_data(self, data: Dataset) -> None: ...
 
 
 @runtime_checkable
@@ -92,3 +99,10 @@ class HasMirrored(Protocol):
     def make_flipped_batch(self, indices: Tensor, flipped: Tensor, device: torch.device) -> Batch:
         """As `make_batch`, with the mirrored items where flipped (B,). UserError without them."""
         ...
+
+
+@runtime_checkable
+class HasExamples(Protocol):
+    """A dataset of texts with their references, some of which a preview shows."""
+
+    def list_examples(self, n: int) -> list[tuple[str, str]]: ...  # at most n

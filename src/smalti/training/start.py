@@ -9,8 +9,9 @@ from lightning_fabric import Fabric
 from safetensors.torch import load_file
 from torch import nn
 
-from smalti.core.checkpoint import load
+from smalti.core.checkpoint import check_shapes, load
 from smalti.core.errors import UserError, shorten
+from smalti.core.players import NeedsTrainingData
 from smalti.core.protocols import Dataset
 from smalti.training.compilation import compile_networks
 from smalti.training.config import Training
@@ -28,6 +29,7 @@ def start_loop(fabric: Fabric, record: RunRecord, data: Dataset) -> Loop:
     model = record.model.build().to(fabric.device)
     if record.start is not None:
         load_start_weights(model, record.start)
+    pass_data(model, data)
     ema = EMA(model, t.ema)
     loop = assemble_loop(fabric, model, ema, data, t)
     seed_noise(fabric, t.seed)
@@ -40,15 +42,28 @@ def start_loop(fabric: Fabric, record: RunRecord, data: Dataset) -> Loop:
     return loop
 
 
+def pass_data(model: nn.Module, data: Dataset) -> None:
+    """Pass the training data to a model that needs something of them."""
+    if isinstance(model, NeedsTrainingData):
+        model.set_training_data(data)
+
+
 def restore_loop(loop: Loop, directory: Path) -> None:
     """Restore a saved step. Raises UserError if its files do not match the run."""
     state = read_trainer_state(directory)
     try:
-        loop.ema.module.load_state_dict(load_file(directory / "model.safetensors"))
+        load_averages(loop.ema.module, directory)
         loop.load_state_dict(state)
     except Exception as error:  # other types or shapes can raise almost any error
         why = shorten(str(error), 120)
         raise UserError(f"{directory} does not match its run: {why}; start a new run") from error
+
+
+def load_averages(module: torch.nn.Module, directory: Path) -> None:
+    """Load the averaged weights of a step; a weight with two names is stored under one."""
+    weights = load_file(directory / "model.safetensors")
+    check_shapes(module, {name: tuple(w.shape) for name, w in weights.items()}, directory)
+    module.load_state_dict(weights, strict=False)
 
 
 def load_start_weights(model: torch.nn.Module, start: str) -> None:

@@ -1,4 +1,4 @@
-"""A translator: the Transformer with a tokenizer for each language."""
+"""A translator: the Transformer with a tokenizer for each language, or one for both."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from smalti.core.conditions import merge_shorthands
 from smalti.core.config import check_fields
 from smalti.core.errors import UserError
 from smalti.core.model import Model
-from smalti.core.protocols import Batch, Condition, Loss, Spec, list_samplers
-from smalti.core.ranges import Count, FractionBelowOne
+from smalti.core.protocols import Batch, Condition, Dataset, Loss, Spec, list_samplers
+from smalti.core.ranges import Count, FractionBelowOne, Weight
 from smalti.core.rng import Rng
 from smalti.core.sampling_inputs import SamplingInputs
+from smalti.data.sentence_pairs import TextPairs
 from smalti.layers.eval_mode import eval_mode
 from smalti.layers.symbol_sampling import Ancestral
 from smalti.translation.decoding import Beam, BeamSearch, Hypothesis, beam_search, draw_translations
-from smalti.translation.tokenizer import BOS, PAD, SubwordTokenizer, pad_sequences
+from smalti.translation.tokenizer import BOS, PAD, SubwordTokenizer, Tokenizer, pad_sequences
 from smalti.translation.transformer import TransformerConfig
+from smalti.translation.words import parse_words
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,11 @@ class TranslatorConfig:
     """Target language, an ISO 639 code."""
     label_smoothing: FractionBelowOne = 0.1
     """Label smoothing of the training loss."""
+    r_drop: Weight = 0.0
+    """Weight of R-Drop; doubles the time of a step. Two passes with different dropout are drawn
+    together (arXiv:2106.14448)."""
+    adam_beta2: FractionBelowOne = 0.98
+    """Decay of AdamW's mean squared gradient. Transformers train with less than the usual 0.999."""
     sampler: Beam | Ancestral = field(default_factory=Beam)
     """Default search or sampler."""
 
@@ -59,10 +66,12 @@ class Translator(Model):
 
     source_model: Tensor
     target_model: Tensor
+    lr_scale = 1.0
 
     def __init__(self, config: TranslatorConfig):
         super().__init__()
         self.config = config
+        self.betas = (0.9, config.adam_beta2)
         self.network = config.network.build()
         for side, size in (
             ("source", config.source_tokenizer_bytes),
@@ -77,26 +86,49 @@ class Translator(Model):
         )
 
     @cached_property
-    def source_tokenizer(self) -> SubwordTokenizer:
+    def source_tokenizer(self) -> Tokenizer:
         """Tokenizer of the source language."""
         return read_tokenizer(self.source_model, self.config.network.source_vocab_size, "source")
 
     @cached_property
-    def target_tokenizer(self) -> SubwordTokenizer:
+    def target_tokenizer(self) -> Tokenizer:
         """Tokenizer of the target language."""
         return read_tokenizer(self.target_model, self.config.network.target_vocab_size, "target")
 
+    def set_training_data(self, data: Dataset) -> None:
+        """Take the vocabularies of sentence pairs that have some."""
+        if isinstance(data, TextPairs):
+            self.set_tokenizers(data.source_tokenizer.model, data.target_tokenizer.model)
+
+    def set_tokenizers(self, source: bytes, target: bytes) -> None:
+        """Store the tokenizers' `model`s with the weights."""
+        for side, model in (("source", source), ("target", target)):
+            content = torch.frombuffer(bytearray(model), dtype=torch.uint8)
+            self.get_buffer(f"{side}_model").copy_(content)
+
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
-        """Cross-entropy with label smoothing, averaged over the target symbols except <pad>."""
+        """Cross-entropy with label smoothing, averaged over the target symbols except <pad>.
+
+        In training, with R-Drop: eq. 4 of arXiv:2106.14448, halved, since both passes are averaged.
+        """
         if batch.pairs is None:
             raise UserError("the batch has no sentence pairs; a translator needs them")
         source, gold = batch.pairs
-        logits = self.network(source, F.pad(gold[:, :-1], (1, 0), value=BOS))
-        logits, real = logits.flatten(0, 1).float(), gold.flatten()  # (N T, K) and (N T,)
+        r_drop = self.config.r_drop if self.training else 0.0
+        if r_drop:
+            source, gold = source.repeat(2, 1), gold.repeat(2, 1)
+        memory, mask = self.network.encode(source)
+        features = self.network.decode(F.pad(gold[:, :-1], (1, 0), value=BOS), memory, mask)
+        real = gold != PAD
+        logits, symbols = self.network.out(features[real]).float(), gold[real]  # (M, K) and (M,)
         label_smoothing = self.config.label_smoothing
-        total = F.cross_entropy(logits, real, ignore_index=PAD, label_smoothing=label_smoothing)
-        plain = F.cross_entropy(logits.detach(), real, ignore_index=PAD)
-        return Loss(total, {"nats_per_symbol": plain}, weight=(real != PAD).sum())
+        total = F.cross_entropy(logits, symbols, label_smoothing=label_smoothing)
+        terms = {"nats_per_symbol": F.cross_entropy(logits.detach(), symbols)}
+        if r_drop:
+            divergence = compute_divergence(*logits.log_softmax(-1).chunk(2))
+            total = total + r_drop / 4 * divergence
+            terms["r_drop"] = divergence.detach()
+        return Loss(total, terms, weight=real.sum())
 
     @property
     def device(self) -> torch.device:
@@ -164,9 +196,15 @@ class Translator(Model):
         return self.target_tokenizer.decode(state.symbols.tolist())
 
 
-def read_tokenizer(model: Tensor, size: int, side: str) -> SubwordTokenizer:
+def compute_divergence(one: Tensor, other: Tensor) -> Tensor:
+    """KL(p || q) + KL(q || p) of log-probabilities (M, K), averaged over M."""
+    return ((one.exp() - other.exp()) * (one - other)).sum(-1).mean()
+
+
+def read_tokenizer(model: Tensor, size: int, side: str) -> Tokenizer:
     """Read a tokenizer from a buffer. UserError if its size is not the network's."""
-    tokenizer = SubwordTokenizer(model.cpu().numpy().tobytes())
+    content = model.cpu().numpy().tobytes()
+    tokenizer = (parse_words if content.startswith(b"cut\t") else SubwordTokenizer)(content)
     if tokenizer.size != size:
         raise UserError(
             f"the {side} vocabulary has {tokenizer.size} symbols, but the network {size}; "
@@ -176,7 +214,7 @@ def read_tokenizer(model: Tensor, size: int, side: str) -> SubwordTokenizer:
 
 
 def build_translator(
-    network: nn.Module, source: SubwordTokenizer, target: SubwordTokenizer, **config_fields: object
+    network: nn.Module, source: Tokenizer, target: Tokenizer, **config_fields: object
 ) -> Translator:
     """Build a translator from a trained network, tokenizers and fields of TranslatorConfig."""
     sizes = {
@@ -186,7 +224,5 @@ def build_translator(
     config = TranslatorConfig(network.config, **sizes, **config_fields)  # pyright: ignore
     model = Translator(config)
     model.network.load_state_dict(network.state_dict())
-    for side, tokenizer in (("source", source), ("target", target)):
-        content = torch.frombuffer(bytearray(tokenizer.model), dtype=torch.uint8)
-        model.get_buffer(f"{side}_model").copy_(content)
+    model.set_tokenizers(source.model, target.model)
     return model.eval()

@@ -14,6 +14,7 @@ from smalti.core.config import check_fields
 from smalti.core.errors import UserError
 from smalti.core.ranges import Count, Depth, FractionBelowOne, Width
 from smalti.layers.attention import attend
+from smalti.layers.dropout import Dropout
 from smalti.translation.tokenizer import PAD
 
 
@@ -42,8 +43,15 @@ class TransformerConfig:
     """Layer norm before each sub-layer or after it. The paper has it after."""
     tied_embeddings: bool = True
     """Share the output matrix with the embedding. That is, with the target embedding."""
+    tied_source: bool = False
+    """Share the source embedding with the target's. Needs one vocabulary for both languages."""
 
     def __post_init__(self) -> None:
+        if self.tied_source and self.source_vocab_size != self.target_vocab_size:
+            raise UserError(
+                f"tied_source needs one vocabulary, but the source's has {self.source_vocab_size} "
+                f"symbols and the target's {self.target_vocab_size}; learn a joint one"
+            )
         if self.width % (2 * self.heads):
             raise UserError(
                 f"width {self.width} does not divide into {self.heads} heads of even width; "
@@ -74,7 +82,7 @@ class Transformer(nn.Module):
         final = nn.LayerNorm if config.norm == "pre" else nn.Identity
         self.encoder_norm, self.decoder_norm = final(width), final(width)
         self.out = nn.Linear(width, config.target_vocab_size)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.initialize()
 
     def initialize(self) -> None:
@@ -85,8 +93,10 @@ class Transformer(nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
-        if self.config.tied_embeddings:
+        if self.config.tied_embeddings:  # nn.Linear's (K, width) is an embedding's shape
             self.out.weight = self.target.weight
+        if self.config.tied_source:
+            self.source.weight = self.target.weight
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         memory, mask = self.encode(source)
@@ -153,7 +163,7 @@ class Residual(nn.Module):
     def __init__(self, config: TransformerConfig):
         super().__init__()
         self.norm = nn.LayerNorm(config.width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.pre = config.norm == "pre"
 
     def forward(self, x: Tensor, layer: Callable[[Tensor], Tensor]) -> Tensor:
@@ -169,7 +179,7 @@ class FeedForward(nn.Module):
         super().__init__()
         self.inner = nn.Linear(config.width, config.feed_forward_width)
         self.outer = nn.Linear(config.feed_forward_width, config.width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.outer(self.dropout(F.relu(self.inner(x))))
@@ -183,7 +193,7 @@ class SelfAttention(nn.Module):
         self.heads = config.heads
         self.qkv = nn.Linear(config.width, 3 * config.width)
         self.out = nn.Linear(config.width, config.width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         q, k, v = self.project(x)
@@ -204,7 +214,7 @@ class CrossAttention(nn.Module):
         self.q = nn.Linear(config.width, config.width)
         self.kv = nn.Linear(config.width, 2 * config.width)
         self.out = nn.Linear(config.width, config.width)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor, keys: Tensor, values: Tensor, mask: Tensor) -> Tensor:
         q = split_heads(self.q(x), self.heads)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 import smalti
 from smalti.core.checkpoint import save
@@ -53,6 +55,38 @@ def test_the_loss_is_that_of_smoothed_labels_per_symbol(untrained: Translator) -
     assert loss.weight == (gold != PAD).sum() < gold.numel()
     with expect_user_error("the batch has no sentence pairs"):
         untrained.loss(Batch(torch.zeros(1, 1, 8, 8)), 0)
+
+
+def test_r_drop_adds_the_divergence_of_two_passes(untrained: Translator) -> None:
+    batch = make_pairs(untrained).make_batch(torch.arange(4), torch.device("cpu"))
+    assert batch.pairs is not None
+    config = replace(untrained.config, network=replace(untrained.config.network, dropout=0.3))
+    plain, twice = config.build(), replace(config, r_drop=3.0).build().train()
+    twice.load_state_dict(untrained.state_dict())
+    plain.load_state_dict(untrained.state_dict())
+    torch.manual_seed(5)
+    loss = twice.loss(batch, 0)
+    source, gold = (side.repeat(2, 1) for side in batch.pairs)
+    shown = torch.cat([torch.full((8, 1), BOS), gold[:, :-1]], dim=1)
+    torch.manual_seed(5)
+    p, q = twice.network(source, shown).log_softmax(-1)[gold != PAD].chunk(2)
+    symbols = gold[gold != PAD].chunk(2)[0]
+    cross_entropy = sum(  # eq. 3 of arXiv:2106.14448
+        F.cross_entropy(one, symbols, label_smoothing=0.1) for one in (p, q)
+    )
+    kl = sum(F.kl_div(a, b, log_target=True, reduction="batchmean") for a, b in ((p, q), (q, p)))
+    torch.testing.assert_close(loss.total, (cross_entropy + 3.0 * kl / 2) / 2)
+    torch.testing.assert_close(loss.terms["r_drop"], torch.as_tensor(kl))
+    assert loss.weight == 2 * len(symbols)
+    held_out = [model.eval().loss(batch, 0).total for model in (plain, twice)]
+    torch.testing.assert_close(*held_out)
+
+
+def test_the_source_can_share_the_embedding_of_a_joint_vocabulary() -> None:
+    network = TransformerConfig(20, 20, 16, 2, tied_source=True, tied_embeddings=False).build()
+    assert network.source.weight is network.target.weight is not network.out.weight
+    with expect_user_error("tied_source", "20 symbols", "30"):
+        TransformerConfig(20, 30, 16, 2, tied_source=True)
 
 
 def test_a_run_teaches_it(untrained: Translator, tmp_path: Path) -> None:
