@@ -84,6 +84,8 @@ class EventPrinter:
         if "quantizer" in plan["model"]:  # a codec alone cannot sample
             use = f"smalti reconstruct {where} PICTURES"
         recipe = plan["about"].get("recipe", "RECIPE")
+        if plan["model"]["tag"] == "translator":
+            use, recipe = f"smalti translate --model {where} TEXT", f"{recipe} --corpus FILES"
         on = f"smalti train {recipe} --init-from {where} --seed 1 --out {where}-2"
         return {"next": use} if event.steps_taken else {"next": use, "train on": on}
 

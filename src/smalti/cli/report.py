@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -12,6 +13,7 @@ from cyclopts import App
 from smalti.cli.commands import CommandArguments, make_command
 from smalti.core.messages import format_count
 from smalti.tasks import RunReport, report
+from smalti.training.examples import read_examples
 from smalti.training.run_record import summarize_training
 from smalti.training.summary import Summary, smooth_curve
 
@@ -52,7 +54,7 @@ def list_facts(summary: Summary) -> Iterator[tuple[str, str]]:
     if hardware := summarize_training(summary.facts).get("hardware"):
         yield "trained by", hardware
     if speed := summary.compute_speed():
-        yield "speed", f"{median(v for _, v in speed):.0f} items/s"
+        yield "speed", f"{median(v for _, v in speed):.0f} {summary.item}s/s"
     if summary.loss:
         last = smooth_curve(summary.loss)[-1][1]
         yield "loss", f"{summary.loss[0][1]:.4f} at the start, about {last:.4f} at the end"
@@ -76,6 +78,11 @@ def list_facts(summary: Summary) -> Iterator[tuple[str, str]]:
         yield "recoveries", "; ".join(map(describe_recovery, summary.recoveries))
     if summary.previews:
         yield "previews", f"{len(summary.previews)} in {summary.run / 'grids'}"
+    if summary.examples:
+        newest = summary.examples[max(summary.examples)]
+        yield "translations", str(newest)
+        for example in read_examples(newest):
+            yield "", str(example)
     if summary.unreadable_lines:
         yield "log", f"{format_count(summary.unreadable_lines, 'line')} unreadable"
 
@@ -84,14 +91,26 @@ def suggest_command(summary: Summary) -> str | None:
     """The command to type next."""
     run, verdict = shlex.quote(str(summary.run)), summary.judge_run()
     if verdict.step is not None:
-        return f"smalti sample {shlex.quote(str(summary.run / f'step-{verdict.step}'))} -n 64"
+        return format_use(summary, summary.run / f"step-{verdict.step}")
     if summary.steps is not None and summary.step < summary.steps:
         return f"smalti train --resume --out {run}    (unless it is still training)"
     if verdict.kind == "falling" and summary.recipe:
-        return f"smalti train {summary.recipe} --init-from {run} --seed 1 --out {run}-2"
+        corpus = " --corpus FILES" if summary.examples else ""
+        options = f"{corpus} --init-from {run} --seed 1 --out {run}-2"
+        return f"smalti train {summary.recipe}{options}"
     if {"codes", "codes_alive"} & summary.terms.keys() and summary.steps:
         return f"smalti reconstruct {run} PICTURES"
-    return f"smalti sample {run} -n 64" if summary.step and summary.steps else None
+    return format_use(summary, summary.run) if summary.step and summary.steps else None
+
+
+def format_use(summary: Summary, model: Path) -> str:
+    """The command that uses a model of the run."""
+    name = shlex.quote(str(model))
+    return (
+        f"smalti translate --model {name} TEXT"
+        if summary.examples
+        else f"smalti sample {name} -n 64"
+    )
 
 
 def describe_codebook(summary: Summary) -> str:

@@ -14,6 +14,7 @@ from smalti.core.files import write_atomically
 from smalti.core.folders import ResultFiles, check_replaceable
 from smalti.core.progress import OnProgress, Progress, ignore_event
 from smalti.core.short_repr import add_short_repr
+from smalti.training.examples import read_examples
 from smalti.training.summary import Summary, smooth_curve, summarize
 
 FILES = ResultFiles(r"report\.(json|png)", "report.json", ("run", "verdict"), shared=True)
@@ -45,7 +46,7 @@ class RunReport:
             **{
                 name: s.facts[name] for name in ("processor", "threads", "torch") if name in s.facts
             },
-            "pictures_per_second": median(v for _, v in speed) if speed else None,
+            f"{s.item}s_per_second": median(v for _, v in speed) if speed else None,
             "loss": {"first": s.loss[0][1], "last": smooth_curve(s.loss)[-1][1]}
             if s.loss
             else None,
@@ -54,6 +55,7 @@ class RunReport:
             "terms": {name: s.compute_latest(name) for name in s.terms},
             "norm_median": median(v for _, v in s.norm) if s.norm else None,
             "recoveries": s.recoveries,
+            **({"translations": list_translations(s)} if s.examples else {}),
             "unread_lines": s.unreadable_lines,
             "verdict": {"kind": verdict.kind, "text": verdict.text, "take_step": verdict.step},
         }
@@ -91,6 +93,11 @@ def report(
         if content
     ]
     return RunReport(summary, curves_png, tuple(files))
+
+
+def list_translations(summary: Summary) -> list[dict[str, str]]:
+    """The newest preview's texts, references and outputs."""
+    return [example._asdict() for example in read_examples(summary.examples[max(summary.examples)])]
 
 
 def draw_curves(summary: Summary) -> bytes:

@@ -18,11 +18,14 @@ class Training:
     steps: TrainingSteps | None = None
     """Optimizer steps. Default: as many as fit into --minutes."""
     batch_size: Count = 128
-    """Pictures per optimizer step. Counts all devices and accumulated parts together."""
+    """Pictures per optimizer step, or tokens of text. Of the longer side of sentence pairs, with
+    padding. Counts all devices and accumulated parts together."""
     learning_rate: Annotated[float, Range(0, 1, excludes_low=True, excludes_high=True)] = 2e-3
     """Peak learning rate of AdamW."""
     warmup: Annotated[int, Range(0, 10**9)] = 200
-    """Steps of linear learning rate warm-up. A cosine decay to 0 follows."""
+    """Steps of linear learning rate warm-up."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Learning rate after the warm-up: to 0, or constant."""
     weight_decay: Weight = 0.01
     """AdamW's weight decay."""
     max_grad_norm: Positive = 1.0

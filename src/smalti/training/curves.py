@@ -17,7 +17,7 @@ STRIP_LENGTH = 6  # previews shown
 
 
 def draw_figure(summary: Summary) -> Figure:
-    """Plot losses, gradient norm and learning rate, pictures per second, and previews."""
+    """Plot losses, gradient norm and learning rate, items per second, and previews."""
     from matplotlib.figure import Figure
 
     previews = choose_previews(summary.previews)
@@ -32,9 +32,10 @@ def draw_figure(summary: Summary) -> Figure:
     plot_losses(rows[0], summary)
     plot_gradient(rows[1], summary)
     speed = summary.compute_speed()
-    plot_curve(rows[2], speed, "pictures per second", color="tab:green")
+    speed_label = f"{summary.item}s per second"
+    plot_curve(rows[2], speed, speed_label, color="tab:green")
     top = 1.1 * max((value for _, value in speed), default=1.0)
-    rows[2].set(ylabel="pictures per second", xlabel="step", ylim=(0, top))
+    rows[2].set(ylabel=speed_label, xlabel="step", ylim=(0, top))
     for axes in rows[:3]:
         axes.set_xlim(0, max(summary.step, 1))
         for line in summary.recoveries:

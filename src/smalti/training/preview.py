@@ -1,4 +1,4 @@
-"""Previews: samples of the model at every save, or reconstructions of a codec."""
+"""Previews at every save: samples of the model, reconstructions of a codec, or translations."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ from torch import Tensor, nn
 from smalti.core.conditions import find_picture_condition
 from smalti.core.drawing import draw_in_batches
 from smalti.core.pictures import make_grid
+from smalti.core.players import HasExamples
 from smalti.core.protocols import Batch, Codec, Dataset, GenerativeModel, Spec
+from smalti.core.sampling import sample
 from smalti.core.sampling_inputs import SamplingInputs
+from smalti.training.examples import Example
 
 PREVIEW_SIZE = 64  # pictures in a preview
+EXAMPLE_COUNT = 8  # texts in a preview
 
 
 def draw_preview(
@@ -33,6 +37,18 @@ def draw_preview(
     x_hat = torch.cat([model.decode(part, size).cpu() for part in codes])
     pairs = torch.stack([x, x_hat], dim=1).flatten(0, 1)
     return make_grid(pairs, columns=8)
+
+
+def translate_examples(model: nn.Module, train: Dataset, valid: Dataset) -> list[Example]:
+    """Translate some held-out texts. Empty for models and datasets of other kinds."""
+    data = valid if len(valid) else train
+    if not isinstance(model, GenerativeModel) or model.spec.output != "text":
+        return []
+    if not isinstance(data, HasExamples):
+        return []
+    texts = data.list_examples(EXAMPLE_COUNT)
+    outputs = sample(model, len(texts), cond=[source for source, _ in texts])
+    return [Example(*pair, str(output)) for pair, output in zip(texts, outputs, strict=True)]
 
 
 def load_first_batch(data: Dataset, n: int) -> Batch:

@@ -12,13 +12,16 @@ from smalti.core.pictures import save_png
 from smalti.core.players import HasValidation
 from smalti.core.protocols import Dataset
 from smalti.training.events import Note, OnEvent, Saved, Validated
+from smalti.training.examples import EXAMPLES_FOLDER, write_examples
 from smalti.training.logs import Log, read_log
 from smalti.training.loop import Loop
 from smalti.training.players import collect_notes
-from smalti.training.preview import draw_preview
+from smalti.training.preview import draw_preview, translate_examples
 from smalti.training.rng_state import read_rng_state, set_rng_state
 from smalti.training.run_record import RunRecord, save_step
 
+EXAMPLES_SHOWN = 2
+"""Translations of a preview that are also shown as notes."""
 MAX_EXAMINED = 512
 """Training pictures to validate a model on if there are no held-out ones."""
 
@@ -32,7 +35,7 @@ def save_and_validate(
     if log is None:
         return
     directory = save_step(record, loop.step, loop.ema.module, state)
-    on_event(Saved(loop.step, directory, write_preview(loop, record, valid)))
+    on_event(Saved(loop.step, directory, write_preview(loop, record, valid, on_event)))
     for line in collect_notes(loop.players):
         on_event(Note(line))
     validate(loop, valid, log, on_event)
@@ -43,21 +46,28 @@ def finish_interrupted_save(
 ) -> None:
     """Add the preview and validation that a kill after the save has prevented."""
     log_lines = [line for line in read_log(log.path)[0] if line["step"] == loop.step]
-    if not locate_preview(record, loop.step).is_file():
-        write_preview(loop, record, valid)
+    if not any(path.is_file() for path in locate_previews(record, loop.step)):
+        write_preview(loop, record, valid, on_event)
     if not any("valid" in line or "pictures_examined" in line for line in log_lines):
         validate(loop, valid, log, on_event)
 
 
-def locate_preview(record: RunRecord, step: int) -> Path:
-    return record.out / "grids" / f"step-{step}.png"
+def locate_previews(record: RunRecord, step: int) -> tuple[Path, Path]:
+    """Where the preview of a step is: a picture, or texts."""
+    name = f"step-{step}"
+    return record.out / "grids" / f"{name}.png", record.out / EXAMPLES_FOLDER / f"{name}.tsv"
 
 
-def write_preview(loop: Loop, record: RunRecord, valid: Dataset) -> Path | None:
-    """Write the preview of a save; None if the model draws no pictures."""
+def write_preview(loop: Loop, record: RunRecord, valid: Dataset, on_event: OnEvent) -> Path | None:
+    """Write the preview of a save; None if the model draws no pictures and translates nothing."""
     model, parts = loop.ema.module, loop.training.accumulate
+    picture_path, text_path = locate_previews(record, loop.step)
+    if examples := translate_examples(model, loop.data, valid):
+        for example in examples[:EXAMPLES_SHOWN]:
+            on_event(Note(f"  {example}"))
+        return write_examples(examples, text_path)
     preview = draw_preview(model, parts, loop.data, valid, loop.fabric.device)
-    return None if preview is None else save_png(preview, locate_preview(record, loop.step))
+    return None if preview is None else save_png(preview, picture_path)
 
 
 def validate(loop: Loop, valid: Dataset, log: Log, on_event: OnEvent) -> None:

@@ -18,11 +18,16 @@ from smalti.training.device import all_reduce, choose_precision
 
 
 def schedule_learning_rate(step: int, training: Training) -> float:
-    """Learning rate of step 0, 1, ...: linear warm-up, then a cosine to 0 at the last step."""
+    """Learning rate of step 0, 1, ...: linear warm-up, then a cosine to 0 at the last step.
+
+    It stays constant after the warm-up if the schedule says so.
+    """
     steps = training.steps or 1
     warmup = min(training.warmup, steps // 5)
     if step < warmup:
         return training.learning_rate * (step + 1) / warmup
+    if training.schedule == "constant":
+        return training.learning_rate
     done = (step - warmup) / max(1, steps - warmup)
     return training.learning_rate * 0.5 * (1 + math.cos(math.pi * done))
 

@@ -15,6 +15,7 @@ from smalti.core.documents import read_json
 from smalti.core.errors import UserError
 from smalti.core.messages import format_count
 from smalti.training.config import Training
+from smalti.training.examples import EXAMPLES_FOLDER
 from smalti.training.logs import read_log
 
 Curve = list[tuple[int, float]]
@@ -60,6 +61,11 @@ class Summary:
     unreadable_lines: int
     """Number of unreadable lines of the log."""
     previews: dict[int, Path]
+    """Pictures of samples, by step."""
+    examples: dict[int, Path]
+    """Files of translations, by step (`read_examples`)."""
+    item: str
+    """What an item of a batch is called: "picture" or "token"."""
     saved_steps: list[int]
     """Steps with a checkpoint."""
 
@@ -69,7 +75,7 @@ class Summary:
         return self.loss[-1][0] if self.loss else 0
 
     def compute_speed(self) -> Curve:
-        """Pictures per second, over intervals of at most 1% of the run."""
+        """Items per second, over intervals of at most 1% of the run."""
         marks = self.minutes[:: max(1, len(self.minutes) // 100)]
         return [
             (step, self.batch_size * (step - before) / (60 * (minute - was)))
@@ -107,6 +113,8 @@ def summarize(run: str | Path) -> Summary:
         unreadable_lines=skipped,
         terms=read_terms(lines),
         previews=find_step_paths(run / "grids", "step-*.png"),
+        examples=find_step_paths(run / EXAMPLES_FOLDER, "step-*.tsv"),
+        item=plan.item,
         saved_steps=[
             n
             for n, path in find_step_paths(run, "step-*").items()
@@ -122,6 +130,7 @@ class RunPlan(NamedTuple):
     training: Training
     recipe: str | None
     facts: dict[str, Any]
+    item: str
 
 
 def read_run_plan(path: Path) -> RunPlan:
@@ -138,9 +147,12 @@ def read_run_plan(path: Path) -> RunPlan:
         planned = from_json({"tag": "training", **training})
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    about, facts = (v if isinstance(v := plan.get(n), dict) else {} for n in ("about", "facts"))
-    recipe = about.get("recipe")
-    return RunPlan(planned, recipe if isinstance(recipe, str) else None, facts)
+    about, facts, data = (
+        v if isinstance(v := plan.get(n), dict) else {} for n in ("about", "facts", "data")
+    )
+    recipe, train = about.get("recipe"), data.get("train")
+    item = "token" if isinstance(train, dict) and "sentence pairs" in train else "picture"
+    return RunPlan(planned, recipe if isinstance(recipe, str) else None, facts, item)
 
 
 def read_curve(lines: list[dict[str, Any]], name: str) -> Curve:
@@ -160,7 +172,8 @@ def read_terms(lines: list[dict[str, Any]]) -> dict[str, Curve]:
 def find_step_paths(folder: Path, pattern: str) -> dict[int, Path]:
     """Map N to the path of every step-N; other names, left by a crash, are ignored."""
     paths = folder.glob(pattern)
-    found = {path.name.removeprefix("step-").removesuffix(".png"): path for path in paths}
+    suffix = Path(pattern).suffix
+    found = {path.name.removeprefix("step-").removesuffix(suffix): path for path in paths}
     plain = [n for n in found if re.fullmatch(r"\d{1,12}", n, re.ASCII)]
     return {int(n): found[n] for n in sorted(plain, key=int)}
 
