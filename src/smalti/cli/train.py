@@ -6,10 +6,10 @@ import re
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from cyclopts import Group
+from cyclopts import Group, Parameter
 
 from smalti.cli.dynamic_verb import make_dynamic_verb
 from smalti.cli.event_printer import EventPrinter
@@ -20,16 +20,20 @@ from smalti.core.errors import UserError
 from smalti.core.ranges import Minutes, Positive
 from smalti.core.size import normalize_size
 from smalti.data.pictures import Pictures
-from smalti.recipes import RECIPES, find_recipe
+from smalti.data.sentence_pairs import TextPairs
+from smalti.recipes import RECIPES, find_any_recipe
+from smalti.recipes.corpus_recipe import CorpusRecipe
 from smalti.recipes.recipe import Recipe
 from smalti.tasks import _train
 from smalti.training import Training
+from smalti.translation.words import WordTokenizer
 
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti train ddpm --data photos --minutes 30
   smalti train ddpm --epochs 20 --lr 1e-3 --model.schedule sigmoid
   smalti train gpt --data photos --codec runs/vqgan --minutes 20
+  smalti train translate --corpus help.en help.zh --minutes 60
   smalti train ddpm --resume"""
 
 GENERAL = """Train a model with a recipe, or resume a run.
@@ -38,34 +42,62 @@ GENERAL = """Train a model with a recipe, or resume a run.
 
 DATA_FIELDS = re.compile(
     r"model\.(shape|classes|(codec|network|discriminator)\.(shape|channels|condition_width|classes)"
-    r"|codec\.(model|sha256)|network\.(vocab_size|context_length)|conditions\..*\.values)"
+    r"|codec\.(model|sha256)|network\.(vocab_size|context_length)|conditions\..*\.values"
+    r"|(source|target)_(tokenizer_bytes|language)|network\.((source|target)_vocab_size|tied_source))"
 )
 """Fields of a model's config that the data and the codec determine."""
 
 EXAMPLE_CODEC = "vqvae-digits"
+EXAMPLE_PAIRS = 50_000
+
+CorpusFiles = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name=("--data", "--corpus"),
+        consume_multiple=True,
+        negative_iterable=(),
+        show_default=False,
+        metavar="FILES",
+    ),
+]
+Languages = Annotated[
+    tuple[str, str] | None,
+    Parameter(negative_iterable=(), show_default=False, metavar="CODES"),
+]
 
 
-def find_recipe_in(words: Sequence[str]) -> Recipe | None:
+def find_recipe_in(words: Sequence[str]) -> Recipe | CorpusRecipe | None:
     """The recipe that is named: it decides which options there are."""
     if words and not words[0].startswith("-"):
-        return find_recipe(words[0])
+        return find_any_recipe(words[0])
     named = [word for word in words if word in RECIPES]
-    return find_recipe(named[0]) if len(named) == 1 else None
+    return find_any_recipe(named[0]) if len(named) == 1 else None
 
 
 def choose_command(words: Sequence[str]) -> tuple[Callable[..., Any], str]:
-    """The command with the options of the recipe's training and model, and its help."""
+    """The command with the options of the recipe's training, data and model, and its help."""
     recipe = find_recipe_in(words)
-    training = list_flags(recipe.training if recipe else Training())
-    model = list_flags(make_example_config(recipe), "model.") if recipe else ()
-    own = tuple(flag for flag in model if not DATA_FIELDS.fullmatch(flag.name))
-    command = add_flags(
-        train_recipe,
-        training=Flags(tuple(training), Group("Training", sort_key=1)),
-        model=Flags(own, Group("Model", sort_key=2)),
-        prior=Flags(make_codec_flags(recipe), OPTIONS),
+    help = f"{recipe.name}: {recipe.summary}." if recipe else GENERAL
+    training = Flags(
+        tuple(list_flags(recipe.training if recipe else Training())), Group("Training", sort_key=1)
     )
-    return command, f"{recipe.name}: {recipe.summary}." if recipe else GENERAL
+    model = Flags(list_model_flags(recipe), Group("Model", sort_key=2))
+    if isinstance(recipe, CorpusRecipe):
+        flags = tuple(list_flags(recipe.vocabulary, "vocabulary."))
+        vocabulary = Flags(flags, Group("Vocabulary", sort_key=3))
+        return add_flags(
+            train_translator, training=training, model=model, vocabulary=vocabulary
+        ), help
+    prior = Flags(make_codec_flags(recipe), OPTIONS)
+    return add_flags(train_recipe, training=training, model=model, prior=prior), help
+
+
+def list_model_flags(recipe: Recipe | CorpusRecipe | None) -> tuple[Flag, ...]:
+    """Options of the model, but those that the data determine."""
+    if recipe is None:
+        return ()
+    flags = list_flags(make_example_config(recipe), "model.")
+    return tuple(flag for flag in flags if not DATA_FIELDS.fullmatch(flag.name))
 
 
 def make_codec_flags(recipe: Recipe | None) -> tuple[Flag, ...]:
@@ -77,8 +109,13 @@ def make_codec_flags(recipe: Recipe | None) -> tuple[Flag, ...]:
     return (Flag("codec", str, help, default),)
 
 
-def make_example_config(recipe: Recipe) -> Any:
+def make_example_config(recipe: Recipe | CorpusRecipe) -> Any:
     """The model's config with stand-ins for the data and the codec, which are not read yet."""
+    if isinstance(recipe, CorpusRecipe):
+        words = WordTokenizer({})
+        text = ["example"] * EXAMPLE_PAIRS
+        pairs = TextPairs(text, text, words, words, "example")
+        return recipe.make_config(pairs, ("en", "zh"))
     if recipe.codec is not None:
         recipe = recipe.use_codec(EXAMPLE_CODEC)
     return recipe.make_config(make_example_pictures(recipe))
@@ -127,32 +164,94 @@ def train_recipe(
     resume
         Resume the run in --out with its own options.
     """
-    if recipe is None and not resume:
+    own = {"data": data, "minutes": minutes, "epochs": epochs, "size": size, "init_from": init_from}
+    return run_training(recipe, out, resume, {**own, **prior}, training, model)
+
+
+def train_translator(
+    recipe: str | None = None,
+    /,
+    *,
+    corpus: CorpusFiles = (),
+    languages: Languages = None,
+    minutes: Minutes | None = None,
+    epochs: Positive | None = None,
+    init_from: str | None = None,
+    out: Path | None = None,
+    resume: Switch = False,
+    training: dict[str, Any],
+    model: dict[str, Any],
+    vocabulary: dict[str, Any],
+) -> int:
+    """Train a translator with a recipe, or resume a run.
+
+    Parameters
+    ----------
+    recipe
+        Name of a recipe; `smalti list` shows them.
+    corpus
+        Two aligned files, or files with both languages.
+    languages
+        Codes of source and target (default: by the files).
+    minutes
+        Training time (default: the recipe's).
+    epochs
+        Passes over the training pairs.
+    init_from
+        Initial weights: shipped model, run or checkpoint.
+    out
+        Folder of the run (default: runs/RECIPE).
+    resume
+        Resume the run in --out with its own options.
+    """
+    own = {
+        "corpus": corpus or None,
+        "languages": languages,
+        "minutes": minutes,
+        "epochs": epochs,
+        "init_from": init_from,
+    }
+    return run_training(recipe, out, resume, own, training, model, vocabulary)
+
+
+def run_training(
+    name: str | None,
+    out: Path | None,
+    resume: bool,
+    own: dict[str, Any],
+    training: dict[str, Any],
+    model: dict[str, Any],
+    vocabulary: dict[str, Any] | None = None,
+) -> int:
+    """Train or resume; own: arguments of `train`, None where not given. Returns the exit code."""
+    if name is None and not resume:
         raise UserError(f"RECIPE is missing; there are {', '.join(RECIPES)}")
     if out is None:
-        if recipe is None:
+        if name is None:
             raise UserError("--resume needs a recipe or --out, to find the run")
-        out = _train.RUNS / recipe
-    own = {"data": data, "minutes": minutes, "epochs": epochs, "size": size, "init_from": init_from}
+        out = _train.RUNS / name
     event_printer = EventPrinter()
     try:
         if resume:
-            refuse_changes(
-                [*(k for k, v in {**own, **prior}.items() if v is not None), *training, *model]
-            )
-            ended = _train.resume(out, recipe, on_event=event_printer)
+            given = [k for k, v in own.items() if v is not None]
+            refuse_changes([*given, *training, *model, *(vocabulary or {})])
+            ended = _train.resume(out, name, on_event=event_printer)
         else:
             steps = training.pop("steps", None)
-            inside = {name.removeprefix("model."): value for name, value in model.items()}
-            assert recipe is not None
-            selected = find_recipe(recipe).change(training, inside)
-            ended = _train.train(
-                selected, **own, **prior, steps=steps, out=out, on_event=event_printer
-            )
+            recipe = find_any_recipe(name or "")
+            changes = {"training": training, "model": strip_prefix("model.", model)}
+            if vocabulary:
+                changes["vocabulary"] = strip_prefix("vocabulary.", vocabulary)
+            selected = recipe.change(**changes)
+            ended = _train.train(selected, **own, steps=steps, out=out, on_event=event_printer)
     finally:
         event_printer.close()
     # 128 + signal, as shells do, so that `train && sample` stops
     return 128 + (ended.signal or signal.SIGINT) if ended.interrupted else 0
+
+
+def strip_prefix(prefix: str, options: dict[str, Any]) -> dict[str, Any]:
+    return {name.removeprefix(prefix): value for name, value in options.items()}
 
 
 def refuse_changes(changed: list[str]) -> None:

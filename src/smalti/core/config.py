@@ -78,6 +78,7 @@ TAGS = {
     "lpips": "smalti.codecs.lpips:LPIPS",
     "transformer": "smalti.translation.transformer:TransformerConfig",
     "translator": "smalti.translation.model:TranslatorConfig",
+    "vocabulary": "smalti.translation.vocabularies:VocabularyConfig",
     "beam": "smalti.translation.decoding:Beam",
     "training": "smalti.training.config:Training",
     "classifier": "smalti.features.classifier:ClassifierConfig",

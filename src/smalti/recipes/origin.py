@@ -1,21 +1,28 @@
-"""The recipe and data that a run was started with."""
+"""The recipe and data that a run was started with, from `about` in run.json."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from smalti.core.config import coerce_value
+from smalti.core.config import coerce_value, from_json, to_json
+from smalti.core.errors import UserError
 from smalti.core.ranges import Width
 from smalti.core.size import Size
+from smalti.data.corpora import read_pairs
+from smalti.data.corpora.pair import LanguagePair
 from smalti.data.pictures import Splits
 from smalti.recipes import find_recipe
+from smalti.recipes.corpus_recipe import CorpusRecipe
 from smalti.training import read_run
+from smalti.translation.corpus import CorpusSplits, prepare_corpus
+from smalti.translation.vocabularies import VocabularyConfig
 
 
 class RunOrigin(NamedTuple):
-    """Recipe and pictures of a run, from `about` in run.json."""
+    """Recipe and pictures of a run."""
 
     recipe: str
     data: str | None
@@ -26,11 +33,62 @@ class RunOrigin(NamedTuple):
         return find_recipe(self.recipe).read(self.data, size=self.size, progress=progress)
 
 
+class CorpusOrigin(NamedTuple):
+    """Recipe and corpus of a translator's run."""
+
+    recipe: str
+    corpus: tuple[str, ...]
+    """Paths; empty if pairs were given from Python."""
+    languages: LanguagePair
+    vocabulary: VocabularyConfig
+
+    def read_splits(self) -> CorpusSplits:
+        """Read, clean and split the corpus in its present state."""
+        if not self.corpus:
+            raise UserError("the run's sentence pairs were given from Python; give them again")
+        pairs = read_pairs(*self.corpus, languages=self.languages)
+        return prepare_corpus(pairs, languages=self.languages)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, which `read_origin` reads."""
+        return {**self._asdict(), "vocabulary": to_json(self.vocabulary)}
+
+    def change_recipe(self, recipe: CorpusRecipe) -> CorpusRecipe:
+        """The recipe with the run's vocabularies."""
+        return replace(recipe, vocabulary=self.vocabulary)
+
+
+def read_recipe_name(run: Path) -> str:
+    """Name of the recipe of the run in a folder. UserError if run.json lacks it."""
+    return coerce_value(read_run(run).about.get("recipe"), str, f"{run / 'run.json'}: about.recipe")
+
+
 def read_origin(run: Path) -> RunOrigin:
-    """Read the origin of the run in a folder. UserError if run.json lacks it."""
+    """Read the origin of a run on pictures. UserError if run.json lacks it."""
     about, path = read_run(run).about, f"{run / 'run.json'}: about"
+    if "corpus" in about:
+        raise UserError(f"{run} is the run of a translator, which has no pictures; name another")
     return RunOrigin(
         coerce_value(about.get("recipe"), str, f"{path}.recipe"),
         coerce_value(about.get("data"), str | None, f"{path}.data"),
         coerce_value(about.get("size"), Width | tuple[Width, Width], f"{path}.size"),
     )
+
+
+def read_corpus_origin(run: Path) -> CorpusOrigin:
+    """Read the origin of a translator's run. UserError if run.json lacks it."""
+    about, path = read_run(run).about, f"{run / 'run.json'}: about"
+    if "corpus" not in about:
+        raise UserError(f"{run} is not the run of a translator, which has a corpus; name another")
+    vocabulary = from_json(about.get("vocabulary"))
+    return CorpusOrigin(
+        coerce_value(about.get("recipe"), str, f"{path}.recipe"),
+        coerce_value(about["corpus"], tuple[str, ...], f"{path}.corpus"),
+        coerce_value(about.get("languages"), tuple[str, str], f"{path}.languages"),
+        coerce_value(vocabulary, VocabularyConfig, f"{path}.vocabulary"),
+    )
+
+
+def make_absolute(paths: Sequence[str | Path]) -> tuple[str, ...]:
+    """Absolute paths, for run.json."""
+    return tuple(str(Path(path).expanduser().resolve()) for path in paths)

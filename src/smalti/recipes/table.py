@@ -31,6 +31,7 @@ DIFFUSION = "smalti.recipes.diffusion"
 CODECS = "smalti.recipes.codecs"
 AUTOREGRESSIVE = "smalti.recipes.autoregressive"
 PRIORS = "smalti.recipes.priors"
+TRANSLATION = "smalti.recipes.translation"
 CLASSIFIERS = "smalti.recipes.classifiers"
 
 
@@ -47,6 +48,9 @@ def make_celebahq_prior_entry(variant: int) -> Entry:
 
 
 RECIPES = {
+    "article-translator": Entry(
+        "the article's Transformer of words on your corpus", TRANSLATION, minutes=720
+    ),
     "article-prior-digits": Entry(  # 50 epochs of MNIST
         "the article's prior of vqvae-digits", PRIORS, steps=50 * (60_000 // 256)
     ),
@@ -88,6 +92,7 @@ RECIPES = {
         AUTOREGRESSIVE,
         minutes=40,
     ),
+    "translate": Entry("translator on your corpus of sentence pairs", TRANSLATION),
     "vqvae": Entry("VQ-VAE on your pictures (default: the digits)", CODECS),
     "vqvae-digits": Entry("VQ-VAE of digits: 7x7 of 64 codes", CODECS, minutes=15),
     "vqvae-digits-gpt": Entry(
