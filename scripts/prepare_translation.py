@@ -82,8 +82,7 @@ def write_splits(folder: Path, splits: dict[str, list[SentencePair]], report: di
             packed[f"{split}_{side}"], packed[f"{split}_{side}_lengths"] = pack_rows(rows)
             report[f"{split} {side}"] = describe_lengths(codec, rows)
         packed[f"{split}_name"] = np.array([names.index(pair.corpus) for pair in pairs], np.uint8)
-        if split != "train":
-            write_lines(folder / f"{split}.jsonl", pairs)
+        write_lines(folder / f"{split}.jsonl", pairs)
         report[split] = dict(Counter(pair.corpus for pair in pairs).most_common())
     np.savez_compressed(folder / "pairs.npz", allow_pickle=False, **packed)
 

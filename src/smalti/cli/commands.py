@@ -106,6 +106,9 @@ def parse_common_arguments(arguments: CommandArguments) -> dict[str, Any]:
         parsed["conditions"] = parse_conditions(arguments["conditions"])
     if "metrics" in arguments:
         parsed["metrics"] = split_words(arguments["metrics"] or ()) or None
+    if isinstance(arguments.get("data"), tuple):
+        paths = arguments["data"]
+        parsed["data"] = paths if len(paths) > 1 else paths[0] if paths else None
     if arguments.get("device"):
         parsed["device"] = parse_device(arguments["device"])
     return parsed

@@ -11,6 +11,7 @@ from smalti.cli.commands import CommandArguments, make_command
 from smalti.cli.display import bold, dim, make_console
 from smalti.cli.evaluate import OPTIONS, describe_samples, make_plan_flags
 from smalti.cli.samplers import make_model_verb
+from smalti.cli.text_report import METRICS, describe_pairs, print_full_width
 from smalti.core.messages import format_count
 from smalti.evaluation.explain import format_real, format_value
 from smalti.evaluation.kinds import find_output
@@ -35,15 +36,12 @@ def print_comparison(comparison: Comparison, arguments: CommandArguments) -> Non
     """A row for each measure, a column for each model, and the real pictures last."""
     reports = comparison.reports
     p = reports[0].protocol
-    out, codecs = make_console(), find_output(p.metrics) == "codes"
-    drawn = describe_samples(reports[0], " of each")
-    if codecs:
-        drawn = f"Codes of {format_count(p.held, f'{p.split} picture')}"
-    out.print(f"\n{drawn}; reference: {p.reference:,} of {p.data}", soft_wrap=True)
+    out, output = make_console(), find_output(p.metrics)
+    out.print(f"\n{describe_protocol(reports[0])}", soft_wrap=True)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("measure", *comparison.headings, "real", ""):
         table.add_column(name, no_wrap=True)
-    if not codecs:
+    if output != "codes":
         table.add_row(bold("sampler"), *(describe_sampler(r) for r in reports))
     for name in dict.fromkeys(row.name for r in reports for row in r.rows):
         rows = [find_row(r, name) for r in reports]
@@ -53,8 +51,28 @@ def print_comparison(comparison: Comparison, arguments: CommandArguments) -> Non
         cells = [format_value(row) if row else "-" for row in rows]
         table.add_row(bold(name), *cells, format_real(known[0]), describe_direction(known[0]))
     print_full_width(table)
+    for heading, rows in comparison.differences.items():
+        gains = ", ".join(describe_gain(row) for row in rows)
+        out.print(f"{heading} beyond {comparison.headings[0]}: {gains}", soft_wrap=True)
     for note in dict.fromkeys(note for r in reports for note in r.notes):
         out.print(dim(note), soft_wrap=True)
+
+
+def describe_protocol(report: Report) -> str:
+    """What all reports have in common."""
+    p, output = report.protocol, find_output(report.protocol.metrics)
+    if output == "text":
+        return describe_pairs(report)
+    drawn = describe_samples(report, " of each")
+    if output == "codes":
+        drawn = f"Codes of {format_count(p.held, f'{p.split} picture')}"
+    return f"{drawn}; reference: {p.reference:,} of {p.data}"
+
+
+def describe_gain(row: Row) -> str:
+    """A difference of two scores, with its 95% interval where there is one."""
+    interval = "" if row.low is None else f" ({row.low:+.1f} to {row.high:+.1f})"
+    return f"{METRICS[row.name]} {row.value:+.1f}{interval}"
 
 
 def describe_sampler(report: Report) -> str:
@@ -66,12 +84,6 @@ def describe_sampler(report: Report) -> str:
 def describe_direction(row: Row) -> str:
     """Which values are good."""
     return TARGETS.get(row.name, DIRECTIONS[row.better])
-
-
-def print_full_width(table: Table) -> None:
-    """At its full width, so that a narrow window cuts off no number."""
-    needed = make_console(width=10_000).measure(table).maximum
-    make_console(width=max(make_console().width, needed)).print(table)
 
 
 def find_row(report: Report, name: str) -> Row | None:

@@ -15,6 +15,12 @@ from smalti.cli.commands import CommandArguments, make_command
 from smalti.cli.display import bold, dim, make_console
 from smalti.cli.flags import Flags, list_flags
 from smalti.cli.samplers import make_model_verb
+from smalti.cli.text_report import (
+    describe_pairs,
+    find_metric,
+    make_score_tables,
+    print_full_width,
+)
 from smalti.core.messages import format_count
 from smalti.evaluation.explain import explain_row, format_real, format_value
 from smalti.evaluation.kinds import KINDS, find_output
@@ -26,6 +32,7 @@ EXAMPLES = """[bold]Examples[/bold]
 
   smalti evaluate ddpm-digits --sampler dpm-solver --steps 10
   smalti evaluate vqvae-digits              a codec: PSNR, SSIM, codebook
+  smalti evaluate en-zh-help --data test.jsonl      a translator: BLEU, chrF
   smalti evaluate runs/ddpm --data photos.zip --split valid --metrics kernel"""
 
 Metrics = Annotated[
@@ -44,6 +51,7 @@ def make_plan_flags() -> Flags:
     """The fields of a plan as options; the sampler has its own."""
     flags = {flag.name: flag for flag in list_flags(Plan()) if flag.name != "sampler"}
     flags["features"] = replace(flags["features"], hint=str)
+    flags["memory"] = replace(flags["memory"], hint=tuple[str, ...])
     flags["n"] = replace(flags["n"], names=("--num", "-n"))
     return Flags(tuple(flags.values()), Group("Protocol", sort_key=1))
 
@@ -58,6 +66,12 @@ def print_evaluation(report: Report, arguments: CommandArguments) -> None:
 def print_report(report: Report) -> None:
     p = report.protocol
     out, head = make_console(), Text("\n") + bold(report.model)
+    if find_output(p.metrics) == "text":
+        out.print(head + f": {describe_pairs(report)}", soft_wrap=True)
+        for table in make_score_tables(report):
+            print_full_width(table)
+        others = tuple(r for r in report.rows if r.value is None or not find_metric(r))
+        return print_table(replace(report, rows=others), out, "value")
     if find_output(p.metrics) == "codes":
         held = format_count(p.held, f"{p.split} picture")
         head += f": {held} reconstructed; trained on {p.reference:,} of {p.data}"
@@ -77,17 +91,29 @@ def describe_samples(report: Report, suffix: str = "") -> str:
 
 def print_table(report: Report, out: Console, values_heading: str) -> None:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name in ("measure", values_heading, "real", "how to read it"):
+    real = any(row.real is not None for row in report.rows) or values_heading == "samples"
+    for name in ("measure", values_heading, *["real"] * real, "how to read it"):
         table.add_column(name, no_wrap=name != "how to read it")
     for row in report.rows:
-        says = explain_row(row, report)
-        table.add_row(bold(row.name), format_value(row), format_real(row), says)
+        values = format_value(row), *[format_real(row)] * real
+        table.add_row(bold(row.name), *values, explain_row(row, report))
     out.print(table)
     for note in report.notes:
         out.print(dim(note), soft_wrap=True)
 
 
-OPTIONS: Any = {"keyword_only": {"data", "metrics"}, "metrics": Metrics}
+DataPaths = Annotated[
+    tuple[str, ...],
+    Parameter(
+        name=("--corpus", "--data"),
+        consume_multiple=True,
+        negative_iterable=(),
+        show_default=False,
+        metavar="PATH",
+    ),
+]
+"""Pictures, or one or two files of sentence pairs."""
+OPTIONS: Any = {"keyword_only": {"data", "metrics"}, "metrics": Metrics, "data": DataPaths}
 """Of the verbs that measure: what is no word, and what these are."""
 command = make_command(
     evaluate, print_evaluation, fixed={"name": None}, results_root="reports", **OPTIONS

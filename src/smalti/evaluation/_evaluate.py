@@ -68,6 +68,7 @@ def evaluate_model(
         sampler=to_json(comparison.sampler),
         made_with=describe_environment(find_device(model), comparison.batch_size),
         notes=comparison.notes(),
+        statistics=comparison.collect_statistics(measures),
     )
     return Evaluation(report, comparison, kind)
 

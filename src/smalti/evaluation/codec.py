@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,10 @@ class CodecComparison:
             "bootstraps": 0,
             "bootstrap_seed": 0,
         }
+
+    def collect_statistics(self, metrics: Iterable[str]) -> dict[str, Any]:
+        """None: a comparison of samples is not paired."""
+        return {}
 
     def notes(self) -> tuple[str, ...]:
         notes = self.reference.splits.notes

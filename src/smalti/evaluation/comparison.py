@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,7 +15,7 @@ from smalti.core.messages import format_count
 from smalti.core.progress import OnProgress, Progress, ignore_event
 from smalti.core.short_repr import add_short_repr
 from smalti.data.pictures import Pictures
-from smalti.evaluation.bootstrap import draw_resamples
+from smalti.evaluation.bootstrap import DEFAULT_RESAMPLES, draw_resamples
 from smalti.evaluation.frechet import Moments, compute_moments
 from smalti.evaluation.held_out_pictures import PictureReference, hash_pictures
 from smalti.evaluation.neighbors import Neighbors, find_nearest
@@ -62,6 +62,10 @@ class Comparison:
         return self.reference.network
 
     @property
+    def bootstraps(self) -> int:
+        return self.plan.bootstraps or DEFAULT_RESAMPLES
+
+    @property
     def batch_size(self) -> int:
         return self.plan.batch_size
 
@@ -82,7 +86,7 @@ class Comparison:
             "held": len(self.held_out),
             "split_hash": hash_pictures(self.held_out),
             "mirrored": self.plan.mirrored,
-            "bootstraps": self.plan.bootstraps,
+            "bootstraps": self.bootstraps,
             "bootstrap_seed": self.seed,
         }
 
@@ -90,6 +94,10 @@ class Comparison:
         """Describe the conditions of a model without classes."""
         takes_text = "text" in self.model.spec.accepted_inputs
         return CAPTION_DESCRIPTION if takes_text and self.held_out.captions else "none"
+
+    def collect_statistics(self, metrics: Iterable[str]) -> dict[str, Any]:
+        """None: a comparison of samples is not paired."""
+        return {}
 
     def notes(self) -> tuple[str, ...]:
         """Notes on how to read the numbers."""
@@ -127,16 +135,16 @@ class Comparison:
     def resample_samples(self) -> Iterator[Tensor]:
         """Resample the samples within each class; (N,) each."""
         N, labels = len(self.sample_set.pictures), self.sample_set.labels
-        return draw_resamples(N, self.plan.bootstraps, self.seed, labels)
+        return draw_resamples(N, self.bootstraps, self.seed, labels)
 
     def resample_held_out(self) -> Iterator[Tensor]:
         """Resample the held-out pictures within each class; (n,) each."""
         labels = None if self.sample_set.labels is None else self.held_out.labels
-        return draw_resamples(len(self.held_out), self.plan.bootstraps, self.seed + 1, labels)
+        return draw_resamples(len(self.held_out), self.bootstraps, self.seed + 1, labels)
 
     def resample_train(self) -> Iterator[Tensor]:
         """Resample `train_features_part`."""
-        return draw_resamples(len(self.train_features_part), self.plan.bootstraps, self.seed + 2)
+        return draw_resamples(len(self.train_features_part), self.bootstraps, self.seed + 2)
 
     @property
     def has_fewer_held_out(self) -> bool:

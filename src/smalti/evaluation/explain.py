@@ -20,6 +20,8 @@ def format_value(row: Row) -> str:
     """Format a row's value with its error, and in brackets the value of fewer samples."""
     if row.value is None:
         return "-"
+    if row.low is not None and row.high is not None:
+        return f"{row.value:.1f} ({row.low:.1f} to {row.high:.1f})"
     error = "" if row.error is None else f" ± {format_number(row.name, row.error, row.value)}"
     fewer = "" if row.matched is None else f" ({format_number(row.name, row.matched)})"
     return format_number(row.name, row.value) + error + fewer
@@ -37,13 +39,13 @@ def format_real(row: Row) -> str:
 
 def format_number(name: str, value: float, reference: float | None = None) -> str:
     """Format a value of a row; an error has as many digits as its `reference` value."""
-    if name in ("precision", "recall", "accuracy", "copies"):
+    if name in ("precision", "recall", "accuracy", "copies", "token accuracy"):
         return f"{100 * value:.1f}%"
     if name in ("nearest", "copying z"):
         return f"{value:.2f}"
     if name in ("dead codes", "revived codes", "codes used"):
         return f"{value:g}"
-    if name == "codes used share":
+    if name == "codes used share" or name.startswith("placeholders kept"):
         return f"{100 * value:.1f}%"
     if name == "parameters":
         return f"{value / 1e6:.2f} M"

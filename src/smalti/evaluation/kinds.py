@@ -11,6 +11,8 @@ from smalti.core.errors import UserError
 from smalti.core.messages import suggest_name
 from smalti.evaluation import codec, prepare, sheets
 from smalti.evaluation.measures import MEASURES, Measure
+from smalti.evaluation.text import measures as text_measures
+from smalti.evaluation.text.comparison import prepare_text_comparison
 
 
 class AnyComparison(Protocol):
@@ -22,6 +24,7 @@ class AnyComparison(Protocol):
     def sampler(self) -> Any: ...  # the config of the sampler, or None
     def describe_protocol(self) -> dict[str, Any]: ...  # fields of `Protocol`
     def notes(self) -> tuple[str, ...]: ...  # notes on how to read the numbers
+    def collect_statistics(self, metrics: Iterable[str]) -> dict[str, Any]: ...  # of `Report`
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class EvaluationKind:
 KINDS = {
     "picture": EvaluationKind(MEASURES, prepare.prepare_comparison, sheets.SHEETS),
     "codes": EvaluationKind(codec.MEASURES, codec.prepare_codec_comparison, codec.SHEETS),
+    "text": EvaluationKind(text_measures.MEASURES, prepare_text_comparison, text_measures.SHEETS),
 }
 """`Spec.output` -> how it is evaluated."""
 
@@ -57,7 +61,7 @@ def find_kind(model: object) -> EvaluationKind:
     """Find how a model is evaluated.  Raises UserError if it cannot be."""
     output = getattr(getattr(model, "spec", None), "output", None)
     if output not in KINDS:
-        raise UserError(f"a {type(model).__name__} does not draw pictures; give a model that does")
+        raise UserError(f"a {type(model).__name__} does not draw pictures, encode or translate")
     return KINDS[output]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -10,7 +11,6 @@ from smalti.core.config import coerce_value, collect_hints
 from smalti.core.errors import UserError
 from smalti.core.ranges import BatchSize, BootstrapCount, SampleCount, Seed
 from smalti.core.rng import list_seeds
-from smalti.evaluation.bootstrap import DEFAULT_RESAMPLES
 from smalti.evaluation.sample_set import ClassOrder
 from smalti.features import FeatureExtractor
 
@@ -37,8 +37,10 @@ class Plan:
     """Also search for mirrored copies. Always on for a run trained with --flip."""
     batch_size: BatchSize = 100
     """Batch size of sampling."""
-    bootstraps: BootstrapCount = DEFAULT_RESAMPLES
-    """Number of bootstrap resamples."""
+    bootstraps: BootstrapCount | None = None
+    """Bootstrap resamples (default: 100, of text 1,000)."""
+    memory: str | Path | Sequence[Any] | None = None
+    """Training pairs, for the translation memory. A file of sentence pairs, or pairs."""
 
     def __post_init__(self) -> None:
         for name in ("n", "seed", "batch_size", "bootstraps"):

@@ -15,6 +15,8 @@ from smalti.core.errors import UserError, shorten
 FORMAT = 1
 Better = Literal["lower", "higher", ""]
 T = TypeVar("T")
+FREE_FIELDS = ("sampler", "made_with", "statistics")
+"""Fields of a report that are any JSON values."""
 HASH_FIELDS = {"data": "data_hash", "features": "features_hash"}
 """Name fields of a protocol, and the hash fields that identify them."""
 
@@ -75,6 +77,9 @@ class Row:
     better: Better = ""
     unit: str = ""
     note: str = ""
+    low: float | None = None
+    """Lower end of its 95% interval, for scores of text."""
+    high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +96,8 @@ class Report:
     """Versions, device and threads, on which seconds and rounding depend."""
     notes: tuple[str, ...] = ()
     """Notes on how to read the numbers."""
+    statistics: dict[str, Any] = field(default_factory=dict)
+    """Of text: what scores are computed from, by document, for paired comparisons."""
 
     def __repr__(self) -> str:
         rows = [f"{row.name} {row.value:.4g}" for row in self.rows if row.value is not None]
@@ -140,7 +147,7 @@ def read_protocol(content: dict[str, Any]) -> Protocol:
 def read_fields(cls: type[T], values: dict[str, Any], prefix: str, **known: Any) -> T:
     """Build a dataclass from checked values; `known` fields are parsed already."""
     hints = collect_hints(cls)
-    free = {name: values[name] for name in ("sampler", "made_with") if name in values}
+    free = {name: values[name] for name in FREE_FIELDS if name in values}
     checked_values = {
         name: coerce_value(value, hints.get(name), prefix + name)
         for name, value in values.items()

@@ -14,11 +14,11 @@ from smalti.core.model import open_model
 from smalti.core.progress import OnProgress, ignore_event
 from smalti.core.protocols import GenerativeModel
 from smalti.core.short_repr import add_short_repr
-from smalti.data import Splits
 from smalti.evaluation.kinds import find_kind
 from smalti.evaluation.plan import Plan
-from smalti.evaluation.report import Report, check_comparable, read_report, write_report
-from smalti.tasks._evaluate import evaluate_opened_model, name_model_in_errors
+from smalti.evaluation.report import Report, Row, check_comparable, read_report, write_report
+from smalti.evaluation.text.paired import compare_reports
+from smalti.tasks._evaluate import Data, evaluate_opened_model, name_model_in_errors
 
 FILES = ResultFiles(r"[^/]+\.json", record_keys=("format", "protocol", "rows"))
 """Files of a folder of reports."""
@@ -40,10 +40,17 @@ class Comparison:
             for i, name in enumerate(names)
         ]
 
+    @property
+    def differences(self) -> dict[str, list[Row]]:
+        """Of text, by heading: how much higher each later model scores than the first."""
+        first, *others = self.reports
+        found = (compare_reports(first, other) for other in others)
+        return {h: rows for h, rows in zip(self.headings[1:], found, strict=True) if rows}
+
 
 def compare(
     models: Sequence[object],
-    data: Splits | str | Path | None = None,
+    data: Data = None,
     metrics: Sequence[str] | None = None,
     *,
     out: str | Path | None = None,
@@ -57,7 +64,7 @@ def compare(
     Raises UserError if protocols differ, if possible before any samples are drawn.
 
     models: Models, runs, checkpoints or saved reports.
-    data: Training pictures (default: the models').
+    data: Pictures or sentences (default: the models').
     metrics: Metrics to compute (default: all).
     out: Folder for one report per model. Reports are not saved by default.
     device: Device: auto, cpu, cuda, cuda:1 or mps. The default prefers CUDA.
@@ -99,9 +106,14 @@ def find_report(model: object) -> Report | None:
 
 
 def check_shapes(models: Sequence[object], loaded: Sequence[GenerativeModel | Report]) -> None:
-    """UserError if two models draw pictures of different shapes. Draws nothing."""
+    """UserError if two models have different output: text, or shapes of pictures. Draws nothing."""
     shapes = [read_shape(model, one) for model, one in zip(models, loaded, strict=True)]
     for model, shape in zip(models[1:], shapes[1:], strict=True):
+        if bool(shape) != bool(shapes[0]):
+            text, pictures = (models[0], model) if shape else (model, models[0])
+            raise UserError(
+                f"{text} translates and {pictures} draws pictures; compare models of one kind"
+            )
         if any(a != b for a, b in zip(shape, shapes[0], strict=False)):  # a codec takes any size
             raise UserError(
                 f"{models[0]} draws pictures of shape {shapes[0]} and {model} of {shape}; compare "
@@ -110,12 +122,13 @@ def check_shapes(models: Sequence[object], loaded: Sequence[GenerativeModel | Re
 
 
 def read_shape(model: object, loaded: GenerativeModel | Report) -> tuple[int, ...]:
-    """Shape of the pictures of a model or of a report."""
+    """Shape of the pictures of a model or of a report; () for text."""
     if isinstance(loaded, Report):
         return loaded.protocol.shape or ()
     with name_model_in_errors(model):
         find_kind(loaded)
-    return (loaded.spec.channels, *(loaded.spec.size or ()))
+    spec = loaded.spec
+    return () if spec.output == "text" else (spec.channels, *(spec.size or ()))
 
 
 def make_file_name(heading: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from smalti.core.errors import UserError
+from smalti.core.errors import UserError, shorten
 from smalti.core.folders import ResultFiles, stage_optional_folder
 from smalti.core.model import Model, name_model, open_model
 from smalti.core.progress import OnProgress, ignore_event
@@ -17,8 +17,12 @@ from smalti.evaluation._evaluate import Evaluation, evaluate_model
 from smalti.evaluation.kinds import KINDS, find_kind
 from smalti.evaluation.plan import Plan
 from smalti.evaluation.report import Report, write_report
+from smalti.evaluation.text.held_out_pairs import HeldOutPairs
+from smalti.tasks.held_out_pairs import find_sentence_pairs
 from smalti.tasks.reference import find_reference, has_flips
 
+Data = Splits | HeldOutPairs | str | Path | Sequence[Any] | None
+"""Pictures with their splits, sentence pairs, or the files of either."""
 SHEETS = "|".join(name for kind in KINDS.values() for name in kind.sheets).replace(".", r"\.")
 FILES = ResultFiles(rf"report\.json|{SHEETS}", "report.json", ("format", "protocol", "rows"))
 """Files of a report's folder."""
@@ -26,7 +30,7 @@ FILES = ResultFiles(rf"report\.json|{SHEETS}", "report.json", ("format", "protoc
 
 def evaluate(
     model: object,
-    data: Splits | str | Path | None = None,
+    data: Data = None,
     metrics: Sequence[str] | None = None,
     *,
     out: str | Path | None = None,
@@ -38,11 +42,12 @@ def evaluate(
     """Measure a model's samples, likelihood and cost.
 
     The samples are compared with real pictures and checked for copies of the training pictures. A
-    codec is measured by its reconstructions.
+    codec is measured by its reconstructions, a translator by BLEU and more on held-out sentences.
 
     model: Shipped model, run or checkpoint.
-    data: Training pictures (default: the model's). Runs, shipped models and loaded models of digits
-    have a default.
+    data: Pictures or sentences (default: the model's). Training pictures, of which runs, shipped
+    models and loaded models of digits have a default; for a translator held-out sentence pairs, or
+    the files of some.
     metrics: Metrics to compute (default: all). Names of `smalti.evaluation.KINDS`.
     out: Output folder (default: reports/MODEL).
     name: Name of the model in the report.
@@ -68,21 +73,33 @@ def evaluate(
 def evaluate_opened_model(
     model: object,
     loaded: Model,
-    data: Splits | str | Path | None,
+    data: Data,
     metrics: Sequence[str] | None,
     plan: Plan,
     name: str | None,
     on_progress: OnProgress,
 ) -> Evaluation:
-    """Evaluate a loaded model on its training pictures.
+    """Evaluate a loaded model on its data.
 
     model: what it was loaded from, named in UserErrors.
     """
     with name_model_in_errors(model):
         find_kind(loaded).choose_measures(metrics)  # raises before any work
-        splits = find_reference(model, loaded, data, on_progress)
+        name = name or name_model(model)
+        if loaded.spec.output == "text":
+            pairs = find_sentence_pairs(loaded, data, plan.memory)
+            return evaluate_model(loaded, pairs, metrics, plan, name, on_progress)
+        pictures = require_pictures(data)
+        splits = find_reference(model, loaded, pictures, on_progress)
         plan = replace(plan, mirrored=plan.mirrored or has_flips(model))
-        return evaluate_model(loaded, splits, metrics, plan, name or name_model(model), on_progress)
+        return evaluate_model(loaded, splits, metrics, plan, name, on_progress)
+
+
+def require_pictures(data: Data) -> Splits | str | Path | None:
+    """UserError for the data of a translator."""
+    if data is None or isinstance(data, Splits | str | Path):
+        return data
+    raise UserError(f"data is {shorten(data)}; give one folder or file of pictures, or Splits")
 
 
 @contextmanager

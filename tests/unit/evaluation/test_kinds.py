@@ -39,6 +39,9 @@ class Poems:
         counts = ("n", "seed", "held", "reference", "bootstraps", "bootstrap_seed")
         return {**words, **dict.fromkeys(counts, 2), "shape": None, "mirrored": False}
 
+    def collect_statistics(self, metrics: object) -> dict[str, Any]:
+        return {}
+
     def notes(self) -> tuple[str, ...]:
         return ("in verse",)
 

@@ -1,0 +1,1 @@
+"""Evaluation of translators: BLEU, chrF, token accuracy, placeholders and speed."""
