@@ -59,9 +59,8 @@ def make_score_table(title: str, rows: Sequence[Row]) -> Table:
 
 
 def format_score(row: Row) -> str:
-    if row.value is None or split_name(row)[0] in WITHOUT_INTERVAL or find_metric(row) == "chrf":
-        return "-" if row.value is None else f"{row.value:.1f}"
-    return format_value(row)
+    brief = split_name(row)[0] in WITHOUT_INTERVAL or find_metric(row) == "chrf" or row.low is None
+    return f"{row.value:.1f}" if brief and row.value is not None else format_value(row)
 
 
 def print_full_width(table: Table) -> None:

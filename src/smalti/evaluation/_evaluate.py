@@ -15,11 +15,13 @@ from smalti.core.config import to_json
 from smalti.core.fingerprint import hash_model
 from smalti.core.progress import OnProgress, ignore_event
 from smalti.core.short_repr import add_short_repr
+from smalti.data.pictures import Splits
 from smalti.evaluation.kinds import AnyComparison, EvaluationKind, find_kind
 from smalti.evaluation.measures import collect_rows
 from smalti.evaluation.plan import Plan
 from smalti.evaluation.report import Protocol, Report
 from smalti.evaluation.sample_set import find_device
+from smalti.evaluation.text.held_out_pairs import HeldOutPairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +41,7 @@ class Evaluation:
 
 def evaluate_model(
     model: nn.Module,
-    data: Any,
+    data: Splits | HeldOutPairs,
     metrics: Sequence[str] | None = None,
     plan: Plan = Plan(),
     name: str | None = None,
@@ -47,8 +49,9 @@ def evaluate_model(
 ) -> Evaluation:
     """Evaluate a model's output on held-out data.
 
-    data: `Splits` of training and held-out pictures.  metrics: names of measures in `KINDS` for
-    this kind of output. Default: all.  name: the model's name in the report.
+    data: `Splits` of training and held-out pictures; for a translator `HeldOutPairs`.
+    metrics: names of measures in `KINDS` for this kind of output. Default: all.
+    name: the model's name in the report.
     Raises UserError for options that do not match; a measure that cannot be computed has rows with
     the reason instead.
     """

@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import hash_tensors
 from smalti.core.short_repr import add_short_repr
@@ -52,12 +54,13 @@ class PictureReference:
         }
 
 
-def open_reference(model: Any, splits: Splits, plan: Plan) -> PictureReference:
+def open_reference(model: object, splits: Splits, plan: Plan) -> PictureReference:
     """Choose the held-out pictures and the feature network of a plan."""
     split, held_out = choose_held_out(splits, plan.split)
     if not len(held_out):
         raise UserError(f"{held_out.name} contains no held-out pictures; hold some out")
-    network, reason = choose_network(plan.features, splits.train, find_device(model))
+    device = find_device(model) if isinstance(model, nn.Module) else "cpu"
+    network, reason = choose_network(plan.features, splits.train, device)
     return PictureReference(splits, split, held_out, network, reason)
 
 

@@ -20,6 +20,7 @@ from smalti.evaluation.report import Report, write_report
 from smalti.evaluation.text.held_out_pairs import HeldOutPairs
 from smalti.tasks.held_out_pairs import find_sentence_pairs
 from smalti.tasks.reference import find_reference, has_flips
+from smalti.translation import Translator
 
 Data = Splits | HeldOutPairs | str | Path | Sequence[Any] | None
 """Pictures with their splits, sentence pairs, or the files of either."""
@@ -86,7 +87,7 @@ def evaluate_opened_model(
     with name_model_in_errors(model):
         find_kind(loaded).choose_measures(metrics)  # raises before any work
         name = name or name_model(model)
-        if loaded.spec.output == "text":
+        if isinstance(loaded, Translator):
             pairs = find_sentence_pairs(loaded, data, plan.memory)
             return evaluate_model(loaded, pairs, metrics, plan, name, on_progress)
         pictures = require_pictures(data)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
 from smalti.core.errors import UserError, shorten
 from smalti.data.corpora import SentencePair, read_pairs
 from smalti.evaluation.text.held_out_pairs import HeldOutPairs
+from smalti.translation import Translator
 
 HOW = "held-out sentence pairs (--data test.jsonl, or --data test.en test.zh)"
 
 
-def find_sentence_pairs(model: Any, data: Any, memory: Any) -> HeldOutPairs:
+def find_sentence_pairs(model: Translator, data: object, memory: object) -> HeldOutPairs:
     """The pairs at `data`, or the pairs themselves, with those of a translation memory.
 
     model: the loaded translator; its languages say which is which in files.
@@ -28,12 +28,12 @@ def find_sentence_pairs(model: Any, data: Any, memory: Any) -> HeldOutPairs:
     return HeldOutPairs(pairs, train, name)
 
 
-def wrap_path(data: Any) -> Any:
+def wrap_path(data: object) -> object:
     return [data] if isinstance(data, str | Path) else data
 
 
 def read_any_pairs(
-    data: Any, languages: tuple[str, str], argument: str
+    data: object, languages: tuple[str, str], argument: str
 ) -> tuple[Sequence[SentencePair], str]:
     """Sentence pairs, and their name: of a path, of several paths, or given as pairs."""
     if not isinstance(data, Iterable):

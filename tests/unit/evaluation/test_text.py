@@ -20,8 +20,9 @@ from smalti.data.corpora import SentencePair
 from smalti.evaluation import Plan, Report, evaluate_model
 from smalti.evaluation.bootstrap import draw_resamples
 from smalti.evaluation.text import scores
-from smalti.evaluation.text.comparison import prepare_text_comparison
+from smalti.evaluation.text.comparison import Translations, prepare_text_comparison
 from smalti.evaluation.text.held_out_pairs import HeldOutPairs, count_words
+from smalti.evaluation.text.measures import measure_placeholders
 from smalti.evaluation.text.nearest_source import find_nearest_sources, split_words
 from smalti.evaluation.text.paired import compare_reports
 from smalti.evaluation.text.scores import compare_scores, estimate_score, make_scorer
@@ -185,10 +186,8 @@ def test_words_are_counted_in_any_script():
 def test_placeholders_count_by_sentence(tiny: Translator):
     data = HeldOutPairs([*PAIRS[2:4], SentencePair("No placeholder", "无")])
     comparison = prepare_text_comparison(tiny, data, Plan(), lambda _: None)
-    comparison.__dict__["translations"] = {
-        "greedy": smalti.evaluation.text.comparison.Translations(["%s", "%d {1}", "%s"], 1.0, 4)
-    }
-    (row,) = smalti.evaluation.text.measures.measure_placeholders(comparison)
+    comparison.__dict__["translations"] = {"greedy": Translations(["%s", "%d {1}", "%s"], 1.0, 4)}
+    (row,) = measure_placeholders(comparison)
     assert (row.value, row.name) == (0.5, "placeholders kept greedy")
 
 
@@ -260,4 +259,4 @@ def test_text_and_pictures_do_not_mix(tiny: Translator):
     with expect_user_error("give one folder or file of pictures"):
         smalti.evaluate("ddpm-digits", PAIRS)
     with expect_user_error("data are Pictures; a translator needs sentence pairs"):
-        evaluate_model(tiny, make_pictures(2))
+        prepare_text_comparison(tiny, make_pictures(2), Plan(), lambda _: None)

@@ -166,7 +166,7 @@ class TextComparison:
 
 
 def prepare_text_comparison(
-    model: Translator, data: Any, plan: Plan, on_progress: OnProgress
+    model: Translator, data: object, plan: Plan, on_progress: OnProgress
 ) -> TextComparison:
     """Choose the searches: greedy, and the plan's or the model's own."""
     check_text_options(plan)
