@@ -36,6 +36,8 @@ class Entrant:
     rng: list[torch.Tensor] = field(default_factory=read_rng_state)
     loss: float = float("nan")
     """Running mean of the training loss."""
+    counts_processor_time: bool = False
+    """Whether minutes are the processor's, of all threads, which other load hardly changes."""
 
     @property
     def minutes(self) -> float:
@@ -45,7 +47,10 @@ class Entrant:
         """Train for about `seconds`, up to `minutes` in total, or until `should_stop()`."""
         set_rng_state(self.rng)
         end = min(self.loop.seconds + seconds, 60 * minutes)
+        begun = time.process_time() - self.loop.seconds
         for done in self.loop.run_steps():
+            if self.counts_processor_time:
+                self.loop.seconds = time.process_time() - begun
             first = self.loss != self.loss
             loss = done.terms["loss"]
             self.loss = loss if first else 0.98 * self.loss + 0.02 * loss
