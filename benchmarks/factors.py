@@ -90,6 +90,12 @@ class Windows:
     def plan_batches(self, seed: int, batch_size: int) -> ShuffledBatches:
         return self.codes.plan_batches(seed, batch_size)
 
+    def split_indices(self, batch_size: int) -> tuple[Tensor, ...]:
+        return self.codes.split_indices(batch_size)
+
+    def compute_fingerprint(self) -> str:
+        return self.codes.compute_fingerprint()
+
     def make_batch(self, indices: Tensor, device: torch.device) -> Batch:
         """Cut a window of 8x8 codes, and the 2x2 tokens of its place, of each picture."""
         z = self.codes.stored_codes[indices].long()
@@ -208,7 +214,7 @@ def measure(codec: str, model: Any, options: argparse.Namespace) -> dict[str, An
 def score_windows(model: Any, windows: Windows) -> Tensor:
     """Nats per code (N,) of one window of each picture."""
     parts = []
-    for rows in windows.codes.split_indices(BATCH_SIZE):
+    for rows in windows.split_indices(BATCH_SIZE):
         score = model.score(windows.make_batch(rows, torch.device("cpu")), Rng(rows.tolist()))
         parts.append(score.nats / score.dims)
     return torch.cat(parts)
@@ -216,13 +222,12 @@ def score_windows(model: Any, windows: Windows) -> Tensor:
 
 def draw_pictures(model: Any, n: int) -> Tensor:
     """Draw pictures (n, 3, 64, 64) in windows that slide by half a window."""
-    sampler, inputs = Sliding(stride=HALF), SamplingInputs(size=(SIZE, SIZE))
-    return torch.cat(
-        [
-            smalti.sample(model, seeds=seeds.tolist(), inputs=inputs, sampler=sampler)
-            for seeds in torch.arange(n).split(BATCH_SIZE)
-        ]
-    )
+    sampler, inputs, pictures = Sliding(stride=HALF), SamplingInputs(size=(SIZE, SIZE)), []
+    for seeds in torch.arange(n).split(BATCH_SIZE):
+        drawn = smalti.sample(model, seeds=seeds.tolist(), inputs=inputs, sampler=sampler)
+        assert isinstance(drawn, Tensor)
+        pictures.append(drawn)
+    return torch.cat(pictures)
 
 
 def take_held_out(split: str, n: int) -> Tensor:
