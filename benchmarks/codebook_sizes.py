@@ -4,7 +4,7 @@
     python -m benchmarks.codebook_sizes --codes 64 512 --seeds 0 1
 
 Emoji in four styles at 32x32 (`smalti fetch emoji4`), one code for 4x4 pixels: the network of
-`vqgan-emoji4` without its coarsest level. K hardly changes the time of a step, so equal steps are
+`vqgan-emoji` without its coarsest level. K hardly changes the time of a step, so equal steps are
 equal minutes; both are in the table. All held-out pictures are encoded and decoded: PSNR and SSIM,
 feature distance, and Frechet distance from the pictures to what came back, in the features of
 emoji-classifier. Minutes are processor time. `--out` keeps a line for each finished row.
@@ -67,8 +67,8 @@ def parse_options(argv: list[str] | None) -> argparse.Namespace:
 
 
 def make_config(pictures: Pictures, codes: int) -> Any:
-    """The config of vqgan-emoji4 with `codes` codes, one for 4x4 pixels."""
-    config: Any = find_recipe("vqgan-emoji4").make_config(pictures)
+    """The config of vqgan-emoji with `codes` codes, one for 4x4 pixels."""
+    config: Any = find_recipe("vqgan-emoji").make_config(pictures)
     network = replace(config.network, widths=(32, 64), attention=(False, False))
     quantizer = replace(config.quantizer, codebook_size=codes)
     return replace(config, network=network, quantizer=quantizer)
@@ -78,7 +78,7 @@ def train_and_measure(options: argparse.Namespace, codes: int, seed: int) -> dic
     """Train a codec and measure it on held-out pictures."""
     splits, begun = read_splits(DATA, size=SIZE), time.process_time()
     training = replace(
-        find_recipe("vqgan-emoji4").training, steps=options.steps, batch_size=options.batch,
+        find_recipe("vqgan-emoji").training, steps=options.steps, batch_size=options.batch,
         seed=seed, save_every=10**6,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:

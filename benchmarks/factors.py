@@ -1,6 +1,6 @@
 """The factor f of a codec at a fixed grid of 8x8 codes: how much of a picture should a GPT see?
 
-    python -m benchmarks.factors --codec runs/f2 runs/f4 vqgan-emoji4 --minutes 2
+    python -m benchmarks.factors --codec runs/f2 runs/f4 vqgan-emoji --minutes 2
 
 The experiment of VQGAN's article (arXiv:2012.09841, section 4.3) on emoji of 64x64 in four styles
 (`smalti fetch emoji4`). Each GPT sees 8x8 codes: with factor 2 these are 16x16 pixels, with factor
