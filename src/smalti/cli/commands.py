@@ -31,10 +31,16 @@ from smalti.cli.progress_bar import ProgressBar
 COMMON_TYPES: dict[str, Any] = {
     "out": Path | None, "config": Path | None, "mask": Path | None, "size": Size, "crop": Size,
     "model": str, "data": str | None, "n": Count, "classes": Classes, "text": Texts,
-    "conditions": Conditions,
+    "conditions": Conditions, "picture_data": str | None,
 }  # fmt: skip
 """Types of these parameters on the command line."""
-METAVARS = {"data": "PATH", "device": "DEVICE", "background": "COLOR", "model": "MODEL"}
+METAVARS = {
+    "data": "PATH",
+    "picture_data": "PATH",
+    "device": "DEVICE",
+    "background": "COLOR",
+    "model": "MODEL",
+}
 """What help calls the values of these parameters, whose type is str."""
 DOCUMENTED_PARAMETER = re.compile(r"^(\w+): (.*(?:\n(?!\w+: |\n).+)*)", re.MULTILINE)
 """A parameter in a docstring: its name, and the text up to the next one or an empty line."""

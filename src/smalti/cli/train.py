@@ -23,6 +23,7 @@ from smalti.data.pictures import Pictures
 from smalti.data.sentence_pairs import TextPairs
 from smalti.recipes import RECIPES, find_any_recipe
 from smalti.recipes.corpus_recipe import CorpusRecipe
+from smalti.recipes.picture_option import PictureSource
 from smalti.recipes.recipe import Recipe
 from smalti.tasks import _train
 from smalti.training import Training
@@ -101,12 +102,18 @@ def list_model_flags(recipe: Recipe | CorpusRecipe | None) -> tuple[Flag, ...]:
 
 
 def make_codec_flags(recipe: Recipe | None) -> tuple[Flag, ...]:
-    """--codec, for the recipes that take one."""
+    """--codec and --picture, for the recipes that take them."""
     if recipe is None or recipe.codec is None:
         return ()
     help = "Trained codec: shipped model, run or checkpoint."
     default = None if recipe.codec_recipe else recipe.codec
-    return (Flag("codec", str, help, default),)
+    return (
+        Flag("codec", str, help, default),
+        Flag("picture", PictureSource, "Picture as a condition, for a GPT.", None),
+        Flag("picture_codec", str, "Its codec (default: levels, or the prior's).", None),
+        Flag("picture_size", str, "Its height and width (default: its codec's).", None),
+        Flag("picture_data", str, "Folder of given pictures, matched by name.", None),
+    )
 
 
 def make_example_config(recipe: Recipe | CorpusRecipe) -> Any:

@@ -193,8 +193,13 @@ def is_preprocessed(array: np.ndarray, preprocessing: Preprocessing) -> bool:
 def make_pictures(source: Source, rows: np.ndarray, pixels: np.ndarray) -> Pictures:
     """Combine pixels (N, C, H, W) with the labels and captions of the given rows."""
     labels = None if source.labels is None else torch.from_numpy(source.labels[rows])
-    captions = tuple(source.captions[k] for k in rows.tolist()) if source.captions else ()
-    return Pictures(torch.from_numpy(pixels), labels, source.classes, source.name, captions)
+    captions, names = (
+        tuple(values[k] for k in rows.tolist()) if values else ()
+        for values in (source.captions, source.file_names)
+    )
+    return Pictures(
+        torch.from_numpy(pixels), labels, source.classes, source.name, captions, file_names=names
+    )
 
 
 def summarize_bad(bad: Iterable[BadPicture], total: int) -> str:

@@ -80,6 +80,7 @@ def make_file_source(
         name=escape_name(name),
         titles=[format_title(parts) for parts in paths],
         open_picture=lambda k: open_picture(paths[k]),
+        file_names=["/".join(parts[strip_components:]) for parts in paths],
         labels=folders.labels,
         classes=folders.classes,
         captions=captions,

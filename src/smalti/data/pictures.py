@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import torch
@@ -28,6 +28,8 @@ class Pictures:
     name: the origin of the pictures, for logs and model cards.
     captions: one description per picture, or ().
     rows: int64 (N,), indices into the stored pictures, so that a subset is a view; None: all.
+    file_names: path of each picture inside its folder or archive, or ().
+    conditions: N other pictures by name, which a model may be conditioned on.
     Raises UserError if these do not fit together.
     """
 
@@ -37,6 +39,8 @@ class Pictures:
     name: str
     captions: tuple[str, ...] = ()
     rows: Tensor | None = None
+    file_names: tuple[str, ...] = ()
+    conditions: Mapping[str, Pictures] = field(default_factory=dict)
     item_name: ClassVar[str] = "picture"
 
     def __post_init__(self) -> None:
@@ -92,7 +96,11 @@ class Pictures:
     def make_batch(self, indices: Tensor, device: torch.device) -> Batch:
         """Gather pictures, labels and captions on `device`; bytes are transferred, not floats."""
         x = move_to_device(self.take(indices), device).float() / 255  # (B, C, H, W)
-        return self.load_annotations(indices, device)._replace(pictures=x)
+        others = {
+            name: p.make_batch(indices, device).pictures for name, p in self.conditions.items()
+        }
+        conditions = {name: value for name, value in others.items() if value is not None}
+        return self.load_annotations(indices, device)._replace(pictures=x, conditions=conditions)
 
     def load_annotations(self, indices: Tensor, device: torch.device) -> Batch:
         """Gather labels and captions of the given pictures, without pixels."""
@@ -109,10 +117,12 @@ class Pictures:
         return torch.arange(len(self)).split(batch_size)
 
     def compute_fingerprint(self) -> str:
-        """Hash evenly spaced pictures and all labels and captions."""
+        """Hash evenly spaced pictures, all labels and captions, and condition pictures."""
         n = len(self)
         rows = torch.linspace(0, n - 1, min(n, FINGERPRINT_ROWS), dtype=torch.float64).long()
-        return hash_texts(hash_tensors(self.take(rows), labels=self.labels), *self.captions)
+        others = [p.compute_fingerprint() for _, p in sorted(self.conditions.items())]
+        own = hash_tensors(self.take(rows), labels=self.labels)
+        return hash_texts(own, *self.captions, *others)
 
     def collect_facts(self) -> dict[str, Any]:
         """Collect the facts that a resumed run compares."""
@@ -159,6 +169,10 @@ class Pictures:
             rows=rows,
             labels=None if self.labels is None else self.labels[positions],
             captions=tuple(self.captions[k] for k in positions.tolist()) if self.captions else (),
+            file_names=tuple(self.file_names[k] for k in positions.tolist())
+            if self.file_names
+            else (),
+            conditions={k: p.select(indices, name) for k, p in self.conditions.items()},
             name=f"{self.name}/{name}",
         )
 

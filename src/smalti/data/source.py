@@ -61,6 +61,8 @@ class Source:
     skipped: SkippedFiles = field(default_factory=SkippedFiles)
     """Files that were skipped."""
     close: Callable[[], None] = close_nothing
+    file_names: Sequence[str] = ()
+    """The path of each picture inside its folder or archive; empty for other formats."""
 
     def __len__(self) -> int:
         return len(self.titles)

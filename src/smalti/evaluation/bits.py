@@ -47,7 +47,9 @@ def compute_bits_per_dim(
     for rows in torch.arange(len(pictures)).split(batch_size):
         labels = pictures.labels[rows].to(device) if pictures.labels is not None else None
         text = [pictures.captions[k] for k in rows.tolist()] if takes_text else None
-        batch = Batch(pictures.take_floats(rows).to(device), labels if classes else None, text)
+        x = pictures.take_floats(rows).to(device)
+        conditions = {k: p.take_floats(rows).to(device) for k, p in pictures.conditions.items()}
+        batch = Batch(x, labels if classes else None, text, conditions)
         scores.append(model.score(batch, Rng([(seed + row) % 2**64 for row in rows.tolist()])))
         on_progress(Progress("scoring", int(rows[-1]) + 1, len(pictures)))
     bits = concatenate([normalize_score(s) for s in scores])  # (N,)

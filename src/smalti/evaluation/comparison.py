@@ -27,6 +27,7 @@ CLASS_DESCRIPTIONS = {
     "turns": "in turn: sample i is asked to be class i mod {K}",
     "data": "as often as the training pictures have them",
 }
+PICTURE_DESCRIPTION = "as the held-out pictures have them, in turn, with their {names}"
 CAPTION_DESCRIPTION = "none, but the captions of the held-out pictures, in turn"
 BLOCK = 1000  # pictures per progress event
 CACHE_SIZE = 2
@@ -75,14 +76,11 @@ class Comparison:
 
     def describe_protocol(self) -> dict[str, Any]:
         """The protocol's fields."""
-        K = len(self.model.spec.classes)
         return {
             **self.reference.describe_protocol(),
             "n": self.plan.n,
             "seed": self.plan.seed,
-            "classes": CLASS_DESCRIPTIONS[self.plan.classes].format(K=K)
-            if K
-            else self.describe_conditions(),
+            "classes": self.describe_conditions(),
             "held": len(self.held_out),
             "split_hash": hash_pictures(self.held_out),
             "mirrored": self.plan.mirrored,
@@ -91,7 +89,11 @@ class Comparison:
         }
 
     def describe_conditions(self) -> str:
-        """Describe the conditions of a model without classes."""
+        """Describe the conditions of the samples."""
+        if names := self.sample_set.condition_pictures:
+            return PICTURE_DESCRIPTION.format(names=" and ".join(names))
+        if K := len(self.model.spec.classes):
+            return CLASS_DESCRIPTIONS[self.plan.classes].format(K=K)
         takes_text = "text" in self.model.spec.accepted_inputs
         return CAPTION_DESCRIPTION if takes_text and self.held_out.captions else "none"
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import torch
+
 from smalti.core.errors import UserError
 from smalti.core.progress import OnProgress
 from smalti.core.protocols import GenerativeModel
@@ -16,6 +18,7 @@ from smalti.evaluation.sample_set import (
     choose_balanced,
     choose_captions,
     choose_classes,
+    choose_condition_pictures,
     draw_sample_set,
 )
 
@@ -37,8 +40,11 @@ def prepare_comparison(
         choose_balanced(held_out, n, plan.classes if K else "data"), "held-out"
     )
     text = choose_captions(n, model.spec.accepted_inputs, selected)
+    pictures = choose_condition_pictures(model.spec.conditions, selected, n)
+    if pictures and labels is not None and selected.labels is not None:
+        labels = selected.labels[torch.arange(n) % len(selected)]  # the class of each picture
     sample_set = draw_sample_set(
-        model, n, plan.seed, labels, plan.sampler, plan.batch_size, on_progress, text
+        model, n, plan.seed, labels, plan.sampler, plan.batch_size, on_progress, text, pictures
     )
     return Comparison(model, sample_set, selected, reference, plan, on_progress)
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 import torch
@@ -14,7 +15,7 @@ from smalti.core.config import coerce_value
 from smalti.core.drawing import draw_in_batches
 from smalti.core.errors import UserError
 from smalti.core.progress import OnProgress, ignore_event
-from smalti.core.protocols import GenerativeModel, LikelihoodModel, Sampler
+from smalti.core.protocols import Condition, GenerativeModel, LikelihoodModel, Sampler
 from smalti.core.ranges import BatchSize, SampleCount
 from smalti.core.rng import list_seeds
 from smalti.core.sampling_inputs import SamplingInputs
@@ -40,6 +41,8 @@ class SampleSet:
     """Total time of sampling."""
     forwards: int | None
     """Total pictures passed through the network; None for a model that does not run it whole."""
+    condition_pictures: tuple[str, ...] = ()
+    """Names of the conditions that were pictures, those of held-out pictures."""
 
 
 def draw_sample_set(
@@ -51,14 +54,16 @@ def draw_sample_set(
     batch_size: int = 100,
     on_progress: OnProgress = ignore_event,
     text: list[str] | None = None,
+    conditions: Mapping[str, Tensor] = MappingProxyType({}),
 ) -> SampleSet:
     """Draw n samples with the seeds seed .. seed + n - 1, `batch_size` at a time.
 
-    labels: (n,) or None.  text: n captions, for a model conditioned on text.
+    labels: (n,) or None.  text: n captions, for a model conditioned on text.  conditions: n
+    pictures by name, for one conditioned on pictures.
     """
     seeds = list_seeds(seed, coerce_value(n, SampleCount, "n"))
     batch_size = coerce_value(batch_size, BatchSize, "batch_size")
-    inputs = SamplingInputs(labels=labels, text=text)
+    inputs = SamplingInputs(labels=labels, text=text, conditions=conditions)
     begun = time.perf_counter()
     with count_forwards(model) as forwards:
         drawn = draw_in_batches(
@@ -66,7 +71,7 @@ def draw_sample_set(
         )
     seconds = time.perf_counter() - begun
     count = (forwards.count or None) if forwards else None
-    return SampleSet(drawn.pictures, labels, seconds, count)
+    return SampleSet(drawn.pictures, labels, seconds, count, tuple(conditions))
 
 
 def find_device(model: nn.Module | LikelihoodModel) -> str:
@@ -102,6 +107,29 @@ def choose_captions(n: int, accepted_inputs: Sequence[str], held_out: Pictures) 
         return None
     captions = held_out.captions or ("",)
     return [captions[i % len(captions)] for i in range(n)]
+
+
+def choose_condition_pictures(
+    conditions: Sequence[Condition], held_out: Pictures, n: int
+) -> dict[str, Tensor]:
+    """Choose condition pictures of n samples, by cycling those of the held-out pictures.
+
+    conditions: the model's. UserError if pictures are missing that the model needs.
+    """
+    chosen: dict[str, Tensor] = {}
+    rows = torch.arange(n) % max(1, len(held_out))
+    for c in conditions:
+        if not c.is_picture or c.has_default:
+            continue
+        source = held_out.conditions.get(c.name, held_out if c.is_derived else None)
+        if source is not None:
+            chosen[c.name] = source.take_floats(rows)
+        elif not c.allows_none:
+            raise UserError(
+                f"{held_out.name} has no condition pictures, but this model needs {c.name}; "
+                "give their folder (--picture-data)"
+            )
+    return chosen
 
 
 def choose_balanced(pictures: Pictures, n: int, order: ClassOrder = "turns") -> Tensor:

@@ -11,6 +11,7 @@ from smalti.core.config import coerce_value, from_json, to_json
 from smalti.core.errors import UserError
 from smalti.core.ranges import Width
 from smalti.core.size import Size
+from smalti.data.condition_folder import ConditionFolder
 from smalti.data.corpora import read_pairs
 from smalti.data.corpora.pair import LanguagePair
 from smalti.data.pictures import Splits
@@ -27,10 +28,14 @@ class RunOrigin(NamedTuple):
     recipe: str
     data: str | None
     size: Size
+    condition_folder: ConditionFolder | None = None
+    """Condition pictures of a prior, for --picture given."""
 
     def read_splits(self, progress: Callable[[int, int], None] | None = None) -> Splits:
         """Read the pictures in their present state."""
-        return find_recipe(self.recipe).read(self.data, size=self.size, progress=progress)
+        splits = find_recipe(self.recipe).read(self.data, size=self.size, progress=progress)
+        folder = self.condition_folder
+        return splits if folder is None else folder.pair_splits(splits, progress)
 
 
 class CorpusOrigin(NamedTuple):
@@ -72,6 +77,7 @@ def read_origin(run: Path) -> RunOrigin:
         coerce_value(about.get("recipe"), str, f"{path}.recipe"),
         coerce_value(about.get("data"), str | None, f"{path}.data"),
         coerce_value(about.get("size"), Width | tuple[Width, Width], f"{path}.size"),
+        read_condition_folder(about.get("condition_folder"), f"{path}.condition_folder"),
     )
 
 
@@ -92,3 +98,10 @@ def read_corpus_origin(run: Path) -> CorpusOrigin:
 def make_absolute(paths: Sequence[str | Path]) -> tuple[str, ...]:
     """Absolute paths, for run.json."""
     return tuple(str(Path(path).expanduser().resolve()) for path in paths)
+
+
+def read_condition_folder(value: object, name: str) -> ConditionFolder | None:
+    """Read path, condition and kind of a folder of condition pictures; None if there is none."""
+    if value is None:
+        return None
+    return ConditionFolder(*coerce_value(value, tuple[str, str, bool], name))

@@ -14,6 +14,7 @@ from smalti.data.pictures import Pictures
 from smalti.layers.condition_encoder import make_choices
 from smalti.layers.symbol_sampling import Ancestral
 from smalti.recipes.codecs import read_celebahq
+from smalti.recipes.picture_option import PictureOption
 from smalti.recipes.pictures import read_digits, read_digits_or_data
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
@@ -30,15 +31,18 @@ def prior(
     symbol_noise: float = 0.05,
     max_shift: int = 0,
     sampler: Ancestral = PLAIN,
+    picture: PictureOption | None = None,
 ) -> AutoregressiveConfig:
-    """A network over the codes of these pictures, conditioned on their classes.
+    """A network over the codes of these pictures, conditioned on their classes, and on a picture.
 
     Top-k 100 and temperature 1 are VQGAN's (arXiv:2012.09841); with fewer codes top-k keeps all.
     UserError if the codec is for other pictures.
     """
-    conditions = make_choices(pictures.classes)
+    frozen = make_frozen_codec(codec, pictures).pin_hash()
+    others = () if picture is None else (picture.make_condition(frozen),)
+    conditions = (*make_choices(pictures.classes), *others)
     return build_config(
-        make_frozen_codec(codec, pictures),
+        frozen,
         network,
         conditions=conditions,
         condition_dropout=condition_dropout if conditions else 0.0,
@@ -121,13 +125,17 @@ PIXELCNN_CODES = Recipe(
 
 
 def article_prior(
-    pictures: Pictures, codec: str, width: int, head_width: int
+    pictures: Pictures,
+    codec: str,
+    width: int,
+    head_width: int,
+    picture: PictureOption | None = None,
 ) -> AutoregressiveConfig:
     """As in SingleZombie/DL-Demos: 15 blocks, and codes embedded in vectors as wide as a block."""
     network = GatedPixelCNNConfig(
         width=width, blocks=15, first_kernel_size=3, head_width=head_width, batch_norm=True
     )
-    return prior(pictures, network, codec, condition_dropout=0.0, symbol_noise=0.0)
+    return prior(pictures, network, codec, condition_dropout=0.0, symbol_noise=0.0, picture=picture)
 
 
 ARTICLE_TRAINING = Training(batch_size=64, learning_rate=1e-3, weight_decay=0.0, save_every=2000)

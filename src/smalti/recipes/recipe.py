@@ -13,6 +13,7 @@ from smalti.core.checkpoint import load
 from smalti.core.errors import UserError
 from smalti.core.size import Size
 from smalti.data.pictures import Pictures, Splits
+from smalti.recipes.picture_option import PictureOption
 from smalti.training.config import Training
 
 NO_CHANGES: Mapping[str, Any] = MappingProxyType({})
@@ -37,7 +38,7 @@ class Recipe:
     """(data path or None, size) -> pictures to train on, to validate and to test."""
     make_config: Callable[..., Any]
     """Makes the model's config from the pictures: their channels, classes and size. That of a prior
-    has a keyword `codec`, too."""
+    has keywords `codec` and `picture`, too."""
     training: Training
     size: Size = 32
     """Height and width that pictures are resized to."""
@@ -82,6 +83,13 @@ class Recipe:
         size = H if H == W else (H, W)
         make_config = partial(self.make_config, codec=codec)
         return replace(self, codec=codec, make_config=make_config, size=size)
+
+
+def condition_on_picture(recipe: Recipe, option: PictureOption) -> Recipe:
+    """A prior's recipe with a picture as a condition. UserError if this recipe is no prior's."""
+    if recipe.codec is None:
+        raise UserError(f"picture is given, but {recipe.name} takes none; leave it out")
+    return replace(recipe, make_config=partial(recipe.make_config, picture=option))
 
 
 def read_picture_size(codec: str) -> tuple[int, int]:

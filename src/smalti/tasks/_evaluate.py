@@ -36,6 +36,7 @@ def evaluate(
     *,
     out: str | Path | None = None,
     name: str | None = None,
+    picture_data: str | Path | None = None,
     device: str = "auto",
     on_progress: OnProgress = ignore_event,
     **plan: Any,
@@ -52,6 +53,8 @@ def evaluate(
     metrics: Metrics to compute (default: all). Names of `smalti.evaluation.KINDS`.
     out: Output folder (default: reports/MODEL).
     name: Name of the model in the report.
+    picture_data: Folder of condition pictures for `data`. For a model conditioned on given
+    pictures; matched by file name.
     device: Device: auto, cpu, cuda, cuda:1 or mps. The default prefers CUDA.
     plan: n, seed, features, split, sampler, ... The fields of `smalti.evaluation.Plan`.
 
@@ -63,7 +66,7 @@ def evaluate(
     with stage_optional_folder(out, FILES) as folder:
         loaded = open_model(model, device=device)
         evaluation = evaluate_opened_model(
-            model, loaded, data, metrics, protocol, name, on_progress
+            model, loaded, data, metrics, protocol, name, on_progress, picture_data
         )
         if folder is not None:
             write_report(evaluation.report, folder / "report.json")
@@ -79,6 +82,7 @@ def evaluate_opened_model(
     plan: Plan,
     name: str | None,
     on_progress: OnProgress,
+    picture_data: str | Path | None = None,
 ) -> Evaluation:
     """Evaluate a loaded model on its data.
 
@@ -91,7 +95,7 @@ def evaluate_opened_model(
             pairs = find_sentence_pairs(loaded, data, plan.memory)
             return evaluate_model(loaded, pairs, metrics, plan, name, on_progress)
         pictures = require_pictures(data)
-        splits = find_reference(model, loaded, pictures, on_progress)
+        splits = find_reference(model, loaded, pictures, on_progress, picture_data)
         plan = replace(plan, mirrored=plan.mirrored or has_flips(model))
         return evaluate_model(loaded, splits, metrics, plan, name, on_progress)
 

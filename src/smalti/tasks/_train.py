@@ -17,8 +17,10 @@ from smalti.data.pictures import Splits
 from smalti.recipes import find_any_recipe
 from smalti.recipes.corpus_recipe import CorpusRecipe
 from smalti.recipes.origin import read_recipe_name
+from smalti.recipes.picture_option import PictureSource
 from smalti.recipes.recipe import Recipe
 from smalti.tasks.corpus_data import Corpus, prepare_corpus_data, read_corpus_again
+from smalti.tasks.picture_conditions import choose_picture
 from smalti.tasks.picture_data import RUNS, prepare_pictures, read_pictures_again
 from smalti.tasks.run_data import OnEvent, RunData, refuse_options
 from smalti.training import Training
@@ -43,6 +45,10 @@ def train(
     size: Size | None = None,
     init_from: str | Path | None = None,
     codec: str | Path | None = None,
+    picture: PictureSource | None = None,
+    picture_codec: str | Path | None = None,
+    picture_size: Size | str | None = None,
+    picture_data: str | Path | None = None,
     on_event: OnEvent = ignore_event,
 ) -> Ended:
     """Train a model with a recipe, in a new folder.
@@ -60,6 +66,11 @@ def train(
     size: Height and width (default: the data's or recipe's).
     init_from: Model to take the initial weights from. Shipped model, run or checkpoint.
     codec: Trained codec of a prior. Shipped model, run or checkpoint (default: the recipe's).
+    picture: Picture that a prior is conditioned on. The pictures in low resolution, their edges, or
+    given ones.
+    picture_codec: Codec of that picture (default: the prior's; levels in low resolution).
+    picture_size: Height and width of that picture (default: its codec's).
+    picture_data: Folder of the given pictures. Matched to `data` by file name.
 
     An interrupted run (Ctrl-C) saves a checkpoint; `Ended` says so, and `resume` continues it.
     Raises UserError if `out` is in use, or if the loss becomes NaN or infinite.
@@ -68,12 +79,13 @@ def train(
     out = RUNS / recipe.name if out is None else Path(out)
     check_empty_folder(out)
     training, minutes = choose_duration(recipe, steps, minutes, epochs)
+    option = choose_picture(picture, picture_codec, picture_size, picture_data)
     if isinstance(recipe, CorpusRecipe):
-        refuse_options(recipe.name, data=data, size=size, codec=codec)
+        refuse_options(recipe.name, data=data, size=size, codec=codec, picture=picture)
         prepared = prepare_corpus_data(recipe, corpus, languages, init_from, on_event)
     else:
         refuse_options(recipe.name, corpus=corpus, languages=languages)
-        prepared = prepare_pictures(recipe, data, size, codec, on_event)
+        prepared = prepare_pictures(recipe, data, size, codec, on_event, option)
     if epochs is not None:
         steps = prepared.count_steps(training.batch_size, epochs)
         training = replace(training, steps=steps)

@@ -12,9 +12,11 @@ from smalti.data.pictures import Splits
 from smalti.data.reading import read_size, to_absolute_path
 from smalti.recipes import RECIPES, find_recipe
 from smalti.recipes.origin import read_origin
+from smalti.recipes.picture_option import PictureOption
 from smalti.recipes.pictures import FetchedReader
-from smalti.recipes.recipe import Recipe
+from smalti.recipes.recipe import Recipe, condition_on_picture
 from smalti.tasks.encoding import encode_once
+from smalti.tasks.picture_conditions import pair_pictures
 from smalti.tasks.reference import find_run
 from smalti.tasks.run_data import OnEvent, RunData
 from smalti.training import read_run
@@ -29,8 +31,12 @@ def prepare_pictures(
     size: Size | None,
     codec: str | Path | None,
     on_event: OnEvent,
+    option: PictureOption | None = None,
 ) -> RunData:
-    """Read the pictures of a new run; a prior's are encoded. Arguments as in `train`."""
+    """Read the pictures of a new run; a prior's are encoded. Arguments as in `train`.
+
+    option: picture that a prior is conditioned on.
+    """
     source = None if isinstance(data, Splits | None) else str(data)
     if recipe.codec is not None:
         recipe = choose_codec(recipe, codec, data, size)
@@ -38,6 +44,7 @@ def prepare_pictures(
             source = find_codec_pictures(codec)
     elif codec is not None:
         raise UserError(f"codec {codec} is given, but {recipe.name} takes none; leave it out")
+    recipe = recipe if option is None else condition_on_picture(recipe, option)
     shape = normalize_size(size or (read_size(source) if source else None) or recipe.size)
     side = shape[0] if shape[0] == shape[1] else shape
     splits = data if isinstance(data, Splits) else read_pictures(recipe, source, side, on_event)
@@ -47,9 +54,13 @@ def prepare_pictures(
             f"size {format_size(shape)} is given, but these pictures are {h} x {w}; leave it out, "
             "or give other pictures"
         )
+    folder = option and option.find_folder()
+    splits = pair_pictures(splits, folder, on_event)
     config = recipe.make_config(splits.train)
     train, valid = encode_once(config, recipe.training.flip, splits, on_event)
     origin = {"recipe": recipe.name, "data": source and to_absolute_path(source), "size": side}
+    if folder is not None:
+        origin["condition_folder"] = [*folder]
     return RunData(config, train, valid, origin)
 
 
@@ -59,6 +70,8 @@ def read_pictures_again(
     """Read the pictures of the run in `out`, to resume it."""
     origin, record = read_origin(out), read_run(out)
     splits = data or read_pictures(recipe, origin.data, origin.size, on_event)
+    if data is None:
+        splits = pair_pictures(splits, origin.condition_folder, on_event)
     train, valid = encode_once(record.model, record.training.flip, splits, on_event)
     return RunData(record.model, train, valid, record.about)
 

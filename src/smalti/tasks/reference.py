@@ -16,6 +16,7 @@ from smalti.data.codes import Codes
 from smalti.features.registry import DIGIT_CLASSES
 from smalti.recipes import RECIPES, find_recipe
 from smalti.recipes.origin import read_origin
+from smalti.tasks.picture_conditions import pair_reference
 from smalti.training import read_run
 from smalti.training.provenance import find_change
 
@@ -26,19 +27,27 @@ OTHER_PICTURES = (
 
 
 def find_reference(
-    model: object, loaded: HasSpec, data: Splits | str | Path | None, on_progress: OnProgress
+    model: object,
+    loaded: HasSpec,
+    data: Splits | str | Path | None,
+    on_progress: OnProgress,
+    picture_data: str | Path | None = None,
 ) -> Splits:
     """The pictures at `data`, or those of the model's run or recipe, or the digits.
 
+    picture_data: condition pictures of those at `data`.
     model: what it was loaded from, or the loaded model. UserError if its training pictures are
     unknown, or if the pictures of its run have changed.
     """
+    if picture_data is not None and (data is None or isinstance(data, Splits)):
+        raise UserError(f"picture_data {picture_data} is given without data; give their folder")
     if isinstance(data, Splits):
         return data
     reading = label_progress("reading", on_progress)
     run = find_run(model)
     if data is not None:
         splits = read_splits(data, size=loaded.spec.size, progress=reading)
+        splits = pair_reference(splits, picture_data, loaded.spec.conditions, on_progress)
         if run is not None and (change := describe_change(run, splits)):
             return replace(splits, notes=(*splits.notes, OTHER_PICTURES.format(change)))
         return splits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
@@ -28,8 +29,9 @@ def draw_preview(
     """
     if isinstance(model, GenerativeModel) and model.spec.output == "picture":
         captions = read_captions(valid) or read_captions(train)
-        pictures = read_condition_pictures(model.spec, valid if len(valid) else train)
-        return make_grid(draw_samples(model, PREVIEW_SIZE // parts or 1, captions, pictures))
+        pictures, labels = read_condition_pictures(model.spec, valid if len(valid) else train)
+        samples = draw_samples(model, PREVIEW_SIZE // parts or 1, captions, pictures, labels)
+        return make_grid(samples if pictures is None else place_beside(pictures, samples))
     if not isinstance(model, Codec):
         return None
     x = load_first_batch(valid if len(valid) else train, PREVIEW_SIZE // 2).require_pictures()
@@ -59,30 +61,50 @@ def read_captions(data: Dataset) -> list[str]:
     return load_first_batch(data, PREVIEW_SIZE).text or [] if len(data) else []
 
 
-def read_condition_pictures(spec: Spec, data: Dataset) -> Tensor | None:
-    """Read pictures (N, C, H, W) for the model's picture condition, if it has one."""
+def read_condition_pictures(spec: Spec, data: Dataset) -> tuple[Tensor | None, Tensor | None]:
+    """Read pictures (N, C, H, W) for the model's picture condition, if it has one, and classes."""
     name = find_picture_condition(spec.conditions)
     if name is None or not len(data):
-        return None
-    batch = load_first_batch(data, PREVIEW_SIZE)
+        return None, None
+    batch = load_first_batch(data, PREVIEW_SIZE // 2)
     value = batch.conditions.get(name, batch.pictures)
-    return value if isinstance(value, Tensor) else None
+    if not isinstance(value, Tensor):
+        return None, None
+    return value, batch.labels if spec.classes else None
+
+
+def place_beside(pictures: Tensor, samples: Tensor) -> Tensor:
+    """Pairs of a condition picture and its sample, in turn: (2 N, C, H, W)."""
+    rows = torch.arange(len(samples)) % len(pictures)
+    shown = F.interpolate(pictures[rows], samples.shape[2:])  # (N, c, H, W)
+    C = max(shown.shape[1], samples.shape[1])
+    both = [x.expand(-1, C, -1, -1) if x.shape[1] == 1 else x for x in (shown, samples)]
+    return torch.stack(both, dim=1).flatten(0, 1)
 
 
 def draw_samples(
-    model: GenerativeModel, batch_size: int, captions: list[str], pictures: Tensor | None
+    model: GenerativeModel,
+    batch_size: int,
+    captions: list[str],
+    pictures: Tensor | None,
+    labels: Tensor | None = None,
 ) -> Tensor:
     """Draw the samples of a preview, `batch_size` at a time.
 
-    The captions and the pictures to condition on are cycled, if the model takes them.
+    The captions, and the pictures to condition on with their classes, are cycled, if the model
+    takes them. With pictures there are half as many samples.
     """
+    n = PREVIEW_SIZE if pictures is None else PREVIEW_SIZE // 2
     accepted_captions = captions if "text" in model.spec.accepted_inputs else ()
     text = (
-        [accepted_captions[k % len(accepted_captions)] for k in range(PREVIEW_SIZE)]
+        [accepted_captions[k % len(accepted_captions)] for k in range(n)]
         if accepted_captions
         else None
     )
-    if pictures is not None:
-        pictures = pictures[torch.arange(PREVIEW_SIZE) % len(pictures)]
-    inputs = SamplingInputs(text=text, picture=pictures)
-    return draw_in_batches(model, range(PREVIEW_SIZE), inputs, batch_size=batch_size).pictures
+    rows = torch.arange(n) % (1 if pictures is None else len(pictures))
+    inputs = SamplingInputs(
+        text=text,
+        picture=None if pictures is None else pictures[rows],
+        labels=None if labels is None else labels[rows],
+    )
+    return draw_in_batches(model, range(n), inputs, batch_size=batch_size).pictures
