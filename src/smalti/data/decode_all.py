@@ -6,7 +6,7 @@ import math
 import os
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -193,13 +193,15 @@ def is_preprocessed(array: np.ndarray, preprocessing: Preprocessing) -> bool:
 def make_pictures(source: Source, rows: np.ndarray, pixels: np.ndarray) -> Pictures:
     """Combine pixels (N, C, H, W) with the labels and captions of the given rows."""
     labels = None if source.labels is None else torch.from_numpy(source.labels[rows])
-    captions, names = (
-        tuple(values[k] for k in rows.tolist()) if values else ()
-        for values in (source.captions, source.file_names)
-    )
+    captions, names = select_texts(source.captions, rows), select_texts(source.file_names, rows)
     return Pictures(
         torch.from_numpy(pixels), labels, source.classes, source.name, captions, file_names=names
     )
+
+
+def select_texts(texts: Sequence[str], rows: np.ndarray) -> tuple[str, ...]:
+    """The texts of these rows; none if there are none."""
+    return tuple(texts[k] for k in rows.tolist()) if texts else ()
 
 
 def summarize_bad(bad: Iterable[BadPicture], total: int) -> str:

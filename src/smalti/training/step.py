@@ -69,16 +69,15 @@ def make_flipped_batch(data: Dataset, indices: Tensor, device: torch.device) -> 
         raise UserError(f"training.flip mirrors pictures, and {data.name} has none; leave it out")
     x = batch.require_pictures()
     mirrored = torch.rand(len(x), 1, 1, 1, device=x.device) < 0.5
-    conditions = {
-        name: torch.where(mirrored, value.flip(3), value) if is_picture(value) else value
-        for name, value in batch.conditions.items()
-    }
+    conditions = {k: mirror_pictures(value, mirrored) for k, value in batch.conditions.items()}
     return batch._replace(pictures=torch.where(mirrored, x.flip(3), x), conditions=conditions)
 
 
-def is_picture(value: Tensor | list[str]) -> bool:
-    """Whether a condition is pictures (B, C, H, W), which are mirrored with the others."""
-    return isinstance(value, Tensor) and value.ndim == 4 and value.is_floating_point()
+def mirror_pictures(value: Tensor | list[str], mirrored: Tensor) -> Tensor | list[str]:
+    """A condition with its pictures (B, C, H, W) mirrored where `mirrored`; others as they are."""
+    if isinstance(value, Tensor) and value.ndim == 4 and value.is_floating_point():
+        return torch.where(mirrored, value.flip(3), value)
+    return value
 
 
 def accumulate_gradients(
