@@ -54,6 +54,11 @@ def test_sentences_files_and_catalogs(
     assert run_command("translate") == 0
     assert capsys.readouterr().out.splitlines() == [first]
 
+    Path("terms.tsv").write_text("document\t公文\n")
+    sentence = "Click OK to save the document."
+    assert main(["translate", sentence, "--glossary", "terms.tsv"]) == 0
+    assert "公文" in capsys.readouterr().out
+
     Path("app.po").write_text(PO)
     assert run_command("translate --po app.po --out new.po") == 0
     found = Path("new.po").read_text()
@@ -83,6 +88,9 @@ def test_sentences_files_and_catalogs(
         (["hi", "--beam-size", "0"], "--beam-size is 0"),
         (["hi", "--length-penalty", "nan"], "--length-penalty is nan"),
         (["hi", "--model", "vqvae-digits"], "vqvae-digits does not translate"),
+        (["hi", "--glossary", "bad.txt"], "bad.txt: byte 0xff is not UTF-8"),
+        (["hi", "--glossary", "in.txt"], "in.txt, line 1: 'Hello.' is not two terms"),
+        (["--file", "in.txt", "--out", "new", "--glossary", "."], ". is a folder"),
         (["--n-best", "2", "--file", "in.txt"], "--n-best 2 is given without a text"),
         ([], "standard input is empty"),
     ],

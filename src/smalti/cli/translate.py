@@ -42,6 +42,7 @@ def translate_inputs(
     beam_size: Annotated[BeamSize | None, NO_DEFAULT] = None,
     length_penalty: Annotated[Annotated[float, Range(-100, 100)] | None, NO_DEFAULT] = None,
     n_best: BeamSize = 1,
+    glossary: Annotated[Path | None, NO_DEFAULT] = None,
     device: str = "auto",
 ) -> None:
     """Translate English into Chinese.
@@ -66,6 +67,8 @@ def translate_inputs(
         Length penalty; higher favors longer output.
     n_best
         Translations to show for each text, with scores.
+    glossary
+        File of terms: English, a tab, Chinese on each line.
     device
         cpu, cuda, cuda:1, mps, or auto.
     """
@@ -73,6 +76,7 @@ def translate_inputs(
     search = {
         "beam_size": beam_size,
         "length_penalty": length_penalty,
+        "glossary": glossary,
         "device": parse_device(device),
     }
     if text:

@@ -12,6 +12,7 @@ from smalti.core.errors import UserError
 from smalti.core.model import open_model
 from smalti.core.progress import OnProgress, ignore_event
 from smalti.translation import Beam, Translation, Translator
+from smalti.translation.glossary import GlossarySource
 from smalti.translation.texts import default_beam
 
 
@@ -32,6 +33,7 @@ def translate(
     n_best: int = 1,
     beam_size: int | None = None,
     length_penalty: float | None = None,
+    glossary: GlossarySource = None,
     device: str = "auto",
 ) -> list[list[Translation]]:
     """Translate texts; returns up to `n_best` translations of each, best first.
@@ -39,10 +41,16 @@ def translate(
     beam_size: Beam size (default: the model's). With 1, the search is greedy.
     length_penalty: Length-penalty exponent (default: the model's). Scores are
     log-probabilities divided by the length to this power.
+    glossary: Terms and the translations that they get. A mapping, or a file with a tab between the
+    two on each line.
     """
     translator, beam = open_translator(model, beam_size, length_penalty, device, n_best)
     return translation.find_translations(
-        translator, [texts] if isinstance(texts, str) else texts, n_best, beam
+        translator,
+        [texts] if isinstance(texts, str) else texts,
+        n_best,
+        beam,
+        glossary=glossary,
     )
 
 
@@ -53,11 +61,12 @@ def translate_lines(
     *,
     beam_size: int | None = None,
     length_penalty: float | None = None,
+    glossary: GlossarySource = None,
     device: str = "auto",
 ) -> Iterator[str]:
     """Translate lines one by one; adds to `counts["translated"]` and `counts["kept"]`."""
     translator, beam = open_translator(model, beam_size, length_penalty, device)
-    return translation.translate_lines(translator, lines, beam, counts)
+    return translation.translate_lines(translator, lines, beam, counts, glossary=glossary)
 
 
 def translate_file(
@@ -67,12 +76,13 @@ def translate_file(
     *,
     beam_size: int | None = None,
     length_penalty: float | None = None,
+    glossary: GlossarySource = None,
     device: str = "auto",
     on_progress: OnProgress = ignore_event,
 ) -> TranslatedFile:
     """Translate a text file line by line into the file `out`."""
     translator, beam = open_translator(model, beam_size, length_penalty, device)
-    counts = translation.translate_file(translator, path, out, beam, on_progress)
+    counts = translation.translate_file(translator, path, out, beam, on_progress, glossary)
     return TranslatedFile(counts["translated"], counts["kept"])
 
 
@@ -83,12 +93,13 @@ def translate_catalog(
     *,
     beam_size: int | None = None,
     length_penalty: float | None = None,
+    glossary: GlossarySource = None,
     device: str = "auto",
     on_progress: OnProgress = ignore_event,
 ) -> TranslatedFile:
     """Translate the untranslated entries of a gettext catalog, in place or into `out`."""
     translator, beam = open_translator(model, beam_size, length_penalty, device)
-    counts = translation.translate_catalog(translator, path, out, beam, on_progress)
+    counts = translation.translate_catalog(translator, path, out, beam, on_progress, glossary)
     return TranslatedFile(counts["filled"], counts["left"])
 
 

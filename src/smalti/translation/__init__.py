@@ -11,8 +11,10 @@ from smalti.translation.cleaning import (
 from smalti.translation.corpus import CorpusReport, CorpusSplits, prepare_corpus
 from smalti.translation.decoding import Beam, Hypothesis, beam_search
 from smalti.translation.files import translate_catalog, translate_file, translate_lines
+from smalti.translation.glossary import Glossary, read_glossary
 from smalti.translation.model import Translator, TranslatorConfig
-from smalti.translation.texts import Translation, find_translations, translate
+from smalti.translation.pieces import Translation
+from smalti.translation.texts import find_translations, translate
 from smalti.translation.tokenizer import SubwordTokenizer, Tokenizer, train_tokenizer
 from smalti.translation.transformer import Transformer, TransformerConfig
 from smalti.translation.words import (
@@ -28,6 +30,7 @@ __all__ = [
     "Beam",
     "CorpusReport",
     "CorpusSplits",
+    "Glossary",
     "Hypothesis",
     "SentencePair",
     "SubwordTokenizer",
@@ -46,6 +49,7 @@ __all__ = [
     "learn_words",
     "make_cleaning_steps",
     "prepare_corpus",
+    "read_glossary",
     "read_held_out",
     "read_word_counts",
     "train_tokenizer",

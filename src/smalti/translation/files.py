@@ -13,6 +13,7 @@ from smalti.core.files import stage_file
 from smalti.core.progress import OnProgress, Progress, ignore_event
 from smalti.translation.catalog import Catalog, decode_bytes, fill_catalog, read_catalog
 from smalti.translation.decoding import Beam
+from smalti.translation.glossary import GlossarySource, open_glossary
 from smalti.translation.model import Translator
 from smalti.translation.texts import LANGUAGE_NAMES, find_fault, translate
 
@@ -26,6 +27,7 @@ def translate_file(
     out: str | Path,
     beam: Beam | None = None,
     on_progress: OnProgress = ignore_event,
+    glossary: GlossarySource = None,
 ) -> Counter[str]:
     """Translate a UTF-8 text file line by line.
 
@@ -34,6 +36,7 @@ def translate_file(
     encoding, before any work.
     """
     path, out = Path(path), Path(out)
+    terms = open_glossary(glossary, translator.target_tokenizer)
     if out.exists() and path.exists() and out.samefile(path):
         raise UserError(f"{out} is the input file; name another output file")
     with open_bytes(path) as file:
@@ -43,7 +46,7 @@ def translate_file(
         stage_file(out) as temporary,
         temporary.open("w", encoding="utf-8", newline="") as result,
     ):
-        for line in translate_lines(translator, lines, beam, counts):
+        for line in translate_lines(translator, lines, beam, counts, glossary=terms):
             result.write(line)
             on_progress(Progress("translating", counts.total(), len(lines)))
         result.flush()
@@ -57,15 +60,16 @@ def translate_lines(
     beam: Beam | None = None,
     counts: Counter[str] | None = None,
     group_size: int = GROUP_SIZE,
+    glossary: GlossarySource = None,
 ) -> Iterator[str]:
     """Translate lines, keeping their endings; `counts` is updated as in `translate_file`."""
+    terms = open_glossary(glossary, translator.target_tokenizer)
     counts = Counter() if counts is None else counts
     lines = iter(lines)
     while group := list(islice(lines, group_size)):
         translatable = [line for line in group if not find_fault(translator, line)]
-        translations = dict(
-            zip(translatable, translate(translator, translatable, beam), strict=True)
-        )
+        found = translate(translator, translatable, beam, glossary=terms)
+        translations = dict(zip(translatable, found, strict=True))
         for line in group:
             translated = translations.get(line, line)
             counts["kept" if translated == line else "translated"] += 1
@@ -90,6 +94,7 @@ def translate_catalog(
     out: str | Path | None = None,
     beam: Beam | None = None,
     on_progress: OnProgress = ignore_event,
+    glossary: GlossarySource = None,
 ) -> Counter[str]:
     """Fill untranslated entries of a gettext catalog, and mark them fuzzy.
 
@@ -97,7 +102,7 @@ def translate_catalog(
     in another language. out: output file.  Default: the catalog itself. All other bytes are kept.
     Raises UserError for an invalid catalog, or one for another language.
     """
-    catalog = read_catalog(path)
+    catalog, terms = read_catalog(path), open_glossary(glossary, translator.target_tokenizer)
     check_language(translator, catalog)
     texts = {
         e.find_source(keyword): None for e in catalog.untranslated for keyword in e.translations
@@ -106,7 +111,8 @@ def translate_catalog(
     translations: dict[str, str] = {}
     for k in range(0, len(translatable), GROUP_SIZE):
         group = translatable[k : k + GROUP_SIZE]
-        translations |= zip(group, translate(translator, group, beam), strict=True)
+        found = translate(translator, group, beam, glossary=terms)
+        translations |= zip(group, found, strict=True)
         on_progress(Progress("translating", len(translations), len(translatable)))
     content, filled = fill_catalog(catalog, translations)
     with stage_file(path if out is None else out) as temporary:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from smalti.layers.attention import attend
 from smalti.translation.tokenizer import EOS
-from smalti.translation.transformer import Transformer, join_heads
+from smalti.translation.transformer import Transformer, join_heads, split_heads
 
 FEW = 8
 """Sentences that PyTorch decodes: loading compiled code takes as long as ten of them."""
@@ -55,11 +55,14 @@ class KVCache:
     """Cached keys and values of every decoder layer, for n rows.
 
     network: in eval mode. source: (n, S) int64, ending in </s> and padded with <pad>.
+    With `keeps_attention`, `attention` (n, S) says after each step what of the source the last
+    layer looked at.
     """
 
     def __init__(self, network: Transformer, source: Tensor):
         self.network = network
-        self.length = 0
+        self.length, self.keeps_attention = 0, False
+        self.attention = source.new_empty(0)
         memory, self.mask = network.encode(source)
         self.cross_cache = [layer.cross.project(memory) for layer in network.decoder]
         empty = memory.new_empty(
@@ -73,13 +76,20 @@ class KVCache:
         x = network.embed(network.target, symbols[:, None], self.length)  # (n, 1, width)
         for k, layer in enumerate(network.decoder):
             x = layer.residuals[0](x, lambda y, k=k: self.attend_to_self(k, y))
-            keys, values = self.cross_cache[k]
-            x = layer.residuals[1](
-                x, lambda y, c=layer.cross, k=keys, v=values: c(y, k, v, self.mask)
-            )
+            x = layer.residuals[1](x, lambda y, k=k: self.attend_to_source(k, y))
             x = layer.residuals[2](x, layer.feed_forward)
         self.length += 1
         return network.out(network.decoder_norm(x)[:, 0])
+
+    def attend_to_source(self, k: int, x: Tensor) -> Tensor:
+        """Cross-attention of layer k; keeps the last layer's, as a mean over heads, if wanted."""
+        cross, (keys, values) = self.network.decoder[k].cross, self.cross_cache[k]
+        if self.keeps_attention and k == len(self.cross_cache) - 1:
+            q = split_heads(cross.q(x), cross.heads)
+            scores = q @ keys.mT / keys.shape[-1] ** 0.5  # (n, heads, 1, S)
+            weights = scores.masked_fill(~self.mask, -torch.inf).softmax(-1)
+            self.attention = weights.mean(1)[:, 0]  # (n, S)
+        return cross(x, keys, values, self.mask)
 
     def attend_to_self(self, k: int, x: Tensor) -> Tensor:
         """Self-attention of layer k at the new position; caches its keys and values."""

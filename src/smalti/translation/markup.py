@@ -57,15 +57,20 @@ def group_ordered(placeholders: Sequence[str]) -> dict[str, list[str]]:
     return kinds
 
 
-def mask_placeholders(text: str) -> tuple[str, list[str]]:
-    """Replace placeholders by {0}, {1}, ...; returns the text and the placeholders."""
-    found: list[str] = []
+def mask_placeholders(
+    text: str, terms: Sequence[tuple[int, int, str]] = ()
+) -> tuple[str, list[str]]:
+    """Replace placeholders by {0}, {1}, ...; returns the text and the placeholders.
 
-    def number(match: re.Match[str]) -> str:
-        found.append(match[0])
-        return f"{{{len(found) - 1}}}"
-
-    return PLACEHOLDER.sub(number, text), found
+    terms: start, end and translation of words outside of placeholders, which are masked, too.
+    """
+    spans = [(*match.span(), match[0]) for match in PLACEHOLDER.finditer(text)]
+    masked, held, end = "", [], 0
+    for start, stop, content in sorted([*spans, *terms]):
+        masked += f"{text[end:start]}{{{len(held)}}}"
+        held.append(content)
+        end = stop
+    return masked + text[end:], held
 
 
 def unmask_placeholders(text: str, placeholders: Sequence[str]) -> str:
@@ -76,6 +81,12 @@ def unmask_placeholders(text: str, placeholders: Sequence[str]) -> str:
         return placeholders[k] if k < len(placeholders) else match[0]
 
     return re.sub(r"\{(\d{1,4})\}", restore, text)
+
+
+def split_at_placeholders(piece: str) -> list[str]:
+    """Split into words, and the placeholders and spaces between them."""
+    parts = re.split(rf"(\s*(?:{PLACEHOLDER.pattern})\s*|^\s+|\s+$)", piece)
+    return [part for part in parts if part]
 
 
 def split_access_key(text: str) -> tuple[str, str]:

@@ -74,6 +74,20 @@ class SubwordTokenizer:
             list(text), add_eos=True, enable_sampling=True, alpha=dropout, num_threads=1
         )
 
+    def list_pieces(self, text: str) -> list[str]:
+        """List the subwords of a text; "\u2581" stands for a space before a word."""
+        return self.processor.encode(text, out_type=str)
+
+    def locate(self, text: str) -> list[tuple[int, int]]:
+        """Locate the symbols of a text: start and end of each in it, without </s>."""
+        spans, end = [], 0
+        for piece in self.list_pieces(text):
+            word = piece.replace("\u2581", " ").strip()
+            start = text.find(word, end) if word else end
+            end = max(start, end) + len(word)
+            spans.append((end - len(word), end))
+        return spans
+
     def decode(self, symbols: Iterable[Sequence[int]]) -> list[str]:
         """Decode sequences of symbols to text, up to the first </s>, ignoring <pad> and <s>."""
         return [self.processor.decode(trim_symbols(sequence)) for sequence in symbols]
