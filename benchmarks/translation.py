@@ -1,7 +1,8 @@
 """Speed of translation: ours, the whole model run anew for each symbol, MarianMT, CTranslate2.
 
-- The article's configuration (width 512, 6 + 6 layers, 10,000 symbols, random weights), a sentence
-  of 50 symbols becomes 50: `beam_search` against the network run in full for each symbol.
+- The article's configuration (width 512, 6 + 6 layers, 10,000 symbols, random weights), 50 symbols
+  become 50: `beam_search` against the network run in full for each symbol, and against the article's
+  loop, which pads its target to the full length.
 - The shipped translator, with lengths forced to be equal: Hugging Face's MarianMTModel of the same
   sizes with its cache (random weights; its layers are post-norm), and CTranslate2 with the same
   weights in int8 and float32. Each is left out if it cannot be imported (`pip install --target
@@ -29,7 +30,7 @@ import torch
 import smalti
 from benchmarks._machine import describe_machine, format_machine
 from smalti.translation import Beam, Transformer, TransformerConfig, Translator, beam_search
-from smalti.translation.tokenizer import BOS, EOS, PAD, UNK, pad_sequences
+from smalti.translation.tokenizer import BOS, EOS, PAD, UNK, SubwordTokenizer, pad_sequences
 from smalti.translation.transformer import encode_positions
 
 ARTICLE = TransformerConfig(10_000, 10_000, 512, 8, 6, 6, 2048, norm="post", tied_embeddings=False)
@@ -43,10 +44,12 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     machine = describe_machine()
     print(format_machine(machine), flush=True)
-    article = measure_article(options.repeats)
-    whole, ours = article["whole"], article["smalti"]
-    print(f"\nthe article's, {LONG} symbols: whole {whole:.2f} s, smalti {ours:.3f} s, ", end="")
-    print(f"{whole / ours:.1f} times as fast\n", flush=True)
+    article = {}
+    for batch in (1, 8):
+        article[batch] = seconds = measure_article(options.repeats if batch == 1 else 1, batch)
+        ratios = [seconds[way] / seconds["smalti"] for way in ("whole", "padded")]
+        print(f"\nthe article's, {batch} of {LONG} symbols: {format_seconds(seconds)}")
+        print(f"{ratios[0]:.1f} times as fast as whole, {ratios[1]:.1f} as padded", flush=True)
     rows = []
     model = smalti.load("en-zh-help")
     assert isinstance(model, Translator)
@@ -60,6 +63,10 @@ def main() -> None:
     print(json.dumps(result))
     if options.out:
         options.out.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def format_seconds(seconds: Seconds) -> str:
+    return ", ".join(f"{way} {taken:.2f} s" for way, taken in seconds.items())
 
 
 def parse_options() -> argparse.Namespace:
@@ -84,28 +91,34 @@ def alternate(ways: dict[str, Callable[[], object]], repeats: int) -> Seconds:
 
 
 @torch.no_grad()
-def measure_article(repeats: int) -> Seconds:
-    """Seconds of a sentence greedily: `beam_search`, and the network in full for each symbol."""
+def measure_article(repeats: int, batch: int) -> Seconds:
+    """Seconds of sentences greedily: `beam_search`, and the network in full for each symbol.
+
+    "padded" is the article's own loop, whose target always has its full length.
+    """
     torch.manual_seed(0)
     network = forbid_end(Transformer(ARTICLE).eval())
-    source = torch.randint(4, ARTICLE.source_vocab_size, (1, LONG - 1))
-    source = torch.cat([source, torch.tensor([[EOS]])], dim=1)
+    source = torch.randint(4, ARTICLE.source_vocab_size, (batch, LONG))
+    source[:, -1] = EOS
 
-    def run_whole() -> list[int]:
-        written = [BOS]
-        for _ in range(LONG):
-            logits = network(source, torch.tensor([written]))[0, -1]
-            logits[[PAD, UNK, BOS]] = -torch.inf
-            written.append(int(logits.argmax()))
-        return written[1:]
+    def run_whole(padded: bool = False) -> list[list[int]]:
+        written = torch.full((batch, LONG + 1), PAD)
+        written[:, 0] = BOS
+        for t in range(LONG):
+            logits = network(source, written[:, :LONG] if padded else written[:, : t + 1])[:, t]
+            logits[:, [PAD, UNK, BOS]] = -torch.inf
+            written[:, t + 1] = logits.argmax(1)
+        return written[:, 1:].tolist()
 
-    def run_ours() -> list[int]:
-        return beam_search(network, source, Beam(1, max_length=LONG))[0][0].symbols
+    def run_ours() -> list[list[int]]:
+        found = beam_search(network, source, Beam(1, max_length=LONG))
+        return [row[0].symbols for row in found]
 
     for _ in range(10):
         run_ours()  # a process's first sentences are not compiled
-    assert run_whole() == run_ours()
-    return alternate({"whole": run_whole, "smalti": run_ours}, repeats)
+    assert run_whole() == run_whole(padded=True) == run_ours()
+    ways = {"whole": run_whole, "padded": lambda: run_whole(padded=True), "smalti": run_ours}
+    return alternate(ways, repeats)
 
 
 def forbid_end(network: Transformer) -> Transformer:
@@ -121,7 +134,7 @@ Rival = Callable[[int, int], Callable[[], object]]
 
 def build_rivals(model: Translator, threads: int) -> dict[str, Rival]:
     """All that can be compared, by name."""
-    rivals = build_ctranslate2(model, threads) | build_marian(model)
+    rivals = build_marian(model) | build_ctranslate2(model, threads)
     network = forbid_end(model.network.eval())
     source = pad_sequences(model.source_tokenizer.encode([TEXT]))
 
@@ -190,9 +203,11 @@ def build_ctranslate2(model: Translator, threads: int) -> dict[str, Rival]:
         return {}
     rivals: dict[str, Rival] = {}
     source = model.source_tokenizer
-    words = [source.processor.id_to_piece(k) for k in source.encode([TEXT])[0]]
-    ours = model.search([TEXT], Beam(1))[0][0].symbols
-    pieces = [model.target_tokenizer.processor.id_to_piece(k) for k in ours]
+    target = model.target_tokenizer
+    assert isinstance(source, SubwordTokenizer) and isinstance(target, SubwordTokenizer)
+    words = [*source.list_pieces(TEXT), "</s>"]
+    ours = model.search([TEXT] * 16, Beam(1))[0][0].symbols  # so many are compiled
+    pieces = [target.processor.id_to_piece(k) for k in ours]
     for kind in ("int8", "float32"):
         folder = Path(tempfile.mkdtemp()) / kind
         write_ctranslate2(model, folder, "int8" if kind == "int8" else None)
@@ -253,6 +268,7 @@ def write_ctranslate2(model: Translator, folder: Path, quantization: str | None)
         (spec.register_source_vocabulary, model.source_tokenizer),
         (spec.register_target_vocabulary, model.target_tokenizer),
     ):
+        assert isinstance(tokenizer, SubwordTokenizer)
         register([tokenizer.processor.id_to_piece(k) for k in range(tokenizer.size)])
     spec.config.bos_token, spec.config.eos_token, spec.config.unk_token = "<s>", "</s>", "<unk>"
     spec.config.decoder_start_token, spec.config.add_source_eos = "<s>", False

@@ -12,7 +12,7 @@ from pathlib import Path
 from smalti.core.errors import UserError, shorten
 from smalti.translation.catalog import decode_bytes
 from smalti.translation.markup import PLACEHOLDER
-from smalti.translation.tokenizer import UNK, SubwordTokenizer
+from smalti.translation.tokenizer import UNK, Tokenizer
 
 FORM = "give an English term, a tab and its translation on each line"
 LETTER = re.compile(r"[^\W\d_]")
@@ -116,7 +116,7 @@ def check_term(term: str, translation: str) -> None:
         raise UserError(f"{shorten(term)} has the translation {translation!r}; give one line")
 
 
-def open_glossary(source: GlossarySource, tokenizer: SubwordTokenizer) -> Glossary:
+def open_glossary(source: GlossarySource, tokenizer: Tokenizer) -> Glossary:
     """Open a file or a mapping of terms. Raises UserError for what the tokenizer cannot write."""
     if isinstance(source, str | Path):
         glossary = read_glossary(source)
@@ -126,16 +126,16 @@ def open_glossary(source: GlossarySource, tokenizer: SubwordTokenizer) -> Glossa
         glossary = Glossary({" ".join(k.split()): v.strip() for k, v in (source or {}).items()})
     for term, translation in glossary.terms.items():
         check_term(term, translation)
-        for character in translation:
-            if not character.isspace() and UNK in tokenizer.encode([character])[0]:
-                raise UserError(
-                    f"the model cannot write {character!r} of the glossary's {translation!r} for "
-                    f"{term!r}; use other characters or leave the term out"
-                )
+        if UNK in tokenizer.encode([translation])[0]:
+            unknown = [c for c in translation if UNK in tokenizer.encode([c])[0]]
+            raise UserError(
+                f"the model cannot write {(unknown or [translation])[0]!r} of the glossary's "
+                f"{translation!r} for {term!r}; use other characters or leave the term out"
+            )
     return glossary
 
 
-def spell_translation(translation: str, tokenizer: SubwordTokenizer) -> list[list[int]]:
+def spell_translation(translation: str, tokenizer: Tokenizer) -> list[list[int]]:
     """The symbols of a translation: joined to what is before it, and Latin after a space, too."""
     (joined,) = tokenizer.encode([translation])
     spellings = [joined[:-1]]

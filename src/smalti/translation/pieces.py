@@ -20,7 +20,7 @@ from smalti.translation.markup import (
     unmask_placeholders,
 )
 from smalti.translation.model import Translator
-from smalti.translation.tokenizer import pad_sequences
+from smalti.translation.tokenizer import locate_pieces, pad_sequences
 
 PARTICLES = "的和或与、，。：；！？（）「」《》“”‘’…,.:;!?()\"'[] "
 """Marks, and words that join others: no translation of a term."""
@@ -53,11 +53,12 @@ class PieceSearch:
         """Search translations of a piece that contain the glossary's terms, best first."""
         text = drop_characters(piece, self.unknown)
         source, target = self.model.source_tokenizer, self.model.target_tokenizer
-        spans, terms = source.locate(text), []
+        spans, terms = locate_pieces(text, source.list_pieces(text)), []
         for start, end, translation in self.glossary.find_terms(text):
             inside = [k for k, (a, b) in enumerate(spans) if a < end and start < b]
-            spellings = spell_translation(translation, target)
-            terms.append(Term(inside[0], inside[-1] + 1, spellings))
+            if inside:
+                spellings = spell_translation(translation, target)
+                terms.append(Term(inside[0], inside[-1] + 1, spellings))
         symbols = pad_sequences(source.encode([text])).to(self.model.device)
         with eval_mode(self.model):
             found = search_with_terms(

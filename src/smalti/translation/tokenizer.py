@@ -33,6 +33,7 @@ class Tokenizer(Protocol):
     def model(self) -> bytes: ...  # stored in checkpoints
     def encode(self, text: Sequence[str], dropout: float = 0.0) -> list[list[int]]: ...
     def decode(self, symbols: Iterable[Sequence[int]]) -> list[str]: ...
+    def list_pieces(self, text: str) -> list[str]: ...  # what its symbols stand for, in order
 
 
 class SubwordTokenizer:
@@ -77,16 +78,6 @@ class SubwordTokenizer:
     def list_pieces(self, text: str) -> list[str]:
         """List the subwords of a text; "\u2581" stands for a space before a word."""
         return self.processor.encode(text, out_type=str)
-
-    def locate(self, text: str) -> list[tuple[int, int]]:
-        """Locate the symbols of a text: start and end of each in it, without </s>."""
-        spans, end = [], 0
-        for piece in self.list_pieces(text):
-            word = piece.replace("\u2581", " ").strip()
-            start = text.find(word, end) if word else end
-            end = max(start, end) + len(word)
-            spans.append((end - len(word), end))
-        return spans
 
     def decode(self, symbols: Iterable[Sequence[int]]) -> list[str]:
         """Decode sequences of symbols to text, up to the first </s>, ignoring <pad> and <s>."""
@@ -148,6 +139,19 @@ def train_tokenizer(
             "give more text or another vocab_size"
         ) from error
     return SubwordTokenizer(model.getvalue())
+
+
+def locate_pieces(text: str, pieces: Sequence[str]) -> list[tuple[int, int]]:
+    """Locate the pieces of a text in it: start and end of each; empty for one not found."""
+    spans, end, lower = [], 0, text.lower()
+    for piece in pieces:
+        word = piece.replace("\u2581", " ").strip()
+        found = text.find(word, end)
+        found = lower.find(word, end) if found < 0 else found
+        start = max(found, end)
+        end = start + (len(word) if found >= 0 else 0)
+        spans.append((start, end))
+    return spans
 
 
 def trim_symbols(symbols: Sequence[int]) -> list[int]:

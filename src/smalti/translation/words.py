@@ -87,6 +87,10 @@ class WordTokenizer:
         cut = CUTS[self.cut].split
         return [[*(numbers.get(word, unk) for word in cut(one)), eos] for one in text]
 
+    def list_pieces(self, text: str) -> list[str]:
+        """List the words of a text."""
+        return list(CUTS[self.cut].split(text))
+
     def decode(self, symbols: Iterable[Sequence[int]]) -> list[str]:
         """Decode sequences of symbols to text, up to the first </s>, ignoring <pad> and <s>."""
         return [CUTS[self.cut].join(self.list_words(sequence)) for sequence in symbols]
