@@ -230,10 +230,9 @@ class Training:
             sys.executable,
             str(script),
             str(self.options.out),
-            "--data",
-            str(self.options.data),
+            str(self.options.data / "valid.jsonl"),
         ]
-        command += ["--limit", str(self.options.sentences), "--brief", "--threads", "2"]
+        command += ["--width", "1", "--limit", str(self.options.sentences), "--threads", "2"]
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
         self.validation_process = subprocess.Popen(["nice", "-n", "5", *command], env=environment)
 

@@ -10,6 +10,7 @@ import pytest
 import smalti
 from smalti.cli import main
 from smalti.data.corpora.pair import SentencePair
+from smalti.evaluation import read_report
 from smalti.recipes import find_recipe
 from smalti.recipes.origin import read_corpus_origin, read_origin
 from smalti.tasks import resume
@@ -39,6 +40,29 @@ def corpus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "a.tsv").write_text("".join(f"{s}\t{t}\n" for s, t, *_ in PAIRS))
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def run(corpus: Path) -> Path:
+    assert run_command(f"train translate --corpus a.tsv {TINY}") == 0
+    return corpus / "runs/translate"
+
+
+def test_a_run_is_evaluated_on_the_documents_that_it_held_out(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command("evaluate runs/translate --bootstraps 5") == 0
+    report = read_report("reports/translate")
+    splits = read_corpus_origin(run).read_splits()
+    assert (report.protocol.split, report.protocol.held) == ("test", len(splits.test))
+    assert f"memory: of {len(splits.train)} training pairs" in report.notes
+    assert run_command("evaluate runs/translate --split valid --metrics tokens --out v") == 0
+    assert read_report("v").protocol.held == len(splits.valid)
+    (run.parent.parent / "a.tsv").write_text("".join(f"{s}\t{t}\n" for s, t, *_ in PAIRS[4:]))
+    capsys.readouterr()
+    assert run_command("evaluate runs/translate") == 2
+    error = capsys.readouterr().err
+    assert "sentence pairs changed since the run began" in error and error.count("\n") == 1
 
 
 def test_a_corpus_becomes_a_translator(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,7 +92,7 @@ def evaluate_opened_model(
         find_kind(loaded).choose_measures(metrics)  # raises before any work
         name = name or name_model(model)
         if isinstance(loaded, Translator):
-            pairs = find_sentence_pairs(loaded, data, plan.memory)
+            pairs = find_sentence_pairs(model, loaded, data, plan.memory, plan.split)
             return evaluate_model(loaded, pairs, metrics, plan, name, on_progress)
         pictures = require_pictures(data)
         splits = find_reference(model, loaded, pictures, on_progress, picture_data)
