@@ -25,6 +25,8 @@ from smalti.core.errors import UserError
 from smalti.core.protocols import Condition
 from smalti.core.tensors import to_pictures
 
+WRAP_MARGIN = 6
+"""Codes beyond each border that the codec of a condition that tiles sees."""
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in gray (ITU-R BT.601)."""
 
@@ -73,7 +75,7 @@ class PictureEncoder:
         self.holder = UnregisteredCodec(config.codec.load())
         codec = self.holder.codec
         self.vocab_size = int(codec.vocab_size)
-        self.size = config.codec.shape[1:]
+        self.size, self.wraps = config.codec.shape[1:], False
         self.grid = (1, *codec.compute_code_shape(self.size))[-3:]  # (C, h, w)
 
     @property
@@ -111,13 +113,23 @@ class PictureEncoder:
             return self.check_codes(value).to(device)
         x = to_pictures(value, self.name).to(device).float()
         if self.config.source == "edges":
-            x = find_edges(to_channels(x, 1, self.name))
+            x = find_edges(to_channels(x, 1, self.name), self.wraps)
         x = to_channels(x, self.config.codec.shape[0], self.name)
         if x.shape[2:] != self.size:
             x = F.interpolate(x, size=self.size, mode=self.config.resize)
         with torch.autocast(device.type, enabled=False):
-            z = self.holder.move_codec(device).encode(x)
+            z = self.encode_wrapped(x) if self.wraps else self.holder.move_codec(device).encode(x)
         return z.reshape(len(x), *self.grid).permute(0, 2, 3, 1).flatten(1)
+
+    def encode_wrapped(self, x: Tensor) -> Tensor:
+        """Encode pictures that tile: the codec sees the other side beyond each border."""
+        codec, (h, w) = self.holder.move_codec(x.device), self.grid[1:]
+        f = max(1, self.size[0] // h)
+        if not self.config.is_on_disk or self.size != (h * f, w * f):
+            return codec.encode(x)
+        m = min(WRAP_MARGIN, h, w)
+        z = codec.encode(F.pad(x, (m * f,) * 4, mode="circular"))
+        return z[..., m : m + h, m : m + w]
 
     def check_codes(self, codes: Tensor) -> Tensor:
         """Arrange codes (n, h, w) or (n, C, h, w) as tokens (n, c)."""
@@ -208,9 +220,12 @@ def to_channels(x: Tensor, C: int, name: str) -> Tensor:
     return torch.einsum("nchw,c->nhw", x, weights)[:, None]
 
 
-def find_edges(x: Tensor) -> Tensor:
-    """Sobel's gradient of pictures (n, 1, H, W) in [0, 1]: its length, 1 at most."""
+def find_edges(x: Tensor, wraps: bool = False) -> Tensor:
+    """Sobel's gradient of pictures (n, 1, H, W) in [0, 1]: its length, 1 at most.
+
+    wraps: beyond each border is the other side.
+    """
     smooth, slope = torch.tensor([1.0, 2.0, 1.0]) / 4, torch.tensor([-1.0, 0.0, 1.0])
     kernels = torch.stack([torch.outer(smooth, slope), torch.outer(slope, smooth)])[:, None]
-    padded = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    padded = F.pad(x, (1, 1, 1, 1), mode="circular" if wraps else "replicate")
     return F.conv2d(padded, kernels.to(x)).norm(dim=1, keepdim=True).clamp(max=1)

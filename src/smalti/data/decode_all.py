@@ -201,7 +201,7 @@ def make_pictures(source: Source, rows: np.ndarray, pixels: np.ndarray) -> Pictu
 
 def select_texts(texts: Sequence[str], rows: np.ndarray) -> tuple[str, ...]:
     """The texts of these rows; none if there are none."""
-    return tuple(texts[k] for k in rows.tolist()) if texts else ()
+    return tuple(texts[int(k)] for k in rows) if texts else ()
 
 
 def summarize_bad(bad: Iterable[BadPicture], total: int) -> str:

@@ -73,6 +73,6 @@ def test_what_does_not_fit_is_refused_in_a_line(model: Any) -> None:
     x = torch.rand(1, 1, 8, 8)
     with expect_user_error("size 8x16 is smaller than the trained 16x16"):
         smalti.stream(model, 1, inputs=smalti.SamplingInputs(picture=x, size=(8, 16)))
-    with expect_user_error("seamless is set, but picture has borders"):
+    with expect_user_error("seamless is set, but this model sees place, which have borders"):
         inputs = smalti.SamplingInputs(picture=x, size=(32, 32))
         smalti.stream(model, 1, inputs=inputs, sampler=Sliding(seamless=True))

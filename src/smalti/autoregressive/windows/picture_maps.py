@@ -19,10 +19,15 @@ if TYPE_CHECKING:
 
 
 def encode_prefix(
-    model: Autoregressive, values: Sequence[ConditionValues], n: int, size: tuple[int, int]
+    model: Autoregressive,
+    values: Sequence[ConditionValues],
+    n: int,
+    size: tuple[int, int],
+    wraps: bool = False,
 ) -> WindowPrefix:
     """Encode the conditions of n pictures of this size, for each of `values` one after the other.
 
+    wraps: pictures go on beyond their borders with the other side.
     UserError for pictures smaller than the trained size where they are conditioned on others.
     """
     own, encoders = model.config.shape[1:], model.pictures.encoders
@@ -34,7 +39,8 @@ def encode_prefix(
         )
     pictures = copy(model.pictures)
     pictures.encoders = tuple(
-        enlarge_encoder(e, size, own) if isinstance(e, PictureEncoder) else e for e in encoders
+        enlarge_encoder(e, size, own, wraps) if isinstance(e, PictureEncoder) else e
+        for e in encoders
     )
     assert isinstance(model.conditioning, TokenConditioning)  # of a network that slides
     shifts = torch.full((n,), model.requirements.n_shifts // 2, device=model.device)
@@ -53,11 +59,11 @@ def encode_prefix(
 
 
 def enlarge_encoder(
-    encoder: PictureEncoder, size: tuple[int, int], own: tuple[int, int]
+    encoder: PictureEncoder, size: tuple[int, int], own: tuple[int, int], wraps: bool = False
 ) -> PictureEncoder:
     """The encoder for pictures that are larger than the trained ones, as the canvas is."""
     H, W = (-(-s * e // o) for s, e, o in zip(size, encoder.size, own, strict=True))
     large = copy(encoder)
-    large.size = (H, W)
+    large.size, large.wraps = (H, W), wraps
     large.grid = (1, *encoder.holder.codec.compute_code_shape((H, W)))[-3:]
     return large

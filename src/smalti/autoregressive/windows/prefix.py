@@ -35,18 +35,19 @@ class WindowPrefix:
         """c, all tokens in front of a window."""
         return sum(self.measure_parts(layout))
 
-    def cut_tokens(self, layout: WindowLayout, window: Place) -> Tensor:
-        """(n, c) for the window that starts there."""
+    def cut_tokens(self, layout: WindowLayout, window: Place, wraps: bool = False) -> Tensor:
+        """(n, c) for the window that starts there. wraps: it may reach beyond the borders."""
         own = layout.height, layout.width
         grids = self.grids or (None,) * len(self.parts)
         cuts: list[Tensor] = []
         for part, grid in zip(self.parts, grids, strict=True):
             if part.ndim > 2:
-                for axis, (start, seen, side) in enumerate(
-                    zip(window, grid or own, own, strict=True), 1
-                ):
-                    first = min(start * seen // side, part.shape[axis] - seen)
-                    part = part.narrow(axis, first, seen)
+                seen = grid or own
+                first = [start * a // b for start, a, b in zip(window, seen, own, strict=True)]
+                if not wraps:  # a map may be shorter than the canvas by a part of a token
+                    sides = zip(first, part.shape[1:3], seen, strict=True)
+                    first = [min(start, side - a) for start, side, a in sides]
+                part = cut_wrapped(part, (first[0], first[1]), seen)
             cuts.append(part.flatten(1))
         return torch.cat(cuts, dim=1)
 
@@ -65,3 +66,12 @@ class WindowPrefix:
             places.append(first + (grid if part.ndim == 3 else torch.arange(count)))
             first += H * W if part.ndim == 3 else count
         return torch.cat([*places, first + grid])
+
+
+def cut_wrapped(x: Tensor, start: Place, size: Place) -> Tensor:
+    """`size` rows and columns of x (n, H, W, ...) from `start` on, around its borders."""
+    rows, columns = (
+        (torch.arange(count, device=x.device) + first) % side
+        for first, count, side in zip(start, size, x.shape[1:3], strict=True)
+    )
+    return x[:, rows][:, :, columns]

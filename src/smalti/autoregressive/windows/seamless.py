@@ -7,9 +7,16 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from smalti.autoregressive.windows.layout import Place, WindowLayout
+from smalti.autoregressive.windows.layout import Place
+from smalti.autoregressive.windows.prefix import cut_wrapped
+from smalti.autoregressive.windows.sweep import list_seen_offsets, plan_sweep, split_step
 from smalti.autoregressive.windows.walk import ChooseCodes
-from smalti.autoregressive.windows.walker import Piece, WindowWalker, evaluate_pieces
+from smalti.autoregressive.windows.walker import (
+    MAX_TOKENS,
+    Piece,
+    WindowWalker,
+    evaluate_pieces,
+)
 from smalti.core.errors import UserError
 from smalti.core.protocols import Codec
 from smalti.layers.eval_mode import eval_mode
@@ -21,46 +28,36 @@ MARGIN = 6
 """Codes of the other side that the decoder sees beyond each border."""
 
 
-def list_border_places(layout: WindowLayout) -> list[Place]:
-    """List the codes less than half a window from a border, row by row."""
-    (H, W), h, w = layout.canvas, layout.height // 2, layout.width // 2
-    return [
-        (i, j) for i, j in layout.list_places() if min(i, H - 1 - i) < h or min(j, W - 1 - j) < w
-    ]
-
-
 def sweep_borders(walker: WindowWalker, sweeps: Sequence[ChooseCodes]) -> Iterator[Tensor]:
     """Draw the codes near the borders again, once a sweep: the codes (n, H, W) after each."""
+    steps = plan_sweep(walker.layout) if sweeps else []
     for choose_codes in sweeps:
-        redraw_borders(walker, choose_codes)
+        for places in steps:
+            redraw_places(walker, places, choose_codes)
         yield walker.canvas.clone()
 
 
-def redraw_borders(walker: WindowWalker, choose_codes: ChooseCodes) -> None:
-    """Draw the codes near the borders again, each in the middle of a window that wraps around."""
-    for place in list_border_places(walker.layout):
-        tokens = read_wrapped_tokens(walker, place)
-        piece = Piece(tokens[None], [None], 0, tokens.shape[1])
-        with torch.no_grad(), eval_mode(walker.network):
-            logits = evaluate_pieces(walker.network, [piece], walker.positions)
-            logits = logits[..., : walker.n_symbols]  # (1, n, K)
-            check_finite(logits[0], place)
-            walker.set_symbols([place], choose_codes([place], logits))
+def redraw_places(walker: WindowWalker, places: list[Place], choose_codes: ChooseCodes) -> None:
+    """Draw codes of one step again, each in the middle of a window that wraps around."""
+    logits = []
+    with torch.no_grad(), eval_mode(walker.network):
+        t = walker.n_front + list_seen_offsets(walker.layout).shape[0]
+        for group in split_step(places, MAX_TOKENS // (walker.n * t)):
+            tokens = torch.stack([read_wrapped_tokens(walker, place) for place in group])
+            piece = Piece(tokens, [None] * len(group), 0, tokens.shape[2])
+            logits.append(evaluate_pieces(walker.network, [piece], walker.positions))
+        found = torch.cat(logits)[..., : walker.n_symbols]  # (P, n, K)
+        check_finite(found.flatten(0, 1), places[0])
+        walker.set_symbols(places, choose_codes(places, found))
 
 
 def read_wrapped_tokens(walker: WindowWalker, place: Place) -> Tensor:
     """Read the tokens before a code in the window around it: (n, c + codes)."""
-    (H, W), h, w = walker.layout.canvas, walker.layout.height, walker.layout.width
-    rows = (torch.arange(h) + place[0] - h // 2) % H
-    columns = (torch.arange(w) + place[1] - w // 2) % W
-    parts = (part if part.ndim == 2 else cut(part, rows, columns) for part in walker.prefix.parts)
-    codes = cut(walker.canvas, rows, columns)[:, : h // 2 * w + w // 2]
-    return torch.cat([*parts, codes], dim=1)
-
-
-def cut(x: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """These rows and columns of x (n, H, W), row by row: (n, h w)."""
-    return x[:, rows.to(x.device)][:, :, columns.to(x.device)].flatten(1)
+    layout, h, w = walker.layout, walker.layout.height, walker.layout.width
+    top, left = place[0] - h // 2, place[1] - w // 2
+    front = walker.prefix.cut_tokens(layout, (top, left), wraps=True)
+    codes = cut_wrapped(walker.canvas, (top, left), (h, w)).flatten(1)
+    return torch.cat([front, codes[:, : h // 2 * w + w // 2]], dim=1)
 
 
 def check_seamless_size(codec: Codec, size: tuple[int, int]) -> None:

@@ -70,8 +70,10 @@ def read_canvas_size(
         )
     if seamless:
         check_seamless_size(model.codec, size)
-        if names := [c.name for c in model.spec.conditions if c.is_picture]:
-            raise UserError(f"seamless is set, but {names[0]} has borders; leave it out")
+        if names := [c.name for c in model.spec.conditions if c.has_default]:
+            raise UserError(
+                f"seamless is set, but this model sees {names[0]}, which have borders; leave it out"
+            )
     return size
 
 
@@ -104,19 +106,20 @@ def stream_windows(
     """
     _, h, w = model.requirements.grid
     stride = sampler.stride if isinstance(sampler, Sliding) else 1
+    seamless = isinstance(sampler, Sliding) and sampler.seamless
     layout = WindowLayout(model.codec.compute_code_shape(size), (h, w), stride)
     n, values = len(rng), resolve_conditions(inputs, model.spec, len(rng))
     choose = choose_by_sampler(rng.uniform(*layout.canvas), sampler)
     with torch.no_grad(), eval_mode(model):
         told = (values,) if sampler.guidance == 1 else (values, {})
-        prefix = encode_prefix(model, told, n, size)
+        prefix = encode_prefix(model, told, n, size, wraps=seamless)
     if sampler.guidance != 1:
         choose = guide_codes(choose, sampler.guidance)
     walker = WindowWalker(
         model.network, prefix, layout, model.requirements.n_symbols, keeps_grid=True
     )
     H = layout.canvas[0]
-    if not (isinstance(sampler, Sliding) and sampler.seamless):
+    if not seamless:
         rows = walk_windows(walker, choose)
         return (Canvas(codes[:n, None], i, H, size=size) for i, codes in enumerate(rows, 1))
     again = [choose_by_sampler(rng.uniform(*layout.canvas), sampler) for _ in range(SWEEPS)]
