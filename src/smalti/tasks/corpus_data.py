@@ -114,7 +114,7 @@ def describe_corpus(
     """Say what was read, what was dropped, and which options follow from the corpus."""
     yield f"from {config.source_language} to {config.target_language}{source and f' ({source})'}"
     steps = {name: n for name, n in report.count_steps().items() if n}
-    lost = {**steps, **{f"{name} to held-out": n for name, n in report.overlaps.items() if n}}
+    lost = {**steps, **{f"{name} held-out ones": n for name, n in report.overlaps.items() if n}}
     dropped = ", ".join(f"{name} {n:,}" for name, n in lost.items())
     yield f"{format_count(report.n_pairs, 'pair')} read{dropped and f'; {dropped}'}"
     longer = report.splits["train"] - len(text.train)
