@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from smalti.core.sampling_inputs import Given, SamplingInputs
     from smalti.tasks import (
         audit,
+        audit_corpus,
         bench_patchmatch,
         compare,
         complete,
@@ -72,6 +73,7 @@ __all__ = [
     "UserError",
     "__version__",
     "audit",
+    "audit_corpus",
     "autoregressive",
     "bench_patchmatch",
     "codecs",

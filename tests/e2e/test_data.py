@@ -184,7 +184,7 @@ def test_fetch_says_what_it_brought(shop: Path, at_home: Path, capsys: Said):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("data", "PICTURES is missing"),
+        ("data", "DATA is missing"),
         ("data nowhere", "nowhere does not exist"),
         ("data photos --size 0", "--size 0 is not a size"),
         (

@@ -21,10 +21,10 @@ VERBS = {
     "list": ("smalti.cli.listing:app", "List the shipped models and the training recipes."),
     "data": (
         "smalti.cli.data:app",
-        "Inspect pictures before training: sizes, duplicates, classes.",
+        "Inspect pictures or sentence pairs before training.",
     ),
     "pack": ("smalti.cli.pack:app", "Decode pictures once into a fast dataset file."),
-    "fetch": ("smalti.cli.fetch:app", "Download and pack a public dataset."),
+    "fetch": ("smalti.cli.fetch:app", "Download a public dataset, and pack it."),
     "train": ("smalti.cli.train:app", "Train a model with a recipe, or resume a run."),
     "report": ("smalti.cli.report:app", "Write a report of a training run: curves and a verdict."),
     "sample": ("smalti.cli.sample:app", "Generate pictures with a model."),

@@ -1,4 +1,4 @@
-"""`smalti data`: inspect pictures before training on them."""
+"""`smalti data`: inspect pictures or sentence pairs before training on them."""
 
 from __future__ import annotations
 
@@ -7,23 +7,29 @@ import shlex
 from cyclopts import App
 
 from smalti.cli.commands import CommandArguments, make_command
+from smalti.cli.corpus_findings import print_corpus_audit
 from smalti.cli.findings import print_findings
 from smalti.core.messages import format_count
 from smalti.core.size import format_size
 from smalti.data.audit import Audit
-from smalti.tasks import AuditReport, audit
+from smalti.tasks import AuditReport, CorpusAudit, audit_data
 
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti data photos.zip --size 64 --epochs 200
-  smalti data hf:ylecun/mnist --out looks/mnist"""
+  smalti data hf:ylecun/mnist --out looks/mnist
+  smalti data manual.en manual.zh
+  smalti data memory.tmx --languages de-en"""
 
 DEFAULT_BACKGROUND = ("--background", "white")
 
 app = App(name="data", help_epilogue=EXAMPLES)
 
 
-def print_audit(report: AuditReport, arguments: CommandArguments) -> None:
+def print_audit(report: AuditReport | CorpusAudit, arguments: CommandArguments) -> None:
+    if isinstance(report, CorpusAudit):
+        print_corpus_audit(report, arguments)
+        return
     print_findings(report.audit)
     print_training_forecast(report)
     for file in report.files:
@@ -64,7 +70,7 @@ def format_preprocessing_options(arguments: CommandArguments) -> dict[str, str]:
 
 def suggest_command(audit_result: Audit, arguments: CommandArguments) -> str:
     """`train`, or `pack` first where `train` cannot read the pictures this way."""
-    pictures, options = shlex.quote(arguments["pictures"]), format_preprocessing_options(arguments)
+    pictures, options = shlex.quote(arguments["data"]), format_preprocessing_options(arguments)
     words = "".join(f" {name} {value}".rstrip() for name, value in options.items())
     if audit_result.bad or options.keys() - {"--size"}:
         skip = " --skip-bad" if audit_result.bad else ""
@@ -72,4 +78,4 @@ def suggest_command(audit_result: Audit, arguments: CommandArguments) -> str:
     return f"smalti train ddpm --data {pictures}{words}"
 
 
-app.default(make_command(audit, print_audit, fixed={"out_root": "looks"}))
+app.default(make_command(audit_data, print_audit, fixed={"out_root": "looks"}, data=str))

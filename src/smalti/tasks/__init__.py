@@ -14,6 +14,8 @@ from smalti.core.lazy import attach_lazy_names
 
 if TYPE_CHECKING:
     from smalti.tasks._audit import AuditReport, audit
+    from smalti.tasks._audit_corpus import CorpusAudit, audit_corpus
+    from smalti.tasks._audit_data import audit_data
     from smalti.tasks._bench import Benchmark, bench_patchmatch
     from smalti.tasks._compare import Comparison, compare
     from smalti.tasks._complete import Completions, complete
@@ -48,6 +50,7 @@ __all__ = [
     "Completions",
     "CompressedFile",
     "ConvertedModel",
+    "CorpusAudit",
     "DecompressedPictures",
     "DrawnSamples",
     "ExportedModel",
@@ -61,6 +64,8 @@ __all__ = [
     "ShippedModel",
     "TranslatedFile",
     "audit",
+    "audit_corpus",
+    "audit_data",
     "bench_patchmatch",
     "compare",
     "complete",

@@ -1,13 +1,8 @@
 """Machine translation: data cleaning, subword tokenizers, the Transformer, decoding."""
 
+from smalti.data.corpora.held_out import fold_text, hash_folded_text, read_held_out
 from smalti.data.corpora.pair import SentencePair
-from smalti.translation.cleaning import (
-    clean_pairs,
-    fold_text,
-    hash_folded_text,
-    make_cleaning_steps,
-    read_held_out,
-)
+from smalti.translation.cleaning import clean_pairs, make_cleaning_steps
 from smalti.translation.corpus import CorpusReport, CorpusSplits, prepare_corpus
 from smalti.translation.decoding import Beam, Hypothesis, beam_search
 from smalti.translation.files import translate_catalog, translate_file, translate_lines

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from smalti.data.corpora.held_out import fold_text, hash_folded_text
 from smalti.data.corpora.languages import HAN, Language, find_language, is_traditional
 from smalti.data.corpora.pair import LanguagePair, SentencePair
 
@@ -18,11 +17,11 @@ TOKEN = re.compile(r"\w{2,}", re.ASCII)
 PLACEHOLDER = re.compile(
     r"%(?:\d+\$)?[-+#0]*\d*(?:\.\d+)?l*[a-zA-Z]\b|%\d+|\{\w*\}|\$\{?\w+\}?|@\w+@|</?[A-Za-z][^<>]*>"
 )
-HELD_OUT = Path(__file__).parent.parent / "assets" / "data" / "translation-held-out.txt"
-"""`hash_folded_text` of 1,049 sentences held out for evaluating translators: do not train or select
-on pairs that contain one."""
 CHARACTERS_PER_WORD = 1.6
 """Median ratio of Chinese characters to English words in help pages."""
+
+EXAMPLES = 3
+"""How many pairs are kept as examples of those that a step changed or dropped."""
 
 CleaningStep = Callable[[SentencePair], SentencePair | None]
 """A cleaning step: returns the pair, possibly changed, or None to drop it."""
@@ -209,33 +208,27 @@ def choose_key_side(languages: LanguagePair) -> int:
 
 
 def clean_pairs(
-    pairs: Iterable[SentencePair], steps: dict[str, CleaningStep], counts: Counter[str]
+    pairs: Iterable[SentencePair],
+    steps: dict[str, CleaningStep],
+    counts: Counter[str],
+    examples: dict[str, list[SentencePair]] | None = None,
 ) -> Iterator[SentencePair]:
-    """Yield the pairs that pass all steps; `counts` counts those each step changed or dropped."""
+    """Yield the pairs that pass all steps; `counts` counts those each step changed or dropped.
+
+    examples: gets the first of them, by step.
+    """
     for pair in pairs:
         kept: SentencePair | None = pair
         for name, step in steps.items():
             before, kept = kept, step(kept)
-            counts[name] += kept != before
+            if kept != before:
+                counts[name] += 1
+                if examples is not None and len(known := examples.setdefault(name, [])) < EXAMPLES:
+                    known.append(before)
             if kept is None:
                 break
         else:
             yield kept
-
-
-def read_held_out(path: Path = HELD_OUT) -> frozenset[str]:
-    """Read the hashes of held-out sentences, one per line."""
-    return frozenset(path.read_text().split())
-
-
-def fold_text(text: str) -> str:
-    """Case-folded letters and digits only; sentences that are equal in it count as duplicates."""
-    return "".join(character for character in text.casefold() if character.isalnum())
-
-
-def hash_folded_text(text: str) -> str:
-    """Hash the folded text to 16 hex digits, for the held-out list."""
-    return hashlib.sha256(fold_text(text).encode()).hexdigest()[:16]
 
 
 def extract_ngrams(text: str, n: int = 5) -> frozenset[str]:

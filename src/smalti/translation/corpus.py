@@ -6,10 +6,12 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypedDict
 
 from smalti.core.errors import UserError
 from smalti.core.short_repr import add_short_repr
+from smalti.data.corpora.held_out import fold_text, read_held_out
+from smalti.data.corpora.help_sources import HELP_CORPORA, PROSE, RATIOS, TRAIN_ONLY
 from smalti.data.corpora.pair import LanguagePair, SentencePair
 from smalti.translation.cleaning import (
     PLACEHOLDER,
@@ -17,9 +19,7 @@ from smalti.translation.cleaning import (
     choose_key_side,
     clean_pairs,
     extract_ngrams,
-    fold_text,
     make_cleaning_steps,
-    read_held_out,
 )
 
 LONG, SECTION = 60, 30
@@ -45,6 +45,8 @@ class CorpusReport:
     """By corpus and cleaning step: pairs that were changed or dropped."""
     corpora: dict[str, int] = field(default_factory=dict)
     """Pairs that were read, by corpus."""
+    examples: dict[str, list[SentencePair]] = field(default_factory=dict)
+    """The first pairs that each cleaning step changed or dropped."""
     overlaps: dict[str, int] = field(default_factory=dict)
     """Training pairs dropped as equal to, or overlapping, a test or valid sentence."""
     splits: dict[str, int] = field(default_factory=dict)
@@ -122,7 +124,7 @@ def prepare_corpus(
                 (ratios or {}).get(name, ratio), hashes, languages
             )
             by_corpus[name]["repeated"] = next(iter(by_corpus.values()))["repeated"]
-        cleaned += clean_pairs([pair], by_corpus[name], counts)
+        cleaned += clean_pairs([pair], by_corpus[name], counts, report.examples)
     report.steps = {name: {k: n for k, n in c.items() if n} for name, c in dropped.items()}
     splits = split_pairs(cleaned, valid, test, messages, messages_share, train_only)
     splits["train"] = drop_overlaps(
@@ -135,6 +137,25 @@ def prepare_corpus(
     if not splits["train"]:
         raise UserError(describe_nothing(report))
     return CorpusSplits(**splits, report=report)
+
+
+class HelpOptions(TypedDict, total=False):
+    """Arguments of `prepare_corpus`."""
+
+    ratios: Mapping[str, float]
+    messages: Collection[str]
+    train_only: Collection[str]
+
+
+def choose_help_options(pairs: Iterable[SentencePair]) -> HelpOptions:
+    """The options for the sources of `smalti fetch help-corpus`; none for other corpora.
+
+    Messages of its programs, and sources that are too free to test on, are for training alone.
+    """
+    names = {pair.corpus for pair in pairs} & HELP_CORPORA
+    if not names:
+        return {}
+    return {"ratios": RATIOS, "messages": names - PROSE, "train_only": TRAIN_ONLY}
 
 
 def describe_nothing(report: CorpusReport) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from smalti.core.errors import UserError
 from smalti.data.corpora.alignment import read_pages
 from smalti.data.corpora.blocks import XML_SUFFIXES
+from smalti.data.corpora.fetched_corpus import find_corpus
 from smalti.data.corpora.gettext_files import (
     is_language,
     read_gettext,
@@ -39,7 +40,7 @@ GETTEXT = (".po", ".mo")
 
 
 def read_pairs(*paths: str | Path, languages: LanguagePair = ("en", "zh")) -> list[SentencePair]:
-    """Read the sentence pairs of all paths: files, folders.
+    """Read the sentence pairs of all paths: files, folders, "help-corpus" where it is fetched.
 
     A file or folder that holds one language is followed by that of the other:
     `read_pairs("a.en", "a.zh")`. `languages` are the codes of source and target. Pairs get the
@@ -55,7 +56,7 @@ def iterate_pairs(
     """As `read_pairs`, pair by pair."""
     if not paths:
         raise UserError("no corpus is given; name its files")
-    for group in group_paths([Path(path) for path in paths], languages):
+    for group in group_paths([find_corpus(path) for path in paths], languages):
         corpus = name_corpus(group[0])
         for pair in read_group(group, languages):
             yield pair if pair.corpus else pair._replace(corpus=corpus)
@@ -103,7 +104,7 @@ def read_group(group: tuple[Path, ...], languages: LanguagePair) -> Iterator[Sen
     if not group[0].is_dir():
         files = [(group[0].name, group)]
     elif len(group) == 2:
-        files = [*list_translated_files(*group, languages)]
+        files = [*list_translated_files(group[0], group[1], languages)]
     else:
         files = [*list_groups(group[0], languages)]
     if not files:
@@ -119,10 +120,10 @@ def read_files(files: tuple[Path, ...], languages: LanguagePair) -> Iterator[Sen
     if len(files) == 1:
         return READERS[suffix](files[0], languages)
     if suffix in GETTEXT:
-        return read_gettext_pair(*files)
+        return read_gettext_pair(files[0], files[1])
     if suffix in PAIR_READERS and suffix != find_suffix(files[1]):
         raise UserError(f"{files[0]} and {files[1]} are of different formats; give two of one")
-    return PAIR_READERS.get(suffix, read_aligned_files)(*files)
+    return PAIR_READERS.get(suffix, read_aligned_files)(files[0], files[1])
 
 
 def list_groups(folder: Path, languages: LanguagePair) -> Iterator[tuple[str, tuple[Path, ...]]]:
@@ -160,7 +161,7 @@ def list_translated_files(
     """The files of two folders of one language each; plain text where there is nothing else."""
     for suffixes in (add_compressed([*PAIR_READERS, *GETTEXT]), add_compressed([".txt"])):
         sides = [list_relative_files(one, suffixes) for one in (folder, other)]
-        if pairs := match_files(*sides, languages, marked=False):
+        if pairs := match_files(sides[0], sides[1], languages, marked=False):
             for source, target in pairs:
                 yield source.as_posix(), (folder / source, other / target)
             return
