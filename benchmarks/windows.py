@@ -3,6 +3,7 @@
     .venv/bin/python -m benchmarks.windows                       # 4x256, with and without a map
     .venv/bin/python -m benchmarks.windows --layers 12 --width 512 --heads 8 -n 1
     .venv/bin/python -m benchmarks.windows --model RUN           # what a stride changes
+    .venv/bin/python -m benchmarks.windows --sweeps              # a seamless canvas's sweep
 
 The naive loop's time is that of `--evaluations` codes, scaled to all of the canvas: each takes one
 forward of a whole window. Both are timed in turns, in one process, and the best of each counts.
@@ -21,9 +22,17 @@ from torch import Tensor
 import smalti
 from smalti import sliding
 from smalti.autoregressive import GPTConfig
-from smalti.autoregressive.windows import WindowLayout, WindowPrefix, WindowWalker
+from smalti.autoregressive.windows import (
+    WindowLayout,
+    WindowPrefix,
+    WindowWalker,
+    choose_by_sampler,
+)
+from smalti.autoregressive.windows.seamless import redraw_places
+from smalti.autoregressive.windows.sweep import plan_sweep
 from smalti.core.rng import Rng
 from smalti.core.sampling import find_sampler
+from smalti.layers.symbol_sampling import Ancestral
 
 N_CODES = 512
 
@@ -137,6 +146,30 @@ def compare_seams(args: argparse.Namespace) -> None:
         )
 
 
+def compare_sweeps(args: argparse.Namespace) -> None:
+    """A sweep over the borders: codes drawn together, against one after another (some of them)."""
+    network = build_network(args.layers, args.width, args.heads, 2 * args.window**2)
+    layout = WindowLayout((args.side, args.side), (args.window, args.window))
+    prefix = WindowPrefix((torch.zeros(args.n, 1, dtype=torch.int64),))
+    walker, steps = WindowWalker(network, prefix, layout), plan_sweep(layout)
+    draw_codes = choose_by_sampler(torch.rand(args.n, args.side, args.side), Ancestral(top_k=100))
+    places = [place for step in steps for place in step]
+    few = [[place] for place in places[: 5 * args.evaluations]]
+    together, alone = [], []
+    for _ in range(args.repeats):
+        for times, plan in ((together, steps), (alone, few)):
+            begun = time.process_time()
+            for step in plan:
+                redraw_places(walker, step, draw_codes)
+            times.append(time.process_time() - begun)
+    seconds = min(alone) * len(places) / len(few)
+    print(
+        f"GPT {args.layers}x{args.width}, batch {args.n}: {len(places)} codes in {len(steps)} "
+        f"steps, {min(together):.1f} s; one after another {seconds:.1f} s: "
+        f"{seconds / min(together):.2f}x"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--model", help="measure strides of this model instead")
@@ -151,8 +184,11 @@ def main() -> None:
     parser.add_argument("--strides", type=int, nargs="*", default=[2, 4])
     parser.add_argument("--factor", type=int, default=4, help="canvas of so many grids a side")
     parser.add_argument("--seams", action="store_true", help="measure seams of --model instead")
+    parser.add_argument("--sweeps", action="store_true", help="time seamless sweeps instead")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    if args.sweeps:
+        return compare_sweeps(args)
     if args.seams:
         return compare_seams(args)
     compare_strides(args) if args.model else compare_speed(args)

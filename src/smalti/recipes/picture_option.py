@@ -33,8 +33,8 @@ class PictureOption:
         if (self.source == "given") != (self.folder is not None):
             problem = "is missing" if self.folder is None else f"{self.folder} is given"
             raise UserError(
-                f"picture_data {problem}, but picture is {self.source}; condition pictures in a "
-                "folder need both"
+                f"picture_data {problem}, but picture is {self.source}; "
+                "give --picture given with --picture-data FOLDER"
             )
 
     def make_condition(self, codec: FrozenCodec) -> PictureCondition:
