@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from smalti.autoregressive import FrozenCodec, build_config
+from smalti.autoregressive import FrozenCodec, PictureCondition, build_config
 from smalti.convert import ArticleDDIM, ArticleDDPM
 from smalti.diffusion import (
     DDIM,
@@ -21,7 +21,14 @@ from smalti.diffusion import (
     UniPC,
 )
 from smalti.layers.condition_encoder import make_choices
-from smalti.pixelcnn import Categorical, GatedPixelCNNConfig, Levels, PixelCNNConfig
+from smalti.pixelcnn import (
+    Categorical,
+    GatedPixelCNNConfig,
+    Levels,
+    LogisticMixture,
+    PixelCNNConfig,
+    PixelCNNPlusPlusConfig,
+)
 from smalti.vq import EMAConfig, FSQConfig, GumbelConfig, Rotation, SimVQConfig, Sphere, VQConfig
 from tests.tiny import (
     GPT,
@@ -132,6 +139,24 @@ MODELS = {
             PixelCNNConfig(width=12, blocks=1, head_width=12, first_kernel_size=3),
         ),
         shape=(1, 7, 5),
+    ),
+    "gated-over-codes-map": ModelCase(
+        lambda: build_config(
+            FrozenCodec("vqvae-digits", shape=(1, 8, 8)),
+            GatedPixelCNNConfig(width=12, blocks=1, head_width=12, first_kernel_size=3),
+            conditions=(PictureCondition(Levels(4, (1, 8, 8))),),
+            condition_dropout=0.1,
+        )
+    ),
+    "pixelcnnpp-map-rgb": ModelCase(
+        lambda: build_config(
+            Levels(2, (3, 7, 5)),
+            PixelCNNPlusPlusConfig(filters=16, blocks=1, scales=2, dropout=0.0),
+            LogisticMixture(2),
+            (PictureCondition(Levels(4, (3, 4, 3))),),
+            condition_dropout=0.1,
+        ),
+        shape=(3, 7, 5),
     ),
     "gpt-over-pixels": ModelCase(
         lambda: build_config(Levels(4, (3, 4, 5)), GPT, conditions=make_choices(AB)),

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import smalti
-from smalti.autoregressive import build_config
+from smalti.autoregressive import PictureCondition, build_config
 from smalti.core.checkpoint import save
 from smalti.core.protocols import Card
 from smalti.data.single_picture import to_image
@@ -148,6 +148,39 @@ def test_complete_with_a_prior(workspace: Path):
     assert (sampler["temperature"], sampler["top_k"], sampler["top_p"]) == (0.8, 9, 0.9)
     with expect_user_error("prior cannot inpaint", "`smalti complete prior PICTURE --mask MASK`"):
         smalti.inpaint(PICTURE, "hole.png", "prior")
+
+
+def test_a_pixelcnn_beside_another_picture(workspace: Path):
+    network = GatedPixelCNNConfig(width=12, blocks=1, head_width=12, first_kernel_size=3)
+    small = PictureCondition(Levels(4, (1, 4, 4)))
+    config = build_config(Levels(8, (1, 8, 8)), network, conditions=(small,), condition_dropout=0.1)
+    torch.manual_seed(0)
+    model = randomize_zeros(config.build())
+    assert model.maps is not None
+    with torch.no_grad():
+        for weight in model.maps.parameters():  # so that it matters without training
+            weight.mul_(4)
+    save(model, "beside")
+    words = f"sample beside -n 2 --picture {PICTURE} --guidance 2"
+    drawn = check_same_as_verb(
+        words, smalti.draw_samples, "beside", 2, pictures=PICTURE, sampler={"guidance": 2.0}
+    )
+    assert not torch.equal(drawn.pictures, smalti.draw_samples("beside", 2).pictures)
+    for made in (Path("cli"), Path("python")):
+        made.rename(f"{made}-samples")
+    words = f"complete beside {PICTURE} {OTHER} -n 2 --picture {OTHER} --guidance 3"
+    done = check_same_as_verb(
+        words, smalti.complete, "beside", [PICTURE, OTHER], n=2, picture=OTHER, guidance=3.0
+    )
+    record = read_record("completions.json")
+    assert record["condition"] == [OTHER] and record["sampler"]["guidance"] == 3.0
+    for changes in ({"guidance": 3.0}, {"picture": OTHER}, {"picture": PICTURE, "guidance": 3.0}):
+        other = smalti.complete("beside", [PICTURE, OTHER], n=2, **changes)  # pyright: ignore
+        assert not torch.equal(other.pictures, done.pictures)
+    with expect_user_error("guidance is 2", "was not trained without class"):
+        smalti.complete("gray", PICTURE, guidance=2.0)
+    with expect_user_error("picture is given, but this model"):
+        smalti.complete("gray", PICTURE, picture=OTHER)
 
 
 def test_complete(workspace: Path):

@@ -26,6 +26,7 @@ from smalti.autoregressive.frozen import UnregisteredCodec
 from smalti.autoregressive.guidance import check_guidance, choose_by_draws, walk_guided
 from smalti.autoregressive.known import encode_known
 from smalti.autoregressive.likelihood import compute_score
+from smalti.autoregressive.map_encoder import MapEncoder
 from smalti.autoregressive.network import (
     check_network,
     split_conditions,
@@ -89,7 +90,14 @@ class Autoregressive(Model):
         )
         vectors, pictures = split_conditions(config.conditions)
         self.conditions = ConditionEncoder(vectors, config.condition_dropout, kind)
-        self.pictures = PictureEncoders([c.build() for c in pictures], config.condition_dropout)
+        self.pictures = PictureEncoders(
+            [c.build() for c in pictures],
+            config.condition_dropout,
+            "tokens" if kind == "tokens" else "map",
+        )
+        self.maps = None
+        if pictures and kind == "vector":
+            self.maps = MapEncoder(self.pictures.list_grids(), self.requirements.grid[1:])
         self.network = config.network.build()
         completes = ("known", "mask") if config.codec.has_pictures else ()
         conditions = (*self.conditions.spec, *self.pictures.spec)
@@ -212,16 +220,17 @@ class Autoregressive(Model):
     def encode_conditions(
         self, condition_values: ConditionValues, n: int, shifts: Tensor | None = None
     ) -> Tensor | None:
-        """Encode the conditions of n pictures: a vector (n, D), or tokens (n, c).
+        """Encode the conditions of n pictures: a vector (n, D), a map (n, D, h, w), tokens (n, c).
 
         shifts: (n,) shift indices; None for unshifted pictures.
         """
         if shifts is None:
             shifts = torch.full((n,), self.requirements.n_shifts // 2, device=self.device)
         pictures = self.pictures.encode(condition_values, n, self.device, self.training)
-        return self.conditioning.encode_conditions(
+        y = self.conditioning.encode_conditions(
             self.conditions, condition_values, n, shifts, pictures
         )
+        return y if self.maps is None else self.maps(y, pictures)
 
     def score(self, batch: Batch, rng: Rng) -> Score:
         """Compute -log p of the pictures' symbols, given the batch's conditions.

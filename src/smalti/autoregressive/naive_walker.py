@@ -37,7 +37,8 @@ class NaiveWalker:
     def predict(self, k: int) -> Tensor:
         """Predict the parameters (n, P) at position k."""
         i, j, c = unravel_position(k, self.x.shape[1], self.x.shape[3])
-        above = self.x[:, :, : i + 1]  # rows below have no influence
+        is_map = self.y is not None and self.y.ndim == 4
+        above = self.x if is_map else self.x[:, :, : i + 1]  # rows below have no influence
         out = self.network(above, self.y)[..., i, j]  # (n, P), or (n, P, C)
         return out[..., c] if out.ndim == 3 else out
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 from torch import Tensor, nn
 
 from smalti.autoregressive.caption_tokens import CaptionTokens
+from smalti.autoregressive.map_encoder import MAP_WIDTH
 from smalti.autoregressive.orders import Order, RowMajor
 from smalti.autoregressive.output import Output
 from smalti.autoregressive.picture_condition import PictureCondition
@@ -54,6 +55,8 @@ class Requirements:
     """The order of the grid's positions."""
     pictures: tuple[tuple[str, int, int], ...] = ()
     """Name, number of symbols and tokens of each picture condition."""
+    map_names: tuple[str, ...] = ()
+    """Names of those that may be maps beside the grid instead."""
     shared_table: bool = False
     """Whether conditions have the same rows of the token table as symbols."""
     drops_conditions: bool = False
@@ -79,8 +82,8 @@ class Requirements:
 
     @property
     def condition_width(self) -> int:
-        """D, length of the condition vector; 0 for none."""
-        return self.encoder_width + self.n_shifts
+        """D, length of the condition vector, or features of a condition map; 0 for none."""
+        return self.encoder_width + self.n_shifts + len(self.map_names) * MAP_WIDTH
 
     @property
     def has_start(self) -> bool:
@@ -147,7 +150,8 @@ class NetworkConfig(Protocol):
     """The interface of network configs for autoregressive models.
 
     condition_kinds: how conditions enter. "vector": `network(x, y)` takes x (N, C, h, w) and y
-    (N, D) or None, and returns parameters (N, P, C, h, w), or joint ones (N, P, h, w). "tokens":
+    (N, D) or None, and returns parameters (N, P, C, h, w), or joint ones (N, P, h, w). "map": y may
+    also be a map (N, D, h, w), whose positions are not masked. "tokens":
     `network(tokens)` takes (N, T) integers, conditions first, and returns next-token logits
     (N, T, vocab_size).
     input_kind: what x is, "values" in the network's `range`, or "symbols" as int64.
@@ -213,6 +217,7 @@ def compute_requirements(
         n_shifts=(2 * max_shift + 1) ** 2 if max_shift else 0,
         order=order,
         pictures=tuple((e.name, e.vocab_size, e.n_tokens) for e in encoders),
+        map_names=tuple(e.name for e in encoders if e.is_picture),
         shared_table=shared_table,
         drops_conditions=condition_dropout > 0,
     )
@@ -230,10 +235,13 @@ def check_network(network: NetworkConfig, requirements: Requirements) -> None:
             f"condition {requirements.text_names[0]!r} is a vector, but this network takes tokens; "
             "give CaptionTokens, or a PixelCNN"
         )
-    if requirements.pictures and "tokens" not in network.condition_kinds:
+    maps = requirements.map_names if "map" in network.condition_kinds else ()
+    others = [name for name, _, _ in requirements.pictures if name not in maps]
+    if others and "tokens" not in network.condition_kinds:
         raise UserError(
-            f"condition {requirements.pictures[0][0]!r} is encoded as tokens, "
-            "but this network takes a vector; remove it, or give a GPT"
+            f"condition {others[0]!r} is encoded as tokens, but this network takes "
+            f"{' and '.join(f'{kind}s' for kind in network.condition_kinds)}; "
+            "remove it, or give a GPT"
         )
     if not requirements.order.is_raster and "tokens" not in network.condition_kinds:
         raise UserError(

@@ -150,12 +150,17 @@ class PictureEncoder:
 class PictureEncoders:
     """All conditions of a model that are several tokens: pictures and captions."""
 
-    def __init__(self, encoders: Sequence[PictureEncoder | CaptionTokenizer], dropout: float):
+    def __init__(
+        self,
+        encoders: Sequence[PictureEncoder | CaptionTokenizer],
+        dropout: float,
+        kind: Literal["tokens", "map"] = "tokens",
+    ):
         self.encoders, self.dropout = tuple(encoders), dropout
         self.spec = tuple(
             Condition(
                 e.name,
-                "tokens",
+                kind,
                 allows_none=dropout > 0,
                 is_picture=e.is_picture,
                 has_default=e.is_always_known,
@@ -169,6 +174,10 @@ class PictureEncoders:
     def sees_coordinates(self) -> bool:
         """Whether the network knows where a crop stands, so that it may be cropped."""
         return any(e.is_always_known for e in self.encoders)
+
+    def list_grids(self) -> list[tuple[int, tuple[int, ...]]]:
+        """List the number of symbols and the grid (C, h, w) of each picture."""
+        return [(e.vocab_size, e.grid) for e in self.encoders if isinstance(e, PictureEncoder)]
 
     def derive(self, values: ConditionValues, x: Tensor) -> ConditionValues:
         """Add the conditions that are derived from pictures x, where none is given."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from cyclopts import App
 
 from smalti.cli.commands import CommandArguments, make_command
+from smalti.cli.options import PictureFiles
 from smalti.core.messages import format_count
 from smalti.tasks import Completions, complete
 
@@ -15,6 +16,7 @@ EXAMPLES = """[bold]Examples[/bold]
 
   smalti complete gated-pixelcnn-digits seven.png --keep-rows 10 --class 7
   smalti complete vqvae-digits-gpt seven.png --keep-rows 14
+  smalti complete vqvae-digits-gpt seven.png --class 7 --guidance 2
   smalti complete runs/pixelcnn seven.png --mask hole.png -n 8"""
 
 app = App(name="complete", help_epilogue=EXAMPLES)
@@ -29,5 +31,11 @@ def print_completions(completions: Completions, arguments: CommandArguments) -> 
 
 
 app.default(
-    make_command(complete, print_completions, results_root="completions", pictures=Sequence[Path])
+    make_command(
+        complete,
+        print_completions,
+        results_root="completions",
+        pictures=Sequence[Path],
+        picture=PictureFiles,
+    )
 )

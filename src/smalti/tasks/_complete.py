@@ -16,7 +16,7 @@ from smalti.core.errors import UserError
 from smalti.core.folders import ResultFiles, check_replaceable, stage_optional_folder, write_record
 from smalti.core.pictures import make_grid, save_png, to_image
 from smalti.core.progress import OnProgress, ignore_event
-from smalti.core.ranges import BatchSize, CountOrZero, Range, SampleCount, Seed, Weight
+from smalti.core.ranges import BatchSize, CountOrZero, Guidance, Range, SampleCount, Seed, Weight
 from smalti.core.rng import Rng, list_seeds
 from smalti.core.sampling import find_sampler
 from smalti.core.sampling_inputs import SamplingInputs
@@ -67,9 +67,11 @@ def complete(
     classes: Classes = (),
     text: Sequence[str] | str = (),
     conditions: Conditions = NO_CONDITIONS,
+    picture: Pictures | None = None,
     temperature: Weight | None = None,
     top_k: CountOrZero | None = None,
     top_p: Annotated[float, Range(0, 1, excludes_low=True)] | None = None,
+    guidance: Guidance | None = None,
     batch_size: BatchSize = 64,
     device: str = "auto",
     out: str | Path | None = None,
@@ -91,10 +93,13 @@ def complete(
     text: Caption, for models trained with captions. May be repeated; captions are cycled.
     conditions: Other condition, such as style=flat. May be repeated; the values of a name are
     cycled.
+    picture: Picture to condition on, where a model takes one. May be repeated; cycled likewise.
     temperature: Sampling temperature (default: the model's). Below 1, likely levels or codes are
     drawn more often.
     top_k: Keep the k likeliest; 0: all (default: the model's).
     top_p: Total probability to keep (default: the model's).
+    guidance: Guidance scale; 1: off (default: the model's). More follows the class, caption or
+    picture more closely. For models trained with condition dropout.
     batch_size: Pictures per batch.
     device: Device: auto, cpu, cuda, cuda:1 or mps. The default prefers CUDA.
     out: Output folder (default: completions/MODEL).
@@ -107,16 +112,20 @@ def complete(
     selected = select_model(model, device)
     check_completes(selected)
     loaded, class_indices = selected.model, selected.find_class_indices(classes)
-    changes = {"temperature": temperature, "top_k": top_k, "top_p": top_p}
+    changes = {"temperature": temperature, "top_k": top_k, "top_p": top_p, "guidance": guidance}
     sampler = find_sampler({k: v for k, v in changes.items() if v is not None}, loaded)
     hole = choose_hole(keep_rows, mask, each, loaded.spec.size)
     known = selected.read_pictures(each)  # (P, C, H, W)
+    shown = None
+    if picture is not None:
+        shown = torch.stack(cycle_values([*selected.read_input_pictures(picture, None)], n))
     captions = cycle_values(selected.check_text(text), n) or None
     labels = cycle_values(class_indices, n) * len(known)
     others = cycle_conditions(conditions, n)
     inputs = SamplingInputs(
         **selected.make_inputs(labels, {name: one * len(known) for name, one in others.items()}),
         text=captions and captions * len(known),
+        picture=None if shown is None else shown.repeat(len(known), 1, 1, 1),
         known=known.repeat_interleave(n, 0),
         mask=hole.expand(len(known) * n, 1, -1, -1),
     )
@@ -142,6 +151,7 @@ def complete(
                 "classes": class_names,
                 "text": captions,
                 **({"conditions": others} if others else {}),
+                **({} if picture is None else {"condition": list_paths(picture)}),
                 "sampler": to_json(sampler),
             }
             write_record(folder / "completions.json", record)

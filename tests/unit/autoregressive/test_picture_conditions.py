@@ -30,7 +30,6 @@ from smalti.core.protocols import Batch, SymbolDistribution
 from smalti.core.rng import Rng
 from smalti.core.sampling_inputs import SamplingInputs
 from smalti.layers.caption import CaptionConfig
-from smalti.pixelcnn import GatedPixelCNNConfig
 from tests.expect import expect_user_error
 from tests.tiny import GPT, draw_pictures, randomize_zeros
 
@@ -228,8 +227,6 @@ def test_what_does_not_fit_is_refused() -> None:
         smalti.sample(net, 2, inputs=SamplingInputs(picture=x, conditions={"picture": x}))
     with expect_user_error("guidance is 2", "not trained without picture"):
         smalti.sample(net, 2, cond=x, sampler=Ancestral(guidance=2.0))
-    with expect_user_error("'picture' is encoded as tokens", "give a GPT"):
-        build_config(DIGITS, GatedPixelCNNConfig(), conditions=(SMALL,)).build()
     with expect_user_error("two conditions are named 'picture'"):
         build_config(DIGITS, GPT, conditions=(SMALL, SMALL))
     with expect_user_error("max_shift is 2", "coordinates would not shift", "give max_shift 0"):

@@ -32,7 +32,7 @@ class Head(nn.Module):
 class StackConfig:
     """Checks and derived fields shared by the configs of plain and gated networks."""
 
-    condition_kinds = ("vector",)
+    condition_kinds = ("vector", "map")
     channels: int
     width: int
     head_width: int
@@ -90,8 +90,11 @@ def embed_symbols(embedding: nn.Embedding | None, x: Tensor) -> Tensor:
     return embedding(x).movedim(-1, 2).flatten(1, 2)
 
 
-def to_condition_vector(y: Tensor | None, D: int, x: Tensor) -> Tensor | None:
-    """Convert y to (N, D) in the type of x, classes to one-hot. UserError on a mismatch."""
+def to_condition_input(y: Tensor | None, D: int, x: Tensor) -> Tensor | None:
+    """Convert y to a vector (N, D) or a map (N, D, H, W) in the type of x (N, C, H, W).
+
+    Classes become one-hot. UserError on a mismatch.
+    """
     if y is None:
         return None
     if not D:
@@ -100,6 +103,19 @@ def to_condition_vector(y: Tensor | None, D: int, x: Tensor) -> Tensor | None:
         if y.shape != x.shape[:1]:
             raise UserError(f"y has shape {tuple(y.shape)}; give {len(x)} classes")
         return F.one_hot(y, D).to(x.dtype)
-    if y.shape != (len(x), D):
-        raise UserError(f"y has shape {tuple(y.shape)}; give {(len(x), D)}")
+    if y.shape not in ((len(x), D), (len(x), D, *x.shape[2:])):
+        raise UserError(
+            f"y has shape {tuple(y.shape)}; give {(len(x), D)}, "
+            f"or a map of {(len(x), D, *x.shape[2:])}"
+        )
     return y.to(x.dtype)
+
+
+def project_condition(linear: nn.Linear, y: Tensor) -> Tensor:
+    """Multiply a vector (N, D) to (N, F, 1, 1), or a map (N, D, H, W) to (N, F, H, W).
+
+    V^T h and the 1x1 convolution V * s of arXiv:1606.05328, section 2.3.
+    """
+    if y.ndim == 2:
+        return linear(y)[:, :, None, None]
+    return linear(y.movedim(1, -1)).movedim(-1, 1)

@@ -16,7 +16,7 @@ import torch
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
-from smalti.autoregressive.pixelcnn.head import to_condition_vector
+from smalti.autoregressive.pixelcnn.head import to_condition_input
 from smalti.autoregressive.pixelcnn.packed_weights import HeadWeights
 from smalti.autoregressive.raster_order import unravel_position
 from smalti.kernels.tape import Tape, record_column_tapes, record_tapes
@@ -74,7 +74,7 @@ class RasterWalker:
         self.table, self.width = w.table, size[1]
         self.columns = [to_slice(columns) for columns in w.columns]
         self.outputs, self.device = network.config.outputs, weight.device
-        y = to_condition_vector(y, network.config.condition_width, weight.new_zeros(n))
+        y = to_condition_input(y, network.config.condition_width, weight.new_zeros(n, 1, *size))
         self.slices = split_batch(n, torch.get_num_threads())
         self.chunks = [
             build_chunk(network, w, size, s.stop - s.start, None if y is None else y[s])
@@ -111,8 +111,10 @@ class StackChunkWalker(ChunkWalker):
     alternates: bool
     """Whether rows take turns with two arrays, and columns too."""
 
-    def __init__(self, network: Any, w: Any, size: tuple[int, int], n: int):
+    def __init__(self, network: Any, w: Any, size: tuple[int, int], n: int, y: Tensor | None):
         """w.above, w.left: the packed first convolution, over rows above and to the left."""
+        self.blocks, self.y = w.blocks, y
+        self.biases = [block.compute_biases(n, take_row(y, 0)) for block in w.blocks]
         c, (H, W) = network.config, size
         self.dtype, self.size, self.n = w.table.dtype, size, n
         self.pad_top, self.pad_left = (
@@ -162,6 +164,12 @@ class StackChunkWalker(ChunkWalker):
         self.pixel_cost = self.pixels[0].cost + self.heads[0].cost
 
     def start_row(self, i: int) -> None:
+        if self.y is not None and self.y.ndim == 4:  # biases that differ from row to row
+            for block, biases in zip(self.blocks, self.biases, strict=True):
+                for bias, new in zip(
+                    biases, block.compute_biases(self.n, take_row(self.y, i)), strict=True
+                ):
+                    bias[...] = new
         copy_windows(self.x, i, self.row_window)
         self.rows[(i and 2 - i % 2) % len(self.rows)].play()
 
@@ -170,6 +178,11 @@ class StackChunkWalker(ChunkWalker):
         self.taps[...] = window.swapaxes(0, 1)
         self.pixels[j].play()
         self.heads[c].play()
+
+
+def take_row(y: Tensor | None, i: int) -> Tensor | None:
+    """Take row i of a condition map (n, D, H, W) as (W, n, D); a vector is every row's."""
+    return y if y is None or y.ndim == 2 else y[:, :, i].permute(2, 0, 1)
 
 
 def to_slice(columns: np.ndarray) -> slice | np.ndarray:

@@ -14,7 +14,8 @@ from smalti.autoregressive.pixelcnn.head import (
     Head,
     StackConfig,
     embed_symbols,
-    to_condition_vector,
+    project_condition,
+    to_condition_input,
 )
 from smalti.autoregressive.pixelcnn.masks import PointwiseConv, RowConv, RowsAboveConv
 from smalti.core.config import check_fields
@@ -78,16 +79,19 @@ class GatedBlock(nn.Module):
         self.dropout = nn.Dropout(c.dropout)
 
     def forward(self, v: Tensor, h: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
-        """v and h (N, p, H, W), both the picture in the first block; y (N, D)."""
+        """v and h (N, p, H, W), both the picture in the first block; y (N, D) or (N, D, H, W)."""
         norm1, norm2, norm3, norm4 = self.norms
         for_v = for_h = None
-        if y is not None and self.condition is not None:
+        if y is not None and y.ndim == 2 and self.condition is not None:
             for_v, for_h = self.condition(y).chunk(2, dim=1)  # (N, 2p) each
         if self.first:
             v = F.pad(v, (0, 0, self.rows - 1, -1))
         a = norm1(self.v_conv(v))  # (N, 2p, H - 1, W): row 0 has none
         b = norm3(self.h_conv(h))
         side = self.v_to_h(a)
+        if y is not None and y.ndim == 4 and self.condition is not None:
+            map_v, map_h = project_condition(self.condition, y).chunk(2, dim=1)  # (N, 2p, H, W)
+            a, b = a + map_v[:, :, 1:], b + map_h
         if isinstance(norm2, nn.BatchNorm2d):  # it shifts row 0, too
             b, side = b + norm2(F.pad(side, (0, 0, 1, 0))), None
         new = norm4(self.h_out(self.dropout(apply_gate(b, side, for_h))))
@@ -95,7 +99,7 @@ class GatedBlock(nn.Module):
 
 
 class GatedPixelCNN(nn.Module):
-    """The network of arXiv:1606.05328, conditioned on a vector in every gate (eq. 4)."""
+    """The network of arXiv:1606.05328, conditioned on a vector or a map in every gate (eq. 4)."""
 
     range = (0.0, 1.0)
 
@@ -112,11 +116,12 @@ class GatedPixelCNN(nn.Module):
         """Logits (N, levels, H, W) for one channel, (N, levels, C, H, W) for more.
 
         x: (N, C, H, W) in [0, 1], or with embeds_symbols integers; (N, H, W) works for one channel.
-        y: (N,) integers, or (N, D) floats; None is the zero vector.
+        y: (N,) integers, (N, D) floats, or a map (N, D, H, W); None is the zero vector.
         """
         x = embed_symbols(self.embedding, x)
-        H, y = x.shape[2], to_condition_vector(y, self.config.condition_width, x)
-        x = F.pad(x, (0, 0, 0, 1)) if H == 1 else x  # the vertical stack needs two rows
+        H, y = x.shape[2], to_condition_input(y, self.config.condition_width, x)
+        if H == 1:  # the vertical stack needs two rows
+            x, y = F.pad(x, (0, 0, 0, 1)), y if y is None or y.ndim == 2 else F.pad(y, (0, 0, 0, 1))
         v = h = x.contiguous(memory_format=torch.channels_last)
         for block in self.blocks:
             v, h = block(v, h, y)

@@ -57,11 +57,14 @@ class BlockWeights:
         self.bias_side = bias_across + bias_left  # in float64, not padded
 
     def compute_biases(self, n: int, y: Tensor | None) -> tuple[np.ndarray, np.ndarray]:
-        """Sum biases and conditions of the vertical and horizontal gate: (n, 2p) each."""
+        """Sum biases and conditions of the vertical and horizontal gate: (n, 2p) each.
+
+        Or (W, n, 2p) of a map's row. y: (n, D), or (W, n, D).
+        """
         for_h = self.bias_side.expand(n, -1)
         for_v = torch.zeros_like(for_h)
         if y is not None:
-            for_v, more = self.condition(y).cpu().double().chunk(2, dim=1)
+            for_v, more = self.condition(y).cpu().double().chunk(2, dim=-1)
             for_h = for_h + more
         dtype = self.bias_out.dtype
         return pad_to_panels(for_v, dtype, -1, 2), pad_to_panels(for_h, dtype, -1, 2)
@@ -80,9 +83,8 @@ class GatedChunkWalker(StackChunkWalker):
         n: int,
         y: Tensor | None,
     ):
-        super().__init__(network, w, size, n)
+        super().__init__(network, w, size, n, y)
         B, W, p = len(w.blocks), size[1], len(w.blocks[0].bias_out)
-        self.blocks, self.biases = w.blocks, [block.compute_biases(n, y) for block in w.blocks]
         self.v = self.allocate(B, 2, 1 + W + 1, n, p)  # the vertical stack's last two rows, shifted
         self.h = self.allocate(B, 2, n, p)  # the horizontal stack's last two columns
         self.side = self.allocate(B, W, n, 2 * p)  # its sums from above, this row

@@ -13,7 +13,8 @@ from smalti.autoregressive.pixelcnn.head import (
     Head,
     StackConfig,
     embed_symbols,
-    to_condition_vector,
+    project_condition,
+    to_condition_input,
 )
 from smalti.autoregressive.pixelcnn.masks import Mask, PointwiseConv, RowConv, RowsAboveConv
 from smalti.core.config import check_fields
@@ -80,17 +81,17 @@ class PixelCNNBlock(nn.Module):
         )
 
     def forward(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """x (N, 2p, H, W); y (N, D) is added to the output of the 3x3 as a bias."""
+        """x (N, 2p, H, W); y (N, D) or (N, D, H, W) is added to the output of the 3x3."""
         norm1, norm2, norm3 = self.norms
         h = norm1(self.conv1(x.relu()))
         h = norm2(self.conv2(h.relu_()))
         if y is not None and self.condition is not None:
-            h = h + self.condition(y)[:, :, None, None]
+            h = h + project_condition(self.condition, y)
         return x + norm3(self.conv3(h.relu_()))
 
 
 class PixelCNN(nn.Module):
-    """The PixelCNN of arXiv:1601.06759, conditioned on a vector in every block.
+    """The PixelCNN of arXiv:1601.06759, conditioned on a vector or a map in every block.
 
     It has a blind spot above and to the right, see `compute_receptive_field`.
     """
@@ -112,10 +113,10 @@ class PixelCNN(nn.Module):
         """Logits (N, levels, H, W) for one channel, (N, levels, C, H, W) for more.
 
         x: (N, C, H, W) in [0, 1], or with embeds_symbols integers; (N, H, W) works for one channel.
-        y: (N,) integers, or (N, D) floats; None is the zero vector.
+        y: (N,) integers, (N, D) floats, or a map (N, D, H, W); None is the zero vector.
         """
         x = embed_symbols(self.embedding, x)
-        y = to_condition_vector(y, self.config.condition_width, x)
+        y = to_condition_input(y, self.config.condition_width, x)
         x = self.norm1(self.conv1(x.contiguous(memory_format=torch.channels_last)))
         for block in self.blocks:
             x = block(x, y)

@@ -55,11 +55,14 @@ class BlockWeights:
         self.bias_leave = pad_to_panels(bias_leave, dtype)  # (2p,)
         self.condition = block.condition
 
-    def compute_biases(self, n: int, y: Tensor | None) -> np.ndarray:
-        """Sum the bias and condition of the 3x3 for n pictures: (n, p)."""
+    def compute_biases(self, n: int, y: Tensor | None) -> tuple[np.ndarray]:
+        """Sum the bias and condition of the 3x3 for n pictures: (n, p).
+
+        Or (W, n, p) of a map's row. y: (n, D), or (W, n, D).
+        """
         biases = self.bias_side.expand(n, -1)
         biases = biases if y is None else biases + self.condition(y).cpu().double()
-        return pad_to_panels(biases, self.bias_enter.dtype)
+        return (pad_to_panels(biases, self.bias_enter.dtype),)
 
 
 class PlainChunkWalker(StackChunkWalker):
@@ -70,12 +73,8 @@ class PlainChunkWalker(StackChunkWalker):
     def __init__(
         self, network: PixelCNN, w: PlainWeights, size: tuple[int, int], n: int, y: Tensor | None
     ):
-        super().__init__(network, w, size, n)
-        self.weights, self.blocks, self.biases = (
-            w,
-            w.blocks,
-            [block.compute_biases(n, y) for block in w.blocks],
-        )
+        super().__init__(network, w, size, n, y)
+        self.weights = w
         B, W, wide = len(w.blocks), size[1], len(w.bias)
         p = len(w.blocks[0].bias_enter) if B else 0
         self.start = self.allocate(W, n, wide)  # the first convolution's sums from above
@@ -93,7 +92,7 @@ class PlainChunkWalker(StackChunkWalker):
         W = self.size[1]
         tape.repeat(self.weights.bias, self.start)
         tape.add_product(self.row_window, self.weights.above, self.start)
-        for w, biases, inner, side in zip(
+        for w, (biases,), inner, side in zip(
             self.blocks, self.biases, self.inner, self.side, strict=True
         ):
             tape.repeat(biases, side)

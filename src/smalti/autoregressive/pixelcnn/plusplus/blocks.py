@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from smalti.autoregressive.pixelcnn.fused_ops import add_gated_residual, concat_elu_pad_dropout
+from smalti.autoregressive.pixelcnn.head import project_condition
 
 
 class WeightNorm(nn.Module):
@@ -137,13 +138,13 @@ class GatedResNetBlock(nn.Module):
             nn.init.normal_(self.condition.weight, std=0.05)
 
     def forward(self, x: Tensor, skips: tuple[Tensor, ...] = (), h: Tensor | None = None) -> Tensor:
-        """x and every skip: (N, F, H, W), h: (N, condition_width) -> (N, F, H, W)."""
+        """x and every skip: (N, F, H, W), h: (N, D) or (N, D, H, W) -> (N, F, H, W)."""
         t = self.enter(concat_elu_pad_dropout(x, self.enter.padding), padded=True)
         if self.skip is not None:
             seen = torch.cat(skips, dim=1)
             t.add_(self.skip(concat_elu_pad_dropout(seen, self.skip.padding), padded=True))
         if self.condition is not None and h is not None:
-            t.add_(self.condition(h)[:, :, None, None])
+            t.add_(project_condition(self.condition, h))
         dropout = self.dropout if self.training else 0.0
         return add_gated_residual(
             x, self.leave(concat_elu_pad_dropout(t, self.leave.padding, dropout), padded=True)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from smalti.autoregressive.network import Requirements
-from smalti.autoregressive.pixelcnn.head import to_condition_vector
+from smalti.autoregressive.pixelcnn.head import to_condition_input
 from smalti.autoregressive.pixelcnn.plusplus.blocks import (
     GatedResNetBlock,
     LevelEmbedding,
@@ -48,7 +48,7 @@ class PixelCNNPlusPlusConfig:
     levels: Count = 256
     """Levels of a pixel. Only used by embeddings."""
 
-    condition_kinds = ("vector",)
+    condition_kinds = ("vector", "map")
     input_kind = "values"
 
     @property
@@ -113,12 +113,22 @@ class UNetLevel(nn.Module):
         return u, ul
 
 
+def pool_condition(y: Tensor | None, scales: int) -> list[Tensor | None]:
+    """List the condition of each scale: a vector as it is, a map (N, D, H, W) averaged."""
+    if y is None or y.ndim == 2:
+        return [y] * scales
+    step, (H, W) = 2 ** (scales - 1), y.shape[2:]
+    y = F.pad(y, (0, -W % step, 0, -H % step))
+    return [F.avg_pool2d(y, 2**k) for k in range(scales)]
+
+
 class PixelCNNPlusPlus(nn.Module):
     """PixelCNN++: `network(x, y)` gives the parameters of every pixel's distribution.
 
     x: (N, C, H, W) in [-1, 1] -> (N, outputs, H, W), where a pixel sees those before it in raster
-    order. y: (N,) integers below condition_width, or (N, condition_width) floats. Sides that the
-    levels do not divide are padded on the right and below, which no pixel sees.
+    order. y: (N,) integers below condition_width, (N, condition_width) floats, or a map of these
+    (N, condition_width, H, W), averaged for coarser levels. Sides that the levels do not divide are
+    padded on the right and below, which no pixel sees.
     """
 
     initialized: Tensor
@@ -157,19 +167,20 @@ class PixelCNNPlusPlus(nn.Module):
         H, W = x.shape[2:]
         step = 2 ** (self.config.scales - 1)
         x = x if self.embedding is None else self.embedding(x)
+        h = to_condition_input(y, self.config.condition_width, x)
+        each = pool_condition(h, self.config.scales)
         x = F.pad(x, (0, -W % step, 0, -H % step)).contiguous(memory_format=torch.channels_last)
-        h = to_condition_vector(y, self.config.condition_width, x)
         streams = [self.start_streams(x)]  # of (u, ul)
         for k, level in enumerate(self.down):
             if k > 0:
                 u, ul = streams[-1]
                 streams.append((self.halvings["u"][k - 1](u), self.halvings["ul"][k - 1](ul)))
-            level.descend(streams, h)
+            level.descend(streams, each[k])
         u, ul = streams.pop()
         for k, level in enumerate(self.up):
             if k > 0:
                 u, ul = self.doublings["u"][k - 1](u), self.doublings["ul"][k - 1](ul)
-            u, ul = level.ascend(u, ul, streams, h)
+            u, ul = level.ascend(u, ul, streams, each[-1 - k])
         return self.end(F.elu(ul))[..., :H, :W]
 
     def start_streams(self, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from torch import Tensor
 from smalti.autoregressive.pixelcnn.packed_weights import pack_taps, pad_to_panels
 from smalti.autoregressive.pixelcnn.plusplus.blocks import ShiftedConv, ShiftedDeconv
 from smalti.autoregressive.pixelcnn.plusplus.network import PixelCNNPlusPlus
-from smalti.autoregressive.pixelcnn.raster_walker import record_conv
+from smalti.autoregressive.pixelcnn.raster_walker import record_conv, take_row
 from smalti.kernels.tape import Tape, record_column_tapes, record_tapes
 
 
@@ -69,13 +69,16 @@ class StageWeights:
         return pad_to_panels(biases, self.dtype, -1, 2)
 
     def compute_biases(self, blocks: Any, n: int, y: Tensor | None) -> np.ndarray:
-        """Sum biases and conditions of the blocks' first convolutions: (B, n, F)."""
+        """Sum biases and conditions of the blocks' first convolutions: (B, n, F).
+
+        Or (B, W, n, F) of a map's row. y: (n, D), or (W, n, D).
+        """
         biases = []
         for block in blocks:
             total = read_bias(block.enter) + (0 if block.skip is None else read_bias(block.skip))
             if y is not None and block.condition is not None:
                 total = total + y.cpu().double() @ block.condition.weight.cpu().double().T
-            biases.append(total.expand(n, -1))
+            biases.append(total.expand(n, -1) if total.ndim == 1 else total)
         return pad_to_panels(torch.stack(biases), self.dtype)
 
 
@@ -94,7 +97,8 @@ class Stage:
         """previous: the stage feeding this one; down_stage: going up, the source of skips."""
         (B, F), self.w, self.W = w.u_bias.shape, w, W
         self.previous, self.down_stage, F = previous, down_stage, F // 2
-        self.for_u, self.for_ul = w.compute_biases(w.u, n, y), w.compute_biases(w.ul, n, y)
+        self.y, self.n, first = y, n, take_row(y, 0)
+        self.for_u, self.for_ul = w.compute_biases(w.u, n, first), w.compute_biases(w.ul, n, first)
 
         def empty(*shape: int) -> np.ndarray:
             return np.zeros(shape, w.dtype)
@@ -117,6 +121,14 @@ class Stage:
             record_column_tapes(self.W, lambda tape, j: self.record_pixel(tape, i, j))  # noqa: B023
             for i in range(4)
         ]
+
+    def start_row(self, i: int) -> None:
+        """Compute u of row i, and its and the upper row's contributions to ul."""
+        if self.y is not None and self.y.ndim == 4:  # biases that differ from row to row
+            w, row = self.w, take_row(self.y, i)
+            self.for_u[...] = w.compute_biases(w.u, self.n, row)
+            self.for_ul[...] = w.compute_biases(w.ul, self.n, row)
+        self.rows[i % 4].play()
 
     def record_row(self, tape: Tape, i: int) -> None:
         """Record u of row i, and its and the upper row's contributions to ul."""

@@ -12,7 +12,7 @@ from smalti.autoregressive.pixelcnn.packed_weights import (
     pack_window,
     pad_to_panels,
 )
-from smalti.autoregressive.pixelcnn.plusplus.network import PixelCNNPlusPlus
+from smalti.autoregressive.pixelcnn.plusplus.network import PixelCNNPlusPlus, pool_condition
 from smalti.autoregressive.pixelcnn.plusplus.stage import (
     Stage,
     StageWeights,
@@ -89,12 +89,13 @@ class PlusPlusChunkWalker(ChunkWalker):
         )
         self.start_ul = np.zeros((W, n, F), dtype)  # the start of ul, from above
         self.out = np.zeros((n, len(w.bias_end)), dtype)
-        self.stages = [Stage(w.stages[0], n, W, y, None, None)]
+        each = pool_condition(y, S)
+        self.stages = [Stage(w.stages[0], n, W, each[0], None, None)]
         for k in range(1, S):
-            self.stages.append(Stage(w.stages[k], n, W >> k, y, self.stages[-1], None))
+            self.stages.append(Stage(w.stages[k], n, W >> k, each[k], self.stages[-1], None))
         before = self.stages[-1]
         for k in reversed(range(S)):
-            before = Stage(w.stages[S + k], n, W >> k, y, before, self.stages[k])
+            before = Stage(w.stages[S + k], n, W >> k, each[k], before, self.stages[k])
             self.stages.insert(S, before)
         self.record_tapes(w)
 
@@ -132,7 +133,7 @@ class PlusPlusChunkWalker(ChunkWalker):
             copy_windows(self.x, i, self.row_window)
             self.start.play()
         for at in self.find_due_stages(i):
-            self.stages[at].rows[(i >> at % self.scales) % 4].play()
+            self.stages[at].start_row(i >> at % self.scales)
 
     def compute_pixel(self, i: int, j: int, c: int) -> None:
         """Compute the ul streams at pixel (i, j), at all scales due, and its parameters."""
