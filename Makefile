@@ -20,8 +20,10 @@ QUIET := $(if $(CI),-qq) # pip shows its downloads to a person, not to a log
 demo: $(STAMP)  ## samples, a denoising GIF and an interpolation on one page; SMOKE=1 is quick
 	$(BIN)/smalti demo --out $(OUT) $(if $(SMOKE),--quick)
 
+# Bytecode is written even where the environment forbids it: otherwise every worker, and every process
+# that a test starts, compiles all sources and tests.
 test: $(STAMP)  ## the whole suite; ARGS="-k name" narrows it
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal $(ARGS)
 
 test-portable: $(STAMP)  ## the numeric tests as other processors round; QUICK=1 is what CI runs
 	$(BIN)/python scripts/test_portable.py $(if $(QUICK),--quick) $(ARGS)

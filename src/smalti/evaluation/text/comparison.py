@@ -40,6 +40,7 @@ class Translations(NamedTuple):
     texts: list[str]
     seconds: float
     n_tokens: int  # of the translations, each with </s>
+    processor_seconds: float = 0.0  # of all threads; hardly depends on how busy the machine is
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +91,7 @@ class TextComparison:
         sources = self.data.sources
         texts = {text: text for text in sources}
         wanted = sorted((t for t in texts if not find_fault(self.model, t)), key=len)
-        begun = time.perf_counter()
+        begun, processor_begun = time.perf_counter(), time.process_time()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Notice)  # unknown characters: references have them, too
             for k in range(0, len(wanted), BLOCK):
@@ -99,9 +100,9 @@ class TextComparison:
                 texts |= zip(block, found, strict=True)
                 done = min(k + BLOCK, len(wanted))
                 self.on_progress(Progress(f"translating, {name}", done, len(wanted)))
-        seconds = time.perf_counter() - begun
+        seconds, worked = time.perf_counter() - begun, time.process_time() - processor_begun
         n_tokens = sum(map(len, self.model.target_tokenizer.encode([texts[t] for t in wanted])))
-        return Translations([texts[text] for text in sources], seconds, n_tokens)
+        return Translations([texts[text] for text in sources], seconds, n_tokens, worked)
 
     def make_scorer(self, name: str) -> TextScorer:
         return make_scorer(name, self.model.config.target_language)

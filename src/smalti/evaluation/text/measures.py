@@ -90,7 +90,10 @@ def measure_placeholders(comparison: TextComparison) -> list[Row]:
 def measure_speed(comparison: TextComparison) -> list[Row]:
     rows = []
     for name, found in comparison.translations.items():
-        batches = f"{len(found.texts):,} sentences in batches of {comparison.batch_size}"
+        batches = (
+            f"{len(found.texts):,} sentences in batches of {comparison.batch_size}; "
+            f"{found.processor_seconds:.1f} s of processor time"
+        )
         rate = found.n_tokens / max(found.seconds, 1e-9)
         rows += [
             Row(f"seconds {name}", found.seconds, better="lower", unit="s", note=batches),
