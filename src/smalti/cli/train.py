@@ -109,7 +109,7 @@ def make_codec_flags(recipe: Recipe | None) -> tuple[Flag, ...]:
     default = None if recipe.codec_recipe else recipe.codec
     return (
         Flag("codec", str, help, default),
-        Flag("picture", PictureSource, "Picture as a condition, for a GPT.", None),
+        Flag("picture", PictureSource, "Picture as a condition.", None),
         Flag("picture_codec", str, "Its codec (default: levels, or the prior's).", None),
         Flag("picture_size", str, "Its height and width (default: its codec's).", None),
         Flag("picture_data", str, "Folder of given pictures, matched by name.", None),
