@@ -35,6 +35,8 @@ REFERENCES = {"xref", "link"}
 """Empty elements whose text a viewer fills in; a block that has one is not a sentence."""
 VOID = {"br", "hr", "img", "input", "meta", "link", "wbr", "col", "area", "base", "source"}
 SPACES = re.compile(r"[\s\u00a0\u200b]+")
+LOOSE_SPACE = re.compile(r" (?=[.,](?: |$))")
+"""A space that the markup leaves before a full stop: <gui>Delete </gui>."""
 WIDE_SPACE = re.compile(
     "(?<=[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]) (?=[\u3000-\u303f\u3400-\u9fff\uff00-\uffef])"
 )
@@ -182,5 +184,5 @@ def read_blocks(path: Path) -> list[Block]:
 
 
 def tidy_text(text: str) -> str:
-    """Join the lines of a text; between Chinese characters a line break is no space."""
-    return WIDE_SPACE.sub("", SPACES.sub(" ", text).strip())
+    """Join the lines of a text, without spaces before a full stop or between Chinese characters."""
+    return LOOSE_SPACE.sub("", WIDE_SPACE.sub("", SPACES.sub(" ", text).strip()))
