@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from benchmarks._machine import describe_machine, format_machine, time_call
+from benchmarks._machine import describe_machine, format_machine
 from smalti.autoregressive import FrozenCodec
 from smalti.autoregressive.conditioning import to_network_input
 from smalti.autoregressive.pixelcnn.masks import RowsAboveConv
@@ -45,7 +45,22 @@ from smalti.recipes import find_recipe
 
 SHIPPED = ("gated-pixelcnn-digits", "gated-pixelcnn-digits-8", "pixelcnnpp-digits")
 PARTS = ("building", "rows", "pixels", "choosing", "putting", "Python")
+CLOCKS = {"wall": time.perf_counter, "thread": time.thread_time}
 seeds = itertools.count(1)
+
+
+class Timer:
+    """Times calls by a clock: seconds, or the processor seconds of this thread."""
+
+    read: Callable[[], float] = staticmethod(time.perf_counter)
+
+    def time(self, work: Callable[[], object]) -> float:
+        begun = self.read()
+        work()
+        return self.read() - begun
+
+
+timer = Timer()
 
 
 class Workload(NamedTuple):
@@ -86,10 +101,12 @@ def list_workloads() -> list[Workload]:
 def main() -> None:
     options = parse_options()
     torch.set_num_threads(options.threads)
+    timer.read = CLOCKS[options.clock]
     machine = describe_machine()
     print(format_machine(machine), flush=True)
     print(f"\n{'':26}   n  bare convs  forward  sampling  forwards per sampling        naive")
     result: dict[str, Any] = {"machine": machine, "repeats": options.repeats, "rows": []}
+    result["clock"] = options.clock
     for workload in list_workloads():
         if options.only in workload.name:
             result["rows"].append(measure_workload(workload, options.repeats))
@@ -104,6 +121,7 @@ def parse_options() -> argparse.Namespace:
     parser.formatter_class, parser.description = argparse.RawDescriptionHelpFormatter, __doc__
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--clock", choices=CLOCKS, default="wall", help="thread: with one thread")
     parser.add_argument("--only", default="", help="only models whose name contains this")
     parser.add_argument("--out", type=Path, help="JSON file of the result")
     return parser.parse_args()
@@ -128,9 +146,9 @@ def measure_workload(workload: Workload, repeats: int) -> dict[str, Any]:
     for work in (bare, forward, draw):  # to compile and allocate memory
         work()
     for _ in range(repeats):
-        taken["bare"].append(median(time_call(bare) for _ in range(5)))
-        taken["forward"].append(median(time_call(forward) for _ in range(5)))
-        taken["sampling"].append(time_call(draw))
+        taken["bare"].append(median(timer.time(bare) for _ in range(5)))
+        taken["forward"].append(median(timer.time(forward) for _ in range(5)))
+        taken["sampling"].append(timer.time(draw))
     pairs = zip(taken["sampling"], taken["forward"], strict=True)
     ratios = sorted(sampling / forward for sampling, forward in pairs)
     row: dict[str, Any] = {name: median(seconds) for name, seconds in taken.items()}
@@ -163,7 +181,7 @@ def sum_read_bytes(model: Autoregressive) -> int:
 def measure_bandwidth(numbers: int = 1 << 25) -> float:
     """Bytes per second of reading an array, the best of five."""
     x = torch.ones(numbers)
-    return x.nbytes / min(time_call(x.sum) for _ in range(5))
+    return x.nbytes / min(timer.time(x.sum) for _ in range(5))
 
 
 def build_fresh_rng(n: int) -> Rng:
@@ -214,13 +232,13 @@ class TimedWalker:
         self.walker, self.spent, self.row = walker, spent, row  # numbers of a row
 
     def predict(self, k: int) -> Tensor:
-        begun = time.perf_counter()
+        begun = timer.read()
         found = self.walker.predict(k)
-        self.spent["pixels" if k % self.row else "rows"] += time.perf_counter() - begun
+        self.spent["pixels" if k % self.row else "rows"] += timer.read() - begun
         return found
 
     def set_symbols(self, k: int, symbols: Tensor) -> None:
-        self.spent["putting"] += time_call(lambda: self.walker.set_symbols(k, symbols))
+        self.spent["putting"] += timer.time(lambda: self.walker.set_symbols(k, symbols))
 
 
 def time_parts(model: Autoregressive, n: int, y: Tensor | None) -> dict[str, float]:
@@ -233,19 +251,19 @@ def time_parts(model: Autoregressive, n: int, y: Tensor | None) -> dict[str, flo
     u = build_fresh_rng(n).uniform(H * W * C, 2)
 
     def choose(k: int, symbols: SymbolDistribution) -> Tensor:
-        begun = time.perf_counter()
+        begun = timer.read()
         levels = symbols.sample(u[:, k])
-        spent["choosing"] += time.perf_counter() - begun
+        spent["choosing"] += timer.read() - begun
         return levels
 
-    begun = time.perf_counter()
+    begun = timer.read()
     walker = TimedWalker(model.build_walker(n, y), spent, W * C)
-    spent["building"] = time.perf_counter() - begun
+    spent["building"] = timer.read() - begun
     model.build_walker = lambda n, y, start=None: walker
-    begun = time.perf_counter()
+    begun = timer.read()
     for _ in model.walk(choose, n, SamplingInputs(labels=y)):
         pass
-    total = time.perf_counter() - begun + spent["building"]
+    total = timer.read() - begun + spent["building"]
     del model.build_walker
     one = spent["pixels"] / (H * (W * C - 1))
     spent["pixels"] += H * one
