@@ -14,23 +14,31 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
+from smalti.kernels.cache_attention import ROWS as ROWS_OF_KEYS
+from smalti.kernels.cache_attention import attend, write_number
 from smalti.kernels.jit import INNER_JIT_OPTIONS, JIT_OPTIONS
 from smalti.kernels.loops import (
     FASTMATH_FLAGS,
     cast_like,
-    fast_exp,
     instructions,
     offset_pointer,
     to_pointer,
 )
-from smalti.kernels.weight_rows import SUM_FLAGS, VECTOR_BYTES, multiply_rows
+from smalti.kernels.weight_rows import (
+    HAS_PAIR_SUMS,
+    SUM_FLAGS,
+    VECTOR_BYTES,
+    WEIGHT_ROWS,
+    multiply_rounded_rows,
+    multiply_rows,
+)
 
 EPSILON = 1e-5
 """Of nn.LayerNorm."""
 FIRST_NORM, QKV, OUT, SECOND_NORM, HIDDEN, SHRINK, KEYS, VALUES = 0, 2, 5, 8, 10, 13, 16, 17
 """Columns of a block's row of addresses: weight and bias of norms, weight, scale and bias of
 matrices, the cache. The row after the blocks has the last norm, and the head at QKV."""
-X, NORMED, ROWS, ATTENDED, HIDDEN_ROWS, SCORES, TILES, LOGITS, BARRIER = range(9)
+X, NORMED, ROWS, ATTENDED, HIDDEN_ROWS, SCORES, TILES, LOGITS, ROUNDED, BARRIER = range(10)
 """Columns of the last row, the workspace."""
 SET, ADD, GELU = range(3)
 
@@ -58,38 +66,6 @@ def wait(counter, round, threads):
             if spins > 1000:
                 yield_processor()
             seen = add_atomically(counter, 0)
-
-
-def read_number(x, k, like):
-    """x[k] as a number of the pointer `like`; uint16 are bits of bfloat16."""
-    raise NotImplementedError  # only called from compiled code
-
-
-@overload(read_number)
-def _read_number(x, k, like):
-    if x.dtype == types.uint16:
-        return lambda x, k, like: cast_like(
-            np.uint32(np.uint32(x[k]) << np.uint32(16)).view(np.float32), like
-        )
-    return lambda x, k, like: x[k]
-
-
-def write_number(x, k, value):
-    """x[k] = value, which is rounded to nearest even for bfloat16."""
-    raise NotImplementedError
-
-
-@overload(write_number)
-def _write_number(x, k, value):
-    def narrow(x, k, value):
-        bits = np.float32(value).view(np.uint32)
-        odd = (bits >> np.uint32(16)) & np.uint32(1)
-        x[k] = np.uint16((bits + np.uint32(0x7FFF) + odd) >> np.uint32(16))
-
-    def store(x, k, value):
-        x[k] = value
-
-    return narrow if x.dtype == types.uint16 else store
 
 
 def erf(x: Any) -> Any:
@@ -137,49 +113,8 @@ def normalize(x, weight, bias, out, rows, D):
             to[k] = (line[k] - mean) * scale * weight[k] + bias[k]
 
 
-@numba.njit(**INNER_JIT_OPTIONS, fastmath=SUM_FLAGS)
-def attend(q, keys, values, out, scores, T, d):
-    """out (d,) = softmax(q keys^T / sqrt(d)) values, for q (d,), keys and values (T, d)."""
-    zero, scale = cast_like(0, q), cast_like(1 / math.sqrt(d), q)
-    for t in range(0, T, 4):  # scores has room for three more
-        a, b = offset_pointer(keys, t * d), offset_pointer(keys, min(t + 1, T - 1) * d)
-        c = offset_pointer(keys, min(t + 2, T - 1) * d)
-        e = offset_pointer(keys, min(t + 3, T - 1) * d)
-        one, two, three, four = zero, zero, zero, zero
-        for k in range(d):
-            one += q[k] * read_number(a, k, q)
-            two += q[k] * read_number(b, k, q)
-            three += q[k] * read_number(c, k, q)
-            four += q[k] * read_number(e, k, q)
-        scores[t], scores[t + 1] = one * scale, two * scale
-        scores[t + 2], scores[t + 3] = three * scale, four * scale
-    top, total = scores[0], zero
-    for t in range(T):
-        top = max(top, scores[t])
-    for t in range(T):
-        scores[t] = fast_exp(max(scores[t] - top, cast_like(-80, q)))
-        total += scores[t]
-    for k in range(d):
-        out[k] = zero
-    t = 0
-    while t + 4 <= T:
-        v = offset_pointer(values, t * d)
-        one, two, three, four = scores[t], scores[t + 1], scores[t + 2], scores[t + 3]
-        for k in range(d):
-            near = one * read_number(v, k, q) + two * read_number(v, d + k, q)
-            far = three * read_number(v, 2 * d + k, q) + four * read_number(v, 3 * d + k, q)
-            out[k] += near + far
-        t += 4
-    while t < T:
-        for k in range(d):
-            out[k] += scores[t] * read_number(values, t * d + k, q)
-        t += 1
-    for k in range(d):
-        out[k] /= total
-
-
 @numba.njit(**INNER_JIT_OPTIONS)
-def attend_to_cache(sizes, qkv, keys, values, out, scores, thread):
+def attend_to_cache(sizes, qkv, keys, values, out, scores, thread, lanes):
     """Store this token's keys and values, and attend, for this thread's share of heads."""
     n, D, heads, position, capacity, threads = (
         sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[6],
@@ -194,7 +129,7 @@ def attend_to_cache(sizes, qkv, keys, values, out, scores, thread):
         for i in range(d):
             write_number(k, position * d + i, q[D + i])
             write_number(v, position * d + i, q[2 * D + i])
-        attend(q, k, v, offset_pointer(out, h * d), scores, position + 1, d)
+        attend(q, k, v, offset_pointer(out, h * d), scores, position + 1, d, lanes)
 
 
 @numba.njit(**INNER_JIT_OPTIONS, fastmath=FASTMATH_FLAGS)
@@ -218,10 +153,29 @@ def finish(x, scale, bias, out, rows, columns, first, last, mode):
 
 @numba.njit(**INNER_JIT_OPTIONS)
 def share(count, sizes, thread):
-    """Return this thread's range of columns: an even number of them, but for the last."""
-    pairs, threads = (count + 1) // 2, sizes[6]
-    end = min(2 * (pairs * (thread + 1) // threads), count)
-    return 2 * (pairs * thread // threads), end
+    """Return this thread's range of columns: whole tiles, but for the last."""
+    tiles, threads = (count + WEIGHT_ROWS - 1) // WEIGHT_ROWS, sizes[6]
+    end = min(WEIGHT_ROWS * (tiles * (thread + 1) // threads), count)
+    return WEIGHT_ROWS * (tiles * thread // threads), end
+
+
+def multiply(x, w, product, rounded, n, k, columns, first, end, tile):
+    """product (n, columns) = x (n, k) w^T in columns first .. end - 1."""
+    raise NotImplementedError  # only called from compiled code
+
+
+@overload(multiply, jit_options=INNER_JIT_OPTIONS)
+def _multiply(x, w, product, rounded, n, k, columns, first, end, tile):
+    lanes = VECTOR_BYTES // (x.dtype.bitwidth // 8)
+
+    def round_first(x, w, product, rounded, n, k, columns, first, end, tile):
+        multiply_rounded_rows(x, w, product, rounded, n, k, columns, first, end, tile)
+
+    def exact(x, w, product, rounded, n, k, columns, first, end, tile):
+        multiply_rows(x, w, product, n, k, columns, first, end, lanes, tile)
+
+    is_rounded = x.dtype == types.float32 and w.dtype == types.int8 and HAS_PAIR_SUMS
+    return round_first if is_rounded else exact
 
 
 @numba.njit(**JIT_OPTIONS)
@@ -237,8 +191,9 @@ def step(table, sizes, like, weight_like, cache_like, thread):
     x, rows = to_pointer(room[X], like), to_pointer(room[ROWS], like)
     attended, hidden = to_pointer(room[ATTENDED], like), to_pointer(room[HIDDEN_ROWS], like)
     normed = offset_pointer(to_pointer(room[NORMED], like), thread * n * D)
-    scores = offset_pointer(to_pointer(room[SCORES], like), thread * (sizes[4] + 4))
+    scores = offset_pointer(to_pointer(room[SCORES], like), thread * (sizes[4] + ROWS_OF_KEYS))
     tile = offset_pointer(to_pointer(room[TILES], like), thread * 64)
+    rounded = offset_pointer(to_pointer(room[ROUNDED], like), thread * n * (2 * D + 1))
     counter, round = to_pointer(room[BARRIER], table), 0
     for part in range(4 * layers + 1):
         row, last = table[part // 4], part == 4 * layers
@@ -250,7 +205,7 @@ def step(table, sizes, like, weight_like, cache_like, thread):
             norm, at, k, columns, mode = -1, OUT, D, D, ADD
             source, product, out = attended, hidden, x
             keys, values = to_pointer(row[KEYS], cache_like), to_pointer(row[VALUES], cache_like)
-            attend_to_cache(sizes, rows, keys, values, attended, scores, thread)
+            attend_to_cache(sizes, rows, keys, values, attended, scores, thread, lanes)
             round += 1
             wait(counter, round, threads)
         elif part % 4 == 2:
@@ -264,7 +219,7 @@ def step(table, sizes, like, weight_like, cache_like, thread):
             normalize(x, weight, bias, normed, n, D)
         first, end = share(columns, sizes, thread)
         matrix = to_pointer(row[at], weight_like)
-        multiply_rows(source, matrix, product, n, k, columns, first, end, lanes, tile)
+        multiply(source, matrix, product, rounded, n, k, columns, first, end, tile)
         scale, bias = to_pointer(row[at + 1], like), to_pointer(row[at + 2], like)
         finish(product, scale, bias, out, n, columns, first, end, mode)
         round += 1

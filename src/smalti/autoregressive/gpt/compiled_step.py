@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from smalti.autoregressive.gpt.int8_weights import Int8Weights
 from smalti.autoregressive.gpt.network import GPT
 from smalti.kernels import transformer_step as kernel
+from smalti.kernels.cache_attention import ROWS
 from smalti.kernels.threads import start_threads
 
 COSTLY_STEP = 4_000_000
@@ -45,8 +46,8 @@ class CompiledStep:
         self.x, self.logits = like.new_empty(n, D), like.new_empty(n, vocab)
         self.counter = np.zeros(1, np.int64)
         room = [self.x, like.new_empty(threads, n, D), like.new_empty(n, max(3 * D, vocab))]
-        room += [like.new_empty(n, D), like.new_empty(n, 4 * D), like.new_empty(threads, T + 4)]
-        room += [like.new_empty(threads, 64), self.logits]
+        room += [like.new_empty(n, D), like.new_empty(n, 4 * D), like.new_empty(threads, T + ROWS)]
+        room += [like.new_empty(threads, 64), self.logits, like.new_empty(threads, n * (2 * D + 1))]
         self.kept += room
         table = [
             [
