@@ -22,7 +22,8 @@ import torch
 from sacrebleu.metrics.bleu import BLEU
 
 import smalti
-from smalti.translation import Translator, translate
+from smalti.translation import Glossary, Translator, translate
+from smalti.translation.glossary import contains_all
 
 WORD = re.compile(r"[A-Za-z][a-z]{3,}")
 HAN = re.compile("[\u4e00-\u9fff]{2,}")
@@ -43,7 +44,8 @@ def main() -> None:
     assert translate(model, [english for english, _ in test], glossary={}) == plain
     rows = []
     for (english, chinese), text in zip(test, plain, strict=True):
-        if terms := choose_terms(english, chinese, text, strength):
+        terms = choose_terms(english, chinese, text, strength)
+        if Glossary(terms).find_terms(english):
             begun = time.process_time()
             (found,) = translate(model, [english], glossary=terms)
             rows.append((english, chinese, text, found, terms, time.process_time() - begun))
@@ -51,10 +53,12 @@ def main() -> None:
         print(english, chinese, text, found, terms, sep="\n    ")
     bleu = BLEU(tokenize="zh")
     references = [[chinese for _, chinese, *_ in rows]]
-    terms = [(term, found) for *_, found, given, _ in rows for term in given.values()]
-    kept = sum(term in found for term, found in terms)
-    print(f"{len(test)} sentences in {seconds:.1f} s; {len(rows)} with terms, {len(terms)} of them")
-    print(f"terms written: {kept} of {len(terms)}; without the glossary none")
+    wanted = [Glossary(terms).list_translations(english) for english, *_, terms, _ in rows]
+    kept = sum(contains_all(row[3], words) for row, words in zip(rows, wanted, strict=True))
+    before = sum(contains_all(row[2], words) for row, words in zip(rows, wanted, strict=True))
+    count = sum(map(len, wanted))
+    print(f"{len(test)} sentences in {seconds:.1f} s; {len(rows)} of them with {count} terms")
+    print(f"all terms written in {kept} of {len(rows)}, without the glossary in {before}")
     print(f"without: {bleu.corpus_score([row[2] for row in rows], references)}")
     print(f"with:    {bleu.corpus_score([row[3] for row in rows], references)}")
     print(f"{bleu.get_signature()}; {sum(row[5] for row in rows):.1f} s with the glossary")

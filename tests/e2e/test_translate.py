@@ -7,9 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from smalti.cli import main
+from smalti.translation import fonts
 from tests.command import run_command
+from tests.toy_fonts import LATIN, write_font
 
 PO = """msgid ""
 msgstr ""
@@ -72,6 +75,36 @@ def test_sentences_files_and_catalogs(
     assert Path("new.po").read_text() == found
 
 
+def test_a_terminal_shows_translations_as_they_grow(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    assert main(["translate", "Click OK to save the document."]) == 0
+    out = capsys.readouterr().out
+    assert "点击「确定」" in out.split("保存")[0] and out.endswith("保存文档。\n")
+    assert out.count("点击") > 2
+
+
+def test_attention_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(fonts, "FOLDERS", [str(tmp_path)])
+    words = ["translate", "Save the file.", "--attention", "heat.png"]
+    assert main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "no installed font" in line and "fonts-wqy-microhei" in line
+    assert not Path("heat.png").exists()
+    fonts.list_fonts.cache_clear()
+    write_font(Path("own.ttf"), LATIN + "保存文件。")
+    assert main(words) == 0
+    assert "保存文件" in capsys.readouterr().out
+    with Image.open("heat.png") as picture:
+        assert picture.width > picture.height > 100
+    fonts.list_fonts.cache_clear()
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -91,6 +124,8 @@ def test_sentences_files_and_catalogs(
         (["hi", "--glossary", "bad.txt"], "bad.txt: byte 0xff is not UTF-8"),
         (["hi", "--glossary", "in.txt"], "in.txt, line 1: 'Hello.' is not two terms"),
         (["--file", "in.txt", "--out", "new", "--glossary", "."], ". is a folder"),
+        (["hi", "ho", "--attention", "a.png"], "--attention a.png is given with 2 texts"),
+        (["--file", "in.txt", "--attention", "a.png"], "--attention a.png is given with 0 texts"),
         (["--n-best", "2", "--file", "in.txt"], "--n-best 2 is given without a text"),
         ([], "standard input is empty"),
     ],
@@ -129,8 +164,6 @@ def test_refusals(
 def test_verbs_of_pictures_refuse_a_model_of_text(
     words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from PIL import Image
-
     monkeypatch.chdir(tmp_path)
     for name in ("a.png", "b.png"):
         Image.new("L", (28, 28)).save(name)

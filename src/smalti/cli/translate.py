@@ -10,13 +10,24 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import App, Parameter
+from rich.live import Live
+from rich.text import Text
 
+from smalti.cli.display import make_console
 from smalti.cli.options import parse_device
 from smalti.cli.progress_bar import ProgressBar
 from smalti.core.errors import UserError
 from smalti.core.messages import format_count
+from smalti.core.model import open_model
 from smalti.core.ranges import Range
-from smalti.tasks import translate, translate_catalog, translate_file, translate_lines
+from smalti.tasks import (
+    draw_attention,
+    stream_translation,
+    translate,
+    translate_catalog,
+    translate_file,
+    translate_lines,
+)
 from smalti.translation.files import decode_lines, open_bytes
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -43,6 +54,7 @@ def translate_inputs(
     length_penalty: Annotated[Annotated[float, Range(-100, 100)] | None, NO_DEFAULT] = None,
     n_best: BeamSize = 1,
     glossary: Annotated[Path | None, NO_DEFAULT] = None,
+    attention: Annotated[Path | None, NO_DEFAULT] = None,
     device: str = "auto",
 ) -> None:
     """Translate English into Chinese.
@@ -69,10 +81,14 @@ def translate_inputs(
         Translations to show for each text, with scores.
     glossary
         File of terms: English, a tab, Chinese on each line.
+    attention
+        PNG to draw: which words lead to which.
     device
         cpu, cuda, cuda:1, mps, or auto.
     """
     check_inputs(text, file, po, out, n_best)
+    if attention and len(text) != 1:
+        raise UserError(f"--attention {attention} is given with {len(text)} texts; give one")
     search = {
         "beam_size": beam_size,
         "length_penalty": length_penalty,
@@ -80,6 +96,8 @@ def translate_inputs(
         "device": parse_device(device),
     }
     if text:
+        if attention:
+            draw_attention(model, text[0], attention, **search)
         print_translations(model, text, n_best, search)
     elif po or (file and out):
         write_translation(model, file, po, out, search)
@@ -108,9 +126,23 @@ def check_inputs(
 
 
 def print_translations(model: str, text: tuple[str, ...], n: int, search: dict[str, Any]) -> None:
+    if n == 1 and sys.stdout.isatty():
+        loaded = open_model(model, "translate", search["device"])
+        for one in text:
+            print(show_growing(stream_translation(loaded, one, **search)))
+        return
     for translations in translate(model, text, n_best=n, **search):
         for one in translations:
             print(f"{one.score:7.3f}  {one.text}" if n > 1 else one.text)
+
+
+def show_growing(states: Iterator[str]) -> str:
+    """Show the states of a translation on the terminal, one in place of the other; the last."""
+    state = ""
+    with Live(console=make_console(), transient=True, auto_refresh=False) as live:
+        for state in states:
+            live.update(Text(state), refresh=True)
+    return state
 
 
 def print_translated_lines(model: str, lines: Iterator[str], search: dict[str, Any]) -> None:

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from smalti.tasks._train import resume, train
     from smalti.tasks._translate import (
         TranslatedFile,
+        draw_attention,
+        stream_translation,
         translate,
         translate_catalog,
         translate_file,
@@ -72,6 +74,7 @@ __all__ = [
     "compress",
     "convert_checkpoint",
     "decompress",
+    "draw_attention",
     "draw_samples",
     "evaluate",
     "export_model",
@@ -85,6 +88,7 @@ __all__ = [
     "reconstruct",
     "report",
     "resume",
+    "stream_translation",
     "train",
     "translate",
     "translate_catalog",

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from smalti import translation
-from smalti.core.errors import UserError
+from smalti.core.errors import UserError, shorten
 from smalti.core.model import open_model
+from smalti.core.pictures import save_png
 from smalti.core.progress import OnProgress, ignore_event
 from smalti.translation import Beam, Translation, Translator
+from smalti.translation.alignment import align, draw_alignments
 from smalti.translation.glossary import GlossarySource
-from smalti.translation.texts import default_beam
+from smalti.translation.texts import default_beam, translate_in_pieces
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,41 @@ def translate(
         beam,
         glossary=glossary,
     )
+
+
+def stream_translation(
+    model: object,
+    text: str,
+    *,
+    beam_size: int | None = None,
+    length_penalty: float | None = None,
+    glossary: GlossarySource = None,
+    device: str = "auto",
+) -> Iterator[str]:
+    """Translate a text symbol by symbol: yields the likeliest so far, and at last the result."""
+    translator, beam = open_translator(model, beam_size, length_penalty, device)
+    return translation.stream_translation(translator, text, beam, glossary)
+
+
+def draw_attention(
+    model: object,
+    text: str,
+    out: str | Path,
+    *,
+    beam_size: int | None = None,
+    length_penalty: float | None = None,
+    glossary: GlossarySource = None,
+    device: str = "auto",
+) -> Path:
+    """Draw which words the model looks at for each symbol of a translation, as a PNG.
+
+    UserError if no installed font has the characters.
+    """
+    translator, beam = open_translator(model, beam_size, length_penalty, device)
+    pieces = translate_in_pieces(translator, text, beam, glossary)
+    if not pieces:
+        raise UserError(f"{shorten(text)} has no words to draw; give a sentence")
+    return save_png(draw_alignments([align(translator, *pair) for pair in pieces]), out)
 
 
 def translate_lines(

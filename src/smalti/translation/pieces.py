@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from torch import Tensor
+
 from smalti.layers.eval_mode import eval_mode
 from smalti.translation.constrained_search import Term, search_with_terms
-from smalti.translation.decoding import Beam, Hypothesis
+from smalti.translation.decoding import Beam, BeamSearch, Hypothesis
 from smalti.translation.glossary import Glossary, contains_all, spell_translation
 from smalti.translation.markup import (
     PLACEHOLDER,
@@ -49,6 +51,21 @@ class PieceSearch:
         rows = self.model.search(known, self.beam, self.batch_size) if known else []
         return [self.decode(row) for row in rows]
 
+    def stream(self, piece: str) -> Iterator[list[Translation]]:
+        """Search as `search`, symbol by symbol: yields the likeliest so far, then all found."""
+        beams = None
+        while beams is None or len(beams.active_rows):
+            with eval_mode(self.model):
+                if beams is None:
+                    symbols = self.encode(drop_characters(piece, self.unknown))
+                    beams = BeamSearch(self.model.network, symbols, self.beam)
+                beams.step()
+            yield self.decode([Hypothesis(beams.list_best()[0], 0.0)])
+        yield self.decode(sorted(beams.hypotheses[0], key=lambda one: -one.score))
+
+    def encode(self, text: str) -> Tensor:
+        return pad_sequences(self.model.source_tokenizer.encode([text])).to(self.model.device)
+
     def search_with_terms(self, piece: str) -> list[Translation]:
         """Search translations of a piece that contain the glossary's terms, best first."""
         text = drop_characters(piece, self.unknown)
@@ -59,10 +76,9 @@ class PieceSearch:
             if inside:
                 spellings = spell_translation(translation, target)
                 terms.append(Term(inside[0], inside[-1] + 1, spellings))
-        symbols = pad_sequences(source.encode([text])).to(self.model.device)
         with eval_mode(self.model):
             found = search_with_terms(
-                self.model.network, symbols, terms, self.beam, self.split_symbol
+                self.model.network, self.encode(text), terms, self.beam, self.split_symbol
             )
         return self.decode(found)
 

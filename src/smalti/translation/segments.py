@@ -45,6 +45,11 @@ def split_long(text: str, usual_length: int, max_length: int, measure: Measure) 
     return [piece.replace("\0", " ") for piece in pieces]
 
 
+def split_sentences(text: str) -> list[str]:
+    """Split text at the ends of its sentences."""
+    return SENTENCE.split(text)
+
+
 def pack_pieces(parts: Sequence[str], max_length: int, measure: Measure) -> list[str]:
     """Join neighbors while they fit."""
     packed: list[str] = []

@@ -16,7 +16,12 @@ from smalti.translation.glossary import GlossarySource, open_glossary
 from smalti.translation.markup import PLACEHOLDER, add_access_key, has_words, split_access_key
 from smalti.translation.model import Translator
 from smalti.translation.pieces import PieceSearch, Translation, translate_pieces
-from smalti.translation.segments import join_pieces, split_lines, split_long
+from smalti.translation.segments import (
+    join_pieces,
+    split_lines,
+    split_long,
+    split_sentences,
+)
 from smalti.translation.tokenizer import UNK
 
 USUAL_LENGTH, MAX_LENGTH = 30, 50
@@ -57,6 +62,52 @@ def find_translations(
     masked, or else the words between them are translated separately. Raises UserError for a text
     that is empty or in another language, and for a glossary that is not one.
     """
+    documents, search = open_search(model, texts, beam, batch_size, glossary)
+    translations = translate_pieces(list_pieces(documents), search)
+    return [document.assemble(translations, n) for document in documents]
+
+
+def translate_in_pieces(
+    model: Translator | str | Path,
+    text: str,
+    beam: Beam | None = None,
+    glossary: GlossarySource = None,
+) -> list[tuple[str, str]]:
+    """The sentences or parts that a text is translated in, each with its best translation."""
+    documents, search = open_search(model, [text], beam, 32, glossary)
+    translations = translate_pieces(list_pieces(documents), search)
+    return [(piece, translations[piece][0].text) for piece in documents[0].pieces]
+
+
+def stream_translation(
+    model: Translator | str | Path,
+    text: str,
+    beam: Beam | None = None,
+    glossary: GlossarySource = None,
+) -> Iterator[str]:
+    """Translate a text symbol by symbol: yields the likeliest translation so far, then the best.
+
+    Arguments and errors as in `find_translations`.
+    """
+    (document,), search = open_search(model, [text], beam, 1, glossary)
+    translations: dict[str, list[Translation]] = {}
+    for piece in list_pieces([document]):
+        found: list[Translation] = []
+        for found in search.stream(piece):
+            yield document.write_beginning(translations | {piece: found})
+        found = search.select_faithful(piece, found)
+        translations |= {piece: found} if found else translate_pieces([piece], search)
+    yield document.write_translation(translations, 0).text
+
+
+def open_search(
+    model: Translator | str | Path,
+    texts: Sequence[str],
+    beam: Beam | None,
+    batch_size: int,
+    glossary: GlossarySource,
+) -> tuple[list[Document], PieceSearch]:
+    """Split texts into pieces, and prepare a search of their translations."""
     translator = open_model(model, "translate")
     terms = open_glossary(glossary, translator.target_tokenizer)
     if isinstance(texts, str) or not all(isinstance(text, str) for text in texts):
@@ -65,14 +116,26 @@ def find_translations(
         if fault := find_fault(translator, text):
             raise UserError(f"text {k} is {fault}")
     documents = [Document(translator, text) for text in texts]
-    pieces = list(dict.fromkeys(piece for document in documents for piece in document.pieces))
-    if unknown := find_unknown(translator, pieces):
-        shown = " ".join(sorted(unknown)[:10])
-        warnings.warn(Notice(f"unknown to the model, omitted: {shown}"), stacklevel=2)
+    unknown = find_unknown(translator, list_pieces(documents))
+    warn_about_losses(documents, unknown)
     beam = beam or default_beam(translator)
-    search = PieceSearch(translator, beam, batch_size, unknown, terms)
-    translations = translate_pieces(pieces, search)
-    return [document.assemble(translations, n) for document in documents]
+    return documents, PieceSearch(translator, beam, batch_size, unknown, terms)
+
+
+def list_pieces(documents: Sequence[Document]) -> list[str]:
+    """List the pieces of texts, each once."""
+    return list(dict.fromkeys(piece for document in documents for piece in document.pieces))
+
+
+def warn_about_losses(documents: Sequence[Document], unknown: set[str]) -> None:
+    """Say that characters are omitted, or that sentences are too long."""
+    if unknown:
+        shown = " ".join(sorted(unknown)[:10])
+        warnings.warn(Notice(f"unknown to the model, omitted: {shown}"), stacklevel=4)
+    if long := sum(segment.long_sentences for one in documents for segment in one.segments):
+        what = "1 sentence is" if long == 1 else f"{long} sentences are"
+        said = f"{what} longer than {MAX_LENGTH} symbols and translated in parts, less well"
+        warnings.warn(Notice(said), stacklevel=4)
 
 
 def default_beam(model: Translator) -> Beam:
@@ -112,6 +175,7 @@ class Segment:
     pieces: tuple[str, ...] = ()
     access_key: str = ""  # such as "&O"
     verbatim: str = ""
+    long_sentences: int = 0  # that are longer than the model takes
 
 
 class Document:
@@ -136,6 +200,16 @@ class Document:
             ::-1
         ]
 
+    def write_beginning(self, translations: dict[str, list[Translation]]) -> str:
+        """Write the translation up to the first piece that has none."""
+        text = ""
+        for part in self.segments:
+            found = [translations[piece][0].text for piece in part.pieces if piece in translations]
+            text += part.verbatim or join_pieces(found)
+            if len(found) < len(part.pieces):
+                break
+        return text
+
     def write_translation(self, translations: dict[str, list[Translation]], k: int) -> Translation:
         def choose(piece: str) -> Translation:
             return translations[piece][min(k, len(translations[piece]) - 1)]
@@ -159,4 +233,6 @@ def make_segment(model: Translator, line: str) -> Segment:
     def measure(pieces: Sequence[str]) -> list[int]:
         return [len(symbols) for symbols in model.source_tokenizer.encode(pieces)]
 
-    return Segment(tuple(split_long(text, USUAL_LENGTH, MAX_LENGTH, measure)), key)
+    pieces = tuple(split_long(text, USUAL_LENGTH, MAX_LENGTH, measure))
+    long = sum(n > MAX_LENGTH for n in measure(split_sentences(text))) if len(pieces) > 1 else 0
+    return Segment(pieces, key, long_sentences=long)
