@@ -164,7 +164,7 @@ def multiply(x, w, product, rounded, n, k, columns, first, end, tile):
     raise NotImplementedError  # only called from compiled code
 
 
-@overload(multiply, jit_options=INNER_JIT_OPTIONS)
+@overload(multiply)
 def _multiply(x, w, product, rounded, n, k, columns, first, end, tile):
     lanes = VECTOR_BYTES // (x.dtype.bitwidth // 8)
 
