@@ -195,6 +195,13 @@ def test_unknown_characters_are_told(tiny: Translator) -> None:
         assert translate(model, ["a☃ file {☃}"]) == ["A FILE {☃}"]
 
 
+def test_a_sentence_that_is_too_long_is_told(tiny: Translator) -> None:
+    model, sentence = make_scripted(tiny), "Click OK to save the document. "
+    assert translate(model, [sentence * 9]) == [(sentence * 9).upper()]
+    with pytest.warns(Notice, match="1 sentence is longer than 50 symbols"):
+        translate(model, [sentence + "Click OK to save the document " * 9])
+
+
 # ---- files
 
 
