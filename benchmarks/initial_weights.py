@@ -13,10 +13,10 @@ with these initial weights:
 - xavier, embeddings: the same on embeddings alone
 - ours: linear layers by Xavier, embeddings N(0, 1/d)
 
-each with embeddings scaled by sqrt(d) as in the paper, and once without. `word/position` is the
-ratio of the standard deviations of a scaled embedding and of the positions it is added to; `seen`
-is how much of what the encoder's output varies over positions comes from the words: 1 minus the
-mean correlation of the outputs of two sentences of equal length.
+each with embeddings scaled by sqrt(d) as in the paper, and without. `word/position` is the ratio of
+the standard deviations of an embedding and of the positions that it is added to. `words seen` is 1
+minus the mean correlation of the encoder's outputs for two sentences of equal length, before
+training: 0 if it depends on the positions alone.
 """
 
 from __future__ import annotations
@@ -70,19 +70,20 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--width", type=int, default=128)
     parser.add_argument("--rate", type=float, default=1e-4)
+    parser.add_argument("--seen-width", type=int, default=512, help="width for `words seen`")
     parser.add_argument("--rows", nargs="+", choices=WEIGHTS, default=list(WEIGHTS))
     parser.add_argument("--scaled", nargs="+", choices=("yes", "no"), default=["yes", "no"])
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     texts = read_texts(options.pairs)
-    print("| weights | scaled | word/position | seen | loss after 1/10 | 1/3 | all steps |")
+    print("| weights | scaled | word/position | words seen | loss after 1/10 | 1/3 | all steps |")
     print("|---|---|---|---|---|---|---|")
     for scaled in options.scaled:
         for name in options.rows:
-            network = build_network(texts, options.width, scaled == "yes")
-            WEIGHTS[name](network)
+            network = build_network(texts, options.seen_width, name, scaled == "yes")
             print(f"| {name} | {scaled} | {measure_ratio(network):.3f} ", end="", flush=True)
             print(f"| {measure_word_share(network, texts):.3f} ", end="", flush=True)
+            network = build_network(texts, options.width, name, scaled == "yes")
             losses = train(network, texts, options.steps, options.rate)
             marks = (len(losses) // 10, len(losses) // 3, len(losses))
             means = [
@@ -120,20 +121,23 @@ class SharedTable:
         return self.weight[symbols]
 
 
-def build_network(texts: TextPairs, width: int, scaled: bool) -> Transformer:
+def build_network(texts: TextPairs, width: int, weights: str, scaled: bool) -> Transformer:
     torch.manual_seed(0)
     recipe = find_recipe("article-translator").change(
         model={"network.width": width, "network.feed_forward_width": 4 * width}
     )
     config = recipe.make_config(texts, ("en", "zh")).network
-    return (Transformer if scaled else Unscaled)(config)
+    network = (Transformer if scaled else Unscaled)(config)
+    WEIGHTS[weights](network)
+    return network
 
 
 @torch.no_grad()
 def measure_ratio(network: Transformer) -> float:
     """Standard deviation of what words add to the input, over that of the positions."""
-    weight = network.source.weight
-    words = network.embed(network.source, torch.arange(len(weight))[:1000, None]).std(0).mean()
+    symbols = torch.arange(min(1000, len(network.source.weight)))[:, None]
+    words = network.eval().embed(network.source, symbols).std(0).mean()
+    network.train()
     return float(words) / 0.5**0.5
 
 
