@@ -3,10 +3,10 @@
     python -m benchmarks.translators pairs.jsonl.xz --steps 1000    # Ctrl-C saves; rerun to resume
     python -m benchmarks.translators pairs.jsonl.xz --rows first "R-Drop 4"
 
-The corpus is the prose of scripts/translator_pairs.py, split by document as for the shipped model.
-Every row is the recipe `translate` with one change, trained by the loop of `smalti train`. Rows get
-equal processor time of one thread, whatever else runs: the cost of a step of all rows is measured
-first, in turns, and a row whose step costs twice as much as the first's gets half of its `--steps`.
+The corpus is the prose of scripts/prepare_translation.py, split by document in the same way. Every
+row is the recipe `translate` with one change, trained by the loop of `smalti train`. Rows get equal
+processor time of one thread, whatever else runs: the cost of a step of all rows is measured first,
+in turns, and a row whose step costs twice as much as the first's gets half of its `--steps`.
 
 Then the averaged weights translate some validation sentences greedily: BLEU and chrF by sacrebleu,
 nats per character of the reference after the true words (so that vocabularies of other sizes

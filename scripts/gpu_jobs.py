@@ -78,16 +78,13 @@ def texture_codec_config(pictures: Pictures) -> Any:
 CODEC = Training(steps=20_000, batch_size=48, learning_rate=6e-4, weight_decay=0.0, ema=0.999)
 
 
-def make_translator_job(variant: str, *options: str) -> CommandJob:
-    words = ("{python}", "scripts/train_translator.py", "--data", "{data}/../translate/data")
-    out = ("--out", "{out}/translator.safetensors", "--seconds", "{seconds}")
-    return CommandJob(
-        f"translator-{variant}", (*words, *out, "--variant", variant, "--workers", "2", *options)
-    )
+def make_translator_job(name: str, *options: str) -> CommandJob:
+    words = ("{python}", "scripts/train_translator.py", "{data}/../translate/pairs.jsonl.xz")
+    return CommandJob(name, (*words, "--out", "{out}/run", "--seconds", "{seconds}", *options))
 
 
 JOBS: tuple[AnyJob, ...] = (
-    make_translator_job("b", "--seed", "1"),
+    make_translator_job("translator-b", "--r-drop", "4", "--dropout", "0.2", "--seed", "1"),
     TrainingJob(
         "pixelcnnpp-digits",
         find_recipe("pixelcnnpp-digits").make_config,

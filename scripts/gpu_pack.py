@@ -14,7 +14,7 @@ from PIL import Image
 
 MODELS = ("ddpm-digits", "digits-classifier", "emoji-classifier", "vqvae-digits")
 """Shipped models that training or the checks load."""
-SCRIPTS = ("gpu_*.py", "train_translator.py", "translator_*.py")
+SCRIPTS = ("gpu_*.py", "train_translator.py", "prepare_translation.py")
 LOSSY = ("textures-128",)
 """Packs that are stored lossily, to save space."""
 QUALITY = 95

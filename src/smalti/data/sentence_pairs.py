@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -106,6 +106,16 @@ class TextCodec(Protocol):
     @property
     def model(self) -> bytes: ...
     def encode(self, text: Sequence[str], dropout: float = 0.0) -> list[list[int]]: ...
+
+
+@runtime_checkable
+class HasVocabularies(Protocol):
+    """A dataset with the vocabularies that its tokens are of."""
+
+    @property
+    def source_tokenizer(self) -> TextCodec: ...
+    @property
+    def target_tokenizer(self) -> TextCodec: ...
 
 
 @dataclass(frozen=True, eq=False)

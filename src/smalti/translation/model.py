@@ -19,7 +19,7 @@ from smalti.core.protocols import Batch, Condition, Dataset, Loss, Spec, list_sa
 from smalti.core.ranges import Count, FractionBelowOne, Weight
 from smalti.core.rng import Rng
 from smalti.core.sampling_inputs import SamplingInputs
-from smalti.data.sentence_pairs import TextPairs
+from smalti.data.sentence_pairs import HasVocabularies
 from smalti.layers.eval_mode import eval_mode
 from smalti.layers.symbol_sampling import Ancestral
 from smalti.translation.decoding import Beam, BeamSearch, Hypothesis, beam_search, draw_translations
@@ -96,9 +96,14 @@ class Translator(Model):
         return read_tokenizer(self.target_model, self.config.network.target_vocab_size, "target")
 
     def set_training_data(self, data: Dataset) -> None:
-        """Take the vocabularies of sentence pairs that have some."""
-        if isinstance(data, TextPairs):
+        """Take the vocabularies of the data. UserError if neither they nor the model have any."""
+        if isinstance(data, HasVocabularies):
             self.set_tokenizers(data.source_tokenizer.model, data.target_tokenizer.model)
+        elif not self.source_model.any():
+            raise UserError(
+                f"{data.name} has no vocabularies, and neither has the model; give TextPairs, or "
+                "start from a model"
+            )
 
     def set_tokenizers(self, source: bytes, target: bytes) -> None:
         """Store the tokenizers' `model`s with the weights."""

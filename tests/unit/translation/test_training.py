@@ -89,6 +89,12 @@ def test_the_source_can_share_the_embedding_of_a_joint_vocabulary() -> None:
         TransformerConfig(20, 30, 16, 2, tied_source=True)
 
 
+def test_data_without_vocabularies_need_a_model_with_some(untrained: Translator) -> None:
+    with expect_user_error("four sentences has no vocabularies"):
+        untrained.config.build().set_training_data(make_pairs(untrained))
+    untrained.set_training_data(make_pairs(untrained))  # it has its own
+
+
 def test_a_run_teaches_it(untrained: Translator, tmp_path: Path) -> None:
     save(untrained, tmp_path / "start")  # its tokenizers are stored with the weights
     train = make_pairs(untrained)
