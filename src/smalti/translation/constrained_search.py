@@ -23,6 +23,9 @@ from smalti.translation.transformer import Transformer
 LEAST_ATTENTION = 1e-4
 """Share of attention that any term, and all else, has at least."""
 
+AGAIN = 3
+"""Exponent of the share left by words whose term is written: they are not translated again."""
+
 
 @dataclass(frozen=True)
 class Term:
@@ -115,7 +118,8 @@ def extend_prefix(
     def weigh(share: float) -> float:
         return prefix.score + float(np.log(max(share, LEAST_ATTENTION)))
 
-    rest, again = weigh(1 - sum(shares)), weigh(sum(shares[k] for k in prefix.met))
+    written = sum(shares[k] for k in prefix.met)
+    again, rest = weigh(written), weigh((1 - sum(shares) + written) * (1 - written) ** AGAIN)
     own = {symbol: parts for symbol in likely if (parts := split_symbol(symbol))}
     word = max(1 - sum(np.exp(log_p[s]) for s in likely if s not in own), LEAST_ATTENTION)
     for symbol in (s for s in likely if s != EOS or not missing):

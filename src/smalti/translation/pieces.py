@@ -24,8 +24,10 @@ from smalti.translation.markup import (
 from smalti.translation.model import Translator
 from smalti.translation.tokenizer import locate_pieces, pad_sequences
 
-PARTICLES = "的和或与、，。：；！？（）「」《》“”‘’…,.:;!?()\"'[] "
-"""Marks, and words that join others: no translation of a term."""
+MARKS = "的、，。：；！？（）「」《》“”‘’…,.:;!?()\"'[] "
+"""Marks and a particle beside words, which no translation of a term replaces."""
+JOINTS = "个和或与"
+"""Likewise in front of a word of two characters or more; "个人" and "和平" are words themselves."""
 
 
 class Translation(NamedTuple):
@@ -86,7 +88,9 @@ class PieceSearch:
         """The marks and particles before and after a symbol's word; None without a word."""
         tokenizer = self.model.target_tokenizer
         (text,) = tokenizer.decode([[symbol]])
-        if not (word := text.strip(PARTICLES)):
+        word = text.strip(MARKS)
+        word = word[1:] if len(word) > 2 and word[0] in JOINTS else word
+        if not word or word in JOINTS:
             return None
         before, after = text.split(word, 1)
         return tuple(
@@ -121,16 +125,16 @@ def drop_characters(text: str, characters: set[str]) -> str:
 def translate_pieces(pieces: Sequence[str], search: PieceSearch) -> dict[str, list[Translation]]:
     """Translate pieces: best first, at least one translation each.
 
-    The search's own hypotheses come first; then those of a search for terms; then those of the
-    text with masks for placeholders and terms; then the words between these, by themselves.
+    The search's own hypotheses come first; but if its best lacks a term, those of a search for
+    terms, since others that have it by chance tend to say it twice. Then those of the text with
+    masks for placeholders and terms; then the words between these, by themselves.
     """
-    found = {
-        piece: search.select_faithful(piece, hypotheses)
-        for piece, hypotheses in zip(pieces, search.search(pieces), strict=True)
-    }
-    for piece in pieces:
-        if not found[piece] and search.glossary.find_terms(piece):
-            found[piece] = search.select_faithful(piece, search.search_with_terms(piece))
+    found = {}
+    for piece, hypotheses in zip(pieces, search.search(pieces), strict=True):
+        found[piece] = search.select_faithful(piece, hypotheses)
+        if not contains_all(hypotheses[0].text, search.glossary.list_translations(piece)):
+            searched = search.select_faithful(piece, search.search_with_terms(piece))
+            found[piece] = searched or found[piece]
     left = [piece for piece in pieces if not found[piece]]
     masked = [search.mask(piece) for piece in left]
     for piece, (_, held), hypotheses in zip(

@@ -95,8 +95,10 @@ def stream_translation(
         found: list[Translation] = []
         for found in search.stream(piece):
             yield document.write_beginning(translations | {piece: found})
-        found = search.select_faithful(piece, found)
-        translations |= {piece: found} if found else translate_pieces([piece], search)
+        if search.select_faithful(piece, found[:1]):
+            translations[piece] = search.select_faithful(piece, found)
+        else:
+            translations |= translate_pieces([piece], search)
     yield document.write_translation(translations, 0).text
 
 

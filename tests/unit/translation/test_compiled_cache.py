@@ -68,8 +68,8 @@ def walk_along(cache: Any, target: Tensor, choices: dict[int, list[int]]) -> Ten
 @pytest.mark.parametrize("norm", ["pre", "post"])
 @pytest.mark.parametrize("size", SIZES)
 def test_its_logits_are_those_of_pytorch(norm: str, size: dict[str, Any]) -> None:
-    """But for rounding, which 40 symbols and large weights amplify."""
-    for dtype, error in ((torch.float64, 1e-10), (torch.float32, 1e-4)):
+    """But for rounding, which 40 symbols and large weights amplify; positions are float32."""
+    for dtype, error in ((torch.float64, 1e-5), (torch.float32, 3e-4)):
         network = make_network(dtype, norm=norm, **size)
         source = pad_sequences(make_rows([1, 9, 4, 6, 2]))
         target = pad_sequences(make_rows([40] * 5, 2))
