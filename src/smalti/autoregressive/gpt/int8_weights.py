@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from smalti.autoregressive.gpt.network import GPT
 from smalti.core.errors import UserError
 from smalti.core.int8 import SCALE_SUFFIX, quantize_weights
+from smalti.kernels.huge_pages import allocate
 
 
 class Int8Weights:
     """The matrices of linear layers as int8 rows with one scale each, by layer."""
 
     def __init__(self, network: nn.Module):
+        layers = [layer for layer in network.modules() if isinstance(layer, nn.Linear)]
         self.matrices: dict[nn.Module, tuple[Tensor, Tensor]] = {}
-        for layer in network.modules():
-            if isinstance(layer, nn.Linear):
-                stored = quantize_weights({"w": layer.weight.detach()})
-                self.matrices[layer] = stored["w"].contiguous(), stored["w" + SCALE_SUFFIX]
+        matrices = allocate([layer.weight.shape for layer in layers], torch.int8)
+        for layer, matrix in zip(layers, matrices, strict=True):
+            stored = quantize_weights({"w": layer.weight.detach()})
+            self.matrices[layer] = matrix.copy_(stored["w"]), stored["w" + SCALE_SUFFIX]
 
 
 def quantize_for_sampling(model: object) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from smalti.autoregressive.gpt.compiled_step import CompiledStep, can_compile_step
 from smalti.autoregressive.gpt.network import GPT
+from smalti.kernels.huge_pages import allocate
 
 
 class GPTWalker:
@@ -26,8 +27,12 @@ class GPTWalker:
         like, compiles = network.positions, can_compile_step(network)
         self.int8 = network.int8_weights if compiles else None
         dtype = torch.bfloat16 if self.int8 else like.dtype
-        self.keys = [like.new_empty(shape, dtype=dtype) for _ in blocks]
-        self.values = [like.new_empty(shape, dtype=dtype) for _ in blocks]
+        self.keys, self.values = (
+            allocate([shape] * len(blocks), dtype)
+            if compiles
+            else [like.new_empty(shape, dtype=dtype) for _ in blocks]
+            for _ in range(2)
+        )
         self.step = self.build_step() if compiles else None
         self.logits = self.append_tokens(prefix)
 
