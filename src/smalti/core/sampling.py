@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 
@@ -88,14 +88,17 @@ def find_sampler(sampler: object, model: HasSpec) -> Sampler:
     """Return a sampler of the model's types, given itself or by name. None stays None.
 
     A mapping changes fields of the model's default sampler: {"steps": 8}; {"sampler": "ddpm"}
-    selects another type, which keeps the fields that both have. UserError, with the names of the
-    accepted samplers, for any other.
+    selects another type, which keeps the fields that both have; a field of a sampler that extends
+    the default one selects that: {"seamless": True}. UserError, with the names of the accepted
+    samplers, for any other.
     """
     kinds = {find_type_name(type(one)): one for one in model.spec.samplers}
     if isinstance(sampler, Mapping) and kinds:
         fields, native = {**sampler}, model.spec.samplers[0]
         if (name := fields.pop("sampler", None)) is not None:
             native = convert_type(native, type(find_sampler(name, model)))
+        elif extensions := list_extensions(native, fields, model.spec.samplers):
+            native = convert_type(native, type(extensions[0]))
         return change_config(native, fields, "sampler")
     if sampler is None or any(type(sampler) is type(one) for one in kinds.values()):
         return sampler
@@ -108,6 +111,18 @@ def find_sampler(sampler: object, model: HasSpec) -> Sampler:
     else:
         hint = suggest_name(sampler, kinds)
     raise UserError(f"sampler {shorten(sampler)} is not this model's; {hint}")
+
+
+def list_extensions(
+    native: Sampler, fields: Iterable[str], samplers: Sequence[Sampler]
+) -> list[Sampler]:
+    """List the samplers that extend the type of `native` by one of these fields."""
+    added = {name for name in fields if not hasattr(native, name)}
+    return [
+        one
+        for one in samplers
+        if isinstance(one, type(native)) and any(hasattr(one, name) for name in added)
+    ]
 
 
 def find_type_name(cls: type) -> str:

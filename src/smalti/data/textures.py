@@ -54,7 +54,11 @@ NOT_A_TEXTURE = re.compile(
     r"fnce|fence|crate|pipe|duct|cover|bridge|chopped|support|light|pillar|vent|sign|grate|gate|"
     r"table|shelf|box|plat|edge|corner|hole|dispenser|counter|bench|chair|dirty"
 )
-EXCLUDED_NAMES = ("tex_buildings/roof004", "tex_nature/water_green")  # a window, a swirl
+EXCLUDED_NAMES = (  # a window, a swirl, a panel
+    "tex_buildings/roof004",
+    "tex_nature/water_green",
+    "tex_trak/tile5e",
+)
 TILE_SIDE = 128  # pixels of a tile
 SHORT_SIDE = 2 * TILE_SIDE  # shorter side after shrinking, so that a tile shows the pattern
 MIN_MEAN = 28.0  # mean level of 256 below which a picture is near-black

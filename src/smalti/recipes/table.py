@@ -33,6 +33,7 @@ AUTOREGRESSIVE = "smalti.recipes.autoregressive"
 PRIORS = "smalti.recipes.priors"
 TRANSLATION = "smalti.recipes.translation"
 CLASSIFIERS = "smalti.recipes.classifiers"
+TEXTURES = "smalti.recipes.textures"
 
 
 def make_celebahq_entry(variant: int, size: int, codes: int, epochs: int) -> Entry:
@@ -118,6 +119,16 @@ RECIPES = {
         "VQGAN of emoji, 8x8 codes; needs `smalti fetch emoji4`",
         CODECS,
         steps=7000,
+    ),
+    "textures": Entry(
+        "GPT over textures-codec's codes; needs `smalti fetch textures`",
+        TEXTURES,
+        minutes=40,
+    ),
+    "textures-codec": Entry(
+        "VQGAN of textures, 8x8 codes; needs `smalti fetch textures`",
+        TEXTURES,
+        steps=3300,
     ),
     "digits-classifier": Entry("classifier of digits", CLASSIFIERS, steps=6000),
     "emoji-classifier": Entry(

@@ -1,0 +1,80 @@
+"""Crops of textures, and the recipes that train on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from smalti.data.pictures import Pictures
+from smalti.recipes import find_recipe
+from smalti.recipes.textures import CropReader, cut_crops, cut_quarters, drop_classes
+
+CLASSES = ("brick", "carpet", "gravel")
+
+
+def make_pictures() -> Pictures:
+    """Three pictures of 16 x 16 whose bytes tell picture, row and column."""
+    rows, columns = torch.meshgrid(torch.arange(16), torch.arange(16), indexing="ij")
+    planes = [torch.stack([torch.full((16, 16), k), rows, columns]) for k in range(3)]
+    return Pictures(torch.stack(planes).byte(), torch.tensor([0, 1, 2]), CLASSES, "toy")
+
+
+def test_crops_are_parts_of_their_pictures() -> None:
+    crops = cut_crops(make_pictures(), (8, 8), 40, seed=0)
+    assert crops.labels is not None and crops.labels.tolist() == [0] * 40 + [1] * 40 + [2] * 40
+    assert len(crops.pixels.flatten(1).unique(dim=0)) > 100
+    for k, crop in enumerate(crops.pixels.int()):
+        assert set(crop[0].flatten().tolist()) == {k // 40}
+        for side in (crop[1], crop[2]):  # neighbors stay neighbors, whichever way it is turned
+            steps = sorted(abs(int(side.diff(dim=d).float().mean())) for d in (0, 1))
+            assert steps == [0, 1]
+
+
+def test_only_isotropic_materials_are_turned() -> None:
+    crops = cut_crops(make_pictures(), (8, 8), 40, seed=0).pixels.int()
+    is_upright = [bool((crop[1].diff(dim=0) == 1).all()) for crop in crops]
+    assert all(is_upright[:40])
+    assert 0 < sum(is_upright[80:]) < 40
+
+
+def test_crops_depend_on_the_seed_alone() -> None:
+    first, again, other = (cut_crops(make_pictures(), (8, 8), 9, seed=s).pixels for s in (0, 0, 1))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_held_out_pictures_are_cut_into_quarters() -> None:
+    quarters = cut_quarters(make_pictures(), (8, 8))
+    corners = [(int(q[0, 0, 0]), int(q[1, 0, 0]), int(q[2, 0, 0])) for q in quarters.pixels]
+    expected = [(k, i, j) for k in range(3) for i in (0, 8) for j in (0, 8)]
+    assert sorted(corners) == expected and quarters.labels is not None
+    assert [corner[0] for corner in corners] == quarters.labels.tolist()
+
+
+def test_classes_are_dropped_with_their_pictures() -> None:
+    kept = drop_classes(make_pictures(), ("carpet",))
+    assert kept.classes == ("brick", "gravel") and kept.labels is not None
+    assert kept.labels.tolist() == [0, 1]
+    assert kept.pixels[:, 0, 0, 0].tolist() == [0, 2]
+
+
+def test_own_pictures_are_read_twice_as_large(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for material in ("carpet", "gravel"):  # no class of one's own pictures is dropped
+        for k in range(10):
+            path = tmp_path / material / f"{k}.png"
+            path.parent.mkdir(exist_ok=True)
+            Image.fromarray(rng.integers(0, 256, (40, 40, 3), np.uint8)).save(path)
+    splits = CropReader(crops=3)(str(tmp_path), size=16)
+    assert splits.train.classes == ("carpet", "gravel")
+    assert splits.train.shape == splits.valid.shape == (3, 16, 16)
+    assert (len(splits.train), len(splits.valid)) == (3 * 19, 4)
+
+
+def test_the_codec_has_a_code_for_each_8_pixels() -> None:
+    recipe = find_recipe("textures-codec")
+    pictures = Pictures(torch.zeros(1, 3, 64, 64, dtype=torch.uint8), None, (), "none")
+    assert recipe.make_config(pictures).network.downsampling_factor == 8
