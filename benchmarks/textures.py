@@ -119,16 +119,16 @@ def compare_distances(sets: dict[str, Tensor], held_out: Tensor) -> None:
     judges: dict[str, Callable[[Tensor], Tensor]] = {"emoji": emoji, "bands": measure_bands}
     for name, measure in judges.items():
         target = measure(held_out)
-        center, scale = target.mean(0), target.std(0) + 1e-3
-        target = (target - center) / scale
+        # the filters' energies have no scale of their own
+        scale = target.std(0) if measure is measure_bands else torch.ones(())
+        center = target.mean(0) if measure is measure_bands else torch.zeros(())
         distances = {
-            kind: kernel_distance((measure(x) - center) / scale, target) for kind, x in sets.items()
+            kind: kernel_distance((measure(x) - center) / scale, (target - center) / scale)
+            for kind, x in sets.items()
         }
         real = distances["real"]
-        print(
-            f"  {name}: "
-            + ", ".join(f"{k} {d:.3f} ({d / real:.2f}x)" for k, d in distances.items())
-        )
+        cells = [f"{kind} {d:.3f} ({d / real:.2f}x)" for kind, d in distances.items()]
+        print(f"  {name}: {', '.join(cells)}")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Add a trained run to the shipped models, in float16, with a card.
+"""Add a trained run to the shipped models, in float16 or int8, with a card.
 
 python scripts/ship.py runs/ddpm-digits ddpm-digits --summary "..." --data "..." --fact minutes=60
 """
@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument(
         "--top-p", type=float, help="top-p of the default sampler; autoregressive models only"
     )
+    parser.add_argument("--int8", action="store_true", help="matrices as int8 with scales")
     parser.add_argument("--fact", action="append", default=[], metavar="NAME=VALUE")
     args = parser.parse_args()
     model = smalti.load(args.run)
@@ -55,7 +56,8 @@ def main() -> None:
     }
     facts = {**run_facts, "parameters": count_parameters(model), **new_facts}
     card = Card(name=args.name, summary=args.summary, data=args.data, facts=facts)
-    print(save(model, SHIPPED_FOLDER / args.name, card, torch.float16))
+    dtype = torch.int8 if args.int8 else torch.float16
+    print(save(model, SHIPPED_FOLDER / args.name, card, dtype))
 
 
 def count_parameters(model: torch.nn.Module) -> int:

@@ -49,7 +49,8 @@ class VQGANConfig:
     l1_weight: Weight = 1.0
     """Weight of the L1 reconstruction error."""
     perceptual_weight: Weight = 1.0
-    """Weight of the perceptual distance."""
+    """Weight of the perceptual distance. 0 leaves it out, which halves a step without the
+    discriminator."""
     quantizer_weight: Weight = 1.0
     """Weight of the quantizer's loss."""
     discriminator_weight: Weight = 0.8
@@ -72,7 +73,7 @@ class VQGANConfig:
 
     def collect_facts(self) -> dict[str, Any]:
         """Facts for the model card."""
-        return {"perceptual": self.perceptual.description}
+        return {"perceptual": self.perceptual.description if self.perceptual_weight else "none"}
 
     def check_training(self) -> None:
         """Check that the perceptual network's files exist. UserError otherwise."""
@@ -137,7 +138,7 @@ class VQGAN(Codec):
             "absolute": rec.detach(),
             **compute_error_terms(self, F.mse_loss(x_hat.detach(), x)),
         }
-        if "perceptual" in self.loss_networks:
+        if "perceptual" in self.loss_networks and c.perceptual_weight:
             perceptual = self.measure_perceptual_distance(x_hat, x)
             rec = rec + c.perceptual_weight * perceptual
             terms["perceptual"] = perceptual.detach()
@@ -185,6 +186,8 @@ class VQGAN(Codec):
     def list_start_messages(self) -> list[str]:
         """Messages before training: the perceptual distance, and when the discriminator starts."""
         perceptual = f"the perceptual distance is {self.config.perceptual.description}"
+        if not self.config.perceptual_weight:
+            perceptual = "there is no perceptual distance"
         if self.skips_discriminator:
             why = f"its start is step {self.start_step:,} of {self.total_steps:,}"
             warning = f"warning: the discriminator never starts: {why}; {self.start_advice}"

@@ -123,12 +123,12 @@ RECIPES = {
     "textures": Entry(
         "GPT over textures-codec's codes; needs `smalti fetch textures`",
         TEXTURES,
-        minutes=40,
+        steps=4000,
     ),
     "textures-codec": Entry(
-        "VQGAN of textures, 8x8 codes; needs `smalti fetch textures`",
+        "VQGAN of textures, 16x16 codes; needs `smalti fetch textures`",
         TEXTURES,
-        steps=3300,
+        steps=2000,
     ),
     "digits-classifier": Entry("classifier of digits", CLASSIFIERS, steps=6000),
     "emoji-classifier": Entry(

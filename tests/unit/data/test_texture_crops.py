@@ -23,7 +23,7 @@ def make_pictures() -> Pictures:
 
 
 def test_crops_are_parts_of_their_pictures() -> None:
-    crops = cut_crops(make_pictures(), (8, 8), 40, seed=0)
+    crops = cut_crops(make_pictures(), (8, 8), [40] * 3, seed=0)
     assert crops.labels is not None and crops.labels.tolist() == [0] * 40 + [1] * 40 + [2] * 40
     assert len(crops.pixels.flatten(1).unique(dim=0)) > 100
     for k, crop in enumerate(crops.pixels.int()):
@@ -34,14 +34,27 @@ def test_crops_are_parts_of_their_pictures() -> None:
 
 
 def test_only_isotropic_materials_are_turned() -> None:
-    crops = cut_crops(make_pictures(), (8, 8), 40, seed=0).pixels.int()
+    crops = cut_crops(make_pictures(), (8, 8), [40] * 3, seed=0).pixels.int()
     is_upright = [bool((crop[1].diff(dim=0) == 1).all()) for crop in crops]
     assert all(is_upright[:40])
     assert 0 < sum(is_upright[80:]) < 40
+    crops = cut_crops(make_pictures(), (8, 8), [40] * 3, seed=0, turns=False).pixels.int()
+    assert all(bool((crop[1].diff(dim=0) == 1).all()) for crop in crops)
+
+
+def test_rare_classes_may_have_as_many_crops() -> None:
+    pictures = make_pictures().select(torch.tensor([0, 0, 0, 2, 1, 1]), "part")
+    assert CropReader(crops=4).count_crops(pictures) == [4] * 6
+    counts = CropReader(crops=4, balances=True).count_crops(pictures)
+    assert counts == [4, 4, 4, 12, 6, 6]
+    labels = cut_crops(pictures, (8, 8), counts, seed=0).labels
+    assert labels is not None and torch.bincount(labels).tolist() == [12, 12, 12]
 
 
 def test_crops_depend_on_the_seed_alone() -> None:
-    first, again, other = (cut_crops(make_pictures(), (8, 8), 9, seed=s).pixels for s in (0, 0, 1))
+    first, again, other = (
+        cut_crops(make_pictures(), (8, 8), [9] * 3, seed=s).pixels for s in (0, 0, 1)
+    )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
@@ -74,7 +87,7 @@ def test_own_pictures_are_read_twice_as_large(tmp_path: Path) -> None:
     assert (len(splits.train), len(splits.valid)) == (3 * 19, 4)
 
 
-def test_the_codec_has_a_code_for_each_8_pixels() -> None:
+def test_the_codec_has_a_code_for_each_4_pixels() -> None:
     recipe = find_recipe("textures-codec")
     pictures = Pictures(torch.zeros(1, 3, 64, 64, dtype=torch.uint8), None, (), "none")
-    assert recipe.make_config(pictures).network.downsampling_factor == 8
+    assert recipe.make_config(pictures).network.downsampling_factor == 4
