@@ -103,6 +103,17 @@ def test_held_out_pictures_have_no_adversarial_loss() -> None:
     assert "verdict" not in loss.terms and "perceptual" in loss.terms
 
 
+def test_without_weight_there_is_no_perceptual_distance() -> None:
+    config = replace(TINY, perceptual_weight=0.0)
+    model = config.build().train()
+    model.named_players()
+    early, late = model.loss(batch(), 1), model.loss(batch(), 2)
+    assert "perceptual" not in early.terms and "adaptive" in late.terms
+    early.total.backward()
+    assert model.list_start_messages()[0].startswith("there is no perceptual distance")
+    assert config.collect_facts() == {"perceptual": "none"}
+
+
 def test_the_discriminator_skips_a_step_without_carry() -> None:
     discriminator = DiscriminatorPlayer(TINY.discriminator).train()
     loss = discriminator.loss(batch(), 0)
