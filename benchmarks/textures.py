@@ -1,16 +1,16 @@
 """Textures of any size: seams, distance to held-out pictures, seconds.
 
-    .venv/bin/python -m benchmarks.textures                          # the shipped prior
-    .venv/bin/python -m benchmarks.textures --model RUN --per-class 2 --picture textures.png
+    .venv/bin/python -m benchmarks.textures --model RUN --picture textures.png
+    .venv/bin/python -m benchmarks.textures --codec textures-codec       # reconstructions alone
 
 A canvas of each class is drawn twice, clamped and seamless, and timed. The step across its borders
 is compared with the steps inside, and so is the step where the seamless sampler stopped drawing
 again. The distance is that of 64x64 crops of the seamless canvases to held-out pictures of the
-same classes (`smalti fetch textures`), beside that of training pictures and that of flat crops: the
-mean color of each of those training pictures. All four sets have the same number of crops of each
-class. Two judges: the features of `emoji-classifier`, which the codec was trained with, and the
-energies of band-pass filters, which no model was trained with. Seconds are the processor's, on one
-thread.
+same classes (`smalti fetch textures`, all licenses: they are only measured with), beside that of
+training pictures, of their reconstructions and of flat crops, their mean colors. All sets have the
+same number of crops of each class. Two judges, neither of which a model was trained with: the
+features of `emoji-classifier`, and the energies of band-pass filters. Seconds are the processor's,
+on one thread.
 """
 
 from __future__ import annotations
@@ -30,12 +30,14 @@ from smalti.core.pictures import save_png, to_image
 from smalti.core.sampling import find_sampler
 from smalti.data import read_splits
 from smalti.data.pictures import Pictures
+from smalti.data.textures import MATERIALS
 from smalti.evaluation.kernel import kernel_distance
 from smalti.features.registry import find_features
-from smalti.recipes.textures import PACK, cut_quarters
+from smalti.recipes.textures import NOT_STATIONARY, PACK, cut_quarters
 
 HELD_OUT_PACK = "textures-128"
 SIDE = 64  # pixels of a crop
+CLASSES = [name for name in MATERIALS if name not in NOT_STATIONARY]
 
 
 def draw_canvases(
@@ -81,7 +83,8 @@ def read_crops(pack: str, splits: Sequence[str], classes: Sequence[str]) -> dict
         for k, name in enumerate(part.classes):
             if name in found:
                 found[name].append(quarters.pixels[quarters.labels == k].float() / 255)
-    return {name: torch.cat(crops) for name, crops in found.items()}
+    none = torch.empty(0, 3, SIDE, SIDE)
+    return {name: torch.cat([none, *crops]) for name, crops in found.items()}
 
 
 def choose_rows(x: Tensor, n: int, seed: int) -> Tensor:
@@ -131,55 +134,80 @@ def compare_distances(sets: dict[str, Tensor], held_out: Tensor) -> None:
         print(f"  {name}: {', '.join(cells)}")
 
 
+def compare_seams(
+    model: Any, classes: Sequence[str], args: argparse.Namespace
+) -> dict[str, Tensor]:
+    """Print seams and seconds; returns the seamless canvases of each class."""
+    seeds, size = range(args.seed, args.seed + args.per_class), (args.size[0], args.size[1])
+    inner = model.spec.size[0] // 2  # where codes of the border end, in pixels
+    print(f"{args.model}, {size[0]}x{size[1]}, {args.per_class} of each of {len(classes)} classes")
+    canvases: dict[str, Tensor] = {}
+    for seamless in (False, True):
+        drawn = [draw_canvases(model, name, seeds, size, seamless) for name in classes]
+        canvases = {name: x for name, (x, _) in zip(classes, drawn, strict=True)}
+        x, each = torch.cat([*canvases.values()]), [measure_seam(x) for x in canvases.values()]
+        print(
+            f"  {'seamless' if seamless else 'clamped'}: step across borders {measure_seam(x):.2f} "
+            f"of that elsewhere (by class {min(each):.2f} to {max(each):.2f}), "
+            f"{measure_seam(x, inner):.2f} at {inner} pixels from them; "
+            f"{np.mean([seconds for _, seconds in drawn]):.1f} s"
+        )
+    return canvases
+
+
+def compare_crops(
+    codec: Any, classes: Sequence[str], canvases: dict[str, Tensor], seed: int
+) -> None:
+    """Print PSNR of reconstructions, and the distances of all sets to held-out crops."""
+    held = read_crops(HELD_OUT_PACK, ("valid", "test"), classes)
+    shown = read_crops(PACK, ("train",), classes)
+    known = [name for name in classes if len(held[name]) and len(shown[name])]
+    real = torch.cat([choose_rows(shown[name], len(held[name]), seed) for name in known])
+    held_out = torch.cat([held[name] for name in known])
+    sets = {
+        "real": real,
+        "reconstructed": reconstruct(codec, real),
+        "flat": real.mean((2, 3), keepdim=True).expand(-1, -1, SIDE, SIDE),
+    }
+    if canvases:
+        tiles = [choose_rows(cut_tiles(canvases[n]), len(held[n]), seed) for n in known]
+        sets = {"samples": torch.cat(tiles), **sets}
+    for kind, x in (("training", torch.cat([*shown.values()])), ("held-out", held_out)):
+        print(f"reconstructions of {len(x)} {kind} crops: {measure_psnr(x, reconstruct(codec, x))}")
+    print(f"kernel distance to {len(held_out)} held-out crops of {len(known)} classes")
+    compare_distances(sets, held_out)
+
+
+def reconstruct(codec: Any, x: Tensor) -> Tensor:
+    return torch.cat([codec.decode(codec.encode(part), (SIDE, SIDE)) for part in x.split(100)])
+
+
+def measure_psnr(x: Tensor, y: Tensor) -> str:
+    """Mean PSNR over crops, with its standard error."""
+    decibels = -10 * (x - y).square().mean((1, 2, 3)).log10()
+    return f"{decibels.mean():.2f} ± {decibels.std() / len(x) ** 0.5:.2f} dB"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", default="textures")
+    parser.add_argument("--model", help="a prior of textures")
+    parser.add_argument("--codec", default="textures-codec", help="without --model")
     parser.add_argument("--per-class", type=int, default=1, help="canvases of each class")
     parser.add_argument("--size", type=int, nargs=2, default=[256, 512])
-    parser.add_argument("--classes", nargs="*", help="default: all of the model")
+    parser.add_argument("--classes", nargs="*", help="default: all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--picture", help="write the seamless canvases to this file")
     args = parser.parse_args()
     torch.set_num_threads(1)
+    if args.model is None:
+        return compare_crops(smalti.load(args.codec), args.classes or CLASSES, {}, args.seed)
     model: Any = smalti.load(args.model)
     classes = args.classes or list(model.spec.conditions[0].values)
-    seeds, size = range(args.seed, args.seed + args.per_class), (args.size[0], args.size[1])
-    canvases, clamped = {}, {}
-    seconds = {True: [], False: []}
-    for name in classes:
-        for seamless, found in ((True, canvases), (False, clamped)):
-            found[name], spent = draw_canvases(model, name, seeds, size, seamless)
-            seconds[seamless].append(spent)
-    inner = model.spec.size[0] // 2  # where codes of the border end, in pixels
-    print(f"{args.model}, {size[0]}x{size[1]}, {args.per_class} of each of {len(classes)} classes")
-    for kind, drawn, spent in (
-        ("seamless", canvases, seconds[True]),
-        ("clamped", clamped, seconds[False]),
-    ):
-        x = torch.cat([*drawn.values()])
-        each = [measure_seam(one) for one in drawn.values()]
-        print(
-            f"  {kind}: step across borders {measure_seam(x):.2f} of that elsewhere "
-            f"({min(each):.2f} to {max(each):.2f}), {measure_seam(x, inner):.2f} at {inner} pixels "
-            f"from it; {np.mean(spent):.1f} s"
-        )
-    held = read_crops(HELD_OUT_PACK, ("valid", "test"), classes)
-    real = read_crops(PACK, ("train",), classes)
-    sets: dict[str, list[Tensor]] = {"samples": [], "real": [], "flat": []}
-    for name in classes:
-        n = len(held[name])
-        if n:
-            sets["samples"].append(choose_rows(cut_tiles(canvases[name]), n, args.seed))
-            sets["real"].append(choose_rows(real[name], n, args.seed))
-            sets["flat"].append(
-                sets["real"][-1].mean((2, 3), keepdim=True).expand(-1, -1, SIDE, SIDE)
-            )
-    held_out = torch.cat([held[name] for name in classes])
-    print(f"kernel distance to {len(held_out)} held-out crops, beside that of real crops")
-    compare_distances({k: torch.cat(parts) for k, parts in sets.items()}, held_out)
+    canvases = compare_seams(model, classes, args)
     if args.picture:
         rows = [torch.cat([*one], -1) for one in canvases.values()]
         save_png(to_image(torch.cat(rows, -2)), args.picture)
+    compare_crops(model.codec, classes, canvases, args.seed)
 
 
 if __name__ == "__main__":
