@@ -17,7 +17,6 @@ from smalti.recipes import find_recipe
 from smalti.recipes.codecs import vqgan
 from smalti.recipes.pictures import load_digit_splits
 from smalti.training import Training
-from smalti.vq import ResidualConfig
 
 
 @dataclass(frozen=True)
@@ -62,16 +61,6 @@ class CommandJob:
 
 
 AnyJob = TrainingJob | CommandJob
-
-# ------------------------------------------------------------------------------ models
-
-
-def texture_codec_config(pictures: Pictures) -> Any:
-    """A narrower VQGAN: 0.9 M parameters."""
-    config = vqgan(pictures)
-    assert isinstance(config.network, ResidualConfig)
-    return replace(config, network=replace(config.network, widths=(32, 48, 64)))
-
 
 # -------------------------------------------------------------------------------- jobs
 
@@ -132,9 +121,9 @@ JOBS: tuple[AnyJob, ...] = (
     ),
     TrainingJob(
         "textures-codec",
-        texture_codec_config,
+        find_recipe("textures-codec").make_config,
         replace(CODEC, flip=True),
-        data="textures-128",
+        data="textures-free-128",
         crop=64,
         recipe="textures-codec",
         discriminator_from=0.4,

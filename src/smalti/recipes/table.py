@@ -123,7 +123,7 @@ RECIPES = {
     "textures": Entry(
         "GPT over textures-codec's codes; needs `smalti fetch textures`",
         TEXTURES,
-        steps=2600,
+        steps=20_000,
     ),
     "textures-codec": Entry(
         "VQGAN of textures, 16x16 codes; needs `smalti fetch textures`",
