@@ -19,14 +19,17 @@ from smalti.core import protocols as c
 from smalti.core.canvas import Canvas
 from smalti.data.codes import Codes
 from smalti.data.pictures import Pictures
-from smalti.data.sentence_pairs import SentencePairs
+from smalti.data.sentence_pairs import HasVocabularies, SentencePairs, TextPairs
 from smalti.data.shuffle import ShuffledBatches, ShuffledTokenBatches
 from smalti.diffusion import Diffusion, DiffusionConfig, DiffusionState
 from smalti.features.classifier import Classifier, ClassifierConfig
-from smalti.translation import Translator
+from smalti.translation import SubwordTokenizer, Tokenizer, Translator, WordTokenizer
 from smalti.translation.model import TranslatorConfig
 
-DATASETS: list[type[c.Dataset]] = [Pictures, Codes, SentencePairs]
+DATASETS: list[type[c.Dataset]] = [Pictures, Codes, SentencePairs, TextPairs]
+HAS_VOCABULARIES: type[HasVocabularies] = TextPairs
+HAS_EXAMPLES: type[p.HasExamples] = TextPairs
+TOKENIZERS: list[type[Tokenizer]] = [SubwordTokenizer, WordTokenizer]
 BATCH_ORDERS: list[type[c.BatchOrder]] = [ShuffledBatches, ShuffledTokenBatches]
 HAVE_MIRRORED: list[type[p.HasMirrored]] = [Codes]
 HAVE_FACTS: list[type[c.HasFacts]] = [Pictures, Codes, VQGANConfig]
@@ -64,9 +67,10 @@ PLAYERS: list[type[c.Player]] = [
 ]
 HAS_PLAYERS: type[p.HasPlayers] = VQGAN
 NEEDS_TOTAL_STEPS: type[p.NeedsTotalSteps] = VQGAN
+NEEDS_TRAINING_DATA: type[p.NeedsTrainingData] = Translator
 HAS_START_MESSAGES: type[p.HasStartMessages] = VQGAN
 HAVE_SAVE_MESSAGES: list[type[p.HasSaveMessages]] = [VQGAN, DiscriminatorPlayer]
-HAS_OPTIMIZER_SETTINGS: type[p.HasOptimizerSettings] = DiscriminatorPlayer
+HAVE_OPTIMIZER_SETTINGS: list[type[p.HasOptimizerSettings]] = [DiscriminatorPlayer, Translator]
 HAVE_AFTER_STEP: list[type[p.HasAfterStep]] = [VQVAE, VQGAN]
 HAVE_VALIDATION: list[type[p.HasValidation]] = [VQVAE, VQGAN]
 HAS_TRAINING_STATE: type[p.HasTrainingState] = Codebook
