@@ -78,6 +78,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parser.parse_args(argv)
     torch.set_num_threads(1)
     texts = read_texts(options.pairs)
+    print(f"word frequencies alone: {measure_entropy(texts):.3f} nats per word")
     print("| weights | scaled | word/position | words seen | loss after 1/10 | 1/3 | all steps |")
     print("|---|---|---|---|---|---|---|")
     for scaled in options.scaled:
@@ -101,6 +102,12 @@ def read_texts(path: Path) -> TextPairs:
     ]
     recipe = find_recipe("article-translator")
     return recipe.make_splits(short, [], ("en", "zh")).train
+
+
+def measure_entropy(texts: TextPairs) -> float:
+    """Nats per word of a model that knows only how frequent the target's words are."""
+    p = texts.tokenized.target.tokens.bincount().double()
+    return float(torch.special.entr(p / p.sum()).sum())
 
 
 class Unscaled(Transformer):
