@@ -49,8 +49,7 @@ class VQGANConfig:
     l1_weight: Weight = 1.0
     """Weight of the L1 reconstruction error."""
     perceptual_weight: Weight = 1.0
-    """Weight of the perceptual distance. 0 leaves it out, which halves a step without the
-    discriminator."""
+    """Weight of the perceptual distance. It is not computed at 0."""
     quantizer_weight: Weight = 1.0
     """Weight of the quantizer's loss."""
     discriminator_weight: Weight = 0.8

@@ -17,9 +17,11 @@ from smalti.codecs import (
     StridedConfig,
     VQGANConfig,
 )
+from smalti.core.errors import UserError
 from smalti.core.size import Size, normalize_size
 from smalti.data import Splits, read_splits
 from smalti.data.pictures import Pictures
+from smalti.data.textures import TILE_SIDE
 from smalti.layers.symbol_sampling import Ancestral
 from smalti.recipes.priors import prior
 from smalti.recipes.recipe import Recipe
@@ -52,6 +54,11 @@ class CropReader:
         self, path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
     ) -> Splits:
         h, w = normalize_size(size)
+        if path is None and (2 * h, 2 * w) != (TILE_SIDE, TILE_SIDE):
+            raise UserError(
+                f"{PACK} gives crops of {TILE_SIDE // 2}x{TILE_SIDE // 2}, but {h}x{w} is "
+                "requested; give that size, or a codec of that size"
+            )
         splits = read_splits(path or PACK, size=(2 * h, 2 * w), progress=progress)
         dropped = NOT_STATIONARY if path is None else ()
         train, valid = (drop_classes(part, dropped) for part in (splits.train, splits.valid))

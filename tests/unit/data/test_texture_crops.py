@@ -11,6 +11,7 @@ from PIL import Image
 from smalti.data.pictures import Pictures
 from smalti.recipes import find_recipe
 from smalti.recipes.textures import CropReader, cut_crops, cut_quarters, drop_classes
+from tests.expect import expect_user_error
 
 CLASSES = ("brick", "carpet", "gravel")
 
@@ -85,6 +86,11 @@ def test_own_pictures_are_read_twice_as_large(tmp_path: Path) -> None:
     assert splits.train.classes == ("carpet", "gravel")
     assert splits.train.shape == splits.valid.shape == (3, 16, 16)
     assert (len(splits.train), len(splits.valid)) == (3 * 19, 4)
+
+
+def test_the_pack_has_crops_of_one_size() -> None:
+    with expect_user_error("textures-free-128 gives crops of 64x64, but 28x28 is requested"):
+        CropReader(crops=3)(None, size=28)
 
 
 def test_the_codec_has_a_code_for_each_4_pixels() -> None:
