@@ -36,6 +36,9 @@ class PackedNetwork:
         self.arrays: list[np.ndarray] = []  # kept alive
         config, size = network.config, self.round_up
         self.cost = sum(p.numel() for p in network.parameters())  # multiply-adds of a row, about
+        matrices = [m.weight.T.shape for m in network.modules() if isinstance(m, nn.Linear)]
+        most = sum(size(k) * size(o) for k, o in matrices)
+        self.memory = np.zeros(most, self.dtype)  # in a row, so that it lies in huge pages
         layers = [self.list_layer(layer) for layer in (*network.encoder, *network.decoder)]
         end = [self.list_norm(network.encoder_norm), self.list_norm(network.decoder_norm)]
         layers.append([*end[0], *end[1], *self.list_matrix(network.out)])
@@ -77,7 +80,9 @@ class PackedNetwork:
         k, o = map(self.round_up, w.shape)
         matrix, bias = np.zeros((k, o), self.dtype), np.zeros(o, self.dtype)
         matrix[: w.shape[0], : w.shape[1]], bias[: len(b)] = w, b
-        return [self.keep(pack_panels(matrix)), self.keep(bias)]
+        packed, self.memory = self.memory[: k * o], self.memory[k * o :]
+        packed[:] = pack_panels(matrix).ravel()
+        return [self.keep(packed), self.keep(bias)]
 
     def keep(self, array: np.ndarray | Tensor) -> int:
         """Keep an array, or a tensor's memory, alive; returns its address."""
