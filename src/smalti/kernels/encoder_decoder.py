@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 
 import numba
+from numba import types
+from numba.extending import overload
 
 from smalti.kernels.jit import INNER_JIT_OPTIONS, JIT_OPTIONS
 from smalti.kernels.loops import (
@@ -22,7 +24,7 @@ from smalti.kernels.loops import (
     repeat,
     to_pointer,
 )
-from smalti.kernels.weight_rows import SUM_FLAGS
+from smalti.kernels.weight_rows import SUM_FLAGS, TILE, multiply_rounded_rows
 
 EPSILON = 1e-5
 """Of nn.LayerNorm."""
@@ -31,15 +33,18 @@ NORM, QKV, OUT, CROSS_NORM, CROSS_Q, CROSS_OUT, CROSS_KV, WIDE_NORM, INNER, OUTE
 ENCODER_NORM, DECODER_NORM, HEAD = range(0, 6, 2)
 """Columns of the row after the layers."""
 X, NORMED, ROWS, ATTENDED, HIDDEN, SCORES, LOGITS, TABLE, POSITIONS = range(9)
-SYMBOLS, PLACES, STARTS, LENGTHS, ORDER, SLOTS, CACHES = range(9, 16)
+SYMBOLS, PLACES, STARTS, LENGTHS, ORDER, SLOTS, WORK, CACHES = range(9, 17)
 """Columns of the workspace: arrays with a row for each token; scores; the embedding; integers of
 the step; and for each decoder layer the keys and values of the source, the keys, the values.
 
 STARTS and LENGTHS: the sentence of each row. ORDER: 0, 1, 2 ... SLOTS (rows, capacity): where the
 caches have the positions of each row."""
 WIDTH, HEADS, PRE, ENCODER_LAYERS, FIRST, LAST, SCORES_AT, TIME, SLOT_COUNT, CAPACITY = range(10)
-STRIDE, QKV_STRIDE, KV_STRIDE, HIDDEN_STRIDE, LOGITS_STRIDE, PANEL = range(10, 16)
+STRIDE, QKV_STRIDE, KV_STRIDE, HIDDEN_STRIDE, LOGITS_STRIDE, PANEL, WORK_STRIDE = range(10, 17)
 """Columns of the sizes. Rows are padded to whole panels, with zeros: their strides."""
+
+
+SET, ADD = range(2)
 
 
 @numba.njit(**INNER_JIT_OPTIONS, fastmath=SUM_FLAGS)
@@ -87,31 +92,52 @@ def attend(q, keys, values, rows, T, stride, out, scores, sizes):
                 to[i] += weight * v[i]
 
 
-@numba.njit(**INNER_JIT_OPTIONS)
-def project(x, row, at, out, n, stride, columns, sizes):
-    """out (n, columns) = x (n, stride) w + b, for the weights at row[at]."""
-    repeat(to_pointer(row[at + 1], x), out, n, columns)
-    panels, width = columns // sizes[PANEL], sizes[PANEL]
-    add_product(x, to_pointer(row[at], x), out, n, stride, panels, width)
+def multiply(x, row, at, out, n, k, columns, sizes, mode, like, work):
+    """out (n, columns) = x (n, k) w + b for the weights at row[at], or += that.
+
+    like: an array of the type of weights: x's in panels; or int8 as (columns, k), whose scales are
+    behind the bias. work: the thread's workspace for those.
+    """
+    raise NotImplementedError  # only called from compiled code
+
+
+@overload(multiply)
+def _multiply(x, row, at, out, n, k, columns, sizes, mode, like, work):
+    def in_panels(x, row, at, out, n, k, columns, sizes, mode, like, work):
+        w, bias = to_pointer(row[at], x), to_pointer(row[at + 1], x)
+        if mode == SET:
+            repeat(bias, out, n, columns)
+        else:
+            add(bias, out, n, columns)
+        add_product(x, w, out, n, k, columns // sizes[PANEL], sizes[PANEL])
+
+    def in_int8(x, row, at, out, n, k, columns, sizes, mode, like, work):
+        w, bias = to_pointer(row[at], like), to_pointer(row[at + 1], x)
+        scale, rounded = offset_pointer(bias, columns), offset_pointer(work, TILE)
+        product = offset_pointer(rounded, n * (k // 2 + 1))
+        multiply_rounded_rows(x, w, product, rounded, n, k, columns, 0, columns, work)
+        for s in range(n):
+            line, to = offset_pointer(product, s * columns), offset_pointer(out, s * columns)
+            if mode == SET:
+                for j in range(columns):
+                    to[j] = line[j] * scale[j] + bias[j]
+            else:
+                for j in range(columns):
+                    to[j] += line[j] * scale[j] + bias[j]
+
+    return in_int8 if like.dtype == types.int8 else in_panels
 
 
 @numba.njit(**INNER_JIT_OPTIONS)
-def add_projection(x, row, at, out, n, stride, sizes):
-    """out (n, STRIDE) += x (n, stride) w + b."""
-    add(to_pointer(row[at + 1], x), out, n, sizes[STRIDE])
-    panels, width = sizes[STRIDE] // sizes[PANEL], sizes[PANEL]
-    add_product(x, to_pointer(row[at], x), out, n, stride, panels, width)
-
-
-@numba.njit(**INNER_JIT_OPTIONS)
-def add_feed_forward(x, row, normed, hidden, n, sizes):
+def add_feed_forward(x, row, normed, hidden, n, sizes, like, work):
     """x += the feed-forward sub-layer of x, and norms."""
     source = normed if sizes[PRE] else x
     if sizes[PRE]:
         normalize(x, row, WIDE_NORM, normed, n, sizes)
-    project(source, row, INNER, hidden, n, sizes[STRIDE], sizes[HIDDEN_STRIDE], sizes)
-    relu(hidden, hidden, n * sizes[HIDDEN_STRIDE])
-    add_projection(hidden, row, OUTER, x, n, sizes[HIDDEN_STRIDE], sizes)
+    stride, wide = sizes[STRIDE], sizes[HIDDEN_STRIDE]
+    multiply(source, row, INNER, hidden, n, stride, wide, sizes, SET, like, work)
+    relu(hidden, hidden, n * wide)
+    multiply(hidden, row, OUTER, x, n, wide, stride, sizes, ADD, like, work)
     if not sizes[PRE]:
         normalize(x, row, WIDE_NORM, x, n, sizes)
 
@@ -153,29 +179,30 @@ def encode(table, room, sizes, like):
         row = table[layer]
         if sizes[PRE]:
             normalize(x, row, NORM, normed, n, sizes)
-        project(source, row, QKV, rows, n, stride, wide, sizes)
+        multiply(source, row, QKV, rows, n, stride, wide, sizes, SET, like, x)
         for s in range(n):
             q = offset_pointer(rows, s * wide)
             k = offset_pointer(rows, (starts[first + s] - first) * wide + D)
             v, out = offset_pointer(k, D), offset_pointer(attended, s * stride)
             attend(q, k, v, order, lengths[first + s], wide, out, scores, sizes)
-        add_projection(attended, row, OUT, x, n, stride, sizes)
+        multiply(attended, row, OUT, x, n, stride, stride, sizes, ADD, like, x)
         if not sizes[PRE]:
             normalize(x, row, NORM, x, n, sizes)
-        add_feed_forward(x, row, normed, hidden, n, sizes)
+        add_feed_forward(x, row, normed, hidden, n, sizes, like, x)
     if sizes[PRE]:
         normalize(x, table[-1], ENCODER_NORM, normed, n, sizes)
     for layer in range(sizes[ENCODER_LAYERS], table.shape[0] - 1):
         cache = to_pointer(room[CACHES + 3 * (layer - sizes[ENCODER_LAYERS])], like)
         kv = offset_pointer(cache, first * sizes[KV_STRIDE])
-        project(source, table[layer], CROSS_KV, kv, n, stride, sizes[KV_STRIDE], sizes)
+        columns = sizes[KV_STRIDE]
+        multiply(source, table[layer], CROSS_KV, kv, n, stride, columns, sizes, SET, like, x)
 
 
 @numba.njit(**JIT_OPTIONS)
-def decode(table, room, sizes, like):
+def decode(table, room, sizes, like, weight_like):
     """Compute the logits after one symbol each of rows FIRST .. LAST - 1, at position TIME.
 
-    Arguments as of `encode`.
+    Arguments as of `encode`; weight_like: an array of the type of weights.
     """
     first, n, D = sizes[FIRST], sizes[LAST] - sizes[FIRST], sizes[WIDTH]
     stride, wide, time = sizes[STRIDE], sizes[QKV_STRIDE], sizes[TIME]
@@ -188,6 +215,7 @@ def decode(table, room, sizes, like):
     scores = offset_pointer(to_pointer(room[SCORES], like), sizes[SCORES_AT])
     starts, lengths = to_pointer(room[STARTS], room), to_pointer(room[LENGTHS], room)
     order, slots = to_pointer(room[ORDER], room), to_pointer(room[SLOTS], room)
+    work = offset_pointer(to_pointer(room[WORK], like), first * sizes[WORK_STRIDE])
     source = normed if sizes[PRE] else x
     embed(x, room, first, n, sizes)
     for layer in range(sizes[ENCODER_LAYERS], table.shape[0] - 1):
@@ -196,7 +224,7 @@ def decode(table, room, sizes, like):
         cross = to_pointer(room[at], like)
         if sizes[PRE]:
             normalize(x, row, NORM, normed, n, sizes)
-        project(source, row, QKV, rows, n, stride, wide, sizes)
+        multiply(source, row, QKV, rows, n, stride, wide, sizes, SET, weight_like, work)
         for s in range(n):
             q, slot = offset_pointer(rows, s * wide), time * sizes[SLOT_COUNT] + first + s
             k, v = offset_pointer(keys, slot * D), offset_pointer(values, slot * D)
@@ -206,21 +234,22 @@ def decode(table, room, sizes, like):
             seen[time] = slot
             out = offset_pointer(attended, s * stride)
             attend(q, keys, values, seen, time + 1, D, out, scores, sizes)
-        add_projection(attended, row, OUT, x, n, stride, sizes)
+        multiply(attended, row, OUT, x, n, stride, stride, sizes, ADD, weight_like, work)
         if sizes[PRE]:
             normalize(x, row, CROSS_NORM, normed, n, sizes)
         else:
             normalize(x, row, NORM, x, n, sizes)
-        project(source, row, CROSS_Q, rows, n, stride, stride, sizes)
+        multiply(source, row, CROSS_Q, rows, n, stride, stride, sizes, SET, weight_like, work)
         for s in range(n):
             q, k = offset_pointer(rows, s * stride), cross
             k = offset_pointer(cross, starts[first + s] * sizes[KV_STRIDE])
             v, out = offset_pointer(k, D), offset_pointer(attended, s * stride)
             attend(q, k, v, order, lengths[first + s], sizes[KV_STRIDE], out, scores, sizes)
-        add_projection(attended, row, CROSS_OUT, x, n, stride, sizes)
+        multiply(attended, row, CROSS_OUT, x, n, stride, stride, sizes, ADD, weight_like, work)
         if not sizes[PRE]:
             normalize(x, row, CROSS_NORM, x, n, sizes)
-        add_feed_forward(x, row, normed, hidden, n, sizes)
+        add_feed_forward(x, row, normed, hidden, n, sizes, weight_like, work)
     if sizes[PRE]:
         normalize(x, table[-1], DECODER_NORM, normed, n, sizes)
-    project(source, table[-1], HEAD, logits, n, stride, sizes[LOGITS_STRIDE], sizes)
+    columns = sizes[LOGITS_STRIDE]
+    multiply(source, table[-1], HEAD, logits, n, stride, columns, sizes, SET, weight_like, work)

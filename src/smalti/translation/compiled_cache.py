@@ -79,7 +79,7 @@ class CompiledCache:
         self.set_array(kernel.LOGITS, logits)
         threads = min(n, torch.get_num_threads())
         ends = [n * i // threads for i in range(threads + 1)]
-        self.run(kernel.decode, list(pairwise(ends)))
+        self.run(kernel.decode, list(pairwise(ends)), self.packed.weight_like)
         self.length += 1
         return torch.from_numpy(logits[:, : self.vocab_size])
 
@@ -116,7 +116,8 @@ class CompiledCache:
         """Make room for the features of n rows, and for attention to the `longest` row's."""
         strides = {kernel.X: kernel.STRIDE, kernel.NORMED: kernel.STRIDE}
         strides |= {kernel.ROWS: kernel.QKV_STRIDE, kernel.ATTENDED: kernel.STRIDE}
-        for column, stride in (strides | {kernel.HIDDEN: kernel.HIDDEN_STRIDE}).items():
+        strides |= {kernel.HIDDEN: kernel.HIDDEN_STRIDE, kernel.WORK: kernel.WORK_STRIDE}
+        for column, stride in strides.items():
             self.make_array(column, n, self.sizes[stride])
         self.make_array(kernel.SCORES, torch.get_num_threads(), longest)
 
@@ -137,7 +138,9 @@ class CompiledCache:
         for column, array in zip(columns, (symbols, places, *sentences), strict=True):
             self.set_array(column, np.ascontiguousarray(array))
 
-    def run(self, function: Callable[..., None], ranges: Sequence[tuple[int, int]]) -> None:
+    def run(
+        self, function: Callable[..., None], ranges: Sequence[tuple[int, int]], *more: np.ndarray
+    ) -> None:
         """Call a kernel for each range of rows, in as many threads as PyTorch's."""
         scores, threads = self.arrays[kernel.SCORES], len(self.arrays[kernel.SCORES])
 
@@ -145,7 +148,7 @@ class CompiledCache:
             sizes = self.sizes.copy()
             sizes[kernel.SCORES_AT] = thread * scores.shape[1]
             for sizes[kernel.FIRST], sizes[kernel.LAST] in ranges[thread::threads]:
-                function(self.packed.table, self.room, sizes, scores[0])
+                function(self.packed.table, self.room, sizes, scores[0], *more)
 
         rows = sum(end - start for start, end in ranges)
         run_in_threads(work, range(min(threads, len(ranges))), rows * self.packed.cost)

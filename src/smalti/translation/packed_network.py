@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from smalti.core.int8 import SCALE_SUFFIX, dequantize_matrix, quantize_weights
 from smalti.kernels import encoder_decoder as kernel
 from smalti.kernels.panels import pack_panels, panel_width, round_up_to_panels
+from smalti.kernels.weight_rows import HAS_PAIR_SUMS, TILE
 from smalti.translation.transformer import Transformer, encode_positions
 
 packed_networks: WeakKeyDictionary[Transformer, PackedNetwork] = WeakKeyDictionary()
@@ -25,6 +27,22 @@ def pack_network(network: Transformer) -> PackedNetwork:
     return packed
 
 
+def decodes_in_int8(network: Transformer) -> bool:
+    """Whether the decoder's products are of int8 weights: where rounding them changes nothing.
+
+    So it is for weights that were loaded from int8.
+    """
+    if not HAS_PAIR_SUMS or network.out.weight.dtype != torch.float32:
+        return False
+    for layer in (network.out, *network.decoder.modules()):  # pyright: ignore
+        if isinstance(layer, nn.Linear):
+            w = layer.weight.detach()
+            stored = quantize_weights({"w": w})
+            if not torch.equal(dequantize_matrix(stored["w"], stored["w" + SCALE_SUFFIX]), w):
+                return False
+    return True
+
+
 class PackedNetwork:
     """A network's weights as kernels read them: `table` has their addresses.
 
@@ -33,15 +51,17 @@ class PackedNetwork:
 
     def __init__(self, network: Transformer, version: object):
         self.version, self.dtype = version, network.out.weight.detach().numpy().dtype
+        self.is_int8 = decodes_in_int8(network)
         self.arrays: list[np.ndarray] = []  # kept alive
         config, size = network.config, self.round_up
         self.cost = sum(p.numel() for p in network.parameters())  # multiply-adds of a row, about
         matrices = [m.weight.T.shape for m in network.modules() if isinstance(m, nn.Linear)]
         most = sum(size(k) * size(o) for k, o in matrices)
-        self.memory = np.zeros(most, self.dtype)  # in a row, so that it lies in huge pages
+        memory = np.zeros(most, self.dtype)  # in a row, so that it lies in huge pages
+        self.memory = memory.view(np.uint8)
         layers = [self.list_layer(layer) for layer in (*network.encoder, *network.decoder)]
         end = [self.list_norm(network.encoder_norm), self.list_norm(network.decoder_norm)]
-        layers.append([*end[0], *end[1], *self.list_matrix(network.out)])
+        layers.append([*end[0], *end[1], *self.list_matrix(network.out, self.is_int8)])
         self.table = np.array([row + [0] * (20 - len(row)) for row in layers], np.int64)
         self.embeddings = [self.keep(t.weight) for t in (network.source, network.target)]
         self.positions = np.empty((0, config.width), self.dtype)
@@ -51,7 +71,12 @@ class PackedNetwork:
         sizes |= {kernel.KV_STRIDE: size(2 * config.width), kernel.PANEL: panel_width(self.dtype)}
         sizes |= {kernel.HIDDEN_STRIDE: size(config.feed_forward_width)}
         sizes |= {kernel.LOGITS_STRIDE: size(config.target_vocab_size)}
-        self.sizes = np.array([sizes.get(k, 0) for k in range(16)], np.int64)
+        columns = max(
+            sizes[kernel.LOGITS_STRIDE], 3 * sizes[kernel.STRIDE], sizes[kernel.HIDDEN_STRIDE]
+        )
+        sizes[kernel.WORK_STRIDE] = TILE + columns // 2 + 1 + columns if self.is_int8 else 0
+        self.sizes = np.array([sizes.get(k, 0) for k in range(17)], np.int64)
+        self.weight_like = np.empty(0, np.int8 if self.is_int8 else self.dtype)
 
     def round_up(self, n: int) -> int:
         return round_up_to_panels(n, self.dtype)
@@ -59,29 +84,36 @@ class PackedNetwork:
     def list_layer(self, layer: Any) -> list[int]:
         """List the addresses of a layer's weights in the kernel's order; 0 where it has none."""
         norms = [self.list_norm(residual.norm) for residual in layer.residuals]
-        row = [*norms[0], *self.list_matrix(layer.attention.qkv)]
-        row += self.list_matrix(layer.attention.out)
+        int8 = self.is_int8 and len(norms) == 3
+        row = [*norms[0], *self.list_matrix(layer.attention.qkv, int8)]
+        row += self.list_matrix(layer.attention.out, int8)
         if len(norms) == 3:
-            matrices = (layer.cross.q, layer.cross.out, layer.cross.kv)
-            row += sum(map(self.list_matrix, matrices), norms[1])
+            row += [*norms[1], *self.list_matrix(layer.cross.q, int8)]
+            row += self.list_matrix(layer.cross.out, int8) + self.list_matrix(layer.cross.kv)
         else:
             row += [0] * 8
-        row += [*norms[-1], *self.list_matrix(layer.feed_forward.inner)]
-        return row + self.list_matrix(layer.feed_forward.outer)
+        row += [*norms[-1], *self.list_matrix(layer.feed_forward.inner, int8)]
+        return row + self.list_matrix(layer.feed_forward.outer, int8)
 
     def list_norm(self, norm: nn.Module) -> list[int]:
         if not isinstance(norm, nn.LayerNorm):
             return [0, 0]
         return [self.keep(norm.weight), self.keep(norm.bias)]
 
-    def list_matrix(self, layer: nn.Linear) -> list[int]:
-        """Pack a matrix and its bias, padded with zeros to whole panels."""
-        w, b = layer.weight.detach().numpy().T, layer.bias.detach().numpy()
-        k, o = map(self.round_up, w.shape)
-        matrix, bias = np.zeros((k, o), self.dtype), np.zeros(o, self.dtype)
-        matrix[: w.shape[0], : w.shape[1]], bias[: len(b)] = w, b
-        packed, self.memory = self.memory[: k * o], self.memory[k * o :]
-        packed[:] = pack_panels(matrix).ravel()
+    def list_matrix(self, layer: nn.Linear, int8: bool = False) -> list[int]:
+        """Pack a matrix and its bias, padded with zeros to whole panels, or as rows of int8."""
+        w, b = layer.weight.detach(), layer.bias.detach().numpy()
+        o, k = map(self.round_up, w.shape)
+        kind = np.int8 if int8 else self.dtype
+        matrix, bias = np.zeros((o, k), kind), np.zeros((1 + int8, o), self.dtype)
+        bias[0, : len(b)] = b
+        if int8:
+            stored = quantize_weights({"w": w})
+            w, bias[1, : len(b)] = stored["w"], stored["w" + SCALE_SUFFIX].numpy()
+        matrix[: w.shape[0], : w.shape[1]] = w.numpy()
+        size = matrix.nbytes
+        packed, self.memory = self.memory[:size].view(kind), self.memory[size:]
+        packed[:] = matrix.ravel() if int8 else pack_panels(matrix.T).ravel()
         return [self.keep(packed), self.keep(bias)]
 
     def keep(self, array: np.ndarray | Tensor) -> int:
