@@ -17,6 +17,7 @@ programs on a busy machine do not count.
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import tempfile
 import time
@@ -29,6 +30,7 @@ import torch
 
 import smalti
 from benchmarks._machine import describe_machine, format_machine
+from smalti.core.int8 import dequantize_weights, quantize_weights
 from smalti.translation import Beam, Transformer, TransformerConfig, Translator, beam_search
 from smalti.translation.tokenizer import BOS, EOS, PAD, UNK, SubwordTokenizer, pad_sequences
 from smalti.translation.transformer import encode_positions
@@ -47,9 +49,11 @@ def main() -> None:
     article = {}
     for batch in (1, 8):
         article[batch] = seconds = measure_article(options.repeats if batch == 1 else 1, batch)
-        ratios = [seconds[way] / seconds["smalti"] for way in ("whole", "padded")]
         print(f"\nthe article's, {batch} of {LONG} symbols: {format_seconds(seconds)}")
-        print(f"{ratios[0]:.1f} times as fast as whole, {ratios[1]:.1f} as padded", flush=True)
+        for own in ("smalti", "smalti, int8"):
+            ratios = [seconds[way] / seconds[own] for way in ("whole", "padded")]
+            found = f"{ratios[0]:.1f} times as fast as whole, {ratios[1]:.1f} as padded"
+            print(f"{own}: {found}", flush=True)
     rows = []
     model = smalti.load("en-zh-help")
     assert isinstance(model, Translator)
@@ -94,6 +98,8 @@ def alternate(ways: Mapping[str, Callable[[], object]], repeats: int) -> Seconds
 def measure_article(repeats: int, batch: int) -> Seconds:
     """Seconds of sentences greedily: `beam_search`, and the network in full for each symbol.
 
+    "int8" has the weights that an int8 checkpoint of the network would have.
+
     "padded" is the article's own loop, whose target always has its full length. Of the network in
     full, every fifth symbol is timed, and counted five times.
     """
@@ -103,6 +109,8 @@ def measure_article(repeats: int, batch: int) -> Seconds:
     source[:, -1] = EOS
     found = [row[0].symbols for row in beam_search(network, source, Beam(1, max_length=LONG))]
     written = torch.tensor([[BOS, *row] for row in found])
+    rounded = copy.deepcopy(network)
+    rounded.load_state_dict(dequantize_weights(quantize_weights(network.state_dict())))
     for t in (0, 1, 7, LONG - 1):  # both loops would have chosen what ours did
         for length in (t + 1, LONG):
             logits = network(source, written[:, :length])[:, t]
@@ -113,13 +121,14 @@ def measure_article(repeats: int, batch: int) -> Seconds:
         for t in range(2, LONG, EVERY):
             network(source, written[:, : LONG if padded else t + 1])[:, t].argmax(1)
 
-    def run_ours() -> None:
+    def run_ours(network: Transformer) -> None:
         beam_search(network, source, Beam(1, max_length=LONG))
 
+    ours = {"smalti": lambda: run_ours(network), "smalti, int8": lambda: run_ours(rounded)}
     for _ in range(10):
-        run_ours()  # a process's first sentences are not compiled
+        run_ours(network)  # a process's first sentences are not compiled
     whole = {"whole": lambda: run_whole(False), "padded": lambda: run_whole(True)}
-    seconds = alternate({"smalti": run_ours} | whole, repeats)
+    seconds = alternate(ours | whole, repeats)
     return {name: taken * (EVERY if name in whole else 1) for name, taken in seconds.items()}
 
 

@@ -158,7 +158,7 @@ def embed(x, room, first, n, sizes):
 
 
 @numba.njit(**JIT_OPTIONS)
-def encode(table, room, sizes, like):
+def encode(table, room, sizes, like, weight_like):
     """Encode the tokens FIRST .. LAST - 1, whole sentences; leave decoder layers' keys and values.
 
     table (layers + 1, 20), room and sizes: int64. like: an array of the type of features.
@@ -173,29 +173,32 @@ def encode(table, room, sizes, like):
     scores = offset_pointer(to_pointer(room[SCORES], like), sizes[SCORES_AT])
     starts, lengths = to_pointer(room[STARTS], room), to_pointer(room[LENGTHS], room)
     order, D = to_pointer(room[ORDER], room), sizes[WIDTH]
+    work = offset_pointer(to_pointer(room[WORK], like), first * sizes[WORK_STRIDE])
     source = normed if sizes[PRE] else x
     embed(x, room, first, n, sizes)
     for layer in range(sizes[ENCODER_LAYERS]):
         row = table[layer]
         if sizes[PRE]:
             normalize(x, row, NORM, normed, n, sizes)
-        multiply(source, row, QKV, rows, n, stride, wide, sizes, SET, like, x)
+        multiply(source, row, QKV, rows, n, stride, wide, sizes, SET, weight_like, work)
         for s in range(n):
             q = offset_pointer(rows, s * wide)
             k = offset_pointer(rows, (starts[first + s] - first) * wide + D)
             v, out = offset_pointer(k, D), offset_pointer(attended, s * stride)
             attend(q, k, v, order, lengths[first + s], wide, out, scores, sizes)
-        multiply(attended, row, OUT, x, n, stride, stride, sizes, ADD, like, x)
+        multiply(attended, row, OUT, x, n, stride, stride, sizes, ADD, weight_like, work)
         if not sizes[PRE]:
             normalize(x, row, NORM, x, n, sizes)
-        add_feed_forward(x, row, normed, hidden, n, sizes, like, x)
+        add_feed_forward(x, row, normed, hidden, n, sizes, weight_like, work)
     if sizes[PRE]:
         normalize(x, table[-1], ENCODER_NORM, normed, n, sizes)
     for layer in range(sizes[ENCODER_LAYERS], table.shape[0] - 1):
         cache = to_pointer(room[CACHES + 3 * (layer - sizes[ENCODER_LAYERS])], like)
         kv = offset_pointer(cache, first * sizes[KV_STRIDE])
         columns = sizes[KV_STRIDE]
-        multiply(source, table[layer], CROSS_KV, kv, n, stride, columns, sizes, SET, like, x)
+        multiply(
+            source, table[layer], CROSS_KV, kv, n, stride, columns, sizes, SET, weight_like, work
+        )
 
 
 @numba.njit(**JIT_OPTIONS)

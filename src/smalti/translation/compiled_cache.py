@@ -63,7 +63,7 @@ class CompiledCache:
         self.make_workspace(n, max(self.lengths))
         starts, lengths = (np.repeat(x, self.lengths) for x in (self.starts, self.lengths))
         self.set_inputs(0, symbols, places, starts, lengths)
-        self.run(kernel.encode, group_sentences(self.lengths))
+        self.run(kernel.encode, group_sentences(self.lengths), self.packed.weight_like)
 
     def append(self, symbols: Tensor) -> Tensor:
         """Append one symbol to each row (n,) -> logits (n, target_size) of the next one."""

@@ -34,7 +34,7 @@ def decodes_in_int8(network: Transformer) -> bool:
     """
     if not HAS_PAIR_SUMS or network.out.weight.dtype != torch.float32:
         return False
-    for layer in (network.out, *network.decoder.modules()):  # pyright: ignore
+    for layer in network.modules():  # pyright: ignore
         if isinstance(layer, nn.Linear):
             w = layer.weight.detach()
             stored = quantize_weights({"w": w})
@@ -84,12 +84,12 @@ class PackedNetwork:
     def list_layer(self, layer: Any) -> list[int]:
         """List the addresses of a layer's weights in the kernel's order; 0 where it has none."""
         norms = [self.list_norm(residual.norm) for residual in layer.residuals]
-        int8 = self.is_int8 and len(norms) == 3
+        int8 = self.is_int8
         row = [*norms[0], *self.list_matrix(layer.attention.qkv, int8)]
         row += self.list_matrix(layer.attention.out, int8)
         if len(norms) == 3:
             row += [*norms[1], *self.list_matrix(layer.cross.q, int8)]
-            row += self.list_matrix(layer.cross.out, int8) + self.list_matrix(layer.cross.kv)
+            row += self.list_matrix(layer.cross.out, int8) + self.list_matrix(layer.cross.kv, int8)
         else:
             row += [0] * 8
         row += [*norms[-1], *self.list_matrix(layer.feed_forward.inner, int8)]

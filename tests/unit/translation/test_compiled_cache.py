@@ -16,11 +16,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from smalti.convert import from_reference, read_weights
+from smalti.core.int8 import dequantize_weights, quantize_weights
 from smalti.kernels import threads
 from smalti.kernels.ranking import rank_continuations
+from smalti.kernels.weight_rows import HAS_PAIR_SUMS
 from smalti.translation import Beam, Transformer, TransformerConfig, beam_search, kv_cache
 from smalti.translation.compiled_cache import CompiledCache, can_compile, group_sentences
 from smalti.translation.kv_cache import KVCache, make_cache
+from smalti.translation.packed_network import pack_network
 from smalti.translation.tokenizer import BOS, EOS, PAD, UNK, pad_sequences
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "dldemos_transformer.safetensors"
@@ -78,6 +81,31 @@ def test_its_logits_are_those_of_pytorch(norm: str, size: dict[str, Any]) -> Non
         slow = walk_along(KVCache(network, source), target[[0, 1, 2, 3, 4, 0]], choices)
         torch.testing.assert_close(quick, slow, atol=error * float(slow.abs().max()), rtol=0)
         assert slow.std() > 1
+
+
+def round_to_int8(network: Transformer) -> Transformer:
+    network.load_state_dict(dequantize_weights(quantize_weights(network.state_dict())))
+    return network
+
+
+@pytest.mark.skipif(not HAS_PAIR_SUMS, reason="this processor multiplies int8 as float32")
+@torch.no_grad()
+@pytest.mark.parametrize("norm", ["pre", "post"])
+@pytest.mark.parametrize("size", SIZES)
+def test_weights_that_are_int8_are_read_as_int8(norm: str, size: dict[str, Any]) -> None:
+    network = make_network(torch.float32, norm=norm, **size)
+    assert not pack_network(network).is_int8
+    network = round_to_int8(network)
+    assert pack_network(network).is_int8
+    rows, target = make_rows([1, 9, 4, 6, 2]), pad_sequences(make_rows([12] * 5, 2))
+    source = pad_sequences(rows)
+    quick = walk_along(CompiledCache(network, source), target, {3: [0, 1, 1, 4, 2]})
+    slow = walk_along(KVCache(network, source), target, {3: [0, 1, 1, 4, 2]})
+    errors = (quick - slow).abs().flatten()  # a few are large where the network amplifies them
+    assert errors.quantile(0.9) < 1e-3 * slow.abs().max()
+    beam = Beam(2, max_length=9)
+    apart = [beam_search(network, torch.tensor([row]), beam)[0] for row in rows]
+    assert_same(beam_search(network, source, beam), apart)
 
 
 @torch.no_grad()
