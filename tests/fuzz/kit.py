@@ -45,6 +45,12 @@ MODELS = {
 }
 
 
+PAIRS = """\
+Save the file.\t保存文件。
+Close the window.\t关闭窗口。
+Open the next page.\t打开下一页。
+Delete the selected rows.\t删除选中的行。
+"""
 WARM = (
     "sample {at}/pixelcnn -n 1 --out {at}/x/1",
     "sample {at}/plusplus -n 1 --out {at}/x/2",
@@ -58,6 +64,8 @@ WARM = (
     "report {at}/run --out {at}/x/9",
     "compare {at}/report {at}/report",
     "decompress {at}/three.smalti {at}/x/10 --model {at}/pixelcnn",
+    "data {at}/pairs.tsv --out {at}/x/11",
+    "translate --file {at}/text.txt --out {at}/text.zh.txt --glossary {at}/terms.tsv",
 )
 
 
@@ -83,6 +91,9 @@ def _make(root: Path) -> Kit:
     assert main(["compress", str(small), compressed, "--model", str(root / "pixelcnn")]) == 0
     assert main(["evaluate", str(run), "-n", "8", "--metrics", "memorization", "--bootstraps", "2",
                  "--features", "digits", "--out", str(root / "report")]) == 0  # fmt: skip
+    (root / "pairs.tsv").write_text(PAIRS)
+    (root / "text.txt").write_text("Save the file.\n")
+    (root / "terms.tsv").write_text("file\t文件\n")
     for words in WARM:  # loaded and compiled code is then shared by every fork
         assert main([word.format(at=root) for word in words.split()]) == 0, words
     return Kit(root)

@@ -16,10 +16,12 @@ from tests.fuzz import (
     arrays,
     checkpoints,
     coded,
+    corpora,
     databases,
     foreign,
     pictures,
     runs,
+    translations,
     weights,
     zips,
 )
@@ -28,15 +30,17 @@ from tests.fuzz.guard import run
 from tests.fuzz.kit import Kit, make_kit
 
 FORMATS: dict[str, tuple[Callable[[Kit], Iterator[Case]], int, int]] = {
-    "pictures": (pictures.cases, 40, 1000),
-    "zips": (zips.cases, 20, 200),
-    "arrays": (arrays.cases, 30, 700),
+    "pictures": (pictures.cases, 35, 1000),
+    "zips": (zips.cases, 15, 200),
+    "arrays": (arrays.cases, 25, 700),
     "databases": (databases.cases, 10, 350),
-    "checkpoints": (checkpoints.cases, 40, 2000),
-    "weights": (weights.cases, 15, 250),
-    "runs": (runs.cases, 20, 1400),
+    "checkpoints": (checkpoints.cases, 30, 2000),
+    "weights": (weights.cases, 10, 250),
+    "runs": (runs.cases, 15, 1400),
     "coded": (coded.cases, 15, 700),
-    "foreign": (foreign.cases, 20, 700),
+    "foreign": (foreign.cases, 15, 700),
+    "corpora": (corpora.cases, 20, 3000),
+    "translations": (translations.cases, 10, 400),
 }
 """Inputs by format, how many of them `make test` runs, and how many there are at least."""
 SOAK = bool(os.environ.get("SMALTI_SOAK"))

@@ -15,6 +15,8 @@ from smalti.translation.markup import PLACEHOLDER
 from smalti.translation.tokenizer import UNK, Tokenizer
 
 FORM = "give an English term, a tab and its translation on each line"
+MAX_LENGTH = 200
+"""Characters of a translation."""
 LETTER = re.compile(r"[^\W\d_]")
 HAN = re.compile("[\u2e80-\u9fff]")
 
@@ -109,9 +111,12 @@ def read_glossary(path: str | Path) -> Glossary:
 
 
 def check_term(term: str, translation: str) -> None:
-    """Raise UserError for a term that is not English, or an empty translation."""
+    """Raise UserError for a term that is not English, or an empty or long translation."""
     if not LETTER.search(term) or HAN.search(term):
         raise UserError(f"{shorten(term)} is not English; {FORM}")
+    if len(translation) > MAX_LENGTH:  # every beam would have to write it
+        raise UserError(f"{shorten(term)} has a translation of {len(translation)} characters; "
+                        f"give at most {MAX_LENGTH}")  # fmt: skip
     if not translation.strip() or "\n" in translation:
         raise UserError(f"{shorten(term)} has the translation {translation!r}; give one line")
 

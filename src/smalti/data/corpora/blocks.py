@@ -34,6 +34,8 @@ PARTS = {"gui", "key", "guimenu", "guimenuitem", "guisubmenu", "guibutton", "key
 REFERENCES = {"xref", "link"}
 """Empty elements whose text a viewer fills in; a block that has one is not a sentence."""
 VOID = {"br", "hr", "img", "input", "meta", "link", "wbr", "col", "area", "base", "source"}
+LONG_REFERENCE = re.compile(r"&#\d{100,};?")
+"""A number that is no character, and too long for Python to read."""
 SPACES = re.compile(r"[\s\u00a0\u200b]+")
 LOOSE_SPACE = re.compile(r" (?=[.,](?: |$))")
 """A space that the markup leaves before a full stop: <gui>Delete </gui>."""
@@ -175,12 +177,16 @@ def read_blocks(path: Path) -> list[Block]:
     else:
         parser = HTMLBlocks(builder)
         try:
-            parser.feed(read_text(path))
+            parser.feed(remove_long_references(read_text(path)))
             parser.close()
         except AssertionError as error:
             raise UserError(f"{path} is not HTML ({error})") from error
     builder.end_block()
     return builder.blocks
+
+
+def remove_long_references(text: str) -> str:
+    return LONG_REFERENCE.sub("\ufffd", text)
 
 
 def tidy_text(text: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from smalti.core.errors import UserError
+from smalti.data.corpora.line_files import SURROGATE
 from smalti.data.corpora.pair import SentencePair
 from smalti.data.corpora.text_file import read_text
 
@@ -44,7 +45,7 @@ def read_keys(path: Path) -> Iterator[tuple[str, str]]:
 
 def flatten(content: object, key: str, depth: int) -> Iterator[tuple[str, str]]:
     if isinstance(content, str):
-        yield key, content
+        yield key, SURROGATE.sub("\ufffd", content)
     elif isinstance(content, dict | list) and depth < MAX_DEPTH:
         items = content.items() if isinstance(content, dict) else enumerate(content)
         for name, value in items:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
@@ -14,6 +15,8 @@ from smalti.data.corpora.pair import LanguagePair, SentencePair
 from smalti.data.corpora.text_file import read_lines
 
 Value = TypeVar("Value")
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair: JSON may escape one, but no text file can hold it."""
 
 
 def read_aligned_files(source: Path, target: Path) -> Iterator[SentencePair]:
@@ -104,6 +107,8 @@ def make_pair(
             f"{path}, line {number}: no texts in {names} among {shorten([*row])}; give "
             '"source" and "target", or languages by --languages'
         )
+    if any(SURROGATE.search(text) for text in texts.values()):
+        raise UserError(f"{path}, line {number}: has half a surrogate pair; write it as UTF-8")
     return SentencePair(**texts)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-from smalti.data.corpora.blocks import tidy_text
+from smalti.data.corpora.blocks import remove_long_references, tidy_text
 from smalti.data.corpora.pair import SentencePair
 
 ACCESS_KEY = re.compile(r"\s*[(（]([_&~])(\w)[)）]")
@@ -17,7 +17,8 @@ TAG = re.compile(r"</?[A-Za-z][\w:-]*(?:\s[^<>]*)?/?>")
 
 def clean_message(pair: SentencePair) -> SentencePair:
     """Remove access keys and the tags that both sides have; decode entities, join lines."""
-    source, target = remove_access_keys(html.unescape(pair.source), html.unescape(pair.target))
+    sides = [html.unescape(remove_long_references(text)) for text in pair[:2]]
+    source, target = remove_access_keys(*sides)
     for tag in {*TAG.findall(source)} & {*TAG.findall(target)}:
         source, target = source.replace(tag, ""), target.replace(tag, "")
     return pair._replace(source=tidy_text(source), target=tidy_text(target))

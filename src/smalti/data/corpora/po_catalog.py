@@ -104,7 +104,7 @@ def decode_bytes(data: bytes, charset: str, location: object) -> str:
             f"{location}: byte {data[error.start]:#04x} is not {charset}; convert it first, for "
             "example with iconv -f GB18030 -t UTF-8"
         ) from error
-    except LookupError as error:
+    except (LookupError, UnicodeError) as error:  # also a codec that decodes nothing: "undefined"
         raise UserError(f"{location}: charset {shorten(charset)} is unknown; use UTF-8") from error
 
 
