@@ -13,6 +13,7 @@ import smalti
 from smalti.data.pictures import Pictures
 from smalti.training import Training, run
 from smalti.vq import EMAConfig, Revival, Uniform, VQGANConfig
+from tests.processes import fork_processes
 from tests.tiny import vqgan_config
 
 PLAN = Training(steps=4, batch_size=8, warmup=1, precision="32", weight_decay=0.0, save_every=4)
@@ -27,12 +28,15 @@ def train_codec(config: VQGANConfig, devices: int, accumulate: int, out: Path) -
 
 
 @pytest.mark.slow
-def test_two_processes_move_the_codes_as_one_in_two_parts_does(tmp_path: Path) -> None:
+def test_two_processes_move_the_codes_as_one_in_two_parts_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither knows the other's pictures; the adaptive weight is each process's, or each part's.
 
     A gradient that is rounding alone, as that of an attention's key bias is, becomes a whole step
     of Adam in a random direction. So weights are compared together, by how far they have moved;
     with half the pictures unseen they are 0.2 of that apart."""
+    fork_processes(monkeypatch)
     config = replace(vqgan_config(STILL), discriminator_start=1)
     config = replace(config, discriminator=replace(config.discriminator, norm="spectral"))
     torch.manual_seed(PLAN.seed)

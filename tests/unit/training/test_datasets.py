@@ -24,6 +24,7 @@ from smalti.training.run_record import RunRecord, find_last_step, read_trainer_s
 from smalti.training.saving import compute_validation_loss
 from smalti.training.start import start_loop
 from tests.expect import expect_user_error
+from tests.processes import fork_processes
 from tests.toys import (
     KillAfterStep,
     MeanCodec,
@@ -200,7 +201,10 @@ def test_parts_of_unequal_tokens_give_the_gradient_of_the_whole(tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_two_processes_with_unequal_tokens_train_as_one(tmp_path: Path) -> None:
+def test_two_processes_with_unequal_tokens_train_as_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fork_processes(monkeypatch)
     model, train, valid, size = KINDS["pairs"]
     sizes = {len(train.plan_batches(0, size).select_indices(step)) % 2 for step in range(6)}
     assert sizes == {0, 1}  # even batches and uneven ones

@@ -19,6 +19,7 @@ from smalti.training.device import build_fabric
 from smalti.training.events import Event
 from smalti.training.recovery import DivergenceError
 from smalti.training.run_record import find_last_step, read_trainer_state
+from tests.processes import fork_processes
 from tests.toys import NO_PICTURES, TINY, EventLog, ToyConfig, make_pictures
 
 TRAIN, VALID = make_pictures(24), make_pictures(6, seed=1)
@@ -46,7 +47,7 @@ def read_losses(out: Path) -> dict[int, float]:
 
 
 @pytest.mark.slow
-def test_two_processes_take_the_steps_of_one(tmp_path: Path):
+def test_two_processes_take_the_steps_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Gradients are averaged; stopped and resumed, both end with the weights of one process."""
     for folder in ("one", "two"):
         (tmp_path / f"trace-{folder}").mkdir()
@@ -61,6 +62,7 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path):
     )
     expected = ["Started 0", "Stepped 1", "Stepped 2", "Stepped 3"]
     assert journal.read_lines() == [*expected, "Note", "Saved 3", "Validated 3", "Ended 3"]
+    fork_processes(monkeypatch)
     journal = EventLog(tmp_path / "journal-2")
     assert resume(out, TRAIN, VALID, on_event=journal) == out / "step-6"
     expected = ["Started 3", "Stepped 4", "Stepped 5", "Stepped 6"]
@@ -83,8 +85,9 @@ def test_two_processes_take_the_steps_of_one(tmp_path: Path):
 
 
 @pytest.mark.slow
-def test_a_budget_on_two_processes(tmp_path: Path):
+def test_a_budget_on_two_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """All processes time equally many steps, else one would wait forever."""
+    fork_processes(monkeypatch)
     out = tmp_path / "run"
     run(TINY, TRAIN, NO_PICTURES, build_training(None), out, minutes=0.01)
     steps = read_run(out).training.steps

@@ -23,6 +23,7 @@ from smalti.training.run_record import RunRecord, find_last_step, read_trainer_s
 from smalti.training.start import start_loop
 from smalti.training.timing import probe_step_time
 from tests.expect import expect_user_error
+from tests.processes import fork_processes
 from tests.toys import (
     NO_PICTURES,
     TINY,
@@ -170,7 +171,8 @@ def test_grids_are_drawn_in_parts_as_well(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.slow
-def test_all_processes_work_in_parts_when_one_must(tmp_path: Path):
+def test_all_processes_work_in_parts_when_one_must(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    fork_processes(monkeypatch)
     plan = replace(PLAN, devices=2, steps=3, flip=False)
     journal = EventLog(tmp_path / "journal")
     toy = ToyConfig(max_pictures=2, failing_rank="1")
