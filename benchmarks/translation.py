@@ -125,8 +125,8 @@ def measure_article(repeats: int, batch: int) -> Seconds:
         beam_search(network, source, Beam(1, max_length=LONG))
 
     ours = {"smalti": lambda: run_ours(network), "smalti, int8": lambda: run_ours(rounded)}
-    for _ in range(10):
-        run_ours(network)  # a process's first sentences are not compiled
+    for run in (*ours.values(),) * 10:
+        run()  # a process's first sentences are not compiled
     whole = {"whole": lambda: run_whole(False), "padded": lambda: run_whole(True)}
     seconds = alternate(ours | whole, repeats)
     return {name: taken * (EVERY if name in whole else 1) for name, taken in seconds.items()}
