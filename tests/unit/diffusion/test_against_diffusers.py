@@ -15,7 +15,7 @@ from torch import Tensor
 from smalti.core.rng import Rng
 from smalti.diffusion import DDIM, DDPM, Cosine, Diffusion, Hybrid, Linear
 from smalti.diffusion.likelihood import compute_log_variance
-from tests.tiny import diffusion_config, randomize_zeros
+from tests.tiny import FormulaConfig, diffusion_config
 
 T, STEPS, SHAPE, SEEDS = 30, 6, (1, 6, 6), (0, 7)
 SCHEDULES = {"linear": Linear(T), "cosine": Cosine(T)}
@@ -26,9 +26,22 @@ each = pytest.mark.parametrize
 pytestmark = [each("prediction", PREDICTIONS), each("schedule", SCHEDULES)]
 
 
-def build_model(prediction: Any, schedule: str) -> Diffusion:
-    config = diffusion_config(SHAPE, prediction=prediction, schedule=SCHEDULES[schedule])
-    return randomize_zeros(config.build()).eval()
+def compute_waves(x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+    """A function of pixels, their neighbors and the level, in place of a network's seconds."""
+    return 0.5 * torch.sin(x + 0.5 * x.roll((1, 1), (2, 3)) + t.view(-1, 1, 1, 1) / 7)
+
+
+def compute_two_waves(x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+    """As `compute_waves`, and a v for the variance."""
+    return torch.cat([compute_waves(x, t), torch.cos(3 * x)], dim=1)
+
+
+def build_model(
+    prediction: Any, schedule: str, formula: Any = compute_waves, **changes: Any
+) -> Diffusion:
+    changes |= {"network": FormulaConfig(formula), "prediction": prediction}
+    config = diffusion_config(SHAPE, schedule=SCHEDULES[schedule], **changes)
+    return config.build().eval()
 
 
 def compute_betas(schedule: str) -> Tensor:
@@ -94,10 +107,8 @@ def test_ddpm(
 def test_ddpm_with_learned_variance(
     prediction: Any, schedule: str, clip: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = diffusion_config(
-        SHAPE, prediction=prediction, schedule=SCHEDULES[schedule], objective=Hybrid()
-    )
-    model, rng = randomize_zeros(config.build()).eval(), Rng(SEEDS)
+    model = build_model(prediction, schedule, compute_two_waves, objective=Hybrid())
+    rng = Rng(SEEDS)
     monkeypatch.setattr(scheduling_ddpm, "randn_tensor", lambda *_, **__: rng.normal(*SHAPE))
     scheduler = DDPMScheduler(
         **scheduler_settings(schedule, prediction), variance_type="learned_range", clip_sample=clip
