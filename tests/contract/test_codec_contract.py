@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,16 @@ def train_codec(
     return model, losses
 
 
+@cache
+def train_once(case: ModelCase) -> Any:
+    return train_codec(case)[0]
+
+
+def train_briefly(case: ModelCase) -> Any:
+    """A codec after three steps. Most tests need it, so it is trained once and copied."""
+    return deepcopy(train_once(case))
+
+
 @pytest.mark.parametrize("mode", [True, False])
 def test_loss_is_finite(case: ModelCase, mode: bool) -> None:
     model = case.config().build().train(mode)
@@ -59,7 +71,7 @@ def test_loss_is_finite(case: ModelCase, mode: bool) -> None:
 
 def test_a_gradient_reaches_every_trained_parameter(case: ModelCase) -> None:
     """In float64, after some steps, summed over several batches, for a code may have no place."""
-    model = train_codec(case)[0].double()
+    model = train_briefly(case).double()
     model.zero_grad()
     for step in range(4):
         model.loss(Batch(torch.rand(32, *case.shape).double()), step).total.backward()
@@ -76,7 +88,7 @@ def test_one_tiny_batch_can_be_overfitted(case: ModelCase) -> None:
 
 
 def test_save_and_load_give_equal_bits(case: ModelCase, tmp_path: Path) -> None:
-    model, x = train_codec(case)[0].eval(), make_pictures(case)
+    model, x = train_briefly(case).eval(), make_pictures(case)
     again = smalti.load(save(model, tmp_path / "model"))
     assert again.config == model.config and again.spec == model.spec
     weights, others = model.state_dict(), again.state_dict()
@@ -87,7 +99,7 @@ def test_save_and_load_give_equal_bits(case: ModelCase, tmp_path: Path) -> None:
 
 
 def test_pictures_become_a_grid_of_symbols_and_come_back(case: ModelCase) -> None:
-    model, x = train_codec(case)[0].eval(), make_pictures(case)
+    model, x = train_briefly(case).eval(), make_pictures(case)
     codes = model.encode(x)
     assert codes.dtype == torch.int64
     assert codes.shape == (4, *model.compute_code_shape(case.shape[1:]))
@@ -98,14 +110,14 @@ def test_pictures_become_a_grid_of_symbols_and_come_back(case: ModelCase) -> Non
 
 
 def test_latents_are_quantized_on_their_way_to_a_picture(case: ModelCase) -> None:
-    model, x = train_codec(case)[0].eval(), make_pictures(case)
+    model, x = train_briefly(case).eval(), make_pictures(case)
     z = model.encode_latents(x)
     assert z.is_floating_point() and z.shape[2:] == model.compute_code_shape(case.shape[1:])
     assert torch.equal(model.decode_latents(z, case.shape[1:]), model.reconstruct(x))
 
 
 def test_splitting_the_batch_changes_nothing(case: ModelCase) -> None:
-    model, x = train_codec(case)[0].eval(), make_pictures(case)
+    model, x = train_briefly(case).eval(), make_pictures(case)
     codes = model.encode(x)
     assert torch.equal(torch.cat([model.encode(part) for part in x.split(1)]), codes)
     parts = torch.cat([model.decode(part) for part in codes.split(3)])
