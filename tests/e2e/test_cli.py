@@ -39,7 +39,7 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
 def test_help_of_a_recipe_shows_its_own_defaults(capsys: pytest.CaptureFixture[str]):
     assert main(["train", "ddpm", "--help"]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "--batch-size INT Pictures per optimizer step. [64]" in out
+    assert "--batch-size INT Pictures per optimizer step, or tokens of text. [64]" in out
     assert "--model.schedule cosine|linear|sigmoid" in out
 
 
