@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,18 @@ from PIL import Image
 from smalti.cli import main
 from smalti.core.checkpoint import save
 from smalti.core.protocols import Card
+from smalti.tasks import _forecast
 from tests.command import TINY_RUN
 from tests.tiny import diffusion_config, randomize_zeros
+
+
+@pytest.fixture(autouse=True, scope="session")
+def time_few_steps() -> Iterator[None]:
+    """Make the forecast of `smalti data` time four small steps, not two seconds of large ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_forecast, "TIMING_SECONDS", 0.0)
+        patch.setattr(_forecast, "MAX_TIMED_PIXELS", 4 * 8 * 8)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from smalti.tasks import _forecast
 from tests.fuzz import (
     arrays,
     checkpoints,
@@ -48,8 +49,11 @@ SEED = int(os.environ.get("SMALTI_SOAK_SEED", "0"))
 
 
 @pytest.fixture(scope="module")
-def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
-    return make_kit(tmp_path_factory.mktemp("kit"))
+def kit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kit]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_forecast, "TIMING_SECONDS", 0.0)  # of training, timed by `smalti data`
+        patch.setattr(_forecast, "MAX_TIMED_PIXELS", 4 * 8 * 8)
+        yield make_kit(tmp_path_factory.mktemp("kit"))
 
 
 @pytest.mark.slow

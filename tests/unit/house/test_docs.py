@@ -38,6 +38,7 @@ def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             levels = rng.integers(0, 256, (30 + k, 40, 3), dtype=np.uint8)
             Image.fromarray(levels).save(tmp_path / "FOLDER" / name / f"{k}.png")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("smalti.tasks._forecast.TIMING_SECONDS", 0.0)
     return tmp_path
 
 
