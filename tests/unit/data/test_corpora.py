@@ -78,6 +78,9 @@ def test_json_lines_tell_document_and_corpus(tmp_path: Path) -> None:
     write_lines(tmp_path / "b.jsonl", ['{"en": "a", "zh": "b"}', "{"])
     with expect_user_error("b.jsonl, line 2", "is not JSON"):
         read_pairs(tmp_path / "b.jsonl")
+    write_lines(tmp_path / "b.jsonl", [r'{"en": "a\ud800", "zh": "b"}'])
+    with expect_user_error("b.jsonl, line 1", "half a surrogate pair"):
+        read_pairs(tmp_path / "b.jsonl")
 
 
 def test_wrong_encodings_and_bombs_are_told(tmp_path: Path) -> None:

@@ -98,6 +98,9 @@ def test_catalogs(tmp_path: Path) -> None:
     german = write(tmp_path / "de.po", PO.replace("zh_CN", "de").replace("打开(&O)", "Ö&ffnen"))
     found = read_texts(german, path, languages=("de", "zh"))
     assert found == [("Ö&ffnen", "打开(&O)"), ("%d 个文件", "%d 个文件")]
+    write(path, PO.replace("UTF-8", "undefined"))
+    with expect_user_error("charset 'undefined' is unknown"):
+        read_pairs(path)
     write(path, PO + '\nmsgid "a"\nmsgstr b\n')
     with expect_user_error("a.po, line 20"):
         read_pairs(path)
@@ -168,6 +171,14 @@ def test_html(tmp_path: Path) -> None:
         pairs = read_pairs(*paths)
         assert [pair[:2] for pair in pairs] == PAGE_TEXTS
         assert {pair.document for pair in pairs} == {"a.html" if len(paths) == 2 else "en/a.html"}
+
+
+def test_a_number_that_is_no_character(tmp_path: Path) -> None:
+    source, target = (
+        write(tmp_path / f"{code}.html", f"<p>{text}&#{'9' * 5000};</p>")
+        for code, text in (("en", "Open"), ("zh", "打开"))
+    )
+    assert read_texts(source, target) == [("Open\ufffd", "打开\ufffd")]
 
 
 def test_pages_of_other_structure_are_aligned(tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         ("file\t \n", ["line 1", "not two terms"]),
         ("文件\tfile\n", ["line 1", "文件", "not English"]),
         ("42\t四十二\n", ["line 1", "42", "not English"]),
+        ("file\t" + "字" * 201, ["line 1", "'file'", "of 201 characters; give at most 200"]),
     ],
 )
 def test_what_is_no_glossary(tmp_path: Path, text: str, words: list[str]) -> None:
