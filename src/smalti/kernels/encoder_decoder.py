@@ -14,6 +14,7 @@ from numba import types
 from numba.extending import overload
 
 from smalti.kernels.jit import INNER_JIT_OPTIONS, JIT_OPTIONS
+from smalti.kernels.layer_norm import normalize_rows
 from smalti.kernels.loops import (
     add,
     add_product,
@@ -26,8 +27,6 @@ from smalti.kernels.loops import (
 )
 from smalti.kernels.weight_rows import SUM_FLAGS, TILE, multiply_rounded_rows
 
-EPSILON = 1e-5
-"""Of nn.LayerNorm."""
 NORM, QKV, OUT, CROSS_NORM, CROSS_Q, CROSS_OUT, CROSS_KV, WIDE_NORM, INNER, OUTER = range(0, 20, 2)
 """Columns of a layer's addresses: a weight, then its bias. Matrices are packed."""
 ENCODER_NORM, DECODER_NORM, HEAD = range(0, 6, 2)
@@ -47,21 +46,11 @@ STRIDE, QKV_STRIDE, KV_STRIDE, HIDDEN_STRIDE, LOGITS_STRIDE, PANEL, WORK_STRIDE 
 SET, ADD = range(2)
 
 
-@numba.njit(**INNER_JIT_OPTIONS, fastmath=SUM_FLAGS)
+@numba.njit(**INNER_JIT_OPTIONS)
 def normalize(x, row, at, out, n, sizes):
     """out = LayerNorm of rows x."""
-    weight, bias, D = to_pointer(row[at], x), to_pointer(row[at + 1], x), sizes[WIDTH]
-    for s in range(n):
-        line, to = offset_pointer(x, s * sizes[STRIDE]), offset_pointer(out, s * sizes[STRIDE])
-        total, squares = cast_like(0, x), cast_like(0, x)
-        for k in range(D):
-            total += line[k]
-        mean = total / cast_like(D, x)
-        for k in range(D):
-            squares += (line[k] - mean) * (line[k] - mean)
-        scale = cast_like(1 / math.sqrt(squares / D + EPSILON), x)
-        for k in range(D):
-            to[k] = (line[k] - mean) * scale * weight[k] + bias[k]
+    weight, bias = to_pointer(row[at], x), to_pointer(row[at + 1], x)
+    normalize_rows(x, weight, bias, out, n, sizes[WIDTH], sizes[STRIDE])
 
 
 @numba.njit(**INNER_JIT_OPTIONS, fastmath=SUM_FLAGS)

@@ -17,6 +17,7 @@ from numba.extending import overload
 from smalti.kernels.cache_attention import ROWS as ROWS_OF_KEYS
 from smalti.kernels.cache_attention import attend, write_number
 from smalti.kernels.jit import INNER_JIT_OPTIONS, JIT_OPTIONS
+from smalti.kernels.layer_norm import normalize_rows
 from smalti.kernels.loops import (
     FASTMATH_FLAGS,
     cast_like,
@@ -26,15 +27,12 @@ from smalti.kernels.loops import (
 )
 from smalti.kernels.weight_rows import (
     HAS_PAIR_SUMS,
-    SUM_FLAGS,
     VECTOR_BYTES,
     WEIGHT_ROWS,
     multiply_rounded_rows,
     multiply_rows,
 )
 
-EPSILON = 1e-5
-"""Of nn.LayerNorm."""
 FIRST_NORM, QKV, OUT, SECOND_NORM, HIDDEN, SHRINK, KEYS, VALUES = 0, 2, 5, 8, 10, 13, 16, 17
 """Columns of a block's row of addresses: weight and bias of norms, weight, scale and bias of
 matrices, the cache. The row after the blocks has the last norm, and the head at QKV."""
@@ -95,22 +93,6 @@ def _erf32(x):
     b = b * z + np.float32(-7.37332916720468e-03)
     b = b * z + np.float32(-1.42647390514189e-02)
     return x * a / b
-
-
-@numba.njit(**INNER_JIT_OPTIONS, fastmath=SUM_FLAGS)
-def normalize(x, weight, bias, out, rows, D):
-    """out = LayerNorm of x (rows, D)."""
-    for s in range(rows):
-        line, to = offset_pointer(x, s * D), offset_pointer(out, s * D)
-        total, squares = cast_like(0, x), cast_like(0, x)
-        for k in range(D):
-            total += line[k]
-        mean = total / cast_like(D, x)
-        for k in range(D):
-            squares += (line[k] - mean) * (line[k] - mean)
-        scale = cast_like(1 / math.sqrt(squares / D + EPSILON), x)
-        for k in range(D):
-            to[k] = (line[k] - mean) * scale * weight[k] + bias[k]
 
 
 @numba.njit(**INNER_JIT_OPTIONS)
@@ -216,7 +198,7 @@ def step(table, sizes, like, weight_like, cache_like, thread):
             source, product, out = hidden, rows, x
         if norm >= 0:
             weight, bias = to_pointer(row[norm], like), to_pointer(row[norm + 1], like)
-            normalize(x, weight, bias, normed, n, D)
+            normalize_rows(x, weight, bias, normed, n, D, D)
         first, end = share(columns, sizes, thread)
         matrix = to_pointer(row[at], weight_like)
         multiply(source, matrix, product, rounded, n, k, columns, first, end, tile)
