@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, NoReturn
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from smalti.core.config import check_fields
 from smalti.core.errors import UserError
 from smalti.core.ranges import CountOrZero, Guidance, Range, Weight
+
+FEW_NUMBERS = 1 << 17
+"""Logits that one thread turns into probabilities in about a millisecond."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +68,20 @@ def draw_index(logits: Tensor, u: Tensor, temperature: float) -> Tensor:
     """Draw an index (n,) per row by inverse transform of u; temperature 0 takes the likeliest."""
     if temperature == 0:
         return logits.argmax(1)
-    total = (logits.double() / temperature).softmax(1).cumsum(1)
+    total = compute_softmax(logits.double() / temperature).cumsum(1)
     return (total > u[:, None].to(total) * total[:, -1:]).int().argmax(1)
+
+
+def compute_softmax(logits: Tensor) -> Tensor:
+    """Softmax of rows (n, K). With NumPy if they are few.
+
+    PyTorch's threads would go on spinning for some milliseconds, on the cores of the next step.
+    """
+    if logits.device.type != "cpu" or logits.numel() > FEW_NUMBERS:
+        return logits.softmax(1)
+    numbers = logits.detach().numpy()
+    p = np.exp(numbers - numbers.max(1, keepdims=True))
+    return torch.from_numpy(p / p.sum(1, keepdims=True))
 
 
 def filter_logits(logits: Tensor, top_k: int = 0, top_p: float = 1.0) -> Tensor:
@@ -77,6 +93,6 @@ def filter_logits(logits: Tensor, top_k: int = 0, top_p: float = 1.0) -> Tensor:
     values, order = logits.sort(dim=1, descending=True, stable=True)
     if top_k:
         values[:, top_k:] = -torch.inf
-    p = values.softmax(1)
+    p = compute_softmax(values)
     values = values.masked_fill(p.cumsum(1) - p >= top_p, -torch.inf)
     return torch.empty_like(logits).scatter(1, order, values)
