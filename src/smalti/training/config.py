@@ -21,13 +21,15 @@ class Training:
     """Pictures per optimizer step, or tokens of text. Of the longer side of sentence pairs, with
     padding. Counts all devices and accumulated parts together."""
     learning_rate: Annotated[float, Range(0, 1, excludes_low=True, excludes_high=True)] = 2e-3
-    """Peak learning rate of AdamW."""
+    """Peak learning rate."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """AdamW, or Muon for matrices and convolutions with AdamW for the rest."""
     warmup: Annotated[int, Range(0, 10**9)] = 200
     """Steps of linear learning rate warm-up."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """Learning rate after the warm-up: to 0, or constant."""
     weight_decay: Weight = 0.01
-    """AdamW's weight decay."""
+    """Weight decay of matrices and convolutions."""
     max_grad_norm: Positive = 1.0
     """Gradient norm above which gradients are clipped."""
     ema: FractionBelowOne = 0.999

@@ -15,6 +15,7 @@ from smalti.core.players import HasMirrored, HasOptimizerSettings
 from smalti.core.protocols import Batch, Dataset
 from smalti.training.config import Training
 from smalti.training.device import all_reduce, choose_precision
+from smalti.training.optimizers import Muon, split_matrices
 
 
 def schedule_learning_rate(step: int, training: Training) -> float:
@@ -33,7 +34,11 @@ def schedule_learning_rate(step: int, training: Training) -> float:
 
 
 def build_optimizer(model: torch.nn.Module, training: Training) -> torch.optim.Optimizer:
-    """Build AdamW for the trainable parameters; without weight decay for biases and norms."""
+    """Build the optimizer of the trainable parameters; no weight decay for biases and norms."""
+    betas = model.betas if isinstance(model, HasOptimizerSettings) else (0.9, 0.99)
+    if training.optimizer == "muon":
+        settings = {"lr": training.learning_rate, "weight_decay": training.weight_decay}
+        return Muon(*split_matrices(model), betas=betas, **settings)
     trained = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in trained if p.ndim > 1], "weight_decay": training.weight_decay},
@@ -41,7 +46,6 @@ def build_optimizer(model: torch.nn.Module, training: Training) -> torch.optim.O
     ]
     # fp16 clips gradients after unscaling, which the fused optimizer does inside its step
     fused = choose_precision(training) != "16-mixed"
-    betas = model.betas if isinstance(model, HasOptimizerSettings) else (0.9, 0.99)
     return torch.optim.AdamW(groups, lr=training.learning_rate, betas=betas, fused=fused)
 
 
