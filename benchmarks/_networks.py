@@ -32,11 +32,15 @@ ENDLESS = 10**9  # steps: the cosine decay does not start, so the learning rate 
 
 @dataclass(frozen=True)
 class DiffusersUNet:
-    """diffusers' UNet2DModel for 28x28 gray pictures, with attention on the coarsest level."""
+    """diffusers' UNet2DModel for gray pictures."""
 
     widths: tuple[int, ...] = (32, 64, 64)
     layers: int = 2
     classes: int = 0
+    attention: tuple[int, ...] | None = None
+    """Levels with attention, finest 0; default: the coarsest."""
+    groups: int = 8
+    head_width: int = 16
 
     condition_kinds: ClassVar[tuple[ConditionKind, ...]] = ("vector",)
     free_size: ClassVar[bool] = True
@@ -46,7 +50,9 @@ class DiffusersUNet:
         check_equal("classes", self.classes, max(condition - 1, 0))
 
     def build(self, outputs: int = 1) -> DiffusersAdapter:
-        fine = len(self.widths) - 1
+        levels = range(len(self.widths))
+        attention = levels[-1:] if self.attention is None else self.attention
+        kinds = ["Attn" if level in attention else "" for level in levels]
         return DiffusersAdapter(
             UNet2DModel(
                 sample_size=28,
@@ -54,10 +60,10 @@ class DiffusersUNet:
                 out_channels=1,
                 block_out_channels=self.widths,
                 layers_per_block=self.layers,
-                down_block_types=("DownBlock2D",) * fine + ("AttnDownBlock2D",),
-                up_block_types=("AttnUpBlock2D",) + ("UpBlock2D",) * fine,
-                norm_num_groups=8,
-                attention_head_dim=16,
+                down_block_types=tuple(f"{kind}DownBlock2D" for kind in kinds),
+                up_block_types=tuple(f"{kind}UpBlock2D" for kind in reversed(kinds)),
+                norm_num_groups=self.groups,
+                attention_head_dim=self.head_width,
                 num_class_embeds=self.classes + 1 if self.classes else None,
             )
         )

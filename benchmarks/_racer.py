@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -17,11 +18,12 @@ from benchmarks._judge import judge
 from smalti.core.errors import UserError
 from smalti.diffusion import DDIM
 from smalti.training.loop import Loop
+from smalti.training.readback import StepResult
 from smalti.training.rng_state import read_rng_state, set_rng_state
 
 MARKS = (0.95, 0.97)
 # a trial is due when training time has grown by 10%, and by at least 10 s
-FIRST_TRIAL, TRIAL_GROWTH = 10.0, 1.1
+TRIAL_GAP, TRIAL_GROWTH = 10.0, 1.1
 BATCH_SIZE = 50  # samples drawn between two checks of the number of errors
 
 
@@ -42,21 +44,61 @@ class Trial:
         return self.judged == samples and self.wrong <= count_allowed_errors(mark, samples)
 
 
+class RaceLoop(Protocol):
+    """What the race needs of a training loop."""
+
+    @property
+    def step(self) -> int: ...
+    def run_steps(self) -> Iterator[StepResult]: ...
+    def read_average(self) -> Any: ...
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@dataclass
+class SmaltiLoop:
+    """smalti's loop with its averaged weights."""
+
+    loop: Loop
+
+    @property
+    def step(self) -> int:
+        return self.loop.step
+
+    def run_steps(self) -> Iterator[StepResult]:
+        return self.loop.run_steps()
+
+    def read_average(self) -> Any:
+        """The model with averaged weights."""
+        return self.loop.ema.module
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.loop.state_dict() | {"average": self.loop.ema.module.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.loop.load_state_dict(state)
+        self.loop.ema.module.load_state_dict(state["average"])
+
+
 @dataclass
 class Racer:
     """A network with its training loop and trials."""
 
     name: str
-    loop: Loop
+    loop: RaceLoop
     settings: dict[str, Any]
     """What must not change between two sessions; `samples` is the size of a trial."""
     out: Path
     trials: list[Trial] = field(default_factory=list)
+    first_trial: float = 0.0
+    """Seconds of training before which there is no trial."""
     rng: list[torch.Tensor] = field(default_factory=read_rng_state)
+    seconds: float = 0.0
+    """Processor time of training, of all threads: other load hardly changes it."""
 
     @property
     def minutes(self) -> float:
-        return self.loop.seconds / 60
+        return self.seconds / 60
 
     def find_mark(self, mark: float) -> tuple[float, bool | None] | None:
         """Minutes until the mark, and whether the next trial passes it too (None if not run)."""
@@ -74,12 +116,15 @@ class Racer:
     def train(self, seconds: float, on_trial: Callable[[Racer], None]) -> None:
         """Train for about `seconds`; trials are due by training time and do not count in it."""
         set_rng_state(self.rng)
-        end = self.loop.seconds + seconds
-        for _ in self.loop.run_steps():
-            if self.loop.seconds >= self.schedule_trial():
+        end, steps = self.seconds + seconds, self.loop.run_steps()
+        while self.seconds < end and self.list_open_marks():
+            begun = time.process_time()
+            done = next(steps, None)
+            self.seconds += time.process_time() - begun
+            if self.seconds >= self.schedule_trial():
                 self.trials.append(self.run_trial())
                 on_trial(self)
-            if self.loop.seconds >= end or not self.list_open_marks():
+            if done is None:
                 break
         self.rng = read_rng_state()
         self.save()
@@ -87,11 +132,12 @@ class Racer:
     def schedule_trial(self) -> float:
         """Seconds of training at which the next trial is due."""
         last = self.trials[-1].minutes * 60 if self.trials else 0.0
-        return max(last + FIRST_TRIAL, last * TRIAL_GROWTH)
+        return max(last + TRIAL_GAP, last * TRIAL_GROWTH, self.first_trial)
 
     def run_trial(self) -> Trial:
         """Draw balanced samples until all are classified or too many are wrong."""
-        samples, model = self.settings["samples"], self.loop.ema.module
+        samples, model = self.settings["samples"], self.loop.read_average()
+        border = (model.config.shape[1] - 28) // 2
         max_errors = count_allowed_errors(min(self.list_open_marks()), samples)
         pictures, wrong, frechet = torch.empty(0, 1, 28, 28), 0, None
         while len(pictures) < samples and wrong <= max_errors:
@@ -105,6 +151,7 @@ class Racer:
                     model, seeds=seeds, cond=labels[seeds.start :], sampler=sampler
                 )
             assert isinstance(drawn, torch.Tensor)
+            drawn = drawn[:, :, border : border + 28, border : border + 28]
             pictures = torch.cat([pictures, drawn])
             quality = judge(pictures, labels)
             wrong = round((1 - quality.accuracy) * quality.n)
@@ -116,8 +163,9 @@ class Racer:
         state = {
             "settings": self.settings,
             "trials": [asdict(trial) for trial in self.trials],
-            "loop": self.loop.state_dict() | {"rng": [self.rng]},
-            "average": self.loop.ema.module.state_dict(),
+            "seconds": self.seconds,
+            "rng": self.rng,
+            "loop": self.loop.state_dict(),
         }
         self.out.mkdir(parents=True, exist_ok=True)
         path = self.out / self.name
@@ -133,9 +181,8 @@ class Racer:
             return
         state = read_state(path, self.settings)
         self.trials = [Trial(**trial) for trial in state["trials"]]
+        self.seconds, self.rng = state["seconds"], state["rng"]
         self.loop.load_state_dict(state["loop"])
-        self.loop.ema.module.load_state_dict(state["average"])
-        self.rng = state["loop"]["rng"][0]
 
 
 def count_allowed_errors(mark: float, samples: int) -> int:

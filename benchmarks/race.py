@@ -1,62 +1,73 @@
 """The race: minutes of training until samples of digits are recognized.
 
-Ours ("small": `UNetConfig` with its defaults, narrower than ddpm-digits), diffusers' UNet2DModel
-and the U-Net of the DDPM article, all conditioned on the class and trained by the same loop
-(smalti's) with the same schedule, prediction, optimizer, batch size, precision and threads. They
-train in alternating time slices; only time inside training steps counts. From time to time the
-averaged weights draw 500 digits, 50 of each class (20 DDIM steps, eta 0, guidance 1.5), which the
-digits-classifier classifies. A mark is reached at the first trial that passes it; the table shows
-whether the next trial passed it too.
+All networks are conditioned on the class. From time to time their averaged weights draw 500 digits,
+50 of each class (20 DDIM steps, eta 0, guidance 1.5), which the digits-classifier classifies. A
+mark is reached at the first trial that passes it; the table shows how many seeds held it at the
+next trial. Minutes are the processor's, within training steps alone, so a run may be interrupted
+and other load hardly matters; networks and seeds train in alternating time slices.
 
-    python -m benchmarks.race --minutes 60      # and again, until all are done
+Two goals: `same-trainer`, where smalti's loop trains all networks, each with its best settings
+(`benchmarks/_contest.py`), and `as-people`, where diffusers' network trains as in its own example
+(`benchmarks/_example_loop.py`).
+
+    python -m benchmarks.race --goal same-trainer --minutes 60    # and again, until all are done
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import time
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from benchmarks._contest import CONTESTS, build_race_loop
 from benchmarks._machine import describe_machine, format_machine
-from benchmarks._networks import RECIPE, build_loop, choose_network, measure_size
+from benchmarks._networks import measure_size
 from benchmarks._racer import MARKS, Racer, write_text
 from smalti.core.errors import UserError
 from smalti.data import Pictures, digit_pictures
-
-OURS, RIVALS = "small", ("diffusers", "article")
 
 
 def main(argv: list[str] | None = None) -> None:
     options = parse_options(argv)
     torch.set_num_threads(options.threads)
     begun, pictures = time.perf_counter(), digit_pictures("train")
-    racers = [load_racer(name, pictures, options) for name in (OURS, *RIVALS)]
+    names = options.networks or list(CONTESTS[options.goal])
+    teams = {
+        name: [load_racer(name, seed, pictures, options) for seed in options.seeds]
+        for name in names
+    }
     machine = describe_machine()
     print(format_machine(machine), flush=True)
-    while running := [r for r in racers if not is_done(r, racers[0], options.limit)]:
+    while running := list_running(teams, options.limit):
         for racer in running:
             racer.train(options.slice, print_trial)
         if time.perf_counter() - begun > 60 * options.minutes:
             break
-    write_result(options.out / "result.json", machine, racers)
-    print(format_table(racers))
+    write_result(options, machine, teams)
+    print(format_table(teams))
     print("All networks are done." if not running else "Run the same command again to resume.")
 
 
 def parse_options(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.race", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--goal", choices=CONTESTS, default="same-trainer")
+    parser.add_argument("--networks", nargs="+", help="default: all of the goal")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument(
-        "--precision", choices=("32", "bf16"), default="32", help="precision of training"
+        "--precision", choices=("32", "bf16"), default="bf16", help="precision of training"
     )
-    parser.add_argument("--batch", type=int, default=RECIPE.training.batch_size)
     parser.add_argument("--slice", type=float, default=20.0, help="seconds of a time slice")
     parser.add_argument("--samples", type=int, default=500, help="digits drawn in a trial")
+    parser.add_argument(
+        "--first-trial", type=float, default=0.0, help="minutes of training before the first trial"
+    )
     parser.add_argument(
         "--limit", type=float, default=12.0, help="a rival stops after this multiple of our minutes"
     )
@@ -64,78 +75,101 @@ def parse_options(argv: list[str] | None) -> argparse.Namespace:
         "--minutes", type=float, default=60.0, help="of this session, including trials"
     )
     parser.add_argument("--out", type=Path, default=Path("runs/race"))
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    entries = CONTESTS[options.goal]
+    if unknown := [name for name in options.networks or () if name not in entries]:
+        parser.error(f"no network {unknown[0]!r} in {options.goal}; there are {', '.join(entries)}")
+    return options
 
 
-def load_racer(name: str, pictures: Pictures, options: argparse.Namespace) -> Racer:
+def load_racer(name: str, seed: int, pictures: Pictures, options: argparse.Namespace) -> Racer:
     """Create a racer, or restore it from the last session."""
-    network = choose_network(name, pictures)
-    loop = build_loop(network, pictures, precision=options.precision, batch_size=options.batch)
-    names = ("threads", "precision", "batch", "samples")
-    settings = {key: getattr(options, key) for key in names} | {"network": repr(network)}
-    racer = Racer(name, loop, settings, options.out)
+    entry = CONTESTS[options.goal][name]
+    loop = build_race_loop(entry, pictures, options.precision, seed)
+    settings = {key: getattr(options, key) for key in ("threads", "precision", "samples")}
+    settings |= {"entry": repr(entry), "batch": entry.training.batch_size}
+    out, first_trial = options.out / options.goal, 60 * options.first_trial
+    racer = Racer(f"{name}-{seed}", loop, settings, out, first_trial=first_trial)
     racer.restore()
     return racer
 
 
-def is_done(racer: Racer, ours: Racer, limit: float) -> bool:
-    """Whether it has reached every mark or its time limit. Ours has no limit."""
-    if not racer.list_open_marks():
-        return True
-    last = ours.find_mark(MARKS[-1])
-    return racer is not ours and last is not None and racer.minutes >= limit * last[0]
+def list_running(teams: dict[str, list[Racer]], limit: float) -> list[Racer]:
+    """List the racers that have neither reached every mark nor their time limit.
+
+    The first team has no limit; that of the others is a multiple of its slowest racer's minutes.
+    """
+    first, *rivals = teams.values()
+    found = [racer.find_mark(MARKS[-1]) for racer in first]
+    ends = [mark[0] for mark in found if mark is not None]
+    end = limit * max(ends) if len(ends) == len(found) else float("inf")
+    running = [racer for racer in first if racer.list_open_marks()]
+    running += [r for team in rivals for r in team if r.list_open_marks() and r.minutes < end]
+    return running
 
 
 def print_trial(racer: Racer) -> None:
     trial = racer.trials[-1]
-    frechet = "" if trial.frechet is None else f", Frechet distance {trial.frechet:.1f}"
+    frechet = "" if trial.frechet is None else f", Frechet distance {trial.frechet:.2f}"
     print(
-        f"{racer.name:10} {trial.minutes:7.2f} min, step {trial.step:6}: "
+        f"{racer.name:18} {trial.minutes:7.2f} min, step {trial.step:6}: "
         f"{1 - trial.wrong / trial.judged:6.1%} right of {trial.judged}{frechet}",
         flush=True,
     )
 
 
-def format_table(racers: list[Racer]) -> str:
-    heads = [f"{f'minutes to {mark:.0%}':>17} {'x ours':>7} {'held':>5}" for mark in MARKS]
-    lines = [
-        f"{'network':10} {'parameters':>10} {'pictures/s':>10} {'minutes':>8} {''.join(heads)}"
-    ]
-    for racer in racers:
-        row = build_row(racer, racers[0])
-        line = f"{racer.name:10} {row['parameters']:10,} {row['pictures_per_second']:10.0f} "
-        line += f"{racer.minutes:8.2f} "
+def build_row(team: list[Racer], ours: list[Racer]) -> dict[str, Any]:
+    """Build a network's row: for each mark its minutes by seed; lower bounds where not reached."""
+    model = team[0].loop.read_average()
+    parameters, multiply_adds = measure_size(model.config.network, len(model.spec.classes))
+    per_step = [racer.seconds / max(racer.loop.step, 1) for racer in team]
+    row: dict[str, Any] = {"parameters": parameters, "multiply_adds": multiply_adds}
+    row |= {"seconds_per_step": statistics.median(per_step)}
+    for mark in MARKS:
+        found = [racer.find_mark(mark) for racer in team]
+        minutes = [f[0] if f else racer.minutes for f, racer in zip(found, team, strict=True)]
+        best = [f[0] for racer in ours if (f := racer.find_mark(mark))]
+        middle = statistics.median(minutes)
+        row[f"{mark:.0%}"] = {
+            "minutes": minutes,
+            "median": middle,
+            "reached": sum(f is not None for f in found),
+            "held": sum(f is not None and f[1] is True for f in found),
+            "times_ours": middle / statistics.median(best) if best else None,
+        }
+    return row
+
+
+def format_table(teams: dict[str, list[Racer]]) -> str:
+    """Format the rows; minutes as median and range over the seeds, > if not all reached a mark."""
+    ours = next(iter(teams.values()))
+    heads = [f"{f'minutes to {mark:.0%}':>24} {'x ours':>7} {'held':>5}" for mark in MARKS]
+    lines = [f"{'network':16} {'parameters':>11} {'s/step':>7} {''.join(heads)}"]
+    for name, team in teams.items():
+        row = build_row(team, ours)
+        line = f"{name:16} {row['parameters']:11,} {row['seconds_per_step']:7.3f} "
         for mark in MARKS:
-            found = row[f"{mark:.0%}"]
-            more = "" if found["reached"] else "> "
-            ratio = f"{more}{found['times_ours']:.1f}" if found["times_ours"] else "-"
-            held = {True: "yes", False: "no", None: "-"}[found["held"]]
-            line += f"{more + format(found['minutes'], '.2f'):>17} {ratio:>7} {held:>5}"
+            cell = row[f"{mark:.0%}"]
+            more = "" if cell["reached"] == len(team) else "> "
+            span = f"{min(cell['minutes']):.2f} to {max(cell['minutes']):.2f}"
+            ratio = f"{more}{cell['times_ours']:.1f}" if cell["times_ours"] else "-"
+            text = f"{more}{cell['median']:.2f} ({span})"
+            line += f"{text:>24} {ratio:>7} {cell['held']:>3}/{len(team)}"
         lines.append(line)
     return "\n".join(lines)
 
 
-def build_row(racer: Racer, ours: Racer) -> dict:
-    """Build its row; for a mark not reached, the minutes so far and `reached` false."""
-    model: Any = racer.loop.model.module
-    parameters, multiply_adds = measure_size(model.config.network, len(model.spec.classes))
-    speed = racer.settings["batch"] * racer.loop.step / max(racer.loop.seconds, 1e-9)
-    row: dict = {"parameters": parameters, "multiply_adds": multiply_adds}
-    row |= {"minutes": racer.minutes, "pictures_per_second": speed}
-    for mark in MARKS:
-        found, best = racer.find_mark(mark), ours.find_mark(mark)
-        minutes, held = found or (racer.minutes, None)
-        times = minutes / best[0] if best else None
-        row[f"{mark:.0%}"] = {
-            "minutes": minutes, "reached": found is not None, "held": held, "times_ours": times,
-        }  # fmt: skip
-    return row
-
-
-def write_result(path: Path, machine: dict, racers: list[Racer]) -> None:
-    settings = {k: v for k, v in racers[0].settings.items() if k != "network"}
-    rows = {racer.name: build_row(racer, racers[0]) for racer in racers}
-    content = {"machine": machine, "settings": settings, "networks": rows}
+def write_result(
+    options: argparse.Namespace, machine: dict[str, Any], teams: dict[str, list[Racer]]
+) -> None:
+    names = ("goal", "seeds", "threads", "precision", "samples")
+    ours = next(iter(teams.values()))
+    content = {
+        "machine": machine,
+        "settings": {name: getattr(options, name) for name in names},
+        "networks": {name: build_row(team, ours) for name, team in teams.items()},
+    }
+    path = options.out / options.goal / "result.json"
     write_text(path, json.dumps(content, indent=1) + "\n")
 
 
