@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from smalti.cli.flags import list_flags, parse_option
+from smalti.cli.flags import parse_option
 from smalti.cli.options import can_be, check_numbers
 from smalti.core.config import TAGS, check_fields
+from smalti.core.config_flags import list_flags
 from smalti.core.errors import UserError
 from smalti.core.ranges import Fraction
 from smalti.diffusion import DDIM, UNetConfig

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import re
 import time
 from collections.abc import Callable, Collection, Mapping
 from inspect import Parameter as Argument
@@ -14,7 +13,6 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from smalti.cli.help_layout import take_first_sentence
 from smalti.cli.options import (
     Classes,
     Conditions,
@@ -27,6 +25,7 @@ from smalti.cli.options import (
     split_words,
 )
 from smalti.cli.progress_bar import ProgressBar
+from smalti.core.config_flags import read_parameter_docs, take_first_sentence
 
 COMMON_TYPES: dict[str, Any] = {
     "out": Path | None, "config": Path | None, "mask": Path | None, "size": Size, "crop": Size,
@@ -42,8 +41,6 @@ METAVARS = {
     "model": "MODEL",
 }
 """What help calls the values of these parameters, whose type is str."""
-DOCUMENTED_PARAMETER = re.compile(r"^(\w+): (.*(?:\n(?!\w+: |\n).+)*)", re.MULTILINE)
-"""A parameter in a docstring: its name, and the text up to the next one or an empty line."""
 CommandArguments = Mapping[str, Any]
 """The arguments of a command, by name."""
 
@@ -71,7 +68,7 @@ def make_command(
     """
     signature = inspect.signature(task, eval_str=True)
     text = inspect.getdoc(task) or ""
-    helps = {name: " ".join(words.split()) for name, words in DOCUMENTED_PARAMETER.findall(text)}
+    helps = read_parameter_docs(task)
     option_types = {**COMMON_TYPES, **types}
     options = [
         make_option(

@@ -7,9 +7,9 @@ import re
 from cyclopts import CycloptsError
 from cyclopts.exceptions import MissingArgumentError, UnknownOptionError, UnusedCliTokensError
 
-from smalti.cli.flags import format_option
 from smalti.cli.synonyms import find_similar, find_synonym
 from smalti.core.changes import UnknownFieldError
+from smalti.core.config_flags import format_option
 from smalti.core.errors import UserError
 from smalti.core.messages import shorten_message
 

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from smalti.cli.commands import CommandArguments, make_command
 from smalti.cli.display import bold, dim, make_console
-from smalti.cli.flags import Flags, list_flags
+from smalti.cli.flags import Flags
 from smalti.cli.samplers import make_model_verb
 from smalti.cli.text_report import (
     describe_pairs,
@@ -21,6 +21,7 @@ from smalti.cli.text_report import (
     make_score_tables,
     print_full_width,
 )
+from smalti.core.config_flags import list_flags
 from smalti.core.messages import format_count
 from smalti.evaluation.explain import explain_row, format_real, format_value
 from smalti.evaluation.kinds import KINDS, find_output

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from cyclopts import Group
@@ -14,13 +13,7 @@ ARGUMENTS, OPTIONS = Group("Arguments", sort_key=-1), Group("Options", sort_key=
 WIDTH = 80
 MARGIN, COLUMN, INDENT = 2, 25, 6
 """Columns: of names, of the text beside a name, and of a text that is too long to stand there."""
-END_OF_SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z(`])")
 SWITCH_STATES = {"True": "on", "False": "off"}
-
-
-def take_first_sentence(text: str) -> str:
-    """The first sentence of a description, which is an option's help."""
-    return END_OF_SENTENCE.split(" ".join(text.split()), maxsplit=1)[0]
 
 
 class OneLineFormatter:

@@ -11,9 +11,10 @@ from cyclopts import App, Group
 
 from smalti.cli import VERBS
 from smalti.cli.dynamic_verb import make_dynamic_verb
-from smalti.cli.flags import Flag, Flags, add_flags, list_variant_flags
+from smalti.cli.flags import Flags, add_flags
 from smalti.cli.options import list_option_names
 from smalti.core.config import SAMPLER_TAGS, find_config_class
+from smalti.core.config_flags import Flag, list_variant_flags
 from smalti.core.errors import UserError
 
 INHERITED = ("clip", "guidance")

@@ -13,9 +13,10 @@ from cyclopts import Group, Parameter
 
 from smalti.cli.dynamic_verb import make_dynamic_verb
 from smalti.cli.event_printer import EventPrinter
-from smalti.cli.flags import Flag, Flags, add_flags, format_option, list_flags
+from smalti.cli.flags import Flags, add_flags
 from smalti.cli.help_layout import OPTIONS
 from smalti.cli.options import Size, Switch
+from smalti.core.config_flags import Flag, format_option, list_flags
 from smalti.core.errors import UserError
 from smalti.core.ranges import Minutes, Positive
 from smalti.core.size import normalize_size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -56,7 +57,8 @@ def draw_in_batches(
         state = None
         for state in states:
             where = f"{state.unit} {state.step}/{state.steps}"
-            on_progress(Progress("drawing", first, len(seeds), where))
+            render = partial(render_pictures, model, state)
+            on_progress(Progress("drawing", first, len(seeds), where, render))
             if gif and is_frame(state):
                 frames.append(render_pictures(model, state)[:shown])
         assert state is not None

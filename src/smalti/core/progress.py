@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Progress(NamedTuple):
@@ -16,6 +16,8 @@ class Progress(NamedTuple):
     """Number of pictures, or of what the task counts."""
     detail: str = ""
     """Progress within the current one: "row 3/28"."""
+    render: Callable[[], Any] | None = None
+    """Renders the pictures so far, (n, C, H, W) in [0, 1]; valid during the call only."""
 
 
 OnProgress = Callable[[Progress], None]

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import pytest
 
-from smalti.cli.flags import list_flags
 from smalti.core.changes import change_config
 from smalti.core.config import TAGS, check_fields
+from smalti.core.config_flags import list_flags
 from smalti.core.ranges import Range
 from smalti.diffusion import DiffusionConfig
 from smalti.layers.caption import CaptionConfig
