@@ -50,6 +50,7 @@ VERBS = {
     "export": ("smalti.cli.export:app", "Write a model as one folder, to move or share."),
     "convert": ("smalti.cli.convert:app", "Convert a published checkpoint into a smalti model."),
     "bench": ("smalti.cli.bench:app", "Time an algorithm on this machine."),
+    "serve": ("smalti.cli.serve:app", "Open the studio: a web page for every model."),
     "demo": ("smalti.cli.demo:app", "Make a web page with examples of everything."),
 }
 

@@ -10,9 +10,12 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from smalti.core.config import collect_hints, find_config_tag
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
 
 ALIASES = {"learning_rate": ("--learning-rate", "--lr")}
 """Other names of fields; errors use the last."""
@@ -57,7 +60,7 @@ def format_option(field: str) -> str:
     return "--" + field.replace("_", "-")
 
 
-def list_flags(config: Any, prefix: str = "") -> Iterator[Flag]:
+def list_flags(config: DataclassInstance, prefix: str = "") -> Iterator[Flag]:
     """All fields of a config and of the configs inside it."""
     hints, docs = collect_hints(type(config)), read_field_docs(type(config))
     for field in dataclasses.fields(config):
@@ -102,11 +105,11 @@ def list_variant_flags(variants: list[Any], name: str, help: str, prefix: str) -
         yield flag
 
 
-def strip_ranges(hint: Any) -> Any:
+def strip_ranges(hint: object) -> object:
     return getattr(hint, "__origin__", hint) if hasattr(hint, "__metadata__") else hint
 
 
-def list_other_types(hint: Any, current: type) -> list[type]:
+def list_other_types(hint: object, current: type) -> list[type]:
     """The other config types that a field of several may have."""
     types_ = [c for c in get_args(hint) if isinstance(c, type) and dataclasses.is_dataclass(c)]
     return [c for c in types_ if c is not current]

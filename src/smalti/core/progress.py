@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
+
+STEP_OF_STEPS = re.compile(r"(\d+)/(\d+)$")
 
 
 class Progress(NamedTuple):
@@ -18,6 +21,14 @@ class Progress(NamedTuple):
     """Progress within the current one: "row 3/28"."""
     render: Callable[[], Any] | None = None
     """Renders the pictures so far, (n, C, H, W) in [0, 1]; valid during the call only."""
+
+    @property
+    def fraction(self) -> float:
+        """How much is done, 0 to 1, with what `detail` says of a batch of all pictures."""
+        inner = STEP_OF_STEPS.search(self.detail)
+        within = int(inner[1]) / max(1, int(inner[2])) if inner and self.done < self.total else 0.0
+        rest = self.total - self.done
+        return min(1.0, (self.done + within * rest) / max(1, self.total))
 
 
 OnProgress = Callable[[Progress], None]

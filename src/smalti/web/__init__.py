@@ -1,0 +1,1 @@
+"""The studio: a page for every model, and an HTTP interface for scripts (`smalti serve`)."""

@@ -1,0 +1,104 @@
+"""The models that a studio offers, by name; clients never give a path."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smalti.core.checkpoint import build_model, find_checkpoint, read_model_config
+from smalti.core.errors import UserError
+from smalti.core.messages import suggest_name
+from smalti.core.model import Ability, has_ability
+from smalti.core.protocols import Spec
+from smalti.tasks import list_models
+
+
+@dataclass(frozen=True)
+class OfferedModel:
+    """A model of the studio."""
+
+    name: str
+    """What clients call it."""
+    location: str
+    """Shipped name or folder, as tasks and the command line take it."""
+    family: str = ""
+    summary: str = ""
+
+
+class Models:
+    """The models that are offered, with their specs."""
+
+    def __init__(self, names: Sequence[str] = ()):
+        self.offered: dict[str, OfferedModel] = {}
+        self._skeletons: dict[str, Any] = {}
+        self._lock = threading.Lock()
+        shipped = {model.name: model for model in list_models().models}
+        for name in names or shipped:
+            if name in shipped:
+                card = shipped[name].card
+                summary = card.get("summary") or card.get("data", "")
+                self.offered[name] = OfferedModel(name, name, shipped[name].family, summary)
+            else:
+                self.add_folder(name)
+
+    def add_folder(self, folder: str | Path, name: str = "") -> OfferedModel:
+        """Offer the checkpoint or run in a folder. UserError if it is none."""
+        find_checkpoint(str(folder))
+        name = name or Path(folder).resolve().name
+        model = OfferedModel(name, str(folder), "run")
+        self.offered[name] = model
+        self._skeletons.pop(name, None)
+        return model
+
+    def find_model(self, name: object) -> OfferedModel:
+        """The model of this name. UserError for any other, so that no path is ever opened."""
+        if not isinstance(name, str) or name not in self.offered:
+            shown = name if isinstance(name, str) else "that is not text"
+            raise UserError(f"no model {shown!r:.60}; {suggest_name(str(name), self.offered)}")
+        return self.offered[name]
+
+    def build_skeleton(self, name: object) -> Any:
+        """The model without weights, to ask it what it is able to do."""
+        model = self.find_model(name)
+        with self._lock:
+            if model.name not in self._skeletons:
+                folder = find_checkpoint(model.location)
+                skeleton = build_model(read_model_config(folder), folder, "meta")
+                self._skeletons[model.name] = skeleton
+            return self._skeletons[model.name]
+
+    def read_spec(self, name: object) -> Spec | None:
+        """What the model outputs and accepts; None for a classifier."""
+        return getattr(self.build_skeleton(name), "spec", None)
+
+    def list_able(self, ability: Ability) -> list[str]:
+        """The names of the models with an ability."""
+        return [name for name in self.offered if has_ability(self.build_skeleton(name), ability)]
+
+    def describe(self, abilities: Sequence[Ability]) -> list[dict[str, Any]]:
+        """Every model as plain values: what forms and scripts need to know."""
+        return [self.describe_model(model, abilities) for model in self.offered.values()]
+
+    def describe_model(self, model: OfferedModel, abilities: Sequence[Ability]) -> dict[str, Any]:
+        """One model as plain values."""
+        skeleton = self.build_skeleton(model.name)
+        spec: Spec | None = getattr(skeleton, "spec", None)
+        facts: dict[str, Any] = {
+            "name": model.name,
+            "family": model.family,
+            "summary": model.summary,
+            "abilities": [a for a in abilities if has_ability(skeleton, a)],
+        }
+        if spec is not None:
+            facts |= {
+                "output": spec.output,
+                "channels": spec.channels,
+                "size": spec.size,
+                "free_size": spec.free_size,
+                "accepted_inputs": list(spec.accepted_inputs),
+                "conditions": [condition._asdict() for condition in spec.conditions],
+            }
+        return facts

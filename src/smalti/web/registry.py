@@ -1,0 +1,123 @@
+"""Pages and their tasks. A page is a module in `smalti.web.pages` with a `PAGE`."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from smalti.core.errors import UserError
+from smalti.core.messages import suggest_name
+
+Summary = dict[str, Any]
+"""Plain JSON values."""
+NOT_FROM_CLIENTS = frozenset({"out", "device", "batch_size", "threads", "on_progress", "on_event"})
+"""Parameters of tasks that the server sets."""
+
+
+@dataclass(frozen=True)
+class WebTask:
+    """A task that clients may run."""
+
+    path: str
+    """Where the function is: "smalti.tasks:draw_samples". It is imported on first use."""
+    summarize: str = ""
+    """Where a function (result, folder) -> JSON values is; it may write more files there."""
+    verb: str = ""
+    """The verb of the command line, for the line that does the same; "" for none."""
+    ability: str = ""
+    """What its model must be able to do; "" for any, or for no model."""
+    uploads: tuple[str, ...] = ()
+    """Parameters that are pictures or files: a client gives ids of its uploads."""
+    hidden: tuple[str, ...] = ()
+    """More parameters that clients cannot set."""
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments that are always the same."""
+    local_only: bool = False
+    """Whether only a server that listens to this machine alone runs it: it reads folders."""
+    fills: bool = False
+    """Whether its samplers are those that fill holes."""
+    job_seconds: float | None = None
+    """Seconds that it may run; None for the server's limit, 0 for no limit."""
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.path.partition(":")[2]
+
+    def load_function(self) -> Callable[..., Any]:
+        """Import the task."""
+        return load_object(self.path)
+
+    def list_parameters(self) -> dict[str, inspect.Parameter]:
+        """The parameters that clients may set, with their types."""
+        signature = inspect.signature(self.load_function(), eval_str=True)
+        kept = {**signature.parameters}
+        for name in (*NOT_FROM_CLIENTS, *self.hidden, *self.fixed):
+            kept.pop(name, None)
+        kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+        return {name: p for name, p in kept.items() if p.kind not in kinds}
+
+    def has_parameter(self, name: str) -> bool:
+        """Whether the function takes this argument."""
+        return name in inspect.signature(self.load_function()).parameters
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of the studio; its front end is static/pages/NAME.js."""
+
+    name: str
+    order: int
+    """Place in the navigation, from 0."""
+    tasks: tuple[WebTask, ...] = ()
+    local_only: bool = False
+    """Whether only a server that listens to this machine alone shows it."""
+
+
+def load_object(path: str) -> Any:
+    """The object at "module:name"."""
+    module, name = path.split(":")
+    return getattr(import_module(module), name)
+
+
+@cache
+def find_pages() -> tuple[Page, ...]:
+    """All pages, in the order of the navigation."""
+    from smalti.web import pages
+
+    names = sorted(module.name for module in pkgutil.iter_modules(pages.__path__))
+    found = [importlib.import_module(f"{pages.__name__}.{name}").PAGE for name in names]
+    return tuple(sorted(found, key=lambda page: page.order))
+
+
+class Registry:
+    """The pages and tasks of one server."""
+
+    def __init__(self, pages: Iterable[Page] | None = None, *, is_local: bool = True):
+        shown = find_pages() if pages is None else tuple(pages)
+        self.pages = tuple(page for page in shown if is_local or not page.local_only)
+        self.tasks = {
+            task.name: task
+            for page in self.pages
+            for task in page.tasks
+            if is_local or not task.local_only
+        }
+
+    def find_task(self, name: object) -> WebTask:
+        """The task of this name. UserError for any other."""
+        if not isinstance(name, str) or name not in self.tasks:
+            shown = name if isinstance(name, str) else "that is not text"
+            raise UserError(f"no task {shown!r:.60}; {suggest_name(str(name), self.tasks)}")
+        return self.tasks[name]
+
+
+def summarize_result(task: WebTask, result: object, folder: Path) -> Summary:
+    """What clients are told about a result."""
+    return load_object(task.summarize)(result, folder) if task.summarize else {}

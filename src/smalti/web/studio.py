@@ -1,0 +1,130 @@
+"""A studio: its models, tasks, clients, uploads and queue. The routes of app.py call it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import smalti
+from smalti.core.errors import UserError, shorten
+from smalti.web.arguments import parse_arguments
+from smalti.web.command_lines import format_command, format_python
+from smalti.web.job_queue import JobQueue
+from smalti.web.jobs import Job
+from smalti.web.limits import Limits
+from smalti.web.models import Models
+from smalti.web.openapi import make_openapi
+from smalti.web.registry import Page, Registry
+from smalti.web.schema import make_form
+from smalti.web.sessions import Client, Sessions
+from smalti.web.slots import Slot
+from smalti.web.strings import list_languages
+from smalti.web.uploads import Uploads
+
+
+class Studio:
+    """Everything behind the pages of one server. Used in one event loop only."""
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        models: Sequence[str] = (),
+        limits: Limits = Limits(),
+        slots: int = 1,
+        is_local: bool = True,
+        pages: Sequence[Page] | None = None,
+    ):
+        self.folder, self.limits, self.is_local = Path(folder), limits, is_local
+        self.models = Models(models)
+        self.registry = Registry(pages, is_local=is_local)
+        self.sessions = Sessions(self.folder, limits)
+        self.uploads = Uploads(self.folder, limits)
+        threads = max(1, (os.cpu_count() or 1) // slots)
+        self.queue = JobQueue([Slot(threads) for _ in range(slots)], limits)
+
+    def describe(self) -> dict[str, Any]:
+        """What the shell of the pages needs to know."""
+        return {
+            "version": smalti.__version__,
+            "local": self.is_local,
+            "languages": list_languages(),
+            "pages": [page.name for page in self.registry.pages],
+            "tasks": {name: task.verb for name, task in self.registry.tasks.items()},
+            "limits": {
+                "pictures": self.limits.pictures,
+                "side": self.limits.side,
+                "upload_bytes": self.limits.upload_bytes,
+                "job_seconds": self.limits.job_seconds,
+            },
+        }
+
+    @cached_property
+    def abilities(self) -> list[str]:
+        """What the pages' tasks need of models."""
+        return sorted({task.ability for task in self.registry.tasks.values() if task.ability})
+
+    def describe_models(self) -> list[dict[str, Any]]:
+        """All models."""
+        return self.models.describe(self.abilities)  # type: ignore[arg-type]
+
+    def make_form(self, task_name: str, model: str | None) -> dict[str, Any]:
+        """The form of a task for a model."""
+        task = self.registry.find_task(task_name)
+        return make_form(task, self.models, self.limits, model)
+
+    def make_openapi(self) -> dict[str, Any]:
+        """The interface as OpenAPI."""
+        return make_openapi(self.registry, self.models, self.limits)
+
+    def prepare(self, request: object) -> None:
+        """Import the task that a request names, which may take seconds, on any thread."""
+        if isinstance(request, Mapping) and isinstance(request.get("task"), str):
+            self.registry.find_task(request["task"]).load_function()
+
+    def add_job(self, client: Client, request: object) -> Job:
+        """Queue what a client asks for: {"task": name, "arguments": {...}}."""
+        if not isinstance(request, Mapping) or set(request) - {"task", "arguments"}:
+            raise UserError(
+                f'the body is {shorten(request)}; give {{"task": ..., "arguments": ...}}'
+            )
+        task = self.registry.find_task(request.get("task"))
+        values = request.get("arguments", {})
+
+        def find_upload(upload_id: str) -> Path:
+            return self.uploads.find(client.id, upload_id).path
+
+        arguments = parse_arguments(task, values, self.models, self.limits, find_upload)
+        job = Job(client.id, task.name, values, self.sessions.folder)
+        job.folder = self.sessions.folder / job.id
+        job.arguments, job.web_task = arguments, task
+        shown = self.name_uploads(arguments)
+        job.lines = {"command": format_command(task, shown), "python": format_python(task, shown)}
+        self.sessions.make_folder(job)
+        try:
+            self.sessions.add_job(client, job)
+            self.queue.add(job)
+        except UserError:
+            self.sessions.remove_job(client, job)
+            raise
+        return job
+
+    def name_uploads(self, value: Any) -> Any:
+        """Arguments with the client's own names of files in place of their paths here."""
+        if isinstance(value, Path):
+            return Path(self.uploads.names.get(value, value.name))
+        if isinstance(value, dict):
+            return {name: self.name_uploads(one) for name, one in value.items()}
+        return [self.name_uploads(one) for one in value] if isinstance(value, list) else value
+
+    def delete_job(self, client: Client, job_id: str) -> Job:
+        """Cancel a job, or remove it if it is over."""
+        job = client.find_job(job_id)
+        if job.is_over:
+            self.sessions.remove_job(client, job)
+        else:
+            self.queue.cancel(job)
+        return job
