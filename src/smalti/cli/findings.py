@@ -131,6 +131,9 @@ def list_classes(audit: Audit) -> Iterator[Finding]:
 def list_splits(audit: Audit) -> Iterator[Finding]:
     whose = "predefined" if audit.has_predefined_splits else "random, as training would split"
     yield Finding("splits", f"{format_counts(audit.splits)} ({whose})")
+    if audit.groups:
+        where = audit.divided or "each is in one split"
+        yield Finding("groups", f"{audit.groups}; {where}", needs_attention=bool(audit.divided))
     if audit.untrained_classes:
         yield Finding("", describe_untrained(audit.untrained_classes), needs_attention=True)
     equal = sum(pair.rms_difference == 0 for pair in audit.leaks)

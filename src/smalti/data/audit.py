@@ -31,6 +31,7 @@ from smalti.data.duplicates import (
 )
 from smalti.data.exif import has_damaged_exif
 from smalti.data.file_selection import SkippedFiles
+from smalti.data.grouping import describe_divided, find_groups
 from smalti.data.packing import split_rows
 from smalti.data.source import Source
 from smalti.data.splitting import find_untrained_classes
@@ -86,6 +87,10 @@ class Audit:
     """One message per caption that cannot be read."""
     ignored: SkippedFiles
     """Files that were skipped."""
+    groups: str = ""
+    """The groups of pictures that are split together; empty without `group_by`."""
+    divided: str = ""
+    """The groups that are in several splits all the same, because the data have splits."""
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -155,6 +160,8 @@ class Audit:
             "splits": dict(self.splits),
             "own_splits": self.has_predefined_splits,
             "unlearned": {name: [*splits] for name, splits in self.untrained_classes.items()},
+            "groups": self.groups,
+            "divided": self.divided,
             "leaks": [self.pair_to_json(pair) for pair in self.leaks],
         }
 
@@ -164,13 +171,17 @@ class Audit:
 
 
 def audit_source(
-    source: Source, preprocessing: Preprocessing, progress: ProgressCallback | None = None
+    source: Source,
+    preprocessing: Preprocessing,
+    progress: ProgressCallback | None = None,
+    group_by: str | None = None,
 ) -> Audit:
     """Decode every picture once, preprocessed as for training, and keep none.
 
     Pictures are equal if their preprocessed pixels are.  Raises UserError if none can be used.
     """
     assert preprocessing.size is not None
+    groups = None if group_by is None else find_groups(source, group_by)
     facts: dict[int, PictureInfo] = {}
     fingerprints: dict[int, PictureFingerprint] = {}
     bad: list[BadPicture] = []
@@ -189,7 +200,9 @@ def audit_source(
             progress(row + 1, len(source))
     if not facts:
         raise UserError(summarize_bad(bad, len(source)))
-    rows = split_rows(source, VALID_SHARE, 0.0, 0) if len(source) > 1 else {"train": np.arange(1)}
+    rows = {"train": np.arange(1)}
+    if len(source) > 1:
+        rows = split_rows(source, VALID_SHARE, 0.0, 0, groups)
     good = {split: [r for r in part.tolist() if r in facts] for split, part in rows.items()}
     duplicates = find_duplicates(fingerprints)
     return Audit(
@@ -208,6 +221,8 @@ def audit_source(
         captions=source.captions,
         bad_captions=source.bad_captions,
         ignored=source.skipped,
+        groups="" if groups is None else str(groups),
+        divided="" if groups is None else describe_divided(groups, good),
     )
 
 

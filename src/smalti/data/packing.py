@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
@@ -18,6 +18,8 @@ from smalti.core.folders import stage_folder
 from smalti.core.short_repr import add_short_repr
 from smalti.data.decode import BadPicture, Color, Crop, Preprocessing, make_preprocessing
 from smalti.data.decode_all import KeptRows, ProgressCallback, decode_into
+from smalti.data.deduplication import find_unique_rows, select_source
+from smalti.data.grouping import Groups, describe_divided, find_groups, split_groups
 from smalti.data.packs import FILES, FORMAT, archive_pack, is_pack
 from smalti.data.source import SPLITS, Source, make_split_ranges
 from smalti.data.splitting import (
@@ -108,6 +110,8 @@ def pack(
     valid: float = 0.05,
     test: float = 0.0,
     seed: int = 0,
+    unique: bool = False,
+    group_by: str | None = None,
     progress: ProgressCallback | None = None,
 ) -> PackSummary:
     """Decode a dataset once, into the pack `out`.
@@ -117,6 +121,9 @@ def pack(
     out: a folder, or a compressed archive if it ends in .zip.  It appears when it is complete and
     replaces an older pack, but not the one that is read.
     valid, test: fractions to hold out if the data have no splits, chosen like `Pictures.split`.
+    unique: drop pictures that are exact or near copies of others; notes say how many.
+    group_by: a regular expression; pictures in whose names (paths inside the folder) it finds the
+    same stay in one split.
     Raises UserError as `smalti.data.read` does, and if nothing is left to train on.
     """
     from smalti.data.reading import open_source  # which reads packs
@@ -126,11 +133,24 @@ def pack(
     if Path(path).resolve() == out_path and is_pack(out_path):
         raise UserError(f"{out} is the input pack; choose another folder for the output")
     with open_source(path, labels=labels) as source, open_pack_folder(Path(out)) as folder:
-        rows = split_rows(source, valid, test, seed)
-        provenance = {"valid": valid, "test": test, "seed": seed}
-        return write_pack(
+        provenance: dict[str, Any] = {"valid": valid, "test": test, "seed": seed}
+        groups, notes = None, ()
+        if group_by is not None:
+            groups = find_groups(source, group_by)
+            provenance["group_by"] = group_by
+        if unique:
+            kept = find_unique_rows(source, preprocessing, progress)
+            source, notes = select_source(source, kept.rows), (str(kept),)
+            groups = groups and groups.select(kept.rows)
+            provenance["unique"] = {"exact": kept.exact, "near": kept.near}
+        rows = split_rows(source, valid, test, seed, groups)
+        if groups is not None:
+            divided = describe_divided(groups, rows)
+            notes = (*notes, divided or f"grouped by names: {groups}")
+        packed = write_pack(
             folder, source, preprocessing, rows, provenance, skip_bad=skip_bad, progress=progress
         )
+    return replace(packed, notes=(*notes, *packed.notes))
 
 
 @contextmanager
@@ -207,9 +227,12 @@ def collect_notes(source: Source, splits: Mapping[str, Iterable[int]]) -> tuple[
     return (*source.notes, note) if note else source.notes
 
 
-def split_rows(source: Source, valid: float, test: float, seed: int) -> dict[str, np.ndarray]:
+def split_rows(
+    source: Source, valid: float, test: float, seed: int, groups: Groups | None = None
+) -> dict[str, np.ndarray]:
     """Choose the rows of each split: predefined ones if there are any, else by seed.
 
+    groups: of all pictures; whole ones are held out, of about as many pictures.
     If the data have a test split but no validation split, that is taken from the training rows.
     """
     for name, part in (("valid", valid), ("test", test)):
@@ -227,7 +250,13 @@ def split_rows(source: Source, valid: float, test: float, seed: int) -> dict[str
             f"{source.name} holds {len(order)} training pictures, of which {b} would be held out; "
             "hold out fewer, or add pictures"
         )
-    rest, first, second = ensure_train_classes([order[b:], order[:a], order[a:b]], source.labels)
+    if groups is None:
+        parts = ensure_train_classes([order[b:], order[:a], order[a:b]], source.labels)
+    else:
+        labels = None if source.labels is None else source.labels[train]
+        own = split_groups(groups.select(train), [a, b - a], labels, seed)
+        parts = [train[part] for part in own]
+    rest, first, second = parts
     selected = {**{"valid": first, "test": second}, **predefined, "train": rest}
     return {split: np.sort(selected[split]) for split in SPLITS if len(selected.get(split, ()))}
 

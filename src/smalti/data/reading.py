@@ -14,6 +14,7 @@ from smalti.core.messages import list_siblings, suggest_similar
 from smalti.core.size import format_size
 from smalti.data.decode import Color, Crop, Preprocessing, make_preprocessing
 from smalti.data.decode_all import ProgressCallback, load_pictures
+from smalti.data.grouping import Groups, describe_divided, find_groups, split_groups
 from smalti.data.hub import HUB_PREFIX, open_hub_source
 from smalti.data.idx import find_image_files, is_idx, open_idx_source
 from smalti.data.lmdb_source import is_lmdb, open_lmdb_source
@@ -88,29 +89,53 @@ def read_splits(
     captions: bool = False,
     skip_bad: bool = False,
     progress: ProgressCallback | None = None,
+    group_by: str | None = None,
 ) -> Splits:
     """Read the pictures at `path` in predefined splits, or with 5 % held out at random.
 
     The random `valid` split is always the same and leaves every class a training picture; `test` is
     None.  captions: require captions, so that missing or unreadable ones raise UserError; otherwise
-    unreadable ones are empty and counted in the notes.  Other parameters are those of `read`.
+    unreadable ones are empty and counted in the notes.  group_by: a regular expression; pictures in
+    whose names (paths inside the folder) it finds the same are on one side of the random split.
+    Other parameters are those of `read`.
     """
     preprocessing = make_preprocessing(size, color, background, crop)
     with open_source(path, labels=labels) as source:
         check_pack_size(source, preprocessing, path)
         if captions:
             check_captions(source, path)
+        groups = None if group_by is None else find_groups(source, group_by)
         pictures, kept = load_pictures(source, preprocessing, skip_bad=skip_bad, progress=progress)
         parts = {s: select_range(pictures, kept.rows, r, s) for s, r in source.splits.items()}
+        groups = None if groups is None else groups.select(kept.rows)
     parts = {split: part for split, part in parts.items() if len(part)} if parts else {}
-    train = parts.get("train", pictures)
-    if "valid" not in parts:
+    train, is_split = parts.get("train", pictures), "valid" in parts
+    if not is_split:
         if len(train) < 2:
             raise UserError(f"{path} holds {len(train)} picture; training needs at least 2")
-        train, parts["valid"] = train.split(max(1, round(VALID_FRACTION * len(train))), seed=0)
-    note = describe_untrained(find_untrained_in_splits({**parts, "train": train}))
-    notes = (*source.notes, note) if note else source.notes
-    return Splits(train, parts["valid"], parts.get("test"), notes)
+        train, parts["valid"] = hold_out(train, groups)
+    notes = [*source.notes]
+    if groups is not None:  # rows are in the order of the splits
+        ranges = make_split_ranges({s: len(parts[s]) for s in SPLITS if s in parts})
+        notes.append(
+            describe_divided(groups, ranges) if is_split else f"grouped by names: {groups}"
+        )
+    notes.append(describe_untrained(find_untrained_in_splits({**parts, "train": train})))
+    return Splits(train, parts["valid"], parts.get("test"), tuple(filter(None, notes)))
+
+
+def hold_out(train: Pictures, groups: Groups | None) -> tuple[Pictures, Pictures]:
+    """Hold out some of the training pictures for validation; of groups, whole ones.
+
+    groups: of all pictures, of which the training ones come first.
+    """
+    n = max(1, round(VALID_FRACTION * len(train)))
+    if groups is None:
+        return train.split(n, seed=0)
+    labels = None if train.labels is None else train.labels.numpy()
+    own = groups.select(np.arange(len(train)))
+    rest, held = (torch.from_numpy(rows) for rows in split_groups(own, [n], labels, seed=0))
+    return train.select(rest, "train"), train.select(held, "valid")
 
 
 def find_untrained_in_splits(parts: dict[str, Pictures]) -> dict[str, tuple[str, ...]]:

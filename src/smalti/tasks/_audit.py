@@ -64,6 +64,7 @@ def audit(
     background: str = "white",
     stretch: bool = False,
     epochs: Positive = 100,
+    group_by: str | None = None,
     on_progress: OnProgress = ignore_event,
 ) -> AuditReport:
     """Inspect pictures before training on them.
@@ -81,6 +82,7 @@ def audit(
     background: Color behind transparent pixels. A color's name or #rrggbb.
     stretch: Stretch pictures instead of center-cropping.
     epochs: Epochs for the estimate of training time.
+    group_by: Pattern of file names. Pictures whose match is equal are split together.
     """
     side = normalize_size(size or read_size(pictures) or 32)
     check_trainable(side)
@@ -89,9 +91,8 @@ def audit(
     with open_source(pictures) as source:
         folder_path = out or (Path(out_root, source.name) if out_root else None)
         with stage_optional_folder(folder_path, FILES) as folder:
-            audited_source = audit_source(
-                source, preprocessing, label_progress("inspecting", on_progress)
-            )
+            progress = label_progress("inspecting", on_progress)
+            audited_source = audit_source(source, preprocessing, progress, group_by)
             sheets = {
                 "contact.png": draw_contact_sheet(source, audited_source, preprocessing),
                 "duplicates.png": draw_duplicate_sheet(source, audited_source, preprocessing),

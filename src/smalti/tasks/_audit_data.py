@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from smalti.core.errors import UserError
 from smalti.core.progress import OnProgress, ignore_event
 from smalti.core.ranges import Positive
 from smalti.core.size import Size
@@ -23,6 +24,7 @@ def audit_data(
     background: str = "white",
     stretch: bool = False,
     epochs: Positive = 100,
+    group_by: str | None = None,
     languages: str | None = None,
     ratio: Positive = 5.0,
     on_progress: OnProgress = ignore_event,
@@ -44,10 +46,15 @@ def audit_data(
     background: Color behind transparent pixels. A color's name or #rrggbb.
     stretch: Stretch pictures instead of center-cropping.
     epochs: Epochs for the estimate of training time.
+    group_by: Pattern of file names. Pictures whose match is equal are split together.
     languages: Languages of a corpus (default: en-zh). Or what the names of two files tell.
     ratio: Maximum ratio of the lengths of a sentence pair.
     """
     if translation is not None or is_corpus(data):
+        if group_by is not None:
+            raise UserError(
+                f"group_by {group_by} is given, but a corpus has no file names to group"
+            )
         paths = (data,) if translation is None else (data, translation)
         return audit_corpus(
             *paths,
@@ -66,5 +73,6 @@ def audit_data(
         background=background,
         stretch=stretch,
         epochs=epochs,
+        group_by=group_by,
         on_progress=on_progress,
     )

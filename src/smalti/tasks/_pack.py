@@ -26,6 +26,8 @@ def pack(
     valid: Fraction = 0.05,
     test: Fraction = 0.0,
     seed: Seed = 0,
+    unique: bool = False,
+    group_by: str | None = None,
     on_progress: OnProgress = ignore_event,
 ) -> PackSummary:
     """Decode pictures once into a pack, a fast dataset file.
@@ -41,6 +43,8 @@ def pack(
     valid: Fraction for validation. Used if the data have no splits.
     test: Fraction for testing. Used if the data have no splits.
     seed: Seed of the random split.
+    unique: Drop exact and near copies of other pictures.
+    group_by: Pattern of file names. Pictures whose match is equal stay in one split.
     """
     if crop and stretch:
         raise UserError("--crop and --stretch are both given; choose one")
@@ -55,5 +59,7 @@ def pack(
         valid=valid,
         test=test,
         seed=seed,
+        unique=unique,
+        group_by=group_by,
         progress=label_progress("packing", on_progress),
     )
