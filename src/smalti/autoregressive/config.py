@@ -24,12 +24,11 @@ from smalti.autoregressive.output import Categorical, Output
 from smalti.autoregressive.pixelcnn.gated.network import GatedPixelCNNConfig
 from smalti.core.config import check_fields
 from smalti.core.errors import UserError
-from smalti.core.protocols import (
-    Codec,
-)
+from smalti.core.protocols import Codec, ModelConfig
 from smalti.core.ranges import FractionBelowOne, PictureShape, Range
 from smalti.layers.condition_encoder import describe_conditions
 from smalti.layers.pixel_levels import Levels
+from smalti.layers.start_weights import require_family
 from smalti.layers.symbol_sampling import Ancestral
 
 if TYPE_CHECKING:
@@ -98,6 +97,12 @@ class AutoregressiveConfig:
             self.order,
             self.shared_table,
         )
+
+    def follow_start(self, start: ModelConfig) -> AutoregressiveConfig:
+        """The config with the network of `start`, whose weights it begins with."""
+        from smalti.autoregressive.fine_tuning import follow_start
+
+        return follow_start(self, require_family(start, self, AutoregressiveConfig))
 
     def build(self) -> Autoregressive:
         from smalti.autoregressive.model import Autoregressive

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from smalti.autoregressive.augment import (
     choose_corners,
@@ -22,6 +22,7 @@ from smalti.autoregressive.conditioning import (
     to_network_input,
 )
 from smalti.autoregressive.config import AutoregressiveConfig
+from smalti.autoregressive.fine_tuning import convert_weights
 from smalti.autoregressive.frozen import UnregisteredCodec
 from smalti.autoregressive.guidance import check_guidance, choose_by_draws, walk_guided
 from smalti.autoregressive.known import encode_known
@@ -49,6 +50,7 @@ from smalti.core.conditions import (
 )
 from smalti.core.errors import UserError
 from smalti.core.model import Model
+from smalti.core.players import StartWeights
 from smalti.core.protocols import (
     Batch,
     ChooseSymbols,
@@ -138,6 +140,12 @@ class Autoregressive(Model):
             if self.config.network.input_kind == "values"
             else None
         )
+
+    def convert_start(self, start: nn.Module) -> StartWeights:
+        """Weights of another autoregressive model, rearranged for this one's conditions."""
+        if not isinstance(start, Autoregressive):
+            return StartWeights({})
+        return convert_weights(self, start)
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
         """Mean nats per symbol."""

@@ -70,7 +70,7 @@ class EventPrinter:
         )
         print(f"{done} at step {event.step} after {event.minutes:.1f} minutes")
         print(f"  checkpoint  {event.checkpoint}")
-        grid = run / "grids" / f"step-{event.step}.png"
+        grid = run / "grids" / f"{event.checkpoint.name}.png"
         if grid.is_file():
             print(f"  grid        {grid}")
         for name, command in self.suggest_commands(event, run, grid).items():
@@ -86,7 +86,7 @@ class EventPrinter:
         recipe = plan["about"].get("recipe", "RECIPE")
         if plan["model"]["tag"] == "translator":
             use, recipe = f"smalti translate --model {where} TEXT", f"{recipe} --corpus FILES"
-        on = f"smalti train {recipe} --init-from {where} --seed 1 --out {where}-2"
+        on = f"smalti train {recipe} --start {where} --seed 1 --out {where}-2"
         return {"next": use} if event.steps_taken else {"next": use, "train on": on}
 
     def close(self) -> None:

@@ -96,7 +96,7 @@ def suggest_command(summary: Summary) -> str | None:
         return f"smalti train --resume --out {run}    (unless it is still training)"
     if verdict.kind == "falling" and summary.recipe:
         corpus = " --corpus FILES" if summary.examples else ""
-        options = f"{corpus} --init-from {run} --seed 1 --out {run}-2"
+        options = f"{corpus} --start {run} --seed 1 --out {run}-2"
         return f"smalti train {summary.recipe}{options}"
     if {"codes", "codes_alive"} & summary.terms.keys() and summary.steps:
         return f"smalti reconstruct {run} PICTURES"

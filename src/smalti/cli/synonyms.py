@@ -21,11 +21,15 @@ SYNONYMS = {
     "--devices": "num-processes gpus num-gpus n-gpu nproc-per-node world-size",
     "--ema": "ema-decay use-ema ema-max-decay",
     "--flip": "random-flip horizontal-flip hflip",
+    "--augment": "augmentation data-augmentation aug",
+    "--patience": "early-stopping early-stopping-patience early-stop",
+    "--unique": "dedup deduplicate drop-duplicates",
+    "--group-by": "groups group-pattern split-by",
     "--compile": "torch-compile use-compile",
     "--save-every": "checkpointing-steps save-steps save-interval save-images-epochs logging-steps "
     "save-model-epochs save",
     "--resume": "resume-from-checkpoint resume-from resume-training continue",
-    "--init-from": "pretrained-model-name-or-path start pretrained model-name-or-path ckpt "
+    "--start": "pretrained-model-name-or-path pretrained model-name-or-path ckpt "
     "checkpoint init weights load",
     "--out": "output output-dir out-dir outdir save-dir save-path output-path logging-dir o",
     "--data": "train-data-dir data-dir dataset dataset-name dataroot data-path image-dir",

@@ -18,6 +18,7 @@ from smalti.cli.help_layout import OPTIONS
 from smalti.cli.options import Size, Switch
 from smalti.core.config_flags import Flag, format_option, list_flags
 from smalti.core.errors import UserError
+from smalti.core.players import HasAugmentation
 from smalti.core.ranges import Minutes, Positive
 from smalti.core.size import normalize_size
 from smalti.data.pictures import Pictures
@@ -33,6 +34,7 @@ from smalti.translation.words import WordTokenizer
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti train ddpm --data photos --minutes 30
+  smalti train ddpm --data photos --start ddpm-emoji --minutes 10
   smalti train ddpm --epochs 20 --lr 1e-3 --model.schedule sigmoid
   smalti train gpt --data photos --codec runs/vqgan --minutes 20
   smalti train translate --corpus help.en help.zh --minutes 60
@@ -62,6 +64,8 @@ CorpusFiles = Annotated[
         metavar="FILES",
     ),
 ]
+Start = Annotated[str | None, Parameter(name=("--start", "--init-from"), show_default=False)]
+Augment = Annotated[bool | None, Parameter(negative="--no-augment", show_default=False)]
 Languages = Annotated[
     tuple[str, str] | None,
     Parameter(negative_iterable=(), show_default=False, metavar="CODES"),
@@ -126,7 +130,8 @@ def make_example_config(recipe: Recipe | CorpusRecipe) -> Any:
         return recipe.make_config(pairs, ("en", "zh"))
     if recipe.codec is not None:
         recipe = recipe.use_codec(EXAMPLE_CODEC)
-    return recipe.make_config(make_example_pictures(recipe))
+    config = recipe.make_config(make_example_pictures(recipe))
+    return config.add_augmentation() if isinstance(config, HasAugmentation) else config
 
 
 def make_example_pictures(recipe: Recipe) -> Pictures:
@@ -144,7 +149,9 @@ def train_recipe(
     minutes: Minutes | None = None,
     epochs: Positive | None = None,
     size: Size = None,
-    init_from: str | None = None,
+    start: Start = None,
+    augment: Augment = None,
+    group_by: str | None = None,
     out: Path | None = None,
     resume: Switch = False,
     training: dict[str, Any],
@@ -165,14 +172,26 @@ def train_recipe(
         Passes over the training pictures.
     size
         Height and width (default: the data's or recipe's).
-    init_from
-        Initial weights: shipped model, run or checkpoint.
+    start
+        Model to start from: shipped model, run or checkpoint.
+    augment
+        Augment the pictures (default: if they are few).
+    group_by
+        Pattern of names that stay on one side of the split.
     out
         Folder of the run (default: runs/RECIPE).
     resume
         Resume the run in --out with its own options.
     """
-    own = {"data": data, "minutes": minutes, "epochs": epochs, "size": size, "init_from": init_from}
+    own = {
+        "data": data,
+        "minutes": minutes,
+        "epochs": epochs,
+        "size": size,
+        "start": start,
+        "augment": augment,
+        "group_by": group_by,
+    }
     return run_training(recipe, out, resume, {**own, **prior}, training, model)
 
 
@@ -184,7 +203,7 @@ def train_translator(
     languages: Languages = None,
     minutes: Minutes | None = None,
     epochs: Positive | None = None,
-    init_from: str | None = None,
+    start: Start = None,
     out: Path | None = None,
     resume: Switch = False,
     training: dict[str, Any],
@@ -205,8 +224,8 @@ def train_translator(
         Training time (default: the recipe's).
     epochs
         Passes over the training pairs.
-    init_from
-        Initial weights: shipped model, run or checkpoint.
+    start
+        Translator to start from: shipped model, run or checkpoint.
     out
         Folder of the run (default: runs/RECIPE).
     resume
@@ -217,7 +236,7 @@ def train_translator(
         "languages": languages,
         "minutes": minutes,
         "epochs": epochs,
-        "init_from": init_from,
+        "start": start,
     }
     return run_training(recipe, out, resume, own, training, model, vocabulary)
 

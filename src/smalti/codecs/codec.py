@@ -8,15 +8,17 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from smalti.codecs.health import measure_health
 from smalti.codecs.network import Autoencoder
 from smalti.codecs.pixel_format import PixelFormat, PixelRange
 from smalti.core.errors import UserError
 from smalti.core.model import Model
+from smalti.core.players import StartWeights
 from smalti.core.protocols import Batch, Loss, Spec
 from smalti.core.tensors import to_pictures
+from smalti.layers.start_weights import convert_channels
 
 
 class Codec(Model):
@@ -35,6 +37,14 @@ class Codec(Model):
         self.network = Autoencoder(config.network, config.quantizer)
         self.pixels = pixels or PixelRange(*self.network.pixel_range)
         self.spec = Spec("codes", config.shape[0], config.shape[1:], free_size=True)
+
+    def convert_start(self, start: nn.Module) -> StartWeights:
+        """Weights of another codec, with those of gray and color converted."""
+        if not isinstance(start, Codec):
+            return StartWeights({})
+        weights, C = start.state_dict(), start.config.shape[0]
+        converted = convert_channels(weights, self.state_dict(), C, self.config.shape[0])
+        return StartWeights({**weights, **converted})
 
     @abstractmethod
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss: ...

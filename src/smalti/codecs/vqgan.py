@@ -14,6 +14,7 @@ from smalti.codecs.classifier_distance import ClassifierDistance
 from smalti.codecs.codebook_quantizers import VQConfig
 from smalti.codecs.codec import Codec
 from smalti.codecs.discriminator import DiscriminatorConfig, DiscriminatorPlayer, freeze_parameters
+from smalti.codecs.fine_tuning import follow_start
 from smalti.codecs.lpips import LPIPS
 from smalti.codecs.network import Networks, Quantizers
 from smalti.codecs.residual import ResidualConfig
@@ -21,7 +22,7 @@ from smalti.codecs.unregistered import Unregistered
 from smalti.codecs.vqvae import check_shape, compute_error_terms, crop_like
 from smalti.core.config import check_fields
 from smalti.core.errors import UserError
-from smalti.core.protocols import Batch, Loss
+from smalti.core.protocols import Batch, Loss, ModelConfig
 from smalti.core.ranges import PictureShape, Range, Weight
 
 MAX_ADAPTIVE_WEIGHT = 1e4
@@ -77,6 +78,10 @@ class VQGANConfig:
     def check_training(self) -> None:
         """Check that the perceptual network's files exist. UserError otherwise."""
         self.perceptual.build()
+
+    def follow_start(self, start: ModelConfig) -> VQGANConfig:
+        """The config with encoder, decoder and quantizer of `start`."""
+        return follow_start(self, start)
 
     def build(self) -> VQGAN:
         return VQGAN(self)

@@ -9,11 +9,12 @@ from torch import Tensor
 
 from smalti.codecs.codebook_quantizers import EMAConfig
 from smalti.codecs.codec import Codec
+from smalti.codecs.fine_tuning import follow_start
 from smalti.codecs.network import Networks, Quantizers
 from smalti.codecs.strided import StridedConfig
 from smalti.core.config import check_fields
 from smalti.core.errors import UserError
-from smalti.core.protocols import Batch, Loss
+from smalti.core.protocols import Batch, Loss, ModelConfig
 from smalti.core.ranges import PictureShape, Weight
 
 
@@ -35,6 +36,10 @@ class VQVAEConfig:
 
     def __post_init__(self) -> None:
         check_shape(self.shape, self.network)
+
+    def follow_start(self, start: ModelConfig) -> VQVAEConfig:
+        """The config with encoder, decoder and quantizer of `start`."""
+        return follow_start(self, start)
 
     def build(self) -> VQVAE:
         return VQVAE(self)

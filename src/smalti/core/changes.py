@@ -61,6 +61,11 @@ def change_config(
             if name in values:
                 value = convert_type(value, find_config_class(values[name]))
             changed[name] = change_config(value, inner, where, f"{where}.")
+        elif inner and value is None:
+            raise UserError(
+                f"{where}.{min(inner)} is given, but this model has no {name}; leave it out, or "
+                "choose a model that has"
+            )
         elif inner and isinstance(value, tuple):
             changed[name] = change_members(value, inner, where)
         elif name in values:

@@ -20,6 +20,7 @@ C = TypeVar("C")
 TAGS = {
     "diffusion": "smalti.diffusion.model:DiffusionConfig",
     "pixels": "smalti.diffusion.space:Pixels",
+    "augmentation": "smalti.diffusion.augmentation:Augmentation",
     "unet": "smalti.diffusion.unet:UNetConfig",
     "simple": "smalti.diffusion.objective:Simple",
     "hybrid": "smalti.diffusion.objective:Hybrid",

@@ -6,12 +6,12 @@ A player implements those it needs; a class need not inherit from them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 
-from smalti.core.protocols import Batch, Dataset
+from smalti.core.protocols import Batch, Dataset, ModelConfig
 
 
 @runtime_checkable
@@ -106,3 +106,37 @@ class HasExamples(Protocol):
     """A dataset of texts with their references, some of which a preview shows."""
 
     def list_examples(self, n: int) -> list[tuple[str, str]]: ...  # at most n
+
+
+@runtime_checkable
+class FollowsStart(Protocol):
+    """A model's config that takes over the architecture of a model whose weights it starts from."""
+
+    def follow_start(self, start: ModelConfig) -> ModelConfig:
+        """This config with the start's architecture, for its own pictures and conditions.
+
+        UserError for a start of another family.
+        """
+        ...
+
+
+@runtime_checkable
+class HasAugmentation(Protocol):
+    """A model's config that can have its training pictures augmented."""
+
+    def add_augmentation(self) -> ModelConfig: ...
+
+
+class StartWeights(NamedTuple):
+    """Weights of another model, by the names of this one."""
+
+    weights: dict[str, Tensor]
+    notes: tuple[str, ...] = ()
+    """What else than whole weights begins anew, such as "2 classes"."""
+
+
+@runtime_checkable
+class ConvertsStart(Protocol):
+    """A model that rearranges the weights of a start for other conditions and channels."""
+
+    def convert_start(self, start: nn.Module) -> StartWeights: ...

@@ -1,5 +1,6 @@
 """Diffusion models: DDPM, DDIM and faster solvers."""
 
+from smalti.diffusion.augmentation import Augmentation
 from smalti.diffusion.consistency import Consistency, ConsistencyTuning
 from smalti.diffusion.inversion import RoundTrip, invert, round_trip
 from smalti.diffusion.likelihood import BoundEstimator
@@ -15,6 +16,7 @@ from smalti.diffusion.unet import UNet, UNetConfig
 __all__ = [
     "DDIM",
     "DDPM",
+    "Augmentation",
     "Bound",
     "BoundEstimator",
     "Consistency",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from smalti.core.conditions import (
     ConditionValues,
@@ -17,11 +17,14 @@ from smalti.core.conditions import (
 from smalti.core.config import check_fields, coerce_value
 from smalti.core.errors import UserError
 from smalti.core.model import Model
-from smalti.core.protocols import Batch, Loss, Score, Spec, list_samplers
+from smalti.core.players import StartWeights
+from smalti.core.protocols import Batch, Loss, ModelConfig, Score, Spec, list_samplers
 from smalti.core.ranges import Fraction, PictureShape, SideLength
 from smalti.core.rng import Rng
 from smalti.core.sampling_inputs import SamplingInputs
+from smalti.diffusion.augmentation import Augmentation
 from smalti.diffusion.consistency import Consistency, ConsistencyTuning
+from smalti.diffusion.fine_tuning import convert_weights, follow_start
 from smalti.diffusion.inputs import choose_sampler, encode_hole, plan_timesteps, prepare_start
 from smalti.diffusion.likelihood import BoundEstimator, estimate_bound, extract
 from smalti.diffusion.network import NetworkConfig
@@ -35,6 +38,7 @@ from smalti.diffusion.space import Pixels
 from smalti.diffusion.unet import UNetConfig
 from smalti.layers.condition_encoder import ConditionConfigs, ConditionEncoder, compute_width
 from smalti.layers.eval_mode import eval_mode
+from smalti.layers.start_weights import replace_fields, require_family
 
 SAMPLERS = DDIM, DDPM, DPMSolver, UniPC, RePaint, Consistency
 DEFAULT_ESTIMATOR = BoundEstimator()
@@ -63,20 +67,40 @@ class DiffusionConfig:
     """Default sampler."""
     space: Pixels = field(default_factory=Pixels)
     """Space of the diffusion process."""
+    augmentation: Augmentation | None = None
+    """Random changes of training pictures, which the network is told. Default: none."""
 
     def __post_init__(self) -> None:
-        if self.conditions and "vector" not in self.network.condition_kinds:
+        if self.condition_width and "vector" not in self.network.condition_kinds:
             kinds = " and ".join(self.network.condition_kinds) or "no conditions"
             raise UserError(
                 f"the network accepts {kinds}, but this model's condition is a vector; "
                 "give another network, or no conditions"
             )
-        self.network.check_fit(self.shape, compute_width(self.conditions, reserve_none=True))
+        self.network.check_fit(self.shape, self.condition_width)
         if self.conditions and not self.condition_dropout and self.sampler.guidance != 1:
             raise UserError(
                 f"sampler.guidance is {self.sampler.guidance}, but with condition_dropout 0 the "
                 "model never trains without conditions; give guidance 1, or a condition_dropout"
             )
+
+    @property
+    def condition_width(self) -> int:
+        """Length D of the network's condition vector: the augmentation's, then the conditions'."""
+        augmented = self.augmentation.width if self.augmentation else 0
+        return augmented + compute_width(self.conditions, reserve_none=True)
+
+    def follow_start(self, start: ModelConfig) -> DiffusionConfig:
+        """The config with the network of `start`, whose weights it begins with."""
+        return follow_start(self, require_family(start, self, DiffusionConfig))
+
+    def add_augmentation(self) -> DiffusionConfig:
+        """The config with augmentation, and a network that is told."""
+        if self.augmentation:
+            return self
+        width = self.condition_width + Augmentation.width
+        network = replace_fields(self.network, condition_width=width)
+        return replace(self, augmentation=Augmentation(), network=network)
 
     def build(self) -> Diffusion:
         return Diffusion(self)
@@ -116,16 +140,38 @@ class Diffusion(Model):
             samplers=list_samplers(config.sampler, *(kind() for kind in SAMPLERS)),
         )
 
+    def convert_start(self, start: nn.Module) -> StartWeights:
+        """Weights of another diffusion model, rearranged for this one's conditions and channels."""
+        return convert_weights(self, start) if isinstance(start, Diffusion) else StartWeights({})
+
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
         """The objective at random levels; randomness is torch's default generator."""
-        config, x0 = self.config, self.space.encode(batch.require_pictures())
+        config, pictures, augmented = self.config, batch.require_pictures(), None
+        if config.augmentation and self.training:
+            pictures, augmented = config.augmentation.augment(pictures)
+        x0 = self.space.encode(pictures)
         objective, prediction = config.objective, config.prediction
         c = self.conditions.to_vector(merge_shorthands(batch), len(x0))
+        c = self.prepend_augmentation(c, len(x0), augmented)
         if isinstance(objective, ConsistencyTuning):
             return objective.loss(self.predict, x0, c, prediction, self.alpha_bars, step)
         noisy = draw_noisy_batch(x0, self.alpha_bars)
         output = self.predict(noisy.x, noisy.t, c)
         return objective.loss(noisy, output, prediction, self.alpha_bars)
+
+    def prepend_augmentation(
+        self, c: Tensor | None, n: int, augmented: Tensor | None = None
+    ) -> Tensor | None:
+        """Put the augmentation's parameters (n, A) before n condition vectors, if the model has it.
+
+        Without them: zeros, which mean unchanged pictures, as in sampling.
+        """
+        if self.config.augmentation is None:
+            return c
+        if augmented is None:
+            augmented = self.alpha_bars.new_zeros(n, self.config.augmentation.width)
+        augmented = augmented.to(self.conditions.zero)
+        return augmented if c is None else torch.cat([augmented, c], dim=1)
 
     def predict(self, x: Tensor, t: Tensor, c: Tensor | None) -> Tensor:
         return self.network(x, t) if c is None else self.network(x, t, c)
@@ -148,7 +194,7 @@ class Diffusion(Model):
         C, H, W = self.config.shape
         H, W = size or (H, W)
         shape = (C, H, W)
-        self.config.network.check_fit(shape, self.conditions.width)
+        self.config.network.check_fit(shape, self.config.condition_width)
         # drawn also when x_T is given, so that later draws stay the same
         fresh_noise = rng.normal(*shape).to(device)
         x = prepare_start(inputs, fresh_noise, self.alpha_bars[timesteps[0]], self.space)
@@ -182,6 +228,9 @@ class Diffusion(Model):
         with torch.no_grad(), eval_mode(self):
             c_uncond = None if guidance == 1 else self.conditions.to_unconditional_vector(n)
             c = self.conditions.to_vector(conditions, n) if guidance else c_uncond
+            c = self.prepend_augmentation(c, n)
+            if c_uncond is not None:
+                c_uncond = self.prepend_augmentation(c_uncond, n)
 
         def predict_x0(x: Tensor, t: int) -> tuple[Tensor, Tensor | None]:
             output = self.predict_guided(x.float(), t, c, c_uncond, guidance).double()
@@ -236,6 +285,7 @@ class Diffusion(Model):
 
         with eval_mode(self):
             c = self.conditions.to_vector(conditions, len(x0))
+            c = self.prepend_augmentation(c, len(x0))
             return estimate_bound(x0, predict_x0, self.alpha_bars, rng, estimator)
 
     def render(self, state: DiffusionState) -> Tensor:

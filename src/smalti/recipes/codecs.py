@@ -72,12 +72,16 @@ def vqgan_without_discriminator(pictures: Pictures) -> VQVAEConfig:
 
 
 def read_celebahq(
-    path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
+    path: str | None,
+    *,
+    size: Size,
+    progress: Callable[[int, int], None] | None = None,
+    group_by: str | None = None,
 ) -> Splits:
     """Read CelebA-HQ, which you have to provide."""
     if path is None:
         raise UserError("--data is missing; this recipe needs CelebA-HQ, which smalti cannot fetch")
-    return read_splits(path, size=size, progress=progress)
+    return read_splits(path, size=size, progress=progress, group_by=group_by)
 
 
 VQVAE_TRAINING = Training(batch_size=32, learning_rate=1e-3, weight_decay=0.0, save_every=500)

@@ -97,8 +97,14 @@ def ddpm_emoji(pictures: Pictures) -> DiffusionConfig:
     )
 
 
+FEW_PICTURES = 500
+"""Pictures below which training augments them; `benchmarks/augmentation.py` compares."""
 DDPM = Recipe(
-    read_digits_or_data, ddpm, Training(batch_size=64, learning_rate=1e-3, save_every=1000), size=32
+    read_digits_or_data,
+    ddpm,
+    Training(batch_size=64, learning_rate=1e-3, save_every=1000),
+    size=32,
+    few=FEW_PICTURES,
 )
 LONG_TRAINING = Training(batch_size=128, learning_rate=2e-3, ema=0.9995, save_every=1000)
 DDPM_DIGITS = Recipe(read_digits, ddpm_digits, LONG_TRAINING, size=28)

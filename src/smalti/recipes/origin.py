@@ -30,10 +30,15 @@ class RunOrigin(NamedTuple):
     size: Size
     condition_folder: ConditionFolder | None = None
     """Condition pictures of a prior, for --picture given."""
+    group_by: str | None = None
+    """Pattern of the names that stay on one side of the split."""
 
     def read_splits(self, progress: Callable[[int, int], None] | None = None) -> Splits:
         """Read the pictures in their present state."""
-        splits = find_recipe(self.recipe).read(self.data, size=self.size, progress=progress)
+        grouping = {} if self.group_by is None else {"group_by": self.group_by}
+        splits = find_recipe(self.recipe).read(
+            self.data, size=self.size, progress=progress, **grouping
+        )
         folder = self.condition_folder
         return splits if folder is None else folder.pair_splits(splits, progress)
 
@@ -78,6 +83,7 @@ def read_origin(run: Path) -> RunOrigin:
         coerce_value(about.get("data"), str | None, f"{path}.data"),
         coerce_value(about.get("size"), Width | tuple[Width, Width], f"{path}.size"),
         read_condition_folder(about.get("condition_folder"), f"{path}.condition_folder"),
+        coerce_value(about.get("group_by"), str | None, f"{path}.group_by"),
     )
 
 

@@ -14,16 +14,24 @@ from smalti.layers.condition_encoder import Choice, make_choices
 
 
 def read_digits_or_data(
-    path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
+    path: str | None,
+    *,
+    size: Size,
+    progress: Callable[[int, int], None] | None = None,
+    group_by: str | None = None,
 ) -> Splits:
     """Read the pictures at a path, or the digits by default."""
     if path is None:
         return load_digit_splits()
-    return read_splits(path, size=size, progress=progress)
+    return read_splits(path, size=size, progress=progress, group_by=group_by)
 
 
 def read_digits(
-    path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
+    path: str | None,
+    *,
+    size: Size,
+    progress: Callable[[int, int], None] | None = None,
+    group_by: str | None = None,
 ) -> Splits:
     """Read the digits of the package. UserError if a path is given."""
     if path is not None:
@@ -43,10 +51,21 @@ class FetchedReader:
     """Whether captions are required: UserError if there are none."""
 
     def __call__(
-        self, path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
+        self,
+        path: str | None,
+        *,
+        size: Size,
+        progress: Callable[[int, int], None] | None = None,
+        group_by: str | None = None,
     ) -> Splits:
         source = path or self.pack.format(size=format_size(normalize_size(size)))
-        return read_splits(source, size=size, captions=self.needs_captions, progress=progress)
+        return read_splits(
+            source,
+            size=size,
+            captions=self.needs_captions,
+            progress=progress,
+            group_by=group_by,
+        )
 
 
 def make_conditions(pictures: Pictures) -> tuple[Choice | CaptionConfig, ...]:

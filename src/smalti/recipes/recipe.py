@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from types import MappingProxyType
 from typing import Any, Protocol
 
 from smalti.core.changes import change_config
 from smalti.core.checkpoint import load
 from smalti.core.errors import UserError
+from smalti.core.protocols import ModelConfig
 from smalti.core.size import Size
-from smalti.data.pictures import Pictures, Splits
+from smalti.data.pictures import Splits
+from smalti.recipes.model_maker import NO_CHANGES, wrap_maker
 from smalti.recipes.picture_option import PictureOption
 from smalti.training.config import Training
-
-NO_CHANGES: Mapping[str, Any] = MappingProxyType({})
 
 
 class SplitsReader(Protocol):
     """Reads the pictures at a path, or the default ones for None, in this size, with splits."""
 
     def __call__(
-        self, path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
-    ) -> Splits: ...
+        self,
+        path: str | None,
+        *,
+        size: Size,
+        progress: Callable[[int, int], None] | None = None,
+        group_by: str | None = None,
+    ) -> Splits: ...  # group_by: as in `read_splits`; None where it is not passed
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,18 @@ class Recipe:
     codec_recipe: str = ""
     """The recipe that trains such a codec on your pictures. With your pictures the codec must be
     given."""
+    few: int = 0
+    """Training pictures below which they are augmented, unless the user decides; 0 for never."""
+
+    def follow_start(self, start: ModelConfig) -> Recipe:
+        """Return a recipe whose model has the architecture of a trained one, to start from it."""
+        maker = wrap_maker(self.make_config)
+        return replace(self, make_config=replace(maker, start=start))
+
+    def augment(self) -> Recipe:
+        """Return a recipe that augments its training pictures."""
+        maker = wrap_maker(self.make_config)
+        return replace(self, make_config=replace(maker, augments=True))
 
     def change(
         self, training: Mapping[str, Any] = NO_CHANGES, model: Mapping[str, Any] = NO_CHANGES
@@ -61,15 +76,11 @@ class Recipe:
         Fields are given by name: training={"learning_rate": 1e-3},
         model={"network.widths": (8, 16)}.
         """
-
-        def make_changed_config(pictures: Pictures, **options: Any) -> Any:
-            config = self.make_config(pictures, **options)
-            return change_config(config, model, "model", "model.")
-
-        changed = change_config(self.training, training, "training")
-        return replace(
-            self, training=changed, make_config=make_changed_config if model else self.make_config
-        )
+        changed = replace(self, training=change_config(self.training, training, "training"))
+        maker = wrap_maker(self.make_config)
+        if not model:
+            return changed
+        return replace(changed, make_config=replace(maker, changes=(*maker.changes, model)))
 
     def use_codec(self, codec: str) -> Recipe:
         """Return a prior's recipe for another codec, a shipped name, checkpoint or run.
@@ -81,7 +92,7 @@ class Recipe:
             raise UserError(f"codec {codec} is given, but {self.name} takes none; leave it out")
         H, W = read_picture_size(codec)
         size = H if H == W else (H, W)
-        make_config = partial(self.make_config, codec=codec)
+        make_config = wrap_maker(self.make_config).add_options(codec=codec)
         return replace(self, codec=codec, make_config=make_config, size=size)
 
 
@@ -89,7 +100,8 @@ def condition_on_picture(recipe: Recipe, option: PictureOption) -> Recipe:
     """A prior's recipe with a picture as a condition. UserError if this recipe is no prior's."""
     if recipe.codec is None:
         raise UserError(f"picture is given, but {recipe.name} takes none; leave it out")
-    return replace(recipe, make_config=partial(recipe.make_config, picture=option))
+    maker = wrap_maker(recipe.make_config)
+    return replace(recipe, make_config=maker.add_options(picture=option))
 
 
 def read_picture_size(codec: str) -> tuple[int, int]:

@@ -56,7 +56,7 @@ RECIPES = {
         "the article's prior of vqvae-digits", PRIORS, steps=50 * (60_000 // 256)
     ),
     "consistency-digits": Entry(
-        "consistency tuning of a DDPM; needs --init-from ddpm-digits", DIFFUSION, steps=4000
+        "consistency tuning of a DDPM; needs --start ddpm-digits", DIFFUSION, steps=4000
     ),
     "ddpm": Entry("DDPM on your pictures (default: the digits)", DIFFUSION),
     "ddpm-digits": Entry("class-conditional DDPM of digits (shipped)", DIFFUSION, steps=11_000),

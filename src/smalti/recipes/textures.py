@@ -51,7 +51,12 @@ class CropReader:
     seed: int = 0
 
     def __call__(
-        self, path: str | None, *, size: Size, progress: Callable[[int, int], None] | None = None
+        self,
+        path: str | None,
+        *,
+        size: Size,
+        progress: Callable[[int, int], None] | None = None,
+        group_by: str | None = None,
     ) -> Splits:
         h, w = normalize_size(size)
         if path is None and (2 * h, 2 * w) != (TILE_SIDE, TILE_SIDE):
@@ -59,7 +64,9 @@ class CropReader:
                 f"{PACK} gives crops of {TILE_SIDE // 2}x{TILE_SIDE // 2}, but {h}x{w} is "
                 "requested; give that size, or a codec of that size"
             )
-        splits = read_splits(path or PACK, size=(2 * h, 2 * w), progress=progress)
+        splits = read_splits(
+            path or PACK, size=(2 * h, 2 * w), progress=progress, group_by=group_by
+        )
         dropped = NOT_STATIONARY if path is None else ()
         train, valid = (drop_classes(part, dropped) for part in (splits.train, splits.valid))
         test = None if splits.test is None else drop_classes(splits.test, dropped)

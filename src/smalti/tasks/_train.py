@@ -21,7 +21,7 @@ from smalti.recipes.picture_option import PictureSource
 from smalti.recipes.recipe import Recipe
 from smalti.tasks.corpus_data import Corpus, prepare_corpus_data, read_corpus_again
 from smalti.tasks.picture_conditions import choose_picture
-from smalti.tasks.picture_data import RUNS, prepare_pictures, read_pictures_again
+from smalti.tasks.picture_data import RUNS, PicturePlan, prepare_pictures, read_pictures_again
 from smalti.tasks.run_data import OnEvent, RunData, refuse_options
 from smalti.training import Training
 from smalti.training import resume as resume_run
@@ -43,12 +43,15 @@ def train(
     minutes: float | None = None,
     epochs: float | None = None,
     size: Size | None = None,
-    init_from: str | Path | None = None,
+    start: str | Path | None = None,
+    augment: bool | None = None,
+    group_by: str | None = None,
     codec: str | Path | None = None,
     picture: PictureSource | None = None,
     picture_codec: str | Path | None = None,
     picture_size: Size | str | None = None,
     picture_data: str | Path | None = None,
+    init_from: str | Path | None = None,
     on_event: OnEvent = ignore_event,
 ) -> Ended:
     """Train a model with a recipe, in a new folder.
@@ -64,13 +67,17 @@ def train(
     minutes: Training time in minutes, instead of steps.
     epochs: Passes over the training set, instead of steps.
     size: Height and width (default: the data's or recipe's).
-    init_from: Model to take the initial weights from. Shipped model, run or checkpoint.
+    start: Model whose weights training starts from. Shipped model, run or checkpoint. The network
+    is that model's; what does not fit other classes, sizes or channels begins anew.
+    augment: Augment the training pictures (default: the recipe's choice, by their number).
+    group_by: Pattern of file names. Pictures whose match is equal are on one side of the split.
     codec: Trained codec of a prior. Shipped model, run or checkpoint (default: the recipe's).
     picture: Picture that a prior is conditioned on. The pictures in low resolution, their edges, or
     given ones.
     picture_codec: Codec of that picture (default: the prior's; levels in low resolution).
     picture_size: Height and width of that picture (default: its codec's).
     picture_data: Folder of the given pictures. Matched to `data` by file name.
+    init_from: Older name of `start`.
 
     An interrupted run (Ctrl-C) saves a checkpoint; `Ended` says so, and `resume` continues it.
     Raises UserError if `out` is in use, or if the loss becomes NaN or infinite.
@@ -80,12 +87,17 @@ def train(
     check_empty_folder(out)
     training, minutes = choose_duration(recipe, steps, minutes, epochs)
     option = choose_picture(picture, picture_codec, picture_size, picture_data)
+    start = choose_start(start, init_from)
     if isinstance(recipe, CorpusRecipe):
-        refuse_options(recipe.name, data=data, size=size, codec=codec, picture=picture)
-        prepared = prepare_corpus_data(recipe, corpus, languages, init_from, on_event)
+        refuse_options(
+            recipe.name, data=data, size=size, codec=codec, picture=picture, augment=augment
+        )
+        refuse_options(recipe.name, group_by=group_by)
+        prepared = prepare_corpus_data(recipe, corpus, languages, start, on_event)
     else:
         refuse_options(recipe.name, corpus=corpus, languages=languages)
-        prepared = prepare_pictures(recipe, data, size, codec, on_event, option)
+        plan = PicturePlan(data, size, codec, option, start, augment, group_by)
+        prepared = prepare_pictures(recipe, plan, on_event)
     if epochs is not None:
         steps = prepared.count_steps(training.batch_size, epochs)
         training = replace(training, steps=steps)
@@ -97,7 +109,7 @@ def train(
         training,
         out,
         minutes=minutes,
-        start=None if init_from is None else str(init_from),
+        start=start,
         on_event=relay,
         about=prepared.origin,
     )
@@ -132,6 +144,14 @@ def resume(
     relay = EventRelay(on_event)
     resume_run(out, prepared.train, prepared.valid, on_event=relay)
     return relay.ended
+
+
+def choose_start(start: str | Path | None, init_from: str | Path | None) -> str | None:
+    """The model to start from, under either name. UserError for both."""
+    if start is not None and init_from is not None:
+        raise UserError("start and init_from are both given; init_from is its older name")
+    chosen = start if init_from is None else init_from
+    return None if chosen is None else str(chosen)
 
 
 def read_again(

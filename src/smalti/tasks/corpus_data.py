@@ -29,12 +29,12 @@ def prepare_corpus_data(
     recipe: CorpusRecipe,
     corpus: str | Path | Corpus | None,
     languages: LanguagePair | None,
-    init_from: str | Path | None,
+    start: str | None,
     on_event: OnEvent,
 ) -> RunData:
     """Read the corpus of a new run, and choose the options that depend on it.
 
-    Arguments as in `train`. With `init_from` the network and the vocabularies are that model's.
+    Arguments as in `train`. With `start` the network and the vocabularies are that model's.
     UserError for a
     corpus that cannot be read or has nothing to train on.
     """
@@ -43,16 +43,16 @@ def prepare_corpus_data(
     given = [corpus] if isinstance(corpus, str | Path) else list(corpus)
     paths = [one for one in given if isinstance(one, str | Path)]
     pairs = [one for one in given if isinstance(one, SentencePair)]
-    start = None if init_from is None else open_start(init_from)
-    languages, source = choose_languages(paths, languages, start)
+    begun = None if start is None else open_start(start)
+    languages, source = choose_languages(paths, languages, begun)
     origin = CorpusOrigin(recipe.name, make_absolute(paths), languages, recipe.vocabulary)
     splits = prepare_corpus(pairs or read_pairs(*paths, languages=languages), languages=languages)
-    vocabularies = start and Vocabularies(start.source_tokenizer, start.target_tokenizer)
+    vocabularies = begun and Vocabularies(begun.source_tokenizer, begun.target_tokenizer)
     text = recipe.make_splits(splits.train, splits.valid, languages, vocabularies)
     check_longest(text, splits, recipe.vocabulary.max_symbols)
     config = recipe.make_config(text.train, languages)
-    if start:  # only what changes no weight is the recipe's
-        network = replace(start.config.network, dropout=config.network.dropout)
+    if begun:  # only what changes no weight is the recipe's
+        network = replace(begun.config.network, dropout=config.network.dropout)
         config = replace(config, network=network)
     for line in describe_corpus(splits.report, text, config, source):
         on_event(Note(line))
@@ -83,7 +83,7 @@ def open_start(model: str | Path) -> Translator:
     """The model to initialize the weights from. UserError if it is no translator."""
     start = load(str(model))
     if not isinstance(start, Translator):
-        raise UserError(f"init_from {model} is not a translator; give one, or leave it out")
+        raise UserError(f"start {model} is not a translator; give one, or leave it out")
     return start
 
 
@@ -94,7 +94,7 @@ def choose_languages(
     if languages is not None:
         return languages, ""
     if start is not None:
-        return (start.config.source_language, start.config.target_language), "as --init-from"
+        return (start.config.source_language, start.config.target_language), "as --start"
     if guess := guess_languages(*paths):
         return guess, "by the names of the files"
     return DEFAULT_LANGUAGES, "by default; --languages names others"

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
-from smalti.core.checkpoint import read_card
+from smalti.autoregressive import FrozenCodec
+from smalti.core.checkpoint import find_checkpoint, read_card, read_model_config
 from smalti.core.errors import UserError
+from smalti.core.messages import format_count
 from smalti.core.progress import label_progress
 from smalti.core.size import Size, format_size, normalize_size
 from smalti.data.pictures import Splits
@@ -25,19 +28,29 @@ from smalti.training.events import Note
 RUNS = Path("runs")
 
 
-def prepare_pictures(
-    recipe: Recipe,
-    data: str | Path | Splits | None,
-    size: Size | None,
-    codec: str | Path | None,
-    on_event: OnEvent,
-    option: PictureOption | None = None,
-) -> RunData:
-    """Read the pictures of a new run; a prior's are encoded. Arguments as in `train`.
+class PicturePlan(NamedTuple):
+    """What a user wants a new run to train on and to start from; arguments as in `train`."""
 
-    option: picture that a prior is conditioned on.
-    """
-    source = None if isinstance(data, Splits | None) else str(data)
+    data: str | Path | Splits | None = None
+    size: Size | None = None
+    codec: str | Path | None = None
+    option: PictureOption | None = None
+    """Picture that a prior is conditioned on."""
+    start: str | None = None
+    augment: bool | None = None
+    group_by: str | None = None
+
+    @property
+    def source(self) -> str | None:
+        """The path of the data, or the name of a pack; None for default and given pictures."""
+        return None if isinstance(self.data, Splits | None) else str(self.data)
+
+
+def prepare_pictures(recipe: Recipe, plan: PicturePlan, on_event: OnEvent) -> RunData:
+    """Read the pictures of a new run; a prior's are encoded."""
+    data, size, source, option = plan.data, plan.size, plan.source, plan.option
+    begun = None if plan.start is None else read_model_config(find_checkpoint(plan.start))
+    codec = plan.codec or find_start_codec(recipe, begun)
     if recipe.codec is not None:
         recipe = choose_codec(recipe, codec, data, size)
         if data is None and codec is not None and recipe.codec_recipe:
@@ -45,9 +58,15 @@ def prepare_pictures(
     elif codec is not None:
         raise UserError(f"codec {codec} is given, but {recipe.name} takes none; leave it out")
     recipe = recipe if option is None else condition_on_picture(recipe, option)
-    shape = normalize_size(size or (read_size(source) if source else None) or recipe.size)
+    recipe = recipe if begun is None else recipe.follow_start(begun)
+    shape = choose_size(recipe, plan, source, begun)
     side = shape[0] if shape[0] == shape[1] else shape
-    splits = data if isinstance(data, Splits) else read_pictures(recipe, source, side, on_event)
+    group_by = check_grouping(plan)
+    splits = (
+        data
+        if isinstance(data, Splits)
+        else read_pictures(recipe, source, side, on_event, group_by)
+    )
     if size and splits.train.shape[1:] != shape:
         h, w = splits.train.shape[1:]
         raise UserError(
@@ -56,12 +75,50 @@ def prepare_pictures(
         )
     folder = option and option.find_folder()
     splits = pair_pictures(splits, folder, on_event)
+    recipe = choose_augmentation(recipe, plan.augment, len(splits.train), on_event)
     config = recipe.make_config(splits.train)
     train, valid = encode_once(config, recipe.training.flip, splits, on_event)
     origin = {"recipe": recipe.name, "data": source and to_absolute_path(source), "size": side}
+    if group_by is not None:
+        origin["group_by"] = group_by
     if folder is not None:
         origin["condition_folder"] = [*folder]
     return RunData(config, train, valid, origin)
+
+
+def check_grouping(plan: PicturePlan) -> str | None:
+    """The pattern of names. UserError if no names are split."""
+    if plan.group_by is not None and plan.source is None:
+        what = "Splits are split already" if plan.data else "the recipe's own pictures are split"
+        raise UserError(f"group_by {plan.group_by} is given, but {what}; leave it out")
+    return plan.group_by
+
+
+def choose_size(
+    recipe: Recipe, plan: PicturePlan, source: str | None, begun: object
+) -> tuple[int, int]:
+    """Height and width: as given, those of a pack, of the start, or the recipe's."""
+    size = plan.size or (read_size(source) if source else None)
+    shape = getattr(begun, "shape", None) if source else None
+    return normalize_size(size or (shape and shape[1:]) or recipe.size)
+
+
+def find_start_codec(recipe: Recipe, begun: object) -> str | None:
+    """The codec of a prior that another one starts from, if it can be found."""
+    codec = getattr(begun, "codec", None)
+    if recipe.codec is None or not isinstance(codec, FrozenCodec):
+        return None
+    return codec.model
+
+
+def choose_augmentation(recipe: Recipe, augment: bool | None, n: int, on_event: OnEvent) -> Recipe:
+    """The recipe with augmentation, if the user wants it or the pictures are few."""
+    if augment is None and n < recipe.few:
+        pictures = format_count(n, "picture")
+        verb = "is" if n == 1 else "are"
+        on_event(Note(f"augmenting: {pictures} {verb} few; --no-augment trains without"))
+        return recipe.augment()
+    return recipe.augment() if augment else recipe
 
 
 def read_pictures_again(
@@ -69,7 +126,7 @@ def read_pictures_again(
 ) -> RunData:
     """Read the pictures of the run in `out`, to resume it."""
     origin, record = read_origin(out), read_run(out)
-    splits = data or read_pictures(recipe, origin.data, origin.size, on_event)
+    splits = data or read_pictures(recipe, origin.data, origin.size, on_event, origin.group_by)
     if data is None:
         splits = pair_pictures(splits, origin.condition_folder, on_event)
     train, valid = encode_once(record.model, record.training.flip, splits, on_event)
@@ -115,9 +172,17 @@ def find_codec_pictures(codec: str | Path) -> str | None:
     return data
 
 
-def read_pictures(recipe: Recipe, data: str | None, size: Size, on_event: OnEvent) -> Splits:
+def read_pictures(
+    recipe: Recipe,
+    data: str | None,
+    size: Size,
+    on_event: OnEvent,
+    group_by: str | None = None,
+) -> Splits:
     """Read the pictures of a recipe."""
-    splits = recipe.read(data, size=size, progress=label_progress("reading", on_event))
+    progress = label_progress("reading", on_event)
+    grouping = {} if group_by is None else {"group_by": group_by}
+    splits = recipe.read(data, size=size, progress=progress, **grouping)
     for note in splits.notes:
         on_event(Note(note))
     return splits

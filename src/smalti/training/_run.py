@@ -23,6 +23,7 @@ from smalti.core.saved_steps import RUN_FILES, find_intact_step
 from smalti.core.staging import make_folders, remove_empty_on_error, remove_leftovers
 from smalti.training.config import Training
 from smalti.training.device import build_fabric, is_any_process_true
+from smalti.training.early_stopping import has_lost_patience, keep_best_step, report_finished
 from smalti.training.events import Ended, Note, OnEvent, Started, Stepped
 from smalti.training.interrupt import Interrupt, leave_signals_to_children
 from smalti.training.logs import Log
@@ -56,7 +57,8 @@ def run(
     """Train a model of config `model` into the new run directory `out`.
 
     The length is `training.steps`; if it is None, `minutes` is converted to steps by timing a few.
-    `start` is a model whose weights initialize the run, for fine-tuning.
+    `start` is a model whose weights initialize the run as far as they fit, for fine-tuning; a Note
+    tells what begins anew.
     `about` is stored for a later `resume`. Returns the directory of the last checkpoint. Raises
     UserError if `out` is not empty or the loss diverges.
     """
@@ -70,9 +72,14 @@ def run(
         make_flipped_batch(train, torch.arange(1), torch.device("cpu"))  # UserError if impossible
     if isinstance(model, HasTrainingCheck):
         model.check_training()  # fails before anything is written
+    if training.patience is not None and not len(valid):
+        raise UserError(
+            f"patience is {training.patience}, but no {train.item_name}s are held out to judge by; "
+            "hold out some, or leave it out"
+        )
     check_memory(model)
-    if start is not None:
-        load_start_weights(model.build(), start)  # fails before anything is written
+    if start is not None:  # fails before anything is written
+        on_event(Note(load_start_weights(model.build(), start).describe(start)))
     data = {"train": describe_data(train), "valid": describe_data(valid)}
     record = RunRecord(model, training, out, about or {}, start, minutes, data)
     made = make_folders(out)
@@ -93,6 +100,9 @@ def resume(
     with lock_folder(out):
         record = read_run(out)
         check_data_unchanged(record.data, train=train, valid=valid)
+        if (ended := report_finished(record)) is not None:
+            on_event(ended)
+            return ended.checkpoint
         check_memory(record.model)
         remove_leftovers(record.out)
         saved, passed_over = find_intact_step(record.out, RUN_FILES)
@@ -178,7 +188,11 @@ def run_process(
             if log and first:
                 finish_interrupted_save(loop, record, valid, log, on_event)
             stopped = train_with_recovery(loop, record, valid, log, on_event, interrupt)
-    directory, minutes = record.out / f"step-{loop.step}", loop.seconds / 60
+            directory = record.out / f"step-{loop.step}"
+            if not stopped:
+                latest = update_record(record, loop, write=False)
+                directory = keep_best_step(loop, latest, log, on_event)
+    minutes = loop.seconds / 60
     return Ended(loop.step, directory, minutes, stopped, interrupt.signal_number, loop.step - first)
 
 
@@ -212,7 +226,7 @@ def train_and_save(
     """
     t, first, before = record.training, loop.items, loop.seconds
     assert t.steps is not None
-    loop.ending = False
+    loop.ending = is_over = has_lost_patience(loop, log)
     for step, terms, learning_rate in loop.run_steps():
         if loop.training != record.training:  # more accumulation after running out of memory
             record = update_record(record, loop, write=log is not None)
@@ -226,7 +240,9 @@ def train_and_save(
         if step == loop.step and (loop.is_save_due() or loop.ending):
             record = update_record(record, loop, write=log is not None)
             save_and_validate(loop, record, valid, log, on_event)
-    return loop.ending
+            if not loop.ending:
+                loop.ending = is_over = has_lost_patience(loop, log)
+    return loop.ending and not is_over
 
 
 def update_record(record: RunRecord, loop: Loop, write: bool) -> RunRecord:

@@ -53,6 +53,9 @@ class Training:
     """
     save_every: TrainingSteps = 500
     """Steps between checkpoints and previews."""
+    patience: Annotated[int, Range(1, 10_000)] | None = None
+    """Validations without improvement before training stops. The best step is kept then. Default:
+    never."""
     seed: Seed = 0
     """Seed of the weights, the noise and the data order."""
 

@@ -21,7 +21,7 @@ def describe_data(data: Dataset) -> dict[str, Any]:
 def check_data_unchanged(recorded: dict[str, Any], **datasets: Dataset) -> None:
     """Raise UserError if the data differ from `recorded`, made by `describe_data`."""
     if change := find_change(recorded, **datasets):
-        raise UserError(f"{change}; restore them, or start a new run with --init-from")
+        raise UserError(f"{change}; restore them, or start a new run with --start")
 
 
 def find_change(recorded: dict[str, Any], **datasets: Dataset) -> str:

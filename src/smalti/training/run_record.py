@@ -20,7 +20,7 @@ from smalti.core.files import write_text
 from smalti.core.folders import replace_directory
 from smalti.core.messages import format_count
 from smalti.core.protocols import Card, HasFacts, ModelConfig
-from smalti.core.ranges import Range
+from smalti.core.ranges import Range, TrainingSteps
 from smalti.core.saved_steps import (
     RUN_FILES,
     find_damage,
@@ -55,6 +55,10 @@ class RunRecord:
     """The machine, and the minutes trained."""
     recoveries: int = 0
     """Number of rollbacks so far."""
+    best_step: int | None = None
+    """The step that is the run's model, if it is not the last: of a run with patience."""
+    stopped_at: int | None = None
+    """The last step of such a run, once it has ended."""
     resume_from: Path | None = None
     """The saved step to resume from."""
 
@@ -76,6 +80,8 @@ class RunRecord:
             "facts": self.facts,
             "recoveries": self.recoveries,
         }
+        if self.best_step is not None:
+            content |= {"best_step": self.best_step, "stopped_at": self.stopped_at}
         write_text(self.out / "run.json", json.dumps(content, indent=1) + "\n")
 
 
@@ -104,6 +110,8 @@ class StoredValues:
     minutes: Annotated[float, Range(0, 1e6, excludes_low=True)] | None = None
     start: str | None = None
     recoveries: Recoveries = 0
+    best_step: TrainingSteps | None = None
+    stopped_at: TrainingSteps | None = None
 
 
 def parse_record(content: dict[str, Any], out: Path) -> RunRecord:

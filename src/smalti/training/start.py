@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from lightning_fabric import Fabric
 from safetensors.torch import load_file
-from torch import nn
+from torch import Tensor, nn
 
 from smalti.core.checkpoint import check_shapes, load
 from smalti.core.errors import UserError, shorten
-from smalti.core.players import NeedsTrainingData
+from smalti.core.players import ConvertsStart, NeedsTrainingData
 from smalti.core.protocols import Dataset
 from smalti.training.compilation import compile_networks
 from smalti.training.config import Training
@@ -21,13 +22,16 @@ from smalti.training.players import plan_steps, set_up_players
 from smalti.training.rng_state import seed_noise
 from smalti.training.run_record import RunRecord, read_trainer_state
 
+MAX_NAMED = 6
+"""Modules that a report names."""
+
 
 def start_loop(fabric: Fabric, record: RunRecord, data: Dataset) -> Loop:
     """Create a loop at step 0, or at the last saved step of the run."""
     t = record.training
     torch.manual_seed(t.seed)  # the same initial weights on every process
     model = record.model.build().to(fabric.device)
-    if record.start is not None:
+    if record.start is not None and record.resume_from is None:
         load_start_weights(model, record.start)
     pass_data(model, data)
     ema = EMA(model, t.ema)
@@ -66,18 +70,55 @@ def load_averages(module: torch.nn.Module, directory: Path) -> None:
     module.load_state_dict(weights, strict=False)
 
 
-def load_start_weights(model: torch.nn.Module, start: str) -> None:
-    """Load the weights of another model. Raises UserError if the shapes differ."""
-    weights, expected = load(start).state_dict(), model.state_dict()
-    for key in sorted(weights.keys() | expected.keys()):
-        shapes = [tuple(w[key].shape) if key in w else None for w in (weights, expected)]
-        if shapes[0] != shapes[1]:
-            start_shape, run_shape = (shape or "missing" for shape in shapes)
-            raise UserError(
-                f"--init-from {start} does not match: its {key} is {start_shape}, this run's is "
-                f"{run_shape}; train with the same data, size and model options"
-            )
-    model.load_state_dict(weights)
+class StartReport(NamedTuple):
+    """What a run took of the model that it starts from."""
+
+    share: float
+    """Of the run's weights."""
+    anew: tuple[str, ...]
+    """Parts that begin anew."""
+
+    def describe(self, start: str) -> str:
+        """One line for the log."""
+        taken = f"starting from {start}: {format_share(self.share)} of the weights are taken"
+        return f"{taken}; anew: {', '.join(self.anew)}" if self.anew else taken
+
+
+def load_start_weights(model: nn.Module, start: str) -> StartReport:
+    """Load what fits of another model's weights. Raises UserError if nothing fits."""
+    source = load(start)
+    if isinstance(model, ConvertsStart):
+        weights, notes = model.convert_start(source)
+    else:
+        weights, notes = dict(source.state_dict()), ()
+    own = model.state_dict()
+    fitting = {name: w for name, w in weights.items() if has_shape(w, own.get(name))}
+    if not fitting:
+        kinds = f"{type(source).__name__} and this run's {type(model).__name__}"
+        raise UserError(
+            f"start {start} has no weight that fits: {kinds} differ; give another model"
+        )
+    model.load_state_dict(fitting, strict=False)
+    lost = [name for name in own if name not in fitting]
+    total = sum(w.numel() for w in own.values())
+    share = 1 - sum(own[name].numel() for name in lost) / total
+    return StartReport(share, (*notes, *summarize_names(lost)))
+
+
+def has_shape(w: Tensor, other: Tensor | None) -> bool:
+    return other is not None and w.shape == other.shape
+
+
+def summarize_names(names: list[str]) -> tuple[str, ...]:
+    """Name weights by their modules, the first few: network.first.weight becomes network.first."""
+    modules = list(dict.fromkeys(".".join(name.split(".")[:2]) for name in names))
+    more = (f"{len(modules) - MAX_NAMED} more",) if len(modules) > MAX_NAMED else ()
+    return (*modules[:MAX_NAMED], *more)
+
+
+def format_share(share: float) -> str:
+    """Percent; never rounded to all or nothing."""
+    return f"{share:.0%}" if share == 1 else f"{min(max(100 * share, 0.1), 99.9):.3g}%"
 
 
 def assemble_loop(

@@ -31,7 +31,7 @@ MIN_CHANGE = 0.005  # relative change of the loss below which it is flat
 class Verdict:
     """State of a run, judged by its losses."""
 
-    kind: Literal["short", "falling", "flat", "rising", "overfitting"]
+    kind: Literal["stopped", "short", "falling", "flat", "rising", "overfitting"]
     text: str
     step: int | None = None
     """The step to use, if that is not the last one."""
@@ -68,6 +68,8 @@ class Summary:
     """What an item of a batch is called: "picture" or "token"."""
     saved_steps: list[int]
     """Steps with a checkpoint."""
+    best_step: int | None = None
+    """The step that a run with patience has kept."""
 
     @property
     def step(self) -> int:
@@ -88,6 +90,10 @@ class Summary:
         return smooth_curve(self.terms[name])[-1][1] if self.terms.get(name) else math.nan
 
     def judge_run(self) -> Verdict:
+        if self.best_step is not None and len(self.loss) >= MIN_STEPS:
+            return Verdict(
+                "stopped", f"The best step is the model: step {self.best_step}.", self.best_step
+            )
         return judge_losses(self.loss, self.valid, self.saved_steps)
 
 
@@ -120,6 +126,7 @@ def summarize(run: str | Path) -> Summary:
             for n, path in find_step_paths(run, "step-*").items()
             if (path / "config.json").is_file()
         ],
+        best_step=plan.best_step,
         **curves,
     )
 
@@ -131,6 +138,7 @@ class RunPlan(NamedTuple):
     recipe: str | None
     facts: dict[str, Any]
     item: str
+    best_step: int | None
 
 
 def read_run_plan(path: Path) -> RunPlan:
@@ -152,7 +160,9 @@ def read_run_plan(path: Path) -> RunPlan:
     )
     recipe, train = about.get("recipe"), data.get("train")
     item = "token" if isinstance(train, dict) and "sentence pairs" in train else "picture"
-    return RunPlan(planned, recipe if isinstance(recipe, str) else None, facts, item)
+    best = plan.get("best_step")
+    recipe = recipe if isinstance(recipe, str) else None
+    return RunPlan(planned, recipe, facts, item, best if type(best) is int else None)
 
 
 def read_curve(lines: list[dict[str, Any]], name: str) -> Curve:

@@ -50,7 +50,7 @@ SPELLINGS = [
     ("train ddpm", "--save_steps", "--save-every"),
     ("train ddpm", "--fp16", "--precision"),
     ("train ddpm", "--dataset_name", "--data"),
-    ("train ddpm", "--model_name_or_path", "--init-from"),
+    ("train ddpm", "--model_name_or_path", "--start"),
     ("train ddpm", "--torch_compile", "--compile"),
     ("translate en-zh-help", "--num_beams", "--beam-size"),
     ("translate en-zh-help", "--num_return_sequences", "--n-best"),

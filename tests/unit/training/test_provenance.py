@@ -31,7 +31,7 @@ def labeled(classes: tuple[str, ...] = ("a", "b"), first: int = 0) -> Pictures:
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        (make_pictures(23), ["pictures 24 then", "23 now", "--init-from"]),
+        (make_pictures(23), ["pictures 24 then", "23 now", "--start"]),
         (make_pictures(24, seed=5), ["checksum"]),
         (Pictures(torch.zeros(24, 1, 8, 9, dtype=torch.uint8), None, (), "wide"), ["shape 1 8 8"]),
         (labeled(), ["classes none then", "a b now"]),

@@ -296,14 +296,29 @@ def test_a_run_can_begin_with_the_weights_of_another(finished_run: Path, tmp_pat
     assert read_run(tmp_path / "on").start == str(finished_run)
 
 
-def test_weights_of_another_shape_are_refused_before_anything_is_written(
+def test_a_start_without_a_weight_that_fits_is_refused_before_anything_is_written(
     finished_run: Path, tmp_path: Path
 ):
-    assert isinstance(TINY.network, UNetConfig)
-    wider = replace(TINY, network=replace(TINY.network, widths=(16,)))
-    with expect_user_error("--init-from", "does not match"):
-        run(wider, TRAIN, NO_PICTURES, PLAN, tmp_path / "on", start=str(finished_run))
+    with expect_user_error(f"start {finished_run}", "no weight that fits", "give another"):
+        run(ToyConfig(), TRAIN, NO_PICTURES, PLAN, tmp_path / "on", start=str(finished_run))
     assert not (tmp_path / "on").exists()
+
+
+def test_what_does_not_fit_begins_anew_and_is_told(finished_run: Path, tmp_path: Path):
+    assert isinstance(TINY.network, UNetConfig)
+    deeper = replace(TINY, network=replace(TINY.network, blocks=TINY.network.blocks + 1))
+    seen = EventRecorder()
+    run(
+        deeper,
+        TRAIN,
+        NO_PICTURES,
+        replace(PLAN, steps=1),
+        tmp_path / "on",
+        start=str(finished_run),
+        on_event=seen,
+    )
+    (told,) = [e.text for e in seen.events if isinstance(e, Note) and "starting" in e.text]
+    assert f"starting from {finished_run}: " in told and "anew: network.levels" in told
 
 
 def test_a_saved_step_does_not_tell_where_the_data_lie(tmp_path: Path):

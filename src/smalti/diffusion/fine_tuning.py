@@ -1,0 +1,79 @@
+"""Start a diffusion model from another one, of other conditions, channels or size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from smalti.core.errors import UserError
+from smalti.core.players import StartWeights
+from smalti.layers.start_weights import (
+    Column,
+    convert_channels,
+    describe_new_columns,
+    find_neutral_columns,
+    list_columns,
+    match_columns,
+    replace_fields,
+)
+
+if TYPE_CHECKING:
+    from smalti.diffusion.model import Diffusion, DiffusionConfig
+
+CONDITION = "network.condition.weight"
+TIME_BIAS = "network.time.3.bias"
+"""Of the U-Net: what is added to every embedding, whatever the condition."""
+
+
+def follow_start(config: DiffusionConfig, start: DiffusionConfig) -> DiffusionConfig:
+    """The config with the start's network, schedule and prediction, without which its weights mean
+    nothing; and its objective, unless the config's is of another kind.
+
+    UserError for models of another space.
+    """
+    if start.space != config.space:
+        raise UserError(
+            f"start's space is {start.space}, but this model's is {config.space}; "
+            "give another start"
+        )
+    same_kind = type(start.objective) is type(config.objective)
+    return replace(
+        config,
+        network=replace_fields(
+            start.network, channels=config.shape[0], condition_width=config.condition_width
+        ),
+        schedule=start.schedule,
+        prediction=start.prediction,
+        objective=start.objective if same_kind else config.objective,
+    )
+
+
+def convert_weights(model: Diffusion, start: Diffusion) -> StartWeights:
+    """The start's weights, rearranged where conditions and channels differ.
+
+    Values of conditions are found by their names. What a network was told when it was told nothing
+    is added to the embedding of time where the model has no such condition.
+    """
+    weights, own = dict(start.state_dict()), model.state_dict()
+    before, after = list_vector(start.config), list_vector(model.config)
+    neutral: dict[str, Tensor] = {}
+    if CONDITION in weights and before:
+        knows_none = start.config.condition_dropout > 0
+        neutral = find_neutral_columns(weights[CONDITION], before, knows_none)
+    if CONDITION in own:
+        w = weights.get(CONDITION, own[CONDITION])
+        weights[CONDITION] = match_columns(w, before, after, neutral)
+    lost = [column for name, column in neutral.items() if name not in dict(after)]
+    if TIME_BIAS in weights:
+        weights[TIME_BIAS] = sum(lost, weights[TIME_BIAS])
+    channels = convert_channels(weights, own, start.config.shape[0], model.config.shape[0])
+    return StartWeights({**weights, **channels}, describe_new_columns(before, after))
+
+
+def list_vector(config: DiffusionConfig) -> tuple[Column, ...]:
+    """What each number of a model's condition vector is."""
+    width = config.augmentation.width if config.augmentation else 0
+    own: tuple[Column, ...] = tuple(("augmentation", k) for k in range(width))
+    return own + list_columns(config.conditions, reserve_none=True)
