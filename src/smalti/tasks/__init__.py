@@ -36,8 +36,10 @@ if TYPE_CHECKING:
     from smalti.tasks._report import RunReport, report
     from smalti.tasks._train import resume, train
     from smalti.tasks._translate import (
+        ExplainedTranslation,
         TranslatedFile,
         draw_attention,
+        explain_translation,
         stream_translation,
         translate,
         translate_catalog,
@@ -55,6 +57,7 @@ __all__ = [
     "CorpusAudit",
     "DecompressedPictures",
     "DrawnSamples",
+    "ExplainedTranslation",
     "ExportedModel",
     "Inpainting",
     "Interpolation",
@@ -77,6 +80,7 @@ __all__ = [
     "draw_attention",
     "draw_samples",
     "evaluate",
+    "explain_translation",
     "export_model",
     "fetch",
     "inpaint",

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
 
 from smalti import translation
-from smalti.core.errors import UserError, shorten
+from smalti.core.errors import Notice, UserError, shorten
 from smalti.core.model import open_model
 from smalti.core.pictures import save_png
-from smalti.core.progress import OnProgress, ignore_event
+from smalti.core.progress import OnProgress, Progress, ignore_event
+from smalti.core.ranges import Range
 from smalti.translation import Beam, Translation, Translator
-from smalti.translation.alignment import align, draw_alignments
+from smalti.translation.alignment import Alignment, align, draw_alignments
 from smalti.translation.glossary import GlossarySource
 from smalti.translation.texts import default_beam, translate_in_pieces
+
+BeamSize = Annotated[int, Range(1, 1_024)]
+LengthPenalty = Annotated[float, Range(-100, 100)]
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,20 @@ class TranslatedFile:
     """Lines of a text, or entries of a catalog; those are marked fuzzy."""
     untranslated: int
     """Unchanged ones: empty, in another language, or without words."""
+
+
+@dataclass(frozen=True, eq=False)
+class ExplainedTranslation:
+    """A translation, what else was likely, and which words led to which."""
+
+    translations: list[Translation]
+    """Best first."""
+    alignments: list[Alignment]
+    """Cross-attention of each sentence or part that was translated by itself."""
+    notices: list[str]
+    """What the text lost: unknown characters, sentences translated in parts."""
+    glossary: Mapping[str, str]
+    """Terms and the translations that they get."""
 
 
 def translate(
@@ -68,6 +88,41 @@ def stream_translation(
     """Translate a text symbol by symbol: yields the likeliest so far, and at last the result."""
     translator, beam = open_translator(model, beam_size, length_penalty, device)
     return translation.stream_translation(translator, text, beam, glossary)
+
+
+def explain_translation(
+    source: str,
+    model: object = "en-zh-help",
+    *,
+    n_best: BeamSize = 3,
+    beam_size: BeamSize | None = None,
+    length_penalty: LengthPenalty | None = None,
+    glossary: Mapping[str, str] | None = None,
+    device: str = "auto",
+    on_progress: OnProgress = ignore_event,
+) -> ExplainedTranslation:
+    """Translate a text, with other translations and the words that led to each symbol.
+
+    source: A sentence, or paragraphs.
+    n_best: Maximum number of translations.
+    beam_size: Beam size (default: the model's). With 1, the search is greedy.
+    length_penalty: Length penalty; higher favors longer output (default: the model's).
+    glossary: Terms and the translations that they get.
+    on_progress: Its `detail` is the translation so far.
+    """
+    translator, beam = open_translator(model, beam_size, length_penalty, device, n_best)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", Notice)
+        for beginning in translation.stream_translation(translator, source, beam, glossary):
+            on_progress(Progress("translating", 0, 1, beginning))
+        (found,) = translation.find_translations(
+            translator, [source], n_best, beam, glossary=glossary
+        )
+        pieces = translate_in_pieces(translator, source, beam, glossary)
+    notices = [str(one.message) for one in caught if isinstance(one.message, Notice)]
+    alignments = [align(translator, *pair) for pair in pieces]
+    on_progress(Progress("translating", 1, 1, found[0].text))
+    return ExplainedTranslation(found, alignments, list(dict.fromkeys(notices)), glossary or {})
 
 
 def draw_attention(

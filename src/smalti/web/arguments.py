@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from inspect import Parameter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from smalti.core.config import coerce_value
 from smalti.core.errors import UserError, shorten
@@ -20,6 +20,8 @@ FindUpload = Callable[[str], Path]
 """Finds the file of one of the client's own uploads; UserError for any other id."""
 MAX_WORDS, MAX_WORD = 256, 10_000
 """Values of a list, and characters of a text."""
+MAX_TERMS = 1_000
+"""Texts by text."""
 
 
 def parse_arguments(
@@ -58,7 +60,22 @@ def parse_value(name: str, value: Any, parameter: Parameter, models: Models) -> 
         return normalize_size(tuple(value) if isinstance(value, list) else value)
     if name == "sampler":
         return parse_sampler(value)
+    if isinstance(value, Mapping) and takes_terms(parameter.annotation):
+        return parse_terms(name, value)
     return coerce_value(value, parameter.annotation, name)
+
+
+def takes_terms(hint: object) -> bool:
+    """Whether a parameter takes texts by text."""
+    return Mapping[str, str] in (hint, *get_args(hint))
+
+
+def parse_terms(name: str, value: Mapping[Any, Any]) -> dict[str, str]:
+    """Texts by text, such as a glossary."""
+    terms = {key: term for key, term in value.items() if isinstance(term, str)}
+    if len(terms) < len(value) or len(terms) > MAX_TERMS:
+        raise UserError(f"{name} is {shorten(value)}; give up to {MAX_TERMS} texts by text")
+    return terms
 
 
 def parse_words(name: str, value: Any) -> list[int | str]:

@@ -56,6 +56,8 @@ def format_words(name: str, value: Any) -> Iterator[str]:
                 yield format_option(key) if one else "--no-" + format_option(key)[2:]
             else:
                 yield from [format_option(key), str(one)]
+    elif isinstance(value, Mapping):
+        yield from [format_option(name), f"{name}.tsv"]  # one of the result's files
     else:
         for one in list_values(value):
             yield from [OPTION_NAMES.get(name, format_option(name)), str(one)]
