@@ -15,7 +15,7 @@ NAME ?=
 QUICK ?=
 QUIET := $(if $(CI),-qq) # pip shows its downloads to a person, not to a log
 
-.PHONY: demo test test-portable soak lint types format bench setup
+.PHONY: demo test test-browser test-portable soak lint types format bench setup
 
 demo: $(STAMP)  ## samples, a denoising GIF and an interpolation on one page; SMOKE=1 is quick
 	$(BIN)/smalti demo --out $(OUT) $(if $(SMOKE),--quick)
@@ -24,6 +24,9 @@ demo: $(STAMP)  ## samples, a denoising GIF and an interpolation on one page; SM
 # that a test starts, compiles all sources and tests.
 test: $(STAMP)  ## the whole suite; ARGS="-k name" narrows it
 	PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist worksteal $(ARGS)
+
+test-browser: $(STAMP)  ## the studio's pages in headless Chromium, where there is one
+	SMALTI_BROWSER=1 OMP_NUM_THREADS=1 $(BIN)/pytest -rs tests/browser $(ARGS)
 
 test-portable: $(STAMP)  ## the numeric tests as other processors round; QUICK=1 is what CI runs
 	$(BIN)/python scripts/test_portable.py $(if $(QUICK),--quick) $(ARGS)

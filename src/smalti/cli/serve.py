@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import webbrowser
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -66,4 +67,5 @@ def serve_studio(
         if open:
             webbrowser.open(address)
 
-    serve(folder, host=host, port=port, models=models, slots=slots, on_ready=show_address)
+    with suppress(KeyboardInterrupt):  # the way to close it
+        serve(folder, host=host, port=port, models=models, slots=slots, on_ready=show_address)

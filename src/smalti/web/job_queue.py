@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import shutil
 import time
 from collections import OrderedDict, deque
@@ -31,6 +32,7 @@ class JobQueue:
         self.running: dict[Job, Slot] = {}
         self.durations: dict[tuple[str, str], float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._numbers = itertools.count(1)
 
     def add(self, job: Job) -> None:
         """Queue a job. UserError if its client, or all together, have too many."""
@@ -85,7 +87,7 @@ class JobQueue:
         limit = self.limits.job_seconds if limit is None else limit
         timer = self.spawn(self.stop_later(job, slot, limit)) if limit else None
         try:
-            order = Order(job.web_task, job.arguments, job.folder / FILES)
+            order = Order(next(self._numbers), job.web_task, job.arguments, job.folder / FILES)
             outcome = await slot.run(order, job.update)
         except Exception as error:
             outcome = Outcome("failed", {}, f"the server met an error ({type(error).__name__})")

@@ -34,6 +34,10 @@ class Limits:
     """Bytes of all uploads of one client."""
     body_seconds: float = 20.0
     """Seconds without a byte after which an upload is given up."""
+    request_seconds: float = 300.0
+    """Seconds that a whole request may take to arrive."""
+    head_seconds: float = 10.0
+    """Seconds that the head of a request may take to arrive."""
     send_seconds: float = 30.0
     """Seconds after which a client that reads nothing is given up."""
     cancel_seconds: float = 10.0

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import types
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from inspect import Parameter
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from smalti.core.changes import convert_type
 from smalti.core.config import find_config_tag
 from smalti.core.config_flags import Flag, list_flags, read_parameter_docs, take_first_sentence
+from smalti.core.errors import UserError
 from smalti.core.protocols import Spec
 from smalti.core.ranges import Range
 from smalti.web.limits import Limits
@@ -23,6 +26,8 @@ Field = dict[str, Any]
 Form = dict[str, Any]
 SPECIAL = ("model", "classes", "text", "conditions", "size", "sampler", "pictures", "strength")
 """Parameters that depend on the model."""
+INHERITED = ("clip", "guidance")
+"""Fields whose default a sampler that fills holes takes from the model's own."""
 
 
 def make_form(task: WebTask, models: Models, limits: Limits, model: str | None = None) -> Form:
@@ -86,11 +91,29 @@ def make_condition_fields(spec: Spec, help: str) -> Iterator[Field]:
 
 
 def describe_samplers(spec: Spec, fills: bool = False) -> Iterator[dict[str, Any]]:
-    """Each sampler with its options and defaults, the model's own first."""
+    """Each sampler with its options and defaults, the model's own first.
+
+    Another sampler keeps the values that the model's own has, too, as `find_sampler` does. Where
+    these are out of its range, it is "explicit": a client sends all of its values.
+    """
     for sampler in spec.samplers:
         if getattr(sampler, "fills_holes", False) == fills:
-            options = [make_flag_field(flag) for flag in list_flags(sampler)]
-            yield {"tag": find_config_tag(type(sampler)), "fields": [f for f in options if f]}
+            adapted = adapt_sampler(sampler, spec.samplers[0], fills)
+            options = [make_flag_field(flag) for flag in list_flags(adapted or sampler)]
+            fields = [field for field in options if field]
+            tag = find_config_tag(type(sampler))
+            yield {"tag": tag, "fields": fields, "explicit": adapted is None}
+
+
+def adapt_sampler(sampler: Any, native: Any, fills: bool) -> Any:
+    """A sampler with values of the model's own sampler; None if these are out of its range."""
+    try:
+        if not fills:
+            return convert_type(native, type(sampler))
+        values = {name: getattr(native, name) for name in INHERITED if hasattr(native, name)}
+        return replace(sampler, **values)
+    except UserError:
+        return None
 
 
 def make_flag_field(flag: Flag) -> Field | None:

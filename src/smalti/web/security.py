@@ -165,14 +165,15 @@ class Guard:
 
     def limit_receive(self, receive: Receive, limit: int) -> Receive:
         """Count a body's bytes, and wait for each part only so long."""
-        total = 0
-        is_complete = False
+        total, is_complete = 0, False
+        deadline = asyncio.get_running_loop().time() + self.limits.request_seconds
 
         async def receive_part() -> Message:
             nonlocal total, is_complete
             if is_complete:  # from here on it only tells of a disconnect
                 return await receive()
-            message = await asyncio.wait_for(receive(), self.limits.body_seconds)
+            rest = deadline - asyncio.get_running_loop().time()
+            message = await asyncio.wait_for(receive(), min(rest, self.limits.body_seconds))
             total += len(message.get("body", b""))
             if total > limit:
                 raise TooLarge

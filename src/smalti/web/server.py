@@ -13,6 +13,7 @@ import uvicorn
 from smalti.core.errors import UserError
 from smalti.web.app import make_app
 from smalti.web.security import LOOPBACK_NAMES, Access
+from smalti.web.slow_heads import make_protocol
 from smalti.web.studio import Studio
 
 CONNECTIONS = 1024
@@ -65,7 +66,7 @@ def run_server(
     """Serve a studio at a socket until SIGINT or SIGTERM."""
     config = uvicorn.Config(
         make_app(studio, access),
-        http="h11",
+        http=make_protocol(studio.limits.head_seconds),
         ws="none",
         lifespan="on",
         log_level="warning",

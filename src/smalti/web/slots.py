@@ -7,6 +7,7 @@ import multiprocessing
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from multiprocessing.context import SpawnProcess
 
 from smalti.web.worker import Order, Outcome, Update, run_worker
@@ -22,6 +23,8 @@ class Slot:
     def __init__(self, threads: int = 0):
         self.threads = threads
         self.process: SpawnProcess | None = None
+        self.number = 0
+        """Of the last order."""
         self._reader = ThreadPoolExecutor(1, "smalti-slot")
 
     def start(self) -> None:
@@ -29,13 +32,13 @@ class Slot:
         if self.process is not None and self.process.is_alive():
             return
         self.connection, theirs = CONTEXT.Pipe()
-        self.stop = CONTEXT.Event()
+        their_cancels, self.cancels = CONTEXT.Pipe(duplex=False)
         before = os.environ.get("OMP_NUM_THREADS")
         if self.threads:
             os.environ["OMP_NUM_THREADS"] = str(self.threads)
         try:
             self.process = CONTEXT.Process(
-                target=run_worker, args=(theirs, self.stop), daemon=True, name="smalti worker"
+                target=run_worker, args=(theirs, their_cancels), daemon=True, name="smalti worker"
             )
             self.process.start()
         finally:
@@ -44,12 +47,13 @@ class Slot:
             elif before is not None:
                 os.environ["OMP_NUM_THREADS"] = before
         theirs.close()
+        their_cancels.close()
 
     async def run(self, order: Order, on_update: Callable[[Update], None]) -> Outcome:
         """Run one order. on_update: called in the event loop with each report."""
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(self._reader, self.start)
-        self.stop.clear()
+        self.number = order.number
         try:
             self.connection.send(order)
             while True:
@@ -68,7 +72,8 @@ class Slot:
 
     def cancel(self) -> None:
         """Ask the task to stop, which it does between two states."""
-        self.stop.set()
+        with suppress(OSError):  # it has ended by itself
+            self.cancels.send(self.number)
 
     def kill(self) -> None:
         """End the process at once; the next order starts another."""
@@ -78,7 +83,7 @@ class Slot:
     def close(self) -> None:
         """End the process."""
         if self.process is not None:
-            self.stop.set()
+            self.cancel()
             self.connection.close()
             self.process.join(END_SECONDS)
             self.process.kill()

@@ -10,7 +10,6 @@ import traceback
 from collections import OrderedDict
 from importlib import import_module
 from multiprocessing.connection import Connection
-from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,6 +27,8 @@ log = logging.getLogger("smalti.web")
 class Order(NamedTuple):
     """A job for a worker."""
 
+    number: int
+    """Counts the orders of a worker; to cancel one, its number is sent."""
     task: WebTask
     arguments: dict[str, Any]
     folder: Path
@@ -51,14 +52,14 @@ class Outcome(NamedTuple):
     error: str = ""
 
 
-def run_worker(connection: Connection, stop: Event) -> None:
-    """Run orders from the connection until it closes. stop: set to cancel the current one."""
+def run_worker(connection: Connection, cancels: Connection) -> None:
+    """Run orders from the connection until it closes. cancels: has numbers of orders to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends its workers
     import_module("smalti.core.model")  # PyTorch: seconds that the first client need not wait
     models: OrderedDict[str, Any] = OrderedDict()
     with contextlib.suppress(EOFError, OSError):
         while (order := connection.recv()) is not None:
-            connection.send(run_order(order, models, Reporter(connection, stop)))
+            connection.send(run_order(order, models, Reporter(connection, cancels, order.number)))
 
 
 def run_order(order: Order, models: OrderedDict[str, Any], reporter: Reporter) -> Outcome:
@@ -106,8 +107,8 @@ def load_model(location: str, models: OrderedDict[str, Any]) -> Any:
 class Reporter:
     """A task's callback: reports to the server, and cancels the task between two states."""
 
-    def __init__(self, connection: Connection, stop: Event):
-        self.connection, self.stop = connection, stop
+    def __init__(self, connection: Connection, cancels: Connection, number: int):
+        self.connection, self.cancels, self.number = connection, cancels, number
         self.pace, self.due = PreviewPace(), 0.0
 
     def __call__(self, event: object) -> None:
@@ -124,8 +125,9 @@ class Reporter:
 
     def check(self) -> None:
         """Raise Cancelled if the job is to stop."""
-        if self.stop.is_set():
-            raise Cancelled
+        while self.cancels.poll():
+            if self.cancels.recv() == self.number:
+                raise Cancelled
 
 
 def convert_event(event: Any) -> Progress:

@@ -83,7 +83,8 @@ class ThreadSlot:
     async def run(self, order: Order, on_update: Callable[[Update], None]) -> Outcome:
         loop = asyncio.get_running_loop()
         self.stop.clear()
-        reporter = Reporter(Connection(loop, on_update), self.stop)  # type: ignore[arg-type]
+        ours = Connection(loop, on_update, self.stop, order.number)
+        reporter = Reporter(ours, ours, order.number)  # type: ignore[arg-type]
         return await loop.run_in_executor(None, run_order, order, OrderedDict(), reporter)
 
     def cancel(self) -> None:
@@ -97,13 +98,25 @@ class ThreadSlot:
 
 
 class Connection:
-    """Hands a thread's updates to the event loop."""
+    """Hands a thread's updates to the event loop, and tells it to stop."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_update: Callable[[Update], None]):
-        self.loop, self.on_update = loop, on_update
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_update: Callable[[Update], None],
+        stop: threading.Event,
+        number: int,
+    ):
+        self.loop, self.on_update, self.stop, self.number = loop, on_update, stop, number
 
     def send(self, update: Update) -> None:
         self.loop.call_soon_threadsafe(self.on_update, update)
+
+    def poll(self) -> bool:
+        return self.stop.is_set()
+
+    def recv(self) -> int:
+        return self.number
 
 
 @contextmanager

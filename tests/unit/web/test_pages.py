@@ -59,6 +59,11 @@ def test_a_form_has_what_the_model_takes_with_its_defaults(tmp_path: Path):
         options = {field["name"]: field for field in first["fields"]}
         assert first["tag"] == "ddim"
         assert (options["steps"]["default"], options["guidance"]["default"]) == (20, 1.1)
+        others = {one["tag"]: one for one in fields["sampler"]["variants"]}
+        unipc = {field["name"]: field["default"] for field in others["unipc"]["fields"]}
+        assert (unipc["steps"], unipc["guidance"]) == (20, 1.1)  # those that it would run with
+        assert [tag for tag, one in others.items() if one["explicit"]] == ["consistency"]
+        assert "repaint" not in others
         assert "text" not in fields
         assert client.get("/api/forms/draw_samples?model=/etc").status_code == 400
 

@@ -124,7 +124,7 @@ function makePicture(field) {
 
 /** A sampler: its name, and the options of the one that is chosen. */
 function makeSampler(field) {
-  const forms = field.variants.map((variant) => ({ tag: variant.tag, form: buildForm(variant.fields) }));
+  const forms = field.variants.map((variant) => ({ ...variant, form: buildForm(variant.fields) }));
   const select = h("select", {}, forms.map(({ tag }) => h("option", { value: tag }, tOr(`sampler.${tag}`, tag))));
   const show = () => forms.forEach(({ tag, form }) => { form.element.hidden = tag !== select.value; });
   select.addEventListener("change", show);
@@ -134,8 +134,9 @@ function makeSampler(field) {
   return {
     element,
     read: () => {
-      const { tag, form } = forms.find((one) => one.tag === select.value);
-      const changes = form.read();
+      const { tag, form, fields, explicit } = forms.find((one) => one.tag === select.value);
+      const own = fields.filter((one) => one.default !== null).map((one) => [one.name, one.default]);
+      const changes = { ...(explicit ? Object.fromEntries(own) : {}), ...form.read() };
       if (tag !== forms[0].tag) changes.sampler = tag;
       return Object.keys(changes).length ? changes : undefined;
     },

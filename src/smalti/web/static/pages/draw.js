@@ -115,6 +115,7 @@ class DrawPage {
     const panels = ids.map((id, k) => this.makePanel(id, ids.length > 1 ? t("draw.setting", { letter: "AB"[k] }) : ""));
     this.stage.replaceChildren(
       ids.length > 1 ? h("div", { class: "two-up" }, panels) : panels[0], this.between);
+    this.stage.scrollIntoView({ block: "nearest" });
   }
 
   makePanel(id, title) {
