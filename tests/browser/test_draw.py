@@ -44,7 +44,7 @@ def test_digits_are_drawn_and_are_those_of_the_line(open_page, tmp_path, take_pi
     page.locator(".picture .tools button").first.click()  # one of them again
     page.wait_for_function(
         "src => ![src, undefined].includes("
-        "document.querySelector('.picture img')?.getAttribute('src'))",
+        "document.querySelector('.picture:first-child img')?.getAttribute('src'))",
         arg=before[0],
     )
     after = [image.get_attribute("src") for image in page.locator(".picture img").all()]
