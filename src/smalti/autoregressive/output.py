@@ -8,7 +8,6 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from smalti.core.config import check_fields
 from smalti.core.protocols import SymbolDistribution
@@ -78,7 +77,9 @@ class Categorical:
         N, C, H, W = x.shape
         each = parameters.reshape(N, levels, C, H, W).permute(0, 3, 4, 2, 1)  # (N, H, W, C, L)
         target = x.permute(0, 2, 3, 1).flatten()
-        nats = F.cross_entropy(each.flatten(0, 3), target, reduction="none")
+        from smalti.kernels.cross_entropy import compute_cross_entropy  # compiles on first use
+
+        _, nats = compute_cross_entropy(each.flatten(0, 3), target)
         return nats.unflatten(0, (N, H, W, C)).permute(0, 3, 1, 2)
 
     def build_distribution(
