@@ -12,6 +12,7 @@ from smalti.core.config import check_fields
 from smalti.core.errors import UserError
 from smalti.core.ranges import Depth, FractionBelowOne, LevelFlags, Width, Widths
 from smalti.layers.attention import attend
+from smalti.layers.dropout import Dropout
 
 EPS = 1e-6
 
@@ -80,7 +81,7 @@ class Block(nn.Module):
         self.norm1 = nn.GroupNorm(config.groups, c_in, eps=EPS)
         self.conv1 = nn.Conv2d(c_in, c_out, 3, padding=1)
         self.norm2 = nn.GroupNorm(config.groups, c_out, eps=EPS)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1)
         self.skip = nn.Identity() if c_in == c_out else nn.Conv2d(c_in, c_out, 1)
 

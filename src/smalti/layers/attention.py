@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from smalti.layers.dropout import drop_elements
+
 
 class PixelAttention(nn.Module):
     """Residual multi-head self-attention over H*W positions, as in DDPM (arXiv:2006.11239)."""
@@ -54,5 +56,21 @@ def attend(
         wide = torch.promote_types(q.dtype, torch.float32)
         with torch.autocast("cpu", enabled=False):
             q, k, v = q.to(wide), k.to(wide), v.to(wide)
-            y = F.scaled_dot_product_attention(q, k, v, mask, dropout, causal)
+            y = (
+                attend_with_dropout(q, k, v, causal, dropout, mask)
+                if dropout
+                else F.scaled_dot_product_attention(q, k, v, mask, is_causal=causal)
+            )
     return y if sees is None else y * sees
+
+
+def attend_with_dropout(
+    q: Tensor, k: Tensor, v: Tensor, causal: bool, dropout: float, mask: Tensor | None
+) -> Tensor:
+    """Attention as PyTorch computes it with dropout, but with masks drawn by the byte."""
+    if causal:
+        mask = torch.ones(q.shape[2], k.shape[2], dtype=torch.bool, device=q.device).tril()
+    scores = (q * q.shape[3] ** -0.5) @ k.mT  # (N, heads, T, S)
+    if mask is not None:
+        scores = scores.masked_fill_(~mask, -torch.inf)
+    return drop_elements(scores.softmax(-1), dropout) @ v

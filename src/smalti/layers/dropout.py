@@ -26,14 +26,17 @@ class Dropout(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        if not self.training or self.p == 0:
-            return x
-        if x.device.type != "cpu" or self.p < SMALLEST:
-            return F.dropout(x, self.p)
-        threshold = min(255, round(256 * self.p))
-        keep = torch.empty(x.shape, dtype=torch.uint8)
-        torch.ge(draw_bytes(x.numel()).view(x.shape), threshold, out=keep)
-        return x * keep.to(x.dtype).mul_(256 / (256 - threshold))
+        return drop_elements(x, self.p) if self.training and self.p else x
+
+
+def drop_elements(x: Tensor, p: float) -> Tensor:
+    """Set elements to 0 with probability p, and scale the others, as `Dropout` does."""
+    if x.device.type != "cpu" or p < SMALLEST:
+        return F.dropout(x, p)
+    threshold = min(255, round(256 * p))
+    keep = torch.empty_like(x, dtype=torch.uint8)  # in the memory format of x
+    torch.ge(draw_bytes(x.numel()).as_strided(keep.shape, keep.stride()), threshold, out=keep)
+    return x * keep.to(x.dtype).mul_(256 / (256 - threshold))
 
 
 def draw_bytes(n: int) -> Tensor:

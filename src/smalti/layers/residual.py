@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from smalti.layers.dropout import Dropout
+
 
 class ResidualBlock(nn.Module):
     """norm, SiLU, conv; norm, scale and shift by the condition, SiLU, conv; skip.
@@ -22,7 +24,7 @@ class ResidualBlock(nn.Module):
         self.conv1 = nn.Conv2d(width_in, width, 3, padding=1)
         self.condition = nn.Linear(condition_width, 2 * width)
         self.norm2 = nn.GroupNorm(groups, width)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
         self.skip = nn.Identity() if width_in == width else nn.Conv2d(width_in, width, 1)
         for parameter in self.conv2.parameters():

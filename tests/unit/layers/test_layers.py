@@ -44,6 +44,22 @@ def test_attention_under_autocast_is_in_float32() -> None:
     torch.testing.assert_close(y.double(), wanted, atol=1e-5, rtol=0)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["causal", "mask", "all"])
+def test_attention_with_dropout_averages_to_that_without(kind: str) -> None:
+    torch.manual_seed(0)
+    q, k, v = torch.randn(3, 1, 2, 7, 4)
+    mask = torch.rand(1, 1, 7, 7) < 0.6 if kind == "mask" else None
+    wanted = attend(q, k, v, causal=kind == "causal", mask=mask)
+    rows = [x.expand(4000, -1, -1, -1) for x in (q, k, v)]
+    drawn = attend(*rows, causal=kind == "causal", dropout=0.25, mask=mask)
+    assert not torch.equal(drawn[0], drawn[1])
+    torch.testing.assert_close(drawn.mean(0, keepdim=True), wanted, atol=0.08, rtol=0)
+    if kind == "causal":  # the first position sees itself alone
+        kept = drawn[:, :, 0] / v[:, :, 0]
+        assert kept.round(decimals=3).unique().tolist() == pytest.approx([0.0, 4 / 3], abs=1e-3)
+
+
 @pytest.mark.parametrize("width", [2, 6, 32])
 def test_sines_then_cosines(width: int) -> None:
     t, half = [0, 3, 999], width // 2

@@ -13,6 +13,7 @@ from smalti.core.config import check_fields
 from smalti.core.errors import UserError
 from smalti.core.ranges import Count, Depth, FractionBelowOne, Width
 from smalti.layers.attention import attend
+from smalti.layers.dropout import Dropout
 
 if TYPE_CHECKING:
     from smalti.autoregressive.gpt.int8_weights import Int8Weights
@@ -71,7 +72,7 @@ class Block(nn.Module):
         self.out = nn.Linear(D, D)
         self.hidden_norm = nn.LayerNorm(D)
         self.hidden = nn.Sequential(nn.Linear(D, 4 * D), nn.GELU(), nn.Linear(4 * D, D))
-        self.drop = nn.Dropout(config.dropout)
+        self.drop = Dropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, T, D) -> (N, T, D)."""
@@ -104,7 +105,7 @@ class GPT(nn.Module):
         self.int8_weights: Int8Weights | None = None  # of `quantize_for_sampling`
         self.tokens = nn.Embedding(config.vocab_size, config.width)
         self.positions = nn.Parameter(torch.zeros(config.context_length, config.width))
-        self.drop = nn.Dropout(config.dropout)
+        self.drop = Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
         self.head = nn.Linear(config.width, config.vocab_size, bias=False)

@@ -20,6 +20,7 @@ from smalti.autoregressive.pixelcnn.head import (
 from smalti.autoregressive.pixelcnn.masks import PointwiseConv, RowConv, RowsAboveConv
 from smalti.core.config import check_fields
 from smalti.core.ranges import Count, CountOrZero, ExtraDepth, FractionBelowOne, Width
+from smalti.layers.dropout import Dropout
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class GatedBlock(nn.Module):
         self.norms = nn.ModuleList(
             nn.BatchNorm2d(n) if c.batch_norm else nn.Identity() for n in (2 * p, 2 * p, 2 * p, p)
         )
-        self.dropout = nn.Dropout(c.dropout)
+        self.dropout = Dropout(c.dropout)
 
     def forward(self, v: Tensor, h: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         """v and h (N, p, H, W), both the picture in the first block; y (N, D) or (N, D, H, W)."""
