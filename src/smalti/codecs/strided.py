@@ -55,7 +55,7 @@ class Block(nn.Module):
         self.conv2 = nn.Conv2d(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.conv2(F.relu(self.conv1(F.relu(x))))
+        return x + self.conv2(F.relu(self.conv1(F.relu(x)), inplace=True))
 
 
 class Encoder(nn.Module):
@@ -80,7 +80,7 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         for conv in self.down:
-            x = F.relu(conv(x))
+            x = F.relu(conv(x), inplace=True)
         x = self.enter(x)
         for block in self.blocks:
             x = block(x)

@@ -27,7 +27,8 @@ from smalti.core.ranges import PictureShape, Range, Weight
 
 MAX_ADAPTIVE_WEIGHT = 1e4
 """Upper bound of the adaptive weight."""
-
+GRADIENT_SCALE = 2.0**12
+"""Multiplies losses before their gradients, which fp16 would round to 0 otherwise."""
 
 Start = Annotated[float, Range(0, 1e9)]
 
@@ -146,17 +147,18 @@ class VQGAN(Codec):
             perceptual = self.measure_perceptual_distance(x_hat, x)
             rec = rec + c.perceptual_weight * perceptual
             terms["perceptual"] = perceptual.detach()
-        total = rec + c.quantizer_weight * quantized.loss
         terms.update(quantized.terms)
         if self.training:
             self.steps_done = step + 1
         if not self.training or "discriminator" not in self.loss_networks or step < self.start_step:
-            return Loss(total, terms)
+            return Loss(rec + c.quantizer_weight * quantized.loss, terms)
         with freeze_parameters(self.loss_networks["discriminator"].module) as discriminator:
             generator_loss = -discriminator(x_hat).float().mean()
+        rec, generator_loss = (pass_back(loss, x_hat) for loss in (rec, generator_loss))
         weight = self.compute_adaptive_weight(rec, generator_loss)
         terms.update(verdict=generator_loss.detach(), adaptive=weight)
-        total = total + c.discriminator_weight * weight * generator_loss
+        total = rec + c.discriminator_weight * weight * generator_loss
+        total = total + c.quantizer_weight * quantized.loss
         return Loss(total, terms, carry=(x.detach(), x_hat.detach()))
 
     def measure_perceptual_distance(self, x_hat: Tensor, x: Tensor) -> Tensor:
@@ -168,7 +170,8 @@ class VQGAN(Codec):
     def compute_adaptive_weight(self, rec: Tensor, generator_loss: Tensor) -> Tensor:
         """Eq. 7: the weight that makes the norms of both gradients equal at the last layer.
 
-        Each process computes it from its own pictures; their gradients are averaged.
+        Each process computes it from its own pictures; their gradients are averaged. Both losses
+        have passed `pass_back`, so that their networks are not gone through once more.
         """
         last = self.network.decoder.last_weight
         rec_norm, gan_norm = (
@@ -202,3 +205,14 @@ class VQGAN(Codec):
     @property
     def start_advice(self) -> str:
         return "give a lower --model.discriminator-start, such as 0.35 for a share of the steps"
+
+
+def pass_back(loss: Tensor, x: Tensor) -> Tensor:
+    """The loss, with its gradient at x computed now: later backward passes begin at x.
+
+    The adaptive weight and the step need the gradients of the perceptual network and of the
+    discriminator, which are computed once so. x: float32.
+    """
+    (gradient,) = torch.autograd.grad(loss * GRADIENT_SCALE, x)
+    linear = (x * (gradient / GRADIENT_SCALE)).sum()
+    return loss.detach() + linear - linear.detach()

@@ -182,7 +182,7 @@ class FeedForward(nn.Module):
         self.dropout = Dropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.outer(self.dropout(F.relu(self.inner(x))))
+        return self.outer(self.dropout(F.relu(self.inner(x), inplace=True)))
 
 
 class SelfAttention(nn.Module):

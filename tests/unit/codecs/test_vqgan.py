@@ -21,6 +21,7 @@ from smalti.codecs.discriminator import (
     freeze_parameters,
 )
 from smalti.codecs.lpips import LPIPS, VGGDistance
+from smalti.codecs.vqgan import pass_back
 from smalti.core.protocols import Batch
 from smalti.data.pictures import Pictures
 from smalti.features.classifier import ClassifierConfig
@@ -93,6 +94,17 @@ def test_the_adaptive_weight_equalizes_the_gradient_norms() -> None:
     last = model.network.decoder.last_weight
     ours, theirs = (torch.autograd.grad(v, last, retain_graph=True)[0] for v in (rec, gan))
     assert float(weight * theirs.norm()) == pytest.approx(float(ours.norm()), rel=1e-2)
+
+
+def test_passing_back_changes_neither_value_nor_gradients() -> None:
+    weight = torch.randn(4, 6, requires_grad=True)
+    network, pictures = torch.nn.Linear(6, 3), torch.randn(5, 4)
+    found = []
+    for pass_on in (lambda loss, x: loss, pass_back):
+        x = pictures @ weight
+        loss = pass_on(network(x).square().mean(), x)
+        found.append((loss.detach(), torch.autograd.grad(3 * loss, weight)[0]))
+    torch.testing.assert_close(found[0], found[1])
 
 
 def test_held_out_pictures_have_no_adversarial_loss() -> None:
