@@ -18,6 +18,8 @@ from smalti.training.config import Training
 logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
 
 T = TypeVar("T")
+BF16_UNITS = ("amx_bf16", "avx512_bf16")
+"""Units of a processor that make products in bf16 faster, as PyTorch names them."""
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
@@ -32,10 +34,10 @@ def choose_precision(training: Training) -> Precision:
 def find_fast_precision() -> Precision:
     if torch.cuda.is_available():
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
-    # on a CPU bf16 is faster only with matrix units (AMX)
+    # on a CPU bf16 is faster only with matrix units (AMX) or dot products of bf16
     # (an older PyTorch cannot detect them: 32 bits are always correct)
     abilities = getattr(torch.cpu, "get_capabilities", dict)()
-    return "bf16-mixed" if abilities.get("amx_bf16") else "32-true"
+    return "bf16-mixed" if any(map(abilities.get, BF16_UNITS)) else "32-true"
 
 
 def build_fabric(training: Training) -> Fabric:
