@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from atexit import register
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any, ClassVar, TypeVar
 
 import torch
@@ -11,6 +15,10 @@ from torch import Tensor, nn
 
 import smalti
 from smalti.autoregressive import AutoregressiveConfig, FrozenCodec, GPTConfig, build_config
+from smalti.autoregressive.mixing.base_model import BaseModel
+from smalti.autoregressive.mixing.config import ContextMixingConfig
+from smalti.autoregressive.mixing.count_tables import count_contexts, pack_tables
+from smalti.autoregressive.mixing.model import ContextMixing
 from smalti.diffusion import DiffusionConfig, UNetConfig
 from smalti.diffusion.network import ConditionKind
 from smalti.layers.condition_encoder import compute_width, make_choices
@@ -121,6 +129,29 @@ def plusplus_config(
     small = {"filters": 16, "blocks": 1, "dropout": 0.0}
     network = PixelCNNPlusPlusConfig(**{**small, **changes})
     return build_config(Levels(levels, shape), network, output, make_choices(classes))
+
+
+@cache
+def save_tiny_pixelcnn() -> str:
+    """An untrained PixelCNN of 8 x 8 pixels, black or white, in a folder of its own."""
+    folder = mkdtemp(prefix="smalti-tests-")
+    register(rmtree, folder, ignore_errors=True)
+    torch.manual_seed(0)
+    smalti.save(pixelcnn_config(levels=2).build(), folder)
+    return folder
+
+
+class CountedConfig:
+    """Builds context mixing with counts of pictures of two levels each, left and right."""
+
+    def build(self) -> ContextMixing:
+        sides = torch.cartesian_prod(torch.arange(2), torch.arange(2)).view(4, 1, 1, 2)
+        z = sides.repeat_interleave(5, dim=3)[..., :8].expand(4, 1, 8, 8).repeat(9, 1, 1, 1)
+        packed = pack_tables(count_contexts(z.byte().contiguous().numpy(), (2, 4), 1, 4))
+        base = BaseModel(save_tiny_pixelcnn()).pin_hash()
+        model = ContextMixingConfig(base, (2, 4), len(packed)).build()
+        model.counts.copy_(torch.from_numpy(packed))
+        return model
 
 
 def randomize_zeros(module: M) -> M:

@@ -32,6 +32,7 @@ from smalti.pixelcnn import (
 from smalti.vq import EMAConfig, FSQConfig, GumbelConfig, Rotation, SimVQConfig, Sphere, VQConfig
 from tests.tiny import (
     GPT,
+    CountedConfig,
     diffusion_config,
     pixelcnn_config,
     plusplus_config,
@@ -53,6 +54,7 @@ class ModelCase:
     config: Callable[[], Any]
     shape: tuple[int, int, int] = (1, 8, 8)
     """Channels, height and width."""
+    learning_rate: float = 1e-2
 
 
 MODELS = {
@@ -162,6 +164,7 @@ MODELS = {
         lambda: build_config(Levels(4, (3, 4, 5)), GPT, conditions=make_choices(AB)),
         shape=(3, 4, 5),
     ),
+    "context-mixing": ModelCase(CountedConfig, learning_rate=0.3),
     "prior-gpt": ModelCase(lambda: prior_config(AB)),
     "prior-gpt-odd": ModelCase(lambda: prior_config(shape=(1, 7, 5)), shape=(1, 7, 5)),
 }

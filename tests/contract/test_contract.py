@@ -31,11 +31,11 @@ def make_batch(case: ModelCase, model: Any, B: int = 4) -> Batch:
     return Batch(sides[..., :W].expand(B, C, H, W), labels, text)
 
 
-def run_steps(case: ModelCase, model: Any, learning_rate: float = 1e-2) -> Iterator[float]:
+def run_steps(case: ModelCase, model: Any) -> Iterator[float]:
     """Train on one batch, with the same draws at every step; yield the losses."""
     batch = make_batch(case, model)
     optimizer = torch.optim.Adam(
-        [p for p in model.parameters() if p.requires_grad], lr=learning_rate
+        [p for p in model.parameters() if p.requires_grad], lr=case.learning_rate
     )
     for step in count():
         torch.manual_seed(1)

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from smalti.autoregressive.known import KnownSymbols, encode_known
-from smalti.autoregressive.walk import walk_rows
 from smalti.core.conditions import ConditionValues, resolve_conditions
 from smalti.core.protocols import Condition, SymbolDistribution
 from smalti.core.rng import Rng
 from smalti.core.sampling_inputs import SamplingInputs
 
 if TYPE_CHECKING:
+    from smalti.autoregressive.mixing.model import ContextMixing
     from smalti.autoregressive.model import Autoregressive
 
 
@@ -34,7 +34,9 @@ def list_combinations(unspecified: Sequence[Condition]) -> Tensor:
     return torch.cartesian_prod(*values).view(-1, len(unspecified))
 
 
-def draw_conditions(model: Autoregressive, rng: Rng, inputs: SamplingInputs) -> SamplingInputs:
+def draw_conditions(
+    model: Autoregressive | ContextMixing, rng: Rng, inputs: SamplingInputs
+) -> SamplingInputs:
     """Return the inputs with values drawn for the unspecified choices.
 
     For partly known pictures they are drawn from the posterior given the symbols before the first
@@ -58,7 +60,7 @@ def draw_conditions(model: Autoregressive, rng: Rng, inputs: SamplingInputs) -> 
 
 
 def compute_posteriors(
-    model: Autoregressive,
+    model: Autoregressive | ContextMixing,
     known: KnownSymbols,
     condition_values: ConditionValues,
     unspecified: Sequence[Condition],
@@ -80,7 +82,7 @@ def compute_posteriors(
 
 
 def compute_posterior(
-    model: Autoregressive,
+    model: Autoregressive | ContextMixing,
     known: KnownSymbols,
     condition_values: ConditionValues,
     unspecified: Sequence[Condition],
@@ -105,7 +107,7 @@ def compute_posterior(
         for name, value in condition_values.items()
     }
     each |= {c.name: values[:, k] for k, c in enumerate(unspecified)}
-    rows = walk_rows(model, choose, R, model.encode_conditions(each, R), None)
+    rows = model.walk_resolved(choose, R, each)
     for _ in islice(rows, -(-end // (w * C))):
         pass
     return (-nats).softmax(0)

@@ -13,6 +13,7 @@ from smalti.core.protocols import Codec
 from smalti.core.sampling_inputs import SamplingInputs, read_known_and_mask
 
 if TYPE_CHECKING:
+    from smalti.autoregressive.mixing.model import ContextMixing
     from smalti.autoregressive.model import Autoregressive
 
 FILLINGS = (0.0, 0.5, 1.0)
@@ -37,14 +38,16 @@ class KnownSymbols(NamedTuple):
         return int(where[0]), int(where[-1]) + 1
 
 
-def encode_known(model: Autoregressive, inputs: SamplingInputs, n: int) -> KnownSymbols | None:
+def encode_known(
+    model: Autoregressive | ContextMixing, inputs: SamplingInputs, n: int
+) -> KnownSymbols | None:
     """Encode the known part of n pictures; None without any. UserError when it does not fit.
 
     Where a symbol is a pixel's level, the pixels' symbols are kept. Codes see their neighbors: the
     hole is filled in several ways, and the codes that differ, or that cover a part of the hole, are
     missing. The known pixels are kept besides.
     """
-    hole = read_known_and_mask(inputs, (n, *model.config.shape))
+    hole = read_known_and_mask(inputs, (n, model.spec.channels, *(model.spec.size or ())))
     if hole is None:
         return None
     known, mask = (x.to(model.device) for x in hole)

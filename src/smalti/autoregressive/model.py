@@ -26,7 +26,7 @@ from smalti.autoregressive.fine_tuning import convert_weights
 from smalti.autoregressive.frozen import UnregisteredCodec
 from smalti.autoregressive.guidance import check_guidance, choose_by_draws, walk_guided
 from smalti.autoregressive.known import encode_known
-from smalti.autoregressive.likelihood import compute_score
+from smalti.autoregressive.likelihood import compute_score, sum_nats
 from smalti.autoregressive.map_encoder import MapEncoder
 from smalti.autoregressive.network import (
     check_network,
@@ -248,6 +248,10 @@ class Autoregressive(Model):
         """
         return compute_score(self, batch)
 
+    def compute_nats(self, z: Tensor, condition_values: ConditionValues) -> Tensor:
+        """Compute the nats (N,) float64 of symbols z (N, C, h, w)."""
+        return sum_nats(self, z, condition_values)
+
     def stream(
         self, rng: Rng, inputs: SamplingInputs = SamplingInputs(), sampler: Ancestral | None = None
     ) -> Iterator[Canvas]:
@@ -300,6 +304,13 @@ class Autoregressive(Model):
         if y is None or y_none is None:
             return walk_rows(self, choose_symbols, n, y, known)
         return walk_guided(self, choose_symbols, n, torch.cat([y, y_none]), known, guidance)
+
+    def walk_resolved(
+        self, choose_symbols: ChooseSymbols, n: int, condition_values: ConditionValues
+    ) -> Iterator[Canvas]:
+        """Visit the symbols of n pictures, as `walk`, given resolved conditions."""
+        y = self.encode_conditions(condition_values, n)
+        return walk_rows(self, choose_symbols, n, y, None)
 
     def to_sequence(self, z: Tensor) -> Tensor:
         """Arrange symbols (n, C, h, w) in the order of the walk's positions: (n, T)."""

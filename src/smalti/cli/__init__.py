@@ -43,6 +43,7 @@ VERBS = {
         "smalti.cli.compress:app",
         "Compress pictures losslessly with an autoregressive model.",
     ),
+    "mix": ("smalti.cli.mix:app", "Mix a PixelCNN with counts, for fewer bits."),
     "decompress": ("smalti.cli.decompress:app", "Decompress a file written by smalti compress."),
     "translate": ("smalti.cli.translate:app", "Translate English into Chinese."),
     "evaluate": ("smalti.cli.evaluate:app", "Measure a model's quality on held-out data."),

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -48,6 +49,7 @@ def compress(
     model_name: str = "",
     batch_size: int = BATCH_SIZE,
     on_progress: OnProgress = ignore_event,
+    on_bits: Callable[[Tensor], None] = ignore_event,
 ) -> bytes:
     """Compress pictures losslessly; `decompress` with the same model restores them.
 
@@ -56,6 +58,7 @@ def compress(
     1/255; or `Pictures`, whose classes and captions are used if the model has them.
     labels: (N,) classes.  Default: each picture's likeliest class, by `model.score`.
     text: N captions.  file_names: N file names ending in .png.  model_name: recorded in the file.
+    on_bits: called after each batch with the bits of its levels, (n, C, H, W) float64.
     Returns the bytes of a file. Raises UserError for pictures that cannot be encoded exactly.
     """
     loaded = open_model(model, "walk")
@@ -88,7 +91,9 @@ def compress(
     check_texts(header)
     encode_header(header)  # fail before the work if it is too large
     with use_threads(header.threads):
-        payload, digest, y = encode_pictures(loaded, data, labels, text, batch_size, on_progress)
+        payload, digest, y = encode_pictures(
+            loaded, data, labels, text, batch_size, on_progress, on_bits
+        )
     measured = {
         "payload_bytes": len(payload),
         "checksum": zlib.crc32(payload),
@@ -104,6 +109,7 @@ def encode_pictures(
     text: list[str] | None,
     batch_size: int,
     on_progress: OnProgress,
+    on_bits: Callable[[Tensor], None],
 ) -> tuple[bytes, str, list[int]]:
     """The payload, the SHA-256 of the pixels, and the labels of the pictures, if any."""
     digest: Any = hashlib.sha256()
@@ -119,7 +125,17 @@ def encode_pictures(
         used_labels += [] if y is None else y.tolist()
         walk = encoder.walk(model, levels, SamplingInputs(labels=y, text=text and text[rows]))
         run_walk(walk, "compressing", rows, len(data), on_progress)
+        on_bits(arrange_bits(model, levels, np.stack(encoder.bits, axis=1)))
     return encoder.to_bytes(), digest.hexdigest(), used_labels
+
+
+def arrange_bits(model: LosslessModel, levels: Tensor, bits: np.ndarray) -> Tensor:
+    """Arrange the bits (n, T) of a walk's positions as the levels (n, C, H, W) are."""
+    places = torch.arange(levels[0].numel()).view(1, *levels.shape[1:])
+    order = model.to_sequence(places)[0]  # the place of each position
+    arranged = torch.empty(bits.shape, dtype=torch.float64)
+    arranged[:, order] = torch.from_numpy(bits)
+    return arranged.view(levels.shape)
 
 
 def decompress(

@@ -35,18 +35,21 @@ class Encoder:
 
     def __init__(self) -> None:
         self.coder = coders.queue.RangeEncoder()
+        self.bits: list[np.ndarray] = []
+        """Bits of the levels (n,) at each position of the last walk."""
 
     def walk(
         self, model: AutoregressiveModel, levels: Tensor, inputs: SamplingInputs
     ) -> Iterator[Canvas]:
         """Encode levels (n, C, H, W), int64, along the model's walk; yields after each row."""
-        flat = model.to_sequence(levels)  # (n, T)
+        flat, rows = model.to_sequence(levels), np.arange(len(levels))  # (n, T)
+        self.bits = []
 
         def choose_symbols(k: int, symbols: SymbolDistribution) -> Tensor:
             levels_k = flat[:, k]
-            self.coder.encode(
-                levels_k.numpy().astype(np.int32), CATEGORICAL, compute_probabilities(symbols)
-            )
+            p = compute_probabilities(symbols)
+            self.coder.encode(levels_k.numpy().astype(np.int32), CATEGORICAL, p)
+            self.bits.append(-np.log2(np.maximum(p[rows, levels_k], PROBABILITY_STEP)))
             return levels_k
 
         return model.walk(choose_symbols, len(levels), inputs)

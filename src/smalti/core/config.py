@@ -36,6 +36,8 @@ TAGS = {
     "repaint": "smalti.diffusion.repaint:RePaint",
     "unipc": "smalti.diffusion.solvers:UniPC",
     "autoregressive": "smalti.autoregressive.config:AutoregressiveConfig",
+    "context-mixing": "smalti.autoregressive.mixing.config:ContextMixingConfig",
+    "base-model": "smalti.autoregressive.mixing.base_model:BaseModel",
     "plain": "smalti.autoregressive.pixelcnn.plain.network:PixelCNNConfig",
     "gated": "smalti.autoregressive.pixelcnn.gated.network:GatedPixelCNNConfig",
     "categorical": "smalti.autoregressive.output:Categorical",

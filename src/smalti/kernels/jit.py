@@ -18,7 +18,10 @@ from smalti.core.errors import Notice
 
 SETTINGS: Any = config
 PACKAGE = Path(__file__).parents[1]
-KERNEL_FOLDERS = [PACKAGE / name for name in ("kernels", "patchmatch", "autoregressive/pixelcnn")]
+KERNEL_FOLDERS = [
+    PACKAGE / name
+    for name in ("kernels", "patchmatch", "autoregressive/pixelcnn", "autoregressive/mixing")
+]
 """Folders that contain kernels."""
 
 

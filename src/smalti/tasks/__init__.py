@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from smalti.tasks._interpolate import Interpolation, interpolate
     from smalti.tasks._list import Listing, ShippedModel, list_models
     from smalti.tasks._match import Matching, MatchMetrics, match
+    from smalti.tasks._mix import MixedModel, mix_counts
     from smalti.tasks._pack import pack
     from smalti.tasks._reconstruct import Reconstruction, reconstruct
     from smalti.tasks._report import RunReport, report
@@ -64,6 +65,7 @@ __all__ = [
     "Listing",
     "MatchMetrics",
     "Matching",
+    "MixedModel",
     "Reconstruction",
     "RunReport",
     "ShippedModel",
@@ -88,6 +90,7 @@ __all__ = [
     "list_models",
     "make_gallery",
     "match",
+    "mix_counts",
     "pack",
     "reconstruct",
     "report",

@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from smalti.coding._compress import BATCH_SIZE
 from smalti.coding._compress import compress as compress_pictures
 from smalti.coding.exact_pictures import read_exact
 from smalti.coding.file import MAGIC, Header, read_header
+from smalti.coding.heat_map import BitShare, draw_heat_map, split_bits
+from smalti.coding.pixels import to_pixels
 from smalti.core.errors import UserError
 from smalti.core.files import stage_file
 from smalti.core.model import name_model, open_model
+from smalti.core.pictures import save_png
 from smalti.core.progress import OnProgress, ignore_event, label_progress
 from smalti.core.ranges import BatchSize
 from smalti.core.short_repr import add_short_repr
 from smalti.data.pictures import Pictures
 from smalti.tasks.inputs import find_class_index
+
+SHOWN = 100
+"""Pictures in a heat map, at most."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,8 @@ class CompressedFile:
     """The whole file."""
     notes: tuple[str, ...]
     """Messages about files that were skipped."""
+    bit_shares: Mapping[str, BitShare]
+    """Share of the levels and of the bits, for "black or white" and "gray"."""
 
     @property
     def header(self) -> Header:
@@ -51,6 +61,7 @@ def compress(
     model: object,
     label: int | str | None = None,
     batch_size: BatchSize = BATCH_SIZE,
+    heat_map: str | Path | None = None,
     on_progress: OnProgress = ignore_event,
 ) -> CompressedFile:
     """Compress pictures losslessly with a PixelCNN.
@@ -64,12 +75,14 @@ def compress(
     label: Class name or number of all pictures. Default: the data's classes if the model has them,
     else for each picture the class that needs the fewest bits.
     batch_size: Pictures per batch.
+    heat_map: PNG file of where the bits go. It shows up to 100 pictures, and below each its bits.
     """
     if out is not None:
         check_output_file(Path(out))
     loaded = open_model(model, "walk")
     y = None if label is None else find_class_index(label, loaded.spec.classes, name_model(model))
     notes: list[str] = []
+    bits: list[Tensor] = []
     with stage_file(out) if out is not None else nullcontext() as temporary:
         names = None
         if isinstance(pictures, str | Path):
@@ -84,10 +97,19 @@ def compress(
             model_name=str(model) if isinstance(model, str | Path) else "",
             batch_size=batch_size,
             on_progress=on_progress,
+            on_bits=bits.append,
         )
         if temporary is not None:
             temporary.write_bytes(content)
-    return CompressedFile(content, tuple(notes))
+    pixels, each = take_pixels(pictures), torch.cat(bits)
+    if heat_map is not None:
+        save_png(draw_heat_map(pixels[:SHOWN], each[:SHOWN]), heat_map)
+    return CompressedFile(content, tuple(notes), split_bits(pixels, each))
+
+
+def take_pixels(pictures: Tensor | Pictures) -> Tensor:
+    """The pixels of the compressed pictures: uint8 (N, C, H, W)."""
+    return pictures.pixels if isinstance(pictures, Pictures) else to_pixels(pictures)
 
 
 def check_output_file(out: Path) -> None:

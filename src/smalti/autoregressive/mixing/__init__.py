@@ -1,0 +1,1 @@
+"""Context mixing: an autoregressive model mixed with counts of exact contexts."""
