@@ -1,40 +1,42 @@
-"""Compressed size of the test digits.  `python -m benchmarks.compression --model NAME`.
+"""Compressed size of held-out pictures.  `python -m benchmarks.compression --model NAME`.
 
-The likelihood of a model (its exact score, given the class), the size with `smalti.coding`, checked
-by decompressing, and baselines without a model: PNG and WebP of one sheet, xz of the raw bytes, and
-a histogram coder with the statistics of the training digits in contexts of four neighbors. Bits are
-per pixel; uncompressed 8. With `--levels 8` the digits are quantized to 8 levels first.
+The likelihood of a model (its exact score, given the class or the caption), the size with
+`smalti.coding`, checked by decompressing, and formats without a model: PNG, WebP and JPEG XL of one
+sheet (with pillow-jxl-plugin), xz, zpaq and paq9a of the raw bytes (with these installed) and, for
+the digits, a histogram coder with the statistics of the training digits in contexts of four
+neighbors. Bits are per pixel and channel; uncompressed 8. Seconds are of processor time, on one
+thread. With `--levels 8` the pictures are quantized to 8 levels first, with `--data emoji-32` they
+are those of a pack. `--picture FILE` draws where the bits of some pictures go, for each model.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
-import lzma
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import constriction
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 import smalti
+from benchmarks._lossless_formats import measure_formats
 from benchmarks._machine import describe_machine, format_machine
 from smalti.cli.progress_bar import ProgressBar
 from smalti.coding import compress, decompress, read_header
+from smalti.coding.heat_map import draw_heat_map, split_bits
 from smalti.coding.pixels import levels_to_pixels
+from smalti.core.checkpoint import find_checkpoint, read_model_config
+from smalti.core.pictures import save_png
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
 from smalti.data import Pictures, digit_pictures
 from smalti.layers.pixel_levels import Levels
 
-COLUMNS = (1, 10, 20, 25, 40, 50)
-"""Columns of the sheets tried for PNG and WebP; the smallest file counts."""
 CELLS = (7, 7, 4, 4)
 """Number of bins of the left and the upper neighbor, and of the two upper corners."""
 SMOOTHING = (3, 10, 30, 100, 300)
@@ -45,42 +47,25 @@ digits."""
 @cache
 def quantize_digits(split: Literal["train", "valid", "test"], levels: int) -> Pictures:
     """Quantize the digits to `levels` levels, as 8-bit pixels."""
-    pictures, codec = digit_pictures(split), Levels(levels)
+    return quantize(digit_pictures(split), levels)
+
+
+def quantize(pictures: Pictures, levels: int) -> Pictures:
+    """Quantize pictures to `levels` levels, as 8-bit pixels."""
+    codec = Levels(levels)
     pixels = levels_to_pixels(codec.encode(pictures.pixels.double() / 255), codec)
-    return Pictures(pixels, labels=pictures.labels, classes=pictures.classes, name=pictures.name)
+    return Pictures(pixels, pictures.labels, pictures.classes, pictures.name, pictures.captions)
 
 
-def draw_sheet(pixels: Tensor, columns: int) -> Image.Image:
-    """Tile uint8 (N, 1, H, W) without margins; the rest of the last row is black."""
-    N, _, H, W = pixels.shape
-    rows = math.ceil(N / columns)
-    padded = torch.zeros(rows * columns, H, W, dtype=torch.uint8)
-    padded[:N] = pixels[:, 0]
-    tiles = padded.view(rows, columns, H, W).transpose(1, 2).reshape(rows * H, columns * W)
-    return Image.fromarray(tiles.numpy())
-
-
-def count_encoded_bytes(picture: Image.Image, **options: object) -> int:
-    file = io.BytesIO()
-    picture.save(file, **options)  # pyright: ignore[reportArgumentType]
-    return file.tell()
-
-
-def count_png_bytes(pixels: Tensor) -> int:
-    """Count the bytes of the smallest sheet."""
-    return min(
-        count_encoded_bytes(draw_sheet(pixels, c), format="PNG", optimize=True) for c in COLUMNS
-    )
-
-
-def count_webp_bytes(pixels: Tensor) -> int:
-    options = {"format": "WEBP", "lossless": True, "quality": 100, "method": 6}
-    sheets = [draw_sheet(pixels, c) for c in COLUMNS]
-    return min(count_encoded_bytes(s, **options) for s in sheets if max(s.size) < 16384)
-
-
-def count_xz_bytes(pixels: Tensor) -> int:
-    return len(lzma.compress(pixels.numpy().tobytes(), preset=9 | lzma.PRESET_EXTREME))
+def read_pictures(data: str, split: Literal["valid", "test"], levels: int) -> Pictures:
+    """Read the held-out digits, or those of a pack, in `levels` levels."""
+    if data == "digits":
+        return quantize_digits(split, levels)
+    splits = smalti.data.read_splits(data)
+    found = splits.valid if split == "valid" else splits.test
+    if found is None:
+        raise SystemExit(f"{data} has no test pictures; give a pack that has, or --split valid")
+    return quantize(found, levels)
 
 
 def find_contexts(pixels: Tensor, levels: int) -> Tensor:
@@ -142,70 +127,138 @@ def count_histogram_bytes(pixels: Tensor, levels: int) -> int:
     return 4 * len(encoder.get_compressed())
 
 
-def count_model_bits(model, data: Pictures, batch_size: int) -> float:
-    """Count bits of all pictures by the model's exact score, given their classes."""
+def count_model_bits(model: Any, data: Pictures, batch_size: int, marginal: bool) -> float:
+    """Count bits of all pictures by the model's exact score.
+
+    It is given their classes and captions; `marginal` leaves out the classes.
+    """
     total = 0.0
     for rows in torch.arange(len(data)).split(batch_size):
         labels = data.labels[rows] if data.labels is not None and model.spec.classes else None
-        score = model.score(Batch(data.take_floats(rows), labels), Rng([0] * len(rows)))
+        text = [data.captions[k] for k in rows.tolist()] if data.captions else None
+        batch = Batch(data.take_floats(rows), None if marginal else labels, text)
+        score = model.score(batch, Rng([0] * len(rows)))
         assert score.kind == "exact"
         total += float(score.nats.sum()) / math.log(2)
     return total
 
 
-def measure_model(name: str, data: Pictures, batch_size: int) -> Iterator[tuple[str, float, str]]:
-    """Yield name, bytes and remark of each measurement of a model."""
-    model, pixels = smalti.load(name), data.pixels
-    bits = count_model_bits(model, data, batch_size)
-    yield f"{name}: likelihood", bits / 8, "exact score of the pictures, given their classes"
-    begun = time.perf_counter()
+class Measurement(NamedTuple):
+    """A row of the table."""
+
+    what: str
+    n_bytes: float
+    n_values: int
+    remark: str
+
+
+def measure_model(
+    name: str, data: Pictures, batch_size: int, marginal: int, sized: bool
+) -> Iterator[Measurement]:
+    """Yield each measurement of a model."""
+    model, pixels, own = smalti.load(name), data.pixels, count_own_bytes(name)
+    begun = time.process_time()
+    bits = count_model_bits(model, data, batch_size, False)
+    seconds = time.process_time() - begun
+    remark = f"exact score; {seconds:.0f} s; the model itself has {own:,} bytes"
+    yield Measurement(f"{name}: likelihood", bits / 8, pixels.numel(), remark)
+    if marginal and model.spec.classes:
+        few = data.select(slice(marginal), f"first {marginal}")
+        n = few.pixels.numel()
+        for given in (True, False):
+            what = "given" if given else "without"
+            part = count_model_bits(model, few, batch_size, not given)
+            title = f"{name}: {what} the class, {len(few)}"
+            yield Measurement(title, part / 8, n, "exact score")
+    if not sized:
+        return
+    begun = time.process_time()
     with ProgressBar() as meter:
-        packed = compress(model, data, model_name=name, batch_size=batch_size, on_progress=meter)
-    compressed = time.perf_counter()
+        packed = compress(
+            model,
+            data,
+            model_name=name,
+            batch_size=batch_size,
+            on_progress=meter,
+        )
+    compressed = time.process_time()
     with ProgressBar() as meter:
         restored = decompress(model, packed, on_progress=meter)
-    seconds = compressed - begun, time.perf_counter() - compressed
+    spent = compressed - begun, time.process_time() - compressed
     assert torch.equal(restored, pixels), "decompressing gave other pictures"
     payload = read_header(packed).payload_bytes
     over = f"{8 * payload / bits - 1:+.3%} of the likelihood"
-    yield (
-        f"{name}: payload",
-        payload,
-        f"{over}; {seconds[0]:.1f} s, decompressing {seconds[1]:.1f} s",
-    )
-    yield f"{name}: the whole file", len(packed), "with header and classes"
+    remark = f"{over}; {spent[0]:.0f} s, decompressing {spent[1]:.0f} s"
+    yield Measurement(f"{name}: payload", payload, pixels.numel(), remark)
+    remark = "with header, and classes or captions"
+    yield Measurement(f"{name}: the whole file", len(packed), pixels.numel(), remark)
+
+
+def count_own_bytes(name: str) -> int:
+    """Count the bytes of a model's weights and counts, with the model that it refers to."""
+    folder, config = find_checkpoint(name), read_model_config(find_checkpoint(name))
+    base = getattr(config, "base", None)
+    own = (folder / "model.safetensors").stat().st_size
+    return own + (0 if base is None else count_own_bytes(base.model))
+
+
+def draw_bits(names: Sequence[str], data: Pictures, out: str) -> None:
+    """Draw where the bits of the pictures go, one row for each model, and print the shares."""
+    maps = []
+    for name in names:
+        parts: list[Tensor] = []
+        compress(smalti.load(name), data, batch_size=len(data), on_bits=parts.append)
+        maps.append(torch.cat(parts))
+        for kind, share in split_bits(data.pixels, maps[-1]).items():
+            print(
+                f"{name}: {kind} {share.fraction:.1%} of {data.pixels.numel():,} values, "
+                f"{share.bits_fraction:.1%} of the bits, {share.bits_each:.2f} each",
+                flush=True,
+            )
+    save_png(draw_heat_map(data.pixels, *maps), out)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--model", nargs="*", default=[], help="shipped names or directories")
+    parser.add_argument("--data", default="digits", help="digits, or a pack")
     parser.add_argument("--split", choices=("valid", "test"), default="test")
-    parser.add_argument("-n", type=int, default=1000, help="digits")
+    parser.add_argument("-n", type=int, default=1000, help="pictures")
     parser.add_argument("--levels", type=int, default=256, help="levels of a pixel")
     parser.add_argument("--batch", type=int, default=250, help="batch size")
+    parser.add_argument("--marginal", type=int, default=0, help="pictures without their classes")
+    parser.add_argument("--no-formats", action="store_true", help="models only")
+    parser.add_argument("--no-files", action="store_true", help="no compression by models")
+    parser.add_argument("--picture", help="PNG file of where the bits go, and nothing else")
     args = parser.parse_args()
-    data = quantize_digits(args.split, args.levels).select(slice(args.n), f"first {args.n}")
+    torch.set_num_threads(1)
+    pictures = read_pictures(args.data, args.split, args.levels)
+    data = pictures.select(slice(args.n), f"first {args.n}")
+    if args.picture:
+        draw_bits(args.model, data, args.picture)
+        return
     pixels, values = data.pixels, data.pixels.numel()
-    print(
-        f"{len(data)} digits of {args.split}, {values:,} pixels; "
-        f"{format_machine(describe_machine())}"
-    )
-    print(f"{'what':44} {'bytes':>10} {'bits/pixel':>10}")
-    baselines = {
-        "raw bytes": (values, ""),
-        "xz -9e of the bytes": (count_xz_bytes(pixels), ""),
-        "PNG of one sheet": (count_png_bytes(pixels), "the smallest of several layouts"),
-        "WebP lossless of one sheet": (count_webp_bytes(pixels), "the smallest of several layouts"),
-        "histograms of 784 contexts": (
-            count_histogram_bytes(pixels, args.levels),
-            "counts of the training digits",
-        ),
-    }
-    for what, (size, remark) in baselines.items():
-        print(f"{what:44} {size:10,} {8 * size / values:10.4f}  {remark}".rstrip(), flush=True)
+    machine = format_machine(describe_machine())
+    print(f"{len(data)} pictures of {args.data}, {args.split}, {values:,} values; {machine}")
+    print(f"{'what':52} {'bytes':>10} {'bits/value':>10}")
+    if not args.no_formats:
+        print_row(Measurement("raw bytes", values, values, ""))
+        for each in measure_formats(pixels):
+            seconds = f"{each.seconds:.1f} s" if each.seconds else ""
+            remark = "; ".join(filter(None, (seconds, each.remark)))
+            print_row(Measurement(each.name, each.n_bytes, values, remark))
+        if args.data == "digits":
+            size = count_histogram_bytes(pixels, args.levels)
+            remark = "counts of the training digits"
+            print_row(Measurement("histograms of 784 contexts", size, values, remark))
     for name in args.model:
-        for what, size, remark in measure_model(name, data, args.batch):
-            print(f"{what:44} {size:10,.0f} {8 * size / values:10.4f}  {remark}", flush=True)
+        for row in measure_model(name, data, args.batch, args.marginal, not args.no_files):
+            print_row(row)
+
+
+def print_row(row: Measurement) -> None:
+    bits = 8 * row.n_bytes / row.n_values
+    print(f"{row.what:52} {row.n_bytes:10,.0f} {bits:10.4f}  {row.remark}".rstrip(), flush=True)
 
 
 if __name__ == "__main__":

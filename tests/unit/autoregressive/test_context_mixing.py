@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
 import smalti
@@ -33,9 +34,10 @@ from smalti.data.pictures import Pictures, Splits
 from smalti.layers.condition_encoder import make_choices
 from smalti.layers.symbol_sampling import Ancestral
 from smalti.pixelcnn import GatedPixelCNNConfig, Levels, build_config
+from tests.command import read_pixels, run_command
 from tests.expect import expect_user_error
 from tests.naive.contexts import count_naively, find_context
-from tests.tiny import pixelcnn_config, plusplus_config, randomize_zeros
+from tests.tiny import draw_pictures, pixelcnn_config, plusplus_config, randomize_zeros
 
 ORDERS = (1, 3)
 AB = ("a", "b")
@@ -196,7 +198,7 @@ def test_known_pixels_are_contexts_of_what_is_completed() -> None:
     mask = torch.zeros(6, 6, dtype=torch.bool)
     mask[3:, ::2] = True
     inputs = SamplingInputs(known=known, mask=mask)  # the class is drawn from its posterior
-    done = smalti.sample(mixed, 2, inputs=inputs)
+    done = draw_pictures(mixed, 2, inputs=inputs)
     assert torch.equal(done[..., ~mask], known[..., ~mask])
     z, seen = mixed.encode(done), []
 
@@ -239,7 +241,7 @@ def test_guidance_mixes_the_guided_distribution() -> None:
     seen.clear()
     list(mixed.walk(choose, 2, inputs, 9.0))
     torch.testing.assert_close(torch.stack(seen), base_guided)
-    assert smalti.sample(mixed, 2, cond=[0, 1], sampler=Ancestral(guidance=2.0)).shape[0] == 2
+    assert len(draw_pictures(mixed, 2, cond=[0, 1], sampler=Ancestral(guidance=2.0))) == 2
 
 
 def make_splits(shape: tuple[int, int, int] = (1, 8, 8)) -> Splits:
@@ -288,3 +290,21 @@ def test_models_without_exact_pixels_and_bad_orders_are_refused() -> None:
     model: Any = smalti.load("base")
     with expect_user_error("give its name or folder"):
         smalti.mix_counts(model)
+
+
+def test_the_command_mixes_with_counts_of_a_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    save_base(pixelcnn_config((1, 8, 8), levels=4))
+    pixels = (draw_stripes(40, (1, 8, 8), 4) * 85).byte()
+    Path("set").mkdir()
+    for k, picture in enumerate(pixels[:, 0]):
+        Image.fromarray(picture.numpy()).save(f"set/{k}.png")
+    assert run_command("mix base mixed --data set --orders 2 5") == 0
+    printed = capsys.readouterr().out
+    assert "38 pictures counted" in printed and "of 5 neighbors" in printed
+    assert run_command("compress set o.smalti --model mixed") == 0
+    assert run_command("decompress o.smalti again") == 0
+    assert np.array_equal(read_pixels("again/7.png"), pixels[7, 0].numpy())
+    assert run_command("mix base set") == 2  # not a checkpoint
+    assert run_command("mix base other") == 2  # its training pictures are unknown
+    assert capsys.readouterr().err.count("\n") == 2
+    assert not Path("other").exists()

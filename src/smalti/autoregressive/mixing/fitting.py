@@ -73,7 +73,8 @@ def fit_weights(
     Only distributions that are not certain take part, since the others are not mixed.
     """
     parts = list(draw_rows(mixed, pictures, seed, on_progress))
-    log_q, target = (torch.cat([part[k] for part in parts]) for k in (0, 1))
+    log_q = torch.cat([part[0] for part in parts])
+    target = torch.cat([part[1] for part in parts])
     hashes = np.concatenate([part[2] for part in parts])
     starts = [w.detach().clone() for w in (mixed.scales, mixed.weights)]
     trained = [mixed.scales, mixed.weights]
