@@ -39,6 +39,8 @@ from smalti.layers.pixel_levels import Levels
 
 CELLS = (7, 7, 4, 4)
 """Number of bins of the left and the upper neighbor, and of the two upper corners."""
+SHOWN = 20
+"""Pictures of `--picture`, at most."""
 SMOOTHING = (3, 10, 30, 100, 300)
 """Pseudo-counts of each context, distributed as all contexts together; chosen on the validation
 digits."""
@@ -207,7 +209,7 @@ def draw_bits(names: Sequence[str], data: Pictures, out: str) -> None:
     maps = []
     for name in names:
         parts: list[Tensor] = []
-        compress(smalti.load(name), data, batch_size=len(data), on_bits=parts.append)
+        compress(smalti.load(name), data, batch_size=250, on_bits=parts.append)
         maps.append(torch.cat(parts))
         for kind, share in split_bits(data.pixels, maps[-1]).items():
             print(
@@ -215,7 +217,8 @@ def draw_bits(names: Sequence[str], data: Pictures, out: str) -> None:
                 f"{share.bits_fraction:.1%} of the bits, {share.bits_each:.2f} each",
                 flush=True,
             )
-    save_png(draw_heat_map(data.pixels, *maps), out)
+    few = data.pixels[:SHOWN]
+    save_png(draw_heat_map(few, *(each[:SHOWN] for each in maps)), out)
 
 
 def main() -> None:

@@ -79,6 +79,8 @@ def compress(
     """
     if out is not None:
         check_output_file(Path(out))
+    if heat_map is not None and Path(heat_map).is_dir():
+        raise UserError(f"heat_map {heat_map} is a folder; name a PNG file")
     loaded = open_model(model, "walk")
     y = None if label is None else find_class_index(label, loaded.spec.classes, name_model(model))
     notes: list[str] = []
@@ -97,13 +99,13 @@ def compress(
             model_name=str(model) if isinstance(model, str | Path) else "",
             batch_size=batch_size,
             on_progress=on_progress,
-            on_bits=bits.append,
+            on_bits=lambda batch: bits.append(batch.float()),
         )
+        pixels, each = take_pixels(pictures), torch.cat(bits)
+        if heat_map is not None:
+            save_png(draw_heat_map(pixels[:SHOWN], each[:SHOWN]), heat_map)
         if temporary is not None:
             temporary.write_bytes(content)
-    pixels, each = take_pixels(pictures), torch.cat(bits)
-    if heat_map is not None:
-        save_png(draw_heat_map(pixels[:SHOWN], each[:SHOWN]), heat_map)
     return CompressedFile(content, tuple(notes), split_bits(pixels, each))
 
 

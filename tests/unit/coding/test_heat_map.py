@@ -13,7 +13,7 @@ import smalti
 from smalti.coding import compress
 from smalti.coding.heat_map import COLORS, MARGIN, color_bits, draw_heat_map, split_bits
 from tests.chain import Chain
-from tests.command import run_command
+from tests.command import read_pixels, run_command
 from tests.tiny import pixelcnn_config
 
 
@@ -69,5 +69,7 @@ def test_the_command_writes_a_heat_map(
     assert run_command("compress set o.smalti --model gray --heat-map bits.png") == 0
     printed = capsys.readouterr().out
     assert "gray levels are" in printed and "bits.png" in printed
-    assert Image.open("bits.png").height > 2 * 3 * 8
-    assert run_command("compress set missing/p.smalti --model gray --heat-map bits.png") == 2
+    assert read_pixels("bits.png").shape[0] > 2 * 3 * 8
+    assert run_command("compress set p.smalti --model gray --heat-map set") == 2
+    assert "set is a folder" in capsys.readouterr().err
+    assert not Path("p.smalti").exists()
