@@ -19,7 +19,7 @@ from smalti.core.errors import UserError
 from smalti.core.folders import check_replaceable
 from smalti.core.model import name_model
 from smalti.core.progress import OnProgress, ignore_event
-from smalti.core.protocols import Card
+from smalti.core.protocols import Card, LikelihoodModel
 from smalti.core.ranges import Range, Seed
 from smalti.core.short_repr import add_short_repr
 from smalti.data.pictures import Pictures, Splits
@@ -128,7 +128,7 @@ def select_first(pictures: Pictures, n: int) -> Pictures:
     return pictures.select(slice(None, None, -(-len(pictures) // n)), pictures.name)
 
 
-def choose_labels(model: Any, pictures: Pictures) -> Pictures:
+def choose_labels(model: LikelihoodModel, pictures: Pictures) -> Pictures:
     """The pictures with the model's classes: their own by name, or else the likeliest ones."""
     if not model.spec.classes:
         return pictures

@@ -9,10 +9,13 @@ from typing import Any
 
 import torch
 
+from smalti.autoregressive.orders import Order, RowMajor
 from smalti.core.checkpoint import find_checkpoint, load
 from smalti.core.config import check_fields
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import hash_model
+
+RASTER = RowMajor()
 
 
 @dataclass(frozen=True)
@@ -64,14 +67,15 @@ def hash_base(model: str) -> str:
     return hash_model(load(model))
 
 
-def check_base(model: Any, name: str) -> None:
+def check_base(model: object, name: str) -> None:
     """UserError unless a model predicts the levels of pixels row by row."""
     if not getattr(model, "is_lossless", False) or hasattr(model, "base"):
         raise UserError(
             f"{name} has no exact likelihood of pixels to mix with counts; give a PixelCNN"
         )
-    if not model.config.order.is_raster:
+    order: Order = getattr(getattr(model, "config", None), "order", RASTER)
+    if not order.is_raster:
         raise UserError(
-            f"{name} predicts pixels in the order {type(model.config.order).__name__}; counts need "
-            "one that goes row by row"
+            f"{name} predicts pixels in the order {type(order).__name__}; counts need one that "
+            "goes row by row"
         )
