@@ -14,7 +14,7 @@ import pytest
 from tests.studio_process import run_studio
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, ConsoleMessage, Page
 
     OpenPage = Callable[..., Page]
 
@@ -58,6 +58,10 @@ def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
         if parts.scheme not in ("data", "blob") and parts.hostname != "127.0.0.1":
             faults.append(f"a request to {url}")
 
+    def note_message(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            faults.append(message.text)
+
     def open_one(name: str = "", **options: object) -> Page:
         context = browser.new_context(**{"locale": "en-US", **options})  # type: ignore[arg-type]
         contexts.append(context)
@@ -65,10 +69,7 @@ def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
         page.set_default_timeout(SECONDS * 1000)
         page.on("request", lambda request: note_request(request.url))
         page.on("pageerror", lambda error: faults.append(f"an error: {error}"))
-        page.on(
-            "console",
-            lambda message: message.type in ("error", "warning") and faults.append(message.text),
-        )
+        page.on("console", note_message)
         page.goto(f"{address}#{name}")
         page.wait_for_selector("h1")
         return page

@@ -78,6 +78,7 @@ document.getElementById("skip").addEventListener("click", (event) => {
 });
 try {
   studio = await getJson("/api/studio");
+  for (const job of await getJson("/api/jobs")) jobs.take(job); // of an earlier visit
   jobs.connect();
   await showAll();
   addEventListener("hashchange", showPage);

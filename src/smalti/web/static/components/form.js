@@ -61,7 +61,7 @@ function makeSwitch(field) {
 
 function makeChoice(field) {
   const own = field.default === null || field.default === undefined;
-  const select = h("select", {}, own ? h("option", { value: "" }, t("form.models_own")) : null,
+  const select = h("select", {}, own ? h("option", { value: "" }, field.auto ?? t("form.models_own")) : null,
     field.choices.map((choice) => h("option", { value: choice }, tOr(`choice.${choice}`, String(choice)))));
   if (!own) select.value = field.default;
   return { element: wrap(field, select), read: () => (select.value === "" || select.value === String(field.default) ? undefined : field.choices.find((c) => String(c) === select.value)), write: (v) => { select.value = v ?? field.default ?? ""; } };

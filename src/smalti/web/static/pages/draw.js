@@ -121,6 +121,7 @@ class DrawPage {
   makePanel(id, title) {
     const after = h("div", { class: "stage" });
     const place = h("div");
+    const heading = h("div", { class: "row spread" }, h("h2", {}, title || (jobs.byId.get(id)?.arguments.model ?? "")));
     let tiles = null;
     let shown = "";
     const view = makeJobView(id, {
@@ -133,11 +134,10 @@ class DrawPage {
         if (preview && !isOver(job)) paintPreview(preview, tiles.map((tile) => tile.canvas));
         if (job.state === shown) return;
         shown = job.state;
-        if (job.state === "done") this.finishPanel(job, tiles, after);
+        if (job.state === "done") this.finishPanel(job, tiles, after, heading);
         if (job.state === "failed" || job.state === "cancelled") place.hidden = !tiles.some((tile) => tile.canvas.width > 1);
       },
     });
-    const heading = h("div", { class: "row spread" }, h("h2", {}, title || (jobs.byId.get(id)?.arguments.model ?? "")));
     return h("section", { class: "panel stage fade", "aria-label": title || t("draw.result") }, heading, view.element, place, after);
   }
 
@@ -146,14 +146,12 @@ class DrawPage {
     return Array.from({ length: n }, (_, k) => makeTile({ caption: t("grid.seed", { seed: seed + k }), alt: t("grid.seed", { seed: seed + k }) }));
   }
 
-  finishPanel(job, tiles, after) {
+  finishPanel(job, tiles, after, heading) {
     job.result.pictures.forEach((picture, k) => this.showPicture(job, picture, tiles[k]));
     const film = job.files.find((file) => file.name.endsWith(".gif"));
     const filmView = film ? h("details", { class: "more" }, h("summary", {}, t("draw.film")), h("img", { class: "pixels", src: fileUrl(job, film.name), alt: t("draw.film") })) : null;
     const named = job.files.map((file) => file.name).filter((name) => /^grid\.png$|\.gif$/.test(name));
     after.replaceChildren(...[filmView, makeDownloads(job, named), makeLines(job)].filter(Boolean));
-    const heading = after.parentElement.querySelector(".row.spread");
-    heading.querySelector("button")?.remove();
     heading.append(h("button", { type: "button", class: "quiet", onclick: () => this.reuse(job) }, t("draw.reuse")));
   }
 
