@@ -19,13 +19,14 @@ def list_languages() -> list[str]:
 
 @cache
 def read_strings(language: str) -> dict[str, str]:
-    """The table of a language. UserError for a language that has none, or for a key given twice."""
+    """The table of a language. UserError for a language that has none, or for a key of two meanings."""
     if language not in list_languages():
         raise UserError(f"no language {language!r:.20}; there are {', '.join(list_languages())}")
     table: dict[str, str] = {}
     for file in sorted((FOLDER / language).glob("*.json")):
         words = json.loads(file.read_text(encoding="utf-8"))
-        if twice := table.keys() & words.keys():
-            raise UserError(f"{file.name} has {sorted(twice)[0]!r}, which another file has, too")
+        for key in table.keys() & words.keys():
+            if table[key] != words[key]:
+                raise UserError(f"{file.name} has {key!r}, which another file has in other words")
         table |= words
     return table
