@@ -23,13 +23,14 @@ def format_command(task: WebTask, arguments: Mapping[str, Any]) -> str:
         return ""
     words = ["smalti", task.verb]
     parameters = task.list_parameters()
-    ahead = [name for name, p in parameters.items() if p.kind in POSITIONAL and name != "n"]
+    options = {**OPTION_NAMES, **task.options}
+    ahead = [n for n, p in parameters.items() if p.kind in POSITIONAL and n not in options]
     for name in ahead:
         if (name in arguments and name != "model") or (name in arguments and is_first(name, ahead)):
             words += [str(v) for v in list_values(arguments[name])]
     for name, value in arguments.items():
         if name not in ahead or (name == "model" and not is_first(name, ahead)):
-            words += format_words(name, value)
+            words += format_words(name, value, options)
     return " ".join(shlex.quote(word) for word in words)
 
 
@@ -38,7 +39,7 @@ def is_first(name: str, names: list[str]) -> bool:
     return names[:1] == [name]
 
 
-def format_words(name: str, value: Any) -> Iterator[str]:
+def format_words(name: str, value: Any, options: Mapping[str, str]) -> Iterator[str]:
     """An option and its value, or several of them."""
     if isinstance(value, bool):
         yield from [format_option(name)] if value else []
@@ -60,7 +61,7 @@ def format_words(name: str, value: Any) -> Iterator[str]:
         yield from [format_option(name), f"{name}.tsv"]  # one of the result's files
     else:
         for one in list_values(value):
-            yield from [OPTION_NAMES.get(name, format_option(name)), str(one)]
+            yield from [options.get(name, format_option(name)), str(one)]
 
 
 def format_python(task: WebTask, arguments: Mapping[str, Any], out: str = "result") -> str:

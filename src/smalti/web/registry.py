@@ -37,6 +37,8 @@ class WebTask:
     """Parameters that are pictures or files: a client gives ids of its uploads."""
     hidden: tuple[str, ...] = ()
     """More parameters that clients cannot set."""
+    options: Mapping[str, str] = field(default_factory=dict)
+    """Options of the command line that are not called as their parameters: {"first": "--from"}."""
     fixed: Mapping[str, Any] = field(default_factory=dict)
     """Arguments that are always the same."""
     local_only: bool = False

@@ -79,8 +79,10 @@ class Sessions:
         client.changed.notify()
 
     def forget_clients(self) -> None:
-        """Forget those that were not seen for longest, if there are too many."""
-        for client in [*self.clients.values()]:
+        """Forget those not seen for longest, if there are too many; first those without jobs."""
+        if len(self.clients) <= self.limits.clients:
+            return
+        for client in sorted(self.clients.values(), key=lambda one: bool(one.jobs)):
             if len(self.clients) <= self.limits.clients:
                 return
             if not client.streams and all(job.is_over for job in client.jobs.values()):

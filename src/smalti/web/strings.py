@@ -19,7 +19,7 @@ def list_languages() -> list[str]:
 
 @cache
 def read_strings(language: str) -> dict[str, str]:
-    """The table of a language. UserError for a language that has none, or for a key of two meanings."""
+    """The table of a language. UserError for an unknown one, or for a key of two meanings."""
     if language not in list_languages():
         raise UserError(f"no language {language!r:.20}; there are {', '.join(list_languages())}")
     table: dict[str, str] = {}

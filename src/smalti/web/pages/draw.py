@@ -53,6 +53,7 @@ PAGE = Page(
             verb="interpolate",
             ability="draw pictures",
             uploads=("first", "last"),
+            options={"first": "--from", "last": "--to"},
         ),
     ),
 )
