@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from smalti.tasks._audit_corpus import CorpusAudit, audit_corpus
     from smalti.tasks._audit_data import audit_data
     from smalti.tasks._bench import Benchmark, bench_patchmatch
+    from smalti.tasks._codes import (
+        DecodedCodes,
+        DrawnCodebook,
+        EncodedPictures,
+        decode_codes,
+        draw_codebook,
+        encode_pictures,
+    )
     from smalti.tasks._compare import Comparison, compare
     from smalti.tasks._complete import Completions, complete
     from smalti.tasks._compress import CompressedFile, compress
@@ -56,8 +64,11 @@ __all__ = [
     "CompressedFile",
     "ConvertedModel",
     "CorpusAudit",
+    "DecodedCodes",
     "DecompressedPictures",
+    "DrawnCodebook",
     "DrawnSamples",
+    "EncodedPictures",
     "ExplainedTranslation",
     "ExportedModel",
     "Inpainting",
@@ -78,9 +89,12 @@ __all__ = [
     "complete",
     "compress",
     "convert_checkpoint",
+    "decode_codes",
     "decompress",
     "draw_attention",
+    "draw_codebook",
     "draw_samples",
+    "encode_pictures",
     "evaluate",
     "explain_translation",
     "export_model",
