@@ -38,7 +38,8 @@ def make_app(studio: Studio, access: Access = Access()) -> Starlette:
         for slot in studio.queue.slots:
             studio.queue.spawn(slot.warm_up())
         yield
-        studio.queue.close()
+        for queue in studio.queues.values():
+            queue.close()
 
     def choose_body_limit(path: str) -> int:
         limits = studio.limits

@@ -126,3 +126,6 @@ def check_limits(parsed: Values, limits: Limits) -> None:
             )
     if "size" in parsed and max(parsed["size"]) > limits.side:
         raise UserError(f"size is {max(parsed['size'])}; this server allows {limits.side} at most")
+    codes = parsed.get("codes") or [[]]
+    if max(len(codes), *map(len, codes)) > limits.code_side:
+        raise UserError(f"codes have more than {limits.code_side} rows or columns; give fewer")

@@ -13,6 +13,8 @@ class Limits:
     """Pictures of one job."""
     side: int = 1024
     """Height or width of a picture to draw, in pixels."""
+    code_side: int = 256
+    """Rows or columns of codes to decode."""
     job_seconds: float = 600.0
     """Seconds that a job may run."""
     jobs_waiting: int = 16

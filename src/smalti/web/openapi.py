@@ -77,7 +77,7 @@ def describe_arguments(task: WebTask, models: Models, limits: Limits) -> Spec:
         if name in task.uploads:
             several = "Sequence" in str(parameter.annotation)
             field = {"name": name, "kind": "picture", "help": help, "multiple": several}
-        elif name in ("model", "size", "sampler", "conditions", "classes"):
+        elif name in ("model", "size", "sampler", "conditions", "classes", "codes"):
             field = {"name": name, "kind": name, "help": help}
         elif name == "text":
             field = {"name": name, "kind": "texts", "help": help}

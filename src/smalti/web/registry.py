@@ -45,6 +45,8 @@ class WebTask:
     """Whether only a server that listens to this machine alone runs it: it reads folders."""
     fills: bool = False
     """Whether its samplers are those that fill holes."""
+    lane: str = "main"
+    """Its queue: "quick" for what takes a moment, "long" for what may take hours, else "main"."""
     job_seconds: float | None = None
     """Seconds that it may run; None for the server's limit, 0 for no limit."""
 

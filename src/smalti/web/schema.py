@@ -209,6 +209,7 @@ JSON_TYPES: Mapping[str, dict[str, Any]] = {
     "conditions": {"type": "object", "additionalProperties": True},
     "picture": {"$ref": "#/components/schemas/Picture"},
     "folder": {"type": "string"},
+    "codes": {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}},
 }
 """The JSON Schema of each kind of field."""
 

@@ -45,6 +45,9 @@ class Studio:
         self.uploads = Uploads(self.folder, limits)
         threads = max(1, (os.cpu_count() or 1) // slots)
         self.queue = JobQueue([Slot(threads) for _ in range(slots)], limits)
+        self.queues = {"main": self.queue} | {
+            lane: JobQueue([Slot(threads)], limits) for lane in ("quick", "long")
+        }
 
     def describe(self) -> dict[str, Any]:
         """What the shell of the pages needs to know."""
@@ -106,7 +109,7 @@ class Studio:
         self.sessions.make_folder(job)
         try:
             self.sessions.add_job(client, job)
-            self.queue.add(job)
+            self.queues[task.lane].add(job)
         except UserError:
             self.sessions.remove_job(client, job)
             raise
@@ -126,5 +129,6 @@ class Studio:
         if job.is_over:
             self.sessions.remove_job(client, job)
         else:
-            self.queue.cancel(job)
+            assert job.web_task is not None
+            self.queues[job.web_task.lane].cancel(job)
         return job

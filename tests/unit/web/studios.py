@@ -128,11 +128,13 @@ def open_studio(
     pages: Sequence[Page] = (PAGE,),
     slots: int = 1,
     url: str = URL,
+    models: Sequence[str] = ("ddpm-digits",),
 ) -> Iterator[TestClient]:
     """A client of a studio with toy tasks; its `app.state.studio` is the studio."""
-    studio = Studio(folder, models=["ddpm-digits"], limits=limits, pages=pages, slots=slots)
-    studio.queue.slots = tuple(ThreadSlot() for _ in range(slots))  # type: ignore[assignment]
-    studio.queue.idle = [*studio.queue.slots]
+    studio = Studio(folder, models=models, limits=limits, pages=pages, slots=slots)
+    for queue in studio.queues.values():
+        queue.slots = tuple(ThreadSlot() for _ in queue.slots)  # type: ignore[assignment]
+        queue.idle = [*queue.slots]
     app = make_app(studio, access)
     app.state.studio = studio
     with TestClient(app, base_url=url) as client:
