@@ -43,6 +43,8 @@ class Inpainting:
     seeds: range
     conversion_notes: tuple[str, ...]
     """Messages about properties of the picture that the results lack."""
+    original: Image.Image
+    """The picture before, in the size of the results."""
 
 
 def inpaint(
@@ -132,7 +134,8 @@ def inpaint_by_patches(
             save_png(join_pictures([levels, cut, *filled]), folder / "grid.png")
             record = {"method": "patchmatch", "patch": patch}
             write_inpainting(folder, pictures, seeds, picture, mask, record)
-    return Inpainting(pictures, hole, seeds, original.conversion_notes)
+    before = Image.fromarray(levels)
+    return Inpainting(pictures, hole, seeds, original.conversion_notes, before)
 
 
 def write_inpainting(

@@ -55,6 +55,8 @@ class Matching:
     """One per frame; of a video, only if no files are written."""
     frame_metrics: tuple[MatchMetrics, ...] = ()
     """Metrics of each frame of a video."""
+    compared: tuple[np.ndarray, np.ndarray] | None = None
+    """A and B as they were compared, uint8 (H, W, 3); None for a video."""
 
 
 Search = Mapping[str, Any]
@@ -160,7 +162,7 @@ def match_pictures(
         write_arrays(folder, "", result)
         for name, picture in pictures.items():
             save_png(Image.fromarray(picture), folder / f"{name}.png")
-    return Matching(metrics, (result,))
+    return Matching(metrics, (result,), compared=(a, b))
 
 
 def measure_match(

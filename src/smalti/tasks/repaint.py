@@ -76,7 +76,8 @@ def inpaint_by_model(
                 "sampler": to_json(sampler),
             }
             write_inpainting(folder, pictures, seeds, picture, mask, record)
-    return Inpainting(pictures, hole, seeds, tuple(describe_lost_properties(original, known)))
+    notes = tuple(describe_lost_properties(original, known))
+    return Inpainting(pictures, hole, seeds, notes, to_image(known[0]))
 
 
 def choose_repaint(config: DiffusionConfig, sampler: object) -> RePaint:

@@ -99,6 +99,7 @@ class Models:
                 "size": spec.size,
                 "free_size": spec.free_size,
                 "accepted_inputs": list(spec.accepted_inputs),
+                "fills_holes": any(getattr(s, "fills_holes", False) for s in spec.samplers),
                 "conditions": [condition._asdict() for condition in spec.conditions],
             }
         return facts

@@ -30,11 +30,16 @@ function wrap(field, control, { group = false } = {}) {
     h("legend", {}, label(field)), control, line);
 }
 
+/** What stands in an empty number: the default that its help names, else the model's. */
+function findDefault(field) {
+  return field.help?.match(/\(default: (\d[\d.]*)/)?.[1] ?? t("form.models_own");
+}
+
 function makeNumber(field) {
   const input = h("input", {
     type: "number", min: field.excludes_low ? null : field.low, max: field.high ?? LARGEST,
     step: field.kind === "integer" ? 1 : "any",
-    value: field.default ?? "", placeholder: field.default === null ? t("form.models_own") : "",
+    value: field.default ?? "", placeholder: field.default === null ? findDefault(field) : "",
     required: field.default !== null && field.default !== undefined,
   });
   const read = () => {

@@ -32,6 +32,11 @@ export function tOr(key, other) {
   return table[key] ?? fallback[key] ?? other;
 }
 
+/** Sentences one after another; the server's may lack their period. */
+export function joinSentences(...sentences) {
+  return sentences.filter(Boolean).map((one) => one.replace(/([^.。!?])$/, "$1.")).join(" ");
+}
+
 /** A number of seconds as one reads it. */
 export function formatSeconds(seconds) {
   if (seconds < 1) return t("time.moment");
