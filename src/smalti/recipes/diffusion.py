@@ -97,8 +97,8 @@ def ddpm_emoji(pictures: Pictures) -> DiffusionConfig:
     )
 
 
-FEW_PICTURES = 500
-"""Pictures below which training augments them; `benchmarks/augmentation.py` compares."""
+FEW_PICTURES = 100
+"""Pictures below which training augments them. A choice: `benchmarks/augmentation.py` compares."""
 DDPM = Recipe(
     read_digits_or_data,
     ddpm,
