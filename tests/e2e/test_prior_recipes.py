@@ -130,3 +130,32 @@ def test_without_data_a_prior_takes_the_codecs_pictures(at_runs: Path, tmp_path:
     smalti.train("gpt", codec="runs/vqgan", steps=1, out=tmp_path / "prior")
     about = json.loads((tmp_path / "prior" / "run.json").read_text())["about"]
     assert about["data"] == str(at_runs / "photos") and about["size"] == 16
+
+
+def test_attributes_of_a_pack_are_conditions_and_options(
+    at_runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    smalti.pack("photos", tmp_path / "pack", size=16)
+    record = tmp_path / "pack" / "pack.json"
+    content = json.loads(record.read_text())
+    n = content["splits"]["valid"][1]
+    styles = [("ink", "oil")[k % 2] for k in range(n)]
+    more = {"attributes": {"style": styles}, "captions": [f"word{k}" for k in range(n)]}
+    record.write_text(json.dumps({**content, **more}))
+    out = tmp_path / "gpt"
+    command = f"train gpt --data {tmp_path / 'pack'} --codec runs/vqgan --conditions"
+    assert main([*command.split(), "style,text", "--out", str(out), *SMALL]) == 0
+    assert [c.name for c in smalti.load(out).spec.conditions] == ["style", "text"]
+    assert smalti.resume(out).step == 4
+    draw = f"sample {out} -n 2 --text word1 --style ink --out {tmp_path / 's'}"
+    assert run_command(draw) == 0
+    drawn = json.loads((tmp_path / "s" / "samples.json").read_text())
+    assert drawn["conditions"] == {"style": ["ink", "ink"]}
+    capsys.readouterr()
+    assert run_command(draw.replace("ink", "inkk")) == 2
+    assert "style 'inkk' is not one of this model's: ink, oil" in capsys.readouterr().err
+    assert run_command(f"sample {out} --help") == 0
+    assert "--style STR" in capsys.readouterr().out
+    assert main([*command.split(), "size", "--steps", "1", "--out", str(tmp_path / "no")]) == 2
+    assert "condition size is given, but " in capsys.readouterr().err
+    assert run_command(f"evaluate {out} -n 4 --out {tmp_path / 'e'}") == 0

@@ -15,6 +15,17 @@ def shift_pictures(x: Tensor, shifts: Tensor) -> Tensor:
     return x.gather(3, columns[:, None, None, :].expand(N, C, H, W))
 
 
+def list_shifts(max_shift: int) -> list[tuple[int, int]]:
+    """List all shifts down and right, in the order of their indices; (0, 0) is in the middle."""
+    s = range(-max_shift, max_shift + 1)
+    return [(down, right) for down in s for right in s]
+
+
+def shift_all(x: Tensor, down: int, right: int) -> Tensor:
+    """Shift all pictures x (N, C, H, W) alike."""
+    return shift_pictures(x, torch.tensor([[down, right]]).expand(len(x), 2))
+
+
 def crop_pictures(x: Tensor, corners: Tensor, size: tuple[int, int]) -> Tensor:
     """Crop pictures x (N, C, H, W) to `size`; corners (N, 2): each one's first row and column."""
     N, C, _, W = x.shape

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 def list_unspecified(
     conditions: Sequence[Condition], condition_values: ConditionValues
 ) -> list[Condition]:
-    """List the choices that have no value."""
-    return [c for c in conditions if c.values and c.name not in condition_values]
+    """List the choices that have no value but need one."""
+    return [
+        c for c in conditions if c.values and not c.has_default and c.name not in condition_values
+    ]
 
 
 def list_combinations(unspecified: Sequence[Condition]) -> Tensor:

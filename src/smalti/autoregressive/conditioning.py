@@ -40,9 +40,16 @@ class VectorConditioning:
         n: int,
         shifts: Tensor,
         pictures: Sequence[Tensor] = (),
+        hidden: Tensor | None = None,
     ) -> Tensor | None:
-        """Encode conditions as (n, D), or None without any. shifts: (n,) below `n_shifts`."""
+        """Encode conditions as (n, D), or None without any. shifts: (n,) below `n_shifts`.
+
+        hidden: (n,) where all conditions are dropped.
+        """
         y = encoder.to_vector(condition_values, n)
+        none = None if hidden is None else encoder.to_unconditional_vector(n)
+        if hidden is not None and y is not None and none is not None:
+            y = torch.where(hidden[:, None], none, y)
         if not self.requirements.n_shifts:
             return y
         one_hot = F.one_hot(shifts, self.requirements.n_shifts).to(encoder.zero)
@@ -82,12 +89,14 @@ class TokenConditioning:
         n: int,
         shifts: Tensor,
         pictures: Sequence[Tensor] = (),
+        hidden: Tensor | None = None,
     ) -> Tensor:
         """Encode conditions as prefix tokens (n, c), numbered as in `Requirements.prefix_rows`.
 
-        pictures: tokens (n, c) of each picture condition.
+        pictures: tokens (n, c) of each picture condition. hidden: (n,) where all are dropped.
         """
-        return torch.cat(self.encode_parts(encoder, condition_values, n, shifts, pictures), dim=1)
+        parts = self.encode_parts(encoder, condition_values, n, shifts, pictures, hidden)
+        return torch.cat(parts, dim=1)
 
     def encode_parts(
         self,
@@ -96,10 +105,14 @@ class TokenConditioning:
         n: int,
         shifts: Tensor,
         pictures: Sequence[Tensor] = (),
+        hidden: Tensor | None = None,
     ) -> list[Tensor]:
         """Encode each condition's prefix tokens (n, c): choices, shifts, pictures row by row."""
         r = self.requirements
         choices = encoder.to_indices(condition_values, n).split(1, dim=1) if r.choice_sizes else ()
+        if hidden is not None:
+            choices = hide_parts(choices, r.choice_sizes, hidden)
+            pictures = hide_parts(pictures, [K for _, K, _ in r.pictures], hidden)
         start = [torch.zeros_like(shifts)[:, None]] if r.has_start else []
         own = [shifts[:, None]] if r.n_shifts else []
         parts = [part.to(shifts) for part in (*choices, *start, *own, *pictures)]
@@ -128,6 +141,14 @@ class TokenConditioning:
 
         length = self.requirements.sequence_length + y.shape[1] - prefix.shape[1]
         return GPTWalker(network, prefix, length)
+
+
+def hide_parts(parts: Sequence[Tensor], sizes: Sequence[int], hidden: Tensor) -> list[Tensor]:
+    """Replace the tokens (n, c) of hidden pictures by "none", each condition's size."""
+    return [
+        part.masked_fill(hidden[:, None].to(part.device), K)
+        for part, K in zip(parts, sizes, strict=True)
+    ]
 
 
 Conditioning = VectorConditioning | TokenConditioning

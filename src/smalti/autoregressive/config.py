@@ -50,6 +50,9 @@ class AutoregressiveConfig:
     """Conditions: classes, choices, captions or pictures."""
     condition_dropout: FractionBelowOne = 0.0
     """Probability of dropping a condition in training."""
+    joint_dropout: FractionBelowOne = 0.0
+    """Probability of dropping all conditions at once. Guidance of models with several conditions
+    needs such pictures; condition_dropout must be above 0."""
     shared_table: bool = False
     """Conditions share the symbols' tokens. As in taming-transformers; otherwise they have own rows
     of a GPT's token table."""
@@ -66,6 +69,10 @@ class AutoregressiveConfig:
         if not self.max_shift < min(self.shape[1:]):
             raise UserError(
                 f"max_shift is {self.max_shift}; give at least 0 and less than the picture's side"
+            )
+        if self.joint_dropout and not self.condition_dropout:
+            raise UserError(
+                f"joint_dropout is {self.joint_dropout}, but condition_dropout is 0; give both"
             )
         vectors, pictures = split_conditions(self.conditions)
         if self.max_shift and not all(c.follows_shifts for c in pictures):

@@ -19,6 +19,7 @@ from smalti.autoregressive.condition_sampling import draw_conditions, list_unspe
 from smalti.autoregressive.conditioning import (
     TokenConditioning,
     VectorConditioning,
+    hide_parts,
     to_network_input,
 )
 from smalti.autoregressive.config import AutoregressiveConfig
@@ -52,6 +53,7 @@ from smalti.core.errors import UserError
 from smalti.core.model import Model
 from smalti.core.players import StartWeights
 from smalti.core.protocols import (
+    SHIFT,
     Batch,
     ChooseSymbols,
     Loss,
@@ -173,10 +175,15 @@ class Autoregressive(Model):
         Conditions that are derived from the pictures are added; in training both are augmented.
         """
         if batch.codes is not None:
-            return self.check_codes(batch.codes), condition_values, None
+            return self.check_codes(batch.codes), condition_values, self.read_shifts(batch)
         x, values = self.crop_to_shape(batch.require_pictures(), condition_values)
         x, shifts = self.shift_randomly(x)
         return self.encode(x), self.pictures.derive(values, x), shifts
+
+    def read_shifts(self, batch: Batch) -> Tensor | None:
+        """Read the shift index (N,) of codes of shifted pictures; None if they are not shifted."""
+        shifts = batch.conditions.get(SHIFT) if self.config.max_shift else None
+        return shifts if isinstance(shifts, Tensor) else None
 
     def crop_to_shape(self, x: Tensor, values: ConditionValues) -> tuple[Tensor, ConditionValues]:
         """Crop larger pictures, for a model that is conditioned on coordinates.
@@ -235,8 +242,14 @@ class Autoregressive(Model):
         if shifts is None:
             shifts = torch.full((n,), self.requirements.n_shifts // 2, device=self.device)
         pictures = self.pictures.encode(condition_values, n, self.device, self.training)
+        hidden = None
+        if self.training and self.config.joint_dropout:
+            hidden = torch.rand(n, device=self.device) < self.config.joint_dropout
+            if self.maps is not None:  # maps are the pictures' own, beside the vector
+                encoders = self.pictures.encoders
+                pictures = hide_parts(pictures, [e.vocab_size for e in encoders], hidden)
         y = self.conditioning.encode_conditions(
-            self.conditions, condition_values, n, shifts, pictures
+            self.conditions, condition_values, n, shifts, pictures, hidden
         )
         return y if self.maps is None else self.maps(y, pictures)
 

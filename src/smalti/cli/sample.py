@@ -33,4 +33,4 @@ command = make_command(
     pictures=PictureFiles,
     gif=gif,
 )
-app = make_model_verb("sample", command, about={"help_epilogue": EXAMPLES})
+app = make_model_verb("sample", command, takes_conditions=True, about={"help_epilogue": EXAMPLES})

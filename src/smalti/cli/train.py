@@ -15,7 +15,7 @@ from smalti.cli.dynamic_verb import make_dynamic_verb
 from smalti.cli.event_printer import EventPrinter
 from smalti.cli.flags import Flags, add_flags
 from smalti.cli.help_layout import OPTIONS
-from smalti.cli.options import Size, Switch
+from smalti.cli.options import Size, Switch, split_words
 from smalti.core.config_flags import Flag, format_option, list_flags
 from smalti.core.errors import UserError
 from smalti.core.players import HasAugmentation
@@ -46,7 +46,7 @@ GENERAL = """Train a model with a recipe, or resume a run.
 
 DATA_FIELDS = re.compile(
     r"model\.(shape|classes|(codec|network|discriminator)\.(shape|channels|condition_width|classes)"
-    r"|codec\.(model|sha256)|network\.(vocab_size|context_length)|conditions\..*\.values"
+    r"|codec\.(model|sha256)|network\.(vocab_size|context_length|output_size)|conditions\..*\.values"
     r"|(source|target)_(tokenizer_bytes|language)|network\.((source|target)_vocab_size|tied_source))"
 )
 """Fields of a model's config that the data and the codec determine."""
@@ -66,6 +66,11 @@ CorpusFiles = Annotated[
 ]
 Start = Annotated[str | None, Parameter(name=("--start", "--init-from"), show_default=False)]
 Augment = Annotated[bool | None, Parameter(negative="--no-augment", show_default=False)]
+ConditionNames = Annotated[
+    tuple[str, ...],
+    Parameter(negative_iterable=(), show_default=False, metavar="NAMES"),
+]
+"""Names of conditions, the option repeated or its value a list with commas."""
 Languages = Annotated[
     tuple[str, str] | None,
     Parameter(negative_iterable=(), show_default=False, metavar="CODES"),
@@ -152,6 +157,7 @@ def train_recipe(
     start: Start = None,
     augment: Augment = None,
     group_by: str | None = None,
+    conditions: ConditionNames = (),
     out: Path | None = None,
     resume: Switch = False,
     training: dict[str, Any],
@@ -178,6 +184,8 @@ def train_recipe(
         Augment the pictures (default: if they are few).
     group_by
         Pattern of names that stay on one side of the split.
+    conditions
+        Conditions: class, text, or attributes of the pictures.
     out
         Folder of the run (default: runs/RECIPE).
     resume
@@ -191,6 +199,7 @@ def train_recipe(
         "start": start,
         "augment": augment,
         "group_by": group_by,
+        "conditions": split_words(conditions) or None,
     }
     return run_training(recipe, out, resume, {**own, **prior}, training, model)
 

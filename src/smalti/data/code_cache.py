@@ -8,6 +8,7 @@ encoding goes on where it stopped.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -24,6 +25,7 @@ from smalti.data.codes import Codes, choose_dtype, encode_bytes
 from smalti.data.packs import find_data_home
 from smalti.data.pictures import Pictures
 
+Transform = Callable[[Tensor], Tensor]
 BLOCK = 4096
 """Pictures in a file."""
 
@@ -35,23 +37,36 @@ def encode_with_cache(
     device: torch.device,
     *,
     mirrored: bool = False,
+    shifts: Sequence[Transform] = (),
     on_progress: OnProgress = ignore_event,
 ) -> Codes:
     """Encode all pictures with a codec on `device`, or read their codes from the cache.
 
-    mirrored: encode the mirrored pictures, too.
+    mirrored: encode the mirrored pictures, too. shifts: functions that shift pictures
+    (N, C, H, W), by each of which they are encoded, too; the middle one leaves them.
     """
     folder = find_data_home() / "codes" / codec_sha256[:16]
+    transforms = [keep_pictures, *((mirror_pictures,) if mirrored else ()), *shifts]
     variants: list[Tensor] = []
-    n = (1 + mirrored) * len(pictures)
-    for flip in (False, True)[: 1 + mirrored]:
+    for k, transform in enumerate(transforms):
         parts = []
         for rows in pictures.split_indices(BLOCK):
-            on_progress(Progress("encoding", int(rows[0]) + flip * len(pictures), n))
-            x = pictures.take(rows)
-            parts.append(read_or_encode(x.flip(3) if flip else x, codec, folder, device))
+            done = int(rows[0]) + k * len(pictures)
+            on_progress(Progress("encoding", done, len(transforms) * len(pictures)))
+            parts.append(read_or_encode(transform(pictures.take(rows)), codec, folder, device))
         variants.append(torch.cat(parts))
-    return Codes(variants[0], pictures, codec_sha256, *variants[1:])
+    mirrored_codes = variants[1] if mirrored else None
+    return Codes(
+        variants[0], pictures, codec_sha256, mirrored_codes, tuple(variants[1 + mirrored :])
+    )
+
+
+def keep_pictures(x: Tensor) -> Tensor:
+    return x
+
+
+def mirror_pictures(x: Tensor) -> Tensor:
+    return x.flip(3)
 
 
 def read_or_encode(x: Tensor, codec: Codec, folder: Path, device: torch.device) -> Tensor:

@@ -12,7 +12,7 @@ from smalti.core.device import move_to_device
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import hash_texts
 from smalti.core.progress import OnProgress, Progress, ignore_event
-from smalti.core.protocols import Batch, Codec
+from smalti.core.protocols import SHIFT, Batch, Codec
 from smalti.data.pictures import Pictures
 from smalti.data.shuffle import ShuffledBatches
 
@@ -24,12 +24,15 @@ class Codes:
     stored_codes: (N, C, h, w) in the smallest integer dtype for the codec's vocabulary.
     pictures: the encoded pictures. codec_sha256: a hash of the codec.
     mirrored_codes: those of the mirrored pictures, as `stored_codes`; None if not encoded.
+    shifted_codes: those of the pictures in each shift, the middle one unshifted; then a batch has
+    random ones, and their indices as the condition `SHIFT`.
     """
 
     stored_codes: Tensor
     pictures: Pictures
     codec_sha256: str
     mirrored_codes: Tensor | None = None
+    shifted_codes: tuple[Tensor, ...] = ()
     item_name: ClassVar[str] = "picture"
 
     @property
@@ -42,7 +45,13 @@ class Codes:
 
     def make_batch(self, indices: Tensor, device: torch.device) -> Batch:
         """Gather codes int64 (B, C, h, w), labels and captions of the given pictures."""
-        return self._annotate(self.stored_codes[indices], indices, device)
+        if not self.shifted_codes:
+            return self._annotate(self.stored_codes[indices], indices, device)
+        shifts = torch.randint(len(self.shifted_codes), (len(indices),))
+        pairs = zip(shifts.tolist(), indices.tolist(), strict=True)
+        codes = torch.stack([self.shifted_codes[s][k] for s, k in pairs])
+        batch = self._annotate(codes, indices, device)
+        return batch._replace(conditions={**batch.conditions, SHIFT: shifts.to(device)})
 
     def make_flipped_batch(self, indices: Tensor, flipped: Tensor, device: torch.device) -> Batch:
         """As `make_batch`, with the mirrored pictures where flipped (B,). UserError without."""

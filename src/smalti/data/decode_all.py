@@ -18,6 +18,7 @@ import torch
 
 from smalti.core.errors import UserError
 from smalti.core.messages import format_count
+from smalti.data.attributes import make_attributes
 from smalti.data.decode import BadPicture, Preprocessing, read_picture
 from smalti.data.pictures import Pictures
 from smalti.data.source import Source
@@ -191,11 +192,17 @@ def is_preprocessed(array: np.ndarray, preprocessing: Preprocessing) -> bool:
 
 
 def make_pictures(source: Source, rows: np.ndarray, pixels: np.ndarray) -> Pictures:
-    """Combine pixels (N, C, H, W) with the labels and captions of the given rows."""
+    """Combine pixels (N, C, H, W) with the labels, captions and attributes of the given rows."""
     labels = None if source.labels is None else torch.from_numpy(source.labels[rows])
     captions, names = select_texts(source.captions, rows), select_texts(source.file_names, rows)
     return Pictures(
-        torch.from_numpy(pixels), labels, source.classes, source.name, captions, file_names=names
+        torch.from_numpy(pixels),
+        labels,
+        source.classes,
+        source.name,
+        captions,
+        file_names=names,
+        attributes=make_attributes(source.attributes, rows),
     )
 
 

@@ -13,6 +13,7 @@ from smalti.core.device import move_to_device
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import hash_tensors, hash_texts
 from smalti.core.protocols import Batch
+from smalti.data.attributes import Attribute
 from smalti.data.shuffle import ShuffledBatches
 from smalti.data.splitting import draw_permutation, ensure_train_classes
 
@@ -30,6 +31,7 @@ class Pictures:
     rows: int64 (N,), indices into the stored pictures, so that a subset is a view; None: all.
     file_names: path of each picture inside its folder or archive, or ().
     conditions: N other pictures by name, which a model may be conditioned on.
+    attributes: further values of each picture by name, such as its style.
     Raises UserError if these do not fit together.
     """
 
@@ -41,6 +43,7 @@ class Pictures:
     rows: Tensor | None = None
     file_names: tuple[str, ...] = ()
     conditions: Mapping[str, Pictures] = field(default_factory=dict)
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
     item_name: ClassVar[str] = "picture"
 
     def __post_init__(self) -> None:
@@ -72,6 +75,7 @@ class Pictures:
         size = "x".join(map(str, self.shape))
         more = [f"{len(self.classes):,} classes"] if self.classes else []
         more += ["captions"] if self.captions else []
+        more += sorted(self.attributes)
         return f"<Pictures {self.name}: {', '.join([f'{len(self):,} of {size}', *more])}>"
 
     @property
@@ -100,13 +104,19 @@ class Pictures:
             name: p.make_batch(indices, device).pictures for name, p in self.conditions.items()
         }
         conditions = {name: value for name, value in others.items() if value is not None}
-        return self.load_annotations(indices, device)._replace(pictures=x, conditions=conditions)
+        annotations = self.load_annotations(indices, device)
+        conditions |= annotations.conditions
+        return annotations._replace(pictures=x, conditions=conditions)
 
     def load_annotations(self, indices: Tensor, device: torch.device) -> Batch:
-        """Gather labels and captions of the given pictures, without pixels."""
+        """Gather labels, captions and attributes of the given pictures, without pixels."""
         labels = None if self.labels is None else move_to_device(self.labels[indices], device)
         text = [self.captions[k] for k in indices.tolist()] if self.captions else None
-        return Batch(None, labels, text)
+        values = {
+            name: move_to_device(attribute.labels[indices], device)
+            for name, attribute in self.attributes.items()
+        }
+        return Batch(None, labels, text, values)
 
     def plan_batches(self, seed: int, batch_size: int) -> ShuffledBatches:
         """Plan shuffled batches of `batch_size` pictures."""
@@ -127,7 +137,13 @@ class Pictures:
     def collect_facts(self) -> dict[str, Any]:
         """Collect the facts that a resumed run compares."""
         captions = hash_texts(*self.captions) if self.captions else ""
-        return {"shape": [*self.shape], "classes": [*self.classes], "captions": captions}
+        facts = {"shape": [*self.shape], "classes": [*self.classes], "captions": captions}
+        if self.attributes:
+            facts["attributes"] = {
+                name: hash_texts(hash_tensors(one.labels), *one.values)
+                for name, one in self.attributes.items()
+            }
+        return facts
 
     def split(self, valid: float | int, seed: int = 0) -> tuple[Pictures, Pictures]:
         """Split into disjoint views for training and validation.
@@ -173,6 +189,7 @@ class Pictures:
             if self.file_names
             else (),
             conditions={k: p.select(indices, name) for k, p in self.conditions.items()},
+            attributes={k: one.select(positions) for k, one in self.attributes.items()},
             name=f"{self.name}/{name}",
         )
 

@@ -210,10 +210,13 @@ class Diffusion(Model):
         return sampler.stream(denoise, x, self.alpha_bars, draw_noise, timesteps)
 
     def draw_conditions(self, rng: Rng, inputs: SamplingInputs) -> ConditionValues:
-        """Resolve the conditions of the samples. Choices that are not given are drawn."""
+        """Resolve the conditions of the samples. Choices that are not given are drawn,
+        if they need a value.
+        """
         conditions = resolve_conditions(inputs, self.spec, len(rng))
         for condition in self.spec.conditions:
-            if K := len(condition.values):  # drawn also when given: later draws stay the same
+            K = 0 if condition.has_default else len(condition.values)
+            if K:  # drawn also when given: later draws stay the same
                 conditions.setdefault(condition.name, (rng.uniform() * K).long())
         return conditions
 

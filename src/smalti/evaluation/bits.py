@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from smalti.core.progress import OnProgress, Progress, ignore_event
-from smalti.core.protocols import Batch, LikelihoodModel, Score
+from smalti.core.protocols import Batch, Condition, LikelihoodModel, Score
 from smalti.core.rng import Rng
 from smalti.data.pictures import Pictures
 from smalti.evaluation.sample_set import find_device
@@ -48,7 +50,10 @@ def compute_bits_per_dim(
         labels = pictures.labels[rows].to(device) if pictures.labels is not None else None
         text = [pictures.captions[k] for k in rows.tolist()] if takes_text else None
         x = pictures.take_floats(rows).to(device)
-        conditions = {k: p.take_floats(rows).to(device) for k, p in pictures.conditions.items()}
+        conditions: dict[str, Any] = {
+            k: p.take_floats(rows).to(device) for k, p in pictures.conditions.items()
+        }
+        conditions |= list_attributes(getattr(model.spec, "conditions", ()), pictures, rows)
         batch = Batch(x, labels if classes else None, text, conditions)
         scores.append(model.score(batch, Rng([(seed + row) % 2**64 for row in rows.tolist()])))
         on_progress(Progress("scoring", int(rows[-1]) + 1, len(pictures)))
@@ -60,6 +65,18 @@ def compute_bits_per_dim(
         for name in scores[0].terms
     }
     return Bits(float(bits.mean()), error, scores[0].kind, terms, N)
+
+
+def list_attributes(
+    conditions: Sequence[Condition], pictures: Pictures, rows: Tensor
+) -> dict[str, list[str]]:
+    """List the attributes of some pictures that a model is conditioned on, by name."""
+    names = {c.name for c in conditions if c.values}
+    return {
+        name: [one.values[k] for k in one.labels[rows].tolist()]
+        for name, one in pictures.attributes.items()
+        if name in names
+    }
 
 
 def normalize_score(score: Score) -> Tensor:

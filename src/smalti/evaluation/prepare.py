@@ -15,6 +15,7 @@ from smalti.evaluation.comparison import Comparison
 from smalti.evaluation.held_out_pictures import open_reference
 from smalti.evaluation.plan import Plan
 from smalti.evaluation.sample_set import (
+    choose_attributes,
     choose_balanced,
     choose_captions,
     choose_classes,
@@ -43,8 +44,18 @@ def prepare_comparison(
     pictures = choose_condition_pictures(model.spec.conditions, selected, n)
     if pictures and labels is not None and selected.labels is not None:
         labels = selected.labels[torch.arange(n) % len(selected)]  # the class of each picture
+    attributes = choose_attributes(model.spec.conditions, selected, n)
     sample_set = draw_sample_set(
-        model, n, plan.seed, labels, plan.sampler, plan.batch_size, on_progress, text, pictures
+        model,
+        n,
+        plan.seed,
+        labels,
+        plan.sampler,
+        plan.batch_size,
+        on_progress,
+        text,
+        pictures,
+        attributes,
     )
     return Comparison(model, sample_set, selected, reference, plan, on_progress)
 

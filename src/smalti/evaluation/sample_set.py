@@ -55,15 +55,16 @@ def draw_sample_set(
     on_progress: OnProgress = ignore_event,
     text: list[str] | None = None,
     conditions: Mapping[str, Tensor] = MappingProxyType({}),
+    attributes: Mapping[str, list[str]] = MappingProxyType({}),
 ) -> SampleSet:
     """Draw n samples with the seeds seed .. seed + n - 1, `batch_size` at a time.
 
     labels: (n,) or None.  text: n captions, for a model conditioned on text.  conditions: n
-    pictures by name, for one conditioned on pictures.
+    pictures by name, for one conditioned on pictures.  attributes: n values by name.
     """
     seeds = list_seeds(seed, coerce_value(n, SampleCount, "n"))
     batch_size = coerce_value(batch_size, BatchSize, "batch_size")
-    inputs = SamplingInputs(labels=labels, text=text, conditions=conditions)
+    inputs = SamplingInputs(labels=labels, text=text, conditions={**conditions, **attributes})
     begun = time.perf_counter()
     with count_forwards(model) as forwards:
         drawn = draw_in_batches(
@@ -130,6 +131,15 @@ def choose_condition_pictures(
                 "give their folder (--picture-data)"
             )
     return chosen
+
+
+def choose_attributes(
+    conditions: Sequence[Condition], held_out: Pictures, n: int
+) -> dict[str, list[str]]:
+    """Choose attributes of n samples, by cycling those of the held-out pictures."""
+    names = {c.name for c in conditions if c.values}
+    words = {k: one.list_words() for k, one in held_out.attributes.items() if k in names}
+    return {name: [column[i % len(column)] for i in range(n)] for name, column in words.items()}
 
 
 def choose_balanced(pictures: Pictures, n: int, order: ClassOrder = "turns") -> Tensor:

@@ -29,6 +29,8 @@ class Choice:
     """Names of the values."""
     name: str = "class"
     """Name of the condition."""
+    optional: bool = False
+    """Whether a sample without a value has none. Otherwise its value is drawn at random."""
 
 
 ConditionConfigs = tuple[Choice | CaptionConfig, ...]
@@ -57,7 +59,7 @@ def describe_conditions(
     return tuple(
         Condition(c.name, "vector", (), dropout > 0)
         if isinstance(c, CaptionConfig)
-        else Condition(c.name, kind, c.values, dropout > 0)
+        else Condition(c.name, kind, c.values, dropout > 0, has_default=c.optional and dropout > 0)
         for c in conditions
     )
 

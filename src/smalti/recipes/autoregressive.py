@@ -18,6 +18,7 @@ from smalti.layers.caption import CaptionConfig
 from smalti.layers.condition_encoder import make_choices
 from smalti.recipes.pictures import FetchedReader, read_digits, read_digits_or_data
 from smalti.recipes.recipe import Recipe
+from smalti.recipes.selected_conditions import make_all_choices
 from smalti.training.config import Training
 
 
@@ -26,7 +27,7 @@ def pixelcnn(pictures: Pictures) -> AutoregressiveConfig:
     C = pictures.shape[0]
     width, head = (32, 64) if C == 1 else (48, 96)
     network = GatedPixelCNNConfig(C, width=width, head_width=head, blocks=8, dropout=0.1)
-    conditions = make_choices(pictures.classes)
+    conditions = make_all_choices(pictures)
     return build_config(Levels(256, pictures.shape), network, conditions=conditions)
 
 

@@ -17,6 +17,7 @@ from smalti.data.corpora.pair import LanguagePair
 from smalti.data.pictures import Splits
 from smalti.recipes import find_recipe
 from smalti.recipes.corpus_recipe import CorpusRecipe
+from smalti.recipes.selected_conditions import select_conditions
 from smalti.training import read_run
 from smalti.translation.corpus import CorpusSplits, prepare_corpus
 from smalti.translation.vocabularies import VocabularyConfig
@@ -32,6 +33,8 @@ class RunOrigin(NamedTuple):
     """Condition pictures of a prior, for --picture given."""
     group_by: str | None = None
     """Pattern of the names that stay on one side of the split."""
+    conditions: tuple[str, ...] | None = None
+    """Names of the selected conditions; None for those that the recipe takes by itself."""
 
     def read_splits(self, progress: Callable[[int, int], None] | None = None) -> Splits:
         """Read the pictures in their present state."""
@@ -39,6 +42,7 @@ class RunOrigin(NamedTuple):
         splits = find_recipe(self.recipe).read(
             self.data, size=self.size, progress=progress, **grouping
         )
+        splits = select_conditions(splits, self.conditions)
         folder = self.condition_folder
         return splits if folder is None else folder.pair_splits(splits, progress)
 
@@ -84,6 +88,7 @@ def read_origin(run: Path) -> RunOrigin:
         coerce_value(about.get("size"), Width | tuple[Width, Width], f"{path}.size"),
         read_condition_folder(about.get("condition_folder"), f"{path}.condition_folder"),
         coerce_value(about.get("group_by"), str | None, f"{path}.group_by"),
+        coerce_value(about.get("conditions"), tuple[str, ...] | None, f"{path}.conditions"),
     )
 
 

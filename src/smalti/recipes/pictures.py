@@ -10,7 +10,8 @@ from smalti.core.size import Size, format_size, normalize_size
 from smalti.data import Splits, digit_pictures, read_splits
 from smalti.data.pictures import Pictures
 from smalti.layers.caption import CaptionConfig
-from smalti.layers.condition_encoder import Choice, make_choices
+from smalti.layers.condition_encoder import Choice
+from smalti.recipes.selected_conditions import make_all_choices
 
 
 def read_digits_or_data(
@@ -69,9 +70,9 @@ class FetchedReader:
 
 
 def make_conditions(pictures: Pictures) -> tuple[Choice | CaptionConfig, ...]:
-    """Conditions for the classes and the captions that the pictures have."""
+    """Conditions for the classes, attributes and captions that the pictures have."""
     captions = (CaptionConfig(),) if pictures.captions else ()
-    return (*make_choices(pictures.classes), *captions)
+    return (*make_all_choices(pictures), *captions)
 
 
 EMOJI = FetchedReader("emoji-{size}")

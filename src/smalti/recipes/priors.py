@@ -5,18 +5,24 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from smalti.autoregressive import AutoregressiveConfig, FrozenCodec, GPTConfig, build_config
+from smalti.autoregressive import (
+    AutoregressiveConfig,
+    CaptionTokens,
+    FrozenCodec,
+    GPTConfig,
+    build_config,
+)
 from smalti.autoregressive.network import NetworkConfig
 from smalti.autoregressive.pixelcnn.gated.network import GatedPixelCNNConfig
 from smalti.core.checkpoint import load
 from smalti.core.errors import UserError
 from smalti.data.pictures import Pictures
-from smalti.layers.condition_encoder import make_choices
 from smalti.layers.symbol_sampling import Ancestral
 from smalti.recipes.codecs import read_celebahq
 from smalti.recipes.picture_option import PictureOption
 from smalti.recipes.pictures import read_digits, read_digits_or_data
 from smalti.recipes.recipe import Recipe
+from smalti.recipes.selected_conditions import make_all_choices
 from smalti.training.config import Training
 
 PLAIN = Ancestral()
@@ -32,20 +38,29 @@ def prior(
     max_shift: int = 0,
     sampler: Ancestral = PLAIN,
     picture: PictureOption | None = None,
+    captions: CaptionTokens | None = None,
+    joint_dropout: float = 0.0,
 ) -> AutoregressiveConfig:
-    """A network over the codes of these pictures, conditioned on their classes, and on a picture.
+    """A network over the codes of these pictures, conditioned on their classes and attributes.
 
+    picture: another picture that it is conditioned on. captions: how captions become tokens; each
+    of their words gets a row of its own.
     Top-k 100 and temperature 1 are VQGAN's (arXiv:2012.09841); with fewer codes top-k keeps all.
     UserError if the codec is for other pictures.
     """
     frozen = make_frozen_codec(codec, pictures).pin_hash()
     others = () if picture is None else (picture.make_condition(frozen),)
-    conditions = (*make_choices(pictures.classes), *others)
+    if captions is not None and pictures.captions:
+        others = (*others, captions.learn_words(pictures.captions))
+    if others and isinstance(network, GPTConfig):  # rows of words would be most of the output
+        network = replace(network, output_size=frozen.load().vocab_size)
+    conditions = (*make_all_choices(pictures), *others)
     return build_config(
         frozen,
         network,
         conditions=conditions,
         condition_dropout=condition_dropout if conditions else 0.0,
+        joint_dropout=joint_dropout if conditions and condition_dropout else 0.0,
         symbol_noise=symbol_noise,
         max_shift=max_shift,
         sampler=sampler,
@@ -130,12 +145,21 @@ def article_prior(
     width: int,
     head_width: int,
     picture: PictureOption | None = None,
+    captions: CaptionTokens | None = None,
 ) -> AutoregressiveConfig:
     """As in SingleZombie/DL-Demos: 15 blocks, and codes embedded in vectors as wide as a block."""
     network = GatedPixelCNNConfig(
         width=width, blocks=15, first_kernel_size=3, head_width=head_width, batch_norm=True
     )
-    return prior(pictures, network, codec, condition_dropout=0.0, symbol_noise=0.0, picture=picture)
+    return prior(
+        pictures,
+        network,
+        codec,
+        condition_dropout=0.0,
+        symbol_noise=0.0,
+        picture=picture,
+        captions=captions,
+    )
 
 
 ARTICLE_TRAINING = Training(batch_size=64, learning_rate=1e-3, weight_decay=0.0, save_every=2000)

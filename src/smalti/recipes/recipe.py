@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from smalti.autoregressive import CaptionTokens
 from smalti.core.changes import change_config
 from smalti.core.checkpoint import load
 from smalti.core.errors import UserError
@@ -14,7 +15,11 @@ from smalti.core.size import Size
 from smalti.data.pictures import Splits
 from smalti.recipes.model_maker import NO_CHANGES, wrap_maker
 from smalti.recipes.picture_option import PictureOption
+from smalti.recipes.selected_conditions import TEXT
 from smalti.training.config import Training
+
+CAPTIONS = CaptionTokens(length=8, buckets=64)
+"""Captions of priors: words of the training captions have own rows, others share the buckets."""
 
 
 class SplitsReader(Protocol):
@@ -55,6 +60,9 @@ class Recipe:
     codec_recipe: str = ""
     """The recipe that trains such a codec on your pictures. With your pictures the codec must be
     given."""
+    conditions: tuple[str, ...] | None = None
+    """Names of the conditions: class, text, or attributes of the pictures. None: the classes, and
+    captions where `make_config` takes them."""
     few: int = 0
     """Training pictures below which they are augmented, unless the user decides; 0 for never."""
 
@@ -94,6 +102,17 @@ class Recipe:
         size = H if H == W else (H, W)
         make_config = wrap_maker(self.make_config).add_options(codec=codec)
         return replace(self, codec=codec, make_config=make_config, size=size)
+
+
+def use_conditions(recipe: Recipe, names: Sequence[str] | None) -> Recipe:
+    """A recipe whose model takes these conditions, of pictures with `select_conditions`.
+
+    A prior takes captions only if they are named.
+    """
+    if recipe.codec is None or names is None or TEXT not in names:
+        return recipe
+    maker = wrap_maker(recipe.make_config)
+    return replace(recipe, make_config=maker.add_options(captions=CAPTIONS))
 
 
 def condition_on_picture(recipe: Recipe, option: PictureOption) -> Recipe:

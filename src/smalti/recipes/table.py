@@ -34,6 +34,7 @@ PRIORS = "smalti.recipes.priors"
 TRANSLATION = "smalti.recipes.translation"
 CLASSIFIERS = "smalti.recipes.classifiers"
 TEXTURES = "smalti.recipes.textures"
+EMOJI = "smalti.recipes.emoji"
 
 
 def make_celebahq_entry(variant: int, size: int, codes: int, epochs: int) -> Entry:
@@ -64,6 +65,11 @@ RECIPES = {
         "DDPM of emoji, 64x64 (shipped); needs `smalti fetch emoji`",
         DIFFUSION,
         steps=9500,
+    ),
+    "emoji-gpt": Entry(
+        "GPT of emoji by name and style; needs `smalti fetch emoji4`",
+        EMOJI,
+        minutes=60,
     ),
     "gated-pixelcnn-digits": Entry(
         "class-conditional Gated PixelCNN of digits", AUTOREGRESSIVE, minutes=60

@@ -51,6 +51,7 @@ def train(
     picture_codec: str | Path | None = None,
     picture_size: Size | str | None = None,
     picture_data: str | Path | None = None,
+    conditions: Sequence[str] | None = None,
     init_from: str | Path | None = None,
     on_event: OnEvent = ignore_event,
 ) -> Ended:
@@ -77,6 +78,8 @@ def train(
     picture_codec: Codec of that picture (default: the prior's; levels in low resolution).
     picture_size: Height and width of that picture (default: its codec's).
     picture_data: Folder of the given pictures. Matched to `data` by file name.
+    conditions: Names of the conditions (default: the recipe's). Such as ["class", "text"]; also
+    attributes of the pictures.
     init_from: Older name of `start`.
 
     An interrupted run (Ctrl-C) saves a checkpoint; `Ended` says so, and `resume` continues it.
@@ -92,11 +95,11 @@ def train(
         refuse_options(
             recipe.name, data=data, size=size, codec=codec, picture=picture, augment=augment
         )
-        refuse_options(recipe.name, group_by=group_by)
+        refuse_options(recipe.name, group_by=group_by, conditions=conditions)
         prepared = prepare_corpus_data(recipe, corpus, languages, start, on_event)
     else:
         refuse_options(recipe.name, corpus=corpus, languages=languages)
-        plan = PicturePlan(data, size, codec, option, start, augment, group_by)
+        plan = PicturePlan(data, size, codec, option, start, augment, group_by, conditions)
         prepared = prepare_pictures(recipe, plan, on_event)
     if epochs is not None:
         steps = prepared.count_steps(training.batch_size, epochs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,8 @@ from smalti.recipes import RECIPES, find_recipe
 from smalti.recipes.origin import read_origin
 from smalti.recipes.picture_option import PictureOption
 from smalti.recipes.pictures import FetchedReader
-from smalti.recipes.recipe import Recipe, condition_on_picture
+from smalti.recipes.recipe import Recipe, condition_on_picture, use_conditions
+from smalti.recipes.selected_conditions import CLASS, list_condition_names, select_conditions
 from smalti.tasks.encoding import encode_once
 from smalti.tasks.picture_conditions import pair_pictures
 from smalti.tasks.reference import find_run
@@ -39,6 +41,7 @@ class PicturePlan(NamedTuple):
     start: str | None = None
     augment: bool | None = None
     group_by: str | None = None
+    conditions: Sequence[str] | None = None
 
     @property
     def source(self) -> str | None:
@@ -73,16 +76,22 @@ def prepare_pictures(recipe: Recipe, plan: PicturePlan, on_event: OnEvent) -> Ru
             f"size {format_size(shape)} is given, but these pictures are {h} x {w}; leave it out, "
             "or give other pictures"
         )
+    names = choose_conditions(recipe, plan.conditions, splits, is_own=data is not None)
+    recipe, splits = use_conditions(recipe, names), select_conditions(splits, names)
     folder = option and option.find_folder()
     splits = pair_pictures(splits, folder, on_event)
     recipe = choose_augmentation(recipe, plan.augment, len(splits.train), on_event)
     config = recipe.make_config(splits.train)
+    if plan.conditions is not None:
+        check_takes_conditions(config, plan.conditions, recipe)
     train, valid = encode_once(config, recipe.training.flip, splits, on_event)
     origin = {"recipe": recipe.name, "data": source and to_absolute_path(source), "size": side}
     if group_by is not None:
         origin["group_by"] = group_by
     if folder is not None:
         origin["condition_folder"] = [*folder]
+    if names is not None:
+        origin["conditions"] = [*names]
     return RunData(config, train, valid, origin)
 
 
@@ -121,6 +130,32 @@ def choose_augmentation(recipe: Recipe, augment: bool | None, n: int, on_event: 
     return recipe.augment() if augment else recipe
 
 
+def choose_conditions(
+    recipe: Recipe, conditions: Sequence[str] | None, splits: Splits, *, is_own: bool
+) -> tuple[str, ...] | None:
+    """Names of the model's conditions; None for those that the recipe takes by itself.
+
+    is_own: whether the pictures are not the recipe's own. Of those, its conditions may be missing.
+    """
+    if conditions is not None:
+        return tuple(conditions)
+    if recipe.conditions is None or not is_own:
+        return recipe.conditions
+    known = list_condition_names(splits.train)
+    names = tuple(name for name in recipe.conditions if name in known)
+    has_attributes = any(name in splits.train.attributes for name in names)
+    return names if has_attributes or CLASS not in known else (CLASS, *names)
+
+
+def check_takes_conditions(config: object, names: Sequence[str], recipe: Recipe) -> None:
+    """UserError for a named condition that the recipe's model has not."""
+    known = [c.name for c in getattr(config, "conditions", ())]
+    for name in names:
+        if name not in known:
+            takes = f"takes {', '.join(known)}" if known else "takes no conditions"
+            raise UserError(f"condition {name} is given, but {recipe.name} {takes}; leave it out")
+
+
 def read_pictures_again(
     out: Path, recipe: Recipe, data: Splits | None, on_event: OnEvent
 ) -> RunData:
@@ -129,6 +164,7 @@ def read_pictures_again(
     splits = data or read_pictures(recipe, origin.data, origin.size, on_event, origin.group_by)
     if data is None:
         splits = pair_pictures(splits, origin.condition_folder, on_event)
+    splits = select_conditions(splits, origin.conditions)
     train, valid = encode_once(record.model, record.training.flip, splits, on_event)
     return RunData(record.model, train, valid, record.about)
 

@@ -34,7 +34,7 @@ class CompiledStep:
         self, network: GPT, keys: list[Tensor], values: list[Tensor], int8: Int8Weights | None
     ):
         n, heads, T, d = keys[0].shape
-        D, vocab, threads = heads * d, network.config.vocab_size, torch.get_num_threads()
+        D, vocab, threads = heads * d, network.head.out_features, torch.get_num_threads()
         blocks: Any = network.blocks
         numbers = 12 * len(blocks) * D * D + 2 * len(blocks) * n * T * D
         threads = threads if numbers > COSTLY_STEP else 1

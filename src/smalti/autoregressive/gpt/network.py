@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from smalti.autoregressive.network import Requirements
 from smalti.core.config import check_fields
 from smalti.core.errors import UserError
-from smalti.core.ranges import Count, Depth, FractionBelowOne, Width
+from smalti.core.ranges import Count, CountOrZero, Depth, FractionBelowOne, Width
 from smalti.layers.attention import attend
 from smalti.layers.dropout import Dropout
 
@@ -37,6 +37,9 @@ class GPTConfig:
     """Attention heads. They must divide the width."""
     width: Width = 128
     """Embedding width D."""
+    output_size: CountOrZero = 0
+    """Rows of the output layer. 0 for those of the token table, as in the reference; conditions
+    are never predicted, so their rows may be left out."""
     dropout: FractionBelowOne = 0.1
     """Dropout of embeddings, attention and residuals."""
 
@@ -53,6 +56,7 @@ class GPTConfig:
         if requirements.joint:
             raise UserError("a GPT outputs one logit per symbol; give output Categorical")
         return {
+            "output_size": requirements.n_symbols if self.output_size else 0,
             "vocab_size": requirements.vocab_size,
             "context_length": requirements.prefix_length + requirements.sequence_length - 1,
         }
@@ -94,9 +98,10 @@ class Block(nn.Module):
 
 
 class GPT(nn.Module):
-    """`network(tokens)`: (N, T) integers below vocab_size -> next-token logits (N, T, vocab_size).
+    """`network(tokens)`: (N, T) integers below vocab_size -> next-token logits (N, T, K).
 
-    T is at most context_length; the logits at t depend on tokens 0 .. t.
+    K is output_size, or vocab_size if that is 0. T is at most context_length; the logits at t
+    depend on tokens 0 .. t.
     """
 
     def __init__(self, config: GPTConfig):
@@ -108,7 +113,7 @@ class GPT(nn.Module):
         self.drop = Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = nn.LayerNorm(config.width)
-        self.head = nn.Linear(config.width, config.vocab_size, bias=False)
+        self.head = nn.Linear(config.width, config.output_size or config.vocab_size, bias=False)
         self.apply(initialize_weights)
 
     def forward(self, tokens: Tensor) -> Tensor:

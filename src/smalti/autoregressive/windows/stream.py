@@ -70,7 +70,7 @@ def read_canvas_size(
         )
     if seamless:
         check_seamless_size(model.codec, size)
-        if names := [c.name for c in model.spec.conditions if c.has_default]:
+        if names := [c.name for c in model.spec.conditions if c.is_picture and c.has_default]:
             raise UserError(
                 f"seamless is set, but this model sees {names[0]}, which have borders; leave it out"
             )

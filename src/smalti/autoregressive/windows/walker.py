@@ -104,7 +104,7 @@ class WindowWalker:
         keeps_grid: as `WindowPrefix.place_tokens` has it.
         """
         self.network, self.prefix, self.layout = network, prefix, layout
-        self.n_symbols = n_symbols or network.config.vocab_size
+        self.n_symbols = n_symbols or network.head.out_features
         self.device = network.positions.device
         self.n = len(prefix.parts[0])
         self.canvas = torch.zeros(self.n, *layout.canvas, dtype=torch.int64, device=self.device)
