@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from smalti.autoregressive import GPTConfig
 from smalti.data.packs import is_pack
 from smalti.data.pictures import Pictures, Splits
 from smalti.data.reading import read_splits
 from smalti.diffusion import DiffusionConfig, UNetConfig
 from smalti.layers.condition_encoder import make_choices
 from smalti.recipes import find_recipe
-from smalti.recipes.codecs import vqgan
 from smalti.recipes.pictures import load_digit_splits
+from smalti.recipes.selected_conditions import select_conditions
 from smalti.training import Training
 
 
@@ -29,6 +31,8 @@ class TrainingJob:
     """Its steps are a first estimate; the clock sets them."""
     data: str | None = None
     """A pack below --data; None for the digits of the package."""
+    conditions: tuple[str, ...] | None = None
+    """Names of the conditions: class, text, or attributes. None: classes and captions."""
     crop: int | None = None
     """Cut the pictures into squares of this side, which overlap by half in training."""
     recipe: str = ""
@@ -63,8 +67,6 @@ AnyJob = TrainingJob | CommandJob
 
 # -------------------------------------------------------------------------------- jobs
 
-CODEC = Training(steps=20_000, batch_size=48, learning_rate=6e-4, weight_decay=0.0, ema=0.999)
-
 
 def make_translator_job(name: str, *options: str) -> CommandJob:
     words = ("{python}", "scripts/train_translator.py", "{data}/../translate/pairs.jsonl.xz")
@@ -72,6 +74,41 @@ def make_translator_job(name: str, *options: str) -> CommandJob:
 
 
 JOBS: tuple[AnyJob, ...] = (
+    TrainingJob(
+        "emoji-gpt",
+        partial(
+            find_recipe("emoji-gpt").make_config,
+            network=GPTConfig(layers=4, heads=8, width=256, dropout=0.1),
+            symbol_noise=0.1,
+            max_shift=1,
+        ),
+        replace(find_recipe("emoji-gpt").training, batch_size=128),
+        data="emoji4-64",
+        conditions=find_recipe("emoji-gpt").conditions,
+        recipe="emoji-gpt",
+        compiled_parts=("network",),
+        keep_best=True,
+    ),
+    TrainingJob(
+        "edges2emoji",
+        find_recipe("edges2emoji").make_config,
+        replace(find_recipe("edges2emoji").training, batch_size=128),
+        data="emoji4-64",
+        conditions=find_recipe("edges2emoji").conditions,
+        recipe="edges2emoji",
+        compiled_parts=("network",),
+        keep_best=True,
+    ),
+    TrainingJob(
+        "textures",
+        find_recipe("textures").make_config,
+        replace(find_recipe("textures").training, batch_size=128, flip=True),
+        data="textures-free-128",
+        crop=64,
+        recipe="textures",
+        compiled_parts=("network",),
+        keep_best=True,
+    ),
     make_translator_job("translator-b", "--r-drop", "4", "--dropout", "0.2", "--seed", "1"),
     TrainingJob(
         "pixelcnnpp-digits",
@@ -82,23 +119,7 @@ JOBS: tuple[AnyJob, ...] = (
         keep_best=True,
         in_bits=True,
     ),
-    TrainingJob(
-        "vqgan-emoji",
-        vqgan,
-        find_recipe("vqgan-emoji").training,
-        data="emoji4-64",
-        recipe="vqgan-emoji",
-        discriminator_from=0.4,
-    ),
     make_translator_job("a", "--no-compile"),
-    TrainingJob(
-        "letters",
-        find_recipe("letters").make_config,
-        find_recipe("letters").training,
-        data="letters-32",
-        recipe="letters",
-        compiled_parts=("network",),
-    ),
     TrainingJob(
         "vqvae-digits-gpt",
         find_recipe("vqvae-digits-gpt").make_config,
@@ -117,15 +138,6 @@ JOBS: tuple[AnyJob, ...] = (
         compiled_parts=("network",),
         initial_model="ddpm-digits",
         full_precision=True,
-    ),
-    TrainingJob(
-        "textures-codec",
-        find_recipe("textures-codec").make_config,
-        replace(CODEC, flip=True),
-        data="textures-free-128",
-        crop=64,
-        recipe="textures-codec",
-        discriminator_from=0.4,
     ),
 )
 
@@ -155,6 +167,7 @@ def read_pictures(job: TrainingJob, data: Path, max_pictures: int | None = None)
     else:
         folder = data / job.data
         splits = read_splits(str(folder), size=read_side(folder))
+    splits = select_conditions(splits, job.conditions)
     if job.crop is not None:
         train, valid = (
             cut_squares(splits.train, job.crop, job.crop // 2),

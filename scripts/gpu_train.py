@@ -22,6 +22,7 @@ import torch
 from gpu_jobs import JOBS, REHEARSAL, TrainingJob, read_pictures
 
 from smalti.core.checkpoint import save as save_checkpoint
+from smalti.data.attributes import Attribute
 from smalti.data.pictures import Pictures
 from smalti.training.device import build_fabric
 from smalti.training.loop import Loop
@@ -117,7 +118,13 @@ def move_pictures(pictures: Pictures, device: torch.device) -> Pictures:
     """Move the pictures to the device, so that batches need not be copied."""
     labels = None if pictures.labels is None else pictures.labels.to(device)
     stored = pictures.pixels.to(device)
-    return Pictures(stored, labels, pictures.classes, pictures.name, pictures.captions)
+    attributes = {
+        name: Attribute(one.labels.to(device), one.values)
+        for name, one in pictures.attributes.items()
+    }
+    return Pictures(
+        stored, labels, pictures.classes, pictures.name, pictures.captions, attributes=attributes
+    )
 
 
 def compile_parts(model: torch.nn.Module, paths: Iterable[str], mode: str) -> None:

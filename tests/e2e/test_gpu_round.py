@@ -14,7 +14,9 @@ import pytest
 import torch
 
 import smalti
-from smalti.data.pictures import Pictures
+from smalti.data.attributes import make_attributes
+from smalti.data.pictures import Pictures, Splits
+from tests.albums import make_noise
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
@@ -83,3 +85,31 @@ def test_pictures_are_cut_into_squares() -> None:
     assert squares.shape == (1, 4, 4) and len(squares) == 18
     assert squares.labels is not None and squares.labels.tolist() == [0] * 9 + [1] * 9
     assert torch.equal(squares.pixels[9 + 5, 0], pixels[1, 0, 2:6, 4:8])
+
+
+@pytest.mark.parametrize("name", ["emoji-gpt", "edges2emoji", "textures"])
+def test_a_prior_of_the_round_trains_on_its_pictures(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import gpu_jobs  # pyright: ignore[reportMissingImports]
+    from gpu_train import move_pictures  # pyright: ignore[reportMissingImports]
+
+    job = next(job for job in gpu_jobs.JOBS if job.name == name)
+    n, side = 6, 64 if job.crop is None else 2 * job.crop
+    words = {"style": ["flat", "3d"] * 3, "category": ["a", "b"] * 3, "base": ["c"] * n}
+    every = Pictures(
+        torch.from_numpy(make_noise(n, 3, side, side)),
+        torch.arange(n) % 2,
+        ("x", "y"),
+        "some",
+        tuple(f"red {k}" for k in range(n)),
+        attributes=make_attributes(words, np.arange(n)),
+    )
+    monkeypatch.setattr(gpu_jobs, "read_splits", lambda *_, **__: Splits(every, every))
+    monkeypatch.setattr(gpu_jobs, "read_side", lambda _: side)
+    train = move_pictures(gpu_jobs.read_pictures(job, tmp_path, 4).train, torch.device("cpu"))
+    model = job.make_config(train).build()
+    expected = {"emoji-gpt": {"style", "category", "text"}, "edges2emoji": {"style", "picture"}}
+    assert {c.name for c in model.spec.conditions} == expected.get(name, {"class"})
+    loss = model.loss(train.make_batch(torch.arange(2), torch.device("cpu")), 0)
+    assert torch.isfinite(loss.total)

@@ -105,8 +105,7 @@ class Pictures:
         }
         conditions = {name: value for name, value in others.items() if value is not None}
         annotations = self.load_annotations(indices, device)
-        conditions |= annotations.conditions
-        return annotations._replace(pictures=x, conditions=conditions)
+        return annotations._replace(pictures=x, conditions={**conditions, **annotations.conditions})
 
     def load_annotations(self, indices: Tensor, device: torch.device) -> Batch:
         """Gather labels, captions and attributes of the given pictures, without pixels."""

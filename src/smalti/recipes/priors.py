@@ -10,6 +10,7 @@ from smalti.autoregressive import (
     CaptionTokens,
     FrozenCodec,
     GPTConfig,
+    PictureCondition,
     build_config,
 )
 from smalti.autoregressive.network import NetworkConfig
@@ -37,7 +38,7 @@ def prior(
     symbol_noise: float = 0.05,
     max_shift: int = 0,
     sampler: Ancestral = PLAIN,
-    picture: PictureOption | None = None,
+    picture: PictureOption | PictureCondition | None = None,
     captions: CaptionTokens | None = None,
     joint_dropout: float = 0.0,
 ) -> AutoregressiveConfig:
@@ -49,7 +50,9 @@ def prior(
     UserError if the codec is for other pictures.
     """
     frozen = make_frozen_codec(codec, pictures).pin_hash()
-    others = () if picture is None else (picture.make_condition(frozen),)
+    if isinstance(picture, PictureOption):
+        picture = picture.make_condition(frozen)
+    others = () if picture is None else (picture,)
     if captions is not None and pictures.captions:
         others = (*others, captions.learn_words(pictures.captions))
     if others and isinstance(network, GPTConfig):  # rows of words would be most of the output

@@ -66,6 +66,11 @@ RECIPES = {
         DIFFUSION,
         steps=9500,
     ),
+    "edges2emoji": Entry(
+        "GPT of emoji by their edges; needs `smalti fetch emoji4`",
+        EMOJI,
+        minutes=60,
+    ),
     "emoji-gpt": Entry(
         "GPT of emoji by name and style; needs `smalti fetch emoji4`",
         EMOJI,
