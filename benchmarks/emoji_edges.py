@@ -62,7 +62,8 @@ def draw(model: Any, pictures: Pictures, x: Tensor, seed: int) -> Tensor:
     cond: dict[str, Any] = {"picture": x}
     if any(c.name == "style" for c in model.spec.conditions):
         cond["style"] = pictures.attributes["style"].list_words()
-    return smalti.sample(model, seeds=range(seed, seed + len(x)), cond=cond)
+    drawn: Any = smalti.sample(model, seeds=range(seed, seed + len(x)), cond=cond)
+    return drawn
 
 
 def compare(model: Any, codec: Any, pictures: Pictures, seed: int) -> dict[str, Tensor]:

@@ -176,7 +176,8 @@ def draw(model: Any, pairs: Pairs, seed: int, options: dict[str, float]) -> Tens
     """Draw each pair by its name and style, with a seed of its own."""
     cond = {"text": pairs.names, "style": [pairs.style_names[k] for k in pairs.styles.tolist()]}
     seeds = range(seed, seed + len(pairs.names))
-    return smalti.sample(model, seeds=seeds, cond=cond, sampler=options or None)
+    drawn: Any = smalti.sample(model, seeds=seeds, cond=cond, sampler=options or None)
+    return drawn
 
 
 def compare(

@@ -44,6 +44,7 @@ from smalti.autoregressive.windows.stream import (
 )
 from smalti.core.canvas import Canvas
 from smalti.core.conditions import (
+    SHIFT,
     ConditionValues,
     list_input_fields,
     merge_shorthands,
@@ -53,7 +54,6 @@ from smalti.core.errors import UserError
 from smalti.core.model import Model
 from smalti.core.players import StartWeights
 from smalti.core.protocols import (
-    SHIFT,
     Batch,
     ChooseSymbols,
     Loss,

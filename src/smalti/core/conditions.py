@@ -13,6 +13,8 @@ from smalti.core.sampling_inputs import SamplingInputs
 
 ConditionValues = dict[str, Tensor | list[str]]
 """Conditions of n pictures, by name: (n,) integers, n texts, or n pictures (n, C, H, W)."""
+SHIFT = "shift"
+"""The name under which a batch of codes has the index of each picture's shift."""
 NONE = "none"
 """The value that means "unconditional"."""
 MAX_LISTED = 20

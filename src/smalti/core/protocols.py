@@ -75,10 +75,6 @@ def list_samplers(native_sampler: object, *other_samplers: object) -> tuple[obje
     )
 
 
-SHIFT = "shift"
-"""The name under which a batch of codes has the index of each picture's shift."""
-
-
 class Batch(NamedTuple):
     """A training batch: pictures, codes or sentence pairs."""
 

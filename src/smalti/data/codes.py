@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from smalti.core.conditions import SHIFT
 from smalti.core.device import move_to_device
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import hash_texts
 from smalti.core.progress import OnProgress, Progress, ignore_event
-from smalti.core.protocols import SHIFT, Batch, Codec
+from smalti.core.protocols import Batch, Codec
 from smalti.data.pictures import Pictures
 from smalti.data.shuffle import ShuffledBatches
 

@@ -12,8 +12,8 @@ import torch
 import smalti
 from smalti.autoregressive import CaptionTokens, FrozenCodec, GPTConfig, build_config
 from smalti.autoregressive.augment import list_shifts, shift_all, shift_pictures
-from smalti.core.conditions import resolve_conditions
-from smalti.core.protocols import SHIFT, Batch
+from smalti.core.conditions import SHIFT, resolve_conditions
+from smalti.core.protocols import Batch
 from smalti.data.attributes import make_attributes
 from smalti.data.code_cache import encode_with_cache
 from smalti.data.pictures import Pictures, Splits
