@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from smalti.tasks._interpolate import Interpolation, interpolate
     from smalti.tasks._list import Listing, ShippedModel, list_models
     from smalti.tasks._match import Matching, MatchMetrics, match
+    from smalti.tasks._measure_bits import PictureBits, measure_bits
     from smalti.tasks._mix import MixedModel, mix_counts
     from smalti.tasks._pack import pack
     from smalti.tasks._reconstruct import Reconstruction, reconstruct
@@ -77,6 +78,7 @@ __all__ = [
     "MatchMetrics",
     "Matching",
     "MixedModel",
+    "PictureBits",
     "Reconstruction",
     "RunReport",
     "ShippedModel",
@@ -104,6 +106,7 @@ __all__ = [
     "list_models",
     "make_gallery",
     "match",
+    "measure_bits",
     "mix_counts",
     "pack",
     "reconstruct",
