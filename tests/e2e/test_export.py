@@ -95,7 +95,9 @@ def test_a_missing_or_another_codec_is_refused(capsys: pytest.CaptureFixture) ->
     shutil.rmtree("prior/codec")
     assert run_command("sample prior -n 1") == 2
     (error,) = capsys.readouterr().err.strip().splitlines()
-    assert f"the codec of a prior is missing: no model '{Path('prior/codec').absolute()}'" in error
+    assert (
+        f"the codec of this model is missing: no model '{Path('prior/codec').absolute()}'" in error
+    )
     save_prior("second")
     shutil.rmtree("runs/codec")
     for command in ("export second models/second", "export nothing models/second"):

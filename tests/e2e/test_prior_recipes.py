@@ -96,7 +96,7 @@ def test_a_run_goes_on_with_its_codec(at_runs: Path, tmp_path: Path) -> None:
     smalti.train("gpt", data="photos", codec=codec, steps=2, out=out)
     assert smalti.resume(out).step == 2
     codec.rename(tmp_path / "elsewhere")
-    with expect_user_error(f"the codec of a prior is missing: no model '{codec}'"):
+    with expect_user_error(f"the codec of this model is missing: no model '{codec}'"):
         smalti.resume(out)
 
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
 
 from smalti.autoregressive.codec_config import CodecConfig
-from smalti.autoregressive.frozen import FrozenCodec
 from smalti.autoregressive.guidance import check_guidance
 from smalti.autoregressive.network import (
     ROW_MAJOR,
@@ -27,6 +26,7 @@ from smalti.core.errors import UserError
 from smalti.core.protocols import Codec, ModelConfig
 from smalti.core.ranges import FractionBelowOne, PictureShape, Range
 from smalti.layers.condition_encoder import describe_conditions
+from smalti.layers.frozen_codec import FrozenCodec
 from smalti.layers.pixel_levels import Levels
 from smalti.layers.start_weights import require_family
 from smalti.layers.symbol_sampling import Ancestral

@@ -24,7 +24,6 @@ from smalti.autoregressive.conditioning import (
 )
 from smalti.autoregressive.config import AutoregressiveConfig
 from smalti.autoregressive.fine_tuning import convert_weights
-from smalti.autoregressive.frozen import UnregisteredCodec
 from smalti.autoregressive.guidance import check_guidance, choose_by_draws, walk_guided
 from smalti.autoregressive.known import encode_known
 from smalti.autoregressive.likelihood import compute_score, sum_nats
@@ -65,6 +64,7 @@ from smalti.core.rng import Rng
 from smalti.core.sampling_inputs import SamplingInputs
 from smalti.layers.condition_encoder import ConditionEncoder
 from smalti.layers.eval_mode import eval_mode
+from smalti.layers.frozen_codec import UnregisteredCodec, load_codec_of_codes
 from smalti.layers.symbol_sampling import Ancestral
 
 
@@ -83,7 +83,7 @@ class Autoregressive(Model):
     def __init__(self, config: AutoregressiveConfig):
         super().__init__()
         self.config = config
-        self.codec_holder = UnregisteredCodec(config.codec.load())
+        self.codec_holder = UnregisteredCodec(load_codec_of_codes(config.codec))
         self.requirements = config.compute_requirements(self.codec_holder.codec)
         check_network(config.network, self.requirements)
         kind = "vector" if "vector" in config.network.condition_kinds else "tokens"

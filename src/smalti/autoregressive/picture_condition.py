@@ -18,12 +18,12 @@ from torch import Tensor
 from smalti.autoregressive.caption_tokens import CaptionTokenizer
 from smalti.autoregressive.codec_config import CodecConfig
 from smalti.autoregressive.coordinates import make_coordinates
-from smalti.autoregressive.frozen import FrozenCodec, UnregisteredCodec
 from smalti.core.conditions import ConditionValues
 from smalti.core.config import check_fields
 from smalti.core.errors import UserError
 from smalti.core.protocols import Condition
 from smalti.core.tensors import to_pictures
+from smalti.layers.frozen_codec import FrozenCodec, UnregisteredCodec, load_codec_of_codes
 
 WRAP_MARGIN = 6
 """Codes beyond each border that the codec of a condition that tiles sees."""
@@ -72,7 +72,7 @@ class PictureEncoder:
 
     def __init__(self, config: PictureCondition):
         self.config, self.name = config, config.name
-        self.holder = UnregisteredCodec(config.codec.load())
+        self.holder = UnregisteredCodec(load_codec_of_codes(config.codec))
         codec = self.holder.codec
         self.vocab_size = int(codec.vocab_size)
         self.size, self.wraps = config.codec.shape[1:], False

@@ -1,4 +1,4 @@
-"""A frozen, trained codec whose codes a model predicts."""
+"""A frozen, trained codec: a model predicts its codes, or diffuses its latents."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smalti.core.checkpoint import find_checkpoint, load
 from smalti.core.config import check_fields
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import hash_model
-from smalti.core.protocols import Codec
+from smalti.core.protocols import Codec, LatentCodec
 from smalti.core.ranges import PictureShape
 
 
@@ -37,9 +37,8 @@ class FrozenCodec:
         try:
             codec = load(self.model)
         except UserError as error:
-            raise UserError(f"the codec of a prior is missing: {error}") from error
-        if codec.spec.output != "codes":
-            raise UserError(f"{self.model} is not a codec; give a VQ-VAE or a VQGAN")
+            raise UserError(f"the codec of this model is missing: {error}") from error
+        check_is_codec(codec, self.model)
         if self.sha256 and (found := hash_model(codec)) != self.sha256:
             raise UserError(
                 f"{self.model} is not the codec this model was trained with: its hash starts with "
@@ -66,6 +65,28 @@ class FrozenCodec:
         return replace(self, model=model, sha256=self.sha256 or hash_codec(model))
 
 
+def check_is_codec(codec: Any, name: object, *, of_codes: bool = False) -> None:
+    """UserError unless this model encodes pictures, as codes or as continuous latents.
+
+    of_codes: refuse continuous latents, too.
+    """
+    if codec.spec.output == "latents" and of_codes:
+        raise UserError(
+            f"{name} has continuous latents and no codes; give a VQ-VAE or a VQGAN, or train a "
+            "diffusion model in its latents (latent-ddpm)"
+        )
+    if codec.spec.output not in ("codes", "latents"):
+        raise UserError(f"{name} is not a codec; give a VQ-VAE or a VQGAN")
+
+
+def load_codec_of_codes(config: Any) -> Any:
+    """Build or load the codec of a config. UserError for one of continuous latents."""
+    codec = config.load()
+    if isinstance(config, FrozenCodec):
+        check_is_codec(codec, config.model, of_codes=True)
+    return codec
+
+
 @cache
 def hash_codec(model: str) -> str:
     return hash_model(load(model))
@@ -74,9 +95,9 @@ def hash_codec(model: str) -> str:
 class UnregisteredCodec:
     """Holds a codec outside nn.Module's registry, so that it is neither trained nor saved."""
 
-    def __init__(self, codec: Codec):
+    def __init__(self, codec: Codec | LatentCodec):
         self.codec: Any = codec
-        self.values = codec.symbol_values
+        self.values = getattr(codec, "symbol_values", None)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> UnregisteredCodec:
         return self
