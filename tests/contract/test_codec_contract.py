@@ -13,10 +13,14 @@ from torch import Tensor
 
 import smalti
 from smalti.core.checkpoint import save
+from smalti.core.players import HasAfterStep
 from smalti.core.protocols import Batch
-from tests.contract.models import CODECS, ModelCase
+from tests.contract.models import CODECS, LATENT_CODECS, ModelCase
 
-pytestmark = pytest.mark.parametrize("case", CODECS.values(), ids=CODECS.keys())
+ALL = {**CODECS, **LATENT_CODECS}
+every_codec = pytest.mark.parametrize("case", ALL.values(), ids=ALL.keys())
+with_codes = pytest.mark.parametrize("case", CODECS.values(), ids=CODECS.keys())
+continuous = pytest.mark.parametrize("case", LATENT_CODECS.values(), ids=LATENT_CODECS.keys())
 
 
 def make_pictures(case: ModelCase, B: int = 4) -> Tensor:
@@ -44,7 +48,8 @@ def train_codec(
         loss = model.loss(batch, step)
         loss.total.backward()
         optimizer.step()
-        model.after_step()
+        if isinstance(model, HasAfterStep):
+            model.after_step()
         losses.append(loss.total.item())
         if losses[-1] < loss_fraction * losses[0]:
             break
@@ -61,6 +66,7 @@ def train_briefly(case: ModelCase) -> Any:
     return deepcopy(train_once(case))
 
 
+@every_codec
 @pytest.mark.parametrize("mode", [True, False])
 def test_loss_is_finite(case: ModelCase, mode: bool) -> None:
     model = case.config().build().train(mode)
@@ -69,6 +75,7 @@ def test_loss_is_finite(case: ModelCase, mode: bool) -> None:
     assert all(v.isfinite() and not v.requires_grad for v in loss.terms.values())
 
 
+@every_codec
 def test_a_gradient_reaches_every_trained_parameter(case: ModelCase) -> None:
     """In float64, after some steps, summed over several batches, for a code may have no place."""
     model = train_briefly(case).double()
@@ -82,11 +89,13 @@ def test_a_gradient_reaches_every_trained_parameter(case: ModelCase) -> None:
     assert [n for n, size in sizes.items() if size < 1e-9 and not n.endswith(".k.bias")] == []
 
 
+@every_codec
 def test_one_tiny_batch_can_be_overfitted(case: ModelCase) -> None:
     losses = train_codec(case, steps=120, loss_fraction=0.1)[1]
     assert losses[-1] < 0.1 * losses[0]
 
 
+@every_codec
 def test_save_and_load_give_equal_bits(case: ModelCase, tmp_path: Path) -> None:
     model, x = train_briefly(case).eval(), make_pictures(case)
     again = smalti.load(save(model, tmp_path / "model"))
@@ -94,10 +103,11 @@ def test_save_and_load_give_equal_bits(case: ModelCase, tmp_path: Path) -> None:
     weights, others = model.state_dict(), again.state_dict()
     assert weights.keys() == others.keys()
     assert all(torch.equal(weights[key], others[key]) for key in weights)
-    assert torch.equal(again.encode(x), model.encode(x))
+    assert torch.equal(again.encode_latents(x), model.encode_latents(x))
     assert torch.equal(again.reconstruct(x), model.reconstruct(x))
 
 
+@with_codes
 def test_pictures_become_a_grid_of_symbols_and_come_back(case: ModelCase) -> None:
     model, x = train_briefly(case).eval(), make_pictures(case)
     codes = model.encode(x)
@@ -109,6 +119,7 @@ def test_pictures_become_a_grid_of_symbols_and_come_back(case: ModelCase) -> Non
     assert torch.equal(model.encode(x), codes)  # nothing is drawn
 
 
+@with_codes
 def test_latents_are_quantized_on_their_way_to_a_picture(case: ModelCase) -> None:
     model, x = train_briefly(case).eval(), make_pictures(case)
     z = model.encode_latents(x)
@@ -116,9 +127,22 @@ def test_latents_are_quantized_on_their_way_to_a_picture(case: ModelCase) -> Non
     assert torch.equal(model.decode_latents(z, case.shape[1:]), model.reconstruct(x))
 
 
+@with_codes
 def test_splitting_the_batch_changes_nothing(case: ModelCase) -> None:
     model, x = train_briefly(case).eval(), make_pictures(case)
     codes = model.encode(x)
     assert torch.equal(torch.cat([model.encode(part) for part in x.split(1)]), codes)
     parts = torch.cat([model.decode(part) for part in codes.split(3)])
     torch.testing.assert_close(parts, model.decode(codes), atol=1e-4, rtol=0)
+
+
+@continuous
+def test_continuous_latents_become_pictures(case: ModelCase) -> None:
+    model, x = train_briefly(case).eval(), make_pictures(case)
+    z = model.encode_latents(x)
+    assert z.shape == (4, model.latent_channels, *model.compute_code_shape(case.shape[1:]))
+    y = model.decode_latents(z, case.shape[1:])
+    assert y.shape == x.shape and y.dtype == torch.float32 and 0 <= y.min() <= y.max() <= 1
+    assert torch.equal(y, model.reconstruct(x))  # nothing is drawn
+    parts = torch.cat([model.encode_latents(part) for part in x.split(3)])
+    torch.testing.assert_close(parts, z, atol=1e-4, rtol=0)

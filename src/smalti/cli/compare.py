@@ -41,7 +41,7 @@ def print_comparison(comparison: Comparison, arguments: CommandArguments) -> Non
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in ("measure", *comparison.headings, "real", ""):
         table.add_column(name, no_wrap=True)
-    if output != "codes":
+    if output not in ("codes", "latents"):
         table.add_row(bold("sampler"), *(describe_sampler(r) for r in reports))
     for name in dict.fromkeys(row.name for r in reports for row in r.rows):
         rows = [find_row(r, name) for r in reports]
@@ -64,8 +64,8 @@ def describe_protocol(report: Report) -> str:
     if output == "text":
         return describe_pairs(report)
     drawn = describe_samples(report, " of each")
-    if output == "codes":
-        drawn = f"Codes of {format_count(p.held, f'{p.split} picture')}"
+    if output in ("codes", "latents"):
+        drawn = f"Reconstructions of {format_count(p.held, f'{p.split} picture')}"
     return f"{drawn}; reference: {p.reference:,} of {p.data}"
 
 

@@ -73,7 +73,7 @@ def print_report(report: Report) -> None:
             print_full_width(table)
         others = tuple(r for r in report.rows if r.value is None or not find_metric(r))
         return print_table(replace(report, rows=others), out, "value")
-    if find_output(p.metrics) == "codes":
+    if find_output(p.metrics) in ("codes", "latents"):
         held = format_count(p.held, f"{p.split} picture")
         head += f": {held} reconstructed; trained on {p.reference:,} of {p.data}"
         out.print(head, soft_wrap=True)

@@ -10,6 +10,7 @@ from smalti.codecs.fsq import FSQ, FSQConfig
 from smalti.codecs.gradient import Rotation, StraightThrough
 from smalti.codecs.gumbel import Gumbel, GumbelConfig
 from smalti.codecs.health import Health, measure_health
+from smalti.codecs.kl_autoencoder import KLAutoencoder, KLAutoencoderConfig
 from smalti.codecs.lpips import LPIPS
 from smalti.codecs.nearest import find_nearest
 from smalti.codecs.residual import ResidualConfig
@@ -34,6 +35,8 @@ __all__ = [
     "Gumbel",
     "GumbelConfig",
     "Health",
+    "KLAutoencoder",
+    "KLAutoencoderConfig",
     "KMeans",
     "PatchDiscriminator",
     "ResidualConfig",

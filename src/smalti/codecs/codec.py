@@ -2,41 +2,32 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from smalti.codecs.health import measure_health
 from smalti.codecs.network import Autoencoder
-from smalti.codecs.pixel_format import PixelFormat, PixelRange
+from smalti.codecs.picture_codec import PictureCodec
+from smalti.codecs.pixel_format import PixelFormat
 from smalti.core.errors import UserError
-from smalti.core.model import Model
 from smalti.core.players import StartWeights
-from smalti.core.protocols import Batch, Loss, Spec
-from smalti.core.tensors import to_pictures
 from smalti.layers.start_weights import convert_channels
 
 
-class Codec(Model):
+class Codec(PictureCodec):
     """Base class of codecs: encodes pictures to codes and decodes them. Subclasses define the loss.
 
-    A code represents f x f pixels, f = `network.downsampling_factor`. Pictures whose sides are not
-    multiples of f are padded by repeating the last row and column, and cropped after decoding.
+    A code represents f x f pixels, f = `network.downsampling_factor`.
     """
 
     symbol_values: None = None
 
     def __init__(self, config: Any, pixels: PixelFormat | None = None):
         """pixels: how the network sees pictures; None: in its `pixel_range`."""
-        super().__init__()
-        self.config = config
-        self.network = Autoencoder(config.network, config.quantizer)
-        self.pixels = pixels or PixelRange(*self.network.pixel_range)
-        self.spec = Spec("codes", config.shape[0], config.shape[1:], free_size=True)
+        super().__init__(config, Autoencoder(config.network, config.quantizer), "codes", pixels)
 
     def convert_start(self, start: nn.Module) -> StartWeights:
         """Weights of another codec, with those of gray and color converted."""
@@ -46,22 +37,15 @@ class Codec(Model):
         converted = convert_channels(weights, self.state_dict(), C, self.config.shape[0])
         return StartWeights({**weights, **converted})
 
-    @abstractmethod
-    def loss(self, batch: Batch, step: int, carry: object = None) -> Loss: ...
-
     @property
     def vocab_size(self) -> int:
         """Number of codes K; codes have no order."""
         return self.network.quantizer.codebook_size
 
     @property
-    def device(self) -> torch.device:
-        return next(self.network.parameters()).device
-
-    def compute_code_shape(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Rows and columns of codes for a picture of this height and width."""
-        f = self.network.downsampling_factor
-        return -(-size[0] // f), -(-size[1] // f)
+    def latent_channels(self) -> int:
+        """Channels D of the latents, before and after the quantizer."""
+        return self.config.quantizer.width
 
     @torch.no_grad()
     def encode(self, x: Tensor) -> Tensor:
@@ -71,12 +55,6 @@ class Codec(Model):
         """
         x = self.check_pictures(x)
         return self.network.encode(self.pad(self.to_network_range(x.to(self.device))))
-
-    @torch.no_grad()
-    def encode_latents(self, x: Tensor) -> Tensor:
-        """Encode pictures (N, C, H, W) in [0, 1] to z_e (N, D, h, w), before the quantizer."""
-        self.check_pictures(x)
-        return self.network.encode_latents(self.pad(self.to_network_range(x.to(self.device))))
 
     @torch.no_grad()
     def decode(self, codes: Tensor, size: tuple[int, int] | None = None) -> Tensor:
@@ -131,25 +109,3 @@ class Codec(Model):
     def after_step(self) -> None:
         """Update the quantizer after an optimizer step, in all processes at once."""
         self.network.quantizer.after_step()
-
-    def to_network_range(self, x: Tensor) -> Tensor:
-        """Map [0, 1] to the network's range."""
-        return self.pixels.to_network(x)
-
-    def from_network_range(self, x: Tensor) -> Tensor:
-        """Map the network's range to [0, 1], clamped, as float32."""
-        return self.pixels.from_network(x)
-
-    def pad(self, x: Tensor) -> Tensor:
-        """Pad to multiples of the downsampling factor, at the bottom and right."""
-        f = self.network.downsampling_factor
-        H, W = x.shape[2:]
-        below, right = -H % f, -W % f
-        return F.pad(x, (0, right, 0, below), mode="replicate") if below or right else x
-
-    def check_pictures(self, x: Any) -> Tensor:
-        """Convert pictures to float32 (N, C, H, W), given as for `encode`. UserError for others."""
-        x, C = to_pictures(x, "pictures").float(), self.config.shape[0]
-        if x.shape[1] != C:
-            raise UserError(f"pictures have shape {tuple(x.shape)}; give (N, {C}, H, W)")
-        return x

@@ -52,7 +52,7 @@ TAGS = {
     "picture-condition": "smalti.autoregressive.picture_condition:PictureCondition",
     "coordinates": "smalti.autoregressive.coordinates:CoordinateCodec",
     "indices": "smalti.autoregressive.indices:IndexCodec",
-    "frozen": "smalti.autoregressive.frozen:FrozenCodec",
+    "frozen": "smalti.layers.frozen_codec:FrozenCodec",
     "gpt": "smalti.autoregressive.gpt.network:GPTConfig",
     "row-major": "smalti.autoregressive.orders:RowMajor",
     "alternate": "smalti.autoregressive.orders:Alternate",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -14,6 +13,7 @@ from smalti.core.canvas import Canvas
 from smalti.core.errors import UserError
 from smalti.core.rng import Rng
 from smalti.core.sampling_inputs import SamplingInputs
+from smalti.core.score import Score
 from smalti.core.short_repr import format_short_repr
 from smalti.core.tensors import to_float_pictures
 
@@ -47,8 +47,9 @@ class Condition(NamedTuple):
 class Spec:
     """What a model outputs and accepts; the command line is built from it."""
 
-    output: Literal["picture", "text", "codes", "indices"]
-    """Codecs have codes, and draw no samples. Indices are codes without a codec to decode them."""
+    output: Literal["picture", "text", "codes", "latents", "indices"]
+    """Codecs have codes, or continuous latents only, and draw no samples. Indices are codes without
+    a codec to decode them."""
     channels: int = 0
     """Channels of the pictures."""
     size: tuple[int, int] | None = None
@@ -90,6 +91,8 @@ class Batch(NamedTuple):
     """Other conditions by name: (B,) integers, B texts, or pictures (B, C, H, W)."""
     codes: Tensor | None = None
     """(B, C, h, w) int64: codes of encoded pictures."""
+    latents: Tensor | None = None
+    """(B, D, h, w) float32: continuous latents of encoded pictures."""
     pairs: tuple[Tensor, Tensor] | None = None
     """(B, S) and (B, T) int64: tokens of sentences and of their translations, padded."""
 
@@ -193,10 +196,17 @@ class Codec(Protocol):
     def decode(self, codes: Tensor, size: tuple[int, int] | None = None) -> Tensor: ...
 
 
-class LatentCodec(Codec, Protocol):
-    """A codec with continuous latents (N, D, h, w) before its quantizer."""
+@runtime_checkable
+class LatentCodec(Protocol):
+    """Encodes pictures (N, C, H, W) in [0, 1] as continuous latents, and decodes them.
 
-    def encode_latents(self, x: Tensor) -> Tensor: ...
+    Those of a codec with codes are the latents before its quantizer, which decoding applies.
+    """
+
+    @property
+    def latent_channels(self) -> int: ...  # D
+    def compute_code_shape(self, size: tuple[int, int]) -> tuple[int, ...]: ...  # (H, W) -> (h, w)
+    def encode_latents(self, x: Tensor) -> Tensor: ...  # (N, D, h, w)
     def decode_latents(self, z: Tensor, size: tuple[int, int] | None = None) -> Tensor: ...
 
 
@@ -283,37 +293,6 @@ class AutoregressiveModel(Protocol):
     def to_sequence(self, z: Tensor) -> Tensor:
         """Arrange symbols (n, C, h, w) in the order of the walk's positions: (n, T)."""
         ...
-
-
-class Score(NamedTuple):
-    """The likelihood of pictures under a model."""
-
-    __repr__ = format_short_repr
-
-    nats: Tensor
-    """(B,) float64: -log p(x) of each 8-bit picture, or an upper bound on it."""
-    dims: int
-    """Numbers in a picture, C*H*W, or codes: bits/dim is nats / (dims log 2)."""
-    kind: Literal["exact", "bound", "codes"]
-    """Exact, an upper bound (diffusion), or of the picture's codes only."""
-    standard_error: Tensor | None = None
-    """(B,) standard error of `nats` for Monte Carlo estimates; None otherwise."""
-    terms: dict[str, Tensor] = {}  # noqa: RUF012
-    """Terms that sum to `nats`, by name, (B,) each."""
-
-    @property
-    def bits_per_dim(self) -> Tensor:
-        """(B,) float64: bits per dimension; uncompressed 8-bit levels have 8.
-
-        UserError for a score of codes, which has no bits per dimension.
-        """
-        if self.kind == "codes":
-            raise UserError("this is a score of codes, not of pixels: it has no bits/dim; use nats")
-        return self.to_bits_per_dim(self.nats)
-
-    def to_bits_per_dim(self, nats: Tensor) -> Tensor:
-        """Convert nats of these pictures, such as `standard_error` or a term, to bits/dim."""
-        return nats / (self.dims * math.log(2))
 
 
 class HasLikelihood(Protocol):

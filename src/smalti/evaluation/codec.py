@@ -13,6 +13,7 @@ from torch import Tensor
 
 from smalti.codecs.codec import Codec
 from smalti.codecs.health import Health, build_health
+from smalti.codecs.kl_autoencoder import ACTIVE_NATS, KLAutoencoder
 from smalti.core.errors import UserError
 from smalti.core.files import write_atomically
 from smalti.core.messages import format_count
@@ -40,14 +41,15 @@ MAX_PAIRS = 32
 class CodecComparison:
     """Reconstructions of held-out pictures, and how often each code was used."""
 
-    codec: Codec
+    codec: Codec | KLAutoencoder
     reference: PictureReference
-    health: Health
+    health: Health | None
+    """How often each code was used; None for continuous latents."""
     pairs: Tensor
     """(2n, C, H, W): pictures, each followed by its reconstruction."""
     per_picture: dict[str, Tensor]
     """psnr and ssim (N,); with a network, features `real` of pictures and `ours` of
-    reconstructions (N, D)."""
+    reconstructions (N, D); of continuous latents, `nats` (N, D) of each channel at a position."""
     batch_size: int = BATCH_SIZE
     sampler: None = None
 
@@ -85,7 +87,7 @@ class CodecComparison:
 
 
 def prepare_codec_comparison(
-    codec: Codec,
+    codec: Codec | KLAutoencoder,
     splits: Splits,
     plan: Plan,
     on_progress: OnProgress,
@@ -98,14 +100,19 @@ def prepare_codec_comparison(
             f"{held_out.name} contains pictures of {held_out.shape}, but the codec takes "
             f"{codec.spec.channels} channels; give data with {codec.spec.channels} channels"
         )
-    per_picture: dict[str, list[Tensor]] = {k: [] for k in ("psnr", "ssim", "real", "ours")}
-    counts, pairs = torch.zeros(codec.vocab_size, dtype=torch.int64), []
+    per_picture: dict[str, list[Tensor]] = {k: [] for k in ("psnr", "ssim", "real", "ours", "nats")}
+    counts: Tensor | int = 0
+    pairs = []
     for first in range(0, len(held_out), BATCH_SIZE):
         x = held_out.take_floats(slice(first, first + BATCH_SIZE))
-        codes = codec.encode(x)
-        y = codec.decode(codes, (x.shape[2], x.shape[3])).cpu()
+        if isinstance(codec, Codec):
+            codes = codec.encode(x)
+            y = codec.decode(codes, (x.shape[2], x.shape[3])).cpu()
+            counts = counts + torch.bincount(codes.flatten().cpu(), minlength=codec.vocab_size)
+        else:
+            y = codec.reconstruct(x).cpu()
+            per_picture["nats"].append(codec.measure_nats(x))
         check_finite_pictures(y)
-        counts += torch.bincount(codes.flatten().cpu(), minlength=codec.vocab_size)
         per_picture["psnr"].append(psnr(x, y))
         per_picture["ssim"].append(ssim(x, y))
         if network:
@@ -116,7 +123,7 @@ def prepare_codec_comparison(
         on_progress(
             Progress("reconstructing", min(first + BATCH_SIZE, len(held_out)), len(held_out))
         )
-    health = build_health(codec, counts)
+    health = build_health(codec, counts) if isinstance(counts, Tensor) else None
     joined = {k: torch.cat(v) for k, v in per_picture.items() if v}
     first_pairs = torch.cat(pairs)[: 2 * MAX_PAIRS]
     return CodecComparison(codec, reference, health, first_pairs, joined)
@@ -163,6 +170,7 @@ def measure_feature_distance(comparison: CodecComparison) -> list[Row]:
 
 def measure_codebook(comparison: CodecComparison) -> list[Row]:
     health = comparison.health
+    assert health is not None
     rows = [
         Row(
             "codes used", float(health.n_used), note=f"of {health.codebook_size}, over all pictures"
@@ -176,11 +184,23 @@ def measure_codebook(comparison: CodecComparison) -> list[Row]:
     return [*rows, Row("parameters", float(count_parameters(comparison.codec)))]
 
 
+def measure_latents(comparison: CodecComparison) -> list[Row]:
+    """Measure how much the continuous latents carry, and in how many channels."""
+    nats = comparison.per_picture["nats"].mean(0)  # (D,) of each channel, at a position
+    active, D = int((nats > ACTIVE_NATS).sum()), len(nats)
+    return [
+        Row("channels used", float(active), note=f"of {D}, with over {ACTIVE_NATS} nats each"),
+        Row("nats a position", float(nats.sum())),
+        Row("parameters", float(count_parameters(comparison.codec))),
+    ]
+
+
 def plot_codes(comparison: CodecComparison, path: Path) -> None:
     """Plot how often each code is used, the most frequent first."""
     from matplotlib.figure import Figure
 
     health = comparison.health
+    assert health is not None
     figure = Figure(figsize=(7, 3.4), dpi=120, layout="constrained")
     axes = figure.subplots()
     share = 100 * health.counts.double() / health.counts.sum().clamp(min=1)
@@ -207,6 +227,11 @@ MEASURES = {
         measure_codebook, ("codes used", "codes used share", "perplexity", "parameters")
     ),
 }
+LATENT_MEASURES = {
+    **{name: MEASURES[name] for name in ("likeness", "features")},
+    "latents": Measure(measure_latents, ("channels used", "nats a position", "parameters")),
+}
+"""Measures of a codec of continuous latents."""
 SHEETS = {
     "reconstructions.png": lambda comparison, path: save_png(
         make_grid(comparison.pairs, columns=8), path
@@ -214,3 +239,4 @@ SHEETS = {
     "codes.png": plot_codes,
 }
 """A report's pictures by name, and the function that writes each."""
+LATENT_SHEETS = {"reconstructions.png": SHEETS["reconstructions.png"]}

@@ -52,6 +52,9 @@ class EvaluationKind:
 KINDS = {
     "picture": EvaluationKind(MEASURES, prepare.prepare_comparison, sheets.SHEETS),
     "codes": EvaluationKind(codec.MEASURES, codec.prepare_codec_comparison, codec.SHEETS),
+    "latents": EvaluationKind(
+        codec.LATENT_MEASURES, codec.prepare_codec_comparison, codec.LATENT_SHEETS
+    ),
     "text": EvaluationKind(text_measures.MEASURES, prepare_text_comparison, text_measures.SHEETS),
 }
 """`Spec.output` -> how it is evaluated."""

@@ -10,7 +10,9 @@ from PIL import Image
 from torch import Tensor
 
 from smalti.codecs.codec import Codec
+from smalti.codecs.picture_codec import PictureCodec
 from smalti.codecs.tiles import decode_tiled, encode_tiled
+from smalti.core.errors import UserError
 from smalti.core.folders import stage_optional_folder, write_record
 from smalti.core.pictures import make_grid, save_png, to_image
 from smalti.core.progress import OnProgress, Progress
@@ -24,7 +26,7 @@ GRAY = 128
 
 
 def reconstruct_by_codec(
-    codec: Codec,
+    codec: PictureCodec,
     name: str,
     files: list[PictureLike],
     size: tuple[int, int] | Literal["native"] | None,
@@ -51,7 +53,7 @@ def reconstruct_by_codec(
             x = read_codec_pictures(codec, part, target_size)
             codes, y = encode_and_decode(codec, x, tile_size)
             check_finite_pictures(y)
-            used |= set(codes.unique().tolist())
+            used |= set() if codes is None else set(codes.unique().tolist())
             dB += round_psnr(psnr(x, y))
             indices += [round(index, 4) for index in ssim(x, y).tolist()]
             if not folder:
@@ -69,8 +71,8 @@ def reconstruct_by_codec(
             tuple(results),
             indices,
             average_known(indices),
-            codec.vocab_size,
-            len(used),
+            codec.vocab_size if isinstance(codec, Codec) else None,
+            len(used) if isinstance(codec, Codec) else None,
             has_grid=bool(pairs),
         )
         if folder:
@@ -79,7 +81,7 @@ def reconstruct_by_codec(
 
 
 def read_codec_pictures(
-    codec: Codec, pictures: list[PictureLike], size: tuple[int, int] | None
+    codec: PictureCodec, pictures: list[PictureLike], size: tuple[int, int] | None
 ) -> Tensor:
     """(n, C, H, W) as the codec takes them; label maps as they are."""
     if getattr(codec, "takes_labels", False):
@@ -109,12 +111,22 @@ def write_pairs(
         "codes_used": reconstruction.codes_used,
         "pictures": rows,
     }
+    if reconstruction.codebook_size is None:
+        record = {k: v for k, v in record.items() if not k.startswith("codes")}
     write_record(folder / "reconstruction.json", record)
 
 
-def encode_and_decode(codec: Codec, x: Tensor, tile_size: int | None) -> tuple[Tensor, Tensor]:
-    """Codes (n, h, w) and pictures (n, C, H, W) on the CPU."""
+def encode_and_decode(
+    codec: PictureCodec, x: Tensor, tile_size: int | None
+) -> tuple[Tensor | None, Tensor]:
+    """Codes (n, h, w), None for continuous latents, and pictures (n, C, H, W) on the CPU."""
     size = (x.shape[2], x.shape[3])
+    if not isinstance(codec, Codec):
+        if tile_size is not None:
+            raise UserError(
+                "tile_size is for codecs with codes, which this one lacks; leave it out"
+            )
+        return None, codec.decode_latents(codec.encode_latents(x), size).cpu()
     if tile_size is None:
         codes = codec.encode(x)
         return codes.cpu(), codec.decode(codes, size).cpu()

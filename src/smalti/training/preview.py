@@ -11,7 +11,7 @@ from smalti.core.conditions import find_picture_condition
 from smalti.core.drawing import draw_in_batches
 from smalti.core.pictures import make_grid
 from smalti.core.players import HasExamples
-from smalti.core.protocols import Batch, Codec, Dataset, GenerativeModel, Spec
+from smalti.core.protocols import Batch, Dataset, GenerativeModel, LatentCodec, Spec
 from smalti.core.sampling import sample
 from smalti.core.sampling_inputs import SamplingInputs
 from smalti.training.examples import Example
@@ -32,11 +32,11 @@ def draw_preview(
         pictures, labels = read_condition_pictures(model.spec, valid if len(valid) else train)
         samples = draw_samples(model, PREVIEW_SIZE // parts or 1, captions, pictures, labels)
         return make_grid(samples if pictures is None else place_beside(pictures, samples))
-    if not isinstance(model, Codec):
+    if not isinstance(model, LatentCodec):
         return None
     x = load_first_batch(valid if len(valid) else train, PREVIEW_SIZE // 2).require_pictures()
-    codes, size = [model.encode(part.to(device)) for part in x.split(8)], (x.shape[2], x.shape[3])
-    x_hat = torch.cat([model.decode(part, size).cpu() for part in codes])
+    latents, size = [model.encode_latents(p.to(device)) for p in x.split(8)], x.shape[2:]
+    x_hat = torch.cat([model.decode_latents(z, (size[0], size[1])).cpu() for z in latents])
     pairs = torch.stack([x, x_hat], dim=1).flatten(0, 1)
     return make_grid(pairs, columns=8)
 
