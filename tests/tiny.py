@@ -19,7 +19,8 @@ from smalti.autoregressive.mixing.base_model import BaseModel
 from smalti.autoregressive.mixing.config import ContextMixingConfig
 from smalti.autoregressive.mixing.count_tables import count_contexts, pack_tables
 from smalti.autoregressive.mixing.model import ContextMixing
-from smalti.diffusion import DiffusionConfig, UNetConfig
+from smalti.codecs import KLAutoencoderConfig
+from smalti.diffusion import DiffusionConfig, UNetConfig, make_latents
 from smalti.diffusion.network import ConditionKind
 from smalti.layers.condition_encoder import compute_width, make_choices
 from smalti.pixelcnn import (
@@ -65,6 +66,14 @@ def vqgan_config(
     return VQGANConfig(shape, network, quantizer, ClassifierDistance("digits"), discriminator)
 
 
+def kl_config(shape: tuple[int, int, int] = (1, 8, 8), **changes: Any) -> KLAutoencoderConfig:
+    """A KL-regularized autoencoder; changes are its own."""
+    network = ResidualConfig(channels=shape[0], **CODEC_NORMS)
+    discriminator = DiscriminatorConfig(channels=shape[0], width=4, layers=1)
+    fields = {"perceptual": ClassifierDistance("digits"), "discriminator": discriminator}
+    return KLAutoencoderConfig(shape, network, **{**fields, **changes})
+
+
 def segmentation_config(
     quantizer: Any, shape: tuple[int, int, int] = (1, 8, 8), labels: int = 256
 ) -> SegmentationConfig:
@@ -100,6 +109,19 @@ def diffusion_config(
     D = compute_width(conditions, reserve_none=True)
     network = changes.pop("network", None) or unet_config(channels=shape[0], condition_width=D)
     return DiffusionConfig(shape=shape, network=network, conditions=conditions, **changes)
+
+
+def latent_config(
+    shape: tuple[int, int, int] = (1, 16, 16),
+    classes: tuple[str, ...] = (),
+    codec: str = "vqvae-digits",
+    **changes: Any,
+) -> DiffusionConfig:
+    """A diffusion model in the latents of a codec, whose pictures have the channels of `shape`."""
+    D = compute_width(make_choices(classes), reserve_none=True)
+    space = make_latents(codec)
+    network = unet_config(channels=space.channels, condition_width=D, stem=1)
+    return diffusion_config(shape, classes, network=network, space=space, **changes)
 
 
 def pixelcnn_config(

@@ -34,6 +34,8 @@ from tests.tiny import (
     GPT,
     CountedConfig,
     diffusion_config,
+    kl_config,
+    latent_config,
     pixelcnn_config,
     plusplus_config,
     prior_config,
@@ -108,6 +110,19 @@ MODELS = {
             sampler=DDIM(steps=4, spacing="quadratic", sigma_hat=True),
         ),
         shape=(3, 8, 8),
+    ),
+    "latent-diffusion": ModelCase(
+        lambda: latent_config((1, 16, 16), AB, sampler=DDIM(steps=4, guidance=1.5)),
+        shape=(1, 16, 16),
+    ),
+    "latent-diffusion-odd": ModelCase(
+        lambda: latent_config((1, 15, 13), sampler=UniPC(steps=4)), shape=(1, 15, 13)
+    ),
+    "latent-consistency": ModelCase(
+        lambda: latent_config(
+            (1, 16, 16), objective=ConsistencyTuning(steps=80), sampler=Consistency(2)
+        ),
+        shape=(1, 16, 16),
     ),
     "gated-pixelcnn": ModelCase(lambda: pixelcnn_config(levels=2)),
     "gated-pixelcnn-classes-rgb": ModelCase(
@@ -189,3 +204,12 @@ CODECS = {
     ),
     "segmentation": ModelCase(lambda: segmentation_config(VQConfig(16, 4))),
 }
+
+LATENT_CODECS = {
+    "kl-autoencoder": ModelCase(lambda: kl_config(kl_weight=1e-4)),
+    "kl-autoencoder-plain-odd-rgb": ModelCase(
+        lambda: kl_config((3, 7, 5), perceptual_weight=0.0, discriminator_weight=0.0),
+        shape=(3, 7, 5),
+    ),
+}
+"""Codecs of continuous latents, without codes."""

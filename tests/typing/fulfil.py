@@ -12,42 +12,48 @@ from smalti.autoregressive.output import SoftmaxDistribution
 from smalti.autoregressive.pixelcnn.raster_walker import RasterWalker
 from smalti.codecs.codebook import Codebook
 from smalti.codecs.discriminator import DiscriminatorPlayer
+from smalti.codecs.kl_autoencoder import KLAutoencoder, KLAutoencoderConfig
 from smalti.codecs.vqgan import VQGAN, VQGANConfig
 from smalti.codecs.vqvae import VQVAE, VQVAEConfig
 from smalti.core import players as p
 from smalti.core import protocols as c
 from smalti.core.canvas import Canvas
 from smalti.data.codes import Codes
+from smalti.data.latents import EncodedLatents
 from smalti.data.pictures import Pictures
 from smalti.data.sentence_pairs import HasVocabularies, SentencePairs, TextPairs
 from smalti.data.shuffle import ShuffledBatches, ShuffledTokenBatches
 from smalti.diffusion import Diffusion, DiffusionConfig, DiffusionState
+from smalti.diffusion.latents import LatentSpace
+from smalti.diffusion.space import Pixels, Space
 from smalti.features.classifier import Classifier, ClassifierConfig
 from smalti.translation import SubwordTokenizer, Tokenizer, Translator, WordTokenizer
 from smalti.translation.model import TranslatorConfig
 
-DATASETS: list[type[c.Dataset]] = [Pictures, Codes, SentencePairs, TextPairs]
+DATASETS: list[type[c.Dataset]] = [Pictures, Codes, EncodedLatents, SentencePairs, TextPairs]
 HAS_VOCABULARIES: type[HasVocabularies] = TextPairs
 HAS_EXAMPLES: type[p.HasExamples] = TextPairs
 TOKENIZERS: list[type[Tokenizer]] = [SubwordTokenizer, WordTokenizer]
 BATCH_ORDERS: list[type[c.BatchOrder]] = [ShuffledBatches, ShuffledTokenBatches]
-HAVE_MIRRORED: list[type[p.HasMirrored]] = [Codes]
-HAVE_FACTS: list[type[c.HasFacts]] = [Pictures, Codes, VQGANConfig]
+HAVE_MIRRORED: list[type[p.HasMirrored]] = [Codes, EncodedLatents]
+HAVE_FACTS: list[type[c.HasFacts]] = [Pictures, Codes, EncodedLatents, VQGANConfig]
 
 CONFIGS: list[type[c.ModelConfig]] = [
     AutoregressiveConfig,
     ClassifierConfig,
     DiffusionConfig,
+    KLAutoencoderConfig,
     TranslatorConfig,
     VQGANConfig,
     VQVAEConfig,
 ]
-HAS_TRAINING_CHECK: type[p.HasTrainingCheck] = VQGANConfig
+HAVE_TRAINING_CHECK: list[type[p.HasTrainingCheck]] = [VQGANConfig, KLAutoencoderConfig]
 
 CODECS: list[type[c.Codec]] = [Levels, VQVAE, VQGAN]
-LATENT_CODECS: list[type[c.LatentCodec]] = [VQVAE, VQGAN]
+LATENT_CODECS: list[type[c.LatentCodec]] = [VQVAE, VQGAN, KLAutoencoder]
 
 CANVASES: list[type[c.GenerativeModel[Canvas]]] = [Autoregressive, Translator]
+SPACES: list[type[Space]] = [Pixels, LatentSpace]
 NOISY: type[c.GenerativeModel[DiffusionState]] = Diffusion
 STATES: list[type[c.SamplingState]] = [Canvas, DiffusionState]
 HAVE_LIKELIHOOD: list[type[c.HasLikelihood]] = [Autoregressive, Diffusion]
@@ -61,16 +67,17 @@ PLAYERS: list[type[c.Player]] = [
     Classifier,
     DiscriminatorPlayer,
     Diffusion,
+    KLAutoencoder,
     Translator,
     VQGAN,
     VQVAE,
 ]
-HAS_PLAYERS: type[p.HasPlayers] = VQGAN
-NEEDS_TOTAL_STEPS: type[p.NeedsTotalSteps] = VQGAN
-NEEDS_TRAINING_DATA: type[p.NeedsTrainingData] = Translator
-HAS_START_MESSAGES: type[p.HasStartMessages] = VQGAN
-HAVE_SAVE_MESSAGES: list[type[p.HasSaveMessages]] = [VQGAN, DiscriminatorPlayer]
+HAVE_PLAYERS: list[type[p.HasPlayers]] = [VQGAN, KLAutoencoder]
+NEED_TOTAL_STEPS: list[type[p.NeedsTotalSteps]] = [VQGAN, KLAutoencoder]
+NEED_TRAINING_DATA: list[type[p.NeedsTrainingData]] = [Diffusion, Translator]
+HAVE_START_MESSAGES: list[type[p.HasStartMessages]] = [VQGAN, KLAutoencoder]
+HAVE_SAVE_MESSAGES: list[type[p.HasSaveMessages]] = [VQGAN, KLAutoencoder, DiscriminatorPlayer]
 HAVE_OPTIMIZER_SETTINGS: list[type[p.HasOptimizerSettings]] = [DiscriminatorPlayer, Translator]
 HAVE_AFTER_STEP: list[type[p.HasAfterStep]] = [VQVAE, VQGAN]
-HAVE_VALIDATION: list[type[p.HasValidation]] = [VQVAE, VQGAN]
+HAVE_VALIDATION: list[type[p.HasValidation]] = [VQVAE, VQGAN, KLAutoencoder]
 HAS_TRAINING_STATE: type[p.HasTrainingState] = Codebook

@@ -46,7 +46,8 @@ GENERAL = """Train a model with a recipe, or resume a run.
 
 DATA_FIELDS = re.compile(
     r"model\.(shape|classes|(codec|network|discriminator)\.(shape|channels|condition_width|classes)"
-    r"|codec\.(model|sha256)|network\.(vocab_size|context_length|output_size)|conditions\..*\.values"
+    r"|codec\.(model|sha256)|space\.(channels|downsampling_factor|codec\.(model|sha256|shape))"
+    r"|network\.(vocab_size|context_length|output_size)|conditions\..*\.values"
     r"|(source|target)_(tokenizer_bytes|language)|network\.((source|target)_vocab_size|tied_source))"
 )
 """Fields of a model's config that the data and the codec determine."""

@@ -3,6 +3,7 @@
 from smalti.diffusion.augmentation import Augmentation
 from smalti.diffusion.consistency import Consistency, ConsistencyTuning
 from smalti.diffusion.inversion import RoundTrip, invert, round_trip
+from smalti.diffusion.latents import Latents, make_latents
 from smalti.diffusion.likelihood import BoundEstimator
 from smalti.diffusion.model import Diffusion, DiffusionConfig
 from smalti.diffusion.objective import Bound, Hybrid, Simple
@@ -27,6 +28,7 @@ __all__ = [
     "DiffusionConfig",
     "DiffusionState",
     "Hybrid",
+    "Latents",
     "Linear",
     "RePaint",
     "RoundTrip",
@@ -36,6 +38,7 @@ __all__ = [
     "UNetConfig",
     "UniPC",
     "invert",
+    "make_latents",
     "round_trip",
     "slerp",
 ]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from smalti.core.canvas import KnownPixels
 from smalti.core.errors import UserError
 from smalti.core.sampling_inputs import (
     SamplingInputs,
@@ -15,7 +18,7 @@ from smalti.core.sampling_inputs import (
 from smalti.diffusion.process import add_noise
 from smalti.diffusion.repaint import Hole, RePaint
 from smalti.diffusion.samplers import Sampler
-from smalti.diffusion.space import Pixels
+from smalti.diffusion.space import Space
 
 DEFAULT_STRENGTH = 0.6
 """Default share of the sampler's steps for picture-to-picture sampling."""
@@ -51,11 +54,16 @@ def plan_timesteps(inputs: SamplingInputs, sampler: Sampler, T: int) -> list[int
 
 
 def prepare_start(
-    inputs: SamplingInputs, fresh_noise: Tensor, a_t: Tensor, space: Pixels
+    inputs: SamplingInputs,
+    fresh_noise: Tensor,
+    a_t: Tensor,
+    space: Space,
+    picture_shape: Sequence[int],
 ) -> Tensor:
     """x at the first level: the given or fresh noise, or the picture with that noise added.
 
-    The latter is algorithm 1 of arXiv:2108.01073 (SDEdit). fresh_noise: (n, C, H, W) float64.
+    The latter is algorithm 1 of arXiv:2108.01073 (SDEdit). fresh_noise: (n, D, h, w) float64.
+    picture_shape: (n, C, H, W).
     """
     noise = fresh_noise
     if inputs.initial_noise is not None:
@@ -63,18 +71,31 @@ def prepare_start(
         noise = inputs.initial_noise.detach().double().to(fresh_noise.device)
     if inputs.picture is None:
         return noise
-    check_pictures("picture", inputs.picture, fresh_noise.shape)
+    check_pictures("picture", inputs.picture, picture_shape)
     return add_noise(encode_float64(inputs.picture, fresh_noise.device, space), noise, a_t)
 
 
-def encode_hole(inputs: SamplingInputs, like: Tensor, space: Pixels) -> Hole:
-    """Convert inputs.known and inputs.mask. like: (n, C, H, W), for the shape and the device."""
-    hole = read_known_and_mask(inputs, like.shape)
+def encode_hole(
+    inputs: SamplingInputs, picture_shape: Sequence[int], device: torch.device, space: Space
+) -> Hole:
+    """Convert inputs.known and inputs.mask. picture_shape: (n, C, H, W)."""
+    hole = read_known_and_mask(inputs, picture_shape)
     assert hole is not None
     known, mask = hole
-    return Hole(encode_float64(known, like.device, space), mask.to(like.device))
+    return Hole(*space.encode_known(known.detach().to(device).double(), mask.to(device)))
 
 
-def encode_float64(pictures: Tensor, device: torch.device, space: Pixels) -> Tensor:
+def keep_known_pixels(
+    inputs: SamplingInputs, picture_shape: Sequence[int], device: torch.device
+) -> KnownPixels | None:
+    """The known pixels around a hole, which a codec would change; None without a hole."""
+    hole = read_known_and_mask(inputs, picture_shape)
+    if hole is None:
+        return None
+    known, mask = hole
+    return KnownPixels(known.detach().float().to(device), mask.to(device))
+
+
+def encode_float64(pictures: Tensor, device: torch.device, space: Space) -> Tensor:
     """Convert pictures in [0, 1] to float64 in the process's range."""
     return space.encode(pictures.detach().to(device).double())

@@ -33,7 +33,7 @@ class RoundTrip:
     """Result of `round_trip`: latents and reconstructed pictures."""
 
     latents: Tensor
-    """x_T, (n, C, H, W) float64."""
+    """x_T, (n, C, H, W) float64; in a latent space (n, D, h, w)."""
     pictures: Tensor
     """Reconstructions, (n, C, H, W) in [0, 1]."""
     psnr: Tensor
@@ -49,7 +49,8 @@ def invert(
     sampler: DDIM | None = None,
     refine: int = 1,
 ) -> Tensor:
-    """Invert pictures to the x_T from which `sampler` generates them: (n, C, H, W) float64.
+    """Invert pictures to the x_T from which `sampler` generates them: (n, C, H, W) float64, in a
+    latent space (n, D, h, w).
 
     Integrates DDIM's ODE from clean to noise, eq. 14 of arXiv:2010.02502. sampler.clip and
     sampler.guidance are ignored, since neither can be inverted.
@@ -112,7 +113,7 @@ def round_trip(
     """
     diffusion, pictures = open_diffusion(model), to_pictures(pictures, "pictures")
     latents = invert(diffusion, pictures, labels=labels, sampler=sampler, refine=refine)
-    n, size = len(latents), (int(latents.shape[2]), int(latents.shape[3]))
+    n, size = len(latents), (int(pictures.shape[2]), int(pictures.shape[3]))
     inputs, deterministic = make_deterministic(diffusion, sampler, labels)
     inputs = replace(inputs, initial_noise=latents, size=size)
     *_, last = diffusion.stream(Rng([0] * n), inputs, deterministic)

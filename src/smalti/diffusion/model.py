@@ -18,14 +18,29 @@ from smalti.core.config import check_fields, coerce_value
 from smalti.core.errors import UserError
 from smalti.core.model import Model
 from smalti.core.players import StartWeights
-from smalti.core.protocols import Batch, Loss, ModelConfig, Score, Spec, list_samplers
+from smalti.core.protocols import (
+    Batch,
+    Dataset,
+    Loss,
+    ModelConfig,
+    Score,
+    Spec,
+    list_samplers,
+)
 from smalti.core.ranges import Fraction, PictureShape, SideLength
 from smalti.core.rng import Rng
 from smalti.core.sampling_inputs import SamplingInputs
 from smalti.diffusion.augmentation import Augmentation
 from smalti.diffusion.consistency import Consistency, ConsistencyTuning
 from smalti.diffusion.fine_tuning import convert_weights, follow_start
-from smalti.diffusion.inputs import choose_sampler, encode_hole, plan_timesteps, prepare_start
+from smalti.diffusion.inputs import (
+    choose_sampler,
+    encode_hole,
+    keep_known_pixels,
+    plan_timesteps,
+    prepare_start,
+)
+from smalti.diffusion.latents import Latents, LatentSpace
 from smalti.diffusion.likelihood import BoundEstimator, estimate_bound, extract
 from smalti.diffusion.network import NetworkConfig
 from smalti.diffusion.objective import Bound, Hybrid, Simple, draw_noisy_batch, split_output
@@ -34,7 +49,7 @@ from smalti.diffusion.repaint import RePaint
 from smalti.diffusion.samplers import DDIM, DDPM, Denoiser, DiffusionState, Sampler
 from smalti.diffusion.schedule import Cosine, Linear, Sigmoid
 from smalti.diffusion.solvers import DPMSolver, UniPC
-from smalti.diffusion.space import Pixels
+from smalti.diffusion.space import Pixels, Space
 from smalti.diffusion.unet import UNetConfig
 from smalti.layers.condition_encoder import ConditionConfigs, ConditionEncoder, compute_width
 from smalti.layers.eval_mode import eval_mode
@@ -65,8 +80,8 @@ class DiffusionConfig:
     """Share of pictures trained without a condition. For classifier-free guidance."""
     sampler: DDIM | DDPM | DPMSolver | UniPC | Consistency = field(default_factory=DDIM)
     """Default sampler."""
-    space: Pixels = field(default_factory=Pixels)
-    """Space of the diffusion process."""
+    space: Pixels | Latents = field(default_factory=Pixels)
+    """Space of the diffusion process: pixels, or a codec's latents."""
     augmentation: Augmentation | None = None
     """Random changes of training pictures, which the network is told. Default: none."""
 
@@ -77,7 +92,12 @@ class DiffusionConfig:
                 f"the network accepts {kinds}, but this model's condition is a vector; "
                 "give another network, or no conditions"
             )
-        self.network.check_fit(self.shape, self.condition_width)
+        self.network.check_fit(self.space.compute_shape(self.shape), self.condition_width)
+        if self.space.is_latent and isinstance(self.objective, Bound | Hybrid):
+            raise UserError(
+                f"objective is {type(self.objective).__name__.lower()}, a bound on the bits of "
+                "pixels, but space is a codec's latents; give objective simple"
+            )
         if self.conditions and not self.condition_dropout and self.sampler.guidance != 1:
             raise UserError(
                 f"sampler.guidance is {self.sampler.guidance}, but with condition_dropout 0 the "
@@ -119,7 +139,7 @@ class Diffusion(Model):
     def __init__(self, config: DiffusionConfig):
         super().__init__()
         self.config = config
-        self.space = config.space
+        self.space: Space = config.space.build()
         self.network = config.network.build(1 + config.objective.learns_variance)
         self.conditions = ConditionEncoder(
             config.conditions, config.condition_dropout, reserve_none=True
@@ -144,12 +164,18 @@ class Diffusion(Model):
         """Weights of another diffusion model, rearranged for this one's conditions and channels."""
         return convert_weights(self, start) if isinstance(start, Diffusion) else StartWeights({})
 
+    def set_training_data(self, data: Dataset) -> None:
+        """Measure the latents of the training data, in a latent space."""
+        if isinstance(self.space, LatentSpace):
+            self.space.measure(data)
+
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
         """The objective at random levels; randomness is torch's default generator."""
-        config, pictures, augmented = self.config, batch.require_pictures(), None
+        config, augmented = self.config, None
         if config.augmentation and self.training:
-            pictures, augmented = config.augmentation.augment(pictures)
-        x0 = self.space.encode(pictures)
+            pictures, augmented = config.augmentation.augment(batch.require_pictures())
+            batch = batch._replace(pictures=pictures)
+        x0 = self.space.encode_batch(batch)
         objective, prediction = config.objective, config.prediction
         c = self.conditions.to_vector(merge_shorthands(batch), len(x0))
         c = self.prepend_augmentation(c, len(x0), augmented)
@@ -182,7 +208,8 @@ class Diffusion(Model):
         """Yield the states of sampling: pure noise first, then one state per step.
 
         Choices that are not given are drawn per sample; captions default to empty.
-        inputs.initial_noise (n, C, H, W) is x_T; inputs.size is another height and width. With
+        inputs.initial_noise is x_T, (n, C, H, W), in a latent space (n, D, h, w); inputs.size is
+        another height and width. With
         inputs.picture, sampling starts at an intermediate level from that picture with noise
         (SDEdit); inputs.known and inputs.mask are a hole to fill (RePaint).
         """
@@ -190,14 +217,14 @@ class Diffusion(Model):
         sampler = choose_sampler(inputs, self.config.sampler, sampler, T)
         timesteps = plan_timesteps(inputs, sampler, T)
         size = coerce_value(inputs.size, tuple[SideLength, SideLength] | None, "size")
-        device = self.alpha_bars.device
-        C, H, W = self.config.shape
-        H, W = size or (H, W)
-        shape = (C, H, W)
+        device, size = self.alpha_bars.device, size or self.config.shape[1:]
+        shape = self.compute_noise_shape(size)
         self.config.network.check_fit(shape, self.config.condition_width)
         # drawn also when x_T is given, so that later draws stay the same
         fresh_noise = rng.normal(*shape).to(device)
-        x = prepare_start(inputs, fresh_noise, self.alpha_bars[timesteps[0]], self.space)
+        picture_shape = (len(rng), self.config.shape[0], *size)
+        a_t = self.alpha_bars[timesteps[0]]
+        x = prepare_start(inputs, fresh_noise, a_t, self.space, picture_shape)
         conditions = self.draw_conditions(rng, inputs)
         denoise = self.build_denoiser(conditions, len(rng), sampler.clip, sampler.guidance)
 
@@ -205,9 +232,19 @@ class Diffusion(Model):
             return rng.normal(*shape).to(device)
 
         if isinstance(sampler, RePaint):
-            hole = encode_hole(inputs, fresh_noise, self.space)
-            return sampler.stream(denoise, x, self.alpha_bars, draw_noise, timesteps, hole=hole)
-        return sampler.stream(denoise, x, self.alpha_bars, draw_noise, timesteps)
+            hole = encode_hole(inputs, picture_shape, device, self.space)
+            states = sampler.stream(denoise, x, self.alpha_bars, draw_noise, timesteps, hole=hole)
+        else:
+            states = sampler.stream(denoise, x, self.alpha_bars, draw_noise, timesteps)
+        if not self.space.is_latent:
+            return states
+        known = keep_known_pixels(inputs, picture_shape, device)
+        return (replace(state, size=size, known=known) for state in states)
+
+    def compute_noise_shape(self, size: tuple[int, int] | None = None) -> tuple[int, int, int]:
+        """Shape (D, h, w) of x for pictures of this height and width; None: the model's."""
+        C, H, W = self.config.shape
+        return self.config.space.compute_shape((C, *(size or (H, W))))
 
     def draw_conditions(self, rng: Rng, inputs: SamplingInputs) -> ConditionValues:
         """Resolve the conditions of the samples. Choices that are not given are drawn,
@@ -292,5 +329,9 @@ class Diffusion(Model):
             return estimate_bound(x0, predict_x0, self.alpha_bars, rng, estimator)
 
     def render(self, state: DiffusionState) -> Tensor:
-        """Convert a state to pictures, (n, C, H, W) float32 in [0, 1]."""
-        return self.space.decode(state.x)
+        """Convert a state to pictures, (n, C, H, W) float32 in [0, 1].
+
+        In a latent space the codec decodes them.
+        """
+        pictures = self.space.decode(state.x, state.size or self.config.shape[1:])
+        return pictures if state.known is None else state.known.paste(pictures)

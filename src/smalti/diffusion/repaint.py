@@ -20,10 +20,10 @@ from smalti.diffusion.timesteps import Spacing, look_up_alpha_bar, space_timeste
 
 @dataclass(frozen=True, eq=False)
 class Hole:
-    """Known pictures and a mask of what to fill, both (n, C, H, W)."""
+    """Known pictures and a mask of what to fill, both (n, C, H, W), or latents (n, D, h, w)."""
 
     known: Tensor
-    """float64 in [-1, 1]. Values inside the hole are ignored."""
+    """float64 in the process's range. Values inside the hole are ignored."""
     mask: Tensor
     """Boolean, true where to fill. (The paper's m is true where the picture is known.)"""
 

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import torch
 from torch import Tensor
 
+from smalti.core.canvas import KnownPixels
 from smalti.core.config import check_fields
 from smalti.core.ranges import Fraction, Guidance, SamplingSteps
 from smalti.core.short_repr import add_short_repr
@@ -42,6 +43,10 @@ class DiffusionState:
     """Total number of steps."""
     unit: str = "step"
     """Name of a step, for progress bars."""
+    size: tuple[int, int] | None = None
+    """In a latent space: height and width of the pictures."""
+    known: KnownPixels | None = None
+    """In a latent space: pixels that replace the decoded ones."""
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,44 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 from torch import Tensor
 
 from smalti.core.config import check_fields
 from smalti.core.errors import UserError
+from smalti.core.protocols import Batch
+
+
+class Space(Protocol):
+    """What samplers, editing and inversion know of the space that they run in."""
+
+    is_latent: ClassVar[bool]
+    """Whether x is not made of pixels, so that there is no bound on bits/dim."""
+
+    def encode(self, pictures: Tensor) -> Tensor:
+        """Convert pictures (N, C, H, W) in [0, 1] to x (N, D, h, w) in the process's range."""
+        ...
+
+    def encode_batch(self, batch: Batch) -> Tensor:
+        """x0 (B, D, h, w) of a training batch."""
+        ...
+
+    def encode_known(self, known: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Convert known pictures and their holes, both (n, C, H, W): x and mask (n, D, h, w)."""
+        ...
+
+    def decode(self, x: Tensor, size: tuple[int, int]) -> Tensor:
+        """Convert x to pictures (N, C, H, W) of this size, float32 in [0, 1]."""
+        ...
+
+    def clip(self, x0: Tensor) -> Tensor:
+        """Clip a predicted x0 to the range of clean pictures."""
+        ...
+
+    def encode_8bit(self, pictures: Tensor) -> Tensor:
+        """As `encode`, in float64 at exact 8-bit levels. UserError in a latent space."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -20,13 +52,29 @@ class Pixels:
     """Range of clean pictures, to which predictions can be clipped."""
     half_level: ClassVar[float] = 1 / 255
     """Half the distance of two 8-bit levels."""
+    is_latent: ClassVar[bool] = False
+
+    def compute_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
+        """Shape of x for pictures of this shape (C, H, W): the same."""
+        return shape
+
+    def build(self) -> Pixels:
+        return self
 
     def encode(self, pictures: Tensor) -> Tensor:
         """Convert pictures (N, C, H, W) in [0, 1] to the process's range."""
         return pictures * 2 - 1
 
-    def decode(self, x: Tensor) -> Tensor:
-        """Convert x to pictures (N, C, H, W), float32 in [0, 1]."""
+    def encode_batch(self, batch: Batch) -> Tensor:
+        """x0 (B, C, H, W) of a training batch."""
+        return self.encode(batch.require_pictures())
+
+    def encode_known(self, known: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Convert known pictures; the mask stays."""
+        return self.encode(known), mask
+
+    def decode(self, x: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+        """Convert x to pictures (N, C, H, W), float32 in [0, 1]. Their size is that of x."""
         return ((x + 1) / 2).clamp(0, 1).float()
 
     def clip(self, x0: Tensor) -> Tensor:

@@ -72,6 +72,12 @@ def prior(
 
 def make_frozen_codec(codec: str, pictures: Pictures) -> FrozenCodec:
     """A codec for these pictures. UserError if it is for other ones."""
+    check_codec_shape(codec, pictures)
+    return FrozenCodec(codec, shape=pictures.shape)
+
+
+def check_codec_shape(codec: str, pictures: Pictures) -> None:
+    """UserError if a codec is for other pictures."""
     spec = load(codec).spec
     if (spec.channels, *spec.size) != pictures.shape:
         (H, W), (c, h, w) = spec.size, pictures.shape
@@ -79,7 +85,6 @@ def make_frozen_codec(codec: str, pictures: Pictures) -> FrozenCodec:
             f"codec {codec} has pictures of {spec.channels} x {H} x {W} (channels, height, width), "
             f"but {pictures.name} has {c} x {h} x {w}; give the codec of these pictures"
         )
-    return FrozenCodec(codec, shape=pictures.shape)
 
 
 DIGITS_CODEC = "vqvae-digits"

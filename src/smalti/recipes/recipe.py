@@ -126,6 +126,6 @@ def condition_on_picture(recipe: Recipe, option: PictureOption) -> Recipe:
 def read_picture_size(codec: str) -> tuple[int, int]:
     """(H, W) of the pictures that a codec was trained on. UserError if it is not a codec."""
     spec = load(codec).spec
-    if spec.output != "codes":
+    if spec.output not in ("codes", "latents"):
         raise UserError(f"{codec} is not a codec; give a VQ-VAE or a VQGAN")
     return spec.size

@@ -30,6 +30,7 @@ class Entry(NamedTuple):
 DIFFUSION = "smalti.recipes.diffusion"
 CODECS = "smalti.recipes.codecs"
 AUTOREGRESSIVE = "smalti.recipes.autoregressive"
+LATENTS = "smalti.recipes.latents"
 PRIORS = "smalti.recipes.priors"
 TRANSLATION = "smalti.recipes.translation"
 CLASSIFIERS = "smalti.recipes.classifiers"
@@ -55,6 +56,12 @@ RECIPES = {
     ),
     "article-prior-digits": Entry(  # 50 epochs of MNIST
         "the article's prior of vqvae-digits", PRIORS, steps=50 * (60_000 // 256)
+    ),
+    "autoencoder": Entry(
+        "KL-regularized autoencoder on your pictures (default: the digits)", LATENTS, minutes=30
+    ),
+    "autoencoder-digits": Entry(
+        "KL-regularized autoencoder of digits: 7x7 of 4 numbers", LATENTS, steps=3000
     ),
     "consistency-digits": Entry(
         "consistency tuning of a DDPM; needs --start ddpm-digits", DIFFUSION, steps=4000
@@ -83,6 +90,12 @@ RECIPES = {
         "class-conditional Gated PixelCNN of digits, 8 levels", AUTOREGRESSIVE, minutes=60
     ),
     "gpt": Entry("GPT over the codes of your codec (default: of the digits)", PRIORS, minutes=20),
+    "latent-ddpm": Entry(
+        "DDPM in the latents of your codec (default: of the digits)", LATENTS, minutes=20
+    ),
+    "latent-ddpm-digits": Entry(
+        "class-conditional DDPM in the latents of autoencoder-digits", LATENTS, steps=3000
+    ),
     "letters": Entry(
         "DDPM of letters, 32x32; needs `smalti fetch letters`",
         DIFFUSION,

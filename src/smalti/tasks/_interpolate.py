@@ -169,7 +169,7 @@ def find_endpoint_noise(
 ) -> Tensor:
     """The noise (C, H, W) of a seed, or of a picture by inversion with class k."""
     if isinstance(end, int):
-        return Rng([end]).normal(selected.spec.channels, *(selected.spec.size or ()))[0]
+        return Rng([end]).normal(*selected.model.compute_noise_shape())[0]
     labels = None if k is None else torch.tensor([k])
     options = {"labels": labels, "sampler": sampler, "refine": REFINE_STEPS}
     return invert(selected.model, selected.read_pictures(end), **options)[0].cpu()

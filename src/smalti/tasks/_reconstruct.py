@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from smalti.codecs.codec import Codec
+from smalti.codecs.picture_codec import PictureCodec
 from smalti.core.config import coerce_value, to_json
 from smalti.core.errors import UserError
 from smalti.core.folders import ResultFiles, check_replaceable, stage_optional_folder, write_record
@@ -102,7 +102,7 @@ def reconstruct(
     check_replaceable(out, FILES)
     selected = select_model(model, device, ability="")
     loaded, name = selected.model, selected.name
-    if isinstance(loaded, Codec):
+    if isinstance(loaded, PictureCodec):
         from smalti.tasks.codec_reconstruction import reconstruct_by_codec
 
         if classes:
@@ -141,7 +141,7 @@ def reconstruct(
         psnr, mean = round_psnr(trip.psnr), round_psnr(trip.psnr.mean()[None])[0]
         files = list_paths(picture_list)
         if folder:
-            write_reconstruction(folder, originals, trip)
+            write_reconstruction(folder, originals, trip, loaded)
             record = {
                 "model": selected.recorded_name,
                 "psnr": dict(zip(map(str, files), psnr, strict=True)),
@@ -196,10 +196,18 @@ def round_psnr(psnr: Tensor) -> list[float | None]:
     return [round(v, 2) if v < float("inf") else None for v in psnr.tolist()]
 
 
-def write_reconstruction(folder: Path, originals: Tensor, trip: RoundTrip) -> None:
-    """Write grid.png (originals, latents, reconstructions), the reconstructions and the latents."""
+def write_reconstruction(
+    folder: Path, originals: Tensor, trip: RoundTrip, model: Diffusion
+) -> None:
+    """Write grid.png (originals, latents, reconstructions), the reconstructions and the latents.
+
+    Where the latents are no pictures, the codec decodes them.
+    """
     N = len(originals)
     latents = (0.5 + trip.latents.float() / 6).clamp(0, 1)  # -3 to 3 standard deviations
+    if model.space.is_latent:
+        H, W = originals.shape[2:]
+        latents = model.space.decode(trip.latents.to(model.alpha_bars.device), (H, W)).cpu()
     rows = torch.stack([originals, latents, trip.pictures], dim=1).flatten(0, 1)
     save_png(make_grid(rows, columns=3 * max(1, round((N / 3) ** 0.5))), folder / "grid.png")
     for i, picture in enumerate(trip.pictures):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 import smalti
 from smalti.codecs import lpips as lpips_module
+from smalti.codecs.adversarial import pass_back
 from smalti.codecs.discriminator import (
     ActNorm,
     DiscriminatorPlayer,
@@ -21,7 +22,6 @@ from smalti.codecs.discriminator import (
     freeze_parameters,
 )
 from smalti.codecs.lpips import LPIPS, VGGDistance
-from smalti.codecs.vqgan import pass_back
 from smalti.core.protocols import Batch
 from smalti.data.pictures import Pictures
 from smalti.features.classifier import ClassifierConfig
