@@ -26,7 +26,7 @@ from smalti.core.errors import UserError
 from smalti.core.protocols import Codec, ModelConfig
 from smalti.core.ranges import FractionBelowOne, PictureShape, Range
 from smalti.layers.condition_encoder import describe_conditions
-from smalti.layers.frozen_codec import FrozenCodec
+from smalti.layers.frozen_codec import FrozenCodec, load_codec_of_codes
 from smalti.layers.pixel_levels import Levels
 from smalti.layers.start_weights import require_family
 from smalti.layers.symbol_sampling import Ancestral
@@ -85,7 +85,7 @@ class AutoregressiveConfig:
             check_guidance(self.sampler.guidance, spec)
         # codecs on disk are loaded when the model is built
         if not isinstance(self.codec, FrozenCodec) and not any(c.is_on_disk for c in pictures):
-            check_network(self.network, self.compute_requirements(self.codec.load()))
+            check_network(self.network, self.compute_requirements(load_codec_of_codes(self.codec)))
 
     @property
     def shape(self) -> PictureShape:
@@ -139,7 +139,7 @@ def build_config(
     conditions = tuple(c.pin_hash() if isinstance(c, FrontCondition) else c for c in conditions)
     parts = output, conditions, condition_dropout
     requirements = compute_requirements(
-        codec.load(), codec.shape[1:], *parts, max_shift, order, shared_table
+        load_codec_of_codes(codec), codec.shape[1:], *parts, max_shift, order, shared_table
     )
     return AutoregressiveConfig(
         codec,

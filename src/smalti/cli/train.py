@@ -114,16 +114,22 @@ def list_model_flags(recipe: Recipe | CorpusRecipe | None) -> tuple[Flag, ...]:
 
 def make_codec_flags(recipe: Recipe | None) -> tuple[Flag, ...]:
     """--codec and --picture, for the recipes that take them."""
-    if recipe is None or recipe.codec is None:
+    if recipe is None:
         return ()
+    picture = (
+        Flag("picture", PictureSource, "Picture as a condition.", None),
+        Flag("picture_size", str, "Its height and width (default: its codec's, or half).", None),
+        Flag("picture_data", str, "Folder of given pictures, matched by name.", None),
+    )
+    if recipe.codec is None:
+        return picture if recipe.takes_picture else ()
     help = "Trained codec: shipped model, run or checkpoint."
     default = None if recipe.codec_recipe else recipe.codec
     return (
         Flag("codec", str, help, default),
-        Flag("picture", PictureSource, "Picture as a condition.", None),
+        *picture[:1],
         Flag("picture_codec", str, "Its codec (default: levels, or the prior's).", None),
-        Flag("picture_size", str, "Its height and width (default: its codec's).", None),
-        Flag("picture_data", str, "Folder of given pictures, matched by name.", None),
+        *picture[1:],
     )
 
 

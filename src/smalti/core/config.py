@@ -22,6 +22,7 @@ TAGS = {
     "pixels": "smalti.diffusion.space:Pixels",
     "augmentation": "smalti.diffusion.augmentation:Augmentation",
     "latents": "smalti.diffusion.latents:Latents",
+    "map-condition": "smalti.diffusion.map_condition:MapCondition",
     "unet": "smalti.diffusion.unet:UNetConfig",
     "simple": "smalti.diffusion.objective:Simple",
     "hybrid": "smalti.diffusion.objective:Hybrid",

@@ -106,9 +106,7 @@ class LatentSpace(nn.Module):
         step = -(-len(batches) // (MEASURED_PICTURES // BATCH))
         device = self.mean.device
         parts = [self.encode_raw(data.make_batch(rows, device)).cpu() for rows in batches[::step]]
-        z = (
-            torch.cat(parts).double().transpose(0, 1).flatten(1)[..., None, None]
-        )  # (D, N h w, 1, 1)
+        z = torch.cat(parts).double().transpose(0, 1).flatten(1)  # (D, N h w)
         mean, std = z.mean(1), z.std(1, correction=0).clamp(min=1e-6)
         low, high = (z.amin(1) - mean) / std, (z.amax(1) - mean) / std
         for buffer, value in (("mean", mean), ("std", std), ("low", low), ("high", high)):

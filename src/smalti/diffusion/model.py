@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -42,7 +43,9 @@ from smalti.diffusion.inputs import (
 )
 from smalti.diffusion.latents import Latents, LatentSpace
 from smalti.diffusion.likelihood import BoundEstimator, estimate_bound, extract
-from smalti.diffusion.network import NetworkConfig
+from smalti.diffusion.map_condition import NAME as MAP_NAME
+from smalti.diffusion.map_condition import MapCondition
+from smalti.diffusion.network import NetworkConfig, check_equal
 from smalti.diffusion.objective import Bound, Hybrid, Simple, draw_noisy_batch, split_output
 from smalti.diffusion.process import Prediction, compute_x0
 from smalti.diffusion.repaint import RePaint
@@ -76,6 +79,8 @@ class DiffusionConfig:
     """Training objective. Hybrid and bound can also learn the variance of a step."""
     conditions: ConditionConfigs = ()
     """Conditions: choices such as a class, and captions."""
+    picture: MapCondition | None = None
+    """A picture as a condition, such as one in low resolution."""
     condition_dropout: Fraction = 0.1
     """Share of pictures trained without a condition. For classifier-free guidance."""
     sampler: DDIM | DDPM | DPMSolver | UniPC | Consistency = field(default_factory=DDIM)
@@ -93,6 +98,12 @@ class DiffusionConfig:
                 "give another network, or no conditions"
             )
         self.network.check_fit(self.space.compute_shape(self.shape), self.condition_width)
+        maps = getattr(self.network, "map_channels", 0)
+        check_equal("map_channels", maps, self.picture.channels if self.picture else 0)
+        if self.picture and self.picture.source == "given" and self.augmentation:
+            raise UserError(
+                "augmentation changes pictures, but not the given ones beside them; leave it out"
+            )
         if self.space.is_latent and isinstance(self.objective, Bound | Hybrid):
             raise UserError(
                 f"objective is {type(self.objective).__name__.lower()}, a bound on the bits of "
@@ -146,15 +157,18 @@ class Diffusion(Model):
         )
         self.register_buffer("alpha_bars", config.schedule.compute_alpha_bars(), persistent=False)
         free = config.network.free_size
+        maps = (config.picture.describe(),) if config.picture else ()
+        conditions = (*self.conditions.spec, *maps)
         self.spec = Spec(
             output="picture",
             channels=config.shape[0],
             size=config.shape[1:],
             free_size=free,
-            conditions=self.conditions.spec,
+            conditions=conditions,
             accepted_inputs=(
-                *list_input_fields(self.conditions.spec),
-                *("initial_noise", "picture", "strength", "known", "mask"),
+                *list_input_fields(conditions),
+                *("initial_noise", "known", "mask"),
+                *(() if maps else ("picture", "strength")),
                 *(("size",) if free else ()),
             ),
             samplers=list_samplers(config.sampler, *(kind() for kind in SAMPLERS)),
@@ -179,10 +193,12 @@ class Diffusion(Model):
         objective, prediction = config.objective, config.prediction
         c = self.conditions.to_vector(merge_shorthands(batch), len(x0))
         c = self.prepend_augmentation(c, len(x0), augmented)
+        maps = config.picture.encode_training(batch, x0) if config.picture else None
+        predict = partial(self.predict, maps=maps)
         if isinstance(objective, ConsistencyTuning):
-            return objective.loss(self.predict, x0, c, prediction, self.alpha_bars, step)
+            return objective.loss(predict, x0, c, prediction, self.alpha_bars, step)
         noisy = draw_noisy_batch(x0, self.alpha_bars)
-        output = self.predict(noisy.x, noisy.t, c)
+        output = predict(noisy.x, noisy.t, c)
         return objective.loss(noisy, output, prediction, self.alpha_bars)
 
     def prepend_augmentation(
@@ -199,7 +215,9 @@ class Diffusion(Model):
         augmented = augmented.to(self.conditions.zero)
         return augmented if c is None else torch.cat([augmented, c], dim=1)
 
-    def predict(self, x: Tensor, t: Tensor, c: Tensor | None) -> Tensor:
+    def predict(self, x: Tensor, t: Tensor, c: Tensor | None, maps: Tensor | None = None) -> Tensor:
+        """The network's output. maps: (n, M, h, w), a picture condition beside x."""
+        x = x if maps is None else torch.cat([x, maps.to(x.dtype)], dim=1)
         return self.network(x, t) if c is None else self.network(x, t, c)
 
     def stream(
@@ -209,10 +227,13 @@ class Diffusion(Model):
 
         Choices that are not given are drawn per sample; captions default to empty.
         inputs.initial_noise is x_T, (n, C, H, W), in a latent space (n, D, h, w); inputs.size is
-        another height and width. With
-        inputs.picture, sampling starts at an intermediate level from that picture with noise
-        (SDEdit); inputs.known and inputs.mask are a hole to fill (RePaint).
+        another height and width. With inputs.picture, sampling starts at an intermediate level from
+        that picture with noise (SDEdit), unless the model has a picture as a condition;
+        inputs.known and inputs.mask are a hole to fill (RePaint).
         """
+        given = inputs
+        if self.config.picture:  # it is the condition, not a start
+            inputs = replace(inputs, picture=None)
         T = self.config.schedule.T
         sampler = choose_sampler(inputs, self.config.sampler, sampler, T)
         timesteps = plan_timesteps(inputs, sampler, T)
@@ -225,8 +246,9 @@ class Diffusion(Model):
         picture_shape = (len(rng), self.config.shape[0], *size)
         a_t = self.alpha_bars[timesteps[0]]
         x = prepare_start(inputs, fresh_noise, a_t, self.space, picture_shape)
-        conditions = self.draw_conditions(rng, inputs)
-        denoise = self.build_denoiser(conditions, len(rng), sampler.clip, sampler.guidance)
+        conditions = self.draw_conditions(rng, given)
+        maps = self.encode_map(conditions, x, size, rng)
+        denoise = self.build_denoiser(conditions, len(rng), sampler.clip, sampler.guidance, maps)
 
         def draw_noise() -> Tensor:
             return rng.normal(*shape).to(device)
@@ -246,6 +268,16 @@ class Diffusion(Model):
         C, H, W = self.config.shape
         return self.config.space.compute_shape((C, *(size or (H, W))))
 
+    def encode_map(
+        self, conditions: ConditionValues, x: Tensor, size: tuple[int, int], rng: Rng
+    ) -> Tensor | None:
+        """The picture condition beside x, for pictures of this size; None without one."""
+        if self.config.picture is None:
+            return None
+        H, W = self.config.shape[1:]
+        scale = size[0] / H, size[1] / W
+        return self.config.picture.encode_sampling(conditions, x.float(), scale, rng)
+
     def draw_conditions(self, rng: Rng, inputs: SamplingInputs) -> ConditionValues:
         """Resolve the conditions of the samples. Choices that are not given are drawn,
         if they need a value.
@@ -258,9 +290,15 @@ class Diffusion(Model):
         return conditions
 
     def build_denoiser(
-        self, conditions: ConditionValues, n: int, clip: bool, guidance: float
+        self,
+        conditions: ConditionValues,
+        n: int,
+        clip: bool,
+        guidance: float,
+        maps: Tensor | None = None,
     ) -> Denoiser:
         """Build the denoiser that a sampler calls. conditions: of n pictures, as resolved.
+        maps: of their picture condition, which guidance leaves as it is.
 
         Classifier-free guidance w gives uncond + w (cond - uncond), eq. 6 of arXiv:2207.12598,
         whose w + 1 is ours. 0 is unconditional, with a single network call.
@@ -273,21 +311,29 @@ class Diffusion(Model):
                 c_uncond = self.prepend_augmentation(c_uncond, n)
 
         def predict_x0(x: Tensor, t: int) -> tuple[Tensor, Tensor | None]:
-            output = self.predict_guided(x.float(), t, c, c_uncond, guidance).double()
+            output = self.predict_guided(x.float(), t, c, c_uncond, guidance, maps).double()
             return self.read_output(output, x, self.alpha_bars[t], clip)
 
         return Denoiser(predict_x0)
 
     @torch.no_grad()
     def predict_guided(
-        self, x: Tensor, t: int, c: Tensor | None, c_uncond: Tensor | None, guidance: float
+        self,
+        x: Tensor,
+        t: int,
+        c: Tensor | None,
+        c_uncond: Tensor | None,
+        guidance: float,
+        maps: Tensor | None = None,
     ) -> Tensor:
         """The network's output at level t for c (n, D), guided away from c_uncond (n, D)."""
         ts = torch.full((len(x),), t, device=x.device)
         with eval_mode(self):
             if c is None or c_uncond is None or not guidance:
-                return self.predict(x, ts, c)
-            both = self.predict(torch.cat([x, x]), torch.cat([ts, ts]), torch.cat([c, c_uncond]))
+                return self.predict(x, ts, c, maps)
+            twice = None if maps is None else torch.cat([maps, maps])
+            c = torch.cat([c, c_uncond])
+            both = self.predict(torch.cat([x, x]), torch.cat([ts, ts]), c, twice)
         cond, uncond = both.chunk(2)
         guided = uncond + guidance * (cond - uncond)
         C = x.shape[1]  # the variance is not guided
@@ -318,9 +364,13 @@ class Diffusion(Model):
             )
         x0 = self.space.encode_8bit(pictures).to(self.alpha_bars.device)
         conditions = resolve_conditions(batch, self.spec, len(x0))
+        size = (x0.shape[2], x0.shape[3])
+        if self.config.picture:
+            conditions = {**conditions, MAP_NAME: self.config.picture.find(batch)}
+        maps = self.encode_map(conditions, x0, size, rng)
 
         def predict_x0(x: Tensor, t: Tensor) -> tuple[Tensor, Tensor | None]:
-            output = self.predict(x.float(), t, c).double()
+            output = self.predict(x.float(), t, c, maps).double()
             return self.read_output(output, x, extract(self.alpha_bars, t), estimator.clip)
 
         with eval_mode(self):

@@ -42,10 +42,12 @@ class UNetConfig:
     """Groups of each group norm."""
     condition_width: CountOrZero = 0
     """Width D of the condition vector; 0 for none."""
+    map_channels: CountOrZero = 0
+    """Channels of a picture condition beside the pictures."""
     dropout: FractionBelowOne = 0.0
     """Dropout rate in the residual blocks."""
 
-    condition_kinds: ClassVar[tuple[ConditionKind, ...]] = ("vector",)
+    condition_kinds: ClassVar[tuple[ConditionKind, ...]] = ("vector", "map")
     free_size: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
@@ -91,7 +93,8 @@ class UNetConfig:
 class UNet(nn.Module):
     """U-Net after DDPM (arXiv:2006.11239, appendix B) on space-to-depth pictures.
 
-    `network(x, t, c)`: x (B, C, H, W), noisy pictures in about [-1, 1]; t (B,) noise levels;
+    `network(x, t, c)`: x (B, C, H, W), noisy pictures in about [-1, 1], and behind their channels
+    those of a picture condition (`map_channels`); t (B,) noise levels;
     c (B, D) condition vectors, or integers (B,) for one-hots. Default c: index D - 1, which is
     "none" if a single choice is the only condition. Returns (B, outputs * C, H, W): with two
     outputs, the prediction's channels come first, then those of v for the variance. Any H and W:
@@ -111,7 +114,7 @@ class UNet(nn.Module):
         self.condition = (
             build_condition_embedding(c.condition_width, E) if c.condition_width else nn.Identity()
         )
-        self.first = nn.Conv2d(pixels, width, 3, padding=1)
+        self.first = nn.Conv2d(pixels + c.map_channels * c.stem**2, width, 3, padding=1)
         self.levels = Level(c, 0, E)
         self.norm = nn.GroupNorm(c.groups, width)
         self.last = zero_weights(nn.Conv2d(width, outputs * pixels, 3, padding=1))

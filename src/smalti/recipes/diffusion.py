@@ -14,6 +14,7 @@ from smalti.diffusion import (
     UNetConfig,
 )
 from smalti.layers.condition_encoder import compute_width, make_choices
+from smalti.recipes.picture_option import PictureOption
 from smalti.recipes.pictures import (
     EMOJI,
     FetchedReader,
@@ -25,10 +26,10 @@ from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
 
 
-def ddpm(pictures: Pictures) -> DiffusionConfig:
+def ddpm(pictures: Pictures, picture: PictureOption | None = None) -> DiffusionConfig:
     """A U-Net whose largest feature maps are 32x32, with self-attention in the smallest.
 
-    Conditioned on subfolders (as classes) and on captions.
+    Conditioned on subfolders (as classes) and on captions, and on a picture.
     """
     C, H, W = pictures.shape
     conditions = make_conditions(pictures)
@@ -43,7 +44,17 @@ def ddpm(pictures: Pictures) -> DiffusionConfig:
         dropout=0.1,
     )
     sampler = DDIM(guidance=1.5 if conditions else 1.0)
-    return DiffusionConfig((C, H, W), network, conditions=conditions, sampler=sampler)
+    config = DiffusionConfig((C, H, W), network, conditions=conditions, sampler=sampler)
+    return add_picture(config, picture)
+
+
+def add_picture(config: DiffusionConfig, option: PictureOption | None) -> DiffusionConfig:
+    """The config with a picture as a condition, whose channels the network takes."""
+    if option is None:
+        return config
+    picture = option.make_map(config.shape)
+    network = replace(config.network, map_channels=picture.channels)  # pyright: ignore
+    return replace(config, network=network, picture=picture)
 
 
 def ddpm_digits(pictures: Pictures) -> DiffusionConfig:
@@ -105,6 +116,7 @@ DDPM = Recipe(
     Training(batch_size=64, learning_rate=1e-3, save_every=1000),
     size=32,
     few=FEW_PICTURES,
+    takes_picture=True,
 )
 LONG_TRAINING = Training(batch_size=128, learning_rate=2e-3, ema=0.9995, save_every=1000)
 DDPM_DIGITS = Recipe(read_digits, ddpm_digits, LONG_TRAINING, size=28)

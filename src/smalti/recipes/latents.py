@@ -14,6 +14,8 @@ from smalti.data.pictures import Pictures
 from smalti.diffusion import DDIM, DiffusionConfig, UNetConfig, make_latents
 from smalti.layers.condition_encoder import compute_width
 from smalti.recipes.codecs import VQGAN_TRAINING, vqgan
+from smalti.recipes.diffusion import add_picture
+from smalti.recipes.picture_option import PictureOption
 from smalti.recipes.pictures import make_conditions, read_digits, read_digits_or_data
 from smalti.recipes.priors import check_codec_shape
 from smalti.recipes.recipe import Recipe
@@ -51,10 +53,12 @@ def autoencoder_digits(pictures: Pictures) -> KLAutoencoderConfig:
     )
 
 
-def latent_ddpm(pictures: Pictures, codec: str) -> DiffusionConfig:
+def latent_ddpm(
+    pictures: Pictures, codec: str, picture: PictureOption | None = None
+) -> DiffusionConfig:
     """A U-Net on a codec's latents, with self-attention in the coarsest feature maps.
 
-    Conditioned on subfolders (as classes) and on captions.
+    Conditioned on subfolders (as classes) and on captions, and on a picture.
     """
     check_codec_shape(codec, pictures)
     space, conditions = make_latents(codec), make_conditions(pictures)
@@ -69,14 +73,17 @@ def latent_ddpm(pictures: Pictures, codec: str) -> DiffusionConfig:
         dropout=0.1,
     )
     sampler = DDIM(guidance=1.5 if conditions else 1.0)
-    return DiffusionConfig(
+    config = DiffusionConfig(
         pictures.shape, network, conditions=conditions, sampler=sampler, space=space
     )
+    return add_picture(config, picture)
 
 
-def latent_ddpm_digits(pictures: Pictures, codec: str) -> DiffusionConfig:
+def latent_ddpm_digits(
+    pictures: Pictures, codec: str, picture: PictureOption | None = None
+) -> DiffusionConfig:
     """Feature maps of 8x8 and 4x4, with half as many parameters as ddpm-digits."""
-    config = latent_ddpm(pictures, codec)
+    config = latent_ddpm(pictures, codec, picture)
     network = replace(config.network, widths=(48, 64), blocks=1, dropout=0.0)
     return replace(config, network=network, sampler=DDIM())
 

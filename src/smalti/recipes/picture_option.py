@@ -1,4 +1,4 @@
-"""A picture as a condition of a prior, as `smalti train` takes it."""
+"""A picture as a condition of a prior or a diffusion model, as `smalti train` takes it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from smalti.core.checkpoint import load
 from smalti.core.errors import UserError
 from smalti.core.size import Size, normalize_size
 from smalti.data.condition_folder import ConditionFolder
+from smalti.diffusion import MapCondition
 
 PictureSource = Literal["low-resolution", "edges", "given"]
+NOISE, SAMPLING_NOISE = 0.3, 0.1
+"""Noise in a condition of a diffusion model in low resolution: at most in training, in sampling."""
 LEVELS = 16
 """Gray levels of a condition in low resolution."""
 
@@ -52,6 +55,27 @@ class PictureOption:
         other = FrozenCodec(self.codec, shape=(spec.channels, *self.choose_size(spec.size)))
         resize = "nearest" if self.is_label_map else "area"
         return PictureCondition(other, source=self.source, resize=resize)
+
+    def make_map(self, shape: tuple[int, int, int]) -> MapCondition:
+        """Make the condition of a diffusion model of pictures of this shape (C, H, W).
+
+        Low resolution is half of it, unless a size is given. Its noise makes the model robust to
+        the faults of another model's samples.
+        """
+        if self.codec is not None:
+            raise UserError(
+                f"picture_codec {self.codec} is given, but diffusion models take pictures as they "
+                "are; leave it out"
+            )
+        C, H, W = shape
+        low = self.source == "low-resolution"
+        h, w = self.choose_size((max(1, H // 2), max(1, W // 2)) if low else (H, W))
+        return MapCondition(
+            self.source,
+            (1 if self.source == "edges" else C, h, w),
+            noise=NOISE if low else 0.0,
+            sampling_noise=SAMPLING_NOISE if low else 0.0,
+        )
 
     def choose_size(self, default: tuple[int, ...]) -> tuple[int, int]:
         """Height and width of the condition."""

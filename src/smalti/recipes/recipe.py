@@ -63,6 +63,8 @@ class Recipe:
     conditions: tuple[str, ...] | None = None
     """Names of the conditions: class, text, or attributes of the pictures. None: the classes, and
     captions where `make_config` takes them."""
+    takes_picture: bool = False
+    """Whether `make_config` has a keyword `picture`, though no keyword `codec`."""
     few: int = 0
     """Training pictures below which they are augmented, unless the user decides; 0 for never."""
 
@@ -116,8 +118,8 @@ def use_conditions(recipe: Recipe, names: Sequence[str] | None) -> Recipe:
 
 
 def condition_on_picture(recipe: Recipe, option: PictureOption) -> Recipe:
-    """A prior's recipe with a picture as a condition. UserError if this recipe is no prior's."""
-    if recipe.codec is None:
+    """A recipe with a picture as a condition. UserError if this recipe's model takes none."""
+    if recipe.codec is None and not recipe.takes_picture:
         raise UserError(f"picture is given, but {recipe.name} takes none; leave it out")
     maker = wrap_maker(recipe.make_config)
     return replace(recipe, make_config=maker.add_options(picture=option))

@@ -21,6 +21,7 @@ from smalti.core.sampling import find_sampler
 from smalti.core.sampling_inputs import SamplingInputs
 from smalti.core.short_repr import add_short_repr
 from smalti.diffusion.inputs import DEFAULT_STRENGTH
+from smalti.tasks.cascade import open_upscaler
 from smalti.tasks.inputs import (
     NO_CONDITIONS,
     Classes,
@@ -64,6 +65,7 @@ def draw_samples(
     pictures: Pictures | None = None,
     strength: Strength | None = None,
     size: int | tuple[int, int] | None = None,
+    upscale: str | Path | None = None,
     sampler: object = None,
     batch_size: BatchSize = 64,
     gif: bool = False,
@@ -89,6 +91,8 @@ def draw_samples(
     strength: Share of the steps to run on it (default: 0.6). Up to 1; more keeps less of it.
     size: Height and width (default: the model's). In pixels, as 64 or 48x64; for models that can
     draw other sizes than their training size.
+    upscale: Model that enlarges the pictures. A super-resolution model; `size` is then of its
+    results.
     sampler: Sampler of the model. A config, a name, or changes of the default: {"steps": 8}.
     batch_size: Pictures per batch.
     gif: Also write denoising.gif or rows.gif. The pictures while they are sampled: from noise, or
@@ -103,7 +107,8 @@ def draw_samples(
     selected = select_model(model, device)
     sampler = find_sampler(sampler or {}, selected.model)
     labels = cycle_values(selected.find_class_indices(classes), n)
-    size, texts = selected.check_size(size), selected.check_text(text)
+    upscaler = None if upscale is None else open_upscaler(upscale, selected, size, device)
+    size, texts = selected.check_size(None if upscaler else size), selected.check_text(text)
     cycled_conditions = cycle_conditions(conditions, n)
     captions = cycle_values(texts, n) or None
     start_pictures = None
@@ -126,10 +131,20 @@ def draw_samples(
             inputs,
             sampler,
             batch_size=batch_size,
-            gif=gif,
+            gif=gif and upscaler is None,
             on_progress=on_progress,
         )
         drawn_classes = selected.name_classes(labels)
+        if upscaler:
+            drawn = upscaler.enlarge(
+                drawn.pictures,
+                seeds,
+                drawn_classes,
+                captions,
+                batch_size=batch_size,
+                gif=gif,
+                on_progress=on_progress,
+            )
         if folder:
             gif_name = "rows.gif" if hasattr(selected.model, "walk") else "denoising.gif"
             write_samples(folder, drawn, seed, torch.tensor(groups) if groups else None, gif_name)
@@ -139,9 +154,11 @@ def draw_samples(
                 "classes": drawn_classes,
                 "text": captions,
                 **({"conditions": cycled_conditions} if cycled_conditions else {}),
-                "size": size,
+                "size": upscaler.size if upscaler else size,
                 "sampler": to_json(sampler),
             }
+            if upscaler:
+                record["upscale"] = upscaler.selected.recorded_name
             if pictures is not None:
                 record["pictures"] = list_paths(pictures)
                 if "strength" in selected.spec.accepted_inputs:

@@ -22,8 +22,10 @@ def encode_once(
     config: object, flip: bool, splits: Splits, on_progress: OnProgress
 ) -> tuple[Dataset, Dataset]:
     """Training and validation data for a model: codes for a prior, latents for latent diffusion,
-    pictures for other models.
+    pictures for other models, and for latent diffusion with a picture as a condition.
     """
+    if isinstance(config, DiffusionConfig) and config.picture:
+        return splits.train, splits.valid
     if isinstance(config, DiffusionConfig) and isinstance(config.space, Latents):
         frozen = config.space.codec
         train, valid = partial(encode_latents_with_cache, mirrored=flip), encode_latents_with_cache

@@ -24,12 +24,12 @@ from smalti.autoregressive import (
 )
 from smalti.autoregressive.augment import crop_pictures
 from smalti.autoregressive.coordinates import make_coordinates
-from smalti.autoregressive.picture_condition import find_edges
 from smalti.core.config import from_json, to_json
 from smalti.core.protocols import Batch, SymbolDistribution
 from smalti.core.rng import Rng
 from smalti.core.sampling_inputs import SamplingInputs
 from smalti.layers.caption import CaptionConfig
+from smalti.layers.condition_pictures import find_edges
 from tests.expect import expect_user_error
 from tests.tiny import GPT, draw_pictures, randomize_zeros
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 import smalti
+from smalti.autoregressive import FrozenCodec, build_config
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
 from smalti.core.sampling_inputs import SamplingInputs
@@ -20,7 +21,7 @@ from smalti.data.latents import EncodedLatents, encode_latent_bytes
 from smalti.diffusion import DDIM, Bound, Diffusion, DiffusionConfig, Hybrid, RePaint, round_trip
 from smalti.diffusion.latents import Latents, LatentSpace
 from tests.expect import expect_user_error
-from tests.tiny import draw_pictures, kl_config, latent_config, randomize_zeros
+from tests.tiny import GPT, draw_pictures, kl_config, latent_config, randomize_zeros
 
 SHAPE = (1, 28, 28)
 PICTURES = digit_pictures("valid").select(slice(0, 40), "forty")
@@ -161,7 +162,7 @@ def test_a_model_over_an_autoencoder_is_embedded_and_moved(
     assert torch.equal(draw_pictures(smalti.load("plain"), 2), expected)
     shutil.rmtree("codec")
     assert torch.equal(draw_pictures(smalti.load("moved"), 2), expected)
-    with expect_user_error("the codec of this model is missing: no model 'codec'"):
+    with expect_user_error(f"the codec of this model is missing: no model '{tmp_path / 'codec'}'"):
         smalti.load("plain")
     smalti.save(kl_config().build(), "codec")
     with expect_user_error("is not the codec this model was trained with"):
@@ -170,5 +171,6 @@ def test_a_model_over_an_autoencoder_is_embedded_and_moved(
 
 def test_continuous_latents_have_no_codes_for_a_prior(tmp_path: Path) -> None:
     smalti.save(kl_config().build(), tmp_path / "codec")
+    frozen = FrozenCodec(str(tmp_path / "codec"), shape=(1, 8, 8))
     with expect_user_error("codec has continuous latents and no codes"):
-        smalti.train("gpt", codec=tmp_path / "codec", out=tmp_path / "run", size=8)
+        build_config(frozen, GPT)
