@@ -38,7 +38,7 @@ def train_codec(
     It stops early if the loss is below `loss_fraction` of the first.
     """
     torch.manual_seed(0)
-    model = case.config().build().train()
+    model: Any = case.config().build().train()
     batch = Batch(make_pictures(case))
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-2)
     losses = []

@@ -31,6 +31,7 @@ command = make_command(
     keyword_only={"n"},
     results_root="samples",
     pictures=PictureFiles,
+    upscale=str | None,
     gif=gif,
 )
 app = make_model_verb("sample", command, takes_conditions=True, about={"help_epilogue": EXAMPLES})

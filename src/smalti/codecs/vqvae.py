@@ -11,6 +11,7 @@ from smalti.codecs.codebook_quantizers import EMAConfig
 from smalti.codecs.codec import Codec
 from smalti.codecs.fine_tuning import follow_start
 from smalti.codecs.network import Networks, Quantizers
+from smalti.codecs.picture_codec import PictureCodec
 from smalti.codecs.strided import StridedConfig
 from smalti.core.config import check_fields
 from smalti.core.errors import UserError
@@ -63,7 +64,7 @@ def crop_like(x_hat: Tensor, x: Tensor) -> Tensor:
     return x_hat[..., : x.shape[2], : x.shape[3]].to(x.dtype)
 
 
-def compute_error_terms(codec: Codec, error: Tensor) -> dict[str, Tensor]:
+def compute_error_terms(codec: PictureCodec, error: Tensor) -> dict[str, Tensor]:
     """Terms for the log: the squared error in the network's range, and the PSNR in dB."""
     low, high = codec.network.pixel_range
     mse = error.detach()

@@ -48,7 +48,8 @@ class Latents:
                 f"shape is {shape}, but the codec {self.codec.model} has pictures of "
                 f"{self.codec.shape[0]} channels; give pictures of as many"
             )
-        return (self.channels, *(-(-side // self.downsampling_factor) for side in shape[1:]))
+        f = self.downsampling_factor
+        return self.channels, -(-shape[1] // f), -(-shape[2] // f)
 
     def build(self) -> LatentSpace:
         return LatentSpace(self)

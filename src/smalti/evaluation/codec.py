@@ -123,7 +123,9 @@ def prepare_codec_comparison(
         on_progress(
             Progress("reconstructing", min(first + BATCH_SIZE, len(held_out)), len(held_out))
         )
-    health = build_health(codec, counts) if isinstance(counts, Tensor) else None
+    health = None
+    if isinstance(codec, Codec) and isinstance(counts, Tensor):
+        health = build_health(codec, counts)
     joined = {k: torch.cat(v) for k, v in per_picture.items() if v}
     first_pairs = torch.cat(pairs)[: 2 * MAX_PAIRS]
     return CodecComparison(codec, reference, health, first_pairs, joined)

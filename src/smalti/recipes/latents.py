@@ -84,6 +84,7 @@ def latent_ddpm_digits(
 ) -> DiffusionConfig:
     """Feature maps of 8x8 and 4x4, with half as many parameters as ddpm-digits."""
     config = latent_ddpm(pictures, codec, picture)
+    assert isinstance(config.network, UNetConfig)
     network = replace(config.network, widths=(48, 64), blocks=1, dropout=0.0)
     return replace(config, network=network, sampler=DDIM())
 
@@ -107,7 +108,14 @@ LATENT_DDPM = Recipe(
 LATENT_DDPM_DIGITS = Recipe(
     read_digits,
     latent_ddpm_digits,
-    Training(batch_size=64, learning_rate=2e-3, ema=0.998, save_every=500),
+    Training(
+        batch_size=64,
+        learning_rate=2e-3,
+        warmup=50,
+        schedule="constant",
+        ema=0.995,
+        save_every=250,
+    ),
     size=28,
     codec=DIGITS_AUTOENCODER,
 )

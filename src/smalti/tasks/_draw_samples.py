@@ -65,7 +65,7 @@ def draw_samples(
     pictures: Pictures | None = None,
     strength: Strength | None = None,
     size: int | tuple[int, int] | None = None,
-    upscale: str | Path | None = None,
+    upscale: object = None,
     sampler: object = None,
     batch_size: BatchSize = 64,
     gif: bool = False,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -57,7 +56,9 @@ class Upscaler:
         )
 
 
-def open_upscaler(model: object, base: SelectedModel, size: Any, device: str = "auto") -> Upscaler:
+def open_upscaler(
+    model: object, base: SelectedModel, size: int | tuple[int, int] | None, device: str = "auto"
+) -> Upscaler:
     """Open the model that enlarges the samples of another one.
 
     size: height and width of the results; None for its own. UserError if it takes no pictures as a

@@ -72,7 +72,7 @@ def test_encoded_latents_train_as_pictures_do() -> None:
         torch.manual_seed(0)
         losses.append(model().loss(batch, 0).total)
     torch.testing.assert_close(losses[0], losses[1], atol=1e-3, rtol=0)
-    other = latent_config(SHAPE).build()
+    other: Any = latent_config(SHAPE).build()
     other.set_training_data(data)
     torch.testing.assert_close(other.space.mean, space().mean, atol=1e-3, rtol=0)
     with expect_user_error("training.flip mirrors pictures"):

@@ -130,10 +130,10 @@ def test_a_cascade_enlarges_samples(tmp_path: Path) -> None:
         diffusion_config((1, 8, 8), ("a", "b"), sampler=DDIM(steps=2)).build()
     ).eval()
     drawn = smalti.draw_samples(
-        base, 3, classes="all", upscale=model(), size=16, out=tmp_path / "s"
+        base, 3, classes=["a", "b"], upscale=model(), size=16, out=tmp_path / "s"
     )
     assert drawn.pictures.shape == (3, 1, 16, 16)
-    others = smalti.draw_samples(base, 2, seed=1, classes=["b", "a"], **again)
+    others = smalti.draw_samples(base, 2, seed=1, classes=["b", "a"], upscale=model(), size=16)
     torch.testing.assert_close(others.pictures, drawn.pictures[1:], atol=1e-5, rtol=0)
     with expect_user_error("takes no picture as a condition, so it cannot enlarge any"):
         smalti.draw_samples(base, 1, upscale=base)
