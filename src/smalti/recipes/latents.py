@@ -21,6 +21,8 @@ from smalti.recipes.priors import check_codec_shape
 from smalti.recipes.recipe import Recipe
 from smalti.training.config import Training
 
+DIGITS_AUTOENCODER = "autoencoder-digits"
+
 
 def autoencoder(pictures: Pictures) -> KLAutoencoderConfig:
     """The network of the recipe vqgan, without its quantizer: 4 numbers per 8x8 pixels."""
@@ -54,7 +56,7 @@ def autoencoder_digits(pictures: Pictures) -> KLAutoencoderConfig:
 
 
 def latent_ddpm(
-    pictures: Pictures, codec: str, picture: PictureOption | None = None
+    pictures: Pictures, codec: str = DIGITS_AUTOENCODER, picture: PictureOption | None = None
 ) -> DiffusionConfig:
     """A U-Net on a codec's latents, with self-attention in the coarsest feature maps.
 
@@ -80,16 +82,17 @@ def latent_ddpm(
 
 
 def latent_ddpm_digits(
-    pictures: Pictures, codec: str, picture: PictureOption | None = None
+    pictures: Pictures, codec: str = DIGITS_AUTOENCODER, picture: PictureOption | None = None
 ) -> DiffusionConfig:
     """Feature maps of 8x8 and 4x4, with half as many parameters as ddpm-digits."""
     config = latent_ddpm(pictures, codec, picture)
     assert isinstance(config.network, UNetConfig)
-    network = replace(config.network, widths=(48, 64), blocks=1, dropout=0.0)
+    network = replace(
+        config.network, widths=(48, 64), attention=(False, False), blocks=1, dropout=0.0
+    )
     return replace(config, network=network, sampler=DDIM())
 
 
-DIGITS_AUTOENCODER = "autoencoder-digits"
 AUTOENCODER = Recipe(read_digits_or_data, autoencoder, VQGAN_TRAINING, size=64)
 AUTOENCODER_DIGITS = Recipe(
     read_digits,
@@ -110,7 +113,8 @@ LATENT_DDPM_DIGITS = Recipe(
     latent_ddpm_digits,
     Training(
         batch_size=64,
-        learning_rate=2e-3,
+        learning_rate=5e-3,
+        optimizer="muon",
         warmup=50,
         schedule="constant",
         ema=0.995,
