@@ -13,7 +13,6 @@ from torch import Tensor
 
 import smalti
 from smalti.core.checkpoint import save
-from smalti.core.players import HasAfterStep
 from smalti.core.protocols import Batch
 from tests.contract.models import CODECS, LATENT_CODECS, ModelCase
 
@@ -38,7 +37,7 @@ def train_codec(
     It stops early if the loss is below `loss_fraction` of the first.
     """
     torch.manual_seed(0)
-    model: Any = case.config().build().train()
+    model = case.config().build().train()
     batch = Batch(make_pictures(case))
     optimizer = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], lr=1e-2)
     losses = []
@@ -48,8 +47,7 @@ def train_codec(
         loss = model.loss(batch, step)
         loss.total.backward()
         optimizer.step()
-        if isinstance(model, HasAfterStep):
-            model.after_step()
+        getattr(model, "after_step", int)()
         losses.append(loss.total.item())
         if losses[-1] < loss_fraction * losses[0]:
             break

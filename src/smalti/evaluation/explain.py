@@ -43,7 +43,7 @@ def format_number(name: str, value: float, reference: float | None = None) -> st
         return f"{100 * value:.1f}%"
     if name in ("nearest", "copying z"):
         return f"{value:.2f}"
-    if name in ("dead codes", "revived codes", "codes used"):
+    if name in ("dead codes", "revived codes", "codes used", "channels used"):
         return f"{value:g}"
     if name == "codes used share" or name.startswith("placeholders kept"):
         return f"{100 * value:.1f}%"
@@ -141,6 +141,7 @@ CODEC_EXPLAINERS = {
     ),
     "codes used share": build_fixed_explainer("of all codes are used in these pictures"),
     "perplexity": build_fixed_explainer("effective number of codes used; higher is better"),
+    "nats a position": build_fixed_explainer("KL divergence of the latents, over all channels"),
 }
 
 
