@@ -25,8 +25,8 @@ from smalti.data.pictures import Pictures
 from smalti.data.sentence_pairs import TextPairs
 from smalti.recipes import RECIPES, find_any_recipe
 from smalti.recipes.corpus_recipe import CorpusRecipe
-from smalti.recipes.picture_option import PictureSource
-from smalti.recipes.recipe import Recipe
+from smalti.recipes.picture_option import PictureOption, PictureSource
+from smalti.recipes.recipe import Recipe, condition_on_picture
 from smalti.tasks import _train
 from smalti.training import Training
 from smalti.translation.words import WordTokenizer
@@ -46,7 +46,7 @@ GENERAL = """Train a model with a recipe, or resume a run.
 
 DATA_FIELDS = re.compile(
     r"model\.(shape|classes|(codec|network|discriminator)\.(shape|channels|condition_width|classes)"
-    r"|codec\.(model|sha256)|space\.(channels|downsampling_factor|codec\.(model|sha256|shape))"
+    r"|codec\.(model|sha256)|space(\..*)?|picture\.(source|shape)|network\.map_channels"
     r"|network\.(vocab_size|context_length|output_size)|conditions\..*\.values"
     r"|(source|target)_(tokenizer_bytes|language)|network\.((source|target)_vocab_size|tied_source))"
 )
@@ -142,6 +142,8 @@ def make_example_config(recipe: Recipe | CorpusRecipe) -> Any:
         return recipe.make_config(pairs, ("en", "zh"))
     if recipe.codec is not None:
         recipe = recipe.use_codec(EXAMPLE_CODEC)
+    if recipe.takes_picture:
+        recipe = condition_on_picture(recipe, PictureOption("low-resolution"))
     config = recipe.make_config(make_example_pictures(recipe))
     return config.add_augmentation() if isinstance(config, HasAugmentation) else config
 

@@ -18,7 +18,7 @@ C = TypeVar("C")
 
 # The closed table of tags: nothing else can be built from a file. One line per class.
 TAGS = {
-    "diffusion": "smalti.diffusion.model:DiffusionConfig",
+    "diffusion": "smalti.diffusion.config:DiffusionConfig",
     "pixels": "smalti.diffusion.space:Pixels",
     "augmentation": "smalti.diffusion.augmentation:Augmentation",
     "latents": "smalti.diffusion.latents:Latents",

@@ -1,12 +1,13 @@
 """Diffusion models: DDPM, DDIM and faster solvers."""
 
 from smalti.diffusion.augmentation import Augmentation
+from smalti.diffusion.config import DiffusionConfig
 from smalti.diffusion.consistency import Consistency, ConsistencyTuning
 from smalti.diffusion.inversion import RoundTrip, invert, round_trip
 from smalti.diffusion.latents import Latents, make_latents
 from smalti.diffusion.likelihood import BoundEstimator
 from smalti.diffusion.map_condition import MapCondition
-from smalti.diffusion.model import Diffusion, DiffusionConfig
+from smalti.diffusion.model import Diffusion
 from smalti.diffusion.objective import Bound, Hybrid, Simple
 from smalti.diffusion.process import slerp
 from smalti.diffusion.repaint import RePaint

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from smalti.core.errors import UserError
+from smalti.core.fingerprint import forget_folder
 from smalti.core.players import StartWeights
+from smalti.core.references import change_references
 from smalti.layers.start_weights import (
     Column,
     convert_channels,
@@ -20,7 +22,8 @@ from smalti.layers.start_weights import (
 )
 
 if TYPE_CHECKING:
-    from smalti.diffusion.model import Diffusion, DiffusionConfig
+    from smalti.diffusion.config import DiffusionConfig
+    from smalti.diffusion.model import Diffusion
 
 CONDITION = "network.condition.weight"
 TIME_BIAS = "network.time.3.bias"
@@ -33,7 +36,8 @@ def follow_start(config: DiffusionConfig, start: DiffusionConfig) -> DiffusionCo
 
     UserError for models of another space.
     """
-    if start.space != config.space:
+    spaces = [change_references(c.space, forget_folder) for c in (start, config)]
+    if spaces[0] != spaces[1]:
         raise UserError(
             f"start's space is {start.space}, but this model's is {config.space}; "
             "give another start"
@@ -42,7 +46,10 @@ def follow_start(config: DiffusionConfig, start: DiffusionConfig) -> DiffusionCo
     return replace(
         config,
         network=replace_fields(
-            start.network, channels=config.shape[0], condition_width=config.condition_width
+            start.network,
+            channels=config.space.compute_shape(config.shape)[0],
+            condition_width=config.condition_width,
+            map_channels=config.picture.channels if config.picture else 0,
         ),
         schedule=start.schedule,
         prediction=start.prediction,

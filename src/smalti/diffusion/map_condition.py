@@ -53,8 +53,10 @@ class MapCondition:
 
     @property
     def channels(self) -> int:
-        """Channels beside the noisy picture: the condition's, and one for its noise level."""
-        return self.shape[0] + (self.noise > 0)
+        """Channels beside the noisy picture: the condition's, and in low resolution one for its
+        noise level.
+        """
+        return self.shape[0] + (self.source == "low-resolution")
 
     def describe(self) -> Condition:
         """Describe the condition for the model's spec. It is always there."""
@@ -92,7 +94,7 @@ class MapCondition:
         s = level.to(condition)[:, None, None, None]
         noisy = (1 - s**2).sqrt() * condition + s * eps
         resized = F.interpolate(noisy, size=size, mode="bilinear")  # (n, C, H, W)
-        if not self.noise:
+        if self.source != "low-resolution":
             return resized
         return torch.cat([resized, s.expand(-1, 1, *size)], dim=1)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -15,7 +15,7 @@ from smalti.core.conditions import (
     merge_shorthands,
     resolve_conditions,
 )
-from smalti.core.config import check_fields, coerce_value
+from smalti.core.config import coerce_value
 from smalti.core.errors import UserError
 from smalti.core.model import Model
 from smalti.core.players import StartWeights
@@ -23,17 +23,16 @@ from smalti.core.protocols import (
     Batch,
     Dataset,
     Loss,
-    ModelConfig,
     Score,
     Spec,
     list_samplers,
 )
-from smalti.core.ranges import Fraction, PictureShape, SideLength
+from smalti.core.ranges import SideLength
 from smalti.core.rng import Rng
 from smalti.core.sampling_inputs import SamplingInputs
-from smalti.diffusion.augmentation import Augmentation
+from smalti.diffusion.config import DiffusionConfig
 from smalti.diffusion.consistency import Consistency, ConsistencyTuning
-from smalti.diffusion.fine_tuning import convert_weights, follow_start
+from smalti.diffusion.fine_tuning import convert_weights
 from smalti.diffusion.inputs import (
     choose_sampler,
     encode_hole,
@@ -41,100 +40,20 @@ from smalti.diffusion.inputs import (
     plan_timesteps,
     prepare_start,
 )
-from smalti.diffusion.latents import Latents, LatentSpace
+from smalti.diffusion.latents import LatentSpace
 from smalti.diffusion.likelihood import BoundEstimator, estimate_bound, extract
 from smalti.diffusion.map_condition import NAME as MAP_NAME
-from smalti.diffusion.map_condition import MapCondition
-from smalti.diffusion.network import NetworkConfig, check_equal
-from smalti.diffusion.objective import Bound, Hybrid, Simple, draw_noisy_batch, split_output
-from smalti.diffusion.process import Prediction, compute_x0
+from smalti.diffusion.objective import draw_noisy_batch, split_output
+from smalti.diffusion.process import compute_x0
 from smalti.diffusion.repaint import RePaint
 from smalti.diffusion.samplers import DDIM, DDPM, Denoiser, DiffusionState, Sampler
-from smalti.diffusion.schedule import Cosine, Linear, Sigmoid
 from smalti.diffusion.solvers import DPMSolver, UniPC
-from smalti.diffusion.space import Pixels, Space
-from smalti.diffusion.unet import UNetConfig
-from smalti.layers.condition_encoder import ConditionConfigs, ConditionEncoder, compute_width
+from smalti.diffusion.space import Space
+from smalti.layers.condition_encoder import ConditionEncoder
 from smalti.layers.eval_mode import eval_mode
-from smalti.layers.start_weights import replace_fields, require_family
 
 SAMPLERS = DDIM, DDPM, DPMSolver, UniPC, RePaint, Consistency
 DEFAULT_ESTIMATOR = BoundEstimator()
-
-
-@dataclass(frozen=True)
-@check_fields
-class DiffusionConfig:
-    """A diffusion model (DDPM)."""
-
-    shape: PictureShape = (1, 28, 28)
-    """Channels, height and width of the pictures."""
-    network: NetworkConfig = field(default_factory=UNetConfig)
-    """Denoising network."""
-    schedule: Linear | Cosine | Sigmoid = field(default_factory=Cosine)
-    """Noise schedule."""
-    prediction: Prediction = "v"
-    """Prediction target. The noise eps, the picture x0, or the velocity v."""
-    objective: Simple | Hybrid | Bound | ConsistencyTuning = field(default_factory=Simple)
-    """Training objective. Hybrid and bound can also learn the variance of a step."""
-    conditions: ConditionConfigs = ()
-    """Conditions: choices such as a class, and captions."""
-    picture: MapCondition | None = None
-    """A picture as a condition, such as one in low resolution."""
-    condition_dropout: Fraction = 0.1
-    """Share of pictures trained without a condition. For classifier-free guidance."""
-    sampler: DDIM | DDPM | DPMSolver | UniPC | Consistency = field(default_factory=DDIM)
-    """Default sampler."""
-    space: Pixels | Latents = field(default_factory=Pixels)
-    """Space of the diffusion process: pixels, or a codec's latents."""
-    augmentation: Augmentation | None = None
-    """Random changes of training pictures, which the network is told. Default: none."""
-
-    def __post_init__(self) -> None:
-        if self.condition_width and "vector" not in self.network.condition_kinds:
-            kinds = " and ".join(self.network.condition_kinds) or "no conditions"
-            raise UserError(
-                f"the network accepts {kinds}, but this model's condition is a vector; "
-                "give another network, or no conditions"
-            )
-        self.network.check_fit(self.space.compute_shape(self.shape), self.condition_width)
-        maps = getattr(self.network, "map_channels", 0)
-        check_equal("map_channels", maps, self.picture.channels if self.picture else 0)
-        if self.picture and self.picture.source == "given" and self.augmentation:
-            raise UserError(
-                "augmentation changes pictures, but not the given ones beside them; leave it out"
-            )
-        if self.space.is_latent and isinstance(self.objective, Bound | Hybrid):
-            raise UserError(
-                f"objective is {type(self.objective).__name__.lower()}, a bound on the bits of "
-                "pixels, but space is a codec's latents; give objective simple"
-            )
-        if self.conditions and not self.condition_dropout and self.sampler.guidance != 1:
-            raise UserError(
-                f"sampler.guidance is {self.sampler.guidance}, but with condition_dropout 0 the "
-                "model never trains without conditions; give guidance 1, or a condition_dropout"
-            )
-
-    @property
-    def condition_width(self) -> int:
-        """Length D of the network's condition vector: the augmentation's, then the conditions'."""
-        augmented = self.augmentation.width if self.augmentation else 0
-        return augmented + compute_width(self.conditions, reserve_none=True)
-
-    def follow_start(self, start: ModelConfig) -> DiffusionConfig:
-        """The config with the network of `start`, whose weights it begins with."""
-        return follow_start(self, require_family(start, self, DiffusionConfig))
-
-    def add_augmentation(self) -> DiffusionConfig:
-        """The config with augmentation, and a network that is told."""
-        if self.augmentation:
-            return self
-        width = self.condition_width + Augmentation.width
-        network = replace_fields(self.network, condition_width=width)
-        return replace(self, augmentation=Augmentation(), network=network)
-
-    def build(self) -> Diffusion:
-        return Diffusion(self)
 
 
 class Diffusion(Model):

@@ -23,6 +23,7 @@ FAMILIES = {
     "autoregressive": "an autoregressive model",
     "vqvae": "a VQ-VAE",
     "vqgan": "a VQGAN",
+    "kl-autoencoder": "an autoencoder",
     "translator": "a translator",
     "classifier": "a classifier",
     "segmentation": "a codec of label maps",

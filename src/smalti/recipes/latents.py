@@ -107,6 +107,7 @@ LATENT_DDPM = Recipe(
     size=28,
     codec=DIGITS_AUTOENCODER,
     codec_recipe="autoencoder",
+    takes_picture=True,
 )
 LATENT_DDPM_DIGITS = Recipe(
     read_digits,
@@ -122,4 +123,5 @@ LATENT_DDPM_DIGITS = Recipe(
     ),
     size=28,
     codec=DIGITS_AUTOENCODER,
+    takes_picture=True,
 )

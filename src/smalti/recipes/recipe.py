@@ -64,7 +64,8 @@ class Recipe:
     """Names of the conditions: class, text, or attributes of the pictures. None: the classes, and
     captions where `make_config` takes them."""
     takes_picture: bool = False
-    """Whether `make_config` has a keyword `picture`, though no keyword `codec`."""
+    """Whether a diffusion model takes a picture as a condition: `make_config` has a keyword
+    `picture`."""
     few: int = 0
     """Training pictures below which they are augmented, unless the user decides; 0 for never."""
 
@@ -111,7 +112,7 @@ def use_conditions(recipe: Recipe, names: Sequence[str] | None) -> Recipe:
 
     A prior takes captions only if they are named.
     """
-    if recipe.codec is None or names is None or TEXT not in names:
+    if recipe.codec is None or recipe.takes_picture or names is None or TEXT not in names:
         return recipe
     maker = wrap_maker(recipe.make_config)
     return replace(recipe, make_config=maker.add_options(captions=CAPTIONS))

@@ -22,9 +22,9 @@ def encode_once(
     config: object, flip: bool, splits: Splits, on_progress: OnProgress
 ) -> tuple[Dataset, Dataset]:
     """Training and validation data for a model: codes for a prior, latents for latent diffusion,
-    pictures for other models, and for latent diffusion with a picture as a condition.
+    pictures for other models, and for latent diffusion that augments them, or derives conditions.
     """
-    if isinstance(config, DiffusionConfig) and config.picture:
+    if isinstance(config, DiffusionConfig) and (config.picture or config.augmentation):
         return splits.train, splits.valid
     if isinstance(config, DiffusionConfig) and isinstance(config.space, Latents):
         frozen = config.space.codec
