@@ -18,7 +18,7 @@ Ability = Literal["", "draw", "draw pictures", "encode", "walk", "score", "trans
 ABILITY_OUTPUTS = {
     "draw": ("picture", "text", "indices"),
     "draw pictures": ("picture",),
-    "encode": ("codes", "latents"),
+    "encode": ("codes",),
     "translate": ("text",),
 }
 """The outputs of models with an ability."""
