@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from benchmarks._example_loop import BATCH_SIZE, ExampleLoop
-from benchmarks._networks import ENDLESS, RECIPE, DiffusersUNet
+from benchmarks._networks import ENDLESS, DiffusersUNet
 from benchmarks._racer import RaceLoop, SmaltiLoop
 from smalti.convert import ArticleDDPM
 from smalti.data import Pictures
@@ -33,7 +33,14 @@ class Entry:
     """Height and width; digits get a black border up to it."""
 
 
-OURS = replace(RECIPE.training, steps=ENDLESS, schedule="constant", ema=0.999)
+OURS = Training(
+    steps=ENDLESS,
+    optimizer="muon",
+    batch_size=32,
+    learning_rate=5e-3,
+    warmup=50,
+    schedule="constant",
+)
 EXAMPLE = Training(batch_size=BATCH_SIZE)  # the rest is in the example's loop
 RIVAL = DiffusersUNet(classes=CLASSES)
 EXAMPLE_RIVAL = DiffusersUNet(

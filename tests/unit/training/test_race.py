@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from benchmarks._example_loop import ExampleLoop
 from benchmarks._networks import DiffusersUNet
 from benchmarks._racer import Racer, Trial
 from benchmarks.race import build_row, list_running
+from benchmarks.speedrun import VARIANTS, build_variant, train_for
 from smalti.core.errors import UserError
 from smalti.data import digit_pictures
 from smalti.training.config import Training
@@ -142,3 +144,12 @@ def test_a_row_says_which_seeds_reached_a_mark(tmp_path: Path):
     assert row["95%"]["minutes"] == [2.0, 2.0]
     assert (row["95%"]["reached"], row["95%"]["held"], row["95%"]["times_ours"]) == (2, 2, 1.0)
     assert (row["97%"]["reached"], row["97%"]["minutes"]) == (1, [3.0, 3.0])
+
+
+@pytest.mark.parametrize("name", list(VARIANTS))
+def test_every_variant_of_the_speedrun_takes_a_step(name: str):
+    variant = VARIANTS[name]
+    small = replace(variant.training, batch_size=2, schedule="constant")
+    loop = build_variant(replace(variant, training=small), digit_pictures("valid"), 0, 1.0)
+    assert train_for(loop, 0.001) > 0.001
+    assert loop.step == 1
