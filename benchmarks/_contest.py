@@ -14,6 +14,7 @@ from smalti.data import Pictures
 from smalti.diffusion import DDIM, DiffusionConfig, Linear, UNetConfig
 from smalti.diffusion.network import NetworkConfig
 from smalti.layers.condition_encoder import make_choices
+from smalti.recipes import find_recipe
 from smalti.training.config import Training
 from smalti.training.device import build_fabric
 from smalti.training.run_record import RunRecord
@@ -33,14 +34,7 @@ class Entry:
     """Height and width; digits get a black border up to it."""
 
 
-OURS = Training(
-    steps=ENDLESS,
-    optimizer="muon",
-    batch_size=32,
-    learning_rate=5e-3,
-    warmup=50,
-    schedule="constant",
-)
+OURS = replace(find_recipe("ddpm").training, steps=ENDLESS, schedule="constant")
 EXAMPLE = Training(batch_size=BATCH_SIZE)  # the rest is in the example's loop
 RIVAL = DiffusersUNet(classes=CLASSES)
 EXAMPLE_RIVAL = DiffusersUNet(

@@ -34,14 +34,15 @@ from smalti.diffusion import UNetConfig
 from smalti.training.device import find_fast_precision
 from smalti.training.interrupt import Interrupt
 
+ATTENTION = (False, True)
 NETWORKS = {
     "convnet-bare": PlainConvNet(residual=False, classes=10),
     "convnet": PlainConvNet(classes=10),
     "unet-bare": ArticleDDPM(residual=False, classes=10),
     "unet-article": ArticleDDPM(classes=10),
-    "ours-16-32": UNetConfig(widths=(16, 32), condition_width=11),
-    "ours-32-64": UNetConfig(widths=(32, 64), condition_width=11),
-    "ours-40-80": UNetConfig(widths=(40, 80), condition_width=11),
+    "ours-16-32": UNetConfig(widths=(16, 32), attention=ATTENTION, condition_width=11),
+    "ours-32-64": UNetConfig(widths=(32, 64), attention=ATTENTION, condition_width=11),
+    "ours-40-80": UNetConfig(widths=(40, 80), attention=ATTENTION, condition_width=11),
 }
 """From the article's stack of convolutions, without and with shortcuts, to ours."""
 

@@ -31,8 +31,8 @@ class UNetConfig:
     """Feature channels of each level, finest first. Each level halves height and width."""
     blocks: Depth = 2
     """Residual blocks per level, down and again up."""
-    attention: LevelFlags = (False, True)
-    """Whether each level has self-attention."""
+    attention: LevelFlags = (False, False)
+    """Whether each level has self-attention. On small pictures it costs more than it brings."""
     stem: Width = 2
     """Space-to-depth factor in front; 1 for none. A factor of 2 turns (C, H, W) into
     (4C, H/2, W/2)."""

@@ -110,10 +110,14 @@ def ddpm_emoji(pictures: Pictures) -> DiffusionConfig:
 
 FEW_PICTURES = 100
 """Pictures below which training augments them. A choice: `benchmarks/augmentation.py` compares."""
+# small batches and Muon: docs/numbers.md, "Race"
+DDPM_TRAINING = Training(
+    optimizer="muon", batch_size=32, learning_rate=5e-3, warmup=50, save_every=1000
+)
 DDPM = Recipe(
     read_digits_or_data,
     ddpm,
-    Training(batch_size=64, learning_rate=1e-3, save_every=1000),
+    DDPM_TRAINING,
     size=32,
     few=FEW_PICTURES,
     takes_picture=True,

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from smalti.core.config import from_json, to_json
 from smalti.training.config import Training
 from smalti.training.optimizers import Muon, orthogonalize, split_matrices
 from smalti.training.step import build_optimizer
@@ -103,3 +104,11 @@ def test_a_restored_optimizer_continues_exactly():
         mover.step()
     for p, q in zip(module.parameters(), twin.parameters(), strict=True):
         assert torch.equal(p, q)
+
+
+def test_a_run_from_before_muon_resumes_with_adamw():
+    stored = to_json(Training(learning_rate=1e-3))
+    del stored["optimizer"]
+    training = from_json(stored)
+    assert isinstance(training, Training)
+    assert isinstance(build_optimizer(nn.Linear(2, 2), training), torch.optim.AdamW)
