@@ -5,7 +5,7 @@ steps alone. Then the averaged weights are measured: the loss on the validation 
 same noise; comparable between networks that predict v) and the share of samples, 20 DDIM steps at
 guidance 1.5, that the digits-classifier recognizes. Schedules that decay end at the budget.
 
-    python -m benchmarks.speedrun --seconds 60 --seeds 0
+    python -m benchmarks.speedrun --seconds 60 --seeds 0 1 2
     python -m benchmarks.speedrun --variants adamw-128 muon-64     # results are kept in --out
 """
 
@@ -86,9 +86,11 @@ def main(argv: list[str] | None = None) -> None:
     results = json.loads(options.out.read_text()) if options.out.is_file() else {}
     for name in options.variants:
         for seed in options.seeds:
-            key = f"{name}, seed {seed}, {options.seconds:g} s"
+            key = f"{name}, seed {seed}, {options.seconds:g} s, {options.precision}"
             if key not in results:
-                loop = build_variant(VARIANTS[name], train, seed, options.seconds)
+                chosen = replace(VARIANTS[name].training, precision=options.precision)
+                variant = replace(VARIANTS[name], training=chosen)
+                loop = build_variant(variant, train, seed, options.seconds)
                 seconds = train_for(loop, options.seconds)
                 results[key] = {"seconds": seconds, "steps": loop.step} | measure(
                     loop.ema.module, valid, options.samples
@@ -103,6 +105,7 @@ def parse_options(argv: list[str] | None) -> argparse.Namespace:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS))
     parser.add_argument("--seconds", type=float, default=60.0, help="of training, by the processor")
+    parser.add_argument("--precision", choices=("32", "bf16"), default="bf16")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--samples", type=int, default=250, help="digits drawn at the end")
     parser.add_argument("--out", type=Path, default=Path("runs/speedrun.json"))
@@ -116,7 +119,7 @@ def build_variant(variant: Variant, train: Pictures, seed: int, seconds: float) 
     model = DiffusionConfig(train.shape, network, conditions=conditions, **variant.model)
 
     def start(steps: int) -> Loop:
-        training = replace(variant.training, steps=steps, seed=seed, precision="bf16")
+        training = replace(variant.training, steps=steps, seed=seed)
         record = RunRecord(model, training, Path("nowhere"), {})
         return start_loop(build_fabric(training), record, train)
 
@@ -169,7 +172,7 @@ def measure(model: Any, valid: Pictures, samples: int) -> dict[str, float]:
 
 def format_row(key: str, row: dict[str, float]) -> str:
     return (
-        f"{key:44} {row['steps']:5} steps in {row['seconds']:5.1f} s: loss {row['loss']:.4f}, "
+        f"{key:50} {row['steps']:5} steps in {row['seconds']:5.1f} s: loss {row['loss']:.4f}, "
         f"{row['accuracy']:6.1%} recognized, Frechet distance {row['frechet']:.2f}"
     )
 
