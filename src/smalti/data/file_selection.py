@@ -39,6 +39,7 @@ NON_PICTURE_SUFFIXES = frozenset(
 """Suffixes of files that are never opened."""
 BACKUP_ENDS = ("_original", "~")
 """Ends of the suffixes of backups."""
+TABLE_NAME = "metadata.csv"
 MAX_SHOWN = 8
 """Number of kinds in a message."""
 
@@ -83,6 +84,8 @@ class FileSelection:
     captions: Mapping[tuple[str, ...], Entry]
     """Caption files, by the picture's path."""
     skipped: SkippedFiles
+    tables: Sequence[Entry] = ()
+    """Files called `TABLE_NAME`, with captions and attributes."""
 
 
 def require_pictures(found: FileSelection, location: object) -> FileSelection:
@@ -109,14 +112,15 @@ def select_pictures(entries: Sequence[Entry]) -> FileSelection:
     taken = {e.parts for e in pictures}
     by_path = {e.parts: e for e in visible if e.kind == "file" and e.parts not in outputs}
     captions = {p: by_path[text] for p in taken if (text := to_caption_path(p)) in by_path}
-    texts = {e.parts for e in captions.values()}
+    tables = [e for path, e in by_path.items() if path[-1] == TABLE_NAME]
+    texts = {e.parts for e in (*captions.values(), *tables)}
     skipped = SkippedFiles(
         count_kinds(kind for e, kind in zip(visible, kinds, strict=True)
                 if kind and kind != PICTURE and e.parts not in texts),
         count_kinds(folder[-1] for folder in dict.fromkeys(hidden) if folder),
         count_kinds("/".join(w.folder) or "." for p, w in outputs.items() if p not in taken),
     )  # fmt: skip
-    return FileSelection(pictures, captions, skipped)
+    return FileSelection(pictures, captions, skipped, tables)
 
 
 PICTURE = "picture"

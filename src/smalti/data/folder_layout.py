@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from smalti.data.file_selection import FileSelection
+from smalti.data.metadata import fill_captions, read_metadata
 from smalti.data.picture_formats import escape_name, find_classes
 from smalti.data.sidecar import read_captions
 from smalti.data.source import SPLITS, Source, Split, close_nothing, make_split_ranges
@@ -76,6 +77,7 @@ def make_file_source(
     captions, bad_captions = read_captions(
         (format_title(text.parts), text.read) if text else ("", None) for text in texts
     )
+    metadata = read_metadata(files.tables, paths, name)
     return Source(
         name=escape_name(name),
         titles=[format_title(parts) for parts in paths],
@@ -83,8 +85,9 @@ def make_file_source(
         file_names=["/".join(parts[strip_components:]) for parts in paths],
         labels=folders.labels,
         classes=folders.classes,
-        captions=captions,
+        captions=fill_captions(captions, metadata.captions),
         bad_captions=bad_captions,
+        attributes=metadata.attributes,
         splits=folders.splits,
         skipped=files.skipped,
         close=close,

@@ -19,7 +19,6 @@ EMOJI_GPT = Recipe(
         network=GPTConfig(layers=4, heads=4, width=128, dropout=0.05),
         codec=CODEC,
         condition_dropout=0.1,
-        joint_dropout=0.1,
         symbol_noise=0.05,
         captions=CAPTIONS,
         sampler=Ancestral(top_k=100),

@@ -40,12 +40,13 @@ def prior(
     sampler: Ancestral = PLAIN,
     picture: PictureOption | PictureCondition | None = None,
     captions: CaptionTokens | None = None,
-    joint_dropout: float = 0.0,
+    joint_dropout: float | None = None,
 ) -> AutoregressiveConfig:
     """A network over the codes of these pictures, conditioned on their classes and attributes.
 
     picture: another picture that it is conditioned on. captions: how captions become tokens; each
     of their words gets a row of its own.
+    joint_dropout: None for `condition_dropout` if there are several, since guidance needs it.
     Top-k 100 and temperature 1 are VQGAN's (arXiv:2012.09841); with fewer codes top-k keeps all.
     UserError if the codec is for other pictures.
     """
@@ -58,12 +59,14 @@ def prior(
     if others and isinstance(network, GPTConfig):  # rows of words would be most of the output
         network = replace(network, output_size=frozen.load().vocab_size)
     conditions = (*make_all_choices(pictures), *others)
+    if joint_dropout is None:
+        joint_dropout = condition_dropout if len(conditions) > 1 else 0.0
     return build_config(
         frozen,
         network,
         conditions=conditions,
         condition_dropout=condition_dropout if conditions else 0.0,
-        joint_dropout=joint_dropout if conditions and condition_dropout else 0.0,
+        joint_dropout=joint_dropout,
         symbol_noise=symbol_noise,
         max_shift=max_shift,
         sampler=sampler,
