@@ -151,7 +151,7 @@ def fit_styles(z: Tensor, styles: Tensor) -> Tensor:
         logits = z @ weights[:-1] + weights[-1]
         loss = F.cross_entropy(logits, styles) + STYLE_DECAY * weights[:-1].square().sum()
         loss.backward()
-        return float(loss)
+        return float(loss.detach())
 
     optimizer.step(compute_loss)
     return weights.detach()
