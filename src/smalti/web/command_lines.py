@@ -72,7 +72,7 @@ def format_python(task: WebTask, arguments: Mapping[str, Any], out: str = "resul
     first = next(iter(task.list_parameters()), "")
     words = [repr(given.pop(first))] if first in given else []
     words += [f"{name}={value!r}" for name, value in given.items()]
-    if task.has_parameter("out"):
+    if task.has_parameter("out") and not task.names_out:
         words.append(f"out={out!r}")
     return f"from {package} import {task.name}\n\n{task.name}({', '.join(words)})"
 

@@ -62,7 +62,8 @@ class JobQueue:
 
     async def kill_later(self, job: Job, slot: Slot) -> None:
         """End the process of a job that does not stop by itself."""
-        await asyncio.sleep(self.limits.cancel_seconds)
+        is_long = job.web_task is not None and job.web_task.lane == "long"
+        await asyncio.sleep(self.limits.save_seconds if is_long else self.limits.cancel_seconds)
         if self.running.get(job) is slot:
             slot.kill()
 

@@ -44,5 +44,7 @@ class Limits:
     """Seconds after which a client that reads nothing is given up."""
     cancel_seconds: float = 10.0
     """Seconds that a cancelled job has before its process is ended."""
+    save_seconds: float = 120.0
+    """Seconds that cancelled training has to save its last step."""
     streams: int = 32
     """Streams of events that one client may have open."""

@@ -79,6 +79,9 @@ def describe_arguments(task: WebTask, models: Models, limits: Limits) -> Spec:
             field = {"name": name, "kind": "picture", "help": help, "multiple": several}
         elif name in ("model", "size", "sampler", "conditions", "classes", "codes"):
             field = {"name": name, "kind": name, "help": help}
+        elif name in task.choices:
+            choices = task.list_choices(name)
+            field = {"name": name, "kind": "choice", "help": help, "choices": choices}
         elif name == "text":
             field = {"name": name, "kind": "texts", "help": help}
         else:

@@ -45,6 +45,10 @@ class WebTask:
     """Whether only a server that listens to this machine alone runs it: it reads folders."""
     fills: bool = False
     """Whether its samplers are those that fill holes."""
+    choices: Mapping[str, str] = field(default_factory=dict)
+    """Where functions () -> names are that list the values of a parameter, by parameter."""
+    names_out: bool = False
+    """Whether clients name its output folder, which stays whatever comes of the job."""
     lane: str = "main"
     """Its queue: "quick" for what takes a moment, "long" for what may take hours, else "main"."""
     job_seconds: float | None = None
@@ -63,10 +67,15 @@ class WebTask:
         """The parameters that clients may set, with their types."""
         signature = inspect.signature(self.load_function(), eval_str=True)
         kept = {**signature.parameters}
-        for name in (*NOT_FROM_CLIENTS, *self.hidden, *self.fixed):
+        not_theirs = NOT_FROM_CLIENTS - ({"out"} if self.names_out else set())
+        for name in (*not_theirs, *self.hidden, *self.fixed):
             kept.pop(name, None)
         kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
         return {name: p for name, p in kept.items() if p.kind not in kinds}
+
+    def list_choices(self, name: str) -> list[str]:
+        """The values of a parameter that has a list of them."""
+        return load_object(self.choices[name])()
 
     def has_parameter(self, name: str) -> bool:
         """Whether the function takes this argument."""

@@ -46,6 +46,9 @@ def make_form(task: WebTask, models: Models, limits: Limits, model: str | None =
         elif name in task.uploads:
             if name != "pictures" or spec is None or takes_pictures(spec):
                 fields.append(make_upload_field(parameter, help))
+        elif name in task.choices:
+            field = {"name": name, "help": help, "kind": "choice", "default": None}
+            fields.append(field | {"choices": task.list_choices(name)})
         elif field := make_field(name, parameter.annotation, parameter.default, help):
             fields.append(limit_field(field, limits))
     summary = (function.__doc__ or "").strip().partition("\n")[0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import signal
+import threading
 import time
 import traceback
 from collections import OrderedDict
@@ -69,7 +70,7 @@ def run_order(order: Order, models: OrderedDict[str, Any], reporter: Reporter) -
         arguments = {**order.arguments}
         if isinstance(arguments.get("model"), str):
             arguments["model"] = load_model(arguments["model"], models)
-        if order.task.has_parameter("out"):
+        if order.task.has_parameter("out") and not order.task.names_out:
             arguments["out"] = order.folder
         else:
             order.folder.mkdir(parents=True, exist_ok=True)
@@ -112,9 +113,12 @@ class Reporter:
         self.pace, self.due = PreviewPace(), 0.0
 
     def __call__(self, event: object) -> None:
-        self.check()
-        if not isinstance(event, Progress):
-            event = convert_event(event)
+        if isinstance(event, Progress):
+            self.check()
+        elif (converted := self.convert_event(event)) is not None:
+            event = converted
+        else:
+            return
         preview = self.pace.render(event.render, event.done) if event.render else None
         now = time.monotonic()
         if preview is None and now < self.due and event.done < event.total:
@@ -123,14 +127,25 @@ class Reporter:
         fraction = event.fraction
         self.connection.send(Update(event._replace(render=None), fraction, preview))
 
+    def convert_event(self, event: Any) -> Progress | None:
+        """A step of training as progress; None for other events.
+
+        To be cancelled, training is interrupted as by Ctrl-C, so that it saves its last step.
+        """
+        if not hasattr(event, "steps"):
+            return None
+        try:
+            self.check()
+        except Cancelled:
+            if threading.current_thread() is not threading.main_thread():
+                raise
+            signal.raise_signal(signal.SIGINT)
+        loss = getattr(event, "terms", {}).get("loss")
+        detail = "" if loss is None else f"loss {loss:.4g}"
+        return Progress("training", event.step, event.steps, detail)
+
     def check(self) -> None:
         """Raise Cancelled if the job is to stop."""
         while self.cancels.poll():
             if self.cancels.recv() == self.number:
                 raise Cancelled
-
-
-def convert_event(event: Any) -> Progress:
-    """An event of training as progress."""
-    step, steps = getattr(event, "step", 0), getattr(event, "steps", 0)
-    return Progress(type(event).__name__.lower(), step or 0, steps or max(1, step or 0))
