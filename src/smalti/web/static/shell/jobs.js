@@ -29,6 +29,7 @@ class Jobs extends EventTarget {
 
   take(job) {
     const before = this.byId.get(job.id);
+    if (before && isOver(before) && !isOver(job)) return; // an answer that its own events overtook
     this.byId.set(job.id, job);
     if (isOver(job)) this.previews.delete(job.id);
     this.dispatchEvent(new CustomEvent(job.id, { detail: { job } }));
