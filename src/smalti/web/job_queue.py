@@ -17,6 +17,8 @@ from smalti.web.worker import Order, Outcome
 
 DEFAULT_SECONDS = 3.0
 """What a job is taken to last whose like was never run."""
+PLACE_SECONDS = 1.0
+"""Seconds between two messages of a job's place."""
 SMOOTHING = 0.3
 """Weight of the last duration in the average of its kind."""
 
@@ -33,6 +35,7 @@ class JobQueue:
         self.durations: dict[tuple[str, str], float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = itertools.count(1)
+        self._timer: asyncio.TimerHandle | None = None
 
     def add(self, job: Job) -> None:
         """Queue a job. UserError if its client, or all together, have too many."""
@@ -125,15 +128,30 @@ class JobQueue:
             yield from (jobs[turn] for jobs in queues if turn < len(jobs))
 
     def renumber(self) -> None:
-        """Tell waiting jobs their places, and about when they begin."""
+        """Tell waiting jobs their places, and about when they begin; each once a second at most.
+
+        With many clients, most messages would be of places, and few of pictures.
+        """
+        now, is_late = time.monotonic(), False
         ahead = sum(self.estimate_rest(job) for job in self.running)
         for position, job in enumerate(self.list_in_order(), len(self.running)):
             wait = ahead / max(1, self.count)
             ahead += self.durations.get(job.kind, DEFAULT_SECONDS)
             job.wait_seconds = wait
-            if position != job.position:
-                job.position = position
-                job.touch()
+            job.position = position
+            if position != job.told_position:
+                if now - job.told_at >= PLACE_SECONDS:
+                    job.told_position, job.told_at = position, now
+                    job.touch()
+                else:
+                    is_late = True
+        if is_late and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(PLACE_SECONDS, self.renumber_later)
+
+    def renumber_later(self) -> None:
+        """Tell the places that were not told before."""
+        self._timer = None
+        self.renumber()
 
     def estimate_rest(self, job: Job) -> float:
         """Seconds that a running job still takes, about."""
@@ -151,6 +169,8 @@ class JobQueue:
 
     def close(self) -> None:
         """Stop everything."""
+        if self._timer is not None:
+            self._timer.cancel()
         for task in [*self._tasks]:
             task.cancel()
         for slot in self.slots:

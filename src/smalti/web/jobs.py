@@ -64,6 +64,9 @@ class Job:
     ended: float | None = None
     position: int = 0
     """Jobs that run before it."""
+    told_position: int = -1
+    """The place that its streams know."""
+    told_at: float = -math.inf
     wait_seconds: float | None = None
     """Estimated time until it begins."""
     progress: Progress | None = None

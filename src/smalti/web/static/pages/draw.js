@@ -241,7 +241,8 @@ class DrawPage {
         signal: this.signal,
         onUpdate: ({ job }) => { if (job.state === "done" && !after.childElementCount) this.showInterpolation(job, after); },
       });
-      this.between.replaceChildren(h("div", { class: "stage" }, h("h2", {}, t("draw.between", { a: values.first, b: values.last })), view.element, after));
+      this.between.replaceChildren(h("div", { class: "stage" }, h("h2", {}, t("draw.between", { a: values.first, b: values.last })),
+        classes.length === 0 && this.models.get(values.model).conditions.some((one) => one.name === "class") ? h("p", { class: "soft small" }, t("draw.one_class", { a: values.first })) : "", view.element, after));
       this.between.scrollIntoView({ block: "nearest" });
     } catch (error) {
       showMessage(error.message);
