@@ -54,6 +54,8 @@ class Job:
     arguments: dict[str, Any] = field(default_factory=dict)
     """The arguments of the task."""
     web_task: WebTask | None = None
+    file_names: dict[str, str] = field(default_factory=dict)
+    """What the client calls its uploads, by their paths here, which errors must not show."""
     lines: dict[str, str] = field(default_factory=dict)
     """The command line and Python lines that do the same."""
     id: str = field(default_factory=lambda: secrets.token_urlsafe(12))
@@ -119,6 +121,8 @@ class Job:
     def end(self, outcome: Outcome) -> None:
         """Take the outcome, and write the record."""
         self.state, self.summary, self.error = outcome.state, outcome.summary, outcome.error
+        for path, name in self.file_names.items():
+            self.error = self.error.replace(path, name)
         self.ended, self.preview = time.time(), None
         self.write_record()
         self.touch()

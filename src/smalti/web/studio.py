@@ -97,13 +97,18 @@ class Studio:
         task = self.registry.find_task(request.get("task"))
         values = request.get("arguments", {})
 
+        file_names: dict[str, str] = {}
+
         def find_upload(upload_id: str) -> Path:
-            return self.uploads.find(client.id, upload_id).path
+            upload = self.uploads.find(client.id, upload_id)
+            file_names[str(upload.path)] = upload.name
+            return upload.path
 
         arguments = parse_arguments(task, values, self.models, self.limits, find_upload)
         job = Job(client.id, task.name, values, self.sessions.folder)
         job.folder = self.sessions.folder / job.id
         job.arguments, job.web_task = arguments, task
+        job.file_names = file_names
         shown = self.name_uploads(arguments)
         job.lines = {"command": format_command(task, shown), "python": format_python(task, shown)}
         self.sessions.make_folder(job)
