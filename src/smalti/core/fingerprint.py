@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -15,14 +16,24 @@ from smalti.core.references import ModelReference, change_references
 def hash_model(model: nn.Module) -> str:
     """Hash a model's config and weights: SHA-256 in hexadecimal.
 
-    A codec that the config refers to by hash counts by that, wherever its folder is.
+    A codec that the config refers to by hash counts by that, wherever its folder is. Fields that
+    are off (None, False, 0, or empty) do not count: a later version may add such a field, and
+    every model, reference and compressed file of an earlier version keeps its hash.
     """
     digest = hashlib.sha256()
     config = change_references(model.config, forget_folder)
-    digest.update(json.dumps(to_json(config), sort_keys=True).encode())
+    digest.update(json.dumps(drop_off_values(to_json(config)), sort_keys=True).encode())
     for name, weight in sorted(model.state_dict().items()):
         _update_digest(digest, name, weight)
     return digest.hexdigest()
+
+
+def drop_off_values(value: Any) -> Any:
+    """A config as JSON values without the fields that are None, False, 0 or empty."""
+    if isinstance(value, dict):
+        kept = {name: drop_off_values(part) for name, part in value.items()}
+        return {name: part for name, part in kept.items() if part}
+    return [drop_off_values(part) for part in value] if isinstance(value, list) else value
 
 
 def forget_folder(reference: ModelReference) -> ModelReference:
