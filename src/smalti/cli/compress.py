@@ -15,7 +15,7 @@ from smalti.tasks import CompressedFile, compress
 EXAMPLES = """[bold]Examples[/bold]
 
   smalti compress digits digits.smalti --model gated-pixelcnn-digits
-  smalti compress digits digits.smalti --model pixelcnnpp-digits --heat-map bits.png
+  smalti compress digits d.smalti --model pixelcnnpp-digits --heat-map bits.png
   smalti compress scan.png scan.smalti --model runs/pixelcnn --class 7"""
 
 app = App(name="compress", help_epilogue=EXAMPLES)

@@ -23,7 +23,7 @@ class Training:
     learning_rate: Annotated[float, Range(0, 1, excludes_low=True, excludes_high=True)] = 2e-3
     """Peak learning rate."""
     optimizer: Literal["adamw", "muon"] = "adamw"
-    """AdamW, or Muon for matrices and convolutions with AdamW for the rest."""
+    """AdamW, or Muon for matrices and convolutions."""
     warmup: Annotated[int, Range(0, 10**9)] = 200
     """Steps of linear learning rate warm-up."""
     schedule: Literal["cosine", "constant"] = "cosine"
