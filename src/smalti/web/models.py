@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from smalti.core.messages import suggest_name
 from smalti.core.model import Ability, has_ability
 from smalti.core.protocols import Spec
 from smalti.tasks import list_models
+
+log = logging.getLogger("smalti")
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Models:
     def __init__(self, names: Sequence[str] = ()):
         self.offered: dict[str, OfferedModel] = {}
         self._skeletons: dict[str, Any] = {}
+        self._faulty: set[str] = set()
         self._lock = threading.Lock()
         shipped = {model.name: model for model in list_models().models}
         for name in names or shipped:
@@ -76,11 +80,26 @@ class Models:
 
     def list_able(self, ability: Ability) -> list[str]:
         """The names of the models with an ability."""
-        return [name for name in self.offered if has_ability(self.build_skeleton(name), ability)]
+        names = [model.name for model in self.list_sound()]
+        return [name for name in names if has_ability(self.build_skeleton(name), ability)]
+
+    def list_sound(self) -> list[OfferedModel]:
+        """The models that can be built; the log says once why another is left out."""
+        found: list[OfferedModel] = []
+        for model in self.offered.values():
+            try:
+                self.build_skeleton(model.name)
+            except UserError as error:
+                if model.name not in self._faulty:
+                    log.warning("%s is left out: %s", model.name, error)
+                self._faulty.add(model.name)
+            else:
+                found.append(model)
+        return found
 
     def describe(self, abilities: Sequence[Ability]) -> list[dict[str, Any]]:
         """Every model as plain values: what forms and scripts need to know."""
-        return [self.describe_model(model, abilities) for model in self.offered.values()]
+        return [self.describe_model(model, abilities) for model in self.list_sound()]
 
     def describe_model(self, model: OfferedModel, abilities: Sequence[Ability]) -> dict[str, Any]:
         """One model as plain values."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from smalti.web.models import OfferedModel
 from smalti.web.registry import find_pages
 from smalti.web.strings import FOLDER, list_languages, read_strings
 from tests.unit.web.studios import open_studio
@@ -82,3 +83,13 @@ def test_the_interface_is_described(tmp_path: Path):
         paths = {route.path for route in client.app.routes if route.path.startswith("/api/")}  # type: ignore[attr-defined]
         documented = {*document["paths"], "/api/uploads/{id}", "/api/jobs/{id}/files.zip"}
         assert {path.replace(":path", "") for path in paths} == documented
+
+
+def test_a_model_that_cannot_be_built_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    with open_studio(tmp_path, pages=find_pages()) as client:
+        offered = client.app.state.studio.models.offered  # type: ignore[attr-defined]
+        offered["broken"] = OfferedModel("broken", str(tmp_path / "gone"))
+        assert [model["name"] for model in client.get("/api/models").json()] == ["ddpm-digits"]
+        fields = client.get("/api/forms/draw_samples?model=ddpm-digits").json()["fields"]
+        assert fields[0]["choices"] == ["ddpm-digits"]
+        assert caplog.text.count("broken is left out") == 1
