@@ -39,7 +39,7 @@ def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str
 def test_help_of_a_recipe_shows_its_own_defaults(capsys: pytest.CaptureFixture[str]):
     assert main(["train", "ddpm", "--help"]) == 0
     out = " ".join(capsys.readouterr().out.split())
-    assert "--batch-size INT Pictures per optimizer step, or tokens of text. [64]" in out
+    assert "--batch-size INT Pictures per optimizer step, or tokens of text. [32]" in out
     assert "--model.schedule cosine|linear|sigmoid" in out
 
 
@@ -112,7 +112,7 @@ def test_training_options_change_what_they_name_and_nothing_else(trained: Path):
     assert job.model.network.widths == (8,)
     assert job.model.network.attention == (True,)
     assert job.model.network.blocks == 2  # the recipe's
-    assert (job.training.steps, job.training.batch_size, job.training.learning_rate) == (3, 4, 1e-3)
+    assert (job.training.steps, job.training.batch_size, job.training.learning_rate) == (3, 4, 5e-3)
     assert job.about == {
         "recipe": "ddpm", "data": str((trained.parents[1] / "photos").resolve()), "size": 8,
     }  # fmt: skip

@@ -47,7 +47,7 @@ def test_an_audit_names_what_is_wrong_and_what_to_type(quick: None, holiday: Pat
     assert "1 exact copy in 1 group (1 across classes), 0 pairs nearly identical" in out
     assert "holiday.zip/cats/1.png = holiday.zip/dogs/copy.png" in out
     assert re.search(r"^classes +2, from 6 to 7 pictures: dogs 7, cats 6$", out, re.M)
-    assert "7 epochs of 12 pictures with `ddpm`: 2 steps" in out
+    assert "7 epochs of 12 pictures with `ddpm`: 3 steps" in out
     assert "timed on 4 pictures of 8 x 8 on" in out
     assert out.splitlines()[-1].split(maxsplit=1)[1] == (
         "smalti pack holiday.zip packs/holiday --size 8 --skip-bad"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
-from functools import cache, wraps
+from functools import wraps
 from typing import Any
 
 from cyclopts import App, Group
@@ -123,7 +123,6 @@ def find_samplers(word: str) -> tuple[Any, ...]:
     return getattr(find_spec(word), "samplers", ())
 
 
-@cache
 def find_spec(word: str) -> Any:
     """A model's spec; None where the word names no model."""
     if word.startswith("-"):

@@ -47,7 +47,7 @@ GENERAL = """Train a model with a recipe, or resume a run.
 DATA_FIELDS = re.compile(
     r"model\.(shape|classes|(codec|network|discriminator)\.(shape|channels|condition_width|classes)"
     r"|codec\.(model|sha256)|space(\..*)?|picture\.(source|shape)|network\.map_channels"
-    r"|network\.(vocab_size|context_length|output_size)|conditions\..*\.values"
+    r"|network\.(vocab_size|context_length|output_size)|conditions\..*\.(values|optional)"
     r"|(source|target)_(tokenizer_bytes|language)|network\.((source|target)_vocab_size|tied_source))"
 )
 """Fields of a model's config that the data and the codec determine."""

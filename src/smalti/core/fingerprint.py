@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -28,7 +27,7 @@ def hash_model(model: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def drop_off_values(value: Any) -> Any:
+def drop_off_values(value: object) -> object:
     """A config as JSON values without the fields that are None, False, 0 or empty."""
     if isinstance(value, dict):
         kept = {name: drop_off_values(part) for name, part in value.items()}

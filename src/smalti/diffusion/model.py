@@ -86,8 +86,9 @@ class Diffusion(Model):
             conditions=conditions,
             accepted_inputs=(
                 *list_input_fields(conditions),
-                *("initial_noise", "known", "mask"),
+                "initial_noise",
                 *(() if maps else ("picture", "strength")),
+                *("known", "mask"),
                 *(("size",) if free else ()),
             ),
             samplers=list_samplers(config.sampler, *(kind() for kind in SAMPLERS)),

@@ -80,8 +80,11 @@ def prepare_pictures(recipe: Recipe, plan: PicturePlan, on_event: OnEvent) -> Ru
     recipe, splits = use_conditions(recipe, names), select_conditions(splits, names)
     folder = option and option.find_folder()
     splits = pair_pictures(splits, folder, on_event)
-    recipe = choose_augmentation(recipe, plan.augment, len(splits.train), on_event)
+    few = plan.augment is None and len(splits.train) < recipe.few
+    recipe = recipe.augment() if plan.augment or few else recipe
     config = recipe.make_config(splits.train)
+    if few:
+        on_event(describe_augmentation(len(splits.train)))
     if plan.conditions is not None:
         check_takes_conditions(config, plan.conditions, recipe)
     train, valid = encode_once(config, recipe.training.flip, splits, on_event)
@@ -120,14 +123,11 @@ def find_start_codec(recipe: Recipe, begun: object) -> str | None:
     return codec.model
 
 
-def choose_augmentation(recipe: Recipe, augment: bool | None, n: int, on_event: OnEvent) -> Recipe:
-    """The recipe with augmentation, if the user wants it or the pictures are few."""
-    if augment is None and n < recipe.few:
-        pictures = format_count(n, "picture")
-        verb = "is" if n == 1 else "are"
-        on_event(Note(f"augmenting: {pictures} {verb} few; --no-augment trains without"))
-        return recipe.augment()
-    return recipe.augment() if augment else recipe
+def describe_augmentation(n: int) -> Note:
+    """What a run with few pictures does by itself."""
+    verb = "is" if n == 1 else "are"
+    count = format_count(n, "picture")
+    return Note(f"augmenting: {count} {verb} few; --no-augment trains without")
 
 
 def choose_conditions(

@@ -62,7 +62,7 @@ def test_a_misspelled_model_gets_a_suggestion(tmp_path: Path, monkeypatch: pytes
         smalti.load("ddpm-digit")
     with expect_user_error("no model 'runs/fcaes'", "did you mean 'runs/faces'?"):
         smalti.load("runs/fcaes")
-    with expect_user_error("no model 'zzz'", "shipped are ddpm-digits, "):
+    with expect_user_error("no model 'zzz'", "shipped are autoencoder-digits, "):
         smalti.load("zzz")
 
 
