@@ -59,7 +59,7 @@ def test_an_audit_names_what_is_wrong_and_what_to_type(quick: None, holiday: Pat
     assert report["pictures"] == 13
     assert len(report["broken"]) == 2
     assert report["exact"] == [["holiday.zip/cats/1.png", "holiday.zip/dogs/copy.png"]]
-    assert report["training"]["steps"] == 2
+    assert report["training"]["steps"] == 3
     assert read_pixels("looks/holiday/contact.png").shape == (234, 234, 3)  # 13 in rows of 4
 
 
