@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from smalti.autoregressive import GPTConfig, Levels, PictureCondition
@@ -12,25 +13,21 @@ from smalti.recipes.recipe import CAPTIONS, Recipe
 from smalti.training.config import Training
 
 CODEC = "vqgan-emoji"
+EMOJI_PRIOR = partial(
+    prior,
+    network=GPTConfig(layers=4, heads=4, width=128, dropout=0.05),
+    codec=CODEC,
+    condition_dropout=0.1,
+    symbol_noise=0.05,
+    sampler=Ancestral(top_k=100),
+)
+TRAINING = Training(
+    batch_size=32, learning_rate=2e-3, warmup=200, weight_decay=0.05, ema=0.999, save_every=500
+)
 EMOJI_GPT = Recipe(
     FetchedReader("emoji4-{size}"),
-    partial(
-        prior,
-        network=GPTConfig(layers=4, heads=4, width=128, dropout=0.05),
-        codec=CODEC,
-        condition_dropout=0.1,
-        symbol_noise=0.05,
-        captions=CAPTIONS,
-        sampler=Ancestral(top_k=100),
-    ),
-    Training(
-        batch_size=32,
-        learning_rate=2e-3,
-        warmup=200,
-        weight_decay=0.05,
-        ema=0.999,
-        save_every=500,
-    ),
+    partial(EMOJI_PRIOR, captions=CAPTIONS),
+    TRAINING,
     size=64,
     codec=CODEC,
     codec_recipe=CODEC,
@@ -42,23 +39,8 @@ EDGES = PictureCondition(Levels(16, (1, 16, 16)), source="edges")
 white lines on black: its reconstructions of edge maps are hardly nearer to them than to others."""
 EDGES2EMOJI = Recipe(
     FetchedReader("emoji4-{size}"),
-    partial(
-        prior,
-        network=GPTConfig(layers=4, heads=4, width=128, dropout=0.05),
-        codec=CODEC,
-        condition_dropout=0.1,
-        symbol_noise=0.05,
-        picture=EDGES,
-        sampler=Ancestral(top_k=100),
-    ),
-    Training(
-        batch_size=16,
-        learning_rate=2e-3,
-        warmup=200,
-        weight_decay=0.05,
-        ema=0.999,
-        save_every=500,
-    ),
+    partial(EMOJI_PRIOR, picture=EDGES),
+    replace(TRAINING, batch_size=16),
     size=64,
     codec=CODEC,
     codec_recipe=CODEC,
