@@ -29,6 +29,8 @@ class ModelMaker:
     """Keywords of `make_config`: codec, picture."""
     start: ModelConfig | None = None
     """The config of the model whose weights a run starts from."""
+    start_name: str = ""
+    """What that model is called, for errors."""
     augments: bool = False
     """Whether training pictures are augmented."""
     changes: tuple[Mapping[str, Any], ...] = ()
@@ -37,7 +39,12 @@ class ModelMaker:
     def __call__(self, pictures: Pictures, **options: Any) -> Any:
         config: Any = self.make_config(pictures, **{**self.options, **options})
         if self.start is not None and isinstance(config, FollowsStart):
-            config = config.follow_start(self.start)
+            try:
+                config = config.follow_start(self.start)
+            except UserError as error:
+                raise UserError(
+                    f"{self.start_name}: {error}" if self.start_name else f"{error}"
+                ) from error
         if self.augments:
             config = augment_config(config)
         for change in self.changes:

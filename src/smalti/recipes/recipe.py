@@ -69,10 +69,10 @@ class Recipe:
     few: int = 0
     """Training pictures below which they are augmented, unless the user decides; 0 for never."""
 
-    def follow_start(self, start: ModelConfig) -> Recipe:
+    def follow_start(self, start: ModelConfig, name: str = "") -> Recipe:
         """Return a recipe whose model has the architecture of a trained one, to start from it."""
         maker = wrap_maker(self.make_config)
-        return replace(self, make_config=replace(maker, start=start))
+        return replace(self, make_config=replace(maker, start=start, start_name=name))
 
     def augment(self) -> Recipe:
         """Return a recipe that augments its training pictures."""

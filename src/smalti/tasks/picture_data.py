@@ -61,7 +61,7 @@ def prepare_pictures(recipe: Recipe, plan: PicturePlan, on_event: OnEvent) -> Ru
     elif codec is not None:
         raise UserError(f"codec {codec} is given, but {recipe.name} takes none; leave it out")
     recipe = recipe if option is None else condition_on_picture(recipe, option)
-    recipe = recipe if begun is None else recipe.follow_start(begun)
+    recipe = recipe if begun is None else recipe.follow_start(begun, str(plan.start))
     shape = choose_size(recipe, plan, source, begun)
     side = shape[0] if shape[0] == shape[1] else shape
     group_by = check_grouping(plan)
