@@ -23,6 +23,15 @@ collect_ignore_glob = [] if os.environ.get("SMALTI_BROWSER") else ["test_*.py"]
 """They take minutes, and need a browser: `make test` leaves them out."""
 SECONDS = 120
 """A busy machine must not fail a test."""
+NOTE_PAINTS = """
+  window.paintedWidths = [];
+  const paint = CanvasRenderingContext2D.prototype.drawImage;
+  CanvasRenderingContext2D.prototype.drawImage = function (...values) {
+    window.paintedWidths.push(this.canvas.width);
+    return paint.apply(this, values);
+  };
+"""
+"""What was painted is noted: on a fast machine a preview is gone before one can look for it."""
 
 
 @pytest.fixture(scope="session")
@@ -67,6 +76,7 @@ def open_page(browser: Browser, address: str) -> Iterator[OpenPage]:
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(SECONDS * 1000)
+        page.add_init_script(NOTE_PAINTS)
         page.on("request", lambda request: note_request(request.url))
         page.on("pageerror", lambda error: faults.append(f"an error: {error}"))
         page.on("console", note_message)

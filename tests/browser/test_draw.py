@@ -19,21 +19,25 @@ def wait_for_pictures(page, n: int) -> None:
     page.wait_for_function("n => document.querySelectorAll('.picture img').length === n", arg=n)
 
 
+def wait_for_painted_previews(page) -> None:
+    page.wait_for_function("() => window.paintedWidths.filter((width) => width === 28).length > 0")
+
+
 def test_digits_are_drawn_and_are_those_of_the_line(open_page, tmp_path, take_picture):
     page = open_page("draw")
     page.wait_for_selector("[data-field=n]")
     start(page, "ddpm-digits", n="3", seed="5")
     page.click("[data-field=classes] button:text-is('7')")
     page.click("[data-field=sampler] summary")
-    page.fill("[data-field=steps]:visible input", "6")
+    page.fill("[data-field=steps]:visible input", "30")
     page.click("button.primary")
-    page.wait_for_function("() => document.querySelector('.picture canvas')?.width === 28")
     wait_for_pictures(page, 3)
+    wait_for_painted_previews(page)
     assert page.locator(".picture .words").all_inner_texts() == [f"seed {k} · 7" for k in (5, 6, 7)]
     page.click(".lines summary")
     take_picture(page, "studio-draw")
     line = page.locator(".lines pre").first.inner_text()
-    assert line == "smalti sample ddpm-digits -n 3 --seed 5 --class 7 --steps 6"
+    assert line == "smalti sample ddpm-digits -n 3 --seed 5 --class 7 --steps 30"
     assert main([*shlex.split(line)[1:], "--out", str(tmp_path / "typed")]) == 0
     link = page.locator(".picture .tools a").first.get_attribute("href")
     content = page.request.get(page.url.split("#")[0].rstrip("/") + link).body()
@@ -101,10 +105,10 @@ def test_cancel_stops_and_a_wrong_number_is_not_sent(open_page):
 def test_rows_of_codes_appear(open_page):
     page = open_page("draw")
     page.wait_for_selector("[data-field=n]")
-    start(page, "vqvae-digits-pixelcnn", n="2")
+    start(page, "vqvae-digits-pixelcnn", n="40")
     page.click("button.primary")
-    page.wait_for_function("() => document.querySelector('.picture canvas')?.width === 28")
-    wait_for_pictures(page, 2)
+    wait_for_pictures(page, 40)
+    wait_for_painted_previews(page)
 
 
 def test_a_picture_is_uploaded_to_begin_with(open_page, tmp_path):
