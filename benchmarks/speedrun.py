@@ -56,11 +56,15 @@ class Variant:
 X0 = {"prediction": "x0", "objective": Simple(loss_space="v")}
 VARIANTS = {
     "adamw-128": Variant(ADAMW, ATTENTION),
+    "adamw-64": Variant(replace(ADAMW, batch_size=64), ATTENTION),
     "adamw-32": Variant(replace(ADAMW, batch_size=32), ATTENTION),
     "muon-64": Variant(replace(MUON, batch_size=64), ATTENTION),
     "muon-32": Variant(replace(MUON, batch_size=32), ATTENTION),
     "muon-64-plain": Variant(replace(MUON, batch_size=64), NONE),
     "muon-32-plain": Variant(replace(MUON, batch_size=32), NONE),
+    "muon-32-plain-min-snr": Variant(
+        replace(MUON, batch_size=32), NONE, {"objective": Simple(gamma=5.0)}
+    ),
     "muon-64-plain-cosine": Variant(replace(MUON, batch_size=64, schedule="cosine"), NONE),
     "muon-32-plain-fast-cosine": Variant(
         replace(MUON, batch_size=32, learning_rate=1e-2, schedule="cosine"), NONE

@@ -26,6 +26,7 @@ VERBS = {
     "pack": ("smalti.cli.pack:app", "Decode pictures once into a fast dataset file."),
     "fetch": ("smalti.cli.fetch:app", "Download a public dataset, and pack it."),
     "train": ("smalti.cli.train:app", "Train a model with a recipe, or resume a run."),
+    "distill": ("smalti.cli.distill:app", "Tune a diffusion model to draw in one to four steps."),
     "report": ("smalti.cli.report:app", "Write a report of a training run: curves and a verdict."),
     "sample": ("smalti.cli.sample:app", "Generate pictures with a model."),
     "inpaint": ("smalti.cli.inpaint:app", "Fill a masked region of a picture."),

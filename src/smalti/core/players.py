@@ -140,3 +140,10 @@ class ConvertsStart(Protocol):
     """A model that rearranges the weights of a start for other conditions and channels."""
 
     def convert_start(self, start: nn.Module) -> StartWeights: ...
+
+
+@runtime_checkable
+class NeedsStart(Protocol):
+    """A model that also learns from the model that its run starts from."""
+
+    def set_start(self, start: nn.Module | None) -> None: ...  # UserError if it needs another

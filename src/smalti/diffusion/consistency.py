@@ -18,15 +18,18 @@ from smalti.core.config import check_fields
 from smalti.core.protocols import Loss
 from smalti.core.ranges import Guidance, Positive, Range, TrainingSteps
 from smalti.diffusion.likelihood import extract
-from smalti.diffusion.process import Prediction, add_noise, compute_x0
+from smalti.diffusion.process import Prediction, add_noise, compute_eps, compute_x0
 from smalti.diffusion.samplers import Denoise, DiffusionState, DrawNoise
 
 PredictOutput = Callable[
     [Tensor, Tensor, Tensor | None], Tensor
 ]  # (x, t, y) -> the network's output
+PredictPicture = Callable[[Tensor, Tensor], Tensor]  # (x, t) -> the teacher's x0
 
 FIRST_LEVEL = 0.992
 """First level, as a share of T: sigma is 80 there on a cosine schedule, almost pure noise."""
+MIN_VARIANCE = 1e-2
+"""Least variance of a batch in the weight of its loss: a single picture may be of one color."""
 LATER_LEVELS = {1: (), 2: (0.43,), 3: (0.7, 0.3), 4: (0.7, 0.43, 0.19)}
 """Later levels, as shares of T; on a cosine schedule sigma is 2, 0.8, 0.5, 0.3 there."""
 
@@ -71,11 +74,12 @@ class ConsistencyTuning:
     """Consistency tuning of a diffusion model (ECT, arXiv:2406.14548).
 
     The predictions at pairs of levels are made equal; in stages, the pairs get closer. Training
-    starts from the weights of a diffusion model (--start).
+    starts from the weights of a diffusion model (--start), which may be the teacher, too: then a
+    DDIM step of it leads to the lower level (consistency distillation, arXiv:2303.01469).
     """
 
-    steps: TrainingSteps = 4000
-    """Optimizer steps that the stages cover. Usually the run's number of steps."""
+    steps: TrainingSteps | None = None
+    """Optimizer steps that the stages cover. Default: all of the run."""
     stages: Annotated[int, Range(1, 16)] = 4
     """Number of stages. In stage k, a pair's lower level is
     sigma max(0, 1 - (1 + 8 sigmoid(-sigma)) / q^(k+1))."""
@@ -87,6 +91,8 @@ class ConsistencyTuning:
     """Standard deviation of log sigma."""
     c: Positive = 0.03
     """Pseudo-Huber constant. Distances below c count quadratically."""
+    teacher_guidance: Guidance | None = None
+    """Guidance scale of the teacher. None: no teacher; the lower level has the same noise."""
 
     learns_variance = False
 
@@ -98,26 +104,34 @@ class ConsistencyTuning:
         prediction: Prediction,
         alpha_bars: Tensor,
         step: int,
+        predict_picture: PredictPicture | None = None,
     ) -> Loss:
         """Loss of pictures x0 (B, C, H, W) in [-1, 1]; randomness is torch's default generator.
 
-        Both levels of a pair have the same noise. The target is the prediction at the lower level,
-        or x0 if that level has no noise.
+        Both levels of a pair have the same noise, or with `predict_picture` a DDIM step between
+        them. The target is the prediction at the lower level, or x0 if that level has no noise.
         """
         sigmas = (1 / alpha_bars - 1).sqrt()  # (T,), increasing
         t, r = self.draw_pairs(len(x0), sigmas, step)
+        below = r.clamp(min=0)
+        a_t, a_r = (extract(alpha_bars, level).to(x0.dtype) for level in (t, below))
         eps = torch.randn_like(x0)
+        x_t = add_noise(x0, eps, a_t)
 
-        def predict_x0(level: Tensor) -> Tensor:
-            a = extract(alpha_bars, level).to(x0.dtype)
-            x = add_noise(x0, eps, a)
+        def predict_x0(x: Tensor, level: Tensor, a: Tensor) -> Tensor:
             return compute_x0(prediction, predict(x, level, y).to(x0.dtype), x, a)
 
         with torch.no_grad():
-            target = torch.where((r < 0)[:, None, None, None], x0, predict_x0(r.clamp(min=0)))
-        distance = (predict_x0(t) - target).flatten(1).norm(dim=1)  # (B,)
+            if predict_picture is None:
+                x_r = add_noise(x0, eps, a_r)
+            else:
+                guided = predict_picture(x_t, t).to(x0.dtype)
+                x_r = add_noise(guided, compute_eps(guided, x_t, a_t), a_r)
+            predicted = predict_x0(x_r, below, a_r)
+            target = torch.where((r < 0)[:, None, None, None], x0, predicted)
+        distance = (predict_x0(x_t, t, a_t) - target).flatten(1).norm(dim=1)  # (B,)
         huber = (distance.square() + self.c**2).sqrt() - self.c
-        weight = 1 / sigmas[t].square() + 1 / x0.var()
+        weight = 1 / sigmas[t].square() + 1 / x0.var().clamp(min=MIN_VARIANCE)
         total = (weight.to(huber.dtype) * huber).mean()
         return Loss(total, {"loss": total.detach(), "distance": distance.mean().detach()})
 
@@ -131,7 +145,9 @@ class ConsistencyTuning:
         target = (self.log_sigma_mean + self.log_sigma_std * z).exp()
         t = torch.searchsorted(sigmas, target).clamp(max=len(sigmas) - 1)
         sigma = sigmas[t]
-        k = min(self.stages * step // self.steps, self.stages - 1)
+        k = self.stages - 1  # after training
+        if self.steps is not None:
+            k = min(self.stages * step // self.steps, k)
         lower = sigma * (1 - (1 + 8 * torch.sigmoid(-sigma)) / self.q ** (k + 1)).clamp(min=0)
         r = torch.searchsorted(sigmas, lower, right=True) - 1
         return t, torch.minimum(r, t - 1)

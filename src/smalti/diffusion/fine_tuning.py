@@ -11,6 +11,7 @@ from smalti.core.errors import UserError
 from smalti.core.fingerprint import forget_folder
 from smalti.core.players import StartWeights
 from smalti.core.references import change_references
+from smalti.diffusion.consistency import ConsistencyTuning
 from smalti.layers.start_weights import (
     Column,
     convert_channels,
@@ -34,8 +35,11 @@ def follow_start(config: DiffusionConfig, start: DiffusionConfig) -> DiffusionCo
     """The config with the start's network, schedule and prediction, without which its weights mean
     nothing; and its objective, unless the config's is of another kind.
 
-    UserError for models of another space.
+    UserError for models of another space. Consistency tuning is in the start's space, with its
+    picture condition and its guidance.
     """
+    if isinstance(config.objective, ConsistencyTuning):
+        config = adopt_teacher(config, config.objective, start)
     spaces = [change_references(c.space, forget_folder) for c in (start, config)]
     if spaces[0] != spaces[1]:
         raise UserError(
@@ -54,6 +58,22 @@ def follow_start(config: DiffusionConfig, start: DiffusionConfig) -> DiffusionCo
         schedule=start.schedule,
         prediction=start.prediction,
         objective=start.objective if same_kind else config.objective,
+    )
+
+
+def adopt_teacher(
+    config: DiffusionConfig, tuning: ConsistencyTuning, start: DiffusionConfig
+) -> DiffusionConfig:
+    """The student's config in its teacher's space."""
+    if tuning.teacher_guidance is not None:
+        tuning = replace(tuning, teacher_guidance=start.sampler.guidance)
+    network = replace_fields(
+        start.network,
+        channels=start.space.compute_shape(config.shape)[0],
+        condition_width=config.condition_width,
+    )
+    return replace(
+        config, network=network, space=start.space, picture=start.picture, objective=tuning
     )
 
 

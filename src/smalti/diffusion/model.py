@@ -49,6 +49,7 @@ from smalti.diffusion.repaint import RePaint
 from smalti.diffusion.samplers import DDIM, DDPM, Denoiser, DiffusionState, Sampler
 from smalti.diffusion.solvers import DPMSolver, UniPC
 from smalti.diffusion.space import Space
+from smalti.diffusion.teacher import Teacher, make_teacher
 from smalti.layers.condition_encoder import ConditionEncoder
 from smalti.layers.eval_mode import eval_mode
 
@@ -68,7 +69,8 @@ class Diffusion(Model):
 
     def __init__(self, config: DiffusionConfig):
         super().__init__()
-        self.config = config
+        self.config, self.objective = config, config.objective
+        self.teacher: Teacher | None = None
         self.space: Space = config.space.build()
         self.network = config.network.build(1 + config.objective.learns_variance)
         self.conditions = ConditionEncoder(
@@ -98,6 +100,17 @@ class Diffusion(Model):
         """Weights of another diffusion model, rearranged for this one's conditions and channels."""
         return convert_weights(self, start) if isinstance(start, Diffusion) else StartWeights({})
 
+    def set_total_steps(self, total_steps: int) -> None:
+        """Spread the stages of consistency tuning over the run."""
+        if isinstance(self.objective, ConsistencyTuning) and self.objective.steps is None:
+            self.objective = replace(self.objective, steps=total_steps)
+
+    def set_start(self, start: nn.Module | None) -> None:
+        """Take the model that a run starts from as the teacher, if the objective has one."""
+        guidance = getattr(self.config.objective, "teacher_guidance", None)
+        if guidance is not None:
+            self.teacher = make_teacher(start, guidance, self)
+
     def set_training_data(self, data: Dataset) -> None:
         """Measure the latents of the training data, in a latent space."""
         if isinstance(self.space, LatentSpace):
@@ -105,18 +118,19 @@ class Diffusion(Model):
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
         """The objective at random levels; randomness is torch's default generator."""
-        config, augmented = self.config, None
+        config, objective, augmented = self.config, self.objective, None
         if config.augmentation and self.training:
             pictures, augmented = config.augmentation.augment(batch.require_pictures())
             batch = batch._replace(pictures=pictures)
         x0 = self.space.encode_batch(batch)
-        objective, prediction = config.objective, config.prediction
+        prediction = config.prediction
         c = self.conditions.to_vector(merge_shorthands(batch), len(x0))
         c = self.prepend_augmentation(c, len(x0), augmented)
         maps = config.picture.encode_training(batch, x0) if config.picture else None
         predict = partial(self.predict, maps=maps)
         if isinstance(objective, ConsistencyTuning):
-            return objective.loss(predict, x0, c, prediction, self.alpha_bars, step)
+            teach = self.teacher.build_predictor(batch, len(x0), maps) if self.teacher else None
+            return objective.loss(predict, x0, c, prediction, self.alpha_bars, step, teach)
         noisy = draw_noisy_batch(x0, self.alpha_bars)
         output = predict(noisy.x, noisy.t, c)
         return objective.loss(noisy, output, prediction, self.alpha_bars)
@@ -240,14 +254,17 @@ class Diffusion(Model):
     def predict_guided(
         self,
         x: Tensor,
-        t: int,
+        t: int | Tensor,
         c: Tensor | None,
         c_uncond: Tensor | None,
         guidance: float,
         maps: Tensor | None = None,
     ) -> Tensor:
-        """The network's output at level t for c (n, D), guided away from c_uncond (n, D)."""
-        ts = torch.full((len(x),), t, device=x.device)
+        """The network's output at level t for c (n, D), guided away from c_uncond (n, D).
+
+        t: of all, or of each (n,).
+        """
+        ts = torch.as_tensor(t, device=x.device).expand(len(x))
         with eval_mode(self):
             if c is None or c_uncond is None or not guidance:
                 return self.predict(x, ts, c, maps)

@@ -62,11 +62,20 @@ def ddpm_digits(pictures: Pictures) -> DiffusionConfig:
     return DiffusionConfig(pictures.shape, network, conditions=make_choices(pictures.classes))
 
 
+def consistency(pictures: Pictures) -> DiffusionConfig:
+    """Takes the network, the guidance and the space of the model that it starts from."""
+    return tune_consistency(ddpm(pictures))
+
+
 def consistency_digits(pictures: Pictures) -> DiffusionConfig:
-    """Without condition dropout, since it is sampled without guidance."""
+    return tune_consistency(ddpm_digits(pictures))
+
+
+def tune_consistency(config: DiffusionConfig) -> DiffusionConfig:
+    """Without condition dropout, since the guidance is built in."""
     return replace(
-        ddpm_digits(pictures),
-        objective=ConsistencyTuning(),  # its 4,000 steps are those of the table
+        config,
+        objective=ConsistencyTuning(teacher_guidance=1.0),
         sampler=Consistency(),
         condition_dropout=0.0,
     )
@@ -128,16 +137,13 @@ LETTERS = Recipe(FetchedReader("letters-32"), ddpm_letters, LONG_TRAINING, size=
 DDPM_EMOJI = Recipe(
     EMOJI, ddpm_emoji, replace(LONG_TRAINING, batch_size=32, learning_rate=1e-3), size=64
 )
-CONSISTENCY_DIGITS = Recipe(
-    read_digits,
-    consistency_digits,
-    Training(
-        batch_size=128,
-        learning_rate=3e-4,
-        weight_decay=0.0,
-        ema=0.999,
-        precision="32",
-        save_every=1000,
-    ),
-    size=28,
+CONSISTENCY_TRAINING = Training(
+    batch_size=64,
+    learning_rate=5e-4,
+    weight_decay=0.0,
+    ema=0.999,
+    precision="32",
+    save_every=500,
 )
+CONSISTENCY = Recipe(read_digits_or_data, consistency, CONSISTENCY_TRAINING, size=32)
+CONSISTENCY_DIGITS = Recipe(read_digits, consistency_digits, CONSISTENCY_TRAINING, size=28)

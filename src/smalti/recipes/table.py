@@ -63,8 +63,11 @@ RECIPES = {
     "autoencoder-digits": Entry(
         "KL-regularized autoencoder of digits: 7x7 of 4 numbers", LATENTS, steps=3000
     ),
+    "consistency": Entry(
+        "one to four evaluations from a DDPM; `smalti distill`", DIFFUSION, minutes=30
+    ),
     "consistency-digits": Entry(
-        "consistency tuning of a DDPM; needs --start ddpm-digits", DIFFUSION, steps=4000
+        "two evaluations from ddpm-digits; needs --start", DIFFUSION, minutes=30
     ),
     "ddpm": Entry("DDPM on your pictures (default: the digits)", DIFFUSION),
     "ddpm-digits": Entry("class-conditional DDPM of digits (shipped)", DIFFUSION, steps=11_000),

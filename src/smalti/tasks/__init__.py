@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from smalti.tasks._convert import ConvertedModel, convert_checkpoint
     from smalti.tasks._decompress import DecompressedPictures, decompress
     from smalti.tasks._demo import make_gallery
+    from smalti.tasks._distill import distill
     from smalti.tasks._draw_samples import DrawnSamples, draw_samples
     from smalti.tasks._evaluate import evaluate
     from smalti.tasks._export import ExportedModel, export_model
@@ -93,6 +94,7 @@ __all__ = [
     "convert_checkpoint",
     "decode_codes",
     "decompress",
+    "distill",
     "draw_attention",
     "draw_codebook",
     "draw_samples",

@@ -57,7 +57,7 @@ def prepare_pictures(recipe: Recipe, plan: PicturePlan, on_event: OnEvent) -> Ru
     if recipe.codec is not None:
         recipe = choose_codec(recipe, codec, data, size)
         if data is None and codec is not None and recipe.codec_recipe:
-            source = find_codec_pictures(codec)
+            source = find_own_pictures(codec)
     elif codec is not None:
         raise UserError(f"codec {codec} is given, but {recipe.name} takes none; leave it out")
     recipe = recipe if option is None else condition_on_picture(recipe, option)
@@ -194,13 +194,13 @@ def choose_codec(
     return recipe
 
 
-def find_codec_pictures(codec: str | Path) -> str | None:
-    """The data that a codec was trained on: a path, or the name of a pack; None if unknown."""
-    if (run := find_run(codec)) is not None:
+def find_own_pictures(model: str | Path) -> str | None:
+    """The data that a model was trained on: a path, or the name of a pack; None if unknown."""
+    if (run := find_run(model)) is not None:
         origin = read_origin(run)
         name, data = origin.recipe, origin.data
     else:
-        name, data = read_card(codec).facts.get("recipe"), None
+        name, data = read_card(model).facts.get("recipe"), None
     if data is None and name in RECIPES:
         recipe = find_recipe(name)
         if isinstance(recipe.read, FetchedReader):

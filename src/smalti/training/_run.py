@@ -34,7 +34,7 @@ from smalti.training.provenance import check_data_unchanged, describe_data, desc
 from smalti.training.recovery import ROLLBACK_LR_FACTOR, DivergenceError
 from smalti.training.run_record import RunRecord, read_run
 from smalti.training.saving import finish_interrupted_save, save_and_validate
-from smalti.training.start import load_start_weights, start_loop
+from smalti.training.start import load_start_weights, pass_start, start_loop
 from smalti.training.step import make_flipped_batch
 from smalti.training.timing import probe_step_time
 
@@ -78,8 +78,10 @@ def run(
             "hold out some, or leave it out"
         )
     check_memory(model)
-    if start is not None:  # fails before anything is written
-        on_event(Note(load_start_weights(model.build(), start).describe(start)))
+    built = model.build()  # fails before anything is written
+    if start is not None:
+        on_event(Note(load_start_weights(built, start).describe(start)))
+    pass_start(built, start)
     data = {"train": describe_data(train), "valid": describe_data(valid)}
     record = RunRecord(model, training, out, about or {}, start, minutes, data)
     made = make_folders(out)

@@ -17,7 +17,6 @@ from smalti.core.players import (
     HasSaveMessages,
     HasStartMessages,
     HasTrainingState,
-    NeedsTotalSteps,
 )
 from smalti.training.config import Training
 from smalti.training.step import build_optimizer
@@ -75,13 +74,6 @@ def call_after_step(players: list[PlayerState]) -> None:
     for player in players:
         if isinstance(player.module, HasAfterStep):
             player.module.after_step()
-
-
-def plan_steps(players: list[PlayerState], steps: int | None) -> None:
-    """Pass the total number of steps to the players that need it."""
-    for player in players:
-        if steps is not None and isinstance(player.module, NeedsTotalSteps):
-            player.module.set_total_steps(steps)
 
 
 def find_resumed_modules(players: list[PlayerState]) -> list[tuple[str, HasTrainingState]]:

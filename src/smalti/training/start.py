@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from smalti.core.checkpoint import check_shapes, load
 from smalti.core.errors import UserError, shorten
-from smalti.core.players import ConvertsStart, NeedsTrainingData
+from smalti.core.players import ConvertsStart, NeedsStart, NeedsTotalSteps, NeedsTrainingData
 from smalti.core.protocols import Dataset
 from smalti.training.compilation import compile_networks
 from smalti.training.config import Training
 from smalti.training.ema import EMA
 from smalti.training.loop import Loop
-from smalti.training.players import plan_steps, set_up_players
+from smalti.training.players import set_up_players
 from smalti.training.rng_state import seed_noise
 from smalti.training.run_record import RunRecord, read_trainer_state
 
@@ -35,6 +35,9 @@ def start_loop(fabric: Fabric, record: RunRecord, data: Dataset) -> Loop:
         load_start_weights(model, record.start)
     pass_data(model, data)
     ema = EMA(model, t.ema)
+    for one in (model, ema.module):  # averages are validated by the same loss
+        pass_start(one, record.start)
+        pass_steps(one, t.steps)
     loop = assemble_loop(fabric, model, ema, data, t)
     seed_noise(fabric, t.seed)
     if record.resume_from:
@@ -50,6 +53,18 @@ def pass_data(model: nn.Module, data: Dataset) -> None:
     """Pass the training data to a model that needs something of them."""
     if isinstance(model, NeedsTrainingData):
         model.set_training_data(data)
+
+
+def pass_start(model: nn.Module, start: str | None) -> None:
+    """Pass the start, which may be None, to a model that learns from it."""
+    if isinstance(model, NeedsStart):
+        model.set_start(load(start) if start is not None else None)
+
+
+def pass_steps(model: nn.Module, steps: int | None) -> None:
+    """Pass the total number of steps to a player that needs it."""
+    if steps is not None and isinstance(model, NeedsTotalSteps):
+        model.set_total_steps(steps)
 
 
 def restore_loop(loop: Loop, directory: Path) -> None:
@@ -128,5 +143,6 @@ def assemble_loop(
         compile_networks(model)
     order = data.plan_batches(training.seed, training.batch_size)
     players = set_up_players(fabric, model, training)
-    plan_steps(players, training.steps)
+    for player in players:
+        pass_steps(player.module, training.steps)
     return Loop(fabric, players, ema, order, data, training)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
 from smalti.diffusion import Consistency, ConsistencyTuning, Cosine, DiffusionConfig
 from smalti.diffusion.process import compute_target
 from tests.expect import expect_user_error
-from tests.tiny import FormulaConfig, diffusion_config, draw_pictures
+from tests.tiny import FormulaConfig, diffusion_config, draw_pictures, randomize_zeros
 
 ALPHA_BARS = Cosine().compute_alpha_bars()
 SIGMAS = (1 / ALPHA_BARS - 1).sqrt()
@@ -52,6 +54,76 @@ def test_a_network_that_knows_the_picture_has_no_loss() -> None:
         assert loss.terms["distance"] < 1e-9
     blind = tuning.loss(lambda x, t, y: torch.zeros_like(x), x0, None, "v", ALPHA_BARS, 3)
     assert blind.total > 0.1
+
+
+def test_a_teacher_that_knows_the_picture_adds_the_same_noise() -> None:
+    x0 = torch.rand(8, 1, 4, 4, dtype=torch.float64) * 2 - 1
+    tuning = ConsistencyTuning(steps=4)
+    losses = []
+    for teach in (None, lambda x, t: x0):
+        torch.manual_seed(0)
+        loss = tuning.loss(lambda x, t, y: x.sin(), x0, None, "v", ALPHA_BARS, 3, teach)
+        losses.append(loss.total)
+    torch.testing.assert_close(losses[1], losses[0], rtol=1e-9, atol=0)
+
+
+def test_stages_cover_the_run_unless_steps_say_otherwise() -> None:
+    tuning = ConsistencyTuning(stages=2)
+    model: Any = diffusion_config(objective=tuning, sampler=Consistency(2)).build()
+    assert torch.equal(  # the last stage where no run is known
+        count_gaps(model.objective, 0), count_gaps(model.objective, 99)
+    )
+    model.set_total_steps(100)
+    assert model.objective.steps == 100
+    assert count_gaps(model.objective, 49).sum() > 2 * count_gaps(model.objective, 50).sum()
+    objective = replace(tuning, steps=4)
+    named: Any = diffusion_config(objective=objective, sampler=Consistency(2)).build()
+    named.set_total_steps(100)
+    assert named.objective.steps == 4
+
+
+def count_gaps(tuning: ConsistencyTuning, step: int) -> Tensor:
+    torch.manual_seed(0)
+    t, r = tuning.draw_pairs(512, SIGMAS, step)
+    return t - r
+
+
+def test_the_teacher_is_guided_and_frozen() -> None:
+    """The loss of a student with the teacher's weights depends on the teacher's guidance alone."""
+    torch.manual_seed(1)
+    teacher = randomize_zeros(diffusion_config(classes=("a", "b")).build())
+    batch = Batch(pictures=torch.rand(6, 1, 8, 8), labels=torch.tensor([0, 1, 0, 1, 0, 1]))
+    losses, student = [], teacher
+    for guidance in (1.0, 1.0, 3.0):
+        objective = ConsistencyTuning(teacher_guidance=guidance)
+        config = replace(
+            teacher.config,
+            objective=objective,
+            sampler=Consistency(2),
+            condition_dropout=0.0,
+        )
+        student = config.build()
+        student.load_state_dict(teacher.state_dict())
+        student.set_start(teacher)
+        torch.manual_seed(2)
+        loss = student.train().loss(batch, 0)
+        loss.total.backward()
+        losses.append(loss.total.item())
+    assert losses[0] == losses[1] != losses[2]
+    assert all(w.grad is None and not w.requires_grad for w in teacher.parameters())
+    assert all(w.grad is not None for w in student.network.parameters())
+    assert student.state_dict().keys() == teacher.state_dict().keys()
+
+
+def test_a_teacher_must_fit() -> None:
+    objective = ConsistencyTuning(teacher_guidance=1.0)
+    student = diffusion_config(classes=("a",), objective=objective, sampler=Consistency(2)).build()
+    with expect_user_error("teacher_guidance is 1", "no start is given"):
+        student.set_start(None)
+    with expect_user_error("start is a Linear"):
+        student.set_start(nn.Linear(1, 1))
+    with expect_user_error("other conditions"):
+        student.set_start(diffusion_config(classes=("b",)).build())
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 4])
