@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
-from smalti.diffusion import Consistency, ConsistencyTuning, Cosine, DiffusionConfig
+from smalti.diffusion import DDIM, Consistency, ConsistencyTuning, Cosine, DiffusionConfig
 from smalti.diffusion.process import compute_target
 from tests.expect import expect_user_error
-from tests.tiny import FormulaConfig, diffusion_config, draw_pictures, randomize_zeros
+from tests.tiny import FormulaConfig, diffusion_config, draw_pictures, latent_config, randomize_zeros
 
 ALPHA_BARS = Cosine().compute_alpha_bars()
 SIGMAS = (1 / ALPHA_BARS - 1).sqrt()
@@ -160,3 +160,23 @@ def test_nonsense_is_refused() -> None:
         ConsistencyTuning(q=1.0)
     with expect_user_error("stages is 0"):
         ConsistencyTuning(stages=0)
+
+
+def test_a_student_lives_in_the_space_of_its_teacher() -> None:
+    start = latent_config(classes=("a", "b"), sampler=DDIM(guidance=1.4))
+    tuning = ConsistencyTuning(teacher_guidance=1.0)
+    own = diffusion_config(
+        shape=start.shape,
+        conditions=start.conditions,
+        objective=tuning,
+        sampler=Consistency(),
+        condition_dropout=0.0,
+    )
+    student = own.follow_start(start)
+    assert (student.space, student.network) == (start.space, start.network)
+    assert student.objective == replace(tuning, teacher_guidance=1.4)
+    model = student.build()
+    model.set_start(start.build())
+    batch = Batch(pictures=torch.rand(2, *start.shape), labels=torch.tensor([0, 1]))
+    loss = model.train().loss(batch, 0)
+    assert loss.total.isfinite()
