@@ -33,7 +33,8 @@ def print_run_report(run_report: RunReport, arguments: CommandArguments) -> None
     print(f"  report        {', '.join(map(str, run_report.files))}")
     if command := suggest_command(run_report.summary):
         print(f"  next          {command}")
-    if not run_report.curves_png and run_report.summary.loss:
+    is_drawn = any(file.suffix == ".png" for file in run_report.files)
+    if not is_drawn and run_report.summary.loss:
         print("  no curves: `pip install matplotlib` draws them")
 
 

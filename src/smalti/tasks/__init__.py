@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from smalti.tasks._fetch import fetch
     from smalti.tasks._inpaint import Inpainting, inpaint
     from smalti.tasks._interpolate import Interpolation, interpolate
-    from smalti.tasks._list import Listing, ShippedModel, list_models
+    from smalti.tasks._list import Listing, ShippedModel, describe_model, list_models
     from smalti.tasks._match import Matching, MatchMetrics, match
     from smalti.tasks._measure_bits import PictureBits, measure_bits
     from smalti.tasks._mix import MixedModel, mix_counts
@@ -94,6 +94,7 @@ __all__ = [
     "convert_checkpoint",
     "decode_codes",
     "decompress",
+    "describe_model",
     "distill",
     "draw_attention",
     "draw_codebook",

@@ -21,11 +21,31 @@ NETWORK_FAMILIES = {
     "plusplus": "PixelCNN++",
     "gpt": "GPT",
 }
+TRAINING_FACTS = frozenset(
+    [
+        "recipe",
+        "parameters",
+        "seed",
+        "steps",
+        "step",
+        "batch",
+        "hardware",
+        "size",
+        "minutes",
+        "perceptual",
+        "base",
+        "orders",
+        "min_count",
+        "max_symbols",
+        "classes",
+    ]
+)
+"""Facts of a card that say how a model was trained; any other was measured."""
 
 
 @dataclass(frozen=True)
 class ShippedModel:
-    """A model that is shipped with smalti."""
+    """A model that is shipped with smalti, or a checkpoint."""
 
     name: str
     family: str
@@ -36,6 +56,16 @@ class ShippedModel:
     n_parameters: int
     card: dict[str, Any]
     """Model card: `data`, `facts`, ..."""
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """Facts of its card that were measured: of held-out data, as docs/numbers.md says."""
+        facts = self.card.get("facts", {})
+        return {
+            name: value
+            for name, value in facts.items()
+            if name not in TRAINING_FACTS and isinstance(value, str | int | float)
+        }
 
 
 @dataclass(frozen=True)
@@ -54,6 +84,7 @@ def list_models() -> Listing:
 
 
 def describe_model(folder: Path) -> ShippedModel:
+    """Describe the checkpoint in a folder by its files, without building it."""
     content = json.loads((folder / "config.json").read_text())
     return ShippedModel(
         folder.name,

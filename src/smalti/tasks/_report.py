@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
@@ -27,10 +28,16 @@ class RunReport:
     """Summary of a training run."""
 
     summary: Summary
-    curves_png: bytes | None
-    """Curves and samples over time (PNG); None without matplotlib or before the first step."""
     files: tuple[Path, ...]
     """The files that were written."""
+
+    @cached_property
+    def curves_png(self) -> bytes | None:
+        """Curves and samples over time (PNG); None without matplotlib or before the first step.
+
+        Drawn on first use: it takes seconds, and who watches a run needs the summary alone.
+        """
+        return draw_curves(self.summary) if self.summary.loss and find_spec("matplotlib") else None
 
     def to_json(self) -> dict[str, Any]:
         """The content of report.json; the curves are in log.jsonl."""
@@ -81,10 +88,12 @@ def report(
     if out is not None:
         check_replaceable(out, FILES)  # not locked: the run may be training
     on_progress(Progress("drawing", 0, 1))
-    curves_png = draw_curves(summary) if summary.loss and find_spec("matplotlib") else None
+    found = RunReport(summary, ())
+    contents: dict[str, bytes | None] = {}
+    if out is not None:
+        record = json.dumps(found.to_json(), indent=1).encode()
+        contents = {"report.png": found.curves_png, "report.json": record}
     on_progress(Progress("drawing", 1, 1))
-    record = json.dumps(RunReport(summary, curves_png, ()).to_json(), indent=1).encode()
-    contents = {"report.png": curves_png, "report.json": record} if out is not None else {}
     files = [
         write_atomically(
             Path(out or "", name), lambda temporary, c=content: temporary.write_bytes(c)
@@ -92,7 +101,7 @@ def report(
         for name, content in contents.items()
         if content
     ]
-    return RunReport(summary, curves_png, tuple(files))
+    return replace(found, files=tuple(files))
 
 
 def list_translations(summary: Summary) -> list[dict[str, str]]:

@@ -13,11 +13,18 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import (
+    FileResponse,
+    JSONResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from smalti.core.errors import UserError
+from smalti.tasks.model_pictures import find_model_picture
 from smalti.web.events import stream_jobs
 from smalti.web.results import send_archive, send_file
 from smalti.web.security import TOKEN_COOKIE, Access, Guard
@@ -43,7 +50,8 @@ def make_app(studio: Studio, access: Access = Access()) -> Starlette:
 
     def choose_body_limit(path: str) -> int:
         limits = studio.limits
-        return limits.upload_bytes if path == "/api/uploads" else limits.body_bytes
+        uploads = {"/api/uploads": limits.upload_bytes, "/api/archives": limits.archive_bytes}
+        return uploads.get(path, limits.body_bytes)
 
     routes = [
         Route("/", bind(studio, show_shell)),
@@ -51,9 +59,13 @@ def make_app(studio: Studio, access: Access = Access()) -> Starlette:
         Route("/strings/{language}.json", bind(studio, show_strings)),
         Route("/api/studio", bind(studio, show_studio)),
         Route("/api/models", bind(studio, list_models)),
+        Route("/api/models/{name:path}/picture", bind(studio, show_model_picture)),
         Route("/api/forms/{task}", bind(studio, show_form)),
         Route("/api/uploads", bind(studio, add_upload), methods=["POST"]),
         Route("/api/uploads/{id}", bind(studio, show_upload)),
+        Route("/api/archives", bind(studio, list_archives)),
+        Route("/api/archives", bind(studio, add_archive), methods=["POST"]),
+        Route("/api/runs/{name:path}", bind(studio, delete_run), methods=["DELETE"]),
         Route("/api/jobs", bind(studio, list_jobs)),
         Route("/api/jobs", bind(studio, add_job), methods=["POST"]),
         Route("/api/jobs/{id}", bind(studio, show_job)),
@@ -130,13 +142,22 @@ async def show_studio(studio: Studio, request: Request, client: Client) -> Respo
 
 
 async def list_models(studio: Studio, request: Request, client: Client) -> Response:
-    return JSONResponse(await run_in_threadpool(studio.describe_models))
+    return JSONResponse(await run_in_threadpool(studio.describe_models, studio.find_models(client)))
+
+
+async def show_model_picture(studio: Studio, request: Request, client: Client) -> Response:
+    name = request.path_params["name"]
+    model = studio.find_models(client).find_model(name)
+    picture = await run_in_threadpool(find_model_picture, model.location)
+    if picture is None:
+        raise HTTPException(404, "the model has no picture")
+    return FileResponse(picture, media_type="image/png", headers={"cache-control": "no-cache"})
 
 
 async def show_form(studio: Studio, request: Request, client: Client) -> Response:
     model = request.query_params.get("model") or None
-    form = await run_in_threadpool(studio.make_form, request.path_params["task"], model)
-    return JSONResponse(form)
+    task, models = request.path_params["task"], studio.find_models(client)
+    return JSONResponse(await run_in_threadpool(studio.make_form, models, task, model))
 
 
 async def add_upload(studio: Studio, request: Request, client: Client) -> Response:
@@ -151,6 +172,21 @@ async def add_upload(studio: Studio, request: Request, client: Client) -> Respon
 async def show_upload(studio: Studio, request: Request, client: Client) -> Response:
     upload = studio.uploads.find(client.id, request.path_params["id"])
     return JSONResponse(upload.describe())
+
+
+async def list_archives(studio: Studio, request: Request, client: Client) -> Response:
+    return JSONResponse([one.describe() for one in studio.archives.list_archives(client.id)])
+
+
+async def add_archive(studio: Studio, request: Request, client: Client) -> Response:
+    name = request.query_params.get("name", "")
+    archive = await studio.archives.add(client.id, name, request.stream())
+    return JSONResponse(archive.describe(), 201)
+
+
+async def delete_run(studio: Studio, request: Request, client: Client) -> Response:
+    await run_in_threadpool(studio.remove_run, client, request.path_params["name"])
+    return JSONResponse({"removed": request.path_params["name"]})
 
 
 async def list_jobs(studio: Studio, request: Request, client: Client) -> Response:

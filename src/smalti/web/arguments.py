@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from inspect import Parameter
 from pathlib import Path
 from typing import Any, get_args
@@ -11,6 +12,7 @@ from smalti.core.config import coerce_value
 from smalti.core.errors import UserError, shorten
 from smalti.core.messages import suggest_name
 from smalti.core.size import normalize_size
+from smalti.web.client_files import ClientFiles
 from smalti.web.limits import Limits
 from smalti.web.models import Models
 from smalti.web.registry import WebTask
@@ -25,7 +27,7 @@ MAX_TERMS = 1_000
 
 
 def parse_arguments(
-    task: WebTask, values: object, models: Models, limits: Limits, find_upload: FindUpload
+    task: WebTask, values: object, models: Models, limits: Limits, files: ClientFiles
 ) -> dict[str, Any]:
     """The arguments of a task, of JSON values. UserError names the first that is wrong."""
     if not isinstance(values, Mapping):
@@ -38,11 +40,19 @@ def parse_arguments(
         if value is None:
             continue
         if name in task.uploads:
-            parsed[name] = parse_uploads(name, value, parameters[name], find_upload)
+            parsed[name] = parse_uploads(name, value, parameters[name], files.find_upload)
+        elif name in task.data:
+            parsed[name] = files.find_data(value)
+        elif name in task.runs:
+            parsed[name] = files.find_run(value)
         else:
             parsed[name] = parse_value(name, value, parameters[name], models)
     check_required(parameters, parsed)
-    check_limits(parsed, limits)
+    check_limits(
+        parsed, limits if task.pictures is None else replace(limits, pictures=task.pictures)
+    )
+    if "minutes" in parameters and not files.runs.is_local:
+        check_minutes(parsed.get("minutes"), limits)
     return {name: parsed[name] for name in parameters if name in parsed} | dict(task.fixed)
 
 
@@ -50,7 +60,7 @@ def parse_value(name: str, value: Any, parameter: Parameter, models: Models) -> 
     """One argument. Text is never taken for the path of a file."""
     if name == "model":
         return models.find_model(value).location
-    if name in ("classes", "text"):
+    if name in ("classes", "text") or takes(parameter.annotation, Sequence[str]):
         return parse_words(name, value)
     if name == "conditions":
         if not isinstance(value, Mapping):
@@ -60,14 +70,14 @@ def parse_value(name: str, value: Any, parameter: Parameter, models: Models) -> 
         return normalize_size(tuple(value) if isinstance(value, list) else value)
     if name == "sampler":
         return parse_sampler(value)
-    if isinstance(value, Mapping) and takes_terms(parameter.annotation):
+    if isinstance(value, Mapping) and takes(parameter.annotation, Mapping[str, str]):
         return parse_terms(name, value)
     return coerce_value(value, parameter.annotation, name)
 
 
-def takes_terms(hint: object) -> bool:
-    """Whether a parameter takes texts by text."""
-    return Mapping[str, str] in (hint, *get_args(hint))
+def takes(hint: object, wanted: object) -> bool:
+    """Whether a parameter takes a type, perhaps among others."""
+    return wanted in (hint, *get_args(hint))
 
 
 def parse_terms(name: str, value: Mapping[Any, Any]) -> dict[str, str]:
@@ -115,6 +125,15 @@ def check_required(parameters: Mapping[str, Parameter], parsed: Values) -> None:
     for name, parameter in parameters.items():
         if parameter.default is Parameter.empty and name not in parsed:
             raise UserError(f"the argument {name!r} is missing; give it")
+
+
+def check_minutes(minutes: float | None, limits: Limits) -> None:
+    """UserError for training that has no end, or a late one, on a server for others."""
+    if minutes is None or minutes > limits.train_minutes:
+        shown = "not given" if minutes is None else f"{minutes:g}"
+        raise UserError(
+            f"minutes is {shown}; this server trains {limits.train_minutes:g} minutes at most"
+        )
 
 
 def check_limits(parsed: Values, limits: Limits) -> None:

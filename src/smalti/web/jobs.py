@@ -120,12 +120,26 @@ class Job:
 
     def end(self, outcome: Outcome) -> None:
         """Take the outcome, and write the record."""
-        self.state, self.summary, self.error = outcome.state, outcome.summary, outcome.error
-        for path, name in self.file_names.items():
-            self.error = self.error.replace(path, name)
+        self.state, self.error = outcome.state, self.name_files(outcome.error)
+        self.summary = json.loads(self.name_files(json.dumps(outcome.summary)))
+        self.name_files_in_results()
         self.ended, self.preview = time.time(), None
         self.write_record()
         self.touch()
+
+    def name_files(self, text: str) -> str:
+        """A text, or JSON, with the client's names of files in place of paths here."""
+        for path, name in self.file_names.items():
+            for form in (json.dumps(path)[1:-1], path):
+                text = text.replace(form, name)
+        return text
+
+    def name_files_in_results(self) -> None:
+        """Do so in the records of its result: a task records the paths that it was given."""
+        for file in (self.folder / FILES).rglob("*.json") if self.file_names else ():
+            text = file.read_text(encoding="utf-8")
+            if (named := self.name_files(text)) != text:
+                write_atomically(file, lambda temporary, text=named: temporary.write_text(text))
 
     def list_files(self) -> list[dict[str, Any]]:
         """The files of its result, by name."""

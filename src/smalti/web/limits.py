@@ -34,6 +34,18 @@ class Limits:
     """Uploads of one client; older ones are removed."""
     upload_quota: int = 256 << 20
     """Bytes of all uploads of one client."""
+    archive_bytes: int = 256 << 20
+    """Bytes of one uploaded folder."""
+    archive_quota: int = 512 << 20
+    """Bytes of all uploaded folders of one client; the oldest are removed."""
+    archive_files: int = 50_000
+    """Files of an uploaded folder."""
+    archive_unpacked: int = 2 << 30
+    """Bytes of an uploaded folder when it is unpacked."""
+    train_minutes: float = 60.0
+    """Minutes of one training, on a server for others."""
+    runs: int = 16
+    """Runs of one client, on a server for others."""
     body_seconds: float = 20.0
     """Seconds without a byte after which an upload is given up."""
     request_seconds: float = 300.0

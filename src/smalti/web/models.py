@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,9 @@ from smalti.core.errors import UserError
 from smalti.core.messages import suggest_name
 from smalti.core.model import Ability, has_ability
 from smalti.core.protocols import Spec
-from smalti.tasks import list_models
+from smalti.evaluation.kinds import KINDS
+from smalti.tasks import describe_model, list_models
+from smalti.tasks.model_pictures import find_model_picture
 
 log = logging.getLogger("smalti")
 
@@ -27,8 +31,8 @@ class OfferedModel:
     """What clients call it."""
     location: str
     """Shipped name or folder, as tasks and the command line take it."""
-    family: str = ""
-    summary: str = ""
+    is_run: bool = False
+    """Whether it is a run or checkpoint, not a shipped model."""
 
 
 class Models:
@@ -39,12 +43,10 @@ class Models:
         self._skeletons: dict[str, Any] = {}
         self._faulty: set[str] = set()
         self._lock = threading.Lock()
-        shipped = {model.name: model for model in list_models().models}
+        shipped = [model.name for model in list_models().models]
         for name in names or shipped:
             if name in shipped:
-                card = shipped[name].card
-                summary = card.get("summary") or card.get("data", "")
-                self.offered[name] = OfferedModel(name, name, shipped[name].family, summary)
+                self.offered[name] = OfferedModel(name, name)
             else:
                 self.add_folder(name)
 
@@ -52,10 +54,18 @@ class Models:
         """Offer the checkpoint or run in a folder. UserError if it is none."""
         find_checkpoint(str(folder))
         name = name or Path(folder).resolve().name
-        model = OfferedModel(name, str(folder), "run")
+        model = OfferedModel(name, str(folder), is_run=True)
         self.offered[name] = model
-        self._skeletons.pop(name, None)
         return model
+
+    def add_runs(self, runs: Mapping[str, str]) -> Models:
+        """These models and runs, by name; a model of the server keeps its name."""
+        if not runs:
+            return self
+        found = copy(self)
+        added = {name: OfferedModel(name, run, is_run=True) for name, run in runs.items()}
+        found.offered = {**added, **self.offered}
+        return found
 
     def find_model(self, name: object) -> OfferedModel:
         """The model of this name. UserError for any other, so that no path is ever opened."""
@@ -67,12 +77,13 @@ class Models:
     def build_skeleton(self, name: object) -> Any:
         """The model without weights, to ask it what it is able to do."""
         model = self.find_model(name)
+        key = stamp_model(model.location)
         with self._lock:
-            if model.name not in self._skeletons:
+            if key not in self._skeletons:
                 folder = find_checkpoint(model.location)
                 skeleton = build_model(read_model_config(folder), folder, "meta")
-                self._skeletons[model.name] = skeleton
-            return self._skeletons[model.name]
+                self._skeletons[key] = skeleton
+            return self._skeletons[key]
 
     def read_spec(self, name: object) -> Spec | None:
         """What the model outputs and accepts; None for a classifier."""
@@ -107,13 +118,14 @@ class Models:
         spec: Spec | None = getattr(skeleton, "spec", None)
         facts: dict[str, Any] = {
             "name": model.name,
-            "family": model.family,
-            "summary": model.summary,
+            "is_run": model.is_run,
             "abilities": [a for a in abilities if has_ability(skeleton, a)],
+            **describe_folder(model.location, stamp_model(model.location)),
         }
         if spec is not None:
             facts |= {
                 "output": spec.output,
+                "metrics": [*KINDS[spec.output].measures] if spec.output in KINDS else [],
                 "channels": spec.channels,
                 "size": spec.size,
                 "free_size": spec.free_size,
@@ -122,3 +134,24 @@ class Models:
                 "conditions": [condition._asdict() for condition in spec.conditions],
             }
         return facts
+
+
+def stamp_model(location: str) -> str:
+    """A key that changes when a run saves a step, without reading its files."""
+    latest = Path(location) / "latest"
+    return f"{location}@{latest.stat().st_mtime_ns}" if latest.is_file() else location
+
+
+@lru_cache(maxsize=1024)
+def describe_folder(location: str, stamp: str) -> dict[str, Any]:
+    """A model's family, size, card and figures as plain values."""
+    found = describe_model(find_checkpoint(location))
+    return {
+        "family": found.family,
+        "summary": found.card.get("summary") or found.card.get("data", ""),
+        "data": found.card.get("data", ""),
+        "parameters": found.n_parameters,
+        "bytes": found.n_bytes,
+        "figures": found.figures,
+        "has_picture": find_model_picture(location) is not None,
+    }

@@ -65,9 +65,7 @@ def make_openapi(registry: Registry, models: Models, limits: Limits) -> Spec:
 
 def describe_arguments(task: WebTask, models: Models, limits: Limits) -> Spec:
     """The JSON Schema of a task's arguments, whatever the model."""
-    from smalti.core.config_flags import read_parameter_docs
-
-    docs = read_parameter_docs(task.load_function())
+    docs = task.read_docs()
     properties: dict[str, Spec] = {}
     required: list[str] = []
     for name, parameter in task.list_parameters().items():
@@ -77,6 +75,10 @@ def describe_arguments(task: WebTask, models: Models, limits: Limits) -> Spec:
         if name in task.uploads:
             several = "Sequence" in str(parameter.annotation)
             field = {"name": name, "kind": "picture", "help": help, "multiple": several}
+        elif name in task.data:
+            field = {"name": name, "kind": "data", "help": help}
+        elif name in task.runs:
+            field = {"name": name, "kind": "text", "help": help}
         elif name in ("model", "size", "sampler", "conditions", "classes", "codes"):
             field = {"name": name, "kind": name, "help": help}
         elif name in task.choices:
@@ -93,7 +95,7 @@ def describe_arguments(task: WebTask, models: Models, limits: Limits) -> Spec:
         if name == "model":
             properties[name]["enum"] = models.list_able(task.ability)  # type: ignore[arg-type]
         if name in ("n", "frames"):
-            properties[name]["maximum"] = limits.pictures
+            properties[name]["maximum"] = task.pictures or limits.pictures
     return {
         "type": "object",
         "description": (task.load_function().__doc__ or "").partition("\n")[0],
@@ -135,6 +137,25 @@ def make_paths(registry: Registry) -> Spec:
             | {
                 "parameters": [describe_parameter("name", "query", "the file's name")],
                 "requestBody": {"content": {"application/octet-stream": {"schema": {}}}},
+            }
+        },
+        "/api/archives": {
+            "post": describe("Upload a folder of pictures; the body is a zip.", PICTURE, error)
+            | {
+                "parameters": [describe_parameter("name", "query", "the folder's name")],
+                "requestBody": {"content": {"application/octet-stream": {"schema": {}}}},
+            },
+            "get": describe("Your uploaded folders.", {"type": "array", "items": PICTURE}),
+        },
+        "/api/runs/{name}": {
+            "delete": describe("Remove a run that the server keeps for you.", OBJECT, error)
+            | {"parameters": [describe_parameter("name", "path", "the run's name")]}
+        },
+        "/api/models/{name}/picture": {
+            "get": {
+                "summary": "What a model makes, as a picture.",
+                "parameters": [describe_parameter("name", "path", "the model's name")],
+                "responses": {"200": {"description": "a PNG file"}},
             }
         },
         "/api/jobs": {

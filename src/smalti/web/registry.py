@@ -12,6 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from smalti.core.config_flags import Flag, list_flags, read_parameter_docs
 from smalti.core.errors import UserError
 from smalti.core.messages import suggest_name
 
@@ -41,8 +42,14 @@ class WebTask:
     """Options of the command line that are not called as their parameters: {"first": "--from"}."""
     fixed: Mapping[str, Any] = field(default_factory=dict)
     """Arguments that are always the same."""
-    local_only: bool = False
-    """Whether only a server that listens to this machine alone runs it: it reads folders."""
+    data: tuple[str, ...] = ()
+    """Parameters that are data: an uploaded folder, or a path where only this machine connects."""
+    runs: tuple[str, ...] = ()
+    """Parameters that are run folders: names of the client's, or, as above, paths."""
+    keywords: str = ""
+    """Where a config is whose fields its keyword arguments are: "module:Config"."""
+    pictures: int | None = None
+    """Pictures of one job; None for the server's limit."""
     fills: bool = False
     """Whether its samplers are those that fill holes."""
     choices: Mapping[str, str] = field(default_factory=dict)
@@ -50,7 +57,7 @@ class WebTask:
     names_out: bool = False
     """Whether clients name its output folder, which stays whatever comes of the job."""
     lane: str = "main"
-    """Its queue: "quick" for what takes a moment, "long" for what may take hours, else "main"."""
+    """Its queue: "quick" for a moment, "slow" for minutes, "long" for hours, else "main"."""
     job_seconds: float | None = None
     """Seconds that it may run; None for the server's limit, 0 for no limit."""
 
@@ -66,16 +73,42 @@ class WebTask:
     def list_parameters(self) -> dict[str, inspect.Parameter]:
         """The parameters that clients may set, with their types."""
         signature = inspect.signature(self.load_function(), eval_str=True)
-        kept = {**signature.parameters}
+        kept = {**signature.parameters, **self.list_keywords()}
         not_theirs = NOT_FROM_CLIENTS - ({"out"} if self.names_out else set())
         for name in (*not_theirs, *self.hidden, *self.fixed):
             kept.pop(name, None)
         kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
         return {name: p for name, p in kept.items() if p.kind not in kinds}
 
+    def list_keywords(self) -> dict[str, inspect.Parameter]:
+        """The fields of the config that the function's keyword arguments are of."""
+        if not self.keywords:
+            return {}
+        kind = inspect.Parameter.KEYWORD_ONLY
+        return {
+            flag.name: inspect.Parameter(
+                flag.name, kind, default=flag.default, annotation=flag.hint
+            )
+            for flag in self.list_keyword_flags()
+        }
+
+    def list_keyword_flags(self) -> list[Flag]:
+        """These fields as options."""
+        return [*list_flags(load_object(self.keywords)())] if self.keywords else []
+
+    def read_docs(self) -> dict[str, str]:
+        """What its parameters are, by name."""
+        docs = {flag.name: flag.help for flag in self.list_keyword_flags()}
+        return docs | read_parameter_docs(self.load_function())
+
     def list_choices(self, name: str) -> list[str]:
         """The values of a parameter that has a list of them."""
         return load_object(self.choices[name])()
+
+    @property
+    def makes_files(self) -> bool:
+        """Whether it writes into the job's folder by itself."""
+        return self.has_parameter("out") and not self.names_out and "out" not in self.hidden
 
     def has_parameter(self, name: str) -> bool:
         """Whether the function takes this argument."""
@@ -90,8 +123,6 @@ class Page:
     order: int
     """Place in the navigation, from 0."""
     tasks: tuple[WebTask, ...] = ()
-    local_only: bool = False
-    """Whether only a server that listens to this machine alone shows it."""
 
 
 def load_object(path: str) -> Any:
@@ -113,15 +144,9 @@ def find_pages() -> tuple[Page, ...]:
 class Registry:
     """The pages and tasks of one server."""
 
-    def __init__(self, pages: Iterable[Page] | None = None, *, is_local: bool = True):
-        shown = find_pages() if pages is None else tuple(pages)
-        self.pages = tuple(page for page in shown if is_local or not page.local_only)
-        self.tasks = {
-            task.name: task
-            for page in self.pages
-            for task in page.tasks
-            if is_local or not task.local_only
-        }
+    def __init__(self, pages: Iterable[Page] | None = None):
+        self.pages = find_pages() if pages is None else tuple(pages)
+        self.tasks = {task.name: task for page in self.pages for task in page.tasks}
 
     def find_task(self, name: object) -> WebTask:
         """The task of this name. UserError for any other."""

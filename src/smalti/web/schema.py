@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from smalti.core.changes import convert_type
 from smalti.core.config import find_config_tag
-from smalti.core.config_flags import Flag, list_flags, read_parameter_docs, take_first_sentence
+from smalti.core.config_flags import Flag, list_flags, take_first_sentence
 from smalti.core.errors import UserError
 from smalti.core.protocols import Spec
 from smalti.core.ranges import Range
@@ -36,7 +36,7 @@ def make_form(task: WebTask, models: Models, limits: Limits, model: str | None =
     UserError for a model that is not offered.
     """
     function, parameters = task.load_function(), task.list_parameters()
-    docs = read_parameter_docs(function)
+    docs = task.read_docs()
     spec = models.read_spec(model) if model is not None else None
     fields: list[Field] = []
     for name, parameter in parameters.items():
@@ -46,11 +46,15 @@ def make_form(task: WebTask, models: Models, limits: Limits, model: str | None =
         elif name in task.uploads:
             if name != "pictures" or spec is None or takes_pictures(spec):
                 fields.append(make_upload_field(parameter, help))
+        elif name in task.data:
+            fields.append({"name": name, "help": help, "kind": "data", "required": True})
+        elif name in task.runs:
+            fields.append({"name": name, "help": help, "kind": "text", "default": None})
         elif name in task.choices:
             field = {"name": name, "help": help, "kind": "choice", "default": None}
             fields.append(field | {"choices": task.list_choices(name)})
         elif field := make_field(name, parameter.annotation, parameter.default, help):
-            fields.append(limit_field(field, limits))
+            fields.append(limit_field(field, task.pictures or limits.pictures))
     summary = (function.__doc__ or "").strip().partition("\n")[0]
     return {"task": task.name, "model": model, "summary": summary, "fields": fields}
 
@@ -184,12 +188,12 @@ def describe_range(rule: Range | None) -> dict[str, Any]:
     return found
 
 
-def limit_field(field: Field, limits: Limits) -> Field:
+def limit_field(field: Field, pictures: int) -> Field:
     """Lower the high end of counts to what this server allows."""
     if field["name"] in ("n", "frames"):
-        field["high"] = min(field.get("high", limits.pictures), limits.pictures)
+        field["high"] = min(field.get("high", pictures), pictures)
         if isinstance(field["default"], int):
-            field["default"] = min(field["default"], limits.pictures)
+            field["default"] = min(field["default"], pictures)
     return field
 
 
@@ -211,7 +215,7 @@ JSON_TYPES: Mapping[str, dict[str, Any]] = {
     "sampler": {"type": "object", "additionalProperties": True},
     "conditions": {"type": "object", "additionalProperties": True},
     "picture": {"$ref": "#/components/schemas/Picture"},
-    "folder": {"type": "string"},
+    "data": {"oneOf": [{"$ref": "#/components/schemas/Picture"}, {"type": "string"}]},
     "codes": {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}},
 }
 """The JSON Schema of each kind of field."""

@@ -7,6 +7,7 @@ import secrets
 import shutil
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,8 +41,10 @@ class Client:
 class Sessions:
     """All clients, with their jobs in `folder`."""
 
-    def __init__(self, folder: Path, limits: Limits):
-        self.folder, self.limits = folder / "jobs", limits
+    def __init__(
+        self, folder: Path, limits: Limits, on_forget: Callable[[str], None] = lambda client: None
+    ):
+        self.folder, self.limits, self.on_forget = folder / "jobs", limits, on_forget
         self.clients: OrderedDict[str, Client] = OrderedDict()
         self.folder.mkdir(parents=True, exist_ok=True)
         found = (read_job(entry) for entry in sorted(self.folder.iterdir()) if entry.is_dir())
@@ -89,3 +92,4 @@ class Sessions:
                 for job in [*client.jobs.values()]:
                     self.remove_job(client, job)
                 del self.clients[client.id]
+                self.on_forget(client.id)

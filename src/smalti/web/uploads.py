@@ -48,7 +48,6 @@ class Uploads:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         self.by_client: dict[str, OrderedDict[str, Upload]] = {}
-        self.names: dict[Path, str] = {}
 
     def add(self, client: str, name: str, content: bytes, *, is_picture: bool = True) -> Upload:
         """Keep a file. UserError if it is no picture, too large, or too much in all."""
@@ -58,7 +57,7 @@ class Uploads:
         if len(content) > limits.upload_bytes:
             raise UserError(f"the upload is larger than {limits.upload_bytes >> 20} MB; shrink it")
         upload_id = secrets.token_urlsafe(12)
-        name = UNSAFE.sub("_", name)[-100:].strip() or "upload"
+        name = make_safe_name(name)
         path = self.folder / upload_id
         path.write_bytes(content)
         try:
@@ -69,7 +68,6 @@ class Uploads:
         upload = Upload(upload_id, name, path, len(content), size)
         own = self.by_client.setdefault(client, OrderedDict())
         own[upload_id] = upload
-        self.names[path] = name
         self.make_room(own)
         return upload
 
@@ -80,7 +78,6 @@ class Uploads:
             len(own) > 1 and sum(one.n_bytes for one in own.values()) > limits.upload_quota
         ):
             _, old = own.popitem(last=False)
-            self.names.pop(old.path, None)
             old.path.unlink(missing_ok=True)
 
     def find(self, client: str, upload_id: str) -> Upload:
@@ -89,6 +86,11 @@ class Uploads:
         if found is None:
             raise UserError("no such upload; upload the picture again")
         return found
+
+
+def make_safe_name(name: str) -> str:
+    """A client's name of a file, without what no terminal or page should show."""
+    return UNSAFE.sub("_", name)[-100:].strip() or "upload"
 
 
 def check_picture(path: Path, name: str, limits: Limits) -> tuple[int, int]:

@@ -70,7 +70,7 @@ def run_order(order: Order, models: OrderedDict[str, Any], reporter: Reporter) -
         arguments = {**order.arguments}
         if isinstance(arguments.get("model"), str):
             arguments["model"] = load_model(arguments["model"], models)
-        if order.task.has_parameter("out") and not order.task.names_out:
+        if order.task.makes_files:
             arguments["out"] = order.folder
         else:
             order.folder.mkdir(parents=True, exist_ok=True)

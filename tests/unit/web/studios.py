@@ -129,9 +129,12 @@ def open_studio(
     slots: int = 1,
     url: str = URL,
     models: Sequence[str] = ("ddpm-digits",),
+    is_local: bool = True,
 ) -> Iterator[TestClient]:
     """A client of a studio with toy tasks; its `app.state.studio` is the studio."""
-    studio = Studio(folder, models=models, limits=limits, pages=pages, slots=slots)
+    studio = Studio(
+        folder, models=models, limits=limits, pages=pages, slots=slots, is_local=is_local
+    )
     for queue in studio.queues.values():
         queue.slots = tuple(ThreadSlot() for _ in queue.slots)  # type: ignore[assignment]
         queue.idle = [*queue.slots]

@@ -13,7 +13,7 @@ from smalti.web.strings import FOLDER, list_languages, read_strings
 from tests.unit.web.studios import open_studio
 
 STATIC = FOLDER.parent
-SPARE = ("field.", "help.", "choice.", "class.", "sampler.", "activity.", "unit.")
+SPARE = ("field.", "help.", "choice.", "class.", "sampler.", "activity.", "unit.", "figure.")
 """Words that the server gives in English; a table may translate them."""
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from smalti.training.events import Note, Stepped
 from smalti.training.interrupt import Interrupt
-from smalti.web.registry import Registry, find_pages
+from smalti.web.registry import find_pages
 from smalti.web.worker import Reporter
 from tests.unit.web.studios import ask, open_studio, wait_until
 
@@ -24,13 +24,6 @@ def pictures(tmp_path: Path) -> Path:
     for k in range(24):
         Image.fromarray(rng.integers(0, 256, (8, 8), np.uint8)).save(folder / f"{k}.png")
     return folder
-
-
-def test_a_server_for_others_neither_shows_it_nor_runs_it():
-    registry = Registry(is_local=False)
-    assert "train" not in {page.name for page in registry.pages}
-    assert not {"train", "resume", "report", "audit"} & {*registry.tasks}
-    assert "train" in {page.name for page in Registry().pages}
 
 
 def test_a_folder_is_audited(tmp_path: Path, pictures: Path):

@@ -1,4 +1,4 @@
-"""Train: a run on a folder of pictures, as `smalti train` makes it. For one's own machine alone."""
+"""Train: a run on a folder of pictures, as `smalti train` makes it."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ PAGE = Page(
             f"{__name__}:summarize_audit",
             verb="data",
             hidden=("out_root", "color", "background", "stretch", "group_by", "size", "epochs"),
-            local_only=True,
+            data=("pictures",),
         ),
         WebTask(
             "smalti.tasks:train",
@@ -87,27 +87,27 @@ PAGE = Page(
             hidden=NOT_OFFERED,
             choices={"recipe": f"{__name__}:list_picture_recipes"},
             names_out=True,
+            data=("data",),
+            runs=("out",),
             lane="long",
             job_seconds=0,
-            local_only=True,
         ),
         WebTask(
             "smalti.tasks:resume",
             f"{__name__}:summarize_ended",
             hidden=("recipe", "data"),
             names_out=True,
+            runs=("out",),
             lane="long",
             job_seconds=0,
-            local_only=True,
         ),
         WebTask(
             "smalti.tasks:report",
             f"{__name__}:summarize_run",
             verb="report",
-            hidden=("save_in_run",),
+            hidden=("save_in_run", "out"),
+            runs=("run",),
             lane="quick",
-            local_only=True,
         ),
     ),
-    local_only=True,
 )

@@ -1,9 +1,10 @@
 // Train: a folder of pictures, a recipe and minutes; curves and samples while it runs; stop and resume.
 
-import { addJob, deleteJob, fileUrl, getForm } from "../shell/api.js";
+import { addJob, deleteJob, deleteRun, fileUrl, getForm } from "../shell/api.js";
 import { h, loadStyle, makeId, showMessage } from "../shell/dom.js";
 import { isOver, jobs } from "../shell/jobs.js";
 import { t } from "../shell/strings.js";
+import { makeFolderZone } from "../components/folder-zone.js";
 import { drawCurves, makeLegend } from "../components/curves.js";
 import { makeJobView } from "../components/job-view.js";
 import { makeLines } from "../components/lines.js";
@@ -18,7 +19,9 @@ const FRAME_SECONDS = 0.5;
 const wait = (seconds) => new Promise((resolve) => { setTimeout(resolve, seconds * 1000); });
 
 class TrainPage {
-  constructor(root, { signal }) {
+  constructor(root, { signal, studio }) {
+    this.isLocal = studio.local;
+    this.limits = studio.limits;
     this.signal = signal;
     this.controls = h("form", { class: "panel controls form", "aria-label": t("train.settings"), novalidate: true });
     this.stage = h("div", { class: "stage" });
@@ -31,16 +34,20 @@ class TrainPage {
     const form = await getForm("train");
     const recipes = form.fields.find((field) => field.name === "recipe").choices;
     const field = (name, control) => {
+      const here = !this.isLocal && ["data", "out"].includes(name) ? "_elsewhere" : "";
       control.id = makeId(name);
       control.setAttribute("aria-describedby", `${control.id}-help`);
-      return h("div", { class: "field", "data-field": name }, h("label", { for: control.id }, t(`train.${name}`)), control, h("p", { class: "help", id: `${control.id}-help` }, t(`train.${name}_help`)));
+      return h("div", { class: "field", "data-field": name }, h("label", { for: control.id }, t(`train.${name}${here}`)), control, h("p", { class: "help", id: `${control.id}-help` }, t(`train.${name}${here}_help`)));
     };
-    this.data = h("input", { type: "text", required: true, spellcheck: "false", value: localStorage.getItem("train.data") ?? "" });
+    this.data = this.isLocal
+      ? h("input", { type: "text", required: true, spellcheck: "false", value: localStorage.getItem("train.data") ?? "" })
+      : makeFolderZone({ bytes: this.limits.archive_bytes, label: t("train.data") });
+    const place = this.isLocal ? "runs/" : "";
     this.recipe = h("select", {}, recipes.map((name) => h("option", { value: name, selected: name === RECIPE }, name)));
-    this.minutes = h("input", { type: "number", min: 0.1, step: "any", required: true, value: MINUTES });
-    this.out = h("input", { type: "text", required: true, spellcheck: "false", value: `runs/${RECIPE}` });
-    this.recipe.addEventListener("change", () => { this.out.value = `runs/${this.recipe.value}`; });
-    this.controls.append(field("data", this.data),
+    this.minutes = h("input", { type: "number", min: 0.1, max: this.limits.train_minutes, step: "any", required: true, value: MINUTES });
+    this.out = h("input", { type: "text", required: true, spellcheck: "false", value: place + RECIPE });
+    this.recipe.addEventListener("change", () => { this.out.value = place + this.recipe.value; });
+    this.controls.append(this.isLocal ? field("data", this.data) : this.data.element,
       h("button", { type: "button", onclick: () => this.audit() }, t("train.audit")),
       field("recipe", this.recipe), field("minutes", this.minutes), field("out", this.out),
       h("button", { type: "button", class: "quiet", onclick: () => this.resume(this.out.value) }, t("train.resume_folder")),
@@ -62,17 +69,29 @@ class TrainPage {
     }
   }
 
-  audit() {
-    if (!this.data.reportValidity()) return;
+  /** The pictures: a path, or an upload; undefined, said on the page, while there are none. */
+  readData() {
+    if (!this.isLocal) {
+      const upload = this.data.read();
+      if (!upload) showMessage(t("train.no_data"));
+      return upload;
+    }
+    if (!this.data.reportValidity()) return undefined;
     localStorage.setItem("train.data", this.data.value);
-    this.ask("audit", { pictures: this.data.value }, (id) => this.showAudit(id));
+    return this.data.value;
+  }
+
+  audit() {
+    const pictures = this.readData();
+    if (pictures) this.ask("audit", { pictures }, (id) => this.showAudit(id));
   }
 
   train() {
-    const wrong = [this.data, this.minutes, this.out].find((input) => !input.checkValidity());
+    const data = this.readData();
+    if (!data) return;
+    const wrong = [this.minutes, this.out].find((input) => !input.checkValidity());
     if (wrong) { wrong.reportValidity(); return; }
-    localStorage.setItem("train.data", this.data.value);
-    this.ask("train", { recipe: this.recipe.value, data: this.data.value, minutes: this.minutes.valueAsNumber, out: this.out.value }, (id) => this.showJob(id));
+    this.ask("train", { recipe: this.recipe.value, data, minutes: this.minutes.valueAsNumber, out: this.out.value }, (id) => this.showJob(id));
   }
 
   resume(run) {
@@ -118,11 +137,22 @@ class TrainPage {
   }
 
   finish(job, after) {
+    const run = job.arguments.out;
     const isPart = job.state !== "done" || job.result.interrupted;
     const words = job.state === "done" ? t(job.result.interrupted ? "train.stopped" : "train.finished", { step: job.result.step, minutes: job.result.minutes }) : "";
     after.replaceChildren(words ? h("p", {}, words) : "",
-      isPart ? h("div", { class: "row" }, h("button", { type: "button", class: "primary", onclick: () => this.resume(job.arguments.out) }, t("train.resume"))) : "",
+      isPart ? h("div", { class: "row" }, h("button", { type: "button", class: "primary", onclick: () => this.resume(run) }, t("train.resume"))) : "",
+      this.isLocal ? "" : h("div", { class: "row" }, h("button", { type: "button", class: "quiet", onclick: () => this.remove(run) }, t("train.remove"))),
       makeLines(job));
+  }
+
+  async remove(run) {
+    try {
+      await deleteRun(run);
+      showMessage(t("train.removed", { run }));
+    } catch (error) {
+      showMessage(error.message);
+    }
   }
 
   /** Look at a run's curves and samples again and again, and once more when it is over. */

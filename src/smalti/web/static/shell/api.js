@@ -36,6 +36,18 @@ export function uploadFile(file, name = file.name ?? "picture.png", kind = "pict
   });
 }
 
+/** Upload a folder of pictures as a zip; resolves to {upload, name, bytes}. */
+export function uploadArchive(content, name) {
+  return request(`/api/archives?${new URLSearchParams({ name })}`, {
+    method: "POST", body: content, headers: { "content-type": "application/octet-stream" },
+  });
+}
+
+/** Remove a run that the server keeps. */
+export function deleteRun(name) {
+  return request(`/api/runs/${encodeURI(name)}`, { method: "DELETE" });
+}
+
 /** The address of a file of a job's result. */
 export function fileUrl(job, name, download = false) {
   return `/api/jobs/${job.id}/files/${encodeURI(name)}${download ? "?download" : ""}`;
