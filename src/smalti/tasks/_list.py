@@ -21,24 +21,9 @@ NETWORK_FAMILIES = {
     "plusplus": "PixelCNN++",
     "gpt": "GPT",
 }
-TRAINING_FACTS = frozenset(
-    [
-        "recipe",
-        "parameters",
-        "seed",
-        "steps",
-        "step",
-        "batch",
-        "hardware",
-        "size",
-        "minutes",
-        "perceptual",
-        "base",
-        "orders",
-        "min_count",
-        "max_symbols",
-        "classes",
-    ]
+TRAINING_FACTS = (
+    *("recipe", "parameters", "seed", "steps", "step", "batch", "hardware", "size", "minutes"),
+    *("perceptual", "base", "orders", "min_count", "max_symbols", "classes"),
 )
 """Facts of a card that say how a model was trained; any other was measured."""
 

@@ -1,4 +1,4 @@
-"""Pictures of what a model makes: of a shipped one drawn when it is shipped, of a run its samples."""
+"""Pictures of what a model makes: drawn when it is shipped, of a run its samples."""
 
 from __future__ import annotations
 

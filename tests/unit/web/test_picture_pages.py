@@ -62,6 +62,9 @@ def test_a_hole_is_filled_with_patches(client: TestClient):
     job = run(client, "inpaint", **pictures, n=2, patch=5)
     assert job["lines"]["command"] == "smalti inpaint a.png a.png -n 2 --patch 5"
     assert [one["seed"] for one in job["result"]["pictures"]] == [0, 1]
+    record = client.get(f"/api/jobs/{job['id']}/files/inpainting.json").text
+    assert "a.png" in record
+    assert "uploads" not in record  # files are called what their owner calls them
     assert job["result"]["filled_pixels"] == (hole > 0).sum()
     assert np.array_equal(read_picture(client, job, job["result"]["before"]), levels)
     filled = read_picture(client, job, job["result"]["pictures"][1]["file"])
