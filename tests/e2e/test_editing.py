@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file
 
+import smalti
 from smalti.cli import main
 from tests.command import compute_max_difference, list_contents, read_pixels, run_command
 
@@ -211,3 +212,21 @@ def test_a_walk_from_a_seed_to_a_picture(at_home: Path):
         == 0
     )
     assert read_record("walk/interpolation.json")["from"] == 3
+
+
+def test_a_blend_goes_from_class_to_class(at_home: Path):
+    """Its ends are those of the rows of either class, and what lies between is of neither."""
+    words = "interpolate named --from 3 --to 8 --frames 3 --class cat,dog --steps 4"
+    assert run_command(f"{words} --out rows") == 0
+    assert run_command(f"{words} --blend --out blend") == 0
+    rows, blend = read_pixels("rows/strip.png"), read_pixels("blend/strip.png")
+    assert blend.shape == (58 + 2, 3 * 58 + 2)
+    cat, dog = rows[2:58], rows[60:116]
+    first, middle, last = (slice(2 + 58 * k, 58 * (k + 1)) for k in range(3))
+    assert compute_max_difference(blend[2:58, first], cat[:, first]) <= 1
+    assert compute_max_difference(blend[2:58, last], dog[:, last]) <= 1
+    assert compute_max_difference(blend[2:58, middle], cat[:, middle]) > 1
+    assert compute_max_difference(blend[2:58, middle], dog[:, middle]) > 1
+    assert read_record("blend/interpolation.json")["blend"] is True
+    with pytest.raises(smalti.UserError, match="give two classes"):
+        smalti.interpolate("named", classes=["cat"], blend=True)

@@ -36,7 +36,8 @@ def merge_shorthands(inputs: SamplingInputs | Batch) -> ConditionValues:
 def resolve_conditions(inputs: SamplingInputs | Batch, spec: Spec, n: int) -> ConditionValues:
     """Resolve the conditions of n pictures.
 
-    (n,) int64 on the CPU for values, n strings for text, (n, C, H, W) or codes for pictures.
+    (n,) int64 on the CPU for values, or (n, K) shares of each of K values, for networks that take
+    vectors; n strings for text, (n, C, H, W) or codes for pictures.
 
     Values may be given by name; "none", for models trained without the condition, too, is the index
     after the last value. A batch may have more conditions than the model, which are ignored.
@@ -58,12 +59,22 @@ def resolve_conditions(inputs: SamplingInputs | Batch, spec: Spec, n: int) -> Co
     return {k: check_condition(v, known[k], n) for k, v in conditions.items() if k in known}
 
 
+def check_shares(shares: Tensor, name: str) -> Tensor:
+    """Check the shares (n, K) of the values of a condition: between them lie mixtures of values."""
+    shares = shares.detach().cpu().float()
+    if not (shares.min() >= 0 and torch.allclose(shares.sum(1), torch.ones(len(shares)))):
+        raise UserError(f"{name} has shares that are negative or do not add up to 1")
+    return shares
+
+
 def check_condition(value: Tensor | list[str], condition: Condition, n: int) -> Tensor | list[str]:
     """Check and convert the value of one condition, as in `resolve_conditions`."""
     name, K = condition.name, len(condition.values)
     if condition.is_picture:
         return check_picture_condition(value, name, n)
     shape = (len(value),) if not isinstance(value, Tensor) else tuple(value.shape)
+    if isinstance(value, Tensor) and K and shape == (n, K) and value.is_floating_point():
+        return check_shares(value, name)
     if shape != (n,):
         count = shape[0] if len(shape) == 1 else shape
         raise UserError(f"{count} of {name} are given for {n} pictures; give one each")

@@ -121,6 +121,8 @@ class ConditionEncoder(nn.Module):
 
     def encode_choice(self, value: Tensor | list[str] | None, c: Condition, n: int) -> Tensor:
         K = len(c.values) + self.reserve_none
+        if isinstance(value, Tensor) and value.is_floating_point():  # shares (n, K)
+            return F.pad(value.to(self.zero), (0, int(self.reserve_none)))
         return F.one_hot(self.to_index(value, c, n), K).to(self.zero.dtype)  # (n, K)
 
     def encode_text(
@@ -141,6 +143,8 @@ class ConditionEncoder(nn.Module):
         if value is None:
             return torch.full((n,), len(c.values), device=self.zero.device)
         y = torch.as_tensor(value, device=self.zero.device)
+        if y.is_floating_point():
+            raise UserError(f"this model takes {c.name} as tokens, not in shares; give one of each")
         if self.training and self.dropout:
             dropped = torch.rand(n, device=y.device) < self.dropout
             y = y.masked_fill(dropped, len(c.values))

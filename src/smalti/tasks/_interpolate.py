@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from smalti.core.config import coerce_value, to_json
 from smalti.core.drawing import draw_in_batches
@@ -51,6 +52,7 @@ def interpolate(
     *,
     frames: FrameCount = 10,
     classes: Classes = (),
+    blend: bool = False,
     steps: SamplingSteps | None = None,
     guidance: Guidance | None = None,
     batch_size: BatchSize = 64,
@@ -68,6 +70,8 @@ def interpolate(
     last: End: a seed or a picture file.
     frames: Number of pictures, endpoints included.
     classes: Class name or number, or "all". Several are separated by commas; each gives a row.
+    blend: Go from the first to the last of two classes, in one row. Each picture's class is a
+    mixture of the two, as its noise is; the network was trained on none but the ends.
     steps: DDIM steps (default: the model's). With a picture, the default is 50.
     guidance: Guidance scale (default: the model's). With a picture, the default is no guidance.
     batch_size: Pictures per batch.
@@ -89,13 +93,15 @@ def interpolate(
             "diffusion model"
         )
     class_labels = selected.find_class_indices(classes)
+    if blend and (len(class_labels) != 2 or max(class_labels) >= len(selected.spec.classes)):
+        raise UserError("blend goes from one class to another; give two classes")
     inverts = not all(isinstance(end, int) for end in ends)
     sampler = choose_ddim(selected.model, steps, guidance, inverts)
     if inverts and not class_labels and selected.spec.classes:
         sampler = replace(sampler, guidance=0.0)  # "no class", as in the inversion
     with stage_optional_folder(out, FILES) as folder:
         pictures = draw_interpolation(
-            selected, ends, frames, class_labels, sampler, batch_size, on_progress
+            selected, ends, frames, class_labels, blend, sampler, batch_size, on_progress
         )
         class_names = selected.name_classes(class_labels)
         if folder:
@@ -106,6 +112,7 @@ def interpolate(
                 "to": describe_endpoint(ends[1]),
                 "frames": frames,
                 "classes": class_names,
+                **({"blend": True} if blend else {}),
                 "sampler": to_json(sampler),
             }
             write_record(folder / "interpolation.json", record)
@@ -140,19 +147,26 @@ def draw_interpolation(
     ends: Sequence[Endpoint],
     frames: int,
     classes: list[int],
+    blend: bool,
     sampler: DDIM,
     batch_size: int,
     on_progress: OnProgress = ignore_event,
 ) -> Tensor:
-    """(rows, frames, C, H, W): one row per class, or one without classes."""
+    """(rows, frames, C, H, W): one row per class, or one without classes, or for a blend."""
     starts: list[Tensor] = []
-    for k in classes or [None]:
-        a, b = (find_endpoint_noise(end, selected, k, sampler) for end in ends)
+    pairs = [(classes[0], classes[1])] if blend else [(k, k) for k in classes or [None]]
+    for row in pairs:
+        a, b = (
+            find_endpoint_noise(end, selected, k, sampler) for end, k in zip(ends, row, strict=True)
+        )
         starts += [slerp(a, b, i / (frames - 1)) for i in range(frames)]
     labels = [k for k in classes for _ in range(frames)]
+    own = selected.make_inputs(labels)
+    if blend:
+        own = {"conditions": {"class": mix_classes(classes, frames, len(selected.spec.classes))}}
     # without labels, all frames share the seed of `first`, and so draw the same class
     seed = ends[0] if isinstance(ends[0], int) else 0
-    inputs = SamplingInputs(**selected.make_inputs(labels), initial_noise=torch.stack(starts))
+    inputs = SamplingInputs(**own, initial_noise=torch.stack(starts))
     drawn = draw_in_batches(
         selected.model,
         [seed] * len(starts),
@@ -162,6 +176,12 @@ def draw_interpolation(
         on_progress=on_progress,
     )
     return drawn.pictures.unflatten(0, (-1, frames))
+
+
+def mix_classes(classes: Sequence[int], frames: int, K: int) -> Tensor:
+    """Shares (frames, K) that go evenly from the first class to the last."""
+    ends = one_hot(torch.tensor(classes), K).float()  # (2, K)
+    return torch.lerp(ends[0], ends[1], torch.linspace(0, 1, frames)[:, None])
 
 
 def find_endpoint_noise(

@@ -33,7 +33,9 @@ def summarize_interpolation(interpolation: Interpolation, folder: Path) -> Summa
         for name, picture in zip(names, row, strict=True):
             save_png(to_image(picture), folder / name)
         rows.append(names)
-    return {"rows": rows, "classes": interpolation.classes}
+    classes = interpolation.classes
+    is_blend = classes is not None and len(classes) > len(rows)
+    return {"rows": rows, "classes": [" → ".join(classes or [])] if is_blend else classes}
 
 
 PAGE = Page(

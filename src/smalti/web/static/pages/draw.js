@@ -230,6 +230,7 @@ class DrawPage {
     const values = { model: a.job.arguments.model, first: a.picture.seed, last: b.picture.seed, frames: 12, gif: true };
     const classes = [...new Set([a.picture.class, b.picture.class].filter((one) => one !== null))];
     if (classes.length) values.classes = classes;
+    if (classes.length === 2) values.blend = true;
     const { steps, guidance, sampler } = a.job.arguments.sampler ?? {};
     if (steps && (!sampler || sampler === "ddim")) values.steps = steps;
     if (guidance !== undefined) values.guidance = guidance;
