@@ -1,6 +1,6 @@
 """The servers of `studio_gradio`: Gradio with two functions, and the studio with a task of text.
 
-Gradio's runs with the Python of an environment that has Gradio; it prints its port when it is ready.
+Gradio's runs with the Python of an environment that has Gradio.
 """
 
 from __future__ import annotations

@@ -70,6 +70,23 @@ def test_a_patch_is_shown_with_its_match(open_page, photo):
     assert "Row 20, column 25 of A" in page.inner_text(".patches")
 
 
+def test_a_patch_of_a_clips_frame_is_shown_with_its_match(open_page, tmp_path):
+    levels = np.random.default_rng(0).integers(0, 256, (20, 22, 3), np.uint8)
+    frames = [Image.fromarray(np.roll(levels, k, 1)) for k in range(3)]
+    frames[0].save(tmp_path / "clip.gif", save_all=True, append_images=frames[1:])
+    page = open_page("match")
+    page.wait_for_selector("[data-field=patch]")
+    choose(page, tmp_path / "clip.gif")
+    page.click("button.primary")
+    page.locator(".pair").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert "Row 10, column 12 of A: row 10, column 12 of B" in page.inner_text(".patches")
+    page.locator("input[type=range]").focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_selector("p:has-text('Frame 2 of 3')")
+    page.wait_for_selector(".patches:has-text('Row 10, column 12 of A: row 10, column 11 of B')")
+
+
 def test_a_seamless_canvas_is_tiled(open_page):
     page = open_page("canvas")
     page.wait_for_selector("[data-field=seed]")

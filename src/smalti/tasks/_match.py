@@ -57,6 +57,14 @@ class Matching:
     """Metrics of each frame of a video."""
     compared: tuple[np.ndarray, np.ndarray] | None = None
     """A and B as they were compared, uint8 (H, W, 3); None for a video."""
+    source: object = None
+    """A, if it is a video."""
+    reference: np.ndarray | None = None
+    """B, if A is a video: uint8 (H, W, 3)."""
+
+    def read_frames(self) -> Iterator[np.ndarray]:
+        """Read a video's frames again, uint8 (H, W, 3): they are too many to keep."""
+        return read_frames(self.source)
 
 
 Search = Mapping[str, Any]
@@ -223,7 +231,13 @@ def match_video(
     if folder:
         for name, images in gif_frames.items():
             save_gif(images, folder / f"{name}.gif")
-    return Matching(average_metrics(frame_metrics), tuple(matches), tuple(frame_metrics))
+    return Matching(
+        average_metrics(frame_metrics),
+        tuple(matches),
+        tuple(frame_metrics),
+        source=source,
+        reference=reference,
+    )
 
 
 def pair_frames(

@@ -163,7 +163,10 @@ def test_two_pictures_are_matched(client: TestClient):
 
 
 def test_a_clip_is_matched_frame_by_frame(client: TestClient):
-    frames = [upload(client, make_noise(16, 18, 3)) for _ in range(3)]
-    job = run(client, "match", a=frames)
+    levels = [np.roll(make_noise(16, 18, 3), k, 0) for k in range(3)]
+    job = run(client, "match", a=[upload(client, one) for one in levels])
     assert len(job["result"]["frames"]) == 3
+    for k, one in enumerate(levels):
+        assert np.array_equal(read_picture(client, job, f"{k:05d}-a.png"), one)
+    assert np.array_equal(read_picture(client, job, "b.png"), levels[0])
     assert {"00002-field.npy", "field.gif"} <= {file["name"] for file in job["files"]}

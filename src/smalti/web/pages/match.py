@@ -13,9 +13,13 @@ from smalti.web.registry import Page, Summary, WebTask
 
 
 def summarize_matching(matching: Matching, folder: Path) -> Summary:
-    """The errors, those of each frame of a clip, and both pictures as they were compared."""
+    """The errors, those of each frame of a clip, and what was compared."""
     for name, levels in zip("ab", matching.compared or (), strict=False):
         save_png(Image.fromarray(levels), folder / f"{name}.png")
+    if matching.reference is not None:
+        save_png(Image.fromarray(matching.reference), folder / "b.png")
+        for k, frame in enumerate(matching.read_frames()):
+            save_png(Image.fromarray(frame), folder / f"{k:05d}-a.png")
     return {
         "metrics": asdict(matching.metrics),
         "frames": [asdict(one) for one in matching.frame_metrics],

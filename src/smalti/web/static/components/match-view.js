@@ -40,17 +40,18 @@ function drawPatch(canvas, image, [r, c], side) {
 /**
  * Show matches under the pointer.
  * a, b: layered pictures. others: more pictures of A's size. field, distance: arrays {shape, data}.
- * patch: its width. Returns {element}: the patch and its match, large.
+ * patch: its width. place: {at: [row, column]} of the patch, kept there for the next view.
+ * Returns {element}: the patch and its match, large.
  */
-export function makeMatchView({ a, b, others, field, distance, patch }) {
+export function makeMatchView({ a, b, others, field, distance, patch, place = {} }) {
   const [H, W] = field.shape;
   const canvases = [h("canvas", { role: "img", "aria-label": t("match.patch") }), h("canvas", { role: "img", "aria-label": t("match.found") })];
   const words = h("p", { role: "status" }, t("match.hover"));
   const element = h("div", { class: "patches" }, canvases, words);
   canvases.forEach((canvas) => { canvas.width = canvas.height = 1; });
-  let at = [Math.floor(H / 2), Math.floor(W / 2)];
+  let at = place.at ?? [Math.floor(H / 2), Math.floor(W / 2)];
   function show([r, c]) {
-    at = [Math.min(H - 1, Math.max(0, r)), Math.min(W - 1, Math.max(0, c))];
+    place.at = at = [Math.min(H - 1, Math.max(0, r)), Math.min(W - 1, Math.max(0, c))];
     const k = at[0] * W + at[1];
     const found = [field.data[2 * k], field.data[2 * k + 1]];
     [a, ...others].forEach((one) => drawSquare(one, at, patch));
@@ -77,5 +78,6 @@ export function makeMatchView({ a, b, others, field, distance, patch }) {
     const by = event.shiftKey ? 10 : 1;
     show(at.map((value, k) => value + by * moves[event.key][k]));
   });
+  if (place.at) Promise.all([a, b, ...others].map(({ image }) => image.decode())).then(() => show(at), () => {});
   return { element };
 }

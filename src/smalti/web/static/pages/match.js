@@ -119,27 +119,32 @@ async function showPair(job, place) {
     makeDownloads(job, ["field.png", "voted.png", "field.npy"]), makeLines(job));
 }
 
-/** A clip: its films, and each frame. */
+/** A clip: its films, and each frame with its matches under the pointer. */
 async function showClip(job, place) {
   const { frames } = job.result;
   const figure = (title, url) => h("figure", {}, h("figcaption", {}, title), h("img", { src: url, alt: title }));
   const films = ["voted", "field", "distance"].map((name) => figure(t(`match.${name}`), fileUrl(job, `${name}.gif`)));
-  const name = (k) => `${String(k).padStart(5, "0")}-voted.png`;
-  const large = h("img", { class: "fit pixels", src: fileUrl(job, name(0)), alt: t("match.voted") });
   const words = h("p", { class: "small", role: "status" });
   const range = h("input", { type: "range", min: 0, max: frames.length - 1, value: 0, "aria-label": t("match.frame_label") });
-  const show = () => {
+  const shown = h("div", { class: "stage" });
+  const patchPlace = {}; // where the patch is, which stays from frame to frame
+  async function show() {
     const k = Number(range.value);
-    large.src = fileUrl(job, name(k));
+    const name = (part) => `${String(k).padStart(5, "0")}-${part}`;
     const psnr = frames[k].psnr_voted === null ? t("match.identical") : `${frames[k].psnr_voted} dB`;
     words.textContent = t("match.frame", { k: k + 1, n: frames.length, psnr });
-  };
-  large.addEventListener("load", () => large.style.setProperty("--ratio", large.naturalWidth / large.naturalHeight));
-  range.addEventListener("input", show);
-  show();
+    const [field, distance] = await Promise.all([readArray(job, name("field.npy")), readArray(job, name("distance.npy"))]);
+    if (k !== Number(range.value)) return;
+    const layered = (file, title) => makeLayered(fileUrl(job, file), title, title);
+    const [a, b, voted] = [layered(name("a.png"), t("match.a_short")), layered("b.png", t("match.b_short")), layered(name("voted.png"), t("match.voted"))];
+    const view = makeMatchView({ a, b, others: [voted], field, distance, patch: job.arguments.patch ?? DEFAULT_PATCH, place: patchPlace });
+    shown.replaceChildren(h("div", { class: "sheet" }, [a, b, voted].map((one) => one.element)), view.element);
+  }
+  range.addEventListener("input", () => show().catch((error) => showMessage(error.message)));
   place.replaceChildren(makeFacts(job.result.metrics), h("div", { class: "sheet" }, films),
-    h("div", { class: "stage" }, h("h3", {}, t("match.frames")), range, words, large),
+    h("div", { class: "stage" }, h("h3", {}, t("match.frames")), range, words, shown),
     h("p", { class: "small soft" }, t("match.colors")), makeDownloads(job, ["voted.gif", "field.gif", "distance.gif"]), makeLines(job));
+  await show();
 }
 
 /** Show the page in `root`. context: {studio, signal}. */
