@@ -4,7 +4,7 @@
     python -m benchmarks.studio_gradio --python /tmp/gradio/bin/python
 
 Text: each client asks once, and is told 100 words in 5 s by its stream of events; the time until
-the last client has its last word (5 s would be perfect). Digits: each client asks for a digit of one
+the last client has its last word (5 s would be perfect). Digits: each asks for a digit of one
 step, waits for it, fetches it and asks again, for --seconds; one digit is drawn at a time. Clients
 speak the protocol of each server's own page. Gradio's Python needs the version of this one, since
 PyTorch and smalti are taken from here.

@@ -161,7 +161,7 @@ def draw_interpolation(
         )
         starts += [slerp(a, b, i / (frames - 1)) for i in range(frames)]
     labels = [k for k in classes for _ in range(frames)]
-    own = selected.make_inputs(labels)
+    own: dict[str, Any] = selected.make_inputs(labels)
     if blend:
         own = {"conditions": {"class": mix_classes(classes, frames, len(selected.spec.classes))}}
     # without labels, all frames share the seed of `first`, and so draw the same class
