@@ -15,7 +15,13 @@ from smalti.core.rng import Rng
 from smalti.diffusion import DDIM, Consistency, ConsistencyTuning, Cosine, DiffusionConfig
 from smalti.diffusion.process import compute_target
 from tests.expect import expect_user_error
-from tests.tiny import FormulaConfig, diffusion_config, draw_pictures, latent_config, randomize_zeros
+from tests.tiny import (
+    FormulaConfig,
+    diffusion_config,
+    draw_pictures,
+    latent_config,
+    randomize_zeros,
+)
 
 ALPHA_BARS = Cosine().compute_alpha_bars()
 SIGMAS = (1 / ALPHA_BARS - 1).sqrt()
