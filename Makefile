@@ -15,7 +15,7 @@ NAME ?=
 QUICK ?=
 QUIET := $(if $(CI),-qq) # pip shows its downloads to a person, not to a log
 
-.PHONY: demo test test-browser test-portable soak lint types format bench setup
+.PHONY: demo test test-browser test-portable soak lint types format bench docs setup
 
 demo: $(STAMP)  ## samples, a denoising GIF and an interpolation on one page; SMOKE=1 is quick
 	$(BIN)/smalti demo --out $(OUT) $(if $(SMOKE),--quick)
@@ -55,6 +55,11 @@ else
 	@cd benchmarks && ls [a-z]*.py | sed 's/\.py$$//; s/^/  /'
 endif
 
+# A warning is an error: a broken link, a page outside the navigation, a docstring that cannot be read.
+docs: $(STAMP)  ## the docs as a site with search, in build/docs
+	OMP_NUM_THREADS=1 $(BIN)/sphinx-build --quiet --fail-on-warning --conf-dir docs --doctree-dir build/doctrees . build/docs
+	@echo "The docs are in build/docs; open build/docs/index.html"
+
 setup: $(STAMP)
 
 $(STAMP):
@@ -64,5 +69,5 @@ $(STAMP):
 	@grep -qs "$(CURDIR)/$(BIN)/" $(BIN)/pip && $(BIN)/python -c '' || $(PYTHON) -m venv --clear $(VENV)
 	@rm -f $(VENV)/.ready-*
 	$(BIN)/python -m pip install $(QUIET) --constraint constraints.txt --upgrade pip setuptools
-	$(BIN)/python -m pip install $(QUIET) --constraint constraints.txt --build-constraint constraints.txt --editable . --group dev
+	$(BIN)/python -m pip install $(QUIET) --constraint constraints.txt --build-constraint constraints.txt --editable . --group dev --group docs
 	@touch $@

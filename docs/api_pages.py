@@ -34,7 +34,9 @@ MODULES = {
 PARAMETER = re.compile(r"(\w+(?:, \w+)*): (.*)")
 ENDING = re.compile(r"Raises|Returns|Yields|UserError|`UserError`")
 """How a line begins that ends the list of parameters."""
-CODE = re.compile(r"(`[^`]*`)")
+CODE = re.compile(r"`[^`]*`")
+SIGNS = re.compile(r"(`[^`]*`)|([*|\\]|_(?=\W|$))")
+"""Code as a whole, or a sign that reStructuredText would read as markup."""
 LONGEST_DEFAULT = 40
 
 
@@ -114,17 +116,18 @@ def convert_text(lines: list[str]) -> list[str]:
     """Convert text: a list of the lines `name: ...`, and literal blocks of indented lines."""
     result: list[str] = []
     block = "text"
-    for line in lines:
-        found = PARAMETER.fullmatch(line)
+    text = "\n".join(lines)
+    for line, inline in zip(text.split("\n"), convert_inline(text).split("\n"), strict=True):
+        found = PARAMETER.fullmatch(inline)
         indented = line.startswith(" ")
         if not line.strip():
             block = block if block == "literal" else "text"
             result.append("")
-        elif found and block != "literal":
-            result += ["", f"* **{found[1]}**: {convert_inline(found[2])}"]
+        elif found and not indented:
+            result += ["", f"* **{found[1]}**: {found[2]}"]
             block = "parameter"
         elif block == "parameter" and not ENDING.match(line) and not indented:
-            result.append("  " + convert_inline(line))
+            result.append("  " + inline)
         elif indented:
             result += [] if block == "literal" else ["", "::", ""]
             block = "literal"
@@ -132,17 +135,14 @@ def convert_text(lines: list[str]) -> list[str]:
         else:
             result += [] if block == "text" else [""]
             block = "text"
-            result.append(convert_inline(line))
+            result.append(inline)
     return [*result, ""]
 
 
 def convert_inline(text: str) -> str:
     """Make code of what stands in backticks, and keep all other signs as they are."""
-    parts = CODE.split(text)
-    return "".join(
-        f"`{part}`" if part.startswith("`") else re.sub(r"([*|\\]|_(?=\W|$))", r"\\\1", part)
-        for part in parts
-    )
+    text = SIGNS.sub(lambda m: m[1] or "\\" + m[2], text)
+    return CODE.sub(lambda m: rf"\ `{m[0]}`\ ", text)
 
 
 class SourceText:

@@ -1,4 +1,4 @@
-"""The docs site: `make docs` builds it with Sphinx from this folder's pages, as a code host shows them.
+"""The docs site: `make docs` builds it with Sphinx from the pages that a code host shows.
 
 The source folder is the repository, so that links between pages lead to the same files in both.
 """
@@ -11,12 +11,12 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "src")]
-
-import api_pages  # noqa: E402  # pyright: ignore[reportImplicitRelativeImport]
+sys.path[:0] = [str(HERE.parent), str(HERE.parent / "src")]
 
 import smalti  # noqa: E402
+from docs import api_pages  # noqa: E402
 
+LICENSE = "src/smalti/assets/data/LICENSE-digits"
 NAVIGATION = {
     "Start": ["start", "choosing", "own-data", "coming-from", "traps"],
     "Families": [
@@ -26,7 +26,9 @@ NAVIGATION = {
     "Data and training": ["data", "training", "corpora", "training-translators", "evaluation"],
     "Ways to use it": ["studio", "cli", "python"],
     "Look up": ["numbers", "glossary", "api/index"],
-    "Inside": ["design", "extending", "../CONTRIBUTING", "../CHANGELOG", "../README"],
+    "Inside": [
+        "design", "extending", "../CONTRIBUTING", "../CHANGELOG", "../README", f"../{LICENSE}",
+    ],
 }  # fmt: skip
 """The pages in the sidebar. A page that is missing here, or listed and missing, is a warning."""
 
@@ -35,25 +37,26 @@ author = "The smalti engineers"
 copyright = author
 version = release = smalti.__version__
 root_doc = "docs/index"
-include_patterns = ["*.md", "docs/*.md", "docs/api/*.rst"]
-exclude_patterns = [".*", "build", "dist", "runs", "src", "tests", "benchmarks", "scripts"]
+include_patterns = ["*.md", "docs/*.md", "docs/api/*.rst", f"{LICENSE}.md"]
+exclude_patterns = [".*", "build", "dist", "runs", "tests"]
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 autodoc_typehints = "none"  # api_pages writes them
 
 myst_heading_anchors = 4  # as on code hosts
-myst_enable_extensions: set[str] = set()
 suppress_warnings = ["misc.highlighting_failure"]  # a block may hold a part of a language
 
 html_theme = "furo"  # its fonts are the system's, and its search works from files
 html_title = "smalti"
-html_static_path = ["style"]
+html_static_path = ["site"]
+html_extra_path = ["site/root"]  # leads from the top to the start page
 html_css_files = ["site.css"]
-
 html_show_sourcelink = html_show_sphinx = html_copy_source = False
+html_show_search_summary = False  # a browser reads no other page from a file
 html_theme_options = {"navigation_with_keys": True}
 pygments_style, pygments_dark_style = "tango", "monokai"
 
 autodoc_member_order = "bysource"
+autodoc_inherit_docstrings = False
 autodoc_default_options = {"members": True, "exclude-members": "__init__, __new__"}
 
 

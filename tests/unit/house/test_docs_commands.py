@@ -85,3 +85,12 @@ def test_commands_are_read_without_comments_pipes_and_errors():
     text += "$ smalti saple\nsmalti: no verb\n```\n"
     expected = [("sample x -n 4", False), ("list", False), ("list x", True)]
     assert list(read_commands(text)) == expected
+
+
+def test_every_section_of_numbers_with_a_table_has_its_command():
+    text = (ROOT / "docs" / "numbers.md").read_text()
+    sections = re.split(r"^#{2,3} ", text, flags=re.MULTILINE)[1:]
+    tables = [section for section in sections if re.search(r"^\|[-:| ]+\|$", section, re.MULTILINE)]
+    command = re.compile(r"python\s+-m benchmarks\.\w+|smalti [a-z]+ |python\s+scripts/\w+")
+    assert len(tables) > 30
+    assert [section.splitlines()[0] for section in tables if not command.search(section)] == []

@@ -95,7 +95,8 @@ def test_every_dependency_is_pinned_to_a_version_it_allows():
         if not line.startswith("#")
     )
     assert not [name for name, version in pins.items() if Version(version).local]
-    required = project["project"]["dependencies"] + project["dependency-groups"]["dev"]
+    groups = project["dependency-groups"]
+    required = project["project"]["dependencies"] + groups["dev"] + groups["docs"]
     for requirement in map(Requirement, required):
         pin = pins.get(requirement.name, pins.get(requirement.name.replace("-", "_")))
         assert pin is not None, f"{requirement.name} is not in constraints.txt"
