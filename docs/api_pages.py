@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ForwardRef
 
 MODULES = {
     "smalti": "the names at the top, and the tasks that verbs call",
@@ -62,8 +62,7 @@ def write_pages(folder: Path) -> None:
 def format_page(name: str, documented: dict[int, str]) -> str:
     """Format a module's page. A name that an earlier page documents is only linked."""
     module = import_module(name)
-    summary, _, rest = (inspect.getdoc(module) or "").partition("\n")
-    lines = [format_title(name), *convert_text([summary, *rest.splitlines()]), ""]
+    lines = [format_title(name), convert_inline(inspect.getdoc(module) or ""), ""]
     if note := MODULES[name]:
         lines += [convert_inline(f"Here: {note}."), ""]
     elsewhere: list[str] = []
@@ -183,6 +182,8 @@ def process_signature(
 def shorten_parameter(parameter: inspect.Parameter) -> inspect.Parameter:
     empty = inspect.Parameter.empty
     annotation, default = parameter.annotation, parameter.default
+    if isinstance(annotation, ForwardRef):
+        annotation = annotation.__forward_arg__
     if isinstance(annotation, str):
         annotation = SourceText(annotation)
     if default is not empty and len(repr(default)) > LONGEST_DEFAULT:
