@@ -11,12 +11,14 @@ from pathlib import Path
 from sphinx.application import Sphinx
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parent / "src")]
+ROOT = HERE.parent
+sys.path[:0] = [str(ROOT), str(ROOT / "src")]
 
 import smalti  # noqa: E402
 from docs import api_pages  # noqa: E402
 
-LICENSE = "src/smalti/assets/data/LICENSE-digits"
+OUTSIDE = ["*.md", "examples/*.md", "benchmarks/*.md", "src/smalti/assets/data/*.md"]
+"""Pages in other folders, which these pages link to."""
 NAVIGATION = {
     "Start": ["start", "choosing", "own-data", "coming-from", "traps"],
     "Families": [
@@ -26,8 +28,11 @@ NAVIGATION = {
     "Data and training": ["data", "training", "corpora", "training-translators", "evaluation"],
     "Ways to use it": ["studio", "cli", "python"],
     "Look up": ["numbers", "glossary", "api/index"],
-    "Inside": [
-        "design", "extending", "../CONTRIBUTING", "../CHANGELOG", "../README", f"../{LICENSE}",
+    "Inside": ["design", "extending"],
+    "In the repository": [
+        f"/{path.relative_to(ROOT).with_suffix('')}"
+        for pattern in OUTSIDE
+        for path in sorted(ROOT.glob(pattern))
     ],
 }  # fmt: skip
 """The pages in the sidebar. A page that is missing here, or listed and missing, is a warning."""
@@ -37,7 +42,7 @@ author = "The smalti engineers"
 copyright = author
 version = release = smalti.__version__
 root_doc = "docs/index"
-include_patterns = ["*.md", "docs/*.md", "docs/api/*.rst", f"{LICENSE}.md"]
+include_patterns = ["docs/*.md", "docs/api/*.rst", *OUTSIDE]
 exclude_patterns = [".*", "build", "dist", "runs", "tests"]
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 autodoc_typehints = "none"  # api_pages writes them
