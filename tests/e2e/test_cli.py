@@ -63,10 +63,39 @@ def test_help_lists_the_verbs(capsys: pytest.CaptureFixture[str]):
 # ---- list
 
 
-def test_list_names_models_and_recipes(capsys: pytest.CaptureFixture[str]):
+def test_list_in_a_pipe_has_a_line_for_each_model_and_recipe(capsys: pytest.CaptureFixture[str]):
     assert main(["list"]) == 0
-    out = capsys.readouterr().out
-    assert all(recipe in out for recipe in smalti.recipes.RECIPES)
+    listing = smalti.list_models()
+    names = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    assert names == [*(model.name for model in listing.models), *listing.recipes]
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_list_fits_the_terminal_in_two_lines_each(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", str(width))
+    assert main(["list"]) == 0
+    lines = re.sub(r"\x1b\[[\d;]*m", "", capsys.readouterr().out).splitlines()
+    assert max(map(len, lines)) <= width
+    listing = smalti.list_models()
+    first = {line.split()[0]: i for i, line in enumerate(lines) if re.match(r"  \S", line)}
+    assert {*(model.name for model in listing.models), *listing.recipes} <= set(first)
+    wrapped = [
+        all(line.startswith(" " * 20) for line in lines[i : i + 2]) for i in range(len(lines))
+    ]
+    assert not any(wrapped)  # the second of two such lines would be a third
+
+
+def test_list_of_a_name_shows_its_card_and_its_commands(capsys: pytest.CaptureFixture[str]):
+    assert main(["list", "letters"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    (model,) = [m for m in smalti.list_models().models if m.name == "letters"]
+    assert model.card["data"] in out and f"{model.n_parameters / 1e6:.2f} M weights" in out
+    assert "smalti sample letters -n 16" in out and "smalti train letters" in out
+    assert main(["list", "leters"]) == 2
+    assert "did you mean 'letters'?" in capsys.readouterr().err
 
 
 def test_list_needs_no_torch():
@@ -75,16 +104,14 @@ def test_list_needs_no_torch():
     assert done.stdout.splitlines()[-1] == "False"
 
 
-def test_list_shows_what_the_card_says(
+def test_list_counts_the_weights(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.setattr("smalti.tasks._list.SHIPPED", home)
-    monkeypatch.setenv("COLUMNS", "160")
-    assert main(["list"]) == 0
+    assert main(["list", "named"]) == 0
     out = capsys.readouterr().out
     count = sum(p.numel() for p in smalti.load(home / "named").parameters())
-    (row,) = [line for line in out.splitlines() if line.split()[:1] == ["named"]]
-    assert "diffusion" in row and f"{count / 1e6:.2f} M" in row
+    assert "Diffusion: DDPM" in out and f"{count / 1e6:.2f} M weights" in out
 
 
 # ---- train

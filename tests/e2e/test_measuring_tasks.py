@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,9 +13,11 @@ import torch
 from PIL import Image
 
 import smalti
+from smalti.cli import VERBS
 from smalti.convert import ArticleDDIM
 from smalti.core.checkpoint import save
 from smalti.core.protocols import Card
+from smalti.tasks import find_listed
 from smalti.vq import VQConfig
 from tests import packages
 from tests.command import expect_nothing_left, list_contents, read_files, run_command
@@ -162,14 +165,14 @@ def test_report(trained: Path, at_home: Path):
         smalti.report(trained, out="new", on_progress=cancel)
 
 
-def test_list_models(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("COLUMNS", "250")
-    assert run_command("list") == 0
-    out, listing = capsys.readouterr().out, smalti.list_models()
-    for model in listing.models:
-        assert f"{model.name} " in out and f"{model.n_parameters / 1e6:.2f} M" in out
-        assert str(model.card["data"])[:30] in out
-    assert all(f"{name} " in out and e.duration in out for name, e in listing.recipes.items())
+def test_list_models():
+    for model in smalti.list_models().models:
+        assert model.summary and model.card["data"] and model.n_bytes > model.n_parameters / 2
+        tokens = shlex.split(model.command)[1:]
+        assert VERBS[tokens[0]] and model.name.removesuffix("-classifier") in tokens
+        assert find_listed(model.name)[0] == model
+    with expect_user_error("did you mean 'ddpm-digits'"):
+        find_listed("ddpm-digts")
 
 
 def test_convert_checkpoint(at_home: Path):

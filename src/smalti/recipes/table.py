@@ -18,6 +18,8 @@ class Entry(NamedTuple):
     """Default training time in optimizer steps."""
     minutes: float = 10.0
     """Default training time in minutes, if there are no steps."""
+    takes_any_data: bool = False
+    """Whether it is meant for the user's own data, of any kind."""
 
     @property
     def duration(self) -> str:
@@ -52,13 +54,19 @@ def make_celebahq_prior_entry(variant: int) -> Entry:
 
 RECIPES = {
     "article-translator": Entry(
-        "the article's Transformer of words on your corpus", TRANSLATION, minutes=720
+        "the article's Transformer of words on your corpus",
+        TRANSLATION,
+        minutes=720,
+        takes_any_data=True,
     ),
     "article-prior-digits": Entry(  # 50 epochs of MNIST
         "the article's prior of vqvae-digits", PRIORS, steps=50 * (60_000 // 256)
     ),
     "autoencoder": Entry(
-        "KL-regularized autoencoder on your pictures (default: the digits)", LATENTS, minutes=30
+        "KL-regularized autoencoder on your pictures (default: the digits)",
+        LATENTS,
+        minutes=30,
+        takes_any_data=True,
     ),
     "autoencoder-digits": Entry(
         "KL-regularized autoencoder of digits: 7x7 of 4 numbers", LATENTS, steps=3000
@@ -69,7 +77,7 @@ RECIPES = {
     "consistency-digits": Entry(
         "two evaluations from ddpm-digits; needs --start", DIFFUSION, minutes=30
     ),
-    "ddpm": Entry("DDPM on your pictures (default: the digits)", DIFFUSION),
+    "ddpm": Entry("DDPM on your pictures (default: the digits)", DIFFUSION, takes_any_data=True),
     "ddpm-digits": Entry("class-conditional DDPM of digits (shipped)", DIFFUSION, steps=11_000),
     "ddpm-emoji": Entry(
         "DDPM of emoji, 64x64 (shipped); needs `smalti fetch emoji`",
@@ -92,9 +100,17 @@ RECIPES = {
     "gated-pixelcnn-digits-8": Entry(
         "class-conditional Gated PixelCNN of digits, 8 levels", AUTOREGRESSIVE, minutes=60
     ),
-    "gpt": Entry("GPT over the codes of your codec (default: of the digits)", PRIORS, minutes=20),
+    "gpt": Entry(
+        "GPT over the codes of your codec (default: of the digits)",
+        PRIORS,
+        minutes=20,
+        takes_any_data=True,
+    ),
     "latent-ddpm": Entry(
-        "DDPM in the latents of your codec (default: of the digits)", LATENTS, minutes=20
+        "DDPM in the latents of your codec (default: of the digits)",
+        LATENTS,
+        minutes=20,
+        takes_any_data=True,
     ),
     "latent-ddpm-digits": Entry(
         "class-conditional DDPM in the latents of autoencoder-digits", LATENTS, steps=3000
@@ -104,13 +120,18 @@ RECIPES = {
         DIFFUSION,
         steps=15_000,
     ),
-    "pixelcnn": Entry("Gated PixelCNN on your pictures (default: the digits)", AUTOREGRESSIVE),
+    "pixelcnn": Entry(
+        "Gated PixelCNN on your pictures (default: the digits)", AUTOREGRESSIVE, takes_any_data=True
+    ),
     "pixelcnn-celebahq-1": make_celebahq_prior_entry(1),
     "pixelcnn-celebahq-2": make_celebahq_prior_entry(2),
     "pixelcnn-celebahq-3": make_celebahq_prior_entry(3),
     "pixelcnn-celebahq-4": make_celebahq_prior_entry(4),
     "pixelcnn-codes": Entry(
-        "PixelCNN over the codes of your codec (default: of the digits)", PRIORS, minutes=20
+        "PixelCNN over the codes of your codec (default: of the digits)",
+        PRIORS,
+        minutes=20,
+        takes_any_data=True,
     ),
     "pixelcnnpp-digits": Entry(
         "class-conditional PixelCNN++ of digits", AUTOREGRESSIVE, steps=5000
@@ -120,8 +141,10 @@ RECIPES = {
         AUTOREGRESSIVE,
         minutes=40,
     ),
-    "translate": Entry("translator on your corpus of sentence pairs", TRANSLATION),
-    "vqvae": Entry("VQ-VAE on your pictures (default: the digits)", CODECS),
+    "translate": Entry(
+        "translator on your corpus of sentence pairs", TRANSLATION, takes_any_data=True
+    ),
+    "vqvae": Entry("VQ-VAE on your pictures (default: the digits)", CODECS, takes_any_data=True),
     "vqvae-digits": Entry("VQ-VAE of digits: 7x7 of 64 codes", CODECS, minutes=15),
     "vqvae-digits-gpt": Entry(
         "class-conditional GPT over the codes of vqvae-digits", PRIORS, steps=32_000
@@ -141,7 +164,9 @@ RECIPES = {
     "vqvae-emoji-8": Entry(
         "network of vqgan-emoji, trained with squared error only", CODECS, minutes=45
     ),
-    "vqgan": Entry("VQGAN on your pictures (default: the digits)", CODECS, minutes=30),
+    "vqgan": Entry(
+        "VQGAN on your pictures (default: the digits)", CODECS, minutes=30, takes_any_data=True
+    ),
     "vqgan-emoji": Entry(
         "VQGAN of emoji, 8x8 codes; needs `smalti fetch emoji4`",
         CODECS,

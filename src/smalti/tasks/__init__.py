@@ -38,7 +38,13 @@ if TYPE_CHECKING:
     from smalti.tasks._fetch import fetch
     from smalti.tasks._inpaint import Inpainting, inpaint
     from smalti.tasks._interpolate import Interpolation, interpolate
-    from smalti.tasks._list import Listing, ShippedModel, describe_model, list_models
+    from smalti.tasks._list import (
+        Listing,
+        ShippedModel,
+        describe_model,
+        find_listed,
+        list_models,
+    )
     from smalti.tasks._match import Matching, MatchMetrics, match
     from smalti.tasks._measure_bits import PictureBits, measure_bits
     from smalti.tasks._mix import MixedModel, mix_counts
@@ -104,6 +110,7 @@ __all__ = [
     "explain_translation",
     "export_model",
     "fetch",
+    "find_listed",
     "inpaint",
     "interpolate",
     "list_models",

@@ -1,4 +1,4 @@
-"""list_models: the shipped models and the recipes, without importing PyTorch."""
+"""list_models, describe: the shipped models and the recipes, without importing PyTorch."""
 
 from __future__ import annotations
 
@@ -10,12 +10,30 @@ from pathlib import Path
 from typing import Any
 
 import smalti
+from smalti.core.errors import UserError
+from smalti.core.messages import suggest_name
 from smalti.core.short_repr import add_short_repr
 from smalti.recipes import RECIPES, Entry
 
 SHIPPED = Path(smalti.__file__).parent / "assets" / "models"
 
-NETWORK_FAMILIES = {
+OTHERS = "Others"
+FAMILIES = (
+    *("Diffusion", "PixelCNN", "Codecs", "Priors over codes", "Translation", "Classifiers"),
+    OTHERS,
+)
+"""Families in the order of a listing."""
+TAGS = {
+    "diffusion": ("Diffusion", "DDPM"),
+    "context-mixing": ("PixelCNN", "PixelCNN++ with counts"),
+    "vqvae": ("Codecs", "VQ-VAE"),
+    "vqgan": ("Codecs", "VQGAN"),
+    "kl-autoencoder": ("Codecs", "KL autoencoder"),
+    "translator": ("Translation", "Transformer"),
+    "classifier": ("Classifiers", "convolutional network"),
+}
+"""Tag of a config to its family, and to the model's name in the papers."""
+NETWORKS = {
     "plain": "PixelCNN",
     "gated": "Gated PixelCNN",
     "plusplus": "PixelCNN++",
@@ -26,6 +44,11 @@ TRAINING_FACTS = (
     *("perceptual", "base", "orders", "min_count", "max_symbols", "classes"),
 )
 """Facts of a card that say how a model was trained; any other was measured."""
+USES = {
+    "Codecs": "smalti reconstruct {} PICTURES",
+    "Translation": 'smalti translate --model {} "Save the file."',
+    "Classifiers": "smalti evaluate RUN --features {features}",
+}
 
 
 @dataclass(frozen=True)
@@ -34,7 +57,11 @@ class ShippedModel:
 
     name: str
     family: str
-    """Kind of model, such as PixelCNN++ or diffusion."""
+    """One of FAMILIES."""
+    kind: str
+    """The model in the papers' words, such as PixelCNN++."""
+    summary: str
+    """What it makes, in a line."""
     can_draw: bool
     n_bytes: int
     """Size of the model's files."""
@@ -52,6 +79,12 @@ class ShippedModel:
             if name not in TRAINING_FACTS and isinstance(value, str | int | float)
         }
 
+    @property
+    def command(self) -> str:
+        """A command that uses the model."""
+        command = USES.get(self.family, "smalti sample {} -n 16")
+        return command.format(self.name, features=self.name.removesuffix("-classifier"))
+
 
 @dataclass(frozen=True)
 @add_short_repr
@@ -59,32 +92,55 @@ class Listing:
     """Shipped models and recipes."""
 
     models: tuple[ShippedModel, ...]
+    """By family, then by name."""
     recipes: Mapping[str, Entry]
 
 
 def list_models() -> Listing:
     """List the shipped models and the recipes."""
     folders = sorted(path.parent for path in SHIPPED.glob("*/config.json"))
-    return Listing(tuple(map(describe_model, folders)), RECIPES)
+    models = sorted(map(describe_model, folders), key=lambda model: FAMILIES.index(model.family))
+    return Listing(tuple(models), RECIPES)
+
+
+def find_listed(name: str) -> tuple[ShippedModel | None, Entry | None]:
+    """The shipped model and the recipe of a name, either of which may be None.
+
+    Raises UserError if there is neither.
+    """
+    listing = list_models()
+    models = {model.name: model for model in listing.models}
+    if name not in models and name not in listing.recipes:
+        known = [*models, *listing.recipes]
+        raise UserError(f"no shipped model or recipe {name!r}; {suggest_name(name, known)}")
+    return models.get(name), listing.recipes.get(name)
 
 
 def describe_model(folder: Path) -> ShippedModel:
     """Describe the checkpoint in a folder by its files, without building it."""
     content = json.loads((folder / "config.json").read_text())
+    family, kind = name_family(content["model"])
+    card = content.get("card", {})
     return ShippedModel(
         folder.name,
-        name_family(content["model"]),
+        family,
+        kind,
+        card.get("summary", ""),
         can_draw="sampler" in content["model"],
         n_bytes=sum(file.stat().st_size for file in folder.iterdir() if file.is_file()),
         n_parameters=count_weights(folder / "model.safetensors"),
-        card=content.get("card", {}),
+        card=card,
     )
 
 
-def name_family(model: dict[str, Any]) -> str:
-    """The kind of a model by its config's tag, of an autoregressive one by its network's."""
-    tag = model["tag"]
-    return NETWORK_FAMILIES.get(model["network"]["tag"], tag) if tag == "autoregressive" else tag
+def name_family(model: dict[str, Any]) -> tuple[str, str]:
+    """A model's family and kind, by the tags of its config."""
+    if model["tag"] != "autoregressive":
+        return TAGS.get(model["tag"], (OTHERS, model["tag"]))
+    tag = model["network"]["tag"]
+    kind = NETWORKS.get(tag, tag)
+    of_pixels = model["codec"]["tag"] == "levels"
+    return ("PixelCNN" if of_pixels else "Priors over codes"), kind
 
 
 def count_weights(weights: Path) -> int:
