@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import shlex
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cyclopts import App
 from PIL import Image
 
-from smalti.cli import main
+from smalti.cli import build_app, check_verb, main
+from smalti.cli.options import check_numbers
 from smalti.core.progress import Cancelled
 
 TINY_RUN = ["--steps", "3", "--batch-size", "4", "--size", "8", "--precision", "32",
@@ -23,6 +26,28 @@ TINY_RUN = ["--steps", "3", "--batch-size", "4", "--size", "8", "--precision", "
 def run_command(command: str) -> int:
     """The exit code of `smalti WORDS`."""
     return main(command.split())
+
+
+def parse_command(line: str) -> None:
+    """Parse a line `smalti VERB ...` with all its options, without running it.
+
+    Raises what the command line would raise for a wrong verb, option or value.
+    """
+    program, *words = shlex.split(line, comments=True)
+    assert program == "smalti", line
+    if words[0] != "--help":
+        check_verb(words[0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("smalti.cli.call_app", parse_words)
+        parse_words(build_app(), words)
+
+
+def parse_words(app: App, words: list[str]) -> None:
+    """Parse words, in two steps if the options depend on the other words."""
+    command, bound, _ = app.parse_args(words, print_error=False, exit_on_error=False)
+    check_numbers(command, bound, words)
+    if hasattr(command, "choose"):
+        command(*bound.args, **bound.kwargs)
 
 
 def list_contents(folder: Path) -> list[str]:

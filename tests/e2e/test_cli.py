@@ -330,32 +330,3 @@ def test_a_config_file_goes_before_what_the_weights_tell(at_home: Path):
     words = "convert dldemos-ddim-unet net.pth --config net.json --out m"
     assert run_command(words) == 0
     assert smalti.load("m").config.network == config
-
-
-# ---- demo
-
-
-def test_demo_makes_a_self_contained_page(at_home: Path, monkeypatch: pytest.MonkeyPatch):
-    tiny = ddpm_digits_tiny()
-    monkeypatch.setattr("smalti.tasks._demo.find_recipe", lambda name: tiny)
-    assert main(["demo", "--quick", "--model", "named", "--out", "g"]) == 0
-    text = Path("g/index.html").read_text()
-    assert "smalti sample named -n 64 --class all" in text
-    assert text.count('src="data:image/') == 6 and 'src="' not in text.replace('src="data:', "")
-    assert list_contents(Path("g"))[:2] == ["before.png", "index.html"]
-    assert smalti.load("g/run").spec.classes == tuple("0123456789")
-
-
-def ddpm_digits_tiny():
-    from dataclasses import replace
-
-    from smalti.recipes import find_recipe
-    from tests.tiny import unet_config
-
-    recipe = find_recipe("ddpm-digits")
-
-    def make_config(pictures):
-        return replace(recipe.make_config(pictures), network=unet_config(condition_width=11))
-
-    training = replace(recipe.training, steps=None, batch_size=4, precision="32")
-    return replace(recipe, make_config=make_config, training=training)

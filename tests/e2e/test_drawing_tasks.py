@@ -302,21 +302,6 @@ def test_translate(workspace: Path, capsys: pytest.CaptureFixture[str]):
         smalti.tasks.translate_file("en-zh-help", "in.txt", "new.txt", on_progress=cancel)
 
 
-def test_the_gallery(workspace: Path, monkeypatch: pytest.MonkeyPatch):
-    from tests.e2e.test_cli import ddpm_digits_tiny
-
-    tiny = ddpm_digits_tiny()
-    monkeypatch.setattr("smalti.tasks._demo.find_recipe", lambda name: tiny)
-    assert run_command("demo --quick --model named --out cli") == 0
-    stages: list[tuple[str, float | None]] = []
-    smalti.make_gallery("python", quick=True, model="named", on_stage=lambda *at: stages.append(at))
-    assert [seconds is None for _, seconds in stages] == [True, False] * 3
-    for part in ("samples", "interpolation"):  # the page itself has seconds on it
-        assert read_files(f"python/{part}") == read_files(f"cli/{part}")
-    with expect_nothing_left(workspace) as cancel:
-        smalti.make_gallery("new", quick=True, model="named", on_progress=cancel)
-
-
 def test_what_is_no_picture(workspace: Path):
     with expect_user_error("shape (2, 3, 4, 5)"):
         to_image(np.zeros((2, 3, 4, 5)))

@@ -106,7 +106,6 @@ from tests.command import list_contents, run_command
         ("convert dldemos-ddim-unet x.pth --out m", "x.pth: no such file"),
         ("convert dldemos-ddim-unet plain/model.safetensors --out m", "of another network"),
         ("demo --minutes 0", "--minutes is 0"),
-        ("demo --model nothing", "no model 'nothing'"),
     ],
 )
 def test_refusal(at_home: Path, capsys: pytest.CaptureFixture[str], words: str, said: str):

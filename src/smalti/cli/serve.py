@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from smalti.cli.options import Switch
-from smalti.core.errors import UserError
+from smalti.core.errors import MissingExtra
 from smalti.core.ranges import Range
 
 EXAMPLES = """[bold]Examples[/bold]
@@ -55,11 +55,9 @@ def serve_studio(
     try:
         from smalti.web.server import serve
     except ModuleNotFoundError as error:
-        if error.name not in ("starlette", "uvicorn"):
+        if str(error.name).partition(".")[0] not in ("starlette", "uvicorn"):
             raise
-        raise UserError(
-            "the studio needs starlette and uvicorn; run `pip install 'smalti[serve]'`"
-        ) from error
+        raise MissingExtra("the studio needs starlette and uvicorn", "serve") from error
 
     def show_address(address: str) -> None:
         print(f"The studio is open at {address}", flush=True)

@@ -19,6 +19,13 @@ class UserError(ValueError):
         super().__init__(shorten_message(message))
 
 
+class MissingExtra(UserError):
+    """A package is not installed that an extra of smalti brings; the message has the pip line."""
+
+    def __init__(self, need: str, extra: str):
+        super().__init__(f"{need}; run `pip install 'smalti[{extra}]'`")
+
+
 class ShortRepr(reprlib.Repr):
     """A `repr` limited in entries and depth."""
 

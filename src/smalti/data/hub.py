@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from smalti.core.errors import UserError
+from smalti.core.errors import MissingExtra, UserError
 from smalti.data.npz import SPLIT_NAMES
 from smalti.data.picture_formats import open_image
 from smalti.data.source import SPLITS, Source, make_split_ranges
@@ -102,6 +102,4 @@ def import_datasets(path: str) -> ModuleType:
     try:
         return import_module("datasets")
     except ImportError as error:
-        raise UserError(
-            f"{path} needs the package datasets; install it with `pip install 'smalti[hub]'`"
-        ) from error
+        raise MissingExtra(f"{path} needs the package datasets", "hub") from error

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from smalti.core.errors import UserError
+from smalti.core.errors import MissingExtra, UserError
 from smalti.core.saved_steps import hash_file
 from smalti.core.weights import read_weights
 from smalti.features.registry import FeatureExtractor
@@ -30,10 +30,7 @@ def load_inception(device: str = "cpu") -> FeatureExtractor:
     weights; nothing is downloaded.
     """
     if find_spec("torch_fidelity") is None:
-        raise UserError(
-            "features inception need torch-fidelity, which is not installed; "
-            "run `pip install 'smalti[inception]'`, or choose other --features"
-        )
+        raise MissingExtra("features inception need torch-fidelity", "inception")
     path = find_weights()
     with copy_weights_only(path) as file:
         module = import_module("torch_fidelity.feature_extractor_inceptionv3")

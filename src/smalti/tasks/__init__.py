@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from smalti.tasks._compress import CompressedFile, compress
     from smalti.tasks._convert import ConvertedModel, convert_checkpoint
     from smalti.tasks._decompress import DecompressedPictures, decompress
-    from smalti.tasks._demo import make_gallery
+    from smalti.tasks._demo import Gallery, make_gallery
     from smalti.tasks._distill import distill
     from smalti.tasks._draw_samples import DrawnSamples, draw_samples
     from smalti.tasks._evaluate import evaluate
@@ -79,6 +79,7 @@ __all__ = [
     "EncodedPictures",
     "ExplainedTranslation",
     "ExportedModel",
+    "Gallery",
     "Inpainting",
     "Interpolation",
     "Listing",

@@ -10,12 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from smalti.core.errors import UserError
+from smalti.core.errors import MissingExtra, UserError
 from smalti.data.sentence_pairs import PAD
 
 if TYPE_CHECKING:
     from sentencepiece import SentencePieceProcessor
 
+NEED = "translation needs the package sentencepiece"
 UNK, BOS, EOS = 1, 2, 3
 """With PAD (0), the symbols of <pad>, <unk>, <s> and </s> in every vocabulary."""
 
@@ -88,9 +89,7 @@ def load_processor(model: bytes) -> SentencePieceProcessor:
     try:
         from sentencepiece import SentencePieceProcessor
     except ImportError as error:
-        raise UserError(
-            "translation needs the package sentencepiece; install smalti[translate]"
-        ) from error
+        raise MissingExtra(NEED, "translate") from error
     try:
         return SentencePieceProcessor(model_proto=model)
     except RuntimeError as error:
@@ -112,7 +111,10 @@ def train_tokenizer(
     exact: raise UserError if the text is too short for vocab_size, instead of learning fewer.
     Raises UserError if the text has too many characters for vocab_size, or none.
     """
-    from sentencepiece import SentencePieceTrainer
+    try:
+        from sentencepiece import SentencePieceTrainer
+    except ImportError as error:
+        raise MissingExtra(NEED, "translate") from error
 
     model = io.BytesIO()
     try:

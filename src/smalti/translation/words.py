@@ -15,7 +15,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
-from smalti.core.errors import UserError, shorten
+from smalti.core.errors import MissingExtra, UserError, shorten
 from smalti.core.files import write_text
 
 CutName = Literal["basic-english", "jieba", "letters"]
@@ -130,7 +130,7 @@ def split_chinese(text: str) -> list[str]:
     try:
         import jieba
     except ImportError as error:
-        raise UserError("words of Chinese need jieba; install smalti[translate]") from error
+        raise MissingExtra("words of Chinese need jieba", "translate") from error
     jieba.setLogLevel(logging.WARNING)  # it reports the loading of its dictionary
     return [word for word in jieba.cut(text) if word.strip()]
 

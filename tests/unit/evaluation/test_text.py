@@ -221,7 +221,7 @@ def test_without_sacrebleu_the_rest_is_measured(tiny: Translator, monkeypatch: p
         monkeypatch.setitem(sys.modules, name, None)
     found = smalti.evaluate(tiny, PAIRS[:2], ["bleu", "tokens"])
     assert found["bleu"].note == (
-        "left out: BLEU and chrF need the package sacrebleu; install smalti[translate]"
+        "left out: BLEU and chrF need sacrebleu; run `pip install 'smalti[translate]'`"
     )
     assert found["token loss"].value is not None
     make_scorer.cache_clear()

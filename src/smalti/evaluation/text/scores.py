@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from smalti.core.errors import UserError
+from smalti.core.errors import MissingExtra
 from smalti.evaluation.bootstrap import compute_spread, draw_resamples
 
 INTERVAL = (2.5, 97.5)
@@ -57,15 +57,13 @@ class TextScorer:
 def make_scorer(name: str, language: str) -> TextScorer:
     """Make the scorer "bleu" or "chrf"; BLEU's tokenizer depends on the target language.
 
-    Raises UserError if sacrebleu is not installed.
+    Raises MissingExtra if sacrebleu is not installed.
     """
     try:
         from sacrebleu.metrics.bleu import BLEU
         from sacrebleu.metrics.chrf import CHRF
     except ImportError as error:
-        raise UserError(
-            "BLEU and chrF need the package sacrebleu; install smalti[translate]"
-        ) from error
+        raise MissingExtra("BLEU and chrF need sacrebleu", "translate") from error
     if name == "chrf":
         return TextScorer(CHRF())
     try:
