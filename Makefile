@@ -15,10 +15,13 @@ NAME ?=
 QUICK ?=
 QUIET := $(if $(CI),-qq) # pip shows its downloads to a person, not to a log
 
-.PHONY: demo test test-browser test-portable soak lint types format bench docs setup
+.PHONY: demo dist test test-browser test-portable soak lint types format bench docs setup
 
 demo: $(STAMP)  ## samples, a denoising GIF and an interpolation on one page; SMOKE=1 is quick
 	$(BIN)/smalti demo --out $(OUT) $(if $(SMOKE),--quick)
+
+dist: $(STAMP)  ## dist/ with sdist and wheel, tried in a new read-only environment; QUICK=1 only builds
+	$(BIN)/python scripts/try_dist.py $(if $(QUICK),--build)
 
 # Bytecode is written even where the environment forbids it: otherwise every worker, and every process
 # that a test starts, compiles all sources and tests.

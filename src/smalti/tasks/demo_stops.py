@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -233,7 +234,7 @@ def show_training(tour: Tour) -> Exhibit:
     untrained = recipe.make_config(splits.train).build()
     before = draw_in_batches(untrained, range(N_PREVIEWED), on_progress=tour.on_progress)
     save_png(make_grid(before.pictures), tour.folder / "before.png")
-    duration = {"steps": QUICK_STEPS} if tour.quick else {"minutes": tour.minutes}
+    duration: dict[str, Any] = {"steps": QUICK_STEPS} if tour.quick else {"minutes": tour.minutes}
     ended = train(recipe, data=splits, out=run, on_event=tour.on_progress, **duration)
     if ended.interrupted:  # a run saves and returns; a gallery keeps nothing
         raise KeyboardInterrupt
