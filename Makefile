@@ -17,7 +17,7 @@ QUIET := $(if $(CI),-qq) # pip shows its downloads to a person, not to a log
 
 .PHONY: demo dist test test-browser test-portable soak lint types format bench docs setup
 
-demo: $(STAMP)  ## samples, a denoising GIF and an interpolation on one page; SMOKE=1 is quick
+demo: $(STAMP)  ## a tour of all families, on one page; SMOKE=1 is quick
 	$(BIN)/smalti demo --out $(OUT) $(if $(SMOKE),--quick)
 
 dist: $(STAMP)  ## dist/ with sdist and wheel, tried in a new read-only environment; QUICK=1 only builds

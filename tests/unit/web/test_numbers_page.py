@@ -16,7 +16,7 @@ from tests.unit.web.studios import ask, open_studio, wait_until
 
 def test_pictures_of_shipped_models_are_of_their_weights():
     """If not, `python scripts/draw_model_pictures.py` draws them."""
-    drawing = {m.name for m in list_models().models if m.can_draw and m.family != "translator"}
+    drawing = {m.name for m in list_models().models if m.can_draw and m.family != "Translation"}
     have = {file.parent.name for file in SHIPPED_FOLDER.glob(f"*/{PICTURE}")}
     assert drawing <= have
     assert not [name for name in have if find_model_picture(name) is None]
