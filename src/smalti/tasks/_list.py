@@ -137,7 +137,7 @@ def name_family(model: dict[str, Any]) -> tuple[str, str]:
     """A model's family and kind, by the tags of its config."""
     if model["tag"] != "autoregressive":
         return TAGS.get(model["tag"], (OTHERS, model["tag"]))
-    tag = model["network"]["tag"]
+    tag: str = model["network"]["tag"]
     kind = NETWORKS.get(tag, tag)
     of_pixels = model["codec"]["tag"] == "levels"
     return ("PixelCNN" if of_pixels else "Priors over codes"), kind
