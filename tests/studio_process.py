@@ -31,8 +31,9 @@ def run_studio(folder: Path, *words: str) -> Iterator[RunningStudio]:
             assert line.startswith("The studio is open at http://127.0.0.1:"), line
             yield RunningStudio(process, line.split()[-1])
         finally:
-            process.send_signal(signal.SIGINT)
-            try:
-                assert process.wait(60) == 0
-            finally:
-                process.kill()
+            if process.poll() is None:  # a test may have killed it
+                process.send_signal(signal.SIGINT)
+                try:
+                    assert process.wait(60) == 0
+                finally:
+                    process.kill()

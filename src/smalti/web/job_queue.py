@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from smalti.core.errors import UserError
 from smalti.web.jobs import FILES, Job
 from smalti.web.limits import Limits
-from smalti.web.slots import Slot
+from smalti.web.slots import END_SECONDS, Slot
 from smalti.web.worker import Order, Outcome
 
 DEFAULT_SECONDS = 3.0
@@ -65,8 +65,8 @@ class JobQueue:
 
     async def kill_later(self, job: Job, slot: Slot) -> None:
         """End the process of a job that does not stop by itself."""
-        is_long = job.web_task is not None and job.web_task.lane == "long"
-        await asyncio.sleep(self.limits.save_seconds if is_long else self.limits.cancel_seconds)
+        limits = self.limits
+        await asyncio.sleep(limits.save_seconds if is_long(job) else limits.cancel_seconds)
         if self.running.get(job) is slot:
             slot.kill()
 
@@ -173,5 +173,11 @@ class JobQueue:
             self._timer.cancel()
         for task in [*self._tasks]:
             task.cancel()
+        saving = {slot for job, slot in self.running.items() if is_long(job)}
         for slot in self.slots:
-            slot.close()
+            slot.close(self.limits.save_seconds if slot in saving else END_SECONDS)
+
+
+def is_long(job: Job) -> bool:
+    """Whether what a job made is saved when it is stopped."""
+    return job.web_task is not None and job.web_task.lane == "long"

@@ -14,7 +14,7 @@ from smalti.web.worker import Order, Outcome, Update, run_worker
 
 CONTEXT = multiprocessing.get_context("spawn")
 END_SECONDS = 3.0
-"""Seconds that an idle process has to end."""
+"""Seconds that a process has to end, if what it runs need not be saved."""
 
 
 class Slot:
@@ -80,11 +80,11 @@ class Slot:
         if self.process is not None:
             self.process.kill()
 
-    def close(self) -> None:
-        """End the process."""
+    def close(self, seconds: float = END_SECONDS) -> None:
+        """End the process, which has so many seconds for what it runs."""
         if self.process is not None:
             self.cancel()
             self.connection.close()
-            self.process.join(END_SECONDS)
+            self.process.join(seconds)
             self.process.kill()
         self._reader.shutdown(wait=False, cancel_futures=True)

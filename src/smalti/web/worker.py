@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import signal
 import threading
 import time
@@ -56,6 +57,8 @@ class Outcome(NamedTuple):
 def run_worker(connection: Connection, cancels: Connection) -> None:
     """Run orders from the connection until it closes. cancels: has numbers of orders to stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the server ends its workers
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)  # Ctrl-C goes to the server alone: a second one would end training unsaved
     import_module("smalti.core.model")  # PyTorch: seconds that the first client need not wait
     models: OrderedDict[str, Any] = OrderedDict()
     with contextlib.suppress(EOFError, OSError):
@@ -111,6 +114,8 @@ class Reporter:
     def __init__(self, connection: Connection, cancels: Connection, number: int):
         self.connection, self.cancels, self.number = connection, cancels, number
         self.pace, self.due = PreviewPace(), 0.0
+        self.is_interrupted = False
+        """Whether training was told to stop."""
 
     def __call__(self, event: object) -> None:
         if isinstance(event, Progress):
@@ -125,7 +130,8 @@ class Reporter:
             return
         self.due = now + UPDATE_SECONDS
         fraction = event.fraction
-        self.connection.send(Update(event._replace(render=None), fraction, preview))
+        with contextlib.suppress(OSError):  # the server has ended, which `check` tells
+            self.connection.send(Update(event._replace(render=None), fraction, preview))
 
     def convert_event(self, event: Any) -> Progress | None:
         """A step of training as progress; None for other events.
@@ -139,13 +145,18 @@ class Reporter:
         except Cancelled:
             if threading.current_thread() is not threading.main_thread():
                 raise
-            signal.raise_signal(signal.SIGINT)
+            if not self.is_interrupted:  # a second one would end it at once
+                self.is_interrupted = True
+                signal.raise_signal(signal.SIGINT)
         loss = getattr(event, "terms", {}).get("loss")
         detail = "" if loss is None else f"loss {loss:.4g}"
         return Progress("training", event.step, event.steps, detail)
 
     def check(self) -> None:
-        """Raise Cancelled if the job is to stop."""
-        while self.cancels.poll():
-            if self.cancels.recv() == self.number:
-                raise Cancelled
+        """Raise Cancelled if the job is to stop, or the server has ended."""
+        try:
+            while self.cancels.poll():
+                if self.cancels.recv() == self.number:
+                    raise Cancelled
+        except (EOFError, OSError):
+            raise Cancelled from None

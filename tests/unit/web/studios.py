@@ -93,7 +93,7 @@ class ThreadSlot:
     def kill(self) -> None:
         self.kills += 1
 
-    def close(self) -> None:
+    def close(self, seconds: float = 0) -> None:
         self.stop.set()
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from smalti.core.progress import Cancelled, Progress
 from smalti.training.events import Note, Stepped
 from smalti.training.interrupt import Interrupt
 from smalti.web.registry import find_pages
@@ -73,3 +74,17 @@ def test_training_is_interrupted_as_by_ctrl_c():
         reporter(Stepped(2, 4, {"loss": 0.5}, 1.0))
         assert interrupt.requested
         reporter(Stepped(3, 4, {"loss": 0.5}, 1.0))  # only once: a second one would end it at once
+
+
+def test_training_is_saved_when_its_server_ends():
+    ours, theirs = multiprocessing.Pipe()
+    server, cancels = multiprocessing.Pipe()
+    reporter = Reporter(theirs, cancels, 7)  # type: ignore[arg-type]
+    ours.close()
+    server.close()
+    with Interrupt() as interrupt:
+        for step in (1, 2, 3):  # until it has saved; more than one interrupt would end it at once
+            reporter(Stepped(step, 4, {"loss": 0.5}, 1.0))
+        assert interrupt.requested
+    with pytest.raises(Cancelled):
+        reporter(Progress("drawing", 0, 1))
