@@ -16,12 +16,12 @@ from tests.e2e.test_serve import Browser
 from tests.studio_process import run_studio
 
 
-def wait_for(read: Callable[[], object], seconds: float = 120) -> object:
+def wait_for(read: Callable[[], object], seconds: float = 120) -> None:
     """Read until there is something."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if (found := read()) or found is None:
-            return found
+        if read():
+            return
         time.sleep(0.05)
     raise AssertionError(f"nothing after {seconds} s")
 
@@ -53,9 +53,8 @@ def test_a_run_is_saved_and_resumed_whatever_ends_the_server(tmp_path: Path):
         wait_for(lambda: count_steps(browser, job_id) > 2)
         running.process.kill()
         running.process.wait(60)
-    saved = wait_for(lambda: find_saved_step(run))  # its worker saves before it ends
-    assert isinstance(saved, int)
-    assert saved > 2
+    wait_for(lambda: find_saved_step(run) > 2)  # its worker saves before it ends
+    saved = find_saved_step(run)
     with run_studio(folder, "--models", "ddpm-digits") as running:
         browser.address = running.address
         job = browser.read_json(f"api/jobs/{job_id}")
