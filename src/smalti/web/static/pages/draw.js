@@ -67,7 +67,8 @@ class DrawPage {
     if (before) this.form.write({ seed: before.seed, n: before.n });
     const extra = ["pictures", "strength"].map((one) => this.form.controls.get(one)?.element).filter(Boolean);
     this.fields.replaceChildren(this.form.element);
-    if (extra.length) {
+    const needsPicture = this.models.get(name).conditions.some((one) => one.is_picture);
+    if (extra.length && !needsPicture) { // one to begin with, not one that the model draws from
       this.form.element.append(h("details", { class: "more" }, h("summary", {}, t("draw.from_picture")), h("div", { class: "form" }, extra)));
     }
     const sampler = form.fields.filter((field) => field.name === "sampler");

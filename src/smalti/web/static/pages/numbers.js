@@ -85,7 +85,8 @@ class NumbersPage {
   sortModels() {
     const chosen = this.models.filter((model) => !this.family || model.family === this.family);
     const figure = this.key.startsWith("figure.") ? this.key.slice(7) : "";
-    const value = (model) => (figure ? readNumber(model.figures[figure]) : model[this.key]);
+    const plain = (model) => (this.key === "family" ? `${model.has_picture ? 0 : 1} ${model.family}` : model[this.key]);
+    const value = (model) => (figure ? readNumber(model.figures[figure]) : plain(model));
     const compare = (a, b) => (typeof a === "string" ? a.localeCompare(b) : a - b);
     const known = chosen.filter((model) => !Number.isNaN(value(model)));
     known.sort((a, b) => compare(value(a), value(b)) || a.name.localeCompare(b.name));
