@@ -48,7 +48,7 @@ class TextSlot:
 
 def serve_gradio(port: int, packages: list[str]) -> None:
     """Serve `tell` to any number at once, and `draw` to one at a time, as the studio does."""
-    import gradio
+    import gradio  # pyright: ignore[reportMissingImports]
 
     sys.path.extend(packages)  # behind Gradio's own, for smalti and PyTorch
     import smalti

@@ -27,10 +27,11 @@ def wait_for(read: Callable[[], object], seconds: float = 120) -> None:
 
 
 def count_steps(browser: Browser, job_id: str) -> int:
-    """Steps of a job that runs."""
+    """Steps of training of a job that runs."""
     job = browser.read_json(f"api/jobs/{job_id}")
     assert job["state"] in ("waiting", "running"), job["error"]
-    return (job["progress"] or {}).get("done", 0)
+    progress = job["progress"] or {"activity": ""}
+    return progress["done"] if progress["activity"] == "training" else 0
 
 
 def find_saved_step(run: Path) -> int:
