@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from smalti.core.progress import Cancelled, Progress
+from smalti.tasks import _forecast
 from smalti.training.events import Note, Stepped
 from smalti.training.interrupt import Interrupt
 from smalti.web.registry import find_pages
@@ -27,7 +28,9 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_folder_is_audited(tmp_path: Path, pictures: Path):
+def test_a_folder_is_audited(tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(_forecast, "TIMING_SECONDS", 0.0)
+    monkeypatch.setattr(_forecast, "MAX_TIMED_PIXELS", 4 * 8 * 8)
     with open_studio(tmp_path / "studio", pages=find_pages()) as client:
         job = wait_until(client, ask(client, "audit", pictures=str(pictures)), seconds=60)
         assert job["state"] == "done", job["error"]
