@@ -62,8 +62,10 @@ def test_the_page_is_self_contained_and_says_what_to_type_next(
     commands = re.findall(r"smalti .*", out)
     assert len(commands) == 5
     assert "smalti inpaint g/pictures/broken.png g/pictures/hole.png" in commands
-    for command in [*commands, *re.findall("<code>(.*)</code>", text)]:
-        parse_command(html.unescape(command))
+    shown = [re.sub("<.*?>", "", code) for code in re.findall("<code>(.*)</code>", text)]
+    assert len(shown) == 4 + 5
+    for command in [*commands, *map(html.unescape, shown)]:
+        parse_command(command)
     assert "g/index.html" in out
     assert smalti.load("g/run").spec.classes == tuple("0123456789")
 

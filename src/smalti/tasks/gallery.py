@@ -82,7 +82,8 @@ dd { margin: 0 0 .8rem; font-size: 1.2rem; }
 .made { margin: 1rem 0 0; display: flex; gap: .8rem; align-items: baseline; font-size: .85rem;
   color: var(--soft); }
 .made code { flex: 1; min-width: 0; }
-.made span { white-space: nowrap; }
+.made > span { white-space: nowrap; }
+code span { display: inline-block; max-width: 100%; }
 code { font: .85rem/1.5 ui-monospace, "DejaVu Sans Mono", monospace; color: var(--mark);
   background: var(--code); border-radius: .3rem; padding: .3rem .55rem; overflow-wrap: anywhere; }
 table { border-collapse: collapse; width: 100%; }
@@ -98,7 +99,7 @@ def render_page(exhibits: Sequence[Exhibit], next_commands: Mapping[str, str], f
     links = "\n".join(f'<a href="#{slug(name)}">{html.escape(name)}</a>' for name in families)
     sections = "\n".join(render_family(name, some) for name, some in families.items())
     rows = "\n".join(
-        f"<tr><th>{html.escape(name)}</th><td><code>{html.escape(command)}</code></td></tr>"
+        f"<tr><th>{html.escape(name)}</th><td>{render_code(command)}</td></tr>"
         for name, command in next_commands.items()
     )
     return f"""<!doctype html>
@@ -159,9 +160,15 @@ def render_exhibit(exhibit: Exhibit) -> str:
 
 def render_command(exhibit: Exhibit) -> str:
     return f"""<div class="made">
-<code>{html.escape(exhibit.command)}</code>
+{render_code(exhibit.command)}
 <span>{format_duration(exhibit.seconds)}</span>
 </div>"""
+
+
+def render_code(command: str) -> str:
+    """A command whose lines break between words only, not at hyphens."""
+    words = (f"<span>{html.escape(word)}</span>" for word in command.split(" "))
+    return f"<code>{' '.join(words)}</code>"
 
 
 def render_figure(picture: Picture) -> str:
