@@ -118,7 +118,7 @@ def ddpm_emoji(pictures: Pictures) -> DiffusionConfig:
 
 
 FEW_PICTURES = 100
-"""Pictures below which training augments them. A choice: `benchmarks/augmentation.py` compares."""
+"""Pictures below which training augments them: 50 gain from it, 200 do not (docs/training.md)."""
 # small batches and Muon: docs/numbers.md, "Race"
 DDPM_TRAINING = Training(
     optimizer="muon", batch_size=32, learning_rate=5e-3, warmup=50, save_every=1000
