@@ -19,7 +19,7 @@ from docs import api_pages  # noqa: E402
 
 OUTSIDE = ["*.md", "examples/*.md", "benchmarks/*.md", "src/smalti/assets/data/*.md"]
 """Pages in other folders, which these pages link to."""
-NAVIGATION = {
+navigation = {
     "Start": ["start", "choosing", "own-data", "coming-from", "traps"],
     "Families": [
         "diffusion", "pixelcnn", "codecs", "priors", "captions", "translation", "patchmatch",
@@ -68,12 +68,13 @@ autodoc_default_options = {"members": True, "exclude-members": "__init__, __new_
 def add_navigation(app: Sphinx, page: str, source: list[str]) -> None:
     """Put the sidebar's tree of pages below the start page, which has none of Sphinx's words."""
     if page == root_doc:
-        for caption, pages in NAVIGATION.items():
+        for caption, pages in app.config.navigation.items():
             lines = [f":caption: {caption}", ":hidden:", "", *pages]
             source[0] += "\n```{toctree}\n" + "\n".join(lines) + "\n```\n"
 
 
 def setup(app: Sphinx) -> None:
+    app.add_config_value("navigation", {}, "env", dict)  # a change of it reads all pages again
     api_pages.write_pages(HERE / "api")
     app.connect("source-read", add_navigation)
     app.connect("autodoc-process-docstring", api_pages.process_docstring)
