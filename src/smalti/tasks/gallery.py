@@ -89,7 +89,13 @@ code { font: .85rem/1.5 ui-monospace, "DejaVu Sans Mono", monospace; color: var(
 table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .45rem .8rem .45rem 0; }
 th { color: var(--soft); font-weight: 500; width: 9rem; }
+td code { display: inline-block; }
 footer { margin-top: 2.5rem; color: var(--soft); font-size: .85rem; }
+@media (max-width: 34rem) {
+  .made { flex-direction: column; gap: .3rem; }
+  .made code { width: 100%; }
+  th, td { display: block; width: auto; padding: .2rem 0; }
+}
 """
 
 
