@@ -99,6 +99,27 @@ def test_a_seamless_canvas_is_tiled(open_page):
     assert label == "The canvas of 56 × 56 pixels, 2 times each way"
 
 
+def test_a_folder_is_packed_and_uploaded(open_page):
+    """As the page of a server for others does it; any server reads the archive."""
+    page = open_page("train")
+    sent = page.evaluate(
+        """async () => {
+          const { makeZip } = await import("/static/shell/zip.js");
+          const { uploadArchive } = await import("/static/shell/api.js");
+          const canvas = new OffscreenCanvas(8, 8);
+          canvas.getContext("2d").fillRect(0, 0, 4, 8);
+          const file = await canvas.convertToBlob();
+          const names = ["photos/cats/1.png", "photos/dogs/é 2.png"];
+          return uploadArchive(await makeZip(names.map((name) => ({ name, file }))), "photos");
+        }"""
+    )
+    assert sent["name"] == "photos.zip"
+    assert (
+        page.request.get(page.url.split("#")[0] + "api/archives").json()[0]["upload"]
+        == sent["upload"]
+    )
+
+
 def test_a_folder_is_trained_on_stopped_and_resumed(open_page, tmp_path):
     for k in range(24):
         levels = np.random.default_rng(k).integers(0, 256, (8, 8), np.uint8)

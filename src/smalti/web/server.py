@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import secrets
 import socket
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,6 +107,12 @@ def serve(
         access = make_access(host, token)
         studio = Studio(folder, models=models, slots=slots, is_local=is_loopback(host))
         address = format_address(host, listener.getsockname()[1], access)
-        run_server(studio, listener, access, lambda: on_ready(address))
+        warm_up = threading.Thread(target=studio.models.list_sound, daemon=True)
+
+        def begin() -> None:
+            on_ready(address)
+            warm_up.start()  # the first page need not wait for it
+
+        run_server(studio, listener, access, begin)
     finally:
         listener.close()
