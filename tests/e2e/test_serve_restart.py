@@ -31,7 +31,7 @@ def count_steps(browser: Browser, job_id: str) -> int:
     job = browser.read_json(f"api/jobs/{job_id}")
     assert job["state"] in ("waiting", "running"), job["error"]
     progress = job["progress"] or {"activity": ""}
-    return progress["done"] if progress["activity"] == "training" else 0
+    return int(progress["done"]) if progress["activity"] == "training" else 0
 
 
 def find_saved_step(run: Path) -> int:
