@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from threading import Barrier
 from typing import Any
 
 MIN_COST_PER_THREAD = 1_000_000
@@ -34,3 +35,31 @@ def run_in_threads(work: Callable[[Any], None], chunks: Sequence[Any], cost: int
     work(chunks[0])
     for other in others:
         other.result()
+
+
+def run_in_torch_threads(work: Callable[[Any], None], chunks: Sequence[Any], cost: int) -> None:
+    """Call work(chunk) for each chunk, as run_in_threads, where PyTorch has one thread in each."""
+    if len(chunks) == 1 or cost < MIN_COST_PER_THREAD * len(chunks):
+        for chunk in chunks:
+            work(chunk)
+        return
+    for _ in start_torch_threads(len(chunks)).map(work, chunks):
+        pass  # raises what a thread raised
+
+
+@cache
+def start_torch_threads(n: int) -> ThreadPoolExecutor:
+    """Start n threads, once, in which PyTorch's operators use one thread; they sleep when idle."""
+    import torch
+
+    before, started = torch.get_num_threads(), Barrier(n)
+
+    def start() -> None:
+        torch.set_num_threads(1)  # of this thread, and of those that begin later
+        started.wait()
+
+    pool = ThreadPoolExecutor(n, thread_name_prefix="searcher", initializer=start)
+    for _ in pool.map(int, range(n)):  # starts all of them
+        pass
+    torch.set_num_threads(before)
+    return pool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -59,7 +60,7 @@ def test_the_nearest_code_is_found_as_by_brute_force(N: int, K: int, D: int, see
     torch.manual_seed(seed)
     z, codes = (torch.randint(-2, 3, (n, D)).float() for n in (N, K))
     expected = nearest_code(z, codes)
-    for n in (1, 2):  # compiled, and by PyTorch
+    for n in (1, 2):
         with use_threads(n):
             assert torch.equal(find_nearest(z, codes), expected)
 
@@ -72,6 +73,18 @@ def test_a_large_search_is_done_in_parts(monkeypatch: pytest.MonkeyPatch) -> Non
         with use_threads(n):
             assert torch.equal(find_nearest(z, codes), whole)
             assert torch.equal(find_nearest(z.double(), codes), whole)
+
+
+def test_threads_share_a_search_of_vectors_with_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["smalti.kernels.threads"], "MIN_COST_PER_THREAD", 1)
+    z, codes = torch.randn(1001, 8, requires_grad=True), torch.randn(50, 8, requires_grad=True)
+    expected = torch.cdist(z.detach().double(), codes.detach().double()).argmin(1)
+    for n in (1, 2, 3):
+        with use_threads(n):
+            assert torch.equal(find_nearest(z, codes), expected)
+            assert torch.get_num_threads() == n
+            with ThreadPoolExecutor(1) as other:  # threads that begin later have as many
+                assert other.submit(torch.get_num_threads).result() == n
 
 
 def test_autocast_does_not_blur_the_search() -> None:

@@ -143,21 +143,22 @@ def test_fp16_takes_a_gpu(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize(
-    ("cuda", "bf16", "unit", "expected"),
+    ("cuda", "bf16", "cpu", "unit", "expected"),
     [
-        (True, True, "avx2", "bf16-mixed"),
-        (True, False, "amx_bf16", "16-mixed"),
-        (False, False, "amx_bf16", "bf16-mixed"),
-        (False, False, "avx512_bf16", "bf16-mixed"),
-        (False, True, "avx512_f", "32-true"),
+        (True, True, "Intel Xeon", "avx2", "bf16-mixed"),
+        (True, False, "Intel Xeon", "amx_bf16", "16-mixed"),
+        (False, False, "Intel Xeon", "amx_bf16", "bf16-mixed"),
+        (False, False, "AMD EPYC", "avx512_bf16", "bf16-mixed"),
+        (False, False, "Intel Xeon", "avx512_bf16", "32-true"),
+        (False, True, "AMD EPYC", "avx512_f", "32-true"),
     ],
 )
 def test_auto_takes_what_the_device_is_fast_at(
-    monkeypatch: pytest.MonkeyPatch, cuda: bool, bf16: bool, unit: str, expected: str
+    monkeypatch: pytest.MonkeyPatch, cuda: bool, bf16: bool, cpu: str, unit: str, expected: str
 ):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: bf16)
-    units = {"amx_bf16": False, "avx512_bf16": False, unit: True}
+    units = {"amx_bf16": False, "avx512_bf16": False, "cpu_name": cpu, unit: True}
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units, raising=False)
     assert choose_precision(Training()) == expected
     assert choose_precision(Training(precision="32")) == "32-true"
