@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import smalti
 from smalti.core.progress import Progress
-from smalti.data import read_splits
+from smalti.data import Pictures, read_splits
 from smalti.recipes import find_recipe
 from smalti.recipes.pictures import read_digits_or_data
 from smalti.recipes.recipe import Recipe
@@ -95,3 +97,10 @@ def test_fields_are_changed_by_their_names():
         )
     with expect_user_error("rat is given, but training is training, which has"):
         find_recipe("ddpm").change(training={"rat": 1.0})
+
+
+def test_large_pictures_are_predicted_instead_of_their_noise():
+    """Where 32 channels stand for 4x4 pixels of three colors, they cannot carry their noise."""
+    for side, prediction in ((32, "v"), (64, "v"), (128, "x0")):
+        pictures = Pictures(torch.zeros(2, 3, side, side, dtype=torch.uint8), None, (), "toy")
+        assert find_recipe("ddpm").make_config(pictures).prediction == prediction

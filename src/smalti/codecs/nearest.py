@@ -20,8 +20,8 @@ def find_nearest(z: Tensor, codes: Tensor) -> Tensor:
     """Find the index of the nearest code of each vector. z: (N, D), codes: (K, D) -> (N,) int64.
 
     |z - e|^2 = |z|^2 + 2 (|e|^2 / 2 - z e), where |z|^2 is the same for all codes. Ties go to the
-    first code. At most MAX_PRODUCTS distances are held at a time by each thread. UserError if dimensions differ
-    or there are no codes.
+    first code. Each thread holds at most MAX_PRODUCTS distances at a time. UserError if dimensions
+    differ or there are no codes.
     """
     if z.shape[1:] != codes.shape[1:]:
         raise UserError(

@@ -69,7 +69,7 @@ RECIPES = {
         takes_any_data=True,
     ),
     "autoencoder-digits": Entry(
-        "KL-regularized autoencoder of digits: 7x7 of 4 numbers", LATENTS, steps=3000
+        "KL-regularized autoencoder of digits: 7x7 of 4 numbers", LATENTS, steps=46_720
     ),
     "consistency": Entry(
         "one to four evaluations from a DDPM; `smalti distill`", DIFFUSION, minutes=30

@@ -46,6 +46,24 @@ def test_pairs_follow_the_paper_and_come_nearer() -> None:
     assert gaps[0] > 2 * gaps[2] > 4 * gaps[3]
 
 
+def test_an_error_of_v_costs_much_the_same_at_every_level() -> None:
+    """With the weight of squared errors it cost as much as 1 / sigma: only fine noise counted."""
+    torch.manual_seed(0)
+    x0 = torch.rand(1, 1, 16, 16, dtype=torch.float64) * 2 - 1
+
+    def errs(x: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
+        a = ALPHA_BARS[t][:, None, None, None]
+        return compute_target("v", x0, (x - a.sqrt() * x0) / (1 - a).sqrt(), a) + 1
+
+    costs = []
+    for sigma in (0.02, 0.1, 0.5, 2.0, 20.0):  # q of about 1: the target is the picture itself
+        tuning = ConsistencyTuning(
+            q=1.001, log_sigma_mean=math.log(sigma), log_sigma_std=1e-3, c=1e-6
+        )
+        costs.append(tuning.loss(errs, x0, None, "v", ALPHA_BARS, 0).terms["loss"].item())
+    assert max(costs) < 2 * min(costs)
+
+
 def test_a_network_that_knows_the_picture_has_no_loss() -> None:
     torch.manual_seed(0)
     x0 = torch.rand(8, 1, 4, 4, dtype=torch.float64) * 2 - 1
