@@ -7,13 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from smalti.tasks._list import FAMILIES
 from smalti.web.models import OfferedModel
 from smalti.web.registry import find_pages
 from smalti.web.strings import FOLDER, list_languages, read_strings
 from tests.unit.web.studios import open_studio
 
 STATIC = FOLDER.parent
-SPARE = ("field.", "help.", "choice.", "class.", "sampler.", "activity.", "unit.", "figure.")
+SPARE = (
+    *("field.", "help.", "choice.", "class.", "sampler.", "activity.", "unit.", "figure."),
+    "family.",
+)
 """Words that the server gives in English; a table may translate them."""
 
 
@@ -39,6 +43,12 @@ def test_languages_have_the_same_words(language: str):
     for key in english.keys() & other.keys():
         names = {part.split("}")[0] for part in english[key].split("{")[1:]}
         assert names == {part.split("}")[0] for part in other[key].split("{")[1:]}, key
+
+
+@pytest.mark.parametrize("language", [one for one in list_languages() if one != "en"])
+def test_families_have_words(language: str):
+    words = read_strings(language)
+    assert {k for k in words if k.startswith("family.")} == {f"family.{one}" for one in FAMILIES}
 
 
 def test_pages_load_nothing_from_elsewhere():

@@ -16,6 +16,11 @@ function nameFigure(key) {
   return tOr(`figure.${key}`, key.replaceAll("_", " "));
 }
 
+/** What a family of models is called. */
+function nameFamily(family) {
+  return tOr(`family.${family}`, family);
+}
+
 /** A figure as the card says it; of a share of a whole, as percent. */
 function writeFigure(value) {
   return typeof value === "number" ? String(value) : value;
@@ -54,7 +59,7 @@ class NumbersPage {
   showBar() {
     const families = [...new Set(this.models.map((model) => model.family))].sort();
     const chips = ["", ...families].map((family) => {
-      const button = h("button", { type: "button", "aria-pressed": String(family === this.family) }, family || t("numbers.all"));
+      const button = h("button", { type: "button", "aria-pressed": String(family === this.family) }, family ? nameFamily(family) : t("numbers.all"));
       button.addEventListener("click", () => {
         this.family = family;
         chips.forEach((one) => one.setAttribute("aria-pressed", String(one === button)));
@@ -114,7 +119,7 @@ class NumbersPage {
     const row = h("tr", { "data-row": model.name },
       h("td", { class: "shown" }, image),
       h("td", {}, h("div", { class: "about" }, h("span", { class: "name" }, model.name),
-        h("span", { class: "small soft" }, [model.is_run ? t("numbers.run") : "", model.family, model.summary].filter(Boolean).join(" · ")))),
+        h("span", { class: "small soft" }, [model.is_run ? t("numbers.run") : "", nameFamily(model.family), model.summary].filter(Boolean).join(" · ")))),
       h("td", {}, figures.length ? h("dl", { class: "figures" }, figures) : h("span", { class: "soft" }, NOTHING), this.makeOwn(model)),
       h("td", { class: "amount small" }, t("numbers.weights", { n: countWeights(model.parameters) }), h("br"), formatBytes(model.bytes)),
       h("td", { class: "act" }, model.metrics?.length ? button : ""));
