@@ -90,7 +90,7 @@ def latent_ddpm_digits(
     network = replace(
         config.network, widths=(48, 64), attention=(False, False), blocks=1, dropout=0.0
     )
-    return replace(config, network=network, sampler=DDIM())
+    return replace(config, network=network, sampler=DDIM(guidance=1.5))
 
 
 AUTOENCODER = Recipe(read_digits_or_data, autoencoder, VQGAN_TRAINING, size=64)
@@ -117,9 +117,8 @@ LATENT_DDPM_DIGITS = Recipe(
         learning_rate=5e-3,
         optimizer="muon",
         warmup=50,
-        schedule="constant",
-        ema=0.995,
-        save_every=250,
+        ema=0.998,
+        save_every=1000,
     ),
     size=28,
     codec=DIGITS_AUTOENCODER,

@@ -113,7 +113,7 @@ RECIPES = {
         takes_any_data=True,
     ),
     "latent-ddpm-digits": Entry(
-        "class-conditional DDPM in the latents of autoencoder-digits", LATENTS, steps=3000
+        "class-conditional DDPM in the latents of autoencoder-digits", LATENTS, steps=12_570
     ),
     "letters": Entry(
         "DDPM of letters, 32x32; needs `smalti fetch letters`",
