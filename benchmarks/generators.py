@@ -43,7 +43,13 @@ from smalti.core.fingerprint import hash_model
 from smalti.diffusion import UniPC
 from smalti.evaluation.report import Report
 
-SHIPPED = ("ddpm-digits", "gated-pixelcnn-digits", "gated-pixelcnn-digits-8", "pixelcnnpp-digits")
+SHIPPED = (
+    "ddpm-digits",
+    "latent-ddpm-digits",
+    "gated-pixelcnn-digits",
+    "gated-pixelcnn-digits-8",
+    "pixelcnnpp-digits",
+)
 CODEC = "vqvae-digits"
 FAST_STEPS = 10
 METRICS = ("frechet", "kernel", "precision-recall", "accuracy", "bits", "cost")

@@ -75,10 +75,15 @@ def consistency_digits(pictures: Pictures) -> DiffusionConfig:
 
 
 def tune_consistency(config: DiffusionConfig) -> DiffusionConfig:
-    """Without condition dropout, since the guidance is built in."""
+    """Without condition dropout, since the guidance is built in.
+
+    One stage, and more noise than in ECT: docs/numbers.md, "Consistency tuning".
+    """
     return replace(
         config,
-        objective=ConsistencyTuning(teacher_guidance=1.0),
+        objective=ConsistencyTuning(
+            teacher_guidance=1.0, stages=1, log_sigma_mean=-0.4, log_sigma_std=1.9
+        ),
         sampler=Consistency(),
         condition_dropout=0.0,
     )
@@ -142,7 +147,7 @@ DDPM_EMOJI = Recipe(
 )
 CONSISTENCY_TRAINING = Training(
     batch_size=64,
-    learning_rate=5e-4,
+    learning_rate=3e-4,
     weight_decay=0.0,
     ema=0.999,
     precision="32",
