@@ -77,7 +77,7 @@ def test_a_network_that_knows_the_picture_has_no_loss() -> None:
         loss = tuning.loss(knows, x0, None, "v", ALPHA_BARS, step)
         assert loss.terms["distance"] < 1e-9
     blind = tuning.loss(lambda x, t, y: torch.zeros_like(x), x0, None, "v", ALPHA_BARS, 3)
-    assert blind.total > 0.1
+    assert blind.total > 0.01
 
 
 def test_a_teacher_that_knows_the_picture_adds_the_same_noise() -> None:
