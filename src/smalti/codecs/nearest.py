@@ -56,7 +56,7 @@ def search_by_kernel(z: Tensor, codes: Tensor, out: Tensor) -> None:
             torch.mm(part, codes_T, out=products)
             find_argmin(products.numpy(), half_norms, indices.numpy())
 
-    chunks = split_batch(max(len(z), 1), torch.get_num_threads())
+    chunks = split_batch(len(z), torch.get_num_threads())
     run_in_torch_threads(search, chunks, z.numel() * len(codes))
 
 

@@ -131,7 +131,7 @@ class ConsistencyTuning:
             target = torch.where((r < 0)[:, None, None, None], x0, predicted)
         distance = (predict_x0(x_t, t, a_t) - target).flatten(1).norm(dim=1)  # (B,)
         huber = (distance.square() + self.c**2).sqrt() - self.c
-        # the root of the weight of squared errors (EDM), since this loss grows with the error
+        # the root of EDM's weight of squared errors, since this loss grows with the error itself
         weight = (1 / sigmas[t].square() + 1 / x0.var().clamp(min=MIN_VARIANCE)).sqrt()
         total = (weight.to(huber.dtype) * huber).mean()
         return Loss(total, {"loss": total.detach(), "distance": distance.mean().detach()})

@@ -20,14 +20,14 @@ def start_threads(n: int) -> ThreadPoolExecutor:
 
 def split_batch(n: int, n_chunks: int) -> list[slice]:
     """Split n pictures into at most n_chunks slices, in multiples of eight if n is large enough."""
-    step = -(-n // n_chunks)
+    step = max(-(-n // n_chunks), 1)
     step = step if n < 8 * n_chunks else -(-step // 8) * 8
     return [slice(start, min(start + step, n)) for start in range(0, n, step)]
 
 
 def run_in_threads(work: Callable[[Any], None], chunks: Sequence[Any], cost: int) -> None:
     """Call work(chunk) for each chunk, in threads if each costs enough multiply-adds."""
-    if len(chunks) == 1 or cost < MIN_COST_PER_THREAD * len(chunks):
+    if len(chunks) < 2 or cost < MIN_COST_PER_THREAD * len(chunks):
         for chunk in chunks:
             work(chunk)
         return
@@ -39,7 +39,7 @@ def run_in_threads(work: Callable[[Any], None], chunks: Sequence[Any], cost: int
 
 def run_in_torch_threads(work: Callable[[Any], None], chunks: Sequence[Any], cost: int) -> None:
     """Call work(chunk) for each chunk, as run_in_threads, where PyTorch has one thread in each."""
-    if len(chunks) == 1 or cost < MIN_COST_PER_THREAD * len(chunks):
+    if len(chunks) < 2 or cost < MIN_COST_PER_THREAD * len(chunks):
         for chunk in chunks:
             work(chunk)
         return
