@@ -33,7 +33,8 @@ from smalti.data.pictures import Pictures
 from smalti.data.textures import MATERIALS
 from smalti.evaluation.kernel import kernel_distance
 from smalti.features.registry import find_features
-from smalti.recipes.textures import NOT_STATIONARY, PACK, cut_quarters
+from smalti.recipes.crops import cut_quarters
+from smalti.recipes.textures import NOT_STATIONARY, PACK
 
 HELD_OUT_PACK = "textures-128"
 SIDE = 64  # pixels of a crop

@@ -124,6 +124,9 @@ STYLES = (
     ),
 )  # fmt: skip
 
+LARGE_STYLES = ("fluent-3d", "fluent-flat")
+"""Styles that are published larger than 64x64."""
+
 
 def find_drawings(packages: Mapping[str, Path]) -> tuple[list[Drawing], dict[str, Split]]:
     """List all emoji in all styles, by style in catalog order; and the split of each base.
@@ -210,7 +213,8 @@ def make_style_source(
     "emoji" if no style of it is trained on, "style" if other styles are, "" for training.
     """
     splits, reasons = zip(*assignments, strict=True)
-    styles = tuple(style.name for style in STYLES)
+    present = {one.style for one in drawings}
+    styles = tuple(style.name for style in STYLES if style.name in present)
     source = Source(
         name=name,
         titles=[f"{one.style}/{one.emoji.caption}" for one in drawings],

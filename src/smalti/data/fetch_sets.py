@@ -21,6 +21,7 @@ from smalti.data.emoji import (
     split_emoji,
 )
 from smalti.data.emoji_styles import (
+    LARGE_STYLES,
     STYLES,
     find_drawings,
     is_national_flag,
@@ -56,6 +57,7 @@ from smalti.data.textures import (
 )
 
 EMOJI_SIZES = (32, 64)
+LARGE_SIZE = 128
 EMOJI_SEED = 0  # of the emoji's splits; fixed, because trained models depend on it
 EMOJI_LICENSE = "Noto Emoji by Google, Apache License 2.0; catalog by emoji-data, MIT"  # its README
 TEXTURE_SEED = 183  # holds out free pictures of five materials, and trains on each material
@@ -84,7 +86,8 @@ def fetch_emoji(out: Path, progress: ProgressCallback | None = None) -> list[Fet
 
 
 def fetch_styles(out: Path, progress: ProgressCallback | None = None) -> list[FetchedPack]:
-    """Download emoji in four styles: emoji4-32, emoji4-64 and, with flags, emoji4-flags-64.
+    """Download emoji in four styles: emoji4-32, emoji4-64, with flags emoji4-flags-64, and larger
+    fluent-128 of the two styles that are published in that size.
 
     The style is the class, the name the caption, the background white.  Training pictures that
     are nearly equal to held-out ones are dropped.
@@ -102,21 +105,22 @@ def fetch_styles(out: Path, progress: ProgressCallback | None = None) -> list[Fe
         drawings, splits = find_drawings(packages)
         flags = [one for one in drawings if is_national_flag(one.key)]
         others = [one for one in drawings if not is_national_flag(one.key)]
-        for selected, sizes in ((others, EMOJI_SIZES), (flags, EMOJI_SIZES[-1:])):
-            source, rows = make_style_source(
-                "emoji4", selected, split_drawings(selected, splits, EMOJI_SEED)
-            )
-            rows = drop_leaks(source, make_white_preprocessing(sizes[-1]), rows)
+        assigned = split_drawings(others, splits, EMOJI_SEED)
+        large = [k for k, one in enumerate(others) if one.style in LARGE_STYLES]
+        for selected, assignments, sizes in (
+            (others, assigned, EMOJI_SIZES),
+            (flags, split_drawings(flags, splits, EMOJI_SEED), EMOJI_SIZES[-1:]),
+            ([others[k] for k in large], [assigned[k] for k in large], (LARGE_SIZE,)),
+        ):
+            source, rows = make_style_source("emoji4", selected, assignments)
+            rows = drop_leaks(source, make_white_preprocessing(EMOJI_SIZES[-1]), rows)
             count = len({one.emoji.caption for one in selected})
+            styles = len({one.style for one in selected})
             for preprocessing in map(make_white_preprocessing, sizes):
-                yield (
-                    source,
-                    preprocessing,
-                    rows,
-                    {"content": f"{count} emoji in {len(STYLES)} styles"},
-                )
+                yield source, preprocessing, rows, {"content": f"{count} emoji in {styles} styles"}
 
-    paths = [out / f"emoji4-{size}" for size in EMOJI_SIZES] + [out / "emoji4-flags-64"]
+    paths = [out / f"emoji4-{size}" for size in EMOJI_SIZES]
+    paths += [out / "emoji4-flags-64", out / f"fluent-{LARGE_SIZE}"]
     return fetch_packs(paths, provenance, make_packs, progress)
 
 

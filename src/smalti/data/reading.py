@@ -34,6 +34,7 @@ FETCH_COMMANDS = {  # pack -> argument of `smalti fetch`
     "emoji4-32": "emoji4",
     "emoji4-64": "emoji4",
     "emoji4-flags-64": "emoji4",
+    "fluent-128": "emoji4",
     "letters-32": "letters",
     "textures-128": "textures",
     "textures-free-128": "textures",

@@ -15,6 +15,7 @@ from smalti.diffusion.samplers import DDIM, DDPM, DiffusionState
 from smalti.diffusion.schedule import Cosine, Linear, Sigmoid
 from smalti.diffusion.solvers import DPMSolver, UniPC
 from smalti.diffusion.unet import UNet, UNetConfig
+from smalti.diffusion.windows import Windows
 
 __all__ = [
     "DDIM",
@@ -40,6 +41,7 @@ __all__ = [
     "UNet",
     "UNetConfig",
     "UniPC",
+    "Windows",
     "invert",
     "make_latents",
     "round_trip",

@@ -22,6 +22,7 @@ from smalti.diffusion.schedule import Cosine, Linear, Sigmoid
 from smalti.diffusion.solvers import DPMSolver, UniPC
 from smalti.diffusion.space import Pixels
 from smalti.diffusion.unet import UNetConfig
+from smalti.diffusion.windows import Windows
 from smalti.layers.condition_encoder import ConditionConfigs, compute_width
 from smalti.layers.start_weights import replace_fields, require_family
 
@@ -54,6 +55,8 @@ class DiffusionConfig:
     """Default sampler."""
     space: Pixels | Latents = field(default_factory=Pixels)
     """Space of the diffusion process: pixels, or a codec's latents."""
+    windows: Windows | None = None
+    """Larger pictures are drawn in windows. Default: as a whole."""
     augmentation: Augmentation | None = None
     """Random changes of training pictures, which the network is told. Default: none."""
 

@@ -48,6 +48,8 @@ class Consistency:
     """Clip the predicted x0 to the range of pictures."""
     guidance: Guidance = 1.0
     """Classifier-free guidance scale; 1 disables it. Guidance used in tuning remains."""
+    seamless: bool = False
+    """Draw pictures that tile without a seam."""
 
     def choose_timesteps(self, T: int) -> list[int]:
         """Choose the visited levels, decreasing, each in 0 .. T-1."""

@@ -50,6 +50,7 @@ from smalti.diffusion.samplers import DDIM, DDPM, Denoiser, DiffusionState, Samp
 from smalti.diffusion.solvers import DPMSolver, UniPC
 from smalti.diffusion.space import Space
 from smalti.diffusion.teacher import Teacher, make_teacher
+from smalti.diffusion.windows import WindowedPrediction, Windows
 from smalti.layers.condition_encoder import ConditionEncoder
 from smalti.layers.eval_mode import eval_mode
 
@@ -182,7 +183,10 @@ class Diffusion(Model):
         x = prepare_start(inputs, fresh_noise, a_t, self.space, picture_shape)
         conditions = self.draw_conditions(rng, given)
         maps = self.encode_map(conditions, x, size, rng)
-        denoise = self.build_denoiser(conditions, len(rng), sampler.clip, sampler.guidance, maps)
+        windows = self.plan_windows((x.shape[2], x.shape[3]), getattr(sampler, "seamless", False))
+        denoise = self.build_denoiser(
+            conditions, len(rng), sampler.clip, sampler.guidance, maps, windows
+        )
 
         def draw_noise() -> Tensor:
             return rng.normal(*shape).to(device)
@@ -230,9 +234,11 @@ class Diffusion(Model):
         clip: bool,
         guidance: float,
         maps: Tensor | None = None,
+        windows: WindowedPrediction | None = None,
     ) -> Denoiser:
         """Build the denoiser that a sampler calls. conditions: of n pictures, as resolved.
-        maps: of their picture condition, which guidance leaves as it is.
+        maps: of their picture condition, which guidance leaves as it is. windows: None for whole
+        pictures.
 
         Classifier-free guidance w gives uncond + w (cond - uncond), eq. 6 of arXiv:2207.12598,
         whose w + 1 is ours. 0 is unconditional, with a single network call.
@@ -245,10 +251,27 @@ class Diffusion(Model):
                 c_uncond = self.prepend_augmentation(c_uncond, n)
 
         def predict_x0(x: Tensor, t: int) -> tuple[Tensor, Tensor | None]:
-            output = self.predict_guided(x.float(), t, c, c_uncond, guidance, maps).double()
-            return self.read_output(output, x, self.alpha_bars[t], clip)
+            def predict_some(x: Tensor, samples: Tensor, maps: Tensor | None) -> Tensor:
+                some = (None if one is None else one[samples] for one in (c, c_uncond))
+                return self.predict_guided(x, t, *some, guidance, maps)
+
+            if windows is None:
+                output = self.predict_guided(x.float(), t, c, c_uncond, guidance, maps)
+            else:
+                output = windows(predict_some, x.float(), maps)
+            return self.read_output(output.double(), x, self.alpha_bars[t], clip)
 
         return Denoiser(predict_x0)
+
+    def plan_windows(self, canvas: tuple[int, int], wraps: bool) -> WindowedPrediction | None:
+        """The windows of a canvas, in which it is denoised if it tiles, or if it is larger than in
+        training and the config asks for it; else None.
+        """
+        h, w = self.compute_noise_shape()[1:]
+        windows = self.config.windows
+        if not wraps and (windows is None or (canvas[0] <= h and canvas[1] <= w)):
+            return None
+        return WindowedPrediction((h, w), (windows or Windows()).overlap, wraps)
 
     @torch.no_grad()
     def predict_guided(

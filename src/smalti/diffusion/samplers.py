@@ -93,6 +93,8 @@ class DDPM:
     less diversity."""
     stride: SamplingSteps = 1
     """Stride over the noise levels; 1 visits all. The betas are adapted to it."""
+    seamless: bool = False
+    """Draw pictures that tile without a seam."""
 
     def choose_timesteps(self, T: int) -> list[int]:
         return list(range(T - 1, -1, -self.stride))
@@ -152,6 +154,8 @@ class DDIM:
     guidance: Guidance = 1.0
     """Classifier-free guidance scale; 1 disables it. More follows the condition more closely, with
     less diversity."""
+    seamless: bool = False
+    """Draw pictures that tile without a seam."""
 
     def choose_timesteps(self, T: int) -> list[int]:
         """Choose the visited levels, decreasing, each in 0 .. T-1."""

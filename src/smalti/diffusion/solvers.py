@@ -59,6 +59,8 @@ class DPMSolver:
     guidance: Guidance = 1.0
     """Classifier-free guidance scale; 1 disables it. More follows the condition more closely, with
     less diversity."""
+    seamless: bool = False
+    """Draw pictures that tile without a seam."""
 
     def choose_timesteps(self, T: int) -> list[int]:
         return space_timesteps(self.spacing, self.steps, T)
@@ -111,6 +113,8 @@ class UniPC:
     guidance: Guidance = 1.0
     """Classifier-free guidance scale; 1 disables it. More follows the condition more closely, with
     less diversity."""
+    seamless: bool = False
+    """Draw pictures that tile without a seam."""
 
     def choose_timesteps(self, T: int) -> list[int]:
         return space_timesteps(self.spacing, self.steps, T)

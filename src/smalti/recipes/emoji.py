@@ -1,15 +1,22 @@
-"""Recipes of priors of emoji over the codes of `vqgan-emoji`: of names and styles, and of edges."""
+"""Recipes of emoji in four styles: a prior of names and styles, a DDPM of edges, an upscaler."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
 
-from smalti.autoregressive import GPTConfig, Levels, PictureCondition
+from smalti.autoregressive import GPTConfig
+from smalti.data.pictures import Pictures
+from smalti.diffusion import DDIM, DiffusionConfig, Simple, UNetConfig, UniPC
+from smalti.layers.condition_encoder import compute_width
 from smalti.layers.symbol_sampling import Ancestral
+from smalti.recipes.crops import CropReader
+from smalti.recipes.diffusion import DDPM_TRAINING, add_picture
+from smalti.recipes.picture_option import PictureOption
 from smalti.recipes.pictures import FetchedReader
 from smalti.recipes.priors import prior
 from smalti.recipes.recipe import CAPTIONS, Recipe
+from smalti.recipes.selected_conditions import make_all_choices
 from smalti.training.config import Training
 
 CODEC = "vqgan-emoji"
@@ -34,15 +41,51 @@ EMOJI_GPT = Recipe(
     conditions=("style", "category", "text"),
 )
 
-EDGES = PictureCondition(Levels(16, (1, 16, 16)), source="edges")
-"""Edges as 16 levels of their mean strength in 4x4 pixels. The codec of emoji itself does not know
-white lines on black: its reconstructions of edge maps are hardly nearer to them than to others."""
+
+def edges2emoji(pictures: Pictures) -> DiffusionConfig:
+    """A U-Net that sees the edges beside the noisy picture, so an emoji of any size has its lines.
+
+    A prior over `vqgan-emoji` cannot: that codec does not know white lines on black.
+    """
+    conditions = make_all_choices(pictures)
+    network = UNetConfig(
+        channels=pictures.shape[0],
+        widths=(32, 48, 80),
+        attention=(False, False, True),
+        condition_width=compute_width(conditions, reserve_none=True),
+        dropout=0.05,
+    )
+    config = DiffusionConfig(
+        pictures.shape,
+        network,
+        prediction="x0",
+        objective=Simple(loss_space="v"),
+        conditions=conditions,
+        sampler=DDIM(guidance=1.5),
+    )
+    return add_picture(config, PictureOption("edges"))
+
+
 EDGES2EMOJI = Recipe(
     FetchedReader("emoji4-{size}"),
-    partial(EMOJI_PRIOR, picture=EDGES),
-    replace(TRAINING, batch_size=16),
+    edges2emoji,
+    replace(DDPM_TRAINING, flip=True),
     size=64,
-    codec=CODEC,
-    codec_recipe=CODEC,
     conditions=("style",),
+)
+
+
+def emoji_upscaler(pictures: Pictures) -> DiffusionConfig:
+    """A U-Net without attention that doubles height and width, of pictures of any size."""
+    network = UNetConfig(channels=pictures.shape[0], widths=(32, 64))
+    config = DiffusionConfig(pictures.shape, network, sampler=UniPC(steps=5))
+    return add_picture(config, PictureOption("low-resolution"))
+
+
+EMOJI_UPSCALER = Recipe(
+    CropReader("fluent-128", crops=8),
+    emoji_upscaler,
+    replace(DDPM_TRAINING, flip=True),
+    size=64,
+    conditions=(),
 )

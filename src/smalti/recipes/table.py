@@ -85,9 +85,14 @@ RECIPES = {
         steps=9500,
     ),
     "edges2emoji": Entry(
-        "GPT of emoji by their edges; needs `smalti fetch emoji4`",
+        "DDPM of emoji by their edges; needs `smalti fetch emoji4`",
         EMOJI,
         minutes=60,
+    ),
+    "emoji-upscaler": Entry(
+        "DDPM that doubles the size of emoji; needs `smalti fetch emoji4`",
+        EMOJI,
+        minutes=25,
     ),
     "emoji-gpt": Entry(
         "GPT of emoji by name and style; needs `smalti fetch emoji4`",
@@ -172,7 +177,8 @@ RECIPES = {
         CODECS,
         steps=7000,
     ),
-    "textures": Entry(
+    "textures": Entry("DDPM of textures; needs `smalti fetch textures`", TEXTURES, minutes=60),
+    "textures-gpt": Entry(
         "GPT over textures-codec's codes; needs `smalti fetch textures`",
         TEXTURES,
         steps=20_000,

@@ -138,7 +138,7 @@ def test_styles_are_packed_with_what_is_known_of_each_picture(
 ):
     pytest.importorskip("resvg_py")
     packages.fake_npm_packages(tmp_path / "bin", monkeypatch, write_archives(tmp_path))
-    small, large, flags = fetch_styles(tmp_path / "home")
+    small, large, flags, fluent = fetch_styles(tmp_path / "home")
     assert small.path.name == "emoji4-32" and large.path.name == "emoji4-64"
     assert large.content == "24 emoji in 4 styles" and large.n_leaks == 0
     source = open_pack_source(large.path)
@@ -158,6 +158,8 @@ def test_styles_are_packed_with_what_is_known_of_each_picture(
         if why == "emoji":
             assert k in source.splits[sides[base]]  # pyright: ignore[reportArgumentType]
     assert flags.packed.shape[0] == 3  # one flag, which one style lacks
+    assert fluent.path.name == "fluent-128" and fluent.packed.shape[2:] == (128, 128)
+    assert open_pack_source(fluent.path).classes == ("fluent-3d", "fluent-flat")
     assert "CC BY 4.0" in large.license and "MIT" in large.license
     splits = read_splits(str(large.path), size=64)
     assert (splits.train.pixels[:, :, :2] == 255).float().mean() > 0.7  # white shows through

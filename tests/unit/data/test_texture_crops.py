@@ -10,7 +10,8 @@ from PIL import Image
 
 from smalti.data.pictures import Pictures
 from smalti.recipes import find_recipe
-from smalti.recipes.textures import CropReader, cut_crops, cut_quarters, drop_classes
+from smalti.recipes.crops import CropReader, cut_crops, cut_quarters, drop_classes
+from smalti.recipes.textures import PACK
 from tests.expect import expect_user_error
 
 CLASSES = ("brick", "carpet", "gravel")
@@ -45,8 +46,8 @@ def test_only_isotropic_materials_are_turned() -> None:
 
 def test_rare_classes_may_have_as_many_crops() -> None:
     pictures = make_pictures().select(torch.tensor([0, 0, 0, 2, 1, 1]), "part")
-    assert CropReader(crops=4).count_crops(pictures) == [4] * 6
-    counts = CropReader(crops=4, balances=True).count_crops(pictures)
+    assert CropReader(PACK, crops=4).count_crops(pictures) == [4] * 6
+    counts = CropReader(PACK, crops=4, balances=True).count_crops(pictures)
     assert counts == [4, 4, 4, 12, 6, 6]
     labels = cut_crops(pictures, (8, 8), counts, seed=0).labels
     assert labels is not None and torch.bincount(labels).tolist() == [12, 12, 12]
@@ -82,7 +83,7 @@ def test_own_pictures_are_read_twice_as_large(tmp_path: Path) -> None:
             path = tmp_path / material / f"{k}.png"
             path.parent.mkdir(exist_ok=True)
             Image.fromarray(rng.integers(0, 256, (40, 40, 3), np.uint8)).save(path)
-    splits = CropReader(crops=3)(str(tmp_path), size=16)
+    splits = CropReader(PACK, crops=3)(str(tmp_path), size=16)
     assert splits.train.classes == ("carpet", "gravel")
     assert splits.train.shape == splits.valid.shape == (3, 16, 16)
     assert (len(splits.train), len(splits.valid)) == (3 * 19, 4)
@@ -90,7 +91,7 @@ def test_own_pictures_are_read_twice_as_large(tmp_path: Path) -> None:
 
 def test_the_pack_has_crops_of_one_size() -> None:
     with expect_user_error("textures-free-128 gives crops of 64x64, but 28x28 is requested"):
-        CropReader(crops=3)(None, size=28)
+        CropReader(PACK, crops=3)(None, size=28)
 
 
 def test_the_codec_has_a_code_for_each_4_pixels() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
 from smalti.core.sampling_inputs import SamplingInputs
 from smalti.diffusion import DDIM, Diffusion, MapCondition
+from smalti.tasks.cascade import plan_sizes
 from tests.expect import expect_user_error
 from tests.tiny import (
     diffusion_config,
@@ -140,3 +142,15 @@ def test_a_cascade_enlarges_samples(tmp_path: Path) -> None:
     color = diffusion_config((3, 8, 8)).build()
     with expect_user_error("of 1 channels, but diffusion of 3"):
         smalti.draw_samples(color, 1, upscale=model())
+
+
+def test_a_cascade_enlarges_in_steps() -> None:
+    assert plan_sizes((8, 8), (8, 8), 2.0) == ((8, 8),)
+    assert plan_sizes((8, 8), (16, 12), 2.0) == ((16, 12),)
+    assert plan_sizes((8, 8), (33, 20), 2.0) == ((9, 8), (17, 10), (33, 20))
+    assert plan_sizes((8, 8), (64, 64), math.inf) == ((64, 64),)
+    base = randomize_zeros(diffusion_config((1, 8, 8), sampler=DDIM(steps=2)).build()).eval()
+    whole = smalti.draw_samples(base, 2, upscale=model(), size=32).pictures
+    half = smalti.draw_samples(base, 2, upscale=model(), size=16).pictures
+    inputs = SamplingInputs(picture=half, size=(32, 32))
+    torch.testing.assert_close(whole, smalti.sample(model(), 2, inputs=inputs))
