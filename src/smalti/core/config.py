@@ -29,6 +29,8 @@ TAGS = {
     "bound": "smalti.diffusion.objective:Bound",
     "consistency": "smalti.diffusion.consistency:Consistency",
     "consistency-tuning": "smalti.diffusion.consistency:ConsistencyTuning",
+    "distribution-matching": "smalti.diffusion.matching:DistributionMatching",
+    "windows": "smalti.diffusion.windows:Windows",
     "linear": "smalti.diffusion.schedule:Linear",
     "cosine": "smalti.diffusion.schedule:Cosine",
     "sigmoid": "smalti.diffusion.schedule:Sigmoid",

@@ -7,6 +7,7 @@ from smalti.diffusion.inversion import RoundTrip, invert, round_trip
 from smalti.diffusion.latents import Latents, make_latents
 from smalti.diffusion.likelihood import BoundEstimator
 from smalti.diffusion.map_condition import MapCondition
+from smalti.diffusion.matching import DistributionMatching
 from smalti.diffusion.model import Diffusion
 from smalti.diffusion.objective import Bound, Hybrid, Simple
 from smalti.diffusion.process import slerp
@@ -30,6 +31,7 @@ __all__ = [
     "Diffusion",
     "DiffusionConfig",
     "DiffusionState",
+    "DistributionMatching",
     "Hybrid",
     "Latents",
     "Linear",

@@ -14,6 +14,7 @@ from smalti.diffusion.consistency import Consistency, ConsistencyTuning
 from smalti.diffusion.fine_tuning import follow_start
 from smalti.diffusion.latents import Latents
 from smalti.diffusion.map_condition import MapCondition
+from smalti.diffusion.matching import DistributionMatching
 from smalti.diffusion.network import NetworkConfig, check_equal
 from smalti.diffusion.objective import Bound, Hybrid, Simple
 from smalti.diffusion.process import Prediction
@@ -43,7 +44,9 @@ class DiffusionConfig:
     """Noise schedule."""
     prediction: Prediction = "v"
     """Prediction target. The noise eps, the picture x0, or the velocity v."""
-    objective: Simple | Hybrid | Bound | ConsistencyTuning = field(default_factory=Simple)
+    objective: Simple | Hybrid | Bound | ConsistencyTuning | DistributionMatching = field(
+        default_factory=Simple
+    )
     """Training objective. Hybrid and bound can also learn the variance of a step."""
     conditions: ConditionConfigs = ()
     """Conditions: choices such as a class, and captions."""
@@ -78,6 +81,13 @@ class DiffusionConfig:
             raise UserError(
                 f"objective is {type(self.objective).__name__.lower()}, a bound on the bits of "
                 "pixels, but space is a codec's latents; give objective simple"
+            )
+        if isinstance(self.objective, DistributionMatching) and not isinstance(
+            self.sampler, Consistency
+        ):
+            raise UserError(
+                f"sampler is {type(self.sampler).__name__}, but distribution matching trains the "
+                "levels of consistency sampling; give sampler consistency"
             )
         if self.conditions and not self.condition_dropout and self.sampler.guidance != 1:
             raise UserError(

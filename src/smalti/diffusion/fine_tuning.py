@@ -12,6 +12,7 @@ from smalti.core.fingerprint import forget_folder
 from smalti.core.players import StartWeights
 from smalti.core.references import change_references
 from smalti.diffusion.consistency import ConsistencyTuning
+from smalti.diffusion.matching import DistributionMatching
 from smalti.layers.start_weights import (
     Column,
     convert_channels,
@@ -35,10 +36,10 @@ def follow_start(config: DiffusionConfig, start: DiffusionConfig) -> DiffusionCo
     """The config with the start's network, schedule and prediction, without which its weights mean
     nothing; and its objective, unless the config's is of another kind.
 
-    UserError for models of another space. Consistency tuning is in the start's space, with its
+    UserError for models of another space. Distillation is in the start's space, with its
     picture condition and its guidance.
     """
-    if isinstance(config.objective, ConsistencyTuning):
+    if isinstance(config.objective, ConsistencyTuning | DistributionMatching):
         config = adopt_teacher(config, config.objective, start)
     spaces = [change_references(c.space, forget_folder) for c in (start, config)]
     if spaces[0] != spaces[1]:
@@ -62,7 +63,9 @@ def follow_start(config: DiffusionConfig, start: DiffusionConfig) -> DiffusionCo
 
 
 def adopt_teacher(
-    config: DiffusionConfig, tuning: ConsistencyTuning, start: DiffusionConfig
+    config: DiffusionConfig,
+    tuning: ConsistencyTuning | DistributionMatching,
+    start: DiffusionConfig,
 ) -> DiffusionConfig:
     """The student's config in its teacher's space."""
     if tuning.teacher_guidance is not None:

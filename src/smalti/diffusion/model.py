@@ -16,7 +16,6 @@ from smalti.core.conditions import (
     resolve_conditions,
 )
 from smalti.core.config import coerce_value
-from smalti.core.errors import UserError
 from smalti.core.model import Model
 from smalti.core.players import StartWeights
 from smalti.core.protocols import (
@@ -41,15 +40,16 @@ from smalti.diffusion.inputs import (
     prepare_start,
 )
 from smalti.diffusion.latents import LatentSpace
-from smalti.diffusion.likelihood import BoundEstimator, estimate_bound, extract
-from smalti.diffusion.map_condition import NAME as MAP_NAME
+from smalti.diffusion.likelihood import BoundEstimator
+from smalti.diffusion.matching import DistributionMatching
 from smalti.diffusion.objective import draw_noisy_batch, split_output
 from smalti.diffusion.process import compute_x0
 from smalti.diffusion.repaint import RePaint
 from smalti.diffusion.samplers import DDIM, DDPM, Denoiser, DiffusionState, Sampler
+from smalti.diffusion.score import estimate_score
 from smalti.diffusion.solvers import DPMSolver, UniPC
 from smalti.diffusion.space import Space
-from smalti.diffusion.teacher import Teacher, make_teacher
+from smalti.diffusion.teacher import Teacher, make_teacher, require_teacher
 from smalti.diffusion.windows import WindowedPrediction, Windows
 from smalti.layers.condition_encoder import ConditionEncoder
 from smalti.layers.eval_mode import eval_mode
@@ -108,9 +108,13 @@ class Diffusion(Model):
 
     def set_start(self, start: nn.Module | None) -> None:
         """Take the model that a run starts from as the teacher, if the objective has one."""
-        guidance = getattr(self.config.objective, "teacher_guidance", None)
-        if guidance is not None:
-            self.teacher = make_teacher(start, guidance, self)
+        if getattr(self.config.objective, "teacher_guidance", None) is not None:
+            self.teacher = make_teacher(start, self)
+
+    def named_players(self) -> dict[str, nn.Module]:
+        """The model, and in distribution matching the critics of its samples."""
+        critics = self.teacher.critics if self.teacher else None
+        return {"model": self, **({"critics": critics} if critics else {})}
 
     def set_training_data(self, data: Dataset) -> None:
         """Measure the latents of the training data, in a latent space."""
@@ -119,22 +123,39 @@ class Diffusion(Model):
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
         """The objective at random levels; randomness is torch's default generator."""
-        config, objective, augmented = self.config, self.objective, None
+        config, augmented = self.config, None
         if config.augmentation and self.training:
             pictures, augmented = config.augmentation.augment(batch.require_pictures())
             batch = batch._replace(pictures=pictures)
-        x0 = self.space.encode_batch(batch)
-        prediction = config.prediction
+        return self.compute_loss(batch, self.space.encode_batch(batch), step, augmented=augmented)
+
+    def compute_loss(
+        self,
+        batch: Batch,
+        x0: Tensor,
+        step: int,
+        maps: Tensor | None = None,
+        augmented: Tensor | None = None,
+    ) -> Loss:
+        """The objective for x0 (B, D, h, w) with the conditions of a batch.
+
+        maps: the picture condition beside x0; None for the batch's. augmented: how the pictures
+        were changed, (B, A).
+        """
+        config, objective = self.config, self.objective
         c = self.conditions.to_vector(merge_shorthands(batch), len(x0))
         c = self.prepend_augmentation(c, len(x0), augmented)
-        maps = config.picture.encode_training(batch, x0) if config.picture else None
+        if config.picture and maps is None:
+            maps = config.picture.encode_training(batch, x0)
+        if isinstance(objective, DistributionMatching):
+            return require_teacher(self.teacher).match(self, batch, x0, c, maps)
         predict = partial(self.predict, maps=maps)
         if isinstance(objective, ConsistencyTuning):
             teach = self.teacher.build_predictor(batch, len(x0), maps) if self.teacher else None
-            return objective.loss(predict, x0, c, prediction, self.alpha_bars, step, teach)
+            return objective.loss(predict, x0, c, config.prediction, self.alpha_bars, step, teach)
         noisy = draw_noisy_batch(x0, self.alpha_bars)
         output = predict(noisy.x, noisy.t, c)
-        return objective.loss(noisy, output, prediction, self.alpha_bars)
+        return objective.loss(noisy, output, config.prediction, self.alpha_bars)
 
     def prepend_augmentation(
         self, c: Tensor | None, n: int, augmented: Tensor | None = None
@@ -252,8 +273,8 @@ class Diffusion(Model):
 
         def predict_x0(x: Tensor, t: int) -> tuple[Tensor, Tensor | None]:
             def predict_some(x: Tensor, samples: Tensor, maps: Tensor | None) -> Tensor:
-                some = (None if one is None else one[samples] for one in (c, c_uncond))
-                return self.predict_guided(x, t, *some, guidance, maps)
+                mine, other = (None if one is None else one[samples] for one in (c, c_uncond))
+                return self.predict_guided(x, t, mine, other, guidance, maps)
 
             if windows is None:
                 output = self.predict_guided(x.float(), t, c, c_uncond, guidance, maps)
@@ -307,36 +328,13 @@ class Diffusion(Model):
         x0 = compute_x0(self.config.prediction, output, x, a_t)
         return (self.space.clip(x0) if clip else x0), v
 
-    @torch.no_grad()
     def score(self, batch: Batch, rng: Rng, estimator: BoundEstimator = DEFAULT_ESTIMATOR) -> Score:
         """Estimate the variational bound on -log p(x), or -log p(x | class) if there are labels.
 
         batch.pictures are 8-bit levels / 255; UserError for other values. Row i depends only on
         stream i. The terms are those of DDPM's eq. 5: L_T, the sum of L_t, and L_0.
         """
-        if estimator.variance is None and self.config.objective.learns_variance:
-            estimator = replace(estimator, variance="learned")
-        C, pictures = self.config.shape[0], batch.require_pictures()
-        if pictures.shape[1] != C:
-            raise UserError(
-                f"pictures have {pictures.shape[1]} channels, but the model has {C}; "
-                f"give pictures of {C} channels"
-            )
-        x0 = self.space.encode_8bit(pictures).to(self.alpha_bars.device)
-        conditions = resolve_conditions(batch, self.spec, len(x0))
-        size = (x0.shape[2], x0.shape[3])
-        if self.config.picture:
-            conditions = {**conditions, MAP_NAME: self.config.picture.find(batch)}
-        maps = self.encode_map(conditions, x0, size, rng)
-
-        def predict_x0(x: Tensor, t: Tensor) -> tuple[Tensor, Tensor | None]:
-            output = self.predict(x.float(), t, c, maps).double()
-            return self.read_output(output, x, extract(self.alpha_bars, t), estimator.clip)
-
-        with eval_mode(self):
-            c = self.conditions.to_vector(conditions, len(x0))
-            c = self.prepend_augmentation(c, len(x0))
-            return estimate_bound(x0, predict_x0, self.alpha_bars, rng, estimator)
+        return estimate_score(self, batch, rng, estimator)
 
     def render(self, state: DiffusionState) -> Tensor:
         """Convert a state to pictures, (n, C, H, W) float32 in [0, 1].

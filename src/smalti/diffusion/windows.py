@@ -92,11 +92,13 @@ class WindowedPrediction:
         )
         shift = self.calls * GOLDEN % 1
         self.calls += 1
-        starts = [
+        rows, columns = (
             choose_starts(side, n, self.overlap, shift, self.wraps)
             for side, n in zip(canvas, (h, w), strict=True)
+        )
+        places = [
+            list_places(corner, (h, w), canvas).to(x.device) for corner in product(rows, columns)
         ]
-        places = [list_places(corner, (h, w), canvas).to(x.device) for corner in product(*starts)]
         weight = weigh_window(h, w).to(x)
         total, summed = x.new_zeros(x[0, 0].numel()), None
         size = max(1, MAX_WINDOWS // len(x))

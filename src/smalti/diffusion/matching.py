@@ -1,0 +1,96 @@
+"""Distribution matching: a student whose samples, drawn in a few steps, have the distribution of
+its teacher's.
+
+After DMD (arXiv:2311.18828), and DMD2 (arXiv:2405.14867) for several steps and for no regression
+on pairs of noise and picture. mu_real and mu_fake are DMD's predictions of x0 for a noisy sample:
+the teacher's, and those of critics that are trained on the student's samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from smalti.core.config import check_fields
+from smalti.core.protocols import Loss
+from smalti.core.ranges import Guidance, Range
+from smalti.diffusion.consistency import PredictOutput, PredictPicture
+from smalti.diffusion.likelihood import extract
+from smalti.diffusion.process import Prediction, add_noise, compute_x0
+
+MIN_LEVEL = 0.02
+"""Least level at which predictions are compared, as a share of the student's level."""
+MIN_DISTANCE = 1e-3
+"""Least divisor of a gradient."""
+
+
+@dataclass(frozen=True)
+@check_fields
+class DistributionMatching:
+    """Distribution matching distillation of a diffusion model (DMD2, arXiv:2405.14867).
+
+    The student draws samples at the levels of its sampler, which is consistency sampling. Where
+    a critic, trained on these samples, predicts another picture than the teacher, they move
+    towards the teacher's. Each level has a critic of its own: with one for all, as in the paper,
+    samples of one level may lack what those of another have too much. Training starts from the
+    teacher (--start), and so do the critics.
+    """
+
+    teacher_guidance: Guidance = 1.0
+    """Guidance scale of the teacher."""
+    critic_lr_scale: Annotated[float, Range(0, 1000, excludes_low=True)] = 2.0
+    """Learning rate of the critics, as a multiple of the student's."""
+
+    learns_variance = False
+
+    def loss(
+        self,
+        predict: PredictOutput,
+        x0: Tensor,
+        y: Tensor | None,
+        prediction: Prediction,
+        alpha_bars: Tensor,
+        levels: Sequence[int],
+        mu_real: PredictPicture,
+        mu_fake: PredictPicture,
+    ) -> tuple[Loss, Tensor]:
+        """Loss, and the student's samples (B, C, H, W).
+
+        Randomness is torch's default generator.
+
+        The samples are drawn at each of the sampler's `levels` for an equal part of the batch: from
+        noise at the first one, else from the pictures x0 (B, C, H, W) with noise. The gradient is
+        eq. 7 of DMD with the weight of eq. 8; the loss is the mean distance of the predictions.
+        """
+        B = len(x0)
+        s = torch.zeros(B, dtype=torch.int64, device=x0.device)
+        for level, rows in zip(levels, split_rows(B, len(levels)), strict=True):
+            s[rows] = level
+        x_s = self.add_noise(x0, s, alpha_bars)
+        x_s = torch.where((s == levels[0])[:, None, None, None], torch.randn_like(x0), x_s)
+        a_s = extract(alpha_bars, s).to(x0.dtype)
+        x = compute_x0(prediction, predict(x_s, s, y).to(x0.dtype), x_s, a_s)
+        with torch.no_grad():
+            t = (s * (MIN_LEVEL + (1 - MIN_LEVEL) * torch.rand(B, device=s.device))).long()
+            x_t = self.add_noise(x, t, alpha_bars)
+            real, fake = (mu(x_t, t).to(x.dtype) for mu in (mu_real, mu_fake))
+            distance = (x - real).abs().flatten(1).mean(1).clamp(min=MIN_DISTANCE)
+            gradient = (fake - real) / distance[:, None, None, None]
+        moved = (x * gradient).mean()
+        gap = (fake - real).abs().mean()
+        return Loss(gap + moved - moved.detach(), {"loss": gap}), x.detach()
+
+    @staticmethod
+    def add_noise(x0: Tensor, t: Tensor, alpha_bars: Tensor) -> Tensor:
+        return add_noise(x0, torch.randn_like(x0), extract(alpha_bars, t).to(x0.dtype))
+
+
+def split_rows(B: int, parts: int) -> list[slice]:
+    """Split a batch of B into parts, one for each level."""
+    ends = [B * k // parts for k in range(parts + 1)]
+    return [slice(a, b) for a, b in pairwise(ends)]

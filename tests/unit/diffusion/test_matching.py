@@ -1,0 +1,117 @@
+"""Distribution matching: the student's loss, its critics, and training of both."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from smalti.core.protocols import Batch
+from smalti.diffusion import Consistency, Cosine, Diffusion, DistributionMatching
+from smalti.diffusion.consistency import PredictPicture
+from tests.expect import expect_user_error
+from tests.tiny import diffusion_config, randomize_zeros
+
+ALPHA_BARS = Cosine().compute_alpha_bars()
+
+
+def compute_loss(fake: float, real: float, x0: Tensor) -> tuple[Any, Tensor, Tensor]:
+    """The loss of a network that draws x everywhere, its samples and the gradient of x."""
+    x = torch.full_like(x0, 0.5, requires_grad=True)
+
+    def say(value: float) -> PredictPicture:
+        return lambda noisy, t: torch.full_like(noisy, value)
+
+    mu_real, mu_fake = say(real), say(fake)
+    loss, samples = DistributionMatching().loss(
+        lambda noisy, t, y: x, x0, None, "x0", ALPHA_BARS, [990, 430], mu_real, mu_fake
+    )
+    loss.total.backward()
+    assert x.grad is not None
+    return loss, samples, x.grad
+
+
+def test_samples_move_from_the_critic_to_the_teacher() -> None:
+    x0 = torch.rand(6, 1, 4, 4)
+    loss, samples, grad = compute_loss(fake=0.5, real=0.1, x0=x0)
+    assert loss.total.item() == pytest.approx(0.4) and samples.unique().tolist() == [0.5]
+    assert (grad > 0).all()  # descent makes x darker, as the teacher would have it
+    torch.testing.assert_close(grad, torch.full_like(grad, 0.4 / 0.4 / grad.numel()))
+    assert compute_loss(fake=0.3, real=0.3, x0=x0)[2].abs().max() == 0
+
+
+def test_the_student_draws_at_the_levels_of_its_sampler() -> None:
+    torch.manual_seed(0)
+    x0, seen = torch.full((8, 1, 64, 64), 0.5), {}
+
+    def predict(x: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
+        seen.update(x=x, t=t)
+        return x
+
+    levels = [900, 300]
+    compared: list[Tensor] = []
+
+    def mu(x: Tensor, t: Tensor) -> Tensor:
+        compared.append(t)
+        return x
+
+    DistributionMatching().loss(predict, x0, None, "x0", ALPHA_BARS, levels, mu, mu)
+    assert seen["t"].tolist() == [900] * 4 + [300] * 4
+    assert seen["x"][:4].mean().abs() < 0.02 and seen["x"][:4].std() == pytest.approx(1, abs=0.02)
+    a = ALPHA_BARS[300].float()
+    assert seen["x"][4:].mean().item() == pytest.approx(float(0.5 * a.sqrt()), abs=0.02)
+    assert (compared[0] < seen["t"]).all() and torch.equal(*compared)
+
+
+def make_student(steps: int = 2) -> tuple[Diffusion, Diffusion]:
+    torch.manual_seed(1)
+    teacher = randomize_zeros(diffusion_config(classes=("a", "b")).build())
+    config = replace(
+        teacher.config,
+        objective=DistributionMatching(teacher_guidance=1.5),
+        sampler=Consistency(steps),
+        condition_dropout=0.0,
+    )
+    student = config.build()
+    student.load_state_dict(teacher.state_dict())
+    student.set_start(teacher)
+    return student.train(), teacher
+
+
+def test_student_and_critics_learn_from_one_batch_each_from_its_own_loss() -> None:
+    student, teacher = make_student()
+    batch = Batch(pictures=torch.rand(6, 1, 8, 8), labels=torch.tensor([0, 1, 0, 1, 0, 1]))
+    players = student.named_players()
+    assert [*players] == ["model", "critics"] and players["model"] is student
+    loss = student.loss(batch, 0)
+    loss.total.backward()
+    critic: Any = players["critics"]
+    assert all(w.grad is not None for w in student.network.parameters())
+    assert all(w.grad is None for w in critic.parameters())
+    before = [w.grad for w in student.network.parameters()]
+    before = [w.clone() for w in before if w is not None]
+    critic.loss(batch, 0, loss.carry).total.backward()
+    after = [w.grad for w in student.network.parameters() if w.grad is not None]
+    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    trained = [w.grad is not None for name, w in critic.named_parameters() if "network" in name]
+    assert all(trained) and trained
+    assert len(critic.models) == 2  # one for each level of the sampler
+    assert all(w.grad is None for w in teacher.parameters())
+    assert student.state_dict().keys() == teacher.state_dict().keys()  # neither is saved
+
+
+def test_what_is_missing_is_said() -> None:
+    student, _ = make_student()
+    student.teacher = None
+    batch = Batch(pictures=torch.rand(2, 1, 8, 8), labels=torch.tensor([0, 1]))
+    with expect_user_error("distribution matching needs a teacher"):
+        student.loss(batch, 0)
+    with expect_user_error("no start is given"):
+        student.set_start(None)
+    with expect_user_error("start is a Linear"):
+        student.set_start(nn.Linear(1, 1))
+    with expect_user_error("sampler is DDIM", "give sampler consistency"):
+        diffusion_config(objective=DistributionMatching())
