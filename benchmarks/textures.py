@@ -45,7 +45,7 @@ def draw_canvases(
     model: Any, name: str, seeds: Sequence[int], size: tuple[int, int], seamless: bool
 ) -> tuple[Tensor, float]:
     """Draw canvases of a class: (n, 3, H, W), and the processor's seconds for each."""
-    sampler = find_sampler({"sampler": "sliding", "seamless": seamless}, model)
+    sampler = find_sampler({"seamless": seamless}, model)
     inputs = smalti.SamplingInputs(size=size)
     begun = time.process_time()
     drawn: Any = smalti.sample(
@@ -191,8 +191,8 @@ def measure_psnr(x: Tensor, y: Tensor) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", help="a prior of textures")
-    parser.add_argument("--codec", default="textures-codec", help="without --model")
+    parser.add_argument("--model", help="a model of textures")
+    parser.add_argument("--codec", default="textures-codec", help="of models without one")
     parser.add_argument("--per-class", type=int, default=1, help="canvases of each class")
     parser.add_argument("--size", type=int, nargs=2, default=[256, 512])
     parser.add_argument("--classes", nargs="*", help="default: all")
@@ -208,7 +208,8 @@ def main() -> None:
     if args.picture:
         rows = [torch.cat([*one], -1) for one in canvases.values()]
         save_png(to_image(torch.cat(rows, -2)), args.picture)
-    compare_crops(model.codec, classes, canvases, args.seed)
+    codec = model.codec if hasattr(model, "codec") else smalti.load(args.codec)
+    compare_crops(codec, classes, canvases, args.seed)
 
 
 if __name__ == "__main__":

@@ -136,7 +136,7 @@ def compare_seams(args: argparse.Namespace) -> None:
     H, W = (args.factor * side for side in model.spec.size)
     inputs = smalti.SamplingInputs(size=(H, W))
     for name in (False, True):
-        sampler = {"sampler": "sliding", "seamless": name}
+        sampler = {"seamless": name}
         x: Any = smalti.sample(model, args.n, inputs=inputs, sampler=find_sampler(sampler, model))
         across = (x[..., 0] - x[..., -1]).abs().mean(), (x[:, :, 0] - x[:, :, -1]).abs().mean()
         steps = x.diff(dim=3).abs().mean(), x.diff(dim=2).abs().mean()

@@ -16,6 +16,7 @@ from smalti.diffusion.consistency import ConsistencyTuning, PredictPicture
 from smalti.diffusion.likelihood import extract
 from smalti.diffusion.matching import DistributionMatching, split_rows
 from smalti.diffusion.objective import Simple
+from smalti.diffusion.samplers import DDIM
 
 if TYPE_CHECKING:
     from smalti.diffusion.model import Diffusion
@@ -37,7 +38,7 @@ class Critics(nn.Module):
 
     def __init__(self, start: Diffusion, levels: int, lr_scale: float):
         super().__init__()
-        config = replace(start.config, objective=Simple(), condition_dropout=0.0)
+        config = replace(start.config, objective=Simple(), sampler=DDIM(), condition_dropout=0.0)
         self.models = nn.ModuleList(config.build() for _ in range(levels))
         for model in self.models:
             model.load_state_dict(start.state_dict())

@@ -10,6 +10,7 @@ from smalti.diffusion import (
     Consistency,
     ConsistencyTuning,
     DiffusionConfig,
+    DistributionMatching,
     Simple,
     UNetConfig,
 )
@@ -66,27 +67,30 @@ def ddpm_digits(pictures: Pictures) -> DiffusionConfig:
 
 
 def consistency(pictures: Pictures) -> DiffusionConfig:
-    """Takes the network, the guidance and the space of the model that it starts from."""
-    return tune_consistency(ddpm(pictures))
-
-
-def consistency_digits(pictures: Pictures) -> DiffusionConfig:
-    return tune_consistency(ddpm_digits(pictures))
-
-
-def tune_consistency(config: DiffusionConfig) -> DiffusionConfig:
-    """Without condition dropout, since the guidance is built in.
+    """Takes the network, the guidance and the space of the model that it starts from.
 
     One stage, and more noise than in ECT: docs/numbers.md, "Consistency tuning".
     """
-    return replace(
-        config,
-        objective=ConsistencyTuning(
-            teacher_guidance=1.0, stages=1, log_sigma_mean=-0.4, log_sigma_std=1.9
-        ),
-        sampler=Consistency(),
-        condition_dropout=0.0,
+    objective = ConsistencyTuning(
+        teacher_guidance=1.0, stages=1, log_sigma_mean=-0.4, log_sigma_std=1.9
     )
+    return distill(ddpm(pictures), objective)
+
+
+def matching(pictures: Pictures) -> DiffusionConfig:
+    """Takes the network, the guidance and the space of the model that it starts from."""
+    return distill(ddpm(pictures), DistributionMatching())
+
+
+def consistency_digits(pictures: Pictures) -> DiffusionConfig:
+    return distill(ddpm_digits(pictures), DistributionMatching())
+
+
+def distill(
+    config: DiffusionConfig, objective: ConsistencyTuning | DistributionMatching
+) -> DiffusionConfig:
+    """Without condition dropout, since the guidance is built in."""
+    return replace(config, objective=objective, sampler=Consistency(), condition_dropout=0.0)
 
 
 def ddpm_letters(pictures: Pictures) -> DiffusionConfig:
@@ -154,4 +158,6 @@ CONSISTENCY_TRAINING = Training(
     save_every=500,
 )
 CONSISTENCY = Recipe(read_digits_or_data, consistency, CONSISTENCY_TRAINING, size=32)
-CONSISTENCY_DIGITS = Recipe(read_digits, consistency_digits, CONSISTENCY_TRAINING, size=28)
+MATCHING_TRAINING = replace(CONSISTENCY_TRAINING, learning_rate=1e-4, warmup=50, ema=0.99)
+MATCHING = Recipe(read_digits_or_data, matching, MATCHING_TRAINING, size=32)
+CONSISTENCY_DIGITS = Recipe(read_digits, consistency_digits, MATCHING_TRAINING, size=28)

@@ -72,7 +72,9 @@ RECIPES = {
         "KL-regularized autoencoder of digits: 7x7 of 4 numbers", LATENTS, steps=46_720
     ),
     "consistency": Entry(
-        "one to four evaluations from a DDPM; `smalti distill`", DIFFUSION, minutes=30
+        "consistency tuning of a DDPM, for one to four evaluations; needs --start",
+        DIFFUSION,
+        minutes=30,
     ),
     "consistency-digits": Entry(
         "two evaluations from ddpm-digits; needs --start", DIFFUSION, minutes=30
@@ -124,6 +126,9 @@ RECIPES = {
         "DDPM of letters, 32x32; needs `smalti fetch letters`",
         DIFFUSION,
         steps=15_000,
+    ),
+    "matching": Entry(
+        "one to four evaluations from a DDPM; `smalti distill`", DIFFUSION, minutes=30
     ),
     "pixelcnn": Entry(
         "Gated PixelCNN on your pictures (default: the digits)", AUTOREGRESSIVE, takes_any_data=True

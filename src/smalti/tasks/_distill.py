@@ -21,7 +21,7 @@ from smalti.tasks.reference import find_run
 from smalti.tasks.run_data import OnEvent
 from smalti.training.events import Ended
 
-RECIPE = "consistency"
+RECIPE = "matching"
 
 
 def distill(
@@ -38,8 +38,8 @@ def distill(
 ) -> Ended:
     """Tune a diffusion model to draw in one to four network evaluations.
 
-    The result is a run of consistency tuning: a diffusion model with the sampler `Consistency`.
-    Everything but its guidance, which is built in, works as before. `smalti train consistency
+    The result is a run of distribution matching: a diffusion model with the sampler `Consistency`.
+    Everything but its guidance, which is built in, works as before. `smalti train matching
     --start MODEL` has all options.
 
     model: Diffusion model. Shipped model, run or checkpoint.

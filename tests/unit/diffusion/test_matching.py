@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from smalti.core.protocols import Batch
-from smalti.diffusion import Consistency, Cosine, Diffusion, DistributionMatching
+from smalti.diffusion import DDIM, Consistency, Cosine, Diffusion, DistributionMatching
 from smalti.diffusion.consistency import PredictPicture
 from tests.expect import expect_user_error
 from tests.tiny import diffusion_config, randomize_zeros
@@ -68,7 +68,8 @@ def test_the_student_draws_at_the_levels_of_its_sampler() -> None:
 
 def make_student(steps: int = 2) -> tuple[Diffusion, Diffusion]:
     torch.manual_seed(1)
-    teacher = randomize_zeros(diffusion_config(classes=("a", "b")).build())
+    config = diffusion_config(classes=("a", "b"), sampler=DDIM(guidance=1.5))
+    teacher = randomize_zeros(config.build())
     config = replace(
         teacher.config,
         objective=DistributionMatching(teacher_guidance=1.5),
