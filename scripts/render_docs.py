@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 import smalti
@@ -19,6 +20,7 @@ from smalti.core.rng import Rng
 from smalti.core.sampling_inputs import SamplingInputs
 from smalti.diffusion import Cosine, Linear, Sigmoid
 from smalti.diffusion.process import add_noise
+from smalti.layers.condition_pictures import find_edges, to_channels
 
 PICTURES = Path(__file__).parent.parent / "docs" / "pictures"
 LEVELS = (0, 100, 200, 300, 400, 500, 600, 700, 800, 900, 999)
@@ -147,6 +149,41 @@ def render_codecs() -> None:
         save_png(grid, PICTURES / f"{name}.png")
 
 
+def render_textures() -> None:
+    """Draw a canvas of nine materials, which tiles."""
+    names = ("brick", "tile", "gravel", "leaves", "sand", "wood", "grass", "rock", "dirt")
+    inputs = SamplingInputs(size=(128, 256))
+    pictures = smalti.sample(
+        "textures", len(names), cond=names, inputs=inputs, sampler={"seamless": True}
+    )
+    assert isinstance(pictures, Tensor)
+    save_png(make_grid(pictures, columns=3), PICTURES / "textures.png")
+
+
+def render_edges() -> None:
+    """Draw the edges of test emoji, and what edges2emoji makes of them in each style."""
+    model = smalti.load("edges2emoji")
+    test = smalti.data.read_splits("emoji4-64", size=64).test
+    assert test is not None
+    x = test.take_floats(slice(5, len(test), 57))[:12]
+    rows = [find_edges(to_channels(x, 1, "x")).expand(-1, 3, -1, -1).mul(2).clamp(max=1)]
+    for style in ("noto", "twemoji", "fluent-3d", "fluent-flat"):
+        drawn = smalti.sample(model, len(x), cond={"picture": x, "style": [style] * len(x)})
+        assert isinstance(drawn, Tensor)
+        rows.append(drawn)
+    save_png(make_grid(torch.cat(rows), columns=len(x)), PICTURES / "edges2emoji.png")
+
+
+def render_upscaler() -> None:
+    """Draw emoji at 64x64, pixels enlarged, above those that emoji-upscaler made of them."""
+    drawn = smalti.draw_samples(
+        "ddpm-emoji", 6, seed=3, size=256, upscale="emoji-upscaler", classes="Food & Drink"
+    ).pictures
+    small = smalti.draw_samples("ddpm-emoji", 6, seed=3, classes="Food & Drink").pictures
+    pictures = torch.cat([F.interpolate(small, scale_factor=4), drawn])
+    save_png(make_grid(pictures, columns=6), PICTURES / "emoji-upscaler.png")
+
+
 def render_twins() -> None:
     """Draw test emoji, and reconstructions by a VQ-VAE and by a VQGAN with the same network."""
     x = smalti.data.emoji_pictures("test", size=64).take_floats(slice(0, 270, 17))[:16]
@@ -165,6 +202,9 @@ ALL = {
     "priors": render_prior,
     "letters": render_letters,
     "codecs": render_codecs,
+    "textures": render_textures,
+    "edges": render_edges,
+    "upscaler": render_upscaler,
 }
 RUNS = {"twins": render_twins}
 

@@ -18,11 +18,13 @@ from torch import Tensor
 
 from smalti.core.config import check_fields
 from smalti.core.protocols import Loss
-from smalti.core.ranges import Guidance, Range
-from smalti.diffusion.consistency import PredictOutput, PredictPicture
+from smalti.core.ranges import Fraction, Guidance, Range, TrainingSteps
+from smalti.diffusion.consistency import ConsistencyTuning, PredictOutput, PredictPicture
 from smalti.diffusion.likelihood import extract
 from smalti.diffusion.process import Prediction, add_noise, compute_x0
 
+TUNING = ConsistencyTuning(stages=1, log_sigma_mean=-0.4, log_sigma_std=1.9)
+"""One stage, and more noise than in ECT: docs/numbers.md, "Consistency tuning"."""
 MIN_LEVEL = 0.02
 """Least level at which predictions are compared, as a share of the student's level."""
 MIN_DISTANCE = 1e-3
@@ -38,15 +40,24 @@ class DistributionMatching:
     a critic, trained on these samples, predicts another picture than the teacher, they move
     towards the teacher's. Each level has a critic of its own: with one for all, as in the paper,
     samples of one level may lack what those of another have too much. Training starts from the
-    teacher (--start), and so do the critics.
+    teacher (--start), and so do the critics. Consistency tuning comes first.
     """
 
     teacher_guidance: Guidance = 1.0
     """Guidance scale of the teacher."""
+    tuning_share: Fraction = 0.4
+    """Share of the steps in which the student is tuned for consistency first. Far from any
+    picture, it is not told how to get to one."""
+    steps: TrainingSteps | None = None
+    """Optimizer steps of which that is a share. Default: all of the run."""
     critic_lr_scale: Annotated[float, Range(0, 1000, excludes_low=True)] = 2.0
     """Learning rate of the critics, as a multiple of the student's."""
 
     learns_variance = False
+
+    def is_tuning(self, step: int) -> bool:
+        """Whether the student is tuned for consistency at a step."""
+        return self.steps is not None and step < self.tuning_share * self.steps
 
     def loss(
         self,

@@ -41,7 +41,7 @@ from smalti.diffusion.inputs import (
 )
 from smalti.diffusion.latents import LatentSpace
 from smalti.diffusion.likelihood import BoundEstimator
-from smalti.diffusion.matching import DistributionMatching
+from smalti.diffusion.matching import TUNING, DistributionMatching
 from smalti.diffusion.objective import draw_noisy_batch, split_output
 from smalti.diffusion.process import compute_x0
 from smalti.diffusion.repaint import RePaint
@@ -102,9 +102,10 @@ class Diffusion(Model):
         return convert_weights(self, start) if isinstance(start, Diffusion) else StartWeights({})
 
     def set_total_steps(self, total_steps: int) -> None:
-        """Spread the stages of consistency tuning over the run."""
-        if isinstance(self.objective, ConsistencyTuning) and self.objective.steps is None:
-            self.objective = replace(self.objective, steps=total_steps)
+        """Spread the stages of distillation over the run."""
+        objective = self.objective
+        if isinstance(objective, ConsistencyTuning | DistributionMatching) and not objective.steps:
+            self.objective = replace(objective, steps=total_steps)
 
     def set_start(self, start: nn.Module | None) -> None:
         """Take the model that a run starts from as the teacher, if the objective has one."""
@@ -147,9 +148,11 @@ class Diffusion(Model):
         c = self.prepend_augmentation(c, len(x0), augmented)
         if config.picture and maps is None:
             maps = config.picture.encode_training(batch, x0)
-        if isinstance(objective, DistributionMatching):
-            return require_teacher(self.teacher).match(self, batch, x0, c, maps)
         predict = partial(self.predict, maps=maps)
+        if isinstance(objective, DistributionMatching):
+            if not objective.is_tuning(step):
+                return require_teacher(self.teacher).match(self, batch, x0, c, maps)
+            objective = TUNING
         if isinstance(objective, ConsistencyTuning):
             teach = self.teacher.build_predictor(batch, len(x0), maps) if self.teacher else None
             return objective.loss(predict, x0, c, config.prediction, self.alpha_bars, step, teach)

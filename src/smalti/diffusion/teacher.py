@@ -45,8 +45,11 @@ class Critics(nn.Module):
         self.lr_scale = lr_scale
 
     def loss(self, batch: Batch, step: int, carry: object = None) -> Loss:
-        """The simple loss of the samples in `carry`, which have the conditions of the batch."""
-        assert isinstance(carry, Samples)
+        """The simple loss of the samples in `carry`, which have the conditions of the batch; none
+        before there are any.
+        """
+        if not isinstance(carry, Samples):
+            return Loss(0 * next(self.parameters()).sum(), {})
         x, maps = carry
         total = x.new_zeros(())
         for model, rows in self.split(len(x)):

@@ -41,6 +41,15 @@ def gated_pixelcnn_digits(pictures: Pictures, levels: int = 256) -> Autoregressi
     return build_config(Levels(levels, pictures.shape), network, conditions=conditions)
 
 
+def gated_pixelcnn_letters(pictures: Pictures) -> AutoregressiveConfig:
+    """8 levels of gray: with 256, much of a short training goes into the blur of the outlines."""
+    network = GatedPixelCNNConfig(
+        width=48, blocks=8, first_kernel_size=27, head_width=96, dropout=0.05
+    )
+    conditions = make_choices(pictures.classes)
+    return build_config(Levels(8, pictures.shape), network, conditions=conditions)
+
+
 def pixelcnnpp_digits(pictures: Pictures) -> AutoregressiveConfig:
     """The output is a softmax over the levels, not the mixture of logistics of the paper: three of
     four pixels are 0 and many are 255, which cost a smooth density bits. The levels are embedded,
@@ -91,5 +100,11 @@ PIXELCNNPP_EMOJI = Recipe(
     FetchedReader("emoji-{size}", needs_captions=True),
     pixelcnnpp_emoji,
     Training(batch_size=16, learning_rate=2e-3, ema=0.999, save_every=500),
+    size=32,
+)
+GATED_PIXELCNN_LETTERS = Recipe(
+    FetchedReader("letters-32"),
+    gated_pixelcnn_letters,
+    GATED_PIXELCNN_DIGITS.training,
     size=32,
 )

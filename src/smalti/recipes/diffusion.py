@@ -158,6 +158,6 @@ CONSISTENCY_TRAINING = Training(
     save_every=500,
 )
 CONSISTENCY = Recipe(read_digits_or_data, consistency, CONSISTENCY_TRAINING, size=32)
-MATCHING_TRAINING = replace(CONSISTENCY_TRAINING, learning_rate=1e-4, warmup=50, ema=0.99)
+MATCHING_TRAINING = replace(CONSISTENCY_TRAINING, learning_rate=2e-4, warmup=50, ema=0.99)
 MATCHING = Recipe(read_digits_or_data, matching, MATCHING_TRAINING, size=32)
 CONSISTENCY_DIGITS = Recipe(read_digits, consistency_digits, MATCHING_TRAINING, size=28)

@@ -91,21 +91,26 @@ RECIPES = {
         EMOJI,
         minutes=60,
     ),
-    "emoji-upscaler": Entry(
-        "DDPM that doubles the size of emoji; needs `smalti fetch emoji4`",
-        EMOJI,
-        minutes=25,
-    ),
     "emoji-gpt": Entry(
         "GPT of emoji by name and style; needs `smalti fetch emoji4`",
         EMOJI,
         minutes=60,
+    ),
+    "emoji-upscaler": Entry(
+        "DDPM that doubles the size of emoji; needs `smalti fetch emoji4`",
+        EMOJI,
+        minutes=25,
     ),
     "gated-pixelcnn-digits": Entry(
         "class-conditional Gated PixelCNN of digits", AUTOREGRESSIVE, minutes=60
     ),
     "gated-pixelcnn-digits-8": Entry(
         "class-conditional Gated PixelCNN of digits, 8 levels", AUTOREGRESSIVE, minutes=60
+    ),
+    "gated-pixelcnn-letters": Entry(
+        "Gated PixelCNN of letters, 8 levels; needs `smalti fetch letters`",
+        AUTOREGRESSIVE,
+        minutes=30,
     ),
     "gpt": Entry(
         "GPT over the codes of your codec (default: of the digits)",

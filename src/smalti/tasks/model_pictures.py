@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from torch import Tensor
 
 from smalti.core.checkpoint import find_checkpoint, load
+from smalti.core.conditions import find_picture_condition
 from smalti.core.files import write_atomically
 from smalti.core.pictures import make_grid
 from smalti.core.saved_steps import hash_file, is_run
@@ -26,6 +28,8 @@ WEIGHTS = "weights"
 COUNT = 8
 """Pictures in a row."""
 DIGIT = (1, 28, 28)
+COLORED = "ddpm-emoji"
+"""Its samples are conditions of other models."""
 
 
 def find_model_picture(model: str | Path) -> Path | None:
@@ -62,12 +66,16 @@ def draw_model_picture(model: str | Path) -> Path | None:
 def show_model(model: object) -> Tensor | None:
     """Pictures (n, C, H, W) in [0, 1] that show what a model makes; None if it makes none.
 
-    Samples of the first seeds; of a codec of digits held-out digits above their reconstructions, of
-    another one its first codes.
+    Samples of the first seeds, below their condition if that is a picture. Of a codec of digits
+    held-out digits above their reconstructions, of another one its first codes.
     """
     spec = getattr(model, "spec", None)
     if spec is None or spec.output == "text":
         return None
+    if spec.output == "picture" and find_picture_condition(spec.conditions):
+        given = digits("test")[0] if spec.channels == 1 else draw_samples(COLORED, COUNT).pictures
+        drawn = draw_samples(model, COUNT, pictures=given[:COUNT]).pictures
+        return torch.cat([F.interpolate(given[:COUNT], drawn.shape[2:]), drawn])
     if spec.output == "picture":
         return draw_samples(model, COUNT).pictures
     if (spec.channels, *spec.size) == DIGIT:

@@ -104,6 +104,20 @@ def test_student_and_critics_learn_from_one_batch_each_from_its_own_loss() -> No
     assert student.state_dict().keys() == teacher.state_dict().keys()  # neither is saved
 
 
+def test_consistency_tuning_comes_first() -> None:
+    student, _ = make_student()
+    batch = Batch(pictures=torch.rand(6, 1, 8, 8), labels=torch.tensor([0, 1, 0, 1, 0, 1]))
+    student.set_total_steps(10)
+    critics: Any = student.named_players()["critics"]
+    kinds = []
+    for step in (0, 3, 4, 9):
+        loss = student.loss(batch, step)
+        kinds.append("distance" in loss.terms)
+        assert kinds[-1] == (loss.carry is None)
+        assert (critics.loss(batch, step, loss.carry).total == 0) == kinds[-1]
+    assert kinds == [True, True, False, False]  # 0.4 of 10 steps
+
+
 def test_what_is_missing_is_said() -> None:
     student, _ = make_student()
     student.teacher = None
