@@ -1,12 +1,15 @@
 """The factor f of a codec at a fixed grid of 8x8 codes: how much of a picture should a GPT see?
 
     python -m benchmarks.factors --codec runs/f2 runs/f4 vqgan-emoji --minutes 2
+    python -m benchmarks.factors --codec vqvae-emoji --blind --minutes 6 --picture windows.png
 
 The experiment of VQGAN's article (arXiv:2012.09841, section 4.3) on emoji of 64x64 in four styles
 (`smalti fetch emoji4`). Each GPT sees 8x8 codes: with factor 2 these are 16x16 pixels, with factor
 8 the whole picture. It is trained on random windows of the codes of whole pictures, which start at
 multiples of half a window, and 2x2 tokens of coordinates in front say where, as in the article for
 aligned pictures. Samples of 64x64 are drawn in windows that slide by half a window.
+
+With --blind each codec has a second GPT, which is not told where its windows stand.
 
 Networks, minutes of processor time and batches are equal; they train in alternating time slices
 (Ctrl-C saves, rerun to resume). Codecs are yours, such as
@@ -26,7 +29,7 @@ import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
@@ -54,6 +57,7 @@ from smalti.autoregressive.coordinates import make_coordinates
 from smalti.autoregressive.windows.sampler import Sliding
 from smalti.core.errors import UserError
 from smalti.core.fingerprint import hash_model
+from smalti.core.pictures import make_grid, save_png
 from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
 from smalti.core.sampling_inputs import SamplingInputs
@@ -71,6 +75,17 @@ GRID, HALF = 8, 4  # codes along a window; windows start at multiples of half of
 BATCH_SIZE = 50  # pictures scored or drawn at a time
 
 
+class Case(NamedTuple):
+    """A codec, and whether the GPT over its codes is not told where windows stand."""
+
+    codec: str
+    is_blind: bool = False
+
+    @property
+    def name(self) -> str:
+        return Path(self.codec).name + ", blind" * self.is_blind
+
+
 @dataclass(frozen=True, eq=False)
 class Windows:
     """Windows of 8x8 codes of whole pictures, with their coordinates; at random, or from a seed."""
@@ -78,6 +93,7 @@ class Windows:
     codes: Codes
     factor: int
     seed: int | None = None
+    is_blind: bool = False
     item_name: ClassVar[str] = "window"
 
     @property
@@ -110,7 +126,8 @@ class Windows:
                 for one, (i, j) in zip(z, starts, strict=True)
             ]
         )
-        return Batch(conditions={"coordinates": tokens.to(device)}, codes=cut.to(device))
+        conditions = {} if self.is_blind else {"coordinates": tokens.to(device)}
+        return Batch(conditions=conditions, codes=cut.to(device))
 
 
 @cache
@@ -128,13 +145,17 @@ def main(argv: list[str] | None = None) -> None:
     torch.set_num_threads(options.threads)
     machine, mark = describe_machine(), describe_limit(options)
     print(format_machine(machine), flush=True)
-    entrants = {Path(name).name: load_entrant(name, options) for name in options.codec}
-    names = {Path(name).name: name for name in options.codec}
+    cases = [Case(name, k > 0) for name in options.codec for k in range(1 + options.blind)]
+    entrants = [load_entrant(case, options) for case in cases]
+    of_names = {entrant.name: case for entrant, case in zip(entrants, cases, strict=True)}
     take_turns(
-        [*entrants.values()], mark, options.sitting,
-        lambda entrant, interrupt: take_turn(names[entrant.name], entrant, options, interrupt),
+        entrants, mark, options.sitting,
+        lambda entrant, interrupt: take_turn(of_names[entrant.name], entrant, options, interrupt),
     )  # fmt: skip
-    rows = [e.results[mark] for e in entrants.values() if mark in e.results]
+    rows = [e.results[mark] for e in entrants if mark in e.results]
+    if options.picture:
+        drawn = [draw_pictures(e.loop.ema.module, 16) for e in entrants]
+        save_png(make_grid(torch.cat(drawn), columns=16), options.picture)
     content = json.dumps({"machine": machine, "limit": mark, "rows": rows}, indent=1)
     write_text(options.out / f"result-{mark.replace(' ', '-')}.json", content + "\n")
     print(format_table(rows))
@@ -144,7 +165,9 @@ def parse_options(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.factors")
     parser.description, parser.formatter_class = __doc__, argparse.RawDescriptionHelpFormatter
     parser.add_argument("--codec", nargs="+", required=True, help="codecs of 64x64 pictures")
+    parser.add_argument("--blind", action="store_true", help="also without coordinates")
     parser.add_argument("--samples", type=int, default=200, help="pictures to measure")
+    parser.add_argument("--picture", help="write 16 samples of each to this file")
     add_options(parser, out=Path("runs/factors"))
     return parser.parse_args(argv)
 
@@ -170,38 +193,42 @@ def find_factor(codec: str) -> int:
     return SIZE // h
 
 
-def build_prior(codec: str) -> AutoregressiveConfig:
-    """A GPT over a window of the codec's codes, conditioned on where it stands."""
+def build_prior(codec: str, is_blind: bool = False) -> AutoregressiveConfig:
+    """A GPT over a window of the codec's codes, conditioned on where it stands unless blind."""
     factor = find_factor(codec)
     side = GRID * factor
     place = PictureCondition(make_coordinate_codec(factor), "coordinates", "coordinates")
-    return build_config(FrozenCodec(codec, shape=(3, side, side)), GPT_SIZE, conditions=(place,))
+    return build_config(
+        FrozenCodec(codec, shape=(3, side, side)), GPT_SIZE, conditions=() if is_blind else (place,)
+    )
 
 
-def load_entrant(codec: str, options: argparse.Namespace) -> Entrant:
-    codes = encode_split(codec, "train")
-    windows = Windows(codes, find_factor(codec))
-    return start_entrant(Path(codec).name, build_prior(codec), windows, codes.codec_sha256, options)
+def load_entrant(case: Case, options: argparse.Namespace) -> Entrant:
+    codes = encode_split(case.codec, "train")
+    windows = Windows(codes, find_factor(case.codec), is_blind=case.is_blind)
+    prior = build_prior(case.codec, case.is_blind)
+    return start_entrant(case.name, prior, windows, codes.codec_sha256, options)
 
 
 def take_turn(
-    codec: str, entrant: Entrant, options: argparse.Namespace, interrupt: Interrupt
+    case: Case, entrant: Entrant, options: argparse.Namespace, interrupt: Interrupt
 ) -> None:
     """Train for a time slice, and measure after the last one."""
     if train_slice(entrant, options, interrupt):
-        measured = measure(codec, entrant.loop.ema.module, options)
+        measured = measure(case, entrant.loop.ema.module, options)
         keep_result(entrant, describe_limit(options), measured)
 
 
-def measure(codec: str, model: Any, options: argparse.Namespace) -> dict[str, Any]:
+def measure(case: Case, model: Any, options: argparse.Namespace) -> dict[str, Any]:
     """Score held-out windows, and compare samples with the training pictures."""
+    codec = case.codec
     codes, factor = encode_split(codec, options.split), find_factor(codec)
-    nats = score_windows(model, Windows(codes, factor, seed=0))
+    nats = score_windows(model, Windows(codes, factor, 0, case.is_blind))
     begun = time.process_time()
     pictures = draw_pictures(model, options.samples)
     seconds = (time.process_time() - begun) * TIMED_SAMPLES / options.samples
     return {
-        "codec": codec, "f": factor, "K": int(load_codec(codec).vocab_size),
+        "codec": case.name, "f": factor, "K": int(load_codec(codec).vocab_size),
         "parameters": count_parameters(model), "seconds": seconds,
         "nats": float(nats.mean()), "error": float(nats.std() / len(nats) ** 0.5),
         "frechet": compare_pictures(pictures),

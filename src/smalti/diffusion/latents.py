@@ -21,6 +21,8 @@ MEASURED_PICTURES = 16_384
 BATCH = 256
 FILLINGS = (0.0, 0.5, 1.0)
 """Gray levels that fill a hole to find the latents that see it."""
+MARGIN = 6
+"""Latents of the other side that the decoder sees beyond each border of a picture that tiles."""
 SEES_HOLE = 0.1
 """A latent sees a hole if the fillings change it by more than this, in standard deviations."""
 
@@ -62,6 +64,14 @@ def make_latents(codec: str | Path) -> Latents:
     shape = (loaded.spec.channels, *loaded.spec.size)
     frozen = FrozenCodec(frozen.model, frozen.sha256, shape)
     return Latents(frozen, loaded.latent_channels, loaded.network.downsampling_factor)
+
+
+def pad_wrapped(x: Tensor, margin: int) -> Tensor:
+    """Pad x (n, D, h, w) with what stands at the other side."""
+    rows, columns = (
+        torch.arange(-margin, side + margin, device=x.device) % side for side in x.shape[2:]
+    )
+    return x[:, :, rows][..., columns]
 
 
 class LatentSpace(nn.Module):
@@ -152,9 +162,20 @@ class LatentSpace(nn.Module):
         missing = covering | (change > SEES_HOLE)
         return each.mean(0), missing.expand_as(each[0])
 
+    @property
+    def downsampling_factor(self) -> int:
+        return self.config.downsampling_factor
+
     @torch.no_grad()
-    def decode(self, x: Tensor, size: tuple[int, int]) -> Tensor:
-        """Convert normalized latents to pictures (N, C, H, W) of this size, in [0, 1]."""
+    def decode(self, x: Tensor, size: tuple[int, int], wraps: bool = False) -> Tensor:
+        """Convert normalized latents to pictures (N, C, H, W) of this size, in [0, 1].
+
+        wraps: beyond each border, the decoder sees the latents of the other side.
+        """
+        if wraps:
+            (H, W), margin = size, MARGIN * self.config.downsampling_factor
+            padded = self.decode(pad_wrapped(x, MARGIN), (H + 2 * margin, W + 2 * margin))
+            return padded[..., margin : margin + H, margin : margin + W]
         z = x.float() * self.std + self.mean
         with torch.autocast(x.device.type, enabled=False):
             return self.holder.move_codec(x.device).decode_latents(z, size)

@@ -50,7 +50,7 @@ from smalti.diffusion.score import estimate_score
 from smalti.diffusion.solvers import DPMSolver, UniPC
 from smalti.diffusion.space import Space
 from smalti.diffusion.teacher import Teacher, make_teacher, require_teacher
-from smalti.diffusion.windows import WindowedPrediction, Windows
+from smalti.diffusion.windows import WindowedPrediction, check_tiles, plan_windows
 from smalti.layers.condition_encoder import ConditionEncoder
 from smalti.layers.eval_mode import eval_mode
 
@@ -207,7 +207,9 @@ class Diffusion(Model):
         x = prepare_start(inputs, fresh_noise, a_t, self.space, picture_shape)
         conditions = self.draw_conditions(rng, given)
         maps = self.encode_map(conditions, x, size, rng)
-        windows = self.plan_windows((x.shape[2], x.shape[3]), getattr(sampler, "seamless", False))
+        wraps = getattr(sampler, "seamless", False)
+        check_tiles(size, self.space.downsampling_factor, wraps)
+        windows = plan_windows(self.config.windows, self.compute_noise_shape(), x, wraps)
         denoise = self.build_denoiser(
             conditions, len(rng), sampler.clip, sampler.guidance, maps, windows
         )
@@ -223,7 +225,7 @@ class Diffusion(Model):
         if not self.space.is_latent:
             return states
         known = keep_known_pixels(inputs, picture_shape, device)
-        return (replace(state, size=size, known=known) for state in states)
+        return (replace(state, size=size, known=known, wraps=wraps) for state in states)
 
     def compute_noise_shape(self, size: tuple[int, int] | None = None) -> tuple[int, int, int]:
         """Shape (D, h, w) of x for pictures of this height and width; None: the model's."""
@@ -287,16 +289,6 @@ class Diffusion(Model):
 
         return Denoiser(predict_x0)
 
-    def plan_windows(self, canvas: tuple[int, int], wraps: bool) -> WindowedPrediction | None:
-        """The windows of a canvas, in which it is denoised if it tiles, or if it is larger than in
-        training and the config asks for it; else None.
-        """
-        h, w = self.compute_noise_shape()[1:]
-        windows = self.config.windows
-        if not wraps and (windows is None or (canvas[0] <= h and canvas[1] <= w)):
-            return None
-        return WindowedPrediction((h, w), (windows or Windows()).overlap, wraps)
-
     @torch.no_grad()
     def predict_guided(
         self,
@@ -344,5 +336,5 @@ class Diffusion(Model):
 
         In a latent space the codec decodes them.
         """
-        pictures = self.space.decode(state.x, state.size or self.config.shape[1:])
+        pictures = self.space.decode(state.x, state.size or self.config.shape[1:], state.wraps)
         return pictures if state.known is None else state.known.paste(pictures)

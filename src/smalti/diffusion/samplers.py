@@ -47,6 +47,8 @@ class DiffusionState:
     """In a latent space: height and width of the pictures."""
     known: KnownPixels | None = None
     """In a latent space: pixels that replace the decoded ones."""
+    wraps: bool = False
+    """In a latent space: whether the pictures tile."""
 
 
 @dataclass(frozen=True)

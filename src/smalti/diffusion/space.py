@@ -30,8 +30,15 @@ class Space(Protocol):
         """Convert known pictures and their holes, both (n, C, H, W): x and mask (n, D, h, w)."""
         ...
 
-    def decode(self, x: Tensor, size: tuple[int, int]) -> Tensor:
-        """Convert x to pictures (N, C, H, W) of this size, float32 in [0, 1]."""
+    @property
+    def downsampling_factor(self) -> int:
+        """Height and width of pictures over those of x."""
+        ...
+
+    def decode(self, x: Tensor, size: tuple[int, int], wraps: bool = False) -> Tensor:
+        """Convert x to pictures (N, C, H, W) of this size, float32 in [0, 1]. wraps: of pictures
+        that tile.
+        """
         ...
 
     def clip(self, x0: Tensor) -> Tensor:
@@ -54,6 +61,10 @@ class Pixels:
     """Half the distance of two 8-bit levels."""
     is_latent: ClassVar[bool] = False
 
+    @property
+    def downsampling_factor(self) -> int:
+        return 1
+
     def compute_shape(self, shape: tuple[int, int, int]) -> tuple[int, int, int]:
         """Shape of x for pictures of this shape (C, H, W): the same."""
         return shape
@@ -73,7 +84,7 @@ class Pixels:
         """Convert known pictures; the mask stays."""
         return self.encode(known), mask
 
-    def decode(self, x: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+    def decode(self, x: Tensor, size: tuple[int, int] | None = None, wraps: bool = False) -> Tensor:
         """Convert x to pictures (N, C, H, W), float32 in [0, 1]. Their size is that of x."""
         return ((x + 1) / 2).clamp(0, 1).float()
 

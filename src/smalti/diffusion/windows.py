@@ -17,7 +17,9 @@ import torch
 from torch import Tensor
 
 from smalti.core.config import check_fields
+from smalti.core.errors import UserError
 from smalti.core.ranges import Range
+from smalti.core.size import format_size
 
 Predict = Callable[[Tensor, Tensor, Tensor | None], Tensor]
 # (x (m, D, h, w), samples (m,), maps (m, M, h, w)) -> the network's output for these windows
@@ -32,10 +34,17 @@ MAX_WINDOWS = 64
 @dataclass(frozen=True)
 @check_fields
 class Windows:
-    """Draw larger pictures in windows of the size in training."""
+    """Draw larger pictures in windows."""
 
+    scale: Annotated[float, Range(1, 16)] = 1.0
+    """Height and width of a window, as a multiple of those in training. Larger ones agree better
+    with each other, but the network must know such pictures: one without attention may."""
     overlap: Annotated[float, Range(0, 0.9)] = 0.25
     """Share of a window that the next one covers again."""
+
+    def measure(self, h: int, w: int) -> tuple[int, int]:
+        """Height and width of a window for pictures of (h, w) in training."""
+        return round(self.scale * h), round(self.scale * w)
 
 
 def choose_starts(side: int, window: int, overlap: float, shift: float, wraps: bool) -> list[int]:
@@ -119,3 +128,25 @@ class WindowedPrediction:
 def cut_windows(y: Tensor, group: list[Tensor], window: Corner) -> Tensor:
     """Cut windows from y (n, C, H, W): (windows * n, C, h, w), the first window of all first."""
     return torch.cat([y.flatten(2)[..., where] for where in group]).unflatten(2, window)
+
+
+def plan_windows(
+    windows: Windows | None, shape: tuple[int, int, int], x: Tensor, wraps: bool
+) -> WindowedPrediction | None:
+    """The windows of a canvas x (n, D, H, W), in which it is denoised if it tiles, or if it is
+    larger than x in training, of this shape (D, h, w), and there are windows; else None.
+    """
+    found = windows or Windows()
+    h, w = found.measure(*shape[1:])
+    if not wraps and (windows is None or (x.shape[2] <= h and x.shape[3] <= w)):
+        return None
+    return WindowedPrediction((h, w), found.overlap, wraps)
+
+
+def check_tiles(size: tuple[int, int], factor: int, wraps: bool) -> None:
+    """UserError for a picture that should tile, but whose latents would be cropped."""
+    if wraps and any(side % factor for side in size):
+        raise UserError(
+            f"a seamless picture of {format_size(size)} has latents of {factor}x{factor} pixels "
+            f"that are cut; give multiples of {factor}"
+        )

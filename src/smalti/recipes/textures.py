@@ -50,7 +50,9 @@ def textures(pictures: Pictures) -> DiffusionConfig:
         attention=(False, False, False),
         condition_width=compute_width(conditions, reserve_none=True),
     )
-    return DiffusionConfig(pictures.shape, network, conditions=conditions, windows=Windows())
+    return DiffusionConfig(
+        pictures.shape, network, conditions=conditions, windows=Windows(scale=2.0)
+    )
 
 
 CROPS = CropReader(PACK, crops=64, dropped=NOT_STATIONARY, balances=True, turns=False)

@@ -14,8 +14,9 @@ from torch import Tensor
 import smalti
 from smalti.core.sampling_inputs import SamplingInputs
 from smalti.diffusion import DDIM, DDPM, Consistency, Diffusion, DPMSolver, UniPC, Windows
-from smalti.diffusion.windows import WindowedPrediction, choose_starts
-from tests.tiny import diffusion_config, draw_pictures, randomize_zeros
+from smalti.diffusion.windows import WindowedPrediction, choose_starts, plan_windows
+from tests.expect import expect_user_error
+from tests.tiny import diffusion_config, draw_pictures, latent_config, randomize_zeros
 
 
 @given(
@@ -91,6 +92,13 @@ def test_large_canvases_are_drawn_in_windows_if_the_model_asks_for_it() -> None:
     torch.testing.assert_close(*own)
 
 
+def test_windows_may_be_larger_than_in_training() -> None:
+    windows, shape = Windows(scale=1.5), (1, 8, 8)
+    assert plan_windows(windows, shape, torch.zeros(1, 1, 12, 12), wraps=False) is None
+    found = plan_windows(windows, shape, torch.zeros(1, 1, 13, 12), wraps=False)
+    assert found is not None and found.window == (12, 12)
+
+
 @pytest.mark.parametrize(
     "sampler", [DDIM(3), DDPM(stride=300), DPMSolver(3), UniPC(3), Consistency(2)]
 )
@@ -103,3 +111,21 @@ def test_any_sampler_draws_pictures_that_tile(sampler: Any) -> None:
     assert isinstance(batch, Tensor) and isinstance(alone, Tensor) and isinstance(plain, Tensor)
     torch.testing.assert_close(batch[1:], alone, atol=1e-5, rtol=0)
     assert not torch.allclose(batch, plain)
+
+
+def test_latents_that_tile_are_decoded_without_a_border() -> None:
+    """Rolling the latents of a picture that tiles rolls the picture."""
+    torch.manual_seed(0)
+    m = randomize_zeros(latent_config((1, 16, 16)).build()).eval()
+    factor = m.space.downsampling_factor
+    x = torch.randn(1, *m.compute_noise_shape((32, 32)))
+    drawn = m.space.decode(x, (32, 32), wraps=True)
+    rolled = m.space.decode(x.roll(1, 3), (32, 32), wraps=True)
+    torch.testing.assert_close(rolled, drawn.roll(factor, 3), atol=1e-4, rtol=0)
+    plain = m.space.decode(x.roll(1, 3), (32, 32)).roll(-factor, 3)
+    assert (plain - m.space.decode(x, (32, 32))).abs().max() > 1e-3
+    seamless = DDIM(2, seamless=True)
+    size = SamplingInputs(size=(32, 48))
+    assert draw_pictures(m, 1, inputs=size, sampler=seamless).shape == (1, 1, 32, 48)
+    with expect_user_error("a seamless picture of 33x32", f"give multiples of {factor}"):
+        draw_pictures(m, 1, inputs=SamplingInputs(size=(33, 32)), sampler=seamless)
