@@ -1,4 +1,4 @@
-"""A prior of codes draws pictures of any size, by the command line and from Python."""
+"""Priors of codes and diffusion models draw pictures of any size."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ import smalti
 from smalti.core.checkpoint import save
 from smalti.core.protocols import Card
 from smalti.data.single_picture import to_image
+from smalti.diffusion import Windows
 from tests.command import run_command
-from tests.tiny import pixelcnn_config, prior_config
+from tests.tiny import diffusion_config, pixelcnn_config, prior_config, randomize_zeros
 
 
 @pytest.fixture
@@ -40,6 +41,19 @@ def test_pictures_of_any_size(prior: str) -> None:
             assert abs(same).max() <= 1
     with Image.open(folder / "rows.gif") as film:
         assert getattr(film, "n_frames", 1) == 5
+
+
+def test_a_diffusion_model_draws_pictures_that_tile(at_home: Path) -> None:
+    torch.manual_seed(0)
+    config = diffusion_config((1, 8, 8), ("a", "b"), windows=Windows())
+    save(randomize_zeros(config.build()), at_home / "tiles", Card(name="tiles"))
+    words = "sample tiles --size 12x20 -n 2 --steps 2 --class a --out"
+    assert run_command(f"{words} plain") == 0
+    assert run_command(f"{words} seamless --seamless") == 0
+    told = json.loads(Path("seamless/samples.json").read_text())
+    assert (told["size"], told["sampler"]["seamless"]) == ([12, 20], True)
+    drawn = [Path(folder, "00001.png").read_bytes() for folder in ("plain", "seamless")]
+    assert drawn[0] != drawn[1]
 
 
 def test_a_stride_is_an_option_of_the_sampler(prior: str) -> None:
