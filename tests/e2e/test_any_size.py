@@ -48,11 +48,11 @@ def test_a_diffusion_model_draws_pictures_that_tile(at_home: Path) -> None:
     config = diffusion_config((1, 8, 8), ("a", "b"), windows=Windows())
     save(randomize_zeros(config.build()), at_home / "tiles", Card(name="tiles"))
     words = "sample tiles --size 12x20 -n 2 --steps 2 --class a --out"
-    assert run_command(f"{words} plain") == 0
-    assert run_command(f"{words} seamless --seamless") == 0
-    told = json.loads(Path("seamless/samples.json").read_text())
+    assert run_command(f"{words} drawn") == 0
+    assert run_command(f"{words} tiled --seamless") == 0
+    told = json.loads(Path("tiled/samples.json").read_text())
     assert (told["size"], told["sampler"]["seamless"]) == ([12, 20], True)
-    drawn = [Path(folder, "00001.png").read_bytes() for folder in ("plain", "seamless")]
+    drawn = [Path(folder, "00001.png").read_bytes() for folder in ("drawn", "tiled")]
     assert drawn[0] != drawn[1]
 
 
