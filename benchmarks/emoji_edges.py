@@ -2,6 +2,7 @@
 
     python -m benchmarks.emoji_edges                           # the codec's reconstructions alone
     python -m benchmarks.emoji_edges --model RUN --picture edges.png
+    python -m benchmarks.emoji_edges --model RUN --scene       # three emoji side by side, 64x192
     python -m benchmarks.emoji_edges --model RUN --split test  # once for each model card
 
 Needs `smalti fetch emoji4`. F1 of edges: an edge pixel of one picture is found if the other has one
@@ -15,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -24,12 +26,14 @@ from torch import Tensor
 import smalti
 from smalti.autoregressive.picture_condition import find_edges, to_channels
 from smalti.core.pictures import make_grid, save_png
+from smalti.core.sampling_inputs import SamplingInputs
 from smalti.data import read_splits
 from smalti.data.pictures import Pictures
 
 PACK, SIDE = "emoji4-64", 64
 THRESHOLD = 0.1  # of Sobel's gradient, whose largest value is 1
 REACH = 2  # pixels
+BATCH = 50  # pictures drawn at a time
 
 
 def mark_edges(x: Tensor) -> Tensor:
@@ -62,8 +66,22 @@ def draw(model: Any, pictures: Pictures, x: Tensor, seed: int) -> Tensor:
     cond: dict[str, Any] = {"picture": x}
     if any(c.name == "style" for c in model.spec.conditions):
         cond["style"] = pictures.attributes["style"].list_words()
-    drawn: Any = smalti.sample(model, seeds=range(seed, seed + len(x)), cond=cond)
-    return drawn
+    inputs = SamplingInputs(size=(x.shape[2], x.shape[3]))
+    drawn: list[Any] = []
+    for k in range(0, len(x), BATCH):
+        rows = slice(k, k + BATCH)
+        some = {name: values[rows] for name, values in cond.items()}
+        seeds = range(seed + k, seed + k + len(x[rows]))
+        drawn.append(smalti.sample(model, seeds=seeds, cond=some, inputs=inputs))
+    return torch.cat(drawn)
+
+
+def join(pictures: Pictures, count: int) -> Pictures:
+    """Scenes of `count` pictures side by side, in the style of the first."""
+    x = pictures.pixels[: len(pictures) // count * count].unflatten(0, (-1, count))
+    wide = torch.cat([*x.unbind(1)], dim=3)
+    firsts = pictures.select(torch.arange(0, len(wide) * count, count), pictures.name)
+    return replace(firsts, pixels=wide)
 
 
 def compare(model: Any, codec: Any, pictures: Pictures, seed: int) -> dict[str, Tensor]:
@@ -100,15 +118,18 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--codec", default="vqgan-emoji")
     parser.add_argument("--split", choices=("valid", "test"), default="valid")
     parser.add_argument("-n", type=int, default=200)
+    parser.add_argument("--scene", action="store_true", help="of three emoji side by side")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--picture", help="write pictures, edges and samples to this file")
     args = parser.parse_args(argv)
     pictures = choose_held_out(read_splits(PACK, size=SIDE), args.split, args.n)
+    pictures = join(pictures, 3) if args.scene else pictures
     model = None if args.model is None else smalti.load(args.model)
     sets = compare(model, smalti.load(args.codec), pictures, args.seed)
     if args.picture:
-        rows = torch.stack([y[:16] for y in sets.values()]).flatten(0, 1)
-        save_png(make_grid(rows, columns=16), args.picture)
+        columns = 5 if args.scene else 16
+        rows = torch.cat([y[:columns] for y in sets.values()])
+        save_png(make_grid(rows, columns=columns), args.picture)
 
 
 if __name__ == "__main__":

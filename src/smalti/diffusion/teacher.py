@@ -124,6 +124,7 @@ class Teacher:
             config.sampler.choose_timesteps(config.schedule.T),
             self.build_predictor(batch, len(x0), maps),
             critics.build_predictor(batch, len(x0), maps),
+            student.space.clip if config.sampler.clip else lambda x: x,
         )
         return loss._replace(carry=Samples(x, maps))
 

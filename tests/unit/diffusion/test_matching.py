@@ -18,6 +18,10 @@ from tests.tiny import diffusion_config, randomize_zeros
 ALPHA_BARS = Cosine().compute_alpha_bars()
 
 
+def clip(x: Tensor) -> Tensor:
+    return x.clamp(-1, 1)
+
+
 def compute_loss(fake: float, real: float, x0: Tensor) -> tuple[Any, Tensor, Tensor]:
     """The loss of a network that draws x everywhere, its samples and the gradient of x."""
     x = torch.full_like(x0, 0.5, requires_grad=True)
@@ -27,7 +31,7 @@ def compute_loss(fake: float, real: float, x0: Tensor) -> tuple[Any, Tensor, Ten
 
     mu_real, mu_fake = say(real), say(fake)
     loss, samples = DistributionMatching().loss(
-        lambda noisy, t, y: x, x0, None, "x0", ALPHA_BARS, [990, 430], mu_real, mu_fake
+        lambda noisy, t, y: x, x0, None, "x0", ALPHA_BARS, [990, 430], mu_real, mu_fake, clip
     )
     loss.total.backward()
     assert x.grad is not None
@@ -39,8 +43,21 @@ def test_samples_move_from_the_critic_to_the_teacher() -> None:
     loss, samples, grad = compute_loss(fake=0.5, real=0.1, x0=x0)
     assert loss.total.item() == pytest.approx(0.4) and samples.unique().tolist() == [0.5]
     assert (grad > 0).all()  # descent makes x darker, as the teacher would have it
-    torch.testing.assert_close(grad, torch.full_like(grad, 0.4 / 0.4 / grad.numel()))
+    torch.testing.assert_close(grad, torch.full_like(grad, 0.4 / 6))
     assert compute_loss(fake=0.3, real=0.3, x0=x0)[2].abs().max() == 0
+
+
+def test_critics_see_samples_as_they_are_drawn() -> None:
+    x0, seen = torch.rand(4, 1, 4, 4), []
+
+    def mu(x: Tensor, t: Tensor) -> Tensor:
+        seen.append(x)
+        return x
+
+    _, drawn = DistributionMatching().loss(
+        lambda x, t, y: torch.full_like(x, 3), x0, None, "x0", ALPHA_BARS, [9, 8], mu, mu, clip
+    )
+    assert (drawn == 1).all() and (seen[0] < 1.5).all()
 
 
 def test_the_student_draws_at_the_levels_of_its_sampler() -> None:
@@ -58,7 +75,7 @@ def test_the_student_draws_at_the_levels_of_its_sampler() -> None:
         compared.append(t)
         return x
 
-    DistributionMatching().loss(predict, x0, None, "x0", ALPHA_BARS, levels, mu, mu)
+    DistributionMatching().loss(predict, x0, None, "x0", ALPHA_BARS, levels, mu, mu, clip)
     assert seen["t"].tolist() == [900] * 4 + [300] * 4
     assert seen["x"][:4].mean().abs() < 0.02 and seen["x"][:4].std() == pytest.approx(1, abs=0.02)
     a = ALPHA_BARS[300].float()
