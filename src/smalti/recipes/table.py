@@ -187,7 +187,9 @@ RECIPES = {
         CODECS,
         steps=7000,
     ),
-    "textures": Entry("DDPM of textures; needs `smalti fetch textures`", TEXTURES, minutes=60),
+    "textures": Entry(
+        "DDPM of textures (shipped); needs `smalti fetch textures`", TEXTURES, steps=7523
+    ),
     "textures-gpt": Entry(
         "GPT over textures-codec's codes; needs `smalti fetch textures`",
         TEXTURES,

@@ -154,16 +154,17 @@ def show_prior(tour: Tour) -> Exhibit:
 
 
 def show_texture(tour: Tour) -> Exhibit:
-    side, folder = tour.choose(112, 56), tour.folder / "texture"
+    side, folder = tour.choose(128, 64), tour.folder / "texture"
     draw_samples(
-        "vqvae-digits-gpt", 1, size=(side, side), sampler={"seamless": True}, out=folder,
+        "textures", 1, classes="tile", size=side, sampler={"seamless": True}, out=folder,
         on_progress=tour.on_progress,
     )  # fmt: skip
     return Exhibit(
-        "The GPT's window slides over a canvas of any size. With --seamless the right edge "
-        "continues at the left, the lower one at the top. Here the picture is laid side by side.",
-        f"smalti sample vqvae-digits-gpt -n 1 --size {side} --seamless",
-        (Picture(folder / "00000.png", "a texture of pen strokes, in tiles", tiled=True),),
+        "A model of textures denoises a canvas of any size in windows. With --seamless the right "
+        "edge continues at the left, the lower one at the top. Here the picture is laid side by "
+        "side.",
+        f"smalti sample textures -n 1 --class tile --size {side} --seamless",
+        (Picture(folder / "00000.png", "tiles, in tiles", tiled=True),),
     )
 
 
@@ -252,11 +253,11 @@ STOPS = (
     Stop("Diffusion", "Handwritten digits", show_digits),
     Stop("Diffusion", "Emoji", show_emoji),
     Stop("Diffusion", "From one handwriting to another", show_interpolation),
+    Stop("Diffusion", "Any size, without a seam", show_texture),
     Stop("PixelCNN", "Pixel by pixel", show_pixelcnn),
     Stop("PixelCNN", "Half a digit, and the rest", show_completion),
     Stop("Codecs", "Pictures as few numbers", show_codec),
     Stop("Priors over codes", "Drawn in codes", show_prior),
-    Stop("Priors over codes", "Any size, without a seam", show_texture),
     Stop("PatchMatch", "A broken mosaic", show_repair),
     Stop("PatchMatch", "Morning of evening glass", show_matching),
     Stop("Compression", "Where the bits go", show_compression),
