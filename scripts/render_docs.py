@@ -176,11 +176,13 @@ def render_edges() -> None:
 
 def render_upscaler() -> None:
     """Draw emoji at 64x64, pixels enlarged, above those that emoji-upscaler made of them."""
-    drawn = smalti.draw_samples(
-        "ddpm-emoji", 6, seed=3, size=256, upscale="emoji-upscaler", classes="Food & Drink"
+    names = ("Smileys & Emotion", "People & Body")
+    options = {"seed": 3, "classes": names}
+    small = smalti.draw_samples("ddpm-emoji", 6, **options).pictures
+    large = smalti.draw_samples(
+        "ddpm-emoji", 6, size=256, upscale="emoji-upscaler", **options
     ).pictures
-    small = smalti.draw_samples("ddpm-emoji", 6, seed=3, classes="Food & Drink").pictures
-    pictures = torch.cat([F.interpolate(small, scale_factor=4), drawn])
+    pictures = torch.cat([F.interpolate(small, scale_factor=4), large])
     save_png(make_grid(pictures, columns=6), PICTURES / "emoji-upscaler.png")
 
 

@@ -77,7 +77,7 @@ RECIPES = {
         minutes=30,
     ),
     "consistency-digits": Entry(
-        "two evaluations from ddpm-digits; needs --start", DIFFUSION, minutes=30
+        "two evaluations from ddpm-digits; needs --start", DIFFUSION, steps=3000
     ),
     "ddpm": Entry("DDPM on your pictures (default: the digits)", DIFFUSION, takes_any_data=True),
     "ddpm-digits": Entry("class-conditional DDPM of digits (shipped)", DIFFUSION, steps=11_000),
@@ -89,7 +89,7 @@ RECIPES = {
     "edges2emoji": Entry(
         "DDPM of emoji by their edges; needs `smalti fetch emoji4`",
         EMOJI,
-        minutes=60,
+        steps=4500,
     ),
     "emoji-gpt": Entry(
         "GPT of emoji by name and style; needs `smalti fetch emoji4`",
@@ -99,7 +99,7 @@ RECIPES = {
     "emoji-upscaler": Entry(
         "DDPM that doubles the size of emoji; needs `smalti fetch emoji4`",
         EMOJI,
-        minutes=25,
+        steps=1600,
     ),
     "gated-pixelcnn-digits": Entry(
         "class-conditional Gated PixelCNN of digits", AUTOREGRESSIVE, minutes=60
