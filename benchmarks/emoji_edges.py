@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -81,7 +80,7 @@ def join(pictures: Pictures, count: int) -> Pictures:
     x = pictures.pixels[: len(pictures) // count * count].unflatten(0, (-1, count))
     wide = torch.cat([*x.unbind(1)], dim=3)
     firsts = pictures.select(torch.arange(0, len(wide) * count, count), pictures.name)
-    return replace(firsts, pixels=wide)
+    return Pictures(wide, None, (), pictures.name, attributes=firsts.attributes)
 
 
 def compare(model: Any, codec: Any, pictures: Pictures, seed: int) -> dict[str, Tensor]:
