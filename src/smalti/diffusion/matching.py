@@ -3,8 +3,8 @@ its teacher's.
 
 After DMD (arXiv:2311.18828), DMD2 (arXiv:2405.14867) for several steps and for no regression on
 pairs of noise and picture, and moment matching (arXiv:2406.04103). mu_real and mu_fake are DMD's
-predictions of x0 for a noisy sample: the teacher's, and those of critics that are trained on the
-student's samples.
+predictions of x0 for a noisy sample: the teacher's, and those of auxiliary models that are trained
+on the student's samples.
 """
 
 from __future__ import annotations
@@ -36,27 +36,27 @@ class DistributionMatching:
     """Distribution matching distillation of a diffusion model (DMD2, arXiv:2405.14867).
 
     The student draws samples at the levels of its sampler, which is consistency sampling. Where
-    a critic, trained on these samples, predicts another picture than the teacher, they move
-    towards the teacher's. Each level has a critic of its own: with one for all, as in the paper,
-    samples of one level may lack what those of another have too much. Training starts from the
-    teacher (--start), and so do the critics. Consistency tuning comes first.
+    an auxiliary model, trained on these samples, predicts another picture than the teacher, they
+    move towards the teacher's. Each level has an auxiliary model of its own: with one for all, as
+    in the paper, samples of one level may lack what those of another have too much. Training starts
+    from the teacher (--start), and so do the auxiliary models. Consistency tuning comes first.
     """
 
     teacher_guidance: Guidance = 1.0
     """Guidance scale of the teacher."""
     tuning_share: Fraction = 0.4
-    """Share of the steps in which the student is tuned for consistency first. Far from any
-    picture, it is not told how to get to one."""
-    steps: TrainingSteps | None = None
-    """Optimizer steps of which that is a share. Default: all of the run."""
-    critic_lr_scale: Annotated[float, Range(0, 1000, excludes_low=True)] = 2.0
-    """Learning rate of the critics, as a multiple of the student's."""
+    """Share of the steps for consistency tuning. It comes first: far from any picture, a student
+    is not told how to get to one."""
+    total_steps: TrainingSteps | None = None
+    """Optimizer steps that it is a share of. Default: all of the run."""
+    auxiliary_lr_scale: Annotated[float, Range(0, 1000, excludes_low=True)] = 2.0
+    """Learning rate factor of auxiliary models. The student's is 1."""
 
     learns_variance = False
 
     def is_tuning(self, step: int) -> bool:
         """Whether the student is tuned for consistency at a step."""
-        return self.steps is not None and step < self.tuning_share * self.steps
+        return self.total_steps is not None and step < self.tuning_share * self.total_steps
 
     def loss(
         self,
@@ -73,13 +73,14 @@ class DistributionMatching:
         """Loss, and the student's samples (B, C, H, W).
 
         Randomness is torch's default generator. clip: what the sampler does to a predicted x0. The
-        critics must know clipped samples, or the student hides errors beyond the range of pictures.
+        auxiliary models must know clipped samples, or the student hides errors beyond the range of
+        pictures.
 
         The samples are drawn at each of the sampler's `levels` for an equal part of the batch: from
         noise at the first one, else from the pictures x0 (B, C, H, W) with noise. Their gradient is
         mu_fake - mu_real (algorithm 2 of arXiv:2406.04103). DMD divides it by the samples' distance
-        to mu_real, which at low noise enlarges the critics' errors: worse here. The loss reported
-        is the mean absolute difference.
+        to mu_real, which at low noise enlarges the auxiliary models' errors: worse here. The loss
+        reported is the mean absolute difference.
         """
         B = len(x0)
         s = torch.zeros(B, dtype=torch.int64, device=x0.device)

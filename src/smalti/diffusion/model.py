@@ -104,8 +104,10 @@ class Diffusion(Model):
     def set_total_steps(self, total_steps: int) -> None:
         """Spread the stages of distillation over the run."""
         objective = self.objective
-        if isinstance(objective, ConsistencyTuning | DistributionMatching) and not objective.steps:
+        if isinstance(objective, ConsistencyTuning) and objective.steps is None:
             self.objective = replace(objective, steps=total_steps)
+        if isinstance(objective, DistributionMatching) and objective.total_steps is None:
+            self.objective = replace(objective, total_steps=total_steps)
 
     def set_start(self, start: nn.Module | None) -> None:
         """Take the model that a run starts from as the teacher, if the objective has one."""
@@ -113,9 +115,9 @@ class Diffusion(Model):
             self.teacher = make_teacher(start, self)
 
     def named_players(self) -> dict[str, nn.Module]:
-        """The model, and in distribution matching the critics of its samples."""
-        critics = self.teacher.critics if self.teacher else None
-        return {"model": self, **({"critics": critics} if critics else {})}
+        """The model, and in distribution matching the auxiliary models of its samples."""
+        auxiliary = self.teacher.auxiliary if self.teacher else None
+        return {"model": self, **({"auxiliary": auxiliary} if auxiliary else {})}
 
     def set_training_data(self, data: Dataset) -> None:
         """Measure the latents of the training data, in a latent space."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Samples(NamedTuple):
-    """What the student's step gives to the critic's."""
+    """What the student's step gives to the auxiliary models'."""
 
     x: Tensor
     """(B, D, h, w), in the range of the space."""
@@ -31,7 +31,7 @@ class Samples(NamedTuple):
     """Their picture conditions."""
 
 
-class Critics(nn.Module):
+class AuxiliaryModels(nn.Module):
     """The second player of distribution matching: diffusion models of the samples of each level."""
 
     betas = (0.9, 0.99)
@@ -90,7 +90,7 @@ def take_rows(batch: Batch, rows: slice) -> Batch:
 
 
 class Teacher:
-    """A frozen diffusion model, and critics if the objective needs them.
+    """A frozen diffusion model, and auxiliary models if the objective needs them.
 
     It is no module, so that no student saves its weights.
     """
@@ -98,10 +98,10 @@ class Teacher:
     def __init__(self, model: Diffusion, student: Diffusion):
         objective = student.config.objective
         assert isinstance(objective, ConsistencyTuning | DistributionMatching)
-        self.critics: Critics | None = None
+        self.auxiliary: AuxiliaryModels | None = None
         if isinstance(objective, DistributionMatching):
             levels = len(student.config.sampler.choose_timesteps(student.config.schedule.T))
-            self.critics = Critics(model, levels, objective.critic_lr_scale)
+            self.auxiliary = AuxiliaryModels(model, levels, objective.auxiliary_lr_scale)
         self.model = model.eval().requires_grad_(False)
         self.guidance = objective.teacher_guidance or 1.0
 
@@ -113,8 +113,8 @@ class Teacher:
         self, student: Diffusion, batch: Batch, x0: Tensor, c: Tensor | None, maps: Tensor | None
     ) -> Loss:
         """The loss of distribution matching for x0 (B, D, h, w) with conditions c and maps."""
-        config, critics = student.config, self.critics
-        assert isinstance(config.objective, DistributionMatching) and critics
+        config, auxiliary = student.config, self.auxiliary
+        assert isinstance(config.objective, DistributionMatching) and auxiliary
         loss, x = config.objective.loss(
             partial(student.predict, maps=maps),
             x0,
@@ -123,7 +123,7 @@ class Teacher:
             student.alpha_bars,
             config.sampler.choose_timesteps(config.schedule.T),
             self.build_predictor(batch, len(x0), maps),
-            critics.build_predictor(batch, len(x0), maps),
+            auxiliary.build_predictor(batch, len(x0), maps),
             student.space.clip if config.sampler.clip else lambda x: x,
         )
         return loss._replace(carry=Samples(x, maps))

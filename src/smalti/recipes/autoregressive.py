@@ -41,7 +41,7 @@ def gated_pixelcnn_digits(pictures: Pictures, levels: int = 256) -> Autoregressi
     return build_config(Levels(levels, pictures.shape), network, conditions=conditions)
 
 
-def gated_pixelcnn_letters(pictures: Pictures) -> AutoregressiveConfig:
+def pixelcnn_letters(pictures: Pictures) -> AutoregressiveConfig:
     """8 levels of gray: with 256, much of a short training goes into the blur of the outlines."""
     network = GatedPixelCNNConfig(
         width=48, blocks=8, first_kernel_size=27, head_width=96, dropout=0.05
@@ -104,7 +104,7 @@ PIXELCNNPP_EMOJI = Recipe(
 )
 GATED_PIXELCNN_LETTERS = Recipe(
     FetchedReader("letters-32"),
-    gated_pixelcnn_letters,
+    pixelcnn_letters,
     GATED_PIXELCNN_DIGITS.training,
     size=32,
 )

@@ -72,7 +72,7 @@ RECIPES = {
         "KL-regularized autoencoder of digits: 7x7 of 4 numbers", LATENTS, steps=46_720
     ),
     "consistency": Entry(
-        "consistency tuning of a DDPM, for one to four evaluations; needs --start",
+        "consistency tuning of a DDPM, for few evaluations; needs --start",
         DIFFUSION,
         minutes=30,
     ),
@@ -97,7 +97,7 @@ RECIPES = {
         minutes=60,
     ),
     "emoji-upscaler": Entry(
-        "DDPM that doubles the size of emoji; needs `smalti fetch emoji4`",
+        "DDPM that doubles emoji; needs `smalti fetch emoji4`",
         EMOJI,
         steps=1600,
     ),
@@ -108,7 +108,7 @@ RECIPES = {
         "class-conditional Gated PixelCNN of digits, 8 levels", AUTOREGRESSIVE, minutes=60
     ),
     "gated-pixelcnn-letters": Entry(
-        "Gated PixelCNN of letters, 8 levels; needs `smalti fetch letters`",
+        "PixelCNN of letters; needs `smalti fetch letters`",
         AUTOREGRESSIVE,
         minutes=30,
     ),

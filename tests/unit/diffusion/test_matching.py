@@ -1,4 +1,4 @@
-"""Distribution matching: the student's loss, its critics, and training of both."""
+"""Distribution matching: the student's loss, its auxiliary models, and training of both."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def compute_loss(fake: float, real: float, x0: Tensor) -> tuple[Any, Tensor, Ten
     return loss, samples, x.grad
 
 
-def test_samples_move_from_the_critic_to_the_teacher() -> None:
+def test_samples_move_from_the_auxiliary_model_to_the_teacher() -> None:
     x0 = torch.rand(6, 1, 4, 4)
     loss, samples, grad = compute_loss(fake=0.5, real=0.1, x0=x0)
     assert loss.total.item() == pytest.approx(0.4) and samples.unique().tolist() == [0.5]
@@ -47,7 +47,7 @@ def test_samples_move_from_the_critic_to_the_teacher() -> None:
     assert compute_loss(fake=0.3, real=0.3, x0=x0)[2].abs().max() == 0
 
 
-def test_critics_see_samples_as_they_are_drawn() -> None:
+def test_auxiliary_models_see_samples_as_they_are_drawn() -> None:
     x0, seen = torch.rand(4, 1, 4, 4), []
 
     def mu(x: Tensor, t: Tensor) -> Tensor:
@@ -99,24 +99,24 @@ def make_student(steps: int = 2) -> tuple[Diffusion, Diffusion]:
     return student.train(), teacher
 
 
-def test_student_and_critics_learn_from_one_batch_each_from_its_own_loss() -> None:
+def test_student_and_auxiliary_models_learn_from_one_batch_each_from_its_own_loss() -> None:
     student, teacher = make_student()
     batch = Batch(pictures=torch.rand(6, 1, 8, 8), labels=torch.tensor([0, 1, 0, 1, 0, 1]))
     players = student.named_players()
-    assert [*players] == ["model", "critics"] and players["model"] is student
+    assert [*players] == ["model", "auxiliary"] and players["model"] is student
     loss = student.loss(batch, 0)
     loss.total.backward()
-    critic: Any = players["critics"]
+    auxiliary: Any = players["auxiliary"]
     assert all(w.grad is not None for w in student.network.parameters())
-    assert all(w.grad is None for w in critic.parameters())
+    assert all(w.grad is None for w in auxiliary.parameters())
     before = [w.grad for w in student.network.parameters()]
     before = [w.clone() for w in before if w is not None]
-    critic.loss(batch, 0, loss.carry).total.backward()
+    auxiliary.loss(batch, 0, loss.carry).total.backward()
     after = [w.grad for w in student.network.parameters() if w.grad is not None]
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
-    trained = [w.grad is not None for name, w in critic.named_parameters() if "network" in name]
+    trained = [w.grad is not None for name, w in auxiliary.named_parameters() if "network" in name]
     assert all(trained) and trained
-    assert len(critic.models) == 2  # one for each level of the sampler
+    assert len(auxiliary.models) == 2  # one for each level of the sampler
     assert all(w.grad is None for w in teacher.parameters())
     assert student.state_dict().keys() == teacher.state_dict().keys()  # neither is saved
 
@@ -125,13 +125,13 @@ def test_consistency_tuning_comes_first() -> None:
     student, _ = make_student()
     batch = Batch(pictures=torch.rand(6, 1, 8, 8), labels=torch.tensor([0, 1, 0, 1, 0, 1]))
     student.set_total_steps(10)
-    critics: Any = student.named_players()["critics"]
+    auxiliary: Any = student.named_players()["auxiliary"]
     kinds = []
     for step in (0, 3, 4, 9):
         loss = student.loss(batch, step)
         kinds.append("distance" in loss.terms)
         assert kinds[-1] == (loss.carry is None)
-        assert (critics.loss(batch, step, loss.carry).total == 0) == kinds[-1]
+        assert (auxiliary.loss(batch, step, loss.carry).total == 0) == kinds[-1]
     assert kinds == [True, True, False, False]  # 0.4 of 10 steps
 
 
