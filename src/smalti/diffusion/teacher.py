@@ -38,7 +38,10 @@ class AuxiliaryModels(nn.Module):
 
     def __init__(self, start: Diffusion, levels: int, lr_scale: float):
         super().__init__()
-        config = replace(start.config, objective=Simple(), sampler=DDIM(), condition_dropout=0.0)
+        objective = start.config.objective
+        if not objective.learns_variance:  # else the weights need it
+            objective = Simple()
+        config = replace(start.config, objective=objective, sampler=DDIM(), condition_dropout=0.0)
         self.models = nn.ModuleList(config.build() for _ in range(levels))
         for model in self.models:
             model.load_state_dict(start.state_dict())
@@ -103,7 +106,8 @@ class Teacher:
             levels = len(student.config.sampler.choose_timesteps(student.config.schedule.T))
             self.auxiliary = AuxiliaryModels(model, levels, objective.auxiliary_lr_scale)
         self.model = model.eval().requires_grad_(False)
-        self.guidance = objective.teacher_guidance or 1.0
+        guidance = objective.teacher_guidance
+        self.guidance = 1.0 if guidance is None else guidance
 
     def build_predictor(self, batch: Batch, n: int, maps: Tensor | None) -> PredictPicture:
         """Build the guided prediction of x0 for noisy pictures of a batch of n."""

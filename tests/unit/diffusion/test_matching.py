@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from smalti.core.protocols import Batch
-from smalti.diffusion import DDIM, Consistency, Cosine, Diffusion, DistributionMatching
+from smalti.diffusion import DDIM, Consistency, Cosine, Diffusion, DistributionMatching, Hybrid
 from smalti.diffusion.consistency import PredictPicture
 from tests.expect import expect_user_error
 from tests.tiny import diffusion_config, randomize_zeros
@@ -119,6 +119,19 @@ def test_student_and_auxiliary_models_learn_from_one_batch_each_from_its_own_los
     assert len(auxiliary.models) == 2  # one for each level of the sampler
     assert all(w.grad is None for w in teacher.parameters())
     assert student.state_dict().keys() == teacher.state_dict().keys()  # neither is saved
+
+
+def test_a_teacher_may_have_learned_its_variance() -> None:
+    config = diffusion_config(classes=("a", "b"), objective=Hybrid())
+    teacher = randomize_zeros(config.build())
+    changes = {"objective": DistributionMatching(0.0), "sampler": Consistency(1)}
+    student = replace(config, condition_dropout=0.0, **changes).build()
+    student.set_start(teacher)
+    assert student.teacher is not None and student.teacher.guidance == 0
+    batch = Batch(pictures=torch.rand(2, 1, 8, 8), labels=torch.tensor([0, 1]))
+    loss = student.loss(batch, 0)
+    auxiliary: Any = student.named_players()["auxiliary"]
+    assert loss.total.isfinite() and auxiliary.loss(batch, 0, loss.carry).total.isfinite()
 
 
 def test_consistency_tuning_comes_first() -> None:
