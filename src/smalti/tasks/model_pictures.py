@@ -30,6 +30,8 @@ COUNT = 8
 DIGIT = (1, 28, 28)
 COLORED = "ddpm-emoji"
 """Its samples are conditions of other models."""
+PEOPLE = "People & Body"
+"""A class that it draws well."""
 
 
 def find_model_picture(model: str | Path) -> Path | None:
@@ -73,7 +75,8 @@ def show_model(model: object) -> Tensor | None:
     if spec is None or spec.output == "text":
         return None
     if spec.output == "picture" and find_picture_condition(spec.conditions):
-        given = digits("test")[0] if spec.channels == 1 else draw_samples(COLORED, COUNT).pictures
+        colored = draw_samples(COLORED, COUNT, classes=PEOPLE).pictures
+        given = digits("test")[0] if spec.channels == 1 else colored
         drawn = draw_samples(model, COUNT, pictures=given[:COUNT]).pictures
         return torch.cat([F.interpolate(given[:COUNT], drawn.shape[2:]), drawn])
     if spec.output == "picture":
