@@ -29,7 +29,8 @@ class DrawPage {
     this.models = new Map(models.map((model) => [model.name, model]));
     const names = models.filter((model) => model.abilities.includes("draw pictures")).map((model) => model.name);
     const last = sessionStorage.getItem("draw.model");
-    const { element, select } = makeModelSelect(names, names.includes(last) ? last : names[0]);
+    const first = [last, "ddpm-digits", names[0]].find((name) => names.includes(name));
+    const { element, select } = makeModelSelect(names, first);
     this.modelSelect = select;
     this.about = h("p", { class: "help" });
     element.append(this.about);
