@@ -75,10 +75,12 @@ def show_model(model: object) -> Tensor | None:
     if spec is None or spec.output == "text":
         return None
     if spec.output == "picture" and find_picture_condition(spec.conditions):
-        colored = draw_samples(COLORED, COUNT, classes=PEOPLE).pictures
-        given = digits("test")[0] if spec.channels == 1 else colored
-        drawn = draw_samples(model, COUNT, pictures=given[:COUNT]).pictures
-        return torch.cat([F.interpolate(given[:COUNT], drawn.shape[2:]), drawn])
+        if spec.channels == 1:
+            given = digits("test")[0][:COUNT]
+        else:
+            given = draw_samples(COLORED, COUNT, classes=PEOPLE).pictures
+        drawn = draw_samples(model, COUNT, pictures=given).pictures
+        return torch.cat([F.interpolate(given, drawn.shape[2:]), drawn])
     if spec.output == "picture":
         return draw_samples(model, COUNT).pictures
     if (spec.channels, *spec.size) == DIGIT:
