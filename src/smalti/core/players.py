@@ -29,6 +29,13 @@ class NeedsTotalSteps(Protocol):
 
 
 @runtime_checkable
+class HasPhases(Protocol):
+    """A model whose objective changes in training."""
+
+    def list_phases(self) -> list[int]: ...  # steps at which the learning rate's schedule restarts
+
+
+@runtime_checkable
 class NeedsTrainingData(Protocol):
     """A player that takes something from its data before the first step, such as a vocabulary."""
 

@@ -13,6 +13,7 @@ from smalti.core.players import StartWeights
 from smalti.core.references import change_references
 from smalti.diffusion.consistency import ConsistencyTuning
 from smalti.diffusion.matching import DistributionMatching
+from smalti.diffusion.space import Pixels
 from smalti.layers.start_weights import (
     Column,
     convert_channels,
@@ -36,26 +37,30 @@ def follow_start(config: DiffusionConfig, start: DiffusionConfig) -> DiffusionCo
     """The config with the start's network, schedule and prediction, without which its weights mean
     nothing; and its objective, unless the config's is of another kind.
 
-    UserError for models of another space. Distillation is in the start's space, with its
-    picture condition and its guidance.
+    A model of pixels takes the start's space, too; UserError for other latents than the start's.
+    Distillation is in the start's space, with its picture condition and its guidance, and without
+    dropout: its samples are to be sharp.
     """
     if isinstance(config.objective, ConsistencyTuning | DistributionMatching):
         config = adopt_teacher(config, config.objective, start)
-    spaces = [change_references(c.space, forget_folder) for c in (start, config)]
-    if spaces[0] != spaces[1]:
+    space = start.space if isinstance(config.space, Pixels) else config.space
+    if change_references(space, forget_folder) != change_references(start.space, forget_folder):
         raise UserError(
-            f"start's space is {start.space}, but this model's is {config.space}; "
-            "give another start"
+            f"start's space is {start.space}, but this model's is {space}; give another start"
         )
     same_kind = type(start.objective) is type(config.objective)
+    network = replace_fields(
+        start.network,
+        channels=space.compute_shape(config.shape)[0],
+        condition_width=config.condition_width,
+        map_channels=config.picture.channels if config.picture else 0,
+    )
+    if isinstance(config.objective, ConsistencyTuning | DistributionMatching):
+        network = replace_fields(network, dropout=0.0)
     return replace(
         config,
-        network=replace_fields(
-            start.network,
-            channels=config.space.compute_shape(config.shape)[0],
-            condition_width=config.condition_width,
-            map_channels=config.picture.channels if config.picture else 0,
-        ),
+        network=network,
+        space=space,
         schedule=start.schedule,
         prediction=start.prediction,
         objective=start.objective if same_kind else config.objective,

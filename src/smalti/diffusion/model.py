@@ -109,6 +109,11 @@ class Diffusion(Model):
         if isinstance(objective, DistributionMatching) and objective.total_steps is None:
             self.objective = replace(objective, total_steps=total_steps)
 
+    def list_phases(self) -> list[int]:
+        """Steps at which the learning rate's schedule restarts."""
+        objective = self.objective
+        return objective.list_phases() if isinstance(objective, DistributionMatching) else []
+
     def set_start(self, start: nn.Module | None) -> None:
         """Take the model that a run starts from as the teacher, if the objective has one."""
         if getattr(self.config.objective, "teacher_guidance", None) is not None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -104,7 +103,8 @@ class Teacher:
         self.auxiliary: AuxiliaryModels | None = None
         if isinstance(objective, DistributionMatching):
             levels = len(student.config.sampler.choose_timesteps(student.config.schedule.T))
-            self.auxiliary = AuxiliaryModels(model, levels, objective.auxiliary_lr_scale)
+            scale = objective.auxiliary_lr_scale
+            self.auxiliary = AuxiliaryModels(model, levels, scale).to(student.alpha_bars.device)
         self.model = model.eval().requires_grad_(False)
         guidance = objective.teacher_guidance
         self.guidance = 1.0 if guidance is None else guidance
@@ -119,10 +119,14 @@ class Teacher:
         """The loss of distribution matching for x0 (B, D, h, w) with conditions c and maps."""
         config, auxiliary = student.config, self.auxiliary
         assert isinstance(config.objective, DistributionMatching) and auxiliary
+
+        def predict(x: Tensor, t: Tensor, rows: slice) -> Tensor:
+            mine, its_maps = (None if one is None else one[rows] for one in (c, maps))
+            return student.predict(x, t, mine, its_maps)
+
         loss, x = config.objective.loss(
-            partial(student.predict, maps=maps),
+            predict,
             x0,
-            c,
             config.prediction,
             student.alpha_bars,
             config.sampler.choose_timesteps(config.schedule.T),

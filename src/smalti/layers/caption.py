@@ -7,6 +7,7 @@ import unicodedata
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 from typing import Annotated
 
@@ -18,6 +19,8 @@ from smalti.core.config import check_fields
 from smalti.core.ranges import Count, Range, Width
 
 WORD = re.compile(r"[^\W_]+")
+MAX_KEPT = 2**16
+"""Captions whose hashes are kept."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class CaptionEncoder(nn.Module):
 
     def tokenize(self, text: Sequence[str]) -> tuple[Tensor, Tensor, Tensor]:
         """Tokenize N captions: concatenated table rows (T,), weights (T,), and offsets (N,)."""
-        hashed = [hash_parts(split_caption(one, self.config), self.config.buckets) for one in text]
+        hashed = [hash_caption(one, self.config) for one in text]
         rows = [row for one in hashed for row in one]
         offsets = torch.tensor([0, *map(len, hashed)])[:-1].cumsum(0)
         device = self.table.device
@@ -72,6 +75,12 @@ class CaptionEncoder(nn.Module):
         """Encode tokenized captions as (N, width)."""
         x = F.embedding_bag(indices, self.table, offsets, mode="sum", per_sample_weights=weights)
         return self.out(F.silu(self.hidden(self.norm(x))))
+
+
+@lru_cache(maxsize=MAX_KEPT)
+def hash_caption(caption: str, config: CaptionConfig) -> list[tuple[int, float]]:
+    """Hash every part of a caption to (row, weight). Captions come again in every epoch."""
+    return hash_parts(split_caption(caption, config), config.buckets)
 
 
 def split_caption(caption: str, config: CaptionConfig) -> list[list[str]]:

@@ -14,6 +14,7 @@ from lightning_fabric.wrappers import _FabricModule
 
 from smalti.core.config import coerce_value
 from smalti.core.errors import UserError
+from smalti.core.players import HasPhases
 from smalti.core.progress import ignore_event
 from smalti.core.protocols import Batch, BatchOrder, Dataset
 from smalti.core.ranges import Range
@@ -202,9 +203,10 @@ class Loop:
 
     def compute_learning_rate(self) -> float:
         """Compute the learning rate of the next step."""
-        return (
-            schedule_learning_rate(self.step, self.training) * ROLLBACK_LR_FACTOR**self.recoveries
-        )
+        model = self.model.module
+        phases = model.list_phases() if isinstance(model, HasPhases) else []
+        rate = schedule_learning_rate(self.step, self.training, phases)
+        return rate * ROLLBACK_LR_FACTOR**self.recoveries
 
     def check_terms(self, terms: dict[str, float], step: int) -> dict[str, float]:
         """Return the terms of a step. Raises DivergenceError if the loss diverges."""

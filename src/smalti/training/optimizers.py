@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from smalti.layers.caption import CaptionEncoder
+
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 """Coefficients of the quintic, chosen for a steep slope at 0 (Jordan et al., 2024)."""
 NEWTON_SCHULZ_STEPS = 5
@@ -115,6 +117,7 @@ def split_matrices(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parame
     Embeddings are among the others: their rows are looked up, not multiplied.
     """
     tables = {id(m.weight) for m in model.modules() if isinstance(m, nn.Embedding)}
+    tables |= {id(m.table) for m in model.modules() if isinstance(m, CaptionEncoder)}
     trained = [p for p in model.parameters() if p.requires_grad]
     matrices = [p for p in trained if p.ndim > 1 and id(p) not in tables]
     chosen = {id(p) for p in matrices}

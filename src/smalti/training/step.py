@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -18,12 +19,15 @@ from smalti.training.device import all_reduce, choose_precision
 from smalti.training.optimizers import Muon, split_matrices
 
 
-def schedule_learning_rate(step: int, training: Training) -> float:
+def schedule_learning_rate(step: int, training: Training, phases: Sequence[int] = ()) -> float:
     """Learning rate of step 0, 1, ...: linear warm-up, then a cosine to 0 at the last step.
 
-    It stays constant after the warm-up if the schedule says so.
+    It stays constant after the warm-up if the schedule says so. phases: steps at which the schedule
+    begins again; each cosine ends where the next begins.
     """
-    steps = training.steps or 1
+    ends = [*phases, training.steps or 1]
+    start = max((begin for begin in phases if begin <= step), default=0)
+    step, steps = step - start, max(1, min(end for end in ends if end > start) - start)
     warmup = min(training.warmup, steps // 5)
     if step < warmup:
         return training.learning_rate * (step + 1) / warmup

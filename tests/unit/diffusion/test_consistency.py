@@ -198,6 +198,8 @@ def test_a_student_lives_in_the_space_of_its_teacher() -> None:
     )
     student = own.follow_start(start)
     assert (student.space, student.network) == (start.space, start.network)
+    noisy = replace(start, network=replace(start.network, dropout=0.2))
+    assert own.follow_start(noisy).network == start.network  # samples are to be sharp
     assert student.objective == replace(tuning, teacher_guidance=1.4)
     model = student.build()
     model.set_start(start.build())

@@ -21,7 +21,14 @@ from smalti.data.latents import EncodedLatents, encode_latent_bytes
 from smalti.diffusion import DDIM, Bound, Diffusion, DiffusionConfig, Hybrid, RePaint, round_trip
 from smalti.diffusion.latents import Latents, LatentSpace
 from tests.expect import expect_user_error
-from tests.tiny import GPT, draw_pictures, kl_config, latent_config, randomize_zeros
+from tests.tiny import (
+    GPT,
+    diffusion_config,
+    draw_pictures,
+    kl_config,
+    latent_config,
+    randomize_zeros,
+)
 
 SHAPE = (1, 28, 28)
 PICTURES = digit_pictures("valid").select(slice(0, 40), "forty")
@@ -83,6 +90,18 @@ def test_weights_that_a_run_starts_from_keep_their_measures(tmp_path: Path) -> N
     again = smalti.load(smalti.save(model(), tmp_path / "m"))
     again.set_training_data(PICTURES.select(slice(0, 3), "three"))
     assert torch.equal(again.space.std, space().std) and bool(again.space.is_measured)
+
+
+def test_a_model_of_pixels_takes_the_space_of_its_start() -> None:
+    start = latent_config(SHAPE, ("a", "b"))
+    other = latent_config(SHAPE, codec="autoencoder-digits")
+    own = diffusion_config(shape=SHAPE, conditions=start.conditions)
+    followed = own.follow_start(start)
+    assert (followed.space, followed.network) == (start.space, start.network)
+    with expect_user_error("start's space is", "give another start"):
+        other.follow_start(start)
+    with expect_user_error("vqvae-digits has pictures of 1 channel"):
+        diffusion_config(shape=(3, 28, 28)).follow_start(start)
 
 
 def test_pictures_of_another_size_are_drawn_whole() -> None:

@@ -31,7 +31,7 @@ def compute_loss(fake: float, real: float, x0: Tensor) -> tuple[Any, Tensor, Ten
 
     mu_real, mu_fake = say(real), say(fake)
     loss, samples = DistributionMatching().loss(
-        lambda noisy, t, y: x, x0, None, "x0", ALPHA_BARS, [990, 430], mu_real, mu_fake, clip
+        lambda noisy, t, rows: x[rows], x0, "x0", ALPHA_BARS, [990, 430], mu_real, mu_fake, clip
     )
     loss.total.backward()
     assert x.grad is not None
@@ -55,32 +55,38 @@ def test_auxiliary_models_see_samples_as_they_are_drawn() -> None:
         return x
 
     _, drawn = DistributionMatching().loss(
-        lambda x, t, y: torch.full_like(x, 3), x0, None, "x0", ALPHA_BARS, [9, 8], mu, mu, clip
+        lambda x, t, rows: torch.full_like(x, 3), x0, "x0", ALPHA_BARS, [9, 8], mu, mu, clip
     )
     assert (drawn == 1).all() and (seen[0] < 1.5).all()
 
 
-def test_the_student_draws_at_the_levels_of_its_sampler() -> None:
+def test_the_student_draws_at_the_levels_of_its_sampler_from_its_own_samples() -> None:
     torch.manual_seed(0)
-    x0, seen = torch.full((8, 1, 64, 64), 0.5), {}
-
-    def predict(x: Tensor, t: Tensor, y: Tensor | None) -> Tensor:
-        seen.update(x=x, t=t)
-        return x
-
-    levels = [900, 300]
+    asked: list[tuple[Tensor, Tensor, slice]] = []
     compared: list[Tensor] = []
+
+    def predict(x: Tensor, t: Tensor, rows: slice) -> Tensor:
+        asked.append((x.clone(), t.clone(), rows))
+        return torch.full_like(x, t[0].item() / 1000)  # tells the levels apart
 
     def mu(x: Tensor, t: Tensor) -> Tensor:
         compared.append(t)
         return x
 
-    DistributionMatching().loss(predict, x0, None, "x0", ALPHA_BARS, levels, mu, mu, clip)
-    assert seen["t"].tolist() == [900] * 4 + [300] * 4
-    assert seen["x"][:4].mean().abs() < 0.02 and seen["x"][:4].std() == pytest.approx(1, abs=0.02)
-    a = ALPHA_BARS[300].float()
-    assert seen["x"][4:].mean().item() == pytest.approx(float(0.5 * a.sqrt()), abs=0.02)
-    assert (compared[0] < seen["t"]).all() and torch.equal(*compared)
+    levels, x0 = [900, 600, 300], torch.full((6, 1, 64, 64), -0.5)
+    DistributionMatching().loss(predict, x0, "x0", ALPHA_BARS, levels, mu, mu, clip)
+    assert [(t.unique().tolist(), rows) for _, t, rows in asked[:2]] == [
+        ([900], slice(2, 6)),
+        ([600], slice(4, 6)),
+    ]
+    x, t, rows = asked[2]
+    assert t.tolist() == [900, 900, 600, 600, 300, 300] and rows == slice(6)
+    assert x[:2].mean().abs() < 0.03 and x[:2].std() == pytest.approx(1, abs=0.02)
+    for part, level, drawn in ((x[2:4], 600, 0.9), (x[4:], 300, 0.6)):
+        a = ALPHA_BARS[level].float()
+        assert part.mean().item() == pytest.approx(float(drawn * a.sqrt()), abs=0.03)
+        assert part.std().item() == pytest.approx(float((1 - a).sqrt()), abs=0.02)
+    assert (compared[0] < t).all() and torch.equal(*compared)
 
 
 def make_student(steps: int = 2) -> tuple[Diffusion, Diffusion]:
@@ -146,6 +152,7 @@ def test_consistency_tuning_comes_first() -> None:
         assert kinds[-1] == (loss.carry is None)
         assert (auxiliary.loss(batch, step, loss.carry).total == 0) == kinds[-1]
     assert kinds == [True, True, False, False]  # 0.4 of 10 steps
+    assert student.list_phases() == [4]  # the learning rate begins anew there
 
 
 def test_what_is_missing_is_said() -> None:

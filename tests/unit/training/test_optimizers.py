@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from smalti.core.config import from_json, to_json
+from smalti.layers.caption import CaptionConfig
 from smalti.training.config import Training
 from smalti.training.optimizers import Muon, orthogonalize, split_matrices
 from smalti.training.step import build_optimizer
@@ -72,6 +73,13 @@ def test_every_trainable_parameter_is_in_one_group():
     matrices, others = split_matrices(module)
     assert {id(p) for p in matrices} == {id(module.wide.weight), id(module.tall.weight)}
     assert len(matrices) + len(others) == sum(p.requires_grad for p in module.parameters())
+
+
+def test_hashed_captions_are_looked_up_too() -> None:
+    encoder = CaptionConfig(width=8, buckets=16).build()
+    matrices, others = split_matrices(encoder)
+    assert {id(p) for p in matrices} == {id(encoder.hidden.weight), id(encoder.out.weight)}
+    assert any(p is encoder.table for p in others)
 
 
 def test_singular_values_become_about_one():

@@ -176,6 +176,14 @@ def test_the_rate_warms_up_and_falls_to_nothing():
     assert schedule_learning_rate(0, Training(steps=1, warmup=200, learning_rate=0.5)) == 0.5
 
 
+def test_the_rate_begins_again_with_each_phase():
+    plan = Training(steps=100, warmup=10, learning_rate=0.5)
+    rates = [schedule_learning_rate(step, plan, phases=[40]) for step in range(100)]
+    first, second = (dataclasses.replace(plan, steps=n) for n in (40, 60))
+    assert rates[:40] == [schedule_learning_rate(step, first) for step in range(40)]
+    assert rates[40:] == [schedule_learning_rate(step, second) for step in range(60)]
+
+
 def test_the_optimizer_takes_that_rate():
     loop = build_loop(PLAN)
     for k in range(3):
