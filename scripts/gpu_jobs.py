@@ -12,9 +12,17 @@ from smalti.autoregressive import GPTConfig
 from smalti.data.packs import is_pack
 from smalti.data.pictures import Pictures, Splits
 from smalti.data.reading import read_splits
-from smalti.diffusion import DiffusionConfig, UNetConfig
+from smalti.diffusion import (
+    Consistency,
+    DiffusionConfig,
+    DistributionMatching,
+    Simple,
+    UNetConfig,
+)
+from smalti.diffusion.space import Pixels
 from smalti.layers.condition_encoder import make_choices
 from smalti.recipes import find_recipe
+from smalti.recipes.diffusion import distill
 from smalti.recipes.pictures import load_digit_splits
 from smalti.recipes.selected_conditions import select_conditions
 from smalti.training import Training
@@ -25,8 +33,8 @@ class TrainingJob:
     """A model to train until time is up."""
 
     name: str
-    make_config: Callable[[Pictures], Any]
-    """The model's config for these pictures."""
+    make_config: Callable[..., Any]
+    """The model's config for these pictures, and for the codec if there is one."""
     training: Training
     """Its steps are a first estimate; the clock sets them."""
     data: str | None = None
@@ -48,7 +56,12 @@ class TrainingJob:
     seconds: float | None = None
     """Maximum seconds of training; None: until the round ends."""
     initial_model: str | None = None
-    """A model with the initial weights."""
+    """A model with the initial weights; {work}/NAME is that of another job."""
+    codec: str | None = None
+    """A codec that `make_config` takes; {work}/NAME is that of another job."""
+    initial_weights: str | None = None
+    """An earlier run of this job, whose weights training begins with; a teacher stays the initial
+    model."""
     full_precision: bool = False
     """Disable TF32, for objectives with small differences of outputs."""
 
@@ -68,75 +81,121 @@ AnyJob = TrainingJob | CommandJob
 # -------------------------------------------------------------------------------- jobs
 
 
-def make_translator_job(name: str, *options: str) -> CommandJob:
-    words = ("{python}", "scripts/train_translator.py", "{data}/../translate/pairs.jsonl.xz")
-    return CommandJob(name, (*words, "--out", "{out}/run", "--seconds", "{seconds}", *options))
+def pixel_emoji(pictures: Pictures) -> DiffusionConfig:
+    """A U-Net of the size of ddpm-emoji in pixels, for comparison: it predicts x_0."""
+    config: DiffusionConfig = find_recipe("ddpm-emoji").make_config(pictures)
+    network = UNetConfig(
+        channels=pictures.shape[0],
+        widths=(48, 88, 112),
+        attention=(False, False, True),
+        condition_width=config.condition_width,
+        dropout=0.05,
+    )
+    return replace(
+        config,
+        network=network,
+        space=Pixels(),
+        prediction="x0",
+        objective=Simple(loss_space="v"),
+    )
 
 
+def widen_latent_digits(pictures: Pictures) -> DiffusionConfig:
+    config: DiffusionConfig = find_recipe("latent-ddpm-digits").make_config(pictures)
+    network = replace(config.network, widths=(56, 72), dropout=0.1)  # pyright: ignore
+    return replace(config, network=network)
+
+
+def match_emoji(pictures: Pictures) -> DiffusionConfig:
+    config: DiffusionConfig = find_recipe("ddpm-emoji").make_config(pictures)
+    return distill(replace(config, sampler=Consistency(4)), DistributionMatching())
+
+
+EMOJI = find_recipe("ddpm-emoji")
+EMOJI_TRAINING = replace(EMOJI.training, batch_size=256, warmup=200, ema=0.9995)
+MATCHING = replace(find_recipe("consistency-digits").training, batch_size=256, ema=0.999)
 JOBS: tuple[AnyJob, ...] = (
     TrainingJob(
-        "emoji-gpt",
-        partial(
-            find_recipe("emoji-gpt").make_config,
-            network=GPTConfig(layers=4, heads=8, width=256, dropout=0.1),
-            symbol_noise=0.1,
-            max_shift=1,
-        ),
-        replace(find_recipe("emoji-gpt").training, batch_size=128),
+        "ddpm-emoji",
+        EMOJI.make_config,
+        EMOJI_TRAINING,
         data="emoji4-64",
-        conditions=find_recipe("emoji-gpt").conditions,
-        recipe="emoji-gpt",
+        conditions=EMOJI.conditions,
+        recipe="ddpm-emoji",
         compiled_parts=("network",),
-        keep_best=True,
-    ),
-    TrainingJob(
-        "edges2emoji",
-        find_recipe("edges2emoji").make_config,
-        replace(find_recipe("edges2emoji").training, batch_size=128),
-        data="emoji4-64",
-        conditions=find_recipe("edges2emoji").conditions,
-        recipe="edges2emoji",
-        compiled_parts=("network",),
-        keep_best=True,
-    ),
-    TrainingJob(
-        "textures",
-        find_recipe("textures").make_config,
-        replace(find_recipe("textures").training, batch_size=128, flip=True),
-        data="textures-free-128",
-        crop=64,
-        recipe="textures",
-        compiled_parts=("network",),
-        keep_best=True,
-    ),
-    make_translator_job("translator-b", "--r-drop", "4", "--dropout", "0.2", "--seed", "1"),
-    TrainingJob(
-        "pixelcnnpp-digits",
-        find_recipe("pixelcnnpp-digits").make_config,
-        find_recipe("pixelcnnpp-digits").training,
-        recipe="pixelcnnpp-digits",
-        compiled_parts=("network",),
-        keep_best=True,
-        in_bits=True,
-    ),
-    make_translator_job("a", "--no-compile"),
-    TrainingJob(
-        "vqvae-digits-gpt",
-        find_recipe("vqvae-digits-gpt").make_config,
-        find_recipe("vqvae-digits-gpt").training,
-        recipe="vqvae-digits-gpt",
-        compiled_parts=("network",),
-        keep_best=True,
     ),
     TrainingJob(
         "consistency-digits",
         find_recipe("consistency-digits").make_config,
-        replace(
-            find_recipe("consistency-digits").training, steps=20_000, batch_size=256, ema=0.9995
-        ),
+        MATCHING,
         recipe="consistency-digits",
         compiled_parts=("network",),
         initial_model="ddpm-digits",
+        full_precision=True,
+    ),
+    TrainingJob(
+        "emoji-gpt",
+        partial(
+            find_recipe("emoji-gpt").make_config,
+            network=GPTConfig(layers=4, heads=4, width=176, dropout=0.1),
+            symbol_noise=0.1,
+        ),
+        replace(find_recipe("emoji-gpt").training, batch_size=128, ema=0.9995),
+        data="emoji4-64",
+        conditions=EMOJI.conditions,
+        recipe="emoji-gpt",
+        compiled_parts=("network",),
+    ),
+    TrainingJob(
+        "ddpm-emoji-pixels",
+        pixel_emoji,
+        EMOJI_TRAINING,
+        data="emoji4-64",
+        conditions=EMOJI.conditions,
+        recipe="ddpm-emoji",
+        compiled_parts=("network",),
+    ),
+    TrainingJob(
+        "latent-ddpm-digits",
+        widen_latent_digits,
+        replace(find_recipe("latent-ddpm-digits").training, batch_size=256, ema=0.9995),
+        recipe="latent-ddpm-digits",
+        compiled_parts=("network",),
+        keep_best=True,
+    ),
+    TrainingJob(
+        "autoencoder-emoji",
+        find_recipe("autoencoder-emoji").make_config,
+        replace(
+            find_recipe("autoencoder-emoji").training,
+            batch_size=128,
+            learning_rate=1e-3,
+            precision="32",
+        ),
+        data="emoji4-64",
+        conditions=(),
+        recipe="autoencoder-emoji",
+        initial_weights="autoencoder-emoji",
+    ),
+    TrainingJob(
+        "gated-pixelcnn-letters",
+        find_recipe("gated-pixelcnn-letters").make_config,
+        replace(find_recipe("gated-pixelcnn-letters").training, batch_size=64),
+        data="letters-32",
+        recipe="gated-pixelcnn-letters",
+        compiled_parts=("network",),
+        keep_best=True,
+        in_bits=True,
+    ),
+    TrainingJob(
+        "consistency-emoji",
+        match_emoji,
+        replace(MATCHING, batch_size=128),
+        data="emoji4-64",
+        conditions=EMOJI.conditions,
+        recipe="distilled",
+        compiled_parts=("network",),
+        initial_model="{work}/ddpm-emoji",
         full_precision=True,
     ),
 )

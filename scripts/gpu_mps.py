@@ -26,7 +26,7 @@ def share_gpu(enabled: bool, work: Path) -> Iterator[bool]:
         yield False
         return
     for path in folders.values():
-        path.mkdir(parents=True)
+        path.mkdir(parents=True, exist_ok=True)
     os.environ.update(names)
     try:
         started = subprocess.run([MPS, "-d"], timeout=10, check=False).returncode == 0

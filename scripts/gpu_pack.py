@@ -12,7 +12,15 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-MODELS = ("ddpm-digits", "digits-classifier", "emoji-classifier", "vqvae-digits")
+MODELS = (
+    "autoencoder-digits",
+    "autoencoder-emoji",
+    "ddpm-digits",
+    "digits-classifier",
+    "emoji-classifier",
+    "vqgan-emoji",
+    "vqvae-digits",
+)
 """Shipped models that training or the checks load."""
 SCRIPTS = ("gpu_*.py", "train_translator.py", "prepare_translation.py")
 LOSSY = ("textures-128",)

@@ -252,12 +252,13 @@ def run_round(args: argparse.Namespace, begun: float) -> int:
     """Run all jobs; 0 if at least one completed."""
     jobs: Sequence[AnyJob] = REHEARSAL if args.rehearse else JOBS
     if args.only:
-        jobs = [job for job in jobs if job.name in args.only]
+        named = {job.name: job for job in jobs}
+        jobs = [named[name] for name in args.only]
     check = CommandJob("check", ("{python}", str(HERE / "gpu_checks.py"), "--out", "{out}"))
     if args.check:
         jobs = [check, *jobs] if args.only or args.seconds > MIN_JOB_SECONDS else [check]
     args.out.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix="gpu-round-"))
+    work = args.work or Path(tempfile.mkdtemp(prefix="gpu-round-"))
     unpack(args.data)
     unpack_cache(args.cache)
     with share_gpu(not args.no_mps and not args.rehearse, work) as shared:
@@ -299,10 +300,13 @@ def main() -> int:
     parser.add_argument("--take", nargs="+", default=[], metavar="FROM:TO", help="with pack")
     parser.add_argument("--seconds", type=float, help="time limit of the whole command [540]")
     parser.add_argument("--data", type=Path, default=Path("gpu/data"), help="folder of packs")
+    parser.add_argument(
+        "--work", type=Path, help="keep the runs here, for jobs that start from one"
+    )
     parser.add_argument("--at-once", type=int, default=MAX_FILES, help="jobs at the same time")
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of a job")
     parser.add_argument("--mode", default="default", help="of torch.compile, or eager")
-    parser.add_argument("--only", nargs="+", help="names of jobs")
+    parser.add_argument("--only", nargs="+", help="names of jobs, in their order")
     parser.add_argument("--few", type=int, help="maximum pictures per split")
     parser.add_argument("--print-every", type=float, default=30.0, help="seconds between lines")
     parser.add_argument("--check", action="store_true", help="check CUDA, too")

@@ -21,9 +21,11 @@ from typing import Any
 import torch
 from gpu_jobs import JOBS, REHEARSAL, TrainingJob, read_pictures
 
+from smalti.core.checkpoint import load
 from smalti.core.checkpoint import save as save_checkpoint
 from smalti.data.attributes import Attribute
 from smalti.data.pictures import Pictures
+from smalti.diffusion import Diffusion
 from smalti.training.device import build_fabric
 from smalti.training.loop import Loop
 from smalti.training.provenance import describe_machine
@@ -37,6 +39,7 @@ UPDATE_SECONDS = 2.0  # seconds between speed measurements
 WINDOW_SECONDS = 20.0  # seconds over which speed is measured
 STALL_SECONDS = 1.5  # longer steps compile, and are not measured
 HELD_OUT = 1000  # pictures
+FIRST_ESTIMATE = 10_000  # steps, of jobs without
 LOG_EVERY = 10  # steps between lines of the log
 
 
@@ -130,7 +133,7 @@ def move_pictures(pictures: Pictures, device: torch.device) -> Pictures:
 def compile_parts(model: torch.nn.Module, paths: Iterable[str], mode: str) -> None:
     for path in paths:
         part: Any = model.get_submodule(path)
-        part.compile(mode=None if mode == "default" else mode)
+        part.compile(mode=None if mode == "default" else mode, dynamic=False)
 
 
 @dataclass
@@ -183,12 +186,11 @@ class Run:
             )
 
     def plan_stages(self, steps: int) -> None:
-        """Set the number of steps of objectives that depend on it."""
-        model: Any = self.loop.model.module
-        for each in (model, self.loop.ema.module):
-            objective: Any = getattr(each.config, "objective", None)
-            if hasattr(objective, "steps"):
-                each.config = replace(each.config, objective=replace(objective, steps=steps))
+        """Set the number of steps of distillation, which depends on it."""
+        for each in (self.loop.model.module, self.loop.ema.module):
+            if isinstance(each, Diffusion):
+                each.objective = each.config.objective
+                each.set_total_steps(steps)
 
     def save(self) -> None:
         """Compute the validation loss of the averaged weights; keep the best if the job says so."""
@@ -226,17 +228,27 @@ class Run:
 
 def begin_run(job: TrainingJob, args: argparse.Namespace) -> Run:
     splits = read_pictures(job, args.data, args.few)
-    config = job.make_config(splits.train)
-    training = replace(job.training, save_every=10**9)
+    start = job.initial_model and job.initial_model.format(work=args.out.parent)
+    codec = {"codec": job.codec.format(work=args.out.parent)} if job.codec else {}
+    config = job.make_config(splits.train, **codec)
+    if start:
+        config = config.follow_start(load(start).config)
+    steps = job.training.steps or FIRST_ESTIMATE
+    training = replace(job.training, steps=steps, save_every=10**9)
     fabric = build_fabric(training)
     out = Path(args.out)
     facts = {"pictures": len(splits.train), **describe_machine()}
     where = None if job.data is None else str(args.data / job.data)
     about = {"recipe": job.recipe or job.name, "data": where, "size": splits.train.shape[1]}
-    plan = RunRecord(config, training, out, about, job.initial_model, facts=facts)
+    plan = RunRecord(config, training, out, about, start, facts=facts)
     train = move_pictures(splits.train, fabric.device)
     valid = move_pictures(splits.valid.select(slice(HELD_OUT), "held-out"), fabric.device)
     loop = start_loop(fabric, plan, train)
+    if job.initial_weights:
+        weights = load(job.initial_weights).state_dict()
+        weights = {k: w for k, w in weights.items() if not k.startswith("space.")}
+        for module in (loop.model.module, loop.ema.module):
+            module.load_state_dict(weights, strict=False)
     if args.mode != "eager":
         compile_parts(loop.model.module, job.compiled_parts, args.mode)
     trained = sum(p.numel() for p in loop.model.module.parameters() if p.requires_grad)

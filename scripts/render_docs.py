@@ -33,13 +33,20 @@ def draw_digits(model) -> Tensor:
     return pictures
 
 
+STYLES = ("noto", "twemoji", "fluent-3d", "fluent-flat")
+NAMES = (
+    "red apple", "wine glass", "grinning face", "sailboat", "rose", "rocket",
+    "crown", "octopus", "christmas tree", "pizza", "red heart", "snowman",
+)  # fmt: skip
+
+
 def draw_emoji(model) -> Tensor:
-    """Draw eight of every category except "Component", which has five pictures: (72, 3, 64, 64)."""
-    classes = [k for k, name in enumerate(model.spec.classes) if name != "Component"]
-    labels = torch.tensor(classes).repeat_interleave(8)
-    pictures = smalti.sample(model, len(labels), cond=labels)
-    assert isinstance(pictures, Tensor)
-    return pictures
+    """Draw names in each style, a row for each: (48, 3, 64, 64)."""
+    rows = [
+        smalti.sample(model, len(NAMES), cond={"text": [*NAMES], "style": [style] * len(NAMES)})
+        for style in STYLES
+    ]
+    return torch.cat(rows)
 
 
 def draw_denoising(model) -> Tensor:
@@ -90,7 +97,7 @@ def render_diffusion() -> None:
 
 def render_emoji() -> None:
     pictures = draw_emoji(smalti.load("ddpm-emoji"))
-    save_png(make_grid(pictures, columns=8), PICTURES / "emoji.png")
+    save_png(make_grid(pictures, columns=len(NAMES)), PICTURES / "emoji.png")
 
 
 def render_pixelcnn() -> None:
@@ -167,7 +174,7 @@ def render_edges() -> None:
     assert test is not None
     x = test.take_floats(slice(5, len(test), 57))[:12]
     rows = [find_edges(to_channels(x, 1, "x")).expand(-1, 3, -1, -1).mul(2).clamp(max=1)]
-    for style in ("noto", "twemoji", "fluent-3d", "fluent-flat"):
+    for style in STYLES:
         drawn = smalti.sample(model, len(x), cond={"picture": x, "style": [style] * len(x)})
         assert isinstance(drawn, Tensor)
         rows.append(drawn)
@@ -176,8 +183,7 @@ def render_edges() -> None:
 
 def render_upscaler() -> None:
     """Draw emoji at 64x64, pixels enlarged, above those that emoji-upscaler made of them."""
-    names = ("Smileys & Emotion", "People & Body")
-    options = {"seed": 3, "classes": names}
+    options = {"text": NAMES[:6], "conditions": {"style": "fluent-3d"}}
     small = smalti.draw_samples("ddpm-emoji", 6, **options).pictures
     large = smalti.draw_samples(
         "ddpm-emoji", 6, size=256, upscale="emoji-upscaler", **options
