@@ -15,6 +15,7 @@ five, and the style is right.
 Rows: the held-out pictures themselves, the codec's reconstructions of them, samples, and samples
 judged by the next pair's name and style. Distances are medians to the nearest training picture,
 relative to the held-out ones: in pixels, and in the judge's metric; below 0.8 a model copies.
+Frechet distances are to all training pictures, in the features of the classifier `emoji`.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ from smalti.core.pictures import make_grid, save_png
 from smalti.data import read_splits
 from smalti.data.attributes import Attribute
 from smalti.data.pictures import Pictures
+from smalti.evaluation.frechet import compute_moments, frechet_distance
 from smalti.evaluation.memorization import compute_median_ratio
 from smalti.evaluation.neighbors import find_nearest
+from smalti.features import find_features
 
 PACK, SIDE = "emoji4-64", 64
 COMPONENTS = 128
@@ -225,10 +228,16 @@ def compare(
     if drawn is not None:
         sets |= {"samples": (drawn, 0), "samples, next pair": (drawn, 1)}
     print(f"{len(x)} {split} pairs of {len(numbers)} names and {len(pairs.style_names)} styles")
-    print("| | name in 5 | style | both | pixels | metric |\n|---|---|---|---|---|---|")
+    extract = find_features("emoji")
+    moments = compute_moments(extract(train.pixels))
+    print(
+        "| | name in 5 | style | both | pixels | metric | Frechet |\n|---|---|---|---|---|---|---|"
+    )
     for name, (y, shift) in sets.items():
         distances = format_distances(judge, y, x, train)
-        print(f"| {name} | {format_rates(judge, y, pairs, shift)} | {distances} |", flush=True)
+        frechet = "" if shift else f"{frechet_distance(extract(y), moments):.2f}"
+        rates = format_rates(judge, y, pairs, shift)
+        print(f"| {name} | {rates} | {distances} | {frechet} |", flush=True)
     return drawn
 
 

@@ -44,11 +44,18 @@ def test_it_draws_in_few_evaluations_from_the_same_pictures(trained: Path, tmp_p
     assert model.config.sampler == Consistency(2)
     assert model.config.objective.teacher_guidance == smalti.load(trained).config.sampler.guidance
     network = smalti.load(trained).config.network  # it is told of augmentation, 10 numbers
-    assert model.config.network == replace(network, condition_width=network.condition_width - 10)
+    width = network.condition_width - 10
+    assert model.config.network == replace(network, condition_width=width, dropout=0.0)
     pictures = draw_pictures(model, 3, cond="light")
     assert pictures.shape == (3, 1, 8, 8)
     out_1 = str(tmp_path / "drawn")
     assert main(["sample", str(out), "-n", "2", "--steps", "1", "--out", out_1]) == 0
+
+
+def test_minutes_are_timed_with_the_teacher(trained: Path, tmp_path: Path):
+    out = tmp_path / "timed"
+    assert main(["distill", str(trained), "--minutes", "0.02", "--out", str(out)]) == 0
+    assert smalti.load(out).config.sampler == Consistency(2)
 
 
 def test_a_resumed_run_has_its_teacher_again(trained: Path, tmp_path: Path):

@@ -14,6 +14,8 @@ from smalti.core.references import change_references
 from smalti.diffusion.consistency import ConsistencyTuning
 from smalti.diffusion.matching import DistributionMatching
 from smalti.diffusion.space import Pixels
+from smalti.layers.caption import CaptionConfig
+from smalti.layers.condition_encoder import compute_width
 from smalti.layers.start_weights import (
     Column,
     convert_channels,
@@ -41,6 +43,7 @@ def follow_start(config: DiffusionConfig, start: DiffusionConfig) -> DiffusionCo
     Distillation is in the start's space, with its picture condition and its guidance, and without
     dropout: its samples are to be sharp.
     """
+    config = adopt_captions(config, start)
     if isinstance(config.objective, ConsistencyTuning | DistributionMatching):
         config = adopt_teacher(config, config.objective, start)
     space = start.space if isinstance(config.space, Pixels) else config.space
@@ -65,6 +68,18 @@ def follow_start(config: DiffusionConfig, start: DiffusionConfig) -> DiffusionCo
         prediction=start.prediction,
         objective=start.objective if same_kind else config.objective,
     )
+
+
+def adopt_captions(config: DiffusionConfig, start: DiffusionConfig) -> DiffusionConfig:
+    """The config with the start's encoders of captions, which its network knows."""
+    known = {c.name: c for c in start.conditions if isinstance(c, CaptionConfig)}
+    conditions = tuple(
+        known.get(c.name, c) if isinstance(c, CaptionConfig) else c for c in config.conditions
+    )
+    added = compute_width(conditions, True) - compute_width(config.conditions, True)
+    width = config.condition_width + added
+    network = replace_fields(config.network, condition_width=width)
+    return replace(config, conditions=conditions, network=network)
 
 
 def adopt_teacher(

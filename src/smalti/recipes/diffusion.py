@@ -17,7 +17,6 @@ from smalti.diffusion import (
 from smalti.layers.condition_encoder import compute_width, make_choices
 from smalti.recipes.picture_option import PictureOption
 from smalti.recipes.pictures import (
-    EMOJI,
     FetchedReader,
     make_conditions,
     read_digits,
@@ -106,29 +105,6 @@ def ddpm_letters(pictures: Pictures) -> DiffusionConfig:
     return DiffusionConfig(pictures.shape, network, conditions=conditions, sampler=sampler)
 
 
-def ddpm_emoji(pictures: Pictures) -> DiffusionConfig:
-    """Feature maps of 16x16 and 8x8 after a stem of 4 make 64x64 affordable on a CPU.
-
-    64 channels are too few for the noise of 4x4 pixels in three colors (48 numbers) and everything
-    else, so the network predicts x_0; predicting v left speckles on white.
-    """
-    network = UNetConfig(
-        channels=pictures.shape[0],
-        widths=(64, 128),
-        attention=(False, True),
-        stem=4,
-        condition_width=len(pictures.classes) + 1,
-    )
-    return DiffusionConfig(
-        pictures.shape,
-        network,
-        prediction="x0",
-        objective=Simple(loss_space="v"),
-        conditions=make_choices(pictures.classes),
-        sampler=DDIM(guidance=2.0),
-    )
-
-
 FEW_PICTURES = 100
 """Pictures below which training augments them: 50 gain from it, 200 do not (docs/training.md)."""
 # small batches and Muon: docs/numbers.md, "Race"
@@ -146,9 +122,6 @@ DDPM = Recipe(
 LONG_TRAINING = Training(batch_size=128, learning_rate=2e-3, ema=0.9995, save_every=1000)
 DDPM_DIGITS = Recipe(read_digits, ddpm_digits, LONG_TRAINING, size=28)
 LETTERS = Recipe(FetchedReader("letters-32"), ddpm_letters, LONG_TRAINING, size=32)
-DDPM_EMOJI = Recipe(
-    EMOJI, ddpm_emoji, replace(LONG_TRAINING, batch_size=32, learning_rate=1e-3), size=64
-)
 CONSISTENCY_TRAINING = Training(
     batch_size=64,
     learning_rate=3e-4,

@@ -68,6 +68,9 @@ RECIPES = {
         minutes=30,
         takes_any_data=True,
     ),
+    "autoencoder-emoji": Entry(
+        "autoencoder of emoji (shipped); needs `smalti fetch emoji4`", EMOJI, minutes=60
+    ),
     "autoencoder-digits": Entry(
         "KL-regularized autoencoder of digits: 7x7 of 4 numbers", LATENTS, steps=46_720
     ),
@@ -82,9 +85,9 @@ RECIPES = {
     "ddpm": Entry("DDPM on your pictures (default: the digits)", DIFFUSION, takes_any_data=True),
     "ddpm-digits": Entry("class-conditional DDPM of digits (shipped)", DIFFUSION, steps=11_000),
     "ddpm-emoji": Entry(
-        "DDPM of emoji, 64x64 (shipped); needs `smalti fetch emoji`",
-        DIFFUSION,
-        steps=9500,
+        "DDPM of emoji by name (shipped); needs `smalti fetch emoji4`",
+        EMOJI,
+        minutes=180,
     ),
     "edges2emoji": Entry(
         "DDPM of emoji by their edges; needs `smalti fetch emoji4`",

@@ -82,12 +82,14 @@ def show_digits(tour: Tour) -> Exhibit:
 
 
 def show_emoji(tour: Tour) -> Exhibit:
-    n, name = tour.choose(20, 2), "Smileys & Emotion"
-    folder = tour.folder / "emoji"
-    draw_samples("ddpm-emoji", n, classes=name, out=folder, on_progress=tour.on_progress)
+    n, names = tour.choose(20, 2), ("red apple", "wine glass", "dog face", "sailboat", "rose")
+    folder, style = tour.folder / "emoji", "fluent-3d"
+    options = {"text": names, "conditions": {"style": style}, "out": folder}
+    draw_samples("ddpm-emoji", n, **options, on_progress=tour.on_progress)
+    texts = " ".join(f'--text "{name}"' for name in names)
     return Exhibit(
-        "In color, 64x64, of one of ten categories. --guidance says how closely it is followed.",
-        f'smalti sample ddpm-emoji -n {n} --class "{name}"',
+        "In color, 64x64, by name and style. --guidance says how closely they are followed.",
+        f"smalti sample ddpm-emoji -n {n} {texts} --style {style}",
         (Picture(folder / "grid.png", "drawn emoji"),),
     )
 

@@ -30,8 +30,8 @@ COUNT = 8
 DIGIT = (1, 28, 28)
 COLORED = "ddpm-emoji"
 """Its samples are conditions of other models."""
-PEOPLE = "People & Body"
-"""A class that it draws well."""
+NAMES = ("red apple", "wine glass", "dog face", "sailboat", "rose", "rocket", "crown", "octopus")
+"""What it draws then."""
 
 
 def find_model_picture(model: str | Path) -> Path | None:
@@ -78,7 +78,7 @@ def show_model(model: object) -> Tensor | None:
         if spec.channels == 1:
             given = digits("test")[0][:COUNT]
         else:
-            given = draw_samples(COLORED, COUNT, classes=PEOPLE).pictures
+            given = draw_samples(COLORED, COUNT, text=NAMES).pictures
         drawn = draw_samples(model, COUNT, pictures=given).pictures
         return torch.cat([F.interpolate(given, drawn.shape[2:]), drawn])
     if spec.output == "picture":

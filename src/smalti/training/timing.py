@@ -19,7 +19,7 @@ from smalti.training.ema import EMA
 from smalti.training.loop import Loop, set_scaler_state
 from smalti.training.rng_state import read_rng_state, set_rng_state
 from smalti.training.run_record import RunRecord
-from smalti.training.start import assemble_loop
+from smalti.training.start import assemble_loop, pass_start
 
 TOTAL_STEPS, FINAL_STEPS = 10**6, 400
 """Steps of a long training, and its last steps, in which all players take part."""
@@ -47,6 +47,7 @@ def probe_step_time(
     """
     before = read_rng_state()
     model = record.model.build().to(fabric.device)
+    pass_start(model, record.start)
     training = replace(record.training, steps=TOTAL_STEPS, max_recoveries=0)
     loop = assemble_loop(fabric, model, EMA(model, 0.9), data, training)
     loop.on_note = on_note

@@ -20,6 +20,7 @@ from smalti.data import digit_pictures
 from smalti.data.latents import EncodedLatents, encode_latent_bytes
 from smalti.diffusion import DDIM, Bound, Diffusion, DiffusionConfig, Hybrid, RePaint, round_trip
 from smalti.diffusion.latents import Latents, LatentSpace
+from smalti.layers.caption import CaptionConfig
 from tests.expect import expect_user_error
 from tests.tiny import (
     GPT,
@@ -102,6 +103,15 @@ def test_a_model_of_pixels_takes_the_space_of_its_start() -> None:
         other.follow_start(start)
     with expect_user_error("vqvae-digits has pictures of 1 channel"):
         diffusion_config(shape=(3, 28, 28)).follow_start(start)
+
+
+def test_captions_are_encoded_as_in_the_start() -> None:
+    start = diffusion_config(SHAPE, conditions=(CaptionConfig(width=12, buckets=32),))
+    own = diffusion_config(SHAPE, conditions=(CaptionConfig(width=16),))
+    followed = own.follow_start(start)
+    assert followed.conditions == start.conditions and followed.network == start.network
+    weights = followed.build().convert_start(start.build()).weights
+    assert "conditions.encoders.0.table" in weights
 
 
 def test_pictures_of_another_size_are_drawn_whole() -> None:
