@@ -42,8 +42,9 @@ NAMES = (
 
 def draw_emoji(model) -> Tensor:
     """Draw names in each style, a row for each: (48, 3, 64, 64)."""
+    options = {"text": NAMES, "n": len(NAMES)}
     rows = [
-        smalti.sample(model, len(NAMES), cond={"text": [*NAMES], "style": [style] * len(NAMES)})
+        smalti.draw_samples(model, conditions={"style": style}, **options).pictures
         for style in STYLES
     ]
     return torch.cat(rows)

@@ -14,6 +14,7 @@ from smalti.core.protocols import Batch
 from smalti.core.rng import Rng
 from smalti.diffusion import DDIM, Consistency, ConsistencyTuning, Cosine, DiffusionConfig
 from smalti.diffusion.process import compute_target
+from smalti.layers.start_weights import replace_fields
 from tests.expect import expect_user_error
 from tests.tiny import (
     FormulaConfig,
@@ -198,7 +199,7 @@ def test_a_student_lives_in_the_space_of_its_teacher() -> None:
     )
     student = own.follow_start(start)
     assert (student.space, student.network) == (start.space, start.network)
-    noisy = replace(start, network=replace(start.network, dropout=0.2))
+    noisy = replace(start, network=replace_fields(start.network, dropout=0.2))
     assert own.follow_start(noisy).network == start.network  # samples are to be sharp
     assert student.objective == replace(tuning, teacher_guidance=1.4)
     model = student.build()
