@@ -81,6 +81,11 @@ AnyJob = TrainingJob | CommandJob
 # -------------------------------------------------------------------------------- jobs
 
 
+def make_translator_job(name: str, *options: str) -> CommandJob:
+    words = ("{python}", "scripts/train_translator.py", "{data}/../translate/pairs.jsonl.xz")
+    return CommandJob(name, (*words, "--out", "{out}/run", "--seconds", "{seconds}", *options))
+
+
 def pixel_emoji(pictures: Pictures) -> DiffusionConfig:
     """A U-Net of the size of ddpm-emoji in pixels, for comparison: it predicts x_0."""
     config: DiffusionConfig = find_recipe("ddpm-emoji").make_config(pictures)
@@ -198,6 +203,36 @@ JOBS: tuple[AnyJob, ...] = (
         initial_model="{work}/ddpm-emoji",
         full_precision=True,
     ),
+    TrainingJob(
+        "edges2emoji",
+        find_recipe("edges2emoji").make_config,
+        replace(find_recipe("edges2emoji").training, batch_size=128),
+        data="emoji4-64",
+        conditions=find_recipe("edges2emoji").conditions,
+        recipe="edges2emoji",
+        compiled_parts=("network",),
+        keep_best=True,
+    ),
+    TrainingJob(
+        "textures",
+        find_recipe("textures").make_config,
+        replace(find_recipe("textures").training, batch_size=128, flip=True),
+        data="textures-free-128",
+        crop=64,
+        recipe="textures",
+        compiled_parts=("network",),
+        keep_best=True,
+    ),
+    TrainingJob(
+        "pixelcnnpp-digits",
+        find_recipe("pixelcnnpp-digits").make_config,
+        find_recipe("pixelcnnpp-digits").training,
+        recipe="pixelcnnpp-digits",
+        compiled_parts=("network",),
+        keep_best=True,
+        in_bits=True,
+    ),
+    make_translator_job("translator-b", "--r-drop", "4", "--dropout", "0.2", "--seed", "1"),
 )
 
 # ----------------------------------------------------------------------------- rehearsal

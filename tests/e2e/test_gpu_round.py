@@ -87,7 +87,9 @@ def test_pictures_are_cut_into_squares() -> None:
     assert torch.equal(squares.pixels[9 + 5, 0], pixels[1, 0, 2:6, 4:8])
 
 
-@pytest.mark.parametrize("name", ["emoji-gpt", "edges2emoji", "textures"])
+@pytest.mark.parametrize(
+    "name", ["ddpm-emoji", "ddpm-emoji-pixels", "emoji-gpt", "edges2emoji", "textures"]
+)
 def test_a_prior_of_the_round_trains_on_its_pictures(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,7 +111,8 @@ def test_a_prior_of_the_round_trains_on_its_pictures(
     monkeypatch.setattr(gpu_jobs, "read_side", lambda _: side)
     train = move_pictures(gpu_jobs.read_pictures(job, tmp_path, 4).train, torch.device("cpu"))
     model = job.make_config(train).build()
-    expected = {"emoji-gpt": {"style", "category", "text"}, "edges2emoji": {"style", "picture"}}
-    assert {c.name for c in model.spec.conditions} == expected.get(name, {"class"})
+    expected = {"textures": {"class"}, "edges2emoji": {"style", "picture"}}
+    named = {"style", "category", "text"}
+    assert {c.name for c in model.spec.conditions} == expected.get(name, named)
     loss = model.loss(train.make_batch(torch.arange(2), torch.device("cpu")), 0)
     assert torch.isfinite(loss.total)
