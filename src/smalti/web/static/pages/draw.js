@@ -57,6 +57,8 @@ class DrawPage {
     sessionStorage.setItem("draw.model", name);
     const form = await getForm("draw_samples", name);
     if (this.modelSelect.value !== name) return; // another was chosen meanwhile
+    if (this.shown === name) return; // chosen again: what was filled in stays
+    this.shown = name;
     this.about.textContent = this.models.get(name).summary;
     const count = form.fields.find((field) => field.name === "n");
     count.default = Math.min(DEFAULT_COUNT, count.high);
