@@ -253,6 +253,8 @@ def run_round(args: argparse.Namespace, begun: float) -> int:
     jobs: Sequence[AnyJob] = REHEARSAL if args.rehearse else JOBS
     if args.only:
         named = {job.name: job for job in jobs}
+        if unknown := [name for name in args.only if name not in named]:
+            raise SystemExit(f"no job {unknown[0]!r}; the jobs are {', '.join(named)}")
         jobs = [named[name] for name in args.only]
     check = CommandJob("check", ("{python}", str(HERE / "gpu_checks.py"), "--out", "{out}"))
     if args.check:

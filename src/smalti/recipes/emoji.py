@@ -74,7 +74,7 @@ def ddpm_emoji(
         condition_width=compute_width(conditions, reserve_none=True),
         dropout=0.05,
     )
-    sampler = DDIM(guidance=2.0)
+    sampler = DDIM(guidance=3.0)
     config = DiffusionConfig(
         pictures.shape, network, conditions=conditions, sampler=sampler, space=space
     )
